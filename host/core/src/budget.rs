@@ -1,0 +1,1 @@
+//! How much healing a service gets, as arithmetic on moments.

@@ -1,0 +1,377 @@
+//! An incident: one failure of one service, from detection to close.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{StrategyName, UnitName};
+
+/// An incident's own name: the second it was opened (UTC) and four random
+/// digits, such as `20261121-142301-7f3a`. Sorts by time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IncidentId(String);
+
+impl IncidentId {
+    /// From the time it was opened (milliseconds since 1970) and a random
+    /// number.
+    pub fn new(at: u64, random: u16) -> Self {
+        let at = jiff::Timestamp::from_millisecond(i64::try_from(at).unwrap_or(i64::MAX))
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        Self(format!("{}-{random:04x}", at.strftime("%Y%m%d-%H%M%S")))
+    }
+
+    /// One read back from the store or a command line. Any text will do: an id
+    /// that does not exist is simply not found.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// How a failure was noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DetectedBy {
+    /// The daemon, by systemd's signals.
+    Signal,
+    /// `prunella hook`, by OnFailure=.
+    Hook,
+    /// `prunella sweep`, or the daemon at its start or after a lost bus.
+    Sweep,
+    /// A declared probe went unanswered.
+    Probe,
+    /// A service that needs it found it dead.
+    Dependency,
+    /// `prunella heal`.
+    Operator,
+}
+
+impl DetectedBy {
+    /// The contract's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::Hook => "hook",
+            Self::Sweep => "sweep",
+            Self::Probe => "probe",
+            Self::Dependency => "dependency",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// A failure as it was noticed; what an incident is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detection {
+    /// The unit, by its canonical name.
+    pub unit: UnitName,
+    /// How it was noticed.
+    pub by: DetectedBy,
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// systemd's word for what went wrong: its Result, or `dependency`,
+    /// `restart-loop`, `not-answering`.
+    pub cause: String,
+    /// The failed run.
+    pub invocation: Option<String>,
+    /// The main process's exit code.
+    pub exit_code: Option<i32>,
+    /// The signal that ended the main process, without `SIG`.
+    pub signal: Option<String>,
+    /// When systemd saw the unit go down: CLOCK_MONOTONIC, microseconds.
+    pub failed_monotonic: Option<u64>,
+}
+
+impl Detection {
+    /// What makes two detections the same failure: the unit and its failed
+    /// run, or where there was none, the boot and the moment.
+    pub fn key(&self, boot_id: &str) -> String {
+        match (&self.invocation, self.failed_monotonic) {
+            // A run can fail only once, but a run that does not answer can be
+            // found so more than once: the cause tells those apart.
+            (Some(invocation), _) if self.cause == "not-answering" => {
+                format!("{}/{invocation}/not-answering/{}", self.unit, self.at)
+            }
+            (Some(invocation), _) => format!("{}/{invocation}", self.unit),
+            (None, Some(moment)) => format!("{}/{boot_id}/{moment}", self.unit),
+            (None, None) => format!("{}/{boot_id}/at-{}", self.unit, self.at),
+        }
+    }
+}
+
+/// An incident, as it was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its name.
+    pub id: IncidentId,
+    /// See [`Detection::key`].
+    pub key: String,
+    /// What was noticed.
+    pub detection: Detection,
+    /// 1 for the first attempt, 2 for the next, …
+    pub attempt: u32,
+    /// The boot it happened in.
+    pub boot_id: String,
+    /// The incident that this one blocks, when it was opened for a dependant.
+    pub parent: Option<IncidentId>,
+}
+
+/// Why nothing was done, and rightly so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeftAlone {
+    /// The unit is not in Prunella's care.
+    NotInCare,
+    /// `prunella pause`.
+    Paused,
+    /// An operator stopped the unit.
+    OperatorStop,
+    /// An operator masked or disabled loading of the unit.
+    Masked,
+    /// systemd has a job pending for it.
+    JobPending,
+    /// systemd restarts it by itself (Restart=).
+    SystemdRestarts,
+    /// It restarts again and again by systemd's own Restart=.
+    RestartLoop,
+    /// A package is being installed, upgraded or removed.
+    PackageUpgrade,
+    /// The host is shutting down or starting up.
+    Shutdown,
+    /// Its StartLimitAction= or FailureAction= would reboot the host.
+    FailureAction,
+    /// Its start limit was hit, and `start-limit = "respect"`.
+    StartLimit,
+    /// It is a protected unit.
+    Protected,
+    /// It is up: nothing has failed, or it has come back by itself.
+    Healthy,
+    /// A oneshot or a program that ended with success.
+    Finished,
+    /// The kill switch is on.
+    KillSwitch,
+}
+
+impl LeftAlone {
+    /// The reason in a sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::NotInCare => "the unit is not in Prunella's care",
+            Self::Paused => "Prunella is paused for it",
+            Self::OperatorStop => "an operator stopped it",
+            Self::Masked => "the unit is masked",
+            Self::JobPending => "systemd has a job pending for it",
+            Self::SystemdRestarts => "systemd is restarting it by itself (Restart=)",
+            Self::RestartLoop => "it restarts again and again by systemd's own Restart=",
+            Self::PackageUpgrade => "a package is being installed, upgraded or removed",
+            Self::Shutdown => "the host is shutting down",
+            Self::FailureAction => "its StartLimitAction= or FailureAction= may reboot the host",
+            Self::StartLimit => {
+                "it has hit its start limit, and `start-limit = \"respect\"` leaves that to people"
+            }
+            Self::Protected => "it is a protected unit",
+            Self::Healthy => "it is up",
+            Self::Finished => "it ended with success",
+            Self::KillSwitch => "the kill switch is on",
+        }
+    }
+
+    /// The stable word of logs and `--json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotInCare => "not-in-care",
+            Self::Paused => "paused",
+            Self::OperatorStop => "operator-stop",
+            Self::Masked => "masked",
+            Self::JobPending => "job-pending",
+            Self::SystemdRestarts => "systemd-restarts",
+            Self::RestartLoop => "restart-loop",
+            Self::PackageUpgrade => "package-upgrade",
+            Self::Shutdown => "shutdown",
+            Self::FailureAction => "failure-action",
+            Self::StartLimit => "start-limit",
+            Self::Protected => "protected",
+            Self::Healthy => "healthy",
+            Self::Finished => "finished",
+            Self::KillSwitch => "kill-switch",
+        }
+    }
+
+    /// Whether people should still hear of it: nothing was done, and the
+    /// service is down with nobody at work on it.
+    pub fn needs_people(self) -> bool {
+        matches!(
+            self,
+            Self::RestartLoop | Self::FailureAction | Self::StartLimit | Self::Protected
+        )
+    }
+}
+
+/// How an incident, or one attempt at it, ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ended", rename_all = "kebab-case")]
+pub enum Ending {
+    /// A strategy healed it, and the host has proof.
+    Healed {
+        /// Which.
+        strategy: StrategyName,
+        /// Microseconds from the failure to the moment of recovery.
+        recovered_after: Option<u64>,
+    },
+    /// It is well again, and no act of Prunella's did it.
+    Recovered {
+        /// Who or what did, as far as is known.
+        by: String,
+    },
+    /// Nothing was done, and rightly so.
+    LeftAlone {
+        /// Why.
+        why: LeftAlone,
+        /// More about it.
+        detail: String,
+    },
+    /// Handed to people.
+    Escalated {
+        /// Why Prunella could not do it.
+        reason: String,
+        /// When it will be tried again: milliseconds since 1970.
+        retry_at: Option<u64>,
+    },
+    /// Waits for another unit to be healthy.
+    Blocked {
+        /// Which.
+        on: UnitName,
+        /// Why.
+        reason: String,
+    },
+    /// Prunella was killed in the middle of it.
+    Interrupted {
+        /// What is known about how far it got.
+        detail: String,
+    },
+    /// A rehearsal came to its end; nothing was carried out.
+    Rehearsed {
+        /// What would have come of it.
+        verdict: String,
+    },
+}
+
+impl Ending {
+    /// The stable word of logs, of the store and of `--json`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Healed { .. } => "healed",
+            Self::Recovered { .. } => "recovered",
+            Self::LeftAlone { .. } => "left-alone",
+            Self::Escalated { .. } => "escalated",
+            Self::Blocked { .. } => "blocked",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Rehearsed { .. } => "rehearsed",
+        }
+    }
+
+    /// Whether the incident is over. An escalated one may be tried again, and a
+    /// blocked one goes on; both stay open.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::Blocked { .. })
+    }
+}
+
+/// What a strategy said when it assessed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "says", rename_all = "kebab-case")]
+pub enum Assessment {
+    /// It would heal it.
+    Applies {
+        /// 0 to 100.
+        confidence: u8,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing here for it.
+    NotMine {
+        /// Why.
+        reason: String,
+    },
+    /// Another unit has to be healed first.
+    BlockedBy {
+        /// Which, as the strategy named it.
+        unit: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nobody should act.
+    MustNot {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a strategy said when it had healed, or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "says", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Done, and it looks healthy to the strategy.
+    Healed {
+        /// What it did.
+        summary: String,
+    },
+    /// Nothing here for it after all.
+    NotMine {
+        /// Why.
+        reason: String,
+    },
+    /// It could not.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// Another unit has to be healed first.
+    BlockedBy {
+        /// Which, as the strategy named it.
+        unit: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Who a strategy says it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// What its author calls it.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its author.
+    pub author: String,
+    /// What it heals and how.
+    pub summary: String,
+    /// The settings it knows.
+    pub settings: Vec<SettingSpec>,
+}
+
+/// A setting that a strategy knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingSpec {
+    /// Its key.
+    pub name: String,
+    /// `text`, `number`, `boolean` or `duration`.
+    pub kind: String,
+    /// Whether the operator must set it.
+    pub required: bool,
+    /// Its value otherwise.
+    pub default: Option<String>,
+    /// What it does.
+    pub help: String,
+}

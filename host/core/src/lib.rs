@@ -1,0 +1,26 @@
+//! The words of Prunella as types, and nothing that touches the world.
+//!
+//! Everything here can be used without a host: names ([`name`]), the seam
+//! between strategies and a host ([`capability`]), what a strategy may do
+//! ([`policy`]), what an operator declared ([`service`], [`config`]), what
+//! happened ([`incident`], [`trail`], [`report`]) and how much healing a
+//! service gets ([`budget`]).
+//!
+//! Other crates of the host depend on this one; it depends on none of them, and
+//! it performs no I/O except reading configuration files in [`config`].
+
+pub mod budget;
+pub mod capability;
+pub mod config;
+pub mod failure;
+pub mod incident;
+pub mod name;
+pub mod policy;
+pub mod report;
+pub mod service;
+pub mod situation;
+pub mod text;
+pub mod trail;
+
+pub use failure::{Failure, FailureKind};
+pub use name::{StrategyName, UnitName};

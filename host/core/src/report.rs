@@ -1,0 +1,1 @@
+//! A readable report of an incident.

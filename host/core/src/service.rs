@@ -1,0 +1,345 @@
+//! A service: a unit in Prunella's care, and what its operator declared.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Failure, StrategyName, UnitName,
+    capability::{FileKind, Protocol},
+};
+
+/// A unit that the operator put in Prunella's care.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// The unit, by its canonical name.
+    pub unit: UnitName,
+    /// What it is for, in the operator's words.
+    pub domain: Option<String>,
+    /// Whether people are hurt when it is down.
+    pub critical: bool,
+    /// The ports it should hold.
+    pub ports: Vec<Port>,
+    /// In the order in which they may heal.
+    pub strategies: Vec<StrategyName>,
+    /// Units it cannot work without.
+    pub needs: Vec<UnitName>,
+    /// Declared files, by name.
+    pub files: BTreeMap<String, DeclaredFile>,
+    /// Declared checks, by name.
+    pub checks: BTreeMap<String, DeclaredCheck>,
+    /// Declared probes, by name.
+    pub probes: BTreeMap<String, DeclaredProbe>,
+    /// When it counts as healed.
+    pub proof: ProofSettings,
+    /// What to do about systemd's start limit.
+    pub start_limit: StartLimit,
+    /// Whether a stop by an operator is healed too.
+    pub heal_on_stop: bool,
+    /// Healings this service may get; the host's default when absent.
+    pub budget: Option<BudgetSettings>,
+    /// The file that declares it.
+    pub declared_in: Option<PathBuf>,
+}
+
+impl Service {
+    /// A service of which nothing but its unit is declared, with the defaults.
+    pub fn new(unit: UnitName) -> Self {
+        Self {
+            unit,
+            domain: None,
+            critical: false,
+            ports: Vec::new(),
+            strategies: Vec::new(),
+            needs: Vec::new(),
+            files: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            proof: ProofSettings::default(),
+            start_limit: StartLimit::default(),
+            heal_on_stop: false,
+            budget: None,
+            declared_in: None,
+        }
+    }
+
+    /// A declared file, or a failure that lists those there are.
+    pub fn file(&self, name: &str) -> Result<&DeclaredFile, Failure> {
+        declared(&self.files, "file", name)
+    }
+
+    /// A declared check, or a failure that lists those there are.
+    pub fn check(&self, name: &str) -> Result<&DeclaredCheck, Failure> {
+        declared(&self.checks, "check", name)
+    }
+
+    /// A declared probe, or a failure that lists those there are.
+    pub fn probe(&self, name: &str) -> Result<&DeclaredProbe, Failure> {
+        declared(&self.probes, "probe", name)
+    }
+
+    /// The probes of the service itself, by name.
+    pub fn own_probes(&self) -> impl Iterator<Item = (&String, &DeclaredProbe)> {
+        self.probes.iter().filter(|(_, probe)| probe.of.is_none())
+    }
+}
+
+fn declared<'a, T>(
+    things: &'a BTreeMap<String, T>,
+    what: &str,
+    name: &str,
+) -> Result<&'a T, Failure> {
+    things.get(name).ok_or_else(|| {
+        let known: Vec<&str> = things.keys().map(String::as_str).collect();
+        let known = if known.is_empty() {
+            format!("no {what} is declared for this service")
+        } else {
+            format!("declared are: {}", known.join(", "))
+        };
+        let shown = crate::text::one_line(name, 80);
+        Failure::not_found(
+            "not-declared",
+            format!("there is no {what} `{shown}`; {known}"),
+        )
+    })
+}
+
+/// A port, as `tcp/80` in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Port {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// 1 to 65535.
+    pub number: u16,
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.protocol.word(), self.number)
+    }
+}
+
+impl std::str::FromStr for Port {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a port: write `tcp/80` or `udp/53`");
+        let (protocol, number) = text.split_once('/').ok_or_else(wrong)?;
+        let protocol = match protocol {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            _ => return Err(wrong()),
+        };
+        match number.parse() {
+            Ok(number) if number > 0 => Ok(Self { protocol, number }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// What a declared file is to the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileRole {
+    /// Any file.
+    #[default]
+    Plain,
+    /// `NAME=value` lines, as EnvironmentFile= reads them.
+    Env,
+    /// An SQLite database.
+    Database,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A Unix socket.
+    Socket,
+}
+
+impl FileRole {
+    /// The contract's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Env => "env",
+            Self::Database => "database",
+            Self::Directory => "directory",
+            Self::Symlink => "symlink",
+            Self::Socket => "socket",
+        }
+    }
+
+    /// What should stand there, where the role tells.
+    pub fn kind(self) -> Option<FileKind> {
+        match self {
+            Self::Plain => None,
+            Self::Env | Self::Database => Some(FileKind::File),
+            Self::Directory => Some(FileKind::Directory),
+            Self::Symlink => Some(FileKind::Symlink),
+            Self::Socket => Some(FileKind::Socket),
+        }
+    }
+}
+
+/// Who opens a declared file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadBy {
+    /// The program itself, as the unit's user.
+    #[default]
+    Service,
+    /// systemd, as root, before it starts the program (EnvironmentFile=).
+    Manager,
+}
+
+/// A file that the operator named, and how it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredFile {
+    /// Absolute.
+    pub path: PathBuf,
+    /// What it is.
+    pub role: FileRole,
+    /// Permission bits it should have (at most `0o777`, never setuid, setgid,
+    /// sticky or world-writable).
+    pub mode: Option<u32>,
+    /// `user` it should belong to.
+    pub owner: Option<String>,
+    /// `group` it should belong to.
+    pub group: Option<String>,
+    /// Where a symbolic link should lead.
+    pub target: Option<PathBuf>,
+    /// Names an environment file must set to something.
+    pub keys: Vec<String>,
+    /// Whether the service can start without it.
+    pub optional: bool,
+    /// Who reads it.
+    pub read_by: ReadBy,
+    /// Whether neither its size nor its hash may be told.
+    pub secret: bool,
+}
+
+/// A command that the operator declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredCheck {
+    /// Program (absolute) and arguments; no shell.
+    pub command: Vec<String>,
+    /// Then it is stopped, and counts as failed.
+    pub timeout: Duration,
+    /// Whether it changes anything. If not, it may run while assessing and in
+    /// a rehearsal.
+    pub changes: bool,
+    /// Run as root instead of the unit's user; refused unless program and
+    /// configuration are root-owned.
+    pub as_root: bool,
+    /// Whether it says if the service's configuration is valid.
+    pub validates: bool,
+}
+
+/// What a probe asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeKind {
+    /// Opens a TCP connection to `host:port`.
+    Tcp(String),
+    /// Connects to a Unix socket.
+    Unix(PathBuf),
+    /// GETs a URL (`http://host:port/path`), and expects one of these codes;
+    /// 200 to 399 when empty.
+    Http {
+        /// Where.
+        url: String,
+        /// What.
+        status: Vec<u16>,
+    },
+    /// Greets PostgreSQL at `host:port` or in a socket's directory or path.
+    Postgres(String),
+    /// Reads the greeting of MySQL or MariaDB at `host:port` or a socket path.
+    Mysql(String),
+    /// Sends PING to Redis at `host:port` or a socket path.
+    Redis(String),
+    /// SQLite's own integrity check of a declared file.
+    Sqlite {
+        /// The declared file's name.
+        file: String,
+    },
+}
+
+impl ProbeKind {
+    /// The contract's word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "tcp",
+            Self::Unix(_) => "unix",
+            Self::Http { .. } => "http",
+            Self::Postgres(_) => "postgres",
+            Self::Mysql(_) => "mysql",
+            Self::Redis(_) => "redis",
+            Self::Sqlite { .. } => "sqlite",
+        }
+    }
+}
+
+/// A question that the operator declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredProbe {
+    /// What it asks.
+    pub kind: ProbeKind,
+    /// Then it counts as not answering.
+    pub timeout: Duration,
+    /// The unit it asks, when that is not the service itself.
+    pub of: Option<UnitName>,
+    /// How often the daemon asks while all is well; never, when absent.
+    pub every: Option<Duration>,
+    /// So many unanswered in a row make an incident (with `every`).
+    pub failures: u32,
+}
+
+/// When a service counts as healed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofSettings {
+    /// It has to be well for so long.
+    pub stable_for: Duration,
+    /// It has to be well after so long at the latest.
+    pub timeout: Duration,
+}
+
+impl Default for ProofSettings {
+    fn default() -> Self {
+        Self {
+            stable_for: Duration::from_secs(5),
+            timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What to do about a start limit that was hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartLimit {
+    /// It may be cleared.
+    #[default]
+    Heal,
+    /// It stands: the service is left alone.
+    Respect,
+}
+
+/// How much healing there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetSettings {
+    /// So many healings …
+    pub healings: u32,
+    /// … in so long.
+    pub within: Duration,
+    /// How long to wait before the first, second, … healing in that span; the
+    /// last holds for all that follow.
+    pub backoff: Vec<Duration>,
+}
+
+impl Default for BudgetSettings {
+    fn default() -> Self {
+        Self {
+            healings: 5,
+            within: Duration::from_secs(300),
+            backoff: [0, 1, 5, 30, 120].map(Duration::from_secs).to_vec(),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the healer has to know of the host before it decides, beyond what a
+//! strategy may see.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    UnitName,
+    capability::{Answer, UnitStatus},
+};
+
+/// The host's own situation. Implemented by `prunella-linux` for real and by
+/// `prunella-sim` for tests.
+pub trait Situation: Send + Sync {
+    /// This boot's id (`/proc/sys/kernel/random/boot_id`).
+    fn boot_id(&self) -> String;
+
+    /// CLOCK_BOOTTIME: time since boot, suspend included.
+    fn since_boot(&self) -> Duration;
+
+    /// CLOCK_MONOTONIC in microseconds, as systemd's `…Monotonic` properties.
+    fn monotonic(&self) -> u64;
+
+    /// systemd's own state: `running`, `degraded`, `starting`, `stopping`,
+    /// `maintenance`, … (the manager's SystemState).
+    fn system_state(&self, deadline: Instant) -> Answer<String>;
+
+    /// Who holds a package manager's lock (dpkg, apt, rpm), if anybody does.
+    fn package_lock(&self) -> Option<String>;
+
+    /// Evidence that the run of `status` was ended by an operator's stop and
+    /// not by a failure, in one sentence; see facts on stop jobs.
+    fn stopped_by_operator(&self, deadline: Instant, status: &UnitStatus)
+    -> Answer<Option<String>>;
+
+    /// The units that are failed now.
+    fn failed_units(&self, deadline: Instant) -> Answer<Vec<UnitName>>;
+
+    /// A number nobody can guess, for ids.
+    fn random(&self) -> u16;
+}

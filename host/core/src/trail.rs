@@ -1,0 +1,186 @@
+//! The trail: every step of an incident, in the order it happened.
+//!
+//! A step is written before the next is taken. An act is two steps, one before
+//! it is carried out ([`Step::ActIntended`]) and one after ([`Step::ActEnded`]):
+//! an intention without an end is an action whose outcome is unknown.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Failure, StrategyName, UnitName,
+    incident::{Assessment, Detection, Ending, IncidentId, Outcome},
+};
+
+/// One step, with its place and time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The incident.
+    pub incident: IncidentId,
+    /// 0, 1, 2, … within the incident.
+    pub number: u32,
+    /// Milliseconds since 1970.
+    pub at: u64,
+    /// CLOCK_MONOTONIC in microseconds.
+    pub monotonic: u64,
+    /// Which attempt.
+    pub attempt: u32,
+    /// What happened.
+    pub step: Step,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum Step {
+    /// The incident was opened.
+    Detected {
+        /// What was noticed.
+        detection: Detection,
+        /// The failed run's last log lines: evidence, redacted.
+        evidence: Vec<String>,
+    },
+    /// The same failure was noticed another way.
+    SeenAgain {
+        /// How: see [`DetectedBy::word`](crate::incident::DetectedBy::word).
+        by: String,
+    },
+    /// Prunella waits before it goes on.
+    Waits {
+        /// For what.
+        reason: String,
+        /// For how long at most, in milliseconds.
+        milliseconds: u64,
+    },
+    /// A strategy assessed.
+    Assessed {
+        /// Which.
+        strategy: StrategyName,
+        /// What it said.
+        assessment: Assessment,
+        /// How long it took, in microseconds.
+        took: u64,
+    },
+    /// A strategy's run broke off: a trap, a panic, a limit.
+    Broke {
+        /// Which.
+        strategy: StrategyName,
+        /// `describe`, `assess` or `heal`.
+        call: String,
+        /// A stable word for the kind of end: see the engine's `RunError`.
+        kind: String,
+        /// A sentence that names strategy, reason and remedy.
+        message: String,
+    },
+    /// A strategy begins to heal.
+    Heals {
+        /// Which.
+        strategy: StrategyName,
+    },
+    /// A line that a strategy logged.
+    Said {
+        /// Which.
+        strategy: StrategyName,
+        /// `debug`, `info`, `warn` or `error`.
+        level: String,
+        /// Escaped and cut.
+        message: String,
+    },
+    /// An act is about to be carried out.
+    ActIntended {
+        /// Which number it has within the incident.
+        action: u32,
+        /// On whose call.
+        strategy: StrategyName,
+        /// Such as `unit-control.start`.
+        act: String,
+        /// On what: a unit, a process, a declared name.
+        target: String,
+        /// Recorded, and not carried out.
+        rehearsal: bool,
+    },
+    /// An act came to its end.
+    ActEnded {
+        /// The number of its intention.
+        action: u32,
+        /// How it ended, or why it could not.
+        result: Result<String, Failure>,
+    },
+    /// An act was not allowed.
+    ActDenied {
+        /// On whose call.
+        strategy: StrategyName,
+        /// Such as `unit-control.start`.
+        act: String,
+        /// On what.
+        target: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// A strategy's heal returned.
+    Returned {
+        /// Which.
+        strategy: StrategyName,
+        /// What it said.
+        outcome: Result<Outcome, Failure>,
+        /// How long it took, in microseconds.
+        took: u64,
+    },
+    /// The host saw the service well for the first time.
+    Answering {
+        /// What was seen.
+        evidence: Vec<String>,
+        /// Microseconds from the failure to here.
+        after: Option<u64>,
+    },
+    /// It stayed well for as long as it has to.
+    Proven {
+        /// What was seen.
+        evidence: Vec<String>,
+        /// For how long it was watched, in milliseconds.
+        stable_for: u64,
+    },
+    /// It did not become, or stay, well.
+    NotProven {
+        /// Whose healing it was.
+        strategy: Option<StrategyName>,
+        /// What was seen instead.
+        reason: String,
+        /// Whether it had been well before.
+        relapse: bool,
+    },
+    /// It waits for another unit.
+    Blocked {
+        /// Which.
+        on: UnitName,
+        /// Why.
+        reason: String,
+    },
+    /// It goes on, the other unit being well again, or not.
+    Unblocked {
+        /// Which.
+        on: UnitName,
+        /// Whether that unit was healed.
+        healthy: bool,
+    },
+    /// Anything else worth knowing.
+    Note {
+        /// One sentence.
+        message: String,
+    },
+    /// The attempt ended.
+    Ended {
+        /// How.
+        ending: Ending,
+    },
+}
+
+/// An incident as it is read back: the record of one failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The incident.
+    pub incident: crate::incident::Incident,
+    /// Every step.
+    pub steps: Vec<Entry>,
+    /// How it ended; absent while it is open.
+    pub ending: Option<Ending>,
+}
