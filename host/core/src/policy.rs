@@ -232,6 +232,41 @@ impl Grants {
     }
 }
 
+/// The built-in strategies, in the order in which they heal by default: what
+/// forbids or repairs comes before what starts. Their names are reserved.
+pub const BUILTIN_STRATEGIES: [&str; 5] = [
+    "config-validation",
+    "environment-check",
+    "database-check",
+    "port-conflict",
+    "service-restart",
+];
+
+/// What the built-in strategy `name` may do unless the operator revokes it:
+/// always on the incident's own service, and nothing else. None when there is
+/// no built-in strategy of that name.
+pub fn builtin_grants(name: &str) -> Option<Grants> {
+    const BRING_UP: [Act; 3] = [
+        Act::Unit(UnitAct::Start),
+        Act::Unit(UnitAct::Restart),
+        Act::ResetFailed,
+    ];
+    const REPAIR: [Act; 3] = [
+        Act::Repair(Repair::Mode),
+        Act::Repair(Repair::Owner),
+        Act::Repair(Repair::Target),
+    ];
+    Some(match name {
+        "config-validation" => Grants::on_self([Act::Check]),
+        "environment-check" | "database-check" => {
+            Grants::on_self(REPAIR.into_iter().chain(BRING_UP))
+        }
+        "port-conflict" => Grants::on_self([Act::Terminate].into_iter().chain(BRING_UP)),
+        "service-restart" => Grants::on_self(BRING_UP),
+        _ => return None,
+    })
+}
+
 /// What one run of a strategy may use up. All are on by default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -275,5 +310,23 @@ impl Default for Limits {
             // An unbounded handle table is an unbounded number of descriptors.
             handles: 64,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_builtin_strategy_has_its_grants_on_its_own_service_only() {
+        for name in BUILTIN_STRATEGIES {
+            let grants = builtin_grants(name).unwrap();
+            assert!(!grants.acts().is_empty(), "{name}");
+            assert!(
+                grants.0.iter().all(|grant| grant.on == [Scope::Itself]),
+                "{name}"
+            );
+        }
+        assert_eq!(builtin_grants("site-fix"), None);
     }
 }
