@@ -36,8 +36,15 @@ pub enum Step {
     Detected {
         /// What was noticed.
         detection: Detection,
-        /// The failed run's last log lines: evidence, redacted.
+        /// The failed run's last log lines, when they were at hand: evidence,
+        /// redacted.
         evidence: Vec<String>,
+    },
+    /// The failed run's last log lines, read once there was time for it:
+    /// evidence, redacted.
+    Evidence {
+        /// The lines, oldest first.
+        lines: Vec<String>,
     },
     /// The same failure was noticed another way.
     SeenAgain {
