@@ -1,1 +1,111 @@
-//! .
+//! Everything the author of a strategy needs.
+//!
+//! A strategy is a WebAssembly component that knows one way of healing a failed
+//! service. It can touch only what the operator granted it, and this crate
+//! gives each of those things a friendly Rust face: durations are
+//! [`Duration`](std::time::Duration)s, failures go through `?`, log lines are
+//! macros.
+//!
+//! ```
+//! use prunella_sdk::prelude::*;
+//!
+//! struct CacheWarmer;
+//!
+//! impl Strategy for CacheWarmer {
+//!     fn describe() -> Description {
+//!         description!("Starts the service again when its cache file is there.")
+//!     }
+//!
+//!     fn assess(incident: &Incident) -> Result<Assessment> {
+//!         let cache = files::stat("cache")?;
+//!         if !cache.exists() {
+//!             return Ok(Assessment::must_not("the cache has not been built yet"));
+//!         }
+//!         Ok(Assessment::applies(70, format!("{} has its cache", incident.unit())))
+//!     }
+//!
+//!     fn heal(incident: &Incident) -> Result<Outcome> {
+//!         info!("bringing {} up", incident.unit());
+//!         recovery::bring_up(incident)
+//!     }
+//! }
+//!
+//! prunella_sdk::export!(CacheWarmer);
+//! ```
+//!
+//! Build it as a `cdylib` for `wasm32-unknown-unknown` and turn it into a
+//! component with `wasm-tools component new`. What a strategy does not use is
+//! not imported: its import list is the list of what it could do. It compiles
+//! for the developer's own machine too, for `cargo clippy`; calls of the host
+//! work inside a host only.
+//!
+//! | module | grant | |
+//! |---|---|---|
+//! | [`clock`], [`log`], [`settings`] | none | time, lines for the operator, the operator's settings |
+//! | [`units`], [`processes`], [`ports`], [`files`], [`logs`], [`resources`], [`probes`], [`history`] | none for the service and its needs | looking |
+//! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
+//! | [`recovery`] | `unit-control` | bringing the service up, in one call |
+
+#[doc(hidden)]
+pub mod bindings;
+
+pub mod checks;
+pub mod clock;
+mod failure;
+pub mod file_repair;
+pub mod files;
+pub mod history;
+mod incident;
+pub mod log;
+pub mod logs;
+pub mod ports;
+pub mod probes;
+pub mod process_control;
+pub mod processes;
+pub mod recovery;
+pub mod resources;
+pub mod settings;
+mod strategy;
+mod time;
+pub mod unit_control;
+pub mod units;
+
+pub use failure::{Failure, FailureKind, Result};
+pub use incident::{Incident, Port};
+#[doc(hidden)]
+pub use strategy::Adapter;
+pub use strategy::{Assessment, Description, Outcome, Setting, Strategy};
+
+/// Everything at once: `use prunella_sdk::prelude::*;`.
+pub mod prelude {
+    pub use crate::{
+        Assessment, Description, Failure, FailureKind, Incident, Outcome, Port, Result, Setting,
+        Strategy, checks, clock, debug, description, error, file_repair, files, history, info,
+        logs, ports, probes, process_control, processes, recovery, resources, settings,
+        unit_control, units, warn,
+    };
+}
+
+/// Makes a type that implements [`Strategy`] the component's strategy. Once in
+/// a crate.
+#[macro_export]
+macro_rules! export {
+    ($strategy:ty) => {
+        const _: () = {
+            type Exported = $crate::Adapter<$strategy>;
+
+            #[cfg(target_family = "wasm")]
+    $crate::bindings::export_recovery!(Exported with_types_in $crate::bindings);
+
+            // The contract's names of functions mean nothing to a native
+            // linker; there the strategy only has to be one.
+            #[cfg(not(target_family = "wasm"))]
+            const fn is_a_strategy<S: $crate::Strategy>(
+                _: ::core::marker::PhantomData<$crate::Adapter<S>>,
+            ) {
+            }
+            #[cfg(not(target_family = "wasm"))]
+            is_a_strategy(::core::marker::PhantomData::<Exported>);
+        };
+    };
+}

@@ -1,1 +1,80 @@
-//! .
+//! Runs the checks that the operator declared, and holds everything while one
+//! of them says that the configuration is broken: a start would only fail
+//! again. It never acts.
+
+use prunella_sdk::checks::Report;
+use prunella_sdk::prelude::*;
+
+/// A checker's last lines usually name file, line and mistake.
+const QUOTED_LINES: usize = 5;
+
+struct ConfigValidation;
+
+impl Strategy for ConfigValidation {
+    fn describe() -> Description {
+        description!(
+            "Runs the declared checks, and holds everything while one of them finds the \
+             configuration broken."
+        )
+    }
+
+    fn assess(incident: &Incident) -> Result<Assessment> {
+        let declared = incident.checks();
+        if declared.is_empty() {
+            return Ok(Assessment::not_mine(format!(
+                "no checks are declared for {}",
+                incident.unit()
+            )));
+        }
+        let (mut passed, mut unknown) = (Vec::new(), Vec::new());
+        for check in declared {
+            match checks::run(&check) {
+                Ok(report) if report.passed => passed.push(format!("`{check}`")),
+                Ok(report) => return Ok(Assessment::must_not(verdict(&check, &report))),
+                Err(failure) => {
+                    unknown.push(format!("the check `{check}` could not be run: {failure}"))
+                }
+            }
+        }
+        Ok(Assessment::not_mine(if unknown.is_empty() {
+            format!("the configuration is valid, says {}", passed.join(", "))
+        } else {
+            format!(
+                "whether the configuration is valid is not known: {}",
+                unknown.join("; ")
+            )
+        }))
+    }
+
+    fn heal(_: &Incident) -> Result<Outcome> {
+        Ok(Outcome::not_mine(
+            "it can tell that a configuration is broken, and cannot mend it",
+        ))
+    }
+}
+
+fn verdict(check: &str, report: &Report) -> String {
+    let ended = match (report.exit_code, &report.signal) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "no exit code".to_owned(),
+    };
+    let lines: Vec<&str> = report
+        .output
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let skipped = lines.len().saturating_sub(QUOTED_LINES);
+    let said: Vec<&str> = lines.into_iter().skip(skipped).collect();
+    if said.is_empty() {
+        format!("the check `{check}` failed with {ended}, and said nothing")
+    } else {
+        format!(
+            "the check `{check}` failed with {ended}: {}",
+            said.join(" | ")
+        )
+    }
+}
+
+prunella_sdk::export!(ConfigValidation);

@@ -1,1 +1,143 @@
-//! .
+//! Starts a service that is down, and restarts one that runs but does not
+//! answer. The strategy of last resort: it knows no cause, so any other
+//! strategy's must-not or blocked-by holds it.
+
+use prunella_sdk::prelude::*;
+use prunella_sdk::units::{ActiveState, Unit};
+
+struct ServiceRestart;
+
+impl Strategy for ServiceRestart {
+    fn describe() -> Description {
+        description!(
+            "Starts the service when it is down, clearing its start limit where that is allowed, \
+             and restarts it when it runs but does not answer."
+        )
+        .setting(recovery::timeout_setting())
+    }
+
+    fn assess(incident: &Incident) -> Result<Assessment> {
+        let unit = units::get(&incident.unit())?;
+        let name = unit.name();
+        let load_state = unit.load_state();
+        if load_state != "loaded" {
+            return Ok(Assessment::not_mine(format!(
+                "{name} cannot be started: systemd says that it is {load_state}"
+            )));
+        }
+        if unit.is_up() {
+            let silences = silences(incident)?;
+            let standing = unit.standing();
+            return Ok(if silences.is_empty() {
+                Assessment::not_mine(format!("{name} is {standing}, and answers"))
+            } else {
+                Assessment::applies(
+                    60,
+                    format!("{name} is {standing}, but {}", silences.join(", and ")),
+                )
+            });
+        }
+        Ok(match unit.active_state() {
+            ActiveState::Failed | ActiveState::Inactive => assess_down(incident, &unit),
+            ActiveState::Activating if unit.is_auto_restarting() => Assessment::not_mine(format!(
+                "systemd is about to restart {name} by itself (Restart={})",
+                unit.restart_policy()
+            )),
+            ActiveState::Activating => Assessment::not_mine(format!(
+                "{name} is already on its way up ({})",
+                unit.sub_state()
+            )),
+            ActiveState::Deactivating => Assessment::applies(
+                50,
+                format!(
+                    "{name} is on its way down ({}), and can be started then",
+                    unit.sub_state()
+                ),
+            ),
+            state => Assessment::not_mine(format!("{name} is {}", state.word())),
+        })
+    }
+
+    fn heal(incident: &Incident) -> Result<Outcome> {
+        let unit = units::get(&incident.unit())?;
+        if unit.is_up() && silences(incident)?.is_empty() {
+            return Ok(Outcome::healed(format!(
+                "{} is up again and answers; there was nothing to do",
+                unit.name()
+            )));
+        }
+        recovery::bring_up(incident)
+    }
+}
+
+fn assess_down(incident: &Incident, unit: &Unit) -> Assessment {
+    let name = unit.name();
+    let limit_hit = recovery::start_limit_hit(incident, unit);
+    if limit_hit && !incident.clears_start_limit() {
+        return Assessment::must_not(format!(
+            "{name} has hit its start limit of {} starts in {} s, and `start-limit = \"respect\"` \
+             leaves that to people",
+            unit.start_limit_burst(),
+            unit.start_limit_interval().as_secs()
+        ));
+    }
+    let standing = unit.standing();
+    let cause = incident.cause();
+    if limit_hit {
+        return Assessment::applies(
+            50,
+            format!("{name} is {standing} and has hit its start limit, which may be cleared"),
+        );
+    }
+    match cause.as_str() {
+        // Ended from outside: nothing speaks against its running again.
+        "signal" | "core-dump" | "oom-kill" | "watchdog" => Assessment::applies(
+            75,
+            format!("{name} is {standing}: its run was ended from outside ({cause})"),
+        ),
+        // systemd's own exit codes for a program it could not even execute
+        // (systemd.exec(5), from 200 on): the next start will most likely
+        // end the same way.
+        "exit-code"
+            if unit
+                .exit_code()
+                .is_some_and(|code| (200..=245).contains(&code)) =>
+        {
+            Assessment::applies(
+                20,
+                format!(
+                    "{name} is {standing}: systemd could not execute its program, and may fail to again"
+                ),
+            )
+        }
+        _ => Assessment::applies(
+            50,
+            format!("{name} is {standing} ({cause}); a start may bring it back"),
+        ),
+    }
+}
+
+/// What a running service fails to do: probes unanswered, ports not held.
+fn silences(incident: &Incident) -> Result<Vec<String>> {
+    let mut silences = Vec::new();
+    for probe in incident.probes() {
+        if probes::target(&probe)?.is_some() {
+            continue;
+        }
+        let answer = probes::ask(&probe)?;
+        if !answer.answering {
+            silences.push(format!(
+                "its probe `{probe}` is not answered: {}",
+                answer.detail
+            ));
+        }
+    }
+    for port in incident.ports() {
+        if ports::holders(&port)?.is_empty() {
+            silences.push(format!("nobody listens on {port}"));
+        }
+    }
+    Ok(silences)
+}
+
+prunella_sdk::export!(ServiceRestart);

@@ -1,0 +1,139 @@
+//! The incident that a strategy was asked about.
+
+use std::{fmt, time::SystemTime};
+
+use crate::{bindings::prunella::base::incidents as raw, time::moment};
+
+/// One failure of one service, and what the operator declared about that
+/// service.
+///
+/// The facts are those of the moment the incident was opened; ask
+/// [`units::get`](crate::units::get) for how things stand now.
+pub struct Incident<'a>(&'a raw::Incident);
+
+impl<'a> Incident<'a> {
+    #[cfg_attr(
+        not(target_family = "wasm"),
+        allow(dead_code, reason = "only a host makes incidents")
+    )]
+    pub(crate) fn new(incident: &'a raw::Incident) -> Self {
+        Self(incident)
+    }
+
+    /// Its own name, such as `20261121-142301-7f3a`.
+    pub fn id(&self) -> String {
+        self.0.id()
+    }
+
+    /// The canonical name of the failed unit, such as `nginx.service`.
+    pub fn unit(&self) -> String {
+        self.0.unit()
+    }
+
+    /// How it was noticed: `signal`, `hook`, `sweep`, `probe`, `dependency` or
+    /// `operator`.
+    pub fn detected_by(&self) -> String {
+        self.0.detected_by()
+    }
+
+    /// When it was noticed.
+    pub fn detected_at(&self) -> SystemTime {
+        moment(self.0.detected_at())
+    }
+
+    /// systemd's own word for what went wrong, such as `exit-code`, `signal`,
+    /// `oom-kill`, `timeout`, `start-limit-hit`, `dependency`.
+    pub fn cause(&self) -> String {
+        self.0.cause()
+    }
+
+    /// The exit code of the failed run's main process.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.0.exit_code()
+    }
+
+    /// The signal that ended it, such as `KILL`.
+    pub fn signal(&self) -> Option<String> {
+        self.0.signal()
+    }
+
+    /// The failed run's invocation id, 32 hexadecimal digits.
+    pub fn invocation(&self) -> Option<String> {
+        self.0.invocation()
+    }
+
+    /// 1 for the first attempt at this incident, 2 for the next, …
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt()
+    }
+
+    /// Whether act calls are recorded instead of carried out. A strategy
+    /// behaves the same either way.
+    pub fn rehearsal(&self) -> bool {
+        self.0.rehearsal()
+    }
+
+    /// What the service is for, in the operator's words.
+    pub fn domain(&self) -> Option<String> {
+        self.0.domain()
+    }
+
+    /// Whether the operator called the service critical.
+    pub fn critical(&self) -> bool {
+        self.0.critical()
+    }
+
+    /// Whether a start limit that was hit may be cleared.
+    pub fn clears_start_limit(&self) -> bool {
+        self.0.clears_start_limit()
+    }
+
+    /// The ports the service should hold.
+    pub fn ports(&self) -> Vec<Port> {
+        self.0.ports().into_iter().map(Port::from).collect()
+    }
+
+    /// The names of the declared files.
+    pub fn files(&self) -> Vec<String> {
+        self.0.files()
+    }
+
+    /// The names of the declared checks.
+    pub fn checks(&self) -> Vec<String> {
+        self.0.checks()
+    }
+
+    /// The names of the declared probes.
+    pub fn probes(&self) -> Vec<String> {
+        self.0.probes()
+    }
+
+    /// The units the service cannot work without, by canonical name.
+    pub fn needs(&self) -> Vec<String> {
+        self.0.needs()
+    }
+}
+
+/// Where a service listens. Shown as `tcp/80`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Port {
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// 1 to 65535.
+    pub number: u16,
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.protocol, self.number)
+    }
+}
+
+impl From<raw::Port> for Port {
+    fn from(port: raw::Port) -> Self {
+        Self {
+            protocol: port.protocol,
+            number: port.number,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Bringing a service up, as the built-in strategies do it. Good for any
+//! strategy that removes a cause and then wants the service back.
+
+use std::time::Duration;
+
+use crate::{
+    Incident, Outcome, Result, Setting, settings,
+    time::in_words,
+    unit_control::{self, JobResult},
+    units::{self, ActiveState, Unit},
+};
+
+/// systemd itself gives a start 90 s (DefaultTimeoutStartSec=).
+const TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The setting `timeout`, which [`bring_up`] heeds. Add it to the strategy's
+/// [`Description`](crate::Description).
+pub fn timeout_setting() -> Setting {
+    Setting::duration(
+        "timeout",
+        "How long a start or restart may take before it counts as failed.",
+    )
+    .or("90s")
+}
+
+/// Whether systemd refused to start the unit because it had been started too
+/// often.
+pub fn start_limit_hit(incident: &Incident<'_>, unit: &Unit) -> bool {
+    const WORD: &str = "start-limit-hit";
+    unit.last_result() == WORD || (incident.cause() == WORD && unit.is_down())
+}
+
+/// Starts the incident's unit when it is down, restarts it when it is up, and
+/// waits for systemd's job and then for the unit. Clears the unit's failed state
+/// and start limit before a start, where the operator allows that
+/// ([`Incident::clears_start_limit`]).
+///
+/// Needs the grants `unit-control.start`, `.restart` and `.reset-failed`.
+///
+/// # Errors
+/// What the host answered to a call that it did not carry out. A start that was
+/// carried out and failed is no error but [`Outcome::Failed`], or
+/// [`Outcome::BlockedBy`] when a unit that it requires is down.
+pub fn bring_up(incident: &Incident<'_>) -> Result<Outcome> {
+    let name = incident.unit();
+    let timeout = settings::duration("timeout", TIMEOUT)?;
+    let unit = settled(&name, timeout)?;
+    let (job, done) = if unit.is_down() {
+        let limit_hit = start_limit_hit(incident, &unit);
+        if limit_hit && !incident.clears_start_limit() {
+            return Ok(Outcome::failed(format!(
+                "{name} has hit its start limit, which the operator wants to be left as it is"
+            )));
+        }
+        if limit_hit
+            || (incident.clears_start_limit() && unit.active_state() == ActiveState::Failed)
+        {
+            unit_control::reset_failed(&name)?;
+        }
+        (unit_control::start(&name)?, "started")
+    } else {
+        (unit_control::restart(&name)?, "restarted")
+    };
+    let result = match job.wait(timeout) {
+        Ok(result) => result,
+        Err(failure) if failure.is_timed_out() => {
+            return Ok(Outcome::failed(format!(
+                "{name} is not up after {}; systemd's job goes on",
+                in_words(timeout)
+            )));
+        }
+        Err(failure) => return Err(failure),
+    };
+    match result {
+        JobResult::Done | JobResult::Skipped => wait_up(&name, done, timeout),
+        JobResult::Dependency => dependency(incident, &unit),
+        ended => failed(&name, &ended),
+    }
+}
+
+/// The unit, once it is in no transition: what is on its way down has to be
+/// down before it can be started.
+fn settled(name: &str, timeout: Duration) -> Result<Unit> {
+    let unit = units::get(name)?;
+    match unit.active_state() {
+        ActiveState::Activating | ActiveState::Deactivating => units::wait_settled(name, timeout),
+        _ => Ok(unit),
+    }
+}
+
+fn wait_up(name: &str, done: &str, timeout: Duration) -> Result<Outcome> {
+    match units::wait_up(name, timeout) {
+        Ok(unit) => Ok(Outcome::healed(format!(
+            "{done} {name}: {}",
+            unit.standing()
+        ))),
+        Err(failure) if failure.kind() == crate::FailureKind::Failed || failure.is_timed_out() => {
+            let standing = units::get(name)?.standing();
+            Ok(Outcome::failed(format!(
+                "{done} {name}, and it did not come up: {standing}"
+            )))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A required unit did not start: the one that is down is what has to be healed
+/// first.
+fn dependency(incident: &Incident<'_>, unit: &Unit) -> Result<Outcome> {
+    let name = incident.unit();
+    let required = unit.requires();
+    for other in incident.needs().iter().chain(&required) {
+        // What may not be asked about cannot be named as the cause.
+        if let Ok(other) = units::get(other)
+            && !other.is_up()
+        {
+            let reason = format!(
+                "{name} did not start because it requires {}, which is {}",
+                other.name(),
+                other.standing()
+            );
+            return Ok(Outcome::blocked_by(other.name(), reason));
+        }
+    }
+    Ok(Outcome::failed(format!(
+        "{name} did not start because a unit that it requires did not: one of {}",
+        required.join(", ")
+    )))
+}
+
+fn failed(name: &str, ended: &JobResult) -> Result<Outcome> {
+    let reason = match ended {
+        JobResult::Failed => format!("{name} failed again: {}", units::get(name)?.standing()),
+        JobResult::Timeout => format!(
+            "{name} did not come up in the time that systemd gives it: {}",
+            units::get(name)?.standing()
+        ),
+        JobResult::Canceled => {
+            format!("somebody else's job cancelled the start of {name}; it is in their hands")
+        }
+        JobResult::Other(word) => {
+            let why = match word.as_str() {
+                "assert" => "one of its Assert…= lines is not met",
+                "unsupported" => "this system cannot start units of its kind",
+                "invalid" => "there is nothing to start in this state",
+                "once" => "it may be started once only, and was",
+                "collected" => "systemd has unloaded it",
+                _ => "systemd gives no more than that word",
+            };
+            format!("systemd ended the start of {name} with `{word}`: {why}")
+        }
+        JobResult::Done | JobResult::Skipped | JobResult::Dependency => {
+            format!("systemd's job for {name} ended without bringing it up")
+        }
+    };
+    Ok(Outcome::failed(reason))
+}

@@ -1,0 +1,52 @@
+//! Memory, disks, load and pressure of the host.
+
+use crate::{Result, bindings::prunella::observe::resources as raw};
+
+pub use raw::{DiskUse, LoadAverage, MemoryUse, PressureShare};
+
+/// Memory, in bytes.
+///
+/// # Errors
+/// Whatever kept the host from knowing.
+pub fn memory() -> Result<MemoryUse> {
+    Ok(raw::memory()?)
+}
+
+/// The file system below a declared file, or `/`, `/var`, `/tmp`, `/run`.
+///
+/// # Errors
+/// `not-found` when the place is none of these.
+pub fn disk(place: &str) -> Result<DiskUse> {
+    Ok(raw::disk(place)?)
+}
+
+/// Load averages.
+///
+/// # Errors
+/// Whatever kept the host from knowing.
+pub fn load() -> Result<LoadAverage> {
+    Ok(raw::load()?)
+}
+
+/// What [`pressure`] can tell about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PressureOf {
+    /// Processor time.
+    Cpu,
+    /// Memory.
+    Memory,
+    /// Input and output.
+    Io,
+}
+
+/// The share of the last ten seconds in which tasks waited.
+///
+/// # Errors
+/// `unavailable` where the kernel does not tell.
+pub fn pressure(of: PressureOf) -> Result<PressureShare> {
+    Ok(raw::pressure(match of {
+        PressureOf::Cpu => "cpu",
+        PressureOf::Memory => "memory",
+        PressureOf::Io => "io",
+    })?)
+}
