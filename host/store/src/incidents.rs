@@ -1,0 +1,589 @@
+//! Incidents and their steps.
+
+use std::collections::BTreeMap;
+
+use prunella_core::{
+    UnitName,
+    capability::PastIncident,
+    incident::{Detection, Ending, Incident, IncidentId},
+    trail::{Entry, Record},
+};
+use rusqlite::{
+    Connection, OptionalExtension, Row, Transaction,
+    types::{Type, Value},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Store, StoreError, WriteError};
+
+/// What [`Store::open_incident`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// This failure was not known; the incident is in the store now.
+    New,
+    /// Somebody has opened an incident for this failure before.
+    Known {
+        /// That incident.
+        id: IncidentId,
+        /// How it ended; absent while it is open.
+        ending: Option<Ending>,
+    },
+}
+
+/// Which incidents [`Store::incidents`] should give. The default gives all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this unit's.
+    pub unit: Option<UnitName>,
+    /// Detected no earlier than this (milliseconds since 1970).
+    pub since_ms: Option<u64>,
+    /// Detected before this (milliseconds since 1970).
+    pub until_ms: Option<u64>,
+    /// Ended so: [`Ending::word`], or `open` for those that have not ended.
+    pub ended: Option<String>,
+    /// At most so many.
+    pub limit: Option<u32>,
+}
+
+/// An incident in one line of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Its id.
+    pub id: IncidentId,
+    /// The unit.
+    pub unit: UnitName,
+    /// When it was detected, in milliseconds since 1970.
+    pub at: u64,
+    /// What went wrong.
+    pub cause: String,
+    /// [`Ending::word`]; absent while it is open.
+    pub ended: Option<String>,
+    /// When it ended, in milliseconds since 1970.
+    pub ended_at: Option<u64>,
+    /// Who healed it.
+    pub strategy: Option<String>,
+    /// Microseconds from the failure to the moment of recovery.
+    pub recovered_after: Option<u64>,
+    /// Which attempt is the latest.
+    pub attempt: u32,
+}
+
+/// What [`Store::find`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// None.
+    None,
+    /// This one.
+    One(IncidentId),
+    /// Several begin or end so; the newest ten.
+    Many(Vec<IncidentId>),
+}
+
+/// Milliseconds as SQLite keeps them. The year 292278994 is the end.
+pub(crate) fn to_ms(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn from_ms(ms: i64) -> u64 {
+    u64::try_from(ms).unwrap_or_default()
+}
+
+pub(crate) fn unit_name(column: usize, name: String) -> rusqlite::Result<UnitName> {
+    UnitName::new(name).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+    })
+}
+
+fn json<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+    })
+}
+
+/// The columns that [`incident`] reads.
+const INCIDENT: &str = "id, key, detection, attempt, boot_id, parent";
+
+fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
+    let detection: String = row.get(2)?;
+    Ok(Incident {
+        id: IncidentId::from_text(row.get::<_, String>(0)?),
+        key: row.get(1)?,
+        detection: json::<Detection>(2, &detection)?,
+        attempt: row.get(3)?,
+        boot_id: row.get(4)?,
+        parent: row.get::<_, Option<String>>(5)?.map(IncidentId::from_text),
+    })
+}
+
+/// The columns that [`summary`] reads.
+const SUMMARY: &str =
+    "id, unit, at_ms, cause, ended, ended_at_ms, strategy, recovered_after, attempt";
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
+    Ok(Summary {
+        id: IncidentId::from_text(row.get::<_, String>(0)?),
+        unit: unit_name(1, row.get(1)?)?,
+        at: from_ms(row.get(2)?),
+        cause: row.get(3)?,
+        ended: row.get(4)?,
+        ended_at: row.get::<_, Option<i64>>(5)?.map(from_ms),
+        strategy: row.get(6)?,
+        recovered_after: row.get::<_, Option<i64>>(7)?.map(from_ms),
+        attempt: row.get(8)?,
+    })
+}
+
+fn insert_step(transaction: &Transaction<'_>, entry: &Entry, step: &str) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT INTO steps (incident, number, at_ms, monotonic, attempt, step)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        rusqlite::params![
+            entry.incident.as_str(),
+            entry.number,
+            to_ms(entry.at),
+            to_ms(entry.monotonic),
+            entry.attempt,
+            step
+        ],
+    )?;
+    Ok(())
+}
+
+/// What a failed insertion of a step means.
+fn step_error(error: rusqlite::Error, entry: &Entry) -> WriteError {
+    use rusqlite::ffi::{SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY};
+    match error.sqlite_error().map(|e| e.extended_code) {
+        Some(SQLITE_CONSTRAINT_PRIMARYKEY) => WriteError::Store(StoreError::NumberTaken {
+            incident: entry.incident.clone(),
+            number: entry.number,
+        }),
+        Some(SQLITE_CONSTRAINT_FOREIGNKEY) => {
+            WriteError::Store(StoreError::NoSuchIncident(entry.incident.clone()))
+        }
+        _ => WriteError::Sqlite(error),
+    }
+}
+
+impl Store {
+    /// Opens an incident, unless one with its key exists. Among all processes
+    /// that try at once, exactly one gets [`Opened::New`].
+    ///
+    /// [`StoreError::IdTaken`] when another failure's incident drew the same id
+    /// in the same second: draw again.
+    pub fn open_incident(&self, incident: &Incident) -> Result<Opened, StoreError> {
+        self.open_incident_with(incident, &[])
+    }
+
+    /// Like [`open_incident`](Self::open_incident), with its first steps in the
+    /// same write. They are written only when the incident is new.
+    pub fn open_incident_with(
+        &self,
+        incident: &Incident,
+        first: &[Entry],
+    ) -> Result<Opened, StoreError> {
+        let doing = "opening an incident";
+        let detection = self.to_json(doing, &incident.detection)?;
+        let steps = self.steps_to_json(doing, first)?;
+        self.write(doing, |transaction| {
+            let known = transaction
+                .query_row(
+                    "SELECT id, ending FROM incidents WHERE key = ?1",
+                    [&incident.key],
+                    |row| {
+                        let ending: Option<String> = row.get(1)?;
+                        Ok(Opened::Known {
+                            id: IncidentId::from_text(row.get::<_, String>(0)?),
+                            ending: ending.map(|ending| json(1, &ending)).transpose()?,
+                        })
+                    },
+                )
+                .optional()?;
+            if let Some(known) = known {
+                return Ok(known);
+            }
+            let inserted = transaction.execute(
+                "INSERT INTO incidents
+                   (id, key, unit, at_ms, cause, attempt, boot_id, parent, detection)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                 ON CONFLICT (id) DO NOTHING",
+                rusqlite::params![
+                    incident.id.as_str(),
+                    incident.key,
+                    incident.detection.unit.as_str(),
+                    to_ms(incident.detection.at),
+                    incident.detection.cause,
+                    incident.attempt,
+                    incident.boot_id,
+                    incident.parent.as_ref().map(IncidentId::as_str),
+                    detection
+                ],
+            )?;
+            if inserted == 0 {
+                return Err(StoreError::IdTaken(incident.id.clone()).into());
+            }
+            for (entry, step) in first.iter().zip(&steps) {
+                insert_step(transaction, entry, step).map_err(|e| step_error(e, entry))?;
+            }
+            Ok(Opened::New)
+        })
+    }
+
+    fn steps_to_json(
+        &self,
+        doing: &'static str,
+        entries: &[Entry],
+    ) -> Result<Vec<String>, StoreError> {
+        entries
+            .iter()
+            .map(|entry| self.to_json(doing, &entry.step))
+            .collect()
+    }
+
+    /// Writes one step.
+    pub fn append(&self, entry: &Entry) -> Result<(), StoreError> {
+        self.append_all(std::slice::from_ref(entry))
+    }
+
+    /// Writes several steps at the price of one: all or none.
+    pub fn append_all(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        let doing = "writing a step";
+        let steps = self.steps_to_json(doing, entries)?;
+        self.write(doing, |transaction| {
+            for (entry, step) in entries.iter().zip(&steps) {
+                insert_step(transaction, entry, step).map_err(|e| step_error(e, entry))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes one step under the next free number, whatever `entry` says, and
+    /// answers with that number: for a process that is not the one at work on
+    /// the incident.
+    pub fn append_next(&self, entry: &Entry) -> Result<u32, StoreError> {
+        let doing = "writing a step";
+        let step = self.to_json(doing, &entry.step)?;
+        self.write(doing, |transaction| {
+            let number = next_number(transaction, &entry.incident)?;
+            let entry = Entry {
+                number,
+                ..entry.clone()
+            };
+            insert_step(transaction, &entry, &step).map_err(|e| step_error(e, &entry))?;
+            Ok(number)
+        })
+    }
+
+    /// The number that an incident's next step should have.
+    pub fn next_number(&self, id: &IncidentId) -> Result<u32, StoreError> {
+        self.read("reading an incident", |connection| {
+            next_number(connection, id)
+        })
+    }
+
+    /// Notes down which attempt is going on.
+    pub fn update_attempt(&self, id: &IncidentId, attempt: u32) -> Result<(), StoreError> {
+        self.write("writing an attempt", |transaction| {
+            one_row(
+                transaction.execute(
+                    "UPDATE incidents SET attempt = ?2 WHERE id = ?1",
+                    rusqlite::params![id.as_str(), attempt],
+                )?,
+                id,
+            )
+        })
+    }
+
+    /// Notes down how an incident, or the latest attempt at it, ended; takes
+    /// the place of an earlier ending.
+    pub fn end(&self, id: &IncidentId, at_ms: u64, ending: &Ending) -> Result<(), StoreError> {
+        self.end_with(id, at_ms, ending, None)
+    }
+
+    /// Like [`end`](Self::end), with the last step in the same write.
+    pub fn end_with(
+        &self,
+        id: &IncidentId,
+        at_ms: u64,
+        ending: &Ending,
+        last: Option<&Entry>,
+    ) -> Result<(), StoreError> {
+        let doing = "writing an ending";
+        let text = self.to_json(doing, ending)?;
+        let step = last
+            .map(|entry| self.to_json(doing, &entry.step))
+            .transpose()?;
+        let (strategy, recovered_after, retry_at) = match ending {
+            Ending::Healed {
+                strategy,
+                recovered_after,
+            } => (Some(strategy.as_str()), *recovered_after, None),
+            Ending::Escalated { retry_at, .. } => (None, None, *retry_at),
+            _ => (None, None, None),
+        };
+        self.write(doing, |transaction| {
+            one_row(
+                transaction.execute(
+                    "UPDATE incidents SET ended_at_ms = ?2, ended = ?3, ending = ?4,
+                       strategy = ?5, recovered_after = ?6, retry_at_ms = ?7
+                     WHERE id = ?1",
+                    rusqlite::params![
+                        id.as_str(),
+                        to_ms(at_ms),
+                        ending.word(),
+                        text,
+                        strategy,
+                        recovered_after.map(to_ms),
+                        retry_at.map(to_ms)
+                    ],
+                )?,
+                id,
+            )?;
+            if let (Some(entry), Some(step)) = (last, &step) {
+                insert_step(transaction, entry, step).map_err(|e| step_error(e, entry))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes an ending back: the incident goes on.
+    pub fn reopen(&self, id: &IncidentId) -> Result<(), StoreError> {
+        self.write("reopening an incident", |transaction| {
+            one_row(
+                transaction.execute(
+                    "UPDATE incidents SET ended_at_ms = NULL, ended = NULL, ending = NULL,
+                       strategy = NULL, recovered_after = NULL, retry_at_ms = NULL
+                     WHERE id = ?1",
+                    [id.as_str()],
+                )?,
+                id,
+            )
+        })
+    }
+
+    /// An incident with all its steps.
+    pub fn record(&self, id: &IncidentId) -> Result<Option<Record>, StoreError> {
+        self.read("reading an incident", |connection| {
+            // One snapshot for both queries.
+            let snapshot = connection.unchecked_transaction()?;
+            let found = snapshot
+                .query_row(
+                    &format!("SELECT {INCIDENT}, ending FROM incidents WHERE id = ?1"),
+                    [id.as_str()],
+                    |row| {
+                        let ending: Option<String> = row.get(6)?;
+                        let ending = ending
+                            .map(|ending| json::<Ending>(6, &ending))
+                            .transpose()?;
+                        Ok((incident(row)?, ending))
+                    },
+                )
+                .optional()?;
+            let Some((incident, ending)) = found else {
+                return Ok(None);
+            };
+            let steps = snapshot
+                .prepare(
+                    "SELECT number, at_ms, monotonic, attempt, step FROM steps
+                     WHERE incident = ?1 ORDER BY number",
+                )?
+                .query_map([id.as_str()], |row| {
+                    let step: String = row.get(4)?;
+                    Ok(Entry {
+                        incident: id.clone(),
+                        number: row.get(0)?,
+                        at: from_ms(row.get(1)?),
+                        monotonic: from_ms(row.get(2)?),
+                        attempt: row.get(3)?,
+                        step: json(4, &step)?,
+                    })
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok(Some(Record {
+                incident,
+                steps,
+                ending,
+            }))
+        })
+    }
+
+    /// The incident that `text` is the id of, or the beginning or end of the id
+    /// of, such as `7f3a`.
+    pub fn find(&self, text: &str) -> Result<Found, StoreError> {
+        // Ids are digits, letters and `-`; anything else would be a pattern.
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return Ok(Found::None);
+        }
+        let found: Vec<IncidentId> = self.read("looking for an incident", |connection| {
+            let exact: Option<String> = connection
+                .query_row("SELECT id FROM incidents WHERE id = ?1", [text], |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            if let Some(id) = exact {
+                return Ok(vec![IncidentId::from_text(id)]);
+            }
+            connection
+                .prepare(
+                    // Ids sort by time, and their index alone answers this.
+                    "SELECT id FROM incidents WHERE id GLOB ?1 || '*' OR id GLOB '*' || ?1
+                     ORDER BY id DESC LIMIT 10",
+                )?
+                .query_map([text], |row| {
+                    row.get::<_, String>(0).map(IncidentId::from_text)
+                })?
+                .collect()
+        })?;
+        Ok(match found.as_slice() {
+            [] => Found::None,
+            [one] => Found::One(one.clone()),
+            _ => Found::Many(found),
+        })
+    }
+
+    /// A list of incidents, newest first. Uses an index for every filter: the
+    /// last 50 of a million take well under 10 ms.
+    pub fn incidents(&self, filter: &Filter) -> Result<Vec<Summary>, StoreError> {
+        let mut conditions: Vec<&str> = Vec::new();
+        let mut values: Vec<Value> = Vec::new();
+        if let Some(unit) = &filter.unit {
+            conditions.push("unit = ?");
+            values.push(unit.as_str().to_owned().into());
+        }
+        if let Some(since) = filter.since_ms {
+            conditions.push("at_ms >= ?");
+            values.push(to_ms(since).into());
+        }
+        if let Some(until) = filter.until_ms {
+            conditions.push("at_ms < ?");
+            values.push(to_ms(until).into());
+        }
+        match filter.ended.as_deref() {
+            None => {}
+            Some("open") => conditions.push("ended IS NULL"),
+            Some(word) => {
+                conditions.push("ended = ?");
+                values.push(word.to_owned().into());
+            }
+        }
+        let condition = if conditions.is_empty() {
+            "TRUE".to_owned()
+        } else {
+            conditions.join(" AND ")
+        };
+        values.push(filter.limit.map_or(-1, i64::from).into());
+        let query = format!(
+            "SELECT {SUMMARY} FROM incidents WHERE {condition}
+             ORDER BY at_ms DESC, seq DESC LIMIT ?"
+        );
+        self.read("reading the incidents", |connection| {
+            connection
+                .prepare(&query)?
+                .query_map(rusqlite::params_from_iter(values), summary)?
+                .collect()
+        })
+    }
+
+    /// The incidents with no final ending (open, or blocked), oldest first.
+    pub fn unfinished(&self) -> Result<Vec<Incident>, StoreError> {
+        self.read("reading the open incidents", |connection| {
+            connection
+                .prepare(&format!(
+                    "SELECT {INCIDENT} FROM incidents
+                     WHERE ended IS NULL OR ended = 'blocked' ORDER BY seq"
+                ))?
+                .query_map([], incident)?
+                .collect()
+        })
+    }
+
+    /// The escalated incidents whose time for another try has come, oldest
+    /// first, without those that a newer incident of the same unit has
+    /// superseded. A rehearsal supersedes nothing.
+    pub fn due(&self, now_ms: u64) -> Result<Vec<Incident>, StoreError> {
+        self.read("reading the incidents due", |connection| {
+            connection
+                .prepare(&format!(
+                    "SELECT {INCIDENT} FROM incidents AS this
+                     WHERE retry_at_ms IS NOT NULL AND retry_at_ms <= ?1 AND ended = 'escalated'
+                       AND NOT EXISTS (
+                         SELECT 1 FROM incidents AS newer
+                         WHERE newer.unit = this.unit AND newer.seq > this.seq
+                           AND newer.ended IS NOT 'rehearsed')
+                     ORDER BY retry_at_ms, seq"
+                ))?
+                .query_map([to_ms(now_ms)], incident)?
+                .collect()
+        })
+    }
+
+    /// The finished incidents of a unit, newest first, without rehearsals: what
+    /// a strategy may know of the past.
+    pub fn recent(&self, unit: &UnitName, limit: u32) -> Result<Vec<PastIncident>, StoreError> {
+        self.read("reading a unit's past", |connection| {
+            connection
+                .prepare(
+                    "SELECT id, at_ms, cause, ended, strategy FROM incidents
+                     WHERE unit = ?1 AND ended IS NOT NULL
+                       AND ended NOT IN ('blocked', 'rehearsed')
+                     ORDER BY at_ms DESC, seq DESC LIMIT ?2",
+                )?
+                .query_map(rusqlite::params![unit.as_str(), limit], |row| {
+                    Ok(PastIncident {
+                        id: row.get(0)?,
+                        at: from_ms(row.get(1)?),
+                        cause: row.get(2)?,
+                        ended: row.get(3)?,
+                        strategy: row.get(4)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// How many incidents were detected since `ms`, by [`Ending::word`], and
+    /// under `open` those that have not ended.
+    pub fn counts_since(&self, ms: u64) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.read("counting the incidents", |connection| {
+            connection
+                .prepare(
+                    "SELECT coalesce(ended, 'open'), count(*) FROM incidents
+                     WHERE at_ms >= ?1 GROUP BY 1",
+                )?
+                .query_map([to_ms(ms)], |row| {
+                    Ok((row.get(0)?, from_ms(row.get::<_, i64>(1)?)))
+                })?
+                .collect()
+        })
+    }
+
+    /// The last incident of a unit that was healed.
+    pub fn last_healed(&self, unit: &UnitName) -> Result<Option<Summary>, StoreError> {
+        self.read("reading a unit's past", |connection| {
+            connection
+                .query_row(
+                    &format!(
+                        "SELECT {SUMMARY} FROM incidents WHERE unit = ?1 AND ended = 'healed'
+                         ORDER BY ended_at_ms DESC LIMIT 1"
+                    ),
+                    [unit.as_str()],
+                    summary,
+                )
+                .optional()
+        })
+    }
+}
+
+fn next_number(connection: &Connection, id: &IncidentId) -> rusqlite::Result<u32> {
+    connection.query_row(
+        "SELECT coalesce(max(number) + 1, 0) FROM steps WHERE incident = ?1",
+        [id.as_str()],
+        |row| row.get(0),
+    )
+}
+
+fn one_row(changed: usize, id: &IncidentId) -> Result<(), WriteError> {
+    if changed == 0 {
+        return Err(StoreError::NoSuchIncident(id.clone()).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! The tables, and how an older store becomes a newer one.
+//!
+//! A store's version is `PRAGMA user_version`: how many of [`MIGRATIONS`] it
+//! has been through. They only go forward and are never edited once released;
+//! a change is a new one at the end.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Each brings a store of the version before it (its index) to the next.
+pub(crate) const MIGRATIONS: &[&str] = &[
+    // 1: the first.
+    "
+    CREATE TABLE incidents (
+        -- The order in which they were opened, whatever the clock said.
+        seq             INTEGER PRIMARY KEY,
+        id              TEXT NOT NULL UNIQUE,
+        key             TEXT NOT NULL UNIQUE,
+        unit            TEXT NOT NULL,
+        at_ms           INTEGER NOT NULL,
+        cause           TEXT NOT NULL,
+        attempt         INTEGER NOT NULL,
+        boot_id         TEXT NOT NULL,
+        parent          TEXT,
+        detection       TEXT NOT NULL,
+        -- All of these are NULL while it is open.
+        ended_at_ms     INTEGER,
+        ended           TEXT,
+        ending          TEXT,
+        strategy        TEXT,
+        recovered_after INTEGER,
+        retry_at_ms     INTEGER
+    ) STRICT;
+    CREATE INDEX incidents_by_time ON incidents (at_ms, seq);
+    CREATE INDEX incidents_by_unit ON incidents (unit, at_ms, seq);
+    CREATE INDEX incidents_by_unit_seq ON incidents (unit, seq);
+    CREATE INDEX incidents_by_ending ON incidents (ended, at_ms, seq);
+    CREATE INDEX incidents_unfinished ON incidents (seq)
+        WHERE ended IS NULL OR ended = 'blocked';
+    CREATE INDEX incidents_due ON incidents (retry_at_ms)
+        WHERE retry_at_ms IS NOT NULL;
+    CREATE INDEX incidents_healed ON incidents (unit, ended_at_ms)
+        WHERE ended = 'healed';
+
+    CREATE TABLE steps (
+        incident  TEXT NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
+        number    INTEGER NOT NULL,
+        at_ms     INTEGER NOT NULL,
+        monotonic INTEGER NOT NULL,
+        attempt   INTEGER NOT NULL,
+        step      TEXT NOT NULL,
+        PRIMARY KEY (incident, number)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE healings (
+        seq           INTEGER PRIMARY KEY,
+        unit          TEXT NOT NULL,
+        boot_id       TEXT NOT NULL,
+        since_boot_ms INTEGER NOT NULL,
+        at_ms         INTEGER NOT NULL,
+        -- 1 once an operator's start has given the unit a new budget; it still
+        -- counts for the host.
+        forgiven      INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX healings_by_unit ON healings (unit, seq);
+
+    -- The first moment of each boot that was noted down.
+    CREATE TABLE boots (
+        boot_id       TEXT PRIMARY KEY,
+        since_boot_ms INTEGER NOT NULL,
+        at_ms         INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE pauses (
+        -- Empty for all units.
+        unit      TEXT PRIMARY KEY,
+        since_ms  INTEGER NOT NULL,
+        until_ms  INTEGER,
+        reason    TEXT NOT NULL,
+        by_whom   TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    ",
+];
+
+/// The version of a store that this program has just written.
+pub(crate) fn known_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// The version of an open store; 0 when it is empty.
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Brings the store to the newest version. Each step is one transaction; the
+/// version is read again within it, since another process may have been first.
+pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    for (from, migration) in (0_i64..).zip(MIGRATIONS) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if version(&transaction)? == from {
+            transaction.execute_batch(migration)?;
+            transaction.pragma_update(None, "user_version", from + 1)?;
+            transaction.commit()?;
+        }
+    }
+    Ok(())
+}
