@@ -1,1 +1,150 @@
-//! .
+//! The capabilities on a real host: Linux with systemd.
+//!
+//! [`Linux::connect`] starts one background thread, which drives two
+//! connections to the system bus: one for calls, one for signals. Everything
+//! else blocks on the caller's own thread, and never past its deadline.
+//!
+//! Each capability has a file of its own, and in it a type made for one
+//! service; [`Linux::host_for`] puts them together. How units are read, awaited
+//! and acted on: [`units`], [`unit_control`], and without a bus `systemctl`.
+//! What the healer asks before it decides: `situation`.
+
+pub mod cgroup;
+pub mod journal;
+pub mod logs;
+pub mod pidfd;
+pub mod ports;
+pub mod processes;
+mod procfs;
+pub mod resources;
+pub mod sockets;
+
+mod bus;
+pub mod clock;
+mod error;
+mod package_lock;
+mod runtime;
+mod signals;
+mod situation;
+mod status;
+mod stop_evidence;
+mod systemctl;
+pub mod unit_control;
+pub mod units;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use prunella_core::{
+    UnitName,
+    capability::{Answer, UnitStatus},
+};
+
+pub use crate::{
+    bus::unit_path,
+    error::LinuxError,
+    signals::{BusEvent, Glimpse, Interest, Listener, UnitSet},
+};
+use crate::{
+    journal::Journal, runtime::Shared, unit_control::SystemdUnitControl, units::SystemdUnits,
+};
+
+/// How to reach the host.
+#[derive(Debug, Clone, Default)]
+pub struct LinuxSettings {
+    /// Another bus than the system's, as a D-Bus address.
+    pub bus_address: Option<String>,
+}
+
+/// The host. Stays connected until the last reference is dropped.
+pub struct Linux {
+    shared: Arc<Shared>,
+    journal: Journal,
+    boot_id: String,
+}
+
+impl Linux {
+    /// Starts the background thread and begins to open the connection for calls.
+    ///
+    /// Does not wait for the bus: without one, what can be done is done by the
+    /// `systemctl` program, and the bus is used again when it is back.
+    ///
+    /// # Errors
+    /// When the background thread cannot be started, or `/proc` is missing.
+    pub fn connect(settings: LinuxSettings) -> Result<Arc<Self>, LinuxError> {
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map_err(LinuxError::BootId)?
+            .trim()
+            .to_owned();
+        let shared = Shared::start(settings.bus_address)?;
+        let opening = Arc::downgrade(&shared);
+        shared.handle().spawn(async move {
+            if let Some(shared) = opening.upgrade()
+                && let Err(error) = shared.bus().connection().await
+            {
+                tracing::debug!(%error, "no system bus at the start");
+            }
+        });
+        Ok(Arc::new(Self {
+            shared,
+            journal: Journal::of_this_host(),
+            boot_id,
+        }))
+    }
+
+    /// systemd's units.
+    pub fn units(&self) -> SystemdUnits {
+        SystemdUnits::new(&self.shared)
+    }
+
+    /// systemd's jobs.
+    pub fn unit_control(&self) -> SystemdUnitControl {
+        SystemdUnitControl::new(&self.shared)
+    }
+
+    /// Begins to open the connection for signals, which the first wait, or the
+    /// first job, would otherwise open: to be called when one is likely.
+    pub fn expect_waiting(&self) {
+        self.shared.signals().prepare();
+    }
+
+    /// Hands on what systemd's signals say of the units that `interest` cares
+    /// for. Keeps the connection for signals open, and opens it again after a
+    /// loss, until the listener is dropped.
+    pub fn listen(&self, interest: Box<dyn Interest>) -> Listener {
+        self.shared.signals().listen(interest)
+    }
+
+    /// Runs a task on the background thread. It must never block.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.shared.handle().spawn(task);
+    }
+
+    /// Reads a unit, for a task on the background thread. One that does not
+    /// exist has the load state `not-found`.
+    ///
+    /// # Errors
+    /// `unavailable` when there is no bus or it is lost, `timed-out` after
+    /// `limit`.
+    pub async fn read_unit(&self, unit: &UnitName, limit: Duration) -> Answer<UnitStatus> {
+        let what = units::cannot_read(unit);
+        match tokio::time::timeout(limit, units::read(self.shared.bus(), unit)).await {
+            Ok(read) => read.map_err(|error| error.failure(&what)),
+            Err(_) => Err(prunella_core::Failure::timed_out("deadline", what)),
+        }
+    }
+
+    /// The units that are failed now, for a task on the background thread.
+    ///
+    /// # Errors
+    /// `unavailable` when there is no bus or it is lost, `timed-out` after
+    /// `limit`.
+    pub async fn read_failed(&self, limit: Duration) -> Answer<Vec<UnitName>> {
+        let what = "cannot list the failed units";
+        match tokio::time::timeout(limit, self.list_failed()).await {
+            Ok(Ok(Some(units))) => Ok(units),
+            Ok(Ok(None)) => Err(prunella_core::Failure::unavailable("bus-down", what)),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(prunella_core::Failure::timed_out("deadline", what)),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The host's clocks.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use prunella_core::{
+    Failure,
+    capability::{Answer, Clock},
+};
+use rustix::time::{ClockId, clock_gettime};
+
+/// The real clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> u64 {
+        realtime_millis()
+    }
+
+    fn monotonic(&self) -> u64 {
+        u64::try_from(read(ClockId::Monotonic).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn sleep(&self, deadline: Instant, duration: Duration) -> Answer<()> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        std::thread::sleep(duration.min(left));
+        if duration > left {
+            return Err(Failure::timed_out(
+                "deadline",
+                "the run's time was up before the sleep was over",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Milliseconds since 1970 (UTC).
+pub(crate) fn realtime_millis() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}
+
+/// CLOCK_MONOTONIC in microseconds, the unit of systemd's properties.
+pub(crate) fn monotonic_micros() -> u64 {
+    u64::try_from(read(ClockId::Monotonic).as_micros()).unwrap_or(u64::MAX)
+}
+
+/// CLOCK_BOOTTIME.
+pub(crate) fn since_boot() -> Duration {
+    read(ClockId::Boottime)
+}
+
+fn read(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    // Neither clock is ever negative.
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleep_ends_at_the_deadline() {
+        let start = Instant::now();
+        let deadline = start + Duration::from_millis(20);
+        let failure = SystemClock
+            .sleep(deadline, Duration::from_secs(60))
+            .unwrap_err();
+        assert!(failure.is("deadline"));
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn the_monotonic_clock_goes_forward() {
+        let before = SystemClock.monotonic();
+        SystemClock
+            .sleep(
+                Instant::now() + Duration::from_secs(9),
+                Duration::from_micros(10),
+            )
+            .unwrap();
+        assert!(SystemClock.monotonic() > before);
+    }
+}

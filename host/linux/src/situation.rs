@@ -1,0 +1,141 @@
+//! What the healer asks about the host before it decides.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    time::{Duration, Instant},
+};
+
+use prunella_core::{
+    UnitName,
+    capability::{Answer, UnitStatus, Units},
+    situation::Situation,
+};
+use zbus::{OwnedObjectPath, Variant};
+
+use crate::{
+    Linux,
+    bus::{MANAGER, MANAGER_INTERFACE, PROPERTIES},
+    clock,
+    error::BusError,
+    package_lock, stop_evidence, systemctl,
+};
+
+/// One unit of `ListUnitsByPatterns`: name, description, load state, active
+/// state, sub-state, followed unit, path, job id, job type, job path.
+type Listed = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+
+impl Situation for Linux {
+    fn boot_id(&self) -> String {
+        self.boot_id.clone()
+    }
+
+    fn since_boot(&self) -> Duration {
+        clock::since_boot()
+    }
+
+    fn monotonic(&self) -> u64 {
+        clock::monotonic_micros()
+    }
+
+    fn system_state(&self, deadline: Instant) -> Answer<String> {
+        let state = self.shared.block_on_deadline(deadline, async {
+            let asked = async {
+                let body = self
+                    .shared
+                    .bus()
+                    .call(
+                        MANAGER,
+                        PROPERTIES,
+                        "Get",
+                        &(MANAGER_INTERFACE, "SystemState"),
+                    )
+                    .await?;
+                match body.deserialize::<Variant<'_>>().map_err(BusError::from)? {
+                    Variant::Str(state) => Ok(state.as_str().to_owned()),
+                    _ => Err(BusError::Odd("SystemState is not a text".to_owned())),
+                }
+            };
+            unless_down(asked.await, "cannot read systemd's state")
+        })?;
+        state.map_or_else(|| systemctl::system_state(deadline), Ok)
+    }
+
+    fn package_lock(&self) -> Option<String> {
+        package_lock::holder()
+    }
+
+    fn stopped_by_operator(
+        &self,
+        deadline: Instant,
+        status: &UnitStatus,
+    ) -> Answer<Option<String>> {
+        stop_evidence::stopped_by_operator(deadline, &self.journal, status, || {
+            let units = self.units();
+            for required in &status.requires {
+                // What cannot be read was no reason to stop anything.
+                if let Ok(required) = units.get(deadline, required)
+                    && stop_evidence::went_down_before(&required, status)
+                {
+                    return Ok(Some(required.name));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    fn failed_units(&self, deadline: Instant) -> Answer<Vec<UnitName>> {
+        let units = self
+            .shared
+            .block_on_deadline(deadline, self.list_failed())?;
+        units.map_or_else(|| systemctl::failed_units(deadline), Ok)
+    }
+
+    fn random(&self) -> u16 {
+        // Keyed anew for each call from the system's source of randomness.
+        let bits = RandomState::new().build_hasher().finish();
+        u16::try_from(bits & 0xffff).unwrap_or_default()
+    }
+}
+
+impl Linux {
+    /// The failed units; none when there is no bus.
+    pub(crate) async fn list_failed(&self) -> Answer<Option<Vec<UnitName>>> {
+        let asked = async {
+            let none: [&str; 0] = [];
+            let body = self
+                .shared
+                .bus()
+                .manager(
+                    "ListUnitsByPatterns",
+                    &(["failed"].as_slice(), none.as_slice()),
+                )
+                .await?;
+            let listed = body.deserialize::<Vec<Listed>>().map_err(BusError::from)?;
+            Ok(listed
+                .into_iter()
+                .filter_map(|unit| UnitName::new(unit.0).ok())
+                .collect())
+        };
+        unless_down(asked.await, "cannot list the failed units")
+    }
+}
+
+/// None when there is no bus.
+fn unless_down<T>(asked: Result<T, BusError>, what: &str) -> Answer<Option<T>> {
+    match asked {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_down() => Ok(None),
+        Err(error) => Err(error.failure(what)),
+    }
+}

@@ -1,0 +1,312 @@
+//! How units stand, and waiting for them, by D-Bus.
+//!
+//! A unit is read with a single `GetAll` for all its interfaces (an empty
+//! interface name means that to systemd), so that the whole status is of one
+//! moment. Only a pending job's type takes a second call.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use prunella_core::{
+    Failure, UnitName,
+    capability::{ActiveState, Answer, Goal, UnitStatus, Units},
+};
+use zbus::Variant;
+
+use crate::{
+    bus::{Bus, JOB_INTERFACE, PROPERTIES, unit_path},
+    error::BusError,
+    runtime::Shared,
+    status::{self, Bag, Facts},
+    systemctl,
+};
+
+/// How often a unit is read again when its job ended while it was being read.
+const READ_AGAIN: u32 = 3;
+
+/// systemd's units.
+#[derive(Clone)]
+pub struct SystemdUnits {
+    shared: Arc<Shared>,
+}
+
+impl SystemdUnits {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+        }
+    }
+}
+
+impl Units for SystemdUnits {
+    fn get(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
+        let read = self.shared.block_on_deadline(deadline, async {
+            match read(self.shared.bus(), unit).await {
+                Ok(status) => Ok(Some(status)),
+                Err(error) if error.is_down() => Ok(None),
+                Err(error) => Err(error.failure(&cannot_read(unit))),
+            }
+        })?;
+        match read {
+            Some(status) => existing(status),
+            None => systemctl::show(deadline, unit).and_then(existing),
+        }
+    }
+
+    fn wait(
+        &self,
+        deadline: Instant,
+        unit: &UnitName,
+        goal: Goal,
+        timeout: Duration,
+    ) -> Answer<UnitStatus> {
+        let until = Instant::now()
+            .checked_add(timeout)
+            .map_or(deadline, |end| end.min(deadline));
+        let last = Mutex::new(None);
+        let waited = self
+            .shared
+            .block_on_deadline(until, self.wait_by_signals(unit, goal, &last));
+        match waited {
+            Ok(Some(status)) => Ok(status),
+            Ok(None) => systemctl::wait(until, unit, goal),
+            Err(failure) if failure.is("deadline") => {
+                let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+                Err(not_there_yet(unit, goal, last.as_ref()))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+impl SystemdUnits {
+    /// None when there is no bus to listen to.
+    async fn wait_by_signals(
+        &self,
+        unit: &UnitName,
+        goal: Goal,
+        last: &Mutex<Option<UnitStatus>>,
+    ) -> Answer<Option<UnitStatus>> {
+        let fail = |error: BusError| error.failure(&format!("cannot wait for {unit}"));
+        match self.shared.signals().ready().await {
+            Ok(()) => {}
+            Err(error) if error.is_down() => return Ok(None),
+            Err(error) => return Err(fail(error)),
+        }
+        let mut path = unit_path(unit.as_str());
+        let mut watch = self.shared.signals().watch_unit(&path).map_err(fail)?;
+        let mut first = true;
+        loop {
+            let mut status = read(self.shared.bus(), unit).await.map_err(fail)?;
+            if first {
+                first = false;
+                status = existing(status)?;
+                let canonical = unit_path(status.name.as_str());
+                if canonical != path {
+                    // An alias: signals come from the canonical name's object.
+                    path = canonical;
+                    watch = self.shared.signals().watch_unit(&path).map_err(fail)?;
+                    continue;
+                }
+            }
+            if let Some(end) = reached(goal, &status) {
+                return end.map(|()| Some(status));
+            }
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+            watch.changed().await.map_err(fail)?;
+        }
+    }
+}
+
+/// Whether `goal` is reached, or can't be any more; none while it is open.
+pub(crate) fn reached(goal: Goal, status: &UnitStatus) -> Option<Answer<()>> {
+    match goal {
+        Goal::Up if status.job.is_none() && status.is_up() => Some(Ok(())),
+        Goal::Up if status.is_settled() => Some(Err(Failure::failed(
+            if status.active_state == ActiveState::Failed {
+                "unit-failed"
+            } else {
+                "unit-inactive"
+            },
+            format!(
+                "{} is {} ({})",
+                status.name,
+                status.active_state.word(),
+                status.result
+            ),
+        ))),
+        Goal::Down
+            if status.job.is_none()
+                && matches!(
+                    status.active_state,
+                    ActiveState::Inactive | ActiveState::Failed
+                ) =>
+        {
+            Some(Ok(()))
+        }
+        Goal::Settled if status.is_settled() => Some(Ok(())),
+        _ => None,
+    }
+}
+
+/// The failure when a wait's time is up.
+pub(crate) fn not_there_yet(unit: &UnitName, goal: Goal, last: Option<&UnitStatus>) -> Failure {
+    let goal = match goal {
+        Goal::Up => "up",
+        Goal::Down => "down",
+        Goal::Settled => "settled",
+    };
+    let now = last.map_or_else(String::new, |status| {
+        let job = status
+            .job
+            .as_ref()
+            .map_or_else(String::new, |job| format!(", {} job pending", job.kind));
+        format!(
+            ": it is {} ({}){job}",
+            status.active_state.word(),
+            status.sub_state
+        )
+    });
+    Failure::timed_out(
+        "wait",
+        format!("{unit} was not {goal} before the time was up{now}"),
+    )
+}
+
+/// `status`, if there is such a unit.
+pub(crate) fn existing(status: UnitStatus) -> Answer<UnitStatus> {
+    if status.exists() {
+        Ok(status)
+    } else {
+        Err(Failure::not_found(
+            "no-such-unit",
+            format!("there is no unit {}", status.name),
+        ))
+    }
+}
+
+pub(crate) fn cannot_read(unit: &UnitName) -> String {
+    format!("cannot read the status of {unit}")
+}
+
+/// Reads a unit; one that does not exist has the load state `not-found`.
+pub(crate) async fn read(bus: &Bus, unit: &UnitName) -> Result<UnitStatus, BusError> {
+    let path = unit_path(unit.as_str());
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut status = read_once(bus, unit, &path).await?;
+        let Some(job) = &mut status.job else {
+            return Ok(status);
+        };
+        match job_kind(bus, job.id).await {
+            Ok(kind) => {
+                job.kind = kind;
+                return Ok(status);
+            }
+            // The job has ended in between: what was read is of before.
+            Err(BusError::Refused { .. }) if tries < READ_AGAIN => {}
+            Err(BusError::Refused { .. }) => {
+                status.job = None;
+                return Ok(status);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn read_once(bus: &Bus, unit: &UnitName, path: &str) -> Result<UnitStatus, BusError> {
+    let body = bus.call(path, PROPERTIES, "GetAll", &"").await?;
+    let bag = Bag(body
+        .deserialize::<HashMap<&str, Variant<'_>>>()
+        .map_err(BusError::from)?);
+    let name = bag
+        .text("Id")
+        .and_then(|id| UnitName::new(id).ok())
+        .unwrap_or_else(|| unit.clone());
+    Ok(status::status(name, &bag))
+}
+
+async fn job_kind(bus: &Bus, id: u32) -> Result<String, BusError> {
+    let body = bus
+        .call(
+            &format!("/org/freedesktop/systemd1/job/{id}"),
+            PROPERTIES,
+            "Get",
+            &(JOB_INTERFACE, "JobType"),
+        )
+        .await?;
+    match body.deserialize::<Variant<'_>>().map_err(BusError::from)? {
+        Variant::Str(kind) => Ok(kind.as_str().to_owned()),
+        _ => Err(BusError::Odd("a job's type is not a text".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prunella_core::capability::PendingJob;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn status(state: ActiveState, job: bool) -> UnitStatus {
+        let mut status = status::status(
+            UnitName::new("web.service").unwrap(),
+            &Bag(HashMap::default()),
+        );
+        status.active_state = state;
+        status.job = job.then(|| PendingJob {
+            id: 1,
+            kind: "start".to_owned(),
+        });
+        status
+    }
+
+    #[rstest]
+    #[case::up(Goal::Up, ActiveState::Active, false, Some(true))]
+    #[case::about_to_restart(Goal::Up, ActiveState::Active, true, None)]
+    #[case::on_its_way(Goal::Up, ActiveState::Activating, false, None)]
+    #[case::failed(Goal::Up, ActiveState::Failed, false, Some(false))]
+    #[case::failed_but_a_job_is_queued(Goal::Up, ActiveState::Failed, true, None)]
+    #[case::ended(Goal::Up, ActiveState::Inactive, false, Some(false))]
+    #[case::down(Goal::Down, ActiveState::Inactive, false, Some(true))]
+    #[case::down_by_failure(Goal::Down, ActiveState::Failed, false, Some(true))]
+    #[case::going_down(Goal::Down, ActiveState::Deactivating, false, None)]
+    #[case::settled_up(Goal::Settled, ActiveState::Active, false, Some(true))]
+    #[case::settled_down(Goal::Settled, ActiveState::Failed, false, Some(true))]
+    #[case::unsettled(Goal::Settled, ActiveState::Active, true, None)]
+    fn when_a_goal_is_reached(
+        #[case] goal: Goal,
+        #[case] state: ActiveState,
+        #[case] job: bool,
+        #[case] end: Option<bool>,
+    ) {
+        let found = reached(goal, &status(state, job)).map(|end| end.is_ok());
+        assert_eq!(found, end);
+    }
+
+    #[test]
+    fn a_oneshot_that_is_done_is_up() {
+        let mut done = status(ActiveState::Inactive, false);
+        done.kind = Some("oneshot".to_owned());
+        done.main_exit_monotonic = Some(1);
+        assert_eq!(reached(Goal::Up, &done), Some(Ok(())));
+        done.result = "exit-code".to_owned();
+        assert!(reached(Goal::Up, &done).unwrap().is_err());
+    }
+
+    #[test]
+    fn a_wait_that_took_too_long_tells_how_it_stands() {
+        let mut last = status(ActiveState::Deactivating, true);
+        last.sub_state = "stop-sigterm".to_owned();
+        let failure = not_there_yet(&last.name.clone(), Goal::Down, Some(&last));
+        assert_eq!(
+            failure.message,
+            "web.service was not down before the time was up: \
+             it is deactivating (stop-sigterm), start job pending"
+        );
+    }
+}
