@@ -1,1 +1,36 @@
-//! .
+//! The way of an incident, and the safety kernel that every act passes.
+//!
+//! ```text
+//! Detection ─► Scheduler ─► Attempt: decide ─► assess ─► heal ─► prove ─► Ending
+//!                 │                    │          │        │        │
+//!                 │                    │          └─ Kernel┘        └ the real host
+//!                 └ one lock for each service, slots, timers, blocked incidents
+//! ```
+//!
+//! The daemon, the hook, the sweep and `prunella heal` all go this way: they
+//! differ in where detections come from and in when they stop waiting.
+//!
+//! This crate knows nothing of D-Bus, netlink or files: it sees the host
+//! through `core::capability` and `core::situation` only.
+
+mod attempt;
+mod decide;
+mod error;
+mod healer;
+mod history;
+mod kernel;
+mod lock;
+mod proof;
+mod protected;
+mod rehearsal;
+mod scheduler;
+mod strategies;
+mod trail;
+
+pub use decide::Hold;
+pub use error::HealerError;
+pub use healer::{Healer, HealerSettings, Hosts, Observer};
+pub use protected::Protected;
+pub use scheduler::{Opening, Scheduler};
+pub use strategies::{Refused, StrategySet};
+pub use trail::StateFile;

@@ -1,0 +1,614 @@
+//! One attempt at an incident: decide, assess, heal, prove.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prunella_core::{
+    StrategyName, UnitName,
+    budget::Verdict,
+    capability::{Host, LogQuery, UnitStatus},
+    incident::{Assessment, Ending, LeftAlone, Outcome},
+    service::Service,
+    text::one_line,
+    trail::Step,
+};
+use prunella_engine::{Level, Lines, RunContext};
+
+use crate::{
+    decide::{Hold, decide},
+    healer::{Current, Healer, microseconds, milliseconds},
+    kernel::{Kernel, Rules},
+    proof::{self, Well},
+    rehearsal,
+    strategies::Loaded,
+    trail::Trail,
+};
+
+/// How an attempt came out.
+#[derive(Debug)]
+pub(crate) enum Came {
+    /// To an end.
+    Ended(Ending),
+    /// Something stands in the way that gives no signal when it is gone.
+    LookAgain(LeftAlone, String, Duration),
+    /// The budget asks for a pause before the next attempt.
+    TryAgain(Duration),
+    /// Another unit has to be healed first.
+    Blocked(UnitName, String),
+}
+
+/// How many of the failed run's last lines are kept as evidence.
+const EVIDENCE_LINES: u32 = 20;
+
+/// How long a job that a strategy did not wait for is waited for.
+const RECONCILE: Duration = Duration::from_secs(95);
+
+/// Waits of the budget up to this long are waited out within the attempt.
+const SHORT_WAIT: Duration = Duration::from_secs(10);
+
+/// Everything one attempt works with.
+pub(crate) struct Attempt<'a> {
+    pub(crate) healer: &'a Healer,
+    pub(crate) current: Current,
+    pub(crate) service: Arc<Service>,
+    pub(crate) trail: Arc<Trail>,
+    /// The real host.
+    pub(crate) real: Host,
+    /// The host that acts act upon: the real one, or a rehearsal's.
+    pub(crate) host: Host,
+    /// Called when the strategies are done, and only proof is left to wait for.
+    pub(crate) acted: &'a dyn Fn(),
+    evidence_written: std::cell::Cell<bool>,
+}
+
+impl<'a> Attempt<'a> {
+    pub(crate) fn new(
+        healer: &'a Healer,
+        service: Arc<Service>,
+        trail: Arc<Trail>,
+        acted: &'a dyn Fn(),
+    ) -> Self {
+        let real = healer.host_for(&service);
+        let host = if trail.is_rehearsal() {
+            rehearsal::overlay(real.clone(), Arc::clone(&service))
+        } else {
+            real.clone()
+        };
+        Self {
+            current: healer.current(),
+            healer,
+            service,
+            real,
+            host,
+            acted,
+            evidence_written: std::cell::Cell::new(trail.attempt() > 1),
+            trail,
+        }
+    }
+
+    /// Writes the failed run's last lines into the trail, once. Not before the
+    /// strategies have acted: reading the journal takes longer than healing.
+    fn write_evidence(&self) {
+        if self.evidence_written.replace(true) {
+            return;
+        }
+        let detection = &self.trail.incident().detection;
+        let query = LogQuery {
+            unit: self.service.unit.clone(),
+            invocation: detection.invocation.clone(),
+            priority: None,
+            lines: EVIDENCE_LINES,
+        };
+        match self
+            .real
+            .logs
+            .tail(Instant::now() + Duration::from_secs(2), &query)
+        {
+            Ok(entries) if entries.is_empty() => {}
+            Ok(entries) => self.trail.write(Step::Evidence {
+                lines: entries
+                    .into_iter()
+                    .map(|entry| one_line(&entry.message, 500))
+                    .collect(),
+            }),
+            Err(failure) => {
+                tracing::debug!("no log lines of {}: {failure}", self.service.unit);
+            }
+        }
+    }
+
+    /// Goes the way once.
+    pub(crate) fn run(&self) -> Came {
+        let came = self.go();
+        self.write_evidence();
+        came
+    }
+
+    fn go(&self) -> Came {
+        let incident = self.trail.incident();
+        let hold = decide(
+            self.healer,
+            &self.current,
+            &self.service,
+            incident,
+            &self.real,
+            |what, up_to| {
+                self.trail.write(Step::Waits {
+                    reason: what.to_owned(),
+                    milliseconds: milliseconds(up_to),
+                });
+            },
+        );
+        match hold {
+            Hold::Go(status) => self.heal(&status),
+            Hold::Up(status) => self.is_up(&status),
+            Hold::Leave(why, detail) => Came::Ended(Ending::LeftAlone { why, detail }),
+            Hold::LookAgain(why, detail, after) => Came::LookAgain(why, detail, after),
+            Hold::Unknown(reason) => self.escalate(reason),
+        }
+    }
+
+    /// The unit is up although a failure was noticed: somebody was faster, or
+    /// it runs and does not answer.
+    fn is_up(&self, status: &UnitStatus) -> Came {
+        let before = self.trail.incident();
+        let patience = if before.detection.cause == "not-answering" {
+            // The probes have had their chances; one more look is enough.
+            Duration::from_secs(1)
+        } else {
+            self.service.proof.timeout
+        };
+        match proof::becomes_well(&self.service, &self.host, patience) {
+            Ok(well) => {
+                self.answering(&well);
+                match self.stays(&well) {
+                    Ok(()) => Came::Ended(Ending::Recovered {
+                        by: self.recovered_by(status),
+                    }),
+                    Err(reason) => {
+                        self.trail.write(Step::NotProven {
+                            strategy: None,
+                            reason,
+                            relapse: true,
+                        });
+                        self.look_again()
+                    }
+                }
+            }
+            Err(reason) => {
+                self.trail.write(Step::Note {
+                    message: format!("it is up, and not well: {reason}"),
+                });
+                self.heal(status)
+            }
+        }
+    }
+
+    /// Whose doing it may have been that the service is up again.
+    fn recovered_by(&self, status: &UnitStatus) -> String {
+        if self.trail.actions() > 1 {
+            return "an earlier act of Prunella's, before it was interrupted".to_owned();
+        }
+        let failed_run = &self.trail.incident().detection.invocation;
+        if failed_run.is_some() && status.invocation == *failed_run {
+            "itself: it is the same run".to_owned()
+        } else {
+            "somebody else started it".to_owned()
+        }
+    }
+
+    /// After a relapse outside any strategy's heal: the next attempt decides
+    /// anew what the matter is.
+    fn look_again(&self) -> Came {
+        Came::TryAgain(Duration::ZERO)
+    }
+
+    fn heal(&self, status: &UnitStatus) -> Came {
+        if !self.trail.is_rehearsal() {
+            match self.budget() {
+                Verdict::Now => {}
+                Verdict::After(wait) => return Came::TryAgain(wait),
+                Verdict::Spent { until } => {
+                    return self.escalate(format!(
+                        "the healing budget is spent: {} healings in {} s were allowed; the next \
+                         in {} s",
+                        self.budget_settings().healings,
+                        self.budget_settings().within.as_secs(),
+                        until.as_secs()
+                    ));
+                }
+            }
+        }
+        let related: BTreeSet<UnitName> = status
+            .requires
+            .iter()
+            .chain(&status.triggered_by)
+            .cloned()
+            .collect();
+
+        let applying = match self.assess(&related) {
+            Ok(applying) => applying,
+            Err(came) => return came,
+        };
+
+        let mut reasons = Vec::new();
+        for (name, loaded) in &applying {
+            match self.heal_with(name, loaded, &related) {
+                Healing::Proven(after) => {
+                    return Came::Ended(if self.trail.is_rehearsal() {
+                        Ending::Rehearsed {
+                            verdict: format!("{name} would heal it (assumed, nothing was done)"),
+                        }
+                    } else {
+                        Ending::Healed {
+                            strategy: (*name).clone(),
+                            recovered_after: after,
+                        }
+                    });
+                }
+                Healing::Blocked(came) => return came,
+                Healing::Not(reason) => reasons.push(format!("{name}: {reason}")),
+                Healing::Wait(wait) => return Came::TryAgain(wait),
+            }
+        }
+        if self.trail.is_rehearsal() {
+            return Came::Ended(Ending::Rehearsed {
+                verdict: format!("nothing would heal it: {}", reasons.join("; ")),
+            });
+        }
+        match self.budget() {
+            Verdict::Now => Came::TryAgain(Duration::ZERO),
+            Verdict::After(wait) => Came::TryAgain(wait),
+            Verdict::Spent { .. } => self.escalate(format!(
+                "every strategy was tried as often as the healing budget allows: {}",
+                reasons.join("; ")
+            )),
+        }
+    }
+
+    /// Asks every strategy of the service. Any must-not or blocked-by holds
+    /// everything; else those that apply come back in the operator's order.
+    fn assess(&self, related: &BTreeSet<UnitName>) -> Result<Vec<(&StrategyName, &Loaded)>, Came> {
+        let mut applying = Vec::new();
+        let mut must_not = Vec::new();
+        let mut blocked = None;
+        let mut not_mine = Vec::new();
+        for name in &self.service.strategies {
+            let Some(loaded) = self.current.strategies.get(name) else {
+                let why = self
+                    .current
+                    .strategies
+                    .refused()
+                    .iter()
+                    .find(|refused| refused.name == *name)
+                    .map_or("it is not known".to_owned(), |refused| {
+                        refused.why.to_string()
+                    });
+                self.trail.write(Step::Note {
+                    message: format!("strategy {name} is not in force: {why}"),
+                });
+                not_mine.push(format!("{name} is not in force"));
+                continue;
+            };
+            let kernel = self.kernel(name, loaded, related);
+            let started = Instant::now();
+            let run = loaded
+                .strategy
+                .assess(self.context(name, loaded, kernel.host()));
+            let took = microseconds(started.elapsed());
+            let assessment = match run.result {
+                Ok(Ok(assessment)) => assessment,
+                Ok(Err(failure)) => Assessment::NotMine {
+                    reason: format!("it could not tell: {failure}"),
+                },
+                Err(error) => {
+                    self.trail.write(Step::Broke {
+                        strategy: name.clone(),
+                        call: "assess".to_owned(),
+                        kind: error.kind().to_owned(),
+                        message: error.to_string(),
+                    });
+                    not_mine.push(format!("{name} broke off"));
+                    continue;
+                }
+            };
+            self.trail.write(Step::Assessed {
+                strategy: name.clone(),
+                assessment: assessment.clone(),
+                took,
+            });
+            match assessment {
+                Assessment::Applies { .. } => applying.push((name, loaded)),
+                Assessment::NotMine { reason } => not_mine.push(format!("{name}: {reason}")),
+                Assessment::MustNot { reason } => must_not.push(format!("{name}: {reason}")),
+                Assessment::BlockedBy { unit, reason } => {
+                    blocked.get_or_insert((name, unit, reason));
+                }
+            }
+        }
+        if let Some((name, unit, reason)) = blocked {
+            return Err(self.blocked(name, &unit, &reason));
+        }
+        if !must_not.is_empty() {
+            return Err(self.escalate(format!("held back by {}", must_not.join("; "))));
+        }
+        if applying.is_empty() {
+            return Err(self.escalate(if not_mine.is_empty() {
+                "no strategy is set for it".to_owned()
+            } else {
+                format!("no strategy applies: {}", not_mine.join("; "))
+            }));
+        }
+        Ok(applying)
+    }
+
+    fn heal_with(
+        &self,
+        name: &StrategyName,
+        loaded: &Loaded,
+        related: &BTreeSet<UnitName>,
+    ) -> Healing {
+        if !self.trail.is_rehearsal() {
+            // A healing that came before in this attempt may make this wait.
+            match self.budget() {
+                Verdict::Now => {}
+                Verdict::After(wait) if wait <= SHORT_WAIT => {
+                    self.trail.write(Step::Waits {
+                        reason: "the healing budget spaces healings out".to_owned(),
+                        milliseconds: milliseconds(wait),
+                    });
+                    if let Err(failure) = self.host.clock.sleep(Instant::now() + wait * 2, wait) {
+                        return Healing::Not(failure.to_string());
+                    }
+                }
+                Verdict::After(wait) => return Healing::Wait(wait),
+                Verdict::Spent { .. } => {
+                    return Healing::Not("the healing budget is spent".to_owned());
+                }
+            }
+        }
+        let kernel = self.kernel(name, loaded, related);
+        let actions_before = self.trail.actions();
+        self.trail.write(Step::Heals {
+            strategy: name.clone(),
+        });
+        let started = Instant::now();
+        let run = loaded
+            .strategy
+            .heal(self.context(name, loaded, kernel.host()));
+        let took = microseconds(started.elapsed());
+        kernel.reconcile(RECONCILE);
+        let said = match run.result {
+            Ok(outcome) => {
+                self.trail.write(Step::Returned {
+                    strategy: name.clone(),
+                    outcome: outcome.clone(),
+                    took,
+                });
+                match outcome {
+                    Ok(Outcome::Healed { .. }) => Ok(()),
+                    Ok(Outcome::BlockedBy { unit, reason }) => {
+                        return Healing::Blocked(self.blocked(name, &unit, &reason));
+                    }
+                    Ok(Outcome::NotMine { reason } | Outcome::Failed { reason }) => Err(reason),
+                    Err(failure) => Err(failure.to_string()),
+                }
+            }
+            Err(error) => {
+                let message = error.to_string();
+                self.trail.write(Step::Broke {
+                    strategy: name.clone(),
+                    call: "heal".to_owned(),
+                    kind: error.kind().to_owned(),
+                    message: message.clone(),
+                });
+                Err(message)
+            }
+        };
+        // A strategy's word is not evidence, neither way: one that says it
+        // failed, or that was cut off, may have brought the service up.
+        let acted = self.trail.actions() > actions_before;
+        if let Err(reason) = said {
+            let up = acted
+                && self
+                    .host
+                    .units
+                    .get(Instant::now() + Duration::from_secs(10), &self.service.unit)
+                    .is_ok_and(|status| status.is_up());
+            if !up {
+                return Healing::Not(reason);
+            }
+            self.trail.write(Step::Note {
+                message: format!("{name} said that it did not heal it ({reason}), yet it is up"),
+            });
+        }
+        self.prove(name)
+    }
+
+    fn prove(&self, name: &StrategyName) -> Healing {
+        let not_proven = |reason: String, relapse| {
+            self.trail.write(Step::NotProven {
+                strategy: Some(name.clone()),
+                reason: reason.clone(),
+                relapse,
+            });
+            Healing::Not(reason)
+        };
+        match proof::becomes_well(&self.service, &self.host, self.service.proof.timeout) {
+            Err(reason) => not_proven(reason, false),
+            Ok(well) => {
+                let after = self.answering(&well);
+                match self.stays(&well) {
+                    Ok(()) => Healing::Proven(after),
+                    Err(reason) => not_proven(reason, true),
+                }
+            }
+        }
+    }
+
+    /// The moment of recovery: microseconds since the failure.
+    fn answering(&self, well: &Well) -> Option<u64> {
+        let after = self
+            .trail
+            .incident()
+            .detection
+            .failed_monotonic
+            .and_then(|failed| {
+                self.healer
+                    .settings
+                    .situation
+                    .monotonic()
+                    .checked_sub(failed)
+            });
+        self.trail.write(Step::Answering {
+            evidence: well.evidence.clone(),
+            after,
+        });
+        self.write_evidence();
+        (self.acted)();
+        after
+    }
+
+    fn stays(&self, well: &Well) -> Result<(), String> {
+        let stable_for = if self.trail.is_rehearsal() {
+            Duration::ZERO
+        } else {
+            self.service.proof.stable_for
+        };
+        let still = proof::stays_well(&self.service, &self.host, well, stable_for)?;
+        self.trail.write(Step::Proven {
+            evidence: still.evidence,
+            stable_for: milliseconds(stable_for),
+        });
+        Ok(())
+    }
+
+    fn blocked(&self, by: &StrategyName, unit: &str, reason: &str) -> Came {
+        let shown = one_line(unit, 100);
+        let Ok(unit) = UnitName::new(unit) else {
+            return self.escalate(format!(
+                "{by} says that `{shown}` has to be healed first, which is not a unit: {reason}"
+            ));
+        };
+        let canonical = self
+            .real
+            .units
+            .get(Instant::now() + Duration::from_secs(10), &unit)
+            .map_or(unit, |status| status.name);
+        if canonical == self.service.unit {
+            return self.escalate(format!(
+                "{by} says that the service has to wait for itself: {reason}"
+            ));
+        }
+        if self.current.config.services.contains_key(&canonical) {
+            return Came::Blocked(canonical, reason.to_owned());
+        }
+        self.escalate(format!(
+            "{canonical} is the cause, and is not in Prunella's care: {reason}; starting {} \
+             against it would be no use",
+            self.service.unit
+        ))
+    }
+
+    fn escalate(&self, reason: String) -> Came {
+        if self.trail.is_rehearsal() {
+            return Came::Ended(Ending::Rehearsed {
+                verdict: format!("it would be handed to people: {reason}"),
+            });
+        }
+        let retry_at = self
+            .current
+            .config
+            .retry_every
+            .map(|every| crate::healer::wall_clock().saturating_add(milliseconds(every)));
+        Came::Ended(Ending::Escalated { reason, retry_at })
+    }
+
+    fn kernel(
+        &self,
+        name: &StrategyName,
+        loaded: &Loaded,
+        related: &BTreeSet<UnitName>,
+    ) -> Arc<Kernel> {
+        Kernel::new(
+            Rules {
+                strategy: name.clone(),
+                grants: Arc::clone(&loaded.grants),
+                service: Arc::clone(&self.service),
+                related: related.clone(),
+                protected: Arc::clone(&self.current.protected),
+                budget: self.budget_settings().clone(),
+                host_budget: self.current.config.host_budget.clone(),
+            },
+            self.host.clone(),
+            Arc::clone(&self.trail),
+            Arc::clone(&self.healer.settings.situation),
+            Arc::clone(&self.healer.settings.ledger),
+        )
+    }
+
+    fn context(&self, name: &StrategyName, loaded: &Loaded, host: Host) -> RunContext {
+        RunContext {
+            host,
+            incident: self.trail.incident().clone(),
+            service: Arc::clone(&self.service),
+            rehearsal: self.trail.is_rehearsal(),
+            limits: loaded.limits.clone(),
+            settings: loaded.settings.clone(),
+            lines: Arc::new(StrategyLines {
+                strategy: name.clone(),
+                trail: Arc::clone(&self.trail),
+            }),
+        }
+    }
+
+    fn budget_settings(&self) -> &prunella_core::service::BudgetSettings {
+        self.service
+            .budget
+            .as_ref()
+            .unwrap_or(&self.current.config.budget)
+    }
+
+    fn budget(&self) -> Verdict {
+        // A failure is healed at once when it is noticed: the first wait of a
+        // backoff begins there, and has begun by the time of this call.
+        self.healer.settings.ledger.verdict(
+            &self.service.unit,
+            &crate::kernel::moment(&*self.healer.settings.situation),
+            self.budget_settings(),
+            &self.current.config.host_budget,
+            Duration::ZERO,
+        )
+    }
+}
+
+/// What came of one strategy's heal.
+enum Healing {
+    /// Well, and proven so; microseconds from failure to recovery.
+    Proven(Option<u64>),
+    /// Not healed.
+    Not(String),
+    /// Held by another unit.
+    Blocked(Came),
+    /// The budget wants a longer pause first.
+    Wait(Duration),
+}
+
+/// A strategy's log lines, into the trail.
+struct StrategyLines {
+    strategy: StrategyName,
+    trail: Arc<Trail>,
+}
+
+impl Lines for StrategyLines {
+    fn line(&self, level: Level, message: &str) {
+        self.trail.write(Step::Said {
+            strategy: self.strategy.clone(),
+            level: level.word().to_owned(),
+            message: message.to_owned(),
+        });
+    }
+}

@@ -1,0 +1,206 @@
+//! Deciding whether to act at all: everything for which a failed service is
+//! rightly left alone, looked at in one place and in one order.
+
+use std::time::{Duration, Instant};
+
+use prunella_core::{
+    capability::{ActiveState, Goal, Host, UnitStatus},
+    incident::{DetectedBy, Incident, LeftAlone},
+    service::{Service, StartLimit},
+};
+
+use crate::healer::{Current, Healer, wall_clock};
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hold {
+    /// Nothing stands in the way of healing.
+    Go(Box<UnitStatus>),
+    /// It is up: what is left is to prove it.
+    Up(Box<UnitStatus>),
+    /// Left alone for good.
+    Leave(LeftAlone, String),
+    /// Left alone for the moment; look again after a while.
+    LookAgain(LeftAlone, String, Duration),
+    /// Nothing could be decided.
+    Unknown(String),
+}
+
+/// How long somebody else's job, or systemd's own transition, is waited for
+/// before the incident is put aside. TimeoutStartSec= and TimeoutStopSec= are
+/// 90 s by default, so most jobs have ended by then one way or the other.
+const SETTLE: Duration = Duration::from_secs(100);
+
+/// When to look again at what stands in the way and gives no signal when it
+/// ends: a package manager's lock, the kill switch.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
+
+/// How long one look at the host may take.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Decides. `host` is the real host: what it shows is the truth, in a rehearsal
+/// too. `note` is told what is waited for.
+pub(crate) fn decide(
+    healer: &Healer,
+    current: &Current,
+    service: &Service,
+    incident: &Incident,
+    host: &Host,
+    mut waiting: impl FnMut(&str, Duration),
+) -> Hold {
+    let unit = &service.unit;
+    let situation = &healer.settings.situation;
+    let deadline = || Instant::now() + LOOK;
+
+    // What people said comes first.
+    if healer.settings.kill_switch.exists() {
+        return Hold::LookAgain(
+            LeftAlone::KillSwitch,
+            format!("{} exists", healer.settings.kill_switch.display()),
+            LOOK_AGAIN,
+        );
+    }
+    if let Some((detail, left)) = paused(healer, service) {
+        return Hold::LookAgain(LeftAlone::Paused, detail, left);
+    }
+    if current.protected.covers(unit) {
+        return Hold::Leave(
+            LeftAlone::Protected,
+            "protected units are reported, never acted on".to_owned(),
+        );
+    }
+
+    let mut status = match host.units.get(deadline(), unit) {
+        Ok(status) => status,
+        Err(failure) => return Hold::Unknown(format!("{unit} cannot be looked at: {failure}")),
+    };
+    match situation.system_state(deadline()).as_deref() {
+        Ok("stopping") => {
+            return Hold::Leave(
+                LeftAlone::Shutdown,
+                "systemd is stopping everything".to_owned(),
+            );
+        }
+        Ok(_) => {}
+        Err(failure) => {
+            return Hold::Unknown(format!("systemd's state cannot be read: {failure}"));
+        }
+    }
+
+    // Somebody's job, or systemd on its own way: never in its way.
+    if status.is_auto_restarting() {
+        return Hold::Leave(
+            LeftAlone::SystemdRestarts,
+            format!("Restart={}", status.restart_policy),
+        );
+    }
+    if !status.is_settled() {
+        let what = match &status.job {
+            Some(job) => format!("systemd's {} job", job.kind),
+            None => format!("{unit} to leave `{}`", status.active_state.word()),
+        };
+        waiting(&what, SETTLE);
+        match host
+            .units
+            .wait(Instant::now() + SETTLE, unit, Goal::Settled, SETTLE)
+        {
+            Ok(settled) => status = settled,
+            Err(failure) => {
+                return Hold::LookAgain(
+                    LeftAlone::JobPending,
+                    format!("{what} goes on: {failure}"),
+                    LOOK_AGAIN,
+                );
+            }
+        }
+        if status.is_auto_restarting() {
+            return Hold::Leave(
+                LeftAlone::SystemdRestarts,
+                format!("Restart={}", status.restart_policy),
+            );
+        }
+    }
+
+    match status.load_state.as_str() {
+        "loaded" => {}
+        "masked" => return Hold::Leave(LeftAlone::Masked, "the unit is masked".to_owned()),
+        other => {
+            return Hold::Unknown(format!("systemd could not load {unit}: it is `{other}`"));
+        }
+    }
+    if status.is_up() {
+        return Hold::Up(Box::new(status));
+    }
+    for (setting, action) in [
+        ("StartLimitAction", &status.start_limit_action),
+        ("FailureAction", &status.failure_action),
+    ] {
+        if !action.is_empty() && action != "none" {
+            return Hold::Leave(LeftAlone::FailureAction, format!("{setting}={action}"));
+        }
+    }
+    if let Some(holder) = situation.package_lock() {
+        return Hold::LookAgain(LeftAlone::PackageUpgrade, holder, LOOK_AGAIN);
+    }
+
+    let asked_for = incident.detection.by == DetectedBy::Operator;
+    if !asked_for && !service.heal_on_stop {
+        match situation.stopped_by_operator(deadline(), &status) {
+            Ok(Some(evidence)) => return Hold::Leave(LeftAlone::OperatorStop, evidence),
+            Ok(None) => {}
+            Err(failure) => {
+                return Hold::Unknown(format!(
+                    "it cannot be told whether an operator stopped {unit}: {failure}"
+                ));
+            }
+        }
+        // A dependency that was found dead may be merely inactive, and so may
+        // a unit whose Requires= failed: both are failures of the service.
+        let failed_otherwise = incident.detection.by == DetectedBy::Dependency
+            || incident.detection.cause == "dependency";
+        if status.active_state == ActiveState::Inactive
+            && status.result == "success"
+            && !failed_otherwise
+        {
+            return Hold::Leave(
+                LeftAlone::Finished,
+                "it is inactive, and its last run succeeded".to_owned(),
+            );
+        }
+    }
+    if status.result == "start-limit-hit" && service.start_limit == StartLimit::Respect {
+        return Hold::Leave(
+            LeftAlone::StartLimit,
+            format!(
+                "{} starts in {} s",
+                status.start_limit_burst,
+                status.start_limit_interval / 1_000_000
+            ),
+        );
+    }
+    Hold::Go(Box::new(status))
+}
+
+/// What pauses the service, and for how long it may still do so.
+fn paused(healer: &Healer, service: &Service) -> Option<(String, Duration)> {
+    let store = healer.settings.store.as_ref()?;
+    let pauses = match store.pauses() {
+        Ok(pauses) => pauses,
+        Err(error) => {
+            tracing::error!("the pauses cannot be read, so none is known: {error}");
+            return None;
+        }
+    };
+    let now = wall_clock();
+    let pause = pauses.into_iter().find(|pause| {
+        pause.until.is_none_or(|until| until > now)
+            && pause.unit.as_ref().is_none_or(|unit| *unit == service.unit)
+    })?;
+    let left = pause.until.map_or(LOOK_AGAIN, |until| {
+        Duration::from_millis(until.saturating_sub(now)).min(LOOK_AGAIN)
+    });
+    Some((
+        format!("paused by {}: {}", pause.by, pause.reason),
+        left.max(Duration::from_secs(1)),
+    ))
+}

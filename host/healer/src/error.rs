@@ -1,0 +1,30 @@
+//! What can go wrong in the healer itself.
+
+use std::path::PathBuf;
+
+/// The healer could not do its own work. What fails *inside* an incident is a
+/// step of its trail instead.
+#[derive(Debug, thiserror::Error)]
+pub enum HealerError {
+    /// The lock of a service could not be opened.
+    #[error("cannot open the lock {path}")]
+    Lock {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] prunella_store::StoreError),
+    /// A thread could not be started.
+    #[error("cannot start a thread for {what}")]
+    Thread {
+        /// For what.
+        what: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,150 @@
+//! What every attempt at every incident shares.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use prunella_core::{
+    UnitName,
+    capability::{History, Host},
+    config::Config,
+    incident::Incident,
+    service::Service,
+    situation::Situation,
+    trail::Entry,
+};
+use prunella_store::{Ledger, Store};
+
+use crate::{StrategySet, history::StoreHistory, protected::Protected};
+
+/// Where hosts come from: a [`Host`] for each service.
+pub trait Hosts: Send + Sync {
+    /// The host as one service sees it.
+    fn for_service(&self, service: Arc<Service>, history: Arc<dyn History>) -> Host;
+}
+
+/// Whoever watches incidents as they go: a terminal, a connected client.
+pub trait Observer: Send + Sync {
+    /// A step was taken.
+    fn step(&self, incident: &Incident, entry: &Entry);
+}
+
+impl Observer for () {
+    fn step(&self, _: &Incident, _: &Entry) {}
+}
+
+/// What a healer is made from.
+pub struct HealerSettings {
+    /// Where hosts come from.
+    pub hosts: Arc<dyn Hosts>,
+    /// The host's own situation.
+    pub situation: Arc<dyn Situation>,
+    /// Absent when it cannot be opened: healing goes on, with less memory.
+    pub store: Option<Arc<Store>>,
+    /// How much healing was spent.
+    pub ledger: Arc<Ledger>,
+    /// `/run/prunella`: locks and state files.
+    pub run_folder: PathBuf,
+    /// When this file exists nothing is healed: the kill switch.
+    pub kill_switch: PathBuf,
+    /// Whoever watches.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// What every attempt at every incident shares.
+pub struct Healer {
+    pub(crate) settings: HealerSettings,
+    current: RwLock<Current>,
+}
+
+/// What a reload replaces, all at once. An attempt keeps what it began with.
+#[derive(Clone)]
+pub(crate) struct Current {
+    pub(crate) config: Arc<Config>,
+    pub(crate) strategies: Arc<StrategySet>,
+    pub(crate) protected: Arc<Protected>,
+}
+
+impl Current {
+    fn new(config: Arc<Config>, strategies: Arc<StrategySet>) -> Self {
+        Self {
+            protected: Arc::new(Protected::new(&config)),
+            config,
+            strategies,
+        }
+    }
+}
+
+impl Healer {
+    /// A healer with its first configuration.
+    pub fn new(
+        settings: HealerSettings,
+        config: Arc<Config>,
+        strategies: Arc<StrategySet>,
+    ) -> Self {
+        Self {
+            settings,
+            current: RwLock::new(Current::new(config, strategies)),
+        }
+    }
+
+    /// Replaces the configuration for attempts that begin from now on.
+    pub fn reload(&self, config: Arc<Config>, strategies: Arc<StrategySet>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
+            Current::new(config, strategies);
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.current().config
+    }
+
+    /// The strategies in force.
+    pub fn strategies(&self) -> Arc<StrategySet> {
+        self.current().strategies
+    }
+
+    pub(crate) fn current(&self) -> Current {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The host as `service` sees it, with nothing between.
+    pub(crate) fn host_for(&self, service: &Arc<Service>) -> Host {
+        let history = Arc::new(StoreHistory {
+            store: self.settings.store.clone(),
+            unit: service.unit.clone(),
+        });
+        self.settings
+            .hosts
+            .for_service(Arc::clone(service), history)
+    }
+
+    /// The service of a unit in care.
+    pub(crate) fn service(&self, unit: &UnitName) -> Option<Arc<Service>> {
+        self.config().services.get(unit).cloned().map(Arc::new)
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn wall_clock() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}
+
+/// Whole milliseconds.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whole microseconds.
+pub(crate) fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,702 @@
+//! The safety kernel: between every call of a strategy and the host.
+//!
+//! A look passes its scope. An act passes, in this order:
+//!
+//! 1. **grant**: is the function granted on anything?
+//! 2. **scope**: is it granted on *this*, by canonical name?
+//! 3. **protected**: is it a unit, or does it take a unit along, that nobody
+//!    may act on?
+//! 4. **budget**: is there healing left?
+//! 5. **intention**: it stands in the trail before it is carried out
+//! 6. **done**, for real or in rehearsal, by the host below
+//! 7. **result**: it stands in the trail how it ended
+//!
+//! In a rehearsal the host below is a [`rehearsal`](crate::rehearsal) overlay:
+//! the kernel judges as it would judge a real act, and consumes no budget.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use prunella_core::{
+    Failure, StrategyName, UnitName,
+    budget::{Moment, Verdict},
+    capability::{
+        ActiveState, Answer, CheckReport, Checks, Clock, EnvKey, FileRepair, FileStatus, Files,
+        Goal, Host, Job, Kinship, LogEntry, LogQuery, Logs, PortHolder, Ports, Process,
+        ProcessControl, Processes, Protocol, Repair, Termination, UnitAct, UnitControl, UnitStatus,
+        Units,
+    },
+    config::HostBudget,
+    policy::{Act, Grants, Observe, Scope},
+    service::{BudgetSettings, Service},
+    situation::Situation,
+    text::one_line,
+    trail::Step,
+};
+use prunella_store::Ledger;
+
+use crate::{protected::Protected, trail::Trail};
+
+/// What the kernel judges by, for one strategy in one attempt.
+pub(crate) struct Rules {
+    pub(crate) strategy: StrategyName,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) service: Arc<Service>,
+    /// The units that the service needs by systemd's own word, and its sockets.
+    pub(crate) related: BTreeSet<UnitName>,
+    pub(crate) protected: Arc<Protected>,
+    pub(crate) budget: BudgetSettings,
+    pub(crate) host_budget: HostBudget,
+}
+
+/// The safety kernel for one strategy in one attempt.
+pub(crate) struct Kernel {
+    rules: Rules,
+    host: Host,
+    trail: Arc<Trail>,
+    situation: Arc<dyn Situation>,
+    ledger: Arc<Ledger>,
+    jobs: Mutex<Vec<Arc<TrackedJob>>>,
+}
+
+impl Kernel {
+    pub(crate) fn new(
+        rules: Rules,
+        host: Host,
+        trail: Arc<Trail>,
+        situation: Arc<dyn Situation>,
+        ledger: Arc<Ledger>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            rules,
+            host,
+            trail,
+            situation,
+            ledger,
+            jobs: Mutex::default(),
+        })
+    }
+
+    /// The host as the strategy sees it: everything through the kernel.
+    pub(crate) fn host(self: &Arc<Self>) -> Host {
+        Host {
+            clock: Arc::clone(self) as _,
+            units: Arc::clone(self) as _,
+            processes: Arc::clone(self) as _,
+            ports: Arc::clone(self) as _,
+            files: Arc::clone(self) as _,
+            logs: Arc::clone(self) as _,
+            resources: Arc::clone(&self.host.resources),
+            probes: Arc::clone(&self.host.probes),
+            history: Arc::clone(&self.host.history),
+            unit_control: Arc::clone(self) as _,
+            process_control: Arc::clone(self) as _,
+            file_repair: Arc::clone(self) as _,
+            checks: Arc::clone(self) as _,
+        }
+    }
+
+    /// Waits for every job that the strategy left running, so that each has its
+    /// end in the trail; at most `timeout` altogether.
+    pub(crate) fn reconcile(&self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        let jobs = std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
+        for job in jobs {
+            if job.is_open() {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if let Err(failure) = job.wait(deadline, left) {
+                    job.close(Err(Failure::failed(
+                        "outcome-unknown",
+                        format!("how the job ended is not known: {failure}"),
+                    )));
+                }
+            }
+        }
+    }
+
+    /// Resolves a name to what systemd calls the unit.
+    fn resolve(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
+        self.host.units.get(deadline, unit)
+    }
+
+    /// Whether `status` is a unit that every strategy may look at.
+    fn is_ours(&self, status: &UnitStatus) -> bool {
+        status.names.iter().chain([&status.name]).any(|name| {
+            *name == self.rules.service.unit
+                || self.rules.service.needs.contains(name)
+                || self.rules.related.contains(name)
+        })
+    }
+
+    fn may_observe(&self, what: Observe, status: &UnitStatus) -> Answer<()> {
+        if self.is_ours(status)
+            || self
+                .rules
+                .grants
+                .observed(what)
+                .any(|scope| self.covers(scope, status))
+        {
+            return Ok(());
+        }
+        Err(Failure::denied(
+            "out-of-scope",
+            format!(
+                "strategy {} may not look at {} through `{}`: it is neither the incident's \
+                 service nor needed by it; to allow it: [[strategy.{}.allow]] observe = \"{}\", \
+                 on = [\"{}\"]",
+                self.rules.strategy,
+                status.name,
+                what.name(),
+                self.rules.strategy,
+                what.name(),
+                status.name
+            ),
+        ))
+    }
+
+    /// Whether a scope means this unit.
+    fn covers(&self, scope: &Scope, status: &UnitStatus) -> bool {
+        let is = |unit: &UnitName| status.name == *unit || status.names.contains(unit);
+        match scope {
+            Scope::Itself => is(&self.rules.service.unit),
+            Scope::Needs => self.rules.service.needs.iter().any(is),
+            Scope::Unit(unit) => is(unit),
+            Scope::Declared(_) => false,
+        }
+    }
+
+    /// Denies, in the trail and in the answer.
+    fn deny<T>(&self, act: Act, target: &str, failure: Failure) -> Answer<T> {
+        self.trail.write(Step::ActDenied {
+            strategy: self.rules.strategy.clone(),
+            act: act.name().to_owned(),
+            target: one_line(target, 200),
+            failure: failure.clone(),
+        });
+        Err(failure)
+    }
+
+    fn not_granted(&self, act: Act, on: &str) -> Failure {
+        let name = &self.rules.strategy;
+        Failure::denied(
+            "not-granted",
+            format!(
+                "strategy {name} was not granted {act} on {on}; to allow it: \
+                 [[strategy.{name}.allow]] act = \"{act}\", on = [\"{on}\"]"
+            ),
+        )
+    }
+
+    /// Grant, scope and protection for an act on a unit.
+    fn may_act_on_unit(&self, deadline: Instant, act: Act, unit: &UnitName) -> Answer<UnitStatus> {
+        if self.rules.grants.scopes(act).next().is_none() {
+            return Err(self.not_granted(act, unit.as_str()));
+        }
+        let status = self.resolve(deadline, unit)?;
+        let is_itself = status.name == self.rules.service.unit;
+        let on = if is_itself {
+            "self"
+        } else {
+            status.name.as_str()
+        };
+        if !self
+            .rules
+            .grants
+            .scopes(act)
+            .any(|scope| self.covers(scope, &status))
+        {
+            return Err(self.not_granted(act, on));
+        }
+        if !matches!(status.name.kind(), "service" | "socket") {
+            return Err(Failure::denied(
+                "unit-type",
+                format!(
+                    "{} is a {}: only services and sockets can be acted on",
+                    status.name,
+                    status.name.kind()
+                ),
+            ));
+        }
+        if status
+            .names
+            .iter()
+            .chain([&status.name])
+            .any(|name| self.rules.protected.covers(name))
+        {
+            return Err(Failure::denied(
+                "unit-protected",
+                format!("{} is protected: no grant allows acting on it", status.name),
+            ));
+        }
+        if act.is_healing() {
+            for (setting, action) in [
+                ("StartLimitAction", &status.start_limit_action),
+                ("FailureAction", &status.failure_action),
+            ] {
+                if !action.is_empty() && action != "none" {
+                    return Err(Failure::denied(
+                        "failure-action",
+                        format!(
+                            "{} has {setting}={action}: one start too many would take the host \
+                             down",
+                            status.name
+                        ),
+                    ));
+                }
+            }
+        }
+        Ok(status)
+    }
+
+    /// What would stop along with the act must be nobody's loss: no protected
+    /// unit, and no other unit without a grant of its own.
+    fn may_stop_along(&self, deadline: Instant, act: Act, status: &UnitStatus) -> Answer<()> {
+        let along = match act {
+            Act::Unit(UnitAct::Start) => self.active_among(deadline, &status.conflicts)?,
+            Act::Unit(UnitAct::Stop | UnitAct::Restart) => self.stops_with(deadline, status)?,
+            _ => Vec::new(),
+        };
+        for other in &along {
+            if self.rules.protected.covers(&other.name) {
+                return Err(Failure::denied(
+                    "would-stop-protected",
+                    format!(
+                        "{act} of {} would also stop {}, which is protected",
+                        status.name, other.name
+                    ),
+                ));
+            }
+            let granted = self
+                .rules
+                .grants
+                .scopes(act)
+                .any(|scope| !matches!(scope, Scope::Itself) && self.covers(scope, other));
+            if !granted {
+                return Err(Failure::denied(
+                    "would-stop-others",
+                    format!(
+                        "{act} of {} would also stop {}; to allow that: \
+                         [[strategy.{}.allow]] act = \"{act}\", on = [\"self\", \"{}\"]",
+                        status.name, other.name, self.rules.strategy, other.name
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn active_among(&self, deadline: Instant, units: &[UnitName]) -> Answer<Vec<UnitStatus>> {
+        let mut active = Vec::new();
+        for unit in units {
+            // Targets of the shutdown are in everybody's Conflicts=, and never
+            // active while anything is healed.
+            if unit.kind() == "target" {
+                continue;
+            }
+            match self.resolve(deadline, unit) {
+                Ok(status) if is_live(&status) => active.push(status),
+                Ok(_) => {}
+                Err(failure) if failure.kind == prunella_core::FailureKind::NotFound => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(active)
+    }
+
+    /// Every active unit that stops when `status` does, however indirectly.
+    fn stops_with(&self, deadline: Instant, status: &UnitStatus) -> Answer<Vec<UnitStatus>> {
+        let mut seen: BTreeSet<UnitName> = BTreeSet::from([status.name.clone()]);
+        let mut found = Vec::new();
+        let mut open = self.active_among(deadline, &status.required_by)?;
+        while let Some(next) = open.pop() {
+            if seen.insert(next.name.clone()) {
+                open.extend(self.active_among(deadline, &next.required_by)?);
+                found.push(next);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes one healing out of the budget, waiting for its turn when the run
+    /// has the time.
+    fn spend(&self, deadline: Instant, unit: &UnitName) -> Answer<()> {
+        if self.trail.is_rehearsal() {
+            return Ok(());
+        }
+        loop {
+            let verdict = self
+                .ledger
+                .spend(
+                    unit,
+                    &moment(&*self.situation),
+                    &self.rules.budget,
+                    &self.rules.host_budget,
+                    Duration::ZERO,
+                )
+                .map_err(|error| Failure::quota("no-ledger", error.to_string()))?;
+            match verdict {
+                Verdict::Now => return Ok(()),
+                Verdict::After(wait) if Instant::now() + wait < deadline => {
+                    self.trail.write(Step::Waits {
+                        reason: "the healing budget spaces healings out".to_owned(),
+                        milliseconds: crate::healer::milliseconds(wait),
+                    });
+                    self.host.clock.sleep(deadline, wait)?;
+                }
+                Verdict::After(wait) => {
+                    return Err(Failure::quota(
+                        "healing-too-soon",
+                        format!("the next healing of {unit} is due in {} s", wait.as_secs()),
+                    ));
+                }
+                Verdict::Spent { until } => {
+                    return Err(Failure::quota(
+                        "healing-budget-spent",
+                        format!(
+                            "the healing budget of {unit} is spent for another {} s",
+                            until.as_secs()
+                        ),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Grant and scope for an act on something the operator declared.
+    fn may_act_on_declared(&self, act: Act, name: &str) -> Answer<()> {
+        let mut scopes = self.rules.grants.scopes(act).peekable();
+        if scopes.peek().is_none() {
+            return Err(self.not_granted(act, "self"));
+        }
+        let granted = scopes.any(|scope| match scope {
+            Scope::Itself => true,
+            Scope::Declared(declared) => declared == name,
+            Scope::Needs | Scope::Unit(_) => false,
+        });
+        if granted {
+            Ok(())
+        } else {
+            Err(self.not_granted(act, &one_line(name, 64)))
+        }
+    }
+}
+
+/// Now, by both clocks.
+pub(crate) fn moment(situation: &dyn Situation) -> Moment {
+    Moment {
+        boot_id: situation.boot_id(),
+        since_boot: situation.since_boot(),
+        at: crate::healer::wall_clock(),
+    }
+}
+
+/// Whether there is anything to stop.
+fn is_live(status: &UnitStatus) -> bool {
+    !matches!(
+        status.active_state,
+        ActiveState::Inactive | ActiveState::Failed
+    )
+}
+
+impl Clock for Kernel {
+    fn now(&self) -> u64 {
+        self.host.clock.now()
+    }
+
+    fn monotonic(&self) -> u64 {
+        self.host.clock.monotonic()
+    }
+
+    fn sleep(&self, deadline: Instant, duration: Duration) -> Answer<()> {
+        self.host.clock.sleep(deadline, duration)
+    }
+}
+
+impl Units for Kernel {
+    fn get(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
+        let status = self.resolve(deadline, unit)?;
+        self.may_observe(Observe::Units, &status)?;
+        Ok(status)
+    }
+
+    fn wait(
+        &self,
+        deadline: Instant,
+        unit: &UnitName,
+        goal: Goal,
+        timeout: Duration,
+    ) -> Answer<UnitStatus> {
+        let status = self.resolve(deadline, unit)?;
+        self.may_observe(Observe::Units, &status)?;
+        self.host.units.wait(deadline, &status.name, goal, timeout)
+    }
+}
+
+impl Processes for Kernel {
+    fn of_unit(&self, deadline: Instant, unit: &UnitName) -> Answer<Vec<Arc<dyn Process>>> {
+        let status = self.resolve(deadline, unit)?;
+        self.may_observe(Observe::Processes, &status)?;
+        self.host.processes.of_unit(deadline, &status.name)
+    }
+}
+
+impl Ports for Kernel {
+    fn holders(
+        &self,
+        deadline: Instant,
+        protocol: Protocol,
+        number: u16,
+    ) -> Answer<Vec<PortHolder>> {
+        let declared = self
+            .rules
+            .service
+            .ports
+            .iter()
+            .any(|port| port.protocol == protocol && port.number == number);
+        if !declared {
+            return Err(Failure::denied(
+                "out-of-scope",
+                format!(
+                    "{}/{number} is not among the ports declared for {}",
+                    protocol.word(),
+                    self.rules.service.unit
+                ),
+            ));
+        }
+        self.host.ports.holders(deadline, protocol, number)
+    }
+}
+
+impl Files for Kernel {
+    fn stat(&self, deadline: Instant, name: &str) -> Answer<FileStatus> {
+        self.host.files.stat(deadline, name)
+    }
+
+    fn sha256(&self, deadline: Instant, name: &str) -> Answer<String> {
+        self.host.files.sha256(deadline, name)
+    }
+
+    fn env_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<EnvKey>> {
+        self.host.files.env_keys(deadline, name)
+    }
+
+    fn missing_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<String>> {
+        self.host.files.missing_keys(deadline, name)
+    }
+}
+
+impl Logs for Kernel {
+    fn tail(&self, deadline: Instant, query: &LogQuery) -> Answer<Vec<LogEntry>> {
+        let status = self.resolve(deadline, &query.unit)?;
+        self.may_observe(Observe::Logs, &status)?;
+        self.host.logs.tail(
+            deadline,
+            &LogQuery {
+                unit: status.name,
+                ..query.clone()
+            },
+        )
+    }
+}
+
+impl UnitControl for Kernel {
+    fn submit(&self, deadline: Instant, unit: &UnitName, act: UnitAct) -> Answer<Arc<dyn Job>> {
+        let act_name = Act::Unit(act);
+        let status = match self
+            .may_act_on_unit(deadline, act_name, unit)
+            .and_then(|status| {
+                self.may_stop_along(deadline, act_name, &status)?;
+                if act_name.is_healing() {
+                    self.spend(deadline, &status.name)?;
+                }
+                Ok(status)
+            }) {
+            Ok(status) => status,
+            Err(failure) => return self.deny(act_name, unit.as_str(), failure),
+        };
+        let action = self
+            .trail
+            .intend(&self.rules.strategy, act_name, status.name.as_str());
+        match self.host.unit_control.submit(deadline, &status.name, act) {
+            Ok(job) => {
+                let job = Arc::new(TrackedJob {
+                    job,
+                    action,
+                    trail: Arc::clone(&self.trail),
+                    open: Mutex::new(true),
+                });
+                self.jobs
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(Arc::clone(&job));
+                Ok(job)
+            }
+            Err(failure) => {
+                self.trail.acted(action, Err(failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    fn reset_failed(&self, deadline: Instant, unit: &UnitName) -> Answer<()> {
+        let status = match self.may_act_on_unit(deadline, Act::ResetFailed, unit) {
+            Ok(status) => status,
+            Err(failure) => return self.deny(Act::ResetFailed, unit.as_str(), failure),
+        };
+        let action =
+            self.trail
+                .intend(&self.rules.strategy, Act::ResetFailed, status.name.as_str());
+        let result = self.host.unit_control.reset_failed(deadline, &status.name);
+        self.trail
+            .acted(action, result.clone().map(|()| "cleared".to_owned()));
+        result
+    }
+}
+
+/// A job whose end stands in the trail, whoever waits for it.
+struct TrackedJob {
+    job: Arc<dyn Job>,
+    action: u32,
+    trail: Arc<Trail>,
+    open: Mutex<bool>,
+}
+
+impl TrackedJob {
+    fn is_open(&self) -> bool {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self, result: Answer<String>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *open, false) {
+            self.trail.acted(self.action, result);
+        }
+    }
+}
+
+impl Job for TrackedJob {
+    fn wait(&self, deadline: Instant, timeout: Duration) -> Answer<String> {
+        let word = self.job.wait(deadline, timeout)?;
+        self.close(Ok(word.clone()));
+        Ok(word)
+    }
+}
+
+impl ProcessControl for Kernel {
+    fn terminate(
+        &self,
+        deadline: Instant,
+        process: &Arc<dyn Process>,
+        grace: Duration,
+    ) -> Answer<Termination> {
+        let info = process.info();
+        let who = format!(
+            "process {} ({}, user {})",
+            info.pid,
+            info.executable.as_deref().unwrap_or("unknown program"),
+            info.user
+        );
+        let granted = self
+            .rules
+            .grants
+            .scopes(Act::Terminate)
+            .any(|scope| matches!(scope, Scope::Itself));
+        if !granted {
+            let failure = self.not_granted(Act::Terminate, "self");
+            return self.deny(Act::Terminate, &who, failure);
+        }
+        if info.kinship == Kinship::Foreign {
+            let failure = Failure::denied(
+                "not-its-own",
+                format!(
+                    "{who} is not proven to belong to {}: {}; only a person may end it",
+                    self.rules.service.unit, info.evidence
+                ),
+            );
+            return self.deny(Act::Terminate, &who, failure);
+        }
+        let action = self
+            .trail
+            .intend(&self.rules.strategy, Act::Terminate, &who);
+        let result = self
+            .host
+            .process_control
+            .terminate(deadline, process, grace);
+        self.trail.acted(
+            action,
+            result.clone().map(|ending| {
+                match ending {
+                    Termination::WasGone => "it had ended already",
+                    Termination::Asked => "it ended when asked to",
+                    Termination::Killed => "it had to be killed",
+                }
+                .to_owned()
+            }),
+        );
+        result
+    }
+}
+
+impl FileRepair for Kernel {
+    fn repair(&self, deadline: Instant, name: &str, what: Repair) -> Answer<bool> {
+        let act = Act::Repair(what);
+        if let Err(failure) = self
+            .rules
+            .service
+            .file(name)
+            .map(drop)
+            .and_then(|()| self.may_act_on_declared(act, name))
+        {
+            return self.deny(act, name, failure);
+        }
+        let action = self.trail.intend(&self.rules.strategy, act, name);
+        let result = self.host.file_repair.repair(deadline, name, what);
+        self.trail.acted(
+            action,
+            result.clone().map(|changed| {
+                if changed {
+                    "brought back to its declaration"
+                } else {
+                    "was as declared"
+                }
+                .to_owned()
+            }),
+        );
+        result
+    }
+}
+
+impl Checks for Kernel {
+    fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
+        if let Err(failure) = self
+            .rules
+            .service
+            .check(name)
+            .map(drop)
+            .and_then(|()| self.may_act_on_declared(Act::Check, name))
+        {
+            return self.deny(Act::Check, name, failure);
+        }
+        let action = self.trail.intend(&self.rules.strategy, Act::Check, name);
+        let result = self.host.checks.run(deadline, name);
+        self.trail.acted(
+            action,
+            result.clone().map(|report| match report {
+                CheckReport { passed: true, .. } => "passed".to_owned(),
+                CheckReport {
+                    exit_code: Some(code),
+                    ..
+                } => format!("did not pass: exit code {code}"),
+                CheckReport {
+                    signal: Some(signal),
+                    ..
+                } => format!("did not pass: ended by {signal}"),
+                _ => "did not pass".to_owned(),
+            }),
+        );
+        result
+    }
+}

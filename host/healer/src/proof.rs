@@ -1,0 +1,236 @@
+//! Proof: the host's own evidence that a service is healthy.
+//!
+//! | kind of unit | what counts |
+//! |---|---|
+//! | every service | up, by its Type=; the same run as when it came up; no automatic restart since |
+//! | oneshot | ended with success (or active, with RemainAfterExit=) |
+//! | declared ports | held from within the unit's control group, or by one of its sockets |
+//! | own network namespace | ports cannot be seen from here: the probes alone |
+//! | declared probes of its own | every one answers |
+
+use std::time::{Duration, Instant};
+
+use prunella_core::{
+    FailureKind,
+    capability::{Goal, Host, Kinship, UnitStatus},
+    service::Service,
+};
+
+/// How often ports and probes are looked at while the service comes up: no
+/// signal tells of a port. Doubles from the first to the second.
+const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
+
+/// How long the look at the end may take.
+const LAST_LOOK: Duration = Duration::from_secs(10);
+
+/// A service that was seen well.
+#[derive(Debug, Clone)]
+pub(crate) struct Well {
+    pub(crate) status: UnitStatus,
+    pub(crate) evidence: Vec<String>,
+}
+
+/// Waits until the service is well, for `timeout` at most; else says what is
+/// not.
+pub(crate) fn becomes_well(
+    service: &Service,
+    host: &Host,
+    timeout: Duration,
+) -> Result<Well, String> {
+    let deadline = Instant::now() + timeout;
+    let unit = &service.unit;
+    host.units
+        .wait(deadline, unit, Goal::Up, timeout)
+        .map_err(|failure| format!("{unit} did not come up: {failure}"))?;
+    let mut pause = LOOK_EVERY.0;
+    loop {
+        let missing = match look(service, host, deadline) {
+            Ok(well) => return Ok(well),
+            Err(NotWell::Down(reason)) => return Err(reason),
+            Err(NotWell::NotYet(reason)) => reason,
+        };
+        if host.clock.sleep(deadline, pause).is_err() || Instant::now() >= deadline {
+            return Err(format!(
+                "{unit} is up, but after {} s {missing}",
+                timeout.as_secs()
+            ));
+        }
+        pause = (pause * 2).min(LOOK_EVERY.1);
+    }
+}
+
+/// Watches a service that was seen well for `stable_for`; else says what
+/// happened to it.
+pub(crate) fn stays_well(
+    service: &Service,
+    host: &Host,
+    before: &Well,
+    stable_for: Duration,
+) -> Result<Well, String> {
+    let unit = &service.unit;
+    // A oneshot that has done its work has nothing left that could fall over.
+    if !is_finished_oneshot(&before.status) && !stable_for.is_zero() {
+        match host.units.wait(
+            Instant::now() + stable_for + LAST_LOOK,
+            unit,
+            Goal::Down,
+            stable_for,
+        ) {
+            Err(failure) if failure.kind == FailureKind::TimedOut => {}
+            Err(failure) => return Err(format!("{unit} could not be watched: {failure}")),
+            Ok(status) => {
+                return Err(format!(
+                    "{unit} went down again ({}) within {} s",
+                    status.result,
+                    stable_for.as_secs_f32()
+                ));
+            }
+        }
+    }
+    let now = look(service, host, Instant::now() + LAST_LOOK).map_err(NotWell::into_reason)?;
+    if now.status.invocation != before.status.invocation {
+        return Err(format!(
+            "{unit} was started again meanwhile: it is another run"
+        ));
+    }
+    if now.status.restarts > before.status.restarts {
+        return Err(format!("systemd had to restart {unit} meanwhile"));
+    }
+    Ok(now)
+}
+
+enum NotWell {
+    /// It is down: waiting longer is no use.
+    Down(String),
+    /// It is up, and something is still missing.
+    NotYet(String),
+}
+
+impl NotWell {
+    fn into_reason(self) -> String {
+        match self {
+            Self::Down(reason) | Self::NotYet(reason) => reason,
+        }
+    }
+}
+
+fn is_finished_oneshot(status: &UnitStatus) -> bool {
+    status.is_oneshot() && status.is_up() && status.main_pid.is_none()
+}
+
+/// One look at everything that counts.
+fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWell> {
+    let unit = &service.unit;
+    let status = host
+        .units
+        .get(deadline, unit)
+        .map_err(|failure| NotWell::NotYet(format!("{unit} cannot be looked at: {failure}")))?;
+    if !status.is_up() {
+        let reason = format!(
+            "{unit} is {} ({}), its result is {}",
+            status.active_state.word(),
+            status.sub_state,
+            status.result
+        );
+        return Err(if status.is_settled() {
+            NotWell::Down(reason)
+        } else {
+            NotWell::NotYet(reason)
+        });
+    }
+    let mut evidence = vec![if is_finished_oneshot(&status) {
+        format!("{unit} ended with success")
+    } else {
+        match status.main_pid {
+            Some(pid) => format!(
+                "{unit} is {} ({}), main process {pid}",
+                status.active_state.word(),
+                status.sub_state
+            ),
+            None => format!(
+                "{unit} is {} ({})",
+                status.active_state.word(),
+                status.sub_state
+            ),
+        }
+    }];
+    if status.private_network {
+        if !service.ports.is_empty() {
+            evidence.push("its network is its own, so its ports cannot be seen".to_owned());
+        }
+    } else {
+        ports(service, host, &status, deadline, &mut evidence)?;
+    }
+    for (name, probe) in service.own_probes() {
+        let answer = host
+            .probes
+            .ask(deadline.min(Instant::now() + probe.timeout), name)
+            .map_err(|failure| NotWell::NotYet(format!("probe `{name}` failed: {failure}")))?;
+        if !answer.answering {
+            return Err(NotWell::NotYet(format!(
+                "probe `{name}` is not answered: {}",
+                answer.detail
+            )));
+        }
+        evidence.push(format!(
+            "probe `{name}` ({}) answered in {:.1} ms: {}",
+            probe.kind.word(),
+            answer.took.as_secs_f64() * 1e3,
+            answer.detail
+        ));
+    }
+    Ok(Well { status, evidence })
+}
+
+fn ports(
+    service: &Service,
+    host: &Host,
+    status: &UnitStatus,
+    deadline: Instant,
+    evidence: &mut Vec<String>,
+) -> Result<(), NotWell> {
+    for port in &service.ports {
+        let holders = host
+            .ports
+            .holders(deadline, port.protocol, port.number)
+            .map_err(|failure| {
+                NotWell::NotYet(format!("who holds {port} cannot be seen: {failure}"))
+            })?;
+        let own = holders.iter().find(|holder| {
+            holder.unit.as_ref() == Some(&status.name)
+                || holder
+                    .process
+                    .as_ref()
+                    .is_some_and(|process| process.info().kinship == Kinship::Own)
+        });
+        let socket = holders.iter().find(|holder| {
+            holder.socket_activated
+                && holder
+                    .unit
+                    .as_ref()
+                    .is_some_and(|unit| status.triggered_by.contains(unit))
+        });
+        match (own, socket) {
+            (Some(_), _) => evidence.push(format!("{port} is held by {}", status.name)),
+            (None, Some(holder)) => evidence.push(format!(
+                "{port} is held by its socket{}",
+                holder
+                    .unit
+                    .as_ref()
+                    .map(|unit| format!(" {unit}"))
+                    .unwrap_or_default()
+            )),
+            (None, None) => {
+                let who =
+                    holders
+                        .first()
+                        .map_or("nobody".to_owned(), |holder| match &holder.unit {
+                            Some(unit) => unit.to_string(),
+                            None => "somebody else".to_owned(),
+                        });
+                return Err(NotWell::NotYet(format!("{port} is held by {who}")));
+            }
+        }
+    }
+    Ok(())
+}

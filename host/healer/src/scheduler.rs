@@ -1,0 +1,1082 @@
+//! Which incident is worked on when: one open incident for each service, slots,
+//! timers, and incidents that wait for other units.
+//!
+//! A task is in one phase at a time:
+//!
+//! ```text
+//!            open()            slot free             come()
+//! Detection ────────► Queued ───────────► Running ─────────┬─► gone (ended)
+//!                       ▲                                  ├─► Later (a timer)
+//!                       └──────────────────────────────────┴─► Blocked (on a unit)
+//! ```
+//!
+//! Only a running task has a thread, and the unit's lock. A slot of the host is
+//! given back as soon as the strategies are done: watching a service stay well
+//! costs nothing. The dispatcher sleeps until the next timer, or until told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use prunella_core::{
+    Failure, UnitName,
+    capability::ActiveState,
+    incident::{DetectedBy, Detection, Ending, Incident, IncidentId, LeftAlone},
+    service::Service,
+    trail::{Entry, Record, Step},
+};
+use prunella_store::Opened;
+
+use crate::{
+    HealerError,
+    attempt::{Attempt, Came},
+    healer::{Healer, milliseconds, wall_clock},
+    lock::UnitLock,
+    trail::Trail,
+};
+
+/// What became of a detection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opening {
+    /// It is a new incident, and will be worked on.
+    New(IncidentId),
+    /// The unit's incident is being worked on already.
+    Joined(IncidentId),
+    /// The same failure was seen before, and its incident has ended.
+    Known(IncidentId, Ending),
+    /// An incident that had been handed to people is tried again.
+    Reopened(IncidentId),
+    /// The unit is not in Prunella's care.
+    NotInCare,
+}
+
+impl Opening {
+    /// The incident, where there is one.
+    pub fn incident(&self) -> Option<&IncidentId> {
+        match self {
+            Self::New(id) | Self::Joined(id) | Self::Known(id, _) | Self::Reopened(id) => Some(id),
+            Self::NotInCare => None,
+        }
+    }
+}
+
+/// A thread for a run needs room for the interpreter's host frames; the guest's
+/// own stack is elsewhere.
+const STACK: usize = 1 << 20;
+
+/// How often one incident may wait for other units before it is handed to
+/// people: two services that each say the other must come first would go on
+/// for ever.
+const MAX_BLOCKED: u32 = 5;
+
+/// Works on incidents. Dropping it lets running attempts finish unseen;
+/// [`stop`](Self::stop) waits for them.
+pub struct Scheduler {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    healer: Arc<Healer>,
+    state: Mutex<State>,
+    changed: Condvar,
+    rehearsal: bool,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: BTreeMap<UnitName, Task>,
+    /// Attempts that hold a slot of the host.
+    slots: u32,
+    /// Attempts that have a thread.
+    threads: u32,
+    stopping: bool,
+    /// Incidents that ended, for those who wait; the latest for each unit.
+    ended: BTreeMap<UnitName, (IncidentId, Ending)>,
+}
+
+struct Task {
+    incident: Incident,
+    phase: Phase,
+    /// The hold that was written into the trail last: it is written once.
+    held: Option<LeftAlone>,
+    blocked: u32,
+    /// A failure that was seen while this one was being worked on.
+    seen: Option<Detection>,
+    /// Written before the next attempt: the unit it waited for, and how that
+    /// came out.
+    unblocked: Option<(UnitName, bool)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    Queued,
+    Running,
+    Later(Instant),
+    Blocked(UnitName),
+}
+
+impl Scheduler {
+    /// Starts the dispatcher.
+    pub fn start(healer: Arc<Healer>) -> Result<Self, HealerError> {
+        Self::begin(healer, false)
+    }
+
+    /// Starts a dispatcher whose incidents are rehearsed: nothing is carried
+    /// out, and nothing is stored.
+    pub fn rehearse(healer: Arc<Healer>) -> Result<Self, HealerError> {
+        Self::begin(healer, true)
+    }
+
+    fn begin(healer: Arc<Healer>, rehearsal: bool) -> Result<Self, HealerError> {
+        let shared = Arc::new(Shared {
+            healer,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            rehearsal,
+        });
+        let dispatcher = Arc::clone(&shared);
+        spawn("dispatcher", move || dispatcher.dispatch())?;
+        Ok(Self { shared })
+    }
+
+    /// Opens an incident for a detection, or finds the one it belongs to. The
+    /// incident is in the store when this returns.
+    pub fn open(&self, detection: Detection) -> Result<Opening, HealerError> {
+        self.shared.open(detection, None)
+    }
+
+    /// Takes up what an earlier process left behind: incidents it was killed in
+    /// the middle of, blocked ones, and those due for another try.
+    pub fn take_up(&self) -> Result<(), HealerError> {
+        let Some(store) = &self.shared.healer.settings.store else {
+            return Ok(());
+        };
+        let mut left: Vec<Incident> = store.unfinished()?;
+        left.extend(store.due(wall_clock())?);
+        let lock_folder = self.shared.lock_folder();
+        let mut state = self.shared.lock();
+        for incident in left {
+            let unit = incident.detection.unit.clone();
+            if state.tasks.contains_key(&unit) {
+                continue;
+            }
+            // Somebody else, a hook, is at work on it right now.
+            if UnitLock::try_acquire(&lock_folder, &unit)?.is_none() {
+                continue;
+            }
+            state.tasks.insert(
+                unit,
+                Task::new(Incident {
+                    attempt: incident.attempt + 1,
+                    ..incident
+                }),
+            );
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
+    /// Escalated incidents of a unit that somebody has started end here, and
+    /// its budget is new.
+    pub fn started_by_operator(&self, unit: &UnitName) {
+        let mut state = self.shared.lock();
+        let waiting = state
+            .tasks
+            .get(unit)
+            .is_some_and(|task| matches!(task.phase, Phase::Later(_)));
+        if let Some(task) = state.tasks.get_mut(unit)
+            && waiting
+        {
+            // It looks, finds the unit up, and closes with proof.
+            task.phase = Phase::Queued;
+        }
+        let running = state
+            .tasks
+            .get(unit)
+            .is_some_and(|task| task.phase == Phase::Running);
+        drop(state);
+        if !running && let Err(error) = self.shared.healer.settings.ledger.reset(unit) {
+            tracing::warn!("the healing budget of {unit} could not be renewed: {error}");
+        }
+        self.shared.changed.notify_all();
+    }
+
+    /// Looks again, now, at whatever waits for a timer: the configuration, a
+    /// pause or the kill switch has changed.
+    pub fn look_again(&self) {
+        let mut state = self.shared.lock();
+        for task in state.tasks.values_mut() {
+            if matches!(task.phase, Phase::Later(_)) && task.held.is_some() {
+                task.phase = Phase::Queued;
+            }
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until nothing is being worked on and nothing is due within
+    /// `patience`.
+    pub fn wait_until_idle(&self, patience: Duration) {
+        let mut state = self.shared.lock();
+        loop {
+            let horizon = Instant::now() + patience;
+            let busy = state.threads > 0
+                || state.tasks.values().any(|task| match task.phase {
+                    Phase::Queued | Phase::Running => true,
+                    Phase::Later(at) => at <= horizon,
+                    Phase::Blocked(_) => false,
+                });
+            if !busy || state.stopping {
+                return;
+            }
+            state = self
+                .shared
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// How the unit's incident ended, if one has since this scheduler began.
+    pub fn ending(&self, unit: &UnitName) -> Option<(IncidentId, Ending)> {
+        self.shared.lock().ended.get(unit).cloned()
+    }
+
+    /// Waits until the unit's incident has come to an end, or waits for people.
+    pub fn wait_for(&self, unit: &UnitName) -> Option<(IncidentId, Ending)> {
+        let mut state = self.shared.lock();
+        loop {
+            let working = state.tasks.get(unit).is_some_and(|task| match task.phase {
+                Phase::Queued | Phase::Running | Phase::Blocked(_) => true,
+                Phase::Later(_) => !state.ended.contains_key(unit),
+            });
+            if !working || state.stopping {
+                return state.ended.get(unit).cloned();
+            }
+            state = self
+                .shared
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The units being worked on, or waiting, and the word for what they do:
+    /// `queued`, `healing`, `waiting`, `blocked`.
+    pub fn busy(&self) -> BTreeMap<UnitName, (IncidentId, &'static str)> {
+        self.shared
+            .lock()
+            .tasks
+            .iter()
+            .map(|(unit, task)| {
+                let word = match task.phase {
+                    Phase::Queued => "queued",
+                    Phase::Running => "healing",
+                    Phase::Later(_) => "waiting",
+                    Phase::Blocked(_) => "blocked",
+                };
+                (unit.clone(), (task.incident.id.clone(), word))
+            })
+            .collect()
+    }
+
+    /// Starts nothing new, and waits for running attempts, `grace` at most. What
+    /// is left is taken up by the next process.
+    pub fn stop(&self, grace: Duration) {
+        let mut state = self.shared.lock();
+        state.stopping = true;
+        self.shared.changed.notify_all();
+        let until = Instant::now() + grace;
+        while state.threads > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self
+                .shared
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.shared.lock().stopping = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Task {
+    fn new(incident: Incident) -> Self {
+        Self {
+            incident,
+            phase: Phase::Queued,
+            held: None,
+            blocked: 0,
+            seen: None,
+            unblocked: None,
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_folder(&self) -> std::path::PathBuf {
+        self.healer.settings.run_folder.join("lock")
+    }
+
+    fn open(
+        &self,
+        detection: Detection,
+        parent: Option<IncidentId>,
+    ) -> Result<Opening, HealerError> {
+        let unit = detection.unit.clone();
+        if self.healer.service(&unit).is_none() {
+            return Ok(Opening::NotInCare);
+        }
+        let mut state = self.lock();
+        if let Some(task) = state.tasks.get_mut(&unit) {
+            let id = task.incident.id.clone();
+            let another = detection.invocation != task.incident.detection.invocation;
+            match task.phase {
+                // Handed to people or held back, and now it failed anew, or
+                // somebody asks for it: that is worth a look at once.
+                Phase::Later(_) if another || detection.by == DetectedBy::Operator => {
+                    task.phase = Phase::Queued;
+                    self.changed.notify_all();
+                }
+                // Perhaps the relapse of what is being healed, perhaps a new
+                // failure just after it: looked at when this attempt is over.
+                Phase::Running if another => task.seen = Some(detection),
+                _ => {}
+            }
+            return Ok(Opening::Joined(id));
+        }
+        let by_operator = detection.by == DetectedBy::Operator;
+        let (incident, opening) = self.store(detection, parent)?;
+        match &opening {
+            Opening::Known(_, ending) => {
+                let again = match ending {
+                    Ending::Escalated { .. } | Ending::Interrupted { .. } => by_operator,
+                    _ => false,
+                };
+                if !again {
+                    return Ok(opening);
+                }
+            }
+            Opening::NotInCare => return Ok(opening),
+            Opening::New(_) | Opening::Joined(_) | Opening::Reopened(_) => {}
+        }
+        let opening = match opening {
+            Opening::Known(id, _) => Opening::Reopened(id),
+            other => other,
+        };
+        state.ended.remove(&unit);
+        state.tasks.insert(unit, Task::new(incident));
+        drop(state);
+        self.changed.notify_all();
+        Ok(opening)
+    }
+
+    /// Puts a new incident into the store, or finds the one that has its key.
+    fn store(
+        &self,
+        detection: Detection,
+        parent: Option<IncidentId>,
+    ) -> Result<(Incident, Opening), HealerError> {
+        let situation = &self.healer.settings.situation;
+        let boot_id = situation.boot_id();
+        let mut incident = Incident {
+            id: IncidentId::new(wall_clock(), situation.random()),
+            key: detection.key(&boot_id),
+            detection,
+            attempt: 1,
+            boot_id,
+            parent,
+        };
+        let Some(store) = self
+            .healer
+            .settings
+            .store
+            .as_ref()
+            .filter(|_| !self.rehearsal)
+        else {
+            let opening = Opening::New(incident.id.clone());
+            return Ok((incident, opening));
+        };
+        // An operator may ask for the same failure again and again.
+        let asked = incident.detection.by == DetectedBy::Operator;
+        for round in 0..4 {
+            match store.open_incident(&incident) {
+                Ok(Opened::New) => break,
+                Ok(Opened::Known { id, ending }) => match ending {
+                    Some(ending @ (Ending::Escalated { .. } | Ending::Interrupted { .. }))
+                        if asked =>
+                    {
+                        if let Some(record) = store.record(&id)? {
+                            incident = record.incident;
+                            incident.attempt += 1;
+                        }
+                        return Ok((incident, Opening::Known(id, ending)));
+                    }
+                    Some(_) if asked => {
+                        incident.key = format!("{}/asked-{}", incident.key, incident.detection.at);
+                    }
+                    Some(ending) => return Ok((incident, Opening::Known(id, ending))),
+                    None => {
+                        // Another process has it, or died with it: the unit's
+                        // lock tells, when it comes to that.
+                        if let Some(record) = store.record(&id)? {
+                            incident = record.incident;
+                        }
+                        return Ok((incident, Opening::Joined(id)));
+                    }
+                },
+                Err(prunella_store::StoreError::IdTaken(_)) if round < 3 => {
+                    incident.id = IncidentId::new(wall_clock(), situation.random());
+                }
+                Err(error) => {
+                    // Healing goes on without a record; the budget falls back
+                    // to /run by itself.
+                    tracing::error!(
+                        "the incident of {} is not in the store: {error}",
+                        incident.detection.unit
+                    );
+                    break;
+                }
+            }
+        }
+        let opening = Opening::New(incident.id.clone());
+        Ok((incident, opening))
+    }
+
+    fn dispatch(self: &Arc<Self>) {
+        let mut state = self.lock();
+        while !state.stopping {
+            let now = Instant::now();
+            let at_once = self.healer.config().host_budget.at_once.max(1);
+            let mut next: Option<Instant> = None;
+            let mut ready = Vec::new();
+            for (unit, task) in &mut state.tasks {
+                if let Phase::Later(at) = task.phase {
+                    if at <= now {
+                        task.phase = Phase::Queued;
+                    } else {
+                        next = Some(next.map_or(at, |next| next.min(at)));
+                    }
+                }
+                if task.phase == Phase::Queued {
+                    ready.push(unit.clone());
+                }
+            }
+            // What others wait for goes first: ten services may be blocked on
+            // one database.
+            ready.sort_by_key(|unit| {
+                !state
+                    .tasks
+                    .values()
+                    .any(|task| task.phase == Phase::Blocked(unit.clone()))
+            });
+            for unit in ready {
+                if state.slots >= at_once {
+                    break;
+                }
+                let Some(task) = state.tasks.get_mut(&unit) else {
+                    continue;
+                };
+                task.phase = Phase::Running;
+                let incident = task.incident.clone();
+                let unblocked = task.unblocked.take();
+                state.slots += 1;
+                state.threads += 1;
+                let shared = Arc::clone(self);
+                let failed_unit = unit.clone();
+                if let Err(error) = spawn("incident", move || {
+                    shared.work(&unit, incident, unblocked);
+                }) {
+                    tracing::error!("{error}; trying again in a moment");
+                    state.slots -= 1;
+                    state.threads -= 1;
+                    if let Some(task) = state.tasks.get_mut(&failed_unit) {
+                        task.phase = Phase::Later(now + Duration::from_secs(1));
+                        next = Some(now + Duration::from_secs(1));
+                    }
+                    break;
+                }
+            }
+            state = match next {
+                Some(next) => {
+                    self.changed
+                        .wait_timeout(state, next.saturating_duration_since(Instant::now()))
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+                None => self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// One attempt, on its own thread.
+    fn work(
+        self: Arc<Self>,
+        unit: &UnitName,
+        incident: Incident,
+        unblocked: Option<(UnitName, bool)>,
+    ) {
+        let slot = Slot {
+            shared: &self,
+            held: AtomicBool::new(true),
+        };
+        let came = self.attempt(unit, incident, unblocked, &slot);
+        drop(slot);
+        self.come(unit, came);
+        let mut state = self.lock();
+        state.threads -= 1;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn attempt(
+        &self,
+        unit: &UnitName,
+        incident: Incident,
+        unblocked: Option<(UnitName, bool)>,
+        slot: &Slot<'_>,
+    ) -> Finished {
+        let Some(service) = self.healer.service(unit) else {
+            return Finished::gone(
+                incident,
+                Ending::LeftAlone {
+                    why: LeftAlone::NotInCare,
+                    detail: "it was taken out of Prunella's care".to_owned(),
+                },
+            );
+        };
+        let lock = match self.lock_unit(unit) {
+            Ok(lock) => lock,
+            Err(error) => {
+                let reason = format!("{error}: two healings at once would be worse than none");
+                return Finished::gone(
+                    incident,
+                    Ending::Escalated {
+                        reason,
+                        retry_at: None,
+                    },
+                );
+            }
+        };
+        let earlier = self.earlier(&incident);
+        if let Some(Record {
+            ending: Some(ending),
+            ..
+        }) = &earlier
+            && incident.attempt == 1
+        {
+            // Another process has seen it through while this one waited.
+            return Finished {
+                incident,
+                came: Came::Ended(ending.clone()),
+                written: true,
+                lock,
+            };
+        }
+        let steps = earlier.map(|record| record.steps).unwrap_or_default();
+        let trail = Arc::new(Trail::new(
+            incident.clone(),
+            &steps,
+            self.rehearsal,
+            self.healer.settings.store.clone(),
+            Arc::clone(&self.healer.settings.situation),
+            &self.healer.settings.run_folder,
+            Arc::clone(&self.healer.settings.observer),
+        ));
+        self.begin_attempt(&trail, &steps, unblocked);
+        let came = match self.overtaken(&service, &trail) {
+            Some(ending) => Came::Ended(ending),
+            None => Attempt::new(&self.healer, service, Arc::clone(&trail), &|| {
+                slot.release()
+            })
+            .run(),
+        };
+        let came = match came {
+            Came::Blocked(on, reason) if self.rehearsal => Came::Ended(Ending::Rehearsed {
+                verdict: format!("it would wait until {on} is healed: {reason}"),
+            }),
+            Came::LookAgain(why, detail, _) if self.rehearsal => {
+                Came::Ended(Ending::LeftAlone { why, detail })
+            }
+            Came::TryAgain(_) if self.rehearsal => Came::Ended(Ending::Rehearsed {
+                verdict: "it would be tried again".to_owned(),
+            }),
+            other => other,
+        };
+        self.write_end(&trail, &came);
+        Finished {
+            incident,
+            came,
+            written: true,
+            lock,
+        }
+    }
+
+    fn lock_unit(&self, unit: &UnitName) -> Result<Option<UnitLock>, HealerError> {
+        if self.rehearsal {
+            // A rehearsal changes nothing and may run beside a healing.
+            return Ok(None);
+        }
+        UnitLock::acquire(&self.lock_folder(), unit).map(Some)
+    }
+
+    fn earlier(&self, incident: &Incident) -> Option<Record> {
+        if self.rehearsal {
+            return None;
+        }
+        let store = self.healer.settings.store.as_ref()?;
+        store.record(&incident.id).unwrap_or_else(|error| {
+            tracing::error!("the record of {} cannot be read: {error}", incident.id);
+            None
+        })
+    }
+
+    /// Writes what an attempt begins with: the detection, or what was left open
+    /// by the attempt before.
+    fn begin_attempt(&self, trail: &Trail, earlier: &[Entry], unblocked: Option<(UnitName, bool)>) {
+        let incident = trail.incident();
+        if earlier.is_empty() {
+            trail.write(Step::Detected {
+                detection: incident.detection.clone(),
+                evidence: Vec::new(),
+            });
+        } else if let Some(store) = self.healer.settings.store.as_ref() {
+            let result = store
+                .reopen(&incident.id)
+                .and_then(|()| store.update_attempt(&incident.id, incident.attempt));
+            if let Err(error) = result {
+                tracing::error!("{}: the attempt is not in the store: {error}", incident.id);
+            }
+            for action in open_actions(earlier) {
+                trail.acted(
+                    action,
+                    Err(Failure::failed(
+                        "outcome-unknown",
+                        "Prunella was interrupted before it saw how this ended",
+                    )),
+                );
+            }
+        }
+        if let Some((on, healthy)) = unblocked {
+            trail.write(Step::Unblocked { on, healthy });
+        }
+    }
+
+    /// Whether a reboot has overtaken the incident: the failed run belongs to
+    /// another boot, and the unit has not failed in this one.
+    fn overtaken(&self, service: &Arc<Service>, trail: &Trail) -> Option<Ending> {
+        if trail.incident().boot_id == self.healer.settings.situation.boot_id() {
+            return None;
+        }
+        let status = self
+            .healer
+            .host_for(service)
+            .units
+            .get(Instant::now() + Duration::from_secs(10), &service.unit)
+            .ok()?;
+        (status.active_state != ActiveState::Failed).then(|| Ending::Interrupted {
+            detail: format!(
+                "the host was rebooted meanwhile; {} is {} now",
+                service.unit,
+                status.active_state.word()
+            ),
+        })
+    }
+
+    fn write_end(&self, trail: &Trail, came: &Came) {
+        let incident = trail.incident();
+        let ending = match came {
+            Came::Ended(ending) => ending.clone(),
+            Came::Blocked(on, reason) => {
+                trail.write(Step::Blocked {
+                    on: on.clone(),
+                    reason: reason.clone(),
+                });
+                return;
+            }
+            Came::LookAgain(why, detail, _) => {
+                let again = self
+                    .lock()
+                    .tasks
+                    .get(&incident.detection.unit)
+                    .is_some_and(|task| task.held == Some(*why));
+                if again {
+                    self.end_in_store(
+                        incident,
+                        &Ending::LeftAlone {
+                            why: *why,
+                            detail: detail.clone(),
+                        },
+                    );
+                    return;
+                }
+                Ending::LeftAlone {
+                    why: *why,
+                    detail: detail.clone(),
+                }
+            }
+            Came::TryAgain(wait) => {
+                trail.write(Step::Waits {
+                    reason: "before the next attempt, as the healing budget has it".to_owned(),
+                    milliseconds: milliseconds(*wait),
+                });
+                return;
+            }
+        };
+        trail.write(Step::Ended {
+            ending: ending.clone(),
+        });
+        self.end_in_store(incident, &ending);
+    }
+
+    /// Ends an incident that has no attempt going on, in the trail too.
+    fn end_between_attempts(&self, incident: &Incident, ending: &Ending) {
+        if self.rehearsal {
+            return;
+        }
+        let entry = Entry {
+            incident: incident.id.clone(),
+            number: 0,
+            at: wall_clock(),
+            monotonic: self.healer.settings.situation.monotonic(),
+            attempt: incident.attempt,
+            step: Step::Ended {
+                ending: ending.clone(),
+            },
+        };
+        crate::trail::to_journal(incident, &entry, false);
+        self.healer.settings.observer.step(incident, &entry);
+        if let Some(store) = &self.healer.settings.store
+            && let Err(error) = store.append_next(&entry)
+        {
+            tracing::error!("how {} ended is not in the store: {error}", incident.id);
+        }
+        self.end_in_store(incident, ending);
+    }
+
+    fn end_in_store(&self, incident: &Incident, ending: &Ending) {
+        if self.rehearsal {
+            return;
+        }
+        if let Some(store) = &self.healer.settings.store
+            && let Err(error) = store.end(&incident.id, wall_clock(), ending)
+        {
+            tracing::error!("how {} ended is not in the store: {error}", incident.id);
+        }
+    }
+
+    /// Takes note of how an attempt came out, and does what follows from it.
+    fn come(self: &Arc<Self>, unit: &UnitName, finished: Finished) {
+        let Finished {
+            incident,
+            came,
+            written,
+            lock,
+        } = finished;
+        if !written && let Came::Ended(ending) = &came {
+            self.end_between_attempts(&incident, ending);
+        }
+        // Whoever waits for the lock may go on before anybody is told.
+        drop(lock);
+        match came {
+            Came::Ended(ending) => self.ended(unit, &incident, ending),
+            Came::LookAgain(why, detail, after) => {
+                let mut state = self.lock();
+                state.ended.insert(
+                    unit.clone(),
+                    (incident.id.clone(), Ending::LeftAlone { why, detail }),
+                );
+                if let Some(task) = state.tasks.get_mut(unit) {
+                    task.held = Some(why);
+                    task.incident.attempt += 1;
+                    task.phase = Phase::Later(Instant::now() + after);
+                }
+            }
+            Came::TryAgain(wait) => {
+                let mut state = self.lock();
+                if let Some(task) = state.tasks.get_mut(unit) {
+                    task.held = None;
+                    task.incident.attempt += 1;
+                    task.phase = Phase::Later(Instant::now() + wait);
+                }
+            }
+            Came::Blocked(on, reason) => self.block(unit, &incident, on, reason),
+        }
+        self.changed.notify_all();
+    }
+
+    fn ended(self: &Arc<Self>, unit: &UnitName, incident: &Incident, ending: Ending) {
+        let healthy = matches!(
+            ending,
+            Ending::Healed { .. }
+                | Ending::Recovered { .. }
+                | Ending::LeftAlone {
+                    why: LeftAlone::Healthy,
+                    ..
+                }
+        );
+        let mut state = self.lock();
+        let seen = state.tasks.get_mut(unit).and_then(|task| task.seen.take());
+        if let Ending::Escalated {
+            retry_at: Some(at), ..
+        } = &ending
+            && let Some(task) = state.tasks.get_mut(unit)
+        {
+            task.phase = Phase::Later(
+                Instant::now() + Duration::from_millis(at.saturating_sub(wall_clock())),
+            );
+            task.incident.attempt += 1;
+            task.held = None;
+            task.blocked = 0;
+        } else {
+            state.tasks.remove(unit);
+        }
+        for task in state.tasks.values_mut() {
+            if task.phase == Phase::Blocked(unit.clone()) {
+                task.phase = Phase::Queued;
+                task.incident.attempt += 1;
+                task.unblocked = Some((unit.clone(), healthy));
+            }
+        }
+        state
+            .ended
+            .insert(unit.clone(), (incident.id.clone(), ending));
+        drop(state);
+        if let Some(detection) = seen
+            && healthy
+        {
+            self.look_after(detection);
+        }
+    }
+
+    /// A failure was seen while the incident before it was being worked on: if
+    /// the unit is down now, that was a new one.
+    fn look_after(self: &Arc<Self>, detection: Detection) {
+        let Some(service) = self.healer.service(&detection.unit) else {
+            return;
+        };
+        let down = self
+            .healer
+            .host_for(&service)
+            .units
+            .get(Instant::now() + Duration::from_secs(10), &service.unit)
+            .is_ok_and(|status| status.active_state == ActiveState::Failed);
+        if down && let Err(error) = self.open(detection, None) {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// Puts an incident aside until another unit's has ended, and opens that
+    /// one when it is not open.
+    fn block(self: &Arc<Self>, unit: &UnitName, incident: &Incident, on: UnitName, reason: String) {
+        let mut state = self.lock();
+        let circle = self.is_circle(&state, unit, &on);
+        let Some(task) = state.tasks.get_mut(unit) else {
+            return;
+        };
+        task.blocked += 1;
+        if circle || task.blocked > MAX_BLOCKED {
+            let why = if circle {
+                format!("{on} in turn waits for {unit}")
+            } else {
+                format!("it has waited for other units {MAX_BLOCKED} times")
+            };
+            drop(state);
+            let ending = Ending::Escalated {
+                reason: format!("{reason}; {why}"),
+                retry_at: None,
+            };
+            self.end_between_attempts(incident, &ending);
+            self.ended(unit, incident, ending);
+            return;
+        }
+        task.phase = Phase::Blocked(on.clone());
+        task.held = None;
+        drop(state);
+        self.end_in_store(
+            incident,
+            &Ending::Blocked {
+                on: on.clone(),
+                reason: reason.clone(),
+            },
+        );
+        let opened = self.open_for(&on, incident);
+        match opened {
+            Ok(Opening::New(_) | Opening::Joined(_) | Opening::Reopened(_)) => {}
+            Ok(Opening::Known(_, _) | Opening::NotInCare) => {
+                self.give_up(
+                    unit,
+                    incident,
+                    &format!("{reason}; {on} was not healed before"),
+                );
+            }
+            Err(error) => {
+                self.give_up(
+                    unit,
+                    incident,
+                    &format!("{reason}; {on} cannot be healed: {error}"),
+                );
+            }
+        }
+    }
+
+    fn give_up(self: &Arc<Self>, unit: &UnitName, incident: &Incident, reason: &str) {
+        let retry_at = self
+            .healer
+            .config()
+            .retry_every
+            .map(|every| wall_clock().saturating_add(milliseconds(every)));
+        let ending = Ending::Escalated {
+            reason: reason.to_owned(),
+            retry_at,
+        };
+        self.end_between_attempts(incident, &ending);
+        self.ended(unit, incident, ending);
+    }
+
+    /// Opens the incident of a unit that another one waits for.
+    fn open_for(
+        self: &Arc<Self>,
+        on: &UnitName,
+        parent: &Incident,
+    ) -> Result<Opening, HealerError> {
+        let mut detection = Detection {
+            unit: on.clone(),
+            by: DetectedBy::Dependency,
+            at: wall_clock(),
+            cause: "unknown".to_owned(),
+            invocation: None,
+            exit_code: None,
+            signal: None,
+            failed_monotonic: None,
+        };
+        if let Some(service) = self.healer.service(on)
+            && let Ok(status) = self
+                .healer
+                .host_for(&service)
+                .units
+                .get(Instant::now() + Duration::from_secs(10), on)
+        {
+            detection.cause = if status.is_up() {
+                "not-answering".to_owned()
+            } else {
+                status.result.clone()
+            };
+            detection.invocation = status.invocation;
+            detection.exit_code = status.exit_code;
+            detection.signal = status.signal;
+            detection.failed_monotonic = status.inactive_enter_monotonic;
+        }
+        self.open(detection, Some(parent.id.clone()))
+    }
+
+    /// Whether `on`, through what it waits for itself, waits for `unit`.
+    fn is_circle(&self, state: &State, unit: &UnitName, on: &UnitName) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut next = on.clone();
+        while seen.insert(next.clone()) {
+            if next == *unit {
+                return true;
+            }
+            match state.tasks.get(&next).map(|task| &task.phase) {
+                Some(Phase::Blocked(further)) => next = further.clone(),
+                _ => return false,
+            }
+        }
+        false
+    }
+}
+
+/// An attempt that is over. The unit's lock goes with it, so that it is held
+/// until everything is written down.
+struct Finished {
+    incident: Incident,
+    came: Came,
+    /// Whether its ending is in the trail and the store already.
+    written: bool,
+    lock: Option<UnitLock>,
+}
+
+impl Finished {
+    fn gone(incident: Incident, ending: Ending) -> Self {
+        Self {
+            incident,
+            came: Came::Ended(ending),
+            written: false,
+            lock: None,
+        }
+    }
+}
+
+/// A slot of the host, given back once.
+struct Slot<'a> {
+    shared: &'a Shared,
+    held: AtomicBool,
+}
+
+impl Slot<'_> {
+    fn release(&self) {
+        if self.held.swap(false, Ordering::AcqRel) {
+            self.shared.lock().slots -= 1;
+            self.shared.changed.notify_all();
+        }
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// The acts that were intended and of which no end is known.
+fn open_actions(steps: &[Entry]) -> BTreeSet<u32> {
+    let mut open = BTreeSet::new();
+    for entry in steps {
+        match &entry.step {
+            Step::ActIntended { action, .. } => {
+                open.insert(*action);
+            }
+            Step::ActEnded { action, .. } => {
+                open.remove(action);
+            }
+            _ => {}
+        }
+    }
+    open
+}
+
+fn spawn(what: &str, body: impl FnOnce() + Send + 'static) -> Result<(), HealerError> {
+    thread::Builder::new()
+        .name(what.to_owned())
+        .stack_size(STACK)
+        .spawn(body)
+        .map(drop)
+        .map_err(|source| HealerError::Thread {
+            what: what.to_owned(),
+            source,
+        })
+}

@@ -1,0 +1,416 @@
+//! Writes the trail of one incident: to the store, to the journal, to the state
+//! file, and to whoever watches.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use prunella_core::{
+    Failure, StrategyName, UnitName,
+    incident::{Ending, Incident, IncidentId},
+    policy::Act,
+    situation::Situation,
+    trail::{Entry, Step},
+};
+use prunella_store::Store;
+use serde::{Deserialize, Serialize};
+
+use crate::healer::{Observer, wall_clock};
+
+/// How far an incident has got, for whoever looks into `/run/prunella/state`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateFile {
+    /// The service.
+    pub unit: UnitName,
+    /// Its incident.
+    pub incident: IncidentId,
+    /// `open`, or the word of its ending.
+    pub state: String,
+    /// The newest step's word, such as `assessed` or `act-intended`.
+    pub step: String,
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+}
+
+/// The trail of one incident. Cheap steps are gathered; a step on which
+/// something depends is on the disk, with all before it, when
+/// [`write`](Self::write) returns.
+pub(crate) struct Trail {
+    incident: Incident,
+    rehearsal: bool,
+    store: Option<Arc<Store>>,
+    situation: Arc<dyn Situation>,
+    state_folder: PathBuf,
+    observer: Arc<dyn Observer>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    steps: Vec<Entry>,
+    /// How many of them the store has.
+    stored: usize,
+    next_action: u32,
+    attempt: u32,
+    /// Numbers already in the store, from attempts before.
+    offset: u32,
+}
+
+impl Trail {
+    /// For an incident whose earlier attempts left `earlier` steps.
+    #[expect(clippy::too_many_arguments, reason = "each is a place to write to")]
+    pub(crate) fn new(
+        incident: Incident,
+        earlier: &[Entry],
+        rehearsal: bool,
+        store: Option<Arc<Store>>,
+        situation: Arc<dyn Situation>,
+        run_folder: &Path,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let next_action = earlier
+            .iter()
+            .filter_map(|entry| match entry.step {
+                Step::ActIntended { action, .. } => Some(action + 1),
+                _ => None,
+            })
+            .max()
+            .unwrap_or(1);
+        let offset = earlier
+            .iter()
+            .map(|entry| entry.number + 1)
+            .max()
+            .unwrap_or(0);
+        Self {
+            inner: Mutex::new(Inner {
+                steps: Vec::new(),
+                stored: 0,
+                next_action,
+                attempt: incident.attempt,
+                offset,
+            }),
+            incident,
+            rehearsal,
+            // A rehearsal changes nothing, the store's record of what really
+            // happened least of all.
+            store: store.filter(|_| !rehearsal),
+            situation,
+            state_folder: run_folder.join("state"),
+            observer,
+        }
+    }
+
+    pub(crate) fn incident(&self) -> &Incident {
+        &self.incident
+    }
+
+    pub(crate) fn is_rehearsal(&self) -> bool {
+        self.rehearsal
+    }
+
+    /// Adds a step.
+    pub(crate) fn write(&self, step: Step) {
+        let durable = is_durable(&step);
+        let mut inner = self.lock();
+        let entry = Entry {
+            incident: self.incident.id.clone(),
+            number: inner.offset + u32::try_from(inner.steps.len()).unwrap_or(u32::MAX),
+            at: wall_clock(),
+            monotonic: self.situation.monotonic(),
+            attempt: inner.attempt,
+            step,
+        };
+        inner.steps.push(entry.clone());
+        if durable {
+            self.flush(&mut inner);
+        }
+        drop(inner);
+        to_journal(&self.incident, &entry, self.rehearsal);
+        if !self.rehearsal && durable {
+            self.write_state(&entry);
+        }
+        self.observer.step(&self.incident, &entry);
+    }
+
+    /// Writes the intention of an act, and gives the act its number.
+    pub(crate) fn intend(&self, strategy: &StrategyName, act: Act, target: &str) -> u32 {
+        let action = {
+            let mut inner = self.lock();
+            let action = inner.next_action;
+            inner.next_action += 1;
+            action
+        };
+        self.write(Step::ActIntended {
+            action,
+            strategy: strategy.clone(),
+            act: act.name().to_owned(),
+            target: target.to_owned(),
+            rehearsal: self.rehearsal,
+        });
+        action
+    }
+
+    /// Writes how an act ended.
+    pub(crate) fn acted(&self, action: u32, result: Result<String, Failure>) {
+        self.write(Step::ActEnded { action, result });
+    }
+
+    /// How many acts were intended so far.
+    pub(crate) fn actions(&self) -> u32 {
+        self.lock().next_action
+    }
+
+    /// Which attempt this is.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.lock().attempt
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What cannot be stored stays in memory and in the journal, and is tried
+    /// again with the next step: healing does not wait for a broken disk.
+    fn flush(&self, inner: &mut Inner) {
+        let Some(store) = &self.store else { return };
+        let pending = inner.steps.get(inner.stored..).unwrap_or_default();
+        match store.append_all(pending) {
+            Ok(()) => inner.stored = inner.steps.len(),
+            Err(error) => tracing::error!(
+                prunella_incident = %self.incident.id,
+                "the incident store does not take the trail of {}: {error}; it is kept in the journal",
+                self.incident.detection.unit,
+            ),
+        }
+    }
+
+    fn write_state(&self, entry: &Entry) {
+        let state = StateFile {
+            unit: self.incident.detection.unit.clone(),
+            incident: self.incident.id.clone(),
+            state: match &entry.step {
+                Step::Ended { ending } => ending.word().to_owned(),
+                _ => "open".to_owned(),
+            },
+            step: step_word(&entry.step),
+            at: entry.at,
+        };
+        if let Err(error) = self.replace_state(&state) {
+            tracing::warn!(
+                "cannot write the state file of {} in {}: {error}",
+                state.unit,
+                self.state_folder.display()
+            );
+        }
+    }
+
+    fn replace_state(&self, state: &StateFile) -> std::io::Result<()> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.state_folder)?;
+        let path = self.state_folder.join(format!("{}.json", state.unit));
+        let new = self.state_folder.join(format!(".{}.new", state.unit));
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&new)?;
+        serde_json::to_writer(&mut file, state)?;
+        file.write_all(b"\n")?;
+        fs::rename(new, path)
+    }
+}
+
+/// Steps on which something depends: what comes after them must not be done
+/// before they are on the disk, or nothing comes after them for a while.
+fn is_durable(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Detected { .. }
+            | Step::Waits { .. }
+            | Step::ActIntended { .. }
+            | Step::ActEnded { .. }
+            | Step::Answering { .. }
+            | Step::Blocked { .. }
+            | Step::Ended { .. }
+    )
+}
+
+/// The step's word, as it stands in the store.
+fn step_word(step: &Step) -> String {
+    serde_json::to_value(step)
+        .ok()
+        .and_then(|value| Some(value.get("step")?.as_str()?.to_owned()))
+        .unwrap_or_default()
+}
+
+/// One journal line for a step, with fields. OBJECT_SYSTEMD_UNIT makes it show
+/// in `journalctl -u UNIT` beside the unit's own lines (journalctl(1), `-u`).
+pub(crate) fn to_journal(incident: &Incident, entry: &Entry, rehearsal: bool) {
+    let unit = &incident.detection.unit;
+    let id = &incident.id;
+    let rehearsed = if rehearsal { "rehearsal: " } else { "" };
+    macro_rules! line {
+        ($level:ident, $strategy:expr, $action:expr, $($message:tt)+) => {
+            tracing::$level!(
+                object_systemd_unit = %unit,
+                prunella_incident = %id,
+                prunella_unit = %unit,
+                prunella_strategy = $strategy,
+                prunella_action = $action,
+                "{unit}: {rehearsed}{}", format_args!($($message)+)
+            )
+        };
+    }
+    match &entry.step {
+        Step::Detected { detection, .. } => {
+            line!(warn, "", "", "failed ({}); incident {id}", detection.cause);
+        }
+        Step::Evidence { lines } => {
+            line!(debug, "", "", "its last {} log lines are kept", lines.len())
+        }
+        Step::SeenAgain { by } => line!(debug, "", "", "the same failure was seen by {by} too"),
+        Step::Waits {
+            reason,
+            milliseconds,
+        } => {
+            line!(info, "", "", "waiting up to {milliseconds} ms: {reason}");
+        }
+        Step::Assessed {
+            strategy,
+            assessment,
+            ..
+        } => {
+            line!(
+                debug,
+                strategy.as_str(),
+                "",
+                "{strategy} says {assessment:?}"
+            );
+        }
+        Step::Broke {
+            strategy, message, ..
+        } => {
+            line!(error, strategy.as_str(), "", "{message}");
+        }
+        Step::Heals { strategy } => {
+            line!(debug, strategy.as_str(), "", "{strategy} begins to heal")
+        }
+        Step::Said {
+            strategy, message, ..
+        } => {
+            line!(info, strategy.as_str(), "", "{strategy}: {message}");
+        }
+        Step::ActIntended {
+            strategy,
+            act,
+            target,
+            ..
+        } => {
+            line!(
+                info,
+                strategy.as_str(),
+                act.as_str(),
+                "{strategy}: {act} on {target}"
+            );
+        }
+        Step::ActEnded {
+            action,
+            result: Ok(result),
+        } => {
+            line!(debug, "", "", "action {action}: {result}");
+        }
+        Step::ActEnded {
+            action,
+            result: Err(failure),
+        } => {
+            line!(warn, "", "", "action {action} failed: {failure}");
+        }
+        Step::ActDenied {
+            strategy,
+            act,
+            target,
+            failure,
+        } => {
+            line!(
+                warn,
+                strategy.as_str(),
+                act.as_str(),
+                "{strategy} was denied {act} on {target}: {failure}"
+            );
+        }
+        Step::Returned {
+            strategy, outcome, ..
+        } => {
+            line!(
+                debug,
+                strategy.as_str(),
+                "",
+                "{strategy} returned {outcome:?}"
+            );
+        }
+        Step::Answering { after, .. } => match after {
+            Some(after) => line!(
+                info,
+                "",
+                "",
+                "well again {} ms after the failure",
+                after / 1000
+            ),
+            None => line!(info, "", "", "well again"),
+        },
+        Step::Proven { stable_for, .. } => line!(debug, "", "", "stable for {stable_for} ms"),
+        Step::NotProven { reason, .. } => line!(warn, "", "", "not healed: {reason}"),
+        Step::Blocked { on, reason } => line!(warn, "", "", "waits for {on}: {reason}"),
+        Step::Unblocked { on, healthy } => line!(
+            info,
+            "",
+            "",
+            "{on} is {}",
+            if *healthy {
+                "healthy again"
+            } else {
+                "still not healthy"
+            }
+        ),
+        Step::Note { message } => line!(info, "", "", "{message}"),
+        Step::Ended { ending } => match ending {
+            Ending::Healed { strategy, .. } => {
+                line!(
+                    info,
+                    strategy.as_str(),
+                    "",
+                    "healed by {strategy}; incident {id}"
+                );
+            }
+            Ending::Recovered { by } => line!(info, "", "", "recovered: {by}; incident {id}"),
+            Ending::LeftAlone { why, detail } => {
+                line!(
+                    info,
+                    "",
+                    "",
+                    "left alone: {}; {detail}; incident {id}",
+                    why.sentence()
+                );
+            }
+            Ending::Escalated { reason, .. } => {
+                line!(
+                    error,
+                    "",
+                    "",
+                    "needs people: {reason}; see `prunella incidents {id}`"
+                );
+            }
+            Ending::Blocked { on, reason } => line!(warn, "", "", "waits for {on}: {reason}"),
+            Ending::Interrupted { detail } => {
+                line!(warn, "", "", "interrupted: {detail}; incident {id}")
+            }
+            Ending::Rehearsed { verdict } => line!(info, "", "", "{verdict}"),
+        },
+    }
+}
