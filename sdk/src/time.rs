@@ -26,11 +26,11 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, tail) = rest.split_at(digits);
+        let (number, tail) = rest.split_at_checked(digits)?;
         let end = tail
             .find(|c: char| !c.is_ascii_alphabetic())
             .unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(end);
+        let (unit, tail) = tail.split_at_checked(end)?;
         let in_milliseconds: u64 = match unit {
             "ms" => 1,
             "s" | "sec" => 1_000,
@@ -48,7 +48,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
 
 /// A duration in the words of a report: `350 ms`, `5 s`, `2 min`, `1.5 min`.
 pub(crate) fn in_words(duration: Duration) -> String {
-    let milliseconds = duration.as_millis();
+    let milliseconds = milliseconds(duration);
     match milliseconds {
         0..1_000 => format!("{milliseconds} ms"),
         1_000..120_000 => one_decimal(milliseconds, 1_000, "s"),
@@ -57,7 +57,7 @@ pub(crate) fn in_words(duration: Duration) -> String {
     }
 }
 
-fn one_decimal(milliseconds: u128, unit: u128, name: &str) -> String {
+fn one_decimal(milliseconds: u64, unit: u64, name: &str) -> String {
     let tenths = milliseconds / (unit / 10);
     match tenths % 10 {
         0 => format!("{} {name}", tenths / 10),
