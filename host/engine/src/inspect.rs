@@ -1,0 +1,464 @@
+//! Reading what a component imports and exports, without compiling or running
+//! any of it.
+//!
+//! Only the component's own sections are read; the modules and components
+//! nested in it are skipped. An import that this reading missed could not be
+//! used: only the interfaces found here are linked.
+
+use std::{collections::BTreeSet, fmt};
+
+use prunella_core::{policy::Act, text::one_line};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use wasmparser::{
+    Chunk, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentType,
+    ComponentTypeRef, Encoding, InstanceTypeDeclaration, Parser, Payload,
+};
+
+use crate::LoadError;
+
+/// The versions of the contract that this engine offers.
+pub const CONTRACT_VERSIONS: [&str; 1] = ["0.1.0"];
+
+/// The compatible lines that they belong to, as `major.minor`.
+const LINES: [&str; 1] = ["0.1"];
+
+/// The interface that makes a component a strategy, without its version.
+pub(crate) const STRATEGY: &str = "prunella:strategy/strategy";
+
+/// The longest name shown, in characters; a component may be called anything.
+const SHOWN: usize = 120;
+
+/// Every interface of the contract that a component can import.
+const INTERFACES: [(Package, &[&str]); 4] = [
+    (
+        Package::Base,
+        &["clock", "incidents", "log", "settings", "types"],
+    ),
+    (
+        Package::Observe,
+        &[
+            "files",
+            "history",
+            "logs",
+            "ports",
+            "probes",
+            "processes",
+            "resources",
+            "units",
+        ],
+    ),
+    (
+        Package::Act,
+        &["checks", "file-repair", "process-control", "unit-control"],
+    ),
+    (Package::Strategy, &["types"]),
+];
+
+/// Where an imported interface comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Package {
+    /// `prunella:base`: what every strategy has.
+    Base,
+    /// `prunella:observe`: looking.
+    Observe,
+    /// `prunella:act`: acting.
+    Act,
+    /// `prunella:strategy`: the types a strategy answers with.
+    Strategy,
+    /// Anybody else's.
+    Foreign,
+}
+
+impl Package {
+    fn parse(name: &str) -> Self {
+        match name {
+            "prunella:base" => Self::Base,
+            "prunella:observe" => Self::Observe,
+            "prunella:act" => Self::Act,
+            "prunella:strategy" => Self::Strategy,
+            _ => Self::Foreign,
+        }
+    }
+
+    /// Its name in the contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "prunella:base",
+            Self::Observe => "prunella:observe",
+            Self::Act => "prunella:act",
+            Self::Strategy => "prunella:strategy",
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
+/// One import of a component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Import {
+    /// As the component has it, such as `prunella:observe/units@0.1.0`.
+    pub name: String,
+    /// Whose it is.
+    pub package: Package,
+    /// The interface, such as `units`.
+    pub interface: String,
+    /// The version, such as `0.1.0`.
+    pub version: Option<String>,
+    /// The functions it imports, such as `get` or `[method]unit.name`. None
+    /// for an interface that is imported for its types alone, which is no
+    /// capability.
+    pub functions: Vec<String>,
+}
+
+impl Import {
+    fn new(name: &str, functions: Vec<String>) -> Self {
+        let (path, version) = match name.split_once('@') {
+            Some((path, version)) => (path, Some(one_line(version, SHOWN))),
+            None => (name, None),
+        };
+        let (package, interface) = path.split_once('/').unwrap_or(("", path));
+        Self {
+            name: one_line(name, SHOWN),
+            package: Package::parse(package),
+            interface: one_line(interface, SHOWN),
+            version,
+            functions,
+        }
+    }
+
+    /// Whether a component can call anything by it.
+    pub fn is_capability(&self) -> bool {
+        !self.functions.is_empty()
+    }
+
+    /// Whether it belongs to WASI.
+    pub fn is_wasi(&self) -> bool {
+        self.name.starts_with("wasi:") || self.name.starts_with("wasi_")
+    }
+
+    fn is_known(&self) -> bool {
+        INTERFACES.iter().any(|(package, interfaces)| {
+            *package == self.package && interfaces.contains(&self.interface.as_str())
+        })
+    }
+
+    fn has_known_version(&self) -> bool {
+        self.version.as_deref().is_some_and(is_known_version)
+    }
+
+    /// The acts among its functions.
+    pub fn acts(&self) -> impl Iterator<Item = Act> {
+        let interface = (self.package == Package::Act).then_some(self.interface.as_str());
+        Act::ALL.into_iter().filter(move |act| {
+            interface == Some(act.interface())
+                && self
+                    .functions
+                    .iter()
+                    .any(|function| act.name().split_once('.').map(|(_, f)| f) == Some(function))
+        })
+    }
+}
+
+/// Compatible versions differ in their last number only.
+fn is_known_version(version: &str) -> bool {
+    LINES.iter().any(|line| {
+        version
+            .strip_prefix(line)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .is_some_and(|patch| patch.parse::<u32>().is_ok())
+    })
+}
+
+/// What can be known of a component before it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Inspection {
+    /// Of the bytes, in hexadecimal.
+    pub sha256: String,
+    /// In bytes.
+    pub size: usize,
+    /// What it imports, in its own order.
+    pub imports: Vec<Import>,
+    /// The names of what it exports.
+    pub exports: Vec<String>,
+}
+
+impl Inspection {
+    /// Reads a component. Fails on what is no component at all; whether this
+    /// one can be *loaded* is [`loadable`](Self::loadable).
+    pub(crate) fn of(bytes: &[u8]) -> Result<Self, LoadError> {
+        if wasmtime::Engine::detect_precompiled(bytes).is_some() {
+            return Err(LoadError::Precompiled);
+        }
+        let mut inspection = Self {
+            sha256: hexadecimal(&Sha256::digest(bytes)),
+            size: bytes.len(),
+            imports: Vec::new(),
+            exports: Vec::new(),
+        };
+        Reader::default().read(bytes, &mut inspection)?;
+        Ok(inspection)
+    }
+
+    /// The imports of one package.
+    pub fn of_package(&self, package: Package) -> impl Iterator<Item = &Import> {
+        self.imports
+            .iter()
+            .filter(move |import| import.package == package)
+    }
+
+    /// Every act that it can call.
+    pub fn acts(&self) -> BTreeSet<Act> {
+        self.imports.iter().flat_map(Import::acts).collect()
+    }
+
+    /// What it may do, if it is granted all it asks for: one sentence for each
+    /// act, in the order of the contract; empty when it only looks.
+    pub fn consequences(&self) -> Vec<&'static str> {
+        self.acts().into_iter().map(consequence).collect()
+    }
+
+    /// What it may look at, one sentence for each interface.
+    pub fn observations(&self) -> Vec<&'static str> {
+        self.of_package(Package::Observe)
+            .filter(|import| import.is_capability())
+            .filter_map(|import| observation(&import.interface))
+            .collect()
+    }
+
+    /// Whether the contract has what it imports and exports, by name.
+    pub fn loadable(&self) -> Result<(), LoadError> {
+        let names = |filter: &dyn Fn(&&Import) -> bool| -> Vec<String> {
+            self.imports
+                .iter()
+                .filter(filter)
+                .map(|import| import.name.clone())
+                .collect()
+        };
+        let interfaces = names(&|import| import.is_wasi());
+        if !interfaces.is_empty() {
+            return Err(LoadError::Wasi { interfaces });
+        }
+        // Of another version everything may be different, even which
+        // interfaces there are.
+        let mut interfaces =
+            names(&|import| import.package != Package::Foreign && !import.has_known_version());
+        interfaces.extend(
+            self.exports
+                .iter()
+                .filter(|export| {
+                    export
+                        .strip_prefix(STRATEGY)
+                        .and_then(|rest| rest.strip_prefix('@'))
+                        .is_some_and(|version| !is_known_version(version))
+                })
+                .cloned(),
+        );
+        if !interfaces.is_empty() {
+            return Err(LoadError::UnknownVersion { interfaces });
+        }
+        let interfaces = names(&|import| !import.is_known());
+        if !interfaces.is_empty() {
+            return Err(LoadError::UnknownInterface {
+                interfaces,
+                known: known_interfaces(),
+            });
+        }
+        let wanted = format!("{STRATEGY}@");
+        if !self.exports.iter().any(|name| name.starts_with(&wanted)) {
+            return Err(LoadError::Exports {
+                missing: format!("`{STRATEGY}`"),
+                exports: self.exports.clone(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Every interface there is to import, by name.
+fn known_interfaces() -> Vec<String> {
+    INTERFACES
+        .iter()
+        .flat_map(|(package, interfaces)| {
+            interfaces
+                .iter()
+                .map(move |interface| format!("{}/{interface}", package.name()))
+        })
+        .collect()
+}
+
+fn consequence(act: Act) -> &'static str {
+    use prunella_core::capability::{Repair, UnitAct};
+    match act {
+        Act::Unit(UnitAct::Start) => "may start units",
+        Act::Unit(UnitAct::Restart) => "may restart units",
+        Act::Unit(UnitAct::Stop) => "may stop units",
+        Act::Unit(UnitAct::Reload) => "may make units read their configuration again",
+        Act::ResetFailed => "may clear a unit's failure and start limit",
+        Act::Terminate => "may end processes",
+        Act::Repair(Repair::Mode) => "may set declared files to their declared mode",
+        Act::Repair(Repair::Owner) => "may give declared files to their declared owner",
+        Act::Repair(Repair::Target) => "may point declared links to their declared target",
+        Act::Check => "may run declared checks",
+    }
+}
+
+fn observation(interface: &str) -> Option<&'static str> {
+    Some(match interface {
+        "files" => "looks at declared files",
+        "history" => "looks at earlier incidents of the service",
+        "logs" => "reads the journal of units",
+        "ports" => "looks at who holds a port",
+        "probes" => "asks declared probes",
+        "processes" => "looks at the processes of units",
+        "resources" => "looks at memory, disks, load and pressure",
+        "units" => "looks at units, and waits for them",
+        _ => return None,
+    })
+}
+
+/// The instance types of a component, by their place in its space of types.
+/// Only those say which functions an import has.
+#[derive(Default)]
+struct Reader {
+    types: Vec<Option<Vec<String>>>,
+}
+
+impl Reader {
+    fn read(mut self, bytes: &[u8], found: &mut Inspection) -> Result<(), LoadError> {
+        if !bytes.starts_with(b"\0asm") {
+            return Err(not_wasm(bytes));
+        }
+        let truncated = || LoadError::Truncated { size: bytes.len() };
+        let mut parser = Parser::new(0);
+        let mut rest = bytes;
+        loop {
+            let payload = match parser.parse(rest, rest.is_empty()) {
+                Ok(Chunk::Parsed { consumed, payload }) => {
+                    rest = rest.get(consumed..).ok_or_else(truncated)?;
+                    payload
+                }
+                Ok(Chunk::NeedMoreData(_)) => return Err(truncated()),
+                Err(_) if rest.is_empty() => return Err(truncated()),
+                Err(error) => return Err(invalid(&error)),
+            };
+            match payload {
+                Payload::Version {
+                    encoding: Encoding::Module,
+                    ..
+                } => return Err(LoadError::CoreModule),
+                Payload::ModuleSection {
+                    unchecked_range, ..
+                }
+                | Payload::ComponentSection {
+                    unchecked_range, ..
+                } => {
+                    rest = rest.get(unchecked_range.len()..).ok_or_else(truncated)?;
+                }
+                Payload::End(_) if rest.is_empty() => return Ok(()),
+                payload => self.section(payload, found).map_err(|e| invalid(&e))?,
+            }
+        }
+    }
+
+    fn section(&mut self, payload: Payload<'_>, found: &mut Inspection) -> wasmparser::Result<()> {
+        match payload {
+            Payload::ComponentTypeSection(section) => {
+                for ty in section {
+                    self.types.push(match ty? {
+                        ComponentType::Instance(declarations) => Some(functions(&declarations)),
+                        _ => None,
+                    });
+                }
+            }
+            Payload::ComponentImportSection(section) => {
+                for import in section {
+                    let import = import?;
+                    let functions = match import.ty {
+                        ComponentTypeRef::Instance(index) => usize::try_from(index)
+                            .ok()
+                            .and_then(|index| self.types.get(index).cloned().flatten())
+                            .unwrap_or_default(),
+                        ComponentTypeRef::Type(_) => {
+                            self.types.push(None);
+                            Vec::new()
+                        }
+                        // A lone function is a capability by itself.
+                        _ => vec![one_line(import.name.name, SHOWN)],
+                    };
+                    found.imports.push(Import::new(import.name.name, functions));
+                }
+            }
+            Payload::ComponentAliasSection(section) => {
+                for alias in section {
+                    if matches!(
+                        alias?,
+                        ComponentAlias::InstanceExport {
+                            kind: ComponentExternalKind::Type,
+                            ..
+                        } | ComponentAlias::Outer {
+                            kind: ComponentOuterAliasKind::Type,
+                            ..
+                        }
+                    ) {
+                        self.types.push(None);
+                    }
+                }
+            }
+            Payload::ComponentExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    if export.kind == ComponentExternalKind::Type {
+                        self.types.push(None);
+                    }
+                    found.exports.push(one_line(export.name.name, SHOWN));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn functions(declarations: &[InstanceTypeDeclaration<'_>]) -> Vec<String> {
+    declarations
+        .iter()
+        .filter_map(|declaration| match declaration {
+            InstanceTypeDeclaration::Export {
+                name,
+                ty: ComponentTypeRef::Func(_),
+            } => Some(one_line(name.name, SHOWN)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn not_wasm(bytes: &[u8]) -> LoadError {
+    if bytes.is_empty() {
+        return LoadError::Truncated { size: 0 };
+    }
+    if b"\0asm".starts_with(bytes) {
+        return LoadError::Truncated { size: bytes.len() };
+    }
+    let begins = bytes.get(..8).unwrap_or(bytes);
+    let begins = if begins.is_ascii() {
+        format!(
+            "`{}`",
+            one_line(&String::from_utf8_lossy(begins), begins.len())
+        )
+    } else {
+        hexadecimal(begins)
+    };
+    LoadError::NotWasm { begins }
+}
+
+fn invalid(error: &dyn fmt::Display) -> LoadError {
+    LoadError::Invalid {
+        reason: one_line(&error.to_string(), 300),
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,150 @@
+//! Which interfaces a component gets: those it imports and may have, each
+//! whole, and nothing else.
+
+use std::collections::BTreeSet;
+
+use prunella_core::{
+    StrategyName,
+    policy::{Act, Grants},
+};
+use wasmtime::component::{
+    Component, ComponentNamedList, HasSelf, InstancePre, Lift, Linker, Lower, Resource,
+    types::ComponentItem,
+};
+
+use crate::{
+    Inspection, LoadError,
+    bindings::{
+        RecoveryPre, guest,
+        prunella::{
+            act::{checks, file_repair, process_control, unit_control},
+            base::{clock, incidents, log, settings},
+            observe::{files, history, logs, ports, probes, processes, resources, units},
+        },
+    },
+    inspect::{Package, STRATEGY},
+    seam::{Incident, Seam},
+};
+
+/// Compares what a component imports with what it was granted. Gives the acts
+/// that it imports and will be denied; or says what is missing, when it
+/// imports an act interface of which it was granted nothing at all.
+pub(crate) fn compare(
+    strategy: &StrategyName,
+    inspection: &Inspection,
+    grants: &Grants,
+) -> Result<Vec<Act>, LoadError> {
+    let granted = grants.acts();
+    let (partly, not_at_all): (BTreeSet<Act>, BTreeSet<Act>) = inspection
+        .acts()
+        .into_iter()
+        .filter(|act| !granted.contains(act))
+        .partition(|act| grants.any_of(act.interface()));
+    if !not_at_all.is_empty() {
+        return Err(LoadError::NotGranted {
+            strategy: strategy.clone(),
+            acts: not_at_all.into_iter().collect(),
+        });
+    }
+    Ok(partly.into_iter().collect())
+}
+
+/// Links a component to the interfaces it imports, and checks the types of
+/// what it imports and exports. Runs nothing of it.
+pub(crate) fn link(
+    component: &Component,
+    inspection: &Inspection,
+) -> Result<RecoveryPre<Seam>, LoadError> {
+    let mut linker = Linker::new(component.engine());
+    for import in &inspection.imports {
+        add(&mut linker, import.package, &import.interface).map_err(import_types)?;
+    }
+    let pre = linker.instantiate_pre(component).map_err(import_types)?;
+    check_exports(component, &pre)?;
+    RecoveryPre::new(pre).map_err(|error| LoadError::Exports {
+        missing: format!("`{STRATEGY}` as the contract has it ({error:#})"),
+        exports: inspection.exports.clone(),
+    })
+}
+
+/// Adds one interface. The contract's interfaces of types alone need nothing.
+fn add(linker: &mut Linker<Seam>, package: Package, interface: &str) -> wasmtime::Result<()> {
+    macro_rules! add {
+        ($($package:ident $name:literal => $module:ident;)*) => {
+            match (package, interface) {
+                $((Package::$package, $name) => {
+                    $module::add_to_linker::<Seam, HasSelf<Seam>>(linker, |seam| seam)
+                })*
+                _ => Ok(()),
+            }
+        };
+    }
+    add! {
+        Base "clock" => clock;
+        Base "incidents" => incidents;
+        Base "log" => log;
+        Base "settings" => settings;
+        Observe "files" => files;
+        Observe "history" => history;
+        Observe "logs" => logs;
+        Observe "ports" => ports;
+        Observe "probes" => probes;
+        Observe "processes" => processes;
+        Observe "resources" => resources;
+        Observe "units" => units;
+        Act "checks" => checks;
+        Act "file-repair" => file_repair;
+        Act "process-control" => process_control;
+        Act "unit-control" => unit_control;
+    }
+}
+
+fn check_exports(component: &Component, pre: &InstancePre<Seam>) -> Result<(), LoadError> {
+    type Said<T> = (Result<T, guest::Failure>,);
+    let check = Exports { component, pre };
+    check.function::<(), (guest::Description,)>("describe")?;
+    check.function::<(Resource<Incident>,), Said<guest::Assessment>>("assess")?;
+    check.function::<(Resource<Incident>,), Said<guest::Outcome>>("heal")
+}
+
+struct Exports<'a> {
+    component: &'a Component,
+    pre: &'a InstancePre<Seam>,
+}
+
+impl Exports<'_> {
+    fn function<Params, Returned>(&self, name: &'static str) -> Result<(), LoadError>
+    where
+        Params: ComponentNamedList + Lower,
+        Returned: ComponentNamedList + Lift,
+    {
+        let missing = || LoadError::Exports {
+            missing: format!("`{STRATEGY}` with a function `{name}`"),
+            exports: Vec::new(),
+        };
+        let interface = format!("{STRATEGY}@0.1.0");
+        let interface = self
+            .component
+            .get_export_index(None, &interface)
+            .ok_or_else(missing)?;
+        let (item, _) = self
+            .component
+            .get_export(Some(&interface), name)
+            .ok_or_else(missing)?;
+        let ComponentItem::ComponentFunc(function) = item else {
+            return Err(missing());
+        };
+        function
+            .typecheck::<Params, Returned>(&self.pre.instance_type())
+            .map_err(|error| LoadError::ExportTypes {
+                function: name,
+                reason: prunella_core::text::one_line(&format!("{error:#}"), 300),
+            })
+    }
+}
+
+fn import_types(error: wasmtime::Error) -> LoadError {
+    LoadError::ImportTypes {
+        reason: prunella_core::text::one_line(&format!("{error:#}"), 300),
+    }
+}
