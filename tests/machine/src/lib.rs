@@ -1,1 +1,47 @@
-//! .
+//! Throw-away machines with a real systemd, for tests.
+//!
+//! A [`Machine`] is a container with an init of its own: somebody's `/usr`
+//! read-only, an `/etc` and a `/var` of its own on the disk, `/run` and `/tmp`
+//! in memory, and a private network. It is up in about a third of a second and
+//! gone when it is dropped. Machines are independent of each other, so tests
+//! run side by side.
+//!
+//! ```no_run
+//! # fn main() -> anyhow::Result<()> {
+//! use prunella_machine::{Machine, TIMEOUT};
+//!
+//! let machine = Machine::builder()
+//!     .unit("web.service", "[Service]\nExecStart=/usr/bin/sleep infinity\n")
+//!     .boot()?;
+//! machine.systemctl(&["start", "web.service"])?;
+//! machine.wait_active("web.service", TIMEOUT)?;
+//! machine.reboot()?;
+//! # Ok(()) }
+//! ```
+//!
+//! Nothing is ever run with the host's rights inside a machine: a command
+//! becomes a unit of the machine's own init. Only `systemctl` and `journalctl`
+//! enter it directly, to reach its bus and its journal.
+//!
+//! It needs root, and the packages `systemd-container`, `dbus` and (for other
+//! versions of systemd than the host's) `mmdebstrap`.
+
+mod builder;
+mod cgroup;
+mod command;
+mod files;
+mod follow;
+mod house;
+mod image;
+mod machine;
+mod nspawn;
+
+pub use builder::Builder;
+pub use command::Output;
+pub use image::Systemd;
+pub use machine::Machine;
+
+use std::time::Duration;
+
+/// Long enough for anything that a machine does by itself, on a busy host.
+pub const TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,0 +1,191 @@
+//! What a machine is to have before it is booted.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{command, files::Root, house::House, image::Systemd, machine::Machine};
+
+/// Users and groups of a machine that has the host's `/usr`. The machine's own
+/// systemd-sysusers adds those of its services.
+const PASSWD: &str = "\
+root:x:0:0:root:/root:/bin/bash
+daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin
+messagebus:x:101:101::/nonexistent:/usr/sbin/nologin
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+";
+const GROUP: &str = "\
+root:x:0:
+daemon:x:1:
+adm:x:4:
+tty:x:5:
+www-data:x:33:
+messagebus:x:101:
+nogroup:x:65534:
+";
+
+/// Folders of every machine, beside `usr`.
+const FOLDERS: [&str; 11] = [
+    "dev",
+    "etc/systemd/system",
+    "opt",
+    "proc",
+    "root",
+    "run",
+    "srv",
+    "sys",
+    "tmp",
+    "usr",
+    // So that the journal survives a reboot.
+    "var/log/journal",
+];
+
+/// Describes a machine. Made by [`Machine::builder`].
+#[derive(Debug, Default)]
+pub struct Builder {
+    systemd: Systemd,
+    binds: Vec<(PathBuf, PathBuf)>,
+    files: Vec<(PathBuf, Vec<u8>, u32)>,
+    links: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Builder {
+    /// Which systemd it has. The host's by default.
+    pub fn version(mut self, systemd: Systemd) -> Self {
+        self.systemd = systemd;
+        self
+    }
+
+    /// Shows a file or folder of the host inside, read-only.
+    pub fn bind_ro(mut self, host: impl Into<PathBuf>, guest: impl Into<PathBuf>) -> Self {
+        self.binds.push((host.into(), guest.into()));
+        self
+    }
+
+    /// A file. Not under `/run` or `/tmp`, which are empty at every boot.
+    pub fn file(mut self, path: impl Into<PathBuf>, content: impl AsRef<[u8]>, mode: u32) -> Self {
+        let content = content.as_ref().to_vec();
+        self.files.push((path.into(), content, mode));
+        self
+    }
+
+    /// A unit file, in `/etc/systemd/system`.
+    pub fn unit(self, name: &str, content: &str) -> Self {
+        self.file(format!("/etc/systemd/system/{name}"), content, 0o644)
+    }
+
+    /// Has a unit started at every boot.
+    pub fn enabled(mut self, name: &str) -> Self {
+        self.links.push((
+            format!("/etc/systemd/system/multi-user.target.wants/{name}").into(),
+            format!("/etc/systemd/system/{name}").into(),
+        ));
+        self
+    }
+
+    /// Boots it, and waits until its init has started everything.
+    ///
+    /// # Errors
+    /// Without root, without the programs it needs (the message says which
+    /// packages have them), or when it does not come up in time.
+    pub fn boot(self) -> Result<Machine> {
+        let house = House::new()?;
+        let tree = self.systemd.tree()?;
+        let root = house.root();
+        self.furnish(&tree, &root)
+            .with_context(|| format!("cannot make the machine's files in {}", root.display()))?;
+        Machine::boot(house, self.arguments(&tree, &root))
+    }
+
+    /// Makes everything the machine has of its own.
+    fn furnish(&self, tree: &Path, root: &Path) -> Result<()> {
+        fs::create_dir_all(root)?;
+        if self.systemd != Systemd::Host {
+            // With what its packages put there.
+            command::run(
+                Command::new("cp")
+                    .arg("--archive")
+                    .args([tree.join("etc"), root.join("etc")]),
+            )?
+            .into_stdout("cp --archive")?;
+            remove_if_there(&root.join("etc/os-release"))?;
+        }
+        for folder in FOLDERS {
+            fs::create_dir_all(root.join(folder))?;
+        }
+        for link in ["bin", "sbin", "lib", "lib64"] {
+            std::os::unix::fs::symlink(format!("usr/{link}"), root.join(link))?;
+        }
+        let etc = root.join("etc");
+        // nspawn looks for this before it mounts anything.
+        fs::copy(tree.join("usr/lib/os-release"), etc.join("os-release"))?;
+        // With an identity it is not a first boot, at which init would enable
+        // every unit that the host's packages brought.
+        let id = fs::read_to_string("/proc/sys/kernel/random/uuid")?.replace('-', "");
+        fs::write(etc.join("machine-id"), id)?;
+        if self.systemd == Systemd::Host {
+            fs::write(etc.join("passwd"), PASSWD)?;
+            fs::write(etc.join("group"), GROUP)?;
+            if Path::new("/etc/ld.so.cache").is_file() {
+                fs::copy("/etc/ld.so.cache", etc.join("ld.so.cache"))?;
+            }
+        }
+
+        let files = Root::open(root)?;
+        for (path, content, mode) in &self.files {
+            ensure!(
+                !path.starts_with("/run") && !path.starts_with("/tmp"),
+                "{} would be gone after the boot: write it when the machine is up",
+                path.display()
+            );
+            files.write(path, content, *mode)?;
+        }
+        for (path, target) in &self.links {
+            files.link(path, target)?;
+        }
+        Ok(())
+    }
+
+    fn arguments(&self, tree: &Path, root: &Path) -> Vec<String> {
+        let mut arguments: Vec<String> = [
+            "--boot",
+            "--private-network",
+            "--register=no",
+            "--console=pipe",
+            "--notify-ready=yes",
+            "--link-journal=no",
+            "--resolv-conf=off",
+            "--timezone=off",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        arguments.push(format!("--directory={}", root.display()));
+        arguments.push(bind(&tree.join("usr"), Path::new("/usr")));
+        if self.systemd == Systemd::Host && Path::new("/etc/alternatives").is_dir() {
+            let alternatives = Path::new("/etc/alternatives");
+            arguments.push(bind(alternatives, alternatives));
+        }
+        for (host, guest) in &self.binds {
+            arguments.push(bind(host, guest));
+        }
+        arguments
+    }
+}
+
+fn bind(host: &Path, guest: &Path) -> String {
+    // nspawn splits at colons.
+    let escape = |path: &Path| path.display().to_string().replace(':', r"\:");
+    format!("--bind-ro={}:{}", escape(host), escape(guest))
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
