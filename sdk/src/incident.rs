@@ -103,7 +103,13 @@ impl<'a> Incident<'a> {
         self.0.checks()
     }
 
-    /// The names of the declared probes.
+    /// Those of them that say whether the service's configuration is valid.
+    pub fn config_checks(&self) -> Vec<String> {
+        self.0.config_checks()
+    }
+
+    /// The names of the declared probes, of the service itself and of the units
+    /// it needs: [`probes::target`](crate::probes::target) tells which.
     pub fn probes(&self) -> Vec<String> {
         self.0.probes()
     }

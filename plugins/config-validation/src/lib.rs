@@ -1,6 +1,6 @@
-//! Runs the checks that the operator declared, and holds everything while one
-//! of them says that the configuration is broken: a start would only fail
-//! again. It never acts.
+//! Runs the checks that the operator declared to say whether the service's
+//! configuration is valid, and holds everything while one of them says no: a
+//! start would only fail again. It never acts.
 
 use prunella_sdk::checks::Report;
 use prunella_sdk::prelude::*;
@@ -13,16 +13,16 @@ struct ConfigValidation;
 impl Strategy for ConfigValidation {
     fn describe() -> Description {
         description!(
-            "Runs the declared checks, and holds everything while one of them finds the \
-             configuration broken."
+            "Runs the declared checks of the configuration, and holds everything while one of \
+             them finds it broken."
         )
     }
 
     fn assess(incident: &Incident) -> Result<Assessment> {
-        let declared = incident.checks();
+        let declared = incident.config_checks();
         if declared.is_empty() {
             return Ok(Assessment::not_mine(format!(
-                "no checks are declared for {}",
+                "no check of its configuration is declared for {}",
                 incident.unit()
             )));
         }
