@@ -95,7 +95,11 @@ impl incidents::HostIncident for Seam {
         }).collect();
         files -> Vec<String>: |c| c.service.files.keys().cloned().collect();
         checks -> Vec<String>: |c| c.service.checks.keys().cloned().collect();
-        probes -> Vec<String>: |c| c.service.own_probes().map(|(name, _)| name.clone()).collect();
+        config_checks -> Vec<String>: |c| c.service.checks.iter()
+            .filter(|(_, check)| check.validates)
+            .map(|(name, _)| name.clone())
+            .collect();
+        probes -> Vec<String>: |c| c.service.probes.keys().cloned().collect();
         needs -> Vec<String>: |c| c.service.needs.iter().map(ToString::to_string).collect();
     }
 
