@@ -60,17 +60,21 @@ impl Drop for House {
     }
 }
 
-/// `target/machines`, in the target folder this program was built into.
-pub(crate) fn machines_dir() -> Result<PathBuf> {
+/// The target folder this program was built into.
+pub(crate) fn target_dir() -> Result<PathBuf> {
     let program = std::env::current_exe().context("cannot tell where this program is")?;
-    let target = program
+    Ok(program
         .ancestors()
         .find(|dir| dir.join("CACHEDIR.TAG").is_file())
         .map_or_else(
             || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
             Path::to_path_buf,
-        );
-    Ok(target.join("machines"))
+        ))
+}
+
+/// `target/machines`.
+pub(crate) fn machines_dir() -> Result<PathBuf> {
+    Ok(target_dir()?.join("machines"))
 }
 
 /// Says what is missing, and how to get it.

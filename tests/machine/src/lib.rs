@@ -35,11 +35,13 @@ mod house;
 mod image;
 mod machine;
 mod nspawn;
+mod program;
 
 pub use builder::Builder;
 pub use command::Output;
 pub use image::Systemd;
 pub use machine::Machine;
+pub use program::{Profile, program};
 
 use std::time::Duration;
 

@@ -1,0 +1,76 @@
+//! The project's own programs, built so that they run in every machine.
+
+use std::{
+    env,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::house;
+
+/// How a program is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Quickly; to find mistakes.
+    Dev,
+    /// As it is shipped; to measure, and to show.
+    Release,
+}
+
+/// Builds program `name` of the workspace's `package` and returns its path.
+///
+/// It is linked statically, for its machine's C library may be older than the
+/// host's. Where `PRUNELLA_BIN` names a file, that is taken for `prunella`
+/// instead.
+///
+/// # Errors
+/// When it does not build; the compiler's messages go to the standard error.
+pub fn program(package: &str, name: &str, profile: Profile) -> Result<PathBuf> {
+    if name == "prunella"
+        && let Some(path) = env::var_os("PRUNELLA_BIN")
+    {
+        let path = PathBuf::from(path);
+        ensure!(
+            path.is_file(),
+            "PRUNELLA_BIN is {}, and that is no file",
+            path.display()
+        );
+        return Ok(path.canonicalize()?);
+    }
+    let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args([
+            "build",
+            "--quiet",
+            "--message-format=json-render-diagnostics",
+        ])
+        .args(["--package", package, "--bin", name, "--target", &target])
+        .arg("--target-dir")
+        .arg(house::target_dir()?)
+        // Above all other places where flags may be set. Only for the target:
+        // build scripts and macros cannot be linked so.
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    ensure!(
+        output.status.success(),
+        "{package}'s program {name} does not build"
+    );
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message.pointer("/target/name") == Some(&Value::from(name)))
+        .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .with_context(|| format!("cargo did not say where it put {name}"))
+}
