@@ -146,15 +146,15 @@ impl Engine {
 
     /// Loads compiled code, if it fits this engine.
     fn deserialize(&self, code: &[u8]) -> Option<Component> {
+        #[allow(
+            unsafe_code,
+            reason = "the only way to load compiled code, which is what makes the hook fast"
+        )]
         // SAFETY: the code must be what `precompile_component` made, unchanged.
         // There are three callers: `component` with what it has just compiled;
         // with what the cache gives, which is checked there against its hash,
         // owner and mode; and with what is part of this program. A file of the
         // user's never gets here: `Inspection::of` refuses precompiled code.
-        #[allow(
-            unsafe_code,
-            reason = "the only way to load compiled code, which is what makes the hook fast"
-        )]
         let component = unsafe { Component::deserialize(&self.inner.engine, code) };
         component
             .inspect_err(|error| tracing::warn!("compiled code does not fit: {error:#}"))

@@ -1,0 +1,340 @@
+//! The simulated host, as a test puts it together and asks it afterwards.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use prunella_core::{
+    UnitName,
+    capability::{Host, LogEntry, PastIncident, UnitStatus},
+    incident::{DetectedBy, Detection, Incident, IncidentId},
+    service::{DeclaredCheck, DeclaredFile, DeclaredProbe, Port, ProbeKind, Service, StartLimit},
+};
+
+use crate::{
+    build::{Check, File, Process, Unit, name, port},
+    world::{Held, Shared, View, World, lock},
+};
+
+/// A simulated host with one service. Cheap to clone; all clones are one host.
+#[derive(Clone)]
+pub struct Sim {
+    pub(crate) world: Shared,
+    unit: UnitName,
+}
+
+/// Declares and puts together.
+impl Sim {
+    /// A host whose service is this unit, running and with nothing declared.
+    #[track_caller]
+    pub fn new(unit: &str) -> Self {
+        let model = Unit::new(unit);
+        let unit = name(unit);
+        let mut world = World::new(Service::new(unit.clone()));
+        world.add(model);
+        Self {
+            world: Arc::new(Mutex::new(world)),
+            unit,
+        }
+    }
+
+    fn change(self, change: impl FnOnce(&mut World)) -> Self {
+        change(&mut lock(&self.world));
+        self
+    }
+
+    /// Rebuilds the service's unit: as it was, changed, and with its ports and
+    /// process as its new state has them.
+    fn remodel(self, remodel: impl FnOnce(Unit) -> Unit) -> Self {
+        let unit = self.unit.clone();
+        self.change(|world| {
+            if let Some(old) = world.units.remove(&unit) {
+                if let Some(pid) = old.status.main_pid {
+                    world.ended(pid, "KILL");
+                }
+                world.add(remodel(old));
+            }
+        })
+    }
+
+    /// The service's unit has failed, with systemd's word for it.
+    pub fn failed(self, result: &str) -> Self {
+        self.remodel(|unit| unit.failed(result))
+    }
+
+    /// The service's unit is stopped.
+    pub fn inactive(self) -> Self {
+        self.remodel(Unit::inactive)
+    }
+
+    /// Anything else about the service's unit.
+    pub fn with(self, change: impl FnOnce(&mut UnitStatus)) -> Self {
+        self.remodel(|unit| unit.with(change))
+    }
+
+    /// A start of the service fails, with `otherwise` in its log, while this
+    /// does not hold.
+    pub fn starts_when(
+        self,
+        otherwise: &str,
+        condition: impl Fn(&View<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.remodel(|unit| unit.starts_when(otherwise, condition))
+    }
+
+    /// How long a start of the service takes.
+    pub fn start_takes(self, time: Duration) -> Self {
+        self.remodel(|unit| unit.start_takes(time))
+    }
+
+    /// A port that the service is declared to hold, and holds while it is up.
+    #[track_caller]
+    pub fn port(self, on: &str) -> Self {
+        let declared = port(on);
+        self.change(|world| world.service.ports.push(declared))
+            .remodel(|unit| unit.listens(on))
+    }
+
+    /// Somebody holds a port.
+    #[track_caller]
+    pub fn taken(self, on: &str, by: Process) -> Self {
+        let port = port(on);
+        self.change(|world| {
+            let unit = by.unit.clone();
+            let pid = Some(world.spawn(by));
+            world.held.push(Held {
+                port,
+                pid,
+                unit,
+                socket_activated: false,
+            });
+        })
+    }
+
+    /// systemd holds a port for a socket unit.
+    #[track_caller]
+    pub fn socket(self, on: &str, socket: &str) -> Self {
+        let (port, unit) = (port(on), Some(name(socket)));
+        self.change(|world| {
+            world.held.push(Held {
+                port,
+                pid: None,
+                unit,
+                socket_activated: true,
+            });
+        })
+    }
+
+    /// Another unit.
+    pub fn unit_beside(self, unit: Unit) -> Self {
+        self.change(|world| world.add(unit))
+    }
+
+    /// Another unit, which the service needs.
+    pub fn needs(self, unit: Unit) -> Self {
+        self.change(|world| {
+            world.service.needs.push(unit.status.name.clone());
+            world.add(unit);
+        })
+    }
+
+    /// A declared file.
+    pub fn file(self, name: &str, file: File) -> Self {
+        let declared = DeclaredFile {
+            path: format!("/sim/{name}").into(),
+            role: file.role,
+            mode: file.mode.1,
+            owner: file.owner.1.clone(),
+            group: None,
+            target: file.target.1.clone().map(Into::into),
+            keys: file.required.clone(),
+            optional: file.optional,
+            read_by: file.read_by,
+            secret: file.secret,
+        };
+        self.change(|world| {
+            world.service.files.insert(name.to_owned(), declared);
+            world.files.insert(name.to_owned(), file);
+        })
+    }
+
+    /// A declared check.
+    pub fn check(self, name: &str, check: Check) -> Self {
+        let declared = DeclaredCheck {
+            command: vec!["/bin/true".to_owned()],
+            timeout: Duration::from_secs(10),
+            changes: check.changes,
+            as_root: false,
+            validates: check.validates,
+        };
+        self.change(|world| {
+            world.service.checks.insert(name.to_owned(), declared);
+            world.checks.insert(name.to_owned(), check);
+        })
+    }
+
+    /// A declared probe of the service: answers while the unit is up.
+    pub fn probe(self, name: &str, kind: ProbeKind) -> Self {
+        self.declare_probe(name, kind, None)
+    }
+
+    /// A declared probe of another unit: answers while that one is up.
+    #[track_caller]
+    pub fn probe_of(self, unit: &str, probe: &str, kind: ProbeKind) -> Self {
+        let unit = name(unit);
+        self.declare_probe(probe, kind, Some(unit))
+    }
+
+    fn declare_probe(self, name: &str, kind: ProbeKind, of: Option<UnitName>) -> Self {
+        let declared = DeclaredProbe {
+            kind,
+            timeout: Duration::from_secs(2),
+            of,
+            every: None,
+            failures: 3,
+        };
+        self.change(|world| {
+            world.service.probes.insert(name.to_owned(), declared);
+        })
+    }
+
+    /// A probe goes unanswered, whatever is up.
+    pub fn mute(self, probe: &str) -> Self {
+        self.change(|world| world.mute.push(probe.to_owned()))
+    }
+
+    /// A line in a unit's journal.
+    #[track_caller]
+    pub fn log(self, unit: &str, priority: u8, message: &str) -> Self {
+        let unit = name(unit);
+        self.change(|world| world.say(&unit, priority, message))
+    }
+
+    /// Many lines in a unit's journal.
+    #[track_caller]
+    pub fn logs(self, unit: &str, lines: impl IntoIterator<Item = LogEntry>) -> Self {
+        let unit = name(unit);
+        self.change(|world| world.logs.entry(unit).or_default().extend(lines))
+    }
+
+    /// An earlier incident; the newest last.
+    pub fn past(self, incident: PastIncident) -> Self {
+        self.change(|world| world.history.insert(0, incident))
+    }
+
+    /// A start limit that was hit stays.
+    pub fn respects_start_limit(self) -> Self {
+        self.change(|world| world.service.start_limit = StartLimit::Respect)
+    }
+
+    /// Anything else about the service's declaration.
+    pub fn declare(self, change: impl FnOnce(&mut Service)) -> Self {
+        self.change(|world| change(&mut world.service))
+    }
+
+    /// Somebody holds the package manager's lock.
+    pub fn package_lock(self, by: &str) -> Self {
+        self.change(|world| world.package_lock = Some(by.to_owned()))
+    }
+
+    /// An operator stopped the service; the evidence for it.
+    pub fn stopped_by_operator(self, evidence: &str) -> Self {
+        self.change(|world| world.stopped_by_operator = Some(evidence.to_owned()))
+            .inactive()
+    }
+
+    /// systemd's own state.
+    pub fn system_state(self, state: &str) -> Self {
+        self.change(|world| state.clone_into(&mut world.system_state))
+    }
+
+    /// Sleeps really sleep, until the deadline at most.
+    pub fn in_real_time(self) -> Self {
+        self.change(|world| world.real_time = true)
+    }
+}
+
+/// Asks.
+impl Sim {
+    /// The service's unit.
+    pub fn unit(&self) -> UnitName {
+        self.unit.clone()
+    }
+
+    /// The service's declared ports.
+    pub fn ports(&self) -> Vec<Port> {
+        lock(&self.world).service.ports.clone()
+    }
+
+    /// The service, as declared.
+    pub fn service(&self) -> Arc<Service> {
+        Arc::new(lock(&self.world).service.clone())
+    }
+
+    /// What a run can reach. No policy: everything is allowed.
+    pub fn host(&self) -> Host {
+        let sim = Arc::new(self.clone());
+        Host {
+            clock: sim.clone(),
+            units: sim.clone(),
+            processes: sim.clone(),
+            ports: sim.clone(),
+            files: sim.clone(),
+            logs: sim.clone(),
+            resources: sim.clone(),
+            probes: sim.clone(),
+            history: sim.clone(),
+            unit_control: sim.clone(),
+            process_control: sim.clone(),
+            file_repair: sim.clone(),
+            checks: sim,
+        }
+    }
+
+    /// An incident about the service as it stands now.
+    pub fn incident(&self) -> Incident {
+        let world = lock(&self.world);
+        let status = world.units.get(&self.unit).map(|unit| &unit.status);
+        let detection = Detection {
+            unit: self.unit.clone(),
+            by: DetectedBy::Signal,
+            at: world.millis(),
+            cause: status.map_or_else(String::new, |status| status.result.clone()),
+            invocation: status.and_then(|status| status.invocation.clone()),
+            exit_code: status.and_then(|status| status.exit_code),
+            signal: status.and_then(|status| status.signal.clone()),
+            failed_monotonic: status.and_then(|status| status.inactive_enter_monotonic),
+        };
+        Incident {
+            id: IncidentId::new(detection.at, 1),
+            key: detection.key(crate::situation::BOOT_ID),
+            detection,
+            attempt: 1,
+            boot_id: crate::situation::BOOT_ID.to_owned(),
+            parent: None,
+        }
+    }
+
+    /// Everything that was done to the host, in order, such as
+    /// `start web.service`, `terminate /usr/bin/web`, `repair mode of database`,
+    /// `run check config`.
+    pub fn acts(&self) -> Vec<String> {
+        lock(&self.world).acts.clone()
+    }
+
+    /// How a unit stands.
+    #[track_caller]
+    pub fn status(&self, unit: &str) -> UnitStatus {
+        let unit = name(unit);
+        match lock(&self.world).find(&unit) {
+            Ok(unit) => unit.status.clone(),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+
+    /// Time passes.
+    pub fn advance(&self, time: Duration) {
+        lock(&self.world).advance(time);
+    }
+}

@@ -1,0 +1,56 @@
+//! What the healer asks of the simulated host itself.
+
+use std::time::{Duration, Instant};
+
+use prunella_core::{
+    UnitName,
+    capability::{ActiveState, Answer, UnitStatus},
+    situation::Situation,
+};
+
+use crate::{Sim, world::lock};
+
+/// The simulated host never reboots by itself.
+pub(crate) const BOOT_ID: &str = "00000000-0000-4000-8000-000000000001";
+
+impl Situation for Sim {
+    fn boot_id(&self) -> String {
+        BOOT_ID.to_owned()
+    }
+
+    fn since_boot(&self) -> Duration {
+        lock(&self.world).monotonic
+    }
+
+    fn monotonic(&self) -> u64 {
+        lock(&self.world).monotonic_micros()
+    }
+
+    fn system_state(&self, _: Instant) -> Answer<String> {
+        Ok(lock(&self.world).system_state.clone())
+    }
+
+    fn package_lock(&self) -> Option<String> {
+        lock(&self.world).package_lock.clone()
+    }
+
+    fn stopped_by_operator(&self, _: Instant, _: &UnitStatus) -> Answer<Option<String>> {
+        Ok(lock(&self.world).stopped_by_operator.clone())
+    }
+
+    fn failed_units(&self, _: Instant) -> Answer<Vec<UnitName>> {
+        Ok(lock(&self.world)
+            .units
+            .values()
+            .filter(|unit| unit.status.active_state == ActiveState::Failed)
+            .map(|unit| unit.status.name.clone())
+            .collect())
+    }
+
+    fn random(&self) -> u16 {
+        // Different each time, and the same in every test run.
+        let mut world = lock(&self.world);
+        world.next_run += 1;
+        u16::try_from(world.next_run % 65_521).unwrap_or(0)
+    }
+}
