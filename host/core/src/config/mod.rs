@@ -1,15 +1,98 @@
 //! What the operator configured: `prunella.toml` and `services.d/*.toml`.
+//!
+//! [`Config::load`] reads both and collects every mistake, each with file, line,
+//! column, what is wrong and what would be right. Unknown keys are mistakes, and
+//! so is a file that others than root can write.
+//!
+//! ```toml
+//! # prunella.toml: all of it is optional.
+//! retry-every = "15m"              # or "never"
+//!
+//! [defaults]                       # for services that say nothing else
+//! strategies = ["config-validation", "port-conflict", "service-restart"]
+//! proof = { stable-for = "5s", timeout = "30s" }
+//!
+//! [budget]                         # of each service
+//! healings = 5
+//! within = "5m"
+//! backoff = ["0s", "1s", "5s", "30s", "2m"]
+//!
+//! [host-budget]
+//! healings = 200
+//! within = "1m"
+//! at-once = 16
+//!
+//! [limits]                         # of one run of a strategy
+//! deadline = "2m"
+//! memory = "64MiB"
+//!
+//! [protect]
+//! add = ["vpn.service"]
+//! remove = ["sshd.service"]
+//!
+//! [strategy.site-fix]
+//! component = "plugins/site-fix.wasm"   # the default; from this folder on
+//! sha256 = "…"
+//! settings = { depth = 3 }
+//!
+//! [[strategy.site-fix.allow]]
+//! act = "unit-control.restart"
+//! on = ["self", "cache.service"]
+//! ```
+//!
+//! ```toml
+//! # services.d/shop.toml: one service.
+//! unit = "shop.service"
+//! domain = "Web shop"
+//! critical = true
+//! ports = ["tcp/8080"]
+//! needs = ["postgresql@15-main.service"]
+//! start-limit = "heal"             # or "respect"
+//!
+//! [[file]]
+//! name = "environment"
+//! path = "/etc/shop/env"
+//! role = "env"                     # plain, env, database, directory, symlink, socket
+//! mode = "0640"
+//! owner = "root:shop"
+//! keys = ["DATABASE_URL"]
+//! read-by = "manager"              # or "service"
+//!
+//! [[check]]
+//! name = "config"
+//! command = ["/usr/bin/shop", "--check"]
+//! validates = true
+//!
+//! [[probe]]
+//! name = "answers"
+//! http = "http://127.0.0.1:8080/health"
+//! status = [200]
+//! ```
+
+mod diagnostic;
+mod load;
+mod main_file;
+mod reader;
+mod service_file;
+#[cfg(test)]
+mod tests;
+mod value;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+pub use self::{
+    diagnostic::{Diagnostic, Place, Severity},
+    load::Loaded,
+};
+
 use crate::{
     StrategyName, UnitName,
-    policy::{Grants, Limits},
-    service::{BudgetSettings, Service},
+    policy::{BUILTIN_STRATEGIES, Grants, Limits},
+    service::{BudgetSettings, ProofSettings, Service},
 };
 
 /// The whole configuration, valid.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Every service in Prunella's care, by canonical unit name.
     pub services: BTreeMap<UnitName, Service>,
@@ -25,8 +108,49 @@ pub struct Config {
     pub protect: Vec<UnitName>,
     /// Taken off the built-in list of protected units.
     pub unprotect: Vec<UnitName>,
-    /// How often an escalated incident is tried again; never, when absent.
+    /// How often an escalated incident is tried again (every 15 minutes unless
+    /// set); never, when absent (`retry-every = "never"`).
     pub retry_every: Option<Duration>,
+    /// What services get that say nothing else. Already part of each service.
+    pub defaults: Defaults,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            services: BTreeMap::new(),
+            strategies: BTreeMap::new(),
+            limits: Limits::default(),
+            budget: BudgetSettings::default(),
+            host_budget: HostBudget::default(),
+            protect: Vec::new(),
+            unprotect: Vec::new(),
+            // Slow enough to harm nothing, and never a silent end.
+            retry_every: Some(Duration::from_secs(15 * 60)),
+            defaults: Defaults::default(),
+        }
+    }
+}
+
+/// What services get that say nothing else: `[defaults]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defaults {
+    /// When a service counts as healed.
+    pub proof: ProofSettings,
+    /// The strategies, in order: all the built-in ones unless set.
+    pub strategies: Vec<StrategyName>,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            proof: ProofSettings::default(),
+            strategies: BUILTIN_STRATEGIES
+                .into_iter()
+                .filter_map(|name| StrategyName::new(name).ok())
+                .collect(),
+        }
+    }
 }
 
 /// What is set about one strategy.
