@@ -1,1 +1,43 @@
-fn main() {}
+//! The project's own commands: `cargo xtask …`.
+
+mod check;
+mod setup;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Prunella's own commands. Each does the set-up it needs.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Get what building and testing needs: the wasm target, and Debian packages (as root)
+    Setup,
+    /// Run every test: of the crates, and end to end on throw-away machines (as root)
+    Test(test::Options),
+    /// All that a change has to pass: format, lints, licences, documentation, every test
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Setup => setup::run(true),
+        Command::Test(options) => test::run(&options),
+        Command::Ci => check::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,37 @@
-//! .
+//! What end-to-end tests are made of: a machine, services that misbehave in
+//! it, and Prunella, which is to notice and heal them, or rightly not to.
+//!
+//! Everything here panics when it cannot do what it is asked: then the machine
+//! prints the end of its journal. Nothing waits for a time to pass where it
+//! can wait for an event, and no test asserts that something is quick.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "this is test code: a panic is the report"
+)]
+
+mod incident;
+mod scene;
+
+pub use incident::{Incident, Record};
+pub use prunella_machine::{Machine, Systemd, TIMEOUT};
+pub use scene::{Builder, Scene};
+
+/// Where the misbehaving service is inside a machine; see its own
+/// documentation for what it can be told.
+pub const VICTIM: &str = "/opt/test/victim";
+
+/// A unit file for the misbehaving service, which tells systemd when it is
+/// ready.
+///
+/// `service` are further lines of `[Service]`, `options` are the victim's.
+pub fn victim(service: &str, options: &str) -> String {
+    format!("[Service]\nType=notify\n{service}\nExecStart={VICTIM} --notify {options}\n")
+}
+
+/// [`victim`] with lines of `[Unit]` before it.
+pub fn victim_with(unit: &str, service: &str, options: &str) -> String {
+    format!("[Unit]\n{unit}\n{}", victim(service, options))
+}

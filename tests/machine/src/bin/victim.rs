@@ -14,8 +14,8 @@
 //! | `--start-takes MS` | be slow to start |
 //! | `--exit-code N` | what to end with (1) |
 //! | `--exit-after MS` | end by itself |
-//! | `--exit-after-in PATH` | end by itself after so many ms as this file says, if it is there |
-//! | `--exit-when PATH` | end as soon as this exists |
+//! | `--exit-after-in PATH` | end by itself after so many ms as this file says, if it is there; the file is used up |
+//! | `--exit-when PATH` | end as soon as this exists; the file is used up |
 //! | `--ignore-term` | stay at SIGTERM |
 //! | `--leave-child` | start a child that holds the first port too, stays at SIGTERM, and lives on |
 //! | `--notify` | tell systemd when ready, and keep its watchdog happy |
@@ -170,12 +170,13 @@ fn live(options: Options) -> Result<()> {
     let code = options.exit_code.unwrap_or(1);
     if let Some(path) = options.exit_when {
         thread::spawn(move || match wait_for_file(&path) {
-            Ok(()) => exit(code, &format!("{} is there", path.display())),
+            Ok(()) => exit(code, &format!("{} was there", path.display())),
             Err(error) => exit(70, &format!("{error:#}")),
         });
     }
     let told = options.exit_after_in.and_then(|path| {
-        let millis = fs::read_to_string(path).ok()?.trim().parse().ok()?;
+        let millis = fs::read_to_string(&path).ok()?.trim().parse().ok()?;
+        fs::remove_file(path).ok()?;
         Some(Duration::from_millis(millis))
     });
     if let Some(time) = options.exit_after.or(told) {
@@ -323,7 +324,7 @@ fn wait_for_file(path: &Path) -> Result<()> {
     while !path.exists() {
         let _ = events.read(&mut [0u8; 4096])?;
     }
-    Ok(())
+    Ok(fs::remove_file(path)?)
 }
 
 /// sd_notify(3).

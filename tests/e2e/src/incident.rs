@@ -1,0 +1,85 @@
+//! Incidents as `prunella incidents --json` tells of them.
+
+use serde_json::Value;
+
+/// One line of `prunella incidents --json`.
+#[derive(Debug, Clone)]
+pub struct Incident {
+    /// Its name.
+    pub id: String,
+    /// The unit.
+    pub unit: String,
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// What went wrong.
+    pub cause: String,
+    /// How it ended; absent while it is open.
+    pub ended: Option<String>,
+    /// Why nothing was done, when it was left alone.
+    pub why: Option<String>,
+    /// Which strategy healed it.
+    pub strategy: Option<String>,
+    /// Microseconds from the failure to the moment of recovery.
+    pub recovered_after_us: Option<u64>,
+    /// Which attempt it is at.
+    pub attempt: u64,
+}
+
+impl Incident {
+    pub(crate) fn from_json(value: &Value) -> Self {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        let number = |key: &str| value.get(key).and_then(Value::as_u64);
+        let must = |key: &str| -> String { panic!("`{key}` is missing in the incident {value}") };
+        Self {
+            id: text("id").unwrap_or_else(|| must("id")),
+            unit: text("unit").unwrap_or_else(|| must("unit")),
+            at: number("at").unwrap_or_else(|| must_number("at", value)),
+            cause: text("cause").unwrap_or_else(|| must("cause")),
+            ended: text("ended"),
+            why: text("why"),
+            strategy: text("strategy"),
+            recovered_after_us: number("recovered_after_us"),
+            attempt: number("attempt").unwrap_or_else(|| must_number("attempt", value)),
+        }
+    }
+
+    /// Whether it ended with this word.
+    pub fn is(&self, ended: &str) -> bool {
+        self.ended.as_deref() == Some(ended)
+    }
+}
+
+fn must_number(key: &str, value: &Value) -> u64 {
+    panic!("`{key}` is missing in the incident {value}")
+}
+
+/// What `prunella incidents ID --json` prints: the whole record of one.
+#[derive(Debug, Clone)]
+pub struct Record(pub(crate) Value);
+
+impl Record {
+    /// The steps of one kind, such as `act-intended`, in order.
+    pub fn steps<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        let steps = self.0.get("steps").and_then(Value::as_array);
+        steps
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.get("step"))
+            .filter(move |step| step.get("step").and_then(Value::as_str) == Some(kind))
+    }
+
+    /// The acts that were begun, as `unit-control.start web.service`.
+    pub fn acts(&self) -> Vec<String> {
+        self.steps("act-intended")
+            .map(|step| {
+                let text = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or("?");
+                format!("{} {}", text("act"), text("target"))
+            })
+            .collect()
+    }
+
+    /// Everything it says, to look for a text in.
+    pub fn text(&self) -> String {
+        self.0.to_string()
+    }
+}

@@ -1,0 +1,277 @@
+//! A machine with Prunella and services in its care.
+
+use std::{collections::BTreeSet, ops::Deref, path::PathBuf, sync::OnceLock};
+
+use prunella_machine::{Machine, Output, Profile, Systemd, TIMEOUT, program};
+use serde_json::Value;
+
+use crate::{
+    VICTIM,
+    incident::{Incident, Record},
+};
+
+/// Where Prunella is inside a machine.
+const PRUNELLA: &str = "/opt/prunella/prunella";
+
+/// Proof that does not take long: what a file says nothing about.
+const PROOF: &str = "\n[proof]\nstable-for = \"500ms\"\ntimeout = \"20s\"\n";
+
+/// A machine to be, and what is to go wrong in it.
+#[derive(Debug, Default)]
+pub struct Builder {
+    machine: prunella_machine::Builder,
+    services: Vec<(String, String)>,
+}
+
+impl Builder {
+    /// Which systemd it has.
+    pub fn version(mut self, systemd: Systemd) -> Self {
+        self.machine = self.machine.version(systemd);
+        self
+    }
+
+    /// A unit that Prunella knows nothing of.
+    pub fn unit(mut self, name: &str, content: &str) -> Self {
+        self.machine = self.machine.unit(name, content);
+        self
+    }
+
+    /// Has a unit started at every boot.
+    pub fn enabled(mut self, name: &str) -> Self {
+        self.machine = self.machine.enabled(name);
+        self
+    }
+
+    /// A unit in Prunella's care. `declared` is the rest of its file in
+    /// `services.d`; a short proof is added where it has none.
+    pub fn service(self, name: &str, content: &str, declared: &str) -> Self {
+        self.unit(name, content).care(name, declared)
+    }
+
+    /// A services file alone, for a unit that comes from elsewhere.
+    pub fn care(mut self, name: &str, declared: &str) -> Self {
+        self.services.push((name.to_owned(), declared.to_owned()));
+        self
+    }
+
+    /// A file.
+    pub fn file(mut self, path: &str, content: &str, mode: u32) -> Self {
+        self.machine = self.machine.file(path, content, mode);
+        self
+    }
+
+    /// Boots it, without a Prunella that runs.
+    pub fn without_daemon(self) -> Scene {
+        static PROGRAMS: OnceLock<[PathBuf; 2]> = OnceLock::new();
+        let [prunella, victim] = PROGRAMS.get_or_init(|| {
+            [("prunella", "prunella"), ("prunella-machine", "victim")]
+                .map(|(package, name)| program(package, name, Profile::Dev).unwrap())
+        });
+        let mut machine = self
+            .machine
+            .bind_ro(prunella, PRUNELLA)
+            .bind_ro(victim, VICTIM);
+        for (unit, declared) in &self.services {
+            let proof = if declared.contains("[proof]") {
+                ""
+            } else {
+                PROOF
+            };
+            machine = machine.file(
+                format!("/etc/prunella/services.d/{unit}.toml"),
+                format!("unit = \"{unit}\"\n{declared}\n{proof}"),
+                0o644,
+            );
+        }
+        Scene {
+            machine: machine.boot().unwrap(),
+        }
+    }
+
+    /// Boots it, and has `prunella setup` install and start the daemon.
+    pub fn with_daemon(self) -> Scene {
+        let scene = self.without_daemon();
+        scene.prunella_ok(&["config", "check"]);
+        scene.prunella_ok(&["setup"]);
+        scene.wait_active("prunella.service", TIMEOUT).unwrap();
+        scene
+    }
+
+    /// Boots it, and has `prunella setup --hook-only` and `prunella enable`
+    /// install hooks for all its services.
+    pub fn with_hooks(self) -> Scene {
+        let units: Vec<String> = self.services.iter().map(|(unit, _)| unit.clone()).collect();
+        let scene = self.without_daemon();
+        scene.prunella_ok(&["setup", "--hook-only"]);
+        let mut enable = vec!["enable"];
+        enable.extend(units.iter().map(String::as_str));
+        scene.prunella_ok(&enable);
+        scene
+    }
+}
+
+/// A machine with Prunella and services in its care.
+#[derive(Debug)]
+pub struct Scene {
+    /// The machine itself; everything it can do, the scene can do.
+    pub machine: Machine,
+}
+
+impl Deref for Scene {
+    type Target = Machine;
+    fn deref(&self) -> &Machine {
+        &self.machine
+    }
+}
+
+impl Scene {
+    /// Describes a scene.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Runs `prunella` to its end.
+    #[track_caller]
+    pub fn prunella(&self, arguments: &[&str]) -> Output {
+        let mut command = vec![PRUNELLA];
+        command.extend(arguments);
+        self.run(&command).unwrap()
+    }
+
+    /// Runs `prunella`, which has to succeed, and returns what it said.
+    #[track_caller]
+    pub fn prunella_ok(&self, arguments: &[&str]) -> String {
+        self.prunella(arguments)
+            .into_stdout(&format!("prunella {}", arguments.join(" ")))
+            .unwrap()
+    }
+
+    /// Starts units and waits until they are up.
+    #[track_caller]
+    pub fn start(&self, units: &[&str]) {
+        let mut command = vec!["start"];
+        command.extend(units);
+        self.systemctl(&command).unwrap();
+        for unit in units {
+            self.wait_active(unit, TIMEOUT).unwrap();
+        }
+    }
+
+    /// Kills every process of a unit, as a crash of all of them would.
+    #[track_caller]
+    pub fn kill(&self, unit: &str) {
+        self.systemctl(&["kill", "--signal=KILL", unit]).unwrap();
+    }
+
+    /// The main process of a unit; 0 when it has none.
+    #[track_caller]
+    pub fn main_pid(&self, unit: &str) -> u32 {
+        self.property(unit, "MainPID").unwrap().parse().unwrap()
+    }
+
+    /// Every incident, as `prunella incidents --json` tells.
+    #[track_caller]
+    pub fn incidents(&self) -> Vec<Incident> {
+        self.prunella_ok(&["incidents", "--json", "--limit", "1000"])
+            .lines()
+            .map(|line| {
+                let value = serde_json::from_str(line)
+                    .unwrap_or_else(|error| panic!("not JSON ({error}): {line}"));
+                Incident::from_json(&value)
+            })
+            .collect()
+    }
+
+    /// The incidents of one unit.
+    #[track_caller]
+    pub fn incidents_of(&self, unit: &str) -> Vec<Incident> {
+        let mut incidents = self.incidents();
+        incidents.retain(|incident| incident.unit == unit);
+        incidents
+    }
+
+    /// Waits for an incident of `unit` that ended so, and returns it.
+    #[track_caller]
+    pub fn wait_ended(&self, unit: &str, ended: &str) -> Incident {
+        let what = format!("an incident of {unit} that ended as {ended}");
+        let mut last = Vec::new();
+        self.wait_for(&what, TIMEOUT, || {
+            last = self.incidents_of(unit);
+            Ok(last.iter().find(|incident| incident.is(ended)).cloned())
+        })
+        .unwrap_or_else(|error| panic!("{error}; there are {last:#?}"))
+    }
+
+    /// Waits until `unit` was healed, and makes sure that it is up.
+    #[track_caller]
+    pub fn wait_healed(&self, unit: &str) -> Incident {
+        let incident = self.wait_ended(unit, "healed");
+        assert_eq!(self.property(unit, "ActiveState").unwrap(), "active");
+        assert!(incident.recovered_after_us.is_some(), "{incident:?}");
+        incident
+    }
+
+    /// Waits until an incident of `unit` was left alone for this reason.
+    #[track_caller]
+    pub fn wait_left_alone(&self, unit: &str, why: &str) -> Incident {
+        let incident = self.wait_ended(unit, "left-alone");
+        assert_eq!(incident.why.as_deref(), Some(why), "{incident:?}");
+        assert_eq!(self.record(&incident).acts(), Vec::<String>::new());
+        incident
+    }
+
+    /// The whole record of an incident.
+    #[track_caller]
+    pub fn record(&self, incident: &Incident) -> Record {
+        let text = self.prunella_ok(&["incidents", &incident.id, "--json"]);
+        Record(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
+    }
+
+    /// The report for people.
+    #[track_caller]
+    pub fn report(&self, incident: &Incident) -> String {
+        self.prunella_ok(&["incidents", &incident.id])
+    }
+
+    /// How often a unit was started since the machine was made: its different
+    /// invocations, as init's own journal entries name them.
+    #[track_caller]
+    pub fn runs(&self, unit: &str) -> usize {
+        let entries = self.journal(&["_PID=1", &format!("UNIT={unit}")]).unwrap();
+        entries
+            .iter()
+            .filter_map(|entry| entry.get("INVOCATION_ID").and_then(Value::as_str))
+            .collect::<BTreeSet<_>>()
+            .len()
+    }
+
+    /// Whether the machine's port answers HTTP with 200.
+    #[track_caller]
+    pub fn answers(&self, port: u16) -> bool {
+        // bash can open a connection by itself; nothing else has to be there.
+        let get = format!(
+            "exec 3<>/dev/tcp/127.0.0.1/{port} && echo GET / >&3 && read -t 5 -r line <&3 && echo \"$line\""
+        );
+        self.run(&["bash", "-c", &get])
+            .unwrap()
+            .stdout
+            .starts_with("HTTP/1.1 200")
+    }
+
+    /// Has something harmless fail and be healed: what was to be noticed
+    /// before it has been noticed by then. `bystander.service` has to be in
+    /// the scene, in care.
+    #[track_caller]
+    pub fn after_all_before(&self, bystander: &str) {
+        if self.property(bystander, "ActiveState").unwrap() != "active" {
+            self.start(&[bystander]);
+        }
+        let before = self.incidents_of(bystander).len();
+        self.kill(bystander);
+        self.wait_for("the bystander to be healed", TIMEOUT, || {
+            let now = self.incidents_of(bystander);
+            Ok((now.len() > before && now.iter().all(|i| i.is("healed"))).then_some(()))
+        })
+        .unwrap();
+    }
+}
