@@ -19,16 +19,32 @@ mod procfs;
 pub mod resources;
 pub mod sockets;
 
+mod access;
+mod accounts;
+mod bounded;
 mod bus;
+mod checks;
+mod declared;
 pub mod clock;
+mod confined;
+mod env_file;
 mod error;
+mod file_repair;
+mod files;
+pub mod internal;
+pub mod learn;
 mod package_lock;
+mod probes;
+mod runs_as;
 mod runtime;
 mod signals;
 mod situation;
+mod sqlite_check;
 mod status;
 mod stop_evidence;
 mod systemctl;
+pub mod trusted_file;
+mod transient;
 pub mod unit_control;
 pub mod units;
 
@@ -41,6 +57,7 @@ use prunella_core::{
 
 pub use crate::{
     bus::unit_path,
+    declared::Declared,
     error::LinuxError,
     signals::{BusEvent, Glimpse, Interest, Listener, UnitSet},
 };

@@ -1,0 +1,85 @@
+//! What an operator declared about one service, as capabilities: its files,
+//! checks and probes.
+
+use std::{path::PathBuf, sync::Arc};
+
+use prunella_core::{
+    Failure,
+    capability::{Answer, Checks, FileRepair, Files, Probes, Units},
+    service::Service,
+};
+
+use crate::{
+    Linux,
+    checks::LinuxChecks,
+    file_repair::LinuxFileRepair,
+    files::LinuxFiles,
+    probes::LinuxProbes,
+    runs_as::{UnitWho, Who},
+    sqlite_check::SqliteCheck,
+    transient::{Runner, Transient},
+};
+
+/// The capabilities that work on declared names, for one service.
+#[derive(Clone)]
+pub struct Declared {
+    /// How declared files stand.
+    pub files: Arc<dyn Files>,
+    /// Repairing them. Runs this binary again, with the hidden arguments
+    /// `internal repair`: see [`internal::main`](crate::internal::main).
+    pub file_repair: Arc<dyn FileRepair>,
+    /// Declared checks.
+    pub checks: Arc<dyn Checks>,
+    /// Declared probes; for SQLite this runs the binary again as well.
+    pub probes: Arc<dyn Probes>,
+}
+
+impl Linux {
+    /// What is declared of `service`.
+    pub fn declared(&self, service: &Arc<Service>) -> Declared {
+        let units: Arc<dyn Units> = Arc::new(self.units());
+        let who: Arc<dyn Who> = Arc::new(UnitWho::new(
+            Arc::clone(&self.shared),
+            Arc::clone(&units),
+            service.unit.clone(),
+        ));
+        let runner: Arc<dyn Runner> = Arc::new(Transient::new(Arc::clone(&self.shared), units));
+        Declared {
+            files: Arc::new(LinuxFiles::new(Arc::clone(service), Arc::clone(&who))),
+            file_repair: Arc::new(LinuxFileRepair::new(
+                Arc::clone(service),
+                Arc::clone(&runner),
+            )),
+            checks: Arc::new(LinuxChecks::new(
+                Arc::clone(service),
+                who,
+                Arc::clone(&runner),
+            )),
+            probes: Arc::new(LinuxProbes::new(
+                Arc::clone(service),
+                SqliteCheck::new(runner),
+            )),
+        }
+    }
+}
+
+/// The path of this binary, for running it again.
+pub(crate) fn own_program() -> Answer<PathBuf> {
+    let path = std::env::current_exe().map_err(|error| {
+        Failure::unavailable(
+            "no-own-program",
+            format!("cannot tell where this program lies: {error}"),
+        )
+    })?;
+    // The kernel's note for a binary that an upgrade has replaced: the new one
+    // has its path.
+    Ok(
+        match path
+            .to_str()
+            .and_then(|path| path.strip_suffix(" (deleted)"))
+        {
+            Some(path) => PathBuf::from(path),
+            None => path,
+        },
+    )
+}

@@ -1,0 +1,127 @@
+//! Declared probes: one question, one answer, within a limit of time.
+//!
+//! A probe asks whether somebody is there who speaks the protocol. So a server
+//! that turns us away because it does not know us, or because it is full, *is*
+//! answering: restarting a database because it is busy helps nobody. A server
+//! that says it is starting up, shutting down or out of memory is not.
+
+mod http;
+mod mysql;
+mod postgres;
+mod redis;
+mod talk;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prunella_core::{
+    Failure,
+    capability::{Answer, ProbeAnswer, Probes},
+    service::{ProbeKind, Service},
+    text,
+};
+
+use self::talk::{Talk, Trouble};
+use crate::sqlite_check::SqliteCheck;
+
+/// A sentence about an answer is cut after so many characters.
+const DETAIL: usize = 300;
+
+/// What a protocol makes of a conversation: whether it answered, and what it
+/// said in one sentence. Trouble on the way means that it did not.
+type Heard = Result<(bool, String), Trouble>;
+
+/// The declared probes of one service.
+pub(crate) struct LinuxProbes {
+    service: Arc<Service>,
+    sqlite: SqliteCheck,
+}
+
+impl LinuxProbes {
+    pub(crate) fn new(service: Arc<Service>, sqlite: SqliteCheck) -> Self {
+        Self { service, sqlite }
+    }
+}
+
+impl Probes for LinuxProbes {
+    fn ask(&self, deadline: Instant, name: &str) -> Answer<ProbeAnswer> {
+        let probe = self.service.probe(name)?;
+        let start = Instant::now();
+        if deadline <= start {
+            return Err(out_of_time(name));
+        }
+        let own_limit = start + probe.timeout;
+        let until = own_limit.min(deadline);
+        if let ProbeKind::Sqlite { file } = &probe.kind {
+            let declared = self.service.file(file)?;
+            let verdict = self.sqlite.run(deadline, probe.timeout, file, declared)?;
+            return Ok(ProbeAnswer {
+                answering: verdict.sound,
+                detail: verdict.detail,
+                took: start.elapsed(),
+            });
+        }
+        let heard = match &probe.kind {
+            ProbeKind::Tcp(address) => {
+                Talk::tcp(address, until).map(|_| (true, "it takes connections".to_owned()))
+            }
+            ProbeKind::Unix(path) => {
+                talk::unix_any(path, until).map(|()| (true, "it takes connections".to_owned()))
+            }
+            ProbeKind::Http { url, status } => http::ask(url, status, until),
+            ProbeKind::Postgres(place) => postgres::ask(place, until),
+            ProbeKind::Mysql(place) => mysql::ask(place, until),
+            ProbeKind::Redis(place) => redis::ask(place, until),
+            ProbeKind::Sqlite { .. } => return Err(out_of_time(name)),
+        };
+        let took = start.elapsed();
+        match heard {
+            Ok((answering, detail)) => Ok(ProbeAnswer {
+                answering,
+                detail: text::one_line(&detail, DETAIL),
+                took,
+            }),
+            Err(Trouble::BadAddress(why)) => Err(Failure::invalid(
+                "bad-address",
+                format!("probe `{name}`: {why}"),
+            )),
+            // The run's deadline, and not the probe's own limit, cut it short:
+            // nothing is known.
+            Err(Trouble::TimedOut(_)) if until < own_limit => Err(out_of_time(name)),
+            Err(trouble) => Ok(ProbeAnswer {
+                answering: false,
+                detail: text::one_line(&describe(&trouble, probe.timeout), DETAIL),
+                took,
+            }),
+        }
+    }
+}
+
+fn out_of_time(name: &str) -> Failure {
+    Failure::timed_out(
+        "deadline",
+        format!("no time was left for an answer to probe `{name}`"),
+    )
+}
+
+fn describe(trouble: &Trouble, limit: Duration) -> String {
+    match trouble {
+        Trouble::TimedOut(what) => format!("{what} within {} s", limit.as_secs_f64()),
+        other => other.to_string(),
+    }
+}
+
+/// Connects to `host:port`, or to a socket when `place` is a path.
+fn connect(place: &str, until: Instant) -> Result<Talk, Trouble> {
+    if place.starts_with('/') {
+        Talk::unix(Path::new(place), until)
+    } else {
+        Talk::tcp(place, until)
+    }
+}
+
+#[cfg(test)]
+mod tests;

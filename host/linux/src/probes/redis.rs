@@ -1,0 +1,27 @@
+//! Redis: PING.
+
+use std::time::Instant;
+
+use super::{Heard, connect, talk::Trouble};
+
+/// Longer than any answer to PING.
+const LONGEST: usize = 1024;
+
+pub(super) fn ask(place: &str, until: Instant) -> Heard {
+    let mut talk = connect(place, until)?;
+    talk.say(b"*1\r\n$4\r\nPING\r\n")?;
+    let line = talk.hear_line(LONGEST, "Redis")?;
+    let line = String::from_utf8_lossy(&line).into_owned();
+    if let Some(word) = line.strip_prefix('+') {
+        return Ok((word == "PONG", format!("it answered {word}")));
+    }
+    let Some(error) = line.strip_prefix('-') else {
+        return Err(Trouble::OtherProtocol("Redis"));
+    };
+    let code = error.split(' ').next().unwrap_or_default();
+    // It is there, and turns us away: because it does not know us, because it
+    // takes only local clients, or because it is full.
+    let there = matches!(code, "NOAUTH" | "NOPERM" | "DENIED")
+        || error.starts_with("ERR max number of clients");
+    Ok((there, format!("it answered {error}")))
+}
