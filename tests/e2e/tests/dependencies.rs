@@ -1,0 +1,95 @@
+//! Services that need others.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use prunella_e2e::{Scene, victim, victim_with};
+
+const NEEDS_DB: &str = "needs = [\"db.service\"]\n\
+    [[probe]]\nname = \"database\"\nredis = \"127.0.0.1:6379\"\nof = \"db.service\"\ntimeout = \"1s\"\n";
+
+fn web() -> String {
+    victim("", "--listen 8080 --need-tcp 6379")
+}
+
+#[test]
+fn a_dead_database_in_care_is_healed_first() {
+    let scene = Scene::builder()
+        .service(
+            "db.service",
+            &victim("", "--listen 6379"),
+            "ports = [\"tcp/6379\"]",
+        )
+        .service("web.service", &web(), NEEDS_DB)
+        .with_daemon();
+    scene.start(&["db.service", "web.service"]);
+
+    scene
+        .systemctl(&["kill", "--signal=KILL", "db.service", "web.service"])
+        .unwrap();
+    let db = scene.wait_healed("db.service");
+    let web = scene.wait_healed("web.service");
+
+    // Nobody started the web server against a dead database: its only new run
+    // is the one that worked.
+    assert_eq!(scene.runs("web.service"), 2);
+    assert_eq!(scene.runs("db.service"), 2);
+    assert_eq!(scene.record(&db).acts().len(), 1);
+    assert!(scene.record(&web).acts().len() == 1);
+    assert!(scene.answers(8080));
+}
+
+#[test]
+fn a_dead_database_out_of_care_is_named_and_left_alone() {
+    let scene = Scene::builder()
+        .unit("db.service", &victim("", "--listen 6379"))
+        .service("web.service", &web(), NEEDS_DB)
+        .with_daemon();
+    scene.start(&["db.service", "web.service"]);
+
+    scene.systemctl(&["stop", "db.service"]).unwrap();
+    scene.kill("web.service");
+    let incident = scene.wait_ended("web.service", "escalated");
+
+    assert_eq!(scene.runs("web.service"), 1);
+    assert_eq!(scene.runs("db.service"), 1);
+    assert_eq!(
+        scene.property("db.service", "ActiveState").unwrap(),
+        "inactive"
+    );
+    assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
+    let report = scene.report(&incident);
+    assert!(report.contains("db.service"), "{report}");
+}
+
+#[test]
+fn a_failed_requirement_is_the_cause() {
+    let scene = Scene::builder()
+        .service("db.service", &victim("", "--need-file /opt/disk"), BUDGET)
+        .service(
+            "web.service",
+            &victim_with("Requires=db.service\nAfter=db.service", "", "--listen 8080"),
+            BUDGET,
+        )
+        .with_daemon();
+
+    assert!(scene.systemctl(&["start", "web.service"]).is_err());
+
+    scene.wait_ended("db.service", "escalated");
+    let incidents = scene
+        .wait_for(
+            "an incident of the dependant",
+            prunella_e2e::TIMEOUT,
+            || {
+                let incidents = scene.incidents_of("web.service");
+                Ok((!incidents.is_empty()).then_some(incidents))
+            },
+        )
+        .unwrap();
+    assert_eq!(incidents.first().unwrap().cause, "dependency");
+    assert_eq!(
+        scene.property("web.service", "ActiveState").unwrap(),
+        "inactive"
+    );
+}
+
+const BUDGET: &str = "[budget]\nhealings = 2\nwithin = \"10m\"\nbackoff = [\"0s\"]\n";
