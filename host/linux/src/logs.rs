@@ -1,0 +1,220 @@
+//! The journal's last lines, made fit to show.
+
+use std::{sync::Arc, time::Instant};
+
+use prunella_core::{
+    Failure,
+    capability::{Answer, LogEntry, LogQuery, Logs},
+    text::{one_line, redact},
+};
+
+use crate::journal::{Entry, Group, Journal, Question, by_systemd};
+
+/// So many lines are given at most, whatever is asked for.
+const LINES_MAX: u32 = 1000;
+
+/// So many characters of a line.
+const LINE_MAX: usize = 2000;
+
+/// So many bytes of all lines together; the oldest are left out first.
+const BYTES_MAX: usize = 256 * 1024;
+
+/// The priority of a line that has none (systemd.exec(5), SyslogLevel=).
+const INFO: u8 = 6;
+
+/// The journal of this host.
+pub struct HostLogs {
+    journal: Arc<Journal>,
+}
+
+impl HostLogs {
+    /// Reads `journal`.
+    pub fn new(journal: Arc<Journal>) -> Self {
+        Self { journal }
+    }
+}
+
+impl Logs for HostLogs {
+    /// What the unit's processes wrote and what systemd itself wrote about it.
+    /// At most 1,000 lines of 2,000 characters, and 256 KiB in all; secrets
+    /// that can be recognised are blacked out.
+    fn tail(&self, deadline: Instant, query: &LogQuery) -> Answer<Vec<LogEntry>> {
+        let question = question(query)?;
+        if question.newest == 0 {
+            return Ok(Vec::new());
+        }
+        Ok(shown(self.journal.ask(deadline, &question)?))
+    }
+}
+
+pub(crate) fn question(query: &LogQuery) -> Answer<Question> {
+    let mut by_unit = vec![("_SYSTEMD_UNIT", query.unit.to_string())];
+    let mut about_unit = by_systemd(&query.unit);
+    if let Some(invocation) = &query.invocation {
+        if invocation.len() != 32 || !invocation.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Failure::invalid(
+                "no-invocation",
+                format!(
+                    "`{}` is not an invocation id, which has 32 hexadecimal digits",
+                    one_line(invocation, 40)
+                ),
+            ));
+        }
+        let invocation = invocation.to_ascii_lowercase();
+        by_unit.push(("_SYSTEMD_INVOCATION_ID", invocation.clone()));
+        about_unit.push(("INVOCATION_ID", invocation));
+    }
+    let any_of = match query.priority {
+        Some(8..) => {
+            return Err(Failure::invalid(
+                "no-priority",
+                "a priority is 0 (emergency) to 7 (debug)",
+            ));
+        }
+        // The journal has an index of exact values, not of ranges.
+        Some(least @ 0..=6) => (0..=least)
+            .flat_map(|priority| {
+                let with = |group: &Group| {
+                    let mut group = group.clone();
+                    group.push(("PRIORITY", priority.to_string()));
+                    group
+                };
+                [with(&by_unit), with(&about_unit)]
+            })
+            .collect(),
+        Some(7) | None => vec![by_unit, about_unit],
+    };
+    Ok(Question {
+        any_of,
+        newest: usize::try_from(query.lines.min(LINES_MAX)).unwrap_or(0),
+        namespaces: true,
+    })
+}
+
+fn shown(entries: Vec<Entry>) -> Vec<LogEntry> {
+    let mut left = BYTES_MAX;
+    let mut lines: Vec<LogEntry> = entries
+        .into_iter()
+        .rev()
+        .map(|entry| {
+            // Before it is cut: half a secret is not recognised as one.
+            let text = redact(&String::from_utf8_lossy(&entry.message));
+            LogEntry {
+                at: entry.at / 1000,
+                priority: entry.priority.unwrap_or(INFO),
+                message: one_line(&text, LINE_MAX),
+            }
+        })
+        .take_while(|line| match left.checked_sub(line.message.len()) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        })
+        .collect();
+    lines.reverse();
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use prunella_core::UnitName;
+    use rstest::rstest;
+
+    use super::*;
+
+    const RUN: &str = "0123456789abcdef0123456789abcdef";
+
+    fn query(invocation: Option<&str>, priority: Option<u8>) -> LogQuery {
+        LogQuery {
+            unit: UnitName::new("x.service").unwrap(),
+            invocation: invocation.map(str::to_owned),
+            priority,
+            lines: 50,
+        }
+    }
+
+    /// Every group needs a field that only journald or systemd can write.
+    #[rstest]
+    #[case::all(None, None, 2)]
+    #[case::one_run(Some(RUN), None, 2)]
+    #[case::errors(None, Some(3), 8)]
+    #[case::everything(Some(RUN), Some(7), 2)]
+    #[case::all_but_debug(Some(RUN), Some(6), 14)]
+    fn what_is_asked_cannot_be_forged(
+        #[case] invocation: Option<&str>,
+        #[case] priority: Option<u8>,
+        #[case] groups: usize,
+    ) {
+        let asked = question(&query(invocation, priority)).unwrap();
+        assert_eq!(asked.any_of.len(), groups);
+        for group in asked.any_of {
+            assert!(group.iter().any(|(field, _)| field.starts_with('_')));
+            assert!(group.iter().any(|(_, value)| value == "x.service"));
+            let of_run = group.iter().any(|(_, value)| value == RUN);
+            assert_eq!(of_run, invocation.is_some());
+        }
+    }
+
+    #[rstest]
+    #[case(Some("x"), None, "no-invocation")]
+    #[case(Some("0123456789abcdef0123456789abcdeg"), None, "no-invocation")]
+    #[case(None, Some(8), "no-priority")]
+    fn what_makes_no_sense(
+        #[case] invocation: Option<&str>,
+        #[case] priority: Option<u8>,
+        #[case] code: &str,
+    ) {
+        let failure = question(&query(invocation, priority)).unwrap_err();
+        assert!(failure.is(code), "{failure:?}");
+    }
+
+    #[test]
+    fn lines_are_capped() {
+        let mut query = query(None, None);
+        query.lines = u32::MAX;
+        assert_eq!(question(&query).unwrap().newest, 1000);
+    }
+
+    fn entry(message: &[u8]) -> Entry {
+        Entry {
+            at: 7_000,
+            priority: None,
+            message: message.to_vec(),
+            job_type: None,
+        }
+    }
+
+    #[test]
+    fn a_line_is_made_fit_to_show() {
+        let lines = shown(vec![entry(b"a\xff\x1b[31mred\nb"), entry(&[b'x'; 5000])]);
+        let [first, second] = lines.as_slice() else {
+            panic!("{lines:?}");
+        };
+        assert_eq!((first.at, first.priority), (7, 6));
+        assert!(!first.message.contains(['\x1b', '\n']), "{first:?}");
+        assert_eq!(second.message.chars().count(), LINE_MAX + 1);
+    }
+
+    #[test]
+    fn secrets_are_blacked_out() {
+        let lines = shown(vec![entry(b"connecting with password=hunter2 now")]);
+        assert!(!lines[0].message.contains("hunter2"), "{lines:?}");
+    }
+
+    #[test]
+    fn too_much_loses_its_oldest_lines() {
+        let long: Vec<Entry> = (0..200_u8)
+            .map(|n| {
+                let mut message = b"word ".repeat(LINE_MAX / 5);
+                message.pop();
+                message.push(n % 10 + b'0');
+                entry(&message)
+            })
+            .collect();
+        let lines = shown(long);
+        assert_eq!(lines.len(), BYTES_MAX / LINE_MAX);
+        assert!(lines.last().unwrap().message.ends_with('9'));
+    }
+}

@@ -1,0 +1,164 @@
+//! What /proc tells about one process.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use rustix::{
+    param::clock_ticks_per_second,
+    time::{ClockId, clock_gettime},
+};
+
+/// PF_KTHREAD of linux/sched.h.
+const KERNEL_THREAD: u64 = 0x0020_0000;
+
+/// So much of an environment is read; execve(2) sets no useful limit.
+const ENVIRONMENT_MAX: u64 = 1 << 20;
+
+/// What `/proc/PID/stat` says, as far as it is of use here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// Whether it is a thread of the kernel.
+    pub(crate) kernel_thread: bool,
+    /// When it started, in clock ticks since boot.
+    pub(crate) started: u64,
+}
+
+pub(crate) fn stat(pid: u32) -> io::Result<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat"))?)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected /proc/PID/stat"))
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The second field is a name in parentheses, which may hold anything.
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    // After the name: flags is field 9, starttime field 22 (proc_pid_stat(5)).
+    let flags: u64 = fields.nth(6)?.parse().ok()?;
+    let started = fields.nth(12)?.parse().ok()?;
+    Some(Stat {
+        kernel_thread: flags & KERNEL_THREAD != 0,
+        started,
+    })
+}
+
+/// A moment in clock ticks since boot, in milliseconds since 1970.
+pub(crate) fn since_1970(ticks: u64) -> u64 {
+    let boottime = clock_gettime(ClockId::Boottime);
+    let since_boot = u128::try_from(boottime.tv_sec).unwrap_or(0) * 1000
+        + u128::try_from(boottime.tv_nsec).unwrap_or(0) / 1_000_000;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_millis());
+    let started = u128::from(ticks) * 1000 / u128::from(clock_ticks_per_second().max(1));
+    u64::try_from((now + started).saturating_sub(since_boot)).unwrap_or(u64::MAX)
+}
+
+/// The executable's path, as the kernel tells it: with ` (deleted)` behind it
+/// when the file was replaced or removed.
+pub(crate) fn executable(pid: u32) -> Option<String> {
+    let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    Some(path.to_string_lossy().into_owned())
+}
+
+/// The user it runs as (the effective one).
+pub(crate) fn user(pid: u32) -> io::Result<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("Uid:"))
+        .and_then(|uids| uids.split_whitespace().nth(1)?.parse().ok())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected /proc/PID/status"))
+}
+
+/// A user's name in /etc/passwd, or the number when it is not there (systemd's
+/// dynamic users, users of a directory service).
+pub(crate) fn user_name(uid: u32) -> String {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    name_in(&passwd, uid).map_or_else(|| uid.to_string(), str::to_owned)
+}
+
+fn name_in(passwd: &str, uid: u32) -> Option<&str> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    })
+}
+
+/// The one INVOCATION_ID in a process's environment. Nothing else of the
+/// environment leaves this function.
+pub(crate) fn invocation(pid: u32) -> io::Result<Option<String>> {
+    let mut environment = Vec::new();
+    File::open(format!("/proc/{pid}/environ"))?
+        .take(ENVIRONMENT_MAX)
+        .read_to_end(&mut environment)?;
+    Ok(invocation_in(&environment))
+}
+
+/// None also when there are several that differ: then they prove nothing.
+fn invocation_in(environment: &[u8]) -> Option<String> {
+    let mut found = environment
+        .split(|byte| *byte == 0)
+        .filter_map(|entry| entry.strip_prefix(b"INVOCATION_ID="));
+    let first = found.next()?;
+    let well_formed = first.len() == 32
+        && first
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (well_formed && found.all(|other| other == first))
+        .then(|| String::from_utf8_lossy(first).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_name_with_parentheses_does_not_confuse() {
+        let line = "7 (a) b (c) S 1 7 7 0 -1 2097216 5 6 7 8 9 10 11 12 20 0 1 0 4242 1 2";
+        let expected = Stat {
+            kernel_thread: true,
+            started: 4242,
+        };
+        assert_eq!(parse_stat(line), Some(expected));
+        assert_eq!(parse_stat("7 (a) S"), None);
+    }
+
+    #[test]
+    fn this_process_started_a_moment_ago() {
+        let about = stat(std::process::id()).unwrap();
+        assert!(!about.kernel_thread);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let started = since_1970(about.started);
+        let age = u64::try_from(now.as_millis()).unwrap().abs_diff(started);
+        assert!(age < 3_600_000, "{age} ms");
+    }
+
+    #[rstest]
+    #[case::one(format!("A=b\0INVOCATION_ID={ID}\0C=d\0"), true)]
+    #[case::the_same_twice(format!("INVOCATION_ID={ID}\0INVOCATION_ID={ID}\0"), true)]
+    #[case::two(format!("INVOCATION_ID={ID}\0INVOCATION_ID={}\0", ID.replace('0', "1")), false)]
+    #[case::none("A=b\0".to_owned(), false)]
+    #[case::in_a_value(format!("A=INVOCATION_ID={ID}\0"), false)]
+    #[case::short("INVOCATION_ID=0123\0".to_owned(), false)]
+    #[case::upper_case(format!("INVOCATION_ID={}\0", ID.to_uppercase()), false)]
+    #[case::empty(String::new(), false)]
+    fn an_invocation_id(#[case] environment: String, #[case] found: bool) {
+        let expected = found.then(|| ID.to_owned());
+        assert_eq!(invocation_in(environment.as_bytes()), expected);
+    }
+
+    #[test]
+    fn names_of_users() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nwww:x:33:33::/:/bin/false\n";
+        assert_eq!(name_in(passwd, 33), Some("www"));
+        assert_eq!(name_in(passwd, 7), None);
+        assert_eq!(user_name(u32::MAX - 7), (u32::MAX - 7).to_string());
+    }
+}
