@@ -1,1 +1,0 @@
-//! A readable report of an incident.
