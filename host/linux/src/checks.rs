@@ -23,7 +23,7 @@ use prunella_core::{
 use crate::{
     confined,
     runs_as::{RunsAs, Who},
-    transient::{Capability, Ended, ProtectSystem, Runner, Sandbox, Task},
+    transient::{Capability, Ended, OUTPUT, ProtectSystem, Runner, Sandbox, Task},
 };
 
 /// A line of output is cut after so many characters.
@@ -178,7 +178,18 @@ fn report(check: &DeclaredCheck, ended: Ended) -> CheckReport {
 
 /// The output fit to show: redacted, line by line without control characters.
 fn shown(output: &[u8]) -> String {
-    String::from_utf8_lossy(output)
+    let whole = String::from_utf8_lossy(output);
+    // Where only the end was kept, the first line is but a part of one, and
+    // could be a secret that has lost the name it is known by.
+    let rest = if output.len() < OUTPUT {
+        &whole
+    } else {
+        whole
+            .split_once('\n')
+            .or_else(|| whole.split_once(char::is_whitespace))
+            .map_or("", |(_, rest)| rest)
+    };
+    text::redact(rest)
         .lines()
         .map(|line| text::one_line(line, LINE))
         .filter(|line| !line.is_empty())
@@ -269,12 +280,25 @@ mod tests {
         let (answer, _) = run(
             "app",
             check(&["/bin/true"]),
-            ended(1, "line one\n\x1b[31mline two\n\n"),
+            ended(1, "password=hunter2\n\x1b[31mline two\n\n"),
         );
         let report = answer.unwrap();
         assert!(!report.passed);
         assert_eq!(report.exit_code, Some(1));
-        assert_eq!(report.output, "line one\n\\u{1b}[31mline two");
+        assert!(!report.output.contains("hunter2"), "{}", report.output);
+        assert!(
+            report.output.ends_with("\n\\u{1b}[31mline two"),
+            "{}",
+            report.output
+        );
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_is_left_out() {
+        let long = format!("{}\nlast", "x".repeat(OUTPUT));
+        let kept = &long[long.len() - OUTPUT..];
+        let report = run("app", check(&["/bin/true"]), ended(1, kept)).0.unwrap();
+        assert_eq!(report.output, "last");
     }
 
     #[test]

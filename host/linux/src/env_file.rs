@@ -3,9 +3,9 @@
 //! This follows the state machine of systemd's `src/basic/env-file.c`, so that
 //! what counts as set here is what the service gets: comments by `#` or `;`,
 //! quotes anywhere in a value, a backslash that joins lines, later lines over
-//! earlier ones. Assignments that systemd leaves out (no name, a name it does
-//! not allow as `export A`, control characters in the value) are left out, and
-//! a file that is not UTF-8 is refused as a whole.
+//! earlier ones. Assignments that systemd leaves out (no name, or one it does not
+//! allow, as `export A`) are left out, and a file that is not UTF-8 or holds a
+//! zero byte is refused as a whole.
 //!
 //! Values stay here: all that leaves is a name, and whether its value is empty.
 
@@ -15,8 +15,8 @@ use prunella_core::capability::EnvKey;
 
 /// Why a file is no environment file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is not valid UTF-8, so systemd refuses it as a whole")]
-pub(crate) struct NotUtf8;
+#[error("it is not UTF-8 text, so systemd refuses it as a whole")]
+pub(crate) struct NotText;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -33,8 +33,11 @@ enum State {
 }
 
 /// The names that `content` sets, sorted, each once.
-pub(crate) fn keys(content: &[u8]) -> Result<Vec<EnvKey>, NotUtf8> {
-    let text = std::str::from_utf8(content).map_err(|_| NotUtf8)?;
+pub(crate) fn keys(content: &[u8]) -> Result<Vec<EnvKey>, NotText> {
+    let text = std::str::from_utf8(content).map_err(|_| NotText)?;
+    if text.contains('\0') {
+        return Err(NotText);
+    }
     let mut parser = Parser::default();
     let mut state = State::BeforeKey;
     for c in text.chars() {
@@ -58,6 +61,8 @@ pub(crate) fn keys(content: &[u8]) -> Result<Vec<EnvKey>, NotUtf8> {
 struct Parser {
     key: String,
     value: String,
+    /// So much of an unquoted value stays: space behind it does not.
+    solid: usize,
     found: BTreeMap<String, bool>,
 }
 
@@ -88,18 +93,28 @@ impl Parser {
                 '\n' | '\r' => self.assign(false),
                 '\'' => State::SingleQuoted,
                 '"' => State::DoubleQuoted,
-                '\\' => State::ValueEscape,
+                '\\' => {
+                    self.solid = self.value.len();
+                    State::ValueEscape
+                }
                 c if is_space(c) => State::BeforeValue,
                 c => {
                     self.value.push(c);
+                    self.solid = self.value.len();
                     State::Value
                 }
             },
             State::Value => match c {
                 '\n' | '\r' => self.assign(true),
-                '\\' => State::ValueEscape,
+                '\\' => {
+                    self.solid = self.value.len();
+                    State::ValueEscape
+                }
                 c => {
                     self.value.push(c);
+                    if !is_space(c) {
+                        self.solid = self.value.len();
+                    }
                     State::Value
                 }
             },
@@ -107,6 +122,7 @@ impl Parser {
                 // An escaped end of line joins two lines.
                 if !matches!(c, '\n' | '\r') {
                     self.value.push(c);
+                    self.solid = self.value.len();
                 }
                 State::Value
             }
@@ -154,13 +170,9 @@ impl Parser {
         let key = std::mem::take(&mut self.key);
         let value = std::mem::take(&mut self.value);
         let key = key.trim_end_matches(is_space);
-        let empty = if unquoted {
-            value.trim_end_matches(is_space).is_empty()
-        } else {
-            value.is_empty()
-        };
-        if is_name(key) && !has_control_characters(&value) {
-            self.found.insert(key.to_owned(), empty);
+        let kept = if unquoted { self.solid } else { value.len() };
+        if is_name(key) {
+            self.found.insert(key.to_owned(), kept == 0);
         }
         State::BeforeKey
     }
@@ -175,14 +187,6 @@ fn is_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
-/// systemd's `env_value_is_valid`: of the control characters only tab and
-/// newline may stand in a value.
-fn has_control_characters(value: &str) -> bool {
-    value
-        .bytes()
-        .any(|b| (b < b' ' && b != b'\t' && b != b'\n') || b == 0x7f)
 }
 
 #[cfg(test)]
@@ -212,7 +216,12 @@ mod tests {
     #[case::escaped_in_quotes("A=\"\\\"\nB=1\"\nC=1\n", "A=1 C=1")]
     #[case::later_wins("A=1\nA=\n", "A=")]
     #[case::open_quote("A=\"1\nB=2\n", "A=1")]
-    #[case::control_characters("A=\x01\nB=1\n", "B=1")]
+    #[case::control_characters("A=\x01\nB=\x7f\n", "A=1 B=1")]
+    #[case::escaped_space("A=\\ \nB=\\\n\nC= \\\n \n", "A=1 B= C=")]
+    #[case::space_before_a_joined_line("A=1 \\\n\nB=1\n", "A=1 B=1")]
+    #[case::byte_order_mark("\u{feff}A=1\nB=1\n", "B=1")]
+    #[case::parts("A='a'b\"c\"\nB='' ''\n", "A=1 B=")]
+    #[case::twice_equals("A==\n", "A=1")]
     #[case::only_a_backslash("A=\\", "A=")]
     #[case::nothing("", "")]
     fn as_systemd_reads_them(#[case] content: &str, #[case] expected: &str) {
@@ -237,6 +246,7 @@ mod tests {
 
     #[test]
     fn other_encodings_are_refused() {
-        assert_eq!(keys(b"A=\xff\n"), Err(NotUtf8));
+        assert_eq!(keys(b"A=\xff\n"), Err(NotText));
+        assert_eq!(keys(b"A=1\0B=2\n"), Err(NotText));
     }
 }

@@ -408,7 +408,7 @@ fn env_keys(name: &str, declared: &DeclaredFile) -> Answer<Vec<EnvKey>> {
         ));
     }
     env_file::keys(&content)
-        .map_err(|error| Failure::invalid("not-utf8", format!("`{name}`: {error}")))
+        .map_err(|error| Failure::invalid("not-text", format!("`{name}`: {error}")))
 }
 
 fn cannot_read(name: &str, error: &std::io::Error) -> Failure {
@@ -746,7 +746,7 @@ mod tests {
                 .files()
                 .env_keys(soon(), "it")
                 .unwrap_err()
-                .is("not-utf8")
+                .is("not-text")
         );
         let bench = Bench::with_content(FileRole::Plain, b"A=1\n");
         assert!(

@@ -166,7 +166,12 @@ fn check(path: &Path) -> rusqlite::Result<Verdict> {
     )?;
     Ok(Verdict {
         sound: true,
-        detail: format!("its structure is sound ({tables} tables)"),
+        detail: match tables {
+            // A file of no length is a database to SQLite.
+            0 => "it holds no tables".to_owned(),
+            1 => "its structure is sound (1 table)".to_owned(),
+            tables => format!("its structure is sound ({tables} tables)"),
+        },
     })
 }
 
@@ -244,7 +249,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let found = verdict(&database(&dir));
         assert!(found.sound, "{found:?}");
-        assert_eq!(found.detail, "its structure is sound (1 tables)");
+        assert_eq!(found.detail, "its structure is sound (1 table)");
     }
 
     #[test]

@@ -7,8 +7,7 @@
 //! over systemd's private socket.
 
 use std::{
-    io::ErrorKind,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -23,14 +22,14 @@ use prunella_core::{
     capability::{Answer, Goal, UnitStatus, Units},
 };
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
+    event::{PollFd, PollFlags, poll},
     fs::{Mode, OFlags, fchmod, fcntl_getfl, fcntl_setfl},
     io::Errno,
     pipe::{PipeFlags, pipe_with},
 };
 use zbus::{Fd, Variant};
 
-use crate::{error::BusError, runs_as::RunsAs, runtime::Shared};
+use crate::{bounded::bounded, error::BusError, runs_as::RunsAs, runtime::Shared};
 
 /// Of the output so much is kept: its end.
 pub(crate) const OUTPUT: usize = 4096;
@@ -153,6 +152,7 @@ impl Runner for Transient {
         let settings = settings(task, limit);
         let (reader, writer) = output_pipe()?;
         let name = unit_name(task.purpose)?;
+        let patience = limit + GRACE + SLACK;
 
         let started = self.shared.block_on_deadline(deadline, async {
             Ok(start(&self.shared, &name, task, &settings, &writer).await)
@@ -161,7 +161,7 @@ impl Runner for Transient {
         match started {
             Ok(()) => {}
             Err(error) if error.is_down() => {
-                return without_bus(deadline, &name, task, &settings, limit);
+                return without_bus(deadline, &*self.units, &name, task, &settings, patience);
             }
             Err(error) => {
                 return Err(error.failure(&format!("cannot run {}", task.description)));
@@ -169,7 +169,6 @@ impl Runner for Transient {
         }
 
         let collector = Collector::start(reader)?;
-        let patience = limit + GRACE + SLACK;
         let status = self.units.wait(deadline, &name, Goal::Settled, patience);
         // The reference was only to keep the unit's ending readable. Whether
         // this works changes nothing: it ends with the connection as well.
@@ -453,113 +452,90 @@ async fn start(
     Ok(())
 }
 
-/// The same by `systemd-run`, which reaches systemd when the bus is down.
+/// The same by `systemd-run`, which reaches systemd over its private socket when
+/// the bus is down. That way it can neither pass descriptors nor hold a
+/// reference: the output comes by our pipe's name in `/proc`, and the unit stays
+/// until its ending was read.
 fn without_bus(
     deadline: Instant,
+    units: &dyn Units,
     name: &UnitName,
     task: &Task,
     settings: &[Setting],
-    limit: Duration,
+    patience: Duration,
 ) -> Answer<Ended> {
-    let cannot = |what: &str, error: &dyn std::fmt::Display| {
+    let cannot = |why: &str| {
         Failure::unavailable(
             "bus-down",
             format!(
-                "cannot run {}: the system bus is down, and {what}: {error}",
+                "cannot run {}: the system bus is down, and {why}",
                 task.description
             ),
         )
     };
     let (reader, writer) = output_pipe()?;
-    let writer_too = writer
-        .try_clone()
-        .map_err(|error| cannot("there is no pipe for its output", &error))?;
+    let output = format!(
+        "file:/proc/{}/fd/{}",
+        std::process::id(),
+        writer.as_raw_fd()
+    );
     let mut command = Command::new("systemd-run");
     command
-        .args(["--quiet", "--wait", "--pipe", "--collect"])
-        .args(["--service-type=oneshot", "--no-ask-password"])
-        .arg(format!("--unit={name}"));
+        .args(["--quiet", "--no-block", "--no-ask-password"])
+        .args(["--service-type=oneshot", "--remain-after-exit"])
+        .arg(format!("--unit={name}"))
+        .args(["-p", &format!("StandardOutput={output}")])
+        .args(["-p", &format!("StandardError={output}")]);
     for setting in settings {
-        match setting {
-            // `--collect` says it already, and some versions refuse it twice.
-            Setting::Text("CollectMode", _) => {}
-            setting => {
-                command.args(["-p", &setting.for_command_line()]);
-            }
+        // Else a failed unit would be gone before it was read.
+        if !matches!(setting, Setting::Text("CollectMode", _)) {
+            command.args(["-p", &setting.for_command_line()]);
         }
     }
     // `$` is replaced in what systemd-run passes on; `$$` stands for one.
     command
         .arg("--")
-        .args(task.command.iter().map(|word| word.replace('$', "$$")))
-        .stdin(Stdio::null())
-        .stdout(writer)
-        .stderr(writer_too);
-    let mut child = command
-        .spawn()
-        .map_err(|error| cannot("systemd-run does not start", &error))?;
-    // The command holds the pipe's other end; without it the pipe can end.
-    drop(command);
+        .args(task.command.iter().map(|word| word.replace('$', "$$")));
+    let run = run_program(deadline, command)?;
+    if run.status.code() != Some(0) {
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        return Err(cannot(&format!(
+            "systemd-run says: {}",
+            prunella_core::text::one_line(&said, 200)
+        )));
+    }
     let collector = Collector::start(reader)?;
-    let patience = deadline.min(Instant::now() + limit + GRACE + SLACK);
-    let waited = wait_for(&mut child, patience);
-    if !matches!(waited, Ok(Some(_))) {
-        // The unit has its own time limit and ends by itself.
-        let _ = child.kill();
-        let _ = child.wait();
-    }
+    let status = units.wait(deadline, name, Goal::Settled, patience);
+    drop(writer);
     let output = collector.finish();
-    match waited {
-        Ok(Some(status)) => {
-            let ended = Ended {
-                exit_code: status.code(),
-                // systemd-run gives one code for every signal: not told here.
-                signal: None,
-                timed_out: false,
-                output,
-            };
-            was_run(task, &ended)?;
-            Ok(ended)
+    // Whether these work changes nothing about what was found.
+    let until = deadline.max(Instant::now() + Duration::from_millis(500));
+    for verb in ["stop", "reset-failed"] {
+        let mut tidy = Command::new("systemctl");
+        tidy.args(["--quiet", "--no-block", "--no-ask-password", verb])
+            .arg(name.as_str());
+        if let Err(failure) = run_program(until, tidy) {
+            tracing::debug!(%name, %failure, "cannot tidy up a transient unit");
         }
-        Ok(None) => Ok(Ended {
-            exit_code: None,
-            signal: None,
-            timed_out: true,
-            output,
-        }),
-        Err(error) => Err(cannot("waiting for it failed", &error)),
     }
+    let ended = ended(&status?, output);
+    was_run(task, &ended)?;
+    Ok(ended)
 }
 
-/// Waits for a child's end through its pidfd, without a signal handler.
-fn wait_for(
-    child: &mut std::process::Child,
-    until: Instant,
-) -> std::io::Result<Option<std::process::ExitStatus>> {
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
-    let pid = i32::try_from(child.id())
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or_else(|| std::io::Error::from(ErrorKind::NotFound))?;
-    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(None);
-        }
-        wait_readable(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(left))?;
-    }
+/// Runs one of systemd's own programs, until `deadline`.
+fn run_program(deadline: Instant, mut command: Command) -> Answer<std::process::Output> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    bounded(deadline, &format!("running {program}"), move || {
+        command.stdin(Stdio::null()).output()
+    })?
+    .map_err(|error| {
+        Failure::unavailable("no-program", format!("{program} cannot be run: {error}"))
+    })
 }
 
-fn wait_readable(fds: &mut [PollFd<'_>], left: Option<Duration>) -> rustix::io::Result<()> {
-    let timeout = left.map(|left| Timespec {
-        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(left.subsec_nanos()),
-    });
-    match poll(fds, timeout.as_ref()) {
+fn wait_readable(fds: &mut [PollFd<'_>]) -> rustix::io::Result<()> {
+    match poll(fds, None) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error),
     }
@@ -640,7 +616,7 @@ fn collect(reader: &OwnedFd, stopped: &OwnedFd) -> Vec<u8> {
                     PollFd::new(reader, PollFlags::IN),
                     PollFd::new(stopped, PollFlags::IN),
                 ];
-                if wait_readable(&mut fds, None).is_err() {
+                if wait_readable(&mut fds).is_err() {
                     break;
                 }
                 let [_, stop] = &fds;

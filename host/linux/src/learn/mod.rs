@@ -129,6 +129,12 @@ impl Linux {
             notes: Vec::new(),
             status,
         };
+        if is_wrapper(&learned.status, &seen) && learned.wrapper_of.is_empty() {
+            learned.notes.push(
+                "it runs nothing itself (its command is /bin/true), and no unit is part of it"
+                    .to_owned(),
+            );
+        }
         self.sockets(deadline, &mut learned)?;
         listening(deadline, &mut learned);
         env_files(&seen, &mut learned);
@@ -247,15 +253,19 @@ impl Linux {
     }
 }
 
-/// The units behind a wrapper: a oneshot that does nothing and stays active,
-/// with units that are part of it.
-fn wrapped(status: &UnitStatus, seen: &Seen) -> Vec<UnitName> {
+/// Whether it is a oneshot that does nothing and stays active.
+fn is_wrapper(status: &UnitStatus, seen: &Seen) -> bool {
     let does_nothing = seen.commands.iter().all(|words| {
         words
             .first()
             .is_some_and(|program| matches!(program.as_str(), "/bin/true" | "/usr/bin/true"))
     });
-    if !(status.is_oneshot() && status.remain_after_exit && does_nothing) {
+    status.is_oneshot() && status.remain_after_exit && does_nothing
+}
+
+/// The units behind a wrapper: those that are part of it.
+fn wrapped(status: &UnitStatus, seen: &Seen) -> Vec<UnitName> {
+    if !is_wrapper(status, seen) {
         return Vec::new();
     }
     // Instances that never ran are not loaded, and then only wanted.

@@ -81,7 +81,7 @@ impl Probes for LinuxProbes {
         match heard {
             Ok((answering, detail)) => Ok(ProbeAnswer {
                 answering,
-                detail: text::one_line(&detail, DETAIL),
+                detail: shown(&detail),
                 took,
             }),
             Err(Trouble::BadAddress(why)) => Err(Failure::invalid(
@@ -93,11 +93,16 @@ impl Probes for LinuxProbes {
             Err(Trouble::TimedOut(_)) if until < own_limit => Err(out_of_time(name)),
             Err(trouble) => Ok(ProbeAnswer {
                 answering: false,
-                detail: text::one_line(&describe(&trouble, probe.timeout), DETAIL),
+                detail: shown(&describe(&trouble, probe.timeout)),
                 took,
             }),
         }
     }
+}
+
+/// What others said, fit to show.
+fn shown(detail: &str) -> String {
+    text::one_line(&text::redact(detail), DETAIL)
 }
 
 fn out_of_time(name: &str) -> Failure {

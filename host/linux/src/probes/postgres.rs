@@ -27,10 +27,15 @@ pub(super) fn ask(place: &str, until: Instant) -> Heard {
     let [kind, length @ ..] = header(&mut talk)?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     match kind {
-        b'R' | b'v' if (8..=LONGEST).contains(&length) => {
-            // Sent so that the server sees an orderly end.
-            let _ = talk.say(&[b'X', 0, 0, 0, 4]);
-            Ok((true, "it takes connections".to_owned()))
+        // A newer server may first say which version of the protocol it has.
+        b'v' if (8..=LONGEST).contains(&length) => Ok((true, said_yes())),
+        b'R' if (8..=LONGEST).contains(&length) => {
+            // Hanging up is fine while a password is asked for, and logged as an
+            // error when anything else is said; let in, we say goodbye.
+            if talk.hear_exactly(4)? == [0; 4] {
+                let _ = talk.say(&[b'X', 0, 0, 0, 4]);
+            }
+            Ok((true, said_yes()))
         }
         b'E' if (4..=LONGEST).contains(&length) => {
             let fields = talk.hear_exactly(length - 4)?;
@@ -40,6 +45,10 @@ pub(super) fn ask(place: &str, until: Instant) -> Heard {
         b'E' => Ok((false, "it cannot take connections".to_owned())),
         _ => Err(Trouble::OtherProtocol("PostgreSQL's protocol")),
     }
+}
+
+fn said_yes() -> String {
+    "it takes connections".to_owned()
 }
 
 fn header(talk: &mut Talk) -> Result<[u8; 5], Trouble> {
