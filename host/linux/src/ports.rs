@@ -15,7 +15,7 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{Answer, Kinship, PortHolder, Ports, Process, Protocol, UnitStatus},
+    capability::{ActiveState, Answer, Kinship, PortHolder, Ports, Process, Protocol, UnitStatus},
 };
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
 
@@ -46,7 +46,7 @@ impl Ports for HostPorts {
     /// that share a socket, and everybody who bound it with SO_REUSEPORT. A
     /// server on `::` that takes IPv4 too is there once. What a socket unit
     /// holds is marked, whether or not its service runs; `unit` then names the
-    /// socket unit.
+    /// socket unit, or nothing when that cannot be told.
     ///
     /// # Errors
     /// `unavailable` with the code `private-network` when the service has a
@@ -86,10 +86,21 @@ impl Ports for HostPorts {
                 Some(pids) => pids.contains(&1),
                 None => unit.as_ref().is_some_and(|unit| unit.kind() == "socket"),
             };
+            let unit = match unit {
+                // Where systemd cannot make a socket inside its unit's control
+                // group (no BPF firewall), it makes it in its own.
+                Some(unit) if unit.kind() == "socket" => Some(unit),
+                _ if socket_activated => self.only_active_socket(deadline, &service),
+                unit => unit,
+            };
             let holder = |process: Option<Arc<dyn Process>>| {
                 let of_process = || process.as_ref()?.info().unit.clone();
+                let unit = match &unit {
+                    None if !socket_activated => of_process(),
+                    unit => unit.clone(),
+                };
                 PortHolder {
-                    unit: unit.clone().or_else(of_process),
+                    unit,
                     socket_activated,
                     address: socket.address.to_string(),
                     process,
@@ -129,6 +140,17 @@ impl Ports for HostPorts {
 }
 
 impl HostPorts {
+    /// The socket unit that starts the service, when just one that is active
+    /// does.
+    fn only_active_socket(&self, deadline: Instant, service: &UnitStatus) -> Option<UnitName> {
+        let mut active = service.triggered_by.iter().filter(|unit| {
+            let is_active = |status: UnitStatus| status.active_state == ActiveState::Active;
+            unit.kind() == "socket" && self.kin.units().get(deadline, unit).is_ok_and(is_active)
+        });
+        let only = active.next()?;
+        active.next().is_none().then(|| only.clone())
+    }
+
     /// The unit of each socket, by inode, where its control group tells.
     fn units_of(&self, bound: &[BoundSocket]) -> HashMap<u64, UnitName> {
         let cgroups = self.kin.cgroups();
@@ -386,7 +408,6 @@ mod tests {
         process::{Command, Stdio},
     };
 
-    use prunella_core::capability::ActiveState;
     use rstest::rstest;
     use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
 

@@ -1,0 +1,126 @@
+//! Shows what this crate sees of a unit on a real host: who holds a port, its
+//! processes, the ports it listens on, its last lines in the journal.
+//!
+//! `look UNIT [tcp/PORT | --end tcp/PORT]`; `--end` ends the holders that are
+//! proven to be the unit's own or left over from it.
+
+use std::{
+    env,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use prunella_core::{
+    UnitName,
+    capability::{Kinship, LogQuery, Logs, Ports, Process, Processes, Units},
+    service::Port,
+};
+use prunella_linux::{
+    Linux, LinuxSettings,
+    cgroup::Cgroups,
+    journal::Journal,
+    logs::HostLogs,
+    ports::{HostPorts, listening_ports_of},
+    processes::{HostProcesses, Kin},
+};
+
+fn main() -> Result<()> {
+    let mut arguments = env::args().skip(1);
+    let unit = UnitName::from_user(&arguments.next().context("which unit?")?)?;
+    let mut end = false;
+    let mut port: Option<Port> = None;
+    for argument in arguments {
+        if argument == "--end" {
+            end = true;
+        } else {
+            port = Some(argument.parse().map_err(anyhow::Error::msg)?);
+        }
+    }
+
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let linux = Linux::connect(LinuxSettings::default())?;
+    let units: Arc<dyn Units> = Arc::new(linux.units());
+    let cgroups = Arc::new(Cgroups::detect());
+    let journal = Arc::new(Journal::of_this_host());
+    let status = units.get(deadline, &unit)?;
+    println!(
+        "{} {} {} group {:?} in {:?}",
+        status.name,
+        status.active_state.word(),
+        status.sub_state,
+        status.control_group,
+        cgroups.layout()
+    );
+    let kin = Arc::new(Kin::new(
+        status.name.clone(),
+        Arc::clone(&cgroups),
+        Arc::clone(&units),
+        Arc::new(Arc::clone(&journal)),
+    ));
+    for process in HostProcesses::new(Arc::clone(&kin)).of_unit(deadline, &status.name)? {
+        show("process", &*process);
+    }
+    match listening_ports_of(&cgroups, deadline, &status) {
+        Ok(ports) => println!("listens on {ports:?}"),
+        Err(failure) => println!("listens on: {failure:?}"),
+    }
+    if let Some(port) = port {
+        let asked = Instant::now();
+        let holders = HostPorts::new(kin).holders(deadline, port.protocol, port.number);
+        println!("who holds {port}, in {:?}:", asked.elapsed());
+        for holder in holders? {
+            println!(
+                "holder unit {:?} activated {} at {}",
+                holder.unit.as_ref().map(UnitName::as_str),
+                holder.socket_activated,
+                holder.address
+            );
+            let Some(process) = holder.process else {
+                continue;
+            };
+            show("  process", &*process);
+            if end && process.info().kinship != Kinship::Foreign {
+                let ending = process.terminate(deadline, Duration::from_millis(300));
+                println!("  ended: {ending:?}");
+            }
+        }
+    }
+    let query = LogQuery {
+        unit: status.name.clone(),
+        invocation: None,
+        priority: None,
+        lines: 50,
+    };
+    let asked = Instant::now();
+    let lines = HostLogs::new(Arc::clone(&journal)).tail(deadline, &query)?;
+    println!(
+        "{} lines of the journal in {:?}",
+        lines.len(),
+        asked.elapsed()
+    );
+    for line in &lines {
+        println!("  {} <{}> {}", line.at, line.priority, line.message);
+    }
+    if let Some(invocation) = &status.invocation {
+        println!(
+            "invocation {invocation}: given {:?}, stop job {:?}",
+            journal.gave_invocation(deadline, &status.name, invocation),
+            journal.stop_job(deadline, &status.name, invocation)
+        );
+    }
+    Ok(())
+}
+
+fn show(what: &str, process: &dyn Process) {
+    let info = process.info();
+    println!(
+        "{what} {} {:?} of {} in {:?}: {:?}, {}",
+        info.pid,
+        info.executable,
+        info.user,
+        info.unit.as_ref().map(UnitName::as_str),
+        info.kinship,
+        info.evidence
+    );
+}
