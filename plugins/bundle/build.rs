@@ -56,7 +56,12 @@ fn bundle() -> Result<()> {
     }
 
     require_target()?;
-    let modules = build(root, &out.join("guests"))?;
+    // Beside the binary's own builds, where the tag of cargo marks the top: they
+    // are the same for all profiles, and need to be built only once.
+    let top = out
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").exists());
+    let modules = build(root, &top.unwrap_or(&out).join("guests"))?;
     for strategy in STRATEGIES {
         let module = modules.join(format!("{}.wasm", strategy.replace('-', "_")));
         let module = fs::read(&module).with_context(|| format!("reading {}", module.display()))?;

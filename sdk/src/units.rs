@@ -181,14 +181,15 @@ impl Unit {
     }
 
     /// How it stands, for a report: `active (running)`, or
-    /// `failed (exit-code, exit code 1)`.
+    /// `failed (exit code 1)`.
     pub fn standing(&self) -> String {
         let state = self.active_state();
         let detail = if state == ActiveState::Failed {
             let result = self.last_result();
-            match (self.exit_code(), self.signal()) {
-                (Some(code), _) if code != 0 => format!("{result}, exit code {code}"),
-                (_, Some(signal)) => format!("{result}, signal {signal}"),
+            match (result.as_str(), self.exit_code(), self.signal()) {
+                ("exit-code", Some(code), _) => format!("exit code {code}"),
+                ("signal", _, Some(signal)) => format!("signal {signal}"),
+                (_, _, Some(signal)) => format!("{result}, signal {signal}"),
                 _ => result,
             }
         } else {

@@ -81,23 +81,23 @@ fn assess_down(incident: &Incident, unit: &Unit) -> Assessment {
             unit.start_limit_interval().as_secs()
         ));
     }
-    let standing = unit.standing();
     let cause = incident.cause();
+    let mut facts = format!("{name} is {}", unit.standing());
+    if !matches!(cause.as_str(), "" | "success") && cause != unit.last_result() {
+        facts = format!("{facts} after `{cause}`");
+    }
     if limit_hit {
-        return Assessment::applies(
-            50,
-            format!("{name} is {standing} and has hit its start limit, which may be cleared"),
-        );
+        return Assessment::applies(50, format!("{facts}, and its start limit may be cleared"));
     }
     match cause.as_str() {
-        // Ended from outside: nothing speaks against its running again.
+        // Nothing in the service itself speaks against its running again.
         "signal" | "core-dump" | "oom-kill" | "watchdog" => Assessment::applies(
             75,
-            format!("{name} is {standing}: its run was ended from outside ({cause})"),
+            format!("{facts}: its run was ended by a signal, and a start should bring it back"),
         ),
-        // systemd's own exit codes for a program it could not even execute
-        // (systemd.exec(5), from 200 on): the next start will most likely
-        // end the same way.
+        // systemd's own exit codes for a program that it could not even execute
+        // (systemd.exec(5), from 200 on): the next start will most likely end
+        // the same way.
         "exit-code"
             if unit
                 .exit_code()
@@ -105,15 +105,10 @@ fn assess_down(incident: &Incident, unit: &Unit) -> Assessment {
         {
             Assessment::applies(
                 20,
-                format!(
-                    "{name} is {standing}: systemd could not execute its program, and may fail to again"
-                ),
+                format!("{facts}: systemd could not execute its program, and may fail to again"),
             )
         }
-        _ => Assessment::applies(
-            50,
-            format!("{name} is {standing} ({cause}); a start may bring it back"),
-        ),
+        _ => Assessment::applies(50, format!("{facts}; a start may bring it back")),
     }
 }
 
