@@ -4,6 +4,7 @@ use std::thread;
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use prunella_machine::{Profile, program};
 
 use crate::{
     setup,
@@ -40,6 +41,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     take(&mut units)?;
     if machines {
+        // The tests would build these themselves, and say nothing meanwhile.
+        for (package, name) in [("prunella", "prunella"), ("prunella-machine", "victim")] {
+            eprintln!("\n==> building {name} to run in machines (linked statically)");
+            let path = program(package, name, Profile::Dev)?;
+            eprintln!("    {}", path.display());
+        }
         let cores = thread::available_parallelism().map_or(2, usize::from);
         let at_once = cores.min(MACHINES_AT_ONCE).to_string();
         let mut ends = cargo(&["test", "--no-fail-fast"]);

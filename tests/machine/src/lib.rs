@@ -10,7 +10,7 @@
 //! # fn main() -> anyhow::Result<()> {
 //! use prunella_machine::{Machine, TIMEOUT};
 //!
-//! let machine = Machine::builder()
+//! let mut machine = Machine::builder()
 //!     .unit("web.service", "[Service]\nExecStart=/usr/bin/sleep infinity\n")
 //!     .boot()?;
 //! machine.systemctl(&["start", "web.service"])?;
