@@ -22,7 +22,7 @@ use prunella_linux::{
     journal::Journal,
     logs::HostLogs,
     ports::{HostPorts, listening_ports_of},
-    processes::{HostProcesses, Kin},
+    processes::{HostProcesses, Kin, Runs},
 };
 
 fn main() -> Result<()> {
@@ -56,7 +56,7 @@ fn main() -> Result<()> {
         status.name.clone(),
         Arc::clone(&cgroups),
         Arc::clone(&units),
-        Arc::new(Arc::clone(&journal)),
+        Arc::clone(&journal) as Arc<dyn Runs>,
     ));
     for process in HostProcesses::new(Arc::clone(&kin)).of_unit(deadline, &status.name)? {
         show("process", &*process);

@@ -117,7 +117,7 @@ impl Cgroups {
     }
 
     /// The processes in a control group and in all below it, without order.
-    /// None when it does not exist (any more).
+    /// Empty also when it does not exist (any more).
     pub fn processes(&self, path: &str) -> Vec<u32> {
         let mut pids = Vec::new();
         let Some(top) = self.directory(path) else {

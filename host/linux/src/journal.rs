@@ -11,7 +11,6 @@ use std::{
     os::fd::AsFd,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -260,12 +259,6 @@ impl Journal {
 }
 
 impl Runs for Journal {
-    fn gave(&self, deadline: Instant, unit: &UnitName, invocation: &str) -> Answer<bool> {
-        self.gave_invocation(deadline, unit, invocation)
-    }
-}
-
-impl Runs for Arc<Journal> {
     fn gave(&self, deadline: Instant, unit: &UnitName, invocation: &str) -> Answer<bool> {
         self.gave_invocation(deadline, unit, invocation)
     }

@@ -16,6 +16,7 @@ use prunella_core::{
 use rustix::process::Signal;
 
 use crate::{
+    accounts::Accounts,
     cgroup::{Cgroups, is_of_users, unit_of},
     pidfd::PidFd,
     procfs,
@@ -129,7 +130,7 @@ impl Kin {
         Ok(ProcessInfo {
             pid,
             executable: procfs::executable(pid).map(|path| one_line(&path, EXECUTABLE_MAX)),
-            user: procfs::user_name(user),
+            user: Accounts::read().user_name(user),
             unit: judgement.unit,
             kinship: judgement.kinship,
             evidence: judgement.evidence,
@@ -138,33 +139,36 @@ impl Kin {
     }
 
     fn judge(&self, deadline: Instant, pid: u32) -> io::Result<Judgement> {
-        let path = self.cgroups.of_process(pid)?;
-        let unit = unit_of(&path);
+        Ok(self.judge_in(deadline, pid, &self.cgroups.of_process(pid)?))
+    }
+
+    fn judge_in(&self, deadline: Instant, pid: u32, path: &str) -> Judgement {
+        let unit = unit_of(path);
         let us = &self.unit;
         if unit.as_ref() == Some(us) {
-            return Ok(Judgement {
+            return Judgement {
                 kinship: Kinship::Own,
                 evidence: format!("it is in the control group of {us}"),
                 unit,
-            });
+            };
         }
         let proof = match &unit {
             Some(other) if self.is_known(deadline, other) => Err(format!("it belongs to {other}")),
             _ if path.starts_with("/..") => {
                 Err("it is in a control group outside of what can be seen from here".to_owned())
             }
-            _ if is_of_users(&path) => Err("it belongs to a logged-in user".to_owned()),
+            _ if is_of_users(path) => Err("it belongs to a logged-in user".to_owned()),
             _ => self.leftover(deadline, pid),
         };
         let (kinship, evidence) = match proof {
             Ok(evidence) => (Kinship::Leftover, evidence),
             Err(evidence) => (Kinship::Foreign, evidence),
         };
-        Ok(Judgement {
+        Judgement {
             unit,
             kinship,
             evidence,
-        })
+        }
     }
 
     /// Whether there is such a unit. One that cannot be asked about counts as
@@ -401,6 +405,7 @@ pub(crate) mod tests {
     };
 
     use prunella_core::capability::{Goal, UnitStatus};
+    use rstest::rstest;
 
     use super::*;
 
@@ -495,12 +500,14 @@ pub(crate) mod tests {
     pub(crate) const RUN: &str = "0123456789abcdef0123456789abcdef";
 
     pub(crate) fn kin(units: Nothing) -> Arc<Kin> {
-        Arc::new(Kin::new(
-            UnitName::new("x.service").unwrap(),
-            Arc::new(Cgroups::detect()),
-            Arc::new(units),
-            Arc::new(Given(RUN)),
-        ))
+        Arc::new(Kin {
+            unit: UnitName::new("x.service").unwrap(),
+            cgroups: Arc::new(Cgroups::detect()),
+            units: Arc::new(units),
+            runs: Arc::new(Given(RUN)),
+            // The tests end their own children, whatever unit they run in.
+            own_unit: None,
+        })
     }
 
     pub(crate) fn soon() -> Instant {
@@ -538,7 +545,7 @@ pub(crate) mod tests {
         assert!(held.alive());
         assert_eq!(info.kinship, Kinship::Foreign);
         let uid = rustix::process::geteuid().as_raw();
-        assert_eq!(info.user, procfs::user_name(uid));
+        assert_eq!(info.user, Accounts::read().user_name(uid));
         drop(child);
         assert!(!held.alive());
         assert_eq!(
@@ -604,27 +611,66 @@ pub(crate) mod tests {
         }
     }
 
-    /// As far as it can be shown where systemd is not PID 1: this test's own
-    /// control group is no unit's.
+    /// A child that has certainly begun to run its program: until then the
+    /// kernel shows no environment of it.
+    fn with_invocation(invocation: Option<&str>) -> Spawned {
+        use std::io::{Read, Write};
+        let mut command = Command::new("cat");
+        command.env_clear();
+        command.envs(invocation.map(|id| ("INVOCATION_ID", id)));
+        command
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped());
+        let mut child = Spawned(command.spawn().unwrap());
+        let mut byte = [b'x'];
+        child.0.stdin.as_mut().unwrap().write_all(&byte).unwrap();
+        let output = child.0.stdout.as_mut().unwrap();
+        output.read_exact(&mut byte).unwrap();
+        child
+    }
+
+    const OTHER: &str = "ffffffffffffffffffffffffffffffff";
+
+    #[rstest]
+    #[case::in_its_group("/system.slice/x.service", None, Kinship::Own)]
+    #[case::below_its_group("/system.slice/x.service/worker", None, Kinship::Own)]
+    #[case::proven("/", Some(RUN), Kinship::Leftover)]
+    #[case::proven_in_a_slice("/system.slice", Some(RUN), Kinship::Leftover)]
+    #[case::in_a_forgotten_unit("/system.slice/gone.service", Some(RUN), Kinship::Leftover)]
+    #[case::of_another("/", Some(OTHER), Kinship::Foreign)]
+    #[case::unproven("/", None, Kinship::Foreign)]
+    #[case::in_another_unit("/system.slice/y.service", Some(RUN), Kinship::Foreign)]
+    #[case::in_a_session(
+        "/user.slice/user-0.slice/session-1.scope",
+        Some(RUN),
+        Kinship::Foreign
+    )]
+    #[case::of_a_user("/user.slice", Some(RUN), Kinship::Foreign)]
+    #[case::in_a_container("/machine.slice/y.service/x.service", Some(RUN), Kinship::Foreign)]
+    #[case::out_of_sight("/../elsewhere", Some(RUN), Kinship::Foreign)]
+    fn kinship(#[case] path: &str, #[case] invocation: Option<&str>, #[case] expected: Kinship) {
+        let child = with_invocation(invocation);
+        let mut units = Nothing::down();
+        let other = unit_status("y.service", ActiveState::Active);
+        units.known.insert(other.name.to_string(), other);
+
+        let judged = kin(units).judge_in(soon(), child.id(), path);
+        assert_eq!(judged.kinship, expected, "{}", judged.evidence);
+        assert!(!judged.evidence.contains(RUN), "{}", judged.evidence);
+    }
+
     #[test]
-    fn only_an_invocation_that_systemd_gave_proves_a_leftover() {
-        let path = Cgroups::detect().of_process(std::process::id()).unwrap();
-        assert_eq!(unit_of(&path), None, "run the tests outside of a unit");
-        let cases = [
-            (Some(RUN), Kinship::Leftover),
-            (Some("ffffffffffffffffffffffffffffffff"), Kinship::Foreign),
-            (None, Kinship::Foreign),
-        ];
-        for (invocation, kinship) in cases {
-            let mut command = Command::new("sleep");
-            command.arg("1000").env_clear();
-            command.envs(invocation.map(|id| ("INVOCATION_ID", id)));
-            let child = Spawned(command.spawn().unwrap());
-            let kin = kin(Nothing::down());
-            let held = kin.hold(soon(), child.id()).unwrap().unwrap();
-            let evidence = &held.info().evidence;
-            assert_eq!(held.info().kinship, kinship, "{evidence}");
-            assert!(!evidence.contains("0123456789abcdef"), "{evidence}");
+    fn part_of_a_run_that_goes_on_is_no_leftover() {
+        let child = with_invocation(Some(RUN));
+        for (state, expected) in [
+            (ActiveState::Active, Kinship::Foreign),
+            (ActiveState::Failed, Kinship::Leftover),
+        ] {
+            let mut unit = unit_status("x.service", state);
+            unit.invocation = Some(RUN.into());
+            let known = HashMap::from([(unit.name.to_string(), unit)]);
+            let judged = kin(Nothing { known }).judge_in(soon(), child.id(), "/");
+            assert_eq!(judged.kinship, expected, "{}", judged.evidence);
         }
     }
 

@@ -72,21 +72,6 @@ pub(crate) fn user(pid: u32) -> io::Result<u32> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected /proc/PID/status"))
 }
 
-/// A user's name in /etc/passwd, or the number when it is not there (systemd's
-/// dynamic users, users of a directory service).
-pub(crate) fn user_name(uid: u32) -> String {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    name_in(&passwd, uid).map_or_else(|| uid.to_string(), str::to_owned)
-}
-
-fn name_in(passwd: &str, uid: u32) -> Option<&str> {
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
-    })
-}
-
 /// The one INVOCATION_ID in a process's environment. Nothing else of the
 /// environment leaves this function.
 pub(crate) fn invocation(pid: u32) -> io::Result<Option<String>> {
@@ -152,13 +137,5 @@ mod tests {
     fn an_invocation_id(#[case] environment: String, #[case] found: bool) {
         let expected = found.then(|| ID.to_owned());
         assert_eq!(invocation_in(environment.as_bytes()), expected);
-    }
-
-    #[test]
-    fn names_of_users() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nwww:x:33:33::/:/bin/false\n";
-        assert_eq!(name_in(passwd, 33), Some("www"));
-        assert_eq!(name_in(passwd, 7), None);
-        assert_eq!(user_name(u32::MAX - 7), (u32::MAX - 7).to_string());
     }
 }

@@ -6,6 +6,7 @@
 //! `/proc/PID/net`, which needs no right to enter that namespace.
 
 use std::{
+    collections::HashSet,
     fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
@@ -63,7 +64,15 @@ pub fn bound(protocol: Protocol, port: Option<u16>) -> io::Result<Vec<BoundSocke
             return bound_as_seen_by("self", protocol, port);
         }
     }
-    Ok(found)
+    Ok(once(found))
+}
+
+/// Each socket once: when sockets come and go while a list is read, the kernel
+/// may show one of them twice.
+fn once(mut found: Vec<BoundSocket>) -> Vec<BoundSocket> {
+    let mut seen = HashSet::new();
+    found.retain(|socket| seen.insert((socket.inode, socket.address, socket.port)));
+    found
 }
 
 /// Lists those of the network namespace that a process is in. The kernel does
@@ -192,7 +201,7 @@ fn bound_as_seen_by(
             Err(error) => return Err(error),
         }
     }
-    Ok(found)
+    Ok(once(found))
 }
 
 /// A line of `/proc/net/tcp` and its like (proc_pid_net(5)).
