@@ -54,7 +54,10 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
 /// Creates folder and file where they are missing, and closes the file to
 /// others. SQLite gives its companions the mode of the file.
 pub(crate) fn prepare(path: &Path) -> Result<PathBuf, StoreError> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+    {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)

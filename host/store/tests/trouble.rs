@@ -59,6 +59,25 @@ fn a_file_open_to_others_is_closed_to_them() {
 }
 
 #[test]
+fn a_path_without_a_folder_is_in_the_current_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "opens_where_it_stands", "--ignored"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+    assert!(folder.path().join("prunella.db").exists());
+}
+
+/// The other process of the test above; run by it alone.
+#[test]
+#[ignore = "run by `a_path_without_a_folder_is_in_the_current_one` as its other process"]
+fn opens_where_it_stands() {
+    Store::open(Path::new("prunella.db")).unwrap();
+}
+
+#[test]
 fn a_link_is_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("elsewhere.db");
