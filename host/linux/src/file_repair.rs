@@ -74,6 +74,7 @@ impl LinuxFileRepair {
 
     fn request(&self, name: &str, what: Repair) -> Answer<Request> {
         let declared = self.service.file(name)?;
+        let accounts = Accounts::read();
         let nothing_declared = |what: &str| {
             Failure::invalid(
                 "nothing-declared",
@@ -86,7 +87,6 @@ impl LinuxFileRepair {
                 if declared.owner.is_none() && declared.group.is_none() {
                     return Err(nothing_declared("owner"));
                 }
-                let accounts = Accounts::read();
                 let unknown = |kind: &str, account: &str| {
                     Failure::invalid(
                         "no-such-account",
@@ -123,6 +123,10 @@ impl LinuxFileRepair {
         Ok(Request {
             name: name.to_owned(),
             path: declared.path.clone(),
+            owner: declared
+                .owner
+                .as_deref()
+                .and_then(|owner| accounts.uid_of(owner)),
             change,
         })
     }
@@ -202,6 +206,8 @@ fn sandbox() -> Sandbox {
 struct Request {
     name: String,
     path: PathBuf,
+    /// The declared owner, whose file it may be in a folder of others.
+    owner: Option<u32>,
     change: Change,
 }
 
@@ -243,7 +249,7 @@ fn carry_out(request: &Request) -> Answer<bool> {
                     "a repair never makes a file setuid, setgid, sticky or writable for all",
                 ));
             }
-            let found = changeable(request, None)?;
+            let found = changeable(request)?;
             let there = comparable_mode(found.stat.st_mode, kind(&found));
             if there == *mode {
                 return Ok(false);
@@ -256,7 +262,7 @@ fn carry_out(request: &Request) -> Answer<bool> {
             Ok(true)
         }
         Change::Owner { uid, gid } => {
-            let found = changeable(request, *uid)?;
+            let found = changeable(request)?;
             let right = uid.is_none_or(|uid| uid == found.stat.st_uid)
                 && gid.is_none_or(|gid| gid == found.stat.st_gid);
             if right {
@@ -272,7 +278,7 @@ fn carry_out(request: &Request) -> Answer<bool> {
 }
 
 /// The file, if it is one that may be changed.
-fn changeable(request: &Request, wanted_owner: Option<u32>) -> Answer<Walked> {
+fn changeable(request: &Request) -> Answer<Walked> {
     // The folder first: whether others can write in it decides what in it may
     // be changed.
     let place = folder(request)?;
@@ -299,7 +305,7 @@ fn changeable(request: &Request, wanted_owner: Option<u32>) -> Answer<Walked> {
     }
     if !trusted {
         let owner = stat.st_uid;
-        if owner != 0 && owner != folder_owner && Some(owner) != wanted_owner {
+        if owner != 0 && owner != folder_owner && Some(owner) != request.owner {
             return Err(refused(
                 request,
                 "others can write in its folder, and it belongs to somebody else again",
@@ -520,9 +526,15 @@ mod tests {
         }
 
         fn repair(&self, name: &str, change: Change) -> Answer<bool> {
+            self.repair_of(None, name, change)
+        }
+
+        /// With a declared owner.
+        fn repair_of(&self, owner: Option<u32>, name: &str, change: Change) -> Answer<bool> {
             carry_out(&Request {
                 name: "it".to_owned(),
                 path: self.path(name),
+                owner,
                 change,
             })
         }
@@ -659,6 +671,11 @@ mod tests {
             "unsafe-repair",
         );
         denied(bench.repair("theirs/it", owner(4242)), "unsafe-repair");
+        assert_eq!(
+            bench.repair_of(Some(4343), "theirs/it", Change::Mode(0o640)),
+            Ok(true),
+            "it is the declared owner's"
+        );
         // Where only root can write, nobody can have put it there.
         let path = bench.file("it", 4343, 0o600);
         assert_eq!(bench.repair("it", owner(4242)), Ok(true));
@@ -678,6 +695,7 @@ mod tests {
         let device = Request {
             name: "it".to_owned(),
             path: PathBuf::from("/dev/null"),
+            owner: None,
             change: Change::Mode(0o640),
         };
         denied(carry_out(&device), "unsafe-repair");
@@ -733,6 +751,7 @@ mod tests {
         let request = Request {
             name: "it".to_owned(),
             path: path.clone(),
+            owner: None,
             change: Change::Target(PathBuf::from("one")),
         };
         // As if it had been exchanged for the link right after we looked.

@@ -24,6 +24,8 @@ pub(crate) struct RunsAs {
     pub(crate) group: String,
     /// SupplementaryGroups=.
     pub(crate) more_groups: Vec<String>,
+    /// DynamicUser=: the user exists only while a unit runs as it.
+    pub(crate) dynamic: bool,
 }
 
 impl RunsAs {
@@ -66,15 +68,16 @@ impl Who for UnitWho {
                 user: text(&properties, "User"),
                 group: text(&properties, "Group"),
                 more_groups: texts(&properties, "SupplementaryGroups"),
+                dynamic: typed(&properties, "DynamicUser").unwrap_or_default(),
             }),
-            // Without a bus, what can still be had: everything but the
-            // supplementary groups that only the unit names.
+            // Without a bus, what can still be had: not the supplementary groups
+            // that only the unit names, nor whether its user is a dynamic one.
             Err(error) if error.is_down() => {
                 let status = self.units.get(deadline, &self.unit)?;
                 Ok(RunsAs {
                     user: status.user,
                     group: status.group,
-                    more_groups: Vec::new(),
+                    ..RunsAs::default()
                 })
             }
             Err(error) => Err(error.failure(&format!("cannot ask as whom {} runs", self.unit))),

@@ -93,7 +93,7 @@ impl SqliteCheck {
             runs_as: RunsAs {
                 user: uid.to_string(),
                 group: gid.to_string(),
-                more_groups: Vec::new(),
+                ..RunsAs::default()
             },
             sandbox: sandbox(&file.path),
             timeout,

@@ -400,6 +400,10 @@ fn settings(task: &Task, limit: Duration) -> Vec<Setting> {
     if !task.runs_as.group.is_empty() {
         settings.push(Setting::Text("Group", task.runs_as.group.clone()));
     }
+    if task.runs_as.dynamic {
+        // The same name gives the same user as long as the service runs.
+        settings.push(Setting::Flag("DynamicUser", true));
+    }
     if !task.runs_as.more_groups.is_empty() {
         settings.push(Setting::List(
             "SupplementaryGroups",
@@ -481,6 +485,8 @@ fn without_bus(
     );
     let mut command = Command::new("systemd-run");
     command
+        .env("SYSTEMD_COLORS", "0")
+        .env("SYSTEMD_LOG_COLOR", "0")
         .args(["--quiet", "--no-block", "--no-ask-password"])
         .args(["--service-type=oneshot", "--remain-after-exit"])
         .arg(format!("--unit={name}"))
@@ -645,6 +651,7 @@ mod tests {
                 user: "app".to_owned(),
                 group: String::new(),
                 more_groups: vec!["adm".to_owned()],
+                dynamic: false,
             },
             sandbox: Sandbox {
                 protect_system: ProtectSystem::Strict,

@@ -67,6 +67,9 @@ impl Known {
             .find(|words| name(words).and_then(by_name) == Some(self))
             .unwrap_or(&empty);
         let program = words.first().map_or("", String::as_str);
+        // systemd takes a bare name too and looks for it; a check must say where.
+        let found = first_there(root, &[program]).filter(|_| !program.starts_with('/'));
+        let program = found.as_deref().unwrap_or(program);
         let option = |names: &[&str]| path_behind(words, names);
         let command: Option<Vec<String>> = match self {
             Self::Nginx => Some(with(

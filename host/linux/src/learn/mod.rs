@@ -135,6 +135,10 @@ impl Linux {
                     .to_owned(),
             );
         }
+        if !learned.wrapper_of.is_empty() {
+            // All there is to learn is behind it.
+            return Ok(learned);
+        }
         self.sockets(deadline, &mut learned)?;
         listening(deadline, &mut learned);
         env_files(&seen, &mut learned);
@@ -313,7 +317,7 @@ fn listening(deadline: Instant, learned: &mut Learned) {
     }
     match ports::listening_ports_of(&Cgroups::detect(), deadline, &learned.status) {
         Ok(found) => {
-            for there in found {
+            for there in &found {
                 let port = Port {
                     protocol: there.protocol,
                     number: there.number,
@@ -323,7 +327,16 @@ fn listening(deadline: Instant, learned: &mut Learned) {
                         "it listens on {port} now, which lies in the range that the kernel picks from, so it may be another next time"
                     ));
                 } else {
-                    add_port(learned, port, "it listens there now");
+                    let local = found
+                        .iter()
+                        .filter(|one| (one.protocol, one.number) == (port.protocol, port.number))
+                        .all(|one| one.address.is_loopback());
+                    let why = if local {
+                        "it listens there now, for this host only"
+                    } else {
+                        "it listens there now"
+                    };
+                    add_port(learned, port, why);
                 }
             }
         }

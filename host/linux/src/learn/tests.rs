@@ -97,6 +97,7 @@ fn from_command(command: &str, programs: &[&str]) -> Learned {
     "/usr/sbin/nginx",
     "/usr/sbin/nginx -t -c /srv/n.conf"
 )]
+#[case::by_its_bare_name("nginx", "/usr/sbin/nginx", "/usr/sbin/nginx -t")]
 #[case::apache(
     "/usr/sbin/apachectl start",
     "/usr/sbin/apache2ctl",
