@@ -1,5 +1,5 @@
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     os::unix::net::{UnixDatagram, UnixListener},
     process::{Child, Command, Stdio},
@@ -91,15 +91,25 @@ fn says(bytes: &'static [u8]) -> String {
     })
 }
 
-/// A port on which nobody listens.
-fn closed() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+/// A port on which nobody listens, held so that nobody else gets it.
+fn closed() -> (String, rustix::fd::OwnedFd) {
+    let socket = rustix::net::socket_with(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::STREAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap();
+    let any = std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0);
+    rustix::net::bind(&socket, &any).unwrap();
+    let bound = rustix::net::getsockname(&socket).unwrap();
+    let bound = std::net::SocketAddrV4::try_from(bound).unwrap();
+    (bound.to_string(), socket)
 }
 
 #[test]
 fn nobody_listens() {
-    let place = closed();
+    let (place, _held) = closed();
     let mut kinds = all(&place);
     kinds.push(ProbeKind::Tcp(place));
     for kind in kinds {
@@ -375,25 +385,20 @@ impl Drop for Server {
 }
 
 #[test]
+#[ignore = "needs the package python3: cargo test -p prunella-linux -- --ignored real"]
 fn a_real_http_server() {
     let dir = tempfile::tempdir().unwrap();
-    let place = closed();
-    let (host, port) = place.rsplit_once(':').unwrap();
     let mut child = Command::new("python3")
-        .args(["-u", "-m", "http.server", port, "--bind", host])
+        .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1"])
         .current_dir(dir.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // Its first line says that it listens.
-    let mut first = [0; 8];
-    child
-        .stdout
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut first)
-        .unwrap();
+    // `Serving HTTP on 127.0.0.1 port 43210 (…) ...`, once it listens.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let place = format!("127.0.0.1:{}", first.split(' ').nth(5).unwrap());
     let _server = Server { child, _dir: dir };
     assert_eq!(
         ask(http(&format!("http://{place}/"))).detail,
@@ -405,4 +410,24 @@ fn a_real_http_server() {
         missing.detail,
         "it answered 404 File not found, not 200 to 399"
     );
+}
+
+#[test]
+#[ignore = "needs the package redis-server: cargo test -p prunella-linux -- --ignored real"]
+fn a_real_redis() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("socket");
+    let mut child = Command::new("redis-server")
+        .args(["--port", "0", "--requirepass", "secret", "--unixsocket"])
+        .arg(&socket)
+        .current_dir(dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let _server = Server { child, _dir: dir };
+    assert!(lines.any(|line| line.unwrap().contains("accept connections")));
+    let answer = ask(ProbeKind::Redis(socket.to_str().unwrap().to_owned()));
+    assert!(answer.answering);
+    assert!(answer.detail.contains("NOAUTH"), "{}", answer.detail);
 }
