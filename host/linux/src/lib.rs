@@ -14,6 +14,7 @@ pub mod journal;
 pub mod logs;
 pub mod pidfd;
 pub mod ports;
+pub mod process_control;
 pub mod processes;
 mod procfs;
 pub mod resources;
@@ -24,9 +25,9 @@ mod accounts;
 mod bounded;
 mod bus;
 mod checks;
-mod declared;
 pub mod clock;
 mod confined;
+mod declared;
 mod env_file;
 mod error;
 mod file_repair;
@@ -43,16 +44,21 @@ mod sqlite_check;
 mod status;
 mod stop_evidence;
 mod systemctl;
-pub mod trusted_file;
 mod transient;
+pub mod trusted_file;
 pub mod unit_control;
 pub mod units;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use prunella_core::{
     UnitName,
-    capability::{Answer, UnitStatus},
+    capability::{Answer, History, Host, UnitStatus, Units},
+    service::Service,
 };
 
 pub use crate::{
@@ -62,7 +68,17 @@ pub use crate::{
     signals::{BusEvent, Glimpse, Interest, Listener, UnitSet},
 };
 use crate::{
-    journal::Journal, runtime::Shared, unit_control::SystemdUnitControl, units::SystemdUnits,
+    cgroup::Cgroups,
+    clock::SystemClock,
+    journal::Journal,
+    logs::HostLogs,
+    ports::HostPorts,
+    process_control::HostProcessControl,
+    processes::{HostProcesses, Kin, Runs},
+    resources::HostResources,
+    runtime::Shared,
+    unit_control::SystemdUnitControl,
+    units::SystemdUnits,
 };
 
 /// How to reach the host.
@@ -75,7 +91,8 @@ pub struct LinuxSettings {
 /// The host. Stays connected until the last reference is dropped.
 pub struct Linux {
     shared: Arc<Shared>,
-    journal: Journal,
+    journal: Arc<Journal>,
+    cgroups: OnceLock<Arc<Cgroups>>,
     boot_id: String,
 }
 
@@ -103,9 +120,37 @@ impl Linux {
         });
         Ok(Arc::new(Self {
             shared,
-            journal: Journal::of_this_host(),
+            journal: Arc::new(Journal::of_this_host()),
+            cgroups: OnceLock::new(),
             boot_id,
         }))
+    }
+
+    /// Everything a run for `service` can reach. `history` comes from the store.
+    pub fn host_for(&self, service: Arc<Service>, history: Arc<dyn History>) -> Host {
+        let units: Arc<dyn Units> = Arc::new(self.units());
+        let kin = Arc::new(Kin::new(
+            service.unit.clone(),
+            Arc::clone(self.cgroups.get_or_init(|| Arc::new(Cgroups::detect()))),
+            Arc::clone(&units),
+            Arc::clone(&self.journal) as Arc<dyn Runs>,
+        ));
+        let declared = self.declared(&service);
+        Host {
+            clock: Arc::new(SystemClock),
+            units,
+            processes: Arc::new(HostProcesses::new(Arc::clone(&kin))),
+            ports: Arc::new(HostPorts::new(kin)),
+            files: declared.files,
+            logs: Arc::new(HostLogs::new(Arc::clone(&self.journal))),
+            resources: Arc::new(HostResources::new(service)),
+            probes: declared.probes,
+            history,
+            unit_control: Arc::new(self.unit_control()),
+            process_control: Arc::new(HostProcessControl),
+            file_repair: declared.file_repair,
+            checks: declared.checks,
+        }
     }
 
     /// systemd's units.

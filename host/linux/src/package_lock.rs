@@ -97,8 +97,8 @@ mod tests {
         let mut other = Command::new("perl")
             .arg("-e")
             .arg(
-                "use Fcntl; open F, '+<', $ARGV[0] or die; \
-                 fcntl(F, F_SETLK, pack('s s x4 q q i x4', F_WRLCK, 0, 0, 0, 0)) or die; \
+                "use Fcntl; open F, '+<', $ARGV[0] or die; my $l = pack('s s x4 q q i x4', F_WRLCK, 0, 0, 0, 0); \
+                 fcntl(F, F_SETLK, $l) or die; \
                  $| = 1; print qq{locked\\n}; <STDIN>;",
             )
             .arg(file.path())

@@ -256,11 +256,10 @@ mod tests {
 
     #[test]
     fn a_unit_killed_in_the_middle_of_its_life() {
-        let job = Structure::try_from((
+        let job = Structure::from((
             7u32,
             zbus::ObjectPath::try_from("/org/freedesktop/systemd1/job/7").unwrap(),
-        ))
-        .unwrap();
+        ));
         let status = status(
             name(),
             &bag(vec![

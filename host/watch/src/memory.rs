@@ -1,0 +1,382 @@
+//! What is remembered of one unit between signals, and what a signal then
+//! means. No clock and no bus: a moment comes with each call.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use prunella_core::capability::{ActiveState, UnitStatus};
+use prunella_linux::Glimpse;
+
+/// So many restarts by systemd itself …
+pub(crate) const LOOP_RESTARTS: usize = 5;
+/// … within so long are a loop.
+pub(crate) const LOOP_WITHIN: Duration = Duration::from_secs(300);
+
+/// What has to be looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// It has failed.
+    Failed,
+    /// It is up after it was told to have failed.
+    Recovered,
+    /// It restarts again and again.
+    Loop,
+    /// A job failed because a required unit did.
+    Dependency,
+    /// A foreign job has ended that found it down: a start, if it is up now.
+    MaybeStarted,
+    /// A foreign job has ended that found it up: a stop, if it is down now.
+    MaybeStopped,
+}
+
+/// What is remembered of one unit.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    pub(crate) heal_on_stop: bool,
+    state: ActiveState,
+    auto_restart: bool,
+    /// InactiveEnterTimestampMonotonic of the failure that was told. Not the
+    /// invocation: a unit that is being started has the next one while it is
+    /// still `failed`.
+    told: Option<Option<u64>>,
+    down: bool,
+    job: Option<SeenJob>,
+    restarts: u32,
+    recent: VecDeque<Instant>,
+    looping: bool,
+    /// The last run, as the signals told of it: a unit that was stopped with
+    /// success is unloaded at once.
+    pub(crate) run: Run,
+}
+
+/// A run of a unit, as far as signals tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) invocation: Option<String>,
+    pub(crate) inactive_enter: Option<u64>,
+    pub(crate) active_exit: Option<u64>,
+    pub(crate) main_exit: Option<u64>,
+    pub(crate) result: Option<String>,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) signal: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SeenJob {
+    id: u32,
+    maybe_own: bool,
+    found: ActiveState,
+    found_waiting: bool,
+}
+
+impl Memory {
+    /// Nothing is known yet.
+    pub(crate) fn new(heal_on_stop: bool) -> Self {
+        Self {
+            heal_on_stop,
+            state: ActiveState::Other,
+            auto_restart: false,
+            told: None,
+            down: false,
+            job: None,
+            restarts: 0,
+            recent: VecDeque::new(),
+            looping: false,
+            run: Run::default(),
+        }
+    }
+
+    /// How the unit stands, read without a signal.
+    pub(crate) fn look(&mut self, status: &UnitStatus) -> Option<Sign> {
+        self.restarts = status.restarts;
+        self.run = Run {
+            invocation: status.invocation.clone(),
+            inactive_enter: status.inactive_enter_monotonic,
+            active_exit: status.active_exit_monotonic,
+            main_exit: status.main_exit_monotonic,
+            result: Some(status.result.clone()),
+            exit_code: status.exit_code,
+            signal: status.signal.clone(),
+        };
+        self.state(
+            status.active_state,
+            &status.sub_state,
+            status.inactive_enter_monotonic,
+        )
+    }
+
+    /// What a PropertiesChanged said.
+    pub(crate) fn glimpse(&mut self, now: Instant, glimpse: Glimpse) -> Option<Sign> {
+        match glimpse {
+            Glimpse::Service {
+                result,
+                exit_code,
+                signal,
+                main_exit_monotonic,
+                restarts,
+            } => {
+                self.run.result = Some(result);
+                self.run.exit_code = exit_code;
+                self.run.signal = signal;
+                self.run.main_exit = main_exit_monotonic;
+                self.restarted(now, restarts)
+            }
+            Glimpse::Unit {
+                active_state,
+                sub_state,
+                invocation,
+                inactive_enter_monotonic,
+                active_exit_monotonic,
+                ..
+            } => {
+                if invocation.is_some() {
+                    self.run.invocation = invocation;
+                }
+                self.run.inactive_enter = inactive_enter_monotonic;
+                self.run.active_exit = active_exit_monotonic;
+                self.state(active_state, &sub_state, inactive_enter_monotonic)
+            }
+        }
+    }
+
+    fn state(&mut self, state: ActiveState, sub_state: &str, entered: Option<u64>) -> Option<Sign> {
+        self.state = state;
+        if state != ActiveState::Failed {
+            self.told = None;
+        }
+        // `auto-restart`, and since 254 `failed-before-auto-restart` and others.
+        self.auto_restart = sub_state.contains("auto-restart");
+        match state {
+            ActiveState::Failed if !self.auto_restart => {
+                // Every later signal of a failed unit says `failed` again.
+                if self.told == Some(entered) {
+                    return None;
+                }
+                self.told = Some(entered);
+                Some(Sign::Failed)
+            }
+            ActiveState::Active if self.down => {
+                self.down = false;
+                Some(Sign::Recovered)
+            }
+            _ => None,
+        }
+    }
+
+    fn restarted(&mut self, now: Instant, restarts: u32) -> Option<Sign> {
+        // It goes back to 0 by reset-failed, and by a start that is not
+        // systemd's own.
+        let new = if restarts >= self.restarts {
+            restarts - self.restarts
+        } else {
+            restarts
+        };
+        self.restarts = restarts;
+        if new == 0 {
+            return None;
+        }
+        while self
+            .recent
+            .front()
+            .is_some_and(|at| now.duration_since(*at) > LOOP_WITHIN)
+        {
+            self.recent.pop_front();
+        }
+        if self.recent.is_empty() {
+            self.looping = false;
+        }
+        for _ in 0..(new as usize).min(LOOP_RESTARTS) {
+            if self.recent.len() == LOOP_RESTARTS {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(now);
+        }
+        if self.looping || self.recent.len() < LOOP_RESTARTS {
+            return None;
+        }
+        self.looping = true;
+        Some(Sign::Loop)
+    }
+
+    /// A job was queued.
+    pub(crate) fn job_new(&mut self, id: u32, maybe_own: bool) {
+        self.job = Some(SeenJob {
+            id,
+            maybe_own,
+            found: self.state,
+            found_waiting: self.auto_restart,
+        });
+    }
+
+    /// A job has ended.
+    pub(crate) fn job_removed(&mut self, id: u32, result: &str, own: bool) -> Option<Sign> {
+        let job = self.job.filter(|job| job.id == id);
+        if job.is_some() {
+            self.job = None;
+        }
+        match (result, job) {
+            _ if own => None,
+            ("dependency", _) => Some(Sign::Dependency),
+            ("done", Some(job)) if !job.found_waiting => match job.found {
+                ActiveState::Inactive | ActiveState::Failed if !job.maybe_own => {
+                    Some(Sign::MaybeStarted)
+                }
+                ActiveState::Active | ActiveState::Reloading | ActiveState::Deactivating
+                    if self.heal_on_stop =>
+                {
+                    Some(Sign::MaybeStopped)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// It has been told to be down, so its coming up is told too.
+    pub(crate) fn is_down(&mut self) {
+        self.down = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(state: ActiveState, sub_state: &str, run: &str, at: u64) -> Glimpse {
+        Glimpse::Unit {
+            active_state: state,
+            sub_state: sub_state.to_owned(),
+            invocation: Some(run.to_owned()),
+            inactive_enter_monotonic: Some(at),
+            inactive_exit_monotonic: None,
+            active_exit_monotonic: None,
+            job: None,
+        }
+    }
+
+    fn service(restarts: u32) -> Glimpse {
+        Glimpse::Service {
+            result: "signal".to_owned(),
+            exit_code: None,
+            signal: Some("KILL".to_owned()),
+            main_exit_monotonic: Some(5),
+            restarts,
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_once_and_its_end_too() {
+        let now = Instant::now();
+        let mut memory = Memory::new(false);
+        let failed = || unit(ActiveState::Failed, "failed", "a", 7);
+        assert_eq!(memory.glimpse(now, service(0)), None);
+        assert_eq!(memory.glimpse(now, failed()), Some(Sign::Failed));
+        memory.is_down();
+        assert_eq!(memory.run.signal.as_deref(), Some("KILL"));
+        assert_eq!(memory.glimpse(now, failed()), None);
+        let being_started = unit(ActiveState::Failed, "failed", "b", 7);
+        assert_eq!(memory.glimpse(now, being_started), None);
+        let active = || unit(ActiveState::Active, "running", "b", 7);
+        assert_eq!(memory.glimpse(now, active()), Some(Sign::Recovered));
+        assert_eq!(memory.glimpse(now, active()), None);
+        let again = unit(ActiveState::Failed, "failed", "b", 9);
+        assert_eq!(memory.glimpse(now, again), Some(Sign::Failed));
+    }
+
+    #[test]
+    fn systemds_own_restart_is_no_failure() {
+        let now = Instant::now();
+        let mut memory = Memory::new(false);
+        for (state, sub_state) in [
+            (ActiveState::Activating, "auto-restart"),
+            (ActiveState::Failed, "failed-before-auto-restart"),
+        ] {
+            assert_eq!(memory.glimpse(now, unit(state, sub_state, "a", 7)), None);
+        }
+    }
+
+    #[test]
+    fn five_restarts_in_a_row_are_a_loop_told_once() {
+        let mut now = Instant::now();
+        let mut memory = Memory::new(false);
+        let told: Vec<bool> = (1..=8)
+            .map(|count| {
+                now += Duration::from_secs(20);
+                memory.glimpse(now, service(count)) == Some(Sign::Loop)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [false, false, false, false, true, false, false, false]
+        );
+        // After a quiet time it is another loop.
+        now += LOOP_WITHIN * 2;
+        let again: Vec<bool> = (9..=13)
+            .map(|count| memory.glimpse(now, service(count)) == Some(Sign::Loop))
+            .collect();
+        assert_eq!(again, [false, false, false, false, true]);
+    }
+
+    #[test]
+    fn slow_restarts_are_no_loop() {
+        let mut now = Instant::now();
+        let mut memory = Memory::new(false);
+        for count in 1..=20 {
+            now += Duration::from_secs(100);
+            assert_eq!(memory.glimpse(now, service(count)), None);
+        }
+    }
+
+    #[test]
+    fn a_count_that_went_back_starts_anew() {
+        let now = Instant::now();
+        let mut memory = Memory::new(false);
+        memory.glimpse(now, service(3));
+        assert_eq!(memory.glimpse(now, service(0)), None);
+        assert_eq!(memory.glimpse(now, service(1)), None);
+        assert_eq!(memory.glimpse(now, service(2)), Some(Sign::Loop));
+    }
+
+    fn down(memory: &mut Memory) {
+        memory.glimpse(Instant::now(), unit(ActiveState::Failed, "failed", "a", 1));
+    }
+
+    #[test]
+    fn a_foreign_job_that_found_it_down_may_have_started_it() {
+        let mut memory = Memory::new(false);
+        down(&mut memory);
+        memory.job_new(1, false);
+        assert_eq!(
+            memory.job_removed(1, "done", false),
+            Some(Sign::MaybeStarted)
+        );
+        memory.job_new(2, true);
+        assert_eq!(memory.job_removed(2, "done", true), None);
+        memory.job_new(3, true);
+        assert_eq!(memory.job_removed(3, "done", false), None);
+    }
+
+    #[test]
+    fn a_stop_matters_only_where_stops_are_healed() {
+        for heal_on_stop in [false, true] {
+            let mut memory = Memory::new(heal_on_stop);
+            memory.glimpse(Instant::now(), unit(ActiveState::Active, "running", "a", 1));
+            memory.job_new(1, false);
+            let sign = memory.job_removed(1, "done", false);
+            assert_eq!(sign, heal_on_stop.then_some(Sign::MaybeStopped));
+        }
+    }
+
+    #[test]
+    fn a_job_that_failed_for_a_dependency() {
+        let mut memory = Memory::new(false);
+        assert_eq!(
+            memory.job_removed(1, "dependency", false),
+            Some(Sign::Dependency)
+        );
+        assert_eq!(memory.job_removed(1, "dependency", true), None);
+        assert_eq!(memory.job_removed(1, "failed", false), None);
+    }
+}

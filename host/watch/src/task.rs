@@ -1,0 +1,323 @@
+//! The task on the background thread: takes events, looks closer, tells.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use prunella_core::{
+    UnitName,
+    capability::{ActiveState, UnitStatus},
+    incident::{DetectedBy, Detection},
+    situation::Situation,
+};
+use prunella_linux::{BusEvent, Linux, Listener, UnitSet, unit_path};
+use tokio::sync::watch;
+
+use crate::{
+    Care, Cared, WatchEvent,
+    memory::{Memory, Sign},
+};
+
+/// How long one look may take: systemd answers in well under a millisecond,
+/// unless it is reading its unit files.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The receiver of events is gone.
+struct Gone;
+
+pub(crate) struct Task {
+    linux: Arc<Linux>,
+    interest: Arc<Cared>,
+    care: watch::Receiver<Vec<Care>>,
+    out: Box<dyn Fn(WatchEvent) -> bool + Send>,
+    /// By canonical name.
+    units: HashMap<UnitName, Memory>,
+    /// Object path to canonical name.
+    paths: HashMap<String, UnitName>,
+    up: bool,
+    was_lost: bool,
+}
+
+impl Task {
+    pub(crate) fn new(
+        linux: Arc<Linux>,
+        interest: Arc<Cared>,
+        care: watch::Receiver<Vec<Care>>,
+        out: Box<dyn Fn(WatchEvent) -> bool + Send>,
+    ) -> Self {
+        let mut task = Self {
+            linux,
+            interest,
+            care,
+            out,
+            units: HashMap::new(),
+            paths: HashMap::new(),
+            up: false,
+            was_lost: false,
+        };
+        task.take_care();
+        task
+    }
+
+    /// Ends when the watcher is dropped or nobody takes what is told.
+    pub(crate) async fn run(mut self, mut listener: Listener) {
+        loop {
+            let done = tokio::select! {
+                event = listener.next() => match event {
+                    Some(event) => self.event(event).await,
+                    None => return,
+                },
+                changed = self.care.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.take_care();
+                    if self.up { self.look_at_all().await } else { Ok(()) }
+                }
+            };
+            if done.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn tell(&self, event: WatchEvent) -> Result<(), Gone> {
+        if (self.out)(event) { Ok(()) } else { Err(Gone) }
+    }
+
+    /// Takes over which units are in care; what is remembered of them stays.
+    fn take_care(&mut self) {
+        let care = self.care.borrow_and_update().clone();
+        let names: HashSet<&UnitName> = care.iter().map(|care| &care.unit).collect();
+        self.units.retain(|unit, _| names.contains(unit));
+        for one in &care {
+            self.units
+                .entry(one.unit.clone())
+                .and_modify(|memory| memory.heal_on_stop = one.heal_on_stop)
+                .or_insert_with(|| Memory::new(one.heal_on_stop));
+        }
+        self.publish();
+    }
+
+    /// Tells the dispatcher which units matter.
+    fn publish(&mut self) {
+        self.paths = self
+            .units
+            .keys()
+            .map(|unit| (unit_path(unit.as_str()), unit.clone()))
+            .collect();
+        self.interest
+            .replace(UnitSet::new(self.units.keys().map(UnitName::as_str)));
+    }
+
+    async fn event(&mut self, event: BusEvent) -> Result<(), Gone> {
+        match event {
+            BusEvent::Up => {
+                self.up = true;
+                let back = std::mem::take(&mut self.was_lost);
+                if back {
+                    self.tell(WatchEvent::BusBack)?;
+                }
+                self.look_at_all().await?;
+                if back {
+                    self.tell(WatchEvent::Resync)?;
+                }
+                Ok(())
+            }
+            BusEvent::Down => {
+                self.up = false;
+                if self.was_lost {
+                    return Ok(());
+                }
+                self.was_lost = true;
+                self.tell(WatchEvent::BusLost)
+            }
+            BusEvent::Reloading(true) => Ok(()),
+            BusEvent::Reloading(false) => {
+                self.look_at_all().await?;
+                self.tell(WatchEvent::Resync)
+            }
+            BusEvent::UnitChanged { path, glimpse } => {
+                let Some(unit) = self.paths.get(&path).cloned() else {
+                    return Ok(());
+                };
+                let sign = self
+                    .units
+                    .get_mut(&unit)
+                    .and_then(|memory| memory.glimpse(Instant::now(), glimpse));
+                self.follow(&unit, sign).await
+            }
+            BusEvent::JobNew {
+                id,
+                unit,
+                maybe_own,
+            } => {
+                if let Some(memory) = self.units.get_mut(unit.as_str()) {
+                    memory.job_new(id, maybe_own);
+                }
+                Ok(())
+            }
+            BusEvent::JobRemoved {
+                id,
+                unit,
+                result,
+                own,
+            } => {
+                let Some((unit, memory)) = self
+                    .units
+                    .get_key_value(unit.as_str())
+                    .map(|(unit, _)| unit.clone())
+                    .and_then(|unit| {
+                        let memory = self.units.get_mut(&unit)?;
+                        Some((unit, memory))
+                    })
+                else {
+                    return Ok(());
+                };
+                let sign = memory.job_removed(id, &result, own);
+                self.follow(&unit, sign).await
+            }
+        }
+    }
+
+    /// Looks into what a signal has shown.
+    async fn follow(&mut self, unit: &UnitName, sign: Option<Sign>) -> Result<(), Gone> {
+        let Some(sign) = sign else { return Ok(()) };
+        if sign == Sign::Recovered {
+            return self.tell(WatchEvent::Recovered { unit: unit.clone() });
+        }
+        let mut status = match self.linux.read_unit(unit, LOOK).await {
+            Ok(status) => status,
+            Err(failure) => {
+                // With the bus gone, all is looked at again when it is back.
+                tracing::warn!(%unit, %failure, "cannot look at a unit that may have failed");
+                return Ok(());
+            }
+        };
+        let Some(memory) = self.units.get_mut(unit) else {
+            return Ok(());
+        };
+        match sign {
+            // It has gone on: systemd or somebody else has started it again, or
+            // cleared it. If that fails too, another signal says so.
+            Sign::Failed if status.active_state != ActiveState::Failed => Ok(()),
+            Sign::Failed => {
+                memory.is_down();
+                let detection = detection(unit, DetectedBy::Signal, &status.result, &status);
+                self.tell(WatchEvent::Failed(detection, Box::new(status)))
+            }
+            Sign::Loop => {
+                let detection = detection(unit, DetectedBy::Signal, "restart-loop", &status);
+                self.tell(WatchEvent::RestartLoop(detection))
+            }
+            Sign::Dependency => {
+                memory.is_down();
+                let mut detection = detection(unit, DetectedBy::Signal, "dependency", &status);
+                // There was no run that failed, only a job.
+                detection.invocation = None;
+                detection.exit_code = None;
+                detection.signal = None;
+                detection.failed_monotonic = Some(self.linux.monotonic());
+                self.tell(WatchEvent::Failed(detection, Box::new(status)))
+            }
+            Sign::MaybeStarted => {
+                if status.is_up() && status.triggered_by.is_empty() {
+                    self.tell(WatchEvent::StartedByOperator { unit: unit.clone() })
+                } else {
+                    Ok(())
+                }
+            }
+            Sign::MaybeStopped => {
+                if status.active_state != ActiveState::Inactive || status.job.is_some() {
+                    return Ok(());
+                }
+                memory.is_down();
+                fill(&mut status, memory);
+                let detection = detection(unit, DetectedBy::Signal, "stopped", &status);
+                self.tell(WatchEvent::Failed(detection, Box::new(status)))
+            }
+            Sign::Recovered => Ok(()),
+        }
+    }
+
+    /// Looks at every unit in care, and tells which are failed and were not
+    /// told to be.
+    async fn look_at_all(&mut self) -> Result<(), Gone> {
+        let units: Vec<UnitName> = self.units.keys().cloned().collect();
+        let mut renamed = false;
+        for unit in units {
+            let status = match self.linux.read_unit(&unit, LOOK).await {
+                Ok(status) => status,
+                Err(failure) => {
+                    tracing::debug!(%unit, %failure, "cannot look at a unit in care");
+                    continue;
+                }
+            };
+            if status.name != unit {
+                // An alias: signals come under the canonical name.
+                if let Some(memory) = self.units.remove(&unit) {
+                    self.units.entry(status.name.clone()).or_insert(memory);
+                    renamed = true;
+                }
+            }
+            let Some(memory) = self.units.get_mut(&status.name) else {
+                continue;
+            };
+            match memory.look(&status) {
+                Some(Sign::Failed) => {
+                    memory.is_down();
+                    let detection =
+                        detection(&status.name, DetectedBy::Sweep, &status.result, &status);
+                    self.tell(WatchEvent::Failed(detection, Box::new(status)))?;
+                }
+                Some(Sign::Recovered) => {
+                    self.tell(WatchEvent::Recovered { unit: status.name })?;
+                }
+                _ => {}
+            }
+        }
+        if renamed {
+            self.publish();
+        }
+        Ok(())
+    }
+}
+
+/// Adds what the signals told of the run where the unit has forgotten it.
+fn fill(status: &mut UnitStatus, memory: &Memory) {
+    if status.invocation.is_some() {
+        return;
+    }
+    let run = memory.run.clone();
+    status.invocation = run.invocation;
+    status.inactive_enter_monotonic = status.inactive_enter_monotonic.or(run.inactive_enter);
+    status.active_exit_monotonic = status.active_exit_monotonic.or(run.active_exit);
+    status.main_exit_monotonic = status.main_exit_monotonic.or(run.main_exit);
+    status.exit_code = status.exit_code.or(run.exit_code);
+    status.signal = status.signal.take().or(run.signal);
+    if status.result == "success"
+        && let Some(result) = run.result
+    {
+        status.result = result;
+    }
+}
+
+fn detection(unit: &UnitName, by: DetectedBy, cause: &str, status: &UnitStatus) -> Detection {
+    let at = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        });
+    Detection {
+        unit: unit.clone(),
+        by,
+        at,
+        cause: cause.to_owned(),
+        invocation: status.invocation.clone(),
+        exit_code: status.exit_code,
+        signal: status.signal.clone(),
+        failed_monotonic: status.inactive_enter_monotonic,
+    }
+}
