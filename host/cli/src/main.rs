@@ -1,1 +1,93 @@
-fn main() {}
+//! The `prunella` binary: commands for operators, the daemon and the hook.
+//!
+//! This crate is where everything meets: it reads what was typed, opens what a
+//! command needs, and shows what came of it. It decides nothing about healing.
+
+mod args;
+mod care;
+mod config;
+mod exit;
+mod files;
+mod generate;
+mod incidents;
+mod learn;
+mod logging;
+mod look;
+mod output;
+mod overview;
+mod paths;
+mod pause;
+mod plugin;
+mod setup;
+mod status;
+mod systemctl;
+mod table;
+mod time;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use prunella_core::UnitName;
+
+use crate::{
+    args::{Cli, Command, ConfigCommand},
+    exit::{Exit, Problem},
+    paths::Paths,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    output::choose(cli.global.color);
+    if let Command::Internal(internal) = &cli.command {
+        let words: Vec<String> = internal
+            .words
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        return prunella_linux::internal::main(&words);
+    }
+    let service = matches!(
+        cli.command,
+        Command::Daemon(_) | Command::Hook(_) | Command::Sweep(_)
+    );
+    let _log = logging::init(service, cli.global.verbose);
+    let paths = Paths::new(&cli.global);
+    match run(&paths, cli.command) {
+        Ok(exit) => exit.into(),
+        Err(error) if exit::is_closed_output(&error) => Exit::Ok.into(),
+        Err(error) => {
+            output::remark("error", output::BAD, &exit::explain(&error));
+            exit::code_of(&error).into()
+        }
+    }
+}
+
+fn run(paths: &Paths, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Setup(args) => setup::run(paths, &args),
+        Command::Enable(args) => care::enable(paths, &args),
+        Command::Disable(args) => care::disable(paths, &args),
+        Command::Status(args) => status::run(paths, &args),
+        Command::Incidents(args) => incidents::run(paths, args),
+        Command::Pause(args) => pause::run_pause(paths, args),
+        Command::Resume(args) => pause::run_resume(paths, &args),
+        Command::Plugin(command) => plugin::run(paths, &command),
+        Command::Config(ConfigCommand::Check(_)) => config::check(paths),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
+        Command::Daemon(_)
+        | Command::Heal(_)
+        | Command::Hook(_)
+        | Command::Sweep(_)
+        | Command::Internal(_) => {
+            Err(Problem::new(Exit::Usage, "this build has no such command").into())
+        }
+    }
+}
+
+/// A unit as people type it: `.service` may be left out.
+fn unit_name(name: &str) -> Result<UnitName, Problem> {
+    UnitName::from_user(name).map_err(|error| {
+        Problem::new(Exit::Usage, error.to_string()).help("write it as systemctl shows it")
+    })
+}

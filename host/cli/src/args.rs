@@ -1,0 +1,679 @@
+//! What can be typed: commands, their arguments and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// A self-healing engine for Linux hosts.
+///
+/// When a systemd unit in its care fails, Prunella finds out why, heals it,
+/// proves that it is healed, and tells people what happened. Every way of
+/// healing is a WebAssembly component that can do only what it was granted.
+#[derive(Debug, Parser)]
+#[command(
+    name = "prunella",
+    version,
+    propagate_version = false,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = AFTER_HELP,
+    after_long_help = AFTER_LONG_HELP,
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+To begin:
+  sudo prunella setup
+  sudo prunella enable nginx.service
+  prunella status
+
+`prunella --help` also explains exit codes; `prunella COMMAND --help` has examples.";
+
+/// Kept in step with [`Exit`](crate::exit::Exit) by a test.
+const AFTER_LONG_HELP: &str = "\
+To begin:
+  sudo prunella setup                  install Prunella's own units
+  sudo prunella enable nginx.service   put a service in its care
+  prunella status                      see how everything stands
+
+Exit codes:
+  0  done; for `heal`: healed, recovered, or nothing was wrong
+  1  trouble of Prunella's own
+  2  wrong usage
+  3  the configuration has mistakes
+  4  `heal`: not healed, people are needed
+  5  `heal`: left alone, rightly; `heal --dry-run`: it would be left alone
+  6  there is no such unit, incident or file
+  7  no permission: root, or another group, is needed
+
+Files:
+  /etc/prunella/prunella.toml        settings, strategies and their grants
+  /etc/prunella/services.d/*.toml    one for each service in Prunella's care
+  /etc/prunella/plugins/             strategies of your own
+  /var/lib/prunella/                 incidents, and what was done about them
+
+Environment:
+  PRUNELLA_LOG   what to log, such as `debug` or `prunella_healer=trace`
+  NO_COLOR       no colours";
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Where the configuration is
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "/etc/prunella",
+        help_heading = "Global options"
+    )]
+    pub(crate) config: PathBuf,
+
+    /// Where incidents are kept
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "/var/lib/prunella",
+        hide_short_help = true,
+        help_heading = "Global options"
+    )]
+    pub(crate) state: PathBuf,
+
+    /// Where the daemon's sockets are
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "/run/prunella",
+        hide_short_help = true,
+        help_heading = "Global options"
+    )]
+    pub(crate) run_dir: PathBuf,
+
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_short_help = true,
+        hide_possible_values = false,
+        help_heading = "Global options"
+    )]
+    pub(crate) color: Color,
+
+    /// Log more; twice for still more
+    #[arg(
+        short,
+        long,
+        global = true,
+        action = clap::ArgAction::Count,
+        hide_short_help = true,
+        help_heading = "Global options"
+    )]
+    pub(crate) verbose: u8,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Install Prunella's units and folders on this host
+    Setup(SetupArgs),
+    /// Put services in Prunella's care
+    Enable(EnableArgs),
+    /// Take services out of Prunella's care
+    Disable(DisableArgs),
+    /// See how host, services and Prunella stand
+    Status(StatusArgs),
+    /// See what failed, and what was done about it
+    Incidents(IncidentsArgs),
+    /// Heal a service now, or rehearse it
+    Heal(HealArgs),
+    /// Leave a service, or everything, alone for a while
+    Pause(PauseArgs),
+    /// End a pause
+    Resume(ResumeArgs),
+    /// Look at strategies: built in, and your own
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Run the daemon (what prunella.service does)
+    Daemon(DaemonArgs),
+    /// Handle the failure of a unit (what OnFailure= calls)
+    Hook(HookArgs),
+    /// Look for missed failures once (what prunella-sweep.timer does)
+    Sweep(SweepArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    #[command(hide = true)]
+    Man(ManArgs),
+    /// For Prunella itself: what runs in a transient unit of its own
+    #[command(hide = true, disable_help_flag = true)]
+    Internal(InternalArgs),
+}
+
+/// `prunella setup`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Install Prunella's units and folders on this host.\n\n\
+        Writes prunella.service, the template of the OnFailure= hook and the sweep's service and \
+        timer to /etc/systemd/system, makes the folders, and writes a prunella.toml with every \
+        setting explained when there is none. May be run again at any time: it changes only what \
+        differs, says what it changed, and keeps unit files that somebody edited.",
+    after_help = "\
+Examples:
+  sudo prunella setup                what most hosts want: the daemon
+  sudo prunella setup --hook-only    no daemon: OnFailure= hooks and a timer
+  prunella setup --dry-run           only say what would be done"
+)]
+pub(crate) struct SetupArgs {
+    /// Enable the daemon and start it (the default)
+    #[arg(long, conflicts_with = "hook_only")]
+    pub(crate) daemon: bool,
+
+    /// Enable the sweep timer instead of the daemon; each failure is then healed by its hook
+    #[arg(long)]
+    pub(crate) hook_only: bool,
+
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Replace unit files that somebody edited, too
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// The binary that the units run, instead of this one
+    #[arg(long, value_name = "PATH")]
+    pub(crate) bin: Option<PathBuf>,
+
+    /// Where unit files go
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/systemd/system",
+        hide = true
+    )]
+    pub(crate) unit_dir: PathBuf,
+}
+
+/// `prunella enable`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Put services in Prunella's care.\n\n\
+        For each unit, writes a drop-in with OnFailure= to /etc/systemd/system, and a file in \
+        services.d with what could be learnt about the service: the ports it listens on, its \
+        environment files, what it needs, a check of its configuration. Shows what it wrote. A \
+        services file that is already there is kept as it is.\n\n\
+        Aliases are resolved. Protected units (dbus, journald, sshd, …) and wrappers such as \
+        Debian's postgresql.service are refused, with the unit that does the work.",
+    after_help = "\
+Examples:
+  sudo prunella enable nginx.service
+  sudo prunella enable nginx redis-server
+  sudo prunella enable 'worker@*.service'     every instance that is loaded
+  sudo prunella enable --all                  every running or failed service it may heal
+  prunella enable --dry-run nginx             only show what would be written"
+)]
+pub(crate) struct EnableArgs {
+    /// Units, or patterns in quotes; `.service` may be left out
+    #[arg(value_name = "UNIT", required_unless_present = "all")]
+    pub(crate) units: Vec<String>,
+
+    /// Every running or failed service that may be healed
+    #[arg(long, conflicts_with = "units")]
+    pub(crate) all: bool,
+
+    /// Only show what would be written
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Where drop-ins go
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/systemd/system",
+        hide = true
+    )]
+    pub(crate) unit_dir: PathBuf,
+}
+
+/// `prunella disable`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Take services out of Prunella's care.\n\n\
+        Removes the drop-in and the services file that `enable` wrote. A services file that \
+        somebody edited is renamed to UNIT.toml.disabled and kept. Past incidents are kept.",
+    after_help = "\
+Examples:
+  sudo prunella disable nginx.service
+  sudo prunella disable --all"
+)]
+pub(crate) struct DisableArgs {
+    /// Units; `.service` may be left out
+    #[arg(value_name = "UNIT", required_unless_present = "all")]
+    pub(crate) units: Vec<String>,
+
+    /// Every service in Prunella's care
+    #[arg(long, conflicts_with = "units")]
+    pub(crate) all: bool,
+
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Where drop-ins are
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/systemd/system",
+        hide = true
+    )]
+    pub(crate) unit_dir: PathBuf,
+}
+
+/// `prunella status`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "See how host, services and Prunella stand.\n\n\
+        Asks the daemon when one listens: root and members of the group systemd-journal may. \
+        Without a daemon, root sees the same, looked up directly.",
+    after_help = "\
+Examples:
+  prunella status
+  prunella status --watch
+  prunella status --json | jq '.services[] | select(.up == false)'"
+)]
+pub(crate) struct StatusArgs {
+    /// Keep looking, until Ctrl-C
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) watch: bool,
+
+    /// One JSON object, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `prunella incidents`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "See what failed, and what was done about it.\n\n\
+        Without an ID, a list, newest first. With one (or the beginning or end of one), the whole \
+        report: what failed, the evidence, what was done step by step, the proof, or what to do \
+        now.",
+    after_help = "\
+Examples:
+  prunella incidents
+  prunella incidents 20261121-142301-7f3a
+  prunella incidents 7f3a
+  prunella incidents --unit nginx --since 7d --ended escalated
+  prunella incidents --json | jq -r 'select(.ended == \"healed\") | .unit'"
+)]
+pub(crate) struct IncidentsArgs {
+    /// The incident to tell about
+    #[arg(value_name = "ID", conflicts_with_all = ["unit", "since", "ended", "limit"])]
+    pub(crate) id: Option<String>,
+
+    /// Only of this unit
+    #[arg(long, value_name = "UNIT")]
+    pub(crate) unit: Option<String>,
+
+    /// Only of the last so long, such as 90m, 24h, 7d
+    #[arg(long, value_name = "SPAN", value_parser = crate::time::parse_span)]
+    pub(crate) since: Option<std::time::Duration>,
+
+    /// Only those that ended so
+    #[arg(long, value_name = "HOW")]
+    pub(crate) ended: Option<Ended>,
+
+    /// At most so many [default: 50]
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) limit: Option<u32>,
+
+    /// JSON for programs: an object on each line, or the whole record of one
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How an incident can have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ended {
+    /// By a strategy, with proof
+    Healed,
+    /// By itself, or by somebody else
+    Recovered,
+    /// Nothing was done, and rightly so
+    LeftAlone,
+    /// Handed to people
+    Escalated,
+    /// Waits for another unit
+    Blocked,
+    /// Prunella was killed in the middle of it
+    Interrupted,
+    /// A rehearsal
+    Rehearsed,
+    /// Not at all yet
+    Open,
+}
+
+impl Ended {
+    /// The word of the store and of `--json`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Healed => "healed",
+            Self::Recovered => "recovered",
+            Self::LeftAlone => "left-alone",
+            Self::Escalated => "escalated",
+            Self::Blocked => "blocked",
+            Self::Interrupted => "interrupted",
+            Self::Rehearsed => "rehearsed",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// `prunella heal`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Heal a service now, or rehearse it.\n\n\
+        Goes the same way as the daemon does: strategies assess, then those that apply heal, and \
+        the host looks for proof. With --dry-run the strategies run against the real host, but \
+        what they would do is recorded and not carried out, and the plan is printed.",
+    after_help = "\
+Examples:
+  sudo prunella heal nginx.service --dry-run
+  sudo prunella heal nginx
+
+Exit code 0: healed, recovered or nothing wrong; 4: people are needed; 5: left alone, rightly."
+)]
+pub(crate) struct HealArgs {
+    /// The unit; `.service` may be left out
+    #[arg(value_name = "UNIT")]
+    pub(crate) unit: String,
+
+    /// Rehearse: carry nothing out, print the plan
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `prunella pause`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Leave a service, or everything, alone for a while.\n\n\
+        Failures are still written down, and nothing is done about them. Say how long, so that a \
+        pause cannot be forgotten.",
+    after_help = "\
+Examples:
+  sudo prunella pause nginx --for 2h --reason 'moving it to the new host'
+  sudo prunella pause --all --for 30m --reason 'kernel upgrade'"
+)]
+pub(crate) struct PauseArgs {
+    /// The unit; `.service` may be left out
+    #[arg(value_name = "UNIT", required_unless_present = "all")]
+    pub(crate) unit: Option<String>,
+
+    /// Everything on this host
+    #[arg(long, conflicts_with = "unit")]
+    pub(crate) all: bool,
+
+    /// For so long, such as 30m, 2h, 1d; until `resume` otherwise
+    #[arg(long = "for", value_name = "SPAN", value_parser = crate::time::parse_span)]
+    pub(crate) span: Option<std::time::Duration>,
+
+    /// Why, for whoever wonders later
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(crate) reason: String,
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("say why, in a few words".into());
+    }
+    Ok(text.chars().take(500).collect())
+}
+
+/// `prunella resume`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "End a pause.\n\n\
+        `--all` ends the pause of everything and those of single services; without it, only the \
+        named service's own.",
+    after_help = "\
+Examples:
+  sudo prunella resume nginx
+  sudo prunella resume --all"
+)]
+pub(crate) struct ResumeArgs {
+    /// The unit; `.service` may be left out
+    #[arg(value_name = "UNIT", required_unless_present = "all")]
+    pub(crate) unit: Option<String>,
+
+    /// Every pause there is
+    #[arg(long, conflicts_with = "unit")]
+    pub(crate) all: bool,
+}
+
+/// `prunella plugin`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// List every strategy, what it may do, and whether it is ready
+    #[command(after_help = "\
+Examples:
+  sudo prunella plugin list
+  sudo prunella plugin list --json")]
+    List(PluginListArgs),
+    /// Show what a component file is, what it imports, and what it needs to be granted
+    #[command(after_help = "\
+Examples:
+  prunella plugin inspect site-fix.wasm
+  prunella plugin inspect /etc/prunella/plugins/site-fix.wasm --json")]
+    Inspect(PluginInspectArgs),
+}
+
+/// `prunella plugin list`
+#[derive(Debug, Args)]
+pub(crate) struct PluginListArgs {
+    /// One JSON object on each line, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `prunella plugin inspect`
+#[derive(Debug, Args)]
+pub(crate) struct PluginInspectArgs {
+    /// The component
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// One JSON object, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `prunella config`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Report every mistake in the configuration
+    #[command(
+        long_about = "Report every mistake in the configuration: file, line, column, what is \
+            wrong and what would be right. Also loads every configured strategy, so that a \
+            missing grant shows here and not when something is down. Changes nothing.",
+        after_help = "\
+Examples:
+  sudo prunella config check
+  prunella --config ./etc config check"
+    )]
+    Check(ConfigCheckArgs),
+}
+
+/// `prunella config check`
+#[derive(Debug, Args)]
+pub(crate) struct ConfigCheckArgs {}
+
+/// `prunella daemon`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Run the daemon (what prunella.service does).\n\n\
+        Watches units over D-Bus, heals what is in its care, and answers the hook and the other \
+        commands. SIGHUP reads the configuration again; SIGTERM stops.",
+    after_help = "\
+Examples:
+  sudo systemctl start prunella.service
+  sudo prunella -v daemon"
+)]
+pub(crate) struct DaemonArgs {}
+
+/// `prunella hook`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Handle the failure of a unit (what OnFailure= calls).\n\n\
+        Hands the failure to the daemon when one listens, and heals the unit itself otherwise. \
+        Exits non-zero only for trouble of its own: a service that cannot be healed is reported, \
+        and is not an error here.",
+    after_help = "\
+Examples:
+  sudo systemctl start prunella-hook@nginx.service.service
+  sudo prunella hook nginx.service"
+)]
+pub(crate) struct HookArgs {
+    /// The unit that failed
+    #[arg(value_name = "UNIT")]
+    pub(crate) unit: String,
+}
+
+/// `prunella sweep`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Look for missed failures once (what prunella-sweep.timer does).\n\n\
+        For hosts without the daemon: opens incidents for units that failed unnoticed, and \
+        tries escalated ones again when their time has come.",
+    after_help = "\
+Examples:
+  sudo prunella sweep"
+)]
+pub(crate) struct SweepArgs {}
+
+/// `prunella completions`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  prunella completions bash | sudo tee /etc/bash_completion.d/prunella
+  prunella completions zsh > ~/.zfunc/_prunella")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+/// `prunella man`
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Of this command instead of the whole
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+}
+
+/// `prunella internal`
+#[derive(Debug, Args)]
+pub(crate) struct InternalArgs {
+    /// What to do, and with what
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<std::ffi::OsString>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::exit::Exit;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_exit_code_is_explained() {
+        for exit in Exit::ALL {
+            let line = format!("\n  {}  ", exit.code());
+            assert!(AFTER_LONG_HELP.contains(&line), "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn every_visible_command_has_examples() {
+        fn look(command: &clap::Command, missing: &mut Vec<String>) {
+            for sub in command.get_subcommands().filter(|c| !c.is_hide_set()) {
+                if sub.has_subcommands() {
+                    look(sub, missing);
+                    continue;
+                }
+                let help = sub.get_after_help().map(ToString::to_string);
+                if !help.unwrap_or_default().contains("Examples:") {
+                    missing.push(sub.get_name().to_owned());
+                }
+            }
+        }
+        let mut missing = Vec::new();
+        look(&Cli::command(), &mut missing);
+        assert_eq!(missing, Vec::<String>::new());
+    }
+
+    #[rstest]
+    #[case::nothing(&["prunella"])]
+    #[case::enable_nothing(&["prunella", "enable"])]
+    #[case::enable_both(&["prunella", "enable", "--all", "a"])]
+    #[case::pause_without_reason(&["prunella", "pause", "a"])]
+    #[case::pause_with_empty_reason(&["prunella", "pause", "a", "--reason", " "])]
+    #[case::pause_nothing(&["prunella", "pause", "--reason", "x"])]
+    #[case::span(&["prunella", "pause", "a", "--reason", "x", "--for", "soon"])]
+    #[case::ended(&["prunella", "incidents", "--ended", "well"])]
+    #[case::id_and_filter(&["prunella", "incidents", "x", "--unit", "a"])]
+    #[case::both_modes(&["prunella", "setup", "--daemon", "--hook-only"])]
+    fn wrong_usage(#[case] words: &[&str]) {
+        let error = Cli::try_parse_from(words).unwrap_err();
+        assert_eq!(error.exit_code(), Exit::Usage.code().into());
+    }
+
+    #[test]
+    fn global_options_may_stand_anywhere() {
+        let cli = Cli::try_parse_from(["prunella", "status", "--config", "/x", "--json"]).unwrap();
+        assert_eq!(cli.global.config, PathBuf::from("/x"));
+    }
+
+    #[test]
+    fn internal_takes_any_words() {
+        let cli = Cli::try_parse_from(["prunella", "internal", "repair", "--help", "-x"]).unwrap();
+        let Command::Internal(internal) = cli.command else {
+            panic!("{cli:?}");
+        };
+        assert_eq!(internal.words, ["repair", "--help", "-x"]);
+    }
+}

@@ -1,0 +1,64 @@
+//! `prunella config check`: every mistake, and every strategy that would not
+//! load.
+
+use std::fmt::Write as _;
+
+use prunella_core::config::Config;
+
+use crate::{
+    exit::Exit,
+    output::{self, BAD, FAIR, GOOD},
+    paths::Paths,
+    plugin,
+};
+
+/// Runs the command.
+pub(crate) fn check(paths: &Paths) -> anyhow::Result<Exit> {
+    let loaded = Config::load(&paths.config);
+    let mut text = String::new();
+    let (mut errors, mut warnings) = (loaded.errors().count(), loaded.warnings().count());
+    for diagnostic in &loaded.diagnostics {
+        let _ = writeln!(text, "{}\n", diagnostic.coloured());
+    }
+    let mut services = 0;
+    if let Some(config) = &loaded.config {
+        services = config.services.len();
+        for (is_error, complaint) in plugin::complaints(config)? {
+            let (word, style) = if is_error {
+                errors += 1;
+                ("error", BAD)
+            } else {
+                warnings += 1;
+                ("warning", FAIR)
+            };
+            let _ = writeln!(text, "{style}{word}:{style:#} {complaint}\n");
+        }
+    }
+    let _ = if errors > 0 {
+        writeln!(
+            text,
+            "{BAD}{}{BAD:#} in {}",
+            counted(errors, "mistake"),
+            paths.config.display()
+        )
+    } else {
+        let also = if warnings > 0 {
+            format!(", {}", counted(warnings, "warning"))
+        } else {
+            String::new()
+        };
+        writeln!(
+            text,
+            "{GOOD}The configuration in {} is valid{GOOD:#}: {}{also}.",
+            paths.config.display(),
+            counted(services, "service"),
+        )
+    };
+    output::print(&text)?;
+    Ok(if errors > 0 { Exit::Config } else { Exit::Ok })
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}

@@ -1,0 +1,158 @@
+//! Looking: through the daemon when one listens, else directly.
+
+use std::sync::Arc;
+
+use prunella_api::{Client, ClientError, StatusReport, Summary};
+use prunella_core::{config::Config, incident::IncidentId, trail::Record};
+use prunella_linux::{Linux, LinuxSettings};
+use prunella_store::{Found, Store, StoreError};
+
+use crate::{
+    exit::{Exit, Problem},
+    overview,
+    paths::Paths,
+};
+
+/// Answers questions about host and incidents.
+pub(crate) struct Looker<'a> {
+    paths: &'a Paths,
+    client: Client,
+    /// Connected when first needed, and kept for `--watch`.
+    linux: Option<Arc<Linux>>,
+}
+
+impl<'a> Looker<'a> {
+    pub(crate) fn new(paths: &'a Paths) -> Self {
+        Self {
+            paths,
+            client: Client::new(&paths.run),
+            linux: None,
+        }
+    }
+
+    /// The overview.
+    pub(crate) fn status(&mut self) -> anyhow::Result<StatusReport> {
+        match self.client.status() {
+            Err(ClientError::NotListening(_)) => {}
+            other => return Ok(other.map_err(permission)?),
+        }
+        may_look(self.paths)?;
+        let loaded = Config::load(&self.paths.config);
+        let mut notices = Vec::new();
+        if loaded.errors().next().is_some() {
+            notices.push(
+                "the configuration has mistakes, so services may be missing here: see `prunella \
+                 config check`"
+                    .to_owned(),
+            );
+        }
+        let config = loaded.config.unwrap_or_default();
+        let store = match open(self.paths) {
+            Ok(store) => Some(store),
+            // Nothing has happened yet.
+            Err(StoreError::Missing { .. }) => None,
+            Err(error) => {
+                notices.push(format!("the incident store cannot be opened: {error}"));
+                None
+            }
+        };
+        let linux = match &self.linux {
+            Some(linux) => linux.clone(),
+            None => {
+                let linux = Linux::connect(LinuxSettings::default())?;
+                self.linux = Some(linux.clone());
+                linux
+            }
+        };
+        overview::of(&config, store.as_ref(), &linux, None, notices)
+    }
+
+    /// Incidents, newest first.
+    pub(crate) fn incidents(&self, filter: prunella_api::Filter) -> anyhow::Result<Vec<Summary>> {
+        match self.client.incidents(filter.clone()) {
+            Err(ClientError::NotListening(_)) => {}
+            other => return Ok(other.map_err(permission)?),
+        }
+        may_look(self.paths)?;
+        match open(self.paths) {
+            Ok(store) => Ok(crate::incidents::list(&store, &filter)?),
+            Err(StoreError::Missing { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// One incident, by its id or the beginning or end of it.
+    pub(crate) fn incident(&self, id: &str) -> anyhow::Result<Record> {
+        match self.client.incident(IncidentId::from_text(id)) {
+            Err(ClientError::NotListening(_)) => {}
+            other => return Ok(other.map_err(permission)?),
+        }
+        may_look(self.paths)?;
+        let missing = || {
+            Problem::new(Exit::NotFound, format!("there is no incident `{id}`"))
+                .help("list them with `prunella incidents`")
+        };
+        let store = match open(self.paths) {
+            Ok(store) => store,
+            Err(StoreError::Missing { .. }) => return Err(missing().into()),
+            Err(error) => return Err(error.into()),
+        };
+        let found = match store.find(id)? {
+            Found::None => return Err(missing().into()),
+            Found::One(found) => found,
+            Found::Many(ids) => {
+                let ids: Vec<&str> = ids.iter().map(IncidentId::as_str).collect();
+                return Err(Problem::new(
+                    Exit::NotFound,
+                    format!("`{id}` could be several incidents"),
+                )
+                .help(format!("say which: {}", ids.join(", ")))
+                .into());
+            }
+        };
+        Ok(store.record(&found)?.ok_or_else(missing)?)
+    }
+}
+
+fn open(paths: &Paths) -> Result<Store, StoreError> {
+    Store::open_read_only(&paths.store())
+}
+
+fn permission(error: ClientError) -> anyhow::Error {
+    if let ClientError::NoPermission(_) = &error {
+        return Problem::new(Exit::NoPermission, "this user may not ask the daemon")
+            .help(
+                "run it with sudo, or let somebody add you to the group systemd-journal: \
+                 `usermod -aG systemd-journal $USER`",
+            )
+            .because(error)
+            .into();
+    }
+    error.into()
+}
+
+/// Without a daemon the state has to be read directly, which is for root.
+fn may_look(paths: &Paths) -> Result<(), Problem> {
+    use rustix::fs::{Access, access};
+    let denied = match access(&paths.state, Access::READ_OK | Access::EXEC_OK) {
+        Err(rustix::io::Errno::ACCESS) => true,
+        Err(rustix::io::Errno::NOENT) => {
+            !rustix::process::geteuid().is_root() && !paths.config.exists()
+        }
+        _ => false,
+    };
+    if !denied {
+        return Ok(());
+    }
+    if paths.config.exists() {
+        return Err(Problem::new(
+            Exit::NoPermission,
+            "no daemon runs, and only root may look without one",
+        )
+        .help("run it with sudo, or start the daemon: `systemctl start prunella.service`"));
+    }
+    Err(
+        Problem::new(Exit::NoPermission, "Prunella is not set up on this host")
+            .help("run `sudo prunella setup` first"),
+    )
+}

@@ -1,0 +1,153 @@
+//! Writing to the terminal: colours, width, and outputs that close early.
+
+use std::io::{self, IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::args::Color;
+
+/// Well.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// In between, or worth a look.
+pub(crate) const FAIR: Style = AnsiColor::Yellow.on_default();
+/// Down, or needing people.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Of less interest.
+pub(crate) const QUIET: Style = Style::new().dimmed();
+/// Headings.
+pub(crate) const STRONG: Style = Style::new().bold();
+/// Nothing special.
+pub(crate) const PLAIN: Style = Style::new();
+
+/// Narrower than this nothing useful fits.
+const NARROWEST: usize = 40;
+
+/// Applies `--color`; without it, NO_COLOR, CLICOLOR and the terminal decide.
+pub(crate) fn choose(color: Color) {
+    match color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+}
+
+/// Writes text, which may be styled, to standard output in one go. A closed
+/// output is an error that ends the command quietly (see `exit`).
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// One JSON value on one line.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut line = serde_json::to_string(value)?;
+    line.push('\n');
+    Ok(print(&line)?)
+}
+
+/// A remark beside the result, on standard error. If nobody listens there,
+/// nobody misses it.
+pub(crate) fn remark(label: &str, style: Style, text: &str) {
+    let mut out = anstream::stderr().lock();
+    drop(writeln!(out, "{style}{label}:{style:#} {text}"));
+}
+
+/// How wide the output is, in columns: the terminal's width, $COLUMNS, or 80.
+pub(crate) fn width() -> usize {
+    let stdout = io::stdout();
+    let columns = if stdout.is_terminal() {
+        rustix::termios::tcgetwinsize(&stdout)
+            .ok()
+            .map(|size| usize::from(size.ws_col))
+            .filter(|columns| *columns > 0)
+    } else {
+        None
+    };
+    columns
+        .or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
+        .unwrap_or(80)
+        .max(NARROWEST)
+}
+
+/// The height of the terminal in lines, when there is one.
+pub(crate) fn height() -> Option<usize> {
+    rustix::termios::tcgetwinsize(io::stdout())
+        .ok()
+        .map(|size| usize::from(size.ws_row))
+        .filter(|rows| *rows > 0)
+}
+
+/// `text` in at most `width` columns, with `…` where something is missing.
+pub(crate) fn fit(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut fitted = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let columns = c.width().unwrap_or(0);
+        if used + columns + 1 > width {
+            break;
+        }
+        used += columns;
+        fitted.push(c);
+    }
+    if width > 0 {
+        fitted.push('…');
+    }
+    fitted
+}
+
+/// `text` broken between words into lines of at most `width` columns. A word
+/// that is longer than a line is cut into several.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && line.width() + 1 + word.width() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        for c in word.chars() {
+            if line.width() + c.width().unwrap_or(0) > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(c);
+        }
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("nginx", 5, "nginx")]
+    #[case("nginx.service", 6, "nginx…")]
+    #[case("日本語", 5, "日本…")]
+    #[case("日本語", 4, "日…")]
+    #[case("abc", 1, "…")]
+    #[case("abc", 0, "")]
+    fn text_is_fitted(#[case] text: &str, #[case] width: usize, #[case] fitted: &str) {
+        assert_eq!(fit(text, width), fitted);
+        assert!(fit(text, width).width() <= width);
+    }
+
+    #[test]
+    fn text_is_wrapped_between_words() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+        assert_eq!(wrap("  ", 3), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,377 @@
+//! `prunella setup`: Prunella's own units and folders.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    args::SetupArgs,
+    exit::{Exit, Problem},
+    files::{self, Found},
+    output::{self, FAIR, GOOD, QUIET, STRONG},
+    paths::{Paths, RUN, STATE},
+    systemctl,
+};
+
+const HARDENING: &str = include_str!("units/hardening.conf");
+
+/// The units, by file name.
+const UNITS: [(&str, &str); 4] = [
+    ("prunella.service", include_str!("units/prunella.service")),
+    (
+        "prunella-hook@.service",
+        include_str!("units/prunella-hook@.service"),
+    ),
+    (
+        "prunella-sweep.service",
+        include_str!("units/prunella-sweep.service"),
+    ),
+    (
+        "prunella-sweep.timer",
+        include_str!("units/prunella-sweep.timer"),
+    ),
+];
+
+/// What `prunella.toml` is when there is none.
+const MAIN_FILE: &str = include_str!("units/prunella.toml");
+
+/// Runs the command.
+pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
+    let binary = binary(args.bin.as_deref())?;
+    if !args.dry_run && !rustix::process::geteuid().is_root() {
+        return Err(
+            Problem::new(Exit::NoPermission, "only root can install units")
+                .help("run it with sudo; `prunella setup --dry-run` shows what it would do")
+                .into(),
+        );
+    }
+    let mut report = Report {
+        dry_run: args.dry_run,
+        changes: 0,
+    };
+
+    for (path, mode) in [
+        (paths.config.clone(), 0o755),
+        (paths.services(), 0o755),
+        (paths.plugins(), 0o755),
+        (paths.state.clone(), 0o700),
+        (paths.cache.clone(), 0o700),
+    ] {
+        if path.is_dir() {
+            continue;
+        }
+        if !args.dry_run {
+            files::folder(&path, mode)?;
+        }
+        report.changed("folder", &path.display().to_string())?;
+    }
+    let main_file = paths.main_file();
+    if !main_file.exists() {
+        if !args.dry_run {
+            files::write(&main_file, MAIN_FILE)?;
+        }
+        report.changed("wrote", &main_file.display().to_string())?;
+    }
+
+    let command = command(&binary, paths)?;
+    let mut units_changed = false;
+    for (name, template) in UNITS {
+        let path = args.unit_dir.join(name);
+        let body = unit(template, &command, paths);
+        match files::look(&path, &body)? {
+            Found::Same => report.kept("unchanged", &path.display().to_string())?,
+            Found::Edited if !args.force => {
+                report.kept("kept", &format!("{} (edited)", path.display()))?;
+                output::remark(
+                    "note",
+                    FAIR,
+                    &format!(
+                        "somebody edited {}, so it stays as it is; `--force` replaces it, and \
+                         `systemctl edit {name}` is where changes are safe",
+                        path.display()
+                    ),
+                );
+            }
+            Found::Nothing | Found::Ours | Found::Edited => {
+                if !args.dry_run {
+                    files::folder(&args.unit_dir, 0o755)?;
+                    files::write(&path, &files::marked(&body))?;
+                }
+                units_changed = true;
+                report.changed("wrote", &path.display().to_string())?;
+            }
+        }
+    }
+
+    if !systemctl::booted() {
+        output::remark(
+            "note",
+            FAIR,
+            "systemd does not run here, so nothing was enabled or started",
+        );
+        return Ok(Exit::Ok);
+    }
+    if units_changed {
+        report.systemctl(&["daemon-reload"])?;
+    }
+    if args.hook_only {
+        if systemctl::says(&["is-enabled", "prunella.service"])
+            || systemctl::says(&["is-active", "prunella.service"])
+        {
+            report.systemctl(&["disable", "--now", "prunella.service"])?;
+        }
+        report.enable("prunella-sweep.timer", units_changed)?;
+    } else {
+        if systemctl::says(&["is-enabled", "prunella-sweep.timer"])
+            || systemctl::says(&["is-active", "prunella-sweep.timer"])
+        {
+            report.systemctl(&["disable", "--now", "prunella-sweep.timer"])?;
+        }
+        report.enable("prunella.service", units_changed)?;
+    }
+    report.end(args.hook_only)?;
+    Ok(Exit::Ok)
+}
+
+/// Says what is done, as it is done.
+struct Report {
+    dry_run: bool,
+    changes: u32,
+}
+
+impl Report {
+    fn changed(&mut self, what: &str, which: &str) -> anyhow::Result<()> {
+        self.changes += 1;
+        let would = if self.dry_run { "would: " } else { "" };
+        Ok(output::print(&format!(
+            "{GOOD}{would}{what:<9}{GOOD:#}  {which}\n"
+        ))?)
+    }
+
+    fn kept(&self, what: &str, which: &str) -> anyhow::Result<()> {
+        Ok(output::print(&format!(
+            "{QUIET}{what:<9}  {which}{QUIET:#}\n"
+        ))?)
+    }
+
+    fn systemctl(&mut self, words: &[&str]) -> anyhow::Result<()> {
+        if !self.dry_run {
+            systemctl::run(words)?;
+        }
+        self.changed("ran", &format!("systemctl {}", words.join(" ")))
+    }
+
+    /// Enables and starts `unit`, and restarts it when what it runs changed.
+    fn enable(&mut self, unit: &str, changed: bool) -> anyhow::Result<()> {
+        let enabled = systemctl::says(&["is-enabled", unit]);
+        let active = systemctl::says(&["is-active", unit]);
+        if !enabled {
+            self.systemctl(&["enable", unit])?;
+        }
+        if !active {
+            self.systemctl(&["start", unit])
+                .with_context(|| format!("{unit} is installed, but does not start"))
+                .map_err(|error| {
+                    error.context(
+                        Problem::new(Exit::Trouble, "Prunella is not running")
+                            .help(format!("see `journalctl -u {unit} -n 20`")),
+                    )
+                })?;
+        } else if changed {
+            self.systemctl(&["try-restart", unit])?;
+        }
+        Ok(())
+    }
+
+    fn end(&self, hook_only: bool) -> anyhow::Result<()> {
+        let text = match (self.dry_run, self.changes, hook_only) {
+            (true, 0, _) => "Nothing would be changed.".to_owned(),
+            (true, _, _) => "Nothing was changed: this was a dry run.".to_owned(),
+            (false, 0, _) => "Nothing had to be changed.".to_owned(),
+            (false, _, false) => "Prunella is set up, and its daemon runs.".to_owned(),
+            (false, _, true) => {
+                "Prunella is set up: hooks heal, and a timer looks for what they miss.".to_owned()
+            }
+        };
+        output::print(&format!(
+            "\n{text}\nNext: {STRONG}prunella enable UNIT{STRONG:#} puts a service in its care.\n"
+        ))?;
+        Ok(())
+    }
+}
+
+/// The binary that the units shall run.
+fn binary(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let path = match given {
+        Some(path) => path.to_owned(),
+        None => env::current_exe().context("cannot find out where this binary is")?,
+    };
+    let path = fs::canonicalize(&path).map_err(|error| {
+        Problem::new(Exit::NotFound, format!("there is no {}", path.display())).because(error)
+    })?;
+    let executable = rustix::fs::access(&path, rustix::fs::Access::EXEC_OK).is_ok();
+    if !path.is_file() || !executable {
+        return Err(Problem::new(
+            Exit::Usage,
+            format!("{} is not an executable file", path.display()),
+        )
+        .into());
+    }
+    Ok(path)
+}
+
+/// The start of the units' command line.
+fn command(binary: &Path, paths: &Paths) -> anyhow::Result<String> {
+    let mut command = quoted(binary)?;
+    for (option, path) in paths.options() {
+        command.push_str(&format!(" {option} {}", quoted(path)?));
+    }
+    Ok(command)
+}
+
+/// A path as it stands in a unit file. One that would need quoting there is
+/// refused: it would need it in a dozen other places as well.
+fn quoted(path: &Path) -> anyhow::Result<String> {
+    let plain = path.to_str().filter(|text| {
+        text.starts_with('/')
+            && text
+                .chars()
+                .all(|c| c.is_alphanumeric() || "/-_.+@:,=".contains(c))
+    });
+    plain.map(str::to_owned).ok_or_else(|| {
+        Problem::new(
+            Exit::Usage,
+            format!("{} cannot stand in a unit file", path.display()),
+        )
+        .help("use an absolute path of letters, digits and /-_.+@:,=")
+        .into()
+    })
+}
+
+/// A unit file's text.
+fn unit(template: &str, command: &str, paths: &Paths) -> String {
+    let mut folders = Vec::new();
+    // systemd makes and keeps the usual ones itself.
+    if paths.run == Path::new(RUN) {
+        folders.push("RuntimeDirectory=prunella".to_owned());
+        folders.push("RuntimeDirectoryMode=0755".to_owned());
+        folders.push("RuntimeDirectoryPreserve=yes".to_owned());
+    } else {
+        folders.push(format!("ReadWritePaths=-{}", paths.run.display()));
+    }
+    if paths.state == Path::new(STATE) {
+        folders.push("StateDirectory=prunella".to_owned());
+        folders.push("StateDirectoryMode=0700".to_owned());
+        folders.push("CacheDirectory=prunella".to_owned());
+        folders.push("CacheDirectoryMode=0700".to_owned());
+    } else {
+        folders.push(format!("ReadWritePaths=-{}", paths.state.display()));
+        folders.push(format!("ReadWritePaths=-{}", paths.cache.display()));
+    }
+    // Where SQLite may put what does not fit into memory.
+    folders.push(format!(
+        "Environment=SQLITE_TMPDIR={}",
+        paths.state.display()
+    ));
+    if group_exists("systemd-journal") {
+        folders.push(
+            "# So that the status socket can be given to this group.\n\
+             SupplementaryGroups=systemd-journal"
+                .to_owned(),
+        );
+    }
+    let hardening = HARDENING.replace("@FOLDERS@", &folders.join("\n"));
+    template
+        .replace("@HARDENING@", hardening.trim_end())
+        .replace("@COMMAND@", command)
+}
+
+/// A unit that names a group that does not exist would not start.
+fn group_exists(name: &str) -> bool {
+    Command::new("getent")
+        .args(["group", name])
+        .output()
+        .is_ok_and(|output| output.status.success())
+        || fs::read_to_string("/etc/group").is_ok_and(|text| {
+            text.lines()
+                .any(|line| line.split(':').next() == Some(name))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths() -> Paths {
+        Paths {
+            config: crate::paths::CONFIG.into(),
+            state: STATE.into(),
+            run: RUN.into(),
+            cache: "/var/cache/prunella".into(),
+        }
+    }
+
+    #[test]
+    fn no_placeholder_is_left() {
+        for (name, template) in UNITS {
+            let text = unit(template, "/usr/bin/prunella", &paths());
+            assert!(
+                !text.contains("@COMMAND@") && !text.contains("@HARDENING@"),
+                "{name}"
+            );
+            assert!(!text.contains("@FOLDERS@"), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_service_is_hardened_alike() {
+        for (name, template) in UNITS.iter().filter(|(name, _)| name.ends_with(".service")) {
+            let text = unit(template, "/usr/bin/prunella", &paths());
+            for line in [
+                "MemoryDenyWriteExecute=yes",
+                "ProtectSystem=strict",
+                "NoNewPrivileges=yes",
+                "StateDirectoryMode=0700",
+            ] {
+                assert!(text.lines().any(|l| l == line), "{line} in {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_hook_never_calls_itself() {
+        let (_, hook) = UNITS[1];
+        let text = unit(hook, "/usr/bin/prunella", &paths());
+        for line in text.lines() {
+            assert!(
+                !line.starts_with("OnFailure=") && !line.starts_with("Restart="),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn moved_folders_reach_the_command_line_and_stay_writable() {
+        let mut paths = paths();
+        paths.state = "/srv/p".into();
+        paths.cache = "/srv/p/cache".into();
+        let command = command(Path::new("/opt/prunella"), &paths).unwrap();
+        assert_eq!(command, "/opt/prunella --state /srv/p");
+        let text = unit(UNITS[0].1, &command, &paths);
+        assert!(text.contains("ExecStart=/opt/prunella --state /srv/p daemon\n"));
+        assert!(text.contains("ReadWritePaths=-/srv/p\n"));
+        assert!(!text.contains("StateDirectory="));
+    }
+
+    #[test]
+    fn a_path_that_needs_quoting_is_refused() {
+        assert!(quoted(Path::new("/a b")).is_err());
+        assert!(quoted(Path::new("relative")).is_err());
+        assert!(quoted(Path::new("/a%b")).is_err());
+        assert_eq!(quoted(Path::new("/usr/bin/x")).unwrap(), "/usr/bin/x");
+    }
+}

@@ -1,0 +1,183 @@
+//! Times and spans, as people write and read them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}
+
+/// A span as it is typed: `90s`, `30m`, `2h`, `7d`, `1w`, or several together
+/// (`1h30m`).
+pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a number and s, m, h, d or w, such as 30m, 2h or 7d".to_owned();
+    let mut total = 0_u64;
+    let mut number: Option<u64> = None;
+    for c in text.trim().chars() {
+        if let Some(digit) = c.to_digit(10) {
+            number = Some(
+                number
+                    .unwrap_or(0)
+                    .checked_mul(10)
+                    .and_then(|n| n.checked_add(digit.into()))
+                    .ok_or_else(wrong)?,
+            );
+            continue;
+        }
+        let unit = match c {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return Err(wrong()),
+        };
+        total = number
+            .take()
+            .and_then(|n| n.checked_mul(unit))
+            .and_then(|n| total.checked_add(n))
+            .ok_or_else(wrong)?;
+    }
+    // A bare number could mean anything; and nobody means ten years.
+    if number.is_some() || total == 0 || total > 10 * 366 * 86_400 {
+        return Err(wrong());
+    }
+    Ok(Duration::from_secs(total))
+}
+
+/// A span in one or two units: `45 s`, `12 min`, `3 h 5 min`, `9 d 4 h`.
+pub(crate) fn span(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, 0) => format!("{hours} h"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, 0, _) => format!("{days} d"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+/// How long ago, in its largest unit: `12 s ago`, `3 h ago`.
+pub(crate) fn ago(then: u64, now: u64) -> String {
+    let seconds = now.saturating_sub(then) / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s ago"),
+        60..3600 => format!("{} min ago", seconds / 60),
+        3600..86_400 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+/// How long something took: `812 µs`, `43 ms`, `1.3 s`, `2 min`.
+pub(crate) fn took(microseconds: u64) -> String {
+    match microseconds {
+        0..1000 => format!("{microseconds} µs"),
+        1000..1_000_000 => format!("{} ms", microseconds / 1000),
+        1_000_000..60_000_000 => format!(
+            "{}.{} s",
+            microseconds / 1_000_000,
+            microseconds / 100_000 % 10
+        ),
+        _ => span(microseconds / 1_000_000),
+    }
+}
+
+/// Date and time in the host's own time zone, to the second.
+pub(crate) fn local(ms: u64) -> String {
+    at(ms, &TimeZone::system(), "%Y-%m-%d %H:%M:%S")
+}
+
+/// The time alone when it is of the same day as `now`, else the date too; in
+/// the host's own time zone, to the minute.
+pub(crate) fn short(ms: u64, now: u64) -> String {
+    let zone = TimeZone::system();
+    let day = |ms| at(ms, &zone, "%Y-%m-%d");
+    if day(ms) == day(now) {
+        at(ms, &zone, "%H:%M")
+    } else {
+        at(ms, &zone, "%Y-%m-%d %H:%M")
+    }
+}
+
+fn at(ms: u64, zone: &TimeZone, format: &str) -> String {
+    i64::try_from(ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+        .map_or_else(
+            || "?".to_owned(),
+            |at| at.to_zoned(zone.clone()).strftime(format).to_string(),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("90s", 90)]
+    #[case("30m", 1800)]
+    #[case("2h", 7200)]
+    #[case("1h30m", 5400)]
+    #[case("7d", 604_800)]
+    #[case("1w", 604_800)]
+    fn a_span_is_understood(#[case] text: &str, #[case] seconds: u64) {
+        assert_eq!(parse_span(text).unwrap(), Duration::from_secs(seconds));
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("2")]
+    #[case("h")]
+    #[case("0s")]
+    #[case("-1h")]
+    #[case("2 hours")]
+    #[case("1h30")]
+    #[case("99999999999999999999999h")]
+    #[case("9999999999w")]
+    fn not_a_span(#[case] text: &str) {
+        assert!(parse_span(text).is_err());
+    }
+
+    #[rstest]
+    #[case(45, "45 s")]
+    #[case(720, "12 min")]
+    #[case(3600, "1 h")]
+    #[case(11_100, "3 h 5 min")]
+    #[case(86_400, "1 d")]
+    #[case(792_000, "9 d 4 h")]
+    fn spans_read_well(#[case] seconds: u64, #[case] text: &str) {
+        assert_eq!(span(seconds), text);
+    }
+
+    #[rstest]
+    #[case(812, "812 µs")]
+    #[case(43_210, "43 ms")]
+    #[case(1_340_000, "1.3 s")]
+    #[case(130_000_000, "2 min")]
+    fn short_times_read_well(#[case] microseconds: u64, #[case] text: &str) {
+        assert_eq!(took(microseconds), text);
+    }
+
+    #[test]
+    fn the_past_reads_well_even_when_the_clock_stepped_back() {
+        assert_eq!(ago(1000, 13_000), "12 s ago");
+        assert_eq!(ago(0, 7_300_000), "2 h ago");
+        assert_eq!(ago(5000, 1000), "0 s ago");
+    }
+
+    #[test]
+    fn times_are_written_in_a_zone() {
+        let text = at(1_795_270_981_000, &TimeZone::UTC, "%Y-%m-%d %H:%M:%S");
+        assert_eq!(text, "2026-11-21 14:23:01");
+        assert_eq!(at(u64::MAX, &TimeZone::UTC, "%Y"), "?");
+    }
+}
