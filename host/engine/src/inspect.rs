@@ -12,7 +12,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use wasmparser::{
     Chunk, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentType,
-    ComponentTypeRef, Encoding, InstanceTypeDeclaration, Parser, Payload,
+    ComponentTypeRef, Encoding, InstanceTypeDeclaration, Parser, Payload, TypeBounds,
 };
 
 use crate::LoadError;
@@ -379,8 +379,13 @@ impl Reader {
                             .ok()
                             .and_then(|index| self.types.get(index).cloned().flatten())
                             .unwrap_or_default(),
-                        ComponentTypeRef::Type(_) => {
+                        ComponentTypeRef::Type(bounds) => {
                             self.types.push(None);
+                            if matches!(bounds, TypeBounds::Eq(_)) {
+                                // A name for a type that it has already: there
+                                // is nothing to give.
+                                continue;
+                            }
                             Vec::new()
                         }
                         // A lone function is a capability by itself.
@@ -461,4 +466,101 @@ fn invalid(error: &dyn fmt::Display) -> LoadError {
 /// Lower-case hexadecimal.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use prunella_core::capability::UnitAct;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn import(name: &str, functions: &[&str]) -> Import {
+        Import::new(name, functions.iter().map(ToString::to_string).collect())
+    }
+
+    #[rstest]
+    #[case::ours(
+        "prunella:observe/units@0.1.0",
+        Package::Observe,
+        "units",
+        Some("0.1.0")
+    )]
+    #[case::theirs("wasi:io/poll@0.2.0", Package::Foreign, "poll", Some("0.2.0"))]
+    #[case::no_version("prunella:act/checks", Package::Act, "checks", None)]
+    #[case::no_package("run", Package::Foreign, "run", None)]
+    #[case::look_alike(
+        "prunella:act2/checks@0.1.0",
+        Package::Foreign,
+        "checks",
+        Some("0.1.0")
+    )]
+    fn an_import_s_name(
+        #[case] name: &str,
+        #[case] package: Package,
+        #[case] interface: &str,
+        #[case] version: Option<&str>,
+    ) {
+        let import = import(name, &[]);
+        assert_eq!(import.package, package);
+        assert_eq!(import.interface, interface);
+        assert_eq!(import.version.as_deref(), version);
+    }
+
+    #[rstest]
+    #[case::this("0.1.0", true)]
+    #[case::a_later_patch("0.1.9", true)]
+    #[case::the_next("0.2.0", false)]
+    #[case::one("1.0.0", false)]
+    #[case::longer("0.10.0", false)]
+    #[case::candidate("0.1.0-rc1", false)]
+    #[case::nonsense("0.1.", false)]
+    fn a_version(#[case] version: &str, #[case] known: bool) {
+        assert_eq!(is_known_version(version), known);
+    }
+
+    #[test]
+    fn acts_are_functions_and_not_methods() {
+        let control = import(
+            "prunella:act/unit-control@0.1.0",
+            &["start", "reset-failed", "[method]job.wait", "explode"],
+        );
+        let acts: Vec<Act> = control.acts().collect();
+        assert_eq!(acts, [Act::Unit(UnitAct::Start), Act::ResetFailed]);
+        // The same names in another package are no acts.
+        assert_eq!(
+            import("prunella:observe/unit-control@0.1.0", &["start"])
+                .acts()
+                .count(),
+            0
+        );
+    }
+
+    #[test]
+    fn a_name_is_shown_on_one_line() {
+        let import = import("evil:x/\u{1b}[31m\n@1.0.0", &[]);
+        assert!(!import.name.contains(['\n', '\u{1b}']));
+    }
+
+    /// The table of interfaces is the contract's, no more and no less.
+    #[test]
+    fn the_interfaces_are_those_of_the_contract() {
+        let texts = [
+            (Package::Base, include_str!("../../../wit/base/base.wit")),
+            (
+                Package::Observe,
+                include_str!("../../../wit/observe/observe.wit"),
+            ),
+            (Package::Act, include_str!("../../../wit/act/act.wit")),
+        ];
+        for (package, text) in texts {
+            let mut written: Vec<&str> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("interface ")?.strip_suffix(" {"))
+                .collect();
+            written.sort_unstable();
+            let (_, known) = INTERFACES.iter().find(|(p, _)| *p == package).unwrap();
+            assert_eq!(*known, written);
+        }
+    }
 }

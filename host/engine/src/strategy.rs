@@ -238,8 +238,9 @@ fn trace(error: &wasmtime::Error) -> Vec<String> {
                 .frames()
                 .iter()
                 .filter_map(|frame| {
-                    let name = frame.func_name()?;
-                    Some(format!("`{}`", one_line(name, FUNCTION)))
+                    // `#` leaves out the hash that rustc puts at the end.
+                    let name = format!("{:#}", rustc_demangle::demangle(frame.func_name()?));
+                    Some(format!("`{}`", one_line(&name, FUNCTION)))
                 })
                 .collect()
         })
