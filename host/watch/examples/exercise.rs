@@ -106,7 +106,7 @@ fn main() -> Outcome {
     )?;
     unit_file(
         "rude.service",
-        "[Service]\nExecStart=/bin/sh -c 'trap \"exit 1\" TERM; sleep 1000 & wait'\n",
+        "[Service]\nExecStart=/bin/sleep 1000\nExecStop=/bin/false\n",
     )?;
     unit_file(
         "slow.service",
