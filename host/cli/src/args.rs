@@ -659,7 +659,7 @@ mod tests {
     #[case::both_modes(&["prunella", "setup", "--daemon", "--hook-only"])]
     fn wrong_usage(#[case] words: &[&str]) {
         let error = Cli::try_parse_from(words).unwrap_err();
-        assert_eq!(error.exit_code(), Exit::Usage.code().into());
+        assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()));
     }
 
     #[test]
