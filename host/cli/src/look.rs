@@ -34,7 +34,7 @@ impl<'a> Looker<'a> {
     pub(crate) fn status(&mut self) -> anyhow::Result<StatusReport> {
         match self.client.status() {
             Err(ClientError::NotListening(_)) => {}
-            other => return Ok(other.map_err(permission)?),
+            other => return other.map_err(permission),
         }
         may_look(self.paths)?;
         let loaded = Config::load(&self.paths.config);
@@ -71,7 +71,7 @@ impl<'a> Looker<'a> {
     pub(crate) fn incidents(&self, filter: prunella_api::Filter) -> anyhow::Result<Vec<Summary>> {
         match self.client.incidents(filter.clone()) {
             Err(ClientError::NotListening(_)) => {}
-            other => return Ok(other.map_err(permission)?),
+            other => return other.map_err(permission),
         }
         may_look(self.paths)?;
         match open(self.paths) {
@@ -85,7 +85,7 @@ impl<'a> Looker<'a> {
     pub(crate) fn incident(&self, id: &str) -> anyhow::Result<Record> {
         match self.client.incident(IncidentId::from_text(id)) {
             Err(ClientError::NotListening(_)) => {}
-            other => return Ok(other.map_err(permission)?),
+            other => return other.map_err(permission),
         }
         may_look(self.paths)?;
         let missing = || {

@@ -99,10 +99,7 @@ fn list(paths: &Paths, args: &PluginListArgs) -> anyhow::Result<Exit> {
 
 /// An engine without a cache: to look at components, not to run them.
 pub(crate) fn engine() -> anyhow::Result<Engine> {
-    Ok(Engine::new(EngineSettings {
-        cache_dir: None,
-        ..EngineSettings::default()
-    })?)
+    Ok(Engine::new(EngineSettings { cache_dir: None })?)
 }
 
 /// Every strategy there is: the built-in ones, and the configured ones by name.
