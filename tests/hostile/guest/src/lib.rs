@@ -114,15 +114,16 @@ impl Strategy for Hostile {
             "trap" => trap(),
             "divide" => return Ok(Outcome::failed((1 / black_box(0_u32)).to_string())),
             "touch-others" => {
-                let mut codes = Vec::new();
-                codes.push(code(unit_control::stop("sshd.service")));
-                codes.push(code(unit_control::restart("web.service; reboot")));
-                codes.push(code(units::get("/etc/shadow")));
-                codes.push(code(files::stat("/etc/shadow")));
-                codes.push(code(files::sha256("../../etc/shadow")));
-                codes.push(code(file_repair::bring_back("shadow")));
-                codes.push(code(checks::run("rm -rf /")));
-                codes.push(code(resources::disk("/root")));
+                let codes = [
+                    code(unit_control::stop("sshd.service")),
+                    code(unit_control::restart("web.service; reboot")),
+                    code(units::get("/etc/shadow")),
+                    code(files::stat("/etc/shadow")),
+                    code(files::sha256("../../etc/shadow")),
+                    code(file_repair::bring_back("shadow")),
+                    code(checks::run("rm -rf /")),
+                    code(resources::disk("/root")),
+                ];
                 return Ok(Outcome::failed(codes.join(" ")));
             }
             "fail" => {
