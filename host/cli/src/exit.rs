@@ -58,10 +58,6 @@ impl Exit {
 
 impl Exit {
     /// How `prunella heal` ends.
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "for `heal`, which decides about healing")
-    )]
     pub(crate) fn of(ending: &Ending) -> Self {
         match ending {
             Ending::Healed { .. }

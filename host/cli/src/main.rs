@@ -4,11 +4,17 @@
 //! command needs, and shows what came of it. It decides nothing about healing.
 
 mod args;
+mod assembly;
 mod care;
 mod config;
+mod daemon;
+mod detect;
 mod exit;
 mod files;
 mod generate;
+mod handler;
+mod heal;
+mod hook;
 mod incidents;
 mod learn;
 mod logging;
@@ -20,9 +26,11 @@ mod pause;
 mod plugin;
 mod setup;
 mod status;
+mod sweep;
 mod systemctl;
 mod table;
 mod time;
+mod timeline;
 
 use std::process::ExitCode;
 
@@ -38,14 +46,6 @@ use crate::{
 fn main() -> ExitCode {
     let cli = Cli::parse();
     output::choose(cli.global.color);
-    if let Command::Internal(internal) = &cli.command {
-        let words: Vec<String> = internal
-            .words
-            .iter()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
-        return prunella_linux::internal::main(&words);
-    }
     let service = matches!(
         cli.command,
         Command::Daemon(_) | Command::Hook(_) | Command::Sweep(_)
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     let _log = logging::init(service, cli.global.verbose);
     let paths = Paths::new(&cli.global);
     match run(&paths, cli.command) {
-        Ok(exit) => exit.into(),
+        Ok(code) => code,
         Err(error) if exit::is_closed_output(&error) => Exit::Ok.into(),
         Err(error) => {
             output::remark("error", output::BAD, &exit::explain(&error));
@@ -62,8 +62,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(paths: &Paths, command: Command) -> anyhow::Result<Exit> {
-    match command {
+fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
+    let exit = match command {
         Command::Setup(args) => setup::run(paths, &args),
         Command::Enable(args) => care::enable(paths, &args),
         Command::Disable(args) => care::disable(paths, &args),
@@ -75,14 +75,20 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<Exit> {
         Command::Config(ConfigCommand::Check(_)) => config::check(paths),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
-        Command::Daemon(_)
-        | Command::Heal(_)
-        | Command::Hook(_)
-        | Command::Sweep(_)
-        | Command::Internal(_) => {
-            Err(Problem::new(Exit::Usage, "this build has no such command").into())
+        Command::Daemon(args) => daemon::run(paths, &args),
+        Command::Heal(args) => heal::run(paths, &args),
+        Command::Hook(args) => hook::run(paths, &args),
+        Command::Sweep(args) => sweep::run(paths, &args),
+        Command::Internal(args) => {
+            let words: Vec<String> = args
+                .words
+                .iter()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect();
+            return Ok(prunella_linux::internal::main(&words));
         }
-    }
+    };
+    exit.map(Into::into)
 }
 
 /// A unit as people type it: `.service` may be left out.

@@ -3,12 +3,12 @@
 use std::{
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use prunella_core::{
     UnitName,
-    capability::{History, Host},
+    capability::{Answer, History, Host, ProbeAnswer},
     config::Config,
     incident::Incident,
     service::Service,
@@ -122,6 +122,18 @@ impl Healer {
         self.settings
             .hosts
             .for_service(Arc::clone(service), history)
+    }
+
+    /// Asks one of a service's declared probes; `None` when the unit is not in
+    /// care.
+    pub fn ask(
+        &self,
+        deadline: Instant,
+        unit: &UnitName,
+        probe: &str,
+    ) -> Option<Answer<ProbeAnswer>> {
+        let service = self.service(unit)?;
+        Some(self.host_for(&service).probes.ask(deadline, probe))
     }
 
     /// The service of a unit in care.

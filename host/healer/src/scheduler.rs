@@ -183,29 +183,32 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Escalated incidents of a unit that somebody has started end here, and
-    /// its budget is new.
-    pub fn started_by_operator(&self, unit: &UnitName) {
+    /// A unit came up, and not by an act of Prunella's: an incident that waits
+    /// for people, or for its next attempt, looks again, and closes with proof.
+    pub fn recovered(&self, unit: &UnitName) {
         let mut state = self.shared.lock();
-        let waiting = state
-            .tasks
-            .get(unit)
-            .is_some_and(|task| matches!(task.phase, Phase::Later(_)));
         if let Some(task) = state.tasks.get_mut(unit)
-            && waiting
+            && matches!(task.phase, Phase::Later(_))
         {
-            // It looks, finds the unit up, and closes with proof.
             task.phase = Phase::Queued;
         }
-        let running = state
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// An operator has started a unit: like [`recovered`](Self::recovered), and
+    /// its healing budget is new.
+    pub fn started_by_operator(&self, unit: &UnitName) {
+        let healing = self
+            .shared
+            .lock()
             .tasks
             .get(unit)
             .is_some_and(|task| task.phase == Phase::Running);
-        drop(state);
-        if !running && let Err(error) = self.shared.healer.settings.ledger.reset(unit) {
+        if !healing && let Err(error) = self.shared.healer.settings.ledger.reset(unit) {
             tracing::warn!("the healing budget of {unit} could not be renewed: {error}");
         }
-        self.shared.changed.notify_all();
+        self.recovered(unit);
     }
 
     /// Looks again, now, at whatever waits for a timer: the configuration, a

@@ -1,0 +1,179 @@
+//! Puts a healer together: configuration, store, host, strategies. The daemon,
+//! the hook, the sweep and `prunella heal` all begin here.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use anyhow::Context as _;
+use prunella_core::{
+    StrategyName,
+    capability::{History, Host},
+    config::Config,
+    service::Service,
+};
+use prunella_engine::{Engine, EngineSettings};
+use prunella_healer::{Healer, HealerSettings, Hosts, Observer, StrategySet};
+use prunella_linux::{Linux, LinuxSettings};
+use prunella_store::{Ledger, Store};
+
+use crate::{
+    exit::{Exit, Problem},
+    paths::Paths,
+};
+
+/// The largest component that is read. Python's runtime makes 18 MB.
+pub(crate) const MAX_COMPONENT: u64 = 64 << 20;
+
+/// Everything a healing process holds on to.
+pub(crate) struct Assembly {
+    pub(crate) linux: Arc<Linux>,
+    pub(crate) store: Option<Arc<Store>>,
+    pub(crate) engine: Engine,
+    pub(crate) healer: Arc<Healer>,
+}
+
+/// Which strategies to load.
+pub(crate) enum Wanted {
+    /// Every one.
+    All,
+    /// Those of one service, and of whatever it may have to wait for.
+    Of(prunella_core::UnitName),
+}
+
+/// Reads the configuration, or fails with every mistake in it.
+pub(crate) fn load_config(paths: &Paths) -> anyhow::Result<Config> {
+    let loaded = Config::load(&paths.config);
+    for warning in loaded.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let mistakes: Vec<String> = loaded.errors().map(ToString::to_string).collect();
+    loaded.config.ok_or_else(|| {
+        Problem::new(
+            Exit::Config,
+            format!(
+                "the configuration in {} has mistakes:\n\n{}",
+                paths.config.display(),
+                mistakes.join("\n")
+            ),
+        )
+        .help("`prunella config check` shows them again")
+        .into()
+    })
+}
+
+/// Opens the store. A damaged one is set aside and kept; one that cannot be
+/// used is done without, loudly: healing goes on.
+fn open_store(path: &Path) -> Option<Arc<Store>> {
+    match Store::open_or_set_aside(path) {
+        Ok(opened) => {
+            if let Some((aside, why)) = opened.set_aside {
+                tracing::error!(
+                    "the incident store was damaged ({why}); it is kept as {}, and a new one is in \
+                     use",
+                    aside.display()
+                );
+            }
+            Some(Arc::new(opened.store))
+        }
+        Err(error) => {
+            tracing::error!(
+                "the incident store {} cannot be used: {error}; healing goes on, incidents are \
+                 only in the journal",
+                path.display()
+            );
+            None
+        }
+    }
+}
+
+impl Assembly {
+    /// Puts it together.
+    pub(crate) fn new(
+        paths: &Paths,
+        config: Config,
+        wanted: &Wanted,
+        observer: Arc<dyn Observer>,
+    ) -> anyhow::Result<Self> {
+        // Connecting goes on in the background while the rest is put together.
+        let linux = Linux::connect(LinuxSettings::default()).context("cannot reach the host")?;
+        linux.expect_waiting();
+        let engine = Engine::new(EngineSettings {
+            cache_dir: Some(paths.cache.clone()),
+        })
+        .context("cannot start the WebAssembly engine")?;
+        let strategies = load_strategies(&engine, &config, wanted);
+        let store = open_store(&paths.store());
+        let ledger = Arc::new(Ledger::new(store.clone(), paths.run.clone()));
+        let healer = Arc::new(Healer::new(
+            HealerSettings {
+                hosts: Arc::new(LinuxHosts(Arc::clone(&linux))),
+                situation: Arc::clone(&linux) as _,
+                store: store.clone(),
+                ledger,
+                run_folder: paths.run.clone(),
+                kill_switch: paths.config.join("off"),
+                observer,
+            },
+            Arc::new(config),
+            Arc::new(strategies),
+        ));
+        Ok(Self {
+            linux,
+            store,
+            engine,
+            healer,
+        })
+    }
+}
+
+/// Loads the strategies that are wanted; says of those that do not load why.
+pub(crate) fn load_strategies(engine: &Engine, config: &Config, wanted: &Wanted) -> StrategySet {
+    let only = match wanted {
+        Wanted::All => None,
+        Wanted::Of(unit) => Some(strategies_for(config, unit)),
+    };
+    let builtins = prunella_bundle::builtins()
+        .iter()
+        .map(|builtin| (builtin.name, builtin.wasm, builtin.precompiled));
+    let set = StrategySet::load(engine, config, builtins, only.as_ref(), read_component);
+    for refused in set.refused() {
+        tracing::error!(
+            prunella_strategy = %refused.name,
+            "strategy {} is not in force: {}", refused.name, refused.why
+        );
+    }
+    set
+}
+
+/// Reads a component's file, if root can trust it. The error says why not.
+pub(crate) fn read_component(path: &Path) -> Result<Vec<u8>, String> {
+    prunella_linux::trusted_file::read(path, MAX_COMPONENT).map_err(|error| {
+        let cause = std::error::Error::source(&error)
+            .map(|source| format!(": {source}"))
+            .unwrap_or_default();
+        format!("{error}{cause}")
+    })
+}
+
+/// The strategies of a service, and of everything it needs, however indirectly.
+fn strategies_for(config: &Config, unit: &prunella_core::UnitName) -> BTreeSet<StrategyName> {
+    let mut units = BTreeSet::new();
+    let mut open = vec![unit.clone()];
+    let mut strategies = BTreeSet::new();
+    while let Some(unit) = open.pop() {
+        if let Some(service) = config.services.get(&unit)
+            && units.insert(unit)
+        {
+            strategies.extend(service.strategies.iter().cloned());
+            open.extend(service.needs.iter().cloned());
+        }
+    }
+    strategies
+}
+
+struct LinuxHosts(Arc<Linux>);
+
+impl Hosts for LinuxHosts {
+    fn for_service(&self, service: Arc<Service>, history: Arc<dyn History>) -> Host {
+        self.0.host_for(service, history)
+    }
+}

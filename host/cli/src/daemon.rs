@@ -1,0 +1,379 @@
+//! `prunella daemon`: watches the services in its care, and heals them.
+//!
+//! One loop takes everything that happens from one queue: what systemd's
+//! signals told, and what people asked for by signal or socket. It never does
+//! anything slow itself: incidents have threads of their own.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use prunella_api::{Lines, ServeSettings, serve};
+use prunella_core::{
+    UnitName,
+    capability::Units as _,
+    config::Config,
+    incident::{DetectedBy, Detection, Incident},
+    situation::Situation as _,
+    trail::Entry,
+};
+use prunella_healer::{Observer, Opening, Scheduler};
+use prunella_watch::{Asked, Care, ProbeTarget, Prober, WatchEvent, Watcher};
+use sd_notify::NotifyState;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+use crate::{
+    args::DaemonArgs,
+    assembly::{Assembly, Wanted, load_config, load_strategies},
+    detect::detection,
+    exit::Exit,
+    handler::DaemonHandler,
+    paths::Paths,
+};
+
+/// How long running attempts may take to end when the daemon is told to stop.
+/// What is left is taken up at the next start.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// What the loop is woken by.
+pub(crate) enum Event {
+    /// systemd told something.
+    Watch(WatchEvent),
+    /// A probe with an interval goes unanswered: unit, probe, and why.
+    NotAnswering(UnitName, String, String),
+    /// The configuration is to be read again; the answer goes to whoever asked.
+    Reload(Option<Sender<Result<Vec<String>, String>>>),
+    /// A pause began or ended.
+    LookAgain,
+    /// The daemon is to stop.
+    Stop,
+}
+
+/// What loop, handler and watcher share.
+pub(crate) struct Daemon {
+    pub(crate) paths: Paths,
+    pub(crate) assembly: Assembly,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) watchers: Arc<Watchers>,
+    pub(crate) since: u64,
+    events: Mutex<Sender<Event>>,
+}
+
+impl Daemon {
+    /// Puts an event into the loop's queue.
+    pub(crate) fn send(&self, event: Event) {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.send(event).is_err() {
+            tracing::debug!("the daemon is stopping: an event came too late");
+        }
+    }
+
+    /// Opens an incident; trouble with that is logged.
+    pub(crate) fn open(&self, detection: Detection) -> Option<Opening> {
+        let unit = detection.unit.clone();
+        match self.scheduler.open(detection) {
+            Ok(opening) => Some(opening),
+            Err(error) => {
+                tracing::error!("the failure of {unit} could not be taken up: {error}");
+                None
+            }
+        }
+    }
+
+    /// Reads the configuration again. A broken one changes nothing.
+    fn reload(&self) -> Result<Vec<String>, String> {
+        let config = load_config(&self.paths).map_err(|error| error.to_string())?;
+        let strategies = load_strategies(&self.assembly.engine, &config, &Wanted::All);
+        let notes = vec![format!(
+            "{} services in care, {} strategies in force",
+            config.services.len(),
+            strategies.names().count()
+        )];
+        self.assembly
+            .healer
+            .reload(Arc::new(config), Arc::new(strategies));
+        Ok(notes)
+    }
+
+    /// Opens incidents for units in care that are failed already.
+    fn sweep(&self) {
+        let deadline = || Instant::now() + Duration::from_secs(30);
+        let failed = match self.assembly.linux.failed_units(deadline()) {
+            Ok(failed) => failed,
+            Err(failure) => {
+                tracing::error!("the failed units cannot be listed: {failure}");
+                return;
+            }
+        };
+        let config = self.assembly.healer.config();
+        for unit in failed
+            .iter()
+            .filter(|unit| config.services.contains_key(*unit))
+        {
+            match self.assembly.linux.units().get(deadline(), unit) {
+                Ok(status) => {
+                    self.open(detection(&status, DetectedBy::Sweep, None));
+                }
+                Err(failure) => tracing::error!("cannot look at {unit}: {failure}"),
+            }
+        }
+    }
+
+    /// Begins to ask the probes that have an interval.
+    fn probe(self: &Arc<Self>) -> Prober {
+        let config = self.assembly.healer.config();
+        let targets = config.services.values().flat_map(ProbeTarget::of).collect();
+        let asking = Arc::clone(self);
+        let telling = Arc::clone(self);
+        Prober::start(
+            &self.assembly.linux,
+            targets,
+            Arc::new(move |unit, probe| asking.ask(unit, probe)),
+            Arc::new(move |unit, probe, why| {
+                telling.send(Event::NotAnswering(
+                    unit.clone(),
+                    probe.to_owned(),
+                    why.to_owned(),
+                ));
+            }),
+        )
+    }
+
+    /// Asks a probe of a service that is up and not being healed.
+    fn ask(&self, unit: &UnitName, probe: &str) -> Asked {
+        if self.scheduler.busy().contains_key(unit) {
+            return Asked::NotNow;
+        }
+        let deadline = Instant::now() + Duration::from_secs(30);
+        match self.assembly.linux.units().get(deadline, unit) {
+            Ok(status) if status.is_up() && status.is_settled() => {}
+            _ => return Asked::NotNow,
+        }
+        match self.assembly.healer.ask(deadline, unit, probe) {
+            Some(Ok(answer)) if answer.answering => Asked::Answering,
+            Some(Ok(answer)) => Asked::NotAnswering(answer.detail),
+            Some(Err(failure)) => {
+                tracing::warn!("probe `{probe}` of {unit} cannot be asked: {failure}");
+                Asked::NotNow
+            }
+            None => Asked::NotNow,
+        }
+    }
+
+    fn not_answering(&self, unit: &UnitName, probe: &str, why: &str) {
+        tracing::warn!(object_systemd_unit = %unit, "{unit}: probe `{probe}` goes unanswered: {why}");
+        match self
+            .assembly
+            .linux
+            .units()
+            .get(Instant::now() + Duration::from_secs(10), unit)
+        {
+            Ok(status) => {
+                self.open(detection(&status, DetectedBy::Probe, None));
+            }
+            Err(failure) => tracing::error!("cannot look at {unit}: {failure}"),
+        }
+    }
+
+    fn watched(&self, event: WatchEvent) {
+        match event {
+            WatchEvent::Failed(detection, _) => {
+                self.open(detection);
+            }
+            WatchEvent::RestartLoop(detection) => {
+                self.open(detection);
+            }
+            WatchEvent::StartedByOperator { unit } => self.scheduler.started_by_operator(&unit),
+            WatchEvent::Recovered { unit } => self.scheduler.recovered(&unit),
+            WatchEvent::BusLost => {
+                tracing::warn!("the system bus is gone; failures are noticed when it is back");
+            }
+            WatchEvent::BusBack => tracing::info!("the system bus is back"),
+            WatchEvent::Resync => self.sweep(),
+        }
+    }
+}
+
+/// What the watcher looks after: the services of the configuration in force.
+fn care(config: &Config) -> Vec<Care> {
+    config
+        .services
+        .values()
+        .map(|service| Care {
+            unit: service.unit.clone(),
+            heal_on_stop: service.heal_on_stop,
+        })
+        .collect()
+}
+
+/// Whoever watches incidents go: connected clients, by unit.
+#[derive(Default)]
+pub(crate) struct Watchers(Mutex<Vec<(UnitName, Lines)>>);
+
+impl Watchers {
+    /// Sends the steps of `unit`'s incident to `lines` until
+    /// [`remove`](Self::remove).
+    pub(crate) fn add(&self, unit: UnitName, lines: Lines) {
+        self.lock().push((unit, lines));
+    }
+
+    /// Sends nothing of `unit` any more.
+    pub(crate) fn remove(&self, unit: &UnitName) {
+        self.lock().retain(|(watched, _)| watched != unit);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(UnitName, Lines)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Watchers {
+    fn step(&self, incident: &Incident, entry: &Entry) {
+        // Sending may block for a slow client: not with the list locked.
+        let watching: Vec<Lines> = self
+            .lock()
+            .iter()
+            .filter(|(unit, _)| *unit == incident.detection.unit)
+            .map(|(_, lines)| lines.clone())
+            .collect();
+        for lines in watching {
+            lines.send(entry);
+        }
+    }
+}
+
+pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
+    let config = load_config(paths)?;
+    let watchers = Arc::new(Watchers::default());
+    let assembly = Assembly::new(paths, config, &Wanted::All, Arc::clone(&watchers) as _)?;
+    let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
+    let (events, queue) = mpsc::channel();
+    let daemon = Arc::new(Daemon {
+        paths: paths.clone(),
+        assembly,
+        scheduler,
+        watchers,
+        since: crate::time::now(),
+        events: Mutex::new(events.clone()),
+    });
+
+    signals(events.clone())?;
+    let server = serve(
+        ServeSettings::new(&paths.run),
+        Arc::new(DaemonHandler::new(Arc::clone(&daemon))),
+    )
+    .context("cannot open the daemon's sockets")?;
+    // What an earlier daemon or hook left behind comes before what fails now:
+    // its incidents are the ones that later signals belong to.
+    if let Err(error) = daemon.scheduler.take_up() {
+        tracing::error!("what was left unfinished cannot be taken up: {error}");
+    }
+    let watcher = Watcher::start(
+        Arc::clone(&daemon.assembly.linux),
+        care(&daemon.assembly.healer.config()),
+        move |event| events.send(Event::Watch(event)).is_ok(),
+    );
+    let mut prober = daemon.probe();
+    notify(&[NotifyState::Ready]);
+    tracing::info!(
+        "watching {} services",
+        daemon.assembly.healer.config().services.len()
+    );
+
+    let ping = watchdog();
+    let mut next_ping = ping.map(|every| Instant::now() + every);
+    loop {
+        let event = match next_ping {
+            Some(at) => queue.recv_timeout(at.saturating_duration_since(Instant::now())),
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match event {
+            Ok(Event::Watch(event)) => daemon.watched(event),
+            Ok(Event::NotAnswering(unit, probe, why)) => {
+                daemon.not_answering(&unit, &probe, &why);
+            }
+            Ok(Event::Reload(asked)) => {
+                reload(&daemon, &watcher, asked);
+                prober = daemon.probe();
+            }
+            Ok(Event::LookAgain) => daemon.scheduler.look_again(),
+            Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if let (Some(at), Some(every)) = (next_ping, ping)
+            && Instant::now() >= at
+        {
+            // Not a sign of life of this loop alone: a scheduler that is stuck
+            // keeps this call, and so the watchdog bites.
+            daemon.scheduler.busy();
+            notify(&[NotifyState::Watchdog]);
+            next_ping = Some(Instant::now() + every);
+        }
+    }
+    notify(&[NotifyState::Stopping]);
+    tracing::info!("stopping");
+    drop((watcher, prober));
+    server.stop(Duration::from_secs(1));
+    daemon.scheduler.stop(STOP_GRACE);
+    Ok(Exit::Ok)
+}
+
+fn reload(daemon: &Daemon, watcher: &Watcher, asked: Option<Sender<Result<Vec<String>, String>>>) {
+    notify(&[NotifyState::Reloading]);
+    let result = daemon.reload();
+    match &result {
+        Ok(notes) => {
+            watcher.set(care(&daemon.assembly.healer.config()));
+            daemon.scheduler.look_again();
+            tracing::info!("configuration read again: {}", notes.join("; "));
+        }
+        Err(error) => tracing::error!("{error}\n\nthe last good configuration stays in force"),
+    }
+    notify(&[NotifyState::Ready]);
+    if let Some(asked) = asked
+        && asked.send(result).is_err()
+    {
+        tracing::debug!("whoever asked for the reload is gone");
+    }
+}
+
+/// Turns signals into events.
+fn signals(events: Sender<Event>) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT]).context("cannot catch signals")?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .stack_size(128 << 10)
+        .spawn(move || {
+            for signal in signals.forever() {
+                let event = match signal {
+                    SIGHUP => Event::Reload(None),
+                    _ => Event::Stop,
+                };
+                if events.send(event).is_err() {
+                    break;
+                }
+            }
+        })
+        .map(drop)
+        .context("cannot start the thread for signals")
+}
+
+/// How often systemd wants to hear: at half of WatchdogSec=, as sd_notify(3)
+/// advises.
+fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|limit| limit / 2)
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!("systemd could not be told: {error}");
+    }
+}

@@ -1,0 +1,93 @@
+//! `prunella hook UNIT`: what `OnFailure=` calls.
+//!
+//! Hands the failure to the daemon when one listens, and else goes the way
+//! alone. Ends with success whatever became of the service: a handler that
+//! fails becomes a failed unit itself. Only trouble of its own is an error.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use prunella_api::{Client, HOOK_LIMIT, HookCall, Monitor};
+use prunella_core::{UnitName, incident::DetectedBy};
+use prunella_healer::{Opening, Scheduler};
+use prunella_linux::{Linux, LinuxSettings};
+
+use crate::{
+    args::HookArgs,
+    assembly::{Assembly, Wanted, load_config},
+    detect::detection,
+    exit::{Exit, Problem},
+    paths::Paths,
+};
+
+/// The hook waits for the budget's pauses (120 s is the longest by default);
+/// what is due later is left to the sweep.
+const PATIENCE: Duration = Duration::from_secs(130);
+
+pub(crate) fn run(paths: &Paths, args: &HookArgs) -> anyhow::Result<Exit> {
+    let unit = UnitName::from_user(&args.unit)
+        .map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
+    let monitor = Monitor::read(|name| std::env::var(name).ok());
+    let call = HookCall {
+        unit: unit.clone(),
+        monitor: monitor.clone(),
+    };
+    match Client::new(&paths.run).hook(call, HOOK_LIMIT) {
+        Ok(incident) => {
+            tracing::info!(
+                "{unit}: the daemon has it{}",
+                incident
+                    .map(|id| format!(" as incident {id}"))
+                    .unwrap_or_default()
+            );
+            return Ok(Exit::Ok);
+        }
+        Err(error) => tracing::debug!("{unit}: going alone: {error}"),
+    }
+    alone(paths, &unit, &monitor)
+}
+
+fn alone(paths: &Paths, unit: &UnitName, monitor: &Monitor) -> anyhow::Result<Exit> {
+    let config = load_config(paths)?;
+    let canonical = if config.services.contains_key(unit) {
+        unit.clone()
+    } else {
+        canonical(unit)?
+    };
+    if !config.services.contains_key(&canonical) {
+        tracing::info!("{canonical} is not in Prunella's care: nothing done");
+        return Ok(Exit::Ok);
+    }
+    let assembly = Assembly::new(paths, config, &Wanted::Of(canonical.clone()), Arc::new(()))?;
+    let status = prunella_core::capability::Units::get(
+        &assembly.linux.units(),
+        Instant::now() + Duration::from_secs(10),
+        &canonical,
+    )
+    .with_context(|| format!("cannot look at {canonical}"))?;
+    let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
+    let opening = scheduler.open(detection(&status, DetectedBy::Hook, Some(monitor)))?;
+    if let Opening::Known(id, ending) = opening {
+        tracing::info!(
+            "{canonical}: this failure is incident {id}, {}",
+            ending.word()
+        );
+    }
+    scheduler.wait_until_idle(PATIENCE);
+    Ok(Exit::Ok)
+}
+
+/// The unit's canonical name: an alias may have been given.
+fn canonical(unit: &UnitName) -> anyhow::Result<UnitName> {
+    let linux = Linux::connect(LinuxSettings::default()).context("cannot reach the host")?;
+    let status = prunella_core::capability::Units::get(
+        &linux.units(),
+        Instant::now() + Duration::from_secs(10),
+        unit,
+    )
+    .with_context(|| format!("cannot look at {unit}"))?;
+    Ok(status.name)
+}

@@ -1,0 +1,59 @@
+//! `prunella sweep`: for hosts without the daemon, what hooks alone miss.
+//!
+//! Takes up incidents that a killed hook left behind and those due for another
+//! try, and opens incidents for units in care that are failed and that no hook
+//! told of.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use prunella_api::Client;
+use prunella_core::{capability::Units as _, incident::DetectedBy, situation::Situation as _};
+use prunella_healer::Scheduler;
+
+use crate::{
+    args::SweepArgs,
+    assembly::{Assembly, Wanted, load_config},
+    detect::detection,
+    exit::Exit,
+    paths::Paths,
+};
+
+/// As long as the hook's: what is due later is left to the next sweep.
+const PATIENCE: Duration = Duration::from_secs(130);
+
+pub(crate) fn run(paths: &Paths, _args: &SweepArgs) -> anyhow::Result<Exit> {
+    if Client::new(&paths.run).listening() {
+        tracing::debug!("the daemon is running: nothing to sweep");
+        return Ok(Exit::Ok);
+    }
+    let config = load_config(paths)?;
+    if config.services.is_empty() {
+        return Ok(Exit::Ok);
+    }
+    let assembly = Assembly::new(paths, config, &Wanted::All, Arc::new(()))?;
+    let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
+    scheduler.take_up()?;
+    let deadline = || Instant::now() + Duration::from_secs(30);
+    let failed = assembly
+        .linux
+        .failed_units(deadline())
+        .context("cannot list the failed units")?;
+    let config = assembly.healer.config();
+    for unit in failed
+        .iter()
+        .filter(|unit| config.services.contains_key(*unit))
+    {
+        match assembly.linux.units().get(deadline(), unit) {
+            Ok(status) => {
+                scheduler.open(detection(&status, DetectedBy::Sweep, None))?;
+            }
+            Err(failure) => tracing::error!("cannot look at {unit}: {failure}"),
+        }
+    }
+    scheduler.wait_until_idle(PATIENCE);
+    Ok(Exit::Ok)
+}
