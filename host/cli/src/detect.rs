@@ -27,6 +27,8 @@ pub(crate) fn detection(
         {
             "dependency".to_owned()
         }
+        // Asked about a service that is merely down.
+        None if status.result == "success" => status.active_state.word().to_owned(),
         None => status.result.clone(),
     };
     Detection {

@@ -102,9 +102,7 @@ fn report(paths: &Paths, record: &Record) -> String {
             .to_string_lossy()
             .into_owned(),
         service: config.services.get(&record.incident.detection.unit),
-        boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .ok()
-            .map(|id| id.trim().to_owned()),
+        boot_id: prunella_linux::clock::boot_id().ok(),
         now: time::now(),
         zone: jiff::tz::TimeZone::system(),
     };

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use anstyle::{AnsiColor, Style};
 use prunella_core::{
-    incident::{Assessment, Ending, Incident, Outcome},
+    incident::{Assessment, DetectedBy, Ending, Incident, Outcome},
     trail::{Entry, Step},
 };
 use prunella_healer::Observer;
@@ -48,6 +48,10 @@ impl Observer for Timeline {
 fn line(step: &Step) -> Option<(Style, String)> {
     let plain = Style::new();
     Some(match step {
+        Step::Detected { detection, .. } if detection.by == DetectedBy::Operator => (
+            plain,
+            format!("{}: asked for; it is {}", detection.unit, detection.cause),
+        ),
         Step::Detected { detection, .. } => (
             BAD,
             format!("{} failed: {}", detection.unit, detection.cause),

@@ -11,7 +11,7 @@ use std::{
 
 use prunella_core::{
     Failure, StrategyName, UnitName,
-    incident::{Ending, Incident, IncidentId},
+    incident::{DetectedBy, Ending, Incident, IncidentId},
     policy::Act,
     situation::Situation,
     trail::{Entry, Step},
@@ -268,6 +268,15 @@ pub(crate) fn to_journal(incident: &Incident, entry: &Entry, rehearsal: bool) {
         };
     }
     match &entry.step {
+        Step::Detected { detection, .. } if detection.by == DetectedBy::Operator => {
+            line!(
+                info,
+                "",
+                "",
+                "an operator asks for it to be healed ({}); incident {id}",
+                detection.cause
+            );
+        }
         Step::Detected { detection, .. } => {
             line!(warn, "", "", "failed ({}); incident {id}", detection.cause);
         }

@@ -8,6 +8,22 @@ use prunella_core::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
+/// This boot's id, as PID 1 sees it.
+///
+/// In a container the id is a file mounted over the kernel's, and a service
+/// under ProtectKernelTunables= gets a `/proc/sys` without that mount: it would
+/// see the host's id, which stays the same when the container reboots (tried on
+/// systemd 252). So PID 1's own view comes first, where it can be seen.
+///
+/// # Errors
+/// When `/proc` is not there.
+pub fn boot_id() -> std::io::Result<String> {
+    const PATH: &str = "/proc/sys/kernel/random/boot_id";
+    std::fs::read_to_string(format!("/proc/1/root{PATH}"))
+        .or_else(|_| std::fs::read_to_string(PATH))
+        .map(|id| id.trim().to_owned())
+}
+
 /// The real clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;

@@ -105,10 +105,7 @@ impl Linux {
     /// # Errors
     /// When the background thread cannot be started, or `/proc` is missing.
     pub fn connect(settings: LinuxSettings) -> Result<Arc<Self>, LinuxError> {
-        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .map_err(LinuxError::BootId)?
-            .trim()
-            .to_owned();
+        let boot_id = clock::boot_id().map_err(LinuxError::BootId)?;
         let shared = Shared::start(settings.bus_address)?;
         let opening = Arc::downgrade(&shared);
         shared.handle().spawn(async move {
