@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask …`.
 
 mod check;
+mod demo;
 mod setup;
 mod step;
 mod test;
@@ -21,6 +22,8 @@ struct Cli {
 enum Command {
     /// Get what building and testing needs: the wasm target, and Debian packages (as root)
     Setup,
+    /// Watch services fail on a throw-away machine, and come back (as root)
+    Demo(demo::Options),
     /// Run every test: of the crates, and end to end on throw-away machines (as root)
     Test(test::Options),
     /// All that a change has to pass: format, lints, licences, documentation, every test
@@ -30,6 +33,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Setup => setup::run(true),
+        Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Ci => check::run(),
     };
