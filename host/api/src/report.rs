@@ -3,7 +3,7 @@
 use prunella_core::{
     UnitName,
     capability::{ActiveState, Disk, Load, Memory},
-    incident::{Ending, IncidentId},
+    incident::{Ending, IncidentId, LeftAlone},
     service::Port,
     trail::Record,
 };
@@ -205,6 +205,9 @@ pub struct Summary {
     pub ended: Option<String>,
     /// Why it ended so, in a sentence.
     pub why: Option<String>,
+    /// The stable word for why, where it was left alone.
+    #[serde(default)]
+    pub left_alone: Option<LeftAlone>,
     /// Who healed it.
     pub strategy: Option<String>,
     /// Microseconds from the failure to the moment of recovery.
@@ -224,6 +227,7 @@ impl Summary {
             cause: incident.detection.cause.clone(),
             ended: None,
             why: None,
+            left_alone: None,
             strategy: None,
             recovered_after_us: None,
             attempt: incident.attempt,
@@ -241,19 +245,22 @@ impl Summary {
             Ending::LeftAlone { why, detail } if detail.is_empty() => {
                 Some(why.sentence().to_owned())
             }
-            Ending::LeftAlone { detail, .. } => Some(detail.clone()),
+            Ending::LeftAlone { why, detail } => Some(format!("{}: {detail}", why.sentence())),
             Ending::Escalated { reason, .. } => Some(reason.clone()),
             Ending::Blocked { on, reason } => Some(format!("waits for {on}: {reason}")),
             Ending::Interrupted { detail } => Some(detail.clone()),
             Ending::Rehearsed { verdict } => Some(verdict.clone()),
         });
-        if let Some(Ending::Healed {
-            strategy,
-            recovered_after,
-        }) = ending
-        {
-            self.strategy = Some(strategy.to_string());
-            self.recovered_after_us = *recovered_after;
+        match ending {
+            Some(Ending::Healed {
+                strategy,
+                recovered_after,
+            }) => {
+                self.strategy = Some(strategy.to_string());
+                self.recovered_after_us = *recovered_after;
+            }
+            Some(Ending::LeftAlone { why, .. }) => self.left_alone = Some(*why),
+            _ => {}
         }
         self
     }
@@ -261,7 +268,7 @@ impl Summary {
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::{StrategyName, incident::LeftAlone};
+    use prunella_core::StrategyName;
     use rstest::rstest;
 
     use super::*;
@@ -274,6 +281,7 @@ mod tests {
             cause: "signal".into(),
             ended: None,
             why: None,
+            left_alone: None,
             strategy: None,
             recovered_after_us: None,
             attempt: 1,
@@ -284,7 +292,7 @@ mod tests {
     fn the_json_of_an_open_incident_is_stable() {
         assert_eq!(
             serde_json::to_string(&open().ended(None)).unwrap(),
-            r#"{"id":"20261121-142301-7f3a","unit":"a.service","at":1,"cause":"signal","ended":null,"why":null,"strategy":null,"recovered_after_us":null,"attempt":1}"#
+            r#"{"id":"20261121-142301-7f3a","unit":"a.service","at":1,"cause":"signal","ended":null,"why":null,"left_alone":null,"strategy":null,"recovered_after_us":null,"attempt":1}"#
         );
     }
 

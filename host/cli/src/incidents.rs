@@ -173,6 +173,7 @@ mod tests {
             cause: "exit-code".into(),
             ended: Some("escalated".into()),
             why: Some("its data directory is on a full disk\nand more".into()),
+            left_alone: None,
             strategy: None,
             recovered_after_us: None,
             attempt: 1,

@@ -15,8 +15,10 @@ pub struct Incident {
     pub cause: String,
     /// How it ended; absent while it is open.
     pub ended: Option<String>,
-    /// Why nothing was done, when it was left alone.
+    /// Why it ended so, in a sentence.
     pub why: Option<String>,
+    /// The word for why nothing was done, when it was left alone.
+    pub left_alone: Option<String>,
     /// Which strategy healed it.
     pub strategy: Option<String>,
     /// Microseconds from the failure to the moment of recovery.
@@ -37,6 +39,7 @@ impl Incident {
             cause: text("cause").unwrap_or_else(|| must("cause")),
             ended: text("ended"),
             why: text("why"),
+            left_alone: text("left_alone"),
             strategy: text("strategy"),
             recovered_after_us: number("recovered_after_us"),
             attempt: number("attempt").unwrap_or_else(|| must_number("attempt", value)),

@@ -215,7 +215,7 @@ impl Scene {
     #[track_caller]
     pub fn wait_left_alone(&self, unit: &str, why: &str) -> Incident {
         let incident = self.wait_ended(unit, "left-alone");
-        assert_eq!(incident.why.as_deref(), Some(why), "{incident:?}");
+        assert_eq!(incident.left_alone.as_deref(), Some(why), "{incident:?}");
         assert_eq!(self.record(&incident).acts(), Vec::<String>::new());
         incident
     }
