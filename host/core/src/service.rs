@@ -230,7 +230,9 @@ pub struct DeclaredCheck {
     /// Run as root instead of the unit's user; refused unless program and
     /// configuration are root-owned.
     pub as_root: bool,
-    /// Whether it says if the service's configuration is valid.
+    /// Whether it says if the service's configuration is valid: then nobody
+    /// starts the service while it does not pass. Unless told otherwise, every
+    /// check that changes nothing does.
     pub validates: bool,
 }
 

@@ -985,6 +985,8 @@ impl Shared {
         {
             detection.cause = if status.is_up() {
                 "not-answering".to_owned()
+            } else if status.result == "success" {
+                status.active_state.word().to_owned()
             } else {
                 status.result.clone()
             };

@@ -492,15 +492,18 @@ fn read_checks(reader: &mut Reader<'_>, top: Section<'_>, service: &mut Service)
         reader.only(section, &CHECK_KEYS);
         let name = reader.name(section, &at);
         let command = read_command(reader, section, &at);
+        let changes = reader.flag(section, "changes").unwrap_or_default();
         let check = DeclaredCheck {
             command: command.clone().unwrap_or_default(),
             timeout: reader
                 .duration(section, "timeout", LEAST)
                 // A configuration check reads files; half a minute is ample.
                 .unwrap_or(Duration::from_secs(30)),
-            changes: reader.flag(section, "changes").unwrap_or_default(),
+            changes,
             as_root: reader.flag(section, "as-root").unwrap_or_default(),
-            validates: reader.flag(section, "validates").unwrap_or_default(),
+            // Whoever declares a harmless check and says no more about it
+            // expects that it holds a start against a broken configuration.
+            validates: reader.flag(section, "validates").unwrap_or(!changes),
         };
         if check.changes && check.validates {
             reader.error_help(
