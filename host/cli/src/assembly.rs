@@ -43,7 +43,12 @@ pub(crate) enum Wanted {
 pub(crate) fn load_config(paths: &Paths) -> anyhow::Result<Config> {
     let loaded = Config::load(&paths.config);
     for warning in loaded.warnings() {
-        tracing::warn!("{warning}");
+        let line = warning
+            .place
+            .as_ref()
+            .map(|place| format!(":{}", place.line))
+            .unwrap_or_default();
+        tracing::warn!("{}{line}: {}", warning.file.display(), warning.message);
     }
     let mistakes: Vec<String> = loaded.errors().map(ToString::to_string).collect();
     loaded.config.ok_or_else(|| {

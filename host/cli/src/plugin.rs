@@ -478,7 +478,7 @@ fn inspected(
     }
     sentences(
         &mut text,
-        "It may look at",
+        "It observes",
         &inspection.observations(),
         width,
     );
@@ -489,7 +489,7 @@ fn inspected(
     }
     sentences(
         &mut text,
-        "It wants to act; once granted, it may",
+        "It wants to act; once granted, it",
         &consequences,
         width,
     );
