@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask …`.
 
+mod bench;
 mod check;
 mod demo;
 mod setup;
@@ -26,6 +27,8 @@ enum Command {
     Demo(demo::Options),
     /// Run every test: of the crates, and end to end on throw-away machines (as root)
     Test(test::Options),
+    /// Measure what Prunella has to reach, beside its peers (as root)
+    Bench(bench::Options),
     /// All that a change has to pass: format, lints, licences, documentation, every test
     Ci,
 }
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::run(true),
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Ci => check::run(),
     };
     match result {

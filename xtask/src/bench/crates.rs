@@ -1,0 +1,95 @@
+//! The benches of the crates that have figures to reach, run as cargo runs
+//! them.
+
+use std::{env, fs};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::figures::{Figure, Samples, Target};
+use crate::step::{cargo, take};
+
+/// Instantiate and run a strategy: `host/engine/benches/figure.rs`.
+pub(crate) fn strategy() -> Result<Vec<Figure>> {
+    let lines = bench("prunella-engine", "figure")?;
+    lines
+        .iter()
+        .map(|line| {
+            let call = text(line, "call")?;
+            Ok(Figure {
+                what: format!("strategy instantiated and run: {call}"),
+                unit: "µs",
+                ours: Samples::new(vec![number(line, "median_ns")? / 1e3]),
+                target: Target::Below(60.0),
+                peer: None,
+                fsync: None,
+                load: super::load()?,
+            })
+        })
+        .collect()
+}
+
+/// Who holds a port: `host/linux/benches/ports.rs`.
+pub(crate) fn ports() -> Result<Vec<Figure>> {
+    let lines = bench("prunella-linux", "ports")?;
+    let milliseconds = |line: &Value| Ok::<_, anyhow::Error>(number(line, "median_ns")? / 1e6);
+    let (ours, peers) = lines.split_first().context("nothing was measured")?;
+    let ours = milliseconds(ours)?;
+    peers
+        .iter()
+        .map(|peer| {
+            let name = text(peer, "case")?;
+            Ok(Figure {
+                what: "who holds a port: 1,000 processes, 5,000 sockets".to_owned(),
+                unit: "ms",
+                ours: Samples::new(vec![ours]),
+                target: if name.starts_with("lsof -i :PORT") {
+                    Target::Times(10.0)
+                } else {
+                    Target::None
+                },
+                peer: Some((name.to_owned(), Samples::new(vec![milliseconds(peer)?]))),
+                fsync: None,
+                load: super::load()?,
+            })
+        })
+        .collect()
+}
+
+/// Runs a bench, and returns the lines of JSON it leaves.
+fn bench(package: &str, name: &str) -> Result<Vec<Value>> {
+    let path = env::temp_dir().join(format!("prunella-bench-{name}-{}", std::process::id()));
+    let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    // Built as `prunella` itself is, so that most is compiled already.
+    let result = take(
+        cargo(&[
+            "bench",
+            "--package",
+            package,
+            "--bench",
+            name,
+            "--target",
+            &target,
+        ])
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .env("PRUNELLA_BENCH_JSON", &path),
+    )
+    .and_then(|()| fs::read_to_string(&path).context("the bench left no figures"));
+    let _ = fs::remove_file(&path);
+    result?
+        .lines()
+        .map(|line| serde_json::from_str(line).with_context(|| format!("not JSON: {line}")))
+        .collect()
+}
+
+fn number(line: &Value, key: &str) -> Result<f64> {
+    line.get(key)
+        .and_then(Value::as_f64)
+        .with_context(|| format!("there is no {key} in {line}"))
+}
+
+fn text<'a>(line: &'a Value, key: &str) -> Result<&'a str> {
+    line.get(key)
+        .and_then(Value::as_str)
+        .with_context(|| format!("there is no {key} in {line}"))
+}

@@ -1,0 +1,178 @@
+//! What the daemon costs while nothing happens, with 100 services in its care,
+//! and what it has grown to after some incidents.
+
+use std::{fmt::Write as _, path::Path};
+
+use anyhow::{Context, Result, ensure};
+use prunella_machine::{Machine, TIMEOUT};
+use serde_json::Value;
+
+use super::{
+    figures::{Figure, Samples, Target},
+    scene::{PRUNELLA, Scene},
+};
+
+const SERVICES: usize = 100;
+
+/// One after the other; then all at once.
+const INCIDENTS: usize = 20;
+
+/// `WatchdogSec=30`, and a sign of life at half of it: 4 in 60 s, and one more
+/// if the span happens to have five ends.
+const WATCHDOG: f64 = 5.5;
+
+/// What a start or an incident leaves behind is over by then.
+const SETTLE: &str = "12";
+
+pub(crate) fn measure(prunella: &Path, victim: &Path, seconds: u64) -> Result<Vec<Figure>> {
+    let mut machine = Machine::builder();
+    for number in 0..SERVICES {
+        let name = name(number);
+        machine = machine
+            .unit(
+                &name,
+                "[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nExecStart=/usr/bin/sleep infinity\n",
+            )
+            .enabled(&name)
+            .file(
+                format!("/etc/prunella/services.d/{name}.toml"),
+                format!("unit = \"{name}\"\n\n[proof]\nstable-for = \"500ms\"\n"),
+                0o644,
+            );
+    }
+    let scene = Scene::boot(machine, prunella, victim)?;
+    let machine = &scene.machine;
+    machine.run_ok(&[PRUNELLA, "setup"])?;
+    machine.wait_active("prunella.service", TIMEOUT)?;
+    let fsync = Samples::new(scene.fsync()?).median();
+    let mut figures = Vec::new();
+
+    let start = look(&scene, seconds)?;
+    figures.extend(memory("after its start", &start, fsync)?);
+    figures.push(wake_ups("after its start", seconds, &start, fsync)?);
+
+    for number in 0..INCIDENTS {
+        kill(machine, &[name(number)])?;
+    }
+    let after = look(&scene, seconds)?;
+    figures.extend(memory(
+        &format!("after {INCIDENTS} incidents"),
+        &after,
+        fsync,
+    )?);
+    figures.push(wake_ups(
+        &format!("after {INCIDENTS} incidents"),
+        seconds,
+        &after,
+        fsync,
+    )?);
+
+    let all: Vec<String> = (0..SERVICES).map(name).collect();
+    kill(machine, &all)?;
+    let after = look(&scene, 1)?;
+    figures.extend(memory("after 100 at once", &after, fsync)?);
+    figures.push(Figure {
+        what: "daemon's peak, 100 at once".to_owned(),
+        ..rss("", &after, "peak_kib", Target::None, fsync)?
+    });
+    Ok(figures)
+}
+
+fn name(number: usize) -> String {
+    format!("care-{number}.service")
+}
+
+/// Kills services, and waits until they are up anew.
+fn kill(machine: &Machine, units: &[String]) -> Result<()> {
+    let with_units = |words: &[&'static str]| -> Vec<String> {
+        let words = words.iter().map(|word| (*word).to_owned());
+        words.chain(units.iter().cloned()).collect()
+    };
+    let ask = |words: &[&'static str]| -> Result<Vec<String>> {
+        let words = with_units(words);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let said = machine.systemctl(&words)?;
+        Ok(said.split_whitespace().map(str::to_owned).collect())
+    };
+    let runs = || ask(&["show", "--value", "--property=InvocationID", "--"]);
+    let before = runs()?;
+    ensure!(before.len() == units.len(), "not all of {units:?} run");
+    ask(&["kill", "--signal=KILL"])?;
+    machine.wait_for("the killed services to be back", TIMEOUT * 3, || {
+        let now = runs()?;
+        let anew = now.len() == before.len() && now.iter().all(|run| !before.contains(run));
+        let states = ask(&["show", "--value", "--property=ActiveState", "--"])?;
+        Ok((anew && states.iter().all(|state| state == "active")).then_some(()))
+    })
+}
+
+/// The daemon's memory, and how often it wakes up.
+fn look(scene: &Scene, seconds: u64) -> Result<Value> {
+    let pid = scene.machine.property("prunella.service", "MainPID")?;
+    let words = [
+        "idle".to_owned(),
+        pid,
+        SETTLE.to_owned(),
+        seconds.to_string(),
+    ];
+    let mut said = scene.inside(&words)?;
+    said.pop().context("nothing was measured")
+}
+
+fn memory(when: &str, look: &Value, fsync: f64) -> Result<Vec<Figure>> {
+    Ok(vec![
+        rss(
+            &format!("daemon's RSS, {SERVICES} services, {when}"),
+            look,
+            "rss_kib",
+            Target::Below(25.0),
+            fsync,
+        )?,
+        rss(
+            "  of it its own (anonymous)",
+            look,
+            "anon_kib",
+            Target::None,
+            fsync,
+        )?,
+        rss("  PSS", look, "pss_kib", Target::None, fsync)?,
+    ])
+}
+
+fn rss(what: &str, look: &Value, key: &str, target: Target, fsync: f64) -> Result<Figure> {
+    let kib = look.get(key).and_then(Value::as_f64);
+    // A MB has 1,000,000 bytes.
+    let mb = kib.with_context(|| format!("there is no {key}"))? * 1024.0 / 1e6;
+    Ok(Figure {
+        what: what.to_owned(),
+        unit: "MB",
+        ours: Samples::new(vec![mb]),
+        target,
+        peer: None,
+        fsync: Some(fsync),
+        load: super::load()?,
+    })
+}
+
+fn wake_ups(when: &str, seconds: u64, look: &Value, fsync: f64) -> Result<Figure> {
+    let threads = look.get("woken").and_then(Value::as_array);
+    let threads = threads.context("no threads were seen")?;
+    let mut all = 0.0;
+    let mut by_name = String::new();
+    for thread in threads {
+        let name = thread.get("thread").and_then(Value::as_str).unwrap_or("?");
+        let times = thread.get("times").and_then(Value::as_f64).unwrap_or(0.0);
+        all += times;
+        write!(by_name, " {name} {times}")?;
+    }
+    println!("    wake-ups in {seconds} s {when}:{by_name}");
+    Ok(Figure {
+        what: format!("daemon's wake-ups in {seconds} s, {when}"),
+        unit: "times",
+        ours: Samples::new(vec![all]),
+        target: Target::Below(WATCHDOG),
+        peer: None,
+        fsync: Some(fsync),
+        load: super::load()?,
+    })
+}

@@ -1,0 +1,204 @@
+//! What is measured within the machine, by this very program: no interpreter
+//! and no bus call lies between an event and its time stamp.
+//!
+//! Each measurement prints lines of JSON.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    net::TcpStream,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    time::{ClockId, clock_gettime},
+};
+use serde_json::{Value, json};
+
+/// What a service may take to answer again, before that is an error.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two connections that are tried: short beside what is measured, and
+/// it leaves the processor to whoever heals.
+const PROBE_EVERY: Duration = Duration::from_micros(200);
+
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    let mut words = words.iter().map(String::as_str);
+    match words.next() {
+        Some("kill") => kill_in_turn(words),
+        Some("idle") => idle(words),
+        Some("fsync") => fsync(words),
+        other => bail!("there is no measurement {other:?}"),
+    }
+}
+
+/// `kill TIMES PAUSE-MS UNIT:PORT:HOOK …`: kills the units' main processes, one
+/// unit after the other, and times how long until the port answers. HOOK is a
+/// unit whose start is read as well, or `-`.
+fn kill_in_turn<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
+    let times: u32 = words.next().context("how often?")?.parse()?;
+    let pause = Duration::from_millis(words.next().context("which pause?")?.parse()?);
+    let victims: Vec<(&str, u16, &str)> = words
+        .map(|word| {
+            let mut parts = word.split(':');
+            Ok((
+                parts.next().context("which unit?")?,
+                parts.next().context("which port?")?.parse()?,
+                parts.next().context("which hook?")?,
+            ))
+        })
+        .collect::<Result<_>>()?;
+    for _ in 0..times {
+        for (unit, port, hook) in &victims {
+            println!("{}", kill(unit, *port, hook)?);
+            // What follows a recovery, such as its proof, is over by then.
+            thread::sleep(pause);
+        }
+    }
+    Ok(())
+}
+
+fn kill(unit: &str, port: u16, hook: &str) -> Result<Value> {
+    let number = show(unit, "MainPID")?;
+    let pid = number.parse().ok().and_then(Pid::from_raw);
+    let victim = pidfd_open(
+        pid.with_context(|| format!("{unit} does not run"))?,
+        PidfdFlags::empty(),
+    )?;
+    let load = super::load()?;
+    let killed = now();
+    pidfd_send_signal(&victim, Signal::KILL)?;
+    // Until it is gone, it might be the one that answers.
+    poll(&mut [PollFd::new(&victim, PollFlags::IN)], None)?;
+    let until = Instant::now() + PATIENCE;
+    while !answers(port) {
+        ensure!(Instant::now() < until, "{unit} does not come back");
+        thread::sleep(PROBE_EVERY);
+    }
+    let answered = now();
+    let hook_exec = match hook {
+        "-" => None,
+        // Read at once: a hook that has ended is forgotten.
+        hook => stamp(hook, "ExecMainStartTimestampMonotonic")?,
+    };
+    Ok(json!({
+        "unit": unit, "load": load, "killed": killed, "answered": answered,
+        "failed": stamp(unit, "InactiveEnterTimestampMonotonic")?,
+        "started": stamp(unit, "InactiveExitTimestampMonotonic")?,
+        "hook_exec": hook_exec,
+    }))
+}
+
+/// Whether there is an answer to a request, not merely a connection.
+fn answers(port: u16) -> bool {
+    let ask = || -> std::io::Result<usize> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
+        stream.read(&mut [0; 64])
+    };
+    ask().is_ok_and(|length| length > 0)
+}
+
+/// Microseconds of CLOCK_MONOTONIC, as systemd's own time stamps are.
+fn now() -> i64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
+}
+
+fn show(unit: &str, property: &str) -> Result<String> {
+    let output = Command::new("systemctl")
+        .args(["show", "--value", "--property", property, "--", unit])
+        .output()?;
+    ensure!(output.status.success(), "systemctl does not show {unit}");
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// A time stamp; nothing if what it tells never happened.
+fn stamp(unit: &str, property: &str) -> Result<Option<i64>> {
+    Ok(show(unit, property)?.parse().ok().filter(|time| *time > 0))
+}
+
+/// `idle PID SETTLE-S SECONDS`: what a process has of memory, and how often its
+/// threads wake up when nothing happens.
+fn idle<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
+    let pid: u32 = words.next().context("which process?")?.parse()?;
+    let settle = words.next().context("settle how long?")?.parse()?;
+    let seconds: u64 = words.next().context("how long?")?.parse()?;
+    thread::sleep(Duration::from_secs(settle));
+    let before = threads(pid)?;
+    thread::sleep(Duration::from_secs(seconds));
+    let after = threads(pid)?;
+    let woken: Vec<Value> = after
+        .iter()
+        .map(|(thread, name, switches)| {
+            let earlier = before.iter().find(|(known, ..)| known == thread);
+            json!({
+                "thread": name,
+                "times": switches - earlier.map_or(0, |(.., switches)| *switches),
+                "new": earlier.is_none(),
+            })
+        })
+        .collect();
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    println!(
+        "{}",
+        json!({
+            "seconds": seconds,
+            "woken": woken,
+            "rss_kib": field(&status, "VmRSS:")?,
+            "peak_kib": field(&status, "VmHWM:")?,
+            "anon_kib": field(&status, "RssAnon:")?,
+            "pss_kib": field(&rollup, "Pss:")?,
+        })
+    );
+    Ok(())
+}
+
+/// The threads of a process: number, name, voluntary switches.
+fn threads(pid: u32) -> Result<Vec<(String, String, u64)>> {
+    let mut threads = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let entry = entry?;
+        let status = fs::read_to_string(entry.path().join("status"))?;
+        let name = fs::read_to_string(entry.path().join("comm"))?;
+        threads.push((
+            entry.file_name().to_string_lossy().into_owned(),
+            name.trim().to_owned(),
+            field(&status, "voluntary_ctxt_switches:")?,
+        ));
+    }
+    Ok(threads)
+}
+
+/// The number after a word at the beginning of a line.
+fn field(text: &str, word: &str) -> Result<u64> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(word)?.split_whitespace().next())
+        .with_context(|| format!("there is no {word}"))?
+        .parse()
+        .with_context(|| format!("{word} is no number"))
+}
+
+/// `fsync FOLDER TIMES`: how long it takes until a page is on the disk.
+fn fsync<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
+    let folder = words.next().context("in which folder?")?;
+    let times: u32 = words.next().context("how often?")?.parse()?;
+    let path = format!("{folder}/bench-fsync");
+    let mut file = File::create(&path)?;
+    let mut taken = Vec::new();
+    for _ in 0..times {
+        file.write_all(&[7; 4096])?;
+        let start = Instant::now();
+        file.sync_data()?;
+        taken.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    fs::remove_file(&path)?;
+    println!("{}", json!({ "ms": taken }));
+    Ok(())
+}
