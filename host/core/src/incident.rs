@@ -39,6 +39,10 @@ impl fmt::Display for IncidentId {
     }
 }
 
+/// The cause of an incident that tells of systemd restarting a unit again and
+/// again.
+pub const RESTART_LOOP: &str = "restart-loop";
+
 /// How a failure was noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -102,6 +106,11 @@ impl Detection {
             // found so more than once: the cause tells those apart.
             (Some(invocation), _) if self.cause == "not-answering" => {
                 format!("{}/{invocation}/not-answering/{}", self.unit, self.at)
+            }
+            // A loop is told of in the middle of a run that may go on to fail
+            // for good, which is a failure of its own.
+            (Some(invocation), _) if self.cause == RESTART_LOOP => {
+                format!("{}/{invocation}/{RESTART_LOOP}", self.unit)
             }
             (Some(invocation), _) => format!("{}/{invocation}", self.unit),
             (None, Some(moment)) => format!("{}/{boot_id}/{moment}", self.unit),
@@ -206,6 +215,15 @@ impl LeftAlone {
             Self::Finished => "finished",
             Self::KillSwitch => "kill-switch",
         }
+    }
+
+    /// Whether what stands in the way will pass by itself, and without a signal
+    /// that tells when: it is looked at again after a while.
+    pub fn passes(self) -> bool {
+        matches!(
+            self,
+            Self::KillSwitch | Self::Paused | Self::PackageUpgrade | Self::JobPending
+        )
     }
 
     /// Whether people should still hear of it: nothing was done, and the

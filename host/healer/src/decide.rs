@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use prunella_core::{
     capability::{ActiveState, Goal, Host, UnitStatus},
-    incident::{DetectedBy, Incident, LeftAlone},
+    incident::{DetectedBy, Incident, LeftAlone, RESTART_LOOP},
     service::{Service, StartLimit},
 };
 
@@ -70,6 +70,13 @@ pub(crate) fn decide(
         );
     }
 
+    if incident.detection.cause == "restart-loop" {
+        return Hold::Leave(
+            LeftAlone::RestartLoop,
+            "systemd is at it, and it is for people to find out why it does not hold".to_owned(),
+        );
+    }
+
     let mut status = match host.units.get(deadline(), unit) {
         Ok(status) => status,
         Err(failure) => return Hold::Unknown(format!("{unit} cannot be looked at: {failure}")),
@@ -88,6 +95,15 @@ pub(crate) fn decide(
     }
 
     // Somebody's job, or systemd on its own way: never in its way.
+    if incident.detection.cause == RESTART_LOOP {
+        return Hold::Leave(
+            LeftAlone::RestartLoop,
+            format!(
+                "Restart={}, {} restarts so far",
+                status.restart_policy, status.restarts
+            ),
+        );
+    }
     if status.is_auto_restarting() {
         return Hold::Leave(
             LeftAlone::SystemdRestarts,
@@ -196,8 +212,10 @@ fn paused(healer: &Healer, service: &Service) -> Option<(String, Duration)> {
         pause.until.is_none_or(|until| until > now)
             && pause.unit.as_ref().is_none_or(|unit| *unit == service.unit)
     })?;
+    // The daemon is told when a pause is ended early; a pause without an end is
+    // looked at now and then all the same.
     let left = pause.until.map_or(LOOK_AGAIN, |until| {
-        Duration::from_millis(until.saturating_sub(now)).min(LOOK_AGAIN)
+        Duration::from_millis(until.saturating_sub(now))
     });
     Some((
         format!("paused by {}: {}", pause.by, pause.reason),

@@ -36,6 +36,7 @@ use prunella_store::Opened;
 use crate::{
     HealerError,
     attempt::{Attempt, Came},
+    decide::{Hold, decide},
     healer::{Healer, milliseconds, wall_clock},
     lock::UnitLock,
     trail::Trail,
@@ -50,8 +51,9 @@ pub enum Opening {
     Joined(IncidentId),
     /// The same failure was seen before, and its incident has ended.
     Known(IncidentId, Ending),
-    /// An incident that had been handed to people is tried again.
-    Reopened(IncidentId),
+    /// An incident that had been handed to people, or held back, is tried again;
+    /// so it had ended before.
+    Reopened(IncidentId, Ending),
     /// The unit is not in Prunella's care.
     NotInCare,
 }
@@ -60,7 +62,9 @@ impl Opening {
     /// The incident, where there is one.
     pub fn incident(&self) -> Option<&IncidentId> {
         match self {
-            Self::New(id) | Self::Joined(id) | Self::Known(id, _) | Self::Reopened(id) => Some(id),
+            Self::New(id) | Self::Joined(id) | Self::Known(id, _) | Self::Reopened(id, _) => {
+                Some(id)
+            }
             Self::NotInCare => None,
         }
     }
@@ -197,15 +201,21 @@ impl Scheduler {
     }
 
     /// An operator has started a unit: like [`recovered`](Self::recovered), and
-    /// its healing budget is new.
+    /// its healing budget is new. Not for jobs of this process; those of another
+    /// Prunella are told by the unit's lock.
     pub fn started_by_operator(&self, unit: &UnitName) {
-        let healing = self
+        let at_work = self
             .shared
             .lock()
             .tasks
             .get(unit)
             .is_some_and(|task| task.phase == Phase::Running);
-        if !healing && let Err(error) = self.shared.healer.settings.ledger.reset(unit) {
+        // An attempt of this process may well be under way: it looks whether an
+        // earlier failure is over.
+        let by_another = !at_work
+            && UnitLock::try_acquire(&self.shared.lock_folder(), unit)
+                .is_ok_and(|lock| lock.is_none());
+        if !by_another && let Err(error) = self.shared.healer.settings.ledger.reset(unit) {
             tracing::warn!("the healing budget of {unit} could not be renewed: {error}");
         }
         self.recovered(unit);
@@ -233,7 +243,8 @@ impl Scheduler {
             let busy = state.threads > 0
                 || state.tasks.values().any(|task| match task.phase {
                     Phase::Queued | Phase::Running => true,
-                    Phase::Later(at) => at <= horizon,
+                    // What is held back is not waited for: it may take hours.
+                    Phase::Later(at) => at <= horizon && task.held.is_none(),
                     Phase::Blocked(_) => false,
                 });
             if !busy || state.stopping {
@@ -368,27 +379,19 @@ impl Shared {
             }
             return Ok(Opening::Joined(id));
         }
-        let by_operator = detection.by == DetectedBy::Operator;
         let (incident, opening) = self.store(detection, parent)?;
+        let mut task = Task::new(incident);
         match &opening {
-            Opening::Known(_, ending) => {
-                let again = match ending {
-                    Ending::Escalated { .. } | Ending::Interrupted { .. } => by_operator,
-                    _ => false,
-                };
-                if !again {
-                    return Ok(opening);
+            Opening::Known(..) | Opening::NotInCare => return Ok(opening),
+            Opening::Reopened(_, before) => {
+                if let Ending::LeftAlone { why, .. } = before {
+                    task.held = Some(*why);
                 }
             }
-            Opening::NotInCare => return Ok(opening),
-            Opening::New(_) | Opening::Joined(_) | Opening::Reopened(_) => {}
+            Opening::New(_) | Opening::Joined(_) => {}
         }
-        let opening = match opening {
-            Opening::Known(id, _) => Opening::Reopened(id),
-            other => other,
-        };
         state.ended.remove(&unit);
-        state.tasks.insert(unit, Task::new(incident));
+        state.tasks.insert(unit, task);
         drop(state);
         self.changed.notify_all();
         Ok(opening)
@@ -410,6 +413,10 @@ impl Shared {
             boot_id,
             parent,
         };
+        let new = |incident: Incident| {
+            let opening = Opening::New(incident.id.clone());
+            (incident, opening)
+        };
         let Some(store) = self
             .healer
             .settings
@@ -417,39 +424,16 @@ impl Shared {
             .as_ref()
             .filter(|_| !self.rehearsal)
         else {
-            let opening = Opening::New(incident.id.clone());
-            return Ok((incident, opening));
+            return Ok(new(incident));
         };
-        // An operator may ask for the same failure again and again.
-        let asked = incident.detection.by == DetectedBy::Operator;
-        for round in 0..4 {
-            match store.open_incident(&incident) {
-                Ok(Opened::New) => break,
-                Ok(Opened::Known { id, ending }) => match ending {
-                    Some(ending @ (Ending::Escalated { .. } | Ending::Interrupted { .. }))
-                        if asked =>
-                    {
-                        if let Some(record) = store.record(&id)? {
-                            incident = record.incident;
-                            incident.attempt += 1;
-                        }
-                        return Ok((incident, Opening::Known(id, ending)));
-                    }
-                    Some(_) if asked => {
-                        incident.key = format!("{}/asked-{}", incident.key, incident.detection.at);
-                    }
-                    Some(ending) => return Ok((incident, Opening::Known(id, ending))),
-                    None => {
-                        // Another process has it, or died with it: the unit's
-                        // lock tells, when it comes to that.
-                        if let Some(record) = store.record(&id)? {
-                            incident = record.incident;
-                        }
-                        return Ok((incident, Opening::Joined(id)));
-                    }
-                },
-                Err(prunella_store::StoreError::IdTaken(_)) if round < 3 => {
+        loop {
+            let (id, ending) = match store.open_incident(&incident) {
+                Ok(Opened::New) => return Ok(new(incident)),
+                Ok(Opened::Known { id, ending }) => (id, ending),
+                // Another failure drew the same number in the same second.
+                Err(prunella_store::StoreError::IdTaken(_)) => {
                     incident.id = IncidentId::new(wall_clock(), situation.random());
+                    continue;
                 }
                 Err(error) => {
                     // Healing goes on without a record; the budget falls back
@@ -458,12 +442,31 @@ impl Shared {
                         "the incident of {} is not in the store: {error}",
                         incident.detection.unit
                     );
-                    break;
+                    return Ok(new(incident));
+                }
+            };
+            let Some(ending) = ending else {
+                // Another process has it, or died with it: the unit's lock
+                // tells, when it comes to that.
+                if let Some(record) = store.record(&id)? {
+                    incident = record.incident;
+                }
+                return Ok((incident, Opening::Joined(id)));
+            };
+            match again(&ending, incident.detection.by) {
+                Again::No => return Ok((incident, Opening::Known(id, ending))),
+                Again::Same => {
+                    if let Some(record) = store.record(&id)? {
+                        incident = record.incident;
+                        incident.attempt += 1;
+                    }
+                    return Ok((incident, Opening::Reopened(id, ending)));
+                }
+                Again::Anew => {
+                    incident.key = format!("{}/asked-{}", incident.key, incident.detection.at);
                 }
             }
         }
-        let opening = Opening::New(incident.id.clone());
-        Ok((incident, opening))
     }
 
     fn dispatch(self: &Arc<Self>) {
@@ -501,14 +504,18 @@ impl Shared {
                     continue;
                 };
                 task.phase = Phase::Running;
-                let incident = task.incident.clone();
-                let unblocked = task.unblocked.take();
+                let turn = Turn {
+                    incident: task.incident.clone(),
+                    unblocked: task.unblocked.take(),
+                    held: task.held,
+                };
+                state.ended.remove(&unit);
                 state.slots += 1;
                 state.threads += 1;
                 let shared = Arc::clone(self);
                 let failed_unit = unit.clone();
                 if let Err(error) = spawn("incident", move || {
-                    shared.work(&unit, incident, unblocked);
+                    shared.work(&unit, turn);
                 }) {
                     tracing::error!("{error}; trying again in a moment");
                     state.slots -= 1;
@@ -536,17 +543,12 @@ impl Shared {
     }
 
     /// One attempt, on its own thread.
-    fn work(
-        self: Arc<Self>,
-        unit: &UnitName,
-        incident: Incident,
-        unblocked: Option<(UnitName, bool)>,
-    ) {
+    fn work(self: Arc<Self>, unit: &UnitName, turn: Turn) {
         let slot = Slot {
             shared: &self,
             held: AtomicBool::new(true),
         };
-        let came = self.attempt(unit, incident, unblocked, &slot);
+        let came = self.attempt(unit, turn, &slot);
         drop(slot);
         self.come(unit, came);
         let mut state = self.lock();
@@ -555,13 +557,12 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    fn attempt(
-        &self,
-        unit: &UnitName,
-        incident: Incident,
-        unblocked: Option<(UnitName, bool)>,
-        slot: &Slot<'_>,
-    ) -> Finished {
+    fn attempt(&self, unit: &UnitName, turn: Turn, slot: &Slot<'_>) -> Finished {
+        let Turn {
+            incident,
+            unblocked,
+            held,
+        } = turn;
         let Some(service) = self.healer.service(unit) else {
             return Finished::gone(
                 incident,
@@ -584,6 +585,16 @@ impl Shared {
                 );
             }
         };
+        if let Some(held) = held
+            && let Some(came) = self.still_held(&service, &incident, held)
+        {
+            return Finished {
+                incident,
+                came,
+                written: true,
+                lock,
+            };
+        }
         let earlier = self.earlier(&incident);
         if let Some(Record {
             ending: Some(ending),
@@ -635,6 +646,30 @@ impl Shared {
             came,
             written: true,
             lock,
+        }
+    }
+
+    /// Whether what held the incident back still does: then nothing new is
+    /// written down.
+    fn still_held(
+        &self,
+        service: &Arc<Service>,
+        incident: &Incident,
+        held: LeftAlone,
+    ) -> Option<Came> {
+        let hold = decide(
+            &self.healer,
+            &self.healer.current(),
+            service,
+            incident,
+            &self.healer.host_for(service),
+            |_, _| {},
+        );
+        match hold {
+            Hold::LookAgain(why, detail, after) if why == held => {
+                Some(Came::LookAgain(why, detail, after))
+            }
+            _ => None,
         }
     }
 
@@ -720,27 +755,10 @@ impl Shared {
                 });
                 return;
             }
-            Came::LookAgain(why, detail, _) => {
-                let again = self
-                    .lock()
-                    .tasks
-                    .get(&incident.detection.unit)
-                    .is_some_and(|task| task.held == Some(*why));
-                if again {
-                    self.end_in_store(
-                        incident,
-                        &Ending::LeftAlone {
-                            why: *why,
-                            detail: detail.clone(),
-                        },
-                    );
-                    return;
-                }
-                Ending::LeftAlone {
-                    why: *why,
-                    detail: detail.clone(),
-                }
-            }
+            Came::LookAgain(why, detail, _) => Ending::LeftAlone {
+                why: *why,
+                detail: detail.clone(),
+            },
             Came::TryAgain(wait) => {
                 trail.write(Step::Waits {
                     reason: "before the next attempt, as the healing budget has it".to_owned(),
@@ -813,8 +831,10 @@ impl Shared {
                     (incident.id.clone(), Ending::LeftAlone { why, detail }),
                 );
                 if let Some(task) = state.tasks.get_mut(unit) {
-                    task.held = Some(why);
-                    task.incident.attempt += 1;
+                    if task.held != Some(why) {
+                        task.held = Some(why);
+                        task.incident.attempt += 1;
+                    }
                     task.phase = Phase::Later(Instant::now() + after);
                 }
             }
@@ -928,7 +948,7 @@ impl Shared {
         );
         let opened = self.open_for(&on, incident);
         match opened {
-            Ok(Opening::New(_) | Opening::Joined(_) | Opening::Reopened(_)) => {}
+            Ok(Opening::New(_) | Opening::Joined(_) | Opening::Reopened(..)) => {}
             Ok(Opening::Known(_, _) | Opening::NotInCare) => {
                 self.give_up(
                     unit,
@@ -1015,6 +1035,15 @@ impl Shared {
     }
 }
 
+/// What an attempt begins with.
+struct Turn {
+    incident: Incident,
+    /// The unit it waited for, and whether that was healed.
+    unblocked: Option<(UnitName, bool)>,
+    /// What held it back the last time.
+    held: Option<LeftAlone>,
+}
+
 /// An attempt that is over. The unit's lock goes with it, so that it is held
 /// until everything is written down.
 struct Finished {
@@ -1033,6 +1062,34 @@ impl Finished {
             written: false,
             lock: None,
         }
+    }
+}
+
+/// What to do about a failure whose incident has ended.
+enum Again {
+    /// Nothing: it was seen to.
+    No,
+    /// Go on with the same incident.
+    Same,
+    /// Open another one for it.
+    Anew,
+}
+
+/// Whether a failure is worth another try, now that `by` comes with it again.
+fn again(ending: &Ending, by: DetectedBy) -> Again {
+    match (ending, by) {
+        (Ending::Escalated { .. } | Ending::Interrupted { .. }, DetectedBy::Operator) => {
+            Again::Same
+        }
+        // An operator may ask for the same failure again and again.
+        (_, DetectedBy::Operator) => Again::Anew,
+        // What held it back may be gone by now.
+        (Ending::LeftAlone { why, .. }, DetectedBy::Sweep | DetectedBy::Dependency)
+            if why.passes() =>
+        {
+            Again::Same
+        }
+        _ => Again::No,
     }
 }
 

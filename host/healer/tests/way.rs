@@ -275,6 +275,65 @@ fn a_paused_service_is_left_alone() {
 }
 
 #[test]
+fn when_the_pause_is_over_it_is_healed_and_the_hold_stands_in_the_trail_once() {
+    let house = house(Sim::new("web.service").failed("signal"));
+    house
+        .store
+        .pause(&Pause {
+            unit: Some(house.sim.unit()),
+            since: 0,
+            until: None,
+            reason: "moving".into(),
+            by: "ada".into(),
+        })
+        .unwrap();
+    assert_eq!(house.fail().word(), "left-alone");
+    // Looked at again, and still paused.
+    for _ in 0..3 {
+        house.scheduler.look_again();
+        let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+        assert_eq!(ending.word(), "left-alone");
+    }
+    house.store.resume(Some(&house.sim.unit())).unwrap();
+    house.scheduler.look_again();
+    let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    assert_eq!(healed_by(&ending), "service-restart");
+    let holds = house
+        .steps()
+        .iter()
+        .filter(|step| {
+            matches!(
+                step,
+                Step::Ended {
+                    ending: Ending::LeftAlone { .. }
+                }
+            )
+        })
+        .count();
+    assert_eq!(holds, 1);
+}
+
+#[test]
+fn a_restart_loop_is_reported_and_not_acted_on() {
+    let house = house(Sim::new("web.service").failed("exit-code"));
+    let mut detection = house.sim.incident().detection;
+    detection.cause = "restart-loop".to_owned();
+    house.scheduler.open(detection).unwrap();
+    let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    assert!(
+        matches!(
+            ending,
+            Ending::LeftAlone {
+                why: LeftAlone::RestartLoop,
+                ..
+            }
+        ),
+        "{ending:?}"
+    );
+    assert_eq!(house.sim.acts(), Vec::<String>::new());
+}
+
+#[test]
 fn the_kill_switch_holds_everything_back() {
     let house = house(Sim::new("web.service").failed("signal"));
     std::fs::write(house.folder.path().join("off"), "").unwrap();
