@@ -38,7 +38,8 @@ pub struct StateFile {
 
 /// The trail of one incident. Cheap steps are gathered; a step on which
 /// something depends is on the disk, with all before it, when
-/// [`write`](Self::write) returns.
+/// [`write`](Self::write) returns: one fsync lies before an act, that of its
+/// intention.
 pub(crate) struct Trail {
     incident: Incident,
     rehearsal: bool,
@@ -61,7 +62,6 @@ struct Inner {
 
 impl Trail {
     /// For an incident whose earlier attempts left `earlier` steps.
-    #[expect(clippy::too_many_arguments, reason = "each is a place to write to")]
     pub(crate) fn new(
         incident: Incident,
         earlier: &[Entry],
@@ -113,7 +113,7 @@ impl Trail {
 
     /// Adds a step.
     pub(crate) fn write(&self, step: Step) {
-        let durable = is_durable(&step);
+        let care = care(&step);
         let mut inner = self.lock();
         let entry = Entry {
             incident: self.incident.id.clone(),
@@ -124,12 +124,10 @@ impl Trail {
             step,
         };
         inner.steps.push(entry.clone());
-        if durable {
-            self.flush(&mut inner);
-        }
+        self.flush(&mut inner, care);
         drop(inner);
         to_journal(&self.incident, &entry, self.rehearsal);
-        if !self.rehearsal && durable {
+        if !self.rehearsal && care != Care::Gathered {
             self.write_state(&entry);
         }
         self.observer.step(&self.incident, &entry);
@@ -174,10 +172,15 @@ impl Trail {
 
     /// What cannot be stored stays in memory and in the journal, and is tried
     /// again with the next step: healing does not wait for a broken disk.
-    fn flush(&self, inner: &mut Inner) {
+    fn flush(&self, inner: &mut Inner, care: Care) {
         let Some(store) = &self.store else { return };
         let pending = inner.steps.get(inner.stored..).unwrap_or_default();
-        match store.append_all(pending) {
+        let written = match care {
+            Care::Gathered => return,
+            Care::Written => store.append_ahead(pending),
+            Care::OnDisk => store.append_all(pending),
+        };
+        match written {
             Ok(()) => inner.stored = inner.steps.len(),
             Err(error) => tracing::error!(
                 prunella_incident = %self.incident.id,
@@ -226,19 +229,30 @@ impl Trail {
     }
 }
 
-/// Steps on which something depends: what comes after them must not be done
-/// before they are on the disk, or nothing comes after them for a while.
-fn is_durable(step: &Step) -> bool {
-    matches!(
-        step,
-        Step::Detected { .. }
-            | Step::Waits { .. }
-            | Step::ActIntended { .. }
-            | Step::ActEnded { .. }
-            | Step::Answering { .. }
-            | Step::Blocked { .. }
-            | Step::Ended { .. }
-    )
+/// What a step needs before the next is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Care {
+    /// Nothing: it comes with the next that does.
+    Gathered,
+    /// Other processes are to see it. It comes onto the disk with the intention
+    /// that follows, and before the act.
+    Written,
+    /// To be on the disk: something depends on it, or nothing comes after it
+    /// for a while.
+    OnDisk,
+}
+
+fn care(step: &Step) -> Care {
+    match step {
+        Step::Detected { .. } => Care::Written,
+        Step::Waits { .. }
+        | Step::ActIntended { .. }
+        | Step::ActEnded { .. }
+        | Step::Answering { .. }
+        | Step::Blocked { .. }
+        | Step::Ended { .. } => Care::OnDisk,
+        _ => Care::Gathered,
+    }
 }
 
 /// The step's word, as it stands in the store.

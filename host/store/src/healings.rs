@@ -35,13 +35,14 @@ fn moment(row: &Row<'_>, first: usize) -> rusqlite::Result<Moment> {
 }
 
 impl Store {
-    /// Notes down a healing, and forgets those far in the past.
+    /// Notes down a healing, and forgets those far in the past. It is on the
+    /// disk with the intention of the act that it is spent for.
     pub(crate) fn insert_healing(
         &self,
         unit: &UnitName,
         moment: &Moment,
     ) -> Result<(), StoreError> {
-        self.write("writing a healing", |transaction| {
+        self.write_ahead("writing a healing", |transaction| {
             transaction.execute(
                 "INSERT INTO healings (unit, boot_id, since_boot_ms, at_ms)
                  VALUES (?1, ?2, ?3, ?4)",
@@ -118,7 +119,7 @@ impl Store {
         if let Some(known) = known {
             return Ok(known);
         }
-        self.write("noting a boot", |transaction| {
+        self.write_ahead("noting a boot", |transaction| {
             transaction.execute(
                 "INSERT OR IGNORE INTO boots (boot_id, since_boot_ms, at_ms) VALUES (?1, ?2, ?3)",
                 params![now.boot_id, to_boot_ms(now.since_boot), to_ms(now.at)],

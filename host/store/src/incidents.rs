@@ -14,7 +14,7 @@ use rusqlite::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Store, StoreError, WriteError};
+use crate::{Durable, Store, StoreError, WriteError};
 
 /// What [`Store::open_incident`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,7 +184,7 @@ impl Store {
         let doing = "opening an incident";
         let detection = self.to_json(doing, &incident.detection)?;
         let steps = self.steps_to_json(doing, first)?;
-        self.write(doing, |transaction| {
+        self.write_ahead(doing, |transaction| {
             let known = transaction
                 .query_row(
                     "SELECT id, ending FROM incidents WHERE key = ?1",
@@ -246,9 +246,19 @@ impl Store {
 
     /// Writes several steps at the price of one: all or none.
     pub fn append_all(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        self.append_until(Durable::Now, entries)
+    }
+
+    /// Writes steps that need not be on the disk before the next
+    /// [`append_all`](Self::append_all): every process sees them at once.
+    pub fn append_ahead(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        self.append_until(Durable::WithTheNext, entries)
+    }
+
+    fn append_until(&self, durable: Durable, entries: &[Entry]) -> Result<(), StoreError> {
         let doing = "writing a step";
         let steps = self.steps_to_json(doing, entries)?;
-        self.write(doing, |transaction| {
+        self.write_until(durable, doing, |transaction| {
             for (entry, step) in entries.iter().zip(&steps) {
                 insert_step(transaction, entry, step).map_err(|e| step_error(e, entry))?;
             }

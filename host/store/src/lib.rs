@@ -10,6 +10,11 @@
 //! - Every write is on the disk when the call returns (`synchronous=FULL` in
 //!   WAL mode), and costs one fsync. [`Store::append_all`] writes several steps
 //!   for the price of one.
+//! - But for those that only lead up to an act: opening an incident, its
+//!   [detection](Store::append_ahead), a healing spent. They are committed, so
+//!   that every process sees them and a killed one does not lose them; onto
+//!   the disk they come with the act's intention, which is written after them
+//!   into the same log and waits for all of it.
 //! - The file is 0600 in a folder of 0700. It is never memory-mapped: a
 //!   truncated file would kill the process.
 //! - A damaged file is set aside, never deleted
@@ -209,9 +214,29 @@ impl Store {
     }
 
     /// Runs `body` as one transaction that holds the write lock from its
-    /// beginning, so that what it reads stays true until it writes.
+    /// beginning, so that what it reads stays true until it writes. It is on
+    /// the disk when this returns.
     fn write<T>(
         &self,
+        doing: &'static str,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T, WriteError>,
+    ) -> Result<T, StoreError> {
+        self.write_until(Durable::Now, doing, body)
+    }
+
+    /// Like [`write`](Self::write), on the disk with the next such write: only
+    /// for what somebody else's next step makes certain.
+    fn write_ahead<T>(
+        &self,
+        doing: &'static str,
+        body: impl FnOnce(&Transaction<'_>) -> Result<T, WriteError>,
+    ) -> Result<T, StoreError> {
+        self.write_until(Durable::WithTheNext, doing, body)
+    }
+
+    fn write_until<T>(
+        &self,
+        durable: Durable,
         doing: &'static str,
         body: impl FnOnce(&Transaction<'_>) -> Result<T, WriteError>,
     ) -> Result<T, StoreError> {
@@ -223,6 +248,11 @@ impl Store {
         }
         let mut writer = lock(&self.writer);
         let failed = |error| StoreError::from_sqlite(&self.path, doing, error);
+        // In WAL mode NORMAL leaves out the fsync at a commit, and nothing
+        // else; the next FULL commit syncs the log with all that is in it.
+        writer
+            .pragma_update(None, "synchronous", durable.synchronous())
+            .map_err(failed)?;
         let transaction = writer
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;
@@ -258,6 +288,22 @@ impl Store {
             doing,
             source,
         })
+    }
+}
+
+/// When a write is on the disk.
+#[derive(Debug, Clone, Copy)]
+enum Durable {
+    Now,
+    WithTheNext,
+}
+
+impl Durable {
+    fn synchronous(self) -> &'static str {
+        match self {
+            Self::Now => "FULL",
+            Self::WithTheNext => "NORMAL",
+        }
     }
 }
 

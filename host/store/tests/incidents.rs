@@ -54,6 +54,24 @@ fn rehearsed() -> Ending {
 }
 
 #[test]
+fn what_leads_up_to_an_act_is_seen_at_once() {
+    let (_folder, store) = store();
+    let incident = incident("web.service", 7, 1_000);
+    store.open_incident(&incident).unwrap();
+    let detected = note(&incident.id, 0, "detected");
+    store.append_ahead(std::slice::from_ref(&detected)).unwrap();
+    // As another process would.
+    let other = Store::open_read_only(store.path()).unwrap();
+    let record = other.record(&incident.id).unwrap().unwrap();
+    assert_eq!(record.steps, [detected.clone()]);
+
+    let intended = note(&incident.id, 1, "intended");
+    store.append_all(std::slice::from_ref(&intended)).unwrap();
+    let record = other.record(&incident.id).unwrap().unwrap();
+    assert_eq!(record.steps, [detected, intended]);
+}
+
+#[test]
 fn what_was_written_is_read_back() {
     let (_folder, store) = store();
     let incident = incident("web.service", 7, 1_000);
