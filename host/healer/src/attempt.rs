@@ -259,6 +259,13 @@ impl<'a> Attempt<'a> {
                 verdict: format!("nothing would heal it: {}", reasons.join("; ")),
             });
         }
+        if self.trail.healings() == 0 {
+            // Nothing was spent, so the budget would let it try for ever.
+            return self.escalate(format!(
+                "no strategy got as far as a start: {}",
+                reasons.join("; ")
+            ));
+        }
         match self.budget() {
             Verdict::Now => Came::TryAgain(Duration::ZERO),
             Verdict::After(wait) => Came::TryAgain(wait),

@@ -161,6 +161,16 @@ impl Trail {
         self.lock().next_action
     }
 
+    /// How many starts and restarts were intended in this attempt.
+    pub(crate) fn healings(&self) -> usize {
+        let healing = |act: &str| Act::ALL.iter().any(|a| a.is_healing() && a.name() == act);
+        self.lock()
+            .steps
+            .iter()
+            .filter(|entry| matches!(&entry.step, Step::ActIntended { act, .. } if healing(act)))
+            .count()
+    }
+
     /// Which attempt this is.
     pub(crate) fn attempt(&self) -> u32 {
         self.lock().attempt

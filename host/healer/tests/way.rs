@@ -6,8 +6,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use prunella_core::{
     StrategyName,
     capability::{History, Host},
-    config::Config,
+    config::{Config, StrategySettings},
     incident::{DetectedBy, Ending, LeftAlone},
+    policy::builtin_grants,
     service::Service,
     trail::Step,
 };
@@ -16,6 +17,7 @@ use prunella_healer::{Healer, HealerSettings, Hosts, Opening, Scheduler, Strateg
 use prunella_sim::{Check, File, Process, Sim};
 use prunella_store::{Ledger, Pause, Store};
 use rstest::rstest;
+use sha2::{Digest as _, Sha256};
 
 struct SimHosts(Sim);
 
@@ -36,6 +38,40 @@ fn builtins() -> impl Iterator<Item = (&'static str, &'static [u8], &'static [u8
     prunella_bundle::builtins()
         .iter()
         .map(|b| (b.name, b.wasm, b.precompiled))
+}
+
+/// The file of a user's strategy: a copy of a built-in one.
+const SITE_FIX: &str = "/etc/prunella/plugins/site-fix.wasm";
+
+fn site_fix() -> &'static [u8] {
+    builtins()
+        .find_map(|(name, wasm, _)| (name == "service-restart").then_some(wasm))
+        .unwrap()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    if path == Path::new(SITE_FIX) {
+        Ok(site_fix().to_vec())
+    } else {
+        Err(format!("{} is not there", path.display()))
+    }
+}
+
+/// Puts the user's strategy in, alone, with all the grants it wants.
+fn only_site_fix(config: &mut Config, sha256: Option<String>) {
+    let name = StrategyName::new("site-fix").unwrap();
+    config.strategies.insert(
+        name.clone(),
+        StrategySettings {
+            component: Some(SITE_FIX.into()),
+            sha256,
+            grants: builtin_grants("service-restart"),
+            ..StrategySettings::default()
+        },
+    );
+    for service in config.services.values_mut() {
+        service.strategies = vec![name.clone()];
+    }
 }
 
 fn house_with(sim: Sim, rehearsal: bool, change: impl FnOnce(&mut Config)) -> House {
@@ -397,6 +433,30 @@ fn the_same_failure_seen_twice_is_one_incident() {
     let second = house.scheduler.open(by_hook).unwrap();
     assert!(matches!(second, Opening::Known(..)), "{second:?}");
     assert_eq!(first.incident(), second.incident());
+}
+
+#[test]
+fn a_users_strategy_acts_when_its_bytes_are_pinned() {
+    let sha256: String = Sha256::digest(site_fix())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let house = house_with(Sim::new("web.service").failed("signal"), false, |config| {
+        only_site_fix(config, Some(sha256));
+    });
+    assert_eq!(healed_by(&house.fail()), "site-fix");
+}
+
+#[rstest]
+#[case::no_pin(None)]
+#[case::other_bytes(Some("0".repeat(64)))]
+fn rights_to_act_follow_the_bytes(#[case] sha256: Option<String>) {
+    let house = house_with(Sim::new("web.service").failed("signal"), false, |config| {
+        only_site_fix(config, sha256);
+    });
+    let ending = house.fail();
+    assert!(escalated(&ending).contains("site-fix"), "{ending:?}");
+    assert_eq!(house.sim.acts(), Vec::<String>::new());
 }
 
 #[test]
