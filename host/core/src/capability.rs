@@ -247,7 +247,9 @@ impl UnitStatus {
 
     /// Whether systemd is about to start it again by itself.
     pub fn is_auto_restarting(&self) -> bool {
-        self.active_state == ActiveState::Activating && self.sub_state.starts_with("auto-restart")
+        // `auto-restart`; since 254 also `auto-restart-queued`, and for a moment
+        // `failed-before-auto-restart` and `dead-before-auto-restart`.
+        self.sub_state.contains("auto-restart")
     }
 
     /// Whether the unit exists.

@@ -32,6 +32,7 @@ mod env_file;
 mod error;
 mod file_repair;
 mod files;
+mod held;
 pub mod internal;
 pub mod learn;
 mod package_lock;

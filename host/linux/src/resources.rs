@@ -13,7 +13,7 @@ use prunella_core::{
     service::Service,
     text::one_line,
 };
-use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::fs::{StatVfs, StatVfsMountFlags, statvfs};
 
 /// Places that may be asked about without a declaration.
 const PLACES: [&str; 4] = ["/", "/var", "/tmp", "/run"];
@@ -98,7 +98,7 @@ fn unexpected(path: &str) -> Failure {
 
 fn disk_of(path: &Path) -> io::Result<Disk> {
     for place in path.ancestors() {
-        match statvfs(place) {
+        match as_init_sees_it(place).or_else(|_| statvfs(place)) {
             Ok(found) => {
                 return Ok(Disk {
                     total: found.f_blocks.saturating_mul(found.f_frsize),
@@ -114,6 +114,14 @@ fn disk_of(path: &Path) -> io::Result<Disk> {
         }
     }
     Err(io::ErrorKind::NotFound.into())
+}
+
+/// The daemon runs with a view of its own, in which nearly everything is
+/// read-only: whether a file system really is, init's view tells. Only root may
+/// look through it.
+fn as_init_sees_it(place: &Path) -> rustix::io::Result<StatVfs> {
+    let below = place.strip_prefix("/").unwrap_or(place);
+    statvfs(&Path::new("/proc/1/root").join(below))
 }
 
 fn parse_memory(text: &str) -> Option<Memory> {

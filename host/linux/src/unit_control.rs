@@ -12,7 +12,7 @@ use prunella_core::{
 use tokio::sync::watch;
 use zbus::OwnedObjectPath;
 
-use crate::{runtime::Shared, systemctl};
+use crate::{held::Held, runtime::Shared, systemctl};
 
 /// With it systemd refuses a job that would cancel another one. `replace` would
 /// cancel an operator's.
@@ -22,12 +22,14 @@ pub(crate) const JOB_MODE: &str = "fail";
 #[derive(Clone)]
 pub struct SystemdUnitControl {
     shared: Arc<Shared>,
+    held: Arc<Held>,
 }
 
 impl SystemdUnitControl {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         Self {
             shared: Arc::clone(shared),
+            held: Arc::new(Held::new(shared)),
         }
     }
 }
@@ -63,12 +65,13 @@ impl UnitControl for SystemdUnitControl {
                 Err(error) => return Err(error.failure(&what)),
             }
             let submitting = signals.submitting();
-            let body = match self
-                .shared
-                .bus()
-                .manager(method(act), &(unit.as_str(), JOB_MODE))
-                .await
-            {
+            let arguments = (unit.as_str(), JOB_MODE);
+            // Both are on their way at once: to be kept loaded costs no time.
+            let ((), queued) = tokio::join!(
+                self.held.hold(unit),
+                self.shared.bus().manager(method(act), &arguments),
+            );
+            let body = match queued {
                 Ok(body) => body,
                 Err(error) if error.is_down() => return Ok(None),
                 Err(error) => return Err(error.failure(&what)),

@@ -90,6 +90,10 @@ impl Memory {
 
     /// How the unit stands, read without a signal.
     pub(crate) fn look(&mut self, status: &UnitStatus) -> Option<Sign> {
+        // Its end may have been missed while there were no signals.
+        self.job = self
+            .job
+            .filter(|job| status.job.as_ref().is_some_and(|now| now.id == job.id));
         self.restarts = status.restarts;
         self.run = Run {
             invocation: status.invocation.clone(),
@@ -157,7 +161,9 @@ impl Memory {
                 self.told = Some(entered);
                 Some(Sign::Failed)
             }
-            ActiveState::Active if self.down => {
+            // Who started it is told, and with it that it is up, when the job
+            // has ended: an operator's start is more than a recovery.
+            ActiveState::Active if self.down && !self.being_started() => {
                 self.down = false;
                 Some(Sign::Recovered)
             }
@@ -200,6 +206,15 @@ impl Memory {
         Some(Sign::Loop)
     }
 
+    /// Whether somebody else's job is at work on the unit, which it found down.
+    fn being_started(&self) -> bool {
+        self.job.is_some_and(|job| {
+            !job.maybe_own
+                && !job.found_waiting
+                && matches!(job.found, ActiveState::Inactive | ActiveState::Failed)
+        })
+    }
+
     /// A job was queued.
     pub(crate) fn job_new(&mut self, id: u32, maybe_own: bool) {
         self.job = Some(SeenJob {
@@ -219,8 +234,14 @@ impl Memory {
         match (result, job) {
             _ if own => None,
             ("dependency", _) => Some(Sign::Dependency),
+            // It came up, and the job did not do it.
+            (result, _) if result != "done" && self.down && self.state == ActiveState::Active => {
+                self.down = false;
+                Some(Sign::Recovered)
+            }
             ("done", Some(job)) if !job.found_waiting => match job.found {
                 ActiveState::Inactive | ActiveState::Failed if !job.maybe_own => {
+                    self.down = self.down && self.state != ActiveState::Active;
                     Some(Sign::MaybeStarted)
                 }
                 ActiveState::Active | ActiveState::Reloading | ActiveState::Deactivating
@@ -232,6 +253,12 @@ impl Memory {
             },
             _ => None,
         }
+    }
+
+    /// Whether the last signal of it, or the last look, said that it is active.
+    /// systemd tells of a unit's state before it tells that its job has ended.
+    pub(crate) fn was_up(&self) -> bool {
+        self.state == ActiveState::Active
     }
 
     /// It has been told to be down, so its coming up is told too.

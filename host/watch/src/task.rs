@@ -9,7 +9,7 @@ use std::{
 use prunella_core::{
     UnitName,
     capability::{ActiveState, UnitStatus},
-    incident::{DetectedBy, Detection},
+    incident::{DetectedBy, Detection, RESTART_LOOP},
     situation::Situation,
 };
 use prunella_linux::{BusEvent, Linux, Listener, UnitSet, unit_path};
@@ -209,7 +209,7 @@ impl Task {
                 self.tell(WatchEvent::Failed(detection, Box::new(status)))
             }
             Sign::Loop => {
-                let detection = detection(unit, DetectedBy::Signal, "restart-loop", &status);
+                let detection = detection(unit, DetectedBy::Signal, RESTART_LOOP, &status);
                 self.tell(WatchEvent::RestartLoop(detection))
             }
             Sign::Dependency => {
@@ -223,7 +223,8 @@ impl Task {
                 self.tell(WatchEvent::Failed(detection, Box::new(status)))
             }
             Sign::MaybeStarted => {
-                if status.is_up() && status.triggered_by.is_empty() {
+                // It may have failed again since.
+                if (status.is_up() || memory.was_up()) && status.triggered_by.is_empty() {
                     self.tell(WatchEvent::StartedByOperator { unit: unit.clone() })
                 } else {
                     Ok(())

@@ -147,9 +147,14 @@ fn status_tells_of_all_that_is_in_care() {
     let json = scene.prunella_ok(&["status", "--json"]);
     let _: serde_json::Value = serde_json::from_str(&json).unwrap();
     let text = scene.prunella_ok(&["status"]);
-    for word in ["web.service", "Shop", "8080"] {
-        assert!(text.contains(word), "{word} in {text}");
+    let row = text.lines().find(|line| line.contains("Shop")).unwrap();
+    for word in [" web ", "running", "tcp/8080"] {
+        assert!(row.contains(word), "{word} in {row}");
     }
+    assert!(
+        !text.contains("read-only"),
+        "what is read-only to the daemon alone is not told: {text}"
+    );
 }
 
 #[test]
@@ -163,7 +168,7 @@ fn setup_and_enable_may_be_run_again_and_disable_takes_them_back() {
         scene.prunella_ok(&["enable", "web.service"]);
     }
     let learnt = scene
-        .read_file("/etc/prunella/services.d/web.service.toml")
+        .read_file("/etc/prunella/services.d/web.toml")
         .unwrap();
     assert!(
         learnt.contains("tcp/8080"),
@@ -174,9 +179,5 @@ fn setup_and_enable_may_be_run_again_and_disable_takes_them_back() {
 
     scene.prunella_ok(&["disable", "web.service"]);
     assert_eq!(scene.property("web.service", "OnFailure").unwrap(), "");
-    assert!(
-        !scene
-            .exists("/etc/prunella/services.d/web.service.toml")
-            .unwrap()
-    );
+    assert!(!scene.exists("/etc/prunella/services.d/web.toml").unwrap());
 }

@@ -122,11 +122,7 @@ fn an_alias_is_the_unit_it_stands_for() {
     scene.start(&["web.service"]);
 
     scene.prunella_ok(&["enable", "front.service"]);
-    assert!(
-        scene
-            .exists("/etc/prunella/services.d/web.service.toml")
-            .unwrap()
-    );
+    assert!(scene.exists("/etc/prunella/services.d/web.toml").unwrap());
 
     scene.kill("front.service");
     let incident = scene.wait_healed("web.service");
