@@ -74,7 +74,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .collect();
     eprintln!("\n==> building prunella as it is shipped (linked statically)");
     let prunella = program("prunella", "prunella", Profile::Release)?;
-    let victim = program("prunella-machine", "victim", Profile::Release)?;
+    // The same for everybody who restarts it.
+    let victim = program("prunella-machine", "victim", Profile::Dev)?;
 
     let before = load()?;
     let mut figures: Vec<Figure> = Vec::new();

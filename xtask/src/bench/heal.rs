@@ -48,7 +48,7 @@ const PLAIN_HOOK: Victim = Victim {
 };
 const PLAIN_START: &str = "[Unit]\nStartLimitIntervalSec=0\nCollectMode=inactive-or-failed\n\n\
     [Service]\nType=oneshot\nExecStart=/usr/bin/systemctl start plain-hook.service\n\
-    ExecStart=/usr/bin/sleep 0.5\n";
+    ExecStartPost=/usr/bin/sleep 0.5\n";
 
 const VICTIMS: [Victim; 4] = [OURS, RESTART, RESTART_AT_ONCE, PLAIN_HOOK];
 
@@ -59,6 +59,9 @@ const CARE: &str = "unit = \"ours.service\"\nports = [\"tcp/8080\"]\n\n\
 
 /// Longer than the proof takes, so that each kill begins a new incident.
 const PAUSE_MS: &str = "1000";
+
+/// The step before an act.
+const INTENDED: &str = "act-intended";
 
 /// Who heals.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -215,12 +218,12 @@ fn figures(scene: &Scene, kills: &Kills, by: By, fsync: f64) -> Result<Vec<Figur
 }
 
 /// From the failure to the moment before the intention went to the disk, as
-/// the incidents' own trails have it.
+/// the incidents' own trails have it. Shows where the time went before.
 fn intentions(scene: &Scene) -> Result<Samples> {
     let list = scene
         .machine
         .run_ok(&[PRUNELLA, "incidents", "--json", "--limit", "1000"])?;
-    let mut spans = Vec::new();
+    let mut way: Vec<(String, Vec<f64>)> = Vec::new();
     for line in list.lines() {
         let incident: Value = serde_json::from_str(line)?;
         let id = incident
@@ -237,15 +240,29 @@ fn intentions(scene: &Scene) -> Result<Samples> {
             .pointer("/incident/detection/failed_monotonic")
             .and_then(Value::as_f64)
             .context("a failure without a time")?;
-        let intended = record
-            .get("steps")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .find(|entry| entry.pointer("/step/step") == Some(&Value::from("act-intended")))
-            .and_then(|entry| entry.get("monotonic")?.as_f64())
-            .with_context(|| format!("{id} was healed without an act"))?;
-        spans.push((intended - failed) / 1e3);
+        let steps = record.get("steps").and_then(Value::as_array);
+        for entry in steps.into_iter().flatten() {
+            let text = |path| entry.pointer(path).and_then(Value::as_str);
+            let moment = entry.get("monotonic").and_then(Value::as_f64);
+            let (Some(step), Some(moment)) = (text("/step/step"), moment) else {
+                continue;
+            };
+            let name = match text("/step/strategy") {
+                Some(strategy) if step == "assessed" => format!("{step} {strategy}"),
+                _ => step.to_owned(),
+            };
+            let span = (moment - failed) / 1e3;
+            match way.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, spans)) => spans.push(span),
+                None => way.push((name, vec![span])),
+            }
+        }
     }
+    println!("    the way, as the trails have it (medians, ms after the failure):");
+    for (name, spans) in &way {
+        println!("    {:>8.2}  {name}", Samples::new(spans.clone()).median());
+    }
+    let intended = way.into_iter().find(|(name, _)| name == INTENDED);
+    let (_, spans) = intended.context("nothing was done")?;
     Ok(Samples::new(spans))
 }

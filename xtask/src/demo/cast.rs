@@ -161,7 +161,7 @@ pub(crate) fn furnish(machine: Builder, software: &Software, victim: &Path) -> B
             unit("", "", "chat", "--listen 8086"),
             "domain = \"Chat\"\nports = [\"tcp/8086\"]\n\n\
              [[probe]]\nname = \"front\"\nhttp = \"http://127.0.0.1:8086/\"\n\
-             timeout = \"300ms\"\nevery = \"500ms\"\nfailures = 2\n",
+             timeout = \"300ms\"\nevery = \"1s\"\nfailures = 2\n",
         ),
         (
             "billing",

@@ -1,7 +1,7 @@
 //! What a scene is made of: things are typed, incidents are watched as they
 //! go, and what came of it is looked at from outside.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result};
 use prunella_machine::{Machine, Output, TIMEOUT};
@@ -21,6 +21,9 @@ const PATH: &str = "Environment=PATH=/opt/prunella:/usr/sbin:/usr/bin";
 
 /// So many of a scene's last journal entries are shown when it failed.
 const TAIL: usize = 60;
+
+/// What has been written is read within this.
+const SOON: Duration = Duration::from_millis(500);
 
 /// One scene, as it is played.
 pub(crate) struct Play<'a> {
@@ -259,7 +262,7 @@ impl<'a> Play<'a> {
 
     /// The end of what the journal has of this scene.
     pub(crate) fn tail(&self) {
-        show_journal(self.machine.entries().iter().skip(self.begun_at));
+        show_journal(self.machine, self.begun_at);
     }
 
     /// The incidents of this scene, as the journal names them, oldest first.
@@ -278,17 +281,26 @@ impl<'a> Play<'a> {
 
 /// The end of the machine's journal.
 pub(crate) fn tail(machine: &Machine) {
-    show_journal(machine.entries().iter());
+    show_journal(machine, 0);
 }
 
-fn show_journal<'e>(entries: impl Iterator<Item = &'e Value>) {
+fn show_journal(machine: &Machine, from: usize) {
+    // So that what was said last is there too. Without it there is less.
+    let _ = machine.run(&["journalctl", "--sync"]);
+    let _ = machine.wait_entry("the end of the journal", SOON, |entry| {
+        field(entry, "MESSAGE").contains("journalctl --sync")
+    });
+    let entries = machine.entries();
     // The demo's own commands are no news.
     let own = |entry: &&Value| {
-        !["UNIT", "_SYSTEMD_UNIT"]
-            .iter()
-            .any(|name| field(entry, name).starts_with("machine-run-"))
+        let of = |name| field(entry, name).starts_with("machine-run-");
+        of("UNIT") || of("_SYSTEMD_UNIT")
     };
-    let entries: Vec<&Value> = entries.filter(own).collect();
+    let entries: Vec<&Value> = entries
+        .iter()
+        .skip(from)
+        .filter(|entry| !own(entry))
+        .collect();
     let skipped = entries.len().saturating_sub(TAIL);
     anstream::println!("\n    The end of the journal:");
     for entry in entries.into_iter().skip(skipped) {
