@@ -224,10 +224,13 @@ impl Task {
             }
             Sign::MaybeStarted => {
                 // It may have failed again since.
-                if (status.is_up() || memory.was_up()) && status.triggered_by.is_empty() {
+                if !status.is_up() && !memory.was_up() {
+                    Ok(())
+                } else if status.triggered_by.is_empty() {
                     self.tell(WatchEvent::StartedByOperator { unit: unit.clone() })
                 } else {
-                    Ok(())
+                    // A client of its socket may have had it started.
+                    self.tell(WatchEvent::Recovered { unit: unit.clone() })
                 }
             }
             Sign::MaybeStopped => {
