@@ -110,10 +110,15 @@ fn perform(machine: &Machine, software: &Software, options: &Options) -> Result<
     let version = machine.run_ok(&["systemctl", "--version"])?;
     screen::paragraph(&format!(
         "{} is up after {:.1} s: {} as its init, a network of its own, and this host's /usr, \
-         read-only. Nothing in it can touch this host.",
+         read-only. Nothing in it can touch this host. Prunella is {}.",
         machine.name(),
         machine.boot_took().as_secs_f32(),
         version.split(" (").next().unwrap_or("systemd"),
+        if options.release {
+            "as it is shipped"
+        } else {
+            "a development build, as the tests use it; `--release` shows it as it is shipped"
+        },
     ));
     let play = Play::begin(machine);
     let running = cast::settle_in(machine, software);

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    io::{self, IsTerminal},
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -43,11 +44,7 @@ pub fn program(package: &str, name: &str, profile: Profile) -> Result<PathBuf> {
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .args([
-            "build",
-            "--quiet",
-            "--message-format=json-render-diagnostics",
-        ])
+        .args(["build", "--message-format=json-render-diagnostics"])
         .args(["--package", package, "--bin", name, "--target", &target])
         .arg("--target-dir")
         .arg(house::target_dir()?)
@@ -59,6 +56,10 @@ pub fn program(package: &str, name: &str, profile: Profile) -> Result<PathBuf> {
         .stderr(Stdio::inherit());
     if profile == Profile::Release {
         command.arg("--release");
+    }
+    // It may take minutes: whoever looks on should see that it goes on.
+    if !io::stderr().is_terminal() {
+        command.arg("--quiet");
     }
     let output = command
         .output()

@@ -46,9 +46,15 @@ impl Incident {
             .unwrap_or_default()
     }
 
-    /// Microseconds from the failure to the moment of recovery.
-    pub(crate) fn recovered_after(&self) -> Option<u64> {
-        self.0.pointer("/ending/recovered_after")?.as_u64()
+    /// Microseconds from the failure, or where nobody can tell when that was,
+    /// from its being noticed, to the moment of recovery.
+    pub(crate) fn answered_after(&self) -> Option<u64> {
+        let answering = self
+            .entries()
+            .iter()
+            .rfind(|entry| entry.pointer("/step/step") == Some(&Value::from("answering")))?;
+        let at = answering.get("monotonic")?.as_u64()?;
+        at.checked_sub(self.failed_at()?)
     }
 
     /// CLOCK_MONOTONIC, in microseconds, when systemd saw the unit go down, or
@@ -68,6 +74,13 @@ impl Incident {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// The acts that change something.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = &str> {
+        self.acts()
+            .map(|(_, act)| act)
+            .filter(|act| *act != "checks.run")
+    }
+
     /// The steps of one kind, such as `act-intended`.
     pub(crate) fn steps<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
         self.entries()
@@ -76,28 +89,12 @@ impl Incident {
             .filter(move |step| word(step, "step") == kind)
     }
 
-    /// The acts that were begun: who did it, what, and on what.
-    pub(crate) fn acts(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+    /// The acts that were begun: who called, and what. A declared check is one
+    /// too, even if it only looks.
+    pub(crate) fn acts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.steps("act-intended")
             .filter(|step| step.get("rehearsal") != Some(&Value::Bool(true)))
-            .map(|step| {
-                (
-                    word(step, "strategy"),
-                    word(step, "act"),
-                    word(step, "target"),
-                )
-            })
-    }
-
-    /// What the host saw when it was well again.
-    pub(crate) fn evidence(&self) -> Vec<&str> {
-        self.steps("answering")
-            .last()
-            .and_then(|step| step.get("evidence")?.as_array())
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect()
+            .map(|step| (word(step, "strategy"), word(step, "act")))
     }
 
     /// For how many milliseconds it was then watched.

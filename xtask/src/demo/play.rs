@@ -80,9 +80,7 @@ impl<'a> Play<'a> {
         let machine = self.machine;
         let found = machine.wait_for(&what, TIMEOUT, || {
             let incidents = self.incidents()?;
-            for incident in &incidents {
-                self.timeline.show(incident);
-            }
+            self.timeline.show(&incidents);
             let of_unit = || incidents.iter().filter(|incident| incident.unit() == unit);
             let as_told = of_unit().find(|incident| incident.ended() == Some(word));
             let hopeless = || {
@@ -123,24 +121,21 @@ impl<'a> Play<'a> {
         if by != strategy {
             self.fail(format!("{strategy} was to heal {unit}; it was {by}"));
         }
-        if !incident.acts().any(|(_, name, _)| name == act) {
-            let acts: Vec<&str> = incident.acts().map(|(_, name, _)| name).collect();
+        let acts: Vec<&str> = incident.changes().collect();
+        if !acts.contains(&act) {
             self.fail(format!("`{act}` was to be among the acts: {acts:?}"));
         }
-        match (incident.recovered_after(), incident.stable_for()) {
-            (Some(after), Some(stable)) if !incident.evidence().is_empty() => {
-                screen::indented(
-                    4,
-                    "✔ ",
-                    GOOD,
-                    &format!(
-                        "Prunella's proof: {}; it answered {} after the failure, and did so for {}",
-                        incident.evidence().join(", "),
-                        screen::took(after),
-                        screen::took(stable * 1000),
-                    ),
-                );
-            }
+        match (incident.answered_after(), incident.stable_for()) {
+            (Some(after), Some(stable)) => screen::indented(
+                4,
+                "✔ ",
+                GOOD,
+                &format!(
+                    "{} from failure to answering; proven by the host's own look, for {}",
+                    screen::took(after),
+                    screen::took(stable * 1000)
+                ),
+            ),
             _ => self.fail(format!("there is no proof that {unit} is healed")),
         }
         Ok(incident)
@@ -156,13 +151,26 @@ impl<'a> Play<'a> {
             &format!("{strategy} was to hold it: {}", incident.why()),
             "",
         );
-        let acts = incident.acts().count();
-        self.expect(
-            acts == 0,
-            &format!("nothing was to be done, and there were {acts} acts"),
-            "Prunella's record: not one act",
-        );
+        self.expect_nothing_done(std::slice::from_ref(&incident));
         Ok(incident)
+    }
+
+    /// Looks whether nothing was changed in these incidents.
+    pub(crate) fn expect_nothing_done(&mut self, incidents: &[Incident]) {
+        let changes: Vec<&str> = incidents.iter().flat_map(Incident::changes).collect();
+        let checked = incidents
+            .iter()
+            .flat_map(Incident::acts)
+            .any(|(_, act)| act == "checks.run");
+        self.expect(
+            changes.is_empty(),
+            &format!("nothing was to be done, and there were {changes:?}"),
+            if checked {
+                "Prunella's record: a declared check was run, and nothing was changed"
+            } else {
+                "Prunella's record: not one act"
+            },
+        );
     }
 
     /// Looks at something from outside: `seen` when it is so, and that it was

@@ -62,11 +62,9 @@ fn show_strategy(strategy: &Value, all: &[Incident]) {
         })
         .collect();
     let mut done = BTreeMap::<&str, usize>::new();
-    let mut targets = BTreeSet::new();
-    for (by, act, target) in all.iter().flat_map(Incident::acts) {
+    for (by, act) in all.iter().flat_map(Incident::acts) {
         if by == name {
             *done.entry(act).or_default() += 1;
-            targets.insert(target);
         }
     }
     let denied = all

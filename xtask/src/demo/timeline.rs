@@ -36,29 +36,38 @@ struct Progress {
 }
 
 impl Timeline {
-    /// Shows what is new in `incident`.
-    pub(crate) fn show(&mut self, incident: &Incident) {
-        let zero = *self
-            .zero
-            .get_or_insert_with(|| incident.failed_at().unwrap_or_default());
-        let progress = self.shown.entry(incident.id().to_owned()).or_default();
-        let unit = incident.unit();
-        for entry in incident.entries().iter().skip(progress.steps) {
-            progress.steps += 1;
-            let at = entry.get("monotonic").and_then(Value::as_u64).unwrap_or(0);
-            let Some(step) = entry.get("step") else {
-                continue;
-            };
-            if word(step, "step") == "assessed" {
-                let strategy = word(step, "strategy");
-                if step.pointer("/assessment/says") == Some(&Value::from("not-mine")) {
-                    progress.not_theirs.push(strategy.to_owned());
+    /// Shows what is new in `incidents`, in the order in which it happened.
+    pub(crate) fn show(&mut self, incidents: &[Incident]) {
+        let mut fresh = Vec::new();
+        for incident in incidents {
+            let progress = self.shown.entry(incident.id().to_owned()).or_default();
+            for entry in incident.entries().iter().skip(progress.steps) {
+                progress.steps += 1;
+                let at = entry.get("monotonic").and_then(Value::as_u64);
+                if let (Some(at), Some(step)) = (at, entry.get("step")) {
+                    fresh.push((at, incident, step));
+                }
+            }
+        }
+        fresh.sort_by_key(|(at, _, _)| *at);
+        for (at, incident, step) in fresh {
+            let zero = *self
+                .zero
+                .get_or_insert_with(|| incident.failed_at().unwrap_or(at));
+            let progress = self.shown.entry(incident.id().to_owned()).or_default();
+            let unit = incident.unit();
+            match word(step, "step") {
+                "assessed" if step.pointer("/assessment/says") == Some(&"not-mine".into()) => {
+                    progress.not_theirs.push(word(step, "strategy").to_owned());
                     continue;
                 }
-            } else if !progress.not_theirs.is_empty() && word(step, "step") != "evidence" {
-                let text = format!("nothing for {}", progress.not_theirs.join(", "));
-                progress.not_theirs.clear();
-                line(zero, at, unit, QUIET, &text);
+                "assessed" | "evidence" => {}
+                _ if progress.not_theirs.is_empty() => {}
+                _ => {
+                    let text = format!("nothing for {}", progress.not_theirs.join(", "));
+                    progress.not_theirs.clear();
+                    line(zero, at, unit, QUIET, &text);
+                }
             }
             if let Some((style, text)) = say(step) {
                 line(zero, at, unit, style, &text);
@@ -87,7 +96,10 @@ fn say(step: &Value) -> Option<(Style, String)> {
     let strategy = text("strategy");
     let reason = text("reason");
     Some(match text("step") {
-        "detected" => (BAD, format!("failed: {}", cause(step.get("detection")?))),
+        "detected" => (
+            BAD,
+            format!("failure noticed: {}", cause(step.get("detection")?)),
+        ),
         "waits" => (QUIET, format!("waits: {reason}")),
         "assessed" => return assessed(strategy, step.get("assessment")?),
         "broke" => (BAD, text("message").to_owned()),
@@ -224,6 +236,7 @@ fn act(act: &str, target: &str) -> (&'static str, String) {
         "file-repair.mode" => ("bring", format!("back the mode of `{target}`")),
         "file-repair.owner" => ("bring", format!("back the owner of `{target}`")),
         "file-repair.target" => ("bring", format!("back the link `{target}`")),
+        "checks.run" => ("run", format!("the check `{target}`")),
         other => ("call", format!("{other} on {target}")),
     }
 }
