@@ -244,8 +244,8 @@ impl Trail {
 enum Care {
     /// Nothing: it comes with the next that does.
     Gathered,
-    /// Other processes are to see it. It comes onto the disk with the intention
-    /// that follows, and before the act.
+    /// Other processes, and the next one if this one is killed, are to see it.
+    /// It comes onto the disk with the next that has to be there.
     Written,
     /// To be on the disk: something depends on it, or nothing comes after it
     /// for a while.
@@ -254,10 +254,13 @@ enum Care {
 
 fn care(step: &Step) -> Care {
     match step {
-        Step::Detected { .. } => Care::Written,
+        // An end that a power cut takes along leaves an intention whose outcome
+        // is unknown, which is what it then is.
+        Step::Detected { .. } | Step::ActEnded { .. } => Care::Written,
+        // It changes nothing but systemd's memory, which goes with the power.
+        Step::ActIntended { act, .. } if act == Act::ResetFailed.name() => Care::Written,
         Step::Waits { .. }
         | Step::ActIntended { .. }
-        | Step::ActEnded { .. }
         | Step::Answering { .. }
         | Step::Blocked { .. }
         | Step::Ended { .. } => Care::OnDisk,
