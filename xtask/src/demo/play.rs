@@ -155,6 +155,22 @@ impl<'a> Play<'a> {
         Ok(incident)
     }
 
+    /// Waits until init says something of a unit in this scene, and shows it.
+    pub(crate) fn until_said(&self, unit: &str, text: &str) -> Result<()> {
+        let what = format!("systemd to say of {unit}: {text}");
+        let said = self.machine.wait_for(&what, TIMEOUT, || {
+            let entries = self.machine.entries();
+            let said = entries.into_iter().skip(self.begun_at).find(|entry| {
+                field(entry, "_PID") == "1"
+                    && field(entry, "UNIT") == unit
+                    && field(entry, "MESSAGE").contains(text)
+            });
+            Ok(said)
+        })?;
+        quote(&format!("systemd: {}", field(&said, "MESSAGE")));
+        Ok(())
+    }
+
     /// Looks whether nothing was changed in these incidents.
     pub(crate) fn expect_nothing_done(&mut self, incidents: &[Incident]) {
         let changes: Vec<&str> = incidents.iter().flat_map(Incident::changes).collect();
@@ -337,12 +353,13 @@ const STARTING: &str = "7d4958e842da4a758f6c1cdc7b36dcc5";
 
 /// What somebody else said.
 fn quote(line: &str) {
-    // Not `wrap`: the words keep their columns.
-    let shown: String = line
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(screen::WIDTH - 8)
-        .collect();
+    // The words keep their columns.
+    let room = screen::WIDTH - 8;
+    let mut shown: String = line.chars().filter(|c| !c.is_control()).collect();
+    if shown.chars().count() > room {
+        shown = shown.chars().take(room - 1).collect();
+        shown.push('…');
+    }
     anstream::println!("{QUIET}      │ {shown}{QUIET:#}");
 }
 

@@ -1,7 +1,6 @@
 //! The scenes: what is broken, how it was to go, and how one can tell.
 
 use anyhow::Result;
-use prunella_machine::TIMEOUT;
 
 use super::play::Play;
 
@@ -141,8 +140,9 @@ fn leftover(play: &mut Play<'_>) -> Result<Came> {
     let unit = "shop.service";
     let before = play.main_pid(unit)?;
     let group = play.machine().property(unit, "ControlGroup")?;
-    let group = format!("/sys/fs/cgroup{group}/cgroup.procs");
-    let processes = play.machine().read_file(&group)?;
+    // Read in the machine, for the machine's own process numbers.
+    let group = format!("cat /sys/fs/cgroup{group}/cgroup.procs");
+    let processes = play.quietly(&group)?.stdout;
     let child = processes
         .lines()
         .find(|pid| **pid != *before.to_string())
@@ -150,7 +150,7 @@ fn leftover(play: &mut Play<'_>) -> Result<Came> {
         .to_owned();
     play.types("kill -KILL $(systemctl show --value --property MainPID shop.service)")?;
     let incident = play.until_healed(unit, "port-conflict", "process-control.terminate")?;
-    let now = play.machine().read_file(&group)?;
+    let now = play.quietly(&group)?.stdout;
     play.expect(
         child != "0" && now.lines().all(|pid| pid != child),
         &format!("the leftover {child} was to be gone; there are {now:?}"),
@@ -245,17 +245,7 @@ fn dependency(play: &mut Play<'_>) -> Result<Came> {
 fn start_limit(play: &mut Play<'_>) -> Result<Came> {
     let unit = "mailer.service";
     play.types("rm /srv/mail/mounted; systemctl kill --signal=KILL mailer.service")?;
-    // systemd's own words for it; which, Prunella may already have cleared.
-    play.machine()
-        .wait_entry("systemd to give the mailer up", TIMEOUT, |entry| {
-            let text = |name: &str| {
-                let value = entry.get(name).and_then(serde_json::Value::as_str);
-                value.unwrap_or_default().to_owned()
-            };
-            text("_PID") == "1"
-                && text("UNIT") == unit
-                && text("MESSAGE").contains("repeated too quickly")
-        })?;
+    play.until_said(unit, "repeated too quickly")?;
     play.types("touch /srv/mail/mounted")?;
     let incident = play.until_healed(unit, "service-restart", "unit-control.reset-failed")?;
     play.expect_state(unit, "active")?;

@@ -126,3 +126,34 @@ pub(crate) fn table(rows: &[Vec<(String, Style)>]) {
         anstream::println!("{}", line.trim_end());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_broken_between_words_and_keeps_its_width() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+        assert_eq!(wrap("日本語", 4), ["日本", "語"]);
+        assert_eq!(wrap(" ", 3), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_could_do_something_to_a_terminal_is_left_out() {
+        assert_eq!(wrap("a\u{1b}[2Jb\u{7}", 20), ["a[2Jb"]);
+    }
+
+    #[test]
+    fn what_is_cut_says_so() {
+        assert_eq!(wrap_some("one two three four", 9, 1), ["one two…"]);
+        assert_eq!(wrap_some("onetwothree", 6, 1), ["onetw…"]);
+        assert_eq!(wrap_some("one two", 9, 1), ["one two"]);
+    }
+
+    #[test]
+    fn times_are_short() {
+        let shown = [870, 1_500, 12_345, 1_420_000].map(took);
+        assert_eq!(shown, ["870 µs", "1.5 ms", "12 ms", "1.42 s"]);
+    }
+}

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::step::{find, take, workspace};
 
@@ -51,6 +51,12 @@ impl Software {
                 unpack(&packages, &tree).with_context(|| {
                     format!("the demo breaks real software: {}", packages.join(", "))
                 })?;
+                for (program, package, path) in &missing {
+                    ensure!(
+                        is_there(&tree.join(path)),
+                        "Debian's package {package} did not bring {program}: please install it"
+                    );
+                }
             }
             Some(tree)
         };

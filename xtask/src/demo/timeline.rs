@@ -250,3 +250,42 @@ fn list(texts: &Value) -> String {
         .collect();
     texts.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(step: Value) -> String {
+        say(&step).map(|(_, text)| text).unwrap_or_default()
+    }
+
+    #[test]
+    fn steps_are_told_in_sentences() {
+        let detection = json!({"cause": "signal", "signal": "KILL"});
+        assert_eq!(
+            said(json!({"step": "detected", "detection": detection})),
+            "failure noticed: its program was ended by SIGKILL"
+        );
+        let mut act = json!({
+            "step": "act-intended", "strategy": "service-restart", "rehearsal": false,
+            "act": "unit-control.start", "target": "a.service",
+        });
+        assert_eq!(said(act.clone()), "▶ service-restart starts a.service");
+        act["rehearsal"] = json!(true);
+        assert_eq!(said(act), "▶ service-restart would start a.service");
+        let failure = json!({"Err": {"kind": "failed", "code": null, "message": "no"}});
+        assert_eq!(
+            said(json!({"step": "act-ended", "result": failure})),
+            "✘ no"
+        );
+        // What the next step says again, or only a report wants.
+        assert_eq!(
+            said(json!({"step": "act-ended", "result": {"Ok": "done"}})),
+            ""
+        );
+        assert_eq!(said(json!({"step": "evidence", "lines": ["x"]})), "");
+        assert_eq!(said(json!({"step": "something-new"})), "");
+    }
+}
