@@ -16,6 +16,9 @@ const VICTIMS: [&str; 9] = [
     "shop", "api", "orders", "catalog", "cart", "mailer", "chat", "billing", "legacy",
 ];
 
+/// systemd starts the mailer so often, and then no more.
+pub(crate) const MAILER_STARTS: u32 = 3;
+
 /// What is started before the first scene.
 pub(crate) const RUNNING: [&str; 9] = [
     "nginx.service",
@@ -89,7 +92,6 @@ pub(crate) fn furnish(machine: Builder, software: &Software, victim: &Path) -> B
         .file("/srv/api/api.conf", "greeting = hello\n", 0o644)
         .file("/srv/orders/orders.db", "one order\n", 0o644)
         .file("/srv/catalog/releases/2/catalog", "two things\n", 0o644)
-        .file("/srv/mail/mounted", "", 0o644)
         // Somebody's own, not in care.
         .unit("legacy.service", &unit("", "", "legacy", "--listen 8087"));
     for (name, unit, declared) in [
@@ -149,10 +151,10 @@ pub(crate) fn furnish(machine: Builder, software: &Software, victim: &Path) -> B
         (
             "mailer",
             unit(
-                "StartLimitIntervalSec=10min\nStartLimitBurst=3",
+                &format!("StartLimitIntervalSec=10min\nStartLimitBurst={MAILER_STARTS}"),
                 "Restart=on-failure",
                 "mailer",
-                "--listen 8085 --need-file /srv/mail/mounted",
+                "--listen 8085",
             ),
             "domain = \"Mail\"\nports = [\"tcp/8085\"]\n",
         ),

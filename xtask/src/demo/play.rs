@@ -232,6 +232,16 @@ impl<'a> Play<'a> {
             .with_context(|| format!("the main process of {unit} is `{pid}`"))
     }
 
+    /// Waits until a unit is up with another main process than it had.
+    pub(crate) fn until_other_process(&self, unit: &str, before: u32) -> Result<()> {
+        let what = format!("{unit} to be up again");
+        self.machine.wait_for(&what, TIMEOUT, || {
+            let state = self.machine.property(unit, "ActiveState")?;
+            let now = self.main_pid(unit)?;
+            Ok((state == "active" && now != 0 && now != before).then_some(()))
+        })
+    }
+
     /// Looks whether a unit has another main process than it had.
     pub(crate) fn expect_other_process(&mut self, unit: &str, before: u32) -> Result<()> {
         let now = self.main_pid(unit)?;

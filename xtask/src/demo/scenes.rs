@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::play::Play;
+use super::{cast, play::Play};
 
 /// How a scene is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +85,9 @@ pub(crate) const SCENES: [Scene; 11] = [
     },
     Scene {
         title: "A service that systemd has given up",
-        story: "Its file system is not mounted, so it ends at once, until its start limit is hit. \
-                Then the mount is back, and nobody is there to tell systemd.",
+        story: "It is killed again and again. systemd brings it back (Restart=), and Prunella \
+                leaves that to systemd; until the unit's start limit is hit, and systemd does \
+                nothing any more.",
         told: Told::Healed("service-restart"),
         unit: "mailer.service",
         play: start_limit,
@@ -244,9 +245,18 @@ fn dependency(play: &mut Play<'_>) -> Result<Came> {
 
 fn start_limit(play: &mut Play<'_>) -> Result<Came> {
     let unit = "mailer.service";
-    play.types("rm /srv/mail/mounted; systemctl kill --signal=KILL mailer.service")?;
+    // Forgets how often it was started before.
+    play.quietly("systemctl reset-failed mailer.service")?;
+    let kill = "systemctl kill --signal=KILL mailer.service";
+    let times = cast::MAILER_STARTS + 1;
+    for time in 1..=times {
+        let before = play.main_pid(unit)?;
+        play.types(&format!("{kill}   # {time} of {times}"))?;
+        if time < times {
+            play.until_other_process(unit, before)?;
+        }
+    }
     play.until_said(unit, "repeated too quickly")?;
-    play.types("touch /srv/mail/mounted")?;
     let incident = play.until_healed(unit, "service-restart", "unit-control.reset-failed")?;
     play.expect_state(unit, "active")?;
     play.expect_answer(8085)?;
