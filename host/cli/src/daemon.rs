@@ -47,8 +47,9 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 pub(crate) enum Event {
     /// systemd told something.
     Watch(WatchEvent),
-    /// A probe with an interval goes unanswered: unit, probe, and why.
-    NotAnswering(UnitName, String, String),
+    /// A probe with an interval goes unanswered: unit, probe, why, and since
+    /// when.
+    NotAnswering(UnitName, String, String, Instant),
     /// The configuration is to be read again; the answer goes to whoever asked.
     Reload(Option<Sender<Result<Vec<String>, String>>>),
     /// A pause began or ended.
@@ -137,11 +138,12 @@ impl Daemon {
             &self.assembly.linux,
             targets,
             Arc::new(move |unit, probe| asking.ask(unit, probe)),
-            Arc::new(move |unit, probe, why| {
+            Arc::new(move |unit, probe, why, since| {
                 telling.send(Event::NotAnswering(
                     unit.clone(),
                     probe.to_owned(),
                     why.to_owned(),
+                    since,
                 ));
             }),
         )
@@ -168,7 +170,7 @@ impl Daemon {
         }
     }
 
-    fn not_answering(&self, unit: &UnitName, probe: &str, why: &str) {
+    fn not_answering(&self, unit: &UnitName, probe: &str, why: &str, since: Instant) {
         tracing::warn!(object_systemd_unit = %unit, "{unit}: probe `{probe}` goes unanswered: {why}");
         match self
             .assembly
@@ -177,7 +179,11 @@ impl Daemon {
             .get(Instant::now() + Duration::from_secs(10), unit)
         {
             Ok(status) => {
-                self.open(detection(&status, DetectedBy::Probe, None));
+                let mut detection = detection(&status, DetectedBy::Probe, None);
+                // systemd saw nothing go down.
+                let ago = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+                detection.failed_monotonic = self.assembly.linux.monotonic().checked_sub(ago);
+                self.open(detection);
             }
             Err(failure) => tracing::error!("cannot look at {unit}: {failure}"),
         }
@@ -297,8 +303,8 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
         };
         match event {
             Ok(Event::Watch(event)) => daemon.watched(event),
-            Ok(Event::NotAnswering(unit, probe, why)) => {
-                daemon.not_answering(&unit, &probe, &why);
+            Ok(Event::NotAnswering(unit, probe, why, since)) => {
+                daemon.not_answering(&unit, &probe, &why, since);
             }
             Ok(Event::Reload(asked)) => {
                 reload(&daemon, &watcher, asked);

@@ -93,7 +93,8 @@ pub struct Detection {
     pub exit_code: Option<i32>,
     /// The signal that ended the main process, without `SIG`.
     pub signal: Option<String>,
-    /// When systemd saw the unit go down: CLOCK_MONOTONIC, microseconds.
+    /// When systemd saw the unit go down, or its probe was first asked in vain:
+    /// CLOCK_MONOTONIC, microseconds.
     pub failed_monotonic: Option<u64>,
 }
 

@@ -32,6 +32,10 @@ pub trait Situation: Send + Sync {
     fn stopped_by_operator(&self, deadline: Instant, status: &UnitStatus)
     -> Answer<Option<String>>;
 
+    /// Whether systemd refused to start the unit again after its last run, its
+    /// start limit being hit.
+    fn start_refused(&self, deadline: Instant, status: &UnitStatus) -> Answer<bool>;
+
     /// The units that are failed now.
     fn failed_units(&self, deadline: Instant) -> Answer<Vec<UnitName>>;
 

@@ -184,15 +184,24 @@ pub(crate) fn decide(
             );
         }
     }
-    if status.result == "start-limit-hit" && service.start_limit == StartLimit::Respect {
-        return Hold::Leave(
-            LeftAlone::StartLimit,
-            format!(
-                "{} starts in {} s",
-                status.start_limit_burst,
-                status.start_limit_interval / 1_000_000
-            ),
-        );
+    if service.start_limit == StartLimit::Respect {
+        match situation.start_refused(deadline(), &status) {
+            Ok(true) => {
+                return Hold::Leave(
+                    LeftAlone::StartLimit,
+                    format!(
+                        "systemd refused another start: it allows {} in {} s",
+                        status.start_limit_burst,
+                        status.start_limit_interval / 1_000_000
+                    ),
+                );
+            }
+            Ok(false) => {}
+            // systemd itself keeps to its limit, which nobody clears here.
+            Err(failure) => {
+                tracing::warn!("whether {unit} has hit its start limit is not known: {failure}");
+            }
+        }
     }
     Hold::Go(Box::new(status))
 }

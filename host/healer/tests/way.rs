@@ -266,6 +266,10 @@ fn a_repairable_file_is_repaired() {
     Sim::new("web.service").failed("start-limit-hit").respects_start_limit(),
     LeftAlone::StartLimit
 )]
+#[case::respected_start_limit_behind_another_result(
+    Sim::new("web.service").failed("signal").start_refused().respects_start_limit(),
+    LeftAlone::StartLimit
+)]
 #[case::finished(Sim::new("web.service").inactive(), LeftAlone::Finished)]
 #[case::protected(Sim::new("ssh.service").failed("exit-code"), LeftAlone::Protected)]
 fn left_alone(#[case] sim: Sim, #[case] because: LeftAlone) {

@@ -83,6 +83,9 @@ pub(crate) struct Entry {
     pub(crate) priority: Option<u8>,
     pub(crate) message: Vec<u8>,
     pub(crate) job_type: Option<String>,
+    /// The run it is of. journald cannot tell when the process was gone by the
+    /// time it looked.
+    pub(crate) invocation: Option<String>,
 }
 
 /// This host's journal.
@@ -234,7 +237,10 @@ impl Journal {
         command
             .env_clear()
             .args(["--no-pager", "--quiet", "--all", "--output=json"])
-            .arg("--output-fields=MESSAGE,PRIORITY,JOB_TYPE")
+            .arg(
+                "--output-fields=MESSAGE,PRIORITY,JOB_TYPE,_PID,INVOCATION_ID,\
+                 _SYSTEMD_INVOCATION_ID",
+            )
             .arg(format!("--lines={}", question.newest));
         if question.namespaces {
             command.arg("--namespace=*");
@@ -278,6 +284,16 @@ fn from_file(entry: &EntryRef) -> Entry {
         priority: text("PRIORITY").and_then(|digit| digit.parse().ok()),
         message,
         job_type: text("JOB_TYPE"),
+        invocation: invocation(text),
+    }
+}
+
+/// The run that an entry is of, by fields that only journald and systemd write.
+fn invocation(text: impl Fn(&'static str) -> Option<String>) -> Option<String> {
+    if text("_PID").as_deref() == Some("1") {
+        text("INVOCATION_ID")
+    } else {
+        text("_SYSTEMD_INVOCATION_ID")
     }
 }
 
@@ -293,6 +309,7 @@ fn from_json(line: &[u8]) -> Option<Entry> {
         priority: text("PRIORITY").and_then(|digit| digit.parse().ok()),
         message,
         job_type: text("JOB_TYPE"),
+        invocation: invocation(text),
     })
 }
 

@@ -43,6 +43,7 @@ mod signals;
 mod situation;
 mod sqlite_check;
 mod status;
+mod start_limit;
 mod stop_evidence;
 mod systemctl;
 mod transient;

@@ -13,6 +13,10 @@ use crate::journal::{Entry, Group, Journal, Question, by_systemd};
 /// So many lines are given at most, whatever is asked for.
 const LINES_MAX: u32 = 1000;
 
+/// So many entries more are searched for lines without a run: systemd's own,
+/// and those of runs since.
+const AROUND: usize = 100;
+
 /// So many characters of a line.
 const LINE_MAX: usize = 2000;
 
@@ -38,13 +42,54 @@ impl Logs for HostLogs {
     /// What the unit's processes wrote and what systemd itself wrote about it.
     /// At most 1,000 lines of 2,000 characters, and 256 KiB in all; secrets
     /// that can be recognised are blacked out.
+    ///
+    /// Of one run, lines are given too that journald could not ascribe to any
+    /// run, and that stand before an entry of this one: what a program says
+    /// that ends at once is such a line.
     fn tail(&self, deadline: Instant, query: &LogQuery) -> Answer<Vec<LogEntry>> {
-        let question = question(query)?;
-        if question.newest == 0 {
+        let of_run = question(query)?;
+        if of_run.newest == 0 {
             return Ok(Vec::new());
         }
-        Ok(shown(self.journal.ask(deadline, &question)?))
+        let mut entries = self.journal.ask(deadline, &of_run)?;
+        if let Some(run) = &query.invocation {
+            let mut around = question(&LogQuery {
+                invocation: None,
+                ..query.clone()
+            })?;
+            around.newest += AROUND;
+            let around = self.journal.ask(deadline, &around)?;
+            entries.extend(unascribed(around, &run.to_ascii_lowercase()));
+            entries.sort_by_key(|entry| entry.at);
+            entries.drain(..entries.len().saturating_sub(of_run.newest));
+        }
+        Ok(shown(entries))
     }
+}
+
+/// The entries without a run of which the next entry that has one is of `run`;
+/// where none follows, of which the last before is.
+fn unascribed(entries: Vec<Entry>, run: &str) -> Vec<Entry> {
+    let mut found = Vec::new();
+    let mut waiting = Vec::new();
+    let mut before = false;
+    for entry in entries {
+        match &entry.invocation {
+            None => waiting.push(entry),
+            Some(invocation) => {
+                before = invocation == run;
+                if before {
+                    found.append(&mut waiting);
+                } else {
+                    waiting.clear();
+                }
+            }
+        }
+    }
+    if before {
+        found.append(&mut waiting);
+    }
+    found
 }
 
 pub(crate) fn question(query: &LogQuery) -> Answer<Question> {
@@ -183,7 +228,28 @@ mod tests {
             priority: None,
             message: message.to_vec(),
             job_type: None,
+            invocation: None,
         }
+    }
+
+    #[rstest]
+    #[case::ended_at_once(&["A", "-", "A"], "A", &[1])]
+    #[case::between_two_runs(&["A", "-", "B"], "A", &[])]
+    #[case::of_the_later_run(&["A", "-", "B"], "B", &[1])]
+    #[case::the_last_line(&["B", "A", "-", "-"], "A", &[2, 3])]
+    #[case::of_another_run(&["A", "B", "-"], "A", &[])]
+    #[case::no_run_at_all(&["-", "-"], "A", &[])]
+    fn lines_without_a_run(#[case] runs: &[&str], #[case] run: &str, #[case] found: &[u64]) {
+        let entries = (0..).zip(runs).map(|(at, run)| Entry {
+            at,
+            invocation: (*run != "-").then(|| (*run).to_owned()),
+            ..entry(b"x")
+        });
+        let ascribed: Vec<u64> = unascribed(entries.collect(), run)
+            .iter()
+            .map(|entry| entry.at)
+            .collect();
+        assert_eq!(ascribed, found);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     bus::{MANAGER, MANAGER_INTERFACE, PROPERTIES},
     clock,
     error::BusError,
-    package_lock, stop_evidence, systemctl,
+    package_lock, start_limit, stop_evidence, systemctl,
 };
 
 /// One unit of `ListUnitsByPatterns`: name, description, load state, active
@@ -92,6 +92,10 @@ impl Situation for Linux {
             }
             Ok(None)
         })
+    }
+
+    fn start_refused(&self, deadline: Instant, status: &UnitStatus) -> Answer<bool> {
+        start_limit::refused(deadline, &self.journal, status)
     }
 
     fn failed_units(&self, deadline: Instant) -> Answer<Vec<UnitName>> {

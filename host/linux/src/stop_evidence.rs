@@ -229,7 +229,7 @@ fn ask(deadline: Instant, journal: &Journal, any_of: Vec<Group>) -> Answer<Optio
 
 /// Has journald write down all it has been sent. What goes wrong here shows in
 /// what the journal then has.
-fn synchronize(deadline: Instant) {
+pub(crate) fn synchronize(deadline: Instant) {
     let limit = deadline
         .saturating_duration_since(Instant::now())
         .min(SYNC_LIMIT);

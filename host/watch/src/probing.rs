@@ -3,7 +3,10 @@
 //!
 //! Without such a probe nothing here runs, and nothing wakes up.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use prunella_core::{UnitName, service::Service};
 use prunella_linux::Linux;
@@ -51,9 +54,9 @@ pub enum Asked {
 /// What asks a probe. May block; is called on a thread of its own.
 pub type Ask = dyn Fn(&UnitName, &str) -> Asked + Send + Sync;
 
-/// What is told of a probe that goes unanswered: unit, probe, and what came
-/// instead of an answer.
-pub type Tell = dyn Fn(&UnitName, &str, &str) + Send + Sync;
+/// What is told of a probe that goes unanswered: unit, probe, what came instead
+/// of an answer, and since when: the moment when it was first asked in vain.
+pub type Tell = dyn Fn(&UnitName, &str, &str, Instant) + Send + Sync;
 
 /// Asks until it is dropped.
 #[derive(Debug)]
@@ -85,15 +88,19 @@ impl Prober {
 
 async fn question(target: ProbeTarget, ask: Arc<Ask>, tell: Arc<Tell>) {
     let mut unanswered = 0_u32;
+    let mut since = Instant::now();
     loop {
         sleep(target.every).await;
+        if unanswered == 0 {
+            since = Instant::now();
+        }
         let (unit, probe, ask) = (target.unit.clone(), target.probe.clone(), Arc::clone(&ask));
         match spawn_blocking(move || ask(&unit, &probe)).await {
             Ok(Asked::NotAnswering(why)) => {
                 unanswered += 1;
                 if unanswered >= target.failures {
                     unanswered = 0;
-                    tell(&target.unit, &target.probe, &why);
+                    tell(&target.unit, &target.probe, &why, since);
                 }
             }
             Ok(Asked::Answering | Asked::NotNow) => unanswered = 0,

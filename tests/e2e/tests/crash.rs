@@ -170,7 +170,7 @@ fn a_service_that_hangs_is_restarted() {
             &victim("", "--listen 8080"),
             "ports = [\"tcp/8080\"]\n\
              [[probe]]\nname = \"front\"\nhttp = \"http://127.0.0.1:8080/\"\ntimeout = \"300ms\"\n\
-             every = \"500ms\"\nfailures = 2\n",
+             every = \"1s\"\nfailures = 2\n",
         )
         .with_daemon();
     scene.start(&["web.service"]);

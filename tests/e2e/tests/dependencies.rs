@@ -33,8 +33,15 @@ fn a_dead_database_in_care_is_healed_first() {
     // is the one that worked.
     assert_eq!(scene.runs("web.service"), 2);
     assert_eq!(scene.runs("db.service"), 2);
-    assert_eq!(scene.record(&db).acts().len(), 1);
-    assert!(scene.record(&web).acts().len() == 1);
+    for (incident, unit) in [(&db, "db.service"), (&web, "web.service")] {
+        assert_eq!(
+            scene.record(incident).acts(),
+            [
+                format!("unit-control.reset-failed {unit}"),
+                format!("unit-control.start {unit}")
+            ]
+        );
+    }
     assert!(scene.answers(8080));
 }
 

@@ -71,12 +71,10 @@ impl Journal {
     }
 
     fn add(&self, entry: Value) {
-        let own = ["UNIT", "_SYSTEMD_UNIT"]
-            .into_iter()
-            .any(|field| text(&entry, field).starts_with(OWN_UNITS));
+        let news = is_news(&entry);
         let mut pages = self.lock();
         pages.entries.push(entry);
-        if !own {
+        if news {
             pages.news += 1;
             self.grown.notify_all();
         }
@@ -101,12 +99,19 @@ impl Journal {
         );
     }
 
-    /// The last `count` entries, for people.
+    /// The last `count` entries that are news, for people.
     pub(crate) fn tail(&self, count: usize) -> String {
         let pages = self.lock();
-        let from = pages.entries.len().saturating_sub(count);
+        let mut last: Vec<&Value> = pages
+            .entries
+            .iter()
+            .rev()
+            .filter(|entry| is_news(entry))
+            .take(count)
+            .collect();
+        last.reverse();
         let mut shown = String::new();
-        for entry in pages.entries.iter().skip(from) {
+        for entry in last {
             let micros: u64 = text(entry, "__MONOTONIC_TIMESTAMP").parse().unwrap_or(0);
             let who = text(entry, "SYSLOG_IDENTIFIER");
             let message = text(entry, "MESSAGE");
@@ -116,6 +121,13 @@ impl Journal {
         }
         shown
     }
+}
+
+/// Whether an entry is about something else than our own commands.
+fn is_news(entry: &Value) -> bool {
+    !["UNIT", "_SYSTEMD_UNIT"]
+        .into_iter()
+        .any(|field| text(entry, field).starts_with(OWN_UNITS))
 }
 
 /// Reads a journal along, until it is dropped.

@@ -244,6 +244,12 @@ impl Sim {
             .inactive()
     }
 
+    /// systemd has refused to start the service again, its start limit being
+    /// hit. Its Result may still be that of the last run.
+    pub fn start_refused(self) -> Self {
+        self.change(|world| world.start_refused = true)
+    }
+
     /// systemd's own state.
     pub fn system_state(self, state: &str) -> Self {
         self.change(|world| state.clone_into(&mut world.system_state))

@@ -38,6 +38,10 @@ impl Situation for Sim {
         Ok(lock(&self.world).stopped_by_operator.clone())
     }
 
+    fn start_refused(&self, _: Instant, status: &UnitStatus) -> Answer<bool> {
+        Ok(status.result == "start-limit-hit" || lock(&self.world).start_refused)
+    }
+
     fn failed_units(&self, _: Instant) -> Answer<Vec<UnitName>> {
         Ok(lock(&self.world)
             .units
