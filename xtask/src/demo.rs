@@ -82,9 +82,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let failed: Vec<&SceneResult> = results.iter().filter(|result| !result.as_told()).collect();
     let took = begun.elapsed().as_secs_f32();
     if failed.is_empty() {
+        let healed = results.iter().filter(|result| result.healed()).count();
         anstream::println!(
-            "\n{GOOD}    All {} scenes went as told{GOOD:#} {QUIET}(in {took:.0} s).{QUIET:#}\n",
-            results.len()
+            "\n{GOOD}    All went as told: {healed} healed, {} rightly left alone{GOOD:#} \
+             {QUIET}(in {took:.0} s).{QUIET:#}\n",
+            results.len() - healed
         );
         return Ok(());
     }

@@ -143,7 +143,12 @@ pub(crate) fn furnish(machine: Builder, software: &Software, victim: &Path) -> B
         ),
         (
             "cart",
-            unit("", "", "cart", "--listen 8084 --need-tcp 6379"),
+            unit(
+                "After=redis-server.service",
+                "",
+                "cart",
+                "--listen 8084 --need-tcp 6379",
+            ),
             "domain = \"Shop\"\nports = [\"tcp/8084\"]\nneeds = [\"redis-server.service\"]\n\n\
              [[probe]]\nname = \"sessions\"\nredis = \"127.0.0.1:6379\"\n\
              of = \"redis-server.service\"\n",

@@ -28,6 +28,11 @@ pub(crate) struct Result {
 }
 
 impl Result {
+    /// Whether it was about a healing.
+    pub(crate) fn healed(&self) -> bool {
+        matches!(self.scene.told, Told::Healed(_))
+    }
+
     /// Whether all of it went as told.
     pub(crate) fn as_told(&self) -> bool {
         self.unmet.is_empty()
