@@ -121,6 +121,10 @@ impl Store {
         let found = schema::version(&connection)
             .map_err(|error| StoreError::from_sqlite(&path, "opening it", error))?;
         check_version(&path, found)?;
+        if found == 0 {
+            // Somebody is about to make it: the file is there, its tables not.
+            return Err(StoreError::Missing { file: path });
+        }
         if found < schema::known_version() {
             // An older store lacks what we would ask for; the next writer
             // brings it up to date.

@@ -59,6 +59,15 @@ fn a_file_open_to_others_is_closed_to_them() {
 }
 
 #[test]
+fn a_store_that_is_just_being_made_is_not_there_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prunella.db");
+    std::fs::write(&path, "").unwrap();
+    let error = Store::open_read_only(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
+}
+
+#[test]
 fn a_path_without_a_folder_is_in_the_current_one() {
     let folder = tempfile::tempdir().unwrap();
     let done = Command::new(std::env::current_exe().unwrap())
