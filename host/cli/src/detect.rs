@@ -18,7 +18,7 @@ pub(crate) fn detection(
     let is_that_run = told.is_none_or(|told| told.invocation_id == status.invocation);
     let cause = match told.and_then(|told| told.service_result.clone()) {
         Some(result) => result,
-        None if status.is_up() => "not-answering".to_owned(),
+        None if status.is_up() && by != DetectedBy::Operator => "not-answering".to_owned(),
         // systemd fires OnFailure= for a unit whose Requires= failed, and
         // leaves the unit itself inactive, with success, and without a run.
         None if status.active_state == ActiveState::Inactive

@@ -9,6 +9,11 @@ use prunella_core::{
 };
 use prunella_healer::Observer;
 
+use crate::output::{width, wrap};
+
+/// Where the text of a line begins.
+const INDENT: usize = 12;
+
 const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -34,7 +39,11 @@ impl Timeline {
             return;
         };
         let after = crate::time::took(entry.monotonic.saturating_sub(begun));
-        anstream::println!("{DIM}{after:>10}{DIM:#}  {style}{text}{style:#}");
+        let mut first = after.as_str();
+        for line in wrap(&text, width().saturating_sub(INDENT)) {
+            anstream::println!("{DIM}{first:>10}{DIM:#}  {style}{line}{style:#}");
+            first = "";
+        }
     }
 }
 

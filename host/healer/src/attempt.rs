@@ -10,7 +10,7 @@ use prunella_core::{
     StrategyName, UnitName,
     budget::Verdict,
     capability::{Host, LogQuery, UnitStatus},
-    incident::{Assessment, Ending, LeftAlone, Outcome},
+    incident::{Assessment, DetectedBy, Ending, LeftAlone, Outcome},
     service::Service,
     text::one_line,
     trail::Step,
@@ -154,14 +154,16 @@ impl<'a> Attempt<'a> {
     /// The unit is up although a failure was noticed: somebody was faster, or
     /// it runs and does not answer.
     fn is_up(&self, status: &UnitStatus) -> Came {
-        let before = self.trail.incident();
-        let patience = if before.detection.cause == "not-answering" {
-            // The probes have had their chances; one more look is enough.
-            Duration::from_secs(1)
+        let detection = &self.trail.incident().detection;
+        // A probe that makes an incident has had its chances, and whoever asks
+        // for a heal wants an answer: one look. Else somebody may have started
+        // it a moment ago, and it may still be on its way.
+        let found = if detection.cause == "not-answering" || detection.by == DetectedBy::Operator {
+            proof::is_well(&self.service, &self.host)
         } else {
-            self.service.proof.timeout
+            proof::becomes_well(&self.service, &self.host, self.service.proof.timeout)
         };
-        match proof::becomes_well(&self.service, &self.host, patience) {
+        match found {
             Ok(well) => {
                 self.answering(&well);
                 match self.stays(&well) {
@@ -189,14 +191,14 @@ impl<'a> Attempt<'a> {
 
     /// Whose doing it may have been that the service is up again.
     fn recovered_by(&self, status: &UnitStatus) -> String {
-        if self.trail.actions() > 1 {
-            return "an earlier act of Prunella's, before it was interrupted".to_owned();
+        if self.trail.was_interrupted() {
+            return "an act of Prunella's, before it was interrupted".to_owned();
         }
         let failed_run = &self.trail.incident().detection.invocation;
         if failed_run.is_some() && status.invocation == *failed_run {
             "itself: it is the same run".to_owned()
         } else {
-            "somebody else started it".to_owned()
+            "it was started, and not by an act of Prunella's that came to its end".to_owned()
         }
     }
 

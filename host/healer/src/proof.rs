@@ -59,6 +59,11 @@ pub(crate) fn becomes_well(
     }
 }
 
+/// Looks once; else says what is not well.
+pub(crate) fn is_well(service: &Service, host: &Host) -> Result<Well, String> {
+    look(service, host, Instant::now() + LAST_LOOK).map_err(NotWell::into_reason)
+}
+
 /// Watches a service that was seen well for `stable_for`; else says what
 /// happened to it.
 pub(crate) fn stays_well(
@@ -87,7 +92,7 @@ pub(crate) fn stays_well(
             }
         }
     }
-    let now = look(service, host, Instant::now() + LAST_LOOK).map_err(NotWell::into_reason)?;
+    let now = is_well(service, host)?;
     if now.status.invocation != before.status.invocation {
         return Err(format!(
             "{unit} was started again meanwhile: it is another run"

@@ -47,6 +47,7 @@ pub(crate) struct Trail {
     situation: Arc<dyn Situation>,
     state_folder: PathBuf,
     observer: Arc<dyn Observer>,
+    interrupted: bool,
     inner: Mutex<Inner>,
 }
 
@@ -100,7 +101,14 @@ impl Trail {
             situation,
             state_folder: run_folder.join("state"),
             observer,
+            interrupted: next_action > 1 && earlier.last().is_some_and(|last| !is_last(&last.step)),
         }
+    }
+
+    /// Whether Prunella was killed in an earlier attempt, after it had begun to
+    /// act.
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.interrupted
     }
 
     pub(crate) fn incident(&self) -> &Incident {
@@ -266,6 +274,14 @@ fn care(step: &Step) -> Care {
         | Step::Ended { .. } => Care::OnDisk,
         _ => Care::Gathered,
     }
+}
+
+/// Whether an attempt may have ended with this step, and not been cut off.
+fn is_last(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Ended { .. } | Step::Waits { .. } | Step::Blocked { .. }
+    )
 }
 
 /// The step's word, as it stands in the store.

@@ -83,7 +83,8 @@ fn assess_down(incident: &Incident, unit: &Unit) -> Assessment {
     }
     let cause = incident.cause();
     let mut facts = format!("{name} is {}", unit.standing());
-    if !matches!(cause.as_str(), "" | "success") && cause != unit.last_result() {
+    // What is not a failure says no more than how the unit stands.
+    if !matches!(cause.as_str(), "" | "success" | "inactive") && cause != unit.last_result() {
         facts = format!("{facts} after `{cause}`");
     }
     if limit_hit {
