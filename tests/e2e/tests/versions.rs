@@ -29,8 +29,10 @@ fn killed_hooked_stopped_and_in_conflict(#[case] systemd: Systemd) {
     assert_eq!(incident.cause, "signal");
     assert!(scene.answers(8080));
 
-    let main = scene.main_pid("left.service").to_string();
-    scene.run_ok(&["kill", "-KILL", &main]).unwrap();
+    // Only the main process. An image has no `kill` of its own.
+    scene
+        .systemctl(&["kill", "--kill-who=main", "--signal=KILL", "left.service"])
+        .unwrap();
     scene.wait_healed("left.service");
     assert!(scene.answers(8081));
 
