@@ -190,7 +190,7 @@ pub(crate) fn decide(
                 return Hold::Leave(
                     LeftAlone::StartLimit,
                     format!(
-                        "systemd refused another start: it allows {} in {} s",
+                        "another start was refused by systemd, which allows {} in {} s",
                         status.start_limit_burst,
                         status.start_limit_interval / 1_000_000
                     ),

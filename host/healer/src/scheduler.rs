@@ -761,7 +761,7 @@ impl Shared {
             },
             Came::TryAgain(wait) => {
                 trail.write(Step::Waits {
-                    reason: "before the next attempt, as the healing budget has it".to_owned(),
+                    reason: "the healing budget spaces attempts out".to_owned(),
                     milliseconds: milliseconds(*wait),
                 });
                 return;

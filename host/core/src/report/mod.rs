@@ -495,6 +495,9 @@ impl<'a> Teller<'a> {
                 format!("the same failure was noticed {}", words::noticed(by)),
             ),
             Step::Waits {
+                milliseconds: 0, ..
+            } => return None,
+            Step::Waits {
                 reason,
                 milliseconds,
             } => {

@@ -96,7 +96,10 @@ pub(super) fn act(act: &str, target: &str) -> String {
         "unit-control.stop" => format!("stop {target}"),
         "unit-control.reload" => format!("reload {target}"),
         "unit-control.reset-failed" => format!("clear the failed state of {target}"),
-        "process-control.terminate" => format!("end the process {target}"),
+        "process-control.terminate" => {
+            let process = target.strip_prefix("process ").unwrap_or(&target);
+            format!("end the process {process}")
+        }
         "file-repair.mode" => format!("bring back the mode of {target}"),
         "file-repair.owner" => format!("bring back the owner of {target}"),
         "file-repair.target" => format!("bring back the target of the link {target}"),
