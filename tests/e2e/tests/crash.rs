@@ -140,10 +140,26 @@ fn a_start_limit_is_cleared() {
 fn a_start_limit_is_respected_where_the_operator_says_so() {
     let scene = at_its_limit(r#"start-limit = "respect""#);
     scene.prunella_ok(&["setup"]);
-    scene.wait_left_alone("web.service", "start-limit");
+    let incident = scene.wait_left_alone("web.service", "start-limit");
     assert_eq!(
         scene.property("web.service", "ActiveState").unwrap(),
         "failed"
+    );
+    assert_eq!(scene.runs("web.service"), 2);
+    let report = scene.report(&incident);
+    assert!(
+        report.contains("systemctl reset-failed web.service"),
+        "it says how to clear the limit: {report}"
+    );
+
+    // Once somebody has cleared it, it is of the past.
+    scene.systemctl(&["reset-failed", "web.service"]).unwrap();
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    let incident = scene.wait_healed("web.service");
+    assert_eq!(
+        scene.record(&incident).acts(),
+        ["unit-control.start web.service"]
     );
 }
 
