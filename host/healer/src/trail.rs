@@ -241,8 +241,9 @@ impl Trail {
             .write(true)
             .mode(0o600)
             .open(&new)?;
-        serde_json::to_writer(&mut file, state)?;
-        file.write_all(b"\n")?;
+        let mut text = serde_json::to_vec(state)?;
+        text.push(b'\n');
+        file.write_all(&text)?;
         fs::rename(new, path)
     }
 }

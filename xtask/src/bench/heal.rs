@@ -60,8 +60,8 @@ const CARE: &str = "unit = \"ours.service\"\nports = [\"tcp/8080\"]\n\n\
 /// Longer than the proof takes, so that each kill begins a new incident.
 const PAUSE_MS: &str = "1000";
 
-/// The step before an act.
-const INTENDED: &str = "act-intended";
+/// The step before the act that heals.
+const INTENDED: &str = "act-intended unit-control.start";
 
 /// Who heals.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -249,7 +249,11 @@ fn intentions(scene: &Scene) -> Result<Samples> {
             };
             let name = match text("/step/strategy") {
                 Some(strategy) if step == "assessed" => format!("{step} {strategy}"),
-                _ => step.to_owned(),
+                _ => match (text("/step/act"), entry.pointer("/step/action")) {
+                    (Some(act), _) => format!("{step} {act}"),
+                    (None, Some(action)) => format!("{step} {action}"),
+                    (None, None) => step.to_owned(),
+                },
             };
             let span = (moment - failed) / 1e3;
             match way.iter_mut().find(|(known, _)| *known == name) {
