@@ -59,6 +59,41 @@ fn a_restart_loop_is_reported_and_not_joined() {
 }
 
 #[test]
+fn a_loop_that_systemd_gives_up_is_taken_up_as_a_failure_of_its_own() {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim_with(
+                "StartLimitBurst=8\nStartLimitIntervalSec=1h",
+                "Restart=always\nRestartSec=100ms",
+                "--need-file /opt/it",
+            ),
+            "",
+        )
+        .with_daemon();
+    scene
+        .systemctl(&["start", "--no-block", "web.service"])
+        .unwrap();
+    scene.wait_left_alone("web.service", "restart-loop");
+
+    let after = scene
+        .wait_for("the failure for good to be taken up", TIMEOUT, || {
+            let incidents = scene.incidents_of("web.service");
+            Ok(incidents.into_iter().find(|i| i.cause != "restart-loop"))
+        })
+        .unwrap();
+    scene
+        .wait_for("a start", TIMEOUT, || {
+            let acts = scene.record(&after).acts();
+            Ok(acts
+                .contains(&"unit-control.start web.service".to_owned())
+                .then_some(()))
+        })
+        .unwrap();
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+}
+
+#[test]
 fn a_failed_oneshot_is_healed_and_a_finished_one_is_fine() {
     let scene = scene()
         .service(
