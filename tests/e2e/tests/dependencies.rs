@@ -21,7 +21,9 @@ fn a_dead_database_in_care_is_healed_first() {
         )
         .service("web.service", &web(), NEEDS_DB)
         .with_daemon();
-    scene.start(&["db.service", "web.service"]);
+    // One after the other: the web server does not start without its database.
+    scene.start(&["db.service"]);
+    scene.start(&["web.service"]);
 
     scene
         .systemctl(&["kill", "--signal=KILL", "db.service", "web.service"])
@@ -51,7 +53,9 @@ fn a_dead_database_out_of_care_is_named_and_left_alone() {
         .unit("db.service", &victim("", "--listen 6379"))
         .service("web.service", &web(), NEEDS_DB)
         .with_daemon();
-    scene.start(&["db.service", "web.service"]);
+    // One after the other: the web server does not start without its database.
+    scene.start(&["db.service"]);
+    scene.start(&["web.service"]);
 
     scene.systemctl(&["stop", "db.service"]).unwrap();
     scene.kill("web.service");
