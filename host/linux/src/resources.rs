@@ -121,7 +121,7 @@ fn disk_of(path: &Path) -> io::Result<Disk> {
 /// look through it.
 fn as_init_sees_it(place: &Path) -> rustix::io::Result<StatVfs> {
     let below = place.strip_prefix("/").unwrap_or(place);
-    statvfs(&Path::new("/proc/1/root").join(below))
+    statvfs(Path::new("/proc/1/root").join(below))
 }
 
 fn parse_memory(text: &str) -> Option<Memory> {
