@@ -31,7 +31,7 @@ use prunella_core::{
     },
     config::HostBudget,
     policy::{Act, Grants, Observe, Scope},
-    service::{BudgetSettings, Service},
+    service::{BudgetSettings, Service, StartLimit},
     situation::Situation,
     text::one_line,
     trail::Step,
@@ -229,6 +229,18 @@ impl Kernel {
             return Err(Failure::denied(
                 "unit-protected",
                 format!("{} is protected: no grant allows acting on it", status.name),
+            ));
+        }
+        if act == Act::ResetFailed
+            && is_itself
+            && self.rules.service.start_limit == StartLimit::Respect
+        {
+            return Err(Failure::denied(
+                "start-limit-respected",
+                format!(
+                    "`start-limit = \"respect\"` leaves the start limit of {} to people",
+                    status.name
+                ),
             ));
         }
         if act.is_healing() {
@@ -698,5 +710,182 @@ impl Checks for Kernel {
             }),
         );
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prunella_core::{
+        config::Config,
+        policy::{Grant, Permission},
+        service::Port,
+    };
+    use prunella_sim::{Process as SimProcess, Sim, Unit};
+    use rstest::rstest;
+
+    use super::*;
+
+    fn unit(name: &str) -> UnitName {
+        UnitName::new(name).unwrap()
+    }
+
+    fn grant(act: &str, on: &[Scope]) -> Grants {
+        Grants(vec![Grant {
+            permission: Permission::Act(Act::matching(act)),
+            on: on.to_vec(),
+        }])
+    }
+
+    /// The kernel around a simulated host, for a strategy with these grants.
+    fn kernel(sim: &Sim, grants: Grants) -> (tempfile::TempDir, Arc<Kernel>) {
+        let folder = tempfile::tempdir().unwrap();
+        let situation: Arc<dyn Situation> = Arc::new(sim.clone());
+        let trail = Arc::new(Trail::new(
+            sim.incident(),
+            &[],
+            false,
+            None,
+            Arc::clone(&situation),
+            folder.path(),
+            Arc::new(()),
+        ));
+        let rules = Rules {
+            strategy: StrategyName::new("site-fix").unwrap(),
+            grants: Arc::new(grants),
+            service: sim.service(),
+            related: BTreeSet::new(),
+            protected: Arc::new(Protected::new(&Config::default())),
+            budget: BudgetSettings::default(),
+            host_budget: HostBudget::default(),
+        };
+        let ledger = Arc::new(Ledger::new(None, folder.path().to_owned()));
+        let kernel = Kernel::new(rules, sim.host(), trail, situation, ledger);
+        (folder, kernel)
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    fn web() -> Sim {
+        Sim::new("web.service").failed("exit-code")
+    }
+
+    #[rstest]
+    #[case::nothing_granted(web(), Grants::default(), "web.service", "not-granted")]
+    #[case::another_act(web(), grant("unit-control.stop", &[Scope::Itself]), "web.service", "not-granted")]
+    #[case::another_unit(
+        web().unit_beside(Unit::new("db.service").failed("signal")),
+        grant("unit-control.start", &[Scope::Itself]), "db.service", "not-granted"
+    )]
+    #[case::protected_though_granted(
+        web().unit_beside(Unit::new("ssh.service").failed("signal")),
+        grant("unit-control.start", &[Scope::Unit(unit("ssh.service"))]), "ssh.service", "unit-protected"
+    )]
+    #[case::protected_behind_an_alias(
+        web().unit_beside(Unit::new("ssh.service").failed("signal").alias("door.service")),
+        grant("unit-control.start", &[Scope::Unit(unit("door.service"))]), "door.service", "unit-protected"
+    )]
+    #[case::not_a_service(
+        web().unit_beside(Unit::new("data.mount").failed("exit-code")),
+        grant("unit-control.start", &[Scope::Unit(unit("data.mount"))]), "data.mount", "unit-type"
+    )]
+    #[case::would_reboot(
+        web().with(|status| status.failure_action = "reboot".into()),
+        grant("unit-control.start", &[Scope::Itself]), "web.service", "failure-action"
+    )]
+    #[case::would_stop_another(
+        web().with(|status| status.conflicts = vec![unit("other.service")]).unit_beside(Unit::new("other.service")),
+        grant("unit-control.start", &[Scope::Itself]), "web.service", "would-stop-others"
+    )]
+    fn a_start_that_is_denied(
+        #[case] sim: Sim,
+        #[case] grants: Grants,
+        #[case] on: &str,
+        #[case] code: &str,
+    ) {
+        let (_folder, kernel) = kernel(&sim, grants);
+        let denied = UnitControl::submit(&*kernel, soon(), &unit(on), UnitAct::Start)
+            .err()
+            .unwrap();
+        assert!(denied.is(code), "{denied:?}");
+        assert_eq!(sim.acts(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_start_that_is_granted() {
+        let sim = web();
+        let (_folder, kernel) = kernel(&sim, grant("unit-control.start", &[Scope::Itself]));
+        let job = UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Start).unwrap();
+        assert_eq!(job.wait(soon(), Duration::from_secs(5)).unwrap(), "done");
+        assert_eq!(sim.acts(), ["start web.service"]);
+    }
+
+    #[test]
+    fn what_would_stop_along_needs_a_grant_of_its_own() {
+        let other = unit("other.service");
+        let sim = web()
+            .with(|status| status.conflicts = vec![unit("other.service")])
+            .unit_beside(Unit::new("other.service"));
+        let grants = grant("unit-control.start", &[Scope::Itself, Scope::Unit(other)]);
+        let (_folder, kernel) = kernel(&sim, grants);
+        assert!(UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Start).is_ok());
+    }
+
+    #[test]
+    fn a_respected_start_limit_is_nobodys_to_clear() {
+        let sim = web().respects_start_limit();
+        let (_folder, kernel) = kernel(&sim, grant("unit-control", &[Scope::Itself]));
+        let denied = kernel.reset_failed(soon(), &sim.unit()).unwrap_err();
+        assert!(denied.is("start-limit-respected"), "{denied:?}");
+        assert_eq!(sim.acts(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_stranger_is_never_ended_however_much_is_granted() {
+        let sim = web()
+            .port("tcp/80")
+            .taken("tcp/80", SimProcess::stranger("/usr/bin/python3"));
+        let (_folder, kernel) = kernel(&sim, grant("process-control", &[Scope::Itself]));
+        let Port { protocol, number } = sim.ports()[0];
+        let holders = Ports::holders(&*kernel, soon(), protocol, number).unwrap();
+        let stranger = holders[0].process.clone().unwrap();
+        let denied =
+            ProcessControl::terminate(&*kernel, soon(), &stranger, Duration::ZERO).unwrap_err();
+        assert!(denied.is("not-its-own"), "{denied:?}");
+        assert_eq!(sim.acts(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn other_units_and_ports_are_not_looked_at_without_a_grant() {
+        let sim = web().unit_beside(Unit::new("bank.service"));
+        let (_folder, kernel) = kernel(&sim, Grants::default());
+        assert!(Units::get(&*kernel, soon(), &sim.unit()).is_ok());
+        let denied = Units::get(&*kernel, soon(), &unit("bank.service")).unwrap_err();
+        assert!(denied.is("out-of-scope"), "{denied:?}");
+        let denied = Ports::holders(&*kernel, soon(), Protocol::Tcp, 22)
+            .err()
+            .unwrap();
+        assert!(denied.is("out-of-scope"), "{denied:?}");
+    }
+
+    #[test]
+    fn healings_are_spent_and_then_there_are_none() {
+        let sim = web().starts_when("never", |_| false);
+        let (_folder, kernel) = kernel(&sim, grant("unit-control.start", &[Scope::Itself]));
+        let mut starts = 0;
+        let spent = loop {
+            match UnitControl::submit(
+                &*kernel,
+                soon() + Duration::from_secs(600),
+                &sim.unit(),
+                UnitAct::Start,
+            ) {
+                Ok(_) => starts += 1,
+                Err(failure) => break failure,
+            }
+        };
+        assert_eq!(starts, BudgetSettings::default().healings);
+        assert!(spent.is("healing-budget-spent"), "{spent:?}");
     }
 }
