@@ -46,11 +46,17 @@ const PLAIN_HOOK: Victim = Victim {
     unit: "OnFailure=plain-hook-start.service",
     service: "",
 };
-const PLAIN_START: &str = "[Unit]\nStartLimitIntervalSec=0\nCollectMode=inactive-or-failed\n\n\
-    [Service]\nType=oneshot\nExecStart=/usr/bin/systemctl start plain-hook.service\n\
-    ExecStartPost=/usr/bin/sleep 0.5\n";
+/// The same in the sandbox that Prunella's own hook has: what systemd needs to
+/// set that up lies between the stamp of the start and the program's begin.
+const SANDBOXED_HOOK: Victim = Victim {
+    name: "sandboxed-hook.service",
+    port: 8084,
+    unit: "OnFailure=sandboxed-hook-start.service",
+    service: "",
+};
+const HARDENING: &str = include_str!("../../../host/cli/src/units/hardening.conf");
 
-const VICTIMS: [Victim; 4] = [OURS, RESTART, RESTART_AT_ONCE, PLAIN_HOOK];
+const VICTIMS: [Victim; 5] = [OURS, RESTART, RESTART_AT_ONCE, PLAIN_HOOK, SANDBOXED_HOOK];
 
 /// A budget that lasts, and otherwise what `prunella enable` would begin with.
 const CARE: &str = "unit = \"ours.service\"\nports = [\"tcp/8080\"]\n\n\
@@ -79,7 +85,11 @@ pub(crate) fn measure(prunella: &Path, victim: &Path, by: By, times: usize) -> R
                 .unit(victim.name, &unit(victim))
                 .enabled(victim.name)
         })
-        .unit("plain-hook-start.service", PLAIN_START)
+        .unit("plain-hook-start.service", &hook_unit(&PLAIN_HOOK, ""))
+        .unit(
+            "sandboxed-hook-start.service",
+            &hook_unit(&SANDBOXED_HOOK, &HARDENING.replace("@FOLDERS@", "")),
+        )
         .file("/etc/prunella/services.d/ours.service.toml", CARE, 0o644);
     let scene = boot(machine, prunella, victim, by)?;
     let fsync = scene.fsync()?;
@@ -94,6 +104,7 @@ pub(crate) fn measure(prunella: &Path, victim: &Path, by: By, times: usize) -> R
         let hook = match victim.name {
             name if name == OURS.name => hook,
             name if name == PLAIN_HOOK.name => "plain-hook-start.service",
+            name if name == SANDBOXED_HOOK.name => "sandboxed-hook-start.service",
             _ => "-",
         };
         words.push(format!("{}:{}:{hook}", victim.name, victim.port));
@@ -109,6 +120,16 @@ fn unit(victim: &Victim) -> String {
         "[Unit]\nStartLimitIntervalSec=0\n{}\n\n[Service]\nType=notify\n{}\n\
          ExecStart={VICTIM} --notify --listen {}\n\n[Install]\nWantedBy=multi-user.target\n",
         victim.unit, victim.service, victim.port
+    )
+}
+
+/// The shortest hook there is. It stays a while, so that its start can be read.
+fn hook_unit(victim: &Victim, sandbox: &str) -> String {
+    format!(
+        "[Unit]\nStartLimitIntervalSec=0\nCollectMode=inactive-or-failed\n\n\
+         [Service]\nType=oneshot\nExecStart=/usr/bin/systemctl start {}\n\
+         ExecStartPost=/usr/bin/sleep 0.5\n{sandbox}\n",
+        victim.name
     )
 }
 
@@ -183,8 +204,8 @@ fn figures(scene: &Scene, kills: &Kills, by: By, fsync: f64) -> Result<Vec<Figur
             kills.between(OURS.name, "hook_exec", "started"),
             Target::Below(15.0),
             Some((
-                "OnFailure= with systemctl start",
-                kills.between(PLAIN_HOOK.name, "hook_exec", "started"),
+                "systemctl start, same sandbox",
+                kills.between(SANDBOXED_HOOK.name, "hook_exec", "started"),
             )),
         ),
     }];
@@ -202,6 +223,7 @@ fn figures(scene: &Scene, kills: &Kills, by: By, fsync: f64) -> Result<Vec<Figur
             Target::None,
         ),
         (&PLAIN_HOOK, "OnFailure= with systemctl start", Target::None),
+        (&SANDBOXED_HOOK, "the same, sandboxed", Target::None),
     ] {
         figures.push(figure(
             &format!("{who}: killed → answers again"),
