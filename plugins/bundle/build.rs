@@ -57,10 +57,13 @@ fn bundle() -> Result<()> {
 
     require_target()?;
     // Beside the binary's own builds, where the tag of cargo marks the top: they
-    // are the same for all profiles, and need to be built only once.
+    // are the same for all profiles, and need to be built only once. With
+    // `--target`, cargo marks that target's folder too, just below the top.
+    let tagged = |folder: &&Path| folder.join("CACHEDIR.TAG").exists();
     let top = out
         .ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").exists());
+        .find(tagged)
+        .map(|folder| folder.parent().filter(tagged).unwrap_or(folder));
     let modules = build(root, &top.unwrap_or(&out).join("guests"))?;
     for strategy in STRATEGIES {
         let module = modules.join(format!("{}.wasm", strategy.replace('-', "_")));
