@@ -476,12 +476,7 @@ fn inspected(
         }
         return text;
     }
-    sentences(
-        &mut text,
-        "It observes",
-        &inspection.observations(),
-        width,
-    );
+    sentences(&mut text, "It observes", &inspection.observations(), width);
     let consequences = inspection.consequences();
     if consequences.is_empty() {
         let _ = writeln!(text, "\nIt only looks: it needs no grant to act.");

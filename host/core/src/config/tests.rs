@@ -401,7 +401,10 @@ const WEB: &str = "unit = \"web.service\"\n";
     "a.timer is a timer: Prunella cares for services and sockets"
 )]
 #[case::proof("proof = { stable-for = \"5\" }", "`5` is not a duration")]
-#[case::proof_key("[proof]\nstable = \"5s\"", "did you mean `stable-for`? Valid in [proof]: stable-for, timeout")]
+#[case::proof_key(
+    "[proof]\nstable = \"5s\"",
+    "did you mean `stable-for`? Valid in [proof]: stable-for, timeout"
+)]
 #[case::zero_timeout("[proof]\ntimeout = \"0s\"", "`timeout` must be at least 1ms")]
 #[case::budget("[budget]\nhealings = 0", "`healings` must lie between 1 and 1000")]
 #[case::start_limit(

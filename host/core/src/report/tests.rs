@@ -341,7 +341,9 @@ fn escalated() -> Record {
 
 #[test]
 fn an_escalated_one() {
-    assert_eq!(report(&escalated()).render_text(), r#"web.service needs a person: no strategy brought it back
+    assert_eq!(
+        report(&escalated()).render_text(),
+        r#"web.service needs a person: no strategy brought it back
 incident 20261121-143941-7f3a
 
   service  web.service (Web shop, critical)
@@ -386,7 +388,8 @@ What to do now
   prunella heal web.service
       once the cause is gone: start it, with proof
   Prunella tries again by itself in 15 minutes (Sat 2026-11-21 15:56:46 +01).
-"#);
+"#
+    );
 }
 
 fn rehearsed() -> Record {
