@@ -20,7 +20,7 @@ use prunella_engine::{Level, Lines, RunContext};
 use crate::{
     decide::{Hold, decide},
     healer::{Current, Healer, microseconds, milliseconds},
-    kernel::{Kernel, Rules},
+    kernel::{Kernel, Rules, Snapshot},
     proof::{self, Well},
     rehearsal,
     strategies::Loaded,
@@ -231,7 +231,7 @@ impl<'a> Attempt<'a> {
             .cloned()
             .collect();
 
-        let applying = match self.assess(&related) {
+        let applying = match self.assess(status, &related) {
             Ok(applying) => applying,
             Err(came) => return came,
         };
@@ -280,7 +280,12 @@ impl<'a> Attempt<'a> {
 
     /// Asks every strategy of the service. Any must-not or blocked-by holds
     /// everything; else those that apply come back in the operator's order.
-    fn assess(&self, related: &BTreeSet<UnitName>) -> Result<Vec<(&StrategyName, &Loaded)>, Came> {
+    fn assess(
+        &self,
+        status: &UnitStatus,
+        related: &BTreeSet<UnitName>,
+    ) -> Result<Vec<(&StrategyName, &Loaded)>, Came> {
+        let snapshot = Arc::new(Snapshot::of(status));
         let mut applying = Vec::new();
         let mut must_not = Vec::new();
         let mut blocked = None;
@@ -302,7 +307,7 @@ impl<'a> Attempt<'a> {
                 not_mine.push(format!("{name} is not in force"));
                 continue;
             };
-            let kernel = self.kernel(name, loaded, related);
+            let kernel = self.kernel(name, loaded, related, Some(&snapshot));
             let started = Instant::now();
             let run = loaded
                 .strategy
@@ -379,7 +384,7 @@ impl<'a> Attempt<'a> {
                 }
             }
         }
-        let kernel = self.kernel(name, loaded, related);
+        let kernel = self.kernel(name, loaded, related, None);
         let actions_before = self.trail.actions();
         self.trail.write(Step::Heals {
             strategy: name.clone(),
@@ -541,6 +546,7 @@ impl<'a> Attempt<'a> {
         name: &StrategyName,
         loaded: &Loaded,
         related: &BTreeSet<UnitName>,
+        snapshot: Option<&Arc<Snapshot>>,
     ) -> Arc<Kernel> {
         Kernel::new(
             Rules {
@@ -556,6 +562,7 @@ impl<'a> Attempt<'a> {
             Arc::clone(&self.trail),
             Arc::clone(&self.healer.settings.situation),
             Arc::clone(&self.healer.settings.ledger),
+            snapshot.cloned(),
         )
     }
 

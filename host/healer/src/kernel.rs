@@ -52,10 +52,48 @@ pub(crate) struct Rules {
     pub(crate) host_budget: HostBudget,
 }
 
+/// The units as they stood when the strategies assessed: all of them judge by
+/// the same facts, and systemd is asked once for each.
+#[derive(Default)]
+pub(crate) struct Snapshot(Mutex<Vec<UnitStatus>>);
+
+impl Snapshot {
+    /// Begins with what is known already.
+    pub(crate) fn of(status: &UnitStatus) -> Self {
+        Self(Mutex::new(vec![status.clone()]))
+    }
+
+    fn get_or(
+        &self,
+        unit: &UnitName,
+        look: impl FnOnce() -> Answer<UnitStatus>,
+    ) -> Answer<UnitStatus> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(status) = known
+            .iter()
+            .find(|status| status.name == *unit || status.names.contains(unit))
+        {
+            return Ok(status.clone());
+        }
+        let status = look()?;
+        known.push(status.clone());
+        Ok(status)
+    }
+
+    /// Newer facts about a unit.
+    fn renew(&self, status: &UnitStatus) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|old| old.name != status.name);
+        known.push(status.clone());
+    }
+}
+
 /// The safety kernel for one strategy in one attempt.
 pub(crate) struct Kernel {
     rules: Rules,
     host: Host,
+    /// While assessing; an act is always judged by how things stand now.
+    snapshot: Option<Arc<Snapshot>>,
     trail: Arc<Trail>,
     situation: Arc<dyn Situation>,
     ledger: Arc<Ledger>,
@@ -69,10 +107,12 @@ impl Kernel {
         trail: Arc<Trail>,
         situation: Arc<dyn Situation>,
         ledger: Arc<Ledger>,
+        snapshot: Option<Arc<Snapshot>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             rules,
             host,
+            snapshot,
             trail,
             situation,
             ledger,
@@ -119,7 +159,11 @@ impl Kernel {
 
     /// Resolves a name to what systemd calls the unit.
     fn resolve(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
-        self.host.units.get(deadline, unit)
+        let look = || self.host.units.get(deadline, unit);
+        match &self.snapshot {
+            Some(snapshot) => snapshot.get_or(unit, look),
+            None => look(),
+        }
     }
 
     /// Whether `status` is a unit that every strategy may look at.
@@ -443,7 +487,14 @@ impl Units for Kernel {
     ) -> Answer<UnitStatus> {
         let status = self.resolve(deadline, unit)?;
         self.may_observe(Observe::Units, &status)?;
-        self.host.units.wait(deadline, &status.name, goal, timeout)
+        let status = self
+            .host
+            .units
+            .wait(deadline, &status.name, goal, timeout)?;
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.renew(&status);
+        }
+        Ok(status)
     }
 }
 
@@ -759,7 +810,7 @@ mod tests {
             host_budget: HostBudget::default(),
         };
         let ledger = Arc::new(Ledger::new(None, folder.path().to_owned()));
-        let kernel = Kernel::new(rules, sim.host(), trail, situation, ledger);
+        let kernel = Kernel::new(rules, sim.host(), trail, situation, ledger, None);
         (folder, kernel)
     }
 
