@@ -10,7 +10,7 @@ mod incident;
 mod play;
 mod scenes;
 mod screen;
-mod software;
+pub(crate) mod software;
 mod summary;
 mod timeline;
 

@@ -14,12 +14,13 @@ const WASM: &str = "wasm32-unknown-unknown";
 
 /// Programs, and Debian's packages that have them.
 const BUILD: [(&str, &str); 1] = [("cc", "build-essential")];
-const MACHINES: [(&str, &str); 5] = [
+const MACHINES: [(&str, &str); 6] = [
     ("systemd-nspawn", "systemd-container"),
     ("journalctl", "systemd"),
     ("dbus-daemon", "dbus"),
     ("mmdebstrap", "mmdebstrap"),
     ("nsenter", "util-linux"),
+    ("python3", "python3"),
 ];
 
 /// Gets what is missing; with `machines`, also what throw-away machines need.

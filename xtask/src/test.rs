@@ -7,6 +7,7 @@ use clap::Args;
 use prunella_machine::{Profile, program};
 
 use crate::{
+    demo::software::Software,
     setup,
     step::{cargo, take},
 };
@@ -41,6 +42,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     take(&mut units)?;
     if machines {
+        // Probes against real servers, which may have to be fetched first.
+        let mut real = cargo(&["test", "--package", "prunella-linux", "--lib"]);
+        Software::get()?.show_to(&mut real);
+        take(real.args(["--", "--ignored", "a_real_"]))?;
+
         // The tests would build these themselves, and say nothing meanwhile.
         for (package, name) in [("prunella", "prunella"), ("prunella-machine", "victim")] {
             eprintln!("\n==> building {name} to run in machines (linked statically)");

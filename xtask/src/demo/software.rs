@@ -74,6 +74,20 @@ impl Software {
         })
     }
 
+    /// Lets a program of this host find it.
+    pub(crate) fn show_to(&self, command: &mut Command) {
+        let Some(tree) = &self.unpacked else { return };
+        let mut folders = vec![tree.join("usr/bin"), tree.join("usr/sbin")];
+        folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+        if let Ok(path) = env::join_paths(folders) {
+            command.env("PATH", path);
+        }
+        let libraries = ["usr/lib", "lib"].map(|lib| tree.join(format!("{lib}/{ARCH}-linux-gnu")));
+        if let Ok(path) = env::join_paths(libraries) {
+            command.env("LD_LIBRARY_PATH", path);
+        }
+    }
+
     /// Shows it in a machine that is to be.
     pub(crate) fn show_in(&self, machine: prunella_machine::Builder) -> prunella_machine::Builder {
         match &self.unpacked {

@@ -385,7 +385,7 @@ impl Drop for Server {
 }
 
 #[test]
-#[ignore = "needs the package python3: cargo test -p prunella-linux -- --ignored real"]
+#[ignore = "needs the package python3; `cargo xtask test` runs it"]
 fn a_real_http_server() {
     let dir = tempfile::tempdir().unwrap();
     let mut child = Command::new("python3")
@@ -413,7 +413,7 @@ fn a_real_http_server() {
 }
 
 #[test]
-#[ignore = "needs the package redis-server: cargo test -p prunella-linux -- --ignored real"]
+#[ignore = "needs the package redis-server; `cargo xtask test` runs it"]
 fn a_real_redis() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("socket");
