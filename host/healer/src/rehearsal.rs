@@ -142,12 +142,11 @@ impl Units for Overlay {
                     "running (assumed)".clone_into(&mut status.sub_state);
                 }
             }
-            Some(state @ (Assumed::Down | Assumed::Reset)) => {
-                if state == Assumed::Down || status.active_state == ActiveState::Failed {
-                    status.active_state = ActiveState::Inactive;
-                    "dead (assumed)".clone_into(&mut status.sub_state);
-                    "success".clone_into(&mut status.result);
-                }
+            Some(Assumed::Reset) if status.active_state != ActiveState::Failed => {}
+            Some(Assumed::Down | Assumed::Reset) => {
+                status.active_state = ActiveState::Inactive;
+                "dead (assumed)".clone_into(&mut status.sub_state);
+                "success".clone_into(&mut status.result);
             }
         }
         Ok(status)
