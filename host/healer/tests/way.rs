@@ -1,6 +1,14 @@
 //! The whole way of an incident, with the real built-in strategies in the real
 //! engine, on a simulated host: what is done, and what is rightly not done.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test may panic as the test itself may"
+)]
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use prunella_core::{

@@ -1,5 +1,13 @@
 //! The cache of compiled code survives whatever happens to its files.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test may panic as the test itself may"
+)]
+
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},

@@ -1,6 +1,14 @@
 //! What is refused before anything of it runs, each with its own error and a
 //! sentence that says what to do.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test may panic as the test itself may"
+)]
+
 use prunella_core::policy::{Act, Grants};
 use prunella_engine::{LoadError, Package, Source, Strategy, precompile};
 use prunella_hostile::{

@@ -2,6 +2,14 @@
 //!
 //! Alone in its process: nothing else may allocate meanwhile.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test may panic as the test itself may"
+)]
+
 use std::fs;
 
 use prunella_hostile::{misbehave, the_next_one_is_served};

@@ -1,5 +1,13 @@
 //! Components that no honest compiler makes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test may panic as the test itself may"
+)]
+
 use std::time::{Duration, Instant};
 
 use prunella_core::policy::{Grants, Limits};

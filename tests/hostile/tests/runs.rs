@@ -1,6 +1,14 @@
 //! What becomes of a component that misbehaves while it runs: each ends in its
 //! own clear error, within its limits, and the next incident is served.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test may panic as the test itself may"
+)]
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
