@@ -3,6 +3,14 @@
 //!
 //! `cargo bench -p prunella-engine`
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot run says so by a panic"
+)]
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use divan::{Bencher, black_box};

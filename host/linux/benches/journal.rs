@@ -4,6 +4,14 @@
 //! read the journal; the unit is by default systemd's `init.scope`. Prints a
 //! table, and appends a JSON line to the file that `PRUNELLA_BENCH_JSON` names.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot run says so by a panic"
+)]
+
 use std::{
     env,
     fs::OpenOptions,

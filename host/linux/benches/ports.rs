@@ -6,6 +6,14 @@
 //! a JSON line for each row to the file that `PRUNELLA_BENCH_JSON` names.
 //! Without `--bench` (as `cargo test --all-targets` runs it) it is small.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot run says so by a panic"
+)]
+
 use std::{
     env, fs,
     io::{BufRead, BufReader, Read, Write},
