@@ -63,7 +63,7 @@ fn what_leads_up_to_an_act_is_seen_at_once() {
     // As another process would.
     let other = Store::open_read_only(store.path()).unwrap();
     let record = other.record(&incident.id).unwrap().unwrap();
-    assert_eq!(record.steps, [detected.clone()]);
+    assert_eq!(record.steps, std::slice::from_ref(&detected));
 
     let intended = note(&incident.id, 1, "intended");
     store.append_all(std::slice::from_ref(&intended)).unwrap();
