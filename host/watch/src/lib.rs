@@ -1,7 +1,7 @@
 //! Notices failures: turns what systemd's signals say into detections.
 //!
 //! One task on the host's background thread remembers a little of each unit in
-//! care ([`memory`]) and looks closer, with one call, only when a signal says
+//! care (`memory`) and looks closer, with one call, only when a signal says
 //! that something has happened. When nothing happens, nothing here runs.
 //!
 //! Not a failure: systemd's own `auto-restart`, of which only so many within a
