@@ -20,7 +20,7 @@
 //! - A damaged file is set aside, never deleted
 //!   ([`Store::open_or_set_aside`]).
 //!
-//! The healing budget goes through the [`Ledger`](ledger::Ledger), which still
+//! The healing budget goes through the [`Ledger`], which still
 //! works when the store does not.
 
 mod error;
