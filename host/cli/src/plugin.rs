@@ -16,13 +16,11 @@ use serde::Serialize;
 
 use crate::{
     args::{PluginCommand, PluginInspectArgs, PluginListArgs},
+    assembly::MAX_COMPONENT,
     exit::{Exit, Problem},
     output::{self, BAD, FAIR, GOOD, QUIET, STRONG, wrap},
     paths::Paths,
 };
-
-/// The largest component that is read. A Python runtime in one has 18 MB.
-const LARGEST: u64 = 128 << 20;
 
 /// Runs `prunella plugin …`.
 pub(crate) fn run(paths: &Paths, command: &PluginCommand) -> anyhow::Result<Exit> {
@@ -400,7 +398,7 @@ fn field(text: &mut String, name: &str, value: &str, width: usize) {
 /// Reads a component as the daemon would: no links, and nobody but root may
 /// have been able to write it.
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    Ok(prunella_linux::trusted_file::read(path, LARGEST)?)
+    Ok(prunella_linux::trusted_file::read(path, MAX_COMPONENT)?)
 }
 
 /// Runs `prunella plugin inspect`. Nothing of the component is run, so
@@ -417,10 +415,10 @@ fn inspect(args: &PluginInspectArgs) -> anyhow::Result<Exit> {
             Problem::new(exit, format!("{} cannot be looked at", path.display())).because(error)
         })?
         .len();
-    if size > LARGEST {
+    if size > MAX_COMPONENT {
         return Err(Problem::new(
             Exit::Usage,
-            format!("{} is larger than {LARGEST} bytes", path.display()),
+            format!("{} is larger than {MAX_COMPONENT} bytes", path.display()),
         )
         .into());
     }
