@@ -152,6 +152,15 @@ fn line(step: &Step) -> Option<(Style, String)> {
                 }
             ),
         ),
+        Step::Diagnosed { findings } => {
+            let finding = findings.first()?;
+            (plain, format!("probably {}", finding.sentence))
+        }
+        Step::Advised { model, opinion, .. } => match opinion {
+            Ok(opinion) => (DIM, format!("{model} thinks: {}", opinion.cause)),
+            Err(why) => (DIM, format!("no opinion of {model}: {why}")),
+        },
+        Step::Ordered { reason, .. } => (plain, format!("another order: {reason}")),
         Step::Note { message } => (DIM, message.clone()),
         Step::Ended { ending } => ended(ending),
     })

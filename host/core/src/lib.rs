@@ -9,9 +9,11 @@
 //! Other crates of the host depend on this one; it depends on none of them, and
 //! it performs no I/O except reading configuration files in [`config`].
 
+pub mod alert;
 pub mod budget;
 pub mod capability;
 pub mod config;
+pub mod diagnosis;
 pub mod failure;
 pub mod incident;
 pub mod name;

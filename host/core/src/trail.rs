@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Failure, StrategyName, UnitName,
+    diagnosis::{Finding, Opinion},
     incident::{Assessment, Detection, Ending, IncidentId, Outcome},
 };
 
@@ -168,6 +169,28 @@ pub enum Step {
         on: UnitName,
         /// Whether that unit was healed.
         healthy: bool,
+    },
+    /// What the rules made of the evidence; empty when they recognised nothing.
+    Diagnosed {
+        /// The likeliest first.
+        findings: Vec<Finding>,
+    },
+    /// What a language model made of it, or why there is no opinion of it.
+    Advised {
+        /// Which model.
+        model: String,
+        /// Its opinion.
+        opinion: Result<Opinion, String>,
+        /// How long it took, in microseconds.
+        took: u64,
+    },
+    /// The strategies that apply are tried in another order than the
+    /// operator's.
+    Ordered {
+        /// The order.
+        order: Vec<StrategyName>,
+        /// Why.
+        reason: String,
     },
     /// Anything else worth knowing.
     Note {

@@ -431,6 +431,24 @@ pub(crate) fn to_journal(incident: &Incident, entry: &Entry, rehearsal: bool) {
                 "still not healthy"
             }
         ),
+        Step::Diagnosed { findings } => {
+            for finding in findings {
+                line!(
+                    info,
+                    "",
+                    "",
+                    "probably {}: {} ({})",
+                    finding.cause.word(),
+                    finding.sentence,
+                    finding.because
+                );
+            }
+        }
+        Step::Advised { model, opinion, .. } => match opinion {
+            Ok(opinion) => line!(info, "", "", "{model} thinks: {}", opinion.cause),
+            Err(why) => line!(info, "", "", "no opinion of {model}: {why}"),
+        },
+        Step::Ordered { reason, .. } => line!(info, "", "", "another order: {reason}"),
         Step::Note { message } => line!(info, "", "", "{message}"),
         Step::Ended { ending } => match ending {
             Ending::Healed { strategy, .. } => {

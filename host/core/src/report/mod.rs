@@ -20,6 +20,7 @@ use serde::Serialize;
 use self::words::clean;
 use crate::{
     Failure, StrategyName, UnitName,
+    diagnosis::{self, Finding},
     incident::{Assessment, Ending, IncidentId, LeftAlone, Outcome},
     service::Service,
     trail::{Entry, Record, Step},
@@ -70,6 +71,10 @@ pub struct Report {
     pub what_failed: String,
     /// The failed run's last log lines, redacted.
     pub evidence: Vec<String>,
+    /// What the rules made of the evidence, the likeliest first.
+    pub findings: Vec<Finding>,
+    /// What a language model made of it, when one was asked.
+    pub advice: Option<Advice>,
     /// What each strategy thought in the latest attempt.
     pub opinions: Vec<Opinion>,
     /// What was done, step by step, in all attempts.
@@ -105,6 +110,16 @@ pub struct Moment {
     pub ms: u64,
     /// In the host's time zone, such as `Sat 2026-11-21 15:23:01 CET`.
     pub local: String,
+}
+
+/// What a language model made of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Advice {
+    /// Which model.
+    pub model: String,
+    /// Its opinion, or why there is none.
+    pub opinion: Result<diagnosis::Opinion, String>,
 }
 
 /// What one strategy thought.
@@ -223,6 +238,8 @@ impl Report {
             cause: clean(&detection.cause),
             what_failed: words::cause(detection),
             evidence: told.evidence,
+            findings: told.findings,
+            advice: told.advice,
             opinions: told.opinions,
             steps: told.lines,
             attempt: record.incident.attempt,
@@ -317,6 +334,8 @@ fn why(ending: Option<&Ending>) -> Option<String> {
 #[derive(Default)]
 struct Told {
     evidence: Vec<String>,
+    findings: Vec<Finding>,
+    advice: Option<Advice>,
     opinions: Vec<Opinion>,
     lines: Vec<Line>,
     proof: Option<Proof>,
@@ -394,6 +413,17 @@ impl<'a> Teller<'a> {
             }
             Step::Evidence { lines } => {
                 told.evidence = lines.iter().map(|line| clean(line)).collect();
+                None
+            }
+            Step::Diagnosed { findings } => {
+                told.findings = findings.clone();
+                None
+            }
+            Step::Advised { model, opinion, .. } => {
+                told.advice = Some(Advice {
+                    model: clean(model),
+                    opinion: opinion.clone(),
+                });
                 None
             }
             Step::Assessed {
@@ -544,6 +574,18 @@ impl<'a> Teller<'a> {
             Step::Unblocked { on, healthy: false } => {
                 (Mark::Bad, format!("{on} is not well, and will not be"))
             }
+            Step::Ordered { order, reason } => (
+                Mark::Plain,
+                format!(
+                    "tries the strategies in the order {}: {}",
+                    order
+                        .iter()
+                        .map(StrategyName::as_str)
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                    clean(reason)
+                ),
+            ),
             Step::Note { message } => (Mark::Plain, clean(message)),
             Step::Ended { ending } if entry.attempt < self.latest => (
                 Mark::Plain,
@@ -556,6 +598,8 @@ impl<'a> Teller<'a> {
             // Told by `line`.
             Step::Detected { .. }
             | Step::Evidence { .. }
+            | Step::Diagnosed { .. }
+            | Step::Advised { .. }
             | Step::Assessed { .. }
             | Step::Broke { .. }
             | Step::Heals { .. }

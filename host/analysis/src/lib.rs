@@ -1,0 +1,2 @@
+//! Root-cause analysis: by rules always, and by a language model where the
+//! operator wants one.

@@ -1,0 +1,2 @@
+//! Reports for people: text and HTML mail, from one typed report, by templates
+//! that an operator can replace.
