@@ -42,6 +42,8 @@ pub enum Cause {
     LibraryNotFound,
     /// A certificate has expired.
     CertificateExpired,
+    /// Nothing that is known, but something was changed shortly before.
+    RecentChange,
 }
 
 impl Cause {
@@ -63,6 +65,7 @@ impl Cause {
             Self::MissingExecutable => "missing-executable",
             Self::LibraryNotFound => "library-not-found",
             Self::CertificateExpired => "certificate-expired",
+            Self::RecentChange => "recent-change",
         }
     }
 }
@@ -113,4 +116,35 @@ pub struct Opinion {
     /// In which order it would try the strategies; only those that the
     /// operator has allowed for the service.
     pub order: Vec<StrategyName>,
+}
+
+/// What a language model says of one act that was proposed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondOpinion {
+    /// Which model.
+    pub model: String,
+    /// What it says.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a language model says of an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It sees nothing against it.
+    Allow,
+    /// It should not be done.
+    Veto,
+}
+
+impl Verdict {
+    /// Its stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Veto => "veto",
+        }
+    }
 }

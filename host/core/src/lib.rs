@@ -3,13 +3,15 @@
 //! Everything here can be used without a host: names ([`name`]), the seam
 //! between strategies and a host ([`capability`]), what a strategy may do
 //! ([`policy`]), what an operator declared ([`service`], [`config`]), what
-//! happened ([`incident`], [`trail`], [`report`]) and how much healing a
-//! service gets ([`budget`]).
+//! happened ([`incident`], [`trail`], [`report`]), what was made of it
+//! ([`diagnosis`], [`analyst`]) and how much healing a service gets
+//! ([`budget`]).
 //!
 //! Other crates of the host depend on this one; it depends on none of them, and
 //! it performs no I/O except reading configuration files in [`config`].
 
 pub mod alert;
+pub mod analyst;
 pub mod budget;
 pub mod capability;
 pub mod config;
@@ -19,6 +21,7 @@ pub mod incident;
 pub mod name;
 pub mod policy;
 pub mod report;
+pub mod secret;
 pub mod service;
 pub mod situation;
 pub mod text;

@@ -17,7 +17,7 @@ use crate::{
     policy::{Act, BUILTIN_STRATEGIES, Grant, Grants, Limits, Observe, Permission, Scope},
 };
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "limits",
     "budget",
     "host-budget",
@@ -25,6 +25,7 @@ const KEYS: [&str; 7] = [
     "defaults",
     "retry-every",
     "strategy",
+    "analysis",
 ];
 
 const LIMIT_KEYS: [&str; 10] = [
@@ -73,6 +74,7 @@ pub(super) fn read<'t>(
                 .or(config.retry_every)
         };
     }
+    config.analysis = super::analysis::read(reader, top);
     let places = defaults_section(reader, top, &mut config.defaults);
     if let Some(strategies) = reader.section(top, "strategy", "[strategy.NAME]") {
         for (key, value) in strategies.table {

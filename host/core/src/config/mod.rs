@@ -69,6 +69,7 @@
 //! status = [200]
 //! ```
 
+mod analysis;
 mod diagnostic;
 mod load;
 mod main_file;
@@ -81,6 +82,7 @@ mod value;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 pub use self::{
+    analysis::{ModelProtocol, ModelSettings},
     diagnostic::{Diagnostic, Place, Severity},
     load::Loaded,
 };
@@ -113,6 +115,8 @@ pub struct Config {
     pub retry_every: Option<Duration>,
     /// What services get that say nothing else. Already part of each service.
     pub defaults: Defaults,
+    /// The language model that is asked for its opinion; none, when absent.
+    pub analysis: Option<ModelSettings>,
 }
 
 impl Default for Config {
@@ -128,6 +132,7 @@ impl Default for Config {
             // Slow enough to harm nothing, and never a silent end.
             retry_every: Some(Duration::from_secs(15 * 60)),
             defaults: Defaults::default(),
+            analysis: None,
         }
     }
 }

@@ -1,0 +1,194 @@
+//! Who thinks about a failure: the evidence, and the questions asked of it.
+//!
+//! An analyst only thinks. What it says is shown to people; the healer uses of
+//! it no more than an order among the strategies that apply anyway, and a veto.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Failure, StrategyName, UnitName,
+    capability::{ActiveState, Disk, LogEntry, Memory, Pressure, UnitStatus},
+    config::ModelSettings,
+    diagnosis::{Finding, Opinion, SecondOpinion},
+    incident::Detection,
+};
+
+/// What is known of one failure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What was noticed.
+    pub detection: Detection,
+    /// What the service is for, in the operator's words.
+    pub domain: Option<String>,
+    /// The unit as it was while it was down, when somebody looked.
+    pub status: Option<UnitStatus>,
+    /// The run that failed, and the one that failed after it, when a start was
+    /// tried: the oldest first.
+    pub runs: Vec<FailedRun>,
+    /// The units that the service needs.
+    pub needs: Vec<NeededUnit>,
+    /// The host's memory.
+    pub memory: Option<Memory>,
+    /// How long tasks had to wait for memory.
+    pub memory_pressure: Option<Pressure>,
+    /// File systems, by the place asked for: `/var`, a declared file's name.
+    pub disks: Vec<(String, Disk)>,
+    /// What changed lately, the newest first.
+    pub changes: Vec<Change>,
+}
+
+/// A run of the service that ended in failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedRun {
+    /// systemd's Result, or what the detection says was noticed.
+    pub result: String,
+    /// The main process's exit code.
+    pub exit_code: Option<i32>,
+    /// The signal that ended the main process, without `SIG`.
+    pub signal: Option<String>,
+    /// Milliseconds since 1970.
+    pub ended_at: u64,
+    /// Its last log lines, the oldest first. Any process can have written
+    /// them.
+    pub lines: Vec<LogEntry>,
+}
+
+/// A unit that the service needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeededUnit {
+    /// Which.
+    pub unit: UnitName,
+    /// How it stands.
+    pub state: ActiveState,
+    /// systemd's Result of its last run.
+    pub result: String,
+    /// Whether it exists.
+    pub exists: bool,
+}
+
+/// Something that changed on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What kind of thing.
+    pub of: ChangeOf,
+    /// Which: a path, a declared name with its path, a package.
+    pub what: String,
+    /// What happened to it, such as `was modified`.
+    pub how: String,
+    /// Milliseconds since 1970.
+    pub at: u64,
+}
+
+/// What can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeOf {
+    /// The unit's file, or a drop-in.
+    Unit,
+    /// A file that the operator declared.
+    File,
+    /// The package that the unit's file comes from.
+    OwnPackage,
+    /// Another package.
+    Package,
+}
+
+/// An act that waits for a second opinion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposedAct {
+    /// Who wants it.
+    pub strategy: StrategyName,
+    /// Such as `process-control.terminate`.
+    pub act: String,
+    /// On what: a unit, a process, a declared name.
+    pub target: String,
+    /// What it is for and what else it would do, in the host's own words.
+    pub why: String,
+}
+
+/// Thinks about failures. None of it acts, and none of it fails the caller: a
+/// model that cannot be asked is a sentence that says why.
+pub trait Analyst: Send + Sync {
+    /// What the rules recognise, the likeliest first. Takes no longer than a few
+    /// milliseconds, and asks nobody.
+    fn diagnose(&self, evidence: &Evidence) -> Vec<Finding>;
+
+    /// Asks the model for the root cause, and in which order it would try
+    /// `strategies`. Returns by `model.timeout`.
+    ///
+    /// # Errors
+    /// A sentence that says why there is no opinion.
+    fn opinion(
+        &self,
+        model: &ModelSettings,
+        evidence: &Evidence,
+        findings: &[Finding],
+        strategies: &[StrategyName],
+    ) -> Result<Opinion, String>;
+
+    /// Asks the model whether one act should be carried out. Returns by
+    /// `model.timeout`. What the verdict is worth is for policy to say.
+    ///
+    /// # Errors
+    /// A sentence that says why there is no verdict; that is neither yes nor
+    /// no.
+    fn second_opinion(
+        &self,
+        model: &ModelSettings,
+        act: &ProposedAct,
+        evidence: &Evidence,
+    ) -> Result<SecondOpinion, String>;
+}
+
+/// An analyst that has nothing to say.
+impl Analyst for () {
+    fn diagnose(&self, _: &Evidence) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    fn opinion(
+        &self,
+        _: &ModelSettings,
+        _: &Evidence,
+        _: &[Finding],
+        _: &[StrategyName],
+    ) -> Result<Opinion, String> {
+        Err("there is nobody to ask".to_owned())
+    }
+
+    fn second_opinion(
+        &self,
+        _: &ModelSettings,
+        _: &ProposedAct,
+        _: &Evidence,
+    ) -> Result<SecondOpinion, String> {
+        Err("there is nobody to ask".to_owned())
+    }
+}
+
+/// Looks for what changed on the host. Not offered to strategies.
+pub trait Changes: Send + Sync {
+    /// What of `question` changed since, the newest first.
+    ///
+    /// # Errors
+    /// When nothing can be told at all.
+    fn since(
+        &self,
+        deadline: std::time::Instant,
+        question: &ChangesQuestion<'_>,
+    ) -> Result<Vec<Change>, Failure>;
+}
+
+/// Whose changes are looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangesQuestion<'a> {
+    /// The service, with its declared files.
+    pub service: &'a crate::service::Service,
+    /// The file that defines its unit.
+    pub fragment: Option<&'a str>,
+    /// Milliseconds since 1970: nothing before.
+    pub since: u64,
+    /// Milliseconds since 1970: nothing after. What was changed after a failure
+    /// did not cause it.
+    pub until: u64,
+}
