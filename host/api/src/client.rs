@@ -9,6 +9,7 @@ use std::{
 
 use prunella_core::{
     incident::{Ending, IncidentId},
+    summary::{Filter, Summary},
     trail::{Entry, Record},
 };
 use rustix::{
@@ -20,8 +21,8 @@ use rustix::{
 };
 
 use crate::{
-    CONTROL_SOCKET, Filter, HealCall, HookCall, PauseCall, Refusal, Request, Response, ResumeCall,
-    STATUS_SOCKET, StatusReport, Summary,
+    CONTROL_SOCKET, HealCall, HookCall, PauseCall, Records, Refusal, Request, Response, ResumeCall,
+    STATUS_SOCKET, StatusReport,
     frame::{self, FrameError, Reader},
 };
 
@@ -121,6 +122,15 @@ impl Client {
     pub fn incident(&self, id: IncidentId) -> Result<Record, ClientError> {
         match self.read(&Request::Incident { id })? {
             Response::Incident { record } => Ok(*record),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Whole records, oldest first: those that one answer has room for, from
+    /// `after` on, which is the `next` of the answer before.
+    pub fn records(&self, filter: Filter, after: Option<u64>) -> Result<Records, ClientError> {
+        match self.read(&Request::Records { filter, after })? {
+            Response::Records(records) => Ok(records),
             other => Err(unexpected(&other)),
         }
     }

@@ -26,12 +26,12 @@ mod server;
 
 pub use client::{Client, ClientError, HOOK_LIMIT, READ_LIMIT};
 pub use message::{
-    Filter, HealCall, HookCall, Monitor, PauseCall, Refusal, RefusalKind, Request, Response,
+    HealCall, HookCall, Monitor, PauseCall, Records, Refusal, RefusalKind, Request, Response,
     ResumeCall,
 };
 pub use report::{
     AwaitingGrant, DaemonInfo, DayCount, DiskStatus, HostOverview, LastHealing, NeedsPeople,
-    PauseStatus, PortStatus, ServiceStatus, StatusReport, Summary,
+    PauseStatus, PortStatus, ServiceStatus, StatusReport,
 };
 pub use server::{Answer, Handler, Lines, ServeError, ServeSettings, Server, serve};
 

@@ -3,11 +3,12 @@
 use prunella_core::{
     UnitName,
     incident::{Ending, IncidentId},
+    summary::{Filter, Summary},
     trail::{Entry, Record},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::report::{StatusReport, Summary};
+use crate::report::StatusReport;
 
 /// One question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,13 @@ pub enum Request {
         /// Which.
         id: IncidentId,
     },
+    /// Whole records, oldest first, as many as fit into one answer.
+    Records {
+        /// Which incidents; its limit is for all answers together.
+        filter: Filter,
+        /// Where the last answer ended: its `next`.
+        after: Option<u64>,
+    },
     /// Heal a unit now, or rehearse it.
     Heal(HealCall),
     /// Leave a unit, or all, alone.
@@ -39,7 +47,7 @@ impl Request {
     pub fn only_reads(&self) -> bool {
         matches!(
             self,
-            Self::Status | Self::Incidents(_) | Self::Incident { .. }
+            Self::Status | Self::Incidents(_) | Self::Incident { .. } | Self::Records { .. }
         )
     }
 }
@@ -97,19 +105,6 @@ impl Monitor {
     }
 }
 
-/// Which incidents.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Filter {
-    /// Of this unit only.
-    pub unit: Option<UnitName>,
-    /// Detected at or after this: milliseconds since 1970.
-    pub since: Option<u64>,
-    /// Only those that ended so (see `Ending::word`), or `open`.
-    pub ended: Option<String>,
-    /// At most so many, the newest.
-    pub limit: Option<u32>,
-}
-
 /// What to heal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealCall {
@@ -161,6 +156,8 @@ pub enum Response {
         /// Everything about it.
         record: Box<Record>,
     },
+    /// To [`Request::Records`].
+    Records(Records),
     /// One step of a healing that is going on.
     Entry {
         /// The step.
@@ -180,6 +177,15 @@ pub enum Response {
     },
     /// It was not done.
     Refused(Refusal),
+}
+
+/// A part of what is exported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Records {
+    /// Whole records, oldest first.
+    pub records: Vec<Record>,
+    /// Where the next part begins; absent after the last.
+    pub next: Option<u64>,
 }
 
 /// Why a request was not carried out.

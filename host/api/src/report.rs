@@ -3,9 +3,8 @@
 use prunella_core::{
     UnitName,
     capability::{ActiveState, Disk, Load, Memory},
-    incident::{Ending, IncidentId, LeftAlone},
+    incident::IncidentId,
     service::Port,
-    trail::Record,
 };
 use serde::{Deserialize, Serialize};
 
@@ -190,138 +189,9 @@ pub struct AwaitingGrant {
     pub reason: String,
 }
 
-/// An incident in one line; the stable form of `prunella incidents --json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Its id.
-    pub id: IncidentId,
-    /// The unit that failed.
-    pub unit: UnitName,
-    /// When it was detected: milliseconds since 1970.
-    pub at: u64,
-    /// systemd's word for what went wrong.
-    pub cause: String,
-    /// How it ended (see `Ending::word`); null while it is open.
-    pub ended: Option<String>,
-    /// Why it ended so, in a sentence.
-    pub why: Option<String>,
-    /// The stable word for why, where it was left alone.
-    #[serde(default)]
-    pub left_alone: Option<LeftAlone>,
-    /// Who healed it.
-    pub strategy: Option<String>,
-    /// Microseconds from the failure to the moment of recovery.
-    pub recovered_after_us: Option<u64>,
-    /// 1 for the first attempt, 2 for the next, …
-    pub attempt: u32,
-}
-
-impl Summary {
-    /// The line for a record.
-    pub fn of(record: &Record) -> Self {
-        let incident = &record.incident;
-        Self {
-            id: incident.id.clone(),
-            unit: incident.detection.unit.clone(),
-            at: incident.detection.at,
-            cause: incident.detection.cause.clone(),
-            ended: None,
-            why: None,
-            left_alone: None,
-            strategy: None,
-            recovered_after_us: None,
-            attempt: incident.attempt,
-        }
-        .ended(record.ending.as_ref())
-    }
-
-    /// With how it ended.
-    #[must_use]
-    pub fn ended(mut self, ending: Option<&Ending>) -> Self {
-        self.ended = ending.map(|ending| ending.word().to_owned());
-        self.why = ending.and_then(|ending| match ending {
-            Ending::Healed { .. } => None,
-            Ending::Recovered { by } => Some(by.clone()),
-            Ending::LeftAlone { why, detail } if detail.is_empty() => {
-                Some(why.sentence().to_owned())
-            }
-            Ending::LeftAlone { why, detail } => Some(format!("{}: {detail}", why.sentence())),
-            Ending::Escalated { reason, .. } => Some(reason.clone()),
-            Ending::Blocked { on, reason } => Some(format!("waits for {on}: {reason}")),
-            Ending::Interrupted { detail } => Some(detail.clone()),
-            Ending::Rehearsed { verdict } => Some(verdict.clone()),
-        });
-        match ending {
-            Some(Ending::Healed {
-                strategy,
-                recovered_after,
-            }) => {
-                self.strategy = Some(strategy.to_string());
-                self.recovered_after_us = *recovered_after;
-            }
-            Some(Ending::LeftAlone { why, .. }) => self.left_alone = Some(*why),
-            _ => {}
-        }
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use prunella_core::StrategyName;
-    use rstest::rstest;
-
     use super::*;
-
-    fn open() -> Summary {
-        Summary {
-            id: IncidentId::from_text("20261121-142301-7f3a"),
-            unit: UnitName::new("a.service").unwrap(),
-            at: 1,
-            cause: "signal".into(),
-            ended: None,
-            why: None,
-            left_alone: None,
-            strategy: None,
-            recovered_after_us: None,
-            attempt: 1,
-        }
-    }
-
-    #[test]
-    fn the_json_of_an_open_incident_is_stable() {
-        assert_eq!(
-            serde_json::to_string(&open().ended(None)).unwrap(),
-            r#"{"id":"20261121-142301-7f3a","unit":"a.service","at":1,"cause":"signal","ended":null,"why":null,"left_alone":null,"strategy":null,"recovered_after_us":null,"attempt":1}"#
-        );
-    }
-
-    #[rstest]
-    #[case::healed(
-        Ending::Healed { strategy: StrategyName::new("service-restart").unwrap(), recovered_after: Some(9) },
-        "healed", None, Some("service-restart"), Some(9)
-    )]
-    #[case::left_alone(
-        Ending::LeftAlone { why: LeftAlone::OperatorStop, detail: String::new() },
-        "left-alone", Some("an operator stopped it"), None, None
-    )]
-    #[case::escalated(
-        Ending::Escalated { reason: "no".into(), retry_at: None },
-        "escalated", Some("no"), None, None
-    )]
-    fn endings(
-        #[case] ending: Ending,
-        #[case] word: &str,
-        #[case] why: Option<&str>,
-        #[case] strategy: Option<&str>,
-        #[case] after: Option<u64>,
-    ) {
-        let line = open().ended(Some(&ending));
-        assert_eq!(line.ended.as_deref(), Some(word));
-        assert_eq!(line.why.as_deref(), why);
-        assert_eq!(line.strategy.as_deref(), strategy);
-        assert_eq!(line.recovered_after_us, after);
-    }
 
     #[test]
     fn a_rehearsal_is_not_counted() {

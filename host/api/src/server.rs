@@ -24,6 +24,7 @@ use std::{
 
 use prunella_core::{
     incident::{Ending, IncidentId},
+    summary::{Filter, Summary},
     text::one_line,
     trail::{Entry, Record},
 };
@@ -33,8 +34,8 @@ use rustix::{
 };
 
 use crate::{
-    CONTROL_SOCKET, DAEMON_LOCK, Filter, HealCall, HookCall, PauseCall, Refusal, RefusalKind,
-    Request, Response, ResumeCall, STATUS_SOCKET, StatusReport, Summary,
+    CONTROL_SOCKET, DAEMON_LOCK, HealCall, HookCall, PauseCall, Records, Refusal, RefusalKind,
+    Request, Response, ResumeCall, STATUS_SOCKET, StatusReport,
     frame::{self, FrameError, Reader},
     group,
 };
@@ -63,6 +64,10 @@ pub trait Handler: Send + Sync + 'static {
 
     /// One incident.
     fn incident(&self, id: IncidentId) -> Answer<Record>;
+
+    /// Whole records, oldest first, after the place `after`; not more than fit
+    /// into an answer.
+    fn records(&self, filter: Filter, after: Option<u64>) -> Answer<Records>;
 
     /// Heals, or rehearses it; each step goes to `lines` as it is taken.
     /// A caller that goes away does not end the healing.
@@ -578,6 +583,7 @@ fn respond(shared: &Shared, stream: &UnixStream, request: Request) -> Answer<Res
         Request::Incident { id } => Response::Incident {
             record: Box::new(handler.incident(id)?),
         },
+        Request::Records { filter, after } => Response::Records(handler.records(filter, after)?),
         Request::Heal(call) => {
             let _slot = HealSlot::take(shared)?;
             let mut stream = stream

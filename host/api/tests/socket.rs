@@ -21,13 +21,14 @@ use std::{
 };
 
 use prunella_api::{
-    Answer, CONTROL_SOCKET, Client, ClientError, DayCount, Filter, HealCall, HookCall,
-    HostOverview, Lines, Monitor, PauseCall, Refusal, RefusalKind, ResumeCall, STATUS_SOCKET,
-    ServeError, ServeSettings, Server, StatusReport, Summary, serve,
+    Answer, CONTROL_SOCKET, Client, ClientError, DayCount, HealCall, HookCall, HostOverview, Lines,
+    Monitor, PauseCall, Records, Refusal, RefusalKind, ResumeCall, STATUS_SOCKET, ServeError,
+    ServeSettings, Server, StatusReport, serve,
 };
 use prunella_core::{
     UnitName,
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
+    summary::{Filter, Summary},
     trail::{Entry, Record, Step},
 };
 use rstest::rstest;
@@ -96,6 +97,12 @@ impl prunella_api::Handler for Fixed {
     fn incidents(&self, filter: Filter) -> Answer<Vec<Summary>> {
         self.note(format!("incidents {:?}", filter.limit));
         Ok(Vec::new())
+    }
+    fn records(&self, _: Filter, after: Option<u64>) -> Answer<Records> {
+        Ok(Records {
+            records: vec![self.incident(id())?],
+            next: after.is_none().then_some(7),
+        })
     }
     fn incident(&self, asked: IncidentId) -> Answer<Record> {
         if asked != id() {
@@ -223,6 +230,10 @@ fn every_question_has_its_answer() {
     assert!(client.listening());
     assert_eq!(client.status().unwrap().host.name, "h");
     assert!(client.incidents(Filter::default()).unwrap().is_empty());
+    let first = client.records(Filter::default(), None).unwrap();
+    assert_eq!((first.records.len(), first.next), (1, Some(7)));
+    let last = client.records(Filter::default(), first.next).unwrap();
+    assert_eq!(last.next, None);
     assert_eq!(client.incident(id()).unwrap().steps.len(), 1);
     let missing = client.incident(IncidentId::from_text("x")).unwrap_err();
     let ClientError::Refused(refusal) = missing else {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use prunella_core::summary::Filter;
 
 /// A self-healing engine for Linux hosts.
 ///
@@ -321,6 +322,7 @@ pub(crate) struct StatusArgs {
 /// `prunella incidents`
 #[derive(Debug, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
     long_about = "See what failed, and what was done about it.\n\n\
         Without an ID, a list, newest first. With one (or the beginning or end of one), the whole \
         report: what failed, the evidence, what was done step by step, the proof, or what to do \
@@ -331,24 +333,22 @@ Examples:
   prunella incidents 20261121-142301-7f3a
   prunella incidents 7f3a
   prunella incidents --unit nginx --since 7d --ended escalated
-  prunella incidents --json | jq -r 'select(.ended == \"healed\") | .unit'"
+  prunella incidents --since 2026-11-20 --until '2026-11-21 06:00'
+  prunella incidents --json | jq -r 'select(.ended == \"healed\") | .unit'
+  prunella incidents export --since 30d incidents.jsonl"
 )]
 pub(crate) struct IncidentsArgs {
+    /// What else to do with them
+    #[command(subcommand)]
+    pub(crate) command: Option<IncidentsCommand>,
+
     /// The incident to tell about
-    #[arg(value_name = "ID", conflicts_with_all = ["unit", "since", "ended", "limit"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["unit", "since", "until", "ended", "limit"])]
     pub(crate) id: Option<String>,
 
-    /// Only of this unit
-    #[arg(long, value_name = "UNIT")]
-    pub(crate) unit: Option<String>,
-
-    /// Only of the last so long, such as 90m, 24h, 7d
-    #[arg(long, value_name = "SPAN", value_parser = crate::time::parse_span)]
-    pub(crate) since: Option<std::time::Duration>,
-
-    /// Only those that ended so
-    #[arg(long, value_name = "HOW")]
-    pub(crate) ended: Option<Ended>,
+    /// Which to list
+    #[command(flatten)]
+    pub(crate) which: WhichIncidents,
 
     /// At most so many [default: 50]
     #[arg(long, short = 'n', value_name = "N")]
@@ -357,6 +357,74 @@ pub(crate) struct IncidentsArgs {
     /// JSON for programs: an object on each line, or the whole record of one
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Which incidents.
+#[derive(Debug, Args)]
+pub(crate) struct WhichIncidents {
+    /// Only of this unit
+    #[arg(long, visible_alias = "service", value_name = "UNIT")]
+    pub(crate) unit: Option<String>,
+
+    /// Only from then on: so long ago (90m, 24h, 7d), or a date or time
+    #[arg(long, value_name = "WHEN", value_parser = crate::time::parse_when)]
+    pub(crate) since: Option<u64>,
+
+    /// Only before then
+    #[arg(long, value_name = "WHEN", value_parser = crate::time::parse_when)]
+    pub(crate) until: Option<u64>,
+
+    /// Only those that ended so
+    #[arg(long, visible_alias = "outcome", value_name = "HOW")]
+    pub(crate) ended: Option<Ended>,
+}
+
+impl WhichIncidents {
+    /// Whether any of them would do.
+    pub(crate) fn is_any(&self) -> bool {
+        self.unit.is_none() && self.since.is_none() && self.until.is_none() && self.ended.is_none()
+    }
+
+    /// The same for the store, with a limit.
+    pub(crate) fn filter(&self, limit: Option<u32>) -> anyhow::Result<Filter> {
+        Ok(Filter {
+            unit: self.unit.as_deref().map(crate::unit_name).transpose()?,
+            since: self.since,
+            until: self.until,
+            ended: self.ended.map(|ended| ended.word().to_owned()),
+            limit,
+        })
+    }
+}
+
+/// What else to do with incidents.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IncidentsCommand {
+    /// Write out whole records, one JSON object on each line, oldest first
+    #[command(
+        long_about = "Write out whole records, one JSON object on each line, oldest first.\n\n\
+            Each line has `incident` (what was noticed), `steps` (all that was done, in order) and \
+            `ending` (null while it is open); docs/export.md tells of every field.",
+        after_help = "\
+Examples:
+  prunella incidents export > incidents.jsonl
+  prunella incidents export --since 2026-11-01 --until 2026-12-01 november.jsonl
+  prunella incidents export | jq -c 'select(.ending.ended == \"escalated\") | .incident.id'"
+    )]
+    Export(ExportArgs),
+}
+
+/// `prunella incidents export`
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Where to write them, readable by you alone; the standard output, when
+    /// left out or `-`
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<std::path::PathBuf>,
+
+    /// Which to write out
+    #[command(flatten)]
+    pub(crate) which: WhichIncidents,
 }
 
 /// How an incident can have ended.

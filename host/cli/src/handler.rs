@@ -6,13 +6,14 @@ use std::{
 };
 
 use prunella_api::{
-    Answer, DaemonInfo, Filter, Handler, HealCall, HookCall, Lines, PauseCall, Refusal,
-    RefusalKind, ResumeCall, StatusReport, Summary,
+    Answer, DaemonInfo, Handler, HealCall, HookCall, Lines, PauseCall, Records, Refusal,
+    RefusalKind, ResumeCall, StatusReport,
 };
 use prunella_core::{
     FailureKind, UnitName,
     capability::{UnitStatus, Units as _},
     incident::{DetectedBy, Ending, IncidentId},
+    summary::{Filter, Summary},
     trail::Record,
 };
 use prunella_healer::{Opening, Scheduler};
@@ -101,7 +102,7 @@ impl Handler for DaemonHandler {
     }
 
     fn incidents(&self, filter: Filter) -> Answer<Vec<Summary>> {
-        crate::incidents::list(self.store()?, &filter).map_err(failed)
+        self.store()?.incidents(&filter).map_err(failed)
     }
 
     fn incident(&self, id: IncidentId) -> Answer<Record> {
@@ -120,6 +121,11 @@ impl Handler for DaemonHandler {
             }
         };
         store.record(&found).map_err(failed)?.ok_or_else(missing)
+    }
+
+    fn records(&self, filter: Filter, after: Option<u64>) -> Answer<Records> {
+        let (records, next) = self.store()?.records(&filter, after).map_err(failed)?;
+        Ok(Records { records, next })
     }
 
     fn heal(&self, call: HealCall, lines: Lines) -> Answer<(IncidentId, Ending)> {

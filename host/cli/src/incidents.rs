@@ -1,18 +1,24 @@
 //! `prunella incidents`: the list, and the report of one.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{self, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
 
 use anstyle::Style;
-use prunella_api::{Filter, Summary};
+use anyhow::Context as _;
 use prunella_core::{
     config::Config,
     report::{Report, ReportContext},
+    summary::{Filter, Summary},
     trail::Record,
 };
-use prunella_store::{Store, StoreError};
 
 use crate::{
-    args::IncidentsArgs,
+    args::{ExportArgs, IncidentsArgs, IncidentsCommand},
     exit::Exit,
     look::Looker,
     output::{self, BAD, FAIR, GOOD, PLAIN, QUIET},
@@ -27,6 +33,9 @@ const LIMIT: u32 = 50;
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
     let looker = Looker::new(paths);
+    if let Some(IncidentsCommand::Export(args)) = &args.command {
+        return export(&looker, args);
+    }
     if let Some(id) = &args.id {
         let record = looker.incident(id)?;
         if args.json {
@@ -37,16 +46,7 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     let now = time::now();
-    let limit = args.limit.unwrap_or(LIMIT);
-    let filter = Filter {
-        unit: args.unit.as_deref().map(crate::unit_name).transpose()?,
-        since: args
-            .since
-            .map(|span| now.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))),
-        ended: args.ended.map(|ended| ended.word().to_owned()),
-        limit: Some(limit),
-    };
-    let filtered = filter.unit.is_some() || filter.since.is_some() || filter.ended.is_some();
+    let filter = args.which.filter(Some(args.limit.unwrap_or(LIMIT)))?;
     let incidents = looker.incidents(filter)?;
     if args.json {
         let mut lines = String::new();
@@ -57,10 +57,10 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
         output::print(&lines)?;
         return Ok(Exit::Ok);
     }
-    let mut text = if incidents.is_empty() && filtered {
-        "No incident is like that.\n".to_owned()
-    } else if incidents.is_empty() {
+    let mut text = if incidents.is_empty() && args.which.is_any() {
         "No incident so far.\n".to_owned()
+    } else if incidents.is_empty() {
+        "No incident is like that.\n".to_owned()
     } else {
         table(&incidents, now, output::width())
     };
@@ -74,23 +74,48 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Incidents from the store, newest first; for the daemon too.
-pub(crate) fn list(store: &Store, filter: &Filter) -> Result<Vec<Summary>, StoreError> {
-    let found = store.incidents(&prunella_store::Filter {
-        unit: filter.unit.clone(),
-        since_ms: filter.since,
-        until_ms: None,
-        ended: filter.ended.clone(),
-        limit: filter.limit,
-    })?;
-    let mut summaries = Vec::with_capacity(found.len());
-    for incident in found {
-        // The store's own list has no reasons; the record has.
-        if let Some(record) = store.record(&incident.id)? {
-            summaries.push(Summary::of(&record));
+/// Writes out whole records as lines of JSON.
+fn export(looker: &Looker<'_>, args: &ExportArgs) -> anyhow::Result<Exit> {
+    let filter = args.which.filter(None)?;
+    let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
+    let Some(path) = file else {
+        let mut out = io::stdout().lock();
+        export_to(looker, &filter, &mut out)?;
+        out.flush()?;
+        return Ok(Exit::Ok);
+    };
+    // Log lines are in it: nobody else's to read.
+    let cannot = || format!("cannot write {}", path.display());
+    let mut out = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map(BufWriter::new)
+        .with_context(cannot)?;
+    let count = export_to(looker, &filter, &mut out).with_context(cannot)?;
+    out.flush().with_context(cannot)?;
+    output::print(&format!("{count} incidents are in {}.\n", path.display()))?;
+    Ok(Exit::Ok)
+}
+
+fn export_to(looker: &Looker<'_>, filter: &Filter, out: &mut dyn Write) -> anyhow::Result<u64> {
+    let mut after = None;
+    let mut count = 0;
+    loop {
+        let part = looker.records(filter.clone(), after)?;
+        for record in &part.records {
+            let mut line = serde_json::to_vec(record)?;
+            line.push(b'\n');
+            out.write_all(&line)?;
+            count += 1;
+        }
+        match part.next {
+            Some(next) => after = Some(next),
+            None => return Ok(count),
         }
     }
-    Ok(summaries)
 }
 
 /// The hand-over note about one incident.
@@ -172,6 +197,7 @@ mod tests {
             at: 0,
             cause: "exit-code".into(),
             ended: Some("escalated".into()),
+            ended_at: Some(9),
             why: Some("its data directory is on a full disk\nand more".into()),
             left_alone: None,
             strategy: None,

@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use prunella_api::{Client, ClientError, StatusReport, Summary};
-use prunella_core::{config::Config, incident::IncidentId, trail::Record};
+use prunella_api::{Client, ClientError, Records, StatusReport};
+use prunella_core::{
+    config::Config,
+    incident::IncidentId,
+    summary::{Filter, Summary},
+    trail::Record,
+};
 use prunella_linux::{Linux, LinuxSettings};
 use prunella_store::{Found, Store, StoreError};
 
@@ -68,17 +73,33 @@ impl<'a> Looker<'a> {
     }
 
     /// Incidents, newest first.
-    pub(crate) fn incidents(&self, filter: prunella_api::Filter) -> anyhow::Result<Vec<Summary>> {
+    pub(crate) fn incidents(&self, filter: Filter) -> anyhow::Result<Vec<Summary>> {
         match self.client.incidents(filter.clone()) {
             Err(ClientError::NotListening(_)) => {}
             other => return other.map_err(permission),
         }
         may_look(self.paths)?;
         match open(self.paths) {
-            Ok(store) => Ok(crate::incidents::list(&store, &filter)?),
+            Ok(store) => Ok(store.incidents(&filter)?),
             Err(StoreError::Missing { .. }) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whole records, oldest first, part by part: `after` is the `next` of the
+    /// part before.
+    pub(crate) fn records(&self, filter: Filter, after: Option<u64>) -> anyhow::Result<Records> {
+        match self.client.records(filter.clone(), after) {
+            Err(ClientError::NotListening(_)) => {}
+            other => return other.map_err(permission),
+        }
+        may_look(self.paths)?;
+        let (records, next) = match open(self.paths) {
+            Ok(store) => store.records(&filter, after)?,
+            Err(StoreError::Missing { .. }) => (Vec::new(), None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Records { records, next })
     }
 
     /// One incident, by its id or the beginning or end of it.

@@ -18,12 +18,13 @@ use prunella_core::{
     UnitName,
     capability::{Protocol, Resources, UnitStatus, Units},
     config::Config,
-    incident::{Ending, IncidentId},
+    incident::IncidentId,
     service::Service,
     situation::Situation,
+    summary::{Filter, Summary},
 };
 use prunella_linux::{Linux, resources::HostResources, sockets};
-use prunella_store::{Filter, Pause, Store, Summary};
+use prunella_store::{Pause, Store};
 
 use crate::time;
 
@@ -259,7 +260,7 @@ impl Past {
                         incident: incident.id.clone(),
                         at: incident.at,
                         strategy: incident.strategy.clone(),
-                        recovered_after_us: incident.recovered_after,
+                        recovered_after_us: incident.recovered_after_us,
                     },
                 );
             }
@@ -268,24 +269,16 @@ impl Past {
             }
         }
         for incident in past.latest.values() {
-            if !matches!(
-                incident.ended.as_deref(),
-                Some("escalated" | "left-alone" | "interrupted")
-            ) {
-                continue;
-            }
-            let Some(record) = store.record(&incident.id)? else {
-                continue;
-            };
-            let reason = match record.ending {
-                Some(Ending::Escalated { reason, .. }) => reason,
-                Some(Ending::Interrupted { detail }) => detail,
-                Some(Ending::LeftAlone { why, .. }) if why.needs_people() => {
-                    format!("left alone: {}", why.sentence())
+            let reason = match (incident.ended.as_deref(), incident.left_alone) {
+                (Some("escalated" | "interrupted"), _) => incident.why.clone(),
+                (Some("left-alone"), Some(why)) if why.needs_people() => {
+                    Some(format!("left alone: {}", why.sentence()))
                 }
-                _ => continue,
+                _ => None,
             };
-            past.reasons.insert(incident.id.clone(), reason);
+            if let Some(reason) = reason {
+                past.reasons.insert(incident.id.clone(), reason);
+            }
         }
         Ok(past)
     }

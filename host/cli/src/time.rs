@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 /// Milliseconds since 1970.
 pub(crate) fn now() -> u64 {
@@ -49,6 +49,33 @@ pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
         return Err(wrong());
     }
     Ok(Duration::from_secs(total))
+}
+
+/// A moment as it is typed: so long ago (`2h`), a date (`2026-11-21`, which
+/// begins at midnight), a time of day with it (`2026-11-21 14:30`), both in the
+/// host's own time zone, or an RFC 3339 timestamp. Milliseconds since 1970.
+pub(crate) fn parse_when(text: &str) -> Result<u64, String> {
+    when(text, now(), &TimeZone::system())
+}
+
+fn when(text: &str, now: u64, zone: &TimeZone) -> Result<u64, String> {
+    let text = text.trim();
+    if let Ok(span) = parse_span(text) {
+        let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        return Ok(now.saturating_sub(span));
+    }
+    let at = text.parse::<Timestamp>().or_else(|_| {
+        text.parse::<DateTime>()
+            .and_then(|time| time.to_zoned(zone.clone()))
+            .map(|zoned| zoned.timestamp())
+    });
+    at.ok()
+        .and_then(|at| u64::try_from(at.as_millisecond()).ok())
+        .ok_or_else(|| {
+            "write how long ago, such as 30m, 2h or 7d, or a date or time, such as 2026-11-21 or \
+             \"2026-11-21 14:30\""
+                .to_owned()
+        })
 }
 
 /// A span in one or two units: `45 s`, `12 min`, `3 h 5 min`, `9 d 4 h`.
@@ -145,6 +172,26 @@ mod tests {
     #[case("9999999999w")]
     fn not_a_span(#[case] text: &str) {
         assert!(parse_span(text).is_err());
+    }
+
+    #[rstest]
+    #[case("2h", 1_795_263_781_000)]
+    #[case("2026-11-21", 1_795_219_200_000)]
+    #[case("2026-11-21 14:23", 1_795_270_980_000)]
+    #[case("2026-11-21T14:23:01", 1_795_270_981_000)]
+    #[case("2026-11-21T15:23:01+01:00", 1_795_270_981_000)]
+    fn a_moment_is_understood(#[case] text: &str, #[case] ms: u64) {
+        assert_eq!(when(text, 1_795_270_981_000, &TimeZone::UTC), Ok(ms));
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("2026-13-01")]
+    #[case("noon")]
+    #[case("14:30")]
+    #[case("1969-01-01")]
+    fn not_a_moment(#[case] text: &str) {
+        assert!(when(text, 0, &TimeZone::UTC).is_err());
     }
 
     #[rstest]

@@ -174,6 +174,30 @@ pub enum LeftAlone {
 }
 
 impl LeftAlone {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::NotInCare,
+        Self::Paused,
+        Self::OperatorStop,
+        Self::Masked,
+        Self::JobPending,
+        Self::SystemdRestarts,
+        Self::RestartLoop,
+        Self::PackageUpgrade,
+        Self::Shutdown,
+        Self::FailureAction,
+        Self::StartLimit,
+        Self::Protected,
+        Self::Healthy,
+        Self::Finished,
+        Self::KillSwitch,
+    ];
+
+    /// The one that [`word`](Self::word) says.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|why| why.word() == word)
+    }
+
     /// The reason in a sentence.
     pub fn sentence(self) -> &'static str {
         match self {
@@ -297,6 +321,20 @@ impl Ending {
             Self::Blocked { .. } => "blocked",
             Self::Interrupted { .. } => "interrupted",
             Self::Rehearsed { .. } => "rehearsed",
+        }
+    }
+
+    /// Why it ended so, in a sentence; healing needs no reason.
+    pub fn why(&self) -> Option<String> {
+        match self {
+            Self::Healed { .. } => None,
+            Self::Recovered { by } => Some(by.clone()),
+            Self::LeftAlone { why, detail } if detail.is_empty() => Some(why.sentence().to_owned()),
+            Self::LeftAlone { why, detail } => Some(format!("{}: {detail}", why.sentence())),
+            Self::Escalated { reason, .. } => Some(reason.clone()),
+            Self::Blocked { on, reason } => Some(format!("waits for {on}: {reason}")),
+            Self::Interrupted { detail } => Some(detail.clone()),
+            Self::Rehearsed { verdict } => Some(verdict.clone()),
         }
     }
 

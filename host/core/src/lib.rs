@@ -24,6 +24,7 @@ pub mod report;
 pub mod secret;
 pub mod service;
 pub mod situation;
+pub mod summary;
 pub mod text;
 pub mod trail;
 

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use prunella_core::{
     UnitName,
     capability::PastIncident,
-    incident::{Detection, Ending, Incident, IncidentId},
+    incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
+    summary::{Filter, Summary},
+    text::one_line,
     trail::{Entry, Record},
 };
 use rusqlite::{
     Connection, OptionalExtension, Row, Transaction,
     types::{Type, Value},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use crate::{Durable, Store, StoreError, WriteError};
 
@@ -28,44 +30,6 @@ pub enum Opened {
         /// How it ended; absent while it is open.
         ending: Option<Ending>,
     },
-}
-
-/// Which incidents [`Store::incidents`] should give. The default gives all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Only this unit's.
-    pub unit: Option<UnitName>,
-    /// Detected no earlier than this (milliseconds since 1970).
-    pub since_ms: Option<u64>,
-    /// Detected before this (milliseconds since 1970).
-    pub until_ms: Option<u64>,
-    /// Ended so: [`Ending::word`], or `open` for those that have not ended.
-    pub ended: Option<String>,
-    /// At most so many.
-    pub limit: Option<u32>,
-}
-
-/// An incident in one line of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Its id.
-    pub id: IncidentId,
-    /// The unit.
-    pub unit: UnitName,
-    /// When it was detected, in milliseconds since 1970.
-    pub at: u64,
-    /// What went wrong.
-    pub cause: String,
-    /// [`Ending::word`]; absent while it is open.
-    pub ended: Option<String>,
-    /// When it ended, in milliseconds since 1970.
-    pub ended_at: Option<u64>,
-    /// Who healed it.
-    pub strategy: Option<String>,
-    /// Microseconds from the failure to the moment of recovery.
-    pub recovered_after: Option<u64>,
-    /// Which attempt is the latest.
-    pub attempt: u32,
 }
 
 /// What [`Store::find`] found.
@@ -100,6 +64,16 @@ fn json<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
     })
 }
 
+/// So much of why an incident ended as it did stands in a list.
+const WHY: usize = 300;
+
+/// Records in one answer of [`Store::records`].
+const PART: u32 = 200;
+
+/// An answer of [`Store::records`] is full when its steps are so long, in
+/// bytes.
+const PART_BYTES: usize = 4 << 20;
+
 /// The columns that [`incident`] reads.
 const INCIDENT: &str = "id, key, detection, attempt, boot_id, parent";
 
@@ -116,8 +90,8 @@ fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
 }
 
 /// The columns that [`summary`] reads.
-const SUMMARY: &str =
-    "id, unit, at_ms, cause, ended, ended_at_ms, strategy, recovered_after, attempt";
+const SUMMARY: &str = "id, unit, at_ms, cause, ended, ended_at_ms, strategy, recovered_after, \
+                       attempt, why, left_alone";
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
     Ok(Summary {
@@ -128,9 +102,77 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         ended: row.get(4)?,
         ended_at: row.get::<_, Option<i64>>(5)?.map(from_ms),
         strategy: row.get(6)?,
-        recovered_after: row.get::<_, Option<i64>>(7)?.map(from_ms),
+        recovered_after_us: row.get::<_, Option<i64>>(7)?.map(from_ms),
         attempt: row.get(8)?,
+        why: row.get(9)?,
+        left_alone: row
+            .get::<_, Option<String>>(10)?
+            .and_then(|word| LeftAlone::from_word(&word)),
     })
+}
+
+fn with_ending(row: &Row<'_>) -> rusqlite::Result<(Incident, Option<Ending>)> {
+    let ending: Option<String> = row.get(6)?;
+    let ending = ending
+        .map(|ending| json::<Ending>(6, &ending))
+        .transpose()?;
+    Ok((incident(row)?, ending))
+}
+
+/// The steps of an incident, and how many bytes they are.
+fn steps(connection: &Connection, id: &IncidentId) -> rusqlite::Result<(Vec<Entry>, usize)> {
+    let mut bytes = 0;
+    let steps = connection
+        .prepare(
+            "SELECT number, at_ms, monotonic, attempt, step FROM steps
+             WHERE incident = ?1 ORDER BY number",
+        )?
+        .query_map([id.as_str()], |row| {
+            let step: String = row.get(4)?;
+            bytes += step.len();
+            Ok(Entry {
+                incident: id.clone(),
+                number: row.get(0)?,
+                at: from_ms(row.get(1)?),
+                monotonic: from_ms(row.get(2)?),
+                attempt: row.get(3)?,
+                step: json(4, &step)?,
+            })
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok((steps, bytes))
+}
+
+/// A filter as SQL, without its limit.
+fn conditions(filter: &Filter) -> (String, Vec<Value>) {
+    let mut conditions: Vec<&str> = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
+    if let Some(unit) = &filter.unit {
+        conditions.push("unit = ?");
+        values.push(unit.as_str().to_owned().into());
+    }
+    if let Some(since) = filter.since {
+        conditions.push("at_ms >= ?");
+        values.push(to_ms(since).into());
+    }
+    if let Some(until) = filter.until {
+        conditions.push("at_ms < ?");
+        values.push(to_ms(until).into());
+    }
+    match filter.ended.as_deref() {
+        None => {}
+        Some("open") => conditions.push("ended IS NULL"),
+        Some(word) => {
+            conditions.push("ended = ?");
+            values.push(word.to_owned().into());
+        }
+    }
+    let condition = if conditions.is_empty() {
+        "TRUE".to_owned()
+    } else {
+        conditions.join(" AND ")
+    };
+    (condition, values)
 }
 
 fn insert_step(transaction: &Transaction<'_>, entry: &Entry, step: &str) -> rusqlite::Result<()> {
@@ -330,11 +372,18 @@ impl Store {
             Ending::Escalated { retry_at, .. } => (None, None, *retry_at),
             _ => (None, None, None),
         };
+        let left_alone = match ending {
+            Ending::LeftAlone { why, .. } => Some(why.word()),
+            _ => None,
+        };
+        // A list shows a line of it; the whole of it is in the ending.
+        let why = ending.why().map(|why| one_line(&why, WHY));
         self.write(doing, |transaction| {
             one_row(
                 transaction.execute(
                     "UPDATE incidents SET ended_at_ms = ?2, ended = ?3, ending = ?4,
-                       strategy = ?5, recovered_after = ?6, retry_at_ms = ?7
+                       strategy = ?5, recovered_after = ?6, retry_at_ms = ?7, why = ?8,
+                       left_alone = ?9
                      WHERE id = ?1",
                     rusqlite::params![
                         id.as_str(),
@@ -343,7 +392,9 @@ impl Store {
                         text,
                         strategy,
                         recovered_after.map(to_ms),
-                        retry_at.map(to_ms)
+                        retry_at.map(to_ms),
+                        why,
+                        left_alone
                     ],
                 )?,
                 id,
@@ -361,7 +412,8 @@ impl Store {
             one_row(
                 transaction.execute(
                     "UPDATE incidents SET ended_at_ms = NULL, ended = NULL, ending = NULL,
-                       strategy = NULL, recovered_after = NULL, retry_at_ms = NULL
+                       strategy = NULL, recovered_after = NULL, retry_at_ms = NULL,
+                       why = NULL, left_alone = NULL
                      WHERE id = ?1",
                     [id.as_str()],
                 )?,
@@ -379,40 +431,59 @@ impl Store {
                 .query_row(
                     &format!("SELECT {INCIDENT}, ending FROM incidents WHERE id = ?1"),
                     [id.as_str()],
-                    |row| {
-                        let ending: Option<String> = row.get(6)?;
-                        let ending = ending
-                            .map(|ending| json::<Ending>(6, &ending))
-                            .transpose()?;
-                        Ok((incident(row)?, ending))
-                    },
+                    with_ending,
                 )
                 .optional()?;
             let Some((incident, ending)) = found else {
                 return Ok(None);
             };
-            let steps = snapshot
-                .prepare(
-                    "SELECT number, at_ms, monotonic, attempt, step FROM steps
-                     WHERE incident = ?1 ORDER BY number",
-                )?
-                .query_map([id.as_str()], |row| {
-                    let step: String = row.get(4)?;
-                    Ok(Entry {
-                        incident: id.clone(),
-                        number: row.get(0)?,
-                        at: from_ms(row.get(1)?),
-                        monotonic: from_ms(row.get(2)?),
-                        attempt: row.get(3)?,
-                        step: json(4, &step)?,
-                    })
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let (steps, _) = steps(&snapshot, id)?;
             Ok(Some(Record {
                 incident,
                 steps,
                 ending,
             }))
+        })
+    }
+
+    /// Whole records, oldest first, after the place `after`: as many as are
+    /// handed over well at once, and the place where the next part begins, if
+    /// there is one. What is opened meanwhile comes at the end.
+    pub fn records(
+        &self,
+        filter: &Filter,
+        after: Option<u64>,
+    ) -> Result<(Vec<Record>, Option<u64>), StoreError> {
+        let (condition, mut values) = conditions(filter);
+        let limit = filter.limit.map_or(PART, |limit| limit.min(PART));
+        values.push(after.map_or(-1, to_ms).into());
+        // One more than is given tells whether there is more.
+        values.push((i64::from(limit) + 1).into());
+        let query = format!(
+            "SELECT {INCIDENT}, ending, seq FROM incidents
+             WHERE {condition} AND seq > ? ORDER BY seq LIMIT ?"
+        );
+        self.read("reading the records", |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let mut statement = snapshot.prepare(&query)?;
+            let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+            let mut records: Vec<Record> = Vec::new();
+            let (mut bytes, mut last) = (0, None);
+            while let Some(row) = rows.next()? {
+                if bytes >= PART_BYTES || records.len() >= limit as usize {
+                    return Ok((records, last));
+                }
+                let (incident, ending) = with_ending(row)?;
+                let (steps, length) = steps(&snapshot, &incident.id)?;
+                bytes += length;
+                last = Some(from_ms(row.get(7)?));
+                records.push(Record {
+                    incident,
+                    steps,
+                    ending,
+                });
+            }
+            Ok((records, None))
         })
     }
 
@@ -453,33 +524,7 @@ impl Store {
     /// A list of incidents, newest first. Uses an index for every filter: the
     /// last 50 of a million take well under 10 ms.
     pub fn incidents(&self, filter: &Filter) -> Result<Vec<Summary>, StoreError> {
-        let mut conditions: Vec<&str> = Vec::new();
-        let mut values: Vec<Value> = Vec::new();
-        if let Some(unit) = &filter.unit {
-            conditions.push("unit = ?");
-            values.push(unit.as_str().to_owned().into());
-        }
-        if let Some(since) = filter.since_ms {
-            conditions.push("at_ms >= ?");
-            values.push(to_ms(since).into());
-        }
-        if let Some(until) = filter.until_ms {
-            conditions.push("at_ms < ?");
-            values.push(to_ms(until).into());
-        }
-        match filter.ended.as_deref() {
-            None => {}
-            Some("open") => conditions.push("ended IS NULL"),
-            Some(word) => {
-                conditions.push("ended = ?");
-                values.push(word.to_owned().into());
-            }
-        }
-        let condition = if conditions.is_empty() {
-            "TRUE".to_owned()
-        } else {
-            conditions.join(" AND ")
-        };
+        let (condition, mut values) = conditions(filter);
         values.push(filter.limit.map_or(-1, i64::from).into());
         let query = format!(
             "SELECT {SUMMARY} FROM incidents WHERE {condition}

@@ -41,7 +41,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use self::{
     error::StoreError,
-    incidents::{Filter, Found, Opened, Summary},
+    incidents::{Found, Opened},
     ledger::{Kept, Ledger, LedgerError},
     pauses::Pause,
 };

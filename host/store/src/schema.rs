@@ -26,6 +26,9 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         ended_at_ms     INTEGER,
         ended           TEXT,
         ending          TEXT,
+        -- What a line of a list shows of the ending.
+        why             TEXT,
+        left_alone      TEXT,
         strategy        TEXT,
         recovered_after INTEGER,
         retry_at_ms     INTEGER

@@ -16,8 +16,11 @@ use std::{
 };
 
 use common::{incident, note, unit};
-use prunella_core::incident::{Ending, IncidentId, LeftAlone};
-use prunella_store::{Filter, Found, Opened, Pause, Store, StoreError};
+use prunella_core::{
+    incident::{Ending, IncidentId, LeftAlone},
+    summary::Filter,
+};
+use prunella_store::{Found, Opened, Pause, Store, StoreError};
 use rstest::rstest;
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -94,7 +97,7 @@ fn what_was_written_is_read_back() {
     assert_eq!(record.ending, Some(healed(812)));
     let last = store.last_healed(&unit("web.service")).unwrap().unwrap();
     assert_eq!(
-        (last.recovered_after, last.ended_at),
+        (last.recovered_after_us, last.ended_at),
         (Some(812), Some(2_000))
     );
 
@@ -264,8 +267,8 @@ fn five() -> (tempfile::TempDir, Store) {
 #[case::all(Filter::default(), &[5, 4, 3, 2, 1])]
 #[case::newest(Filter { limit: Some(2), ..Filter::default() }, &[5, 4])]
 #[case::unit(Filter { unit: Some(unit("web.service")), ..Filter::default() }, &[3, 2, 1])]
-#[case::since(Filter { since_ms: Some(4_000), ..Filter::default() }, &[5, 4])]
-#[case::until(Filter { until_ms: Some(2_000), ..Filter::default() }, &[1])]
+#[case::since(Filter { since: Some(4_000), ..Filter::default() }, &[5, 4])]
+#[case::until(Filter { until: Some(2_000), ..Filter::default() }, &[1])]
 #[case::ended(Filter { ended: Some("healed".to_owned()), ..Filter::default() }, &[1])]
 #[case::open(Filter { ended: Some("open".to_owned()), ..Filter::default() }, &[3])]
 #[case::both(Filter { unit: Some(unit("db.service")), ended: Some("healed".to_owned()), ..Filter::default() }, &[])]
@@ -449,4 +452,91 @@ fn assert_fast(query: impl Fn()) {
         .min()
         .unwrap();
     assert!(fastest.as_millis() < 10, "{fastest:?}");
+}
+
+#[test]
+fn a_line_of_the_list_says_why() {
+    let (_folder, store) = store();
+    let one = incident("web.service", 1, 1_000);
+    store.open_incident(&one).unwrap();
+    let open = store.incidents(&Filter::default()).unwrap();
+    assert_eq!(open[0].why, None);
+    let reason = format!("no strategy applies:\n{}", "x".repeat(2_000));
+    let ending = Ending::Escalated {
+        reason: reason.clone(),
+        retry_at: None,
+    };
+    store.end(&one.id, 2_000, &ending).unwrap();
+    let why = store.incidents(&Filter::default()).unwrap()[0]
+        .why
+        .clone()
+        .unwrap();
+    assert!(why.starts_with("no strategy applies:"), "{why}");
+    assert!(!why.contains('\n') && why.len() < 400, "{why}");
+    // The whole of it is in the record.
+    let record = store.record(&one.id).unwrap().unwrap();
+    assert_eq!(record.ending, Some(ending));
+
+    let ending = Ending::LeftAlone {
+        why: LeftAlone::Paused,
+        detail: "until noon".to_owned(),
+    };
+    store.end(&one.id, 3_000, &ending).unwrap();
+    let line = store.incidents(&Filter::default()).unwrap().remove(0);
+    assert_eq!(line.left_alone, Some(LeftAlone::Paused));
+    assert_eq!(line.why.unwrap(), "Prunella is paused for it: until noon");
+    store.reopen(&one.id).unwrap();
+    let line = store.incidents(&Filter::default()).unwrap().remove(0);
+    assert_eq!((line.why, line.left_alone, line.ended), (None, None, None));
+}
+
+#[test]
+fn records_come_whole_in_parts_and_in_order() {
+    let (_folder, store) = store();
+    let count = 450;
+    for number in 0..count {
+        let one = incident(
+            if number % 3 == 0 {
+                "db.service"
+            } else {
+                "web.service"
+            },
+            number,
+            u64::from(number) * 1_000,
+        );
+        store
+            .open_incident_with(
+                &one,
+                &[note(&one.id, 0, "first"), note(&one.id, 1, "second")],
+            )
+            .unwrap();
+    }
+    let all = |filter: &Filter| {
+        let (mut after, mut found, mut parts) = (None, Vec::new(), 0);
+        loop {
+            let (records, next) = store.records(filter, after).unwrap();
+            assert!(records.iter().all(|record| record.steps.len() == 2));
+            found.extend(records.iter().map(|r| r.incident.detection.at / 1_000));
+            parts += 1;
+            match next {
+                Some(next) => after = Some(next),
+                None => return (found, parts),
+            }
+        }
+    };
+    let (found, parts) = all(&Filter::default());
+    assert_eq!(found, (0..u64::from(count)).collect::<Vec<_>>());
+    assert!(parts > 1);
+    let (found, _) = all(&Filter {
+        unit: Some(unit("db.service")),
+        since: Some(300_000),
+        until: Some(310_000),
+        ..Filter::default()
+    });
+    assert_eq!(found, [300, 303, 306, 309]);
+    let (found, parts) = all(&Filter {
+        ended: Some("healed".to_owned()),
+        ..Filter::default()
+    });
+    assert_eq!((found, parts), (Vec::new(), 1));
 }

@@ -1,0 +1,152 @@
+//! An incident in one line, and which incidents somebody wants to see.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    UnitName,
+    incident::{Ending, Incident, IncidentId, LeftAlone},
+};
+
+/// Which incidents. The default is all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Of this unit only.
+    pub unit: Option<UnitName>,
+    /// Detected at or after this: milliseconds since 1970.
+    pub since: Option<u64>,
+    /// Detected before this: milliseconds since 1970.
+    #[serde(default)]
+    pub until: Option<u64>,
+    /// Only those that ended so (see [`Ending::word`]), or `open`.
+    pub ended: Option<String>,
+    /// At most so many.
+    pub limit: Option<u32>,
+}
+
+/// An incident in one line; the stable form of `prunella incidents --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Its id.
+    pub id: IncidentId,
+    /// The unit that failed.
+    pub unit: UnitName,
+    /// When it was detected: milliseconds since 1970.
+    pub at: u64,
+    /// systemd's word for what went wrong.
+    pub cause: String,
+    /// How it ended (see [`Ending::word`]); null while it is open.
+    pub ended: Option<String>,
+    /// When it ended: milliseconds since 1970.
+    #[serde(default)]
+    pub ended_at: Option<u64>,
+    /// Why it ended so, in a sentence.
+    pub why: Option<String>,
+    /// The stable word for why, where it was left alone.
+    #[serde(default)]
+    pub left_alone: Option<LeftAlone>,
+    /// Who healed it.
+    pub strategy: Option<String>,
+    /// Microseconds from the failure to the moment of recovery.
+    pub recovered_after_us: Option<u64>,
+    /// 1 for the first attempt, 2 for the next, …
+    pub attempt: u32,
+}
+
+impl Summary {
+    /// The line of an incident that is open.
+    pub fn open(incident: &Incident) -> Self {
+        Self {
+            id: incident.id.clone(),
+            unit: incident.detection.unit.clone(),
+            at: incident.detection.at,
+            cause: incident.detection.cause.clone(),
+            ended: None,
+            ended_at: None,
+            why: None,
+            left_alone: None,
+            strategy: None,
+            recovered_after_us: None,
+            attempt: incident.attempt,
+        }
+    }
+
+    /// With how it ended, and when (milliseconds since 1970).
+    #[must_use]
+    pub fn ended(mut self, at: u64, ending: &Ending) -> Self {
+        self.ended = Some(ending.word().to_owned());
+        self.ended_at = Some(at);
+        self.why = ending.why();
+        match ending {
+            Ending::Healed {
+                strategy,
+                recovered_after,
+            } => {
+                self.strategy = Some(strategy.to_string());
+                self.recovered_after_us = *recovered_after;
+            }
+            Ending::LeftAlone { why, .. } => self.left_alone = Some(*why),
+            _ => {}
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::StrategyName;
+
+    fn open() -> Summary {
+        Summary {
+            id: IncidentId::from_text("20261121-142301-7f3a"),
+            unit: UnitName::new("a.service").unwrap(),
+            at: 1,
+            cause: "signal".into(),
+            ended: None,
+            ended_at: None,
+            why: None,
+            left_alone: None,
+            strategy: None,
+            recovered_after_us: None,
+            attempt: 1,
+        }
+    }
+
+    #[test]
+    fn the_json_of_an_open_incident_is_stable() {
+        assert_eq!(
+            serde_json::to_string(&open()).unwrap(),
+            r#"{"id":"20261121-142301-7f3a","unit":"a.service","at":1,"cause":"signal","ended":null,"ended_at":null,"why":null,"left_alone":null,"strategy":null,"recovered_after_us":null,"attempt":1}"#
+        );
+    }
+
+    #[rstest]
+    #[case::healed(
+        Ending::Healed { strategy: StrategyName::new("service-restart").unwrap(), recovered_after: Some(9) },
+        "healed", None, Some("service-restart"), Some(9)
+    )]
+    #[case::left_alone(
+        Ending::LeftAlone { why: LeftAlone::OperatorStop, detail: String::new() },
+        "left-alone", Some("an operator stopped it"), None, None
+    )]
+    #[case::escalated(
+        Ending::Escalated { reason: "no".into(), retry_at: None },
+        "escalated", Some("no"), None, None
+    )]
+    fn endings(
+        #[case] ending: Ending,
+        #[case] word: &str,
+        #[case] why: Option<&str>,
+        #[case] strategy: Option<&str>,
+        #[case] after: Option<u64>,
+    ) {
+        let line = open().ended(7, &ending);
+        assert_eq!(line.ended.as_deref(), Some(word));
+        assert_eq!(line.ended_at, Some(7));
+        assert_eq!(line.why.as_deref(), why);
+        assert_eq!(line.strategy.as_deref(), strategy);
+        assert_eq!(line.recovered_after_us, after);
+    }
+}
