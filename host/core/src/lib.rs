@@ -29,4 +29,4 @@ pub mod text;
 pub mod trail;
 
 pub use failure::{Failure, FailureKind};
-pub use name::{StrategyName, UnitName};
+pub use name::{ChannelName, StrategyName, UnitName};

@@ -1,4 +1,5 @@
-//! Names: of units, of strategies, and of the things an operator declared.
+//! Names: of units, of strategies, of channels, and of the things an operator
+//! declared.
 
 use std::{fmt, str::FromStr};
 
@@ -11,7 +12,7 @@ pub enum NameError {
     /// systemd does not allow.
     #[error("`{0}` is not the name of a unit: {1}")]
     Unit(String, &'static str),
-    /// Not a name for a strategy or a declared thing.
+    /// Not a name for a strategy, a channel or a declared thing.
     #[error(
         "`{0}` is not a name: use lower-case letters, digits and `-`, beginning with a letter, at most 64"
     )]
@@ -142,7 +143,30 @@ impl StrategyName {
     }
 }
 
-/// Whether `name` can name a strategy, file, check or probe.
+/// The operator's name for a way to reach people: the key of `[channel.NAME]`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ChannelName(String);
+
+impl ChannelName {
+    /// Checks a name: lower-case letters, digits and `-`, beginning with a
+    /// letter, at most 64 bytes.
+    pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
+        let name = name.into();
+        if is_plain(&name) {
+            Ok(Self(name))
+        } else {
+            Err(NameError::Plain(name))
+        }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether `name` can name a strategy, channel, file, check or probe.
 pub fn is_plain(name: &str) -> bool {
     name.len() <= 64
         && name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -205,6 +229,7 @@ macro_rules! string_newtype {
 
 string_newtype!(UnitName);
 string_newtype!(StrategyName);
+string_newtype!(ChannelName);
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range, path::Path, time::Duration};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Config, Defaults, HostBudget, StrategySettings,
+    Config, Defaults, HostBudget, StrategySettings, channels,
     diagnostic::Place,
     reader::{Reader, Section},
     service_file::{budget_section, proof_section, read_strategies},
@@ -17,7 +17,7 @@ use crate::{
     policy::{Act, BUILTIN_STRATEGIES, Grant, Grants, Limits, Observe, Permission, Scope},
 };
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "limits",
     "budget",
     "host-budget",
@@ -26,6 +26,7 @@ const KEYS: [&str; 8] = [
     "retry-every",
     "strategy",
     "analysis",
+    "channel",
 ];
 
 const LIMIT_KEYS: [&str; 10] = [
@@ -75,6 +76,7 @@ pub(super) fn read<'t>(
         };
     }
     config.analysis = super::analysis::read(reader, top);
+    config.channels = channels::read(reader, top);
     let places = defaults_section(reader, top, &mut config.defaults);
     if let Some(strategies) = reader.section(top, "strategy", "[strategy.NAME]") {
         for (key, value) in strategies.table {

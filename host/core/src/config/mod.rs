@@ -38,6 +38,10 @@
 //! [[strategy.site-fix.allow]]
 //! act = "unit-control.restart"
 //! on = ["self", "cache.service"]
+//!
+//! [channel.team]                   # people are reached by it
+//! kind = "slack"
+//! url-file = "/etc/prunella/secrets/slack.url"
 //! ```
 //!
 //! ```toml
@@ -70,6 +74,7 @@
 //! ```
 
 mod analysis;
+pub mod channels;
 mod diagnostic;
 mod load;
 mod main_file;
@@ -87,8 +92,9 @@ pub use self::{
     load::Loaded,
 };
 
+use self::channels::ChannelSettings;
 use crate::{
-    StrategyName, UnitName,
+    ChannelName, StrategyName, UnitName,
     policy::{BUILTIN_STRATEGIES, Grants, Limits},
     service::{BudgetSettings, ProofSettings, Service},
 };
@@ -117,6 +123,8 @@ pub struct Config {
     pub defaults: Defaults,
     /// The language model that is asked for its opinion; none, when absent.
     pub analysis: Option<ModelSettings>,
+    /// The ways to reach people, by name.
+    pub channels: BTreeMap<ChannelName, ChannelSettings>,
 }
 
 impl Default for Config {
@@ -133,6 +141,7 @@ impl Default for Config {
             retry_every: Some(Duration::from_secs(15 * 60)),
             defaults: Defaults::default(),
             analysis: None,
+            channels: BTreeMap::new(),
         }
     }
 }

@@ -1,0 +1,675 @@
+//! Reads `[channel.NAME]`.
+
+use std::{collections::BTreeMap, ops::Range, time::Duration};
+
+use super::{
+    Authorization, ChannelKind, ChannelSettings, Encryption, HttpSettings, Login, MailSettings,
+    TIMEOUT, Value, check_url, url::is_loopback,
+};
+use crate::{
+    ChannelName,
+    config::reader::{Reader, Section, Text},
+    secret::SecretSource,
+    text::one_line,
+};
+
+/// The kinds, and the keys of each beyond those that all have.
+const KINDS: [(&str, &[&str]); 8] = [
+    (
+        "mail",
+        &[
+            "host",
+            "port",
+            "encryption",
+            "user",
+            "password-file",
+            "password-credential",
+            "from",
+            "to",
+            "reply-to",
+        ],
+    ),
+    ("slack", &["url-file", "url-credential"]),
+    ("discord", &["url-file", "url-credential"]),
+    ("teams", &["url-file", "url-credential"]),
+    (
+        "pagerduty",
+        &["url", "routing-key-file", "routing-key-credential"],
+    ),
+    (
+        "ntfy",
+        &[
+            "url",
+            "topic",
+            "topic-file",
+            "topic-credential",
+            "token-file",
+            "token-credential",
+        ],
+    ),
+    (
+        "alertmanager",
+        &[
+            "url",
+            "labels",
+            "ends-after",
+            "user",
+            "password-file",
+            "password-credential",
+            "token-file",
+            "token-credential",
+        ],
+    ),
+    (
+        "webhook",
+        &[
+            "url",
+            "url-file",
+            "url-credential",
+            "secret-file",
+            "secret-credential",
+        ],
+    ),
+];
+
+const COMMON_KEYS: [&str; 3] = ["kind", "timeout", "ca-file"];
+const HTTP_KEYS: [&str; 2] = ["proxy", "allow-http"];
+
+/// What must never stand in the file itself.
+const SECRET_KEYS: [&str; 5] = ["url", "password", "token", "routing-key", "secret"];
+
+/// A day: long enough for people to see to it, and an alert that everybody
+/// forgot goes away by itself.
+const ENDS_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+const LEAST: Duration = Duration::from_secs(1);
+
+/// Reads all channels. One with a mistake is left out; the mistake is noted.
+pub(in crate::config) fn read(
+    reader: &mut Reader<'_>,
+    top: Section<'_>,
+) -> BTreeMap<ChannelName, ChannelSettings> {
+    let mut channels = BTreeMap::new();
+    let Some(tables) = reader.section(top, "channel", "[channel.NAME]") else {
+        return channels;
+    };
+    for (key, value) in tables.table {
+        let Some(table) = value.get_ref().as_table() else {
+            reader.error_help(
+                key.span(),
+                "`channel` holds one table for each channel",
+                "for example: [channel.team]",
+            );
+            continue;
+        };
+        let name: &str = key.get_ref();
+        match ChannelName::new(name) {
+            Ok(name) => {
+                let section = Section {
+                    table,
+                    name: "[channel.NAME]",
+                };
+                let mut channel = ChannelReader {
+                    reader: &mut *reader,
+                    section,
+                    at: key.span(),
+                    name: name.clone(),
+                };
+                if let Some(settings) = channel.read() {
+                    channels.insert(name, settings);
+                }
+                hide_secrets(reader, section);
+            }
+            Err(error) => reader.error(key.span(), one_line(&error.to_string(), 300)),
+        }
+    }
+    channels
+}
+
+/// Diagnostics show the line they are about, and must not show a secret that
+/// stands in it by mistake.
+fn hide_secrets(reader: &mut Reader<'_>, section: Section<'_>) {
+    let kind = section.table.get("kind");
+    let own = kind
+        .and_then(|kind| keys_of(kind.get_ref().as_str()?))
+        .unwrap_or_default();
+    for (key, value) in section.table {
+        let key: &str = key.get_ref();
+        let Some(written) = value.get_ref().as_str() else {
+            continue;
+        };
+        // A URL that may stand in the open is worth seeing.
+        let open = own.contains(&key) && check_url(written, true).is_ok();
+        if open || written.is_empty() || !SECRET_KEYS.contains(&key) {
+            continue;
+        }
+        for place in reader.found.iter_mut().filter_map(|d| d.place.as_mut()) {
+            // As many characters as before, so that the marks fit.
+            place.text = place
+                .text
+                .replace(written, &"*".repeat(written.chars().count()));
+        }
+    }
+}
+
+fn keys_of(kind: &str) -> Option<&'static [&'static str]> {
+    KINDS
+        .iter()
+        .find_map(|(word, keys)| (*word == kind).then_some(*keys))
+}
+
+/// One channel's table.
+struct ChannelReader<'r, 's, 't> {
+    reader: &'r mut Reader<'s>,
+    section: Section<'t>,
+    /// Where its name stands.
+    at: Range<usize>,
+    name: ChannelName,
+}
+
+impl<'t> ChannelReader<'_, '_, 't> {
+    fn read(&mut self) -> Option<ChannelSettings> {
+        let words = KINDS.map(|(word, _)| (word, word));
+        if !self.has("kind") {
+            let known = KINDS.map(|(word, _)| word).join(", ");
+            self.reader.error_help(
+                self.at.clone(),
+                format!("the channel `{}` has no kind", self.name),
+                format!("add `kind = \"…\"`, one of: {known}"),
+            );
+            return None;
+        }
+        let kind = self.reader.one_of(self.section, "kind", &words)?;
+        let own = keys_of(kind)?;
+        let errors = self.errors();
+        self.inline_secrets(kind, own);
+        let http = kind != "mail";
+        let mut keys: Vec<&str> = COMMON_KEYS.iter().chain(own).copied().collect();
+        if http {
+            keys.extend(HTTP_KEYS);
+        }
+        // Of these was spoken already.
+        keys.extend(
+            SECRET_KEYS
+                .into_iter()
+                .filter(|key| self.has(key) && !own.contains(key)),
+        );
+        self.reader.only(self.section, &keys);
+        let http = if http {
+            self.http()
+        } else {
+            HttpSettings::default()
+        };
+        let kind = self.kind(kind, http.allow_http);
+        let timeout = self
+            .reader
+            .duration(self.section, "timeout", LEAST)
+            .unwrap_or(TIMEOUT);
+        let ca_file = self
+            .text("ca-file", "/etc/ssl/certs/our-ca.pem")
+            .and_then(|text| self.reader.path("ca-file", text));
+        let line = self.reader.source.place(self.at.clone()).line;
+        let sound = self.errors() == errors;
+        kind.filter(|_| sound).map(|kind| ChannelSettings {
+            name: self.name.clone(),
+            kind,
+            timeout,
+            ca_file,
+            http,
+            declared_at: format!("{}:{line}", self.reader.source.file.display()),
+        })
+    }
+
+    fn kind(&mut self, kind: &str, allow_http: bool) -> Option<ChannelKind> {
+        match kind {
+            "mail" => self.mail().map(ChannelKind::Mail),
+            "slack" => Some(ChannelKind::Slack {
+                url: self.required_secret("url")?,
+            }),
+            "discord" => Some(ChannelKind::Discord {
+                url: self.required_secret("url")?,
+            }),
+            "teams" => Some(ChannelKind::Teams {
+                url: self.required_secret("url")?,
+            }),
+            "pagerduty" => {
+                let url = self.url("https://events.pagerduty.com/v2/enqueue", allow_http);
+                Some(ChannelKind::PagerDuty {
+                    routing_key: self.required_secret("routing-key")?,
+                    url: url?,
+                })
+            }
+            "ntfy" => {
+                let url = self.url("https://ntfy.sh", allow_http);
+                let token = self.secret("token");
+                let topic = self.topic();
+                Some(ChannelKind::Ntfy {
+                    url: url?,
+                    topic: topic?,
+                    token,
+                })
+            }
+            "alertmanager" => self.alertmanager(allow_http),
+            "webhook" => {
+                let url = if self.has("url") {
+                    self.only_one(&["url", "url-file", "url-credential"]);
+                    self.url("", allow_http).map(Value::Plain)
+                } else {
+                    self.required_secret("url").map(Value::Secret)
+                };
+                Some(ChannelKind::Webhook {
+                    secret: self.required_secret("secret")?,
+                    url: url?,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn errors(&self) -> usize {
+        self.reader.found.iter().filter(|d| d.is_error()).count()
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.section.table.contains_key(key)
+    }
+
+    fn text(&mut self, key: &str, example: &str) -> Option<Text<'t>> {
+        self.reader.text(self.section, key, example)
+    }
+
+    /// Text that must be there and not be empty.
+    fn required(&mut self, key: &str, example: &str) -> Option<Text<'t>> {
+        if !self.has(key) {
+            self.reader.error_help(
+                self.at.clone(),
+                format!("the channel `{}` has no `{key}`", self.name),
+                format!("add it, for example: {key} = \"{example}\""),
+            );
+            return None;
+        }
+        let (text, span) = self.text(key, example)?;
+        if text.trim().is_empty() {
+            self.reader
+                .error(span, format!("`{key}` must not be empty"));
+            return None;
+        }
+        Some((text, span))
+    }
+
+    /// Notes every secret that stands in the file itself.
+    fn inline_secrets(&mut self, kind: &str, own: &[&str]) {
+        for key in SECRET_KEYS {
+            let Some((written, _)) = self.section.table.get_key_value(key) else {
+                continue;
+            };
+            if own.contains(&key) {
+                continue;
+            }
+            let span = written.span();
+            let file = format!("{key}-file");
+            if own.contains(&file.as_str()) {
+                let message = if key == "url" {
+                    format!(
+                        "whoever knows the URL of a {kind} webhook can write there, and everybody can read this file"
+                    )
+                } else {
+                    format!("`{key}` is a secret, and everybody can read this file")
+                };
+                self.reader.error_help(
+                    span,
+                    message,
+                    format!(
+                        "put it alone into a file of mode 0600 and write `{file} = \"/etc/prunella/secrets/{}.{key}\"`, or `{key}-credential = \"NAME\"` for a credential of systemd's",
+                        self.name
+                    ),
+                );
+            } else {
+                self.reader.error(
+                    span,
+                    format!("a channel of the kind `{kind}` has no `{key}`"),
+                );
+            }
+        }
+    }
+
+    fn only_one(&mut self, keys: &[&str]) -> bool {
+        let mut present = keys.iter().filter(|key| self.has(key));
+        let (Some(first), Some(second)) = (present.next(), present.next()) else {
+            return true;
+        };
+        let span = self
+            .section
+            .table
+            .get_key_value(*second)
+            .map_or(self.at.clone(), |(key, _)| key.span());
+        self.reader.error_help(
+            span,
+            format!("`{first}` and `{second}` say the same thing twice"),
+            "keep one of them",
+        );
+        false
+    }
+
+    /// `KEY-file` or `KEY-credential`.
+    fn secret(&mut self, key: &str) -> Option<SecretSource> {
+        let (file, credential) = (format!("{key}-file"), format!("{key}-credential"));
+        if !self.only_one(&[&file, &credential]) {
+            return None;
+        }
+        if let Some(text) = self.text(&file, "/etc/prunella/secrets/NAME") {
+            return self.reader.path(&file, text).map(SecretSource::File);
+        }
+        let (name, span) = self.text(&credential, "NAME")?;
+        // What systemd takes for one (credential_name_valid).
+        let valid = !matches!(name, "" | "." | "..")
+            && name.len() <= 255
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && b != b'/' && b != b':');
+        if !valid {
+            let shown = one_line(name, 60);
+            self.reader.error_help(
+                span,
+                format!("`{shown}` is not the name of a credential"),
+                "write the name that stands before the `:` in LoadCredential=",
+            );
+            return None;
+        }
+        Some(SecretSource::Credential(name.to_owned()))
+    }
+
+    fn required_secret(&mut self, key: &str) -> Option<SecretSource> {
+        let (file, credential) = (format!("{key}-file"), format!("{key}-credential"));
+        // An inline one was already spoken of.
+        if !self.has(&file) && !self.has(&credential) && !self.has(key) {
+            self.reader.error_help(
+                self.at.clone(),
+                format!("the channel `{}` has no `{file}`", self.name),
+                format!(
+                    "add `{file} = \"/etc/prunella/secrets/{}.{key}\"`, a file of mode 0600, or `{credential} = \"NAME\"`",
+                    self.name
+                ),
+            );
+        }
+        self.secret(key)
+    }
+
+    /// A URL in the open; `default` when it may be left out.
+    fn url(&mut self, default: &str, allow_http: bool) -> Option<String> {
+        if !self.has("url") && !default.is_empty() {
+            return Some(default.to_owned());
+        }
+        let (text, span) = self.required("url", "https://alerts.example.org")?;
+        match check_url(text, allow_http) {
+            Ok(_) => Some(text.to_owned()),
+            Err(error) => {
+                self.reader
+                    .error(span, format!("`url` cannot be used: {error}"));
+                None
+            }
+        }
+    }
+
+    fn http(&mut self) -> HttpSettings {
+        let allow_http = self
+            .reader
+            .flag(self.section, "allow-http")
+            .unwrap_or_default();
+        let proxy = self
+            .text("proxy", "http://proxy.example.org:3128")
+            .and_then(|(text, span)| match check_url(text, true) {
+                Ok(_) => Some(text.to_owned()),
+                Err(error) => {
+                    self.reader
+                        .error(span, format!("`proxy` cannot be used: {error}"));
+                    None
+                }
+            });
+        HttpSettings { proxy, allow_http }
+    }
+
+    /// A topic in the open, or a secret one.
+    fn topic(&mut self) -> Option<Value> {
+        if !self.has("topic") {
+            if !self.has("topic-file") && !self.has("topic-credential") {
+                self.required("topic", "prunella");
+                return None;
+            }
+            return self.secret("topic").map(Value::Secret);
+        }
+        self.only_one(&["topic", "topic-file", "topic-credential"]);
+        let (topic, span) = self.required("topic", "prunella")?;
+        let valid = topic.len() <= 64
+            && topic
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        if !valid {
+            let shown = one_line(topic, 60);
+            self.reader.error_help(
+                span,
+                format!("`{shown}` is not a topic"),
+                "use letters, digits, `_` and `-`, at most 64",
+            );
+            return None;
+        }
+        if !self.has("token-file") && !self.has("token-credential") {
+            self.reader.warn(
+                span,
+                "without a token, whoever knows the topic can read the alerts, and everybody can read this file",
+                "put the topic into a file of mode 0600 and write `topic-file`, or protect it and add `token-file`",
+            );
+        }
+        Some(Value::Plain(topic.to_owned()))
+    }
+
+    /// `user` with a password.
+    fn login(&mut self) -> Option<Login> {
+        let password = self.secret("password");
+        match (self.text("user", "prunella"), password) {
+            (Some((user, _)), Some(password)) => Some(Login {
+                user: user.to_owned(),
+                password,
+            }),
+            (Some(_), None) => {
+                self.required_secret("password");
+                None
+            }
+            (None, Some(_)) => {
+                self.required("user", "prunella");
+                None
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn alertmanager(&mut self, allow_http: bool) -> Option<ChannelKind> {
+        let url = self.url("", allow_http);
+        let login = self.login();
+        let token = self.secret("token");
+        if login.is_some() && token.is_some() {
+            self.reader.error_help(
+                self.at.clone(),
+                format!("the channel `{}` has both a user and a token", self.name),
+                "keep one of them",
+            );
+        }
+        let authorization = login
+            .map(Authorization::Password)
+            .or(token.map(Authorization::Token));
+        let labels = self.labels();
+        let ends_after = self
+            .reader
+            .duration(self.section, "ends-after", Duration::from_secs(60))
+            .unwrap_or(ENDS_AFTER);
+        Some(ChannelKind::Alertmanager {
+            url: url?,
+            authorization,
+            labels,
+            ends_after,
+        })
+    }
+
+    fn labels(&mut self) -> BTreeMap<String, String> {
+        let mut labels = BTreeMap::new();
+        let Some(section) = self.reader.section(self.section, "labels", "{ … }") else {
+            return labels;
+        };
+        for (key, value) in section.table {
+            let name: &str = key.get_ref();
+            let valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            let own = OWN_LABELS.contains(&name);
+            match value.get_ref().as_str() {
+                _ if !valid => {
+                    let shown = one_line(name, 60);
+                    self.reader.error_help(
+                        key.span(),
+                        format!("`{shown}` is not a label"),
+                        "use letters, digits and `_`, not beginning with a digit",
+                    );
+                }
+                _ if own => self.reader.error(
+                    key.span(),
+                    format!("Prunella sets the label `{name}` itself"),
+                ),
+                Some(value) => {
+                    labels.insert(name.to_owned(), value.to_owned());
+                }
+                None => self.reader.error_help(
+                    value.span(),
+                    "a label's value is text",
+                    "for example: labels = { team = \"web\" }",
+                ),
+            }
+        }
+        labels
+    }
+
+    fn mail(&mut self) -> Option<MailSettings> {
+        let host = self.required("host", "mail.example.org");
+        let host = host.and_then(|(host, span)| self.host(host, span));
+        let encryption = self
+            .reader
+            .one_of(
+                self.section,
+                "encryption",
+                &[
+                    ("starttls", Encryption::StartTls),
+                    ("tls", Encryption::Tls),
+                    ("none", Encryption::None),
+                ],
+            )
+            .unwrap_or(Encryption::StartTls);
+        let port = self
+            .reader
+            .number(self.section, "port", u32::from(u16::MAX))
+            .and_then(|port| u16::try_from(port).ok())
+            .unwrap_or(match encryption {
+                Encryption::StartTls => 587,
+                Encryption::Tls => 465,
+                Encryption::None => 25,
+            });
+        let login = self.login();
+        if encryption == Encryption::None {
+            let span = self
+                .section
+                .table
+                .get("encryption")
+                .map_or(self.at.clone(), toml::Spanned::span);
+            if host.as_deref().is_some_and(|host| !is_loopback(host)) {
+                self.reader.error_help(
+                    span,
+                    "mail may leave this host only encrypted",
+                    "write \"starttls\" or \"tls\"; \"none\" is for a mail server on localhost",
+                );
+            } else if login.is_some() {
+                self.reader.error_help(
+                    span,
+                    "a password is never sent over a connection without encryption",
+                    "write \"starttls\" or \"tls\", or leave `user` out",
+                );
+            }
+        }
+        let from = self.required("from", "Prunella <prunella@example.org>");
+        let from = from.and_then(|text| self.address("from", text));
+        let mut to = Vec::new();
+        for text in self.reader.texts(self.section, "to", "\"ops@example.org\"") {
+            to.extend(self.address("to", text));
+        }
+        let none = self.section.table.get("to").is_none_or(|to| {
+            to.get_ref()
+                .as_array()
+                .is_some_and(|addresses| addresses.is_empty())
+        });
+        if none {
+            self.reader.error_help(
+                self.at.clone(),
+                format!("the channel `{}` has no recipients", self.name),
+                "add `to = [\"ops@example.org\"]`",
+            );
+        }
+        let reply_to = self
+            .text("reply-to", "ops@example.org")
+            .and_then(|text| self.address("reply-to", text));
+        Some(MailSettings {
+            host: host?,
+            port,
+            encryption,
+            login,
+            from: from?,
+            to,
+            reply_to,
+        })
+    }
+
+    fn host(&mut self, host: &str, span: Range<usize>) -> Option<String> {
+        let valid = host.parse::<std::net::IpAddr>().is_ok()
+            || (host.len() <= 253
+                && host
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.'));
+        if valid {
+            return Some(host.to_owned());
+        }
+        let shown = one_line(host, 60);
+        self.reader.error_help(
+            span,
+            format!("`{shown}` is not the name or address of a host"),
+            "for example: host = \"mail.example.org\"; the port has a key of its own",
+        );
+        None
+    }
+
+    /// `a@b.c` or `Name <a@b.c>`.
+    fn address(&mut self, key: &str, (text, span): Text<'_>) -> Option<String> {
+        let bare = match text.split_once('<') {
+            Some((_, rest)) => rest.strip_suffix('>').unwrap_or_default(),
+            None => text,
+        };
+        let valid = !text.chars().any(char::is_control)
+            && bare.len() <= 254
+            && bare.split_once('@').is_some_and(|(local, domain)| {
+                let plain = |part: &str| {
+                    !part.is_empty()
+                        && part
+                            .bytes()
+                            .all(|b| b.is_ascii_graphic() && !b"<>()[]\\,;:@\"".contains(&b))
+                };
+                plain(local) && plain(domain) && !domain.starts_with('.') && !domain.ends_with('.')
+            });
+        if valid {
+            return Some(text.to_owned());
+        }
+        let shown = one_line(text, 60);
+        self.reader.error_help(
+            span,
+            format!("`{shown}` in `{key}` is not an address"),
+            "write \"ops@example.org\" or \"Operations <ops@example.org>\"",
+        );
+        None
+    }
+}
+
+/// The labels by which Alertmanager tells our alerts apart.
+const OWN_LABELS: [&str; 5] = ["alertname", "severity", "host", "service", "trouble"];
