@@ -1,6 +1,7 @@
 //! Tells people: alerts, their routes and channels, and the outbox that loses
 //! none.
 
+pub mod channel;
 mod delivery;
 mod message;
 

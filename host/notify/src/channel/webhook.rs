@@ -1,0 +1,31 @@
+//! The message as JSON of its own, in the shape that Standard Webhooks
+//! recommends: `type`, `timestamp`, `data`.
+
+use serde_json::{Value, json};
+
+use super::rfc3339;
+use crate::Message;
+
+pub(super) fn body(message: &Message) -> Value {
+    let facts: Vec<Value> = message
+        .facts
+        .iter()
+        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .collect();
+    json!({
+        "type": format!("prunella.{}", message.kind.word()),
+        "timestamp": rfc3339(message.at),
+        "data": {
+            "id": message.id,
+            "severity": message.severity,
+            "host": message.host,
+            "units": message.units,
+            "incidents": message.incidents,
+            "trouble": message.trouble,
+            "resolved": message.resolved,
+            "headline": message.headline,
+            "facts": facts,
+            "text": message.text,
+        },
+    })
+}
