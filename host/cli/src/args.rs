@@ -60,6 +60,7 @@ Files:
   /etc/prunella/prunella.toml        settings, strategies and their grants
   /etc/prunella/services.d/*.toml    one for each service in Prunella's care
   /etc/prunella/plugins/             strategies of your own
+  /etc/prunella/templates/           templates of your own for reports
   /var/lib/prunella/                 incidents, and what was done about them
 
 Environment:
@@ -333,6 +334,7 @@ Examples:
   prunella incidents 20261121-142301-7f3a
   prunella incidents 7f3a
   prunella incidents --unit nginx --since 7d --ended escalated
+  prunella incidents 7f3a --html > report.html
   prunella incidents --since 2026-11-20 --until '2026-11-21 06:00'
   prunella incidents --json | jq -r 'select(.ended == \"healed\") | .unit'
   prunella incidents export --since 30d incidents.jsonl"
@@ -357,6 +359,10 @@ pub(crate) struct IncidentsArgs {
     /// JSON for programs: an object on each line, or the whole record of one
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// The report of one as a page for a browser
+    #[arg(long, requires = "id", conflicts_with = "json")]
+    pub(crate) html: bool,
 }
 
 /// Which incidents.

@@ -1,9 +1,10 @@
-//! `prunella config check`: every mistake, and every strategy that would not
-//! load.
+//! `prunella config check`: every mistake, every template that is broken, and
+//! every strategy that would not load.
 
 use std::fmt::Write as _;
 
 use prunella_core::config::Config;
+use prunella_report::Letters;
 
 use crate::{
     exit::Exit,
@@ -18,6 +19,11 @@ pub(crate) fn check(paths: &Paths) -> anyhow::Result<Exit> {
     let mut text = String::new();
     let (mut errors, mut warnings) = (loaded.errors().count(), loaded.warnings().count());
     for diagnostic in &loaded.diagnostics {
+        let _ = writeln!(text, "{}\n", diagnostic.coloured());
+    }
+    // A broken template is left aside, so it is never more than a warning.
+    for diagnostic in Letters::new(Some(&paths.templates())).check() {
+        warnings += 1;
         let _ = writeln!(text, "{}\n", diagnostic.coloured());
     }
     let mut services = 0;

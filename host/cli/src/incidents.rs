@@ -11,11 +11,14 @@ use std::{
 use anstyle::Style;
 use anyhow::Context as _;
 use prunella_core::{
+    UnitName,
+    capability::PastIncident,
     config::Config,
-    report::{Report, ReportContext},
+    report::{LOOK_BACK, Report, ReportContext},
     summary::{Filter, Summary},
     trail::Record,
 };
+use prunella_report::{Letter, Letters, Written};
 
 use crate::{
     args::{ExportArgs, IncidentsArgs, IncidentsCommand},
@@ -30,6 +33,9 @@ use crate::{
 /// How many are listed, unless told otherwise.
 const LIMIT: u32 = 50;
 
+/// How many earlier incidents of a unit a report counts at most.
+const PAST_LIMIT: u32 = 200;
+
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
     let looker = Looker::new(paths);
@@ -41,7 +47,15 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
         if args.json {
             output::print_json(&record)?;
         } else {
-            output::print(&report(paths, &record))?;
+            let written = write(paths, &looker, &record);
+            output::print(if args.html {
+                &written.html
+            } else {
+                &written.text
+            })?;
+            for warning in &written.warnings {
+                output::remark("warning", FAIR, &warning.to_string());
+            }
         }
         return Ok(Exit::Ok);
     }
@@ -119,19 +133,49 @@ fn export_to(looker: &Looker<'_>, filter: &Filter, out: &mut dyn Write) -> anyho
 }
 
 /// The hand-over note about one incident.
-fn report(paths: &Paths, record: &Record) -> String {
+fn write(paths: &Paths, looker: &Looker<'_>, record: &Record) -> Written {
     let config = Config::load(&paths.config).config.unwrap_or_default();
+    let detection = &record.incident.detection;
+    let past = past(looker, &detection.unit, detection.at);
     let context = ReportContext {
         hostname: rustix::system::uname()
             .nodename()
             .to_string_lossy()
             .into_owned(),
-        service: config.services.get(&record.incident.detection.unit),
+        service: config.services.get(&detection.unit),
         boot_id: prunella_linux::clock::boot_id().ok(),
-        now: time::now(),
+        past: &past,
+        now: Some(time::now()),
         zone: jiff::tz::TimeZone::system(),
     };
-    Report::from_record(record, &context).render_text()
+    let report = Report::from_record(record, &context);
+    Letters::new(Some(&paths.templates())).write(&Letter::about(report))
+}
+
+/// The unit's incidents of the week before `at`; none where they cannot be had,
+/// since the report of one does not depend on it.
+fn past(looker: &Looker<'_>, unit: &UnitName, at: u64) -> Vec<PastIncident> {
+    let week = u64::try_from(LOOK_BACK.as_millis()).unwrap_or(u64::MAX);
+    let filter = Filter {
+        unit: Some(unit.clone()),
+        since: Some(at.saturating_sub(week)),
+        until: Some(at.saturating_add(1)),
+        ended: None,
+        limit: Some(PAST_LIMIT),
+    };
+    let found = looker.incidents(filter).unwrap_or_default();
+    found
+        .into_iter()
+        .filter_map(|incident| {
+            Some(PastIncident {
+                id: incident.id.to_string(),
+                at: incident.at,
+                cause: incident.cause,
+                ended: incident.ended?,
+                strategy: incident.strategy.map(|strategy| strategy.to_string()),
+            })
+        })
+        .collect()
 }
 
 fn table(incidents: &[Summary], now: u64, width: usize) -> String {

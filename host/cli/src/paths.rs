@@ -59,6 +59,11 @@ impl Paths {
         self.config.join("plugins")
     }
 
+    /// `templates`
+    pub(crate) fn templates(&self) -> PathBuf {
+        self.config.join("templates")
+    }
+
     /// The incident store.
     pub(crate) fn store(&self) -> PathBuf {
         self.state.join("prunella.db")

@@ -1,7 +1,7 @@
 //! Making untrusted text fit to show: one line, no control characters, capped,
 //! without secrets.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 /// `text` on one line: control characters (and those that reorder or hide text)
 /// escaped, cut after `max` characters.
@@ -19,6 +19,24 @@ pub fn one_line(text: &str, max: usize) -> String {
         }
     }
     shown
+}
+
+/// `text` with control characters (and those that reorder or hide text)
+/// escaped; line ends stay.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let hides = |c: char| c != '\n' && (c.is_control() || is_deceptive(c));
+    if !text.contains(hides) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if hides(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// Characters that reorder, join or hide others: bidirectional controls, zero

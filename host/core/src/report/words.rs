@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{UnitName, incident::Detection};
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{
+    UnitName,
+    incident::{Detection, Ending},
+};
 
 /// The longest piece of somebody else's text in a report.
 const QUOTED_MAX: usize = 400;
@@ -115,6 +120,79 @@ pub(super) fn shell(unit: &UnitName) -> String {
         format!("'{unit}'")
     } else {
         unit.to_string()
+    }
+}
+
+/// Any text as one word of a shell.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-@:+".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+fn zoned(ms: u64, zone: &TimeZone) -> Option<jiff::Zoned> {
+    let at = Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()?;
+    Some(at.to_zoned(zone.clone()))
+}
+
+/// `Sat 2026-11-21 15:23:01 CET`.
+pub(super) fn local(ms: u64, zone: &TimeZone) -> String {
+    zoned(ms, zone).map_or_else(
+        || "at no time a calendar knows".to_owned(),
+        |at| at.strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string(),
+    )
+}
+
+/// `2026-11-21 15:23:01`, as journalctl reads the host's own time.
+pub(super) fn shell_time(ms: u64, zone: &TimeZone) -> String {
+    zoned(ms, zone).map_or_else(
+        || "today".to_owned(),
+        |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}
+
+/// Time since the failure: to the millisecond while it is short.
+pub(super) fn after(microseconds: u64) -> String {
+    let after = Duration::from_micros(microseconds);
+    if after.as_secs() < 100 {
+        format!("+{}.{:03} s", after.as_secs(), after.subsec_millis())
+    } else {
+        format!("+{}", length(after))
+    }
+}
+
+/// With its first letter as at the beginning of a sentence.
+pub(super) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+/// How it ended, in a word or two.
+pub(super) fn outcome(ending: Option<&Ending>, needs_people: bool) -> &'static str {
+    match ending {
+        None => "at work",
+        Some(Ending::Healed { .. }) => "healed",
+        Some(Ending::Recovered { .. }) => "well again",
+        Some(_) if needs_people => "needs a person",
+        Some(Ending::LeftAlone { .. }) => "left alone",
+        Some(Ending::Escalated { .. }) => "needs a person",
+        Some(Ending::Blocked { .. }) => "waiting",
+        Some(Ending::Interrupted { .. }) => "interrupted",
+        Some(Ending::Rehearsed { .. }) => "rehearsal",
+    }
+}
+
+/// `once`, `twice`, `3 times`.
+pub(super) fn times(number: u32) -> String {
+    match number {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{number} times"),
     }
 }
 

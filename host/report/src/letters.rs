@@ -1,0 +1,117 @@
+//! Writes letters, by the built-in templates or the operator's.
+
+use std::path::{Path, PathBuf};
+
+use minijinja::{Value, context};
+use prunella_core::{config::Diagnostic, text::one_line};
+
+use crate::{
+    letter::Letter,
+    samples,
+    shape::{self, File, Shape, Templates},
+};
+
+/// The longest subject, in characters.
+const SUBJECT_MAX: usize = 250;
+
+/// A letter, written down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// One line.
+    pub subject: String,
+    /// 80 columns wide, but for commands, which are never broken.
+    pub text: String,
+    /// A whole page, for mail clients and browsers; nothing in it comes from
+    /// elsewhere, and it has no script.
+    pub html: String,
+    /// What is wrong with the operator's templates; those were left aside.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Writes letters. The operator's templates are read for each, so that a change
+/// holds at once and an idle daemon keeps nothing of them.
+#[derive(Debug, Clone, Default)]
+pub struct Letters {
+    folder: Option<PathBuf>,
+}
+
+impl Letters {
+    /// With the templates in `folder` (`/etc/prunella/templates`), where there
+    /// are some; it need not exist. With the built-in ones only, without.
+    pub fn new(folder: Option<&Path>) -> Self {
+        Self {
+            folder: folder.map(Path::to_owned),
+        }
+    }
+
+    /// Writes a letter down. Always answers: see [`Written::warnings`].
+    pub fn write(&self, letter: &Letter) -> Written {
+        let (files, mut warnings) = shape::read(self.folder.as_deref());
+        let written = write(letter, &files, &mut warnings);
+        Written {
+            warnings,
+            ..written
+        }
+    }
+
+    /// What is wrong with the operator's templates: each is tried on letters of
+    /// every sort, so that a name that does not exist is found before it is
+    /// needed.
+    pub fn check(&self) -> Vec<Diagnostic> {
+        let (files, mut warnings) = shape::read(self.folder.as_deref());
+        if !files.is_empty() {
+            for letter in samples::letters() {
+                let mut found = Vec::new();
+                write(&letter, &files, &mut found);
+                found.retain(|one| !warnings.contains(one));
+                warnings.append(&mut found);
+            }
+        }
+        warnings
+    }
+}
+
+fn write(letter: &Letter, files: &[File], warnings: &mut Vec<Diagnostic>) -> Written {
+    let mut shapes = Shape::ALL.map(|shape| Templates::new(shape, files, warnings));
+    let before = warnings.clone();
+    let [mut subject, mut text, mut html] = shapes
+        .each_mut()
+        .map(|shape| shape.render(&values(letter, &before), warnings));
+    if *warnings != before {
+        // The letter itself says what is wrong with its templates.
+        let all = warnings.clone();
+        [subject, text, html] = shapes
+            .each_mut()
+            .map(|shape| shape.render(&values(letter, &all), warnings));
+    }
+    Written {
+        subject: one_line(&subject, SUBJECT_MAX),
+        text,
+        html,
+        warnings: Vec::new(),
+    }
+}
+
+/// What templates can use: see docs/reports.md.
+fn values(letter: &Letter, warnings: &[Diagnostic]) -> Value {
+    let facts: Vec<Value> = letter
+        .facts()
+        .into_iter()
+        .map(|(name, value)| context! { name, value })
+        .collect();
+    let notes: Vec<String> = warnings.iter().map(note).collect();
+    context! {
+        facts,
+        notes,
+        ..Value::from(minijinja::value::Serde(letter))
+    }
+}
+
+/// A warning in one line.
+fn note(warning: &Diagnostic) -> String {
+    let line = warning
+        .place
+        .as_ref()
+        .map_or_else(String::new, |place| format!(", line {}", place.line));
+    format!("{}{line}: {}", warning.file.display(), warning.message)
+}

@@ -1,0 +1,91 @@
+//! Letters of every sort, on which an operator's templates are tried.
+
+use jiff::tz::TimeZone;
+use prunella_core::{
+    alert::Severity,
+    capability::PastIncident,
+    report::{Report, ReportContext},
+    service::{Port, Service},
+    trail::Record,
+};
+
+use crate::letter::Letter;
+
+/// Records as `prunella incidents ID --json` prints them.
+const RECORDS: [&str; 6] = [
+    include_str!("../samples/healed.json"),
+    include_str!("../samples/escalated.json"),
+    include_str!("../samples/left-alone.json"),
+    include_str!("../samples/blocked.json"),
+    include_str!("../samples/rehearsed.json"),
+    include_str!("../samples/cause.json"),
+];
+
+/// So many incidents came before, an hour apart.
+const BEFORE: u64 = 3;
+
+const HOUR: u64 = 3_600_000;
+
+/// One letter of every sort.
+pub(crate) fn letters() -> Vec<Letter> {
+    let reports: Vec<Report> = RECORDS.iter().filter_map(|record| report(record)).collect();
+    let mut letters: Vec<Letter> = reports.iter().cloned().map(Letter::about).collect();
+    if let Some((cause, held_up)) = reports.split_last() {
+        letters.push(Letter::about_cause(cause.clone(), held_up));
+        let at = cause.at.clone();
+        letters.push(Letter::notice(
+            "a test of the channel `mail`",
+            &["Nothing has happened."],
+            "host",
+            at,
+            Severity::Info,
+        ));
+    }
+    letters.extend(Letter::digest(&reports, "in 12 minutes"));
+    letters
+}
+
+fn report(record: &str) -> Option<Report> {
+    // A test makes sure that each can be read.
+    let record: Record = serde_json::from_str(record).ok()?;
+    let detection = &record.incident.detection;
+    let mut service = Service::new(detection.unit.clone());
+    service.domain = Some("Web shop".to_owned());
+    service.critical = true;
+    service.ports.extend("tcp/80".parse::<Port>());
+    let past: Vec<PastIncident> = (1..=BEFORE)
+        .map(|hours| PastIncident {
+            id: format!("before-{hours}"),
+            at: detection.at.saturating_sub(hours * HOUR),
+            cause: detection.cause.clone(),
+            ended: "healed".to_owned(),
+            strategy: Some("service-restart".to_owned()),
+        })
+        .collect();
+    Some(Report::from_record(
+        &record,
+        &ReportContext {
+            hostname: "host".to_owned(),
+            service: Some(&service),
+            boot_id: None,
+            past: &past,
+            now: None,
+            zone: TimeZone::UTC,
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn every_record_makes_a_letter() {
+        let read = RECORDS.iter().filter_map(|record| report(record)).count();
+        assert_eq!(read, RECORDS.len());
+        // One for each, one for a cause, a notice and a digest.
+        assert_eq!(letters().len(), RECORDS.len() + 3);
+    }
+}
