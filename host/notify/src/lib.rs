@@ -3,9 +3,7 @@
 
 pub mod channel;
 mod delivery;
-mod message;
 
-pub use self::{
-    delivery::{Channel, Delivery},
-    message::Message,
-};
+pub use prunella_core::alert::Message;
+
+pub use self::delivery::{Channel, Delivery};

@@ -464,7 +464,8 @@ fn kind(ending: Option<&Ending>, needs_people: bool) -> AlertKind {
     }
 }
 
-fn headline(unit: &UnitName, ending: Option<&Ending>) -> String {
+/// What happened to what, and how it ended, in one sentence.
+pub(crate) fn headline(unit: &UnitName, ending: Option<&Ending>) -> String {
     match ending {
         None => format!("{unit} failed, and Prunella is at work on it"),
         Some(Ending::Healed {

@@ -1,11 +1,9 @@
 //! What a channel is given to send: complete, and free of any channel's format.
 
-use prunella_core::{
-    UnitName,
-    alert::{AlertKind, Severity},
-    incident::IncidentId,
-};
 use serde::{Deserialize, Serialize};
+
+use super::{AlertKind, Severity};
+use crate::{UnitName, incident::IncidentId};
 
 /// One message. Each try to send it sends the same, so that the far side can
 /// tell a second try from a second message.

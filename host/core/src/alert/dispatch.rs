@@ -1,0 +1,71 @@
+//! One message on its way through one channel, and how far it has got.
+
+use serde::{Deserialize, Serialize};
+
+use super::Message;
+
+/// One message on its way through one channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Dispatch {
+    /// The channel's name.
+    pub channel: String,
+    /// How far it has got.
+    pub state: DispatchState,
+    /// When it was written down, in milliseconds since 1970.
+    pub created: u64,
+    /// How often it was tried.
+    pub tries: u32,
+    /// When it was tried last, in milliseconds since 1970.
+    pub tried: Option<u64>,
+    /// When it is tried next, in milliseconds since 1970; absent when it is not.
+    pub next: Option<u64>,
+    /// What came of the last try, in a sentence.
+    pub detail: Option<String>,
+    /// The message; its [`id`](Message::id) is the dispatch's name too.
+    pub message: Message,
+}
+
+/// How far a message has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DispatchState {
+    /// It is to be tried.
+    Waiting,
+    /// It is being tried, or was when Prunella was killed: then it is tried
+    /// again under the same id.
+    Sending,
+    /// The far side has it.
+    Delivered,
+    /// The far side does not take it.
+    Refused,
+    /// It was tried for as long as the configuration says, in vain.
+    Failed,
+}
+
+impl DispatchState {
+    /// All there are.
+    pub const ALL: [Self; 5] = [
+        Self::Waiting,
+        Self::Sending,
+        Self::Delivered,
+        Self::Refused,
+        Self::Failed,
+    ];
+
+    /// Its stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sending => "sending",
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The one with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+}

@@ -1,0 +1,220 @@
+//! What people should hear of an incident, how urgently, and what became of
+//! telling them.
+//!
+//! The end of an attempt makes an [`Alert`], if people should hear of it
+//! ([`Alert::of`]). Alerts become [`Message`]s, several in one where they have
+//! one cause; a message on its way through one channel is a [`Dispatch`].
+
+mod dispatch;
+mod message;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    dispatch::{Dispatch, DispatchState},
+    message::Message,
+};
+use crate::{
+    UnitName,
+    incident::{Assessment, Ending, Incident, IncidentId, LeftAlone, Outcome},
+    service::Service,
+    trail::{Entry, Step},
+};
+
+/// What an alert tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlertKind {
+    /// A service failed and is well again; nobody has to do anything.
+    Recovery,
+    /// A person has to do something.
+    Escalation,
+    /// Worth knowing, such as why a failed service was rightly left alone.
+    Information,
+}
+
+impl AlertKind {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Recovery, Self::Escalation, Self::Information];
+
+    /// Its stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Recovery => "recovery",
+            Self::Escalation => "escalation",
+            Self::Information => "information",
+        }
+    }
+}
+
+/// How urgent an alert is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// It can wait until somebody reads it.
+    Info,
+    /// Somebody should look at it today.
+    Warning,
+    /// Somebody should look at it now: a critical service is down.
+    Critical,
+}
+
+impl Severity {
+    /// All there are, the least urgent first.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
+    /// Its stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What people should hear of how one attempt ended. It is written down with
+/// the attempt's end, and says nothing of channels: who is told is decided
+/// later, by the configuration in force then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Alert {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Which attempt ended.
+    pub attempt: u32,
+    /// Its unit.
+    pub unit: UnitName,
+    /// When the attempt ended, in milliseconds since 1970.
+    pub at: u64,
+    /// What it tells.
+    pub kind: AlertKind,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// What happened to what, in one line.
+    pub headline: String,
+    /// The unit that is the cause, where that is another one: what the
+    /// strategies said it has to wait for.
+    pub cause: Option<UnitName>,
+    /// The incident that waited for this one.
+    pub parent: Option<IncidentId>,
+    /// Whether nobody has to do anything about the unit any longer.
+    pub over: bool,
+    /// Whether Prunella will look at it again by itself.
+    pub retried: bool,
+}
+
+impl Alert {
+    /// What people should hear of an attempt that ended so at `at`
+    /// (milliseconds since 1970), if anything. `steps` are the incident's, the
+    /// latest attempt's among them; `service` is absent when the unit is no
+    /// longer in care.
+    ///
+    /// | ended | kind | severity |
+    /// |---|---|---|
+    /// | healed, recovered | recovery | info; warning when critical |
+    /// | escalated | escalation | warning; critical when critical |
+    /// | left alone, and people are needed | escalation | as above |
+    /// | left alone otherwise | information | info |
+    /// | interrupted | information | warning |
+    /// | blocked, rehearsed | none | |
+    pub fn of(
+        incident: &Incident,
+        steps: &[Entry],
+        ending: &Ending,
+        service: Option<&Service>,
+        at: u64,
+    ) -> Option<Self> {
+        let critical = service.is_some_and(|service| service.critical);
+        let urgent = if critical {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        };
+        let (kind, severity) = match ending {
+            // It goes on; what it waits for has an incident of its own.
+            Ending::Blocked { .. } | Ending::Rehearsed { .. } => return None,
+            Ending::Healed { .. } | Ending::Recovered { .. } if critical => {
+                (AlertKind::Recovery, Severity::Warning)
+            }
+            Ending::Healed { .. } | Ending::Recovered { .. } => {
+                (AlertKind::Recovery, Severity::Info)
+            }
+            Ending::Escalated { .. } => (AlertKind::Escalation, urgent),
+            Ending::LeftAlone { why, .. } if why.needs_people() => (AlertKind::Escalation, urgent),
+            Ending::LeftAlone { .. } => (AlertKind::Information, Severity::Info),
+            Ending::Interrupted { .. } => (AlertKind::Information, Severity::Warning),
+        };
+        let unit = incident.detection.unit.clone();
+        Some(Self {
+            incident: incident.id.clone(),
+            attempt: incident.attempt,
+            at,
+            kind,
+            severity,
+            headline: crate::report::headline(&unit, Some(ending)),
+            cause: cause(&unit, steps, incident.attempt),
+            unit,
+            parent: incident.parent.clone(),
+            over: is_over(ending),
+            retried: match ending {
+                Ending::Escalated { retry_at, .. } => retry_at.is_some(),
+                Ending::LeftAlone { why, .. } => why.passes(),
+                _ => false,
+            },
+        })
+    }
+
+    /// What makes two alerts about one unit the same news: the headline without
+    /// its numbers, which count seconds and attempts.
+    pub fn news(&self) -> String {
+        let mut news = String::with_capacity(self.headline.len());
+        for c in self.headline.chars() {
+            if !c.is_ascii_digit() {
+                news.push(c);
+            } else if !news.ends_with('#') {
+                news.push('#');
+            }
+        }
+        news
+    }
+}
+
+/// Whether the unit is well again, or meant to be as it is.
+fn is_over(ending: &Ending) -> bool {
+    match ending {
+        Ending::Healed { .. } | Ending::Recovered { .. } | Ending::Interrupted { .. } => true,
+        Ending::LeftAlone { why, .. } => matches!(
+            why,
+            LeftAlone::Healthy
+                | LeftAlone::Finished
+                | LeftAlone::OperatorStop
+                | LeftAlone::Masked
+                | LeftAlone::NotInCare
+        ),
+        Ending::Escalated { .. } | Ending::Blocked { .. } | Ending::Rehearsed { .. } => false,
+    }
+}
+
+/// The other unit that was named last, in this attempt, as what comes first.
+fn cause(unit: &UnitName, steps: &[Entry], attempt: u32) -> Option<UnitName> {
+    steps
+        .iter()
+        .rev()
+        .filter(|entry| entry.attempt == attempt)
+        .find_map(|entry| match &entry.step {
+            Step::Blocked { on, .. } | Step::Unblocked { on, .. } => Some(on.clone()),
+            Step::Assessed {
+                assessment: Assessment::BlockedBy { unit, .. },
+                ..
+            }
+            | Step::Returned {
+                outcome: Ok(Outcome::BlockedBy { unit, .. }),
+                ..
+            } => UnitName::new(unit.as_str()).ok(),
+            _ => None,
+        })
+        .filter(|named| named != unit)
+}

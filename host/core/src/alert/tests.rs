@@ -1,0 +1,229 @@
+//! What each ending makes people hear.
+
+use rstest::rstest;
+
+use super::*;
+use crate::{
+    StrategyName,
+    incident::{DetectedBy, Detection},
+};
+
+fn unit(name: &str) -> UnitName {
+    UnitName::new(name).unwrap()
+}
+
+fn incident() -> Incident {
+    let detection = Detection {
+        unit: unit("web.service"),
+        by: DetectedBy::Signal,
+        at: 1_000,
+        cause: "exit-code".to_owned(),
+        invocation: None,
+        exit_code: Some(1),
+        signal: None,
+        failed_monotonic: None,
+    };
+    Incident {
+        id: IncidentId::from_text("20261122-030000-0001"),
+        key: "k".to_owned(),
+        detection,
+        attempt: 2,
+        boot_id: "boot".to_owned(),
+        parent: None,
+    }
+}
+
+fn entry(attempt: u32, step: Step) -> Entry {
+    Entry {
+        incident: incident().id,
+        number: 0,
+        at: 0,
+        monotonic: 0,
+        attempt,
+        step,
+    }
+}
+
+fn service(critical: bool) -> Service {
+    Service {
+        critical,
+        ..Service::new(unit("web.service"))
+    }
+}
+
+fn healed() -> Ending {
+    Ending::Healed {
+        strategy: StrategyName::new("service-restart").unwrap(),
+        recovered_after: Some(1_000),
+    }
+}
+
+fn left(why: LeftAlone) -> Ending {
+    Ending::LeftAlone {
+        why,
+        detail: String::new(),
+    }
+}
+
+fn escalated(reason: &str, retry_at: Option<u64>) -> Ending {
+    Ending::Escalated {
+        reason: reason.to_owned(),
+        retry_at,
+    }
+}
+
+fn recovered() -> Ending {
+    Ending::Recovered {
+        by: "itself".to_owned(),
+    }
+}
+
+fn interrupted() -> Ending {
+    Ending::Interrupted {
+        detail: "the host was rebooted".to_owned(),
+    }
+}
+
+/// Ending, whether critical; kind, severity, over, retried.
+#[rstest]
+#[case(healed(), false, AlertKind::Recovery, Severity::Info, true, false)]
+#[case(healed(), true, AlertKind::Recovery, Severity::Warning, true, false)]
+#[case(recovered(), false, AlertKind::Recovery, Severity::Info, true, false)]
+#[case(
+    escalated("x", None),
+    false,
+    AlertKind::Escalation,
+    Severity::Warning,
+    false,
+    false
+)]
+#[case(
+    escalated("x", Some(9)),
+    true,
+    AlertKind::Escalation,
+    Severity::Critical,
+    false,
+    true
+)]
+#[case(
+    left(LeftAlone::RestartLoop),
+    true,
+    AlertKind::Escalation,
+    Severity::Critical,
+    false,
+    false
+)]
+#[case(
+    left(LeftAlone::Protected),
+    false,
+    AlertKind::Escalation,
+    Severity::Warning,
+    false,
+    false
+)]
+#[case(
+    left(LeftAlone::OperatorStop),
+    true,
+    AlertKind::Information,
+    Severity::Info,
+    true,
+    false
+)]
+#[case(
+    left(LeftAlone::Paused),
+    true,
+    AlertKind::Information,
+    Severity::Info,
+    false,
+    true
+)]
+#[case(
+    left(LeftAlone::Healthy),
+    false,
+    AlertKind::Information,
+    Severity::Info,
+    true,
+    false
+)]
+#[case(
+    interrupted(),
+    true,
+    AlertKind::Information,
+    Severity::Warning,
+    true,
+    false
+)]
+fn an_ending_is_told_as(
+    #[case] ending: Ending,
+    #[case] critical: bool,
+    #[case] kind: AlertKind,
+    #[case] severity: Severity,
+    #[case] over: bool,
+    #[case] retried: bool,
+) {
+    let alert = Alert::of(&incident(), &[], &ending, Some(&service(critical)), 7).unwrap();
+    assert_eq!(
+        (alert.kind, alert.severity, alert.over, alert.retried),
+        (kind, severity, over, retried)
+    );
+    assert_eq!((alert.attempt, alert.at), (2, 7));
+    assert!(alert.headline.contains("web.service"), "{}", alert.headline);
+}
+
+#[rstest]
+#[case::rehearsed(Ending::Rehearsed { verdict: "x".to_owned() })]
+#[case::blocked(Ending::Blocked { on: unit("db.service"), reason: "x".to_owned() })]
+fn nobody_hears_of(#[case] ending: Ending) {
+    assert_eq!(
+        Alert::of(&incident(), &[], &ending, Some(&service(true)), 7),
+        None
+    );
+}
+
+#[test]
+fn a_service_out_of_care_is_not_critical() {
+    let alert = Alert::of(&incident(), &[], &escalated("x", None), None, 7).unwrap();
+    assert_eq!(alert.severity, Severity::Warning);
+}
+
+fn assessed(named: &str) -> Step {
+    Step::Assessed {
+        strategy: StrategyName::new("database-check").unwrap(),
+        assessment: Assessment::BlockedBy {
+            unit: named.to_owned(),
+            reason: "dead".to_owned(),
+        },
+        took: 1,
+    }
+}
+
+#[rstest]
+#[case::nothing(vec![], None)]
+#[case::assessed(vec![(2, assessed("db.service"))], Some("db.service"))]
+#[case::itself(vec![(2, assessed("web.service"))], None)]
+#[case::no_unit(vec![(2, assessed("no unit"))], None)]
+#[case::of_an_earlier_attempt(vec![(1, assessed("db.service"))], None)]
+#[case::waited(
+    vec![(1, assessed("old.service")), (2, Step::Unblocked { on: unit("db.service"), healthy: true })],
+    Some("db.service")
+)]
+fn the_cause_is_what_was_named_last(#[case] steps: Vec<(u32, Step)>, #[case] cause: Option<&str>) {
+    let steps: Vec<Entry> = steps
+        .into_iter()
+        .map(|(attempt, step)| entry(attempt, step))
+        .collect();
+    let alert = Alert::of(&incident(), &steps, &healed(), None, 7).unwrap();
+    assert_eq!(alert.cause.as_ref().map(UnitName::as_str), cause);
+}
+
+#[rstest]
+#[case("the next in 213 s", "the next in 7 s", true)]
+#[case("its port is taken", "its disk is full", false)]
+fn numbers_are_no_news(#[case] one: &str, #[case] other: &str, #[case] same: bool) {
+    let news = |reason| {
+        Alert::of(&incident(), &[], &escalated(reason, None), None, 7)
+            .unwrap()
+            .news()
+    };
+    assert_eq!(news(one) == news(other), same);
+}
