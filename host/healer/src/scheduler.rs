@@ -26,12 +26,13 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
+    alert::Alert,
     capability::ActiveState,
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId, LeftAlone},
     service::Service,
     trail::{Entry, Record, Step},
 };
-use prunella_store::Opened;
+use prunella_store::{LastSteps, Opened};
 
 use crate::{
     HealerError,
@@ -39,7 +40,7 @@ use crate::{
     decide::{Hold, decide},
     healer::{Healer, milliseconds, wall_clock},
     lock::UnitLock,
-    trail::Trail,
+    trail::{Trail, end_in_store},
 };
 
 /// What became of a detection.
@@ -767,10 +768,8 @@ impl Shared {
                 return;
             }
         };
-        trail.write(Step::Ended {
-            ending: ending.clone(),
-        });
-        self.end_in_store(incident, &ending);
+        let service = self.healer.service(&incident.detection.unit);
+        trail.end(&ending, service.as_deref());
     }
 
     /// Ends an incident that has no attempt going on, in the trail too.
@@ -788,24 +787,32 @@ impl Shared {
                 ending: ending.clone(),
             },
         };
+        if let Some(store) = &self.healer.settings.store {
+            let steps = self
+                .earlier(incident)
+                .map(|record| record.steps)
+                .unwrap_or_default();
+            let service = self.healer.service(&incident.detection.unit);
+            let alert = Alert::of(incident, &steps, ending, service.as_deref(), entry.at);
+            let last = LastSteps::Next(&entry);
+            end_in_store(store, incident, &entry, ending, last, alert.as_ref());
+        }
         crate::trail::to_journal(incident, &entry, false);
         self.healer.settings.observer.step(incident, &entry);
-        if let Some(store) = &self.healer.settings.store
-            && let Err(error) = store.append_next(&entry)
-        {
-            tracing::error!("how {} ended is not in the store: {error}", incident.id);
-        }
-        self.end_in_store(incident, ending);
     }
 
-    fn end_in_store(&self, incident: &Incident, ending: &Ending) {
+    /// Notes down that an incident waits: it goes on, so nobody is told.
+    fn blocked_in_store(&self, incident: &Incident, ending: &Ending) {
         if self.rehearsal {
             return;
         }
         if let Some(store) = &self.healer.settings.store
             && let Err(error) = store.end(&incident.id, wall_clock(), ending)
         {
-            tracing::error!("how {} ended is not in the store: {error}", incident.id);
+            tracing::error!(
+                "what {} waits for is not in the store: {error}",
+                incident.id
+            );
         }
     }
 
@@ -939,7 +946,7 @@ impl Shared {
         task.phase = Phase::Blocked(on.clone());
         task.held = None;
         drop(state);
-        self.end_in_store(
+        self.blocked_in_store(
             incident,
             &Ending::Blocked {
                 on: on.clone(),

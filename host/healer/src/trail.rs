@@ -11,12 +11,14 @@ use std::{
 
 use prunella_core::{
     Failure, StrategyName, UnitName,
+    alert::Alert,
     incident::{DetectedBy, Ending, Incident, IncidentId},
     policy::Act,
+    service::Service,
     situation::Situation,
     trail::{Entry, Step},
 };
-use prunella_store::Store;
+use prunella_store::{LastSteps, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::healer::{Observer, wall_clock};
@@ -123,6 +125,39 @@ impl Trail {
     pub(crate) fn write(&self, step: Step) {
         let care = care(&step);
         let mut inner = self.lock();
+        let entry = self.add(&mut inner, step);
+        self.flush(&mut inner, care);
+        drop(inner);
+        self.tell(&entry, care);
+    }
+
+    /// Adds the last step, and notes down how the attempt ended and what people
+    /// should hear of it: all of that in one write.
+    pub(crate) fn end(&self, ending: &Ending, service: Option<&Service>) {
+        let mut inner = self.lock();
+        let entry = self.add(
+            &mut inner,
+            Step::Ended {
+                ending: ending.clone(),
+            },
+        );
+        if let Some(store) = &self.store {
+            let incident = Incident {
+                attempt: inner.attempt,
+                ..self.incident.clone()
+            };
+            let alert = Alert::of(&incident, &inner.steps, ending, service, entry.at);
+            let pending = inner.steps.get(inner.stored..).unwrap_or_default();
+            let last = LastSteps::Numbered(pending);
+            if end_in_store(store, &self.incident, &entry, ending, last, alert.as_ref()) {
+                inner.stored = inner.steps.len();
+            }
+        }
+        drop(inner);
+        self.tell(&entry, Care::OnDisk);
+    }
+
+    fn add(&self, inner: &mut Inner, step: Step) -> Entry {
         let entry = Entry {
             incident: self.incident.id.clone(),
             number: inner.offset + u32::try_from(inner.steps.len()).unwrap_or(u32::MAX),
@@ -132,13 +167,16 @@ impl Trail {
             step,
         };
         inner.steps.push(entry.clone());
-        self.flush(&mut inner, care);
-        drop(inner);
-        to_journal(&self.incident, &entry, self.rehearsal);
+        entry
+    }
+
+    /// Tells journal, state file and observer of a step.
+    fn tell(&self, entry: &Entry, care: Care) {
+        to_journal(&self.incident, entry, self.rehearsal);
         if !self.rehearsal && care != Care::Gathered {
-            self.write_state(&entry);
+            self.write_state(entry);
         }
-        self.observer.step(&self.incident, &entry);
+        self.observer.step(&self.incident, entry);
     }
 
     /// Writes the intention of an act, and gives the act its number.
@@ -246,6 +284,34 @@ impl Trail {
         file.write_all(&text)?;
         fs::rename(new, path)
     }
+}
+
+/// Notes down how an attempt ended, with its last steps and what people should
+/// hear of it. Trouble with that is logged: healing does not wait for a broken
+/// disk, and the journal has it.
+pub(crate) fn end_in_store(
+    store: &Store,
+    incident: &Incident,
+    last: &Entry,
+    ending: &Ending,
+    steps: LastSteps<'_>,
+    alert: Option<&Alert>,
+) -> bool {
+    let Err(error) = store.end_attempt(&incident.id, last.at, ending, steps, alert) else {
+        return true;
+    };
+    tracing::error!(
+        prunella_incident = %incident.id,
+        "how {} ended is not in the store: {error}", incident.id
+    );
+    // An incident that could not be opened has no end there, and still people
+    // should hear of it.
+    if let (StoreError::NoSuchIncident(_), Some(alert)) = (&error, alert)
+        && let Err(error) = store.add_alert(alert)
+    {
+        tracing::error!("nobody but the journal is told of {}: {error}", incident.id);
+    }
+    false
 }
 
 /// What a step needs before the next is taken.

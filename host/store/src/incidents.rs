@@ -58,7 +58,7 @@ pub(crate) fn unit_name(column: usize, name: String) -> rusqlite::Result<UnitNam
     })
 }
 
-fn json<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+pub(crate) fn json<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
     })
@@ -175,7 +175,11 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
     (condition, values)
 }
 
-fn insert_step(transaction: &Transaction<'_>, entry: &Entry, step: &str) -> rusqlite::Result<()> {
+pub(crate) fn insert_step(
+    transaction: &Transaction<'_>,
+    entry: &Entry,
+    step: &str,
+) -> rusqlite::Result<()> {
     transaction.execute(
         "INSERT INTO steps (incident, number, at_ms, monotonic, attempt, step)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -192,7 +196,7 @@ fn insert_step(transaction: &Transaction<'_>, entry: &Entry, step: &str) -> rusq
 }
 
 /// What a failed insertion of a step means.
-fn step_error(error: rusqlite::Error, entry: &Entry) -> WriteError {
+pub(crate) fn step_error(error: rusqlite::Error, entry: &Entry) -> WriteError {
     use rusqlite::ffi::{SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY};
     match error.sqlite_error().map(|e| e.extended_code) {
         Some(SQLITE_CONSTRAINT_PRIMARYKEY) => WriteError::Store(StoreError::NumberTaken {
@@ -364,41 +368,8 @@ impl Store {
         let step = last
             .map(|entry| self.to_json(doing, &entry.step))
             .transpose()?;
-        let (strategy, recovered_after, retry_at) = match ending {
-            Ending::Healed {
-                strategy,
-                recovered_after,
-            } => (Some(strategy.as_str()), *recovered_after, None),
-            Ending::Escalated { retry_at, .. } => (None, None, *retry_at),
-            _ => (None, None, None),
-        };
-        let left_alone = match ending {
-            Ending::LeftAlone { why, .. } => Some(why.word()),
-            _ => None,
-        };
-        // A list shows a line of it; the whole of it is in the ending.
-        let why = ending.why().map(|why| one_line(&why, WHY));
         self.write(doing, |transaction| {
-            one_row(
-                transaction.execute(
-                    "UPDATE incidents SET ended_at_ms = ?2, ended = ?3, ending = ?4,
-                       strategy = ?5, recovered_after = ?6, retry_at_ms = ?7, why = ?8,
-                       left_alone = ?9
-                     WHERE id = ?1",
-                    rusqlite::params![
-                        id.as_str(),
-                        to_ms(at_ms),
-                        ending.word(),
-                        text,
-                        strategy,
-                        recovered_after.map(to_ms),
-                        retry_at.map(to_ms),
-                        why,
-                        left_alone
-                    ],
-                )?,
-                id,
-            )?;
+            set_ending(transaction, id, at_ms, ending, &text)?;
             if let (Some(entry), Some(step)) = (last, &step) {
                 insert_step(transaction, entry, step).map_err(|e| step_error(e, entry))?;
             }
@@ -628,7 +599,51 @@ impl Store {
     }
 }
 
-fn next_number(connection: &Connection, id: &IncidentId) -> rusqlite::Result<u32> {
+/// Notes down how an incident ended; `text` is the ending as JSON.
+pub(crate) fn set_ending(
+    transaction: &Transaction<'_>,
+    id: &IncidentId,
+    at_ms: u64,
+    ending: &Ending,
+    text: &str,
+) -> Result<(), WriteError> {
+    let (strategy, recovered_after, retry_at) = match ending {
+        Ending::Healed {
+            strategy,
+            recovered_after,
+        } => (Some(strategy.as_str()), *recovered_after, None),
+        Ending::Escalated { retry_at, .. } => (None, None, *retry_at),
+        _ => (None, None, None),
+    };
+    let left_alone = match ending {
+        Ending::LeftAlone { why, .. } => Some(why.word()),
+        _ => None,
+    };
+    // A list shows a line of it; the whole of it is in the ending.
+    let why = ending.why().map(|why| one_line(&why, WHY));
+    one_row(
+        transaction.execute(
+            "UPDATE incidents SET ended_at_ms = ?2, ended = ?3, ending = ?4,
+               strategy = ?5, recovered_after = ?6, retry_at_ms = ?7, why = ?8,
+               left_alone = ?9
+             WHERE id = ?1",
+            rusqlite::params![
+                id.as_str(),
+                to_ms(at_ms),
+                ending.word(),
+                text,
+                strategy,
+                recovered_after.map(to_ms),
+                retry_at.map(to_ms),
+                why,
+                left_alone
+            ],
+        )?,
+        id,
+    )
+}
+
+pub(crate) fn next_number(connection: &Connection, id: &IncidentId) -> rusqlite::Result<u32> {
     connection.query_row(
         "SELECT coalesce(max(number) + 1, 0) FROM steps WHERE incident = ?1",
         [id.as_str()],

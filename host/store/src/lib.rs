@@ -28,6 +28,7 @@ mod file;
 mod healings;
 mod incidents;
 pub mod ledger;
+mod outbox;
 mod pauses;
 mod schema;
 
@@ -43,6 +44,9 @@ pub use self::{
     error::StoreError,
     incidents::{Found, Opened},
     ledger::{Kept, Ledger, LedgerError},
+    outbox::{
+        Decided, DispatchFilter, Fate, FoundDispatch, LastSteps, NewAlert, Tried, Unfinished,
+    },
     pauses::Pause,
 };
 

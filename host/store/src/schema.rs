@@ -82,6 +82,69 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         by_whom   TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     ",
+    // 2: alerts and the outbox.
+    "
+    CREATE TABLE alerts (
+        -- The order in which they were written.
+        seq      INTEGER PRIMARY KEY,
+        -- Perhaps of an incident that the store could not take.
+        incident TEXT NOT NULL,
+        unit     TEXT NOT NULL,
+        at_ms    INTEGER NOT NULL,
+        kind     TEXT NOT NULL,
+        alert    TEXT NOT NULL,
+        -- NULL until it has been decided who hears of it: told, joined (to a
+        -- trouble), repeated or unrouted.
+        fate     TEXT
+    ) STRICT;
+    CREATE INDEX alerts_new ON alerts (seq) WHERE fate IS NULL;
+    CREATE INDEX alerts_by_unit ON alerts (unit, kind, at_ms);
+
+    CREATE TABLE troubles (
+        key          TEXT PRIMARY KEY,
+        opened_at_ms INTEGER NOT NULL,
+        closed_at_ms INTEGER,
+        trouble      TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX troubles_open ON troubles (key) WHERE closed_at_ms IS NULL;
+
+    -- When a digest was sent last: of a unit, or of the host (empty).
+    CREATE TABLE digests (
+        unit  TEXT PRIMARY KEY,
+        at_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- One message for one channel. It is complete: what it tells of may be gone
+    -- by the time it is sent.
+    CREATE TABLE dispatches (
+        seq           INTEGER PRIMARY KEY,
+        id            TEXT NOT NULL UNIQUE,
+        channel       TEXT NOT NULL,
+        trouble       TEXT NOT NULL,
+        state         TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        -- Since when it is being tried: its age begins anew when a person has
+        -- it tried again.
+        since_ms      INTEGER NOT NULL,
+        tries         INTEGER NOT NULL DEFAULT 0,
+        tried_at_ms   INTEGER,
+        -- NULL when it is not to be tried any more.
+        next_at_ms    INTEGER,
+        detail        TEXT,
+        message       TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX dispatches_open ON dispatches (next_at_ms)
+        WHERE next_at_ms IS NOT NULL;
+    CREATE INDEX dispatches_by_state ON dispatches (state, seq);
+
+    -- Which incidents a dispatch tells of.
+    CREATE TABLE dispatch_incidents (
+        dispatch TEXT NOT NULL REFERENCES dispatches (id) ON DELETE CASCADE,
+        incident TEXT NOT NULL,
+        PRIMARY KEY (incident, dispatch)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX dispatch_incidents_by_dispatch ON dispatch_incidents (dispatch);
+    ",
 ];
 
 /// The version of a store that this program has just written.

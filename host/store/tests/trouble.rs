@@ -134,14 +134,7 @@ fn a_newer_version_is_left_as_it_is() {
         Store::open_read_only(&path).unwrap_err(),
     ] {
         assert!(
-            matches!(
-                error,
-                StoreError::NewerVersion {
-                    found: 99,
-                    known: 1,
-                    ..
-                }
-            ),
+            matches!(error, StoreError::NewerVersion { found: 99, .. }),
             "{error:?}"
         );
         assert!(error.to_string().contains("use the newer Prunella"));
@@ -187,7 +180,7 @@ fn damage_deep_in_the_file_is_found_by_a_check() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("prunella.db");
     let store = Store::open(&path).unwrap();
-    for number in 0..200 {
+    for number in 0..1_000 {
         store
             .open_incident(&incident("web.service", number, 1_000))
             .unwrap();

@@ -9,12 +9,14 @@ mod dispatch;
 mod message;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     dispatch::{Dispatch, DispatchState},
     message::Message,
+    trouble::{Member, Trouble},
 };
 use crate::{
     UnitName,

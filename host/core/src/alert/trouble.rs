@@ -1,0 +1,74 @@
+//! One trouble: everything that is told about one cause, from the first
+//! escalation until all is well.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Alert, Severity};
+use crate::{UnitName, incident::IncidentId};
+
+/// One trouble.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Trouble {
+    /// Its name: [`Message::trouble`](super::Message::trouble).
+    pub key: String,
+    /// When it was first told, in milliseconds since 1970.
+    pub opened: u64,
+    /// When it was told last.
+    pub told: u64,
+    /// When all was well again.
+    pub closed: Option<u64>,
+    /// The channels that were told: they are told of its end, too.
+    pub channels: BTreeSet<String>,
+    /// The units it is about.
+    pub members: BTreeMap<UnitName, Member>,
+}
+
+/// What is known of one unit of a trouble.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Member {
+    /// Its incident; absent for a cause that is not in care.
+    pub incident: Option<IncidentId>,
+    /// Whether the trouble goes on for it.
+    pub open: bool,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// What happened to it last, in one line.
+    pub headline: String,
+    /// The unit that it waits for.
+    pub cause: Option<UnitName>,
+    /// Whether its incident will say by itself how it goes on.
+    pub followed: bool,
+    /// What was told of it: see [`Alert::news`].
+    pub news: BTreeSet<String>,
+}
+
+impl Trouble {
+    /// Whether it goes on for any unit.
+    pub fn is_open(&self) -> bool {
+        self.members.values().any(|member| member.open)
+    }
+
+    /// The units it goes on for.
+    pub fn open_members(&self) -> impl Iterator<Item = (&UnitName, &Member)> {
+        self.members.iter().filter(|(_, member)| member.open)
+    }
+}
+
+impl Member {
+    /// What an alert says of its unit.
+    pub fn of(alert: &Alert) -> Self {
+        Self {
+            incident: Some(alert.incident.clone()),
+            open: !alert.over,
+            severity: alert.severity,
+            headline: alert.headline.clone(),
+            cause: alert.cause.clone(),
+            followed: alert.retried,
+            news: BTreeSet::from([alert.news()]),
+        }
+    }
+}
