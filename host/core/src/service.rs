@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Failure, StrategyName, UnitName,
     capability::{FileKind, Protocol},
+    config::Routes,
 };
 
 /// A unit that the operator put in Prunella's care.
@@ -38,6 +39,8 @@ pub struct Service {
     pub heal_on_stop: bool,
     /// Healings this service may get; the host's default when absent.
     pub budget: Option<BudgetSettings>,
+    /// Who hears of it, where that is not what holds for the host.
+    pub alerts: Option<Routes>,
     /// The file that declares it.
     pub declared_in: Option<PathBuf>,
 }
@@ -59,6 +62,7 @@ impl Service {
             start_limit: StartLimit::default(),
             heal_on_stop: false,
             budget: None,
+            alerts: None,
             declared_in: None,
         }
     }

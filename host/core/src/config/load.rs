@@ -1,7 +1,7 @@
 //! Finds the files, checks who can write them, and looks at them together.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, Read},
     os::unix::fs::MetadataExt,
@@ -11,14 +11,14 @@ use std::{
 use toml::de::DeTable;
 
 use super::{
-    Config, StrategySettings,
+    Config, StrategySettings, alerts,
     diagnostic::{Diagnostic, Place, Source},
-    main_file,
+    main_file::{self, Places},
     reader::Reader,
     service_file::{self, Parsed},
     value,
 };
-use crate::{StrategyName, UnitName, policy::BUILTIN_STRATEGIES};
+use crate::{ChannelName, StrategyName, UnitName, policy::BUILTIN_STRATEGIES};
 
 /// Far more than any configuration needs; whatever is larger is a mistake.
 const FILE_MAX: u64 = 1 << 20;
@@ -150,22 +150,22 @@ impl Loader<'_> {
                 return config;
             }
         }
-        let default_strategies = self.load_main(&mut config);
+        let places = self.load_main(&mut config);
         let services = self.load_services(&config);
-        self.check_together(&mut config, services, &default_strategies);
+        self.check_together(&mut config, services, &places);
         config
     }
 
-    fn load_main(&mut self, config: &mut Config) -> BTreeMap<StrategyName, Place> {
+    fn load_main(&mut self, config: &mut Config) -> Places {
         let path = self.root.join("prunella.toml");
         let name = Path::new("prunella.toml");
         if let Err(error) = fs::symlink_metadata(&path)
             && error.kind() == io::ErrorKind::NotFound
         {
-            return BTreeMap::new();
+            return Places::default();
         }
         let Some(source) = self.read(&path, name) else {
-            return BTreeMap::new();
+            return Places::default();
         };
         let root = self.root;
         self.parse(&source, |reader, table| {
@@ -332,9 +332,9 @@ impl Loader<'_> {
         &mut self,
         config: &mut Config,
         services: Vec<(PathBuf, Parsed)>,
-        default_strategies: &BTreeMap<StrategyName, Place>,
+        places: &Places,
     ) {
-        for (strategy, place) in default_strategies {
+        for (strategy, place) in &places.strategies {
             self.check_strategy(config, strategy, Path::new("prunella.toml"), place);
         }
         let mut first: BTreeMap<UnitName, (PathBuf, usize)> = BTreeMap::new();
@@ -373,10 +373,96 @@ impl Loader<'_> {
             }
         }
         self.check_cycles(&sound);
+        self.check_channels(config, &sound, places);
+        self.check_patterns(&sound, places);
         config.services = sound
             .into_iter()
             .map(|(_, parsed)| (parsed.service.unit.clone(), parsed.service))
             .collect();
+    }
+
+    /// Channels that are named and not there, and those that are there and not
+    /// named.
+    fn check_channels(&mut self, config: &Config, services: &[(PathBuf, Parsed)], places: &Places) {
+        let main = Path::new("prunella.toml");
+        let of_services = services.iter().flat_map(|(file, parsed)| {
+            parsed
+                .channels_at
+                .iter()
+                .map(move |named| (file.as_path(), named))
+        });
+        let mut used: BTreeSet<&ChannelName> = BTreeSet::new();
+        for (file, named) in places
+            .alerts
+            .channels
+            .iter()
+            .map(|named| (main, named))
+            .chain(of_services)
+        {
+            let channel = &named.channel;
+            used.insert(channel);
+            if config.channels.contains_key(channel) {
+                continue;
+            }
+            let known: Vec<&str> = config.channels.keys().map(ChannelName::as_str).collect();
+            let help = if known.is_empty() {
+                format!(
+                    "no channel is configured yet: a [channel.{channel}] in prunella.toml says how to reach people"
+                )
+            } else {
+                let list = known.join(", ");
+                match value::nearest(channel.as_str(), known) {
+                    Some(meant) => format!("did you mean `{meant}`? There are: {list}"),
+                    None => format!("there are: {list}; or add a [channel.{channel}]"),
+                }
+            };
+            self.found.push(
+                at(
+                    file,
+                    &named.place,
+                    format!("there is no channel `{channel}`"),
+                )
+                .help(help),
+            );
+        }
+        for named in &places.alerts.declared {
+            let channel = &named.channel;
+            // With nothing in care there is nothing to hear of yet.
+            if !used.contains(channel) && !services.is_empty() {
+                self.found.push(
+                    at(
+                        main,
+                        &named.place,
+                        format!("nobody hears of anything by `{channel}`"),
+                    )
+                    .help(format!(
+                        "name it under [alerts], such as `escalation = [\"{channel}\"]`"
+                    ))
+                    .warning(),
+                );
+            }
+        }
+    }
+
+    /// A route for a service that is not there is a slip of the pen, or of the
+    /// past.
+    fn check_patterns(&mut self, services: &[(PathBuf, Parsed)], places: &Places) {
+        for (pattern, place) in &places.alerts.patterns {
+            let fits = |parsed: &Parsed| alerts::matches(pattern, parsed.service.unit.as_str());
+            if !services.iter().any(|(_, parsed)| fits(parsed)) {
+                self.found.push(
+                    at(
+                        Path::new("prunella.toml"),
+                        place,
+                        format!("no service in Prunella's care is like `{pattern}`"),
+                    )
+                    .help(
+                        "this part of the route does nothing: `prunella status` lists the services",
+                    )
+                    .warning(),
+                );
+            }
+        }
     }
 
     fn check_strategy(

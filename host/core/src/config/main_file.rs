@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, ops::Range, path::Path, time::Duration};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Config, Defaults, HostBudget, StrategySettings, channels,
+    Config, Defaults, HostBudget, StrategySettings,
+    alerts::{self, AlertPlaces},
+    channels,
     diagnostic::Place,
     reader::{Reader, Section},
     service_file::{budget_section, proof_section, read_strategies},
@@ -17,7 +19,7 @@ use crate::{
     policy::{Act, BUILTIN_STRATEGIES, Grant, Grants, Limits, Observe, Permission, Scope},
 };
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "limits",
     "budget",
     "host-budget",
@@ -27,6 +29,7 @@ const KEYS: [&str; 9] = [
     "strategy",
     "analysis",
     "channel",
+    "alerts",
 ];
 
 const LIMIT_KEYS: [&str; 10] = [
@@ -44,14 +47,22 @@ const LIMIT_KEYS: [&str; 10] = [
 
 const LEAST: Duration = Duration::from_millis(1);
 
-/// Reads the file into `config`; answers with the places of the default
-/// strategies. `folder` is where relative paths of components begin.
+/// What has to be looked at again when everything is read.
+#[derive(Default)]
+pub(super) struct Places {
+    /// Of the default strategies.
+    pub(super) strategies: BTreeMap<StrategyName, Place>,
+    pub(super) alerts: AlertPlaces,
+}
+
+/// Reads the file into `config`. `folder` is where relative paths of components
+/// begin.
 pub(super) fn read<'t>(
     reader: &mut Reader<'_>,
     table: &'t DeTable<'t>,
     folder: &Path,
     config: &mut Config,
-) -> BTreeMap<StrategyName, Place> {
+) -> Places {
     let top = Section {
         table,
         name: "prunella.toml",
@@ -77,7 +88,8 @@ pub(super) fn read<'t>(
     }
     config.analysis = super::analysis::read(reader, top);
     config.channels = channels::read(reader, top);
-    let places = defaults_section(reader, top, &mut config.defaults);
+    let strategies = defaults_section(reader, top, &mut config.defaults);
+    let alerts = alerts::read(reader, top, &mut config.alerts);
     if let Some(strategies) = reader.section(top, "strategy", "[strategy.NAME]") {
         for (key, value) in strategies.table {
             let name: &str = key.get_ref();
@@ -105,7 +117,7 @@ pub(super) fn read<'t>(
             }
         }
     }
-    places
+    Places { strategies, alerts }
 }
 
 fn units(reader: &mut Reader<'_>, section: Section<'_>, key: &str) -> Vec<UnitName> {

@@ -30,6 +30,10 @@
 //! add = ["vpn.service"]
 //! remove = ["sshd.service"]
 //!
+//! [alerts]                         # who hears of what, by the names of channels
+//! recovery = ["mail"]
+//! escalation = ["pager", "mail"]
+//!
 //! [strategy.site-fix]
 //! component = "plugins/site-fix.wasm"   # the default; from this folder on
 //! sha256 = "…"
@@ -52,6 +56,7 @@
 //! ports = ["tcp/8080"]
 //! needs = ["postgresql@15-main.service"]
 //! start-limit = "heal"             # or "respect"
+//! alerts = { recovery = [] }       # instead of what holds for the host
 //!
 //! [[file]]
 //! name = "environment"
@@ -73,6 +78,7 @@
 //! status = [200]
 //! ```
 
+mod alerts;
 mod analysis;
 pub mod channels;
 mod diagnostic;
@@ -87,6 +93,7 @@ mod value;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 pub use self::{
+    alerts::{AlertSettings, Flapping, Route, Routes, Storm},
     analysis::{ModelProtocol, ModelSettings},
     diagnostic::{Diagnostic, Place, Severity},
     load::Loaded,
@@ -125,6 +132,8 @@ pub struct Config {
     pub analysis: Option<ModelSettings>,
     /// The ways to reach people, by name.
     pub channels: BTreeMap<ChannelName, ChannelSettings>,
+    /// Who hears of what.
+    pub alerts: AlertSettings,
 }
 
 impl Default for Config {
@@ -142,6 +151,7 @@ impl Default for Config {
             defaults: Defaults::default(),
             analysis: None,
             channels: BTreeMap::new(),
+            alerts: AlertSettings::default(),
         }
     }
 }

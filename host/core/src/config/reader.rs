@@ -298,7 +298,17 @@ impl<'s> Reader<'s> {
         words: &[(&str, T)],
     ) -> Option<T> {
         let example = words.first().map_or("", |(word, _)| word);
-        let (text, span) = self.text(section, key, example)?;
+        let text = self.text(section, key, example)?;
+        self.word(key, text, words)
+    }
+
+    /// The meaning of a word that is one of `words`.
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        key: &str,
+        (text, span): Text<'_>,
+        words: &[(&str, T)],
+    ) -> Option<T> {
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*meaning);
         }

@@ -6,6 +6,7 @@ use toml::de::DeTable;
 
 use super::{
     Config,
+    alerts::{self, Named},
     diagnostic::{Diagnostic, Place},
     reader::{Reader, Section, Text},
     value,
@@ -18,7 +19,7 @@ use crate::{
     },
 };
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "unit",
     "domain",
     "critical",
@@ -29,6 +30,7 @@ const KEYS: [&str; 13] = [
     "heal-on-stop",
     "proof",
     "budget",
+    "alerts",
     "file",
     "check",
     "probe",
@@ -67,6 +69,7 @@ pub(super) struct Parsed {
     pub(super) unit_at: Place,
     pub(super) needs_at: BTreeMap<UnitName, Place>,
     pub(super) strategies_at: BTreeMap<StrategyName, Place>,
+    pub(super) channels_at: Vec<Named>,
 }
 
 /// Reads a service; what `host` says holds where the file says nothing else.
@@ -123,6 +126,8 @@ pub(super) fn read<'t>(
     service.budget = table
         .contains_key("budget")
         .then(|| budget_section(reader, top, &host.budget));
+    let (alerts, channels_at) = alerts::read_service(reader, top);
+    service.alerts = alerts;
     read_files(reader, top, &mut service);
     read_checks(reader, top, &mut service);
     read_probes(reader, top, &mut service);
@@ -133,6 +138,7 @@ pub(super) fn read<'t>(
         unit_at: reader.source.place(span),
         needs_at,
         strategies_at,
+        channels_at,
     })
 }
 
