@@ -28,6 +28,8 @@ pub enum Cause {
     DiskFull,
     /// It could not get memory.
     NoMemory,
+    /// It has as many files open as it may (LimitNOFILE=).
+    TooManyFiles,
     /// Something that it needs refused it, or did not answer.
     DependencyRefused,
     /// It took longer to start or stop than systemd allows.
@@ -58,6 +60,7 @@ impl Cause {
             Self::BadConfig => "bad-config",
             Self::DiskFull => "disk-full",
             Self::NoMemory => "no-memory",
+            Self::TooManyFiles => "too-many-files",
             Self::DependencyRefused => "dependency-refused",
             Self::Timeout => "timeout",
             Self::Watchdog => "watchdog",

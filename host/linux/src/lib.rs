@@ -24,6 +24,7 @@ mod access;
 mod accounts;
 mod bounded;
 mod bus;
+mod changes;
 mod checks;
 pub mod clock;
 mod confined;

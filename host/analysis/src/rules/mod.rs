@@ -1,0 +1,374 @@
+//! The rules: classic causes, recognised without asking anybody.
+//!
+//! | rank | evidence | why there |
+//! |---|---|---|
+//! | [`CERTAIN`] | systemd's Result, signals, its own exit codes | nobody else can say it, and it is a cause |
+//! | [`NEEDED`] | a unit that it needs is down | known, but perhaps not the reason |
+//! | [`FULL`] | a file system without any space | the kernel's own figures |
+//! | [`EXACT`] | a line in one program's words for one thing | any process can write it |
+//! | [`COMMON`] | a line in words that many use | it may mean something else |
+//! | [`CONSEQUENCE`] | the start limit; conventional exit codes | what came of it, or a habit |
+//! | [`SCARCE`] | little space, little memory | may have been so for months |
+//! | [`CHANGED`] | a change shortly before | after it is not because of it |
+//!
+//! Of each cause there is one finding, the surest. A line that says the same as
+//! a fact is named beside it, since lines name paths and addresses.
+
+mod advice;
+mod facts;
+mod patterns;
+
+use prunella_core::{
+    analyst::{Change, ChangeOf, Evidence, FailedRun, NeededUnit},
+    capability::{ActiveState, Disk},
+    diagnosis::{Cause, Finding, Source},
+    text::{one_line, redact},
+};
+
+use self::patterns::Wording;
+
+const CERTAIN: u8 = 100;
+const NEEDED: u8 = 90;
+const FULL: u8 = 85;
+const EXACT: u8 = 80;
+const COMMON: u8 = 60;
+const CONSEQUENCE: u8 = 50;
+const SCARCE: u8 = 30;
+const CHANGED: u8 = 20;
+
+/// More would be a list of everything that can go wrong.
+const FINDINGS_MAX: usize = 5;
+
+/// Lines from longer before the end than this have not to do with it: a service
+/// may run for weeks and tell of a refused connection every day.
+const LINES_BEFORE: u64 = 10 * 60 * 1000;
+
+/// A change longer before the failure than this is not named as a cause.
+const CHANGES_BEFORE: u64 = 60 * 60 * 1000;
+
+/// Characters of a line that is shown.
+const LINE_MAX: usize = 300;
+
+/// A finding on its way, with how sure it is.
+struct Ranked {
+    rank: u8,
+    /// Later lines say more of what happened last.
+    at: usize,
+    finding: Finding,
+}
+
+/// What the evidence says, the likeliest cause first.
+pub fn diagnose(evidence: &Evidence) -> Vec<Finding> {
+    let mut found = Found {
+        evidence,
+        ranked: Vec::new(),
+    };
+    for (number, run) in evidence.runs.iter().enumerate() {
+        found.facts(run, number);
+        found.lines(run, number);
+    }
+    found.unit();
+    found.needs();
+    found.disks();
+    found.memory();
+    found.changes();
+    let mut ranked = found.ranked;
+    // The surest first; of equals, what was said last.
+    ranked.sort_by(|a, b| b.rank.cmp(&a.rank).then(b.at.cmp(&a.at)));
+    let mut findings: Vec<Finding> = Vec::new();
+    for Ranked { finding, .. } in ranked {
+        match findings
+            .iter_mut()
+            .find(|known| known.cause == finding.cause)
+        {
+            // A line names what a fact does not.
+            Some(known) if known.from != Source::Log && finding.from == Source::Log => {
+                if !known.because.contains("its log: ") {
+                    known.because = format!("{}; its log: {}", known.because, finding.because);
+                }
+            }
+            Some(_) => {}
+            None => findings.push(finding),
+        }
+    }
+    findings.truncate(FINDINGS_MAX);
+    findings
+}
+
+struct Found<'a> {
+    evidence: &'a Evidence,
+    ranked: Vec<Ranked>,
+}
+
+impl Found<'_> {
+    fn add(
+        &mut self,
+        rank: u8,
+        at: usize,
+        cause: Cause,
+        from: Source,
+        sentence: String,
+        because: String,
+    ) {
+        self.ranked.push(Ranked {
+            rank,
+            at,
+            finding: Finding {
+                cause,
+                sentence,
+                because,
+                from,
+                advice: Some(advice::advice(cause, &self.evidence.detection.unit)),
+            },
+        });
+    }
+
+    fn facts(&mut self, run: &FailedRun, number: usize) {
+        for fact in facts::facts(run) {
+            let rank = if fact.certain { CERTAIN } else { CONSEQUENCE };
+            self.add(
+                rank,
+                number,
+                fact.cause,
+                Source::Unit,
+                fact.sentence,
+                fact.because,
+            );
+        }
+    }
+
+    fn lines(&mut self, run: &FailedRun, number: usize) {
+        let since = run.ended_at.saturating_sub(LINES_BEFORE);
+        for (at, line) in run.lines.iter().enumerate() {
+            // Old, or meant for developers.
+            if line.at < since || line.priority >= 7 {
+                continue;
+            }
+            let Some(hit) = patterns::recognise(&line.message) else {
+                continue;
+            };
+            let rank = match (hit.pattern.cause, hit.pattern.wording) {
+                (Cause::StartLimit, _) => CONSEQUENCE,
+                (_, Wording::Exact) => EXACT,
+                (_, Wording::Common) => COMMON,
+            };
+            let sentence = redact(&hit.sentence());
+            let because = one_line(&redact(&line.message), LINE_MAX);
+            self.add(
+                rank,
+                number * 10_000 + at,
+                hit.pattern.cause,
+                Source::Log,
+                sentence,
+                because,
+            );
+        }
+    }
+
+    fn unit(&mut self) {
+        let Some(status) = &self.evidence.status else {
+            return;
+        };
+        match status.load_state.as_str() {
+            "bad-setting" | "error" => self.add(
+                CERTAIN,
+                0,
+                Cause::BadConfig,
+                Source::Unit,
+                "systemd cannot use its unit file".to_owned(),
+                format!("its load state is {}", status.load_state),
+            ),
+            "not-found" => self.add(
+                CERTAIN,
+                0,
+                Cause::MissingFile,
+                Source::Unit,
+                "its unit file is not there".to_owned(),
+                "its load state is not-found".to_owned(),
+            ),
+            _ => {}
+        }
+        if status.needs_reload {
+            self.add(
+                CHANGED,
+                1,
+                Cause::RecentChange,
+                Source::Unit,
+                "its unit files were changed, and systemd has not read them since".to_owned(),
+                "systemd says that it needs `systemctl daemon-reload`".to_owned(),
+            );
+        }
+    }
+
+    fn needs(&mut self) {
+        for NeededUnit {
+            unit,
+            state,
+            result,
+            exists,
+        } in &self.evidence.needs
+        {
+            let because = if !exists {
+                format!("systemd knows no {unit}")
+            } else if *state == ActiveState::Failed {
+                format!("{unit} is failed ({result})")
+            } else if *state == ActiveState::Inactive && result != "success" {
+                format!("{unit} is inactive ({result})")
+            } else {
+                continue;
+            };
+            self.add(
+                NEEDED,
+                0,
+                Cause::DependencyRefused,
+                Source::Unit,
+                format!("{unit}, which it needs, is not there"),
+                because,
+            );
+        }
+    }
+
+    fn disks(&mut self) {
+        let mut seen: Vec<Disk> = Vec::new();
+        for (place, disk) in &self.evidence.disks {
+            // Several places are often the same file system.
+            if disk.read_only || disk.total == 0 || seen.contains(disk) {
+                continue;
+            }
+            seen.push(*disk);
+            let no_inodes = disk.files_total > 0 && disk.files_available == 0;
+            let few_inodes = disk.files_total > 0 && disk.files_available < disk.files_total / 200;
+            let (rank, sentence) = if disk.available < 64 << 10 {
+                (FULL, format!("the file system below {place} is full"))
+            } else if no_inodes {
+                (
+                    FULL,
+                    format!("the file system below {place} can hold no more files"),
+                )
+            } else if disk.available < (disk.total / 100).min(64 << 20) || few_inodes {
+                (
+                    SCARCE,
+                    format!("the file system below {place} is nearly full"),
+                )
+            } else {
+                continue;
+            };
+            let because = format!(
+                "{} of {} left below {place}, and {} of {} files",
+                bytes(disk.available),
+                bytes(disk.total),
+                disk.files_available,
+                disk.files_total
+            );
+            self.add(
+                rank,
+                0,
+                Cause::DiskFull,
+                Source::Resources,
+                sentence,
+                because,
+            );
+        }
+    }
+
+    fn memory(&mut self) {
+        if let Some(memory) = self.evidence.memory
+            && memory.total > 0
+            && memory.available < memory.total / 50
+            && memory.swap_free < memory.total / 50
+        {
+            self.add(
+                SCARCE,
+                1,
+                Cause::NoMemory,
+                Source::Resources,
+                "the host has hardly any memory left".to_owned(),
+                format!(
+                    "{} of {} left, and {} of swap",
+                    bytes(memory.available),
+                    bytes(memory.total),
+                    bytes(memory.swap_free)
+                ),
+            );
+        }
+        if let Some(pressure) = self.evidence.memory_pressure
+            && pressure.full >= 40.0
+        {
+            self.add(
+                SCARCE,
+                0,
+                Cause::NoMemory,
+                Source::Resources,
+                "the host is short of memory".to_owned(),
+                format!(
+                    "all tasks waited for memory {:.0} % of the last ten seconds",
+                    pressure.full
+                ),
+            );
+        }
+    }
+
+    /// The change that is nearest to the service, and among equals the latest.
+    fn changes(&mut self) {
+        let failed_at = self.evidence.detection.at;
+        let near =
+            |change: &&Change| change.at <= failed_at && failed_at - change.at <= CHANGES_BEFORE;
+        let near_to = |of: ChangeOf| match of {
+            ChangeOf::Unit | ChangeOf::File => 2,
+            ChangeOf::OwnPackage => 1,
+            ChangeOf::Package => 0,
+        };
+        let Some(change) = self
+            .evidence
+            .changes
+            .iter()
+            .filter(near)
+            .max_by_key(|change| (near_to(change.of), change.at))
+        else {
+            return;
+        };
+        let others = self.evidence.changes.iter().filter(near).count() - 1;
+        let more = match others {
+            0 => String::new(),
+            1 => "; so was one thing more".to_owned(),
+            others => format!("; so were {others} things more"),
+        };
+        let before = ago(failed_at - change.at);
+        self.add(
+            CHANGED,
+            0,
+            Cause::RecentChange,
+            Source::Change,
+            format!("{before} before it failed, something it may depend on was changed"),
+            format!(
+                "{} {}{more}",
+                one_line(&change.what, 200),
+                one_line(&change.how, 100)
+            ),
+        );
+    }
+}
+
+fn bytes(count: u64) -> String {
+    const STEPS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    for (step, name) in STEPS {
+        if count >= step {
+            let tenths = u128::from(count) * 10 / u128::from(step);
+            return format!("{}.{} {name}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{count} B")
+}
+
+/// A span of time in words.
+pub(crate) fn ago(milliseconds: u64) -> String {
+    match milliseconds / 1000 {
+        0 | 1 => "a moment".to_owned(),
+        seconds @ 2..=119 => format!("{seconds} seconds"),
+        seconds @ 120..=7199 => format!("{} minutes", seconds / 60),
+        seconds => format!("{} hours", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests;

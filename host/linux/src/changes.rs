@@ -1,0 +1,553 @@
+//! What changed lately: the unit's files, declared files, packages.
+//!
+//! Everything is read and nothing is run: times of files, and the end of the
+//! package manager's own log (`/var/log/dpkg.log`, `/var/log/dnf.rpm.log`). A
+//! log that was rotated a moment ago hides what is older, and a file whose time
+//! was set back hides itself: this is a hint for people, and nothing rests on it.
+
+use std::{
+    fs::{self, File},
+    io::{Read as _, Seek as _, SeekFrom},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use prunella_core::{
+    UnitName,
+    analyst::{Change, ChangeOf, Changes, ChangesQuestion},
+    capability::Answer,
+    service::FileRole,
+};
+
+use crate::{Linux, bounded::bounded};
+
+/// Where unit files and drop-ins are, but for generated ones: those come from
+/// something else (systemd.unit(5), "Unit File Load Path").
+const UNIT_PATHS: [&str; 8] = [
+    "etc/systemd/system.control",
+    "run/systemd/system.control",
+    "run/systemd/transient",
+    "etc/systemd/system",
+    "run/systemd/system",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+];
+
+/// What `prunella enable` writes itself.
+const OUR_DROP_IN: &str = "50-prunella.conf";
+
+/// Drop-ins looked at, at most.
+const DROP_INS_MAX: usize = 64;
+
+/// So much of a package manager's log, from its end.
+const LOG_MAX: u64 = 256 << 10;
+
+/// So much of a package's list of files.
+const LIST_MAX: u64 = 4 << 20;
+
+/// Packages that are told of, and whose lists of files are read, at most.
+const PACKAGES_MAX: usize = 50;
+
+impl Changes for Linux {
+    fn since(&self, deadline: Instant, question: &ChangesQuestion<'_>) -> Answer<Vec<Change>> {
+        let look = Look::of(Path::new("/"), question);
+        bounded(deadline, "looking for what changed lately", move || {
+            look.look()
+        })
+    }
+}
+
+/// A question, on its way to a thread of its own.
+struct Look {
+    root: PathBuf,
+    unit: UnitName,
+    fragment: Option<PathBuf>,
+    files: Vec<(String, PathBuf)>,
+    since: u64,
+    until: u64,
+    zone: TimeZone,
+}
+
+impl Look {
+    fn of(root: &Path, question: &ChangesQuestion<'_>) -> Self {
+        // A database, a folder or a socket changes while all is well.
+        let files = question
+            .service
+            .files
+            .iter()
+            .filter(|(_, file)| {
+                matches!(
+                    file.role,
+                    FileRole::Plain | FileRole::Env | FileRole::Symlink
+                )
+            })
+            .map(|(name, file)| (name.clone(), file.path.clone()))
+            .collect();
+        Self {
+            root: root.to_owned(),
+            unit: question.service.unit.clone(),
+            fragment: question.fragment.map(PathBuf::from),
+            files,
+            since: question.since,
+            until: question.until,
+            zone: TimeZone::system(),
+        }
+    }
+
+    fn look(&self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for path in self.unit_files() {
+            changes.extend(self.file(ChangeOf::Unit, &path, path.display().to_string()));
+        }
+        for (name, path) in &self.files {
+            let what = format!("{} (`{name}`)", path.display());
+            changes.extend(self.file(ChangeOf::File, path, what));
+        }
+        changes.extend(self.packages());
+        changes.sort_by_key(|change| std::cmp::Reverse(change.at));
+        changes
+    }
+
+    fn below_root(&self, path: &Path) -> PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// The unit's own file and its drop-ins.
+    fn unit_files(&self) -> Vec<PathBuf> {
+        let mut folders = vec![format!("{}.d", self.unit)];
+        folders.extend(self.unit.template().map(|template| format!("{template}.d")));
+        folders.push(format!("{}.d", self.unit.kind()));
+        let mut files: Vec<PathBuf> = self.fragment.iter().cloned().collect();
+        for path in UNIT_PATHS {
+            for folder in &folders {
+                let folder = Path::new("/").join(path).join(folder);
+                let Ok(entries) = fs::read_dir(self.below_root(&folder)) else {
+                    continue;
+                };
+                files.extend(
+                    entries
+                        .take(DROP_INS_MAX)
+                        .filter_map(Result::ok)
+                        .map(|entry| folder.join(entry.file_name()))
+                        .filter(|path| path.extension().is_some_and(|e| e == "conf"))
+                        .filter(|path| path.file_name().is_some_and(|name| name != OUR_DROP_IN)),
+                );
+            }
+        }
+        // /lib is a link to /usr/lib on most hosts.
+        let usr = files.clone();
+        files.retain(|path| {
+            path.strip_prefix("/lib/").is_err()
+                || !usr.contains(&Path::new("/usr").join(path.strip_prefix("/").unwrap_or(path)))
+        });
+        files.truncate(DROP_INS_MAX);
+        files
+    }
+
+    fn file(&self, of: ChangeOf, path: &Path, what: String) -> Option<Change> {
+        let at_path = self.below_root(path);
+        let link = fs::symlink_metadata(&at_path).ok()?;
+        // Where a link leads may have changed, or what is there.
+        let mut found = vec![link];
+        found.extend(fs::metadata(&at_path).ok());
+        let millis = |seconds: i64, nanos: i64| {
+            u64::try_from(
+                seconds
+                    .saturating_mul(1000)
+                    .saturating_add(nanos / 1_000_000),
+            )
+            .ok()
+        };
+        let written = found
+            .iter()
+            .filter_map(|file| millis(file.mtime(), file.mtime_nsec()))
+            .filter(|at| self.within(*at))
+            .max();
+        if let Some(at) = written {
+            return Some(Change {
+                of,
+                what,
+                how: "was modified".to_owned(),
+                at,
+            });
+        }
+        // A file that was put in place keeps the time of its making.
+        let touched = found
+            .iter()
+            .filter_map(|file| millis(file.ctime(), file.ctime_nsec()))
+            .filter(|at| self.within(*at))
+            .max()?;
+        Some(Change {
+            of,
+            what,
+            how: "was put in place, or got another owner or mode".to_owned(),
+            at: touched,
+        })
+    }
+
+    fn within(&self, at: u64) -> bool {
+        (self.since..=self.until).contains(&at)
+    }
+
+    fn packages(&self) -> Vec<Change> {
+        let dpkg = end_of(&self.root.join("var/log/dpkg.log"));
+        let dnf = end_of(&self.root.join("var/log/dnf.rpm.log"));
+        let mut changes: Vec<Change> = dpkg
+            .lines()
+            .filter_map(|line| dpkg_line(line, &self.zone))
+            .chain(dnf.lines().filter_map(dnf_line))
+            .filter(|change| self.within(change.at))
+            .collect();
+        let surplus = changes.len().saturating_sub(PACKAGES_MAX);
+        changes.drain(..surplus);
+        for change in &mut changes {
+            if self.is_own(&change.what) {
+                change.of = ChangeOf::OwnPackage;
+            }
+        }
+        changes
+    }
+
+    /// Whether the unit's file comes from this package of dpkg's.
+    fn is_own(&self, package: &str) -> bool {
+        let Some(fragment) = &self.fragment else {
+            return false;
+        };
+        // The list may have /lib where systemd has /usr/lib.
+        let path = fragment.to_string_lossy();
+        let path = path.strip_prefix("/usr").unwrap_or(&path);
+        let name = package.split(':').next().unwrap_or(package);
+        // It becomes part of a path.
+        if !path.starts_with("/lib/") || package.contains('/') {
+            return false;
+        }
+        [package, name].iter().any(|package| {
+            let list = self
+                .root
+                .join("var/lib/dpkg/info")
+                .join(format!("{package}.list"));
+            let mut text = String::new();
+            File::open(list)
+                .and_then(|file| file.take(LIST_MAX).read_to_string(&mut text))
+                .is_ok()
+                && text
+                    .lines()
+                    .any(|line| line.strip_prefix("/usr").unwrap_or(line) == path)
+        })
+    }
+}
+
+/// The last lines of a log, whole ones; nothing when it cannot be read.
+fn end_of(path: &Path) -> String {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(path)?;
+        let size = file.metadata()?.len();
+        let from = size.saturating_sub(LOG_MAX);
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        file.take(LOG_MAX).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(match text.split_once('\n') {
+            // It begins in the middle of one.
+            Some((_, whole)) if from > 0 => whole.to_owned(),
+            _ => text,
+        })
+    };
+    read().unwrap_or_default()
+}
+
+/// `2026-11-20 10:00:00 upgrade nginx:amd64 1.22.1-9 1.22.1-10`, in local time.
+fn dpkg_line(line: &str, zone: &TimeZone) -> Option<Change> {
+    let mut words = line.split_ascii_whitespace();
+    let (date, time) = (words.next()?, words.next()?);
+    let action = words.next()?;
+    let package = words.next()?;
+    let (before, after) = (words.next()?, words.next()?);
+    let how = match action {
+        "install" => format!("was installed ({after})"),
+        "upgrade" => format!("was upgraded from {before} to {after}"),
+        "remove" | "purge" => "was removed".to_owned(),
+        _ => return None,
+    };
+    let at: DateTime = format!("{date}T{time}").parse().ok()?;
+    let at = at.to_zoned(zone.clone()).ok()?.timestamp();
+    Some(Change {
+        of: ChangeOf::Package,
+        what: package.to_owned(),
+        how,
+        at: u64::try_from(at.as_millisecond()).ok()?,
+    })
+}
+
+/// `2026-11-20T10:00:00+0000 SUBDEBUG Upgrade: nginx-1:1.20.1-14.el9.x86_64`.
+fn dnf_line(line: &str) -> Option<Change> {
+    let mut words = line.split_ascii_whitespace();
+    let at = words.next()?;
+    let (action, package) = match words.next()? {
+        // The level stands first.
+        "SUBDEBUG" | "INFO" | "DEBUG" => (words.next()?, words.next()?),
+        action => (action, words.next()?),
+    };
+    let how = match action {
+        "Installed:" => "was installed",
+        // The new one; the old one is told of as `Upgraded:`.
+        "Upgrade:" => "was upgraded",
+        "Downgrade:" => "was downgraded",
+        "Erase:" | "Removed:" => "was removed",
+        "Reinstall:" => "was installed again",
+        _ => return None,
+    };
+    let at = Timestamp::strptime("%Y-%m-%dT%H:%M:%S%z", at).ok()?;
+    Some(Change {
+        of: ChangeOf::Package,
+        what: package.to_owned(),
+        how: how.to_owned(),
+        at: u64::try_from(at.as_millisecond()).ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use prunella_core::service::{DeclaredFile, ReadBy, Service};
+    use rstest::rstest;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn millis(at: SystemTime) -> u64 {
+        u64::try_from(at.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+    }
+
+    fn write(root: &Path, path: &str, text: &str, age: Duration) {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(SystemTime::now() - age)
+            .unwrap();
+    }
+
+    fn declared(path: &str, role: FileRole) -> DeclaredFile {
+        DeclaredFile {
+            path: path.into(),
+            role,
+            mode: None,
+            owner: None,
+            group: None,
+            target: None,
+            keys: Vec::new(),
+            optional: false,
+            read_by: ReadBy::Service,
+            secret: false,
+        }
+    }
+
+    fn look(root: &Path, service: &Service, fragment: &str, zone: TimeZone) -> Vec<Change> {
+        let mut look = Look::of(
+            root,
+            &ChangesQuestion {
+                service,
+                fragment: Some(fragment),
+                since: millis(SystemTime::now() - 24 * HOUR),
+                until: millis(SystemTime::now() + HOUR),
+            },
+        );
+        look.zone = zone;
+        look.look()
+    }
+
+    #[test]
+    fn files_of_the_unit_and_declared_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let fragment = "/usr/lib/systemd/system/shop@.service";
+        write(root, &fragment[1..], "", 2 * HOUR);
+        write(
+            root,
+            "etc/systemd/system/shop@eu.service.d/a.conf",
+            "",
+            HOUR,
+        );
+        write(
+            root,
+            "etc/systemd/system/shop@.service.d/b.conf",
+            "",
+            3 * HOUR,
+        );
+        write(root, "run/systemd/system/service.d/c.conf", "", 4 * HOUR);
+        write(
+            root,
+            "etc/systemd/system/shop@eu.service.d/50-prunella.conf",
+            "",
+            HOUR,
+        );
+        write(
+            root,
+            "etc/systemd/system/shop@eu.service.d/README",
+            "",
+            HOUR,
+        );
+        write(root, "etc/systemd/system/other.service.d/a.conf", "", HOUR);
+        write(root, "etc/shop/env", "", HOUR / 2);
+        write(root, "var/lib/shop/db", "", HOUR / 2);
+        let mut service = Service::new(UnitName::new("shop@eu.service").unwrap());
+        for (name, path, role) in [
+            ("environment", "/etc/shop/env", FileRole::Env),
+            ("database", "/var/lib/shop/db", FileRole::Database),
+            ("gone", "/etc/shop/gone", FileRole::Plain),
+        ] {
+            service.files.insert(name.to_owned(), declared(path, role));
+        }
+        let changes = look(root, &service, fragment, TimeZone::UTC);
+        let found: Vec<(&str, ChangeOf)> = changes
+            .iter()
+            .map(|change| (change.what.as_str(), change.of))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("/etc/shop/env (`environment`)", ChangeOf::File),
+                (
+                    "/etc/systemd/system/shop@eu.service.d/a.conf",
+                    ChangeOf::Unit
+                ),
+                ("/usr/lib/systemd/system/shop@.service", ChangeOf::Unit),
+                ("/etc/systemd/system/shop@.service.d/b.conf", ChangeOf::Unit),
+                ("/run/systemd/system/service.d/c.conf", ChangeOf::Unit),
+            ]
+        );
+        assert!(changes.iter().all(|change| change.how == "was modified"));
+    }
+
+    #[test]
+    fn a_file_that_keeps_an_old_time_was_put_in_place_now() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "etc/shop.conf", "", 1000 * HOUR);
+        let mut service = Service::new(UnitName::new("shop.service").unwrap());
+        service
+            .files
+            .insert("config".into(), declared("/etc/shop.conf", FileRole::Plain));
+        let changes = look(folder.path(), &service, "/none", TimeZone::UTC);
+        assert_eq!(changes.len(), 1, "{changes:?}");
+        assert!(changes[0].how.contains("owner or mode"), "{changes:?}");
+    }
+
+    #[test]
+    fn packages_of_dpkg() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
+        let line = |age: Duration, rest: &str| {
+            let at = Timestamp::try_from(SystemTime::now() - age).unwrap();
+            let at = at.to_zoned(zone.clone());
+            format!("{} {rest}\n", at.strftime("%Y-%m-%d %H:%M:%S"))
+        };
+        let log = [
+            line(50 * HOUR, "upgrade old:amd64 1 2"),
+            line(2 * HOUR, "startup archives unpack"),
+            line(2 * HOUR, "upgrade nginx:amd64 1.22.1-9 1.22.1-10"),
+            line(2 * HOUR, "status installed nginx:amd64 1.22.1-10"),
+            line(HOUR, "install libfoo1:amd64 <none> 3.0-1"),
+            line(HOUR, "remove libbar2:amd64 1.0-1 <none>"),
+            "nonsense\n".to_owned(),
+        ];
+        write(root, "var/log/dpkg.log", &log.concat(), HOUR);
+        write(
+            root,
+            "var/lib/dpkg/info/nginx.list",
+            "/.\n/lib/systemd/system/nginx.service\n",
+            HOUR,
+        );
+        let service = Service::new(UnitName::new("nginx.service").unwrap());
+        let mut changes = look(
+            root,
+            &service,
+            "/usr/lib/systemd/system/nginx.service",
+            zone,
+        );
+        changes.sort_by(|a, b| a.what.cmp(&b.what));
+        let found: Vec<(&str, &str, ChangeOf)> = changes
+            .iter()
+            .map(|change| (change.what.as_str(), change.how.as_str(), change.of))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("libbar2:amd64", "was removed", ChangeOf::Package),
+                ("libfoo1:amd64", "was installed (3.0-1)", ChangeOf::Package),
+                (
+                    "nginx:amd64",
+                    "was upgraded from 1.22.1-9 to 1.22.1-10",
+                    ChangeOf::OwnPackage
+                ),
+            ]
+        );
+    }
+
+    #[rstest]
+    #[case(
+        "2026-11-20T10:00:00+0000 SUBDEBUG Upgrade: nginx-1:1.20.1-14.el9.x86_64",
+        Some(("nginx-1:1.20.1-14.el9.x86_64", "was upgraded"))
+    )]
+    #[case(
+        "2026-11-20T12:00:00+0200 SUBDEBUG Installed: jq-1.6-14.el9.x86_64",
+        Some(("jq-1.6-14.el9.x86_64", "was installed"))
+    )]
+    #[case(
+        "2026-11-20T10:00:00+0000 SUBDEBUG Upgraded: nginx-1:1.20.1-13.el9.x86_64",
+        None
+    )]
+    #[case("2026-11-20T10:00:00+0000 INFO --- logging initialized ---", None)]
+    #[case("", None)]
+    fn packages_of_rpm(#[case] line: &str, #[case] expected: Option<(&str, &str)>) {
+        let found = dnf_line(line);
+        assert_eq!(
+            found
+                .as_ref()
+                .map(|change| (change.what.as_str(), change.how.as_str())),
+            expected
+        );
+        if let Some(change) = found {
+            assert_eq!(change.at, 1_795_168_800_000);
+        }
+    }
+
+    #[test]
+    fn only_the_end_of_a_long_log_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        fs::write(
+            &path,
+            format!("first\n{}last\n", "x".repeat(99).repeat(4000) + "\n"),
+        )
+        .unwrap();
+        let end = end_of(&path);
+        assert_eq!(end, "last\n");
+        assert_eq!(end_of(Path::new("/nonexistent")), "");
+    }
+
+    #[test]
+    fn this_host_answers() {
+        let service = Service::new(UnitName::new("dbus.service").unwrap());
+        let look = Look::of(
+            Path::new("/"),
+            &ChangesQuestion {
+                service: &service,
+                fragment: Some("/usr/lib/systemd/system/dbus.service"),
+                since: 0,
+                until: u64::MAX,
+            },
+        );
+        let changes = look.look();
+        assert!(changes.len() <= PACKAGES_MAX + DROP_INS_MAX);
+    }
+}
