@@ -1,6 +1,7 @@
 //! One attempt at an incident: decide, assess, heal, prove.
 
 use std::{
+    cell::{Cell, OnceCell},
     collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
@@ -8,8 +9,9 @@ use std::{
 
 use prunella_core::{
     StrategyName, UnitName,
+    analyst::Evidence,
     budget::Verdict,
-    capability::{Host, LogQuery, UnitStatus},
+    capability::{Host, UnitStatus},
     incident::{Assessment, DetectedBy, Ending, LeftAlone, Outcome},
     service::Service,
     text::one_line,
@@ -19,8 +21,10 @@ use prunella_engine::{Level, Lines, RunContext};
 
 use crate::{
     decide::{Hold, decide},
+    evidence,
     healer::{Current, Healer, microseconds, milliseconds},
     kernel::{Kernel, Rules, Snapshot},
+    opinions::Answered,
     proof::{self, Well},
     rehearsal,
     strategies::Loaded,
@@ -41,7 +45,7 @@ pub(crate) enum Came {
 }
 
 /// How many of the failed run's last lines are kept as evidence.
-const EVIDENCE_LINES: u32 = 20;
+const EVIDENCE_LINES: usize = 20;
 
 /// How long a job that a strategy did not wait for is waited for.
 const RECONCILE: Duration = Duration::from_secs(95);
@@ -61,7 +65,12 @@ pub(crate) struct Attempt<'a> {
     pub(crate) host: Host,
     /// Called when the strategies are done, and only proof is left to wait for.
     pub(crate) acted: &'a dyn Fn(),
-    evidence_written: std::cell::Cell<bool>,
+    /// The unit as it was when the attempt decided to heal it.
+    down: OnceCell<UnitStatus>,
+    evidence_written: Cell<bool>,
+    thought: Cell<bool>,
+    /// When the model was asked.
+    asked: Cell<Option<Instant>>,
 }
 
 impl<'a> Attempt<'a> {
@@ -84,46 +93,132 @@ impl<'a> Attempt<'a> {
             real,
             host,
             acted,
-            evidence_written: std::cell::Cell::new(trail.attempt() > 1),
+            down: OnceCell::new(),
+            evidence_written: Cell::new(trail.attempt() > 1),
+            thought: Cell::new(false),
+            asked: Cell::new(None),
             trail,
         }
     }
 
-    /// Writes the failed run's last lines into the trail, once. Not before the
-    /// strategies have acted: reading the journal takes longer than healing.
-    fn write_evidence(&self) {
-        if self.evidence_written.replace(true) {
+    /// Writes the failed run's last lines and what the rules make of all there
+    /// is into the trail, once. Not before the strategies have acted: reading
+    /// the journal takes longer than healing.
+    fn think(&self) {
+        if self.thought.replace(true) {
             return;
         }
-        let detection = &self.trail.incident().detection;
-        let query = LogQuery {
-            unit: self.service.unit.clone(),
-            invocation: detection.invocation.clone(),
-            priority: None,
-            lines: EVIDENCE_LINES,
-        };
-        match self
-            .real
-            .logs
-            .tail(Instant::now() + Duration::from_secs(2), &query)
+        let evidence = self.gatherer()();
+        if !self.evidence_written.replace(true)
+            && let Some(run) = evidence.runs.first()
+            && !run.lines.is_empty()
         {
-            Ok(entries) if entries.is_empty() => {}
-            Ok(entries) => self.trail.write(Step::Evidence {
-                lines: entries
-                    .into_iter()
+            let surplus = run.lines.len().saturating_sub(EVIDENCE_LINES);
+            self.trail.write(Step::Evidence {
+                lines: run
+                    .lines
+                    .iter()
+                    .skip(surplus)
                     .map(|entry| one_line(&entry.message, 500))
                     .collect(),
-            }),
-            Err(failure) => {
-                tracing::debug!("no log lines of {}: {failure}", self.service.unit);
-            }
+            });
         }
+        let findings = self.healer.settings.analyst.diagnose(&evidence);
+        if !findings.is_empty() {
+            self.trail.write(Step::Diagnosed { findings });
+        }
+    }
+
+    /// Gathers the evidence, on whatever thread it is called.
+    fn gatherer(&self) -> impl FnOnce() -> Evidence + Send + 'static {
+        let host = self.real.clone();
+        let changes = Arc::clone(&self.healer.settings.changes);
+        let service = Arc::clone(&self.service);
+        let detection = self.trail.incident().detection.clone();
+        let down = self.down.get().cloned();
+        move || evidence::gather(&host, &*changes, &service, &detection, down.as_ref())
+    }
+
+    /// Begins to ask the model, where there is one: once for an incident, and
+    /// never in a rehearsal, which is to have no consequences.
+    fn ask_model(&self) {
+        if let Some(model) = &self.current.config.analysis
+            && self.trail.attempt() == 1
+            && !self.trail.is_rehearsal()
+        {
+            self.asked.set(Some(Instant::now()));
+            self.healer.opinions.ask(
+                self.trail.incident().id.clone(),
+                Arc::clone(&self.healer.settings.analyst),
+                model.clone(),
+                self.service.strategies.clone(),
+                self.gatherer(),
+            );
+        }
+    }
+
+    /// Writes the model's answer into the trail, if it comes within `patience`.
+    fn take_opinion(&self, patience: Duration) -> Option<Answered> {
+        let incident = &self.trail.incident().id;
+        let answered = self.healer.opinions.answer(incident, patience)?;
+        self.trail.write(answered.step());
+        Some(answered)
+    }
+
+    /// Waits for the model as long as the operator lets healing wait, and where
+    /// the operator lets it, tries those that apply in its order. Nothing else
+    /// comes of an opinion.
+    fn heed_opinion(&self, applying: &mut [(&StrategyName, &Loaded)]) {
+        let Some(model) = &self.current.config.analysis else {
+            return;
+        };
+        if model.wait.is_zero() {
+            return;
+        }
+        let since = self.asked.get().map_or(Duration::ZERO, |at| at.elapsed());
+        let Some(answered) = self.take_opinion(model.wait.saturating_sub(since)) else {
+            return;
+        };
+        let Ok(opinion) = &answered.opinion else {
+            return;
+        };
+        let place = |name: &StrategyName| {
+            opinion
+                .order
+                .iter()
+                .position(|wanted| wanted == name)
+                .unwrap_or(usize::MAX)
+        };
+        if !model.may_order || applying.is_sorted_by_key(|(name, _)| place(name)) {
+            return;
+        }
+        applying.sort_by_key(|(name, _)| place(name));
+        self.trail.write(Step::Ordered {
+            order: applying.iter().map(|(name, _)| (*name).clone()).collect(),
+            reason: format!(
+                "{} would try them so, thinking: {}",
+                answered.model, opinion.cause
+            ),
+        });
     }
 
     /// Goes the way once.
     pub(crate) fn run(&self) -> Came {
         let came = self.go();
-        self.write_evidence();
+        let ends = matches!(&came, Came::Ended(_));
+        let failed = match &came {
+            Came::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
+            Came::LookAgain(..) => false,
+            _ => true,
+        };
+        if failed {
+            self.think();
+        }
+        // Healing does not wait for it; whoever hears of the end may.
+        if ends {
+            (self.acted)();
+        }
+        self.take_opinion(if ends { Duration::MAX } else { Duration::ZERO });
         came
     }
 
@@ -143,7 +238,10 @@ impl<'a> Attempt<'a> {
             },
         );
         match hold {
-            Hold::Go(status) => self.heal(&status),
+            Hold::Go(status) => {
+                let _ = self.down.set((*status).clone());
+                self.heal(&status)
+            }
             Hold::Up(status) => self.is_up(&status),
             Hold::Leave(why, detail) => Came::Ended(Ending::LeftAlone { why, detail }),
             Hold::LookAgain(why, detail, after) => Came::LookAgain(why, detail, after),
@@ -231,10 +329,12 @@ impl<'a> Attempt<'a> {
             .cloned()
             .collect();
 
-        let applying = match self.assess(status, &related) {
+        self.ask_model();
+        let mut applying = match self.assess(status, &related) {
             Ok(applying) => applying,
             Err(came) => return came,
         };
+        self.heed_opinion(&mut applying);
 
         let mut reasons = Vec::new();
         for (name, loaded) in &applying {
@@ -449,6 +549,8 @@ impl<'a> Attempt<'a> {
                 reason: reason.clone(),
                 relapse,
             });
+            // It failed anew, perhaps for another reason.
+            self.thought.set(false);
             Healing::Not(reason)
         };
         match proof::becomes_well(&self.service, &self.host, self.service.proof.timeout) {
@@ -481,8 +583,8 @@ impl<'a> Attempt<'a> {
             evidence: well.evidence.clone(),
             after,
         });
-        self.write_evidence();
         (self.acted)();
+        self.think();
         after
     }
 

@@ -8,6 +8,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
+    analyst::{Analyst, Changes},
     capability::{Answer, History, Host, ProbeAnswer},
     config::Config,
     incident::Incident,
@@ -17,7 +18,7 @@ use prunella_core::{
 };
 use prunella_store::{Ledger, Store};
 
-use crate::{StrategySet, history::StoreHistory, protected::Protected};
+use crate::{StrategySet, history::StoreHistory, opinions::Opinions, protected::Protected};
 
 /// Where hosts come from: a [`Host`] for each service.
 pub trait Hosts: Send + Sync {
@@ -51,11 +52,16 @@ pub struct HealerSettings {
     pub kill_switch: PathBuf,
     /// Whoever watches.
     pub observer: Arc<dyn Observer>,
+    /// Who thinks about failures.
+    pub analyst: Arc<dyn Analyst>,
+    /// Who knows what changed on the host.
+    pub changes: Arc<dyn Changes>,
 }
 
 /// What every attempt at every incident shares.
 pub struct Healer {
     pub(crate) settings: HealerSettings,
+    pub(crate) opinions: Opinions,
     current: RwLock<Current>,
 }
 
@@ -86,6 +92,7 @@ impl Healer {
     ) -> Self {
         Self {
             settings,
+            opinions: Opinions::default(),
             current: RwLock::new(Current::new(config, strategies)),
         }
     }

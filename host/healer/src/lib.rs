@@ -16,10 +16,12 @@
 mod attempt;
 mod decide;
 mod error;
+pub mod evidence;
 mod healer;
 mod history;
 mod kernel;
 mod lock;
+mod opinions;
 mod proof;
 mod protected;
 mod rehearsal;

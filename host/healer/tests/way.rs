@@ -106,6 +106,8 @@ fn house_with(sim: Sim, rehearsal: bool, change: impl FnOnce(&mut Config)) -> Ho
             run_folder: folder.path().join("run"),
             kill_switch: folder.path().join("off"),
             observer: Arc::new(()),
+            analyst: Arc::new(()),
+            changes: Arc::new(()),
         },
         Arc::new(config),
         Arc::new(strategies),
