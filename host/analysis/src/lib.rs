@@ -2,8 +2,229 @@
 //! operator wants one.
 //!
 //! The rules ([`rules`]) know the classic causes, ask nobody, and name what made
-//! them think so. The model is asked by a thread of its own, by a deadline, with
-//! secrets and addresses taken out, and with everything that a log line could
-//! say marked as data. What it answers is checked, and is an opinion.
+//! them think so. The model is asked on the caller's thread until a deadline,
+//! with secrets (and addresses) taken out and with everything that a log line
+//! could say marked as data. What it answers is checked, and is an opinion.
+//!
+//! | file | one line |
+//! |---|---|
+//! | `rules/` | evidence in, findings out |
+//! | `question.rs` | what is asked, and the evidence between its boundaries |
+//! | `hide.rs` | addresses and names, taken out and put back |
+//! | `model.rs` | one conversation over HTTP |
+//! | `answer.rs` | the schemas, and what an answer has to be |
+//! | `throttle.rs` | how often a host may ask |
+//! | `key.rs` | the key, read when it is needed |
+//!
+//! *Must never know:* how anything is healed. It is handed evidence and hands
+//! back words.
 
+mod answer;
+mod hide;
+mod key;
+mod model;
+mod question;
 pub mod rules;
+mod throttle;
+
+use std::{fs, path::Path};
+
+use prunella_core::{
+    StrategyName,
+    analyst::{Analyst, Evidence, ProposedAct},
+    config::ModelSettings,
+    diagnosis::{Finding, Opinion, SecondOpinion},
+};
+use rustls::crypto::ring;
+
+use crate::{
+    answer::AnswerError,
+    hide::Hider,
+    model::{Manner, ModelError},
+    question::Question,
+    throttle::{Throttle, ThrottleError},
+};
+
+/// Users of people, in `/etc/passwd`.
+const PEOPLE: std::ops::Range<u32> = 1000..60_000;
+
+/// The analyst of a host.
+pub struct HostAnalyst {
+    throttle: Throttle,
+}
+
+/// Why there is no opinion.
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error(transparent)]
+    Throttle(#[from] ThrottleError),
+    #[error("there is no randomness for the boundary")]
+    Boundary,
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+}
+
+impl HostAnalyst {
+    /// An analyst whose limits are noted in `run_folder` (`/run/prunella`).
+    pub fn new(run_folder: &Path) -> Self {
+        Self {
+            throttle: Throttle::new(run_folder),
+        }
+    }
+
+    /// The request that would be sent for an opinion: where to, and its body.
+    /// The key is no part of it.
+    ///
+    /// # Errors
+    /// A sentence, when there is no randomness.
+    pub fn request(
+        &self,
+        model: &ModelSettings,
+        evidence: &Evidence,
+        findings: &[Finding],
+        strategies: &[StrategyName],
+    ) -> Result<String, String> {
+        let boundary = boundary().map_err(|error| error.to_string())?;
+        let mut hider = hider(model, evidence);
+        let question =
+            question::for_opinion(model, &boundary, evidence, findings, strategies, &mut hider);
+        let body = model::body(model, &question, Manner::default());
+        let body = serde_json::to_string_pretty(&body).unwrap_or_else(|_| body.to_string());
+        Ok(format!("POST {}\n\n{body}\n", model.url))
+    }
+
+    /// Asks a question that a person put, however often the host has asked.
+    ///
+    /// # Errors
+    /// A sentence that says why there is no opinion.
+    pub fn opinion_now(
+        &self,
+        model: &ModelSettings,
+        evidence: &Evidence,
+        findings: &[Finding],
+        strategies: &[StrategyName],
+    ) -> Result<Opinion, String> {
+        self.ask_opinion(model, evidence, findings, strategies)
+            .map_err(|error| error.to_string())
+    }
+
+    fn ask_opinion(
+        &self,
+        model: &ModelSettings,
+        evidence: &Evidence,
+        findings: &[Finding],
+        strategies: &[StrategyName],
+    ) -> Result<Opinion, AskError> {
+        let mut hider = hider(model, evidence);
+        let question = question::for_opinion(
+            model,
+            &boundary()?,
+            evidence,
+            findings,
+            strategies,
+            &mut hider,
+        );
+        let content = self.ask(model, &question)?;
+        Ok(answer::opinion(&content, &model.model, strategies, &hider)?)
+    }
+
+    fn ask_verdict(
+        &self,
+        model: &ModelSettings,
+        act: &ProposedAct,
+        evidence: &Evidence,
+    ) -> Result<SecondOpinion, AskError> {
+        let findings = rules::diagnose(evidence);
+        let mut hider = hider(model, evidence);
+        let question =
+            question::for_verdict(model, &boundary()?, act, evidence, &findings, &mut hider);
+        let content = self.ask(model, &question)?;
+        Ok(answer::verdict(&content, &model.model, &hider)?)
+    }
+
+    fn ask(&self, model: &ModelSettings, question: &Question) -> Result<String, ModelError> {
+        let answer = model::ask(model, question);
+        let trouble = answer.as_ref().is_err_and(ModelError::is_trouble);
+        self.throttle.note(!trouble);
+        answer
+    }
+}
+
+impl Analyst for HostAnalyst {
+    fn diagnose(&self, evidence: &Evidence) -> Vec<Finding> {
+        rules::diagnose(evidence)
+    }
+
+    fn opinion(
+        &self,
+        model: &ModelSettings,
+        evidence: &Evidence,
+        findings: &[Finding],
+        strategies: &[StrategyName],
+    ) -> Result<Opinion, String> {
+        self.throttle
+            .enter(model.per_hour)
+            .map_err(AskError::from)
+            .and_then(|()| self.ask_opinion(model, evidence, findings, strategies))
+            .map_err(|error| error.to_string())
+    }
+
+    fn second_opinion(
+        &self,
+        model: &ModelSettings,
+        act: &ProposedAct,
+        evidence: &Evidence,
+    ) -> Result<SecondOpinion, String> {
+        self.throttle
+            .enter(model.per_hour)
+            .map_err(AskError::from)
+            .and_then(|()| self.ask_verdict(model, act, evidence))
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Thirty-two digits that nobody can guess.
+fn boundary() -> Result<String, AskError> {
+    let mut bytes = [0_u8; 16];
+    ring::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| AskError::Boundary)?;
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("EVIDENCE-{digits}"))
+}
+
+/// Knows the names of this host and of its users, unless all may be sent.
+fn hider(model: &ModelSettings, evidence: &Evidence) -> Hider {
+    if model.addresses {
+        return Hider::nothing();
+    }
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    let mut hosts = vec![name.clone()];
+    if let Some((short, _)) = name.split_once('.') {
+        hosts.push(short.to_owned());
+    }
+    hosts.retain(|host| host != "localhost");
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut users: Vec<String> = passwd
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            let uid: u32 = fields.nth(1)?.parse().ok()?;
+            PEOPLE.contains(&uid).then(|| name.to_owned())
+        })
+        .collect();
+    if let Some(status) = &evidence.status
+        && !status.user.is_empty()
+        && status.user != "root"
+    {
+        users.push(status.user.clone());
+    }
+    Hider::new(&hosts, &users)
+}

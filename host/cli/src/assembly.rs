@@ -4,6 +4,7 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use anyhow::Context as _;
+use prunella_analysis::HostAnalyst;
 use prunella_core::{
     StrategyName,
     capability::{History, Host},
@@ -117,6 +118,8 @@ impl Assembly {
                 run_folder: paths.run.clone(),
                 kill_switch: paths.config.join("off"),
                 observer,
+                analyst: Arc::new(HostAnalyst::new(&paths.run)),
+                changes: Arc::clone(&linux) as _,
             },
             Arc::new(config),
             Arc::new(strategies),

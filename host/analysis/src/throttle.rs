@@ -1,0 +1,179 @@
+//! How often the host may ask: so often in an hour, and not for a while after
+//! the model could not be asked. Kept in `/run/prunella`, since each hook is a
+//! process of its own, and forgotten with a reboot.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions},
+    io::{self, Read as _, Seek as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    time::{ClockId, clock_gettime},
+};
+use serde::{Deserialize, Serialize};
+
+const HOUR: u64 = 3600;
+
+/// A model that does not answer is left alone for so long.
+const QUIET: Duration = Duration::from_secs(5 * 60);
+
+/// A file of this many bytes is not ours.
+const FILE_MAX: u64 = 1 << 20;
+
+/// Why the model is not asked now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ThrottleError {
+    /// Often enough.
+    #[error("it was asked {0} times in the last hour, which is as often as `per-hour` allows")]
+    Often(u32),
+    /// It failed lately.
+    #[error("it could not be asked {0} seconds ago, and is left alone for a while")]
+    Quiet(u64),
+    /// The file cannot be used.
+    #[error("how often it was asked cannot be noted in {path}: {source}")]
+    File {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The limit, by its file.
+pub(crate) struct Throttle {
+    path: PathBuf,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Past {
+    /// When it was asked: seconds since boot.
+    asked: Vec<u64>,
+    /// When it failed last.
+    failed: Option<u64>,
+}
+
+impl Throttle {
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self {
+            path: folder.join("analysis.json"),
+        }
+    }
+
+    /// Notes that it is asked now, if it may be.
+    pub(crate) fn enter(&self, per_hour: u32) -> Result<(), ThrottleError> {
+        self.change(|past, now| {
+            if let Some(failed) = past.failed
+                && now.saturating_sub(failed) < QUIET.as_secs()
+            {
+                return Err(ThrottleError::Quiet(now.saturating_sub(failed)));
+            }
+            past.asked.retain(|asked| now.saturating_sub(*asked) < HOUR);
+            let count = u32::try_from(past.asked.len()).unwrap_or(u32::MAX);
+            if count >= per_hour {
+                return Err(ThrottleError::Often(count));
+            }
+            past.asked.push(now);
+            Ok(())
+        })
+    }
+
+    /// Notes whether it could be asked.
+    pub(crate) fn note(&self, answered: bool) {
+        let noted = self.change(|past, now| {
+            past.failed = (!answered).then_some(now);
+            Ok(())
+        });
+        if let Err(error) = noted {
+            tracing::debug!("{error}");
+        }
+    }
+
+    fn change(
+        &self,
+        change: impl FnOnce(&mut Past, u64) -> Result<(), ThrottleError>,
+    ) -> Result<(), ThrottleError> {
+        let failed = |source: io::Error| ThrottleError::File {
+            path: self.path.clone(),
+            source,
+        };
+        let mut file = self.open().map_err(failed)?;
+        // Held for as long as it takes to read and write a few numbers.
+        flock(&file, FlockOperation::LockExclusive).map_err(|errno| failed(errno.into()))?;
+        let mut text = String::new();
+        (&mut file)
+            .take(FILE_MAX)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
+        let mut past: Past = serde_json::from_str(&text).unwrap_or_default();
+        let now = u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or_default();
+        let answer = change(&mut past, now);
+        let text = serde_json::to_string(&past).map_err(|error| failed(error.into()))?;
+        file.set_len(0).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        file.write_all(text.as_bytes()).map_err(failed)?;
+        answer
+    }
+
+    fn open(&self) -> io::Result<File> {
+        if let Some(folder) = self.path.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(folder)?;
+        }
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_often_in_an_hour_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        // Two processes share the file.
+        let here = Throttle::new(folder.path());
+        let there = Throttle::new(folder.path());
+        here.enter(3).unwrap();
+        there.enter(3).unwrap();
+        here.enter(3).unwrap();
+        assert!(matches!(there.enter(3), Err(ThrottleError::Often(3))));
+        there.enter(4).unwrap();
+        // An hour later, by the file.
+        std::fs::write(&here.path, r#"{"asked":[],"failed":null}"#).unwrap();
+        here.enter(1).unwrap();
+    }
+
+    #[test]
+    fn it_is_left_alone_after_it_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let throttle = Throttle::new(folder.path());
+        throttle.enter(10).unwrap();
+        throttle.note(false);
+        assert!(matches!(throttle.enter(10), Err(ThrottleError::Quiet(_))));
+        throttle.note(true);
+        throttle.enter(10).unwrap();
+    }
+
+    #[test]
+    fn a_file_of_nonsense_is_begun_anew_and_one_that_cannot_be_is_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let throttle = Throttle::new(folder.path());
+        std::fs::write(&throttle.path, "nonsense").unwrap();
+        throttle.enter(1).unwrap();
+        assert!(throttle.enter(1).is_err());
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let throttle = Throttle::new(&folder.path().join("file"));
+        assert!(matches!(throttle.enter(1), Err(ThrottleError::File { .. })));
+    }
+}
