@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod demo;
+mod servers;
 mod setup;
 mod step;
 mod test;

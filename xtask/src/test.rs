@@ -8,7 +8,7 @@ use prunella_machine::{Profile, program};
 
 use crate::{
     demo::software::Software,
-    setup,
+    servers, setup,
     step::{cargo, take},
 };
 
@@ -45,6 +45,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         // Probes against real servers, which may have to be fetched first.
         let mut real = cargo(&["test", "--package", "prunella-linux", "--lib"]);
         Software::get()?.show_to(&mut real);
+        take(real.args(["--", "--ignored", "a_real_"]))?;
+        // Alerts to real servers, of the same kind.
+        let mut real = cargo(&["test", "--package", "prunella-notify", "--test", "channels"]);
+        servers::show_to(&mut real)?;
         take(real.args(["--", "--ignored", "a_real_"]))?;
 
         // The tests would build these themselves, and say nothing meanwhile.

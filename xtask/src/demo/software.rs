@@ -129,13 +129,13 @@ fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-fn target_dir() -> PathBuf {
+pub(crate) fn target_dir() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }
 
 /// Downloads `packages`, and what of their dependencies this host lacks, and
 /// unpacks them into `tree`.
-fn unpack(packages: &[&str], tree: &Path) -> Result<()> {
+pub(crate) fn unpack(packages: &[&str], tree: &Path) -> Result<()> {
     let names = packages.join(" ");
     if find("apt-get").is_none() || find("dpkg-deb").is_none() {
         bail!("please install, under the names your distribution has for them: {names}");

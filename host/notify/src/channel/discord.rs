@@ -28,9 +28,9 @@ const ORANGE: u32 = 0x00E8_912D;
 const BLUE: u32 = 0x0036_78C5;
 const GREEN: u32 = 0x002E_A44F;
 
-/// Everything that Markdown could mean something by.
+/// Everything that Discord's Markdown could mean something by.
 fn escape(c: char, out: &mut String) {
-    if c.is_ascii_punctuation() && !matches!(c, '.' | ',' | ';' | '/' | '%' | '=') {
+    if r"\*_~`|<>#-[]()@:".contains(c) {
         out.push('\\');
     }
     out.push(c);

@@ -3,14 +3,17 @@
 
 use serde_json::{Value, json};
 
-use super::rfc3339;
+use super::{
+    fit::{line, lines},
+    rfc3339,
+};
 use crate::Message;
 
 pub(super) fn body(message: &Message) -> Value {
     let facts: Vec<Value> = message
         .facts
         .iter()
-        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .map(|(name, value)| json!({ "name": line(name), "value": line(value) }))
         .collect();
     json!({
         "type": format!("prunella.{}", message.kind.word()),
@@ -23,9 +26,9 @@ pub(super) fn body(message: &Message) -> Value {
             "incidents": message.incidents,
             "trouble": message.trouble,
             "resolved": message.resolved,
-            "headline": message.headline,
+            "headline": line(&message.headline),
             "facts": facts,
-            "text": message.text,
+            "text": lines(&message.text),
         },
     })
 }

@@ -7,7 +7,7 @@ use lettre::{
     Message as Mail,
     message::{
         Mailbox, MultiPart, SinglePart,
-        header::{ContentType, HeaderName, HeaderValue},
+        header::{HeaderName, HeaderValue},
     },
 };
 use prunella_core::alert::Severity;
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Message,
-    channel::fit::{UTF16, fit, line},
+    channel::fit::{UTF16, fit, line, lines},
 };
 
 /// Longer subjects are cut by whoever shows them.
@@ -53,16 +53,15 @@ pub(super) fn compose(
     if message.severity == Severity::Critical && !message.resolved {
         mail = mail.raw_header(raw("Importance", "high"));
     }
+    let text = lines(&message.text) + "\n";
     let mail = match &message.html {
         Some(html) => mail.multipart(
             MultiPart::alternative()
                 .boundary(format!("prunella-{id}"))
-                .singlepart(SinglePart::plain(message.text.clone()))
+                .singlepart(SinglePart::plain(text))
                 .singlepart(SinglePart::html(html.clone())),
         ),
-        None => mail
-            .header(ContentType::TEXT_PLAIN)
-            .body(message.text.clone()),
+        None => mail.singlepart(SinglePart::plain(text)),
     }?;
     Ok(mail.formatted())
 }
