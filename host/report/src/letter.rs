@@ -1,6 +1,6 @@
 //! What a letter is about: one incident, one trouble of many services, a digest.
 
-use std::collections::BTreeSet;
+use std::{collections::HashSet, hash::Hash};
 
 use prunella_core::{
     UnitName,
@@ -98,11 +98,11 @@ impl From<&Report> for Other {
             incident: report.incident.clone(),
             at: report.at.clone(),
             tone: Tone::of(report),
-            outcome: report.outcome.clone(),
-            text: match healed_in {
-                Some(healed_in) => format!("{}; healed in {healed_in}", report.what_failed),
-                None => report.what_failed.clone(),
+            outcome: match healed_in {
+                Some(healed_in) => format!("{} in {healed_in}", report.outcome),
+                None => report.outcome.clone(),
             },
+            text: report.what_failed.clone(),
         }
     }
 }
@@ -129,7 +129,7 @@ impl Letter {
     /// too, or were.
     pub fn about_cause(cause: Report, held_up: &[Report]) -> Self {
         let mut letter = Self::about(cause);
-        let units: BTreeSet<&UnitName> = held_up.iter().map(|report| &report.unit).collect();
+        let units = distinct(held_up.iter().map(|report| &report.unit));
         if units.is_empty() {
             return letter;
         }
@@ -176,7 +176,7 @@ impl Letter {
     /// minutes`. Without any there is no digest.
     pub fn digest(reports: &[Report], span: &str) -> Option<Self> {
         let newest = reports.first()?;
-        let units: BTreeSet<&UnitName> = reports.iter().map(|report| &report.unit).collect();
+        let units = distinct(reports.iter().map(|report| &report.unit));
         let count = |tone| reports.iter().filter(|r| Tone::of(r) == tone).count();
         let (healed, bad) = (count(Tone::Good), count(Tone::Bad));
         let mut how = Vec::new();
@@ -186,7 +186,9 @@ impl Letter {
                 bad => format!("{bad} need a person"),
             });
         }
-        if healed > 0 {
+        if healed == reports.len() {
+            how.push("well again each time".to_owned());
+        } else if healed > 0 {
             how.push(format!("{healed} well again"));
         }
         let rest = reports.len() - bad - healed;
@@ -277,26 +279,20 @@ impl Letter {
 
     /// The units it is about, the cause first, each once.
     pub fn units(&self) -> Vec<UnitName> {
-        let mut units: Vec<UnitName> = Vec::new();
         let lead = self.report.iter().map(|report| &report.unit);
-        for unit in lead.chain(self.others.iter().map(|other| &other.unit)) {
-            if !units.contains(unit) {
-                units.push(unit.clone());
-            }
-        }
-        units
+        distinct(lead.chain(self.others.iter().map(|other| &other.unit)))
+            .into_iter()
+            .cloned()
+            .collect()
     }
 
     /// Their incidents, each once.
     pub fn incidents(&self) -> Vec<IncidentId> {
-        let mut incidents: Vec<IncidentId> = Vec::new();
         let lead = self.report.iter().map(|report| &report.incident);
-        for incident in lead.chain(self.others.iter().map(|other| &other.incident)) {
-            if !incidents.contains(incident) {
-                incidents.push(incident.clone());
-            }
-        }
-        incidents
+        distinct(lead.chain(self.others.iter().map(|other| &other.incident)))
+            .into_iter()
+            .cloned()
+            .collect()
     }
 
     /// The first things anybody wants to know, name and value, in the order in
@@ -311,7 +307,7 @@ impl Letter {
         let mut facts = report.facts();
         let units = self.units();
         if units.len() > 1 {
-            let others: BTreeSet<&UnitName> = units.iter().skip(1).collect();
+            let others: Vec<&UnitName> = units.iter().skip(1).collect();
             facts.insert(
                 1,
                 (
@@ -329,8 +325,14 @@ fn headline(text: &str) -> String {
     one_line(text, HEADLINE_MAX)
 }
 
+/// Each once, in the order in which they come first.
+fn distinct<'a, T: Eq + Hash + 'a>(all: impl Iterator<Item = &'a T>) -> Vec<&'a T> {
+    let mut known = HashSet::new();
+    all.filter(|one| known.insert(*one)).collect()
+}
+
 /// `a, b and c`; the first ten of many.
-fn listed(units: &BTreeSet<&UnitName>) -> String {
+fn listed(units: &[&UnitName]) -> String {
     const SHOWN: usize = 10;
     let mut names: Vec<String> = units.iter().take(SHOWN).map(|u| u.to_string()).collect();
     let more = units.len().saturating_sub(SHOWN);
