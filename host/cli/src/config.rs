@@ -15,6 +15,13 @@ use crate::{
 
 /// Runs the command.
 pub(crate) fn check(paths: &Paths) -> anyhow::Result<Exit> {
+    let (text, exit) = checked(paths)?;
+    output::print(&text)?;
+    Ok(exit)
+}
+
+/// All that is wrong, in words, and whether the configuration can be used.
+fn checked(paths: &Paths) -> anyhow::Result<(String, Exit)> {
     let loaded = Config::load(&paths.config);
     let mut text = String::new();
     let (mut errors, mut warnings) = (loaded.errors().count(), loaded.warnings().count());
@@ -60,11 +67,49 @@ pub(crate) fn check(paths: &Paths) -> anyhow::Result<Exit> {
             counted(services, "service"),
         )
     };
-    output::print(&text)?;
-    Ok(if errors > 0 { Exit::Config } else { Exit::Ok })
+    let exit = if errors > 0 { Exit::Config } else { Exit::Ok };
+    Ok((text, exit))
 }
 
 fn counted(count: usize, what: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{count} {what}{s}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    fn paths(config: &Path) -> Paths {
+        Paths {
+            config: config.to_owned(),
+            state: config.join("state"),
+            run: config.join("run"),
+            cache: config.join("cache"),
+        }
+    }
+
+    #[test]
+    fn a_broken_template_is_a_warning_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = paths(folder.path());
+        fs::create_dir(paths.templates()).unwrap();
+        let file = paths.templates().join("report.txt");
+
+        fs::write(&file, "{{ headline }}\n").unwrap();
+        let (text, exit) = checked(&paths).unwrap();
+        assert_eq!(exit, Exit::Ok);
+        assert!(!text.contains("warning"), "{text}");
+
+        fs::write(&file, "{{ headline }}\n{{ hedline }}\n").unwrap();
+        let (text, exit) = checked(&paths).unwrap();
+        let text = anstream::adapter::strip_str(&text).to_string();
+        assert_eq!(exit, Exit::Ok);
+        assert!(text.contains("warning: "), "{text}");
+        assert!(text.contains("report.txt:2:4"), "{text}");
+        assert!(text.contains("hedline"), "{text}");
+        assert!(text.contains("1 warning"), "{text}");
+    }
 }

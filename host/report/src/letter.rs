@@ -145,22 +145,17 @@ impl Letter {
         };
         letter.headline = headline(&format!("{}; {number} {verb} for it", letter.headline));
         letter.intro = vec![format!(
-            "It is the cause of more: {} {verb} for it. This is the one message about all of \
-             them.",
-            listed(&units)
+            "It is the cause of more: {number} {verb} for it, and this is the one message about \
+             all of them."
         )];
-        letter.severity =
-            held_up
-                .iter()
-                .filter(|_| !over)
-                .fold(letter.severity, |severity, report| {
-                    // A critical service that is held up makes its cause critical.
-                    if report.critical && letter.tone == Tone::Bad {
-                        Severity::Critical
-                    } else {
-                        severity.max(report.severity)
-                    }
-                });
+        if !over {
+            let worst = held_up.iter().map(|report| report.severity).max();
+            letter.severity = worst.unwrap_or(letter.severity).max(letter.severity);
+            // What holds up a critical service is as urgent as that.
+            if letter.tone == Tone::Bad && held_up.iter().any(|report| report.critical) {
+                letter.severity = Severity::Critical;
+            }
+        }
         letter.others_title = if over {
             "Held up by it"
         } else {
