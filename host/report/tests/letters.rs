@@ -1,7 +1,11 @@
 //! Letters as people get them: compared with files that people can read.
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p prunella-report` writes them anew.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
 
 mod common;
 

@@ -1,5 +1,9 @@
 //! Templates of the operator's: those that work, and those that don't.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
 
 mod common;
 
