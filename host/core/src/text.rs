@@ -39,6 +39,20 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// `text` as the beginning of a sentence: with a capital letter, unless its first
+/// word is a name, such as `web.service` or `/etc/hosts`.
+pub fn capital(text: &str) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let word = first.trim_end_matches([',', ';', ':', '.']);
+    if !word.chars().all(char::is_alphabetic) {
+        return text.to_owned();
+    }
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
 /// Characters that reorder, join or hide others: bidirectional controls, zero
 /// width characters, line separators (Unicode TR 36, section 3).
 fn is_deceptive(c: char) -> bool {
@@ -610,6 +624,29 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case("it ended", "It ended")]
+    #[case("ended", "Ended")]
+    #[case("ärger, wieder", "Ärger, wieder")]
+    #[case(
+        "web.service, which it needs, is down",
+        "web.service, which it needs, is down"
+    )]
+    #[case("/etc/hosts is missing", "/etc/hosts is missing")]
+    #[case("web-2 is down", "web-2 is down")]
+    #[case("", "")]
+    fn sentences_begin_with_a_capital_and_names_stay(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(capital(text), expected);
+    }
+
+    #[rstest]
+    #[case("a\nb", "a\nb")]
+    #[case("a\tb\0", "a\\tb\\u{0}")]
+    #[case("\u{202e}x", "\\u{202e}x")]
+    fn what_hides_is_shown(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(visible(text), expected);
+    }
 
     #[test]
     fn control_characters_are_escaped() {

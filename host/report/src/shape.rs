@@ -15,7 +15,7 @@ use minijinja::{
 };
 use prunella_core::{
     config::{Diagnostic, Place, Severity},
-    text::visible,
+    text::{capital, visible},
 };
 
 use crate::wrap;
@@ -304,19 +304,11 @@ fn environment<'a>(shape: Shape) -> Environment<'a> {
     env.add_filter("pad_left", |text: &str, columns: usize| {
         format!("{text:>columns$}", columns = columns.min(wrap::WIDTH))
     });
-    env.add_filter("capital", capital);
+    env.add_filter("capital", |text: &str| capital(text));
     env.add_filter("pad", |text: &str, columns: usize| {
         format!("{text:columns$}", columns = columns.min(wrap::WIDTH))
     });
     env
-}
-
-/// With its first letter as at the beginning of a sentence.
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
 }
 
 /// What a template writes, up to a limit.

@@ -34,6 +34,7 @@ use crate::{
     diagnosis::{self, Finding},
     incident::{Ending, IncidentId},
     service::Service,
+    text::capital,
     trail::Record,
 };
 
@@ -502,7 +503,7 @@ fn why(ending: Option<&Ending>) -> Option<String> {
         _ => return None,
     };
     let detail = clean(detail);
-    (!detail.is_empty()).then(|| words::capital(&detail))
+    (!detail.is_empty()).then(|| capital(&detail))
 }
 
 #[cfg(test)]

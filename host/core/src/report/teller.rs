@@ -11,6 +11,7 @@ use crate::{
     Failure, StrategyName, diagnosis,
     diagnosis::Finding,
     incident::{Assessment, Ending, Outcome},
+    text::capital,
     trail::{Entry, Record, Step},
 };
 
@@ -459,7 +460,7 @@ fn said(mark: Mark, text: String) -> Option<Said> {
 fn cleaned(finding: &Finding) -> Finding {
     Finding {
         cause: finding.cause,
-        sentence: words::capital(&clean(&finding.sentence)),
+        sentence: clean(&finding.sentence),
         because: clean(&finding.because),
         from: finding.from,
         advice: finding.advice.as_deref().map(clean),
@@ -472,7 +473,7 @@ fn advice(model: &str, opinion: &Result<diagnosis::Opinion, String>) -> Advice {
         Ok(opinion) => (
             Some(diagnosis::Opinion {
                 model: clean(&opinion.model),
-                cause: words::capital(&clean(&opinion.cause)),
+                cause: capital(&clean(&opinion.cause)),
                 explanation: clean(&opinion.explanation),
                 confidence: opinion.confidence,
                 suggestions: opinion.suggestions.iter().map(|s| clean(s)).collect(),

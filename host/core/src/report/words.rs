@@ -164,14 +164,6 @@ pub(super) fn after(microseconds: u64) -> String {
     }
 }
 
-/// With its first letter as at the beginning of a sentence.
-pub(super) fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
-}
-
 /// How it ended, in a word or two.
 pub(super) fn outcome(ending: Option<&Ending>, needs_people: bool) -> &'static str {
     match ending {
