@@ -107,13 +107,20 @@ fn a_real_alertmanager_has_the_alert_until_it_is_over() {
     };
     delivered(send(&settings, &critical));
     assert_eq!(server.alerts().len(), 2);
+    // Another service has joined the trouble.
+    let joined = Message {
+        units: vec![UnitName::new("cart.service").unwrap()],
+        ..critical.clone()
+    };
+    delivered(send(&settings, &joined));
+    assert_eq!(server.alerts().len(), 3);
     // Another trouble of the same service is not over with this one.
     let other = Message {
         trouble: "another".to_owned(),
         ..critical
     };
     delivered(send(&settings, &other));
-    assert_eq!(server.alerts().len(), 3);
+    assert_eq!(server.alerts().len(), 4);
     let over = Message {
         at: now - 10_000,
         ..resolved()
