@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The kinds, and the keys of each beyond those that all have.
-const KINDS: [(&str, &[&str]); 8] = [
+pub(super) const KINDS: [(&str, &[&str]); 8] = [
     (
         "mail",
         &[
@@ -72,8 +72,8 @@ const KINDS: [(&str, &[&str]); 8] = [
     ),
 ];
 
-const COMMON_KEYS: [&str; 3] = ["kind", "timeout", "ca-file"];
-const HTTP_KEYS: [&str; 2] = ["proxy", "allow-http"];
+pub(super) const COMMON_KEYS: [&str; 3] = ["kind", "timeout", "ca-file"];
+pub(super) const HTTP_KEYS: [&str; 2] = ["proxy", "allow-http"];
 
 /// What must never stand in the file itself.
 const SECRET_KEYS: [&str; 5] = ["url", "password", "token", "routing-key", "secret"];

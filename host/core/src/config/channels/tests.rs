@@ -370,3 +370,46 @@ fn inline_secrets(#[case] text: &str) {
 fn urls(#[case] url: &str, #[case] allow_http: bool, #[case] expected: Option<UrlError>) {
     assert_eq!(check_url(url, allow_http).err(), expected);
 }
+
+const DOCS: &str = include_str!("../../../../../docs/configuration.md");
+const TEMPLATE: &str = include_str!("../../../../cli/src/units/prunella.toml");
+
+/// The chapter on channels.
+fn chapter() -> &'static str {
+    let (_, rest) = DOCS.split_once("\n## Channels\n").unwrap();
+    rest.split("\n## ").next().unwrap()
+}
+
+#[test]
+fn the_documentation_s_examples_are_valid() {
+    let mut kinds = std::collections::BTreeSet::new();
+    for example in chapter().split("```toml\n").skip(1) {
+        let example = example.split("```").next().unwrap();
+        let settings = channel(example);
+        assert_eq!(load(example).warnings().count(), 0, "{example}");
+        kinds.insert(settings.kind.word());
+    }
+    assert_eq!(kinds.len(), read::KINDS.len());
+}
+
+#[test]
+fn so_are_the_template_s() {
+    let (_, channels) = TEMPLATE.split_once("#[channel.mail]\n").unwrap();
+    let text = format!("#[channel.mail]\n{channels}").replace('#', "");
+    let loaded = load(&text);
+    let shown: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
+    assert!(shown.is_empty(), "{}", shown.join("\n"));
+    assert_eq!(loaded.config.unwrap().channels.len(), read::KINDS.len());
+}
+
+#[test]
+fn every_key_is_documented() {
+    let own = read::KINDS.into_iter().flat_map(|(_, keys)| keys);
+    for key in own.chain(&read::COMMON_KEYS).chain(&read::HTTP_KEYS) {
+        // `…-credential` is told of once, for all.
+        let told = chapter().contains(&format!("`{key}`"))
+            || chapter().contains(&format!("\n{key} = "))
+            || key.ends_with("-credential");
+        assert!(told, "{key}");
+    }
+}
