@@ -3,15 +3,18 @@
 
 use std::{fmt, path::PathBuf};
 
-/// A secret that was read: it does not show itself.
+use zeroize::Zeroizing;
+
+/// A secret that was read: it does not show itself, and leaves nothing of itself
+/// in memory that is given back.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes what was read from a file; white space around it is not part of
     /// it.
     pub fn new(text: &str) -> Self {
-        Self(text.trim().to_owned())
+        Self(Zeroizing::new(text.trim().to_owned()))
     }
 
     /// The secret itself, for whoever has to send it.

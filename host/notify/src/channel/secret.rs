@@ -8,9 +8,12 @@ use std::{
 
 use prunella_core::secret::{Secret, SecretSource};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
+use zeroize::Zeroizing;
 
 /// Far more than any key or URL needs.
 const MAX: u64 = 16 * 1024;
+/// Room for that, and for finding that there is no more.
+const BUFFER: usize = 32 * 1024;
 
 /// Why a secret cannot be used. What it is never shows.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +72,8 @@ fn read_from(source: &SecretSource, credentials: Option<&Path>) -> Result<Secret
             read_file(&path, false)?
         }
     };
-    let text = String::from_utf8(bytes).map_err(|_| SecretError::NotText(source.clone()))?;
-    let secret = Secret::new(&text);
+    let text = str::from_utf8(&bytes).map_err(|_| SecretError::NotText(source.clone()))?;
+    let secret = Secret::new(text);
     if secret.is_empty() {
         return Err(SecretError::Empty(source.clone()));
     }
@@ -82,7 +85,7 @@ fn read_from(source: &SecretSource, credentials: Option<&Path>) -> Result<Secret
 }
 
 /// What was checked is what is read: both through one descriptor.
-fn read_file(path: &Path, private: bool) -> Result<Vec<u8>, SecretError> {
+fn read_file(path: &Path, private: bool) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let failed = |source: io::Error| SecretError::Io {
         path: path.to_owned(),
         source,
@@ -110,7 +113,8 @@ fn read_file(path: &Path, private: bool) -> Result<Vec<u8>, SecretError> {
             mode: found.st_mode & 0o7777,
         });
     }
-    let mut bytes = Vec::new();
+    // Large enough never to be moved, which would leave a copy behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(BUFFER));
     File::from(file)
         .take(MAX + 1)
         .read_to_end(&mut bytes)

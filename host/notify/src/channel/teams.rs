@@ -39,8 +39,10 @@ pub(super) fn body(message: &Message) -> Value {
         }),
         "Default",
     )];
+    let length = |block: &Value| block.to_string().len() + 1;
+    let mut size = card(blocks.clone()).to_string().len();
     for (name, value) in message.facts.iter().take(FACTS_MAX) {
-        blocks.push(json!({
+        let next = json!({
             "type": "RichTextBlock",
             "spacing": "None",
             "inlines": [
@@ -51,7 +53,13 @@ pub(super) fn body(message: &Message) -> Value {
                 },
                 { "type": "TextRun", "text": fit(&line(value), VALUE_MAX, UTF16) },
             ],
-        }));
+        });
+        size += length(&next);
+        // The report must have room too.
+        if size > MAX / 2 {
+            break;
+        }
+        blocks.push(next);
     }
     let end = story(message).map(|story| {
         let text = fit(&line(&story), VALUE_MAX, UTF16);
@@ -60,8 +68,7 @@ pub(super) fn body(message: &Message) -> Value {
             "Medium",
         )
     });
-    let mut size = card(blocks.clone()).to_string().len()
-        + end.as_ref().map_or(0, |end| end.to_string().len() + 1);
+    size += end.as_ref().map_or(0, length);
     let mut spacing = "Medium";
     for text in lines(&message.text).lines() {
         if text.is_empty() {
@@ -69,7 +76,7 @@ pub(super) fn body(message: &Message) -> Value {
             continue;
         }
         let next = block(report_line(text), spacing);
-        size += next.to_string().len() + 1;
+        size += length(&next);
         // Room for one more, which says that something is missing.
         if size > MAX - 200 {
             blocks.push(block(report_line("…"), "None"));

@@ -185,8 +185,12 @@ fn longest(body: &Json, path: &str) -> usize {
 }
 
 fn body_of(kind: impl FnOnce(&Receiver) -> ChannelKind) -> (Json, usize) {
+    body_with(kind, &huge())
+}
+
+fn body_with(kind: impl FnOnce(&Receiver) -> ChannelKind, message: &Message) -> (Json, usize) {
     let receiver = ok();
-    delivered(send(&settings(kind(&receiver)), &huge()));
+    delivered(send(&settings(kind(&receiver)), message));
     let body = receiver.request().body;
     (serde_json::from_slice(&body).unwrap(), body.len())
 }
@@ -252,6 +256,33 @@ fn teams_limit() {
     let shown = |block: &Json| block["inlines"][0]["text"].as_str().unwrap().to_owned();
     assert_eq!(shown(&blocks[blocks.len() - 2]), "…");
     assert!(shown(&blocks[blocks.len() - 1]).contains("prunella incidents"));
+}
+
+/// Characters of three bytes each, and such as JSON has to escape.
+#[rstest]
+#[case('漢')]
+#[case('"')]
+#[case('\\')]
+fn limits_in_bytes(#[case] c: char) {
+    let text = c.to_string().repeat(5_000);
+    let message = Message {
+        headline: text.clone(),
+        facts: vec![(text.clone(), text.clone()); 60],
+        text: format!("{text}\n").repeat(60),
+        ..message()
+    };
+    let secrets = Secrets::new();
+    let url = |r: &Receiver| secrets.write("u", &r.url("/"));
+    let (_, teams) = body_with(|r| ChannelKind::Teams { url: url(r) }, &message);
+    assert!(teams <= 28 * 1024, "{teams}");
+    let (_, pagerduty) = body_with(
+        |r| ChannelKind::PagerDuty {
+            url: r.url("/"),
+            routing_key: secrets.write("k", "k"),
+        },
+        &message,
+    );
+    assert!(pagerduty <= 512 * 1024, "{pagerduty}");
 }
 
 #[test]
