@@ -126,7 +126,7 @@ pub(super) fn post(settings: &ChannelSettings, request: &Request, time: Duration
 }
 
 async fn attempt(settings: &ChannelSettings, request: &Request) -> Try {
-    let client = client(settings)?;
+    let client = client(settings, &request.url)?;
     let headers = headers(request)?;
     let response = client
         .post(request.url.clone())
@@ -138,8 +138,15 @@ async fn attempt(settings: &ChannelSettings, request: &Request) -> Try {
     judge(request, response).await
 }
 
-fn client(settings: &ChannelSettings) -> Result<Client, Delivery> {
-    let tls = tls::config(settings.ca_file.as_deref()).map_err(again)?;
+fn client(settings: &ChannelSettings, url: &Url) -> Result<Client, Delivery> {
+    let proxy = settings.http.proxy.as_deref();
+    let encrypted = url.scheme() == "https" || proxy.is_some_and(|url| url.starts_with("https:"));
+    let tls = if encrypted {
+        tls::config(settings.ca_file.as_deref())
+    } else {
+        tls::trusting_nobody()
+    };
+    let tls = tls.map_err(again)?;
     let mut builder = Client::builder()
         .tls_backend_preconfigured(tls)
         .dns_resolver(Arc::new(Resolver))
@@ -150,8 +157,8 @@ fn client(settings: &ChannelSettings) -> Result<Client, Delivery> {
         .user_agent(concat!("prunella/", env!("CARGO_PKG_VERSION")))
         // The environment has no say in who reads this.
         .no_proxy();
-    if let Some(proxy) = &settings.http.proxy {
-        let proxy = reqwest::Proxy::all(proxy.as_str())
+    if let Some(proxy) = proxy {
+        let proxy = reqwest::Proxy::all(proxy)
             .map_err(|error| again(format!("the proxy cannot be used: {}", causes(&error))))?;
         builder = builder.proxy(proxy);
     }

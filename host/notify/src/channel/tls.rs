@@ -4,7 +4,7 @@
 use std::{fs::File, io::Read as _, path::Path, sync::Arc};
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, pem::PemObject as _},
 };
@@ -13,13 +13,25 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 /// Larger than the file of all authorities that systems have.
 const CA_FILE_MAX: u64 = 4 << 20;
 
+/// What to accept where no TLS is spoken: nobody. A host without authorities can
+/// still talk to itself.
+pub(super) fn trusting_nobody() -> Result<ClientConfig, String> {
+    Ok(builder()?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth())
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, String> {
+    let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("cannot set up TLS: {error}"))
+}
+
 /// What to accept: certificates of the authorities in `ca_file` alone, or of the
 /// system's.
 pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("cannot set up TLS: {error}"))?;
+    let builder = builder()?;
     let Some(path) = ca_file else {
         return builder
             .with_platform_verifier()
