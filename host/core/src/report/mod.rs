@@ -14,6 +14,7 @@ mod grants;
 mod next;
 mod recurrence;
 mod repeats;
+mod said;
 mod teller;
 mod words;
 

@@ -1,6 +1,6 @@
 //! Says once what was done several times.
 
-use super::{Attempt, Line, words};
+use super::{Attempt, Line, Tried, words};
 
 /// The longest group of steps whose repetition is looked for.
 const LONGEST: usize = 12;
@@ -72,6 +72,24 @@ pub(super) fn fold_attempts(attempts: Vec<Attempt>) -> Vec<Attempt> {
                 );
             }
             _ => folded.push(attempt),
+        }
+    }
+    folded
+}
+
+/// Each result of a strategy once.
+pub(super) fn fold_tried(tried: Vec<Tried>) -> Vec<Tried> {
+    let mut folded: Vec<Tried> = Vec::new();
+    for tried in tried {
+        match folded
+            .iter_mut()
+            .find(|known| known.strategy == tried.strategy && known.result == tried.result)
+        {
+            Some(known) => {
+                known.times += 1;
+                known.attempt = tried.attempt;
+            }
+            None => folded.push(tried),
         }
     }
     folded

@@ -4,14 +4,13 @@
 use std::time::Duration;
 
 use super::{
-    Advice, Attempt, Line, Mark, Opinion, Tried, grants, repeats,
+    Advice, Attempt, Line, Mark, Opinion, Tried, grants, repeats, said as sayings,
     words::{self, clean},
 };
 use crate::{
-    Failure, StrategyName, diagnosis,
+    StrategyName,
     diagnosis::Finding,
-    incident::{Assessment, Ending, Outcome},
-    text::capital,
+    incident::Ending,
     trail::{Entry, Record, Step},
 };
 
@@ -135,7 +134,7 @@ impl<'a> Teller<'a> {
             attempt.steps = repeats::fold_steps(std::mem::take(&mut attempt.steps));
         }
         told.attempts = repeats::fold_attempts(attempts);
-        told.tried = fold_tried(std::mem::take(&mut told.tried));
+        told.tried = repeats::fold_tried(std::mem::take(&mut told.tried));
         told
     }
 
@@ -162,11 +161,11 @@ impl<'a> Teller<'a> {
                 None
             }
             Step::Diagnosed { findings } => {
-                told.findings = findings.iter().map(cleaned).collect();
+                told.findings = findings.iter().map(sayings::cleaned).collect();
                 None
             }
             Step::Advised { model, opinion, .. } => {
-                told.advice = Some(advice(model, opinion));
+                told.advice = Some(sayings::advice(model, opinion));
                 None
             }
             Step::Assessed {
@@ -174,7 +173,7 @@ impl<'a> Teller<'a> {
                 assessment,
                 ..
             } => {
-                self.opine(entry, told, opinion(strategy, assessment));
+                self.opine(entry, told, sayings::opinion(strategy, assessment));
                 None
             }
             Step::Broke {
@@ -215,7 +214,7 @@ impl<'a> Teller<'a> {
             Step::Returned {
                 strategy, outcome, ..
             } => {
-                let (mark, result) = returned(outcome);
+                let (mark, result) = sayings::returned(outcome);
                 came_of(told, strategy, entry.attempt, &result);
                 said(mark, format!("{strategy}: {result}"))
             }
@@ -431,104 +430,10 @@ fn came_of(told: &mut Told, strategy: &StrategyName, attempt: u32, result: &str)
     }
 }
 
-/// Each result of a strategy once.
-fn fold_tried(tried: Vec<Tried>) -> Vec<Tried> {
-    let mut folded: Vec<Tried> = Vec::new();
-    for tried in tried {
-        match folded
-            .iter_mut()
-            .find(|known| known.strategy == tried.strategy && known.result == tried.result)
-        {
-            Some(known) => {
-                known.times += 1;
-                known.attempt = tried.attempt;
-            }
-            None => folded.push(tried),
-        }
-    }
-    folded
-}
-
 #[expect(
     clippy::unnecessary_wraps,
     reason = "every caller answers with whether there is a line at all"
 )]
 fn said(mark: Mark, text: String) -> Option<Said> {
     Some((mark, text).into())
-}
-
-fn cleaned(finding: &Finding) -> Finding {
-    Finding {
-        cause: finding.cause,
-        sentence: clean(&finding.sentence),
-        because: clean(&finding.because),
-        from: finding.from,
-        advice: finding.advice.as_deref().map(clean),
-    }
-}
-
-/// What a model said is somebody else's text, whoever checked its form.
-fn advice(model: &str, opinion: &Result<diagnosis::Opinion, String>) -> Advice {
-    let (opinion, why_none) = match opinion {
-        Ok(opinion) => (
-            Some(diagnosis::Opinion {
-                model: clean(&opinion.model),
-                cause: capital(&clean(&opinion.cause)),
-                explanation: clean(&opinion.explanation),
-                confidence: opinion.confidence,
-                suggestions: opinion.suggestions.iter().map(|s| clean(s)).collect(),
-                order: opinion.order.clone(),
-            }),
-            None,
-        ),
-        Err(why) => (None, Some(clean(why))),
-    };
-    Advice {
-        model: clean(model),
-        opinion,
-        why_none,
-    }
-}
-
-fn opinion(strategy: &StrategyName, assessment: &Assessment) -> Opinion {
-    let (says, confidence, reason) = match assessment {
-        Assessment::Applies { confidence, reason } => ("applies", Some(*confidence), clean(reason)),
-        Assessment::NotMine { reason } => ("not-mine", None, clean(reason)),
-        Assessment::BlockedBy { unit, reason } => (
-            "blocked-by",
-            None,
-            format!("{}: {}", clean(unit), clean(reason)),
-        ),
-        Assessment::MustNot { reason } => ("must-not", None, clean(reason)),
-    };
-    let words = match says {
-        "applies" => "would heal it",
-        "not-mine" => "nothing for it here",
-        "blocked-by" => "blocked",
-        _ => "nobody should act",
-    };
-    Opinion {
-        strategy: strategy.clone(),
-        says: says.to_owned(),
-        words: confidence.map_or_else(
-            || words.to_owned(),
-            |sure| format!("{words} ({sure} % sure)"),
-        ),
-        confidence,
-        reason,
-    }
-}
-
-fn returned(outcome: &Result<Outcome, Failure>) -> (Mark, String) {
-    match outcome {
-        // A strategy's word is not evidence: that is what proof is for.
-        Ok(Outcome::Healed { summary }) => (Mark::Plain, format!("done: {}", clean(summary))),
-        Ok(Outcome::NotMine { reason }) => (Mark::Plain, format!("not mine: {}", clean(reason))),
-        Ok(Outcome::Failed { reason }) => (Mark::Bad, format!("failed: {}", clean(reason))),
-        Ok(Outcome::BlockedBy { unit, reason }) => (
-            Mark::Plain,
-            format!("blocked by {}: {}", clean(unit), clean(reason)),
-        ),
-        Err(failure) => (Mark::Bad, format!("failed: {}", clean(&failure.message))),
-    }
 }
