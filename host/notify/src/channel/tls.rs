@@ -36,7 +36,11 @@ pub(super) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
         return builder
             .with_platform_verifier()
             .map(|builder| builder.with_no_client_auth())
-            .map_err(|error| format!("cannot read the system's certificate authorities: {error}"));
+            .map_err(|error| {
+                format!(
+                    "cannot read the system's certificate authorities: {error}; install the package ca-certificates, or name a file with `ca-file`"
+                )
+            });
     };
     let failed = |error: &dyn std::fmt::Display| {
         format!(
