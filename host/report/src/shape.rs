@@ -278,7 +278,7 @@ impl<'a> Templates<'a> {
         let text = match self.shape {
             Shape::Subject => text.split_whitespace().collect::<Vec<_>>().join(" "),
             Shape::Text => wrap::tidied(&text),
-            Shape::Html => text,
+            Shape::Html => format!("{}\n", text.trim_end()),
         };
         if text.trim().is_empty() {
             return Err(Error::new(ErrorKind::WriteFailure, "it writes nothing"));
