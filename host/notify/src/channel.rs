@@ -129,7 +129,8 @@ fn rfc3339(at: u64) -> String {
     i64::try_from(at)
         .ok()
         .and_then(|at| jiff::Timestamp::from_millisecond(at).ok())
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        // What lies beyond every calendar is very late, not very early.
+        .unwrap_or(jiff::Timestamp::MAX)
         .to_string()
 }
 

@@ -2,19 +2,17 @@
 
 use std::time::Instant;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use prunella_core::{
-    config::channels::{Authorization, ChannelKind, ChannelSettings, Value, check_url},
-    secret::{Secret, SecretSource},
-};
-use url::Url;
-
 use super::{
     Try, again, alertmanager, delivery, discord,
     http::{self, Request},
     ntfy, pagerduty, secret, signature, slack, teams, time_for, webhook,
 };
 use crate::{Channel, Delivery, Message};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use prunella_core::{
+    config::channels::{Authorization, ChannelKind, ChannelSettings, Value, check_url},
+    secret::{Secret, SecretSource},
+};
 
 /// One channel that speaks HTTP.
 pub(super) struct Hook {
@@ -31,21 +29,17 @@ impl Hook {
     /// Reads what is needed, and writes what is to be sent.
     fn request(&self, message: &Message) -> Result<Request, Delivery> {
         match &self.settings.kind {
-            ChannelKind::Slack { url } => {
-                Ok(self.post(self.secret_url(url)?, &slack::body(message)))
-            }
+            ChannelKind::Slack { url } => self.post_secretly(url, &slack::body(message)),
             ChannelKind::Discord { url } => {
-                let mut request = self.post(self.secret_url(url)?, &discord::body(message));
+                let mut request = self.post_secretly(url, &discord::body(message))?;
                 // Only then does the answer say whether the message was kept.
                 request.url.query_pairs_mut().append_pair("wait", "true");
                 Ok(request)
             }
-            ChannelKind::Teams { url } => {
-                Ok(self.post(self.secret_url(url)?, &teams::body(message)))
-            }
+            ChannelKind::Teams { url } => self.post_secretly(url, &teams::body(message)),
             ChannelKind::PagerDuty { url, routing_key } => {
                 let key = read(routing_key)?;
-                let request = self.post(self.url(url)?, &pagerduty::body(message, &key));
+                let request = self.post(url, &pagerduty::body(message, &key))?;
                 Ok(request.hiding(key))
             }
             ChannelKind::Ntfy { url, topic, token } => {
@@ -56,7 +50,7 @@ impl Hook {
                         (topic.reveal().to_owned(), Some(topic))
                     }
                 };
-                let mut request = self.post(self.url(url)?, &ntfy::body(message, &topic.0));
+                let mut request = self.post(url, &ntfy::body(message, &topic.0))?;
                 if let Some(topic) = topic.1 {
                     request = request.hiding(topic);
                 }
@@ -72,11 +66,10 @@ impl Hook {
                 ends_after,
             } => {
                 let body = alertmanager::body(message, labels, *ends_after);
-                let mut url = self.url(url)?;
-                if let Ok(mut path) = url.path_segments_mut() {
+                let mut request = self.post(url, &body)?;
+                if let Ok(mut path) = request.url.path_segments_mut() {
                     path.pop_if_empty().extend(["api", "v2", "alerts"]);
                 }
-                let request = self.post(url, &body);
                 match authorization {
                     Some(Authorization::Token(token)) => Ok(request.bearer(read(token)?)),
                     Some(Authorization::Password(login)) => {
@@ -90,10 +83,8 @@ impl Hook {
             }
             ChannelKind::Webhook { url, secret } => {
                 let mut request = match url {
-                    Value::Plain(url) => self.post(self.url(url)?, &webhook::body(message)),
-                    Value::Secret(source) => {
-                        self.post(self.secret_url(source)?, &webhook::body(message))
-                    }
+                    Value::Plain(url) => self.post(url, &webhook::body(message))?,
+                    Value::Secret(source) => self.post_secretly(source, &webhook::body(message))?,
                 };
                 let key = secret::read_lines(secret).map_err(|error| again(error.to_string()))?;
                 // The time of this try: a receiver refuses what is old.
@@ -111,20 +102,22 @@ impl Hook {
         }
     }
 
-    fn post(&self, url: Url, body: &serde_json::Value) -> Request {
-        Request::new(url, body.to_string().into_bytes())
+    /// To a URL that may be known.
+    fn post(&self, url: &str, body: &serde_json::Value) -> Result<Request, Delivery> {
+        let url = check_url(url, self.settings.http.allow_http)
+            .map_err(|error| again(format!("the URL of this channel cannot be used: {error}")))?;
+        Ok(Request::new(url, body.to_string().into_bytes()))
     }
 
-    /// A URL that may be known.
-    fn url(&self, url: &str) -> Result<Url, Delivery> {
-        check_url(url, self.settings.http.allow_http)
-            .map_err(|error| again(format!("the URL of this channel cannot be used: {error}")))
-    }
-
-    /// A URL that may not.
-    fn secret_url(&self, source: &SecretSource) -> Result<Url, Delivery> {
-        check_url(read(source)?.reveal(), self.settings.http.allow_http)
-            .map_err(|error| again(format!("the URL in {source} cannot be used: {error}")))
+    /// To one that may not.
+    fn post_secretly(
+        &self,
+        source: &SecretSource,
+        body: &serde_json::Value,
+    ) -> Result<Request, Delivery> {
+        let url = check_url(read(source)?.reveal(), self.settings.http.allow_http)
+            .map_err(|error| again(format!("the URL in {source} cannot be used: {error}")))?;
+        Ok(Request::new(url, body.to_string().into_bytes()).hiding_url())
     }
 
     fn attempt(&self, message: &Message, deadline: Instant) -> Try {

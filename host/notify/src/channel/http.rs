@@ -49,6 +49,7 @@ pub(super) struct Request {
     pub(super) headers: Vec<(&'static str, String)>,
     authorization: Option<String>,
     secrets: Vec<Secret>,
+    secret_url: bool,
 }
 
 impl Request {
@@ -59,7 +60,14 @@ impl Request {
             headers: Vec::new(),
             authorization: None,
             secrets: Vec::new(),
+            secret_url: false,
         }
+    }
+
+    /// Its URL must not show either.
+    pub(super) fn hiding_url(mut self) -> Self {
+        self.secret_url = true;
+        self
     }
 
     /// A secret that must not show in what is said about this request.
@@ -86,35 +94,32 @@ impl Request {
     }
 
     /// `text` of the far side or of a library, on one line, without anything
-    /// secret of this request: neither the URL nor a longer part of it.
+    /// secret of this request.
     fn shown(&self, text: &str) -> String {
         let mut hidden = text.to_owned();
-        let mut hide = |secret: &str| {
-            if secret.len() > 1 {
-                hidden = hidden.replace(secret, REDACTED);
-            }
-        };
-        hide(self.url.as_str());
-        for secret in &self.secrets {
-            hide(secret.reveal());
-            secret.reveal().lines().for_each(&mut hide);
+        for secret in self.hidden() {
+            hidden = hidden.replace(&secret, REDACTED);
         }
-        hide(self.url.path());
-        if let Some(query) = self.url.query() {
-            hide(query);
-        }
-        let values: Vec<String> = self
-            .url
-            .query_pairs()
-            .map(|(_, value)| value.into_owned())
-            .collect();
-        self.url
-            .path()
-            .split('/')
-            .chain(values.iter().map(String::as_str))
-            .filter(|part| part.len() >= KEY_LIKE)
-            .for_each(hide);
         one_line(&hidden.replace(['\r', '\n'], " "), SHOWN_MAX)
+    }
+
+    /// What must not show, the longer before its parts.
+    fn hidden(&self) -> Vec<String> {
+        let mut hidden: Vec<String> = Vec::new();
+        for secret in &self.secrets {
+            hidden.push(secret.reveal().to_owned());
+            hidden.extend(secret.reveal().lines().map(str::to_owned));
+        }
+        if self.secret_url {
+            let (path, query) = (self.url.path(), self.url.query().unwrap_or_default());
+            hidden.extend([self.url.as_str(), path, query].map(str::to_owned));
+            let values = self.url.query_pairs().map(|(_, value)| value.into_owned());
+            let parts = path.split('/').map(str::to_owned);
+            hidden.extend(parts.chain(values).filter(|part| part.len() >= KEY_LIKE));
+        }
+        hidden.retain(|secret| secret.len() > 1);
+        hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        hidden
     }
 }
 
@@ -320,12 +325,20 @@ mod tests {
     }
 
     #[test]
+    fn a_url_that_may_be_known_is_not_hidden() {
+        let url = Url::parse("http://127.0.0.1:9093/alertmanager/api/v2/alerts").unwrap();
+        let said = "no such path: /alertmanager/api/v2/alerts";
+        assert_eq!(Request::new(url, Vec::new()).shown(said), said);
+    }
+
+    #[test]
     fn nothing_secret_is_repeated() {
         let url = Url::parse(
             "https://hooks.example.org/services/T0/B012345678/hunter2hunter2?sig=s3cr3t-s1g",
         )
         .unwrap();
         let request = Request::new(url, Vec::new())
+            .hiding_url()
             .bearer(Secret::new("tk_0123456789"))
             .hiding(Secret::new("one-line\nanother-line"));
         for text in [
