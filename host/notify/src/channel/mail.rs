@@ -6,7 +6,8 @@
 //! and the message waits until then.
 //!
 //! A recipient who was told "later" keeps nobody else from being told now. The
-//! others are remembered, so that the next try is for that recipient alone.
+//! others are remembered for as long as the process lives, so that the next try is
+//! for that recipient alone.
 
 mod compose;
 mod session;
@@ -24,6 +25,10 @@ use crate::{Channel, Delivery, Message};
 /// So many messages that only some recipients have are remembered.
 const REMEMBERED: usize = 256;
 
+/// Who has a message already, by channel and message. It outlives the channel,
+/// which may be opened anew for each try.
+static TOLD: Mutex<VecDeque<(String, Vec<Address>)>> = Mutex::new(VecDeque::new());
+
 /// One mail channel.
 pub(super) struct Mail {
     settings: ChannelSettings,
@@ -31,8 +36,6 @@ pub(super) struct Mail {
     from: Mailbox,
     to: Vec<Mailbox>,
     reply_to: Option<Mailbox>,
-    /// By message id, who has it already.
-    told: Mutex<VecDeque<(String, Vec<Address>)>>,
 }
 
 impl Mail {
@@ -54,14 +57,13 @@ impl Mail {
             from: mailbox(&mail.from)?,
             to: mail.to.iter().map(mailbox).collect::<Result<_, _>>()?,
             reply_to: mail.reply_to.as_ref().map(mailbox).transpose()?,
-            told: Mutex::default(),
         })
     }
 
     async fn attempt(&self, message: &Message, stage: &Cell<&'static str>) -> Try {
         let mail = compose::compose(message, &self.from, &self.to, self.reply_to.as_ref())
             .map_err(|error| refused(format!("the mail cannot be written: {error}")))?;
-        let told = self.told(&message.id);
+        let told = self.told(message);
         let to: Vec<Address> = self
             .to
             .iter()
@@ -105,10 +107,12 @@ impl Mail {
             if !told.is_empty() {
                 let names: Vec<&str> = told.iter().map(AsRef::as_ref).collect();
                 parts.push(format!("taken for {}", names.join(", ")));
-                self.remember(&message.id, told);
+                self.remember(message, Some(told));
             }
             return Err(again(format!("{host}: {}", parts.join("; "))));
         }
+        // What follows is final.
+        self.remember(message, None);
         if told.is_empty() {
             return Err(refused(format!("{host}: {}", parts.join("; "))));
         }
@@ -116,22 +120,29 @@ impl Mail {
         Ok(format!("{host}: {}", parts.join("; ")))
     }
 
-    fn told(&self, id: &str) -> Vec<Address> {
-        let Ok(told) = self.told.lock() else {
+    fn key(&self, message: &Message) -> String {
+        format!("{} {}", self.settings.name, message.id)
+    }
+
+    fn told(&self, message: &Message) -> Vec<Address> {
+        let key = self.key(message);
+        let Ok(told) = TOLD.lock() else {
             return Vec::new();
         };
         told.iter()
-            .find(|(message, _)| message == id)
+            .find(|(known, _)| *known == key)
             .map(|(_, who)| who.clone())
             .unwrap_or_default()
     }
 
-    fn remember(&self, id: &str, who: Vec<Address>) {
-        let Ok(mut told) = self.told.lock() else {
+    /// Remembers who has a message, or forgets it.
+    fn remember(&self, message: &Message, who: Option<Vec<Address>>) {
+        let key = self.key(message);
+        let Ok(mut told) = TOLD.lock() else {
             return;
         };
-        told.retain(|(message, _)| message != id);
-        told.push_back((id.to_owned(), who));
+        told.retain(|(known, _)| *known != key);
+        told.extend(who.map(|who| (key, who)));
         if told.len() > REMEMBERED {
             told.pop_front();
         }
