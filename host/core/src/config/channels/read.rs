@@ -1,15 +1,16 @@
 //! Reads `[channel.NAME]`.
 
+mod mail;
+mod secrets;
+
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use super::{
-    Authorization, ChannelKind, ChannelSettings, Encryption, HttpSettings, Login, MailSettings,
-    TIMEOUT, Value, check_url, url::is_loopback,
+    Authorization, ChannelKind, ChannelSettings, HttpSettings, Login, TIMEOUT, Value, check_url,
 };
 use crate::{
     ChannelName,
     config::reader::{Reader, Section, Text},
-    secret::SecretSource,
     text::one_line,
 };
 
@@ -118,38 +119,12 @@ pub(in crate::config) fn read(
                 if let Some(settings) = channel.read() {
                     channels.insert(name, settings);
                 }
-                hide_secrets(reader, section);
+                secrets::hide(reader, section);
             }
             Err(error) => reader.error(key.span(), one_line(&error.to_string(), 300)),
         }
     }
     channels
-}
-
-/// Diagnostics show the line they are about, and must not show a secret that
-/// stands in it by mistake.
-fn hide_secrets(reader: &mut Reader<'_>, section: Section<'_>) {
-    let kind = section.table.get("kind");
-    let own = kind
-        .and_then(|kind| keys_of(kind.get_ref().as_str()?))
-        .unwrap_or_default();
-    for (key, value) in section.table {
-        let key: &str = key.get_ref();
-        let Some(written) = value.get_ref().as_str() else {
-            continue;
-        };
-        // A URL that may stand in the open is worth seeing.
-        let open = own.contains(&key) && check_url(written, true).is_ok();
-        if open || written.is_empty() || !SECRET_KEYS.contains(&key) {
-            continue;
-        }
-        for place in reader.found.iter_mut().filter_map(|d| d.place.as_mut()) {
-            // As many characters as before, so that the marks fit.
-            place.text = place
-                .text
-                .replace(written, &"*".repeat(written.chars().count()));
-        }
-    }
 }
 
 fn keys_of(kind: &str) -> Option<&'static [&'static str]> {
@@ -295,104 +270,6 @@ impl<'t> ChannelReader<'_, '_, 't> {
             return None;
         }
         Some((text, span))
-    }
-
-    /// Notes every secret that stands in the file itself.
-    fn inline_secrets(&mut self, kind: &str, own: &[&str]) {
-        for key in SECRET_KEYS {
-            let Some((written, _)) = self.section.table.get_key_value(key) else {
-                continue;
-            };
-            if own.contains(&key) {
-                continue;
-            }
-            let span = written.span();
-            let file = format!("{key}-file");
-            if own.contains(&file.as_str()) {
-                let message = if key == "url" {
-                    format!(
-                        "whoever knows the URL of a {kind} webhook can write there, and everybody can read this file"
-                    )
-                } else {
-                    format!("`{key}` is a secret, and everybody can read this file")
-                };
-                self.reader.error_help(
-                    span,
-                    message,
-                    format!(
-                        "put it alone into a file of mode 0600 and write `{file} = \"/etc/prunella/secrets/{}.{key}\"`, or `{key}-credential = \"NAME\"` for a credential of systemd's",
-                        self.name
-                    ),
-                );
-            } else {
-                self.reader.error(
-                    span,
-                    format!("a channel of the kind `{kind}` has no `{key}`"),
-                );
-            }
-        }
-    }
-
-    fn only_one(&mut self, keys: &[&str]) -> bool {
-        let mut present = keys.iter().filter(|key| self.has(key));
-        let (Some(first), Some(second)) = (present.next(), present.next()) else {
-            return true;
-        };
-        let span = self
-            .section
-            .table
-            .get_key_value(*second)
-            .map_or(self.at.clone(), |(key, _)| key.span());
-        self.reader.error_help(
-            span,
-            format!("`{first}` and `{second}` say the same thing twice"),
-            "keep one of them",
-        );
-        false
-    }
-
-    /// `KEY-file` or `KEY-credential`.
-    fn secret(&mut self, key: &str) -> Option<SecretSource> {
-        let (file, credential) = (format!("{key}-file"), format!("{key}-credential"));
-        if !self.only_one(&[&file, &credential]) {
-            return None;
-        }
-        if let Some(text) = self.text(&file, "/etc/prunella/secrets/NAME") {
-            return self.reader.path(&file, text).map(SecretSource::File);
-        }
-        let (name, span) = self.text(&credential, "NAME")?;
-        // What systemd takes for one (credential_name_valid).
-        let valid = !matches!(name, "" | "." | "..")
-            && name.len() <= 255
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && b != b'/' && b != b':');
-        if !valid {
-            let shown = one_line(name, 60);
-            self.reader.error_help(
-                span,
-                format!("`{shown}` is not the name of a credential"),
-                "write the name that stands before the `:` in LoadCredential=",
-            );
-            return None;
-        }
-        Some(SecretSource::Credential(name.to_owned()))
-    }
-
-    fn required_secret(&mut self, key: &str) -> Option<SecretSource> {
-        let (file, credential) = (format!("{key}-file"), format!("{key}-credential"));
-        // An inline one was already spoken of.
-        if !self.has(&file) && !self.has(&credential) && !self.has(key) {
-            self.reader.error_help(
-                self.at.clone(),
-                format!("the channel `{}` has no `{file}`", self.name),
-                format!(
-                    "add `{file} = \"/etc/prunella/secrets/{}.{key}\"`, a file of mode 0600, or `{credential} = \"NAME\"`",
-                    self.name
-                ),
-            );
-        }
-        self.secret(key)
     }
 
     /// A URL in the open; `default` when it may be left out.
@@ -544,130 +421,6 @@ impl<'t> ChannelReader<'_, '_, 't> {
             }
         }
         labels
-    }
-
-    fn mail(&mut self) -> Option<MailSettings> {
-        let host = self.required("host", "mail.example.org");
-        let host = host.and_then(|(host, span)| self.host(host, span));
-        let encryption = self
-            .reader
-            .one_of(
-                self.section,
-                "encryption",
-                &[
-                    ("starttls", Encryption::StartTls),
-                    ("tls", Encryption::Tls),
-                    ("none", Encryption::None),
-                ],
-            )
-            .unwrap_or(Encryption::StartTls);
-        let port = self
-            .reader
-            .number(self.section, "port", u32::from(u16::MAX))
-            .and_then(|port| u16::try_from(port).ok())
-            .unwrap_or(match encryption {
-                Encryption::StartTls => 587,
-                Encryption::Tls => 465,
-                Encryption::None => 25,
-            });
-        let login = self.login();
-        if encryption == Encryption::None {
-            let span = self
-                .section
-                .table
-                .get("encryption")
-                .map_or(self.at.clone(), toml::Spanned::span);
-            if host.as_deref().is_some_and(|host| !is_loopback(host)) {
-                self.reader.error_help(
-                    span,
-                    "mail may leave this host only encrypted",
-                    "write \"starttls\" or \"tls\"; \"none\" is for a mail server on localhost",
-                );
-            } else if login.is_some() {
-                self.reader.error_help(
-                    span,
-                    "a password is never sent over a connection without encryption",
-                    "write \"starttls\" or \"tls\", or leave `user` out",
-                );
-            }
-        }
-        let from = self.required("from", "Prunella <prunella@example.org>");
-        let from = from.and_then(|text| self.address("from", text));
-        let mut to = Vec::new();
-        for text in self.reader.texts(self.section, "to", "\"ops@example.org\"") {
-            to.extend(self.address("to", text));
-        }
-        let none = self.section.table.get("to").is_none_or(|to| {
-            to.get_ref()
-                .as_array()
-                .is_some_and(|addresses| addresses.is_empty())
-        });
-        if none {
-            self.reader.error_help(
-                self.at.clone(),
-                format!("the channel `{}` has no recipients", self.name),
-                "add `to = [\"ops@example.org\"]`",
-            );
-        }
-        let reply_to = self
-            .text("reply-to", "ops@example.org")
-            .and_then(|text| self.address("reply-to", text));
-        Some(MailSettings {
-            host: host?,
-            port,
-            encryption,
-            login,
-            from: from?,
-            to,
-            reply_to,
-        })
-    }
-
-    fn host(&mut self, host: &str, span: Range<usize>) -> Option<String> {
-        let valid = host.parse::<std::net::IpAddr>().is_ok()
-            || (host.len() <= 253
-                && host
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.'));
-        if valid {
-            return Some(host.to_owned());
-        }
-        let shown = one_line(host, 60);
-        self.reader.error_help(
-            span,
-            format!("`{shown}` is not the name or address of a host"),
-            "for example: host = \"mail.example.org\"; the port has a key of its own",
-        );
-        None
-    }
-
-    /// `a@b.c` or `Name <a@b.c>`.
-    fn address(&mut self, key: &str, (text, span): Text<'_>) -> Option<String> {
-        let bare = match text.split_once('<') {
-            Some((_, rest)) => rest.strip_suffix('>').unwrap_or_default(),
-            None => text,
-        };
-        let valid = !text.chars().any(char::is_control)
-            && bare.len() <= 254
-            && bare.split_once('@').is_some_and(|(local, domain)| {
-                let plain = |part: &str| {
-                    !part.is_empty()
-                        && part
-                            .bytes()
-                            .all(|b| b.is_ascii_graphic() && !b"<>()[]\\,;:@\"".contains(&b))
-                };
-                plain(local) && plain(domain) && !domain.starts_with('.') && !domain.ends_with('.')
-            });
-        if valid {
-            return Some(text.to_owned());
-        }
-        let shown = one_line(text, 60);
-        self.reader.error_help(
-            span,
-            format!("`{shown}` in `{key}` is not an address"),
-            "write \"ops@example.org\" or \"Operations <ops@example.org>\"",
-        );
-        None
     }
 }
 
