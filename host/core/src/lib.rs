@@ -10,6 +10,7 @@
 //! Other crates of the host depend on this one; it depends on none of them, and
 //! it performs no I/O except reading configuration files in [`config`].
 
+pub mod achievement;
 pub mod alert;
 pub mod analyst;
 pub mod budget;

@@ -73,6 +73,27 @@ pub enum StoreError {
         /// The store's file.
         file: PathBuf,
     },
+    /// It could not be opened a moment ago, and is not tried with every call.
+    #[error("{}: {doing} was given up, since the store could not be opened a moment ago: {why}", file.display())]
+    Unavailable {
+        /// The store's file.
+        file: PathBuf,
+        /// What was given up.
+        doing: &'static str,
+        /// Why it could not be opened.
+        why: String,
+    },
+    /// One thing in it cannot be understood; the rest may well be.
+    #[error("{}: {doing} failed: what was written there is not understood", file.display())]
+    NotUnderstood {
+        /// The store's file.
+        file: PathBuf,
+        /// What failed.
+        doing: &'static str,
+        /// What was found.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// Something about the file or its folder failed outside SQLite.
     #[error("{}: {doing} failed", file.display())]
     File {
@@ -130,10 +151,10 @@ impl StoreError {
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..) => {
-                return Self::Corrupt {
+                return Self::NotUnderstood {
                     file,
                     doing,
-                    detail: source.to_string(),
+                    source,
                 };
             }
             _ => {}
@@ -179,6 +200,20 @@ impl StoreError {
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Corrupt { .. })
     }
+
+    /// Whether it is the store's own trouble (its file, its disk), and not what
+    /// was asked of it. A [lasting](crate::Store::lasting) store tells of it
+    /// itself, once: whoever gets the error need not.
+    pub fn is_trouble(&self) -> bool {
+        !matches!(
+            self,
+            Self::IdTaken(_)
+                | Self::NumberTaken { .. }
+                | Self::NoSuchIncident(_)
+                | Self::Value { .. }
+                | Self::NotUnderstood { .. }
+        )
+    }
 }
 
 fn is_full(file: &Path) -> bool {
@@ -191,4 +226,16 @@ fn is_read_only(file: &Path) -> bool {
 
 fn statvfs(file: &Path) -> Option<rustix::fs::StatVfs> {
     rustix::fs::statvfs(file.parent()?).ok()
+}
+
+/// An error with its causes, for a log line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

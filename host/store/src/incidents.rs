@@ -437,7 +437,7 @@ impl Store {
         self.read("reading the records", |connection| {
             let snapshot = connection.unchecked_transaction()?;
             let mut statement = snapshot.prepare(&query)?;
-            let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+            let mut rows = statement.query(rusqlite::params_from_iter(&values))?;
             let mut records: Vec<Record> = Vec::new();
             let (mut bytes, mut last) = (0, None);
             while let Some(row) = rows.next()? {
@@ -504,7 +504,7 @@ impl Store {
         self.read("reading the incidents", |connection| {
             connection
                 .prepare(&query)?
-                .query_map(rusqlite::params_from_iter(values), summary)?
+                .query_map(rusqlite::params_from_iter(&values), summary)?
                 .collect()
         })
     }

@@ -33,7 +33,7 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Store, StoreError, healings::Healing, lock};
+use crate::{Store, StoreError, error::chain, healings::Healing, lock};
 
 /// The file under `/run/prunella`.
 const FILE: &str = "healings.jsonl";
@@ -457,16 +457,4 @@ fn shorten(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.seek(SeekFrom::Start(0))?;
     file.write_all(tail.get(start..).unwrap_or_default())
-}
-
-/// An error with its causes, for a log line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -19,10 +19,16 @@
 //!   truncated file would kill the process.
 //! - A damaged file is set aside, never deleted
 //!   ([`Store::open_or_set_aside`]).
+//! - A [lasting](Store::lasting) store, which is what heals, outlives all of
+//!   this: it begins a new file when damage turns up later, goes on when a full
+//!   disk has room again, and tells of each trouble once.
+//! - What is old is forgotten in small transactions ([`Store::tidy`]); the pages
+//!   that frees are used again, and given back when they are many.
 //!
 //! The healing budget goes through the [`Ledger`], which still
 //! works when the store does not.
 
+mod connection;
 mod error;
 mod file;
 mod healings;
@@ -30,15 +36,20 @@ mod incidents;
 pub mod ledger;
 mod outbox;
 mod pauses;
+mod retention;
+mod salvage;
 mod schema;
+mod trouble;
 
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use self::{connection::Opened as OpenFile, trouble::Trouble};
 
 pub use self::{
     error::StoreError,
@@ -48,31 +59,53 @@ pub use self::{
         Decided, DispatchFilter, Fate, FoundDispatch, LastSteps, NewAlert, Tried, Unfinished,
     },
     pauses::Pause,
+    retention::Tidied,
 };
 
 /// Where the store lies unless told otherwise.
 pub const DEFAULT_PATH: &str = "/var/lib/prunella/prunella.db";
 
-/// How long a process waits for another one's transaction. Ours take one fsync;
-/// on a disk where that takes seconds, the wait is still worth it.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A store that could not be opened is not tried again sooner: opening may take
+/// as long as another process keeps it locked.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// The incident store. Cheap to share between threads behind an `Arc`.
 pub struct Store {
     path: PathBuf,
-    /// Writes, one at a time.
-    writer: Mutex<Connection>,
+    kind: Kind,
     /// Reads never wait for a write's fsync. Opened when first needed: the hook
-    /// hardly reads.
-    reader: Mutex<Option<Connection>>,
-    read_only: bool,
+    /// hardly reads. Locked after the writer where both are; closed before it,
+    /// since only the last to close can put the log into the file, and a reader
+    /// may not.
+    reader: Mutex<Option<OpenFile>>,
+    /// Writes, one at a time.
+    writer: Mutex<Writer>,
+    trouble: Trouble,
+}
+
+/// What becomes of it when there is trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It is only read.
+    ReadOnly,
+    /// Whoever opened it sees to that.
+    Plain,
+    /// It helps itself: see [`Store::lasting`].
+    Lasting,
+}
+
+#[derive(Default)]
+struct Writer {
+    file: Option<OpenFile>,
+    /// When opening it failed last, and why.
+    failed: Option<(Instant, String)>,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store")
             .field("path", &self.path)
-            .field("read_only", &self.read_only)
+            .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
 }
@@ -88,110 +121,66 @@ pub struct OpenedOrSetAside {
 }
 
 impl Store {
+    fn new(path: PathBuf, kind: Kind, file: Option<OpenFile>) -> Self {
+        Self {
+            path,
+            kind,
+            reader: Mutex::new(None),
+            writer: Mutex::new(Writer { file, failed: None }),
+            trouble: Trouble::default(),
+        }
+    }
+
     /// Opens the store for reading and writing; creates file (0600), folder
     /// (0700) and tables, and brings an older store up to date.
     ///
     /// Only the head of the file is looked at, however large it is:
     /// [`check`](Self::check) looks at all of it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let path = file::prepare(path)?;
-        let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let doing = "opening it";
-        let failed = |error| StoreError::from_sqlite(&path, doing, error);
-        if !is_ready(&writer, &path).map_err(|e| e.or(failed))? {
-            // Two processes that change the journal mode at once get in each
-            // other's way without waiting for the busy timeout.
-            let _lock = file::lock_folder(&path)?;
-            set_up(&mut writer).map_err(failed)?;
-        }
-        writer
-            .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
-            .map_err(failed)?;
-        Ok(Self {
-            path,
-            writer: Mutex::new(writer),
-            reader: Mutex::new(None),
-            read_only: false,
-        })
+        let (path, file) = connection::open(path)?;
+        Ok(Self::new(path, Kind::Plain, Some(file)))
     }
 
     /// Opens the store only to read it. It must exist.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let path = file::resolve(path)?;
-        if !path.exists() {
-            return Err(StoreError::Missing { file: path });
-        }
-        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let found = schema::version(&connection)
-            .map_err(|error| StoreError::from_sqlite(&path, "opening it", error))?;
-        check_version(&path, found)?;
-        if found == 0 {
-            // Somebody is about to make it: the file is there, its tables not.
-            return Err(StoreError::Missing { file: path });
-        }
-        if found < schema::known_version() {
-            // An older store lacks what we would ask for; the next writer
-            // brings it up to date.
-            return Err(StoreError::ReadOnly {
-                file: path,
-                doing: "bringing it up to date",
-            });
-        }
-        Ok(Self {
-            path,
-            writer: Mutex::new(connection),
-            reader: Mutex::new(None),
-            read_only: true,
-        })
+        let (path, file) = connection::open_read_only(path)?;
+        Ok(Self::new(path, Kind::ReadOnly, Some(file)))
     }
 
     /// Like [`open`](Self::open), but a damaged file is renamed to
-    /// `prunella.db.damaged-TIME`, kept, and a new one begun.
+    /// `prunella.db.damaged-TIME`, kept, and a new one begun with what could be
+    /// read of the old one's pauses, healings and open incidents.
     pub fn open_or_set_aside(path: &Path) -> Result<OpenedOrSetAside, StoreError> {
-        let damage = match Self::open(path) {
-            Ok(store) => {
-                return Ok(OpenedOrSetAside {
-                    store,
-                    set_aside: None,
-                });
-            }
-            Err(error) if error.is_damage() => error,
-            Err(error) => return Err(error),
-        };
-        let resolved = file::resolve(path)?;
-        let lock = file::lock_folder(&resolved)?;
-        // Another process may have set it aside while we waited for the lock.
-        let still_damaged = match Self::examine(&resolved) {
-            Ok(()) => false,
-            Err(error) => error.is_damage(),
-        };
-        let set_aside = if still_damaged {
-            Some((file::set_aside(&resolved)?, damage))
-        } else {
-            None
-        };
-        drop(lock);
-        let store = Self::open(path)?;
-        Ok(OpenedOrSetAside { store, set_aside })
+        let (resolved, file, set_aside) = connection::open_or_set_aside(path)?;
+        Ok(OpenedOrSetAside {
+            store: Self::new(resolved, Kind::Plain, Some(file)),
+            set_aside,
+        })
+    }
+
+    /// The store for whoever heals: it never refuses, it outlives trouble, and
+    /// it tells of each trouble once, as an error in the log.
+    ///
+    /// - What cannot be opened now (a read-only disk, a newer version) is tried
+    ///   again with later calls; until then each of them fails at once.
+    /// - A file in which damage is found, now or later, is set aside and kept,
+    ///   and a new one takes its place. So does a file that somebody moves away.
+    /// - While another process keeps it locked, only the first call waits for
+    ///   long.
+    pub fn lasting(path: &Path) -> Self {
+        let store = Self::new(path.to_owned(), Kind::Lasting, None);
+        let opened = store.open_again(&mut lock(&store.writer), "opening it");
+        store.note(opened).ok();
+        store
     }
 
     /// Sets a file aside in which damage was found later than at its opening.
     /// Answers with its new name. A store that is open goes on writing to the
-    /// renamed file: open a new one afterwards.
+    /// renamed file, unless it is a [lasting](Self::lasting) one.
     pub fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
         let resolved = file::resolve(path)?;
         let _lock = file::lock_folder(&resolved)?;
         file::set_aside(&resolved)
-    }
-
-    fn examine(path: &Path) -> Result<(), StoreError> {
-        if !path.exists() {
-            return Ok(());
-        }
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        is_ready(&connection, path)
-            .map_err(|e| e.or(|error| StoreError::from_sqlite(path, "opening it", error)))?;
-        Ok(())
     }
 
     /// Where it lies.
@@ -201,24 +190,32 @@ impl Store {
 
     /// Whether it was opened only to be read.
     pub fn is_read_only(&self) -> bool {
-        self.read_only
+        self.kind == Kind::ReadOnly
+    }
+
+    /// What keeps a [lasting](Self::lasting) store from working at the moment,
+    /// in a sentence.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.now()
     }
 
     /// Looks at the whole file for damage. Takes a second for every few hundred
     /// megabytes: not for the hot path.
     pub fn check(&self) -> Result<(), StoreError> {
-        let found: String = self.read("checking it", |connection| {
-            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        })?;
-        if found == "ok" {
-            Ok(())
-        } else {
-            Err(StoreError::Corrupt {
-                file: self.path.clone(),
-                doing: "checking it",
-                detail: found,
-            })
-        }
+        self.read("checking it", |connection| {
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+        })
+        .and_then(|found| {
+            if found == "ok" {
+                Ok(())
+            } else {
+                Err(StoreError::Corrupt {
+                    file: self.path.clone(),
+                    doing: "checking it",
+                    detail: found,
+                })
+            }
+        })
     }
 
     /// Runs `body` as one transaction that holds the write lock from its
@@ -227,7 +224,7 @@ impl Store {
     fn write<T>(
         &self,
         doing: &'static str,
-        body: impl FnOnce(&Transaction<'_>) -> Result<T, WriteError>,
+        body: impl Fn(&Transaction<'_>) -> Result<T, WriteError>,
     ) -> Result<T, StoreError> {
         self.write_until(Durable::Now, doing, body)
     }
@@ -237,7 +234,7 @@ impl Store {
     fn write_ahead<T>(
         &self,
         doing: &'static str,
-        body: impl FnOnce(&Transaction<'_>) -> Result<T, WriteError>,
+        body: impl Fn(&Transaction<'_>) -> Result<T, WriteError>,
     ) -> Result<T, StoreError> {
         self.write_until(Durable::WithTheNext, doing, body)
     }
@@ -246,44 +243,173 @@ impl Store {
         &self,
         durable: Durable,
         doing: &'static str,
-        body: impl FnOnce(&Transaction<'_>) -> Result<T, WriteError>,
+        body: impl Fn(&Transaction<'_>) -> Result<T, WriteError>,
     ) -> Result<T, StoreError> {
-        if self.read_only {
+        if self.kind == Kind::ReadOnly {
             return Err(StoreError::ReadOnly {
                 file: self.path.clone(),
                 doing,
             });
         }
         let mut writer = lock(&self.writer);
-        let failed = |error| StoreError::from_sqlite(&self.path, doing, error);
-        // In WAL mode NORMAL leaves out the fsync at a commit, and nothing
-        // else; the next FULL commit syncs the log with all that is in it.
-        writer
-            .pragma_update(None, "synchronous", durable.synchronous())
-            .map_err(failed)?;
-        let transaction = writer
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(failed)?;
-        let value = body(&transaction).map_err(|e| e.or(failed))?;
-        transaction.commit().map_err(failed)?;
-        Ok(value)
+        let attempt = |writer: &mut Writer| {
+            let connection = self.connection(writer, doing)?;
+            transact(connection, durable, &body)
+                .map_err(|e| e.or(|error| StoreError::from_sqlite(&self.path, doing, error)))
+        };
+        let result = match attempt(&mut writer) {
+            Err(error) if self.kind == Kind::Lasting && error.is_damage() => {
+                match self.replace(&mut writer, error) {
+                    // What it was about may be gone with the old file.
+                    Ok(()) => attempt(&mut writer),
+                    Err(error) => Err(error),
+                }
+            }
+            other => other,
+        };
+        drop(writer);
+        self.note(result)
     }
 
     fn read<T>(
         &self,
         doing: &'static str,
-        body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        body: impl Fn(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let failed = |error| StoreError::from_sqlite(&self.path, doing, error);
-        if self.read_only {
-            return body(&lock(&self.writer)).map_err(failed);
+        if self.kind == Kind::ReadOnly {
+            let mut writer = lock(&self.writer);
+            return body(self.connection(&mut writer, doing)?).map_err(failed);
         }
-        let mut reader = lock(&self.reader);
-        let connection = match reader.take() {
-            Some(connection) => connection,
-            None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+        let attempt = || {
+            let mut reader = lock(&self.reader);
+            let current = reader.take().filter(|file| self.is_current(file));
+            let file = match current {
+                Some(file) => file,
+                None => {
+                    // What is not there or not up to date is the writer's to
+                    // see to, and the writer is locked before the reader.
+                    drop(reader);
+                    self.connection(&mut lock(&self.writer), doing)?;
+                    let file = connection::reader(&self.path)?;
+                    reader = lock(&self.reader);
+                    file
+                }
+            };
+            body(&reader.insert(file).connection).map_err(failed)
         };
-        body(reader.insert(connection)).map_err(failed)
+        let result = match attempt() {
+            Err(error) if self.kind == Kind::Lasting && error.is_damage() => {
+                match self.replace(&mut lock(&self.writer), error) {
+                    Ok(()) => attempt(),
+                    Err(error) => Err(error),
+                }
+            }
+            other => other,
+        };
+        // That it can be read does not say that it can be written.
+        if let Err(error) = &result
+            && self.kind == Kind::Lasting
+            && error.is_trouble()
+        {
+            self.trouble.met(error);
+        }
+        result
+    }
+
+    /// The connection to write with; opened anew where a lasting store has none
+    /// or its file is no longer the one at its path.
+    fn connection<'w>(
+        &self,
+        writer: &'w mut Writer,
+        doing: &'static str,
+    ) -> Result<&'w mut Connection, StoreError> {
+        if self.kind == Kind::Lasting
+            && !writer
+                .file
+                .as_ref()
+                .is_some_and(|file| self.is_current(file))
+        {
+            self.open_again(writer, doing)?;
+        }
+        match writer.file.as_mut() {
+            Some(file) => {
+                if self.kind == Kind::Lasting {
+                    file.wait(self.trouble.patience());
+                }
+                Ok(&mut file.connection)
+            }
+            None => Err(StoreError::Missing {
+                file: self.path.clone(),
+            }),
+        }
+    }
+
+    fn is_current(&self, file: &OpenFile) -> bool {
+        self.kind != Kind::Lasting || file.is_at(&self.path)
+    }
+
+    fn open_again(&self, writer: &mut Writer, doing: &'static str) -> Result<(), StoreError> {
+        if let Some((at, why)) = &writer.failed
+            && at.elapsed() < TRY_AGAIN
+        {
+            return Err(StoreError::Unavailable {
+                file: self.path.clone(),
+                doing,
+                why: why.clone(),
+            });
+        }
+        // Closed before another file takes its path.
+        writer.file = None;
+        lock(&self.reader).take();
+        match connection::open_or_set_aside(&self.path) {
+            Ok((_, file, set_aside)) => {
+                if let Some((aside, why)) = set_aside {
+                    self.trouble.set_aside(&aside, &why);
+                }
+                writer.file = Some(file);
+                writer.failed = None;
+                Ok(())
+            }
+            Err(error) => {
+                writer.failed = Some((Instant::now(), error.to_string()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Damage was found: sets the file aside and begins a new one.
+    fn replace(&self, writer: &mut Writer, damage: StoreError) -> Result<(), StoreError> {
+        let ours = writer.file.take();
+        lock(&self.reader).take();
+        // Whoever was first, another thread or another process, has done it.
+        let still_there = ours.as_ref().is_some_and(|file| file.is_at(&self.path));
+        drop(ours);
+        if still_there {
+            match connection::begin_anew(&self.path) {
+                Ok((aside, file)) => {
+                    self.trouble.set_aside(&aside, &damage);
+                    writer.file = Some(file);
+                }
+                Err(error) => {
+                    writer.failed = Some((Instant::now(), error.to_string()));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells of trouble when it begins, and when it is over.
+    fn note<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.kind == Kind::Lasting {
+            match &result {
+                Ok(_) => self.trouble.over(&self.path),
+                Err(error) if error.is_trouble() => self.trouble.met(error),
+                Err(_) => {}
+            }
+        }
+        result
     }
 
     fn to_json<T: serde::Serialize>(
@@ -297,6 +423,20 @@ impl Store {
             source,
         })
     }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    durable: Durable,
+    body: impl Fn(&Transaction<'_>) -> Result<T, WriteError>,
+) -> Result<T, WriteError> {
+    // In WAL mode NORMAL leaves out the fsync at a commit, and nothing else;
+    // the next FULL commit syncs the log with all that is in it.
+    connection.pragma_update(None, "synchronous", durable.synchronous())?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let value = body(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
 }
 
 /// When a write is on the disk.
@@ -347,52 +487,4 @@ impl From<StoreError> for WriteError {
 /// transaction was rolled back when it was dropped.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
-    let failed = |error| StoreError::from_sqlite(path, "opening it", error);
-    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-    // Some builds of SQLite map files by default.
-    connection
-        .pragma_update(None, "mmap_size", 0)
-        .map_err(failed)?;
-    Ok(connection)
-}
-
-/// Whether the store is of the newest version and in WAL mode.
-fn is_ready(connection: &Connection, path: &Path) -> Result<bool, WriteError> {
-    let found = schema::version(connection)?;
-    check_version(path, found)?;
-    // Reading the schema finds damage beyond the first page's head.
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if found > 0 && tables == 0 {
-        return Err(WriteError::Store(StoreError::Corrupt {
-            file: path.to_owned(),
-            doing: "opening it",
-            detail: "it has a version and no tables".to_owned(),
-        }));
-    }
-    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    Ok(found == schema::known_version() && mode == "wal")
-}
-
-fn check_version(path: &Path, found: i64) -> Result<(), StoreError> {
-    let known = schema::known_version();
-    if found > known {
-        return Err(StoreError::NewerVersion {
-            file: path.to_owned(),
-            found,
-            known,
-        });
-    }
-    Ok(())
-}
-
-fn set_up(writer: &mut Connection) -> rusqlite::Result<()> {
-    writer.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    writer.execute_batch("PRAGMA synchronous = FULL;")?;
-    schema::migrate(writer)
 }

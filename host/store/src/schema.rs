@@ -81,6 +81,21 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         reason    TEXT NOT NULL,
         by_whom   TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
+
+    -- What each strategy has achieved for each kind of failure.
+    CREATE TABLE achievements (
+        unit        TEXT NOT NULL,
+        cause       TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        strategy    TEXT NOT NULL,
+        -- The lines that the fingerprint was made of, for people.
+        sample      TEXT NOT NULL,
+        tries       INTEGER NOT NULL,
+        proofs      INTEGER NOT NULL,
+        relapses    INTEGER NOT NULL,
+        last_ms     INTEGER NOT NULL,
+        PRIMARY KEY (unit, cause, fingerprint, strategy)
+    ) STRICT, WITHOUT ROWID;
     ",
     // 2: alerts and the outbox.
     "

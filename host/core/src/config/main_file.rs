@@ -11,7 +11,7 @@ use super::{
     diagnostic::Place,
     reader::{Reader, Section},
     service_file::{budget_section, proof_section, read_strategies},
-    value,
+    store, value,
 };
 use crate::{
     StrategyName, UnitName,
@@ -19,13 +19,14 @@ use crate::{
     policy::{Act, BUILTIN_STRATEGIES, Grant, Grants, Limits, Observe, Permission, Scope},
 };
 
-const KEYS: [&str; 10] = [
+const KEYS: &[&str] = &[
     "limits",
     "budget",
     "host-budget",
     "protect",
     "defaults",
     "retry-every",
+    "store",
     "strategy",
     "analysis",
     "channel",
@@ -67,10 +68,11 @@ pub(super) fn read<'t>(
         table,
         name: "prunella.toml",
     };
-    reader.only(top, &KEYS);
+    reader.only(top, KEYS);
     config.limits = limits_section(reader, top, &config.limits.clone());
     config.budget = budget_section(reader, top, &config.budget.clone());
     config.host_budget = host_budget_section(reader, top);
+    config.retention = store::section(reader, top);
     if let Some(protect) = reader.section(top, "protect", "[protect]") {
         reader.only(protect, &["add", "remove"]);
         config.protect = units(reader, protect, "add");

@@ -22,6 +22,10 @@
 //! within = "1m"
 //! at-once = 16
 //!
+//! [store]
+//! keep-for = "400d"                # or "forever"
+//! keep-at-most = "1GiB"            # or "unlimited"
+//!
 //! [limits]                         # of one run of a strategy
 //! deadline = "2m"
 //! memory = "64MiB"
@@ -86,6 +90,7 @@ mod load;
 mod main_file;
 mod reader;
 mod service_file;
+mod store;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -97,6 +102,7 @@ pub use self::{
     analysis::{ModelProtocol, ModelSettings},
     diagnostic::{Diagnostic, Place, Severity},
     load::Loaded,
+    store::Retention,
 };
 
 use self::channels::ChannelSettings;
@@ -134,6 +140,8 @@ pub struct Config {
     pub channels: BTreeMap<ChannelName, ChannelSettings>,
     /// Who hears of what.
     pub alerts: AlertSettings,
+    /// How long incidents are kept.
+    pub retention: Retention,
 }
 
 impl Default for Config {
@@ -152,6 +160,7 @@ impl Default for Config {
             analysis: None,
             channels: BTreeMap::new(),
             alerts: AlertSettings::default(),
+            retention: Retention::default(),
         }
     }
 }

@@ -1,0 +1,83 @@
+//! What a new store takes over from a damaged one: as much as can be read of
+//! what healing depends on. Past incidents stay in the file that was set aside.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, types::Value};
+
+use crate::{connection, error::chain};
+
+/// Tables, and which of their rows; in an order that references allow.
+///
+/// A lost pause would heal what an operator wanted left alone; a lost healing
+/// would be one too many; a lost open incident would end without a word.
+const WANTED: &[(&str, &str)] = &[
+    ("pauses", "TRUE"),
+    ("boots", "TRUE"),
+    ("healings", "TRUE"),
+    (
+        "incidents",
+        "ended IS NULL OR ended = 'blocked' OR retry_at_ms IS NOT NULL",
+    ),
+    (
+        "steps",
+        "incident IN (SELECT id FROM incidents
+                      WHERE ended IS NULL OR ended = 'blocked' OR retry_at_ms IS NOT NULL)",
+    ),
+    ("achievements", "TRUE"),
+];
+
+/// Copies what can be read from the file `aside`. Says what could not.
+pub(crate) fn take_over(aside: &Path, new: &mut Connection) {
+    let old = match connection::open_damaged(aside) {
+        Ok(old) => old,
+        Err(error) => {
+            tracing::warn!(
+                "nothing of the damaged store could be taken over: {}",
+                chain(&error)
+            );
+            return;
+        }
+    };
+    for (table, which) in WANTED {
+        if let Err(error) = copy(&old, new, table, which) {
+            tracing::warn!(
+                "not all of the damaged store's {table} could be taken over: {}",
+                chain(&error)
+            );
+        }
+    }
+}
+
+/// Row by row, so that what comes before the damage is kept.
+fn copy(old: &Connection, new: &Connection, table: &str, which: &str) -> rusqlite::Result<()> {
+    let columns: Vec<String> = new
+        .prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let list = columns.join(", ");
+    let places = vec!["?"; columns.len()].join(", ");
+    // In one go: each row on its own would wait for the disk. What was copied
+    // before an error is kept.
+    let transaction = new.unchecked_transaction()?;
+    let copied = (|| {
+        let insert = format!("INSERT OR IGNORE INTO {table} ({list}) VALUES ({places})");
+        let mut insert = transaction.prepare(&insert)?;
+        let mut select = old.prepare(&format!("SELECT {list} FROM {table} WHERE {which}"))?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let values = (0..columns.len())
+                .map(|column| row.get::<_, Value>(column))
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            match insert.execute(rusqlite::params_from_iter(values)) {
+                // A step whose incident was lost.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                }
+                other => drop(other?),
+            }
+        }
+        Ok(())
+    })();
+    transaction.commit()?;
+    copied
+}
