@@ -66,31 +66,6 @@ pub(crate) fn load_config(paths: &Paths) -> anyhow::Result<Config> {
     })
 }
 
-/// Opens the store. A damaged one is set aside and kept; one that cannot be
-/// used is done without, loudly: healing goes on.
-fn open_store(path: &Path) -> Option<Arc<Store>> {
-    match Store::open_or_set_aside(path) {
-        Ok(opened) => {
-            if let Some((aside, why)) = opened.set_aside {
-                tracing::error!(
-                    "the incident store was damaged ({why}); it is kept as {}, and a new one is in \
-                     use",
-                    aside.display()
-                );
-            }
-            Some(Arc::new(opened.store))
-        }
-        Err(error) => {
-            tracing::error!(
-                "the incident store {} cannot be used: {error}; healing goes on, incidents are \
-                 only in the journal",
-                path.display()
-            );
-            None
-        }
-    }
-}
-
 impl Assembly {
     /// Puts it together.
     pub(crate) fn new(
@@ -107,7 +82,7 @@ impl Assembly {
         })
         .context("cannot start the WebAssembly engine")?;
         let strategies = load_strategies(&engine, &config, wanted);
-        let store = open_store(&paths.store());
+        let store = Some(Arc::new(Store::lasting(&paths.store())));
         let ledger = Arc::new(Ledger::new(store.clone(), paths.run.clone()));
         let healer = Arc::new(Healer::new(
             HealerSettings {

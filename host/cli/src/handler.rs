@@ -83,10 +83,11 @@ impl Handler for DaemonHandler {
             .iter()
             .map(|refused| format!("strategy {} is not in force: {}", refused.name, refused.why))
             .collect();
-        if daemon.assembly.store.is_none() {
-            notices.push(
-                "the incident store cannot be used: incidents are only in the journal".to_owned(),
-            );
+        if let Some(trouble) = daemon.assembly.store.as_ref().and_then(|s| s.trouble()) {
+            notices.push(format!(
+                "the incident store does not work, and what happens is only in the journal: \
+                 {trouble}"
+            ));
         }
         crate::overview::of(
             &config,

@@ -36,7 +36,9 @@ pub(crate) fn run(paths: &Paths, _args: &SweepArgs) -> anyhow::Result<Exit> {
     }
     let assembly = Assembly::new(paths, config, &Wanted::All, Arc::new(()))?;
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
-    scheduler.take_up()?;
+    if let Err(error) = scheduler.take_up() {
+        tracing::error!("what was left unfinished cannot be taken up: {error}");
+    }
     let deadline = || Instant::now() + Duration::from_secs(30);
     let failed = assembly
         .linux

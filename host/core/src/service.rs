@@ -23,6 +23,8 @@ pub struct Service {
     pub ports: Vec<Port>,
     /// In the order in which they may heal.
     pub strategies: Vec<StrategyName>,
+    /// Whether what they have achieved may change that order.
+    pub order: Order,
     /// Units it cannot work without.
     pub needs: Vec<UnitName>,
     /// Declared files, by name.
@@ -54,6 +56,7 @@ impl Service {
             critical: false,
             ports: Vec::new(),
             strategies: Vec::new(),
+            order: Order::default(),
             needs: Vec::new(),
             files: BTreeMap::new(),
             checks: BTreeMap::new(),
@@ -106,6 +109,18 @@ fn declared<'a, T>(
             format!("there is no {what} `{shown}`; {known}"),
         )
     })
+}
+
+/// In which order the strategies that apply are tried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// As the operator listed them.
+    #[default]
+    Listed,
+    /// The likeliest first, by what they have achieved at such failures: see
+    /// [`achievement::order`](crate::achievement::order).
+    Learned,
 }
 
 /// A port, as `tcp/80` in the configuration.

@@ -9,11 +9,12 @@ use std::{
 
 use prunella_core::{
     StrategyName, UnitName,
+    achievement::order::{Candidate, Learned, learned},
     analyst::Evidence,
     budget::Verdict,
     capability::{Host, UnitStatus},
     incident::{Assessment, DetectedBy, Ending, LeftAlone, Outcome},
-    service::Service,
+    service::{Order, Service},
     text::one_line,
     trail::Step,
 };
@@ -229,6 +230,7 @@ impl<'a> Attempt<'a> {
             &self.current,
             &self.service,
             incident,
+            self.trail.cleared(),
             &self.real,
             |what, up_to| {
                 self.trail.write(Step::Waits {
@@ -331,7 +333,7 @@ impl<'a> Attempt<'a> {
 
         self.ask_model();
         let mut applying = match self.assess(status, &related) {
-            Ok(applying) => applying,
+            Ok(applying) => self.in_order(applying),
             Err(came) => return came,
         };
         self.heed_opinion(&mut applying);
@@ -457,6 +459,46 @@ impl<'a> Attempt<'a> {
             }));
         }
         Ok(applying)
+    }
+
+    /// The strategies that apply in the order in which they are tried: the
+    /// operator's, unless that is to be learned and the evidence suggests
+    /// another.
+    fn in_order<'s>(
+        &self,
+        mut applying: Vec<(&'s StrategyName, &'s Loaded)>,
+    ) -> Vec<(&'s StrategyName, &'s Loaded)> {
+        if self.service.order != Order::Learned || applying.len() < 2 {
+            return applying;
+        }
+        let Some(store) = &self.healer.settings.store else {
+            return applying;
+        };
+        // What kind of failure it is shows in what the failed run said last.
+        self.think();
+        let tallies = match store.tallies(&self.trail.signature()) {
+            Ok(tallies) => tallies,
+            Err(error) => {
+                tracing::debug!(
+                    "the order of {} is the listed one: {error}",
+                    self.service.unit
+                );
+                return applying;
+            }
+        };
+        let candidates: Vec<Candidate> = applying
+            .iter()
+            .map(|(name, _)| Candidate {
+                strategy: (*name).clone(),
+                same: tallies.same.get(*name).copied().unwrap_or_default(),
+                similar: tallies.similar.get(*name).copied().unwrap_or_default(),
+            })
+            .collect();
+        if let Some(Learned { order, reason }) = learned(&candidates) {
+            applying.sort_by_key(|(name, _)| order.iter().position(|other| other == *name));
+            self.trail.write(Step::Ordered { order, reason });
+        }
+        applying
     }
 
     fn heal_with(

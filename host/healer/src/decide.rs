@@ -38,13 +38,16 @@ const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// How long one look at the host may take.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Decides. `host` is the real host: what it shows is the truth, in a rehearsal
-/// too. `note` is told what is waited for.
+/// Decides. `cleared` is whether Prunella itself has cleared the unit's failed
+/// state and has not started it since: then being inactive is no success. `host`
+/// is the real host: what it shows is the truth, in a rehearsal too. `waiting` is
+/// told what is waited for.
 pub(crate) fn decide(
     healer: &Healer,
     current: &Current,
     service: &Service,
     incident: &Incident,
+    cleared: bool,
     host: &Host,
     mut waiting: impl FnMut(&str, Duration),
 ) -> Hold {
@@ -172,7 +175,8 @@ pub(crate) fn decide(
         }
         // A dependency that was found dead may be merely inactive, and so may
         // a unit whose Requires= failed: both are failures of the service.
-        let failed_otherwise = incident.detection.by == DetectedBy::Dependency
+        let failed_otherwise = cleared
+            || incident.detection.by == DetectedBy::Dependency
             || incident.detection.cause == "dependency";
         if status.active_state == ActiveState::Inactive
             && status.result == "success"

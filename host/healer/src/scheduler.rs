@@ -32,7 +32,7 @@ use prunella_core::{
     service::Service,
     trail::{Entry, Record, Step},
 };
-use prunella_store::{LastSteps, Opened};
+use prunella_store::{AttemptEnd, LastSteps, Opened, StoreError};
 
 use crate::{
     HealerError,
@@ -40,7 +40,7 @@ use crate::{
     decide::{Hold, decide},
     healer::{Healer, milliseconds, wall_clock},
     lock::UnitLock,
-    trail::{Trail, end_in_store},
+    trail::Trail,
 };
 
 /// What became of a detection.
@@ -432,35 +432,42 @@ impl Shared {
                 Ok(Opened::New) => return Ok(new(incident)),
                 Ok(Opened::Known { id, ending }) => (id, ending),
                 // Another failure drew the same number in the same second.
-                Err(prunella_store::StoreError::IdTaken(_)) => {
+                Err(StoreError::IdTaken(_)) => {
                     incident.id = IncidentId::new(wall_clock(), situation.random());
                     continue;
                 }
                 Err(error) => {
                     // Healing goes on without a record; the budget falls back
                     // to /run by itself.
-                    tracing::error!(
-                        "the incident of {} is not in the store: {error}",
-                        incident.detection.unit
-                    );
+                    not_stored(&incident, "that it was opened", &error);
                     return Ok(new(incident));
                 }
             };
             let Some(ending) = ending else {
                 // Another process has it, or died with it: the unit's lock
                 // tells, when it comes to that.
-                if let Some(record) = store.record(&id)? {
-                    incident = record.incident;
+                match store.record(&id) {
+                    Ok(Some(record)) => incident = record.incident,
+                    Ok(None) => return Ok(new(incident)),
+                    Err(error) => {
+                        not_stored(&incident, "what was done before", &error);
+                        return Ok(new(incident));
+                    }
                 }
                 return Ok((incident, Opening::Joined(id)));
             };
             match again(&ending, incident.detection.by) {
                 Again::No => return Ok((incident, Opening::Known(id, ending))),
                 Again::Same => {
-                    if let Some(record) = store.record(&id)? {
-                        incident = record.incident;
-                        incident.attempt += 1;
+                    match store.record(&id) {
+                        Ok(Some(record)) => incident = record.incident,
+                        Ok(None) => return Ok(new(incident)),
+                        Err(error) => {
+                            not_stored(&incident, "what was done before", &error);
+                            return Ok(new(incident));
+                        }
                     }
+                    incident.attempt += 1;
                     return Ok((incident, Opening::Reopened(id, ending)));
                 }
                 Again::Anew => {
@@ -663,6 +670,7 @@ impl Shared {
             &self.healer.current(),
             service,
             incident,
+            false,
             &self.healer.host_for(service),
             |_, _| {},
         );
@@ -688,7 +696,7 @@ impl Shared {
         }
         let store = self.healer.settings.store.as_ref()?;
         store.record(&incident.id).unwrap_or_else(|error| {
-            tracing::error!("the record of {} cannot be read: {error}", incident.id);
+            not_stored(incident, "what was done before", &error);
             None
         })
     }
@@ -703,11 +711,8 @@ impl Shared {
                 evidence: Vec::new(),
             });
         } else if let Some(store) = self.healer.settings.store.as_ref() {
-            let result = store
-                .reopen(&incident.id)
-                .and_then(|()| store.update_attempt(&incident.id, incident.attempt));
-            if let Err(error) = result {
-                tracing::error!("{}: the attempt is not in the store: {error}", incident.id);
+            if let Err(error) = store.reopen(&incident.id, incident.attempt) {
+                not_stored(incident, "that it is tried again", &error);
             }
             for action in open_actions(earlier) {
                 trail.acted(
@@ -746,30 +751,27 @@ impl Shared {
     }
 
     fn write_end(&self, trail: &Trail, came: &Came) {
-        let incident = trail.incident();
-        let ending = match came {
-            Came::Ended(ending) => ending.clone(),
-            Came::Blocked(on, reason) => {
-                trail.write(Step::Blocked {
-                    on: on.clone(),
-                    reason: reason.clone(),
-                });
-                return;
-            }
-            Came::LookAgain(why, detail, _) => Ending::LeftAlone {
-                why: *why,
-                detail: detail.clone(),
+        let last = match came {
+            Came::Ended(ending) => Step::Ended {
+                ending: ending.clone(),
             },
-            Came::TryAgain(wait) => {
-                trail.write(Step::Waits {
-                    reason: "the healing budget spaces attempts out".to_owned(),
-                    milliseconds: milliseconds(*wait),
-                });
-                return;
-            }
+            Came::Blocked(on, reason) => Step::Blocked {
+                on: on.clone(),
+                reason: reason.clone(),
+            },
+            Came::LookAgain(why, detail, _) => Step::Ended {
+                ending: Ending::LeftAlone {
+                    why: *why,
+                    detail: detail.clone(),
+                },
+            },
+            Came::TryAgain(wait) => Step::Waits {
+                reason: "the healing budget spaces attempts out".to_owned(),
+                milliseconds: milliseconds(*wait),
+            },
         };
-        let service = self.healer.service(&incident.detection.unit);
-        trail.end(&ending, service.as_deref());
+        let unit = &trail.incident().detection.unit;
+        trail.end(last, self.healer.service(unit).as_deref());
     }
 
     /// Ends an incident that has no attempt going on, in the trail too.
@@ -794,8 +796,16 @@ impl Shared {
                 .unwrap_or_default();
             let service = self.healer.service(&incident.detection.unit);
             let alert = Alert::of(incident, &steps, ending, service.as_deref(), entry.at);
-            let last = LastSteps::Next(&entry);
-            end_in_store(store, incident, &entry, ending, last, alert.as_ref());
+            let end = AttemptEnd {
+                at: entry.at,
+                ending: Some(ending.clone()),
+                alert,
+                tries: None,
+            };
+            if let Err(error) = store.end_attempt(&incident.id, LastSteps::Next(&entry), &end) {
+                not_stored(incident, "how it ended", &error);
+                store.put_later(incident.clone(), Vec::new(), Some(end));
+            }
         }
         crate::trail::to_journal(incident, &entry, false);
         self.healer.settings.observer.step(incident, &entry);
@@ -809,10 +819,7 @@ impl Shared {
         if let Some(store) = &self.healer.settings.store
             && let Err(error) = store.end(&incident.id, wall_clock(), ending)
         {
-            tracing::error!(
-                "what {} waits for is not in the store: {error}",
-                incident.id
-            );
+            not_stored(incident, "what it waits for", &error);
         }
     }
 
@@ -1118,6 +1125,19 @@ impl Slot<'_> {
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.release();
+    }
+}
+
+/// Healing goes on without the store, which tells of its own trouble itself.
+fn not_stored(incident: &Incident, what: &str, error: &StoreError) {
+    let unit = &incident.detection.unit;
+    if error.is_trouble() {
+        tracing::debug!("{unit}: {what} is not in the store: {error}");
+    } else {
+        tracing::error!(
+            prunella_incident = %incident.id,
+            "{unit}: {what} is not in the store: {error}"
+        );
     }
 }
 

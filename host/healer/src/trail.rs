@@ -11,6 +11,7 @@ use std::{
 
 use prunella_core::{
     Failure, StrategyName, UnitName,
+    achievement::{Signature, tries},
     alert::Alert,
     incident::{DetectedBy, Ending, Incident, IncidentId},
     policy::Act,
@@ -18,7 +19,7 @@ use prunella_core::{
     situation::Situation,
     trail::{Entry, Step},
 };
-use prunella_store::{LastSteps, Store, StoreError};
+use prunella_store::{AttemptEnd, LastSteps, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::healer::{Observer, wall_clock};
@@ -50,6 +51,10 @@ pub(crate) struct Trail {
     state_folder: PathBuf,
     observer: Arc<dyn Observer>,
     interrupted: bool,
+    /// The failed run's last lines, when an earlier attempt has kept them.
+    earlier_lines: Vec<String>,
+    /// Whether an earlier attempt has left the unit cleared and not started.
+    earlier_cleared: bool,
     inner: Mutex<Inner>,
 }
 
@@ -61,6 +66,8 @@ struct Inner {
     attempt: u32,
     /// Numbers already in the store, from attempts before.
     offset: u32,
+    /// Whether everything is in the store, or in good hands.
+    ended: bool,
 }
 
 impl Trail {
@@ -94,7 +101,10 @@ impl Trail {
                 next_action,
                 attempt: incident.attempt,
                 offset,
+                ended: false,
             }),
+            earlier_lines: lines(earlier),
+            earlier_cleared: cleared(false, earlier, &incident.detection.unit),
             incident,
             rehearsal,
             // A rehearsal changes nothing, the store's record of what really
@@ -113,6 +123,13 @@ impl Trail {
         self.interrupted
     }
 
+    /// Whether Prunella itself has cleared the unit's failed state, and has not
+    /// started it since: a unit that is then inactive has not ended well.
+    pub(crate) fn cleared(&self) -> bool {
+        let unit = &self.incident.detection.unit;
+        cleared(self.earlier_cleared, &self.lock().steps, unit)
+    }
+
     pub(crate) fn incident(&self) -> &Incident {
         &self.incident
     }
@@ -125,39 +142,58 @@ impl Trail {
     pub(crate) fn write(&self, step: Step) {
         let care = care(&step);
         let mut inner = self.lock();
-        let entry = self.add(&mut inner, step);
+        let entry = self.push(&mut inner, step);
         self.flush(&mut inner, care);
         drop(inner);
         self.tell(&entry, care);
     }
 
-    /// Adds the last step, and notes down how the attempt ended and what people
-    /// should hear of it: all of that in one write.
-    pub(crate) fn end(&self, ending: &Ending, service: Option<&Service>) {
+    /// Adds the last step of an attempt. With it, in one write, come what was
+    /// tried and, when the incident ends with it, its ending and what people
+    /// should hear of it.
+    pub(crate) fn end(&self, last: Step, service: Option<&Service>) {
+        let care = care(&last);
         let mut inner = self.lock();
-        let entry = self.add(
-            &mut inner,
-            Step::Ended {
-                ending: ending.clone(),
-            },
-        );
+        let ending = match &last {
+            Step::Ended { ending } => Some(ending.clone()),
+            _ => None,
+        };
+        let entry = self.push(&mut inner, last);
         if let Some(store) = &self.store {
-            let incident = Incident {
-                attempt: inner.attempt,
-                ..self.incident.clone()
+            let alert = ending.as_ref().and_then(|ending| {
+                let incident = Incident {
+                    attempt: inner.attempt,
+                    ..self.incident.clone()
+                };
+                Alert::of(&incident, &inner.steps, ending, service, entry.at)
+            });
+            let tries = tries(&inner.steps);
+            let end = AttemptEnd {
+                at: entry.at,
+                ending,
+                alert,
+                tries: (!tries.is_empty()).then(|| (self.signature_of(&inner), tries)),
             };
-            let alert = Alert::of(&incident, &inner.steps, ending, service, entry.at);
             let pending = inner.steps.get(inner.stored..).unwrap_or_default();
-            let last = LastSteps::Numbered(pending);
-            if end_in_store(store, &self.incident, &entry, ending, last, alert.as_ref()) {
-                inner.stored = inner.steps.len();
+            let ended = store.end_attempt(&self.incident.id, LastSteps::Numbered(pending), &end);
+            let ended = match ended {
+                // It could not be opened there when it began.
+                Err(StoreError::NoSuchIncident(_)) => {
+                    store.put(&self.incident, &inner.steps, Some(&end))
+                }
+                other => other,
+            };
+            if let Err(error) = ended {
+                self.not_stored(&error);
+                store.put_later(self.incident.clone(), inner.steps.clone(), Some(end));
             }
         }
+        inner.ended = true;
         drop(inner);
-        self.tell(&entry, Care::OnDisk);
+        self.tell(&entry, care);
     }
 
-    fn add(&self, inner: &mut Inner, step: Step) -> Entry {
+    fn push(&self, inner: &mut Inner, step: Step) -> Entry {
         let entry = Entry {
             incident: self.incident.id.clone(),
             number: inner.offset + u32::try_from(inner.steps.len()).unwrap_or(u32::MAX),
@@ -170,13 +206,34 @@ impl Trail {
         entry
     }
 
-    /// Tells journal, state file and observer of a step.
+    /// Tells everybody but the store.
     fn tell(&self, entry: &Entry, care: Care) {
         to_journal(&self.incident, entry, self.rehearsal);
         if !self.rehearsal && care != Care::Gathered {
             self.write_state(entry);
         }
         self.observer.step(&self.incident, entry);
+    }
+
+    /// Which kind of failure it is, as far as the failed run's last lines are
+    /// known.
+    pub(crate) fn signature(&self) -> Signature {
+        self.signature_of(&self.lock())
+    }
+
+    fn signature_of(&self, inner: &Inner) -> Signature {
+        let now = lines(&inner.steps);
+        let lines = if now.is_empty() {
+            &self.earlier_lines
+        } else {
+            &now
+        };
+        let detection = &self.incident.detection;
+        Signature::new(
+            detection.unit.clone(),
+            detection.cause.clone(),
+            lines.iter().map(String::as_str),
+        )
     }
 
     /// Writes the intention of an act, and gives the act its number.
@@ -236,13 +293,29 @@ impl Trail {
             Care::Written => store.append_ahead(pending),
             Care::OnDisk => store.append_all(pending),
         };
+        let written = match written {
+            // It could not be opened in the store, or that store's file was
+            // lost and another one has taken its place.
+            Err(StoreError::NoSuchIncident(_)) => store.put(&self.incident, &inner.steps, None),
+            other => other,
+        };
         match written {
             Ok(()) => inner.stored = inner.steps.len(),
-            Err(error) => tracing::error!(
+            Err(error) => self.not_stored(&error),
+        }
+    }
+
+    fn not_stored(&self, error: &StoreError) {
+        let unit = &self.incident.detection.unit;
+        if error.is_trouble() {
+            // The store has told of that itself, once and not for every step.
+            tracing::debug!("the trail of {unit} waits for the store: {error}");
+        } else {
+            tracing::error!(
                 prunella_incident = %self.incident.id,
-                "the incident store does not take the trail of {}: {error}; it is kept in the journal",
-                self.incident.detection.unit,
-            ),
+                "the incident store does not take the trail of {unit}: {error}; it is kept in the \
+                 journal"
+            );
         }
     }
 
@@ -286,32 +359,65 @@ impl Trail {
     }
 }
 
-/// Notes down how an attempt ended, with its last steps and what people should
-/// hear of it. Trouble with that is logged: healing does not wait for a broken
-/// disk, and the journal has it.
-pub(crate) fn end_in_store(
-    store: &Store,
-    incident: &Incident,
-    last: &Entry,
-    ending: &Ending,
-    steps: LastSteps<'_>,
-    alert: Option<&Alert>,
-) -> bool {
-    let Err(error) = store.end_attempt(&incident.id, last.at, ending, steps, alert) else {
-        return true;
-    };
-    tracing::error!(
-        prunella_incident = %incident.id,
-        "how {} ended is not in the store: {error}", incident.id
-    );
-    // An incident that could not be opened has no end there, and still people
-    // should hear of it.
-    if let (StoreError::NoSuchIncident(_), Some(alert)) = (&error, alert)
-        && let Err(error) = store.add_alert(alert)
-    {
-        tracing::error!("nobody but the journal is told of {}: {error}", incident.id);
+/// An attempt that broke off, or went on to another one, leaves what the store
+/// has not taken to the store.
+impl Drop for Trail {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = &self.store
+            && !inner.ended
+            && inner.stored < inner.steps.len()
+        {
+            store.put_later(
+                self.incident.clone(),
+                std::mem::take(&mut inner.steps),
+                None,
+            );
+        }
     }
-    false
+}
+
+/// Whether the unit's failed state was cleared in these steps, or `before` them,
+/// and no start of it came to a good end after that.
+fn cleared(before: bool, steps: &[Entry], unit: &UnitName) -> bool {
+    let mut cleared = before;
+    let mut starts = Vec::new();
+    for entry in steps {
+        match &entry.step {
+            Step::ActIntended {
+                action,
+                act,
+                target,
+                rehearsal: false,
+                ..
+            } if target == unit.as_str() => {
+                if act == Act::ResetFailed.name() {
+                    cleared = true;
+                } else if Act::ALL.iter().any(|a| a.is_healing() && a.name() == act) {
+                    starts.push(*action);
+                }
+            }
+            Step::ActEnded {
+                action,
+                result: Ok(_),
+            } if starts.contains(action) => cleared = false,
+            _ => {}
+        }
+    }
+    cleared
+}
+
+/// The failed run's last lines among these steps.
+fn lines(steps: &[Entry]) -> Vec<String> {
+    steps
+        .iter()
+        .rev()
+        .find_map(|entry| match &entry.step {
+            Step::Evidence { lines } => Some(lines.clone()),
+            Step::Detected { evidence, .. } if !evidence.is_empty() => Some(evidence.clone()),
+            _ => None,
+        })
+        .unwrap_or_default()
 }
 
 /// What a step needs before the next is taken.

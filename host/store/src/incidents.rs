@@ -175,6 +175,70 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
     (condition, values)
 }
 
+/// How many rows it made: none when its id or key is taken.
+pub(crate) fn insert_incident(
+    transaction: &Transaction<'_>,
+    incident: &Incident,
+    detection: &str,
+) -> rusqlite::Result<usize> {
+    transaction.execute(
+        "INSERT INTO incidents
+           (id, key, unit, at_ms, cause, attempt, boot_id, parent, detection)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT DO NOTHING",
+        rusqlite::params![
+            incident.id.as_str(),
+            incident.key,
+            incident.detection.unit.as_str(),
+            to_ms(incident.detection.at),
+            incident.detection.cause,
+            incident.attempt,
+            incident.boot_id,
+            incident.parent.as_ref().map(IncidentId::as_str),
+            detection
+        ],
+    )
+}
+
+/// How many rows it changed: none when there is no such incident.
+pub(crate) fn set_ending(
+    transaction: &Transaction<'_>,
+    id: &IncidentId,
+    at_ms: u64,
+    ending: &Ending,
+    text: &str,
+) -> rusqlite::Result<usize> {
+    let (strategy, recovered_after, retry_at) = match ending {
+        Ending::Healed {
+            strategy,
+            recovered_after,
+        } => (Some(strategy.as_str()), *recovered_after, None),
+        Ending::Escalated { retry_at, .. } => (None, None, *retry_at),
+        _ => (None, None, None),
+    };
+    let left_alone = match ending {
+        Ending::LeftAlone { why, .. } => Some(why.word()),
+        _ => None,
+    };
+    transaction.execute(
+        "UPDATE incidents SET ended_at_ms = ?2, ended = ?3, ending = ?4, strategy = ?5,
+           recovered_after = ?6, retry_at_ms = ?7, why = ?8, left_alone = ?9
+         WHERE id = ?1",
+        rusqlite::params![
+            id.as_str(),
+            to_ms(at_ms),
+            ending.word(),
+            text,
+            strategy,
+            recovered_after.map(to_ms),
+            retry_at.map(to_ms),
+            // A list shows a line of it; the whole of it is in the ending.
+            ending.why().map(|why| one_line(&why, WHY)),
+            left_alone
+        ],
+    )
+}
+
 pub(crate) fn insert_step(
     transaction: &Transaction<'_>,
     entry: &Entry,
@@ -247,23 +311,7 @@ impl Store {
             if let Some(known) = known {
                 return Ok(known);
             }
-            let inserted = transaction.execute(
-                "INSERT INTO incidents
-                   (id, key, unit, at_ms, cause, attempt, boot_id, parent, detection)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-                 ON CONFLICT (id) DO NOTHING",
-                rusqlite::params![
-                    incident.id.as_str(),
-                    incident.key,
-                    incident.detection.unit.as_str(),
-                    to_ms(incident.detection.at),
-                    incident.detection.cause,
-                    incident.attempt,
-                    incident.boot_id,
-                    incident.parent.as_ref().map(IncidentId::as_str),
-                    detection
-                ],
-            )?;
+            let inserted = insert_incident(transaction, incident, &detection)?;
             if inserted == 0 {
                 return Err(StoreError::IdTaken(incident.id.clone()).into());
             }
@@ -274,7 +322,7 @@ impl Store {
         })
     }
 
-    fn steps_to_json(
+    pub(crate) fn steps_to_json(
         &self,
         doing: &'static str,
         entries: &[Entry],
@@ -336,57 +384,26 @@ impl Store {
         })
     }
 
-    /// Notes down which attempt is going on.
-    pub fn update_attempt(&self, id: &IncidentId, attempt: u32) -> Result<(), StoreError> {
-        self.write("writing an attempt", |transaction| {
-            one_row(
-                transaction.execute(
-                    "UPDATE incidents SET attempt = ?2 WHERE id = ?1",
-                    rusqlite::params![id.as_str(), attempt],
-                )?,
-                id,
-            )
-        })
-    }
-
     /// Notes down how an incident, or the latest attempt at it, ended; takes
     /// the place of an earlier ending.
     pub fn end(&self, id: &IncidentId, at_ms: u64, ending: &Ending) -> Result<(), StoreError> {
-        self.end_with(id, at_ms, ending, None)
-    }
-
-    /// Like [`end`](Self::end), with the last step in the same write.
-    pub fn end_with(
-        &self,
-        id: &IncidentId,
-        at_ms: u64,
-        ending: &Ending,
-        last: Option<&Entry>,
-    ) -> Result<(), StoreError> {
         let doing = "writing an ending";
         let text = self.to_json(doing, ending)?;
-        let step = last
-            .map(|entry| self.to_json(doing, &entry.step))
-            .transpose()?;
         self.write(doing, |transaction| {
-            set_ending(transaction, id, at_ms, ending, &text)?;
-            if let (Some(entry), Some(step)) = (last, &step) {
-                insert_step(transaction, entry, step).map_err(|e| step_error(e, entry))?;
-            }
-            Ok(())
+            one_row(set_ending(transaction, id, at_ms, ending, &text)?, id)
         })
     }
 
-    /// Takes an ending back: the incident goes on.
-    pub fn reopen(&self, id: &IncidentId) -> Result<(), StoreError> {
+    /// Takes an ending back: the incident goes on with this attempt.
+    pub fn reopen(&self, id: &IncidentId, attempt: u32) -> Result<(), StoreError> {
         self.write("reopening an incident", |transaction| {
             one_row(
                 transaction.execute(
-                    "UPDATE incidents SET ended_at_ms = NULL, ended = NULL, ending = NULL,
-                       strategy = NULL, recovered_after = NULL, retry_at_ms = NULL,
-                       why = NULL, left_alone = NULL
+                    "UPDATE incidents SET attempt = ?2, ended_at_ms = NULL, ended = NULL,
+                       ending = NULL, strategy = NULL, recovered_after = NULL,
+                       retry_at_ms = NULL, why = NULL, left_alone = NULL
                      WHERE id = ?1",
-                    [id.as_str()],
+                    rusqlite::params![id.as_str(), attempt],
                 )?,
                 id,
             )
@@ -599,50 +616,6 @@ impl Store {
     }
 }
 
-/// Notes down how an incident ended; `text` is the ending as JSON.
-pub(crate) fn set_ending(
-    transaction: &Transaction<'_>,
-    id: &IncidentId,
-    at_ms: u64,
-    ending: &Ending,
-    text: &str,
-) -> Result<(), WriteError> {
-    let (strategy, recovered_after, retry_at) = match ending {
-        Ending::Healed {
-            strategy,
-            recovered_after,
-        } => (Some(strategy.as_str()), *recovered_after, None),
-        Ending::Escalated { retry_at, .. } => (None, None, *retry_at),
-        _ => (None, None, None),
-    };
-    let left_alone = match ending {
-        Ending::LeftAlone { why, .. } => Some(why.word()),
-        _ => None,
-    };
-    // A list shows a line of it; the whole of it is in the ending.
-    let why = ending.why().map(|why| one_line(&why, WHY));
-    one_row(
-        transaction.execute(
-            "UPDATE incidents SET ended_at_ms = ?2, ended = ?3, ending = ?4,
-               strategy = ?5, recovered_after = ?6, retry_at_ms = ?7, why = ?8,
-               left_alone = ?9
-             WHERE id = ?1",
-            rusqlite::params![
-                id.as_str(),
-                to_ms(at_ms),
-                ending.word(),
-                text,
-                strategy,
-                recovered_after.map(to_ms),
-                retry_at.map(to_ms),
-                why,
-                left_alone
-            ],
-        )?,
-        id,
-    )
-}
-
 pub(crate) fn next_number(connection: &Connection, id: &IncidentId) -> rusqlite::Result<u32> {
     connection.query_row(
         "SELECT coalesce(max(number) + 1, 0) FROM steps WHERE incident = ?1",
@@ -651,7 +624,7 @@ pub(crate) fn next_number(connection: &Connection, id: &IncidentId) -> rusqlite:
     )
 }
 
-fn one_row(changed: usize, id: &IncidentId) -> Result<(), WriteError> {
+pub(crate) fn one_row(changed: usize, id: &IncidentId) -> Result<(), WriteError> {
     if changed == 0 {
         return Err(StoreError::NoSuchIncident(id.clone()).into());
     }

@@ -176,7 +176,8 @@ impl Ledger {
             Some(store) => match store.insert_healing(unit, now) {
                 Ok(()) => true,
                 Err(error) => {
-                    tracing::warn!(%unit, error = %chain(&error), "a healing is not in the store");
+                    // The store has told of its trouble itself, once.
+                    tracing::debug!(%unit, error = %chain(&error), "a healing is not in the store");
                     false
                 }
             },
@@ -302,7 +303,7 @@ impl Ledger {
             store
                 .healings(unit, LOOKED_AT)
                 .inspect_err(|error| {
-                    tracing::warn!(error = %chain(error), "the healings in the store are out of reach");
+                    tracing::debug!(error = %chain(error), "the healings in the store are out of reach");
                 })
                 .ok()
         });

@@ -28,6 +28,8 @@
 //! The healing budget goes through the [`Ledger`], which still
 //! works when the store does not.
 
+mod achievements;
+mod attempts;
 mod connection;
 mod error;
 mod file;
@@ -49,15 +51,15 @@ use std::{
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use self::{connection::Opened as OpenFile, trouble::Trouble};
+use self::{attempts::Backlog, connection::Opened as OpenFile, trouble::Trouble};
 
 pub use self::{
+    achievements::Tallies,
+    attempts::{AttemptEnd, LastSteps},
     error::StoreError,
     incidents::{Found, Opened},
     ledger::{Kept, Ledger, LedgerError},
-    outbox::{
-        Decided, DispatchFilter, Fate, FoundDispatch, LastSteps, NewAlert, Tried, Unfinished,
-    },
+    outbox::{Decided, DispatchFilter, Fate, FoundDispatch, NewAlert, Tried, Unfinished},
     pauses::Pause,
     retention::Tidied,
 };
@@ -81,6 +83,7 @@ pub struct Store {
     /// Writes, one at a time.
     writer: Mutex<Writer>,
     trouble: Trouble,
+    backlog: Backlog,
 }
 
 /// What becomes of it when there is trouble.
@@ -128,6 +131,7 @@ impl Store {
             reader: Mutex::new(None),
             writer: Mutex::new(Writer { file, failed: None }),
             trouble: Trouble::default(),
+            backlog: Backlog::default(),
         }
     }
 
@@ -268,7 +272,11 @@ impl Store {
             other => other,
         };
         drop(writer);
-        self.note(result)
+        let result = self.note(result);
+        if result.is_ok() && self.is_behind() {
+            self.catch_up();
+        }
+        result
     }
 
     fn read<T>(
@@ -280,6 +288,10 @@ impl Store {
         if self.kind == Kind::ReadOnly {
             let mut writer = lock(&self.writer);
             return body(self.connection(&mut writer, doing)?).map_err(failed);
+        }
+        if self.is_behind() {
+            // Whoever asks gets the truth as soon as it can be written.
+            self.catch_up();
         }
         let attempt = || {
             let mut reader = lock(&self.reader);

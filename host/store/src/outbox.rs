@@ -18,26 +18,13 @@ use prunella_core::{
     UnitName,
     alert::{Alert, AlertKind, Dispatch, DispatchState, Message, Trouble},
     incident::{Ending, IncidentId},
-    trail::Entry,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::Value};
 
 use crate::{
     Store, StoreError,
-    incidents::{
-        from_ms, insert_step, json, next_number, set_ending, step_error, to_ms, unit_name,
-    },
+    incidents::{from_ms, json, to_ms, unit_name},
 };
-
-/// The last steps of an attempt, as they come into the store.
-#[derive(Debug, Clone, Copy)]
-pub enum LastSteps<'a> {
-    /// These, under their own numbers.
-    Numbered(&'a [Entry]),
-    /// This one, under the next free number: by a process that is not at work
-    /// on the incident.
-    Next(&'a Entry),
-}
 
 /// An alert of which nobody has decided yet who hears of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +153,11 @@ fn dispatch(row: &Row<'_>) -> rusqlite::Result<Dispatch> {
     })
 }
 
-fn insert_alert(transaction: &Transaction<'_>, alert: &Alert, text: &str) -> rusqlite::Result<()> {
+pub(crate) fn insert_alert(
+    transaction: &Transaction<'_>,
+    alert: &Alert,
+    text: &str,
+) -> rusqlite::Result<()> {
     transaction.execute(
         "INSERT INTO alerts (incident, unit, at_ms, kind, alert) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![
@@ -181,55 +172,6 @@ fn insert_alert(transaction: &Transaction<'_>, alert: &Alert, text: &str) -> rus
 }
 
 impl Store {
-    /// Notes down how an incident, or the latest attempt at it, ended: with its
-    /// last steps, and with what people should hear of it, all or nothing.
-    pub fn end_attempt(
-        &self,
-        id: &IncidentId,
-        at_ms: u64,
-        ending: &Ending,
-        last: LastSteps<'_>,
-        alert: Option<&Alert>,
-    ) -> Result<(), StoreError> {
-        let doing = "writing an ending";
-        let text = self.to_json(doing, ending)?;
-        let entries = match last {
-            LastSteps::Numbered(entries) => entries,
-            LastSteps::Next(entry) => std::slice::from_ref(entry),
-        };
-        let steps = entries
-            .iter()
-            .map(|entry| self.to_json(doing, &entry.step))
-            .collect::<Result<Vec<_>, _>>()?;
-        let alert = alert
-            .map(|alert| Ok::<_, StoreError>((alert, self.to_json(doing, alert)?)))
-            .transpose()?;
-        self.write(doing, |transaction| {
-            set_ending(transaction, id, at_ms, ending, &text)?;
-            for (entry, step) in entries.iter().zip(&steps) {
-                let mut entry = entry.clone();
-                if matches!(last, LastSteps::Next(_)) {
-                    entry.number = next_number(transaction, id)?;
-                }
-                insert_step(transaction, &entry, step).map_err(|e| step_error(e, &entry))?;
-            }
-            if let Some((alert, text)) = &alert {
-                insert_alert(transaction, alert, text)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Writes an alert alone: when the incident's own end could not be written.
-    pub fn add_alert(&self, alert: &Alert) -> Result<(), StoreError> {
-        let doing = "writing an alert";
-        let text = self.to_json(doing, alert)?;
-        self.write(doing, |transaction| {
-            insert_alert(transaction, alert, &text)?;
-            Ok(())
-        })
-    }
-
     /// The alerts that nobody has decided about yet, in their order.
     pub fn new_alerts(&self) -> Result<Vec<NewAlert>, StoreError> {
         self.read("reading the alerts", |connection| {
@@ -523,7 +465,7 @@ impl Store {
         self.read("reading the messages", |connection| {
             connection
                 .prepare(&query)?
-                .query_map(rusqlite::params_from_iter(values), dispatch)?
+                .query_map(rusqlite::params_from_iter(&values), dispatch)?
                 .collect()
         })
     }

@@ -28,10 +28,16 @@ const GIVEN_BACK_AT_ONCE: u32 = 256;
 /// Kinds of failure kept for each unit in the record of strategies.
 const SIGNATURES: u32 = 200;
 
-/// Which incidents may be forgotten: those that have come to an end and are
-/// not to be tried again, but for the newest of each unit.
+/// Which incidents may be forgotten: those that have come to an end, are not to
+/// be tried again, and of which people have heard what they are to hear; but
+/// for the newest of each unit.
 const MAY_GO: &str = "ended IS NOT NULL AND ended <> 'blocked' AND retry_at_ms IS NULL
-    AND seq <> (SELECT max(seq) FROM incidents AS newest WHERE newest.unit = this.unit)";
+    AND seq <> (SELECT max(seq) FROM incidents AS newest WHERE newest.unit = this.unit)
+    AND NOT EXISTS (SELECT 1 FROM alerts
+                    WHERE alerts.incident = this.id AND alerts.fate IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM dispatch_incidents AS told
+                    JOIN dispatches ON dispatches.id = told.dispatch
+                    WHERE told.incident = this.id AND dispatches.next_at_ms IS NOT NULL)";
 
 /// An escalated incident is tried again only while it is its unit's newest.
 const SUPERSEDED: &str = "UPDATE incidents AS this SET retry_at_ms = NULL

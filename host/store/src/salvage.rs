@@ -10,7 +10,8 @@ use crate::{connection, error::chain};
 /// Tables, and which of their rows; in an order that references allow.
 ///
 /// A lost pause would heal what an operator wanted left alone; a lost healing
-/// would be one too many; a lost open incident would end without a word.
+/// would be one too many; a lost open incident would end without a word, and so
+/// would a lost message.
 const WANTED: &[(&str, &str)] = &[
     ("pauses", "TRUE"),
     ("boots", "TRUE"),
@@ -25,6 +26,15 @@ const WANTED: &[(&str, &str)] = &[
                       WHERE ended IS NULL OR ended = 'blocked' OR retry_at_ms IS NOT NULL)",
     ),
     ("achievements", "TRUE"),
+    // What people are still to hear.
+    ("alerts", "fate IS NULL"),
+    ("troubles", "closed_at_ms IS NULL"),
+    ("digests", "TRUE"),
+    ("dispatches", "next_at_ms IS NOT NULL"),
+    (
+        "dispatch_incidents",
+        "dispatch IN (SELECT id FROM dispatches WHERE next_at_ms IS NOT NULL)",
+    ),
 ];
 
 /// Copies what can be read from the file `aside`. Says what could not.

@@ -101,8 +101,7 @@ fn what_was_written_is_read_back() {
         (Some(812), Some(2_000))
     );
 
-    store.reopen(&incident.id).unwrap();
-    store.update_attempt(&incident.id, 2).unwrap();
+    store.reopen(&incident.id, 2).unwrap();
     let record = store.record(&incident.id).unwrap().unwrap();
     assert_eq!((record.ending, record.incident.attempt), (None, 2));
     assert_eq!(store.last_healed(&unit("web.service")).unwrap(), None);
@@ -485,7 +484,7 @@ fn a_line_of_the_list_says_why() {
     let line = store.incidents(&Filter::default()).unwrap().remove(0);
     assert_eq!(line.left_alone, Some(LeftAlone::Paused));
     assert_eq!(line.why.unwrap(), "Prunella is paused for it: until noon");
-    store.reopen(&one.id).unwrap();
+    store.reopen(&one.id, 2).unwrap();
     let line = store.incidents(&Filter::default()).unwrap().remove(0);
     assert_eq!((line.why, line.left_alone, line.ended), (None, None, None));
 }

@@ -18,7 +18,7 @@ use prunella_core::{
     trail::{Entry, Step},
 };
 use prunella_store::{
-    Decided, DispatchFilter, Fate, FoundDispatch, LastSteps, Store, StoreError, Tried,
+    AttemptEnd, Decided, DispatchFilter, Fate, FoundDispatch, LastSteps, Store, StoreError, Tried,
 };
 use rstest::rstest;
 
@@ -53,6 +53,15 @@ fn alert(incident: &Incident, ending: &Ending) -> Alert {
     Alert::of(incident, &[], ending, None, 7).unwrap()
 }
 
+fn end(at: u64, alert: &Alert) -> AttemptEnd {
+    AttemptEnd {
+        at,
+        ending: Some(escalated()),
+        alert: Some(alert.clone()),
+        tries: None,
+    }
+}
+
 /// An incident that was handed to people, and its alert.
 fn told_of(store: &Store, name: &str, number: u16) -> (Incident, Alert) {
     let incident = incident(name, number, u64::from(number) * 1_000);
@@ -61,10 +70,8 @@ fn told_of(store: &Store, name: &str, number: u16) -> (Incident, Alert) {
     store
         .end_attempt(
             &incident.id,
-            7,
-            &escalated(),
             LastSteps::Numbered(&[ended(&incident, 0, &escalated())]),
-            Some(&alert),
+            &end(7, &alert),
         )
         .unwrap();
     (incident, alert)
@@ -146,13 +153,8 @@ fn an_end_that_cannot_be_written_leaves_no_alert() {
     let (_folder, store) = store();
     let (incident, alert) = told_of(&store, "web.service", 1);
     let taken = [ended(&incident, 0, &escalated())];
-    let result = store.end_attempt(
-        &incident.id,
-        8,
-        &escalated(),
-        LastSteps::Numbered(&taken),
-        Some(&alert),
-    );
+    let last = LastSteps::Numbered(&taken);
+    let result = store.end_attempt(&incident.id, last, &end(8, &alert));
     assert!(
         matches!(result, Err(StoreError::NumberTaken { .. })),
         "{result:?}"
@@ -166,13 +168,7 @@ fn an_end_between_attempts_takes_the_next_number() {
     let (incident, alert) = told_of(&store, "web.service", 1);
     let entry = ended(&incident, 0, &escalated());
     store
-        .end_attempt(
-            &incident.id,
-            8,
-            &escalated(),
-            LastSteps::Next(&entry),
-            Some(&alert),
-        )
+        .end_attempt(&incident.id, LastSteps::Next(&entry), &end(8, &alert))
         .unwrap();
     let record = store.record(&incident.id).unwrap().unwrap();
     let numbers: Vec<u32> = record.steps.iter().map(|step| step.number).collect();
@@ -185,18 +181,14 @@ fn an_alert_outlives_an_incident_that_the_store_could_not_take() {
     let unknown = incident("web.service", 1, 1_000);
     let alert = alert(&unknown, &escalated());
     let entry = ended(&unknown, 0, &escalated());
-    let result = store.end_attempt(
-        &unknown.id,
-        8,
-        &escalated(),
-        LastSteps::Next(&entry),
-        Some(&alert),
-    );
+    let result = store.end_attempt(&unknown.id, LastSteps::Next(&entry), &end(8, &alert));
     assert!(
         matches!(result, Err(StoreError::NoSuchIncident(_))),
         "{result:?}"
     );
-    store.add_alert(&alert).unwrap();
+    store
+        .put(&unknown, &[entry], Some(&end(8, &alert)))
+        .unwrap();
     assert_eq!(store.new_alerts().unwrap().len(), 1);
 }
 

@@ -18,8 +18,11 @@ use std::{
 };
 
 use common::{Disk, incident, note};
-use prunella_core::incident::IncidentId;
-use prunella_store::{Store, StoreError};
+use prunella_core::{
+    incident::{Ending, IncidentId},
+    summary::Filter,
+};
+use prunella_store::{AttemptEnd, LastSteps, Pause, Store, StoreError};
 use rstest::rstest;
 
 fn mode(path: &Path) -> u32 {
@@ -305,4 +308,229 @@ fn a_killed_writer_leaves_a_sound_store() {
         );
         assert!(steps.iter().zip(0..).all(|(step, n)| step.number == n));
     }
+}
+
+/// Everything that a healing writes, in order; what of it the store took.
+fn heal(store: &Store, number: u16) -> Vec<bool> {
+    let incident = incident("web.service", number, u64::from(number) * 1_000);
+    let ending = AttemptEnd {
+        at: 9,
+        ending: Some(Ending::Recovered {
+            by: "itself".to_owned(),
+        }),
+        alert: None,
+        tries: None,
+    };
+    vec![
+        store.open_incident(&incident).is_ok(),
+        store.append(&note(&incident.id, 0, "one")).is_ok(),
+        store
+            .end_attempt(
+                &incident.id,
+                LastSteps::Numbered(&[note(&incident.id, 1, "two")]),
+                &ending,
+            )
+            .is_ok(),
+    ]
+}
+
+/// Flips the bytes of the file's pages from the second on, whatever is in them.
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    assert!(bytes.len() > 8 * 4096);
+    bytes[4096..].iter_mut().for_each(|b| *b ^= 0x5a);
+    // In place: what has it open is to see it.
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
+}
+
+fn aside(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            let name = path.to_string_lossy();
+            name.contains(".damaged-") && !name.ends_with("-wal") && !name.ends_with("-shm")
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn damage_in_the_middle_of_running_begins_a_new_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prunella.db");
+    // So many that a page has to be read again, and in the file, not in its log.
+    let filler = Store::open(&path).unwrap();
+    for number in 0..300 {
+        heal(&filler, number);
+    }
+    drop(filler);
+    let store = Store::lasting(&path);
+    assert_eq!(store.trouble(), None);
+
+    damage(&path);
+    assert_eq!(heal(&store, 1_000), [true; 3]);
+
+    let aside = aside(folder.path());
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    assert_eq!(store.trouble(), None);
+    let left = store.incidents(&Filter::default()).unwrap();
+    assert_eq!(left.len(), 1, "past incidents are in the old file");
+    store.check().unwrap();
+    // And another process has the new one too.
+    let other = Store::open_read_only(&path).unwrap();
+    assert_eq!(other.incidents(&Filter::default()).unwrap().len(), 1);
+}
+
+#[test]
+fn damage_found_by_reading_begins_a_new_store_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prunella.db");
+    let filler = Store::open(&path).unwrap();
+    for number in 0..300 {
+        heal(&filler, number);
+    }
+    drop(filler);
+    let store = Store::lasting(&path);
+    damage(&path);
+    assert!(store.incidents(&Filter::default()).unwrap().is_empty());
+    assert_eq!(aside(folder.path()).len(), 1);
+}
+
+#[test]
+fn a_new_store_takes_over_what_healing_depends_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prunella.db");
+    let old = Store::open(&path).unwrap();
+    let pause = Pause {
+        unit: None,
+        since: 1,
+        until: None,
+        reason: "maintenance".to_owned(),
+        by: "root".to_owned(),
+    };
+    old.pause(&pause).unwrap();
+    let open = incident("db.service", 1, 1_000);
+    old.open_incident_with(&open, &[note(&open.id, 0, "a step")])
+        .unwrap();
+    for number in 2..300 {
+        heal(&old, number);
+    }
+    drop(old);
+    let store = Store::lasting(&path);
+    // Only the last pages: steps of incidents that are over.
+    let mut bytes = fs::read(&path).unwrap();
+    let half = bytes.len() / 2 / 4096 * 4096;
+    bytes[half..].iter_mut().for_each(|b| *b ^= 0x5a);
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
+
+    assert_eq!(heal(&store, 1_000), [true; 3]);
+    assert_eq!(aside(folder.path()).len(), 1);
+    assert_eq!(store.pauses().unwrap(), [pause]);
+    let unfinished = store.unfinished().unwrap();
+    assert_eq!(unfinished, std::slice::from_ref(&open));
+    assert_eq!(store.record(&open.id).unwrap().unwrap().steps.len(), 1);
+}
+
+#[test]
+fn a_file_that_is_moved_away_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prunella.db");
+    let store = Store::lasting(&path);
+    assert_eq!(heal(&store, 1), [true; 3]);
+    let elsewhere = folder.path().join("elsewhere.db");
+    for suffix in ["", "-wal", "-shm"] {
+        let from = format!("{}{suffix}", path.display());
+        fs::rename(from, format!("{}{suffix}", elsewhere.display())).unwrap();
+    }
+    assert_eq!(heal(&store, 2), [true; 3]);
+    assert_eq!(store.incidents(&Filter::default()).unwrap().len(), 1);
+    // What was moved is whole.
+    let old = Store::open(&elsewhere).unwrap();
+    assert_eq!(old.incidents(&Filter::default()).unwrap().len(), 1);
+    assert_eq!(mode(&path), 0o600);
+}
+
+#[test]
+fn a_newer_version_is_waited_for_without_a_word_too_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prunella.db");
+    with_one_incident(&path);
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let store = Store::lasting(&path);
+    let trouble = store.trouble().unwrap();
+    assert!(trouble.contains("version 99"), "{trouble}");
+    assert_eq!(heal(&store, 2), [false; 3]);
+    assert_eq!(store.trouble(), Some(trouble), "it is still that");
+    assert!(aside(folder.path()).is_empty(), "it is not damaged");
+}
+
+#[test]
+fn a_full_disk_is_gone_on_with_and_caught_up_on() {
+    let disk = Disk::new("size=600k");
+    let path = disk.join("prunella.db");
+    let store = Store::lasting(&path);
+    assert_eq!(heal(&store, 1), [true; 3]);
+    let filler = disk.join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    // What is left of the last page may still take a little.
+    let refused = (2..200)
+        .find(|number| heal(&store, *number) == [false; 3])
+        .unwrap();
+    assert!(store.trouble().unwrap().contains("no space is left"));
+    let late = incident("late.service", 1, 5_000);
+    let end = AttemptEnd {
+        at: 6_000,
+        ending: Some(Ending::Recovered {
+            by: "itself".to_owned(),
+        }),
+        alert: None,
+        tries: None,
+    };
+    store.put_later(
+        late.clone(),
+        vec![note(&late.id, 0, "only in memory")],
+        Some(end),
+    );
+    assert!(
+        store.incidents(&Filter::default()).is_ok(),
+        "it can be read"
+    );
+    assert!(store.record(&late.id).unwrap().is_none());
+
+    fs::remove_file(&filler).unwrap();
+    // Whoever asks now gets the truth.
+    let record = store.record(&late.id).unwrap().unwrap();
+    assert_eq!((record.steps.len(), record.ending.is_some()), (1, true));
+    assert_eq!(store.trouble(), None);
+    assert_eq!(heal(&store, refused), [true; 3]);
+}
+
+#[test]
+fn a_locked_store_is_waited_for_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prunella.db");
+    let store = Store::lasting(&path);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(!heal(&store, 1)[0]);
+    let trouble = store.trouble().unwrap();
+    assert!(trouble.contains("another process kept"), "{trouble}");
+    let began = std::time::Instant::now();
+    assert_eq!(heal(&store, 2), [false; 3]);
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(4),
+        "one wait of five seconds would be too much: {:?}",
+        began.elapsed()
+    );
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(heal(&store, 3), [true; 3]);
+    assert_eq!(store.trouble(), None);
 }

@@ -101,7 +101,7 @@ fn without_temporary_names(token: &str) -> String {
             let begin = at + folder.len();
             let (head, rest) = token.split_at(begin);
             let end = rest
-                .find(|c: char| matches!(c, '/' | ':' | '"' | '\'' | ')' | ',' | ';'))
+                .find(['/', ':', '"', '\'', ')', ',', ';'])
                 .unwrap_or(rest.len());
             let tail = rest.get(end..).unwrap_or_default();
             return format!("{head}{FOLDED}{tail}");

@@ -10,7 +10,7 @@ use super::{
     channels,
     diagnostic::Place,
     reader::{Reader, Section},
-    service_file::{budget_section, proof_section, read_strategies},
+    service_file::{budget_section, proof_section, read_order, read_strategies},
     store, value,
 };
 use crate::{
@@ -138,7 +138,8 @@ fn defaults_section(
     let Some(section) = reader.section(top, "defaults", "[defaults]") else {
         return BTreeMap::new();
     };
-    reader.only(section, &["proof", "strategies"]);
+    reader.only(section, &["proof", "strategies", "order"]);
+    defaults.order = read_order(reader, section).unwrap_or_default();
     defaults.proof = proof_section(reader, section, &defaults.proof.clone());
     if !section.table.contains_key("strategies") {
         return BTreeMap::new();

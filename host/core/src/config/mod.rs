@@ -11,6 +11,7 @@
 //! [defaults]                       # for services that say nothing else
 //! strategies = ["config-validation", "port-conflict", "service-restart"]
 //! proof = { stable-for = "5s", timeout = "30s" }
+//! order = "listed"                 # or "learned"
 //!
 //! [budget]                         # of each service
 //! healings = 5
@@ -109,7 +110,7 @@ use self::channels::ChannelSettings;
 use crate::{
     ChannelName, StrategyName, UnitName,
     policy::{BUILTIN_STRATEGIES, Grants, Limits},
-    service::{BudgetSettings, ProofSettings, Service},
+    service::{BudgetSettings, Order, ProofSettings, Service},
 };
 
 /// The whole configuration, valid.
@@ -172,6 +173,8 @@ pub struct Defaults {
     pub proof: ProofSettings,
     /// The strategies, in order: all the built-in ones unless set.
     pub strategies: Vec<StrategyName>,
+    /// Whether what they have achieved may change that order.
+    pub order: Order,
 }
 
 impl Default for Defaults {
@@ -182,6 +185,7 @@ impl Default for Defaults {
                 .into_iter()
                 .filter_map(|name| StrategyName::new(name).ok())
                 .collect(),
+            order: Order::default(),
         }
     }
 }

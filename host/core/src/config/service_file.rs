@@ -14,17 +14,18 @@ use super::{
 use crate::{
     StrategyName, UnitName,
     service::{
-        BudgetSettings, DeclaredCheck, DeclaredFile, DeclaredProbe, FileRole, Port, ProbeKind,
-        ProofSettings, ReadBy, Service, StartLimit,
+        BudgetSettings, DeclaredCheck, DeclaredFile, DeclaredProbe, FileRole, Order, Port,
+        ProbeKind, ProofSettings, ReadBy, Service, StartLimit,
     },
 };
 
-const KEYS: [&str; 14] = [
+const KEYS: &[&str] = &[
     "unit",
     "domain",
     "critical",
     "ports",
     "strategies",
+    "order",
     "needs",
     "start-limit",
     "heal-on-stop",
@@ -84,7 +85,7 @@ pub(super) fn read<'t>(
         table,
         name: "a service's file",
     };
-    reader.only(top, &KEYS);
+    reader.only(top, KEYS);
     let unit = read_unit(reader, top);
     // Everything is read even without a unit: all mistakes at once.
     let mut service = Service::new(match &unit {
@@ -122,6 +123,7 @@ pub(super) fn read<'t>(
     }
     let own_strategies = table.contains_key("strategies");
     let strategies_at = read_strategies(reader, top, &mut service.strategies);
+    service.order = read_order(reader, top).unwrap_or(host.defaults.order);
     service.proof = proof_section(reader, top, &host.defaults.proof);
     service.budget = table
         .contains_key("budget")
@@ -211,6 +213,15 @@ pub(super) fn read_strategies(
         }
     }
     places
+}
+
+/// `order`.
+pub(super) fn read_order(reader: &mut Reader<'_>, section: Section<'_>) -> Option<Order> {
+    reader.one_of(
+        section,
+        "order",
+        &[("listed", Order::Listed), ("learned", Order::Learned)],
+    )
 }
 
 /// `[proof]`, over `default`.
