@@ -8,6 +8,8 @@ use std::{
 };
 
 use prunella_core::{
+    UnitName,
+    achievement::Achievement,
     incident::{Ending, IncidentId},
     summary::{Filter, Summary},
     trail::{Entry, Record},
@@ -131,6 +133,14 @@ impl Client {
     pub fn records(&self, filter: Filter, after: Option<u64>) -> Result<Records, ClientError> {
         match self.read(&Request::Records { filter, after })? {
             Response::Records(records) => Ok(records),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What strategies have achieved, at one unit or at all.
+    pub fn achievements(&self, unit: Option<UnitName>) -> Result<Vec<Achievement>, ClientError> {
+        match self.read(&Request::Achievements { unit })? {
+            Response::Achievements { achievements } => Ok(achievements),
             other => Err(unexpected(&other)),
         }
     }

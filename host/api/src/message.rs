@@ -2,6 +2,7 @@
 
 use prunella_core::{
     UnitName,
+    achievement::Achievement,
     incident::{Ending, IncidentId},
     summary::{Filter, Summary},
     trail::{Entry, Record},
@@ -32,6 +33,11 @@ pub enum Request {
         /// Where the last answer ended: its `next`.
         after: Option<u64>,
     },
+    /// What strategies have achieved, for each kind of failure.
+    Achievements {
+        /// At this unit only.
+        unit: Option<UnitName>,
+    },
     /// Heal a unit now, or rehearse it.
     Heal(HealCall),
     /// Leave a unit, or all, alone.
@@ -47,7 +53,11 @@ impl Request {
     pub fn only_reads(&self) -> bool {
         matches!(
             self,
-            Self::Status | Self::Incidents(_) | Self::Incident { .. } | Self::Records { .. }
+            Self::Status
+                | Self::Incidents(_)
+                | Self::Incident { .. }
+                | Self::Records { .. }
+                | Self::Achievements { .. }
         )
     }
 }
@@ -158,6 +168,11 @@ pub enum Response {
     },
     /// To [`Request::Records`].
     Records(Records),
+    /// To [`Request::Achievements`].
+    Achievements {
+        /// By unit and kind of failure.
+        achievements: Vec<Achievement>,
+    },
     /// One step of a healing that is going on.
     Entry {
         /// The step.

@@ -23,6 +23,8 @@ use std::{
 };
 
 use prunella_core::{
+    UnitName,
+    achievement::Achievement,
     incident::{Ending, IncidentId},
     summary::{Filter, Summary},
     text::one_line,
@@ -68,6 +70,9 @@ pub trait Handler: Send + Sync + 'static {
     /// Whole records, oldest first, after the place `after`; not more than fit
     /// into an answer.
     fn records(&self, filter: Filter, after: Option<u64>) -> Answer<Records>;
+
+    /// What strategies have achieved, at one unit or at all.
+    fn achievements(&self, unit: Option<UnitName>) -> Answer<Vec<Achievement>>;
 
     /// Heals, or rehearses it; each step goes to `lines` as it is taken.
     /// A caller that goes away does not end the healing.
@@ -584,6 +589,9 @@ fn respond(shared: &Shared, stream: &UnixStream, request: Request) -> Answer<Res
             record: Box::new(handler.incident(id)?),
         },
         Request::Records { filter, after } => Response::Records(handler.records(filter, after)?),
+        Request::Achievements { unit } => Response::Achievements {
+            achievements: handler.achievements(unit)?,
+        },
         Request::Heal(call) => {
             let _slot = HealSlot::take(shared)?;
             let mut stream = stream

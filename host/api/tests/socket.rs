@@ -26,7 +26,8 @@ use prunella_api::{
     ServeSettings, Server, StatusReport, serve,
 };
 use prunella_core::{
-    UnitName,
+    StrategyName, UnitName,
+    achievement::{Achievement, Signature, Tally},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
     summary::{Filter, Summary},
     trail::{Entry, Record, Step},
@@ -103,6 +104,19 @@ impl prunella_api::Handler for Fixed {
             records: vec![self.incident(id())?],
             next: after.is_none().then_some(7),
         })
+    }
+    fn achievements(&self, unit: Option<UnitName>) -> Answer<Vec<Achievement>> {
+        let unit = unit.unwrap_or_else(|| UnitName::new("a.service").unwrap());
+        Ok(vec![Achievement {
+            signature: Signature::new(unit, "signal", ["error: it is broken"]),
+            strategy: StrategyName::new("fix").unwrap(),
+            tally: Tally {
+                tries: 3,
+                proofs: 2,
+                relapses: 1,
+            },
+            last_at: 5,
+        }])
     }
     fn incident(&self, asked: IncidentId) -> Answer<Record> {
         if asked != id() {
@@ -234,6 +248,12 @@ fn every_question_has_its_answer() {
     assert_eq!((first.records.len(), first.next), (1, Some(7)));
     let last = client.records(Filter::default(), first.next).unwrap();
     assert_eq!(last.next, None);
+    let achieved = client.achievements(Some(unit("b.service"))).unwrap();
+    assert_eq!(achieved[0].signature.unit, unit("b.service"));
+    assert_eq!(
+        serde_json::to_string(&achieved[0]).unwrap(),
+        r##"{"unit":"b.service","cause":"signal","fingerprint":"8bf8a4334122f1f4","sample":"error: it is broken","strategy":"fix","tries":3,"proofs":2,"relapses":1,"last_at":5}"##
+    );
     assert_eq!(client.incident(id()).unwrap().steps.len(), 1);
     let missing = client.incident(IncidentId::from_text("x")).unwrap_err();
     let ClientError::Refused(refusal) = missing else {

@@ -150,6 +150,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// See what failed, and what was done about it
     Incidents(IncidentsArgs),
+    /// See what each strategy has achieved, for each kind of failure
+    Strategies(StrategiesArgs),
     /// Heal a service now, or rehearse it
     Heal(HealArgs),
     /// Leave a service, or everything, alone for a while
@@ -468,6 +470,31 @@ impl Ended {
             Self::Open => "open",
         }
     }
+}
+
+/// `prunella strategies`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "See what each strategy has achieved, for each kind of failure.\n\n\
+        A kind of failure is the service, systemd's word for what went wrong, and what the failed \
+        run logged last, without numbers, times and ids. For each: how often a strategy was tried, \
+        how often the host had proof afterwards, and how often the service did not stay well; and \
+        between which shares of all tries the true one lies, with 95 % confidence. With \
+        `order = \"learned\"` a service tries the likeliest first.",
+    after_help = "\
+Examples:
+  prunella strategies
+  prunella strategies --service nginx
+  prunella strategies --json | jq -r 'select(.relapses > 0) | .strategy'"
+)]
+pub(crate) struct StrategiesArgs {
+    /// Only at this service
+    #[arg(long, visible_alias = "unit", value_name = "UNIT")]
+    pub(crate) service: Option<String>,
+
+    /// JSON for programs: an object on each line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `prunella heal`

@@ -7,6 +7,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
     time::{Duration, Instant},
@@ -20,7 +21,7 @@ use prunella_core::{
     config::Config,
     incident::{DetectedBy, Detection, Incident},
     situation::Situation as _,
-    trail::Entry,
+    trail::{Entry, Step},
 };
 use prunella_healer::{Observer, Opening, Scheduler};
 use prunella_watch::{Asked, Care, ProbeTarget, Prober, WatchEvent, Watcher};
@@ -37,6 +38,7 @@ use crate::{
     exit::Exit,
     handler::DaemonHandler,
     paths::Paths,
+    tidy::Tidier,
 };
 
 /// How long running attempts may take to end when the daemon is told to stop.
@@ -222,7 +224,11 @@ fn care(config: &Config) -> Vec<Care> {
 
 /// Whoever watches incidents go: connected clients, by unit.
 #[derive(Default)]
-pub(crate) struct Watchers(Mutex<Vec<(UnitName, Lines)>>);
+pub(crate) struct Watchers {
+    lines: Mutex<Vec<(UnitName, Lines)>>,
+    /// Whether an incident has ended since somebody asked.
+    ended: AtomicBool,
+}
 
 impl Watchers {
     /// Sends the steps of `unit`'s incident to `lines` until
@@ -236,13 +242,21 @@ impl Watchers {
         self.lock().retain(|(watched, _)| watched != unit);
     }
 
+    /// Whether an incident has ended since this was asked last.
+    fn take_ended(&self) -> bool {
+        self.ended.swap(false, Ordering::AcqRel)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(UnitName, Lines)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Observer for Watchers {
     fn step(&self, incident: &Incident, entry: &Entry) {
+        if matches!(entry.step, Step::Ended { .. }) {
+            self.ended.store(true, Ordering::Release);
+        }
         // Sending may block for a slow client: not with the list locked.
         let watching: Vec<Lines> = self
             .lock()
@@ -294,6 +308,14 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
         daemon.assembly.healer.config().services.len()
     );
 
+    let tidier = Tidier::default();
+    let tidy = || {
+        if let Some(store) = &daemon.assembly.store {
+            tidier.tidy(store, daemon.assembly.healer.config().retention);
+        }
+    };
+    tidy();
+
     let ping = watchdog();
     let mut next_ping = ping.map(|every| Instant::now() + every);
     loop {
@@ -313,6 +335,10 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
             Ok(Event::LookAgain) => daemon.scheduler.look_again(),
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {}
+        }
+        // Only when it is awake anyway, and something has come to an end.
+        if daemon.watchers.take_ended() {
+            tidy();
         }
         if let (Some(at), Some(every)) = (next_ping, ping)
             && Instant::now() >= at

@@ -11,6 +11,7 @@ use prunella_api::{
 };
 use prunella_core::{
     FailureKind, UnitName,
+    achievement::Achievement,
     capability::{UnitStatus, Units as _},
     incident::{DetectedBy, Ending, IncidentId},
     summary::{Filter, Summary},
@@ -127,6 +128,10 @@ impl Handler for DaemonHandler {
     fn records(&self, filter: Filter, after: Option<u64>) -> Answer<Records> {
         let (records, next) = self.store()?.records(&filter, after).map_err(failed)?;
         Ok(Records { records, next })
+    }
+
+    fn achievements(&self, unit: Option<UnitName>) -> Answer<Vec<Achievement>> {
+        self.store()?.achievements(unit.as_ref()).map_err(failed)
     }
 
     fn heal(&self, call: HealCall, lines: Lines) -> Answer<(IncidentId, Ending)> {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use prunella_api::{Client, ClientError, Records, StatusReport};
 use prunella_core::{
+    UnitName,
+    achievement::Achievement,
     config::Config,
     incident::IncidentId,
     summary::{Filter, Summary},
@@ -100,6 +102,20 @@ impl<'a> Looker<'a> {
             Err(error) => return Err(error.into()),
         };
         Ok(Records { records, next })
+    }
+
+    /// What strategies have achieved, at one unit or at all.
+    pub(crate) fn achievements(&self, unit: Option<UnitName>) -> anyhow::Result<Vec<Achievement>> {
+        match self.client.achievements(unit.clone()) {
+            Err(ClientError::NotListening(_)) => {}
+            other => return other.map_err(permission),
+        }
+        may_look(self.paths)?;
+        match open(self.paths) {
+            Ok(store) => Ok(store.achievements(unit.as_ref())?),
+            Err(StoreError::Missing { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// One incident, by its id or the beginning or end of it.

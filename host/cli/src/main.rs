@@ -26,9 +26,11 @@ mod pause;
 mod plugin;
 mod setup;
 mod status;
+mod strategies;
 mod sweep;
 mod systemctl;
 mod table;
+mod tidy;
 mod time;
 mod timeline;
 
@@ -69,6 +71,7 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Disable(args) => care::disable(paths, &args),
         Command::Status(args) => status::run(paths, &args),
         Command::Incidents(args) => incidents::run(paths, args),
+        Command::Strategies(args) => strategies::run(paths, &args),
         Command::Pause(args) => pause::run_pause(paths, args),
         Command::Resume(args) => pause::run_resume(paths, &args),
         Command::Plugin(command) => plugin::run(paths, &command),

@@ -20,6 +20,7 @@ use crate::{
     detect::detection,
     exit::Exit,
     paths::Paths,
+    tidy,
 };
 
 /// As long as the hook's: what is due later is left to the next sweep.
@@ -57,5 +58,8 @@ pub(crate) fn run(paths: &Paths, _args: &SweepArgs) -> anyhow::Result<Exit> {
         }
     }
     scheduler.wait_until_idle(PATIENCE);
+    if let Some(store) = &assembly.store {
+        tidy::now(store, &config.retention);
+    }
     Ok(Exit::Ok)
 }

@@ -312,10 +312,9 @@ impl Store {
         };
         let result = match attempt() {
             Err(error) if self.kind == Kind::Lasting && error.is_damage() => {
-                match self.replace(&mut lock(&self.writer), error) {
-                    Ok(()) => attempt(),
-                    Err(error) => Err(error),
-                }
+                // Its own statement: the lock is not to be held for the attempt.
+                let replaced = self.replace(&mut lock(&self.writer), error);
+                replaced.and_then(|()| attempt())
             }
             other => other,
         };

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, types::Value};
+use rusqlite::{Connection, ErrorCode, ToSql, types::Value};
 
 use crate::{connection, error::chain};
 
@@ -20,21 +20,19 @@ const WANTED: &[(&str, &str)] = &[
         "incidents",
         "ended IS NULL OR ended = 'blocked' OR retry_at_ms IS NOT NULL",
     ),
-    (
-        "steps",
-        "incident IN (SELECT id FROM incidents
-                      WHERE ended IS NULL OR ended = 'blocked' OR retry_at_ms IS NOT NULL)",
-    ),
     ("achievements", "TRUE"),
     // What people are still to hear.
     ("alerts", "fate IS NULL"),
     ("troubles", "closed_at_ms IS NULL"),
     ("digests", "TRUE"),
     ("dispatches", "next_at_ms IS NOT NULL"),
-    (
-        "dispatch_incidents",
-        "dispatch IN (SELECT id FROM dispatches WHERE next_at_ms IS NOT NULL)",
-    ),
+];
+
+/// What belongs to rows that were taken over: table, its column, and the table
+/// with those rows. One by one: damage in what belongs to others is no matter.
+const BELONGING: &[(&str, &str, &str)] = &[
+    ("steps", "incident", "incidents"),
+    ("dispatch_incidents", "dispatch", "dispatches"),
 ];
 
 /// Copies what can be read from the file `aside`. Says what could not.
@@ -49,18 +47,44 @@ pub(crate) fn take_over(aside: &Path, new: &mut Connection) {
             return;
         }
     };
-    for (table, which) in WANTED {
-        if let Err(error) = copy(&old, new, table, which) {
+    let told = |table: &str, copied: rusqlite::Result<()>| {
+        if let Err(error) = copied {
             tracing::warn!(
                 "not all of the damaged store's {table} could be taken over: {}",
                 chain(&error)
             );
         }
+    };
+    for (table, which) in WANTED {
+        told(table, copy(&old, new, table, which, &[]));
+    }
+    for (table, column, of) in BELONGING {
+        match ids(new, of) {
+            Ok(ids) => {
+                for id in ids {
+                    let which = format!("{column} = ?");
+                    told(table, copy(&old, new, table, &which, &[&id]));
+                }
+            }
+            Err(error) => told(table, Err(error)),
+        }
     }
 }
 
+fn ids(new: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    new.prepare(&format!("SELECT id FROM {table}"))?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
 /// Row by row, so that what comes before the damage is kept.
-fn copy(old: &Connection, new: &Connection, table: &str, which: &str) -> rusqlite::Result<()> {
+fn copy(
+    old: &Connection,
+    new: &Connection,
+    table: &str,
+    which: &str,
+    values: &[&dyn ToSql],
+) -> rusqlite::Result<()> {
     let columns: Vec<String> = new
         .prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))?
         .query_map([], |row| row.get(0))?
@@ -74,7 +98,7 @@ fn copy(old: &Connection, new: &Connection, table: &str, which: &str) -> rusqlit
         let insert = format!("INSERT OR IGNORE INTO {table} ({list}) VALUES ({places})");
         let mut insert = transaction.prepare(&insert)?;
         let mut select = old.prepare(&format!("SELECT {list} FROM {table} WHERE {which}"))?;
-        let mut rows = select.query([])?;
+        let mut rows = select.query(values)?;
         while let Some(row) = rows.next()? {
             let values = (0..columns.len())
                 .map(|column| row.get::<_, Value>(column))

@@ -28,7 +28,14 @@ pub struct Incident {
 }
 
 impl Incident {
-    pub(crate) fn from_json(value: &Value) -> Self {
+    /// Reads such a line.
+    pub fn from_line(line: &str) -> Self {
+        let value: Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON ({error}): {line}"));
+        Self::from_json(&value)
+    }
+
+    fn from_json(value: &Value) -> Self {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         let number = |key: &str| value.get(key).and_then(Value::as_u64);
         let must = |key: &str| -> String { panic!("`{key}` is missing in the incident {value}") };

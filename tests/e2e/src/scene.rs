@@ -60,6 +60,12 @@ impl Builder {
         self
     }
 
+    /// A file that is not text.
+    pub fn bytes(mut self, path: &str, content: &[u8], mode: u32) -> Self {
+        self.machine = self.machine.file(path, content, mode);
+        self
+    }
+
     /// Boots it, without a Prunella that runs.
     pub fn without_daemon(self) -> Scene {
         static PROGRAMS: OnceLock<[PathBuf; 2]> = OnceLock::new();
@@ -174,11 +180,7 @@ impl Scene {
     pub fn incidents(&self) -> Vec<Incident> {
         self.prunella_ok(&["incidents", "--json", "--limit", "1000"])
             .lines()
-            .map(|line| {
-                let value = serde_json::from_str(line)
-                    .unwrap_or_else(|error| panic!("not JSON ({error}): {line}"));
-                Incident::from_json(&value)
-            })
+            .map(Incident::from_line)
             .collect()
     }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     UnitName,
     policy::{Act, Permission, Scope},
-    service::{FileRole, ProbeKind, ReadBy, StartLimit},
+    service::{FileRole, Order, ProbeKind, ReadBy, StartLimit},
 };
 
 const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -330,7 +330,7 @@ error: unknown key `prots`
   |
 2 | prots = ["tcp/80"]
   | ^^^^^
-  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, needs, start-limit, heal-on-stop, proof, budget, alerts, file, check, probe
+  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, order, needs, start-limit, heal-on-stop, proof, budget, alerts, file, check, probe
 
 error: `tcp/0` is not a port
  --> services.d/web.toml:3:10
@@ -531,6 +531,14 @@ fn mistakes_in_a_service(#[case] text: &str, #[case] expected: &str) {
 #[rstest]
 #[case::key("[strategies]", "did you mean `strategy`?")]
 #[case::retry("retry-every = \"5s\"", "`retry-every` must be at least 60s")]
+#[case::kept_too_short("[store]\nkeep-for = \"5m\"", "`keep-for` must be at least")]
+#[case::kept_too_little(
+    "[store]\nkeep-at-most = \"10KiB\"",
+    "`keep-at-most` must be at least 1MiB"
+)]
+#[case::not_a_size("[store]\nkeep-at-most = \"lots\"", "`lots` is not a size")]
+#[case::unknown_in_store("[store]\nkeep = \"1d\"", "unknown key `keep`")]
+#[case::no_such_order("[defaults]\norder = \"best\"", "`best`")]
 #[case::limit("[limits]\nmemory = \"0B\"", "`memory` must not be 0")]
 #[case::limit_key("[limits]\ntime = \"1s\"", "valid in [limits]: deadline, cpu, memory")]
 #[case::protect(
@@ -740,4 +748,49 @@ fn a_file_that_belongs_to_somebody_else_is_refused() {
     // The same, seen by that user.
     let own = load_trusting(folder.path(), Trust::of(12_345));
     assert_eq!(shown(&own), "");
+}
+
+#[test]
+fn how_long_incidents_are_kept() {
+    let retention = |text: &str| load(&[("prunella.toml", text)]).config.unwrap().retention;
+    assert_eq!(retention(""), Retention::default());
+    assert_eq!(
+        retention("[store]\nkeep-for = \"30d\"\nkeep-at-most = \"256MiB\""),
+        Retention {
+            keep_for: Some(Duration::from_secs(30 * 86_400)),
+            keep_at_most: Some(256 << 20),
+        }
+    );
+    assert_eq!(
+        retention("[store]\nkeep-for = \"forever\"\nkeep-at-most = \"unlimited\""),
+        Retention {
+            keep_for: None,
+            keep_at_most: None,
+        }
+    );
+}
+
+#[test]
+fn the_order_is_the_hosts_unless_a_service_says_otherwise() {
+    let orders = |main: &str| {
+        let loaded = load(&[
+            ("prunella.toml", main),
+            ("services.d/a.toml", "unit = \"a.service\""),
+            (
+                "services.d/b.toml",
+                "unit = \"b.service\"\norder = \"listed\"",
+            ),
+            (
+                "services.d/c.toml",
+                "unit = \"c.service\"\norder = \"learned\"",
+            ),
+        ]);
+        let config = loaded.config.unwrap();
+        ["a.service", "b.service", "c.service"].map(|name| config.services[&unit(name)].order)
+    };
+    assert_eq!(orders(""), [Order::Listed, Order::Listed, Order::Learned]);
+    assert_eq!(
+        orders("[defaults]\norder = \"learned\""),
+        [Order::Learned, Order::Listed, Order::Learned]
+    );
 }

@@ -1,0 +1,190 @@
+//! `prunella strategies`: what each strategy has achieved, for each kind of
+//! failure.
+
+use std::fmt::Write as _;
+
+use prunella_core::achievement::{Achievement, Tally};
+
+use crate::{
+    args::StrategiesArgs,
+    exit::Exit,
+    look::Looker,
+    output::{self, PLAIN, QUIET, STRONG, fit},
+    paths::Paths,
+    table::{Cell, Column, Table},
+    time,
+};
+
+/// How wide the picture of an interval is, in characters.
+const BAR: usize = 10;
+
+/// Runs the command.
+pub(crate) fn run(paths: &Paths, args: &StrategiesArgs) -> anyhow::Result<Exit> {
+    let unit = args.service.as_deref().map(crate::unit_name).transpose()?;
+    let achievements = Looker::new(paths).achievements(unit)?;
+    if args.json {
+        let mut lines = String::new();
+        for achievement in &achievements {
+            lines.push_str(&serde_json::to_string(achievement)?);
+            lines.push('\n');
+        }
+        output::print(&lines)?;
+    } else if achievements.is_empty() {
+        output::print("No strategy was tried so far.\n")?;
+    } else {
+        output::print(&render(&achievements, time::now(), output::width()))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// By service and kind of failure, which is the order they come in.
+fn render(achievements: &[Achievement], now: u64, width: usize) -> String {
+    let mut text = String::new();
+    let kinds = achievements.chunk_by(|one, next| one.signature == next.signature);
+    let mut unit = None;
+    for kind in kinds {
+        let Some(first) = kind.first() else { continue };
+        let signature = &first.signature;
+        if unit != Some(&signature.unit) {
+            let gap = if unit.is_some() { "\n" } else { "" };
+            let _ = writeln!(text, "{gap}{STRONG}{}{STRONG:#}", signature.unit);
+            unit = Some(&signature.unit);
+        }
+        let _ = writeln!(text, "\n  {}", signature.cause);
+        for line in signature.sample.lines() {
+            let line = fit(line, width.saturating_sub(4));
+            let _ = writeln!(text, "  {QUIET}│ {line}{QUIET:#}");
+        }
+        text.push_str(&table(kind, now).render(width, 2));
+    }
+    let _ = writeln!(
+        text,
+        "\n{QUIET}LIKELY: between which shares the true one lies, with 95 % confidence.{QUIET:#}"
+    );
+    text
+}
+
+fn table(kind: &[Achievement], now: u64) -> Table {
+    let mut table = Table::new(&[
+        Column::fixed("STRATEGY"),
+        Column::fixed("TRIES"),
+        Column::fixed("PROVEN"),
+        Column::fixed("RELAPSED"),
+        Column::fixed("LIKELY"),
+        Column::optional("", BAR),
+        Column::optional("LAST", 6),
+    ]);
+    for achievement in kind {
+        let tally = achievement.tally;
+        table.row(vec![
+            Cell::new(achievement.strategy.as_str(), PLAIN),
+            Cell::new(format!("{:>5}", tally.tries), PLAIN),
+            Cell::new(format!("{:>6}", tally.proofs), PLAIN),
+            Cell::new(format!("{:>8}", tally.relapses), PLAIN),
+            Cell::new(percent(tally), PLAIN),
+            Cell::new(bar(tally), QUIET),
+            Cell::new(time::ago(achievement.last_at, now), QUIET),
+        ]);
+    }
+    table
+}
+
+fn percent(tally: Tally) -> String {
+    let (low, high) = tally.interval();
+    format!("{:>3.0}–{:.0} %", low * 100.0, high * 100.0)
+}
+
+/// The interval on a line from 0 to 1.
+fn bar(tally: Tally) -> String {
+    let (low, high) = tally.interval();
+    let mut from = 0.0;
+    let step = 1.0 / 10.0;
+    (0..BAR)
+        .map(|_| {
+            let to = from + step;
+            let within = from < high && to > low;
+            from = to;
+            if within { '━' } else { '·' }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use prunella_core::{StrategyName, UnitName, achievement::Signature};
+    use unicode_width::UnicodeWidthStr;
+
+    use super::*;
+
+    fn achievement(unit: &str, line: &str, strategy: &str, counts: [u32; 3]) -> Achievement {
+        Achievement {
+            signature: Signature::new(UnitName::new(unit).unwrap(), "exit-code", [line]),
+            strategy: StrategyName::new(strategy).unwrap(),
+            tally: Tally {
+                tries: counts[0],
+                proofs: counts[1],
+                relapses: counts[2],
+            },
+            last_at: 0,
+        }
+    }
+
+    #[test]
+    fn it_is_laid_out_by_service_and_failure() {
+        let all = [
+            achievement(
+                "db.service",
+                "error: no space left",
+                "service-restart",
+                [1, 0, 1],
+            ),
+            achievement(
+                "web.service",
+                "error: port 80 in use",
+                "port-conflict",
+                [12, 11, 0],
+            ),
+            achievement(
+                "web.service",
+                "error: port 80 in use",
+                "service-restart",
+                [3, 0, 0],
+            ),
+            achievement("web.service", "", "service-restart", [100, 90, 4]),
+        ];
+        let text = render(&all, 60_000, 80);
+        let text = anstream::adapter::strip_str(&text).to_string();
+        let expected = "\
+db.service
+
+  exit-code
+  │ error: no space left
+  STRATEGY         TRIES  PROVEN  RELAPSED  LIKELY                 LAST
+  service-restart      1       0         1    0–79 %  ━━━━━━━━··  1 min ago
+
+web.service
+
+  exit-code
+  │ error: port # in use
+  STRATEGY         TRIES  PROVEN  RELAPSED  LIKELY                 LAST
+  port-conflict       12      11         0   65–99 %  ······━━━━  1 min ago
+  service-restart      3       0         0    0–56 %  ━━━━━━····  1 min ago
+
+  exit-code
+  STRATEGY         TRIES  PROVEN  RELAPSED  LIKELY                 LAST
+  service-restart    100      90         4   83–94 %  ········━━  1 min ago
+
+LIKELY: between which shares the true one lies, with 95 % confidence.
+";
+        assert_eq!(text, expected);
+        for width in [60, 70, 100] {
+            let text = render(&all, 60_000, width);
+            let text = anstream::adapter::strip_str(&text).to_string();
+            let table = text.lines().filter(|line| !line.starts_with("LIKELY:"));
+            assert!(
+                table.clone().all(|line| line.width() <= width),
+                "{width}\n{text}"
+            );
+        }
+    }
+}
