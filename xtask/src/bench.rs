@@ -53,6 +53,8 @@ enum What {
     Strategy,
     /// Who holds a port
     Ports,
+    /// A store with a million incidents
+    Store,
     /// The daemon's memory and wake-ups
     Idle,
 }
@@ -86,6 +88,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             What::Hook => heal::measure(&prunella, &victim, By::Hook, options.times)?,
             What::Strategy => crates::strategy()?,
             What::Ports => crates::ports()?,
+            What::Store => crates::store()?,
             What::Idle => idle::measure(&prunella, &victim, options.seconds)?,
         });
     }

@@ -216,7 +216,10 @@ fn paused(healer: &Healer, service: &Service) -> Option<(String, Duration)> {
     let pauses = match store.pauses() {
         Ok(pauses) => pauses,
         Err(error) => {
-            tracing::error!("the pauses cannot be read, so none is known: {error}");
+            // The store has told of its trouble itself, once.
+            if !error.is_trouble() {
+                tracing::error!("the pauses cannot be read, so none is known: {error}");
+            }
             return None;
         }
     };

@@ -162,8 +162,15 @@ impl Scheduler {
         let Some(store) = &self.shared.healer.settings.store else {
             return Ok(());
         };
-        let mut left: Vec<Incident> = store.unfinished()?;
-        left.extend(store.due(wall_clock())?);
+        let left = store.unfinished().and_then(|mut left| {
+            left.extend(store.due(wall_clock())?);
+            Ok(left)
+        });
+        let left: Vec<Incident> = match left {
+            // The store has told of that itself.
+            Err(error) if error.is_trouble() => return Ok(()),
+            other => other?,
+        };
         let lock_folder = self.shared.lock_folder();
         let mut state = self.shared.lock();
         for incident in left {

@@ -56,6 +56,44 @@ pub(crate) fn ports() -> Result<Vec<Figure>> {
         .collect()
 }
 
+/// A store with a million incidents: `host/store/benches/million.rs`.
+pub(crate) fn store() -> Result<Vec<Figure>> {
+    let lines = bench("prunella-store", "million")?;
+    lines
+        .iter()
+        .map(|line| {
+            let case = text(line, "case")?;
+            let (what, unit, value, target) = match case {
+                "growth" => (
+                    "store: the file grows for an incident by".to_owned(),
+                    "bytes",
+                    number(line, "bytes")?,
+                    Target::None,
+                ),
+                _ => (
+                    format!("store with 1,000,000 incidents: {case}"),
+                    "ms",
+                    number(line, "median_ns")? / 1e6,
+                    if case.starts_with("list") {
+                        Target::Below(10.0)
+                    } else {
+                        Target::None
+                    },
+                ),
+            };
+            Ok(Figure {
+                what,
+                unit,
+                ours: Samples::new(vec![value]),
+                target,
+                peer: None,
+                fsync: None,
+                load: super::load()?,
+            })
+        })
+        .collect()
+}
+
 /// Runs a bench, and returns the lines of JSON it leaves.
 fn bench(package: &str, name: &str) -> Result<Vec<Value>> {
     let path = env::temp_dir().join(format!("prunella-bench-{name}-{}", std::process::id()));
