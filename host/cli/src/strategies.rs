@@ -159,19 +159,19 @@ db.service
 
   exit-code
   │ error: no space left
-  STRATEGY         TRIES  PROVEN  RELAPSED  LIKELY                 LAST
+  STRATEGY         TRIES  PROVEN  RELAPSED  LIKELY                LAST
   service-restart      1       0         1    0–79 %  ━━━━━━━━··  1 min ago
 
 web.service
 
   exit-code
   │ error: port # in use
-  STRATEGY         TRIES  PROVEN  RELAPSED  LIKELY                 LAST
+  STRATEGY         TRIES  PROVEN  RELAPSED  LIKELY                LAST
   port-conflict       12      11         0   65–99 %  ······━━━━  1 min ago
   service-restart      3       0         0    0–56 %  ━━━━━━····  1 min ago
 
   exit-code
-  STRATEGY         TRIES  PROVEN  RELAPSED  LIKELY                 LAST
+  STRATEGY         TRIES  PROVEN  RELAPSED  LIKELY                LAST
   service-restart    100      90         4   83–94 %  ········━━  1 min ago
 
 LIKELY: between which shares the true one lies, with 95 % confidence.

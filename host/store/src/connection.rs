@@ -21,12 +21,15 @@ const LOG_LIMIT: i64 = 8 << 20;
 /// The damaged file's new name, and what was wrong with it.
 pub(crate) type SetAside = Option<(PathBuf, StoreError)>;
 
+/// Which file it is: device and inode.
+pub(crate) type Identity = (u64, u64);
+
 /// A connection, and which file it is to.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) connection: Connection,
-    /// Device and inode; a path may come to name another file.
-    identity: Option<(u64, u64)>,
+    /// A path may come to name another file.
+    identity: Option<Identity>,
     patience: Duration,
 }
 
@@ -55,7 +58,7 @@ impl Opened {
 
 /// By name: opening and closing the file would drop the locks that SQLite holds
 /// on it for another connection of this process.
-fn identity(path: &Path) -> Option<(u64, u64)> {
+pub(crate) fn identity(path: &Path) -> Option<Identity> {
     let found = std::fs::symlink_metadata(path).ok()?;
     Some((found.dev(), found.ino()))
 }

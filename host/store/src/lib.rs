@@ -100,8 +100,16 @@ enum Kind {
 #[derive(Default)]
 struct Writer {
     file: Option<OpenFile>,
-    /// When opening it failed last, and why.
-    failed: Option<(Instant, String)>,
+    /// When opening it failed last.
+    failed: Option<Failed>,
+}
+
+/// An opening that failed.
+struct Failed {
+    at: Instant,
+    why: String,
+    /// What was there: with another file it is worth another try at once.
+    identity: Option<connection::Identity>,
 }
 
 impl std::fmt::Debug for Store {
@@ -361,13 +369,14 @@ impl Store {
     }
 
     fn open_again(&self, writer: &mut Writer, doing: &'static str) -> Result<(), StoreError> {
-        if let Some((at, why)) = &writer.failed
-            && at.elapsed() < TRY_AGAIN
+        if let Some(failed) = &writer.failed
+            && failed.at.elapsed() < TRY_AGAIN
+            && failed.identity == connection::identity(&self.path)
         {
             return Err(StoreError::Unavailable {
                 file: self.path.clone(),
                 doing,
-                why: why.clone(),
+                why: failed.why.clone(),
             });
         }
         // Closed before another file takes its path.
@@ -383,9 +392,17 @@ impl Store {
                 Ok(())
             }
             Err(error) => {
-                writer.failed = Some((Instant::now(), error.to_string()));
+                writer.failed = Some(self.failure(&error));
                 Err(error)
             }
+        }
+    }
+
+    fn failure(&self, error: &StoreError) -> Failed {
+        Failed {
+            at: Instant::now(),
+            why: error.to_string(),
+            identity: connection::identity(&self.path),
         }
     }
 
@@ -403,7 +420,7 @@ impl Store {
                     writer.file = Some(file);
                 }
                 Err(error) => {
-                    writer.failed = Some((Instant::now(), error.to_string()));
+                    writer.failed = Some(self.failure(&error));
                     return Err(error);
                 }
             }

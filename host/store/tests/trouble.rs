@@ -476,6 +476,14 @@ fn a_newer_version_is_waited_for_without_a_word_too_many() {
     assert_eq!(heal(&store, 2), [false; 3]);
     assert_eq!(store.trouble(), Some(trouble), "it is still that");
     assert!(aside(folder.path()).is_empty(), "it is not damaged");
+
+    // As the error advises; what was kept in memory meanwhile comes into it.
+    let late = incident("late.service", 1, 5_000);
+    store.put_later(late.clone(), vec![note(&late.id, 0, "a step")], None);
+    fs::rename(&path, folder.path().join("newer.db")).unwrap();
+    assert_eq!(store.record(&late.id).unwrap().unwrap().steps.len(), 1);
+    assert_eq!(heal(&store, 3), [true; 3]);
+    assert_eq!(store.trouble(), None);
 }
 
 #[test]
