@@ -31,9 +31,8 @@ pub fn start_limit_hit(incident: &Incident<'_>, unit: &Unit) -> bool {
 }
 
 /// Starts the incident's unit when it is down, restarts it when it is up, and
-/// waits for systemd's job and then for the unit. Clears the unit's failed state
-/// and start limit before a start, where the operator allows that
-/// ([`Incident::clears_start_limit`]).
+/// waits for systemd's job and then for the unit. Clears a start limit that was
+/// hit, where the operator allows that ([`Incident::clears_start_limit`]).
 ///
 /// Needs the grants `unit-control.start`, `.restart` and `.reset-failed`.
 ///
@@ -45,23 +44,53 @@ pub fn bring_up(incident: &Incident<'_>) -> Result<Outcome> {
     let name = incident.unit();
     let timeout = settings::duration("timeout", TIMEOUT)?;
     let unit = settled(&name, timeout)?;
-    let (job, done) = if unit.is_down() {
-        let limit_hit = start_limit_hit(incident, &unit);
-        if limit_hit && !incident.clears_start_limit() {
-            return Ok(Outcome::failed(format!(
-                "{name} has hit its start limit, which the operator wants to be left as it is"
-            )));
-        }
-        if limit_hit
-            || (incident.clears_start_limit() && unit.active_state() == ActiveState::Failed)
-        {
-            unit_control::reset_failed(&name)?;
-        }
-        (unit_control::start(&name)?, "started")
-    } else {
-        (unit_control::restart(&name)?, "restarted")
-    };
-    let result = match job.wait(timeout) {
+    if !unit.is_down() {
+        let result = unit_control::restart(&name)?.wait(timeout);
+        return came(incident, &unit, "restarted", result, timeout);
+    }
+    let may_clear = incident.clears_start_limit();
+    let limit_hit = start_limit_hit(incident, &unit);
+    if limit_hit && !may_clear {
+        return Ok(Outcome::failed(format!(
+            "{name} has hit its start limit, which the operator wants to be left as it is"
+        )));
+    }
+    // systemd unloads a unit whose failed state is cleared, and that takes
+    // longer than the start itself: only where it is known, or likely, that a
+    // start would be refused.
+    if limit_hit || (may_clear && started_often(incident, &unit)) {
+        unit_control::reset_failed(&name)?;
+    }
+    let mut result = unit_control::start(&name)?.wait(timeout);
+    if may_clear && matches!(result, Ok(JobResult::Failed)) && was_refused(&name, &unit)? {
+        unit_control::reset_failed(&name)?;
+        result = unit_control::start(&name)?.wait(timeout);
+    }
+    came(incident, &unit, "started", result, timeout)
+}
+
+/// Whether the unit was started before in this incident, by systemd or by us.
+fn started_often(incident: &Incident<'_>, unit: &Unit) -> bool {
+    unit.active_state() == ActiveState::Failed && (incident.attempt() > 1 || unit.restarts() > 0)
+}
+
+/// Whether systemd has refused the start that has just failed. Each start that
+/// it carries out is a run of its own, with a new invocation.
+fn was_refused(name: &str, before: &Unit) -> Result<bool> {
+    let now = units::get(name)?;
+    Ok(now.is_down() && now.invocation().is_some() && now.invocation() == before.invocation())
+}
+
+/// What became of systemd's job.
+fn came(
+    incident: &Incident<'_>,
+    unit: &Unit,
+    done: &str,
+    result: Result<JobResult>,
+    timeout: Duration,
+) -> Result<Outcome> {
+    let name = unit.name();
+    let result = match result {
         Ok(result) => result,
         Err(failure) if failure.is_timed_out() => {
             return Ok(Outcome::failed(format!(
@@ -73,7 +102,7 @@ pub fn bring_up(incident: &Incident<'_>) -> Result<Outcome> {
     };
     match result {
         JobResult::Done | JobResult::Skipped => wait_up(&name, done, timeout),
-        JobResult::Dependency => dependency(incident, &unit),
+        JobResult::Dependency => dependency(incident, unit),
         ended => failed(&name, &ended),
     }
 }

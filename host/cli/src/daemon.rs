@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use prunella_api::{Lines, ServeSettings, serve};
 use prunella_core::{
     UnitName,
-    capability::Units as _,
+    capability::{UnitStatus, Units as _},
     config::Config,
     incident::{DetectedBy, Detection, Incident},
     situation::Situation as _,
@@ -88,6 +88,14 @@ impl Daemon {
                 tracing::error!("the failure of {unit} could not be taken up: {error}");
                 None
             }
+        }
+    }
+
+    /// Opens an incident for a failure that the watcher has just seen.
+    fn open_seen(&self, detection: Detection, status: Box<UnitStatus>) {
+        let unit = detection.unit.clone();
+        if let Err(error) = self.scheduler.open_seen(detection, status) {
+            tracing::error!("the failure of {unit} could not be taken up: {error}");
         }
     }
 
@@ -193,9 +201,7 @@ impl Daemon {
 
     fn watched(&self, event: WatchEvent) {
         match event {
-            WatchEvent::Failed(detection, _) => {
-                self.open(detection);
-            }
+            WatchEvent::Failed(detection, status) => self.open_seen(detection, status),
             WatchEvent::RestartLoop(detection) => {
                 self.open(detection);
             }

@@ -69,7 +69,8 @@ fn alone(paths: &Paths, unit: &UnitName, monitor: &Monitor) -> anyhow::Result<Ex
     )
     .with_context(|| format!("cannot look at {canonical}"))?;
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
-    let opening = scheduler.open(detection(&status, DetectedBy::Hook, Some(monitor)))?;
+    let detection = detection(&status, DetectedBy::Hook, Some(monitor));
+    let opening = scheduler.open_seen(detection, Box::new(status))?;
     if let Opening::Known(id, ending) = opening {
         tracing::info!(
             "{canonical}: this failure is incident {id}, {}",

@@ -14,9 +14,9 @@ const GUEST_STACK: usize = 256 << 10;
 /// How many frames of a guest's backtrace are kept: enough to say where.
 const FRAMES: usize = 8;
 
-/// What a memory may grow by before it has to be moved. A run's memory grows a
-/// few times at most; what is reserved here is address space, not memory.
-const GROWTH: u64 = 4 << 20;
+/// What a memory may grow by before it has to be moved: what the heap of a small
+/// Rust guest needs. Only what is used of it is touched.
+const GROWTH: u64 = 192 << 10;
 
 /// The configuration. Compiled code fits only an engine with the same one, so
 /// there is exactly one.
@@ -36,6 +36,10 @@ pub(crate) fn config() -> Result<Config, EngineError> {
     // interpreter checks bounds anyway and gains nothing by them.
     config.memory_reservation(0);
     config.memory_guard_size(0);
+    // So a memory can come from the allocator, still warm from the run before.
+    // Mapping one for each run, and having the kernel fill it page by page, takes
+    // longer than most strategies run.
+    config.memory_init_cow(false);
     config.memory_reservation_for_growth(GROWTH);
     config.guard_before_linear_memory(false);
     // Without native code there is no signal to catch: leave SIGSEGV alone.

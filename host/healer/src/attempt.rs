@@ -21,13 +21,14 @@ use prunella_core::{
 use prunella_engine::{Level, Lines, RunContext};
 
 use crate::{
-    decide::{Hold, decide},
+    decide::{Hold, Known, decide},
     evidence,
     healer::{Current, Healer, microseconds, milliseconds},
-    kernel::{Kernel, Rules, Snapshot},
+    kernel::{Kernel, Phase, Rules, Snapshot},
     opinions::Answered,
     proof::{self, Well},
     rehearsal,
+    scheduler::Sight,
     strategies::Loaded,
     trail::Trail,
 };
@@ -203,9 +204,9 @@ impl<'a> Attempt<'a> {
         });
     }
 
-    /// Goes the way once.
-    pub(crate) fn run(&self) -> Came {
-        let came = self.go();
+    /// Goes the way once. `sight` is the unit as it was seen to have failed.
+    pub(crate) fn run(&self, sight: Option<Sight>) -> Came {
+        let came = self.go(sight);
         let ends = matches!(&came, Came::Ended(_));
         let failed = match &came {
             Came::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
@@ -223,14 +224,17 @@ impl<'a> Attempt<'a> {
         came
     }
 
-    fn go(&self) -> Came {
+    fn go(&self, sight: Option<Sight>) -> Came {
         let incident = self.trail.incident();
         let hold = decide(
             self.healer,
             &self.current,
             &self.service,
             incident,
-            self.trail.cleared(),
+            Known {
+                cleared: self.trail.cleared(),
+                sight,
+            },
             &self.real,
             |what, up_to| {
                 self.trail.write(Step::Waits {
@@ -332,15 +336,22 @@ impl<'a> Attempt<'a> {
             .collect();
 
         self.ask_model();
-        let mut applying = match self.assess(status, &related) {
+        let snapshot = Arc::new(Snapshot::of(status));
+        let mut applying = match self.assess(&related, &snapshot) {
             Ok(applying) => self.in_order(applying),
             Err(came) => return came,
         };
         self.heed_opinion(&mut applying);
 
         let mut reasons = Vec::new();
-        for (name, loaded) in &applying {
-            match self.heal_with(name, loaded, &related) {
+        for (position, (name, loaded)) in applying.iter().enumerate() {
+            let turn = if position == 0 {
+                None
+            } else {
+                self.await_turn()
+            };
+            let healing = turn.unwrap_or_else(|| self.heal_with(name, loaded, &related, &snapshot));
+            match healing {
                 Healing::Proven(after) => {
                     return Came::Ended(if self.trail.is_rehearsal() {
                         Ending::Rehearsed {
@@ -384,10 +395,9 @@ impl<'a> Attempt<'a> {
     /// everything; else those that apply come back in the operator's order.
     fn assess(
         &self,
-        status: &UnitStatus,
         related: &BTreeSet<UnitName>,
+        snapshot: &Arc<Snapshot>,
     ) -> Result<Vec<(&StrategyName, &Loaded)>, Came> {
-        let snapshot = Arc::new(Snapshot::of(status));
         let mut applying = Vec::new();
         let mut must_not = Vec::new();
         let mut blocked = None;
@@ -409,7 +419,7 @@ impl<'a> Attempt<'a> {
                 not_mine.push(format!("{name} is not in force"));
                 continue;
             };
-            let kernel = self.kernel(name, loaded, related, Some(&snapshot));
+            let kernel = self.kernel(name, loaded, related, snapshot, Phase::Assess);
             let started = Instant::now();
             let run = loaded
                 .strategy
@@ -501,32 +511,35 @@ impl<'a> Attempt<'a> {
         applying
     }
 
+    /// Waits until the budget allows another healing: the one before in this
+    /// attempt may have made that necessary. Answers what to do instead.
+    fn await_turn(&self) -> Option<Healing> {
+        if self.trail.is_rehearsal() {
+            return None;
+        }
+        match self.budget() {
+            Verdict::Now => None,
+            Verdict::After(wait) if wait <= SHORT_WAIT => {
+                self.trail.write(Step::Waits {
+                    reason: "the healing budget spaces healings out".to_owned(),
+                    milliseconds: milliseconds(wait),
+                });
+                let slept = self.host.clock.sleep(Instant::now() + wait * 2, wait);
+                slept.err().map(|failure| Healing::Not(failure.to_string()))
+            }
+            Verdict::After(wait) => Some(Healing::Wait(wait)),
+            Verdict::Spent { .. } => Some(Healing::Not("the healing budget is spent".to_owned())),
+        }
+    }
+
     fn heal_with(
         &self,
         name: &StrategyName,
         loaded: &Loaded,
         related: &BTreeSet<UnitName>,
+        snapshot: &Arc<Snapshot>,
     ) -> Healing {
-        if !self.trail.is_rehearsal() {
-            // A healing that came before in this attempt may make this wait.
-            match self.budget() {
-                Verdict::Now => {}
-                Verdict::After(wait) if wait <= SHORT_WAIT => {
-                    self.trail.write(Step::Waits {
-                        reason: "the healing budget spaces healings out".to_owned(),
-                        milliseconds: milliseconds(wait),
-                    });
-                    if let Err(failure) = self.host.clock.sleep(Instant::now() + wait * 2, wait) {
-                        return Healing::Not(failure.to_string());
-                    }
-                }
-                Verdict::After(wait) => return Healing::Wait(wait),
-                Verdict::Spent { .. } => {
-                    return Healing::Not("the healing budget is spent".to_owned());
-                }
-            }
-        }
-        let kernel = self.kernel(name, loaded, related, None);
+        let kernel = self.kernel(name, loaded, related, snapshot, Phase::Heal);
         let actions_before = self.trail.actions();
         self.trail.write(Step::Heals {
             strategy: name.clone(),
@@ -690,7 +703,8 @@ impl<'a> Attempt<'a> {
         name: &StrategyName,
         loaded: &Loaded,
         related: &BTreeSet<UnitName>,
-        snapshot: Option<&Arc<Snapshot>>,
+        snapshot: &Arc<Snapshot>,
+        phase: Phase,
     ) -> Arc<Kernel> {
         Kernel::new(
             Rules {
@@ -706,7 +720,8 @@ impl<'a> Attempt<'a> {
             Arc::clone(&self.trail),
             Arc::clone(&self.healer.settings.situation),
             Arc::clone(&self.healer.settings.ledger),
-            snapshot.cloned(),
+            Arc::clone(snapshot),
+            phase,
         )
     }
 

@@ -9,7 +9,10 @@ use prunella_core::{
     service::{Service, StartLimit},
 };
 
-use crate::healer::{Current, Healer, wall_clock};
+use crate::{
+    healer::{Current, Healer, wall_clock},
+    scheduler::Sight,
+};
 
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,16 +41,25 @@ const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// How long one look at the host may take.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Decides. `cleared` is whether Prunella itself has cleared the unit's failed
-/// state and has not started it since: then being inactive is no success. `host`
-/// is the real host: what it shows is the truth, in a rehearsal too. `waiting` is
-/// told what is waited for.
+/// What is known before the first look.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// Whether Prunella itself has cleared the unit's failed state and has not
+    /// started it since: then being inactive is no success.
+    pub(crate) cleared: bool,
+    /// How the unit was seen to have failed: spares a look at it while it is
+    /// fresh.
+    pub(crate) sight: Option<Sight>,
+}
+
+/// Decides. `host` is the real host: what it shows is the truth, in a rehearsal
+/// too. `waiting` is told what is waited for.
 pub(crate) fn decide(
     healer: &Healer,
     current: &Current,
     service: &Service,
     incident: &Incident,
-    cleared: bool,
+    known: Known,
     host: &Host,
     mut waiting: impl FnMut(&str, Duration),
 ) -> Hold {
@@ -80,7 +92,10 @@ pub(crate) fn decide(
         );
     }
 
-    let mut status = match host.units.get(deadline(), unit) {
+    let mut status = match sight
+        .and_then(Sight::fresh)
+        .map_or_else(|| host.units.get(deadline(), unit), Ok)
+    {
         Ok(status) => status,
         Err(failure) => return Hold::Unknown(format!("{unit} cannot be looked at: {failure}")),
     };
@@ -175,7 +190,7 @@ pub(crate) fn decide(
         }
         // A dependency that was found dead may be merely inactive, and so may
         // a unit whose Requires= failed: both are failures of the service.
-        let failed_otherwise = cleared
+        let failed_otherwise = known.cleared
             || incident.detection.by == DetectedBy::Dependency
             || incident.detection.cause == "dependency";
         if status.active_state == ActiveState::Inactive

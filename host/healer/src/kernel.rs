@@ -7,7 +7,8 @@
 //! 3. **protected**: is it a unit, or does it take a unit along, that nobody
 //!    may act on?
 //! 4. **budget**: is there healing left?
-//! 5. **intention**: it stands in the trail before it is carried out
+//! 5. **intention**: it stands in the trail before it is carried out (when it is
+//!    on the disk: see [`Trail`])
 //! 6. **done**, for real or in rehearsal, by the host below
 //! 7. **result**: it stands in the trail how it ended
 //!
@@ -16,7 +17,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -52,48 +56,67 @@ pub(crate) struct Rules {
     pub(crate) host_budget: HostBudget,
 }
 
-/// The units as they stood when the strategies assessed: all of them judge by
-/// the same facts, and systemd is asked once for each.
+/// The units as they stood a moment ago. All strategies assess by the same
+/// facts, and systemd is asked once for each unit. The first act ends it.
 #[derive(Default)]
-pub(crate) struct Snapshot(Mutex<Vec<UnitStatus>>);
+pub(crate) struct Snapshot(Mutex<Vec<(Instant, UnitStatus)>>);
+
+/// How old a snapshot may be that a strategy heals by, and that its act is judged
+/// by: as long as it takes from an assessment to the act that follows from it.
+/// Asking anew would take systemd a millisecond and narrow a race that only
+/// systemd can close: it refuses a job that would cancel somebody else's.
+const FRESH: Duration = Duration::from_millis(50);
 
 impl Snapshot {
     /// Begins with what is known already.
     pub(crate) fn of(status: &UnitStatus) -> Self {
-        Self(Mutex::new(vec![status.clone()]))
+        Self(Mutex::new(vec![(Instant::now(), status.clone())]))
     }
 
-    fn get_or(
-        &self,
-        unit: &UnitName,
-        look: impl FnOnce() -> Answer<UnitStatus>,
-    ) -> Answer<UnitStatus> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(status) = known
+    /// What is known of a unit, if it is not older than `age`.
+    fn get(&self, unit: &UnitName, age: Duration) -> Option<UnitStatus> {
+        self.lock()
             .iter()
-            .find(|status| status.name == *unit || status.names.contains(unit))
-        {
-            return Ok(status.clone());
-        }
-        let status = look()?;
-        known.push(status.clone());
-        Ok(status)
+            .find(|(at, status)| {
+                (status.name == *unit || status.names.contains(unit)) && at.elapsed() <= age
+            })
+            .map(|(_, status)| status.clone())
     }
 
     /// Newer facts about a unit.
     fn renew(&self, status: &UnitStatus) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|old| old.name != status.name);
-        known.push(status.clone());
+        let mut known = self.lock();
+        known.retain(|(_, old)| old.name != status.name);
+        known.push((Instant::now(), status.clone()));
     }
+
+    /// Something was changed: all has to be looked at anew.
+    fn end(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Instant, UnitStatus)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a strategy is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// To look, and say what it thinks.
+    Assess,
+    /// To do it.
+    Heal,
 }
 
 /// The safety kernel for one strategy in one attempt.
 pub(crate) struct Kernel {
     rules: Rules,
     host: Host,
-    /// While assessing; an act is always judged by how things stand now.
-    snapshot: Option<Arc<Snapshot>>,
+    snapshot: Arc<Snapshot>,
+    phase: Phase,
+    /// Whether anything was changed: from then on every look is a new one.
+    acted: AtomicBool,
     trail: Arc<Trail>,
     situation: Arc<dyn Situation>,
     ledger: Arc<Ledger>,
@@ -107,12 +130,15 @@ impl Kernel {
         trail: Arc<Trail>,
         situation: Arc<dyn Situation>,
         ledger: Arc<Ledger>,
-        snapshot: Option<Arc<Snapshot>>,
+        snapshot: Arc<Snapshot>,
+        phase: Phase,
     ) -> Arc<Self> {
         Arc::new(Self {
             rules,
             host,
             snapshot,
+            phase,
+            acted: AtomicBool::new(false),
             trail,
             situation,
             ledger,
@@ -157,13 +183,44 @@ impl Kernel {
         }
     }
 
-    /// Resolves a name to what systemd calls the unit.
-    fn resolve(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
-        let look = || self.host.units.get(deadline, unit);
-        match &self.snapshot {
-            Some(snapshot) => snapshot.get_or(unit, look),
-            None => look(),
+    /// A unit, as it stands or stood a moment ago.
+    fn look_at(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
+        let age = match self.phase {
+            Phase::Assess => Duration::MAX,
+            Phase::Heal => FRESH,
+        };
+        match self.snapshot.get(unit, age) {
+            Some(status) if !self.has_acted() => Ok(status),
+            _ => self.look_anew(deadline, unit),
         }
+    }
+
+    /// A unit as it stands now.
+    fn look_anew(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
+        let status = self.host.units.get(deadline, unit)?;
+        self.note(&status);
+        Ok(status)
+    }
+
+    /// Keeps newer facts for looks to come, until something is changed.
+    fn note(&self, status: &UnitStatus) {
+        if !self.has_acted() {
+            self.snapshot.renew(status);
+        }
+    }
+
+    fn has_acted(&self) -> bool {
+        self.acted.load(Ordering::Relaxed)
+    }
+
+    /// Writes the intention of an act, and gives it its number.
+    fn intend(&self, act: Act, target: &str) -> u32 {
+        // While assessing, the only acts are checks, and those only look.
+        if self.phase == Phase::Heal {
+            self.acted.store(true, Ordering::Relaxed);
+            self.snapshot.end();
+        }
+        self.trail.intend(&self.rules.strategy, act, target)
     }
 
     /// Whether `status` is a unit that every strategy may look at.
@@ -239,7 +296,7 @@ impl Kernel {
         if self.rules.grants.scopes(act).next().is_none() {
             return Err(self.not_granted(act, unit.as_str()));
         }
-        let status = self.resolve(deadline, unit)?;
+        let status = self.look_at(deadline, unit)?;
         let is_itself = status.name == self.rules.service.unit;
         let on = if is_itself {
             "self"
@@ -352,7 +409,7 @@ impl Kernel {
             if unit.kind() == "target" {
                 continue;
             }
-            match self.resolve(deadline, unit) {
+            match self.look_at(deadline, unit) {
                 Ok(status) if is_live(&status) => active.push(status),
                 Ok(_) => {}
                 Err(failure) if failure.kind == prunella_core::FailureKind::NotFound => {}
@@ -473,7 +530,7 @@ impl Clock for Kernel {
 
 impl Units for Kernel {
     fn get(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
-        let status = self.resolve(deadline, unit)?;
+        let status = self.look_at(deadline, unit)?;
         self.may_observe(Observe::Units, &status)?;
         Ok(status)
     }
@@ -485,22 +542,20 @@ impl Units for Kernel {
         goal: Goal,
         timeout: Duration,
     ) -> Answer<UnitStatus> {
-        let status = self.resolve(deadline, unit)?;
+        let status = self.look_at(deadline, unit)?;
         self.may_observe(Observe::Units, &status)?;
         let status = self
             .host
             .units
             .wait(deadline, &status.name, goal, timeout)?;
-        if let Some(snapshot) = &self.snapshot {
-            snapshot.renew(&status);
-        }
+        self.note(&status);
         Ok(status)
     }
 }
 
 impl Processes for Kernel {
     fn of_unit(&self, deadline: Instant, unit: &UnitName) -> Answer<Vec<Arc<dyn Process>>> {
-        let status = self.resolve(deadline, unit)?;
+        let status = self.look_at(deadline, unit)?;
         self.may_observe(Observe::Processes, &status)?;
         self.host.processes.of_unit(deadline, &status.name)
     }
@@ -553,7 +608,7 @@ impl Files for Kernel {
 
 impl Logs for Kernel {
     fn tail(&self, deadline: Instant, query: &LogQuery) -> Answer<Vec<LogEntry>> {
-        let status = self.resolve(deadline, &query.unit)?;
+        let status = self.look_at(deadline, &query.unit)?;
         self.may_observe(Observe::Logs, &status)?;
         self.host.logs.tail(
             deadline,
@@ -580,11 +635,11 @@ impl UnitControl for Kernel {
             Ok(status) => status,
             Err(failure) => return self.deny(act_name, unit.as_str(), failure),
         };
-        let action = self
-            .trail
-            .intend(&self.rules.strategy, act_name, status.name.as_str());
+        let action = self.intend(act_name, status.name.as_str());
         match self.host.unit_control.submit(deadline, &status.name, act) {
             Ok(job) => {
+                // systemd is at work now: the disk has time.
+                self.trail.sync();
                 let job = Arc::new(TrackedJob {
                     job,
                     action,
@@ -609,9 +664,7 @@ impl UnitControl for Kernel {
             Ok(status) => status,
             Err(failure) => return self.deny(Act::ResetFailed, unit.as_str(), failure),
         };
-        let action =
-            self.trail
-                .intend(&self.rules.strategy, Act::ResetFailed, status.name.as_str());
+        let action = self.intend(Act::ResetFailed, status.name.as_str());
         let result = self.host.unit_control.reset_failed(deadline, &status.name);
         self.trail
             .acted(action, result.clone().map(|()| "cleared".to_owned()));
@@ -681,9 +734,7 @@ impl ProcessControl for Kernel {
             );
             return self.deny(Act::Terminate, &who, failure);
         }
-        let action = self
-            .trail
-            .intend(&self.rules.strategy, Act::Terminate, &who);
+        let action = self.intend(Act::Terminate, &who);
         let result = self
             .host
             .process_control
@@ -715,7 +766,7 @@ impl FileRepair for Kernel {
         {
             return self.deny(act, name, failure);
         }
-        let action = self.trail.intend(&self.rules.strategy, act, name);
+        let action = self.intend(act, name);
         let result = self.host.file_repair.repair(deadline, name, what);
         self.trail.acted(
             action,
@@ -743,7 +794,7 @@ impl Checks for Kernel {
         {
             return self.deny(Act::Check, name, failure);
         }
-        let action = self.trail.intend(&self.rules.strategy, Act::Check, name);
+        let action = self.intend(Act::Check, name);
         let result = self.host.checks.run(deadline, name);
         self.trail.acted(
             action,
@@ -810,7 +861,16 @@ mod tests {
             host_budget: HostBudget::default(),
         };
         let ledger = Arc::new(Ledger::new(None, folder.path().to_owned()));
-        let kernel = Kernel::new(rules, sim.host(), trail, situation, ledger, None);
+        let snapshot = Arc::new(Snapshot::default());
+        let kernel = Kernel::new(
+            rules,
+            sim.host(),
+            trail,
+            situation,
+            ledger,
+            snapshot,
+            Phase::Heal,
+        );
         (folder, kernel)
     }
 

@@ -27,7 +27,7 @@ use std::{
 use prunella_core::{
     Failure, UnitName,
     alert::Alert,
-    capability::ActiveState,
+    capability::{ActiveState, UnitStatus},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId, LeftAlone},
     service::Service,
     trail::{Entry, Record, Step},
@@ -37,7 +37,7 @@ use prunella_store::{AttemptEnd, LastSteps, Opened, StoreError};
 use crate::{
     HealerError,
     attempt::{Attempt, Came},
-    decide::{Hold, decide},
+    decide::{Hold, Known, decide},
     healer::{Healer, milliseconds, wall_clock},
     lock::UnitLock,
     trail::Trail,
@@ -116,6 +116,32 @@ struct Task {
     /// Written before the next attempt: the unit it waited for, and how that
     /// came out.
     unblocked: Option<(UnitName, bool)>,
+    /// The unit as it was seen when the incident was opened.
+    sight: Option<Sight>,
+}
+
+/// A unit as it was seen.
+pub(crate) struct Sight {
+    at: Instant,
+    status: Box<UnitStatus>,
+}
+
+impl Sight {
+    /// How long a sight is as good as a look: from the signal of a failure to
+    /// the decision about it, when nothing stands in between.
+    const GOOD: Duration = Duration::from_millis(100);
+
+    fn now(status: Box<UnitStatus>) -> Self {
+        Self {
+            at: Instant::now(),
+            status,
+        }
+    }
+
+    /// The status, if it was seen just now.
+    pub(crate) fn fresh(self) -> Option<UnitStatus> {
+        (self.at.elapsed() <= Self::GOOD).then_some(*self.status)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +179,17 @@ impl Scheduler {
     /// Opens an incident for a detection, or finds the one it belongs to. The
     /// incident is in the store when this returns.
     pub fn open(&self, detection: Detection) -> Result<Opening, HealerError> {
-        self.shared.open(detection, None)
+        self.shared.open(detection, None, None)
+    }
+
+    /// Like [`open`](Self::open), with the unit as it was seen to have failed
+    /// just now: that spares a second look.
+    pub fn open_seen(
+        &self,
+        detection: Detection,
+        status: Box<UnitStatus>,
+    ) -> Result<Opening, HealerError> {
+        self.shared.open(detection, None, Some(Sight::now(status)))
     }
 
     /// Takes up what an earlier process left behind: incidents it was killed in
@@ -347,6 +383,7 @@ impl Task {
             blocked: 0,
             seen: None,
             unblocked: None,
+            sight: None,
         }
     }
 }
@@ -361,9 +398,10 @@ impl Shared {
     }
 
     fn open(
-        &self,
+        self: &Arc<Self>,
         detection: Detection,
         parent: Option<IncidentId>,
+        sight: Option<Sight>,
     ) -> Result<Opening, HealerError> {
         let unit = detection.unit.clone();
         if self.healer.service(&unit).is_none() {
@@ -389,6 +427,7 @@ impl Shared {
         }
         let (incident, opening) = self.store(detection, parent)?;
         let mut task = Task::new(incident);
+        task.sight = sight;
         match &opening {
             Opening::Known(..) | Opening::NotInCare => return Ok(opening),
             Opening::Reopened(_, before) => {
@@ -400,6 +439,11 @@ impl Shared {
         }
         state.ended.remove(&unit);
         state.tasks.insert(unit, task);
+        // Not left to the dispatcher: its waking up would be a part of the time
+        // that the service is down.
+        if !state.stopping {
+            self.start_ready(&mut state);
+        }
         drop(state);
         self.changed.notify_all();
         Ok(opening)
@@ -487,61 +531,7 @@ impl Shared {
     fn dispatch(self: &Arc<Self>) {
         let mut state = self.lock();
         while !state.stopping {
-            let now = Instant::now();
-            let at_once = self.healer.config().host_budget.at_once.max(1);
-            let mut next: Option<Instant> = None;
-            let mut ready = Vec::new();
-            for (unit, task) in &mut state.tasks {
-                if let Phase::Later(at) = task.phase {
-                    if at <= now {
-                        task.phase = Phase::Queued;
-                    } else {
-                        next = Some(next.map_or(at, |next| next.min(at)));
-                    }
-                }
-                if task.phase == Phase::Queued {
-                    ready.push(unit.clone());
-                }
-            }
-            // What others wait for goes first: ten services may be blocked on
-            // one database.
-            ready.sort_by_key(|unit| {
-                !state
-                    .tasks
-                    .values()
-                    .any(|task| task.phase == Phase::Blocked(unit.clone()))
-            });
-            for unit in ready {
-                if state.slots >= at_once {
-                    break;
-                }
-                let Some(task) = state.tasks.get_mut(&unit) else {
-                    continue;
-                };
-                task.phase = Phase::Running;
-                let turn = Turn {
-                    incident: task.incident.clone(),
-                    unblocked: task.unblocked.take(),
-                    held: task.held,
-                };
-                state.ended.remove(&unit);
-                state.slots += 1;
-                state.threads += 1;
-                let shared = Arc::clone(self);
-                let failed_unit = unit.clone();
-                if let Err(error) = spawn("incident", move || {
-                    shared.work(&unit, turn);
-                }) {
-                    tracing::error!("{error}; trying again in a moment");
-                    state.slots -= 1;
-                    state.threads -= 1;
-                    if let Some(task) = state.tasks.get_mut(&failed_unit) {
-                        task.phase = Phase::Later(now + Duration::from_secs(1));
-                        next = Some(now + Duration::from_secs(1));
-                    }
-                    break;
-                }
-            }
+            let next = self.start_ready(&mut state);
             state = match next {
                 Some(next) => {
                     self.changed
@@ -555,6 +545,68 @@ impl Shared {
                     .unwrap_or_else(PoisonError::into_inner),
             };
         }
+    }
+
+    /// Gives everything that is due a thread, as far as there are slots. Answers
+    /// when the next is due.
+    fn start_ready(self: &Arc<Self>, state: &mut State) -> Option<Instant> {
+        let now = Instant::now();
+        let at_once = self.healer.config().host_budget.at_once.max(1);
+        let mut next: Option<Instant> = None;
+        let mut ready = Vec::new();
+        for (unit, task) in &mut state.tasks {
+            if let Phase::Later(at) = task.phase {
+                if at <= now {
+                    task.phase = Phase::Queued;
+                } else {
+                    next = Some(next.map_or(at, |next| next.min(at)));
+                }
+            }
+            if task.phase == Phase::Queued {
+                ready.push(unit.clone());
+            }
+        }
+        // What others wait for goes first: ten services may be blocked on
+        // one database.
+        ready.sort_by_key(|unit| {
+            !state
+                .tasks
+                .values()
+                .any(|task| task.phase == Phase::Blocked(unit.clone()))
+        });
+        for unit in ready {
+            if state.slots >= at_once {
+                break;
+            }
+            let Some(task) = state.tasks.get_mut(&unit) else {
+                continue;
+            };
+            task.phase = Phase::Running;
+            let turn = Turn {
+                incident: task.incident.clone(),
+                unblocked: task.unblocked.take(),
+                held: task.held,
+                sight: task.sight.take(),
+            };
+            state.ended.remove(&unit);
+            state.slots += 1;
+            state.threads += 1;
+            let shared = Arc::clone(self);
+            let failed_unit = unit.clone();
+            if let Err(error) = spawn("incident", move || {
+                shared.work(&unit, turn);
+            }) {
+                tracing::error!("{error}; trying again in a moment");
+                state.slots -= 1;
+                state.threads -= 1;
+                if let Some(task) = state.tasks.get_mut(&failed_unit) {
+                    task.phase = Phase::Later(now + Duration::from_secs(1));
+                    next = Some(now + Duration::from_secs(1));
+                }
+                break;
+            }
+        }
+        next
     }
 
     /// One attempt, on its own thread.
@@ -577,6 +629,7 @@ impl Shared {
             incident,
             unblocked,
             held,
+            sight,
         } = turn;
         let Some(service) = self.healer.service(unit) else {
             return Finished::gone(
@@ -641,7 +694,7 @@ impl Shared {
             None => Attempt::new(&self.healer, service, Arc::clone(&trail), &|| {
                 slot.release()
             })
-            .run(),
+            .run(sight),
         };
         let came = match came {
             Came::Blocked(on, reason) if self.rehearsal => Came::Ended(Ending::Rehearsed {
@@ -677,7 +730,7 @@ impl Shared {
             &self.healer.current(),
             service,
             incident,
-            false,
+            Known::default(),
             &self.healer.host_for(service),
             |_, _| {},
         );
@@ -928,7 +981,7 @@ impl Shared {
             .units
             .get(Instant::now() + Duration::from_secs(10), &service.unit)
             .is_ok_and(|status| status.active_state == ActiveState::Failed);
-        if down && let Err(error) = self.open(detection, None) {
+        if down && let Err(error) = self.open(detection, None, None) {
             tracing::error!("{error}");
         }
     }
@@ -1036,7 +1089,7 @@ impl Shared {
             detection.signal = status.signal;
             detection.failed_monotonic = status.inactive_enter_monotonic;
         }
-        self.open(detection, Some(parent.id.clone()))
+        self.open(detection, Some(parent.id.clone()), None)
     }
 
     /// Whether `on`, through what it waits for itself, waits for `unit`.
@@ -1063,6 +1116,8 @@ struct Turn {
     unblocked: Option<(UnitName, bool)>,
     /// What held it back the last time.
     held: Option<LeftAlone>,
+    /// The unit as it was seen when the incident was opened.
+    sight: Option<Sight>,
 }
 
 /// An attempt that is over. The unit's lock goes with it, so that it is held

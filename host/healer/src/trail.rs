@@ -41,8 +41,14 @@ pub struct StateFile {
 
 /// The trail of one incident. Cheap steps are gathered; a step on which
 /// something depends is on the disk, with all before it, when
-/// [`write`](Self::write) returns: one fsync lies before an act, that of its
-/// intention.
+/// [`write`](Self::write) returns.
+///
+/// The intention of an act is committed before the act: every process sees it,
+/// and our being killed does not lose it. That of an act whose effect lasts is on
+/// the disk, too. A unit that is started or stopped goes with the power: its
+/// intention, and the healing that was spent on it, come onto the disk while
+/// systemd is at work ([`sync`](Self::sync)), and do not keep the service down
+/// for as long as the disk needs.
 pub(crate) struct Trail {
     incident: Incident,
     rehearsal: bool,
@@ -259,6 +265,19 @@ impl Trail {
         self.write(Step::ActEnded { action, result });
     }
 
+    /// Has everything on the disk that was written so far.
+    pub(crate) fn sync(&self) {
+        if let Some(store) = &self.store
+            && let Err(error) = store.sync()
+        {
+            tracing::error!(
+                prunella_incident = %self.incident.id,
+                "the trail of {} is written, and may not outlive a power cut: {error}",
+                self.incident.detection.unit,
+            );
+        }
+    }
+
     /// How many acts were intended so far.
     pub(crate) fn actions(&self) -> u32 {
         self.lock().next_action
@@ -438,8 +457,7 @@ fn care(step: &Step) -> Care {
         // An end that a power cut takes along leaves an intention whose outcome
         // is unknown, which is what it then is.
         Step::Detected { .. } | Step::ActEnded { .. } => Care::Written,
-        // It changes nothing but systemd's memory, which goes with the power.
-        Step::ActIntended { act, .. } if act == Act::ResetFailed.name() => Care::Written,
+        Step::ActIntended { act, .. } if goes_with_the_power(act) => Care::Written,
         Step::Waits { .. }
         | Step::ActIntended { .. }
         | Step::Answering { .. }
@@ -447,6 +465,13 @@ fn care(step: &Step) -> Care {
         | Step::Ended { .. } => Care::OnDisk,
         _ => Care::Gathered,
     }
+}
+
+/// Whether an act changes nothing but what systemd has in memory.
+fn goes_with_the_power(act: &str) -> bool {
+    Act::ALL
+        .iter()
+        .any(|a| matches!(a, Act::Unit(_) | Act::ResetFailed) && a.name() == act)
 }
 
 /// Whether an attempt may have ended with this step, and not been cut off.

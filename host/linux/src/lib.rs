@@ -40,6 +40,7 @@ mod package_lock;
 mod probes;
 mod runs_as;
 mod runtime;
+mod sight;
 mod signals;
 mod situation;
 mod sqlite_check;
@@ -136,11 +137,14 @@ impl Linux {
             Arc::clone(&self.journal) as Arc<dyn Runs>,
         ));
         let declared = self.declared(&service);
+        let shared = Arc::clone(&self.shared);
+        let ports =
+            HostPorts::new(Arc::clone(&kin)).with_sight(move |unit| shared.sights().of(unit));
         Host {
             clock: Arc::new(SystemClock),
             units,
-            processes: Arc::new(HostProcesses::new(Arc::clone(&kin))),
-            ports: Arc::new(HostPorts::new(kin)),
+            processes: Arc::new(HostProcesses::new(kin)),
+            ports: Arc::new(ports),
             files: declared.files,
             logs: Arc::new(HostLogs::new(Arc::clone(&self.journal))),
             resources: Arc::new(HostResources::new(service)),
@@ -190,7 +194,9 @@ impl Linux {
     pub async fn read_unit(&self, unit: &UnitName, limit: Duration) -> Answer<UnitStatus> {
         let what = units::cannot_read(unit);
         match tokio::time::timeout(limit, units::read(self.shared.bus(), unit)).await {
-            Ok(read) => read.map_err(|error| error.failure(&what)),
+            Ok(read) => read
+                .inspect(|status| self.shared.sights().keep(status))
+                .map_err(|error| error.failure(&what)),
             Err(_) => Err(prunella_core::Failure::timed_out("deadline", what)),
         }
     }

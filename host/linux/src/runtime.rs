@@ -18,13 +18,14 @@ use std::{
 use prunella_core::{Failure, capability::Answer};
 use tokio::{runtime::Handle, sync::oneshot};
 
-use crate::{LinuxError, bus::Bus, signals::Signals};
+use crate::{LinuxError, bus::Bus, sight::Sights, signals::Signals};
 
 /// What every module of this crate shares: the background thread and systemd.
 pub(crate) struct Shared {
     background: Background,
     bus: Bus,
     signals: Arc<Signals>,
+    sights: Sights,
 }
 
 impl Shared {
@@ -35,6 +36,7 @@ impl Shared {
             bus: Bus::new(bus_address.clone()),
             signals: Signals::new(bus_address, background.handle.clone()),
             background,
+            sights: Sights::default(),
         }))
     }
 
@@ -66,6 +68,11 @@ impl Shared {
     /// Calls to systemd.
     pub(crate) fn bus(&self) -> &Bus {
         &self.bus
+    }
+
+    /// What was read of units a moment ago.
+    pub(crate) fn sights(&self) -> &Sights {
+        &self.sights
     }
 
     /// Signals from systemd.

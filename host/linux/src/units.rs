@@ -51,7 +51,10 @@ impl Units for SystemdUnits {
             }
         })?;
         match read {
-            Some(status) => existing(status),
+            Some(status) => {
+                self.shared.sights().keep(&status);
+                existing(status)
+            }
             None => systemctl::show(deadline, unit).and_then(existing),
         }
     }

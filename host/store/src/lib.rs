@@ -10,11 +10,10 @@
 //! - Every write is on the disk when the call returns (`synchronous=FULL` in
 //!   WAL mode), and costs one fsync. [`Store::append_all`] writes several steps
 //!   for the price of one.
-//! - But for those that only lead up to an act: opening an incident, its
-//!   [detection](Store::append_ahead), a healing spent. They are committed, so
-//!   that every process sees them and a killed one does not lose them; onto
-//!   the disk they come with the act's intention, which is written after them
-//!   into the same log and waits for all of it.
+//! - But for what is [written ahead](Store::append_ahead): opening an incident,
+//!   its detection, a healing spent, the intention of a start. It is committed,
+//!   so that every process sees it and a killed one does not lose it; onto the
+//!   disk it comes with the next write, or by [`Store::sync`].
 //! - The file is 0600 in a folder of 0700. It is never memory-mapped: a
 //!   truncated file would kill the process.
 //! - A damaged file is set aside, never deleted
@@ -44,6 +43,8 @@ mod schema;
 mod trouble;
 
 use std::{
+    fs::File,
+    io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -228,6 +229,25 @@ impl Store {
                 })
             }
         })
+    }
+
+    /// Has on the disk, when it returns, what was written ahead: steps by
+    /// [`append_ahead`](Self::append_ahead), incidents opened, healings spent.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        let mut wal = self.path.clone().into_os_string();
+        wal.push("-wal");
+        // By a descriptor of our own, so that no write waits for it. SQLite keeps
+        // no locks on this file that closing it would lose.
+        match File::open(&wal).and_then(|file| file.sync_data()) {
+            Ok(()) => Ok(()),
+            // All of it was carried over into the store itself, and synced.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(StoreError::File {
+                file: wal.into(),
+                doing: "putting it onto the disk",
+                source,
+            }),
+        }
     }
 
     /// Runs `body` as one transaction that holds the write lock from its

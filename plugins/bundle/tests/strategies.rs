@@ -164,11 +164,26 @@ mod service_restart {
     #[case::what_is_failed_is_started(
         web().failed("signal"),
         "healed: started web.service: active (running)",
+        &["start web.service"]
+    )]
+    #[case::a_limit_that_was_hit_is_cleared_first(
+        web().failed("start-limit-hit"),
+        "healed: started web.service: active (running)",
         &["reset-failed web.service", "start web.service"]
     )]
-    #[case::a_limit_that_stands_is_not_cleared(
-        web().failed("signal").respects_start_limit(),
+    #[case::what_systemd_has_restarted_before_is_likely_at_its_limit(
+        web().failed("signal").with(|unit| unit.restarts = 2),
         "healed: started web.service: active (running)",
+        &["reset-failed web.service", "start web.service"]
+    )]
+    #[case::a_start_that_is_refused_is_tried_again_once_the_limit_is_cleared(
+        web().failed("signal").start_refused(),
+        "healed: started web.service: active (running)",
+        &["start web.service", "reset-failed web.service", "start web.service"]
+    )]
+    #[case::unless_the_limit_stands(
+        web().failed("signal").start_refused().respects_start_limit(),
+        "failed: web.service failed again: failed (signal KILL)",
         &["start web.service"]
     )]
     #[case::nor_started_against(
@@ -194,17 +209,17 @@ mod service_restart {
     #[case::what_fails_again_is_told(
         web().failed("exit-code").starts_when("no", |_| false),
         "failed: web.service failed again: failed (exit code 1)",
-        &["reset-failed web.service", "start web.service"]
+        &["start web.service"]
     )]
     #[case::what_takes_too_long_is_told(
         web().failed("exit-code").start_takes(Duration::from_secs(600)),
         "failed: web.service is not up after 90 s; systemd's job goes on",
-        &["reset-failed web.service", "start web.service"]
+        &["start web.service"]
     )]
     #[case::a_oneshot_is_up_when_it_is_done(
         web().with(|unit| unit.kind = Some("oneshot".to_owned())).failed("exit-code"),
         "healed: started web.service: inactive (dead)",
-        &["reset-failed web.service", "start web.service"]
+        &["start web.service"]
     )]
     fn heals(#[case] sim: Sim, #[case] says: &str, #[case] acts: &[&str]) {
         assert_eq!(heal(NAME, &sim), says);
@@ -336,14 +351,14 @@ mod port_conflict {
         web().failed("exit-code").port("tcp/80").taken("tcp/80", Process::leftover("/usr/bin/web")),
         "healed: /usr/bin/web (pid 4002, user root, of no unit), which held tcp/80, ended when \
          asked; started web.service: active (running)",
-        &["terminate /usr/bin/web", "reset-failed web.service", "start web.service"]
+        &["terminate /usr/bin/web", "start web.service"]
     )]
     #[case::a_stubborn_one_is_killed(
         web().failed("exit-code").port("tcp/80")
             .taken("tcp/80", Process::leftover("/usr/bin/web").ignoring_term()),
         "healed: /usr/bin/web (pid 4002, user root, of no unit), which held tcp/80, had to be \
          killed; started web.service: active (running)",
-        &["terminate /usr/bin/web", "reset-failed web.service", "start web.service"]
+        &["terminate /usr/bin/web", "start web.service"]
     )]
     #[case::a_stranger_is_left_alone(
         web().failed("exit-code").port("tcp/80").taken("tcp/80", Process::stranger("/usr/bin/nc")),
@@ -506,7 +521,7 @@ mod environment_check {
         web().failed("exit-code").file("site", File::new(FileRole::Symlink).target(None, "/srv/site"))
             .starts_when("no site", |host| host.is_as_declared("site")),
         "healed: brought the target of `site` back; started web.service: active (running)",
-        &["repair target of site", "reset-failed web.service", "start web.service"]
+        &["repair target of site", "start web.service"]
     )]
     #[case::a_mode_is_brought_back(
         web().failed("exit-code")
@@ -514,7 +529,7 @@ mod environment_check {
             .starts_when("no conf", |host| host.is_as_declared("conf")),
         "healed: brought the mode of `conf` back, brought the owner of `conf` back; started \
          web.service: active (running)",
-        &["repair mode of conf", "repair owner of conf", "reset-failed web.service", "start web.service"]
+        &["repair mode of conf", "repair owner of conf", "start web.service"]
     )]
     #[case::what_comes_to_light_is_told(
         web().failed("exit-code")
@@ -613,7 +628,7 @@ mod database_check {
             .starts_when("no data", |host| host.is_as_declared("data")),
         "healed: brought the mode of `data` back, brought the owner of `data` back; started \
          web.service: active (running)",
-        &["repair mode of data", "repair owner of data", "reset-failed web.service", "start web.service"]
+        &["repair mode of data", "repair owner of data", "start web.service"]
     )]
     #[case::a_damaged_database_is_not_started_on(
         web().failed("exit-code")

@@ -38,10 +38,7 @@ fn a_dead_database_in_care_is_healed_first() {
     for (incident, unit) in [(&db, "db.service"), (&web, "web.service")] {
         assert_eq!(
             scene.record(incident).acts(),
-            [
-                format!("unit-control.reset-failed {unit}"),
-                format!("unit-control.start {unit}")
-            ]
+            [format!("unit-control.start {unit}")]
         );
     }
     assert!(scene.answers(8080));

@@ -44,6 +44,7 @@ impl UnitControl for Sim {
         let mut world = lock(&self.world);
         let unit = world.find(unit)?.status.name.clone();
         world.acts.push(format!("reset-failed {unit}"));
+        world.start_refused &= unit != world.service.unit;
         world.note(&unit, |status, _| {
             if status.active_state.word() == "failed" {
                 status.active_state = prunella_core::capability::ActiveState::Inactive;

@@ -245,7 +245,8 @@ impl Sim {
     }
 
     /// systemd has refused to start the service again, its start limit being
-    /// hit. Its Result may still be that of the last run.
+    /// hit, and goes on doing so until that is cleared. Its Result may still be
+    /// that of the last run.
     pub fn start_refused(self) -> Self {
         self.change(|world| world.start_refused = true)
     }

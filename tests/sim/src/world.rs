@@ -352,6 +352,11 @@ impl World {
         if found.status.is_up() && !found.status.is_oneshot() {
             return true;
         }
+        if self.start_refused && *unit == self.service.unit {
+            // No run begins, and how the last one ended stays known.
+            self.note(unit, |status, _| status.active_state = ActiveState::Failed);
+            return false;
+        }
         let taken = found.listens.iter().find_map(|port| {
             let held = self.held.iter().find(|held| held.port == *port)?;
             (!held.socket_activated).then(|| format!("{port}: address already in use"))
@@ -361,15 +366,15 @@ impl World {
             .iter()
             .find(|(_, condition)| !condition(&View(self)))
             .map(|(otherwise, _)| otherwise.clone());
+        let invocation = self.invocation();
+        self.note(unit, |status, _| status.invocation = Some(invocation));
         if let Some(why) = taken.or(unmet) {
             self.say(unit, 3, &why);
             self.went_down(unit, "exit-code");
             self.note(unit, |status, _| status.exit_code = Some(1));
             return false;
         }
-        let invocation = self.invocation();
         self.note(unit, |status, _| {
-            status.invocation = Some(invocation);
             "success".clone_into(&mut status.result);
             status.exit_code = None;
             status.signal = None;

@@ -5,9 +5,11 @@
 
 use std::{
     fs::{self, File},
-    io::{Read, Write},
+    io::{BufRead as _, BufReader, Read, Write},
     net::TcpStream,
-    process::Command,
+    os::unix::process::CommandExt as _,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver},
     thread,
     time::{Duration, Instant},
 };
@@ -31,6 +33,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let mut words = words.iter().map(String::as_str);
     match words.next() {
         Some("kill") => kill_in_turn(words),
+        Some("exec") => exec(words),
         Some("idle") => idle(words),
         Some("fsync") => fsync(words),
         other => bail!("there is no measurement {other:?}"),
@@ -53,9 +56,10 @@ fn kill_in_turn<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
             ))
         })
         .collect::<Result<_>>()?;
+    let mut calls = StartCalls::listen()?;
     for _ in 0..times {
         for (unit, port, hook) in &victims {
-            println!("{}", kill(unit, *port, hook)?);
+            println!("{}", kill(unit, *port, hook, &mut calls)?);
             // What follows a recovery, such as its proof, is over by then.
             thread::sleep(pause);
         }
@@ -63,7 +67,7 @@ fn kill_in_turn<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
     Ok(())
 }
 
-fn kill(unit: &str, port: u16, hook: &str) -> Result<Value> {
+fn kill(unit: &str, port: u16, hook: &str, calls: &mut StartCalls) -> Result<Value> {
     let number = show(unit, "MainPID")?;
     let pid = number.parse().ok().and_then(Pid::from_raw);
     let victim = pidfd_open(
@@ -81,17 +85,100 @@ fn kill(unit: &str, port: u16, hook: &str) -> Result<Value> {
         thread::sleep(PROBE_EVERY);
     }
     let answered = now();
-    let hook_exec = match hook {
+    let hook_forked = match hook {
         "-" => None,
         // Read at once: a hook that has ended is forgotten.
         hook => stamp(hook, "ExecMainStartTimestampMonotonic")?,
     };
+    // Only of those that do it over the bus: systemctl has a way of its own.
+    let asked = calls.of(unit, killed);
+    let hook_exec = fs::read_to_string(EXEC_STAMP)
+        .ok()
+        .and_then(|text| text.trim().parse::<i64>().ok())
+        .filter(|at| *at > killed);
     Ok(json!({
         "unit": unit, "load": load, "killed": killed, "answered": answered,
         "failed": stamp(unit, "InactiveEnterTimestampMonotonic")?,
         "started": stamp(unit, "InactiveExitTimestampMonotonic")?,
-        "hook_exec": hook_exec,
+        "hook_forked": hook_forked, "hook_exec": hook_exec, "asked": asked,
     }))
+}
+
+/// Where [`exec`] leaves its time stamp. The hook's sandbox can write there.
+pub(crate) const EXEC_STAMP: &str = "/run/prunella/bench-exec";
+
+/// `exec PROGRAM ARGUMENT …`: becomes that program, and leaves the moment in
+/// which it did. systemd's own time stamp is of its fork: the sandbox is set up
+/// after that.
+fn exec<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
+    let program = words.next().context("which program?")?;
+    let mut command = Command::new(program);
+    command.args(words);
+    fs::write(EXEC_STAMP, now().to_string())?;
+    Err(command.exec()).with_context(|| format!("cannot execute {program}"))
+}
+
+/// The calls of StartUnit that went over the system bus, as they were seen
+/// there by a monitor: a little after they were made.
+struct StartCalls {
+    monitor: Child,
+    seen: Receiver<(String, i64)>,
+}
+
+impl StartCalls {
+    fn listen() -> Result<Self> {
+        let mut monitor = Command::new("busctl")
+            .args(["monitor", "--json=short", "--match"])
+            .arg("type='method_call',interface='org.freedesktop.systemd1.Manager',member='StartUnit'")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot run busctl")?;
+        let lines = monitor.stdout.take().context("busctl has no output")?;
+        let mut says = BufReader::new(monitor.stderr.take().context("busctl says nothing")?);
+        // "Monitoring bus message stream.": from here on it misses nothing.
+        says.read_line(&mut String::new())?;
+        let (tell, seen) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(lines).lines().map_while(Result::ok) {
+                if let Some(call) = start_call(&line)
+                    && tell.send(call).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        Ok(Self { monitor, seen })
+    }
+
+    /// When the first call for `unit` was made after `since`. Calls come in a
+    /// moment late.
+    fn of(&mut self, unit: &str, since: i64) -> Option<i64> {
+        let mut found = None;
+        while let Ok((name, at)) = self.seen.recv_timeout(Duration::from_millis(100)) {
+            if found.is_none() && name == unit && at >= since {
+                found = Some(at);
+            }
+        }
+        found
+    }
+}
+
+impl Drop for StartCalls {
+    fn drop(&mut self) {
+        let _ = self.monitor.kill();
+        let _ = self.monitor.wait();
+    }
+}
+
+/// The unit of a call, and when it was seen, by CLOCK_MONOTONIC.
+fn start_call(line: &str) -> Option<(String, i64)> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    let unit = message.pointer("/payload/data/0")?.as_str()?.to_owned();
+    let seen = message.get("timestamp-realtime")?.as_i64()?;
+    let real = clock_gettime(ClockId::Realtime);
+    let ahead = real.tv_sec * 1_000_000 + real.tv_nsec / 1_000 - now();
+    Some((unit, seen - ahead))
 }
 
 /// Whether there is an answer to a request, not merely a connection.

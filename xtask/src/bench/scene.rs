@@ -8,7 +8,7 @@ use serde_json::Value;
 
 pub(crate) const PRUNELLA: &str = "/opt/prunella/prunella";
 pub(crate) const VICTIM: &str = "/opt/test/victim";
-const XTASK: &str = "/opt/test/xtask";
+pub(crate) const XTASK: &str = "/opt/test/xtask";
 
 /// The folder of the machine's store.
 const STORE: &str = "/var/lib/prunella";
