@@ -125,15 +125,32 @@ fn a_service_that_cannot_start_goes_to_people_and_is_healed_when_they_have_repai
 }
 
 #[test]
-fn a_start_limit_is_cleared() {
+fn a_start_that_is_refused_is_tried_again_once_its_limit_is_cleared() {
+    let limit = "StartLimitIntervalSec=600\nStartLimitBurst=1";
+    let scene = Scene::builder()
+        .service("web.service", &victim_with(limit, "", ""), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+
+    let incident = scene.wait_healed("web.service");
+    assert_eq!(
+        scene.record(&incident).acts(),
+        [
+            "unit-control.start web.service",
+            "unit-control.reset-failed web.service",
+            "unit-control.start web.service",
+        ]
+    );
+    assert_eq!(scene.runs("web.service"), 2);
+}
+
+#[test]
+fn a_service_at_its_start_limit_is_taken_up() {
     let scene = at_its_limit("");
     scene.prunella_ok(&["setup"]);
-    let incident = scene.wait_healed("web.service");
-    let acts = scene.record(&incident).acts();
-    assert!(
-        acts.contains(&"unit-control.reset-failed web.service".to_owned()),
-        "{acts:?}"
-    );
+    scene.wait_healed("web.service");
+    assert_eq!(scene.runs("web.service"), 3);
 }
 
 #[test]
