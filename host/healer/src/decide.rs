@@ -92,7 +92,8 @@ pub(crate) fn decide(
         );
     }
 
-    let mut status = match sight
+    let mut status = match known
+        .sight
         .and_then(Sight::fresh)
         .map_or_else(|| host.units.get(deadline(), unit), Ok)
     {
