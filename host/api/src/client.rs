@@ -8,8 +8,9 @@ use std::{
 };
 
 use prunella_core::{
-    UnitName,
+    ChannelName, UnitName,
     achievement::Achievement,
+    alert::{Dispatch, DispatchFilter},
     incident::{Ending, IncidentId},
     summary::{Filter, Summary},
     trail::{Entry, Record},
@@ -180,8 +181,44 @@ impl Client {
         self.done(&Request::Reload)
     }
 
+    /// Messages about incidents, newest first.
+    pub fn alerts(&self, filter: DispatchFilter) -> Result<Vec<Dispatch>, ClientError> {
+        match self.read(&Request::Alerts(filter))? {
+            Response::Alerts { alerts } => Ok(alerts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// One message.
+    pub fn alert(&self, id: String) -> Result<Dispatch, ClientError> {
+        match self.read(&Request::Alert { id })? {
+            Response::Alert { alert } => Ok(*alert),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Has a message tried again, or all that did not get through. Returns what
+    /// the daemon has to say.
+    pub fn retry_alerts(&self, id: Option<String>) -> Result<Vec<String>, ClientError> {
+        self.done(&Request::RetryAlerts { id })
+    }
+
+    /// Sends a real message by a channel, which may take as long as `limit`.
+    /// Returns what came of it.
+    pub fn test_channel(
+        &self,
+        channel: ChannelName,
+        limit: Duration,
+    ) -> Result<Vec<String>, ClientError> {
+        self.done_within(&Request::TestChannel { channel }, limit)
+    }
+
     fn done(&self, request: &Request) -> Result<Vec<String>, ClientError> {
-        match self.control(request, READ_LIMIT)? {
+        self.done_within(request, READ_LIMIT)
+    }
+
+    fn done_within(&self, request: &Request, limit: Duration) -> Result<Vec<String>, ClientError> {
+        match self.control(request, limit)? {
             Response::Done { notes } => Ok(notes),
             other => Err(unexpected(&other)),
         }

@@ -1,8 +1,9 @@
 //! What can be asked, and what is answered.
 
 use prunella_core::{
-    UnitName,
+    ChannelName, UnitName,
     achievement::Achievement,
+    alert::{Dispatch, DispatchFilter},
     incident::{Ending, IncidentId},
     summary::{Filter, Summary},
     trail::{Entry, Record},
@@ -46,6 +47,24 @@ pub enum Request {
     Resume(ResumeCall),
     /// Read the configuration again.
     Reload,
+    /// Messages about incidents, newest first, and how far they have got.
+    Alerts(DispatchFilter),
+    /// One message.
+    Alert {
+        /// Its id, or the beginning or end of it.
+        id: String,
+    },
+    /// Try a message again now.
+    RetryAlerts {
+        /// Its id, or the beginning or end of it; all that were refused, given
+        /// up or wait, when absent.
+        id: Option<String>,
+    },
+    /// Send a real message by a channel, to see whether it arrives.
+    TestChannel {
+        /// Which.
+        channel: ChannelName,
+    },
 }
 
 impl Request {
@@ -58,6 +77,8 @@ impl Request {
                 | Self::Incident { .. }
                 | Self::Records { .. }
                 | Self::Achievements { .. }
+                | Self::Alerts(_)
+                | Self::Alert { .. }
         )
     }
 }
@@ -185,6 +206,16 @@ pub enum Response {
         /// How it ended.
         ending: Ending,
     },
+    /// To [`Request::Alerts`].
+    Alerts {
+        /// Newest first.
+        alerts: Vec<Dispatch>,
+    },
+    /// To [`Request::Alert`].
+    Alert {
+        /// The message, and how far it has got.
+        alert: Box<Dispatch>,
+    },
     /// It was done.
     Done {
         /// What was done, and what to know about it, one sentence each.
@@ -223,7 +254,7 @@ pub enum RefusalKind {
     BadRequest,
     /// The caller may not ask this here.
     NotAllowed,
-    /// There is no such unit or incident.
+    /// There is no such unit, incident, message or channel.
     NotFound,
     /// Not now: too much is going on, or the daemon is stopping.
     Busy,

@@ -23,8 +23,9 @@ use std::{
 };
 
 use prunella_core::{
-    UnitName,
+    ChannelName, UnitName,
     achievement::Achievement,
+    alert::{Dispatch, DispatchFilter},
     incident::{Ending, IncidentId},
     summary::{Filter, Summary},
     text::one_line,
@@ -87,6 +88,21 @@ pub trait Handler: Send + Sync + 'static {
     /// Reads the configuration again. Returns what to tell the caller; a broken
     /// configuration is a refusal, and the last good one stays in force.
     fn reload(&self) -> Answer<Vec<String>>;
+
+    /// Messages about incidents, newest first.
+    fn alerts(&self, filter: DispatchFilter) -> Answer<Vec<Dispatch>>;
+
+    /// One message, by its id or the beginning or end of it.
+    fn alert(&self, id: String) -> Answer<Dispatch>;
+
+    /// Has a message tried again, or all that did not get through. Returns what
+    /// to tell the caller.
+    fn retry_alerts(&self, id: Option<String>) -> Answer<Vec<String>>;
+
+    /// Sends a real message by a channel, and returns what came of it; one that
+    /// did not get through is a refusal. Takes as long as the channel's time
+    /// limit.
+    fn test_channel(&self, channel: ChannelName) -> Answer<Vec<String>>;
 }
 
 /// Where the steps of a healing go. Cheap to clone; never fails and never
@@ -611,6 +627,18 @@ fn respond(shared: &Shared, stream: &UnixStream, request: Request) -> Answer<Res
         },
         Request::Resume(call) => Response::Done {
             notes: handler.resume(call)?,
+        },
+        Request::Alerts(filter) => Response::Alerts {
+            alerts: handler.alerts(filter)?,
+        },
+        Request::Alert { id } => Response::Alert {
+            alert: Box::new(handler.alert(id)?),
+        },
+        Request::RetryAlerts { id } => Response::Done {
+            notes: handler.retry_alerts(id)?,
+        },
+        Request::TestChannel { channel } => Response::Done {
+            notes: handler.test_channel(channel)?,
         },
         Request::Reload => Response::Done {
             notes: handler.reload()?,

@@ -26,8 +26,9 @@ use prunella_api::{
     ServeSettings, Server, StatusReport, serve,
 };
 use prunella_core::{
-    StrategyName, UnitName,
+    ChannelName, StrategyName, UnitName,
     achievement::{Achievement, Signature, Tally},
+    alert::{Dispatch, DispatchFilter},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
     summary::{Filter, Summary},
     trail::{Entry, Record, Step},
@@ -168,6 +169,24 @@ impl prunella_api::Handler for Fixed {
     }
     fn reload(&self) -> Answer<Vec<String>> {
         Err(Refusal::new(RefusalKind::Failed, "nginx.toml is broken"))
+    }
+    fn alerts(&self, filter: DispatchFilter) -> Answer<Vec<Dispatch>> {
+        self.note(format!("alerts {:?}", filter.limit));
+        Ok(Vec::new())
+    }
+    fn alert(&self, id: String) -> Answer<Dispatch> {
+        Err(Refusal::new(
+            RefusalKind::NotFound,
+            format!("there is no message {id}"),
+        ))
+    }
+    fn retry_alerts(&self, id: Option<String>) -> Answer<Vec<String>> {
+        self.note(format!("retry {id:?}"));
+        Ok(vec!["tried".into()])
+    }
+    fn test_channel(&self, channel: ChannelName) -> Answer<Vec<String>> {
+        self.note(format!("test {}", channel.as_str()));
+        Ok(vec!["delivered".into()])
     }
 }
 

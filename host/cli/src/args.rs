@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use prunella_core::alert::DispatchState;
 use prunella_core::summary::Filter;
 
 /// A self-healing engine for Linux hosts.
@@ -154,6 +155,8 @@ pub(crate) enum Command {
     Strategies(StrategiesArgs),
     /// Heal a service now, or rehearse it
     Heal(HealArgs),
+    /// See who was told what, and try channels
+    Alerts(AlertsArgs),
     /// Leave a service, or everything, alone for a while
     Pause(PauseArgs),
     /// End a pause
@@ -497,6 +500,138 @@ pub(crate) struct StrategiesArgs {
     pub(crate) json: bool,
 }
 
+/// `prunella alerts`
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    long_about = "See who was told what, and try channels.\n\n\
+        Lists the messages about incidents, newest first: by which channel, how far they have \
+        got, when they are tried next, and why they did not get through. A message is kept until \
+        it was delivered, for as long as `give-up-after` says; what was refused or given up is \
+        kept and shown, and can be tried again.",
+    after_help = "\
+Examples:
+  prunella alerts
+  prunella alerts --only failed --only refused
+  prunella alerts show 9f3ac2d4
+  sudo prunella alerts retry --all
+  sudo prunella alerts test pager"
+)]
+pub(crate) struct AlertsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<AlertsCommand>,
+
+    #[command(flatten)]
+    pub(crate) list: AlertsListArgs,
+}
+
+/// What to list.
+#[derive(Debug, Args)]
+pub(crate) struct AlertsListArgs {
+    /// Only those in this state; may be given more than once
+    #[arg(long, value_name = "STATE")]
+    pub(crate) only: Vec<AlertState>,
+
+    /// Only this channel's
+    #[arg(long, value_name = "CHANNEL")]
+    pub(crate) channel: Option<String>,
+
+    /// At most so many [default: 50]
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) limit: Option<u32>,
+
+    /// A JSON object on each line, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How far a message has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AlertState {
+    /// It is to be tried
+    Waiting,
+    /// It is being tried
+    Sending,
+    /// The far side has it
+    Delivered,
+    /// The far side does not take it
+    Refused,
+    /// It was tried for as long as it is worth
+    Failed,
+}
+
+impl AlertState {
+    pub(crate) fn state(self) -> DispatchState {
+        match self {
+            Self::Waiting => DispatchState::Waiting,
+            Self::Sending => DispatchState::Sending,
+            Self::Delivered => DispatchState::Delivered,
+            Self::Refused => DispatchState::Refused,
+            Self::Failed => DispatchState::Failed,
+        }
+    }
+}
+
+/// What else to do with messages.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertsCommand {
+    /// Show one message, and what became of it
+    #[command(after_help = "\
+Examples:
+  prunella alerts show 20261122-030000-9f3ac2d4
+  prunella alerts show 9f3ac2d4 --json")]
+    Show(AlertsShowArgs),
+    /// Try messages again now
+    #[command(after_help = "\
+Examples:
+  sudo prunella alerts retry 9f3ac2d4
+  sudo prunella alerts retry --all      every one that did not get through")]
+    Retry(AlertsRetryArgs),
+    /// Send a real message by a channel, and say what came of it
+    #[command(
+        long_about = "Send a real message by a channel, and say what came of it.\n\n\
+            Ends with 0 when the far side has taken it, and with 1 when it has not. The daemon \
+            sends it when one runs: it has the credentials, and the sandbox, that alerts are sent \
+            with.",
+        after_help = "\
+Examples:
+  sudo prunella alerts test mail"
+    )]
+    Test(AlertsTestArgs),
+}
+
+/// `prunella alerts show`
+#[derive(Debug, Args)]
+pub(crate) struct AlertsShowArgs {
+    /// The message, or the beginning or end of its id
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+
+    /// One JSON object, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `prunella alerts retry`
+#[derive(Debug, Args)]
+pub(crate) struct AlertsRetryArgs {
+    /// The message, or the beginning or end of its id
+    #[arg(value_name = "ID", required_unless_present = "all")]
+    pub(crate) id: Option<String>,
+
+    /// Every message that did not get through
+    #[arg(long, conflicts_with = "id")]
+    pub(crate) all: bool,
+}
+
+/// `prunella alerts test`
+#[derive(Debug, Args)]
+pub(crate) struct AlertsTestArgs {
+    /// The channel
+    #[arg(value_name = "CHANNEL")]
+    pub(crate) channel: String,
+}
+
 /// `prunella heal`
 #[derive(Debug, Args)]
 #[command(
@@ -757,6 +892,9 @@ mod tests {
     #[case::span(&["prunella", "pause", "a", "--reason", "x", "--for", "soon"])]
     #[case::ended(&["prunella", "incidents", "--ended", "well"])]
     #[case::id_and_filter(&["prunella", "incidents", "x", "--unit", "a"])]
+    #[case::retry_nothing(&["prunella", "alerts", "retry"])]
+    #[case::retry_both(&["prunella", "alerts", "retry", "x", "--all"])]
+    #[case::alert_state(&["prunella", "alerts", "--only", "gone"])]
     #[case::both_modes(&["prunella", "setup", "--daemon", "--hook-only"])]
     fn wrong_usage(#[case] words: &[&str]) {
         let error = Cli::try_parse_from(words).unwrap_err();

@@ -6,7 +6,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
@@ -24,6 +24,7 @@ use prunella_core::{
     trail::{Entry, Step},
 };
 use prunella_healer::{Observer, Opening, Scheduler};
+use prunella_notify::Desk;
 use prunella_watch::{Asked, Care, ProbeTarget, Prober, WatchEvent, Watcher};
 use sd_notify::NotifyState;
 use signal_hook::{
@@ -34,6 +35,7 @@ use signal_hook::{
 use crate::{
     args::DaemonArgs,
     assembly::{Assembly, Wanted, load_config, load_strategies},
+    desk,
     detect::detection,
     exit::Exit,
     handler::DaemonHandler,
@@ -66,6 +68,8 @@ pub(crate) struct Daemon {
     pub(crate) assembly: Assembly,
     pub(crate) scheduler: Scheduler,
     pub(crate) watchers: Arc<Watchers>,
+    /// Where people are told; absent without a store.
+    desk: Option<Arc<Desk>>,
     pub(crate) since: u64,
     events: Mutex<Sender<Event>>,
 }
@@ -76,6 +80,13 @@ impl Daemon {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.send(event).is_err() {
             tracing::debug!("the daemon is stopping: an event came too late");
+        }
+    }
+
+    /// There may be something to tell people.
+    pub(crate) fn tell(&self) {
+        if let Some(desk) = &self.desk {
+            desk.wake();
         }
     }
 
@@ -205,8 +216,14 @@ impl Daemon {
             WatchEvent::RestartLoop(detection) => {
                 self.open(detection);
             }
-            WatchEvent::StartedByOperator { unit } => self.scheduler.started_by_operator(&unit),
-            WatchEvent::Recovered { unit } => self.scheduler.recovered(&unit),
+            WatchEvent::StartedByOperator { unit } => {
+                self.scheduler.started_by_operator(&unit);
+                self.tell();
+            }
+            WatchEvent::Recovered { unit } => {
+                self.scheduler.recovered(&unit);
+                self.tell();
+            }
             WatchEvent::BusLost => {
                 tracing::warn!("the system bus is gone; failures are noticed when it is back");
             }
@@ -234,6 +251,8 @@ pub(crate) struct Watchers {
     lines: Mutex<Vec<(UnitName, Lines)>>,
     /// Whether an incident has ended since somebody asked.
     ended: AtomicBool,
+    /// Set once it is there.
+    desk: OnceLock<Arc<Desk>>,
 }
 
 impl Watchers {
@@ -273,6 +292,9 @@ impl Observer for Watchers {
         for lines in watching {
             lines.send(entry);
         }
+        if let (Step::Ended { .. }, Some(desk)) = (&entry.step, self.desk.get()) {
+            desk.wake();
+        }
     }
 }
 
@@ -280,6 +302,12 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
     let config = load_config(paths)?;
     let watchers = Arc::new(Watchers::default());
     let assembly = Assembly::new(paths, config, &Wanted::All, Arc::clone(&watchers) as _)?;
+    let desk = desk::of(paths, &assembly).map(Arc::new);
+    if let Some(desk) = &desk
+        && watchers.desk.set(Arc::clone(desk)).is_err()
+    {
+        tracing::debug!("the desk was there before");
+    }
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
     let (events, queue) = mpsc::channel();
     let daemon = Arc::new(Daemon {
@@ -287,6 +315,7 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
         assembly,
         scheduler,
         watchers,
+        desk,
         since: crate::time::now(),
         events: Mutex::new(events.clone()),
     });
@@ -301,6 +330,12 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
     // its incidents are the ones that later signals belong to.
     if let Err(error) = daemon.scheduler.take_up() {
         tracing::error!("what was left unfinished cannot be taken up: {error}");
+    }
+    // Trouble with telling people is no reason not to heal.
+    if let Some(desk) = &daemon.desk
+        && let Err(error) = desk.start()
+    {
+        tracing::error!("nobody but the journal is told: {error}");
     }
     let watcher = Watcher::start(
         Arc::clone(&daemon.assembly.linux),
@@ -336,6 +371,7 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
             }
             Ok(Event::Reload(asked)) => {
                 reload(&daemon, &watcher, asked);
+                daemon.tell();
                 prober = daemon.probe();
             }
             Ok(Event::LookAgain) => daemon.scheduler.look_again(),
@@ -361,6 +397,9 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
     drop((watcher, prober));
     server.stop(Duration::from_secs(1));
     daemon.scheduler.stop(STOP_GRACE);
+    if let Some(desk) = &daemon.desk {
+        desk.stop(STOP_GRACE);
+    }
     Ok(Exit::Ok)
 }
 

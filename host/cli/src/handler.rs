@@ -10,8 +10,9 @@ use prunella_api::{
     RefusalKind, ResumeCall, StatusReport,
 };
 use prunella_core::{
-    FailureKind, UnitName,
+    ChannelName, FailureKind, UnitName,
     achievement::Achievement,
+    alert::{Dispatch, DispatchFilter},
     capability::{UnitStatus, Units as _},
     incident::{DetectedBy, Ending, IncidentId},
     summary::{Filter, Summary},
@@ -173,6 +174,32 @@ impl Handler for DaemonHandler {
         let notes = crate::pause::resume(self.store()?, &call).map_err(failed)?;
         self.daemon.send(Event::LookAgain);
         Ok(notes)
+    }
+
+    fn alerts(&self, filter: DispatchFilter) -> Answer<Vec<Dispatch>> {
+        self.store()?.dispatches(&filter).map_err(failed)
+    }
+
+    fn alert(&self, id: String) -> Answer<Dispatch> {
+        crate::alerts::find(self.store()?, &id)
+    }
+
+    fn retry_alerts(&self, id: Option<String>) -> Answer<Vec<String>> {
+        let notes = crate::alerts::retry_in(self.store()?, id.as_deref())?;
+        self.daemon.tell();
+        Ok(notes)
+    }
+
+    fn test_channel(&self, channel: ChannelName) -> Answer<Vec<String>> {
+        let config = self.daemon.assembly.healer.config();
+        let settings = config.channels.get(&channel).ok_or_else(|| {
+            Refusal::new(
+                RefusalKind::NotFound,
+                format!("the daemon knows no channel `{channel}`"),
+            )
+            .help("systemctl reload prunella.service")
+        })?;
+        crate::alerts::try_channel(&self.daemon.paths, settings)
     }
 
     fn reload(&self) -> Answer<Vec<String>> {

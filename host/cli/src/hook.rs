@@ -18,6 +18,7 @@ use prunella_linux::{Linux, LinuxSettings};
 use crate::{
     args::HookArgs,
     assembly::{Assembly, Wanted, load_config},
+    desk,
     detect::detection,
     exit::{Exit, Problem},
     paths::Paths,
@@ -78,6 +79,9 @@ fn alone(paths: &Paths, unit: &UnitName, monitor: &Monitor) -> anyhow::Result<Ex
         );
     }
     scheduler.wait_until_idle(PATIENCE);
+    if let Some(desk) = desk::of(paths, &assembly) {
+        desk.work_for(desk::PATIENCE);
+    }
     Ok(Exit::Ok)
 }
 

@@ -12,6 +12,7 @@ use anstyle::Style;
 use anyhow::Context as _;
 use prunella_core::{
     UnitName,
+    alert::DispatchFilter,
     capability::PastIncident,
     config::Config,
     report::{LOOK_BACK, Report, ReportContext},
@@ -53,6 +54,13 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
             } else {
                 &written.text
             })?;
+            if !args.html {
+                let told = looker.alerts(DispatchFilter {
+                    incident: Some(record.incident.id.clone()),
+                    ..DispatchFilter::default()
+                })?;
+                output::print(&crate::alerts::told(&told))?;
+            }
             for warning in &written.warnings {
                 output::remark("warning", FAIR, &warning.to_string());
             }

@@ -6,6 +6,7 @@ use prunella_api::{Client, ClientError, Records, StatusReport};
 use prunella_core::{
     UnitName,
     achievement::Achievement,
+    alert::{Dispatch, DispatchFilter},
     config::Config,
     incident::IncidentId,
     summary::{Filter, Summary},
@@ -116,6 +117,31 @@ impl<'a> Looker<'a> {
             Err(StoreError::Missing { .. }) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Messages about incidents, newest first.
+    pub(crate) fn alerts(&self, filter: DispatchFilter) -> anyhow::Result<Vec<Dispatch>> {
+        match self.client.alerts(filter.clone()) {
+            Err(ClientError::NotListening(_)) => {}
+            other => return other.map_err(permission),
+        }
+        may_look(self.paths)?;
+        match open(self.paths) {
+            Ok(store) => Ok(store.dispatches(&filter)?),
+            Err(StoreError::Missing { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// One message, by its id or the beginning or end of it.
+    pub(crate) fn alert(&self, id: &str) -> anyhow::Result<Dispatch> {
+        match self.client.alert(id.to_owned()) {
+            Err(ClientError::NotListening(_)) => {}
+            other => return other.map_err(permission),
+        }
+        may_look(self.paths)?;
+        let store = open(self.paths)?;
+        crate::alerts::find(&store, id).map_err(|refusal| ClientError::Refused(refusal).into())
     }
 
     /// One incident, by its id or the beginning or end of it.

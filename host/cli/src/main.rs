@@ -3,11 +3,13 @@
 //! This crate is where everything meets: it reads what was typed, opens what a
 //! command needs, and shows what came of it. It decides nothing about healing.
 
+mod alerts;
 mod args;
 mod assembly;
 mod care;
 mod config;
 mod daemon;
+mod desk;
 mod detect;
 mod exit;
 mod files;
@@ -72,6 +74,7 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(paths, &args),
         Command::Incidents(args) => incidents::run(paths, args),
         Command::Strategies(args) => strategies::run(paths, &args),
+        Command::Alerts(args) => alerts::run(paths, args),
         Command::Pause(args) => pause::run_pause(paths, args),
         Command::Resume(args) => pause::run_resume(paths, &args),
         Command::Plugin(command) => plugin::run(paths, &command),

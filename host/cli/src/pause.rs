@@ -102,7 +102,8 @@ fn name(unit: Option<&UnitName>) -> String {
     unit.map_or_else(|| "Everything".to_owned(), ToString::to_string)
 }
 
-fn store(paths: &Paths) -> Result<Store, Problem> {
+/// The store, to be written by a command of root's.
+pub(crate) fn store(paths: &Paths) -> Result<Store, Problem> {
     use rustix::fs::{Access, access};
     let needed = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
     match access(&paths.state, needed) {

@@ -17,6 +17,7 @@ use prunella_healer::Scheduler;
 use crate::{
     args::SweepArgs,
     assembly::{Assembly, Wanted, load_config},
+    desk,
     detect::detection,
     exit::Exit,
     paths::Paths,
@@ -58,6 +59,9 @@ pub(crate) fn run(paths: &Paths, _args: &SweepArgs) -> anyhow::Result<Exit> {
         }
     }
     scheduler.wait_until_idle(PATIENCE);
+    if let Some(desk) = desk::of(paths, &assembly) {
+        desk.work_for(desk::PATIENCE);
+    }
     if let Some(store) = &assembly.store {
         tidy::now(store, &config.retention);
     }

@@ -412,6 +412,9 @@ impl Shared {
             let id = task.incident.id.clone();
             let another = detection.invocation != task.incident.detection.invocation;
             match task.phase {
+                // Who waits for it has nothing new to say of it: another try
+                // now would fail as the last one did, again and again.
+                Phase::Later(_) if detection.by == DetectedBy::Dependency => {}
                 // Handed to people or held back, and now it failed anew, or
                 // somebody asks for it: that is worth a look at once.
                 Phase::Later(_) if another || detection.by == DetectedBy::Operator => {

@@ -1,9 +1,18 @@
 //! Tells people: alerts, their routes and channels, and the outbox that loses
 //! none.
 
+mod backoff;
 pub mod channel;
+mod compose;
 mod delivery;
+mod desk;
+mod lock;
+mod plan;
+mod relations;
 
 pub use prunella_core::alert::Message;
 
-pub use self::delivery::{Channel, Delivery};
+pub use self::{
+    delivery::{Channel, Delivery},
+    desk::{Desk, DeskSettings, Open, Surroundings},
+};

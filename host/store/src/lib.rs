@@ -60,7 +60,7 @@ pub use self::{
     error::StoreError,
     incidents::{Found, Opened},
     ledger::{Kept, Ledger, LedgerError},
-    outbox::{Decided, DispatchFilter, Fate, FoundDispatch, NewAlert, Tried, Unfinished},
+    outbox::{Decided, Fate, FoundDispatch, NewAlert, Tried, Unfinished},
     pauses::Pause,
     retention::Tidied,
 };

@@ -15,8 +15,8 @@
 use std::collections::BTreeMap;
 
 use prunella_core::{
-    UnitName,
-    alert::{Alert, AlertKind, Dispatch, DispatchState, Message, Trouble},
+    ChannelName, UnitName,
+    alert::{Alert, AlertKind, Dispatch, DispatchFilter, DispatchState, Message, Trouble},
     incident::{Ending, IncidentId},
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::Value};
@@ -80,7 +80,7 @@ pub struct Decided {
     /// Digests that were sent: of a unit, or of the host, and when.
     pub digests: Vec<(Option<UnitName>, u64)>,
     /// Messages and the channels they go to.
-    pub dispatches: Vec<(String, Message)>,
+    pub dispatches: Vec<(ChannelName, Message)>,
     /// When that was, in milliseconds since 1970.
     pub at: u64,
 }
@@ -96,19 +96,6 @@ pub enum Tried {
     Refused,
     /// It is not tried any more.
     GivenUp,
-}
-
-/// Which dispatches [`Store::dispatches`] should give. The default gives all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DispatchFilter {
-    /// Only those in one of these states; any, when empty.
-    pub states: Vec<DispatchState>,
-    /// Only this channel's.
-    pub channel: Option<String>,
-    /// Only those that tell of this incident.
-    pub incident: Option<IncidentId>,
-    /// At most so many.
-    pub limit: Option<u32>,
 }
 
 /// What [`Store::find_dispatch`] found.
@@ -136,7 +123,7 @@ fn dispatch(row: &Row<'_>) -> rusqlite::Result<Dispatch> {
     let state: String = row.get(1)?;
     let message: String = row.get(7)?;
     Ok(Dispatch {
-        channel: row.get(0)?,
+        channel: channel(row)?,
         state: DispatchState::from_word(&state).ok_or_else(|| {
             rusqlite::Error::FromSqlConversionFailure(
                 1,
@@ -150,6 +137,12 @@ fn dispatch(row: &Row<'_>) -> rusqlite::Result<Dispatch> {
         next: row.get::<_, Option<i64>>(5)?.map(from_ms),
         detail: row.get(6)?,
         message: json(7, &message)?,
+    })
+}
+
+fn channel(row: &Row<'_>) -> rusqlite::Result<ChannelName> {
+    ChannelName::new(row.get::<_, String>(0)?).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
     })
 }
 
@@ -350,15 +343,26 @@ impl Store {
         })
     }
 
+    /// Whether anything is still to be sent.
+    pub fn has_open_dispatches(&self) -> Result<bool, StoreError> {
+        self.read("reading the messages due", |connection| {
+            connection.query_row(
+                "SELECT EXISTS (SELECT 1 FROM dispatches WHERE next_at_ms IS NOT NULL)",
+                [],
+                |row| row.get(0),
+            )
+        })
+    }
+
     /// When the next dispatch of each channel is due.
-    pub fn next_dispatches(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+    pub fn next_dispatches(&self) -> Result<BTreeMap<ChannelName, u64>, StoreError> {
         self.read("reading the messages due", |connection| {
             connection
                 .prepare(&format!(
                     "SELECT channel, min(next_at_ms) FROM dispatches AS this
                      WHERE state = 'waiting' AND {FIRST} GROUP BY channel"
                 ))?
-                .query_map([], |row| Ok((row.get(0)?, from_ms(row.get(1)?))))?
+                .query_map([], |row| Ok((channel(row)?, from_ms(row.get(1)?))))?
                 .collect()
         })
     }
@@ -394,12 +398,12 @@ impl Store {
 
     /// Puts off what a channel has waiting, without a try: it was just seen not
     /// to work.
-    pub fn put_off(&self, channel: &str, until_ms: u64) -> Result<(), StoreError> {
+    pub fn put_off(&self, channel: &ChannelName, until_ms: u64) -> Result<(), StoreError> {
         self.write("putting messages off", |transaction| {
             transaction.execute(
                 "UPDATE dispatches SET next_at_ms = ?2
                  WHERE channel = ?1 AND state = 'waiting' AND next_at_ms < ?2",
-                params![channel, to_ms(until_ms)],
+                params![channel.as_str(), to_ms(until_ms)],
             )?;
             Ok(())
         })
@@ -445,7 +449,7 @@ impl Store {
         }
         if let Some(channel) = &filter.channel {
             conditions.push("channel = ?".to_owned());
-            values.push(channel.clone().into());
+            values.push(channel.as_str().to_owned().into());
         }
         if let Some(incident) = &filter.incident {
             conditions.push(
@@ -555,7 +559,7 @@ impl Store {
 
 fn insert_dispatch(
     transaction: &Transaction<'_>,
-    channel: &str,
+    channel: &ChannelName,
     message: &Message,
     text: &str,
     at: u64,
@@ -564,7 +568,13 @@ fn insert_dispatch(
         "INSERT INTO dispatches
            (id, channel, trouble, state, created_at_ms, since_ms, next_at_ms, message)
          VALUES (?1, ?2, ?3, 'waiting', ?4, ?4, ?4, ?5)",
-        params![message.id, channel, message.trouble, to_ms(at), text],
+        params![
+            message.id,
+            channel.as_str(),
+            message.trouble,
+            to_ms(at),
+            text
+        ],
     )?;
     for incident in &message.incidents {
         transaction.execute(

@@ -13,12 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::{incident, note, unit};
 use prunella_core::{
-    alert::{Alert, AlertKind, Dispatch, DispatchState, Message, Severity, Trouble},
+    ChannelName,
+    alert::{
+        Alert, AlertKind, Dispatch, DispatchFilter, DispatchState, Message, Severity, Trouble,
+    },
     incident::{Ending, Incident, IncidentId},
     trail::{Entry, Step},
 };
 use prunella_store::{
-    AttemptEnd, Decided, DispatchFilter, Fate, FoundDispatch, LastSteps, Store, StoreError, Tried,
+    AttemptEnd, Decided, Fate, FoundDispatch, LastSteps, Store, StoreError, Tried,
 };
 use rstest::rstest;
 
@@ -101,7 +104,7 @@ fn trouble(key: &str) -> Trouble {
         opened: 10,
         told: 10,
         closed: None,
-        channels: BTreeSet::from(["mail".to_owned()]),
+        channels: BTreeSet::from([mail()]),
         members: BTreeMap::new(),
     }
 }
@@ -112,12 +115,16 @@ fn decide(store: &Store, messages: &[(&str, &str)]) {
     let decided = Decided {
         dispatches: messages
             .iter()
-            .map(|(id, trouble)| ("mail".to_owned(), message(id, trouble, &about)))
+            .map(|(id, trouble)| (mail(), message(id, trouble, &about)))
             .collect(),
         at: 100,
         ..Decided::default()
     };
     assert!(store.decide(&decided).unwrap());
+}
+
+fn mail() -> ChannelName {
+    ChannelName::new("mail").unwrap()
 }
 
 fn ids(dispatches: &[Dispatch]) -> Vec<&str> {
@@ -201,13 +208,13 @@ fn what_is_decided_is_written_once() {
         fates: vec![(seq, Fate::Told)],
         troubles: vec![trouble("t")],
         digests: vec![(None, 100), (Some(unit("web.service")), 90)],
-        dispatches: vec![("mail".to_owned(), message("m-1", "t", &incident))],
+        dispatches: vec![(mail(), message("m-1", "t", &incident))],
         at: 100,
     };
     assert!(store.decide(&decided).unwrap());
     // Another process that had read the same alert.
     let again = Decided {
-        dispatches: vec![("mail".to_owned(), message("m-2", "t", &incident))],
+        dispatches: vec![(mail(), message("m-2", "t", &incident))],
         ..decided
     };
     assert!(!store.decide(&again).unwrap());
@@ -288,7 +295,7 @@ fn a_killed_sender(
         assert_eq!(ids(&store.due_dispatches(500).unwrap()), ["m-1"]);
         assert_eq!(
             store.next_dispatches().unwrap(),
-            BTreeMap::from([("mail".to_owned(), 500)])
+            BTreeMap::from([(mail(), 500)])
         );
     }
 }
@@ -313,7 +320,7 @@ fn what_is_told_of_one_trouble_arrives_in_order() {
 fn a_channel_that_does_not_work_is_put_off_without_a_try() {
     let (_folder, store) = store();
     decide(&store, &[("m-1", "t"), ("m-2", "u")]);
-    store.put_off("mail", 900).unwrap();
+    store.put_off(&mail(), 900).unwrap();
     assert!(store.due_dispatches(899).unwrap().is_empty());
     assert_eq!(store.due_dispatches(900).unwrap().len(), 2);
     assert_eq!(one(&store, "m-2").tries, 0);
@@ -347,7 +354,7 @@ fn a_person_has_it_tried_again() {
     DispatchFilter { states: vec![DispatchState::Refused, DispatchState::Failed], ..DispatchFilter::default() },
     &["m-2"]
 )]
-#[case::channel(DispatchFilter { channel: Some("pager".to_owned()), ..DispatchFilter::default() }, &[])]
+#[case::channel(DispatchFilter { channel: Some(ChannelName::new("pager").unwrap()), ..DispatchFilter::default() }, &[])]
 #[case::incident(
     DispatchFilter { incident: Some(incident("web.service", 1, 1_000).id), ..DispatchFilter::default() },
     &["m-3", "m-2", "m-1"]

@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::Message;
+use crate::{ChannelName, incident::IncidentId};
 
 /// One message on its way through one channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Dispatch {
     /// The channel's name.
-    pub channel: String,
+    pub channel: ChannelName,
     /// How far it has got.
     pub state: DispatchState,
     /// When it was written down, in milliseconds since 1970.
@@ -68,4 +69,18 @@ impl DispatchState {
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.word() == word)
     }
+}
+
+/// Which dispatches. The default is all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DispatchFilter {
+    /// Only those in one of these states; any, when empty.
+    pub states: Vec<DispatchState>,
+    /// Only this channel's.
+    pub channel: Option<ChannelName>,
+    /// Only those that tell of this incident.
+    pub incident: Option<IncidentId>,
+    /// At most so many.
+    pub limit: Option<u32>,
 }

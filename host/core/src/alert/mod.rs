@@ -14,7 +14,7 @@ mod trouble;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    dispatch::{Dispatch, DispatchState},
+    dispatch::{Dispatch, DispatchFilter, DispatchState},
     message::Message,
     trouble::{Member, Trouble},
 };

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Alert, Severity};
-use crate::{UnitName, incident::IncidentId};
+use crate::{ChannelName, UnitName, incident::IncidentId};
 
 /// One trouble.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Trouble {
     /// When all was well again.
     pub closed: Option<u64>,
     /// The channels that were told: they are told of its end, too.
-    pub channels: BTreeSet<String>,
+    pub channels: BTreeSet<ChannelName>,
     /// The units it is about.
     pub members: BTreeMap<UnitName, Member>,
 }

@@ -1,0 +1,538 @@
+//! What becomes of alerts, moment by moment. Times are seconds.
+
+use std::time::Duration;
+
+use prunella_core::service::Service;
+use rstest::rstest;
+
+use super::*;
+
+fn unit(name: &str) -> UnitName {
+    UnitName::new(format!("{name}.service")).unwrap()
+}
+
+fn channel(name: &str) -> ChannelName {
+    ChannelName::new(name).unwrap()
+}
+
+/// Everything that decides, and what came of it so far.
+struct World {
+    config: Config,
+    alerts: Vec<NewAlert>,
+    troubles: Vec<Trouble>,
+    unfinished: Vec<Unfinished>,
+    recoveries: BTreeMap<UnitName, u32>,
+    digests: BTreeMap<Option<UnitName>, u64>,
+    up_since: BTreeMap<UnitName, u64>,
+    seq: i64,
+    names: u32,
+}
+
+impl World {
+    /// Escalations go to `pager` after 3 s, recoveries to `mail` after 10 s; all
+    /// else to nobody.
+    fn new() -> Self {
+        let mut config = Config::default();
+        config.alerts.routes.escalation = Some(vec![channel("pager")]);
+        config.alerts.routes.recovery = Some(vec![channel("mail")]);
+        config.alerts.join_escalations = Duration::from_secs(3);
+        config.alerts.join_recoveries = Duration::from_secs(10);
+        config.alerts.remind_every = Some(Duration::from_secs(1_000));
+        Self {
+            config,
+            alerts: Vec::new(),
+            troubles: Vec::new(),
+            unfinished: Vec::new(),
+            recoveries: BTreeMap::new(),
+            digests: BTreeMap::new(),
+            up_since: BTreeMap::new(),
+            seq: 0,
+            names: 0,
+        }
+    }
+
+    /// In care, with what it needs; `!` before its name makes it critical.
+    fn care(mut self, name: &str, needs: &[&str]) -> Self {
+        let (critical, name) = match name.strip_prefix('!') {
+            Some(name) => (true, name),
+            None => (false, name),
+        };
+        self.config.services.insert(
+            unit(name),
+            Service {
+                critical,
+                needs: needs.iter().map(|name| unit(name)).collect(),
+                ..Service::new(unit(name))
+            },
+        );
+        self
+    }
+
+    fn alert(&mut self, kind: AlertKind, name: &str, at: u64, headline: &str) -> &mut Alert {
+        self.seq += 1;
+        let critical = self
+            .config
+            .services
+            .get(&unit(name))
+            .is_some_and(|service| service.critical);
+        let severity = match (kind, critical) {
+            (AlertKind::Escalation, true) => Severity::Critical,
+            (AlertKind::Escalation, false) => Severity::Warning,
+            _ => Severity::Info,
+        };
+        self.alerts.push(NewAlert {
+            seq: self.seq,
+            alert: Alert {
+                incident: IncidentId::from_text(format!("{name}-{}", self.seq)),
+                attempt: 1,
+                unit: unit(name),
+                at: at * 1_000,
+                kind,
+                severity,
+                headline: headline.to_owned(),
+                cause: None,
+                parent: None,
+                over: kind == AlertKind::Recovery,
+                retried: kind == AlertKind::Escalation,
+            },
+        });
+        &mut self.alerts.last_mut().unwrap().alert
+    }
+
+    fn fails(&mut self, name: &str, at: u64) -> &mut Alert {
+        self.alert(AlertKind::Escalation, name, at, "it needs a person")
+    }
+
+    fn recovers(&mut self, name: &str, at: u64) -> &mut Alert {
+        self.alert(AlertKind::Recovery, name, at, "it was healed")
+    }
+
+    fn waits(&mut self, name: &str, on: &str) {
+        self.unfinished.push(Unfinished {
+            incident: IncidentId::from_text(format!("{name}-waits")),
+            unit: unit(name),
+            waits_for: Some((unit(on), "it is dead".to_owned())),
+        });
+    }
+
+    /// Decides at `at`, and takes over what came of it, as the store would.
+    fn at(&mut self, at: u64) -> Plan {
+        let services = &self.config.services;
+        let relations = Relations::of(services.keys().cloned(), |unit| {
+            let needs = services.get(unit).map(|service| service.needs.clone());
+            needs.into_iter().flatten().collect()
+        });
+        let names = &mut self.names;
+        let plan = plan(
+            Facts {
+                now: at * 1_000,
+                config: &self.config,
+                alerts: &self.alerts,
+                troubles: self.troubles.clone(),
+                unfinished: &self.unfinished,
+                recoveries: &self.recoveries,
+                digests: &self.digests,
+                relations: &relations,
+                up_since: &self.up_since,
+            },
+            &mut || {
+                *names += 1;
+                format!("t-{names}")
+            },
+        );
+        self.alerts
+            .retain(|alert| plan.fates.iter().all(|(seq, _)| *seq != alert.seq));
+        for trouble in &plan.troubles {
+            self.troubles.retain(|known| known.key != trouble.key);
+            if trouble.closed.is_none() {
+                self.troubles.push(trouble.clone());
+            }
+        }
+        self.digests.extend(plan.digests.iter().cloned());
+        plan
+    }
+}
+
+/// A plan in one line: for each message its form, kind, units and channels.
+fn told(plan: &Plan) -> Vec<String> {
+    plan.notes
+        .iter()
+        .map(|note| {
+            let form = match note.form {
+                Form::News => "news",
+                Form::Reminder(_) => "reminder",
+                Form::Resolved => "resolved",
+                Form::Flapping(_) => "flapping",
+                Form::Storm => "storm",
+            };
+            let units: Vec<&str> = note.about.iter().map(|one| one.unit.stem()).collect();
+            let channels: Vec<&str> = note.channels.iter().map(ChannelName::as_str).collect();
+            format!(
+                "{form} {} {} to {}",
+                note.kind.word(),
+                units.join("+"),
+                channels.join("+")
+            )
+        })
+        .collect()
+}
+
+fn next(plan: &Plan) -> Option<u64> {
+    plan.next.map(|next| next / 1_000)
+}
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn an_alert_waits_for_its_window_and_no_longer() {
+    let mut world = World::new().care("a", &[]).care("b", &[]);
+    world.fails("a", 100);
+    world.recovers("b", 100);
+    let plan = world.at(102);
+    assert_eq!(told(&plan), NOTHING);
+    assert_eq!(next(&plan), Some(103));
+    let plan = world.at(103);
+    assert_eq!(told(&plan), ["news escalation a to pager"]);
+    assert_eq!(next(&plan), Some(110));
+    let plan = world.at(110);
+    assert_eq!(told(&plan), ["news recovery b to mail"]);
+    assert_eq!(world.alerts, []);
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_nobody_wait() {
+    let mut world = World::new().care("a", &[]);
+    world.fails("a", 90_000);
+    assert_eq!(next(&world.at(100)), Some(103));
+}
+
+/// Ten services on a dead database are one message that names the ten, however
+/// it shows what they have to do with it.
+#[rstest]
+#[case::they_wait_for_it("waits")]
+#[case::they_declared_it("needs")]
+#[case::a_strategy_named_it("cause")]
+fn one_cause_is_one_message(#[case] how: &str) {
+    let names: Vec<String> = (0..10).map(|n| format!("web{n}")).collect();
+    let mut world = World::new();
+    if how != "cause" {
+        world = world.care("db", &[]);
+        world.fails("db", 101);
+    }
+    for name in &names {
+        let needs: &[&str] = if how == "needs" { &["db"] } else { &[] };
+        world = world.care(name, needs);
+        match how {
+            "waits" => world.waits(name, "db"),
+            "needs" => drop(world.fails(name, 100).clone()),
+            _ => world.fails(name, 100).cause = Some(unit("db")),
+        }
+    }
+    let plan = world.at(104);
+    let units = format!("db+{}", names.join("+"));
+    assert_eq!(told(&plan), [format!("news escalation {units} to pager")]);
+    let note = plan.notes.first().unwrap();
+    assert_eq!(
+        note.about.first().unwrap().incident.is_none(),
+        how == "cause"
+    );
+    assert_eq!(world.troubles.len(), 1);
+}
+
+#[test]
+fn what_has_no_cause_in_common_is_told_apart() {
+    let mut world = World::new()
+        .care("a", &["c"])
+        .care("b", &["c"])
+        .care("c", &[]);
+    world.fails("a", 100);
+    world.fails("b", 100);
+    assert_eq!(
+        told(&world.at(103)),
+        ["news escalation a to pager", "news escalation b to pager"]
+    );
+}
+
+#[test]
+fn a_critical_service_that_waits_makes_its_cause_critical() {
+    let mut world = World::new().care("db", &[]).care("!web", &[]);
+    world.config.services.get_mut(&unit("web")).unwrap().alerts =
+        Some(prunella_core::config::Routes {
+            escalation: Some(vec![channel("boss")]),
+            ..Default::default()
+        });
+    world.fails("db", 100);
+    world.waits("web", "db");
+    let plan = world.at(103);
+    assert_eq!(told(&plan), ["news escalation db+web to boss+pager"]);
+    assert_eq!(plan.notes.first().unwrap().severity, Severity::Critical);
+}
+
+#[test]
+fn the_same_is_told_once_and_then_as_a_reminder() {
+    let mut world = World::new().care("a", &[]);
+    world.fails("a", 100);
+    let plan = world.at(103);
+    assert_eq!(next(&plan), Some(1_103));
+    world.fails("a", 500);
+    let plan = world.at(500);
+    assert_eq!(told(&plan), NOTHING);
+    assert_eq!(plan.fates, [(2, Fate::Repeated)]);
+    let plan = world.at(1_103);
+    assert_eq!(told(&plan), ["reminder escalation a to pager"]);
+    assert_eq!(next(&plan), Some(2_103));
+    assert_eq!(told(&world.at(1_104)), NOTHING);
+}
+
+#[test]
+fn no_reminder_where_nobody_wants_one() {
+    let mut world = World::new().care("a", &[]);
+    world.config.alerts.remind_every = None;
+    world.fails("a", 100);
+    assert_eq!(next(&world.at(103)), None);
+    assert_eq!(told(&world.at(1_000_000)), NOTHING);
+}
+
+#[test]
+fn other_news_of_the_same_trouble_is_told() {
+    let mut world = World::new().care("a", &[]);
+    world.fails("a", 100);
+    let first = world.at(103);
+    world.alert(AlertKind::Escalation, "a", 500, "its disk is full");
+    assert_eq!(told(&world.at(502)), NOTHING);
+    let second = world.at(503);
+    assert_eq!(told(&second), ["news escalation a to pager"]);
+    assert_eq!(
+        first.notes.first().unwrap().trouble,
+        second.notes.first().unwrap().trouble
+    );
+    // Both are known now.
+    world.fails("a", 600);
+    assert_eq!(told(&world.at(603)), NOTHING);
+}
+
+#[test]
+fn the_end_is_told_to_who_heard_of_it_when_all_are_well() {
+    let mut world = World::new().care("db", &[]).care("web", &["db"]);
+    world.fails("db", 100);
+    world.fails("web", 101);
+    assert_eq!(told(&world.at(103)), ["news escalation db+web to pager"]);
+    world.recovers("db", 200);
+    let plan = world.at(200);
+    assert_eq!(told(&plan), NOTHING);
+    assert_eq!(plan.fates, [(3, Fate::Joined)]);
+    world.recovers("web", 210);
+    let plan = world.at(210);
+    assert_eq!(told(&plan), ["resolved recovery db+web to mail+pager"]);
+    let note = plan.notes.first().unwrap();
+    assert!(note.resolved);
+    assert_eq!(note.trouble, "t-1");
+    assert_eq!(world.troubles, []);
+    // A new failure is a new trouble.
+    world.fails("db", 300);
+    assert_eq!(world.at(303).notes.first().unwrap().trouble, "t-2");
+}
+
+#[test]
+fn a_cause_that_is_not_in_care_is_well_when_they_are_that_named_it() {
+    let mut world = World::new().care("web", &[]);
+    world.fails("web", 100).cause = Some(unit("db"));
+    assert_eq!(told(&world.at(103)), ["news escalation db+web to pager"]);
+    world.recovers("web", 200);
+    assert_eq!(
+        told(&world.at(200)),
+        ["resolved recovery db+web to mail+pager"]
+    );
+}
+
+#[test]
+fn a_late_dependant_joins_the_trouble() {
+    let mut world = World::new().care("db", &[]).care("web", &["db"]);
+    world.fails("db", 100);
+    world.at(103);
+    world.fails("web", 200);
+    assert_eq!(told(&world.at(201)), NOTHING);
+    let plan = world.at(203);
+    assert_eq!(told(&plan), ["news escalation web to pager"]);
+    assert_eq!(plan.notes.first().unwrap().trouble, "t-1");
+    world.recovers("db", 300);
+    assert_eq!(told(&world.at(300)), NOTHING);
+    world.recovers("web", 301);
+    assert_eq!(
+        told(&world.at(301)),
+        ["resolved recovery db+web to mail+pager"]
+    );
+}
+
+#[test]
+fn what_is_healed_before_it_was_told_is_only_a_recovery() {
+    let mut world = World::new().care("a", &[]);
+    world.fails("a", 100);
+    world.recovers("a", 101);
+    assert_eq!(told(&world.at(103)), NOTHING);
+    let plan = world.at(111);
+    assert_eq!(told(&plan), ["news recovery a to mail"]);
+    assert_eq!(plan.fates, [(1, Fate::Joined), (2, Fate::Told)]);
+    assert_eq!(world.troubles, []);
+}
+
+#[test]
+fn recoveries_wait_for_those_that_are_still_at_it() {
+    let mut world = World::new().care("db", &[]).care("web", &["db"]);
+    world.recovers("db", 100);
+    world.unfinished.push(Unfinished {
+        incident: IncidentId::from_text("web-open"),
+        unit: unit("web"),
+        waits_for: None,
+    });
+    let plan = world.at(110);
+    assert_eq!(told(&plan), NOTHING);
+    assert_eq!(next(&plan), Some(160));
+    world.unfinished.clear();
+    world.recovers("web", 112);
+    assert_eq!(told(&world.at(112)), ["news recovery db+web to mail"]);
+}
+
+#[test]
+fn recoveries_do_not_wait_for_ever() {
+    let mut world = World::new().care("db", &[]);
+    world.recovers("db", 100);
+    world.waits("web", "db");
+    assert_eq!(told(&world.at(160)), ["news recovery db to mail"]);
+}
+
+#[test]
+fn a_unit_that_recovers_again_and_again_is_told_in_digests() {
+    let mut world = World::new().care("a", &[]);
+    world.config.alerts.flapping.every = Duration::from_secs(600);
+    world.recovers("a", 100);
+    world.recoveries.insert(unit("a"), 3);
+    assert_eq!(told(&world.at(110)), ["news recovery a to mail"]);
+    world.recovers("a", 200);
+    world.recoveries.insert(unit("a"), 4);
+    assert_eq!(next(&world.at(200)), Some(210));
+    let plan = world.at(210);
+    assert_eq!(told(&plan), ["flapping recovery a to mail"]);
+    assert_eq!(plan.notes.first().unwrap().severity, Severity::Warning);
+    world.recovers("a", 300);
+    world.recovers("a", 400);
+    let plan = world.at(410);
+    assert_eq!(told(&plan), NOTHING);
+    assert_eq!(next(&plan), Some(810));
+    let plan = world.at(810);
+    assert_eq!(told(&plan), ["flapping recovery a to mail"]);
+    assert_eq!(plan.fates, [(3, Fate::Joined), (4, Fate::Told)]);
+}
+
+#[test]
+fn an_escalation_of_a_flapping_unit_is_told_at_once() {
+    let mut world = World::new().care("a", &[]);
+    world.recoveries.insert(unit("a"), 50);
+    world.digests.insert(Some(unit("a")), 99_000);
+    world.fails("a", 100);
+    assert_eq!(told(&world.at(103)), ["news escalation a to pager"]);
+}
+
+#[test]
+fn much_at_once_is_one_digest_of_each_kind() {
+    let mut world = World::new();
+    for number in 10..30 {
+        world = world.care(&format!("s{number}"), &[]);
+        world.recovers(&format!("s{number}"), 100 + number % 5);
+    }
+    world = world.care("x", &[]).care("y", &[]);
+    world.fails("x", 104);
+    world.fails("y", 104);
+    assert_eq!(told(&world.at(106)), NOTHING);
+    let plan = world.at(107);
+    let units: Vec<String> = (10..30).map(|number| format!("s{number}")).collect();
+    assert_eq!(
+        told(&plan),
+        [
+            format!("storm recovery {} to mail", units.join("+")),
+            "storm escalation x+y to pager".to_owned(),
+        ]
+    );
+    assert_eq!(world.troubles.len(), 1);
+    assert_eq!(world.alerts, []);
+}
+
+#[test]
+fn after_a_storm_only_what_is_critical_is_told_at_once() {
+    let mut world = World::new().care("a", &[]).care("b", &[]).care("!c", &[]);
+    world.digests.insert(None, 100_000);
+    world.fails("a", 110);
+    world.fails("b", 115);
+    world.fails("c", 110);
+    let plan = world.at(118);
+    assert_eq!(told(&plan), ["news escalation c to pager"]);
+    assert_eq!(next(&plan), Some(160));
+    assert_eq!(told(&world.at(160)), ["storm escalation a+b to pager"]);
+}
+
+#[test]
+fn a_cause_with_many_dependants_is_no_storm() {
+    let mut world = World::new().care("db", &[]);
+    world.fails("db", 100);
+    for number in 0..30 {
+        world = world.care(&format!("w{number}"), &["db"]);
+        world.fails(&format!("w{number}"), 100);
+    }
+    let plan = world.at(103);
+    assert_eq!(plan.notes.len(), 1);
+    assert_eq!(plan.notes.first().unwrap().form, Form::News);
+}
+
+#[test]
+fn what_goes_nowhere_is_done_with() {
+    let mut world = World::new().care("a", &[]);
+    world.config.alerts.routes = Default::default();
+    world.fails("a", 100);
+    let plan = world.at(103);
+    assert_eq!(told(&plan), NOTHING);
+    assert_eq!(plan.fates, [(1, Fate::Unrouted)]);
+    assert_eq!(world.troubles, []);
+}
+
+#[test]
+fn a_unit_that_came_up_without_an_incident_ends_its_trouble_once_settled() {
+    let mut world = World::new().care("a", &[]);
+    world.fails("a", 100).retried = false;
+    world.at(103);
+    world.up_since.insert(unit("a"), 200_000);
+    let plan = world.at(210);
+    assert_eq!(told(&plan), NOTHING);
+    assert_eq!(next(&plan), Some(260));
+    assert_eq!(told(&world.at(260)), ["resolved recovery a to mail+pager"]);
+}
+
+#[test]
+fn a_unit_whose_incident_goes_on_is_not_judged_by_its_state() {
+    let mut world = World::new().care("a", &[]);
+    world.fails("a", 100);
+    world.at(103);
+    world.up_since.insert(unit("a"), 104_000);
+    assert_eq!(told(&world.at(900)), NOTHING);
+}
+
+#[test]
+fn a_unit_taken_out_of_care_ends_its_trouble() {
+    let mut world = World::new().care("a", &[]);
+    world.fails("a", 100);
+    world.at(103);
+    world.config.services.clear();
+    assert_eq!(told(&world.at(200)), ["resolved recovery a to mail+pager"]);
+}
+
+#[test]
+fn a_pause_ends_no_trouble() {
+    let mut world = World::new().care("a", &[]);
+    world.fails("a", 100);
+    world.at(103);
+    let paused = world.alert(AlertKind::Information, "a", 200, "it is paused");
+    paused.retried = true;
+    let plan = world.at(300);
+    assert_eq!(told(&plan), NOTHING);
+    assert_eq!(plan.fates, [(2, Fate::Joined)]);
+    assert_eq!(world.troubles.len(), 1);
+}
