@@ -13,17 +13,18 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use prunella_core::{
     StrategyName,
+    achievement::{Came, Signature, Try},
     capability::{History, Host},
     config::{Config, StrategySettings},
     incident::{DetectedBy, Ending, LeftAlone},
     policy::builtin_grants,
-    service::Service,
+    service::{Order, Service},
     trail::Step,
 };
 use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{Healer, HealerSettings, Hosts, Opening, Scheduler, StrategySet};
 use prunella_sim::{Check, File, Process, Sim};
-use prunella_store::{Ledger, Pause, Store};
+use prunella_store::{AttemptEnd, LastSteps, Ledger, Pause, Store};
 use rstest::rstest;
 use sha2::{Digest as _, Sha256};
 
@@ -477,4 +478,92 @@ fn what_is_not_in_care_is_not_touched() {
         .unwrap();
     assert_eq!(opening, Opening::NotInCare);
     assert_eq!(house.sim.acts(), Vec::<String>::new());
+}
+
+/// Two strategies that both apply, of which the one listed first has failed so
+/// far, and the other one has not.
+fn with_a_past(order: Order) -> House {
+    let house = house_with(Sim::new("web.service").failed("signal"), false, |config| {
+        let sha256 = Sha256::digest(site_fix());
+        let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        only_site_fix(config, Some(sha256));
+        for service in config.services.values_mut() {
+            service.order = order;
+            service.strategies = ["service-restart", "site-fix"]
+                .map(|name| StrategyName::new(name).unwrap())
+                .to_vec();
+        }
+    });
+    let mut past = house.sim.incident();
+    past.id = prunella_core::incident::IncidentId::from_text("past");
+    past.key = "past".to_owned();
+    house.store.open_incident(&past).unwrap();
+    let past_tries = [
+        ("service-restart", Came::Failed),
+        ("site-fix", Came::Proven),
+    ]
+    .repeat(20);
+    let tries = past_tries
+        .into_iter()
+        .map(|(name, came)| Try {
+            strategy: StrategyName::new(name).unwrap(),
+            came,
+        })
+        .collect();
+    let signature = Signature::new(house.sim.unit(), "signal", []);
+    let end = AttemptEnd {
+        at: 1,
+        ending: Some(Ending::Recovered {
+            by: "itself".to_owned(),
+        }),
+        alert: None,
+        tries: Some((signature, tries)),
+    };
+    house
+        .store
+        .end_attempt(&past.id, LastSteps::Numbered(&[]), &end)
+        .unwrap();
+    house
+}
+
+#[test]
+fn a_learned_order_tries_the_likeliest_first_and_says_why() {
+    let house = with_a_past(Order::Learned);
+    assert_eq!(healed_by(&house.fail()), "site-fix");
+    let steps = house.steps();
+    let place = |is: fn(&Step) -> bool| steps.iter().position(is).unwrap();
+    let ordered = place(|step| matches!(step, Step::Ordered { .. }));
+    assert!(place(|step| matches!(step, Step::Assessed { .. })) < ordered);
+    assert!(ordered < place(|step| matches!(step, Step::Heals { .. })));
+    let Step::Ordered { order, reason } = &steps[ordered] else {
+        panic!("not an order");
+    };
+    let order: Vec<&str> = order.iter().map(StrategyName::as_str).collect();
+    assert_eq!(order, ["site-fix", "service-restart"]);
+    assert!(
+        reason.contains("site-fix was proven in 20 of 20 tries"),
+        "{reason}"
+    );
+    // And this one counts too.
+    let tries: u32 = house
+        .store
+        .achievements(None)
+        .unwrap()
+        .iter()
+        .filter(|one| one.strategy.as_str() == "site-fix")
+        .map(|one| one.tally.tries)
+        .sum();
+    assert_eq!(tries, 21);
+}
+
+#[test]
+fn a_listed_order_stays_whatever_was_achieved() {
+    let house = with_a_past(Order::Listed);
+    assert_eq!(healed_by(&house.fail()), "service-restart");
+    let steps = house.steps();
+    assert!(
+        !steps
+            .iter()
+            .any(|step| matches!(step, Step::Ordered { .. }))
+    );
 }
