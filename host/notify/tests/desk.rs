@@ -1,0 +1,283 @@
+//! The desk with channels that answer as a test wants them to: what is tried,
+//! when again, and by whom.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::{
+    collections::VecDeque,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    sync::{Arc, Mutex, mpsc},
+    time::{Duration, Instant},
+};
+
+use prunella_core::{
+    UnitName,
+    alert::{Alert, Dispatch, DispatchFilter, DispatchState},
+    config::Config,
+    incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
+};
+use prunella_notify::{Channel, Delivery, Desk, DeskSettings, Message, Surroundings};
+use prunella_report::Letters;
+use prunella_store::{AttemptEnd, LastSteps, Store};
+
+/// Longer than anything here takes: nothing waits for it to pass.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Answers in this order, and delivers when it has no more answers.
+#[derive(Clone)]
+struct Script {
+    answers: Arc<Mutex<VecDeque<Delivery>>>,
+    got: Arc<Mutex<Vec<Message>>>,
+    told: mpsc::Sender<()>,
+}
+
+impl Channel for Script {
+    fn send(&self, message: &Message, deadline: Instant) -> Delivery {
+        assert!(deadline > Instant::now());
+        self.got.lock().unwrap().push(message.clone());
+        let answer = self.answers.lock().unwrap().pop_front();
+        self.told.send(()).unwrap();
+        answer.unwrap_or(Delivery::Delivered {
+            detail: "200 OK".to_owned(),
+        })
+    }
+}
+
+struct Nowhere;
+
+impl Surroundings for Nowhere {
+    fn requires(&self, _: &UnitName) -> Vec<UnitName> {
+        Vec::new()
+    }
+    fn up_since(&self, _: &UnitName) -> Option<u64> {
+        None
+    }
+}
+
+struct House {
+    folder: tempfile::TempDir,
+    store: Arc<Store>,
+    config: Config,
+    script: Script,
+    told: mpsc::Receiver<()>,
+}
+
+const CONFIG: &str = "\
+    channel.pager = { kind = \"slack\", url-credential = \"a\" }\n\
+    channel.team = { kind = \"slack\", url-credential = \"b\" }\n\
+    [alerts]\n\
+    escalation = [\"pager\"]\n\
+    join-escalations = \"0s\"\n\
+    remind-every = \"never\"\n";
+
+impl House {
+    fn new(answers: impl IntoIterator<Item = Delivery>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("services.d")).unwrap();
+        for (name, text) in [
+            ("prunella.toml", CONFIG),
+            ("services.d/web1.toml", "unit = \"web1.service\"\n"),
+            ("services.d/web2.toml", "unit = \"web2.service\"\n"),
+        ] {
+            let file = folder.path().join(name);
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        let config = Config::load(folder.path()).config.unwrap();
+        let store = Arc::new(Store::open(&folder.path().join("prunella.db")).unwrap());
+        let (tell, told) = mpsc::channel();
+        Self {
+            folder,
+            store,
+            config,
+            script: Script {
+                answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+                got: Arc::default(),
+                told: tell,
+            },
+            told,
+        }
+    }
+
+    fn desk(&self) -> Desk {
+        let config = Arc::new(self.config.clone());
+        let script = self.script.clone();
+        Desk::new(DeskSettings {
+            store: Arc::clone(&self.store),
+            config: Arc::new(move || Arc::clone(&config)),
+            surroundings: Arc::new(Nowhere),
+            open: Arc::new(move |_| Ok(Box::new(script.clone()))),
+            letters: Letters::new(None),
+            hostname: "shop1".to_owned(),
+            boot_id: "boot".to_owned(),
+            lock: self.folder.path().join("run/alerts.lock"),
+        })
+    }
+
+    /// Something was handed to people just now.
+    fn escalate(&self, number: u16) {
+        let unit = UnitName::new(format!("web{number}.service")).unwrap();
+        let detection = Detection {
+            unit,
+            by: DetectedBy::Signal,
+            at: 1_000,
+            cause: "exit-code".to_owned(),
+            invocation: Some(number.to_string()),
+            exit_code: Some(1),
+            signal: None,
+            failed_monotonic: None,
+        };
+        let incident = Incident {
+            id: IncidentId::new(1_000, number),
+            key: detection.key("boot"),
+            detection,
+            attempt: 1,
+            boot_id: "boot".to_owned(),
+            parent: None,
+        };
+        let ending = Ending::Escalated {
+            reason: "nobody knows why".to_owned(),
+            retry_at: Some(9),
+        };
+        self.store.open_incident(&incident).unwrap();
+        let end = AttemptEnd {
+            at: 2_000,
+            alert: Alert::of(&incident, &[], &ending, None, 2_000),
+            ending: Some(ending),
+            tries: None,
+        };
+        self.store
+            .end_attempt(&incident.id, LastSteps::Numbered(&[]), &end)
+            .unwrap();
+    }
+
+    fn dispatches(&self) -> Vec<Dispatch> {
+        self.store.dispatches(&DispatchFilter::default()).unwrap()
+    }
+
+    fn one(&self) -> Dispatch {
+        let mut all = self.dispatches();
+        assert_eq!(all.len(), 1, "{all:#?}");
+        all.remove(0)
+    }
+
+    fn got(&self) -> Vec<Message> {
+        self.script.got.lock().unwrap().clone()
+    }
+}
+
+fn again(not_before: Option<Duration>) -> Delivery {
+    Delivery::TryAgain {
+        reason: "it is busy".to_owned(),
+        not_before,
+    }
+}
+
+#[test]
+fn an_alert_is_told_and_the_desk_goes_home() {
+    let house = House::new([]);
+    house.escalate(1);
+    house.desk().work_for(PATIENCE);
+    let told = house.one();
+    assert_eq!((told.state, told.tries), (DispatchState::Delivered, 1));
+    assert_eq!(told.detail.as_deref(), Some("200 OK"));
+    let got = house.got();
+    assert_eq!(got, [told.message]);
+    let message = got.first().unwrap();
+    assert!(
+        message.text.contains("nobody knows why"),
+        "{}",
+        message.text
+    );
+    assert!(message.html.is_some());
+    // Nothing is told twice.
+    house.desk().work_for(PATIENCE);
+    assert_eq!(house.got().len(), 1);
+}
+
+#[test]
+fn what_did_not_get_through_is_tried_when_the_far_side_wants_it() {
+    let house = House::new([again(Some(Duration::from_secs(3_600)))]);
+    house.escalate(1);
+    house.desk().work_for(Duration::ZERO);
+    let waiting = house.one();
+    assert_eq!((waiting.state, waiting.tries), (DispatchState::Waiting, 1));
+    assert_eq!(waiting.detail.as_deref(), Some("it is busy"));
+    let wait = waiting.next.unwrap() - waiting.tried.unwrap();
+    assert!((3_600_000..3_660_000).contains(&wait), "{wait}");
+    // A person need not wait.
+    house.store.retry_dispatches(None, 1).unwrap();
+    house.desk().work_for(Duration::ZERO);
+    assert_eq!(house.one().state, DispatchState::Delivered);
+    let ids: Vec<String> = house.got().into_iter().map(|message| message.id).collect();
+    assert_eq!(ids.len(), 2);
+    assert_eq!(ids.first(), ids.last());
+}
+
+#[test]
+fn what_is_refused_or_too_old_is_kept() {
+    let mut house = House::new([
+        Delivery::Refused {
+            reason: "no such channel".to_owned(),
+        },
+        again(None),
+    ]);
+    house.config.alerts.give_up_after = Duration::ZERO;
+    house.escalate(1);
+    house.escalate(2);
+    house.desk().work_for(Duration::ZERO);
+    let states: Vec<DispatchState> = house.dispatches().iter().map(|one| one.state).collect();
+    assert_eq!(states, [DispatchState::Failed, DispatchState::Refused]);
+}
+
+#[test]
+fn what_was_cut_off_is_sent_again_under_the_same_id() {
+    let house = House::new([again(None)]);
+    house.escalate(1);
+    house.desk().work_for(Duration::ZERO);
+    // As a killed process leaves it.
+    let id = house.one().message.id;
+    house.store.retry_dispatches(None, 1).unwrap();
+    assert!(house.store.begin_dispatch(&id, 1).unwrap());
+    house.desk().work_for(Duration::ZERO);
+    let told = house.one();
+    assert_eq!((told.state, told.tries), (DispatchState::Delivered, 3));
+    assert!(house.got().iter().all(|message| message.id == id));
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let house = House::new([]);
+    house.escalate(1);
+    let lock = house.folder.path().join("run/alerts.lock");
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let held = fs::File::create(&lock).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    house.desk().work_for(Duration::ZERO);
+    assert_eq!(house.dispatches(), []);
+    drop(held);
+    house.desk().work_for(Duration::ZERO);
+    assert_eq!(house.one().state, DispatchState::Delivered);
+}
+
+#[test]
+fn a_desk_with_a_thread_is_woken_and_stopped() {
+    let house = House::new([]);
+    let desk = house.desk();
+    desk.start().unwrap();
+    house.escalate(1);
+    desk.wake();
+    house.told.recv_timeout(PATIENCE).unwrap();
+    house.escalate(2);
+    desk.wake();
+    house.told.recv_timeout(PATIENCE).unwrap();
+    desk.stop(PATIENCE);
+    assert!(
+        house
+            .dispatches()
+            .iter()
+            .all(|one| one.state == DispatchState::Delivered)
+    );
+    assert_eq!(house.dispatches().len(), 2);
+}
