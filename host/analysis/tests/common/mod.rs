@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
 
+pub(crate) mod server;
+
 use prunella_core::{
     UnitName,
     analyst::{Evidence, FailedRun},
