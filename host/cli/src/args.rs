@@ -153,6 +153,9 @@ pub(crate) enum Command {
     Incidents(IncidentsArgs),
     /// See what each strategy has achieved, for each kind of failure
     Strategies(StrategiesArgs),
+    /// Find the root cause of an incident: by rules, and by a model where one is configured
+    #[command(visible_alias = "analyze")]
+    Analyse(AnalyseArgs),
     /// Heal a service now, or rehearse it
     Heal(HealArgs),
     /// See who was told what, and try channels
@@ -368,6 +371,33 @@ pub(crate) struct IncidentsArgs {
     /// The report of one as a page for a browser
     #[arg(long, requires = "id", conflicts_with = "json")]
     pub(crate) html: bool,
+}
+
+/// `prunella analyse`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Find the root cause of an incident.\n\n\
+        Shows what the rules recognise in the evidence, each with what made them think so. Where \
+        prunella.toml has a model under [analysis], asks it now and shows its opinion. Nothing is \
+        changed, and nothing is written into the incident.",
+    after_help = "\
+Examples:
+  sudo prunella analyse 20261121-142301-7f3a
+  sudo prunella analyse 7f3a --show-request    what the model would be sent; sends nothing
+  sudo prunella analyse 7f3a --json"
+)]
+pub(crate) struct AnalyseArgs {
+    /// The incident, or the beginning or end of its id
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+
+    /// Print the request that would be sent to the model, and send nothing
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) show_request: bool,
+
+    /// One JSON object, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Which incidents.

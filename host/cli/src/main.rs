@@ -4,6 +4,7 @@
 //! command needs, and shows what came of it. It decides nothing about healing.
 
 mod alerts;
+mod analyse;
 mod args;
 mod assembly;
 mod care;
@@ -82,6 +83,7 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
         Command::Daemon(args) => daemon::run(paths, &args),
+        Command::Analyse(args) => analyse::run(paths, &args),
         Command::Heal(args) => heal::run(paths, &args),
         Command::Hook(args) => hook::run(paths, &args),
         Command::Sweep(args) => sweep::run(paths, &args),
