@@ -43,7 +43,7 @@ pub struct ModelSettings {
     pub model: String,
     /// What opens the door.
     pub key: Option<SecretSource>,
-    /// An authority to trust beside the host's own, in PEM form.
+    /// The authorities to trust instead of the system's, in PEM form.
     pub ca_file: Option<std::path::PathBuf>,
     /// The answer is there by then, or there is none.
     pub timeout: Duration,
