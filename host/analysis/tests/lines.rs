@@ -198,6 +198,8 @@ const MEAN: &[(&str, &str, Cause, &str)] = &[
     ("bash", "/opt/shop/run.sh: line 9:  4711 Segmentation fault      (core dumped) shopd", Segfault, ""),
     ("touch", "touch: cannot touch '/srv/shop/x': Read-only file system", PermissionDenied, "/srv/shop/x"),
     ("cat", "cat: /etc/shop/key: No such file or directory", MissingFile, "/etc/shop/key"),
+    ("coreutils", "tail: memory exhausted", NoMemory, ""),
+    ("gcc", "virtual memory exhausted: Cannot allocate memory", NoMemory, ""),
     ("C++", "terminate called after throwing an instance of 'std::bad_alloc'", NoMemory, ""),
     ("rust", "memory allocation of 1073741824 bytes failed", NoMemory, ""),
     ("php", "PHP Fatal error:  Allowed memory size of 134217728 bytes exhausted (tried to allocate 20480 bytes)", NoMemory, ""),

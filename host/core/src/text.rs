@@ -311,6 +311,8 @@ impl<'a> Redactor<'a> {
             // `pass: 3`, `unexpected token: }` and the like are prose.
             || (colon && value.len() < 3)
             || (colon && value.len() < 8 && key.eq_ignore_ascii_case("pass"))
+            // `/run/secrets/token: Permission denied` is about a file.
+            || (colon && is_errno(rest))
             // The shell's working directory.
             || (key.ends_with("PWD") && value.starts_with('/') && value.len() < 256);
         (!nothing).then_some(start..start + length)
@@ -399,6 +401,28 @@ fn plain_value(rest: &str) -> usize {
 fn another_key(rest: &str) -> bool {
     let key = rest.bytes().take(40).take_while(|b| is_word(*b)).count();
     key > 0 && rest.as_bytes().get(key) == Some(&b'=')
+}
+
+/// Whether `rest` begins with what the system says of a file or a connection.
+fn is_errno(rest: &str) -> bool {
+    [
+        "permission denied",
+        "no such file or directory",
+        "operation not permitted",
+        "is a directory",
+        "not a directory",
+        "read-only file system",
+        "no space left on device",
+        "too many open files",
+        "input/output error",
+        "file exists",
+        "connection refused",
+    ]
+    .iter()
+    .any(|said| {
+        rest.get(..said.len())
+            .is_some_and(|words| words.eq_ignore_ascii_case(said))
+    })
 }
 
 /// A value that says there is no secret here, or where it comes from.
@@ -758,6 +782,9 @@ mod tests {
     #[case::working_directory("PWD=/srv/app OLDPWD=/root")]
     #[case::socket("SSH_AUTH_SOCK=/run/ssh.sock")]
     #[case::prose("unexpected token: } at line 3, pass: 12, fail: 0")]
+    #[case::about_a_file(
+        "cat: /etc/shop/secret: Permission denied, /run/token: No such file or directory"
+    )]
     #[case::none("password=null secret: none token=\"\" api_key=")]
     #[case::variable("password=${DB_PASSWORD}")]
     #[case::stars("password=********")]

@@ -157,6 +157,11 @@ patterns! {
         Exact "start request repeated too quickly" r"Start request repeated too quickly"
     }
 
+    // Even the loader fails then.
+    TooManyFiles: "it has as many files open as it may" {
+        Exact "file: error 24" r"cannot open shared object file: Error 24$"
+    }
+
     // Before "No such file": loaders and shells say that too.
     LibraryNotFound: "a library was not found: {what}" {
         Exact "error while loading shared libraries" r"error while loading shared libraries: (?<what>[^: ]+): (?:cannot open shared object file|file too short|invalid ELF header|cannot map|wrong ELF)"
@@ -224,6 +229,7 @@ patterns! {
     }
 
     NoMemory: "it could not get memory" {
+        Exact "memory exhausted" r"(?:^|: |virtual )memory exhausted$"
         Exact "outofmemoryerror" r"java\.lang\.OutOfMemoryError"
         Exact "insufficient memory for the java runtime" r"insufficient memory for the Java Runtime Environment"
         Exact "javascript heap out of memory" r"JavaScript heap out of memory"
