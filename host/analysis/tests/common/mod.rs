@@ -1,6 +1,11 @@
 //! Evidence, made by hand.
 
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "in a test a panic is the report"
+)]
 
 pub(crate) mod server;
 
