@@ -419,7 +419,10 @@ fn an_order_is_followed_where_the_operator_lets_it() {
         reason.contains("llama") && reason.contains("it was killed"),
         "{reason}"
     );
-    assert_eq!(told.acts, ["reset-failed web.service", "start web.service"]);
+    assert_eq!(
+        told.acts.last().map(String::as_str),
+        Some("start web.service")
+    );
 
     settings.may_order = false;
     let told = Scene {
