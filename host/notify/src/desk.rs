@@ -209,7 +209,12 @@ impl Shared {
                 Ok(Turn::Next(next)) => next.map(until_then),
                 Ok(Turn::NotOurs) => Some(LATER),
                 Err(error) => {
-                    tracing::error!("alerts cannot be told for now: {error}");
+                    // The store has told of its own trouble itself, once.
+                    if error.is_trouble() {
+                        tracing::debug!("alerts cannot be told for now: {error}");
+                    } else {
+                        tracing::error!("alerts cannot be told for now: {error}");
+                    }
                     Some(LATER * 30)
                 }
             };
