@@ -107,6 +107,9 @@ struct Shared {
 struct State {
     /// Channels that are being sent by, each on a thread.
     busy: BTreeSet<ChannelName>,
+    /// Channels whose messages the store did not let them see to, and until
+    /// when they are left alone (milliseconds since 1970).
+    resting: BTreeMap<ChannelName, u64>,
     /// Something may have changed.
     woken: bool,
     stopping: bool,
@@ -251,9 +254,7 @@ impl Shared {
 
     /// Sleeps until something is due, changed, or sent.
     fn sleep(&self, state: MutexGuard<'_, State>, due: Option<Duration>) {
-        let busy = state.busy.len();
-        let asleep =
-            |state: &mut State| !state.woken && !state.stopping && state.busy.len() == busy;
+        let asleep = |state: &mut State| !state.woken && !state.stopping;
         match due {
             Some(due) => drop(self.changed.wait_timeout_while(state, due, asleep)),
             None => drop(self.changed.wait_while(state, asleep)),
@@ -285,6 +286,9 @@ impl Shared {
             if held.is_none() {
                 return Ok(Turn::NotOurs);
             }
+        }
+        // Nobody else sends, and of this process nobody does either.
+        if self.lock().busy.is_empty() {
             let cut_off = store.take_back_dispatches(now)?;
             if cut_off > 0 {
                 tracing::warn!(
@@ -296,12 +300,17 @@ impl Shared {
         let config = (self.settings.config)();
         let next = self.decide(&config, now)?;
         self.send(&config, now)?;
-        let busy = self.lock().busy.clone();
+        let (busy, resting) = {
+            let mut state = self.lock();
+            state.resting.retain(|_, until| *until > now);
+            (state.busy.clone(), state.resting.clone())
+        };
         let sending = store
             .next_dispatches()?
             .into_iter()
             .filter(|(channel, _)| !busy.contains(channel))
-            .map(|(_, at)| at);
+            .map(|(channel, at)| resting.get(&channel).map_or(at, |rest| at.max(*rest)))
+            .chain(resting.values().copied());
         Ok(Turn::Next(sending.chain(next).min()))
     }
 
@@ -419,7 +428,11 @@ impl Shared {
             .collect();
         for channel in due {
             let mut state = self.lock();
-            if state.stopping || !state.busy.insert(channel.clone()) {
+            state.resting.retain(|_, until| *until > now);
+            if state.stopping
+                || state.resting.contains_key(&channel)
+                || !state.busy.insert(channel.clone())
+            {
                 continue;
             }
             drop(state);
@@ -434,6 +447,9 @@ impl Shared {
                 .spawn(move || {
                     if let Err(error) = busy.send_all(&config) {
                         tracing::error!("channel {}: {error}", busy.channel);
+                        let until = wall_clock().saturating_add(milliseconds(LATER * 30));
+                        let mut state = busy.shared.lock();
+                        state.resting.insert(busy.channel.clone(), until);
                     }
                 });
             if let Err(error) = spawned {
@@ -466,7 +482,11 @@ struct Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.shared.lock().busy.remove(&self.channel);
+        let mut state = self.shared.lock();
+        state.busy.remove(&self.channel);
+        // Whoever decides may just have looked, and counted on it being busy.
+        state.woken = true;
+        drop(state);
         self.shared.changed.notify_all();
     }
 }
