@@ -12,6 +12,7 @@ use prunella_core::{
     achievement::Achievement,
     alert::{Dispatch, DispatchFilter},
     incident::{Ending, IncidentId},
+    oversight::Approval,
     summary::{Filter, Summary},
     trail::{Entry, Record},
 };
@@ -24,8 +25,8 @@ use rustix::{
 };
 
 use crate::{
-    CONTROL_SOCKET, HealCall, HookCall, PauseCall, Records, Refusal, Request, Response, ResumeCall,
-    STATUS_SOCKET, StatusReport,
+    CONTROL_SOCKET, DecideCall, HealCall, HookCall, PauseCall, Records, Refusal, Request, Response,
+    ResumeCall, STATUS_SOCKET, StatusReport,
     frame::{self, FrameError, Reader},
 };
 
@@ -144,6 +145,20 @@ impl Client {
             Response::Achievements { achievements } => Ok(achievements),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// The latest acts that waited, or wait, for approval.
+    pub fn approvals(&self) -> Result<Vec<Approval>, ClientError> {
+        match self.read(&Request::Approvals)? {
+            Response::Approvals { approvals } => Ok(approvals),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Agrees to an act that waits, or denies it. Returns what the daemon has to
+    /// say.
+    pub fn decide(&self, call: DecideCall) -> Result<Vec<String>, ClientError> {
+        self.done(&Request::Decide(call))
     }
 
     /// Heals, or rehearses it. Every step goes to `line`. Takes as long as the

@@ -26,8 +26,8 @@ mod server;
 
 pub use client::{Client, ClientError, HOOK_LIMIT, READ_LIMIT};
 pub use message::{
-    HealCall, HookCall, Monitor, PauseCall, Records, Refusal, RefusalKind, Request, Response,
-    ResumeCall,
+    DecideCall, HealCall, HookCall, Monitor, PauseCall, Records, Refusal, RefusalKind, Request,
+    Response, ResumeCall,
 };
 pub use report::{
     AwaitingGrant, DaemonInfo, DayCount, DiskStatus, HostOverview, LastHealing, NeedsPeople,

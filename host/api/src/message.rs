@@ -5,6 +5,7 @@ use prunella_core::{
     achievement::Achievement,
     alert::{Dispatch, DispatchFilter},
     incident::{Ending, IncidentId},
+    oversight::Approval,
     summary::{Filter, Summary},
     trail::{Entry, Record},
 };
@@ -39,6 +40,10 @@ pub enum Request {
         /// At this unit only.
         unit: Option<UnitName>,
     },
+    /// The latest acts that waited, or wait, for approval.
+    Approvals,
+    /// Agree to an act that waits, or deny it.
+    Decide(DecideCall),
     /// Heal a unit now, or rehearse it.
     Heal(HealCall),
     /// Leave a unit, or all, alone.
@@ -77,6 +82,7 @@ impl Request {
                 | Self::Incident { .. }
                 | Self::Records { .. }
                 | Self::Achievements { .. }
+                | Self::Approvals
                 | Self::Alerts(_)
                 | Self::Alert { .. }
         )
@@ -136,6 +142,19 @@ impl Monitor {
     }
 }
 
+/// What a person says to an act that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecideCall {
+    /// The approval's id, or the end of it.
+    pub id: String,
+    /// Whether the act may be done.
+    pub approve: bool,
+    /// Who says so.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
 /// What to heal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealCall {
@@ -193,6 +212,11 @@ pub enum Response {
     Achievements {
         /// By unit and kind of failure.
         achievements: Vec<Achievement>,
+    },
+    /// To [`Request::Approvals`].
+    Approvals {
+        /// Newest first.
+        approvals: Vec<Approval>,
     },
     /// One step of a healing that is going on.
     Entry {

@@ -27,6 +27,7 @@ use prunella_core::{
     achievement::Achievement,
     alert::{Dispatch, DispatchFilter},
     incident::{Ending, IncidentId},
+    oversight::Approval,
     summary::{Filter, Summary},
     text::one_line,
     trail::{Entry, Record},
@@ -37,8 +38,8 @@ use rustix::{
 };
 
 use crate::{
-    CONTROL_SOCKET, DAEMON_LOCK, HealCall, HookCall, PauseCall, Records, Refusal, RefusalKind,
-    Request, Response, ResumeCall, STATUS_SOCKET, StatusReport,
+    CONTROL_SOCKET, DAEMON_LOCK, DecideCall, HealCall, HookCall, PauseCall, Records, Refusal,
+    RefusalKind, Request, Response, ResumeCall, STATUS_SOCKET, StatusReport,
     frame::{self, FrameError, Reader},
     group,
 };
@@ -78,6 +79,13 @@ pub trait Handler: Send + Sync + 'static {
     /// Heals, or rehearses it; each step goes to `lines` as it is taken.
     /// A caller that goes away does not end the healing.
     fn heal(&self, call: HealCall, lines: Lines) -> Answer<(IncidentId, Ending)>;
+
+    /// The latest acts that waited, or wait, for approval.
+    fn approvals(&self) -> Answer<Vec<Approval>>;
+
+    /// Agrees to an act that waits, or denies it. Returns what to tell the
+    /// caller.
+    fn decide(&self, call: DecideCall) -> Answer<Vec<String>>;
 
     /// Leaves a unit, or all, alone. Returns what to tell the caller.
     fn pause(&self, call: PauseCall) -> Answer<Vec<String>>;
@@ -607,6 +615,12 @@ fn respond(shared: &Shared, stream: &UnixStream, request: Request) -> Answer<Res
         Request::Records { filter, after } => Response::Records(handler.records(filter, after)?),
         Request::Achievements { unit } => Response::Achievements {
             achievements: handler.achievements(unit)?,
+        },
+        Request::Approvals => Response::Approvals {
+            approvals: handler.approvals()?,
+        },
+        Request::Decide(call) => Response::Done {
+            notes: handler.decide(call)?,
         },
         Request::Heal(call) => {
             let _slot = HealSlot::take(shared)?;

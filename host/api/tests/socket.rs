@@ -21,15 +21,16 @@ use std::{
 };
 
 use prunella_api::{
-    Answer, CONTROL_SOCKET, Client, ClientError, DayCount, HealCall, HookCall, HostOverview, Lines,
-    Monitor, PauseCall, Records, Refusal, RefusalKind, ResumeCall, STATUS_SOCKET, ServeError,
-    ServeSettings, Server, StatusReport, serve,
+    Answer, CONTROL_SOCKET, Client, ClientError, DayCount, DecideCall, HealCall, HookCall,
+    HostOverview, Lines, Monitor, PauseCall, Records, Refusal, RefusalKind, ResumeCall,
+    STATUS_SOCKET, ServeError, ServeSettings, Server, StatusReport, serve,
 };
 use prunella_core::{
     ChannelName, StrategyName, UnitName,
     achievement::{Achievement, Signature, Tally},
     alert::{Dispatch, DispatchFilter},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
+    oversight::Approval,
     summary::{Filter, Summary},
     trail::{Entry, Record, Step},
 };
@@ -118,6 +119,12 @@ impl prunella_api::Handler for Fixed {
             },
             last_at: 5,
         }])
+    }
+    fn approvals(&self) -> Answer<Vec<Approval>> {
+        Ok(Vec::new())
+    }
+    fn decide(&self, call: DecideCall) -> Answer<Vec<String>> {
+        Ok(vec![format!("{} {}", call.id, call.approve)])
     }
     fn incident(&self, asked: IncidentId) -> Answer<Record> {
         if asked != id() {

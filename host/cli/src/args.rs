@@ -160,6 +160,12 @@ pub(crate) enum Command {
     Heal(HealArgs),
     /// See who was told what, and try channels
     Alerts(AlertsArgs),
+    /// See which acts wait until somebody agrees
+    Approvals(ApprovalsArgs),
+    /// Agree to an act that waits
+    Approve(DecideArgs),
+    /// Deny an act that waits
+    Deny(DecideArgs),
     /// Leave a service, or everything, alone for a while
     Pause(PauseArgs),
     /// End a pause
@@ -528,6 +534,45 @@ pub(crate) struct StrategiesArgs {
     /// JSON for programs: an object on each line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `prunella approvals`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "See which acts wait until somebody agrees.\n\n\
+        Which acts do is set in `[oversight]` of prunella.toml. An approval is bound to its \
+        incident, act and target, to the failed run, the process and the boot; it is good once, \
+        and until it expires.",
+    after_help = "\
+Examples:
+  prunella approvals
+  prunella approvals --all --json"
+)]
+pub(crate) struct ApprovalsArgs {
+    /// Those that were decided, used, or are over, too
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// JSON for programs: an object on each line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `prunella approve` and `prunella deny`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  prunella approvals
+  sudo prunella approve 7f3a.1
+  sudo prunella deny 7f3a.1 --reason 'it is the backup that holds the port'")]
+pub(crate) struct DecideArgs {
+    /// Its id, or the end of it, such as 7f3a.1
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(crate) reason: Option<String>,
 }
 
 /// `prunella alerts`

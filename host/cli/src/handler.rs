@@ -6,8 +6,8 @@ use std::{
 };
 
 use prunella_api::{
-    Answer, DaemonInfo, Handler, HealCall, HookCall, Lines, PauseCall, Records, Refusal,
-    RefusalKind, ResumeCall, StatusReport,
+    Answer, DaemonInfo, DecideCall, Handler, HealCall, HookCall, Lines, PauseCall, Records,
+    Refusal, RefusalKind, ResumeCall, StatusReport,
 };
 use prunella_core::{
     ChannelName, FailureKind, UnitName,
@@ -15,6 +15,7 @@ use prunella_core::{
     alert::{Dispatch, DispatchFilter},
     capability::{UnitStatus, Units as _},
     incident::{DetectedBy, Ending, IncidentId},
+    oversight::Approval,
     summary::{Filter, Summary},
     trail::Record,
 };
@@ -22,6 +23,7 @@ use prunella_healer::{Opening, Scheduler};
 use prunella_store::{Found, Store};
 
 use crate::{
+    approve::Said,
     daemon::{Daemon, Event},
     detect::detection,
 };
@@ -133,6 +135,25 @@ impl Handler for DaemonHandler {
 
     fn achievements(&self, unit: Option<UnitName>) -> Answer<Vec<Achievement>> {
         self.store()?.achievements(unit.as_ref()).map_err(failed)
+    }
+
+    fn approvals(&self) -> Answer<Vec<Approval>> {
+        self.store()?.approvals().map_err(failed)
+    }
+
+    fn decide(&self, call: DecideCall) -> Answer<Vec<String>> {
+        match crate::approve::write(self.store()?, &call).map_err(failed)? {
+            Said::Done(notes, approval) => {
+                if call.approve {
+                    self.daemon
+                        .scheduler
+                        .approved(&approval.proposal.unit)
+                        .map_err(failed)?;
+                }
+                Ok(notes)
+            }
+            Said::No(why) => Err(Refusal::new(RefusalKind::NotFound, why)),
+        }
     }
 
     fn heal(&self, call: HealCall, lines: Lines) -> Answer<(IncidentId, Ending)> {

@@ -9,6 +9,7 @@ use prunella_core::{
     alert::{Dispatch, DispatchFilter},
     config::Config,
     incident::IncidentId,
+    oversight::Approval,
     summary::{Filter, Summary},
     trail::Record,
 };
@@ -114,6 +115,20 @@ impl<'a> Looker<'a> {
         may_look(self.paths)?;
         match open(self.paths) {
             Ok(store) => Ok(store.achievements(unit.as_ref())?),
+            Err(StoreError::Missing { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The latest acts that waited, or wait, for approval.
+    pub(crate) fn approvals(&self) -> anyhow::Result<Vec<Approval>> {
+        match self.client.approvals() {
+            Err(ClientError::NotListening(_)) => {}
+            other => return other.map_err(permission),
+        }
+        may_look(self.paths)?;
+        match open(self.paths) {
+            Ok(store) => Ok(store.approvals()?),
             Err(StoreError::Missing { .. }) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }

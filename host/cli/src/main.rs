@@ -5,6 +5,7 @@
 
 mod alerts;
 mod analyse;
+mod approve;
 mod args;
 mod assembly;
 mod care;
@@ -76,6 +77,9 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Incidents(args) => incidents::run(paths, args),
         Command::Strategies(args) => strategies::run(paths, &args),
         Command::Alerts(args) => alerts::run(paths, args),
+        Command::Approvals(args) => approve::list(paths, &args),
+        Command::Approve(args) => approve::decide(paths, args, true),
+        Command::Deny(args) => approve::decide(paths, args, false),
         Command::Pause(args) => pause::run_pause(paths, args),
         Command::Resume(args) => pause::run_resume(paths, &args),
         Command::Plugin(command) => plugin::run(paths, &command),

@@ -126,7 +126,7 @@ pub(crate) fn store(paths: &Paths) -> Result<Store, Problem> {
 }
 
 /// Who asks: the user behind sudo, where that is known.
-fn who() -> String {
+pub(crate) fn who() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))

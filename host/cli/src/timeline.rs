@@ -121,6 +121,25 @@ fn line(step: &Step) -> Option<(Style, String)> {
             failure,
             ..
         } => (BAD, format!("denied: {act} on {target}: {failure}")),
+        Step::SecondOpinion { act, said, .. } => match said {
+            Ok(said) => (
+                plain,
+                format!("{} says {} to {act}", said.model, said.verdict.word()),
+            ),
+            Err(why) => (DIM, format!("no verdict on {act}: {why}")),
+        },
+        Step::Proposed {
+            approval,
+            act,
+            target,
+            ..
+        } => (
+            CARE,
+            format!("{act} on {target} waits: prunella approve {approval}"),
+        ),
+        Step::Approved {
+            act, target, by, ..
+        } => (GOOD, format!("{by} agrees to {act} on {target}")),
         Step::Returned { outcome, .. } => match outcome {
             Ok(Outcome::Healed { .. }) => return None,
             Ok(

@@ -20,6 +20,7 @@ pub mod diagnosis;
 pub mod failure;
 pub mod incident;
 pub mod name;
+pub mod oversight;
 pub mod policy;
 pub mod report;
 pub mod secret;

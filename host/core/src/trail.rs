@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Failure, StrategyName, UnitName,
-    diagnosis::{Finding, Opinion},
+    diagnosis::{Finding, Opinion, SecondOpinion},
     incident::{Assessment, Detection, Ending, IncidentId, Outcome},
 };
 
@@ -123,6 +123,39 @@ pub enum Step {
         target: String,
         /// Why.
         failure: Failure,
+    },
+    /// A language model was asked about an act.
+    SecondOpinion {
+        /// Such as `unit-control.stop`.
+        act: String,
+        /// On what.
+        target: String,
+        /// What it said, or why it said nothing.
+        said: Result<SecondOpinion, String>,
+    },
+    /// An act waits until a person agrees.
+    Proposed {
+        /// The approval's id.
+        approval: String,
+        /// On whose call.
+        strategy: StrategyName,
+        /// Such as `unit-control.stop`.
+        act: String,
+        /// On what.
+        target: String,
+        /// Until when the question stands, in milliseconds since 1970.
+        until: u64,
+    },
+    /// An act is carried out because somebody agreed to it.
+    Approved {
+        /// The approval's id; absent when a model's consent was enough.
+        approval: Option<String>,
+        /// Such as `unit-control.stop`.
+        act: String,
+        /// On what.
+        target: String,
+        /// Who agreed.
+        by: String,
     },
     /// A strategy's heal returned.
     Returned {

@@ -26,6 +26,7 @@ use crate::{
     healer::{Current, Healer, microseconds, milliseconds},
     kernel::{Kernel, Phase, Rules, Snapshot},
     opinions::Answered,
+    oversight::Overseer,
     proof::{self, Well},
     rehearsal,
     scheduler::Sight,
@@ -715,6 +716,7 @@ impl<'a> Attempt<'a> {
                 protected: Arc::clone(&self.current.protected),
                 budget: self.budget_settings().clone(),
                 host_budget: self.current.config.host_budget.clone(),
+                overseer: self.overseer(),
             },
             self.host.clone(),
             Arc::clone(&self.trail),
@@ -723,6 +725,26 @@ impl<'a> Attempt<'a> {
             Arc::clone(snapshot),
             phase,
         )
+    }
+
+    fn overseer(&self) -> Overseer {
+        let settings = &self.healer.settings;
+        let host = self.real.clone();
+        let changes = Arc::clone(&settings.changes);
+        let service = Arc::clone(&self.service);
+        let detection = self.trail.incident().detection.clone();
+        let down = self.down.get().cloned();
+        Overseer {
+            oversight: self.current.config.oversight.clone(),
+            service: Arc::clone(&self.service),
+            store: settings.store.clone(),
+            situation: Arc::clone(&settings.situation),
+            analyst: Arc::clone(&settings.analyst),
+            model: self.current.config.analysis.clone(),
+            evidence: Box::new(move || {
+                evidence::gather(&host, &*changes, &service, &detection, down.as_ref())
+            }),
+        }
     }
 
     fn context(&self, name: &StrategyName, loaded: &Loaded, host: Host) -> RunContext {

@@ -6,11 +6,12 @@
 //! 2. **scope**: is it granted on *this*, by canonical name?
 //! 3. **protected**: is it a unit, or does it take a unit along, that nobody
 //!    may act on?
-//! 4. **budget**: is there healing left?
-//! 5. **intention**: it stands in the trail before it is carried out (when it is
+//! 4. **oversight**: has somebody to agree first, and did they?
+//! 5. **budget**: is there healing left?
+//! 6. **intention**: it stands in the trail before it is carried out (when it is
 //!    on the disk: see [`Trail`])
-//! 6. **done**, for real or in rehearsal, by the host below
-//! 7. **result**: it stands in the trail how it ended
+//! 7. **done**, for real or in rehearsal, by the host below
+//! 8. **result**: it stands in the trail how it ended
 //!
 //! In a rehearsal the host below is a [`rehearsal`](crate::rehearsal) overlay:
 //! the kernel judges as it would judge a real act, and consumes no budget.
@@ -30,8 +31,8 @@ use prunella_core::{
     capability::{
         ActiveState, Answer, CheckReport, Checks, Clock, EnvKey, FileRepair, FileStatus, Files,
         Goal, Host, Job, Kinship, LogEntry, LogQuery, Logs, PortHolder, Ports, Process,
-        ProcessControl, Processes, Protocol, Repair, Termination, UnitAct, UnitControl, UnitStatus,
-        Units,
+        ProcessControl, ProcessInfo, Processes, Protocol, Repair, Termination, UnitAct,
+        UnitControl, UnitStatus, Units,
     },
     config::HostBudget,
     policy::{Act, Grants, Observe, Scope},
@@ -42,7 +43,11 @@ use prunella_core::{
 };
 use prunella_store::Ledger;
 
-use crate::{protected::Protected, trail::Trail};
+use crate::{
+    oversight::{Overseer, Question},
+    protected::Protected,
+    trail::Trail,
+};
 
 /// What the kernel judges by, for one strategy in one attempt.
 pub(crate) struct Rules {
@@ -54,6 +59,7 @@ pub(crate) struct Rules {
     pub(crate) protected: Arc<Protected>,
     pub(crate) budget: BudgetSettings,
     pub(crate) host_budget: HostBudget,
+    pub(crate) overseer: Overseer,
 }
 
 /// The units as they stood a moment ago. All strategies assess by the same
@@ -433,6 +439,37 @@ impl Kernel {
         Ok(found)
     }
 
+    /// Oversight of an act on a unit.
+    fn agreed(&self, act: Act, unit: &UnitName) -> Answer<()> {
+        self.agreed_on(act, unit.as_str(), *unit == self.rules.service.unit)
+    }
+
+    fn agreed_on(&self, act: Act, target: &str, own: bool) -> Answer<()> {
+        self.rules.overseer.may(
+            &self.trail,
+            &Question {
+                strategy: &self.rules.strategy,
+                act,
+                target,
+                exactly: String::new(),
+                own,
+            },
+        )
+    }
+
+    /// Whether a person may be asked to let another's process be ended: only where
+    /// the operator wants to be asked, and never PID 1, a kernel thread, Prunella itself, or what a protected unit runs.
+    fn may_be_asked_of(&self, process: &ProcessInfo) -> bool {
+        self.rules.overseer.oversight.foreign_processes
+            && process.pid != 1
+            && process.pid != std::process::id()
+            && process.executable.is_some()
+            && process
+                .unit
+                .as_ref()
+                .is_none_or(|unit| !self.rules.protected.covers(unit))
+    }
+
     /// Takes one healing out of the budget, waiting for its turn when the run
     /// has the time.
     fn spend(&self, deadline: Instant, unit: &UnitName) -> Answer<()> {
@@ -627,6 +664,7 @@ impl UnitControl for Kernel {
             .may_act_on_unit(deadline, act_name, unit)
             .and_then(|status| {
                 self.may_stop_along(deadline, act_name, &status)?;
+                self.agreed(act_name, &status.name)?;
                 if act_name.is_healing() {
                     self.spend(deadline, &status.name)?;
                 }
@@ -660,7 +698,12 @@ impl UnitControl for Kernel {
     }
 
     fn reset_failed(&self, deadline: Instant, unit: &UnitName) -> Answer<()> {
-        let status = match self.may_act_on_unit(deadline, Act::ResetFailed, unit) {
+        let status = match self
+            .may_act_on_unit(deadline, Act::ResetFailed, unit)
+            .and_then(|status| {
+                self.agreed(Act::ResetFailed, &status.name)?;
+                Ok(status)
+            }) {
             Ok(status) => status,
             Err(failure) => return self.deny(Act::ResetFailed, unit.as_str(), failure),
         };
@@ -724,7 +767,8 @@ impl ProcessControl for Kernel {
             let failure = self.not_granted(Act::Terminate, "self");
             return self.deny(Act::Terminate, &who, failure);
         }
-        if info.kinship == Kinship::Foreign {
+        let own = info.kinship != Kinship::Foreign;
+        if !(own || self.may_be_asked_of(info)) {
             let failure = Failure::denied(
                 "not-its-own",
                 format!(
@@ -732,6 +776,16 @@ impl ProcessControl for Kernel {
                     self.rules.service.unit, info.evidence
                 ),
             );
+            return self.deny(Act::Terminate, &who, failure);
+        }
+        let question = Question {
+            strategy: &self.rules.strategy,
+            act: Act::Terminate,
+            target: &who,
+            exactly: format!("started at {}", info.started_at),
+            own,
+        };
+        if let Err(failure) = self.rules.overseer.may(&self.trail, &question) {
             return self.deny(Act::Terminate, &who, failure);
         }
         let action = self.intend(Act::Terminate, &who);
@@ -763,6 +817,7 @@ impl FileRepair for Kernel {
             .file(name)
             .map(drop)
             .and_then(|()| self.may_act_on_declared(act, name))
+            .and_then(|()| self.agreed_on(act, name, true))
         {
             return self.deny(act, name, failure);
         }
@@ -816,13 +871,16 @@ impl Checks for Kernel {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use prunella_core::{
-        config::Config,
+        analyst::{Analyst, Evidence},
+        config::{Config, ModelProtocol, ModelSettings},
+        oversight::Oversight,
         policy::{Grant, Permission},
         service::Port,
     };
     use prunella_sim::{Process as SimProcess, Sim, Unit};
+    use prunella_store::Store;
     use rstest::rstest;
 
     use super::*;
@@ -831,7 +889,7 @@ mod tests {
         UnitName::new(name).unwrap()
     }
 
-    fn grant(act: &str, on: &[Scope]) -> Grants {
+    pub(crate) fn grant(act: &str, on: &[Scope]) -> Grants {
         Grants(vec![Grant {
             permission: Permission::Act(Act::matching(act)),
             on: on.to_vec(),
@@ -840,17 +898,68 @@ mod tests {
 
     /// The kernel around a simulated host, for a strategy with these grants.
     fn kernel(sim: &Sim, grants: Grants) -> (tempfile::TempDir, Arc<Kernel>) {
+        overseen(sim, grants, Oversight::default(), None)
+    }
+
+    fn model() -> ModelSettings {
+        ModelSettings {
+            protocol: ModelProtocol::Ollama,
+            url: "http://127.0.0.1:1/api/chat".to_owned(),
+            model: "m".to_owned(),
+            key: None,
+            ca_file: None,
+            timeout: Duration::from_secs(1),
+            wait: Duration::ZERO,
+            max_tokens: 1,
+            may_order: false,
+            addresses: false,
+            evidence: 1,
+            per_hour: 1,
+        }
+    }
+
+    /// A kernel whose acts people oversee, by the store in its folder, and
+    /// perhaps a model.
+    pub(crate) fn overseen(
+        sim: &Sim,
+        grants: Grants,
+        oversight: Oversight,
+        analyst: Option<Arc<dyn Analyst>>,
+    ) -> (tempfile::TempDir, Arc<Kernel>) {
         let folder = tempfile::tempdir().unwrap();
         let situation: Arc<dyn Situation> = Arc::new(sim.clone());
+        let store = Arc::new(Store::open(&folder.path().join("prunella.db")).unwrap());
+        let incident = sim.incident();
+        store.open_incident(&incident).unwrap();
+        let evidence = Evidence {
+            detection: incident.detection.clone(),
+            domain: None,
+            status: None,
+            runs: Vec::new(),
+            needs: Vec::new(),
+            memory: None,
+            memory_pressure: None,
+            disks: Vec::new(),
+            changes: Vec::new(),
+        };
         let trail = Arc::new(Trail::new(
-            sim.incident(),
+            incident,
             &[],
             false,
-            None,
+            Some(Arc::clone(&store)),
             Arc::clone(&situation),
             folder.path(),
             Arc::new(()),
         ));
+        let overseer = Overseer {
+            oversight,
+            service: sim.service(),
+            store: Some(store),
+            situation: Arc::clone(&situation),
+            model: analyst.is_some().then(model),
+            analyst: analyst.unwrap_or_else(|| Arc::new(())),
+            evidence: Box::new(move || evidence.clone()),
+        };
         let rules = Rules {
             strategy: StrategyName::new("site-fix").unwrap(),
             grants: Arc::new(grants),
@@ -859,6 +968,7 @@ mod tests {
             protected: Arc::new(Protected::new(&Config::default())),
             budget: BudgetSettings::default(),
             host_budget: HostBudget::default(),
+            overseer,
         };
         let ledger = Arc::new(Ledger::new(None, folder.path().to_owned()));
         let snapshot = Arc::new(Snapshot::default());
@@ -874,11 +984,11 @@ mod tests {
         (folder, kernel)
     }
 
-    fn soon() -> Instant {
+    pub(crate) fn soon() -> Instant {
         Instant::now() + Duration::from_secs(60)
     }
 
-    fn web() -> Sim {
+    pub(crate) fn web() -> Sim {
         Sim::new("web.service").failed("exit-code")
     }
 

@@ -22,6 +22,7 @@ mod history;
 mod kernel;
 mod lock;
 mod opinions;
+mod oversight;
 mod proof;
 mod protected;
 mod rehearsal;

@@ -244,6 +244,14 @@ impl Scheduler {
         self.shared.changed.notify_all();
     }
 
+    /// A person has agreed to an act for the unit's incident: it is tried again
+    /// now.
+    pub fn approved(&self, unit: &UnitName) -> Result<(), HealerError> {
+        self.recovered(unit);
+        // It may be that of an earlier process.
+        self.take_up()
+    }
+
     /// An operator has started a unit: like [`recovered`](Self::recovered), and
     /// its healing budget is new. Not for jobs of this process; those of another
     /// Prunella are told by the unit's lock.

@@ -594,6 +594,33 @@ pub(crate) fn to_journal(incident: &Incident, entry: &Entry, rehearsal: bool) {
                 "{strategy} was denied {act} on {target}: {failure}"
             );
         }
+        Step::SecondOpinion { act, target, said } => match said {
+            Ok(said) => line!(
+                info,
+                "",
+                act.as_str(),
+                "{} says {} to {act} on {target}: {}",
+                said.model,
+                said.verdict.word(),
+                said.reason
+            ),
+            Err(why) => line!(info, "", act.as_str(), "no verdict on {act}: {why}"),
+        },
+        Step::Proposed {
+            approval,
+            strategy,
+            act,
+            target,
+            ..
+        } => line!(
+            warn,
+            strategy.as_str(),
+            act.as_str(),
+            "{act} on {target} waits for a person: prunella approve {approval}"
+        ),
+        Step::Approved {
+            act, target, by, ..
+        } => line!(info, "", act.as_str(), "{by} agrees to {act} on {target}"),
         Step::Returned {
             strategy, outcome, ..
         } => {

@@ -28,6 +28,7 @@
 //! works when the store does not.
 
 mod achievements;
+mod approvals;
 mod attempts;
 mod connection;
 mod error;
@@ -56,6 +57,7 @@ use self::{attempts::Backlog, connection::Opened as OpenFile, trouble::Trouble};
 
 pub use self::{
     achievements::Tallies,
+    approvals::{Answer, Ruling},
     attempts::{AttemptEnd, LastSteps},
     error::StoreError,
     incidents::{Found, Opened},

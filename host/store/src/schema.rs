@@ -160,6 +160,24 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX dispatch_incidents_by_dispatch ON dispatch_incidents (dispatch);
     ",
+    // 3: approvals.
+    "
+    CREATE TABLE approvals (
+        seq           INTEGER PRIMARY KEY,
+        id            TEXT NOT NULL UNIQUE,
+        incident      TEXT NOT NULL,
+        -- All that it is bound to; compared as a whole.
+        proposal      TEXT NOT NULL,
+        asked_at_ms   INTEGER NOT NULL,
+        until_ms      INTEGER NOT NULL,
+        state         TEXT NOT NULL,
+        by_whom       TEXT,
+        reason        TEXT,
+        decided_at_ms INTEGER
+    ) STRICT;
+    CREATE INDEX approvals_by_incident ON approvals (incident);
+    CREATE INDEX approvals_by_proposal ON approvals (proposal, seq);
+    ",
 ];
 
 /// The version of a store that this program has just written.

@@ -21,6 +21,7 @@ use crate::{
 
 const KEYS: &[&str] = &[
     "limits",
+    "oversight",
     "budget",
     "host-budget",
     "protect",
@@ -89,6 +90,7 @@ pub(super) fn read<'t>(
         };
     }
     config.analysis = super::analysis::read(reader, top);
+    config.oversight = super::oversight::read(reader, top, config.analysis.is_some());
     config.channels = channels::read(reader, top);
     let strategies = defaults_section(reader, top, &mut config.defaults);
     let alerts = alerts::read(reader, top, &mut config.alerts);
@@ -358,16 +360,24 @@ fn read_act(reader: &mut Reader<'_>, section: Section<'_>) -> Option<Permission>
     if !acts.is_empty() {
         return Some(Permission::Act(acts));
     }
+    reader.error_help(span, shown_act(text), act_help(text));
+    None
+}
+
+/// That there is no such act.
+pub(super) fn shown_act(text: &str) -> String {
+    format!("there is no act `{}`", crate::text::one_line(text, 60))
+}
+
+/// Which there are, and which was likely meant.
+pub(super) fn act_help(text: &str) -> String {
     let mut known: Vec<&str> = Act::ALL.iter().map(|act| act.name()).collect();
     let list = known.join(", ");
     known.extend(Act::ALL.iter().map(|act| act.interface()));
-    let shown = crate::text::one_line(text, 60);
-    let help = match value::nearest(text, known) {
+    match value::nearest(text, known) {
         Some(meant) => format!("did you mean `{meant}`? There are: {list}"),
         None => format!("there are: {list}; an interface's name alone means all of its functions"),
-    };
-    reader.error_help(span, format!("there is no act `{shown}`"), help);
-    None
+    }
 }
 
 fn read_scopes(

@@ -89,6 +89,7 @@ pub mod channels;
 mod diagnostic;
 mod load;
 mod main_file;
+mod oversight;
 mod reader;
 mod service_file;
 mod store;
@@ -109,6 +110,7 @@ pub use self::{
 use self::channels::ChannelSettings;
 use crate::{
     ChannelName, StrategyName, UnitName,
+    oversight::Oversight,
     policy::{BUILTIN_STRATEGIES, Grants, Limits},
     service::{BudgetSettings, Order, ProofSettings, Service},
 };
@@ -137,6 +139,8 @@ pub struct Config {
     pub defaults: Defaults,
     /// The language model that is asked for its opinion; none, when absent.
     pub analysis: Option<ModelSettings>,
+    /// Which acts wait until somebody agrees.
+    pub oversight: Oversight,
     /// The ways to reach people, by name.
     pub channels: BTreeMap<ChannelName, ChannelSettings>,
     /// Who hears of what.
@@ -159,6 +163,7 @@ impl Default for Config {
             retry_every: Some(Duration::from_secs(15 * 60)),
             defaults: Defaults::default(),
             analysis: None,
+            oversight: Oversight::default(),
             channels: BTreeMap::new(),
             alerts: AlertSettings::default(),
             retention: Retention::default(),

@@ -11,7 +11,7 @@ use crate::{
     diagnosis::Finding,
     incident::{Ending, LeftAlone},
     service::FileRole,
-    trail::Record,
+    trail::{Record, Step},
 };
 
 /// How long before a failure its log is worth reading, in milliseconds.
@@ -45,6 +45,30 @@ fn journal(record: &Record, context: &ReportContext<'_>) -> Command {
 }
 
 /// What to run now.
+/// How to agree to, or deny, what waits for a person.
+fn proposed(record: &Record) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for entry in &record.steps {
+        let Step::Proposed { approval, act, .. } = &entry.step else {
+            continue;
+        };
+        let decided = record.steps.iter().any(|other| {
+            matches!(&other.step, Step::Approved { approval: Some(used), .. } if used == approval)
+        });
+        let plain = approval
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+        if decided || !plain {
+            continue;
+        }
+        commands.push(command(
+            format!("prunella approve {approval}"),
+            &format!("to let {act} be done, once (or `prunella deny`)"),
+        ));
+    }
+    commands
+}
+
 pub(super) fn next(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {
     let unit = words::shell(&record.incident.detection.unit);
     let status = |unit: &str| command(format!("systemctl status {unit}"), "how it stands now");
@@ -62,7 +86,8 @@ pub(super) fn next(record: &Record, context: &ReportContext<'_>) -> Vec<Command>
     );
     match &record.ending {
         Some(Ending::Escalated { .. } | Ending::Interrupted { .. }) => {
-            let mut next = vec![status(&unit)];
+            let mut next = proposed(record);
+            next.push(status(&unit));
             next.extend(logs(record, context));
             next.extend(details);
             next.push(heal);

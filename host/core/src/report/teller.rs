@@ -317,6 +317,32 @@ impl<'a> Teller<'a> {
                     clean(grants::without_lines(&failure.message))
                 ),
             ),
+            Step::SecondOpinion { act, target, said } => match said {
+                Ok(said) => (
+                    Mark::Plain,
+                    format!(
+                        "{} says {} to {}: {}",
+                        clean(&said.model),
+                        said.verdict.word(),
+                        words::act(act, target),
+                        clean(&said.reason)
+                    ),
+                ),
+                Err(why) => (
+                    Mark::Plain,
+                    format!("no model's verdict on {act}: {}", clean(why)),
+                ),
+            },
+            Step::Proposed { act, target, .. } => (
+                Mark::Unknown,
+                format!("waits for a person to agree: {}", words::act(act, target)),
+            ),
+            Step::Approved {
+                act, target, by, ..
+            } => (
+                Mark::Good,
+                format!("{} agrees: {}", clean(by), words::act(act, target)),
+            ),
             Step::Blocked { on, reason } => {
                 (Mark::Plain, format!("waits for {on}: {}", clean(reason)))
             }

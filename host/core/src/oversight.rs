@@ -1,0 +1,139 @@
+//! Acts that wait until somebody agrees: which they are, and what an agreement
+//! is bound to.
+
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{StrategyName, UnitName, incident::IncidentId, policy::Act};
+
+/// Which acts wait for a second opinion, and whose counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oversight {
+    /// These do, on every service.
+    pub ask: BTreeSet<Act>,
+    /// These do on critical services.
+    pub ask_when_critical: BTreeSet<Act>,
+    /// Whether a person may be asked to let a process be ended that is not
+    /// proven to be the service's own; otherwise that is denied.
+    pub foreign_processes: bool,
+    /// For how long a question stands, and an approval is good.
+    pub expires: Duration,
+    /// What a language model's verdict is worth.
+    pub model: ModelSay,
+}
+
+impl Default for Oversight {
+    fn default() -> Self {
+        Self {
+            ask: BTreeSet::new(),
+            ask_when_critical: BTreeSet::new(),
+            foreign_processes: false,
+            expires: Duration::from_secs(60 * 60),
+            model: ModelSay::Nothing,
+        }
+    }
+}
+
+impl Oversight {
+    /// Whether `act` waits for somebody, on a service that is critical or not.
+    pub fn asks(&self, act: Act, critical: bool) -> bool {
+        self.ask.contains(&act) || (critical && self.ask_when_critical.contains(&act))
+    }
+}
+
+/// What a language model's verdict on an act is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelSay {
+    /// It is not asked.
+    Nothing,
+    /// Its veto counts; a person decides otherwise.
+    Veto,
+    /// Its veto counts, and its consent lets acts on the incident's own service
+    /// go on. On anything else a person decides.
+    Allow,
+}
+
+/// An act that waits, with all that an approval of it is bound to. When it comes
+/// to be carried out, all of it has to be the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// In which incident.
+    pub incident: IncidentId,
+    /// Of which service.
+    pub unit: UnitName,
+    /// Who wants it.
+    pub strategy: StrategyName,
+    /// Such as `process-control.terminate`.
+    pub act: String,
+    /// On what, in words: a unit, a process, a declared name.
+    pub target: String,
+    /// What tells this target from another of the same name, such as when a
+    /// process was started.
+    pub exactly: String,
+    /// The failed run.
+    pub invocation: Option<String>,
+    /// The boot.
+    pub boot_id: String,
+}
+
+/// A proposal, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Its id: the incident's, and a number.
+    pub id: String,
+    /// What is proposed.
+    pub proposal: Proposal,
+    /// Since when, in milliseconds since 1970.
+    pub asked_at: u64,
+    /// Until when it is good, in milliseconds since 1970.
+    pub until: u64,
+    /// How it stands.
+    pub state: ApprovalState,
+    /// Who decided.
+    pub by: Option<String>,
+    /// Why, in their words.
+    pub reason: Option<String>,
+}
+
+impl Approval {
+    /// Whether its time is over at `now` (milliseconds since 1970).
+    pub fn is_over(&self, now: u64) -> bool {
+        now >= self.until
+    }
+}
+
+/// How an approval stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApprovalState {
+    /// Nobody has decided.
+    Waiting,
+    /// It may be done, once.
+    Approved,
+    /// It must not be done.
+    Denied,
+    /// It was approved, and the act was begun.
+    Used,
+}
+
+impl ApprovalState {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Approved, Self::Denied, Self::Used];
+
+    /// Its stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Used => "used",
+        }
+    }
+}
+
+impl fmt::Display for ApprovalState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
