@@ -11,7 +11,11 @@ use std::{
 
 use anyhow::Context as _;
 use prunella_api::{Client, HOOK_LIMIT, HookCall, Monitor};
-use prunella_core::{UnitName, incident::DetectedBy};
+use prunella_core::{
+    UnitName,
+    capability::{UnitAct, UnitControl as _},
+    incident::DetectedBy,
+};
 use prunella_healer::{Opening, Scheduler};
 use prunella_linux::{Linux, LinuxSettings};
 
@@ -27,6 +31,9 @@ use crate::{
 /// The hook waits for the budget's pauses (120 s is the longest by default);
 /// what is due later is left to the sweep.
 const PATIENCE: Duration = Duration::from_secs(130);
+
+/// What looks for missed failures, and tells people what they were not told yet.
+const SWEEP: &str = "prunella-sweep.service";
 
 pub(crate) fn run(paths: &Paths, args: &HookArgs) -> anyhow::Result<Exit> {
     let unit = UnitName::from_user(&args.unit)
@@ -79,10 +86,33 @@ fn alone(paths: &Paths, unit: &UnitName, monitor: &Monitor) -> anyhow::Result<Ex
         );
     }
     scheduler.wait_until_idle(PATIENCE);
-    if let Some(desk) = desk::of(paths, &assembly) {
-        desk.work_for(desk::PATIENCE);
-    }
+    tell(paths, &assembly);
     Ok(Exit::Ok)
+}
+
+/// Sees to it that people are told. That can take a while, and for as long as
+/// this hook runs systemd starts no other for the same unit, so that its next
+/// failure would be missed: the sweep does it, in a unit of its own.
+fn tell(paths: &Paths, assembly: &Assembly) {
+    if assembly.healer.config().channels.is_empty() {
+        return;
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let begun = UnitName::new(SWEEP)
+        .map_err(|error| error.to_string())
+        .and_then(|sweep| {
+            assembly
+                .linux
+                .unit_control()
+                .submit(deadline, &sweep, UnitAct::Start)
+                .map_err(|failure| failure.message)
+        });
+    if let Err(error) = begun {
+        tracing::warn!("{SWEEP} does not start ({error}): people are told from here");
+        if let Some(desk) = desk::of(paths, assembly) {
+            desk.work_for(desk::PATIENCE);
+        }
+    }
 }
 
 /// The unit's canonical name: an alias may have been given.

@@ -74,6 +74,8 @@ struct Inner {
     offset: u32,
     /// Whether everything is in the store, or in good hands.
     ended: bool,
+    /// A step that only the store was told of so far.
+    untold: Option<(Entry, Care)>,
 }
 
 impl Trail {
@@ -108,6 +110,7 @@ impl Trail {
                 attempt: incident.attempt,
                 offset,
                 ended: false,
+                untold: None,
             }),
             earlier_lines: lines(earlier),
             earlier_cleared: cleared(false, earlier, &incident.detection.unit),
@@ -150,8 +153,15 @@ impl Trail {
         let mut inner = self.lock();
         let entry = self.push(&mut inner, step);
         self.flush(&mut inner, care);
+        let untold = inner.untold.take();
+        if untold.is_none() && is_hurried(&entry.step) {
+            inner.untold = Some((entry, care));
+            return;
+        }
         drop(inner);
-        self.tell(&entry, care);
+        for (entry, care) in untold.into_iter().chain([(entry, care)]) {
+            self.tell(&entry, care);
+        }
     }
 
     /// Adds the last step of an attempt. With it, in one write, come what was
@@ -265,8 +275,12 @@ impl Trail {
         self.write(Step::ActEnded { action, result });
     }
 
-    /// Has everything on the disk that was written so far.
+    /// Has everything on the disk, and told, that was written so far.
     pub(crate) fn sync(&self) {
+        let untold = self.lock().untold.take();
+        if let Some((entry, care)) = untold {
+            self.tell(&entry, care);
+        }
         if let Some(store) = &self.store
             && let Err(error) = store.sync()
         {
@@ -456,7 +470,7 @@ fn care(step: &Step) -> Care {
     match step {
         // An end that a power cut takes along leaves an intention whose outcome
         // is unknown, which is what it then is.
-        Step::Detected { .. } | Step::ActEnded { .. } => Care::Written,
+        Step::ActEnded { .. } => Care::Written,
         Step::ActIntended { act, .. } if goes_with_the_power(act) => Care::Written,
         Step::Waits { .. }
         | Step::ActIntended { .. }
@@ -465,6 +479,12 @@ fn care(step: &Step) -> Care {
         | Step::Ended { .. } => Care::OnDisk,
         _ => Care::Gathered,
     }
+}
+
+/// Whether what comes after a step has to come at once: the journal and the
+/// state file hear of it afterwards.
+fn is_hurried(step: &Step) -> bool {
+    matches!(step, Step::ActIntended { act, rehearsal: false, .. } if goes_with_the_power(act))
 }
 
 /// Whether an act changes nothing but what systemd has in memory.

@@ -193,10 +193,19 @@ impl Linux {
     /// `limit`.
     pub async fn read_unit(&self, unit: &UnitName, limit: Duration) -> Answer<UnitStatus> {
         let what = units::cannot_read(unit);
-        match tokio::time::timeout(limit, units::read(self.shared.bus(), unit)).await {
-            Ok(read) => read
-                .inspect(|status| self.shared.sights().keep(status))
-                .map_err(|error| error.failure(&what)),
+        let bus = self.shared.bus();
+        // Whoever decides about the unit will ask for systemd's state, too: both
+        // questions are on their way at once.
+        let both =
+            async { tokio::join!(units::read(bus, unit), situation::read_system_state(bus)) };
+        match tokio::time::timeout(limit, both).await {
+            Ok((read, system)) => {
+                if let Ok(system) = system {
+                    self.shared.sights().keep_system(system);
+                }
+                read.inspect(|status| self.shared.sights().keep(status))
+                    .map_err(|error| error.failure(&what))
+            }
             Err(_) => Err(prunella_core::Failure::timed_out("deadline", what)),
         }
     }

@@ -14,7 +14,7 @@ use zbus::{OwnedObjectPath, Variant};
 
 use crate::{
     Linux,
-    bus::{MANAGER, MANAGER_INTERFACE, PROPERTIES},
+    bus::{Bus, MANAGER, MANAGER_INTERFACE, PROPERTIES},
     clock,
     error::BusError,
     package_lock, start_limit, stop_evidence, systemctl,
@@ -35,6 +35,22 @@ type Listed = (
     OwnedObjectPath,
 );
 
+/// systemd's own state: `running`, `degraded`, `stopping`, …
+pub(crate) async fn read_system_state(bus: &Bus) -> Result<String, BusError> {
+    let body = bus
+        .call(
+            MANAGER,
+            PROPERTIES,
+            "Get",
+            &(MANAGER_INTERFACE, "SystemState"),
+        )
+        .await?;
+    match body.deserialize::<Variant<'_>>().map_err(BusError::from)? {
+        Variant::Str(state) => Ok(state.as_str().to_owned()),
+        _ => Err(BusError::Odd("SystemState is not a text".to_owned())),
+    }
+}
+
 impl Situation for Linux {
     fn boot_id(&self) -> String {
         self.boot_id.clone()
@@ -49,24 +65,12 @@ impl Situation for Linux {
     }
 
     fn system_state(&self, deadline: Instant) -> Answer<String> {
+        if let Some(state) = self.shared.sights().of_system() {
+            return Ok(state);
+        }
         let state = self.shared.block_on_deadline(deadline, async {
-            let asked = async {
-                let body = self
-                    .shared
-                    .bus()
-                    .call(
-                        MANAGER,
-                        PROPERTIES,
-                        "Get",
-                        &(MANAGER_INTERFACE, "SystemState"),
-                    )
-                    .await?;
-                match body.deserialize::<Variant<'_>>().map_err(BusError::from)? {
-                    Variant::Str(state) => Ok(state.as_str().to_owned()),
-                    _ => Err(BusError::Odd("SystemState is not a text".to_owned())),
-                }
-            };
-            unless_down(asked.await, "cannot read systemd's state")
+            let asked = read_system_state(self.shared.bus()).await;
+            unless_down(asked, "cannot read systemd's state")
         })?;
         state.map_or_else(|| systemctl::system_state(deadline), Ok)
     }

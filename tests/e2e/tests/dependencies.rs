@@ -36,10 +36,10 @@ fn a_dead_database_in_care_is_healed_first() {
     assert_eq!(scene.runs("web.service"), 2);
     assert_eq!(scene.runs("db.service"), 2);
     for (incident, unit) in [(&db, "db.service"), (&web, "web.service")] {
-        assert_eq!(
-            scene.record(incident).acts(),
-            [format!("unit-control.start {unit}")]
-        );
+        let mut acts = scene.record(incident).acts();
+        // One that has waited for the other may clear its failed state first.
+        acts.retain(|act| *act != format!("unit-control.reset-failed {unit}"));
+        assert_eq!(acts, [format!("unit-control.start {unit}")]);
     }
     assert!(scene.answers(8080));
 }
