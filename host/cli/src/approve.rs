@@ -114,8 +114,7 @@ pub(crate) fn list(paths: &Paths, args: &ApprovalsArgs) -> anyhow::Result<Exit> 
     let mut approvals = Looker::new(paths).approvals()?;
     let now = time::now();
     if !args.all {
-        approvals
-            .retain(|approval| approval.state == ApprovalState::Waiting && !approval.is_over(now));
+        approvals.retain(|approval| approval.waits(now));
     }
     if args.json {
         let mut lines = String::new();

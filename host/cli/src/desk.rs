@@ -14,7 +14,7 @@ use prunella_store::Store;
 
 use crate::{assembly::Assembly, paths::Paths};
 
-/// For so long hook and sweep stay to tell people what became of the incident.
+/// For so long the sweep stays to tell people what became of incidents.
 /// What does not get through by then is left to the next sweep.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
 

@@ -97,6 +97,22 @@ fn collect(sources: Sources<'_>) -> StatusReport {
         // Not there yet, or the caller has said in a notice why it is not.
         None => Past::default(),
     };
+    if let Some(Ok(approvals)) = sources.store.map(Store::approvals) {
+        let waiting = approvals
+            .iter()
+            .filter(|approval| approval.waits(now))
+            .count();
+        if waiting > 0 {
+            notices.push(format!(
+                "{waiting} {} for approval: `prunella approvals`",
+                if waiting == 1 {
+                    "act waits"
+                } else {
+                    "acts wait"
+                }
+            ));
+        }
+    }
     let mut held = BTreeMap::new();
     for protocol in [Protocol::Tcp, Protocol::Udp] {
         held.insert(protocol, (sources.listening)(protocol));

@@ -97,6 +97,11 @@ pub struct Approval {
 }
 
 impl Approval {
+    /// Whether somebody may still decide at `now` (milliseconds since 1970).
+    pub fn waits(&self, now: u64) -> bool {
+        self.state == ApprovalState::Waiting && !self.is_over(now)
+    }
+
     /// Whether its time is over at `now` (milliseconds since 1970).
     pub fn is_over(&self, now: u64) -> bool {
         now >= self.until

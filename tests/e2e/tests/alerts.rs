@@ -361,3 +361,29 @@ fn a_channel_can_be_tried() {
     assert_eq!(got[0]["path"], "/pager");
     assert!(alerts(&scene).is_empty(), "a test is no alert");
 }
+
+#[test]
+fn a_hook_does_not_stay_to_tell_people_and_miss_the_next_failure() {
+    // The windows are those of a real configuration, longer than the pause
+    // between the two failures.
+    let slow = CONFIG.replace("\"1s\"", "\"30s\"");
+    let scene = scene()
+        .file("/etc/prunella/prunella.toml", &slow, 0o644)
+        .service("web.service", &victim("", ""), "")
+        .with_hooks();
+    scene.start(&["web.service"]);
+    for times in 1..=2 {
+        scene.kill("web.service");
+        scene
+            .wait_for("another healing", TIMEOUT, || {
+                let incidents = scene.incidents_of("web.service");
+                let healed = incidents.iter().filter(|incident| incident.is("healed"));
+                Ok((healed.count() == times).then_some(()))
+            })
+            .unwrap();
+        scene
+            .wait_until("prunella-hook@web.service.service", "inactive", TIMEOUT)
+            .unwrap();
+    }
+    assert_eq!(scene.runs("web.service"), 3);
+}

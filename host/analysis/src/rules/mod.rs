@@ -2,14 +2,14 @@
 //!
 //! | rank | evidence | why there |
 //! |---|---|---|
-//! | [`CERTAIN`] | systemd's Result, signals, its own exit codes | nobody else can say it, and it is a cause |
-//! | [`NEEDED`] | a unit that it needs is down | known, but perhaps not the reason |
-//! | [`FULL`] | a file system without any space | the kernel's own figures |
-//! | [`EXACT`] | a line in one program's words for one thing | any process can write it |
-//! | [`COMMON`] | a line in words that many use | it may mean something else |
-//! | [`CONSEQUENCE`] | the start limit; conventional exit codes | what came of it, or a habit |
-//! | [`SCARCE`] | little space, little memory | may have been so for months |
-//! | [`CHANGED`] | a change shortly before | after it is not because of it |
+//! | `CERTAIN` | systemd's Result, signals, its own exit codes | nobody else can say it, and it is a cause |
+//! | `NEEDED` | a unit that it needs is down | known, but perhaps not the reason |
+//! | `FULL` | a file system without any space | the kernel's own figures |
+//! | `EXACT` | a line in one program's words for one thing | any process can write it |
+//! | `COMMON` | a line in words that many use | it may mean something else |
+//! | `CONSEQUENCE` | the start limit; conventional exit codes | what came of it, or a habit |
+//! | `SCARCE` | little space, little memory | may have been so for months |
+//! | `CHANGED` | a change shortly before | after it is not because of it |
 //!
 //! Of each cause there is one finding, the surest. A line that says the same as
 //! a fact is named beside it, since lines name paths and addresses.
