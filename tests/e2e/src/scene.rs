@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, ops::Deref, path::PathBuf, sync::OnceLock};
 
-use prunella_machine::{Machine, Output, Profile, Systemd, TIMEOUT, program};
+use prunella_machine::{Linking, Machine, Output, Profile, Systemd, TIMEOUT, linked, program};
 use serde_json::Value;
 
 use crate::{
@@ -21,6 +21,7 @@ const PROOF: &str = "\n[proof]\nstable-for = \"500ms\"\ntimeout = \"20s\"\n";
 pub struct Builder {
     machine: prunella_machine::Builder,
     services: Vec<(String, String)>,
+    preloads: bool,
 }
 
 impl Builder {
@@ -66,6 +67,12 @@ impl Builder {
         self
     }
 
+    /// With a Prunella into which something can be preloaded.
+    pub fn preloading(mut self) -> Self {
+        self.preloads = true;
+        self
+    }
+
     /// Boots it, without a Prunella that runs.
     pub fn without_daemon(self) -> Scene {
         static PROGRAMS: OnceLock<[PathBuf; 2]> = OnceLock::new();
@@ -73,6 +80,10 @@ impl Builder {
             [("prunella", "prunella"), ("prunella-machine", "victim")]
                 .map(|(package, name)| program(package, name, Profile::Dev).unwrap())
         });
+        let preloadable = self
+            .preloads
+            .then(|| linked("prunella", "prunella", Profile::Dev, Linking::Dynamic).unwrap());
+        let prunella = preloadable.as_ref().unwrap_or(prunella);
         let mut machine = self
             .machine
             .bind_ro(prunella, PRUNELLA)

@@ -41,7 +41,7 @@ pub use builder::Builder;
 pub use command::Output;
 pub use image::Systemd;
 pub use machine::Machine;
-pub use program::{Profile, program};
+pub use program::{Linking, Profile, linked, program};
 
 use std::time::Duration;
 

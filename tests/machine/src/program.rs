@@ -21,6 +21,16 @@ pub enum Profile {
     Release,
 }
 
+/// How a program is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linking {
+    /// With all it needs inside: runs in every machine.
+    Static,
+    /// With the host's C library: runs where the machine's is as new, and there
+    /// something can be preloaded.
+    Dynamic,
+}
+
 /// Builds program `name` of the workspace's `package` and returns its path.
 ///
 /// It is linked statically, for its machine's C library may be older than the
@@ -30,6 +40,14 @@ pub enum Profile {
 /// # Errors
 /// When it does not build; the compiler's messages go to the standard error.
 pub fn program(package: &str, name: &str, profile: Profile) -> Result<PathBuf> {
+    linked(package, name, profile, Linking::Static)
+}
+
+/// Like [`program`], linked so.
+///
+/// # Errors
+/// When it does not build; the compiler's messages go to the standard error.
+pub fn linked(package: &str, name: &str, profile: Profile, linking: Linking) -> Result<PathBuf> {
     if name == "prunella"
         && let Some(path) = env::var_os("PRUNELLA_BIN")
     {
@@ -45,15 +63,21 @@ pub fn program(package: &str, name: &str, profile: Profile) -> Result<PathBuf> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .args(["build", "--message-format=json-render-diagnostics"])
-        .args(["--package", package, "--bin", name, "--target", &target])
+        .args(["--bin", name])
         .arg("--target-dir")
         .arg(house::target_dir()?)
-        // Above all other places where flags may be set. Only for the target:
-        // build scripts and macros cannot be linked so.
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
+    match linking {
+        Linking::Static => command
+            .args(["--package", package, "--target", &target])
+            // Above all other places where flags may be set. Only for the target:
+            // build scripts and macros cannot be linked so.
+            .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static"),
+        // As a plain build of everything has it: most is compiled already.
+        Linking::Dynamic => command.arg("--workspace"),
+    };
     if profile == Profile::Release {
         command.arg("--release");
     }
