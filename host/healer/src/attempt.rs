@@ -53,6 +53,9 @@ const EVIDENCE_LINES: usize = 20;
 /// How long a job that a strategy did not wait for is waited for.
 const RECONCILE: Duration = Duration::from_secs(95);
 
+/// How long the model is waited for when a service is well again.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
 /// Waits of the budget up to this long are waited out within the attempt.
 const SHORT_WAIT: Duration = Duration::from_secs(10);
 
@@ -168,6 +171,23 @@ impl<'a> Attempt<'a> {
         Some(answered)
     }
 
+    /// What the model has to say when an attempt is over. It is waited for when
+    /// people are about to be told that they have to do something; a service that
+    /// is up has to be free for its next failure.
+    fn last_word(&self, came: &Came) {
+        let patience = match came {
+            Came::Ended(Ending::Escalated { .. }) => Duration::MAX,
+            Came::Ended(_) => LAST_WORD,
+            _ => Duration::ZERO,
+        };
+        if self.take_opinion(patience).is_none()
+            && matches!(came, Came::Ended(_))
+            && let Some(unanswered) = self.healer.opinions.give_up(&self.trail.incident().id)
+        {
+            self.trail.write(unanswered.step());
+        }
+    }
+
     /// Waits for the model as long as the operator lets healing wait, and where
     /// the operator lets it, tries those that apply in its order. Nothing else
     /// comes of an opinion.
@@ -221,7 +241,7 @@ impl<'a> Attempt<'a> {
         if ends {
             (self.acted)();
         }
-        self.take_opinion(if ends { Duration::MAX } else { Duration::ZERO });
+        self.last_word(&came);
         came
     }
 

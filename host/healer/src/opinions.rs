@@ -102,6 +102,20 @@ impl Opinions {
         }
     }
 
+    /// Waits no longer for an answer that has not come.
+    pub(crate) fn give_up(&self, incident: &IncidentId) -> Option<Answered> {
+        let asked = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(incident)?;
+        Some(Answered {
+            model: asked.model,
+            opinion: Err("it did not answer before the incident ended".to_owned()),
+            took: asked.at.elapsed(),
+        })
+    }
+
     /// The answer, if it comes within `patience`; once. A question whose time
     /// is up is answered too.
     pub(crate) fn answer(&self, incident: &IncidentId, patience: Duration) -> Option<Answered> {
