@@ -65,12 +65,7 @@ fn list(paths: &Paths, args: &AlertsListArgs) -> anyhow::Result<Exit> {
     let filtered = !filter.states.is_empty() || filter.channel.is_some();
     let dispatches = Looker::new(paths).alerts(filter)?;
     if args.json {
-        let mut lines = String::new();
-        for dispatch in &dispatches {
-            lines.push_str(&serde_json::to_string(dispatch)?);
-            lines.push('\n');
-        }
-        output::print(&lines)?;
+        output::print_json_lines(&dispatches)?;
         return Ok(Exit::Ok);
     }
     let mut text = match (dispatches.is_empty(), filtered) {

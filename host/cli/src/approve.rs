@@ -117,12 +117,7 @@ pub(crate) fn list(paths: &Paths, args: &ApprovalsArgs) -> anyhow::Result<Exit> 
         approvals.retain(|approval| approval.waits(now));
     }
     if args.json {
-        let mut lines = String::new();
-        for approval in &approvals {
-            lines.push_str(&serde_json::to_string(approval)?);
-            lines.push('\n');
-        }
-        output::print(&lines)?;
+        output::print_json_lines(&approvals)?;
     } else if approvals.is_empty() {
         output::print("Nothing waits for approval.\n")?;
     } else {

@@ -71,12 +71,7 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
     let filter = args.which.filter(Some(args.limit.unwrap_or(LIMIT)))?;
     let incidents = looker.incidents(filter)?;
     if args.json {
-        let mut lines = String::new();
-        for incident in &incidents {
-            lines.push_str(&serde_json::to_string(incident)?);
-            lines.push('\n');
-        }
-        output::print(&lines)?;
+        output::print_json_lines(&incidents)?;
         return Ok(Exit::Ok);
     }
     let mut text = if incidents.is_empty() && args.which.is_any() {

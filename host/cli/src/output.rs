@@ -42,9 +42,19 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 
 /// One JSON value on one line.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    let mut line = serde_json::to_string(value)?;
-    line.push('\n');
-    Ok(print(&line)?)
+    print_json_lines([value])
+}
+
+/// Each JSON value on a line of its own.
+pub(crate) fn print_json_lines<T: serde::Serialize>(
+    values: impl IntoIterator<Item = T>,
+) -> anyhow::Result<()> {
+    let mut lines = String::new();
+    for value in values {
+        lines.push_str(&serde_json::to_string(&value)?);
+        lines.push('\n');
+    }
+    Ok(print(&lines)?)
 }
 
 /// A remark beside the result, on standard error. If nobody listens there,

@@ -23,12 +23,7 @@ pub(crate) fn run(paths: &Paths, args: &StrategiesArgs) -> anyhow::Result<Exit> 
     let unit = args.service.as_deref().map(crate::unit_name).transpose()?;
     let achievements = Looker::new(paths).achievements(unit)?;
     if args.json {
-        let mut lines = String::new();
-        for achievement in &achievements {
-            lines.push_str(&serde_json::to_string(achievement)?);
-            lines.push('\n');
-        }
-        output::print(&lines)?;
+        output::print_json_lines(&achievements)?;
     } else if achievements.is_empty() {
         output::print("No strategy was tried so far.\n")?;
     } else {

@@ -489,6 +489,14 @@ impl Shared {
         else {
             return Ok(new(incident));
         };
+        // The incident as it was left; what cannot be read is healed anew.
+        let before = |id: &IncidentId, incident: &Incident| match store.record(id) {
+            Ok(record) => record.map(|record| record.incident),
+            Err(error) => {
+                not_stored(incident, "what was done before", &error);
+                None
+            }
+        };
         loop {
             let (id, ending) = match store.open_incident(&incident) {
                 Ok(Opened::New) => return Ok(new(incident)),
@@ -508,29 +516,21 @@ impl Shared {
             let Some(ending) = ending else {
                 // Another process has it, or died with it: the unit's lock
                 // tells, when it comes to that.
-                match store.record(&id) {
-                    Ok(Some(record)) => incident = record.incident,
-                    Ok(None) => return Ok(new(incident)),
-                    Err(error) => {
-                        not_stored(&incident, "what was done before", &error);
-                        return Ok(new(incident));
-                    }
-                }
-                return Ok((incident, Opening::Joined(id)));
+                return Ok(match before(&id, &incident) {
+                    Some(incident) => (incident, Opening::Joined(id)),
+                    None => new(incident),
+                });
             };
             match again(&ending, incident.detection.by) {
                 Again::No => return Ok((incident, Opening::Known(id, ending))),
                 Again::Same => {
-                    match store.record(&id) {
-                        Ok(Some(record)) => incident = record.incident,
-                        Ok(None) => return Ok(new(incident)),
-                        Err(error) => {
-                            not_stored(&incident, "what was done before", &error);
-                            return Ok(new(incident));
+                    return Ok(match before(&id, &incident) {
+                        Some(mut incident) => {
+                            incident.attempt += 1;
+                            (incident, Opening::Reopened(id, ending))
                         }
-                    }
-                    incident.attempt += 1;
-                    return Ok((incident, Opening::Reopened(id, ending)));
+                        None => new(incident),
+                    });
                 }
                 Again::Anew => {
                     incident.key = format!("{}/asked-{}", incident.key, incident.detection.at);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::Mutex;
-use zbus::{Connection, DynamicType, Message, connection::Builder, message::Body};
+use zbus::{Connection, DynamicType, Message, Variant, connection::Builder, message::Body};
 
 use crate::error::BusError;
 
@@ -107,6 +107,22 @@ impl Bus {
             .call_method(Some(SYSTEMD), path, Some(interface), method, arguments)
             .await?;
         Ok(reply.body())
+    }
+
+    /// One property that is a text: object path, interface, name.
+    pub(crate) async fn text(
+        &self,
+        path: &str,
+        interface: &str,
+        name: &str,
+    ) -> Result<String, BusError> {
+        let body = self
+            .call(path, PROPERTIES, "Get", &(interface, name))
+            .await?;
+        match body.deserialize::<Variant<'_>>().map_err(BusError::from)? {
+            Variant::Str(text) => Ok(text.as_str().to_owned()),
+            _ => Err(BusError::Odd(format!("{name} is not a text"))),
+        }
     }
 
     /// One call to systemd's manager, such as `StartUnit`.

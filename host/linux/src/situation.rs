@@ -10,11 +10,11 @@ use prunella_core::{
     capability::{Answer, UnitStatus, Units},
     situation::Situation,
 };
-use zbus::{OwnedObjectPath, Variant};
+use zbus::OwnedObjectPath;
 
 use crate::{
     Linux,
-    bus::{Bus, MANAGER, MANAGER_INTERFACE, PROPERTIES},
+    bus::{Bus, MANAGER, MANAGER_INTERFACE},
     clock,
     error::BusError,
     package_lock, start_limit, stop_evidence, systemctl,
@@ -37,18 +37,7 @@ type Listed = (
 
 /// systemd's own state: `running`, `degraded`, `stopping`, …
 pub(crate) async fn read_system_state(bus: &Bus) -> Result<String, BusError> {
-    let body = bus
-        .call(
-            MANAGER,
-            PROPERTIES,
-            "Get",
-            &(MANAGER_INTERFACE, "SystemState"),
-        )
-        .await?;
-    match body.deserialize::<Variant<'_>>().map_err(BusError::from)? {
-        Variant::Str(state) => Ok(state.as_str().to_owned()),
-        _ => Err(BusError::Odd("SystemState is not a text".to_owned())),
-    }
+    bus.text(MANAGER, MANAGER_INTERFACE, "SystemState").await
 }
 
 impl Situation for Linux {

@@ -205,7 +205,8 @@ pub(crate) async fn read(bus: &Bus, unit: &UnitName) -> Result<UnitStatus, BusEr
         let Some(job) = &mut status.job else {
             return Ok(status);
         };
-        match job_kind(bus, job.id).await {
+        let path = format!("/org/freedesktop/systemd1/job/{}", job.id);
+        match bus.text(&path, JOB_INTERFACE, "JobType").await {
             Ok(kind) => {
                 job.kind = kind;
                 return Ok(status);
@@ -231,21 +232,6 @@ async fn read_once(bus: &Bus, unit: &UnitName, path: &str) -> Result<UnitStatus,
         .and_then(|id| UnitName::new(id).ok())
         .unwrap_or_else(|| unit.clone());
     Ok(status::status(name, &bag))
-}
-
-async fn job_kind(bus: &Bus, id: u32) -> Result<String, BusError> {
-    let body = bus
-        .call(
-            &format!("/org/freedesktop/systemd1/job/{id}"),
-            PROPERTIES,
-            "Get",
-            &(JOB_INTERFACE, "JobType"),
-        )
-        .await?;
-    match body.deserialize::<Variant<'_>>().map_err(BusError::from)? {
-        Variant::Str(kind) => Ok(kind.as_str().to_owned()),
-        _ => Err(BusError::Odd("a job's type is not a text".to_owned())),
-    }
 }
 
 #[cfg(test)]
