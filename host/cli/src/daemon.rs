@@ -39,6 +39,7 @@ use crate::{
     detect::detection,
     exit::Exit,
     handler::DaemonHandler,
+    memory::Memory,
     paths::Paths,
     tidy::Tidier,
 };
@@ -357,6 +358,7 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
     };
     tidy();
 
+    let mut memory = Memory::new();
     let ping = watchdog();
     let mut next_ping = ping.map(|every| Instant::now() + every);
     loop {
@@ -387,8 +389,11 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
         {
             // Not a sign of life of this loop alone: a scheduler that is stuck
             // keeps this call, and so the watchdog bites.
-            daemon.scheduler.busy();
+            let busy = daemon.scheduler.busy();
             notify(&[NotifyState::Watchdog]);
+            if busy.is_empty() {
+                memory.tidy();
+            }
             next_ping = Some(Instant::now() + every);
         }
     }

@@ -23,6 +23,7 @@ mod incidents;
 mod learn;
 mod logging;
 mod look;
+mod memory;
 mod output;
 mod overview;
 mod paths;

@@ -21,6 +21,7 @@ use prunella_core::{
 use prunella_engine::{Level, Lines, RunContext};
 
 use crate::{
+    assess::{Asked, side_by_side},
     decide::{Hold, Known, decide},
     evidence,
     healer::{Current, Healer, microseconds, milliseconds},
@@ -73,6 +74,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) acted: &'a dyn Fn(),
     /// The unit as it was when the attempt decided to heal it.
     down: OnceCell<UnitStatus>,
+    overseer: OnceCell<Arc<Overseer>>,
     evidence_written: Cell<bool>,
     thought: Cell<bool>,
     /// When the model was asked.
@@ -100,6 +102,7 @@ impl<'a> Attempt<'a> {
             host,
             acted,
             down: OnceCell::new(),
+            overseer: OnceCell::new(),
             evidence_written: Cell::new(trail.attempt() > 1),
             thought: Cell::new(false),
             asked: Cell::new(None),
@@ -136,7 +139,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Gathers the evidence, on whatever thread it is called.
-    fn gatherer(&self) -> impl FnOnce() -> Evidence + Send + 'static {
+    fn gatherer(&self) -> impl Fn() -> Evidence + Send + Sync + 'static {
         let host = self.real.clone();
         let changes = Arc::clone(&self.healer.settings.changes);
         let service = Arc::clone(&self.service);
@@ -419,10 +422,9 @@ impl<'a> Attempt<'a> {
         related: &BTreeSet<UnitName>,
         snapshot: &Arc<Snapshot>,
     ) -> Result<Vec<(&StrategyName, &Loaded)>, Came> {
-        let mut applying = Vec::new();
-        let mut must_not = Vec::new();
-        let mut blocked = None;
         let mut not_mine = Vec::new();
+        let mut known = Vec::new();
+        let mut asked = Vec::new();
         for name in &self.service.strategies {
             let Some(loaded) = self.current.strategies.get(name) else {
                 let why = self
@@ -441,12 +443,21 @@ impl<'a> Attempt<'a> {
                 continue;
             };
             let kernel = self.kernel(name, loaded, related, snapshot, Phase::Assess);
-            let started = Instant::now();
-            let run = loaded
-                .strategy
-                .assess(self.context(name, loaded, kernel.host()));
-            let took = microseconds(started.elapsed());
-            let assessment = match run.result {
+            known.push((name, loaded));
+            asked.push(Asked {
+                strategy: &loaded.strategy,
+                context: self.context(name, loaded, kernel.host()),
+            });
+        }
+        let mut applying = Vec::new();
+        let mut must_not = Vec::new();
+        let mut blocked = None;
+        side_by_side(asked, |place, said| {
+            let Some(&(name, loaded)) = known.get(place) else {
+                return;
+            };
+            let took = microseconds(said.took);
+            let assessment = match said.run.result {
                 Ok(Ok(assessment)) => assessment,
                 Ok(Err(failure)) => Assessment::NotMine {
                     reason: format!("it could not tell: {failure}"),
@@ -459,7 +470,7 @@ impl<'a> Attempt<'a> {
                         message: error.to_string(),
                     });
                     not_mine.push(format!("{name} broke off"));
-                    continue;
+                    return;
                 }
             };
             self.trail.write(Step::Assessed {
@@ -475,7 +486,7 @@ impl<'a> Attempt<'a> {
                     blocked.get_or_insert((name, unit, reason));
                 }
             }
-        }
+        });
         if let Some((name, unit, reason)) = blocked {
             return Err(self.blocked(name, &unit, &reason));
         }
@@ -747,24 +758,21 @@ impl<'a> Attempt<'a> {
         )
     }
 
-    fn overseer(&self) -> Overseer {
-        let settings = &self.healer.settings;
-        let host = self.real.clone();
-        let changes = Arc::clone(&settings.changes);
-        let service = Arc::clone(&self.service);
-        let detection = self.trail.incident().detection.clone();
-        let down = self.down.get().cloned();
-        Overseer {
-            oversight: self.current.config.oversight.clone(),
-            service: Arc::clone(&self.service),
-            store: settings.store.clone(),
-            situation: Arc::clone(&settings.situation),
-            analyst: Arc::clone(&settings.analyst),
-            model: self.current.config.analysis.clone(),
-            evidence: Box::new(move || {
-                evidence::gather(&host, &*changes, &service, &detection, down.as_ref())
-            }),
-        }
+    /// Whoever has to agree to an act.
+    fn overseer(&self) -> Arc<Overseer> {
+        let build = || {
+            let settings = &self.healer.settings;
+            Arc::new(Overseer {
+                oversight: self.current.config.oversight.clone(),
+                service: Arc::clone(&self.service),
+                store: settings.store.clone(),
+                situation: Arc::clone(&settings.situation),
+                analyst: Arc::clone(&settings.analyst),
+                model: self.current.config.analysis.clone(),
+                evidence: Box::new(self.gatherer()),
+            })
+        };
+        Arc::clone(self.overseer.get_or_init(build))
     }
 
     fn context(&self, name: &StrategyName, loaded: &Loaded, host: Host) -> RunContext {

@@ -59,7 +59,7 @@ pub(crate) struct Rules {
     pub(crate) protected: Arc<Protected>,
     pub(crate) budget: BudgetSettings,
     pub(crate) host_budget: HostBudget,
-    pub(crate) overseer: Overseer,
+    pub(crate) overseer: Arc<Overseer>,
 }
 
 /// The units as they stood a moment ago. All strategies assess by the same
@@ -458,7 +458,8 @@ impl Kernel {
     }
 
     /// Whether a person may be asked to let another's process be ended: only where
-    /// the operator wants to be asked, and never PID 1, a kernel thread, Prunella itself, or what a protected unit runs.
+    /// the operator wants to be asked, and never PID 1, a kernel thread, Prunella
+    /// itself, or what a protected unit runs.
     fn may_be_asked_of(&self, process: &ProcessInfo) -> bool {
         self.rules.overseer.oversight.foreign_processes
             && process.pid != 1
@@ -951,7 +952,7 @@ pub(crate) mod tests {
             folder.path(),
             Arc::new(()),
         ));
-        let overseer = Overseer {
+        let overseer = Arc::new(Overseer {
             oversight,
             service: sim.service(),
             store: Some(store),
@@ -959,7 +960,7 @@ pub(crate) mod tests {
             model: analyst.is_some().then(model),
             analyst: analyst.unwrap_or_else(|| Arc::new(())),
             evidence: Box::new(move || evidence.clone()),
-        };
+        });
         let rules = Rules {
             strategy: StrategyName::new("site-fix").unwrap(),
             grants: Arc::new(grants),

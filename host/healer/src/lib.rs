@@ -13,6 +13,7 @@
 //! This crate knows nothing of D-Bus, netlink or files: it sees the host
 //! through `core::capability` and `core::situation` only.
 
+mod assess;
 mod attempt;
 mod decide;
 mod error;

@@ -11,6 +11,7 @@ use rusqlite::{Row, Transaction, params, types::Type};
 
 use crate::{
     Store, StoreError,
+    cached::Cached as _,
     incidents::{from_ms, to_ms, unit_name},
 };
 
@@ -30,7 +31,7 @@ pub(crate) fn add(
     at_ms: u64,
 ) -> rusqlite::Result<()> {
     for one in tries {
-        transaction.execute(
+        transaction.execute_cached(
             "INSERT INTO achievements
                (unit, cause, fingerprint, strategy, sample, tries, proofs, relapses, last_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8)
@@ -96,7 +97,7 @@ impl Store {
     pub fn achievements(&self, unit: Option<&UnitName>) -> Result<Vec<Achievement>, StoreError> {
         self.read("reading what strategies have achieved", |connection| {
             connection
-                .prepare(
+                .prepare_cached(
                     "SELECT unit, cause, fingerprint, sample, strategy, tries, proofs, relapses,
                        last_ms
                      FROM achievements WHERE ?1 IS NULL OR unit = ?1

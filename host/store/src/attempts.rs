@@ -18,6 +18,7 @@ use rusqlite::{Transaction, params};
 
 use crate::{
     Store, StoreError, WriteError, achievements,
+    cached::Cached as _,
     incidents::{insert_incident, insert_step, next_number, one_row, set_ending, step_error},
     lock,
     outbox::insert_alert,
@@ -108,7 +109,7 @@ impl Store {
             .map(|end| Ok::<_, StoreError>((end, self.written(doing, end)?)))
             .transpose()?;
         self.write(doing, |transaction| {
-            let known: bool = transaction.query_row(
+            let known: bool = transaction.query_row_cached(
                 "SELECT EXISTS (SELECT 1 FROM incidents WHERE id = ?1)",
                 [incident.id.as_str()],
                 |row| row.get(0),
@@ -118,7 +119,7 @@ impl Store {
                 return Ok(());
             }
             for (entry, step) in steps.iter().zip(&texts) {
-                let there: bool = transaction.query_row(
+                let there: bool = transaction.query_row_cached(
                     "SELECT EXISTS (SELECT 1 FROM steps WHERE incident = ?1 AND number = ?2)",
                     params![entry.incident.as_str(), entry.number],
                     |row| row.get(0),

@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::{StoreError, WriteError, file, salvage, schema};
+use crate::{StoreError, WriteError, cached, file, salvage, schema};
 
 /// How long a process waits for another one's transaction. Ours take one fsync;
 /// on a disk where that takes seconds, the wait is still worth it.
@@ -68,6 +68,7 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(cached::KEPT);
     // Some builds of SQLite map files by default.
     connection
         .pragma_update(None, "mmap_size", 0)

@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::{
     Store, StoreError,
+    cached::Cached as _,
     incidents::{from_ms, to_ms, unit_name},
 };
 
@@ -43,7 +44,7 @@ impl Store {
         moment: &Moment,
     ) -> Result<(), StoreError> {
         self.write_ahead("writing a healing", |transaction| {
-            transaction.execute(
+            transaction.execute_cached(
                 "INSERT INTO healings (unit, boot_id, since_boot_ms, at_ms)
                  VALUES (?1, ?2, ?3, ?4)",
                 params![
@@ -53,7 +54,7 @@ impl Store {
                     to_ms(moment.at)
                 ],
             )?;
-            transaction.execute(
+            transaction.execute_cached(
                 "DELETE FROM healings WHERE unit = ?1 AND seq <=
                    (SELECT seq FROM healings WHERE unit = ?1
                     ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
@@ -79,14 +80,14 @@ impl Store {
             };
             match unit {
                 Some(unit) => connection
-                    .prepare(
+                    .prepare_cached(
                         "SELECT unit, boot_id, since_boot_ms, at_ms, forgiven FROM healings
                          WHERE unit = ?1 ORDER BY seq DESC LIMIT ?2",
                     )?
                     .query_map(params![unit.as_str(), limit], map)?
                     .collect(),
                 None => connection
-                    .prepare(
+                    .prepare_cached(
                         "SELECT unit, boot_id, since_boot_ms, at_ms, forgiven FROM healings
                          ORDER BY seq DESC LIMIT ?1",
                     )?
@@ -113,7 +114,7 @@ impl Store {
         let query = "SELECT boot_id, since_boot_ms, at_ms FROM boots WHERE boot_id = ?1";
         let known = self.read("reading the boots", |connection| {
             connection
-                .query_row(query, [&now.boot_id], |row| moment(row, 0))
+                .query_row_cached(query, [&now.boot_id], |row| moment(row, 0))
                 .optional()
         })?;
         if let Some(known) = known {
@@ -124,7 +125,7 @@ impl Store {
                 "INSERT OR IGNORE INTO boots (boot_id, since_boot_ms, at_ms) VALUES (?1, ?2, ?3)",
                 params![now.boot_id, to_boot_ms(now.since_boot), to_ms(now.at)],
             )?;
-            Ok(transaction.query_row(query, [&now.boot_id], |row| moment(row, 0))?)
+            Ok(transaction.query_row_cached(query, [&now.boot_id], |row| moment(row, 0))?)
         })
     }
 }

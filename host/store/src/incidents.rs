@@ -16,7 +16,7 @@ use rusqlite::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{Durable, Store, StoreError, WriteError};
+use crate::{Durable, Store, StoreError, WriteError, cached::Cached as _};
 
 /// What [`Store::open_incident`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +123,7 @@ fn with_ending(row: &Row<'_>) -> rusqlite::Result<(Incident, Option<Ending>)> {
 fn steps(connection: &Connection, id: &IncidentId) -> rusqlite::Result<(Vec<Entry>, usize)> {
     let mut bytes = 0;
     let steps = connection
-        .prepare(
+        .prepare_cached(
             "SELECT number, at_ms, monotonic, attempt, step FROM steps
              WHERE incident = ?1 ORDER BY number",
         )?
@@ -181,7 +181,7 @@ pub(crate) fn insert_incident(
     incident: &Incident,
     detection: &str,
 ) -> rusqlite::Result<usize> {
-    transaction.execute(
+    transaction.execute_cached(
         "INSERT INTO incidents
            (id, key, unit, at_ms, cause, attempt, boot_id, parent, detection)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -220,7 +220,7 @@ pub(crate) fn set_ending(
         Ending::LeftAlone { why, .. } => Some(why.word()),
         _ => None,
     };
-    transaction.execute(
+    transaction.execute_cached(
         "UPDATE incidents SET ended_at_ms = ?2, ended = ?3, ending = ?4, strategy = ?5,
            recovered_after = ?6, retry_at_ms = ?7, why = ?8, left_alone = ?9
          WHERE id = ?1",
@@ -244,7 +244,7 @@ pub(crate) fn insert_step(
     entry: &Entry,
     step: &str,
 ) -> rusqlite::Result<()> {
-    transaction.execute(
+    transaction.execute_cached(
         "INSERT INTO steps (incident, number, at_ms, monotonic, attempt, step)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         rusqlite::params![
@@ -296,7 +296,7 @@ impl Store {
         let steps = self.steps_to_json(doing, first)?;
         self.write_ahead(doing, |transaction| {
             let known = transaction
-                .query_row(
+                .query_row_cached(
                     "SELECT id, ending FROM incidents WHERE key = ?1",
                     [&incident.key],
                     |row| {
@@ -416,7 +416,7 @@ impl Store {
             // One snapshot for both queries.
             let snapshot = connection.unchecked_transaction()?;
             let found = snapshot
-                .query_row(
+                .query_row_cached(
                     &format!("SELECT {INCIDENT}, ending FROM incidents WHERE id = ?1"),
                     [id.as_str()],
                     with_ending,
@@ -564,7 +564,7 @@ impl Store {
     pub fn recent(&self, unit: &UnitName, limit: u32) -> Result<Vec<PastIncident>, StoreError> {
         self.read("reading a unit's past", |connection| {
             connection
-                .prepare(
+                .prepare_cached(
                     "SELECT id, at_ms, cause, ended, strategy FROM incidents
                      WHERE unit = ?1 AND ended IS NOT NULL
                        AND ended NOT IN ('blocked', 'rehearsed')
@@ -588,7 +588,7 @@ impl Store {
     pub fn counts_since(&self, ms: u64) -> Result<BTreeMap<String, u64>, StoreError> {
         self.read("counting the incidents", |connection| {
             connection
-                .prepare(
+                .prepare_cached(
                     "SELECT coalesce(ended, 'open'), count(*) FROM incidents
                      WHERE at_ms >= ?1 GROUP BY 1",
                 )?
@@ -603,7 +603,7 @@ impl Store {
     pub fn last_healed(&self, unit: &UnitName) -> Result<Option<Summary>, StoreError> {
         self.read("reading a unit's past", |connection| {
             connection
-                .query_row(
+                .query_row_cached(
                     &format!(
                         "SELECT {SUMMARY} FROM incidents WHERE unit = ?1 AND ended = 'healed'
                          ORDER BY ended_at_ms DESC LIMIT 1"

@@ -30,6 +30,7 @@
 mod achievements;
 mod approvals;
 mod attempts;
+mod cached;
 mod connection;
 mod error;
 mod file;

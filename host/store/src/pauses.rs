@@ -66,7 +66,7 @@ impl Store {
     pub fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
         self.read("reading the pauses", |connection| {
             connection
-                .prepare(
+                .prepare_cached(
                     "SELECT unit, since_ms, until_ms, reason, by_whom FROM pauses ORDER BY unit",
                 )?
                 .query_map([], |row| {

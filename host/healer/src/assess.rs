@@ -1,0 +1,108 @@
+//! Strategies look at an incident side by side: what one of them waits for, a
+//! check or a probe, keeps no other from looking, and the service waits for the
+//! slowest only.
+
+use std::{
+    panic,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use prunella_core::incident::Assessment;
+use prunella_engine::{Level, Lines, Run, RunContext, Strategy};
+
+/// A strategy about to be asked.
+pub(crate) struct Asked<'a> {
+    pub(crate) strategy: &'a Strategy,
+    pub(crate) context: RunContext,
+}
+
+/// What a strategy said, and how long it looked.
+pub(crate) struct Said {
+    pub(crate) run: Run<Assessment>,
+    pub(crate) took: Duration,
+}
+
+/// Asks all of them. The answers come in the order of the questions, and so do
+/// the lines that the strategies log, each one's together: `heard` is told when
+/// all of one's lines have been passed on.
+pub(crate) fn side_by_side(asked: Vec<Asked<'_>>, mut heard: impl FnMut(usize, Said)) {
+    let held: Vec<Arc<Held>> = asked
+        .iter()
+        .map(|asked| Held::before(Arc::clone(&asked.context.lines)))
+        .collect();
+    let mut asked: Vec<Asked<'_>> = asked
+        .into_iter()
+        .zip(&held)
+        .map(|(mut asked, held)| {
+            asked.context.lines = Arc::clone(held) as _;
+            asked
+        })
+        .collect();
+    thread::scope(|scope| {
+        // This thread would only wait: it looks, too.
+        let last = asked.pop();
+        let others: Vec<_> = asked
+            .iter()
+            .map(|asked| {
+                thread::Builder::new()
+                    .name("strategy".to_owned())
+                    .spawn_scoped(scope, || ask(asked))
+            })
+            .collect();
+        let last = last.as_ref().map(ask);
+        let others = others.into_iter().zip(&asked).map(|(thread, asked)| {
+            match thread.map(thread::ScopedJoinHandle::join) {
+                Ok(Ok(said)) => said,
+                Ok(Err(panic)) => panic::resume_unwind(panic),
+                // No more threads are to be had: one after the other, then.
+                Err(_) => ask(asked),
+            }
+        });
+        for ((place, said), held) in others.chain(last).enumerate().zip(&held) {
+            held.pass_on();
+            heard(place, said);
+        }
+    });
+}
+
+fn ask(asked: &Asked<'_>) -> Said {
+    let started = Instant::now();
+    let run = asked.strategy.assess(asked.context.clone());
+    Said {
+        run,
+        took: started.elapsed(),
+    }
+}
+
+/// Keeps a strategy's lines until it is their turn.
+struct Held {
+    lines: Mutex<Vec<(Level, String)>>,
+    to: Arc<dyn Lines>,
+}
+
+impl Held {
+    fn before(to: Arc<dyn Lines>) -> Arc<Self> {
+        Arc::new(Self {
+            lines: Mutex::default(),
+            to,
+        })
+    }
+
+    fn pass_on(&self) {
+        let lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        for (level, line) in lines {
+            self.to.line(level, &line);
+        }
+    }
+}
+
+impl Lines for Held {
+    fn line(&self, level: Level, message: &str) {
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((level, message.to_owned()));
+    }
+}
