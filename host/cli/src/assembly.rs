@@ -1,7 +1,13 @@
 //! Puts a healer together: configuration, store, host, strategies. The daemon,
 //! the hook, the sweep and `prunella heal` all begin here.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    panic,
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
 
 use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
@@ -66,6 +72,27 @@ pub(crate) fn load_config(paths: &Paths) -> anyhow::Result<Config> {
     })
 }
 
+/// What can be begun before the configuration is known, and goes on beside
+/// whatever is done next: connecting to systemd, opening the store.
+pub(crate) struct Begun {
+    pub(crate) linux: Arc<Linux>,
+    store: JoinHandle<Store>,
+}
+
+impl Begun {
+    /// Begins.
+    pub(crate) fn new(paths: &Paths) -> anyhow::Result<Self> {
+        let linux = Linux::connect(LinuxSettings::default()).context("cannot reach the host")?;
+        linux.expect_waiting();
+        let path = paths.store();
+        let store = thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || Store::lasting(&path))
+            .context("cannot start a thread")?;
+        Ok(Self { linux, store })
+    }
+}
+
 impl Assembly {
     /// Puts it together.
     pub(crate) fn new(
@@ -74,15 +101,27 @@ impl Assembly {
         wanted: &Wanted,
         observer: Arc<dyn Observer>,
     ) -> anyhow::Result<Self> {
-        // Connecting goes on in the background while the rest is put together.
-        let linux = Linux::connect(LinuxSettings::default()).context("cannot reach the host")?;
-        linux.expect_waiting();
+        Self::complete(Begun::new(paths)?, paths, config, wanted, observer)
+    }
+
+    /// Puts it together with what was begun.
+    pub(crate) fn complete(
+        begun: Begun,
+        paths: &Paths,
+        config: Config,
+        wanted: &Wanted,
+        observer: Arc<dyn Observer>,
+    ) -> anyhow::Result<Self> {
+        let Begun { linux, store } = begun;
         let engine = Engine::new(EngineSettings {
             cache_dir: Some(paths.cache.clone()),
         })
         .context("cannot start the WebAssembly engine")?;
         let strategies = load_strategies(&engine, &config, wanted);
-        let store = Some(Arc::new(Store::lasting(&paths.store())));
+        let store = store
+            .join()
+            .unwrap_or_else(|panic| panic::resume_unwind(panic));
+        let store = Some(Arc::new(store));
         let ledger = Arc::new(Ledger::new(store.clone(), paths.run.clone()));
         let healer = Arc::new(Healer::new(
             HealerSettings {

@@ -17,11 +17,10 @@ use prunella_core::{
     incident::DetectedBy,
 };
 use prunella_healer::{Opening, Scheduler};
-use prunella_linux::{Linux, LinuxSettings};
 
 use crate::{
     args::HookArgs,
-    assembly::{Assembly, Wanted, load_config},
+    assembly::{Assembly, Begun, Wanted, load_config},
     desk,
     detect::detection,
     exit::{Exit, Problem},
@@ -31,6 +30,9 @@ use crate::{
 /// The hook waits for the budget's pauses (120 s is the longest by default);
 /// what is due later is left to the sweep.
 const PATIENCE: Duration = Duration::from_secs(130);
+
+/// How long one look at the unit may take.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// What looks for missed failures, and tells people what they were not told yet.
 const SWEEP: &str = "prunella-sweep.service";
@@ -59,23 +61,30 @@ pub(crate) fn run(paths: &Paths, args: &HookArgs) -> anyhow::Result<Exit> {
 }
 
 fn alone(paths: &Paths, unit: &UnitName, monitor: &Monitor) -> anyhow::Result<Exit> {
+    let begun = Begun::new(paths)?;
+    let reading = begun.linux.begin_reading(unit.clone(), LOOK);
     let config = load_config(paths)?;
-    let canonical = if config.services.contains_key(unit) {
-        unit.clone()
-    } else {
-        canonical(unit)?
+    let read = || {
+        reading
+            .wait()
+            .with_context(|| format!("cannot look at {unit}"))
     };
-    if !config.services.contains_key(&canonical) {
-        tracing::info!("{canonical} is not in Prunella's care: nothing done");
-        return Ok(Exit::Ok);
-    }
-    let assembly = Assembly::new(paths, config, &Wanted::Of(canonical.clone()), Arc::new(()))?;
-    let status = prunella_core::capability::Units::get(
-        &assembly.linux.units(),
-        Instant::now() + Duration::from_secs(10),
-        &canonical,
-    )
-    .with_context(|| format!("cannot look at {canonical}"))?;
+    let (assembly, status) = if config.services.contains_key(unit) {
+        let wanted = Wanted::Of(unit.clone());
+        let assembly = Assembly::complete(begun, paths, config, &wanted, Arc::new(()))?;
+        (assembly, read()?)
+    } else {
+        // An alias may have been given.
+        let status = read()?;
+        if !config.services.contains_key(&status.name) {
+            tracing::info!("{} is not in Prunella's care: nothing done", status.name);
+            return Ok(Exit::Ok);
+        }
+        let wanted = Wanted::Of(status.name.clone());
+        let assembly = Assembly::complete(begun, paths, config, &wanted, Arc::new(()))?;
+        (assembly, status)
+    };
+    let canonical = status.name.clone();
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
     let detection = detection(&status, DetectedBy::Hook, Some(monitor));
     let opening = scheduler.open_seen(detection, Box::new(status))?;
@@ -113,16 +122,4 @@ fn tell(paths: &Paths, assembly: &Assembly) {
             desk.work_for(desk::PATIENCE);
         }
     }
-}
-
-/// The unit's canonical name: an alias may have been given.
-fn canonical(unit: &UnitName) -> anyhow::Result<UnitName> {
-    let linux = Linux::connect(LinuxSettings::default()).context("cannot reach the host")?;
-    let status = prunella_core::capability::Units::get(
-        &linux.units(),
-        Instant::now() + Duration::from_secs(10),
-        unit,
-    )
-    .with_context(|| format!("cannot look at {unit}"))?;
-    Ok(status.name)
 }

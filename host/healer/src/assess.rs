@@ -3,14 +3,14 @@
 //! slowest only.
 
 use std::{
-    panic,
     sync::{Arc, Mutex, PoisonError},
-    thread,
     time::{Duration, Instant},
 };
 
 use prunella_core::incident::Assessment;
 use prunella_engine::{Level, Lines, Run, RunContext, Strategy};
+
+use crate::beside;
 
 /// A strategy about to be asked.
 pub(crate) struct Asked<'a> {
@@ -32,7 +32,7 @@ pub(crate) fn side_by_side(asked: Vec<Asked<'_>>, mut heard: impl FnMut(usize, S
         .iter()
         .map(|asked| Held::before(Arc::clone(&asked.context.lines)))
         .collect();
-    let mut asked: Vec<Asked<'_>> = asked
+    let asked: Vec<Asked<'_>> = asked
         .into_iter()
         .zip(&held)
         .map(|(mut asked, held)| {
@@ -40,31 +40,10 @@ pub(crate) fn side_by_side(asked: Vec<Asked<'_>>, mut heard: impl FnMut(usize, S
             asked
         })
         .collect();
-    thread::scope(|scope| {
-        // This thread would only wait: it looks, too.
-        let last = asked.pop();
-        let others: Vec<_> = asked
-            .iter()
-            .map(|asked| {
-                thread::Builder::new()
-                    .name("strategy".to_owned())
-                    .spawn_scoped(scope, || ask(asked))
-            })
-            .collect();
-        let last = last.as_ref().map(ask);
-        let others = others.into_iter().zip(&asked).map(|(thread, asked)| {
-            match thread.map(thread::ScopedJoinHandle::join) {
-                Ok(Ok(said)) => said,
-                Ok(Err(panic)) => panic::resume_unwind(panic),
-                // No more threads are to be had: one after the other, then.
-                Err(_) => ask(asked),
-            }
-        });
-        for ((place, said), held) in others.chain(last).enumerate().zip(&held) {
-            held.pass_on();
-            heard(place, said);
-        }
-    });
+    for ((place, said), held) in beside::map(&asked, ask).into_iter().enumerate().zip(&held) {
+        held.pass_on();
+        heard(place, said);
+    }
 }
 
 fn ask(asked: &Asked<'_>) -> Said {

@@ -15,6 +15,7 @@
 
 mod assess;
 mod attempt;
+mod beside;
 mod decide;
 mod error;
 pub mod evidence;

@@ -13,6 +13,8 @@ use prunella_core::{
 use prunella_engine::{Engine, LoadError, Source, Strategy};
 use sha2::{Digest as _, Sha256};
 
+use crate::beside;
+
 /// A strategy that is in force.
 #[derive(Clone)]
 pub(crate) struct Loaded {
@@ -79,78 +81,34 @@ impl StrategySet {
                 let name = StrategyName::new(name).ok()?;
                 Some((name, Bytes::BuiltIn { wasm, precompiled }))
             });
-        for (name, bytes) in builtins.filter(|(name, _)| wanted(name)) {
-            set.add(engine, config, name, bytes);
-        }
+        let mut found: Vec<(StrategyName, Bytes)> =
+            builtins.filter(|(name, _)| wanted(name)).collect();
         for (name, settings) in config.strategies.iter().filter(|(name, _)| wanted(name)) {
             let Some(path) = &settings.component else {
                 continue;
             };
             match read(path) {
-                Ok(bytes) => set.add(engine, config, name.clone(), Bytes::File(bytes)),
+                Ok(bytes) => found.push((name.clone(), Bytes::File(bytes))),
                 Err(why) => set.refused.push(Refused {
                     name: name.clone(),
                     why: RefusedBecause::File(why),
                 }),
             }
         }
+        // Side by side: a hook begins with this, while a service is down.
+        let loaded = beside::map(&found, |(name, bytes)| load(engine, config, name, bytes));
+        for ((name, _), loaded) in found.into_iter().zip(loaded) {
+            match loaded {
+                Ok(loaded) => {
+                    set.loaded.insert(name, loaded);
+                }
+                Err(error) => set.refused.push(Refused {
+                    name,
+                    why: error.into(),
+                }),
+            }
+        }
         set
-    }
-
-    fn add(&mut self, engine: &Engine, config: &Config, name: StrategyName, bytes: Bytes) {
-        let settings = config.strategies.get(&name);
-        let mut grants = settings
-            .and_then(|settings| settings.grants.clone())
-            .unwrap_or_else(|| match bytes {
-                Bytes::BuiltIn { .. } => builtin_grants(name.as_str()).unwrap_or_default(),
-                Bytes::File(_) => Grants::default(),
-            });
-        if let (Bytes::File(bytes), Some(settings)) = (&bytes, settings)
-            && !is_pinned(bytes, settings.sha256.as_deref())
-        {
-            // Rights to act follow the bytes, never the file's name.
-            if !grants.acts().is_empty() {
-                tracing::warn!(
-                    "the file of strategy {name} is not the one its rights were given to \
-                     (`sha256` in [strategy.{name}]): it may only observe"
-                );
-            }
-            grants = Grants(
-                grants
-                    .0
-                    .into_iter()
-                    .filter(|grant| {
-                        matches!(
-                            grant.permission,
-                            prunella_core::policy::Permission::Observe(_)
-                        )
-                    })
-                    .collect(),
-            );
-        }
-        let source = match &bytes {
-            Bytes::BuiltIn { wasm, precompiled } => Source::Builtin { wasm, precompiled },
-            Bytes::File(bytes) => Source::Wasm(bytes),
-        };
-        match engine.load(&name, source, &grants) {
-            Ok(strategy) => {
-                let loaded = Loaded {
-                    strategy,
-                    grants: Arc::new(grants),
-                    limits: settings
-                        .and_then(|settings| settings.limits.clone())
-                        .unwrap_or_else(|| config.limits.clone()),
-                    settings: settings
-                        .map(|settings| settings.settings.clone())
-                        .unwrap_or_default(),
-                };
-                self.loaded.insert(name, loaded);
-            }
-            Err(error) => self.refused.push(Refused {
-                name,
-                why: error.into(),
-            }),
-        }
     }
 
     pub(crate) fn get(&self, name: &StrategyName) -> Option<&Loaded> {
@@ -166,6 +124,59 @@ impl StrategySet {
     pub fn refused(&self) -> &[Refused] {
         &self.refused
     }
+}
+
+/// Loads one strategy, with what it may do.
+fn load(
+    engine: &Engine,
+    config: &Config,
+    name: &StrategyName,
+    bytes: &Bytes,
+) -> Result<Loaded, LoadError> {
+    let settings = config.strategies.get(name);
+    let mut grants = settings
+        .and_then(|settings| settings.grants.clone())
+        .unwrap_or_else(|| match bytes {
+            Bytes::BuiltIn { .. } => builtin_grants(name.as_str()).unwrap_or_default(),
+            Bytes::File(_) => Grants::default(),
+        });
+    if let (Bytes::File(bytes), Some(settings)) = (bytes, settings)
+        && !is_pinned(bytes, settings.sha256.as_deref())
+    {
+        // Rights to act follow the bytes, never the file's name.
+        if !grants.acts().is_empty() {
+            tracing::warn!(
+                "the file of strategy {name} is not the one its rights were given to \
+                     (`sha256` in [strategy.{name}]): it may only observe"
+            );
+        }
+        grants = Grants(
+            grants
+                .0
+                .into_iter()
+                .filter(|grant| {
+                    matches!(
+                        grant.permission,
+                        prunella_core::policy::Permission::Observe(_)
+                    )
+                })
+                .collect(),
+        );
+    }
+    let source = match bytes {
+        Bytes::BuiltIn { wasm, precompiled } => Source::Builtin { wasm, precompiled },
+        Bytes::File(bytes) => Source::Wasm(bytes),
+    };
+    Ok(Loaded {
+        strategy: engine.load(name, source, &grants)?,
+        grants: Arc::new(grants),
+        limits: settings
+            .and_then(|settings| settings.limits.clone())
+            .unwrap_or_else(|| config.limits.clone()),
+        settings: settings
+            .map(|settings| settings.settings.clone())
+            .unwrap_or_default(),
+    })
 }
 
 /// Whether these are the bytes that `sha256` names.

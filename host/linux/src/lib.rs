@@ -17,6 +17,7 @@ pub mod ports;
 pub mod process_control;
 pub mod processes;
 mod procfs;
+mod reading;
 pub mod resources;
 pub mod sockets;
 
@@ -69,6 +70,7 @@ pub use crate::{
     bus::unit_path,
     declared::Declared,
     error::LinuxError,
+    reading::Reading,
     signals::{BusEvent, Glimpse, Interest, Listener, UnitSet},
 };
 use crate::{
