@@ -41,7 +41,7 @@
 //!
 //! | module | grant | |
 //! |---|---|---|
-//! | [`clock`], [`log`], [`settings`] | none | time, lines for the operator, the operator's settings |
+//! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`logs`], [`resources`], [`probes`], [`history`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
@@ -65,6 +65,7 @@ pub mod processes;
 pub mod recovery;
 pub mod resources;
 pub mod settings;
+pub mod state;
 mod strategy;
 mod time;
 pub mod unit_control;
@@ -81,7 +82,7 @@ pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, Outcome, Port, Result, Setting,
         Strategy, checks, clock, debug, description, error, file_repair, files, history, info,
-        logs, ports, probes, process_control, processes, recovery, resources, settings,
+        logs, ports, probes, process_control, processes, recovery, resources, settings, state,
         unit_control, units, warn,
     };
 }

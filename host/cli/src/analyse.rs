@@ -6,8 +6,9 @@ use std::{fmt::Write as _, sync::Arc, time::Instant};
 use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
 use prunella_core::{
+    Failure, StrategyName,
     analyst::{Analyst as _, Evidence},
-    capability::{Answer, History, LogEntry, PastIncident},
+    capability::{Answer, History, LogEntry, PastIncident, State},
     config::ModelSettings,
     diagnosis::{Finding, Opinion, Source},
     service::Service,
@@ -115,7 +116,7 @@ fn no_model() -> Problem {
 fn gather(record: &Record, service: Service) -> anyhow::Result<Evidence> {
     let linux = Linux::connect(LinuxSettings::default()).context("cannot reach the host")?;
     let service = Arc::new(service);
-    let host = linux.host_for(Arc::clone(&service), Arc::new(NoHistory));
+    let host = linux.host_for(Arc::clone(&service), Arc::new(NoStore), Arc::new(NoStore));
     let detection = &record.incident.detection;
     let mut evidence = prunella_healer::evidence::gather(&host, &*linux, &service, detection, None);
     if time::now().saturating_sub(detection.at) > FRESH {
@@ -242,12 +243,36 @@ fn paragraph(text: &mut String, words: &str, width: usize) {
     }
 }
 
-/// Nobody asks it here.
-struct NoHistory;
+/// What strategies get from the store. None runs here, so nobody asks.
+struct NoStore;
 
-impl History for NoHistory {
+impl NoStore {
+    fn answer<T>() -> Answer<T> {
+        Err(Failure::unavailable("no-store", "there is no store here"))
+    }
+}
+
+impl History for NoStore {
     fn recent(&self, _: u32) -> Answer<Vec<PastIncident>> {
-        Ok(Vec::new())
+        Self::answer()
+    }
+}
+
+impl State for NoStore {
+    fn get(&self, _: &StrategyName, _: &str) -> Answer<Option<String>> {
+        Self::answer()
+    }
+
+    fn set(&self, _: &StrategyName, _: &str, _: &str) -> Answer<()> {
+        Self::answer()
+    }
+
+    fn remove(&self, _: &StrategyName, _: &str) -> Answer<bool> {
+        Self::answer()
+    }
+
+    fn keys(&self, _: &StrategyName) -> Answer<Vec<String>> {
+        Self::answer()
     }
 }
 

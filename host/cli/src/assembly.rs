@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
 use prunella_core::{
     StrategyName,
-    capability::{History, Host},
+    capability::{History, Host, State},
     config::Config,
     service::Service,
 };
@@ -195,7 +195,12 @@ fn strategies_for(config: &Config, unit: &prunella_core::UnitName) -> BTreeSet<S
 struct LinuxHosts(Arc<Linux>);
 
 impl Hosts for LinuxHosts {
-    fn for_service(&self, service: Arc<Service>, history: Arc<dyn History>) -> Host {
-        self.0.host_for(service, history)
+    fn for_service(
+        &self,
+        service: Arc<Service>,
+        history: Arc<dyn History>,
+        state: Arc<dyn State>,
+    ) -> Host {
+        self.0.host_for(service, history, state)
     }
 }

@@ -19,7 +19,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, UnitName};
+use crate::{Failure, StrategyName, UnitName};
 
 /// What a capability call returns.
 pub type Answer<T> = Result<T, Failure>;
@@ -45,6 +45,8 @@ pub struct Host {
     pub probes: Arc<dyn Probes>,
     /// Earlier incidents.
     pub history: Arc<dyn History>,
+    /// What strategies keep between incidents.
+    pub state: Arc<dyn State>,
     /// Acting on units.
     pub unit_control: Arc<dyn UnitControl>,
     /// Ending processes.
@@ -631,6 +633,19 @@ pub struct PastIncident {
 pub trait History: Send + Sync {
     /// Newest first.
     fn recent(&self, limit: u32) -> Answer<Vec<PastIncident>>;
+}
+
+/// What each strategy keeps of its own between the incidents of the service. The
+/// quotas are in [`state`](crate::state).
+pub trait State: Send + Sync {
+    /// The value of a key, if there is one.
+    fn get(&self, strategy: &StrategyName, key: &str) -> Answer<Option<String>>;
+    /// Keeps a value; `quota` when there is no room, and nothing is changed.
+    fn set(&self, strategy: &StrategyName, key: &str, value: &str) -> Answer<()>;
+    /// Forgets a key; true when there was one.
+    fn remove(&self, strategy: &StrategyName, key: &str) -> Answer<bool>;
+    /// The keys, in alphabetical order.
+    fn keys(&self, strategy: &StrategyName) -> Answer<Vec<String>>;
 }
 
 /// What to do with a unit.

@@ -4,8 +4,8 @@
 //! between strategies and a host ([`capability`]), what a strategy may do
 //! ([`policy`]), what an operator declared ([`service`], [`config`]), what
 //! happened ([`incident`], [`trail`], [`report`]), what was made of it
-//! ([`diagnosis`], [`analyst`]) and how much healing a service gets
-//! ([`budget`]).
+//! ([`diagnosis`], [`analyst`]), how much healing a service gets ([`budget`]) and
+//! how much a strategy may keep ([`state`]).
 //!
 //! Other crates of the host depend on this one; it depends on none of them, and
 //! it performs no I/O except reading configuration files in [`config`].
@@ -26,6 +26,7 @@ pub mod report;
 pub mod secret;
 pub mod service;
 pub mod situation;
+pub mod state;
 pub mod summary;
 pub mod text;
 pub mod trail;

@@ -95,10 +95,10 @@ pub enum LoadError {
     },
     /// It was built for another version of the contract.
     #[error(
-        "the component was built for {}; this host knows version {} of the contract; {}",
+        "the component was built for {}; this host knows versions {} of the contract; {}",
         list(interfaces),
         CONTRACT_VERSIONS.join(", "),
-        "build it again with an SDK of that version, or upgrade Prunella"
+        "build it again with an SDK for one of these, or upgrade Prunella"
     )]
     UnknownVersion {
         /// The interfaces of an unknown version.
@@ -107,8 +107,8 @@ pub enum LoadError {
     /// An interface of the contract is imported with types that it does not
     /// have.
     #[error(
-        "the component imports an interface otherwise than the contract has it: {reason}; build it again with the SDK of version {}",
-        CONTRACT_VERSIONS.join(", ")
+        "the component imports an interface otherwise than the contract has it: {reason}; build it again with the SDK, for version {} of the contract",
+        CONTRACT_VERSIONS.join(" or ")
     )]
     ImportTypes {
         /// What does not match.
@@ -127,8 +127,8 @@ pub enum LoadError {
     },
     /// It exports a strategy's functions with other types.
     #[error(
-        "the component exports `{function}` with types that are not the contract's: {reason}; build it again with the SDK of version {}",
-        CONTRACT_VERSIONS.join(", ")
+        "the component exports `{function}` with types that are not the contract's: {reason}; build it again with the SDK, for version {} of the contract",
+        CONTRACT_VERSIONS.join(" or ")
     )]
     ExportTypes {
         /// Which function.

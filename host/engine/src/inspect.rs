@@ -17,8 +17,12 @@ use wasmparser::{
 
 use crate::LoadError;
 
-/// The versions of the contract that this engine offers.
-pub const CONTRACT_VERSIONS: [&str; 1] = ["0.1.0"];
+/// The version of the contract in `wit/`.
+pub(crate) const NEWEST: &str = "0.1.1";
+
+/// The versions of the contract that this engine offers, the oldest first. Within
+/// a compatible line a component may have been built for any of them.
+pub const CONTRACT_VERSIONS: [&str; 2] = ["0.1.0", NEWEST];
 
 /// The compatible lines that they belong to, as `major.minor`.
 const LINES: [&str; 1] = ["0.1"];
@@ -33,7 +37,7 @@ const SHOWN: usize = 120;
 const INTERFACES: [(Package, &[&str]); 4] = [
     (
         Package::Base,
-        &["clock", "incidents", "log", "settings", "types"],
+        &["clock", "incidents", "log", "settings", "state", "types"],
     ),
     (
         Package::Observe,
@@ -97,7 +101,7 @@ impl Package {
 /// One import of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Import {
-    /// As the component has it, such as `prunella:observe/units@0.1.0`.
+    /// As the component has it, such as `prunella:observe/units@0.1.1`.
     pub name: String,
     /// Whose it is.
     pub package: Package,
@@ -147,6 +151,12 @@ impl Import {
         self.version.as_deref().is_some_and(is_known_version)
     }
 
+    /// Whether it is of a version that a newer Prunella has brought. What it has
+    /// in common with this one works; what is new is missing here.
+    fn is_newer(&self) -> bool {
+        self.package != Package::Foreign && self.version.as_deref().is_some_and(is_newer_version)
+    }
+
     /// The acts among its functions.
     pub fn acts(&self) -> impl Iterator<Item = Act> {
         let interface = (self.package == Package::Act).then_some(self.interface.as_str());
@@ -162,12 +172,23 @@ impl Import {
 
 /// Compatible versions differ in their last number only.
 fn is_known_version(version: &str) -> bool {
+    LINES.iter().any(|line| patch_of(line, version).is_some())
+}
+
+/// Of a line that is known, and later than all that are.
+fn is_newer_version(version: &str) -> bool {
     LINES.iter().any(|line| {
-        version
-            .strip_prefix(line)
-            .and_then(|rest| rest.strip_prefix('.'))
-            .is_some_and(|patch| patch.parse::<u32>().is_ok())
+        let newest = CONTRACT_VERSIONS
+            .iter()
+            .filter_map(|known| patch_of(line, known))
+            .max();
+        patch_of(line, version) > newest
     })
+}
+
+/// The last number of a version of this line.
+fn patch_of(line: &str, version: &str) -> Option<u32> {
+    version.strip_prefix(line)?.strip_prefix('.')?.parse().ok()
 }
 
 /// What can be known of a component before it runs.
@@ -205,6 +226,15 @@ impl Inspection {
         self.imports
             .iter()
             .filter(move |import| import.package == package)
+    }
+
+    /// What it imports of a version that is newer than any this engine offers.
+    pub(crate) fn newer(&self) -> Vec<String> {
+        self.imports
+            .iter()
+            .filter(|import| import.is_newer())
+            .map(|import| import.name.clone())
+            .collect()
     }
 
     /// Every act that it can call.
@@ -254,6 +284,10 @@ impl Inspection {
                 })
                 .cloned(),
         );
+        if !interfaces.is_empty() {
+            return Err(LoadError::UnknownVersion { interfaces });
+        }
+        let interfaces = names(&|import| !import.is_known() && import.is_newer());
         if !interfaces.is_empty() {
             return Err(LoadError::UnknownVersion { interfaces });
         }
@@ -481,19 +515,19 @@ mod tests {
 
     #[rstest]
     #[case::ours(
-        "prunella:observe/units@0.1.0",
+        "prunella:observe/units@0.1.1",
         Package::Observe,
         "units",
-        Some("0.1.0")
+        Some("0.1.1")
     )]
     #[case::theirs("wasi:io/poll@0.2.0", Package::Foreign, "poll", Some("0.2.0"))]
     #[case::no_version("prunella:act/checks", Package::Act, "checks", None)]
     #[case::no_package("run", Package::Foreign, "run", None)]
     #[case::look_alike(
-        "prunella:act2/checks@0.1.0",
+        "prunella:act2/checks@0.1.1",
         Package::Foreign,
         "checks",
-        Some("0.1.0")
+        Some("0.1.1")
     )]
     fn an_import_s_name(
         #[case] name: &str,
@@ -519,17 +553,26 @@ mod tests {
         assert_eq!(is_known_version(version), known);
     }
 
+    #[rstest]
+    #[case::the_first("0.1.0", false)]
+    #[case::this(NEWEST, false)]
+    #[case::a_later_patch("0.1.99", true)]
+    #[case::another_line("0.2.0", false)]
+    fn a_newer_version(#[case] version: &str, #[case] newer: bool) {
+        assert_eq!(is_newer_version(version), newer);
+    }
+
     #[test]
     fn acts_are_functions_and_not_methods() {
         let control = import(
-            "prunella:act/unit-control@0.1.0",
+            "prunella:act/unit-control@0.1.1",
             &["start", "reset-failed", "[method]job.wait", "explode"],
         );
         let acts: Vec<Act> = control.acts().collect();
         assert_eq!(acts, [Act::Unit(UnitAct::Start), Act::ResetFailed]);
         // The same names in another package are no acts.
         assert_eq!(
-            import("prunella:observe/unit-control@0.1.0", &["start"])
+            import("prunella:observe/unit-control@0.1.1", &["start"])
                 .acts()
                 .count(),
             0

@@ -18,11 +18,11 @@ use crate::{
         RecoveryPre, guest,
         prunella::{
             act::{checks, file_repair, process_control, unit_control},
-            base::{clock, incidents, log, settings},
+            base::{clock, incidents, log, settings, state},
             observe::{files, history, logs, ports, probes, processes, resources, units},
         },
     },
-    inspect::{Package, STRATEGY},
+    inspect::{NEWEST, Package, STRATEGY},
     seam::{Incident, Seam},
 };
 
@@ -57,9 +57,12 @@ pub(crate) fn link(
 ) -> Result<RecoveryPre<Seam>, LoadError> {
     let mut linker = Linker::new(component.engine());
     for import in &inspection.imports {
-        add(&mut linker, import.package, &import.interface).map_err(import_types)?;
+        add(&mut linker, import.package, &import.interface)
+            .map_err(|error| import_types(inspection, &error))?;
     }
-    let pre = linker.instantiate_pre(component).map_err(import_types)?;
+    let pre = linker
+        .instantiate_pre(component)
+        .map_err(|error| import_types(inspection, &error))?;
     check_exports(component, &pre)?;
     RecoveryPre::new(pre).map_err(|error| LoadError::Exports {
         missing: format!("`{STRATEGY}` as the contract has it ({error:#})"),
@@ -84,6 +87,7 @@ fn add(linker: &mut Linker<Seam>, package: Package, interface: &str) -> wasmtime
         Base "incidents" => incidents;
         Base "log" => log;
         Base "settings" => settings;
+        Base "state" => state;
         Observe "files" => files;
         Observe "history" => history;
         Observe "logs" => logs;
@@ -122,7 +126,9 @@ impl Exports<'_> {
             missing: format!("`{STRATEGY}` with a function `{name}`"),
             exports: Vec::new(),
         };
-        let interface = format!("{STRATEGY}@0.1.0");
+        // wasmtime finds an export of any version of the same compatible line,
+        // here and in the bindings.
+        let interface = format!("{STRATEGY}@{NEWEST}");
         let interface = self
             .component
             .get_export_index(None, &interface)
@@ -143,7 +149,13 @@ impl Exports<'_> {
     }
 }
 
-fn import_types(error: wasmtime::Error) -> LoadError {
+fn import_types(inspection: &Inspection, error: &wasmtime::Error) -> LoadError {
+    // Within a compatible line nothing but growth is possible, so what is not
+    // as the contract has it is a function that came later.
+    let interfaces = inspection.newer();
+    if !interfaces.is_empty() {
+        return LoadError::UnknownVersion { interfaces };
+    }
     LoadError::ImportTypes {
         reason: prunella_core::text::one_line(&format!("{error:#}"), 300),
     }

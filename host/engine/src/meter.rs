@@ -66,6 +66,11 @@ impl Meter {
         }
     }
 
+    /// Whose run it is.
+    pub(crate) fn strategy(&self) -> &StrategyName {
+        &self.strategy
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }

@@ -9,7 +9,7 @@ use std::{
 use prunella_core::{
     UnitName,
     analyst::{Analyst, Changes},
-    capability::{Answer, History, Host, ProbeAnswer},
+    capability::{Answer, History, Host, ProbeAnswer, State},
     config::Config,
     incident::Incident,
     service::Service,
@@ -18,12 +18,19 @@ use prunella_core::{
 };
 use prunella_store::{Ledger, Store};
 
-use crate::{StrategySet, history::StoreHistory, opinions::Opinions, protected::Protected};
+use crate::{
+    StrategySet, history::StoreHistory, opinions::Opinions, protected::Protected, state::StoreState,
+};
 
 /// Where hosts come from: a [`Host`] for each service.
 pub trait Hosts: Send + Sync {
     /// The host as one service sees it.
-    fn for_service(&self, service: Arc<Service>, history: Arc<dyn History>) -> Host;
+    fn for_service(
+        &self,
+        service: Arc<Service>,
+        history: Arc<dyn History>,
+        state: Arc<dyn State>,
+    ) -> Host;
 }
 
 /// Whoever watches incidents as they go: a terminal, a connected client.
@@ -126,9 +133,13 @@ impl Healer {
             store: self.settings.store.clone(),
             unit: service.unit.clone(),
         });
+        let state = Arc::new(StoreState {
+            store: self.settings.store.clone(),
+            unit: service.unit.clone(),
+        });
         self.settings
             .hosts
-            .for_service(Arc::clone(service), history)
+            .for_service(Arc::clone(service), history, state)
     }
 
     /// Asks one of a service's declared probes; `None` when the unit is not in

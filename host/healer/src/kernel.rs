@@ -164,6 +164,7 @@ impl Kernel {
             resources: Arc::clone(&self.host.resources),
             probes: Arc::clone(&self.host.probes),
             history: Arc::clone(&self.host.history),
+            state: Arc::clone(&self.host.state),
             unit_control: Arc::clone(self) as _,
             process_control: Arc::clone(self) as _,
             file_repair: Arc::clone(self) as _,

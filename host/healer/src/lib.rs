@@ -29,6 +29,7 @@ mod proof;
 mod protected;
 mod rehearsal;
 mod scheduler;
+mod state;
 mod strategies;
 mod trail;
 

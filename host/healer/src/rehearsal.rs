@@ -21,6 +21,8 @@ use prunella_core::{
     service::Service,
 };
 
+use crate::state::RehearsedState;
+
 /// What would have changed.
 #[derive(Default)]
 struct Changes {
@@ -53,6 +55,7 @@ pub(crate) fn overlay(real: Host, service: Arc<Service>) -> Host {
     let resources = Arc::clone(&real.resources);
     let logs = Arc::clone(&real.logs);
     let history = Arc::clone(&real.history);
+    let state = Arc::new(RehearsedState::over(Arc::clone(&real.state)));
     let overlay = Arc::new(Overlay {
         real,
         service,
@@ -68,6 +71,7 @@ pub(crate) fn overlay(real: Host, service: Arc<Service>) -> Host {
         resources,
         probes: Arc::clone(&overlay) as _,
         history,
+        state,
         unit_control: Arc::clone(&overlay) as _,
         process_control: Arc::clone(&overlay) as _,
         file_repair: Arc::clone(&overlay) as _,

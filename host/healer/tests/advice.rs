@@ -21,7 +21,7 @@ use prunella_analysis::HostAnalyst;
 use prunella_core::{
     StrategyName,
     analyst::{Analyst, Evidence, ProposedAct},
-    capability::{History, Host},
+    capability::{History, Host, State},
     config::{Config, ModelProtocol, ModelSettings, StrategySettings},
     diagnosis::{Cause, Finding, Opinion, SecondOpinion, Source},
     incident::{Ending, Incident},
@@ -38,7 +38,7 @@ use sha2::{Digest as _, Sha256};
 struct SimHosts(Sim);
 
 impl Hosts for SimHosts {
-    fn for_service(&self, _: Arc<Service>, _: Arc<dyn History>) -> Host {
+    fn for_service(&self, _: Arc<Service>, _: Arc<dyn History>, _: Arc<dyn State>) -> Host {
         self.0.host()
     }
 }

@@ -14,7 +14,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use prunella_core::{
     StrategyName,
     achievement::{Came, Signature, Try},
-    capability::{History, Host},
+    capability::{History, Host, State},
     config::{Config, StrategySettings},
     incident::{DetectedBy, Ending, LeftAlone},
     policy::builtin_grants,
@@ -31,7 +31,7 @@ use sha2::{Digest as _, Sha256};
 struct SimHosts(Sim);
 
 impl Hosts for SimHosts {
-    fn for_service(&self, _: Arc<Service>, _: Arc<dyn History>) -> Host {
+    fn for_service(&self, _: Arc<Service>, _: Arc<dyn History>, _: Arc<dyn State>) -> Host {
         self.0.host()
     }
 }

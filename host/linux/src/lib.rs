@@ -62,7 +62,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    capability::{Answer, History, Host, UnitStatus, Units},
+    capability::{Answer, History, Host, State, UnitStatus, Units},
     service::Service,
 };
 
@@ -129,8 +129,14 @@ impl Linux {
         }))
     }
 
-    /// Everything a run for `service` can reach. `history` comes from the store.
-    pub fn host_for(&self, service: Arc<Service>, history: Arc<dyn History>) -> Host {
+    /// Everything a run for `service` can reach. `history` and `state` come from
+    /// the store.
+    pub fn host_for(
+        &self,
+        service: Arc<Service>,
+        history: Arc<dyn History>,
+        state: Arc<dyn State>,
+    ) -> Host {
         let units: Arc<dyn Units> = Arc::new(self.units());
         let kin = Arc::new(Kin::new(
             service.unit.clone(),
@@ -152,6 +158,7 @@ impl Linux {
             resources: Arc::new(HostResources::new(service)),
             probes: declared.probes,
             history,
+            state,
             unit_control: Arc::new(self.unit_control()),
             process_control: Arc::new(HostProcessControl),
             file_repair: declared.file_repair,

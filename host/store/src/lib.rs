@@ -42,6 +42,7 @@ mod pauses;
 mod retention;
 mod salvage;
 mod schema;
+mod state;
 mod trouble;
 
 use std::{

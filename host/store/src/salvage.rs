@@ -21,6 +21,7 @@ const WANTED: &[(&str, &str)] = &[
         "ended IS NULL OR ended = 'blocked' OR retry_at_ms IS NOT NULL",
     ),
     ("achievements", "TRUE"),
+    ("state", "TRUE"),
     // What people are still to hear.
     ("alerts", "fate IS NULL"),
     ("troubles", "closed_at_ms IS NULL"),

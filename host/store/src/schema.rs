@@ -178,6 +178,16 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     CREATE INDEX approvals_by_incident ON approvals (incident);
     CREATE INDEX approvals_by_proposal ON approvals (proposal, seq);
     ",
+    // 4: what strategies keep between incidents.
+    "
+    CREATE TABLE state (
+        strategy TEXT NOT NULL,
+        unit     TEXT NOT NULL,
+        key      TEXT NOT NULL,
+        value    TEXT NOT NULL,
+        PRIMARY KEY (strategy, unit, key)
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
 
 /// The version of a store that this program has just written.

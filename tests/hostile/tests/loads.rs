@@ -18,7 +18,7 @@ use prunella_hostile::{
 };
 use rstest::rstest;
 
-const STRATEGY: &str = "export prunella:strategy/strategy@0.1.0;";
+const STRATEGY: &str = "export prunella:strategy/strategy@0.1.1;";
 
 fn load(wasm: &[u8], grants: &Grants) -> Result<Strategy, LoadError> {
     engine().load(&named("odd"), Source::Wasm(wasm), grants)
@@ -106,13 +106,13 @@ fn wasi() {
 #[test]
 fn an_interface_that_does_not_exist() {
     let wasm = of_world(
-        &["package prunella:magic@0.1.0; interface wand { wave: func(); }"],
-        &format!("import prunella:magic/wand@0.1.0; {STRATEGY}"),
+        &["package prunella:magic@0.1.1; interface wand { wave: func(); }"],
+        &format!("import prunella:magic/wand@0.1.1; {STRATEGY}"),
     );
     let error = refused(&wasm);
     assert_eq!(error.kind(), "unknown-interface");
     let message = error.to_string();
-    assert!(message.contains("`prunella:magic/wand@0.1.0`"), "{message}");
+    assert!(message.contains("`prunella:magic/wand@0.1.1`"), "{message}");
     assert!(
         message.contains("prunella:act/unit-control"),
         "lists what there is: {message}"
@@ -131,19 +131,48 @@ fn a_lone_function() {
 #[test]
 fn another_version() {
     let wasm = of_changed_contract(
-        |text| text.replace("@0.1.0", "@0.2.0"),
+        |text| text.replace("@0.1.1", "@0.2.0"),
         "import prunella:observe/units@0.2.0; export prunella:strategy/strategy@0.2.0;",
     );
     let error = refused(&wasm);
     assert_eq!(error.kind(), "unknown-version");
-    assert!(error.to_string().contains("knows version 0.1.0"), "{error}");
+    assert!(
+        error.to_string().contains("knows versions 0.1.0, 0.1.1"),
+        "{error}"
+    );
+}
+
+/// Of a newer version of the same line, what is not there yet is missing: a
+/// whole interface, or a function in one.
+#[rstest]
+#[case::an_interface(
+    "interface clock {",
+    "interface weather { rains: func() -> bool; }\ninterface clock {",
+    "import prunella:base/weather@0.1.9;"
+)]
+#[case::a_function(
+    "now: func() -> u64;",
+    "now: func() -> u64; zone: func() -> string;",
+    "import prunella:base/clock@0.1.9;"
+)]
+fn growth_that_is_newer_than_the_host(#[case] from: &str, #[case] to: &str, #[case] import: &str) {
+    let wasm = of_changed_contract(
+        |text| text.replace(from, to).replace("@0.1.1", "@0.1.9"),
+        &format!("{import} export prunella:strategy/strategy@0.1.9;"),
+    );
+    let error = refused(&wasm);
+    assert_eq!(error.kind(), "unknown-version", "{error}");
+    let message = error.to_string();
+    assert!(message.contains("@0.1.9"), "{message}");
+    assert!(message.contains("knows versions 0.1.0, 0.1.1"), "{message}");
+    assert!(message.contains("upgrade Prunella"), "{message}");
 }
 
 /// The last number may differ: that is what compatible growth is for.
 #[test]
 fn a_compatible_version() {
     let wasm = of_changed_contract(
-        |text| text.replace("@0.1.0", "@0.1.7"),
+        |text| text.replace("@0.1.1", "@0.1.7"),
         "import prunella:observe/resources@0.1.7; export prunella:strategy/strategy@0.1.7;",
     );
     let strategy = load(&wasm, &Grants::default()).unwrap();
@@ -163,7 +192,7 @@ fn a_compatible_version() {
 fn other_types(#[case] from: &str, #[case] to: &str) {
     let wasm = of_changed_contract(
         |text| text.replace(from, to),
-        &format!("import prunella:observe/resources@0.1.0; {STRATEGY}"),
+        &format!("import prunella:observe/resources@0.1.1; {STRATEGY}"),
     );
     let error = refused(&wasm);
     assert_eq!(error.kind(), "import-types", "{error}");
@@ -253,7 +282,7 @@ fn what_it_was_granted_in_part() {
 #[test]
 fn types_alone_need_no_grant() {
     let wasm = of_wat_in(
-        &format!("use prunella:act/process-control@0.1.0.{{ending}}; {STRATEGY}"),
+        &format!("use prunella:act/process-control@0.1.1.{{ending}}; {STRATEGY}"),
         &format!(r#"(module (memory (export "memory") 1) (func $f) {EXPORTS})"#),
     );
     let strategy = load(&wasm, &Grants::default()).unwrap();
@@ -270,7 +299,7 @@ fn an_inspection_tells_the_consequences() {
     assert!(
         inspection
             .exports
-            .contains(&"prunella:strategy/strategy@0.1.0".to_owned())
+            .contains(&"prunella:strategy/strategy@0.1.1".to_owned())
     );
     let consequences = inspection.consequences();
     assert!(

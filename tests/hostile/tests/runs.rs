@@ -230,6 +230,56 @@ fn assessing_never_acts(#[case] way: &str) {
     assert_eq!(sim.acts(), [""; 0]);
 }
 
+/// What it keeps is changed while healing only.
+#[rstest]
+#[case::keeps("remember")]
+#[case::forgets("forget")]
+fn assessing_changes_nothing_that_is_kept(#[case] way: &str) {
+    let sim = host().kept("hostile", "seen", "before");
+    let run = hostile().assess(context(&sim, way, limits()));
+    let failure = run.result.unwrap().unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Denied);
+    assert!(failure.is("not-in-assess"), "{failure:?}");
+    assert_eq!(sim.keeps("hostile", "seen").as_deref(), Some("before"));
+}
+
+#[test]
+fn assessing_sees_what_this_strategy_keeps_and_no_other() {
+    let sim = host()
+        .kept("hostile", "seen", "mine")
+        .kept("another", "seen", "not mine")
+        .kept("another", "secret", "not mine");
+    let run = hostile().assess(context(&sim, "recall", limits()));
+    let Ok(Ok(Assessment::MustNot { reason })) = run.result else {
+        panic!("{:?}", run.result);
+    };
+    assert_eq!(reason, "mine seen");
+}
+
+#[rstest]
+#[case::keys("remember-for-ever", FailureKind::Quota, "state-keys")]
+#[case::a_value("remember-much", FailureKind::Quota, "state-value")]
+#[case::a_key("remember-oddly", FailureKind::Invalid, "state-key")]
+fn what_it_keeps_has_limits(#[case] way: &str, #[case] kind: FailureKind, #[case] code: &str) {
+    let sim = host();
+    let run = hostile().heal(context(&sim, way, limits()));
+    let failure = run.result.unwrap().unwrap_err();
+    assert_eq!(failure.kind, kind);
+    assert_eq!(failure.code.as_deref(), Some(code));
+    assert_eq!(sim.keeps("hostile", "64"), None);
+    assert_eq!(sim.keeps("hostile", "much"), None);
+    the_next_one_is_served();
+}
+
+#[test]
+fn where_nothing_can_be_kept_it_is_told() {
+    let sim = host().keeps_nothing();
+    let run = hostile().assess(context(&sim, "recall", limits()));
+    let failure = run.result.unwrap().unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unavailable);
+    assert!(failure.is("no-store"), "{failure:?}");
+}
+
 #[test]
 fn a_harmless_check_may_run_while_assessing() {
     let sim = host();

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use prunella_core::{
-    UnitName,
+    StrategyName, UnitName,
     capability::{ActiveState, CheckReport, EnvKey, Kinship, UnitStatus},
     service::{FileRole, Port, ReadBy},
 };
@@ -14,6 +14,12 @@ use crate::world::{Condition, View};
 #[track_caller]
 pub(crate) fn name(text: &str) -> UnitName {
     UnitName::new(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A strategy's name; anything else is a mistake in the test.
+#[track_caller]
+pub(crate) fn strategy_name(text: &str) -> StrategyName {
+    StrategyName::new(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A port, such as `tcp/80`; anything else is a mistake in the test.

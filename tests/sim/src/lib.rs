@@ -43,6 +43,7 @@ mod build;
 mod observe;
 mod sim;
 mod situation;
+mod state;
 mod world;
 
 pub use build::{Check, File, Process, Unit};

@@ -13,7 +13,7 @@ use prunella_core::{
 };
 
 use crate::{
-    build::{Check, File, Process, Unit, name, port},
+    build::{Check, File, Process, Unit, name, port, strategy_name},
     world::{Held, Shared, View, World, lock},
 };
 
@@ -223,6 +223,22 @@ impl Sim {
         self.change(|world| world.history.insert(0, incident))
     }
 
+    /// What a strategy has kept from an earlier incident of the service.
+    #[track_caller]
+    pub fn kept(self, strategy: &str, key: &str, value: &str) -> Self {
+        let strategy = strategy_name(strategy);
+        self.change(|world| {
+            world
+                .state
+                .insert((strategy, key.to_owned()), value.to_owned());
+        })
+    }
+
+    /// There is no place for what strategies want to keep.
+    pub fn keeps_nothing(self) -> Self {
+        self.change(|world| world.keeps_nothing = true)
+    }
+
     /// A start limit that was hit stays.
     pub fn respects_start_limit(self) -> Self {
         self.change(|world| world.service.start_limit = StartLimit::Respect)
@@ -292,6 +308,7 @@ impl Sim {
             resources: sim.clone(),
             probes: sim.clone(),
             history: sim.clone(),
+            state: sim.clone(),
             unit_control: sim.clone(),
             process_control: sim.clone(),
             file_repair: sim.clone(),
@@ -321,6 +338,13 @@ impl Sim {
             boot_id: crate::situation::BOOT_ID.to_owned(),
             parent: None,
         }
+    }
+
+    /// What a strategy keeps under a key by now.
+    #[track_caller]
+    pub fn keeps(&self, strategy: &str, key: &str) -> Option<String> {
+        let place = (strategy_name(strategy), key.to_owned());
+        lock(&self.world).state.get(&place).cloned()
     }
 
     /// Everything that was done to the host, in order, such as

@@ -7,7 +7,7 @@ use std::{
 };
 
 use prunella_core::{
-    Failure, UnitName,
+    Failure, StrategyName, UnitName,
     capability::{
         ActiveState, Disk, FileKind, FileStatus, Load, LogEntry, Memory, PastIncident, PendingJob,
         Pressure, ProcessInfo, Repair, UnitAct,
@@ -90,6 +90,8 @@ pub(crate) struct World {
     pub(crate) mute: Vec<String>,
     pub(crate) logs: BTreeMap<UnitName, Vec<LogEntry>>,
     pub(crate) history: Vec<PastIncident>,
+    pub(crate) state: BTreeMap<(StrategyName, String), String>,
+    pub(crate) keeps_nothing: bool,
     pub(crate) memory: Memory,
     pub(crate) disk: Disk,
     pub(crate) load: Load,
@@ -130,6 +132,8 @@ impl World {
             mute: Vec::new(),
             logs: BTreeMap::new(),
             history: Vec::new(),
+            state: BTreeMap::new(),
+            keeps_nothing: false,
             memory: Memory {
                 total: 8 * GIB,
                 available: 6 * GIB,

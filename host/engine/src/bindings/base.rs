@@ -5,7 +5,7 @@ use wasmtime::component::Resource;
 
 use super::{
     answer,
-    prunella::base::{clock, incidents, log, settings, types},
+    prunella::base::{clock, incidents, log, settings, state, types},
 };
 use crate::seam::{Context, Incident, Seam};
 
@@ -48,6 +48,24 @@ impl settings::Host for Seam {
 
     fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
         self.setting(&key)
+    }
+}
+
+impl state::Host for Seam {
+    fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, types::Failure>> {
+        answer(self.kept(&key))
+    }
+
+    fn set(&mut self, key: String, value: String) -> wasmtime::Result<Result<(), types::Failure>> {
+        answer(self.keep(&key, &value))
+    }
+
+    fn remove(&mut self, key: String) -> wasmtime::Result<Result<bool, types::Failure>> {
+        answer(self.forget(&key))
+    }
+
+    fn keys(&mut self) -> wasmtime::Result<Result<Vec<String>, types::Failure>> {
+        answer(self.kept_keys())
     }
 }
 

@@ -1,11 +1,11 @@
-//! What every strategy has: clock, log, settings.
+//! What every strategy has: clock, log, settings, state.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use prunella_core::text::one_line;
+use prunella_core::{Failure, state::check_key, text::one_line};
 
-use super::{Called, PanicNote, Seam, TEXT, say};
-use crate::Level;
+use super::{Called, Context, PanicNote, Seam, TEXT, say};
+use crate::{Call, Level};
 
 /// The longest file name kept of a panic, in characters.
 const FILE: usize = 200;
@@ -33,7 +33,7 @@ impl Seam {
         let time = self.meter.at_most_left(wanted);
         context.host.clock.sleep(deadline, time)?;
         if time < wanted {
-            return Err(prunella_core::Failure::timed_out(
+            return Err(Failure::timed_out(
                 "deadline",
                 "the run's deadline came before the end of the sleep",
             )
@@ -94,5 +94,44 @@ impl Seam {
             .context
             .as_ref()
             .and_then(|c| c.settings.get(key).cloned()))
+    }
+
+    /// What the strategy keeps under a key.
+    pub(crate) fn kept(&mut self, key: &str) -> Called<Option<String>> {
+        let context = self.observe()?;
+        check_key(key)?;
+        Ok(context.host.state.get(self.meter.strategy(), key)?)
+    }
+
+    pub(crate) fn keep(&mut self, key: &str, value: &str) -> Called<()> {
+        let context = self.may_change_state()?;
+        check_key(key)?;
+        Ok(context.host.state.set(self.meter.strategy(), key, value)?)
+    }
+
+    /// Whether there was anything to forget.
+    pub(crate) fn forget(&mut self, key: &str) -> Called<bool> {
+        let context = self.may_change_state()?;
+        check_key(key)?;
+        Ok(context.host.state.remove(self.meter.strategy(), key)?)
+    }
+
+    pub(crate) fn kept_keys(&mut self) -> Called<Vec<String>> {
+        let context = self.observe()?;
+        Ok(context.host.state.keys(self.meter.strategy())?)
+    }
+
+    /// To assess is to look only: whoever asks for an opinion twice gets the
+    /// same one.
+    fn may_change_state(&mut self) -> Called<Arc<Context>> {
+        let context = self.observe()?;
+        if self.call != Call::Heal {
+            return Err(Failure::denied(
+                "not-in-assess",
+                "a strategy that assesses may only look; what it keeps is changed in `heal`",
+            )
+            .into());
+        }
+        Ok(context)
     }
 }

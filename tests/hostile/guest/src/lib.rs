@@ -41,6 +41,17 @@ impl Strategy for Hostile {
             "run-harmless-check" => {
                 checks::run("config")?;
             }
+            "remember" => state::set("seen", "yes")?,
+            "forget" => {
+                state::remove("seen")?;
+            }
+            "recall" => {
+                let seen = state::get("seen")?.unwrap_or_default();
+                return Ok(Assessment::must_not(format!(
+                    "{seen} {}",
+                    state::keys()?.join(" ")
+                )));
+            }
             "deceive" => {
                 return Ok(Assessment::applies(
                     255,
@@ -86,6 +97,13 @@ impl Strategy for Hostile {
             "hash-for-ever" => loop {
                 files::sha256("big")?;
             },
+            "remember-for-ever" => {
+                for number in 0_u32.. {
+                    state::set(&number.to_string(), "x")?;
+                }
+            }
+            "remember-much" => state::set("much", "x".repeat(5000))?,
+            "remember-oddly" => state::set("a\nb", "x")?,
             "hoard-units" => loop {
                 std::mem::forget(units::get(&incident.unit())?);
             },
