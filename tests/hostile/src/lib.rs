@@ -28,7 +28,7 @@ use prunella_sim::{Check, File, Sim, Unit};
 pub use strict::strict;
 
 /// The component with many ways of misbehaving, built from `guest/`.
-pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm"));
+pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/prunella-hostile-guest.wasm"));
 
 /// One engine for all, as in the daemon.
 pub fn engine() -> &'static Engine {

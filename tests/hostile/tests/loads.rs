@@ -128,14 +128,21 @@ fn a_lone_function() {
     assert_eq!(refused(&wasm).kind(), "unknown-interface");
 }
 
-#[test]
-fn another_version() {
+#[rstest]
+#[case::the_next_line("0.2.0")]
+#[case::a_far_one("9.9.9")]
+#[case::a_candidate("0.1.1-rc.1")]
+fn another_version(#[case] version: &str) {
     let wasm = of_changed_contract(
-        |text| text.replace("@0.1.1", "@0.2.0"),
-        "import prunella:observe/units@0.2.0; export prunella:strategy/strategy@0.2.0;",
+        |text| text.replace("@0.1.1", &format!("@{version}")),
+        &format!(
+            "import prunella:observe/units@{version}; \
+             export prunella:strategy/strategy@{version};"
+        ),
     );
     let error = refused(&wasm);
     assert_eq!(error.kind(), "unknown-version");
+    assert!(error.to_string().contains(&format!("units@{version}")));
     assert!(
         error.to_string().contains("knows versions 0.1.0, 0.1.1"),
         "{error}"
