@@ -1,6 +1,6 @@
 //! Running commands that the operator declared.
 
-use crate::{Result, bindings::prunella::act::checks as raw};
+use crate::{Result, contract::act::checks as raw};
 
 pub use raw::Report;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::{
     Result,
-    bindings::prunella::base::clock as raw,
+    contract::base::clock as raw,
     time::{milliseconds, moment},
 };
 

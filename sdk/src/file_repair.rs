@@ -2,7 +2,7 @@
 
 use crate::{
     Result,
-    bindings::prunella::act::file_repair as raw,
+    contract::act::file_repair as raw,
     files::{self, Repair},
 };
 

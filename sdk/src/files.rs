@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{Result, bindings::prunella::observe::files as raw};
+use crate::{Result, contract::observe::files as raw};
 
 pub use raw::EnvKey;
 

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::{Result, bindings::prunella::observe::history as raw, time::moment};
+use crate::{Result, contract::observe::history as raw, time::moment};
 
 /// The last incidents of this service, newest first.
 ///

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use crate::{bindings::prunella::base::incidents as raw, time::moment};
+use crate::{contract::base::incidents as raw, time::moment};
 
 /// One failure of one service, and what the operator declared about that
 /// service.

@@ -35,9 +35,10 @@
 //!
 //! Build it as a `cdylib` for `wasm32-unknown-unknown` and turn it into a
 //! component with `wasm-tools component new`. What a strategy does not use is
-//! not imported: its import list is the list of what it could do. It compiles
-//! for the developer's own machine too, for `cargo clippy`; calls of the host
-//! work inside a host only.
+//! not imported: its import list is the list of what it could do.
+//!
+//! It compiles for the author's own machine too, and with the feature `testing`
+//! of this crate `cargo test` runs it there, on a simulated host: see `testing`.
 //!
 //! | module | grant | |
 //! |---|---|---|
@@ -46,11 +47,13 @@
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 
+mod adapter;
 #[doc(hidden)]
 pub mod bindings;
 
 pub mod checks;
 pub mod clock;
+mod contract;
 mod failure;
 pub mod file_repair;
 pub mod files;
@@ -67,14 +70,16 @@ pub mod resources;
 pub mod settings;
 pub mod state;
 mod strategy;
+#[cfg(all(feature = "testing", not(target_family = "wasm")))]
+pub mod testing;
 mod time;
 pub mod unit_control;
 pub mod units;
 
+#[doc(hidden)]
+pub use adapter::Adapter;
 pub use failure::{Failure, FailureKind, Result};
 pub use incident::{Incident, Port};
-#[doc(hidden)]
-pub use strategy::Adapter;
 pub use strategy::{Assessment, Description, Outcome, Setting, Strategy};
 
 /// Everything at once: `use prunella_sdk::prelude::*;`.

@@ -1,7 +1,7 @@
 //! Lines for the operator, kept with the incident: [`info!`](crate::info) and
 //! its sisters.
 
-use crate::bindings::prunella::base::log as raw;
+use crate::contract::base::log as raw;
 
 pub use raw::Level;
 

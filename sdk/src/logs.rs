@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use crate::{Result, bindings::prunella::observe::logs as raw, time::moment};
+use crate::{Result, contract::observe::logs as raw, time::moment};
 
 /// What to read of a unit's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Who holds a port.
 
-use crate::{Port, Result, bindings::prunella::observe::ports as raw, processes::Process};
+use crate::{Port, Result, contract::observe::ports as raw, processes::Process};
 
 /// Who listens on a port, in the service's own network namespace.
 ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Result, bindings::prunella::observe::probes as raw};
+use crate::{Result, contract::observe::probes as raw};
 
 /// Asks one probe, by name.
 ///

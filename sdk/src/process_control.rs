@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Result, bindings::prunella::act::process_control as raw, processes::Process, time::milliseconds,
+    Result, contract::act::process_control as raw, processes::Process, time::milliseconds,
 };
 
 pub use raw::Ending;

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use crate::{Result, bindings::prunella::observe::processes as raw, time::moment};
+use crate::{Result, contract::observe::processes as raw, time::moment};
 
 pub use raw::Kinship;
 

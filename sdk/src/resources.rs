@@ -1,6 +1,6 @@
 //! Memory, disks, load and pressure of the host.
 
-use crate::{Result, bindings::prunella::observe::resources as raw};
+use crate::{Result, contract::observe::resources as raw};
 
 pub use raw::{DiskUse, LoadAverage, MemoryUse, PressureShare};
 

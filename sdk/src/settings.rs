@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::{Failure, Result, bindings::prunella::base::settings as raw, time};
+use crate::{Failure, Result, contract::base::settings as raw, time};
 
 /// The names that are set, or that have a default.
 pub fn keys() -> Vec<String> {

@@ -18,7 +18,7 @@
 //! }
 //! ```
 
-use crate::{Failure, Result, bindings::prunella::base::state as raw};
+use crate::{Failure, Result, contract::base::state as raw};
 
 /// What was kept under a key, if anything.
 ///

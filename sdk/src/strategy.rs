@@ -1,12 +1,8 @@
 //! What a strategy is, and what it says.
 
-use crate::{
-    Incident, Result,
-    bindings::{
-        exports::prunella::strategy::strategy as exported, prunella::base::incidents,
-        prunella::base::types, prunella::strategy::types as raw,
-    },
-};
+use std::fmt;
+
+use crate::{Incident, Result, bindings::prunella::strategy::types as raw};
 
 /// One way of healing. Implement it, and hand it to
 /// [`export!`](crate::export).
@@ -268,31 +264,26 @@ impl Outcome {
     }
 }
 
-/// Makes `S` the strategy that the contract knows. [`export!`](crate::export)
-/// uses it.
-#[doc(hidden)]
-pub struct Adapter<S>(std::marker::PhantomData<S>);
-
-impl<S: Strategy> exported::Guest for Adapter<S> {
-    fn describe() -> raw::Description {
-        begin();
-        S::describe().into()
-    }
-
-    fn assess(incident: &incidents::Incident) -> Result<raw::Assessment, types::Failure> {
-        begin();
-        Ok(S::assess(&Incident::new(incident))?.into())
-    }
-
-    fn heal(incident: &incidents::Incident) -> Result<raw::Outcome, types::Failure> {
-        begin();
-        Ok(S::heal(&Incident::new(incident))?.into())
+impl fmt::Display for Assessment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Applies { confidence, reason } => write!(f, "applies {confidence}: {reason}"),
+            Self::NotMine { reason } => write!(f, "not-mine: {reason}"),
+            Self::BlockedBy { unit, reason } => write!(f, "blocked-by {unit}: {reason}"),
+            Self::MustNot { reason } => write!(f, "must-not: {reason}"),
+        }
     }
 }
 
-fn begin() {
-    #[cfg(target_family = "wasm")]
-    crate::log::report_panics();
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Healed { summary } => write!(f, "healed: {summary}"),
+            Self::NotMine { reason } => write!(f, "not-mine: {reason}"),
+            Self::Failed { reason } => write!(f, "failed: {reason}"),
+            Self::BlockedBy { unit, reason } => write!(f, "blocked-by {unit}: {reason}"),
+        }
+    }
 }
 
 impl From<Description> for raw::Description {

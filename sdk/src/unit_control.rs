@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{Result, bindings::prunella::act::unit_control as raw, time::milliseconds};
+use crate::{Result, contract::act::unit_control as raw, time::milliseconds};
 
 /// Starts what is failed or inactive. Needs the grant `unit-control.start`.
 ///

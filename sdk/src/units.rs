@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::{
     Result,
-    bindings::prunella::observe::units as raw,
+    contract::observe::units as raw,
     time::{milliseconds, moment},
 };
 

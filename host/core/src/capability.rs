@@ -318,6 +318,18 @@ pub struct ProcessInfo {
     pub started_at: u64,
 }
 
+impl ProcessInfo {
+    /// For people: `process 4242 (/usr/sbin/nginx, user www-data)`.
+    pub fn shown(&self) -> String {
+        format!(
+            "process {} ({}, user {})",
+            self.pid,
+            self.executable.as_deref().unwrap_or("unknown program"),
+            self.user
+        )
+    }
+}
+
 /// How a process came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,8 +1,8 @@
 //! The words of Prunella as types, and nothing that touches the world.
 //!
 //! Everything here can be used without a host: names ([`name`]), the seam
-//! between strategies and a host ([`capability`]), what a strategy may do
-//! ([`policy`]), what an operator declared ([`service`], [`config`]), what
+//! between strategies and a host ([`capability`], [`argument`]), what a strategy may do
+//! ([`policy`], [`authority`], [`protected`]), what an operator declared ([`service`], [`config`]), what
 //! happened ([`incident`], [`trail`], [`report`]), what was made of it
 //! ([`diagnosis`], [`analyst`]), how much healing a service gets ([`budget`]) and
 //! how much a strategy may keep ([`state`]).
@@ -13,6 +13,8 @@
 pub mod achievement;
 pub mod alert;
 pub mod analyst;
+pub mod argument;
+pub mod authority;
 pub mod budget;
 pub mod capability;
 pub mod config;
@@ -22,6 +24,7 @@ pub mod incident;
 pub mod name;
 pub mod oversight;
 pub mod policy;
+pub mod protected;
 pub mod report;
 pub mod secret;
 pub mod service;

@@ -18,9 +18,7 @@ use prunella_core::{
 };
 use prunella_store::{Ledger, Store};
 
-use crate::{
-    StrategySet, history::StoreHistory, opinions::Opinions, protected::Protected, state::StoreState,
-};
+use crate::{Protected, StrategySet, history::StoreHistory, opinions::Opinions, state::StoreState};
 
 /// Where hosts come from: a [`Host`] for each service.
 pub trait Hosts: Send + Sync {

@@ -27,16 +27,18 @@ use std::{
 
 use prunella_core::{
     Failure, StrategyName, UnitName,
+    authority::Authority,
     budget::{Moment, Verdict},
     capability::{
         ActiveState, Answer, CheckReport, Checks, Clock, EnvKey, FileRepair, FileStatus, Files,
-        Goal, Host, Job, Kinship, LogEntry, LogQuery, Logs, PortHolder, Ports, Process,
-        ProcessControl, ProcessInfo, Processes, Protocol, Repair, Termination, UnitAct,
-        UnitControl, UnitStatus, Units,
+        Goal, Host, Job, LogEntry, LogQuery, Logs, PortHolder, Ports, Process, ProcessControl,
+        ProcessInfo, Processes, Protocol, Repair, Termination, UnitAct, UnitControl, UnitStatus,
+        Units,
     },
     config::HostBudget,
-    policy::{Act, Grants, Observe, Scope},
-    service::{BudgetSettings, Service, StartLimit},
+    policy::{Act, Grants, Observe},
+    protected::Protected,
+    service::{BudgetSettings, Service},
     situation::Situation,
     text::one_line,
     trail::Step,
@@ -45,7 +47,6 @@ use prunella_store::Ledger;
 
 use crate::{
     oversight::{Overseer, Question},
-    protected::Protected,
     trail::Trail,
 };
 
@@ -230,50 +231,18 @@ impl Kernel {
         self.trail.intend(&self.rules.strategy, act, target)
     }
 
-    /// Whether `status` is a unit that every strategy may look at.
-    fn is_ours(&self, status: &UnitStatus) -> bool {
-        status.names.iter().chain([&status.name]).any(|name| {
-            *name == self.rules.service.unit
-                || self.rules.service.needs.contains(name)
-                || self.rules.related.contains(name)
-        })
+    /// The strategy's rights, as far as they need no host.
+    fn authority(&self) -> Authority<'_> {
+        Authority {
+            strategy: &self.rules.strategy,
+            grants: &self.rules.grants,
+            service: &self.rules.service,
+            related: &self.rules.related,
+        }
     }
 
     fn may_observe(&self, what: Observe, status: &UnitStatus) -> Answer<()> {
-        if self.is_ours(status)
-            || self
-                .rules
-                .grants
-                .observed(what)
-                .any(|scope| self.covers(scope, status))
-        {
-            return Ok(());
-        }
-        Err(Failure::denied(
-            "out-of-scope",
-            format!(
-                "strategy {} may not look at {} through `{}`: it is neither the incident's \
-                 service nor needed by it; to allow it: [[strategy.{}.allow]] observe = \"{}\", \
-                 on = [\"{}\"]",
-                self.rules.strategy,
-                status.name,
-                what.name(),
-                self.rules.strategy,
-                what.name(),
-                status.name
-            ),
-        ))
-    }
-
-    /// Whether a scope means this unit.
-    fn covers(&self, scope: &Scope, status: &UnitStatus) -> bool {
-        let is = |unit: &UnitName| status.name == *unit || status.names.contains(unit);
-        match scope {
-            Scope::Itself => is(&self.rules.service.unit),
-            Scope::Needs => self.rules.service.needs.iter().any(is),
-            Scope::Unit(unit) => is(unit),
-            Scope::Declared(_) => false,
-        }
+        self.authority().may_observe(what, status)
     }
 
     /// Denies, in the trail and in the answer.
@@ -287,125 +256,24 @@ impl Kernel {
         Err(failure)
     }
 
-    fn not_granted(&self, act: Act, on: &str) -> Failure {
-        let name = &self.rules.strategy;
-        Failure::denied(
-            "not-granted",
-            format!(
-                "strategy {name} was not granted {act} on {on}; to allow it: \
-                 [[strategy.{name}.allow]] act = \"{act}\", on = [\"{on}\"]"
-            ),
-        )
-    }
-
     /// Grant, scope and protection for an act on a unit.
     fn may_act_on_unit(&self, deadline: Instant, act: Act, unit: &UnitName) -> Answer<UnitStatus> {
-        if self.rules.grants.scopes(act).next().is_none() {
-            return Err(self.not_granted(act, unit.as_str()));
-        }
+        let authority = self.authority();
+        authority.may_act_at_all(act, unit)?;
         let status = self.look_at(deadline, unit)?;
-        let is_itself = status.name == self.rules.service.unit;
-        let on = if is_itself {
-            "self"
-        } else {
-            status.name.as_str()
-        };
-        if !self
-            .rules
-            .grants
-            .scopes(act)
-            .any(|scope| self.covers(scope, &status))
-        {
-            return Err(self.not_granted(act, on));
-        }
-        if !matches!(status.name.kind(), "service" | "socket") {
-            return Err(Failure::denied(
-                "unit-type",
-                format!(
-                    "{} is a {}: only services and sockets can be acted on",
-                    status.name,
-                    status.name.kind()
-                ),
-            ));
-        }
-        if status
-            .names
-            .iter()
-            .chain([&status.name])
-            .any(|name| self.rules.protected.covers(name))
-        {
-            return Err(Failure::denied(
-                "unit-protected",
-                format!("{} is protected: no grant allows acting on it", status.name),
-            ));
-        }
-        if act == Act::ResetFailed
-            && is_itself
-            && self.rules.service.start_limit == StartLimit::Respect
-        {
-            return Err(Failure::denied(
-                "start-limit-respected",
-                format!(
-                    "`start-limit = \"respect\"` leaves the start limit of {} to people",
-                    status.name
-                ),
-            ));
-        }
-        if act.is_healing() {
-            for (setting, action) in [
-                ("StartLimitAction", &status.start_limit_action),
-                ("FailureAction", &status.failure_action),
-            ] {
-                if !action.is_empty() && action != "none" {
-                    return Err(Failure::denied(
-                        "failure-action",
-                        format!(
-                            "{} has {setting}={action}: one start too many would take the host \
-                             down",
-                            status.name
-                        ),
-                    ));
-                }
-            }
-        }
+        authority.may_act_on_unit(act, &status, &self.rules.protected)?;
         Ok(status)
     }
 
-    /// What would stop along with the act must be nobody's loss: no protected
-    /// unit, and no other unit without a grant of its own.
+    /// What would stop along with the act must be nobody's loss.
     fn may_stop_along(&self, deadline: Instant, act: Act, status: &UnitStatus) -> Answer<()> {
         let along = match act {
             Act::Unit(UnitAct::Start) => self.active_among(deadline, &status.conflicts)?,
             Act::Unit(UnitAct::Stop | UnitAct::Restart) => self.stops_with(deadline, status)?,
             _ => Vec::new(),
         };
-        for other in &along {
-            if self.rules.protected.covers(&other.name) {
-                return Err(Failure::denied(
-                    "would-stop-protected",
-                    format!(
-                        "{act} of {} would also stop {}, which is protected",
-                        status.name, other.name
-                    ),
-                ));
-            }
-            let granted = self
-                .rules
-                .grants
-                .scopes(act)
-                .any(|scope| !matches!(scope, Scope::Itself) && self.covers(scope, other));
-            if !granted {
-                return Err(Failure::denied(
-                    "would-stop-others",
-                    format!(
-                        "{act} of {} would also stop {}; to allow that: \
-                         [[strategy.{}.allow]] act = \"{act}\", on = [\"self\", \"{}\"]",
-                        status.name, other.name, self.rules.strategy, other.name
-                    ),
-                ));
-            }
-        }
-        Ok(())
+        self.authority()
+            .may_stop_along(act, status, &along, &self.rules.protected)
     }
 
     fn active_among(&self, deadline: Instant, units: &[UnitName]) -> Answer<Vec<UnitStatus>> {
@@ -516,24 +384,6 @@ impl Kernel {
             }
         }
     }
-
-    /// Grant and scope for an act on something the operator declared.
-    fn may_act_on_declared(&self, act: Act, name: &str) -> Answer<()> {
-        let mut scopes = self.rules.grants.scopes(act).peekable();
-        if scopes.peek().is_none() {
-            return Err(self.not_granted(act, "self"));
-        }
-        let granted = scopes.any(|scope| match scope {
-            Scope::Itself => true,
-            Scope::Declared(declared) => declared == name,
-            Scope::Needs | Scope::Unit(_) => false,
-        });
-        if granted {
-            Ok(())
-        } else {
-            Err(self.not_granted(act, &one_line(name, 64)))
-        }
-    }
 }
 
 /// Now, by both clocks.
@@ -607,22 +457,7 @@ impl Ports for Kernel {
         protocol: Protocol,
         number: u16,
     ) -> Answer<Vec<PortHolder>> {
-        let declared = self
-            .rules
-            .service
-            .ports
-            .iter()
-            .any(|port| port.protocol == protocol && port.number == number);
-        if !declared {
-            return Err(Failure::denied(
-                "out-of-scope",
-                format!(
-                    "{}/{number} is not among the ports declared for {}",
-                    protocol.word(),
-                    self.rules.service.unit
-                ),
-            ));
-        }
+        self.authority().may_look_at_port(protocol, number)?;
         self.host.ports.holders(deadline, protocol, number)
     }
 }
@@ -754,30 +589,16 @@ impl ProcessControl for Kernel {
         grace: Duration,
     ) -> Answer<Termination> {
         let info = process.info();
-        let who = format!(
-            "process {} ({}, user {})",
-            info.pid,
-            info.executable.as_deref().unwrap_or("unknown program"),
-            info.user
-        );
-        let granted = self
-            .rules
-            .grants
-            .scopes(Act::Terminate)
-            .any(|scope| matches!(scope, Scope::Itself));
-        if !granted {
-            let failure = self.not_granted(Act::Terminate, "self");
+        let who = info.shown();
+        let authority = self.authority();
+        if let Err(failure) = authority.may_end_its_own() {
             return self.deny(Act::Terminate, &who, failure);
         }
-        let own = info.kinship != Kinship::Foreign;
-        if !(own || self.may_be_asked_of(info)) {
-            let failure = Failure::denied(
-                "not-its-own",
-                format!(
-                    "{who} is not proven to belong to {}: {}; only a person may end it",
-                    self.rules.service.unit, info.evidence
-                ),
-            );
+        let its_own = authority.is_its_own(info);
+        let own = its_own.is_ok();
+        if let Err(failure) = its_own
+            && !self.may_be_asked_of(info)
+        {
             return self.deny(Act::Terminate, &who, failure);
         }
         let question = Question {
@@ -818,7 +639,7 @@ impl FileRepair for Kernel {
             .service
             .file(name)
             .map(drop)
-            .and_then(|()| self.may_act_on_declared(act, name))
+            .and_then(|()| self.authority().may_act_on_declared(act, name))
             .and_then(|()| self.agreed_on(act, name, true))
         {
             return self.deny(act, name, failure);
@@ -847,7 +668,7 @@ impl Checks for Kernel {
             .service
             .check(name)
             .map(drop)
-            .and_then(|()| self.may_act_on_declared(Act::Check, name))
+            .and_then(|()| self.authority().may_act_on_declared(Act::Check, name))
         {
             return self.deny(Act::Check, name, failure);
         }
@@ -878,7 +699,7 @@ pub(crate) mod tests {
         analyst::{Analyst, Evidence},
         config::{Config, ModelProtocol, ModelSettings},
         oversight::Oversight,
-        policy::{Grant, Permission},
+        policy::{Grant, Permission, Scope},
         service::Port,
     };
     use prunella_sim::{Process as SimProcess, Sim, Unit};

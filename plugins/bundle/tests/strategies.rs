@@ -20,7 +20,7 @@ use prunella_core::{
     service::{FileRole, ProbeKind},
 };
 use prunella_engine::{Engine, EngineSettings, NoLines, RunContext, Source, Strategy};
-use prunella_sim::{Check, File, Process, Sim, Unit};
+use prunella_sim::{Check, File, Sim, Unit};
 use rstest::rstest;
 
 fn load(name: &str) -> Strategy {
@@ -285,95 +285,6 @@ mod service_restart {
         let mut host = sim.host();
         host.unit_control = Arc::new(Systemd(word));
         assert_eq!(heal_on(NAME, &sim, host), says);
-    }
-}
-
-mod port_conflict {
-    use super::*;
-
-    const NAME: &str = "port-conflict";
-
-    #[rstest]
-    #[case::no_ports(web().failed("signal"), "not-mine: no ports are declared for web.service")]
-    #[case::free(
-        web().port("tcp/80").port("tcp/443").failed("signal"),
-        "not-mine: nobody else holds tcp/80, tcp/443"
-    )]
-    #[case::its_own(web().port("tcp/80"), "not-mine: nobody else holds tcp/80")]
-    #[case::leftover(
-        web().failed("exit-code").port("tcp/80").taken("tcp/80", Process::leftover("/usr/bin/web")),
-        "applies 90: tcp/80 is held by a leftover, /usr/bin/web (pid 4002, user root, of no unit): \
-         its invocation id is that of an earlier run"
-    )]
-    #[case::stray_of_a_unit_that_is_down(
-        web().failed("exit-code").port("tcp/80")
-            .taken("tcp/80", Process::own("/usr/bin/web").of_unit("web.service")),
-        "applies 90: tcp/80 is held by a leftover, /usr/bin/web (pid 4002, user root, unit \
-         web.service): it is in the unit's control group"
-    )]
-    #[case::stranger(
-        web().failed("exit-code").port("tcp/80").taken(
-            "tcp/80",
-            Process::stranger("/usr/sbin/apache2").user("www-data").of_unit("apache2.service")
-        ),
-        "must-not: tcp/80 (0.0.0.0) is held by /usr/sbin/apache2 (pid 4002, user www-data, unit \
-         apache2.service): nothing connects it with the service; web.service cannot work until \
-         it is free"
-    )]
-    #[case::a_stranger_beside_a_leftover(
-        web().failed("exit-code").port("tcp/80").port("tcp/443")
-            .taken("tcp/80", Process::leftover("/usr/bin/web"))
-            .taken("tcp/443", Process::stranger("/usr/bin/nc")),
-        "must-not: tcp/443 (0.0.0.0) is held by /usr/bin/nc (pid 4003, user root, of no unit): \
-         nothing connects it with the service; web.service cannot work until it is free"
-    )]
-    #[case::its_socket(
-        web().failed("exit-code")
-            .with(|unit| unit.triggered_by = vec!["web.socket".parse().unwrap()])
-            .declare(|service| service.ports.push("tcp/80".parse().unwrap()))
-            .socket("tcp/80", "web.socket"),
-        "not-mine: nobody else holds tcp/80"
-    )]
-    #[case::the_socket_of_another_service(
-        web().failed("exit-code")
-            .declare(|service| service.ports.push("tcp/80".parse().unwrap()))
-            .socket("tcp/80", "other.socket"),
-        "must-not: tcp/80 (0.0.0.0) is held by systemd, for other.socket; web.service cannot work \
-         until it is free"
-    )]
-    fn assesses(#[case] sim: Sim, #[case] says: &str) {
-        assert_eq!(assess(NAME, &sim), says);
-        assert!(sim.acts().is_empty());
-    }
-
-    #[rstest]
-    #[case::a_leftover_ends_and_the_service_starts(
-        web().failed("exit-code").port("tcp/80").taken("tcp/80", Process::leftover("/usr/bin/web")),
-        "healed: /usr/bin/web (pid 4002, user root, of no unit), which held tcp/80, ended when \
-         asked; started web.service: active (running)",
-        &["terminate /usr/bin/web", "start web.service"]
-    )]
-    #[case::a_stubborn_one_is_killed(
-        web().failed("exit-code").port("tcp/80")
-            .taken("tcp/80", Process::leftover("/usr/bin/web").ignoring_term()),
-        "healed: /usr/bin/web (pid 4002, user root, of no unit), which held tcp/80, had to be \
-         killed; started web.service: active (running)",
-        &["terminate /usr/bin/web", "start web.service"]
-    )]
-    #[case::a_stranger_is_left_alone(
-        web().failed("exit-code").port("tcp/80").taken("tcp/80", Process::stranger("/usr/bin/nc")),
-        "failed: tcp/80 (0.0.0.0) is held by /usr/bin/nc (pid 4002, user root, of no unit): \
-         nothing connects it with the service",
-        &[]
-    )]
-    #[case::nothing_to_end(
-        web().failed("exit-code").port("tcp/80"),
-        "not-mine: the ports are free by now",
-        &[]
-    )]
-    fn heals(#[case] sim: Sim, #[case] says: &str, #[case] acts: &[&str]) {
-        assert_eq!(heal(NAME, &sim), says);
-        assert_eq!(sim.acts(), acts);
     }
 }
 

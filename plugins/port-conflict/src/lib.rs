@@ -1,6 +1,9 @@
 //! Finds who holds the service's ports. A leftover of the service itself is
 //! ended by its handle; anybody else is left alone and reported.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use prunella_sdk::ports::Holder;

@@ -26,7 +26,9 @@ struct SimJob {
 
 impl Job for SimJob {
     fn wait(&self, _: Instant, timeout: Duration) -> Answer<String> {
-        lock(&self.world)
+        let mut world = lock(&self.world);
+        let timeout = world.within_run(timeout);
+        world
             .wait(timeout, |world| world.finished.get(&self.id).cloned())
             .ok_or_else(|| Failure::timed_out("job-running", "the job is still running"))
     }

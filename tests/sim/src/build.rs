@@ -36,6 +36,7 @@ pub struct Unit {
     pub(crate) stop_takes: Duration,
     pub(crate) conditions: Vec<(String, Condition)>,
     pub(crate) listens: Vec<Port>,
+    pub(crate) comes_up_after: Option<Duration>,
 }
 
 impl Unit {
@@ -90,6 +91,7 @@ impl Unit {
             stop_takes: Duration::from_millis(50),
             conditions: Vec::new(),
             listens: Vec::new(),
+            comes_up_after: None,
         }
     }
 
@@ -138,6 +140,12 @@ impl Unit {
         self
     }
 
+    /// So long from now it is started by somebody else.
+    pub fn comes_up_after(mut self, time: Duration) -> Self {
+        self.comes_up_after = Some(time);
+        self
+    }
+
     /// How long a start takes.
     pub fn start_takes(mut self, time: Duration) -> Self {
         self.start_takes = time;
@@ -160,6 +168,7 @@ pub struct Process {
     pub(crate) kinship: Kinship,
     pub(crate) evidence: String,
     pub(crate) ignores_term: bool,
+    pub(crate) ends_after: Option<Duration>,
 }
 
 impl Process {
@@ -171,6 +180,7 @@ impl Process {
             kinship,
             evidence: evidence.to_owned(),
             ignores_term: false,
+            ends_after: None,
         }
     }
 
@@ -219,6 +229,12 @@ impl Process {
         self.ignores_term = true;
         self
     }
+
+    /// So long from now it ends by itself.
+    pub fn ends_after(mut self, time: Duration) -> Self {
+        self.ends_after = Some(time);
+        self
+    }
 }
 
 /// A declared file: there and as declared, unless told otherwise.
@@ -236,6 +252,8 @@ pub struct File {
     pub(crate) optional: bool,
     pub(crate) secret: bool,
     pub(crate) read_by: ReadBy,
+    pub(crate) appears_after: Option<Duration>,
+    pub(crate) age: Duration,
 }
 
 impl File {
@@ -254,7 +272,47 @@ impl File {
             optional: false,
             secret: false,
             read_by: ReadBy::Service,
+            appears_after: None,
+            age: Duration::from_secs(3600),
         }
+    }
+
+    /// Any file.
+    pub fn plain() -> Self {
+        Self::new(FileRole::Plain)
+    }
+
+    /// An environment file, which sets nothing yet: see [`sets`](Self::sets).
+    pub fn env() -> Self {
+        Self::new(FileRole::Env)
+    }
+
+    /// An SQLite database.
+    pub fn database() -> Self {
+        Self::new(FileRole::Database)
+    }
+
+    /// A directory.
+    pub fn directory() -> Self {
+        Self::new(FileRole::Directory)
+    }
+
+    /// A symbolic link, which leads to where it should.
+    pub fn link(target: &str) -> Self {
+        Self::new(FileRole::Symlink).target(Some(target), target)
+    }
+
+    /// So long from now it is there; until then it is not.
+    pub fn appears_after(mut self, time: Duration) -> Self {
+        self.exists = false;
+        self.appears_after = Some(time);
+        self
+    }
+
+    /// Since it was last modified: an hour, unless told otherwise.
+    pub fn age(mut self, age: Duration) -> Self {
+        self.age = age;
+        self
     }
 
     /// It is not there.

@@ -40,6 +40,7 @@
 
 mod act;
 mod build;
+mod guard;
 mod observe;
 mod sim;
 mod situation;

@@ -15,6 +15,8 @@ use prunella_core::{
     service::Port,
 };
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     Sim,
     world::{Shared, file_status, lock},
@@ -39,7 +41,14 @@ impl Clock for Sim {
                 return Err(Failure::timed_out("deadline", "the sleep was cut short"));
             }
         } else {
-            world.advance(duration);
+            let time = world.within_run(duration);
+            world.advance(time);
+            if time < duration {
+                return Err(Failure::timed_out(
+                    "deadline",
+                    "the run's time was up before the sleep was over",
+                ));
+            }
         }
         Ok(())
     }
@@ -59,6 +68,7 @@ impl Units for Sim {
     ) -> Answer<UnitStatus> {
         let mut world = lock(&self.world);
         world.find(unit)?;
+        let timeout = world.within_run(timeout);
         let reached = world.wait(timeout, |world| {
             let status = &world.find(unit).ok()?.status;
             let settled = status.is_settled();
@@ -189,19 +199,13 @@ impl Files for Sim {
         self.file_of(name, |file| Ok(file_status(file)))
     }
 
-    /// Not the real hash: a number for the content, as long as one.
     fn sha256(&self, _: Instant, name: &str) -> Answer<String> {
         self.content_of(name, |file| {
             if file.secret {
                 return Err(Failure::denied("secret", "the file is marked secret"));
             }
-            let number = file
-                .content
-                .iter()
-                .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-                    (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-                });
-            Ok(format!("{number:064x}"))
+            let digest = Sha256::digest(&file.content);
+            Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
         })
     }
 

@@ -1,20 +1,23 @@
 //! The simulated host, as a test puts it together and asks it afterwards.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use prunella_core::{
-    UnitName,
+    StrategyName, UnitName,
     capability::{Host, LogEntry, PastIncident, UnitStatus},
     incident::{DetectedBy, Detection, Incident, IncidentId},
+    policy::{Act, Grant, Grants, Permission, Scope},
     service::{DeclaredCheck, DeclaredFile, DeclaredProbe, Port, ProbeKind, Service, StartLimit},
 };
 
 use crate::{
     build::{Check, File, Process, Unit, name, port, strategy_name},
-    world::{Held, Shared, View, World, lock},
+    guard::{Guard, granting},
+    world::{Event, Held, Shared, View, World, lock},
 };
 
 /// A simulated host with one service. Cheap to clone; all clones are one host.
@@ -154,6 +157,9 @@ impl Sim {
             secret: file.secret,
         };
         self.change(|world| {
+            if let Some(time) = file.appears_after {
+                world.after(time, Event::FileAppears(name.to_owned()));
+            }
             world.service.files.insert(name.to_owned(), declared);
             world.files.insert(name.to_owned(), file);
         })
@@ -272,6 +278,52 @@ impl Sim {
         self.change(|world| state.clone_into(&mut world.system_state))
     }
 
+    /// Grants the strategy under test an act, or all of an interface, on the
+    /// service itself: `unit-control.start`, or `unit-control`. From the first
+    /// grant on, what was not granted is denied; without any, every act is granted
+    /// on the service and what it needs.
+    #[track_caller]
+    pub fn granting(self, act: &str) -> Self {
+        self.granting_on(act, &["self"])
+    }
+
+    /// Grants the strategy under test an act, or all of an interface, on these:
+    /// `self`, `needs`, units, or the names of declared files and checks.
+    #[track_caller]
+    pub fn granting_on(self, act: &str, on: &[&str]) -> Self {
+        let grant = granting(act, on);
+        self.change(|world| world.grants.get_or_insert_default().0.push(grant))
+    }
+
+    /// The strategy under test may only look.
+    pub fn granting_nothing(self) -> Self {
+        self.change(|world| world.grants = Some(Grants::default()))
+    }
+
+    /// Exactly these grants.
+    pub fn with_grants(self, grants: Grants) -> Self {
+        self.change(|world| world.grants = Some(grants))
+    }
+
+    /// What the operator set under `[strategy.NAME.settings]`.
+    pub fn setting(self, key: &str, value: impl ToString) -> Self {
+        let value = value.to_string();
+        self.change(|world| {
+            world.settings.insert(key.to_owned(), value);
+        })
+    }
+
+    /// How much memory the host has, and how much of it is available, in bytes.
+    pub fn memory(self, total: u64, available: u64) -> Self {
+        self.change(|world| (world.memory.total, world.memory.available) = (total, available))
+    }
+
+    /// How large the host's file systems are, and how much of them is available,
+    /// in bytes.
+    pub fn disk(self, total: u64, available: u64) -> Self {
+        self.change(|world| (world.disk.total, world.disk.available) = (total, available))
+    }
+
     /// Sleeps really sleep, until the deadline at most.
     pub fn in_real_time(self) -> Self {
         self.change(|world| world.real_time = true)
@@ -316,6 +368,40 @@ impl Sim {
         }
     }
 
+    /// What a run of this strategy can reach: the host behind the strategy's
+    /// grants, as the safety kernel applies them. Without the kernel's budget,
+    /// oversight and trail.
+    pub fn guarded(&self, strategy: &StrategyName) -> Host {
+        Guard::host(self, strategy)
+    }
+
+    /// A run begins, and may take so long of the host's time.
+    pub fn begin_run(&self, limit: Duration) {
+        let mut world = lock(&self.world);
+        world.run_ends = Some(world.monotonic + limit);
+    }
+
+    /// The grants of the strategy under test; every act on the service and what
+    /// it needs, unless told otherwise.
+    pub fn grants(&self) -> Grants {
+        lock(&self.world).grants.clone().unwrap_or_else(|| {
+            Grants(vec![Grant {
+                permission: Permission::Act(Act::ALL.into_iter().collect()),
+                on: vec![Scope::Itself, Scope::Needs],
+            }])
+        })
+    }
+
+    /// What the operator set for the strategy under test.
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        lock(&self.world).settings.clone()
+    }
+
+    /// Since the host was booted: it was, an hour before the test.
+    pub fn uptime(&self) -> Duration {
+        lock(&self.world).monotonic
+    }
+
     /// An incident about the service as it stands now.
     pub fn incident(&self) -> Incident {
         let world = lock(&self.world);
@@ -352,6 +438,12 @@ impl Sim {
     /// `run check config`.
     pub fn acts(&self) -> Vec<String> {
         lock(&self.world).acts.clone()
+    }
+
+    /// Every act that policy denied, in order, with the code:
+    /// `unit-control.stop of db.service: not-granted`.
+    pub fn denied(&self) -> Vec<String> {
+        lock(&self.world).denied.clone()
     }
 
     /// How a unit stands.

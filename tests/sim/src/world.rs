@@ -10,8 +10,9 @@ use prunella_core::{
     Failure, StrategyName, UnitName,
     capability::{
         ActiveState, Disk, FileKind, FileStatus, Load, LogEntry, Memory, PastIncident, PendingJob,
-        Pressure, ProcessInfo, Repair, UnitAct,
+        Pressure, ProcessInfo, Repair, UnitAct, UnitStatus,
     },
+    policy::Grants,
     service::{Port, Service},
 };
 
@@ -74,6 +75,17 @@ pub(crate) struct Pending {
     pub(crate) act: UnitAct,
 }
 
+/// What happens by itself when its time has come.
+#[derive(Clone)]
+pub(crate) enum Event {
+    /// A declared file is there.
+    FileAppears(String),
+    /// A process ends.
+    ProcessEnds(u32),
+    /// A unit is up.
+    UnitComesUp(UnitName),
+}
+
 /// The whole host.
 pub(crate) struct World {
     /// Since 1970.
@@ -102,7 +114,18 @@ pub(crate) struct World {
     pub(crate) start_refused: bool,
     pub(crate) pending: Vec<Pending>,
     pub(crate) finished: BTreeMap<u32, String>,
+    /// What is to happen by itself, and when (monotonic).
+    pub(crate) events: Vec<(Duration, Event)>,
+    /// When the run that goes on must have ended (monotonic).
+    pub(crate) run_ends: Option<Duration>,
     pub(crate) acts: Vec<String>,
+    /// Acts that policy refused.
+    pub(crate) denied: Vec<String>,
+    /// What the strategy under test was granted; all that one line of grants can
+    /// give, when absent.
+    pub(crate) grants: Option<Grants>,
+    /// What the operator set under `[strategy.NAME.settings]`.
+    pub(crate) settings: BTreeMap<String, String>,
     pub(crate) next_pid: u32,
     pub(crate) next_job: u32,
     pub(crate) next_run: u128,
@@ -163,7 +186,12 @@ impl World {
             start_refused: false,
             pending: Vec::new(),
             finished: BTreeMap::new(),
+            events: Vec::new(),
+            run_ends: None,
             acts: Vec::new(),
+            denied: Vec::new(),
+            grants: None,
+            settings: BTreeMap::new(),
             next_pid: 4001,
             next_job: 1,
             next_run: 1,
@@ -186,8 +214,22 @@ impl World {
             .ok_or_else(|| Failure::not_found("no-such-unit", format!("there is no unit {unit}")))
     }
 
+    /// Has something happen by itself, so long from now.
+    pub(crate) fn after(&mut self, time: Duration, event: Event) {
+        self.events.push((self.monotonic + time, event));
+    }
+
+    /// At most the time that the run has left.
+    pub(crate) fn within_run(&self, time: Duration) -> Duration {
+        self.run_ends
+            .map_or(time, |ends| time.min(ends.saturating_sub(self.monotonic)))
+    }
+
     /// Puts a unit on the host, with a process and its ports when it is up.
     pub(crate) fn add(&mut self, mut unit: Unit) {
+        if let Some(time) = unit.comes_up_after {
+            self.after(time, Event::UnitComesUp(unit.status.name.clone()));
+        }
         let name = unit.status.name.clone();
         let up = unit.status.is_up();
         unit.status.invocation = Some(self.invocation());
@@ -219,6 +261,9 @@ impl World {
             ignores_term: process.ignores_term,
         };
         self.processes.insert(pid, running);
+        if let Some(time) = process.ends_after {
+            self.after(time, Event::ProcessEnds(pid));
+        }
         pid
     }
 
@@ -287,6 +332,13 @@ impl World {
         let until = self.monotonic + time;
         while let Some(at) = self.next_change().filter(|at| *at <= until) {
             self.pass(at);
+            let (due, later) = std::mem::take(&mut self.events)
+                .into_iter()
+                .partition(|(when, _)| *when <= at);
+            self.events = later;
+            for (_, event) in due {
+                self.happen(event);
+            }
             let (due, later) = std::mem::take(&mut self.pending)
                 .into_iter()
                 .partition(|pending| pending.at <= at);
@@ -298,9 +350,26 @@ impl World {
         self.pass(until);
     }
 
-    /// When the next job ends (monotonic).
+    /// When something changes next: a job ends, or an event is due (monotonic).
     pub(crate) fn next_change(&self) -> Option<Duration> {
-        self.pending.iter().map(|pending| pending.at).min()
+        let jobs = self.pending.iter().map(|pending| pending.at);
+        jobs.chain(self.events.iter().map(|(at, _)| *at)).min()
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::FileAppears(name) => {
+                if let Some(file) = self.files.get_mut(&name) {
+                    file.exists = true;
+                }
+            }
+            Event::ProcessEnds(pid) => self.ended(pid, "TERM"),
+            Event::UnitComesUp(unit) => {
+                if self.units.get(&unit).is_some_and(|u| !u.status.is_up()) {
+                    self.start(&unit);
+                }
+            }
+        }
     }
 
     /// Lets time pass until `done` says something, or `timeout` is over.
@@ -450,11 +519,7 @@ impl World {
     }
 
     /// Changes a unit's status.
-    pub(crate) fn note(
-        &mut self,
-        unit: &UnitName,
-        change: impl FnOnce(&mut prunella_core::capability::UnitStatus, u64),
-    ) {
+    pub(crate) fn note(&mut self, unit: &UnitName, change: impl FnOnce(&mut UnitStatus, u64)) {
         let micros = self.monotonic_micros();
         if let Some(unit) = self.units.get_mut(unit) {
             change(&mut unit.status, micros);
@@ -468,6 +533,36 @@ impl World {
             priority,
             message: message.to_owned(),
         });
+    }
+
+    /// Every active unit among `units`.
+    pub(crate) fn active_among(&self, units: &[UnitName]) -> Vec<UnitStatus> {
+        units
+            .iter()
+            .filter_map(|unit| self.find(unit).ok())
+            .map(|unit| unit.status.clone())
+            .filter(|status| {
+                !matches!(
+                    status.active_state,
+                    ActiveState::Inactive | ActiveState::Failed
+                )
+            })
+            .collect()
+    }
+
+    /// Every active unit that stops when `status` does, however indirectly.
+    pub(crate) fn stops_with(&self, status: &UnitStatus) -> Vec<UnitStatus> {
+        let mut seen = vec![status.name.clone()];
+        let mut found = Vec::new();
+        let mut open = self.active_among(&status.required_by);
+        while let Some(next) = open.pop() {
+            if !seen.contains(&next.name) {
+                seen.push(next.name.clone());
+                open.extend(self.active_among(&next.required_by));
+                found.push(next);
+            }
+        }
+        found
     }
 
     fn invocation(&mut self) -> String {
@@ -526,7 +621,7 @@ pub(crate) fn file_status(file: &File) -> FileStatus {
         owner: file.owner.0.clone(),
         group: "root".to_owned(),
         size: (!file.secret).then_some(file.content.len() as u64),
-        age: Duration::from_secs(3600),
+        age: file.age,
         link_target: file.target.0.clone().filter(|_| file.exists),
         repairable: deviations
             .iter()

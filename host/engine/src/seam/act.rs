@@ -3,10 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use prunella_core::capability::{CheckReport, Repair, Termination, UnitAct};
+use prunella_core::{
+    argument::unit_name,
+    capability::{CheckReport, Repair, Termination, UnitAct},
+};
 use wasmtime::component::Resource;
 
-use super::{Called, Job, Process, Seam, unit_name};
+use super::{Called, Job, Process, Seam};
 
 impl Seam {
     pub(crate) fn submit(&mut self, unit: &str, act: UnitAct) -> Called<Resource<Job>> {

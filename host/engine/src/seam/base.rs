@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use prunella_core::{Failure, state::check_key, text::one_line};
+use prunella_core::{Failure, argument, state::check_key, text::one_line};
 
 use super::{Called, Context, PanicNote, Seam, TEXT, say};
 use crate::{Call, Level};
@@ -126,11 +126,7 @@ impl Seam {
     fn may_change_state(&mut self) -> Called<Arc<Context>> {
         let context = self.observe()?;
         if self.call != Call::Heal {
-            return Err(Failure::denied(
-                "not-in-assess",
-                "a strategy that assesses may only look; what it keeps is changed in `heal`",
-            )
-            .into());
+            return Err(argument::not_kept_in_assess().into());
         }
         Ok(context)
     }

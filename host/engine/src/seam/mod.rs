@@ -15,8 +15,8 @@ mod observe;
 use std::sync::Arc;
 
 use prunella_core::{
-    Failure, StrategyName, UnitName, capability::Host, incident::Incident as CoreIncident,
-    service::Service, text::one_line,
+    Failure, StrategyName, argument, capability::Host, incident::Incident as CoreIncident,
+    service::Service,
 };
 use wasmtime::component::{Resource, ResourceTable};
 
@@ -28,9 +28,6 @@ use crate::{
 
 /// The longest line or reason that a strategy can give, in characters.
 pub(crate) const TEXT: usize = 1000;
-
-/// The longest name shown in a failure, in characters.
-const NAME: usize = 80;
 
 /// How a call across the seam can end otherwise than well.
 pub(crate) enum Interrupted {
@@ -147,12 +144,7 @@ impl Seam {
     /// Begins a call that looks.
     fn observe(&mut self) -> Called<Arc<Context>> {
         self.meter.call()?;
-        let context = self.context.clone().ok_or_else(|| {
-            Failure::denied(
-                "not-in-describe",
-                "a strategy that describes itself has no host: it may neither look nor act",
-            )
-        })?;
+        let context = self.context.clone().ok_or_else(argument::not_in_describe)?;
         self.meter.calls_left()?;
         Ok(context)
     }
@@ -169,10 +161,7 @@ impl Seam {
         if self.call == Call::Heal {
             return Ok(());
         }
-        Err(Failure::denied(
-            "not-in-assess",
-            "a strategy that assesses may only look; acting is for `heal`",
-        ))
+        Err(argument::not_in_assess())
     }
 
     /// What the run is about; only a handle, which `describe` has none of,
@@ -212,27 +201,6 @@ impl Seam {
         self.meter.handle_dropped();
         Ok(())
     }
-}
-
-/// A unit's name as a strategy gave it.
-fn unit_name(name: &str) -> Result<UnitName, Failure> {
-    // Not the error's own words: they repeat the name, whatever is in it.
-    UnitName::new(name).map_err(|_| {
-        Failure::invalid(
-            "not-a-unit-name",
-            format!(
-                "`{}` is not the full name of a unit, such as `nginx.service`",
-                one_line(name, NAME)
-            ),
-        )
-    })
-}
-
-fn not_a(what: &str, given: &str, known: &str) -> Failure {
-    Failure::invalid(
-        &format!("not-a-{what}"),
-        format!("`{}` is not one of {known}", one_line(given, NAME)),
-    )
 }
 
 /// One line for the operator.

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use prunella_core::{
-    Failure,
+    argument::{self, unit_name},
     capability::{
-        Disk, EnvKey, Goal, Load, LogEntry, LogQuery, Memory, PastIncident, Pressure, PressureOf,
-        ProbeAnswer, Protocol,
+        Disk, EnvKey, Goal, Load, LogEntry, LogQuery, Memory, PastIncident, Pressure, ProbeAnswer,
     },
     text::one_line,
 };
 use wasmtime::component::Resource;
 
-use super::{Called, File, Holder, Interrupted, Process, Seam, TEXT, Unit, not_a, unit_name};
+use super::{Called, File, Holder, Interrupted, Process, Seam, TEXT, Unit};
 use crate::meter::Stop;
 
 /// The most journal lines for one call. A strategy that needs more than these
@@ -75,11 +74,7 @@ impl Seam {
         number: u16,
     ) -> Called<Vec<Resource<Holder>>> {
         let context = self.observe()?;
-        let protocol = match protocol {
-            "tcp" => Protocol::Tcp,
-            "udp" => Protocol::Udp,
-            other => return Err(not_a("protocol", other, "`tcp` and `udp`").into()),
-        };
+        let protocol = argument::protocol(protocol)?;
         self.meter.room_for_handles(1)?;
         let holders = context
             .host
@@ -150,7 +145,7 @@ impl Seam {
     ) -> Called<Vec<LogEntry>> {
         let context = self.observe()?;
         let unit = unit_name(unit)?;
-        let invocation = invocation.map(invocation_id).transpose()?;
+        let invocation = invocation.map(argument::invocation).transpose()?;
         let left = self.meter.journal_left()?;
         let query = LogQuery {
             unit,
@@ -185,11 +180,8 @@ impl Seam {
     }
 
     pub(crate) fn disk(&mut self, place: &str) -> Called<Disk> {
-        const PLACES: [&str; 4] = ["/", "/var", "/tmp", "/run"];
         let context = self.observe()?;
-        if !PLACES.contains(&place) {
-            context.service.file(place)?;
-        }
+        argument::place(place, &context.service)?;
         Ok(context.host.resources.disk(place)?)
     }
 
@@ -199,12 +191,7 @@ impl Seam {
 
     pub(crate) fn pressure(&mut self, of: &str) -> Called<Pressure> {
         let context = self.observe()?;
-        let of = match of {
-            "cpu" => PressureOf::Cpu,
-            "memory" => PressureOf::Memory,
-            "io" => PressureOf::Io,
-            other => return Err(not_a("pressure", other, "`cpu`, `memory` and `io`").into()),
-        };
+        let of = argument::pressure(of)?;
         Ok(context.host.resources.pressure(of)?)
     }
 
@@ -228,16 +215,5 @@ impl Seam {
     pub(crate) fn past_incidents(&mut self, limit: u32) -> Called<Vec<PastIncident>> {
         let context = self.observe()?;
         Ok(context.host.history.recent(limit.min(INCIDENTS))?)
-    }
-}
-
-fn invocation_id(id: String) -> Result<String, Failure> {
-    if id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
-        Ok(id)
-    } else {
-        Err(Failure::invalid(
-            "not-an-invocation",
-            "an invocation id is 32 hexadecimal digits",
-        ))
     }
 }

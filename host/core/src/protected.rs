@@ -1,6 +1,6 @@
 //! Protected units: diagnosed and reported, never acted on.
 
-use prunella_core::{UnitName, config::Config};
+use crate::{UnitName, config::Config};
 
 /// Units whose restart takes the host, its logins or Prunella itself down with
 /// it. `*` stands for anything. `[protect]` in the configuration adds to the

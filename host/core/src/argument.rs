@@ -1,0 +1,114 @@
+//! What a strategy gives to a call, made into the host's own words.
+//!
+//! The same checks and the same sentences for every version of the contract, and
+//! for the simulated host that authors test against.
+
+use crate::{
+    Failure, UnitName,
+    capability::{PressureOf, Protocol},
+    service::Service,
+    text::one_line,
+};
+
+/// The longest name shown in a failure, in characters.
+const NAME: usize = 80;
+
+/// A unit's full name.
+///
+/// # Errors
+/// `invalid` with the code `not-a-unit-name`.
+pub fn unit_name(name: &str) -> Result<UnitName, Failure> {
+    // Not the error's own words: they repeat the name, whatever is in it.
+    UnitName::new(name).map_err(|_| {
+        Failure::invalid(
+            "not-a-unit-name",
+            format!(
+                "`{}` is not the full name of a unit, such as `nginx.service`",
+                one_line(name, NAME)
+            ),
+        )
+    })
+}
+
+/// `tcp` or `udp`.
+///
+/// # Errors
+/// `invalid` with the code `not-a-protocol`.
+pub fn protocol(word: &str) -> Result<Protocol, Failure> {
+    match word {
+        "tcp" => Ok(Protocol::Tcp),
+        "udp" => Ok(Protocol::Udp),
+        other => Err(not_a("protocol", other, "`tcp` and `udp`")),
+    }
+}
+
+/// `cpu`, `memory` or `io`.
+///
+/// # Errors
+/// `invalid` with the code `not-a-pressure`.
+pub fn pressure(word: &str) -> Result<PressureOf, Failure> {
+    match word {
+        "cpu" => Ok(PressureOf::Cpu),
+        "memory" => Ok(PressureOf::Memory),
+        "io" => Ok(PressureOf::Io),
+        other => Err(not_a("pressure", other, "`cpu`, `memory` and `io`")),
+    }
+}
+
+/// A run's invocation id.
+///
+/// # Errors
+/// `invalid` with the code `not-an-invocation`.
+pub fn invocation(id: String) -> Result<String, Failure> {
+    if id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
+        Ok(id)
+    } else {
+        Err(Failure::invalid(
+            "not-an-invocation",
+            "an invocation id is 32 hexadecimal digits",
+        ))
+    }
+}
+
+/// A declared file's name, or one of the places that every host has.
+///
+/// # Errors
+/// `not-found` with the code `not-declared`.
+pub fn place(place: &str, service: &Service) -> Result<(), Failure> {
+    const PLACES: [&str; 4] = ["/", "/var", "/tmp", "/run"];
+    if !PLACES.contains(&place) {
+        service.file(place)?;
+    }
+    Ok(())
+}
+
+fn not_a(what: &str, given: &str, known: &str) -> Failure {
+    Failure::invalid(
+        &format!("not-a-{what}"),
+        format!("`{}` is not one of {known}", one_line(given, NAME)),
+    )
+}
+
+/// Acting while it is not the time for it.
+pub fn not_in_assess() -> Failure {
+    Failure::denied(
+        "not-in-assess",
+        "a strategy that assesses may only look; acting is for `heal`",
+    )
+}
+
+/// Changing what the strategy keeps while it is not the time for it.
+pub fn not_kept_in_assess() -> Failure {
+    Failure::denied(
+        "not-in-assess",
+        "a strategy that assesses may only look; what it keeps is changed in `heal`",
+    )
+}
+
+/// Looking or acting where there is no host.
+pub fn not_in_describe() -> Failure {
+    Failure::denied(
+        "not-in-describe",
+        "a strategy that describes itself has no host: it may neither look nor act",
+    )
+}
