@@ -21,7 +21,6 @@
 
 mod answer;
 mod hide;
-mod key;
 mod model;
 mod question;
 pub mod rules;

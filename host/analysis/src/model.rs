@@ -4,26 +4,22 @@
 //! goes to whom the operator named, and to nobody else. So much of an answer is
 //! read and no more, until the deadline and no longer.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use prunella_core::{
     config::{ModelProtocol, ModelSettings},
     secret::Secret,
     text::{REDACTED, one_line, redact},
 };
-use reqwest::{Client, Response, StatusCode, redirect::Policy};
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject as _},
+use prunella_reach::{
+    names::Resolver,
+    secret::{self, SecretError},
+    tls::{self, TlsError},
 };
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use reqwest::{Client, Response, StatusCode, redirect::Policy};
 use serde_json::{Value, json};
 
-use crate::{
-    key::{self, KeyError},
-    question::Question,
-};
+use crate::question::Question;
 
 /// So much of an answer is read. What is asked for is a hundredth of it.
 const ANSWER_MAX: usize = 256 << 10;
@@ -37,10 +33,10 @@ const SAID_MAX: usize = 200;
 /// Why there is no answer: sentences about the model.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ModelError {
+    #[error("its key cannot be used: {0}")]
+    Key(#[from] SecretError),
     #[error(transparent)]
-    Key(#[from] KeyError),
-    #[error("TLS cannot be set up: {0}")]
-    Tls(String),
+    Tls(#[from] TlsError),
     #[error("it cannot be asked: {0}")]
     Setup(String),
     #[error("it could not be reached: {0}")]
@@ -111,7 +107,7 @@ pub(crate) fn ask(model: &ModelSettings, question: &Question) -> Result<String, 
 }
 
 async fn converse(model: &ModelSettings, question: &Question) -> Result<String, ModelError> {
-    let key = model.key.as_ref().map(key::read).transpose()?;
+    let key = model.key.as_ref().map(secret::read_key).transpose()?;
     let client = client(model)?;
     let mut manner = Manner::default();
     loop {
@@ -182,8 +178,14 @@ pub(crate) fn body(model: &ModelSettings, question: &Question, manner: Manner) -
 }
 
 fn client(model: &ModelSettings) -> Result<Client, ModelError> {
+    let tls = if model.ca_file.is_none() && model.url.starts_with("http://") {
+        tls::trusting_nobody()
+    } else {
+        tls::config(model.ca_file.as_deref())
+    };
     Client::builder()
-        .tls_backend_preconfigured(tls(model)?)
+        .tls_backend_preconfigured(tls?)
+        .dns_resolver(Arc::new(Resolver))
         .redirect(Policy::none())
         .no_proxy()
         .referer(false)
@@ -192,36 +194,6 @@ fn client(model: &ModelSettings) -> Result<Client, ModelError> {
         .user_agent(concat!("prunella/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| ModelError::Setup(error.to_string()))
-}
-
-/// Certificates of the authorities in `ca-file` alone, or of the system's.
-fn tls(model: &ModelSettings) -> Result<ClientConfig, ModelError> {
-    let failed = |error: &dyn std::fmt::Display| ModelError::Tls(error.to_string());
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error))?;
-    let Some(path) = &model.ca_file else {
-        if model.url.starts_with("http://") {
-            // A host without authorities can still talk to itself.
-            let nobody = RootCertStore::empty();
-            return Ok(builder.with_root_certificates(nobody).with_no_client_auth());
-        }
-        return builder
-            .with_platform_verifier()
-            .map(|builder| builder.with_no_client_auth())
-            .map_err(|error| failed(&error));
-    };
-    let pem = fs::read(path).map_err(|error| failed(&format!("{}: {error}", path.display())))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate =
-            certificate.map_err(|error| failed(&format!("{}: {error}", path.display())))?;
-        roots.add(certificate).map_err(|error| failed(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(failed(&format!("{} holds no certificate", path.display())));
-    }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 async fn post(

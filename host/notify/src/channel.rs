@@ -21,12 +21,9 @@ mod http;
 mod mail;
 mod ntfy;
 mod pagerduty;
-mod resolve;
-mod secret;
 mod signature;
 mod slack;
 mod teams;
-mod tls;
 mod webhook;
 
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{
     Try, again, alertmanager, delivery, discord,
     http::{self, Request},
-    ntfy, pagerduty, secret, signature, slack, teams, time_for, webhook,
+    ntfy, pagerduty, signature, slack, teams, time_for, webhook,
 };
 use crate::{Channel, Delivery, Message};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -13,6 +13,7 @@ use prunella_core::{
     config::channels::{Authorization, ChannelKind, ChannelSettings, Value, check_url},
     secret::{Secret, SecretSource},
 };
+use prunella_reach::secret;
 
 /// One channel that speaks HTTP.
 pub(super) struct Hook {

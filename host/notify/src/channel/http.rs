@@ -21,6 +21,7 @@ use prunella_core::{
     secret::Secret,
     text::{REDACTED, one_line},
 };
+use prunella_reach::{names::Resolver, tls};
 use reqwest::{
     Client, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
@@ -28,7 +29,7 @@ use reqwest::{
 };
 use url::Url;
 
-use super::{CONNECT_TIMEOUT, Try, again, refused, resolve::Resolver, run, tls};
+use super::{CONNECT_TIMEOUT, Try, again, refused, run};
 use crate::Delivery;
 
 /// So much of an answer is read, to say why the far side refused.
@@ -151,7 +152,7 @@ fn client(settings: &ChannelSettings, url: &Url) -> Result<Client, Delivery> {
     } else {
         tls::trusting_nobody()
     };
-    let tls = tls.map_err(again)?;
+    let tls = tls.map_err(|error| again(error.to_string()))?;
     let mut builder = Client::builder()
         .tls_backend_preconfigured(tls)
         .dns_resolver(Arc::new(Resolver))

@@ -21,6 +21,7 @@ use prunella_core::{
     config::channels::{Encryption, Login, MailSettings},
     text::{REDACTED, one_line},
 };
+use prunella_reach::{names, secret, tls};
 use rustls::pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
@@ -28,7 +29,7 @@ use tokio_rustls::TlsConnector;
 use super::stream::Secured;
 use crate::{
     Delivery,
-    channel::{CONNECT_TIMEOUT, again, refused, resolve, secret, tls},
+    channel::{CONNECT_TIMEOUT, again, refused},
 };
 
 /// For a polite end, when everything is done.
@@ -145,7 +146,7 @@ impl Session<'_> {
     /// The first of its addresses that answers.
     async fn reach(&self) -> Result<TcpStream, Delivery> {
         let (host, port) = (&self.mail.host, self.mail.port);
-        let addresses = resolve::addresses(host)
+        let addresses = names::addresses(host)
             .await
             .map_err(|error| again(format!("cannot find the address of {host}: {error}")))?;
         // A name may lead anywhere.
@@ -214,7 +215,7 @@ impl Session<'_> {
 
     async fn secure(&self, tcp: TcpStream, greeting: &'static [u8]) -> Result<Secured, Delivery> {
         let host = &self.mail.host;
-        let config = tls::config(self.ca_file).map_err(again)?;
+        let config = tls::config(self.ca_file).map_err(|error| again(error.to_string()))?;
         let name = ServerName::try_from(host.clone())
             .map_err(|error| again(format!("`{host}` can have no certificate: {error}")))?;
         self.stage.set("agreeing on TLS");

@@ -12,7 +12,10 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// The addresses of `host`, which may be one itself: by `/etc/hosts`, then by
 /// the servers in `/etc/resolv.conf`, and by no others.
-pub(super) async fn addresses(host: &str) -> Result<Vec<IpAddr>, NetError> {
+///
+/// # Errors
+/// When there is no such name, or nobody to ask.
+pub async fn addresses(host: &str) -> Result<Vec<IpAddr>, NetError> {
     if let Ok(address) = host.parse() {
         return Ok(vec![address]);
     }
@@ -28,8 +31,8 @@ pub(super) async fn addresses(host: &str) -> Result<Vec<IpAddr>, NetError> {
     Ok(found.iter().collect())
 }
 
-/// The same for reqwest.
-pub(super) struct Resolver;
+/// [`addresses`] for reqwest.
+pub struct Resolver;
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {

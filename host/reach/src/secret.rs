@@ -17,27 +17,48 @@ const BUFFER: usize = 32 * 1024;
 
 /// Why a secret cannot be used. What it is never shows.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SecretError {
+pub enum SecretError {
+    /// It cannot be opened or read.
     #[error("cannot read {path}: {source}")]
     Io {
+        /// The file.
         path: PathBuf,
+        /// Why.
         #[source]
         source: io::Error,
     },
+    /// A link could lead anywhere.
     #[error("{0} is a symbolic link: name the file itself")]
     Link(PathBuf),
+    /// A folder, a pipe, a device.
     #[error("{0} is not a regular file")]
     NotAFile(PathBuf),
+    /// It is another user's.
     #[error("{path} belongs to user {uid}: chown root:root {path}")]
-    Owner { path: PathBuf, uid: u32 },
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        uid: u32,
+    },
+    /// It is no secret any more.
     #[error("{path} can be read by others (mode {mode:04o}): chmod 600 {path}")]
-    Readable { path: PathBuf, mode: u32 },
+    Readable {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// More than 16 KiB.
     #[error("{0} is too large to hold a secret")]
     TooLarge(PathBuf),
+    /// There is nothing in it.
     #[error("{0} is empty")]
     Empty(SecretSource),
+    /// It is not the text that a secret is.
     #[error("{0} holds more than one line, or characters that no secret has")]
     NotText(SecretSource),
+    /// systemd has handed this process no such credential.
     #[error(
         "{0} is not there: only the units of systemd that have it in LoadCredential= can read it"
     )]
@@ -45,7 +66,10 @@ pub(super) enum SecretError {
 }
 
 /// Reads a secret of one line.
-pub(super) fn read(source: &SecretSource) -> Result<Secret, SecretError> {
+///
+/// # Errors
+/// [`SecretError`].
+pub fn read(source: &SecretSource) -> Result<Secret, SecretError> {
     let secret = read_lines(source)?;
     if secret.reveal().contains(['\n', '\r']) {
         return Err(SecretError::NotText(source.clone()));
@@ -53,8 +77,24 @@ pub(super) fn read(source: &SecretSource) -> Result<Secret, SecretError> {
     Ok(secret)
 }
 
+/// Reads a key: what can stand in a header as it is.
+///
+/// # Errors
+/// [`SecretError`]; also when there is anything but printable ASCII in it.
+pub fn read_key(source: &SecretSource) -> Result<Secret, SecretError> {
+    let key = read_lines(source)?;
+    if key.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(key)
+    } else {
+        Err(SecretError::NotText(source.clone()))
+    }
+}
+
 /// Reads a secret that may have several lines.
-pub(super) fn read_lines(source: &SecretSource) -> Result<Secret, SecretError> {
+///
+/// # Errors
+/// [`SecretError`].
+pub fn read_lines(source: &SecretSource) -> Result<Secret, SecretError> {
     let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     read_from(source, folder.as_deref())
 }
@@ -207,6 +247,16 @@ mod tests {
         assert_eq!(read_lines(&source).unwrap().reveal(), "a\nb");
         let (_folder, source) = written(&vec![b'a'; 20_000], 0o600);
         assert!(matches!(read(&source), Err(SecretError::TooLarge(_))));
+    }
+
+    #[test]
+    fn a_key_is_one_printable_word() {
+        let (_folder, source) = written(b"sk-1234\n", 0o600);
+        assert_eq!(read_key(&source).unwrap().reveal(), "sk-1234");
+        for text in [&b"two words"[..], b"a\nb", "schlüssel".as_bytes()] {
+            let (_folder, source) = written(text, 0o600);
+            assert!(matches!(read_key(&source), Err(SecretError::NotText(_))));
+        }
     }
 
     #[test]
