@@ -1,13 +1,13 @@
-//! Strategies look at an incident side by side: what one of them waits for, a
-//! check or a probe, keeps no other from looking, and the service waits for the
-//! slowest only.
+//! All strategies look at an incident. Where there is something to wait for, a
+//! check or a probe, they look side by side: the service waits for the slowest
+//! only. Looks that wait for nothing take less than beginning a thread does.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use prunella_core::incident::Assessment;
+use prunella_core::{incident::Assessment, service::Service};
 use prunella_engine::{Level, Lines, Run, RunContext, Strategy};
 
 use crate::beside;
@@ -27,7 +27,11 @@ pub(crate) struct Said {
 /// Asks all of them. The answers come in the order of the questions, and so do
 /// the lines that the strategies log, each one's together: `heard` is told when
 /// all of one's lines have been passed on.
-pub(crate) fn side_by_side(asked: Vec<Asked<'_>>, mut heard: impl FnMut(usize, Said)) {
+pub(crate) fn ask_all(
+    service: &Service,
+    asked: Vec<Asked<'_>>,
+    mut heard: impl FnMut(usize, Said),
+) {
     let held: Vec<Arc<Held>> = asked
         .iter()
         .map(|asked| Held::before(Arc::clone(&asked.context.lines)))
@@ -40,7 +44,12 @@ pub(crate) fn side_by_side(asked: Vec<Asked<'_>>, mut heard: impl FnMut(usize, S
             asked
         })
         .collect();
-    for ((place, said), held) in beside::map(&asked, ask).into_iter().enumerate().zip(&held) {
+    let said = if service.checks.is_empty() && service.probes.is_empty() {
+        asked.iter().map(ask).collect()
+    } else {
+        beside::map(&asked, ask)
+    };
+    for ((place, said), held) in said.into_iter().enumerate().zip(&held) {
         held.pass_on();
         heard(place, said);
     }

@@ -21,7 +21,7 @@ use prunella_core::{
 use prunella_engine::{Level, Lines, RunContext};
 
 use crate::{
-    assess::{Asked, side_by_side},
+    assess::{Asked, ask_all},
     decide::{Hold, Known, decide},
     evidence,
     healer::{Current, Healer, microseconds, milliseconds},
@@ -452,7 +452,7 @@ impl<'a> Attempt<'a> {
         let mut applying = Vec::new();
         let mut must_not = Vec::new();
         let mut blocked = None;
-        side_by_side(asked, |place, said| {
+        ask_all(&self.service, asked, |place, said| {
             let Some(&(name, loaded)) = known.get(place) else {
                 return;
             };

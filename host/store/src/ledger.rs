@@ -43,7 +43,7 @@ const FILE_MAX: u64 = 256 << 10;
 
 /// How many healings are looked at. More never fit into a span: the storm brake
 /// of the host ends a run of them long before.
-const LOOKED_AT: u32 = 1_000;
+const LOOKED_AT: u16 = 1_000;
 
 /// The most healings kept in memory.
 const REMEMBERED: usize = 1_000;
@@ -102,6 +102,43 @@ pub struct Ledger {
     degraded: AtomicBool,
     /// Held from looking at the budget to spending it.
     spending: Mutex<()>,
+    /// What was in the file in `/run` when it was read last.
+    in_run: Mutex<InRun>,
+}
+
+/// The file in `/run` as it was read last: it only ever grows, but for the rare
+/// time when it is shortened.
+#[derive(Debug, Default)]
+struct InRun {
+    text: Vec<u8>,
+    healings: Vec<Healing>,
+}
+
+impl InRun {
+    /// Reads on from where it was left.
+    fn go_on(&mut self, text: Vec<u8>) {
+        let new = text.strip_prefix(self.text.as_slice());
+        if new.is_none() {
+            self.healings.clear();
+        }
+        for line in String::from_utf8_lossy(new.unwrap_or(&text)).lines() {
+            match serde_json::from_str(line) {
+                Ok(Line::Healing { unit, moment }) => self.healings.push(Healing {
+                    unit,
+                    moment,
+                    forgiven: false,
+                }),
+                Ok(Line::Forgiven { unit }) => self
+                    .healings
+                    .iter_mut()
+                    .filter(|healing| healing.unit == unit)
+                    .for_each(|healing| healing.forgiven = true),
+                // It can only have been cut short.
+                Err(_) => {}
+            }
+        }
+        self.text = text;
+    }
 }
 
 /// One line of the file in `/run`.
@@ -137,6 +174,7 @@ impl Ledger {
             first_seen: Mutex::new(None),
             degraded: AtomicBool::new(false),
             spending: Mutex::new(()),
+            in_run: Mutex::default(),
         }
     }
 
@@ -224,13 +262,16 @@ impl Ledger {
     /// How long ago the healings of `unit` were, youngest first, as far as they
     /// are younger than `window`.
     pub fn healings(&self, unit: &UnitName, now: &Moment, window: Duration) -> Vec<Duration> {
-        self.ages(Some(unit), now, window)
+        let known = self.known(Some(unit));
+        // What an operator forgave counts no more for the unit itself.
+        let counting = known.values().filter(|healing| !healing.forgiven);
+        self.ages(counting, now, window)
     }
 
     /// How long ago the healings of all units were, youngest first, as far as
     /// they are younger than `window`.
     pub fn host_healings(&self, now: &Moment, window: Duration) -> Vec<Duration> {
-        self.ages(None, now, window)
+        self.ages(self.known(None).values(), now, window)
     }
 
     /// When `unit` may be healed next, by its own budget and the host's.
@@ -244,8 +285,19 @@ impl Ledger {
         since_failure: Duration,
     ) -> Verdict {
         let settings = self.allowance(settings);
-        let own = self.healings(unit, now, settings.within);
-        let all = self.host_healings(now, host.within);
+        let known = self.known(None);
+        let all = self.ages(known.values(), now, host.within);
+        // A unit's own may be further back than what was looked at of all.
+        let own = if known.len() < usize::from(LOOKED_AT) {
+            let own = known.values().filter(|healing| healing.unit == *unit);
+            self.ages(
+                own.filter(|healing| !healing.forgiven),
+                now,
+                settings.within,
+            )
+        } else {
+            self.healings(unit, now, settings.within)
+        };
         budget::verdict(&settings, &own, since_failure).and(budget::host_verdict(host, &all))
     }
 
@@ -282,13 +334,14 @@ impl Ledger {
         in_run
     }
 
-    fn ages(&self, unit: Option<&UnitName>, now: &Moment, window: Duration) -> Vec<Duration> {
+    fn ages<'h>(
+        &self,
+        healings: impl Iterator<Item = &'h Healing>,
+        now: &Moment,
+        window: Duration,
+    ) -> Vec<Duration> {
         let first_seen = self.first_seen(now);
-        let mut ages: Vec<Duration> = self
-            .known(unit)
-            .into_values()
-            // What an operator forgave counts no more for the unit itself.
-            .filter(|healing| unit.is_none() || !healing.forgiven)
+        let mut ages: Vec<Duration> = healings
             .map(|healing| budget::age(&healing.moment, now, &first_seen))
             .filter(|age| *age < window)
             .collect();
@@ -301,7 +354,7 @@ impl Ledger {
     fn known(&self, unit: Option<&UnitName>) -> BTreeMap<Identity, Healing> {
         let in_store = self.store.as_ref().and_then(|store| {
             store
-                .healings(unit, LOOKED_AT)
+                .healings(unit, LOOKED_AT.into())
                 .inspect_err(|error| {
                     tracing::debug!(error = %chain(error), "the healings in the store are out of reach");
                 })
@@ -384,8 +437,7 @@ impl Ledger {
             .map_err(failed("writing a line"))
     }
 
-    /// The healings in the file, with those forgiven marked so. A line that
-    /// cannot be read is passed over: it can only have been cut short.
+    /// The healings in the file, with those forgiven marked so.
     fn read(&self) -> Result<Vec<Healing>, LedgerError> {
         let path = self.file();
         let failed = |source| LedgerError::File {
@@ -404,22 +456,9 @@ impl Ledger {
             .take(2 * FILE_MAX)
             .read_to_end(&mut text)
             .map_err(failed)?;
-        let mut healings: Vec<Healing> = Vec::new();
-        for line in String::from_utf8_lossy(&text).lines() {
-            match serde_json::from_str(line) {
-                Ok(Line::Healing { unit, moment }) => healings.push(Healing {
-                    unit,
-                    moment,
-                    forgiven: false,
-                }),
-                Ok(Line::Forgiven { unit }) => healings
-                    .iter_mut()
-                    .filter(|healing| healing.unit == unit)
-                    .for_each(|healing| healing.forgiven = true),
-                Err(_) => {}
-            }
-        }
-        Ok(healings)
+        let mut in_run = lock(&self.in_run);
+        in_run.go_on(text);
+        Ok(in_run.healings.clone())
     }
 }
 
