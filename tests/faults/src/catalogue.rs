@@ -148,6 +148,9 @@ pub struct Service {
     /// commands that do so.
     #[serde(default)]
     pub monit: String,
+    /// How long monit lets it start: seconds. It asks nothing of a younger process.
+    #[serde(default = "two")]
+    pub monit_start: u32,
     /// A command that has to succeed before monit starts it.
     #[serde(default)]
     pub monit_start_if: Option<String>,

@@ -46,6 +46,9 @@ pub const TOLD_WITHIN: Duration = Duration::from_secs(60);
 /// How long a machine that goes down may take to do so.
 const GOES_DOWN: Duration = Duration::from_secs(5);
 
+/// So many lines of the journal go with an error.
+const LAST: usize = 15;
+
 /// A unit that has nothing to do with anything.
 pub(crate) const BYSTANDER: &str = "bystander.service";
 
@@ -54,16 +57,36 @@ const BYSTANDER_UNIT: &str = "[Service]\nExecStart=/opt/faults/victim --listen 9
 /// Where `mail` hands over what healers write.
 const MAIL: &str = "account default\nhost 127.0.0.1\nport @PORT@\nfrom healer@localhost\n";
 
+/// What came of a run, and what the machine's journal says of it.
+#[derive(Debug)]
+pub struct Run {
+    /// What came of it.
+    pub verdict: Verdict,
+    /// The end of the journal.
+    pub journal: String,
+}
+
 /// Has `healer` deal with `fault`, and says what came of it.
 ///
 /// # Errors
 /// When the run could not be carried out: then nothing is known.
-pub fn run(fault: &Fault, healer: &dyn Healer, programs: &Programs) -> Result<Verdict> {
+pub fn run(fault: &Fault, healer: &dyn Healer, programs: &Programs) -> Result<Run> {
     let begun = Instant::now();
     let machine = furnish(fault, healer, programs)?.boot()?;
     let seen = carry_out(&machine, fault, healer)
-        .with_context(|| format!("the last of its journal:\n{}", machine.tail()))?;
-    Ok(judge(fault, healer, seen, begun.elapsed()))
+        .with_context(|| format!("{} (a part of its journal:\n{})", machine.name(), last(&machine)))?;
+    Ok(Run {
+        verdict: judge(fault, healer, seen, begun.elapsed()),
+        journal: machine.tail(),
+    })
+}
+
+/// The last lines of the journal.
+fn last(machine: &Machine) -> String {
+    let tail = machine.tail();
+    let lines: Vec<&str> = tail.lines().collect();
+    let from = lines.len().saturating_sub(LAST);
+    lines.get(from..).unwrap_or_default().join("\n")
 }
 
 fn furnish(fault: &Fault, healer: &dyn Healer, programs: &Programs) -> Result<Builder> {

@@ -105,8 +105,7 @@ pub struct Software {
 }
 
 /// Takes back what packages had enabled, with the timers that every Debian has.
-const START_NOTHING: &str = r#"cd "$1/etc/systemd/system" &&
-    rm -rf multi-user.target.wants/* timers.target.wants/* sockets.target.wants/*"#;
+const START_NOTHING: &str = r#"cd "$1/etc" && rm -rf rc?.d/S* systemd/system/*.wants/*"#;
 
 fn make(release: &str, software: Option<&Software>, tree: &Path) -> Result<()> {
     ensure!(

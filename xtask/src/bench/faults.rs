@@ -50,8 +50,12 @@ pub(crate) struct Options {
     repeat: Option<u32>,
 
     /// So many machines side by side, where nothing is timed
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 12)]
     jobs: usize,
+
+    /// Print the end of each machine's journal, too
+    #[arg(long)]
+    journal: bool,
 
     /// Write everything as JSON to this file, too
     #[arg(long, value_name = "FILE")]
@@ -122,6 +126,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let bench = Bench {
         programs: &programs,
         total,
+        journal: options.journal,
         done: AtomicUsize::new(0),
         came: Mutex::default(),
     };
@@ -192,6 +197,7 @@ type Came = (Vec<Verdict>, Vec<(String, String, String)>);
 struct Bench<'a> {
     programs: &'a Programs,
     total: usize,
+    journal: bool,
     done: AtomicUsize,
     came: Mutex<Came>,
 }
@@ -223,9 +229,12 @@ impl Bench<'_> {
         let number = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         let mut all = self.came.lock().unwrap_or_else(PoisonError::into_inner);
         match came {
-            Ok(verdict) => {
-                eprintln!("{number:>4}/{} {}", self.total, line(&verdict));
-                all.0.push(verdict);
+            Ok(run) => {
+                if self.journal {
+                    eprint!("\n{}", run.journal);
+                }
+                eprintln!("{number:>4}/{} {}", self.total, line(&run.verdict));
+                all.0.push(run.verdict);
             }
             Err(error) => {
                 eprintln!(

@@ -1,6 +1,8 @@
 //! Debian's monit, polling every second, with the checks that a careful operator
 //! writes: the process, an answer on its port, and what the fault's file adds.
 
+use std::{thread, time::Duration};
+
 use anyhow::{Context, Result, ensure};
 use prunella_machine::{Builder, Machine, TIMEOUT};
 
@@ -19,6 +21,7 @@ set pidfile /run/monit.pid
 set idfile /var/lib/monit/id
 set statefile /var/lib/monit/state
 set mailserver 127.0.0.1 port @PORT@
+set mail-format { from: monit@localhost }
 set alert root@localhost not on { instance, action }
 set httpd unixsocket /run/monit.sock
     allow localhost
@@ -64,6 +67,10 @@ impl Healer for Monit {
     fn start(&self, machine: &Machine, fault: &Fault) -> Result<()> {
         machine.run_ok(&["monit", "-t"])?;
         machine.systemctl(&["start", "monit.service"])?;
+        // It asks nothing of a process that is younger than its start may take, and
+        // the services of this machine are.
+        let start = fault.services.iter().map(|service| service.monit_start).max();
+        thread::sleep(Duration::from_secs(u64::from(start.unwrap_or(0)) + 1));
         // Until it has looked at everything once.
         let wanted = fault
             .services
@@ -88,7 +95,7 @@ impl Healer for Monit {
     }
 
     fn pause(&self, machine: &Machine, unit: &str) -> Result<()> {
-        let said = machine.run(&["monit", "unmonitor", unit])?;
+        let said = machine.run(&["monit", "unmonitor", &name(unit)])?;
         ensure!(
             said.success(),
             "monit unmonitor: {}{}",
@@ -99,14 +106,21 @@ impl Healer for Monit {
             let summary = machine.run(&["monit", "-B", "summary"])?.stdout;
             Ok(summary
                 .lines()
-                .any(|line| line.contains(unit) && line.contains("Not monitored"))
+                .any(|line| line.contains(&name(unit)) && line.contains("Not monitored"))
                 .then_some(()))
         })
     }
 }
 
+/// What monit calls a service: it takes no `@` in a name.
+fn name(unit: &str) -> String {
+    unit.replace('@', "-")
+}
+
 fn check(service: &Service) -> String {
     let unit = &service.unit;
+    let name = name(unit);
+    let wait = service.monit_start;
     // A start that systemd refuses, because of too many before, would be in vain;
     // where the operator wants that limit to hold, it holds.
     let reset = if service.care.contains("start-limit") {
@@ -124,13 +138,13 @@ fn check(service: &Service) -> String {
     let (start, restart) = (begin("start"), begin("restart"));
     let mut text = match &service.process {
         _ if service.job => asks_systemd(unit, "is-failed"),
-        Some(process) => format!("\ncheck process {unit} {process}\n"),
+        Some(process) => format!("\ncheck process {name} {process}\n"),
         None => asks_systemd(unit, "is-active"),
     };
     text += &format!(
-        "  start program = \"{start}\" with timeout 30 seconds\n  \
+        "  start program = \"{start}\" with timeout {wait} seconds\n  \
            stop program = \"/usr/bin/systemctl stop {unit}\" with timeout 30 seconds\n  \
-           restart program = \"{restart}\" with timeout 30 seconds\n"
+           restart program = \"{restart}\" with timeout {wait} seconds\n"
     );
     if service.job {
         text += "  if status = 0 then restart\n";
@@ -149,9 +163,19 @@ fn check(service: &Service) -> String {
         );
     }
     text += "  if 5 restarts within 30 cycles then unmonitor\n";
-    text + &service.monit
+    // monit goes through its checks in their order: what a service stands on is
+    // looked at, and put right, before the service itself.
+    match service.monit.find("check ") {
+        Some(at) => {
+            let (more, others) = service.monit.split_at(at);
+            format!("\n{others}{text}{more}")
+        }
+        None => text + &service.monit,
+    }
 }
 
 fn asks_systemd(unit: &str, what: &str) -> String {
-    format!("\ncheck program {unit} with path \"/usr/bin/systemctl {what} --quiet {unit}\"\n")
+    format!("\ncheck program {} with path \"/usr/bin/systemctl {what} --quiet {unit}\"\n",
+        name(unit)
+    )
 }

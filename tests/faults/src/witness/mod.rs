@@ -121,7 +121,7 @@ fn carry_out(plan: &Plan) -> Result<Observation> {
 fn wait_well(plan: &Plan) -> Result<()> {
     let until = Instant::now() + WELL_BEFORE;
     loop {
-        let unanswered = ask_all(plan);
+        let unanswered = ask_probes(plan);
         if unanswered.is_empty() {
             return Ok(());
         }
@@ -133,15 +133,24 @@ fn wait_well(plan: &Plan) -> Result<()> {
     }
 }
 
+/// What does not answer, and how.
+fn ask_probes(plan: &Plan) -> BTreeMap<String, String> {
+    // One is enough; the next round comes soon.
+    plan.probes
+        .iter()
+        .find_map(|probe| {
+            let error = ask::ask(probe).err()?;
+            Some((ask::name(probe), error.to_string()))
+        })
+        .into_iter()
+        .collect()
+}
+
 /// What does not answer, or is not as it should be, and how.
 fn ask_all(plan: &Plan) -> BTreeMap<String, String> {
-    let mut unanswered = BTreeMap::new();
-    for probe in &plan.probes {
-        if let Err(error) = ask::ask(probe) {
-            unanswered.insert(ask::name(probe), error.to_string());
-            // One is enough; the next round comes soon.
-            return unanswered;
-        }
+    let mut unanswered = ask_probes(plan);
+    if !unanswered.is_empty() {
+        return unanswered;
     }
     for check in &plan.checks {
         match shell(check) {
