@@ -2,7 +2,7 @@
 //! is judged, is in `tests/faults`; here is who runs when.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fs,
     path::PathBuf,
     sync::{
@@ -50,7 +50,7 @@ pub(crate) struct Options {
     repeat: Option<u32>,
 
     /// So many machines side by side, where nothing is timed
-    #[arg(long, value_name = "N", default_value_t = 12)]
+    #[arg(long, value_name = "N", default_value_t = 8)]
     jobs: usize,
 
     /// Print the end of each machine's journal, too
@@ -104,34 +104,40 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
 
     let repeat = options.repeat.unwrap_or(if options.quick { 1 } else { 3 });
-    let (mut timed, mut untimed) = (VecDeque::new(), VecDeque::new());
-    for _ in 0..repeat {
-        for fault in &faults {
-            for healer in &healers {
-                let job = Job {
+    let all = |times: u32| -> VecDeque<Job<'_>> {
+        let once = || {
+            faults.iter().flat_map(|fault| {
+                healers.iter().map(move |healer| Job {
                     fault,
                     healer: *healer,
-                };
-                if options.quick || fault.class == Class::MustNotTouch {
-                    untimed.push_back(job);
-                } else {
-                    timed.push_back(job);
-                }
-            }
-        }
-    }
+                })
+            })
+        };
+        (0..times).flat_map(|_| once()).collect()
+    };
     let begun = Instant::now();
-    let total = timed.len() + untimed.len();
-    eprintln!("\n==> {total} runs");
     let bench = Bench {
         programs: &programs,
-        total,
         journal: options.journal,
         done: AtomicUsize::new(0),
         came: Mutex::default(),
     };
-    bench.work_off(timed, 1);
-    bench.work_off(untimed, options.jobs.max(1));
+    let jobs = options.jobs.max(1);
+    if options.quick {
+        bench.work_off(all(repeat), jobs);
+    } else {
+        // Once side by side, to see what heals; that is then timed.
+        bench.work_off(all(1), jobs);
+        let timed = bench.take_healed();
+        let is_timed = |job: &Job<'_>| timed.contains(&job.names());
+        let mut others = all(repeat.saturating_sub(1));
+        others.retain(|job| !is_timed(job));
+        bench.work_off(others, jobs);
+        let mut healed = all(repeat);
+        healed.retain(is_timed);
+        bench.work_off(healed, 1);
+    }
+    let total = bench.done.into_inner();
     let (verdicts, errors) = bench
         .came
         .into_inner()
@@ -192,19 +198,41 @@ fn chosen<'a, T>(
         .collect())
 }
 
+impl Job<'_> {
+    fn names(&self) -> (String, String) {
+        (self.fault.name.clone(), self.healer.name().to_owned())
+    }
+}
+
 type Came = (Vec<Verdict>, Vec<(String, String, String)>);
 
 struct Bench<'a> {
     programs: &'a Programs,
-    total: usize,
     journal: bool,
     done: AtomicUsize,
     came: Mutex<Came>,
 }
 
 impl Bench<'_> {
+    /// Takes back the runs in which something was healed: who healed what.
+    fn take_healed(&self) -> BTreeSet<(String, String)> {
+        let mut all = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        let (healed, others): (Vec<_>, Vec<_>) = std::mem::take(&mut all.0)
+            .into_iter()
+            .partition(|verdict| verdict.answered_after_ms.is_some());
+        all.0 = others;
+        healed
+            .into_iter()
+            .map(|verdict| (verdict.fault, verdict.healer))
+            .collect()
+    }
+
     /// Works off a queue with so many machines side by side.
     fn work_off(&self, queue: VecDeque<Job<'_>>, side_by_side: usize) {
+        eprintln!(
+            "\n==> {} runs, {side_by_side} machines side by side",
+            queue.len()
+        );
         let queue = Mutex::new(queue);
         let next = || {
             queue
@@ -233,16 +261,15 @@ impl Bench<'_> {
                 if self.journal {
                     eprint!("\n{}", run.journal);
                 }
-                eprintln!("{number:>4}/{} {}", self.total, line(&run.verdict));
+                eprintln!("{number:>4} {}", line(&run.verdict));
                 all.0.push(run.verdict);
             }
             Err(error) => {
-                eprintln!(
-                    "{number:>4}/{} {fault} with {healer}: ERROR: {error:#}",
-                    self.total
-                );
+                eprintln!("{number:>4} {fault} with {healer}: ERROR: {error:#}");
+                // Without the journal, which has just been shown.
+                let why: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
                 all.1
-                    .push((fault.clone(), healer.to_owned(), format!("{error:#}")));
+                    .push((fault.clone(), healer.to_owned(), why.join(": ")));
             }
         }
     }

@@ -69,7 +69,11 @@ impl Healer for Monit {
         machine.systemctl(&["start", "monit.service"])?;
         // It asks nothing of a process that is younger than its start may take, and
         // the services of this machine are.
-        let start = fault.services.iter().map(|service| service.monit_start).max();
+        let start = fault
+            .services
+            .iter()
+            .map(|service| service.monit_start)
+            .max();
         thread::sleep(Duration::from_secs(u64::from(start.unwrap_or(0)) + 1));
         // Until it has looked at everything once.
         let wanted = fault
@@ -175,7 +179,8 @@ fn check(service: &Service) -> String {
 }
 
 fn asks_systemd(unit: &str, what: &str) -> String {
-    format!("\ncheck program {} with path \"/usr/bin/systemctl {what} --quiet {unit}\"\n",
+    format!(
+        "\ncheck program {} with path \"/usr/bin/systemctl {what} --quiet {unit}\"\n",
         name(unit)
     )
 }

@@ -28,7 +28,10 @@ pub(super) struct Starts(Seen);
 
 impl Starts {
     pub(super) fn watch() -> Result<Self> {
-        let events = inotify::init(inotify::CreateFlags::CLOEXEC)?;
+        let events = inotify::init(inotify::CreateFlags::CLOEXEC).context(
+            "the kernel gives no inotify instance: all machines of a host share \
+             fs.inotify.max_user_instances; run fewer side by side",
+        )?;
         let wanted = inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
         inotify::add_watch(&events, UNITS, wanted)
             .with_context(|| format!("cannot watch {UNITS}"))?;
