@@ -1,12 +1,14 @@
 //! The project's own commands: `cargo xtask …`.
 
 mod bench;
+mod book;
 mod check;
 mod demo;
 mod servers;
 mod setup;
 mod step;
 mod test;
+mod tool;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,8 @@ enum Command {
     Test(test::Options),
     /// Measure what Prunella has to reach, beside its peers (as root)
     Bench(bench::Options),
+    /// Build the book of `docs/`, with the reference of the contract written anew
+    Book(book::Options),
     /// All that a change has to pass: format, lints, licences, documentation, every test
     Ci,
 }
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Book(options) => book::run(&options),
         Command::Ci => check::run(),
     };
     match result {

@@ -8,13 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{
-    command,
-    files::Root,
-    house::House,
-    image::{Software, Systemd},
-    machine::Machine,
-};
+use crate::{command, files::Root, house::House, image::Systemd, machine::Machine};
 
 /// Users and groups of a machine that has the host's `/usr`. The machine's own
 /// systemd-sysusers adds those of its services.
@@ -55,7 +49,6 @@ const FOLDERS: [&str; 11] = [
 #[derive(Debug, Default)]
 pub struct Builder {
     systemd: Systemd,
-    software: Option<Software>,
     binds: Vec<(PathBuf, PathBuf)>,
     files: Vec<(PathBuf, Vec<u8>, u32)>,
     links: Vec<(PathBuf, PathBuf)>,
@@ -65,13 +58,6 @@ impl Builder {
     /// Which systemd it has. The host's by default.
     pub fn version(mut self, systemd: Systemd) -> Self {
         self.systemd = systemd;
-        self
-    }
-
-    /// With Debian's packages, in an image that is made once. It needs a
-    /// [`version`](Self::version) other than the host's.
-    pub fn software(mut self, software: Software) -> Self {
-        self.software = Some(software);
         self
     }
 
@@ -109,7 +95,7 @@ impl Builder {
     /// packages have them), or when it does not come up in time.
     pub fn boot(self) -> Result<Machine> {
         let house = House::new()?;
-        let tree = self.systemd.tree(self.software.as_ref())?;
+        let tree = self.systemd.tree()?;
         let root = house.root();
         self.furnish(&tree, &root)
             .with_context(|| format!("cannot make the machine's files in {}", root.display()))?;
@@ -121,10 +107,12 @@ impl Builder {
         fs::create_dir_all(root)?;
         if self.systemd != Systemd::Host {
             // With what its packages put there.
-            copy(&tree.join("etc"), &root.join("etc"))?;
-            if self.software.is_some() {
-                copy(&tree.join("var"), &root.join("var"))?;
-            }
+            command::run(
+                Command::new("cp")
+                    .arg("--archive")
+                    .args([tree.join("etc"), root.join("etc")]),
+            )?
+            .into_stdout("cp --archive")?;
             remove_if_there(&root.join("etc/os-release"))?;
         }
         for folder in FOLDERS {
@@ -187,13 +175,6 @@ impl Builder {
         }
         arguments
     }
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let mut copy = Command::new("cp");
-    command::run(copy.arg("--archive").args([from, to]))?
-        .into_stdout("cp --archive")
-        .map(drop)
 }
 
 fn bind(host: &Path, guest: &Path) -> String {
