@@ -205,9 +205,12 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Reads a component. Fails on what is no component at all; whether this
-    /// one can be *loaded* is [`loadable`](Self::loadable).
-    pub(crate) fn of(bytes: &[u8]) -> Result<Self, LoadError> {
+    /// Reads a component. Whether it can be *loaded* is
+    /// [`loadable`](Self::loadable).
+    ///
+    /// # Errors
+    /// When it is no component at all.
+    pub fn of(bytes: &[u8]) -> Result<Self, LoadError> {
         if wasmtime::Engine::detect_precompiled(bytes).is_some() {
             return Err(LoadError::Precompiled);
         }

@@ -1,0 +1,1 @@
+//! Strategies in other languages than Rust, in the real engine.
