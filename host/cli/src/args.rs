@@ -792,18 +792,90 @@ pub(crate) struct ResumeArgs {
 /// `prunella plugin`
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
+    /// Write the project of a new strategy, which builds and has a test that passes
+    #[command(
+        long_about = "Write the project of a new strategy: one that does something useful, builds \
+            with `prunella plugin build`, and has a test that passes. It brings along all of \
+            Prunella that it needs; the toolchain of its language is yours to install. \
+            Overwrites nothing.",
+        after_help = "\
+Examples:
+  prunella plugin new cache-guard
+  prunella plugin new cache-guard --lang python ~/src/cache-guard"
+    )]
+    New(PluginNewArgs),
+    /// Make a component of the project of a strategy
+    #[command(
+        long_about = "Make a component of the project of a strategy, with the toolchain of its \
+            language: build/NAME.wasm. A component that Prunella would not load is not written; \
+            in particular it imports nothing of WASI. Says what it may do, and what to do next.",
+        after_help = "\
+Examples:
+  prunella plugin build
+  prunella plugin build ~/src/cache-guard"
+    )]
+    Build(PluginBuildArgs),
     /// List every strategy, what it may do, and whether it is ready
     #[command(after_help = "\
 Examples:
   sudo prunella plugin list
   sudo prunella plugin list --json")]
     List(PluginListArgs),
-    /// Show what a component file is, what it imports, and what it needs to be granted
-    #[command(after_help = "\
+    /// Show what a component file is, what it could do, and what it needs to be granted
+    #[command(
+        long_about = "Show what a component file is, what it could do, and what it needs to be \
+            granted. What it could do is read from its imports. Who it is it says itself: it is \
+            asked under all limits, and can neither look nor act while it answers. Safe for \
+            anybody's file.",
+        after_help = "\
+Exit code 0: Prunella would load it; 1: it would not, and why is said.
+
 Examples:
   prunella plugin inspect site-fix.wasm
-  prunella plugin inspect /etc/prunella/plugins/site-fix.wasm --json")]
+  prunella plugin inspect /etc/prunella/plugins/site-fix.wasm --json"
+    )]
     Inspect(PluginInspectArgs),
+}
+
+/// `prunella plugin new`
+#[derive(Debug, Args)]
+pub(crate) struct PluginNewArgs {
+    /// What to call it, such as `cache-guard`
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Where to; a folder of its name, otherwise
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+
+    /// What to write it in
+    #[arg(long, value_enum, default_value_t = Lang::Rust)]
+    pub(crate) lang: Lang,
+
+    /// A checkout of Prunella whose SDK to use, instead of bringing it along (Rust)
+    #[arg(long, value_name = "PATH")]
+    pub(crate) sdk: Option<PathBuf>,
+}
+
+/// A language for strategies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lang {
+    /// Rust, with the SDK: the smallest and fastest
+    Rust,
+    /// C, with clang
+    C,
+    /// Python, with its interpreter in the component (about 18 MB)
+    Python,
+    /// JavaScript, with its engine in the component (about 12 MB)
+    Js,
+}
+
+/// `prunella plugin build`
+#[derive(Debug, Args)]
+pub(crate) struct PluginBuildArgs {
+    /// The project
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) folder: PathBuf,
 }
 
 /// `prunella plugin list`

@@ -1,133 +1,100 @@
 //! `prunella plugin inspect`: what can be known of a file before it is trusted.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
 
-use anyhow::Context as _;
-use prunella_core::StrategyName;
-use prunella_engine::{Inspection, LoadError};
+use prunella_engine::LoadError;
+use rustix::fs::OFlags;
 
-use super::{engine, field, imports};
+use super::{
+    engine,
+    portrait::{Portrait, is_large},
+};
 use crate::{
     args::PluginInspectArgs,
     assembly::MAX_COMPONENT,
     exit::{Exit, Problem},
-    output::{self, BAD, STRONG, wrap},
+    output::{self, QUIET},
 };
 
-/// Runs the command. Nothing of the component is run, so
-/// anybody's file may be looked at.
+/// Runs the command. All that runs of the component is `describe`, under all
+/// limits and without a host, so anybody's file may be looked at.
 pub(super) fn run(args: &PluginInspectArgs) -> anyhow::Result<Exit> {
     let path = &args.file;
-    let size = fs::metadata(path)
-        .map_err(|error| {
-            let exit = match error.kind() {
-                std::io::ErrorKind::NotFound => Exit::NotFound,
-                std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
-                _ => Exit::Trouble,
-            };
-            Problem::new(exit, format!("{} cannot be looked at", path.display())).because(error)
-        })?
-        .len();
-    if size > MAX_COMPONENT {
+    let bytes = read(path)?;
+    if is_large(&bytes) {
+        output::remark(
+            "note",
+            QUIET,
+            "it is large, and is compiled to be asked who it is: that takes a moment",
+        );
+    }
+    let portrait = Portrait::of(&engine()?, path, &bytes).map_err(|error| {
+        match error.downcast::<LoadError>() {
+            Ok(error) => Problem::new(
+                Exit::Trouble,
+                format!("{} is not a strategy", path.display()),
+            )
+            .because(error)
+            .into(),
+            Err(error) => error,
+        }
+    })?;
+    if args.json {
+        output::print_json(&portrait)?;
+    } else {
+        output::print(&portrait.show(output::width()))?;
+    }
+    Ok(if portrait.is_good() {
+        Exit::Ok
+    } else {
+        Exit::Trouble
+    })
+}
+
+/// Reads a file of anybody's: only a regular one, and not more of it than a
+/// component may have.
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let cannot = |error: io::Error| {
+        let exit = match error.kind() {
+            io::ErrorKind::NotFound => Exit::NotFound,
+            io::ErrorKind::PermissionDenied => Exit::NoPermission,
+            _ => Exit::Trouble,
+        };
+        Problem::new(exit, format!("{} cannot be looked at", path.display())).because(error)
+    };
+    // A pipe without a writer would otherwise keep us waiting.
+    let file = File::options()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(cannot)?;
+    let meta = file.metadata().map_err(cannot)?;
+    if !meta.is_file() {
         return Err(Problem::new(
             Exit::Usage,
-            format!("{} is larger than {MAX_COMPONENT} bytes", path.display()),
+            format!("{} is not a regular file", path.display()),
+        )
+        .help("name the component itself, a file that ends in `.wasm`")
+        .into());
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_COMPONENT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    if u64::try_from(bytes.len()).is_ok_and(|size| size > MAX_COMPONENT) {
+        return Err(Problem::new(
+            Exit::Trouble,
+            format!(
+                "{} is larger than a component may be ({MAX_COMPONENT} bytes)",
+                path.display()
+            ),
         )
         .into());
     }
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let inspection = engine()?.inspect(&bytes).map_err(|error| {
-        Problem::new(
-            Exit::Trouble,
-            format!("{} is not a strategy", path.display()),
-        )
-        .because(error)
-    })?;
-    let loadable = inspection.loadable();
-    if args.json {
-        let mut value = serde_json::to_value(&inspection)?;
-        if let Some(object) = value.as_object_mut() {
-            object.insert("acts".into(), serde_json::to_value(inspection.acts())?);
-            let refused = loadable.as_ref().err().map(ToString::to_string);
-            object.insert("refused".into(), serde_json::to_value(refused)?);
-        }
-        output::print_json(&value)?;
-        return Ok(Exit::Ok);
-    }
-    output::print(&inspected(
-        path,
-        &inspection,
-        loadable.err(),
-        output::width(),
-    ))?;
-    Ok(Exit::Ok)
-}
-
-fn inspected(
-    path: &Path,
-    inspection: &Inspection,
-    refused: Option<LoadError>,
-    width: usize,
-) -> String {
-    let mut text = String::new();
-    let _ = writeln!(text, "{STRONG}{}{STRONG:#}", path.display());
-    field(&mut text, "sha256", &inspection.sha256, width);
-    field(
-        &mut text,
-        "size",
-        &format!("{} bytes", inspection.size),
-        width,
-    );
-    field(&mut text, "imports", &imports(inspection).join(", "), width);
-    if let Some(refused) = refused {
-        text.push('\n');
-        let _ = writeln!(text, "{BAD}It does not load.{BAD:#}");
-        for line in wrap(&refused.to_string(), width) {
-            let _ = writeln!(text, "{line}");
-        }
-        return text;
-    }
-    sentences(&mut text, "It observes", &inspection.observations(), width);
-    let consequences = inspection.consequences();
-    if consequences.is_empty() {
-        let _ = writeln!(text, "\nIt only looks: it needs no grant to act.");
-        return text;
-    }
-    sentences(
-        &mut text,
-        "It wants to act; once granted, it",
-        &consequences,
-        width,
-    );
-    let name = path
-        .file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned())
-        .and_then(|stem| StrategyName::new(stem).ok())
-        .map_or_else(|| "NAME".to_owned(), |name| name.to_string());
-    let _ = writeln!(
-        text,
-        "\nTo grant all of it on the failed service itself, add to prunella.toml:\n"
-    );
-    let _ = writeln!(text, "    [strategy.{name}]");
-    let _ = writeln!(text, "    component = \"plugins/{name}.wasm\"");
-    let _ = writeln!(text, "    sha256 = \"{}\"", inspection.sha256);
-    for act in inspection.acts() {
-        let _ = writeln!(text, "\n    [[strategy.{name}.allow]]");
-        let _ = writeln!(text, "    act = \"{act}\"\n    on = [\"self\"]");
-    }
-    text
-}
-
-fn sentences(text: &mut String, title: &str, sentences: &[&str], width: usize) {
-    if sentences.is_empty() {
-        return;
-    }
-    let _ = writeln!(text, "\n{title}:");
-    for sentence in sentences {
-        let mut bullet = "-";
-        for line in wrap(sentence, width.saturating_sub(4)) {
-            let _ = writeln!(text, "  {bullet} {line}");
-            bullet = " ";
-        }
-    }
+    Ok(bytes)
 }

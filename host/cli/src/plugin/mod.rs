@@ -1,7 +1,10 @@
 //! `prunella plugin`: strategies, built in and the operator's own.
 
+mod build;
 mod inspect;
 mod list;
+mod new;
+mod portrait;
 mod standing;
 
 use std::{fmt::Write as _, path::Path};
@@ -21,6 +24,8 @@ pub(crate) use self::standing::{awaiting_grant, complaints};
 /// Runs `prunella plugin …`.
 pub(crate) fn run(paths: &Paths, command: &PluginCommand) -> anyhow::Result<Exit> {
     match command {
+        PluginCommand::New(args) => new::run(args),
+        PluginCommand::Build(args) => build::run(args),
         PluginCommand::List(args) => list::run(paths, args),
         PluginCommand::Inspect(args) => inspect::run(args),
     }
