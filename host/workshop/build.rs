@@ -43,14 +43,26 @@ fn collect() -> Result<()> {
     for package in ["base", "observe", "act", "strategy"] {
         contract.push((
             format!("{package}.wit"),
-            root.join("wit").join(package).join(format!("{package}.wit")),
+            root.join("wit")
+                .join(package)
+                .join(format!("{package}.wit")),
         ));
     }
     let vendored = vendored(root, &out)?;
 
     let mut code = String::new();
-    table(&mut code, "TEMPLATES", "The templates, by language and path.", &templates)?;
-    table(&mut code, "CONTRACT", "The contract, a file for each package.", &contract)?;
+    table(
+        &mut code,
+        "TEMPLATES",
+        "The templates, by language and path.",
+        &templates,
+    )?;
+    table(
+        &mut code,
+        "CONTRACT",
+        "The contract, a file for each package.",
+        &contract,
+    )?;
     table(
         &mut code,
         "SOURCES",
@@ -120,16 +132,15 @@ fn vendored(root: &Path, out: &Path) -> Result<Vec<(String, PathBuf)>> {
             manifest.remove(only_here);
         }
         manifest.insert("lints".to_owned(), quiet());
-        let dependencies = manifest.get("dependencies").and_then(Value::as_table);
-        for name in dependencies.into_iter().flat_map(|table| table.keys()) {
-            used.insert(name.clone());
+        for name in dependencies(&manifest) {
             let path = shared
-                .get(name)
+                .get(&name)
                 .and_then(|dependency| dependency.get("path"))
                 .and_then(Value::as_str);
             if let Some(path) = path.filter(|path| !members.iter().any(|known| known == path)) {
                 members.push(path.to_owned());
             }
+            used.insert(name);
         }
         if let Some(name) = at(&manifest, &["package", "name"]).and_then(Value::as_str) {
             packages.push(name.to_owned());
@@ -149,10 +160,27 @@ fn vendored(root: &Path, out: &Path) -> Result<Vec<(String, PathBuf)>> {
         }
     }
     files.push(("LICENSE".to_owned(), root.join("LICENSE")));
-    files.push(written(out, "Cargo.toml", &reduced(&workspace, &members, &used))?);
+    files.push(written(
+        out,
+        "Cargo.toml",
+        &reduced(&workspace, &members, &used),
+    )?);
     files.push(written(out, "Cargo.lock", &lock(root, &packages)?)?);
     files.sort();
     Ok(files)
+}
+
+/// The names of all that a package is built from, on whatever machine.
+fn dependencies(manifest: &Table) -> BTreeSet<String> {
+    let targets = manifest.get("target").and_then(Value::as_table);
+    targets
+        .into_iter()
+        .flat_map(|targets| targets.values())
+        .filter_map(|target| target.get("dependencies"))
+        .chain(manifest.get("dependencies"))
+        .filter_map(Value::as_table)
+        .flat_map(|table| table.keys().cloned())
+        .collect()
 }
 
 /// Warnings of a compiler newer than ours would be nothing that the author of a
@@ -215,7 +243,8 @@ fn lock(root: &Path, packages: &[String]) -> Result<Table> {
             let Some(package) = all.get(index) else {
                 continue;
             };
-            let same = version.is_none() || package.get("version").and_then(Value::as_str) == version;
+            let same =
+                version.is_none() || package.get("version").and_then(Value::as_str) == version;
             if same && kept.insert(index) {
                 let needs = package.get("dependencies").and_then(Value::as_array);
                 wanted.extend(needs.into_iter().flatten().filter_map(Value::as_str));

@@ -107,7 +107,10 @@ struct Values([(&'static str, String); 6]);
 
 impl Values {
     fn of(project: &Project<'_>, sdk: Option<&Path>) -> Self {
-        let sdk = sdk.map_or_else(|| format!("{VENDORED}/sdk"), |sdk| sdk.display().to_string());
+        let sdk = sdk.map_or_else(
+            || format!("{VENDORED}/sdk"),
+            |sdk| sdk.display().to_string(),
+        );
         Self([
             ("{{name}}", project.name.to_owned()),
             ("{{snake_name}}", snake_case(project.name)),

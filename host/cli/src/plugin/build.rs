@@ -24,8 +24,8 @@ const MUCH: usize = 50;
 /// Runs the command.
 pub(super) fn run(args: &PluginBuildArgs) -> anyhow::Result<Exit> {
     let built = build(&args.folder).map_err(problem)?;
-    let bytes = fs::read(&built.path)
-        .with_context(|| format!("cannot read {}", built.path.display()))?;
+    let bytes =
+        fs::read(&built.path).with_context(|| format!("cannot read {}", built.path.display()))?;
     if is_large(&bytes) {
         output::remark(
             "note",

@@ -77,9 +77,8 @@ fn next(language: Language, folder: &Path) -> Vec<String> {
     match language {
         Language::Rust => commands.push("cargo test".to_owned()),
         Language::C => {}
-        Language::Python => commands.push(
-            "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt".to_owned(),
-        ),
+        Language::Python => commands
+            .push("python3 -m venv .venv && .venv/bin/pip install -r requirements.txt".to_owned()),
         Language::JavaScript => commands.push("npm install".to_owned()),
     }
     commands.push("prunella plugin build".to_owned());

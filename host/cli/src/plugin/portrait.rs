@@ -106,10 +106,9 @@ impl Portrait {
     pub(crate) fn trouble(&self) -> Option<(&'static str, &str)> {
         match (&self.refused, &self.silent) {
             (Some(refused), _) => Some(("It does not load.", &refused.message)),
-            (None, Some(silent)) => Some((
-                "It does not answer when it is asked who it is.",
-                silent,
-            )),
+            (None, Some(silent)) => {
+                Some(("It does not answer when it is asked who it is.", silent))
+            }
             (None, None) => None,
         }
     }

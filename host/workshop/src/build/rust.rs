@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::{Made, encode::encode};
 use crate::{
@@ -50,12 +50,11 @@ pub(super) fn build(folder: &Path) -> Result<Made, BuildError> {
         command.env_remove(flags);
     }
     let output = run(&mut command)?;
-    let (name, path) =
-        artifact(&output.stdout, folder).ok_or_else(|| BuildError::Project {
-            path: folder.join("Cargo.toml"),
-            what: "the library has to be a cdylib: add `[lib]` with `crate-type = [\"cdylib\"]`"
-                .to_owned(),
-        })?;
+    let (name, path) = artifact(&output.stdout, folder).ok_or_else(|| BuildError::Project {
+        path: folder.join("Cargo.toml"),
+        what: "the library has to be a cdylib: add `[lib]` with `crate-type = [\"cdylib\"]`"
+            .to_owned(),
+    })?;
     let module = fs::read(&path).map_err(BuildError::read(&path))?;
     Ok(Made {
         name,
@@ -86,26 +85,35 @@ fn require_target(folder: &Path) -> Result<(), BuildError> {
     })
 }
 
+/// One of cargo's messages, as far as it matters here; those about anything else
+/// have other fields.
+#[derive(Deserialize)]
+struct Artifact {
+    manifest_path: PathBuf,
+    target: Target,
+    filenames: Vec<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
 /// The name of the project's package, and the module that cargo has made of it.
 fn artifact(messages: &[u8], folder: &Path) -> Option<(String, PathBuf)> {
     let manifest = folder.join("Cargo.toml");
     messages
         .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-        .filter(|message| {
-            message["reason"] == "compiler-artifact"
-                && message["manifest_path"].as_str().map(Path::new) == Some(&manifest)
-        })
-        .find_map(|message| {
-            let module = message["filenames"]
-                .as_array()?
-                .iter()
-                .filter_map(Value::as_str)
-                .find(|file| file.ends_with(".wasm"))?;
-            let name = message["target"]["name"].as_str()?;
+        .filter_map(|line| serde_json::from_slice::<Artifact>(line).ok())
+        .filter(|artifact| artifact.manifest_path == manifest)
+        .find_map(|artifact| {
+            let module = artifact.filenames.into_iter().find(|file| {
+                file.extension()
+                    .is_some_and(|extension| extension == "wasm")
+            })?;
             // The target is called as the package, with `_` for `-`; a strategy's
             // name has no `_`.
-            Some((name.replace('_', "-"), PathBuf::from(module)))
+            Some((artifact.target.name.replace('_', "-"), module))
         })
 }
 
@@ -133,7 +141,10 @@ mod tests {
         .join("\n");
         assert_eq!(
             artifact(messages.as_bytes(), Path::new("/p")),
-            Some(("cache-guard".to_owned(), PathBuf::from("/t/cache_guard.wasm")))
+            Some((
+                "cache-guard".to_owned(),
+                PathBuf::from("/t/cache_guard.wasm")
+            ))
         );
         assert_eq!(artifact(messages.as_bytes(), Path::new("/q")), None);
     }

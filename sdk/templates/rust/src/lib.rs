@@ -43,3 +43,54 @@ fn file() -> String {
 }
 
 prunella_sdk::export!({{TypeName}});
+
+#[cfg(test)]
+mod tests {
+    use prunella_sdk::testing::*;
+
+    use super::*;
+
+    fn web() -> Host {
+        Host::new("web.service").failed("exit-code")
+    }
+
+    #[test]
+    fn with_its_cache_it_is_started() {
+        let run = web().file("cache", File::directory()).run::<{{TypeName}}>();
+        assert_eq!(
+            run.applied(),
+            "`cache` is there, and web.service has failed (exit-code)"
+        );
+        assert_eq!(run.acts(), ["start web.service"]);
+        assert_eq!(run.healed(), "started web.service: active (running)");
+    }
+
+    #[test]
+    fn without_its_cache_nobody_acts() {
+        let run = web()
+            .file("cache", File::directory().missing())
+            .assess::<{{TypeName}}>();
+        assert_eq!(
+            run.forbade(),
+            "`cache` is not there, and web.service would only fail again without it"
+        );
+    }
+
+    #[test]
+    fn a_service_without_a_cache_is_not_its_business() {
+        let run = web().assess::<{{TypeName}}>();
+        assert_eq!(run.was_not_mine(), "no file `cache` is declared for web.service");
+    }
+
+    #[test]
+    fn the_cache_is_called_what_the_operator_calls_it() {
+        let run = web()
+            .setting("file", "index")
+            .file("index", File::directory())
+            .assess::<{{TypeName}}>();
+        assert_eq!(
+            run.applied(),
+            "`index` is there, and web.service has failed (exit-code)"
+        );
+    }
+}
