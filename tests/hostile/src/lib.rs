@@ -6,6 +6,7 @@
     reason = "only tests use it: a panic is the report"
 )]
 
+pub mod gallery;
 pub mod odd;
 mod strict;
 

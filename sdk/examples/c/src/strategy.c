@@ -1,0 +1,126 @@
+/* Holds everybody back while a disk has no room, or is read-only: a start would
+ * only fail, and might leave half a file behind. It never acts. */
+
+#include "plugin.h"
+#include "text.h"
+
+/* What has to be free, in MiB, unless the operator says otherwise. */
+static const uint64_t MIB_FREE = 64;
+
+typedef exports_prunella_strategy_strategy_assessment_t assessment_t;
+
+/* A number in decimal. */
+static plugin_string_t decimal(uint64_t number)
+{
+	char digits[21];
+	size_t at = sizeof digits - 1;
+	plugin_string_t copy;
+
+	digits[at] = '\0';
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	plugin_string_dup(&copy, &digits[at]);
+	return copy;
+}
+
+/* The setting, or `otherwise`. */
+static plugin_string_t setting(const char *name, const char *otherwise)
+{
+	plugin_string_t key = text(name), value;
+
+	return prunella_base_settings_get(&key, &value) ? value : text(otherwise);
+}
+
+/* The setting `mib-free`; false, with the failure filled in, if it is no number. */
+static bool mib_free(uint64_t *number, exports_prunella_strategy_strategy_failure_t *err)
+{
+	plugin_string_t value = setting("mib-free", "");
+
+	*number = value.len == 0 ? MIB_FREE : 0;
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.ptr[i] < '0' || value.ptr[i] > '9' || i > 12) {
+			err->kind = PRUNELLA_BASE_TYPES_FAILURE_KIND_INVALID;
+			err->code.is_some = true;
+			err->code.val = text("setting");
+			err->message = SENTENCE(text("the setting `mib-free` is `"), value,
+						text("`, and should be a number"));
+			return false;
+		}
+		*number = *number * 10 + (value.ptr[i] - '0');
+	}
+	return true;
+}
+
+static void describe_setting(prunella_strategy_types_setting_t *setting, const char *name,
+			     const char *kind, plugin_string_t otherwise, const char *help)
+{
+	setting->name = text(name);
+	setting->kind = text(kind);
+	setting->required = false;
+	setting->default_.is_some = true;
+	setting->default_.val = otherwise;
+	setting->help = text(help);
+}
+
+void exports_prunella_strategy_strategy_describe(
+	exports_prunella_strategy_strategy_description_t *ret)
+{
+	static prunella_strategy_types_setting_t settings[2];
+
+	describe_setting(&settings[0], "place", "text", text("/var"),
+			 "A declared file on the disk, or `/`, `/var`, `/tmp`, `/run`.");
+	describe_setting(&settings[1], "mib-free", "number", decimal(MIB_FREE),
+			 "How many MiB have to be free on it.");
+
+	ret->name = text("disk-guard");
+	ret->version = text("0.1.0");
+	ret->author = text("");
+	ret->summary = text("Holds everybody back while a disk has no room, or is read-only.");
+	ret->settings.ptr = settings;
+	ret->settings.len = 2;
+}
+
+bool exports_prunella_strategy_strategy_assess(
+	exports_prunella_strategy_strategy_borrow_incident_t incident, assessment_t *ret,
+	exports_prunella_strategy_strategy_failure_t *err)
+{
+	prunella_observe_resources_disk_use_t disk;
+	plugin_string_t place = setting("place", "/var"), have;
+	uint64_t needed;
+
+	(void)incident;
+	if (!mib_free(&needed, err) || !prunella_observe_resources_disk(&place, &disk, err))
+		return false;
+	have = SENTENCE(decimal(disk.available >> 20), text(" MiB of "), decimal(disk.total >> 20),
+			text(" are free"));
+	if (disk.read_only) {
+		ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_MUST_NOT;
+		ret->val.must_not = SENTENCE(text("the disk of "), place, text(" is read-only"));
+	} else if (disk.available >> 20 < needed) {
+		ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_MUST_NOT;
+		ret->val.must_not = SENTENCE(text("there is no room on "), place, text(": "), have,
+					     text(", and it needs "), decimal(needed));
+	} else if (disk.files_total > 0 && disk.files_available == 0) {
+		/* Some file systems have no such number. */
+		ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_MUST_NOT;
+		ret->val.must_not = SENTENCE(text("there can be no more files on "), place);
+	} else {
+		ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_NOT_MINE;
+		ret->val.not_mine = SENTENCE(text("there is room on "), place, text(": "), have);
+	}
+	return true;
+}
+
+bool exports_prunella_strategy_strategy_heal(
+	exports_prunella_strategy_strategy_borrow_incident_t incident,
+	exports_prunella_strategy_strategy_outcome_t *ret,
+	exports_prunella_strategy_strategy_failure_t *err)
+{
+	(void)incident;
+	(void)err;
+	ret->tag = PRUNELLA_STRATEGY_TYPES_OUTCOME_NOT_MINE;
+	ret->val.not_mine = text("it only looks");
+	return true;
+}
