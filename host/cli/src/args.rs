@@ -56,6 +56,7 @@ Exit codes:
   5  `heal`: left alone, rightly; `heal --dry-run`: it would be left alone
   6  there is no such unit, incident or file
   7  no permission: root, or another group, is needed
+  8  `plugin test`, `plugin replay`: it went otherwise than it should
 
 Files:
   /etc/prunella/prunella.toml        settings, strategies and their grants
@@ -835,6 +836,37 @@ Examples:
   prunella plugin inspect /etc/prunella/plugins/site-fix.wasm --json"
     )]
     Inspect(PluginInspectArgs),
+    /// Try a component on a simulated host, by scenarios
+    #[command(
+        long_about = "Try a component on a simulated host, by scenarios.\n\n\
+            A scenario is a TOML file: a host, a failed service, and what a strategy should say \
+            and do about it. The component runs as it would run in the daemon, with the same \
+            limits and behind the same grants, but time is virtual and the host is a model. What \
+            differs from the scenario's [expect] is shown. Docs: writing-strategies.md.",
+        after_help = "\
+Examples:
+  prunella plugin test site-fix.wasm --scenario scenarios/
+  prunella plugin test site-fix.wasm --scenario leftover.toml --scenario stranger.toml --json
+
+Exit code 0: all as expected; 8: something differs; 3: a scenario has mistakes."
+    )]
+    Test(PluginTestArgs),
+}
+
+/// `prunella plugin test`
+#[derive(Debug, Args)]
+pub(crate) struct PluginTestArgs {
+    /// The component
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// A scenario, or a folder of them; may be given several times
+    #[arg(long = "scenario", value_name = "FILE|DIR", required = true)]
+    pub(crate) scenarios: Vec<PathBuf>,
+
+    /// One JSON object for each scenario, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `prunella plugin new`

@@ -25,12 +25,14 @@ pub(crate) enum Exit {
     NotFound,
     /// Root, or another group, is needed.
     NoPermission,
+    /// `plugin test`, `plugin replay`: it went otherwise than it should.
+    Differs,
 }
 
 impl Exit {
     /// All there are.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Ok,
         Self::Trouble,
         Self::Usage,
@@ -39,6 +41,7 @@ impl Exit {
         Self::LeftAlone,
         Self::NotFound,
         Self::NoPermission,
+        Self::Differs,
     ];
 
     /// The number.
@@ -52,6 +55,7 @@ impl Exit {
             Self::LeftAlone => 5,
             Self::NotFound => 6,
             Self::NoPermission => 7,
+            Self::Differs => 8,
         }
     }
 }

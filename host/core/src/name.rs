@@ -126,6 +126,12 @@ impl UnitName {
 pub struct StrategyName(String);
 
 impl StrategyName {
+    /// For a strategy that is only tried, and whose file has no name that could
+    /// be one.
+    pub fn unnamed() -> Self {
+        Self("unnamed".to_owned())
+    }
+
     /// Checks a name: lower-case letters, digits and `-`, beginning with a
     /// letter, at most 64 bytes.
     pub fn new(name: impl Into<String>) -> Result<Self, NameError> {

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use prunella_core::{
     Failure, StrategyName,
     incident::{Assessment, Description, Outcome},
-    policy::{Act, Limits},
+    policy::{Act, Grants, Limits},
     text::one_line,
 };
 use serde::Serialize;
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use crate::{
-    Call, Cause, Inspection, Run, RunContext, RunError,
+    Call, Cause, Inspection, LoadError, Run, RunContext, RunError,
     bindings::{Recovery, RecoveryPre, said_failure},
     engine::Inner,
+    link::compare,
     meter::Stop,
     seam::Seam,
 };
@@ -84,6 +85,15 @@ impl Strategy {
     /// `denied`.
     pub fn partly_denied(&self) -> Vec<Act> {
         self.loaded.partly_denied.clone()
+    }
+
+    /// Whether it would load with these grants.
+    ///
+    /// # Errors
+    /// [`LoadError::NotGranted`] when it imports a way of acting of which nothing
+    /// is granted.
+    pub fn check_grants(&self, grants: &Grants) -> Result<(), LoadError> {
+        compare(self.name(), self.inspection(), grants).map(drop)
     }
 
     /// Who it says it is. It has no host while it does.

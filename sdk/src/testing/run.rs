@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc, time::Duration};
 
-use prunella_core::StrategyName;
+use prunella_core::{StrategyName, incident::SettingSpec};
 use prunella_sim::Sim;
 
 use super::{
@@ -77,10 +77,8 @@ impl Run {
         let description = Description::from(current::during(None, S::describe));
         let strategy = StrategyName::new(description.name.clone());
         Self {
-            strategy: strategy
-                .or_else(|_| StrategyName::new("strategy"))
-                .unwrap_or_else(|error| panic!("{error}")),
-            settings: settings(&description, host.settings()),
+            strategy: strategy.unwrap_or_else(|_| StrategyName::unnamed()),
+            settings: settings(&description, host),
             acts_before: host.acts().len(),
             denied_before: host.denied().len(),
             began: host.uptime(),
@@ -274,27 +272,18 @@ impl fmt::Display for Run {
 
 /// What the operator set, over the strategy's own defaults, as the host has it.
 #[track_caller]
-fn settings(description: &Description, set: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let declared = &description.settings;
-    let known: Vec<&str> = declared.iter().map(|s| s.name.as_str()).collect();
-    for key in set.keys() {
-        assert!(
-            known.contains(&key.as_str()),
-            "the strategy declares no setting `{key}` in `describe`; it declares: {}",
-            known.join(", ")
-        );
-    }
-    let mut settings: BTreeMap<String, String> = declared
+fn settings(description: &Description, host: &Sim) -> BTreeMap<String, String> {
+    let declared: Vec<SettingSpec> = description
+        .settings
         .iter()
-        .filter_map(|setting| Some((setting.name.clone(), setting.default.clone()?)))
+        .map(|setting| SettingSpec {
+            name: setting.name.clone(),
+            kind: setting.kind.clone(),
+            required: setting.required,
+            default: setting.default.clone(),
+            help: setting.help.clone(),
+        })
         .collect();
-    settings.extend(set);
-    for setting in declared.iter().filter(|setting| setting.required) {
-        assert!(
-            settings.contains_key(&setting.name),
-            "the strategy requires the setting `{}`, and the test does not set it",
-            setting.name
-        );
-    }
-    settings
+    host.settings(&declared)
+        .unwrap_or_else(|wrong| panic!("{}", wrong.join("\n")))
 }

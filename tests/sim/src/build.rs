@@ -43,7 +43,11 @@ impl Unit {
     /// A simple service that is running.
     #[track_caller]
     pub fn new(unit: &str) -> Self {
-        let unit = name(unit);
+        Self::named(name(unit))
+    }
+
+    /// The same, by a name that is known to be one.
+    pub(crate) fn named(unit: UnitName) -> Self {
         Self {
             status: UnitStatus {
                 names: vec![unit.clone()],

@@ -42,6 +42,7 @@ mod act;
 mod build;
 mod guard;
 mod observe;
+pub mod scenario;
 mod sim;
 mod situation;
 mod state;

@@ -9,7 +9,7 @@ use std::{
 use prunella_core::{
     StrategyName, UnitName,
     capability::{Host, LogEntry, PastIncident, UnitStatus},
-    incident::{DetectedBy, Detection, Incident, IncidentId},
+    incident::{DetectedBy, Detection, Incident, IncidentId, SettingSpec},
     policy::{Act, Grant, Grants, Permission, Scope},
     service::{DeclaredCheck, DeclaredFile, DeclaredProbe, Port, ProbeKind, Service, StartLimit},
 };
@@ -19,6 +19,9 @@ use crate::{
     guard::{Guard, granting},
     world::{Event, Held, Shared, View, World, lock},
 };
+
+/// When a simulated host's time begins: milliseconds since 1970.
+pub(crate) const START: u64 = 1_767_225_600_000;
 
 /// A simulated host with one service. Cheap to clone; all clones are one host.
 #[derive(Clone)]
@@ -32,8 +35,12 @@ impl Sim {
     /// A host whose service is this unit, running and with nothing declared.
     #[track_caller]
     pub fn new(unit: &str) -> Self {
-        let model = Unit::new(unit);
-        let unit = name(unit);
+        Self::of(Unit::new(unit))
+    }
+
+    /// A host whose service is this unit.
+    pub fn of(model: Unit) -> Self {
+        let unit = model.status.name.clone();
         let mut world = World::new(Service::new(unit.clone()));
         world.add(model);
         Self {
@@ -112,6 +119,13 @@ impl Sim {
                 unit,
                 socket_activated: false,
             });
+        })
+    }
+
+    /// A process that holds nothing.
+    pub fn process(self, process: Process) -> Self {
+        self.change(|world| {
+            world.spawn(process);
         })
     }
 
@@ -378,7 +392,7 @@ impl Sim {
     /// A run begins, and may take so long of the host's time.
     pub fn begin_run(&self, limit: Duration) {
         let mut world = lock(&self.world);
-        world.run_ends = Some(world.monotonic + limit);
+        world.run_ends = Some(world.monotonic.saturating_add(limit));
     }
 
     /// The grants of the strategy under test; every act on the service and what
@@ -392,9 +406,40 @@ impl Sim {
         })
     }
 
-    /// What the operator set for the strategy under test.
-    pub fn settings(&self) -> BTreeMap<String, String> {
-        lock(&self.world).settings.clone()
+    /// What the operator set for the strategy under test, over the defaults that
+    /// it declares.
+    ///
+    /// # Errors
+    /// A sentence for each setting that it does not declare, and for each that it
+    /// requires and nobody set.
+    pub fn settings(
+        &self,
+        declared: &[SettingSpec],
+    ) -> Result<BTreeMap<String, String>, Vec<String>> {
+        let set = lock(&self.world).settings.clone();
+        let known: Vec<&str> = declared.iter().map(|spec| spec.name.as_str()).collect();
+        let list = match known.as_slice() {
+            [] => "it declares none".to_owned(),
+            known => format!("it declares: {}", known.join(", ")),
+        };
+        let unknown = set
+            .keys()
+            .filter(|key| !known.contains(&key.as_str()))
+            .map(|key| format!("the strategy declares no setting `{key}`; {list}"));
+        let missing = declared
+            .iter()
+            .filter(|spec| spec.required && !set.contains_key(&spec.name))
+            .map(|spec| format!("the strategy requires the setting `{}`", spec.name));
+        let wrong: Vec<String> = unknown.chain(missing).collect();
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let mut settings: BTreeMap<String, String> = declared
+            .iter()
+            .filter_map(|spec| Some((spec.name.clone(), spec.default.clone()?)))
+            .collect();
+        settings.extend(set);
+        Ok(settings)
     }
 
     /// Since the host was booted: it was, an hour before the test.

@@ -16,7 +16,10 @@ use prunella_core::{
     service::{Port, Service},
 };
 
-use crate::build::{Check, File, Process, Unit, name, port};
+use crate::{
+    build::{Check, File, Process, Unit, name, port},
+    sim::START,
+};
 
 /// Whether a unit can start.
 pub(crate) type Condition = Arc<dyn Fn(&View<'_>) -> bool + Send + Sync>;
@@ -143,7 +146,7 @@ impl World {
     pub(crate) fn new(service: Service) -> Self {
         const GIB: u64 = 1 << 30;
         Self {
-            now: Duration::from_secs(1_767_225_600),
+            now: Duration::from_millis(START),
             monotonic: Duration::from_secs(3600),
             real_time: false,
             service,
@@ -216,7 +219,8 @@ impl World {
 
     /// Has something happen by itself, so long from now.
     pub(crate) fn after(&mut self, time: Duration, event: Event) {
-        self.events.push((self.monotonic + time, event));
+        self.events
+            .push((self.monotonic.saturating_add(time), event));
     }
 
     /// At most the time that the run has left.
@@ -296,7 +300,7 @@ impl World {
         let takes = match act {
             UnitAct::Start => found.start_takes,
             UnitAct::Stop => found.stop_takes,
-            UnitAct::Restart => found.stop_takes + found.start_takes,
+            UnitAct::Restart => found.stop_takes.saturating_add(found.start_takes),
             UnitAct::Reload => Duration::from_millis(10),
         };
         let (word, on_the_way) = match act {
@@ -309,7 +313,7 @@ impl World {
         let id = self.next_job;
         self.next_job += 1;
         self.pending.push(Pending {
-            at: self.monotonic + takes,
+            at: self.monotonic.saturating_add(takes),
             id,
             unit: unit.clone(),
             act,
@@ -329,7 +333,7 @@ impl World {
 
     /// Time passes, and jobs end.
     pub(crate) fn advance(&mut self, time: Duration) {
-        let until = self.monotonic + time;
+        let until = self.monotonic.saturating_add(time);
         while let Some(at) = self.next_change().filter(|at| *at <= until) {
             self.pass(at);
             let (due, later) = std::mem::take(&mut self.events)
@@ -378,7 +382,7 @@ impl World {
         timeout: Duration,
         mut done: impl FnMut(&Self) -> Option<T>,
     ) -> Option<T> {
-        let until = self.monotonic + timeout;
+        let until = self.monotonic.saturating_add(timeout);
         loop {
             if let Some(done) = done(self) {
                 return Some(done);
@@ -392,7 +396,9 @@ impl World {
     }
 
     fn pass(&mut self, until: Duration) {
-        self.now += until.saturating_sub(self.monotonic);
+        self.now = self
+            .now
+            .saturating_add(until.saturating_sub(self.monotonic));
         self.monotonic = self.monotonic.max(until);
     }
 

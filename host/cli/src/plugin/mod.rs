@@ -4,8 +4,10 @@ mod build;
 mod inspect;
 mod list;
 mod new;
+mod played;
 mod portrait;
 mod standing;
+mod test;
 
 use std::{fmt::Write as _, path::Path};
 
@@ -28,6 +30,7 @@ pub(crate) fn run(paths: &Paths, command: &PluginCommand) -> anyhow::Result<Exit
         PluginCommand::Build(args) => build::run(args),
         PluginCommand::List(args) => list::run(paths, args),
         PluginCommand::Inspect(args) => inspect::run(args),
+        PluginCommand::Test(args) => test::run(args),
     }
 }
 

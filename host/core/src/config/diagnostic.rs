@@ -79,14 +79,14 @@ impl Diagnostic {
 
     /// With what would be right.
     #[must_use]
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// As a warning.
     #[must_use]
-    pub(super) fn warning(mut self) -> Self {
+    pub fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
     }
@@ -196,14 +196,16 @@ impl Palette {
 
 /// A file's text, to turn positions in it into places.
 #[derive(Debug)]
-pub(super) struct Source {
-    pub(super) file: PathBuf,
-    pub(super) text: String,
+pub struct Source {
+    /// What the file is called in a message.
+    pub file: PathBuf,
+    /// All of it.
+    pub text: String,
 }
 
 impl Source {
     /// An error about a part of the text.
-    pub(super) fn error(&self, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
+    pub fn error(&self, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
         Diagnostic {
             severity: Severity::Error,
             file: self.file.clone(),
@@ -214,7 +216,7 @@ impl Source {
     }
 
     /// The first line of a part of the text.
-    pub(super) fn place(&self, span: Range<usize>) -> Place {
+    pub fn place(&self, span: Range<usize>) -> Place {
         let start = span.start.min(self.text.len());
         let before = self.text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -14,7 +14,7 @@ use super::{
     Config, StrategySettings, alerts,
     diagnostic::{Diagnostic, Place, Source},
     main_file::{self, Places},
-    reader::Reader,
+    reader::{Reader, parse},
     service_file::{self, Parsed},
     value,
 };
@@ -264,28 +264,9 @@ impl Loader<'_> {
         source: &Source,
         read: impl for<'t> FnOnce(&mut Reader<'_>, &'t DeTable<'t>) -> T,
     ) -> Option<T> {
-        let (table, errors) = DeTable::parse_recoverable(&source.text);
-        if !errors.is_empty() {
-            self.found.extend(errors.into_iter().map(|error| {
-                let end = source.text.len();
-                source.error(
-                    error.span().unwrap_or(end..end),
-                    crate::text::one_line(error.message(), 300),
-                )
-            }));
-            return None;
-        }
-        let mut reader = Reader::new(source);
-        let value = read(&mut reader, table.get_ref());
-        let mut found = reader.found;
-        found.sort_by_key(|found| {
-            found
-                .place
-                .as_ref()
-                .map_or((0, 0), |place| (place.line, place.column))
-        });
+        let (value, found) = parse(source, read);
         self.found.extend(found);
-        Some(value)
+        value
     }
 
     fn check_trust(&mut self, path: &Path, found: &fs::Metadata) {

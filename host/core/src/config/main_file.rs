@@ -298,7 +298,8 @@ fn strategy_section(
     settings
 }
 
-fn read_settings(reader: &mut Reader<'_>, section: Section<'_>) -> BTreeMap<String, String> {
+/// The `settings` of a strategy, each as text.
+pub fn read_settings(reader: &mut Reader<'_>, section: Section<'_>) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     let Some(section) = reader.section(section, "settings", "[strategy.NAME.settings]") else {
         return settings;
@@ -324,7 +325,12 @@ fn read_settings(reader: &mut Reader<'_>, section: Section<'_>) -> BTreeMap<Stri
     settings
 }
 
-fn read_grant(reader: &mut Reader<'_>, section: Section<'_>, at: &Range<usize>) -> Option<Grant> {
+/// One `allow`, which begins at `at`.
+pub fn read_grant(
+    reader: &mut Reader<'_>,
+    section: Section<'_>,
+    at: &Range<usize>,
+) -> Option<Grant> {
     reader.only(section, &["act", "observe", "on"]);
     let permission = match (
         section.table.contains_key("act"),

@@ -90,7 +90,7 @@ mod diagnostic;
 mod load;
 mod main_file;
 mod oversight;
-mod reader;
+pub mod reader;
 mod service_file;
 mod store;
 #[cfg(test)]
@@ -102,8 +102,9 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 pub use self::{
     alerts::{AlertSettings, Flapping, Route, Routes, Storm},
     analysis::{ModelProtocol, ModelSettings},
-    diagnostic::{Diagnostic, Place, Severity},
+    diagnostic::{Diagnostic, Place, Severity, Source},
     load::Loaded,
+    main_file::{read_grant, read_settings},
     store::Retention,
 };
 

@@ -16,37 +16,45 @@ use super::{
 };
 use crate::{UnitName, name::is_plain};
 
-pub(super) type Value<'t> = Spanned<DeValue<'t>>;
+/// A value and where it stands.
+pub type Value<'t> = Spanned<DeValue<'t>>;
 
 /// A table and what to call it in a message.
 #[derive(Clone, Copy)]
-pub(super) struct Section<'t> {
-    pub(super) table: &'t DeTable<'t>,
+pub struct Section<'t> {
+    /// Its keys.
+    pub table: &'t DeTable<'t>,
     /// Such as "`[proof]`" or "a service's file".
-    pub(super) name: &'t str,
+    pub name: &'t str,
 }
 
 /// Text and where it stands.
-pub(super) type Text<'t> = (&'t str, Range<usize>);
+pub type Text<'t> = (&'t str, Range<usize>);
 
-pub(super) struct Reader<'s> {
-    pub(super) source: &'s Source,
-    pub(super) found: Vec<Diagnostic>,
+/// Reads one file.
+pub struct Reader<'s> {
+    /// The file.
+    pub source: &'s Source,
+    /// The mistakes so far.
+    pub found: Vec<Diagnostic>,
 }
 
 impl<'s> Reader<'s> {
-    pub(super) fn new(source: &'s Source) -> Self {
+    /// Begins with a file.
+    pub fn new(source: &'s Source) -> Self {
         Self {
             source,
             found: Vec::new(),
         }
     }
 
-    pub(super) fn error(&mut self, span: Range<usize>, message: impl Into<String>) {
+    /// Notes a mistake.
+    pub fn error(&mut self, span: Range<usize>, message: impl Into<String>) {
         self.found.push(self.source.error(span, message));
     }
 
-    pub(super) fn error_help(
+    /// Notes a mistake, and what would be right.
+    pub fn error_help(
         &mut self,
         span: Range<usize>,
         message: impl Into<String>,
@@ -55,7 +63,8 @@ impl<'s> Reader<'s> {
         self.found.push(self.source.error(span, message).help(help));
     }
 
-    pub(super) fn warn(
+    /// Notes what is worth a look.
+    pub fn warn(
         &mut self,
         span: Range<usize>,
         message: impl Into<String>,
@@ -66,7 +75,7 @@ impl<'s> Reader<'s> {
     }
 
     /// Notes every key of `section` that is not among `known`.
-    pub(super) fn only(&mut self, section: Section<'_>, known: &[&str]) {
+    pub fn only(&mut self, section: Section<'_>, known: &[&str]) {
         for key in section.table.keys() {
             let word: &str = key.get_ref();
             if known.contains(&word) {
@@ -99,12 +108,8 @@ impl<'s> Reader<'s> {
         );
     }
 
-    pub(super) fn text<'t>(
-        &mut self,
-        section: Section<'t>,
-        key: &str,
-        example: &str,
-    ) -> Option<Text<'t>> {
+    /// Text.
+    pub fn text<'t>(&mut self, section: Section<'t>, key: &str, example: &str) -> Option<Text<'t>> {
         let value = section.table.get(key)?;
         match value.get_ref().as_str() {
             Some(text) => Some((text, value.span())),
@@ -115,7 +120,8 @@ impl<'s> Reader<'s> {
         }
     }
 
-    pub(super) fn flag(&mut self, section: Section<'_>, key: &str) -> Option<bool> {
+    /// `true` or `false`.
+    pub fn flag(&mut self, section: Section<'_>, key: &str) -> Option<bool> {
         let value = section.table.get(key)?;
         let flag = value.get_ref().as_bool();
         if flag.is_none() {
@@ -125,12 +131,13 @@ impl<'s> Reader<'s> {
     }
 
     /// A whole number from 1 to `max`.
-    pub(super) fn number(&mut self, section: Section<'_>, key: &str, max: u32) -> Option<u32> {
+    pub fn number(&mut self, section: Section<'_>, key: &str, max: u32) -> Option<u32> {
         let value = section.table.get(key)?;
         self.number_in(value, key, 1..=max)
     }
 
-    pub(super) fn number_in(
+    /// A whole number in a range.
+    pub fn number_in(
         &mut self,
         value: &Value<'_>,
         key: &str,
@@ -158,7 +165,8 @@ impl<'s> Reader<'s> {
         number
     }
 
-    pub(super) fn duration(
+    /// A duration of at least so long, such as `"1m30s"`.
+    pub fn duration(
         &mut self,
         section: Section<'_>,
         key: &str,
@@ -168,7 +176,8 @@ impl<'s> Reader<'s> {
         self.duration_of(value, key, least)
     }
 
-    pub(super) fn duration_of(
+    /// The duration that a value says.
+    pub fn duration_of(
         &mut self,
         value: &Value<'_>,
         key: &str,
@@ -201,7 +210,8 @@ impl<'s> Reader<'s> {
         }
     }
 
-    pub(super) fn size(&mut self, section: Section<'_>, key: &str) -> Option<u64> {
+    /// A size in bytes, such as `"64MiB"`.
+    pub fn size(&mut self, section: Section<'_>, key: &str) -> Option<u64> {
         let value = section.table.get(key)?;
         let Some(text) = value.get_ref().as_str() else {
             self.wrong_type(key, value, "a size as text", &format!("{key} = \"64MiB\""));
@@ -225,13 +235,23 @@ impl<'s> Reader<'s> {
         }
     }
 
+    /// Permission bits, such as `"0640"`.
+    pub fn mode(&mut self, section: Section<'_>, key: &str) -> Option<(u32, Range<usize>)> {
+        let (text, span) = self.text(section, key, "0640")?;
+        let Some(mode) = value::mode(text) else {
+            let shown = crate::text::one_line(text, 20);
+            self.error_help(
+                span,
+                format!("`{shown}` is not a mode"),
+                "write three or four octal digits as for chmod, such as \"0640\"",
+            );
+            return None;
+        };
+        Some((mode, span))
+    }
+
     /// A list of text; empty when absent.
-    pub(super) fn texts<'t>(
-        &mut self,
-        section: Section<'t>,
-        key: &str,
-        example: &str,
-    ) -> Vec<Text<'t>> {
+    pub fn texts<'t>(&mut self, section: Section<'t>, key: &str, example: &str) -> Vec<Text<'t>> {
         let Some(value) = section.table.get(key) else {
             return Vec::new();
         };
@@ -250,7 +270,8 @@ impl<'s> Reader<'s> {
         texts
     }
 
-    pub(super) fn section<'t>(
+    /// A table.
+    pub fn section<'t>(
         &mut self,
         section: Section<'t>,
         key: &str,
@@ -267,7 +288,7 @@ impl<'s> Reader<'s> {
     }
 
     /// The tables of a `[[key]]`, with where each begins.
-    pub(super) fn sections<'t>(
+    pub fn sections<'t>(
         &mut self,
         section: Section<'t>,
         key: &str,
@@ -291,7 +312,7 @@ impl<'s> Reader<'s> {
     }
 
     /// One of `words`.
-    pub(super) fn one_of<T: Copy>(
+    pub fn one_of<T: Copy>(
         &mut self,
         section: Section<'_>,
         key: &str,
@@ -303,7 +324,7 @@ impl<'s> Reader<'s> {
     }
 
     /// The meaning of a word that is one of `words`.
-    pub(super) fn word<T: Copy>(
+    pub fn word<T: Copy>(
         &mut self,
         key: &str,
         (text, span): Text<'_>,
@@ -324,7 +345,7 @@ impl<'s> Reader<'s> {
     }
 
     /// A unit's full name, with `.service` added where no type stands.
-    pub(super) fn unit(&mut self, (text, span): Text<'_>) -> Option<UnitName> {
+    pub fn unit(&mut self, (text, span): Text<'_>) -> Option<UnitName> {
         match UnitName::from_user(text) {
             Ok(unit) if unit.is_template() => {
                 let stem = unit.stem().to_owned();
@@ -344,7 +365,7 @@ impl<'s> Reader<'s> {
     }
 
     /// The `name` of a declared file, check or probe.
-    pub(super) fn name(&mut self, section: Section<'_>, at: &Range<usize>) -> Option<String> {
+    pub fn name(&mut self, section: Section<'_>, at: &Range<usize>) -> Option<String> {
         if section.table.get("name").is_none() {
             self.error_help(
                 at.clone(),
@@ -367,7 +388,7 @@ impl<'s> Reader<'s> {
     }
 
     /// An absolute path without `..`.
-    pub(super) fn path(&mut self, key: &str, (text, span): Text<'_>) -> Option<PathBuf> {
+    pub fn path(&mut self, key: &str, (text, span): Text<'_>) -> Option<PathBuf> {
         let path = PathBuf::from(text);
         let shown = crate::text::one_line(text, 80);
         if !path.is_absolute() {
@@ -388,4 +409,33 @@ impl<'s> Reader<'s> {
         }
         Some(path)
     }
+}
+
+/// Reads a text as TOML with `read`, and gives every mistake, in the order of the
+/// text; no value when it is not TOML at all.
+pub fn parse<T>(
+    source: &Source,
+    read: impl for<'t> FnOnce(&mut Reader<'_>, &'t DeTable<'t>) -> T,
+) -> (Option<T>, Vec<Diagnostic>) {
+    let (table, errors) = DeTable::parse_recoverable(&source.text);
+    if !errors.is_empty() {
+        let end = source.text.len();
+        let found = errors.into_iter().map(|error| {
+            source.error(
+                error.span().unwrap_or(end..end),
+                crate::text::one_line(error.message(), 300),
+            )
+        });
+        return (None, found.collect());
+    }
+    let mut reader = Reader::new(source);
+    let value = read(&mut reader, table.get_ref());
+    let mut found = reader.found;
+    found.sort_by_key(|found| {
+        found
+            .place
+            .as_ref()
+            .map_or((0, 0), |place| (place.line, place.column))
+    });
+    (Some(value), found)
 }

@@ -358,21 +358,13 @@ fn read_files(reader: &mut Reader<'_>, top: Section<'_>, service: &mut Service) 
 }
 
 fn read_mode(reader: &mut Reader<'_>, section: Section<'_>, role: FileRole) -> Option<u32> {
-    let text = reader.text(section, "mode", "0640")?;
-    let (text, span) = text;
-    let Some(mode) = value::mode(text) else {
-        let shown = crate::text::one_line(text, 20);
-        reader.error_help(
-            span,
-            format!("`{shown}` is not a mode"),
-            "write three or four octal digits as for chmod, such as \"0640\"",
-        );
-        return None;
-    };
+    let (mode, span) = reader.mode(section, "mode")?;
     if mode > 0o777 {
         reader.error_help(
             span,
-            format!("the mode {text} has setuid, setgid or sticky bits: Prunella never sets those"),
+            format!(
+                "the mode {mode:04o} has setuid, setgid or sticky bits: Prunella never sets those"
+            ),
             format!("write \"0{:03o}\"", mode & 0o775),
         );
         return None;
@@ -380,7 +372,7 @@ fn read_mode(reader: &mut Reader<'_>, section: Section<'_>, role: FileRole) -> O
     if mode & 0o002 != 0 {
         reader.error_help(
             span,
-            format!("the mode {text} lets everybody write: Prunella never sets that"),
+            format!("the mode {mode:04o} lets everybody write: Prunella never sets that"),
             format!("write \"0{:03o}\"", mode & 0o775),
         );
         return None;

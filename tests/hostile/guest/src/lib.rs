@@ -27,6 +27,7 @@ impl Strategy for Hostile {
             Err(failure) => failure.code().unwrap_or_default().to_owned(),
         };
         Description::new("hostile", "0.1.0", code)
+            .setting(Setting::text("do", "How to misbehave.").or("nothing"))
     }
 
     fn assess(incident: &Incident<'_>) -> Result<Assessment> {

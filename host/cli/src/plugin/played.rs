@@ -1,0 +1,112 @@
+//! A component that is tried away from any host: loaded from anybody's file, and
+//! run within the usual limits.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use prunella_core::{
+    StrategyName,
+    incident::Description,
+    policy::{Act, Grants, Limits},
+};
+use prunella_engine::{Level, Lines, Source, Strategy};
+
+use super::engine;
+use crate::{
+    assembly::MAX_COMPONENT,
+    exit::{Exit, Problem},
+};
+
+/// A strategy that was loaded to be tried, and who it says it is.
+pub(super) struct Played {
+    pub(super) strategy: Strategy,
+    pub(super) description: Description,
+}
+
+impl Played {
+    /// Loads a component. It may import whatever it likes: what it was granted is
+    /// the business of what it is tried on.
+    pub(super) fn load(path: &Path) -> anyhow::Result<Self> {
+        let bytes = component(path)?;
+        let not_a_strategy =
+            || Problem::new(Exit::Trouble, format!("{} cannot be tried", path.display()));
+        let strategy = engine()?
+            .load(
+                &name_of(path),
+                Source::Wasm(&bytes),
+                &Grants::on_self(Act::ALL),
+            )
+            .map_err(|error| not_a_strategy().because(error))?;
+        let description = strategy
+            .describe(&Limits::default())
+            .result
+            .map_err(|error| not_a_strategy().because(error))?
+            .map_err(|failure| not_a_strategy().because(failure))?;
+        Ok(Self {
+            strategy,
+            description,
+        })
+    }
+}
+
+/// The name that a file's strategy has where nothing else is configured.
+fn name_of(path: &Path) -> StrategyName {
+    path.file_stem()
+        .map(|stem| stem.to_string_lossy().replace('_', "-"))
+        .and_then(|stem| StrategyName::new(stem).ok())
+        .unwrap_or_else(StrategyName::unnamed)
+}
+
+/// The bytes of a regular file, if they can be a component.
+fn component(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
+    let found = fs::metadata(path).map_err(|error| {
+        let exit = match error.kind() {
+            std::io::ErrorKind::NotFound => Exit::NotFound,
+            std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
+            _ => Exit::Trouble,
+        };
+        Problem::new(exit, format!("{shown} cannot be looked at")).because(error)
+    })?;
+    if !found.is_file() {
+        return Err(Problem::new(Exit::Usage, format!("{shown} is not a file")).into());
+    }
+    if found.len() > MAX_COMPONENT {
+        return Err(Problem::new(
+            Exit::Usage,
+            format!("{shown} is larger than {MAX_COMPONENT} bytes"),
+        )
+        .into());
+    }
+    fs::read(path).map_err(|error| {
+        Problem::new(Exit::Trouble, format!("{shown} cannot be read"))
+            .because(error)
+            .into()
+    })
+}
+
+/// Keeps the lines that a strategy logs.
+#[derive(Default)]
+pub(super) struct Kept(Mutex<Vec<String>>);
+
+impl Kept {
+    /// The lines so far: `info: …`.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Lines for Kept {
+    fn line(&self, level: Level, message: &str) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(format!("{level}: {message}"));
+    }
+}
