@@ -2,6 +2,7 @@
 //! peer, measured in the same run.
 
 mod crates;
+mod faults;
 mod figures;
 mod heal;
 mod idle;
@@ -11,7 +12,7 @@ mod scene;
 use std::{fs, path::PathBuf, process::Command, thread};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use prunella_machine::{Profile, program};
 use serde_json::json;
 
@@ -20,7 +21,11 @@ use crate::{setup, step::workspace};
 
 /// `cargo xtask bench`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    suite: Option<Suite>,
+
     /// Write the figures as JSON to this file, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -42,6 +47,13 @@ pub(crate) struct Options {
     inside: Vec<String>,
 }
 
+/// Benchmarks that are more than figures to reach.
+#[derive(Debug, Subcommand)]
+enum Suite {
+    /// Faults, and who heals them how fast and how rightly: Prunella and its peers
+    Faults(faults::Options),
+}
+
 /// Groups of figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
@@ -60,6 +72,9 @@ enum What {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if let Some(Suite::Faults(options)) = &options.suite {
+        return faults::run(options);
+    }
     if !options.inside.is_empty() {
         return inside::run(&options.inside);
     }

@@ -8,7 +8,13 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{command, files::Root, house::House, image::Systemd, machine::Machine};
+use crate::{
+    command,
+    files::Root,
+    house::House,
+    image::{Software, Systemd},
+    machine::Machine,
+};
 
 /// Users and groups of a machine that has the host's `/usr`. The machine's own
 /// systemd-sysusers adds those of its services.
@@ -49,6 +55,7 @@ const FOLDERS: [&str; 11] = [
 #[derive(Debug, Default)]
 pub struct Builder {
     systemd: Systemd,
+    software: Option<Software>,
     binds: Vec<(PathBuf, PathBuf)>,
     files: Vec<(PathBuf, Vec<u8>, u32)>,
     links: Vec<(PathBuf, PathBuf)>,
@@ -58,6 +65,13 @@ impl Builder {
     /// Which systemd it has. The host's by default.
     pub fn version(mut self, systemd: Systemd) -> Self {
         self.systemd = systemd;
+        self
+    }
+
+    /// With Debian's packages, in an image that is made once. It needs a
+    /// [`version`](Self::version) other than the host's.
+    pub fn software(mut self, software: Software) -> Self {
+        self.software = Some(software);
         self
     }
 
@@ -95,7 +109,7 @@ impl Builder {
     /// packages have them), or when it does not come up in time.
     pub fn boot(self) -> Result<Machine> {
         let house = House::new()?;
-        let tree = self.systemd.tree()?;
+        let tree = self.systemd.tree(self.software.as_ref())?;
         let root = house.root();
         self.furnish(&tree, &root)
             .with_context(|| format!("cannot make the machine's files in {}", root.display()))?;
@@ -107,12 +121,10 @@ impl Builder {
         fs::create_dir_all(root)?;
         if self.systemd != Systemd::Host {
             // With what its packages put there.
-            command::run(
-                Command::new("cp")
-                    .arg("--archive")
-                    .args([tree.join("etc"), root.join("etc")]),
-            )?
-            .into_stdout("cp --archive")?;
+            copy(&tree.join("etc"), &root.join("etc"))?;
+            if self.software.is_some() {
+                copy(&tree.join("var"), &root.join("var"))?;
+            }
             remove_if_there(&root.join("etc/os-release"))?;
         }
         for folder in FOLDERS {
@@ -175,6 +187,13 @@ impl Builder {
         }
         arguments
     }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let mut copy = Command::new("cp");
+    command::run(copy.arg("--archive").args([from, to]))?
+        .into_stdout("cp --archive")
+        .map(drop)
 }
 
 fn bind(host: &Path, guest: &Path) -> String {

@@ -39,7 +39,7 @@ mod program;
 
 pub use builder::Builder;
 pub use command::Output;
-pub use image::Systemd;
+pub use image::{Software, Systemd};
 pub use machine::Machine;
 pub use program::{Linking, Profile, linked, program};
 

@@ -332,6 +332,11 @@ impl Machine {
         self.root()?.remove(path.as_ref())
     }
 
+    /// Whether it runs: false when it went down by itself.
+    pub fn is_up(&self) -> bool {
+        self.nspawn.state().leader.is_some()
+    }
+
     /// How often it has been booted.
     pub fn boots(&self) -> u32 {
         self.nspawn.state().boots

@@ -1,0 +1,448 @@
+//! The catalogue: what goes wrong, what "healed" means, and what must not
+//! happen. A fault is one TOML file in `catalogue/`; its name is the file's.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// What a healer is to do about a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// The service must answer again.
+    MustHeal,
+    /// Nothing of what [`Fault::must_not`] lists may happen.
+    MustNotTouch,
+}
+
+/// Something that a healer has to be able to do for some faults. A fault names
+/// those that Prunella does not have; it is then counted apart, as *not yet*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// Bring back what a file is to contain.
+    RestoreContent,
+    /// Remove a pid file, lock file or socket that nobody holds any more.
+    RemoveStale,
+    /// Make room by removing caches that were declared as removable.
+    MakeRoom,
+    /// Remove a cache that is damaged, so that it is made anew.
+    ResetCache,
+}
+
+impl Missing {
+    /// What it would be, in a few words.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::RestoreContent => "bring back a file's content",
+            Self::RemoveStale => "remove a stale pid file, lock file or socket",
+            Self::MakeRoom => "make room on a full disk",
+            Self::ResetCache => "remove a damaged cache",
+        }
+    }
+}
+
+/// When the clock of crash-to-answering begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clock {
+    /// With the last step of the injection.
+    #[default]
+    Injection,
+    /// With the last of the later steps: only then it can be healed.
+    Later,
+}
+
+/// One fault, as its file describes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Fault {
+    /// The file's name.
+    #[serde(skip)]
+    pub name: String,
+    /// What goes wrong, in a line.
+    pub title: String,
+    /// What a healer is to do about it.
+    pub class: Class,
+    /// What is made to fail, for people.
+    pub software: String,
+    /// What Prunella cannot do yet, and the fault needs.
+    #[serde(default)]
+    pub missing: Vec<Missing>,
+    /// The services, in the order in which they are started.
+    #[serde(rename = "service")]
+    pub services: Vec<Service>,
+    /// Units that are nobody's care.
+    #[serde(default, rename = "unit")]
+    pub units: Vec<Unit>,
+    /// Files of the machine.
+    #[serde(default, rename = "file")]
+    pub files: Vec<File>,
+    /// More of `prunella.toml`, for what no service file can say.
+    #[serde(default)]
+    pub prunella: String,
+    /// A shell script that is run before anything is started.
+    #[serde(default)]
+    pub setup: String,
+    /// A shell script that is run when the healer is there, before the fault.
+    #[serde(default)]
+    pub before: String,
+    /// A service on which every healer is told, in its own way, to keep its
+    /// hands off, before the fault.
+    #[serde(default)]
+    pub pause: Option<String>,
+    /// How the fault is made.
+    pub inject: Vec<Step>,
+    /// What people do meanwhile.
+    #[serde(default)]
+    pub later: Vec<Later>,
+    /// When the clock begins.
+    #[serde(default)]
+    pub clock: Clock,
+    /// What has to answer.
+    #[serde(default, rename = "probe")]
+    pub probes: Vec<Probe>,
+    /// Shell scripts that have to succeed as well.
+    #[serde(default)]
+    pub checks: Vec<String>,
+    /// What must not happen.
+    #[serde(default)]
+    pub must_not: Vec<MustNot>,
+    /// Whether people have to be told, since only they can help.
+    #[serde(default)]
+    pub people: bool,
+    /// How long is waited for the healing, or watched that nothing is done.
+    #[serde(default, deserialize_with = "duration")]
+    pub wait: Option<Duration>,
+}
+
+/// A service in care, and what its operator knows of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Service {
+    /// The unit's name.
+    pub unit: String,
+    /// Its file; absent where Debian's package brings it.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// The port that it holds.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// What it speaks there.
+    #[serde(default)]
+    pub speaks: Speaks,
+    /// How monit finds its process: `pidfile PATH` or `matching "…"`. Without, it
+    /// asks systemd.
+    #[serde(default)]
+    pub process: Option<String>,
+    /// Further lines of its file in Prunella's `services.d`.
+    #[serde(default)]
+    pub care: String,
+    /// Further lines of monit's check; `{start}` and `{restart}` stand for the
+    /// commands that do so.
+    #[serde(default)]
+    pub monit: String,
+    /// How long monit lets it start: seconds. It asks nothing of a younger process.
+    #[serde(default = "two")]
+    pub monit_start: u32,
+    /// A command that has to succeed before monit starts it.
+    #[serde(default)]
+    pub monit_start_if: Option<String>,
+    /// Whether it is to end by itself: then being inactive is no failure.
+    #[serde(default)]
+    pub job: bool,
+    /// After how many cycles without an answer monit restarts it.
+    #[serde(default = "two")]
+    pub monit_cycles: u32,
+    /// Whether it is started before the fault.
+    #[serde(default = "yes")]
+    pub start: bool,
+}
+
+fn two() -> u32 {
+    2
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What a port speaks, for the healers that ask.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Speaks {
+    /// HTTP: `GET /`.
+    #[default]
+    Http,
+    /// Redis: `PING`.
+    Redis,
+    /// PostgreSQL's greeting.
+    Postgres,
+}
+
+/// A unit that nobody cares for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Unit {
+    /// Its name.
+    pub unit: String,
+    /// Its file.
+    pub text: String,
+    /// Whether it is started before the services.
+    #[serde(default)]
+    pub start: bool,
+}
+
+/// A file of the machine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct File {
+    /// Its path.
+    pub path: PathBuf,
+    /// What it contains, …
+    #[serde(default)]
+    pub text: Option<String>,
+    /// … or which file of `catalogue/` it is.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// Its permission bits, in octal.
+    #[serde(default)]
+    pub mode: Option<String>,
+}
+
+/// One step of an injection: a `run`, or a `signal`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Step {
+    /// A shell script; its failure is an error.
+    #[serde(default)]
+    pub run: Option<String>,
+    /// A signal, by name, …
+    #[serde(default)]
+    pub signal: Option<String>,
+    /// … to the processes of these units.
+    #[serde(default)]
+    pub units: Vec<String>,
+    /// Whether to all processes of the unit, or to its main process alone.
+    #[serde(default)]
+    pub to_all: bool,
+}
+
+/// Something that people do after a while.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Later {
+    /// How long after the injection.
+    #[serde(deserialize_with = "required_duration")]
+    pub after: Duration,
+    /// A shell script.
+    pub run: String,
+}
+
+/// A question of the benchmark's own, asked from within the machine. Exactly one
+/// of these.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Probe {
+    /// A port of 127.0.0.1 that answers `GET /` with 200.
+    #[serde(default)]
+    pub http: Option<u16>,
+    /// A Unix socket that does.
+    #[serde(default)]
+    pub http_unix: Option<PathBuf>,
+    /// A port that answers PING with PONG.
+    #[serde(default)]
+    pub redis: Option<u16>,
+    /// A port on which PostgreSQL is ready to let people in.
+    #[serde(default)]
+    pub postgres: Option<u16>,
+}
+
+/// Something that must not happen. Exactly one of `start`, `kill` and `unless`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct MustNot {
+    /// The wrong action, in the past: "killed the stranger on the port".
+    pub what: String,
+    /// This unit is started …
+    #[serde(default)]
+    pub start: Option<String>,
+    /// … more often than this, counting what the injection itself does, …
+    #[serde(default)]
+    pub more_than: u32,
+    /// … so long after the injection at most; without, ever, …
+    #[serde(default, deserialize_with = "duration")]
+    pub within: Option<Duration>,
+    /// … before the first of the later steps.
+    #[serde(default)]
+    pub before_later: bool,
+    /// The main process of this unit, as it was before the fault, ends.
+    #[serde(default)]
+    pub kill: Option<String>,
+    /// This shell script fails at the end.
+    #[serde(default)]
+    pub unless: Option<String>,
+}
+
+impl Fault {
+    /// How long is waited.
+    #[must_use]
+    pub fn waits(&self) -> Duration {
+        self.wait.unwrap_or(match self.class {
+            Class::MustHeal => Duration::from_secs(12),
+            Class::MustNotTouch => Duration::from_secs(6),
+        })
+    }
+
+    /// Whether Prunella lacks something that it needs.
+    #[must_use]
+    pub fn not_yet(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(!self.services.is_empty(), "it has no service");
+        ensure!(!self.inject.is_empty(), "nothing is injected");
+        for step in &self.inject {
+            ensure!(
+                step.run.is_some() != step.signal.is_some(),
+                "a step is either a `run` or a `signal`"
+            );
+            ensure!(
+                step.signal.is_some() != step.units.is_empty(),
+                "a signal, and only that, goes to `units`"
+            );
+        }
+        for probe in &self.probes {
+            probe.check()?;
+        }
+        for wrong in &self.must_not {
+            let ways = [&wrong.start, &wrong.kill, &wrong.unless];
+            ensure!(
+                ways.iter().filter(|way| way.is_some()).count() == 1,
+                "`{}` needs one of start, kill, unless",
+                wrong.what
+            );
+        }
+        for file in &self.files {
+            ensure!(
+                file.text.is_some() != file.from.is_some(),
+                "{} has either a `text` or a `from`",
+                file.path.display()
+            );
+        }
+        match self.class {
+            Class::MustHeal => ensure!(
+                !self.probes.is_empty() || !self.checks.is_empty(),
+                "nothing says what healed means"
+            ),
+            Class::MustNotTouch => ensure!(
+                !self.must_not.is_empty(),
+                "nothing says what must not happen"
+            ),
+        }
+        ensure!(
+            self.clock == Clock::Injection || !self.later.is_empty(),
+            "the clock begins later, and nothing is done later"
+        );
+        Ok(())
+    }
+}
+
+impl Service {
+    /// Whether its own unit says how systemd is to restart it.
+    #[must_use]
+    pub fn own_restart(&self) -> bool {
+        self.text
+            .as_ref()
+            .is_some_and(|text| text.lines().any(|line| line.starts_with("Restart=")))
+    }
+
+    /// Whether it is a socket unit.
+    #[must_use]
+    pub fn is_socket(&self) -> bool {
+        self.unit.ends_with(".socket")
+    }
+}
+
+impl Probe {
+    fn check(&self) -> Result<()> {
+        let ways = [
+            self.http.is_some(),
+            self.http_unix.is_some(),
+            self.redis.is_some(),
+            self.postgres.is_some(),
+        ];
+        ensure!(
+            ways.into_iter().filter(|way| *way).count() == 1,
+            "a probe asks exactly one thing"
+        );
+        Ok(())
+    }
+}
+
+/// The folder of the catalogue.
+#[must_use]
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue")
+}
+
+/// Reads every fault: what must be healed first, each class by name.
+///
+/// # Errors
+/// When a file is not as it should be; the error names it.
+pub fn load() -> Result<Vec<Fault>> {
+    let mut faults = Vec::new();
+    for entry in fs::read_dir(folder())? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            faults.push(read(&path).with_context(|| path.display().to_string())?);
+        }
+    }
+    faults.sort_by(|a, b| {
+        let key = |fault: &Fault| (fault.class == Class::MustNotTouch, fault.not_yet());
+        key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
+    });
+    Ok(faults)
+}
+
+fn read(path: &Path) -> Result<Fault> {
+    let text = fs::read_to_string(path)?;
+    let mut fault: Fault = toml::from_str(&text)?;
+    fault.name = path
+        .file_stem()
+        .context("a file without a name")?
+        .to_string_lossy()
+        .into_owned();
+    fault.check()?;
+    Ok(fault)
+}
+
+fn required_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    parse_duration(&text).map_err(serde::de::Error::custom)
+}
+
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    required_duration(from).map(Some)
+}
+
+/// `500ms` or `12s`.
+fn parse_duration(text: &str) -> Result<Duration> {
+    if let Some(millis) = text.strip_suffix("ms") {
+        return Ok(Duration::from_millis(millis.parse()?));
+    }
+    match text.strip_suffix('s') {
+        Some(seconds) => Ok(Duration::from_secs_f64(seconds.parse()?)),
+        None => bail!("`{text}` is no duration: write `500ms` or `12s`"),
+    }
+}

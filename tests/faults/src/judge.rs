@@ -1,0 +1,264 @@
+//! What came of a run, by what the witness saw: never by a healer's word.
+
+use std::time::Duration;
+
+use prunella_core::achievement::Tally;
+use serde::Serialize;
+
+use crate::{
+    catalogue::{Class, Fault},
+    healers::Healer,
+    plan::Observation,
+    run::{BYSTANDER, Seen},
+};
+
+/// What came of one run.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Verdict {
+    /// The fault's name.
+    pub fault: String,
+    /// The healer's name.
+    pub healer: String,
+    /// The fault's class.
+    pub class: Class,
+    /// Whether the fault needs something that Prunella does not have.
+    pub not_yet: bool,
+    /// Whether the service answered again, and went on doing so. Of a fault that
+    /// must not be touched: whether nothing wrong was done.
+    pub right: bool,
+    /// From the crash to the first answer of those that lasted: milliseconds.
+    pub answered_after_ms: Option<f64>,
+    /// Every wrong action, by name.
+    pub wrong: Vec<String>,
+    /// Whether people were needed, and nobody told them.
+    pub silent: bool,
+    /// Subjects of what people were sent.
+    pub alerts: Vec<String>,
+    /// Processor time of the healer's own processes, from the fault to the end:
+    /// milliseconds.
+    pub cpu_ms: f64,
+    /// The most memory that they had at one time: KiB.
+    pub memory_kib: u64,
+    /// For how long they were watched: milliseconds.
+    pub watched_ms: f64,
+    /// What did not answer in the end, and what it said.
+    pub unanswered: Vec<String>,
+    /// How long the run took as a whole: milliseconds.
+    pub took_ms: f64,
+}
+
+/// The name of a wrong action that ends everything.
+const WENT_DOWN: &str = "took the whole host down";
+
+pub(crate) fn judge(fault: &Fault, healer: &dyn Healer, seen: Seen, took: Duration) -> Verdict {
+    let verdict = Verdict {
+        fault: fault.name.clone(),
+        healer: healer.name().to_owned(),
+        class: fault.class,
+        not_yet: fault.not_yet(),
+        right: false,
+        answered_after_ms: None,
+        wrong: vec![WENT_DOWN.to_owned()],
+        silent: false,
+        alerts: Vec::new(),
+        cpu_ms: 0.0,
+        memory_kib: 0,
+        watched_ms: 0.0,
+        unanswered: Vec::new(),
+        took_ms: took.as_secs_f64() * 1e3,
+    };
+    match seen {
+        Seen::WentDown => verdict,
+        Seen::All(seen) => of(fault, &seen, verdict),
+    }
+}
+
+fn of(fault: &Fault, seen: &Observation, verdict: Verdict) -> Verdict {
+    let wrong = wrong_actions(fault, seen);
+    let healed = seen.answered.is_some();
+    let right = match fault.class {
+        Class::MustHeal => healed,
+        Class::MustNotTouch => wrong.is_empty(),
+    };
+    let needed_people = fault.people || (fault.class == Class::MustHeal && !healed);
+    let answered = seen.answered.filter(|_| fault.class == Class::MustHeal);
+    Verdict {
+        right,
+        answered_after_ms: answered.map(|at| millis(at - seen.crashed)),
+        wrong,
+        silent: needed_people && seen.alerts.is_empty(),
+        alerts: seen
+            .alerts
+            .iter()
+            .map(|(_, subject)| subject.clone())
+            .collect(),
+        cpu_ms: micros(seen.cpu) / 1e3,
+        memory_kib: seen.memory,
+        watched_ms: millis(seen.ended - seen.began),
+        unanswered: seen
+            .unanswered
+            .iter()
+            .map(|(what, said)| format!("{what}: {said}"))
+            .collect(),
+        ..verdict
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a span of minutes")]
+fn millis(micros: i64) -> f64 {
+    micros as f64 / 1e3
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a span of minutes")]
+fn micros(micros: u64) -> f64 {
+    micros as f64
+}
+
+fn wrong_actions(fault: &Fault, seen: &Observation) -> Vec<String> {
+    let mut afterwards = seen.afterwards.iter();
+    let mut wrong: Vec<String> = fault
+        .must_not
+        .iter()
+        .filter(|must_not| {
+            if let Some(unit) = &must_not.start {
+                let until = match must_not.within {
+                    Some(within) => seen
+                        .began
+                        .saturating_add(i64::try_from(within.as_micros()).unwrap_or(i64::MAX)),
+                    None if must_not.before_later => seen.later.unwrap_or(i64::MAX),
+                    None => i64::MAX,
+                };
+                let starts = seen
+                    .starts
+                    .iter()
+                    .filter(|(at, started)| started == unit && *at < until)
+                    .count();
+                return starts > usize::try_from(must_not.more_than).unwrap_or(usize::MAX);
+            }
+            if let Some(unit) = &must_not.kill {
+                return seen.dead.contains(unit);
+            }
+            must_not.unless.is_some() && afterwards.next() != Some(&true)
+        })
+        .map(|must_not| must_not.what.clone())
+        .collect();
+    let started = seen.starts.iter().any(|(_, unit)| unit == BYSTANDER);
+    if started || seen.dead.iter().any(|unit| unit == BYSTANDER) {
+        wrong.push("restarted or ended a service that had nothing to do with it".to_owned());
+    }
+    wrong
+}
+
+/// What a healer achieved over all its runs.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Score {
+    /// The healer's name.
+    pub healer: String,
+    /// Runs of faults that must be healed, and for which Prunella has all it needs.
+    pub heal_runs: u32,
+    /// How many of them were healed.
+    pub healed: u32,
+    /// Between which shares the true one lies, with 95 % confidence (Wilson).
+    pub healed_between: (f64, f64),
+    /// Runs of faults that must be healed, and need what Prunella does not have.
+    pub not_yet_runs: u32,
+    /// How many of them were healed.
+    pub not_yet_healed: u32,
+    /// Runs of faults that must not be touched.
+    pub leave_runs: u32,
+    /// How many of them were rightly left alone.
+    pub left: u32,
+    /// From the crash to the answer, over all that were healed: milliseconds.
+    pub median_ms: Option<f64>,
+    /// The same, which 95 % are not above.
+    pub p95_ms: Option<f64>,
+    /// Wrong actions: the fault, and the action.
+    pub wrong: Vec<(String, String)>,
+    /// Runs in which people were needed and nobody told them: faults.
+    pub silent: Vec<String>,
+    /// Messages to people for each run.
+    pub alerts_each: f64,
+    /// Processor time for each run: milliseconds.
+    pub cpu_ms_each: f64,
+    /// The same for each second that was watched: milliseconds.
+    pub cpu_ms_per_second: f64,
+    /// The most memory at one time, of all runs: KiB.
+    pub memory_kib: u64,
+}
+
+/// Adds up a healer's runs.
+#[must_use]
+pub fn score(healer: &str, verdicts: &[Verdict]) -> Score {
+    let own: Vec<&Verdict> = verdicts.iter().filter(|v| v.healer == healer).collect();
+    let count = |which: &dyn Fn(&Verdict) -> bool| {
+        u32::try_from(own.iter().filter(|verdict| which(verdict)).count()).unwrap_or(u32::MAX)
+    };
+    let heal = |v: &Verdict| v.class == Class::MustHeal;
+    let heal_runs = count(&|v| heal(v) && !v.not_yet);
+    let healed = count(&|v| heal(v) && !v.not_yet && v.right);
+    let times: Vec<f64> = own
+        .iter()
+        .filter(|v| v.right)
+        .filter_map(|v| v.answered_after_ms)
+        .collect();
+    let runs = own.len().max(1);
+    let sum = |of: &dyn Fn(&Verdict) -> f64| own.iter().map(|verdict| of(verdict)).sum::<f64>();
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred runs")]
+    let each = |total: f64| total / runs as f64;
+    #[expect(clippy::cast_precision_loss, reason = "a few messages")]
+    let alerts = sum(&|v| v.alerts.len() as f64);
+    let cpu = sum(&|v| v.cpu_ms);
+    let watched = sum(&|v| v.watched_ms);
+    Score {
+        healer: healer.to_owned(),
+        heal_runs,
+        healed,
+        healed_between: Tally {
+            tries: heal_runs,
+            proofs: healed,
+            relapses: 0,
+        }
+        .interval(),
+        not_yet_runs: count(&|v| heal(v) && v.not_yet),
+        not_yet_healed: count(&|v| heal(v) && v.not_yet && v.right),
+        leave_runs: count(&|v| !heal(v)),
+        left: count(&|v| !heal(v) && v.right),
+        median_ms: quantile(&times, 0.5),
+        p95_ms: quantile(&times, 0.95),
+        wrong: own
+            .iter()
+            .flat_map(|v| v.wrong.iter().map(|what| (v.fault.clone(), what.clone())))
+            .collect(),
+        silent: own
+            .iter()
+            .filter(|v| v.silent)
+            .map(|v| v.fault.clone())
+            .collect(),
+        alerts_each: each(alerts),
+        cpu_ms_each: each(cpu),
+        cpu_ms_per_second: if watched > 0.0 {
+            cpu / watched * 1e3
+        } else {
+            0.0
+        },
+        memory_kib: own.iter().map(|v| v.memory_kib).max().unwrap_or(0),
+    }
+}
+
+/// The value that this share of all is not above; none of nothing.
+#[must_use]
+pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().checked_sub(1)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a place in a short list"
+    )]
+    let place = (last as f64 * share).round() as usize;
+    sorted.get(place).copied()
+}

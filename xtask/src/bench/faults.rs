@@ -1,0 +1,304 @@
+//! `cargo xtask bench faults`: the open fault benchmark. What is made, and how it
+//! is judged, is in `tests/faults`; here is who runs when.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fs,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use prunella_faults::{
+    catalogue::{self, Class, Fault},
+    healers::{self, Healer, Programs},
+    judge::Verdict,
+    report::{self, Results},
+    run,
+};
+use prunella_machine::{Profile, program};
+
+use crate::{setup, step::workspace};
+
+/// `cargo xtask bench faults`
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Each fault once, several machines side by side: what is right, not how fast
+    #[arg(long)]
+    quick: bool,
+
+    /// Print the catalogue, a fault a line, and do nothing
+    #[arg(long)]
+    list: bool,
+
+    /// Only these faults
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    fault: Vec<String>,
+
+    /// Only these healers: none, systemd, monit, shell, prunella-hook, prunella
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    healer: Vec<String>,
+
+    /// How often each fault is made: 3, or 1 with --quick
+    #[arg(long, value_name = "N")]
+    repeat: Option<u32>,
+
+    /// So many machines side by side, where nothing is timed
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    jobs: usize,
+
+    /// Print the end of each machine's journal, too
+    #[arg(long)]
+    journal: bool,
+
+    /// Write everything as JSON to this file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Write docs/faults-results.md, docs/faults.json and docs/images/faults.svg
+    #[arg(long)]
+    publish: bool,
+}
+
+/// One run to be made.
+struct Job<'a> {
+    fault: &'a Fault,
+    healer: &'a dyn Healer,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let all = catalogue::load()?;
+    if options.list {
+        print!("{}", report::list(&all));
+        return Ok(());
+    }
+    let faults = chosen(&all, &options.fault, |fault| &fault.name, "fault")?;
+    let every = healers::all();
+    let healers: Vec<&dyn Healer> = chosen(&every, &options.healer, |h| h.name(), "healer")?
+        .into_iter()
+        .copied()
+        .collect();
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "faults are made in throw-away machines, and that needs root: run this as root \
+         (for example with `sudo -E`)"
+    );
+    setup::run(true)?;
+    let profile = if options.quick {
+        Profile::Dev
+    } else {
+        Profile::Release
+    };
+    eprintln!("\n==> building what runs in the machines (linked statically)");
+    let programs = Programs {
+        prunella: program("prunella", "prunella", profile)?,
+        // The same for everybody.
+        victim: program("prunella-machine", "victim", Profile::Dev)?,
+        witness: program("prunella-faults", "witness", Profile::Dev)?,
+    };
+
+    let repeat = options.repeat.unwrap_or(if options.quick { 1 } else { 3 });
+    let all = |times: u32| -> VecDeque<Job<'_>> {
+        let once = || {
+            faults.iter().flat_map(|fault| {
+                healers.iter().map(move |healer| Job {
+                    fault,
+                    healer: *healer,
+                })
+            })
+        };
+        (0..times).flat_map(|_| once()).collect()
+    };
+    let begun = Instant::now();
+    let bench = Bench {
+        programs: &programs,
+        journal: options.journal,
+        done: AtomicUsize::new(0),
+        came: Mutex::default(),
+    };
+    let jobs = options.jobs.max(1);
+    if options.quick {
+        bench.work_off(all(repeat), jobs);
+    } else {
+        // Once side by side, to see what heals; that is then timed.
+        bench.work_off(all(1), jobs);
+        let timed = bench.take_healed();
+        let is_timed = |job: &Job<'_>| timed.contains(&job.names());
+        let mut others = all(repeat.saturating_sub(1));
+        others.retain(|job| !is_timed(job));
+        bench.work_off(others, jobs);
+        let mut healed = all(repeat);
+        healed.retain(is_timed);
+        bench.work_off(healed, 1);
+    }
+    let total = bench.done.into_inner();
+    let (verdicts, errors) = bench
+        .came
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    let results = Results {
+        faults,
+        healers,
+        verdicts,
+        errors,
+        timed: !options.quick,
+        host: super::host()?,
+    };
+    println!(
+        "\n{} ({} runs in {:.0} s)\n",
+        results.host,
+        total,
+        begun.elapsed().as_secs_f32()
+    );
+    print!("{}", report::table(&results));
+    let write = |path: PathBuf, text: String| {
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
+    if let Some(path) = &options.json {
+        write(path.clone(), format!("{:#}\n", report::json(&results)))?;
+    }
+    if options.publish {
+        let docs = workspace().join("docs");
+        write(
+            docs.join("faults.json"),
+            format!("{:#}\n", report::json(&results)),
+        )?;
+        write(docs.join("faults-results.md"), report::markdown(&results))?;
+        report::chart(&results, &docs.join("images/faults.svg"))?;
+    }
+    if !results.errors.is_empty() {
+        bail!("{} runs could not be carried out", results.errors.len());
+    }
+    Ok(())
+}
+
+/// Those of `all` that have one of these names; all where none is given.
+fn chosen<'a, T>(
+    all: &'a [T],
+    names: &[String],
+    name: impl Fn(&T) -> &str,
+    what: &str,
+) -> Result<Vec<&'a T>> {
+    for wanted in names {
+        ensure!(
+            all.iter().any(|one| name(one) == wanted),
+            "there is no {what} `{wanted}`: {}",
+            all.iter().map(&name).collect::<Vec<_>>().join(", ")
+        );
+    }
+    Ok(all
+        .iter()
+        .filter(|one| names.is_empty() || names.iter().any(|wanted| name(one) == wanted))
+        .collect())
+}
+
+impl Job<'_> {
+    fn names(&self) -> (String, String) {
+        (self.fault.name.clone(), self.healer.name().to_owned())
+    }
+}
+
+type Came = (Vec<Verdict>, Vec<(String, String, String)>);
+
+struct Bench<'a> {
+    programs: &'a Programs,
+    journal: bool,
+    done: AtomicUsize,
+    came: Mutex<Came>,
+}
+
+impl Bench<'_> {
+    /// Takes back the runs in which something was healed: who healed what.
+    fn take_healed(&self) -> BTreeSet<(String, String)> {
+        let mut all = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        let (healed, others): (Vec<_>, Vec<_>) = std::mem::take(&mut all.0)
+            .into_iter()
+            .partition(|verdict| verdict.answered_after_ms.is_some());
+        all.0 = others;
+        healed
+            .into_iter()
+            .map(|verdict| (verdict.fault, verdict.healer))
+            .collect()
+    }
+
+    /// Works off a queue with so many machines side by side.
+    fn work_off(&self, queue: VecDeque<Job<'_>>, side_by_side: usize) {
+        eprintln!(
+            "\n==> {} runs, {side_by_side} machines side by side",
+            queue.len()
+        );
+        let queue = Mutex::new(queue);
+        let next = || {
+            queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop_front()
+        };
+        thread::scope(|scope| {
+            for _ in 0..side_by_side {
+                scope.spawn(|| {
+                    while let Some(job) = next() {
+                        self.one(&job);
+                    }
+                });
+            }
+        });
+    }
+
+    fn one(&self, job: &Job<'_>) {
+        let (fault, healer) = (&job.fault.name, job.healer.name());
+        let came = run::run(job.fault, job.healer, self.programs);
+        let number = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut all = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        match came {
+            Ok(run) => {
+                if self.journal {
+                    eprint!("\n{}", run.journal);
+                }
+                eprintln!("{number:>4} {}", line(&run.verdict));
+                all.0.push(run.verdict);
+            }
+            Err(error) => {
+                eprintln!("{number:>4} {fault} with {healer}: ERROR: {error:#}");
+                // Without the journal, which has just been shown.
+                let why: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+                all.1
+                    .push((fault.clone(), healer.to_owned(), why.join(": ")));
+            }
+        }
+    }
+}
+
+fn line(verdict: &Verdict) -> String {
+    let came = match (verdict.class, verdict.right) {
+        (Class::MustHeal, true) => format!(
+            "healed after {:.0} ms",
+            verdict.answered_after_ms.unwrap_or_default()
+        ),
+        (Class::MustHeal, false) => format!("NOT healed ({})", verdict.unanswered.join("; ")),
+        (Class::MustNotTouch, true) => "left alone".to_owned(),
+        (Class::MustNotTouch, false) => "NOT left alone".to_owned(),
+    };
+    let mut line = format!("{} with {}: {came}", verdict.fault, verdict.healer);
+    if verdict.not_yet {
+        line += " [not yet]";
+    }
+    for wrong in &verdict.wrong {
+        line += &format!("; WRONG: {wrong}");
+    }
+    if verdict.silent {
+        line += "; SILENT";
+    }
+    line + &format!(
+        "; {} alerts, {:.0} ms CPU, {:.1} s in all",
+        verdict.alerts.len(),
+        verdict.cpu_ms,
+        verdict.took_ms / 1e3
+    )
+}
