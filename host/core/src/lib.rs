@@ -20,6 +20,7 @@ pub mod capability;
 pub mod config;
 pub mod diagnosis;
 pub mod failure;
+mod glob;
 pub mod incident;
 pub mod name;
 pub mod oversight;
@@ -33,6 +34,7 @@ pub mod state;
 pub mod summary;
 pub mod text;
 pub mod trail;
+pub mod trust;
 
 pub use failure::{Failure, FailureKind};
 pub use name::{ChannelName, StrategyName, UnitName};

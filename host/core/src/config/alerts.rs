@@ -27,6 +27,7 @@ use super::{
 use crate::{
     ChannelName, UnitName,
     alert::{AlertKind, Severity},
+    glob,
     service::Service,
 };
 
@@ -102,7 +103,7 @@ impl Route {
     fn names(&self, unit: &UnitName) -> bool {
         self.services
             .iter()
-            .any(|pattern| matches(pattern, unit.as_str()))
+            .any(|pattern| glob::matches(pattern, unit.as_str()))
     }
 }
 
@@ -433,36 +434,4 @@ fn read_storm(reader: &mut Reader<'_>, section: Section<'_>, storm: &mut Storm) 
     if let Some(every) = reader.duration(section, "every", Duration::from_secs(1)) {
         storm.every = every;
     }
-}
-
-/// Whether a pattern with `*` (any text) and `?` (any one character) fits all of
-/// `text`. Takes time in proportion to both lengths at worst.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    // Where to go on when what follows the last `*` does not fit.
-    let mut again: Option<(usize, usize)> = None;
-    while let Some(found) = text.get(t) {
-        match pattern.get(p) {
-            Some(b'*') => {
-                again = Some((p + 1, t));
-                p += 1;
-            }
-            Some(wanted) if wanted == found || *wanted == b'?' => {
-                p += 1;
-                t += 1;
-            }
-            _ => match again {
-                Some((after, from)) => {
-                    p = after;
-                    t = from + 1;
-                    again = Some((after, from + 1));
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern
-        .get(p..)
-        .is_some_and(|rest| rest.iter().all(|b| *b == b'*'))
 }

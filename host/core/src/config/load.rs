@@ -11,14 +11,15 @@ use std::{
 use toml::de::DeTable;
 
 use super::{
-    Config, StrategySettings, alerts,
+    Config,
     diagnostic::{Diagnostic, Place, Source},
+    keys,
     main_file::{self, Places},
     reader::{Reader, parse},
     service_file::{self, Parsed},
     value,
 };
-use crate::{ChannelName, StrategyName, UnitName, policy::BUILTIN_STRATEGIES};
+use crate::{ChannelName, StrategyName, UnitName, glob, policy::BUILTIN_STRATEGIES};
 
 /// Far more than any configuration needs; whatever is larger is a mistake.
 const FILE_MAX: u64 = 1 << 20;
@@ -88,10 +89,10 @@ impl Trust {
 }
 
 /// One run of the loader.
-struct Loader<'a> {
-    root: &'a Path,
+pub(super) struct Loader<'a> {
+    pub(super) root: &'a Path,
     trust: Trust,
-    found: Vec<Diagnostic>,
+    pub(super) found: Vec<Diagnostic>,
 }
 
 impl Config {
@@ -106,16 +107,22 @@ impl Config {
 }
 
 pub(super) fn load_trusting(root: &Path, trust: Trust) -> Loaded {
-    let mut loader = Loader {
-        root,
-        trust,
-        found: Vec::new(),
-    };
+    let mut loader = Loader::new(root, trust);
     let config = loader.load();
     let usable = loader.found.iter().all(|found| !found.is_error());
     Loaded {
         config: usable.then_some(config),
         diagnostics: loader.found,
+    }
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(root: &'a Path, trust: Trust) -> Self {
+        Self {
+            root,
+            trust,
+            found: Vec::new(),
+        }
     }
 }
 
@@ -151,6 +158,8 @@ impl Loader<'_> {
             }
         }
         let places = self.load_main(&mut config);
+        self.load_keys(&mut config);
+        self.load_plugins(&mut config);
         let services = self.load_services(&config);
         self.check_together(&mut config, services, &places);
         config
@@ -174,8 +183,9 @@ impl Loader<'_> {
         .unwrap_or_default()
     }
 
-    fn load_services(&mut self, config: &Config) -> Vec<(PathBuf, Parsed)> {
-        let folder = self.root.join("services.d");
+    /// The TOML files of a folder below the configuration's, in their order.
+    fn files(&mut self, name: &str) -> Vec<PathBuf> {
+        let folder = self.root.join(name);
         let listed = fs::metadata(&folder).and_then(|found| {
             self.check_trust(&folder, &found);
             fs::read_dir(&folder)?
@@ -187,7 +197,7 @@ impl Loader<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
             Err(error) => {
                 self.found.push(Diagnostic::about_file(
-                    Path::new("services.d"),
+                    Path::new(name),
                     format!("the folder cannot be read: {error}"),
                 ));
                 return Vec::new();
@@ -201,6 +211,28 @@ impl Loader<'_> {
                     .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
         });
         paths.sort();
+        paths
+    }
+
+    fn load_keys(&mut self, config: &mut Config) {
+        for path in self.files("keys") {
+            let name = Path::new("keys").join(path.file_name().unwrap_or_default());
+            let Some(source) = self.read(&path, &name) else {
+                continue;
+            };
+            let stem = path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            let key = self.parse(&source, |reader, table| keys::read(reader, table, &stem));
+            if let Some(key) = key.flatten() {
+                config.keys.insert(stem, key);
+            }
+        }
+    }
+
+    fn load_services(&mut self, config: &Config) -> Vec<(PathBuf, Parsed)> {
+        let paths = self.files("services.d");
         let mut services = Vec::new();
         for path in paths {
             let name = Path::new("services.d").join(path.file_name().unwrap_or_default());
@@ -219,7 +251,7 @@ impl Loader<'_> {
     }
 
     /// The text of a file, if it is one that can be read and trusted.
-    fn read(&mut self, path: &Path, name: &Path) -> Option<Source> {
+    pub(super) fn read(&mut self, path: &Path, name: &Path) -> Option<Source> {
         let text = match read_text(path) {
             Ok((found, text)) => {
                 self.check_trust_of(name, path, &found);
@@ -259,7 +291,7 @@ impl Loader<'_> {
     }
 
     /// Parses a file and has it read; nothing when it is not TOML.
-    fn parse<T>(
+    pub(super) fn parse<T>(
         &mut self,
         source: &Source,
         read: impl for<'t> FnOnce(&mut Reader<'_>, &'t DeTable<'t>) -> T,
@@ -429,7 +461,7 @@ impl Loader<'_> {
     /// past.
     fn check_patterns(&mut self, services: &[(PathBuf, Parsed)], places: &Places) {
         for (pattern, place) in &places.alerts.patterns {
-            let fits = |parsed: &Parsed| alerts::matches(pattern, parsed.service.unit.as_str());
+            let fits = |parsed: &Parsed| glob::matches(pattern, parsed.service.unit.as_str());
             if !services.iter().any(|(_, parsed)| fits(parsed)) {
                 self.found.push(
                     at(
@@ -448,7 +480,7 @@ impl Loader<'_> {
 
     fn check_strategy(
         &mut self,
-        config: &mut Config,
+        config: &Config,
         strategy: &StrategyName,
         name: &Path,
         place: &Place,
@@ -456,18 +488,6 @@ impl Loader<'_> {
         if BUILTIN_STRATEGIES.contains(&strategy.as_str())
             || config.strategies.contains_key(strategy)
         {
-            return;
-        }
-        // A file put into the folder is a strategy that may observe.
-        let file = self.root.join("plugins").join(format!("{strategy}.wasm"));
-        if file.is_file() {
-            config.strategies.insert(
-                strategy.clone(),
-                StrategySettings {
-                    component: Some(file),
-                    ..StrategySettings::default()
-                },
-            );
             return;
         }
         let known: Vec<&str> = BUILTIN_STRATEGIES
@@ -478,7 +498,7 @@ impl Loader<'_> {
         let help = match value::nearest(strategy.as_str(), known) {
             Some(meant) => format!("did you mean `{meant}`? There are: {list}"),
             None => format!(
-                "there are: {list}; a component of your own is named by [strategy.{strategy}] in prunella.toml"
+                "there are: {list}; a component of your own is installed by `prunella plugin add`"
             ),
         };
         self.found

@@ -17,11 +17,13 @@ use crate::{
     StrategyName, UnitName,
     name::is_plain,
     policy::{Act, BUILTIN_STRATEGIES, Grant, Grants, Limits, Observe, Permission, Scope},
+    trust::SignaturePolicy,
 };
 
 const KEYS: &[&str] = &[
     "limits",
     "oversight",
+    "signatures",
     "budget",
     "host-budget",
     "protect",
@@ -88,6 +90,9 @@ pub(super) fn read<'t>(
                 .duration_of(value, "retry-every", Duration::from_secs(60))
                 .or(config.retry_every)
         };
+    }
+    if let Some(policy) = reader.one_of(top, "signatures", &SignaturePolicy::ALL) {
+        config.signatures = policy;
     }
     config.analysis = super::analysis::read(reader, top);
     config.oversight = super::oversight::read(reader, top, config.analysis.is_some());
@@ -252,27 +257,18 @@ fn strategy_section(
         None => {}
     }
     if let Some((text, span)) = reader.text(section, "sha256", "9f86d081884c7d65…") {
-        let valid = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         if builtin {
             reader.error_help(
                 span,
                 format!("`{strategy}` is built in: there is no file to hash"),
                 "leave `sha256` out",
             );
-        } else if valid {
-            settings.sha256 = Some(text.to_ascii_lowercase());
         } else {
-            reader.error_help(
-                span,
-                format!(
-                    "a SHA-256 is 64 hexadecimal digits, and this is {} characters",
-                    text.chars().count()
-                ),
-                "take it from `sha256sum FILE`",
-            );
+            settings.sha256 = reader.sha256(text, span);
         }
     }
-    settings.settings = read_settings(reader, section);
+    (settings.settings, settings.places.each) = read_settings(reader, section);
+    settings.places.section = Some(reader.source.place(at));
     if section.table.contains_key("limits") {
         settings.limits = Some(limits_section(reader, section, &config.limits));
     }
@@ -284,25 +280,19 @@ fn strategy_section(
             .collect();
         settings.grants = Some(Grants(grants));
     }
-    let acts = settings
-        .grants
-        .as_ref()
-        .is_some_and(|grants| !grants.acts().is_empty());
-    if !builtin && acts && !section.table.contains_key("sha256") {
-        reader.warn(
-            at,
-            format!("`{strategy}` is granted acts, and may only observe without a `sha256`"),
-            "rights to act are bound to the exact bytes: add `sha256`, as `sha256sum FILE` prints it",
-        );
-    }
     settings
 }
 
-/// The `settings` of a strategy, each as text.
-pub fn read_settings(reader: &mut Reader<'_>, section: Section<'_>) -> BTreeMap<String, String> {
+/// The `settings` of a strategy, each as text, and where each name and value
+/// stands.
+pub fn read_settings(
+    reader: &mut Reader<'_>,
+    section: Section<'_>,
+) -> (BTreeMap<String, String>, BTreeMap<String, (Place, Place)>) {
     let mut settings = BTreeMap::new();
+    let mut places = BTreeMap::new();
     let Some(section) = reader.section(section, "settings", "[strategy.NAME.settings]") else {
-        return settings;
+        return (settings, places);
     };
     for (key, value) in section.table {
         let text = match value.get_ref() {
@@ -320,9 +310,12 @@ pub fn read_settings(reader: &mut Reader<'_>, section: Section<'_>) -> BTreeMap<
                 continue;
             }
         };
-        settings.insert(key.get_ref().to_string(), text);
+        let name = key.get_ref().to_string();
+        let at = |span| reader.source.place(span);
+        places.insert(name.clone(), (at(key.span()), at(value.span())));
+        settings.insert(name, text);
     }
-    settings
+    (settings, places)
 }
 
 /// One `allow`, which begins at `at`.

@@ -1,12 +1,14 @@
-//! What the operator configured: `prunella.toml` and `services.d/*.toml`.
+//! What the operator configured: `prunella.toml`, `services.d/*.toml`,
+//! `keys/*.toml`, and which components lie in `plugins/`.
 //!
-//! [`Config::load`] reads both and collects every mistake, each with file, line,
+//! [`Config::load`] reads them and collects every mistake, each with file, line,
 //! column, what is wrong and what would be right. Unknown keys are mistakes, and
 //! so is a file that others than root can write.
 //!
 //! ```toml
 //! # prunella.toml: all of it is optional.
 //! retry-every = "15m"              # or "never"
+//! signatures = "required"          # of what acts; or "warn", "off"
 //!
 //! [defaults]                       # for services that say nothing else
 //! strategies = ["config-validation", "port-conflict", "service-restart"]
@@ -87,11 +89,14 @@ mod alerts;
 mod analysis;
 pub mod channels;
 mod diagnostic;
+mod keys;
 mod load;
 mod main_file;
 mod oversight;
+mod plugins;
 pub mod reader;
 mod service_file;
+mod setting;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -105,6 +110,8 @@ pub use self::{
     diagnostic::{Diagnostic, Place, Severity, Source},
     load::Loaded,
     main_file::{read_grant, read_settings},
+    plugins::{Installed, PLUGINS},
+    setting::SettingPlaces,
     store::Retention,
 };
 
@@ -114,6 +121,7 @@ use crate::{
     oversight::Oversight,
     policy::{BUILTIN_STRATEGIES, Grants, Limits},
     service::{BudgetSettings, Order, ProofSettings, Service},
+    trust::{SignaturePolicy, TrustedKey},
 };
 
 /// The whole configuration, valid.
@@ -148,6 +156,10 @@ pub struct Config {
     pub alerts: AlertSettings,
     /// How long incidents are kept.
     pub retention: Retention,
+    /// Whether what acts has to be signed.
+    pub signatures: SignaturePolicy,
+    /// Whose signatures count: `keys/*.toml`, by the stems of their files.
+    pub keys: BTreeMap<String, TrustedKey>,
 }
 
 impl Default for Config {
@@ -168,6 +180,8 @@ impl Default for Config {
             channels: BTreeMap::new(),
             alerts: AlertSettings::default(),
             retention: Retention::default(),
+            signatures: SignaturePolicy::default(),
+            keys: BTreeMap::new(),
         }
     }
 }
@@ -201,15 +215,20 @@ impl Default for Defaults {
 pub struct StrategySettings {
     /// The component's file; absent for a built-in one.
     pub component: Option<PathBuf>,
-    /// The hash its bytes must have to act.
+    /// The hash that the operator pinned by hand: other bytes may not act.
     pub sha256: Option<String>,
+    /// What `prunella plugin add` installed.
+    pub installed: Option<Installed>,
     /// What it may do. For a built-in one, absent means its listed grants.
     pub grants: Option<Grants>,
     /// `[strategy.NAME.settings]`, as text.
     pub settings: BTreeMap<String, String>,
+    /// Where those stand.
+    pub places: SettingPlaces,
     /// Its own limits; the configuration's when absent.
     pub limits: Option<Limits>,
-    /// Where it is configured: file and line.
+    /// Where it is configured: file and line. Absent when only its file in
+    /// `plugins/` makes it known.
     pub declared_at: Option<String>,
 }
 

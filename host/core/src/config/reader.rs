@@ -387,6 +387,22 @@ impl<'s> Reader<'s> {
         None
     }
 
+    /// A SHA-256 in hexadecimal; given in lower case.
+    pub(super) fn sha256(&mut self, text: &str, span: Range<usize>) -> Option<String> {
+        if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Some(text.to_ascii_lowercase());
+        }
+        self.error_help(
+            span,
+            format!(
+                "a SHA-256 is 64 hexadecimal digits, and this is {} characters",
+                text.chars().count()
+            ),
+            "take it from `sha256sum FILE`",
+        );
+        None
+    }
+
     /// An absolute path without `..`.
     pub fn path(&mut self, key: &str, (text, span): Text<'_>) -> Option<PathBuf> {
         let path = PathBuf::from(text);

@@ -1,0 +1,71 @@
+//! Reads `keys/*.toml`: whose signatures of strategies count, and for which
+//! names.
+//!
+//! ```toml
+//! # keys/acme.toml
+//! key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+//! comment = "Acme's release key"
+//! names = ["acme-*"]
+//! ```
+
+use toml::de::DeTable;
+
+use super::reader::{Reader, Section};
+use crate::{text::one_line, trust::TrustedKey};
+
+/// Reads one file; `stem` is the key's name.
+pub(super) fn read<'t>(
+    reader: &mut Reader<'_>,
+    table: &'t DeTable<'t>,
+    stem: &str,
+) -> Option<TrustedKey> {
+    let top = Section {
+        table,
+        name: "a key's file",
+    };
+    reader.only(top, &["key", "comment", "names"]);
+    let comment = reader.text(top, "comment", "Acme's release key");
+    let names = names(reader, top);
+    for key in ["key", "names"] {
+        if !table.contains_key(key) {
+            reader.error_help(
+                0..0,
+                format!("a key's file has a `{key}`, and this has none"),
+                match key {
+                    "key" => "take it from the second line of minisign.pub",
+                    _ => "say which strategies it may sign, such as names = [\"acme-*\"]",
+                },
+            );
+        }
+    }
+    let (key, span) = reader.text(top, "key", "RWQf6LRCGA9i53ml…")?;
+    let comment = comment.map_or("", |(text, _)| text).to_owned();
+    match TrustedKey::new(stem.to_owned(), key, comment, names) {
+        Ok(key) => Some(key),
+        Err(error) => {
+            reader.error_help(
+                span,
+                format!("this is no key: {error}"),
+                "take the second line of minisign.pub: 56 characters that begin with `RW`",
+            );
+            None
+        }
+    }
+}
+
+fn names(reader: &mut Reader<'_>, top: Section<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    for (text, span) in reader.texts(top, "names", "\"acme-*\"") {
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-*?".contains(&b);
+        if text.is_empty() || !text.bytes().all(fits) {
+            reader.error_help(
+                span,
+                format!("no strategy can have a name like `{}`", one_line(text, 60)),
+                "names have lower-case letters, digits and `-`; `*` stands for any text",
+            );
+            continue;
+        }
+        names.push(text.to_owned());
+    }
+    names
+}
