@@ -13,7 +13,11 @@ use crate::step::{find, take, workspace};
 const WASM: &str = "wasm32-unknown-unknown";
 
 /// Programs, and Debian's packages that have them.
-const BUILD: [(&str, &str); 2] = [("cc", "build-essential"), ("openssl", "openssl")];
+const BUILD: [(&str, &str); 3] = [
+    ("cc", "build-essential"),
+    ("openssl", "openssl"),
+    ("minisign", "minisign"),
+];
 const MACHINES: [(&str, &str); 6] = [
     ("systemd-nspawn", "systemd-container"),
     ("journalctl", "systemd"),

@@ -51,7 +51,7 @@ Exit codes:
   0  done; for `heal`: healed, recovered, or nothing was wrong
   1  trouble of Prunella's own
   2  wrong usage
-  3  the configuration has mistakes
+  3  the configuration has mistakes; `plugin verify`: something is off
   4  `heal`: not healed, people are needed
   5  `heal`: left alone, rightly; `heal --dry-run`: it would be left alone
   6  there is no such unit, incident or file
@@ -851,6 +851,93 @@ Examples:
 Exit code 0: all as expected; 8: something differs; 3: a scenario has mistakes."
     )]
     Test(PluginTestArgs),
+    /// Install a component, with its signature
+    #[command(
+        long_about = "Install a component, with its signature.\n\n\
+            Looks at the component, checks its signature (FILE.minisig) against the keys in \
+            /etc/prunella/keys, compiles it and has it say who it is; then puts it into \
+            /etc/prunella/plugins, notes its sha256 beside it, and prints the grants that it \
+            would need. Nothing is changed when anything is wrong. A running daemon takes it \
+            into service by itself.\n\n\
+            What acts has to be signed for its name, unless prunella.toml says `signatures = \
+            \"warn\"` or names its sha256. What only looks needs no signature.",
+        after_help = "\
+Examples:
+  sudo prunella plugin add site-fix.wasm
+  sudo prunella plugin add ./site-fix-1.2.0/
+  sudo prunella plugin add site-fix.wasm --signature site-fix-1.2.0.minisig
+  sudo prunella plugin add site-fix-1.1.0.wasm --name site-fix --allow-downgrade"
+    )]
+    Add(PluginAddArgs),
+    /// Remove an installed component, and all that it kept
+    #[command(
+        long_about = "Remove an installed component, and all that it kept: its files in \
+            /etc/prunella/plugins, what was compiled of it, and its state of all services. What \
+            it healed stays in the records, and so does the highest version that was seen of it.",
+        after_help = "\
+Examples:
+  sudo prunella plugin remove site-fix
+  sudo prunella plugin remove site-fix --force"
+    )]
+    Remove(PluginRemoveArgs),
+    /// Check what is installed: bytes, signatures, owners and modes
+    #[command(
+        long_about = "Check what is installed: the bytes against the sha256 that was noted or \
+            pinned, signatures against the keys as they are now, versions, and who could write \
+            the files. Ends with 3 when anything is off. A file that is not installed can be \
+            checked too: its signature, and whether it could be loaded.",
+        after_help = "\
+Examples:
+  sudo prunella plugin verify
+  sudo prunella plugin verify site-fix
+  sudo prunella plugin verify ./site-fix.wasm"
+    )]
+    Verify(PluginVerifyArgs),
+}
+
+/// `prunella plugin add`
+#[derive(Debug, Args)]
+pub(crate) struct PluginAddArgs {
+    /// The component, or a folder with one component in it
+    #[arg(value_name = "FILE|DIR")]
+    pub(crate) path: PathBuf,
+
+    /// The strategy's name; the file's, unless given
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// Its signature, when that is not FILE.minisig
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signature: Option<PathBuf>,
+
+    /// Install it although a newer version has been on this host
+    #[arg(long)]
+    pub(crate) allow_downgrade: bool,
+}
+
+/// `prunella plugin remove`
+#[derive(Debug, Args)]
+pub(crate) struct PluginRemoveArgs {
+    /// The strategy's name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Remove it although services still name it
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `prunella plugin verify`
+#[derive(Debug, Args)]
+pub(crate) struct PluginVerifyArgs {
+    /// A strategy's name, or a component's file; everything that is installed,
+    /// unless given
+    #[arg(value_name = "NAME|FILE")]
+    pub(crate) what: Option<String>,
+
+    /// The name under which a file would be installed; the file's, unless given
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 /// `prunella plugin test`

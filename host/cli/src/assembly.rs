@@ -2,9 +2,7 @@
 //! the hook, the sweep and `prunella heal` all begin here.
 
 use std::{
-    collections::BTreeSet,
     panic,
-    path::Path,
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -12,23 +10,20 @@ use std::{
 use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
 use prunella_core::{
-    StrategyName,
     capability::{History, Host, State},
     config::Config,
     service::Service,
 };
 use prunella_engine::{Engine, EngineSettings};
-use prunella_healer::{Healer, HealerSettings, Hosts, Observer, StrategySet};
+use prunella_healer::{Healer, HealerSettings, Hosts, Observer};
 use prunella_linux::{Linux, LinuxSettings};
 use prunella_store::{Ledger, Store};
 
 use crate::{
     exit::{Exit, Problem},
+    loading::{Wanted, complain, load_strategies},
     paths::Paths,
 };
-
-/// The largest component that is read. Python's runtime makes 18 MB.
-pub(crate) const MAX_COMPONENT: u64 = 64 << 20;
 
 /// Everything a healing process holds on to.
 pub(crate) struct Assembly {
@@ -36,14 +31,6 @@ pub(crate) struct Assembly {
     pub(crate) store: Option<Arc<Store>>,
     pub(crate) engine: Engine,
     pub(crate) healer: Arc<Healer>,
-}
-
-/// Which strategies to load.
-pub(crate) enum Wanted {
-    /// Every one.
-    All,
-    /// Those of one service, and of whatever it may have to wait for.
-    Of(prunella_core::UnitName),
 }
 
 /// Reads the configuration, or fails with every mistake in it.
@@ -117,7 +104,8 @@ impl Assembly {
             cache_dir: Some(paths.cache.clone()),
         })
         .context("cannot start the WebAssembly engine")?;
-        let strategies = load_strategies(&engine, &config, wanted);
+        let strategies = load_strategies(paths, &engine, &config, wanted, None);
+        complain(&strategies);
         let store = store
             .join()
             .unwrap_or_else(|panic| panic::resume_unwind(panic));
@@ -145,51 +133,6 @@ impl Assembly {
             healer,
         })
     }
-}
-
-/// Loads the strategies that are wanted; says of those that do not load why.
-pub(crate) fn load_strategies(engine: &Engine, config: &Config, wanted: &Wanted) -> StrategySet {
-    let only = match wanted {
-        Wanted::All => None,
-        Wanted::Of(unit) => Some(strategies_for(config, unit)),
-    };
-    let builtins = prunella_bundle::builtins()
-        .iter()
-        .map(|builtin| (builtin.name, builtin.wasm, builtin.precompiled));
-    let set = StrategySet::load(engine, config, builtins, only.as_ref(), read_component);
-    for refused in set.refused() {
-        tracing::error!(
-            prunella_strategy = %refused.name,
-            "strategy {} is not in force: {}", refused.name, refused.why
-        );
-    }
-    set
-}
-
-/// Reads a component's file, if root can trust it. The error says why not.
-pub(crate) fn read_component(path: &Path) -> Result<Vec<u8>, String> {
-    prunella_linux::trusted_file::read(path, MAX_COMPONENT).map_err(|error| {
-        let cause = std::error::Error::source(&error)
-            .map(|source| format!(": {source}"))
-            .unwrap_or_default();
-        format!("{error}{cause}")
-    })
-}
-
-/// The strategies of a service, and of everything it needs, however indirectly.
-fn strategies_for(config: &Config, unit: &prunella_core::UnitName) -> BTreeSet<StrategyName> {
-    let mut units = BTreeSet::new();
-    let mut open = vec![unit.clone()];
-    let mut strategies = BTreeSet::new();
-    while let Some(unit) = open.pop() {
-        if let Some(service) = config.services.get(&unit)
-            && units.insert(unit)
-        {
-            strategies.extend(service.strategies.iter().cloned());
-            open.extend(service.needs.iter().cloned());
-        }
-    }
-    strategies
 }
 
 struct LinuxHosts(Arc<Linux>);

@@ -286,7 +286,7 @@ impl Enabling<'_> {
                     if let Some(dir) = path.parent() {
                         files::folder(dir, 0o755)?;
                     }
-                    files::write(&path, &files::marked(DROP_IN_BODY))?;
+                    files::write(&path, files::marked(DROP_IN_BODY))?;
                 }
                 self.changed = true;
                 self.wrote(&path, DROP_IN_BODY)?;
@@ -317,7 +317,7 @@ impl Enabling<'_> {
         let body = learn::services_file(learned);
         if !self.args.dry_run {
             files::folder(&self.paths.services(), 0o755)?;
-            files::write(&path, &files::marked(&body))?;
+            files::write(&path, files::marked(&body))?;
         }
         self.changed = true;
         self.wrote(&path, &body)

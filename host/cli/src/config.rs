@@ -10,7 +10,7 @@ use crate::{
     exit::Exit,
     output::{self, BAD, FAIR, GOOD},
     paths::Paths,
-    plugin,
+    plugin::{self, Complaint},
 };
 
 /// Runs the command.
@@ -36,15 +36,16 @@ fn checked(paths: &Paths) -> anyhow::Result<(String, Exit)> {
     let mut services = 0;
     if let Some(config) = &loaded.config {
         services = config.services.len();
-        for (is_error, complaint) in plugin::complaints(config)? {
-            let (word, style) = if is_error {
-                errors += 1;
-                ("error", BAD)
-            } else {
-                warnings += 1;
-                ("warning", FAIR)
+        for complaint in plugin::complaints(paths, config)? {
+            let (is_error, said) = match complaint {
+                Complaint::Mistake(mistake) => (mistake.is_error(), mistake.coloured()),
+                Complaint::Sentence(true, text) => (true, format!("{BAD}error:{BAD:#} {text}")),
+                Complaint::Sentence(false, text) => {
+                    (false, format!("{FAIR}warning:{FAIR:#} {text}"))
+                }
             };
-            let _ = writeln!(text, "{style}{word}:{style:#} {complaint}\n");
+            *(if is_error { &mut errors } else { &mut warnings }) += 1;
+            let _ = writeln!(text, "{said}\n");
         }
     }
     let _ = if errors > 0 {

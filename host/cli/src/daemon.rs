@@ -24,6 +24,7 @@ use prunella_core::{
     trail::{Entry, Step},
 };
 use prunella_healer::{Observer, Opening, Scheduler};
+use prunella_linux::folder_watch::FolderWatch;
 use prunella_notify::Desk;
 use prunella_watch::{Asked, Care, ProbeTarget, Prober, WatchEvent, Watcher};
 use sd_notify::NotifyState;
@@ -34,13 +35,15 @@ use signal_hook::{
 
 use crate::{
     args::DaemonArgs,
-    assembly::{Assembly, Wanted, load_config, load_strategies},
+    assembly::{Assembly, load_config},
     desk,
     detect::detection,
     exit::Exit,
     handler::DaemonHandler,
+    loading::Wanted,
     memory::Memory,
     paths::Paths,
+    reload::{Reloaded, Reloader},
     tidy::Tidier,
 };
 
@@ -56,7 +59,9 @@ pub(crate) enum Event {
     /// when.
     NotAnswering(UnitName, String, String, Instant),
     /// The configuration is to be read again; the answer goes to whoever asked.
-    Reload(Option<Sender<Result<Vec<String>, String>>>),
+    Reload(Option<Sender<Reloaded>>),
+    /// It was read again.
+    Reloaded(Reloaded, Option<Sender<Reloaded>>),
     /// A pause began or ended.
     LookAgain,
     /// The daemon is to stop.
@@ -109,21 +114,6 @@ impl Daemon {
         if let Err(error) = self.scheduler.open_seen(detection, status) {
             tracing::error!("the failure of {unit} could not be taken up: {error}");
         }
-    }
-
-    /// Reads the configuration again. A broken one changes nothing.
-    fn reload(&self) -> Result<Vec<String>, String> {
-        let config = load_config(&self.paths).map_err(|error| error.to_string())?;
-        let strategies = load_strategies(&self.assembly.engine, &config, &Wanted::All);
-        let notes = vec![format!(
-            "{} services in care, {} strategies in force",
-            config.services.len(),
-            strategies.names().count()
-        )];
-        self.assembly
-            .healer
-            .reload(Arc::new(config), Arc::new(strategies));
-        Ok(notes)
     }
 
     /// Opens incidents for units in care that are failed already.
@@ -302,6 +292,8 @@ impl Observer for Watchers {
 pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
     let config = load_config(paths)?;
     let watchers = Arc::new(Watchers::default());
+    // Before they are read, so that no change is missed.
+    let plugins = FolderWatch::new(&paths.plugins());
     let assembly = Assembly::new(paths, config, &Wanted::All, Arc::clone(&watchers) as _)?;
     let desk = desk::of(paths, &assembly).map(Arc::new);
     if let Some(desk) = &desk
@@ -320,6 +312,24 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
         since: crate::time::now(),
         events: Mutex::new(events.clone()),
     });
+
+    let finished = Arc::clone(&daemon);
+    let reloader = Reloader::start(
+        paths,
+        &daemon.assembly.engine,
+        &daemon.assembly.healer,
+        move |result, asked| finished.send(Event::Reloaded(result, asked)),
+    )?;
+    // Healing does not depend on it.
+    if let Err(error) = plugins
+        .map_err(anyhow::Error::from)
+        .and_then(|watch| reloader.follow(watch))
+    {
+        tracing::warn!(
+            "changes in {} are noticed only at a reload: {error:#}",
+            paths.plugins().display()
+        );
+    }
 
     signals(events.clone())?;
     let server = serve(
@@ -372,7 +382,11 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
                 daemon.not_answering(&unit, &probe, &why, since);
             }
             Ok(Event::Reload(asked)) => {
-                reload(&daemon, &watcher, asked);
+                notify(&[NotifyState::Reloading]);
+                reloader.everything(asked);
+            }
+            Ok(Event::Reloaded(result, asked)) => {
+                reloaded(&daemon, &watcher, result, asked);
                 daemon.tell();
                 prober = daemon.probe();
             }
@@ -408,9 +422,7 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn reload(daemon: &Daemon, watcher: &Watcher, asked: Option<Sender<Result<Vec<String>, String>>>) {
-    notify(&[NotifyState::Reloading]);
-    let result = daemon.reload();
+fn reloaded(daemon: &Daemon, watcher: &Watcher, result: Reloaded, asked: Option<Sender<Reloaded>>) {
     match &result {
         Ok(notes) => {
             watcher.set(care(&daemon.assembly.healer.config()));

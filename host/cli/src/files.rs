@@ -75,14 +75,15 @@ pub(crate) fn is_unedited(path: &Path) -> anyhow::Result<bool> {
     Ok(look(path, "")? != Found::Edited)
 }
 
-/// Writes `text` (0644) so that at any moment the whole old or the whole new
-/// file is there, also after a power cut.
-pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+/// Writes `content` (0644) so that at any moment the whole old or the whole new
+/// file is there, also after a power cut. A link of this name is replaced, not
+/// followed.
+pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // A name that systemd and the configuration both ignore.
+    let fresh = dir.join(format!(".{name}.prunella-new"));
     let written = || -> io::Result<()> {
-        let dir = path.parent().unwrap_or(Path::new("/"));
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // A name that systemd and the configuration both ignore.
-        let fresh = dir.join(format!(".{name}.prunella-new"));
         match fs::remove_file(&fresh) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -92,14 +93,20 @@ pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
             .create_new(true)
             .mode(0o644)
             .open(&fresh)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(content.as_ref())?;
         // The umask may have taken some of it.
         file.set_permissions(fs::Permissions::from_mode(0o644))?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
         fs::File::open(dir)?.sync_all()
     };
-    written().with_context(|| format!("cannot write {}", path.display()))
+    written()
+        .inspect_err(|_| {
+            // Nothing half-written stays behind; the first error is the one to
+            // tell.
+            let _ = fs::remove_file(&fresh);
+        })
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Makes a folder, and those above it; true when it was not there.
@@ -130,7 +137,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.service");
         assert_eq!(look(&path, "one\n").unwrap(), Found::Nothing);
-        write(&path, &marked("one\n")).unwrap();
+        write(&path, marked("one\n")).unwrap();
         assert_eq!(look(&path, "one\n").unwrap(), Found::Same);
         assert_eq!(look(&path, "two\n").unwrap(), Found::Ours);
         let text = fs::read_to_string(&path).unwrap();

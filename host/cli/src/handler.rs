@@ -85,7 +85,13 @@ impl Handler for DaemonHandler {
             .strategies()
             .refused()
             .iter()
-            .map(|refused| format!("strategy {} is not in force: {}", refused.name, refused.why))
+            .map(|refused| {
+                format!(
+                    "strategy {} is not in force: {}",
+                    refused.name,
+                    crate::reload::why(refused)
+                )
+            })
             .collect();
         if let Some(trouble) = daemon.assembly.store.as_ref().and_then(|s| s.trouble()) {
             notices.push(format!(
@@ -94,6 +100,7 @@ impl Handler for DaemonHandler {
             ));
         }
         crate::overview::of(
+            &daemon.paths,
             &config,
             daemon.assembly.store.as_deref(),
             &daemon.assembly.linux,

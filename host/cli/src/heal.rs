@@ -15,9 +15,10 @@ use prunella_healer::{Opening, Scheduler};
 
 use crate::{
     args::HealArgs,
-    assembly::{Assembly, Wanted, load_config},
+    assembly::{Assembly, load_config},
     detect::detection,
     exit::{Exit, Problem},
+    loading::Wanted,
     paths::Paths,
     timeline::Timeline,
 };

@@ -20,10 +20,11 @@ use prunella_healer::{Opening, Scheduler};
 
 use crate::{
     args::HookArgs,
-    assembly::{Assembly, Begun, Wanted, load_config},
+    assembly::{Assembly, Begun, load_config},
     desk,
     detect::detection,
     exit::{Exit, Problem},
+    loading::Wanted,
     paths::Paths,
 };
 

@@ -73,7 +73,7 @@ impl<'a> Looker<'a> {
                 linux
             }
         };
-        overview::of(&config, store.as_ref(), &linux, None, notices)
+        overview::of(self.paths, &config, store.as_ref(), &linux, None, notices)
     }
 
     /// Incidents, newest first.

@@ -26,7 +26,7 @@ use prunella_core::{
 use prunella_linux::{Linux, resources::HostResources, sockets};
 use prunella_store::{Pause, Store};
 
-use crate::time;
+use crate::{paths::Paths, time};
 
 /// For all the questions of one overview together: somebody is waiting.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -57,6 +57,7 @@ struct Sources<'a> {
 /// Puts it together from the host as it is: for a command, and for the daemon
 /// that says who it is.
 pub(crate) fn of(
+    paths: &Paths,
     config: &Config,
     store: Option<&Store>,
     linux: &Arc<Linux>,
@@ -72,7 +73,7 @@ pub(crate) fn of(
         situation: linux.as_ref(),
         listening: &listening,
         daemon,
-        awaiting_grant: crate::plugin::awaiting_grant(config),
+        awaiting_grant: crate::plugin::awaiting_grant(paths, config),
         notices,
     }))
 }

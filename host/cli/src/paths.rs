@@ -56,7 +56,18 @@ impl Paths {
 
     /// `plugins`
     pub(crate) fn plugins(&self) -> PathBuf {
-        self.config.join("plugins")
+        self.config.join(prunella_core::config::PLUGINS)
+    }
+
+    /// Held while what lies in `plugins` is changed, so that nobody reads it
+    /// in between.
+    pub(crate) fn plugins_lock(&self) -> PathBuf {
+        self.state.join("plugins.lock")
+    }
+
+    /// The highest version seen of each signed strategy.
+    pub(crate) fn plugin_versions(&self) -> PathBuf {
+        self.state.join("plugin-versions.toml")
     }
 
     /// `templates`

@@ -99,7 +99,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
             Found::Nothing | Found::Ours | Found::Edited => {
                 if !args.dry_run {
                     files::folder(&args.unit_dir, 0o755)?;
-                    files::write(&path, &files::marked(&body))?;
+                    files::write(&path, files::marked(&body))?;
                 }
                 units_changed = true;
                 report.changed("wrote", &path.display().to_string())?;

@@ -16,10 +16,11 @@ use prunella_healer::Scheduler;
 
 use crate::{
     args::SweepArgs,
-    assembly::{Assembly, Wanted, load_config},
+    assembly::{Assembly, load_config},
     desk,
     detect::detection,
     exit::Exit,
+    loading::Wanted,
     paths::Paths,
     tidy,
 };

@@ -195,6 +195,18 @@ impl Grants {
         }])
     }
 
+    /// What of them is only about looking.
+    #[must_use]
+    pub fn observing(&self) -> Self {
+        Self(
+            self.0
+                .iter()
+                .filter(|grant| matches!(grant.permission, Permission::Observe(_)))
+                .cloned()
+                .collect(),
+        )
+    }
+
     /// The scopes on which `act` is allowed.
     pub fn scopes(&self, act: Act) -> impl Iterator<Item = &Scope> {
         self.0

@@ -95,6 +95,18 @@ impl Cache {
         }
     }
 
+    /// Removes what was kept.
+    pub(crate) fn remove(&self, sha256: &str) {
+        let path = self.path(sha256);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => tracing::warn!(
+                file = %path.display(),
+                "compiled code is not needed any more, and cannot be removed: {error}"
+            ),
+            _ => {}
+        }
+    }
+
     fn write(&self, path: &Path, code: &[u8]) -> io::Result<()> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let temporary = self.folder.join(format!(

@@ -106,6 +106,14 @@ impl Engine {
         }))
     }
 
+    /// Forgets what was compiled of the component with this hash. What cannot
+    /// be removed is logged, and costs only its space.
+    pub fn forget(&self, sha256: &str) {
+        if let Some(cache) = &self.inner.cache {
+            cache.remove(sha256);
+        }
+    }
+
     fn component(
         &self,
         sha256: &str,

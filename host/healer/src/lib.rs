@@ -37,5 +37,7 @@ pub use error::HealerError;
 pub use healer::{Healer, HealerSettings, Hosts, Observer};
 pub use prunella_core::protected::Protected;
 pub use scheduler::{Opening, Scheduler};
-pub use strategies::{Refused, StrategySet};
+pub use strategies::{
+    Component, FileError, InForce, Loading, Refused, RefusedBecause, StrategySet,
+};
 pub use trail::StateFile;

@@ -2,16 +2,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
     sync::Arc,
 };
 
 use prunella_core::{
-    StrategyName,
-    config::Config,
+    Failure, StrategyName,
+    config::{Config, Diagnostic, StrategySettings},
+    incident::Description,
     policy::{Grants, Limits, builtin_grants},
+    trust::{NoRight, Right, SignaturePolicy, Standing},
 };
-use prunella_engine::{Engine, LoadError, Source, Strategy};
-use sha2::{Digest as _, Sha256};
+use prunella_engine::{Engine, LoadError, Package, RunError, Source, Strategy};
 
 use crate::beside;
 
@@ -22,6 +25,21 @@ pub(crate) struct Loaded {
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
     pub(crate) settings: BTreeMap<String, String>,
+    /// What it says it is, where it was asked.
+    description: Option<Arc<Description>>,
+    /// Absent for one that is built in.
+    standing: Option<Standing>,
+}
+
+/// One of the strategies in force, to tell people of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InForce {
+    /// Its component's hash.
+    pub sha256: String,
+    /// The version that was signed, or else the one it says it has.
+    pub version: Option<String>,
+    /// Absent for one that is built in.
+    pub standing: Option<Standing>,
 }
 
 /// A strategy that could not be taken into force, and why.
@@ -31,6 +49,8 @@ pub struct Refused {
     pub name: StrategyName,
     /// Why.
     pub why: RefusedBecause,
+    /// Whether the one before it stays in force.
+    pub kept: bool,
 }
 
 /// Why a strategy is not in force.
@@ -39,18 +59,74 @@ pub enum RefusedBecause {
     /// The component would not load.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// Its file could not be read.
+    /// It was granted acts, and its bytes may only observe.
     #[error("{0}")]
-    File(String),
+    NoRight(#[from] NoRight),
+    /// Its file could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It could not say who it is.
+    #[error("it was asked who it is, and did not answer: {0}")]
+    Silent(#[from] RunError),
+    /// It would not say who it is.
+    #[error("it was asked who it is, and failed: {0}")]
+    Failed(Failure),
+    /// What the operator set is not what it declares.
+    #[error("{}", mistakes(.0))]
+    Settings(Vec<Diagnostic>),
+}
+
+/// Why a component's file could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FileError {
+    /// There is none.
+    pub gone: bool,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+fn mistakes(found: &[Diagnostic]) -> impl fmt::Display {
+    found
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// A component of the operator's: its bytes, and what is known of them.
+#[derive(Debug)]
+pub struct Component {
+    /// As they were read, once.
+    pub bytes: Vec<u8>,
+    /// Whether they may act.
+    pub standing: Standing,
 }
 
 /// Where the bytes of a strategy come from.
-pub(crate) enum Bytes {
+enum Bytes {
     BuiltIn {
         wasm: &'static [u8],
         precompiled: &'static [u8],
     },
-    File(Vec<u8>),
+    File(Component),
+}
+
+/// What to load, and how.
+pub struct Loading<'a> {
+    /// What makes strategies of components.
+    pub engine: &'a Engine,
+    /// What is to be in force.
+    pub config: &'a Config,
+    /// Of all that is configured, only these.
+    pub only: Option<&'a BTreeSet<StrategyName>>,
+    /// Every component is asked who it is; else only those whose settings
+    /// cannot be known without.
+    pub tried: bool,
+    /// The strategies in force, when files changed and the configuration did
+    /// not: what is the same is taken from them, and where a new file is bad,
+    /// the one before stays.
+    pub before: Option<&'a StrategySet>,
 }
 
 /// The strategies in force.
@@ -61,20 +137,19 @@ pub struct StrategySet {
 }
 
 impl StrategySet {
-    /// Loads what `config` wants in force: of the built-in strategies and the
-    /// configured ones, those in `only`, or all. One that does not load is
-    /// reported in [`refused`](Self::refused) and keeps no other from loading.
+    /// Loads the built-in strategies and the configured ones. One that does not
+    /// load is reported in [`refused`](Self::refused) and keeps no other from
+    /// loading.
     ///
-    /// `read` gives the bytes of a configured component's file.
+    /// `read` gives a configured component, by its name, its file and what is
+    /// set about it.
     pub fn load(
-        engine: &Engine,
-        config: &Config,
+        loading: &Loading<'_>,
         builtins: impl IntoIterator<Item = (&'static str, &'static [u8], &'static [u8])>,
-        only: Option<&BTreeSet<StrategyName>>,
-        read: impl Fn(&std::path::Path) -> Result<Vec<u8>, String>,
+        read: impl Fn(&StrategyName, &Path, &StrategySettings) -> Result<Component, FileError>,
     ) -> Self {
         let mut set = Self::default();
-        let wanted = |name: &StrategyName| only.is_none_or(|only| only.contains(name));
+        let wanted = |name: &StrategyName| loading.only.is_none_or(|only| only.contains(name));
         let builtins = builtins
             .into_iter()
             .filter_map(|(name, wasm, precompiled)| {
@@ -83,32 +158,42 @@ impl StrategySet {
             });
         let mut found: Vec<(StrategyName, Bytes)> =
             builtins.filter(|(name, _)| wanted(name)).collect();
-        for (name, settings) in config.strategies.iter().filter(|(name, _)| wanted(name)) {
+        let strategies = &loading.config.strategies;
+        for (name, settings) in strategies.iter().filter(|(name, _)| wanted(name)) {
             let Some(path) = &settings.component else {
                 continue;
             };
-            match read(path) {
-                Ok(bytes) => found.push((name.clone(), Bytes::File(bytes))),
-                Err(why) => set.refused.push(Refused {
-                    name: name.clone(),
-                    why: RefusedBecause::File(why),
-                }),
+            match read(name, path, settings) {
+                Ok(component) => found.push((name.clone(), Bytes::File(component))),
+                Err(error) => set.refuse(loading, name.clone(), error.into()),
             }
         }
         // Side by side: a hook begins with this, while a service is down.
-        let loaded = beside::map(&found, |(name, bytes)| load(engine, config, name, bytes));
+        let loaded = beside::map(&found, |(name, bytes)| load(loading, name, bytes));
         for ((name, _), loaded) in found.into_iter().zip(loaded) {
             match loaded {
                 Ok(loaded) => {
                     set.loaded.insert(name, loaded);
                 }
-                Err(error) => set.refused.push(Refused {
-                    name,
-                    why: error.into(),
-                }),
+                Err(why) => set.refuse(loading, name, why),
             }
         }
         set
+    }
+
+    /// Notes that a strategy is refused. The one before it stays in force,
+    /// unless its file is gone.
+    fn refuse(&mut self, loading: &Loading<'_>, name: StrategyName, why: RefusedBecause) {
+        let gone = matches!(&why, RefusedBecause::File(error) if error.gone);
+        let before = loading
+            .before
+            .and_then(|before| before.loaded.get(&name))
+            .filter(|_| !gone);
+        let kept = before.is_some();
+        if let Some(before) = before {
+            self.loaded.insert(name.clone(), before.clone());
+        }
+        self.refused.push(Refused { name, why, kept });
     }
 
     pub(crate) fn get(&self, name: &StrategyName) -> Option<&Loaded> {
@@ -120,71 +205,133 @@ impl StrategySet {
         self.loaded.keys()
     }
 
+    /// Those in force, to tell people of.
+    pub fn in_force(&self) -> BTreeMap<StrategyName, InForce> {
+        self.loaded
+            .iter()
+            .map(|(name, loaded)| (name.clone(), loaded.told()))
+            .collect()
+    }
+
     /// Those that are not in force, and why.
     pub fn refused(&self) -> &[Refused] {
         &self.refused
     }
 }
 
+impl Loaded {
+    fn told(&self) -> InForce {
+        let signed = self
+            .standing
+            .as_ref()
+            .and_then(|standing| standing.signature.good());
+        InForce {
+            sha256: self.strategy.sha256().to_owned(),
+            version: match (signed, &self.description) {
+                (Some(signed), _) => Some(signed.version.to_string()),
+                (None, Some(description)) => Some(description.version.clone()),
+                (None, None) => None,
+            },
+            standing: self.standing.clone(),
+        }
+    }
+}
+
 /// Loads one strategy, with what it may do.
 fn load(
-    engine: &Engine,
-    config: &Config,
+    loading: &Loading<'_>,
     name: &StrategyName,
     bytes: &Bytes,
-) -> Result<Loaded, LoadError> {
-    let settings = config.strategies.get(name);
-    let mut grants = settings
-        .and_then(|settings| settings.grants.clone())
-        .unwrap_or_else(|| match bytes {
-            Bytes::BuiltIn { .. } => builtin_grants(name.as_str()).unwrap_or_default(),
-            Bytes::File(_) => Grants::default(),
-        });
-    if let (Bytes::File(bytes), Some(settings)) = (bytes, settings)
-        && !is_pinned(bytes, settings.sha256.as_deref())
-    {
-        // Rights to act follow the bytes, never the file's name.
-        if !grants.acts().is_empty() {
-            tracing::warn!(
-                "the file of strategy {name} is not the one its rights were given to \
-                     (`sha256` in [strategy.{name}]): it may only observe"
-            );
-        }
-        grants = Grants(
-            grants
-                .0
-                .into_iter()
-                .filter(|grant| {
-                    matches!(
-                        grant.permission,
-                        prunella_core::policy::Permission::Observe(_)
-                    )
-                })
-                .collect(),
-        );
-    }
+) -> Result<Loaded, RefusedBecause> {
+    let config = loading.config;
+    let nothing_set = StrategySettings::default();
+    let set = config.strategies.get(name).unwrap_or(&nothing_set);
+    let given = set.grants.clone().unwrap_or_else(|| match bytes {
+        Bytes::BuiltIn { .. } => builtin_grants(name.as_str()).unwrap_or_default(),
+        Bytes::File(_) => Grants::default(),
+    });
+    let standing = match bytes {
+        Bytes::BuiltIn { .. } => None,
+        Bytes::File(component) => Some(&component.standing),
+    };
+    let no_right = standing.and_then(|standing| standing.right.as_ref().err());
+    let grants = match no_right {
+        Some(_) => given.observing(),
+        None => given.clone(),
+    };
     let source = match bytes {
         Bytes::BuiltIn { wasm, precompiled } => Source::Builtin { wasm, precompiled },
-        Bytes::File(bytes) => Source::Wasm(bytes),
+        Bytes::File(component) => Source::Wasm(&component.bytes),
+    };
+    if let Some(before) = loading.before.and_then(|before| before.loaded.get(name))
+        && *before.grants == grants
+        && before.is(bytes)
+    {
+        return Ok(Loaded {
+            standing: standing.cloned(),
+            ..before.clone()
+        });
+    }
+    let strategy = match (loading.engine.load(name, source, &grants), no_right) {
+        // It was granted what it wants: it is the bytes that may not have it.
+        (Err(LoadError::NotGranted { .. }), Some(no_right)) if !given.acts().is_empty() => {
+            return Err(no_right.clone().into());
+        }
+        (strategy, _) => strategy?,
+    };
+    if standing.is_some_and(|standing| standing.right == Ok(Right::Installed))
+        && config.signatures == SignaturePolicy::Warn
+        && !strategy.inspection().acts().is_empty()
+    {
+        tracing::warn!(
+            prunella_strategy = %name,
+            "strategy {name} may act and is not signed (signatures = \"warn\")"
+        );
+    }
+    let limits = set.limits.clone().unwrap_or_else(|| config.limits.clone());
+    let description = if loading.tried || needs_asking(&strategy, set, bytes) {
+        let described = strategy.describe(&limits).result?;
+        Some(Arc::new(described.map_err(RefusedBecause::Failed)?))
+    } else {
+        None
+    };
+    let settings = match &description {
+        Some(description) => set
+            .filled(name, &description.settings)
+            .map_err(RefusedBecause::Settings)?,
+        None => set.settings.clone(),
     };
     Ok(Loaded {
-        strategy: engine.load(name, source, &grants)?,
+        strategy,
         grants: Arc::new(grants),
-        limits: settings
-            .and_then(|settings| settings.limits.clone())
-            .unwrap_or_else(|| config.limits.clone()),
-        settings: settings
-            .map(|settings| settings.settings.clone())
-            .unwrap_or_default(),
+        limits,
+        settings,
+        description,
+        standing: standing.cloned(),
     })
 }
 
-/// Whether these are the bytes that `sha256` names.
-fn is_pinned(bytes: &[u8], sha256: Option<&str>) -> bool {
-    let Some(pinned) = sha256 else { return false };
-    let actual: String = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    pinned.eq_ignore_ascii_case(&actual)
+impl Loaded {
+    /// Whether it was made of these bytes.
+    fn is(&self, bytes: &Bytes) -> bool {
+        match bytes {
+            Bytes::BuiltIn { .. } => self.standing.is_none(),
+            Bytes::File(component) => {
+                self.standing.is_some()
+                    && prunella_core::trust::sha256(&component.bytes) == self.strategy.sha256()
+            }
+        }
+    }
+}
+
+/// Whether its settings cannot be known without asking it which it has. The
+/// built-in ones come with their defaults.
+fn needs_asking(strategy: &Strategy, set: &StrategySettings, bytes: &Bytes) -> bool {
+    let reads_settings = || {
+        strategy
+            .inspection()
+            .of_package(Package::Base)
+            .any(|import| import.interface == "settings" && import.is_capability())
+    };
+    !set.settings.is_empty() || (matches!(bytes, Bytes::File(_)) && reads_settings())
 }

@@ -28,12 +28,14 @@ use prunella_core::{
     policy::builtin_grants,
     service::Service,
     trail::{Entry, Step},
+    trust::{Right, Signature, Standing},
 };
 use prunella_engine::{Engine, EngineSettings};
-use prunella_healer::{Healer, HealerSettings, Hosts, Observer, Scheduler, StrategySet};
+use prunella_healer::{
+    Component, Healer, HealerSettings, Hosts, Loading, Observer, Scheduler, StrategySet,
+};
 use prunella_sim::Sim;
 use prunella_store::{Ledger, Store};
-use sha2::{Digest as _, Sha256};
 
 struct SimHosts(Sim);
 
@@ -223,10 +225,15 @@ impl Scene {
         let wasm = builtins()
             .find_map(|(name, wasm, _)| (name == "service-restart").then_some(wasm))
             .unwrap();
-        let read = |path: &Path| {
-            (path == Path::new(COPY))
-                .then(|| wasm.to_vec())
-                .ok_or_else(|| "not there".to_owned())
+        let read = |_: &StrategyName, path: &Path, _: &StrategySettings| {
+            assert_eq!(path, Path::new(COPY));
+            Ok(Component {
+                bytes: wasm.to_vec(),
+                standing: Standing {
+                    signature: Signature::Absent,
+                    right: Ok(Right::ByHand),
+                },
+            })
         };
         let mut service = (*self.sim.service()).clone();
         service.strategies = names(&["service-restart", "site-fix"]);
@@ -241,19 +248,20 @@ impl Scene {
             StrategyName::new("site-fix").unwrap(),
             StrategySettings {
                 component: Some(COPY.into()),
-                sha256: Some(
-                    Sha256::digest(wasm)
-                        .iter()
-                        .map(|byte| format!("{byte:02x}"))
-                        .collect(),
-                ),
                 grants: builtin_grants("service-restart"),
                 ..StrategySettings::default()
             },
         );
         config.services.insert(service.unit.clone(), service);
         let engine = Engine::new(EngineSettings { cache_dir: None }).unwrap();
-        let strategies = StrategySet::load(&engine, &config, builtins(), None, read);
+        let loading = Loading {
+            engine: &engine,
+            config: &config,
+            only: None,
+            tried: false,
+            before: None,
+        };
+        let strategies = StrategySet::load(&loading, builtins(), read);
         let store = Arc::new(Store::open(&folder.path().join("prunella.db")).unwrap());
         let gate = Arc::new(Gate::default());
         let asked = Arc::new(AtomicUsize::new(0));

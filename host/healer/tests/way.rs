@@ -20,13 +20,15 @@ use prunella_core::{
     policy::builtin_grants,
     service::{Order, Service},
     trail::Step,
+    trust::{self, Evidence, SignaturePolicy, Standing, sha256},
 };
 use prunella_engine::{Engine, EngineSettings};
-use prunella_healer::{Healer, HealerSettings, Hosts, Opening, Scheduler, StrategySet};
+use prunella_healer::{
+    Component, FileError, Healer, HealerSettings, Hosts, Loading, Opening, Scheduler, StrategySet,
+};
 use prunella_sim::{Check, File, Process, Sim};
 use prunella_store::{AttemptEnd, LastSteps, Ledger, Pause, Store};
 use rstest::rstest;
-use sha2::{Digest as _, Sha256};
 
 struct SimHosts(Sim);
 
@@ -58,11 +60,32 @@ fn site_fix() -> &'static [u8] {
         .unwrap()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    if path == Path::new(SITE_FIX) {
-        Ok(site_fix().to_vec())
-    } else {
-        Err(format!("{} is not there", path.display()))
+fn read(_: &StrategyName, path: &Path, set: &StrategySettings) -> Result<Component, FileError> {
+    if path != Path::new(SITE_FIX) {
+        return Err(FileError {
+            gone: true,
+            message: format!("{} is not there", path.display()),
+        });
+    }
+    let bytes = site_fix().to_vec();
+    let standing = Standing::of(&Evidence {
+        sha256: &sha256(&bytes),
+        by_hand: set.sha256.as_deref(),
+        installed: None,
+        signature: &trust::Signature::Absent,
+        highest: None,
+        policy: SignaturePolicy::Required,
+    });
+    Ok(Component { bytes, standing })
+}
+
+fn loading<'a>(engine: &'a Engine, config: &'a Config) -> Loading<'a> {
+    Loading {
+        engine,
+        config,
+        only: None,
+        tried: true,
+        before: None,
     }
 }
 
@@ -93,7 +116,7 @@ fn house_with(sim: Sim, rehearsal: bool, change: impl FnOnce(&mut Config)) -> Ho
     config.services.insert(service.unit.clone(), service);
     change(&mut config);
     let engine = Engine::new(EngineSettings { cache_dir: None }).unwrap();
-    let strategies = StrategySet::load(&engine, &config, builtins(), None, read);
+    let strategies = StrategySet::load(&loading(&engine, &config), builtins(), read);
     let store = Arc::new(Store::open(&folder.path().join("prunella.db")).unwrap());
     let healer = Arc::new(Healer::new(
         HealerSettings {
@@ -445,10 +468,7 @@ fn the_same_failure_seen_twice_is_one_incident() {
 
 #[test]
 fn a_users_strategy_acts_when_its_bytes_are_pinned() {
-    let sha256: String = Sha256::digest(site_fix())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sha256 = sha256(site_fix());
     let house = house_with(Sim::new("web.service").failed("signal"), false, |config| {
         only_site_fix(config, Some(sha256));
     });
@@ -484,8 +504,7 @@ fn what_is_not_in_care_is_not_touched() {
 /// far, and the other one has not.
 fn with_a_past(order: Order) -> House {
     let house = house_with(Sim::new("web.service").failed("signal"), false, |config| {
-        let sha256 = Sha256::digest(site_fix());
-        let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = sha256(site_fix());
         only_site_fix(config, Some(sha256));
         for service in config.services.values_mut() {
             service.order = order;

@@ -64,11 +64,53 @@ pub enum TrustedFileError {
     },
 }
 
+impl TrustedFileError {
+    /// Whether there is no such file.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
+/// Whether what is put into the folder `path` can be trusted: no link on the
+/// way, and nobody but root can write to any part of it.
+///
+/// # Errors
+/// Whatever makes it untrustworthy, with the command that mends it.
+pub fn check_folder(path: &Path) -> Result<(), TrustedFileError> {
+    walk(path, OFlags::PATH | OFlags::DIRECTORY).map(drop)
+}
+
 /// Reads `path` once, whole, if it can be trusted.
 ///
 /// # Errors
 /// Whatever makes it untrustworthy, with the command that mends it.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, TrustedFileError> {
+    // A pipe or a device must not make the open wait.
+    let (here, walked) = walk(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+    let stat = stat(&here, &walked)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(TrustedFileError::NotAFile(walked));
+    }
+    let mut bytes = Vec::new();
+    File::from(here)
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|source| TrustedFileError::Io {
+            path: walked.clone(),
+            source,
+        })?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+        return Err(TrustedFileError::TooLarge {
+            path: walked,
+            limit,
+        });
+    }
+    Ok(bytes)
+}
+
+/// Opens `path` part by part, each of which has to be trustworthy; the last one
+/// with `flags`.
+fn walk(path: &Path, flags: OFlags) -> Result<(OwnedFd, PathBuf), TrustedFileError> {
     let mut components = path.components();
     if components.next() != Some(Component::RootDir) {
         return Err(TrustedFileError::Path(path.to_owned()));
@@ -90,31 +132,12 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, TrustedFileError> {
         let flags = if components.peek().is_some() {
             OFlags::PATH | OFlags::DIRECTORY
         } else {
-            // A pipe or a device must not make the open wait.
-            OFlags::RDONLY | OFlags::NONBLOCK
+            flags
         };
         here = open(&here, Path::new(name), flags, &walked)?;
         check(&here, &walked)?;
     }
-    let stat = stat(&here, &walked)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(TrustedFileError::NotAFile(walked));
-    }
-    let mut bytes = Vec::new();
-    File::from(here)
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|source| TrustedFileError::Io {
-            path: walked.clone(),
-            source,
-        })?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
-        return Err(TrustedFileError::TooLarge {
-            path: walked,
-            limit,
-        });
-    }
-    Ok(bytes)
+    Ok((here, walked))
 }
 
 fn open(

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use prunella_core::config::Config;
+use prunella_core::{config::Config, text::one_line};
 
 use super::{
-    engine, field,
+    field,
     standing::{Listed, State, all},
 };
 use crate::{
@@ -21,8 +21,7 @@ pub(super) fn run(paths: &Paths, args: &PluginListArgs) -> anyhow::Result<Exit> 
     let loaded = Config::load(&paths.config);
     let broken = loaded.errors().count();
     let config = loaded.config.unwrap_or_default();
-    let engine = engine()?;
-    let listed = all(&engine, &config);
+    let listed = all(paths, &config)?;
     if args.json {
         for strategy in &listed {
             output::print_json(strategy)?;
@@ -56,6 +55,12 @@ fn show(text: &mut String, strategy: &Listed, width: usize) {
         "{STRONG}{}{STRONG:#}  {style}{state}{style:#}  {QUIET}{}{QUIET:#}",
         strategy.name, strategy.source
     );
+    if let Some(version) = &strategy.version {
+        field(text, "version", &one_line(version, 80), width);
+    }
+    if let Some(signature) = &strategy.signature {
+        field(text, "signed", signature, width);
+    }
     if let Some(sha256) = &strategy.sha256 {
         field(text, "sha256", sha256, width);
     }

@@ -1,27 +1,37 @@
 //! `prunella plugin`: strategies, built in and the operator's own.
 
+mod add;
 mod build;
+mod candidate;
+pub(crate) mod component;
 mod inspect;
 mod list;
 mod new;
+mod place;
 mod played;
 mod portrait;
+mod remove;
 mod standing;
 mod test;
+mod verify;
+mod versions;
 
-use std::{fmt::Write as _, path::Path};
+use std::fmt::Write as _;
 
 use prunella_engine::{Engine, EngineSettings, Inspection};
 
 use crate::{
     args::PluginCommand,
-    assembly::MAX_COMPONENT,
     exit::Exit,
     output::{QUIET, wrap},
     paths::Paths,
 };
 
-pub(crate) use self::standing::{awaiting_grant, complaints};
+pub(crate) use self::{
+    place::Lock,
+    standing::{Complaint, awaiting_grant, complaints},
+    versions::Versions,
+};
 
 /// Runs `prunella plugin …`.
 pub(crate) fn run(paths: &Paths, command: &PluginCommand) -> anyhow::Result<Exit> {
@@ -31,6 +41,9 @@ pub(crate) fn run(paths: &Paths, command: &PluginCommand) -> anyhow::Result<Exit
         PluginCommand::List(args) => list::run(paths, args),
         PluginCommand::Inspect(args) => inspect::run(args),
         PluginCommand::Test(args) => test::run(args),
+        PluginCommand::Add(args) => add::run(paths, args),
+        PluginCommand::Remove(args) => remove::run(paths, args),
+        PluginCommand::Verify(args) => verify::run(paths, args),
     }
 }
 
@@ -55,10 +68,4 @@ fn field(text: &mut String, name: &str, value: &str, width: usize) {
         let _ = writeln!(text, "  {QUIET}{name:<8}{QUIET:#} {line}");
         name = "";
     }
-}
-
-/// Reads a component as the daemon would: no links, and nobody but root may
-/// have been able to write it.
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    Ok(prunella_linux::trusted_file::read(path, MAX_COMPONENT)?)
 }

@@ -16,8 +16,8 @@ use prunella_engine::{Level, Lines, Source, Strategy};
 
 use super::engine;
 use crate::{
-    assembly::MAX_COMPONENT,
     exit::{Exit, Problem},
+    loading::MAX_COMPONENT,
 };
 
 /// A strategy that was loaded to be tried, and who it says it is.

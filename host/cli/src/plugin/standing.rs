@@ -1,18 +1,21 @@
 //! How each strategy stands: ready, waiting for a grant, or refused, and why.
 
-use std::path::Path;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use prunella_api::AwaitingGrant;
 use prunella_bundle::{Builtin, builtins};
 use prunella_core::{
     StrategyName,
-    config::{Config, StrategySettings},
+    config::{Config, Diagnostic, StrategySettings},
     policy::{Act, Grants, Permission, Scope, builtin_grants},
+    trust::Standing,
 };
-use prunella_engine::{Engine, Inspection, LoadError, Source};
+use prunella_engine::{Engine, EngineSettings, Inspection, LoadError};
+use prunella_healer::{Loading, Refused, RefusedBecause, StrategySet};
 use serde::Serialize;
 
-use super::{engine, imports, read};
+use super::{component, imports, versions::Versions};
+use crate::paths::Paths;
 
 /// How a strategy stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,6 +36,10 @@ pub(super) struct Listed {
     /// `built-in`, or the component's file.
     pub(super) source: String,
     pub(super) state: State,
+    /// The version that was signed, or else the one it says it has.
+    pub(super) version: Option<String>,
+    /// What became of its signature; absent for one that is built in.
+    pub(super) signature: Option<String>,
     pub(super) sha256: Option<String>,
     /// What it was granted: act, and on what.
     pub(super) granted: Vec<Granted>,
@@ -43,6 +50,9 @@ pub(super) struct Listed {
     /// Why it is in this state, and what to do about it.
     pub(super) why: Option<String>,
     pub(super) declared_at: Option<String>,
+    /// Mistakes in its settings.
+    #[serde(skip)]
+    pub(super) mistakes: Vec<Diagnostic>,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,20 +62,65 @@ pub(super) struct Granted {
 }
 
 /// Every strategy there is: the built-in ones, and the configured ones by name.
-pub(super) fn all(engine: &Engine, config: &Config) -> Vec<Listed> {
+/// Each is loaded and asked who it is, from compiled code where there is some.
+pub(super) fn all(paths: &Paths, config: &Config) -> anyhow::Result<Vec<Listed>> {
+    let engine = Engine::new(EngineSettings {
+        // Nobody else can use it, and that is no news.
+        cache_dir: rustix::process::geteuid()
+            .is_root()
+            .then(|| paths.cache.clone()),
+    })?;
+    let versions = Versions::read(paths);
+    let known = RefCell::new(BTreeMap::new());
+    let loading = Loading {
+        engine: &engine,
+        config,
+        only: None,
+        tried: true,
+        before: None,
+    };
+    let built_in = builtins()
+        .iter()
+        .map(|builtin| (builtin.name, builtin.wasm, builtin.precompiled));
+    let set = StrategySet::load(&loading, built_in, |name, path, set| {
+        let component = component::read(config, &versions, name, path, set)?;
+        let inspection = engine.inspect(&component.bytes).ok();
+        known
+            .borrow_mut()
+            .insert(name.clone(), (inspection, component.standing.clone()));
+        Ok(component)
+    });
+    let mut known = known.into_inner();
+    let in_force = set.in_force();
     let mut listed: Vec<Listed> = builtins()
         .iter()
-        .map(|builtin| built_in(engine, config, builtin))
+        .map(|builtin| built_in_one(&engine, config, builtin))
         .collect();
     for (name, settings) in &config.strategies {
-        if let Some(path) = &settings.component {
-            listed.push(configured(engine, name, path, settings));
+        if settings.component.is_some() {
+            let (inspection, standing) = known.remove(name).unzip();
+            listed.push(configured(name, settings, inspection.flatten(), standing));
         }
     }
-    listed
+    for listed in &mut listed {
+        if let Some((_, told)) = in_force
+            .iter()
+            .find(|(name, _)| name.as_str() == listed.name)
+        {
+            listed.version.clone_from(&told.version);
+        }
+        let refused = set
+            .refused()
+            .iter()
+            .find(|refused| refused.name.as_str() == listed.name);
+        if let Some(refused) = refused {
+            listed.judge(refused);
+        }
+    }
+    Ok(listed)
 }
 
-fn built_in(engine: &Engine, config: &Config, builtin: &Builtin) -> Listed {
+fn built_in_one(engine: &Engine, config: &Config, builtin: &Builtin) -> Listed {
     let settings = config
         .strategies
         .iter()
@@ -75,99 +130,53 @@ fn built_in(engine: &Engine, config: &Config, builtin: &Builtin) -> Listed {
         .and_then(|settings| settings.grants.clone())
         .or_else(|| builtin_grants(builtin.name))
         .unwrap_or_default();
-    let source = Source::Builtin {
-        wasm: builtin.wasm,
-        precompiled: builtin.precompiled,
-    };
-    let declared_at = settings.and_then(|settings| settings.declared_at.clone());
-    let mut listed = Listed::new(
-        builtin.name,
-        "built-in".to_owned(),
-        engine.inspect(builtin.wasm),
-        &grants,
-    );
-    listed.declared_at = declared_at;
-    if let Ok(name) = StrategyName::new(builtin.name) {
-        listed.judge(engine.load(&name, source, &grants).err());
+    Listed {
+        declared_at: settings.and_then(|settings| settings.declared_at.clone()),
+        ..Listed::new(
+            builtin.name,
+            "built-in".to_owned(),
+            engine.inspect(builtin.wasm).ok(),
+            &grants,
+        )
     }
-    listed
 }
 
 fn configured(
-    engine: &Engine,
     name: &StrategyName,
-    path: &Path,
     settings: &StrategySettings,
+    inspection: Option<Inspection>,
+    standing: Option<Standing>,
 ) -> Listed {
     let given = settings.grants.clone().unwrap_or_default();
-    let source = path.display().to_string();
-    let bytes = match read(path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let mut listed = Listed::new(name.as_str(), source, Err(()), &given);
-            listed.declared_at.clone_from(&settings.declared_at);
-            listed.state = State::Refused;
-            listed.why = Some(crate::exit::explain(&error));
-            return listed;
-        }
+    let grants = match &standing {
+        Some(standing) if standing.right.is_ok() => given,
+        _ => given.observing(),
     };
-    let inspection = engine.inspect(&bytes);
-    let pinned = match (&inspection, &settings.sha256) {
-        (Ok(inspection), Some(sha256)) => inspection.sha256.eq_ignore_ascii_case(sha256),
-        _ => false,
-    };
-    // Rights to act follow the bytes; other bytes may only observe.
-    let grants = if pinned {
-        given.clone()
-    } else {
-        observing(&given)
-    };
-    let error = engine.load(name, Source::Wasm(&bytes), &grants).err();
-    let actual = inspection.as_ref().ok().map(|i| i.sha256.clone());
-    let mut listed = Listed::new(name.as_str(), source, inspection, &grants);
-    listed.declared_at.clone_from(&settings.declared_at);
-    listed.judge(error);
-    if !pinned && !given.acts().is_empty() && listed.state != State::Refused {
-        listed.state = State::AwaitingGrant;
-        listed.why = Some(match (&settings.sha256, actual) {
-            (Some(_), Some(actual)) => format!(
-                "the file is not the one that its rights were given to; if you trust it, set \
-                 sha256 = \"{actual}\""
-            ),
-            (None, Some(actual)) => format!(
-                "rights to act are given to one file, not to a name: add sha256 = \"{actual}\""
-            ),
-            (_, None) => "its sha256 is not known".to_owned(),
-        });
+    let source = settings
+        .component
+        .as_ref()
+        .map(|path| path.display().to_string());
+    Listed {
+        declared_at: settings.declared_at.clone(),
+        signature: standing.map(|standing| standing.signature.to_string()),
+        ..Listed::new(
+            name.as_str(),
+            source.unwrap_or_default(),
+            inspection,
+            &grants,
+        )
     }
-    listed
-}
-
-/// What of `grants` is only about looking.
-fn observing(grants: &Grants) -> Grants {
-    Grants(
-        grants
-            .0
-            .iter()
-            .filter(|grant| matches!(grant.permission, Permission::Observe(_)))
-            .cloned()
-            .collect(),
-    )
 }
 
 impl Listed {
-    fn new<E>(
-        name: &str,
-        source: String,
-        inspection: Result<Inspection, E>,
-        grants: &Grants,
-    ) -> Self {
-        let inspection = inspection.ok();
+    fn new(name: &str, source: String, inspection: Option<Inspection>, grants: &Grants) -> Self {
         let granted_acts = grants.acts();
         Self {
             name: name.to_owned(),
             source,
             state: State::Ready,
+            version: None,
+            signature: None,
             sha256: inspection.as_ref().map(|i| i.sha256.clone()),
             granted: granted(grants),
             not_granted: inspection.as_ref().map_or_else(Vec::new, |i| {
@@ -179,22 +188,22 @@ impl Listed {
             imports: inspection.map(|i| imports(&i)),
             why: None,
             declared_at: None,
+            mistakes: Vec::new(),
         }
     }
 
-    /// Sets the state by how loading went.
-    fn judge(&mut self, error: Option<LoadError>) {
-        match error {
-            None => {}
-            Some(error @ LoadError::NotGranted { .. }) => {
-                self.state = State::AwaitingGrant;
-                self.why = Some(error.to_string());
+    /// Sets the state of one that did not load.
+    fn judge(&mut self, refused: &Refused) {
+        self.state = match &refused.why {
+            RefusedBecause::Load(LoadError::NotGranted { .. }) | RefusedBecause::NoRight(_) => {
+                State::AwaitingGrant
             }
-            Some(error) => {
-                self.state = State::Refused;
-                self.why = Some(error.to_string());
-            }
+            _ => State::Refused,
+        };
+        if let RefusedBecause::Settings(mistakes) = &refused.why {
+            self.mistakes.clone_from(mistakes);
         }
+        self.why = Some(refused.why.to_string());
     }
 }
 
@@ -216,59 +225,68 @@ fn granted(grants: &Grants) -> Vec<Granted> {
     granted
 }
 
-/// What keeps strategies from being ready, for `prunella config check`: whether
-/// it is an error, and what to say.
-pub(crate) fn complaints(config: &Config) -> anyhow::Result<Vec<(bool, String)>> {
-    let engine = engine()?;
-    Ok(all(&engine, config)
-        .into_iter()
-        .filter(|strategy| strategy.state != State::Ready)
-        .map(|strategy| {
-            let place = strategy
-                .declared_at
-                .map_or_else(String::new, |place| format!(" ({place})"));
-            let state = match strategy.state {
-                State::AwaitingGrant => "awaits a grant",
-                _ => "does not load",
-            };
-            (
-                strategy.state == State::Refused,
-                format!(
-                    "strategy `{}` {state}{place}: {}",
-                    strategy.name,
-                    strategy.why.unwrap_or_default()
-                ),
-            )
-        })
-        .collect())
+/// What keeps a strategy from being ready.
+pub(crate) enum Complaint {
+    /// A mistake in a file of the configuration's.
+    Mistake(Diagnostic),
+    /// Anything else: whether it is an error, and what to say.
+    Sentence(bool, String),
+}
+
+/// What keeps strategies from being ready, for `prunella config check`.
+pub(crate) fn complaints(paths: &Paths, config: &Config) -> anyhow::Result<Vec<Complaint>> {
+    let mut complaints = Vec::new();
+    for strategy in all(paths, config)? {
+        if !strategy.mistakes.is_empty() {
+            complaints.extend(strategy.mistakes.into_iter().map(Complaint::Mistake));
+            continue;
+        }
+        let state = match strategy.state {
+            State::Ready => continue,
+            State::AwaitingGrant => "awaits a grant",
+            State::Refused => "does not load",
+        };
+        let place = strategy
+            .declared_at
+            .map_or_else(String::new, |place| format!(" ({place})"));
+        complaints.push(Complaint::Sentence(
+            strategy.state == State::Refused,
+            format!(
+                "strategy `{}` {state}{place}: {}",
+                strategy.name,
+                strategy.why.unwrap_or_default()
+            ),
+        ));
+    }
+    Ok(complaints)
 }
 
 /// Strategies that may observe only, for the overview. Loads nothing that
 /// needs compiling: what a component imports is read from it.
-pub(crate) fn awaiting_grant(config: &Config) -> Vec<AwaitingGrant> {
-    let Ok(engine) = engine() else {
+pub(crate) fn awaiting_grant(paths: &Paths, config: &Config) -> Vec<AwaitingGrant> {
+    let Ok(engine) = Engine::new(EngineSettings { cache_dir: None }) else {
         return Vec::new();
     };
+    let versions = Versions::read(paths);
     let mut awaiting = Vec::new();
     for (name, settings) in &config.strategies {
         let Some(path) = &settings.component else {
             continue;
         };
-        let Some(inspection) = read(path).ok().and_then(|b| engine.inspect(&b).ok()) else {
+        let Ok(component) = component::read(config, &versions, name, path, settings) else {
+            continue;
+        };
+        let Ok(inspection) = engine.inspect(&component.bytes) else {
             continue;
         };
         let grants = settings.grants.clone().unwrap_or_default();
-        let pinned = settings
-            .sha256
-            .as_ref()
-            .is_some_and(|sha256| inspection.sha256.eq_ignore_ascii_case(sha256));
         let wanted = inspection.acts();
         let reason = if wanted.is_empty() {
             continue;
         } else if grants.acts().is_disjoint(&wanted) {
             "nothing that it would do was granted, so it may only observe"
-        } else if !pinned {
-            "its file is not the one its rights were given to, so it may only observe"
+        } else if component.standing.right.is_err() {
+            "nobody vouches for its bytes, so it may only observe"
         } else {
             continue;
         };

@@ -567,10 +567,6 @@ fn mistakes_in_a_service(#[case] text: &str, #[case] expected: &str) {
     "[strategy.a.settings]\nlist = [1]",
     "a setting is text, a number, or true or false"
 )]
-#[case::no_hash(
-    "[strategy.a]\nallow = [{ act = \"checks.run\" }]",
-    "warning: `a` is granted acts, and may only observe without a `sha256`"
-)]
 #[case::act(
     "[[strategy.a.allow]]\nact = \"unit-control.restrat\"",
     "there is no act `unit-control.restrat`\n --> prunella.toml:2:7\n  |\n2 | act = \"unit-control.restrat\"\n  |       ^^^^^^^^^^^^^^^^^^^^^^\n  = help: did you mean `unit-control.restart`? There are: unit-control.start, unit-control.restart, unit-control.stop, unit-control.reload, unit-control.reset-failed, process-control.terminate, file-repair.mode, file-repair.owner, file-repair.target, checks.run"

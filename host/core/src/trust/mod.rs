@@ -103,6 +103,25 @@ impl fmt::Display for Signature {
     }
 }
 
+/// What is known of a component's trustworthiness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What became of its signature.
+    pub signature: Signature,
+    /// Whether it may act, if it is granted to.
+    pub right: Result<Right, NoRight>,
+}
+
+impl Standing {
+    /// What follows from the evidence.
+    pub fn of(evidence: &Evidence<'_>) -> Self {
+        Self {
+            signature: evidence.signature.clone(),
+            right: right_to_act(evidence),
+        }
+    }
+}
+
 /// Why some bytes may act, if they are granted to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Right {

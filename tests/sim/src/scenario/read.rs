@@ -165,7 +165,7 @@ fn policy(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -> Sim {
             .collect();
         host = host.with_grants(Grants(grants));
     }
-    for (key, value) in read_settings(reader, top) {
+    for (key, value) in read_settings(reader, top).0 {
         host = host.setting(&key, value);
     }
     host

@@ -199,23 +199,3 @@ fn who_hears_of_it(
         .collect();
     assert_eq!(channels, expected);
 }
-
-#[rstest]
-#[case("web.service", "web.service", true)]
-#[case("web.service", "web2.service", false)]
-#[case("web*", "web.service", true)]
-#[case("*.service", "web.service", true)]
-#[case("*", "", true)]
-#[case("w?b.*", "web.service", true)]
-#[case("w?b", "wb", false)]
-#[case("*a*b", "xaxbxb", true)]
-#[case("*a*b", "xaxbxc", false)]
-#[case("", "x", false)]
-#[case(
-    "a*a*a*a*a*a*a*a*b",
-    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-    false
-)]
-fn patterns(#[case] pattern: &str, #[case] text: &str, #[case] expected: bool) {
-    assert_eq!(matches(pattern, text), expected);
-}
