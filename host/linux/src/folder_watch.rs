@@ -191,7 +191,6 @@ mod tests {
         let folder = root.path().join("plugins");
         fs::create_dir(&folder).unwrap();
         let notices = watched(&folder);
-        noticed(&notices, "the folder is there");
         let file = folder.join("a.wasm");
 
         let mut writing = fs::File::create(&file).unwrap();
