@@ -181,22 +181,25 @@ impl Checked {
                 standing
             }
             Err(ref no_right) if !acts.is_empty() => {
-                return Err(refused(format!(
+                let mut problem = refused(format!(
                     "{shown} is not installed: it acts (it {}), and nobody vouches for it",
                     inspection.consequences().join(", ")
-                ))
-                .because(no_right.clone())
-                .help(format!(
-                    "put its signature beside it (or `--signature FILE`), and its author's key \
+                ));
+                if let NoRight::BadSignature(error) = no_right {
+                    problem = problem.because(error.clone());
+                }
+                return Err(problem
+                    .help(format!(
+                        "put its signature beside it (or `--signature FILE`), and its author's key \
                      into {}",
-                    paths.config.join("keys").display()
-                ))
-                .help(format!(
-                    "or vouch for these bytes yourself, in prunella.toml:\n\n    \
+                        paths.config.join("keys").display()
+                    ))
+                    .help(format!(
+                        "or vouch for these bytes yourself, in prunella.toml:\n\n    \
                      [strategy.{name}]\n    sha256 = \"{}\"",
-                    inspection.sha256
-                ))
-                .into());
+                        inspection.sha256
+                    ))
+                    .into());
             }
             _ => standing,
         };
