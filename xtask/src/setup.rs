@@ -1,5 +1,7 @@
 //! `cargo xtask setup`: what building and testing needs, and how to get it.
 
+mod languages;
+
 use std::{
     path::Path,
     process::{Command, Stdio},
@@ -18,6 +20,14 @@ const BUILD: [(&str, &str); 3] = [
     ("openssl", "openssl"),
     ("minisign", "minisign"),
 ];
+/// For strategies in other languages than Rust.
+const LANGUAGES: [(&str, &str); 5] = [
+    ("clang", "clang"),
+    ("wasm-ld", "lld"),
+    ("python3", "python3"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+];
 const MACHINES: [(&str, &str); 6] = [
     ("systemd-nspawn", "systemd-container"),
     ("journalctl", "systemd"),
@@ -32,14 +42,24 @@ const MACHINES: [(&str, &str); 6] = [
 pub(crate) fn run(machines: bool) -> Result<()> {
     wasm_target()?;
     let mut wanted = BUILD.to_vec();
+    wanted.extend(LANGUAGES);
     if machines {
         wanted.extend(MACHINES);
     }
-    let missing: Vec<&str> = wanted
+    let mut missing: Vec<&str> = wanted
         .into_iter()
         .filter(|(program, _)| find(program).is_none())
         .map(|(_, package)| package)
         .collect();
+    if !languages::python_has_venv() {
+        missing.push("python3-venv");
+    }
+    debian(&missing)?;
+    languages::get()
+}
+
+/// Installs packages of Debian's, or says which to install.
+fn debian(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -56,7 +76,7 @@ pub(crate) fn run(machines: bool) -> Result<()> {
     // The lists may be missing in a fresh container, or be too old.
     take(&mut apt(&["update"]))?;
     let mut install = apt(&["install", "--yes", "--no-install-recommends"]);
-    take(install.args(&missing)).with_context(|| format!("please install {packages}"))
+    take(install.args(missing)).with_context(|| format!("please install {packages}"))
 }
 
 fn apt(arguments: &[&str]) -> Command {
