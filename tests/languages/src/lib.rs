@@ -112,8 +112,16 @@ impl Built {
 fn finished<T>(run: Run<T>) -> Result<T, Failure> {
     // A run of an interpreter is not to come near the limits that all have.
     let limits = Limits::default();
-    assert!(run.usage.memory_peak <= limits.memory / 2, "{:?}", run.usage);
-    assert!(run.usage.cpu < limits.cpu / 2 + SLOW_BUILD, "{:?}", run.usage);
+    assert!(
+        run.usage.memory_peak <= limits.memory / 2,
+        "{:?}",
+        run.usage
+    );
+    assert!(
+        run.usage.cpu < limits.cpu / 2 + SLOW_BUILD,
+        "{:?}",
+        run.usage
+    );
     match run.result {
         Ok(said) => said,
         Err(error) => panic!("{error}"),

@@ -57,7 +57,13 @@ impl Project {
     pub fn build(&self) -> Built {
         let built = build(self.folder()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(built.language, self.language);
-        assert!(!built.inspection.imports.iter().any(|import| import.is_wasi()));
+        assert!(
+            !built
+                .inspection
+                .imports
+                .iter()
+                .any(|import| import.is_wasi())
+        );
         let wasm = fs::read(&built.path).expect("what was built can be read");
         Built::load(&built.name, wasm)
     }

@@ -78,9 +78,10 @@ fn pending_migration_in_python() {
         "failed: `migrate` passed, and `schema` still does not"
     );
     assert!(!sim.status("web.service").is_up());
-    let sim = hinted()
-        .check("schema", Check::passes())
-        .check("migrate", Check::fails(2, "locking…\nthe database is locked\n").changing());
+    let sim = hinted().check("schema", Check::passes()).check(
+        "migrate",
+        Check::fails(2, "locking…\nthe database is locked\n").changing(),
+    );
     assert_eq!(
         migration.heal(&sim),
         "failed: `migrate` did not pass: the database is locked"

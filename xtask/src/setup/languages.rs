@@ -2,14 +2,17 @@
 //! `target/tools`, in the versions that the templates ask for.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result};
 
-use crate::step::{take, workspace};
+use crate::{
+    step::{take, workspace},
+    tool::target,
+};
 
 /// Says what the folder has been filled from.
 const STAMP: &str = "installed-from";
@@ -51,9 +54,7 @@ pub(super) fn get() -> Result<()> {
 }
 
 fn tools() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace().join("target"), PathBuf::from)
-        .join("tools")
+    target().join("tools")
 }
 
 /// Fills a folder anew, unless it was filled from this very list.

@@ -1,6 +1,10 @@
 //! `prunella plugin build`: a component of a project.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use prunella_core::policy::Limits;
@@ -75,7 +79,15 @@ fn report(built: &Built, portrait: &Portrait, width: usize) -> String {
     if let Some(advice) = portrait.usage.as_ref().and_then(|u| advice(&built.name, u)) {
         let _ = writeln!(text, "\n{FAIR}{advice}{FAIR:#}");
     }
-    let _ = writeln!(text, "\nNext:\n\n  prunella plugin inspect {path}");
+    let _ = writeln!(text, "\nNext:\n");
+    if let Some(scenarios) = scenarios(&built.path) {
+        let _ = writeln!(
+            text,
+            "  prunella plugin test {path} --scenario {}",
+            shown(&scenarios)
+        );
+    }
+    let _ = writeln!(text, "  prunella plugin inspect {path}");
     text
 }
 
@@ -102,6 +114,12 @@ fn advice(name: &str, usage: &Usage) -> Option<String> {
         usage.cpu.as_millis(),
         lines.join("\n    ")
     ))
+}
+
+/// The project's scenarios, if it has any: beside the folder of what was built.
+fn scenarios(component: &Path) -> Option<PathBuf> {
+    let folder = component.ancestors().nth(2)?.join("scenarios");
+    folder.is_dir().then_some(folder)
 }
 
 /// A path as somebody here would type it.

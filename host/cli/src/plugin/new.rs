@@ -55,7 +55,7 @@ pub(super) fn run(args: &PluginNewArgs) -> anyhow::Result<Exit> {
         );
     }
     let _ = writeln!(text, "\nNext:\n");
-    for command in next(language, &folder) {
+    for command in next(&args.name, language, &folder) {
         let _ = writeln!(text, "  {command}");
     }
     output::print(&text)?;
@@ -72,7 +72,7 @@ fn language(lang: Lang) -> Language {
 }
 
 /// What to run first.
-fn next(language: Language, folder: &Path) -> Vec<String> {
+fn next(name: &str, language: Language, folder: &Path) -> Vec<String> {
     let mut commands = vec![format!("cd {}", folder.display())];
     match language {
         Language::Rust => commands.push("cargo test".to_owned()),
@@ -82,6 +82,9 @@ fn next(language: Language, folder: &Path) -> Vec<String> {
         Language::JavaScript => commands.push("npm install".to_owned()),
     }
     commands.push("prunella plugin build".to_owned());
+    commands.push(format!(
+        "prunella plugin test build/{name}.wasm --scenario scenarios/"
+    ));
     commands
 }
 
