@@ -10,7 +10,7 @@
 
 mod project;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use prunella_core::{
     Failure,
@@ -95,15 +95,10 @@ impl Built {
     }
 
     /// What is set, and the defaults that it declares, as the host fills them in.
-    fn settings(&self, sim: &Sim) -> std::collections::BTreeMap<String, String> {
+    fn settings(&self, sim: &Sim) -> BTreeMap<String, String> {
         let (description, _) = self.describe();
-        let mut settings = sim.settings();
-        for spec in description.settings {
-            if let Some(default) = spec.default {
-                settings.entry(spec.name).or_insert(default);
-            }
-        }
-        settings
+        sim.settings(&description.settings)
+            .unwrap_or_else(|mistakes| panic!("{}", mistakes.join("; ")))
     }
 }
 

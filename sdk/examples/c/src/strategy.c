@@ -33,24 +33,17 @@ static plugin_string_t setting(const char *name, const char *otherwise)
 	return prunella_base_settings_get(&key, &value) ? value : text(otherwise);
 }
 
-/* The setting `mib-free`; false, with the failure filled in, if it is no number. */
-static bool mib_free(uint64_t *number, exports_prunella_strategy_strategy_failure_t *err)
+/* The setting `mib-free`; the host has seen to it that it is a number. */
+static uint64_t mib_free(void)
 {
 	plugin_string_t value = setting("mib-free", "");
+	uint64_t number = 0;
 
-	*number = value.len == 0 ? MIB_FREE : 0;
-	for (size_t i = 0; i < value.len; i++) {
-		if (value.ptr[i] < '0' || value.ptr[i] > '9' || i > 12) {
-			err->kind = PRUNELLA_BASE_TYPES_FAILURE_KIND_INVALID;
-			err->code.is_some = true;
-			err->code.val = text("setting");
-			err->message = SENTENCE(text("the setting `mib-free` is `"), value,
-						text("`, and should be a number"));
-			return false;
-		}
-		*number = *number * 10 + (value.ptr[i] - '0');
-	}
-	return true;
+	if (value.len == 0)
+		return MIB_FREE;
+	for (size_t i = 0; i < value.len; i++)
+		number = number * 10 + (value.ptr[i] - '0');
+	return number;
 }
 
 static void describe_setting(prunella_strategy_types_setting_t *setting, const char *name,
@@ -88,10 +81,10 @@ bool exports_prunella_strategy_strategy_assess(
 {
 	prunella_observe_resources_disk_use_t disk;
 	plugin_string_t place = setting("place", "/var"), have;
-	uint64_t needed;
+	uint64_t needed = mib_free();
 
 	(void)incident;
-	if (!mib_free(&needed, err) || !prunella_observe_resources_disk(&place, &disk, err))
+	if (!prunella_observe_resources_disk(&place, &disk, err))
 		return false;
 	have = SENTENCE(decimal(disk.available >> 20), text(" MiB of "), decimal(disk.total >> 20),
 			text(" are free"));

@@ -12,18 +12,8 @@ import * as unitControl from "prunella:act/unit-control@0.1.1";
 const TIMEOUT = 90_000n; // milliseconds
 const PAUSE = 250n; // between two questions
 
-const seconds = () => {
-  const text = settings.get("patience") ?? "60";
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < 1) {
-    throw {
-      kind: "invalid",
-      code: "setting",
-      message: `the setting \`patience\` is \`${text}\`, and should be a number of seconds`,
-    };
-  }
-  return number;
-};
+// In milliseconds. The host has seen to it that it is a number.
+const patience = () => 1000 * Number(settings.get("patience") ?? "60");
 
 // The probes of the service itself: those of what it needs are not its business.
 const own = (incident) => incident.probes().filter((name) => probes.target(name) === undefined);
@@ -53,7 +43,6 @@ export const strategy = {
     if (names.length === 0) {
       return { tag: "not-mine", val: `no probe is declared for ${unit}` };
     }
-    seconds();
     if (!units.get(unit).isUp()) {
       return { tag: "applies", val: { confidence: 60, reason: `${unit} is down` } };
     }
@@ -79,12 +68,11 @@ export const strategy = {
 
     const began = clock.monotonic();
     const passed = () => Number((clock.monotonic() - began) / 1_000_000n);
-    const patience = seconds() * 1000;
     for (const name of own(incident)) {
       for (;;) {
         const answer = probes.ask(name);
         if (answer.answering) break;
-        if (passed() >= patience) {
+        if (passed() >= patience()) {
           return {
             tag: "failed",
             val: `${unit} is up, and \`${name}\` does not answer after ${passed()} ms: ${answer.detail}`,
