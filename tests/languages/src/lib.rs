@@ -79,6 +79,15 @@ impl Built {
         }
     }
 
+    /// Why it broke off while assessing.
+    #[track_caller]
+    pub fn breaks_off(&self, sim: &Sim) -> String {
+        match self.strategy.assess(self.context(sim)).result {
+            Err(error) => error.to_string(),
+            Ok(said) => panic!("it did not: {said:?}"),
+        }
+    }
+
     fn context(&self, sim: &Sim) -> RunContext {
         let limits = Limits::default();
         sim.begin_run(limits.deadline);

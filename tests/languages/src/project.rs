@@ -52,6 +52,16 @@ impl Project {
         self.folder.path()
     }
 
+    /// Changes a file of it, at the one place where `from` stands.
+    #[must_use]
+    pub fn with(self, file: &str, from: &str, to: &str) -> Self {
+        let path = self.folder().join(file);
+        let text = fs::read_to_string(&path).expect("the file can be read");
+        assert_eq!(text.matches(from).count(), 1, "`{from}` in {file}");
+        fs::write(&path, text.replace(from, to)).expect("the file can be written");
+        self
+    }
+
     /// Makes a component of it, and loads that.
     #[track_caller]
     pub fn build(&self) -> Built {

@@ -31,7 +31,19 @@ fn disk_guard_in_c() {
 
 #[test]
 fn pending_migration_in_python() {
-    let migration = example(Language::Python).build();
+    let migration = example(Language::Python)
+        .with(
+            "src/strategy.py",
+            "        if schema not in incident.checks():\n",
+            "        if unit == 'odd.service':\n            raise ValueError('it is odd')\n\
+             \x20       if schema not in incident.checks():\n",
+        )
+        .build();
+    // What an exception said is not lost.
+    let said = migration.breaks_off(&Sim::new("odd.service").failed("signal"));
+    assert!(said.contains("ValueError: it is odd"), "{said}");
+    assert!(said.contains("strategy.py:"), "{said}");
+
     const SAID: &str = "django: You have 3 unapplied migration(s).";
     let hinted = || web().log("web.service", 4, SAID);
     let fails = || Check::fails(1, "3 to go");
@@ -99,7 +111,19 @@ fn pending_migration_in_python() {
 
 #[test]
 fn warm_start_in_javascript() {
-    let warm = example(Language::JavaScript).build();
+    let warm = example(Language::JavaScript)
+        .with(
+            "src/strategy.js",
+            "    const names = own(incident);\n",
+            "    if (unit === 'odd.service') throw new Error('it is odd');\n\
+             \x20   const names = own(incident);\n",
+        )
+        .build();
+    // What an error said is not lost.
+    let said = warm.breaks_off(&Sim::new("odd.service").failed("signal"));
+    assert!(said.contains("Error: it is odd"), "{said}");
+    assert!(said.contains("strategy.js:"), "{said}");
+
     let probed = || web().probe("answers", ProbeKind::Tcp("127.0.0.1:80".to_owned()));
 
     assert_eq!(

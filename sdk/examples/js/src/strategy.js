@@ -9,6 +9,8 @@ import * as probes from "prunella:observe/probes@0.1.1";
 import * as units from "prunella:observe/units@0.1.1";
 import * as unitControl from "prunella:act/unit-control@0.1.1";
 
+import { tellingPanics } from "./panics.js";
+
 const TIMEOUT = 90_000n; // milliseconds
 const PAUSE = 250n; // between two questions
 
@@ -18,7 +20,7 @@ const patience = () => 1000 * Number(settings.get("patience") ?? "60");
 // The probes of the service itself: those of what it needs are not its business.
 const own = (incident) => incident.probes().filter((name) => probes.target(name) === undefined);
 
-export const strategy = {
+export const strategy = tellingPanics({
   describe() {
     return {
       name: "warm-start",
@@ -84,4 +86,4 @@ export const strategy = {
     }
     return { tag: "healed", val: `started ${unit}; all its probes answered within ${passed()} ms` };
   },
-};
+});

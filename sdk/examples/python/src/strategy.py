@@ -8,6 +8,7 @@ before the check `schema`, which changes nothing, has confirmed it.
 import re
 
 from componentize_py_types import Err
+from panics import told
 from wit_world import exports
 from wit_world.imports import checks, log, logs, settings, unit_control, units
 from wit_world.imports.log import Level
@@ -43,6 +44,7 @@ SETTINGS = {
 
 
 class Strategy(exports.Strategy):
+    @told
     def describe(self) -> Description:
         return Description(
             name="pending-migration",
@@ -56,6 +58,7 @@ class Strategy(exports.Strategy):
             ],
         )
 
+    @told
     def assess(self, incident) -> Assessment:
         unit, schema, migrate = incident.unit(), setting("schema"), setting("migrate")
         if schema not in incident.checks():
@@ -75,6 +78,7 @@ class Strategy(exports.Strategy):
             Applies(80, f"the schema is too old: `{schema}` does not pass, and {unit} said «{hint}»")
         )
 
+    @told
     def heal(self, incident) -> Outcome:
         unit, schema, migrate = incident.unit(), setting("schema"), setting("migrate")
         report = checks.run(migrate)

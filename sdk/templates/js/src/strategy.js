@@ -7,6 +7,8 @@ import * as files from "prunella:observe/files@{{contract}}";
 import * as units from "prunella:observe/units@{{contract}}";
 import * as unitControl from "prunella:act/unit-control@{{contract}}";
 
+import { tellingPanics } from "./panics.js";
+
 // As long as systemd itself gives a start, in milliseconds. 64-bit numbers of the
 // contract are BigInts.
 const TIMEOUT = 90_000n;
@@ -16,7 +18,7 @@ const file = () => settings.get("file") ?? "cache";
 
 // A call of the host that is refused or fails throws. What is not caught ends
 // the call, and the operator reads why.
-export const strategy = {
+export const strategy = tellingPanics({
   describe() {
     return {
       name: "{{name}}",
@@ -69,4 +71,4 @@ export const strategy = {
     const now = units.wait(unit, "up", TIMEOUT);
     return { tag: "healed", val: `started ${unit}: it is ${now.subState()}` };
   },
-};
+});

@@ -5,6 +5,7 @@ until it is: a start without it would only fail again.
 for your editor: `componentize-py -d wit -w plugin bindings build/bindings`.
 """
 
+from panics import told
 from wit_world import exports
 from wit_world.imports import files, log, settings, unit_control, units
 from wit_world.imports.log import Level
@@ -31,6 +32,7 @@ class Strategy(exports.Strategy):
     `componentize_py_types.Err`. What is not caught ends the call, and the
     operator reads why."""
 
+    @told
     def describe(self) -> Description:
         return Description(
             name="{{name}}",
@@ -49,6 +51,7 @@ class Strategy(exports.Strategy):
             ],
         )
 
+    @told
     def assess(self, incident) -> Assessment:
         unit, name = incident.unit(), file()
         if name not in incident.files():
@@ -62,6 +65,7 @@ class Strategy(exports.Strategy):
             Applies(60, f"`{name}` is there, and {unit} has failed ({incident.cause()})")
         )
 
+    @told
     def heal(self, incident) -> Outcome:
         unit = incident.unit()
         log.write(Level.INFO, f"`{file()}` is there: bringing {unit} up")

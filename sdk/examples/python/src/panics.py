@@ -1,0 +1,1 @@
+../../../templates/python/src/panics.py
