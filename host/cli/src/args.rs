@@ -1008,8 +1008,8 @@ pub(crate) struct PluginListArgs {
 /// `prunella plugin inspect`
 #[derive(Debug, Args)]
 pub(crate) struct PluginInspectArgs {
-    /// The component
-    #[arg(value_name = "FILE")]
+    /// The component, or a folder with it
+    #[arg(value_name = "FILE|DIR")]
     pub(crate) file: PathBuf,
 
     /// One JSON object, for programs

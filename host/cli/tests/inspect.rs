@@ -86,16 +86,19 @@ fn the_whole_gallery_as_json() {
 #[test]
 fn what_is_no_file() {
     let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
     let pipe = folder.path().join("pipe.wasm");
     mkfifoat(CWD, &pipe, Mode::RUSR).unwrap();
     let huge = folder.path().join("huge.wasm");
     fs::File::create(&huge).unwrap().set_len(65 << 20).unwrap();
     for (path, code, said) in [
         (folder.path().join("nothing.wasm"), 6, "cannot be looked at"),
-        (folder.path().to_path_buf(), 2, "is not a regular file"),
+        (empty, 6, "there is no component"),
+        (folder.path().to_path_buf(), 2, "there are 2 components"),
         (pipe, 2, "is not a regular file"),
         ("/dev/zero".into(), 2, "is not a regular file"),
-        (huge, 1, "is larger than a component may be"),
+        (huge, 2, "is larger than 67108864 bytes"),
     ] {
         let (output, text) = inspect(&path, &[]);
         assert_eq!(output.status.code(), Some(code), "{text}");
@@ -124,6 +127,16 @@ fn an_honest_one() {
         assert!(text.contains(said), "{said}: {text}");
     }
     assert!(!text.contains("may stop units"), "{text}");
+
+    // Nobody has signed it, and not everything is a signature.
+    assert!(text.contains("signed   none"), "{text}");
+    fs::write(file.with_extension("wasm.minisig"), "trust me\n").unwrap();
+    let (output, text) = inspect(&file, &[]);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("signed   not good: the file is not a signature"),
+        "{text}"
+    );
 
     // The lines to paste are a configuration without mistakes, and name the bytes.
     let (output, _) = inspect(&file, &["--json"]);

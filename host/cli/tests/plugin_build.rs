@@ -192,7 +192,7 @@ fn play(desk: &Desk) {
 /// Its grant is one, once the sha256 is filled in.
 #[track_caller]
 fn the_grant_is_valid(desk: &Desk) {
-    let grant = fs::read_to_string(desk.project().join("grant.toml")).unwrap();
+    let grant = fs::read_to_string(desk.project().join("grants.toml")).unwrap();
     let filled: Vec<String> = grant
         .lines()
         .map(|line| match line.starts_with("sha256 = ") {

@@ -210,7 +210,7 @@ mod tests {
         let project = folder.path().join("projects/site-fix");
         let created = new("site-fix", language, &project).unwrap();
         assert_eq!(Language::of(&project).unwrap(), language);
-        for path in ["README.md", "grant.toml", ".gitignore"] {
+        for path in ["README.md", "grants.toml", ".gitignore"] {
             assert!(created.files.iter().any(|file| file == path), "{path}");
         }
         for file in &created.files {

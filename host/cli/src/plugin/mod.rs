@@ -39,7 +39,7 @@ pub(crate) fn run(paths: &Paths, command: &PluginCommand) -> anyhow::Result<Exit
         PluginCommand::New(args) => new::run(args),
         PluginCommand::Build(args) => build::run(args),
         PluginCommand::List(args) => list::run(paths, args),
-        PluginCommand::Inspect(args) => inspect::run(args),
+        PluginCommand::Inspect(args) => inspect::run(paths, args),
         PluginCommand::Test(args) => test::run(args),
         PluginCommand::Add(args) => add::run(paths, args),
         PluginCommand::Remove(args) => remove::run(paths, args),

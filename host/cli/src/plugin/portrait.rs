@@ -6,14 +6,16 @@ use std::{collections::BTreeSet, fmt::Write as _, path::Path, time::Duration};
 
 use prunella_core::{
     StrategyName,
+    config::Config,
     incident::{Description, SettingSpec},
     name::NameError,
     policy::{Act, Grants, Limits},
+    trust::Signature,
 };
 use prunella_engine::{Engine, Inspection, LoadError, Package, Source, Usage};
 use serde::Serialize;
 
-use super::field;
+use super::{component::checked, field};
 use crate::output::{BAD, FAIR, QUIET, STRONG, wrap};
 
 /// Who it is takes no time to say.
@@ -27,6 +29,9 @@ const LARGE: usize = 4 << 20;
 pub(crate) struct Portrait {
     /// As it was named.
     file: String,
+    /// The name it would have by its file.
+    #[serde(skip)]
+    name: StrategyName,
     /// What it imports and exports, its size and its sha256.
     #[serde(flatten)]
     pub(crate) inspection: Inspection,
@@ -38,6 +43,8 @@ pub(crate) struct Portrait {
     looks: Vec<&'static str>,
     /// What it may do once it is granted all it asks for, in plain words.
     may: Vec<&'static str>,
+    /// What becomes of the signature beside it, by the keys trusted here.
+    signature: Option<String>,
     /// What it says of itself.
     description: Option<Description>,
     /// Why it did not answer when it was asked who it is.
@@ -71,14 +78,16 @@ impl Portrait {
             acts: inspection.acts().into_iter().collect(),
             looks: inspection.observations(),
             may: inspection.consequences(),
+            signature: None,
             description: None,
             silent: None,
             refused: None,
             grant: String::new(),
             usage: None,
             inspection,
+            name,
         };
-        match ask(engine, &name, bytes) {
+        match ask(engine, &portrait.name, bytes) {
             Ok((said, usage)) => {
                 portrait.usage = Some(usage);
                 match said {
@@ -93,8 +102,18 @@ impl Portrait {
                 });
             }
         }
-        portrait.grant = portrait.lines_to_grant(&name);
+        portrait.grant = portrait.lines_to_grant();
         Ok(portrait)
+    }
+
+    /// Adds what becomes of the signature `text` that came with it, by the keys
+    /// that `config` trusts.
+    pub(crate) fn look_at_signature(&mut self, config: &Config, bytes: &[u8], text: Option<&str>) {
+        let signature = match text {
+            Some(text) => checked(config, &self.name, bytes, text),
+            None => Signature::Absent,
+        };
+        self.signature = Some(signature.to_string());
     }
 
     /// Whether the daemon would take it: it loads, and says who it is.
@@ -115,7 +134,8 @@ impl Portrait {
 
     /// The lines for `prunella.toml`: the component by its sha256, the settings
     /// that must be set, and a grant for each act.
-    fn lines_to_grant(&self, name: &StrategyName) -> String {
+    fn lines_to_grant(&self) -> String {
+        let name = &self.name;
         let mut lines = format!(
             "[strategy.{name}]\ncomponent = \"plugins/{name}.wasm\"\nsha256 = \"{}\"\n",
             self.inspection.sha256
@@ -196,6 +216,9 @@ impl Portrait {
     fn show_facts(&self, text: &mut String, width: usize) {
         field(text, "size", &size(self.inspection.size), width);
         field(text, "sha256", &self.inspection.sha256, width);
+        if let Some(signature) = &self.signature {
+            field(text, "signed", signature, width);
+        }
         if !self.contract.is_empty() {
             field(text, "contract", &self.contract.join(", "), width);
         }
