@@ -719,6 +719,7 @@ pub(crate) struct AlertsTestArgs {
 Examples:
   sudo prunella heal nginx.service --dry-run
   sudo prunella heal nginx
+  sudo prunella heal nginx --record nginx.jsonl
 
 Exit code 0: healed, recovered or nothing wrong; 4: people are needed; 5: left alone, rightly."
 )]
@@ -730,6 +731,12 @@ pub(crate) struct HealArgs {
     /// Rehearse: carry nothing out, print the plan
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    /// Write every call that the strategies make of the host, with its answer, to a
+    /// new file that only root can read, for `prunella plugin replay`. What looks
+    /// like a secret is left out. Heals here, and not in the daemon
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// `prunella pause`
@@ -893,6 +900,21 @@ Examples:
   sudo prunella plugin verify ./site-fix.wasm"
     )]
     Verify(PluginVerifyArgs),
+    /// Run a component on a recorded session, and show where it departs
+    #[command(
+        long_about = "Run a component on a recorded session, and show where it departs.\n\n\
+            `prunella heal UNIT --record FILE` writes every call that the strategies made of the \
+            host, with its answer. Here a component is given the same incident and the same \
+            answers, until it makes another call than was recorded: that call is shown. So a \
+            mistake that a strategy made on somebody's host can be looked at anywhere.",
+        after_help = "\
+Examples:
+  prunella plugin replay site-fix.wasm --session incident.jsonl
+  prunella plugin replay new.wasm --session incident.jsonl --strategy site-fix --json
+
+Exit code 0: it asked and said the same; 8: it departs, or says something else."
+    )]
+    Replay(PluginReplayArgs),
 }
 
 /// `prunella plugin add`
@@ -938,6 +960,26 @@ pub(crate) struct PluginVerifyArgs {
     /// The name under which a file would be installed; the file's, unless given
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+}
+
+/// `prunella plugin replay`
+#[derive(Debug, Args)]
+pub(crate) struct PluginReplayArgs {
+    /// The component
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// What `prunella heal --record` wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) session: PathBuf,
+
+    /// Whose runs to play, when it is not the strategy that the file is named after
+    #[arg(long, value_name = "NAME")]
+    pub(crate) strategy: Option<prunella_core::StrategyName>,
+
+    /// One JSON object for each run, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `prunella plugin test`

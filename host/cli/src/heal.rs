@@ -1,6 +1,8 @@
 //! `prunella heal UNIT`: heals a service now, or rehearses it.
 
 use std::{
+    io,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,6 +14,7 @@ use prunella_core::{
     incident::{DetectedBy, Ending, IncidentId},
 };
 use prunella_healer::{Opening, Scheduler};
+use prunella_session::Recorder;
 
 use crate::{
     args::HealArgs,
@@ -19,6 +22,7 @@ use crate::{
     detect::detection,
     exit::{Exit, Problem},
     loading::Wanted,
+    output::{self, FAIR},
     paths::Paths,
     timeline::Timeline,
 };
@@ -35,8 +39,8 @@ pub(crate) fn run(paths: &Paths, args: &HealArgs) -> anyhow::Result<Exit> {
     }
     let timeline = Arc::new(Timeline::default());
     // The daemon has the service's lock, its timers and its budget at hand; a
-    // rehearsal needs none of them.
-    if !args.dry_run {
+    // rehearsal needs none of them. A recording is this process's own file.
+    if !args.dry_run && args.record.is_none() {
         let call = HealCall {
             unit: unit.clone(),
             dry_run: false,
@@ -47,15 +51,16 @@ pub(crate) fn run(paths: &Paths, args: &HealArgs) -> anyhow::Result<Exit> {
             Err(error) => return Err(error.into()),
         }
     }
-    here(paths, &unit, args.dry_run, timeline)
+    here(paths, &unit, args, timeline)
 }
 
 fn here(
     paths: &Paths,
     unit: &UnitName,
-    dry_run: bool,
+    args: &HealArgs,
     timeline: Arc<Timeline>,
 ) -> anyhow::Result<Exit> {
+    let dry_run = args.dry_run;
     let config = load_config(paths)?;
     let assembly = Assembly::new(paths, config, &Wanted::All, timeline)?;
     let status = assembly
@@ -63,6 +68,10 @@ fn here(
         .units()
         .get(Instant::now() + Duration::from_secs(10), unit)
         .map_err(|failure| Problem::new(Exit::NotFound, failure.to_string()))?;
+    let recorder = args.record.as_deref().map(recorder).transpose()?;
+    if let Some(recorder) = &recorder {
+        assembly.healer.record(Arc::clone(recorder));
+    }
     let scheduler = if dry_run {
         Scheduler::rehearse(Arc::clone(&assembly.healer))?
     } else {
@@ -75,7 +84,35 @@ fn here(
     let (id, ending) = scheduler
         .wait_for(&status.name)
         .ok_or_else(|| Problem::new(Exit::Trouble, "the healing was broken off"))?;
-    Ok(conclude(&id, &ending, dry_run))
+    let exit = conclude(&id, &ending, dry_run);
+    if let (Some(path), Some(recorder)) = (&args.record, recorder) {
+        let path = path.display();
+        match recorder.trouble() {
+            None => anstream::println!(
+                "The session: {path}\nTo play it: prunella plugin replay COMPONENT --session {path}"
+            ),
+            Some(error) => output::remark(
+                "warning",
+                FAIR,
+                &format!("{path} has only the beginning of the session: {error}"),
+            ),
+        }
+    }
+    Ok(exit)
+}
+
+/// Begins a session in a new file.
+fn recorder(path: &Path) -> anyhow::Result<Arc<Recorder>> {
+    Recorder::create(path).map_err(|error| {
+        let exit = match error.kind() {
+            io::ErrorKind::AlreadyExists => Exit::Usage,
+            _ => Exit::Trouble,
+        };
+        Problem::new(exit, format!("cannot record to {}", path.display()))
+            .because(error)
+            .help("name a file that is not there yet, in a folder that is")
+            .into()
+    })
 }
 
 /// For a unit that nobody enabled.

@@ -18,7 +18,8 @@ use prunella_core::{
     text::one_line,
     trail::Step,
 };
-use prunella_engine::{Level, Lines, RunContext};
+use prunella_engine::{Call, Level, Lines, RunContext};
+use prunella_session::Recording;
 
 use crate::{
     assess::{Asked, ask_all},
@@ -443,19 +444,23 @@ impl<'a> Attempt<'a> {
                 continue;
             };
             let kernel = self.kernel(name, loaded, related, snapshot, Phase::Assess);
-            known.push((name, loaded));
+            let context = self.context(name, loaded, kernel.host());
+            let (context, recording) = self.recorded(Call::Assess, loaded, context);
+            known.push((name, loaded, recording));
             asked.push(Asked {
                 strategy: &loaded.strategy,
-                context: self.context(name, loaded, kernel.host()),
+                context,
             });
         }
         let mut applying = Vec::new();
         let mut must_not = Vec::new();
         let mut blocked = None;
         ask_all(&self.service, asked, |place, said| {
-            let Some(&(name, loaded)) = known.get(place) else {
+            let Some((name, loaded, recording)) = known.get(place) else {
                 return;
             };
+            let (name, loaded) = (*name, *loaded);
+            recording.assessed(&said.run.result);
             let took = microseconds(said.took);
             let assessment = match said.run.result {
                 Ok(Ok(assessment)) => assessment,
@@ -576,11 +581,12 @@ impl<'a> Attempt<'a> {
         self.trail.write(Step::Heals {
             strategy: name.clone(),
         });
+        let context = self.context(name, loaded, kernel.host());
+        let (context, recording) = self.recorded(Call::Heal, loaded, context);
         let started = Instant::now();
-        let run = loaded
-            .strategy
-            .heal(self.context(name, loaded, kernel.host()));
+        let run = loaded.strategy.heal(context);
         let took = microseconds(started.elapsed());
+        recording.healed(&run.result);
         kernel.reconcile(RECONCILE);
         let said = match run.result {
             Ok(outcome) => {
@@ -787,6 +793,19 @@ impl<'a> Attempt<'a> {
                 strategy: name.clone(),
                 trail: Arc::clone(&self.trail),
             }),
+        }
+    }
+
+    /// What a run is given, recorded where somebody wants that.
+    fn recorded(
+        &self,
+        call: Call,
+        loaded: &Loaded,
+        context: RunContext,
+    ) -> (RunContext, Recording) {
+        match self.healer.recorder.get() {
+            Some(recorder) => recorder.begin(call, &loaded.strategy, context),
+            None => (context, Recording::none()),
         }
     }
 

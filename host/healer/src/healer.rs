@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -16,6 +16,7 @@ use prunella_core::{
     situation::Situation,
     trail::Entry,
 };
+use prunella_session::Recorder;
 use prunella_store::{Ledger, Store};
 
 use crate::{Protected, StrategySet, history::StoreHistory, opinions::Opinions, state::StoreState};
@@ -67,6 +68,7 @@ pub struct HealerSettings {
 pub struct Healer {
     pub(crate) settings: HealerSettings,
     pub(crate) opinions: Opinions,
+    pub(crate) recorder: OnceLock<Arc<Recorder>>,
     current: RwLock<Current>,
 }
 
@@ -98,8 +100,15 @@ impl Healer {
         Self {
             settings,
             opinions: Opinions::default(),
+            recorder: OnceLock::new(),
             current: RwLock::new(Current::new(config, strategies)),
         }
+    }
+
+    /// Has every call of the strategies written down from now on. Only the first
+    /// recorder counts.
+    pub fn record(&self, recorder: Arc<Recorder>) {
+        let _ = self.recorder.set(recorder);
     }
 
     /// Replaces the configuration for attempts that begin from now on.

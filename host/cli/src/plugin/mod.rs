@@ -11,6 +11,7 @@ mod place;
 mod played;
 mod portrait;
 mod remove;
+mod replay;
 mod standing;
 mod test;
 mod verify;
@@ -44,6 +45,7 @@ pub(crate) fn run(paths: &Paths, command: &PluginCommand) -> anyhow::Result<Exit
         PluginCommand::Add(args) => add::run(paths, args),
         PluginCommand::Remove(args) => remove::run(paths, args),
         PluginCommand::Verify(args) => verify::run(paths, args),
+        PluginCommand::Replay(args) => replay::run(args),
     }
 }
 

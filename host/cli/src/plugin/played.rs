@@ -2,7 +2,6 @@
 //! run within the usual limits.
 
 use std::{
-    fs,
     path::Path,
     sync::{Mutex, PoisonError},
 };
@@ -14,7 +13,7 @@ use prunella_core::{
 };
 use prunella_engine::{Level, Lines, Source, Strategy};
 
-use super::engine;
+use super::{candidate::read, engine};
 use crate::{
     exit::{Exit, Problem},
     loading::MAX_COMPONENT,
@@ -30,7 +29,7 @@ impl Played {
     /// Loads a component. It may import whatever it likes: what it was granted is
     /// the business of what it is tried on.
     pub(super) fn load(path: &Path) -> anyhow::Result<Self> {
-        let bytes = component(path)?;
+        let bytes = read(path, MAX_COMPONENT)?;
         let not_a_strategy =
             || Problem::new(Exit::Trouble, format!("{} cannot be tried", path.display()));
         let strategy = engine()?
@@ -60,31 +59,11 @@ fn name_of(path: &Path) -> StrategyName {
         .unwrap_or_else(StrategyName::unnamed)
 }
 
-/// The bytes of a regular file, if they can be a component.
-fn component(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let shown = path.display();
-    let found = fs::metadata(path).map_err(|error| {
-        let exit = match error.kind() {
-            std::io::ErrorKind::NotFound => Exit::NotFound,
-            std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
-            _ => Exit::Trouble,
-        };
-        Problem::new(exit, format!("{shown} cannot be looked at")).because(error)
-    })?;
-    if !found.is_file() {
-        return Err(Problem::new(Exit::Usage, format!("{shown} is not a file")).into());
-    }
-    if found.len() > MAX_COMPONENT {
-        return Err(Problem::new(
-            Exit::Usage,
-            format!("{shown} is larger than {MAX_COMPONENT} bytes"),
-        )
-        .into());
-    }
-    fs::read(path).map_err(|error| {
-        Problem::new(Exit::Trouble, format!("{shown} cannot be read"))
-            .because(error)
-            .into()
+/// The text of a file of anybody's; `what` it should be, such as `a scenario`.
+pub(super) fn text(path: &Path, max: u64, what: &str) -> anyhow::Result<String> {
+    String::from_utf8(read(path, max)?).map_err(|error| {
+        let message = format!("{} is not {what}: it is not text", path.display());
+        Problem::new(Exit::Usage, message).because(error).into()
     })
 }
 

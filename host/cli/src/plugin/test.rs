@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{
     field,
-    played::{Kept, Played},
+    played::{Kept, Played, text},
 };
 use crate::{
     args::PluginTestArgs,
@@ -117,18 +117,7 @@ fn scenarios(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 type Read = Result<Scenario, Vec<prunella_core::config::Diagnostic>>;
 
 fn read(file: &Path) -> anyhow::Result<Read> {
-    let shown = file.display();
-    let found = fs::metadata(file)?;
-    if !found.is_file() || found.len() > MAX_SCENARIO {
-        return Err(Problem::new(
-            Exit::Usage,
-            format!("{shown} is not a scenario: a file of at most {MAX_SCENARIO} bytes"),
-        )
-        .into());
-    }
-    let text = fs::read_to_string(file).map_err(|error| {
-        Problem::new(Exit::Trouble, format!("{shown} cannot be read")).because(error)
-    })?;
+    let text = text(file, MAX_SCENARIO, "a scenario")?;
     Ok(scenario::parse(file, &text))
 }
 
