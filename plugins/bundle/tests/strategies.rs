@@ -401,7 +401,7 @@ mod environment_check {
     )]
     #[case::unreadable_and_repairable(
         web().failed("exit-code").file("conf", File::new(FileRole::Plain).mode(0o600, 0o640).unreadable()),
-        "applies 85: the file `conf` cannot be read by the service: its mode is 0600, not 0640"
+        "applies 85: the file `conf` cannot be read by the service: its mode is 0600, declared is 0640"
     )]
     #[case::unreadable_and_not(
         web().failed("exit-code").file("env", File::new(FileRole::Env).unreadable().read_by_manager()),
@@ -510,11 +510,11 @@ mod database_check {
     )]
     #[case::wrong_mode(
         web().failed("exit-code").file("data", File::new(FileRole::Database).mode(0o400, 0o640)),
-        "applies 85: the database `data` is not as declared: its mode is 0400, not 0640"
+        "applies 85: the database `data` is not as declared: its mode is 0400, declared is 0640"
     )]
     #[case::wrong_mode_of_a_file_that_can_be_read(
         web().failed("exit-code").file("conf", File::new(FileRole::Plain).mode(0o644, 0o640)),
-        "applies 40: `conf` is not as declared: its mode is 0644, not 0640"
+        "applies 40: `conf` is not as declared: its mode is 0644, declared is 0640"
     )]
     #[case::unreadable_database(
         web().failed("exit-code").file("data", File::new(FileRole::Database).unreadable()),

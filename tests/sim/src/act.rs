@@ -15,7 +15,7 @@ use prunella_core::{
 
 use crate::{
     Sim,
-    world::{Shared, deviations, lock},
+    world::{Shared, deviations, lock, repairs},
 };
 
 /// A job of the simulated systemd.
@@ -76,10 +76,7 @@ impl FileRepair for Sim {
         let Some(file) = world.files.get_mut(name) else {
             return Ok(false);
         };
-        if !deviations(file)
-            .iter()
-            .any(|(_, repair)| *repair == Some(what))
-        {
+        if !repairs(file).contains(&what) {
             return Ok(false);
         }
         match what {

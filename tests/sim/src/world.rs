@@ -13,7 +13,7 @@ use prunella_core::{
         Pressure, ProcessInfo, Repair, UnitAct, UnitStatus,
     },
     policy::Grants,
-    service::{Port, Service},
+    service::{FileRole, Port, Service},
 };
 
 use crate::{
@@ -586,14 +586,14 @@ pub(crate) fn deviations(file: &File) -> Vec<(String, Option<Repair>)> {
         return if file.optional {
             found
         } else {
-            vec![("it is not there".to_owned(), repair)]
+            vec![("it does not exist".to_owned(), repair)]
         };
     }
     if let (is, Some(declared)) = file.mode
         && is != declared
     {
         found.push((
-            format!("its mode is {is:04o}, not {declared:04o}"),
+            format!("its mode is {is:04o}, declared is {declared:04o}"),
             Some(Repair::Mode),
         ));
     }
@@ -601,7 +601,7 @@ pub(crate) fn deviations(file: &File) -> Vec<(String, Option<Repair>)> {
         && is != declared
     {
         found.push((
-            format!("it belongs to {is}, not to {declared}"),
+            format!("its owner is {is}, declared is {declared}"),
             Some(Repair::Owner),
         ));
     }
@@ -609,11 +609,24 @@ pub(crate) fn deviations(file: &File) -> Vec<(String, Option<Repair>)> {
         && is != declared
     {
         found.push((
-            format!("it leads to {is}, not to {declared}"),
+            "it leads elsewhere than declared".to_owned(),
             Some(Repair::Target),
         ));
     }
     found
+}
+
+/// What of a file can be brought back. A link that should be there can be made,
+/// whether the service needs it or not.
+pub(crate) fn repairs(file: &File) -> Vec<Repair> {
+    if !file.exists {
+        return file.target.1.iter().map(|_| Repair::Target).collect();
+    }
+    let deviations = deviations(file);
+    deviations
+        .into_iter()
+        .filter_map(|(_, repair)| repair)
+        .collect()
 }
 
 /// A file as `stat` gives it.
@@ -623,17 +636,27 @@ pub(crate) fn file_status(file: &File) -> FileStatus {
         kind: file
             .exists
             .then(|| file.role.kind().unwrap_or(FileKind::File)),
-        mode: file.mode.0,
-        owner: file.owner.0.clone(),
-        group: "root".to_owned(),
-        size: (!file.secret).then_some(file.content.len() as u64),
-        age: file.age,
+        // What is not there has none of these.
+        mode: match (file.exists, file.role) {
+            (false, _) => 0,
+            (true, FileRole::Symlink) => 0o777,
+            (true, _) => file.mode.0,
+        },
+        owner: of_what_exists(file, &file.owner.0),
+        group: of_what_exists(file, "root"),
+        size: (file.exists && !file.secret).then_some(file.content.len() as u64),
+        age: if file.exists {
+            file.age
+        } else {
+            Duration::ZERO
+        },
         link_target: file.target.0.clone().filter(|_| file.exists),
-        repairable: deviations
-            .iter()
-            .filter_map(|(_, repair)| *repair)
-            .collect(),
+        repairable: repairs(file),
         deviations: deviations.into_iter().map(|(said, _)| said).collect(),
         readable: file.exists && file.readable,
     }
+}
+
+fn of_what_exists(file: &File, text: &str) -> String {
+    if file.exists { text } else { "" }.to_owned()
 }
