@@ -849,7 +849,7 @@ Examples:
             A scenario is a TOML file: a host, a failed service, and what a strategy should say \
             and do about it. The component runs as it would run in the daemon, with the same \
             limits and behind the same grants, but time is virtual and the host is a model. What \
-            differs from the scenario's [expect] is shown. Docs: writing-strategies.md.",
+            differs from the scenario's [expect] is shown. docs/testing.md has every key.",
         after_help = "\
 Examples:
   prunella plugin test site-fix.wasm --scenario scenarios/

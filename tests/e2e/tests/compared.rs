@@ -16,7 +16,7 @@ use prunella_bundle::builtin;
 use prunella_core::{policy::Limits, policy::builtin_grants, service::FileRole};
 use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
 use prunella_engine::{Call, Engine, EngineSettings, NoLines, RunContext, Source, Strategy};
-use prunella_session::{Ended, Entry, Recorder, Session};
+use prunella_session::{Ended, Entry, Recorder, Session, replay};
 use prunella_sim::{File, Process, Sim, Unit};
 use serde_json::{Value, json};
 
@@ -152,6 +152,12 @@ fn ended(ended: &Ended) -> String {
 
 #[track_caller]
 fn compare(real: &Session, sim: &Session) {
+    // What was recorded can be played: the same component does the same on it.
+    for run in &real.runs {
+        let strategy = strategy(run.begun.strategy.as_str());
+        let replayed = replay(&strategy, run, Arc::new(NoLines));
+        assert!(replayed.is_same_as(run), "{run:#?} {replayed:#?}");
+    }
     let (real, sim) = (seen(real), seen(sim));
     assert!(!real.is_empty(), "some strategy was asked");
     for (run, asked) in &real {
@@ -308,4 +314,30 @@ fn an_act_that_is_denied() {
         sim.denied(),
         ["unit-control.start of web.service: not-granted"]
     );
+}
+
+#[test]
+fn a_rehearsal_is_recorded_too_and_nothing_is_written_over() {
+    let scene = web("", "--listen 8080", PORT).without_daemon();
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene.wait_until("web.service", "failed", TIMEOUT).unwrap();
+    scene
+        .write_file("/root/precious", "precious", 0o600)
+        .unwrap();
+    scene
+        .run_ok(&["ln", "-s", "/root/precious", "/root/link"])
+        .unwrap();
+    for there in ["/root/precious", "/root/link"] {
+        let refused = scene.prunella(&["heal", "web.service", "--dry-run", "--record", there]);
+        assert!(!refused.success(), "{refused:?}");
+    }
+    assert_eq!(scene.read_file("/root/precious").unwrap(), "precious");
+
+    scene.prunella_ok(&["heal", "web.service", "--dry-run", "--record", SESSION]);
+    let session = Session::parse(&scene.read_file(SESSION).unwrap()).unwrap();
+    assert_eq!(healings(&session), ["service-restart healed"]);
+    assert!(session.runs.iter().all(|run| run.begun.rehearsal));
+    let state = scene.property("web.service", "ActiveState").unwrap();
+    assert_eq!(state, "failed", "nothing was carried out");
 }

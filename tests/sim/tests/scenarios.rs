@@ -282,3 +282,18 @@ fn what_differs_is_told(#[case] expected: Expected, #[case] told: &[&str]) {
     };
     assert_eq!(expected.differences(&happened), told);
 }
+
+/// What the book shows can be used as it stands.
+#[test]
+fn the_scenarios_of_the_book() {
+    let book = include_str!("../../../docs/testing.md");
+    let blocks: Vec<&str> = book
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        scenario(block);
+    }
+}
