@@ -61,6 +61,19 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 /// Waits of the budget up to this long are waited out within the attempt.
 const SHORT_WAIT: Duration = Duration::from_secs(10);
 
+/// When an incident that people have to see to, and about which nothing could be
+/// done, is looked at again for the first time. Then after twice as long, and so
+/// on, up to `retry-every`.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+fn look_again_after(attempt: u32) -> Duration {
+    LOOK_AGAIN.saturating_mul(
+        1_u32
+            .checked_shl(attempt.saturating_sub(1))
+            .unwrap_or(u32::MAX),
+    )
+}
+
 /// Everything one attempt works with.
 pub(crate) struct Attempt<'a> {
     pub(crate) healer: &'a Healer,
@@ -73,6 +86,9 @@ pub(crate) struct Attempt<'a> {
     pub(crate) host: Host,
     /// Called when the strategies are done, and only proof is left to wait for.
     pub(crate) acted: &'a dyn Fn(),
+    /// Called at the moment of recovery: who needs the service need not wait for
+    /// its proof.
+    pub(crate) answers: &'a dyn Fn(),
     /// The unit as it was when the attempt decided to heal it.
     down: OnceCell<UnitStatus>,
     overseer: OnceCell<Arc<Overseer>>,
@@ -88,6 +104,7 @@ impl<'a> Attempt<'a> {
         service: Arc<Service>,
         trail: Arc<Trail>,
         acted: &'a dyn Fn(),
+        answers: &'a dyn Fn(),
     ) -> Self {
         let real = healer.host_for(&service);
         let host = if trail.is_rehearsal() {
@@ -102,6 +119,7 @@ impl<'a> Attempt<'a> {
             real,
             host,
             acted,
+            answers,
             down: OnceCell::new(),
             overseer: OnceCell::new(),
             evidence_written: Cell::new(trail.attempt() > 1),
@@ -361,7 +379,7 @@ impl<'a> Attempt<'a> {
             .collect();
 
         self.ask_model();
-        let snapshot = Arc::new(Snapshot::of(status));
+        let snapshot = Arc::new(Snapshot::of(status, Arc::clone(&self.healer.silences)));
         let mut applying = match self.assess(&related, &snapshot) {
             Ok(applying) => self.in_order(applying),
             Err(came) => return came,
@@ -677,6 +695,7 @@ impl<'a> Attempt<'a> {
             after,
         });
         (self.acted)();
+        (self.answers)();
         self.think();
         after
     }
@@ -728,11 +747,16 @@ impl<'a> Attempt<'a> {
                 verdict: format!("it would be handed to people: {reason}"),
             });
         }
-        let retry_at = self
-            .current
-            .config
-            .retry_every
-            .map(|every| crate::healer::wall_clock().saturating_add(milliseconds(every)));
+        let retry_at = self.current.config.retry_every.map(|every| {
+            // What holds everything may be put right at any moment, and a look
+            // spends nothing.
+            let wait = if self.trail.healings() == 0 {
+                look_again_after(self.trail.attempt()).min(every)
+            } else {
+                every
+            };
+            crate::healer::wall_clock().saturating_add(milliseconds(wait))
+        });
         Came::Ended(Ending::Escalated { reason, retry_at })
     }
 

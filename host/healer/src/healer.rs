@@ -19,7 +19,13 @@ use prunella_core::{
 use prunella_session::Recorder;
 use prunella_store::{Ledger, Store};
 
-use crate::{Protected, StrategySet, history::StoreHistory, opinions::Opinions, state::StoreState};
+use crate::{
+    Protected, StrategySet,
+    history::StoreHistory,
+    opinions::Opinions,
+    silences::{Patient, Silences},
+    state::StoreState,
+};
 
 /// Where hosts come from: a [`Host`] for each service.
 pub trait Hosts: Send + Sync {
@@ -69,6 +75,7 @@ pub struct Healer {
     pub(crate) settings: HealerSettings,
     pub(crate) opinions: Opinions,
     pub(crate) recorder: OnceLock<Arc<Recorder>>,
+    pub(crate) silences: Arc<Silences>,
     current: RwLock<Current>,
 }
 
@@ -101,6 +108,7 @@ impl Healer {
             settings,
             opinions: Opinions::default(),
             recorder: OnceLock::new(),
+            silences: Arc::default(),
             current: RwLock::new(Current::new(config, strategies)),
         }
     }
@@ -135,7 +143,20 @@ impl Healer {
     }
 
     /// The host as `service` sees it, with nothing between.
+    /// But a long silence of its probes is waited for once.
     pub(crate) fn host_for(&self, service: &Arc<Service>) -> Host {
+        let host = self.bare_host_for(service);
+        Host {
+            probes: Arc::new(Patient {
+                probes: Arc::clone(&host.probes),
+                unit: service.unit.clone(),
+                silences: Arc::clone(&self.silences),
+            }),
+            ..host
+        }
+    }
+
+    fn bare_host_for(&self, service: &Arc<Service>) -> Host {
         let history = Arc::new(StoreHistory {
             store: self.settings.store.clone(),
             unit: service.unit.clone(),
@@ -149,7 +170,7 @@ impl Healer {
             .for_service(Arc::clone(service), history, state)
     }
 
-    /// Asks one of a service's declared probes; `None` when the unit is not in
+    /// Asks one of a service's declared probes, anew; `None` when the unit is not in
     /// care.
     pub fn ask(
         &self,
@@ -158,7 +179,11 @@ impl Healer {
         probe: &str,
     ) -> Option<Answer<ProbeAnswer>> {
         let service = self.service(unit)?;
-        Some(self.host_for(&service).probes.ask(deadline, probe))
+        let answer = self.bare_host_for(&service).probes.ask(deadline, probe);
+        if let Ok(answer) = &answer {
+            self.silences.note(unit, probe, answer);
+        }
+        Some(answer)
     }
 
     /// The service of a unit in care.

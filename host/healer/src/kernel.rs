@@ -47,6 +47,7 @@ use prunella_store::Ledger;
 
 use crate::{
     oversight::{Overseer, Question},
+    silences::Silences,
     trail::Trail,
 };
 
@@ -66,7 +67,10 @@ pub(crate) struct Rules {
 /// The units as they stood a moment ago. All strategies assess by the same
 /// facts, and systemd is asked once for each unit. The first act ends it.
 #[derive(Default)]
-pub(crate) struct Snapshot(Mutex<Vec<(Instant, UnitStatus)>>);
+pub(crate) struct Snapshot {
+    units: Mutex<Vec<(Instant, UnitStatus)>>,
+    silences: Arc<Silences>,
+}
 
 /// How old a snapshot may be that a strategy heals by, and that its act is judged
 /// by: as long as it takes from an assessment to the act that follows from it.
@@ -76,8 +80,11 @@ const FRESH: Duration = Duration::from_millis(50);
 
 impl Snapshot {
     /// Begins with what is known already.
-    pub(crate) fn of(status: &UnitStatus) -> Self {
-        Self(Mutex::new(vec![(Instant::now(), status.clone())]))
+    pub(crate) fn of(status: &UnitStatus, silences: Arc<Silences>) -> Self {
+        Self {
+            units: Mutex::new(vec![(Instant::now(), status.clone())]),
+            silences,
+        }
     }
 
     /// What is known of a unit, if it is not older than `age`.
@@ -100,10 +107,11 @@ impl Snapshot {
     /// Something was changed: all has to be looked at anew.
     fn end(&self) {
         self.lock().clear();
+        self.silences.end();
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Instant, UnitStatus)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.units.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -28,6 +28,7 @@ mod oversight;
 mod proof;
 mod rehearsal;
 mod scheduler;
+mod silences;
 mod state;
 mod strategies;
 mod trail;

@@ -105,6 +105,19 @@ struct State {
     ended: BTreeMap<UnitName, (IncidentId, Ending)>,
 }
 
+impl State {
+    /// What is blocked on a unit goes on.
+    fn wake_blocked(&mut self, unit: &UnitName, healthy: bool) {
+        for task in self.tasks.values_mut() {
+            if task.phase == Phase::Blocked(unit.clone()) {
+                task.phase = Phase::Queued;
+                task.incident.attempt += 1;
+                task.unblocked = Some((unit.clone(), healthy));
+            }
+        }
+    }
+}
+
 struct Task {
     incident: Incident,
     phase: Phase,
@@ -680,6 +693,8 @@ impl Shared {
             ..
         }) = &earlier
             && incident.attempt == 1
+            // One that waits for another unit goes on, here as well as there.
+            && ending.is_final()
         {
             // Another process has seen it through while this one waited.
             return Finished {
@@ -702,9 +717,13 @@ impl Shared {
         self.begin_attempt(&trail, &steps, unblocked);
         let came = match self.overtaken(&service, &trail) {
             Some(ending) => Came::Ended(ending),
-            None => Attempt::new(&self.healer, service, Arc::clone(&trail), &|| {
-                slot.release()
-            })
+            None => Attempt::new(
+                &self.healer,
+                service,
+                Arc::clone(&trail),
+                &|| slot.release(),
+                &|| self.go_on(unit, true),
+            )
             .run(sight),
         };
         let came = match came {
@@ -962,13 +981,7 @@ impl Shared {
         } else {
             state.tasks.remove(unit);
         }
-        for task in state.tasks.values_mut() {
-            if task.phase == Phase::Blocked(unit.clone()) {
-                task.phase = Phase::Queued;
-                task.incident.attempt += 1;
-                task.unblocked = Some((unit.clone(), healthy));
-            }
-        }
+        state.wake_blocked(unit, healthy);
         state
             .ended
             .insert(unit.clone(), (incident.id.clone(), ending));
@@ -978,6 +991,12 @@ impl Shared {
         {
             self.look_after(detection);
         }
+    }
+
+    /// What waits for a unit goes on.
+    fn go_on(&self, unit: &UnitName, healthy: bool) {
+        self.lock().wake_blocked(unit, healthy);
+        self.changed.notify_all();
     }
 
     /// A failure was seen while the incident before it was being worked on: if

@@ -46,6 +46,24 @@ fn a_broken_configuration_holds_the_restart_until_it_is_repaired() {
 }
 
 #[test]
+fn a_configuration_that_is_repaired_is_noticed() {
+    let scene = scene().with_daemon();
+    scene.start(&["web.service"]);
+    scene
+        .write_file("/opt/web.conf", "a = b\noops\n", 0o644)
+        .unwrap();
+    scene.kill("web.service");
+    scene.wait_ended("web.service", "escalated");
+    assert_eq!(scene.runs("web.service"), 1);
+
+    // Nobody tells Prunella.
+    scene.write_file("/opt/web.conf", "a = b\n", 0o644).unwrap();
+    scene.wait_healed("web.service");
+    assert_eq!(scene.runs("web.service"), 2);
+    assert!(scene.answers(8080));
+}
+
+#[test]
 fn a_valid_configuration_is_in_nobodys_way() {
     let scene = scene().with_daemon();
     scene.start(&["web.service"]);

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use prunella_e2e::{Scene, victim, victim_with};
+use prunella_e2e::{Builder, Scene, TIMEOUT, victim, victim_with};
 
 const NEEDS_DB: &str = "needs = [\"db.service\"]\n\
     [[probe]]\nname = \"database\"\nredis = \"127.0.0.1:6379\"\nof = \"db.service\"\ntimeout = \"1s\"\n";
@@ -70,6 +70,79 @@ fn a_dead_database_out_of_care_is_named_and_left_alone() {
 }
 
 #[test]
+fn a_service_goes_on_when_what_it_needs_is_back_and_out_of_care() {
+    let scene = Scene::builder()
+        .unit("db.service", &victim("", "--listen 6379"))
+        .service("web.service", &web(), NEEDS_DB)
+        .with_daemon();
+    scene.start(&["db.service"]);
+    scene.start(&["web.service"]);
+    scene.systemctl(&["stop", "db.service"]).unwrap();
+    scene.kill("web.service");
+    scene.wait_ended("web.service", "escalated");
+    assert_eq!(scene.runs("web.service"), 1);
+
+    // Nobody tells Prunella.
+    scene.start(&["db.service"]);
+    scene.wait_healed("web.service");
+    assert!(scene.answers(8080));
+}
+
+/// Each of three needs the next; each proof takes long beside what healing takes.
+fn three_in_a_row() -> Builder {
+    const SLOW_PROOF: &str = "[proof]\nstable-for = \"4s\"\ntimeout = \"20s\"\n";
+    Scene::builder()
+        .service("c.service", &victim("", "--listen 8083"), SLOW_PROOF)
+        .service(
+            "b.service",
+            &victim("", "--listen 8082 --need-tcp 8083"),
+            &format!("needs = [\"c.service\"]\n{SLOW_PROOF}"),
+        )
+        .service(
+            "a.service",
+            &victim("", "--listen 8081 --need-tcp 8082"),
+            &format!("needs = [\"b.service\"]\n{SLOW_PROOF}"),
+        )
+}
+
+fn kill_three(scene: &Scene) {
+    for unit in ["c.service", "b.service", "a.service"] {
+        scene.start(&[unit]);
+    }
+    let all = ["a.service", "b.service", "c.service"];
+    scene
+        .systemctl(&[&["kill", "--signal=KILL"], &all[..]].concat())
+        .unwrap();
+}
+
+#[test]
+fn three_in_a_row_do_not_wait_for_each_others_proof() {
+    let scene = three_in_a_row().with_daemon();
+    kill_three(&scene);
+    let last = scene.wait_healed("a.service");
+    for unit in ["a.service", "b.service", "c.service"] {
+        scene.wait_healed(unit);
+        assert_eq!(scene.runs(unit), 2, "{unit}");
+    }
+    // It was up before the first of the others was proven to stay so.
+    let up = last.at + last.recovered_after_us.unwrap() / 1000;
+    let proven = scene.wait_healed("c.service").at + 4000;
+    assert!(up < proven, "up at {up}, c.service proven at {proven}");
+}
+
+#[test]
+fn three_in_a_row_are_healed_by_their_hooks() {
+    let scene = three_in_a_row().with_hooks();
+    kill_three(&scene);
+    for unit in ["a.service", "b.service", "c.service"] {
+        scene.wait_active(unit, TIMEOUT).unwrap();
+    }
+    for port in [8081, 8082, 8083] {
+        assert!(scene.answers(port), "{port}");
+    }
+}
+
+#[test]
 fn a_failed_requirement_is_the_cause() {
     let scene = Scene::builder()
         .service("db.service", &victim("", "--need-file /opt/disk"), BUDGET)
@@ -84,14 +157,10 @@ fn a_failed_requirement_is_the_cause() {
 
     scene.wait_ended("db.service", "escalated");
     let incidents = scene
-        .wait_for(
-            "an incident of the dependant",
-            prunella_e2e::TIMEOUT,
-            || {
-                let incidents = scene.incidents_of("web.service");
-                Ok((!incidents.is_empty()).then_some(incidents))
-            },
-        )
+        .wait_for("an incident of the dependant", TIMEOUT, || {
+            let incidents = scene.incidents_of("web.service");
+            Ok((!incidents.is_empty()).then_some(incidents))
+        })
         .unwrap();
     assert_eq!(incidents.first().unwrap().cause, "dependency");
     assert_eq!(

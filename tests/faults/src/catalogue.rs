@@ -446,3 +446,49 @@ fn parse_duration(text: &str) -> Result<Duration> {
         None => bail!("`{text}` is no duration: write `500ms` or `12s`"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_catalogue_can_be_read_and_is_as_large_as_it_says() {
+        let faults = load().unwrap();
+        let of = |class| faults.iter().filter(|fault| fault.class == class).count();
+        assert!(of(Class::MustHeal) >= 30, "{}", of(Class::MustHeal));
+        assert!(of(Class::MustNotTouch) >= 12, "{}", of(Class::MustNotTouch));
+        let titles: BTreeSet<&str> = faults.iter().map(|fault| fault.title.as_str()).collect();
+        assert_eq!(titles.len(), faults.len(), "no fault is there twice");
+    }
+
+    #[test]
+    fn scripts_of_faults_are_there() {
+        for fault in load().unwrap() {
+            for file in fault.files {
+                if let Some(from) = file.from {
+                    assert!(folder().join(&from).is_file(), "{}: {from}", fault.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_that_says_nothing_of_what_is_right_is_refused() {
+        let text = "title = 'x'\nclass = 'must-heal'\nsoftware = 'x'\n\
+            [[service]]\nunit = 'x.service'\n[[inject]]\nrun = 'true'\n";
+        let fault: Fault = toml::from_str(text).unwrap();
+        let error = fault.check().unwrap_err().to_string();
+        assert!(error.contains("what healed means"), "{error}");
+        let unknown = text.replace("software", "hardware");
+        assert!(toml::from_str::<Fault>(&unknown).is_err());
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(parse_duration("500ms").unwrap(), Duration::from_millis(500));
+        assert_eq!(parse_duration("2.5s").unwrap(), Duration::from_millis(2500));
+        assert!(parse_duration("3").is_err());
+    }
+}

@@ -51,7 +51,13 @@ pub struct Verdict {
 /// The name of a wrong action that ends everything.
 const WENT_DOWN: &str = "took the whole host down";
 
-pub(crate) fn judge(fault: &Fault, healer: &dyn Healer, seen: Seen, took: Duration) -> Verdict {
+pub(crate) fn judge(
+    fault: &Fault,
+    healer: &dyn Healer,
+    seen: Seen,
+    waited: bool,
+    took: Duration,
+) -> Verdict {
     let verdict = Verdict {
         fault: fault.name.clone(),
         healer: healer.name().to_owned(),
@@ -70,11 +76,12 @@ pub(crate) fn judge(fault: &Fault, healer: &dyn Healer, seen: Seen, took: Durati
     };
     match seen {
         Seen::WentDown => verdict,
-        Seen::All(seen) => of(fault, &seen, verdict),
+        // Of one that had no time to tell anybody, nothing is known.
+        Seen::All(seen) => of(fault, &seen, waited || !healer.tells_people(), verdict),
     }
 }
 
-fn of(fault: &Fault, seen: &Observation, verdict: Verdict) -> Verdict {
+fn of(fault: &Fault, seen: &Observation, silence_counts: bool, verdict: Verdict) -> Verdict {
     let wrong = wrong_actions(fault, seen);
     let healed = seen.answered.is_some();
     let right = match fault.class {
@@ -87,7 +94,7 @@ fn of(fault: &Fault, seen: &Observation, verdict: Verdict) -> Verdict {
         right,
         answered_after_ms: answered.map(|at| millis(at - seen.crashed)),
         wrong,
-        silent: needed_people && seen.alerts.is_empty(),
+        silent: silence_counts && needed_people && seen.alerts.is_empty(),
         alerts: seen
             .alerts
             .iter()
@@ -261,4 +268,135 @@ pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
     )]
     let place = (last as f64 * share).round() as usize;
     sorted.get(place).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue;
+
+    fn fault(name: &str) -> Fault {
+        catalogue::load()
+            .unwrap()
+            .into_iter()
+            .find(|fault| fault.name == name)
+            .unwrap()
+    }
+
+    fn judged(fault: &Fault, healer: &str, seen: Observation) -> Verdict {
+        let all = crate::healers::all();
+        let healer = all.iter().find(|known| known.name() == healer).unwrap();
+        judge(
+            fault,
+            *healer,
+            Seen::All(Box::new(seen)),
+            true,
+            Duration::ZERO,
+        )
+    }
+
+    #[test]
+    fn the_clock_runs_from_the_crash_to_the_first_lasting_answer() {
+        let seen = Observation {
+            began: 1_000,
+            crashed: 5_000,
+            answered: Some(47_000),
+            ended: 3_000_000,
+            ..Observation::default()
+        };
+        let verdict = judged(&fault("killed"), "prunella", seen);
+        assert!(verdict.right && !verdict.silent);
+        assert_eq!(verdict.answered_after_ms, Some(42.0));
+        assert_eq!(verdict.wrong, Vec::<String>::new());
+    }
+
+    #[test]
+    fn who_is_down_and_told_nobody_was_silent() {
+        let mut seen = Observation::default();
+        let verdict = judged(&fault("killed"), "monit", seen.clone());
+        assert!(!verdict.right && verdict.silent);
+        seen.alerts.push((1, "it is down".to_owned()));
+        assert!(!judged(&fault("killed"), "monit", seen).silent);
+    }
+
+    #[test]
+    fn a_start_counts_from_its_limit_on_and_within_its_time() {
+        let start = |at: i64| (at, "web.service".to_owned());
+        let restarts = fault("systemd-restarts");
+        let with = |starts: Vec<(i64, String)>| Observation {
+            starts,
+            ..Observation::default()
+        };
+        // systemd's own, after the three seconds.
+        let own = judged(&restarts, "prunella", with(vec![start(3_000_000)]));
+        assert!(own.right, "{own:?}");
+        let early = judged(&restarts, "prunella", with(vec![start(900_000)]));
+        assert_eq!(
+            early.wrong,
+            ["started it before the three seconds were over"]
+        );
+        let twice = with(vec![start(3_000_000), start(4_000_000)]);
+        assert_eq!(
+            judged(&restarts, "prunella", twice).wrong,
+            ["started it again"]
+        );
+    }
+
+    #[test]
+    fn the_bystander_is_in_every_run() {
+        let seen = Observation {
+            dead: vec![BYSTANDER.to_owned()],
+            ..Observation::default()
+        };
+        let verdict = judged(&fault("stopped"), "shell", seen);
+        assert!(!verdict.right);
+        assert_eq!(verdict.wrong.len(), 1);
+    }
+
+    #[test]
+    fn a_script_that_fails_at_the_end_is_a_wrong_action() {
+        let masked = fault("masked");
+        let of = |afterwards| Observation {
+            afterwards,
+            ..Observation::default()
+        };
+        assert!(judged(&masked, "none", of(vec![true])).right);
+        assert_eq!(
+            judged(&masked, "none", of(vec![false])).wrong,
+            ["took the mask away"]
+        );
+    }
+
+    #[test]
+    fn what_prunella_cannot_do_is_counted_apart() {
+        let mut verdicts = vec![
+            judged(
+                &fault("killed"),
+                "prunella",
+                Observation {
+                    answered: Some(9),
+                    ..Observation::default()
+                },
+            ),
+            judged(&fault("stale-pid"), "prunella", Observation::default()),
+            judged(&fault("stopped"), "prunella", Observation::default()),
+        ];
+        let score = score("prunella", &verdicts);
+        assert_eq!((score.healed, score.heal_runs), (1, 1));
+        assert_eq!((score.not_yet_healed, score.not_yet_runs), (0, 1));
+        assert_eq!((score.left, score.leave_runs), (1, 1));
+        assert_eq!(score.silent, ["stale-pid"]);
+        verdicts.clear();
+        assert_eq!(
+            super::score("prunella", &verdicts).healed_between,
+            (0.0, 1.0)
+        );
+    }
+
+    #[test]
+    fn quantiles() {
+        assert_eq!(quantile(&[], 0.5), None);
+        assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.5), Some(2.0));
+        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 0.95), Some(4.0));
+    }
 }

@@ -75,14 +75,15 @@ pub struct Run {
     pub journal: String,
 }
 
-/// Has `healer` deal with `fault`, and says what came of it.
+/// Has `healer` deal with `fault`, and says what came of it. `waits` says whether,
+/// where people are needed, it is waited until they are told.
 ///
 /// # Errors
 /// When the run could not be carried out: then nothing is known.
-pub fn run(fault: &Fault, healer: &dyn Healer, programs: &Programs) -> Result<Run> {
+pub fn run(fault: &Fault, healer: &dyn Healer, programs: &Programs, waits: bool) -> Result<Run> {
     let begun = Instant::now();
     let machine = furnish(fault, healer, programs)?.boot()?;
-    let seen = carry_out(&machine, fault, healer).with_context(|| {
+    let seen = carry_out(&machine, fault, healer, waits).with_context(|| {
         format!(
             "{} (a part of its journal:\n{})",
             machine.name(),
@@ -90,7 +91,7 @@ pub fn run(fault: &Fault, healer: &dyn Healer, programs: &Programs) -> Result<Ru
         )
     })?;
     Ok(Run {
-        verdict: judge(fault, healer, seen, begun.elapsed()),
+        verdict: judge(fault, healer, seen, waits, begun.elapsed()),
         journal: machine.tail(),
     })
 }
@@ -168,7 +169,7 @@ pub(crate) enum Seen {
     WentDown,
 }
 
-fn carry_out(machine: &Machine, fault: &Fault, healer: &dyn Healer) -> Result<Seen> {
+fn carry_out(machine: &Machine, fault: &Fault, healer: &dyn Healer, waits: bool) -> Result<Seen> {
     script(machine, &fault.setup).context("its setup")?;
     for unit in fault.units.iter().filter(|unit| unit.start) {
         machine.systemctl(&["start", &unit.unit])?;
@@ -183,7 +184,7 @@ fn carry_out(machine: &Machine, fault: &Fault, healer: &dyn Healer) -> Result<Se
     if let Some(unit) = &fault.pause {
         healer.pause(machine, unit)?;
     }
-    let plan = plan(fault, healer);
+    let plan = plan(fault, healer, waits);
     machine.write_file(PLAN, serde_json::to_string_pretty(&plan)?, 0o644)?;
     let output = machine.run_with(
         // So that it sees a shutdown to its end.
@@ -222,7 +223,7 @@ fn script(machine: &Machine, script: &str) -> Result<()> {
     output.into_stdout(script).map(drop)
 }
 
-fn plan(fault: &Fault, healer: &dyn Healer) -> Plan {
+fn plan(fault: &Fault, healer: &dyn Healer, waits: bool) -> Plan {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let mut alive: Vec<String> = fault
         .must_not
@@ -244,7 +245,7 @@ fn plan(fault: &Fault, healer: &dyn Healer) -> Plan {
         wait: millis(fault.waits()),
         stable: millis(STABLE),
         after: millis(AFTER),
-        told_within: healer.tells_people().then(|| millis(TOLD_WITHIN)),
+        told_within: (waits && healer.tells_people()).then(|| millis(TOLD_WITHIN)),
         people: fault.people,
         alive,
         afterwards: fault

@@ -38,6 +38,13 @@ const ASK_EVERY: Duration = Duration::from_millis(1);
 /// The same once it has answered, or when nothing is timed.
 const ASK_CALMLY: Duration = Duration::from_millis(25);
 
+/// A healer that has had no process for so long, ...
+const AT_REST: Duration = Duration::from_secs(20);
+
+/// ... and has let a minute go by, which is how often timers sweep, tells nobody
+/// any more.
+const A_MINUTE: Duration = Duration::from_secs(65);
+
 /// Between two looks at whether people were told.
 const LOOK_AT_MAIL: Duration = Duration::from_millis(50);
 
@@ -99,6 +106,9 @@ fn carry_out(plan: &Plan) -> Result<Observation> {
     {
         let until = injected + Duration::from_millis(limit);
         while mailbox.is_empty() && Instant::now() < until {
+            if injected.elapsed() > A_MINUTE && usage.at_rest_for(AT_REST) {
+                break;
+            }
             thread::sleep(LOOK_AT_MAIL);
         }
     }

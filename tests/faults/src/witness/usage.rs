@@ -7,12 +7,13 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
+use super::{micros, now};
 use crate::plan::HEALERS_SLICE;
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -20,6 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(super) struct Usage {
     before: u64,
     most: Arc<AtomicU64>,
+    /// When the healer last had a process.
+    alive: Arc<AtomicI64>,
     over: Arc<AtomicBool>,
     looking: JoinHandle<()>,
 }
@@ -27,12 +30,17 @@ pub(super) struct Usage {
 impl Usage {
     pub(super) fn begin() -> Self {
         let most = Arc::new(AtomicU64::new(0));
+        let alive = Arc::new(AtomicI64::new(0));
         let over = Arc::new(AtomicBool::new(false));
         let looking = thread::spawn({
-            let (most, over) = (most.clone(), over.clone());
+            let (most, alive, over) = (most.clone(), alive.clone(), over.clone());
             move || {
                 while !over.load(Ordering::Relaxed) {
-                    most.fetch_max(memory(&slice()), Ordering::Relaxed);
+                    let memory = memory(&slice());
+                    if memory > 0 {
+                        alive.store(now(), Ordering::Relaxed);
+                    }
+                    most.fetch_max(memory, Ordering::Relaxed);
                     thread::sleep(LOOK_EVERY);
                 }
             }
@@ -40,9 +48,16 @@ impl Usage {
         Self {
             before: processor(),
             most,
+            alive,
             over,
             looking,
         }
+    }
+
+    /// Whether the healer has had no process for so long.
+    pub(super) fn at_rest_for(&self, span: Duration) -> bool {
+        let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        now() - self.alive.load(Ordering::Relaxed) > micros(span)
     }
 
     /// Microseconds of processor time since it began, and the most KiB.
