@@ -131,6 +131,10 @@ struct Task {
     unblocked: Option<(UnitName, bool)>,
     /// The unit as it was seen when the incident was opened.
     sight: Option<Sight>,
+    /// When its attempt was begun.
+    begun: Option<Instant>,
+    /// Since when it answers in this attempt; its proof may still be under way.
+    answers: Option<Instant>,
 }
 
 /// A unit as it was seen.
@@ -405,6 +409,8 @@ impl Task {
             seen: None,
             unblocked: None,
             sight: None,
+            begun: None,
+            answers: None,
         }
     }
 }
@@ -606,6 +612,8 @@ impl Shared {
                 continue;
             };
             task.phase = Phase::Running;
+            task.begun = Some(now);
+            task.answers = None;
             let turn = Turn {
                 incident: task.incident.clone(),
                 unblocked: task.unblocked.take(),
@@ -722,7 +730,7 @@ impl Shared {
                 service,
                 Arc::clone(&trail),
                 &|| slot.release(),
-                &|| self.go_on(unit, true),
+                &|| self.answers(unit),
             )
             .run(sight),
         };
@@ -993,9 +1001,14 @@ impl Shared {
         }
     }
 
-    /// What waits for a unit goes on.
-    fn go_on(&self, unit: &UnitName, healthy: bool) {
-        self.lock().wake_blocked(unit, healthy);
+    /// A unit answers: what waits for it goes on.
+    fn answers(&self, unit: &UnitName) {
+        let mut state = self.lock();
+        if let Some(task) = state.tasks.get_mut(unit) {
+            task.answers = Some(Instant::now());
+        }
+        state.wake_blocked(unit, true);
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -1021,6 +1034,12 @@ impl Shared {
     fn block(self: &Arc<Self>, unit: &UnitName, incident: &Incident, on: UnitName, reason: String) {
         let mut state = self.lock();
         let circle = self.is_circle(&state, unit, &on);
+        // It may have come back while this one was looking at it.
+        let begun = state.tasks.get(unit).and_then(|task| task.begun);
+        let answers = state.tasks.get(&on).and_then(|other| other.answers);
+        let is_back = begun
+            .zip(answers)
+            .is_some_and(|(begun, answers)| answers > begun);
         let Some(task) = state.tasks.get_mut(unit) else {
             return;
         };
@@ -1050,6 +1069,10 @@ impl Shared {
                 reason: reason.clone(),
             },
         );
+        if is_back {
+            self.lock().wake_blocked(&on, true);
+            return;
+        }
         let opened = self.open_for(&on, incident);
         match opened {
             Ok(Opening::New(_) | Opening::Joined(_) | Opening::Reopened(..)) => {}
