@@ -108,6 +108,11 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     # Another one on the same port is an error.
     allow_reuse_address = True
 
+    def handle_error(self, *_):
+        # A request that failed is no reason to end, nor to open files for a
+        # traceback.
+        pass
+
 
 class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
