@@ -88,6 +88,7 @@ fn report(built: &Built, portrait: &Portrait, width: usize) -> String {
         );
     }
     let _ = writeln!(text, "  prunella plugin inspect {path}");
+    let _ = writeln!(text, "  sudo prunella plugin add {path}");
     text
 }
 
