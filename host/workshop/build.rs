@@ -34,7 +34,7 @@ fn collect() -> Result<()> {
         .nth(2)
         .context("the workshop is not two folders below the workspace")?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    for input in ["Cargo.toml", "Cargo.lock", "sdk", "wit"] {
+    for input in ["Cargo.toml", "Cargo.lock", "sdk/templates", "wit"] {
         rerun_if_changed(&root.join(input));
     }
 
@@ -125,7 +125,9 @@ fn vendored(root: &Path, out: &Path) -> Result<Vec<(String, PathBuf)>> {
     while let Some(member) = members.get(next).cloned() {
         next += 1;
         let folder = root.join(&member);
-        rerun_if_changed(&folder);
+        for input in ["Cargo.toml", "src"] {
+            rerun_if_changed(&folder.join(input));
+        }
         let mut manifest = read(&folder.join("Cargo.toml"))?;
         // Its tests stay at home, and its lints are its own workspace's.
         for only_here in ["dev-dependencies", "lints", "bench", "test", "example"] {

@@ -45,7 +45,13 @@ fn bundle() -> Result<()> {
         .context("the bundle is not two folders below the workspace")?;
     let out = PathBuf::from(variable("OUT_DIR")?);
 
-    for input in ["sdk", "wit", "Cargo.toml", "Cargo.lock"] {
+    for input in [
+        "sdk/Cargo.toml",
+        "sdk/src",
+        "wit",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     for strategy in STRATEGIES {

@@ -36,7 +36,13 @@ fn try_build(packages: &[&str], stack: usize, sources: &[&str]) -> Result<()> {
         .nth(2)
         .context("the tests are not two folders below the workspace")?;
     let out = PathBuf::from(variable("OUT_DIR")?);
-    for input in ["sdk", "wit", "Cargo.toml", "Cargo.lock"] {
+    for input in [
+        "sdk/Cargo.toml",
+        "sdk/src",
+        "wit",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     for input in sources {
