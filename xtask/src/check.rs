@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    book, setup,
+    book, fuzz, setup,
     step::{cargo, take},
     test,
     tool::Tool,
@@ -18,6 +18,9 @@ const CARGO_DENY: Tool = Tool {
 pub(crate) fn run() -> Result<()> {
     setup::run(true)?;
     take(&mut cargo(&["fmt", "--all", "--check"]))?;
+    // A workspace of its own.
+    let fuzz_too = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
+    take(&mut cargo(&fuzz_too))?;
     take(&mut cargo(&[
         "clippy",
         "--workspace",
@@ -32,5 +35,9 @@ pub(crate) fn run() -> Result<()> {
     take(CARGO_DENY.command()?.args(deny))?;
     take(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     book::check()?;
-    test::run(&test::Options { no_machines: false })
+    test::run(&test::Options { no_machines: false })?;
+    fuzz::run(&fuzz::Options {
+        seconds: 60,
+        only: Vec::new(),
+    })
 }

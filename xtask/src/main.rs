@@ -4,6 +4,7 @@ mod bench;
 mod book;
 mod check;
 mod demo;
+mod fuzz;
 mod servers;
 mod setup;
 mod step;
@@ -34,7 +35,9 @@ enum Command {
     Bench(bench::Options),
     /// Build the book of `docs/`, with the reference of the contract written anew
     Book(book::Options),
-    /// All that a change has to pass: format, lints, licences, documentation, every test
+    /// Throw changed bytes and text at what reads components and configuration
+    Fuzz(fuzz::Options),
+    /// All that a change has to pass: format, lints, licences, documentation, every test, fuzzing
     Ci,
 }
 
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Book(options) => book::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Ci => check::run(),
     };
     match result {
