@@ -341,3 +341,26 @@ fn a_rehearsal_is_recorded_too_and_nothing_is_written_over() {
     let state = scene.property("web.service", "ActiveState").unwrap();
     assert_eq!(state, "failed", "nothing was carried out");
 }
+
+#[test]
+fn what_the_daemon_gave_up_on_can_be_recorded_beside_it() {
+    const CONFIG: &str = "/etc/prunella/prunella.toml";
+    let scene = web("", "", "strategies = [\"service-restart\"]")
+        .file(
+            CONFIG,
+            "[[strategy.service-restart.allow]]\nact = \"unit-control.restart\"\n",
+            0o644,
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene.wait_ended("web.service", "escalated");
+
+    // The daemon has not read this; whoever heals by hand does.
+    scene.write_file(CONFIG, "", 0o644).unwrap();
+    let healed = scene.prunella(&["heal", "web.service", "--record", SESSION]);
+    assert!(healed.success(), "{healed:?}");
+    let session = Session::parse(&scene.read_file(SESSION).unwrap()).unwrap();
+    assert_eq!(healings(&session), ["service-restart healed"]);
+    scene.wait_active("web.service", TIMEOUT).unwrap();
+}
