@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
 use prunella_core::{
     capability::{History, Host, State},
-    config::Config,
+    config::{Config, Loaded},
     service::Service,
 };
 use prunella_engine::{Engine, EngineSettings};
@@ -35,7 +35,11 @@ pub(crate) struct Assembly {
 
 /// Reads the configuration, or fails with every mistake in it.
 pub(crate) fn load_config(paths: &Paths) -> anyhow::Result<Config> {
-    let loaded = Config::load(&paths.config);
+    usable(paths, Config::load(&paths.config))
+}
+
+/// What was loaded, if it can be used. Warnings are logged.
+pub(crate) fn usable(paths: &Paths, loaded: Loaded) -> anyhow::Result<Config> {
     for warning in loaded.warnings() {
         let line = warning
             .place

@@ -59,6 +59,11 @@ impl Paths {
         self.config.join(prunella_core::config::PLUGINS)
     }
 
+    /// `keys`: whose signatures count.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.config.join("keys")
+    }
+
     /// Held while what lies in `plugins` is changed, so that nobody reads it
     /// in between.
     pub(crate) fn plugins_lock(&self) -> PathBuf {

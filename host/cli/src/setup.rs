@@ -58,6 +58,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
         (paths.config.clone(), 0o755),
         (paths.services(), 0o755),
         (paths.plugins(), 0o755),
+        (paths.keys(), 0o755),
         (paths.state.clone(), 0o700),
         (paths.cache.clone(), 0o700),
     ] {

@@ -145,6 +145,11 @@ fn by_default_what_acts_needs_somebody_who_vouches_for_it() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("[[strategy.acts.allow]]"), "{text}");
 
+    // A service may name it before it is there.
+    let services = place.path("etc/services.d");
+    fs::create_dir(&services).unwrap();
+    let service = "unit = \"a.service\"\nstrategies = [\"looks\"]\n";
+    fs::write(services.join("a.toml"), service).unwrap();
     let looks = place.offered("looks.wasm", &one(false));
     let (code, text) = place.add(&looks);
     assert_eq!(code, Some(0), "{text}");

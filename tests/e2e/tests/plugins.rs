@@ -418,3 +418,67 @@ fn mistakes_in_settings_are_found_before_an_incident() {
     said(&scene, &["configuration read again"], 1);
     heals(&scene);
 }
+
+#[test]
+fn a_healing_finishes_with_what_it_began_with() {
+    let author = Author::new();
+    let scene = scene(&author, ALLOW);
+    offer(&scene, &author, "1.0.0");
+    scene.prunella_ok(&["plugin", "add", "/root/offer"]);
+    said(&scene, &["plugin site-fix is in service"], 1);
+    // Slow, so that the plugin goes in the middle of it.
+    scene
+        .write_file(
+            "/etc/systemd/system/web.service",
+            victim("", "--start-takes 2000"),
+            0o644,
+        )
+        .unwrap();
+    scene.systemctl(&["daemon-reload"]).unwrap();
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene
+        .wait_until("web.service", "activating", TIMEOUT)
+        .unwrap();
+    scene.prunella_ok(&["plugin", "remove", "site-fix", "--force"]);
+    said(&scene, &["plugin site-fix is out of service"], 1);
+    assert_eq!(
+        scene.property("web.service", "ActiveState").unwrap(),
+        "activating"
+    );
+    let incident = scene.wait_healed("web.service");
+    assert_eq!(incident.strategy.as_deref(), Some("site-fix"));
+}
+
+#[test]
+fn however_often_it_changes_the_last_one_counts() {
+    let author = Author::new();
+    let scene = scene(&author, ALLOW);
+    offer(&scene, &author, "1.0.0");
+    scene.prunella_ok(&["plugin", "add", "/root/offer"]);
+    said(&scene, &["plugin site-fix is in service"], 1);
+    offer(&scene, &author, "1.0.1");
+    // Under its name, in place, while the daemon reads it.
+    let script = format!(
+        "cp /root/offer/site-fix.wasm.minisig {PLUGIN}.minisig
+        for i in $(seq 50); do
+            head -c $((i * 500)) /dev/urandom > {PLUGIN}
+            cat /root/offer/site-fix.wasm > {PLUGIN}
+        done"
+    );
+    scene.run_ok(&["bash", "-ec", &script]).unwrap();
+    said(&scene, &["plugin site-fix is in service: version 1.0.1"], 1);
+    scene
+        .wait_for("nothing to be wrong any more", TIMEOUT, || {
+            let status = scene.prunella_ok(&["status"]);
+            Ok((!status.contains("site-fix is not in force")).then_some(()))
+        })
+        .unwrap();
+    scene.prunella_ok(&["plugin", "verify"]);
+    assert_eq!(
+        lines(&scene, &["version 1.0.1"]).len(),
+        1,
+        "it came into service once"
+    );
+    heals(&scene);
+}

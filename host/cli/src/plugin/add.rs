@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     args::PluginAddArgs,
-    assembly::load_config,
+    assembly::usable,
     exit::{Exit, Problem},
     files,
     output::{self, FAIR, GOOD, QUIET, STRONG},
@@ -40,7 +40,8 @@ pub(super) fn run(paths: &Paths, args: &PluginAddArgs) -> anyhow::Result<Exit> {
     let candidate = Candidate::read(&args.path, args.signature.as_deref())?;
     let name = candidate.name(args.name.as_deref())?;
     root_only()?;
-    let config = load_config(paths)?;
+    // Services may name it before it is there.
+    let config = usable(paths, Config::load_expecting(&paths.config, &name))?;
     let set = settings_of(paths, &config, &name)?;
     let engine = Engine::new(EngineSettings {
         cache_dir: Some(paths.cache.clone()),
@@ -192,7 +193,7 @@ impl Checked {
                     .help(format!(
                         "put its signature beside it (or `--signature FILE`), and its author's key \
                      into {}",
-                        paths.config.join("keys").display()
+                        paths.keys().display()
                     ))
                     .help(format!(
                         "or vouch for these bytes yourself, in prunella.toml:\n\n    \

@@ -69,3 +69,52 @@ fn names(reader: &mut Reader<'_>, top: Section<'_>) -> Vec<String> {
     }
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rstest::rstest;
+
+    use crate::{StrategyName, config::Config};
+
+    const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+
+    fn load(text: &str) -> crate::config::Loaded {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("keys")).unwrap();
+        fs::write(folder.path().join("keys/acme.toml"), text).unwrap();
+        Config::load(folder.path())
+    }
+
+    #[test]
+    fn a_key_for_some_names() {
+        let loaded = load(&format!(
+            "key = \"{KEY}\"\ncomment = \"Acme\"\nnames = [\"acme-*\", \"site-fix\"]\n"
+        ));
+        assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+        let config = loaded.config.unwrap();
+        let key = config.keys.get("acme").unwrap();
+        assert_eq!(key.comment, "Acme");
+        let may = |name: &str| key.may_sign(&StrategyName::new(name).unwrap());
+        assert!(may("acme-cache") && may("site-fix"));
+        assert!(!may("site-fix-2") && !may("my-acme-cache"));
+    }
+
+    #[rstest]
+    #[case::nothing("", "a key's file has a `key`, and this has none")]
+    #[case::no_names("key = \"K\"", "a key's file has a `names`, and this has none")]
+    #[case::no_key("key = \"RWQ\"\nnames = [\"a\"]", "keys/acme.toml:1:7")]
+    #[case::what_to_take(
+        "key = \"RWQ\"\nnames = [\"a\"]",
+        "take the second line of minisign.pub"
+    )]
+    #[case::a_name_that_cannot_be("key = \"K\"\nnames = [\"A b\"]", "keys/acme.toml:2:10")]
+    #[case::a_slip("key = \"K\"\nname = [\"a\"]", "did you mean `names`?")]
+    fn mistakes(#[case] text: &str, #[case] said: &str) {
+        let loaded = load(&text.replace("\"K\"", &format!("\"{KEY}\"")));
+        assert!(loaded.config.is_none());
+        let shown: Vec<String> = loaded.errors().map(ToString::to_string).collect();
+        assert!(shown.iter().any(|text| text.contains(said)), "{shown:#?}");
+    }
+}

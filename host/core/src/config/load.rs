@@ -93,6 +93,8 @@ pub(super) struct Loader<'a> {
     pub(super) root: &'a Path,
     trust: Trust,
     pub(super) found: Vec<Diagnostic>,
+    /// A strategy that is about to be there.
+    pub(super) expected: Option<StrategyName>,
 }
 
 impl Config {
@@ -104,16 +106,18 @@ impl Config {
     pub fn load(root: &Path) -> Loaded {
         load_trusting(root, Trust::current())
     }
+
+    /// The same, as if a component of this name lay in `plugins/` already: the
+    /// services that name it are no mistake.
+    pub fn load_expecting(root: &Path, strategy: &StrategyName) -> Loaded {
+        let mut loader = Loader::new(root, Trust::current());
+        loader.expected = Some(strategy.clone());
+        loader.loaded()
+    }
 }
 
 pub(super) fn load_trusting(root: &Path, trust: Trust) -> Loaded {
-    let mut loader = Loader::new(root, trust);
-    let config = loader.load();
-    let usable = loader.found.iter().all(|found| !found.is_error());
-    Loaded {
-        config: usable.then_some(config),
-        diagnostics: loader.found,
-    }
+    Loader::new(root, trust).loaded()
 }
 
 impl<'a> Loader<'a> {
@@ -122,6 +126,16 @@ impl<'a> Loader<'a> {
             root,
             trust,
             found: Vec::new(),
+            expected: None,
+        }
+    }
+
+    fn loaded(mut self) -> Loaded {
+        let config = self.load();
+        let usable = self.found.iter().all(|found| !found.is_error());
+        Loaded {
+            config: usable.then_some(config),
+            diagnostics: self.found,
         }
     }
 }

@@ -75,6 +75,16 @@ impl Config {
 impl Loader<'_> {
     /// Adds the components of `plugins/` to the strategies.
     pub(super) fn load_plugins(&mut self, config: &mut Config) {
+        if let Some(strategy) = self.expected.take() {
+            let component = self.root.join(PLUGINS).join(format!("{strategy}.wasm"));
+            config
+                .strategies
+                .entry(strategy)
+                .or_insert_with(|| StrategySettings {
+                    component: Some(component),
+                    ..StrategySettings::default()
+                });
+        }
         let before = self.found.len();
         self.look_into_plugins(config);
         for found in self.found.iter_mut().skip(before) {
@@ -225,4 +235,126 @@ fn read_installed<'t>(reader: &mut Reader<'_>, table: &'t DeTable<'t>) -> Option
         version,
         signed_by,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+        }
+        folder
+    }
+
+    fn shown(found: &[Diagnostic]) -> String {
+        let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
+        shown.join("\n\n")
+    }
+
+    fn names(config: &Config) -> Vec<&str> {
+        config.strategies.keys().map(StrategyName::as_str).collect()
+    }
+
+    #[test]
+    fn what_was_installed_is_read_as_it_was_written() {
+        let record = Installed {
+            sha256: SHA.to_owned(),
+            version: Some("1.2.0-rc.1+x".to_owned()),
+            signed_by: Some("acme".to_owned()),
+        };
+        let folder = folder(&[
+            ("plugins/a.wasm", ""),
+            ("plugins/a.toml", &record.to_toml()),
+            ("plugins/gone.toml", &format!("sha256 = \"{SHA}\"\n")),
+        ]);
+        let loaded = Config::load(folder.path());
+        assert_eq!(shown(&loaded.diagnostics), "");
+        let config = loaded.config.unwrap();
+        // One whose file is gone is known: then that is what is wrong with it.
+        assert_eq!(names(&config), ["a", "gone"]);
+        let installed = |name: &str| {
+            let settings = config.strategies.iter().find(|(n, _)| n.as_str() == name);
+            settings.unwrap().1.installed.clone()
+        };
+        assert_eq!(installed("a"), Some(record));
+        assert!(installed("gone").is_some());
+    }
+
+    #[rstest]
+    #[case::no_name("plugins/Site Fix.wasm", "this file makes no strategy")]
+    #[case::reserved("plugins/service-restart.wasm", "its name is reserved")]
+    #[case::twice("plugins/elsewhere.wasm", "is there twice: prunella.toml:1 names")]
+    #[case::a_folder("plugins/sub/a.wasm", "folders in `plugins` are not looked into")]
+    #[case::a_damaged_record("plugins/a.toml", "a SHA-256 is 64 hexadecimal digits")]
+    fn what_is_wrong_is_a_warning(#[case] file: &str, #[case] said: &str) {
+        let folder = folder(&[
+            (
+                "prunella.toml",
+                "[strategy.elsewhere]\ncomponent = \"x.wasm\"\n",
+            ),
+            (file, "sha256 = \"short\"\n"),
+        ]);
+        let loaded = Config::load(folder.path());
+        let text = shown(&loaded.diagnostics);
+        assert!(text.contains(said), "{text}");
+        assert!(!text.contains("error:"), "{text}");
+        assert_eq!(names(&loaded.config.unwrap()), ["elsewhere"]);
+    }
+
+    #[test]
+    fn what_is_half_written_or_somebody_elses_is_not_looked_at() {
+        let folder = folder(&[
+            ("plugins/.a.wasm.prunella-new", ""),
+            ("plugins/README.md", ""),
+            ("plugins/a.wasm.minisig", ""),
+        ]);
+        let loaded = Config::load(folder.path());
+        assert_eq!(shown(&loaded.diagnostics), "");
+        assert_eq!(names(&loaded.config.unwrap()), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn what_is_about_to_be_installed_may_be_named() {
+        let folder = folder(&[(
+            "services.d/a.toml",
+            "unit = \"a.service\"\nstrategies = [\"new\"]\n",
+        )]);
+        assert!(Config::load(folder.path()).config.is_none());
+        let name = |name| StrategyName::new(name).unwrap();
+        let loaded = Config::load_expecting(folder.path(), &name("new"));
+        assert_eq!(shown(&loaded.diagnostics), "");
+        let other = Config::load_expecting(folder.path(), &name("other"));
+        assert!(other.config.is_none());
+    }
+
+    #[test]
+    fn the_folder_is_looked_at_again_and_the_rest_stays() {
+        let folder = folder(&[
+            ("prunella.toml", "[strategy.b]\nsettings = { depth = 3 }\n"),
+            ("plugins/a.wasm", ""),
+        ]);
+        let config = Config::load(folder.path()).config.unwrap();
+        assert_eq!(names(&config), ["a", "b"]);
+        let plugins = folder.path().join("plugins");
+        fs::remove_file(plugins.join("a.wasm")).unwrap();
+        fs::write(plugins.join("c.wasm"), "").unwrap();
+        fs::write(plugins.join("b.toml"), format!("sha256 = \"{SHA}\"")).unwrap();
+        // Not asked to look at this.
+        fs::write(folder.path().join("prunella.toml"), "nonsense").unwrap();
+        let (config, warnings) = config.with_plugins(folder.path());
+        assert_eq!(shown(&warnings), "");
+        assert_eq!(names(&config), ["b", "c"]);
+        let (_, b) = config.strategies.first_key_value().unwrap();
+        assert_eq!(b.settings.get("depth").map(String::as_str), Some("3"));
+        assert!(b.installed.is_some());
+    }
 }

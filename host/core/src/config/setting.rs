@@ -170,3 +170,104 @@ fn kind_in_words(kind: &str) -> &'static str {
 fn shown(text: &str) -> String {
     one_line(text, 80)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rstest::rstest;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn spec(name: &str, kind: &str, default: Option<&str>) -> SettingSpec {
+        SettingSpec {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            required: default.is_none(),
+            default: default.map(str::to_owned),
+            help: "What it is.".to_owned(),
+        }
+    }
+
+    fn declared() -> Vec<SettingSpec> {
+        vec![
+            spec("grace", "duration", Some("5s")),
+            spec("depth", "number", Some("3")),
+            spec("loud", "boolean", Some("false")),
+            spec("queue", "text", None),
+        ]
+    }
+
+    /// What becomes of the settings of `[strategy.a]`.
+    fn filled(
+        settings: &str,
+        declared: &[SettingSpec],
+    ) -> Result<BTreeMap<String, String>, Vec<String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("[strategy.a]\n[strategy.a.settings]\n{settings}\n");
+        fs::write(folder.path().join("prunella.toml"), text).unwrap();
+        let config = Config::load(folder.path()).config.unwrap();
+        let (name, set) = config.strategies.first_key_value().unwrap();
+        set.filled(name, declared)
+            .map_err(|found| found.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn what_is_not_set_has_its_default() {
+        let filled = filled("queue = \"mail\"\ngrace = \"1m30s\"", &declared()).unwrap();
+        let filled: Vec<(&str, &str)> = filled
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(
+            filled,
+            [
+                ("depth", "3"),
+                ("grace", "1m30s"),
+                ("loud", "false"),
+                ("queue", "mail")
+            ]
+        );
+    }
+
+    #[rstest]
+    #[case::unknown("quue = \"x\"\nqueue = \"x\"", &["`a` has no setting `quue`", "prunella.toml:3:1", "did you mean `queue`?"])]
+    #[case::required("depth = 1", &["`a` needs the setting `queue`", "prunella.toml:1:11", "queue = \"…\""])]
+    #[case::number("queue = \"x\"\ndepth = \"deep\"", &["`depth` must be a whole number", "prunella.toml:4:9", "What it is."])]
+    #[case::fraction("queue = \"x\"\ndepth = 1.5", &["`depth` must be a whole number"])]
+    #[case::negative("queue = \"x\"\ndepth = -1", &["`depth` must be a whole number"])]
+    #[case::boolean("queue = \"x\"\nloud = \"yes\"", &["`loud` must be true or false"])]
+    #[case::duration("queue = \"x\"\ngrace = 10", &["`grace` must be a duration such as \"30s\", and `10` is not"])]
+    fn mistakes(#[case] settings: &str, #[case] said: &[&str]) {
+        let mistakes = filled(settings, &declared()).unwrap_err();
+        assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+        for part in said {
+            assert!(
+                mistakes.iter().any(|text| text.contains(part)),
+                "{part} in {mistakes:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn all_of_them_are_told() {
+        let mistakes = filled("depth = \"x\"\nx = 1", &declared()).unwrap_err();
+        assert_eq!(mistakes.len(), 3, "{mistakes:#?}");
+    }
+
+    #[rstest]
+    #[case::kind(spec("x", "colour", None), "x = 1", "no kind of setting")]
+    #[case::default(spec("x", "number", Some("many")), "", "with the default `many`")]
+    fn its_author_can_be_wrong_too(
+        #[case] spec: SettingSpec,
+        #[case] settings: &str,
+        #[case] said: &str,
+    ) {
+        let mistakes = filled(settings, &[spec]).unwrap_err();
+        assert!(
+            mistakes.iter().all(|text| text.contains(said)),
+            "{mistakes:#?}"
+        );
+    }
+}
