@@ -474,7 +474,11 @@ fn however_often_it_changes_the_last_one_counts() {
             Ok((!status.contains("site-fix is not in force")).then_some(()))
         })
         .unwrap();
-    scene.prunella_ok(&["plugin", "verify"]);
+    let listed = scene.prunella_ok(&["plugin", "list"]);
+    assert!(listed.contains("version 1.0.1 by `author`"), "{listed}");
+    // It came past `plugin add`, and that can be told.
+    let verified = scene.prunella(&["plugin", "verify", "site-fix"]);
+    assert_eq!(verified.code, Some(3), "{}", verified.stdout);
     assert_eq!(
         lines(&scene, &["version 1.0.1"]).len(),
         1,
