@@ -15,7 +15,8 @@ use prunella_core::{
 
 use crate::{
     Sim,
-    world::{Shared, deviations, lock, repairs},
+    files::{deviations, repairs},
+    world::{Shared, lock},
 };
 
 /// A job of the simulated systemd.

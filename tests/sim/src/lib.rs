@@ -40,6 +40,7 @@
 
 mod act;
 mod build;
+mod files;
 mod guard;
 mod observe;
 pub mod scenario;

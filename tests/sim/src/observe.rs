@@ -19,7 +19,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Sim,
-    world::{Shared, file_status, lock},
+    files::file_status,
+    world::{Shared, lock},
 };
 
 impl Clock for Sim {
