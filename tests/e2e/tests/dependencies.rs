@@ -131,18 +131,6 @@ fn three_in_a_row_do_not_wait_for_each_others_proof() {
 }
 
 #[test]
-fn three_in_a_row_are_healed_by_their_hooks() {
-    let scene = three_in_a_row().with_hooks();
-    kill_three(&scene);
-    for unit in ["a.service", "b.service", "c.service"] {
-        scene.wait_active(unit, TIMEOUT).unwrap();
-    }
-    for port in [8081, 8082, 8083] {
-        assert!(scene.answers(port), "{port}");
-    }
-}
-
-#[test]
 fn a_failed_requirement_is_the_cause() {
     let scene = Scene::builder()
         .service("db.service", &victim("", "--need-file /opt/disk"), BUDGET)
