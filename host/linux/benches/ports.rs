@@ -37,6 +37,8 @@ use prunella_linux::{
 
 /// Set for the processes that hold the sockets: how many each.
 const HOLD: &str = "PRUNELLA_BENCH_HOLD";
+/// How many processes, and how many sockets each: `10:1,1000:1`.
+const SIZES: &str = "PRUNELLA_BENCH_SIZES";
 /// Set for those: the control group to move into first.
 const GROUP: &str = "PRUNELLA_BENCH_GROUP";
 
@@ -45,13 +47,32 @@ fn main() -> Result<()> {
         return hold(sockets.parse()?);
     }
     let full = env::args().any(|argument| argument == "--bench");
-    let (processes, each, ours, theirs) = if full {
-        (1000, 5, 200, 15)
-    } else {
-        (20, 5, 3, 1)
+    let sizes = match env::var(SIZES) {
+        Ok(sizes) => sizes.split(',').map(size).collect::<Result<Vec<_>>>()?,
+        Err(_) if full => vec![(1000, 5)],
+        Err(_) => vec![(20, 5)],
     };
+    let (ours, theirs) = if full { (200, 15) } else { (3, 1) };
+    for (processes, each) in sizes {
+        let groups = Groups::make(if full { processes.clamp(4, 100) } else { 4 });
+        measure(&groups, processes, each, ours, theirs)?;
+    }
+    Ok(())
+}
 
-    let groups = Groups::make(if full { 100 } else { 4 });
+/// `PROCESSES:SOCKETS-OF-EACH`.
+fn size(text: &str) -> Result<(usize, usize)> {
+    let (processes, each) = text.split_once(':').context("PROCESSES:SOCKETS")?;
+    Ok((processes.parse()?, each.parse()?))
+}
+
+fn measure(
+    groups: &Groups,
+    processes: usize,
+    each: usize,
+    ours: usize,
+    theirs: usize,
+) -> Result<()> {
     let mut holders = Vec::new();
     for index in 0..processes {
         holders.push(Holder::start(each, groups.get(index))?);

@@ -1,19 +1,30 @@
 //! The benches of the crates that have figures to reach, run as cargo runs
 //! them.
 
-use std::{env, fs};
+use std::{
+    env, fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::figures::{Figure, Samples, Target};
 use crate::step::{cargo, take};
 
-/// Instantiate and run a strategy: `host/engine/benches/figure.rs`.
+/// Instantiate and run a strategy: `host/engine/benches/engine.rs`.
 pub(crate) fn strategy() -> Result<Vec<Figure>> {
-    let lines = bench("prunella-engine", "figure")?;
+    let lines = bench("prunella-engine", "engine", &[])?;
+    let is_run = |line: &&Value| {
+        let call = line.get("call").and_then(Value::as_str);
+        matches!(call, Some("describe" | "assess" | "heal"))
+            && line.get("threads") == Some(&Value::from(1))
+            && line.get("limit") == Some(&Value::from(""))
+    };
     lines
         .iter()
+        .filter(is_run)
         .map(|line| {
             let call = text(line, "call")?;
             Ok(Figure {
@@ -31,7 +42,7 @@ pub(crate) fn strategy() -> Result<Vec<Figure>> {
 
 /// Who holds a port: `host/linux/benches/ports.rs`.
 pub(crate) fn ports() -> Result<Vec<Figure>> {
-    let lines = bench("prunella-linux", "ports")?;
+    let lines = bench("prunella-linux", "ports", &[])?;
     let milliseconds = |line: &Value| Ok::<_, anyhow::Error>(number(line, "median_ns")? / 1e6);
     let (ours, peers) = lines.split_first().context("nothing was measured")?;
     let ours = milliseconds(ours)?;
@@ -58,7 +69,7 @@ pub(crate) fn ports() -> Result<Vec<Figure>> {
 
 /// A store with a million incidents: `host/store/benches/million.rs`.
 pub(crate) fn store() -> Result<Vec<Figure>> {
-    let lines = bench("prunella-store", "million")?;
+    let lines = bench("prunella-store", "million", &[])?;
     lines
         .iter()
         .map(|line| {
@@ -94,23 +105,13 @@ pub(crate) fn store() -> Result<Vec<Figure>> {
         .collect()
 }
 
-/// Runs a bench, and returns the lines of JSON it leaves.
-fn bench(package: &str, name: &str) -> Result<Vec<Value>> {
+/// Runs a bench in an environment, and returns the lines of JSON it leaves.
+pub(super) fn bench(package: &str, name: &str, environment: &[(&str, &str)]) -> Result<Vec<Value>> {
     let path = env::temp_dir().join(format!("prunella-bench-{name}-{}", std::process::id()));
-    let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-    // Built as `prunella` itself is, so that most is compiled already.
     let result = take(
-        cargo(&[
-            "bench",
-            "--package",
-            package,
-            "--bench",
-            name,
-            "--target",
-            &target,
-        ])
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
-        .env("PRUNELLA_BENCH_JSON", &path),
+        command(package, name)
+            .envs(environment.iter().copied())
+            .env("PRUNELLA_BENCH_JSON", &path),
     )
     .and_then(|()| fs::read_to_string(&path).context("the bench left no figures"));
     let _ = fs::remove_file(&path);
@@ -120,13 +121,38 @@ fn bench(package: &str, name: &str) -> Result<Vec<Value>> {
         .collect()
 }
 
-fn number(line: &Value, key: &str) -> Result<f64> {
+/// Builds a bench, to be run elsewhere.
+pub(super) fn built(package: &str, name: &str) -> Result<PathBuf> {
+    let output = command(package, name)
+        .args(["--no-run", "--message-format=json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "the bench {name} of {package} does not build");
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message.pointer("/target/name") == Some(&Value::from(name)))
+        .find_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
+        .with_context(|| format!("cargo does not say where the bench {name} is"))
+}
+
+/// Built as `prunella` itself is, so that most is compiled already.
+fn command(package: &str, name: &str) -> Command {
+    let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    let mut command = cargo(&[
+        "bench", "--package", package, "--bench", name, "--target", &target,
+    ]);
+    command.env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
+    command
+}
+
+pub(super) fn number(line: &Value, key: &str) -> Result<f64> {
     line.get(key)
         .and_then(Value::as_f64)
         .with_context(|| format!("there is no {key} in {line}"))
 }
 
-fn text<'a>(line: &'a Value, key: &str) -> Result<&'a str> {
+pub(super) fn text<'a>(line: &'a Value, key: &str) -> Result<&'a str> {
     line.get(key)
         .and_then(Value::as_str)
         .with_context(|| format!("there is no {key} in {line}"))

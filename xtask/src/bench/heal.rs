@@ -13,15 +13,15 @@ use super::{
 };
 
 /// A service like all others, but for what restarts it.
-struct Victim {
-    name: &'static str,
+pub(super) struct Victim {
+    pub(super) name: &'static str,
     port: u16,
     unit: &'static str,
     service: &'static str,
 }
 
 /// In Prunella's care.
-const OURS: Victim = Victim {
+pub(super) const OURS: Victim = Victim {
     name: "ours.service",
     port: 8080,
     unit: "",
@@ -78,6 +78,17 @@ pub(crate) enum By {
 
 /// Boots a machine, kills its services `times` times, and says how it went.
 pub(crate) fn measure(prunella: &Path, victim: &Path, by: By, times: usize) -> Result<Vec<Figure>> {
+    let (scene, kills, fsync) = killed_in_turn(prunella, victim, by, times)?;
+    figures(&scene, &kills, by, fsync)
+}
+
+/// The machine, what the kills came to, and the median of an fsync in ms.
+pub(super) fn killed_in_turn(
+    prunella: &Path,
+    victim: &Path,
+    by: By,
+    times: usize,
+) -> Result<(Scene, Kills, f64)> {
     let machine = VICTIMS
         .iter()
         .fold(Machine::builder(), |machine, victim| {
@@ -119,7 +130,7 @@ pub(crate) fn measure(prunella: &Path, victim: &Path, by: By, times: usize) -> R
     let kills = Kills(scene.inside(&words)?);
     let fsync_after = scene.fsync()?;
     let fsync = Samples::new([fsync, fsync_after].concat()).median();
-    figures(&scene, &kills, by, fsync)
+    Ok((scene, kills, fsync))
 }
 
 fn unit(victim: &Victim) -> String {
@@ -157,11 +168,11 @@ fn boot(machine: Builder, prunella: &Path, victim: &Path, by: By) -> Result<Scen
 }
 
 /// What the kills came to.
-struct Kills(Vec<Value>);
+pub(super) struct Kills(Vec<Value>);
 
 impl Kills {
     /// Milliseconds between two moments of a unit's kills.
-    fn between(&self, unit: &str, from: &str, to: &str) -> Samples {
+    pub(super) fn between(&self, unit: &str, from: &str, to: &str) -> Samples {
         let all = self
             .0
             .iter()
@@ -173,7 +184,7 @@ impl Kills {
         Samples::new(spans.collect())
     }
 
-    fn load(&self) -> f64 {
+    pub(super) fn load(&self) -> f64 {
         let loads = self.0.iter().filter_map(|kill| kill.get("load")?.as_f64());
         Samples::new(loads.collect()).median()
     }

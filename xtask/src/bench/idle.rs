@@ -14,6 +14,12 @@ use super::{
 
 const SERVICES: usize = 100;
 
+const UNIT: &str =
+    "[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nExecStart=/usr/bin/sleep infinity\n";
+
+/// The unit's `WatchdogSec=`, in seconds.
+const WATCHDOG_SEC: u64 = 30;
+
 /// One after the other; then all at once.
 const INCIDENTS: usize = 20;
 
@@ -25,57 +31,93 @@ const WATCHDOG: f64 = 5.5;
 const SETTLE: &str = "12";
 
 pub(crate) fn measure(prunella: &Path, victim: &Path, seconds: u64) -> Result<Vec<Figure>> {
-    let mut machine = Machine::builder();
-    for number in 0..SERVICES {
-        let name = name(number);
-        machine = machine
-            .unit(
-                &name,
-                "[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nExecStart=/usr/bin/sleep infinity\n",
-            )
-            .enabled(&name)
-            .file(
-                format!("/etc/prunella/services.d/{name}.toml"),
-                format!("unit = \"{name}\"\n\n[proof]\nstable-for = \"500ms\"\n"),
-                0o644,
-            );
-    }
-    let scene = Scene::boot(machine, prunella, victim)?;
-    let machine = &scene.machine;
-    machine.run_ok(&[PRUNELLA, "setup"])?;
-    machine.wait_active("prunella.service", TIMEOUT)?;
-    let fsync = Samples::new(scene.fsync()?).median();
+    let care = Care::begin(prunella, victim, SERVICES)?;
+    let fsync = care.fsync;
     let mut figures = Vec::new();
 
-    let start = look(&scene, seconds)?;
+    let start = care.look(seconds)?;
     figures.extend(memory("after its start", &start, fsync)?);
     figures.push(wake_ups("after its start", seconds, &start, fsync)?);
 
     for number in 0..INCIDENTS {
-        kill(machine, &[name(number)])?;
+        kill(&care.scene.machine, &[name(number)])?;
     }
-    let after = look(&scene, seconds)?;
-    figures.extend(memory(
-        &format!("after {INCIDENTS} incidents"),
-        &after,
-        fsync,
-    )?);
-    figures.push(wake_ups(
-        &format!("after {INCIDENTS} incidents"),
-        seconds,
-        &after,
-        fsync,
-    )?);
+    let when = format!("after {INCIDENTS} incidents");
+    let after = care.look(seconds)?;
+    figures.extend(memory(&when, &after, fsync)?);
+    figures.push(wake_ups(&when, seconds, &after, fsync)?);
 
-    let all: Vec<String> = (0..SERVICES).map(name).collect();
-    kill(machine, &all)?;
-    let after = look(&scene, 1)?;
+    care.kill_first(SERVICES)?;
+    // Once the watchdog's next sign of life has come and gone.
+    let after = care.look(WATCHDOG_SEC)?;
     figures.extend(memory("after 100 at once", &after, fsync)?);
     figures.push(Figure {
         what: "daemon's peak, 100 at once".to_owned(),
         ..rss("", &after, "peak_kib", Target::None, fsync)?
     });
     Ok(figures)
+}
+
+/// A machine with a daemon, and services in its care that do nothing.
+pub(super) struct Care {
+    scene: Scene,
+    /// The median of an fsync where the store is, in ms.
+    pub(super) fsync: f64,
+}
+
+impl Care {
+    pub(super) fn begin(prunella: &Path, victim: &Path, services: usize) -> Result<Self> {
+        let mut machine = Machine::builder();
+        for number in 0..services {
+            let name = name(number);
+            machine = machine
+                .unit(&name, UNIT)
+                .enabled(&name)
+                .file(
+                    format!("/etc/prunella/services.d/{name}.toml"),
+                    format!("unit = \"{name}\"\n\n[proof]\nstable-for = \"500ms\"\n"),
+                    0o644,
+                );
+        }
+        // A tenth of them all fails at once, however many they are.
+        machine = machine.file(
+            "/etc/prunella/prunella.toml",
+            "[host-budget]\nhealings = 2000\n",
+            0o644,
+        );
+        let scene = Scene::boot(machine, prunella, victim)?;
+        scene.machine.run_ok(&[PRUNELLA, "setup"])?;
+        scene.machine.wait_active("prunella.service", TIMEOUT)?;
+        let fsync = Samples::new(scene.fsync()?).median();
+        Ok(Self { scene, fsync })
+    }
+
+    /// The daemon's memory, its processor time, and how often it wakes up.
+    pub(super) fn look(&self, seconds: u64) -> Result<Value> {
+        self.ask(&["idle", &self.pid()?, SETTLE, &seconds.to_string()])
+    }
+
+    /// The daemon's processor time since it began, in ms.
+    pub(super) fn spent(&self) -> Result<f64> {
+        let said = self.ask(&["spent", &self.pid()?])?;
+        let spent = said.get("cpu_ms").and_then(Value::as_f64);
+        spent.context("there is no cpu_ms")
+    }
+
+    /// Kills so many services at once, and waits until they are up anew.
+    pub(super) fn kill_first(&self, services: usize) -> Result<()> {
+        let names: Vec<String> = (0..services).map(name).collect();
+        kill(&self.scene.machine, &names)
+    }
+
+    fn pid(&self) -> Result<String> {
+        self.scene.machine.property("prunella.service", "MainPID")
+    }
+
+    fn ask(&self, words: &[&str]) -> Result<Value> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        self.scene.inside(&words)?.pop().context("nothing was measured")
+    }
 }
 
 fn name(number: usize) -> String {
@@ -104,19 +146,6 @@ fn kill(machine: &Machine, units: &[String]) -> Result<()> {
         let states = ask(&["show", "--value", "--property=ActiveState", "--"])?;
         Ok((anew && states.iter().all(|state| state == "active")).then_some(()))
     })
-}
-
-/// The daemon's memory, and how often it wakes up.
-fn look(scene: &Scene, seconds: u64) -> Result<Value> {
-    let pid = scene.machine.property("prunella.service", "MainPID")?;
-    let words = [
-        "idle".to_owned(),
-        pid,
-        SETTLE.to_owned(),
-        seconds.to_string(),
-    ];
-    let mut said = scene.inside(&words)?;
-    said.pop().context("nothing was measured")
 }
 
 fn memory(when: &str, look: &Value, fsync: f64) -> Result<Vec<Figure>> {

@@ -7,7 +7,8 @@ use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader, Read, Write},
     net::TcpStream,
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::MetadataExt as _, net::UnixDatagram, process::CommandExt as _},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -35,7 +36,10 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         Some("kill") => kill_in_turn(words),
         Some("exec") => exec(words),
         Some("idle") => idle(words),
+        Some("spent") => told_spent(words),
         Some("fsync") => fsync(words),
+        Some("programs") => programs(words),
+        Some("fill-journal") => fill_journal(words),
         other => bail!("there is no measurement {other:?}"),
     }
 }
@@ -218,7 +222,9 @@ fn idle<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
     let seconds: u64 = words.next().context("how long?")?.parse()?;
     thread::sleep(Duration::from_secs(settle));
     let before = threads(pid)?;
+    let spent_before = spent(pid)?;
     thread::sleep(Duration::from_secs(seconds));
+    let spent = spent(pid)? - spent_before;
     let after = threads(pid)?;
     let woken: Vec<Value> = after
         .iter()
@@ -237,6 +243,7 @@ fn idle<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
         "{}",
         json!({
             "seconds": seconds,
+            "cpu_ms": spent,
             "woken": woken,
             "rss_kib": field(&status, "VmRSS:")?,
             "peak_kib": field(&status, "VmHWM:")?,
@@ -245,6 +252,96 @@ fn idle<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
         })
     );
     Ok(())
+}
+
+/// Processor time of a process and its threads since it began, in ms, as exact as
+/// the clock's ticks are.
+fn spent(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, in brackets, may have anything in it (proc_pid_stat(5)).
+    let (_, fields) = stat.rsplit_once(") ").context("an odd /proc/PID/stat")?;
+    let mut ticks = fields.split(' ').skip(11);
+    let mut next = || -> Result<f64> { Ok(ticks.next().context("too short")?.parse()?) };
+    let ticks = next()? + next()?;
+    #[expect(clippy::cast_precision_loss, reason = "100 on every host there is")]
+    let per_second = rustix::param::clock_ticks_per_second() as f64;
+    Ok(ticks / per_second * 1e3)
+}
+
+/// `spent PID`.
+fn told_spent<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
+    let pid = words.next().context("which process?")?.parse()?;
+    println!("{}", json!({ "cpu_ms": spent(pid)? }));
+    Ok(())
+}
+
+/// `programs TIMES COMMAND…`: how long programs take, from fork to end, in turn.
+fn programs<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
+    let times: u32 = words.next().context("how often?")?.parse()?;
+    let programs: Vec<&str> = words.collect();
+    let mut taken = vec![Vec::new(); programs.len()];
+    for _ in 0..times {
+        for (program, taken) in programs.iter().zip(&mut taken) {
+            let mut words = program.split_whitespace();
+            let mut command = Command::new(words.next().context("which program?")?);
+            command.args(words).stdout(Stdio::null()).stdin(Stdio::null());
+            let start = Instant::now();
+            let status = command.status().with_context(|| format!("cannot run {program}"))?;
+            taken.push(start.elapsed().as_secs_f64() * 1e3);
+            ensure!(status.success(), "{program} failed: {status}");
+        }
+    }
+    for (program, taken) in programs.iter().zip(taken) {
+        println!("{}", json!({ "program": program, "ms": taken }));
+    }
+    Ok(())
+}
+
+/// `fill-journal MIB`: logs, until the journal on the disk is so large.
+fn fill_journal<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
+    const JOURNAL: &str = "/var/log/journal";
+    let wanted: u64 = words.next().context("how large?")?.parse::<u64>()? << 20;
+    let socket = UnixDatagram::unbound()?;
+    socket.connect("/run/systemd/journal/socket")?;
+    let mut number = 0_u64;
+    while size_of_files(Path::new(JOURNAL))? < wanted {
+        for _ in 0..10_000 {
+            number += 1;
+            // systemd.journal-fields(7); the socket waits when journald is behind.
+            socket.send(
+                format!(
+                    "PRIORITY=6\nSYSLOG_IDENTIFIER=noise\nMESSAGE=request {number} from \
+                     10.0.{}.{} took {} ms\n",
+                    number % 251,
+                    number % 241,
+                    number % 997
+                )
+                .as_bytes(),
+            )?;
+        }
+    }
+    let synced = Command::new("journalctl").arg("--sync").status()?;
+    ensure!(synced.success(), "journalctl --sync failed");
+    #[expect(clippy::cast_precision_loss, reason = "a size to be shown")]
+    let mib = size_of_files(Path::new(JOURNAL))? as f64 / f64::from(1 << 20);
+    println!("{}", json!({ "mib": mib, "lines": number }));
+    Ok(())
+}
+
+/// What is on the disk of all files in a folder, in bytes: journald allocates
+/// ahead.
+fn size_of_files(folder: &Path) -> Result<u64> {
+    let mut size = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let found = entry.metadata()?;
+        size += if found.is_dir() {
+            size_of_files(&entry.path())?
+        } else {
+            found.blocks() * 512
+        };
+    }
+    Ok(size)
 }
 
 /// The threads of a process: number, name, voluntary switches.
