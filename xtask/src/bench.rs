@@ -2,6 +2,7 @@
 //! peer, measured in the same run.
 
 mod crates;
+mod engine;
 mod faults;
 mod figures;
 mod heal;
@@ -52,6 +53,8 @@ pub(crate) struct Options {
 enum Suite {
     /// Faults, and who heals them how fast and how rightly: Prunella and its peers
     Faults(faults::Options),
+    /// What Prunella's own parts cost, beside the tools that do the same
+    Engine(engine::Options),
 }
 
 /// Groups of figures.
@@ -72,18 +75,15 @@ enum What {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if let Some(Suite::Faults(options)) = &options.suite {
-        return faults::run(options);
+    match &options.suite {
+        Some(Suite::Faults(options)) => return faults::run(options),
+        Some(Suite::Engine(options)) => return engine::run(options),
+        None => {}
     }
     if !options.inside.is_empty() {
         return inside::run(&options.inside);
     }
-    ensure!(
-        rustix::process::geteuid().is_root(),
-        "the figures are measured in throw-away machines, and that needs root: run this as root \
-         (for example with `sudo -E`)"
-    );
-    setup::run(true)?;
+    set_up()?;
     let wanted: Vec<What> = What::value_variants()
         .iter()
         .copied()
@@ -129,6 +129,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("{missed} targets are not met");
     }
     Ok(())
+}
+
+/// What measuring needs: root, and what building needs.
+fn set_up() -> Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "the figures are measured in throw-away machines, and that needs root: run this as root \
+         (for example with `sudo -E`)"
+    );
+    setup::run(true)
 }
 
 /// The load average of the last minute.

@@ -47,7 +47,12 @@ fn main() {
     let limits = Limits::default();
     for (call, run) in CALLS {
         for threads in THREADS {
-            table.add(call, threads, "", run_on(threads, runs, &strategy, &limits, run));
+            table.add(
+                call,
+                threads,
+                "",
+                run_on(threads, runs, &strategy, &limits, run),
+            );
         }
     }
     // What each costs is the difference to all of them on: the machinery that
@@ -168,10 +173,13 @@ fn run_on(
     })
 }
 
+/// Makes a limit as large as it goes.
+type Widen = fn(&mut Limits);
+
 /// The limits, each in turn as large as it goes; then all of them.
 fn each_wide() -> Vec<(&'static str, Limits)> {
     const HOUR: Duration = Duration::from_secs(3_600);
-    let wide: [(&'static str, fn(&mut Limits)); 6] = [
+    let wide: [(&'static str, Widen); 6] = [
         ("deadline", |limits| limits.deadline = HOUR),
         ("cpu", |limits| limits.cpu = HOUR),
         ("memory", |limits| limits.memory = usize::MAX),
@@ -266,7 +274,10 @@ impl Table {
         run.result.unwrap().unwrap();
         let beyond = self.medians["assess"] - self.medians["describe"];
         let each = beyond / f64::from(calls);
-        println!("one host call          {calls} in an assessment   mean   {:>9.3} µs", each / 1e3);
+        println!(
+            "one host call          {calls} in an assessment   mean   {:>9.3} µs",
+            each / 1e3
+        );
         self.lines.push_str(&format!(
             "{{\"bench\": \"engine\", \"call\": \"one host call\", \"threads\": 1, \
              \"limit\": \"\", \"median_ns\": {each:.0}}}\n"

@@ -127,7 +127,10 @@ pub(super) fn built(package: &str, name: &str) -> Result<PathBuf> {
         .args(["--no-run", "--message-format=json-render-diagnostics"])
         .stderr(Stdio::inherit())
         .output()?;
-    ensure!(output.status.success(), "the bench {name} of {package} does not build");
+    ensure!(
+        output.status.success(),
+        "the bench {name} of {package} does not build"
+    );
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -140,7 +143,13 @@ pub(super) fn built(package: &str, name: &str) -> Result<PathBuf> {
 fn command(package: &str, name: &str) -> Command {
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let mut command = cargo(&[
-        "bench", "--package", package, "--bench", name, "--target", &target,
+        "bench",
+        "--package",
+        package,
+        "--bench",
+        name,
+        "--target",
+        &target,
     ]);
     command.env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
     command

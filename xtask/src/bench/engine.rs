@@ -48,6 +48,7 @@ enum What {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    super::set_up()?;
     eprintln!("\n==> building prunella as it is shipped (linked statically)");
     let prunella = program("prunella", "prunella", Profile::Release)?;
     let victim = program("prunella-machine", "victim", Profile::Dev)?;
@@ -57,7 +58,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         if !(options.only.is_empty() || options.only.contains(what)) {
             continue;
         }
-        eprintln!("\n==> measuring: {what:?} (load average {:.1})", super::load()?);
+        eprintln!(
+            "\n==> measuring: {what:?} (load average {:.1})",
+            super::load()?
+        );
         figures.extend(match what {
             What::Runtime => runtime::measure()?,
             What::Hook => hook::measure(&prunella, &victim)?,

@@ -70,14 +70,11 @@ impl Care {
         let mut machine = Machine::builder();
         for number in 0..services {
             let name = name(number);
-            machine = machine
-                .unit(&name, UNIT)
-                .enabled(&name)
-                .file(
-                    format!("/etc/prunella/services.d/{name}.toml"),
-                    format!("unit = \"{name}\"\n\n[proof]\nstable-for = \"500ms\"\n"),
-                    0o644,
-                );
+            machine = machine.unit(&name, UNIT).enabled(&name).file(
+                format!("/etc/prunella/services.d/{name}.toml"),
+                format!("unit = \"{name}\"\n\n[proof]\nstable-for = \"500ms\"\n"),
+                0o644,
+            );
         }
         // A tenth of them all fails at once, however many they are.
         machine = machine.file(
@@ -116,7 +113,10 @@ impl Care {
 
     fn ask(&self, words: &[&str]) -> Result<Value> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        self.scene.inside(&words)?.pop().context("nothing was measured")
+        self.scene
+            .inside(&words)?
+            .pop()
+            .context("nothing was measured")
     }
 }
 

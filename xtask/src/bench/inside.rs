@@ -284,9 +284,14 @@ fn programs<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
         for (program, taken) in programs.iter().zip(&mut taken) {
             let mut words = program.split_whitespace();
             let mut command = Command::new(words.next().context("which program?")?);
-            command.args(words).stdout(Stdio::null()).stdin(Stdio::null());
+            command
+                .args(words)
+                .stdout(Stdio::null())
+                .stdin(Stdio::null());
             let start = Instant::now();
-            let status = command.status().with_context(|| format!("cannot run {program}"))?;
+            let status = command
+                .status()
+                .with_context(|| format!("cannot run {program}"))?;
             taken.push(start.elapsed().as_secs_f64() * 1e3);
             ensure!(status.success(), "{program} failed: {status}");
         }

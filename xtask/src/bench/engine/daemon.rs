@@ -46,8 +46,16 @@ pub(super) fn measure(prunella: &Path, victim: &Path, quick: bool) -> Result<Vec
         let spent = care.spent()? - before;
         let failing = of(&format!("{failing} fail at once, processor time"));
         figures.push(figure(failing, "ms", spent));
-        figures.push(figure(of("RSS after that"), "MB", megabytes(&after, "rss_kib")?));
-        figures.push(figure(of("RSS at its height"), "MB", megabytes(&after, "peak_kib")?));
+        figures.push(figure(
+            of("RSS after that"),
+            "MB",
+            megabytes(&after, "rss_kib")?,
+        ));
+        figures.push(figure(
+            of("RSS at its height"),
+            "MB",
+            megabytes(&after, "peak_kib")?,
+        ));
     }
     Ok(figures)
 }
