@@ -24,7 +24,7 @@ use prunella_faults::{
 };
 use prunella_machine::{Profile, program};
 
-use crate::{setup, step::workspace};
+use crate::step::workspace;
 
 /// `cargo xtask bench faults`
 #[derive(Debug, Args)]
@@ -84,12 +84,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .into_iter()
         .copied()
         .collect();
-    ensure!(
-        rustix::process::geteuid().is_root(),
-        "faults are made in throw-away machines, and that needs root: run this as root \
-         (for example with `sudo -E`)"
-    );
-    setup::run(true)?;
+    super::set_up()?;
     let profile = if options.quick {
         Profile::Dev
     } else {
