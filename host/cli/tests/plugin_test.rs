@@ -13,7 +13,10 @@ use std::{
 };
 
 use prunella_bundle::builtin;
-use prunella_hostile::HOSTILE;
+use prunella_hostile::{
+    HOSTILE,
+    gallery::{Gets, gallery},
+};
 use rstest::rstest;
 
 /// A folder with a component and a scenario in it.
@@ -244,4 +247,21 @@ fn one_that_misbehaves(#[case] way: &str, #[case] said: &str) {
         .ended(8)
         .says("its run was broken off")
         .says(said);
+}
+
+#[test]
+fn the_whole_gallery() {
+    for exhibit in gallery() {
+        let ran = Bench::new(&exhibit.bytes, LEFTOVER).run(&[]);
+        let told = format!("{}: {}{}", exhibit.name, ran.out, ran.err);
+        let (code, said) = match exhibit.gets {
+            Gets::Nowhere | Gets::Refused | Gets::Silent => (1, exhibit.said),
+            Gets::Loaded => (8, "0 of 1 as expected"),
+        };
+        assert_eq!(ran.code, Some(code), "{told}");
+        assert!(told.contains(said), "{told}");
+        assert!(!told.contains("panicked at"), "{told}");
+        let odd = |c: char| c.is_control() && c != '\n';
+        assert!(!told.contains(odd), "control characters: {told:?}");
+    }
 }

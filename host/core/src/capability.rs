@@ -57,6 +57,45 @@ pub struct Host {
     pub checks: Arc<dyn Checks>,
 }
 
+impl Host {
+    /// A host of which one thing does everything.
+    pub fn all_by<T>(one: Arc<T>) -> Self
+    where
+        T: Clock
+            + Units
+            + Processes
+            + Ports
+            + Files
+            + Logs
+            + Resources
+            + Probes
+            + History
+            + State
+            + UnitControl
+            + ProcessControl
+            + FileRepair
+            + Checks
+            + 'static,
+    {
+        Self {
+            clock: one.clone(),
+            units: one.clone(),
+            processes: one.clone(),
+            ports: one.clone(),
+            files: one.clone(),
+            logs: one.clone(),
+            resources: one.clone(),
+            probes: one.clone(),
+            history: one.clone(),
+            state: one.clone(),
+            unit_control: one.clone(),
+            process_control: one.clone(),
+            file_repair: one.clone(),
+            checks: one,
+        }
+    }
+}
+
 /// What time it is.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970 (UTC). May jump.

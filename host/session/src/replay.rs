@@ -108,23 +108,7 @@ struct Tape(Arc<Mutex<Progress>>);
 
 impl Tape {
     fn host(&self) -> Host {
-        let tape = Arc::new(self.clone());
-        Host {
-            clock: tape.clone(),
-            units: tape.clone(),
-            processes: tape.clone(),
-            ports: tape.clone(),
-            files: tape.clone(),
-            logs: tape.clone(),
-            resources: tape.clone(),
-            probes: tape.clone(),
-            history: tape.clone(),
-            state: tape.clone(),
-            unit_control: tape.clone(),
-            process_control: tape.clone(),
-            file_repair: tape.clone(),
-            checks: tape,
-        }
+        Host::all_by(Arc::new(self.clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {

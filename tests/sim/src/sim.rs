@@ -363,23 +363,7 @@ impl Sim {
 
     /// What a run can reach. No policy: everything is allowed.
     pub fn host(&self) -> Host {
-        let sim = Arc::new(self.clone());
-        Host {
-            clock: sim.clone(),
-            units: sim.clone(),
-            processes: sim.clone(),
-            ports: sim.clone(),
-            files: sim.clone(),
-            logs: sim.clone(),
-            resources: sim.clone(),
-            probes: sim.clone(),
-            history: sim.clone(),
-            state: sim.clone(),
-            unit_control: sim.clone(),
-            process_control: sim.clone(),
-            file_repair: sim.clone(),
-            checks: sim,
-        }
+        Host::all_by(Arc::new(self.clone()))
     }
 
     /// What a run of this strategy can reach: the host behind the strategy's

@@ -330,10 +330,11 @@ impl Checked {
         if self.inspection.acts().is_empty() {
             text.push_str("\nIt only looks: it needs no grant to act.\n");
         } else if !missing.is_empty() {
-            let _ = writeln!(
-                text,
-                "\nIt may only observe. What it would do, for prunella.toml, if you allow it:\n"
-            );
+            text.push_str(if self.inspection.acts().is_disjoint(&granted) {
+                "\nIt may only observe. What it would do, for prunella.toml, if you allow it:\n\n"
+            } else {
+                "\nWhat it would do besides, for prunella.toml, if you allow that too:\n\n"
+            });
             for act in missing {
                 let _ = writeln!(
                     text,

@@ -2,10 +2,9 @@
 //! same services, and what their operator would know of them; each is set up as
 //! its careful users do it.
 
-mod daemon;
-mod hook;
 mod monit;
 mod none;
+mod prunella;
 mod shell;
 mod systemd;
 
@@ -14,6 +13,7 @@ use std::path::Path;
 use anyhow::Result;
 use prunella_machine::{Builder, Machine};
 
+use self::prunella::Prunella;
 use crate::{
     catalogue::{Fault, Speaks},
     plan::{HEALERS_SLICE, MAIL_PORT},
@@ -73,8 +73,8 @@ pub fn all() -> [&'static dyn Healer; 6] {
         &systemd::Restart,
         &monit::Monit,
         &shell::ShellHandler,
-        &hook::Hook,
-        &daemon::Daemon,
+        &Prunella::Hook,
+        &Prunella::Daemon,
     ]
 }
 
