@@ -200,16 +200,17 @@ pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Brings the store to the newest version. Each step is one transaction; the
-/// version is read again within it, since another process may have been first.
+/// Brings the store to the newest version, in one transaction: whoever reads
+/// meanwhile finds it as it was, or as it is to be, and nothing in between. The
+/// version is read within it, since another process may have been first.
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction)?;
     for (from, migration) in (0_i64..).zip(MIGRATIONS) {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if version(&transaction)? == from {
+        if from >= found {
             transaction.execute_batch(migration)?;
             transaction.pragma_update(None, "user_version", from + 1)?;
-            transaction.commit()?;
         }
     }
-    Ok(())
+    transaction.commit()
 }

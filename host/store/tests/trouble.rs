@@ -15,6 +15,8 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
 };
 
 use common::{Disk, incident, note};
@@ -68,6 +70,30 @@ fn a_store_that_is_just_being_made_is_not_there_yet() {
     std::fs::write(&path, "").unwrap();
     let error = Store::open_read_only(&path).unwrap_err();
     assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
+}
+
+#[test]
+fn whoever_reads_while_it_is_made_finds_all_of_it_or_nothing() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("prunella.db");
+        let made = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                drop(Store::open(&path).unwrap());
+                made.store(true, Ordering::Release);
+            });
+            loop {
+                let was_made = made.load(Ordering::Acquire);
+                match Store::open_read_only(&path) {
+                    Ok(_) if was_made => break,
+                    Ok(_) => {}
+                    Err(StoreError::Missing { .. }) if !was_made => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+        });
+    }
 }
 
 #[test]
