@@ -79,7 +79,7 @@ impl Care {
         // A tenth of them all fails at once, however many they are.
         machine = machine.file(
             "/etc/prunella/prunella.toml",
-            "[host-budget]\nhealings = 2000\n",
+            "[host-budget]\nhealings = 1000\n",
             0o644,
         );
         let scene = Scene::boot(machine, prunella, victim)?;
