@@ -136,6 +136,18 @@ pub(crate) struct Kernel {
     situation: Arc<dyn Situation>,
     ledger: Arc<Ledger>,
     jobs: Mutex<Vec<Arc<TrackedJob>>>,
+    /// The start that was paid for last.
+    paid: Mutex<Option<PaidStart>>,
+}
+
+/// A start that was taken out of the budget.
+struct PaidStart {
+    /// The unit as it stood before.
+    before: UnitStatus,
+    job: Arc<TrackedJob>,
+    /// systemd refused it, and its limit was cleared since: nothing was started
+    /// yet, and the next start is paid for.
+    refused: bool,
 }
 
 impl Kernel {
@@ -158,6 +170,7 @@ impl Kernel {
             situation,
             ledger,
             jobs: Mutex::default(),
+            paid: Mutex::default(),
         })
     }
 
@@ -187,7 +200,7 @@ impl Kernel {
         let deadline = Instant::now() + timeout;
         let jobs = std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
         for job in jobs {
-            if job.is_open() {
+            if job.ended().is_none() {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if let Err(failure) = job.wait(deadline, left) {
                     job.close(Err(Failure::failed(
@@ -348,6 +361,27 @@ impl Kernel {
                 .is_none_or(|unit| !self.rules.protected.covers(unit))
     }
 
+    /// Remembers of the start that was paid for whether systemd refused it. Each
+    /// start that it carries out is a run, with an invocation of its own, which
+    /// clearing the unit's failure takes from sight.
+    fn before_clearing(&self, status: &UnitStatus) {
+        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(start) = &mut *paid {
+            start.refused = start.before.name == status.name
+                && start.before.invocation.is_some()
+                && start.before.invocation == status.invocation
+                && start.job.ended() == Some(Ok("failed".to_owned()));
+        }
+    }
+
+    /// Whether this start is paid for already.
+    fn is_paid(&self, act: UnitAct, unit: &UnitName) -> bool {
+        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = paid.take();
+        act == UnitAct::Start
+            && start.is_some_and(|start| start.refused && start.before.name == *unit)
+    }
+
     /// Takes one healing out of the budget, waiting for its turn when the run
     /// has the time.
     fn spend(&self, deadline: Instant, unit: &UnitName) -> Answer<()> {
@@ -505,19 +539,21 @@ impl Logs for Kernel {
 impl UnitControl for Kernel {
     fn submit(&self, deadline: Instant, unit: &UnitName, act: UnitAct) -> Answer<Arc<dyn Job>> {
         let act_name = Act::Unit(act);
-        let status = match self
-            .may_act_on_unit(deadline, act_name, unit)
-            .and_then(|status| {
-                self.may_stop_along(deadline, act_name, &status)?;
-                self.agreed(act_name, &status.name)?;
-                if act_name.is_healing() {
-                    self.spend(deadline, &status.name)?;
-                }
-                Ok(status)
-            }) {
-            Ok(status) => status,
-            Err(failure) => return self.deny(act_name, unit.as_str(), failure),
-        };
+        let (status, pays) =
+            match self
+                .may_act_on_unit(deadline, act_name, unit)
+                .and_then(|status| {
+                    self.may_stop_along(deadline, act_name, &status)?;
+                    self.agreed(act_name, &status.name)?;
+                    let pays = act_name.is_healing() && !self.is_paid(act, &status.name);
+                    if pays {
+                        self.spend(deadline, &status.name)?;
+                    }
+                    Ok((status, pays))
+                }) {
+                Ok(agreed) => agreed,
+                Err(failure) => return self.deny(act_name, unit.as_str(), failure),
+            };
         let action = self.intend(act_name, status.name.as_str());
         match self.host.unit_control.submit(deadline, &status.name, act) {
             Ok(job) => {
@@ -527,8 +563,15 @@ impl UnitControl for Kernel {
                     job,
                     action,
                     trail: Arc::clone(&self.trail),
-                    open: Mutex::new(true),
+                    end: Mutex::default(),
                 });
+                if pays && act == UnitAct::Start {
+                    *self.paid.lock().unwrap_or_else(PoisonError::into_inner) = Some(PaidStart {
+                        before: status,
+                        job: Arc::clone(&job),
+                        refused: false,
+                    });
+                }
                 self.jobs
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -552,6 +595,7 @@ impl UnitControl for Kernel {
             Ok(status) => status,
             Err(failure) => return self.deny(Act::ResetFailed, unit.as_str(), failure),
         };
+        self.before_clearing(&status);
         let action = self.intend(Act::ResetFailed, status.name.as_str());
         let result = self.host.unit_control.reset_failed(deadline, &status.name);
         self.trail
@@ -565,19 +609,25 @@ struct TrackedJob {
     job: Arc<dyn Job>,
     action: u32,
     trail: Arc<Trail>,
-    open: Mutex<bool>,
+    end: Mutex<Option<Answer<String>>>,
 }
 
 impl TrackedJob {
-    fn is_open(&self) -> bool {
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How it ended, once that is known.
+    fn ended(&self) -> Option<Answer<String>> {
+        self.end().clone()
     }
 
     fn close(&self, result: Answer<String>) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut *open, false) {
+        let mut end = self.end();
+        if end.is_none() {
+            *end = Some(result.clone());
             self.trail.acted(self.action, result);
         }
+    }
+
+    fn end(&self) -> MutexGuard<'_, Option<Answer<String>>> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -919,6 +969,44 @@ pub(crate) mod tests {
             .err()
             .unwrap();
         assert!(denied.is("out-of-scope"), "{denied:?}");
+    }
+
+    #[test]
+    fn a_start_that_systemd_refused_costs_nothing_once_its_limit_is_cleared() {
+        let sim = web()
+            .start_refused()
+            .with(|status| status.invocation = Some("4d".repeat(16)));
+        let (_folder, kernel) = kernel(&sim, grant("unit-control", &[Scope::Itself]));
+        let start = || {
+            let job = UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Start)?;
+            job.wait(soon(), Duration::from_secs(5))
+        };
+        let backoff = BudgetSettings::default().backoff[1];
+        let began = sim.uptime();
+        assert_eq!(start().unwrap(), "failed");
+        kernel.reset_failed(soon(), &sim.unit()).unwrap();
+        assert_eq!(start().unwrap(), "done");
+        assert!(sim.uptime() - began < backoff, "it waited for its turn");
+
+        // The next one is paid for again.
+        kernel.reset_failed(soon(), &sim.unit()).unwrap();
+        start().unwrap();
+        assert!(sim.uptime() - began >= backoff);
+    }
+
+    #[test]
+    fn a_start_that_systemd_carried_out_is_paid_for_though_it_failed() {
+        let sim = web().starts_when("never", |_| false);
+        let (_folder, kernel) = kernel(&sim, grant("unit-control", &[Scope::Itself]));
+        let start = || {
+            let job = UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Start)?;
+            job.wait(soon(), Duration::from_secs(5))
+        };
+        assert_eq!(start().unwrap(), "failed");
+        kernel.reset_failed(soon(), &sim.unit()).unwrap();
+        let before = sim.uptime();
+        start().unwrap();
+        assert!(sim.uptime() - before >= BudgetSettings::default().backoff[1]);
     }
 
     #[test]
