@@ -1,14 +1,11 @@
 //! Loads strategies: the built-in ones, and the components of the operator's,
 //! each with what its bytes may do.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::BTreeSet;
 
 use prunella_core::{StrategyName, config::Config};
 use prunella_engine::Engine;
-use prunella_healer::{FileError, Loading, StrategySet};
+use prunella_healer::{Loading, StrategySet};
 
 use crate::{
     paths::Paths,
@@ -49,18 +46,9 @@ pub(crate) fn load_strategies(
         Wanted::All => Lock::wait(paths).ok(),
         Wanted::Of(_) => Lock::try_take(paths).ok(),
     };
-    let mut read = BTreeMap::new();
-    for (name, set) in &config.strategies {
-        if let Some(path) = &set.component
-            && only.as_ref().is_none_or(|only| only.contains(name))
-        {
-            let component = component::read(config, &versions, name, path, set);
-            read.insert(name.clone(), component);
-        }
-    }
+    let components = component::read_all(config, &versions, only.as_ref());
     // Compiling takes its time.
     drop(held);
-    let read = RefCell::new(read);
     let loading = Loading {
         engine,
         config,
@@ -68,14 +56,7 @@ pub(crate) fn load_strategies(
         tried: matches!(wanted, Wanted::All),
         before,
     };
-    let set = StrategySet::load(&loading, builtins, |name, path, _| {
-        read.borrow_mut().remove(name).unwrap_or_else(|| {
-            Err(FileError {
-                gone: true,
-                message: format!("{} was not read", path.display()),
-            })
-        })
-    });
+    let set = StrategySet::load(&loading, builtins, components);
     remember(paths, &versions, &set);
     set
 }

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    path::Path,
     sync::Arc,
 };
 
@@ -118,7 +117,7 @@ pub struct Loading<'a> {
     pub engine: &'a Engine,
     /// What is to be in force.
     pub config: &'a Config,
-    /// Of all that is configured, only these.
+    /// Of all there are, only these.
     pub only: Option<&'a BTreeSet<StrategyName>>,
     /// Every component is asked who it is; else only those whose settings
     /// cannot be known without.
@@ -137,16 +136,13 @@ pub struct StrategySet {
 }
 
 impl StrategySet {
-    /// Loads the built-in strategies and the configured ones. One that does not
-    /// load is reported in [`refused`](Self::refused) and keeps no other from
-    /// loading.
-    ///
-    /// `read` gives a configured component, by its name, its file and what is
-    /// set about it.
+    /// Loads the built-in strategies and the configured ones, whose components were
+    /// read already. One that could not be read, or does not load, is reported in
+    /// [`refused`](Self::refused) and keeps no other from loading.
     pub fn load(
         loading: &Loading<'_>,
         builtins: impl IntoIterator<Item = (&'static str, &'static [u8], &'static [u8])>,
-        read: impl Fn(&StrategyName, &Path, &StrategySettings) -> Result<Component, FileError>,
+        components: BTreeMap<StrategyName, Result<Component, FileError>>,
     ) -> Self {
         let mut set = Self::default();
         let wanted = |name: &StrategyName| loading.only.is_none_or(|only| only.contains(name));
@@ -158,14 +154,10 @@ impl StrategySet {
             });
         let mut found: Vec<(StrategyName, Bytes)> =
             builtins.filter(|(name, _)| wanted(name)).collect();
-        let strategies = &loading.config.strategies;
-        for (name, settings) in strategies.iter().filter(|(name, _)| wanted(name)) {
-            let Some(path) = &settings.component else {
-                continue;
-            };
-            match read(name, path, settings) {
-                Ok(component) => found.push((name.clone(), Bytes::File(component))),
-                Err(error) => set.refuse(loading, name.clone(), error.into()),
+        for (name, component) in components.into_iter().filter(|(name, _)| wanted(name)) {
+            match component {
+                Ok(component) => found.push((name, Bytes::File(component))),
+                Err(error) => set.refuse(loading, name, error.into()),
             }
         }
         // Side by side: a hook begins with this, while a service is down.

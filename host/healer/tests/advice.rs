@@ -9,7 +9,7 @@
 )]
 
 use std::{
-    path::Path,
+    collections::BTreeMap,
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -215,7 +215,6 @@ impl Scene {
     /// Has it fail. Its strategies are `service-restart` and a copy of it, so
     /// that both apply.
     fn fail(self) -> Told {
-        const COPY: &str = "/etc/prunella/plugins/site-fix.wasm";
         let folder = tempfile::tempdir().unwrap();
         let builtins = || {
             prunella_bundle::builtins()
@@ -225,15 +224,12 @@ impl Scene {
         let wasm = builtins()
             .find_map(|(name, wasm, _)| (name == "service-restart").then_some(wasm))
             .unwrap();
-        let read = |_: &StrategyName, path: &Path, _: &StrategySettings| {
-            assert_eq!(path, Path::new(COPY));
-            Ok(Component {
-                bytes: wasm.to_vec(),
-                standing: Standing {
-                    signature: Signature::Absent,
-                    right: Ok(Right::ByHand),
-                },
-            })
+        let copy = Component {
+            bytes: wasm.to_vec(),
+            standing: Standing {
+                signature: Signature::Absent,
+                right: Ok(Right::ByHand),
+            },
         };
         let mut service = (*self.sim.service()).clone();
         service.strategies = names(&["service-restart", "site-fix"]);
@@ -244,10 +240,11 @@ impl Scene {
         };
         config.budget.healings = 3;
         config.budget.backoff = vec![Duration::ZERO];
+        let name = StrategyName::new("site-fix").unwrap();
         config.strategies.insert(
-            StrategyName::new("site-fix").unwrap(),
+            name.clone(),
             StrategySettings {
-                component: Some(COPY.into()),
+                component: Some("/etc/prunella/plugins/site-fix.wasm".into()),
                 grants: builtin_grants("service-restart"),
                 ..StrategySettings::default()
             },
@@ -261,7 +258,8 @@ impl Scene {
             tried: false,
             before: None,
         };
-        let strategies = StrategySet::load(&loading, builtins(), read);
+        let components = BTreeMap::from([(name, Ok(copy))]);
+        let strategies = StrategySet::load(&loading, builtins(), components);
         let store = Arc::new(Store::open(&folder.path().join("prunella.db")).unwrap());
         let gate = Arc::new(Gate::default());
         let asked = Arc::new(AtomicUsize::new(0));

@@ -9,7 +9,7 @@
     reason = "the helpers of a test may panic as the test itself may"
 )]
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use prunella_core::{
     StrategyName,
@@ -60,7 +60,7 @@ fn site_fix() -> &'static [u8] {
         .unwrap()
 }
 
-fn read(_: &StrategyName, path: &Path, set: &StrategySettings) -> Result<Component, FileError> {
+fn read(path: &Path, set: &StrategySettings) -> Result<Component, FileError> {
     if path != Path::new(SITE_FIX) {
         return Err(FileError {
             gone: true,
@@ -116,7 +116,12 @@ fn house_with(sim: Sim, rehearsal: bool, change: impl FnOnce(&mut Config)) -> Ho
     config.services.insert(service.unit.clone(), service);
     change(&mut config);
     let engine = Engine::new(EngineSettings { cache_dir: None }).unwrap();
-    let strategies = StrategySet::load(&loading(&engine, &config), builtins(), read);
+    let components: BTreeMap<_, _> = config
+        .strategies
+        .iter()
+        .filter_map(|(name, set)| Some((name.clone(), read(set.component.as_ref()?, set))))
+        .collect();
+    let strategies = StrategySet::load(&loading(&engine, &config), builtins(), components);
     let store = Arc::new(Store::open(&folder.path().join("prunella.db")).unwrap());
     let healer = Arc::new(Healer::new(
         HealerSettings {

@@ -1,6 +1,9 @@
 //! Reading a component that is in place, and finding out what it may.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use prunella_core::{
     StrategyName,
@@ -15,6 +18,23 @@ use crate::loading::MAX_COMPONENT;
 
 /// Minisign's have 300 bytes or so.
 pub(super) const MAX_SIGNATURE: u64 = 16 << 10;
+
+/// Reads the components of the operator's, all or `only` these.
+pub(crate) fn read_all(
+    config: &Config,
+    versions: &Versions,
+    only: Option<&BTreeSet<StrategyName>>,
+) -> BTreeMap<StrategyName, Result<Component, FileError>> {
+    config
+        .strategies
+        .iter()
+        .filter(|(name, _)| only.is_none_or(|only| only.contains(*name)))
+        .filter_map(|(name, set)| {
+            let path = set.component.as_ref()?;
+            Some((name.clone(), read(config, versions, name, path, set)))
+        })
+        .collect()
+}
 
 /// Reads a component and its signature, each once, if root can trust the files.
 pub(crate) fn read(

@@ -1,6 +1,6 @@
 //! How each strategy stands: ready, waiting for a grant, or refused, and why.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use prunella_api::AwaitingGrant;
 use prunella_bundle::{Builtin, builtins};
@@ -71,7 +71,6 @@ pub(super) fn all(paths: &Paths, config: &Config) -> anyhow::Result<Vec<Listed>>
             .then(|| paths.cache.clone()),
     })?;
     let versions = Versions::read(paths);
-    let known = RefCell::new(BTreeMap::new());
     let loading = Loading {
         engine: &engine,
         config,
@@ -82,15 +81,16 @@ pub(super) fn all(paths: &Paths, config: &Config) -> anyhow::Result<Vec<Listed>>
     let built_in = builtins()
         .iter()
         .map(|builtin| (builtin.name, builtin.wasm, builtin.precompiled));
-    let set = StrategySet::load(&loading, built_in, |name, path, set| {
-        let component = component::read(config, &versions, name, path, set)?;
-        let inspection = engine.inspect(&component.bytes).ok();
-        known
-            .borrow_mut()
-            .insert(name.clone(), (inspection, component.standing.clone()));
-        Ok(component)
-    });
-    let mut known = known.into_inner();
+    let components = component::read_all(config, &versions, None);
+    let mut known: BTreeMap<_, _> = components
+        .iter()
+        .filter_map(|(name, component)| {
+            let component = component.as_ref().ok()?;
+            let inspection = engine.inspect(&component.bytes).ok();
+            Some((name.clone(), (inspection, component.standing.clone())))
+        })
+        .collect();
+    let set = StrategySet::load(&loading, built_in, components);
     let in_force = set.in_force();
     let mut listed: Vec<Listed> = builtins()
         .iter()
