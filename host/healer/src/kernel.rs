@@ -262,8 +262,11 @@ impl Kernel {
         }
     }
 
-    fn may_observe(&self, what: Observe, status: &UnitStatus) -> Answer<()> {
-        self.authority().may_observe(what, status)
+    /// A unit that may be looked at through `what`.
+    fn observed(&self, deadline: Instant, what: Observe, unit: &UnitName) -> Answer<UnitStatus> {
+        let status = self.look_at(deadline, unit)?;
+        self.authority().may_observe(what, &status)?;
+        Ok(status)
     }
 
     /// Denies, in the trail and in the answer.
@@ -461,9 +464,7 @@ impl Clock for Kernel {
 
 impl Units for Kernel {
     fn get(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
-        let status = self.look_at(deadline, unit)?;
-        self.may_observe(Observe::Units, &status)?;
-        Ok(status)
+        self.observed(deadline, Observe::Units, unit)
     }
 
     fn wait(
@@ -473,8 +474,7 @@ impl Units for Kernel {
         goal: Goal,
         timeout: Duration,
     ) -> Answer<UnitStatus> {
-        let status = self.look_at(deadline, unit)?;
-        self.may_observe(Observe::Units, &status)?;
+        let status = self.observed(deadline, Observe::Units, unit)?;
         let status = self
             .host
             .units
@@ -486,8 +486,7 @@ impl Units for Kernel {
 
 impl Processes for Kernel {
     fn of_unit(&self, deadline: Instant, unit: &UnitName) -> Answer<Vec<Arc<dyn Process>>> {
-        let status = self.look_at(deadline, unit)?;
-        self.may_observe(Observe::Processes, &status)?;
+        let status = self.observed(deadline, Observe::Processes, unit)?;
         self.host.processes.of_unit(deadline, &status.name)
     }
 }
@@ -524,8 +523,7 @@ impl Files for Kernel {
 
 impl Logs for Kernel {
     fn tail(&self, deadline: Instant, query: &LogQuery) -> Answer<Vec<LogEntry>> {
-        let status = self.look_at(deadline, &query.unit)?;
-        self.may_observe(Observe::Logs, &status)?;
+        let status = self.observed(deadline, Observe::Logs, &query.unit)?;
         self.host.logs.tail(
             deadline,
             &LogQuery {
