@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use prunella_e2e::{Builder, Scene, TIMEOUT, victim, victim_with};
+use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, victim, victim_with};
 
 const NEEDS_DB: &str = "needs = [\"db.service\"]\n\
     [[probe]]\nname = \"database\"\nredis = \"127.0.0.1:6379\"\nof = \"db.service\"\ntimeout = \"1s\"\n";
@@ -44,8 +44,9 @@ fn a_dead_database_in_care_is_healed_first() {
     assert!(scene.answers(8080));
 }
 
-#[test]
-fn a_dead_database_out_of_care_is_named_and_left_alone() {
+/// A web server that died when its database was stopped, which is out of care:
+/// the scene and the incident, given up.
+fn dead_with_a_database_out_of_care() -> (Scene, Incident) {
     let scene = Scene::builder()
         .unit("db.service", &victim("", "--listen 6379"))
         .service("web.service", &web(), NEEDS_DB)
@@ -57,6 +58,12 @@ fn a_dead_database_out_of_care_is_named_and_left_alone() {
     scene.systemctl(&["stop", "db.service"]).unwrap();
     scene.kill("web.service");
     let incident = scene.wait_ended("web.service", "escalated");
+    (scene, incident)
+}
+
+#[test]
+fn a_dead_database_out_of_care_is_named_and_left_alone() {
+    let (scene, incident) = dead_with_a_database_out_of_care();
 
     assert_eq!(scene.runs("web.service"), 1);
     assert_eq!(scene.runs("db.service"), 1);
@@ -71,15 +78,7 @@ fn a_dead_database_out_of_care_is_named_and_left_alone() {
 
 #[test]
 fn a_service_goes_on_when_what_it_needs_is_back_and_out_of_care() {
-    let scene = Scene::builder()
-        .unit("db.service", &victim("", "--listen 6379"))
-        .service("web.service", &web(), NEEDS_DB)
-        .with_daemon();
-    scene.start(&["db.service"]);
-    scene.start(&["web.service"]);
-    scene.systemctl(&["stop", "db.service"]).unwrap();
-    scene.kill("web.service");
-    scene.wait_ended("web.service", "escalated");
+    let (scene, _) = dead_with_a_database_out_of_care();
     assert_eq!(scene.runs("web.service"), 1);
 
     // Nobody tells Prunella.
