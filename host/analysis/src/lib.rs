@@ -33,6 +33,7 @@ use prunella_core::{
     analyst::{Analyst, Evidence, ProposedAct},
     config::ModelSettings,
     diagnosis::{Finding, Opinion, SecondOpinion},
+    hash::hexadecimal,
 };
 use rustls::crypto::ring;
 
@@ -191,8 +192,7 @@ fn boundary() -> Result<String, AskError> {
         .secure_random
         .fill(&mut bytes)
         .map_err(|_| AskError::Boundary)?;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("EVIDENCE-{digits}"))
+    Ok(format!("EVIDENCE-{}", hexadecimal(&bytes)))
 }
 
 /// Knows the names of this host and of its users, unless all may be sent.

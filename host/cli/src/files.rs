@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use sha2::{Digest, Sha256};
+use prunella_core::hash::sha256;
 
 /// What the first line begins with.
 const MARK: &str = "# Written by Prunella; sha256 of the lines below: ";
@@ -31,21 +31,14 @@ pub(crate) enum Found {
 
 /// `body` with its first line.
 pub(crate) fn marked(body: &str) -> String {
-    format!("{MARK}{}\n{body}", hash(body))
-}
-
-fn hash(body: &str) -> String {
-    Sha256::digest(body.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    format!("{MARK}{}\n{body}", sha256(body.as_bytes()))
 }
 
 /// Whether nobody has edited `text` since Prunella wrote it.
 fn is_ours(text: &str) -> bool {
     text.strip_prefix(MARK)
         .and_then(|rest| rest.split_once('\n'))
-        .is_some_and(|(claimed, body)| claimed == hash(body))
+        .is_some_and(|(claimed, body)| claimed == sha256(body.as_bytes()))
 }
 
 /// Compares what is there with `body`. A link counts as edited: whoever put it

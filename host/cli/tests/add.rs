@@ -135,7 +135,7 @@ fn by_default_what_acts_needs_somebody_who_vouches_for_it() {
     assert_eq!(place.all_installed(), Vec::<String>::new());
 
     // The operator's own word is enough.
-    let sha256 = prunella_core::trust::sha256(&one(true));
+    let sha256 = prunella_core::hash::sha256(&one(true));
     fs::write(
         place.path("etc/prunella.toml"),
         format!("[strategy.acts]\nsha256 = \"{sha256}\"\n"),

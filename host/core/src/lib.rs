@@ -4,8 +4,8 @@
 //! between strategies and a host ([`capability`], [`argument`]), what a strategy may do
 //! ([`policy`], [`authority`], [`protected`]), what an operator declared ([`service`], [`config`]), what
 //! happened ([`incident`], [`trail`], [`report`]), what was made of it
-//! ([`diagnosis`], [`analyst`]), how much healing a service gets ([`budget`]) and
-//! how much a strategy may keep ([`state`]).
+//! ([`diagnosis`], [`analyst`]), how much healing a service gets ([`budget`]), how
+//! much a strategy may keep ([`state`]) and what bytes are known by ([`hash`]).
 //!
 //! Other crates of the host depend on this one; it depends on none of them, and
 //! it performs no I/O except reading configuration files in [`config`].
@@ -21,6 +21,7 @@ pub mod config;
 pub mod diagnosis;
 pub mod failure;
 mod glob;
+pub mod hash;
 pub mod incident;
 pub mod name;
 pub mod oversight;

@@ -21,10 +21,9 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use prunella_core::hash::hexadecimal;
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
-
-use crate::inspect::hexadecimal;
 
 const MAGIC: &[u8; 16] = b"prunella-cwasm-1";
 const HASH: usize = 32;

@@ -7,9 +7,12 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use prunella_core::{policy::Act, text::one_line};
+use prunella_core::{
+    hash::{hexadecimal, sha256},
+    policy::Act,
+    text::one_line,
+};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use wasmparser::{
     Chunk, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentType,
     ComponentTypeRef, Encoding, InstanceTypeDeclaration, Parser, Payload, TypeBounds,
@@ -215,7 +218,7 @@ impl Inspection {
             return Err(LoadError::Precompiled);
         }
         let mut inspection = Self {
-            sha256: hexadecimal(&Sha256::digest(bytes)),
+            sha256: sha256(bytes),
             size: bytes.len(),
             imports: Vec::new(),
             exports: Vec::new(),
@@ -498,11 +501,6 @@ fn invalid(error: &dyn fmt::Display) -> LoadError {
     LoadError::Invalid {
         reason: one_line(&error.to_string(), 300),
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

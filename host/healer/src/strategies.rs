@@ -310,7 +310,7 @@ impl Loaded {
             Bytes::BuiltIn { .. } => self.standing.is_none(),
             Bytes::File(component) => {
                 self.standing.is_some()
-                    && prunella_core::trust::sha256(&component.bytes) == self.strategy.sha256()
+                    && prunella_core::hash::sha256(&component.bytes) == self.strategy.sha256()
             }
         }
     }

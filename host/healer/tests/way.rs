@@ -16,11 +16,12 @@ use prunella_core::{
     achievement::{Came, Signature, Try},
     capability::{History, Host, State},
     config::{Config, StrategySettings},
+    hash::sha256,
     incident::{DetectedBy, Ending, LeftAlone},
     policy::builtin_grants,
     service::{Order, Service},
     trail::Step,
-    trust::{self, Evidence, SignaturePolicy, Standing, sha256},
+    trust::{self, Evidence, SignaturePolicy, Standing},
 };
 use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{

@@ -16,6 +16,7 @@ use std::{
 use prunella_core::{
     Failure,
     capability::{Answer, EnvKey, FileKind, FileStatus, Files, Repair},
+    hash::hexadecimal,
     service::{DeclaredFile, FileRole, ReadBy, Service},
 };
 use rustix::fs::{FileType, Stat};
@@ -378,11 +379,7 @@ fn sha256(deadline: Instant, name: &str, file: &mut File) -> Answer<String> {
             Some(bytes) => hash.update(bytes),
         }
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hexadecimal(&hash.finalize()))
 }
 
 fn env_keys(name: &str, declared: &DeclaredFile) -> Answer<Vec<EnvKey>> {

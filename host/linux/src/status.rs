@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use prunella_core::{
     UnitName,
     capability::{ActiveState, PendingJob, UnitStatus},
+    hash::hexadecimal,
 };
 use zbus::Variant;
 
@@ -89,8 +90,7 @@ impl Facts for Bag<'_> {
                 _ => None,
             })
             .collect();
-        (bytes.len() == 16 && bytes.iter().any(|byte| *byte != 0))
-            .then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        (bytes.len() == 16 && bytes.iter().any(|byte| *byte != 0)).then(|| hexadecimal(&bytes))
     }
 
     fn job(&self) -> Option<u32> {

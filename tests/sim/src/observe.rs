@@ -12,10 +12,9 @@ use prunella_core::{
         Logs, Memory, PastIncident, PortHolder, Ports, Pressure, PressureOf, ProbeAnswer, Probes,
         Process, ProcessInfo, Processes, Protocol, Resources, Termination, UnitStatus, Units,
     },
+    hash,
     service::Port,
 };
-
-use sha2::{Digest, Sha256};
 
 use crate::{
     Sim,
@@ -205,8 +204,7 @@ impl Files for Sim {
             if file.secret {
                 return Err(Failure::denied("secret", "the file is marked secret"));
             }
-            let digest = Sha256::digest(&file.content);
-            Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+            Ok(hash::sha256(&file.content))
         })
     }
 

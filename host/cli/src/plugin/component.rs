@@ -8,6 +8,7 @@ use std::{
 use prunella_core::{
     StrategyName,
     config::{Config, StrategySettings},
+    hash::sha256,
     trust::{self, Evidence, Signature, SignatureError, SignaturePolicy, Standing},
 };
 use prunella_healer::{Component, FileError};
@@ -68,7 +69,7 @@ pub(super) fn standing(
     signature: &Signature,
 ) -> Standing {
     Standing::of(&Evidence {
-        sha256: &trust::sha256(bytes),
+        sha256: &sha256(bytes),
         by_hand: set.sha256.as_deref(),
         installed: set.installed.as_ref().map(|record| record.sha256.as_str()),
         signature,

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use prunella_core::{StrategyName, policy::BUILTIN_STRATEGIES, trust};
+use prunella_core::{StrategyName, hash, policy::BUILTIN_STRATEGIES};
 use prunella_engine::{Engine, EngineSettings};
 use prunella_store::Store;
 use toml::Value;
@@ -66,7 +66,7 @@ pub(super) fn run(paths: &Paths, args: &PluginRemoveArgs) -> anyhow::Result<Exit
 
     let sha256 = prunella_linux::trusted_file::read(&place.component, MAX_COMPONENT)
         .ok()
-        .map(|bytes| trust::sha256(&bytes));
+        .map(|bytes| hash::sha256(&bytes));
     let held = Lock::wait(paths)?;
     for file in place.files() {
         remove(file)?;

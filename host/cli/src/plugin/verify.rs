@@ -5,8 +5,9 @@ use std::{fmt::Write as _, path::Path};
 use prunella_core::{
     StrategyName,
     config::{Config, StrategySettings},
+    hash,
     policy::BUILTIN_STRATEGIES,
-    trust::{self, NoRight, Right, Signature, SignaturePolicy},
+    trust::{NoRight, Right, Signature, SignaturePolicy},
 };
 use prunella_engine::Engine;
 
@@ -134,7 +135,7 @@ impl Verifier<'_> {
                 return finding;
             }
         };
-        let sha256 = trust::sha256(&component.bytes);
+        let sha256 = hash::sha256(&component.bytes);
         finding.sound.push(format!("sha256 {sha256}"));
         match &set.sha256 {
             Some(pin) if *pin == sha256 => finding
@@ -197,7 +198,7 @@ impl Verifier<'_> {
         let mut finding = Finding {
             name: name.to_string(),
             source: candidate.path.display().to_string(),
-            sound: vec![format!("sha256 {}", trust::sha256(&candidate.bytes))],
+            sound: vec![format!("sha256 {}", hash::sha256(&candidate.bytes))],
             off: Vec::new(),
         };
         if let Err(error) = self

@@ -1,7 +1,7 @@
 //! What failures of one kind have in common: their last telling log lines,
 //! without numbers, ids, times, and the changing parts of paths.
 
-use sha2::{Digest, Sha256};
+use crate::hash::sha256;
 
 /// So many lines make a fingerprint.
 const LINES: usize = 3;
@@ -61,12 +61,9 @@ pub(super) fn telling<'l>(lines: impl IntoIterator<Item = &'l str>) -> String {
 
 /// 16 hexadecimal digits.
 pub(super) fn of(text: &str) -> String {
-    use std::fmt::Write as _;
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(8).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    let mut hash = sha256(text.as_bytes());
+    hash.truncate(16);
+    hash
 }
 
 /// A line in small letters, without what changes from one run to the next.

@@ -22,7 +22,6 @@ use std::fmt;
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 pub use self::{
     key::{KeyError, TrustedKey},
@@ -211,12 +210,4 @@ pub fn right_to_act(evidence: &Evidence<'_>) -> Result<Right, NoRight> {
             Err(NoRight::NotInstalled { sha256: sha256() })
         }
     }
-}
-
-/// What these bytes are known by: SHA-256, in lower-case hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

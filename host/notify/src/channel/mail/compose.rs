@@ -10,8 +10,7 @@ use lettre::{
         header::{HeaderName, HeaderValue},
     },
 };
-use prunella_core::alert::Severity;
-use sha2::{Digest as _, Sha256};
+use prunella_core::{alert::Severity, hash::sha256};
 
 use crate::{
     Message,
@@ -78,9 +77,7 @@ fn token(name: &str) -> String {
     if plain {
         return name.to_owned();
     }
-    let hash = Sha256::digest(name.as_bytes());
-    hash.iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut hash = sha256(name.as_bytes());
+    hash.truncate(32);
+    hash
 }
