@@ -98,6 +98,8 @@ fn mistakes(found: &[Diagnostic]) -> impl fmt::Display {
 pub struct Component {
     /// As they were read, once.
     pub bytes: Vec<u8>,
+    /// Their hash.
+    pub sha256: String,
     /// Whether they may act.
     pub standing: Standing,
 }
@@ -309,8 +311,7 @@ impl Loaded {
         match bytes {
             Bytes::BuiltIn { .. } => self.standing.is_none(),
             Bytes::File(component) => {
-                self.standing.is_some()
-                    && prunella_core::hash::sha256(&component.bytes) == self.strategy.sha256()
+                self.standing.is_some() && component.sha256 == self.strategy.sha256()
             }
         }
     }

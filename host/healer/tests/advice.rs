@@ -24,6 +24,7 @@ use prunella_core::{
     capability::{History, Host, State},
     config::{Config, ModelProtocol, ModelSettings, StrategySettings},
     diagnosis::{Cause, Finding, Opinion, SecondOpinion, Source},
+    hash::sha256,
     incident::{Ending, Incident},
     policy::builtin_grants,
     service::Service,
@@ -226,6 +227,7 @@ impl Scene {
             .unwrap();
         let copy = Component {
             bytes: wasm.to_vec(),
+            sha256: sha256(wasm),
             standing: Standing {
                 signature: Signature::Absent,
                 right: Ok(Right::ByHand),

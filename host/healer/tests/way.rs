@@ -69,15 +69,20 @@ fn read(path: &Path, set: &StrategySettings) -> Result<Component, FileError> {
         });
     }
     let bytes = site_fix().to_vec();
+    let sha256 = sha256(&bytes);
     let standing = Standing::of(&Evidence {
-        sha256: &sha256(&bytes),
+        sha256: &sha256,
         by_hand: set.sha256.as_deref(),
         installed: None,
         signature: &trust::Signature::Absent,
         highest: None,
         policy: SignaturePolicy::Required,
     });
-    Ok(Component { bytes, standing })
+    Ok(Component {
+        bytes,
+        sha256,
+        standing,
+    })
 }
 
 fn loading<'a>(engine: &'a Engine, config: &'a Config) -> Loading<'a> {

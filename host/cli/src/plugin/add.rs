@@ -155,7 +155,7 @@ impl Checked {
             &versions,
             &name,
             &would_be,
-            &candidate.bytes,
+            &inspection.sha256,
             &signature,
         );
         let standing = match standing.right {

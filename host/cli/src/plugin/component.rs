@@ -55,21 +55,26 @@ pub(crate) fn read(
         Ok(None) => Signature::Absent,
         Err(error) => Signature::Bad(SignatureError::File(explained(&error))),
     };
-    let standing = standing(config, versions, name, set, &bytes, &signature);
-    Ok(Component { bytes, standing })
+    let sha256 = sha256(&bytes);
+    let standing = standing(config, versions, name, set, &sha256, &signature);
+    Ok(Component {
+        bytes,
+        sha256,
+        standing,
+    })
 }
 
-/// What these bytes may, with this signature.
+/// What the bytes with this hash may, with this signature.
 pub(super) fn standing(
     config: &Config,
     versions: &Versions,
     name: &StrategyName,
     set: &StrategySettings,
-    bytes: &[u8],
+    sha256: &str,
     signature: &Signature,
 ) -> Standing {
     Standing::of(&Evidence {
-        sha256: &sha256(bytes),
+        sha256,
         by_hand: set.sha256.as_deref(),
         installed: set.installed.as_ref().map(|record| record.sha256.as_str()),
         signature,

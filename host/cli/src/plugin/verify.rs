@@ -135,10 +135,10 @@ impl Verifier<'_> {
                 return finding;
             }
         };
-        let sha256 = hash::sha256(&component.bytes);
+        let sha256 = &component.sha256;
         finding.sound.push(format!("sha256 {sha256}"));
         match &set.sha256 {
-            Some(pin) if *pin == sha256 => finding
+            Some(pin) if pin == sha256 => finding
                 .sound
                 .push("the `sha256` that prunella.toml names".to_owned()),
             Some(_) => finding.off.push(
@@ -150,7 +150,7 @@ impl Verifier<'_> {
             None => {}
         }
         match &set.installed {
-            Some(record) if record.sha256 == sha256 => finding
+            Some(record) if record.sha256 == *sha256 => finding
                 .sound
                 .push("the bytes that `prunella plugin add` installed".to_owned()),
             Some(record) => finding.off.push(format!(
