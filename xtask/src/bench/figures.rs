@@ -1,5 +1,6 @@
 //! Figures, beside their targets and their peers: the table, and the JSON.
 
+use prunella_faults::judge::quantile;
 use serde_json::{Value, json};
 
 /// Measured values of one kind.
@@ -12,17 +13,9 @@ impl Samples {
         Self(values)
     }
 
-    /// The value that this share of all is not above.
+    /// The value that this share of all is not above; NaN of nothing.
     fn quantile(&self, share: f64) -> f64 {
-        let last = self.0.len().saturating_sub(1);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a place in a short list"
-        )]
-        let place = (last as f64 * share).round() as usize;
-        self.0.get(place).copied().unwrap_or(f64::NAN)
+        quantile(&self.0, share).unwrap_or(f64::NAN)
     }
 
     pub(crate) fn median(&self) -> f64 {
