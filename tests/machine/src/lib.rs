@@ -45,5 +45,15 @@ pub use program::{Linking, Profile, linked, program};
 
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Long enough for anything that a machine does by itself, on a busy host.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Microseconds of CLOCK_MONOTONIC, as systemd's own time stamps are: the same in
+/// each machine and outside.
+#[must_use]
+pub fn now() -> i64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
+}

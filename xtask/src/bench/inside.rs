@@ -16,6 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use prunella_machine::now;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
@@ -193,12 +194,6 @@ fn answers(port: u16) -> bool {
         stream.read(&mut [0; 64])
     };
     ask().is_ok_and(|length| length > 0)
-}
-
-/// Microseconds of CLOCK_MONOTONIC, as systemd's own time stamps are.
-fn now() -> i64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
 }
 
 fn show(unit: &str, property: &str) -> Result<String> {

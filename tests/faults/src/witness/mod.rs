@@ -16,10 +16,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use prunella_machine::now;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, pidfd_open},
-    time::{ClockId, clock_gettime},
 };
 
 use self::{mail::Mailbox, starts::Starts, usage::Usage};
@@ -231,12 +231,6 @@ impl<'a> Watch<'a> {
 
 fn micros(millis: u64) -> i64 {
     i64::try_from(millis.saturating_mul(1000)).unwrap_or(i64::MAX)
-}
-
-/// Microseconds of CLOCK_MONOTONIC, as systemd's own time stamps are.
-fn now() -> i64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
 }
 
 /// Runs a script to its end.
