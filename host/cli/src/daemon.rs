@@ -26,7 +26,7 @@ use prunella_core::{
 use prunella_healer::{Observer, Opening, Scheduler};
 use prunella_linux::folder_watch::FolderWatch;
 use prunella_notify::Desk;
-use prunella_watch::{Asked, Care, ProbeTarget, Prober, WatchEvent, Watcher};
+use prunella_watch::{Care, ProbeTarget, Prober, Unanswered, WatchEvent, Watcher};
 use sd_notify::NotifyState;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -43,6 +43,7 @@ use crate::{
     loading::Wanted,
     memory::Memory,
     paths::Paths,
+    probes,
     reload::{Reloaded, Reloader},
     tidy::Tidier,
 };
@@ -55,9 +56,8 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 pub(crate) enum Event {
     /// systemd told something.
     Watch(WatchEvent),
-    /// A probe with an interval goes unanswered: unit, probe, why, and since
-    /// when.
-    NotAnswering(UnitName, String, String, Instant),
+    /// A probe with an interval goes unanswered.
+    NotAnswering(Unanswered),
     /// The configuration is to be read again; the answer goes to whoever asked.
     Reload(Option<Sender<Reloaded>>),
     /// It was read again.
@@ -149,56 +149,11 @@ impl Daemon {
         Prober::start(
             &self.assembly.linux,
             targets,
-            Arc::new(move |unit, probe| asking.ask(unit, probe)),
-            Arc::new(move |unit, probe, why, since| {
-                telling.send(Event::NotAnswering(
-                    unit.clone(),
-                    probe.to_owned(),
-                    why.to_owned(),
-                    since,
-                ));
+            Arc::new(move |unit, probe| {
+                probes::ask(&asking.assembly, &asking.scheduler, unit, probe)
             }),
+            Arc::new(move |unanswered| telling.send(Event::NotAnswering(unanswered))),
         )
-    }
-
-    /// Asks a probe of a service that is up and not being healed.
-    fn ask(&self, unit: &UnitName, probe: &str) -> Asked {
-        if self.scheduler.busy().contains_key(unit) {
-            return Asked::NotNow;
-        }
-        let deadline = Instant::now() + Duration::from_secs(30);
-        match self.assembly.linux.units().get(deadline, unit) {
-            Ok(status) if status.is_up() && status.is_settled() => {}
-            _ => return Asked::NotNow,
-        }
-        match self.assembly.healer.ask(deadline, unit, probe) {
-            Some(Ok(answer)) if answer.answering => Asked::Answering,
-            Some(Ok(answer)) => Asked::NotAnswering(answer.detail),
-            Some(Err(failure)) => {
-                tracing::warn!("probe `{probe}` of {unit} cannot be asked: {failure}");
-                Asked::NotNow
-            }
-            None => Asked::NotNow,
-        }
-    }
-
-    fn not_answering(&self, unit: &UnitName, probe: &str, why: &str, since: Instant) {
-        tracing::warn!(object_systemd_unit = %unit, "{unit}: probe `{probe}` goes unanswered: {why}");
-        match self
-            .assembly
-            .linux
-            .units()
-            .get(Instant::now() + Duration::from_secs(10), unit)
-        {
-            Ok(status) => {
-                let mut detection = detection(&status, DetectedBy::Probe, None);
-                // systemd saw nothing go down.
-                let ago = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
-                detection.failed_monotonic = self.assembly.linux.monotonic().checked_sub(ago);
-                self.open(detection);
-            }
-            Err(failure) => tracing::error!("cannot look at {unit}: {failure}"),
-        }
     }
 
     fn watched(&self, event: WatchEvent) {
@@ -378,8 +333,10 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
         };
         match event {
             Ok(Event::Watch(event)) => daemon.watched(event),
-            Ok(Event::NotAnswering(unit, probe, why, since)) => {
-                daemon.not_answering(&unit, &probe, &why, since);
+            Ok(Event::NotAnswering(unanswered)) => {
+                if let Some(detection) = probes::not_answering(&daemon.assembly, &unanswered) {
+                    daemon.open(detection);
+                }
             }
             Ok(Event::Reload(asked)) => {
                 notify(&[NotifyState::Reloading]);

@@ -30,6 +30,7 @@ mod overview;
 mod paths;
 mod pause;
 mod plugin;
+mod probes;
 mod reload;
 mod setup;
 mod status;

@@ -1,8 +1,8 @@
 //! `prunella sweep`: for hosts without the daemon, what hooks alone miss.
 //!
 //! Takes up incidents that a killed hook left behind and those due for another
-//! try, and opens incidents for units in care that are failed and that no hook
-//! told of.
+//! try, opens incidents for units in care that are failed and that no hook told
+//! of, and asks the probes, since a service that hangs never fails.
 
 use std::{
     sync::Arc,
@@ -22,7 +22,7 @@ use crate::{
     exit::Exit,
     loading::Wanted,
     paths::Paths,
-    tidy,
+    probes, tidy,
 };
 
 /// As long as the hook's: what is due later is left to the next sweep.
@@ -37,8 +37,8 @@ pub(crate) fn run(paths: &Paths, _args: &SweepArgs) -> anyhow::Result<Exit> {
     if config.services.is_empty() {
         return Ok(Exit::Ok);
     }
-    let assembly = Assembly::new(paths, config, &Wanted::All, Arc::new(()))?;
-    let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
+    let assembly = Arc::new(Assembly::new(paths, config, &Wanted::All, Arc::new(()))?);
+    let scheduler = Arc::new(Scheduler::start(Arc::clone(&assembly.healer))?);
     if let Err(error) = scheduler.take_up() {
         tracing::error!("what was left unfinished cannot be taken up: {error}");
     }
@@ -59,6 +59,7 @@ pub(crate) fn run(paths: &Paths, _args: &SweepArgs) -> anyhow::Result<Exit> {
             Err(failure) => tracing::error!("cannot look at {unit}: {failure}"),
         }
     }
+    probes::round(paths, &assembly, &scheduler, PATIENCE)?;
     scheduler.wait_until_idle(PATIENCE);
     if let Some(desk) = desk::of(paths, &assembly) {
         desk.work_for(desk::PATIENCE);

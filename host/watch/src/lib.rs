@@ -19,7 +19,7 @@ use prunella_core::{UnitName, capability::UnitStatus, incident::Detection};
 use prunella_linux::{Interest, Linux, UnitSet};
 use tokio::sync::watch;
 
-pub use crate::probing::{Ask, Asked, ProbeTarget, Prober, Tell};
+pub use crate::probing::{Ask, Asked, ProbeTarget, Prober, Tell, Unanswered};
 
 /// A unit to look after.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! Without such a probe nothing here runs, and nothing wakes up.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -54,9 +54,21 @@ pub enum Asked {
 /// What asks a probe. May block; is called on a thread of its own.
 pub type Ask = dyn Fn(&UnitName, &str) -> Asked + Send + Sync;
 
-/// What is told of a probe that goes unanswered: unit, probe, what came instead
-/// of an answer, and since when: the moment when it was first asked in vain.
-pub type Tell = dyn Fn(&UnitName, &str, &str, Instant) + Send + Sync;
+/// A probe that goes unanswered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The service.
+    pub unit: UnitName,
+    /// The probe's name.
+    pub probe: String,
+    /// What came instead of an answer.
+    pub why: String,
+    /// When it was first asked in vain.
+    pub since: Instant,
+}
+
+/// Who is told.
+pub type Tell = dyn Fn(Unanswered) + Send + Sync;
 
 /// Asks until it is dropped.
 #[derive(Debug)]
@@ -69,14 +81,54 @@ impl Prober {
     /// Asks each of `targets` through `ask`, one question at a time, and tells
     /// when its limit is reached; again only when it is reached anew.
     pub fn start(linux: &Linux, targets: Vec<ProbeTarget>, ask: Arc<Ask>, tell: Arc<Tell>) -> Self {
+        Self::each(linux, targets, |target| {
+            question(target, Arc::clone(&ask), Arc::clone(&tell))
+        })
+    }
+
+    /// Asks each of `targets` once, and one that does not answer on and on, until
+    /// it answers or its limit is reached: then it is among what is received.
+    /// That ends when all is known, and nothing is asked any more when the prober
+    /// is dropped.
+    pub fn round(
+        linux: &Linux,
+        targets: Vec<ProbeTarget>,
+        ask: &Arc<Ask>,
+    ) -> (Self, mpsc::Receiver<Unanswered>) {
+        let (told, unanswered) = mpsc::channel();
+        let prober = Self::each(linux, targets, |target| {
+            let (ask, told) = (Arc::clone(ask), told.clone());
+            async move {
+                let mut streak = Streak::of(target);
+                loop {
+                    match streak.ask(&ask).await {
+                        Next::Rest => break,
+                        Next::AskOn => sleep(streak.target.every).await,
+                        Next::Tell(unanswered) => {
+                            if told.send(unanswered).is_err() {
+                                tracing::debug!("nobody waits for the probes any more");
+                            }
+                            break;
+                        }
+                    }
+                }
+            }
+        });
+        (prober, unanswered)
+    }
+
+    /// A questioner for each target.
+    fn each<T>(linux: &Linux, targets: Vec<ProbeTarget>, asking: impl Fn(ProbeTarget) -> T) -> Self
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
         let (alive, ended) = watch::channel(());
         for target in targets {
             let mut ended = ended.clone();
-            let ask = Arc::clone(&ask);
-            let tell = Arc::clone(&tell);
+            let asking = asking(target);
             linux.spawn(async move {
                 tokio::select! {
-                    () = question(target, ask, tell) => {}
+                    () = asking => {}
                     // The sender never sends: this is its end.
                     _ = ended.changed() => {}
                 }
@@ -87,28 +139,73 @@ impl Prober {
 }
 
 async fn question(target: ProbeTarget, ask: Arc<Ask>, tell: Arc<Tell>) {
-    let mut unanswered = 0_u32;
-    let mut since = Instant::now();
+    let mut streak = Streak::of(target);
     loop {
-        sleep(target.every).await;
-        if unanswered == 0 {
-            since = Instant::now();
+        sleep(streak.target.every).await;
+        if let Next::Tell(unanswered) = streak.ask(&ask).await {
+            tell(unanswered);
         }
-        let (unit, probe, ask) = (target.unit.clone(), target.probe.clone(), Arc::clone(&ask));
-        match spawn_blocking(move || ask(&unit, &probe)).await {
+    }
+}
+
+/// A probe, and how often in a row it went unanswered.
+struct Streak {
+    target: ProbeTarget,
+    unanswered: u32,
+    since: Instant,
+}
+
+/// What follows from an answer, or from none.
+enum Next {
+    /// Nothing is wrong, or not to be asked.
+    Rest,
+    /// Not answered; its limit is not reached.
+    AskOn,
+    /// Its limit is reached.
+    Tell(Unanswered),
+}
+
+impl Streak {
+    fn of(target: ProbeTarget) -> Self {
+        Self {
+            target,
+            unanswered: 0,
+            since: Instant::now(),
+        }
+    }
+
+    async fn ask(&mut self, ask: &Arc<Ask>) -> Next {
+        if self.unanswered == 0 {
+            self.since = Instant::now();
+        }
+        let ProbeTarget { unit, probe, .. } = self.target.clone();
+        let asking = Arc::clone(ask);
+        match spawn_blocking(move || asking(&unit, &probe)).await {
             Ok(Asked::NotAnswering(why)) => {
-                unanswered += 1;
-                if unanswered >= target.failures {
-                    unanswered = 0;
-                    tell(&target.unit, &target.probe, &why, since);
+                self.unanswered += 1;
+                if self.unanswered < self.target.failures {
+                    return Next::AskOn;
                 }
+                self.unanswered = 0;
+                Next::Tell(Unanswered {
+                    unit: self.target.unit.clone(),
+                    probe: self.target.probe.clone(),
+                    why,
+                    since: self.since,
+                })
             }
-            Ok(Asked::Answering | Asked::NotNow) => unanswered = 0,
-            Err(error) => tracing::error!(
-                "probe `{}` of {} could not be asked: {error}",
-                target.probe,
-                target.unit
-            ),
+            Ok(Asked::Answering | Asked::NotNow) => {
+                self.unanswered = 0;
+                Next::Rest
+            }
+            Err(error) => {
+                tracing::error!(
+                    "probe `{}` of {} could not be asked: {error}",
+                    self.target.probe,
+                    self.target.unit
+                );
+                Next::Rest
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use prunella_e2e::{Scene, TIMEOUT, victim, victim_with};
+use prunella_e2e::{Builder, Scene, TIMEOUT, victim, victim_with};
 
 #[test]
 fn a_killed_service_is_healed() {
@@ -195,23 +195,46 @@ fn at_its_limit(declared: &str) -> Scene {
     scene
 }
 
+/// A web server that is asked every second whether it answers.
+fn probed() -> Builder {
+    Scene::builder().service(
+        "web.service",
+        &victim("", "--listen 8080"),
+        "ports = [\"tcp/8080\"]\n\
+         [[probe]]\nname = \"front\"\nhttp = \"http://127.0.0.1:8080/\"\ntimeout = \"300ms\"\n\
+         every = \"1s\"\nfailures = 2\n",
+    )
+}
+
+fn hang(scene: &Scene, unit: &str) {
+    scene.systemctl(&["kill", "--signal=USR1", unit]).unwrap();
+}
+
 #[test]
 fn a_service_that_hangs_is_restarted() {
-    let scene = Scene::builder()
-        .service(
-            "web.service",
-            &victim("", "--listen 8080"),
-            "ports = [\"tcp/8080\"]\n\
-             [[probe]]\nname = \"front\"\nhttp = \"http://127.0.0.1:8080/\"\ntimeout = \"300ms\"\n\
-             every = \"1s\"\nfailures = 2\n",
-        )
-        .with_daemon();
+    let scene = probed().with_daemon();
     scene.start(&["web.service"]);
     let before = scene.main_pid("web.service");
 
-    scene
-        .systemctl(&["kill", "--signal=USR1", "web.service"])
-        .unwrap();
+    hang(&scene, "web.service");
+    let incident = scene.wait_healed("web.service");
+
+    assert_eq!(incident.cause, "not-answering");
+    assert_ne!(scene.main_pid("web.service"), before);
+    assert!(scene.answers(8080));
+}
+
+#[test]
+fn a_sweep_restarts_what_hangs_and_nothing_else() {
+    let scene = probed().without_daemon();
+    scene.start(&["web.service"]);
+    let before = scene.main_pid("web.service");
+    scene.prunella_ok(&["sweep"]);
+    assert_eq!(scene.main_pid("web.service"), before);
+    assert!(scene.incidents().is_empty());
+
+    hang(&scene, "web.service");
+    scene.prunella_ok(&["sweep"]);
     let incident = scene.wait_healed("web.service");
 
     assert_eq!(incident.cause, "not-answering");
