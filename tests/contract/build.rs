@@ -2,10 +2,17 @@
 
 use std::process::ExitCode;
 
+use prunella_guests::{Guests, exit};
+
+const GUESTS: Guests<'_> = Guests {
+    what: "the guests of tests/contract",
+    packages: &[
+        ("prunella-guest-0-1-0", "tests/contract/guest-0.1.0"),
+        ("prunella-guest-0-1-1", "tests/contract/guest-0.1.1"),
+    ],
+    stack: 64 << 10,
+};
+
 fn main() -> ExitCode {
-    prunella_guests::build(
-        &["prunella-guest-0-1-0", "prunella-guest-0-1-1"],
-        64 << 10,
-        &["guest-0.1.0", "guest-0.1.1"],
-    )
+    exit(GUESTS.embed())
 }
