@@ -101,9 +101,10 @@ impl Prober {
             async move {
                 let mut streak = Streak::of(target);
                 loop {
+                    let asked = Instant::now();
                     match streak.ask(&ask).await {
                         Next::Rest => break,
-                        Next::AskOn => sleep(streak.target.every).await,
+                        Next::AskOn => streak.wait_since(asked).await,
                         Next::Tell(unanswered) => {
                             if told.send(unanswered).is_err() {
                                 tracing::debug!("nobody waits for the probes any more");
@@ -140,8 +141,10 @@ impl Prober {
 
 async fn question(target: ProbeTarget, ask: Arc<Ask>, tell: Arc<Tell>) {
     let mut streak = Streak::of(target);
+    let mut asked = Instant::now();
     loop {
-        sleep(streak.target.every).await;
+        streak.wait_since(asked).await;
+        asked = Instant::now();
         if let Next::Tell(unanswered) = streak.ask(&ask).await {
             tell(unanswered);
         }
@@ -172,6 +175,13 @@ impl Streak {
             unanswered: 0,
             since: Instant::now(),
         }
+    }
+
+    /// Waits for the next question's time. The interval is from one question to the
+    /// next, however long its answer takes: a probe that times out is not asked
+    /// more rarely for that.
+    async fn wait_since(&self, asked: Instant) {
+        sleep(self.target.every.saturating_sub(asked.elapsed())).await;
     }
 
     async fn ask(&mut self, ask: &Arc<Ask>) -> Next {
