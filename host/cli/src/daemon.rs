@@ -17,10 +17,9 @@ use anyhow::Context as _;
 use prunella_api::{Lines, ServeSettings, serve};
 use prunella_core::{
     UnitName,
-    capability::{UnitStatus, Units as _},
+    capability::UnitStatus,
     config::Config,
-    incident::{DetectedBy, Detection, Incident},
-    situation::Situation as _,
+    incident::{Detection, Incident},
     trail::{Entry, Step},
 };
 use prunella_healer::{Observer, Opening, Scheduler};
@@ -37,7 +36,7 @@ use crate::{
     args::DaemonArgs,
     assembly::{Assembly, load_config},
     desk,
-    detect::detection,
+    detect::failed_in_care,
     exit::Exit,
     handler::DaemonHandler,
     loading::Wanted,
@@ -118,25 +117,13 @@ impl Daemon {
 
     /// Opens incidents for units in care that are failed already.
     fn sweep(&self) {
-        let deadline = || Instant::now() + Duration::from_secs(30);
-        let failed = match self.assembly.linux.failed_units(deadline()) {
-            Ok(failed) => failed,
-            Err(failure) => {
-                tracing::error!("the failed units cannot be listed: {failure}");
-                return;
-            }
-        };
-        let config = self.assembly.healer.config();
-        for unit in failed
-            .iter()
-            .filter(|unit| config.services.contains_key(*unit))
-        {
-            match self.assembly.linux.units().get(deadline(), unit) {
-                Ok(status) => {
-                    self.open(detection(&status, DetectedBy::Sweep, None));
+        match failed_in_care(&self.assembly) {
+            Ok(failed) => {
+                for detection in failed {
+                    self.open(detection);
                 }
-                Err(failure) => tracing::error!("cannot look at {unit}: {failure}"),
             }
+            Err(failure) => tracing::error!("the failed units cannot be listed: {failure}"),
         }
     }
 

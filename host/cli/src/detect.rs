@@ -1,10 +1,17 @@
-//! Makes a detection from a unit's status and what systemd told a hook.
+//! Makes a detection from a unit's status and what systemd told a hook, and finds
+//! the units that are failed already.
+
+use std::time::{Duration, Instant};
 
 use prunella_api::Monitor;
 use prunella_core::{
-    capability::{ActiveState, UnitStatus},
+    Failure,
+    capability::{ActiveState, UnitStatus, Units as _},
     incident::{DetectedBy, Detection},
+    situation::Situation as _,
 };
+
+use crate::assembly::Assembly;
 
 /// What was noticed about a unit that stands as `status` says. systemd's word
 /// to a hook comes before the unit's properties: those may be of a newer run
@@ -50,4 +57,31 @@ pub(crate) fn detection(
             .inactive_enter_monotonic
             .filter(|_| is_that_run && !status.is_up()),
     }
+}
+
+/// A detection for every unit in care that is failed; trouble with a single one
+/// is logged.
+///
+/// # Errors
+/// When the failed units cannot be listed.
+pub(crate) fn failed_in_care(assembly: &Assembly) -> Result<Vec<Detection>, Failure> {
+    let deadline = || Instant::now() + Duration::from_secs(30);
+    let failed = assembly.linux.failed_units(deadline())?;
+    let config = assembly.healer.config();
+    let in_care = failed
+        .iter()
+        .filter(|unit| config.services.contains_key(*unit));
+    let looked = in_care.filter_map(|unit| {
+        assembly
+            .linux
+            .units()
+            .get(deadline(), unit)
+            .inspect_err(|failure| tracing::error!("cannot look at {unit}: {failure}"))
+            .ok()
+    });
+    // A hook, or systemd itself, may have been quicker.
+    Ok(looked
+        .filter(|status| status.active_state == ActiveState::Failed)
+        .map(|status| detection(&status, DetectedBy::Sweep, None))
+        .collect())
 }

@@ -4,21 +4,17 @@
 //! try, opens incidents for units in care that are failed and that no hook told
 //! of, and asks the probes, since a service that hangs never fails.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use prunella_api::Client;
-use prunella_core::{capability::Units as _, incident::DetectedBy, situation::Situation as _};
 use prunella_healer::Scheduler;
 
 use crate::{
     args::SweepArgs,
     assembly::{Assembly, load_config},
     desk,
-    detect::detection,
+    detect::failed_in_care,
     exit::Exit,
     loading::Wanted,
     paths::Paths,
@@ -42,22 +38,8 @@ pub(crate) fn run(paths: &Paths, _args: &SweepArgs) -> anyhow::Result<Exit> {
     if let Err(error) = scheduler.take_up() {
         tracing::error!("what was left unfinished cannot be taken up: {error}");
     }
-    let deadline = || Instant::now() + Duration::from_secs(30);
-    let failed = assembly
-        .linux
-        .failed_units(deadline())
-        .context("cannot list the failed units")?;
-    let config = assembly.healer.config();
-    for unit in failed
-        .iter()
-        .filter(|unit| config.services.contains_key(*unit))
-    {
-        match assembly.linux.units().get(deadline(), unit) {
-            Ok(status) => {
-                scheduler.open(detection(&status, DetectedBy::Sweep, None))?;
-            }
-            Err(failure) => tracing::error!("cannot look at {unit}: {failure}"),
-        }
+    for detection in failed_in_care(&assembly).context("cannot list the failed units")? {
+        scheduler.open(detection)?;
     }
     probes::round(paths, &assembly, &scheduler, PATIENCE)?;
     scheduler.wait_until_idle(PATIENCE);
@@ -65,7 +47,7 @@ pub(crate) fn run(paths: &Paths, _args: &SweepArgs) -> anyhow::Result<Exit> {
         desk.work_for(desk::PATIENCE);
     }
     if let Some(store) = &assembly.store {
-        tidy::now(store, &config.retention);
+        tidy::now(store, &assembly.healer.config().retention);
     }
     Ok(Exit::Ok)
 }

@@ -27,7 +27,7 @@ use std::{
 use prunella_core::{
     Failure, UnitName,
     alert::Alert,
-    capability::{ActiveState, UnitStatus},
+    capability::{ActiveState, Goal, UnitStatus},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId, LeftAlone},
     service::Service,
     trail::{Entry, Record, Step},
@@ -80,6 +80,9 @@ const STACK: usize = 1 << 20;
 /// for ever.
 const MAX_BLOCKED: u32 = 5;
 
+/// How long one look at a unit, or at one of its probes, may take.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// Works on incidents. Dropping it lets running attempts finish unseen;
 /// [`stop`](Self::stop) waits for them.
 pub struct Scheduler {
@@ -106,6 +109,13 @@ struct State {
 }
 
 impl State {
+    /// Whether anything is blocked on a unit.
+    fn is_waited_for(&self, unit: &UnitName) -> bool {
+        self.tasks
+            .values()
+            .any(|task| task.phase == Phase::Blocked(unit.clone()))
+    }
+
     /// What is blocked on a unit goes on.
     fn wake_blocked(&mut self, unit: &UnitName, healthy: bool) {
         for task in self.tasks.values_mut() {
@@ -121,6 +131,9 @@ impl State {
 struct Task {
     incident: Incident,
     phase: Phase,
+    /// The last attempt of which this process knows how it ended: what the store
+    /// says of a later one was another's doing.
+    known: u32,
     /// The hold that was written into the trail last: it is written once.
     held: Option<LeftAlone>,
     blocked: u32,
@@ -215,18 +228,19 @@ impl Scheduler {
         let Some(store) = &self.shared.healer.settings.store else {
             return Ok(());
         };
-        let left = store.unfinished().and_then(|mut left| {
-            left.extend(store.due(wall_clock())?);
-            Ok(left)
+        let left = store.unfinished().and_then(|left| {
+            let due = store.due(wall_clock())?;
+            let left = left.into_iter().map(|incident| (incident, false));
+            Ok(left.chain(due.into_iter().map(|due| (due, true))).collect())
         });
-        let left: Vec<Incident> = match left {
+        let left: Vec<(Incident, bool)> = match left {
             // The store has told of that itself.
             Err(error) if error.is_trouble() => return Ok(()),
             other => other?,
         };
         let lock_folder = self.shared.lock_folder();
         let mut state = self.shared.lock();
-        for incident in left {
+        for (incident, ended) in left {
             let unit = incident.detection.unit.clone();
             if state.tasks.contains_key(&unit) {
                 continue;
@@ -235,13 +249,12 @@ impl Scheduler {
             if UnitLock::try_acquire(&lock_folder, &unit)?.is_none() {
                 continue;
             }
-            state.tasks.insert(
-                unit,
-                Task::new(Incident {
-                    attempt: incident.attempt + 1,
-                    ..incident
-                }),
-            );
+            let known = if ended { incident.attempt } else { 0 };
+            let task = Task::new(Incident {
+                attempt: incident.attempt + 1,
+                ..incident
+            });
+            state.tasks.insert(unit, Task { known, ..task });
         }
         drop(state);
         self.shared.changed.notify_all();
@@ -404,6 +417,7 @@ impl Task {
         Self {
             incident,
             phase: Phase::Queued,
+            known: 0,
             held: None,
             blocked: 0,
             seen: None,
@@ -461,6 +475,7 @@ impl Shared {
         match &opening {
             Opening::Known(..) | Opening::NotInCare => return Ok(opening),
             Opening::Reopened(_, before) => {
+                task.known = task.incident.attempt.saturating_sub(1);
                 if let Ending::LeftAlone { why, .. } = before {
                     task.held = Some(*why);
                 }
@@ -532,9 +547,9 @@ impl Shared {
                     return Ok(new(incident));
                 }
             };
-            let Some(ending) = ending else {
-                // Another process has it, or died with it: the unit's lock
-                // tells, when it comes to that.
+            let Some(ending) = ending.filter(Ending::is_final) else {
+                // Another process has it, perhaps waiting for another unit, or
+                // died with it: the unit's lock tells, when it comes to that.
                 return Ok(match before(&id, &incident) {
                     Some(incident) => (incident, Opening::Joined(id)),
                     None => new(incident),
@@ -598,12 +613,7 @@ impl Shared {
         }
         // What others wait for goes first: ten services may be blocked on
         // one database.
-        ready.sort_by_key(|unit| {
-            !state
-                .tasks
-                .values()
-                .any(|task| task.phase == Phase::Blocked(unit.clone()))
-        });
+        ready.sort_by_key(|unit| !state.is_waited_for(unit));
         for unit in ready {
             if state.slots >= at_once {
                 break;
@@ -616,6 +626,7 @@ impl Shared {
             task.answers = None;
             let turn = Turn {
                 incident: task.incident.clone(),
+                known: task.known,
                 unblocked: task.unblocked.take(),
                 held: task.held,
                 sight: task.sight.take(),
@@ -659,6 +670,7 @@ impl Shared {
     fn attempt(&self, unit: &UnitName, turn: Turn, slot: &Slot<'_>) -> Finished {
         let Turn {
             incident,
+            known,
             unblocked,
             held,
             sight,
@@ -698,9 +710,10 @@ impl Shared {
         let earlier = self.earlier(&incident);
         if let Some(Record {
             ending: Some(ending),
+            incident: stored,
             ..
         }) = &earlier
-            && incident.attempt == 1
+            && stored.attempt > known
             // One that waits for another unit goes on, here as well as there.
             && ending.is_final()
         {
@@ -730,7 +743,10 @@ impl Shared {
                 service,
                 Arc::clone(&trail),
                 &|| slot.release(),
-                &|| self.answers(unit),
+                &|| {
+                    lock.as_ref().inspect(|lock| lock.answers());
+                    self.answers(unit);
+                },
             )
             .run(sight),
         };
@@ -785,7 +801,54 @@ impl Shared {
             // A rehearsal changes nothing and may run beside a healing.
             return Ok(None);
         }
-        UnitLock::acquire(&self.lock_folder(), unit).map(Some)
+        let folder = self.lock_folder();
+        if let Some(lock) = UnitLock::try_acquire(&folder, unit)? {
+            return Ok(Some(lock));
+        }
+        // Another process heals it.
+        if self.lock().is_waited_for(unit) {
+            UnitLock::wait_until_it_answers(&folder, unit)?;
+            if self
+                .look_at(unit)
+                .is_some_and(|status| self.is_well(&status))
+            {
+                self.answers(unit);
+            }
+        }
+        UnitLock::acquire(&folder, unit).map(Some)
+    }
+
+    /// A unit in care, as it stands.
+    fn look_at(&self, unit: &UnitName) -> Option<UnitStatus> {
+        let service = self.healer.service(unit)?;
+        let units = self.healer.host_for(&service).units;
+        units.get(Instant::now() + LOOK, unit).ok()
+    }
+
+    /// A unit in care, when it is on its way nowhere any more, or as it stands
+    /// after a while.
+    fn settled(&self, unit: &UnitName) -> Option<UnitStatus> {
+        let service = self.healer.service(unit)?;
+        let units = self.healer.host_for(&service).units;
+        units
+            .wait(Instant::now() + LOOK, unit, Goal::Settled, LOOK)
+            .ok()
+            .or_else(|| self.look_at(unit))
+    }
+
+    /// Whether a unit in care is up, and its probes are answered.
+    fn is_well(&self, status: &UnitStatus) -> bool {
+        let unit = &status.name;
+        let Some(service) = self.healer.service(unit) else {
+            return false;
+        };
+        status.is_up()
+            && status.is_settled()
+            && service.own_probes().all(|(probe, _)| {
+                self.healer
+                    .ask(Instant::now() + LOOK, unit, probe)
+                    .is_some_and(|answer| answer.is_ok_and(|answer| answer.answering))
+            })
     }
 
     fn earlier(&self, incident: &Incident) -> Option<Record> {
@@ -833,12 +896,7 @@ impl Shared {
         if trail.incident().boot_id == self.healer.settings.situation.boot_id() {
             return None;
         }
-        let status = self
-            .healer
-            .host_for(service)
-            .units
-            .get(Instant::now() + Duration::from_secs(10), &service.unit)
-            .ok()?;
+        let status = self.look_at(&service.unit)?;
         (status.active_state != ActiveState::Failed).then(|| Ending::Interrupted {
             detail: format!(
                 "the host was rebooted meanwhile; {} is {} now",
@@ -945,6 +1003,7 @@ impl Shared {
                 if let Some(task) = state.tasks.get_mut(unit) {
                     if task.held != Some(why) {
                         task.held = Some(why);
+                        task.known = task.incident.attempt;
                         task.incident.attempt += 1;
                     }
                     task.phase = Phase::Later(Instant::now() + after);
@@ -983,6 +1042,7 @@ impl Shared {
             task.phase = Phase::Later(
                 Instant::now() + Duration::from_millis(at.saturating_sub(wall_clock())),
             );
+            task.known = incident.attempt;
             task.incident.attempt += 1;
             task.held = None;
             task.blocked = 0;
@@ -1015,15 +1075,9 @@ impl Shared {
     /// A failure was seen while the incident before it was being worked on: if
     /// the unit is down now, that was a new one.
     fn look_after(self: &Arc<Self>, detection: Detection) {
-        let Some(service) = self.healer.service(&detection.unit) else {
-            return;
-        };
         let down = self
-            .healer
-            .host_for(&service)
-            .units
-            .get(Instant::now() + Duration::from_secs(10), &service.unit)
-            .is_ok_and(|status| status.active_state == ActiveState::Failed);
+            .look_at(&detection.unit)
+            .is_some_and(|status| status.active_state == ActiveState::Failed);
         if down && let Err(error) = self.open(detection, None, None) {
             tracing::error!("{error}");
         }
@@ -1069,11 +1123,13 @@ impl Shared {
                 reason: reason.clone(),
             },
         );
-        if is_back {
+        // Another process may have healed it by now, or be about to.
+        let status = self.settled(&on);
+        if is_back || status.as_ref().is_some_and(|status| self.is_well(status)) {
             self.lock().wake_blocked(&on, true);
             return;
         }
-        let opened = self.open_for(&on, incident);
+        let opened = self.open_for(&on, status, incident);
         match opened {
             Ok(Opening::New(_) | Opening::Joined(_) | Opening::Reopened(..)) => {}
             Ok(Opening::Known(_, _) | Opening::NotInCare) => {
@@ -1111,6 +1167,7 @@ impl Shared {
     fn open_for(
         self: &Arc<Self>,
         on: &UnitName,
+        status: Option<UnitStatus>,
         parent: &Incident,
     ) -> Result<Opening, HealerError> {
         let mut detection = Detection {
@@ -1123,13 +1180,7 @@ impl Shared {
             signal: None,
             failed_monotonic: None,
         };
-        if let Some(service) = self.healer.service(on)
-            && let Ok(status) = self
-                .healer
-                .host_for(&service)
-                .units
-                .get(Instant::now() + Duration::from_secs(10), on)
-        {
+        if let Some(status) = status {
             detection.cause = if status.is_up() {
                 "not-answering".to_owned()
             } else if status.result == "success" {
@@ -1165,6 +1216,8 @@ impl Shared {
 /// What an attempt begins with.
 struct Turn {
     incident: Incident,
+    /// See [`Task`].
+    known: u32,
     /// The unit it waited for, and whether that was healed.
     unblocked: Option<(UnitName, bool)>,
     /// What held it back the last time.

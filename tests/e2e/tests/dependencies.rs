@@ -130,6 +130,21 @@ fn three_in_a_row_do_not_wait_for_each_others_proof() {
 }
 
 #[test]
+fn three_hooks_and_a_sweep_heal_three_in_a_row_together() {
+    let scene = three_in_a_row().with_hooks();
+    kill_three(&scene);
+    scene
+        .systemctl(&["start", "--no-block", "prunella-sweep.service"])
+        .unwrap();
+    for unit in ["a.service", "b.service", "c.service"] {
+        scene.wait_healed(unit);
+        // Whoever got to it first: it was started once, and is one incident.
+        assert_eq!(scene.runs(unit), 2, "{unit}");
+        assert_eq!(scene.incidents_of(unit).len(), 1, "{unit}");
+    }
+}
+
+#[test]
 fn a_failed_requirement_is_the_cause() {
     let scene = Scene::builder()
         .service("db.service", &victim("", "--need-file /opt/disk"), BUDGET)
