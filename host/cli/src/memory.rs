@@ -7,7 +7,7 @@
 use std::fs;
 
 /// Growth that is not worth a word, in bytes: a few incidents' worth.
-const TOLERATED: u64 = 4 << 20;
+const TOLERATED: u64 = 2 << 20;
 
 /// Watches what the process holds on to.
 pub(crate) struct Memory {

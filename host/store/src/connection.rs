@@ -63,6 +63,11 @@ pub(crate) fn identity(path: &Path) -> Option<Identity> {
     Some((found.dev(), found.ino()))
 }
 
+/// What a connection keeps of the file, in KiB. SQLite would keep 2 MiB, and a
+/// daemon after a storm does; a write and a list need a few pages, and the system
+/// has the rest in its own cache.
+const CACHE_KIB: u32 = 256;
+
 fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
     let failed = |error| StoreError::from_sqlite(path, "opening it", error);
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -70,9 +75,8 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(cached::KEPT);
     // Some builds of SQLite map files by default.
-    connection
-        .pragma_update(None, "mmap_size", 0)
-        .map_err(failed)?;
+    let settings = format!("PRAGMA mmap_size = 0; PRAGMA cache_size = -{CACHE_KIB};");
+    connection.execute_batch(&settings).map_err(failed)?;
     Ok(connection)
 }
 
