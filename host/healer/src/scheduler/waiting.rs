@@ -1,0 +1,192 @@
+//! Incidents that wait for other units.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prunella_core::{
+    UnitName,
+    capability::{Goal, UnitStatus},
+    incident::{DetectedBy, Detection, Ending, Incident},
+};
+
+use super::{Opening, Phase, Shared, State, not_stored};
+use crate::{HealerError, healer::wall_clock};
+
+/// How often one incident may wait for other units before it is handed to
+/// people: two services that each say the other must come first would go on
+/// for ever.
+const MAX_BLOCKED: u32 = 5;
+
+/// How long one look at a unit, or at one of its probes, may take.
+const LOOK: Duration = Duration::from_secs(10);
+
+impl Shared {
+    /// A unit in care, as it stands.
+    pub(super) fn look_at(&self, unit: &UnitName) -> Option<UnitStatus> {
+        let service = self.healer.service(unit)?;
+        let units = self.healer.host_for(&service).units;
+        units.get(Instant::now() + LOOK, unit).ok()
+    }
+
+    /// A unit in care, when it is on its way nowhere any more, or as it stands
+    /// after a while.
+    pub(super) fn settled(&self, unit: &UnitName) -> Option<UnitStatus> {
+        let service = self.healer.service(unit)?;
+        let units = self.healer.host_for(&service).units;
+        units
+            .wait(Instant::now() + LOOK, unit, Goal::Settled, LOOK)
+            .ok()
+            .or_else(|| self.look_at(unit))
+    }
+
+    /// Whether a unit in care is up, and its probes are answered.
+    pub(super) fn is_well(&self, status: &UnitStatus) -> bool {
+        let unit = &status.name;
+        let Some(service) = self.healer.service(unit) else {
+            return false;
+        };
+        status.is_up()
+            && status.is_settled()
+            && service.own_probes().all(|(probe, _)| {
+                self.healer
+                    .ask(Instant::now() + LOOK, unit, probe)
+                    .is_some_and(|answer| answer.is_ok_and(|answer| answer.answering))
+            })
+    }
+
+    /// Notes down that an incident waits: it goes on, so nobody is told.
+    pub(super) fn blocked_in_store(&self, incident: &Incident, ending: &Ending) {
+        if self.rehearsal {
+            return;
+        }
+        if let Some(store) = &self.healer.settings.store
+            && let Err(error) = store.end(&incident.id, wall_clock(), ending)
+        {
+            not_stored(incident, "what it waits for", &error);
+        }
+    }
+
+    /// Puts an incident aside until another unit's has ended, and opens that
+    /// one when it is not open.
+    pub(super) fn block(
+        self: &Arc<Self>,
+        unit: &UnitName,
+        incident: &Incident,
+        on: UnitName,
+        reason: String,
+    ) {
+        let mut state = self.lock();
+        let circle = self.is_circle(&state, unit, &on);
+        // It may have come back while this one was looking at it.
+        let begun = state.tasks.get(unit).and_then(|task| task.begun);
+        let answers = state.tasks.get(&on).and_then(|other| other.answers);
+        let is_back = begun
+            .zip(answers)
+            .is_some_and(|(begun, answers)| answers > begun);
+        let Some(task) = state.tasks.get_mut(unit) else {
+            return;
+        };
+        task.blocked += 1;
+        if circle || task.blocked > MAX_BLOCKED {
+            let why = if circle {
+                format!("{on} in turn waits for {unit}")
+            } else {
+                format!("it has waited for other units {MAX_BLOCKED} times")
+            };
+            drop(state);
+            let ending = Ending::Escalated {
+                reason: format!("{reason}; {why}"),
+                retry_at: None,
+            };
+            self.end_between_attempts(incident, &ending);
+            self.ended(unit, incident, ending);
+            return;
+        }
+        task.phase = Phase::Blocked(on.clone());
+        task.held = None;
+        drop(state);
+        self.blocked_in_store(
+            incident,
+            &Ending::Blocked {
+                on: on.clone(),
+                reason: reason.clone(),
+            },
+        );
+        // Another process may have healed it by now, or be about to.
+        let status = self.settled(&on);
+        if is_back || status.as_ref().is_some_and(|status| self.is_well(status)) {
+            self.lock().wake_blocked(&on, true);
+            return;
+        }
+        let opened = self.open_for(&on, status, incident);
+        match opened {
+            Ok(Opening::New(_) | Opening::Joined(_) | Opening::Reopened(..)) => {}
+            Ok(Opening::Known(_, _) | Opening::NotInCare) => {
+                self.give_up(
+                    unit,
+                    incident,
+                    &format!("{reason}; {on} was not healed before"),
+                );
+            }
+            Err(error) => {
+                self.give_up(
+                    unit,
+                    incident,
+                    &format!("{reason}; {on} cannot be healed: {error}"),
+                );
+            }
+        }
+    }
+
+    /// Opens the incident of a unit that another one waits for.
+    pub(super) fn open_for(
+        self: &Arc<Self>,
+        on: &UnitName,
+        status: Option<UnitStatus>,
+        parent: &Incident,
+    ) -> Result<Opening, HealerError> {
+        let mut detection = Detection {
+            unit: on.clone(),
+            by: DetectedBy::Dependency,
+            at: wall_clock(),
+            cause: "unknown".to_owned(),
+            invocation: None,
+            exit_code: None,
+            signal: None,
+            failed_monotonic: None,
+        };
+        if let Some(status) = status {
+            detection.cause = if status.is_up() {
+                "not-answering".to_owned()
+            } else if status.result == "success" {
+                status.active_state.word().to_owned()
+            } else {
+                status.result.clone()
+            };
+            detection.invocation = status.invocation;
+            detection.exit_code = status.exit_code;
+            detection.signal = status.signal;
+            detection.failed_monotonic = status.inactive_enter_monotonic;
+        }
+        self.open(detection, Some(parent.id.clone()), None)
+    }
+
+    /// Whether `on`, through what it waits for itself, waits for `unit`.
+    pub(super) fn is_circle(&self, state: &State, unit: &UnitName, on: &UnitName) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut next = on.clone();
+        while seen.insert(next.clone()) {
+            if next == *unit {
+                return true;
+            }
+            match state.tasks.get(&next).map(|task| &task.phase) {
+                Some(Phase::Blocked(further)) => next = further.clone(),
+                _ => return false,
+            }
+        }
+        false
+    }
+}
