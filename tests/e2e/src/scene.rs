@@ -56,7 +56,7 @@ impl Builder {
     }
 
     /// A file.
-    pub fn file(mut self, path: &str, content: &str, mode: u32) -> Self {
+    pub fn file(mut self, path: &str, content: impl AsRef<[u8]>, mode: u32) -> Self {
         self.machine = self.machine.file(path, content, mode);
         self
     }
