@@ -207,7 +207,7 @@ fn a_model_that_hangs_does_not_delay_a_healing() {
         )
         .file(
             "/etc/prunella/prunella.toml",
-            &format!("{MODEL}url = \"http://127.0.0.1:9999/v1\"\ntimeout = \"2s\"\n"),
+            format!("{MODEL}url = \"http://127.0.0.1:9999/v1\"\ntimeout = \"2s\"\n"),
             0o644,
         )
         .service("web.service", &victim("", "--listen 8080"), "")
@@ -250,7 +250,7 @@ fn an_opinion_is_in_the_report_and_the_request_can_be_looked_at() {
         )
         .file(
             "/etc/prunella/prunella.toml",
-            &format!("{MODEL}url = \"http://127.0.0.1:9999/v1\"\n"),
+            format!("{MODEL}url = \"http://127.0.0.1:9999/v1\"\n"),
             0o644,
         )
         .service(
@@ -296,7 +296,7 @@ fn mistakes_in_the_configuration_are_shown_with_their_place() {
     let scene = Scene::builder()
         .file(
             "/etc/prunella/prunella.toml",
-            &format!("{MODEL}url = \"http://llm.example/v1\"\nkey = \"sk-1\"\n"),
+            format!("{MODEL}url = \"http://llm.example/v1\"\nkey = \"sk-1\"\n"),
             0o644,
         )
         .without_daemon();

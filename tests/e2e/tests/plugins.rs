@@ -81,7 +81,7 @@ fn scene(author: &Author, main_file: &str) -> Scene {
         .file("/etc/prunella/prunella.toml", main_file, 0o644)
         .file(
             "/etc/prunella/keys/author.toml",
-            &author.trusted_for("site-*"),
+            author.trusted_for("site-*"),
             0o644,
         )
         .service(
