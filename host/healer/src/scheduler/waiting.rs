@@ -83,12 +83,14 @@ impl Shared {
         // It may have come back while this one was looking at it.
         let begun = state.tasks.get(unit).and_then(|task| task.begun);
         let answers = state.tasks.get(&on).and_then(|other| other.answers);
-        let is_back = begun
+        let mut is_back = begun
             .zip(answers)
             .is_some_and(|(begun, answers)| answers > begun);
+        let is_known = state.tasks.contains_key(&on);
         let Some(task) = state.tasks.get_mut(unit) else {
             return;
         };
+        let is_first = task.blocked == 0;
         task.blocked += 1;
         if circle || task.blocked > MAX_BLOCKED {
             let why = if circle {
@@ -115,9 +117,16 @@ impl Shared {
                 reason: reason.clone(),
             },
         );
-        // Another process may have healed it by now, or be about to.
-        let status = self.settled(&on);
-        if is_back || status.as_ref().is_some_and(|status| self.is_well(status)) {
+        let status = if is_known {
+            self.look_at(&on)
+        } else {
+            // Another process may have healed it by now, or be about to. Believed
+            // once: a unit may be up long before it is of use.
+            let status = self.settled(&on);
+            is_back |= is_first && status.as_ref().is_some_and(|status| self.is_well(status));
+            status
+        };
+        if is_back {
             self.lock().wake_blocked(&on, true);
             return;
         }
