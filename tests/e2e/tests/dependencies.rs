@@ -144,6 +144,48 @@ fn three_hooks_and_a_sweep_heal_three_in_a_row_together() {
     }
 }
 
+/// A database that is up, for systemd, a good second before it answers.
+fn slow_database() -> Builder {
+    Scene::builder()
+        .service(
+            "db.service",
+            &victim(
+                "Type=simple\nNotifyAccess=main",
+                "--start-takes 1200 --listen 6379",
+            ),
+            "",
+        )
+        .service("web.service", &web(), NEEDS_DB)
+}
+
+/// Kills it, and what needs it: nobody is asked for help meanwhile.
+fn is_waited_for(scene: &Scene) {
+    scene.start(&["db.service"]);
+    scene
+        .wait_for("the database", TIMEOUT, || {
+            Ok(scene.answers(6379).then_some(()))
+        })
+        .unwrap();
+    scene.start(&["web.service"]);
+    scene
+        .systemctl(&["kill", "--signal=KILL", "db.service", "web.service"])
+        .unwrap();
+    let web = scene.wait_healed("web.service");
+    assert_eq!(scene.record(&web).steps("ended").count(), 1);
+    assert_eq!(scene.runs("web.service"), 2);
+    assert_eq!(scene.runs("db.service"), 2);
+}
+
+#[test]
+fn a_database_that_is_up_before_it_answers_is_waited_for_by_the_daemon() {
+    is_waited_for(&slow_database().with_daemon());
+}
+
+#[test]
+fn a_database_that_is_up_before_it_answers_is_waited_for_by_hooks() {
+    is_waited_for(&slow_database().with_hooks());
+}
+
 #[test]
 fn a_failed_requirement_is_the_cause() {
     let scene = Scene::builder()

@@ -20,6 +20,10 @@ use crate::{HealerError, healer::wall_clock};
 /// for ever.
 const MAX_BLOCKED: u32 = 5;
 
+/// An incident that waits for a unit which is up already looks again after this;
+/// after twice as long the next time.
+const A_WHILE: Duration = Duration::from_secs(1);
+
 /// How long one look at a unit, or at one of its probes, may take.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -83,28 +87,29 @@ impl Shared {
         // It may have come back while this one was looking at it.
         let begun = state.tasks.get(unit).and_then(|task| task.begun);
         let answers = state.tasks.get(&on).and_then(|other| other.answers);
-        let mut is_back = begun
+        let is_back = begun
             .zip(answers)
             .is_some_and(|(begun, answers)| answers > begun);
         let is_known = state.tasks.contains_key(&on);
         let Some(task) = state.tasks.get_mut(unit) else {
             return;
         };
-        let is_first = task.blocked == 0;
         task.blocked += 1;
-        if circle || task.blocked > MAX_BLOCKED {
-            let why = if circle {
-                format!("{on} in turn waits for {unit}")
-            } else {
-                format!("it has waited for other units {MAX_BLOCKED} times")
-            };
+        let times = task.blocked;
+        if circle {
             drop(state);
             let ending = Ending::Escalated {
-                reason: format!("{reason}; {why}"),
+                reason: format!("{reason}; {on} in turn waits for {unit}"),
                 retry_at: None,
             };
             self.end_between_attempts(incident, &ending);
             self.ended(unit, incident, ending);
+            return;
+        }
+        if times > MAX_BLOCKED {
+            drop(state);
+            let why = format!("{reason}; it has waited for other units {MAX_BLOCKED} times");
+            self.give_up(unit, incident, &why);
             return;
         }
         task.phase = Phase::Blocked(on.clone());
@@ -120,14 +125,17 @@ impl Shared {
         let status = if is_known {
             self.look_at(&on)
         } else {
-            // Another process may have healed it by now, or be about to. Believed
-            // once: a unit may be up long before it is of use.
-            let status = self.settled(&on);
-            is_back |= is_first && status.as_ref().is_some_and(|status| self.is_well(status));
-            status
+            // Another process may have healed it by now, or be about to.
+            self.settled(&on)
         };
-        if is_back {
+        let is_well = !is_known && status.as_ref().is_some_and(|status| self.is_well(status));
+        if is_back || (is_well && times == 1) {
             self.lock().wake_blocked(&on, true);
+            return;
+        }
+        if is_well {
+            // A unit may be up long before it is of use to this one.
+            self.look_again_after(unit, A_WHILE * 2_u32.saturating_pow(times - 2));
             return;
         }
         let opened = self.open_for(&on, status, incident);
@@ -181,6 +189,17 @@ impl Shared {
             detection.failed_monotonic = status.inactive_enter_monotonic;
         }
         self.open(detection, Some(parent.id.clone()), None)
+    }
+
+    /// Has an incident that waits for a unit make its next attempt by the clock.
+    fn look_again_after(&self, unit: &UnitName, wait: Duration) {
+        let mut state = self.lock();
+        if let Some(task) = state.tasks.get_mut(unit) {
+            task.incident.attempt += 1;
+            task.phase = Phase::Later(Instant::now() + wait);
+        }
+        drop(state);
+        self.changed.notify_all();
     }
 
     /// Whether `on`, through what it waits for itself, waits for `unit`.
