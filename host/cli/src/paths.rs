@@ -44,6 +44,17 @@ impl Paths {
         }
     }
 
+    /// All of them in one folder.
+    #[cfg(test)]
+    pub(crate) fn all_in(folder: &Path) -> Self {
+        Self {
+            config: folder.to_owned(),
+            state: folder.to_owned(),
+            run: folder.to_owned(),
+            cache: folder.to_owned(),
+        }
+    }
+
     /// `prunella.toml`
     pub(crate) fn main_file(&self) -> PathBuf {
         self.config.join("prunella.toml")

@@ -156,12 +156,7 @@ mod tests {
     #[test]
     fn a_round_remembers_itself_and_forgets_another_boots() {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config: folder.path().to_owned(),
-            state: folder.path().to_owned(),
-            run: folder.path().to_owned(),
-            cache: folder.path().to_owned(),
-        };
+        let paths = Paths::all_in(folder.path());
         let seconds = Duration::from_secs;
         assert_eq!(last_round(&paths, seconds(100)), seconds(0));
         assert_eq!(last_round(&paths, seconds(160)), seconds(100));

@@ -119,12 +119,7 @@ mod tests {
     #[test]
     fn only_what_is_higher_is_remembered() {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Paths {
-            config: folder.path().to_owned(),
-            state: folder.path().to_owned(),
-            run: folder.path().to_owned(),
-            cache: folder.path().to_owned(),
-        };
+        let paths = Paths::all_in(folder.path());
         let name = StrategyName::new("site-fix").unwrap();
         let version = |text: &str| Version::parse(text).unwrap();
         let highest = || Versions::read(&paths).highest(&name).cloned();
