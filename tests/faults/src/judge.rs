@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prunella_core::achievement::Tally;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     catalogue::{Class, Fault},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What came of one run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Verdict {
     /// The fault's name.

@@ -64,6 +64,15 @@ pub(crate) struct Options {
     /// Write docs/faults-results.md, docs/faults.json and docs/images/faults.svg
     #[arg(long)]
     publish: bool,
+
+    /// Make nothing: put together what --json wrote in earlier goes
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_delimiter = ',',
+        conflicts_with_all = ["quick", "repeat", "journal"]
+    )]
+    from: Vec<PathBuf>,
 }
 
 /// One run to be made.
@@ -84,6 +93,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .into_iter()
         .copied()
         .collect();
+    if !options.from.is_empty() {
+        let files = options
+            .from
+            .iter()
+            .map(|path| {
+                let text = fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                Ok((path.display().to_string(), text))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        return tell(&report::saved(faults, healers, &files)?, options);
+    }
     super::set_up()?;
     let profile = if options.quick {
         Profile::Dev
@@ -146,27 +167,28 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         timed: !options.quick,
         host: super::host()?,
     };
-    println!(
-        "\n{} ({} runs in {:.0} s)\n",
-        results.host,
-        total,
-        begun.elapsed().as_secs_f32()
-    );
-    print!("{}", report::table(&results));
+    eprintln!("\n{total} runs in {:.0} s", begun.elapsed().as_secs_f32());
+    tell(&results, options)
+}
+
+/// Shows what it came to, and writes it where it is wanted.
+fn tell(results: &Results<'_>, options: &Options) -> Result<()> {
+    println!("\n{}\n", results.host);
+    print!("{}", report::table(results));
     let write = |path: PathBuf, text: String| {
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     };
     if let Some(path) = &options.json {
-        write(path.clone(), format!("{:#}\n", report::json(&results)))?;
+        write(path.clone(), format!("{:#}\n", report::json(results)))?;
     }
     if options.publish {
         let docs = workspace().join("docs");
         write(
             docs.join("faults.json"),
-            format!("{:#}\n", report::json(&results)),
+            format!("{:#}\n", report::json(results)),
         )?;
-        write(docs.join("faults-results.md"), report::markdown(&results))?;
-        report::chart(&results, &docs.join("images/faults.svg"))?;
+        write(docs.join("faults-results.md"), report::markdown(results))?;
+        report::chart(results, &docs.join("images/faults.svg"))?;
     }
     if !results.errors.is_empty() {
         bail!("{} runs could not be carried out", results.errors.len());

@@ -3,11 +3,13 @@
 mod chart;
 mod json;
 mod markdown;
+mod saved;
 mod table;
 
 pub use chart::chart;
 pub use json::json;
 pub use markdown::markdown;
+pub use saved::saved;
 pub use table::{list, table};
 
 use crate::{
