@@ -21,6 +21,10 @@ use crate::{assembly::Assembly, detect::detection, paths::Paths};
 /// How long looking at a unit and asking a probe may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// How long one look at a unit may take on the daemon's own thread, which gives the
+/// watchdog its signs of life.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// A sweep asks a probe that does not answer again after its interval, but does
 /// not wait for longer than this.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -57,7 +61,7 @@ pub(crate) fn not_answering(assembly: &Assembly, unanswered: &Unanswered) -> Opt
         unit, probe, why, ..
     } = unanswered;
     tracing::warn!(object_systemd_unit = %unit, "{unit}: probe `{probe}` goes unanswered: {why}");
-    match assembly.linux.units().get(Instant::now() + LIMIT, unit) {
+    match assembly.linux.units().get(Instant::now() + LOOK, unit) {
         Ok(status) => Some(detected(assembly, &status, unanswered.since)),
         Err(failure) => {
             tracing::error!("cannot look at {unit}: {failure}");
