@@ -193,17 +193,19 @@ impl Scheduler {
         };
         let left = store.unfinished().and_then(|left| {
             let due = store.due(wall_clock())?;
-            let left = left.into_iter().map(|incident| (incident, false));
-            Ok(left.chain(due.into_iter().map(|due| (due, true))).collect())
+            // With the last attempt that is known to have ended.
+            let left = left.into_iter().map(|incident| (0, incident));
+            let due = due.into_iter().map(|due| (due.attempt, due));
+            Ok(left.chain(due).collect())
         });
-        let left: Vec<(Incident, bool)> = match left {
+        let left: Vec<(u32, Incident)> = match left {
             // The store has told of that itself.
             Err(error) if error.is_trouble() => return Ok(()),
             other => other?,
         };
         let lock_folder = self.shared.lock_folder();
         let mut state = self.shared.lock();
-        for (incident, ended) in left {
+        for (known, incident) in left {
             let unit = incident.detection.unit.clone();
             if state.tasks.contains_key(&unit) {
                 continue;
@@ -212,7 +214,6 @@ impl Scheduler {
             if UnitLock::try_acquire(&lock_folder, &unit)?.is_none() {
                 continue;
             }
-            let known = if ended { incident.attempt } else { 0 };
             let task = Task::new(Incident {
                 attempt: incident.attempt + 1,
                 ..incident

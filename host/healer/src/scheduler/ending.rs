@@ -153,7 +153,7 @@ impl Shared {
 
     /// A failure was seen while the incident before it was being worked on: if
     /// the unit is down now, that was a new one.
-    pub(super) fn look_after(self: &Arc<Self>, detection: Detection) {
+    fn look_after(self: &Arc<Self>, detection: Detection) {
         let down = self
             .look_at(&detection.unit)
             .is_some_and(|status| status.active_state == ActiveState::Failed);

@@ -94,7 +94,7 @@ impl Shared {
     }
 
     /// Puts a new incident into the store, or finds the one that has its key.
-    pub(super) fn store(
+    fn store(
         &self,
         detection: Detection,
         parent: Option<IncidentId>,

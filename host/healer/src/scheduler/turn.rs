@@ -97,7 +97,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    pub(super) fn attempt(&self, unit: &UnitName, turn: Turn, slot: &Slot<'_>) -> Finished {
+    fn attempt(&self, unit: &UnitName, turn: Turn, slot: &Slot<'_>) -> Finished {
         let Turn {
             incident,
             known,
@@ -203,7 +203,7 @@ impl Shared {
 
     /// Whether what held the incident back still does: then nothing new is
     /// written down.
-    pub(super) fn still_held(
+    fn still_held(
         &self,
         service: &Arc<Service>,
         incident: &Incident,
@@ -226,7 +226,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn lock_unit(&self, unit: &UnitName) -> Result<Option<UnitLock>, HealerError> {
+    fn lock_unit(&self, unit: &UnitName) -> Result<Option<UnitLock>, HealerError> {
         if self.rehearsal {
             // A rehearsal changes nothing and may run beside a healing.
             return Ok(None);
@@ -261,12 +261,7 @@ impl Shared {
 
     /// Writes what an attempt begins with: the detection, or what was left open
     /// by the attempt before.
-    pub(super) fn begin_attempt(
-        &self,
-        trail: &Trail,
-        earlier: &[Entry],
-        unblocked: Option<(UnitName, bool)>,
-    ) {
+    fn begin_attempt(&self, trail: &Trail, earlier: &[Entry], unblocked: Option<(UnitName, bool)>) {
         let incident = trail.incident();
         if earlier.is_empty() {
             trail.write(Step::Detected {
@@ -294,7 +289,7 @@ impl Shared {
 
     /// Whether a reboot has overtaken the incident: the failed run belongs to
     /// another boot, and the unit has not failed in this one.
-    pub(super) fn overtaken(&self, service: &Arc<Service>, trail: &Trail) -> Option<Ending> {
+    fn overtaken(&self, service: &Arc<Service>, trail: &Trail) -> Option<Ending> {
         if trail.incident().boot_id == self.healer.settings.situation.boot_id() {
             return None;
         }
@@ -308,7 +303,7 @@ impl Shared {
         })
     }
 
-    pub(super) fn write_end(&self, trail: &Trail, came: &Came) {
+    fn write_end(&self, trail: &Trail, came: &Came) {
         let last = match came {
             Came::Ended(ending) => Step::Ended {
                 ending: ending.clone(),

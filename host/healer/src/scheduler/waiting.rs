@@ -37,7 +37,7 @@ impl Shared {
 
     /// A unit in care, when it is on its way nowhere any more, or as it stands
     /// after a while.
-    pub(super) fn settled(&self, unit: &UnitName) -> Option<UnitStatus> {
+    fn settled(&self, unit: &UnitName) -> Option<UnitStatus> {
         let service = self.healer.service(unit)?;
         let units = self.healer.host_for(&service).units;
         units
@@ -62,7 +62,7 @@ impl Shared {
     }
 
     /// Notes down that an incident waits: it goes on, so nobody is told.
-    pub(super) fn blocked_in_store(&self, incident: &Incident, ending: &Ending) {
+    fn blocked_in_store(&self, incident: &Incident, ending: &Ending) {
         if self.rehearsal {
             return;
         }
@@ -159,7 +159,7 @@ impl Shared {
     }
 
     /// Opens the incident of a unit that another one waits for.
-    pub(super) fn open_for(
+    fn open_for(
         self: &Arc<Self>,
         on: &UnitName,
         status: Option<UnitStatus>,
@@ -203,7 +203,7 @@ impl Shared {
     }
 
     /// Whether `on`, through what it waits for itself, waits for `unit`.
-    pub(super) fn is_circle(&self, state: &State, unit: &UnitName, on: &UnitName) -> bool {
+    fn is_circle(&self, state: &State, unit: &UnitName, on: &UnitName) -> bool {
         let mut seen = BTreeSet::new();
         let mut next = on.clone();
         while seen.insert(next.clone()) {
