@@ -4,12 +4,12 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::bench::{
-    crates::{bench, number, text},
+    crates::{engine, number, text},
     figures::{Figure, Samples, Target},
 };
 
 pub(super) fn measure() -> Result<Vec<Figure>> {
-    let lines = bench("prunella-engine", "engine", &[])?;
+    let lines = engine()?;
     let median = |line: &Value| Ok::<_, anyhow::Error>(number(line, "median_ns")? / 1e3);
     lines
         .iter()
