@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use prunella_store::Store;
 
 use crate::{
     args::SetupArgs,
@@ -76,6 +77,14 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
             files::write(&main_file, MAIN_FILE)?;
         }
         report.changed("wrote", &main_file.display().to_string())?;
+    }
+    let store = paths.store();
+    if !store.exists() {
+        if !args.dry_run {
+            // Made now: else the first service that fails would wait for it.
+            Store::open(&store)?;
+        }
+        report.changed("made", &store.display().to_string())?;
     }
 
     let command = command(&binary, paths)?;

@@ -113,6 +113,62 @@ fn a_hook_heals_from_within_its_unit() {
     assert_no_trouble(&scene, "prunella-hook@web.service.service");
 }
 
+/// What no strategy has a call for, tried by a program in Prunella's place: the
+/// kernel's settings, control groups, modules, raw devices, the kernel's log, and
+/// files of others.
+#[test]
+fn in_the_place_of_a_hook_nothing_of_the_kernel_can_be_changed() {
+    const TRY: &str = "/opt/test/try";
+    // Prints the name of each that is possible.
+    let script = "#!/bin/bash\n\
+        try() { name=$1; shift; if \"$@\" 2>/dev/null; then echo \"$name\"; fi; }\n\
+        write() { was=$(cat \"$1\") && echo \"$was\" > \"$1\"; }\n\
+        try cgroup mkdir \"/sys/fs/cgroup/made-by-$$\"\n\
+        try freeze write /sys/fs/cgroup/system.slice/web.service/cgroup.freeze\n\
+        try setting write /proc/sys/net/ipv4/ip_forward\n\
+        try adjust write \"/proc/$(systemctl show -P MainPID web.service)/oom_score_adj\"\n\
+        try device mknod \"/run/prunella/device-$$\" c 1 3\n\
+        try kmsg dd if=/dev/kmsg of=/dev/null iflag=nonblock count=1\n\
+        try etc touch \"/etc/made-by-$$\"\n\
+        try root touch \"/made-by-$$\"\n\
+        echo tried\n";
+    let scene = scene().file(TRY, script, 0o755).with_hooks();
+    scene.start(&["web.service"]);
+    let possible = |unit: &str| -> Vec<String> {
+        scene.systemctl(&["start", unit]).unwrap();
+        scene.run_ok(&["journalctl", "--sync"]).unwrap();
+        let entries = scene.journal(&[&format!("_SYSTEMD_UNIT={unit}")]).unwrap();
+        entries
+            .iter()
+            .filter(|entry| entry.get("SYSLOG_IDENTIFIER").and_then(Value::as_str) == Some("try"))
+            .filter_map(|entry| entry.get("MESSAGE")?.as_str().map(str::to_owned))
+            .collect()
+    };
+    let instead = format!("[Service]\nExecStart=\nExecStart={TRY}\n");
+    for unit in ["prunella-hook@.service", "prunella-sweep.service"] {
+        let path = format!("/etc/systemd/system/{unit}.d/try.conf");
+        scene.write_file(&path, &instead, 0o644).unwrap();
+    }
+    scene
+        .write_file(
+            "/etc/systemd/system/free.service",
+            "[Service]\nType=oneshot\nExecStart=/opt/test/try\n",
+            0o644,
+        )
+        .unwrap();
+    scene.systemctl(&["daemon-reload"]).unwrap();
+
+    // Without the units' sandbox they are possible: so it is the sandbox that
+    // forbids them.
+    let free = possible("free.service");
+    for name in ["cgroup", "freeze", "setting", "adjust", "etc", "root", "tried"] {
+        assert!(free.iter().any(|one| one == name), "{name}: {free:?}");
+    }
+    for unit in ["prunella-hook@web.service.service", "prunella-sweep.service"] {
+        assert_eq!(possible(unit), ["tried"], "{unit}");
+    }
+}
+
 #[test]
 fn only_readers_of_the_journal_may_ask_and_only_root_may_act() {
     let scene = scene().with_daemon();

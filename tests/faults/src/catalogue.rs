@@ -223,6 +223,10 @@ pub struct Step {
     /// A shell script; its failure is an error.
     #[serde(default)]
     pub run: Option<String>,
+    /// The units whose main process the script ends. Its end is waited for, and the
+    /// clock begins with it: the script itself takes a while.
+    #[serde(default)]
+    pub ends: Vec<String>,
     /// A signal, by name, …
     #[serde(default)]
     pub signal: Option<String>,
@@ -317,6 +321,10 @@ impl Fault {
             ensure!(
                 step.signal.is_some() != step.units.is_empty(),
                 "a signal, and only that, goes to `units`"
+            );
+            ensure!(
+                step.run.is_some() || step.ends.is_empty(),
+                "what a signal `ends` is known by its name"
             );
         }
         for probe in &self.probes {

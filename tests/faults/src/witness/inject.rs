@@ -14,10 +14,10 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
-use super::{main_pid, now, shell};
+use super::{main_pid, main_process, now, shell};
 use crate::catalogue::Step;
 
-/// How long a process may take to end after a signal that ends it.
+/// How long a process may take to end after what ends it.
 const DEATH: Timespec = Timespec {
     tv_sec: 10,
     tv_nsec: 0,
@@ -29,6 +29,11 @@ pub(super) fn make(steps: &[Step]) -> Result<i64> {
     for step in steps {
         // Found before the clock begins: asking systemd takes a while.
         let targets = targets(step)?;
+        let dying: Vec<OwnedFd> = step
+            .ends
+            .iter()
+            .map(|unit| main_process(unit))
+            .collect::<Result<_>>()?;
         begun = now();
         if let Some(script) = &step.run {
             let output = shell(script)?;
@@ -38,6 +43,10 @@ pub(super) fn make(steps: &[Step]) -> Result<i64> {
                 output.status,
                 String::from_utf8_lossy(&output.stderr)
             );
+        }
+        if !dying.is_empty() {
+            wait_gone(&dying)?;
+            begun = now();
         }
         if let Some(signal) = &step.signal {
             send(signal, &targets)?;
@@ -101,10 +110,15 @@ fn send(name: &str, targets: &[OwnedFd]) -> Result<()> {
         }
     }
     if ends {
-        for target in targets {
-            let ready = poll(&mut [PollFd::new(target, PollFlags::IN)], Some(&DEATH))?;
-            ensure!(ready > 0, "a process outlived SIG{name}");
-        }
+        wait_gone(targets).with_context(|| format!("after SIG{name}"))?;
+    }
+    Ok(())
+}
+
+fn wait_gone(processes: &[OwnedFd]) -> Result<()> {
+    for process in processes {
+        let ready = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&DEATH))?;
+        ensure!(ready > 0, "a process did not end within {} s", DEATH.tv_sec);
     }
     Ok(())
 }

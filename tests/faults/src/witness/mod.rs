@@ -41,9 +41,9 @@ const ASK_CALMLY: Duration = Duration::from_millis(25);
 /// A healer that has had no process for so long, ...
 const AT_REST: Duration = Duration::from_secs(20);
 
-/// ... and has let a minute go by, which is how often timers sweep, tells nobody
-/// any more.
-const A_MINUTE: Duration = Duration::from_secs(65);
+/// ... and has let a minute go by, which is how often timers sweep, and the ten
+/// seconds by which they may be late, tells nobody any more.
+const A_MINUTE: Duration = Duration::from_secs(75);
 
 /// Between two looks at whether people were told.
 const LOOK_AT_MAIL: Duration = Duration::from_millis(50);
