@@ -1,5 +1,8 @@
 //! One attempt at an incident: decide, assess, heal, prove.
 
+mod healing;
+mod thinking;
+
 use std::{
     cell::{Cell, OnceCell},
     collections::BTreeSet,
@@ -9,28 +12,24 @@ use std::{
 
 use prunella_core::{
     StrategyName, UnitName,
-    achievement::order::{Candidate, Learned, learned},
-    analyst::Evidence,
     budget::Verdict,
     capability::{Host, UnitStatus},
-    incident::{Assessment, DetectedBy, Ending, LeftAlone, Outcome},
-    service::{Order, Service},
+    incident::{Assessment, DetectedBy, Ending, LeftAlone},
+    service::Service,
     text::one_line,
     trail::Step,
 };
 use prunella_engine::{Call, Level, Lines, RunContext};
 use prunella_session::Recording;
 
+use self::healing::Healing;
 use crate::{
     assess::{Asked, ask_all},
     decide::{Hold, Known, decide},
-    evidence,
     healer::{Current, Healer, microseconds, milliseconds},
     kernel::{Kernel, Phase, Rules, Snapshot},
-    opinions::Answered,
     oversight::Overseer,
-    proof::{self, Well},
-    rehearsal,
+    proof, rehearsal,
     scheduler::Sight,
     strategies::Loaded,
     trail::Trail,
@@ -48,18 +47,6 @@ pub(crate) enum Came {
     /// Another unit has to be healed first.
     Blocked(UnitName, String),
 }
-
-/// How many of the failed run's last lines are kept as evidence.
-const EVIDENCE_LINES: usize = 20;
-
-/// How long a job that a strategy did not wait for is waited for.
-const RECONCILE: Duration = Duration::from_secs(95);
-
-/// How long the model is waited for when a service is well again.
-const LAST_WORD: Duration = Duration::from_secs(1);
-
-/// Waits of the budget up to this long are waited out within the attempt.
-const SHORT_WAIT: Duration = Duration::from_secs(10);
 
 /// When an incident that people have to see to, and about which nothing could be
 /// done, is looked at again for the first time. Then after twice as long, and so
@@ -127,124 +114,6 @@ impl<'a> Attempt<'a> {
             asked: Cell::new(None),
             trail,
         }
-    }
-
-    /// Writes the failed run's last lines and what the rules make of all there
-    /// is into the trail, once. Not before the strategies have acted: reading
-    /// the journal takes longer than healing.
-    fn think(&self) {
-        if self.thought.replace(true) {
-            return;
-        }
-        let evidence = self.gatherer()();
-        if !self.evidence_written.replace(true)
-            && let Some(run) = evidence.runs.first()
-            && !run.lines.is_empty()
-        {
-            let surplus = run.lines.len().saturating_sub(EVIDENCE_LINES);
-            self.trail.write(Step::Evidence {
-                lines: run
-                    .lines
-                    .iter()
-                    .skip(surplus)
-                    .map(|entry| one_line(&entry.message, 500))
-                    .collect(),
-            });
-        }
-        let findings = self.healer.settings.analyst.diagnose(&evidence);
-        if !findings.is_empty() {
-            self.trail.write(Step::Diagnosed { findings });
-        }
-    }
-
-    /// Gathers the evidence, on whatever thread it is called.
-    fn gatherer(&self) -> impl Fn() -> Evidence + Send + Sync + 'static {
-        let host = self.real.clone();
-        let changes = Arc::clone(&self.healer.settings.changes);
-        let service = Arc::clone(&self.service);
-        let detection = self.trail.incident().detection.clone();
-        let down = self.down.get().cloned();
-        move || evidence::gather(&host, &*changes, &service, &detection, down.as_ref())
-    }
-
-    /// Begins to ask the model, where there is one: once for an incident, and
-    /// never in a rehearsal, which is to have no consequences.
-    fn ask_model(&self) {
-        if let Some(model) = &self.current.config.analysis
-            && self.trail.attempt() == 1
-            && !self.trail.is_rehearsal()
-        {
-            self.asked.set(Some(Instant::now()));
-            self.healer.opinions.ask(
-                self.trail.incident().id.clone(),
-                Arc::clone(&self.healer.settings.analyst),
-                model.clone(),
-                self.service.strategies.clone(),
-                self.gatherer(),
-            );
-        }
-    }
-
-    /// Writes the model's answer into the trail, if it comes within `patience`.
-    fn take_opinion(&self, patience: Duration) -> Option<Answered> {
-        let incident = &self.trail.incident().id;
-        let answered = self.healer.opinions.answer(incident, patience)?;
-        self.trail.write(answered.step());
-        Some(answered)
-    }
-
-    /// What the model has to say when an attempt is over. It is waited for when
-    /// people are about to be told that they have to do something; a service that
-    /// is up has to be free for its next failure.
-    fn last_word(&self, came: &Came) {
-        let patience = match came {
-            Came::Ended(Ending::Escalated { .. }) => Duration::MAX,
-            Came::Ended(_) => LAST_WORD,
-            _ => Duration::ZERO,
-        };
-        if self.take_opinion(patience).is_none()
-            && matches!(came, Came::Ended(_))
-            && let Some(unanswered) = self.healer.opinions.give_up(&self.trail.incident().id)
-        {
-            self.trail.write(unanswered.step());
-        }
-    }
-
-    /// Waits for the model as long as the operator lets healing wait, and where
-    /// the operator lets it, tries those that apply in its order. Nothing else
-    /// comes of an opinion.
-    fn heed_opinion(&self, applying: &mut [(&StrategyName, &Loaded)]) {
-        let Some(model) = &self.current.config.analysis else {
-            return;
-        };
-        if model.wait.is_zero() {
-            return;
-        }
-        let since = self.asked.get().map_or(Duration::ZERO, |at| at.elapsed());
-        let Some(answered) = self.take_opinion(model.wait.saturating_sub(since)) else {
-            return;
-        };
-        let Ok(opinion) = &answered.opinion else {
-            return;
-        };
-        let place = |name: &StrategyName| {
-            opinion
-                .order
-                .iter()
-                .position(|wanted| wanted == name)
-                .unwrap_or(usize::MAX)
-        };
-        if !model.may_order || applying.is_sorted_by_key(|(name, _)| place(name)) {
-            return;
-        }
-        applying.sort_by_key(|(name, _)| place(name));
-        self.trail.write(Step::Ordered {
-            order: applying.iter().map(|(name, _)| (*name).clone()).collect(),
-            reason: format!(
-                "{} would try them so, thinking: {}",
-                answered.model, opinion.cause
-            ),
-        });
     }
 
     /// Goes the way once. `sight` is the unit as it was seen to have failed.
@@ -526,194 +395,6 @@ impl<'a> Attempt<'a> {
         Ok(applying)
     }
 
-    /// The strategies that apply in the order in which they are tried: the
-    /// operator's, unless that is to be learned and the evidence suggests
-    /// another.
-    fn in_order<'s>(
-        &self,
-        mut applying: Vec<(&'s StrategyName, &'s Loaded)>,
-    ) -> Vec<(&'s StrategyName, &'s Loaded)> {
-        if self.service.order != Order::Learned || applying.len() < 2 {
-            return applying;
-        }
-        let Some(store) = &self.healer.settings.store else {
-            return applying;
-        };
-        // What kind of failure it is shows in what the failed run said last.
-        self.think();
-        let tallies = match store.tallies(&self.trail.signature()) {
-            Ok(tallies) => tallies,
-            Err(error) => {
-                tracing::debug!(
-                    "the order of {} is the listed one: {error}",
-                    self.service.unit
-                );
-                return applying;
-            }
-        };
-        let candidates: Vec<Candidate> = applying
-            .iter()
-            .map(|(name, _)| Candidate {
-                strategy: (*name).clone(),
-                same: tallies.same.get(*name).copied().unwrap_or_default(),
-                similar: tallies.similar.get(*name).copied().unwrap_or_default(),
-            })
-            .collect();
-        if let Some(Learned { order, reason }) = learned(&candidates) {
-            applying.sort_by_key(|(name, _)| order.iter().position(|other| other == *name));
-            self.trail.write(Step::Ordered { order, reason });
-        }
-        applying
-    }
-
-    /// Waits until the budget allows another healing: the one before in this
-    /// attempt may have made that necessary. Answers what to do instead.
-    fn await_turn(&self) -> Option<Healing> {
-        if self.trail.is_rehearsal() {
-            return None;
-        }
-        match self.budget() {
-            Verdict::Now => None,
-            Verdict::After(wait) if wait <= SHORT_WAIT => {
-                self.trail.write(Step::Waits {
-                    reason: "the healing budget spaces healings out".to_owned(),
-                    milliseconds: milliseconds(wait),
-                });
-                let slept = self.host.clock.sleep(Instant::now() + wait * 2, wait);
-                slept.err().map(|failure| Healing::Not(failure.to_string()))
-            }
-            Verdict::After(wait) => Some(Healing::Wait(wait)),
-            Verdict::Spent { .. } => Some(Healing::Not("the healing budget is spent".to_owned())),
-        }
-    }
-
-    fn heal_with(
-        &self,
-        name: &StrategyName,
-        loaded: &Loaded,
-        related: &BTreeSet<UnitName>,
-        snapshot: &Arc<Snapshot>,
-    ) -> Healing {
-        let kernel = self.kernel(name, loaded, related, snapshot, Phase::Heal);
-        let actions_before = self.trail.actions();
-        self.trail.write(Step::Heals {
-            strategy: name.clone(),
-        });
-        let context = self.context(name, loaded, kernel.host());
-        let (context, recording) = self.recorded(Call::Heal, loaded, context);
-        let started = Instant::now();
-        let run = loaded.strategy.heal(context);
-        let took = microseconds(started.elapsed());
-        recording.healed(&run.result);
-        kernel.reconcile(RECONCILE);
-        let said = match run.result {
-            Ok(outcome) => {
-                self.trail.write(Step::Returned {
-                    strategy: name.clone(),
-                    outcome: outcome.clone(),
-                    took,
-                });
-                match outcome {
-                    Ok(Outcome::Healed { .. }) => Ok(()),
-                    Ok(Outcome::BlockedBy { unit, reason }) => {
-                        return Healing::Blocked(self.blocked(name, &unit, &reason));
-                    }
-                    Ok(Outcome::NotMine { reason } | Outcome::Failed { reason }) => Err(reason),
-                    Err(failure) => Err(failure.to_string()),
-                }
-            }
-            Err(error) => {
-                let message = error.to_string();
-                self.trail.write(Step::Broke {
-                    strategy: name.clone(),
-                    call: "heal".to_owned(),
-                    kind: error.kind().to_owned(),
-                    message: message.clone(),
-                });
-                Err(message)
-            }
-        };
-        // A strategy's word is not evidence, neither way: one that says it
-        // failed, or that was cut off, may have brought the service up.
-        let acted = self.trail.actions() > actions_before;
-        if let Err(reason) = said {
-            let up = acted
-                && self
-                    .host
-                    .units
-                    .get(Instant::now() + Duration::from_secs(10), &self.service.unit)
-                    .is_ok_and(|status| status.is_up());
-            if !up {
-                return Healing::Not(reason);
-            }
-            self.trail.write(Step::Note {
-                message: format!("{name} said that it did not heal it ({reason}), yet it is up"),
-            });
-        }
-        self.prove(name)
-    }
-
-    fn prove(&self, name: &StrategyName) -> Healing {
-        let not_proven = |reason: String, relapse| {
-            self.trail.write(Step::NotProven {
-                strategy: Some(name.clone()),
-                reason: reason.clone(),
-                relapse,
-            });
-            // It failed anew, perhaps for another reason.
-            self.thought.set(false);
-            Healing::Not(reason)
-        };
-        match proof::becomes_well(&self.service, &self.host, self.service.proof.timeout) {
-            Err(reason) => not_proven(reason, false),
-            Ok(well) => {
-                let after = self.answering(&well);
-                match self.stays(&well) {
-                    Ok(()) => Healing::Proven(after),
-                    Err(reason) => not_proven(reason, true),
-                }
-            }
-        }
-    }
-
-    /// The moment of recovery: microseconds since the failure.
-    fn answering(&self, well: &Well) -> Option<u64> {
-        let after = self
-            .trail
-            .incident()
-            .detection
-            .failed_monotonic
-            .and_then(|failed| {
-                self.healer
-                    .settings
-                    .situation
-                    .monotonic()
-                    .checked_sub(failed)
-            });
-        self.trail.write(Step::Answering {
-            evidence: well.evidence.clone(),
-            after,
-        });
-        (self.acted)();
-        (self.answers)();
-        self.think();
-        after
-    }
-
-    fn stays(&self, well: &Well) -> Result<(), String> {
-        let stable_for = if self.trail.is_rehearsal() {
-            Duration::ZERO
-        } else {
-            self.service.proof.stable_for
-        };
-        let still = proof::stays_well(&self.service, &self.host, well, stable_for)?;
-        self.trail.write(Step::Proven {
-            evidence: still.evidence,
-            stable_for: milliseconds(stable_for),
-        });
-        Ok(())
-    }
-
     fn blocked(&self, by: &StrategyName, unit: &str, reason: &str) -> Came {
         let shown = one_line(unit, 100);
         let Ok(unit) = UnitName::new(unit) else {
@@ -851,18 +532,6 @@ impl<'a> Attempt<'a> {
             Duration::ZERO,
         )
     }
-}
-
-/// What came of one strategy's heal.
-enum Healing {
-    /// Well, and proven so; microseconds from failure to recovery.
-    Proven(Option<u64>),
-    /// Not healed.
-    Not(String),
-    /// Held by another unit.
-    Blocked(Came),
-    /// The budget wants a longer pause first.
-    Wait(Duration),
 }
 
 /// A strategy's log lines, into the trail.

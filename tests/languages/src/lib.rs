@@ -1,4 +1,4 @@
-//! Strategies in C, Python and JavaScript: projects are built as their authors
+//! Strategies in Rust, C, Python and JavaScript: projects are built as their authors
 //! would, loaded by the real engine, and run on the simulated host behind their
 //! grants.
 

@@ -74,3 +74,27 @@ fn the_template(#[case] language: Language, #[case] size: usize, #[case] memory:
         "failed: systemd ended the start of web.service with `failed`"
     );
 }
+
+/// It says more of the start than the others, whose templates have no SDK.
+#[test]
+fn the_template_in_rust() {
+    let guard = template(Language::Rust, "index-guard").build();
+    assert!(guard.wasm.len() <= 80_000, "{} bytes", guard.wasm.len());
+
+    let (description, usage) = guard.describe();
+    assert_eq!(description.name, "index-guard");
+    assert!(usage.memory_peak <= 2 << 20, "{usage:?}");
+
+    let sim = web().file("cache", File::directory());
+    assert_eq!(
+        guard.heal(&sim),
+        "healed: started web.service: active (running)"
+    );
+    assert_eq!(sim.acts(), ["start web.service"]);
+
+    let sim = web().file("cache", File::directory().missing());
+    assert_eq!(
+        guard.assess(&sim),
+        "must-not: `cache` is not there, and web.service would only fail again without it"
+    );
+}
