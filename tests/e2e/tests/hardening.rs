@@ -161,10 +161,15 @@ fn in_the_place_of_a_hook_nothing_of_the_kernel_can_be_changed() {
     // Without the units' sandbox they are possible: so it is the sandbox that
     // forbids them.
     let free = possible("free.service");
-    for name in ["cgroup", "freeze", "setting", "adjust", "etc", "root", "tried"] {
+    for name in [
+        "cgroup", "freeze", "setting", "adjust", "etc", "root", "tried",
+    ] {
         assert!(free.iter().any(|one| one == name), "{name}: {free:?}");
     }
-    for unit in ["prunella-hook@web.service.service", "prunella-sweep.service"] {
+    for unit in [
+        "prunella-hook@web.service.service",
+        "prunella-sweep.service",
+    ] {
         assert_eq!(possible(unit), ["tried"], "{unit}");
     }
 }
