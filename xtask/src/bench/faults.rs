@@ -2,9 +2,9 @@
 //! is judged, is in `tests/faults`; here is who runs when.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::BTreeSet,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -76,6 +76,7 @@ pub(crate) struct Options {
 }
 
 /// One run to be made.
+#[derive(Clone, Copy)]
 struct Job<'a> {
     fault: &'a Fault,
     healer: &'a dyn Healer,
@@ -120,16 +121,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
 
     let repeat = options.repeat.unwrap_or(if options.quick { 1 } else { 3 });
-    let all = |times: u32| -> VecDeque<Job<'_>> {
-        let once = || {
-            faults.iter().flat_map(|fault| {
+    let all = || -> Vec<Job<'_>> {
+        faults
+            .iter()
+            .flat_map(|fault| {
                 healers.iter().map(move |healer| Job {
                     fault,
                     healer: *healer,
                 })
             })
-        };
-        (0..times).flat_map(|_| once()).collect()
+            .collect()
     };
     let begun = Instant::now();
     let bench = Bench {
@@ -140,34 +141,45 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         came: Mutex::default(),
     };
     let jobs = options.jobs.max(1);
+    let so_far = || -> Result<Results<'_>> {
+        let (verdicts, errors) = bench.came();
+        Ok(Results {
+            faults: faults.clone(),
+            healers: healers.clone(),
+            verdicts,
+            errors,
+            timed: !options.quick,
+            host: super::host()?,
+        })
+    };
     if options.quick {
-        bench.work_off(all(repeat), jobs);
+        for _ in 0..repeat {
+            bench.work_off(all(), jobs);
+        }
     } else {
         // Once side by side, to see what heals; that is then timed.
-        bench.work_off(all(1), jobs);
+        bench.work_off(all(), jobs);
         let timed = bench.take_healed();
-        let is_timed = |job: &Job<'_>| timed.contains(&job.names());
-        let mut others = all(repeat.saturating_sub(1));
-        others.retain(|job| !is_timed(job));
-        bench.work_off(others, jobs);
-        let mut healed = all(repeat);
-        healed.retain(is_timed);
-        bench.work_off(healed, 1);
+        let (healed, others): (Vec<_>, Vec<_>) = all()
+            .into_iter()
+            .partition(|job| timed.contains(&job.names()));
+        for round in 0..repeat {
+            if round > 0 {
+                bench.work_off(others.clone(), jobs);
+            }
+            bench.work_off(healed.clone(), 1);
+            // A round takes long: whoever stops the next one keeps it.
+            if let Some(path) = &options.json {
+                write_json(path, &so_far()?)?;
+            }
+        }
     }
-    let total = bench.done.into_inner();
-    let (verdicts, errors) = bench
-        .came
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    let results = Results {
-        faults,
-        healers,
-        verdicts,
-        errors,
-        timed: !options.quick,
-        host: super::host()?,
-    };
-    eprintln!("\n{total} runs in {:.0} s", begun.elapsed().as_secs_f32());
+    let results = so_far()?;
+    eprintln!(
+        "\n{} runs in {:.0} s",
+        bench.done.load(Ordering::Relaxed),
+        begun.elapsed().as_secs_f32()
+    );
     tell(&results, options)
 }
 
@@ -175,25 +187,27 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn tell(results: &Results<'_>, options: &Options) -> Result<()> {
     println!("\n{}\n", results.host);
     print!("{}", report::table(results));
-    let write = |path: PathBuf, text: String| {
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-    };
     if let Some(path) = &options.json {
-        write(path.clone(), format!("{:#}\n", report::json(results)))?;
+        write_json(path, results)?;
     }
     if options.publish {
         let docs = workspace().join("docs");
-        write(
-            docs.join("faults.json"),
-            format!("{:#}\n", report::json(results)),
-        )?;
-        write(docs.join("faults-results.md"), report::markdown(results))?;
+        write_json(&docs.join("faults.json"), results)?;
+        write(&docs.join("faults-results.md"), &report::markdown(results))?;
         report::chart(results, &docs.join("images/faults.svg"))?;
     }
     if !results.errors.is_empty() {
         bail!("{} runs could not be carried out", results.errors.len());
     }
     Ok(())
+}
+
+fn write_json(path: &Path, results: &Results<'_>) -> Result<()> {
+    write(path, &format!("{:#}\n", report::json(results)))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Those of `all` that have one of these names; all where none is given.
@@ -246,19 +260,20 @@ impl Bench<'_> {
             .collect()
     }
 
-    /// Works off a queue with so many machines side by side.
-    fn work_off(&self, queue: VecDeque<Job<'_>>, side_by_side: usize) {
+    /// What came so far.
+    fn came(&self) -> Came {
+        let all = self.came.lock();
+        all.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Works off jobs with so many machines side by side.
+    fn work_off(&self, jobs: Vec<Job<'_>>, side_by_side: usize) {
         eprintln!(
             "\n==> {} runs, {side_by_side} machines side by side",
-            queue.len()
+            jobs.len()
         );
-        let queue = Mutex::new(queue);
-        let next = || {
-            queue
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop_front()
-        };
+        let queue = Mutex::new(jobs.into_iter());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         thread::scope(|scope| {
             for _ in 0..side_by_side {
                 scope.spawn(|| {
