@@ -7,8 +7,9 @@ mod starts;
 mod usage;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, hash_map::RandomState},
     fs,
+    hash::{BuildHasher, Hasher},
     os::fd::OwnedFd,
     process::Command,
     thread,
@@ -51,6 +52,11 @@ const A_MINUTE: Duration = Duration::from_secs(75);
 /// itself.
 const AT_EASE: Duration = Duration::from_millis(200);
 
+/// After that, up to so much later, by chance: healers that ask every second would
+/// else be met at the same point of their second each time, since they and this
+/// program always start in the same order.
+const A_SECOND: Duration = Duration::from_secs(1);
+
 /// Between two looks at whether people were told.
 const LOOK_AT_MAIL: Duration = Duration::from_millis(50);
 
@@ -75,7 +81,7 @@ fn carry_out(plan: &Plan) -> Result<Observation> {
         .iter()
         .map(|unit| Ok((unit.as_str(), main_process(unit)?)))
         .collect::<Result<_>>()?;
-    thread::sleep(AT_EASE);
+    thread::sleep(AT_EASE + A_SECOND.mul_f64(by_chance()));
     let usage = Usage::begin();
 
     let mut seen = Observation {
@@ -132,6 +138,13 @@ fn carry_out(plan: &Plan) -> Result<Observation> {
     seen.alerts = mailbox.take();
     seen.ended = now();
     Ok(seen)
+}
+
+/// A number from 0 up to 1, from the operating system's random bytes: every
+/// `RandomState` is seeded with some.
+fn by_chance() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    f64::from(u32::try_from(random >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 /// Until everything answers, once: else the fault would not be what fails.
