@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-use prunella_store::Store;
 
 use crate::{
     args::SetupArgs,
@@ -15,10 +14,13 @@ use crate::{
     files::{self, Found},
     output::{self, FAIR, GOOD, QUIET, STRONG},
     paths::{Paths, RUN, STATE},
-    systemctl,
+    pause, systemctl,
 };
 
 const HARDENING: &str = include_str!("units/hardening.conf");
+
+/// Besides, for what is started anew for each failure.
+const HARDENING_BRIEF: &str = include_str!("units/hardening-brief.conf");
 
 /// The units, by file name.
 const UNITS: [(&str, &str); 4] = [
@@ -82,7 +84,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
     if !store.exists() {
         if !args.dry_run {
             // Made now: else the first service that fails would wait for it.
-            Store::open(&store)?;
+            pause::store(paths)?;
         }
         report.changed("made", &store.display().to_string())?;
     }
@@ -297,6 +299,7 @@ fn unit(template: &str, command: &str, paths: &Paths) -> String {
     let hardening = HARDENING.replace("@FOLDERS@", &folders.join("\n"));
     template
         .replace("@HARDENING@", hardening.trim_end())
+        .replace("@HARDENING-BRIEF@", HARDENING_BRIEF.trim_end())
         .replace("@COMMAND@", command)
 }
 
@@ -334,6 +337,7 @@ mod tests {
                 "{name}"
             );
             assert!(!text.contains("@FOLDERS@"), "{name}");
+            assert!(!text.contains("@HARDENING-BRIEF@"), "{name}");
         }
     }
 

@@ -1,10 +1,24 @@
 //! What `prunella plugin new` writes does the same in every language.
 
 use prunella_core::policy::Limits;
-use prunella_languages::template;
+use prunella_languages::{Built, template};
 use prunella_sim::{File, Sim};
 use prunella_workshop::Language;
 use rstest::rstest;
+
+/// The template, which is no larger, and needs no more memory to say who it is; and
+/// how many settings it declares.
+#[track_caller]
+fn guard(language: Language, size: usize, memory: usize) -> (Built, usize) {
+    let guard = template(language, "index-guard").build();
+    assert!(guard.wasm.len() <= size, "{} bytes", guard.wasm.len());
+
+    let (description, usage) = guard.describe();
+    assert_eq!(description.name, "index-guard");
+    assert!(usage.memory_peak <= memory, "{usage:?}");
+    assert!(memory < Limits::default().memory);
+    (guard, description.settings.len())
+}
 
 fn web() -> Sim {
     Sim::new("web.service").failed("exit-code")
@@ -15,14 +29,8 @@ fn web() -> Sim {
 #[case::python(Language::Python, 20 << 20, 16 << 20)]
 #[case::javascript(Language::JavaScript, 14 << 20, 12 << 20)]
 fn the_template(#[case] language: Language, #[case] size: usize, #[case] memory: usize) {
-    let guard = template(language, "index-guard").build();
-    assert!(guard.wasm.len() <= size, "{} bytes", guard.wasm.len());
-
-    let (description, usage) = guard.describe();
-    assert_eq!(description.name, "index-guard");
-    assert_eq!(description.settings.len(), 1);
-    assert!(usage.memory_peak <= memory, "{usage:?}");
-    assert!(memory < Limits::default().memory);
+    let (guard, settings) = guard(language, size, memory);
+    assert_eq!(settings, 1);
 
     // With its cache it is started.
     let sim = web().file("cache", File::directory());
@@ -78,12 +86,7 @@ fn the_template(#[case] language: Language, #[case] size: usize, #[case] memory:
 /// It says more of the start than the others, whose templates have no SDK.
 #[test]
 fn the_template_in_rust() {
-    let guard = template(Language::Rust, "index-guard").build();
-    assert!(guard.wasm.len() <= 80_000, "{} bytes", guard.wasm.len());
-
-    let (description, usage) = guard.describe();
-    assert_eq!(description.name, "index-guard");
-    assert!(usage.memory_peak <= 2 << 20, "{usage:?}");
+    let (guard, _) = guard(Language::Rust, 80_000, 2 << 20);
 
     let sim = web().file("cache", File::directory());
     assert_eq!(
