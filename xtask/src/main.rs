@@ -5,6 +5,8 @@ mod book;
 mod check;
 mod demo;
 mod fuzz;
+#[cfg(test)]
+mod layers;
 mod servers;
 mod setup;
 mod step;

@@ -30,8 +30,7 @@ use std::{fs, path::Path};
 
 use prunella_core::{
     StrategyName,
-    analyst::{Analyst, Evidence, ProposedAct},
-    config::ModelSettings,
+    analyst::{Analyst, Evidence, ModelSettings, ProposedAct},
     diagnosis::{Finding, Opinion, SecondOpinion},
     hash::hexadecimal,
 };

@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use prunella_core::{
     StrategyName,
-    analyst::{Evidence, FailedRun, ProposedAct},
-    config::ModelSettings,
+    analyst::{Evidence, FailedRun, ModelSettings, ProposedAct},
     diagnosis::Finding,
     text::{one_line, redact},
 };

@@ -24,8 +24,7 @@ use common::{
 use prunella_analysis::HostAnalyst;
 use prunella_core::{
     StrategyName,
-    analyst::{Analyst as _, Evidence, ProposedAct},
-    config::{ModelProtocol, ModelSettings},
+    analyst::{Analyst as _, Evidence, ModelProtocol, ModelSettings, ProposedAct},
     diagnosis::{Opinion, Verdict},
     secret::SecretSource,
 };

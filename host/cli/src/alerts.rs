@@ -5,15 +5,15 @@ use std::{fmt::Write as _, sync::Arc, time::Instant};
 
 use anstyle::Style;
 use prunella_api::{Client, ClientError, Refusal, RefusalKind};
+use prunella_config::{Config, channels::ChannelSettings};
 use prunella_core::{
     ChannelName,
     alert::{AlertKind, Dispatch, DispatchFilter, DispatchState, Message, Severity},
-    config::{Config, channels::ChannelSettings},
     incident::IncidentId,
-    report::Moment,
     text::one_line,
 };
 use prunella_notify::{Delivery, channel};
+use prunella_report::Moment;
 use prunella_report::{Letter, Letters};
 use prunella_store::{FoundDispatch, Store, StoreError};
 

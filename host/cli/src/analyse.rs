@@ -7,9 +7,8 @@ use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
 use prunella_core::{
     Failure, StrategyName,
-    analyst::{Analyst as _, Evidence},
+    analyst::{Analyst as _, Evidence, ModelSettings},
     capability::{Answer, History, LogEntry, PastIncident, State},
-    config::ModelSettings,
     diagnosis::{Finding, Opinion, Source},
     service::Service,
     trail::{Record, Step},
@@ -278,7 +277,7 @@ impl State for NoStore {
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::{StrategyName, config::ModelProtocol, diagnosis::Cause};
+    use prunella_core::{StrategyName, analyst::ModelProtocol, diagnosis::Cause};
 
     use super::*;
 

@@ -9,9 +9,9 @@ use std::{
 
 use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
+use prunella_config::{Config, Loaded};
 use prunella_core::{
     capability::{History, Host, State},
-    config::{Config, Loaded},
     service::Service,
 };
 use prunella_engine::{Engine, EngineSettings};

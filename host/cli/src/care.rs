@@ -11,10 +11,10 @@ use std::{
 
 use anyhow::Context as _;
 use prunella_api::{Client, ClientError};
+use prunella_config::Config;
 use prunella_core::{
     FailureKind, UnitName,
     capability::{UnitStatus, Units},
-    config::Config,
     text::one_line,
 };
 use prunella_healer::Protected;
@@ -55,7 +55,7 @@ pub(crate) fn enable(paths: &Paths, args: &EnableArgs) -> anyhow::Result<Exit> {
     let mut enabling = Enabling {
         paths,
         args,
-        protected: Protected::new(&config),
+        protected: config.protected(),
         config,
         linux,
         changed: false,

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use prunella_core::config::Config;
+use prunella_config::Config;
 use prunella_report::Letters;
 
 use crate::{

@@ -15,10 +15,10 @@ use std::{
 
 use anyhow::Context as _;
 use prunella_api::{Lines, ServeSettings, serve};
+use prunella_config::Config;
 use prunella_core::{
     UnitName,
     capability::UnitStatus,
-    config::Config,
     incident::{Detection, Incident},
     trail::{Entry, Step},
 };

@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_core::{UnitName, capability::Units as _, config::Config};
+use prunella_config::Config;
+use prunella_core::{UnitName, capability::Units as _};
 use prunella_linux::Linux;
 use prunella_notify::{Desk, DeskSettings, Surroundings, channel};
 use prunella_report::Letters;

@@ -10,15 +10,15 @@ use std::{
 
 use anstyle::Style;
 use anyhow::Context as _;
+use prunella_config::Config;
 use prunella_core::{
     UnitName,
     alert::DispatchFilter,
     capability::PastIncident,
-    config::Config,
-    report::{LOOK_BACK, Report, ReportContext},
     summary::{Filter, Summary},
     trail::Record,
 };
+use prunella_report::{LOOK_BACK, Report, ReportContext};
 use prunella_report::{Letter, Letters, Written};
 
 use crate::{

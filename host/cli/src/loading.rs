@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use prunella_core::{StrategyName, config::Config};
+use prunella_config::Config;
+use prunella_core::StrategyName;
 use prunella_engine::Engine;
 use prunella_healer::{Loading, StrategySet};
 

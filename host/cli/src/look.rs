@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use prunella_api::{Client, ClientError, Records, StatusReport};
+use prunella_config::Config;
 use prunella_core::{
     UnitName,
     achievement::Achievement,
     alert::{Dispatch, DispatchFilter},
-    config::Config,
     incident::IncidentId,
     oversight::Approval,
     summary::{Filter, Summary},

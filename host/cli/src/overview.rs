@@ -14,10 +14,10 @@ use prunella_api::{
     AwaitingGrant, DaemonInfo, DayCount, DiskStatus, HostOverview, LastHealing, NeedsPeople,
     PauseStatus, PortStatus, ServiceStatus, StatusReport,
 };
+use prunella_config::Config;
 use prunella_core::{
     UnitName,
     capability::{Protocol, Resources, UnitStatus, Units},
-    config::Config,
     incident::IncidentId,
     service::Service,
     situation::Situation,

@@ -67,7 +67,7 @@ impl Paths {
 
     /// `plugins`
     pub(crate) fn plugins(&self) -> PathBuf {
-        self.config.join(prunella_core::config::PLUGINS)
+        self.config.join(prunella_config::PLUGINS)
     }
 
     /// `keys`: whose signatures count.

@@ -18,7 +18,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use prunella_core::{StrategyName, config::Config};
+use prunella_config::Config;
+use prunella_core::StrategyName;
 use prunella_engine::{Engine, LoadError};
 use prunella_healer::{Healer, InForce, Refused, RefusedBecause, StrategySet};
 use prunella_linux::folder_watch::FolderWatch;

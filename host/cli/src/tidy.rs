@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_core::config::Retention;
+use prunella_config::Retention;
 use prunella_store::Store;
 
 use crate::time;

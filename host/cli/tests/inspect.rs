@@ -146,7 +146,7 @@ fn an_honest_one() {
     let config = folder.path().join("etc");
     fs::create_dir(&config).unwrap();
     fs::write(config.join("prunella.toml"), grant).unwrap();
-    let loaded = prunella_core::config::Config::load(&config);
+    let loaded = prunella_config::Config::load(&config);
     let mistakes: Vec<String> = loaded.errors().map(ToString::to_string).collect();
     assert_eq!(mistakes, [""; 0]);
 }

@@ -17,7 +17,7 @@ use std::{
     process::Command,
 };
 
-use prunella_core::config::Config;
+use prunella_config::Config;
 use rstest::rstest;
 use tempfile::TempDir;
 

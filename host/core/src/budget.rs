@@ -16,7 +16,30 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{config::HostBudget, service::BudgetSettings};
+use crate::service::BudgetSettings;
+
+/// How much healing the host may get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostBudget {
+    /// So many healings of all services together …
+    pub healings: u32,
+    /// … in so long.
+    pub within: Duration,
+    /// How many services may be healed at one time.
+    pub at_once: u32,
+}
+
+impl Default for HostBudget {
+    fn default() -> Self {
+        Self {
+            // The storm brake: a host on which this many services need healing
+            // in a minute has one cause that restarting will not cure.
+            healings: 200,
+            within: Duration::from_secs(60),
+            at_once: 16,
+        }
+    }
+}
 
 /// A point in time by both clocks, and the boot that the second belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

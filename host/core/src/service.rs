@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Failure, StrategyName, UnitName,
+    alert::Routes,
     capability::{FileKind, Protocol},
-    config::Routes,
 };
 
 /// A unit that the operator put in Prunella's care.

@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use prunella_config::Config;
 use prunella_core::{
     UnitName,
     analyst::{Analyst, Changes},
     capability::{Answer, History, Host, ProbeAnswer, State},
-    config::Config,
     incident::Incident,
     service::Service,
     situation::Situation,
@@ -90,7 +90,7 @@ pub(crate) struct Current {
 impl Current {
     fn new(config: Arc<Config>, strategies: Arc<StrategySet>) -> Self {
         Self {
-            protected: Arc::new(Protected::new(&config)),
+            protected: Arc::new(config.protected()),
             config,
             strategies,
         }

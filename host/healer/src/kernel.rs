@@ -30,14 +30,13 @@ use std::{
 use prunella_core::{
     Failure, StrategyName, UnitName,
     authority::Authority,
-    budget::{Moment, Verdict},
+    budget::{HostBudget, Moment, Verdict},
     capability::{
         ActiveState, Answer, CheckReport, Checks, Clock, EnvKey, FileRepair, FileStatus, Files,
         Goal, Host, Job, LogEntry, LogQuery, Logs, PortHolder, Ports, Process, ProcessControl,
         ProcessInfo, Processes, Protocol, Repair, Termination, UnitAct, UnitControl, UnitStatus,
         Units,
     },
-    config::HostBudget,
     policy::{Act, Grants, Observe},
     protected::Protected,
     service::{BudgetSettings, Service},

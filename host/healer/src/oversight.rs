@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use prunella_core::{
     Failure,
-    analyst::{Analyst, Evidence, ProposedAct},
+    analyst::{Analyst, Evidence, ModelSettings, ProposedAct},
     capability::Answer,
-    config::ModelSettings,
     diagnosis::Verdict,
     oversight::{ModelSay, Oversight, Proposal},
     policy::Act,

@@ -6,9 +6,9 @@ use std::{
     sync::Arc,
 };
 
+use prunella_config::{Config, Diagnostic, StrategySettings};
 use prunella_core::{
     Failure, StrategyName,
-    config::{Config, Diagnostic, StrategySettings},
     incident::Description,
     policy::{Grants, Limits, builtin_grants},
     trust::{NoRight, Right, SignaturePolicy, Standing},

@@ -19,6 +19,7 @@ use prunella_core::{
     situation::Situation,
     trail::{Entry, Step},
 };
+use prunella_report::headline;
 use prunella_store::{AttemptEnd, LastSteps, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -181,7 +182,14 @@ impl Trail {
                     attempt: inner.attempt,
                     ..self.incident.clone()
                 };
-                Alert::of(&incident, &inner.steps, ending, service, entry.at)
+                Alert::of(
+                    &incident,
+                    &inner.steps,
+                    ending,
+                    service,
+                    headline(&incident.detection.unit, Some(ending)),
+                    entry.at,
+                )
             });
             let tries = tries(&inner.steps);
             let end = AttemptEnd {

@@ -18,11 +18,11 @@ use std::{
 };
 
 use prunella_analysis::HostAnalyst;
+use prunella_config::{Config, StrategySettings};
 use prunella_core::{
     StrategyName,
-    analyst::{Analyst, Evidence, ProposedAct},
+    analyst::{Analyst, Evidence, ModelProtocol, ModelSettings, ProposedAct},
     capability::{History, Host, State},
-    config::{Config, ModelProtocol, ModelSettings, StrategySettings},
     diagnosis::{Cause, Finding, Opinion, SecondOpinion, Source},
     hash::sha256,
     incident::{Ending, Incident},

@@ -11,11 +11,11 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
+use prunella_config::{Config, StrategySettings};
 use prunella_core::{
     StrategyName,
     achievement::{Came, Signature, Try},
     capability::{History, Host, State},
-    config::{Config, StrategySettings},
     hash::sha256,
     incident::{DetectedBy, Ending, LeftAlone},
     policy::builtin_grants,

@@ -21,11 +21,8 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use prunella_core::{
-    ChannelName, UnitName,
-    alert::Dispatch,
-    config::{Config, channels::ChannelSettings},
-};
+use prunella_config::{Config, channels::ChannelSettings};
+use prunella_core::{ChannelName, UnitName, alert::Dispatch};
 use prunella_report::Letters;
 use prunella_store::{Decided, Store, StoreError, Tried};
 

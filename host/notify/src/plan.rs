@@ -18,10 +18,10 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use prunella_config::Config;
 use prunella_core::{
     ChannelName, UnitName,
     alert::{Alert, AlertKind, Member, Severity, Trouble},
-    config::Config,
     incident::IncidentId,
 };
 use prunella_store::{Fate, NewAlert, Unfinished};

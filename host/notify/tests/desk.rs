@@ -11,14 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prunella_config::Config;
 use prunella_core::{
     UnitName,
     alert::{Alert, Dispatch, DispatchFilter, DispatchState},
-    config::Config,
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
 };
 use prunella_notify::{Channel, Delivery, Desk, DeskSettings, Message, Surroundings};
 use prunella_report::Letters;
+use prunella_report::headline;
 use prunella_store::{AttemptEnd, LastSteps, Store};
 
 /// Longer than anything here takes: nothing waits for it to pass.
@@ -143,7 +144,14 @@ impl House {
         self.store.open_incident(&incident).unwrap();
         let end = AttemptEnd {
             at: 2_000,
-            alert: Alert::of(&incident, &[], &ending, None, 2_000),
+            alert: Alert::of(
+                &incident,
+                &[],
+                &ending,
+                None,
+                headline(&incident.detection.unit, Some(&ending)),
+                2_000,
+            ),
             ending: Some(ending),
             tries: None,
         };

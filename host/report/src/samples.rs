@@ -1,10 +1,10 @@
 //! Letters of every sort, on which an operator's templates are tried.
 
+use crate::{Report, ReportContext};
 use jiff::tz::TimeZone;
 use prunella_core::{
     alert::Severity,
     capability::PastIncident,
-    report::{Report, ReportContext},
     service::{Port, Service},
     trail::Record,
 };

@@ -12,11 +12,9 @@ mod common;
 use std::{env, fs};
 
 use common::{elements, folder, one_space, report, report_of, seen, service};
-use prunella_core::{
-    alert::{AlertKind, Severity},
-    report::{Moment, Report},
-};
+use prunella_core::alert::{AlertKind, Severity};
 use prunella_report::{Letter, Letters, Tone, Written};
+use prunella_report::{Moment, Report};
 use rstest::rstest;
 use unicode_width::UnicodeWidthStr as _;
 

@@ -27,8 +27,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    budget::{self, Moment, Verdict},
-    config::HostBudget,
+    budget::{self, HostBudget, Moment, Verdict},
     service::BudgetSettings,
 };
 use serde::{Deserialize, Serialize};

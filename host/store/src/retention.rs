@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use prunella_core::config::Retention;
+use prunella_config::Retention;
 use rusqlite::{Connection, params};
 
 use crate::{Store, StoreError, connection, incidents::to_ms};

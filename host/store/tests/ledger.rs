@@ -19,8 +19,7 @@ use std::{
 
 use common::{Disk, moment, unit};
 use prunella_core::{
-    budget::{Moment, Verdict},
-    config::HostBudget,
+    budget::{HostBudget, Moment, Verdict},
     service::BudgetSettings,
 };
 use prunella_store::{Kept, Ledger, LedgerError, Store};

@@ -53,7 +53,15 @@ fn ended(incident: &Incident, number: u32, ending: &Ending) -> Entry {
 }
 
 fn alert(incident: &Incident, ending: &Ending) -> Alert {
-    Alert::of(incident, &[], ending, None, 7).unwrap()
+    Alert::of(
+        incident,
+        &[],
+        ending,
+        None,
+        "web.service failed".to_owned(),
+        7,
+    )
+    .unwrap()
 }
 
 fn end(at: u64, alert: &Alert) -> AttemptEnd {

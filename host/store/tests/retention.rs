@@ -18,9 +18,9 @@ use std::{
 };
 
 use common::{incident, note};
+use prunella_config::Retention;
 use prunella_core::{
     StrategyName,
-    config::Retention,
     incident::{Ending, IncidentId},
     summary::Filter,
 };

@@ -8,9 +8,9 @@
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
+use prunella_config::{Config, Installed, StrategySettings};
 use prunella_core::{
     StrategyName,
-    config::{Config, Installed, StrategySettings},
     incident::Description,
     policy::{Act, Grants, Limits},
     text::one_line,

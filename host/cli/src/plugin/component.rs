@@ -5,9 +5,9 @@ use std::{
     path::Path,
 };
 
+use prunella_config::{Config, StrategySettings};
 use prunella_core::{
     StrategyName,
-    config::{Config, StrategySettings},
     hash::sha256,
     trust::{self, Evidence, Signature, SignatureError, SignaturePolicy, Standing},
 };

@@ -1,6 +1,6 @@
 //! `prunella plugin inspect`: what can be known of a file before it is trusted.
 
-use prunella_core::config::Config;
+use prunella_config::Config;
 use prunella_engine::LoadError;
 
 use super::{

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use prunella_core::{config::Config, text::one_line};
+use prunella_config::Config;
+use prunella_core::text::one_line;
 
 use super::{
     field,

@@ -4,9 +4,9 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, path::Path, time::Duration};
 
+use prunella_config::Config;
 use prunella_core::{
     StrategyName,
-    config::Config,
     incident::{Description, SettingSpec},
     name::NameError,
     policy::{Act, Grants, Limits},

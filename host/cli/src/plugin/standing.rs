@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use prunella_api::AwaitingGrant;
 use prunella_bundle::{Builtin, builtins};
+use prunella_config::{Config, Diagnostic, StrategySettings};
 use prunella_core::{
     StrategyName,
-    config::{Config, Diagnostic, StrategySettings},
     policy::{Act, Grants, Permission, Scope, builtin_grants},
     trust::Standing,
 };

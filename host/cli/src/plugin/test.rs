@@ -114,7 +114,7 @@ fn scenarios(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-type Read = Result<Scenario, Vec<prunella_core::config::Diagnostic>>;
+type Read = Result<Scenario, Vec<prunella_config::Diagnostic>>;
 
 fn read(file: &Path) -> anyhow::Result<Read> {
     let text = text(file, MAX_SCENARIO, "a scenario")?;

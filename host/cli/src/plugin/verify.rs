@@ -2,10 +2,9 @@
 
 use std::{fmt::Write as _, path::Path};
 
+use prunella_config::{Config, StrategySettings};
 use prunella_core::{
-    StrategyName,
-    config::{Config, StrategySettings},
-    hash,
+    StrategyName, hash,
     policy::BUILTIN_STRATEGIES,
     trust::{NoRight, Right, Signature, SignaturePolicy},
 };

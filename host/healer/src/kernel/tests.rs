@@ -1,8 +1,8 @@
 //! The gates, one by one, around a simulated host.
 
+use prunella_config::Config;
 use prunella_core::{
-    analyst::{Analyst, Evidence},
-    config::{Config, ModelProtocol, ModelSettings},
+    analyst::{Analyst, Evidence, ModelProtocol, ModelSettings},
     oversight::Oversight,
     policy::{Grant, Permission, Scope},
     service::Port,
@@ -93,7 +93,7 @@ pub(crate) fn overseen(
         grants: Arc::new(grants),
         service: sim.service(),
         related: BTreeSet::new(),
-        protected: Arc::new(Protected::new(&Config::default())),
+        protected: Arc::new(Protected::default()),
         budget: BudgetSettings::default(),
         host_budget: HostBudget::default(),
         overseer,

@@ -12,6 +12,7 @@ use prunella_core::{
     incident::{Detection, Ending, Incident, LeftAlone},
     trail::{Entry, Step},
 };
+use prunella_report::headline;
 use prunella_store::{AttemptEnd, LastSteps};
 
 use super::{Phase, Shared, not_stored, turn::Finished};
@@ -42,7 +43,14 @@ impl Shared {
                 .map(|record| record.steps)
                 .unwrap_or_default();
             let service = self.healer.service(&incident.detection.unit);
-            let alert = Alert::of(incident, &steps, ending, service.as_deref(), entry.at);
+            let alert = Alert::of(
+                incident,
+                &steps,
+                ending,
+                service.as_deref(),
+                headline(&incident.detection.unit, Some(ending)),
+                entry.at,
+            );
             let end = AttemptEnd {
                 at: entry.at,
                 ending: Some(ending.clone()),

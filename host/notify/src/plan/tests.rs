@@ -257,7 +257,7 @@ fn what_has_no_cause_in_common_is_told_apart() {
 fn a_critical_service_that_waits_makes_its_cause_critical() {
     let mut world = World::new().care("db", &[]).care("!web", &[]);
     world.config.services.get_mut(&unit("web")).unwrap().alerts =
-        Some(prunella_core::config::Routes {
+        Some(prunella_core::alert::Routes {
             escalation: Some(vec![channel("boss")]),
             ..Default::default()
         });

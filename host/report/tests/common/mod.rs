@@ -9,12 +9,8 @@
 use std::{fs, path::PathBuf};
 
 use jiff::tz::{TimeZone, offset};
-use prunella_core::{
-    capability::PastIncident,
-    report::{Report, ReportContext},
-    service::Service,
-    trail::Record,
-};
+use prunella_core::{capability::PastIncident, service::Service, trail::Record};
+use prunella_report::{Report, ReportContext};
 
 pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -65,7 +65,7 @@ pub use self::expect::{Expected, Happened};
 
 use std::path::Path;
 
-use prunella_core::config::{Diagnostic, Source, reader};
+use prunella_config::{Diagnostic, Source, reader};
 
 use crate::Sim;
 

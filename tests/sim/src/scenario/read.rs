@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
-use prunella_core::{
-    UnitName,
-    config::{
-        read_grant, read_settings,
-        reader::{Reader, Section},
-    },
-    policy::Grants,
-    service::Port,
+use prunella_config::{
+    read_grant, read_settings,
+    reader::{Reader, Section},
 };
+use prunella_core::{UnitName, policy::Grants, service::Port};
 use toml::de::DeTable;
 
 use super::{

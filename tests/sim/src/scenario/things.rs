@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use prunella_config::reader::{Reader, Section};
 use prunella_core::{
     capability::{ActiveState, Kinship, LogEntry, PastIncident},
-    config::reader::{Reader, Section},
     service::{FileRole, Port, ProbeKind},
 };
 
