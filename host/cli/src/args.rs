@@ -1116,7 +1116,7 @@ pub(crate) struct HookArgs {
     long_about = "Look for missed failures once (what prunella-sweep.timer does).\n\n\
         For hosts without the daemon: opens incidents for units that failed unnoticed, tries \
         escalated ones again when their time has come, and asks the probes that have an interval \
-        (`every`), so that a service that runs and does not answer is noticed, too.",
+        (`interval`), so that a service that runs and does not answer is noticed, too.",
     after_help = "\
 Examples:
   sudo prunella sweep"

@@ -36,7 +36,7 @@ pub(crate) fn services_file(learned: &Learned) -> String {
             .needs
             .iter()
             .map(|unit| (unit.what.to_string(), unit.why.as_str()));
-        list(&mut text, "needs", needs);
+        list(&mut text, "depends-on", needs);
     }
     for (number, file) in learned.env_files.iter().enumerate() {
         let _ = writeln!(text, "\n# {}", one_line(&file.why, 160));

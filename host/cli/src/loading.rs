@@ -109,7 +109,7 @@ fn strategies_for(config: &Config, unit: &prunella_core::UnitName) -> BTreeSet<S
             && units.insert(unit)
         {
             strategies.extend(service.strategies.iter().cloned());
-            open.extend(service.needs.iter().cloned());
+            open.extend(service.depends_on.iter().cloned());
         }
     }
     strategies

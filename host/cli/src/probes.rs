@@ -95,9 +95,9 @@ pub(crate) fn round(
         .services
         .values()
         .flat_map(ProbeTarget::of)
-        .filter(|target| is_due(target.every, before, uptime))
+        .filter(|target| is_due(target.interval, before, uptime))
         .map(|target| ProbeTarget {
-            every: target.every.min(AGAIN),
+            interval: target.interval.min(AGAIN),
             ..target
         })
         .collect();

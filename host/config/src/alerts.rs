@@ -34,9 +34,9 @@ const KEYS: [&str; 10] = [
     "escalation",
     "information",
     "route",
-    "join-escalations",
-    "join-recoveries",
-    "remind-every",
+    "group-wait",
+    "recovery-group-wait",
+    "repeat-interval",
     "give-up-after",
     "flapping",
     "storm",
@@ -90,12 +90,12 @@ pub struct AlertSettings {
     pub special: Vec<Route>,
     /// Escalations of one cause that come within so long are one message. No
     /// escalation waits for longer.
-    pub join_escalations: Duration,
+    pub group_wait: Duration,
     /// The same for all else, which is in no hurry.
-    pub join_recoveries: Duration,
+    pub recovery_group_wait: Duration,
     /// An escalation that is still open is told again so often; never, when
     /// absent.
-    pub remind_every: Option<Duration>,
+    pub repeat_interval: Option<Duration>,
     /// A message that cannot be delivered is given up after so long.
     pub give_up_after: Duration,
     /// When recoveries of one service become a digest.
@@ -110,9 +110,9 @@ pub struct Flapping {
     /// More recoveries of one service than this …
     pub recoveries: u32,
     /// … in so long are told in digests …
-    pub within: Duration,
+    pub window: Duration,
     /// … sent so often.
-    pub every: Duration,
+    pub interval: Duration,
 }
 
 /// `[alerts.storm]`
@@ -122,7 +122,7 @@ pub struct Storm {
     pub causes: u32,
     /// … and what comes after it as another, so long after it at the earliest,
     /// but for critical escalations.
-    pub every: Duration,
+    pub interval: Duration,
 }
 
 impl Default for AlertSettings {
@@ -131,20 +131,20 @@ impl Default for AlertSettings {
             routes: Routes::default(),
             special: Vec::new(),
             // Long enough for the dependants of a dead unit to find that out.
-            join_escalations: Duration::from_secs(3),
+            group_wait: Duration::from_secs(3),
             // Long enough for them to be proven well.
-            join_recoveries: Duration::from_secs(10),
-            remind_every: Some(Duration::from_secs(6 * 3600)),
+            recovery_group_wait: Duration::from_secs(10),
+            repeat_interval: Some(Duration::from_secs(6 * 3600)),
             // A long weekend without the mail server.
             give_up_after: Duration::from_secs(3 * 24 * 3600),
             flapping: Flapping {
                 recoveries: 3,
-                within: Duration::from_secs(3600),
-                every: Duration::from_secs(3600),
+                window: Duration::from_secs(3600),
+                interval: Duration::from_secs(3600),
             },
             storm: Storm {
                 causes: 10,
-                every: Duration::from_secs(60),
+                interval: Duration::from_secs(60),
             },
         }
     }
@@ -221,19 +221,19 @@ pub(super) fn read(
             .extend(read_route(reader, route, &at, &mut places));
     }
     // A window of no time joins nothing, and that may be what somebody wants.
-    if let Some(join) = reader.duration(section, "join-escalations", Duration::ZERO) {
-        settings.join_escalations = join;
+    if let Some(join) = reader.duration(section, "group-wait", Duration::ZERO) {
+        settings.group_wait = join;
     }
-    if let Some(join) = reader.duration(section, "join-recoveries", Duration::ZERO) {
-        settings.join_recoveries = join;
+    if let Some(join) = reader.duration(section, "recovery-group-wait", Duration::ZERO) {
+        settings.recovery_group_wait = join;
     }
-    if let Some(value) = section.table.get("remind-every") {
-        settings.remind_every = if value.get_ref().as_str() == Some("never") {
+    if let Some(value) = section.table.get("repeat-interval") {
+        settings.repeat_interval = if value.get_ref().as_str() == Some("never") {
             None
         } else {
             reader
-                .duration_of(value, "remind-every", Duration::from_secs(60))
-                .or(settings.remind_every)
+                .duration_of(value, "repeat-interval", Duration::from_secs(60))
+                .or(settings.repeat_interval)
         };
     }
     if let Some(age) = reader.duration(section, "give-up-after", Duration::from_secs(60)) {
@@ -385,15 +385,15 @@ fn read_flapping(reader: &mut Reader<'_>, section: Section<'_>, flapping: &mut F
     let Some(section) = reader.section(section, "flapping", "[alerts.flapping]") else {
         return;
     };
-    reader.only(section, &["recoveries", "within", "every"]);
+    reader.only(section, &["recoveries", "window", "interval"]);
     if let Some(recoveries) = reader.number(section, "recoveries", 1_000) {
         flapping.recoveries = recoveries;
     }
-    if let Some(within) = reader.duration(section, "within", Duration::from_secs(1)) {
-        flapping.within = within;
+    if let Some(window) = reader.duration(section, "window", Duration::from_secs(1)) {
+        flapping.window = window;
     }
-    if let Some(every) = reader.duration(section, "every", Duration::from_secs(1)) {
-        flapping.every = every;
+    if let Some(interval) = reader.duration(section, "interval", Duration::from_secs(1)) {
+        flapping.interval = interval;
     }
 }
 
@@ -401,11 +401,11 @@ fn read_storm(reader: &mut Reader<'_>, section: Section<'_>, storm: &mut Storm) 
     let Some(section) = reader.section(section, "storm", "[alerts.storm]") else {
         return;
     };
-    reader.only(section, &["causes", "every"]);
+    reader.only(section, &["causes", "interval"]);
     if let Some(causes) = reader.number(section, "causes", 10_000) {
         storm.causes = causes;
     }
-    if let Some(every) = reader.duration(section, "every", Duration::from_secs(1)) {
-        storm.every = every;
+    if let Some(interval) = reader.duration(section, "interval", Duration::from_secs(1)) {
+        storm.interval = interval;
     }
 }

@@ -104,7 +104,7 @@ fn read_scopes(
     for (text, span) in texts {
         let scope = match text {
             "self" => Some(Scope::Itself),
-            "needs" => Some(Scope::Needs),
+            "depends-on" => Some(Scope::Dependencies),
             _ if is_plain(text) && declared => Some(Scope::Declared(text.to_owned())),
             _ => match UnitName::new(text) {
                 Ok(_) if declared => {
@@ -129,7 +129,7 @@ fn read_scopes(
                     let help = if is_plain(text) {
                         format!("write the unit's full name, such as \"{text}.service\"")
                     } else {
-                        "valid are \"self\", \"needs\", and full names of units".to_owned()
+                        "valid are \"self\", \"depends-on\", and full names of units".to_owned()
                     };
                     reader.error_help(
                         span,

@@ -7,7 +7,7 @@
 //!
 //! ```toml
 //! # prunella.toml: all of it is optional.
-//! retry-every = "15m"              # or "never"
+//! retry-interval = "15m"           # or "never"
 //! signatures = "required"          # of what acts; or "warn", "off"
 //!
 //! [defaults]                       # for services that say nothing else
@@ -17,17 +17,17 @@
 //!
 //! [budget]                         # of each service
 //! healings = 5
-//! within = "5m"
+//! window = "5m"
 //! backoff = ["0s", "1s", "5s", "30s", "2m"]
 //!
 //! [host-budget]
 //! healings = 200
-//! within = "1m"
-//! at-once = 16
+//! window = "1m"
+//! max-concurrent = 16
 //!
 //! [store]
-//! keep-for = "400d"                # or "forever"
-//! keep-at-most = "1GiB"            # or "unlimited"
+//! retention = "400d"               # or "forever"
+//! max-size = "1GiB"                # or "unlimited"
 //!
 //! [limits]                         # of one run of a strategy
 //! deadline = "2m"
@@ -61,7 +61,7 @@
 //! domain = "Web shop"
 //! critical = true
 //! ports = ["tcp/8080"]
-//! needs = ["postgresql@15-main.service"]
+//! depends-on = ["postgresql@15-main.service"]
 //! start-limit = "heal"             # or "respect"
 //! alerts = { recovery = [] }       # instead of what holds for the host
 //!
@@ -146,8 +146,8 @@ pub struct Config {
     /// Taken off the built-in list of protected units.
     pub unprotect: Vec<UnitName>,
     /// How often an escalated incident is tried again (every 15 minutes unless
-    /// set); never, when absent (`retry-every = "never"`).
-    pub retry_every: Option<Duration>,
+    /// set); never, when absent (`retry-interval = "never"`).
+    pub retry_interval: Option<Duration>,
     /// What services get that say nothing else. Already part of each service.
     pub defaults: Defaults,
     /// The language model that is asked for its opinion; none, when absent.
@@ -177,7 +177,7 @@ impl Default for Config {
             protect: Vec::new(),
             unprotect: Vec::new(),
             // Slow enough to harm nothing, and never a silent end.
-            retry_every: Some(Duration::from_secs(15 * 60)),
+            retry_interval: Some(Duration::from_secs(15 * 60)),
             defaults: Defaults::default(),
             analysis: None,
             oversight: Oversight::default(),

@@ -387,7 +387,7 @@ impl Loader<'_> {
             sound.push((name, parsed));
         }
         for (name, parsed) in &sound {
-            for (need, place) in &parsed.needs_at {
+            for (need, place) in &parsed.depends_on_at {
                 if !first.contains_key(need) {
                     self.found.push(
                         at(name, place, format!("{need} is not in Prunella's care"))
@@ -519,7 +519,7 @@ impl Loader<'_> {
             .push(at(name, place, format!("there is no strategy `{strategy}`")).help(help));
     }
 
-    /// Notes each cycle in `needs` once, at the service that comes first.
+    /// Notes each cycle in `depends-on` once, at the service that comes first.
     fn check_cycles(&mut self, services: &[(PathBuf, Parsed)]) {
         let by_unit: BTreeMap<&UnitName, &(PathBuf, Parsed)> = services
             .iter()
@@ -538,23 +538,23 @@ impl Loader<'_> {
             shown.push(start.as_str());
             let second = cycle.get(1).copied().unwrap_or(start);
             if let Some((name, parsed)) = by_unit.get(start)
-                && let Some(place) = parsed.needs_at.get(second)
+                && let Some(place) = parsed.depends_on_at.get(second)
             {
                 let message = if cycle.len() == 1 {
                     format!("{start} needs itself")
                 } else {
-                    format!("a cycle in `needs`: {}", shown.join(" → "))
+                    format!("a cycle in `depends-on`: {}", shown.join(" → "))
                 };
-                self.found.push(
-                    at(name, place, message)
-                        .help("none of them could ever be healed first: take one `needs` out"),
-                );
+                self.found
+                    .push(at(name, place, message).help(
+                        "none of them could ever be healed first: take one `depends-on` out",
+                    ));
             }
         }
     }
 }
 
-/// The shortest way along `needs` from `start` back to it.
+/// The shortest way along `depends-on` from `start` back to it.
 fn cycle_through<'a>(
     start: &'a UnitName,
     by_unit: &BTreeMap<&'a UnitName, &'a (PathBuf, Parsed)>,
@@ -565,7 +565,7 @@ fn cycle_through<'a>(
         let Some((_, parsed)) = by_unit.get(unit) else {
             continue;
         };
-        for need in &parsed.service.needs {
+        for need in &parsed.service.depends_on {
             if need == start {
                 let mut way = vec![unit];
                 let mut step = unit;

@@ -28,7 +28,7 @@ const KEYS: &[&str] = &[
     "host-budget",
     "protect",
     "defaults",
-    "retry-every",
+    "retry-interval",
     "store",
     "strategy",
     "analysis",
@@ -81,14 +81,14 @@ pub(super) fn read<'t>(
         config.protect = units(reader, protect, "add");
         config.unprotect = units(reader, protect, "remove");
     }
-    if let Some(value) = table.get("retry-every") {
-        config.retry_every = if value.get_ref().as_str() == Some("never") {
+    if let Some(value) = table.get("retry-interval") {
+        config.retry_interval = if value.get_ref().as_str() == Some("never") {
             None
         } else {
             // A retry in quick succession would be a healing loop.
             reader
-                .duration_of(value, "retry-every", Duration::from_secs(60))
-                .or(config.retry_every)
+                .duration_of(value, "retry-interval", Duration::from_secs(60))
+                .or(config.retry_interval)
         };
     }
     if let Some(policy) = reader.one_of(top, "signatures", &SignaturePolicy::ALL) {
@@ -163,15 +163,15 @@ fn host_budget_section(reader: &mut Reader<'_>, top: Section<'_>) -> HostBudget 
     let Some(section) = reader.section(top, "host-budget", "[host-budget]") else {
         return budget;
     };
-    reader.only(section, &["healings", "within", "at-once"]);
+    reader.only(section, &["healings", "window", "max-concurrent"]);
     if let Some(healings) = reader.number(section, "healings", 1_000) {
         budget.healings = healings;
     }
-    if let Some(within) = reader.duration(section, "within", LEAST) {
-        budget.within = within;
+    if let Some(window) = reader.duration(section, "window", LEAST) {
+        budget.window = window;
     }
-    if let Some(at_once) = reader.number(section, "at-once", 1_000) {
-        budget.at_once = at_once;
+    if let Some(max) = reader.number(section, "max-concurrent", 1_000) {
+        budget.max_concurrent = max;
     }
     budget
 }

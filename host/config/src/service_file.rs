@@ -26,7 +26,7 @@ const KEYS: &[&str] = &[
     "ports",
     "strategies",
     "order",
-    "needs",
+    "depends-on",
     "start-limit",
     "heal-on-stop",
     "proof",
@@ -46,7 +46,7 @@ const CHECK_KEYS: [&str; 6] = [
     "name",
     "command",
     "timeout",
-    "changes",
+    "mutates",
     "as-root",
     "validates",
 ];
@@ -56,8 +56,19 @@ const PROBE_KINDS: [&str; 7] = [
 ];
 
 const PROBE_KEYS: [&str; 13] = [
-    "name", "tcp", "unix", "http", "postgres", "mysql", "redis", "sqlite", "status", "timeout",
-    "of", "every", "failures",
+    "name",
+    "tcp",
+    "unix",
+    "http",
+    "postgres",
+    "mysql",
+    "redis",
+    "sqlite",
+    "status",
+    "timeout",
+    "unit",
+    "interval",
+    "failure-threshold",
 ];
 
 const LEAST: Duration = Duration::from_millis(1);
@@ -68,7 +79,7 @@ pub(super) struct Parsed {
     /// Whether the file has a `strategies` or a `[proof]` of its own.
     pub(super) own_strategies: bool,
     pub(super) unit_at: Place,
-    pub(super) needs_at: BTreeMap<UnitName, Place>,
+    pub(super) depends_on_at: BTreeMap<UnitName, Place>,
     pub(super) strategies_at: BTreeMap<StrategyName, Place>,
     pub(super) channels_at: Vec<Named>,
 }
@@ -106,19 +117,19 @@ pub(super) fn read<'t>(
         )
         .unwrap_or_default();
     service.ports = read_ports(reader, top);
-    let mut needs_at = BTreeMap::new();
-    for need in reader.texts(top, "needs", "\"postgresql@15-main.service\"") {
+    let mut depends_on_at = BTreeMap::new();
+    for need in reader.texts(top, "depends-on", "\"postgresql@15-main.service\"") {
         let span = need.1.clone();
         let Some(need) = reader.unit(need) else {
             continue;
         };
-        if needs_at
+        if depends_on_at
             .insert(need.clone(), reader.source.place(span.clone()))
             .is_some()
         {
             reader.warn(span, format!("{need} is named twice"), "name it once");
         } else {
-            service.needs.push(need);
+            service.depends_on.push(need);
         }
     }
     let own_strategies = table.contains_key("strategies");
@@ -138,7 +149,7 @@ pub(super) fn read<'t>(
         service,
         own_strategies,
         unit_at: reader.source.place(span),
-        needs_at,
+        depends_on_at,
         strategies_at,
         channels_at,
     })
@@ -256,12 +267,12 @@ pub(super) fn budget_section(
     let Some(section) = reader.section(top, "budget", "[budget]") else {
         return budget;
     };
-    reader.only(section, &["healings", "within", "backoff"]);
+    reader.only(section, &["healings", "window", "backoff"]);
     if let Some(healings) = reader.number(section, "healings", 1_000) {
         budget.healings = healings;
     }
-    if let Some(within) = reader.duration(section, "within", LEAST) {
-        budget.within = within;
+    if let Some(window) = reader.duration(section, "window", LEAST) {
+        budget.window = window;
     }
     let Some(value) = section.table.get("backoff") else {
         return budget;
@@ -503,24 +514,24 @@ fn read_checks(reader: &mut Reader<'_>, top: Section<'_>, service: &mut Service)
         reader.only(section, &CHECK_KEYS);
         let name = reader.name(section, &at);
         let command = read_command(reader, section, &at);
-        let changes = reader.flag(section, "changes").unwrap_or_default();
+        let mutates = reader.flag(section, "mutates").unwrap_or_default();
         let check = DeclaredCheck {
             command: command.clone().unwrap_or_default(),
             timeout: reader
                 .duration(section, "timeout", LEAST)
                 // A configuration check reads files; half a minute is ample.
                 .unwrap_or(Duration::from_secs(30)),
-            changes,
+            mutates,
             as_root: reader.flag(section, "as-root").unwrap_or_default(),
             // Whoever declares a harmless check and says no more about it
             // expects that it holds a start against a broken configuration.
-            validates: reader.flag(section, "validates").unwrap_or(!changes),
+            validates: reader.flag(section, "validates").unwrap_or(!mutates),
         };
-        if check.changes && check.validates {
+        if check.mutates && check.validates {
             reader.error_help(
                 at.clone(),
                 "a check that validates must not change anything",
-                "leave out `changes` or `validates`",
+                "leave out `mutates` or `validates`",
             );
         }
         if let Some(name) = name
@@ -575,23 +586,23 @@ fn read_probes(reader: &mut Reader<'_>, top: Section<'_>, service: &mut Service)
         reader.only(section, &PROBE_KEYS);
         let name = reader.name(section, &at);
         let kind = read_kind(reader, section, &at, service);
-        let of = match reader.text(section, "of", "postgresql@15-main.service") {
+        let unit = match reader.text(section, "unit", "postgresql@15-main.service") {
             None => None,
             Some(text) => {
                 let span = text.1.clone();
-                let of = reader.unit(text);
-                if let Some(of) = &of
-                    && *of != service.unit
-                    && !service.needs.contains(of)
+                let unit = reader.unit(text);
+                if let Some(asked) = &unit
+                    && *asked != service.unit
+                    && !service.depends_on.contains(asked)
                 {
                     reader.warn(
                         span,
-                        format!("{of} is not among what the service needs"),
-                        format!("add it to `needs`: needs = [\"{of}\"]"),
+                        format!("{asked} is not among what the service needs"),
+                        format!("add it to `depends-on`: depends-on = [\"{asked}\"]"),
                     );
                 }
                 // A probe of the service itself is simply its own.
-                of.filter(|of| *of != service.unit)
+                unit.filter(|asked| *asked != service.unit)
             }
         };
         let probe = kind.map(|kind| DeclaredProbe {
@@ -599,15 +610,19 @@ fn read_probes(reader: &mut Reader<'_>, top: Section<'_>, service: &mut Service)
             timeout: reader
                 .duration(section, "timeout", LEAST)
                 .unwrap_or(Duration::from_secs(5)),
-            of,
-            every: reader.duration(section, "every", Duration::from_secs(1)),
-            failures: reader.number(section, "failures", 1_000).unwrap_or(3),
+            unit,
+            interval: reader.duration(section, "interval", Duration::from_secs(1)),
+            failure_threshold: reader
+                .number(section, "failure-threshold", 1_000)
+                .unwrap_or(3),
         });
-        if section.table.contains_key("failures") && !section.table.contains_key("every") {
+        if section.table.contains_key("failure-threshold")
+            && !section.table.contains_key("interval")
+        {
             reader.warn(
                 at.clone(),
-                "`failures` has no effect without `every`",
-                "add `every`, such as `every = \"30s\"`, to have the service watched by this probe",
+                "`failure-threshold` has no effect without `interval`",
+                "add `interval`, such as `interval = \"30s\"`, to have the service watched by this probe",
             );
         }
         if let Some(name) = name

@@ -9,19 +9,19 @@ use super::reader::{Reader, Section};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// So long after they ended; for ever, when absent (`"forever"`).
-    pub keep_for: Option<Duration>,
+    pub max_age: Option<Duration>,
     /// The oldest are forgotten while all of them take more than this, in bytes;
     /// whatever they take, when absent (`"unlimited"`).
-    pub keep_at_most: Option<u64>,
+    pub max_size: Option<u64>,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         Self {
             // Long enough to compare with the year before.
-            keep_for: Some(Duration::from_secs(400 * 86_400)),
+            max_age: Some(Duration::from_secs(400 * 86_400)),
             // Some hundred thousand incidents.
-            keep_at_most: Some(1 << 30),
+            max_size: Some(1 << 30),
         }
     }
 }
@@ -37,27 +37,27 @@ pub(super) fn section(reader: &mut Reader<'_>, top: Section<'_>) -> Retention {
     let Some(section) = reader.section(top, "store", "[store]") else {
         return retention;
     };
-    reader.only(section, &["keep-for", "keep-at-most"]);
+    reader.only(section, &["retention", "max-size"]);
     let is = |key: &str, word: &str| {
         section
             .table
             .get(key)
             .is_some_and(|value| value.get_ref().as_str() == Some(word))
     };
-    if is("keep-for", "forever") {
-        retention.keep_for = None;
-    } else if let Some(keep_for) = reader.duration(section, "keep-for", LEAST) {
-        retention.keep_for = Some(keep_for);
+    if is("retention", "forever") {
+        retention.max_age = None;
+    } else if let Some(max_age) = reader.duration(section, "retention", LEAST) {
+        retention.max_age = Some(max_age);
     }
-    if is("keep-at-most", "unlimited") {
-        retention.keep_at_most = None;
-    } else if let Some(size) = reader.size(section, "keep-at-most") {
+    if is("max-size", "unlimited") {
+        retention.max_size = None;
+    } else if let Some(size) = reader.size(section, "max-size") {
         if size >= LEAST_SIZE {
-            retention.keep_at_most = Some(size);
-        } else if let Some(value) = section.table.get("keep-at-most") {
+            retention.max_size = Some(size);
+        } else if let Some(value) = section.table.get("max-size") {
             reader.error_help(
                 value.span(),
-                "`keep-at-most` must be at least 1MiB",
+                "`max-size` must be at least 1MiB",
                 "write a size such as \"1GiB\", or \"unlimited\"",
             );
         }

@@ -56,7 +56,7 @@ fn nothing_at_all_is_valid() {
     assert_eq!(shown(&loaded), "");
     let config = loaded.config.unwrap();
     assert!(config.services.is_empty());
-    assert_eq!(config.retry_every, Some(Duration::from_secs(900)));
+    assert_eq!(config.retry_interval, Some(Duration::from_secs(900)));
     let missing = Config::load(Path::new("/nonexistent/prunella"));
     assert!(missing.config.is_some());
     assert_eq!(missing.warnings().count(), 1);
@@ -73,7 +73,7 @@ fn a_service_with_everything() {
             critical = true
             ports = ["tcp/8080", "udp/53"]
             strategies = ["service-restart", "port-conflict"]
-            needs = ["db.service"]
+            depends-on = ["db.service"]
             start-limit = "respect"
             heal-on-stop = true
             proof = { stable-for = "10s" }
@@ -117,13 +117,13 @@ fn a_service_with_everything() {
             name = "answers"
             http = "http://[::1]:8080/health"
             status = [200, 204]
-            every = "30s"
-            failures = 2
+            interval = "30s"
+            failure-threshold = 2
 
             [[probe]]
             name = "db"
             postgres = "/run/postgresql"
-            of = "db.service"
+            unit = "db.service"
 
             [[probe]]
             name = "file"
@@ -142,12 +142,12 @@ fn a_service_with_everything() {
     assert_eq!(shop.start_limit, StartLimit::Respect);
     assert_eq!(shop.ports.len(), 2);
     assert_eq!(shop.strategies, ["service-restart", "port-conflict"]);
-    assert_eq!(shop.needs, ["db.service"]);
+    assert_eq!(shop.depends_on, ["db.service"]);
     assert_eq!(shop.proof.stable_for, Duration::from_secs(10));
     assert_eq!(shop.proof.timeout, Duration::from_secs(30));
     let budget = shop.budget.as_ref().unwrap();
     assert_eq!(
-        (budget.healings, budget.within),
+        (budget.healings, budget.window),
         (2, Duration::from_secs(300))
     );
     assert_eq!(budget.backoff, [Duration::ZERO, Duration::from_secs(90)]);
@@ -166,7 +166,7 @@ fn a_service_with_everything() {
     );
     let check = &shop.checks["config"];
     assert_eq!(check.command, ["/usr/bin/shop", "--check"]);
-    assert!(check.validates && check.as_root && !check.changes);
+    assert!(check.validates && check.as_root && !check.mutates);
     assert_eq!(check.timeout, Duration::from_secs(10));
     assert_eq!(
         shop.probes["answers"].kind,
@@ -175,8 +175,8 @@ fn a_service_with_everything() {
             status: vec![200, 204]
         }
     );
-    assert_eq!(shop.probes["answers"].failures, 2);
-    assert_eq!(shop.probes["db"].of, Some(unit("db.service")));
+    assert_eq!(shop.probes["answers"].failure_threshold, 2);
+    assert_eq!(shop.probes["db"].unit, Some(unit("db.service")));
     let db = &config.services["db.service"];
     assert_eq!(db.strategies, prunella_core::policy::BUILTIN_STRATEGIES);
     assert!(
@@ -191,15 +191,15 @@ fn a_service_with_everything() {
 fn a_main_file_with_everything() {
     let text = format!(
         r#"
-        retry-every = "never"
+        retry-interval = "never"
         [limits]
         deadline = "1m"
         memory = "32MiB"
         handles = 8
         [budget]
-        within = "10m"
+        window = "10m"
         [host-budget]
-        at-once = 2
+        max-concurrent = 2
         [protect]
         add = ["vpn.service"]
         remove = ["sshd.service"]
@@ -221,7 +221,7 @@ fn a_main_file_with_everything() {
         on = "config"
         [[strategy.site-fix.allow]]
         observe = "logs"
-        on = ["needs"]
+        on = ["depends-on"]
         "#
     );
     let folder = folder(&[
@@ -234,9 +234,9 @@ fn a_main_file_with_everything() {
     let loaded = Config::load(folder.path());
     assert_eq!(shown(&loaded), "");
     let config = loaded.config.unwrap();
-    assert_eq!(config.retry_every, None);
+    assert_eq!(config.retry_interval, None);
     assert_eq!(config.limits.memory, 32 << 20);
-    assert_eq!(config.host_budget.at_once, 2);
+    assert_eq!(config.host_budget.max_concurrent, 2);
     assert_eq!(config.protect, ["vpn.service"]);
     assert_eq!(config.unprotect, ["sshd.service"]);
     let a = &config.services["a.service"];
@@ -244,7 +244,7 @@ fn a_main_file_with_everything() {
     assert_eq!(a.proof.stable_for, Duration::from_secs(1));
     let budget = a.budget.as_ref().unwrap();
     assert_eq!(
-        (budget.healings, budget.within),
+        (budget.healings, budget.window),
         (1, Duration::from_secs(600))
     );
     assert!(
@@ -301,7 +301,7 @@ fn all_mistakes_are_shown_at_once() {
     let loaded = load(&[
         (
             "prunella.toml",
-            "retry-every = 5\n[limits]\nmemory = \"lots\"\n",
+            "retry-interval = 5\n[limits]\nmemory = \"lots\"\n",
         ),
         (
             "services.d/web.toml",
@@ -311,12 +311,12 @@ fn all_mistakes_are_shown_at_once() {
     assert!(loaded.config.is_none());
     assert_eq!(
         shown(&loaded),
-        r#"error: `retry-every` must be a duration as text, and this is a whole number
- --> prunella.toml:1:15
+        r#"error: `retry-interval` must be a duration as text, and this is a whole number
+ --> prunella.toml:1:18
   |
-1 | retry-every = 5
-  |               ^
-  = help: for example: retry-every = "30s"
+1 | retry-interval = 5
+  |                  ^
+  = help: for example: retry-interval = "30s"
 
 error: `lots` is not a size
  --> prunella.toml:3:10
@@ -330,7 +330,7 @@ error: unknown key `prots`
   |
 2 | prots = ["tcp/80"]
   | ^^^^^
-  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, order, needs, start-limit, heal-on-stop, proof, budget, alerts, file, check, probe
+  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, order, depends-on, start-limit, heal-on-stop, proof, budget, alerts, file, check, probe
 
 error: `tcp/0` is not a port
  --> services.d/web.toml:3:10
@@ -416,10 +416,10 @@ const WEB: &str = "unit = \"web.service\"\n";
     "there is no strategy `service-restrat`\n --> services.d/web.toml:2:15\n  |\n2 | strategies = [\"service-restrat\"]\n  |               ^^^^^^^^^^^^^^^^^\n  = help: did you mean `service-restart`? There are: config-validation, environment-check, database-check, port-conflict, service-restart"
 )]
 #[case::need(
-    "needs = [\"db.service\"]",
+    "depends-on = [\"db.service\"]",
     "warning: db.service is not in Prunella's care"
 )]
-#[case::itself("needs = [\"web.service\"]", "error: web.service needs itself")]
+#[case::itself("depends-on = [\"web.service\"]", "error: web.service needs itself")]
 #[case::file_without_name(
     "[[file]]\npath = \"/a\"",
     "[[file]] has no name\n --> services.d/web.toml:2:1\n"
@@ -476,7 +476,7 @@ const WEB: &str = "unit = \"web.service\"\n";
     "find it with `command -v nginx`; there is no shell and no PATH"
 )]
 #[case::validates(
-    "[[check]]\nname = \"a\"\ncommand = [\"/a\"]\nvalidates = true\nchanges = true",
+    "[[check]]\nname = \"a\"\ncommand = [\"/a\"]\nvalidates = true\nmutates = true",
     "a check that validates must not change anything"
 )]
 #[case::secret(
@@ -509,12 +509,12 @@ const WEB: &str = "unit = \"web.service\"\n";
     "no file `date` is declared here\n --> services.d/web.toml:8:10\n  |\n8 | sqlite = \"date\"\n  |          ^^^^^^\n  = help: did you mean `data`?"
 )]
 #[case::of(
-    "[[probe]]\nname = \"a\"\ntcp = \"a:1\"\nof = \"db.service\"",
+    "[[probe]]\nname = \"a\"\ntcp = \"a:1\"\nunit = \"db.service\"",
     "warning: db.service is not among what the service needs"
 )]
 #[case::failures(
-    "[[probe]]\nname = \"a\"\ntcp = \"a:1\"\nfailures = 2",
-    "`failures` has no effect without `every`"
+    "[[probe]]\nname = \"a\"\ntcp = \"a:1\"\nfailure-threshold = 2",
+    "`failure-threshold` has no effect without `interval`"
 )]
 #[case::table("proof = 5", "`proof` must be a table, and this is a whole number")]
 #[case::list_of_tables("file = \"/a\"", "`file` must be a list of tables, and this is text")]
@@ -530,13 +530,13 @@ fn mistakes_in_a_service(#[case] text: &str, #[case] expected: &str) {
 
 #[rstest]
 #[case::key("[strategies]", "did you mean `strategy`?")]
-#[case::retry("retry-every = \"5s\"", "`retry-every` must be at least 60s")]
-#[case::kept_too_short("[store]\nkeep-for = \"5m\"", "`keep-for` must be at least")]
+#[case::retry("retry-interval = \"5s\"", "`retry-interval` must be at least 60s")]
+#[case::kept_too_short("[store]\nretention = \"5m\"", "`retention` must be at least")]
 #[case::kept_too_little(
-    "[store]\nkeep-at-most = \"10KiB\"",
-    "`keep-at-most` must be at least 1MiB"
+    "[store]\nmax-size = \"10KiB\"",
+    "`max-size` must be at least 1MiB"
 )]
-#[case::not_a_size("[store]\nkeep-at-most = \"lots\"", "`lots` is not a size")]
+#[case::not_a_size("[store]\nmax-size = \"lots\"", "`lots` is not a size")]
 #[case::unknown_in_store("[store]\nkeep = \"1d\"", "unknown key `keep`")]
 #[case::no_such_order("[defaults]\norder = \"best\"", "`best`")]
 #[case::limit("[limits]\nmemory = \"0B\"", "`memory` must not be 0")]
@@ -629,26 +629,26 @@ fn a_cycle_is_printed_once() {
     let loaded = load(&[
         (
             "services.d/a.toml",
-            "unit = \"a.service\"\nneeds = [\"b.service\"]",
+            "unit = \"a.service\"\ndepends-on = [\"b.service\"]",
         ),
         (
             "services.d/b.toml",
-            "unit = \"b.service\"\nneeds = [\"d.service\", \"c.service\"]",
+            "unit = \"b.service\"\ndepends-on = [\"d.service\", \"c.service\"]",
         ),
         (
             "services.d/c.toml",
-            "unit = \"c.service\"\nneeds = [\"a.service\"]",
+            "unit = \"c.service\"\ndepends-on = [\"a.service\"]",
         ),
         ("services.d/d.toml", "unit = \"d.service\""),
         (
             "services.d/e.toml",
-            "unit = \"e.service\"\nneeds = [\"a.service\"]",
+            "unit = \"e.service\"\ndepends-on = [\"a.service\"]",
         ),
     ]);
     assert!(loaded.config.is_none());
     assert_eq!(
         shown(&loaded),
-        "error: a cycle in `needs`: a.service → b.service → c.service → a.service\n --> services.d/a.toml:2:10\n  |\n2 | needs = [\"b.service\"]\n  |          ^^^^^^^^^^^\n  = help: none of them could ever be healed first: take one `needs` out"
+        "error: a cycle in `depends-on`: a.service → b.service → c.service → a.service\n --> services.d/a.toml:2:15\n  |\n2 | depends-on = [\"b.service\"]\n  |               ^^^^^^^^^^^\n  = help: none of them could ever be healed first: take one `depends-on` out"
     );
 }
 
@@ -751,17 +751,17 @@ fn how_long_incidents_are_kept() {
     let retention = |text: &str| load(&[("prunella.toml", text)]).config.unwrap().retention;
     assert_eq!(retention(""), Retention::default());
     assert_eq!(
-        retention("[store]\nkeep-for = \"30d\"\nkeep-at-most = \"256MiB\""),
+        retention("[store]\nretention = \"30d\"\nmax-size = \"256MiB\""),
         Retention {
-            keep_for: Some(Duration::from_secs(30 * 86_400)),
-            keep_at_most: Some(256 << 20),
+            max_age: Some(Duration::from_secs(30 * 86_400)),
+            max_size: Some(256 << 20),
         }
     );
     assert_eq!(
-        retention("[store]\nkeep-for = \"forever\"\nkeep-at-most = \"unlimited\""),
+        retention("[store]\nretention = \"forever\"\nmax-size = \"unlimited\""),
         Retention {
-            keep_for: None,
-            keep_at_most: None,
+            max_age: None,
+            max_size: None,
         }
     );
 }

@@ -186,6 +186,9 @@ mod tests {
     #[case("colour", None)]
     #[case("x", None)]
     fn meant(#[case] word: &str, #[case] expected: Option<&str>) {
-        assert_eq!(nearest(word, ["ports", "start-limit", "needs"]), expected);
+        assert_eq!(
+            nearest(word, ["ports", "start-limit", "depends-on"]),
+            expected
+        );
     }
 }

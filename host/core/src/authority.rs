@@ -33,7 +33,7 @@ impl Authority<'_> {
     fn is_ours(&self, status: &UnitStatus) -> bool {
         status.names.iter().chain([&status.name]).any(|name| {
             *name == self.service.unit
-                || self.service.needs.contains(name)
+                || self.service.depends_on.contains(name)
                 || self.related.contains(name)
         })
     }
@@ -43,7 +43,7 @@ impl Authority<'_> {
         let is = |unit: &UnitName| status.name == *unit || status.names.contains(unit);
         match scope {
             Scope::Itself => is(&self.service.unit),
-            Scope::Needs => self.service.needs.iter().any(is),
+            Scope::Dependencies => self.service.depends_on.iter().any(is),
             Scope::Unit(unit) => is(unit),
             Scope::Declared(_) => false,
         }
@@ -252,7 +252,7 @@ impl Authority<'_> {
         let granted = scopes.any(|scope| match scope {
             Scope::Itself => true,
             Scope::Declared(declared) => declared == name,
-            Scope::Needs | Scope::Unit(_) => false,
+            Scope::Dependencies | Scope::Unit(_) => false,
         });
         if granted {
             Ok(())

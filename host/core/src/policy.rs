@@ -6,7 +6,7 @@
 //! | `act = "unit-control"` | every function of that interface |
 //! | `observe = "logs"` | looking at units other than the incident's own |
 //! | `on = ["self"]` (the default) | the incident's service, its processes, files and checks |
-//! | `on = ["needs"]` | the units the service needs |
+//! | `on = ["depends-on"]` | the units the service needs |
 //! | `on = ["cache.service"]` | that unit, by canonical name |
 //! | `on = ["database"]` | for `file-repair` and `checks`: that declared name |
 //!
@@ -154,7 +154,7 @@ pub enum Scope {
     /// The incident's service.
     Itself,
     /// Whatever the service needs.
-    Needs,
+    Dependencies,
     /// One unit.
     Unit(UnitName),
     /// One declared file or check.
@@ -165,7 +165,7 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Itself => f.write_str("self"),
-            Self::Needs => f.write_str("needs"),
+            Self::Dependencies => f.write_str("depends-on"),
             Self::Unit(unit) => unit.fmt(f),
             Self::Declared(name) => f.write_str(name),
         }

@@ -26,7 +26,7 @@ pub struct Service {
     /// Whether what they have achieved may change that order.
     pub order: Order,
     /// Units it cannot work without.
-    pub needs: Vec<UnitName>,
+    pub depends_on: Vec<UnitName>,
     /// Declared files, by name.
     pub files: BTreeMap<String, DeclaredFile>,
     /// Declared checks, by name.
@@ -57,7 +57,7 @@ impl Service {
             ports: Vec::new(),
             strategies: Vec::new(),
             order: Order::default(),
-            needs: Vec::new(),
+            depends_on: Vec::new(),
             files: BTreeMap::new(),
             checks: BTreeMap::new(),
             probes: BTreeMap::new(),
@@ -87,7 +87,7 @@ impl Service {
 
     /// The probes of the service itself, by name.
     pub fn own_probes(&self) -> impl Iterator<Item = (&String, &DeclaredProbe)> {
-        self.probes.iter().filter(|(_, probe)| probe.of.is_none())
+        self.probes.iter().filter(|(_, probe)| probe.unit.is_none())
     }
 }
 
@@ -245,7 +245,7 @@ pub struct DeclaredCheck {
     pub timeout: Duration,
     /// Whether it changes anything. If not, it may run while assessing and in
     /// a rehearsal.
-    pub changes: bool,
+    pub mutates: bool,
     /// Run as root instead of the unit's user; refused unless program and
     /// configuration are root-owned.
     pub as_root: bool,
@@ -307,11 +307,11 @@ pub struct DeclaredProbe {
     /// Then it counts as not answering.
     pub timeout: Duration,
     /// The unit it asks, when that is not the service itself.
-    pub of: Option<UnitName>,
+    pub unit: Option<UnitName>,
     /// How often the daemon asks while all is well; never, when absent.
-    pub every: Option<Duration>,
-    /// So many unanswered in a row make an incident (with `every`).
-    pub failures: u32,
+    pub interval: Option<Duration>,
+    /// So many unanswered in a row make an incident (with `interval`).
+    pub failure_threshold: u32,
 }
 
 /// When a service counts as healed.
@@ -349,7 +349,7 @@ pub struct BudgetSettings {
     /// So many healings …
     pub healings: u32,
     /// … in so long.
-    pub within: Duration,
+    pub window: Duration,
     /// How long to wait before the first, second, … healing in that span; the
     /// last holds for all that follow.
     pub backoff: Vec<Duration>,
@@ -359,7 +359,7 @@ impl Default for BudgetSettings {
     fn default() -> Self {
         Self {
             healings: 5,
-            within: Duration::from_secs(300),
+            window: Duration::from_secs(300),
             backoff: [0, 1, 5, 30, 120].map(Duration::from_secs).to_vec(),
         }
     }

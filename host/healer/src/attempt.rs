@@ -50,7 +50,7 @@ pub(crate) enum Came {
 
 /// When an incident that people have to see to, and about which nothing could be
 /// done, is looked at again for the first time. Then after twice as long, and so
-/// on, up to `retry-every`.
+/// on, up to `retry-interval`.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 fn look_again_after(attempt: u32) -> Duration {
@@ -234,7 +234,7 @@ impl<'a> Attempt<'a> {
                         "the healing budget is spent: {} healings in {} s were allowed; the next \
                          in {} s",
                         self.budget_settings().healings,
-                        self.budget_settings().within.as_secs(),
+                        self.budget_settings().window.as_secs(),
                         until.as_secs()
                     ));
                 }
@@ -428,7 +428,7 @@ impl<'a> Attempt<'a> {
                 verdict: format!("it would be handed to people: {reason}"),
             });
         }
-        let retry_at = self.current.config.retry_every.map(|every| {
+        let retry_at = self.current.config.retry_interval.map(|every| {
             // What holds everything may be put right at any moment, and a look
             // spends nothing.
             let wait = if self.trail.healings() == 0 {

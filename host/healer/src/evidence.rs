@@ -127,7 +127,7 @@ fn needs(
     status: Option<&UnitStatus>,
 ) -> Vec<NeededUnit> {
     let required = status.into_iter().flat_map(|status| &status.requires);
-    let units: BTreeSet<&UnitName> = service.needs.iter().chain(required).collect();
+    let units: BTreeSet<&UnitName> = service.depends_on.iter().chain(required).collect();
     units
         .into_iter()
         .filter(|unit| matches!(unit.kind(), "service" | "socket" | "mount"))

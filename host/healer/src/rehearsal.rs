@@ -258,7 +258,7 @@ impl Files for Overlay {
 
 impl Probes for Overlay {
     fn ask(&self, deadline: Instant, name: &str) -> Answer<ProbeAnswer> {
-        let of = self.service.probe(name)?.of.clone();
+        let of = self.service.probe(name)?.unit.clone();
         let unit = of.unwrap_or_else(|| self.service.unit.clone());
         if self.assumed(&unit) == Some(Assumed::Up) {
             return Ok(ProbeAnswer {
@@ -335,7 +335,7 @@ impl FileRepair for Overlay {
 
 impl Checks for Overlay {
     fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
-        if self.service.check(name)?.changes {
+        if self.service.check(name)?.mutates {
             return Ok(CheckReport {
                 passed: true,
                 exit_code: Some(0),

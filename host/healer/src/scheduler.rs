@@ -425,7 +425,7 @@ impl Shared {
     /// when the next is due.
     fn start_ready(self: &Arc<Self>, state: &mut State) -> Option<Instant> {
         let now = Instant::now();
-        let at_once = self.healer.config().host_budget.at_once.max(1);
+        let at_once = self.healer.config().host_budget.max_concurrent.max(1);
         let mut next: Option<Instant> = None;
         let mut ready = Vec::new();
         for (unit, task) in &mut state.tasks {

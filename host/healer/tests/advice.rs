@@ -237,7 +237,7 @@ impl Scene {
         service.strategies = names(&["service-restart", "site-fix"]);
         let mut config = Config {
             analysis: self.settings,
-            retry_every: None,
+            retry_interval: None,
             ..Config::default()
         };
         config.budget.healings = 3;

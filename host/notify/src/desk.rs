@@ -319,7 +319,7 @@ impl Shared {
         if alerts.is_empty() && troubles.is_empty() {
             return Ok(None);
         }
-        let flapping = milliseconds(config.alerts.flapping.within);
+        let flapping = milliseconds(config.alerts.flapping.window);
         let recoveries = store.recoveries_since(now.saturating_sub(flapping))?;
         let digests = store.digests()?;
         let unfinished = store.unfinished_units()?;
@@ -339,7 +339,7 @@ impl Shared {
         let relations = Relations::of(asked.clone(), |unit| {
             let mut needs = BTreeSet::new();
             if let Some(service) = config.services.get(unit) {
-                needs.extend(service.needs.iter().cloned());
+                needs.extend(service.depends_on.iter().cloned());
             }
             // What a unit in care requires is enough: further on there is the
             // whole of systemd's tree.

@@ -69,8 +69,8 @@ const CONFIG: &str = "\
     channel.team = { kind = \"slack\", url-credential = \"b\" }\n\
     [alerts]\n\
     escalation = [\"pager\"]\n\
-    join-escalations = \"0s\"\n\
-    remind-every = \"never\"\n";
+    group-wait = \"0s\"\n\
+    repeat-interval = \"never\"\n";
 
 impl House {
     fn new(answers: impl IntoIterator<Item = Delivery>) -> Self {

@@ -70,8 +70,8 @@ fn open(folder: &Path) -> Store {
 }
 
 const TEN_DAYS: Retention = Retention {
-    keep_for: Some(Duration::from_secs(10 * 86_400)),
-    keep_at_most: None,
+    max_age: Some(Duration::from_secs(10 * 86_400)),
+    max_size: None,
 };
 
 #[test]
@@ -144,8 +144,8 @@ fn kept_for_ever_is_kept() {
         add(&store, "web.service", day, u64::from(day), Some(&healed()));
     }
     let forever = Retention {
-        keep_for: None,
-        keep_at_most: None,
+        max_age: None,
+        max_size: None,
     };
     assert_eq!(store.tidy(&forever, 10_000 * DAY).unwrap().incidents, 0);
     assert_eq!(left(&store).len(), 3);
@@ -166,8 +166,8 @@ fn a_store_that_is_too_large_loses_its_oldest_and_gives_space_back() {
         }
     }
     let retention = Retention {
-        keep_for: None,
-        keep_at_most: Some(4 << 20),
+        max_age: None,
+        max_size: Some(4 << 20),
     };
     let tidied = store.tidy(&retention, 10 * DAY).unwrap();
     let left: Vec<u64> = store

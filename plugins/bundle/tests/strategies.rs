@@ -493,7 +493,7 @@ mod database_check {
     )]
     #[case::need_that_is_not_there(
         web().failed("exit-code")
-            .declare(|service| service.needs.push("db.service".parse().unwrap())),
+            .declare(|service| service.depends_on.push("db.service".parse().unwrap())),
         "blocked-by db.service: web.service needs db.service, which is not there at all"
     )]
     #[case::mute_need(

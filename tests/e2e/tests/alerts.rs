@@ -59,11 +59,11 @@ timeout = "20s"
 [alerts]
 escalation = ["pager"]
 recovery = ["team"]
-join-escalations = "1s"
-join-recoveries = "1s"
+group-wait = "1s"
+recovery-group-wait = "1s"
 "#;
 
-const BUDGET: &str = "[budget]\nhealings = 1\nwithin = \"10m\"\nbackoff = [\"0s\"]\n";
+const BUDGET: &str = "[budget]\nhealings = 1\nwindow = \"10m\"\nbackoff = [\"0s\"]\n";
 
 /// A scene with a receiver that is not started yet.
 fn scene() -> Builder {
@@ -254,8 +254,8 @@ fn ten_services_on_a_dead_database_are_one_message_and_one_end() {
         builder = builder.service(
             name,
             &victim_with("", "", "--need-tcp 6379"),
-            "needs = [\"db.service\"]\n[[probe]]\nname = \"database\"\n\
-             redis = \"127.0.0.1:6379\"\nof = \"db.service\"\ntimeout = \"1s\"\n",
+            "depends-on = [\"db.service\"]\n[[probe]]\nname = \"database\"\n\
+             redis = \"127.0.0.1:6379\"\nunit = \"db.service\"\ntimeout = \"1s\"\n",
         );
     }
     let scene = builder.with_daemon();

@@ -11,7 +11,7 @@ use prunella_e2e::{Builder, Incident, Scene, VICTIM, victim};
 use serde_json::Value;
 
 /// One try, so that it is soon for people.
-const ONE_TRY: &str = "[budget]\nhealings = 1\nwithin = \"1h\"\n";
+const ONE_TRY: &str = "[budget]\nhealings = 1\nwindow = \"1h\"\n";
 
 const MODEL: &str = "[analysis]\nmodel = \"llama\"\n";
 

@@ -4,7 +4,7 @@
 
 use prunella_e2e::{Scene, victim};
 
-const THREE: &str = "[budget]\nhealings = 3\nwithin = \"30m\"\nbackoff = [\"0s\", \"50ms\"]\n";
+const THREE: &str = "[budget]\nhealings = 3\nwindow = \"30m\"\nbackoff = [\"0s\", \"50ms\"]\n";
 
 /// Comes up, and goes down again before it counts as healed.
 fn flapping() -> String {

@@ -100,7 +100,7 @@ fn a_service_that_cannot_start_goes_to_people_and_is_healed_when_they_have_repai
         .service(
             "web.service",
             &victim("", "--need-file /opt/needed"),
-            "[budget]\nhealings = 2\nwithin = \"10m\"\nbackoff = [\"0s\", \"100ms\"]\n",
+            "[budget]\nhealings = 2\nwindow = \"10m\"\nbackoff = [\"0s\", \"100ms\"]\n",
         )
         .with_daemon();
     scene.try_systemctl(&["start", "web.service"]).unwrap();
@@ -202,7 +202,7 @@ fn probed() -> Builder {
         &victim("", "--listen 8080"),
         "ports = [\"tcp/8080\"]\n\
          [[probe]]\nname = \"front\"\nhttp = \"http://127.0.0.1:8080/\"\ntimeout = \"300ms\"\n\
-         every = \"1s\"\nfailures = 2\n",
+         interval = \"1s\"\nfailure-threshold = 2\n",
     )
 }
 

@@ -4,8 +4,8 @@
 
 use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, victim, victim_with};
 
-const NEEDS_DB: &str = "needs = [\"db.service\"]\n\
-    [[probe]]\nname = \"database\"\nredis = \"127.0.0.1:6379\"\nof = \"db.service\"\ntimeout = \"1s\"\n";
+const NEEDS_DB: &str = "depends-on = [\"db.service\"]\n\
+    [[probe]]\nname = \"database\"\nredis = \"127.0.0.1:6379\"\nunit = \"db.service\"\ntimeout = \"1s\"\n";
 
 fn web() -> String {
     victim("", "--listen 8080 --need-tcp 6379")
@@ -95,12 +95,12 @@ fn three_in_a_row() -> Builder {
         .service(
             "b.service",
             &victim("", "--listen 8082 --need-tcp 8083"),
-            &format!("needs = [\"c.service\"]\n{SLOW_PROOF}"),
+            &format!("depends-on = [\"c.service\"]\n{SLOW_PROOF}"),
         )
         .service(
             "a.service",
             &victim("", "--listen 8081 --need-tcp 8082"),
-            &format!("needs = [\"b.service\"]\n{SLOW_PROOF}"),
+            &format!("depends-on = [\"b.service\"]\n{SLOW_PROOF}"),
         )
 }
 
@@ -213,4 +213,4 @@ fn a_failed_requirement_is_the_cause() {
     );
 }
 
-const BUDGET: &str = "[budget]\nhealings = 2\nwithin = \"10m\"\nbackoff = [\"0s\"]\n";
+const BUDGET: &str = "[budget]\nhealings = 2\nwindow = \"10m\"\nbackoff = [\"0s\"]\n";

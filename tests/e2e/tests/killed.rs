@@ -40,7 +40,7 @@ stable-for = "100ms"
 timeout = "20s"
 [budget]
 healings = 1000
-within = "1h"
+window = "1h"
 backoff = ["0s"]
 "#;
 

@@ -178,7 +178,7 @@ fn refused(scene: &Scene, arguments: &[&str], code: i32, said: &str) {
 #[test]
 fn the_life_of_a_signed_plugin() {
     let author = Author::new();
-    let scene = scene(&author, &format!("retry-every = \"never\"\n{ALLOW}"));
+    let scene = scene(&author, &format!("retry-interval = \"never\"\n{ALLOW}"));
 
     // Nobody vouches for it without its signature.
     scene

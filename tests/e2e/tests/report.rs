@@ -21,7 +21,7 @@ fn what_an_escalation_says_to_run_shows_why_it_failed() {
         .service(
             "web.service",
             &victim("", "--need-file /opt/needed"),
-            "[budget]\nhealings = 2\nwithin = \"10m\"\nbackoff = [\"0s\", \"100ms\"]\n",
+            "[budget]\nhealings = 2\nwindow = \"10m\"\nbackoff = [\"0s\", \"100ms\"]\n",
         )
         .with_daemon();
     scene.try_systemctl(&["start", "web.service"]).unwrap();

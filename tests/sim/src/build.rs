@@ -394,7 +394,7 @@ impl File {
 #[derive(Debug, Clone)]
 pub struct Check {
     pub(crate) report: CheckReport,
-    pub(crate) changes: bool,
+    pub(crate) mutates: bool,
     pub(crate) validates: bool,
 }
 
@@ -408,7 +408,7 @@ impl Check {
                 signal: None,
                 output: String::new(),
             },
-            changes: false,
+            mutates: false,
             validates: false,
         }
     }
@@ -422,14 +422,14 @@ impl Check {
                 signal: None,
                 output: output.to_owned(),
             },
-            changes: false,
+            mutates: false,
             validates: false,
         }
     }
 
     /// It changes something.
     pub fn changing(mut self) -> Self {
-        self.changes = true;
+        self.mutates = true;
         self
     }
 

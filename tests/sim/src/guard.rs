@@ -46,7 +46,7 @@ pub(crate) fn granting(act: &str, on: &[&str]) -> Grant {
             .iter()
             .map(|on| match *on {
                 "self" => Scope::Itself,
-                "needs" => Scope::Needs,
+                "depends-on" => Scope::Dependencies,
                 unit if unit.contains('.') => Scope::Unit(name(unit)),
                 declared => Scope::Declared(declared.to_owned()),
             })

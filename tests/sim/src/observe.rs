@@ -263,7 +263,7 @@ impl Resources for Sim {
 impl Probes for Sim {
     fn ask(&self, _: Instant, name: &str) -> Answer<ProbeAnswer> {
         let world = lock(&self.world);
-        let asked = world.service.probe(name)?.of.clone();
+        let asked = world.service.probe(name)?.unit.clone();
         let asked = asked.unwrap_or_else(|| world.service.unit.clone());
         let answering = world.find(&asked).is_ok_and(|unit| unit.status.is_up())
             && !world.mute.iter().any(|mute| mute == name);

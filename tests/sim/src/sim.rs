@@ -151,7 +151,7 @@ impl Sim {
     /// Another unit, which the service needs.
     pub fn needs(self, unit: Unit) -> Self {
         self.change(|world| {
-            world.service.needs.push(unit.status.name.clone());
+            world.service.depends_on.push(unit.status.name.clone());
             world.add(unit);
         })
     }
@@ -184,7 +184,7 @@ impl Sim {
         let declared = DeclaredCheck {
             command: vec!["/bin/true".to_owned()],
             timeout: Duration::from_secs(10),
-            changes: check.changes,
+            mutates: check.mutates,
             as_root: false,
             validates: check.validates,
         };
@@ -206,13 +206,13 @@ impl Sim {
         self.declare_probe(probe, kind, Some(unit))
     }
 
-    fn declare_probe(self, name: &str, kind: ProbeKind, of: Option<UnitName>) -> Self {
+    fn declare_probe(self, name: &str, kind: ProbeKind, unit: Option<UnitName>) -> Self {
         let declared = DeclaredProbe {
             kind,
             timeout: Duration::from_secs(2),
-            of,
-            every: None,
-            failures: 3,
+            unit,
+            interval: None,
+            failure_threshold: 3,
         };
         self.change(|world| {
             world.service.probes.insert(name.to_owned(), declared);
@@ -302,7 +302,7 @@ impl Sim {
     }
 
     /// Grants the strategy under test an act, or all of an interface, on these:
-    /// `self`, `needs`, units, or the names of declared files and checks.
+    /// `self`, `depends-on`, units, or the names of declared files and checks.
     #[track_caller]
     pub fn granting_on(self, act: &str, on: &[&str]) -> Self {
         let grant = granting(act, on);
@@ -385,7 +385,7 @@ impl Sim {
         lock(&self.world).grants.clone().unwrap_or_else(|| {
             Grants(vec![Grant {
                 permission: Permission::Act(Act::ALL.into_iter().collect()),
-                on: vec![Scope::Itself, Scope::Needs],
+                on: vec![Scope::Itself, Scope::Dependencies],
             }])
         })
     }

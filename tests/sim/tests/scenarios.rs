@@ -117,7 +117,7 @@ fn a_whole_scenario() {
     let service = sim.service();
     assert!(service.critical);
     assert_eq!(service.ports.len(), 2);
-    assert_eq!(service.needs.len(), 1);
+    assert_eq!(service.depends_on.len(), 1);
     assert!(service.check("config").unwrap().validates);
     assert_eq!(
         sim.grants().acts().into_iter().collect::<Vec<_>>(),

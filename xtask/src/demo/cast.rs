@@ -149,9 +149,9 @@ pub(crate) fn furnish(machine: Builder, software: &Software, victim: &Path) -> B
                 "cart",
                 "--listen 8084 --need-tcp 6379",
             ),
-            "domain = \"Shop\"\nports = [\"tcp/8084\"]\nneeds = [\"redis-server.service\"]\n\n\
+            "domain = \"Shop\"\nports = [\"tcp/8084\"]\ndepends-on = [\"redis-server.service\"]\n\n\
              [[probe]]\nname = \"sessions\"\nredis = \"127.0.0.1:6379\"\n\
-             of = \"redis-server.service\"\n",
+             unit = \"redis-server.service\"\n",
         ),
         (
             "mailer",
@@ -168,7 +168,7 @@ pub(crate) fn furnish(machine: Builder, software: &Software, victim: &Path) -> B
             unit("", "", "chat", "--listen 8086"),
             "domain = \"Chat\"\nports = [\"tcp/8086\"]\n\n\
              [[probe]]\nname = \"front\"\nhttp = \"http://127.0.0.1:8086/\"\n\
-             timeout = \"300ms\"\nevery = \"1s\"\nfailures = 2\n",
+             timeout = \"300ms\"\ninterval = \"1s\"\nfailure-threshold = 2\n",
         ),
         (
             "billing",

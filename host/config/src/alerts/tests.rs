@@ -42,12 +42,12 @@ fn everything() {
          recovery = [\"mail\"]\n\
          escalation = [\"pager\", \"mail\"]\n\
          information = []\n\
-         join-escalations = \"0s\"\n\
-         join-recoveries = \"1m\"\n\
-         remind-every = \"never\"\n\
+         group-wait = \"0s\"\n\
+         recovery-group-wait = \"1m\"\n\
+         repeat-interval = \"never\"\n\
          give-up-after = \"1d\"\n\
-         flapping = { recoveries = 5, within = \"30m\", every = \"2h\" }\n\
-         storm = { causes = 20, every = \"5m\" }\n\
+         flapping = { recoveries = 5, window = \"30m\", interval = \"2h\" }\n\
+         storm = { causes = 20, interval = \"5m\" }\n\
          [[alerts.route]]\n\
          services = [\"w*\", \"web\"]\n\
          kind = [\"recovery\", \"information\"]\n\
@@ -72,18 +72,18 @@ fn everything() {
                 severities: vec![Severity::Critical],
                 channels: vec![name("pager")],
             }],
-            join_escalations: Duration::ZERO,
-            join_recoveries: Duration::from_secs(60),
-            remind_every: None,
+            group_wait: Duration::ZERO,
+            recovery_group_wait: Duration::from_secs(60),
+            repeat_interval: None,
             give_up_after: Duration::from_secs(86_400),
             flapping: Flapping {
                 recoveries: 5,
-                within: Duration::from_secs(1800),
-                every: Duration::from_secs(7200),
+                window: Duration::from_secs(1800),
+                interval: Duration::from_secs(7200),
             },
             storm: Storm {
                 causes: 20,
-                every: Duration::from_secs(300),
+                interval: Duration::from_secs(300),
             },
         }
     );
@@ -142,8 +142,8 @@ fn everything() {
     "`d b*` is not a pattern of units"
 )]
 #[case::often(
-    "[alerts]\nremind-every = \"1s\"",
-    "`remind-every` must be at least 60s"
+    "[alerts]\nrepeat-interval = \"1s\"",
+    "`repeat-interval` must be at least 60s"
 )]
 #[case::no_flapping(
     "[alerts]\nflapping = { recoveries = 0 }",

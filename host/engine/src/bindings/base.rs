@@ -118,7 +118,7 @@ impl incidents::HostIncident for Seam {
             .map(|(name, _)| name.clone())
             .collect();
         probes -> Vec<String>: |c| c.service.probes.keys().cloned().collect();
-        needs -> Vec<String>: |c| c.service.needs.iter().map(ToString::to_string).collect();
+        needs -> Vec<String>: |c| c.service.depends_on.iter().map(ToString::to_string).collect();
     }
 
     fn drop(&mut self, _incident: Resource<Incident>) -> wasmtime::Result<()> {

@@ -74,7 +74,7 @@ impl Seam {
     /// A check that changes nothing is as good as looking.
     pub(crate) fn check(&mut self, name: &str) -> Called<CheckReport> {
         let context = self.observe()?;
-        if context.service.check(name)?.changes {
+        if context.service.check(name)?.mutates {
             self.may_act()?;
         }
         Ok(context.host.checks.run(self.meter.deadline(), name)?)

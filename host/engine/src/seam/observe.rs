@@ -208,7 +208,7 @@ impl Seam {
 
     pub(crate) fn probe_target(&mut self, name: &str) -> Called<Option<String>> {
         let context = self.observe()?;
-        let target = context.service.probe(name)?.of.as_ref();
+        let target = context.service.probe(name)?.unit.as_ref();
         Ok(target.map(ToString::to_string))
     }
 

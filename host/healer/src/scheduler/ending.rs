@@ -174,7 +174,7 @@ impl Shared {
         let retry_at = self
             .healer
             .config()
-            .retry_every
+            .retry_interval
             .map(|every| wall_clock().saturating_add(milliseconds(every)));
         let ending = Ending::Escalated {
             reason: reason.to_owned(),

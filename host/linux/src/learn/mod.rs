@@ -225,7 +225,7 @@ impl Linux {
             let known = learned.needs.iter().any(|need| need.what == unit);
             if !known && seen.after.iter().any(|after| unit == **after) {
                 learned.notes.push(format!(
-                    "it starts after {unit}, which it only wants: if it cannot work without, declare it under `needs`"
+                    "it starts after {unit}, which it only wants: if it cannot work without, declare it under `depends-on`"
                 ));
             }
         }

@@ -37,9 +37,9 @@ fn ask_within(kind: ProbeKind, timeout: Duration, deadline: Duration) -> Answer<
         DeclaredProbe {
             kind,
             timeout,
-            of: None,
-            every: None,
-            failures: 1,
+            unit: None,
+            interval: None,
+            failure_threshold: 1,
         },
     );
     let runner = Arc::new(Canned("", Mutex::default()));
@@ -345,9 +345,9 @@ fn sqlite_is_checked_as_the_files_owner() {
                     file: file.to_owned(),
                 },
                 timeout: Duration::from_secs(5),
-                of: None,
-                every: None,
-                failures: 1,
+                unit: None,
+                interval: None,
+                failure_threshold: 1,
             },
         );
     }

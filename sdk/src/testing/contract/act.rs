@@ -109,7 +109,7 @@ pub mod checks {
     /// A check that changes nothing is as good as looking.
     pub fn run(name: &str) -> Result<Report, Failure> {
         let current = Current::observe()?;
-        if current.service.check(name)?.changes {
+        if current.service.check(name)?.mutates {
             Current::act()?;
         }
         Ok(current.host.checks.run(current::deadline(), name)?.into())

@@ -51,7 +51,7 @@ pub mod incidents {
                 .map(|(name, _)| name.clone())
                 .collect();
             probes -> Vec<String>: |c| c.service.probes.keys().cloned().collect();
-            needs -> Vec<String>: |c| c.service.needs.iter().map(ToString::to_string).collect();
+            needs -> Vec<String>: |c| c.service.depends_on.iter().map(ToString::to_string).collect();
         }
     }
 }

@@ -283,7 +283,7 @@ pub mod probes {
 
     pub fn target(name: &str) -> Result<Option<String>, Failure> {
         let current = Current::observe()?;
-        let target = current.service.probe(name)?.of.as_ref();
+        let target = current.service.probe(name)?.unit.as_ref();
         Ok(target.map(ToString::to_string))
     }
 }

@@ -356,7 +356,7 @@ pub(super) fn checks(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -
     for (section, at) in reader.sections(top, "check", "[[check]]") {
         reader.only(
             section,
-            &["name", "exit-code", "output", "changes", "validates"],
+            &["name", "exit-code", "output", "mutates", "validates"],
         );
         let Some(name) = reader.name(section, &at) else {
             continue;
@@ -373,7 +373,7 @@ pub(super) fn checks(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -
             0 => Check::passes(),
             code => Check::fails(code, output),
         };
-        let changes = reader.flag(section, "changes").unwrap_or(false);
+        let changes = reader.flag(section, "mutates").unwrap_or(false);
         if changes {
             check = check.changing();
         }
@@ -391,7 +391,7 @@ pub(super) fn checks(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -
 pub(super) fn probes(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -> Sim {
     let address = || "127.0.0.1:1".to_owned();
     for (section, at) in reader.sections(top, "probe", "[[probe]]") {
-        reader.only(section, &["name", "kind", "of", "answers"]);
+        reader.only(section, &["name", "kind", "unit", "answers"]);
         let Some(name) = reader.name(section, &at) else {
             continue;
         };
@@ -411,7 +411,7 @@ pub(super) fn probes(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -
             _ => ProbeKind::Tcp(address()),
         };
         let of = reader
-            .text(section, "of", "db.service")
+            .text(section, "unit", "db.service")
             .and_then(|text| reader.unit(text));
         host = match of {
             Some(unit) => host.probe_of(unit.as_str(), &name, kind),
