@@ -14,7 +14,7 @@ use super::{
     diagnostic::{Diagnostic, Source},
     value,
 };
-use prunella_core::{UnitName, name::is_plain};
+use prunella_core::{UnitName, duration, name::is_plain};
 
 /// A value and where it stands.
 pub type Value<'t> = Spanned<DeValue<'t>>;
@@ -192,19 +192,15 @@ impl<'s> Reader<'s> {
             );
             return None;
         };
-        match value::duration(text) {
-            Some(duration) if duration < least => {
-                self.error(value.span(), format!("`{key}` must be at least {least:?}"));
+        match duration::parse(text) {
+            Ok(duration) if duration < least => {
+                let least = duration::written(least);
+                self.error(value.span(), format!("`{key}` must be at least {least}"));
                 None
             }
-            Some(duration) => Some(duration),
-            None => {
-                let shown = prunella_core::text::one_line(text, 40);
-                self.error_help(
-                    value.span(),
-                    format!("`{shown}` is not a duration"),
-                    "write a number and ms, s, m, h or d, such as \"500ms\", \"30s\", \"1m30s\", \"2h\"",
-                );
+            Ok(duration) => Some(duration),
+            Err(error) => {
+                self.error_help(value.span(), error.to_string(), error.help());
                 None
             }
         }

@@ -7,7 +7,7 @@ use super::{
     diagnostic::{Diagnostic, Place},
     value,
 };
-use prunella_core::{StrategyName, incident::SettingSpec, text::one_line};
+use prunella_core::{StrategyName, duration, incident::SettingSpec, text::one_line};
 
 /// Where the settings stand in `prunella.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct SettingPlaces {
 
 impl StrategySettings {
     /// The settings as the strategy gets them: those that are set, and the
-    /// declared defaults of those that are not.
+    /// declared defaults of those that are not; durations in the form `1m30s`.
     ///
     /// # Errors
     /// Every mistake: names that are not declared, what is required and not
@@ -57,6 +57,14 @@ impl StrategySettings {
                 )),
                 None if spec.required => mistakes.push(self.missing(strategy, spec)),
                 None => {}
+            }
+        }
+        // A component reads durations in their plainest form only.
+        for spec in declared.iter().filter(|spec| spec.kind == "duration") {
+            if let Some(value) = filled.get_mut(&spec.name)
+                && let Ok(read) = duration::parse(value)
+            {
+                *value = duration::written(read);
             }
         }
         if mistakes.is_empty() {
@@ -152,7 +160,7 @@ fn fits(kind: &str, value: &str) -> Option<bool> {
         "text" => true,
         "number" => value.parse::<u64>().is_ok(),
         "boolean" => value.parse::<bool>().is_ok(),
-        "duration" => value::duration(value).is_some(),
+        "duration" => duration::parse(value).is_ok(),
         _ => return None,
     })
 }
@@ -215,7 +223,7 @@ mod tests {
 
     #[test]
     fn what_is_not_set_has_its_default() {
-        let filled = filled("queue = \"mail\"\ngrace = \"1m30s\"", &declared()).unwrap();
+        let filled = filled("queue = \"mail\"\ngrace = \"1.5 minutes\"", &declared()).unwrap();
         let filled: Vec<(&str, &str)> = filled
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))

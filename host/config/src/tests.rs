@@ -530,12 +530,9 @@ fn mistakes_in_a_service(#[case] text: &str, #[case] expected: &str) {
 
 #[rstest]
 #[case::key("[strategies]", "did you mean `strategy`?")]
-#[case::retry("retry-interval = \"5s\"", "`retry-interval` must be at least 60s")]
+#[case::retry("retry-interval = \"5s\"", "`retry-interval` must be at least 1m")]
 #[case::kept_too_short("[store]\nretention = \"5m\"", "`retention` must be at least")]
-#[case::kept_too_little(
-    "[store]\nmax-size = \"10KiB\"",
-    "`max-size` must be at least 1MiB"
-)]
+#[case::kept_too_little("[store]\nmax-size = \"10KiB\"", "`max-size` must be at least 1MiB")]
 #[case::not_a_size("[store]\nmax-size = \"lots\"", "`lots` is not a size")]
 #[case::unknown_in_store("[store]\nkeep = \"1d\"", "unknown key `keep`")]
 #[case::no_such_order("[defaults]\norder = \"best\"", "`best`")]

@@ -18,6 +18,7 @@ pub mod authority;
 pub mod budget;
 pub mod capability;
 pub mod diagnosis;
+pub mod duration;
 pub mod failure;
 pub mod glob;
 pub mod hash;

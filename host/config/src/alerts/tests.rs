@@ -143,7 +143,7 @@ fn everything() {
 )]
 #[case::often(
     "[alerts]\nrepeat-interval = \"1s\"",
-    "`repeat-interval` must be at least 60s"
+    "`repeat-interval` must be at least 1m"
 )]
 #[case::no_flapping(
     "[alerts]\nflapping = { recoveries = 0 }",
