@@ -1,6 +1,5 @@
 //! The gates, one by one, around a simulated host.
 
-use prunella_config::Config;
 use prunella_core::{
     analyst::{Analyst, Evidence, ModelProtocol, ModelSettings},
     oversight::Oversight,
