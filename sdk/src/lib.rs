@@ -19,7 +19,7 @@
 //!     fn assess(incident: &Incident) -> Result<Assessment> {
 //!         let cache = files::stat("cache")?;
 //!         if !cache.exists() {
-//!             return Ok(Assessment::must_not("the cache has not been built yet"));
+//!             return Ok(Assessment::veto("the cache has not been built yet"));
 //!         }
 //!         Ok(Assessment::applies(70, format!("{} has its cache", incident.unit())))
 //!     }

@@ -45,7 +45,7 @@ pub(crate) fn ask(
         _ => return Asked::NotNow,
     }
     match assembly.healer.ask(deadline, unit, probe) {
-        Some(Ok(answer)) if answer.answering => Asked::Answering,
+        Some(Ok(answer)) if answer.healthy => Asked::Answering,
         Some(Ok(answer)) => Asked::NotAnswering(answer.detail),
         Some(Err(failure)) => {
             tracing::warn!("probe `{probe}` of {unit} cannot be asked: {failure}");

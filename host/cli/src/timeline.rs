@@ -85,8 +85,8 @@ fn line(step: &Step) -> Option<(Style, String)> {
                 plain,
                 format!("{strategy} applies ({confidence} %): {reason}"),
             ),
-            Assessment::NotMine { reason } => (DIM, format!("{strategy}: not mine: {reason}")),
-            Assessment::MustNot { reason } => (CARE, format!("{strategy} holds back: {reason}")),
+            Assessment::NotApplicable { reason } => (DIM, format!("{strategy}: not mine: {reason}")),
+            Assessment::Veto { reason } => (CARE, format!("{strategy} holds back: {reason}")),
             Assessment::BlockedBy { unit, reason } => {
                 (CARE, format!("{strategy}: {unit} comes first: {reason}"))
             }
@@ -143,7 +143,7 @@ fn line(step: &Step) -> Option<(Style, String)> {
         Step::Returned { outcome, .. } => match outcome {
             Ok(Outcome::Healed { .. }) => return None,
             Ok(
-                Outcome::NotMine { reason }
+                Outcome::NotApplicable { reason }
                 | Outcome::Failed { reason }
                 | Outcome::BlockedBy { reason, .. },
             ) => (CARE, format!("not healed: {reason}")),

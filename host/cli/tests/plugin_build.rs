@@ -280,7 +280,7 @@ fn a_world_that_names_what_there_is_not() {
     desk.create("c");
     desk.file(
         "wit/plugin.wit",
-        "package local:site-fix;\nworld plugin { import prunella:observe/weather@0.1.1; }\n",
+        "package local:site-fix;\nworld plugin { import prunella:observe/weather@0.2.0; }\n",
     );
     desk.build().ended(
         1,

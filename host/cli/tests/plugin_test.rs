@@ -91,7 +91,7 @@ ports = ["tcp/80"]
 [[process]]
 executable = "/usr/bin/web"
 holds = "tcp/80"
-kinship = "leftover"
+ownership = "leftover"
 ignores-term = true
 
 [expect]
@@ -134,7 +134,7 @@ fn a_folder_of_scenarios_and_one_line_for_each() {
     let bench = Bench::new(port_conflict(), LEFTOVER);
     let stranger = LEFTOVER.replace("\"leftover\"", "\"foreign\"");
     let stranger = stranger.split("[expect]").next().unwrap().to_owned()
-        + "[expect]\nassessment = \"must-not\"\nacts = []\n";
+        + "[expect]\nassessment = \"veto\"\nacts = []\n";
     fs::write(bench.path("other.toml"), stranger).unwrap();
     let ran = bench.run(&[".", "--json"]);
     ran.ended(0);
@@ -147,7 +147,7 @@ fn a_folder_of_scenarios_and_one_line_for_each() {
         .iter()
         .map(|line| line.get("assessment").unwrap().as_str().unwrap())
         .collect();
-    assert_eq!(assessments, ["must-not", "applies"]);
+    assert_eq!(assessments, ["veto", "applies"]);
     assert!(
         lines
             .iter()
@@ -240,7 +240,7 @@ fn what_is_no_strategy(#[case] wasm: Vec<u8>, #[case] said: &str) {
 fn one_that_misbehaves(#[case] way: &str, #[case] said: &str) {
     let scenario = format!(
         "unit = \"web.service\"\nports = [\"tcp/80\"]\n[settings]\ndo = \"{way}\"\n\
-         [[process]]\nexecutable = \"/usr/bin/nc\"\nholds = \"tcp/80\"\nkinship = \"foreign\"\n"
+         [[process]]\nexecutable = \"/usr/bin/nc\"\nholds = \"tcp/80\"\nownership = \"foreign\"\n"
     );
     Bench::new(HOSTILE, &scenario)
         .run(&[])

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     Failure, StrategyName, UnitName,
-    capability::{Answer, Kinship, ProcessInfo, Protocol, UnitStatus},
+    capability::{Answer, Ownership, ProcessInfo, Protocol, UnitStatus},
     policy::{Act, Grants, Observe, Scope},
     protected::Protected,
     service::{Service, StartLimit},
@@ -282,7 +282,7 @@ impl Authority<'_> {
     /// # Errors
     /// `denied` with the code `not-its-own`.
     pub fn is_its_own(&self, process: &ProcessInfo) -> Answer<()> {
-        if process.kinship != Kinship::Foreign {
+        if process.ownership != Ownership::Foreign {
             return Ok(());
         }
         Err(Failure::denied(

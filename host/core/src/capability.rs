@@ -329,7 +329,7 @@ pub trait Units: Send + Sync {
 /// How a process stands to the service of the incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kinship {
+pub enum Ownership {
     /// In the control group of the service's unit.
     Own,
     /// Proven to be left over from an earlier run of the service.
@@ -350,8 +350,8 @@ pub struct ProcessInfo {
     /// The unit it belongs to.
     pub unit: Option<UnitName>,
     /// How it stands to the service.
-    pub kinship: Kinship,
-    /// The evidence for the kinship.
+    pub ownership: Ownership,
+    /// The evidence for the ownership.
     pub evidence: String,
     /// When it started, in milliseconds since 1970.
     pub started_at: u64,
@@ -651,7 +651,7 @@ pub trait Resources: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeAnswer {
     /// Whether it answered as it should.
-    pub answering: bool,
+    pub healthy: bool,
     /// What it said, or why not.
     pub detail: String,
     /// How long it took.

@@ -357,7 +357,7 @@ pub enum Assessment {
         reason: String,
     },
     /// Nothing here for it.
-    NotMine {
+    NotApplicable {
         /// Why.
         reason: String,
     },
@@ -369,7 +369,7 @@ pub enum Assessment {
         reason: String,
     },
     /// Nobody should act.
-    MustNot {
+    Veto {
         /// Why.
         reason: String,
     },
@@ -385,7 +385,7 @@ pub enum Outcome {
         summary: String,
     },
     /// Nothing here for it after all.
-    NotMine {
+    NotApplicable {
         /// Why.
         reason: String,
     },

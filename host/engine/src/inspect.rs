@@ -21,14 +21,14 @@ use wasmparser::{
 use crate::LoadError;
 
 /// The version of the contract in `wit/`.
-pub(crate) const NEWEST: &str = "0.1.1";
+pub(crate) const NEWEST: &str = "0.2.0";
 
 /// The versions of the contract that this engine offers, the oldest first. Within
 /// a compatible line a component may have been built for any of them.
-pub const CONTRACT_VERSIONS: [&str; 2] = ["0.1.0", NEWEST];
+pub const CONTRACT_VERSIONS: [&str; 1] = [NEWEST];
 
 /// The compatible lines that they belong to, as `major.minor`.
-const LINES: [&str; 1] = ["0.1"];
+const LINES: [&str; 1] = ["0.2"];
 
 /// The interface that makes a component a strategy, without its version.
 pub(crate) const STRATEGY: &str = "prunella:strategy/strategy";
@@ -104,13 +104,13 @@ impl Package {
 /// One import of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Import {
-    /// As the component has it, such as `prunella:observe/units@0.1.1`.
+    /// As the component has it, such as `prunella:observe/units@0.2.0`.
     pub name: String,
     /// Whose it is.
     pub package: Package,
     /// The interface, such as `units`.
     pub interface: String,
-    /// The version, such as `0.1.0`.
+    /// The version, such as `0.2.0`.
     pub version: Option<String>,
     /// The functions it imports, such as `get` or `[method]unit.name`. None
     /// for an interface that is imported for its types alone, which is no
@@ -516,19 +516,19 @@ mod tests {
 
     #[rstest]
     #[case::ours(
-        "prunella:observe/units@0.1.1",
+        "prunella:observe/units@0.2.0",
         Package::Observe,
         "units",
-        Some("0.1.1")
+        Some("0.2.0")
     )]
     #[case::theirs("wasi:io/poll@0.2.0", Package::Foreign, "poll", Some("0.2.0"))]
     #[case::no_version("prunella:act/checks", Package::Act, "checks", None)]
     #[case::no_package("run", Package::Foreign, "run", None)]
     #[case::look_alike(
-        "prunella:act2/checks@0.1.1",
+        "prunella:act2/checks@0.2.0",
         Package::Foreign,
         "checks",
-        Some("0.1.1")
+        Some("0.2.0")
     )]
     fn an_import_s_name(
         #[case] name: &str,
@@ -543,22 +543,21 @@ mod tests {
     }
 
     #[rstest]
-    #[case::this("0.1.0", true)]
-    #[case::a_later_patch("0.1.9", true)]
-    #[case::the_next("0.2.0", false)]
+    #[case::this("0.2.0", true)]
+    #[case::a_later_patch("0.2.9", true)]
+    #[case::the_next("0.3.0", false)]
     #[case::one("1.0.0", false)]
-    #[case::longer("0.10.0", false)]
-    #[case::candidate("0.1.0-rc1", false)]
-    #[case::nonsense("0.1.", false)]
+    #[case::longer("0.20.0", false)]
+    #[case::candidate("0.2.0-rc1", false)]
+    #[case::nonsense("0.2.", false)]
     fn a_version(#[case] version: &str, #[case] known: bool) {
         assert_eq!(is_known_version(version), known);
     }
 
     #[rstest]
-    #[case::the_first("0.1.0", false)]
     #[case::this(NEWEST, false)]
-    #[case::a_later_patch("0.1.99", true)]
-    #[case::another_line("0.2.0", false)]
+    #[case::a_later_patch("0.2.99", true)]
+    #[case::another_line("0.3.0", false)]
     fn a_newer_version(#[case] version: &str, #[case] newer: bool) {
         assert_eq!(is_newer_version(version), newer);
     }
@@ -566,14 +565,14 @@ mod tests {
     #[test]
     fn acts_are_functions_and_not_methods() {
         let control = import(
-            "prunella:act/unit-control@0.1.1",
+            "prunella:act/unit-control@0.2.0",
             &["start", "reset-failed", "[method]job.wait", "explode"],
         );
         let acts: Vec<Act> = control.acts().collect();
         assert_eq!(acts, [Act::Unit(UnitAct::Start), Act::ResetFailed]);
         // The same names in another package are no acts.
         assert_eq!(
-            import("prunella:observe/unit-control@0.1.1", &["start"])
+            import("prunella:observe/unit-control@0.2.0", &["start"])
                 .acts()
                 .count(),
             0

@@ -303,14 +303,14 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Asks every strategy of the service. Any must-not or blocked-by holds
+    /// Asks every strategy of the service. Any veto or blocked-by holds
     /// everything; else those that apply come back in the operator's order.
     fn assess(
         &self,
         related: &BTreeSet<UnitName>,
         snapshot: &Arc<Snapshot>,
     ) -> Result<Vec<(&StrategyName, &Loaded)>, Came> {
-        let mut not_mine = Vec::new();
+        let mut not_applicable = Vec::new();
         let mut known = Vec::new();
         let mut asked = Vec::new();
         for name in &self.service.strategies {
@@ -327,7 +327,7 @@ impl<'a> Attempt<'a> {
                 self.trail.write(Step::Note {
                     message: format!("strategy {name} is not in force: {why}"),
                 });
-                not_mine.push(format!("{name} is not in force"));
+                not_applicable.push(format!("{name} is not in force"));
                 continue;
             };
             let kernel = self.kernel(name, loaded, related, snapshot, Phase::Assess);
@@ -340,7 +340,7 @@ impl<'a> Attempt<'a> {
             });
         }
         let mut applying = Vec::new();
-        let mut must_not = Vec::new();
+        let mut vetoes = Vec::new();
         let mut blocked = None;
         ask_all(&self.service, asked, |place, said| {
             let Some((name, loaded, recording)) = known.get(place) else {
@@ -351,7 +351,7 @@ impl<'a> Attempt<'a> {
             let took = microseconds(said.took);
             let assessment = match said.run.result {
                 Ok(Ok(assessment)) => assessment,
-                Ok(Err(failure)) => Assessment::NotMine {
+                Ok(Err(failure)) => Assessment::NotApplicable {
                     reason: format!("it could not tell: {failure}"),
                 },
                 Err(error) => {
@@ -361,7 +361,7 @@ impl<'a> Attempt<'a> {
                         kind: error.kind().to_owned(),
                         message: error.to_string(),
                     });
-                    not_mine.push(format!("{name} broke off"));
+                    not_applicable.push(format!("{name} broke off"));
                     return;
                 }
             };
@@ -372,8 +372,8 @@ impl<'a> Attempt<'a> {
             });
             match assessment {
                 Assessment::Applies { .. } => applying.push((name, loaded)),
-                Assessment::NotMine { reason } => not_mine.push(format!("{name}: {reason}")),
-                Assessment::MustNot { reason } => must_not.push(format!("{name}: {reason}")),
+                Assessment::NotApplicable { reason } => not_applicable.push(format!("{name}: {reason}")),
+                Assessment::Veto { reason } => vetoes.push(format!("{name}: {reason}")),
                 Assessment::BlockedBy { unit, reason } => {
                     blocked.get_or_insert((name, unit, reason));
                 }
@@ -382,14 +382,14 @@ impl<'a> Attempt<'a> {
         if let Some((name, unit, reason)) = blocked {
             return Err(self.blocked(name, &unit, &reason));
         }
-        if !must_not.is_empty() {
-            return Err(self.escalate(format!("held back by {}", must_not.join("; "))));
+        if !vetoes.is_empty() {
+            return Err(self.escalate(format!("held back by {}", vetoes.join("; "))));
         }
         if applying.is_empty() {
-            return Err(self.escalate(if not_mine.is_empty() {
+            return Err(self.escalate(if not_applicable.is_empty() {
                 "no strategy is set for it".to_owned()
             } else {
-                format!("no strategy applies: {}", not_mine.join("; "))
+                format!("no strategy applies: {}", not_applicable.join("; "))
             }));
         }
         Ok(applying)

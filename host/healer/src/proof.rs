@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use prunella_core::{
     FailureKind,
-    capability::{Goal, Host, Kinship, UnitStatus},
+    capability::{Goal, Host, Ownership, UnitStatus},
     service::Service,
 };
 
@@ -171,7 +171,7 @@ fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWe
             .probes
             .ask(deadline.min(Instant::now() + probe.timeout), name)
             .map_err(|failure| NotWell::NotYet(format!("probe `{name}` failed: {failure}")))?;
-        if !answer.answering {
+        if !answer.healthy {
             return Err(NotWell::NotYet(format!(
                 "probe `{name}` is not answered: {}",
                 answer.detail
@@ -206,7 +206,7 @@ fn ports(
                 || holder
                     .process
                     .as_ref()
-                    .is_some_and(|process| process.info().kinship == Kinship::Own)
+                    .is_some_and(|process| process.info().ownership == Ownership::Own)
         });
         let socket = holders.iter().find(|holder| {
             holder.socket_activated

@@ -14,7 +14,7 @@ use prunella_core::{
     Failure, UnitName,
     capability::{
         ActiveState, Answer, CheckReport, Checks, Clock, EnvKey, FileRepair, FileStatus, Files,
-        Goal, Host, Job, Kinship, PortHolder, Ports, ProbeAnswer, Probes, Process, ProcessControl,
+        Goal, Host, Job, Ownership, PortHolder, Ports, ProbeAnswer, Probes, Process, ProcessControl,
         ProcessInfo, Processes, Protocol, Repair, Termination, UnitAct, UnitControl, UnitStatus,
         Units,
     },
@@ -262,7 +262,7 @@ impl Probes for Overlay {
         let unit = of.unwrap_or_else(|| self.service.unit.clone());
         if self.assumed(&unit) == Some(Assumed::Up) {
             return Ok(ProbeAnswer {
-                answering: true,
+                healthy: true,
                 detail: "assumed".to_owned(),
                 took: Duration::ZERO,
             });
@@ -307,7 +307,7 @@ impl ProcessControl for Overlay {
     ) -> Answer<Termination> {
         let info = process.info();
         // What a real host would refuse is refused here too.
-        if info.kinship == Kinship::Foreign {
+        if info.ownership == Ownership::Foreign {
             return Err(Failure::denied("not-its-own", info.evidence.clone()));
         }
         let new = self.changes().ended.insert((info.pid, info.started_at));

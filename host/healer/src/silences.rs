@@ -38,7 +38,7 @@ impl Silences {
     /// Keeps what a probe of a service came to.
     pub(crate) fn note(&self, unit: &UnitName, probe: &str, answer: &ProbeAnswer) {
         let key = (unit.clone(), probe.to_owned());
-        if answer.answering || answer.took < LONG {
+        if answer.healthy || answer.took < LONG {
             self.lock().remove(&key);
         } else {
             self.lock().insert(key, (Instant::now(), answer.clone()));
@@ -80,9 +80,9 @@ impl Probes for Patient {
 mod tests {
     use super::*;
 
-    fn answer(answering: bool, took: u64) -> ProbeAnswer {
+    fn answer(healthy: bool, took: u64) -> ProbeAnswer {
         ProbeAnswer {
-            answering,
+            healthy,
             detail: "so it said".to_owned(),
             took: Duration::from_millis(took),
         }

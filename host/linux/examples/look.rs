@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result};
 use prunella_core::{
     UnitName,
-    capability::{Kinship, LogQuery, Logs, Ports, Process, Processes, Units},
+    capability::{Ownership, LogQuery, Logs, Ports, Process, Processes, Units},
     service::Port,
 };
 use prunella_linux::{
@@ -80,7 +80,7 @@ fn main() -> Result<()> {
                 continue;
             };
             show("  process", &*process);
-            if end && process.info().kinship != Kinship::Foreign {
+            if end && process.info().ownership != Ownership::Foreign {
                 let ending = process.terminate(deadline, Duration::from_millis(300));
                 println!("  ended: {ending:?}");
             }
@@ -120,7 +120,7 @@ fn show(what: &str, process: &dyn Process) {
         info.executable,
         info.user,
         info.unit.as_ref().map(UnitName::as_str),
-        info.kinship,
+        info.ownership,
         info.evidence
     );
 }

@@ -15,7 +15,7 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{ActiveState, Answer, Kinship, PortHolder, Ports, Process, Protocol, UnitStatus},
+    capability::{ActiveState, Answer, Ownership, PortHolder, Ports, Process, Protocol, UnitStatus},
 };
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
 
@@ -157,10 +157,10 @@ impl Ports for HostPorts {
         // Strangers first: they are what decides.
         holders.sort_by_key(|holder| match &holder.process {
             None => 0,
-            Some(process) => match process.info().kinship {
-                Kinship::Foreign => 1,
-                Kinship::Leftover => 2,
-                Kinship::Own => 3,
+            Some(process) => match process.info().ownership {
+                Ownership::Foreign => 1,
+                Ownership::Leftover => 2,
+                Ownership::Own => 3,
             },
         });
         holders.truncate(HOLDERS_MAX);

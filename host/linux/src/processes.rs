@@ -9,7 +9,7 @@ use std::{
 use prunella_core::{
     Failure, UnitName,
     capability::{
-        ActiveState, Answer, Kinship, Process, ProcessInfo, Processes, Termination, Units,
+        ActiveState, Answer, Ownership, Process, ProcessInfo, Processes, Termination, Units,
     },
     text::one_line,
 };
@@ -48,7 +48,7 @@ pub struct Kin {
 
 struct Judgement {
     unit: Option<UnitName>,
-    kinship: Kinship,
+    ownership: Ownership,
     evidence: String,
 }
 
@@ -132,7 +132,7 @@ impl Kin {
             executable: procfs::executable(pid).map(|path| one_line(&path, EXECUTABLE_MAX)),
             user: Accounts::read().user_name(user),
             unit: judgement.unit,
-            kinship: judgement.kinship,
+            ownership: judgement.ownership,
             evidence: judgement.evidence,
             started_at: procfs::since_1970(about.started),
         })
@@ -147,7 +147,7 @@ impl Kin {
         let us = &self.unit;
         if unit.as_ref() == Some(us) {
             return Judgement {
-                kinship: Kinship::Own,
+                ownership: Ownership::Own,
                 evidence: format!("it is in the control group of {us}"),
                 unit,
             };
@@ -160,13 +160,13 @@ impl Kin {
             _ if is_of_users(path) => Err("it belongs to a logged-in user".to_owned()),
             _ => self.leftover(deadline, pid),
         };
-        let (kinship, evidence) = match proof {
-            Ok(evidence) => (Kinship::Leftover, evidence),
-            Err(evidence) => (Kinship::Foreign, evidence),
+        let (ownership, evidence) = match proof {
+            Ok(evidence) => (Ownership::Leftover, evidence),
+            Err(evidence) => (Ownership::Foreign, evidence),
         };
         Judgement {
             unit,
-            kinship,
+            ownership,
             evidence,
         }
     }
@@ -271,9 +271,9 @@ impl Held {
                 format!("process {pid} runs, and cannot be looked at: {error}"),
             )
         })?;
-        if now.kinship != self.info.kinship || now.unit != self.info.unit {
+        if now.ownership != self.info.ownership || now.unit != self.info.unit {
             return Err(Failure::denied(
-                "kinship-changed",
+                "ownership-changed",
                 format!(
                     "process {pid} is not what it was when it was found: now {}; it was left alone",
                     now.evidence
@@ -543,7 +543,7 @@ pub(crate) mod tests {
         let info = held.info();
         assert_eq!(info.pid, child.id());
         assert!(held.alive());
-        assert_eq!(info.kinship, Kinship::Foreign);
+        assert_eq!(info.ownership, Ownership::Foreign);
         let uid = rustix::process::geteuid().as_raw();
         assert_eq!(info.user, Accounts::read().user_name(uid));
         drop(child);
@@ -632,30 +632,30 @@ pub(crate) mod tests {
     const OTHER: &str = "ffffffffffffffffffffffffffffffff";
 
     #[rstest]
-    #[case::in_its_group("/system.slice/x.service", None, Kinship::Own)]
-    #[case::below_its_group("/system.slice/x.service/worker", None, Kinship::Own)]
-    #[case::proven("/", Some(RUN), Kinship::Leftover)]
-    #[case::proven_in_a_slice("/system.slice", Some(RUN), Kinship::Leftover)]
-    #[case::in_a_forgotten_unit("/system.slice/gone.service", Some(RUN), Kinship::Leftover)]
-    #[case::of_another("/", Some(OTHER), Kinship::Foreign)]
-    #[case::unproven("/", None, Kinship::Foreign)]
-    #[case::in_another_unit("/system.slice/y.service", Some(RUN), Kinship::Foreign)]
+    #[case::in_its_group("/system.slice/x.service", None, Ownership::Own)]
+    #[case::below_its_group("/system.slice/x.service/worker", None, Ownership::Own)]
+    #[case::proven("/", Some(RUN), Ownership::Leftover)]
+    #[case::proven_in_a_slice("/system.slice", Some(RUN), Ownership::Leftover)]
+    #[case::in_a_forgotten_unit("/system.slice/gone.service", Some(RUN), Ownership::Leftover)]
+    #[case::of_another("/", Some(OTHER), Ownership::Foreign)]
+    #[case::unproven("/", None, Ownership::Foreign)]
+    #[case::in_another_unit("/system.slice/y.service", Some(RUN), Ownership::Foreign)]
     #[case::in_a_session(
         "/user.slice/user-0.slice/session-1.scope",
         Some(RUN),
-        Kinship::Foreign
+        Ownership::Foreign
     )]
-    #[case::of_a_user("/user.slice", Some(RUN), Kinship::Foreign)]
-    #[case::in_a_container("/machine.slice/y.service/x.service", Some(RUN), Kinship::Foreign)]
-    #[case::out_of_sight("/../elsewhere", Some(RUN), Kinship::Foreign)]
-    fn kinship(#[case] path: &str, #[case] invocation: Option<&str>, #[case] expected: Kinship) {
+    #[case::of_a_user("/user.slice", Some(RUN), Ownership::Foreign)]
+    #[case::in_a_container("/machine.slice/y.service/x.service", Some(RUN), Ownership::Foreign)]
+    #[case::out_of_sight("/../elsewhere", Some(RUN), Ownership::Foreign)]
+    fn ownership(#[case] path: &str, #[case] invocation: Option<&str>, #[case] expected: Ownership) {
         let child = with_invocation(invocation);
         let mut units = Nothing::down();
         let other = unit_status("y.service", ActiveState::Active);
         units.known.insert(other.name.to_string(), other);
 
         let judged = kin(units).judge_in(soon(), child.id(), path);
-        assert_eq!(judged.kinship, expected, "{}", judged.evidence);
+        assert_eq!(judged.ownership, expected, "{}", judged.evidence);
         assert!(!judged.evidence.contains(RUN), "{}", judged.evidence);
     }
 
@@ -663,14 +663,14 @@ pub(crate) mod tests {
     fn part_of_a_run_that_goes_on_is_no_leftover() {
         let child = with_invocation(Some(RUN));
         for (state, expected) in [
-            (ActiveState::Active, Kinship::Foreign),
-            (ActiveState::Failed, Kinship::Leftover),
+            (ActiveState::Active, Ownership::Foreign),
+            (ActiveState::Failed, Ownership::Leftover),
         ] {
             let mut unit = unit_status("x.service", state);
             unit.invocation = Some(RUN.into());
             let known = HashMap::from([(unit.name.to_string(), unit)]);
             let judged = kin(Nothing { known }).judge_in(soon(), child.id(), "/");
-            assert_eq!(judged.kinship, expected, "{}", judged.evidence);
+            assert_eq!(judged.ownership, expected, "{}", judged.evidence);
         }
     }
 

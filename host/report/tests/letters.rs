@@ -358,7 +358,7 @@ fn hostile_text_is_shown_and_does_nothing(#[case] hostile: &str) {
         },
         Step::Assessed {
             strategy: "site-fix".parse().unwrap(),
-            assessment: Assessment::MustNot { reason: text() },
+            assessment: Assessment::Veto { reason: text() },
             took: 1,
         },
         Step::Note { message: text() },

@@ -87,13 +87,13 @@ impl Ended {
         let words = match &mut self {
             Self::Assessed(
                 Assessment::Applies { reason: words, .. }
-                | Assessment::NotMine { reason: words }
+                | Assessment::NotApplicable { reason: words }
                 | Assessment::BlockedBy { reason: words, .. }
-                | Assessment::MustNot { reason: words },
+                | Assessment::Veto { reason: words },
             )
             | Self::Healed(
                 Outcome::Healed { summary: words }
-                | Outcome::NotMine { reason: words }
+                | Outcome::NotApplicable { reason: words }
                 | Outcome::Failed { reason: words }
                 | Outcome::BlockedBy { reason: words, .. },
             )
@@ -111,11 +111,11 @@ impl fmt::Display for Ended {
             Self::Assessed(Assessment::Applies { confidence, reason }) => {
                 write!(f, "applies ({confidence}): {reason}")
             }
-            Self::Assessed(Assessment::MustNot { reason }) => write!(f, "must-not: {reason}"),
+            Self::Assessed(Assessment::Veto { reason }) => write!(f, "veto: {reason}"),
             Self::Healed(Outcome::Healed { summary }) => write!(f, "healed: {summary}"),
             Self::Healed(Outcome::Failed { reason }) => write!(f, "failed: {reason}"),
-            Self::Assessed(Assessment::NotMine { reason })
-            | Self::Healed(Outcome::NotMine { reason }) => write!(f, "not-mine: {reason}"),
+            Self::Assessed(Assessment::NotApplicable { reason })
+            | Self::Healed(Outcome::NotApplicable { reason }) => write!(f, "not-applicable: {reason}"),
             Self::Assessed(Assessment::BlockedBy { unit, reason })
             | Self::Healed(Outcome::BlockedBy { unit, reason }) => {
                 write!(f, "blocked-by {unit}: {reason}")

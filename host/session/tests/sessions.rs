@@ -135,7 +135,7 @@ fn one_that_stops_asking_departs_too() {
 fn other_answers_lead_elsewhere() {
     let strategy = strategy("port-conflict");
     let text = recorded(&leftover(), &strategy)
-        .replace(r#""kinship":"leftover""#, r#""kinship":"foreign""#);
+        .replace(r#""ownership":"leftover""#, r#""ownership":"foreign""#);
     let session = Session::parse(&text).unwrap();
     let replayed = replay(&strategy, &session.runs[1], Arc::new(NoLines));
     assert!(!replayed.is_same_as(&session.runs[1]));

@@ -161,7 +161,7 @@ fn steps(incident: &Incident) -> Vec<Entry> {
     let restart = strategy("service-restart");
     let assessed = |name: &str| Step::Assessed {
         strategy: strategy(name),
-        assessment: prunella_core::incident::Assessment::NotMine {
+        assessment: prunella_core::incident::Assessment::NotApplicable {
             reason: "nothing that it looks after is wrong".to_owned(),
         },
         took: 900,

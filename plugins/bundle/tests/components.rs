@@ -111,7 +111,7 @@ fn imports(component: &[u8]) -> BTreeMap<String, Vec<String>> {
             };
             let name = resolve.name_world_key(key);
             let name = name.strip_prefix("prunella:").unwrap_or(&name);
-            let name = name.strip_suffix("@0.1.1").unwrap_or(name).to_owned();
+            let name = name.strip_suffix("@0.2.0").unwrap_or(name).to_owned();
             let functions = resolve.interfaces[*id].functions.keys().cloned().collect();
             (name, functions)
         })

@@ -51,7 +51,7 @@ fn context(sim: &Sim, host: Host) -> RunContext {
     }
 }
 
-/// `applies 75: …`, `not-mine: …`, `blocked-by UNIT: …` or `must-not: …`.
+/// `applies 75: …`, `not-applicable: …`, `blocked-by UNIT: …` or `veto: …`.
 fn assess(name: &str, sim: &Sim) -> String {
     assess_on(name, sim, sim.host())
 }
@@ -59,14 +59,14 @@ fn assess(name: &str, sim: &Sim) -> String {
 fn assess_on(name: &str, sim: &Sim, host: Host) -> String {
     match load(name).assess(context(sim, host)).result.unwrap() {
         Ok(Assessment::Applies { confidence, reason }) => format!("applies {confidence}: {reason}"),
-        Ok(Assessment::NotMine { reason }) => format!("not-mine: {reason}"),
+        Ok(Assessment::NotApplicable { reason }) => format!("not-applicable: {reason}"),
         Ok(Assessment::BlockedBy { unit, reason }) => format!("blocked-by {unit}: {reason}"),
-        Ok(Assessment::MustNot { reason }) => format!("must-not: {reason}"),
+        Ok(Assessment::Veto { reason }) => format!("veto: {reason}"),
         Err(failure) => format!("failure: {failure}"),
     }
 }
 
-/// `healed: …`, `not-mine: …`, `failed: …` or `blocked-by UNIT: …`.
+/// `healed: …`, `not-applicable: …`, `failed: …` or `blocked-by UNIT: …`.
 fn heal(name: &str, sim: &Sim) -> String {
     heal_on(name, sim, sim.host())
 }
@@ -74,7 +74,7 @@ fn heal(name: &str, sim: &Sim) -> String {
 fn heal_on(name: &str, sim: &Sim, host: Host) -> String {
     match load(name).heal(context(sim, host)).result.unwrap() {
         Ok(Outcome::Healed { summary }) => format!("healed: {summary}"),
-        Ok(Outcome::NotMine { reason }) => format!("not-mine: {reason}"),
+        Ok(Outcome::NotApplicable { reason }) => format!("not-applicable: {reason}"),
         Ok(Outcome::Failed { reason }) => format!("failed: {reason}"),
         Ok(Outcome::BlockedBy { unit, reason }) => format!("blocked-by {unit}: {reason}"),
         Err(failure) => format!("failure: {failure}"),
@@ -119,7 +119,7 @@ mod service_restart {
     )]
     #[case::start_limit_that_stands(
         web().failed("start-limit-hit").respects_start_limit(),
-        "must-not: web.service has hit its start limit of 5 starts in 10 s, and \
+        "veto: web.service has hit its start limit of 5 starts in 10 s, and \
          `start-limit = \"respect\"` leaves that to people"
     )]
     #[case::a_limit_nobody_hit_does_not_matter(
@@ -128,7 +128,7 @@ mod service_restart {
     )]
     #[case::well(
         web().port("tcp/80").probe("http", tcp()),
-        "not-mine: web.service is active (running), and answers"
+        "not-applicable: web.service is active (running), and answers"
     )]
     #[case::mute(
         web().probe("http", tcp()).mute("http"),
@@ -137,7 +137,7 @@ mod service_restart {
     )]
     #[case::a_dependency_is_mute(
         web().needs(Unit::new("db.service")).probe_of("db.service", "db", tcp()).mute("db"),
-        "not-mine: web.service is active (running), and answers"
+        "not-applicable: web.service is active (running), and answers"
     )]
     #[case::deaf(
         web().declare(|service| service.ports.push("tcp/80".parse().unwrap())),
@@ -145,7 +145,7 @@ mod service_restart {
     )]
     #[case::masked(
         web().inactive().with(|unit| unit.load_state = "masked".to_owned()),
-        "not-mine: web.service cannot be started: systemd says that it is masked"
+        "not-applicable: web.service cannot be started: systemd says that it is masked"
     )]
     #[case::systemd_is_at_it(
         web().failed("exit-code").with(|unit| {
@@ -153,7 +153,7 @@ mod service_restart {
             unit.sub_state = "auto-restart".to_owned();
             unit.restart_policy = "on-failure".to_owned();
         }),
-        "not-mine: systemd is about to restart web.service by itself (Restart=on-failure)"
+        "not-applicable: systemd is about to restart web.service by itself (Restart=on-failure)"
     )]
     fn assesses(#[case] sim: Sim, #[case] says: &str) {
         assert_eq!(assess(NAME, &sim), says);
@@ -296,35 +296,35 @@ mod config_validation {
     #[rstest]
     #[case::none_declared(
         web().failed("exit-code"),
-        "not-mine: no check of its configuration is declared for web.service"
+        "not-applicable: no check of its configuration is declared for web.service"
     )]
     #[case::valid(
         web().failed("exit-code").check("syntax", Check::passes().validating()),
-        "not-mine: the configuration is valid, says `syntax`"
+        "not-applicable: the configuration is valid, says `syntax`"
     )]
     #[case::broken(
         web().failed("exit-code")
             .check("syntax", Check::fails(1, "reading web.conf\n\nweb.conf:3: no such word\n").validating()),
-        "must-not: the check `syntax` failed with exit code 1: reading web.conf | web.conf:3: no \
+        "veto: the check `syntax` failed with exit code 1: reading web.conf | web.conf:3: no \
          such word"
     )]
     #[case::broken_without_words(
         web().failed("exit-code").check("syntax", Check::fails(2, "").validating()),
-        "must-not: the check `syntax` failed with exit code 2, and said nothing"
+        "veto: the check `syntax` failed with exit code 2, and said nothing"
     )]
     #[case::only_the_end_is_quoted(
         web().failed("exit-code").check("syntax", Check::fails(1, "1\n2\n3\n4\n5\n6").validating()),
-        "must-not: the check `syntax` failed with exit code 1: 2 | 3 | 4 | 5 | 6"
+        "veto: the check `syntax` failed with exit code 1: 2 | 3 | 4 | 5 | 6"
     )]
     #[case::one_of_two_is_broken(
         web().failed("exit-code")
             .check("a", Check::passes().validating())
             .check("b", Check::fails(1, "no").validating()),
-        "must-not: the check `b` failed with exit code 1: no"
+        "veto: the check `b` failed with exit code 1: no"
     )]
     #[case::checks_of_other_things_do_not_count(
         web().failed("exit-code").check("smoke", Check::fails(1, "it is down")),
-        "not-mine: no check of its configuration is declared for web.service"
+        "not-applicable: no check of its configuration is declared for web.service"
     )]
     fn assesses(#[case] sim: Sim, #[case] says: &str) {
         assert_eq!(assess(NAME, &sim), says);
@@ -351,7 +351,7 @@ mod config_validation {
         host.checks = Arc::new(NoChecks);
         assert_eq!(
             assess_on(NAME, &sim, host),
-            "not-mine: whether the configuration is valid is not known: the check `syntax` could \
+            "not-applicable: whether the configuration is valid is not known: the check `syntax` could \
              not be run: systemd refused the transient unit"
         );
     }
@@ -361,7 +361,7 @@ mod config_validation {
         let sim = web().failed("exit-code");
         assert_eq!(
             heal(NAME, &sim),
-            "not-mine: it can tell that a configuration is broken, and cannot mend it"
+            "not-applicable: it can tell that a configuration is broken, and cannot mend it"
         );
         assert!(sim.acts().is_empty());
     }
@@ -375,25 +375,25 @@ mod environment_check {
     #[rstest]
     #[case::nothing_declared(
         web().failed("exit-code"),
-        "not-mine: no files that the service reads are declared"
+        "not-applicable: no files that the service reads are declared"
     )]
     #[case::databases_are_for_another(
         web().failed("exit-code").file("data", File::new(FileRole::Database).missing()),
-        "not-mine: no files that the service reads are declared"
+        "not-applicable: no files that the service reads are declared"
     )]
     #[case::all_there(
         web().failed("exit-code")
             .file("env", File::new(FileRole::Env).sets("PORT", "80").requires("PORT"))
             .file("conf", File::new(FileRole::Plain)),
-        "not-mine: all that it reads is there: `conf`, `env`"
+        "not-applicable: all that it reads is there: `conf`, `env`"
     )]
     #[case::missing(
         web().failed("exit-code").file("env", File::new(FileRole::Env).missing()),
-        "must-not: the environment file `env` is missing"
+        "veto: the environment file `env` is missing"
     )]
     #[case::missing_and_optional(
         web().failed("exit-code").file("env", File::new(FileRole::Env).missing().optional()),
-        "not-mine: all that it reads is there: `env`"
+        "not-applicable: all that it reads is there: `env`"
     )]
     #[case::missing_link(
         web().failed("exit-code").file("site", File::new(FileRole::Symlink).target(None, "/srv/site")),
@@ -405,7 +405,7 @@ mod environment_check {
     )]
     #[case::unreadable_and_not(
         web().failed("exit-code").file("env", File::new(FileRole::Env).unreadable().read_by_manager()),
-        "must-not: the environment file `env` cannot be read by systemd"
+        "veto: the environment file `env` cannot be read by systemd"
     )]
     #[case::a_key_is_missing_and_one_is_empty(
         web().failed("exit-code").file(
@@ -413,14 +413,14 @@ mod environment_check {
             File::new(FileRole::Env).sets("USER", "web").sets("TOKEN", "")
                 .requires("USER").requires("TOKEN").requires("URL")
         ),
-        "must-not: the environment file `env` does not set, or leaves empty, what is required of \
+        "veto: the environment file `env` does not set, or leaves empty, what is required of \
          it: TOKEN, URL"
     )]
     #[case::an_obstacle_holds_a_repair(
         web().failed("exit-code")
             .file("env", File::new(FileRole::Env).missing())
             .file("site", File::new(FileRole::Symlink).target(None, "/srv/site")),
-        "must-not: the environment file `env` is missing"
+        "veto: the environment file `env` is missing"
     )]
     fn assesses(#[case] sim: Sim, #[case] says: &str) {
         assert_eq!(assess(NAME, &sim), says);
@@ -451,7 +451,7 @@ mod environment_check {
     )]
     #[case::nothing_to_repair(
         web().failed("exit-code").file("conf", File::new(FileRole::Plain)),
-        "not-mine: all that the service reads is there by now",
+        "not-applicable: all that the service reads is there by now",
         &[]
     )]
     fn heals(#[case] sim: Sim, #[case] says: &str, #[case] acts: &[&str]) {
@@ -481,11 +481,11 @@ mod database_check {
             .needs(Unit::new("db.service"))
             .probe_of("db.service", "greeting", postgres())
             .file("data", File::new(FileRole::Database)),
-        "not-mine: what it needs is up and answers, and its declared files are as declared"
+        "not-applicable: what it needs is up and answers, and its declared files are as declared"
     )]
     #[case::its_own_probes_say_nothing(
         web().failed("exit-code").probe("greeting", postgres()),
-        "not-mine: what it needs is up and answers, and its declared files are as declared"
+        "not-applicable: what it needs is up and answers, and its declared files are as declared"
     )]
     #[case::dead_need(
         web().failed("exit-code").needs(Unit::new("db.service").failed("signal")),
@@ -506,7 +506,7 @@ mod database_check {
     )]
     #[case::missing_database(
         web().failed("exit-code").file("data", File::new(FileRole::Database).missing()),
-        "must-not: the database `data` is missing; the service might start with an empty one"
+        "veto: the database `data` is missing; the service might start with an empty one"
     )]
     #[case::wrong_mode(
         web().failed("exit-code").file("data", File::new(FileRole::Database).mode(0o400, 0o640)),
@@ -518,14 +518,14 @@ mod database_check {
     )]
     #[case::unreadable_database(
         web().failed("exit-code").file("data", File::new(FileRole::Database).unreadable()),
-        "must-not: the database `data` cannot be read by the service"
+        "veto: the database `data` cannot be read by the service"
     )]
     #[case::damaged(
         web().failed("exit-code")
             .file("data", File::new(FileRole::Database))
             .probe("integrity", ProbeKind::Sqlite { file: "data".to_owned() })
             .mute("integrity"),
-        "must-not: SQLite's check `integrity` finds the database damaged: connection refused"
+        "veto: SQLite's check `integrity` finds the database damaged: connection refused"
     )]
     fn assesses(#[case] sim: Sim, #[case] says: &str) {
         assert_eq!(assess(NAME, &sim), says);
@@ -552,7 +552,7 @@ mod database_check {
     )]
     #[case::nothing_to_repair(
         web().failed("exit-code"),
-        "not-mine: the declared files are as declared by now",
+        "not-applicable: the declared files are as declared by now",
         &[]
     )]
     fn heals(#[case] sim: Sim, #[case] says: &str, #[case] acts: &[&str]) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use prunella_sdk::ports::Holder;
 use prunella_sdk::prelude::*;
 use prunella_sdk::process_control::Ending;
-use prunella_sdk::processes::{Kinship, Process};
+use prunella_sdk::processes::{Ownership, Process};
 use prunella_sdk::units::Unit;
 
 /// Most servers close their connections well within this.
@@ -36,21 +36,21 @@ impl Strategy for PortConflict {
     fn assess(incident: &Incident) -> Result<Assessment> {
         let ports = incident.ports();
         if ports.is_empty() {
-            return Ok(Assessment::not_mine(format!(
+            return Ok(Assessment::not_applicable(format!(
                 "no ports are declared for {}",
                 incident.unit()
             )));
         }
         let found = look(incident, &ports)?;
         if let Some(stranger) = found.strangers.first() {
-            return Ok(Assessment::must_not(format!(
+            return Ok(Assessment::veto(format!(
                 "{}; {} cannot work until it is free",
                 stranger,
                 incident.unit()
             )));
         }
         Ok(match found.leftovers.first() {
-            None => Assessment::not_mine(format!("nobody else holds {}", listed(&ports))),
+            None => Assessment::not_applicable(format!("nobody else holds {}", listed(&ports))),
             Some(_) => Assessment::applies(
                 90,
                 found
@@ -89,7 +89,7 @@ impl Strategy for PortConflict {
             ended.push(format!("{who}, which held {}, {how}", leftover.port));
         }
         if ended.is_empty() {
-            return Ok(Outcome::not_mine("the ports are free by now"));
+            return Ok(Outcome::not_applicable("the ports are free by now"));
         }
         Ok(recovery::bring_up(incident)?.after(&ended.join("; ")))
     }
@@ -168,13 +168,13 @@ fn claim(holder: &Holder, unit: &Unit) -> Claim {
             None => Claim::Stranger("somebody who cannot be named".to_owned()),
         };
     };
-    match process.kinship() {
-        Kinship::Leftover => Claim::Leftover(process),
+    match process.ownership() {
+        Ownership::Leftover => Claim::Leftover(process),
         // A process in the control group of a unit that is down has outlived
         // its own service.
-        Kinship::Own if unit.is_down() => Claim::Leftover(process),
-        Kinship::Own => Claim::Rightful,
-        Kinship::Foreign => Claim::Stranger(format!("{process}: {}", process.evidence())),
+        Ownership::Own if unit.is_down() => Claim::Leftover(process),
+        Ownership::Own => Claim::Rightful,
+        Ownership::Foreign => Claim::Stranger(format!("{process}: {}", process.evidence())),
     }
 }
 

@@ -65,7 +65,7 @@ fn a_stranger_is_left_alone_and_nobody_acts() {
         .of_unit("apache2.service");
     let host = web().taken("tcp/80", stranger);
     assert_eq!(
-        host.run::<PortConflict>().forbade(),
+        host.run::<PortConflict>().vetoed(),
         "tcp/80 (0.0.0.0) is held by /usr/sbin/apache2 (pid 4002, user www-data, unit \
          apache2.service): nothing connects it with the service; web.service cannot work until \
          it is free"
@@ -89,7 +89,7 @@ fn a_stranger_beside_a_leftover_holds_everything() {
         .taken("tcp/443", Process::stranger("/usr/bin/nc"))
         .run::<PortConflict>();
     assert_eq!(
-        run.forbade(),
+        run.vetoed(),
         "tcp/443 (0.0.0.0) is held by /usr/bin/nc (pid 4003, user root, of no unit): nothing \
          connects it with the service; web.service cannot work until it is free"
     );
@@ -106,10 +106,10 @@ fn without_a_conflict_there_is_nothing_for_it() {
         (web().port("tcp/443"), "nobody else holds tcp/80, tcp/443"),
         (its_own, "nobody else holds tcp/80"),
     ] {
-        assert_eq!(host.run::<PortConflict>().was_not_mine(), says);
+        assert_eq!(host.run::<PortConflict>().was_not_applicable(), says);
     }
     let gone_by_now = web().heal::<PortConflict>();
-    assert_eq!(gone_by_now.was_not_mine(), "the ports are free by now");
+    assert_eq!(gone_by_now.was_not_applicable(), "the ports are free by now");
     assert!(gone_by_now.acts().is_empty());
 }
 
@@ -124,11 +124,11 @@ fn its_own_socket_is_no_conflict_and_anothers_is() {
             .run::<PortConflict>()
     };
     assert_eq!(
-        held_by("web.socket").was_not_mine(),
+        held_by("web.socket").was_not_applicable(),
         "nobody else holds tcp/80"
     );
     assert_eq!(
-        held_by("other.socket").forbade(),
+        held_by("other.socket").vetoed(),
         "tcp/80 (0.0.0.0) is held by systemd, for other.socket; web.service cannot work until it \
          is free"
     );

@@ -162,19 +162,19 @@ impl Run {
 
     /// Why there is nothing here for it.
     #[track_caller]
-    pub fn was_not_mine(&self) -> &str {
+    pub fn was_not_applicable(&self) -> &str {
         match (&self.assessment, &self.outcome) {
-            (_, Some(Ok(Outcome::NotMine { reason })))
-            | (Some(Ok(Assessment::NotMine { reason })), None) => reason,
+            (_, Some(Ok(Outcome::NotApplicable { reason })))
+            | (Some(Ok(Assessment::NotApplicable { reason })), None) => reason,
             _ => panic!("it does not say that there is nothing for it\n{self}"),
         }
     }
 
     /// Why nobody should act.
     #[track_caller]
-    pub fn forbade(&self) -> &str {
+    pub fn vetoed(&self) -> &str {
         match self.assessment() {
-            Ok(Assessment::MustNot { reason }) => reason,
+            Ok(Assessment::Veto { reason }) => reason,
             _ => panic!("it does not say that nobody should act\n{self}"),
         }
     }

@@ -8,7 +8,11 @@
     reason = "a test's panic is its report, in its helpers too"
 )]
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use prunella_core::hash;
 use prunella_engine::CONTRACT_VERSIONS;
@@ -32,8 +36,8 @@ fn current() -> Contract {
 }
 
 /// What was released, the oldest first.
-fn released() -> BTreeMap<Version, Contract> {
-    fs::read_dir(wit().join("released"))
+fn released(folder: &Path) -> BTreeMap<Version, Contract> {
+    fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_dir())
@@ -44,6 +48,33 @@ fn released() -> BTreeMap<Version, Contract> {
             (Version::parse(version).unwrap(), texts)
         })
         .collect()
+}
+
+/// Where the copies of released versions are.
+fn copies() -> PathBuf {
+    wit().join("released")
+}
+
+/// The contract with other numbers in it.
+fn numbered(contract: &Contract, version: &str) -> Contract {
+    let now = format!("@{}", version_of(contract));
+    contract
+        .clone()
+        .map(|text| text.replace(&now, &format!("@{version}")))
+}
+
+/// Freezes a contract, as a release does.
+fn freeze(folder: &Path, contract: &Contract) {
+    let copy = folder.join(version_of(contract).to_string());
+    fs::create_dir(&copy).unwrap();
+    for (package, text) in PACKAGES.iter().zip(contract) {
+        fs::write(copy.join(format!("{package}.wit")), text).unwrap();
+    }
+    fs::write(copy.join("SHA256"), sha256(contract)).unwrap();
+}
+
+fn sha256(contract: &Contract) -> String {
+    hash::sha256(contract.concat().as_bytes())
 }
 
 /// The version that all four packages carry, also where they use one another.
@@ -86,28 +117,71 @@ fn check(old: &Contract, new: &Contract) -> Result<(), String> {
     wit_component::semver_check(resolve, old, new).map_err(|error| format!("{error:#}"))
 }
 
-#[test]
-fn what_a_compiled_plugin_relies_on_stays() {
-    let now = current();
-    let version = version_of(&now);
-    let released = released();
-    let (newest, _) = released.last_key_value().unwrap();
-    if released.get(&version) == Some(&now) {
-        return; // Released just so, and not changed since.
+/// Whether every plugin that was built for a copy in `folder` loads with `now`.
+fn grows(folder: &Path, now: &Contract) -> Result<(), String> {
+    let version = version_of(now);
+    let released = released(folder);
+    let Some((newest, _)) = released.last_key_value() else {
+        return Ok(()); // Nobody has built for any yet.
+    };
+    if released.get(&version) == Some(now) {
+        return Ok(()); // Released just so, and not changed since.
     }
-    assert!(
-        version > *newest,
-        "wit/ has changed since {newest} was released, so its packages need a later version than \
-         {version}"
-    );
+    if version <= *newest {
+        return Err(format!(
+            "wit/ has changed since {newest} was released: give its packages a later version \
+             than {version}"
+        ));
+    }
     for (before, contract) in released
         .iter()
         .filter(|(before, _)| (before.major, before.minor) == (version.major, version.minor))
     {
-        if let Err(error) = check(contract, &now) {
-            panic!("a plugin that was built for {before} would not load any more: {error}");
-        }
+        check(contract, now)
+            .map_err(|error| format!("a plugin built for {before} would not load: {error}"))?;
     }
+    Ok(())
+}
+
+#[test]
+fn what_a_compiled_plugin_relies_on_stays() {
+    assert_eq!(grows(&copies(), &current()), Ok(()));
+}
+
+/// The same on contracts that were made up: with copies of two versions, what may
+/// come next?
+#[rstest]
+#[case::the_newest_as_it_is("7.1.1", |_| (), None)]
+#[case::a_change_without_a_version("7.1.1", rename, Some("later version than 7.1.1"))]
+#[case::an_earlier_version("7.1.0", rename, Some("later version than 7.1.0"))]
+#[case::nothing_but_a_version("7.1.2", |_| (), None)]
+#[case::a_function_more("7.1.2", grow, None)]
+#[case::a_function_less("7.1.2", rename, Some("a plugin built for 7.1.0 would not load"))]
+#[case::a_break_in_a_new_line("7.2.0", rename, None)]
+fn a_contract_grows(
+    #[case] version: &str,
+    #[case] change: fn(&mut String),
+    #[case] problem: Option<&str>,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    for copy in ["7.1.0", "7.1.1"] {
+        freeze(folder.path(), &numbered(&current(), copy));
+    }
+    let mut next = numbered(&current(), version);
+    change(&mut next[0]);
+    match (grows(folder.path(), &next), problem) {
+        (Ok(()), None) => {}
+        (Err(found), Some(problem)) => assert!(found.contains(problem), "{found}"),
+        (found, _) => panic!("{found:?}"),
+    }
+}
+
+fn grow(base: &mut String) {
+    *base = base.replace("monotonic: func()", "zone: func() -> string;\n    monotonic: func()");
+}
+
+fn rename(base: &mut String) {
+    *base = base.replace("monotonic: func()", "steady: func()");
 }
 
 /// That the check finds what it is for, and nothing else.
@@ -118,7 +192,7 @@ fn what_a_compiled_plugin_relies_on_stays() {
     "code: option<string>,\n        at: u64,",
     false
 )]
-#[case::an_added_variant_case("not-mine(string),", "not-mine(string),\n        later,", false)]
+#[case::an_added_variant_case("not-applicable(string),", "not-applicable(string),\n        later,", false)]
 #[case::another_parameter(
     "sleep: func(milliseconds: u64)",
     "sleep: func(milliseconds: u32)",
@@ -164,7 +238,7 @@ fn the_check_proves_itself(#[case] from: &str, #[case] to: &str, #[case] compati
 /// The engine names every version that was released, and the one in `wit/`.
 #[test]
 fn the_engine_offers_them_all() {
-    let mut versions: Vec<Version> = released().into_keys().collect();
+    let mut versions: Vec<Version> = released(&copies()).into_keys().collect();
     versions.push(version_of(&current()));
     versions.dedup();
     let offered: Vec<Version> = CONTRACT_VERSIONS
@@ -174,16 +248,30 @@ fn the_engine_offers_them_all() {
     assert_eq!(offered, versions);
 }
 
-/// Plugins that were built from it are out there: it is never edited.
-#[rstest]
-#[case(
-    "0.1.0",
-    "f1391a93365c55a5f7551c49e71e5dc84ec3984ab843fa23dfdb6fca83a42050"
-)]
-fn a_released_copy_is_never_edited(#[case] version: &str, #[case] sha256: &str) {
-    let released = released();
-    let contract = &released[&Version::parse(version).unwrap()];
-    assert_eq!(version_of(contract).to_string(), version);
-    let found = hash::sha256(contract.concat().as_bytes());
-    assert_eq!(found, sha256, "restore wit/released/{version}");
+/// The copies that are not as they were when they were released: plugins that
+/// were built from them are out there.
+fn edited(folder: &Path) -> Vec<String> {
+    released(folder)
+        .into_iter()
+        .filter(|(version, contract)| {
+            let sum = fs::read_to_string(folder.join(version.to_string()).join("SHA256")).unwrap();
+            sum.trim() != sha256(contract) || version_of(contract) != *version
+        })
+        .map(|(version, _)| version.to_string())
+        .collect()
+}
+
+#[test]
+fn a_released_copy_is_never_edited() {
+    assert_eq!(edited(&copies()), Vec::<String>::new());
+
+    let folder = tempfile::tempdir().unwrap();
+    for copy in ["7.1.0", "7.1.1"] {
+        freeze(folder.path(), &numbered(&current(), copy));
+    }
+    assert_eq!(edited(folder.path()), Vec::<String>::new());
+    let file = folder.path().join("7.1.0").join("act.wit");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("SIGTERM", "SIGINT")).unwrap();
+    assert_eq!(edited(folder.path()), ["7.1.0"]);
 }

@@ -114,7 +114,7 @@ fn line(entry: &Entry) -> String {
             .iter()
             .map(|holder| {
                 let process = holder.get("process").unwrap();
-                of(process, &["kinship", "unit", "user"])
+                of(process, &["ownership", "unit", "user"])
                     + &of(holder, &["unit", "socket_activated"])
             })
             .collect(),
@@ -130,7 +130,7 @@ fn line(entry: &Entry) -> String {
                 "readable",
             ],
         ),
-        (None, "probes.ask", Some(answer)) => of(answer, &["answering"]),
+        (None, "probes.ask", Some(answer)) => of(answer, &["healthy"]),
         (None, _, gave) => format!("{gave:?}"),
     };
     format!("{entry} -> {answer}")

@@ -10,7 +10,7 @@ use prunella_core::hash::sha256;
 use prunella_e2e::{Scene, TIMEOUT, victim};
 
 /// It says how often it has healed a service, and counts when it has.
-const COUNTS: &[u8] = prunella_contract::V0_1_1;
+const COUNTS: &[u8] = prunella_contract::COUNTING;
 
 fn scene() -> Scene {
     let main_file = format!(

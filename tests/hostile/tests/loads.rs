@@ -18,7 +18,7 @@ use prunella_hostile::{
 };
 use rstest::rstest;
 
-const STRATEGY: &str = "export prunella:strategy/strategy@0.1.1;";
+const STRATEGY: &str = "export prunella:strategy/strategy@0.2.0;";
 
 fn load(wasm: &[u8], grants: &Grants) -> Result<Strategy, LoadError> {
     engine().load(&named("odd"), Source::Wasm(wasm), grants)
@@ -106,13 +106,13 @@ fn wasi() {
 #[test]
 fn an_interface_that_does_not_exist() {
     let wasm = of_world(
-        &["package prunella:magic@0.1.1; interface wand { wave: func(); }"],
-        &format!("import prunella:magic/wand@0.1.1; {STRATEGY}"),
+        &["package prunella:magic@0.2.0; interface wand { wave: func(); }"],
+        &format!("import prunella:magic/wand@0.2.0; {STRATEGY}"),
     );
     let error = refused(&wasm);
     assert_eq!(error.kind(), "unknown-interface");
     let message = error.to_string();
-    assert!(message.contains("`prunella:magic/wand@0.1.1`"), "{message}");
+    assert!(message.contains("`prunella:magic/wand@0.2.0`"), "{message}");
     assert!(
         message.contains("prunella:act/unit-control"),
         "lists what there is: {message}"
@@ -129,12 +129,12 @@ fn a_lone_function() {
 }
 
 #[rstest]
-#[case::the_next_line("0.2.0")]
+#[case::the_next_line("0.3.0")]
 #[case::a_far_one("9.9.9")]
-#[case::a_candidate("0.1.1-rc.1")]
+#[case::a_candidate("0.2.0-rc.1")]
 fn another_version(#[case] version: &str) {
     let wasm = of_changed_contract(
-        |text| text.replace("@0.1.1", &format!("@{version}")),
+        |text| text.replace("@0.2.0", &format!("@{version}")),
         &format!(
             "import prunella:observe/units@{version}; \
              export prunella:strategy/strategy@{version};"
@@ -144,7 +144,7 @@ fn another_version(#[case] version: &str) {
     assert_eq!(error.kind(), "unknown-version");
     assert!(error.to_string().contains(&format!("units@{version}")));
     assert!(
-        error.to_string().contains("knows versions 0.1.0, 0.1.1"),
+        error.to_string().contains("knows version 0.2.0"),
         "{error}"
     );
 }
@@ -155,23 +155,23 @@ fn another_version(#[case] version: &str) {
 #[case::an_interface(
     "interface clock {",
     "interface weather { rains: func() -> bool; }\ninterface clock {",
-    "import prunella:base/weather@0.1.9;"
+    "import prunella:base/weather@0.2.9;"
 )]
 #[case::a_function(
     "now: func() -> u64;",
     "now: func() -> u64; zone: func() -> string;",
-    "import prunella:base/clock@0.1.9;"
+    "import prunella:base/clock@0.2.9;"
 )]
 fn growth_that_is_newer_than_the_host(#[case] from: &str, #[case] to: &str, #[case] import: &str) {
     let wasm = of_changed_contract(
-        |text| text.replace(from, to).replace("@0.1.1", "@0.1.9"),
-        &format!("{import} export prunella:strategy/strategy@0.1.9;"),
+        |text| text.replace(from, to).replace("@0.2.0", "@0.2.9"),
+        &format!("{import} export prunella:strategy/strategy@0.2.9;"),
     );
     let error = refused(&wasm);
     assert_eq!(error.kind(), "unknown-version", "{error}");
     let message = error.to_string();
-    assert!(message.contains("@0.1.9"), "{message}");
-    assert!(message.contains("knows versions 0.1.0, 0.1.1"), "{message}");
+    assert!(message.contains("@0.2.9"), "{message}");
+    assert!(message.contains("knows version 0.2.0"), "{message}");
     assert!(message.contains("upgrade Prunella"), "{message}");
 }
 
@@ -179,13 +179,13 @@ fn growth_that_is_newer_than_the_host(#[case] from: &str, #[case] to: &str, #[ca
 #[test]
 fn a_compatible_version() {
     let wasm = of_changed_contract(
-        |text| text.replace("@0.1.1", "@0.1.7"),
-        "import prunella:observe/resources@0.1.7; export prunella:strategy/strategy@0.1.7;",
+        |text| text.replace("@0.2.0", "@0.2.7"),
+        "import prunella:observe/resources@0.2.7; export prunella:strategy/strategy@0.2.7;",
     );
     let strategy = load(&wasm, &Grants::default()).unwrap();
     assert_eq!(
         strategy.inspection().imports[0].version.as_deref(),
-        Some("0.1.7")
+        Some("0.2.7")
     );
 }
 
@@ -199,7 +199,7 @@ fn a_compatible_version() {
 fn other_types(#[case] from: &str, #[case] to: &str) {
     let wasm = of_changed_contract(
         |text| text.replace(from, to),
-        &format!("import prunella:observe/resources@0.1.1; {STRATEGY}"),
+        &format!("import prunella:observe/resources@0.2.0; {STRATEGY}"),
     );
     let error = refused(&wasm);
     assert_eq!(error.kind(), "import-types", "{error}");
@@ -289,7 +289,7 @@ fn what_it_was_granted_in_part() {
 #[test]
 fn types_alone_need_no_grant() {
     let wasm = of_wat_in(
-        &format!("use prunella:act/process-control@0.1.1.{{ending}}; {STRATEGY}"),
+        &format!("use prunella:act/process-control@0.2.0.{{ending}}; {STRATEGY}"),
         &format!(r#"(module (memory (export "memory") 1) (func $f) {EXPORTS})"#),
     );
     let strategy = load(&wasm, &Grants::default()).unwrap();
@@ -306,7 +306,7 @@ fn an_inspection_tells_the_consequences() {
     assert!(
         inspection
             .exports
-            .contains(&"prunella:strategy/strategy@0.1.1".to_owned())
+            .contains(&"prunella:strategy/strategy@0.2.0".to_owned())
     );
     let consequences = inspection.consequences();
     assert!(

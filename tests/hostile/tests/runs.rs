@@ -157,7 +157,7 @@ fn lines_beyond_the_limit_are_dropped_and_that_is_said_once() {
 fn handles_that_are_let_go_cost_nothing() {
     let run = misbehave("use-and-let-go");
     assert!(
-        matches!(run.result, Ok(Ok(Outcome::NotMine { .. }))),
+        matches!(run.result, Ok(Ok(Outcome::NotApplicable { .. }))),
         "{:?}",
         run.result
     );
@@ -250,7 +250,7 @@ fn assessing_sees_what_this_strategy_keeps_and_no_other() {
         .kept("another", "seen", "not mine")
         .kept("another", "secret", "not mine");
     let run = hostile().assess(context(&sim, "recall", limits()));
-    let Ok(Ok(Assessment::MustNot { reason })) = run.result else {
+    let Ok(Ok(Assessment::Veto { reason })) = run.result else {
         panic!("{:?}", run.result);
     };
     assert_eq!(reason, "mine seen");
@@ -307,7 +307,7 @@ fn what_it_says_is_made_fit_to_show() {
     );
 
     let run = hostile().assess(context(&host(), "talk", limits()));
-    let Ok(Ok(Assessment::MustNot { reason })) = run.result else {
+    let Ok(Ok(Assessment::Veto { reason })) = run.result else {
         panic!("{:?}", run.result);
     };
     assert!(reason.chars().count() <= 1100);

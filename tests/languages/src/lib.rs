@@ -51,7 +51,7 @@ impl Built {
         }
     }
 
-    /// `applies 75: …`, `not-mine: …`, `blocked-by UNIT: …`, `must-not: …`, or the
+    /// `applies 75: …`, `not-applicable: …`, `blocked-by UNIT: …`, `veto: …`, or the
     /// failure.
     #[track_caller]
     pub fn assess(&self, sim: &Sim) -> String {
@@ -59,20 +59,20 @@ impl Built {
             Ok(Assessment::Applies { confidence, reason }) => {
                 format!("applies {confidence}: {reason}")
             }
-            Ok(Assessment::NotMine { reason }) => format!("not-mine: {reason}"),
+            Ok(Assessment::NotApplicable { reason }) => format!("not-applicable: {reason}"),
             Ok(Assessment::BlockedBy { unit, reason }) => format!("blocked-by {unit}: {reason}"),
-            Ok(Assessment::MustNot { reason }) => format!("must-not: {reason}"),
+            Ok(Assessment::Veto { reason }) => format!("veto: {reason}"),
             Err(failure) => said(&failure),
         }
     }
 
-    /// `healed: …`, `not-mine: …`, `failed: …`, `blocked-by UNIT: …`, or the
+    /// `healed: …`, `not-applicable: …`, `failed: …`, `blocked-by UNIT: …`, or the
     /// failure.
     #[track_caller]
     pub fn heal(&self, sim: &Sim) -> String {
         match finished(self.strategy.heal(self.context(sim))) {
             Ok(Outcome::Healed { summary }) => format!("healed: {summary}"),
-            Ok(Outcome::NotMine { reason }) => format!("not-mine: {reason}"),
+            Ok(Outcome::NotApplicable { reason }) => format!("not-applicable: {reason}"),
             Ok(Outcome::Failed { reason }) => format!("failed: {reason}"),
             Ok(Outcome::BlockedBy { unit, reason }) => format!("blocked-by {unit}: {reason}"),
             Err(failure) => said(&failure),

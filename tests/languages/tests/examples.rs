@@ -14,18 +14,18 @@ fn disk_guard_in_c() {
     let guard = example(Language::C).build();
     assert_eq!(
         guard.assess(&web().disk(20 << 30, 12 << 20)),
-        "must-not: there is no room on /var: 12 MiB of 20480 are free, and it needs 64"
+        "veto: there is no room on /var: 12 MiB of 20480 are free, and it needs 64"
     );
     assert_eq!(
         guard.assess(&web().disk(20 << 30, 10 << 30)),
-        "not-mine: there is room on /var: 10240 MiB of 20480 are free"
+        "not-applicable: there is room on /var: 10240 MiB of 20480 are free"
     );
     assert_eq!(
         guard.assess(&web().disk(20 << 30, 12 << 20).setting("mib-free", 8)),
-        "not-mine: there is room on /var: 12 MiB of 20480 are free"
+        "not-applicable: there is room on /var: 12 MiB of 20480 are free"
     );
     let sim = web();
-    assert_eq!(guard.heal(&sim), "not-mine: it only looks");
+    assert_eq!(guard.heal(&sim), "not-applicable: it only looks");
     assert_eq!(sim.acts(), [""; 0]);
 }
 
@@ -50,11 +50,11 @@ fn pending_migration_in_python() {
 
     assert_eq!(
         migration.assess(&hinted()),
-        "not-mine: no check `schema` is declared for web.service"
+        "not-applicable: no check `schema` is declared for web.service"
     );
     assert_eq!(
         migration.assess(&web().check("schema", fails())),
-        "not-mine: web.service has said nothing of a schema"
+        "not-applicable: web.service has said nothing of a schema"
     );
     // What the journal says is only a hint.
     let sim = hinted()
@@ -62,11 +62,11 @@ fn pending_migration_in_python() {
         .check("migrate", Check::passes().changing());
     assert_eq!(
         migration.assess(&sim),
-        format!("not-mine: web.service said «{SAID}», but `schema` passes")
+        format!("not-applicable: web.service said «{SAID}», but `schema` passes")
     );
     assert_eq!(
         migration.assess(&hinted().check("schema", fails())),
-        "must-not: the schema is too old (`schema` does not pass), and no check `migrate` is \
+        "veto: the schema is too old (`schema` does not pass), and no check `migrate` is \
          declared that would migrate it"
     );
     let sim = hinted()
@@ -128,7 +128,7 @@ fn warm_start_in_javascript() {
 
     assert_eq!(
         warm.assess(&web()),
-        "not-mine: no probe is declared for web.service"
+        "not-applicable: no probe is declared for web.service"
     );
     assert_eq!(warm.assess(&probed()), "applies 60: web.service is down");
 
@@ -140,7 +140,7 @@ fn warm_start_in_javascript() {
     assert_eq!(sim.acts(), ["start web.service"]);
     assert_eq!(
         warm.assess(&sim),
-        "not-mine: web.service is up, and all its probes answer"
+        "not-applicable: web.service is up, and all its probes answer"
     );
 
     // Up is not enough.

@@ -49,13 +49,13 @@ fn the_template(#[case] language: Language, #[case] size: usize, #[case] memory:
     let sim = web().file("cache", File::directory().missing());
     assert_eq!(
         guard.assess(&sim),
-        "must-not: `cache` is not there, and web.service would only fail again without it"
+        "veto: `cache` is not there, and web.service would only fail again without it"
     );
 
     // A service without a cache is not its business.
     assert_eq!(
         guard.assess(&web()),
-        "not-mine: no file `cache` is declared for web.service"
+        "not-applicable: no file `cache` is declared for web.service"
     );
 
     // The cache is called what the operator calls it.
@@ -98,6 +98,6 @@ fn the_template_in_rust() {
     let sim = web().file("cache", File::directory().missing());
     assert_eq!(
         guard.assess(&sim),
-        "must-not: `cache` is not there, and web.service would only fail again without it"
+        "veto: `cache` is not there, and web.service would only fail again without it"
     );
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use prunella_core::{
     StrategyName, UnitName,
-    capability::{ActiveState, CheckReport, EnvKey, Kinship, UnitStatus},
+    capability::{ActiveState, CheckReport, EnvKey, Ownership, UnitStatus},
     service::{FileRole, Port, ReadBy},
 };
 
@@ -169,19 +169,19 @@ pub struct Process {
     pub(crate) executable: String,
     pub(crate) user: String,
     pub(crate) unit: Option<UnitName>,
-    pub(crate) kinship: Kinship,
+    pub(crate) ownership: Ownership,
     pub(crate) evidence: String,
     pub(crate) ignores_term: bool,
     pub(crate) ends_after: Option<Duration>,
 }
 
 impl Process {
-    fn new(executable: &str, kinship: Kinship, evidence: &str) -> Self {
+    fn new(executable: &str, ownership: Ownership, evidence: &str) -> Self {
         Self {
             executable: executable.to_owned(),
             user: "root".to_owned(),
             unit: None,
-            kinship,
+            ownership,
             evidence: evidence.to_owned(),
             ignores_term: false,
             ends_after: None,
@@ -192,7 +192,7 @@ impl Process {
     pub fn own(executable: &str) -> Self {
         Self::new(
             executable,
-            Kinship::Own,
+            Ownership::Own,
             "it is in the unit's control group",
         )
     }
@@ -201,7 +201,7 @@ impl Process {
     pub fn leftover(executable: &str) -> Self {
         Self::new(
             executable,
-            Kinship::Leftover,
+            Ownership::Leftover,
             "its invocation id is that of an earlier run",
         )
     }
@@ -210,7 +210,7 @@ impl Process {
     pub fn stranger(executable: &str) -> Self {
         Self::new(
             executable,
-            Kinship::Foreign,
+            Ownership::Foreign,
             "nothing connects it with the service",
         )
     }

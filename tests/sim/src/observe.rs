@@ -265,11 +265,11 @@ impl Probes for Sim {
         let world = lock(&self.world);
         let asked = world.service.probe(name)?.unit.clone();
         let asked = asked.unwrap_or_else(|| world.service.unit.clone());
-        let answering = world.find(&asked).is_ok_and(|unit| unit.status.is_up())
+        let healthy = world.find(&asked).is_ok_and(|unit| unit.status.is_up())
             && !world.mute.iter().any(|mute| mute == name);
         Ok(ProbeAnswer {
-            answering,
-            detail: if answering {
+            healthy,
+            detail: if healthy {
                 format!("{asked} answers")
             } else {
                 "connection refused".to_owned()

@@ -259,7 +259,7 @@ impl World {
                 executable: Some(process.executable),
                 user: process.user,
                 unit: process.unit,
-                kinship: process.kinship,
+                ownership: process.ownership,
                 evidence: process.evidence,
                 started_at: self.millis(),
             },

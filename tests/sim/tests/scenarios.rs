@@ -9,7 +9,7 @@
 use std::{path::Path, time::Duration};
 
 use prunella_core::{
-    capability::{ActiveState, Kinship, UnitAct},
+    capability::{ActiveState, Ownership, UnitAct},
     incident::{Assessment, Outcome},
     policy::Act,
 };
@@ -48,7 +48,7 @@ fn a_whole_scenario() {
         [[process]]
         executable = "/usr/bin/web"
         holds = "tcp/80"
-        kinship = "leftover"
+        ownership = "leftover"
         user = "www-data"
         ignores-term = true
 
@@ -128,8 +128,8 @@ fn a_whole_scenario() {
     let port = service.ports[0];
     let holders = host.ports.holders(soon(), port.protocol, port.number);
     let process = holders.unwrap()[0].process.clone().unwrap();
-    assert_eq!(process.info().kinship, Kinship::Leftover);
-    assert!(!host.probes.ask(soon(), "answers").unwrap().answering);
+    assert_eq!(process.info().ownership, Ownership::Leftover);
+    assert!(!host.probes.ask(soon(), "answers").unwrap().healthy);
     assert_eq!(host.history.recent(5).unwrap()[0].ended, "escalated");
     assert_eq!(host.resources.memory().unwrap().available, 10 << 20);
 
@@ -184,7 +184,7 @@ fn a_whole_scenario() {
     "unit = \"web\"\n[[process]]\nholds = \"tcp/80\"",
     "2:1",
     "does not say what it is",
-    "kinship"
+    "ownership"
 )]
 #[case::an_outcome_that_there_is_not(
     "unit = \"web\"\n[expect]\noutcome = \"done\"",
@@ -237,8 +237,8 @@ fn times_beyond_all_reckoning_are_no_trouble() {
 )]
 #[case::nothing_expected(Expected::default(), &[])]
 #[case::another_assessment(
-    Expected { assessment: Some("must-not"), ..Expected::default() },
-    &["assessment: expected `must-not`, got `applies`"]
+    Expected { assessment: Some("veto"), ..Expected::default() },
+    &["assessment: expected `veto`, got `applies`"]
 )]
 #[case::an_act_too_many(
     Expected { acts: Some(Vec::new()), ..Expected::default() },

@@ -143,7 +143,7 @@ fn a_probe_answers_for_the_unit_it_asks() {
             ProbeKind::Postgres("/run/db".to_owned()),
         );
     let probes = sim.host().probes;
-    assert!(probes.ask(soon(), "http").unwrap().answering);
-    assert!(!probes.ask(soon(), "db").unwrap().answering);
+    assert!(probes.ask(soon(), "http").unwrap().healthy);
+    assert!(!probes.ask(soon(), "db").unwrap().healthy);
     assert!(probes.ask(soon(), "smtp").unwrap_err().is("not-declared"));
 }

@@ -91,6 +91,7 @@ impl Since {
         match self.0.get(path) {
             Some(version) if Some(version) == first => String::new(),
             Some(version) => format!("*Since {version}.*\n\n"),
+            None if first.is_none() => String::new(),
             None => format!("*Since {current}.*\n\n"),
         }
     }

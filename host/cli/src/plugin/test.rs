@@ -31,10 +31,10 @@ struct Tried {
     scenario: PathBuf,
     summary: Option<String>,
     as_expected: bool,
-    /// `applies`, `not-mine`, `blocked-by`, `must-not`, `failure`.
+    /// `applies`, `not-applicable`, `blocked-by`, `veto`, `failure`.
     assessment: Option<&'static str>,
     reason: Option<String>,
-    /// `healed`, `not-mine`, `failed`, `blocked-by`, `failure`.
+    /// `healed`, `not-applicable`, `failed`, `blocked-by`, `failure`.
     outcome: Option<&'static str>,
     said: Option<String>,
     broken_off: Option<String>,

@@ -92,7 +92,7 @@ pub fn tries<'s>(steps: impl IntoIterator<Item = &'s Entry>) -> Vec<Try> {
                 going = Some((strategy, None));
             }
             Step::Returned {
-                outcome: Ok(Outcome::NotMine { .. } | Outcome::BlockedBy { .. }),
+                outcome: Ok(Outcome::NotApplicable { .. } | Outcome::BlockedBy { .. }),
                 ..
             } => going = None,
             Step::Returned { .. } | Step::Broke { .. } => {
@@ -275,8 +275,8 @@ mod tests {
         vec![("a", Came::Proven)]
     )]
     #[case::broke_off(vec![heals("a"), broke()], vec![("a", Came::Failed)])]
-    #[case::not_mine_after_all(
-        vec![heals("a"), returned("a", Outcome::NotMine { reason: String::new() })],
+    #[case::not_applicable_after_all(
+        vec![heals("a"), returned("a", Outcome::NotApplicable { reason: String::new() })],
         vec![]
     )]
     #[case::no_end_known(vec![heals("a")], vec![])]

@@ -91,7 +91,7 @@ impl processes::HostProcess for Seam {
         executable -> Option<String>: |p| p.0.info().executable.clone();
         user -> String: |p| p.0.info().user.clone();
         unit -> Option<String>: |p| p.0.info().unit.as_ref().map(ToString::to_string);
-        kinship -> processes::Kinship: |p| p.0.info().kinship.into();
+        ownership -> processes::Ownership: |p| p.0.info().ownership.into();
         evidence -> String: |p| p.0.info().evidence.clone();
         started_at -> u64: |p| p.0.info().started_at;
     }

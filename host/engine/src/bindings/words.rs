@@ -4,7 +4,7 @@
 use prunella_core::{
     Failure, FailureKind,
     capability::{
-        ActiveState, CheckReport, Disk, EnvKey, Goal, Kinship, Load, LogEntry, Memory,
+        ActiveState, CheckReport, Disk, EnvKey, Goal, Ownership, Load, LogEntry, Memory,
         PastIncident, Pressure, ProbeAnswer, Termination,
     },
     incident::{Assessment, Description, Outcome, SettingSpec},
@@ -110,12 +110,12 @@ impl From<units::Goal> for Goal {
     }
 }
 
-impl From<Kinship> for processes::Kinship {
-    fn from(kinship: Kinship) -> Self {
-        match kinship {
-            Kinship::Own => Self::Own,
-            Kinship::Leftover => Self::Leftover,
-            Kinship::Foreign => Self::Foreign,
+impl From<Ownership> for processes::Ownership {
+    fn from(ownership: Ownership) -> Self {
+        match ownership {
+            Ownership::Own => Self::Own,
+            Ownership::Leftover => Self::Leftover,
+            Ownership::Foreign => Self::Foreign,
         }
     }
 }
@@ -185,7 +185,7 @@ impl From<Pressure> for resources::PressureShare {
 impl From<ProbeAnswer> for probes::Answer {
     fn from(answer: ProbeAnswer) -> Self {
         Self {
-            answering: answer.answering,
+            healthy: answer.healthy,
             detail: answer.detail,
             microseconds: u64::try_from(answer.took.as_micros()).unwrap_or(u64::MAX),
         }
@@ -261,14 +261,14 @@ impl From<strategy::Assessment> for Assessment {
                 confidence: said.confidence.min(100),
                 reason: one_line(&said.reason, TEXT),
             },
-            strategy::Assessment::NotMine(reason) => Self::NotMine {
+            strategy::Assessment::NotApplicable(reason) => Self::NotApplicable {
                 reason: one_line(&reason, TEXT),
             },
             strategy::Assessment::BlockedBy(said) => Self::BlockedBy {
                 unit: one_line(&said.unit, WORD),
                 reason: one_line(&said.reason, TEXT),
             },
-            strategy::Assessment::MustNot(reason) => Self::MustNot {
+            strategy::Assessment::Veto(reason) => Self::Veto {
                 reason: one_line(&reason, TEXT),
             },
         }
@@ -281,7 +281,7 @@ impl From<strategy::Outcome> for Outcome {
             strategy::Outcome::Healed(summary) => Self::Healed {
                 summary: one_line(&summary, TEXT),
             },
-            strategy::Outcome::NotMine(reason) => Self::NotMine {
+            strategy::Outcome::NotApplicable(reason) => Self::NotApplicable {
                 reason: one_line(&reason, TEXT),
             },
             strategy::Outcome::Failed(reason) => Self::Failed {

@@ -88,7 +88,7 @@ impl Attempt<'_> {
                     Ok(Outcome::BlockedBy { unit, reason }) => {
                         return Healing::Blocked(self.blocked(name, &unit, &reason));
                     }
-                    Ok(Outcome::NotMine { reason } | Outcome::Failed { reason }) => Err(reason),
+                    Ok(Outcome::NotApplicable { reason } | Outcome::Failed { reason }) => Err(reason),
                     Err(failure) => Err(failure.to_string()),
                 }
             }

@@ -57,7 +57,7 @@ impl Shared {
             && service.own_probes().all(|(probe, _)| {
                 self.healer
                     .ask(Instant::now() + LOOK, unit, probe)
-                    .is_some_and(|answer| answer.is_ok_and(|answer| answer.answering))
+                    .is_some_and(|answer| answer.is_ok_and(|answer| answer.healthy))
             })
     }
 

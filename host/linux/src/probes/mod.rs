@@ -59,7 +59,7 @@ impl Probes for LinuxProbes {
             let declared = self.service.file(file)?;
             let verdict = self.sqlite.run(deadline, probe.timeout, file, declared)?;
             return Ok(ProbeAnswer {
-                answering: verdict.sound,
+                healthy: verdict.sound,
                 detail: verdict.detail,
                 took: start.elapsed(),
             });
@@ -79,8 +79,8 @@ impl Probes for LinuxProbes {
         };
         let took = start.elapsed();
         match heard {
-            Ok((answering, detail)) => Ok(ProbeAnswer {
-                answering,
+            Ok((healthy, detail)) => Ok(ProbeAnswer {
+                healthy,
                 detail: shown(&detail),
                 took,
             }),
@@ -92,7 +92,7 @@ impl Probes for LinuxProbes {
             // nothing is known.
             Err(Trouble::TimedOut(_)) if until < own_limit => Err(out_of_time(name)),
             Err(trouble) => Ok(ProbeAnswer {
-                answering: false,
+                healthy: false,
                 detail: shown(&describe(&trouble, probe.timeout)),
                 took,
             }),

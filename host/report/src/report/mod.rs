@@ -162,7 +162,7 @@ pub struct Advice {
 pub struct Opinion {
     /// Which.
     pub strategy: StrategyName,
-    /// `applies`, `not-mine`, `blocked-by`, `must-not` or `broke-off`.
+    /// `applies`, `not-applicable`, `blocked-by`, `veto` or `broke-off`.
     pub says: String,
     /// The same in a few words, such as `would heal it (90 % sure)`.
     pub words: String,

@@ -12,17 +12,17 @@ use prunella_core::{
 pub(super) fn opinion(strategy: &StrategyName, assessment: &Assessment) -> Opinion {
     let (says, confidence, reason) = match assessment {
         Assessment::Applies { confidence, reason } => ("applies", Some(*confidence), clean(reason)),
-        Assessment::NotMine { reason } => ("not-mine", None, clean(reason)),
+        Assessment::NotApplicable { reason } => ("not-applicable", None, clean(reason)),
         Assessment::BlockedBy { unit, reason } => (
             "blocked-by",
             None,
             format!("{}: {}", clean(unit), clean(reason)),
         ),
-        Assessment::MustNot { reason } => ("must-not", None, clean(reason)),
+        Assessment::Veto { reason } => ("veto", None, clean(reason)),
     };
     let words = match says {
         "applies" => "would heal it",
-        "not-mine" => "nothing for it here",
+        "not-applicable" => "nothing for it here",
         "blocked-by" => "blocked",
         _ => "nobody should act",
     };
@@ -43,7 +43,7 @@ pub(super) fn returned(outcome: &Result<Outcome, Failure>) -> (Mark, String) {
     match outcome {
         // A strategy's word is not evidence: that is what proof is for.
         Ok(Outcome::Healed { summary }) => (Mark::Plain, format!("done: {}", clean(summary))),
-        Ok(Outcome::NotMine { reason }) => (Mark::Plain, format!("not mine: {}", clean(reason))),
+        Ok(Outcome::NotApplicable { reason }) => (Mark::Plain, format!("not mine: {}", clean(reason))),
         Ok(Outcome::Failed { reason }) => (Mark::Bad, format!("failed: {}", clean(reason))),
         Ok(Outcome::BlockedBy { unit, reason }) => (
             Mark::Plain,

@@ -137,10 +137,10 @@ fn ended(after: u64, action: u32, result: &str) -> (u64, Step) {
     )
 }
 
-fn not_mine(strategy: &str, reason: &str) -> (u64, Step) {
+fn not_applicable(strategy: &str, reason: &str) -> (u64, Step) {
     assessed(
         strategy,
-        Assessment::NotMine {
+        Assessment::NotApplicable {
             reason: reason.to_owned(),
         },
     )
@@ -169,7 +169,7 @@ fn healed() -> Record {
                     evidence: Vec::new(),
                 },
             ),
-            not_mine("config-validation", "no check is declared"),
+            not_applicable("config-validation", "no check is declared"),
             applies(
                 "service-restart",
                 90,
@@ -249,7 +249,7 @@ fn escalated() -> Record {
     };
     let config_is_broken = Step::Assessed {
         strategy: name("config-validation"),
-        assessment: Assessment::MustNot {
+        assessment: Assessment::Veto {
             reason: "the check `config` says: unknown directive \"sever\"".to_owned(),
         },
         took: 60,

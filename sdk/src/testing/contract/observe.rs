@@ -77,7 +77,7 @@ pub mod processes {
     use super::{super::base::types::Failure, getters};
     use crate::testing::current::{self, Current};
 
-    pub use crate::bindings::prunella::observe::processes::Kinship;
+    pub use crate::bindings::prunella::observe::processes::Ownership;
 
     /// A handle to one process.
     pub struct Process(pub(crate) Arc<dyn capability::Process>);
@@ -88,7 +88,7 @@ pub mod processes {
             executable -> Option<String>: |p| p.0.info().executable.clone();
             user -> String: |p| p.0.info().user.clone();
             unit -> Option<String>: |p| p.0.info().unit.as_ref().map(ToString::to_string);
-            kinship -> Kinship: |p| p.0.info().kinship.into();
+            ownership -> Ownership: |p| p.0.info().ownership.into();
             evidence -> String: |p| p.0.info().evidence.clone();
             alive -> bool: |p| p.0.alive();
             started_at -> u64: |p| p.0.info().started_at;

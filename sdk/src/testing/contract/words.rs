@@ -52,12 +52,12 @@ impl From<units::Goal> for capability::Goal {
     }
 }
 
-impl From<capability::Kinship> for processes::Kinship {
-    fn from(kinship: capability::Kinship) -> Self {
-        match kinship {
-            capability::Kinship::Own => Self::Own,
-            capability::Kinship::Leftover => Self::Leftover,
-            capability::Kinship::Foreign => Self::Foreign,
+impl From<capability::Ownership> for processes::Ownership {
+    fn from(ownership: capability::Ownership) -> Self {
+        match ownership {
+            capability::Ownership::Own => Self::Own,
+            capability::Ownership::Leftover => Self::Leftover,
+            capability::Ownership::Foreign => Self::Foreign,
         }
     }
 }
@@ -99,7 +99,7 @@ same_fields! {
 impl From<capability::ProbeAnswer> for probes::Answer {
     fn from(answer: capability::ProbeAnswer) -> Self {
         Self {
-            answering: answer.answering,
+            healthy: answer.healthy,
             detail: answer.detail,
             microseconds: u64::try_from(answer.took.as_micros()).unwrap_or(u64::MAX),
         }

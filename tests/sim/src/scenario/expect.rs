@@ -8,9 +8,9 @@ use prunella_core::{
 /// What should come of it. What is absent is not looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// `applies`, `not-mine`, `blocked-by`, `must-not` or `failure`.
+    /// `applies`, `not-applicable`, `blocked-by`, `veto` or `failure`.
     pub assessment: Option<&'static str>,
-    /// `healed`, `not-mine`, `failed`, `blocked-by` or `failure`.
+    /// `healed`, `not-applicable`, `failed`, `blocked-by` or `failure`.
     pub outcome: Option<&'static str>,
     /// The unit that has to be healed first.
     pub blocked_by: Option<String>,
@@ -48,9 +48,9 @@ impl Happened {
     pub fn assessed(&self) -> Option<&'static str> {
         Some(match self.assessment.as_ref()? {
             Ok(Assessment::Applies { .. }) => "applies",
-            Ok(Assessment::NotMine { .. }) => "not-mine",
+            Ok(Assessment::NotApplicable { .. }) => "not-applicable",
             Ok(Assessment::BlockedBy { .. }) => "blocked-by",
-            Ok(Assessment::MustNot { .. }) => "must-not",
+            Ok(Assessment::Veto { .. }) => "veto",
             Err(_) => "failure",
         })
     }
@@ -59,7 +59,7 @@ impl Happened {
     pub fn came(&self) -> Option<&'static str> {
         Some(match self.outcome.as_ref()? {
             Ok(Outcome::Healed { .. }) => "healed",
-            Ok(Outcome::NotMine { .. }) => "not-mine",
+            Ok(Outcome::NotApplicable { .. }) => "not-applicable",
             Ok(Outcome::Failed { .. }) => "failed",
             Ok(Outcome::BlockedBy { .. }) => "blocked-by",
             Err(_) => "failure",
@@ -71,9 +71,9 @@ impl Happened {
         Some(match self.assessment.as_ref()? {
             Ok(
                 Assessment::Applies { reason, .. }
-                | Assessment::NotMine { reason }
+                | Assessment::NotApplicable { reason }
                 | Assessment::BlockedBy { reason, .. }
-                | Assessment::MustNot { reason },
+                | Assessment::Veto { reason },
             ) => reason,
             Err(failure) => &failure.message,
         })
@@ -84,7 +84,7 @@ impl Happened {
         Some(match self.outcome.as_ref()? {
             Ok(
                 Outcome::Healed { summary: said }
-                | Outcome::NotMine { reason: said }
+                | Outcome::NotApplicable { reason: said }
                 | Outcome::Failed { reason: said }
                 | Outcome::BlockedBy { reason: said, .. },
             ) => said,

@@ -12,7 +12,7 @@
 //! [[process]]
 //! executable = "/usr/bin/web"
 //! holds = "tcp/80"
-//! kinship = "leftover"              # own, leftover or foreign
+//! ownership = "leftover"              # own, leftover or foreign
 //! ignores-term = true
 //!
 //! [[other]]                         # another unit
@@ -47,8 +47,8 @@
 //! act = "unit-control.start"
 //!
 //! [expect]
-//! assessment = "applies"            # not-mine, blocked-by, must-not
-//! outcome = "healed"                # not-mine, failed, blocked-by
+//! assessment = "applies"            # not-applicable, blocked-by, veto
+//! outcome = "healed"                # not-applicable, failed, blocked-by
 //! says = ["had to be killed"]       # parts of what it said
 //! acts = ["terminate /usr/bin/web", "start web.service"]
 //! log = []                          # parts of the lines that it logged

@@ -170,14 +170,14 @@ fn policy(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -> Sim {
 fn expected(reader: &mut Reader<'_>, top: Section<'_>) -> Expected {
     const ASSESSMENTS: [(&str, &str); 5] = [
         ("applies", "applies"),
-        ("not-mine", "not-mine"),
+        ("not-applicable", "not-applicable"),
         ("blocked-by", "blocked-by"),
-        ("must-not", "must-not"),
+        ("veto", "veto"),
         ("failure", "failure"),
     ];
     const OUTCOMES: [(&str, &str); 5] = [
         ("healed", "healed"),
-        ("not-mine", "not-mine"),
+        ("not-applicable", "not-applicable"),
         ("failed", "failed"),
         ("blocked-by", "blocked-by"),
         ("failure", "failure"),

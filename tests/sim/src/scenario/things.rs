@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prunella_config::reader::{Reader, Section};
 use prunella_core::{
-    capability::{ActiveState, Kinship, LogEntry, PastIncident},
+    capability::{ActiveState, Ownership, LogEntry, PastIncident},
     service::{FileRole, Port, ProbeKind},
 };
 
@@ -168,10 +168,10 @@ fn port_of(reader: &mut Reader<'_>, section: Section<'_>, key: &str) -> Option<P
 
 /// `[[process]]` and `[[socket]]`: who holds what.
 pub(super) fn processes(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -> Sim {
-    const KINSHIPS: [(&str, Kinship); 3] = [
-        ("own", Kinship::Own),
-        ("leftover", Kinship::Leftover),
-        ("foreign", Kinship::Foreign),
+    const KINSHIPS: [(&str, Ownership); 3] = [
+        ("own", Ownership::Own),
+        ("leftover", Ownership::Leftover),
+        ("foreign", Ownership::Foreign),
     ];
     for (section, at) in reader.sections(top, "process", "[[process]]") {
         reader.only(
@@ -179,7 +179,7 @@ pub(super) fn processes(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim
             &[
                 "executable",
                 "holds",
-                "kinship",
+                "ownership",
                 "user",
                 "unit",
                 "ignores-term",
@@ -187,22 +187,22 @@ pub(super) fn processes(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim
             ],
         );
         let executable = reader.text(section, "executable", "/usr/bin/web");
-        let kinship = reader.one_of(section, "kinship", &KINSHIPS);
+        let ownership = reader.one_of(section, "ownership", &KINSHIPS);
         let port = port_of(reader, section, "holds");
-        if section.table.get("executable").is_none() || section.table.get("kinship").is_none() {
+        if section.table.get("executable").is_none() || section.table.get("ownership").is_none() {
             reader.error_help(
                 at,
                 "[[process]] does not say what it is",
-                "add `executable = \"/usr/bin/web\"` and `kinship`: own, leftover or foreign",
+                "add `executable = \"/usr/bin/web\"` and `ownership`: own, leftover or foreign",
             );
         }
-        let (Some((executable, _)), Some(kinship)) = (executable, kinship) else {
+        let (Some((executable, _)), Some(ownership)) = (executable, ownership) else {
             continue;
         };
-        let mut process = match kinship {
-            Kinship::Own => Process::own(executable),
-            Kinship::Leftover => Process::leftover(executable),
-            Kinship::Foreign => Process::stranger(executable),
+        let mut process = match ownership {
+            Ownership::Own => Process::own(executable),
+            Ownership::Leftover => Process::leftover(executable),
+            Ownership::Foreign => Process::stranger(executable),
         };
         if let Some((user, _)) = reader.text(section, "user", "www-data") {
             process = process.user(user);

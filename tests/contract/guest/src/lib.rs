@@ -1,5 +1,4 @@
-//! A strategy that uses what version 0.1.1 has brought: it counts how often it
-//! has healed a service.
+//! A strategy that counts how often it has healed a service.
 
 use prunella_sdk::prelude::*;
 
