@@ -14,7 +14,7 @@ use prunella_api::{Client, ClientError};
 use prunella_config::Config;
 use prunella_core::{
     FailureKind, UnitName,
-    capability::{UnitStatus, Units},
+    capability::UnitStatus,
     text::one_line,
 };
 use prunella_healer::Protected;

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use prunella_api::{Client, HOOK_LIMIT, HookCall, Monitor};
 use prunella_core::{
     UnitName,
-    capability::{UnitAct, UnitControl as _},
+    capability::UnitAct,
     incident::DetectedBy,
 };
 use prunella_healer::{Opening, Scheduler};

@@ -248,7 +248,7 @@ impl<'a> Attempt<'a> {
             .collect();
 
         self.ask_model();
-        let snapshot = Arc::new(Snapshot::of(status, Arc::clone(&self.healer.silences)));
+        let snapshot = Arc::new(Snapshot::of(status, Arc::clone(&self.healer.probe_answers)));
         let mut applying = match self.assess(&related, &snapshot) {
             Ok(applying) => self.in_order(applying),
             Err(came) => return came,
@@ -404,8 +404,7 @@ impl<'a> Attempt<'a> {
         };
         let canonical = self
             .real
-            .units
-            .get(Instant::now() + Duration::from_secs(10), &unit)
+            .unit(Instant::now() + Duration::from_secs(10), &unit)
             .map_or(unit, |status| status.name);
         if canonical == self.service.unit {
             return self.escalate(format!(

@@ -95,7 +95,7 @@ pub(crate) fn decide(
     let mut status = match known
         .sight
         .and_then(Sight::fresh)
-        .map_or_else(|| host.units.get(deadline(), unit), Ok)
+        .map_or_else(|| host.unit(deadline(), unit), Ok)
     {
         Ok(status) => status,
         Err(failure) => return Hold::Unknown(format!("{unit} cannot be looked at: {failure}")),

@@ -3,8 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use prunella_core::{
-    Failure, StrategyName, UnitName,
-    capability::ProcessInfo,
+    Failure, StrategyName,
     incident::{Assessment, Incident, Outcome},
     policy::Limits,
     text::redact,
@@ -288,30 +287,5 @@ impl Session {
             }
         }
         names
-    }
-}
-
-/// A process in a session: the handle's number, and what is known of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Known {
-    pub(crate) handle: u32,
-    #[serde(flatten)]
-    pub(crate) info: ProcessInfo,
-}
-
-/// A holder of a port in a session.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Holds {
-    pub(crate) process: Option<Known>,
-    pub(crate) unit: Option<UnitName>,
-    pub(crate) socket_activated: bool,
-    pub(crate) address: String,
-}
-
-/// A call's arguments.
-pub(crate) fn with(arguments: Value) -> Map<String, Value> {
-    match arguments {
-        Value::Object(arguments) => arguments,
-        _ => Map::new(),
     }
 }

@@ -21,7 +21,7 @@ use prunella_core::{
 };
 use prunella_engine::{Call, Engine, EngineSettings, NoLines, RunContext, Source, Strategy};
 use prunella_session::{Ended, Recorder, Session, SessionError, replay};
-use prunella_sim::{Check, File, Process, Sim};
+use prunella_simulation::{Check, File, Process, Sim};
 
 fn strategy(name: &str) -> Strategy {
     let source = Source::Wasm(builtin(name).unwrap().wasm);
@@ -103,7 +103,7 @@ fn the_first_call_that_differs_is_told() {
         &session.runs[1],
         Arc::new(NoLines),
     );
-    let parted = replayed.departure.unwrap();
+    let parted = replayed.divergence.unwrap();
     assert_eq!((parted.number, replayed.answered), (2, 1));
     assert_eq!(
         parted.recorded.unwrap().to_string(),
@@ -125,7 +125,7 @@ fn one_that_stops_asking_departs_too() {
         &session.runs[0],
         Arc::new(NoLines),
     );
-    let parted = replayed.departure.unwrap();
+    let parted = replayed.divergence.unwrap();
     assert_eq!(parted.number, 1);
     assert_eq!(parted.recorded.unwrap().call, "units.get");
     assert_eq!(parted.made, None);

@@ -265,7 +265,7 @@ fn what_it_was_not_granted() {
     let LoadError::NotGranted { acts, .. } = &error else {
         panic!("{error}");
     };
-    assert!(acts.contains(&Act::Check));
+    assert!(acts.contains(&Act::RunCheck));
     let message = error.to_string();
     assert!(message.contains("strategy `odd`"), "{message}");
     assert!(
@@ -277,11 +277,11 @@ fn what_it_was_not_granted() {
 #[test]
 fn what_it_was_granted_in_part() {
     let mut some: Vec<Act> = Act::ALL.to_vec();
-    some.retain(|act| *act != Act::Unit(prunella_core::capability::UnitAct::Stop));
+    some.retain(|act| *act != Act::Stop);
     let strategy = load(HOSTILE, &Grants::on_self(some)).unwrap();
     assert_eq!(
         strategy.partly_denied(),
-        [Act::Unit(prunella_core::capability::UnitAct::Stop)]
+        [Act::Stop]
     );
 }
 
