@@ -10,10 +10,7 @@ use std::{
 use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
 use prunella_config::{Config, Loaded};
-use prunella_core::{
-    capability::Host,
-    service::Service,
-};
+use prunella_core::{capability::Host, service::Service};
 use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{Healer, HealerSettings, Hosts, Observer};
 use prunella_linux::{Linux, LinuxSettings};

@@ -149,11 +149,7 @@ fn collect(sources: Sources<'_>) -> StatusReport {
     }
 }
 
-fn host(
-    resources: &HostResources,
-    situation: &dyn Situation,
-    deadline: Instant,
-) -> HostOverview {
+fn host(resources: &HostResources, situation: &dyn Situation, deadline: Instant) -> HostOverview {
     let mut disks: Vec<DiskStatus> = Vec::new();
     for place in ["/", "/var"] {
         let Ok(disk) = resources.disk(place) else {

@@ -107,12 +107,7 @@ impl Authority<'_> {
         }
     }
 
-    fn allows_act(
-        &self,
-        act: Act,
-        subject: Subject<'_>,
-        facts: &impl Facts,
-    ) -> Answer<Target> {
+    fn allows_act(&self, act: Act, subject: Subject<'_>, facts: &impl Facts) -> Answer<Target> {
         match subject {
             Subject::Unit(unit) => {
                 self.may_act_at_all(act, unit)?;
@@ -239,12 +234,7 @@ impl Authority<'_> {
     }
 
     /// Grant, scope and protection for an act on a unit.
-    fn may_act_on_unit(
-        &self,
-        act: Act,
-        status: &UnitStatus,
-        protected: &Protected,
-    ) -> Answer<()> {
+    fn may_act_on_unit(&self, act: Act, status: &UnitStatus, protected: &Protected) -> Answer<()> {
         let is_itself = status.name == self.service.unit;
         let on = if is_itself {
             "self"

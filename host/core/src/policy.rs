@@ -141,16 +141,8 @@ pub const BUILTIN_STRATEGIES: [&str; 5] = [
 /// always on the incident's own service, and nothing else. None when there is
 /// no built-in strategy of that name.
 pub fn builtin_grants(name: &str) -> Option<Grants> {
-    const BRING_UP: [Act; 3] = [
-        Act::Start,
-        Act::Restart,
-        Act::ResetFailed,
-    ];
-    const REPAIR: [Act; 3] = [
-        Act::RepairMode,
-        Act::RepairOwner,
-        Act::RepairTarget,
-    ];
+    const BRING_UP: [Act; 3] = [Act::Start, Act::Restart, Act::ResetFailed];
+    const REPAIR: [Act; 3] = [Act::RepairMode, Act::RepairOwner, Act::RepairTarget];
     Some(match name {
         "config-validation" => Grants::on_self([Act::RunCheck]),
         "environment-check" | "database-check" => {

@@ -255,7 +255,11 @@ impl Inspection {
     pub fn observations(&self) -> Vec<&'static str> {
         self.of_package(Package::Observe)
             .filter(|import| import.is_capability())
-            .filter_map(|import| INTERFACES.iter().find(|known| known.name == import.interface))
+            .filter_map(|import| {
+                INTERFACES
+                    .iter()
+                    .find(|known| known.name == import.interface)
+            })
             .map(|interface| interface.looking)
             .collect()
     }

@@ -15,9 +15,9 @@ use crate::{
     Call, Cause, Inspection, LoadError, Run, RunContext, RunError,
     bindings::{Recovery, RecoveryPre, said_failure},
     engine::Inner,
+    host_state::HostState,
     link::compare,
     meter::Stop,
-    host_state::HostState,
 };
 
 /// Handles that wasmtime may keep for a run in all: those that the host gives

@@ -372,7 +372,9 @@ impl<'a> Attempt<'a> {
             });
             match assessment {
                 Assessment::Applies { .. } => applying.push((name, loaded)),
-                Assessment::NotApplicable { reason } => not_applicable.push(format!("{name}: {reason}")),
+                Assessment::NotApplicable { reason } => {
+                    not_applicable.push(format!("{name}: {reason}"))
+                }
                 Assessment::Veto { reason } => vetoes.push(format!("{name}: {reason}")),
                 Assessment::BlockedBy { unit, reason } => {
                     blocked.get_or_insert((name, unit, reason));

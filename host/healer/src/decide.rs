@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use prunella_core::{
-    capability::{ActiveState, Goal, Host, UnitStatus},
+    capability::{ActiveState, Goal, Host, UnitStatus, units},
     incident::{DetectedBy, Incident, LeftAlone, RESTART_LOOP},
     service::{Service, StartLimit},
 };
@@ -135,10 +135,12 @@ pub(crate) fn decide(
             None => format!("{unit} to leave `{}`", status.active_state.word()),
         };
         waiting(&what, SETTLE);
-        match host
-            .units
-            .wait(Instant::now() + SETTLE, unit, Goal::Settled, SETTLE)
-        {
+        let wait = units::Wait {
+            unit: unit.clone(),
+            goal: Goal::Settled,
+            timeout: SETTLE,
+        };
+        match host.ask(Instant::now() + SETTLE, wait) {
             Ok(settled) => status = settled,
             Err(failure) => {
                 return Hold::LookAgain(

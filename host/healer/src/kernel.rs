@@ -408,9 +408,10 @@ fn named(call: &mut Call) -> String {
     match call.subject() {
         Subject::Unit(unit) => unit.to_string(),
         Subject::Process(process) => process.shown(),
-        Subject::File(name) | Subject::Check(name) | Subject::Probe(name) | Subject::Place(name) => {
-            name.to_owned()
-        }
+        Subject::File(name)
+        | Subject::Check(name)
+        | Subject::Probe(name)
+        | Subject::Place(name) => name.to_owned(),
         Subject::Port(protocol, number) => format!("{}/{number}", protocol.word()),
         Subject::Nothing => String::new(),
     }

@@ -132,8 +132,7 @@ fn is_finished_oneshot(status: &UnitStatus) -> bool {
 fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWell> {
     let unit = &service.unit;
     let status = host
-        .units
-        .get(deadline, unit)
+        .unit(deadline, unit)
         .map_err(|failure| NotWell::NotYet(format!("{unit} cannot be looked at: {failure}")))?;
     if !status.is_up() {
         let reason = format!(
@@ -205,8 +204,8 @@ fn ports(
             number: port.number,
         };
         let holders = host.ask(deadline, ask).map_err(|failure| {
-                NotWell::NotYet(format!("who holds {port} cannot be seen: {failure}"))
-            })?;
+            NotWell::NotYet(format!("who holds {port} cannot be seen: {failure}"))
+        })?;
         let own = holders.iter().find(|holder| {
             holder.unit.as_ref() == Some(&status.name)
                 || holder

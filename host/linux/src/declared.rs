@@ -3,11 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use prunella_core::{
-    Failure,
-    capability::Answer,
-    service::Service,
-};
+use prunella_core::{Failure, capability::Answer, service::Service};
 
 use crate::{
     Linux,

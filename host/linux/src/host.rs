@@ -48,12 +48,12 @@ impl HostCalls for LinuxHost {
             Call::ClockMonotonic(monotonic) => monotonic.reply(Ok(SystemClock.monotonic())),
             Call::ClockSleep(sleep) => sleep.reply(SystemClock.sleep(deadline, sleep.time)),
             Call::UnitGet(get) => get.reply(self.units.get(deadline, &get.unit)),
-            Call::UnitWait(wait) => wait.reply(self.units.wait(
-                deadline,
-                &wait.unit,
-                wait.goal,
-                wait.timeout,
-            )),
+            Call::UnitWait(wait) => {
+                wait.reply(
+                    self.units
+                        .wait(deadline, &wait.unit, wait.goal, wait.timeout),
+                )
+            }
             Call::ProcessesOfUnit(of) => of.reply(self.processes.of_unit(deadline, &of.unit)),
             Call::ProcessAlive(alive) => {
                 alive.reply(process_control::held(&alive.process).map(|held| held.alive()))
@@ -87,11 +87,9 @@ impl HostCalls for LinuxHost {
                 wait.reply(unit_control::wait_for(deadline, &wait.job, wait.timeout))
             }
             Call::ProcessTerminate(end) => end.reply(process_control::terminate(deadline, &end)),
-            Call::FileRepair(repair) => repair.reply(self.file_repair.repair(
-                deadline,
-                &repair.name,
-                repair.what,
-            )),
+            Call::FileRepair(repair) => {
+                repair.reply(self.file_repair.repair(deadline, &repair.name, repair.what))
+            }
             Call::CheckRun(run) => run.reply(self.checks.run(deadline, &run.name)),
             // What a store knows is a layer of whoever has one.
             Call::HistoryRecent(_)

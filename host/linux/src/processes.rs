@@ -8,9 +8,7 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{
-        ActiveState, Answer, Ownership, Process, ProcessInfo, Termination, Token,
-    },
+    capability::{ActiveState, Answer, Ownership, Process, ProcessInfo, Termination, Token},
     text::one_line,
 };
 use rustix::process::Signal;
@@ -561,7 +559,9 @@ pub(crate) mod tests {
     #[test]
     fn one_that_listens_ends_when_asked() {
         let (_child, held) = spawn(Command::new("sleep").arg("1000"));
-        let ending = known(&held).terminate(soon(), Duration::from_secs(10)).unwrap();
+        let ending = known(&held)
+            .terminate(soon(), Duration::from_secs(10))
+            .unwrap();
         assert_eq!(ending, Termination::Asked);
     }
 
@@ -589,7 +589,10 @@ pub(crate) mod tests {
         let (_child, held) = stubborn();
         let grace = Duration::from_millis(30);
         let before = Instant::now();
-        assert_eq!(known(&held).terminate(soon(), grace).unwrap(), Termination::Killed);
+        assert_eq!(
+            known(&held).terminate(soon(), grace).unwrap(),
+            Termination::Killed
+        );
         assert!(before.elapsed() >= grace);
     }
 
@@ -597,11 +600,14 @@ pub(crate) mod tests {
     fn the_deadline_ends_the_wait_and_not_the_process() {
         let (_child, held) = stubborn();
         let deadline = Instant::now() + Duration::from_millis(30);
-        let failure = known(&held).terminate(deadline, Duration::from_secs(60))
+        let failure = known(&held)
+            .terminate(deadline, Duration::from_secs(60))
             .unwrap_err();
         assert!(failure.is("still-there"), "{failure:?}");
         assert!(known(&held).alive());
-        let failure = known(&held).terminate(Instant::now(), Duration::ZERO).unwrap_err();
+        let failure = known(&held)
+            .terminate(Instant::now(), Duration::ZERO)
+            .unwrap_err();
         assert!(failure.is("deadline"), "{failure:?}");
     }
 
@@ -651,7 +657,11 @@ pub(crate) mod tests {
     #[case::of_a_user("/user.slice", Some(RUN), Ownership::Foreign)]
     #[case::in_a_container("/machine.slice/y.service/x.service", Some(RUN), Ownership::Foreign)]
     #[case::out_of_sight("/../elsewhere", Some(RUN), Ownership::Foreign)]
-    fn ownership(#[case] path: &str, #[case] invocation: Option<&str>, #[case] expected: Ownership) {
+    fn ownership(
+        #[case] path: &str,
+        #[case] invocation: Option<&str>,
+        #[case] expected: Ownership,
+    ) {
         let child = with_invocation(invocation);
         let mut units = Nothing::down();
         let other = unit_status("y.service", ActiveState::Active);

@@ -29,9 +29,7 @@ use rustix::{
 };
 use zbus::{Fd, Variant};
 
-use crate::{
-    bounded::bounded, error::BusError, runs_as::RunsAs, runtime::Shared, units::Units,
-};
+use crate::{bounded::bounded, error::BusError, runs_as::RunsAs, runtime::Shared, units::Units};
 
 /// Of the output so much is kept: its end.
 pub(crate) const OUTPUT: usize = 4096;

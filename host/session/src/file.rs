@@ -114,7 +114,9 @@ impl fmt::Display for Ended {
             Self::Healed(Outcome::Healed { summary }) => write!(f, "healed: {summary}"),
             Self::Healed(Outcome::Failed { reason }) => write!(f, "failed: {reason}"),
             Self::Assessed(Assessment::NotApplicable { reason })
-            | Self::Healed(Outcome::NotApplicable { reason }) => write!(f, "not-applicable: {reason}"),
+            | Self::Healed(Outcome::NotApplicable { reason }) => {
+                write!(f, "not-applicable: {reason}")
+            }
             Self::Assessed(Assessment::BlockedBy { unit, reason })
             | Self::Healed(Outcome::BlockedBy { unit, reason }) => {
                 write!(f, "blocked-by {unit}: {reason}")

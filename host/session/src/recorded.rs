@@ -3,9 +3,7 @@
 
 use prunella_core::{
     Failure,
-    capability::{
-        Call, CheckReport, Described as _, LogEntry, ProbeAnswer, Reply, UnitStatus,
-    },
+    capability::{Call, CheckReport, Described as _, LogEntry, ProbeAnswer, Reply, UnitStatus},
     text::{REDACTED, redact},
 };
 use serde_json::{Map, Value};
@@ -71,9 +69,7 @@ fn shown(key: &str, reply: Reply) -> Reply {
             detail: redact(&answer.detail),
             ..answer
         }),
-        Reply::StateGet(value) => {
-            Reply::StateGet(value.map(|value| redacted_value(key, &value)))
-        }
+        Reply::StateGet(value) => Reply::StateGet(value.map(|value| redacted_value(key, &value))),
         Reply::CheckRun(report) => Reply::CheckRun(CheckReport {
             output: redact(&report.output),
             ..report

@@ -116,9 +116,10 @@ fn named(call: &mut Call) -> String {
             let executable = process.executable.as_deref();
             executable.unwrap_or("a process").to_owned()
         }
-        Subject::File(name) | Subject::Check(name) | Subject::Probe(name) | Subject::Place(name) => {
-            name.to_owned()
-        }
+        Subject::File(name)
+        | Subject::Check(name)
+        | Subject::Probe(name)
+        | Subject::Place(name) => name.to_owned(),
         Subject::Port(..) | Subject::Nothing => String::new(),
     }
 }

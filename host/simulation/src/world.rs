@@ -17,8 +17,8 @@ use prunella_core::{
 };
 
 use crate::{
-    capability::resources::{DISK, LOAD, MEMORY, PRESSURE},
     build::{Check, File, Process, Unit, name, port},
+    capability::resources::{DISK, LOAD, MEMORY, PRESSURE},
     file_model::deviations,
     sim::START,
 };

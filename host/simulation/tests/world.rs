@@ -12,8 +12,13 @@ use prunella_core::{
     FailureKind,
     capability::{
         ActiveState, Answer, Goal, Host, PortHolder, ProbeAnswer, Process, Repair, Termination,
-        UnitAct, clock::Monotonic, file_repair::RepairFile, ports::Holders, probes::Ask,
-        process_control::Terminate, processes::Alive,
+        UnitAct,
+        clock::Monotonic,
+        file_repair::RepairFile,
+        ports::Holders,
+        probes::Ask,
+        process_control::Terminate,
+        processes::Alive,
         unit_control::{Submit, WaitForJob},
         units::Wait,
     },
@@ -53,24 +58,16 @@ fn probe(host: &Host, name: &str) -> Answer<ProbeAnswer> {
 fn a_failed_unit_starts_and_holds_its_port() {
     let sim = Sim::new("web.service").failed("exit-code").port("tcp/80");
     assert_eq!(sim.status("web.service").active_state, ActiveState::Failed);
-    assert!(
-        holders(&sim)
-            .is_empty()
-    );
+    assert!(holders(&sim).is_empty());
 
-    let job = submit(&sim, UnitAct::Start)
-        .unwrap();
+    let job = submit(&sim, UnitAct::Start).unwrap();
     assert_eq!(
         sim.status("web.service").active_state,
         ActiveState::Activating
     );
     assert_eq!(wait(&sim, job), "done");
     assert!(sim.status("web.service").is_up());
-    assert_eq!(
-        holders(&sim)
-            .len(),
-        1
-    );
+    assert_eq!(holders(&sim).len(), 1);
     assert_eq!(sim.acts(), ["start web.service"]);
 }
 
@@ -82,8 +79,7 @@ fn a_start_fails_until_its_condition_holds() {
         .starts_when("cannot read the cache", |host| host.is_as_declared("cache"));
     let host = sim.host();
     let start = || {
-        let job = submit(&sim, UnitAct::Start)
-            .unwrap();
+        let job = submit(&sim, UnitAct::Start).unwrap();
         wait(&sim, job)
     };
     let repair = || {
@@ -92,12 +88,8 @@ fn a_start_fails_until_its_condition_holds() {
         host.ask(soon(), RepairFile { name, what }).unwrap()
     };
     assert_eq!(start(), "failed");
-    assert!(
-        repair()
-    );
-    assert!(
-        !repair()
-    );
+    assert!(repair());
+    assert!(!repair());
     assert_eq!(start(), "done");
 }
 
@@ -108,8 +100,7 @@ fn waiting_moves_the_clock_and_nothing_else() {
         .start_takes(Duration::from_secs(3));
     let host = sim.host();
     let (began, before) = (Instant::now(), host.ask(soon(), Monotonic {}).unwrap());
-    submit(&sim, UnitAct::Start)
-        .unwrap();
+    submit(&sim, UnitAct::Start).unwrap();
     let up = || {
         let wait = Wait {
             unit: sim.unit(),
@@ -120,9 +111,11 @@ fn waiting_moves_the_clock_and_nothing_else() {
     };
     let late = up();
     assert_eq!(late.unwrap_err().kind, FailureKind::TimedOut);
-    up()
-        .unwrap();
-    assert_eq!(host.ask(soon(), Monotonic {}).unwrap() - before, 3_000_000_000);
+    up().unwrap();
+    assert_eq!(
+        host.ask(soon(), Monotonic {}).unwrap() - before,
+        3_000_000_000
+    );
     assert!(began.elapsed() < Duration::from_secs(1));
 }
 

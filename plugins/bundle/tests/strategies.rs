@@ -5,15 +5,11 @@
     reason = "in a test a panic is the report, also in what its cases share"
 )]
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use prunella_bundle::builtin;
 use prunella_core::{
-    Failure, UnitName,
+    Failure,
     capability::{ActiveState, Call, Host, HostCalls as _, Job, Operation as _, Token},
     incident::{Assessment, Outcome},
     policy::{Limits, builtin_grants},

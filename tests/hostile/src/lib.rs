@@ -68,7 +68,10 @@ pub fn host() -> Sim {
     Sim::new("web.service")
         .port("tcp/80")
         .failed("exit-code")
-        .taken("tcp/80", prunella_simulation::Process::stranger("/usr/bin/nc"))
+        .taken(
+            "tcp/80",
+            prunella_simulation::Process::stranger("/usr/bin/nc"),
+        )
         .unit_beside(Unit::new("sshd.service"))
         .file("big", File::new(FileRole::Plain).content(&[7; 4 << 20]))
         .check("config", Check::passes())

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Act, ActsOn, Budget, Consequence, Described, Description, Durability, OversightRule, Reply, StopsAlong,
-    Subject,
+    Act, ActsOn, Budget, Consequence, Described, Description, Durability, OversightRule, Reply,
+    StopsAlong, Subject,
 };
 
 /// Repairs one aspect; true when something was changed.

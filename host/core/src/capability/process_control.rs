@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Act, ActsOn, Budget, Consequence, Described, Description, Durability, OversightRule, Process, Reply,
-    StopsAlong, Subject, milliseconds, number_of_process,
+    Act, ActsOn, Budget, Consequence, Described, Description, Durability, OversightRule, Process,
+    Reply, StopsAlong, Subject, milliseconds, number_of_process,
 };
 
 /// Ends one: SIGTERM, SIGKILL after the grace, and waits until it is gone.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Act, ActsOn, Budget, Consequence, Described, Description, Durability, Look, OversightRule, StopsAlong,
-    Subject, Token, milliseconds, number_of_job,
+    Act, ActsOn, Budget, Consequence, Described, Description, Durability, Look, OversightRule,
+    StopsAlong, Subject, Token, milliseconds, number_of_job,
 };
 use crate::UnitName;
 

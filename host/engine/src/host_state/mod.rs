@@ -188,7 +188,10 @@ impl HostState {
         self.meter.room_for_handles(1)?;
         let answer = self.ask_in(&context, operation)?;
         self.meter.room_for_handles(answer.len())?;
-        answer.into_iter().map(|thing| self.give(handle(thing))).collect()
+        answer
+            .into_iter()
+            .map(|thing| self.give(handle(thing)))
+            .collect()
     }
 
     fn ask_in<O: Operation>(&mut self, context: &Context, mut operation: O) -> Called<O::Answer> {

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_core::{StrategyName, UnitName, budget::Verdict, capability::clock, incident::Outcome, trail::Step};
+use prunella_core::{
+    StrategyName, UnitName, budget::Verdict, capability::clock, incident::Outcome, trail::Step,
+};
 use prunella_engine::Call;
 
 use super::{Attempt, Came};
@@ -90,7 +92,9 @@ impl Attempt<'_> {
                     Ok(Outcome::BlockedBy { unit, reason }) => {
                         return Healing::Blocked(self.blocked(name, &unit, &reason));
                     }
-                    Ok(Outcome::NotApplicable { reason } | Outcome::Failed { reason }) => Err(reason),
+                    Ok(Outcome::NotApplicable { reason } | Outcome::Failed { reason }) => {
+                        Err(reason)
+                    }
                     Err(failure) => Err(failure.to_string()),
                 }
             }

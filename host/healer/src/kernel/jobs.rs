@@ -42,8 +42,7 @@ impl Kernel {
     pub(super) fn is_paid(&self, act: Act, unit: &UnitName) -> bool {
         let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
         let start = paid.take();
-        act == Act::Start
-            && start.is_some_and(|start| start.refused && start.before.name == *unit)
+        act == Act::Start && start.is_some_and(|start| start.refused && start.before.name == *unit)
     }
 }
 
@@ -77,13 +76,7 @@ impl TrackedJob {
 impl Kernel {
     /// Sees to it that the job's end comes into the trail. `before` is the unit as
     /// it stood, where a healing was spent on it.
-    pub(super) fn track(
-        &self,
-        job: Job,
-        action: u32,
-        act: Act,
-        before: Option<UnitStatus>,
-    ) -> Job {
+    pub(super) fn track(&self, job: Job, action: u32, act: Act, before: Option<UnitStatus>) -> Job {
         let number = job.number;
         let job = Arc::new(TrackedJob {
             job,

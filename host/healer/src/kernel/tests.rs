@@ -2,12 +2,15 @@
 
 use prunella_core::{
     analyst::{Analyst, Evidence, ModelProtocol, ModelSettings},
-    oversight::Oversight,
     capability::{
-        Process, Protocol, Repair, UnitAct, checks::Run, file_repair::RepairFile, ports::Holders,
+        Process, Protocol, Repair, UnitAct,
+        checks::Run,
+        file_repair::RepairFile,
+        ports::Holders,
         process_control::Terminate,
         unit_control::{ResetFailed, Submit, WaitForJob},
     },
+    oversight::Oversight,
     policy::{Grant, Permission, Scope},
     service::Port,
 };
@@ -342,7 +345,10 @@ fn every_act_passes_every_step(
         .file("cache", File::plain())
         .check("syntax", Check::passes());
     let Port { protocol, number } = sim.ports()[0];
-    let holders = sim.host().ask(soon(), Holders { protocol, number }).unwrap();
+    let holders = sim
+        .host()
+        .ask(soon(), Holders { protocol, number })
+        .unwrap();
     let process = holders[0].process.clone().unwrap();
     let (_folder, kernel) = overseen(&sim, grants, oversight, None);
     for act in Act::ALL {

@@ -20,7 +20,11 @@ impl World {
     /// A file that has content.
     fn existing_file(&self, name: &str) -> Answer<&File> {
         let file = self.declared_file(name)?;
-        if file.exists { Ok(file) } else { Err(not_there()) }
+        if file.exists {
+            Ok(file)
+        } else {
+            Err(not_there())
+        }
     }
 
     pub(super) fn stat(&self, stat: &Stat) -> Answer<FileStatus> {

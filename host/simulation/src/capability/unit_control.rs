@@ -20,9 +20,11 @@ impl World {
     }
 
     pub(super) fn wait_for_job(&mut self, wait: &WaitForJob) -> Answer<String> {
-        let job = wait.job.token.get::<Queued>().ok_or_else(|| {
-            Failure::invalid("not-a-job", "the job is none of this host's")
-        })?;
+        let job = wait
+            .job
+            .token
+            .get::<Queued>()
+            .ok_or_else(|| Failure::invalid("not-a-job", "the job is none of this host's"))?;
         let timeout = self.within_run(wait.timeout);
         self.wait(timeout, |world| world.finished.get(&job.0).cloned())
             .ok_or_else(|| Failure::timed_out("job-running", "the job is still running"))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prunella_config::reader::{Reader, Section};
 use prunella_core::{
-    capability::{ActiveState, Ownership, LogEntry, PastIncident},
+    capability::{ActiveState, LogEntry, Ownership, PastIncident},
     service::{FileRole, Port, ProbeKind},
 };
 

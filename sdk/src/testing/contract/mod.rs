@@ -50,14 +50,22 @@ pub(crate) use plain;
 
 /// An argument as wit-bindgen has it: text is borrowed.
 macro_rules! borrowed {
-    (String) => { &str };
-    ($type:ident) => { $type };
+    (String) => {
+        &str
+    };
+    ($type:ident) => {
+        $type
+    };
 }
 pub(crate) use borrowed;
 
 /// An answer in the contract's type.
 macro_rules! converted {
-    ($answer:ident) => { $answer.into() };
-    ($answer:ident $item:ident) => { $answer.into_iter().map($item::from).collect() };
+    ($answer:ident) => {
+        $answer.into()
+    };
+    ($answer:ident $item:ident) => {
+        $answer.into_iter().map($item::from).collect()
+    };
 }
 pub(crate) use converted;
