@@ -19,7 +19,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, StrategyName, UnitName};
+use crate::{Failure, StrategyName, UnitName, start_rules::StartRules};
 
 /// What a capability call returns.
 pub type Answer<T> = Result<T, Failure>;
@@ -254,6 +254,9 @@ pub struct UnitStatus {
     pub needs_reload: bool,
     /// Whether its network is its own (PrivateNetwork=, NetworkNamespacePath=).
     pub private_network: bool,
+    /// What its author says of its starts.
+    #[serde(default)]
+    pub start_rules: StartRules,
 }
 
 impl UnitStatus {
@@ -275,6 +278,20 @@ impl UnitStatus {
     /// Whether it is a service of Type=oneshot.
     pub fn is_oneshot(&self) -> bool {
         self.kind.as_deref() == Some("oneshot")
+    }
+
+    /// Whether it is down with success, and is of a kind that goes on until it is
+    /// stopped: no oneshot, nothing that a socket, timer or path starts when it
+    /// is needed.
+    pub fn should_have_gone_on(&self) -> bool {
+        self.active_state == ActiveState::Inactive
+            && self.job.is_none()
+            && self.load_state == "loaded"
+            && self.result == "success"
+            && self.name.kind() == "service"
+            && !self.is_oneshot()
+            && !self.is_auto_restarting()
+            && self.triggered_by.is_empty()
     }
 
     /// Whether nothing is going on: no job, no transition.

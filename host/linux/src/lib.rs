@@ -73,6 +73,7 @@ pub use crate::{
     error::LinuxError,
     reading::Reading,
     signals::{BusEvent, Glimpse, Interest, Listener, UnitSet},
+    stop_evidence::EndedRun,
 };
 use crate::{
     cgroup::Cgroups,

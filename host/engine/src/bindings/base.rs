@@ -98,7 +98,7 @@ impl incidents::HostIncident for Seam {
         unit -> String: |c| c.incident.detection.unit.to_string();
         detected_by -> String: |c| c.incident.detection.by.word().to_owned();
         detected_at -> u64: |c| c.incident.detection.at;
-        cause -> String: |c| c.incident.detection.cause.clone();
+        cause -> String: |c| c.incident.detection.cause.to_string();
         exit_code -> Option<i32>: |c| c.incident.detection.exit_code;
         signal -> Option<String>: |c| c.incident.detection.signal.clone();
         invocation -> Option<String>: |c| c.incident.detection.invocation.clone();
