@@ -22,7 +22,7 @@ use prunella_core::{
     incident::{Detection, Incident},
     trail::{Entry, Step},
 };
-use prunella_healer::{Observer, Opening, Scheduler};
+use prunella_healer::{Observer, OpenOutcome, Scheduler};
 use prunella_linux::folder_watch::FolderWatch;
 use prunella_notify::Desk;
 use prunella_watch::{Care, ProbeTarget, Prober, Unanswered, WatchEvent, Watcher};
@@ -36,7 +36,7 @@ use crate::{
     args::DaemonArgs,
     assembly::{Assembly, load_config},
     desk,
-    detect::failed_in_care,
+    detect::down_in_care,
     exit::Exit,
     handler::DaemonHandler,
     loading::Wanted,
@@ -96,10 +96,10 @@ impl Daemon {
     }
 
     /// Opens an incident; trouble with that is logged.
-    pub(crate) fn open(&self, detection: Detection) -> Option<Opening> {
+    pub(crate) fn open(&self, detection: Detection) -> Option<OpenOutcome> {
         let unit = detection.unit.clone();
         match self.scheduler.open(detection) {
-            Ok(opening) => Some(opening),
+            Ok(outcome) => Some(outcome),
             Err(error) => {
                 tracing::error!("the failure of {unit} could not be taken up: {error}");
                 None
@@ -115,9 +115,9 @@ impl Daemon {
         }
     }
 
-    /// Opens incidents for units in care that are failed already.
+    /// Opens incidents for units in care that are down already and should not be.
     fn sweep(&self) {
-        match failed_in_care(&self.assembly) {
+        match down_in_care(&self.assembly) {
             Ok(failed) => {
                 for detection in failed {
                     self.open(detection);
@@ -174,6 +174,7 @@ fn care(config: &Config) -> Vec<Care> {
         .map(|service| Care {
             unit: service.unit.clone(),
             heal_on_stop: service.heal_on_stop,
+            run_policy: service.run_policy,
         })
         .collect()
 }
@@ -295,6 +296,8 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
         care(&daemon.assembly.healer.config()),
         move |event| events.send(Event::Watch(event)).is_ok(),
     );
+    // What ended by itself before that, no signal tells of.
+    daemon.sweep();
     let mut prober = daemon.probe();
     notify(&[NotifyState::Ready]);
     tracing::info!(

@@ -19,7 +19,7 @@ use prunella_core::{
     summary::{Filter, Summary},
     trail::Record,
 };
-use prunella_healer::{Opening, Scheduler};
+use prunella_healer::{OpenOutcome, Scheduler};
 use prunella_store::{Found, Store};
 
 use crate::{
@@ -69,9 +69,9 @@ impl Handler for DaemonHandler {
     fn hook(&self, call: HookCall) -> Answer<Option<IncidentId>> {
         let status = self.unit(&call.unit)?;
         let detection = detection(&status, DetectedBy::Hook, Some(&call.monitor));
-        let opening = self.daemon.scheduler.open(detection).map_err(failed)?;
-        Ok(match opening {
-            Opening::NotInCare | Opening::Known(..) => None,
+        let outcome = self.daemon.scheduler.open(detection).map_err(failed)?;
+        Ok(match outcome {
+            OpenOutcome::NotInCare | OpenOutcome::Known(..) => None,
             other => other.incident().cloned(),
         })
     }
@@ -178,7 +178,7 @@ impl Handler for DaemonHandler {
         self.daemon.watchers.add(unit.clone(), lines);
         let opened = scheduler.open(detection);
         let result = match opened {
-            Ok(Opening::NotInCare) => Err(Refusal::new(
+            Ok(OpenOutcome::NotInCare) => Err(Refusal::new(
                 RefusalKind::NotFound,
                 format!("{unit} is not in Prunella's care"),
             )

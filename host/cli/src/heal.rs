@@ -12,7 +12,7 @@ use prunella_core::{
     UnitName,
     incident::{DetectedBy, Ending, IncidentId},
 };
-use prunella_healer::{Opening, Scheduler};
+use prunella_healer::{OpenOutcome, Scheduler};
 use prunella_session::Recorder;
 
 use crate::{
@@ -76,8 +76,8 @@ fn here(
     } else {
         Scheduler::start(Arc::clone(&assembly.healer))?
     };
-    let opening = scheduler.open(detection(&status, DetectedBy::Operator, None))?;
-    if opening == Opening::NotInCare {
+    let outcome = scheduler.open(detection(&status, DetectedBy::Operator, None))?;
+    if outcome == OpenOutcome::NotInCare {
         return Err(not_in_care(&status.name).into());
     }
     let (id, ending) = scheduler

@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context as _;
 use prunella_api::{Client, HOOK_LIMIT, HookCall, Monitor};
 use prunella_core::{UnitName, capability::UnitAct, incident::DetectedBy};
-use prunella_healer::{Opening, Scheduler};
+use prunella_healer::{OpenOutcome, Scheduler};
 
 use crate::{
     args::HookArgs,
@@ -84,8 +84,8 @@ fn alone(paths: &Paths, unit: &UnitName, monitor: &Monitor) -> anyhow::Result<Ex
     let canonical = status.name.clone();
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
     let detection = detection(&status, DetectedBy::Hook, Some(monitor));
-    let opening = scheduler.open_seen(detection, Box::new(status))?;
-    if let Opening::Known(id, ending) = opening {
+    let outcome = scheduler.open_seen(detection, Box::new(status))?;
+    if let OpenOutcome::Known(id, ending) = outcome {
         tracing::info!(
             "{canonical}: this failure is incident {id}, {}",
             ending.word()

@@ -14,7 +14,7 @@ use crate::{
     args::SweepArgs,
     assembly::{Assembly, load_config},
     desk,
-    detect::failed_in_care,
+    detect::down_in_care,
     exit::Exit,
     loading::Wanted,
     paths::Paths,
@@ -38,7 +38,7 @@ pub(crate) fn run(paths: &Paths, _args: &SweepArgs) -> anyhow::Result<Exit> {
     if let Err(error) = scheduler.take_up() {
         tracing::error!("what was left unfinished cannot be taken up: {error}");
     }
-    for detection in failed_in_care(&assembly).context("cannot list the failed units")? {
+    for detection in down_in_care(&assembly).context("cannot list the failed units")? {
         scheduler.open(detection)?;
     }
     probes::round(paths, &assembly, &scheduler, PATIENCE)?;

@@ -65,7 +65,7 @@ fn line(step: &Step) -> Option<(Style, String)> {
             BAD,
             format!("{} failed: {}", detection.unit, detection.cause),
         ),
-        Step::Evidence { .. } | Step::SeenAgain { .. } => return None,
+        Step::Evidence { .. } => return None,
         Step::Waits {
             reason,
             milliseconds,

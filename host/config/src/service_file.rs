@@ -15,7 +15,7 @@ use prunella_core::{
     StrategyName, UnitName,
     service::{
         BudgetSettings, DeclaredCheck, DeclaredFile, DeclaredProbe, FileRole, Order, Port,
-        ProbeKind, ProofSettings, ReadBy, Service, StartLimit,
+        ProbeKind, ProofSettings, ReadBy, RunPolicy, Service, StartLimit,
     },
 };
 
@@ -28,6 +28,7 @@ const KEYS: &[&str] = &[
     "order",
     "depends-on",
     "start-limit",
+    "run-policy",
     "heal-on-stop",
     "proof",
     "budget",
@@ -117,6 +118,19 @@ pub(super) fn read<'t>(
         )
         .unwrap_or_default();
     service.ports = read_ports(reader, top);
+    // What holds a port is there to be talked to.
+    let meant_to_run = if service.ports.is_empty() {
+        RunPolicy::OnFailure
+    } else {
+        RunPolicy::Always
+    };
+    service.run_policy = reader
+        .one_of(
+            top,
+            "run-policy",
+            &[RunPolicy::Always, RunPolicy::OnFailure].map(|policy| (policy.as_str(), policy)),
+        )
+        .unwrap_or(meant_to_run);
     let mut depends_on_at = BTreeMap::new();
     for need in reader.texts(top, "depends-on", "\"postgresql@15-main.service\"") {
         let span = need.1.clone();
@@ -252,7 +266,7 @@ pub(super) fn proof_section(
         proof.stable_for = stable_for;
     }
     if let Some(timeout) = reader.duration(section, "timeout", LEAST) {
-        proof.timeout = timeout;
+        proof.timeout = Some(timeout);
     }
     proof
 }

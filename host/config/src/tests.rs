@@ -11,7 +11,7 @@ use super::{
 use prunella_core::{
     UnitName,
     policy::{Act, Permission, Scope},
-    service::{FileRole, Order, ProbeKind, ReadBy, StartLimit},
+    service::{FileRole, Order, ProbeKind, ReadBy, RunPolicy, StartLimit},
 };
 
 const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -75,6 +75,7 @@ fn a_service_with_everything() {
             strategies = ["service-restart", "port-conflict"]
             depends-on = ["db.service"]
             start-limit = "respect"
+            run-policy = "on-failure"
             heal-on-stop = true
             proof = { stable-for = "10s" }
 
@@ -144,7 +145,8 @@ fn a_service_with_everything() {
     assert_eq!(shop.strategies, ["service-restart", "port-conflict"]);
     assert_eq!(shop.depends_on, ["db.service"]);
     assert_eq!(shop.proof.stable_for, Duration::from_secs(10));
-    assert_eq!(shop.proof.timeout, Duration::from_secs(30));
+    assert_eq!(shop.proof.timeout, None);
+    assert_eq!(shop.run_policy, RunPolicy::OnFailure);
     let budget = shop.budget.as_ref().unwrap();
     assert_eq!(
         (budget.healings, budget.window),
@@ -330,7 +332,7 @@ error: unknown key `prots`
   |
 2 | prots = ["tcp/80"]
   | ^^^^^
-  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, order, depends-on, start-limit, heal-on-stop, proof, budget, alerts, file, check, probe
+  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, alerts, file, check, probe
 
 error: `tcp/0` is not a port
  --> services.d/web.toml:3:10

@@ -186,7 +186,7 @@ macro_rules! incident_getters {
             unit -> String: |of| of.incident.detection.unit.to_string();
             detected_by -> String: |of| of.incident.detection.by.word().to_owned();
             detected_at -> u64: |of| of.incident.detection.at;
-            cause -> String: |of| of.incident.detection.cause.clone();
+            cause -> String: |of| of.incident.detection.cause.to_string();
             exit_code -> Option<i32>: |of| of.incident.detection.exit_code;
             signal -> Option<String>: |of| of.incident.detection.signal.clone();
             invocation -> Option<String>: |of| of.incident.detection.invocation.clone();

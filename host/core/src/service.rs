@@ -37,6 +37,8 @@ pub struct Service {
     pub proof: ProofSettings,
     /// What to do about systemd's start limit.
     pub start_limit: StartLimit,
+    /// Which ends of it are failures.
+    pub run_policy: RunPolicy,
     /// Whether a stop by an operator is healed too.
     pub heal_on_stop: bool,
     /// Healings this service may get; the host's default when absent.
@@ -63,6 +65,7 @@ impl Service {
             probes: BTreeMap::new(),
             proof: ProofSettings::default(),
             start_limit: StartLimit::default(),
+            run_policy: RunPolicy::default(),
             heal_on_stop: false,
             budget: None,
             alerts: None,
@@ -319,15 +322,16 @@ pub struct DeclaredProbe {
 pub struct ProofSettings {
     /// It has to be well for so long.
     pub stable_for: Duration,
-    /// It has to be well after so long at the latest.
-    pub timeout: Duration,
+    /// It has to be well after so long at the latest; as long as its starts are
+    /// known to take, when absent.
+    pub timeout: Option<Duration>,
 }
 
 impl Default for ProofSettings {
     fn default() -> Self {
         Self {
             stable_for: Duration::from_secs(5),
-            timeout: Duration::from_secs(30),
+            timeout: None,
         }
     }
 }
@@ -341,6 +345,27 @@ pub enum StartLimit {
     Heal,
     /// It stands: the service is left alone.
     Respect,
+}
+
+/// Which ends of a service are failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunPolicy {
+    /// Those that systemd calls so.
+    #[default]
+    OnFailure,
+    /// Every end that nobody asked for: it is meant to run.
+    Always,
+}
+
+impl RunPolicy {
+    /// The word of the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OnFailure => "on-failure",
+            Self::Always => "always",
+        }
+    }
 }
 
 /// How much healing there is.

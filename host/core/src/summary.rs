@@ -59,7 +59,7 @@ impl Summary {
             id: incident.id.clone(),
             unit: incident.detection.unit.clone(),
             at: incident.detection.at,
-            cause: incident.detection.cause.clone(),
+            cause: incident.detection.cause.to_string(),
             ended: None,
             ended_at: None,
             why: None,

@@ -46,7 +46,7 @@ pub fn gather(
     let deadline = Instant::now() + LIMIT;
     let now = host.unit(deadline, &service.unit).ok();
     let mut runs = vec![FailedRun {
-        result: detection.cause.clone(),
+        result: detection.cause.to_string(),
         exit_code: detection.exit_code,
         signal: detection.signal.clone(),
         ended_at: detection.at,

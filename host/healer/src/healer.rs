@@ -10,9 +10,10 @@ use prunella_config::Config;
 use prunella_core::{
     UnitName,
     analyst::{Analyst, Changes},
+    budget::Verdict,
     capability::{Answer, Host, ProbeAnswer, probes},
     incident::Incident,
-    service::Service,
+    service::{BudgetSettings, Service},
     situation::Situation,
     trail::Entry,
 };
@@ -88,6 +89,11 @@ impl Current {
             config,
             strategies,
         }
+    }
+
+    /// How much healing a service may get.
+    pub(crate) fn budget_of<'a>(&'a self, service: &'a Service) -> &'a BudgetSettings {
+        service.budget.as_ref().unwrap_or(&self.config.budget)
     }
 }
 
@@ -171,6 +177,19 @@ impl Healer {
             self.probe_answers.note(unit, probe, answer);
         }
         Some(answer)
+    }
+
+    /// Whether a service may be healed now.
+    pub(crate) fn budget(&self, current: &Current, service: &Service) -> Verdict {
+        // A failure is healed at once when it is noticed: the first wait of a
+        // backoff begins there, and has begun by the time of this call.
+        self.settings.ledger.verdict(
+            &service.unit,
+            &crate::kernel::moment(&*self.settings.situation),
+            current.budget_of(service),
+            &current.config.host_budget,
+            Duration::ZERO,
+        )
     }
 
     /// The service of a unit in care.

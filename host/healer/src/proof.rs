@@ -16,6 +16,8 @@ use prunella_core::{
     service::Service,
 };
 
+use crate::start_time::StartTime;
+
 /// How often ports and probes are looked at while the service comes up: no
 /// signal tells of a port. Doubles from the first to the second.
 const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
@@ -30,17 +32,33 @@ pub(crate) struct Well {
     pub(crate) evidence: Vec<String>,
 }
 
-/// Waits until the service is well, for `timeout` at most; else says what is
-/// not.
+/// Waits until the service is well, for as long as a start of it may take; else
+/// says what is not. `slow` is told when it takes longer than usual.
 pub(crate) fn becomes_well(
     service: &Service,
     host: &Host,
-    timeout: Duration,
+    time: StartTime,
+    slow: impl FnOnce(Duration),
 ) -> Result<Well, String> {
-    let deadline = Instant::now() + timeout;
+    let mut slow = Some(slow);
     let unit = &service.unit;
-    host.ask(deadline, wait(service, Goal::Up, timeout))
-        .map_err(|failure| format!("{unit} did not come up: {failure}"))?;
+    let begun = Instant::now();
+    // While systemd has a job or a transition going on for it, that has a limit of
+    // its own.
+    let mut up = host.ask(begun + time.usual, wait(service, Goal::Up, time.usual));
+    if let Err(failure) = &up
+        && failure.kind == FailureKind::TimedOut
+        && time.by_systemd > time.usual
+    {
+        let left = time.by_systemd.saturating_sub(begun.elapsed());
+        if let Some(slow) = slow.take() {
+            slow(left);
+        }
+        up = host.ask(Instant::now() + left, wait(service, Goal::Up, left));
+    }
+    up.map_err(|failure| format!("{unit} did not come up: {failure}"))?;
+    let begun = Instant::now();
+    let deadline = begun + time.most;
     let mut pause = LOOK_EVERY.0;
     loop {
         let missing = match look(service, host, deadline) {
@@ -51,8 +69,13 @@ pub(crate) fn becomes_well(
         if host.ask(deadline, clock::Sleep { time: pause }).is_err() || Instant::now() >= deadline {
             return Err(format!(
                 "{unit} is up, but after {} s {missing}",
-                timeout.as_secs()
+                time.most.as_secs()
             ));
+        }
+        if begun.elapsed() >= time.usual
+            && let Some(slow) = slow.take()
+        {
+            slow(deadline.saturating_duration_since(Instant::now()));
         }
         pause = (pause * 2).min(LOOK_EVERY.1);
     }

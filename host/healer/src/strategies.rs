@@ -15,7 +15,7 @@ use prunella_core::{
 };
 use prunella_engine::{Engine, LoadError, Package, RunError, Source, Strategy};
 
-use crate::beside;
+use crate::parallel;
 
 /// A strategy that is in force.
 #[derive(Clone)]
@@ -163,7 +163,7 @@ impl StrategySet {
             }
         }
         // Side by side: a hook begins with this, while a service is down.
-        let loaded = beside::map(&found, |(name, bytes)| load(loading, name, bytes));
+        let loaded = parallel::map(&found, |(name, bytes)| load(loading, name, bytes));
         for ((name, _), loaded) in found.into_iter().zip(loaded) {
             match loaded {
                 Ok(loaded) => {

@@ -16,16 +16,19 @@ use prunella_core::{
     StrategyName,
     achievement::{Came, Signature, Try},
     capability::Host,
+    cause::Cause,
     hash::sha256,
     incident::{DetectedBy, Ending, LeftAlone},
     policy::builtin_grants,
     service::{Order, Service},
+    summary::Filter,
     trail::Step,
     trust::{self, Evidence, SignaturePolicy, Standing},
 };
 use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{
-    Component, FileError, Healer, HealerSettings, Hosts, Loading, Opening, Scheduler, StrategySet,
+    Component, FileError, Healer, HealerSettings, Hosts, Loading, OpenOutcome, Scheduler,
+    StrategySet,
 };
 use prunella_simulation::{Check, File, Process, Sim};
 use prunella_store::{AttemptEnd, LastSteps, Ledger, Pause, Store};
@@ -42,6 +45,7 @@ impl Hosts for SimHosts {
 struct House {
     sim: Sim,
     store: Arc<Store>,
+    healer: Arc<Healer>,
     scheduler: Scheduler,
     folder: tempfile::TempDir,
 }
@@ -148,14 +152,15 @@ fn house_with(sim: Sim, rehearsal: bool, change: impl FnOnce(&mut Config)) -> Ho
         Arc::new(strategies),
     ));
     let scheduler = if rehearsal {
-        Scheduler::rehearse(healer)
+        Scheduler::rehearse(Arc::clone(&healer))
     } else {
-        Scheduler::start(healer)
+        Scheduler::start(Arc::clone(&healer))
     }
     .unwrap();
     House {
         sim,
         store,
+        healer,
         scheduler,
         folder,
     }
@@ -167,8 +172,8 @@ fn house(sim: Sim) -> House {
 
 impl House {
     fn fail(&self) -> Ending {
-        let opening = self.scheduler.open(self.sim.incident().detection).unwrap();
-        assert!(matches!(opening, Opening::New(_)), "{opening:?}");
+        let outcome = self.scheduler.open(self.sim.incident().detection).unwrap();
+        assert!(matches!(outcome, OpenOutcome::New(_)), "{outcome:?}");
         self.scheduler.wait_for(&self.sim.unit()).unwrap().1
     }
 
@@ -395,7 +400,7 @@ fn when_the_pause_is_over_it_is_healed_and_the_hold_stands_in_the_trail_once() {
 fn a_restart_loop_is_reported_and_not_acted_on() {
     let house = house(Sim::new("web.service").failed("exit-code"));
     let mut detection = house.sim.incident().detection;
-    detection.cause = "restart-loop".to_owned();
+    detection.cause = Cause::RestartLoop;
     house.scheduler.open(detection).unwrap();
     let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
     assert!(
@@ -445,6 +450,125 @@ fn a_service_that_never_starts_spends_its_budget_and_goes_to_people() {
     assert_eq!(starts, 3, "{:?}", house.sim.acts());
 }
 
+/// As with the daemon running, when each hook hands the failure of the start
+/// before over.
+#[test]
+fn a_relapse_that_is_told_of_while_the_budget_waits_is_no_attempt() {
+    let sim = Sim::new("web.service")
+        .failed("exit-code")
+        .starts_when("never", |_| false)
+        .in_real_time();
+    let house = house_with(sim, false, |config| {
+        config.budget.healings = 3;
+        config.budget.backoff = vec![Duration::ZERO, Duration::from_millis(300)];
+    });
+    let mut detection = house.sim.incident().detection;
+    house.scheduler.open(detection.clone()).unwrap();
+    detection.by = DetectedBy::Hook;
+    for run in 0.. {
+        let ended = house.scheduler.ending(&house.sim.unit());
+        if matches!(ended, Some((_, Ending::Escalated { .. }))) {
+            break;
+        }
+        detection.invocation = Some(format!("run {run}"));
+        house.scheduler.open(detection.clone()).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // And the last one, when the budget is spent.
+    for run in ["a", "b"] {
+        detection.invocation = Some(run.to_owned());
+        house.scheduler.open(detection.clone()).unwrap();
+        house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    }
+    let (id, ending) = house.scheduler.ending(&house.sim.unit()).unwrap();
+    escalated(&ending);
+    assert_eq!(house.sim.acts().len(), 3, "{:?}", house.sim.acts());
+    let record = house.store.record(&id).unwrap().unwrap();
+    assert_eq!(record.incident.attempt, 3);
+    let ends = record
+        .steps
+        .iter()
+        .filter(|entry| matches!(entry.step, Step::Ended { .. }));
+    assert_eq!(ends.count(), 1);
+}
+
+/// What the budget makes wait before its first start is healed in its first
+/// attempt.
+#[test]
+fn an_attempt_counts_when_it_begins_and_not_while_it_waits() {
+    let house = house_with(
+        Sim::new("web.service").failed("signal").in_real_time(),
+        false,
+        |config| {
+            config.budget.backoff = vec![Duration::ZERO, Duration::from_millis(200)];
+        },
+    );
+    assert_eq!(healed_by(&house.fail()), "service-restart");
+    drop(house.sim.clone().failed("signal"));
+    house
+        .scheduler
+        .open(house.sim.incident().detection)
+        .unwrap();
+    let (id, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    assert_eq!(healed_by(&ending), "service-restart");
+    let record = house.store.record(&id).unwrap().unwrap();
+    assert_eq!(record.incident.attempt, 1);
+    assert!(
+        record
+            .steps
+            .iter()
+            .any(|entry| matches!(entry.step, Step::Waits { .. }))
+    );
+}
+
+/// A hook is at work on the first run's failure when the daemon comes and sees
+/// the second run's.
+#[test]
+fn two_processes_have_one_incident_for_a_service() {
+    let sim = Sim::new("web.service")
+        .failed("exit-code")
+        .starts_when("never", |_| false)
+        .in_real_time();
+    let hook = house_with(sim, false, |config| {
+        config.budget.healings = 2;
+        config.budget.backoff = vec![Duration::ZERO, Duration::from_millis(300)];
+    });
+    let daemon = Scheduler::start(Arc::clone(&hook.healer)).unwrap();
+    let mut detection = hook.sim.incident().detection;
+    let first = hook.scheduler.open(detection.clone()).unwrap();
+    detection.invocation = Some("another run".to_owned());
+    let second = daemon.open(detection).unwrap();
+    assert!(matches!(second, OpenOutcome::Joined(_)), "{second:?}");
+    assert_eq!(first.incident(), second.incident());
+    for scheduler in [&hook.scheduler, &daemon] {
+        let (id, ending) = scheduler.wait_for(&hook.sim.unit()).unwrap();
+        assert_eq!(Some(&id), first.incident());
+        escalated(&ending);
+    }
+    assert_eq!(hook.store.incidents(&Filter::default()).unwrap().len(), 1);
+    assert_eq!(hook.sim.acts().len(), 2, "{:?}", hook.sim.acts());
+}
+
+/// `prunella heal` of a service that is up says nothing of its next failure.
+#[test]
+fn what_an_operator_had_looked_at_while_it_was_up_is_healed_when_it_fails() {
+    let house = house(Sim::new("web.service"));
+    let mut asked = house.sim.incident().detection;
+    asked.by = DetectedBy::Operator;
+    asked.failed_monotonic = None;
+    house.scheduler.open(asked).unwrap();
+    let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    assert_eq!(ending.word(), "recovered");
+    drop(house.sim.clone().failed("signal"));
+    let opened = house
+        .scheduler
+        .open(house.sim.incident().detection)
+        .unwrap();
+    assert!(matches!(opened, OpenOutcome::New(_)), "{opened:?}");
+    let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    assert_eq!(healed_by(&ending), "service-restart");
+}
+
 #[test]
 fn a_rehearsal_does_nothing_and_stores_nothing() {
     let sim = Sim::new("web.service")
@@ -473,7 +597,7 @@ fn the_same_failure_seen_twice_is_one_incident() {
     let mut by_hook = detection;
     by_hook.by = DetectedBy::Hook;
     let second = house.scheduler.open(by_hook).unwrap();
-    assert!(matches!(second, Opening::Known(..)), "{second:?}");
+    assert!(matches!(second, OpenOutcome::Known(..)), "{second:?}");
     assert_eq!(first.incident(), second.incident());
 }
 
@@ -503,11 +627,11 @@ fn what_is_not_in_care_is_not_touched() {
     let house = house_with(Sim::new("web.service").failed("signal"), false, |config| {
         config.services.clear();
     });
-    let opening = house
+    let outcome = house
         .scheduler
         .open(house.sim.incident().detection)
         .unwrap();
-    assert_eq!(opening, Opening::NotInCare);
+    assert_eq!(outcome, OpenOutcome::NotInCare);
     assert_eq!(house.sim.acts(), Vec::<String>::new());
 }
 

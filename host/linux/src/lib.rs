@@ -72,6 +72,7 @@ pub use crate::{
     error::LinuxError,
     reading::Reading,
     signals::{BusEvent, Glimpse, Interest, Listener, UnitSet},
+    stop_evidence::EndedRun,
 };
 use crate::{
     cgroup::Cgroups, journal::Journal, runtime::Shared, unit_control::SystemdUnitControl,

@@ -466,6 +466,7 @@ pub(crate) mod tests {
             fragment: None,
             needs_reload: false,
             private_network: false,
+            start_rules: prunella_core::start_rules::StartRules::default(),
         }
     }
 

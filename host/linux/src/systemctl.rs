@@ -392,6 +392,23 @@ impl Facts for Shown {
             .and_then(|id| u32::try_from(id).ok())
             .filter(|id| *id != 0)
     }
+
+    fn exit_statuses(&self, name: &str) -> (Vec<i32>, Vec<String>) {
+        let words = self.list(name);
+        (
+            words.iter().filter_map(|word| word.parse().ok()).collect(),
+            words
+                .iter()
+                .filter(|word| word.parse::<i32>().is_err())
+                .map(|word| word.strip_prefix("SIG").unwrap_or(word).to_owned())
+                .collect(),
+        )
+    }
+
+    fn unmet(&self, _: &str) -> Vec<String> {
+        // systemctl does not print them.
+        Vec::new()
+    }
 }
 
 /// systemd's way of printing a time span (`1min 30s`, `100ms`, `infinity`) in

@@ -123,7 +123,7 @@ impl House {
             unit,
             by: DetectedBy::Signal,
             at: 1_000,
-            cause: "exit-code".to_owned(),
+            cause: "exit-code".into(),
             invocation: Some(number.to_string()),
             exit_code: Some(1),
             signal: None,

@@ -57,7 +57,7 @@ fn report(record: &str) -> Option<Report> {
         .map(|hours| PastIncident {
             id: format!("before-{hours}"),
             at: detection.at.saturating_sub(hours * HOUR),
-            cause: detection.cause.clone(),
+            cause: detection.cause.to_string(),
             ended: "healed".to_owned(),
             strategy: Some("service-restart".to_owned()),
         })

@@ -363,6 +363,7 @@ fn hostile_text_is_shown_and_does_nothing(#[case] hostile: &str) {
         },
         Step::Note { message: text() },
         Step::Proven {
+            strategy: None,
             evidence: vec![text()],
             stable_for: 1,
         },

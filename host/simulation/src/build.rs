@@ -6,6 +6,7 @@ use prunella_core::{
     StrategyName, UnitName,
     capability::{ActiveState, CheckReport, EnvKey, Ownership, UnitStatus},
     service::{FileRole, Port, ReadBy},
+    start_rules::StartRules,
 };
 
 use crate::world::{Condition, View};
@@ -89,6 +90,10 @@ impl Unit {
                 fragment: Some(format!("/etc/systemd/system/{unit}")),
                 needs_reload: false,
                 private_network: false,
+                start_rules: StartRules {
+                    start_timeout: Some(90_000_000),
+                    ..StartRules::default()
+                },
                 name: unit,
             },
             start_takes: Duration::from_millis(100),

@@ -9,6 +9,7 @@ use std::{
 use prunella_core::{
     StrategyName, UnitName,
     capability::{Host, LogEntry, PastIncident, UnitStatus},
+    cause::Cause,
     incident::{DetectedBy, Detection, Incident, IncidentId, SettingSpec},
     policy::{Act, Grant, Grants, Permission, Scope},
     service::{DeclaredCheck, DeclaredFile, DeclaredProbe, Port, ProbeKind, Service, StartLimit},
@@ -439,7 +440,7 @@ impl Sim {
             unit: self.unit.clone(),
             by: DetectedBy::Signal,
             at: world.millis(),
-            cause: status.map_or_else(String::new, |status| status.result.clone()),
+            cause: Cause::from(status.map_or("", |status| status.result.as_str())),
             invocation: status.and_then(|status| status.invocation.clone()),
             exit_code: status.and_then(|status| status.exit_code),
             signal: status.and_then(|status| status.signal.clone()),

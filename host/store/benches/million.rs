@@ -119,7 +119,7 @@ fn incident(number: u64, at: u64) -> Incident {
         unit: unit(number % 100),
         by: DetectedBy::Signal,
         at,
-        cause: "exit-code".to_owned(),
+        cause: "exit-code".into(),
         invocation: Some(format!(
             "{:032x}",
             u128::from(number) * 0x9e37_79b9_7f4a_7c15
@@ -207,6 +207,7 @@ fn steps(incident: &Incident) -> Vec<Entry> {
                 .collect(),
         },
         Step::Proven {
+            strategy: None,
             evidence: vec!["active, and tcp/8080 is held from within its control group".to_owned()],
             stable_for: 5_000,
         },

@@ -175,27 +175,51 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
     (condition, values)
 }
 
-/// How many rows it made: none when its id or key is taken.
+/// The incident that is open for a unit.
+fn open_for(transaction: &Transaction<'_>, unit: &str) -> rusqlite::Result<Option<Opened>> {
+    transaction
+        .query_row_cached(
+            "SELECT id, ending FROM incidents
+             WHERE unit = ?1 AND (ended IS NULL OR ended = 'blocked')",
+            [unit],
+            known,
+        )
+        .optional()
+}
+
+/// Reads an id and an ending.
+fn known(row: &Row<'_>) -> rusqlite::Result<Opened> {
+    let ending: Option<String> = row.get(1)?;
+    Ok(Opened::Known {
+        id: IncidentId::from_text(row.get::<_, String>(0)?),
+        ending: ending.map(|ending| json(1, &ending)).transpose()?,
+    })
+}
+
+/// How many rows it made: none when its id or key is taken, or when another one
+/// is open for its unit and it has not `ended`.
 pub(crate) fn insert_incident(
     transaction: &Transaction<'_>,
     incident: &Incident,
     detection: &str,
+    ended: Option<&str>,
 ) -> rusqlite::Result<usize> {
     transaction.execute_cached(
         "INSERT INTO incidents
-           (id, key, unit, at_ms, cause, attempt, boot_id, parent, detection)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+           (id, key, unit, at_ms, cause, attempt, boot_id, parent, detection, ended)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT DO NOTHING",
         rusqlite::params![
             incident.id.as_str(),
             incident.key,
             incident.detection.unit.as_str(),
             to_ms(incident.detection.at),
-            incident.detection.cause,
+            incident.detection.cause.as_str(),
             incident.attempt,
             incident.boot_id,
             incident.parent.as_ref().map(IncidentId::as_str),
-            detection
+            detection,
+            ended
         ],
     )
 }
@@ -275,8 +299,9 @@ pub(crate) fn step_error(error: rusqlite::Error, entry: &Entry) -> WriteError {
 }
 
 impl Store {
-    /// Opens an incident, unless one with its key exists. Among all processes
-    /// that try at once, exactly one gets [`Opened::New`].
+    /// Opens an incident, unless one is open for its unit, or one with its key
+    /// exists. Among all processes that try at once, exactly one gets
+    /// [`Opened::New`].
     ///
     /// [`StoreError::IdTaken`] when another failure's incident drew the same id
     /// in the same second: draw again.
@@ -299,19 +324,16 @@ impl Store {
                 .query_row_cached(
                     "SELECT id, ending FROM incidents WHERE key = ?1",
                     [&incident.key],
-                    |row| {
-                        let ending: Option<String> = row.get(1)?;
-                        Ok(Opened::Known {
-                            id: IncidentId::from_text(row.get::<_, String>(0)?),
-                            ending: ending.map(|ending| json(1, &ending)).transpose()?,
-                        })
-                    },
+                    known,
                 )
                 .optional()?;
-            if let Some(known) = known {
+            // One at a time for each unit, whoever opens it and whichever run it
+            // was that failed.
+            let open = open_for(transaction, incident.detection.unit.as_str())?;
+            if let Some(known) = open.or(known) {
                 return Ok(known);
             }
-            let inserted = insert_incident(transaction, incident, &detection)?;
+            let inserted = insert_incident(transaction, incident, &detection, None)?;
             if inserted == 0 {
                 return Err(StoreError::IdTaken(incident.id.clone()).into());
             }
@@ -395,8 +417,23 @@ impl Store {
     }
 
     /// Takes an ending back: the incident goes on with this attempt.
+    ///
+    /// # Errors
+    /// [`StoreError::AnotherIsOpen`] for the same unit.
     pub fn reopen(&self, id: &IncidentId, attempt: u32) -> Result<(), StoreError> {
         self.write("reopening an incident", |transaction| {
+            let other: Option<String> = transaction
+                .query_row_cached(
+                    "SELECT other.id FROM incidents AS this
+                       JOIN incidents AS other ON other.unit = this.unit AND other.id != this.id
+                     WHERE this.id = ?1 AND (other.ended IS NULL OR other.ended = 'blocked')",
+                    [id.as_str()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            if let Some(other) = other {
+                return Err(StoreError::AnotherIsOpen(IncidentId::from_text(other)).into());
+            }
             one_row(
                 transaction.execute(
                     "UPDATE incidents SET attempt = ?2, ended_at_ms = NULL, ended = NULL,

@@ -20,7 +20,7 @@ use prunella_core::{
     incident::{Ending, IncidentId, LeftAlone},
     summary::Filter,
 };
-use prunella_store::{Found, Opened, Pause, Store, StoreError};
+use prunella_store::{AttemptEnd, Found, Opened, Pause, Store, StoreError};
 use rstest::rstest;
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -191,8 +191,9 @@ fn exactly_one_of_many_opens_an_incident() {
                 barrier.wait();
                 (0..20_u16)
                     .filter(|failure| {
-                        let mut mine = incident("web.service", racer * 100 + failure, 1_000);
-                        mine.key = format!("web.service/{failure}");
+                        let unit = format!("web{failure}.service");
+                        let mut mine = incident(&unit, racer * 100 + failure, 1_000);
+                        mine.key = format!("{unit}/{failure}");
                         store.open_incident(&mine).unwrap() == Opened::New
                     })
                     .count()
@@ -201,6 +202,82 @@ fn exactly_one_of_many_opens_an_incident() {
         .collect();
     let opened: usize = racers.into_iter().map(|racer| racer.join().unwrap()).sum();
     assert_eq!(opened, 20);
+}
+
+/// Hook, sweep and daemon, each with another failed run of the same service.
+#[test]
+fn one_incident_is_open_for_a_unit_whoever_opens_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prunella.db");
+    let barrier = Arc::new(Barrier::new(8));
+    let racers: Vec<_> = (0..8_u16)
+        .map(|racer| {
+            let (path, barrier) = (path.clone(), Arc::clone(&barrier));
+            thread::spawn(move || {
+                let store = Store::open(&path).unwrap();
+                barrier.wait();
+                store
+                    .open_incident(&incident("web.service", racer, 1_000))
+                    .unwrap()
+            })
+        })
+        .collect();
+    let opened: Vec<Opened> = racers
+        .into_iter()
+        .map(|racer| racer.join().unwrap())
+        .collect();
+    assert_eq!(opened.iter().filter(|one| **one == Opened::New).count(), 1);
+    let store = Store::open(&path).unwrap();
+    let open = store.unfinished().unwrap();
+    assert_eq!(open.len(), 1);
+    let known = Opened::Known {
+        id: open[0].id.clone(),
+        ending: None,
+    };
+    assert_eq!(opened.iter().filter(|one| **one == known).count(), 7);
+
+    // One that waits for another unit is open, too.
+    let blocked = Ending::Blocked {
+        on: unit("db.service"),
+        reason: "it is down".to_owned(),
+    };
+    store.end(&open[0].id, 5, &blocked).unwrap();
+    let next = incident("web.service", 9, 2_000);
+    assert_eq!(
+        store.open_incident(&next).unwrap(),
+        Opened::Known {
+            id: open[0].id.clone(),
+            ending: Some(blocked)
+        }
+    );
+    store.end(&open[0].id, 6, &escalated(Some(7))).unwrap();
+    assert_eq!(store.open_incident(&next).unwrap(), Opened::New);
+    assert!(matches!(
+        store.reopen(&open[0].id, 2),
+        Err(StoreError::AnotherIsOpen(id)) if id == next.id
+    ));
+}
+
+/// An incident that happened while the store was in trouble is written when it is
+/// over, whatever is open by then.
+#[test]
+fn what_is_over_is_written_later_beside_what_is_open() {
+    let (_folder, store) = store();
+    let open = incident("web.service", 2, 2_000);
+    store.open_incident(&open).unwrap();
+    let over = incident("web.service", 1, 1_000);
+    let end = AttemptEnd {
+        at: 5,
+        ending: Some(healed(7)),
+        alert: None,
+        tries: None,
+    };
+    store
+        .put(&over, &[note(&over.id, 0, "a step")], Some(&end))
+        .unwrap();
+    let record = store.record(&over.id).unwrap().unwrap();
+    assert_eq!((record.ending, record.steps.len()), (Some(healed(7)), 1));
+    assert_eq!(store.unfinished().unwrap(), [open]);
 }
 
 #[test]
@@ -363,7 +440,7 @@ fn found_by_beginning_or_end() {
     let (_folder, store) = store();
     for number in [0x7f3a, 0x00aa, 0x11aa] {
         store
-            .open_incident(&incident("web.service", number, 1_000))
+            .open_incident(&incident(&format!("{number}.service"), number, 1_000))
             .unwrap();
     }
     let one = IncidentId::new(1_000, 0x7f3a);
@@ -509,6 +586,7 @@ fn records_come_whole_in_parts_and_in_order() {
                 &[note(&one.id, 0, "first"), note(&one.id, 1, "second")],
             )
             .unwrap();
+        store.end(&one.id, 1, &left_alone()).unwrap();
     }
     let all = |filter: &Filter| {
         let (mut after, mut found, mut parts) = (None, Vec::new(), 0);

@@ -211,7 +211,7 @@ fn damage_deep_in_the_file_is_found_by_a_check() {
     let store = Store::open(&path).unwrap();
     for number in 0..1_000 {
         store
-            .open_incident(&incident("web.service", number, 1_000))
+            .open_incident(&incident(&format!("{number}.service"), number, 1_000))
             .unwrap();
     }
     store.check().unwrap();

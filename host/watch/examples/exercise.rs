@@ -71,7 +71,7 @@ fn brief(event: &WatchEvent) -> String {
 }
 
 fn failed_of<'a>(unit: &'a UnitName, cause: &'a str) -> impl Fn(&WatchEvent) -> bool + 'a {
-    move |event| matches!(event, WatchEvent::Failed(d, _) if d.unit == *unit && d.cause == cause)
+    move |event| matches!(event, WatchEvent::Failed(d, _) if d.unit == *unit && d.cause.as_str() == cause)
 }
 
 fn median(mut micros: Vec<u64>) -> u64 {
@@ -237,6 +237,7 @@ fn main() -> Outcome {
             .map(|unit| Care {
                 unit: (*unit).clone(),
                 heal_on_stop: **unit == alias,
+                run_policy: prunella_core::service::RunPolicy::OnFailure,
             })
             .collect()
     };

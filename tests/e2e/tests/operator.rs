@@ -164,6 +164,18 @@ fn a_rehearsal_changes_nothing() {
 }
 
 #[test]
+fn a_service_that_was_well_when_somebody_had_it_healed_is_healed_when_it_fails() {
+    let scene = scene()
+        .service("web.service", &victim("", "--listen 8080"), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.prunella_ok(&["heal", "web.service"]);
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+    assert!(scene.answers(8080));
+}
+
+#[test]
 fn a_masked_service_is_left_alone() {
     let scene = scene().care("web.service", "").without_daemon();
     // In /run, where a mask in /etc comes before it.

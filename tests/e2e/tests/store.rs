@@ -45,7 +45,7 @@ fn a_long_past(incidents: u16) -> Vec<u8> {
             unit: UnitName::new("old.service").unwrap(),
             by: DetectedBy::Signal,
             at,
-            cause: "signal".to_owned(),
+            cause: "signal".into(),
             invocation: Some(format!("run-{number}")),
             exit_code: None,
             signal: Some("KILL".to_owned()),

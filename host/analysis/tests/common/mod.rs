@@ -43,7 +43,7 @@ pub(crate) fn evidence(runs: Vec<FailedRun>) -> Evidence {
             unit: UnitName::new("shop.service").unwrap(),
             by: DetectedBy::Signal,
             at: FAILED_AT,
-            cause: "exit-code".to_owned(),
+            cause: "exit-code".into(),
             invocation: None,
             exit_code: Some(1),
             signal: None,

@@ -99,13 +99,14 @@ pub fn tries<'s>(steps: impl IntoIterator<Item = &'s Entry>) -> Vec<Try> {
                 // Until there is proof, or none.
                 going = going.map(|(strategy, _)| (strategy, Some(Came::Failed)));
             }
-            Step::Proven { .. } => {
-                close(
-                    going
-                        .take()
-                        .map(|(strategy, _)| (strategy, Some(Came::Proven))),
-                    &mut tries,
-                );
+            Step::Proven {
+                strategy: other, ..
+            } => {
+                let strategy = going.take().map(|(strategy, _)| strategy);
+                let proven = strategy
+                    .or(other.as_ref())
+                    .map(|strategy| (strategy, Some(Came::Proven)));
+                close(proven, &mut tries);
             }
             Step::NotProven { relapse, .. } => {
                 let came = if *relapse {
@@ -237,6 +238,7 @@ mod tests {
 
     fn proven() -> Step {
         Step::Proven {
+            strategy: None,
             evidence: Vec::new(),
             stable_for: 1,
         }

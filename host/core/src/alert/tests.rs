@@ -17,7 +17,7 @@ fn incident() -> Incident {
         unit: unit("web.service"),
         by: DetectedBy::Signal,
         at: 1_000,
-        cause: "exit-code".to_owned(),
+        cause: "exit-code".into(),
         invocation: None,
         exit_code: Some(1),
         signal: None,

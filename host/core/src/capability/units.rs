@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Described, Description, Host, Look, Observe, Subject, milliseconds};
-use crate::UnitName;
+use crate::{UnitName, start_rules::StartRules};
 
 /// How a unit stands; `not-found` when there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -199,6 +199,9 @@ pub struct UnitStatus {
     pub needs_reload: bool,
     /// Whether its network is its own (PrivateNetwork=, NetworkNamespacePath=).
     pub private_network: bool,
+    /// What its author says of its starts.
+    #[serde(default)]
+    pub start_rules: StartRules,
 }
 
 impl UnitStatus {
@@ -220,6 +223,20 @@ impl UnitStatus {
     /// Whether it is a service of Type=oneshot.
     pub fn is_oneshot(&self) -> bool {
         self.kind.as_deref() == Some("oneshot")
+    }
+
+    /// Whether it is down with success, and is of a kind that goes on until it is
+    /// stopped: no oneshot, nothing that a socket, timer or path starts when it
+    /// is needed.
+    pub fn should_have_gone_on(&self) -> bool {
+        self.active_state == ActiveState::Inactive
+            && self.job.is_none()
+            && self.load_state == "loaded"
+            && self.result == "success"
+            && self.name.kind() == "service"
+            && !self.is_oneshot()
+            && !self.is_auto_restarting()
+            && self.triggered_by.is_empty()
     }
 
     /// Whether nothing is going on: no job, no transition.

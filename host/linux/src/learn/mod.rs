@@ -8,6 +8,7 @@
 
 mod known;
 mod monit;
+mod run_policy;
 
 use std::{
     path::{Path, PathBuf},
@@ -17,7 +18,7 @@ use std::{
 use prunella_core::{
     UnitName,
     capability::{Answer, Protocol, UnitStatus},
-    service::{Port, ProbeKind},
+    service::{Port, ProbeKind, RunPolicy},
 };
 
 pub use self::monit::MonitWatch;
@@ -38,6 +39,8 @@ pub struct Learned {
     pub ports: Vec<Finding<Port>>,
     /// The Unix sockets that its socket units listen on.
     pub unix_sockets: Vec<Finding<PathBuf>>,
+    /// Which ends of it are failures.
+    pub run_policy: Finding<RunPolicy>,
     /// Its EnvironmentFile= entries.
     pub env_files: Vec<Finding<EnvFile>>,
     /// What it cannot start without.
@@ -105,6 +108,8 @@ struct Seen {
     after: Vec<String>,
     consists_of: Vec<String>,
     pid_file: String,
+    on_success: Vec<String>,
+    unit_file_state: String,
 }
 
 impl Linux {
@@ -120,6 +125,7 @@ impl Linux {
         let mut learned = Learned {
             ports: Vec::new(),
             unix_sockets: Vec::new(),
+            run_policy: run_policy::of(&status, &seen, false),
             env_files: Vec::new(),
             needs: Vec::new(),
             checks: Vec::new(),
@@ -141,6 +147,7 @@ impl Linux {
         }
         self.sockets(deadline, &mut learned)?;
         listening(deadline, &mut learned);
+        learned.run_policy = run_policy::of(&learned.status, &seen, !learned.ports.is_empty());
         env_files(&seen, &mut learned);
         self.needs(deadline, &seen, &mut learned);
         if let Some(known) = known::of(&seen.commands) {
@@ -176,6 +183,8 @@ impl Linux {
                 after: texts(&properties, "After"),
                 consists_of: texts(&properties, "ConsistsOf"),
                 pid_file: text(&properties, "PIDFile"),
+                on_success: texts(&properties, "OnSuccess"),
+                unit_file_state: text(&properties, "UnitFileState"),
             })
         })
     }

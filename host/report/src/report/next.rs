@@ -145,6 +145,27 @@ pub(super) fn next(record: &Record, context: &ReportContext<'_>) -> Vec<Command>
                     "how systemd restarts it",
                 ),
             ],
+            LeftAlone::RestartPrevented => vec![
+                journal,
+                command(
+                    format!("systemctl start {unit}"),
+                    "to start it all the same",
+                ),
+            ],
+            LeftAlone::ConditionUnmet => vec![
+                status(&unit),
+                command(
+                    format!("systemctl start {unit}"),
+                    "to have systemd look again at its conditions",
+                ),
+            ],
+            LeftAlone::RefusesStart => vec![
+                status(&unit),
+                command(
+                    format!("systemctl list-dependencies --reverse {unit}"),
+                    "which units may have it started",
+                ),
+            ],
             LeftAlone::Protected => vec![status(&unit), journal],
             LeftAlone::JobPending
             | LeftAlone::SystemdRestarts

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{Command, Moment, words};
-use prunella_core::{UnitName, capability::PastIncident, incident::RESTART_LOOP};
+use prunella_core::{UnitName, capability::PastIncident};
 
 /// How far back a report looks.
 pub const LOOK_BACK: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -238,7 +238,7 @@ fn next_step(this: &This<'_>, before: &[&PastIncident]) -> (String, Look) {
                 "what it needs, and how that is",
             )),
         ),
-        RESTART_LOOP => (
+        "restart-loop" => (
             "systemd restarts it, and it ends again: mend what ends it, or Restart= goes on \
              hiding it.",
             Some((

@@ -250,6 +250,7 @@ impl<'a> Teller<'a> {
             Step::Proven {
                 evidence,
                 stable_for,
+                ..
             } => {
                 let recovered_after = told.proof.as_ref().and_then(|p| p.recovered_after);
                 told.proof = Some(Seen {
@@ -270,10 +271,6 @@ impl<'a> Teller<'a> {
     /// The steps that say the same whatever came before.
     fn simple(&self, entry: &Entry, step: &Step) -> Option<Said> {
         let plain = match step {
-            Step::SeenAgain { by } => (
-                Mark::Plain,
-                format!("the same failure was noticed {}", words::noticed(by)),
-            ),
             Step::Waits {
                 milliseconds: 0, ..
             } => return None,

@@ -25,7 +25,7 @@ fn detection(by: DetectedBy, cause: &str) -> Detection {
         unit: "web.service".parse().unwrap(),
         by,
         at: FAILED,
-        cause: cause.to_owned(),
+        cause: cause.into(),
         invocation: Some(INVOCATION.to_owned()),
         exit_code: None,
         signal: None,
@@ -212,6 +212,7 @@ fn healed() -> Record {
             (
                 5_061_000,
                 Step::Proven {
+                    strategy: None,
                     evidence: vec![
                         "active (running), the same invocation, no further restart".to_owned(),
                         "tcp/80 and tcp/443 held from within its control group".to_owned(),
@@ -728,7 +729,7 @@ fn the_next_step_fits_what_the_failures_have_in_common(
     #[case] command: &str,
 ) {
     let mut record = healed();
-    record.incident.detection.cause = now.to_owned();
+    record.incident.detection.cause = now.into();
     let again = report_after(&record, &past(3, 1, "healed", before))
         .recurrence
         .unwrap();
@@ -872,7 +873,7 @@ fn no_text_gives_orders() {
     let mut record = escalated();
     record.incident.detection.invocation = Some("x; rm -rf /".to_owned());
     record.incident.id = IncidentId::from_text("$(reboot)");
-    record.incident.detection.cause = "\x1b]0;owned\x07".to_owned();
+    record.incident.detection.cause = "\x1b]0;owned\x07".into();
     record.steps.push(Entry {
         step: Step::Said {
             strategy: name("service-restart"),

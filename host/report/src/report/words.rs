@@ -6,6 +6,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use prunella_core::{
     UnitName,
+    cause::Cause,
     incident::{Detection, Ending},
 };
 
@@ -19,8 +20,8 @@ pub(super) fn clean(text: &str) -> String {
 
 /// What was noticed, in a sentence without its full stop.
 pub(super) fn cause(detection: &Detection) -> String {
-    match detection.cause.as_str() {
-        "exit-code" => match detection.exit_code {
+    match &detection.cause {
+        Cause::ExitCode => match detection.exit_code {
             Some(code) => match exit_code(code) {
                 Some(meaning) => {
                     format!("its main process ended with exit code {code} ({meaning})")
@@ -29,30 +30,44 @@ pub(super) fn cause(detection: &Detection) -> String {
             },
             None => "one of its processes ended with an error".to_owned(),
         },
-        "signal" | "core-dump" => {
+        Cause::Signal | Cause::CoreDump => {
             let signal = detection.signal.as_deref().map_or_else(
                 || "a signal".to_owned(),
                 |signal| format!("SIG{}", clean(signal.trim_start_matches("SIG"))),
             );
-            let dumped = if detection.cause == "core-dump" {
+            let dumped = if detection.cause == Cause::CoreDump {
                 ", and left a core dump"
             } else {
                 ""
             };
             format!("its main process was ended by {signal}{dumped}")
         }
-        "timeout" => "it took longer to start or stop than systemd allows".to_owned(),
-        "watchdog" => "it did not answer systemd's watchdog in time".to_owned(),
-        "oom-kill" => "the kernel ran out of memory and killed it".to_owned(),
-        "start-limit-hit" => "it was started too often in too short a time".to_owned(),
-        "resources" => "systemd lacked a resource to start it".to_owned(),
-        "protocol" => "it did not keep to what its Type= promises".to_owned(),
-        "exec-condition" => "its ExecCondition= failed".to_owned(),
-        "dependency" => "a unit that it requires failed to start".to_owned(),
-        "restart-loop" => "systemd restarts it again and again".to_owned(),
-        "not-answering" => "it runs and does not answer".to_owned(),
-        "success" => "it ended, with success".to_owned(),
-        other => format!("systemd's word for it is `{}`", clean(other)),
+        Cause::Timeout => "it took longer to start or stop than systemd allows".to_owned(),
+        Cause::Watchdog => "it did not answer systemd's watchdog in time".to_owned(),
+        Cause::OomKill => "the kernel ran out of memory and killed it".to_owned(),
+        Cause::StartLimitHit => "it was started too often in too short a time".to_owned(),
+        Cause::Resources => "systemd lacked a resource to start it".to_owned(),
+        Cause::Protocol => "it did not keep to what its Type= promises".to_owned(),
+        Cause::Dependency => "a unit that it requires failed to start".to_owned(),
+        Cause::RestartLoop => "systemd restarts it again and again".to_owned(),
+        Cause::NotAnswering => "it runs and does not answer".to_owned(),
+        Cause::Stopped => "it was stopped".to_owned(),
+        Cause::Ended => match (&detection.signal, detection.exit_code) {
+            (Some(signal), _) => format!(
+                "it was ended by SIG{}, and nobody asked systemd to stop it",
+                clean(signal.trim_start_matches("SIG"))
+            ),
+            (None, Some(code)) => {
+                format!("it ended by itself with exit code {code}, and is meant to run")
+            }
+            (None, None) => "it ended by itself, and is meant to run".to_owned(),
+        },
+        Cause::State(state) => format!("it is {}", state.word()),
+        Cause::Other(word) => match word.as_str() {
+            "exec-condition" => "its ExecCondition= failed".to_owned(),
+            "success" => "it ended, with success".to_owned(),
+            other => format!("systemd's word for it is `{}`", clean(other)),
+        },
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn past(record: &Record, number: u64) -> Vec<PastIncident> {
         .map(|days| PastIncident {
             id: format!("before-{days}"),
             at: record.incident.detection.at - days * 24 * 3_600_000,
-            cause: record.incident.detection.cause.clone(),
+            cause: record.incident.detection.cause.to_string(),
             ended: "healed".to_owned(),
             strategy: Some("service-restart".to_owned()),
         })

@@ -23,7 +23,7 @@ pub fn incident(name: &str, number: u16, at: u64) -> Incident {
         unit: unit(name),
         by: DetectedBy::Signal,
         at,
-        cause: "signal".to_owned(),
+        cause: "signal".into(),
         invocation: Some(format!("{name}-{number}")),
         exit_code: None,
         signal: Some("KILL".to_owned()),

@@ -16,7 +16,7 @@ use prunella_core::{
     trail::Step,
 };
 
-use super::{Attempt, Came};
+use super::{Attempt, AttemptOutcome};
 use crate::{evidence, opinions::Answered, strategies::Loaded};
 
 /// How many of the failed run's last lines are kept as evidence.
@@ -29,8 +29,8 @@ impl Attempt<'_> {
     /// Writes the failed run's last lines and what the rules make of all there
     /// is into the trail, once. Not before the strategies have acted: reading
     /// the journal takes longer than healing.
-    pub(super) fn think(&self) {
-        if self.thought.replace(true) {
+    pub(super) fn diagnose(&self) {
+        if self.diagnosed.replace(true) {
             return;
         }
         let evidence = self.gatherer()();
@@ -93,14 +93,14 @@ impl Attempt<'_> {
     /// What the model has to say when an attempt is over. It is waited for when
     /// people are about to be told that they have to do something; a service that
     /// is up has to be free for its next failure.
-    pub(super) fn last_word(&self, came: &Came) {
-        let patience = match came {
-            Came::Ended(Ending::Escalated { .. }) => Duration::MAX,
-            Came::Ended(_) => LAST_WORD,
+    pub(super) fn last_word(&self, outcome: &AttemptOutcome) {
+        let patience = match outcome {
+            AttemptOutcome::Ended(Ending::Escalated { .. }) => Duration::MAX,
+            AttemptOutcome::Ended(_) => LAST_WORD,
             _ => Duration::ZERO,
         };
         if self.take_opinion(patience).is_none()
-            && matches!(came, Came::Ended(_))
+            && matches!(outcome, AttemptOutcome::Ended(_))
             && let Some(unanswered) = self.healer.opinions.give_up(&self.trail.incident().id)
         {
             self.trail.write(unanswered.step());
@@ -158,7 +158,7 @@ impl Attempt<'_> {
             return applying;
         };
         // What kind of failure it is shows in what the failed run said last.
-        self.think();
+        self.diagnose();
         let tallies = match store.tallies(&self.trail.signature()) {
             Ok(tallies) => tallies,
             Err(error) => {

@@ -8,11 +8,12 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    capability::{Goal, UnitStatus, units},
+    capability::{ActiveState, Goal, UnitStatus, units},
+    cause::Cause,
     incident::{DetectedBy, Detection, Ending, Incident},
 };
 
-use super::{Opening, Phase, Shared, State, not_stored};
+use super::{OpenOutcome, Shared, Stage, State, WaitsFor, not_stored};
 use crate::{HealerError, healer::wall_clock};
 
 /// How often one incident may wait for other units before it is handed to
@@ -117,8 +118,9 @@ impl Shared {
             self.give_up(unit, incident, &why);
             return;
         }
-        task.phase = Phase::Blocked(on.clone());
-        task.held = None;
+        task.stage = Stage::Blocked(on.clone());
+        task.waits_for = None;
+        state.ended.remove(unit);
         drop(state);
         self.blocked_in_store(
             incident,
@@ -145,8 +147,8 @@ impl Shared {
         }
         let opened = self.open_for(&on, status, incident);
         match opened {
-            Ok(Opening::New(_) | Opening::Joined(_) | Opening::Reopened(..)) => {}
-            Ok(Opening::Known(_, _) | Opening::NotInCare) => {
+            Ok(OpenOutcome::New(_) | OpenOutcome::Joined(_) | OpenOutcome::Reopened(..)) => {}
+            Ok(OpenOutcome::Known(_, _) | OpenOutcome::NotInCare) => {
                 self.give_up(
                     unit,
                     incident,
@@ -169,30 +171,21 @@ impl Shared {
         on: &UnitName,
         status: Option<UnitStatus>,
         parent: &Incident,
-    ) -> Result<Opening, HealerError> {
-        let mut detection = Detection {
-            unit: on.clone(),
-            by: DetectedBy::Dependency,
-            at: wall_clock(),
-            cause: "unknown".to_owned(),
-            invocation: None,
-            exit_code: None,
-            signal: None,
-            failed_monotonic: None,
+    ) -> Result<OpenOutcome, HealerError> {
+        let at = wall_clock();
+        let detection = match status {
+            Some(status) => Detection::of(&status, DetectedBy::Dependency, Cause::of(&status), at),
+            None => Detection {
+                unit: on.clone(),
+                by: DetectedBy::Dependency,
+                at,
+                cause: Cause::State(ActiveState::Other),
+                invocation: None,
+                exit_code: None,
+                signal: None,
+                failed_monotonic: None,
+            },
         };
-        if let Some(status) = status {
-            detection.cause = if status.is_up() {
-                "not-answering".to_owned()
-            } else if status.result == "success" {
-                status.active_state.word().to_owned()
-            } else {
-                status.result.clone()
-            };
-            detection.invocation = status.invocation;
-            detection.exit_code = status.exit_code;
-            detection.signal = status.signal;
-            detection.failed_monotonic = status.inactive_enter_monotonic;
-        }
         self.open(detection, Some(parent.id.clone()), None)
     }
 
@@ -201,7 +194,7 @@ impl Shared {
         let mut state = self.lock();
         if let Some(task) = state.tasks.get_mut(unit) {
             task.incident.attempt += 1;
-            task.phase = Phase::Later(Instant::now() + wait);
+            task.wait(wait, WaitsFor::Budget);
         }
         drop(state);
         self.changed.notify_all();
@@ -215,8 +208,8 @@ impl Shared {
             if next == *unit {
                 return true;
             }
-            match state.tasks.get(&next).map(|task| &task.phase) {
-                Some(Phase::Blocked(further)) => next = further.clone(),
+            match state.tasks.get(&next).map(|task| &task.stage) {
+                Some(Stage::Blocked(further)) => next = further.clone(),
                 _ => return false,
             }
         }

@@ -9,15 +9,15 @@ use prunella_core::{
     UnitName,
     alert::Alert,
     capability::ActiveState,
-    incident::{Detection, Ending, Incident, LeftAlone},
+    incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
     trail::{Entry, Step},
 };
 use prunella_report::headline;
 use prunella_store::{AttemptEnd, LastSteps};
 
-use super::{Phase, Shared, not_stored, turn::Finished};
+use super::{Shared, Stage, Task, WaitsFor, not_stored, run::Finished};
 use crate::{
-    attempt::Came,
+    attempt::AttemptOutcome,
     healer::{milliseconds, wall_clock},
 };
 
@@ -67,44 +67,61 @@ impl Shared {
     }
 
     /// Takes note of how an attempt came out, and does what follows from it.
-    pub(super) fn come(self: &Arc<Self>, unit: &UnitName, finished: Finished) {
+    pub(super) fn finish(self: &Arc<Self>, unit: &UnitName, finished: Finished) {
         let Finished {
             incident,
-            came,
+            outcome,
             written,
             lock,
         } = finished;
-        if !written && let Came::Ended(ending) = &came {
+        if !written && let AttemptOutcome::Ended(ending) = &outcome {
             self.end_between_attempts(&incident, ending);
         }
         // Whoever waits for the lock may go on before anybody is told.
         drop(lock);
-        match came {
-            Came::Ended(ending) => self.ended(unit, &incident, ending),
-            Came::LookAgain(why, detail, after) => {
+        match outcome {
+            AttemptOutcome::Ended(ending) => self.ended(unit, &incident, ending),
+            AttemptOutcome::LookAgain(why, detail, after) => {
                 let mut state = self.lock();
                 state.ended.insert(
                     unit.clone(),
                     (incident.id.clone(), Ending::LeftAlone { why, detail }),
                 );
                 if let Some(task) = state.tasks.get_mut(unit) {
-                    if task.held != Some(why) {
-                        task.held = Some(why);
-                        task.known = task.incident.attempt;
-                        task.incident.attempt += 1;
-                    }
-                    task.phase = Phase::Later(Instant::now() + after);
+                    task.known = task.incident.attempt;
+                    task.incident.attempt += 1;
+                    task.wait(after, WaitsFor::Hold(why));
                 }
             }
-            Came::TryAgain(wait) => {
+            AttemptOutcome::NothingNew(wait, ending) => {
                 let mut state = self.lock();
                 if let Some(task) = state.tasks.get_mut(unit) {
-                    task.held = None;
-                    task.incident.attempt += 1;
-                    task.phase = Phase::Later(Instant::now() + wait);
+                    let due = Instant::now() + wait;
+                    task.stage = Stage::Waiting(task.due.map_or(due, |before| before.max(due)));
+                }
+                if let Some(ending) = ending {
+                    state
+                        .ended
+                        .insert(unit.clone(), (incident.id.clone(), ending));
                 }
             }
-            Came::Blocked(on, reason) => self.block(unit, &incident, on, reason),
+            AttemptOutcome::WaitForBudget(wait) => {
+                let mut state = self.lock();
+                state.ended.remove(unit);
+                if let Some(task) = state.tasks.get_mut(unit) {
+                    task.wait(wait, WaitsFor::Budget);
+                }
+            }
+            AttemptOutcome::TryAgain(wait) => {
+                let mut state = self.lock();
+                state.ended.remove(unit);
+                if let Some(task) = state.tasks.get_mut(unit) {
+                    task.incident.attempt += 1;
+                    task.wait(wait, WaitsFor::Budget);
+                }
+            }
+            AttemptOutcome::Superseded(by) => self.go_on_with(unit, &by),
+            AttemptOutcome::Blocked(on, reason) => self.block(unit, &incident, on, reason),
         }
         self.changed.notify_all();
     }
@@ -120,18 +137,21 @@ impl Shared {
                 }
         );
         let mut state = self.lock();
-        let seen = state.tasks.get_mut(unit).and_then(|task| task.seen.take());
+        let later = state
+            .tasks
+            .get_mut(unit)
+            .and_then(|task| task.later_failure.take());
         if let Ending::Escalated {
             retry_at: Some(at), ..
         } = &ending
             && let Some(task) = state.tasks.get_mut(unit)
         {
-            task.phase = Phase::Later(
-                Instant::now() + Duration::from_millis(at.saturating_sub(wall_clock())),
+            task.wait(
+                Duration::from_millis(at.saturating_sub(wall_clock())),
+                WaitsFor::Retry,
             );
             task.known = incident.attempt;
             task.incident.attempt += 1;
-            task.held = None;
             task.blocked = 0;
         } else {
             state.tasks.remove(unit);
@@ -141,10 +161,27 @@ impl Shared {
             .ended
             .insert(unit.clone(), (incident.id.clone(), ending));
         drop(state);
-        if let Some(detection) = seen
+        if let Some(detection) = later
             && healthy
         {
             self.look_after(detection);
+        }
+    }
+
+    /// Another process has opened an incident for the unit: there is one at a
+    /// time, so this one's part is to see that one through.
+    fn go_on_with(&self, unit: &UnitName, other: &IncidentId) {
+        let store = self.healer.settings.store.as_ref();
+        let record = store.and_then(|store| store.record(other).ok().flatten());
+        let mut state = self.lock();
+        let Some(record) = record else {
+            state.tasks.remove(unit);
+            return;
+        };
+        if let Some(task) = state.tasks.get_mut(unit) {
+            let later_failure = task.later_failure.take();
+            *task = Task::new(record.incident);
+            task.later_failure = later_failure;
         }
     }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use prunella_core::incident::{DetectedBy, Detection, Ending, Incident, IncidentId};
 use prunella_store::{Opened, StoreError};
 
-use super::{Phase, Shared, Sight, Task, not_stored};
+use super::{Shared, Stage, Task, UnitSnapshot, WaitsFor, not_stored};
 use crate::{HealerError, healer::wall_clock};
 
 /// What became of a detection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Opening {
+pub enum OpenOutcome {
     /// It is a new incident, and will be worked on.
     New(IncidentId),
     /// The unit's incident is being worked on already.
@@ -24,7 +24,7 @@ pub enum Opening {
     NotInCare,
 }
 
-impl Opening {
+impl OpenOutcome {
     /// The incident, where there is one.
     pub fn incident(&self) -> Option<&IncidentId> {
         match self {
@@ -41,45 +41,56 @@ impl Shared {
         self: &Arc<Self>,
         detection: Detection,
         parent: Option<IncidentId>,
-        sight: Option<Sight>,
-    ) -> Result<Opening, HealerError> {
+        snapshot: Option<UnitSnapshot>,
+    ) -> Result<OpenOutcome, HealerError> {
         let unit = detection.unit.clone();
         if self.healer.service(&unit).is_none() {
-            return Ok(Opening::NotInCare);
+            return Ok(OpenOutcome::NotInCare);
         }
         let mut state = self.lock();
         if let Some(task) = state.tasks.get_mut(&unit) {
             let id = task.incident.id.clone();
-            let another = detection.invocation != task.incident.detection.invocation;
-            match task.phase {
+            let another = detection.is_another_than(&task.incident.detection);
+            let asked_for = detection.by == DetectedBy::Operator;
+            match task.stage {
                 // Who waits for it has nothing new to say of it: another try
                 // now would fail as the last one did, again and again.
-                Phase::Later(_) if detection.by == DetectedBy::Dependency => {}
+                Stage::Waiting(_) if detection.by == DetectedBy::Dependency => {}
+                // The start that has just failed: its next comes by the clock.
+                Stage::Waiting(_) if !asked_for && task.waits_for == Some(WaitsFor::Budget) => {}
                 // Handed to people or held back, and now it failed anew, or
                 // somebody asks for it: that is worth a look at once.
-                Phase::Later(_) if another || detection.by == DetectedBy::Operator => {
-                    task.phase = Phase::Queued;
+                Stage::Waiting(_) if another || asked_for => {
+                    task.stage = Stage::Queued;
+                    task.asked_for = asked_for;
                     self.changed.notify_all();
                 }
                 // Perhaps the relapse of what is being healed, perhaps a new
                 // failure just after it: looked at when this attempt is over.
-                Phase::Running if another => task.seen = Some(detection),
+                Stage::Running if another => task.later_failure = Some(detection),
                 _ => {}
             }
-            return Ok(Opening::Joined(id));
+            return Ok(OpenOutcome::Joined(id));
         }
-        let (incident, opening) = self.store(detection, parent)?;
+        let asked_for = detection.by == DetectedBy::Operator;
+        let (incident, outcome) = self.store(detection.clone(), parent)?;
         let mut task = Task::new(incident);
-        task.sight = sight;
-        match &opening {
-            Opening::Known(..) | Opening::NotInCare => return Ok(opening),
-            Opening::Reopened(_, before) => {
+        task.snapshot = snapshot;
+        task.asked_for = asked_for;
+        match &outcome {
+            OpenOutcome::Known(..) | OpenOutcome::NotInCare => return Ok(outcome),
+            OpenOutcome::Reopened(_, before) => {
                 task.known = task.incident.attempt.saturating_sub(1);
                 if let Ending::LeftAlone { why, .. } = before {
-                    task.held = Some(*why);
+                    task.waits_for = Some(WaitsFor::Hold(*why));
                 }
             }
-            Opening::New(_) | Opening::Joined(_) => {}
+            // Another process is at work on an earlier failure of the unit:
+            // looked at when that is over.
+            OpenOutcome::Joined(_) if detection.is_another_than(&task.incident.detection) => {
+                task.later_failure = Some(detection);
+            }
+            OpenOutcome::New(_) | OpenOutcome::Joined(_) => {}
         }
         state.ended.remove(&unit);
         state.tasks.insert(unit, task);
@@ -90,7 +101,7 @@ impl Shared {
         }
         drop(state);
         self.changed.notify_all();
-        Ok(opening)
+        Ok(outcome)
     }
 
     /// Puts a new incident into the store, or finds the one that has its key.
@@ -98,7 +109,7 @@ impl Shared {
         &self,
         detection: Detection,
         parent: Option<IncidentId>,
-    ) -> Result<(Incident, Opening), HealerError> {
+    ) -> Result<(Incident, OpenOutcome), HealerError> {
         let situation = &self.healer.settings.situation;
         let boot_id = situation.boot_id();
         let mut incident = Incident {
@@ -110,8 +121,8 @@ impl Shared {
             parent,
         };
         let new = |incident: Incident| {
-            let opening = Opening::New(incident.id.clone());
-            (incident, opening)
+            let outcome = OpenOutcome::New(incident.id.clone());
+            (incident, outcome)
         };
         let Some(store) = self
             .healer
@@ -150,17 +161,17 @@ impl Shared {
                 // Another process has it, perhaps waiting for another unit, or
                 // died with it: the unit's lock tells, when it comes to that.
                 return Ok(match before(&id, &incident) {
-                    Some(incident) => (incident, Opening::Joined(id)),
+                    Some(incident) => (incident, OpenOutcome::Joined(id)),
                     None => new(incident),
                 });
             };
             match again(&ending, incident.detection.by) {
-                Again::No => return Ok((incident, Opening::Known(id, ending))),
+                Again::No => return Ok((incident, OpenOutcome::Known(id, ending))),
                 Again::Same => {
                     return Ok(match before(&id, &incident) {
                         Some(mut incident) => {
                             incident.attempt += 1;
-                            (incident, Opening::Reopened(id, ending))
+                            (incident, OpenOutcome::Reopened(id, ending))
                         }
                         None => new(incident),
                     });

@@ -10,40 +10,44 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
+    budget::Verdict,
     capability::ActiveState,
     incident::{Ending, Incident, LeftAlone},
     service::Service,
     trail::{Entry, Record, Step},
 };
+use prunella_store::StoreError;
 
-use super::{Shared, Sight, not_stored};
+use super::{Shared, UnitSnapshot, WaitsFor, not_stored};
 use crate::{
     HealerError,
-    attempt::{Attempt, Came},
-    decide::{Hold, Known, decide},
+    attempt::{Attempt, AttemptOutcome},
+    decide::{Decision, Known, decide},
     healer::milliseconds,
     lock::UnitLock,
     trail::Trail,
 };
 
 /// What an attempt begins with.
-pub(super) struct Turn {
+pub(super) struct AttemptInput {
     pub(super) incident: Incident,
     /// See [`Task`].
     pub(super) known: u32,
     /// The unit it waited for, and whether that was healed.
     pub(super) unblocked: Option<(UnitName, bool)>,
-    /// What held it back the last time.
-    pub(super) held: Option<LeftAlone>,
+    /// What it has waited for.
+    pub(super) waits_for: Option<WaitsFor>,
+    /// Whether an operator wants an answer, even if nothing is new.
+    pub(super) asked_for: bool,
     /// The unit as it was seen when the incident was opened.
-    pub(super) sight: Option<Sight>,
+    pub(super) snapshot: Option<UnitSnapshot>,
 }
 
 /// An attempt that is over. The unit's lock goes with it, so that it is held
 /// until everything is written down.
 pub(super) struct Finished {
     pub(super) incident: Incident,
-    pub(super) came: Came,
+    pub(super) outcome: AttemptOutcome,
     /// Whether its ending is in the trail and the store already.
     pub(super) written: bool,
     pub(super) lock: Option<UnitLock>,
@@ -53,7 +57,7 @@ impl Finished {
     fn gone(incident: Incident, ending: Ending) -> Self {
         Self {
             incident,
-            came: Came::Ended(ending),
+            outcome: AttemptOutcome::Ended(ending),
             written: false,
             lock: None,
         }
@@ -83,28 +87,29 @@ impl Drop for Slot<'_> {
 
 impl Shared {
     /// One attempt, on its own thread.
-    pub(super) fn work(self: Arc<Self>, unit: &UnitName, turn: Turn) {
+    pub(super) fn work(self: Arc<Self>, unit: &UnitName, input: AttemptInput) {
         let slot = Slot {
             shared: &self,
             held: AtomicBool::new(true),
         };
-        let came = self.attempt(unit, turn, &slot);
+        let outcome = self.attempt(unit, input, &slot);
         drop(slot);
-        self.come(unit, came);
+        self.finish(unit, outcome);
         let mut state = self.lock();
         state.threads -= 1;
         drop(state);
         self.changed.notify_all();
     }
 
-    fn attempt(&self, unit: &UnitName, turn: Turn, slot: &Slot<'_>) -> Finished {
-        let Turn {
+    fn attempt(&self, unit: &UnitName, input: AttemptInput, slot: &Slot<'_>) -> Finished {
+        let AttemptInput {
             incident,
             known,
             unblocked,
-            held,
-            sight,
-        } = turn;
+            waits_for,
+            asked_for,
+            snapshot,
+        } = input;
         let Some(service) = self.healer.service(unit) else {
             return Finished::gone(
                 incident,
@@ -127,12 +132,12 @@ impl Shared {
                 );
             }
         };
-        if let Some(held) = held
-            && let Some(came) = self.still_held(&service, &incident, held)
+        if let Some(waits_for) = waits_for
+            && let Some(outcome) = self.nothing_new(&service, &incident, waits_for, asked_for)
         {
             return Finished {
                 incident,
-                came,
+                outcome,
                 written: true,
                 lock,
             };
@@ -150,12 +155,22 @@ impl Shared {
             // Another process has seen it through while this one waited.
             return Finished {
                 incident,
-                came: Came::Ended(ending.clone()),
+                outcome: AttemptOutcome::Ended(ending.clone()),
                 written: true,
                 lock,
             };
         }
         let steps = earlier.map(|record| record.steps).unwrap_or_default();
+        if !steps.is_empty()
+            && let Err(outcome) = self.reopen(&incident)
+        {
+            return Finished {
+                incident,
+                outcome,
+                written: true,
+                lock,
+            };
+        }
         let trail = Arc::new(Trail::new(
             incident.clone(),
             &steps,
@@ -166,8 +181,8 @@ impl Shared {
             Arc::clone(&self.healer.settings.observer),
         ));
         self.begin_attempt(&trail, &steps, unblocked);
-        let came = match self.overtaken(&service, &trail) {
-            Some(ending) => Came::Ended(ending),
+        let outcome = match self.overtaken(&service, &trail) {
+            Some(ending) => AttemptOutcome::Ended(ending),
             None => Attempt::new(
                 &self.healer,
                 service,
@@ -178,51 +193,85 @@ impl Shared {
                     self.answers(unit);
                 },
             )
-            .run(sight),
+            .run(snapshot),
         };
-        let came = match came {
-            Came::Blocked(on, reason) if self.rehearsal => Came::Ended(Ending::Rehearsed {
-                verdict: format!("it would wait until {on} is healed: {reason}"),
-            }),
-            Came::LookAgain(why, detail, _) if self.rehearsal => {
-                Came::Ended(Ending::LeftAlone { why, detail })
+        let outcome = match outcome {
+            AttemptOutcome::Blocked(on, reason) if self.rehearsal => {
+                AttemptOutcome::Ended(Ending::Rehearsed {
+                    verdict: format!("it would wait until {on} is healed: {reason}"),
+                })
             }
-            Came::TryAgain(_) if self.rehearsal => Came::Ended(Ending::Rehearsed {
-                verdict: "it would be tried again".to_owned(),
-            }),
+            AttemptOutcome::LookAgain(why, detail, _) if self.rehearsal => {
+                AttemptOutcome::Ended(Ending::LeftAlone { why, detail })
+            }
+            AttemptOutcome::TryAgain(_) | AttemptOutcome::WaitForBudget(_) if self.rehearsal => {
+                AttemptOutcome::Ended(Ending::Rehearsed {
+                    verdict: "it would be tried again".to_owned(),
+                })
+            }
             other => other,
         };
-        self.write_end(&trail, &came);
+        self.write_end(&trail, &outcome);
         Finished {
             incident,
-            came,
+            outcome,
             written: true,
             lock,
         }
     }
 
-    /// Whether what held the incident back still does: then nothing new is
-    /// written down.
-    fn still_held(
+    /// What comes of looking again when all is as it was: then nothing is
+    /// written down, and it counts as no attempt.
+    fn nothing_new(
         &self,
         service: &Arc<Service>,
         incident: &Incident,
-        held: LeftAlone,
-    ) -> Option<Came> {
-        let hold = decide(
+        waits_for: WaitsFor,
+        asked_for: bool,
+    ) -> Option<AttemptOutcome> {
+        let current = self.healer.current();
+        let decision = decide(
             &self.healer,
-            &self.healer.current(),
+            &current,
             service,
             incident,
             Known::default(),
             &self.healer.host_for(service),
             |_, _| {},
         );
-        match hold {
-            Hold::LookAgain(why, detail, after) if why == held => {
-                Some(Came::LookAgain(why, detail, after))
+        match (waits_for, decision) {
+            (WaitsFor::Hold(before), Decision::LookAgain(why, detail, after)) if why == before => {
+                let ending = Ending::LeftAlone { why, detail };
+                Some(AttemptOutcome::NothingNew(after, Some(ending)))
+            }
+            (WaitsFor::Budget | WaitsFor::Retry, Decision::Go(_)) if !asked_for => {
+                match self.healer.budget(&current, service) {
+                    Verdict::Now => None,
+                    Verdict::After(wait) => Some(AttemptOutcome::NothingNew(wait, None)),
+                    Verdict::Spent { until } if waits_for == WaitsFor::Retry => {
+                        Some(AttemptOutcome::NothingNew(until, None))
+                    }
+                    // People have to be told.
+                    Verdict::Spent { .. } => None,
+                }
             }
             _ => None,
+        }
+    }
+
+    /// Takes an incident's ending back, unless another one is open for the unit
+    /// by now.
+    fn reopen(&self, incident: &Incident) -> Result<(), AttemptOutcome> {
+        let Some(store) = self.healer.settings.store.as_ref() else {
+            return Ok(());
+        };
+        match store.reopen(&incident.id, incident.attempt) {
+            Err(StoreError::AnotherIsOpen(other)) => Err(AttemptOutcome::Superseded(other)),
+            Err(error) => {
+                not_stored(incident, "that it is tried again", &error);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 
@@ -268,10 +317,7 @@ impl Shared {
                 detection: incident.detection.clone(),
                 evidence: Vec::new(),
             });
-        } else if let Some(store) = self.healer.settings.store.as_ref() {
-            if let Err(error) = store.reopen(&incident.id, incident.attempt) {
-                not_stored(incident, "that it is tried again", &error);
-            }
+        } else {
             for action in open_actions(earlier) {
                 trail.acted(
                     action,
@@ -303,25 +349,27 @@ impl Shared {
         })
     }
 
-    fn write_end(&self, trail: &Trail, came: &Came) {
-        let last = match came {
-            Came::Ended(ending) => Step::Ended {
+    fn write_end(&self, trail: &Trail, outcome: &AttemptOutcome) {
+        let last = match outcome {
+            AttemptOutcome::Ended(ending) => Step::Ended {
                 ending: ending.clone(),
             },
-            Came::Blocked(on, reason) => Step::Blocked {
+            AttemptOutcome::Blocked(on, reason) => Step::Blocked {
                 on: on.clone(),
                 reason: reason.clone(),
             },
-            Came::LookAgain(why, detail, _) => Step::Ended {
+            AttemptOutcome::LookAgain(why, detail, _) => Step::Ended {
                 ending: Ending::LeftAlone {
                     why: *why,
                     detail: detail.clone(),
                 },
             },
-            Came::TryAgain(wait) => Step::Waits {
+            AttemptOutcome::TryAgain(wait) | AttemptOutcome::WaitForBudget(wait) => Step::Waits {
                 reason: "the healing budget spaces attempts out".to_owned(),
                 milliseconds: milliseconds(*wait),
             },
+            // Neither comes of an attempt that was begun.
+            AttemptOutcome::NothingNew(..) | AttemptOutcome::Superseded(_) => return,
         };
         let unit = &trail.incident().detection.unit;
         trail.end(last, self.healer.service(unit).as_deref());
