@@ -7,8 +7,6 @@
     reason = "a test's panic is its report, in its helpers too"
 )]
 
-mod common;
-
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -19,7 +17,7 @@ use std::{
     thread,
 };
 
-use common::{Disk, incident, note};
+use crate::common::{Disk, incident, note};
 use prunella_core::{
     incident::{Ending, IncidentId},
     summary::Filter,

@@ -1,9 +1,8 @@
 //! Reports of the samples, and what tests need of a page.
 #![allow(
-    dead_code,
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "each test file uses its own part"
+    reason = "in a test a panic is the report"
 )]
 
 use std::{fs, path::PathBuf};

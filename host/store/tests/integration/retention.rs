@@ -7,8 +7,6 @@
     reason = "a test's panic is its report, in its helpers too"
 )]
 
-mod common;
-
 use std::{
     fs,
     path::Path,
@@ -17,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{incident, note};
+use crate::common::{incident, note};
 use prunella_config::Retention;
 use prunella_core::{
     StrategyName,
@@ -81,7 +79,7 @@ fn what_is_too_old_goes_and_what_is_needed_stays() {
     let gone = add(&store, "web.service", 1, 1, Some(&healed()));
     add(&store, "web.service", 2, 2, None);
     let blocked = Ending::Blocked {
-        on: common::unit("db.service"),
+        on: crate::common::unit("db.service"),
         reason: "it is down".to_owned(),
     };
     add(&store, "web.service", 3, 3, Some(&blocked));

@@ -7,11 +7,9 @@
     reason = "in a test a panic is the report"
 )]
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{incident, note, unit};
+use crate::common::{incident, note, unit};
 use prunella_core::{
     ChannelName,
     alert::{

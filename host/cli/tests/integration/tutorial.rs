@@ -70,7 +70,7 @@ fn it_goes_as_the_page_says() {
         rustix::process::geteuid().is_root(),
         "the tutorial installs a plugin, which is root's to do: run this test as root"
     );
-    let page = include_str!("../../../docs/tutorial.md");
+    let page = include_str!("../../../../docs/tutorial.md");
     // Not in /tmp, where others can write: a plugin there is trusted by nobody.
     let scratch = tempfile::Builder::new()
         .prefix("prunella-tutorial-")

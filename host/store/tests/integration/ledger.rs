@@ -7,8 +7,6 @@
     reason = "a test's panic is its report, in its helpers too"
 )]
 
-mod common;
-
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -17,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Disk, moment, unit};
+use crate::common::{Disk, moment, unit};
 use prunella_core::{
     budget::{HostBudget, Moment, Verdict},
     service::BudgetSettings,

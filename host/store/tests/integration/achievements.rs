@@ -7,9 +7,7 @@
     reason = "a test's panic is its report, in its helpers too"
 )]
 
-mod common;
-
-use common::{incident, note, unit};
+use crate::common::{incident, note, unit};
 use prunella_core::{
     StrategyName,
     achievement::{Came, Signature, Tally, Try},

@@ -8,8 +8,6 @@
     reason = "in a test a panic is the report"
 )]
 
-mod common;
-
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
@@ -17,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{
+use crate::common::{
     evidence, line, run,
     server::{Answer, Server},
 };

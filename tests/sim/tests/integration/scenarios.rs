@@ -286,7 +286,7 @@ fn what_differs_is_told(#[case] expected: Expected, #[case] told: &[&str]) {
 /// What the book shows can be used as it stands.
 #[test]
 fn the_scenarios_of_the_book() {
-    let book = include_str!("../../../docs/testing.md");
+    let book = include_str!("../../../../docs/testing.md");
     let blocks: Vec<&str> = book
         .split("```toml\n")
         .skip(1)

@@ -1,5 +1,4 @@
 //! What the tests share: incidents, entries, and a small disk of their own.
-#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 use std::{
     path::{Path, PathBuf},
@@ -14,11 +13,11 @@ use prunella_core::{
     trail::{Entry, Step},
 };
 
-pub fn unit(name: &str) -> UnitName {
+pub(crate) fn unit(name: &str) -> UnitName {
     UnitName::new(name).unwrap()
 }
 
-pub fn incident(name: &str, number: u16, at: u64) -> Incident {
+pub(crate) fn incident(name: &str, number: u16, at: u64) -> Incident {
     let detection = Detection {
         unit: unit(name),
         by: DetectedBy::Signal,
@@ -39,7 +38,7 @@ pub fn incident(name: &str, number: u16, at: u64) -> Incident {
     }
 }
 
-pub fn note(incident: &IncidentId, number: u32, message: &str) -> Entry {
+pub(crate) fn note(incident: &IncidentId, number: u32, message: &str) -> Entry {
     Entry {
         incident: incident.clone(),
         number,
@@ -52,7 +51,7 @@ pub fn note(incident: &IncidentId, number: u32, message: &str) -> Entry {
     }
 }
 
-pub fn moment(boot: &str, since_boot: u64, at: u64) -> Moment {
+pub(crate) fn moment(boot: &str, since_boot: u64, at: u64) -> Moment {
     Moment {
         boot_id: boot.to_owned(),
         since_boot: Duration::from_secs(since_boot),
@@ -61,12 +60,12 @@ pub fn moment(boot: &str, since_boot: u64, at: u64) -> Moment {
 }
 
 /// A file system of its own, gone with the value. Needs root.
-pub struct Disk {
+pub(crate) struct Disk {
     folder: tempfile::TempDir,
 }
 
 impl Disk {
-    pub fn new(options: &str) -> Self {
+    pub(crate) fn new(options: &str) -> Self {
         assert!(
             rustix::process::geteuid().is_root(),
             "this test mounts a small file system: run it as root"
@@ -90,15 +89,15 @@ impl Disk {
         );
     }
 
-    pub fn make_read_only(&self) {
+    pub(crate) fn make_read_only(&self) {
         self.mount(&["-o", "remount,ro"]);
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }

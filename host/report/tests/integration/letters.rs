@@ -7,11 +7,9 @@
     reason = "in a test a panic is the report"
 )]
 
-mod common;
-
 use std::{env, fs};
 
-use common::{elements, folder, one_space, report, report_of, seen, service};
+use crate::common::{elements, folder, one_space, report, report_of, seen, service};
 use prunella_core::alert::{AlertKind, Severity};
 use prunella_report::{Letter, Letters, Tone, Written};
 use prunella_report::{Moment, Report};
@@ -26,7 +24,7 @@ fn write(letter: &Letter) -> Written {
 
 /// Ten services that wait for one database.
 fn held_up() -> Vec<Report> {
-    let mut record = common::record("blocked");
+    let mut record = crate::common::record("blocked");
     (1..=10)
         .map(|number| {
             let unit = format!("shop-{number}.service");
@@ -42,14 +40,14 @@ fn held_up() -> Vec<Report> {
 fn flapping() -> Vec<Report> {
     (0..7_u16)
         .map(|number| {
-            let mut record = common::record("healed");
+            let mut record = crate::common::record("healed");
             record.incident.id =
                 prunella_core::incident::IncidentId::new(record.incident.detection.at, number);
             record.incident.detection.at -= u64::from(number) * 90_000;
             report_of(
                 &record,
                 &service(&record),
-                &common::past(&record, 6),
+                &crate::common::past(&record, 6),
                 "shop-1",
             )
         })
@@ -58,7 +56,7 @@ fn flapping() -> Vec<Report> {
 
 /// A service that logs what nobody should obey.
 fn hostile() -> Report {
-    let mut record = common::record("escalated");
+    let mut record = crate::common::record("escalated");
     let first = record.steps[0].clone();
     record.steps.truncate(1);
     record.steps.push(prunella_core::trail::Entry {
@@ -252,7 +250,7 @@ fn one_cause_is_one_letter_that_names_all() {
 
 #[test]
 fn a_critical_service_that_is_held_up_makes_its_cause_critical() {
-    let record = common::record("cause");
+    let record = crate::common::record("cause");
     let mut service = service(&record);
     service.critical = false;
     let cause = report_of(&record, &service, &[], "shop-1");
@@ -325,7 +323,7 @@ fn hostile_text_is_shown_and_does_nothing(#[case] hostile: &str) {
         incident::{Assessment, Ending},
         trail::Step,
     };
-    let mut record = common::record("escalated");
+    let mut record = crate::common::record("escalated");
     let text = || hostile.to_owned();
     record.ending = Some(Ending::Escalated {
         reason: text(),

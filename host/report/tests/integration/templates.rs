@@ -5,11 +5,9 @@
     reason = "in a test a panic is the report"
 )]
 
-mod common;
-
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use common::{report, seen};
+use crate::common::{report, seen};
 use prunella_report::{Letter, Letters};
 use rstest::rstest;
 use tempfile::TempDir;
@@ -77,7 +75,7 @@ fn a_template_can_change_one_part_of_the_built_in_one() {
         written.text
     );
     assert!(written.text.contains("Not for the first time"));
-    common::elements(&written.html);
+    crate::common::elements(&written.html);
 }
 
 #[test]
@@ -278,7 +276,7 @@ mod docs {
     use super::*;
 
     fn page() -> String {
-        fs::read_to_string(common::folder().join("../../docs/reports.md")).unwrap()
+        fs::read_to_string(crate::common::folder().join("../../docs/reports.md")).unwrap()
     }
 
     /// The text of the block that begins with this line.

@@ -6,11 +6,9 @@
     reason = "in a test a panic is the report"
 )]
 
-mod common;
-
 use std::{net::TcpListener, process::Command};
 
-use common::{evidence, run};
+use crate::common::{evidence, run};
 use prunella_analysis::rules::diagnose;
 use prunella_core::diagnosis::Cause;
 use rstest::rstest;

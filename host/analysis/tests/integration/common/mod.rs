@@ -1,6 +1,5 @@
 //! Evidence, made by hand.
 
-#![allow(dead_code, reason = "each test binary uses its own part of it")]
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,

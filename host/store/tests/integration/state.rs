@@ -5,9 +5,7 @@
     reason = "a test's panic is its report, in its helpers too"
 )]
 
-mod common;
-
-use common::unit;
+use crate::common::unit;
 use prunella_core::{
     StrategyName,
     state::{MAX_KEYS, MAX_VALUE},

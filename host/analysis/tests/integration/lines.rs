@@ -7,9 +7,7 @@
     reason = "in a test a panic is the report"
 )]
 
-mod common;
-
-use common::{evidence, run};
+use crate::common::{evidence, run};
 use prunella_analysis::rules::diagnose;
 use prunella_core::diagnosis::{Cause, Source};
 

@@ -7,15 +7,13 @@
     reason = "a test's panic is its report, in its helpers too"
 )]
 
-mod common;
-
 use std::{
     sync::{Arc, Barrier},
     thread,
     time::Instant,
 };
 
-use common::{incident, note, unit};
+use crate::common::{incident, note, unit};
 use prunella_core::{
     incident::{Ending, IncidentId, LeftAlone},
     summary::Filter,

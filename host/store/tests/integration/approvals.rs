@@ -7,8 +7,6 @@
     reason = "a test ends with a panic"
 )]
 
-mod common;
-
 use prunella_core::{
     StrategyName,
     incident::{Ending, IncidentId},
@@ -23,7 +21,7 @@ const UNTIL: u64 = NOW + 60_000;
 fn proposal(incident: &IncidentId) -> Proposal {
     Proposal {
         incident: incident.clone(),
-        unit: common::unit("web.service"),
+        unit: crate::common::unit("web.service"),
         strategy: StrategyName::new("site-fix").unwrap(),
         act: "process-control.terminate".to_owned(),
         target: "process 7 (/usr/bin/python3, user web)".to_owned(),
@@ -37,7 +35,7 @@ fn proposal(incident: &IncidentId) -> Proposal {
 fn house() -> (tempfile::TempDir, Store, Proposal) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("prunella.db")).unwrap();
-    let incident = common::incident("web.service", 1, 5);
+    let incident = crate::common::incident("web.service", 1, 5);
     store.open_incident(&incident).unwrap();
     (folder, store, proposal(&incident.id))
 }
