@@ -414,7 +414,12 @@ fn nothing_but_an_opinion_comes_of_a_model_that_obeys_the_log() {
     assert_eq!(user.matches(boundary).count(), 2);
     assert_eq!(boundary.len(), "EVIDENCE-".len() + 32);
     assert!(!ORDERS.iter().any(|line| line.contains(boundary)));
-    for line in user.lines().filter(|line| line.contains("instructions")) {
+    let orders: Vec<&str> = user
+        .lines()
+        .filter(|line| line.contains("instructions"))
+        .collect();
+    assert!(!orders.is_empty(), "{user}");
+    for line in orders {
         assert!(line.starts_with("log "), "{line}");
     }
     let system = request.said("system");

@@ -391,6 +391,7 @@ fn hostile_text_is_shown_and_does_nothing(#[case] hostile: &str) {
         let written = write(&letter);
         // No more elements than the template has.
         let elements = elements(&written.html);
+        assert!(!elements.is_empty(), "{}", written.html);
         for element in &elements {
             assert!(harmless.contains(element), "{element}");
         }

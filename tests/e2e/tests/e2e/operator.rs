@@ -112,7 +112,8 @@ fn an_operators_restart_during_a_healing_is_not_fought() {
     scene
         .wait_for("the incident to end", TIMEOUT, || {
             let incidents = scene.incidents_of("web.service");
-            Ok(incidents.iter().all(|i| i.ended.is_some()).then_some(()))
+            let ended = incidents.iter().all(|incident| incident.ended.is_some());
+            Ok((ended && !incidents.is_empty()).then_some(()))
         })
         .unwrap();
     scene.after_all_before(BYSTANDER);

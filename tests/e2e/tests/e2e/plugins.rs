@@ -350,12 +350,13 @@ fn what_is_wrong_leaves_the_one_before_in_service() {
 }
 
 #[test]
-fn replacing_it_takes_less_than_a_second() {
+fn a_new_version_is_in_service_at_once_and_without_a_restart() {
     let author = Author::new();
     let scene = scene(&author, ALLOW);
     offer(&scene, &author, "1.0.0");
     scene.prunella_ok(&["plugin", "add", "/root/offer"]);
     said(&scene, &["plugin site-fix is in service"], 1);
+    let daemon = scene.main_pid("prunella.service");
 
     offer(&scene, &author, "1.1.0");
     // As a careful deployment does it: the signature, then the component.
@@ -374,11 +375,11 @@ fn replacing_it_takes_less_than_a_second() {
     let (in_service, line) = said(&scene, &["plugin site-fix is in service: version 1.1.0"], 1);
     let renamed: u64 = scene.read_file("/root/at").unwrap().trim().parse().unwrap();
     let took = Duration::from_micros(in_service.saturating_sub(renamed));
-    println!(
-        "in service {} ms after the rename: {line}",
-        took.as_millis()
-    );
+    // Not a second, on a host that runs other machines too: but the daemon hears of the
+    // file, and does not look for it now and then.
+    assert!(took < Duration::from_secs(10), "{took:?}: {line}");
     heals(&scene);
+    assert_eq!(scene.main_pid("prunella.service"), daemon);
 }
 
 #[test]

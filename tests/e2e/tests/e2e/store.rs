@@ -8,6 +8,8 @@
     reason = "in a test a panic is the report"
 )]
 
+use std::collections::BTreeSet;
+
 use prunella_core::{
     UnitName,
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
@@ -246,11 +248,10 @@ fn damage_while_the_daemon_runs_begins_a_new_store() {
     fails_and_comes_back(&scene);
     assert_eq!(set_aside(&scene), 1);
     assert_eq!(scene.main_pid("prunella.service"), daemon);
-    let incidents = scene.incidents();
-    assert!(
-        incidents
-            .iter()
-            .all(|incident| incident.unit == "web.service"),
+    let units: BTreeSet<String> = scene.incidents().into_iter().map(|one| one.unit).collect();
+    assert_eq!(
+        units,
+        BTreeSet::from(["web.service".to_owned()]),
         "the past is in the old file"
     );
     assert_eq!(

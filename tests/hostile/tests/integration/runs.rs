@@ -150,7 +150,7 @@ fn lines_beyond_the_limit_are_dropped_and_that_is_said_once() {
     assert_eq!(last.0, Level::Warn);
     assert!(last.1.contains("`log-bytes` is used up"));
     assert!(before.iter().all(|(level, _)| *level == Level::Info));
-    assert!(before.len() < 20);
+    assert!((1..20).contains(&before.len()), "{before:?}");
 }
 
 #[test]
