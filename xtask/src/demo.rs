@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use prunella_machine::{Machine, Profile, TIMEOUT, program};
+use prunella_machine::{Linking, Machine, Profile, TIMEOUT, program};
 
 use self::{
     play::{PRUNELLA, Play},
@@ -27,7 +27,9 @@ use self::{
     software::Software,
     summary::Result as SceneResult,
 };
-use crate::setup;
+use crate::setup::{self, Need};
+
+const NEEDS: [Need; 2] = [Need::Build, Need::Machines];
 
 /// `cargo xtask demo`
 #[derive(Debug, Args)]
@@ -56,7 +58,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "there are scenes 1 to {}",
         SCENES.len()
     );
-    setup::run(true)?;
+    announce(options);
+    setup::run(&NEEDS)?;
     let software = Software::get()?;
     // The one that the tests run, so that there is one thing to compile.
     let profile = if options.release {
@@ -65,8 +68,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Profile::Dev
     };
     let build = |package, name, profile| {
-        eprintln!("\n==> building {name}, linked statically, to run in the machine");
-        program(package, name, profile)
+        eprintln!("\n==> building {name}");
+        program(package, name, profile, Linking::Dynamic)
     };
     let victim = build("prunella-machine", "victim", Profile::Dev)?;
     let prunella = build("prunella", "prunella", profile)?;
@@ -105,6 +108,26 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         failed.len(),
         results.len()
     )
+}
+
+/// Says what comes, before the first minute of it.
+fn announce(options: &Options) {
+    let scenes = match options.scenes.len() {
+        0 => SCENES.len(),
+        chosen => chosen,
+    };
+    let packages = setup::missing(&NEEDS);
+    let installs = if packages.is_empty() {
+        String::new()
+    } else {
+        format!("install Debian's {}; ", packages.join(", "))
+    };
+    screen::paragraph(&format!(
+        "This will {installs}compile Prunella (about 6 minutes on two cores when nothing is compiled \
+         yet, else seconds); get nginx and redis-server from Debian, where this host does not have \
+         them, into `target` alone; boot a machine; and play {scenes} scenes, which takes about {} s.",
+        20 + 8 * scenes
+    ));
 }
 
 /// Sets the machine up, and plays the scenes.

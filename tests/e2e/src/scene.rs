@@ -1,8 +1,8 @@
 //! A machine with Prunella and services in its care.
 
-use std::{collections::BTreeSet, ops::Deref, path::PathBuf, sync::OnceLock};
+use std::{collections::BTreeSet, ops::Deref, path::PathBuf, sync::LazyLock};
 
-use prunella_machine::{Linking, Machine, Output, Profile, Systemd, TIMEOUT, linked, program};
+use prunella_machine::{Linking, Machine, Output, Profile, Systemd, TIMEOUT, program};
 use serde_json::Value;
 
 use crate::{
@@ -21,13 +21,14 @@ const PROOF: &str = "\n[proof]\nstable-for = \"500ms\"\ntimeout = \"20s\"\n";
 pub struct Builder {
     machine: prunella_machine::Builder,
     services: Vec<(String, String)>,
-    preloads: bool,
+    systemd: Systemd,
 }
 
 impl Builder {
     /// Which systemd it has.
     pub fn version(mut self, systemd: Systemd) -> Self {
         self.machine = self.machine.version(systemd);
+        self.systemd = systemd;
         self
     }
 
@@ -67,23 +68,15 @@ impl Builder {
         self
     }
 
-    /// With a Prunella into which something can be preloaded.
-    pub fn preloading(mut self) -> Self {
-        self.preloads = true;
-        self
-    }
-
     /// Boots it, without a Prunella that runs.
     pub fn without_daemon(self) -> Scene {
-        static PROGRAMS: OnceLock<[PathBuf; 2]> = OnceLock::new();
-        let [prunella, victim] = PROGRAMS.get_or_init(|| {
-            [("prunella", "prunella"), ("prunella-machine", "victim")]
-                .map(|(package, name)| program(package, name, Profile::Dev).unwrap())
-        });
-        let preloadable = self
-            .preloads
-            .then(|| linked("prunella", "prunella", Profile::Dev, Linking::Dynamic).unwrap());
-        let prunella = preloadable.as_ref().unwrap_or(prunella);
+        static DYNAMIC: LazyLock<[PathBuf; 2]> = LazyLock::new(|| programs(Linking::Dynamic));
+        static STATIC: LazyLock<[PathBuf; 2]> = LazyLock::new(|| programs(Linking::Static));
+        let [prunella, victim] = match self.systemd {
+            Systemd::Host => &*DYNAMIC,
+            // The C library of these may be older than the host's.
+            Systemd::V247 | Systemd::V252 | Systemd::V257 => &*STATIC,
+        };
         let mut machine = self
             .machine
             .bind_ro(prunella, PRUNELLA)
@@ -125,6 +118,12 @@ impl Builder {
         scene.prunella_ok(&enable);
         scene
     }
+}
+
+/// Prunella, and the service that misbehaves.
+fn programs(linking: Linking) -> [PathBuf; 2] {
+    [("prunella", "prunella"), ("prunella-machine", "victim")]
+        .map(|(package, name)| program(package, name, Profile::Dev, linking).unwrap())
 }
 
 /// A machine with Prunella and services in its care.

@@ -41,7 +41,7 @@ pub use builder::Builder;
 pub use command::Output;
 pub use image::{Software, Systemd};
 pub use machine::Machine;
-pub use program::{Linking, Profile, linked, program};
+pub use program::{Linking, Profile, program};
 
 use std::time::Duration;
 

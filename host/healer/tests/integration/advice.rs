@@ -217,13 +217,9 @@ impl Scene {
     /// that both apply.
     fn fail(self) -> Told {
         let folder = tempfile::tempdir().unwrap();
-        let builtins = || {
-            prunella_bundle::builtins()
-                .iter()
-                .map(|b| (b.name, b.wasm, b.precompiled))
-        };
+        let builtins = || prunella_bundle::builtins().iter().map(|b| (b.name, b.wasm));
         let wasm = builtins()
-            .find_map(|(name, wasm, _)| (name == "service-restart").then_some(wasm))
+            .find_map(|(name, wasm)| (name == "service-restart").then_some(wasm))
             .unwrap();
         let copy = Component {
             bytes: wasm.to_vec(),
@@ -252,7 +248,11 @@ impl Scene {
             },
         );
         config.services.insert(service.unit.clone(), service);
-        let engine = Engine::new(EngineSettings { cache_dir: None }).unwrap();
+        let engine = Engine::new(EngineSettings {
+            // Compiled by the first test that needs it.
+            cache_dir: Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled").into()),
+        })
+        .unwrap();
         let loading = Loading {
             engine: &engine,
             config: &config,

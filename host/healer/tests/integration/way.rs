@@ -46,10 +46,8 @@ struct House {
     folder: tempfile::TempDir,
 }
 
-fn builtins() -> impl Iterator<Item = (&'static str, &'static [u8], &'static [u8])> {
-    prunella_bundle::builtins()
-        .iter()
-        .map(|b| (b.name, b.wasm, b.precompiled))
+fn builtins() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    prunella_bundle::builtins().iter().map(|b| (b.name, b.wasm))
 }
 
 /// The file of a user's strategy: a copy of a built-in one.
@@ -57,7 +55,7 @@ const SITE_FIX: &str = "/etc/prunella/plugins/site-fix.wasm";
 
 fn site_fix() -> &'static [u8] {
     builtins()
-        .find_map(|(name, wasm, _)| (name == "service-restart").then_some(wasm))
+        .find_map(|(name, wasm)| (name == "service-restart").then_some(wasm))
         .unwrap()
 }
 
@@ -121,7 +119,11 @@ fn house_with(sim: Sim, rehearsal: bool, change: impl FnOnce(&mut Config)) -> Ho
     let mut config = Config::default();
     config.services.insert(service.unit.clone(), service);
     change(&mut config);
-    let engine = Engine::new(EngineSettings { cache_dir: None }).unwrap();
+    let engine = Engine::new(EngineSettings {
+        // Compiled by the first test that needs it.
+        cache_dir: Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled").into()),
+    })
+    .unwrap();
     let components: BTreeMap<_, _> = config
         .strategies
         .iter()

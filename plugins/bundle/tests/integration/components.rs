@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use prunella_bundle::{Builtin, builtin, builtins};
 use prunella_core::policy::{BUILTIN_STRATEGIES, builtin_grants};
-use prunella_engine::{Engine, EngineSettings, Source};
+use prunella_engine::{Engine, EngineSettings};
 use rstest::rstest;
 use wit_parser::{
     WorldItem,
@@ -31,7 +31,7 @@ fn they_come_in_the_default_order() {
 
 #[test]
 fn they_are_small() {
-    for Builtin { name, wasm, .. } in builtins() {
+    for Builtin { name, wasm } in builtins() {
         println!("{name}: {} bytes", wasm.len());
         assert!(wasm.len() < LARGEST, "{name} has {} bytes", wasm.len());
     }
@@ -120,18 +120,10 @@ fn imports(component: &[u8]) -> BTreeMap<String, Vec<String>> {
 
 #[rstest]
 fn they_load_with_their_own_grants_and_say_who_they_are(#[values(0, 1, 2, 3, 4)] index: usize) {
-    let Builtin {
-        name,
-        wasm,
-        precompiled,
-    } = builtins()[index];
+    let Builtin { name, wasm } = builtins()[index];
     let engine = Engine::new(EngineSettings::default()).unwrap();
     let grants = builtin_grants(name).unwrap();
-    let source = Source::Builtin { wasm, precompiled };
-    let strategy = engine
-        .load(&name.parse().unwrap(), source, &grants)
-        .unwrap();
-    assert_eq!(strategy.origin(), prunella_engine::Origin::Precompiled);
+    let strategy = engine.load(&name.parse().unwrap(), wasm, &grants).unwrap();
     assert_eq!(
         strategy.partly_denied(),
         [],

@@ -19,23 +19,20 @@ use prunella_core::{
     policy::{Limits, builtin_grants},
     service::{FileRole, ProbeKind},
 };
-use prunella_engine::{Engine, EngineSettings, NoLines, RunContext, Source, Strategy};
+use prunella_engine::{Engine, EngineSettings, NoLines, RunContext, Strategy};
 use prunella_sim::{Check, File, Sim, Unit};
 use rstest::rstest;
 
 fn load(name: &str) -> Strategy {
-    let builtin = builtin(name).unwrap();
-    let source = Source::Builtin {
-        wasm: builtin.wasm,
-        precompiled: builtin.precompiled,
+    // Compiled by the first test that needs it.
+    let compiled = concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled");
+    let settings = EngineSettings {
+        cache_dir: Some(compiled.into()),
     };
-    Engine::new(EngineSettings::default())
+    let wasm = builtin(name).unwrap().wasm;
+    Engine::new(settings)
         .unwrap()
-        .load(
-            &name.parse().unwrap(),
-            source,
-            &builtin_grants(name).unwrap(),
-        )
+        .load(&name.parse().unwrap(), wasm, &builtin_grants(name).unwrap())
         .unwrap()
 }
 

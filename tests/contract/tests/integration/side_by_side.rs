@@ -14,16 +14,14 @@ use prunella_core::{
     incident::{Assessment, Outcome},
     policy::{Act, Grants, Limits},
 };
-use prunella_engine::{
-    CONTRACT_VERSIONS, Engine, EngineSettings, NoLines, RunContext, Source, Strategy,
-};
+use prunella_engine::{CONTRACT_VERSIONS, Engine, EngineSettings, NoLines, RunContext, Strategy};
 use prunella_sim::Sim;
 use rstest::rstest;
 
 fn load(engine: &Engine, name: &str, wasm: &[u8]) -> Strategy {
     let grants = Grants::on_self(Act::ALL);
     let name = StrategyName::new(name).unwrap();
-    engine.load(&name, Source::Wasm(wasm), &grants).unwrap()
+    engine.load(&name, wasm, &grants).unwrap()
 }
 
 fn context(sim: &Sim) -> RunContext {

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use prunella_bundle::builtin;
 use prunella_core::{policy::Limits, policy::builtin_grants, service::FileRole};
 use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
-use prunella_engine::{Call, Engine, EngineSettings, NoLines, RunContext, Source, Strategy};
+use prunella_engine::{Call, Engine, EngineSettings, NoLines, RunContext, Strategy};
 use prunella_session::{Ended, Entry, Recorder, Session, replay};
 use prunella_sim::{File, Process, Sim, Unit};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn really(scene: &Scene) -> Session {
 }
 
 fn strategy(name: &str) -> Strategy {
-    let source = Source::Wasm(builtin(name).unwrap().wasm);
+    let source = builtin(name).unwrap().wasm;
     Engine::new(EngineSettings::default())
         .unwrap()
         .load(

@@ -65,7 +65,6 @@ fn killed_before_every_write_it_tells_the_truth(#[case] first: usize) {
     let library = killer();
     let content = std::fs::read(&library).unwrap();
     let scene = Scene::builder()
-        .preloading()
         .bytes("/opt/test/killer.so", &content, 0o755)
         .file(
             "/etc/systemd/system/prunella.service.d/killer.conf",

@@ -14,7 +14,7 @@ use std::{
     path::PathBuf,
 };
 
-use prunella_engine::{Engine, EngineSettings, Origin, Source, Strategy, precompile};
+use prunella_engine::{Engine, EngineSettings, Origin, Strategy, precompile};
 use prunella_hostile::{HOSTILE, all_granted, context, healable_host, limits, named};
 use rstest::rstest;
 use tempfile::TempDir;
@@ -60,7 +60,7 @@ impl Cached {
 fn load(cache_dir: Option<PathBuf>) -> Strategy {
     Engine::new(EngineSettings { cache_dir })
         .unwrap()
-        .load(&named("hostile"), Source::Wasm(HOSTILE), &all_granted())
+        .load(&named("hostile"), HOSTILE, &all_granted())
         .unwrap()
 }
 
@@ -110,9 +110,9 @@ fn truncated_or_longer() {
     cached.is_made_anew();
 }
 
-/// Compiled code with the right hash, but of another program.
+/// Compiled code as wasmtime writes it, with no hash that says who did.
 #[test]
-fn someone_elses() {
+fn code_without_a_header() {
     let cached = Cached::new();
     fs::write(cached.file(), precompile(HOSTILE).unwrap()).unwrap();
     cached.is_made_anew();
@@ -164,23 +164,4 @@ fn what_another_version_left_is_swept() {
     fs::write(&old, "old").unwrap();
     load(Some(folder.path().to_owned()));
     assert!(!old.exists());
-}
-
-#[test]
-fn built_in_code_is_used_as_it_is() {
-    let precompiled = precompile(HOSTILE).unwrap();
-    let builtin = |precompiled| Source::Builtin {
-        wasm: HOSTILE,
-        precompiled,
-    };
-    let engine = Engine::new(EngineSettings::default()).unwrap();
-    let load = |source| {
-        engine
-            .load(&named("hostile"), source, &all_granted())
-            .unwrap()
-            .origin()
-    };
-    assert_eq!(load(builtin(&precompiled)), Origin::Precompiled);
-    // Of another version: refused by wasmtime, and made anew.
-    assert_eq!(load(builtin(b"something else")), Origin::Compiled);
 }

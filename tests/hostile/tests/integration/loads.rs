@@ -10,7 +10,7 @@
 )]
 
 use prunella_core::policy::{Act, Grants};
-use prunella_engine::{LoadError, Package, Source, Strategy, precompile};
+use prunella_engine::{LoadError, Package, Strategy, precompile};
 use prunella_hostile::{
     HOSTILE, engine, named,
     odd::{EXPORTS, of_changed_contract, of_wat_in, of_world},
@@ -21,7 +21,7 @@ use rstest::rstest;
 const STRATEGY: &str = "export prunella:strategy/strategy@0.1.1;";
 
 fn load(wasm: &[u8], grants: &Grants) -> Result<Strategy, LoadError> {
-    engine().load(&named("odd"), Source::Wasm(wasm), grants)
+    engine().load(&named("odd"), wasm, grants)
 }
 
 #[track_caller]

@@ -11,7 +11,7 @@
 use std::time::{Duration, Instant};
 
 use prunella_core::policy::{Grants, Limits};
-use prunella_engine::{Source, Strategy};
+use prunella_engine::Strategy;
 use prunella_hostile::{
     context, engine, healable_host, limits, named,
     odd::{EXPORTS, hoarder, of_wat},
@@ -22,7 +22,7 @@ use rstest::rstest;
 fn load(wat: &str) -> Strategy {
     let wasm = of_wat(wat);
     engine()
-        .load(&named("odd"), Source::Wasm(&wasm), &Grants::default())
+        .load(&named("odd"), &wasm, &Grants::default())
         .unwrap()
 }
 
@@ -111,7 +111,7 @@ fn a_list_that_claims_to_be_endless() {
 #[test]
 fn hoards_resources_of_its_own() {
     let strategy = engine()
-        .load(&named("odd"), Source::Wasm(&hoarder()), &Grants::default())
+        .load(&named("odd"), &hoarder(), &Grants::default())
         .unwrap();
     let patient = Limits {
         cpu: Duration::from_secs(10),

@@ -1,4 +1,4 @@
 //! Integration tests: one program, so that only one is linked.
 
-mod machine;
+mod boot;
 mod victim;

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use prunella_machine::{Machine, Profile, TIMEOUT, program};
+use prunella_machine::{Linking, Machine, Profile, TIMEOUT, program};
 
 const VICTIM: &str = "/opt/test/victim";
 
 fn boot(units: &[(&str, &str)]) -> Machine {
-    let victim = program("prunella-machine", "victim", Profile::Dev).unwrap();
+    let victim = program("prunella-machine", "victim", Profile::Dev, Linking::Dynamic).unwrap();
     let mut builder = Machine::builder().bind_ro(victim, VICTIM);
     for (name, service) in units {
         builder = builder.unit(name, &format!("[Service]\n{service}\n"));
