@@ -1,5 +1,5 @@
-//! What a scene is made of: things are typed, incidents are watched as they
-//! go, and what came of it is looked at from outside.
+//! Where scenes are played: commands are typed, incidents are shown as they happen, and
+//! the outcome is checked from outside.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -19,14 +19,14 @@ pub(crate) const PRUNELLA: &str = "/opt/prunella/prunella";
 /// So that `prunella` can be typed.
 const PATH: &str = "Environment=PATH=/opt/prunella:/usr/sbin:/usr/bin";
 
-/// So many of a scene's last journal entries are shown when it failed.
+/// How many of a scene's last journal entries are shown when it failed.
 const TAIL: usize = 60;
 
 /// What has been written is read within this.
 const SOON: Duration = Duration::from_millis(500);
 
 /// One scene, as it is played.
-pub(crate) struct Play<'a> {
+pub(crate) struct Stage<'a> {
     machine: &'a Machine,
     timeline: Timeline,
     /// How many journal entries there were before it.
@@ -35,11 +35,11 @@ pub(crate) struct Play<'a> {
     earlier: BTreeSet<String>,
     /// Incidents of this one that were waited for.
     awaited: BTreeSet<String>,
-    /// What was not as it was to be.
+    /// What was not as expected.
     unmet: Vec<String>,
 }
 
-impl<'a> Play<'a> {
+impl<'a> Stage<'a> {
     /// Begins a scene.
     pub(crate) fn begin(machine: &'a Machine) -> Self {
         let entries = machine.entries();
@@ -82,7 +82,7 @@ impl<'a> Play<'a> {
             let incidents = self.incidents()?;
             self.timeline.show(&incidents);
             let of_unit = || incidents.iter().filter(|incident| incident.unit() == unit);
-            let as_told = of_unit().find(|incident| incident.ended() == Some(word));
+            let as_expected = of_unit().find(|incident| incident.ended() == Some(word));
             let hopeless = || {
                 of_unit().find(|incident| {
                     !self.awaited.contains(incident.id())
@@ -91,13 +91,13 @@ impl<'a> Play<'a> {
                             .is_some_and(|ended| !PASSING.contains(&ended))
                 })
             };
-            Ok(as_told.or_else(hopeless).cloned())
+            Ok(as_expected.or_else(hopeless).cloned())
         })?;
         self.awaited.insert(found.id().to_owned());
         let ended = found.ended().unwrap_or_default();
         if ended != word {
             self.fail(format!(
-                "{unit}'s incident {} was to end as `{word}`, and ended as `{ended}`: {}",
+                "{unit}'s incident {} should end as `{word}`, and ended as `{ended}`: {}",
                 found.id(),
                 found.why()
             ));
@@ -119,11 +119,11 @@ impl<'a> Play<'a> {
         }
         let by = incident.strategy().unwrap_or("nobody");
         if by != strategy {
-            self.fail(format!("{strategy} was to heal {unit}; it was {by}"));
+            self.fail(format!("{strategy} should heal {unit}; it was {by}"));
         }
         let acts: Vec<&str> = incident.changes().collect();
         if !acts.contains(&act) {
-            self.fail(format!("`{act}` was to be among the acts: {acts:?}"));
+            self.fail(format!("`{act}` should be among the acts: {acts:?}"));
         }
         match (incident.answered_after(), incident.stable_for()) {
             (Some(after), Some(stable)) => screen::indented(
@@ -131,7 +131,7 @@ impl<'a> Play<'a> {
                 "✔ ",
                 GOOD,
                 &format!(
-                    "{} from failure to answering; proven by the host's own look, for {}",
+                    "{} from failure to answering; proven by the host's own checks, for {}",
                     screen::took(after),
                     screen::took(stable * 1000)
                 ),
@@ -148,7 +148,7 @@ impl<'a> Play<'a> {
         let held = incident.why().contains(strategy);
         self.expect(
             held,
-            &format!("{strategy} was to hold it: {}", incident.why()),
+            &format!("{strategy} should hold it back: {}", incident.why()),
             "",
         );
         self.expect_nothing_done(std::slice::from_ref(&incident));
@@ -180,7 +180,7 @@ impl<'a> Play<'a> {
             .any(|(_, act)| act == "checks.run");
         self.expect(
             changes.is_empty(),
-            &format!("nothing was to be done, and there were {changes:?}"),
+            &format!("nothing should be done, and there were {changes:?}"),
             if checked {
                 "Prunella's record: a declared check was run, and nothing was changed"
             } else {
@@ -190,7 +190,7 @@ impl<'a> Play<'a> {
     }
 
     /// Looks at something from outside: `seen` when it is so, and that it was
-    /// not as told when it is not.
+    /// not as expected when it is not.
     pub(crate) fn expect(&mut self, so: bool, not_so: &str, seen: &str) {
         if !so {
             self.fail(not_so.to_owned());
@@ -217,10 +217,10 @@ impl<'a> Play<'a> {
         self.expect(
             line.contains(" 200 "),
             &format!(
-                "port {port} was to answer HTTP: `{line}` {}",
+                "port {port} should answer HTTP: `{line}` {}",
                 answer.stderr.trim()
             ),
-            &format!("the demo's own look: port {port} answers `{line}`"),
+            &format!("checked from outside: port {port} answers `{line}`"),
         );
         Ok(())
     }
@@ -247,8 +247,8 @@ impl<'a> Play<'a> {
         let now = self.main_pid(unit)?;
         self.expect(
             now != 0 && now != before,
-            &format!("{unit} was to have a new process: it had {before}, and has {now}"),
-            &format!("the demo's own look: process {before} is gone, {now} serves"),
+            &format!("{unit} should have a new process: it had {before}, and has {now}"),
+            &format!("checked from outside: process {before} is gone, {now} serves"),
         );
         Ok(())
     }
@@ -258,8 +258,8 @@ impl<'a> Play<'a> {
         let now = self.machine.property(unit, "ActiveState")?;
         self.expect(
             now == state,
-            &format!("{unit} was to be {state}, and is {now}"),
-            &format!("the demo's own look: {unit} is {state}"),
+            &format!("{unit} should be {state}, and is {now}"),
+            &format!("checked from outside: {unit} is {state}"),
         );
         Ok(())
     }
@@ -283,14 +283,14 @@ impl<'a> Play<'a> {
         self.machine
     }
 
-    /// What was not as it was to be.
+    /// What was not as expected.
     pub(crate) fn unmet(&self) -> &[String] {
         &self.unmet
     }
 
-    /// Notes that something was not as it was to be.
+    /// Notes that something was not as expected.
     pub(crate) fn fail(&mut self, what: String) {
-        screen::indented(4, "✘ ", BAD, &format!("not as told: {what}"));
+        screen::indented(4, "✘ ", BAD, &format!("not as expected: {what}"));
         self.unmet.push(what);
     }
 
