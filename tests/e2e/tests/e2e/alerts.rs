@@ -157,7 +157,7 @@ fn units(message: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_healing_is_told_once_and_the_incident_says_so() {
+fn a_healing_is_notified_once_and_the_incident_records_it() {
     let scene = scene()
         .service("web.service", &victim("", "--listen 8080"), "")
         .with_daemon();
@@ -179,7 +179,7 @@ fn a_healing_is_told_once_and_the_incident_says_so() {
 }
 
 #[test]
-fn a_rehearsal_tells_nobody() {
+fn a_rehearsal_sends_no_alert() {
     let scene = scene()
         .service("web.service", &victim("", ""), "")
         .service("bystander.service", &victim("", ""), "")
@@ -195,7 +195,7 @@ fn a_rehearsal_tells_nobody() {
 }
 
 #[test]
-fn a_receiver_that_is_down_gets_it_once_when_it_is_up() {
+fn an_alert_is_delivered_once_after_the_receiver_comes_back() {
     let scene = scene()
         .service("web.service", &victim("", ""), "")
         .with_daemon();
@@ -219,7 +219,7 @@ fn a_receiver_that_is_down_gets_it_once_when_it_is_up() {
 }
 
 #[test]
-fn a_daemon_killed_while_it_sends_sends_it_again_under_the_same_id() {
+fn a_daemon_killed_while_sending_sends_again_under_the_same_id() {
     let scene = scene()
         .service("web.service", &victim("", ""), "")
         .with_daemon();
@@ -243,7 +243,7 @@ fn a_daemon_killed_while_it_sends_sends_it_again_under_the_same_id() {
 }
 
 #[test]
-fn ten_services_on_a_dead_database_are_one_message_and_one_end() {
+fn ten_services_on_a_dead_database_are_one_alert_and_one_resolution() {
     let names: Vec<String> = (1..=10).map(|n| format!("web{n}.service")).collect();
     let mut builder = scene().service(
         "db.service",
@@ -301,7 +301,7 @@ fn ten_services_on_a_dead_database_are_one_message_and_one_end() {
 }
 
 #[test]
-fn a_hook_without_a_daemon_tells_people() {
+fn a_hook_without_a_daemon_sends_alerts() {
     let scene = scene()
         .service("web.service", &victim("", ""), "")
         .with_hooks();
@@ -315,7 +315,7 @@ fn a_hook_without_a_daemon_tells_people() {
 }
 
 #[test]
-fn what_is_refused_is_kept_shown_and_tried_again_by_a_person() {
+fn a_refused_alert_is_kept_and_can_be_retried_by_hand() {
     let scene = scene()
         .service("web.service", &victim("", ""), "")
         .with_daemon();
@@ -346,7 +346,7 @@ fn what_is_refused_is_kept_shown_and_tried_again_by_a_person() {
 }
 
 #[test]
-fn a_channel_can_be_tried() {
+fn alerts_test_tries_a_channel() {
     let scene = scene()
         .service("web.service", &victim("", ""), "")
         .with_daemon();
@@ -363,7 +363,7 @@ fn a_channel_can_be_tried() {
 }
 
 #[test]
-fn a_hook_does_not_stay_to_tell_people_and_miss_the_next_failure() {
+fn a_hook_that_sends_alerts_does_not_miss_the_next_failure() {
     // The windows are those of a real configuration, longer than the pause
     // between the two failures.
     let slow = CONFIG.replace("\"1s\"", "\"30s\"");

@@ -164,7 +164,7 @@ fn what_changed_shortly_before_is_named() {
 }
 
 #[test]
-fn a_kill_is_no_riddle_and_nothing_is_made_up() {
+fn a_kill_is_its_own_cause_and_no_other_is_made_up() {
     let scene = Scene::builder()
         .service("web.service", &victim("", "--listen 8080"), "")
         .with_daemon();

@@ -64,7 +64,7 @@ fn a_configuration_that_is_repaired_is_noticed() {
 }
 
 #[test]
-fn a_valid_configuration_is_in_nobodys_way() {
+fn a_valid_configuration_does_not_prevent_healing() {
     let scene = scene().with_daemon();
     scene.start(&["web.service"]);
     scene.kill("web.service");

@@ -242,7 +242,7 @@ fn a_sweep_restarts_what_hangs_and_nothing_else() {
 }
 
 #[test]
-fn a_relapse_while_it_is_watched_is_no_healing() {
+fn a_relapse_during_the_proof_is_not_healed() {
     let scene = Scene::builder()
         .service(
             "web.service",

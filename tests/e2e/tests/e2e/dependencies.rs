@@ -115,7 +115,7 @@ fn kill_three(scene: &Scene) {
 }
 
 #[test]
-fn three_in_a_row_do_not_wait_for_each_others_proof() {
+fn a_chain_of_three_does_not_wait_for_each_others_proof() {
     let scene = three_in_a_row().with_daemon();
     kill_three(&scene);
     let last = scene.wait_healed("a.service");
@@ -130,7 +130,7 @@ fn three_in_a_row_do_not_wait_for_each_others_proof() {
 }
 
 #[test]
-fn three_hooks_and_a_sweep_heal_three_in_a_row_together() {
+fn three_hooks_and_a_sweep_heal_a_chain_of_three_together() {
     let scene = three_in_a_row().with_hooks();
     kill_three(&scene);
     scene

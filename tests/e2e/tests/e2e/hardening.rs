@@ -116,7 +116,7 @@ fn a_hook_heals_from_within_its_unit() {
 /// What no strategy has a call for, tried by a program in Prunella's place: control
 /// groups, the kernel's settings, devices, the kernel's log, and files of others.
 #[test]
-fn in_the_place_of_a_hook_nothing_of_the_kernel_can_be_changed() {
+fn the_hooks_sandbox_allows_no_change_to_the_kernel() {
     const TRY: &str = "/opt/test/try";
     // Prints the name of each that is possible.
     let script = "#!/bin/bash\n\

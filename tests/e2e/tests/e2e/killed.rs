@@ -61,7 +61,7 @@ fn killer() -> PathBuf {
 #[rstest]
 #[case::odd(1)]
 #[case::even(2)]
-fn killed_before_every_write_it_tells_the_truth(#[case] first: usize) {
+fn a_daemon_killed_before_any_write_still_records_the_truth(#[case] first: usize) {
     let library = killer();
     let content = std::fs::read(&library).unwrap();
     let scene = Scene::builder()

@@ -278,7 +278,7 @@ fn the_life_of_a_signed_plugin() {
 
 /// What is dropped into the folder by hand, and what becomes of each.
 #[test]
-fn what_is_wrong_leaves_the_one_before_in_service() {
+fn a_bad_new_version_leaves_the_old_one_in_service() {
     let author = Author::new();
     let scene = scene(&author, ALLOW);
     offer(&scene, &author, "1.0.0");
@@ -421,7 +421,7 @@ fn mistakes_in_settings_are_found_before_an_incident() {
 }
 
 #[test]
-fn a_healing_finishes_with_what_it_began_with() {
+fn a_healing_finishes_with_the_version_it_began_with() {
     let author = Author::new();
     let scene = scene(&author, ALLOW);
     offer(&scene, &author, "1.0.0");
@@ -452,7 +452,7 @@ fn a_healing_finishes_with_what_it_began_with() {
 }
 
 #[test]
-fn however_often_it_changes_the_last_one_counts() {
+fn after_many_changes_the_last_version_is_in_service() {
     let author = Author::new();
     let scene = scene(&author, ALLOW);
     offer(&scene, &author, "1.0.0");

@@ -16,7 +16,7 @@ fn command(report: &str, begin: &str) -> String {
 }
 
 #[test]
-fn what_an_escalation_says_to_run_shows_why_it_failed() {
+fn the_commands_in_an_escalation_show_why_it_failed() {
     let scene = Scene::builder()
         .service(
             "web.service",

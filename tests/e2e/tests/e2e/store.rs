@@ -174,7 +174,7 @@ fn a_full_disk_does_not_keep_a_service_down() {
 }
 
 #[test]
-fn a_disk_that_becomes_read_only_does_not_either() {
+fn a_disk_that_becomes_read_only_does_not_keep_a_service_down() {
     let scene = scene().without_daemon();
     scene.run_ok(&["mkdir", "-m", "0700", FOLDER]).unwrap();
     let mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "none"];

@@ -11,7 +11,7 @@ fn scene() -> Builder {
 }
 
 #[test]
-fn what_systemd_restarts_by_itself_is_left_to_it() {
+fn a_restart_by_systemd_is_left_to_systemd() {
     let scene = scene()
         .service(
             "web.service",

@@ -9,7 +9,7 @@ use rstest::rstest;
 #[case::v247(Systemd::V247)]
 #[case::v252(Systemd::V252)]
 #[case::v257(Systemd::V257)]
-fn killed_hooked_stopped_and_in_conflict(#[case] systemd: Systemd) {
+fn a_kill_a_leftover_and_a_stop_are_told_apart(#[case] systemd: Systemd) {
     let port = "ports = [\"tcp/8080\"]";
     let scene = Scene::builder()
         .version(systemd)

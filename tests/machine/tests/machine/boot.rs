@@ -129,7 +129,7 @@ fn a_reboot_keeps_the_disk_and_forgets_the_memory() {
 }
 
 #[test]
-fn a_start_too_many_really_reboots_it() {
+fn a_start_limit_that_reboots_really_reboots_the_machine() {
     let mut machine = Machine::builder()
         .unit(
             "fatal.service",
@@ -146,7 +146,7 @@ fn a_start_too_many_really_reboots_it() {
 }
 
 #[test]
-fn machines_do_not_know_of_each_other() {
+fn machines_are_isolated_from_each_other() {
     let one = Machine::builder()
         .unit("web.service", SLEEPER)
         .boot()
@@ -171,7 +171,7 @@ fn machines_do_not_know_of_each_other() {
 }
 
 #[test]
-fn nothing_is_left_of_one_that_is_dropped() {
+fn dropping_a_machine_leaves_nothing_behind() {
     let machine = Machine::builder().boot().unwrap();
     let root = machine.host_path("/");
     assert!(root.join("etc/passwd").is_file());
@@ -180,7 +180,7 @@ fn nothing_is_left_of_one_that_is_dropped() {
 }
 
 #[test]
-fn waiting_in_vain_says_for_what() {
+fn a_timeout_names_what_was_waited_for() {
     let machine = Machine::builder()
         .unit("web.service", SLEEPER)
         .boot()

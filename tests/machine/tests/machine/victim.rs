@@ -78,7 +78,7 @@ fn it_ends_when_told() {
 }
 
 #[test]
-fn it_needs_what_it_is_told_to_need() {
+fn it_fails_without_what_it_needs() {
     let machine = boot(&[
         (
             "file.service",
