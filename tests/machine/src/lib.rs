@@ -39,6 +39,7 @@ mod program;
 
 pub use builder::Builder;
 pub use command::Output;
+pub use house::machines_dir;
 pub use image::{Software, Systemd};
 pub use machine::Machine;
 pub use program::{Linking, Profile, program};

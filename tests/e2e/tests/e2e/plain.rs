@@ -1,5 +1,4 @@
-//! The harness itself, without Prunella's doing: what it shows of a machine is
-//! so.
+//! What comes before any healing: a machine in which nothing heals, and setup.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
@@ -24,4 +23,32 @@ fn nobody_heals_where_there_is_no_daemon() {
     scene.systemctl(&["start", "web.service"]).unwrap();
     assert_ne!(scene.main_pid("web.service"), first);
     assert_eq!(scene.runs("web.service"), 2);
+}
+
+#[test]
+fn setup_compiles_the_strategies_so_that_a_hook_need_not() {
+    let scene = Scene::builder()
+        .nothing_compiled()
+        .service("web.service", &victim("", "--listen 8080"), "")
+        .without_daemon();
+    let would = scene.prunella_ok(&["setup", "--hook-only", "--dry-run"]);
+    assert_eq!(would.matches("compiled").count(), 5, "{would}");
+    let said = scene.prunella_ok(&["setup", "--hook-only"]);
+    assert_eq!(said.matches("compiled").count(), 5, "{said}");
+    // With the time that each was written at.
+    let compiled = || {
+        scene
+            .run_ok(&["sh", "-c", "cd /var/cache/prunella && stat -c '%n %y' *"])
+            .unwrap()
+    };
+    let before = compiled();
+    assert_eq!(before.lines().count(), 5, "{before}");
+
+    scene.prunella_ok(&["enable", "web.service"]);
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+    let again = scene.prunella_ok(&["setup", "--hook-only"]);
+    assert!(!again.contains("compiled"), "{again}");
+    assert_eq!(compiled(), before);
 }
