@@ -237,7 +237,7 @@ fn compile_builtins(paths: &Paths, report: &mut Report) -> anyhow::Result<()> {
             continue;
         }
         if !report.dry_run {
-            engine.load(&StrategyName::new(name)?, wasm, &Grants::on_self(Act::ALL))?;
+            engine.load(&StrategyName::new(*name)?, wasm, &Grants::on_self(Act::ALL))?;
         }
         report.changed("compiled", &format!("built-in strategy {name}"))?;
     }

@@ -248,7 +248,7 @@ fn load(
         Some(_) => given.observing(),
         None => given.clone(),
     };
-    let wasm = match bytes {
+    let wasm: &[u8] = match bytes {
         Bytes::BuiltIn(wasm) => wasm,
         Bytes::File(component) => &component.bytes,
     };
