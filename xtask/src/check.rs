@@ -17,8 +17,12 @@ const CARGO_DENY: Tool = Tool {
     version: "0.20.2",
 };
 
+/// For each target: a change is checked for what it breaks at once, and `cargo xtask fuzz`
+/// looks for longer.
+const FUZZ_SECONDS: u32 = 20;
+
 pub(crate) fn run() -> Result<()> {
-    setup::run(true)?;
+    setup::run(&setup::Need::ALL)?;
     take(&mut cargo(&["fmt", "--all", "--check"]))?;
     // A workspace of its own.
     let fuzz_too = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
@@ -40,7 +44,7 @@ pub(crate) fn run() -> Result<()> {
     book::check()?;
     test::run(&test::Options { no_machines: false })?;
     fuzz::run(&fuzz::Options {
-        seconds: 60,
+        seconds: FUZZ_SECONDS,
         only: Vec::new(),
     })
 }

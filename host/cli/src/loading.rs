@@ -39,7 +39,7 @@ pub(crate) fn load_strategies(
     };
     let builtins = prunella_bundle::builtins()
         .iter()
-        .map(|builtin| (builtin.name, builtin.wasm, builtin.precompiled));
+        .map(|builtin| (builtin.name, builtin.wasm));
     let versions = Versions::read(paths);
     // Nobody changes the files meanwhile, so that a component and its signature
     // belong together. A hook does not wait for that.

@@ -7,6 +7,13 @@ use std::{
 };
 
 use anyhow::Context as _;
+use prunella_bundle::{Builtin, builtins};
+use prunella_core::{
+    StrategyName,
+    hash::sha256,
+    policy::{Act, Grants},
+};
+use prunella_engine::{Engine, EngineSettings};
 
 use crate::{
     args::SetupArgs,
@@ -88,6 +95,8 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
         }
         report.changed("made", &store.display().to_string())?;
     }
+
+    compile_builtins(paths, &mut report)?;
 
     let command = command(&binary, paths)?;
     let mut units_changed = false;
@@ -214,6 +223,25 @@ impl Report {
         ))?;
         Ok(())
     }
+}
+
+/// Compiles the built-in strategies into the cache: else the first service that fails
+/// would wait for it.
+fn compile_builtins(paths: &Paths, report: &mut Report) -> anyhow::Result<()> {
+    let engine = Engine::new(EngineSettings {
+        // To look into a cache that is not there would make it.
+        cache_dir: paths.cache.is_dir().then(|| paths.cache.clone()),
+    })?;
+    for Builtin { name, wasm } in builtins() {
+        if engine.is_cached(&sha256(wasm)) {
+            continue;
+        }
+        if !report.dry_run {
+            engine.load(&StrategyName::new(*name)?, wasm, &Grants::on_self(Act::ALL))?;
+        }
+        report.changed("compiled", &format!("built-in strategy {name}"))?;
+    }
+    Ok(())
 }
 
 /// The binary that the units shall run.

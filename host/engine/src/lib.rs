@@ -38,7 +38,7 @@ mod strategy;
 mod ticker;
 
 pub use config::precompile;
-pub use engine::{Engine, EngineSettings, Source};
+pub use engine::{Engine, EngineSettings};
 pub use error::{EngineError, LoadError};
 pub use inspect::{CONTRACT_VERSIONS, Import, Inspection, Package};
 pub use run::{Level, Lines, NoLines, Run, RunContext, Usage};

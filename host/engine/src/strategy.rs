@@ -31,8 +31,6 @@ const FUNCTION: usize = 120;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// Compiled together with this program.
-    Precompiled,
     /// Compiled before, and kept.
     Cache,
     /// Compiled just now.

@@ -23,7 +23,7 @@ use prunella_core::{
     policy::{Act, Grants, Limits},
     service::FileRole,
 };
-use prunella_engine::{Engine, EngineSettings, Level, Lines, Run, RunContext, Source, Strategy};
+use prunella_engine::{Engine, EngineSettings, Level, Lines, Run, RunContext, Strategy};
 use prunella_simulation::{Check, File, Sim, Unit};
 
 pub use strict::strict;
@@ -52,7 +52,7 @@ pub fn all_granted() -> Grants {
 pub fn hostile() -> &'static Strategy {
     static HOSTILE_LOADED: LazyLock<Strategy> = LazyLock::new(|| {
         engine()
-            .load(&named("hostile"), Source::Wasm(HOSTILE), &all_granted())
+            .load(&named("hostile"), HOSTILE, &all_granted())
             .expect("the hostile strategy loads: it is hostile only when it runs")
     });
     &HOSTILE_LOADED

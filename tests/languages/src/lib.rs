@@ -17,7 +17,7 @@ use prunella_core::{
     incident::{Assessment, Description, Outcome},
     policy::{Act, Grants, Limits},
 };
-use prunella_engine::{Engine, EngineSettings, NoLines, Run, RunContext, Source, Strategy, Usage};
+use prunella_engine::{Engine, EngineSettings, NoLines, Run, RunContext, Strategy, Usage};
 use prunella_simulation::Sim;
 
 pub use project::{Project, example, template};
@@ -35,7 +35,7 @@ impl Built {
         let name = name.parse().expect("a name");
         // What it is really allowed is the simulated host's to say.
         let strategy = engine
-            .load(&name, Source::Wasm(&wasm), &Grants::on_self(Act::ALL))
+            .load(&name, &wasm, &Grants::on_self(Act::ALL))
             .unwrap_or_else(|error| panic!("{name} does not load: {error}"));
         Self { wasm, strategy }
     }

@@ -16,7 +16,7 @@ use prunella_core::{
     text::one_line,
     trust::{NoRight, Right, Signature, SignatureError, SignaturePolicy, Standing},
 };
-use prunella_engine::{Engine, EngineSettings, Inspection, Source};
+use prunella_engine::{Engine, EngineSettings, Inspection};
 use prunella_linux::trusted_file;
 
 use super::{
@@ -362,7 +362,7 @@ fn tried(
     // Which of these it will get is another question; nothing is done here.
     let everything = Grants::on_self(acts.iter().copied());
     let strategy = engine
-        .load(name, Source::Wasm(bytes), &everything)
+        .load(name, bytes, &everything)
         .map_err(|error| Problem::new(Exit::Trouble, "it does not load").because(error))?;
     let limits: Limits = set.limits.clone().unwrap_or_else(|| config.limits.clone());
     let described = strategy.describe(&limits).result.and_then_said();

@@ -11,7 +11,7 @@ use prunella_core::{
     incident::Description,
     policy::{Act, Grants, Limits},
 };
-use prunella_engine::{Level, Lines, Source, Strategy};
+use prunella_engine::{Level, Lines, Strategy};
 
 use super::{candidate::read, engine};
 use crate::{
@@ -33,11 +33,7 @@ impl Played {
         let not_a_strategy =
             || Problem::new(Exit::Trouble, format!("{} cannot be tried", path.display()));
         let strategy = engine()?
-            .load(
-                &name_of(path),
-                Source::Wasm(&bytes),
-                &Grants::on_self(Act::ALL),
-            )
+            .load(&name_of(path), &bytes, &Grants::on_self(Act::ALL))
             .map_err(|error| not_a_strategy().because(error))?;
         let description = strategy
             .describe(&Limits::default())

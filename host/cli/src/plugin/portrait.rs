@@ -12,7 +12,7 @@ use prunella_core::{
     policy::{Act, Grants, Limits},
     trust::Signature,
 };
-use prunella_engine::{Engine, Inspection, LoadError, Package, Source, Usage};
+use prunella_engine::{Engine, Inspection, LoadError, Package, Usage};
 use serde::Serialize;
 
 use super::{component::checked, field};
@@ -273,7 +273,7 @@ type Said = (Result<Description, String>, Usage);
 /// Loads it as if it had been granted everything, which costs nothing: while it
 /// says who it is it has no host.
 fn ask(engine: &Engine, name: &StrategyName, bytes: &[u8]) -> Result<Said, LoadError> {
-    let strategy = engine.load(name, Source::Wasm(bytes), &Grants::on_self(Act::ALL))?;
+    let strategy = engine.load(name, bytes, &Grants::on_self(Act::ALL))?;
     let run = strategy.describe(&Limits {
         deadline: DEADLINE,
         ..Limits::default()

@@ -80,7 +80,7 @@ pub(super) fn all(paths: &Paths, config: &Config) -> anyhow::Result<Vec<Listed>>
     };
     let built_in = builtins()
         .iter()
-        .map(|builtin| (builtin.name, builtin.wasm, builtin.precompiled));
+        .map(|builtin| (builtin.name, builtin.wasm));
     let components = component::read_all(config, &versions, None);
     let mut known: BTreeMap<_, _> = components
         .iter()
