@@ -41,7 +41,7 @@ pub(crate) fn detection(
     Detection {
         unit: status.name.clone(),
         by,
-        at: crate::time::now(),
+        at: crate::clock::now(),
         cause,
         invocation: told
             .and_then(|told| told.invocation_id.clone())
