@@ -296,7 +296,10 @@ impl Orders for Client {
             by: call.by.clone(),
             reason: call.reason.clone(),
         };
-        self.post(&format!("/approvals/{}/decision", part(&call.id)), &decision)
+        self.post(
+            &format!("/approvals/{}/decision", part(&call.id)),
+            &decision,
+        )
     }
 
     fn retry_alerts(&self, id: Option<&str>) -> Answer<Retried> {
@@ -364,9 +367,7 @@ fn open(path: &Path, limit: Duration) -> Result<StdStream, ApiError> {
             Err(ApiError::NotListening(path.to_owned()))
         }
         Err(Errno::ACCESS | Errno::PERM) => Err(ApiError::NoPermission(path.to_owned())),
-        Err(Errno::AGAIN | Errno::INPROGRESS | Errno::TIMEDOUT) => {
-            Err(ApiError::TimedOut(limit))
-        }
+        Err(Errno::AGAIN | Errno::INPROGRESS | Errno::TIMEDOUT) => Err(ApiError::TimedOut(limit)),
         Err(error) => Err(failed(error)),
     }
 }

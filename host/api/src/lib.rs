@@ -30,8 +30,8 @@ mod server;
 pub use client::{Client, HOOK_LIMIT, READ_LIMIT};
 pub use error::ApiError;
 pub use message::{
-    Accepted, ChannelTest, DecideCall, Decision, HealCall, HealLine, HealOptions, HookCall, Monitor,
-    PauseCall, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,
+    Accepted, ChannelTest, DecideCall, Decision, HealCall, HealLine, HealOptions, HookCall,
+    Monitor, PauseCall, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,
 };
 pub use queries::{Answer, Orders, Queries, Steps};
 pub use report::{

@@ -37,13 +37,8 @@ use axum::{
 };
 use http_body_util::LengthLimitError;
 use prunella_core::{
-    ChannelName, UnitName,
-    achievement::Achievement,
-    alert::Dispatch,
-    oversight::Approval,
-    summary::Summary,
-    text::one_line,
-    trail::Record,
+    ChannelName, UnitName, achievement::Achievement, alert::Dispatch, oversight::Approval,
+    summary::Summary, text::one_line, trail::Record,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Semaphore, mpsc};
@@ -454,15 +449,16 @@ async fn heal(
     Named(unit): Named<UnitName>,
     Input(options): Input<HealOptions>,
 ) -> Result<Response, Refusal> {
-    let slot = Arc::clone(&shared.heals)
-        .try_acquire_owned()
-        .map_err(|_| {
-            Refusal::new(
-                RefusalKind::Busy,
-                format!("{} healings are being waited for already", shared.limits.heals),
-            )
-            .help("try again when one of them has ended")
-        })?;
+    let slot = Arc::clone(&shared.heals).try_acquire_owned().map_err(|_| {
+        Refusal::new(
+            RefusalKind::Busy,
+            format!(
+                "{} healings are being waited for already",
+                shared.limits.heals
+            ),
+        )
+        .help("try again when one of them has ended")
+    })?;
     let call = HealCall {
         unit,
         dry_run: options.dry_run,
@@ -474,7 +470,8 @@ async fn heal(
         let _slot = slot;
         let told = lines.clone();
         let steps = Steps::new(move |entry| {
-            told.try_send(HealLine::Step(Box::new(entry.clone()))).is_ok()
+            told.try_send(HealLine::Step(Box::new(entry.clone())))
+                .is_ok()
         });
         let ended = orders.heal(&call, steps.clone());
         steps.close();
@@ -492,13 +489,14 @@ async fn heal(
         Some(first) => first,
         None => return Err(panicked(&"a healing")),
     };
-    let lines = futures_util::stream::unfold((Some(first), coming), |(first, mut coming)| async move {
-        let line = match first {
-            Some(first) => first,
-            None => coming.recv().await?,
-        };
-        Some((line_of(&line), (None, coming)))
-    });
+    let lines =
+        futures_util::stream::unfold((Some(first), coming), |(first, mut coming)| async move {
+            let line = match first {
+                Some(first) => first,
+                None => coming.recv().await?,
+            };
+            Some((line_of(&line), (None, coming)))
+        });
     let mut response = Body::from_stream(lines).into_response();
     let ndjson = HeaderValue::from_static("application/x-ndjson");
     response.headers_mut().insert(CONTENT_TYPE, ndjson);

@@ -206,9 +206,8 @@ pub fn serve(settings: ServeSettings, door: Door) -> Result<Server, ServeError> 
         .map_err(ServeError::io("make an event loop for", dir))?;
     let (control, status) = {
         let _within = runtime.enter();
-        let listener = |listener| {
-            UnixListener::from_std(listener).map_err(ServeError::io("listen in", dir))
-        };
+        let listener =
+            |listener| UnixListener::from_std(listener).map_err(ServeError::io("listen in", dir));
         (listener(control)?, listener(status)?)
     };
     let routes = router(door, settings.limits());

@@ -370,7 +370,12 @@ fn every_question_has_its_answer() {
         by: "root".into(),
     };
     assert_eq!(client.pause(&pause).unwrap().reason, pause.reason);
-    assert!(client.resume(&ResumeCall { unit: None }).unwrap().was_paused);
+    assert!(
+        client
+            .resume(&ResumeCall { unit: None })
+            .unwrap()
+            .was_paused
+    );
     assert!(matches!(client.reload(), Err(ApiError::Refused(_))));
     let retried = client.retry_alerts(Some("a/b?c")).unwrap();
     assert_eq!(retried.id.as_deref(), Some("a/b?c"));
@@ -391,8 +396,16 @@ fn every_question_has_its_answer() {
     };
     assert!(client.alerts(&filter).unwrap().is_empty());
     let asked: Vec<String> = house.asked.try_iter().collect();
-    for wanted in ["decide 7f3a true", "alerts Some(3)", "test mail", "retry None"] {
-        assert!(asked.iter().any(|asked| asked == wanted), "{wanted}: {asked:?}");
+    for wanted in [
+        "decide 7f3a true",
+        "alerts Some(3)",
+        "test mail",
+        "retry None",
+    ] {
+        assert!(
+            asked.iter().any(|asked| asked == wanted),
+            "{wanted}: {asked:?}"
+        );
     }
     house.assert_well();
 }
@@ -543,7 +556,10 @@ fn a_huge_body_is_refused() {
 #[test]
 fn a_huge_head_is_refused() {
     let house = House::new();
-    let head = format!("GET /api/v1/status HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(3 << 20));
+    let head = format!(
+        "GET /api/v1/status HTTP/1.1\r\nX: {}\r\n\r\n",
+        "x".repeat(3 << 20)
+    );
     let answer = house.say(CONTROL_SOCKET, head.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     house.assert_well();

@@ -433,7 +433,10 @@ pub(crate) struct WhichIncidents {
 impl WhichIncidents {
     /// Whether any of them would do.
     pub(crate) fn is_any(&self) -> bool {
-        self.unit.is_none() && self.since.is_none() && self.until.is_none() && self.outcome.is_none()
+        self.unit.is_none()
+            && self.since.is_none()
+            && self.until.is_none()
+            && self.outcome.is_none()
     }
 
     /// The same for the store, with a limit.

@@ -29,7 +29,11 @@ impl<'a> Prunella<'a> {
 
     /// Asks a question.
     pub(crate) fn ask<T>(&self, question: impl Fn(&dyn Queries) -> Answer<T>) -> anyhow::Result<T> {
-        first_the_daemon(&self.client, |client| question(client), || question(self.local()?))
+        first_the_daemon(
+            &self.client,
+            |client| question(client),
+            || question(self.local()?),
+        )
     }
 
     /// Gives an order.

@@ -272,11 +272,12 @@ mod tests {
 
     #[test]
     fn a_column_without_room_goes_below() {
-        let mut table = Table::new(&[
-            Column::fixed("ID"),
-            Column::below("HOW"),
-        ]);
-        for (id, how) in [("1", "it was restarted, and is well"), ("2", ""), ("3", "x")] {
+        let mut table = Table::new(&[Column::fixed("ID"), Column::below("HOW")]);
+        for (id, how) in [
+            ("1", "it was restarted, and is well"),
+            ("2", ""),
+            ("3", "x"),
+        ] {
             table.row(vec![Cell::new(id, PLAIN), Cell::new(how, PLAIN)]);
         }
         assert_eq!(

@@ -311,9 +311,7 @@ pub enum Ending {
 }
 
 /// How an incident ended, in one word: an [`Ending`] without its particulars.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndingKind {
     /// A strategy healed it, with proof.

@@ -49,10 +49,12 @@ impl TryFrom<String> for OutcomeFilter {
         if word == "open" {
             return Ok(Self::Open);
         }
-        EndingKind::from_word(&word).map(Self::Ended).ok_or_else(|| {
-            let known: Vec<&str> = EndingKind::ALL.map(EndingKind::as_str).to_vec();
-            format!("no outcome `{word}`; there are: open, {}", known.join(", "))
-        })
+        EndingKind::from_word(&word)
+            .map(Self::Ended)
+            .ok_or_else(|| {
+                let known: Vec<&str> = EndingKind::ALL.map(EndingKind::as_str).to_vec();
+                format!("no outcome `{word}`; there are: open, {}", known.join(", "))
+            })
     }
 }
 

@@ -47,7 +47,11 @@ mod tests {
     /// Size, inodes and their shares, as df prints them.
     fn df() -> Vec<u64> {
         let output = Command::new("df")
-            .args(["--block-size=1", "--output=used,avail,pcent,iused,iavail,ipcent", "/"])
+            .args([
+                "--block-size=1",
+                "--output=used,avail,pcent,iused,iavail,ipcent",
+                "/",
+            ])
             .env("LC_ALL", "C")
             .output()
             .unwrap();

@@ -184,16 +184,12 @@ impl Orders for DaemonOrders {
         self.daemon.send(Event::Reload(Some(answer)));
         match answered.recv_timeout(Duration::from_secs(8)) {
             Ok(Ok(now)) => Ok(now),
-            Ok(Err(mistakes)) => {
-                Err(Refusal::new(RefusalKind::BadConfig, mistakes.to_string())
-                    .help("the last good configuration stays in force")
-                    .into())
+            Ok(Err(mistakes)) => Err(Refusal::new(RefusalKind::BadConfig, mistakes.to_string())
+                .help("the last good configuration stays in force")
+                .into()),
+            Err(_) => {
+                Err(Refusal::new(RefusalKind::Busy, "the daemon did not get to it in time").into())
             }
-            Err(_) => Err(Refusal::new(
-                RefusalKind::Busy,
-                "the daemon did not get to it in time",
-            )
-            .into()),
         }
     }
 }

@@ -64,12 +64,10 @@ pub(crate) fn alone(
     let reading = begun.linux.begin_reading(unit.clone(), LOOK);
     let config = load_config(paths)?;
     let read = || {
-        reading
-            .wait()
-            .map_err(|failure| DaemonError::Unit {
-                unit: unit.clone(),
-                failure,
-            })
+        reading.wait().map_err(|failure| DaemonError::Unit {
+            unit: unit.clone(),
+            failure,
+        })
     };
     let (assembly, status) = if config.services.contains_key(unit) {
         let wanted = Wanted::Of(unit.clone());

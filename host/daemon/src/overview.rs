@@ -10,8 +10,8 @@ use std::{
 };
 
 use prunella_api::{
-    AwaitingGrant, DaemonInfo, DayCount, HostOverview, LastHealing, NeedsPeople,
-    PortStatus, ServiceStatus, StatusReport,
+    AwaitingGrant, DaemonInfo, DayCount, HostOverview, LastHealing, NeedsPeople, PortStatus,
+    ServiceStatus, StatusReport,
 };
 use prunella_config::Config;
 use prunella_core::{

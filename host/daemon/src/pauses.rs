@@ -1,6 +1,6 @@
 //! Pausing and resuming, in the store.
 
-use prunella_api::{PauseCall, PauseStatus, Resumed, ResumeCall};
+use prunella_api::{PauseCall, PauseStatus, ResumeCall, Resumed};
 use prunella_store::{Pause, Store, StoreError};
 
 use crate::clock;

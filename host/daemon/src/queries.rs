@@ -3,9 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prunella_api::{
-    Answer, DaemonInfo, Queries, Records, Refusal, RefusalKind, StatusReport,
-};
+use prunella_api::{Answer, DaemonInfo, Queries, Records, Refusal, RefusalKind, StatusReport};
 use prunella_config::Config;
 use prunella_core::{
     UnitName,
@@ -86,9 +84,9 @@ impl LocalQueries {
     /// What the store says; `None` when there is no store yet.
     fn read<T>(&self, ask: impl FnOnce(&Store) -> Result<T, StoreError>) -> Answer<Option<T>> {
         match &self.store {
-            Ok(Some(store)) => ask(store).map(Some).map_err(|error| {
-                Refusal::new(RefusalKind::Failed, error.to_string()).into()
-            }),
+            Ok(Some(store)) => ask(store)
+                .map(Some)
+                .map_err(|error| Refusal::new(RefusalKind::Failed, error.to_string()).into()),
             Ok(None) => Ok(None),
             Err(refusal) => Err(refusal.clone().into()),
         }
@@ -185,7 +183,10 @@ impl InForce for Command {
             return Ok(Arc::clone(linux));
         }
         let connected = Linux::connect(LinuxSettings::default()).map_err(|error| {
-            Refusal::new(RefusalKind::Failed, format!("cannot reach the host: {error}"))
+            Refusal::new(
+                RefusalKind::Failed,
+                format!("cannot reach the host: {error}"),
+            )
         })?;
         *linux = Some(Arc::clone(&connected));
         Ok(connected)

@@ -202,9 +202,7 @@ fn probe(daemon: &Arc<Daemon>) -> Prober {
     Prober::start(
         &daemon.assembly.linux,
         targets,
-        Arc::new(move |unit, probe| {
-            probes::ask(&asking.assembly, &asking.scheduler, unit, probe)
-        }),
+        Arc::new(move |unit, probe| probes::ask(&asking.assembly, &asking.scheduler, unit, probe)),
         Arc::new(move |unanswered| telling.send(Event::NotAnswering(unanswered))),
     )
 }

@@ -136,4 +136,3 @@ impl Observer for Watchers {
         }
     }
 }
-

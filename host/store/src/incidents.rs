@@ -599,10 +599,7 @@ impl Store {
 
     /// How many incidents were detected since `ms`, by how they ended, and under
     /// `None` those that have not.
-    pub fn counts_since(
-        &self,
-        ms: u64,
-    ) -> Result<BTreeMap<Option<EndingKind>, u64>, StoreError> {
+    pub fn counts_since(&self, ms: u64) -> Result<BTreeMap<Option<EndingKind>, u64>, StoreError> {
         self.read("counting the incidents", |connection| {
             connection
                 .prepare_cached(

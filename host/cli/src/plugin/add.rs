@@ -27,10 +27,7 @@ use prunella_daemon::{
 use prunella_engine::{Engine, EngineSettings, Inspection, Source};
 use prunella_linux::trusted_file;
 
-use super::{
-    candidate::Candidate,
-    field,
-};
+use super::{candidate::Candidate, field};
 use crate::{
     args::PluginAddArgs,
     exit::{Exit, Problem},
@@ -79,15 +76,17 @@ fn settings_of(
     let set = config.strategies.get(name).cloned().unwrap_or_default();
     let installed = InstallPaths::of(paths, name);
     match (&set.component, &set.declared_at) {
-        (Some(component), Some(declared_at)) if *component != installed.component => Err(Problem::new(
-            Exit::Config,
-            format!(
-                "{declared_at} says that the component of `{name}` is {}",
-                component.display()
-            ),
-        )
-        .help("take `component` out there, or give this one another name with `--name`")
-        .into()),
+        (Some(component), Some(declared_at)) if *component != installed.component => {
+            Err(Problem::new(
+                Exit::Config,
+                format!(
+                    "{declared_at} says that the component of `{name}` is {}",
+                    component.display()
+                ),
+            )
+            .help("take `component` out there, or give this one another name with `--name`")
+            .into())
+        }
         _ => Ok(set),
     }
 }

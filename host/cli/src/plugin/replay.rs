@@ -73,9 +73,12 @@ pub(super) fn run(args: &PluginReplayArgs) -> anyhow::Result<Exit> {
 fn read(path: &Path) -> anyhow::Result<Session> {
     let text = text(path, MAX_SESSION, "a session")?;
     Session::parse(&text).map_err(|error| {
-        Problem::new(Exit::Usage, format!("{} cannot be replayed", path.display()))
-            .because(error)
-            .into()
+        Problem::new(
+            Exit::Usage,
+            format!("{} cannot be replayed", path.display()),
+        )
+        .because(error)
+        .into()
     })
 }
 

@@ -17,10 +17,7 @@ use prunella_daemon::{
 };
 use prunella_engine::Engine;
 
-use super::{
-    candidate::Candidate,
-    engine, field,
-};
+use super::{candidate::Candidate, engine, field};
 use crate::{
     args::PluginVerifyArgs,
     exit::{Exit, Problem},
