@@ -14,9 +14,22 @@ pub(crate) fn disks() -> Vec<DiskStatus> {
     let mut seen = BTreeSet::new();
     PLACES
         .into_iter()
-        .filter(|place| fs::metadata(place).is_ok_and(|there| seen.insert(there.dev())))
-        .filter_map(|place| Some(status(place, &statvfs(place).ok()?)))
+        .filter_map(|place| {
+            let (device, stat) = look(place)?;
+            seen.insert(device).then(|| status(place, &stat))
+        })
         .collect()
+}
+
+/// Which file system that is, and its figures. The daemon runs with a view of its
+/// own, in which nearly everything is read-only: whether a file system really is,
+/// init's view tells, which only root may look through.
+fn look(place: &str) -> Option<(u64, StatVfs)> {
+    let by_init = format!("/proc/1/root{place}");
+    [by_init.as_str(), place].into_iter().find_map(|path| {
+        let device = fs::metadata(path).ok()?.dev();
+        Some((device, statvfs(path).ok()?))
+    })
 }
 
 fn status(place: &str, stat: &StatVfs) -> DiskStatus {
@@ -63,7 +76,7 @@ mod tests {
     }
 
     fn ours() -> Vec<u64> {
-        let disk = status("/", &statvfs("/").unwrap());
+        let disk = status("/", &look("/").unwrap().1);
         vec![
             disk.bytes.used,
             disk.bytes.available,
