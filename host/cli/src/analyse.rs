@@ -12,16 +12,16 @@ use prunella_core::{
     service::Service,
     trail::{Record, Step},
 };
+use prunella_daemon::assembly::load_config;
 use prunella_linux::{Linux, LinuxSettings};
 use serde::Serialize;
 
 use crate::{
     args::AnalyseArgs,
-    assembly::load_config,
     exit::{Exit, Problem},
-    look::Looker,
     output::{self, FAIR, QUIET, STRONG},
     paths::Paths,
+    query::Prunella,
     time,
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn run(paths: &Paths, args: &AnalyseArgs) -> anyhow::Result<Exit> {
         .into());
     }
     let config = load_config(paths)?;
-    let record = Looker::new(paths).incident(&args.id)?;
+    let record = Prunella::new(paths).ask(|queries| queries.incident(&args.id))?;
     let unit = &record.incident.detection.unit;
     let service = config
         .services

@@ -14,14 +14,18 @@ use prunella_core::{
     policy::{Act, Grants},
 };
 use prunella_engine::{Engine, EngineSettings};
+use prunella_api::ApiError;
+use prunella_daemon::{
+    files::{self, Found},
+    open_store,
+};
 
 use crate::{
     args::SetupArgs,
     exit::{Exit, Problem},
-    files::{self, Found},
     output::{self, FAIR, GOOD, QUIET, STRONG},
     paths::{Paths, RUN, STATE},
-    pause, systemctl,
+    systemctl,
 };
 
 const HARDENING: &str = include_str!("units/hardening.conf");
@@ -91,7 +95,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
     if !store.exists() {
         if !args.dry_run {
             // Made now: else the first service that fails would wait for it.
-            pause::store(paths)?;
+            open_store(paths).map_err(ApiError::from)?;
         }
         report.changed("made", &store.display().to_string())?;
     }

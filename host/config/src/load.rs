@@ -256,7 +256,14 @@ impl Loader<'_> {
             let parsed = self.parse(&source, |reader, table| {
                 service_file::read(reader, table, &path, config)
             });
-            if let Some(parsed) = parsed.flatten() {
+            let Some(read) = parsed.flatten() else {
+                continue;
+            };
+            // Whatever else is wrong with the file.
+            for (strategy, place) in &read.strategies_at {
+                self.check_strategy(config, strategy, &name, place);
+            }
+            if let Some(parsed) = read.parsed {
                 self.check_secrets(&path, &name, &parsed);
                 services.push((name, parsed));
             }
@@ -378,9 +385,6 @@ impl Loader<'_> {
                 continue;
             }
             first.insert(unit, (name.clone(), parsed.unit_at.line));
-            for (strategy, place) in &parsed.strategies_at {
-                self.check_strategy(config, strategy, &name, place);
-            }
             if !parsed.own_strategies {
                 parsed.service.strategies = config.defaults.strategies.clone();
             }

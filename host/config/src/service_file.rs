@@ -74,6 +74,14 @@ const PROBE_KEYS: [&str; 13] = [
 
 const LEAST: Duration = Duration::from_millis(1);
 
+/// What was found in a service's file.
+pub(super) struct Read {
+    /// Absent when the file does not say of which unit it is.
+    pub(super) parsed: Option<Parsed>,
+    /// The strategies that it names, which are checked in any case.
+    pub(super) strategies_at: BTreeMap<StrategyName, Place>,
+}
+
 /// A service and the places that later checks need.
 pub(super) struct Parsed {
     pub(super) service: Service,
@@ -81,18 +89,16 @@ pub(super) struct Parsed {
     pub(super) own_strategies: bool,
     pub(super) unit_at: Place,
     pub(super) depends_on_at: BTreeMap<UnitName, Place>,
-    pub(super) strategies_at: BTreeMap<StrategyName, Place>,
     pub(super) channels_at: Vec<Named>,
 }
 
 /// Reads a service; what `host` says holds where the file says nothing else.
-/// None when it has no valid unit.
 pub(super) fn read<'t>(
     reader: &mut Reader<'_>,
     table: &'t DeTable<'t>,
     file: &Path,
     host: &Config,
-) -> Option<Parsed> {
+) -> Option<Read> {
     let top = Section {
         table,
         name: "a service's file",
@@ -158,14 +164,16 @@ pub(super) fn read<'t>(
     read_files(reader, top, &mut service);
     read_checks(reader, top, &mut service);
     read_probes(reader, top, &mut service);
-    let (_, span) = unit?;
-    Some(Parsed {
+    let parsed = unit.map(|(_, span)| Parsed {
         service,
         own_strategies,
         unit_at: reader.source.place(span),
         depends_on_at,
-        strategies_at,
         channels_at,
+    });
+    Some(Read {
+        parsed,
+        strategies_at,
     })
 }
 

@@ -611,6 +611,24 @@ fn mistakes_in_the_main_file(#[case] text: &str, #[case] expected: &str) {
     assert!(shown.contains(expected), "shown was:\n{shown}");
 }
 
+#[rstest]
+#[case::no_unit("strategies = [\"service-restrat\"]")]
+#[case::bad_unit("unit = \"a.timer\"\nstrategies = [\"service-restrat\"]")]
+#[case::declared_twice("unit = \"web.service\"\nstrategies = [\"service-restrat\"]")]
+#[case::other_mistakes("unit = \"b.service\"\ncritcal = true\nstrategies = [\"service-restrat\"]")]
+fn a_misspelt_strategy_is_named_with_all_other_mistakes(#[case] text: &str) {
+    let loaded = load(&[
+        ("services.d/a.toml", "unit = \"web.service\""),
+        ("services.d/b.toml", text),
+    ]);
+    assert_eq!(loaded.errors().count(), 2, "{}", shown(&loaded));
+    assert!(
+        shown(&loaded).contains("there is no strategy `service-restrat`"),
+        "{}",
+        shown(&loaded)
+    );
+}
+
 #[test]
 fn a_service_declared_twice() {
     let loaded = load(&[

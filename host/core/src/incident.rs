@@ -356,18 +356,74 @@ pub enum Ending {
     },
 }
 
+/// How an incident ended, in one word: an [`Ending`] without its particulars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndingKind {
+    /// A strategy healed it, with proof.
+    Healed,
+    /// It is well again by itself, or by somebody else.
+    Recovered,
+    /// Nothing was done, and rightly so.
+    LeftAlone,
+    /// Handed to people.
+    Escalated,
+    /// Waits for another unit.
+    Blocked,
+    /// Prunella was killed in the middle of it.
+    Interrupted,
+    /// Nothing was carried out: a dry run.
+    Rehearsed,
+}
+
+impl EndingKind {
+    /// All there are.
+    pub const ALL: [Self; 7] = [
+        Self::Healed,
+        Self::Recovered,
+        Self::LeftAlone,
+        Self::Escalated,
+        Self::Blocked,
+        Self::Interrupted,
+        Self::Rehearsed,
+    ];
+
+    /// The stable word of logs, of the store and of `--json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healed => "healed",
+            Self::Recovered => "recovered",
+            Self::LeftAlone => "left-alone",
+            Self::Escalated => "escalated",
+            Self::Blocked => "blocked",
+            Self::Interrupted => "interrupted",
+            Self::Rehearsed => "rehearsed",
+        }
+    }
+
+    /// The kind with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
 impl Ending {
+    /// In one word.
+    pub fn kind(&self) -> EndingKind {
+        match self {
+            Self::Healed { .. } => EndingKind::Healed,
+            Self::Recovered { .. } => EndingKind::Recovered,
+            Self::LeftAlone { .. } => EndingKind::LeftAlone,
+            Self::Escalated { .. } => EndingKind::Escalated,
+            Self::Blocked { .. } => EndingKind::Blocked,
+            Self::Interrupted { .. } => EndingKind::Interrupted,
+            Self::Rehearsed { .. } => EndingKind::Rehearsed,
+        }
+    }
+
     /// The stable word of logs, of the store and of `--json`.
     pub fn word(&self) -> &'static str {
-        match self {
-            Self::Healed { .. } => "healed",
-            Self::Recovered { .. } => "recovered",
-            Self::LeftAlone { .. } => "left-alone",
-            Self::Escalated { .. } => "escalated",
-            Self::Blocked { .. } => "blocked",
-            Self::Interrupted { .. } => "interrupted",
-            Self::Rehearsed { .. } => "rehearsed",
-        }
+        self.kind().as_str()
     }
 
     /// Why it ended so, in a sentence; healing needs no reason.

@@ -23,8 +23,8 @@ use std::{
 
 use prunella_core::{
     StrategyName, UnitName,
-    incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
-    summary::Filter,
+    incident::{DetectedBy, Detection, Ending, EndingKind, Incident, IncidentId},
+    summary::{Filter, OutcomeFilter},
     trail::{Entry, Step},
 };
 use prunella_store::{AttemptEnd, LastSteps, Store};
@@ -67,7 +67,7 @@ fn main() {
         (
             "list 50 escalated",
             Filter {
-                ended: Some("escalated".to_owned()),
+                outcome: Some(OutcomeFilter::Ended(EndingKind::Escalated)),
                 ..Filter::default()
             },
         ),
@@ -75,7 +75,7 @@ fn main() {
             "list 50 escalated of a unit",
             Filter {
                 unit: Some(unit(0)),
-                ended: Some("escalated".to_owned()),
+                outcome: Some(OutcomeFilter::Ended(EndingKind::Escalated)),
                 ..Filter::default()
             },
         ),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use prunella_core::{
     UnitName,
     capability::PastIncident,
-    incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
-    summary::{Filter, Summary},
+    incident::{Detection, Ending, EndingKind, Incident, IncidentId, LeftAlone},
+    summary::{Filter, OutcomeFilter, Summary},
     text::one_line,
     trail::{Entry, Record},
 };
@@ -99,7 +99,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         unit: unit_name(1, row.get(1)?)?,
         at: from_ms(row.get(2)?),
         cause: row.get(3)?,
-        ended: row.get(4)?,
+        ended: ended(row, 4)?,
         ended_at: row.get::<_, Option<i64>>(5)?.map(from_ms),
         strategy: row.get(6)?,
         recovered_after_us: row.get::<_, Option<i64>>(7)?.map(from_ms),
@@ -108,6 +108,20 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         left_alone: row
             .get::<_, Option<String>>(10)?
             .and_then(|word| LeftAlone::from_word(&word)),
+    })
+}
+
+/// A word that this version does not know counts as trouble with the row.
+fn ended(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<EndingKind>> {
+    let Some(word) = row.get::<_, Option<String>>(column)? else {
+        return Ok(None);
+    };
+    EndingKind::from_word(&word).map(Some).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            format!("no incident ends as `{word}`").into(),
+        )
     })
 }
 
@@ -159,12 +173,12 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
         conditions.push("at_ms < ?");
         values.push(to_ms(until).into());
     }
-    match filter.ended.as_deref() {
+    match filter.outcome {
         None => {}
-        Some("open") => conditions.push("ended IS NULL"),
-        Some(word) => {
+        Some(OutcomeFilter::Open) => conditions.push("ended IS NULL"),
+        Some(OutcomeFilter::Ended(kind)) => {
             conditions.push("ended = ?");
-            values.push(word.to_owned().into());
+            values.push(kind.as_str().to_owned().into());
         }
     }
     let condition = if conditions.is_empty() {
@@ -620,17 +634,17 @@ impl Store {
         })
     }
 
-    /// How many incidents were detected since `ms`, by [`Ending::word`], and
-    /// under `open` those that have not ended.
-    pub fn counts_since(&self, ms: u64) -> Result<BTreeMap<String, u64>, StoreError> {
+    /// How many incidents were detected since `ms`, by how they ended, and under
+    /// `None` those that have not.
+    pub fn counts_since(&self, ms: u64) -> Result<BTreeMap<Option<EndingKind>, u64>, StoreError> {
         self.read("counting the incidents", |connection| {
             connection
                 .prepare_cached(
-                    "SELECT coalesce(ended, 'open'), count(*) FROM incidents
+                    "SELECT ended, count(*) FROM incidents
                      WHERE at_ms >= ?1 GROUP BY 1",
                 )?
                 .query_map([to_ms(ms)], |row| {
-                    Ok((row.get(0)?, from_ms(row.get::<_, i64>(1)?)))
+                    Ok((ended(row, 0)?, from_ms(row.get::<_, i64>(1)?)))
                 })?
                 .collect()
         })

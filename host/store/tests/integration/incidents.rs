@@ -15,8 +15,8 @@ use std::{
 
 use crate::common::{incident, note, unit};
 use prunella_core::{
-    incident::{Ending, IncidentId, LeftAlone},
-    summary::Filter,
+    incident::{Ending, EndingKind, IncidentId, LeftAlone},
+    summary::{Filter, OutcomeFilter},
 };
 use prunella_store::{AttemptEnd, Found, Opened, Pause, Store, StoreError};
 use rstest::rstest;
@@ -343,9 +343,9 @@ fn five() -> (tempfile::TempDir, Store) {
 #[case::unit(Filter { unit: Some(unit("web.service")), ..Filter::default() }, &[3, 2, 1])]
 #[case::since(Filter { since: Some(4_000), ..Filter::default() }, &[5, 4])]
 #[case::until(Filter { until: Some(2_000), ..Filter::default() }, &[1])]
-#[case::ended(Filter { ended: Some("healed".to_owned()), ..Filter::default() }, &[1])]
-#[case::open(Filter { ended: Some("open".to_owned()), ..Filter::default() }, &[3])]
-#[case::both(Filter { unit: Some(unit("db.service")), ended: Some("healed".to_owned()), ..Filter::default() }, &[])]
+#[case::ended(Filter { outcome: Some(OutcomeFilter::Ended(EndingKind::Healed)), ..Filter::default() }, &[1])]
+#[case::open(Filter { outcome: Some(OutcomeFilter::Open), ..Filter::default() }, &[3])]
+#[case::both(Filter { unit: Some(unit("db.service")), outcome: Some(OutcomeFilter::Ended(EndingKind::Healed)), ..Filter::default() }, &[])]
 fn lists(#[case] filter: Filter, #[case] expected: &[u64]) {
     let (_folder, store) = five();
     let found: Vec<u64> = store
@@ -361,14 +361,14 @@ fn lists(#[case] filter: Filter, #[case] expected: &[u64]) {
 fn counts_and_the_past() {
     let (_folder, store) = five();
     let counts = store.counts_since(2_000).unwrap();
-    let counts: Vec<(&str, u64)> = counts.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+    let counts: Vec<(Option<EndingKind>, u64)> = counts.into_iter().collect();
     assert_eq!(
         counts,
         [
-            ("escalated", 1),
-            ("left-alone", 1),
-            ("open", 1),
-            ("rehearsed", 1)
+            (None, 1),
+            (Some(EndingKind::LeftAlone), 1),
+            (Some(EndingKind::Escalated), 1),
+            (Some(EndingKind::Rehearsed), 1)
         ]
     );
     let past: Vec<String> = store
@@ -501,7 +501,7 @@ fn a_long_past_does_not_slow_the_list_down() {
             ..Filter::default()
         },
         Filter {
-            ended: Some("escalated".to_owned()),
+            outcome: Some(OutcomeFilter::Ended(EndingKind::Escalated)),
             ..Filter::default()
         },
     ] {
@@ -610,7 +610,7 @@ fn records_come_whole_in_parts_and_in_order() {
     });
     assert_eq!(found, [300, 303, 306, 309]);
     let (found, parts) = all(&Filter {
-        ended: Some("healed".to_owned()),
+        outcome: Some(OutcomeFilter::Ended(EndingKind::Healed)),
         ..Filter::default()
     });
     assert_eq!((found, parts), (Vec::new(), 1));

@@ -145,12 +145,17 @@ fn status_tells_of_all_that_is_in_care() {
     scene.kill("web.service");
     scene.wait_healed("web.service");
     let json = scene.prunella_ok(&["status", "--json"]);
-    let _: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
     let text = scene.prunella_ok(&["status"]);
     let row = text.lines().find(|line| line.contains("Shop")).unwrap();
     for word in [" web ", "running", "tcp/8080"] {
         assert!(row.contains(word), "{word} in {row}");
     }
+    // As df has it, which rounds up and leaves out what is root's.
+    let df = scene.run_ok(&["df", "--output=pcent", "/"]).unwrap();
+    let percent = df.lines().nth(1).unwrap().trim();
+    assert!(text.contains(&format!("/ {percent} full")), "{df}\n{text}");
+    assert_eq!(report["host"]["disks"][0]["place"], "/");
     assert!(
         !text.contains("read-only"),
         "what is read-only to the daemon alone is not told: {text}"

@@ -356,7 +356,14 @@ fn what_was_tried_is_shown_and_exported() {
         (&"service-restart".into(), &1.into(), &1.into())
     );
 
-    let record = scene.prunella_ok(&["incidents", "export", "--since", "1h", "--ended", "healed"]);
+    let record = scene.prunella_ok(&[
+        "incidents",
+        "export",
+        "--since",
+        "1h",
+        "--outcome",
+        "healed",
+    ]);
     let record: Value = serde_json::from_str(record.trim_end()).unwrap();
     assert_eq!(record["ending"]["strategy"], "service-restart");
     assert_eq!(record["steps"][0]["step"]["step"], "detected");

@@ -7,7 +7,6 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
 use prunella_config::{Config, Loaded};
 use prunella_core::{capability::Host, service::Service};
@@ -17,26 +16,27 @@ use prunella_linux::{Linux, LinuxSettings};
 use prunella_store::{Ledger, Store};
 
 use crate::{
-    exit::{Exit, Problem},
-    loading::{Wanted, complain, load_strategies},
-    paths::Paths,
+    ConfigMistakes, DaemonError, Paths,
+    loading::{complain, load_strategies},
 };
 
+pub use crate::loading::Wanted;
+
 /// Everything a healing process holds on to.
-pub(crate) struct Assembly {
-    pub(crate) linux: Arc<Linux>,
-    pub(crate) store: Option<Arc<Store>>,
-    pub(crate) engine: Engine,
-    pub(crate) healer: Arc<Healer>,
+pub struct Assembly {
+    pub linux: Arc<Linux>,
+    pub store: Option<Arc<Store>>,
+    pub engine: Engine,
+    pub healer: Arc<Healer>,
 }
 
 /// Reads the configuration, or fails with every mistake in it.
-pub(crate) fn load_config(paths: &Paths) -> anyhow::Result<Config> {
+pub fn load_config(paths: &Paths) -> Result<Config, ConfigMistakes> {
     usable(paths, Config::load(&paths.config))
 }
 
 /// What was loaded, if it can be used. Warnings are logged.
-pub(crate) fn usable(paths: &Paths, loaded: Loaded) -> anyhow::Result<Config> {
+pub fn usable(paths: &Paths, loaded: Loaded) -> Result<Config, ConfigMistakes> {
     for warning in loaded.warnings() {
         let line = warning
             .place
@@ -46,65 +46,56 @@ pub(crate) fn usable(paths: &Paths, loaded: Loaded) -> anyhow::Result<Config> {
         tracing::warn!("{}{line}: {}", warning.file.display(), warning.message);
     }
     let mistakes: Vec<String> = loaded.errors().map(ToString::to_string).collect();
-    loaded.config.ok_or_else(|| {
-        Problem::new(
-            Exit::Config,
-            format!(
-                "the configuration in {} has mistakes:\n\n{}",
-                paths.config.display(),
-                mistakes.join("\n")
-            ),
-        )
-        .help("`prunella config check` shows them again")
-        .into()
+    loaded.config.ok_or_else(|| ConfigMistakes {
+        folder: paths.config.clone(),
+        mistakes,
     })
 }
 
 /// What can be begun before the configuration is known, and goes on beside
 /// whatever is done next: connecting to systemd, opening the store.
-pub(crate) struct Begun {
-    pub(crate) linux: Arc<Linux>,
+pub struct Begun {
+    pub linux: Arc<Linux>,
     store: JoinHandle<Store>,
 }
 
 impl Begun {
     /// Begins.
-    pub(crate) fn new(paths: &Paths) -> anyhow::Result<Self> {
-        let linux = Linux::connect(LinuxSettings::default()).context("cannot reach the host")?;
+    pub fn new(paths: &Paths) -> Result<Self, DaemonError> {
+        let linux = Linux::connect(LinuxSettings::default())?;
         linux.expect_waiting();
         let path = paths.store();
         let store = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || Store::lasting(&path))
-            .context("cannot start a thread")?;
+            .map_err(DaemonError::thread("opens the incident store"))?;
         Ok(Self { linux, store })
     }
 }
 
 impl Assembly {
     /// Puts it together.
-    pub(crate) fn new(
+    pub fn new(
         paths: &Paths,
         config: Config,
         wanted: &Wanted,
         observer: Arc<dyn Observer>,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, DaemonError> {
         Self::complete(Begun::new(paths)?, paths, config, wanted, observer)
     }
 
     /// Puts it together with what was begun.
-    pub(crate) fn complete(
+    pub fn complete(
         begun: Begun,
         paths: &Paths,
         config: Config,
         wanted: &Wanted,
         observer: Arc<dyn Observer>,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, DaemonError> {
         let Begun { linux, store } = begun;
         let engine = Engine::new(EngineSettings {
             cache_dir: Some(paths.cache.clone()),
-        })
-        .context("cannot start the WebAssembly engine")?;
+        })?;
         let strategies = load_strategies(paths, &engine, &config, wanted, None);
         complain(&strategies);
         let store = store

@@ -16,7 +16,7 @@ use prunella_core::{
 use prunella_healer::Scheduler;
 use prunella_watch::{Asked, ProbeTarget, Prober, Unanswered};
 
-use crate::{assembly::Assembly, detect::detection, paths::Paths};
+use crate::{DaemonError, Paths, assembly::Assembly, detection::detection};
 
 /// How long looking at a unit and asking a probe may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -86,7 +86,7 @@ pub(crate) fn round(
     assembly: &Arc<Assembly>,
     scheduler: &Arc<Scheduler>,
     patience: Duration,
-) -> anyhow::Result<()> {
+) -> Result<(), DaemonError> {
     let end = Instant::now() + patience;
     let uptime = assembly.linux.since_boot();
     let before = last_round(paths, uptime);

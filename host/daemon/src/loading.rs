@@ -4,24 +4,21 @@
 use std::collections::BTreeSet;
 
 use prunella_config::Config;
-use prunella_core::StrategyName;
+use prunella_core::{StrategyName, UnitName};
 use prunella_engine::Engine;
 use prunella_healer::{Loading, StrategySet};
 
 use crate::{
-    paths::Paths,
-    plugin::{Lock, Versions, component},
+    DaemonError, Paths, explained,
+    plugins::{Lock, Versions, component},
 };
 
-/// The largest component that is read. Python's runtime makes 18 MB.
-pub(crate) const MAX_COMPONENT: u64 = 64 << 20;
-
 /// Which strategies to load.
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// Every one.
     All,
     /// Those of one service, and of whatever it may have to wait for.
-    Of(prunella_core::UnitName),
+    Of(UnitName),
 }
 
 /// Loads the strategies that are wanted. With `before`, files changed and the
@@ -80,11 +77,12 @@ fn remember(paths: &Paths, versions: &Versions, set: &StrategySet) {
         return;
     }
     let remembered = Lock::try_take(paths)
-        .map_err(anyhow::Error::from)
+        .map_err(DaemonError::file("lock", paths.plugins_lock()))
         .and_then(|held| Versions::remember(paths, &held, seen));
     if let Err(error) = remembered {
         tracing::warn!(
-            "the versions of plugins are not remembered, so an older one could come back: {error:#}"
+            "the versions of plugins are not remembered, so an older one could come back: {}",
+            explained(&error)
         );
     }
 }
@@ -100,7 +98,7 @@ pub(crate) fn complain(set: &StrategySet) {
 }
 
 /// The strategies of a service, and of everything it needs, however indirectly.
-fn strategies_for(config: &Config, unit: &prunella_core::UnitName) -> BTreeSet<StrategyName> {
+fn strategies_for(config: &Config, unit: &UnitName) -> BTreeSet<StrategyName> {
     let mut units = BTreeSet::new();
     let mut open = vec![unit.clone()];
     let mut strategies = BTreeSet::new();

@@ -11,21 +11,19 @@ use prunella_core::{
     incident::Description,
     policy::{Act, Grants, Limits},
 };
+use prunella_daemon::plugins::component::MAX_COMPONENT;
 use prunella_engine::{Level, Lines, Strategy};
 
 use super::{candidate::read, engine};
-use crate::{
-    exit::{Exit, Problem},
-    loading::MAX_COMPONENT,
-};
+use crate::exit::{Exit, Problem};
 
 /// A strategy that was loaded to be tried, and who it says it is.
-pub(super) struct Played {
+pub(super) struct SandboxRun {
     pub(super) strategy: Strategy,
     pub(super) description: Description,
 }
 
-impl Played {
+impl SandboxRun {
     /// Loads a component. It may import whatever it likes: what it was granted is
     /// the business of what it is tried on.
     pub(super) fn load(path: &Path) -> anyhow::Result<Self> {

@@ -9,7 +9,7 @@ use std::{
 use prunella_config::Retention;
 use prunella_store::Store;
 
-use crate::time;
+use crate::clock;
 
 /// Not more often than this: what is a little too old harms nobody.
 const EVERY: Duration = Duration::from_secs(3_600);
@@ -41,7 +41,7 @@ impl Tidier {
 
 /// Tidies the store, on this thread.
 pub(crate) fn now(store: &Store, retention: &Retention) {
-    match store.tidy(retention, time::now()) {
+    match store.tidy(retention, clock::now()) {
         Ok(tidied) if tidied.incidents > 0 || tidied.given_back > 0 => tracing::info!(
             "{} old incidents are forgotten, and {} MiB of disk given back",
             tidied.incidents,

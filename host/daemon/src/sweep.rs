@@ -6,48 +6,45 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
 use prunella_api::Client;
 use prunella_healer::Scheduler;
 
 use crate::{
-    args::SweepArgs,
+    DaemonError, Paths,
     assembly::{Assembly, load_config},
-    desk,
-    detect::down_in_care,
-    exit::Exit,
+    detection::down_in_care,
     loading::Wanted,
-    paths::Paths,
-    probes, tidy,
+    notifier, probes, retention,
 };
 
 /// As long as the hook's: what is due later is left to the next sweep.
 const PATIENCE: Duration = Duration::from_secs(130);
 
-pub(crate) fn run(paths: &Paths, _args: &SweepArgs) -> anyhow::Result<Exit> {
+/// Looks for what was missed, once. Does nothing while a daemon runs.
+pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     if Client::new(&paths.run).listening() {
         tracing::debug!("the daemon is running: nothing to sweep");
-        return Ok(Exit::Ok);
+        return Ok(());
     }
     let config = load_config(paths)?;
     if config.services.is_empty() {
-        return Ok(Exit::Ok);
+        return Ok(());
     }
     let assembly = Arc::new(Assembly::new(paths, config, &Wanted::All, Arc::new(()))?);
     let scheduler = Arc::new(Scheduler::start(Arc::clone(&assembly.healer))?);
     if let Err(error) = scheduler.take_up() {
         tracing::error!("what was left unfinished cannot be taken up: {error}");
     }
-    for detection in down_in_care(&assembly).context("cannot list the failed units")? {
+    for detection in down_in_care(&assembly).map_err(DaemonError::FailedUnits)? {
         scheduler.open(detection)?;
     }
     probes::round(paths, &assembly, &scheduler, PATIENCE)?;
     scheduler.wait_until_idle(PATIENCE);
-    if let Some(desk) = desk::of(paths, &assembly) {
-        desk.work_for(desk::PATIENCE);
+    if let Some(notifier) = notifier::of(paths, &assembly) {
+        notifier.work_for(notifier::PATIENCE);
     }
     if let Some(store) = &assembly.store {
-        tidy::now(store, &assembly.healer.config().retention);
+        retention::now(store, &assembly.healer.config().retention);
     }
-    Ok(Exit::Ok)
+    Ok(())
 }

@@ -9,16 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
 use prunella_api::{
-    AwaitingGrant, DaemonInfo, DayCount, DiskStatus, HostOverview, LastHealing, NeedsPeople,
-    PauseStatus, PortStatus, ServiceStatus, StatusReport,
+    AwaitingGrant, DaemonInfo, DayCount, HostOverview, LastHealing, NeedsPeople, PortStatus,
+    ServiceStatus, StatusReport,
 };
 use prunella_config::Config;
 use prunella_core::{
     UnitName,
     capability::{Protocol, UnitStatus},
-    incident::IncidentId,
+    incident::{EndingKind, IncidentId},
     service::Service,
     situation::Situation,
     summary::{Filter, Summary},
@@ -26,7 +25,7 @@ use prunella_core::{
 use prunella_linux::{Linux, resources::HostResources, sockets, units::SystemdUnits};
 use prunella_store::{Pause, Store};
 
-use crate::{paths::Paths, time};
+use crate::{Paths, clock, disks::disks, pauses};
 
 /// For all the questions of one overview together: somebody is waiting.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,7 +41,7 @@ struct Sources<'a> {
     /// Absent when it cannot be opened.
     store: Option<&'a Store>,
     units: &'a SystemdUnits,
-    resources: &'a HostResources,
+    resources: Option<&'a HostResources>,
     situation: &'a dyn Situation,
     /// The ports on which anybody listens; absent when that cannot be told.
     listening: &'a dyn Fn(Protocol) -> Option<BTreeSet<u16>>,
@@ -63,19 +62,21 @@ pub(crate) fn of(
     linux: &Arc<Linux>,
     daemon: Option<DaemonInfo>,
     notices: Vec<String>,
-) -> anyhow::Result<StatusReport> {
-    let nobody = UnitName::new("prunella.service").context("a name of our own is not one")?;
-    Ok(collect(Sources {
+) -> StatusReport {
+    let resources = UnitName::new("prunella.service")
+        .ok()
+        .map(|own| HostResources::new(Arc::new(Service::new(own))));
+    collect(Sources {
         config,
         store,
         units: &linux.units(),
-        resources: &HostResources::new(Arc::new(Service::new(nobody))),
+        resources: resources.as_ref(),
         situation: linux.as_ref(),
         listening: &listening,
         daemon,
-        awaiting_grant: crate::plugin::awaiting_grant(paths, config),
+        awaiting_grant: crate::plugins::awaiting_grant(paths, config),
         notices,
-    }))
+    })
 }
 
 /// The ports on which anybody listens.
@@ -86,7 +87,7 @@ fn listening(protocol: Protocol) -> Option<BTreeSet<u16>> {
 
 /// Puts it together.
 fn collect(sources: Sources<'_>) -> StatusReport {
-    let now = time::now();
+    let now = clock::now();
     let deadline = Instant::now() + PATIENCE;
     let mut notices = sources.notices.clone();
     let past = match sources.store.map(|store| Past::read(store, now)) {
@@ -142,27 +143,18 @@ fn collect(sources: Sources<'_>) -> StatusReport {
         host: host(sources.resources, sources.situation, deadline),
         services,
         day: past.day,
-        pauses: past.pauses.iter().map(pause_status).collect(),
+        pauses: past.pauses.iter().map(pauses::shown).collect(),
         needs_people,
         awaiting_grant: sources.awaiting_grant,
         notices,
     }
 }
 
-fn host(resources: &HostResources, situation: &dyn Situation, deadline: Instant) -> HostOverview {
-    let mut disks: Vec<DiskStatus> = Vec::new();
-    for place in ["/", "/var"] {
-        let Ok(disk) = resources.disk(place) else {
-            continue;
-        };
-        // /var is rarely a file system of its own.
-        if disks.iter().all(|known| known.disk != disk) {
-            disks.push(DiskStatus {
-                place: place.to_owned(),
-                disk,
-            });
-        }
-    }
+fn host(
+    resources: Option<&HostResources>,
+    situation: &dyn Situation,
+    deadline: Instant,
+) -> HostOverview {
     HostOverview {
         name: rustix::system::uname()
             .nodename()
@@ -170,9 +162,9 @@ fn host(resources: &HostResources, situation: &dyn Situation, deadline: Instant)
             .into_owned(),
         uptime_s: situation.since_boot().as_secs(),
         system_state: situation.system_state(deadline).ok(),
-        load: resources.load().ok(),
-        memory: resources.memory().ok(),
-        disks,
+        load: resources.and_then(|resources| resources.load().ok()),
+        memory: resources.and_then(|resources| resources.memory().ok()),
+        disks: disks(),
     }
 }
 
@@ -216,19 +208,9 @@ fn service_status(
             .iter()
             .any(|pause| pause.holds(now) && pause.covers(&service.unit)),
         open_incident: past.latest.get(&service.unit).and_then(|latest| {
-            matches!(latest.ended.as_deref(), None | Some("blocked")).then(|| latest.id.clone())
+            matches!(latest.ended, None | Some(EndingKind::Blocked)).then(|| latest.id.clone())
         }),
         last_healing: past.healings.get(&service.unit).cloned(),
-    }
-}
-
-fn pause_status(pause: &Pause) -> PauseStatus {
-    PauseStatus {
-        unit: pause.unit.clone(),
-        reason: pause.reason.clone(),
-        by: pause.by.clone(),
-        since: pause.since,
-        until: pause.until,
     }
 }
 
@@ -254,21 +236,18 @@ impl Past {
                 .collect(),
             ..Self::default()
         };
-        for (word, count) in store.counts_since(now.saturating_sub(DAY))? {
-            let ended = (word != "open").then_some(word.as_str());
-            for _ in 0..count {
-                past.day.count(ended);
-            }
+        for (ended, count) in store.counts_since(now.saturating_sub(DAY))? {
+            past.day.count(ended, count);
         }
         let lately = store.incidents(&Filter {
             limit: Some(LATEST),
             ..Filter::default()
         })?;
         for incident in lately {
-            if incident.ended.as_deref() == Some("rehearsed") {
+            if incident.ended == Some(EndingKind::Rehearsed) {
                 continue;
             }
-            if incident.ended.as_deref() == Some("healed")
+            if incident.ended == Some(EndingKind::Healed)
                 && !past.healings.contains_key(&incident.unit)
             {
                 past.healings.insert(
@@ -286,9 +265,9 @@ impl Past {
             }
         }
         for incident in past.latest.values() {
-            let reason = match (incident.ended.as_deref(), incident.left_alone) {
-                (Some("escalated" | "interrupted"), _) => incident.why.clone(),
-                (Some("left-alone"), Some(why)) if why.needs_people() => {
+            let reason = match (incident.ended, incident.left_alone) {
+                (Some(EndingKind::Escalated | EndingKind::Interrupted), _) => incident.why.clone(),
+                (Some(EndingKind::LeftAlone), Some(why)) if why.needs_people() => {
                     Some(format!("left alone: {}", why.sentence()))
                 }
                 _ => None,

@@ -44,7 +44,7 @@ pub(crate) fn detection(
         }
         None => Cause::of(status),
     };
-    let seen = Detection::of(status, by, cause, crate::time::now());
+    let seen = Detection::of(status, by, cause, crate::clock::now());
     Detection {
         invocation: told
             .and_then(|told| told.invocation_id.clone())
@@ -112,7 +112,7 @@ fn ended(assembly: &Assembly, status: &UnitStatus) -> Option<Detection> {
         })
         .ok()??;
     let by = DetectedBy::Sweep;
-    let seen = Detection::of(status, by, Cause::Ended, crate::time::now());
+    let seen = Detection::of(status, by, Cause::Ended, crate::clock::now());
     Some(Detection {
         invocation: Some(run.invocation),
         failed_monotonic: seen.failed_monotonic.or(Some(run.ended_monotonic)),

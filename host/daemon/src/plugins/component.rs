@@ -14,14 +14,17 @@ use prunella_core::{
 use prunella_healer::{Component, FileError};
 use prunella_linux::trusted_file::{self, TrustedFileError};
 
-use super::{place, versions::Versions};
-use crate::loading::MAX_COMPONENT;
+use super::{install_paths::signature_of, versions::Versions};
+use crate::explained;
+
+/// The largest component that is read. Python's runtime makes 18 MB.
+pub const MAX_COMPONENT: u64 = 64 << 20;
 
 /// Minisign's have 300 bytes or so.
-pub(super) const MAX_SIGNATURE: u64 = 16 << 10;
+pub const MAX_SIGNATURE: u64 = 16 << 10;
 
 /// Reads the components of the operator's, all or `only` these.
-pub(crate) fn read_all(
+pub fn read_all(
     config: &Config,
     versions: &Versions,
     only: Option<&BTreeSet<StrategyName>>,
@@ -38,7 +41,7 @@ pub(crate) fn read_all(
 }
 
 /// Reads a component and its signature, each once, if root can trust the files.
-pub(crate) fn read(
+pub fn read(
     config: &Config,
     versions: &Versions,
     name: &StrategyName,
@@ -65,7 +68,7 @@ pub(crate) fn read(
 }
 
 /// What the bytes with this hash may, with this signature.
-pub(super) fn standing(
+pub fn standing(
     config: &Config,
     versions: &Versions,
     name: &StrategyName,
@@ -84,7 +87,7 @@ pub(super) fn standing(
 }
 
 /// What becomes of looking at a signature's text.
-pub(super) fn checked(config: &Config, name: &StrategyName, bytes: &[u8], text: &str) -> Signature {
+pub fn checked(config: &Config, name: &StrategyName, bytes: &[u8], text: &str) -> Signature {
     if config.signatures == SignaturePolicy::Off {
         return Signature::NotLookedAt;
     }
@@ -103,17 +106,9 @@ fn read_signature(
     if policy == SignaturePolicy::Off {
         return Ok(None);
     }
-    match trusted_file::read(&place::signature_of(component), MAX_SIGNATURE) {
+    match trusted_file::read(&signature_of(component), MAX_SIGNATURE) {
         Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
         Err(error) if error.is_gone() => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// The error with its cause, on one line.
-pub(super) fn explained(error: &TrustedFileError) -> String {
-    let cause = std::error::Error::source(error)
-        .map(|source| format!(": {source}"))
-        .unwrap_or_default();
-    format!("{error}{cause}")
 }

@@ -9,19 +9,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
-use prunella_api::{Client, HOOK_LIMIT, HookCall, Monitor};
-use prunella_core::{UnitName, capability::UnitAct, incident::DetectedBy};
+use prunella_api::{Client, HOOK_LIMIT, HookCall, Monitor, Orders as _};
+use prunella_core::{
+    UnitName,
+    capability::UnitAct,
+    incident::{DetectedBy, IncidentId},
+};
 use prunella_healer::{OpenOutcome, Scheduler};
 
 use crate::{
-    args::HookArgs,
+    DaemonError, Paths,
     assembly::{Assembly, Begun, load_config},
-    desk,
-    detect::detection,
-    exit::{Exit, Problem},
+    detection::detection,
     loading::Wanted,
-    paths::Paths,
+    notifier,
 };
 
 /// The hook waits for the budget's pauses (120 s is the longest by default);
@@ -34,15 +35,11 @@ const LOOK: Duration = Duration::from_secs(10);
 /// What looks for missed failures, and tells people what they were not told yet.
 const SWEEP: &str = "prunella-sweep.service";
 
-pub(crate) fn run(paths: &Paths, args: &HookArgs) -> anyhow::Result<Exit> {
-    let unit = UnitName::from_user(&args.unit)
-        .map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
-    let monitor = Monitor::read(|name| std::env::var(name).ok());
-    let call = HookCall {
-        unit: unit.clone(),
-        monitor: monitor.clone(),
-    };
-    match Client::new(&paths.run).hook(call, HOOK_LIMIT) {
+/// Hands the failure to the daemon, or else heals it here.
+pub fn run(paths: &Paths, unit: UnitName, monitor: Monitor) -> Result<(), DaemonError> {
+    let call = HookCall { unit, monitor };
+    let unit = &call.unit;
+    match Client::new(&paths.run).within(HOOK_LIMIT).hook(&call) {
         Ok(incident) => {
             tracing::info!(
                 "{unit}: the daemon has it{}",
@@ -50,21 +47,27 @@ pub(crate) fn run(paths: &Paths, args: &HookArgs) -> anyhow::Result<Exit> {
                     .map(|id| format!(" as incident {id}"))
                     .unwrap_or_default()
             );
-            return Ok(Exit::Ok);
+            return Ok(());
         }
         Err(error) => tracing::debug!("{unit}: going alone: {error}"),
     }
-    alone(paths, &unit, &monitor)
+    alone(paths, unit, &call.monitor).map(drop)
 }
 
-fn alone(paths: &Paths, unit: &UnitName, monitor: &Monitor) -> anyhow::Result<Exit> {
+/// Heals a failure in this process; answers with its incident.
+pub(crate) fn alone(
+    paths: &Paths,
+    unit: &UnitName,
+    monitor: &Monitor,
+) -> Result<Option<IncidentId>, DaemonError> {
     let begun = Begun::new(paths)?;
     let reading = begun.linux.begin_reading(unit.clone(), LOOK);
     let config = load_config(paths)?;
     let read = || {
-        reading
-            .wait()
-            .with_context(|| format!("cannot look at {unit}"))
+        reading.wait().map_err(|failure| DaemonError::Unit {
+            unit: unit.clone(),
+            failure,
+        })
     };
     let (assembly, status) = if config.services.contains_key(unit) {
         let wanted = Wanted::Of(unit.clone());
@@ -75,7 +78,7 @@ fn alone(paths: &Paths, unit: &UnitName, monitor: &Monitor) -> anyhow::Result<Ex
         let status = read()?;
         if !config.services.contains_key(&status.name) {
             tracing::info!("{} is not in Prunella's care: nothing done", status.name);
-            return Ok(Exit::Ok);
+            return Ok(None);
         }
         let wanted = Wanted::Of(status.name.clone());
         let assembly = Assembly::complete(begun, paths, config, &wanted, Arc::new(()))?;
@@ -84,8 +87,8 @@ fn alone(paths: &Paths, unit: &UnitName, monitor: &Monitor) -> anyhow::Result<Ex
     let canonical = status.name.clone();
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
     let detection = detection(&status, DetectedBy::Hook, Some(monitor));
-    let outcome = scheduler.open_seen(detection, Box::new(status))?;
-    if let OpenOutcome::Known(id, ending) = outcome {
+    let opening = scheduler.open_seen(detection, Box::new(status))?;
+    if let OpenOutcome::Known(id, ending) = &opening {
         tracing::info!(
             "{canonical}: this failure is incident {id}, {}",
             ending.word()
@@ -93,7 +96,7 @@ fn alone(paths: &Paths, unit: &UnitName, monitor: &Monitor) -> anyhow::Result<Ex
     }
     scheduler.wait_until_idle(PATIENCE);
     tell(paths, &assembly);
-    Ok(Exit::Ok)
+    Ok(opening.incident().cloned())
 }
 
 /// Sees to it that people are told. That can take a while, and for as long as
@@ -115,8 +118,8 @@ fn tell(paths: &Paths, assembly: &Assembly) {
         });
     if let Err(error) = begun {
         tracing::warn!("{SWEEP} does not start ({error}): people are told from here");
-        if let Some(desk) = desk::of(paths, assembly) {
-            desk.work_for(desk::PATIENCE);
+        if let Some(notifier) = notifier::of(paths, assembly) {
+            notifier.work_for(notifier::PATIENCE);
         }
     }
 }

@@ -15,12 +15,12 @@ use prunella_healer::{Loading, Refused, RefusedBecause, StrategySet};
 use serde::Serialize;
 
 use super::{component, imports, versions::Versions};
-use crate::paths::Paths;
+use crate::{DaemonError, Paths};
 
 /// How a strategy stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum State {
+pub enum State {
     /// Loaded, with what it was granted.
     Ready,
     /// It would act, but may only observe.
@@ -31,39 +31,39 @@ pub(super) enum State {
 
 /// One strategy, as `prunella plugin list --json` has it.
 #[derive(Debug, Serialize)]
-pub(super) struct Listed {
-    pub(super) name: String,
+pub struct Listed {
+    pub name: String,
     /// `built-in`, or the component's file.
-    pub(super) source: String,
-    pub(super) state: State,
+    pub source: String,
+    pub state: State,
     /// The version that was signed, or else the one it says it has.
-    pub(super) version: Option<String>,
+    pub version: Option<String>,
     /// What became of its signature; absent for one that is built in.
-    pub(super) signature: Option<String>,
-    pub(super) sha256: Option<String>,
+    pub signature: Option<String>,
+    pub sha256: Option<String>,
     /// What it was granted: act, and on what.
-    pub(super) granted: Vec<Granted>,
+    pub granted: Vec<Granted>,
     /// What it can call, by its imports; absent when it cannot be read.
-    pub(super) imports: Option<Vec<String>>,
+    pub imports: Option<Vec<String>>,
     /// The acts among those that were not granted.
-    pub(super) not_granted: Vec<Act>,
+    pub not_granted: Vec<Act>,
     /// Why it is in this state, and what to do about it.
-    pub(super) why: Option<String>,
-    pub(super) declared_at: Option<String>,
+    pub why: Option<String>,
+    pub declared_at: Option<String>,
     /// Mistakes in its settings.
     #[serde(skip)]
-    pub(super) mistakes: Vec<Diagnostic>,
+    pub mistakes: Vec<Diagnostic>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Granted {
-    pub(super) what: String,
-    pub(super) on: Vec<String>,
+pub struct Granted {
+    pub what: String,
+    pub on: Vec<String>,
 }
 
 /// Every strategy there is: the built-in ones, and the configured ones by name.
 /// Each is loaded and asked who it is, from compiled code where there is some.
-pub(super) fn all(paths: &Paths, config: &Config) -> anyhow::Result<Vec<Listed>> {
+pub fn all(paths: &Paths, config: &Config) -> Result<Vec<Listed>, DaemonError> {
     let engine = Engine::new(EngineSettings {
         // Nobody else can use it, and that is no news.
         cache_dir: rustix::process::geteuid()
@@ -226,7 +226,7 @@ fn granted(grants: &Grants) -> Vec<Granted> {
 }
 
 /// What keeps a strategy from being ready.
-pub(crate) enum Complaint {
+pub enum Complaint {
     /// A mistake in a file of the configuration's.
     Mistake(Diagnostic),
     /// Anything else: whether it is an error, and what to say.
@@ -234,7 +234,7 @@ pub(crate) enum Complaint {
 }
 
 /// What keeps strategies from being ready, for `prunella config check`.
-pub(crate) fn complaints(paths: &Paths, config: &Config) -> anyhow::Result<Vec<Complaint>> {
+pub fn complaints(paths: &Paths, config: &Config) -> Result<Vec<Complaint>, DaemonError> {
     let mut complaints = Vec::new();
     for strategy in all(paths, config)? {
         if !strategy.mistakes.is_empty() {
@@ -263,7 +263,7 @@ pub(crate) fn complaints(paths: &Paths, config: &Config) -> anyhow::Result<Vec<C
 
 /// Strategies that may observe only, for the overview. Loads nothing that
 /// needs compiling: what a component imports is read from it.
-pub(crate) fn awaiting_grant(paths: &Paths, config: &Config) -> Vec<AwaitingGrant> {
+pub fn awaiting_grant(paths: &Paths, config: &Config) -> Vec<AwaitingGrant> {
     let Ok(engine) = Engine::new(EngineSettings { cache_dir: None }) else {
         return Vec::new();
     };

@@ -13,17 +13,17 @@ use prunella_notify::{Desk, DeskSettings, Surroundings, channel};
 use prunella_report::Letters;
 use prunella_store::Store;
 
-use crate::{assembly::Assembly, paths::Paths};
+use crate::{Paths, assembly::Assembly};
 
 /// For so long the sweep stays to tell people what became of incidents.
 /// What does not get through by then is left to the next sweep.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
+pub const PATIENCE: Duration = Duration::from_secs(45);
 
 /// How long systemd may take to say what a unit needs.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// The host's name.
-pub(crate) fn hostname() -> String {
+pub fn hostname() -> String {
     rustix::system::uname()
         .nodename()
         .to_string_lossy()
@@ -32,7 +32,7 @@ pub(crate) fn hostname() -> String {
 
 /// The desk of a process that heals; absent without a store, for then alerts are
 /// only in the journal.
-pub(crate) fn of(paths: &Paths, assembly: &Assembly) -> Option<Desk> {
+pub fn of(paths: &Paths, assembly: &Assembly) -> Option<Desk> {
     let healer = Arc::clone(&assembly.healer);
     desk(
         paths,
@@ -43,7 +43,7 @@ pub(crate) fn of(paths: &Paths, assembly: &Assembly) -> Option<Desk> {
 }
 
 /// The desk of a process that only sends.
-pub(crate) fn alone(paths: &Paths, store: Arc<Store>, config: Config) -> Option<Desk> {
+pub fn alone(paths: &Paths, store: Arc<Store>, config: Config) -> Option<Desk> {
     let config = Arc::new(config);
     desk(
         paths,

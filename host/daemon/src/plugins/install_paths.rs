@@ -7,29 +7,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
 use prunella_core::StrategyName;
 use rustix::fs::{FlockOperation, flock};
 
-use crate::paths::Paths;
+use crate::{DaemonError, Paths};
 
 /// What is appended to a component's name for its signature, as minisign does.
 const SIGNATURE: &str = ".minisig";
 
 /// The files of one plugin.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub struct InstallPaths {
     /// `NAME.wasm`
-    pub(crate) component: PathBuf,
+    pub component: PathBuf,
     /// `NAME.wasm.minisig`
-    pub(crate) signature: PathBuf,
+    pub signature: PathBuf,
     /// `NAME.toml`: what was installed.
-    pub(crate) record: PathBuf,
+    pub record: PathBuf,
 }
 
-impl Place {
+impl InstallPaths {
     /// Of a name, whether it is there or not.
-    pub(crate) fn of(paths: &Paths, name: &StrategyName) -> Self {
+    pub fn of(paths: &Paths, name: &StrategyName) -> Self {
         let folder = paths.plugins();
         let component = folder.join(format!("{name}.wasm"));
         Self {
@@ -40,7 +39,7 @@ impl Place {
     }
 
     /// Those of its files that are there, whatever they are.
-    pub(crate) fn files(&self) -> Vec<&Path> {
+    pub fn files(&self) -> Vec<&Path> {
         // The component first: without it the others mean nothing.
         [&self.component, &self.signature, &self.record]
             .into_iter()
@@ -51,7 +50,7 @@ impl Place {
 }
 
 /// Where the signature of a component's file would be.
-pub(crate) fn signature_of(component: &Path) -> PathBuf {
+pub fn signature_of(component: &Path) -> PathBuf {
     let mut name = component.as_os_str().to_owned();
     name.push(SIGNATURE);
     name.into()
@@ -60,17 +59,17 @@ pub(crate) fn signature_of(component: &Path) -> PathBuf {
 /// Held while the folder of plugins is changed or read, so that nobody sees the
 /// half of a change. It is let go when dropped.
 #[derive(Debug)]
-pub(crate) struct Lock(#[allow(dead_code, reason = "the lock is as long as this is open")] File);
+pub struct Lock(#[allow(dead_code, reason = "the lock is as long as this is open")] File);
 
 impl Lock {
     /// Waits until nobody else holds it. Only root can hold it at all.
-    pub(crate) fn wait(paths: &Paths) -> anyhow::Result<Self> {
+    pub fn wait(paths: &Paths) -> Result<Self, DaemonError> {
         Self::take(paths, FlockOperation::LockExclusive)
-            .with_context(|| format!("cannot lock {}", paths.plugins_lock().display()))
+            .map_err(DaemonError::file("lock", paths.plugins_lock()))
     }
 
     /// Takes it if it is free.
-    pub(crate) fn try_take(paths: &Paths) -> io::Result<Self> {
+    pub fn try_take(paths: &Paths) -> io::Result<Self> {
         Self::take(paths, FlockOperation::NonBlockingLockExclusive)
     }
 

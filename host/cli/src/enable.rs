@@ -10,16 +10,16 @@ use std::{
 };
 
 use anyhow::Context as _;
-use prunella_api::{Client, ClientError};
+use prunella_api::{ApiError, Client, Orders as _};
 use prunella_config::Config;
 use prunella_core::{FailureKind, UnitName, capability::UnitStatus, text::one_line};
+use prunella_daemon::files::{self, Found};
 use prunella_healer::Protected;
 use prunella_linux::{Linux, LinuxSettings, learn::Learned};
 
 use crate::{
     args::{DisableArgs, EnableArgs},
     exit::{Exit, Problem},
-    files::{self, Found},
     learn,
     output::{self, BAD, FAIR, GOOD, QUIET, STRONG},
     paths::Paths,
@@ -425,12 +425,11 @@ fn apply(paths: &Paths) -> anyhow::Result<()> {
         systemctl::run(&["daemon-reload"])?;
     }
     match Client::new(&paths.run).reload() {
-        Ok(notes) => {
-            for note in notes {
-                output::print(&format!("{note}\n"))?;
-            }
-        }
-        Err(ClientError::NotListening(_)) => {
+        Ok(now) => output::print(&format!(
+            "{} services in care, {} strategies in force\n",
+            now.services, now.strategies
+        ))?,
+        Err(ApiError::NotListening(_)) => {
             if !systemctl::says(&["is-enabled", "prunella-sweep.timer"]) {
                 output::remark(
                     "note",

@@ -6,12 +6,11 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use anyhow::Context as _;
 use prunella_core::StrategyName;
 use semver::Version;
 
-use super::place::Lock;
-use crate::{files, paths::Paths};
+use super::install_paths::Lock;
+use crate::{DaemonError, Paths, explained, files};
 
 const HEAD: &str = "\
 # Written by Prunella: the highest version seen of each signed strategy. An older
@@ -20,18 +19,19 @@ const HEAD: &str = "\
 
 /// What was seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Versions(BTreeMap<StrategyName, Version>);
+pub struct Versions(BTreeMap<StrategyName, Version>);
 
 impl Versions {
     /// Reads what was seen. A file that cannot be understood is logged, and
     /// counts as if nothing had been seen.
-    pub(crate) fn read(paths: &Paths) -> Self {
+    pub fn read(paths: &Paths) -> Self {
         let path = paths.plugin_versions();
         match read(&path) {
             Ok(versions) => Self(versions),
             Err(error) => {
                 tracing::warn!(
-                    "an older version of a plugin cannot be told from a newer one: {error:#}"
+                    "an older version of a plugin cannot be told from a newer one: {}",
+                    explained(&error)
                 );
                 Self::default()
             }
@@ -39,16 +39,16 @@ impl Versions {
     }
 
     /// The highest version of this strategy.
-    pub(crate) fn highest(&self, name: &StrategyName) -> Option<&Version> {
+    pub fn highest(&self, name: &StrategyName) -> Option<&Version> {
         self.0.get(name)
     }
 
     /// Remembers versions that are higher than what was seen.
-    pub(crate) fn remember(
+    pub fn remember(
         paths: &Paths,
         _held: &Lock,
         seen: impl IntoIterator<Item = (StrategyName, Version)>,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), DaemonError> {
         let mut versions = read(&paths.plugin_versions())?;
         let mut changed = false;
         for (name, version) in seen {
@@ -64,19 +64,19 @@ impl Versions {
     }
 
     /// Takes this version for the highest, although a higher one was seen.
-    pub(crate) fn go_back(
+    pub fn go_back(
         paths: &Paths,
         _held: &Lock,
         name: &StrategyName,
         version: &Version,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), DaemonError> {
         let mut versions = read(&paths.plugin_versions())?;
         versions.insert(name.clone(), version.clone());
         write(paths, &versions)
     }
 }
 
-fn read(path: &Path) -> anyhow::Result<BTreeMap<StrategyName, Version>> {
+fn read(path: &Path) -> Result<BTreeMap<StrategyName, Version>, DaemonError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         // Whoever may not read it is not the one who lets anything act.
@@ -88,23 +88,26 @@ fn read(path: &Path) -> anyhow::Result<BTreeMap<StrategyName, Version>> {
         {
             return Ok(BTreeMap::new());
         }
-        Err(error) => {
-            return Err(error).with_context(|| format!("cannot read {}", path.display()));
-        }
+        Err(error) => return Err(DaemonError::file("read", path)(error)),
     };
-    let table: BTreeMap<String, String> = toml::from_str(&text)
-        .with_context(|| format!("{} is not what Prunella wrote", path.display()))?;
+    let not_ours = |why: String| DaemonError::NotOurs {
+        path: path.to_owned(),
+        why,
+    };
+    let table: BTreeMap<String, String> =
+        toml::from_str(&text).map_err(|error| not_ours(error.to_string()))?;
     table
         .into_iter()
         .map(|(name, version)| {
             let version = Version::parse(&version)
-                .with_context(|| format!("{}: a version of {name}", path.display()))?;
-            Ok((StrategyName::new(name)?, version))
+                .map_err(|error| not_ours(format!("the version of {name}: {error}")))?;
+            let name = StrategyName::new(name).map_err(|error| not_ours(error.to_string()))?;
+            Ok((name, version))
         })
         .collect()
 }
 
-fn write(paths: &Paths, versions: &BTreeMap<StrategyName, Version>) -> anyhow::Result<()> {
+fn write(paths: &Paths, versions: &BTreeMap<StrategyName, Version>) -> Result<(), DaemonError> {
     let mut text = HEAD.to_owned();
     for (name, version) in versions {
         text.push_str(&format!("{name} = \"{version}\"\n"));

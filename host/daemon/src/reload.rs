@@ -17,7 +17,7 @@ use std::{
     thread,
 };
 
-use anyhow::Context as _;
+use prunella_api::Reloaded;
 use prunella_config::Config;
 use prunella_core::StrategyName;
 use prunella_engine::{Engine, LoadError};
@@ -25,18 +25,18 @@ use prunella_healer::{Healer, InForce, Refused, RefusedBecause, StrategySet};
 use prunella_linux::folder_watch::FolderWatch;
 
 use crate::{
+    ConfigMistakes, DaemonError, Paths,
     assembly::load_config,
     loading::{Wanted, complain, load_strategies},
-    paths::Paths,
 };
 
 /// What comes of a reload: what is in force now, or why all stays as it was.
-pub(crate) type Reloaded = Result<Vec<String>, String>;
+pub(crate) type Answered = Result<Reloaded, ConfigMistakes>;
 
 /// What is to be read again.
 enum Job {
     /// All of it; the answer goes to whoever asked.
-    Everything(Option<Sender<Reloaded>>),
+    Everything(Option<Sender<Answered>>),
     /// What lies in the folder of plugins.
     Plugins,
 }
@@ -52,8 +52,8 @@ impl Reloader {
         paths: &Paths,
         engine: &Engine,
         healer: &Arc<Healer>,
-        reloaded: impl Fn(Reloaded, Option<Sender<Reloaded>>) + Send + 'static,
-    ) -> anyhow::Result<Self> {
+        reloaded: impl Fn(Answered, Option<Sender<Answered>>) + Send + 'static,
+    ) -> Result<Self, DaemonError> {
         let (jobs, queue) = mpsc::channel();
         let worker = Worker {
             paths: paths.clone(),
@@ -64,17 +64,17 @@ impl Reloader {
         thread::Builder::new()
             .name("reload".to_owned())
             .spawn(move || worker.work(&queue, &reloaded))
-            .context("cannot start the thread that reloads")?;
+            .map_err(DaemonError::thread("reloads the configuration"))?;
         Ok(Self(jobs))
     }
 
     /// Has everything read again.
-    pub(crate) fn everything(&self, asked: Option<Sender<Reloaded>>) {
+    pub(crate) fn everything(&self, asked: Option<Sender<Answered>>) {
         self.send(Job::Everything(asked));
     }
 
     /// Has the folder of plugins read again whenever something changes in it.
-    pub(crate) fn follow(&self, mut watch: FolderWatch) -> anyhow::Result<()> {
+    pub(crate) fn follow(&self, mut watch: FolderWatch) -> Result<(), DaemonError> {
         let reloader = self.clone();
         thread::Builder::new()
             .name("plugins".to_owned())
@@ -92,7 +92,7 @@ impl Reloader {
                 }
             })
             .map(drop)
-            .context("cannot start the thread that watches plugins")
+            .map_err(DaemonError::thread("watches plugins"))
     }
 
     fn send(&self, job: Job) {
@@ -114,7 +114,7 @@ impl Worker {
     fn work(
         mut self,
         queue: &Receiver<Job>,
-        reloaded: &dyn Fn(Reloaded, Option<Sender<Reloaded>>),
+        reloaded: &dyn Fn(Answered, Option<Sender<Answered>>),
     ) {
         while let Ok(first) = queue.recv() {
             // One look covers all that changed until now.
@@ -134,17 +134,16 @@ impl Worker {
     }
 
     /// Reads the configuration again. A broken one changes nothing.
-    fn everything(&mut self) -> Reloaded {
-        let config = load_config(&self.paths).map_err(|error| error.to_string())?;
+    fn everything(&mut self) -> Answered {
+        let config = load_config(&self.paths)?;
         let strategies = load_strategies(&self.paths, &self.engine, &config, &Wanted::All, None);
         complain(&strategies);
-        let notes = vec![format!(
-            "{} services in care, {} strategies in force",
-            config.services.len(),
-            strategies.names().count()
-        )];
+        let now = Reloaded {
+            services: config.services.len(),
+            strategies: strategies.names().count(),
+        };
         self.healer.reload(Arc::new(config), Arc::new(strategies));
-        Ok(notes)
+        Ok(now)
     }
 
     /// Takes the plugins as they are now. What is wrong with one leaves the one

@@ -10,15 +10,16 @@ use std::{
     path::Path,
 };
 
-use anyhow::Context as _;
 use prunella_core::hash::sha256;
+
+use crate::DaemonError;
 
 /// What the first line begins with.
 const MARK: &str = "# Written by Prunella; sha256 of the lines below: ";
 
 /// What there is of a file that Prunella would write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
+pub enum Found {
     /// Nothing.
     Nothing,
     /// What Prunella would write now.
@@ -30,7 +31,7 @@ pub(crate) enum Found {
 }
 
 /// `body` with its first line.
-pub(crate) fn marked(body: &str) -> String {
+pub fn marked(body: &str) -> String {
     format!("{MARK}{}\n{body}", sha256(body.as_bytes()))
 }
 
@@ -43,16 +44,14 @@ fn is_ours(text: &str) -> bool {
 
 /// Compares what is there with `body`. A link counts as edited: whoever put it
 /// there had a reason (`systemctl mask` is one).
-pub(crate) fn look(path: &Path, body: &str) -> anyhow::Result<Found> {
+pub fn look(path: &Path, body: &str) -> Result<Found, DaemonError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => {
-            return Err(error).with_context(|| format!("cannot look at {}", path.display()));
-        }
+        Err(error) => return Err(DaemonError::file("look at", path)(error)),
         Ok(there) if !there.is_file() => return Ok(Found::Edited),
         Ok(_) => {}
     }
-    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = fs::read(path).map_err(DaemonError::file("read", path))?;
     let text = String::from_utf8_lossy(&text);
     Ok(if text == marked(body) {
         Found::Same
@@ -64,14 +63,14 @@ pub(crate) fn look(path: &Path, body: &str) -> anyhow::Result<Found> {
 }
 
 /// Whether a file is there and nobody edited it since Prunella wrote it.
-pub(crate) fn is_unedited(path: &Path) -> anyhow::Result<bool> {
+pub fn is_unedited(path: &Path) -> Result<bool, DaemonError> {
     Ok(look(path, "")? != Found::Edited)
 }
 
 /// Writes `content` (0644) so that at any moment the whole old or the whole new
 /// file is there, also after a power cut. A link of this name is replaced, not
 /// followed.
-pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), DaemonError> {
     let dir = path.parent().unwrap_or(Path::new("/"));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // A name that systemd and the configuration both ignore.
@@ -99,11 +98,11 @@ pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()
             // tell.
             let _ = fs::remove_file(&fresh);
         })
-        .with_context(|| format!("cannot write {}", path.display()))
+        .map_err(DaemonError::file("write", path))
 }
 
 /// Makes a folder, and those above it; true when it was not there.
-pub(crate) fn folder(path: &Path, mode: u32) -> anyhow::Result<bool> {
+pub fn folder(path: &Path, mode: u32) -> Result<bool, DaemonError> {
     if path.is_dir() {
         return Ok(false);
     }
@@ -117,7 +116,7 @@ pub(crate) fn folder(path: &Path, mode: u32) -> anyhow::Result<bool> {
         DirBuilder::new().recursive(true).mode(mode).create(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(mode))
     };
-    made().with_context(|| format!("cannot create {}", path.display()))?;
+    made().map_err(DaemonError::file("create", path))?;
     Ok(true)
 }
 

@@ -12,10 +12,11 @@ use prunella_core::{
     policy::{Act, Grants, Limits},
     trust::Signature,
 };
+use prunella_daemon::plugins::component::checked;
 use prunella_engine::{Engine, Inspection, LoadError, Package, Usage};
 use serde::Serialize;
 
-use super::{component::checked, field};
+use super::field;
 use crate::output::{BAD, FAIR, QUIET, STRONG, wrap};
 
 /// Who it is takes no time to say.
@@ -26,7 +27,7 @@ const LARGE: usize = 4 << 20;
 
 /// What is known of a component.
 #[derive(Debug, Serialize)]
-pub(crate) struct Portrait {
+pub(crate) struct PluginInfo {
     /// As it was named.
     file: String,
     /// The name it would have by its file.
@@ -64,7 +65,7 @@ struct Refused {
     message: String,
 }
 
-impl Portrait {
+impl PluginInfo {
     /// Reads a component, and asks it who it is.
     ///
     /// # Errors
@@ -72,7 +73,7 @@ impl Portrait {
     pub(crate) fn of(engine: &Engine, path: &Path, bytes: &[u8]) -> anyhow::Result<Self> {
         let inspection = engine.inspect(bytes)?;
         let name = name(path)?;
-        let mut portrait = Self {
+        let mut info = Self {
             file: path.display().to_string(),
             contract: contract(&inspection),
             acts: inspection.acts().into_iter().collect(),
@@ -87,23 +88,23 @@ impl Portrait {
             inspection,
             name,
         };
-        match ask(engine, &portrait.name, bytes) {
+        match ask(engine, &info.name, bytes) {
             Ok((said, usage)) => {
-                portrait.usage = Some(usage);
+                info.usage = Some(usage);
                 match said {
-                    Ok(description) => portrait.description = Some(description),
-                    Err(silent) => portrait.silent = Some(silent),
+                    Ok(description) => info.description = Some(description),
+                    Err(silent) => info.silent = Some(silent),
                 }
             }
             Err(error) => {
-                portrait.refused = Some(Refused {
+                info.refused = Some(Refused {
                     kind: error.kind(),
                     message: error.to_string(),
                 });
             }
         }
-        portrait.grant = portrait.lines_to_grant();
-        Ok(portrait)
+        info.grant = info.lines_to_grant();
+        Ok(info)
     }
 
     /// Adds what becomes of the signature `text` that came with it, by the keys
