@@ -257,7 +257,7 @@ fn what_is_no_session_is_told() {
 }
 
 #[test]
-fn a_wait_for_all_the_time_there_is_is_the_same_each_time() {
+fn a_wait_stands_there_as_the_strategy_asked_for_it() {
     let strategy = strategy("service-restart");
     let sim = Sim::new("web.service")
         .failed("signal")
@@ -270,6 +270,6 @@ fn a_wait_for_all_the_time_there_is_is_the_same_each_time() {
         .iter()
         .find(|entry| entry.call == "job.wait")
         .unwrap();
-    assert_eq!(wait.to_string(), "job.wait(job: 1, timeout: null)");
+    assert_eq!(wait.to_string(), "job.wait(job: 1, timeout: 3600000)");
     assert!(replay(&strategy, heal, Arc::new(NoLines)).is_same_as(heal));
 }
