@@ -47,6 +47,8 @@
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 
+#![warn(missing_docs)]
+
 /// The examples of the book, which compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/strategies.md")]

@@ -127,7 +127,7 @@ fn configurations() -> Result<Vec<Vec<u8>>> {
 
 /// What the documentation of scenarios shows.
 fn scenarios() -> Result<Vec<Vec<u8>>> {
-    let shown: String = read(&workspace().join("tests/sim/src/scenario/mod.rs"))?
+    let shown: String = read(&workspace().join("host/simulation/src/scenario/mod.rs"))?
         .lines()
         .map(|line| {
             let line = line.strip_prefix("//!").unwrap_or("```");

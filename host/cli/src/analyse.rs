@@ -6,9 +6,8 @@ use std::{fmt::Write as _, sync::Arc, time::Instant};
 use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
 use prunella_core::{
-    Failure, StrategyName,
     analyst::{Analyst as _, Evidence, ModelSettings},
-    capability::{Answer, History, LogEntry, PastIncident, State},
+    capability::LogEntry,
     diagnosis::{Finding, Opinion, Source},
     service::Service,
     trail::{Record, Step},
@@ -115,7 +114,7 @@ fn no_model() -> Problem {
 fn gather(record: &Record, service: Service) -> anyhow::Result<Evidence> {
     let linux = Linux::connect(LinuxSettings::default()).context("cannot reach the host")?;
     let service = Arc::new(service);
-    let host = linux.host_for(Arc::clone(&service), Arc::new(NoStore), Arc::new(NoStore));
+    let host = linux.host_for(Arc::clone(&service));
     let detection = &record.incident.detection;
     let mut evidence = prunella_healer::evidence::gather(&host, &*linux, &service, detection, None);
     if time::now().saturating_sub(detection.at) > FRESH {
@@ -239,39 +238,6 @@ fn thought(
 fn paragraph(text: &mut String, words: &str, width: usize) {
     for line in output::wrap(words, width.saturating_sub(4)) {
         let _ = writeln!(text, "    {line}");
-    }
-}
-
-/// What strategies get from the store. None runs here, so nobody asks.
-struct NoStore;
-
-impl NoStore {
-    fn answer<T>() -> Answer<T> {
-        Err(Failure::unavailable("no-store", "there is no store here"))
-    }
-}
-
-impl History for NoStore {
-    fn recent(&self, _: u32) -> Answer<Vec<PastIncident>> {
-        Self::answer()
-    }
-}
-
-impl State for NoStore {
-    fn get(&self, _: &StrategyName, _: &str) -> Answer<Option<String>> {
-        Self::answer()
-    }
-
-    fn set(&self, _: &StrategyName, _: &str, _: &str) -> Answer<()> {
-        Self::answer()
-    }
-
-    fn remove(&self, _: &StrategyName, _: &str) -> Answer<bool> {
-        Self::answer()
-    }
-
-    fn keys(&self, _: &StrategyName) -> Answer<Vec<String>> {
-        Self::answer()
     }
 }
 

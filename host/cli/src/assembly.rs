@@ -10,10 +10,7 @@ use std::{
 use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
 use prunella_config::{Config, Loaded};
-use prunella_core::{
-    capability::{History, Host, State},
-    service::Service,
-};
+use prunella_core::{capability::Host, service::Service};
 use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{Healer, HealerSettings, Hosts, Observer};
 use prunella_linux::{Linux, LinuxSettings};
@@ -142,12 +139,7 @@ impl Assembly {
 struct LinuxHosts(Arc<Linux>);
 
 impl Hosts for LinuxHosts {
-    fn for_service(
-        &self,
-        service: Arc<Service>,
-        history: Arc<dyn History>,
-        state: Arc<dyn State>,
-    ) -> Host {
-        self.0.host_for(service, history, state)
+    fn for_service(&self, service: Arc<Service>) -> Host {
+        self.0.host_for(service)
     }
 }

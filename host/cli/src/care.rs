@@ -12,11 +12,7 @@ use std::{
 use anyhow::Context as _;
 use prunella_api::{Client, ClientError};
 use prunella_config::Config;
-use prunella_core::{
-    FailureKind, UnitName,
-    capability::{UnitStatus, Units},
-    text::one_line,
-};
+use prunella_core::{FailureKind, UnitName, capability::UnitStatus, text::one_line};
 use prunella_healer::Protected;
 use prunella_linux::{Linux, LinuxSettings, learn::Learned};
 

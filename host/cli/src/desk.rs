@@ -7,7 +7,7 @@ use std::{
 };
 
 use prunella_config::Config;
-use prunella_core::{UnitName, capability::Units as _};
+use prunella_core::UnitName;
 use prunella_linux::Linux;
 use prunella_notify::{Desk, DeskSettings, Surroundings, channel};
 use prunella_report::Letters;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use prunella_api::Monitor;
 use prunella_core::{
     Failure,
-    capability::{ActiveState, UnitStatus, Units as _},
+    capability::{ActiveState, UnitStatus},
     incident::{DetectedBy, Detection},
     situation::Situation as _,
 };

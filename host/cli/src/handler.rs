@@ -13,7 +13,7 @@ use prunella_core::{
     ChannelName, FailureKind, UnitName,
     achievement::Achievement,
     alert::{Dispatch, DispatchFilter},
-    capability::{UnitStatus, Units as _},
+    capability::UnitStatus,
     incident::{DetectedBy, Ending, IncidentId},
     oversight::Approval,
     summary::{Filter, Summary},

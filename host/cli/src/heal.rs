@@ -10,7 +10,6 @@ use std::{
 use prunella_api::{Client, ClientError, HealCall};
 use prunella_core::{
     UnitName,
-    capability::Units as _,
     incident::{DetectedBy, Ending, IncidentId},
 };
 use prunella_healer::{Opening, Scheduler};

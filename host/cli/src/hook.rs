@@ -11,11 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use prunella_api::{Client, HOOK_LIMIT, HookCall, Monitor};
-use prunella_core::{
-    UnitName,
-    capability::{UnitAct, UnitControl as _},
-    incident::DetectedBy,
-};
+use prunella_core::{UnitName, capability::UnitAct, incident::DetectedBy};
 use prunella_healer::{Opening, Scheduler};
 
 use crate::{

@@ -17,13 +17,13 @@ use prunella_api::{
 use prunella_config::Config;
 use prunella_core::{
     UnitName,
-    capability::{Protocol, Resources, UnitStatus, Units},
+    capability::{Protocol, UnitStatus},
     incident::IncidentId,
     service::Service,
     situation::Situation,
     summary::{Filter, Summary},
 };
-use prunella_linux::{Linux, resources::HostResources, sockets};
+use prunella_linux::{Linux, resources::HostResources, sockets, units::SystemdUnits};
 use prunella_store::{Pause, Store};
 
 use crate::{paths::Paths, time};
@@ -41,8 +41,8 @@ struct Sources<'a> {
     config: &'a Config,
     /// Absent when it cannot be opened.
     store: Option<&'a Store>,
-    units: &'a dyn Units,
-    resources: &'a dyn Resources,
+    units: &'a SystemdUnits,
+    resources: &'a HostResources,
     situation: &'a dyn Situation,
     /// The ports on which anybody listens; absent when that cannot be told.
     listening: &'a dyn Fn(Protocol) -> Option<BTreeSet<u16>>,
@@ -149,7 +149,7 @@ fn collect(sources: Sources<'_>) -> StatusReport {
     }
 }
 
-fn host(resources: &dyn Resources, situation: &dyn Situation, deadline: Instant) -> HostOverview {
+fn host(resources: &HostResources, situation: &dyn Situation, deadline: Instant) -> HostOverview {
     let mut disks: Vec<DiskStatus> = Vec::new();
     for place in ["/", "/var"] {
         let Ok(disk) = resources.disk(place) else {

@@ -9,7 +9,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    capability::{UnitStatus, Units as _},
+    capability::UnitStatus,
     incident::{DetectedBy, Detection},
     situation::Situation as _,
 };

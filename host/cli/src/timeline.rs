@@ -85,7 +85,9 @@ fn line(step: &Step) -> Option<(Style, String)> {
                 plain,
                 format!("{strategy} applies ({confidence} %): {reason}"),
             ),
-            Assessment::NotApplicable { reason } => (DIM, format!("{strategy}: not mine: {reason}")),
+            Assessment::NotApplicable { reason } => {
+                (DIM, format!("{strategy}: not mine: {reason}"))
+            }
             Assessment::Veto { reason } => (CARE, format!("{strategy} holds back: {reason}")),
             Assessment::BlockedBy { unit, reason } => {
                 (CARE, format!("{strategy}: {unit} comes first: {reason}"))

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use prunella_core::{
     UnitName,
+    capability::ActsOn,
     name::is_plain,
     policy::{Act, Grant, Observe, Permission, Scope},
 };
@@ -99,7 +100,7 @@ fn read_scopes(
     }
     // Files and checks have names; everything else is about units.
     let declared = matches!(permission, Some(Permission::Act(acts))
-        if acts.iter().all(|act| matches!(act, Act::Repair(_) | Act::Check)));
+        if acts.iter().all(|act| act.consequence().on == ActsOn::Declared));
     let mut scopes = Vec::new();
     for (text, span) in texts {
         let scope = match text {

@@ -85,7 +85,6 @@ mod tests {
 
     use super::*;
     use crate::{Config, Loaded};
-    use prunella_core::capability::UnitAct;
 
     fn load(text: &str) -> Loaded {
         let folder = tempfile::tempdir().unwrap();
@@ -112,7 +111,7 @@ mod tests {
         assert!(oversight.foreign_processes);
         assert_eq!(oversight.expires, Duration::from_secs(300));
         assert_eq!(oversight.model, ModelSay::Veto);
-        let restart = Act::Unit(UnitAct::Restart);
+        let restart = Act::Restart;
         assert!(oversight.asks(restart, true) && !oversight.asks(restart, false));
     }
 

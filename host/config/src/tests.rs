@@ -269,7 +269,7 @@ fn a_main_file_with_everything() {
     let grants = fix.grants.as_ref().unwrap();
     assert_eq!(grants.scopes(Act::ResetFailed).count(), 2);
     assert_eq!(
-        grants.scopes(Act::Check).collect::<Vec<_>>(),
+        grants.scopes(Act::RunCheck).collect::<Vec<_>>(),
         [&Scope::Declared("config".to_owned())]
     );
     assert!(matches!(grants.0[2].permission, Permission::Observe(_)));

@@ -17,6 +17,7 @@ pub mod argument;
 pub mod authority;
 pub mod budget;
 pub mod capability;
+pub mod contract;
 pub mod diagnosis;
 pub mod duration;
 pub mod failure;

@@ -30,7 +30,7 @@ use prunella_core::{
     policy::{Act, Grants, Limits},
 };
 use prunella_engine::{Engine, EngineSettings, NoLines, RunContext, Source, Strategy, precompile};
-use prunella_sim::Sim;
+use prunella_simulation::Sim;
 
 const STRATEGY: &str = "service-restart";
 

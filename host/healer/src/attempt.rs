@@ -248,7 +248,7 @@ impl<'a> Attempt<'a> {
             .collect();
 
         self.ask_model();
-        let snapshot = Arc::new(Snapshot::of(status, Arc::clone(&self.healer.silences)));
+        let snapshot = Arc::new(Snapshot::of(status, Arc::clone(&self.healer.probe_answers)));
         let mut applying = match self.assess(&related, &snapshot) {
             Ok(applying) => self.in_order(applying),
             Err(came) => return came,
@@ -372,7 +372,9 @@ impl<'a> Attempt<'a> {
             });
             match assessment {
                 Assessment::Applies { .. } => applying.push((name, loaded)),
-                Assessment::NotApplicable { reason } => not_applicable.push(format!("{name}: {reason}")),
+                Assessment::NotApplicable { reason } => {
+                    not_applicable.push(format!("{name}: {reason}"))
+                }
                 Assessment::Veto { reason } => vetoes.push(format!("{name}: {reason}")),
                 Assessment::BlockedBy { unit, reason } => {
                     blocked.get_or_insert((name, unit, reason));
@@ -404,8 +406,7 @@ impl<'a> Attempt<'a> {
         };
         let canonical = self
             .real
-            .units
-            .get(Instant::now() + Duration::from_secs(10), &unit)
+            .unit(Instant::now() + Duration::from_secs(10), &unit)
             .map_or(unit, |status| status.name);
         if canonical == self.service.unit {
             return self.escalate(format!(

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use prunella_core::{
-    capability::{ActiveState, Goal, Host, UnitStatus},
+    capability::{ActiveState, Goal, Host, UnitStatus, units},
     incident::{DetectedBy, Incident, LeftAlone, RESTART_LOOP},
     service::{Service, StartLimit},
 };
@@ -95,7 +95,7 @@ pub(crate) fn decide(
     let mut status = match known
         .sight
         .and_then(Sight::fresh)
-        .map_or_else(|| host.units.get(deadline(), unit), Ok)
+        .map_or_else(|| host.unit(deadline(), unit), Ok)
     {
         Ok(status) => status,
         Err(failure) => return Hold::Unknown(format!("{unit} cannot be looked at: {failure}")),
@@ -135,10 +135,12 @@ pub(crate) fn decide(
             None => format!("{unit} to leave `{}`", status.active_state.word()),
         };
         waiting(&what, SETTLE);
-        match host
-            .units
-            .wait(Instant::now() + SETTLE, unit, Goal::Settled, SETTLE)
-        {
+        let wait = units::Wait {
+            unit: unit.clone(),
+            goal: Goal::Settled,
+            timeout: SETTLE,
+        };
+        match host.ask(Instant::now() + SETTLE, wait) {
             Ok(settled) => status = settled,
             Err(failure) => {
                 return Hold::LookAgain(

@@ -11,7 +11,7 @@ use std::{
 use prunella_core::{
     UnitName,
     analyst::{Changes, ChangesQuestion, Evidence, FailedRun, NeededUnit},
-    capability::{ActiveState, Host, LogEntry, LogQuery, PressureOf, UnitStatus},
+    capability::{ActiveState, Host, LogEntry, PressureOf, UnitStatus, logs, resources},
     incident::Detection,
     service::Service,
 };
@@ -44,7 +44,7 @@ pub fn gather(
     status: Option<&UnitStatus>,
 ) -> Evidence {
     let deadline = Instant::now() + LIMIT;
-    let now = host.units.get(deadline, &service.unit).ok();
+    let now = host.unit(deadline, &service.unit).ok();
     let mut runs = vec![FailedRun {
         result: detection.cause.clone(),
         exit_code: detection.exit_code,
@@ -87,12 +87,25 @@ pub fn gather(
         detection: detection.clone(),
         domain: service.domain.clone(),
         needs: needs(host, deadline, service, status.as_ref()),
-        memory: host.resources.memory().ok(),
-        memory_pressure: host.resources.pressure(PressureOf::Memory).ok(),
+        memory: host.ask(deadline, resources::MemoryUse {}).ok(),
+        memory_pressure: host
+            .ask(
+                deadline,
+                resources::PressureShare {
+                    of: PressureOf::Memory,
+                },
+            )
+            .ok(),
         disks: PLACES
             .into_iter()
             .chain(declared)
-            .filter_map(|place| Some((place.to_owned(), host.resources.disk(place).ok()?)))
+            .filter_map(|place| {
+                let place = place.to_owned();
+                let disk = resources::DiskUse {
+                    place: place.clone(),
+                };
+                Some((place, host.ask(deadline, disk).ok()?))
+            })
             .collect(),
         changes: changed,
         status,
@@ -106,13 +119,13 @@ fn lines(
     service: &Service,
     invocation: Option<&str>,
 ) -> Vec<LogEntry> {
-    let query = LogQuery {
+    let tail = logs::Tail {
         unit: service.unit.clone(),
         invocation: invocation.map(str::to_owned),
         priority: None,
         lines: LINES,
     };
-    host.logs.tail(deadline, &query).unwrap_or_else(|failure| {
+    host.ask(deadline, tail).unwrap_or_else(|failure| {
         tracing::debug!("no log lines of {}: {failure}", service.unit);
         Vec::new()
     })
@@ -133,7 +146,7 @@ fn needs(
         .filter(|unit| matches!(unit.kind(), "service" | "socket" | "mount"))
         .take(NEEDS_MAX)
         .filter_map(|unit| {
-            let found = host.units.get(deadline, unit).ok()?;
+            let found = host.unit(deadline, unit).ok()?;
             Some(NeededUnit {
                 exists: found.exists(),
                 state: found.active_state,

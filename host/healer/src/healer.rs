@@ -10,7 +10,7 @@ use prunella_config::Config;
 use prunella_core::{
     UnitName,
     analyst::{Analyst, Changes},
-    capability::{Answer, History, Host, ProbeAnswer, State},
+    capability::{Answer, Host, ProbeAnswer, probes},
     incident::Incident,
     service::Service,
     situation::Situation,
@@ -21,21 +21,15 @@ use prunella_store::{Ledger, Store};
 
 use crate::{
     Protected, StrategySet,
-    history::StoreHistory,
+    cached_probes::{CachedProbes, ProbeAnswers},
     opinions::Opinions,
-    silences::{Patient, Silences},
-    state::StoreState,
+    stored::Stored,
 };
 
 /// Where hosts come from: a [`Host`] for each service.
 pub trait Hosts: Send + Sync {
     /// The host as one service sees it.
-    fn for_service(
-        &self,
-        service: Arc<Service>,
-        history: Arc<dyn History>,
-        state: Arc<dyn State>,
-    ) -> Host;
+    fn for_service(&self, service: Arc<Service>) -> Host;
 }
 
 /// Whoever watches incidents as they go: a terminal, a connected client.
@@ -75,7 +69,7 @@ pub struct Healer {
     pub(crate) settings: HealerSettings,
     pub(crate) opinions: Opinions,
     pub(crate) recorder: OnceLock<Arc<Recorder>>,
-    pub(crate) silences: Arc<Silences>,
+    pub(crate) probe_answers: Arc<ProbeAnswers>,
     current: RwLock<Current>,
 }
 
@@ -108,7 +102,7 @@ impl Healer {
             settings,
             opinions: Opinions::default(),
             recorder: OnceLock::new(),
-            silences: Arc::default(),
+            probe_answers: Arc::default(),
             current: RwLock::new(Current::new(config, strategies)),
         }
     }
@@ -142,32 +136,22 @@ impl Healer {
             .clone()
     }
 
-    /// The host as `service` sees it, with nothing between.
-    /// But a long silence of its probes is waited for once.
+    /// The host as `service` sees it, with nothing between that denies anything. But
+    /// a probe that is waited for in vain is waited for once.
     pub(crate) fn host_for(&self, service: &Arc<Service>) -> Host {
-        let host = self.bare_host_for(service);
-        Host {
-            probes: Arc::new(Patient {
-                probes: Arc::clone(&host.probes),
-                unit: service.unit.clone(),
-                silences: Arc::clone(&self.silences),
-            }),
-            ..host
-        }
+        Host::new(CachedProbes {
+            below: self.uncached_host_for(service),
+            unit: service.unit.clone(),
+            answers: Arc::clone(&self.probe_answers),
+        })
     }
 
-    fn bare_host_for(&self, service: &Arc<Service>) -> Host {
-        let history = Arc::new(StoreHistory {
+    fn uncached_host_for(&self, service: &Arc<Service>) -> Host {
+        Host::new(Stored {
+            below: self.settings.hosts.for_service(Arc::clone(service)),
             store: self.settings.store.clone(),
             unit: service.unit.clone(),
-        });
-        let state = Arc::new(StoreState {
-            store: self.settings.store.clone(),
-            unit: service.unit.clone(),
-        });
-        self.settings
-            .hosts
-            .for_service(Arc::clone(service), history, state)
+        })
     }
 
     /// Asks one of a service's declared probes, anew; `None` when the unit is not in
@@ -179,9 +163,12 @@ impl Healer {
         probe: &str,
     ) -> Option<Answer<ProbeAnswer>> {
         let service = self.service(unit)?;
-        let answer = self.bare_host_for(&service).probes.ask(deadline, probe);
+        let name = probe.to_owned();
+        let answer = self
+            .uncached_host_for(&service)
+            .ask(deadline, probes::Ask { name });
         if let Ok(answer) = &answer {
-            self.silences.note(unit, probe, answer);
+            self.probe_answers.note(unit, probe, answer);
         }
         Some(answer)
     }

@@ -16,11 +16,11 @@
 mod assess;
 mod attempt;
 mod beside;
+mod cached_probes;
 mod decide;
 mod error;
 pub mod evidence;
 mod healer;
-mod history;
 mod kernel;
 mod lock;
 mod opinions;
@@ -28,8 +28,7 @@ mod oversight;
 mod proof;
 mod rehearsal;
 mod scheduler;
-mod silences;
-mod state;
+mod stored;
 mod strategies;
 mod trail;
 

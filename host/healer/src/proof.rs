@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use prunella_core::{
     FailureKind,
-    capability::{Goal, Host, Ownership, UnitStatus},
+    capability::{Goal, Host, Ownership, UnitStatus, clock, ports as port_calls, probes, units},
     service::Service,
 };
 
@@ -39,8 +39,7 @@ pub(crate) fn becomes_well(
 ) -> Result<Well, String> {
     let deadline = Instant::now() + timeout;
     let unit = &service.unit;
-    host.units
-        .wait(deadline, unit, Goal::Up, timeout)
+    host.ask(deadline, wait(service, Goal::Up, timeout))
         .map_err(|failure| format!("{unit} did not come up: {failure}"))?;
     let mut pause = LOOK_EVERY.0;
     loop {
@@ -49,7 +48,7 @@ pub(crate) fn becomes_well(
             Err(NotWell::Down(reason)) => return Err(reason),
             Err(NotWell::NotYet(reason)) => reason,
         };
-        if host.clock.sleep(deadline, pause).is_err() || Instant::now() >= deadline {
+        if host.ask(deadline, clock::Sleep { time: pause }).is_err() || Instant::now() >= deadline {
             return Err(format!(
                 "{unit} is up, but after {} s {missing}",
                 timeout.as_secs()
@@ -75,11 +74,9 @@ pub(crate) fn stays_well(
     let unit = &service.unit;
     // A oneshot that has done its work has nothing left that could fall over.
     if !is_finished_oneshot(&before.status) && !stable_for.is_zero() {
-        match host.units.wait(
+        match host.ask(
             Instant::now() + stable_for + LAST_LOOK,
-            unit,
-            Goal::Down,
-            stable_for,
+            wait(service, Goal::Down, stable_for),
         ) {
             Err(failure) if failure.kind == FailureKind::TimedOut => {}
             Err(failure) => return Err(format!("{unit} could not be watched: {failure}")),
@@ -102,6 +99,14 @@ pub(crate) fn stays_well(
         return Err(format!("systemd had to restart {unit} meanwhile"));
     }
     Ok(now)
+}
+
+fn wait(service: &Service, goal: Goal, timeout: Duration) -> units::Wait {
+    units::Wait {
+        unit: service.unit.clone(),
+        goal,
+        timeout,
+    }
 }
 
 enum NotWell {
@@ -127,8 +132,7 @@ fn is_finished_oneshot(status: &UnitStatus) -> bool {
 fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWell> {
     let unit = &service.unit;
     let status = host
-        .units
-        .get(deadline, unit)
+        .unit(deadline, unit)
         .map_err(|failure| NotWell::NotYet(format!("{unit} cannot be looked at: {failure}")))?;
     if !status.is_up() {
         let reason = format!(
@@ -167,9 +171,9 @@ fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWe
         ports(service, host, &status, deadline, &mut evidence)?;
     }
     for (name, probe) in service.own_probes() {
+        let ask = probes::Ask { name: name.clone() };
         let answer = host
-            .probes
-            .ask(deadline.min(Instant::now() + probe.timeout), name)
+            .ask(deadline.min(Instant::now() + probe.timeout), ask)
             .map_err(|failure| NotWell::NotYet(format!("probe `{name}` failed: {failure}")))?;
         if !answer.healthy {
             return Err(NotWell::NotYet(format!(
@@ -195,18 +199,19 @@ fn ports(
     evidence: &mut Vec<String>,
 ) -> Result<(), NotWell> {
     for port in &service.ports {
-        let holders = host
-            .ports
-            .holders(deadline, port.protocol, port.number)
-            .map_err(|failure| {
-                NotWell::NotYet(format!("who holds {port} cannot be seen: {failure}"))
-            })?;
+        let ask = port_calls::Holders {
+            protocol: port.protocol,
+            number: port.number,
+        };
+        let holders = host.ask(deadline, ask).map_err(|failure| {
+            NotWell::NotYet(format!("who holds {port} cannot be seen: {failure}"))
+        })?;
         let own = holders.iter().find(|holder| {
             holder.unit.as_ref() == Some(&status.name)
                 || holder
                     .process
                     .as_ref()
-                    .is_some_and(|process| process.info().ownership == Ownership::Own)
+                    .is_some_and(|process| process.info.ownership == Ownership::Own)
         });
         let socket = holders.iter().find(|holder| {
             holder.socket_activated

@@ -13,6 +13,7 @@ use prunella_core::{
     Failure, StrategyName, UnitName,
     achievement::{Signature, tries},
     alert::Alert,
+    capability::Durability,
     incident::{DetectedBy, Ending, Incident, IncidentId},
     policy::Act,
     service::Service,
@@ -307,7 +308,7 @@ impl Trail {
 
     /// How many starts and restarts were intended in this attempt.
     pub(crate) fn healings(&self) -> usize {
-        let healing = |act: &str| Act::ALL.iter().any(|a| a.is_healing() && a.name() == act);
+        let healing = |act: &str| Act::named(act).is_some_and(Act::is_healing);
         self.lock()
             .steps
             .iter()
@@ -434,7 +435,7 @@ fn cleared(before: bool, steps: &[Entry], unit: &UnitName) -> bool {
             } if target == unit.as_str() => {
                 if act == Act::ResetFailed.name() {
                     cleared = true;
-                } else if Act::ALL.iter().any(|a| a.is_healing() && a.name() == act) {
+                } else if Act::named(act).is_some_and(Act::is_healing) {
                     starts.push(*action);
                 }
             }
@@ -497,9 +498,7 @@ fn is_hurried(step: &Step) -> bool {
 
 /// Whether an act changes nothing but what systemd has in memory.
 fn goes_with_the_power(act: &str) -> bool {
-    Act::ALL
-        .iter()
-        .any(|a| matches!(a, Act::Unit(_) | Act::ResetFailed) && a.name() == act)
+    Act::named(act).is_some_and(|act| act.consequence().durability != Durability::OnDiskFirst)
 }
 
 /// Whether an attempt may have ended with this step, and not been cut off.

@@ -22,7 +22,7 @@ use prunella_config::{Config, StrategySettings};
 use prunella_core::{
     StrategyName,
     analyst::{Analyst, Evidence, ModelProtocol, ModelSettings, ProposedAct},
-    capability::{History, Host, State},
+    capability::Host,
     diagnosis::{Cause, Finding, Opinion, SecondOpinion, Source},
     hash::sha256,
     incident::{Ending, Incident},
@@ -35,13 +35,13 @@ use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{
     Component, Healer, HealerSettings, Hosts, Loading, Observer, Scheduler, StrategySet,
 };
-use prunella_sim::Sim;
+use prunella_simulation::Sim;
 use prunella_store::{Ledger, Store};
 
 struct SimHosts(Sim);
 
 impl Hosts for SimHosts {
-    fn for_service(&self, _: Arc<Service>, _: Arc<dyn History>, _: Arc<dyn State>) -> Host {
+    fn for_service(&self, _: Arc<Service>) -> Host {
         self.0.host()
     }
 }

@@ -15,7 +15,7 @@ use prunella_config::{Config, StrategySettings};
 use prunella_core::{
     StrategyName,
     achievement::{Came, Signature, Try},
-    capability::{History, Host, State},
+    capability::Host,
     hash::sha256,
     incident::{DetectedBy, Ending, LeftAlone},
     policy::builtin_grants,
@@ -27,14 +27,14 @@ use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{
     Component, FileError, Healer, HealerSettings, Hosts, Loading, Opening, Scheduler, StrategySet,
 };
-use prunella_sim::{Check, File, Process, Sim};
+use prunella_simulation::{Check, File, Process, Sim};
 use prunella_store::{AttemptEnd, LastSteps, Ledger, Pause, Store};
 use rstest::rstest;
 
 struct SimHosts(Sim);
 
 impl Hosts for SimHosts {
-    fn for_service(&self, _: Arc<Service>, _: Arc<dyn History>, _: Arc<dyn State>) -> Host {
+    fn for_service(&self, _: Arc<Service>) -> Host {
         self.0.host()
     }
 }

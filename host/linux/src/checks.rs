@@ -15,7 +15,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use prunella_core::{
     Failure,
-    capability::{Answer, CheckReport, Checks},
+    capability::{Answer, CheckReport},
     service::{DeclaredCheck, Service},
     text,
 };
@@ -46,8 +46,8 @@ impl LinuxChecks {
     }
 }
 
-impl Checks for LinuxChecks {
-    fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
+impl LinuxChecks {
+    pub(crate) fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
         let check = self.service.check(name)?;
         let program = check.command.first().map(Path::new);
         if !program.is_some_and(Path::is_absolute) {

@@ -35,7 +35,7 @@ use std::{
 
 use prunella_core::{
     Failure,
-    capability::{Answer, FileKind, FileRepair, Repair},
+    capability::{Answer, FileKind, Repair},
     service::Service,
 };
 use rustix::{
@@ -132,8 +132,8 @@ impl LinuxFileRepair {
     }
 }
 
-impl FileRepair for LinuxFileRepair {
-    fn repair(&self, deadline: Instant, name: &str, what: Repair) -> Answer<bool> {
+impl LinuxFileRepair {
+    pub(crate) fn repair(&self, deadline: Instant, name: &str, what: Repair) -> Answer<bool> {
         let request = self.request(name, what)?;
         let broken = |error: &dyn std::fmt::Display| {
             Failure::failed(

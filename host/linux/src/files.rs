@@ -15,7 +15,7 @@ use std::{
 
 use prunella_core::{
     Failure,
-    capability::{Answer, EnvKey, FileKind, FileStatus, Files, Repair},
+    capability::{Answer, EnvKey, FileKind, FileStatus, Repair},
     hash::hexadecimal,
     service::{DeclaredFile, FileRole, ReadBy, Service},
 };
@@ -49,8 +49,8 @@ impl LinuxFiles {
     }
 }
 
-impl Files for LinuxFiles {
-    fn stat(&self, deadline: Instant, name: &str) -> Answer<FileStatus> {
+impl LinuxFiles {
+    pub(crate) fn stat(&self, deadline: Instant, name: &str) -> Answer<FileStatus> {
         let declared = self.service.file(name)?.clone();
         let runs_as = match declared.read_by {
             ReadBy::Manager => None,
@@ -64,7 +64,7 @@ impl Files for LinuxFiles {
         })?
     }
 
-    fn sha256(&self, deadline: Instant, name: &str) -> Answer<String> {
+    pub(crate) fn sha256(&self, deadline: Instant, name: &str) -> Answer<String> {
         let declared = self.service.file(name)?.clone();
         if declared.secret {
             return Err(Failure::denied(
@@ -79,7 +79,7 @@ impl Files for LinuxFiles {
         })?
     }
 
-    fn env_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<EnvKey>> {
+    pub(crate) fn env_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<EnvKey>> {
         let declared = self.service.file(name)?.clone();
         let name = name.to_owned();
         bounded(deadline, "reading a declared file", move || {
@@ -87,7 +87,7 @@ impl Files for LinuxFiles {
         })?
     }
 
-    fn missing_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<String>> {
+    pub(crate) fn missing_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<String>> {
         let wanted = self.service.file(name)?.keys.clone();
         let there = self.env_keys(deadline, name)?;
         Ok(wanted

@@ -15,7 +15,7 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{ActiveState, Answer, Ownership, PortHolder, Ports, Process, Protocol, UnitStatus},
+    capability::{ActiveState, Answer, Ownership, PortHolder, Process, Protocol, UnitStatus},
 };
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
 
@@ -70,7 +70,7 @@ impl HostPorts {
     }
 }
 
-impl Ports for HostPorts {
+impl HostPorts {
     /// Each process that holds the port is a holder: the workers of one server
     /// that share a socket, and everybody who bound it with SO_REUSEPORT. A
     /// server on `::` that takes IPv4 too is there once. What a socket unit
@@ -81,7 +81,7 @@ impl Ports for HostPorts {
     /// `unavailable` with the code `private-network` when the service has a
     /// network of its own, which exists only while it runs, and it does not
     /// run.
-    fn holders(
+    pub fn holders(
         &self,
         deadline: Instant,
         protocol: Protocol,
@@ -105,7 +105,7 @@ impl Ports for HostPorts {
         }
 
         let mut holders = Vec::new();
-        let mut known: HashMap<u32, Option<Arc<dyn Process>>> = HashMap::new();
+        let mut known: HashMap<u32, Option<Process>> = HashMap::new();
         for socket in &bound {
             let unit = units.get(&socket.inode).cloned();
             let pids = search.found.get(&socket.inode);
@@ -122,8 +122,8 @@ impl Ports for HostPorts {
                 _ if socket_activated => self.only_active_socket(deadline, &service),
                 unit => unit,
             };
-            let holder = |process: Option<Arc<dyn Process>>| {
-                let of_process = || process.as_ref()?.info().unit.clone();
+            let holder = |process: Option<Process>| {
+                let of_process = || process.as_ref()?.info.unit.clone();
                 let unit = match &unit {
                     None if !socket_activated => of_process(),
                     unit => unit.clone(),
@@ -157,7 +157,7 @@ impl Ports for HostPorts {
         // Strangers first: they are what decides.
         holders.sort_by_key(|holder| match &holder.process {
             None => 0,
-            Some(process) => match process.info().ownership {
+            Some(process) => match process.info.ownership {
                 Ownership::Foreign => 1,
                 Ownership::Leftover => 2,
                 Ownership::Own => 3,
@@ -450,7 +450,7 @@ mod tests {
 
     fn pids(holders: &[PortHolder]) -> Vec<u32> {
         let processes = holders.iter().flat_map(|holder| &holder.process);
-        let mut pids: Vec<u32> = processes.map(|process| process.info().pid).collect();
+        let mut pids: Vec<u32> = processes.map(|process| process.info.pid).collect();
         pids.sort_unstable();
         pids
     }

@@ -8,9 +8,7 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{
-        ActiveState, Answer, Ownership, Process, ProcessInfo, Processes, Termination, Units,
-    },
+    capability::{ActiveState, Answer, Ownership, Process, ProcessInfo, Termination, Token},
     text::one_line,
 };
 use rustix::process::Signal;
@@ -20,6 +18,7 @@ use crate::{
     cgroup::{Cgroups, is_of_users, unit_of},
     pidfd::PidFd,
     procfs,
+    units::Units,
 };
 
 /// So many processes of a unit are given at most; each handle holds a file
@@ -93,7 +92,7 @@ impl Kin {
     ///
     /// # Errors
     /// When the kernel does not let us hold or see it.
-    pub fn hold(self: &Arc<Self>, deadline: Instant, pid: u32) -> Answer<Option<Arc<dyn Process>>> {
+    pub fn hold(self: &Arc<Self>, deadline: Instant, pid: u32) -> Answer<Option<Process>> {
         let pidfd = match PidFd::open(pid) {
             Ok(pidfd) => pidfd,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -116,11 +115,12 @@ impl Kin {
                 format!("process {pid} runs, and cannot be looked at: {error}"),
             )
         })?;
-        Ok(Some(Arc::new(Held {
-            info,
+        let held = HeldProcess {
+            info: info.clone(),
             pidfd,
             kin: Arc::clone(self),
-        })))
+        };
+        Ok(Some(Process::new(info, Token::new(held))))
     }
 
     fn look_at(&self, deadline: Instant, pid: u32) -> io::Result<ProcessInfo> {
@@ -225,14 +225,14 @@ impl Kin {
     }
 }
 
-/// A process, held.
-struct Held {
+/// What a process is known by: held by its descriptor.
+pub(crate) struct HeldProcess {
     info: ProcessInfo,
     pidfd: PidFd,
     kin: Arc<Kin>,
 }
 
-impl Held {
+impl HeldProcess {
     /// Refuses what nobody may end through Prunella, whatever was granted.
     fn check_touchable(&self) -> Answer<()> {
         let pid = self.info.pid;
@@ -310,16 +310,14 @@ enum Sent {
     StillThere,
 }
 
-impl Process for Held {
-    fn info(&self) -> &ProcessInfo {
-        &self.info
-    }
-
-    fn alive(&self) -> bool {
+impl HeldProcess {
+    pub(crate) fn alive(&self) -> bool {
         self.pidfd.alive()
     }
 
-    fn terminate(&self, deadline: Instant, grace: Duration) -> Answer<Termination> {
+    /// SIGTERM, SIGKILL after the grace, and waits until it is gone. Whether that
+    /// may be is decided before, by the safety kernel.
+    pub(crate) fn terminate(&self, deadline: Instant, grace: Duration) -> Answer<Termination> {
         self.check_touchable()?;
         if !self.pidfd.alive() {
             return Ok(Termination::WasGone);
@@ -371,9 +369,9 @@ impl HostProcesses {
     }
 }
 
-impl Processes for HostProcesses {
+impl HostProcesses {
     /// Also of a unit that is down and has left processes behind. At most 256.
-    fn of_unit(&self, deadline: Instant, unit: &UnitName) -> Answer<Vec<Arc<dyn Process>>> {
+    pub fn of_unit(&self, deadline: Instant, unit: &UnitName) -> Answer<Vec<Process>> {
         let cgroups = self.kin.cgroups();
         // The answer is in the tree; systemd forgets the group of a unit that
         // is down, even while processes are left in it.
@@ -531,7 +529,11 @@ pub(crate) mod tests {
         }
     }
 
-    fn spawn(command: &mut Command) -> (Spawned, Arc<dyn Process>) {
+    fn known(process: &Process) -> &HeldProcess {
+        process.token.get().unwrap()
+    }
+
+    fn spawn(command: &mut Command) -> (Spawned, Process) {
         let child = Spawned(command.spawn().unwrap());
         let held = kin(Nothing::default()).hold(soon(), child.id()).unwrap();
         (child, held.unwrap())
@@ -540,16 +542,16 @@ pub(crate) mod tests {
     #[test]
     fn a_process_is_described() {
         let (child, held) = spawn(Command::new("sleep").arg("1000").env_clear());
-        let info = held.info();
+        let info = &held.info;
         assert_eq!(info.pid, child.id());
-        assert!(held.alive());
+        assert!(known(&held).alive());
         assert_eq!(info.ownership, Ownership::Foreign);
         let uid = rustix::process::geteuid().as_raw();
         assert_eq!(info.user, Accounts::read().user_name(uid));
         drop(child);
-        assert!(!held.alive());
+        assert!(!known(&held).alive());
         assert_eq!(
-            held.terminate(soon(), Duration::ZERO).unwrap(),
+            known(&held).terminate(soon(), Duration::ZERO).unwrap(),
             Termination::WasGone
         );
     }
@@ -557,12 +559,14 @@ pub(crate) mod tests {
     #[test]
     fn one_that_listens_ends_when_asked() {
         let (_child, held) = spawn(Command::new("sleep").arg("1000"));
-        let ending = held.terminate(soon(), Duration::from_secs(10)).unwrap();
+        let ending = known(&held)
+            .terminate(soon(), Duration::from_secs(10))
+            .unwrap();
         assert_eq!(ending, Termination::Asked);
     }
 
     /// A child of which it is certain that it ignores SIGTERM already.
-    fn stubborn() -> (Spawned, Arc<dyn Process>) {
+    fn stubborn() -> (Spawned, Process) {
         use std::io::Read;
         let mut command = Command::new("sh");
         command
@@ -585,7 +589,10 @@ pub(crate) mod tests {
         let (_child, held) = stubborn();
         let grace = Duration::from_millis(30);
         let before = Instant::now();
-        assert_eq!(held.terminate(soon(), grace).unwrap(), Termination::Killed);
+        assert_eq!(
+            known(&held).terminate(soon(), grace).unwrap(),
+            Termination::Killed
+        );
         assert!(before.elapsed() >= grace);
     }
 
@@ -593,12 +600,14 @@ pub(crate) mod tests {
     fn the_deadline_ends_the_wait_and_not_the_process() {
         let (_child, held) = stubborn();
         let deadline = Instant::now() + Duration::from_millis(30);
-        let failure = held
+        let failure = known(&held)
             .terminate(deadline, Duration::from_secs(60))
             .unwrap_err();
         assert!(failure.is("still-there"), "{failure:?}");
-        assert!(held.alive());
-        let failure = held.terminate(Instant::now(), Duration::ZERO).unwrap_err();
+        assert!(known(&held).alive());
+        let failure = known(&held)
+            .terminate(Instant::now(), Duration::ZERO)
+            .unwrap_err();
         assert!(failure.is("deadline"), "{failure:?}");
     }
 
@@ -606,7 +615,7 @@ pub(crate) mod tests {
     fn pid_1_and_ourselves_are_untouchable() {
         for pid in [1, std::process::id()] {
             let held = kin(Nothing::default()).hold(soon(), pid).unwrap().unwrap();
-            let failure = held.terminate(soon(), Duration::ZERO).unwrap_err();
+            let failure = known(&held).terminate(soon(), Duration::ZERO).unwrap_err();
             assert!(failure.is("untouchable"), "{failure:?}");
         }
     }
@@ -648,7 +657,11 @@ pub(crate) mod tests {
     #[case::of_a_user("/user.slice", Some(RUN), Ownership::Foreign)]
     #[case::in_a_container("/machine.slice/y.service/x.service", Some(RUN), Ownership::Foreign)]
     #[case::out_of_sight("/../elsewhere", Some(RUN), Ownership::Foreign)]
-    fn ownership(#[case] path: &str, #[case] invocation: Option<&str>, #[case] expected: Ownership) {
+    fn ownership(
+        #[case] path: &str,
+        #[case] invocation: Option<&str>,
+        #[case] expected: Ownership,
+    ) {
         let child = with_invocation(invocation);
         let mut units = Nothing::down();
         let other = unit_status("y.service", ActiveState::Active);

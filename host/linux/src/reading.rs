@@ -10,7 +10,7 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{Answer, UnitStatus, Units as _},
+    capability::{Answer, UnitStatus},
 };
 
 use crate::{Linux, units};

@@ -7,7 +7,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    capability::{Answer, UnitStatus, Units},
+    capability::{Answer, UnitStatus},
     situation::Situation,
 };
 use zbus::OwnedObjectPath;

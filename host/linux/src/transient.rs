@@ -19,7 +19,7 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{Answer, Goal, UnitStatus, Units},
+    capability::{Answer, Goal, UnitStatus},
 };
 use rustix::{
     event::{PollFd, PollFlags, poll},
@@ -29,7 +29,7 @@ use rustix::{
 };
 use zbus::{Fd, Variant};
 
-use crate::{bounded::bounded, error::BusError, runs_as::RunsAs, runtime::Shared};
+use crate::{bounded::bounded, error::BusError, runs_as::RunsAs, runtime::Shared, units::Units};
 
 /// Of the output so much is kept: its end.
 pub(crate) const OUTPUT: usize = 4096;

@@ -21,7 +21,7 @@ use prunella_core::{
 };
 use prunella_engine::{Call, Engine, EngineSettings, NoLines, RunContext, Source, Strategy};
 use prunella_session::{Ended, Recorder, Session, SessionError, replay};
-use prunella_sim::{Check, File, Process, Sim};
+use prunella_simulation::{Check, File, Process, Sim};
 
 fn strategy(name: &str) -> Strategy {
     let source = Source::Wasm(builtin(name).unwrap().wasm);
@@ -103,7 +103,7 @@ fn the_first_call_that_differs_is_told() {
         &session.runs[1],
         Arc::new(NoLines),
     );
-    let parted = replayed.departure.unwrap();
+    let parted = replayed.divergence.unwrap();
     assert_eq!((parted.number, replayed.answered), (2, 1));
     assert_eq!(
         parted.recorded.unwrap().to_string(),
@@ -125,7 +125,7 @@ fn one_that_stops_asking_departs_too() {
         &session.runs[0],
         Arc::new(NoLines),
     );
-    let parted = replayed.departure.unwrap();
+    let parted = replayed.divergence.unwrap();
     assert_eq!(parted.number, 1);
     assert_eq!(parted.recorded.unwrap().call, "units.get");
     assert_eq!(parted.made, None);
@@ -257,7 +257,7 @@ fn what_is_no_session_is_told() {
 }
 
 #[test]
-fn a_wait_for_all_the_time_there_is_is_the_same_each_time() {
+fn a_wait_stands_there_as_the_strategy_asked_for_it() {
     let strategy = strategy("service-restart");
     let sim = Sim::new("web.service")
         .failed("signal")
@@ -270,6 +270,6 @@ fn a_wait_for_all_the_time_there_is_is_the_same_each_time() {
         .iter()
         .find(|entry| entry.call == "job.wait")
         .unwrap();
-    assert_eq!(wait.to_string(), "job.wait(job: 1, timeout: null)");
+    assert_eq!(wait.to_string(), "job.wait(job: 1, timeout: 3600000)");
     assert!(replay(&strategy, heal, Arc::new(NoLines)).is_same_as(heal));
 }

@@ -13,10 +13,10 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    capability::{ActiveState, Goal, UnitAct, UnitControl, Units},
+    capability::{ActiveState, Goal, UnitAct},
     situation::Situation,
 };
-use prunella_linux::{Linux, LinuxSettings};
+use prunella_linux::{Linux, LinuxSettings, unit_control::wait_for};
 use prunella_watch::{Care, WatchEvent, Watcher};
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -174,11 +174,11 @@ fn main() -> Outcome {
     )?;
     let waiters: Vec<_> = (0..3)
         .map(|_| {
-            let job = Arc::clone(&job);
-            std::thread::spawn(move || job.wait(deadline(), Duration::from_secs(10)))
+            let job = job.clone();
+            std::thread::spawn(move || wait_for(deadline(), &job, Duration::from_secs(10)))
         })
         .collect();
-    let short = job.wait(deadline(), Duration::from_millis(50));
+    let short = wait_for(deadline(), &job, Duration::from_millis(50));
     check(
         "a short wait is timed out",
         short.is_err_and(|f| f.is("job")),
@@ -268,7 +268,7 @@ fn main() -> Outcome {
         }
         let job = control.submit(deadline(), &web, UnitAct::Start)?;
         started.push(linux.monotonic() - detection.failed_monotonic.unwrap_or(0));
-        job.wait(deadline(), Duration::from_secs(5))?;
+        wait_for(deadline(), &job, Duration::from_secs(5))?;
         next(
             &events,
             |event| matches!(event, WatchEvent::Recovered { unit } if *unit == web),
@@ -340,9 +340,8 @@ fn main() -> Outcome {
     sh("systemctl kill -s KILL web")?;
     next(&events, failed_of(&web, "signal"))?;
     check("failures are told after daemon-reexec", true)?;
-    let _ = control
-        .submit(deadline(), &web, UnitAct::Start)?
-        .wait(deadline(), Duration::from_secs(5));
+    let job = control.submit(deadline(), &web, UnitAct::Start)?;
+    let _ = wait_for(deadline(), &job, Duration::from_secs(5));
 
     // The bus goes while somebody waits.
     let waiting = {
@@ -387,7 +386,7 @@ fn main() -> Outcome {
     let job = control.submit(deadline(), &web, UnitAct::Start)?;
     check(
         "a start without a bus",
-        job.wait(deadline(), Duration::from_secs(5))? == "done",
+        wait_for(deadline(), &job, Duration::from_secs(5))? == "done",
     )?;
     let up = units.wait(deadline(), &web, Goal::Up, Duration::from_secs(5))?;
     check("up without a bus", up.is_up())?;

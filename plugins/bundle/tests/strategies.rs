@@ -5,22 +5,18 @@
     reason = "in a test a panic is the report, also in what its cases share"
 )]
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use prunella_bundle::builtin;
 use prunella_core::{
-    Failure, UnitName,
-    capability::{ActiveState, Answer, CheckReport, Checks, Host, Job, UnitAct, UnitControl},
+    Failure,
+    capability::{ActiveState, Call, Host, HostCalls as _, Job, Operation as _, Token},
     incident::{Assessment, Outcome},
     policy::{Limits, builtin_grants},
     service::{FileRole, ProbeKind},
 };
 use prunella_engine::{Engine, EngineSettings, NoLines, RunContext, Source, Strategy};
-use prunella_sim::{Check, File, Sim, Unit};
+use prunella_simulation::{Check, File, Sim, Unit};
 use rstest::rstest;
 
 fn load(name: &str) -> Strategy {
@@ -226,25 +222,14 @@ mod service_restart {
         assert_eq!(sim.acts(), acts);
     }
 
-    /// Answers every job with one of systemd's words, without doing anything.
-    struct Systemd(&'static str);
-
-    struct Ended(&'static str);
-
-    impl Job for Ended {
-        fn wait(&self, _: Instant, _: Duration) -> Answer<String> {
-            Ok(self.0.to_owned())
-        }
-    }
-
-    impl UnitControl for Systemd {
-        fn submit(&self, _: Instant, _: &UnitName, _: UnitAct) -> Answer<Arc<dyn Job>> {
-            Ok(Arc::new(Ended(self.0)))
-        }
-
-        fn reset_failed(&self, _: Instant, _: &UnitName) -> Answer<()> {
-            Ok(())
-        }
+    /// A systemd that answers every job with this word, without doing anything.
+    fn answering(host: Host, word: &'static str) -> Host {
+        host.with_layer(move |host, deadline, call| match call {
+            Call::UnitSubmit(submit) => submit.reply(Ok(Job::new(Token::default()))),
+            Call::UnitResetFailed(reset) => reset.reply(Ok(())),
+            Call::JobWait(wait) => wait.reply(Ok(word.to_owned())),
+            call => host.call(deadline, call),
+        })
     }
 
     #[rstest]
@@ -282,8 +267,7 @@ mod service_restart {
                     .map(|unit| unit.parse().unwrap())
                     .to_vec();
             });
-        let mut host = sim.host();
-        host.unit_control = Arc::new(Systemd(word));
+        let host = answering(sim.host(), word);
         assert_eq!(heal_on(NAME, &sim, host), says);
     }
 }
@@ -330,25 +314,18 @@ mod config_validation {
         assert_eq!(assess(NAME, &sim), says);
     }
 
-    /// A host on which no check can be run.
-    struct NoChecks;
-
-    impl Checks for NoChecks {
-        fn run(&self, _: Instant, _: &str) -> Answer<CheckReport> {
-            Err(Failure::unavailable(
-                "no-unit",
-                "systemd refused the transient unit",
-            ))
-        }
-    }
-
     #[test]
     fn a_check_that_cannot_be_run_says_nothing_about_the_configuration() {
         let sim = web()
             .failed("exit-code")
             .check("syntax", Check::passes().validating());
-        let mut host = sim.host();
-        host.checks = Arc::new(NoChecks);
+        let host = sim.host().with_layer(|host, deadline, call| match call {
+            Call::CheckRun(_) => Err(Failure::unavailable(
+                "no-unit",
+                "systemd refused the transient unit",
+            )),
+            call => host.call(deadline, call),
+        });
         assert_eq!(
             assess_on(NAME, &sim, host),
             "not-applicable: whether the configuration is valid is not known: the check `syntax` could \

@@ -109,7 +109,10 @@ fn without_a_conflict_there_is_nothing_for_it() {
         assert_eq!(host.run::<PortConflict>().was_not_applicable(), says);
     }
     let gone_by_now = web().heal::<PortConflict>();
-    assert_eq!(gone_by_now.was_not_applicable(), "the ports are free by now");
+    assert_eq!(
+        gone_by_now.was_not_applicable(),
+        "the ports are free by now"
+    );
     assert!(gone_by_now.acts().is_empty());
 }
 

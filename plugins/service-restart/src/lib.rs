@@ -39,10 +39,12 @@ impl Strategy for ServiceRestart {
         }
         Ok(match unit.active_state() {
             ActiveState::Failed | ActiveState::Inactive => assess_down(incident, &unit),
-            ActiveState::Activating if unit.is_auto_restarting() => Assessment::not_applicable(format!(
-                "systemd is about to restart {name} by itself (Restart={})",
-                unit.restart_policy()
-            )),
+            ActiveState::Activating if unit.is_auto_restarting() => {
+                Assessment::not_applicable(format!(
+                    "systemd is about to restart {name} by itself (Restart={})",
+                    unit.restart_policy()
+                ))
+            }
             ActiveState::Activating => Assessment::not_applicable(format!(
                 "{name} is already on its way up ({})",
                 unit.sub_state()

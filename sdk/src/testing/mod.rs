@@ -105,6 +105,6 @@ pub use prunella_core::{
     service::{FileRole, ProbeKind},
 };
 #[doc(inline)]
-pub use prunella_sim::{Check, File, Process, Sim as Host, Unit, View};
+pub use prunella_simulation::{Check, File, Process, Sim as Host, Unit, View};
 
 pub use self::run::{Run, Test};

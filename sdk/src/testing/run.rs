@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc, time::Duration};
 
 use prunella_core::{StrategyName, incident::SettingSpec};
-use prunella_sim::Sim;
+use prunella_simulation::Sim;
 
 use super::{
     contract::base::incidents,
@@ -112,6 +112,7 @@ impl Run {
             incident: self.host.incident(),
             service: self.host.service(),
             settings: self.settings.clone(),
+            rehearsal: false,
             phase,
             lines: RefCell::default(),
         });

@@ -2,7 +2,5 @@
 //! contract against what was released.
 
 /// Keeps in its state how often it has healed a service.
-pub const COUNTING: &[u8] = include_bytes!(concat!(
-    env!("OUT_DIR"),
-    "/prunella-guest-counting.wasm"
-));
+pub const COUNTING: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/prunella-guest-counting.wasm"));

@@ -151,10 +151,10 @@ fn what_a_compiled_plugin_relies_on_stays() {
 /// The same on contracts that were made up: with copies of two versions, what may
 /// come next?
 #[rstest]
-#[case::the_newest_as_it_is("7.1.1", |_| (), None)]
+#[case::the_newest_as_it_is("7.1.1", keep, None)]
 #[case::a_change_without_a_version("7.1.1", rename, Some("later version than 7.1.1"))]
 #[case::an_earlier_version("7.1.0", rename, Some("later version than 7.1.0"))]
-#[case::nothing_but_a_version("7.1.2", |_| (), None)]
+#[case::nothing_but_a_version("7.1.2", keep, None)]
 #[case::a_function_more("7.1.2", grow, None)]
 #[case::a_function_less("7.1.2", rename, Some("a plugin built for 7.1.0 would not load"))]
 #[case::a_break_in_a_new_line("7.2.0", rename, None)]
@@ -176,8 +176,13 @@ fn a_contract_grows(
     }
 }
 
+fn keep(_: &mut String) {}
+
 fn grow(base: &mut String) {
-    *base = base.replace("monotonic: func()", "zone: func() -> string;\n    monotonic: func()");
+    *base = base.replace(
+        "monotonic: func()",
+        "zone: func() -> string;\n    monotonic: func()",
+    );
 }
 
 fn rename(base: &mut String) {
@@ -192,7 +197,11 @@ fn rename(base: &mut String) {
     "code: option<string>,\n        at: u64,",
     false
 )]
-#[case::an_added_variant_case("not-applicable(string),", "not-applicable(string),\n        later,", false)]
+#[case::an_added_variant_case(
+    "not-applicable(string),",
+    "not-applicable(string),\n        later,",
+    false
+)]
 #[case::another_parameter(
     "sleep: func(milliseconds: u64)",
     "sleep: func(milliseconds: u32)",

@@ -17,7 +17,7 @@ use prunella_core::{
 use prunella_engine::{
     CONTRACT_VERSIONS, Engine, EngineSettings, NoLines, RunContext, Source, Strategy,
 };
-use prunella_sim::Sim;
+use prunella_simulation::Sim;
 
 fn load(engine: &Engine, name: &str, wasm: &[u8]) -> Strategy {
     let grants = Grants::on_self(Act::ALL);

@@ -17,7 +17,7 @@ use prunella_core::{policy::Limits, policy::builtin_grants, service::FileRole};
 use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
 use prunella_engine::{Call, Engine, EngineSettings, NoLines, RunContext, Source, Strategy};
 use prunella_session::{Ended, Entry, Recorder, Session, replay};
-use prunella_sim::{File, Process, Sim, Unit};
+use prunella_simulation::{File, Process, Sim, Unit};
 use serde_json::{Value, json};
 
 const SESSION: &str = "/root/session.jsonl";

@@ -24,7 +24,7 @@ use prunella_core::{
     service::FileRole,
 };
 use prunella_engine::{Engine, EngineSettings, Level, Lines, Run, RunContext, Source, Strategy};
-use prunella_sim::{Check, File, Sim, Unit};
+use prunella_simulation::{Check, File, Sim, Unit};
 
 pub use strict::strict;
 
@@ -68,7 +68,10 @@ pub fn host() -> Sim {
     Sim::new("web.service")
         .port("tcp/80")
         .failed("exit-code")
-        .taken("tcp/80", prunella_sim::Process::stranger("/usr/bin/nc"))
+        .taken(
+            "tcp/80",
+            prunella_simulation::Process::stranger("/usr/bin/nc"),
+        )
         .unit_beside(Unit::new("sshd.service"))
         .file("big", File::new(FileRole::Plain).content(&[7; 4 << 20]))
         .check("config", Check::passes())

@@ -18,7 +18,7 @@ use prunella_core::{
     policy::{Act, Grants, Limits},
 };
 use prunella_engine::{Engine, EngineSettings, NoLines, Run, RunContext, Source, Strategy, Usage};
-use prunella_sim::Sim;
+use prunella_simulation::Sim;
 
 pub use project::{Project, example, template};
 

@@ -2,7 +2,7 @@
 
 use prunella_core::service::ProbeKind;
 use prunella_languages::example;
-use prunella_sim::{Check, Sim};
+use prunella_simulation::{Check, Sim};
 use prunella_workshop::Language;
 
 fn web() -> Sim {

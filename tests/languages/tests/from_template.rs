@@ -2,7 +2,7 @@
 
 use prunella_core::policy::Limits;
 use prunella_languages::{Built, template};
-use prunella_sim::{File, Sim};
+use prunella_simulation::{File, Sim};
 use prunella_workshop::Language;
 use rstest::rstest;
 

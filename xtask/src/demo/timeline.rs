@@ -57,7 +57,9 @@ impl Timeline {
             let progress = self.shown.entry(incident.id().to_owned()).or_default();
             let unit = incident.unit();
             match word(step, "step") {
-                "assessed" if step.pointer("/assessment/says") == Some(&"not-applicable".into()) => {
+                "assessed"
+                    if step.pointer("/assessment/says") == Some(&"not-applicable".into()) =>
+                {
                     progress.not_theirs.push(word(step, "strategy").to_owned());
                     continue;
                 }

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::Path, sync::Arc};
 
 use prunella_core::StrategyName;
-use prunella_session::{Departure, Entry, Played as Run, Replayed, Session, replay};
+use prunella_session::{Divergence, Entry, Played as Run, Replayed, Session, replay};
 use serde::Serialize;
 
 use super::{
@@ -129,8 +129,8 @@ fn shown(run: &Run, replayed: Replayed) -> Shown {
         answered: replayed.answered,
         then: then.map(ToString::to_string),
         now: replayed.ended.to_string(),
-        departure: replayed.departure.map(
-            |Departure {
+        departure: replayed.divergence.map(
+            |Divergence {
                  number,
                  recorded,
                  made,

@@ -9,7 +9,7 @@ use std::{
 
 use prunella_core::{incident::Assessment, policy::Limits};
 use prunella_engine::RunContext;
-use prunella_sim::scenario::{self, Happened, Scenario};
+use prunella_simulation::scenario::{self, Happened, Scenario};
 use serde::Serialize;
 
 use super::{

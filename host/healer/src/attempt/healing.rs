@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_core::{StrategyName, UnitName, budget::Verdict, incident::Outcome, trail::Step};
+use prunella_core::{
+    StrategyName, UnitName, budget::Verdict, capability::clock, incident::Outcome, trail::Step,
+};
 use prunella_engine::Call;
 
 use super::{Attempt, Came};
@@ -49,7 +51,9 @@ impl Attempt<'_> {
                     reason: "the healing budget spaces healings out".to_owned(),
                     milliseconds: milliseconds(wait),
                 });
-                let slept = self.host.clock.sleep(Instant::now() + wait * 2, wait);
+                let slept = self
+                    .host
+                    .ask(Instant::now() + wait * 2, clock::Sleep { time: wait });
                 slept.err().map(|failure| Healing::Not(failure.to_string()))
             }
             Verdict::After(wait) => Some(Healing::Wait(wait)),
@@ -88,7 +92,9 @@ impl Attempt<'_> {
                     Ok(Outcome::BlockedBy { unit, reason }) => {
                         return Healing::Blocked(self.blocked(name, &unit, &reason));
                     }
-                    Ok(Outcome::NotApplicable { reason } | Outcome::Failed { reason }) => Err(reason),
+                    Ok(Outcome::NotApplicable { reason } | Outcome::Failed { reason }) => {
+                        Err(reason)
+                    }
                     Err(failure) => Err(failure.to_string()),
                 }
             }
@@ -110,8 +116,7 @@ impl Attempt<'_> {
             let up = acted
                 && self
                     .host
-                    .units
-                    .get(Instant::now() + Duration::from_secs(10), &self.service.unit)
+                    .unit(Instant::now() + Duration::from_secs(10), &self.service.unit)
                     .is_ok_and(|status| status.is_up());
             if !up {
                 return Healing::Not(reason);

@@ -8,7 +8,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    capability::{Goal, UnitStatus},
+    capability::{Goal, UnitStatus, units},
     incident::{DetectedBy, Detection, Ending, Incident},
 };
 
@@ -31,17 +31,22 @@ impl Shared {
     /// A unit in care, as it stands.
     pub(super) fn look_at(&self, unit: &UnitName) -> Option<UnitStatus> {
         let service = self.healer.service(unit)?;
-        let units = self.healer.host_for(&service).units;
-        units.get(Instant::now() + LOOK, unit).ok()
+        let host = self.healer.host_for(&service);
+        host.unit(Instant::now() + LOOK, unit).ok()
     }
 
     /// A unit in care, when it is on its way nowhere any more, or as it stands
     /// after a while.
     fn settled(&self, unit: &UnitName) -> Option<UnitStatus> {
         let service = self.healer.service(unit)?;
-        let units = self.healer.host_for(&service).units;
-        units
-            .wait(Instant::now() + LOOK, unit, Goal::Settled, LOOK)
+        let wait = units::Wait {
+            unit: unit.clone(),
+            goal: Goal::Settled,
+            timeout: LOOK,
+        };
+        self.healer
+            .host_for(&service)
+            .ask(Instant::now() + LOOK, wait)
             .ok()
             .or_else(|| self.look_at(unit))
     }

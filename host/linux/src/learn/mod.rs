@@ -16,7 +16,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    capability::{Answer, Protocol, UnitStatus, Units},
+    capability::{Answer, Protocol, UnitStatus},
     service::{Port, ProbeKind},
 };
 

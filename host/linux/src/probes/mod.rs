@@ -19,7 +19,7 @@ use std::{
 
 use prunella_core::{
     Failure,
-    capability::{Answer, ProbeAnswer, Probes},
+    capability::{Answer, ProbeAnswer},
     service::{ProbeKind, Service},
     text,
 };
@@ -46,8 +46,8 @@ impl LinuxProbes {
     }
 }
 
-impl Probes for LinuxProbes {
-    fn ask(&self, deadline: Instant, name: &str) -> Answer<ProbeAnswer> {
+impl LinuxProbes {
+    pub(crate) fn ask(&self, deadline: Instant, name: &str) -> Answer<ProbeAnswer> {
         let probe = self.service.probe(name)?;
         let start = Instant::now();
         if deadline <= start {

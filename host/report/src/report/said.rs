@@ -43,7 +43,9 @@ pub(super) fn returned(outcome: &Result<Outcome, Failure>) -> (Mark, String) {
     match outcome {
         // A strategy's word is not evidence: that is what proof is for.
         Ok(Outcome::Healed { summary }) => (Mark::Plain, format!("done: {}", clean(summary))),
-        Ok(Outcome::NotApplicable { reason }) => (Mark::Plain, format!("not mine: {}", clean(reason))),
+        Ok(Outcome::NotApplicable { reason }) => {
+            (Mark::Plain, format!("not mine: {}", clean(reason)))
+        }
         Ok(Outcome::Failed { reason }) => (Mark::Bad, format!("failed: {}", clean(reason))),
         Ok(Outcome::BlockedBy { unit, reason }) => (
             Mark::Plain,
