@@ -15,7 +15,7 @@ use prunella_core::{
     capability::UnitStatus,
     policy::Act,
     service::Service,
-    summary::Filter,
+    summary::{Filter, OutcomeFilter},
     trail::{Entry, Step},
 };
 use prunella_store::Store;
@@ -75,7 +75,7 @@ fn longest(service: &Service, store: Option<&Store>) -> Option<Duration> {
     let store = store?;
     let filter = Filter {
         unit: Some(service.unit.clone()),
-        ended: Some("healed".to_owned()),
+        outcome: Some(OutcomeFilter::Ended(EndingKind::Healed)),
         limit: Some(PAST),
         ..Filter::default()
     };

@@ -266,7 +266,7 @@ fn fill(path: &Path, incidents: u64) {
                     incident.key,
                     incident.detection.unit.as_str(),
                     at,
-                    incident.detection.cause,
+                    incident.detection.cause.to_string(),
                     incident.boot_id,
                     serde_json::to_string(&incident.detection).unwrap(),
                     at + 5_000,

@@ -36,7 +36,7 @@ fn evidence(run: FailedRun) -> Evidence {
             unit: UnitName::new("shop.service").unwrap(),
             by: DetectedBy::Signal,
             at: AT,
-            cause: run.result.clone(),
+            cause: run.result.as_str().into(),
             invocation: None,
             exit_code: run.exit_code,
             signal: run.signal.clone(),

@@ -146,7 +146,7 @@ impl Attempt<'_> {
             return Healing::Not(reason);
         }
         let deadline = Instant::now() + LOOK;
-        let Ok(status) = self.host.units.get(deadline, &self.service.unit) else {
+        let Ok(status) = self.host.unit(deadline, &self.service.unit) else {
             return Healing::Not(reason);
         };
         if status.is_up() {
@@ -219,7 +219,7 @@ impl Attempt<'_> {
             Some(status) => self.start_time(status),
             None => {
                 let now = Instant::now() + LOOK;
-                let status = self.host.units.get(now, &self.service.unit);
+                let status = self.host.unit(now, &self.service.unit);
                 self.start_time(&status.map_err(|failure| failure.to_string())?)
             }
         };

@@ -1,6 +1,6 @@
 //! Which steps have to be on the disk before the next is taken.
 
-use prunella_core::{policy::Act, trail::Step};
+use prunella_core::{capability, policy::Act, trail::Step};
 
 /// What a step needs before the next is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,5 +38,7 @@ pub(super) fn is_hurried(step: &Step) -> bool {
 
 /// Whether an act changes nothing but what systemd has in memory.
 fn goes_with_the_power(act: &str) -> bool {
-    Act::named(act).is_some_and(|act| act.consequence().durability != Durability::OnDiskFirst)
+    Act::named(act).is_some_and(|act| {
+        act.consequence().durability != capability::Durability::OnDiskFirst
+    })
 }

@@ -1,5 +1,11 @@
 //! A component that was built for the contract in `wit/` runs in the engine.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's panic is its report, in its helpers too"
+)]
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use prunella_contract::COUNTING;

@@ -1,5 +1,7 @@
 //! What the tests share: incidents, entries, and a small disk of their own.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
