@@ -13,6 +13,7 @@ use std::time::Duration;
 use prunella_core::{
     UnitName,
     capability::UnitStatus,
+    incident::EndingKind,
     policy::Act,
     service::Service,
     summary::{Filter, OutcomeFilter},
