@@ -46,7 +46,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         units.args(["--exclude", package]);
     }
     take(&mut units)?;
-    take(&mut cargo(&["test", "--package", "prunella-machine", "--doc"]))?;
+    take(&mut cargo(&[
+        "test",
+        "--package",
+        "prunella-machine",
+        "--doc",
+    ]))?;
     if machines {
         // From here on whole-workspace runs with chosen targets, and not `--package`:
         // so nothing is compiled again with other features.

@@ -7,18 +7,18 @@ use std::{
 };
 
 use anyhow::Context as _;
+use prunella_api::ApiError;
 use prunella_bundle::{Builtin, builtins};
 use prunella_core::{
     StrategyName,
     hash::sha256,
     policy::{Act, Grants},
 };
-use prunella_engine::{Engine, EngineSettings};
-use prunella_api::ApiError;
 use prunella_daemon::{
     files::{self, Found},
     open_store,
 };
+use prunella_engine::{Engine, EngineSettings};
 
 use crate::{
     args::SetupArgs,
@@ -353,7 +353,7 @@ mod tests {
 
     fn paths() -> Paths {
         Paths {
-            config: crate::paths::CONFIG.into(),
+            config: prunella_daemon::paths::CONFIG.into(),
             state: STATE.into(),
             run: RUN.into(),
             cache: "/var/cache/prunella".into(),

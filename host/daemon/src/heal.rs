@@ -6,9 +6,7 @@ use std::{
 };
 
 use prunella_api::HealCall;
-use prunella_core::{
-    incident::{DetectedBy, Ending, IncidentId},
-};
+use prunella_core::incident::{DetectedBy, Ending, IncidentId};
 use prunella_healer::{Observer, OpenOutcome, Scheduler};
 use prunella_session::Recorder;
 

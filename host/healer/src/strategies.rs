@@ -107,7 +107,7 @@ pub struct Component {
 /// Where the bytes of a strategy come from.
 enum Bytes {
     BuiltIn(&'static [u8]),
-    File(Component),
+    File(Box<Component>),
 }
 
 /// What to load, and how.
@@ -153,7 +153,7 @@ impl StrategySet {
             builtins.filter(|(name, _)| wanted(name)).collect();
         for (name, component) in components.into_iter().filter(|(name, _)| wanted(name)) {
             match component {
-                Ok(component) => found.push((name, Bytes::File(component))),
+                Ok(component) => found.push((name, Bytes::File(Box::new(component)))),
                 Err(error) => set.refuse(loading, name, error.into()),
             }
         }

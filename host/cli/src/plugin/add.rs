@@ -266,7 +266,8 @@ impl Checked {
         };
         files::write(&installed.record, files::marked(&record.to_toml()))?;
         // Last, and by a rename: this is what the daemon waits for.
-        files::write(&installed.component, &candidate.bytes)
+        files::write(&installed.component, &candidate.bytes)?;
+        Ok(())
     }
 
     fn told(&self, paths: &Paths, config: &Config, candidate: &Candidate) -> String {

@@ -12,7 +12,7 @@ use prunella_core::{
     policy::{Act, Grants, Limits},
     trust::Signature,
 };
-use prunella_daemon::plugins::component::checked;
+use prunella_daemon::plugins::{component::checked, imports};
 use prunella_engine::{Engine, Inspection, LoadError, Package, Usage};
 use serde::Serialize;
 
@@ -223,7 +223,7 @@ impl PluginInfo {
         if !self.contract.is_empty() {
             field(text, "contract", &self.contract.join(", "), width);
         }
-        let imports = super::imports(&self.inspection);
+        let imports = imports(&self.inspection);
         if !imports.is_empty() {
             field(text, "imports", &imports.join(", "), width);
         }

@@ -15,7 +15,7 @@ pub use self::{
 };
 
 /// The imports that are capabilities.
-pub(crate) fn imports(inspection: &Inspection) -> Vec<String> {
+pub fn imports(inspection: &Inspection) -> Vec<String> {
     inspection
         .imports
         .iter()

@@ -38,7 +38,6 @@ pub(super) fn is_hurried(step: &Step) -> bool {
 
 /// Whether an act changes nothing but what systemd has in memory.
 fn goes_with_the_power(act: &str) -> bool {
-    Act::named(act).is_some_and(|act| {
-        act.consequence().durability != capability::Durability::OnDiskFirst
-    })
+    Act::named(act)
+        .is_some_and(|act| act.consequence().durability != capability::Durability::OnDiskFirst)
 }

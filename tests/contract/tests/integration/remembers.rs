@@ -14,9 +14,7 @@ use prunella_core::{
     incident::Assessment,
     policy::{Act, Grants, Limits},
 };
-use prunella_engine::{
-    CONTRACT_VERSIONS, Engine, EngineSettings, NoLines, RunContext, Strategy,
-};
+use prunella_engine::{CONTRACT_VERSIONS, Engine, EngineSettings, NoLines, RunContext, Strategy};
 use prunella_simulation::Sim;
 
 fn load(engine: &Engine, name: &str, wasm: &[u8]) -> Strategy {
