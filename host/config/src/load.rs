@@ -1,7 +1,6 @@
 //! Finds the files, checks who can write them, and looks at them together.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{self, Read},
     os::unix::fs::MetadataExt,
