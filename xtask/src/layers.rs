@@ -54,9 +54,20 @@ fn actual() -> BTreeMap<String, BTreeSet<String>> {
         .map(|member| member.as_str().unwrap())
         .map(|member| {
             let manifest = manifest(&root().join(member));
-            let used = ["dependencies", "build-dependencies"]
-                .into_iter()
-                .filter_map(|kind| manifest.get(kind)?.as_table())
+            let targets = manifest
+                .get("target")
+                .and_then(|targets| targets.as_table());
+            let used = std::iter::once(&manifest)
+                .chain(
+                    targets
+                        .into_iter()
+                        .flatten()
+                        .filter_map(|(_, target)| target.as_table()),
+                )
+                .flat_map(|table| {
+                    ["dependencies", "build-dependencies"].map(|kind| table.get(kind))
+                })
+                .filter_map(|dependencies| dependencies?.as_table())
                 .flat_map(Table::keys)
                 .filter_map(|name| Some(shared.get(name)?.get("path")?.as_str()?.to_owned()))
                 .collect();

@@ -101,6 +101,7 @@ mod setting;
 mod store;
 #[cfg(test)]
 mod tests;
+mod together;
 mod value;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
