@@ -16,7 +16,7 @@ use super::{
 };
 use prunella_core::{
     StrategyName, UnitName,
-    service::{BudgetSettings, Order, Port, ProofSettings, Service, StartLimit},
+    service::{BudgetSettings, Order, Port, ProofSettings, RunPolicy, Service, StartLimit},
 };
 
 const KEYS: &[&str] = &[

@@ -151,7 +151,7 @@ impl Loader<'_> {
         }
     }
 
-    fn check_strategy(
+    pub(super) fn check_strategy(
         &mut self,
         config: &Config,
         strategy: &StrategyName,
