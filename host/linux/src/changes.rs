@@ -36,8 +36,8 @@ const UNIT_PATHS: [&str; 8] = [
     "lib/systemd/system",
 ];
 
-/// What `prunella enable` writes itself.
-const OUR_DROP_IN: &str = "50-prunella.conf";
+/// Folders of Prunella's own files: it writes there itself.
+const OUR_FOLDERS: [&str; 3] = ["/etc/prunella", "/var/lib/prunella", "/run/prunella"];
 
 /// Drop-ins looked at, at most.
 const DROP_INS_MAX: usize = 64;
@@ -132,8 +132,7 @@ impl Look {
                         .take(DROP_INS_MAX)
                         .filter_map(Result::ok)
                         .map(|entry| folder.join(entry.file_name()))
-                        .filter(|path| path.extension().is_some_and(|e| e == "conf"))
-                        .filter(|path| path.file_name().is_some_and(|name| name != OUR_DROP_IN)),
+                        .filter(|path| path.extension().is_some_and(|e| e == "conf")),
                 );
             }
         }
@@ -148,6 +147,9 @@ impl Look {
     }
 
     fn file(&self, of: ChangeOf, path: &Path, what: String) -> Option<Change> {
+        if is_ours(path) {
+            return None;
+        }
         let at_path = self.below_root(path);
         let link = fs::symlink_metadata(&at_path).ok()?;
         // Where a link leads may have changed, or what is there.
@@ -199,6 +201,7 @@ impl Look {
             .lines()
             .filter_map(|line| dpkg_line(line, &self.zone))
             .chain(dnf.lines().filter_map(dnf_line))
+            .filter(|change| !change.what.starts_with("prunella"))
             .filter(|change| self.within(change.at))
             .collect();
         let surplus = changes.len().saturating_sub(PACKAGES_MAX);
@@ -238,6 +241,20 @@ impl Look {
                     .any(|line| line.strip_prefix("/usr").unwrap_or(line) == path)
         })
     }
+}
+
+/// Whether a file is Prunella's own: in one of its folders, or a unit or
+/// drop-in of its (`prunella.service`, `50-prunella.conf`).
+fn is_ours(path: &Path) -> bool {
+    OUR_FOLDERS.iter().any(|folder| path.starts_with(folder))
+        || path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| {
+                ["prunella.", "prunella-", "prunella@", "50-prunella"]
+                    .iter()
+                    .any(|ours| name.starts_with(ours))
+            })
 }
 
 /// The last lines of a log, whole ones; nothing when it cannot be read.
@@ -398,12 +415,14 @@ mod tests {
         );
         write(root, "etc/systemd/system/other.service.d/a.conf", "", HOUR);
         write(root, "etc/shop/env", "", HOUR / 2);
+        write(root, "etc/prunella/prunella.toml", "", HOUR / 2);
         write(root, "var/lib/shop/db", "", HOUR / 2);
         let mut service = Service::new(UnitName::new("shop@eu.service").unwrap());
         for (name, path, role) in [
             ("environment", "/etc/shop/env", FileRole::Env),
             ("database", "/var/lib/shop/db", FileRole::Database),
             ("gone", "/etc/shop/gone", FileRole::Plain),
+            ("own", "/etc/prunella/prunella.toml", FileRole::Plain),
         ] {
             service.files.insert(name.to_owned(), declared(path, role));
         }

@@ -86,6 +86,8 @@ pub(crate) struct Entry {
     /// The run it is of. journald cannot tell when the process was gone by the
     /// time it looked.
     pub(crate) invocation: Option<String>,
+    /// Whether systemd wrote it.
+    pub(crate) by_systemd: bool,
 }
 
 /// This host's journal.
@@ -285,16 +287,21 @@ fn from_file(entry: &EntryRef) -> Entry {
         message,
         job_type: text("JOB_TYPE"),
         invocation: invocation(text),
+        by_systemd: by_systemd_itself(text),
     }
 }
 
 /// The run that an entry is of, by fields that only journald and systemd write.
 fn invocation(text: impl Fn(&'static str) -> Option<String>) -> Option<String> {
-    if text("_PID").as_deref() == Some("1") {
+    if by_systemd_itself(&text) {
         text("INVOCATION_ID")
     } else {
         text("_SYSTEMD_INVOCATION_ID")
     }
+}
+
+fn by_systemd_itself(text: impl Fn(&'static str) -> Option<String>) -> bool {
+    text("_PID").as_deref() == Some("1")
 }
 
 /// Of `journalctl --output=json`: a value is a text, a list of bytes when it is
@@ -310,6 +317,7 @@ fn from_json(line: &[u8]) -> Option<Entry> {
         message,
         job_type: text("JOB_TYPE"),
         invocation: invocation(text),
+        by_systemd: by_systemd_itself(text),
     })
 }
 

@@ -516,11 +516,7 @@ impl World {
 
     pub(crate) fn say(&mut self, unit: &UnitName, priority: u8, message: &str) {
         let at = self.millis();
-        self.logs.entry(unit.clone()).or_default().push(LogEntry {
-            at,
-            priority,
-            message: message.to_owned(),
-        });
+        self.logs.entry(unit.clone()).or_default().push(LogEntry::new(at, priority, message));
     }
 
     fn invocation(&mut self) -> String {
