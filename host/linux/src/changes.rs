@@ -21,7 +21,7 @@ use prunella_core::{
     service::FileRole,
 };
 
-use crate::{Linux, bounded::bounded};
+use crate::{Linux, timeout::with_timeout};
 
 /// Where unit files and drop-ins are, but for generated ones: those come from
 /// something else (systemd.unit(5), "Unit File Load Path").
@@ -54,7 +54,7 @@ const PACKAGES_MAX: usize = 50;
 impl Changes for Linux {
     fn since(&self, deadline: Instant, question: &ChangesQuestion<'_>) -> Answer<Vec<Change>> {
         let look = Look::of(Path::new("/"), question);
-        bounded(deadline, "looking for what changed lately", move || {
+        with_timeout(deadline, "looking for what changed lately", move || {
             look.look()
         })
     }

@@ -49,7 +49,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     accounts::Accounts,
-    confined::{self, Place, Rule, WalkError, Walked},
+    safe_path::{self, Place, Rule, WalkError, Walked},
     declared::own_program,
     files::comparable_mode,
     runs_as::RunsAs,
@@ -323,7 +323,7 @@ fn changeable(request: &Request) -> Answer<Walked> {
 
 /// Walks to the folder of the declared file.
 fn folder(request: &Request) -> Answer<Place> {
-    confined::walk_to_folder(&request.path, Rule::Change)
+    safe_path::walk_to_folder(&request.path, Rule::Change)
         .map_err(|error| walk_failure(request, error))
 }
 

@@ -1,7 +1,7 @@
 //! Declared files: how they stand, their hash, and the names in env files.
 //!
 //! Nothing is opened that was not looked at first, and then the very same file
-//! is opened: see [`confined`](crate::confined). Sentences say what is wrong
+//! is opened: see [`safe_path`](crate::confined). Sentences say what is wrong
 //! and name no path. Who can read a file is computed from owners, permission
 //! bits and ACLs; see [`access`](crate::access) for what that leaves out.
 
@@ -25,8 +25,8 @@ use sha2::{Digest, Sha256};
 use crate::{
     access::{self, Access},
     accounts::{Accounts, Identity},
-    bounded::bounded,
-    confined::{self, Last, Rule, WalkError, Walked},
+    timeout::with_timeout,
+    safe_path::{self, Last, Rule, WalkError, Walked},
     env_file,
     runs_as::Who,
 };
@@ -57,7 +57,7 @@ impl LinuxFiles {
             ReadBy::Service => Some(self.who.runs_as(deadline)?),
         };
         let name = name.to_owned();
-        bounded(deadline, "looking at a declared file", move || {
+        with_timeout(deadline, "looking at a declared file", move || {
             let accounts = Accounts::read();
             let reader = runs_as.map_or_else(Identity::root, |who| who.identity(&accounts));
             stat(&name, &declared, &accounts, &reader)
@@ -73,7 +73,7 @@ impl LinuxFiles {
             ));
         }
         let name = name.to_owned();
-        bounded(deadline, "hashing a declared file", move || {
+        with_timeout(deadline, "hashing a declared file", move || {
             let mut file = open_content(&name, &declared.path, Last::Keep)?;
             sha256(deadline, &name, &mut file)
         })?
@@ -82,7 +82,7 @@ impl LinuxFiles {
     pub(crate) fn env_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<EnvKey>> {
         let declared = self.service.file(name)?.clone();
         let name = name.to_owned();
-        bounded(deadline, "reading a declared file", move || {
+        with_timeout(deadline, "reading a declared file", move || {
             env_keys(&name, &declared)
         })?
     }
@@ -103,7 +103,7 @@ fn stat(
     accounts: &Accounts,
     reader: &Identity,
 ) -> Answer<FileStatus> {
-    let found = match confined::walk(&declared.path, Rule::Look, Last::Keep) {
+    let found = match safe_path::walk(&declared.path, Rule::Look, Last::Keep) {
         Ok(found) => found,
         Err(error @ (WalkError::Missing | WalkError::MissingFolder | WalkError::NotAFolder)) => {
             return Ok(absent(declared, error));
@@ -119,7 +119,7 @@ fn stat(
         .map(|target| prunella_core::text::one_line(&target.to_string_lossy(), 4096));
     // What a link leads to counts for reading, and for what the file is.
     let end = if kind == FileKind::Symlink {
-        confined::walk(&declared.path, Rule::Look, Last::Follow).ok()
+        safe_path::walk(&declared.path, Rule::Look, Last::Follow).ok()
     } else {
         None
     };
@@ -338,7 +338,7 @@ fn phrase(kind: FileKind) -> &'static str {
 
 /// Opens a declared regular file for reading.
 fn open_content(name: &str, path: &Path, last: Last) -> Answer<File> {
-    let found = confined::walk(path, Rule::Look, last).map_err(|error| match error {
+    let found = safe_path::walk(path, Rule::Look, last).map_err(|error| match error {
         WalkError::Missing | WalkError::MissingFolder | WalkError::NotAFolder => {
             Failure::not_found("no-such-file", format!("`{name}`: {error}"))
         }

@@ -123,7 +123,7 @@ impl Linux {
         let shared = Arc::clone(&self.shared);
         let ports = HostPorts::new(Arc::clone(&kin))
             .with_evidence(&service.ports, HostLogs::new(Arc::clone(&self.journal)))
-            .with_sight(move |unit| shared.sights().of(unit));
+            .with_snapshots(move |unit| shared.snapshots().of(unit));
         Host::new(LinuxHost {
             units: self.units(),
             processes: HostProcesses::new(kin),

@@ -24,18 +24,18 @@ pub mod sockets;
 
 mod access;
 mod accounts;
-mod bounded;
+mod timeout;
 mod bus;
 mod changes;
 mod checks;
 pub mod clock;
-mod confined;
+mod safe_path;
 mod declared;
 mod env_file;
 mod error;
 mod file_repair;
 mod files;
-mod held;
+mod unit_refs;
 mod host;
 pub mod internal;
 pub mod learn;
@@ -43,7 +43,7 @@ mod package_lock;
 mod probes;
 mod runs_as;
 mod runtime;
-mod sight;
+mod snapshots;
 mod signals;
 mod situation;
 mod sqlite_check;
@@ -164,9 +164,9 @@ impl Linux {
         match tokio::time::timeout(limit, both).await {
             Ok((read, system)) => {
                 if let Ok(system) = system {
-                    self.shared.sights().keep_system(system);
+                    self.shared.snapshots().keep_system(system);
                 }
-                read.inspect(|status| self.shared.sights().keep(status))
+                read.inspect(|status| self.shared.snapshots().keep(status))
                     .map_err(|error| error.failure(&what))
             }
             Err(_) => Err(prunella_core::Failure::timed_out("deadline", what)),

@@ -50,10 +50,10 @@ pub struct HostPorts {
     declared: Vec<Port>,
     logs: Option<HostLogs>,
     /// What was seen of a unit a moment ago.
-    sight: Box<Sight>,
+    snapshots: Box<Snapshots>,
 }
 
-type Sight = dyn Fn(&UnitName) -> Option<UnitStatus> + Send + Sync;
+type Snapshots = dyn Fn(&UnitName) -> Option<UnitStatus> + Send + Sync;
 
 impl HostPorts {
     /// `kin` tells the service's own processes from others.
@@ -62,7 +62,7 @@ impl HostPorts {
             kin,
             declared: Vec::new(),
             logs: None,
-            sight: Box::new(|_| None),
+            snapshots: Box::new(|_| None),
         }
     }
 
@@ -77,14 +77,14 @@ impl HostPorts {
         }
     }
 
-    /// Spares reading the service where `sight` tells what was read of it a
+    /// Spares reading the service where `snapshots` tell what was read of it a
     /// moment ago, and that will do.
-    pub fn with_sight(
+    pub fn with_snapshots(
         self,
-        sight: impl Fn(&UnitName) -> Option<UnitStatus> + Send + Sync + 'static,
+        snapshots: impl Fn(&UnitName) -> Option<UnitStatus> + Send + Sync + 'static,
     ) -> Self {
         Self {
-            sight: Box::new(sight),
+            snapshots: Box::new(snapshots),
             ..self
         }
     }
@@ -93,7 +93,7 @@ impl HostPorts {
     /// own, which sockets start it, and where its processes are likely to be.
     /// None of that is news, but where a network of its own is.
     fn service(&self, deadline: Instant) -> Answer<UnitStatus> {
-        match (self.sight)(self.kin.unit()) {
+        match (self.snapshots)(self.kin.unit()) {
             Some(status) if !status.private_network => Ok(status),
             _ => self.kin.units().get(deadline, self.kin.unit()),
         }

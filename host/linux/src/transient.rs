@@ -29,7 +29,7 @@ use rustix::{
 };
 use zbus::{Fd, Variant};
 
-use crate::{bounded::bounded, error::BusError, runs_as::RunsAs, runtime::Shared, units::Units};
+use crate::{timeout::with_timeout, error::BusError, runs_as::RunsAs, runtime::Shared, units::Units};
 
 /// Of the output so much is kept: its end.
 pub(crate) const OUTPUT: usize = 4096;
@@ -532,7 +532,7 @@ fn without_bus(
 /// Runs one of systemd's own programs, until `deadline`.
 fn run_program(deadline: Instant, mut command: Command) -> Answer<std::process::Output> {
     let program = command.get_program().to_string_lossy().into_owned();
-    bounded(deadline, &format!("running {program}"), move || {
+    with_timeout(deadline, &format!("running {program}"), move || {
         command.stdin(Stdio::null()).output()
     })?
     .map_err(|error| {

@@ -204,10 +204,15 @@ impl<'a> Redactor<'a> {
     fn value(&self, word: usize, end: usize) -> Option<Range<usize>> {
         let key = self.text.get(word..end)?;
         let flag = key.starts_with("--");
-        let quote_follows = self
-            .rest(end)
-            .trim_start_matches(' ')
-            .starts_with(['"', '\'']);
+        // As in SQL. What is called a secret or a token may be named so:
+        // `secret "shop-tls" not found`.
+        let quote_follows = ["password", "passwd", "pwd", "passphrase"]
+            .iter()
+            .any(|name| key.to_ascii_lowercase().ends_with(name))
+            && self
+                .rest(end)
+                .trim_start_matches(' ')
+                .starts_with(['"', '\'']);
         let separator = self.separator(word, end, flag || quote_follows)?;
         let sign = self
             .text

@@ -2,7 +2,7 @@
 //!
 //! The secrets are made up here: each kind is a pattern, filled with characters
 //! that a fixed sequence draws. Each stands in several lines as programs log them;
-//! it counts as found when it is gone from all of them.
+//! it counts as found when none of them shows twelve characters of it in a row.
 
 #![allow(
     clippy::unwrap_used,
@@ -221,7 +221,7 @@ const IN_PLACE: &[(&str, &str)] = &[
     ("requirepass", "requirepass <{a12}>"),
     ("wireguard key", "PrivateKey = <{b43}>="),
     ("private key", "-----BEGIN EC PRIVATE KEY-----\n<{b64}>\n-----END EC PRIVATE KEY-----"),
-    ("datadog key", "datadog: app = '<{z40}>'"),
+    ("datadog key", "datadog_app = '<{z40}>'"),
     ("discord in settings", "discord_webhook_auth: \"<{h64}>\""),
     ("algolia key", "ALGOLIA_ADMIN=<{h32}>"),
     ("twitch", "twitch.oauth=<{z30}>"),
@@ -339,6 +339,13 @@ fn secrets() -> Vec<(&'static str, Vec<(String, String)>)> {
     kinds
 }
 
+/// Whether a line shows a secret, or so much of it in a row that the rest could be
+/// guessed.
+fn shows(line: &str, secret: &str) -> bool {
+    let part = secret.len().min(12);
+    (0..=secret.len() - part).any(|at| line.contains(&secret[at..at + part]))
+}
+
 #[test]
 fn well_known_secrets_are_found_and_ordinary_lines_stay() {
     let kinds = secrets();
@@ -347,7 +354,7 @@ fn well_known_secrets_are_found_and_ordinary_lines_stay() {
     for (name, lines) in &kinds {
         if let Some((line, _)) = lines
             .iter()
-            .find(|(line, secret)| redact(line).contains(secret.as_str()))
+            .find(|(line, secret)| shows(&redact(line), secret))
         {
             missed.push(format!("{name}: {}", redact(line)));
         }

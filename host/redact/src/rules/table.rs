@@ -263,7 +263,7 @@ rules! {
     "sshpass-password" ["sshpass"] r#"sshpass\s+-p\s*('[^']+'|"[^"]+"|[^\s'"]+)"#
     "redis-password" ["redis-cli"] r#"redis-cli\s(?:[^\n|;&]{0,200}?\s)?(?:-a|--pass)[= ]\s*('[^']+'|"[^"]+"|[^\s'"]+)"#
     "ldap-password" ["ldap"] r#"ldap(?:search|modify|add|delete|passwd|whoami|compare|modrdn)\s(?:[^\n|;&]{0,300}?\s)?-w\s*('[^']+'|"[^"]+"|[^\s'"]+)"#
-    "docker-password" ["docker login" "podman login" "helm registry login"] r#"login\s(?:[^\n|;&]{0,200}?\s)?-p[= ]?\s*('[^']+'|"[^"]+"|[^\s'"]+)"#
+    "docker-password" ["docker login" "podman login" "helm registry login"] r#"(?:docker|podman|helm registry) login\s(?:[^\n|;&]{0,200}?\s)?(?:-p|--password)[= ]?\s*('[^']+'|"[^"]+"|[^\s'"]+)"#
     "mongo-password" ["mongo"] r#"mongo[a-z]*\s(?:[^\n|;&]{0,200}?\s)?-p\s*('[^']+'|"[^"]+"|[^\s'"]+)"#
     "openssl-password" ["-pass"] r#"-pass(?:in|out)?\s+['"]?pass:([^\s'"]+)"#
     "samba-password" ["smbclient" "mount.cifs" "rpcclient"] r#"(?:smbclient|mount\.cifs|rpcclient)\s(?:[^\n|;&]{0,200}?\s)?-U\s*[^\s%]+%([^\s'"]+)"#
