@@ -22,7 +22,8 @@
 //!   there can be looked at afterwards and put back.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
+    io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -39,17 +40,14 @@ use prunella_core::{
     service::Service,
 };
 use rustix::{
-    fs::{
-        AtFlags, FileType, Gid, Mode, RenameFlags, Stat, Uid, fchmod, fchown, readlinkat, renameat,
-        renameat_with, statat, symlinkat, unlinkat,
-    },
+    fs::{FileType, Gid, Mode, RenameFlags, Uid, fchmod, fchown, renameat_with},
     io::Errno,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     accounts::Accounts,
-    safe_path::{self, Place, Rule, WalkError, Walked},
+    safe_path::{self, Place, Rule, WalkError, Walked, errno},
     declared::own_program,
     files::comparable_mode,
     runs_as::RunsAs,
@@ -357,42 +355,41 @@ fn kind(found: &Walked) -> FileKind {
 /// Makes the link, or gives it its target.
 fn link(request: &Request, target: &Path) -> Answer<bool> {
     let place = folder(request)?;
-    let dir = &place.folder.fd;
-    let name = place.name.as_os_str();
-    let bad = |error: Errno| failed(request, error);
+    let (dir, name) = (&place.dir, &place.name);
+    let bad = |error: io::Error| failed(request, errno(&error));
 
-    let there = match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Some(stat),
-        Err(Errno::NOENT) => None,
+    let there = match dir.symlink_metadata(name) {
+        Ok(found) => Some(found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(bad(error)),
     };
     if let Some(there) = &there {
-        if !is_link(there) {
+        if !there.is_symlink() {
             return Err(refused(
                 request,
                 "something stands in its place that is not a symbolic link",
             ));
         }
-        let leads = readlinkat(dir, name, Vec::new()).map_err(bad)?;
-        if leads.as_bytes() == target.as_os_str().as_bytes() {
+        if dir.read_link_contents(name).map_err(bad)? == target {
             return Ok(false);
         }
     }
 
     let new = new_name(&place);
-    symlinkat(target, dir, new.as_os_str()).map_err(bad)?;
+    // What the operator declared may well lead out of the folder.
+    dir.symlink_contents(target, &new).map_err(bad)?;
     let moved = match there {
         None => move_new(&place, &new),
         Some(_) => exchange(request, &place, &new),
     };
     if moved.is_err() {
         // Only our own new link has this name.
-        let _ = unlinkat(dir, new.as_os_str(), AtFlags::empty());
+        let _ = dir.remove_file(&new);
     }
     moved.map(|()| true).map_err(|error| match error {
         Moved::Refused(failure) => failure,
         Moved::Errno(Errno::EXIST) => refused(request, "something else took its place just now"),
-        Moved::Errno(error) => bad(error),
+        Moved::Errno(error) => failed(request, error),
     })
 }
 
@@ -401,46 +398,53 @@ enum Moved {
     Errno(Errno),
 }
 
+impl From<io::Error> for Moved {
+    fn from(error: io::Error) -> Self {
+        Self::Errno(errno(&error))
+    }
+}
+
 /// Gives the new link its name, where nothing stands.
-fn move_new(place: &Place, new: &OsString) -> Result<(), Moved> {
-    let dir = &place.folder.fd;
-    let name = place.name.as_os_str();
-    match renameat_with(dir, new.as_os_str(), dir, name, RenameFlags::NOREPLACE) {
+fn move_new(place: &Place, new: &OsStr) -> Result<(), Moved> {
+    match rename(place, new, RenameFlags::NOREPLACE) {
         // A file system that cannot do this (NFS): only where no other can put
         // something there in between.
-        Err(Errno::INVAL | Errno::NOSYS) if place.folder.trusted => {
-            renameat(dir, new.as_os_str(), dir, name).map_err(Moved::Errno)
-        }
+        Err(Errno::INVAL | Errno::NOSYS) if place.folder.trusted => replace(place, new),
         other => other.map_err(Moved::Errno),
     }
 }
 
 /// Exchanges the new link with the old one, and removes the old one; puts
 /// everything back when it turns out not to be a link.
-fn exchange(request: &Request, place: &Place, new: &OsString) -> Result<(), Moved> {
-    let dir = &place.folder.fd;
-    let name = place.name.as_os_str();
-    let new = new.as_os_str();
-    match renameat_with(dir, new, dir, name, RenameFlags::EXCHANGE) {
+fn exchange(request: &Request, place: &Place, new: &OsStr) -> Result<(), Moved> {
+    match rename(place, new, RenameFlags::EXCHANGE) {
         Ok(()) => {}
         Err(Errno::INVAL | Errno::NOSYS) if place.folder.trusted => {
-            return renameat(dir, new, dir, name).map_err(Moved::Errno);
+            return replace(place, new);
         }
         Err(error) => return Err(Moved::Errno(error)),
     }
-    let old = statat(dir, new, AtFlags::SYMLINK_NOFOLLOW).map_err(Moved::Errno)?;
-    if !is_link(&old) {
-        renameat_with(dir, new, dir, name, RenameFlags::EXCHANGE).map_err(Moved::Errno)?;
+    let old = place.dir.symlink_metadata(new).map_err(Moved::from)?;
+    if !old.is_symlink() {
+        rename(place, new, RenameFlags::EXCHANGE).map_err(Moved::Errno)?;
         return Err(Moved::Refused(refused(
             request,
             "something that is not a symbolic link took its place just now",
         )));
     }
-    unlinkat(dir, new, AtFlags::empty()).map_err(Moved::Errno)
+    place.dir.remove_file(new).map_err(Moved::from)
 }
 
-fn is_link(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
+/// Renames within the folder in a way for which cap-std has no word.
+fn rename(place: &Place, new: &OsStr, flags: RenameFlags) -> rustix::io::Result<()> {
+    renameat_with(&place.dir, new, &place.dir, &*place.name, flags)
+}
+
+fn replace(place: &Place, new: &OsStr) -> Result<(), Moved> {
+    place
+        .dir
+        .rename(new, &place.dir, &place.name)
+        .map_err(Moved::from)
 }
 
 /// A name beside the link's, which nothing has.
@@ -449,7 +453,7 @@ fn new_name(place: &Place) -> OsString {
     let mut name = OsString::from(".");
     // A name may have 255 bytes; what is added must fit.
     let stem: Vec<u8> = place.name.as_bytes().iter().copied().take(180).collect();
-    name.push(std::ffi::OsStr::from_bytes(&stem));
+    name.push(OsStr::from_bytes(&stem));
     name.push(format!(
         ".prunella-{}-{}",
         std::process::id(),
@@ -757,7 +761,7 @@ mod tests {
         // As if it had been exchanged for the link right after we looked.
         let place = folder(&request).unwrap();
         let new = new_name(&place);
-        symlinkat("one", &place.folder.fd, new.as_os_str()).unwrap();
+        place.dir.symlink_contents("one", &new).unwrap();
         assert!(matches!(
             exchange(&request, &place, &new),
             Err(Moved::Refused(_))

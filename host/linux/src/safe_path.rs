@@ -1,4 +1,8 @@
-//! Walking to a declared path, one folder at a time, by descriptors.
+//! Walking to a declared path, one folder at a time.
+//!
+//! Each step is taken from a [`Dir`] of cap-std, which cannot be left by any name
+//! (openat2's RESOLVE_BENEATH). cap-std has no word for who owns a link, so links are
+//! followed here, by two rules.
 //!
 //! A path that the operator declared may run through folders that others can
 //! write in. Whoever can write in a folder can put a link there, or move
@@ -16,6 +20,8 @@
 use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
+    fs::File,
+    io,
     os::{
         fd::{AsRawFd, OwnedFd},
         unix::ffi::{OsStrExt, OsStringExt},
@@ -23,8 +29,12 @@ use std::{
     path::{Component, Path},
 };
 
+use cap_std::{
+    ambient_authority,
+    fs::{Dir, OpenOptions, OpenOptionsExt as _},
+};
 use rustix::{
-    fs::{CWD, FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat},
+    fs::{FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat},
     io::Errno,
 };
 
@@ -125,6 +135,8 @@ impl Walked {
 pub(crate) struct Place {
     /// The folder, as [`walk`] found it.
     pub(crate) folder: Walked,
+    /// The same, to work in: nothing outside it can be reached.
+    pub(crate) dir: Dir,
     /// The name in it, which need not exist.
     pub(crate) name: OsString,
 }
@@ -132,13 +144,7 @@ pub(crate) struct Place {
 impl Place {
     /// Looks at what has the name, without following it.
     pub(crate) fn open(self) -> Result<Walked, WalkError> {
-        let fd = openat(
-            &self.folder.fd,
-            self.name.as_os_str(),
-            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|errno| match errno {
+        let fd = step(&self.dir, &self.name).map_err(|errno| match errno {
             Errno::NOENT => WalkError::Missing,
             errno => WalkError::Io(errno),
         })?;
@@ -174,13 +180,10 @@ pub(crate) fn walk(path: &Path, rule: Rule, last: Last) -> Result<Walked, WalkEr
         if name == ".." && rule == Rule::Change && !here.trusted {
             return Err(WalkError::ForeignParent);
         }
-        let fd = openat(
-            &here.fd,
-            name.as_os_str(),
-            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|errno| match errno {
+        let folder = Dir::from_std_file(File::from(here.fd));
+        let opened = step(&folder, &name);
+        here.fd = folder.into_std_file().into();
+        let fd = opened.map_err(|errno| match errno {
             Errno::NOENT if todo.is_empty() => WalkError::Missing,
             Errno::NOENT => WalkError::MissingFolder,
             Errno::NOTDIR => WalkError::NotAFolder,
@@ -235,7 +238,15 @@ pub(crate) fn walk_to_folder(path: &Path, rule: Rule) -> Result<Place, WalkError
         return Err(WalkError::NotAFolder);
     }
     folder.trusted &= only_root_writes(&folder.stat);
-    Ok(Place { folder, name })
+    let dir = folder
+        .fd
+        .try_clone()
+        .map_err(|error| WalkError::Io(errno(&error)))?;
+    Ok(Place {
+        folder,
+        dir: Dir::from_std_file(File::from(dir)),
+        name,
+    })
 }
 
 /// Whether nobody but root can change `path`, nor put something else in its
@@ -264,14 +275,34 @@ fn only_root_writes(stat: &Stat) -> bool {
     stat.st_uid == 0 && stat.st_mode & 0o022 == 0
 }
 
+/// Opens what has this name in a folder, for its path only and without following
+/// it.
+fn step(folder: &Dir, name: &OsStr) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW;
+    if name == ".." {
+        // Whoever asks has seen to it that the way up is nobody else's.
+        return openat(folder, name, flags | OFlags::CLOEXEC, Mode::empty());
+    }
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(i32::from_ne_bytes(flags.bits().to_ne_bytes()));
+    match folder.open_with(name, &options) {
+        Ok(file) => Ok(file.into_std().into()),
+        Err(error) => Err(errno(&error)),
+    }
+}
+
+/// The system's number of an error of cap-std's, which has some of its own for
+/// names that lead out.
+pub(crate) fn errno(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::XDEV)
+}
+
 fn root() -> Result<Walked, WalkError> {
-    let fd = openat(
-        CWD,
-        "/",
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(WalkError::Io)?;
+    let dir = Dir::open_ambient_dir("/", ambient_authority())
+        .map_err(|error| WalkError::Io(errno(&error)))?;
+    let fd = OwnedFd::from(dir.into_std_file());
     let stat = fstat(&fd).map_err(WalkError::Io)?;
     Ok(Walked {
         fd,
@@ -437,7 +468,7 @@ mod tests {
     #[test]
     fn a_fifo_does_not_block() {
         let (_dir, tree) = tree();
-        rustix::fs::mkfifoat(CWD, tree.join("pipe"), Mode::from_raw_mode(0o600)).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, tree.join("pipe"), Mode::from_raw_mode(0o600)).unwrap();
         let found = walk(&tree.join("pipe"), Rule::Look, Last::Keep).unwrap();
         assert_eq!(found.kind(), FileType::Fifo);
         found.open().unwrap();
