@@ -175,7 +175,9 @@ impl std::str::FromStr for Port {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("`{text}` is not a port: write `tcp/80`, or `udp/127.0.0.53:53` with an address")
+            format!(
+                "`{text}` is not a port: write `tcp/80`, or `udp/127.0.0.53:53` with an address"
+            )
         };
         let (protocol, number) = text.split_once('/').ok_or_else(wrong)?;
         let protocol = match protocol {

@@ -21,8 +21,8 @@ use prunella_core::{
 };
 
 use crate::{
-    safe_path,
     runs_as::{RunsAs, Who},
+    safe_path,
     transient::{Capability, Ended, OUTPUT, ProtectSystem, Runner, Sandbox, Task},
 };
 

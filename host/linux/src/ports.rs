@@ -32,8 +32,8 @@ use crate::{
     cgroup::{Cgroups, unit_of},
     logs::HostLogs,
     processes::Kin,
-    stop_evidence::synchronize,
     sockets::{self, BoundSocket},
+    stop_evidence::synchronize,
 };
 
 /// So many of the failed run's last lines are searched for what keeps it from

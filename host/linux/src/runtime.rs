@@ -18,7 +18,7 @@ use std::{
 use prunella_core::{Failure, capability::Answer};
 use tokio::{runtime::Handle, sync::oneshot};
 
-use crate::{LinuxError, bus::Bus, snapshots::UnitSnapshots, signals::Signals};
+use crate::{LinuxError, bus::Bus, signals::Signals, snapshots::UnitSnapshots};
 
 /// What every module of this crate shares: the background thread and systemd.
 pub(crate) struct Shared {

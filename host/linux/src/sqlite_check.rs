@@ -19,10 +19,10 @@ use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    timeout::with_timeout,
-    safe_path::{self, Last, Rule, WalkError},
     declared::own_program,
     runs_as::RunsAs,
+    safe_path::{self, Last, Rule, WalkError},
+    timeout::with_timeout,
     transient::{ProtectSystem, Runner, Sandbox, Task},
 };
 

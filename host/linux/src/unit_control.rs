@@ -12,7 +12,7 @@ use prunella_core::{
 use tokio::sync::watch;
 use zbus::OwnedObjectPath;
 
-use crate::{unit_refs::UnitRefs, runtime::Shared, systemctl};
+use crate::{runtime::Shared, systemctl, unit_refs::UnitRefs};
 
 /// With it systemd refuses a job that would cancel another one. `replace` would
 /// cancel an operator's.

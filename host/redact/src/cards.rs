@@ -18,7 +18,8 @@ pub(crate) fn numbers(text: &str) -> Vec<Range<usize>> {
         let run = Run::at(bytes, at);
         let after = bytes.get(run.end);
         // Part of a longer name or number: an id, a time, a version.
-        let stands_alone = before.is_none_or(|b| !b.is_ascii_alphanumeric() && !b"-_./#".contains(b))
+        let stands_alone = before
+            .is_none_or(|b| !b.is_ascii_alphanumeric() && !b"-_./#".contains(b))
             && after.is_none_or(|b| !b.is_ascii_alphanumeric() && !b"-_".contains(b));
         if stands_alone && run.is_grouped_as_a_card() && is_card(&run.digits) {
             found.push(at..run.end);
@@ -70,7 +71,9 @@ impl Run {
         match self.groups.as_slice() {
             [_] => true,
             [4, 6, 5] => true,
-            [rest @ .., last] => rest.len() >= 3 && rest.iter().all(|group| *group == 4) && *last <= 4,
+            [rest @ .., last] => {
+                rest.len() >= 3 && rest.iter().all(|group| *group == 4) && *last <= 4
+            }
             [] => false,
         }
     }

@@ -172,30 +172,81 @@ const TOKENS: &[(&str, &str)] = &[
 
 /// Kinds that what is around them tells; `<…>` is the secret.
 const IN_PLACE: &[(&str, &str)] = &[
-    ("slack webhook", "POST https://hooks.slack.com/services/<T{A8}/B{A10}/{a24}> 200"),
-    ("slack workflow", "POST https://hooks.slack.com/workflows/<T{A8}/A{A10}/{d18}/{a24}> 200"),
-    ("discord webhook", "https://discord.com/api/webhooks/<{d18}/{u68}> answered 429"),
-    ("teams webhook", "https://acme.webhook.office.com/webhookb2/<{h8}-{h4}-{h4}-{h4}-{h12}@{h8}-{h4}-{h4}-{h4}-{h12}/IncomingWebhook/{h32}/{h8}-{h4}-{h4}-{h4}-{h12}> failed"),
-    ("power automate", "POST https://prod-12.westeurope.logic.azure.com:443/workflows/x/triggers/manual/paths/invoke?api-version=2016&sig=<{u43}>"),
-    ("zapier webhook", "https://hooks.zapier.com/hooks/catch/<{d7}/{z7}>/"),
-    ("ifttt webhook", "https://maker.ifttt.com/trigger/down/with/key/<{u43}>"),
-    ("mattermost webhook", "POST https://chat.acme.org/hooks/<{z26}>: 500"),
-    ("rocket.chat webhook", "POST https://chat.acme.org/hooks/<{a17}/{a43}>"),
-    ("pagerduty integration", "https://events.pagerduty.com/integration/<{h32}>/enqueue"),
-    ("webex webhook", "https://webexapis.com/v1/webhooks/incoming/<{u70}>"),
-    ("telegram in a url", "GET https://api.telegram.org/bot<{d10}:{u35}>/sendMessage"),
-    ("healthchecks ping", "curl -fsS https://hc-ping.com/<{h8}-{h4}-{h4}-{h4}-{h12}>"),
+    (
+        "slack webhook",
+        "POST https://hooks.slack.com/services/<T{A8}/B{A10}/{a24}> 200",
+    ),
+    (
+        "slack workflow",
+        "POST https://hooks.slack.com/workflows/<T{A8}/A{A10}/{d18}/{a24}> 200",
+    ),
+    (
+        "discord webhook",
+        "https://discord.com/api/webhooks/<{d18}/{u68}> answered 429",
+    ),
+    (
+        "teams webhook",
+        "https://acme.webhook.office.com/webhookb2/<{h8}-{h4}-{h4}-{h4}-{h12}@{h8}-{h4}-{h4}-{h4}-{h12}/IncomingWebhook/{h32}/{h8}-{h4}-{h4}-{h4}-{h12}> failed",
+    ),
+    (
+        "power automate",
+        "POST https://prod-12.westeurope.logic.azure.com:443/workflows/x/triggers/manual/paths/invoke?api-version=2016&sig=<{u43}>",
+    ),
+    (
+        "zapier webhook",
+        "https://hooks.zapier.com/hooks/catch/<{d7}/{z7}>/",
+    ),
+    (
+        "ifttt webhook",
+        "https://maker.ifttt.com/trigger/down/with/key/<{u43}>",
+    ),
+    (
+        "mattermost webhook",
+        "POST https://chat.acme.org/hooks/<{z26}>: 500",
+    ),
+    (
+        "rocket.chat webhook",
+        "POST https://chat.acme.org/hooks/<{a17}/{a43}>",
+    ),
+    (
+        "pagerduty integration",
+        "https://events.pagerduty.com/integration/<{h32}>/enqueue",
+    ),
+    (
+        "webex webhook",
+        "https://webexapis.com/v1/webhooks/incoming/<{u70}>",
+    ),
+    (
+        "telegram in a url",
+        "GET https://api.telegram.org/bot<{d10}:{u35}>/sendMessage",
+    ),
+    (
+        "healthchecks ping",
+        "curl -fsS https://hc-ping.com/<{h8}-{h4}-{h4}-{h4}-{h12}>",
+    ),
     ("mysql -p", "running mysql -u root -p<{a12}> shop"),
-    ("mysqldump -p", "sh: mysqldump --all -uroot -p<{a12}> failed"),
+    (
+        "mysqldump -p",
+        "sh: mysqldump --all -uroot -p<{a12}> failed",
+    ),
     ("mariadb -p", "mariadb-dump -h db -p<{a12}> x"),
     ("curl -u", "curl -s -u admin:<{a12}> http://127.0.0.1:9200"),
     ("curl --user", "curl --user admin:<{a12}> http://127.0.0.1/"),
     ("sshpass", "sshpass -p <{a12}> ssh root@db"),
     ("redis-cli -a", "redis-cli -h cache -a <{a12}> ping"),
-    ("ldapsearch -w", "ldapsearch -D cn=admin -w <{a12}> -b dc=acme"),
-    ("docker login -p", "docker login -u ci -p <{a12}> registry.acme.org"),
+    (
+        "ldapsearch -w",
+        "ldapsearch -D cn=admin -w <{a12}> -b dc=acme",
+    ),
+    (
+        "docker login -p",
+        "docker login -u ci -p <{a12}> registry.acme.org",
+    ),
     ("mongodump -p", "mongodump --host db -u root -p <{a12}>"),
-    ("openssl passin", "openssl rsa -in k.pem -passin pass:<{a12}>"),
+    (
+        "openssl passin",
+        "openssl rsa -in k.pem -passin pass:<{a12}>",
+    ),
     ("smbclient", "smbclient //nas/share -U backup%<{a12}>"),
     ("mosquitto", "mosquitto_pub -u dev -P <{a12}> -t up"),
     ("htpasswd -b", "htpasswd -b /etc/nginx/users bob <{a12}>"),
@@ -213,14 +264,26 @@ const IN_PLACE: &[(&str, &str)] = &[
     ("url password", "postgres://app:<{a12}>@db:5432/shop"),
     ("redis url", "redis://:<{a12}>@cache:6379/0"),
     ("amqp url", "amqp://guest:<{a12}>@mq/"),
-    ("token in a query", "GET /feed?access_token=<{a20}>&page=2 200"),
-    ("connection string", "Server=db;User Id=sa;Password=<{a12}>;Timeout=3"),
-    ("azure account key", "AccountKey=<{b86}>==;EndpointSuffix=core"),
+    (
+        "token in a query",
+        "GET /feed?access_token=<{a20}>&page=2 200",
+    ),
+    (
+        "connection string",
+        "Server=db;User Id=sa;Password=<{a12}>;Timeout=3",
+    ),
+    (
+        "azure account key",
+        "AccountKey=<{b86}>==;EndpointSuffix=core",
+    ),
     ("aws secret", "aws_secret_access_key = <{b40}>"),
     ("identified by", "ALTER USER a IDENTIFIED BY '<{a12}>'"),
     ("requirepass", "requirepass <{a12}>"),
     ("wireguard key", "PrivateKey = <{b43}>="),
-    ("private key", "-----BEGIN EC PRIVATE KEY-----\n<{b64}>\n-----END EC PRIVATE KEY-----"),
+    (
+        "private key",
+        "-----BEGIN EC PRIVATE KEY-----\n<{b64}>\n-----END EC PRIVATE KEY-----",
+    ),
     ("datadog key", "datadog_app = '<{z40}>'"),
     ("discord in settings", "discord_webhook_auth: \"<{h64}>\""),
     ("algolia key", "ALGOLIA_ADMIN=<{h32}>"),

@@ -542,7 +542,10 @@ impl World {
 
     pub(crate) fn say(&mut self, unit: &UnitName, priority: u8, message: &str) {
         let at = self.millis();
-        self.logs.entry(unit.clone()).or_default().push(LogEntry::new(at, priority, message));
+        self.logs
+            .entry(unit.clone())
+            .or_default()
+            .push(LogEntry::new(at, priority, message));
     }
 
     fn invocation(&mut self) -> String {

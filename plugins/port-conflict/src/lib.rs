@@ -107,11 +107,21 @@ impl Strategy for PortConflict {
             info!("{who}, which held {}, {how}", leftover.port);
             ended.push(format!("{who}, which held {}, {how}", leftover.port));
         }
-        let free_in = found.lingering.iter().map(|lingering| lingering.free_in).max();
+        let free_in = found
+            .lingering
+            .iter()
+            .map(|lingering| lingering.free_in)
+            .max();
         if let Some(free_in) = free_in {
-            info!("waiting {} until the kernel lets go of the port", seconds(free_in));
+            info!(
+                "waiting {} until the kernel lets go of the port",
+                seconds(free_in)
+            );
             clock::sleep(free_in + MARGIN)?;
-            ended.push(format!("waited {} until the port was free", seconds(free_in)));
+            ended.push(format!(
+                "waited {} until the port was free",
+                seconds(free_in)
+            ));
         }
         if ended.is_empty() {
             return Ok(Outcome::not_applicable("the ports are free by now"));

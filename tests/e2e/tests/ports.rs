@@ -151,10 +151,7 @@ fn a_service_at_another_address_is_no_conflict() {
 
 #[test]
 fn a_service_that_shares_the_port_is_no_conflict() {
-    healed_beside(
-        "--reuse-port --listen 8080",
-        "--reuse-port --listen 8080",
-    );
+    healed_beside("--reuse-port --listen 8080", "--reuse-port --listen 8080");
 }
 
 /// Starts `web.service` on 127.0.0.1:8080 while `stranger` has the port.

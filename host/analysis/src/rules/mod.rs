@@ -92,7 +92,10 @@ pub fn diagnose(evidence: &Evidence) -> Vec<Finding> {
         }
     }
     // Then no change of a file explains anything.
-    if findings.iter().any(|found| found.cause == Cause::KillRequested) {
+    if findings
+        .iter()
+        .any(|found| found.cause == Cause::KillRequested)
+    {
         findings.retain(|found| found.cause != Cause::RecentChange);
     }
     findings.truncate(FINDINGS_MAX);
@@ -360,7 +363,10 @@ impl Found<'_> {
 /// Whether systemd itself says in this line that it sent the very signal that
 /// ended the run.
 fn is_requested_end(run: &FailedRun, line: &LogEntry, hit: &Hit) -> bool {
-    let sent = hit.what.as_deref().and_then(|what| what.strip_prefix("SIG"));
+    let sent = hit
+        .what
+        .as_deref()
+        .and_then(|what| what.strip_prefix("SIG"));
     line.by_systemd && sent.is_some() && sent == run.signal.as_deref()
 }
 

@@ -351,11 +351,7 @@ fn listening(deadline: Instant, learned: &mut Learned) {
 
 /// Another address at which somebody else listens on the same port, where the
 /// unit has bound certain addresses only: then the address tells them apart.
-fn elsewhere(
-    status: &UnitStatus,
-    own: &[ListeningPort],
-    there: &ListeningPort,
-) -> Option<IpAddr> {
+fn elsewhere(status: &UnitStatus, own: &[ListeningPort], there: &ListeningPort) -> Option<IpAddr> {
     let mine = || {
         own.iter()
             .filter(|one| (one.protocol, one.number) == (there.protocol, there.number))

@@ -64,7 +64,8 @@ impl At {
     /// Whether nobody else can bind `wanted` on the same port.
     fn overlaps(self, wanted: IpAddr) -> bool {
         let covers = |held: IpAddr, v6_only: bool, other: IpAddr| {
-            held.is_unspecified() && (held.is_ipv4() == other.is_ipv4() || held.is_ipv6() && !v6_only)
+            held.is_unspecified()
+                && (held.is_ipv4() == other.is_ipv4() || held.is_ipv6() && !v6_only)
         };
         let wanted = wanted.to_canonical();
         let held = self.address.to_canonical();
@@ -185,20 +186,32 @@ mod tests {
     }
 
     #[rstest]
-    #[case::nginx("bind() to 0.0.0.0:80 failed (98: Address already in use)", Some("0.0.0.0"))]
+    #[case::nginx(
+        "bind() to 0.0.0.0:80 failed (98: Address already in use)",
+        Some("0.0.0.0")
+    )]
     #[case::nginx_v6("bind() to [::]:80 failed (98: Address already in use)", Some("::"))]
     #[case::apache(
         "(98)Address already in use: AH00072: make_sock: could not bind to address 10.0.0.5:80",
         Some("10.0.0.5")
     )]
     #[case::node("Error: listen EADDRINUSE: address already in use :::80", Some("::"))]
-    #[case::node_v4("Error: listen EADDRINUSE: address already in use 127.0.0.1:80", Some("127.0.0.1"))]
-    #[case::go("listen tcp 127.0.0.1:80: bind: address already in use", Some("127.0.0.1"))]
+    #[case::node_v4(
+        "Error: listen EADDRINUSE: address already in use 127.0.0.1:80",
+        Some("127.0.0.1")
+    )]
+    #[case::go(
+        "listen tcp 127.0.0.1:80: bind: address already in use",
+        Some("127.0.0.1")
+    )]
     #[case::python(
         "[Errno 98] error while attempting to bind on address ('127.0.0.1', 80): address already in use",
         Some("127.0.0.1")
     )]
-    #[case::haproxy("cannot bind socket (Address already in use) [10.0.0.1:80]", Some("10.0.0.1"))]
+    #[case::haproxy(
+        "cannot bind socket (Address already in use) [10.0.0.1:80]",
+        Some("10.0.0.1")
+    )]
     fn a_line_names_the_address(#[case] line: &str, #[case] address: Option<&str>) {
         assert_eq!(bind_failure(line, 80), Some(address.map(ip)), "{line}");
         assert_eq!(bind_failure(line, 81), None, "it is about another port");
@@ -206,7 +219,9 @@ mod tests {
 
     #[rstest]
     #[case::go_any("listen tcp :80: bind: address already in use")]
-    #[case::redis("Could not create server TCP listening socket *:80: bind: Address already in use")]
+    #[case::redis(
+        "Could not create server TCP listening socket *:80: bind: Address already in use"
+    )]
     #[case::spring("Web server failed to start. Port 80 was already in use.")]
     #[case::dnsmasq("failed to create listening socket for port 80: Address already in use")]
     #[case::rust("cannot listen on port 80: Address already in use (os error 98)")]
@@ -264,7 +279,10 @@ mod tests {
         #[case] expected: bool,
     ) {
         let declared: Vec<Port> = declared.iter().map(|port| port.parse().unwrap()).collect();
-        let lines: Vec<LogEntry> = lines.iter().map(|line| LogEntry::new(0, 6, *line)).collect();
+        let lines: Vec<LogEntry> = lines
+            .iter()
+            .map(|line| LogEntry::new(0, 6, *line))
+            .collect();
         let held = At {
             address: ip(held),
             v6_only: false,

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, time::Instant};
 
-use prunella_core::{
-    capability::{Answer, Protocol, UnitStatus},
-};
+use prunella_core::capability::{Answer, Protocol, UnitStatus};
 
 use super::{bound_for, control_group_of, search::Search};
 use crate::{cgroup::Cgroups, sockets::BoundSocket};

@@ -152,8 +152,8 @@ fn live(options: Options) -> Result<()> {
     let hung = Arc::new(AtomicBool::new(false));
     let mut first = None;
     for at in &options.listen {
-        let listener = bind(*at, &options)
-            .with_context(|| format!("cannot listen on port {}", at.port()))?;
+        let listener =
+            bind(*at, &options).with_context(|| format!("cannot listen on port {}", at.port()))?;
         first = first.or(Some(listener.as_fd().try_clone_to_owned()?));
         serve(Listener::Tcp(listener), &hung);
     }
