@@ -79,13 +79,7 @@ impl Units for Nothing {
             .cloned()
             .ok_or_else(|| Failure::not_found("no-such-unit", format!("no unit {unit}")))
     }
-    fn wait(
-        &self,
-        deadline: Instant,
-        unit: &UnitName,
-        _: Goal,
-        _: Duration,
-    ) -> Answer<UnitStatus> {
+    fn wait(&self, deadline: Instant, unit: &UnitName, _: Goal, _: Duration) -> Answer<UnitStatus> {
         self.get(deadline, unit)
     }
 }
@@ -260,11 +254,7 @@ const OTHER: &str = "ffffffffffffffffffffffffffffffff";
 #[case::of_a_user("/user.slice", Some(RUN), Ownership::Foreign)]
 #[case::in_a_container("/machine.slice/y.service/x.service", Some(RUN), Ownership::Foreign)]
 #[case::out_of_sight("/../elsewhere", Some(RUN), Ownership::Foreign)]
-fn ownership(
-    #[case] path: &str,
-    #[case] invocation: Option<&str>,
-    #[case] expected: Ownership,
-) {
+fn ownership(#[case] path: &str, #[case] invocation: Option<&str>, #[case] expected: Ownership) {
     let child = with_invocation(invocation);
     let mut units = Nothing::down();
     let other = unit_status("y.service", ActiveState::Active);
