@@ -218,6 +218,16 @@ fn closed_connections_are_waited_for_instead_of_starting_in_vain() {
     // The server closes first, so the kernel keeps its side of the connection.
     assert!(scene.answers(8080));
     scene.kill("web.service");
+    // The kernel keeps it for a minute.
+    scene
+        .wait_for("the service to be healed", 3 * TIMEOUT, || {
+            let incidents = scene.incidents_of("web.service");
+            Ok(incidents
+                .iter()
+                .any(|one| one.ended.is_some())
+                .then_some(()))
+        })
+        .unwrap();
     let incident = scene.wait_healed("web.service");
 
     let record = scene.record(&incident);
