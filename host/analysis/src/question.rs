@@ -10,9 +10,10 @@ use prunella_core::{
     diagnosis::Finding,
     text::{one_line, redact},
 };
+use prunella_redact::Hider;
 use serde_json::Value;
 
-use crate::{answer, hide::Hider, rules::ago};
+use crate::{answer, rules::ago};
 
 /// Characters of one line.
 const LINE_MAX: usize = 400;

@@ -145,11 +145,7 @@ fn kept_lines(record: &Record) -> Vec<LogEntry> {
             _ => None,
         })
         .flatten()
-        .map(|message| LogEntry {
-            at,
-            priority: 6,
-            message: message.clone(),
-        })
+        .map(|message| LogEntry::new(at, 6, message.clone()))
         .collect()
 }
 

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use anstyle::{AnsiColor, Style};
 use prunella_core::{
+    diagnosis::Cause,
     incident::{Assessment, DetectedBy, Ending, Incident, Outcome},
     trail::{Entry, Step},
 };
@@ -175,7 +176,11 @@ fn line(step: &Step) -> Option<(Style, String)> {
         ),
         Step::Diagnosed { findings } => {
             let finding = findings.first()?;
-            (plain, format!("probably {}", finding.sentence))
+            let text = match finding.cause {
+                Cause::RecentChange => format!("a hint: {}", finding.sentence),
+                _ => format!("probably {}", finding.sentence),
+            };
+            (plain, text)
         }
         Step::Advised { model, opinion, .. } => match opinion {
             Ok(opinion) => (DIM, format!("{model} thinks: {}", opinion.cause)),

@@ -182,7 +182,9 @@ fn read_ports(reader: &mut Reader<'_>, top: Section<'_>) -> Vec<Port> {
                 reader.error_help(
                     span,
                     format!("`{shown}` is not a port"),
-                    "write `tcp/` or `udp/` and a number from 1 to 65535, such as \"tcp/80\"",
+                    "write `tcp/` or `udp/` and a number from 1 to 65535, such as \"tcp/80\"; where the \
+                     address matters, put it before the number: \"udp/127.0.0.53:53\", \
+                     \"tcp/[::1]:80\"",
                 );
             }
         }

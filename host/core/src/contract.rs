@@ -144,6 +144,8 @@ macro_rules! holder_getters {
             unit -> Option<String>: |holder| holder.unit.as_ref().map(ToString::to_string);
             socket_activated -> bool: |holder| holder.socket_activated;
             address -> String: |holder| holder.address.clone();
+            blocks -> Option<String>: |holder| holder.blocks.clone();
+            free_in -> Option<u64>: |holder| holder.free_in;
         }
     };
 }

@@ -1,6 +1,12 @@
 //! A service: a unit in Prunella's care, and what its operator declared.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -126,35 +132,75 @@ pub enum Order {
     Learned,
 }
 
-/// A port, as `tcp/80` in the configuration.
+/// A port, as `tcp/80` or `udp/127.0.0.53:53` in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Port {
     /// TCP or UDP.
     pub protocol: Protocol,
     /// 1 to 65535.
     pub number: u16,
+    /// The address that the service binds; whichever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+}
+
+impl Port {
+    /// One at whichever address.
+    pub fn new(protocol: Protocol, number: u16) -> Self {
+        Self {
+            protocol,
+            number,
+            address: None,
+        }
+    }
+
+    /// Whether a socket that is bound to `held` on this port serves its address.
+    pub fn is_served_at(&self, held: IpAddr) -> bool {
+        let Some(wanted) = self.address else {
+            return true;
+        };
+        let (held, wanted) = (held.to_canonical(), wanted.to_canonical());
+        held == wanted || held.is_unspecified() && (held.is_ipv6() || wanted.is_ipv4())
+    }
 }
 
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.protocol.word(), self.number)
+        let protocol = self.protocol.word();
+        match self.address {
+            Some(address) => write!(f, "{protocol}/{}", SocketAddr::new(address, self.number)),
+            None => write!(f, "{protocol}/{}", self.number),
+        }
     }
 }
 
 impl std::str::FromStr for Port {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a port: write `tcp/80` or `udp/53`");
+        let wrong = || {
+            format!(
+                "`{text}` is not a port: write `tcp/80`, or `udp/127.0.0.53:53` with an address"
+            )
+        };
         let (protocol, number) = text.split_once('/').ok_or_else(wrong)?;
         let protocol = match protocol {
             "tcp" => Protocol::Tcp,
             "udp" => Protocol::Udp,
             _ => return Err(wrong()),
         };
-        match number.parse() {
-            Ok(number) if number > 0 => Ok(Self { protocol, number }),
-            _ => Err(wrong()),
+        let (number, address) = match number.parse::<SocketAddr>() {
+            Ok(at) => (at.port(), Some(at.ip())),
+            Err(_) => (number.parse().map_err(|_| wrong())?, None),
+        };
+        if number == 0 {
+            return Err(wrong());
         }
+        Ok(Self {
+            protocol,
+            number,
+            // Any address is no address.
+            address: address.filter(|address| !address.is_unspecified()),
+        })
     }
 }
 

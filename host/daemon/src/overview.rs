@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,7 +23,12 @@ use prunella_core::{
     situation::Situation,
     summary::{Filter, Summary},
 };
-use prunella_linux::{Linux, resources::HostResources, sockets, units::SystemdUnits};
+use prunella_linux::{
+    Linux,
+    resources::HostResources,
+    sockets::{self, BoundSocket},
+    units::SystemdUnits,
+};
 use prunella_store::{Pause, Store};
 
 use crate::{Paths, clock, disks::disks, pauses};
@@ -43,8 +49,8 @@ struct Sources<'a> {
     units: &'a SystemdUnits,
     resources: Option<&'a HostResources>,
     situation: &'a dyn Situation,
-    /// The ports on which anybody listens; absent when that cannot be told.
-    listening: &'a dyn Fn(Protocol) -> Option<BTreeSet<u16>>,
+    /// The addresses and ports on which anybody listens; absent when that cannot be told.
+    listening: &'a dyn Fn(Protocol) -> Option<BTreeSet<SocketAddr>>,
     /// Who puts it together; absent for a command.
     daemon: Option<DaemonInfo>,
     /// Strategies that may observe only.
@@ -79,10 +85,11 @@ pub(crate) fn of(
     })
 }
 
-/// The ports on which anybody listens.
-fn listening(protocol: Protocol) -> Option<BTreeSet<u16>> {
+/// The addresses and ports on which anybody listens.
+fn listening(protocol: Protocol) -> Option<BTreeSet<SocketAddr>> {
     let sockets = sockets::bound(protocol, None).ok()?;
-    Some(sockets.into_iter().map(|socket| socket.port).collect())
+    let at = |socket: BoundSocket| SocketAddr::new(socket.address, socket.port);
+    Some(sockets.into_iter().map(at).collect())
 }
 
 /// Puts it together.
@@ -171,7 +178,7 @@ fn host(
 fn service_status(
     service: &Service,
     status: Option<&UnitStatus>,
-    held: &BTreeMap<Protocol, Option<BTreeSet<u16>>>,
+    held: &BTreeMap<Protocol, Option<BTreeSet<SocketAddr>>>,
     past: &Past,
     now: u64,
 ) -> ServiceStatus {
@@ -200,7 +207,11 @@ fn service_status(
                     .get(&port.protocol)
                     .and_then(Option::as_ref)
                     .filter(|_| !private)
-                    .map(|numbers| numbers.contains(&port.number)),
+                    .map(|listening| {
+                        listening
+                            .iter()
+                            .any(|at| at.port() == port.number && port.is_served_at(at.ip()))
+                    }),
             })
             .collect(),
         paused: past

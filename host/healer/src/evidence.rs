@@ -12,7 +12,7 @@ use prunella_core::{
     UnitName,
     analyst::{Changes, ChangesQuestion, Evidence, FailedRun, NeededUnit},
     capability::{ActiveState, Host, LogEntry, PressureOf, UnitStatus, logs, resources},
-    incident::Detection,
+    incident::{Detection, RESTART_LOOP},
     service::Service,
 };
 
@@ -50,7 +50,7 @@ pub fn gather(
         exit_code: detection.exit_code,
         signal: detection.signal.clone(),
         ended_at: detection.at,
-        lines: lines(host, deadline, service, detection.invocation.as_deref()),
+        lines: lines_of_detected(host, deadline, service, detection, now.as_ref()),
     }];
     // A start that was tried since may have failed for a reason of its own.
     if let Some(now) = &now
@@ -63,7 +63,11 @@ pub fn gather(
             exit_code: now.exit_code,
             signal: now.signal.clone(),
             ended_at: wall_clock(),
-            lines: lines(host, deadline, service, now.invocation.as_deref()),
+            lines: now
+                .invocation
+                .as_deref()
+                .map(|run| lines(host, deadline, service, Some(run)))
+                .unwrap_or_default(),
         });
     }
     let status = status.cloned().or(now);
@@ -113,6 +117,43 @@ pub fn gather(
     }
 }
 
+/// The lines of the run that failed. Without a failed run there are none: what
+/// earlier runs logged has nothing to do with it.
+fn lines_of_detected(
+    host: &Host,
+    deadline: Instant,
+    service: &Service,
+    detection: &Detection,
+    now: Option<&UnitStatus>,
+) -> Vec<LogEntry> {
+    let Some(detected) = detection.invocation.as_deref() else {
+        return Vec::new();
+    };
+    let failed = if detection.cause == RESTART_LOOP {
+        // The detected run is the one that systemd has just begun.
+        let all = lines(host, deadline, service, None);
+        let going = now
+            .filter(|now| now.active_state != ActiveState::Failed)
+            .and_then(|now| now.invocation.as_deref());
+        last_failed_run(&all, going).map(str::to_owned)
+    } else {
+        None
+    };
+    let run = failed.as_deref().unwrap_or(detected);
+    lines(host, deadline, service, Some(run))
+}
+
+/// The latest run among these lines that logged anything, but for the one that
+/// goes on.
+fn last_failed_run<'l>(lines: &'l [LogEntry], going: Option<&str>) -> Option<&'l str> {
+    lines
+        .iter()
+        .rev()
+        .filter(|line| !line.by_systemd)
+        .filter_map(|line| line.invocation.as_deref())
+        .find(|run| Some(*run) != going)
+}
+
 fn lines(
     host: &Host,
     deadline: Instant,
@@ -155,4 +196,34 @@ fn needs(
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use prunella_core::capability::LogEntry;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn line(run: &str, by_systemd: bool) -> LogEntry {
+        LogEntry {
+            by_systemd,
+            invocation: Some(run.to_owned()),
+            ..LogEntry::new(0, 6, "text")
+        }
+    }
+
+    #[rstest]
+    #[case::systemd_alone_spoke_of_the_latest(&[("a", false), ("b", true)], "b", Some("a"))]
+    #[case::the_latest_still_runs(&[("a", false), ("b", false)], "b", Some("a"))]
+    #[case::the_latest_is_over(&[("a", false), ("b", false)], "c", Some("b"))]
+    #[case::only_systemd_spoke(&[("a", true), ("b", true)], "b", None)]
+    fn of_a_loop_the_latest_run_that_is_over_and_spoke_counts(
+        #[case] lines: &[(&str, bool)],
+        #[case] going: &str,
+        #[case] found: Option<&str>,
+    ) {
+        let lines: Vec<LogEntry> = lines.iter().map(|(run, by)| line(run, *by)).collect();
+        assert_eq!(last_failed_run(&lines, Some(going)), found);
+    }
 }

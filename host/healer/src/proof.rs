@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use prunella_core::{
     FailureKind,
-    capability::{Goal, Host, Ownership, UnitStatus, clock, ports as port_calls, probes, units},
+    capability::{
+        Goal, Host, Ownership, PortHolder, UnitStatus, clock, ports as port_calls, probes, units,
+    },
     service::Service,
 };
 
@@ -229,6 +231,12 @@ fn ports(
         let holders = host.ask(deadline, ask).map_err(|failure| {
             NotWell::NotYet(format!("who holds {port} cannot be seen: {failure}"))
         })?;
+        let serves = |holder: &&PortHolder| match holder.address.parse() {
+            Ok(address) => port.is_served_at(address),
+            // In a rehearsal.
+            Err(_) => true,
+        };
+        let holders: Vec<&PortHolder> = holders.iter().filter(serves).collect();
         let own = holders.iter().find(|holder| {
             holder.unit.as_ref() == Some(&status.name)
                 || holder

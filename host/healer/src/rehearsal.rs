@@ -221,6 +221,8 @@ impl Overlay {
                 unit: Some(unit.clone()),
                 socket_activated: false,
                 address: "assumed".to_owned(),
+                blocks: None,
+                free_in: None,
             });
         }
         Ok(holders)

@@ -21,8 +21,8 @@ use prunella_core::{
 };
 
 use crate::{
-    confined,
     runs_as::{RunsAs, Who},
+    safe_path,
     transient::{Capability, Ended, OUTPUT, ProtectSystem, Runner, Sandbox, Task},
 };
 
@@ -129,7 +129,7 @@ fn only_roots(name: &str, check: &DeclaredCheck) -> Answer<()> {
         if !matters {
             continue;
         }
-        confined::belongs_to_root(path).map_err(|why| {
+        safe_path::belongs_to_root(path).map_err(|why| {
             Failure::denied(
                 "check-not-root-owned",
                 format!(

@@ -121,8 +121,9 @@ impl Linux {
             probes,
         } = self.declared(&service);
         let shared = Arc::clone(&self.shared);
-        let ports =
-            HostPorts::new(Arc::clone(&kin)).with_sight(move |unit| shared.sights().of(unit));
+        let ports = HostPorts::new(Arc::clone(&kin))
+            .with_evidence(&service.ports, HostLogs::new(Arc::clone(&self.journal)))
+            .with_snapshots(move |unit| shared.snapshots().of(unit));
         Host::new(LinuxHost {
             units: self.units(),
             processes: HostProcesses::new(kin),

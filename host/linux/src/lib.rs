@@ -24,18 +24,15 @@ pub mod sockets;
 
 mod access;
 mod accounts;
-mod bounded;
 mod bus;
 mod changes;
 mod checks;
 pub mod clock;
-mod confined;
 mod declared;
 mod env_file;
 mod error;
 mod file_repair;
 mod files;
-mod held;
 mod host;
 pub mod internal;
 pub mod learn;
@@ -43,17 +40,20 @@ mod package_lock;
 mod probes;
 mod runs_as;
 mod runtime;
-mod sight;
+mod safe_path;
 mod signals;
 mod situation;
+mod snapshots;
 mod sqlite_check;
 mod start_limit;
 mod status;
 mod stop_evidence;
 mod systemctl;
+mod timeout;
 mod transient;
 pub mod trusted_file;
 pub mod unit_control;
+mod unit_refs;
 pub mod units;
 
 use std::{
@@ -165,9 +165,9 @@ impl Linux {
         match tokio::time::timeout(limit, both).await {
             Ok((read, system)) => {
                 if let Ok(system) = system {
-                    self.shared.sights().keep_system(system);
+                    self.shared.snapshots().keep_system(system);
                 }
-                read.inspect(|status| self.shared.sights().keep(status))
+                read.inspect(|status| self.shared.snapshots().keep(status))
                     .map_err(|error| error.failure(&what))
             }
             Err(_) => Err(prunella_core::Failure::timed_out("deadline", what)),

@@ -148,6 +148,8 @@ fn shown(entries: Vec<Entry>) -> Vec<LogEntry> {
                 at: entry.at / 1000,
                 priority: entry.priority.unwrap_or(INFO),
                 message: one_line(&text, LINE_MAX),
+                by_systemd: entry.by_systemd,
+                invocation: entry.invocation,
             }
         })
         .take_while(|line| match left.checked_sub(line.message.len()) {
@@ -229,6 +231,7 @@ mod tests {
             message: message.to_vec(),
             job_type: None,
             invocation: None,
+            by_systemd: false,
         }
     }
 

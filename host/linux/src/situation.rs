@@ -56,7 +56,7 @@ impl Situation for Linux {
     }
 
     fn system_state(&self, deadline: Instant) -> Answer<String> {
-        if let Some(state) = self.shared.sights().of_system() {
+        if let Some(state) = self.shared.snapshots().of_system() {
             return Ok(state);
         }
         let state = self.shared.block_on_deadline(deadline, async {

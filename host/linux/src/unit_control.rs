@@ -12,7 +12,7 @@ use prunella_core::{
 use tokio::sync::watch;
 use zbus::OwnedObjectPath;
 
-use crate::{held::Held, runtime::Shared, systemctl};
+use crate::{runtime::Shared, systemctl, unit_refs::UnitRefs};
 
 /// With it systemd refuses a job that would cancel another one. `replace` would
 /// cancel an operator's.
@@ -22,14 +22,14 @@ pub(crate) const JOB_MODE: &str = "fail";
 #[derive(Clone)]
 pub struct SystemdUnitControl {
     shared: Arc<Shared>,
-    held: Arc<Held>,
+    refs: Arc<UnitRefs>,
 }
 
 impl SystemdUnitControl {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         Self {
             shared: Arc::clone(shared),
-            held: Arc::new(Held::new(shared)),
+            refs: Arc::new(UnitRefs::new(shared)),
         }
     }
 }
@@ -68,7 +68,7 @@ impl SystemdUnitControl {
             let arguments = (unit.as_str(), JOB_MODE);
             // Both are on their way at once: to be kept loaded costs no time.
             let ((), queued) = tokio::join!(
-                self.held.hold(unit),
+                self.refs.hold(unit),
                 self.shared.bus().manager(method(act), &arguments),
             );
             let body = match queued {

@@ -56,7 +56,7 @@ impl SystemdUnits {
         })?;
         match read {
             Some(status) => {
-                self.shared.sights().keep(&status);
+                self.shared.snapshots().keep(&status);
                 existing(status)
             }
             None => systemctl::show(deadline, unit).and_then(existing),

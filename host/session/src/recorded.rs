@@ -59,10 +59,8 @@ fn shown(key: &str, reply: Reply) -> Reply {
         Reply::LogTail(lines) => Reply::LogTail(
             lines
                 .into_iter()
-                .map(|line| LogEntry {
-                    message: redact(&line.message),
-                    ..line
-                })
+                // What the contract does not show is in no session.
+                .map(|line| LogEntry::new(line.at, line.priority, redact(&line.message)))
                 .collect(),
         ),
         Reply::ProbeAsk(answer) => Reply::ProbeAsk(ProbeAnswer {

@@ -115,10 +115,40 @@ impl Sim {
             let unit = by.unit.clone();
             let pid = Some(world.spawn(by));
             world.held.push(Held {
-                port,
                 pid,
                 unit,
-                socket_activated: false,
+                ..Held::new(port)
+            });
+        })
+    }
+
+    /// Somebody holds a port and is in nobody's way, at another address or with
+    /// SO_REUSEPORT.
+    #[track_caller]
+    pub fn taken_beside(self, on: &str, by: Process) -> Self {
+        let port = port(on);
+        self.change(|world| {
+            let unit = by.unit.clone();
+            let pid = Some(world.spawn(by));
+            world.held.push(Held {
+                pid,
+                unit,
+                beside: true,
+                ..Held::new(port)
+            });
+        })
+    }
+
+    /// Nobody listens on a port, and closed connections keep it busy for a while
+    /// (TIME_WAIT).
+    #[track_caller]
+    pub fn lingering(self, on: &str, time: Duration) -> Self {
+        let port = port(on);
+        self.change(|world| {
+            let until = Some(world.now + time);
+            world.held.push(Held {
+                until,
+                ..Held::new(port)
             });
         })
     }
@@ -136,10 +166,9 @@ impl Sim {
         let (port, unit) = (port(on), Some(name(socket)));
         self.change(|world| {
             world.held.push(Held {
-                port,
-                pid: None,
                 unit,
                 socket_activated: true,
+                ..Held::new(port)
             });
         })
     }

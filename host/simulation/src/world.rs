@@ -62,6 +62,23 @@ pub(crate) struct Held {
     /// The unit it belongs to.
     pub(crate) unit: Option<UnitName>,
     pub(crate) socket_activated: bool,
+    /// Whether others can bind it all the same.
+    pub(crate) beside: bool,
+    /// Of closed connections: when the kernel lets go of it.
+    pub(crate) until: Option<Duration>,
+}
+
+impl Held {
+    pub(crate) fn new(port: Port) -> Self {
+        Self {
+            port,
+            pid: None,
+            unit: None,
+            socket_activated: false,
+            beside: false,
+            until: None,
+        }
+    }
 }
 
 /// A process that runs.
@@ -419,7 +436,11 @@ impl World {
             return false;
         }
         let taken = found.listens.iter().find_map(|port| {
-            let held = self.held.iter().find(|held| held.port == *port)?;
+            let held = self
+                .held
+                .iter()
+                .filter(|held| !held.beside && !self.is_over(held))
+                .find(|held| held.port == *port)?;
             (!held.socket_activated).then(|| format!("{port}: address already in use"))
         });
         let unmet = found
@@ -454,12 +475,12 @@ impl World {
             self.spawn(Process::own(&format!("/usr/bin/{}", unit.stem())).of_unit(unit.as_str()))
         });
         for port in listens {
-            if !self.held.iter().any(|held| held.port == port) {
+            let taken = |held: &Held| held.port == port && !held.beside && !self.is_over(held);
+            if !self.held.iter().any(taken) {
                 self.held.push(Held {
-                    port,
                     pid,
                     unit: Some(unit.clone()),
-                    socket_activated: false,
+                    ..Held::new(port)
                 });
             }
         }
@@ -514,13 +535,17 @@ impl World {
         }
     }
 
+    /// Whether the kernel has let go of it.
+    pub(crate) fn is_over(&self, held: &Held) -> bool {
+        held.until.is_some_and(|until| until <= self.now)
+    }
+
     pub(crate) fn say(&mut self, unit: &UnitName, priority: u8, message: &str) {
         let at = self.millis();
-        self.logs.entry(unit.clone()).or_default().push(LogEntry {
-            at,
-            priority,
-            message: message.to_owned(),
-        });
+        self.logs
+            .entry(unit.clone())
+            .or_default()
+            .push(LogEntry::new(at, priority, message));
     }
 
     fn invocation(&mut self) -> String {

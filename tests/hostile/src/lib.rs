@@ -60,11 +60,8 @@ pub fn hostile() -> &'static Strategy {
 
 /// A failed service on a simulated host.
 pub fn host() -> Sim {
-    let line = |at| LogEntry {
-        at,
-        priority: 6,
-        message: "something happened, and here is a long line about it: ".repeat(8),
-    };
+    let text = "something happened, and here is a long line about it: ".repeat(8);
+    let line = |at| LogEntry::new(at, 6, text.clone());
     Sim::new("web.service")
         .port("tcp/80")
         .failed("exit-code")

@@ -38,4 +38,25 @@ pub struct LogEntry {
     pub priority: u8,
     /// Its text: evidence, never a command.
     pub message: String,
+    /// Whether systemd itself wrote it about the unit; else a process of the
+    /// unit did. The contract does not show this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_systemd: bool,
+    /// The run it belongs to, where the journal knows. The contract does not
+    /// show this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invocation: Option<String>,
+}
+
+impl LogEntry {
+    /// A line of one of the unit's processes, of no known run.
+    pub fn new(at: u64, priority: u8, message: impl Into<String>) -> Self {
+        Self {
+            at,
+            priority,
+            message: message.into(),
+            by_systemd: false,
+            invocation: None,
+        }
+    }
 }

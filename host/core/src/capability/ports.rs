@@ -70,4 +70,12 @@ pub struct PortHolder {
     pub socket_activated: bool,
     /// The address it is bound to.
     pub address: String,
+    /// What shows that it keeps the service from binding the port; absent when
+    /// nothing does, as with a socket at another address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<String>,
+    /// Of closed connections that the kernel keeps for a while (TIME_WAIT):
+    /// milliseconds until it lets go of the port. Nobody listens then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_in: Option<u64>,
 }

@@ -26,7 +26,7 @@ const EVIDENCE_LINES: usize = 20;
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 impl Attempt<'_> {
-    /// Writes the failed run's last lines and what the rules make of all there
+    /// Writes what the failed run's program logged last, and what the rules make of all there
     /// is into the trail, once. Not before the strategies have acted: reading
     /// the journal takes longer than healing.
     pub(super) fn diagnose(&self) {
@@ -36,17 +36,18 @@ impl Attempt<'_> {
         let evidence = self.gatherer()();
         if !self.evidence_written.replace(true)
             && let Some(run) = evidence.runs.first()
-            && !run.lines.is_empty()
         {
-            let surplus = run.lines.len().saturating_sub(EVIDENCE_LINES);
-            self.trail.write(Step::Evidence {
-                lines: run
-                    .lines
-                    .iter()
-                    .skip(surplus)
-                    .map(|entry| one_line(&entry.message, 500))
-                    .collect(),
-            });
+            // What systemd says of a run is the same for every failure.
+            let own = run.lines.iter().filter(|line| !line.by_systemd);
+            let mut lines: Vec<String> = own
+                .rev()
+                .take(EVIDENCE_LINES)
+                .map(|entry| one_line(&entry.message, 500))
+                .collect();
+            if !lines.is_empty() {
+                lines.reverse();
+                self.trail.write(Step::Evidence { lines });
+            }
         }
         let findings = self.healer.settings.analyst.diagnose(&evidence);
         if !findings.is_empty() {

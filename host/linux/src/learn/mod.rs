@@ -11,6 +11,7 @@ mod monit;
 mod run_policy;
 
 use std::{
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -25,8 +26,9 @@ pub use self::monit::MonitWatch;
 use crate::{
     Linux,
     cgroup::Cgroups,
-    ports,
+    ports::{self, ListeningPort},
     runs_as::{all_properties, text, texts, typed},
+    sockets,
 };
 
 /// What was learned of a unit.
@@ -217,7 +219,7 @@ impl Linux {
                         .unix_sockets
                         .push(Finding::new(PathBuf::from(address), why.clone()));
                 } else if let Some(number) = port_of(&address) {
-                    add_port(learned, Port { protocol, number }, &why);
+                    add_port(learned, Port::new(protocol, number), &why);
                 }
             }
         }
@@ -327,10 +329,7 @@ fn listening(deadline: Instant, learned: &mut Learned) {
     match ports::listening_ports_of(&Cgroups::detect(), deadline, &learned.status) {
         Ok(found) => {
             for there in &found {
-                let port = Port {
-                    protocol: there.protocol,
-                    number: there.number,
-                };
+                let mut port = Port::new(there.protocol, there.number);
                 if is_picked_by_the_kernel(there.number) {
                     learned.notes.push(format!(
                         "it listens on {port} now, which lies in the range that the kernel picks from, so it may be another next time"
@@ -340,12 +339,16 @@ fn listening(deadline: Instant, learned: &mut Learned) {
                         .iter()
                         .filter(|one| (one.protocol, one.number) == (port.protocol, port.number))
                         .all(|one| one.address.is_loopback());
-                    let why = if local {
-                        "it listens there now, for this host only"
+                    let mut why = if local {
+                        "it listens there now, for this host only".to_owned()
                     } else {
-                        "it listens there now"
+                        "it listens there now".to_owned()
                     };
-                    add_port(learned, port, why);
+                    if let Some(other) = elsewhere(&learned.status, &found, there) {
+                        port.address = Some(there.address);
+                        why = format!("{why}; somebody else listens on the port at {other}");
+                    }
+                    add_port(learned, port, &why);
                 }
             }
         }
@@ -353,6 +356,23 @@ fn listening(deadline: Instant, learned: &mut Learned) {
             .notes
             .push(format!("its ports could not be learned: {failure}")),
     }
+}
+
+/// Another address at which somebody else listens on the same port, where the
+/// unit has bound certain addresses only: then the address tells them apart.
+fn elsewhere(status: &UnitStatus, own: &[ListeningPort], there: &ListeningPort) -> Option<IpAddr> {
+    let mine = || {
+        own.iter()
+            .filter(|one| (one.protocol, one.number) == (there.protocol, there.number))
+    };
+    if status.private_network || mine().any(|one| one.address.is_unspecified()) {
+        return None;
+    }
+    let bound = sockets::bound(there.protocol, Some(there.number)).ok()?;
+    bound
+        .into_iter()
+        .map(|socket| socket.address)
+        .find(|address| mine().all(|one| one.address != *address))
 }
 
 fn add_port(learned: &mut Learned, port: Port, why: &str) {

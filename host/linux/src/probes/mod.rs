@@ -9,7 +9,7 @@ mod http;
 mod mysql;
 mod postgres;
 mod redis;
-mod talk;
+mod wire;
 
 use std::{
     path::Path,
@@ -24,7 +24,7 @@ use prunella_core::{
     text,
 };
 
-use self::talk::{Talk, Trouble};
+use self::wire::{Talk, Trouble};
 use crate::sqlite_check::SqliteCheck;
 
 /// A sentence about an answer is cut after so many characters.
@@ -69,7 +69,7 @@ impl LinuxProbes {
                 Talk::tcp(address, until).map(|_| (true, "it takes connections".to_owned()))
             }
             ProbeKind::Unix(path) => {
-                talk::unix_any(path, until).map(|()| (true, "it takes connections".to_owned()))
+                wire::unix_any(path, until).map(|()| (true, "it takes connections".to_owned()))
             }
             ProbeKind::Http { url, status } => http::ask(url, status, until),
             ProbeKind::Postgres(place) => postgres::ask(place, until),

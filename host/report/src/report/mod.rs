@@ -88,10 +88,12 @@ pub struct Report {
     pub cause: String,
     /// The same in a sentence without its full stop.
     pub what_failed: String,
-    /// The failed run's last log lines, redacted.
+    /// What the failed run's program logged last, redacted.
     pub evidence: Vec<String>,
     /// What the rules made of the evidence, the likeliest first.
     pub findings: Vec<Finding>,
+    /// What was changed shortly before: it may have nothing to do with it.
+    pub hint: Option<Finding>,
     /// What a language model made of it, when one was asked.
     pub advice: Option<Advice>,
     /// What each strategy thought in the latest attempt.
@@ -321,9 +323,16 @@ impl Report {
             noticed: words::noticed(detection.by.word()),
             cause: clean(detection.cause.as_str()),
             what_failed: words::cause(detection),
-            recommendation: next::recommendation(ending, &told.findings, recurrence.as_ref()),
+            recommendation: next::recommendation(
+                ending,
+                &told.findings,
+                told.hint.as_ref(),
+                &told.opinions,
+                recurrence.as_ref(),
+            ),
             evidence: told.evidence,
             findings: told.findings,
+            hint: told.hint,
             advice: told.advice,
             opinions: told.opinions,
             attempts: told.attempts,

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::{Command, Moment, Often, Recurrence, ReportContext, words};
+use super::{Command, Moment, Often, Opinion, Recurrence, ReportContext, words};
 use prunella_core::{
     diagnosis::Finding,
     incident::{Ending, LeftAlone},
@@ -237,14 +237,21 @@ pub(super) fn plan(record: &Record, retry_at: Option<&Moment>) -> Option<String>
     })
 }
 
-/// What people should do, in a sentence or two.
+/// What people should do, in a sentence or two. A recent change is the last
+/// resort: a strategy that found a reason not to act knows better.
 pub(super) fn recommendation(
     ending: Option<&Ending>,
     findings: &[Finding],
+    hint: Option<&Finding>,
+    opinions: &[Opinion],
     recurrence: Option<&Recurrence>,
 ) -> Option<String> {
+    let explained = opinions
+        .iter()
+        .any(|opinion| matches!(opinion.says.as_str(), "must-not" | "blocked-by"));
     let advice = findings
         .iter()
+        .chain(hint.filter(|_| !explained))
         .find_map(|finding| finding.advice.as_deref())
         .map(words::clean);
     match ending? {

@@ -9,7 +9,7 @@ use super::{
 };
 use prunella_core::{
     StrategyName,
-    diagnosis::Finding,
+    diagnosis::{Cause, Finding},
     incident::Ending,
     trail::{Entry, Record, Step},
 };
@@ -19,6 +19,8 @@ use prunella_core::{
 pub(super) struct Told {
     pub(super) evidence: Vec<String>,
     pub(super) findings: Vec<Finding>,
+    /// A recent change, which is no finding of a cause.
+    pub(super) hint: Option<Finding>,
     pub(super) advice: Option<Advice>,
     pub(super) opinions: Vec<Opinion>,
     pub(super) attempts: Vec<Attempt>,
@@ -161,7 +163,12 @@ impl<'a> Teller<'a> {
                 None
             }
             Step::Diagnosed { findings } => {
-                told.findings = findings.iter().map(sayings::cleaned).collect();
+                let (hints, findings): (Vec<Finding>, Vec<Finding>) = findings
+                    .iter()
+                    .map(sayings::cleaned)
+                    .partition(|finding| finding.cause == Cause::RecentChange);
+                told.findings = findings;
+                told.hint = hints.into_iter().next();
                 None
             }
             Step::Advised { model, opinion, .. } => {

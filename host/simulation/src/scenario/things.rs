@@ -440,11 +440,7 @@ pub(super) fn logs(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -> 
             .unwrap_or(6);
         let at = u64::try_from(host.uptime().as_millis()).unwrap_or(0);
         if let Some((message, _)) = reader.text(section, "message", "out of memory") {
-            let line = LogEntry {
-                at,
-                priority,
-                message: message.to_owned(),
-            };
+            let line = LogEntry::new(at, priority, message);
             host = host.logs(unit.as_str(), [line]);
         }
     }

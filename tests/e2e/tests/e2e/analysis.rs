@@ -169,7 +169,9 @@ fn a_kill_is_its_own_cause_and_no_other_is_made_up() {
         .service("web.service", &victim("", "--listen 8080"), "")
         .with_daemon();
     scene.start(&["web.service"]);
-    scene.kill("web.service");
+    // Not by systemd, which would say who asked for it.
+    let main = scene.main_pid("web.service").to_string();
+    scene.run_ok(&["kill", "-KILL", &main]).unwrap();
     let incident = scene.wait_healed("web.service");
     let made_up: Vec<String> = findings(&scene, &incident)
         .into_iter()
@@ -178,6 +180,70 @@ fn a_kill_is_its_own_cause_and_no_other_is_made_up() {
         .filter(|word| word != "recent-change/change")
         .collect();
     assert_eq!(made_up, Vec::<String>::new());
+}
+
+#[test]
+fn a_kill_that_somebody_asked_systemd_for_is_named() {
+    let scene = Scene::builder()
+        .service("web.service", &victim("", "--listen 8080"), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene
+        .systemctl(&["kill", "-s", "KILL", "web.service"])
+        .unwrap();
+    let incident = scene.wait_healed("web.service");
+    let words: Vec<String> = findings(&scene, &incident)
+        .into_iter()
+        .map(|(word, _)| word)
+        .collect();
+    // Not the unit's own file, although it is as new as the machine.
+    assert_eq!(words, ["kill-requested/log"]);
+    let report = scene.report(&incident);
+    assert!(report.contains("SIGKILL"), "{report}");
+}
+
+#[test]
+fn of_a_restart_loop_the_programs_own_lines_are_shown() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            "[Service]\nExecStart=/bin/sh -c 'echo the cellar is flooded >&2; exit 1'\n\
+             Restart=always\nRestartSec=100ms\n[Unit]\nStartLimitIntervalSec=0\n",
+            ONE_TRY,
+        )
+        .with_daemon();
+    scene.try_systemctl(&["start", "web.service"]).unwrap();
+    let incident = scene.wait_ended("web.service", "escalated");
+    let lines: Vec<String> = scene
+        .record(&incident)
+        .steps("evidence")
+        .flat_map(|step| step["lines"].as_array().cloned().unwrap_or_default())
+        .map(|line| line.as_str().unwrap().to_owned())
+        .collect();
+    assert!(!lines.is_empty(), "{}", scene.record(&incident).text());
+    assert!(
+        lines.iter().all(|line| line == "the cellar is flooded"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn what_an_old_failure_logged_is_not_said_of_a_service_that_was_stopped_since() {
+    let scene = Scene::builder()
+        .file("/etc/shop/secret", "x", 0o600)
+        .service(
+            "web.service",
+            "[Service]\nUser=nobody\nExecStart=/bin/cat /etc/shop/secret\n",
+            ONE_TRY,
+        )
+        .with_daemon();
+    let (word, _) = first_finding(&scene, "web.service");
+    assert_eq!(word, "permission-denied/log");
+
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+    let output = scene.prunella(&["heal", "web.service", "--dry-run"]);
+    let said = format!("{}{}", output.stdout, output.stderr);
+    assert!(!said.contains("not allowed"), "{said}");
 }
 
 /// The numbers of the first steps of these kinds.

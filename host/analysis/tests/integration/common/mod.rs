@@ -29,11 +29,7 @@ pub(crate) fn run(lines: &[&str]) -> FailedRun {
 }
 
 pub(crate) fn line(text: &str) -> LogEntry {
-    LogEntry {
-        at: FAILED_AT - 100,
-        priority: 6,
-        message: text.to_owned(),
-    }
+    LogEntry::new(FAILED_AT - 100, 6, text)
 }
 
 pub(crate) fn evidence(runs: Vec<FailedRun>) -> Evidence {

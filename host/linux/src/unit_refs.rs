@@ -12,12 +12,12 @@ use crate::runtime::Shared;
 
 /// References to units, given back when this is dropped. systemd takes them
 /// back by itself when the connection ends.
-pub(crate) struct Held {
+pub(crate) struct UnitRefs {
     shared: Arc<Shared>,
     units: Mutex<Vec<UnitName>>,
 }
 
-impl Held {
+impl UnitRefs {
     /// None yet.
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         Self {
@@ -42,7 +42,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for UnitRefs {
     fn drop(&mut self) {
         let units = std::mem::take(self.units.get_mut().unwrap_or_else(PoisonError::into_inner));
         if units.is_empty() {

@@ -10,28 +10,28 @@ use std::{
 
 use prunella_core::{UnitName, capability::UnitStatus};
 
-/// How old a sight may be.
+/// How old a snapshot may be.
 const GOOD: Duration = Duration::from_millis(100);
 
 /// How many are kept: as many as may be asked about within that time.
 const KEPT: usize = 16;
 
-/// The latest sights.
+/// The latest snapshots.
 #[derive(Default)]
-pub(crate) struct Sights {
+pub(crate) struct UnitSnapshots {
     units: Mutex<VecDeque<(Instant, UnitStatus)>>,
     system: Mutex<Option<(Instant, String)>>,
 }
 
-impl Sights {
+impl UnitSnapshots {
     /// Keeps what was just read.
     pub(crate) fn keep(&self, status: &UnitStatus) {
-        let mut sights = self.units.lock().unwrap_or_else(PoisonError::into_inner);
-        sights.retain(|(at, known)| known.name != status.name && at.elapsed() <= GOOD);
-        if sights.len() == KEPT {
-            sights.pop_front();
+        let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
+        units.retain(|(at, known)| known.name != status.name && at.elapsed() <= GOOD);
+        if units.len() == KEPT {
+            units.pop_front();
         }
-        sights.push_back((Instant::now(), status.clone()));
+        units.push_back((Instant::now(), status.clone()));
     }
 
     /// What was read of `unit` just now, if anything was.

@@ -41,7 +41,7 @@ impl Drop for Seat {
 
 /// Does `work`, and waits for it until `deadline`. `what` begins the sentence
 /// when it does not come back, such as `looking at a file`.
-pub(crate) fn bounded<T: Send + 'static>(
+pub(crate) fn with_timeout<T: Send + 'static>(
     deadline: Instant,
     what: &str,
     work: impl FnOnce() -> T + Send + 'static,
@@ -83,14 +83,14 @@ mod tests {
     #[test]
     fn work_in_time_gives_its_result() {
         let deadline = Instant::now() + Duration::from_secs(20);
-        assert_eq!(bounded(deadline, "adding", || 1 + 1), Ok(2));
+        assert_eq!(with_timeout(deadline, "adding", || 1 + 1), Ok(2));
     }
 
     #[test]
     fn a_deadline_holds_for_work_that_hangs() {
         let (release, released) = channel::<()>();
         let start = Instant::now();
-        let answer = bounded(start + Duration::from_millis(20), "hanging", move || {
+        let answer = with_timeout(start + Duration::from_millis(20), "hanging", move || {
             let _ = released.recv();
         });
         assert!(answer.unwrap_err().is("deadline"));

@@ -72,7 +72,7 @@ const EVERYWHERE: [&str; 6] = [
 
 /// Hides what it is told to, and knows how to put it back.
 #[derive(Default)]
-pub(crate) struct Hider {
+pub struct Hider {
     rules: Vec<(Regex, Kind)>,
     names: HashMap<String, String>,
     counts: HashMap<&'static str, usize>,
@@ -91,12 +91,12 @@ enum Kind {
 
 impl Hider {
     /// Hides nothing.
-    pub(crate) fn nothing() -> Self {
+    pub fn nothing() -> Self {
         Self::default()
     }
 
     /// Hides addresses, these hosts, these users, and what looks like them.
-    pub(crate) fn new(hosts: &[String], users: &[String]) -> Self {
+    pub fn new(hosts: &[String], users: &[String]) -> Self {
         let mut rules = vec![
             (r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+[A-Za-z0-9]".to_owned(), Kind::Mail),
             (r"://(?:[^/@ ]+@)?(?<it>[A-Za-z0-9_.-]+)".to_owned(), Kind::UrlHost),
@@ -138,7 +138,7 @@ impl Hider {
     }
 
     /// `text` with names in place of what is hidden.
-    pub(crate) fn hide(&mut self, text: &str) -> String {
+    pub fn hide(&mut self, text: &str) -> String {
         let mut text = text.to_owned();
         let rules = std::mem::take(&mut self.rules);
         for (rule, kind) in &rules {
@@ -174,7 +174,7 @@ impl Hider {
     }
 
     /// `text` with what was hidden in its place again.
-    pub(crate) fn show(&self, text: &str) -> String {
+    pub fn show(&self, text: &str) -> String {
         let mut shown = text.to_owned();
         for (it, name) in &self.names {
             if shown.contains(name.as_str()) {

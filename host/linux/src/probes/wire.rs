@@ -17,7 +17,7 @@ use rustix::{
     },
 };
 
-use crate::bounded::bounded;
+use crate::timeout::with_timeout;
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
@@ -211,7 +211,7 @@ fn unix_socket(path: &Path, kind: SocketType, until: Instant) -> Result<OwnedFd,
     }
 }
 
-/// The addresses of `host:port`. Asking a resolver can hang; see [`bounded`].
+/// The addresses of `host:port`. Asking a resolver can hang; see [`with_timeout`].
 fn resolve(place: &str, until: Instant) -> Result<Vec<SocketAddr>, Trouble> {
     if let Ok(address) = place.parse::<SocketAddr>() {
         return Ok(vec![address]);
@@ -225,7 +225,7 @@ fn resolve(place: &str, until: Instant) -> Result<Vec<SocketAddr>, Trouble> {
         )));
     }
     let asked = place.to_owned();
-    let found = bounded(until, "looking up a name", move || {
+    let found = with_timeout(until, "looking up a name", move || {
         asked
             .to_socket_addrs()
             .map(|found| found.take(8).collect::<Vec<_>>())

@@ -1,4 +1,8 @@
-//! Walking to a declared path, one folder at a time, by descriptors.
+//! Walking to a declared path, one folder at a time.
+//!
+//! Each step is taken from a [`Dir`] of cap-std, which cannot be left by any name
+//! (openat2's RESOLVE_BENEATH). cap-std has no word for who owns a link, so links are
+//! followed here, by two rules.
 //!
 //! A path that the operator declared may run through folders that others can
 //! write in. Whoever can write in a folder can put a link there, or move
@@ -16,6 +20,8 @@
 use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
+    fs::File,
+    io,
     os::{
         fd::{AsRawFd, OwnedFd},
         unix::ffi::{OsStrExt, OsStringExt},
@@ -23,8 +29,12 @@ use std::{
     path::{Component, Path},
 };
 
+use cap_std::{
+    ambient_authority,
+    fs::{Dir, OpenOptions, OpenOptionsExt as _},
+};
 use rustix::{
-    fs::{CWD, FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat},
+    fs::{FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat},
     io::Errno,
 };
 
@@ -125,6 +135,8 @@ impl Walked {
 pub(crate) struct Place {
     /// The folder, as [`walk`] found it.
     pub(crate) folder: Walked,
+    /// The same, to work in: nothing outside it can be reached.
+    pub(crate) dir: Dir,
     /// The name in it, which need not exist.
     pub(crate) name: OsString,
 }
@@ -132,13 +144,7 @@ pub(crate) struct Place {
 impl Place {
     /// Looks at what has the name, without following it.
     pub(crate) fn open(self) -> Result<Walked, WalkError> {
-        let fd = openat(
-            &self.folder.fd,
-            self.name.as_os_str(),
-            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|errno| match errno {
+        let fd = step(&self.dir, &self.name).map_err(|errno| match errno {
             Errno::NOENT => WalkError::Missing,
             errno => WalkError::Io(errno),
         })?;
@@ -174,13 +180,10 @@ pub(crate) fn walk(path: &Path, rule: Rule, last: Last) -> Result<Walked, WalkEr
         if name == ".." && rule == Rule::Change && !here.trusted {
             return Err(WalkError::ForeignParent);
         }
-        let fd = openat(
-            &here.fd,
-            name.as_os_str(),
-            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|errno| match errno {
+        let folder = Dir::from_std_file(File::from(here.fd));
+        let opened = step(&folder, &name);
+        here.fd = folder.into_std_file().into();
+        let fd = opened.map_err(|errno| match errno {
             Errno::NOENT if todo.is_empty() => WalkError::Missing,
             Errno::NOENT => WalkError::MissingFolder,
             Errno::NOTDIR => WalkError::NotAFolder,
@@ -235,7 +238,15 @@ pub(crate) fn walk_to_folder(path: &Path, rule: Rule) -> Result<Place, WalkError
         return Err(WalkError::NotAFolder);
     }
     folder.trusted &= only_root_writes(&folder.stat);
-    Ok(Place { folder, name })
+    let dir = folder
+        .fd
+        .try_clone()
+        .map_err(|error| WalkError::Io(errno(&error)))?;
+    Ok(Place {
+        folder,
+        dir: Dir::from_std_file(File::from(dir)),
+        name,
+    })
 }
 
 /// Whether nobody but root can change `path`, nor put something else in its
@@ -264,14 +275,34 @@ fn only_root_writes(stat: &Stat) -> bool {
     stat.st_uid == 0 && stat.st_mode & 0o022 == 0
 }
 
+/// Opens what has this name in a folder, for its path only and without following
+/// it.
+fn step(folder: &Dir, name: &OsStr) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW;
+    if name == ".." {
+        // Whoever asks has seen to it that the way up is nobody else's.
+        return openat(folder, name, flags | OFlags::CLOEXEC, Mode::empty());
+    }
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(i32::from_ne_bytes(flags.bits().to_ne_bytes()));
+    match folder.open_with(name, &options) {
+        Ok(file) => Ok(file.into_std().into()),
+        Err(error) => Err(errno(&error)),
+    }
+}
+
+/// The system's number of an error of cap-std's, which has some of its own for
+/// names that lead out.
+pub(crate) fn errno(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::XDEV)
+}
+
 fn root() -> Result<Walked, WalkError> {
-    let fd = openat(
-        CWD,
-        "/",
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(WalkError::Io)?;
+    let dir = Dir::open_ambient_dir("/", ambient_authority())
+        .map_err(|error| WalkError::Io(errno(&error)))?;
+    let fd = OwnedFd::from(dir.into_std_file());
     let stat = fstat(&fd).map_err(WalkError::Io)?;
     Ok(Walked {
         fd,
@@ -302,180 +333,4 @@ fn push_front(todo: &mut VecDeque<OsString>, path: &Path) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        fs,
-        os::unix::fs::{PermissionsExt, chown, lchown, symlink},
-        path::PathBuf,
-    };
-
-    use rstest::rstest;
-
-    use super::*;
-
-    /// A tree in a folder that only root can write in, all the way down.
-    fn tree() -> (tempfile::TempDir, PathBuf) {
-        // /tmp is writable by all: a tree there would never count as root's.
-        let dir = tempfile::Builder::new()
-            .prefix("prunella-walk")
-            .tempdir_in("/var/lib")
-            .unwrap();
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let path = dir.path().to_owned();
-        fs::create_dir(path.join("mine")).unwrap();
-        fs::write(path.join("mine/file"), "x").unwrap();
-        fs::create_dir(path.join("theirs")).unwrap();
-        fs::write(path.join("theirs/file"), "y").unwrap();
-        chown(path.join("theirs"), Some(4242), Some(4242)).unwrap();
-        chown(path.join("theirs/file"), Some(4242), Some(4242)).unwrap();
-        (dir, path)
-    }
-
-    fn foreign_link(target: impl AsRef<Path>, link: PathBuf) {
-        symlink(target, &link).unwrap();
-        lchown(&link, Some(4242), Some(4242)).unwrap();
-    }
-
-    #[test]
-    fn roots_own_links_are_followed() {
-        let (_dir, tree) = tree();
-        symlink("mine", tree.join("relative")).unwrap();
-        symlink(tree.join("mine"), tree.join("absolute")).unwrap();
-        symlink("../mine/file", tree.join("mine/up")).unwrap();
-        for path in [
-            "relative/file",
-            "absolute/file",
-            "mine/up",
-            "mine/../mine/file",
-        ] {
-            let found = walk(&tree.join(path), Rule::Change, Last::Follow).unwrap();
-            assert_eq!(found.kind(), FileType::RegularFile, "{path}");
-            assert!(found.trusted, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_link_at_the_end_can_be_kept() {
-        let (_dir, tree) = tree();
-        symlink("mine/file", tree.join("link")).unwrap();
-        let found = walk(&tree.join("link"), Rule::Change, Last::Keep).unwrap();
-        assert_eq!(found.kind(), FileType::Symlink);
-        assert_eq!(found.link_target().unwrap(), "mine/file");
-    }
-
-    #[test]
-    fn changing_follows_no_link_from_a_folder_of_others() {
-        let (_dir, tree) = tree();
-        foreign_link("/etc", tree.join("theirs/etc"));
-        foreign_link("/etc/passwd", tree.join("theirs/passwd"));
-        // Root's own link in their folder: they could have moved it there.
-        symlink("/etc", tree.join("theirs/moved")).unwrap();
-        for path in ["theirs/etc/passwd", "theirs/passwd", "theirs/moved/passwd"] {
-            assert_eq!(
-                walk(&tree.join(path), Rule::Change, Last::Follow).unwrap_err(),
-                WalkError::ForeignLink,
-                "{path}"
-            );
-        }
-        assert_eq!(
-            walk(
-                &tree.join("theirs/../mine/file"),
-                Rule::Change,
-                Last::Follow
-            )
-            .unwrap_err(),
-            WalkError::ForeignParent
-        );
-    }
-
-    #[test]
-    fn a_sticky_folder_for_all_is_a_folder_of_others() {
-        let (_dir, tree) = tree();
-        fs::create_dir(tree.join("shared")).unwrap();
-        fs::set_permissions(tree.join("shared"), fs::Permissions::from_mode(0o1777)).unwrap();
-        foreign_link("/etc/passwd", tree.join("shared/trap"));
-        assert_eq!(
-            walk(&tree.join("shared/trap"), Rule::Change, Last::Follow).unwrap_err(),
-            WalkError::ForeignLink
-        );
-    }
-
-    #[test]
-    fn a_foreign_link_shows_only_what_is_its_owners() {
-        let (_dir, tree) = tree();
-        foreign_link(tree.join("theirs/file"), tree.join("theirs/own"));
-        foreign_link("/etc/passwd", tree.join("theirs/trap"));
-        let own = walk(&tree.join("theirs/own"), Rule::Look, Last::Follow).unwrap();
-        assert!(own.content_is_meant());
-        let trap = walk(&tree.join("theirs/trap"), Rule::Look, Last::Follow).unwrap();
-        assert!(!trap.content_is_meant());
-    }
-
-    #[rstest]
-    #[case::nothing("mine/none", WalkError::Missing)]
-    #[case::no_folder("none/file", WalkError::MissingFolder)]
-    #[case::through_a_file("mine/file/x", WalkError::NotAFolder)]
-    #[case::file_with_a_slash("mine/file/", WalkError::NotAFolder)]
-    #[case::round_and_round("loop", WalkError::TooManyLinks)]
-    fn ways_that_lead_nowhere(#[case] path: &str, #[case] error: WalkError) {
-        let (_dir, tree) = tree();
-        symlink("loop", tree.join("loop")).unwrap();
-        assert_eq!(
-            walk(&tree.join(path), Rule::Change, Last::Follow).unwrap_err(),
-            error
-        );
-    }
-
-    #[test]
-    fn a_relative_path_is_refused() {
-        assert_eq!(
-            walk(Path::new("etc"), Rule::Look, Last::Keep).unwrap_err(),
-            WalkError::NotAbsolute
-        );
-    }
-
-    #[test]
-    fn a_fifo_does_not_block() {
-        let (_dir, tree) = tree();
-        rustix::fs::mkfifoat(CWD, tree.join("pipe"), Mode::from_raw_mode(0o600)).unwrap();
-        let found = walk(&tree.join("pipe"), Rule::Look, Last::Keep).unwrap();
-        assert_eq!(found.kind(), FileType::Fifo);
-        found.open().unwrap();
-    }
-
-    #[test]
-    fn what_belongs_to_root() {
-        let (_dir, tree) = tree();
-        assert_eq!(belongs_to_root(&tree.join("mine/file")), Ok(()));
-        assert_eq!(belongs_to_root(Path::new("/bin/sh")), Ok(()));
-        fs::write(tree.join("theirs/root"), "").unwrap();
-        assert!(
-            belongs_to_root(&tree.join("theirs/root"))
-                .unwrap_err()
-                .contains("folder")
-        );
-        chown(tree.join("mine/file"), Some(4242), None).unwrap();
-        assert!(
-            belongs_to_root(&tree.join("mine/file"))
-                .unwrap_err()
-                .contains("belongs to another")
-        );
-        fs::write(tree.join("mine/loose"), "").unwrap();
-        fs::set_permissions(tree.join("mine/loose"), fs::Permissions::from_mode(0o664)).unwrap();
-        assert!(belongs_to_root(&tree.join("mine/loose")).is_err());
-    }
-
-    #[test]
-    fn the_folder_of_something_that_is_not_there() {
-        let (_dir, tree) = tree();
-        let place = walk_to_folder(&tree.join("mine/none"), Rule::Change).unwrap();
-        assert_eq!(place.name, "none");
-        assert!(place.folder.trusted);
-        let place = walk_to_folder(&tree.join("theirs/none"), Rule::Change).unwrap();
-        assert!(!place.folder.trusted);
-        assert_eq!(
-            walk_to_folder(&tree.join("none/none"), Rule::Change).unwrap_err(),
-            WalkError::MissingFolder
-        );
-    }
-}
+mod tests;
