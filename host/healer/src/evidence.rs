@@ -11,8 +11,11 @@ use std::{
 use prunella_core::{
     UnitName,
     analyst::{Changes, ChangesQuestion, Evidence, FailedRun, NeededUnit},
-    capability::{ActiveState, Host, LogEntry, PressureOf, UnitStatus, logs, resources},
-    incident::{Detection, RESTART_LOOP},
+    capability::{
+        ActiveState, Host, LogEntry, PressureOf, UnitStatus, filesystems, logs, resources,
+    },
+    cause::Cause,
+    incident::Detection,
     service::Service,
 };
 
@@ -105,10 +108,10 @@ pub fn gather(
             .chain(declared)
             .filter_map(|place| {
                 let place = place.to_owned();
-                let disk = resources::DiskUse {
+                let below = filesystems::Below {
                     place: place.clone(),
                 };
-                Some((place, host.ask(deadline, disk).ok()?))
+                Some((place, host.ask(deadline, below).ok()?.room()))
             })
             .collect(),
         changes: changed,
@@ -129,7 +132,7 @@ fn lines_of_detected(
     let Some(detected) = detection.invocation.as_deref() else {
         return Vec::new();
     };
-    let failed = if detection.cause == RESTART_LOOP {
+    let failed = if detection.cause == Cause::RestartLoop {
         // The detected run is the one that systemd has just begun.
         let all = lines(host, deadline, service, None);
         let going = now
