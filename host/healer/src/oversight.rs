@@ -437,7 +437,9 @@ mod tests {
         let grants = grant("process-control", &[Scope::Itself]);
         let says = Arc::new(Says(Ok(Verdict::Allow)));
         let (folder, kernel) = overseen(&sim, grants, oversight, Some(says));
-        let Port { protocol, number } = sim.ports()[0];
+        let Port {
+            protocol, number, ..
+        } = sim.ports()[0];
         let end = || {
             let host = kernel.host();
             let holders = host.ask(soon(), Holders { protocol, number }).unwrap();

@@ -520,7 +520,7 @@ fn parts(word: &str) -> Vec<String> {
 mod tests {
     use rstest::rstest;
 
-    use crate::{REDACTED, redact};
+    use crate::redact;
 
     #[rstest]
     #[case::assignment("DB_PASSWORD=hunter2 started", "DB_PASSWORD=[redacted] started")]

@@ -222,7 +222,9 @@ fn a_stranger_is_never_ended_however_much_is_granted() {
         .port("tcp/80")
         .taken("tcp/80", SimProcess::stranger("/usr/bin/python3"));
     let (_folder, kernel) = kernel(&sim, grant("process-control", &[Scope::Itself]));
-    let Port { protocol, number } = sim.ports()[0];
+    let Port {
+        protocol, number, ..
+    } = sim.ports()[0];
     let holders = kernel.host().ask(soon(), Holders { protocol, number });
     let holders = holders.unwrap();
     let stranger = holders[0].process.clone().unwrap();
@@ -344,7 +346,9 @@ fn every_act_passes_every_step(
         .taken("tcp/80", SimProcess::leftover("/usr/bin/web"))
         .file("cache", File::plain())
         .check("syntax", Check::passes());
-    let Port { protocol, number } = sim.ports()[0];
+    let Port {
+        protocol, number, ..
+    } = sim.ports()[0];
     let holders = sim
         .host()
         .ask(soon(), Holders { protocol, number })
