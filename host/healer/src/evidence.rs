@@ -11,7 +11,9 @@ use std::{
 use prunella_core::{
     UnitName,
     analyst::{Changes, ChangesQuestion, Evidence, FailedRun, NeededUnit},
-    capability::{ActiveState, Host, LogEntry, PressureOf, UnitStatus, logs, resources},
+    capability::{
+        ActiveState, Host, LogEntry, PressureOf, UnitStatus, filesystems, logs, resources,
+    },
     incident::Detection,
     service::Service,
 };
@@ -101,10 +103,10 @@ pub fn gather(
             .chain(declared)
             .filter_map(|place| {
                 let place = place.to_owned();
-                let disk = resources::DiskUse {
+                let below = filesystems::Below {
                     place: place.clone(),
                 };
-                Some((place, host.ask(deadline, disk).ok()?))
+                Some((place, host.ask(deadline, below).ok()?.room()))
             })
             .collect(),
         changes: changed,

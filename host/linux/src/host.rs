@@ -1,6 +1,8 @@
 //! Everything that can be asked of this host: each capability in a file of its own,
 //! and all of them put together here, for one service.
 
+mod filesystems;
+
 use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
@@ -17,6 +19,7 @@ use crate::{
     declared::Declared,
     file_repair::LinuxFileRepair,
     files::LinuxFiles,
+    journal::Journal,
     logs::HostLogs,
     ports::HostPorts,
     probes::LinuxProbes,
@@ -29,6 +32,8 @@ use crate::{
 
 /// This host, as one service sees it.
 struct LinuxHost {
+    service: Arc<Service>,
+    journal: Arc<Journal>,
     units: SystemdUnits,
     processes: HostProcesses,
     ports: HostPorts,
@@ -71,7 +76,15 @@ impl HostCalls for LinuxHost {
             }
             Call::LogTail(tail) => tail.reply(self.logs.tail(deadline, &tail)),
             Call::MemoryUse(memory) => memory.reply(self.resources.memory()),
-            Call::DiskUse(disk) => disk.reply(self.resources.disk(&disk.place)),
+            Call::FileSystemList(list) => {
+                list.reply(filesystems::list(deadline, &self.service, &self.journal))
+            }
+            Call::FileSystemBelow(below) => below.reply(filesystems::below(
+                deadline,
+                &self.service,
+                &self.journal,
+                &below.place,
+            )),
             Call::LoadAverage(load) => load.reply(self.resources.load()),
             Call::PressureShare(share) => share.reply(self.resources.pressure(share.of)),
             Call::ProbeAsk(ask) => ask.reply(self.probes.ask(deadline, &ask.name)),
@@ -124,6 +137,8 @@ impl Linux {
         let ports =
             HostPorts::new(Arc::clone(&kin)).with_sight(move |unit| shared.sights().of(unit));
         Host::new(LinuxHost {
+            service: Arc::clone(&service),
+            journal: Arc::clone(&self.journal),
             units: self.units(),
             processes: HostProcesses::new(kin),
             ports,

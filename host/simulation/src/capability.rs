@@ -6,6 +6,7 @@ mod checks;
 mod clock;
 mod file_repair;
 mod files;
+pub(crate) mod filesystems;
 mod history;
 mod logs;
 mod ports;
@@ -44,7 +45,8 @@ impl HostCalls for Sim {
             Call::FileMissingKeys(keys) => keys.reply(world.missing_keys(&keys)),
             Call::LogTail(tail) => tail.reply(world.tail(&tail)),
             Call::MemoryUse(memory) => memory.reply(Ok(world.memory)),
-            Call::DiskUse(disk) => disk.reply(Ok(world.disk)),
+            Call::FileSystemList(list) => list.reply(Ok(world.file_systems())),
+            Call::FileSystemBelow(below) => below.reply(world.file_system_below(&below)),
             Call::LoadAverage(load) => load.reply(Ok(world.load)),
             Call::PressureShare(pressure) => pressure.reply(Ok(world.pressure)),
             Call::ProbeAsk(ask) => ask.reply(world.probe(&ask)),

@@ -8,7 +8,7 @@ use std::{
 
 use prunella_core::{
     StrategyName, UnitName,
-    capability::{Host, LogEntry, PastIncident, UnitStatus},
+    capability::{Host, LogEntry, PastIncident, UnitStatus, filesystems::percent_used},
     cause::Cause,
     incident::{DetectedBy, Detection, Incident, IncidentId, SettingSpec},
     policy::{Act, Grant, Grants, Permission, Scope},
@@ -336,7 +336,13 @@ impl Sim {
     /// How large the host's file systems are, and how much of them is available,
     /// in bytes.
     pub fn disk(self, total: u64, available: u64) -> Self {
-        self.change(|world| (world.disk.total, world.disk.available) = (total, available))
+        let used = total.saturating_sub(available);
+        self.change(|world| {
+            world.disk.total = total;
+            world.disk.used = used;
+            world.disk.available = available;
+            world.disk.used_percent = percent_used(used, available);
+        })
     }
 
     /// Sleeps really sleep, until the deadline at most.

@@ -9,8 +9,8 @@ use std::{
 use prunella_core::{
     Failure, StrategyName, UnitName,
     capability::{
-        ActiveState, Disk, Load, LogEntry, Memory, PastIncident, PendingJob, Pressure, ProcessInfo,
-        UnitAct, UnitStatus,
+        ActiveState, Load, LogEntry, Memory, PastIncident, PendingJob, Pressure, ProcessInfo,
+        UnitAct, UnitStatus, filesystems::FileSystem,
     },
     policy::Grants,
     service::{Port, Service},
@@ -18,7 +18,10 @@ use prunella_core::{
 
 use crate::{
     build::{Check, File, Process, Unit, name, port},
-    capability::resources::{DISK, LOAD, MEMORY, PRESSURE},
+    capability::{
+        filesystems::roomy,
+        resources::{LOAD, MEMORY, PRESSURE},
+    },
     file_model::deviations,
     sim::START,
 };
@@ -110,7 +113,7 @@ pub(crate) struct World {
     pub(crate) state: BTreeMap<(StrategyName, String), String>,
     pub(crate) keeps_nothing: bool,
     pub(crate) memory: Memory,
-    pub(crate) disk: Disk,
+    pub(crate) disk: FileSystem,
     pub(crate) load: Load,
     pub(crate) pressure: Pressure,
     pub(crate) system_state: String,
@@ -162,7 +165,7 @@ impl World {
             state: BTreeMap::new(),
             keeps_nothing: false,
             memory: MEMORY,
-            disk: DISK,
+            disk: roomy(),
             load: LOAD,
             pressure: PRESSURE,
             system_state: "running".to_owned(),

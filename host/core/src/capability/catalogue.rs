@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, fmt};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    Answer, Budget, CheckReport, Consequence, Described, Description, Disk, EnvKey, FileStatus,
-    Job, Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
+    Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
+    Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
     Termination, UnitStatus, checks, file_repair, process_control, unit_control,
 };
 

@@ -39,6 +39,10 @@ macro_rules! catalogue {
                 FileEnvKeys: EnvKeys -> Vec<EnvKey>;
                 FileMissingKeys: MissingKeys -> Vec<String>;
             }
+            Observe filesystems "filesystems" "looks at file systems" {
+                FileSystemList: List -> Vec<super::filesystems::FileSystem>;
+                FileSystemBelow: Below -> super::filesystems::FileSystem;
+            }
             Observe history "history" "looks at earlier incidents of the service" {
                 HistoryRecent: Recent -> Vec<PastIncident>;
             }
@@ -55,9 +59,8 @@ macro_rules! catalogue {
                 ProcessesOfUnit: OfUnit -> Vec<Process>;
                 ProcessAlive: Alive -> bool;
             }
-            Observe resources "resources" "looks at memory, disks, load and pressure" {
+            Observe resources "resources" "looks at memory, load and pressure" {
                 MemoryUse: MemoryUse -> Memory;
-                DiskUse: DiskUse -> Disk;
                 LoadAverage: LoadAverage -> Load;
                 PressureShare: PressureShare -> Pressure;
             }
@@ -94,8 +97,9 @@ macro_rules! contract_types {
             $crate::capability::Memory => observe::resources::MemoryUse {
                 total, available, swap_total, swap_free
             }
-            $crate::capability::Disk => observe::resources::DiskUse {
-                total, available, files_total, files_available, read_only
+            $crate::capability::filesystems::FileSystem => observe::filesystems::FileSystem {
+                mount_point, device, kind, total, used, available, used_percent, inodes_total,
+                inodes_available, read_only, files, kernel_log
             }
             $crate::capability::Load => observe::resources::LoadAverage {
                 one, five, fifteen, processors
@@ -138,12 +142,15 @@ macro_rules! contract_types {
 macro_rules! plain_looks {
     ($then:ident) => {
         $then! {
+            observe filesystems {
+                list() -> Vec<FileSystem>: calls::List {};
+                below(place: String) -> FileSystem: calls::Below { place };
+            }
             observe history {
                 recent(limit: u32) -> Vec<PastIncident>: calls::Recent { limit };
             }
             observe resources {
                 memory() -> MemoryUse: calls::MemoryUse {};
-                disk(place: String) -> DiskUse: calls::DiskUse { place };
                 load() -> LoadAverage: calls::LoadAverage {};
                 pressure(of: String) -> PressureShare: calls::PressureShare {
                     of: $crate::argument::pressure(&of)?,
@@ -185,6 +192,7 @@ pub mod clock;
 mod description;
 pub mod file_repair;
 pub mod files;
+pub mod filesystems;
 pub mod history;
 mod host;
 pub mod logs;

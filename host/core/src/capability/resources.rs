@@ -1,18 +1,12 @@
-//! `prunella:observe/resources`: memory, disks, load and pressure of the host.
+//! `prunella:observe/resources`: memory, load and pressure of the host.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Described, Description, Look, Subject};
+use super::{Described, Description, Look};
 
 /// Memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct MemoryUse {}
-
-/// The file system below a declared file, or `/`, `/var`, `/tmp`, `/run`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DiskUse {
-    pub place: String,
-}
 
 /// Load averages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -25,23 +19,12 @@ pub struct PressureShare {
 }
 
 static MEMORY: Look = Look::new("resources.memory");
-static DISK: Look = Look::new("resources.disk");
 static LOAD: Look = Look::new("resources.load");
 static PRESSURE: Look = Look::new("resources.pressure");
 
 impl Described for MemoryUse {
     fn description(&self) -> Description {
         Description::Look(&MEMORY)
-    }
-}
-
-impl Described for DiskUse {
-    fn description(&self) -> Description {
-        Description::Look(&DISK)
-    }
-
-    fn subject(&mut self) -> Subject<'_> {
-        Subject::Place(&self.place)
     }
 }
 

@@ -1,6 +1,6 @@
-//! Memory, disks, load and pressure.
+//! Memory, load and pressure.
 
-use prunella_core::capability::{Disk, Load, Memory, Pressure};
+use prunella_core::capability::{Load, Memory, Pressure};
 
 const GIB: u64 = 1 << 30;
 
@@ -10,14 +10,6 @@ pub(crate) const MEMORY: Memory = Memory {
     available: 6 * GIB,
     swap_total: 0,
     swap_free: 0,
-};
-
-pub(crate) const DISK: Disk = Disk {
-    total: 100 * GIB,
-    available: 60 * GIB,
-    files_total: 1_000_000,
-    files_available: 900_000,
-    read_only: false,
 };
 
 pub(crate) const LOAD: Load = Load {

@@ -141,7 +141,7 @@ impl Strategy for Hostile {
                     code(files::sha256("../../etc/shadow")),
                     code(file_repair::bring_back("shadow")),
                     code(checks::run("rm -rf /")),
-                    code(resources::disk("/root")),
+                    code(prunella_sdk::filesystems::below("/root")),
                 ];
                 return Ok(Outcome::failed(codes.join(" ")));
             }
