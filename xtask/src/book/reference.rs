@@ -137,7 +137,10 @@ impl Page<'_> {
             }
         }
         for id in package.worlds.values() {
-            if let Some(world) = resolve.worlds.get(*id) {
+            // One without exports only gathers what others include.
+            if let Some(world) = resolve.worlds.get(*id)
+                && !world.exports.is_empty()
+            {
                 self.world(world);
             }
         }
