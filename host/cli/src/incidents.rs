@@ -231,7 +231,10 @@ fn how(incident: &Summary) -> String {
                 .map_or_else(String::new, |us| format!(" in {}", time::took(us)));
             format!("{strategy}{after}")
         }
-        (None, Some(why)) => prunella_core::text::one_line(why, 200),
+        (None, Some(why)) => {
+            let words: Vec<&str> = why.split_whitespace().collect();
+            prunella_core::text::one_line(&words.join(" "), 200)
+        }
         (None, None) if incident.attempt > 1 => format!("attempt {}", incident.attempt),
         (None, None) => String::new(),
     }

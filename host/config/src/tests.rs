@@ -339,7 +339,7 @@ error: `tcp/0` is not a port
   |
 3 | ports = ["tcp/0", 80]
   |          ^^^^^^^
-  = help: write `tcp/` or `udp/` and a number from 1 to 65535, such as "tcp/80"
+  = help: write `tcp/` or `udp/` and a number from 1 to 65535, such as "tcp/80"; where the address matters, put it before the number: "udp/127.0.0.53:53", "tcp/[::1]:80"
 
 error: `ports` must be a list of text, and this is a whole number
  --> services.d/web.toml:3:19

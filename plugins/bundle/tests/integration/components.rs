@@ -68,7 +68,7 @@ fn they_are_small() {
     &[
         "act/process-control: terminate",
         "act/unit-control: [method]job.wait reset-failed restart start",
-        "base/incidents", "base/log", "base/settings", "base/types",
+        "base/clock", "base/incidents", "base/log", "base/settings", "base/types",
         "observe/ports", "observe/processes", "observe/units",
         "strategy/types",
     ]
