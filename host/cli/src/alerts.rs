@@ -14,15 +14,15 @@ use prunella_core::{
 };
 use prunella_notify::{Delivery, channel};
 use prunella_report::Moment;
-use prunella_report::{Letter, Letters};
+use prunella_report::{Notification, Renderer};
 use prunella_store::{FoundDispatch, Store, StoreError};
 
 use crate::{
     args::{AlertsArgs, AlertsCommand, AlertsListArgs},
     assembly::load_config,
-    desk,
     exit::{Exit, Problem},
     look::Looker,
+    notifier,
     output::{self, BAD, FAIR, GOOD, PLAIN, QUIET, STRONG},
     paths::Paths,
     table::{Cell, Column, Table},
@@ -111,7 +111,7 @@ fn table(dispatches: &[Dispatch], now: u64, width: usize) -> String {
             Cell::new(&dispatch.message.id, PLAIN),
             Cell::new(time::ago(dispatch.created, now), QUIET),
             Cell::new(dispatch.channel.as_str(), PLAIN),
-            Cell::new(dispatch.state.word(), style(dispatch.state)),
+            Cell::new(dispatch.state.as_str(), style(dispatch.state)),
             Cell::new(next(dispatch, now), PLAIN),
             Cell::new(one_line(&what, 400), PLAIN),
         ]);
@@ -139,7 +139,7 @@ fn show(dispatch: &Dispatch) -> String {
     fact("channel", dispatch.channel.as_str());
     fact(
         "state",
-        &format!("{state}{}{state:#}", dispatch.state.word()),
+        &format!("{state}{}{state:#}", dispatch.state.as_str()),
     );
     fact("written", &time::local(dispatch.created));
     if let Some(tried) = dispatch.tried {
@@ -186,8 +186,8 @@ pub(crate) fn told(dispatches: &[Dispatch]) -> String {
         let when = dispatch.tried.unwrap_or(dispatch.created);
         let how = match (dispatch.state, &dispatch.detail) {
             (DispatchState::Delivered, _) => "was told".to_owned(),
-            (state, Some(why)) => format!("{}: {}", state.word(), one_line(why, 200)),
-            (state, None) => state.word().to_owned(),
+            (state, Some(why)) => format!("{}: {}", state.as_str(), one_line(why, 200)),
+            (state, None) => state.as_str().to_owned(),
         };
         if text.is_empty() {
             text.push_str("\nTold\n");
@@ -200,7 +200,7 @@ pub(crate) fn told(dispatches: &[Dispatch]) -> String {
             if dispatch.message.resolved && dispatch.message.kind == AlertKind::Recovery {
                 "well again"
             } else {
-                dispatch.message.kind.word()
+                dispatch.message.kind.as_str()
             },
             dispatch.message.id,
         );
@@ -215,8 +215,8 @@ fn retry(paths: &Paths, id: Option<String>) -> anyhow::Result<Exit> {
             let store = Arc::new(crate::pause::store(paths)?);
             let notes = retry_in(&store, id.as_deref())?;
             // Nobody else is there to send them.
-            if let Some(desk) = desk::alone(paths, store, config) {
-                desk.work_for(desk::PATIENCE);
+            if let Some(notifier) = notifier::alone(paths, store, config) {
+                notifier.work_for(notifier::PATIENCE);
             }
             notes
         }
@@ -341,8 +341,8 @@ pub(crate) fn try_channel(
 /// The message of `prunella alerts test`.
 fn sample(paths: &Paths, channel: &ChannelName) -> Message {
     let now = time::now();
-    let host = desk::hostname();
-    let letter = Letter::notice(
+    let host = notifier::hostname();
+    let notification = Notification::notice(
         &format!("A test of the channel {channel}, from {host}"),
         &[
             "Somebody has asked Prunella to send this: `prunella alerts test`.",
@@ -352,7 +352,7 @@ fn sample(paths: &Paths, channel: &ChannelName) -> Message {
         Moment::of_host(now),
         Severity::Info,
     );
-    let written = Letters::new(Some(&paths.templates())).write(&letter);
+    let rendered = Renderer::new(Some(&paths.templates())).render(&notification);
     // Unlike any other: each test is a message of its own.
     let id = format!(
         "{}-{:04x}",
@@ -360,7 +360,7 @@ fn sample(paths: &Paths, channel: &ChannelName) -> Message {
         std::process::id() & 0xffff
     );
     Message {
-        trouble: format!("{id}-test"),
+        alert_group: format!("{id}-test"),
         id: format!("{id}-{:06x}", now % 0xff_ffff),
         kind: AlertKind::Information,
         severity: Severity::Info,
@@ -369,10 +369,10 @@ fn sample(paths: &Paths, channel: &ChannelName) -> Message {
         units: Vec::new(),
         incidents: Vec::new(),
         resolved: false,
-        headline: written.subject,
-        facts: letter.facts(),
-        text: written.text,
-        html: Some(written.html),
+        headline: rendered.subject,
+        facts: notification.facts(),
+        text: rendered.text,
+        html: Some(rendered.html),
     }
 }
 
@@ -399,7 +399,7 @@ mod tests {
                 host: "shop1".to_owned(),
                 units: Vec::new(),
                 incidents: vec![IncidentId::from_text("20261122-025959-0001")],
-                trouble: "t".to_owned(),
+                alert_group: "t".to_owned(),
                 resolved: false,
                 headline: "postgresql@15-main.service needs a person: its disk is full".to_owned(),
                 facts: Vec::new(),

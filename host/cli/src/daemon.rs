@@ -24,7 +24,7 @@ use prunella_core::{
 };
 use prunella_healer::{Observer, Opening, Scheduler};
 use prunella_linux::folder_watch::FolderWatch;
-use prunella_notify::Desk;
+use prunella_notify::Notifier;
 use prunella_watch::{Care, ProbeTarget, Prober, Unanswered, WatchEvent, Watcher};
 use sd_notify::NotifyState;
 use signal_hook::{
@@ -35,12 +35,12 @@ use signal_hook::{
 use crate::{
     args::DaemonArgs,
     assembly::{Assembly, load_config},
-    desk,
     detect::failed_in_care,
     exit::Exit,
     handler::DaemonHandler,
     loading::Wanted,
     memory::Memory,
+    notifier,
     paths::Paths,
     probes,
     reload::{Reloaded, Reloader},
@@ -74,7 +74,7 @@ pub(crate) struct Daemon {
     pub(crate) scheduler: Scheduler,
     pub(crate) watchers: Arc<Watchers>,
     /// Where people are told; absent without a store.
-    desk: Option<Arc<Desk>>,
+    notifier: Option<Arc<Notifier>>,
     pub(crate) since: u64,
     events: Mutex<Sender<Event>>,
 }
@@ -90,8 +90,8 @@ impl Daemon {
 
     /// There may be something to tell people.
     pub(crate) fn tell(&self) {
-        if let Some(desk) = &self.desk {
-            desk.wake();
+        if let Some(notifier) = &self.notifier {
+            notifier.wake();
         }
     }
 
@@ -185,7 +185,7 @@ pub(crate) struct Watchers {
     /// Whether an incident has ended since somebody asked.
     ended: AtomicBool,
     /// Set once it is there.
-    desk: OnceLock<Arc<Desk>>,
+    notifier: OnceLock<Arc<Notifier>>,
 }
 
 impl Watchers {
@@ -225,8 +225,8 @@ impl Observer for Watchers {
         for lines in watching {
             lines.send(entry);
         }
-        if let (Step::Ended { .. }, Some(desk)) = (&entry.step, self.desk.get()) {
-            desk.wake();
+        if let Some(notifier) = self.notifier.get() {
+            notifier.step(incident, &entry.step);
         }
     }
 }
@@ -237,11 +237,11 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
     // Before they are read, so that no change is missed.
     let plugins = FolderWatch::new(&paths.plugins());
     let assembly = Assembly::new(paths, config, &Wanted::All, Arc::clone(&watchers) as _)?;
-    let desk = desk::of(paths, &assembly).map(Arc::new);
-    if let Some(desk) = &desk
-        && watchers.desk.set(Arc::clone(desk)).is_err()
+    let notifier = notifier::of(paths, &assembly).map(Arc::new);
+    if let Some(notifier) = &notifier
+        && watchers.notifier.set(Arc::clone(notifier)).is_err()
     {
-        tracing::debug!("the desk was there before");
+        tracing::debug!("the notifier was there before");
     }
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
     let (events, queue) = mpsc::channel();
@@ -250,7 +250,7 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
         assembly,
         scheduler,
         watchers,
-        desk,
+        notifier,
         since: crate::time::now(),
         events: Mutex::new(events.clone()),
     });
@@ -285,8 +285,8 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
         tracing::error!("what was left unfinished cannot be taken up: {error}");
     }
     // Trouble with telling people is no reason not to heal.
-    if let Some(desk) = &daemon.desk
-        && let Err(error) = desk.start()
+    if let Some(notifier) = &daemon.notifier
+        && let Err(error) = notifier.start()
     {
         tracing::error!("nobody but the journal is told: {error}");
     }
@@ -360,8 +360,8 @@ pub(crate) fn run(paths: &Paths, _args: &DaemonArgs) -> anyhow::Result<Exit> {
     drop((watcher, prober));
     server.stop(Duration::from_secs(1));
     daemon.scheduler.stop(STOP_GRACE);
-    if let Some(desk) = &daemon.desk {
-        desk.stop(STOP_GRACE);
+    if let Some(notifier) = &daemon.notifier {
+        notifier.stop(STOP_GRACE);
     }
     Ok(Exit::Ok)
 }

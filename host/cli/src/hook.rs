@@ -5,7 +5,11 @@
 //! fails becomes a failed unit itself. Only trouble of its own is an error.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,10 +21,10 @@ use prunella_healer::{Opening, Scheduler};
 use crate::{
     args::HookArgs,
     assembly::{Assembly, Begun, load_config},
-    desk,
     detect::detection,
     exit::{Exit, Problem},
     loading::Wanted,
+    notifier,
     paths::Paths,
 };
 
@@ -91,7 +95,22 @@ fn alone(paths: &Paths, unit: &UnitName, monitor: &Monitor) -> anyhow::Result<Ex
             ending.word()
         );
     }
-    scheduler.wait_until_idle(PATIENCE);
+    let notify_after = {
+        let config = assembly.healer.config();
+        config.alerts.notify_after(config.services.get(&canonical))
+    };
+    let (healing, over) = mpsc::channel::<()>();
+    let telling = &assembly;
+    thread::scope(|scope| {
+        // What takes long to heal is told of meanwhile.
+        scope.spawn(move || {
+            if over.recv_timeout(notify_after) == Err(RecvTimeoutError::Timeout) {
+                tell(paths, telling);
+            }
+        });
+        scheduler.wait_until_idle(PATIENCE);
+        drop(healing);
+    });
     tell(paths, &assembly);
     Ok(Exit::Ok)
 }
@@ -115,8 +134,8 @@ fn tell(paths: &Paths, assembly: &Assembly) {
         });
     if let Err(error) = begun {
         tracing::warn!("{SWEEP} does not start ({error}): people are told from here");
-        if let Some(desk) = desk::of(paths, assembly) {
-            desk.work_for(desk::PATIENCE);
+        if let Some(notifier) = notifier::of(paths, assembly) {
+            notifier.work_for(notifier::PATIENCE);
         }
     }
 }

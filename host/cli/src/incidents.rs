@@ -19,7 +19,7 @@ use prunella_core::{
     trail::Record,
 };
 use prunella_report::{LOOK_BACK, Report, ReportContext};
-use prunella_report::{Letter, Letters, Written};
+use prunella_report::{Notification, Rendered, Renderer};
 
 use crate::{
     args::{ExportArgs, IncidentsArgs, IncidentsCommand},
@@ -48,11 +48,11 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
         if args.json {
             output::print_json(&record)?;
         } else {
-            let written = write(paths, &looker, &record);
+            let rendered = render(paths, &looker, &record);
             output::print(if args.html {
-                &written.html
+                &rendered.html
             } else {
-                &written.text
+                &rendered.text
             })?;
             if !args.html {
                 let told = looker.alerts(DispatchFilter {
@@ -61,7 +61,7 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
                 })?;
                 output::print(&crate::alerts::told(&told))?;
             }
-            for warning in &written.warnings {
+            for warning in &rendered.warnings {
                 output::remark("warning", FAIR, &warning.to_string());
             }
         }
@@ -136,7 +136,7 @@ fn export_to(looker: &Looker<'_>, filter: &Filter, out: &mut dyn Write) -> anyho
 }
 
 /// The hand-over note about one incident.
-fn write(paths: &Paths, looker: &Looker<'_>, record: &Record) -> Written {
+fn render(paths: &Paths, looker: &Looker<'_>, record: &Record) -> Rendered {
     let config = Config::load(&paths.config).config.unwrap_or_default();
     let detection = &record.incident.detection;
     let past = past(looker, &detection.unit, detection.at);
@@ -152,7 +152,7 @@ fn write(paths: &Paths, looker: &Looker<'_>, record: &Record) -> Written {
         zone: jiff::tz::TimeZone::system(),
     };
     let report = Report::from_record(record, &context);
-    Letters::new(Some(&paths.templates())).write(&Letter::about(report))
+    Renderer::new(Some(&paths.templates())).render(&Notification::about(report))
 }
 
 /// The unit's incidents of the week before `at`; none where they cannot be had,

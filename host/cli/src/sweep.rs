@@ -13,10 +13,10 @@ use prunella_healer::Scheduler;
 use crate::{
     args::SweepArgs,
     assembly::{Assembly, load_config},
-    desk,
     detect::failed_in_care,
     exit::Exit,
     loading::Wanted,
+    notifier,
     paths::Paths,
     probes, tidy,
 };
@@ -33,7 +33,21 @@ pub(crate) fn run(paths: &Paths, _args: &SweepArgs) -> anyhow::Result<Exit> {
     if config.services.is_empty() {
         return Ok(Exit::Ok);
     }
-    let assembly = Arc::new(Assembly::new(paths, config, &Wanted::All, Arc::new(()))?);
+    let followed = Arc::new(notifier::Followed::default());
+    let assembly = Arc::new(Assembly::new(
+        paths,
+        config,
+        &Wanted::All,
+        Arc::clone(&followed) as _,
+    )?);
+    // What takes long to heal is told of meanwhile.
+    let notifier = notifier::of(paths, &assembly).map(Arc::new);
+    if let Some(notifier) = &notifier {
+        followed.by(notifier);
+        if let Err(error) = notifier.start() {
+            tracing::warn!("people are told only when everything is healed: {error}");
+        }
+    }
     let scheduler = Arc::new(Scheduler::start(Arc::clone(&assembly.healer))?);
     if let Err(error) = scheduler.take_up() {
         tracing::error!("what was left unfinished cannot be taken up: {error}");
@@ -43,8 +57,8 @@ pub(crate) fn run(paths: &Paths, _args: &SweepArgs) -> anyhow::Result<Exit> {
     }
     probes::round(paths, &assembly, &scheduler, PATIENCE)?;
     scheduler.wait_until_idle(PATIENCE);
-    if let Some(desk) = desk::of(paths, &assembly) {
-        desk.work_for(desk::PATIENCE);
+    if let Some(notifier) = &notifier {
+        notifier.work_for(notifier::PATIENCE);
     }
     if let Some(store) = &assembly.store {
         tidy::now(store, &assembly.healer.config().retention);

@@ -43,6 +43,9 @@ pub struct Service {
     pub budget: Option<BudgetSettings>,
     /// Who hears of it, where that is not what holds for the host.
     pub alerts: Option<Routes>,
+    /// How long it may be down before people are told; what `[alerts]` says,
+    /// when absent.
+    pub notify_after: Option<Duration>,
     /// The file that declares it.
     pub declared_in: Option<PathBuf>,
 }
@@ -66,6 +69,7 @@ impl Service {
             heal_on_stop: false,
             budget: None,
             alerts: None,
+            notify_after: None,
             declared_in: None,
         }
     }

@@ -23,11 +23,11 @@ pub(super) fn cause(detection: &Detection) -> String {
         "exit-code" => match detection.exit_code {
             Some(code) => match exit_code(code) {
                 Some(meaning) => {
-                    format!("its main process ended with exit code {code} ({meaning})")
+                    format!("its main process exited with code {code} ({meaning})")
                 }
-                None => format!("its main process ended with exit code {code}"),
+                None => format!("its main process exited with code {code}"),
             },
-            None => "one of its processes ended with an error".to_owned(),
+            None => "one of its processes exited with an error".to_owned(),
         },
         "signal" | "core-dump" => {
             let signal = detection.signal.as_deref().map_or_else(
@@ -35,24 +35,24 @@ pub(super) fn cause(detection: &Detection) -> String {
                 |signal| format!("SIG{}", clean(signal.trim_start_matches("SIG"))),
             );
             let dumped = if detection.cause == "core-dump" {
-                ", and left a core dump"
+                " and dumped core"
             } else {
                 ""
             };
-            format!("its main process was ended by {signal}{dumped}")
+            format!("its main process was killed by {signal}{dumped}")
         }
-        "timeout" => "it took longer to start or stop than systemd allows".to_owned(),
-        "watchdog" => "it did not answer systemd's watchdog in time".to_owned(),
-        "oom-kill" => "the kernel ran out of memory and killed it".to_owned(),
-        "start-limit-hit" => "it was started too often in too short a time".to_owned(),
-        "resources" => "systemd lacked a resource to start it".to_owned(),
-        "protocol" => "it did not keep to what its Type= promises".to_owned(),
+        "timeout" => "its start or stop timed out".to_owned(),
+        "watchdog" => "it missed its systemd watchdog deadline".to_owned(),
+        "oom-kill" => "the kernel's OOM killer killed it".to_owned(),
+        "start-limit-hit" => "it hit its start limit".to_owned(),
+        "resources" => "systemd lacked the resources to start it".to_owned(),
+        "protocol" => "it broke the protocol of its Type=".to_owned(),
         "exec-condition" => "its ExecCondition= failed".to_owned(),
-        "dependency" => "a unit that it requires failed to start".to_owned(),
-        "restart-loop" => "systemd restarts it again and again".to_owned(),
-        "not-answering" => "it runs and does not answer".to_owned(),
-        "success" => "it ended, with success".to_owned(),
-        other => format!("systemd's word for it is `{}`", clean(other)),
+        "dependency" => "a unit it requires failed to start".to_owned(),
+        "restart-loop" => "systemd keeps restarting it".to_owned(),
+        "not-answering" => "it runs but does not respond".to_owned(),
+        "success" => "it exited successfully".to_owned(),
+        other => format!("systemd reports `{}`", clean(other)),
     }
 }
 
@@ -82,11 +82,11 @@ fn exit_code(code: i32) -> Option<&'static str> {
 /// How it was noticed, from [`DetectedBy::word`](prunella_core::incident::DetectedBy::word).
 pub(super) fn noticed(word: &str) -> String {
     match word {
-        "signal" => "by the daemon, from systemd's signals".to_owned(),
+        "signal" => "by the daemon (signal from systemd)".to_owned(),
         "hook" => "by the hook (OnFailure=)".to_owned(),
-        "sweep" => "by looking through the failed units".to_owned(),
-        "probe" => "by a probe that went unanswered".to_owned(),
-        "dependency" => "by a service that needs it".to_owned(),
+        "sweep" => "by the sweep of failed units".to_owned(),
+        "probe" => "by an unanswered probe".to_owned(),
+        "dependency" => "by a service that depends on it".to_owned(),
         "operator" => "by an operator (prunella heal)".to_owned(),
         other => format!("by {}", clean(other)),
     }
@@ -103,12 +103,12 @@ pub(super) fn act(act: &str, target: &str) -> String {
         "unit-control.reset-failed" => format!("clear the failed state of {target}"),
         "process-control.terminate" => {
             let process = target.strip_prefix("process ").unwrap_or(&target);
-            format!("end the process {process}")
+            format!("terminate process {process}")
         }
-        "file-repair.mode" => format!("bring back the mode of {target}"),
-        "file-repair.owner" => format!("bring back the owner of {target}"),
-        "file-repair.target" => format!("bring back the target of the link {target}"),
-        "checks.run" => format!("run the check {target}"),
+        "file-repair.mode" => format!("restore the mode of {target}"),
+        "file-repair.owner" => format!("restore the owner of {target}"),
+        "file-repair.target" => format!("restore the target of symlink {target}"),
+        "checks.run" => format!("run check {target}"),
         other => format!("{} on {target}", clean(other)),
     }
 }
@@ -141,7 +141,7 @@ fn zoned(ms: u64, zone: &TimeZone) -> Option<jiff::Zoned> {
 /// `Sat 2026-11-21 15:23:01 CET`.
 pub(super) fn local(ms: u64, zone: &TimeZone) -> String {
     zoned(ms, zone).map_or_else(
-        || "at no time a calendar knows".to_owned(),
+        || "at an unknown time".to_owned(),
         |at| at.strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string(),
     )
 }
@@ -167,9 +167,9 @@ pub(super) fn after(microseconds: u64) -> String {
 /// How it ended, in a word or two.
 pub(super) fn outcome(ending: Option<&Ending>, needs_people: bool) -> &'static str {
     match ending {
-        None => "at work",
+        None => "being healed",
         Some(Ending::Healed { .. }) => "healed",
-        Some(Ending::Recovered { .. }) => "well again",
+        Some(Ending::Recovered { .. }) => "recovered",
         Some(_) if needs_people => "needs a person",
         Some(Ending::LeftAlone { .. }) => "left alone",
         Some(Ending::Escalated { .. }) => "needs a person",
