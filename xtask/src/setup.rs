@@ -1,5 +1,4 @@
-//! `cargo xtask setup`: what building and testing needs, and how to get it. Every
-//! command gets what it needs itself, and nothing else.
+//! `cargo xtask setup`: what building and testing needs, and how to get it.
 
 mod languages;
 
@@ -15,87 +14,51 @@ use crate::step::{find, take, workspace};
 /// What strategies are compiled for.
 const WASM: &str = "wasm32-unknown-unknown";
 
-/// What a command does, and so what it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// Compiling Prunella.
-    Build,
-    /// Running the tests of its crates.
-    Tests,
-    /// Compiling strategies in other languages than Rust.
-    Languages,
-    /// Booting throw-away machines that share this host's `/usr`.
-    Machines,
-    /// Booting throw-away machines with another version of systemd than this host's.
-    Images,
-}
+/// Programs, and Debian's packages that have them.
+const BUILD: [(&str, &str); 3] = [
+    ("cc", "build-essential"),
+    ("openssl", "openssl"),
+    ("minisign", "minisign"),
+];
+/// For strategies in other languages than Rust.
+const LANGUAGES: [(&str, &str); 5] = [
+    ("clang", "clang"),
+    ("wasm-ld", "lld"),
+    ("python3", "python3"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+];
+const MACHINES: [(&str, &str); 6] = [
+    ("systemd-nspawn", "systemd-container"),
+    ("journalctl", "systemd"),
+    ("dbus-daemon", "dbus"),
+    ("mmdebstrap", "mmdebstrap"),
+    ("nsenter", "util-linux"),
+    ("python3", "python3"),
+];
 
-impl Need {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Build,
-        Self::Tests,
-        Self::Languages,
-        Self::Machines,
-        Self::Images,
-    ];
-
-    /// Programs, and Debian's packages that have them.
-    fn programs(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Build => &[("cc", "build-essential")],
-            Self::Tests => &[
-                ("openssl", "openssl"),
-                ("minisign", "minisign"),
-                ("python3", "python3"),
-            ],
-            Self::Languages => &[
-                ("clang", "clang"),
-                ("wasm-ld", "lld"),
-                ("python3", "python3"),
-                ("node", "nodejs"),
-                ("npm", "npm"),
-            ],
-            Self::Machines => &[
-                ("systemd-nspawn", "systemd-container"),
-                ("journalctl", "systemd"),
-                ("dbus-daemon", "dbus"),
-                ("nsenter", "util-linux"),
-            ],
-            Self::Images => &[("mmdebstrap", "mmdebstrap")],
-        }
+/// Gets what is missing; with `machines`, also what throw-away machines need.
+/// Says exactly what to install where it may not do that itself.
+pub(crate) fn run(machines: bool) -> Result<()> {
+    wasm_target()?;
+    let mut wanted = BUILD.to_vec();
+    wanted.extend(LANGUAGES);
+    if machines {
+        wanted.extend(MACHINES);
     }
-}
-
-/// The Debian packages that are missing for this.
-pub(crate) fn missing(needs: &[Need]) -> Vec<&'static str> {
-    let mut missing: Vec<&str> = needs
-        .iter()
-        .flat_map(|need| need.programs())
+    let mut missing: Vec<&str> = wanted
+        .into_iter()
         .filter(|(program, _)| find(program).is_none())
-        .map(|(_, package)| *package)
+        .map(|(_, package)| package)
         .collect();
-    if needs.contains(&Need::Languages) && !languages::python_has_venv() {
+    if !languages::python_has_venv() {
         missing.push("python3-venv");
     }
-    missing.sort_unstable();
-    missing.dedup();
-    missing
+    debian(&missing)?;
+    languages::get()
 }
 
-/// Gets what is missing for this. Says exactly what to install where it may not do that
-/// itself.
-pub(crate) fn run(needs: &[Need]) -> Result<()> {
-    if needs.contains(&Need::Build) {
-        wasm_target()?;
-    }
-    debian(&missing(needs))?;
-    if needs.contains(&Need::Languages) {
-        languages::get()?;
-    }
-    Ok(())
-}
-
-/// Installs Debian packages, or says which to install.
+/// Installs packages of Debian's, or says which to install.
 fn debian(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
@@ -103,14 +66,14 @@ fn debian(missing: &[&str]) -> Result<()> {
     let packages = missing.join(" ");
     if find("apt-get").is_none() {
         bail!(
-            "please install these packages, under the names that your distribution has for \
-             them (these are Debian's): {packages}"
+            "please install, under the names your distribution has for them: {packages} \
+             (these are Debian's)"
         );
     }
     if !rustix::process::geteuid().is_root() {
         bail!("please run, as root: apt-get install {packages}");
     }
-    // A fresh container has no lists of packages, and old lists name versions that are gone.
+    // The lists may be missing in a fresh container, or be too old.
     take(&mut apt(&["update"]))?;
     let mut install = apt(&["install", "--yes", "--no-install-recommends"]);
     take(install.args(missing)).with_context(|| format!("please install {packages}"))
@@ -125,7 +88,7 @@ fn apt(arguments: &[&str]) -> Command {
 }
 
 fn wasm_target() -> Result<()> {
-    // In the workspace, because its toolchain file chooses the Rust.
+    // Asked in the workspace: its toolchain file may choose another Rust.
     let libraries = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", WASM])
         .current_dir(workspace())
@@ -133,7 +96,8 @@ fn wasm_target() -> Result<()> {
         .output()
         .context("cannot run rustc")?;
     let folder = String::from_utf8_lossy(&libraries.stdout).trim().to_owned();
-    if libraries.status.success() && Path::new(&folder).is_dir() {
+    let there = libraries.status.success() && Path::new(&folder).is_dir();
+    if there {
         return Ok(());
     }
     if find("rustup").is_none() {

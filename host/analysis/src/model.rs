@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use prunella_core::{
-    analyst::{ModelProtocol, ModelSettings},
+    config::{ModelProtocol, ModelSettings},
     secret::Secret,
     text::{REDACTED, one_line, redact},
 };

@@ -4,7 +4,6 @@ use std::sync::Mutex;
 
 use anstyle::{AnsiColor, Style};
 use prunella_core::{
-    diagnosis::Cause,
     incident::{Assessment, DetectedBy, Ending, Incident, Outcome},
     trail::{Entry, Step},
 };
@@ -66,7 +65,7 @@ fn line(step: &Step) -> Option<(Style, String)> {
             BAD,
             format!("{} failed: {}", detection.unit, detection.cause),
         ),
-        Step::Evidence { .. } => return None,
+        Step::Evidence { .. } | Step::SeenAgain { .. } => return None,
         Step::Waits {
             reason,
             milliseconds,
@@ -86,10 +85,8 @@ fn line(step: &Step) -> Option<(Style, String)> {
                 plain,
                 format!("{strategy} applies ({confidence} %): {reason}"),
             ),
-            Assessment::NotApplicable { reason } => {
-                (DIM, format!("{strategy}: not mine: {reason}"))
-            }
-            Assessment::Veto { reason } => (CARE, format!("{strategy} holds back: {reason}")),
+            Assessment::NotMine { reason } => (DIM, format!("{strategy}: not mine: {reason}")),
+            Assessment::MustNot { reason } => (CARE, format!("{strategy} holds back: {reason}")),
             Assessment::BlockedBy { unit, reason } => {
                 (CARE, format!("{strategy}: {unit} comes first: {reason}"))
             }
@@ -146,7 +143,7 @@ fn line(step: &Step) -> Option<(Style, String)> {
         Step::Returned { outcome, .. } => match outcome {
             Ok(Outcome::Healed { .. }) => return None,
             Ok(
-                Outcome::NotApplicable { reason }
+                Outcome::NotMine { reason }
                 | Outcome::Failed { reason }
                 | Outcome::BlockedBy { reason, .. },
             ) => (CARE, format!("not healed: {reason}")),
@@ -176,11 +173,7 @@ fn line(step: &Step) -> Option<(Style, String)> {
         ),
         Step::Diagnosed { findings } => {
             let finding = findings.first()?;
-            let text = match finding.cause {
-                Cause::RecentChange => format!("a hint: {}", finding.sentence),
-                _ => format!("probably {}", finding.sentence),
-            };
-            (plain, text)
+            (plain, format!("probably {}", finding.sentence))
         }
         Step::Advised { model, opinion, .. } => match opinion {
             Ok(opinion) => (DIM, format!("{model} thinks: {}", opinion.cause)),

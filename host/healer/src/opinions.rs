@@ -13,7 +13,8 @@ use std::{
 
 use prunella_core::{
     StrategyName,
-    analyst::{Analyst, Evidence, ModelSettings},
+    analyst::{Analyst, Evidence},
+    config::ModelSettings,
     diagnosis::Opinion,
     incident::IncidentId,
     trail::Step,

@@ -12,13 +12,9 @@ use std::time::{Duration, Instant};
 
 use prunella_core::{
     FailureKind,
-    capability::{
-        Goal, Host, Ownership, PortHolder, UnitStatus, clock, ports as port_calls, probes, units,
-    },
+    capability::{Goal, Host, Kinship, UnitStatus},
     service::Service,
 };
-
-use crate::start_time::StartTime;
 
 /// How often ports and probes are looked at while the service comes up: no
 /// signal tells of a port. Doubles from the first to the second.
@@ -34,33 +30,18 @@ pub(crate) struct Well {
     pub(crate) evidence: Vec<String>,
 }
 
-/// Waits until the service is well, for as long as a start of it may take; else
-/// says what is not. `slow` is told when it takes longer than usual.
+/// Waits until the service is well, for `timeout` at most; else says what is
+/// not.
 pub(crate) fn becomes_well(
     service: &Service,
     host: &Host,
-    time: StartTime,
-    slow: impl FnOnce(Duration),
+    timeout: Duration,
 ) -> Result<Well, String> {
-    let mut slow = Some(slow);
+    let deadline = Instant::now() + timeout;
     let unit = &service.unit;
-    let begun = Instant::now();
-    // While systemd has a job or a transition going on for it, that has a limit of
-    // its own.
-    let mut up = host.ask(begun + time.usual, wait(service, Goal::Up, time.usual));
-    if let Err(failure) = &up
-        && failure.kind == FailureKind::TimedOut
-        && time.by_systemd > time.usual
-    {
-        let left = time.by_systemd.saturating_sub(begun.elapsed());
-        if let Some(slow) = slow.take() {
-            slow(left);
-        }
-        up = host.ask(Instant::now() + left, wait(service, Goal::Up, left));
-    }
-    up.map_err(|failure| format!("{unit} did not come up: {failure}"))?;
-    let begun = Instant::now();
-    let deadline = begun + time.most;
+    host.units
+        .wait(deadline, unit, Goal::Up, timeout)
+        .map_err(|failure| format!("{unit} did not come up: {failure}"))?;
     let mut pause = LOOK_EVERY.0;
     loop {
         let missing = match look(service, host, deadline) {
@@ -68,16 +49,11 @@ pub(crate) fn becomes_well(
             Err(NotWell::Down(reason)) => return Err(reason),
             Err(NotWell::NotYet(reason)) => reason,
         };
-        if host.ask(deadline, clock::Sleep { time: pause }).is_err() || Instant::now() >= deadline {
+        if host.clock.sleep(deadline, pause).is_err() || Instant::now() >= deadline {
             return Err(format!(
                 "{unit} is up, but after {} s {missing}",
-                time.most.as_secs()
+                timeout.as_secs()
             ));
-        }
-        if begun.elapsed() >= time.usual
-            && let Some(slow) = slow.take()
-        {
-            slow(deadline.saturating_duration_since(Instant::now()));
         }
         pause = (pause * 2).min(LOOK_EVERY.1);
     }
@@ -99,9 +75,11 @@ pub(crate) fn stays_well(
     let unit = &service.unit;
     // A oneshot that has done its work has nothing left that could fall over.
     if !is_finished_oneshot(&before.status) && !stable_for.is_zero() {
-        match host.ask(
+        match host.units.wait(
             Instant::now() + stable_for + LAST_LOOK,
-            wait(service, Goal::Down, stable_for),
+            unit,
+            Goal::Down,
+            stable_for,
         ) {
             Err(failure) if failure.kind == FailureKind::TimedOut => {}
             Err(failure) => return Err(format!("{unit} could not be watched: {failure}")),
@@ -124,14 +102,6 @@ pub(crate) fn stays_well(
         return Err(format!("systemd had to restart {unit} meanwhile"));
     }
     Ok(now)
-}
-
-fn wait(service: &Service, goal: Goal, timeout: Duration) -> units::Wait {
-    units::Wait {
-        unit: service.unit.clone(),
-        goal,
-        timeout,
-    }
 }
 
 enum NotWell {
@@ -157,7 +127,8 @@ fn is_finished_oneshot(status: &UnitStatus) -> bool {
 fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWell> {
     let unit = &service.unit;
     let status = host
-        .unit(deadline, unit)
+        .units
+        .get(deadline, unit)
         .map_err(|failure| NotWell::NotYet(format!("{unit} cannot be looked at: {failure}")))?;
     if !status.is_up() {
         let reason = format!(
@@ -196,11 +167,11 @@ fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWe
         ports(service, host, &status, deadline, &mut evidence)?;
     }
     for (name, probe) in service.own_probes() {
-        let ask = probes::Ask { name: name.clone() };
         let answer = host
-            .ask(deadline.min(Instant::now() + probe.timeout), ask)
+            .probes
+            .ask(deadline.min(Instant::now() + probe.timeout), name)
             .map_err(|failure| NotWell::NotYet(format!("probe `{name}` failed: {failure}")))?;
-        if !answer.healthy {
+        if !answer.answering {
             return Err(NotWell::NotYet(format!(
                 "probe `{name}` is not answered: {}",
                 answer.detail
@@ -224,25 +195,18 @@ fn ports(
     evidence: &mut Vec<String>,
 ) -> Result<(), NotWell> {
     for port in &service.ports {
-        let ask = port_calls::Holders {
-            protocol: port.protocol,
-            number: port.number,
-        };
-        let holders = host.ask(deadline, ask).map_err(|failure| {
-            NotWell::NotYet(format!("who holds {port} cannot be seen: {failure}"))
-        })?;
-        let serves = |holder: &&PortHolder| match holder.address.parse() {
-            Ok(address) => port.is_served_at(address),
-            // In a rehearsal.
-            Err(_) => true,
-        };
-        let holders: Vec<&PortHolder> = holders.iter().filter(serves).collect();
+        let holders = host
+            .ports
+            .holders(deadline, port.protocol, port.number)
+            .map_err(|failure| {
+                NotWell::NotYet(format!("who holds {port} cannot be seen: {failure}"))
+            })?;
         let own = holders.iter().find(|holder| {
             holder.unit.as_ref() == Some(&status.name)
                 || holder
                     .process
                     .as_ref()
-                    .is_some_and(|process| process.info.ownership == Ownership::Own)
+                    .is_some_and(|process| process.info().kinship == Kinship::Own)
         });
         let socket = holders.iter().find(|holder| {
             holder.socket_activated

@@ -4,8 +4,6 @@
 //! have changed. What is changed so is *assumed*, and says so. Waits return at
 //! once, on virtual time.
 
-mod state;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,15 +13,15 @@ use std::{
 use prunella_core::{
     Failure, UnitName,
     capability::{
-        ActiveState, Answer, Call, CheckReport, FileKind, FileStatus, Goal, Host, HostCalls, Job,
-        Operation as _, Ownership, PortHolder, ProbeAnswer, Process, ProcessInfo, Repair, Reply,
-        Termination, Token, UnitAct, UnitStatus, checks, clock, file_repair, files, ports, probes,
-        process_control, processes, unit_control, units,
+        ActiveState, Answer, CheckReport, Checks, Clock, EnvKey, FileRepair, FileStatus, Files,
+        Goal, Host, Job, Kinship, PortHolder, Ports, ProbeAnswer, Probes, Process, ProcessControl,
+        ProcessInfo, Processes, Protocol, Repair, Termination, UnitAct, UnitControl, UnitStatus,
+        Units,
     },
     service::Service,
 };
 
-use self::state::RehearsedState;
+use crate::state::RehearsedState;
 
 /// What would have changed.
 #[derive(Default)]
@@ -54,41 +52,30 @@ struct Overlay {
 
 /// The host of `service` for a rehearsal, on top of the real one.
 pub(crate) fn overlay(real: Host, service: Arc<Service>) -> Host {
-    Host::new(Overlay {
-        real: Host::new(RehearsedState::over(real)),
+    let resources = Arc::clone(&real.resources);
+    let logs = Arc::clone(&real.logs);
+    let history = Arc::clone(&real.history);
+    let state = Arc::new(RehearsedState::over(Arc::clone(&real.state)));
+    let overlay = Arc::new(Overlay {
+        real,
         service,
         changes: Mutex::default(),
-    })
-}
-
-/// What a rehearsal changes of the host's answers. All other calls look, and go to
-/// the real host; an act that is not here is not done.
-impl HostCalls for Overlay {
-    fn call(&self, deadline: Instant, call: Call) -> Answer<Reply> {
-        match call {
-            Call::ClockNow(now) => now.reply(self.now(deadline)),
-            Call::ClockMonotonic(monotonic) => monotonic.reply(self.monotonic(deadline)),
-            Call::ClockSleep(sleep) => sleep.reply(self.sleep(deadline, sleep.time)),
-            Call::UnitGet(get) => get.reply(self.unit(deadline, &get.unit)),
-            Call::UnitWait(wait) => wait.reply(self.wait(deadline, &wait)),
-            Call::ProcessesOfUnit(of) => of.reply(self.processes(deadline, &of)),
-            Call::PortHolders(holders) => holders.reply(self.holders(deadline, holders)),
-            Call::FileStat(stat) => stat.reply(self.stat(deadline, &stat)),
-            Call::ProbeAsk(ask) => ask.reply(self.probe(deadline, &ask)),
-            Call::UnitSubmit(submit) => submit.reply(self.submit(&submit)),
-            Call::UnitResetFailed(reset) => reset.reply(self.reset_failed(&reset)),
-            Call::JobWait(wait) => wait.reply(Ok("done".to_owned())),
-            Call::ProcessTerminate(end) => end.reply(self.terminate(deadline, &end)),
-            Call::FileRepair(repair) => repair.reply(self.repair(deadline, &repair)),
-            Call::CheckRun(run) => run.reply(self.check(deadline, &run)),
-            call => match call.act() {
-                None => self.real.call(deadline, call),
-                Some(act) => Err(Failure::unavailable(
-                    "not-rehearsed",
-                    format!("a rehearsal has no model of {act}"),
-                )),
-            },
-        }
+    });
+    Host {
+        clock: Arc::clone(&overlay) as _,
+        units: Arc::clone(&overlay) as _,
+        processes: Arc::clone(&overlay) as _,
+        ports: Arc::clone(&overlay) as _,
+        files: Arc::clone(&overlay) as _,
+        logs,
+        resources,
+        probes: Arc::clone(&overlay) as _,
+        history,
+        state,
+        unit_control: Arc::clone(&overlay) as _,
+        process_control: Arc::clone(&overlay) as _,
+        file_repair: Arc::clone(&overlay) as _,
+        checks: overlay as _,
     }
 }
 
@@ -112,30 +99,25 @@ impl Overlay {
     }
 }
 
-impl Overlay {
-    fn now(&self, deadline: Instant) -> Answer<u64> {
+impl Clock for Overlay {
+    fn now(&self) -> u64 {
         let elapsed = self.changes().elapsed;
-        let now = self.real.ask(deadline, clock::Now {})?;
-        Ok(now.saturating_add(crate::healer::milliseconds(elapsed)))
+        self.real.clock.now() + crate::healer::milliseconds(elapsed)
     }
 
-    fn monotonic(&self, deadline: Instant) -> Answer<u64> {
+    fn monotonic(&self) -> u64 {
         let elapsed = self.changes().elapsed;
-        let now = self.real.ask(deadline, clock::Monotonic {})?;
-        Ok(now.saturating_add(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)))
+        self.real.clock.monotonic() + u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Virtual time passes, until the deadline at most.
-    fn pass(&self, deadline: Instant, time: Duration) -> bool {
-        let left = deadline.saturating_duration_since(Instant::now());
+    fn sleep(&self, deadline: Instant, duration: Duration) -> Answer<()> {
         let mut changes = self.changes();
-        let wanted = changes.elapsed.saturating_add(time);
-        changes.elapsed = wanted.min(left.max(changes.elapsed));
-        wanted <= left
-    }
-
-    fn sleep(&self, deadline: Instant, time: Duration) -> Answer<()> {
-        if !self.pass(deadline, time) {
+        let elapsed = changes.elapsed.saturating_add(duration);
+        changes.elapsed = elapsed;
+        if Instant::now()
+            .checked_add(elapsed)
+            .is_none_or(|end| end > deadline)
+        {
             return Err(Failure::timed_out(
                 "deadline",
                 "the run's time would be up (virtual time)",
@@ -143,10 +125,11 @@ impl Overlay {
         }
         Ok(())
     }
+}
 
-    fn unit(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
-        let unit = unit.clone();
-        let mut status = self.real.ask(deadline, units::Get { unit })?;
+impl Units for Overlay {
+    fn get(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
+        let mut status = self.real.units.get(deadline, unit)?;
         match self.assumed(&status.name) {
             None => {}
             Some(Assumed::Up) => {
@@ -173,9 +156,15 @@ impl Overlay {
         Ok(status)
     }
 
-    fn wait(&self, deadline: Instant, wait: &units::Wait) -> Answer<UnitStatus> {
-        let status = self.unit(deadline, &wait.unit)?;
-        let there = match wait.goal {
+    fn wait(
+        &self,
+        deadline: Instant,
+        unit: &UnitName,
+        goal: Goal,
+        timeout: Duration,
+    ) -> Answer<UnitStatus> {
+        let status = self.get(deadline, unit)?;
+        let there = match goal {
             Goal::Up => status.is_up(),
             Goal::Down => {
                 status.job.is_none()
@@ -189,7 +178,8 @@ impl Overlay {
         if there {
             return Ok(status);
         }
-        self.pass(deadline, wait.timeout);
+        let mut changes = self.changes();
+        changes.elapsed = changes.elapsed.saturating_add(timeout);
         Err(Failure::timed_out(
             "rehearsal",
             format!(
@@ -199,20 +189,29 @@ impl Overlay {
             ),
         ))
     }
+}
 
-    fn processes(&self, deadline: Instant, of: &processes::OfUnit) -> Answer<Vec<Process>> {
-        let mut processes = self.real.ask(deadline, of.clone())?;
-        processes.retain(|process| !self.is_ended(&process.info));
+impl Processes for Overlay {
+    fn of_unit(&self, deadline: Instant, unit: &UnitName) -> Answer<Vec<Arc<dyn Process>>> {
+        let mut processes = self.real.processes.of_unit(deadline, unit)?;
+        processes.retain(|process| !self.is_ended(process.info()));
         Ok(processes)
     }
+}
 
-    fn holders(&self, deadline: Instant, holders: ports::Holders) -> Answer<Vec<PortHolder>> {
-        let mut holders = self.real.ask(deadline, holders)?;
+impl Ports for Overlay {
+    fn holders(
+        &self,
+        deadline: Instant,
+        protocol: Protocol,
+        number: u16,
+    ) -> Answer<Vec<PortHolder>> {
+        let mut holders = self.real.ports.holders(deadline, protocol, number)?;
         holders.retain(|holder| {
             holder
                 .process
                 .as_ref()
-                .is_none_or(|process| !self.is_ended(&process.info))
+                .is_none_or(|process| !self.is_ended(process.info()))
         });
         let unit = &self.service.unit;
         if holders.is_empty() && self.assumed(unit) == Some(Assumed::Up) {
@@ -221,96 +220,122 @@ impl Overlay {
                 unit: Some(unit.clone()),
                 socket_activated: false,
                 address: "assumed".to_owned(),
-                blocks: None,
-                free_in: None,
             });
         }
         Ok(holders)
     }
+}
 
-    fn stat(&self, deadline: Instant, stat: &files::Stat) -> Answer<FileStatus> {
-        let mut status = self.real.ask(deadline, stat.clone())?;
-        let repaired = self.changes().repaired.get(&stat.name).cloned();
+impl Files for Overlay {
+    fn stat(&self, deadline: Instant, name: &str) -> Answer<FileStatus> {
+        let mut status = self.real.files.stat(deadline, name)?;
+        let repaired = self.changes().repaired.get(name).cloned();
         if let Some(repaired) = repaired {
             status.repairable.retain(|what| !repaired.contains(what));
             if status.repairable.is_empty() {
                 status.deviations.clear();
                 status.readable = true;
                 if repaired.contains(&Repair::Target) {
-                    status.kind = Some(FileKind::Symlink);
+                    status.kind = Some(prunella_core::capability::FileKind::Symlink);
                 }
             }
         }
         Ok(status)
     }
 
-    fn probe(&self, deadline: Instant, ask: &probes::Ask) -> Answer<ProbeAnswer> {
-        let of = self.service.probe(&ask.name)?.unit.clone();
+    fn sha256(&self, deadline: Instant, name: &str) -> Answer<String> {
+        self.real.files.sha256(deadline, name)
+    }
+
+    fn env_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<EnvKey>> {
+        self.real.files.env_keys(deadline, name)
+    }
+
+    fn missing_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<String>> {
+        self.real.files.missing_keys(deadline, name)
+    }
+}
+
+impl Probes for Overlay {
+    fn ask(&self, deadline: Instant, name: &str) -> Answer<ProbeAnswer> {
+        let of = self.service.probe(name)?.of.clone();
         let unit = of.unwrap_or_else(|| self.service.unit.clone());
         if self.assumed(&unit) == Some(Assumed::Up) {
             return Ok(ProbeAnswer {
-                healthy: true,
+                answering: true,
                 detail: "assumed".to_owned(),
                 took: Duration::ZERO,
             });
         }
-        self.real.ask(deadline, ask.clone())
+        self.real.probes.ask(deadline, name)
     }
+}
 
-    fn submit(&self, submit: &unit_control::Submit) -> Answer<Job> {
-        match submit.action {
-            UnitAct::Start | UnitAct::Restart => self.assume(&submit.unit, Assumed::Up),
-            UnitAct::Stop => self.assume(&submit.unit, Assumed::Down),
+/// A job that nobody queued.
+struct AssumedJob;
+
+impl Job for AssumedJob {
+    fn wait(&self, _: Instant, _: Duration) -> Answer<String> {
+        Ok("done".to_owned())
+    }
+}
+
+impl UnitControl for Overlay {
+    fn submit(&self, _: Instant, unit: &UnitName, act: UnitAct) -> Answer<Arc<dyn Job>> {
+        match act {
+            UnitAct::Start | UnitAct::Restart => self.assume(unit, Assumed::Up),
+            UnitAct::Stop => self.assume(unit, Assumed::Down),
             UnitAct::Reload => {}
         }
-        // Nobody queued it.
-        Ok(Job::new(Token::default()))
+        Ok(Arc::new(AssumedJob))
     }
 
-    fn reset_failed(&self, reset: &unit_control::ResetFailed) -> Answer<()> {
-        if self.assumed(&reset.unit).is_none() {
-            self.assume(&reset.unit, Assumed::Reset);
+    fn reset_failed(&self, _: Instant, unit: &UnitName) -> Answer<()> {
+        if self.assumed(unit).is_none() {
+            self.assume(unit, Assumed::Reset);
         }
         Ok(())
     }
+}
 
+impl ProcessControl for Overlay {
     fn terminate(
         &self,
-        deadline: Instant,
-        end: &process_control::Terminate,
+        _: Instant,
+        process: &Arc<dyn Process>,
+        _: Duration,
     ) -> Answer<Termination> {
-        let info = &end.process.info;
+        let info = process.info();
         // What a real host would refuse is refused here too.
-        if info.ownership == Ownership::Foreign {
+        if info.kinship == Kinship::Foreign {
             return Err(Failure::denied("not-its-own", info.evidence.clone()));
         }
         let new = self.changes().ended.insert((info.pid, info.started_at));
-        let process = end.process.clone();
-        Ok(
-            if new && self.real.ask(deadline, processes::Alive { process })? {
-                Termination::Asked
-            } else {
-                Termination::WasGone
-            },
-        )
+        Ok(if new && process.alive() {
+            Termination::Asked
+        } else {
+            Termination::WasGone
+        })
     }
+}
 
-    fn repair(&self, deadline: Instant, repair: &file_repair::RepairFile) -> Answer<bool> {
-        let name = repair.name.clone();
-        let status = self.stat(deadline, &files::Stat { name })?;
-        let needed = status.repairable.contains(&repair.what);
+impl FileRepair for Overlay {
+    fn repair(&self, deadline: Instant, name: &str, what: Repair) -> Answer<bool> {
+        let needed = self.stat(deadline, name)?.repairable.contains(&what);
         if needed {
             self.changes()
                 .repaired
-                .entry(repair.name.clone())
+                .entry(name.to_owned())
                 .or_default()
-                .insert(repair.what);
+                .insert(what);
         }
         Ok(needed)
     }
+}
 
-    fn check(&self, deadline: Instant, run: &checks::Run) -> Answer<CheckReport> {
-        if self.service.check(&run.name)?.mutates {
+impl Checks for Overlay {
+    fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
+        if self.service.check(name)?.changes {
             return Ok(CheckReport {
                 passed: true,
                 exit_code: Some(0),
@@ -318,6 +343,6 @@ impl Overlay {
                 output: "assumed to pass: it changes things, so it was not run".to_owned(),
             });
         }
-        self.real.ask(deadline, run.clone())
+        self.real.checks.run(deadline, name)
     }
 }

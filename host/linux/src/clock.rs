@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use prunella_core::{Failure, capability::Answer};
+use prunella_core::{
+    Failure,
+    capability::{Answer, Clock},
+};
 use rustix::time::{ClockId, clock_gettime};
 
 /// This boot's id, as PID 1 sees it.
@@ -25,16 +28,16 @@ pub fn boot_id() -> std::io::Result<String> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
-impl SystemClock {
-    pub fn now(&self) -> u64 {
+impl Clock for SystemClock {
+    fn now(&self) -> u64 {
         realtime_millis()
     }
 
-    pub fn monotonic(&self) -> u64 {
+    fn monotonic(&self) -> u64 {
         u64::try_from(read(ClockId::Monotonic).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    pub fn sleep(&self, deadline: Instant, duration: Duration) -> Answer<()> {
+    fn sleep(&self, deadline: Instant, duration: Duration) -> Answer<()> {
         let left = deadline.saturating_duration_since(Instant::now());
         std::thread::sleep(duration.min(left));
         if duration > left {

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use prunella_core::{UnitName, capability::Answer};
+use prunella_core::{
+    UnitName,
+    capability::{Answer, Units},
+};
 use zbus::OwnedVariant;
 
 use crate::{
@@ -10,7 +13,6 @@ use crate::{
     bus::{PROPERTIES, unit_path},
     error::BusError,
     runtime::Shared,
-    units::Units,
 };
 
 /// What the unit says about it.

@@ -27,7 +27,8 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    budget::{self, HostBudget, Moment, Verdict},
+    budget::{self, Moment, Verdict},
+    config::HostBudget,
     service::BudgetSettings,
 };
 use serde::{Deserialize, Serialize};
@@ -190,7 +191,7 @@ impl Ledger {
         if self.degraded() {
             BudgetSettings {
                 healings: settings.healings.min(1),
-                window: Duration::MAX,
+                within: Duration::MAX,
                 backoff: settings.backoff.clone(),
             }
         } else {
@@ -285,17 +286,17 @@ impl Ledger {
     ) -> Verdict {
         let settings = self.allowance(settings);
         let known = self.known(None);
-        let all = self.ages(known.values(), now, host.window);
+        let all = self.ages(known.values(), now, host.within);
         // A unit's own may be further back than what was looked at of all.
         let own = if known.len() < usize::from(LOOKED_AT) {
             let own = known.values().filter(|healing| healing.unit == *unit);
             self.ages(
                 own.filter(|healing| !healing.forgiven),
                 now,
-                settings.window,
+                settings.within,
             )
         } else {
-            self.healings(unit, now, settings.window)
+            self.healings(unit, now, settings.within)
         };
         budget::verdict(&settings, &own, since_failure).and(budget::host_verdict(host, &all))
     }

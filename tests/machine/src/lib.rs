@@ -39,10 +39,9 @@ mod program;
 
 pub use builder::Builder;
 pub use command::Output;
-pub use house::machines_dir;
 pub use image::{Software, Systemd};
 pub use machine::Machine;
-pub use program::{Linking, Profile, program};
+pub use program::{Linking, Profile, linked, program};
 
 use std::time::Duration;
 

@@ -91,7 +91,6 @@ impl Since {
         match self.0.get(path) {
             Some(version) if Some(version) == first => String::new(),
             Some(version) => format!("*Since {version}.*\n\n"),
-            None if first.is_none() => String::new(),
             None => format!("*Since {current}.*\n\n"),
         }
     }
@@ -137,10 +136,7 @@ impl Page<'_> {
             }
         }
         for id in package.worlds.values() {
-            // One without exports only gathers what others include.
-            if let Some(world) = resolve.worlds.get(*id)
-                && !world.exports.is_empty()
-            {
+            if let Some(world) = resolve.worlds.get(*id) {
                 self.world(world);
             }
         }

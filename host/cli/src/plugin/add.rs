@@ -1,4 +1,4 @@
-//! `prunella plugin add`: from a stranger's file to a plugin in its installed.
+//! `prunella plugin add`: from a stranger's file to a plugin in its place.
 //!
 //! Everything is found out before anything is changed: what it is, who vouches
 //! for it, whether it compiles and answers. Then its files are written, each
@@ -8,29 +8,29 @@
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
-use prunella_config::{Config, Installed, StrategySettings};
 use prunella_core::{
     StrategyName,
+    config::{Config, Installed, StrategySettings},
     incident::Description,
     policy::{Act, Grants, Limits},
     text::one_line,
     trust::{NoRight, Right, Signature, SignatureError, SignaturePolicy, Standing},
 };
-use prunella_daemon::{
-    assembly::usable,
-    explained, files,
-    plugins::{
-        InstallPaths, Lock, Versions,
-        component::{self, checked},
-    },
-};
-use prunella_engine::{Engine, EngineSettings, Inspection};
+use prunella_engine::{Engine, EngineSettings, Inspection, Source};
 use prunella_linux::trusted_file;
 
-use super::{candidate::Candidate, field};
+use super::{
+    candidate::Candidate,
+    component::{self, checked, explained},
+    field,
+    place::{Lock, Place},
+    versions::Versions,
+};
 use crate::{
     args::PluginAddArgs,
+    assembly::usable,
     exit::{Exit, Problem},
+    files,
     output::{self, FAIR, GOOD, QUIET, STRONG},
     paths::Paths,
 };
@@ -74,19 +74,17 @@ fn settings_of(
     name: &StrategyName,
 ) -> anyhow::Result<StrategySettings> {
     let set = config.strategies.get(name).cloned().unwrap_or_default();
-    let installed = InstallPaths::of(paths, name);
+    let place = Place::of(paths, name);
     match (&set.component, &set.declared_at) {
-        (Some(component), Some(declared_at)) if *component != installed.component => {
-            Err(Problem::new(
-                Exit::Config,
-                format!(
-                    "{declared_at} says that the component of `{name}` is {}",
-                    component.display()
-                ),
-            )
-            .help("take `component` out there, or give this one another name with `--name`")
-            .into())
-        }
+        (Some(component), Some(declared_at)) if *component != place.component => Err(Problem::new(
+            Exit::Config,
+            format!(
+                "{declared_at} says that the component of `{name}` is {}",
+                component.display()
+            ),
+        )
+        .help("take `component` out there, or give this one another name with `--name`")
+        .into()),
         _ => Ok(set),
     }
 }
@@ -227,7 +225,7 @@ impl Checked {
         })
     }
 
-    /// Puts its files into installed.
+    /// Puts its files into place.
     fn install(
         &self,
         paths: &Paths,
@@ -244,7 +242,7 @@ impl Checked {
             )
             .because(anyhow::Error::msg(explained(&error)))
         })?;
-        let installed = InstallPaths::of(paths, &self.name);
+        let place = Place::of(paths, &self.name);
         let held = Lock::wait(paths)?;
         let signed = self.standing.signature.good();
         if let Some(signed) = signed {
@@ -256,29 +254,28 @@ impl Checked {
             }
         }
         match &candidate.signature {
-            Some(text) => files::write(&installed.signature, text)?,
-            None => remove(&installed.signature)?,
+            Some(text) => files::write(&place.signature, text)?,
+            None => remove(&place.signature)?,
         }
         let record = Installed {
             sha256: self.inspection.sha256.clone(),
             version: signed.map(|signed| signed.version.to_string()),
             signed_by: signed.map(|signed| signed.key.clone()),
         };
-        files::write(&installed.record, files::marked(&record.to_toml()))?;
+        files::write(&place.record, files::marked(&record.to_toml()))?;
         // Last, and by a rename: this is what the daemon waits for.
-        files::write(&installed.component, &candidate.bytes)?;
-        Ok(())
+        files::write(&place.component, &candidate.bytes)
     }
 
     fn told(&self, paths: &Paths, config: &Config, candidate: &Candidate) -> String {
         let width = output::width();
-        let installed = InstallPaths::of(paths, &self.name);
+        let place = Place::of(paths, &self.name);
         let mut text = String::new();
         let _ = writeln!(
             text,
             "{GOOD}installed{GOOD:#}  {STRONG}{}{STRONG:#}  {QUIET}{}{QUIET:#}",
             self.name,
-            installed.component.display()
+            place.component.display()
         );
         let description = &self.description;
         let says = [&description.name, &description.version, &description.author]
@@ -309,11 +306,11 @@ impl Checked {
                 self.name
             );
         }
-        for extra in &candidate.extra_files {
+        for paper in &candidate.papers {
             let _ = writeln!(
                 text,
                 "\nIts author wrote {}: read it before you grant anything.",
-                extra.display()
+                paper.display()
             );
         }
         text
@@ -365,7 +362,7 @@ fn tried(
     // Which of these it will get is another question; nothing is done here.
     let everything = Grants::on_self(acts.iter().copied());
     let strategy = engine
-        .load(name, bytes, &everything)
+        .load(name, Source::Wasm(bytes), &everything)
         .map_err(|error| Problem::new(Exit::Trouble, "it does not load").because(error))?;
     let limits: Limits = set.limits.clone().unwrap_or_else(|| config.limits.clone());
     let described = strategy.describe(&limits).result.and_then_said();

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use prunella_config::Config;
-use prunella_core::text::one_line;
-use prunella_daemon::plugins::{Listed, State, all};
+use prunella_core::{config::Config, text::one_line};
 
-use super::field;
+use super::{
+    field,
+    standing::{Listed, State, all},
+};
 use crate::{
     args::PluginListArgs,
     exit::Exit,

@@ -3,25 +3,35 @@
 mod add;
 mod build;
 mod candidate;
-mod info;
+pub(crate) mod component;
 mod inspect;
 mod list;
 mod new;
+mod place;
+mod played;
+mod portrait;
 mod remove;
 mod replay;
-mod sandbox_run;
+mod standing;
 mod test;
 mod verify;
+mod versions;
 
 use std::fmt::Write as _;
 
-use prunella_engine::{Engine, EngineSettings};
+use prunella_engine::{Engine, EngineSettings, Inspection};
 
 use crate::{
     args::PluginCommand,
     exit::Exit,
     output::{QUIET, wrap},
     paths::Paths,
+};
+
+pub(crate) use self::{
+    place::Lock,
+    standing::{Complaint, awaiting_grant, complaints},
+    versions::Versions,
 };
 
 /// Runs `prunella plugin …`.
@@ -42,6 +52,16 @@ pub(crate) fn run(paths: &Paths, command: &PluginCommand) -> anyhow::Result<Exit
 /// An engine without a cache: to look at components, not to run them.
 pub(crate) fn engine() -> anyhow::Result<Engine> {
     Ok(Engine::new(EngineSettings { cache_dir: None })?)
+}
+
+/// The imports that are capabilities.
+fn imports(inspection: &Inspection) -> Vec<String> {
+    inspection
+        .imports
+        .iter()
+        .filter(|import| import.is_capability())
+        .map(|import| import.name.clone())
+        .collect()
 }
 
 fn field(text: &mut String, name: &str, value: &str, width: usize) {

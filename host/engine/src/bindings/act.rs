@@ -1,61 +1,45 @@
 //! `prunella:act`.
 
-use std::time::Duration;
-
-use prunella_core::{
-    argument::unit_name,
-    capability::{UnitAct, process_control, unit_control as units},
-};
+use prunella_core::capability::{Repair, UnitAct};
 use wasmtime::component::Resource;
 
 use super::{
-    Answer, answer, plain,
-    prunella::act::{process_control as processes, unit_control},
+    answer,
+    prunella::{
+        act::{checks, file_repair, process_control, unit_control},
+        base::types::Failure,
+    },
 };
-use crate::host_state::{HostState, Job, Process};
+use crate::seam::{Job, Process, Seam};
 
-impl HostState {
-    fn submit(&mut self, unit: &str, action: UnitAct) -> Answer<Resource<Job>> {
-        answer(self.ask_for_handle(
-            || {
-                let unit = unit_name(unit)?;
-                Ok(units::Submit { unit, action })
-            },
-            Job,
-        ))
-    }
-}
+/// What most functions return.
+type Answer<T> = wasmtime::Result<Result<T, Failure>>;
 
-impl unit_control::Host for HostState {
+impl unit_control::Host for Seam {
     fn start(&mut self, unit: String) -> Answer<Resource<Job>> {
-        self.submit(&unit, UnitAct::Start)
+        answer(self.submit(&unit, UnitAct::Start))
     }
 
     fn restart(&mut self, unit: String) -> Answer<Resource<Job>> {
-        self.submit(&unit, UnitAct::Restart)
+        answer(self.submit(&unit, UnitAct::Restart))
     }
 
     fn stop(&mut self, unit: String) -> Answer<Resource<Job>> {
-        self.submit(&unit, UnitAct::Stop)
+        answer(self.submit(&unit, UnitAct::Stop))
     }
 
     fn reload(&mut self, unit: String) -> Answer<Resource<Job>> {
-        self.submit(&unit, UnitAct::Reload)
+        answer(self.submit(&unit, UnitAct::Reload))
     }
 
     fn reset_failed(&mut self, unit: String) -> Answer<()> {
-        answer(self.ask(|| {
-            let unit = unit_name(&unit)?;
-            Ok(units::ResetFailed { unit })
-        }))
+        answer(Seam::reset_failed(self, &unit))
     }
 }
 
-impl unit_control::HostJob for HostState {
+impl unit_control::HostJob for Seam {
     fn wait(&mut self, job: Resource<Job>, timeout_milliseconds: u64) -> Answer<String> {
-        let job = self.at(&job)?.0.clone();
-        let timeout = Duration::from_millis(timeout_milliseconds);
-        answer(self.ask(|| Ok(units::WaitForJob { job, timeout })))
+        answer(self.wait_for_job(&job, timeout_milliseconds))
     }
 
     fn drop(&mut self, job: Resource<Job>) -> wasmtime::Result<()> {
@@ -63,16 +47,32 @@ impl unit_control::HostJob for HostState {
     }
 }
 
-impl processes::Host for HostState {
+impl process_control::Host for Seam {
     fn terminate(
         &mut self,
         process: Resource<Process>,
         grace_milliseconds: u64,
-    ) -> Answer<processes::Ending> {
-        let process = self.at(&process)?.0.clone();
-        let grace = Duration::from_millis(grace_milliseconds);
-        answer(self.ask(|| Ok(process_control::Terminate { process, grace })))
+    ) -> Answer<process_control::Ending> {
+        answer(Seam::terminate(self, &process, grace_milliseconds))
     }
 }
 
-prunella_core::plain_acts!(plain);
+impl file_repair::Host for Seam {
+    fn mode(&mut self, name: String) -> Answer<bool> {
+        answer(self.repair(&name, Repair::Mode))
+    }
+
+    fn owner(&mut self, name: String) -> Answer<bool> {
+        answer(self.repair(&name, Repair::Owner))
+    }
+
+    fn target(&mut self, name: String) -> Answer<bool> {
+        answer(self.repair(&name, Repair::Target))
+    }
+}
+
+impl checks::Host for Seam {
+    fn run(&mut self, name: String) -> Answer<checks::Report> {
+        answer(self.check(&name))
+    }
+}

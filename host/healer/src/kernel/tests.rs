@@ -1,20 +1,13 @@
 //! The gates, one by one, around a simulated host.
 
 use prunella_core::{
-    analyst::{Analyst, Evidence, ModelProtocol, ModelSettings},
-    capability::{
-        Process, Protocol, Repair, UnitAct,
-        checks::Run,
-        file_repair::RepairFile,
-        ports::Holders,
-        process_control::Terminate,
-        unit_control::{ResetFailed, Submit, WaitForJob},
-    },
+    analyst::{Analyst, Evidence},
+    config::{Config, ModelProtocol, ModelSettings},
     oversight::Oversight,
     policy::{Grant, Permission, Scope},
     service::Port,
 };
-use prunella_simulation::{Check, File, Process as SimProcess, Sim, Unit};
+use prunella_sim::{Process as SimProcess, Sim, Unit};
 use prunella_store::Store;
 use rstest::rstest;
 
@@ -100,7 +93,7 @@ pub(crate) fn overseen(
         grants: Arc::new(grants),
         service: sim.service(),
         related: BTreeSet::new(),
-        protected: Arc::new(Protected::default()),
+        protected: Arc::new(Protected::new(&Config::default())),
         budget: BudgetSettings::default(),
         host_budget: HostBudget::default(),
         overseer,
@@ -125,28 +118,6 @@ pub(crate) fn soon() -> Instant {
 
 pub(crate) fn web() -> Sim {
     Sim::new("web.service").failed("exit-code")
-}
-
-fn start(kernel: &Arc<Kernel>, deadline: Instant, on: &str) -> Answer<String> {
-    let host = kernel.host();
-    let submit = Submit {
-        unit: unit(on),
-        action: UnitAct::Start,
-    };
-    let job = host.ask(deadline, submit)?;
-    let timeout = Duration::from_secs(5);
-    host.ask(deadline, WaitForJob { job, timeout })
-}
-
-fn reset_failed(kernel: &Arc<Kernel>) -> Answer<()> {
-    let unit = unit("web.service");
-    kernel.host().ask(soon(), ResetFailed { unit })
-}
-
-fn terminate(kernel: &Arc<Kernel>, process: Process) -> Answer<()> {
-    let grace = Duration::ZERO;
-    let end = Terminate { process, grace };
-    kernel.host().ask(soon(), end).map(drop)
 }
 
 #[rstest]
@@ -183,7 +154,9 @@ fn a_start_that_is_denied(
     #[case] code: &str,
 ) {
     let (_folder, kernel) = kernel(&sim, grants);
-    let denied = start(&kernel, soon(), on).unwrap_err();
+    let denied = UnitControl::submit(&*kernel, soon(), &unit(on), UnitAct::Start)
+        .err()
+        .unwrap();
     assert!(denied.is(code), "{denied:?}");
     assert_eq!(sim.acts(), Vec::<String>::new());
 }
@@ -192,7 +165,8 @@ fn a_start_that_is_denied(
 fn a_start_that_is_granted() {
     let sim = web();
     let (_folder, kernel) = kernel(&sim, grant("unit-control.start", &[Scope::Itself]));
-    assert_eq!(start(&kernel, soon(), "web.service").unwrap(), "done");
+    let job = UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Start).unwrap();
+    assert_eq!(job.wait(soon(), Duration::from_secs(5)).unwrap(), "done");
     assert_eq!(sim.acts(), ["start web.service"]);
 }
 
@@ -204,14 +178,14 @@ fn what_would_stop_along_needs_a_grant_of_its_own() {
         .unit_beside(Unit::new("other.service"));
     let grants = grant("unit-control.start", &[Scope::Itself, Scope::Unit(other)]);
     let (_folder, kernel) = kernel(&sim, grants);
-    assert!(start(&kernel, soon(), "web.service").is_ok());
+    assert!(UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Start).is_ok());
 }
 
 #[test]
 fn a_respected_start_limit_is_nobodys_to_clear() {
     let sim = web().respects_start_limit();
     let (_folder, kernel) = kernel(&sim, grant("unit-control", &[Scope::Itself]));
-    let denied = reset_failed(&kernel).unwrap_err();
+    let denied = kernel.reset_failed(soon(), &sim.unit()).unwrap_err();
     assert!(denied.is("start-limit-respected"), "{denied:?}");
     assert_eq!(sim.acts(), Vec::<String>::new());
 }
@@ -222,13 +196,11 @@ fn a_stranger_is_never_ended_however_much_is_granted() {
         .port("tcp/80")
         .taken("tcp/80", SimProcess::stranger("/usr/bin/python3"));
     let (_folder, kernel) = kernel(&sim, grant("process-control", &[Scope::Itself]));
-    let Port {
-        protocol, number, ..
-    } = sim.ports()[0];
-    let holders = kernel.host().ask(soon(), Holders { protocol, number });
-    let holders = holders.unwrap();
+    let Port { protocol, number } = sim.ports()[0];
+    let holders = Ports::holders(&*kernel, soon(), protocol, number).unwrap();
     let stranger = holders[0].process.clone().unwrap();
-    let denied = terminate(&kernel, stranger).unwrap_err();
+    let denied =
+        ProcessControl::terminate(&*kernel, soon(), &stranger, Duration::ZERO).unwrap_err();
     assert!(denied.is("not-its-own"), "{denied:?}");
     assert_eq!(sim.acts(), Vec::<String>::new());
 }
@@ -237,15 +209,12 @@ fn a_stranger_is_never_ended_however_much_is_granted() {
 fn other_units_and_ports_are_not_looked_at_without_a_grant() {
     let sim = web().unit_beside(Unit::new("bank.service"));
     let (_folder, kernel) = kernel(&sim, Grants::default());
-    let host = kernel.host();
-    assert!(host.unit(soon(), &sim.unit()).is_ok());
-    let denied = host.unit(soon(), &unit("bank.service")).unwrap_err();
+    assert!(Units::get(&*kernel, soon(), &sim.unit()).is_ok());
+    let denied = Units::get(&*kernel, soon(), &unit("bank.service")).unwrap_err();
     assert!(denied.is("out-of-scope"), "{denied:?}");
-    let ssh = Holders {
-        protocol: Protocol::Tcp,
-        number: 22,
-    };
-    let denied = host.ask(soon(), ssh).unwrap_err();
+    let denied = Ports::holders(&*kernel, soon(), Protocol::Tcp, 22)
+        .err()
+        .unwrap();
     assert!(denied.is("out-of-scope"), "{denied:?}");
 }
 
@@ -255,16 +224,19 @@ fn a_start_that_systemd_refused_costs_nothing_once_its_limit_is_cleared() {
         .start_refused()
         .with(|status| status.invocation = Some("4d".repeat(16)));
     let (_folder, kernel) = kernel(&sim, grant("unit-control", &[Scope::Itself]));
-    let start = || start(&kernel, soon(), "web.service");
+    let start = || {
+        let job = UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Start)?;
+        job.wait(soon(), Duration::from_secs(5))
+    };
     let backoff = BudgetSettings::default().backoff[1];
     let began = sim.uptime();
     assert_eq!(start().unwrap(), "failed");
-    reset_failed(&kernel).unwrap();
+    kernel.reset_failed(soon(), &sim.unit()).unwrap();
     assert_eq!(start().unwrap(), "done");
     assert!(sim.uptime() - began < backoff, "it waited for its turn");
 
     // The next one is paid for again.
-    reset_failed(&kernel).unwrap();
+    kernel.reset_failed(soon(), &sim.unit()).unwrap();
     start().unwrap();
     assert!(sim.uptime() - began >= backoff);
 }
@@ -273,9 +245,12 @@ fn a_start_that_systemd_refused_costs_nothing_once_its_limit_is_cleared() {
 fn a_start_that_systemd_carried_out_is_paid_for_though_it_failed() {
     let sim = web().starts_when("never", |_| false);
     let (_folder, kernel) = kernel(&sim, grant("unit-control", &[Scope::Itself]));
-    let start = || start(&kernel, soon(), "web.service");
+    let start = || {
+        let job = UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Start)?;
+        job.wait(soon(), Duration::from_secs(5))
+    };
     assert_eq!(start().unwrap(), "failed");
-    reset_failed(&kernel).unwrap();
+    kernel.reset_failed(soon(), &sim.unit()).unwrap();
     let before = sim.uptime();
     start().unwrap();
     assert!(sim.uptime() - before >= BudgetSettings::default().backoff[1]);
@@ -287,78 +262,16 @@ fn healings_are_spent_and_then_there_are_none() {
     let (_folder, kernel) = kernel(&sim, grant("unit-control.start", &[Scope::Itself]));
     let mut starts = 0;
     let spent = loop {
-        match start(&kernel, soon() + Duration::from_secs(600), "web.service") {
+        match UnitControl::submit(
+            &*kernel,
+            soon() + Duration::from_secs(600),
+            &sim.unit(),
+            UnitAct::Start,
+        ) {
             Ok(_) => starts += 1,
             Err(failure) => break failure,
         }
     };
     assert_eq!(starts, BudgetSettings::default().healings);
     assert!(spent.is("healing-budget-spent"), "{spent:?}");
-}
-
-/// A call for each act there is. An act that is not here does not compile.
-fn call_of(act: Act, process: &Process) -> Call {
-    let unit = || unit("web.service");
-    let submit = |action| Submit {
-        unit: unit(),
-        action,
-    };
-    let repair = |what| RepairFile {
-        name: "cache".to_owned(),
-        what,
-    };
-    match act {
-        Act::Start => submit(UnitAct::Start).into_call(),
-        Act::Restart => submit(UnitAct::Restart).into_call(),
-        Act::Stop => submit(UnitAct::Stop).into_call(),
-        Act::Reload => submit(UnitAct::Reload).into_call(),
-        Act::ResetFailed => ResetFailed { unit: unit() }.into_call(),
-        Act::Terminate => Terminate {
-            process: process.clone(),
-            grace: Duration::ZERO,
-        }
-        .into_call(),
-        Act::RepairMode => repair(Repair::Mode).into_call(),
-        Act::RepairOwner => repair(Repair::Owner).into_call(),
-        Act::RepairTarget => repair(Repair::Target).into_call(),
-        Act::RunCheck => Run {
-            name: "syntax".to_owned(),
-        }
-        .into_call(),
-    }
-}
-
-/// No act gets around a step of the gate.
-#[rstest]
-#[case::not_granted(Grants::default(), Oversight::default(), "not-granted")]
-#[case::not_agreed_to(
-    Grants::on_self(Act::ALL),
-    Oversight { ask: Act::ALL.into(), ..Oversight::default() },
-    "awaits-approval"
-)]
-fn every_act_passes_every_step(
-    #[case] grants: Grants,
-    #[case] oversight: Oversight,
-    #[case] code: &str,
-) {
-    let sim = web()
-        .port("tcp/80")
-        .taken("tcp/80", SimProcess::leftover("/usr/bin/web"))
-        .file("cache", File::plain())
-        .check("syntax", Check::passes());
-    let Port {
-        protocol, number, ..
-    } = sim.ports()[0];
-    let holders = sim
-        .host()
-        .ask(soon(), Holders { protocol, number })
-        .unwrap();
-    let process = holders[0].process.clone().unwrap();
-    let (_folder, kernel) = overseen(&sim, grants, oversight, None);
-    for act in Act::ALL {
-        let denied = kernel.host().call(soon(), call_of(act, &process));
-        let denied = denied.err().unwrap();
-        assert!(denied.is(code), "{act}: {denied:?}");
-    }
-    assert_eq!(sim.acts(), Vec::<String>::new());
 }

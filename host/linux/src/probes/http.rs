@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::{
     Heard,
-    wire::{Talk, Trouble},
+    talk::{Talk, Trouble},
 };
 
 /// Headers longer than this are no answer.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::{
     Heard, connect,
-    wire::{Talk, Trouble},
+    talk::{Talk, Trouble},
 };
 
 /// A greeting is shorter.

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Heard, connect,
-    wire::{Talk, Trouble},
+    talk::{Talk, Trouble},
 };
 
 /// Protocol 3.0.
