@@ -14,7 +14,7 @@ use prunella_core::{
     StrategyName,
     policy::{Act, Grants, Limits},
 };
-use prunella_engine::{Engine, EngineSettings, Source};
+use prunella_engine::{Engine, EngineSettings};
 
 static ENGINE: LazyLock<Engine> =
     LazyLock::new(|| Engine::new(EngineSettings::default()).expect("the engine is set up"));
@@ -57,7 +57,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
         }
         Err(error) => is_fit_to_show(&error.to_string()),
     }
-    match ENGINE.load(&name, Source::Wasm(bytes), &Grants::on_self(Act::ALL)) {
+    match ENGINE.load(&name, bytes, &Grants::on_self(Act::ALL)) {
         Ok(strategy) => {
             let inspection = inspected.expect("what loads can be inspected");
             assert_eq!(strategy.inspection(), &inspection);

@@ -7,7 +7,7 @@
 use std::{fs, path::Path, sync::LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use prunella_core::config::Config;
+use prunella_config::Config;
 use tempfile::TempDir;
 
 /// In memory where there is such a place.

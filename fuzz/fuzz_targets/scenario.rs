@@ -9,8 +9,11 @@ use std::{
 };
 
 use libfuzzer_sys::fuzz_target;
-use prunella_core::capability::UnitAct;
-use prunella_sim::scenario::parse;
+use prunella_core::capability::{
+    UnitAct,
+    unit_control::{Submit, WaitForJob},
+};
+use prunella_simulation::scenario::parse;
 
 fuzz_target!(|text: &str| {
     match parse(Path::new("fuzzed.toml"), text) {
@@ -18,9 +21,11 @@ fuzz_target!(|text: &str| {
             let host = scenario.host.host();
             let unit = scenario.host.unit();
             let deadline = Instant::now() + Duration::from_secs(60);
-            let _ = host.units.get(deadline, &unit);
-            if let Ok(job) = host.unit_control.submit(deadline, &unit, UnitAct::Start) {
-                let _ = job.wait(deadline, Duration::from_secs(3600));
+            let _ = host.unit(deadline, &unit);
+            let action = UnitAct::Start;
+            if let Ok(job) = host.ask(deadline, Submit { unit, action }) {
+                let timeout = Duration::from_secs(3600);
+                let _ = host.ask(deadline, WaitForJob { job, timeout });
             }
         }
         Err(found) => {

@@ -1,11 +1,8 @@
-//! Builds the built-in strategies for WebAssembly, makes components of them,
-//! and compiles those ahead of time, so that nothing is compiled while a
-//! service is down.
+//! Builds the built-in strategies for WebAssembly, and makes components of them.
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use prunella_guests::{Guests, exit, write};
+use prunella_guests::{Guests, exit};
 
 const STRATEGIES: Guests<'_> = Guests {
     what: "the built-in strategies",
@@ -20,15 +17,5 @@ const STRATEGIES: Guests<'_> = Guests {
 };
 
 fn main() -> ExitCode {
-    exit(bundle())
-}
-
-fn bundle() -> Result<()> {
-    for (strategy, component) in STRATEGIES.build()? {
-        let precompiled = prunella_engine::precompile(&component)
-            .with_context(|| format!("compiling {strategy} ahead of time"))?;
-        write(&format!("{strategy}.wasm"), &component)?;
-        write(&format!("{strategy}.cwasm"), &precompiled)?;
-    }
-    Ok(())
+    exit(STRATEGIES.embed())
 }

@@ -19,7 +19,7 @@
 //!     fn assess(incident: &Incident) -> Result<Assessment> {
 //!         let cache = files::stat("cache")?;
 //!         if !cache.exists() {
-//!             return Ok(Assessment::must_not("the cache has not been built yet"));
+//!             return Ok(Assessment::veto("the cache has not been built yet"));
 //!         }
 //!         Ok(Assessment::applies(70, format!("{} has its cache", incident.unit())))
 //!     }
@@ -43,9 +43,11 @@
 //! | module | grant | |
 //! |---|---|---|
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
-//! | [`units`], [`processes`], [`ports`], [`files`], [`logs`], [`resources`], [`probes`], [`history`] | none for the service and its needs | looking |
+//! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
+
+#![warn(missing_docs)]
 
 /// The examples of the book, which compile.
 #[cfg(doctest)]
@@ -62,6 +64,29 @@ mod contract;
 mod failure;
 pub mod file_repair;
 pub mod files;
+/// File systems: those that the service's declared files lie on, and the host's own.
+pub mod filesystems {
+    use crate::{Result, contract::observe::filesystems as raw};
+
+    pub use raw::FileSystem;
+
+    /// Those of the declared files, and of `/`, `/var`, `/tmp` and `/run`, each once.
+    ///
+    /// # Errors
+    /// Whatever kept the host from knowing.
+    pub fn list() -> Result<Vec<FileSystem>> {
+        Ok(raw::list()?)
+    }
+
+    /// The one below a declared file, or `/`, `/var`, `/tmp`, `/run`.
+    ///
+    /// # Errors
+    /// `not-found` when the place is none of these.
+    pub fn below(place: &str) -> Result<FileSystem> {
+        Ok(raw::below(place)?)
+    }
+}
+
 pub mod history;
 mod incident;
 pub mod log;

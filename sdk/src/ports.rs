@@ -1,8 +1,12 @@
 //! Who holds a port.
 
+use std::time::Duration;
+
 use crate::{Port, Result, contract::observe::ports as raw, processes::Process};
 
-/// Who listens on a port, in the service's own network namespace.
+/// Who listens on a port at whatever address, in the service's own network
+/// namespace; and where nobody does, closed connections that keep the service from
+/// binding it.
 ///
 /// # Errors
 /// Whatever kept the host from knowing.
@@ -34,5 +38,18 @@ impl Holder {
     /// The address, such as `0.0.0.0` or `::`.
     pub fn address(&self) -> String {
         self.0.address()
+    }
+
+    /// What shows that it keeps the service from binding the port; absent when
+    /// nothing does, as with a socket at another address or one that shares the
+    /// port (SO_REUSEPORT).
+    pub fn blocks(&self) -> Option<String> {
+        self.0.blocks()
+    }
+
+    /// Of connections that were closed and that the kernel keeps for a while
+    /// (TIME_WAIT): how long until it lets go of the port.
+    pub fn free_in(&self) -> Option<Duration> {
+        self.0.free_in().map(Duration::from_millis)
     }
 }

@@ -8,11 +8,11 @@ use crate::{Result, contract::observe::probes as raw};
 ///
 /// # Errors
 /// `not-found` when no probe of that name is declared. A probe that is not
-/// answered is no failure: see [`Answer::answering`].
+/// answered is no failure: see [`Answer::healthy`].
 pub fn ask(name: &str) -> Result<Answer> {
     let answer = raw::ask(name)?;
     Ok(Answer {
-        answering: answer.answering,
+        healthy: answer.healthy,
         detail: answer.detail,
         took: Duration::from_micros(answer.microseconds),
     })
@@ -39,7 +39,7 @@ pub fn target(name: &str) -> Result<Option<String>> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Whether it answered as it should.
-    pub answering: bool,
+    pub healthy: bool,
     /// What it said, or why not, in one sentence.
     pub detail: String,
     /// How long it took.

@@ -4,7 +4,7 @@ use std::{fmt, time::SystemTime};
 
 use crate::{Result, contract::observe::processes as raw, time::moment};
 
-pub use raw::Kinship;
+pub use raw::Ownership;
 
 /// The processes in a unit's control group.
 ///
@@ -41,11 +41,11 @@ impl Process {
     }
 
     /// How it stands to the incident's service.
-    pub fn kinship(&self) -> Kinship {
-        self.0.kinship()
+    pub fn ownership(&self) -> Ownership {
+        self.0.ownership()
     }
 
-    /// The evidence for the kinship, in one sentence.
+    /// The evidence for the ownership, in one sentence.
     pub fn evidence(&self) -> String {
         self.0.evidence()
     }

@@ -1,8 +1,8 @@
-//! Memory, disks, load and pressure of the host.
+//! Memory, load and pressure of the host.
 
 use crate::{Result, contract::observe::resources as raw};
 
-pub use raw::{DiskUse, LoadAverage, MemoryUse, PressureShare};
+pub use raw::{LoadAverage, MemoryUse, PressureShare};
 
 /// Memory, in bytes.
 ///
@@ -10,14 +10,6 @@ pub use raw::{DiskUse, LoadAverage, MemoryUse, PressureShare};
 /// Whatever kept the host from knowing.
 pub fn memory() -> Result<MemoryUse> {
     Ok(raw::memory()?)
-}
-
-/// The file system below a declared file, or `/`, `/var`, `/tmp`, `/run`.
-///
-/// # Errors
-/// `not-found` when the place is none of these.
-pub fn disk(place: &str) -> Result<DiskUse> {
-    Ok(raw::disk(place)?)
 }
 
 /// Load averages.

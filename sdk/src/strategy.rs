@@ -142,7 +142,7 @@ pub enum Assessment {
         reason: String,
     },
     /// Nothing here for it.
-    NotMine {
+    NotApplicable {
         /// The facts it saw.
         reason: String,
     },
@@ -154,7 +154,7 @@ pub enum Assessment {
         reason: String,
     },
     /// Whatever else applies: nobody should act until this is resolved.
-    MustNot {
+    Veto {
         /// The facts it saw.
         reason: String,
     },
@@ -171,8 +171,8 @@ impl Assessment {
     }
 
     /// Nothing here for this strategy.
-    pub fn not_mine(reason: impl Into<String>) -> Self {
-        Self::NotMine {
+    pub fn not_applicable(reason: impl Into<String>) -> Self {
+        Self::NotApplicable {
             reason: reason.into(),
         }
     }
@@ -186,8 +186,8 @@ impl Assessment {
     }
 
     /// Nobody should act until this is resolved.
-    pub fn must_not(reason: impl Into<String>) -> Self {
-        Self::MustNot {
+    pub fn veto(reason: impl Into<String>) -> Self {
+        Self::Veto {
             reason: reason.into(),
         }
     }
@@ -202,7 +202,7 @@ pub enum Outcome {
         summary: String,
     },
     /// Nothing here for it after all.
-    NotMine {
+    NotApplicable {
         /// Why.
         reason: String,
     },
@@ -229,8 +229,8 @@ impl Outcome {
     }
 
     /// Nothing here for this strategy after all.
-    pub fn not_mine(reason: impl Into<String>) -> Self {
-        Self::NotMine {
+    pub fn not_applicable(reason: impl Into<String>) -> Self {
+        Self::NotApplicable {
             reason: reason.into(),
         }
     }
@@ -254,7 +254,7 @@ impl Outcome {
     #[must_use]
     pub fn after(mut self, done: &str) -> Self {
         let (Self::Healed { summary: said }
-        | Self::NotMine { reason: said }
+        | Self::NotApplicable { reason: said }
         | Self::Failed { reason: said }
         | Self::BlockedBy { reason: said, .. }) = &mut self;
         if !done.is_empty() {
@@ -268,9 +268,9 @@ impl fmt::Display for Assessment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Applies { confidence, reason } => write!(f, "applies {confidence}: {reason}"),
-            Self::NotMine { reason } => write!(f, "not-mine: {reason}"),
+            Self::NotApplicable { reason } => write!(f, "not-applicable: {reason}"),
             Self::BlockedBy { unit, reason } => write!(f, "blocked-by {unit}: {reason}"),
-            Self::MustNot { reason } => write!(f, "must-not: {reason}"),
+            Self::Veto { reason } => write!(f, "veto: {reason}"),
         }
     }
 }
@@ -279,7 +279,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Healed { summary } => write!(f, "healed: {summary}"),
-            Self::NotMine { reason } => write!(f, "not-mine: {reason}"),
+            Self::NotApplicable { reason } => write!(f, "not-applicable: {reason}"),
             Self::Failed { reason } => write!(f, "failed: {reason}"),
             Self::BlockedBy { unit, reason } => write!(f, "blocked-by {unit}: {reason}"),
         }
@@ -314,11 +314,11 @@ impl From<Assessment> for raw::Assessment {
             Assessment::Applies { confidence, reason } => {
                 Self::Applies(raw::Applies { confidence, reason })
             }
-            Assessment::NotMine { reason } => Self::NotMine(reason),
+            Assessment::NotApplicable { reason } => Self::NotApplicable(reason),
             Assessment::BlockedBy { unit, reason } => {
                 Self::BlockedBy(raw::BlockedBy { unit, reason })
             }
-            Assessment::MustNot { reason } => Self::MustNot(reason),
+            Assessment::Veto { reason } => Self::Veto(reason),
         }
     }
 }
@@ -327,7 +327,7 @@ impl From<Outcome> for raw::Outcome {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Healed { summary } => Self::Healed(summary),
-            Outcome::NotMine { reason } => Self::NotMine(reason),
+            Outcome::NotApplicable { reason } => Self::NotApplicable(reason),
             Outcome::Failed { reason } => Self::Failed(reason),
             Outcome::BlockedBy { unit, reason } => Self::BlockedBy(raw::BlockedBy { unit, reason }),
         }

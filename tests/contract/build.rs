@@ -1,15 +1,12 @@
-//! Builds one strategy for each version of the contract.
+//! Builds the strategy that the tests run.
 
 use std::process::ExitCode;
 
 use prunella_guests::{Guests, exit};
 
 const GUESTS: Guests<'_> = Guests {
-    what: "the guests of tests/contract",
-    packages: &[
-        ("prunella-guest-0-1-0", "tests/contract/guest-0.1.0"),
-        ("prunella-guest-0-1-1", "tests/contract/guest-0.1.1"),
-    ],
+    what: "the guest of tests/contract",
+    packages: &[("prunella-guest-counting", "tests/contract/guest")],
     stack: 64 << 10,
 };
 

@@ -14,11 +14,14 @@ use std::{fs, path::PathBuf, process::Command, thread};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
-use prunella_machine::{Profile, program};
+use prunella_machine::{Linking, Profile, program};
 use serde_json::json;
 
 use self::{figures::Figure, heal::By};
-use crate::{setup, step::workspace};
+use crate::{
+    setup::{self, Need},
+    step::workspace,
+};
 
 /// `cargo xtask bench`
 #[derive(Debug, Args)]
@@ -90,9 +93,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .filter(|what| options.only.is_empty() || options.only.contains(what))
         .collect();
     eprintln!("\n==> building prunella as it is shipped (linked statically)");
-    let prunella = program("prunella", "prunella", Profile::Release)?;
+    let prunella = program("prunella", "prunella", Profile::Release, Linking::Static)?;
     // The same for everybody who restarts it.
-    let victim = program("prunella-machine", "victim", Profile::Dev)?;
+    let victim = program("prunella-machine", "victim", Profile::Dev, Linking::Static)?;
 
     let before = load()?;
     let mut figures: Vec<Figure> = Vec::new();
@@ -138,7 +141,7 @@ fn set_up() -> Result<()> {
         "the figures are measured in throw-away machines, and that needs root: run this as root \
          (for example with `sudo -E`)"
     );
-    setup::run(true)
+    setup::run(&[Need::Build, Need::Machines, Need::Images])
 }
 
 /// The load average of the last minute.

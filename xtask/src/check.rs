@@ -17,8 +17,12 @@ const CARGO_DENY: Tool = Tool {
     version: "0.20.2",
 };
 
+/// For each target: a change is checked for what it breaks at once, and `cargo xtask fuzz`
+/// looks for longer.
+const FUZZ_SECONDS: u32 = 20;
+
 pub(crate) fn run() -> Result<()> {
-    setup::run(true)?;
+    setup::run(&setup::Need::ALL)?;
     take(&mut cargo(&["fmt", "--all", "--check"]))?;
     // A workspace of its own.
     let fuzz_too = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
@@ -40,40 +44,40 @@ pub(crate) fn run() -> Result<()> {
     book::check()?;
     test::run(&test::Options { no_machines: false })?;
     fuzz::run(&fuzz::Options {
-        seconds: 60,
+        seconds: FUZZ_SECONDS,
         only: Vec::new(),
     })
 }
 
-/// That the binary and the build script of the bundle share every crate they
-/// both have: one whose features differ is compiled twice, and with it all that
-/// is above it, which is wasmtime.
+/// That the program and the tests share every crate they both have. One whose features
+/// differ between them is compiled twice, and with it all that depends on it: wasmtime.
 fn compiled_once() -> Result<()> {
-    eprintln!("\n==> each crate is compiled once");
-    let tree = cargo(&[
-        "tree",
-        "--package=prunella",
-        "--edges=normal,build",
-        "--duplicates",
-        "--depth=0",
-    ])
-    .output()
-    .context("cannot run cargo tree")?;
-    ensure!(
-        tree.status.success(),
-        "cargo tree failed: {}",
-        String::from_utf8_lossy(&tree.stderr)
-    );
-    let listed = String::from_utf8(tree.stdout).context("what cargo tree says")?;
-    let mut seen = BTreeSet::new();
-    // A line is "memchr v2.8.3"; between the entries there are empty ones.
-    let crates = listed.lines().filter(|line| line.contains(" v"));
-    let twice: Vec<&str> = crates.filter(|line| !seen.insert(*line)).collect();
+    eprintln!("\n==> the program and the tests share what is compiled");
+    let program = crates(&["--package=prunella", "--edges=normal,build"])?;
+    let tests = crates(&["--workspace", "--edges=normal,build,dev"])?;
+    let twice: Vec<&str> = program.difference(&tests).map(String::as_str).collect();
     ensure!(
         twice.is_empty(),
-        "compiled twice, and wasmtime with it, since their features differ between the binary \
-         and the build script of plugins/bundle: {}; name them in plugins/bundle/Cargo.toml",
+        "compiled twice, because the tests have them with more features than the program; name \
+         those in plugins/guests/Cargo.toml: {}",
         twice.join(", ")
     );
     Ok(())
+}
+
+/// Each crate with its features, such as `semver v1.0.28 [default,std]`.
+fn crates(which: &[&str]) -> Result<BTreeSet<String>> {
+    let output = cargo(&["tree", "--prefix=none", "--no-dedupe", "--format={p} [{f}]"])
+        .args(which)
+        .output()
+        .context("cannot run cargo tree")?;
+    ensure!(
+        output.status.success(),
+        "cargo tree failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let listed = String::from_utf8(output.stdout).context("what cargo tree says")?;
+    // Our own crates have their folder's path.
+    let others = listed.lines().filter(|line| !line.contains(" (/"));
+    Ok(others.map(str::to_owned).collect())
 }

@@ -1,16 +1,15 @@
 //! `cargo xtask demo`: watch services fail on a real systemd, and come back.
 //!
-//! A throw-away machine is booted with nginx, Redis and a small shop, and
-//! Prunella is set up in it as an operator would. Then one thing after the
-//! other is broken. Every scene says beforehand how it is to go; the demo ends
-//! with success only if all of them did.
+//! It boots a throw-away machine with nginx, Redis and a small shop, and sets up Prunella
+//! in it as an operator would. Then it breaks one thing after the other. Every scene says
+//! beforehand what should happen; the demo succeeds only if it did.
 
-mod cast;
 mod incident;
-mod play;
 mod scenes;
 mod screen;
+mod services;
 pub(crate) mod software;
+mod stage;
 mod summary;
 mod timeline;
 
@@ -18,16 +17,18 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use prunella_machine::{Machine, Profile, TIMEOUT, program};
+use prunella_machine::{Linking, Machine, Profile, TIMEOUT, program};
 
 use self::{
-    play::{PRUNELLA, Play},
     scenes::SCENES,
     screen::{BAD, GOOD, QUIET, STRONG},
     software::Software,
+    stage::{PRUNELLA, Stage},
     summary::Result as SceneResult,
 };
-use crate::setup;
+use crate::setup::{self, Need};
+
+const NEEDS: [Need; 2] = [Need::Build, Need::Machines];
 
 /// `cargo xtask demo`
 #[derive(Debug, Args)]
@@ -56,7 +57,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "there are scenes 1 to {}",
         SCENES.len()
     );
-    setup::run(true)?;
+    announce(options);
+    setup::run(&NEEDS)?;
     let software = Software::get()?;
     // The one that the tests run, so that there is one thing to compile.
     let profile = if options.release {
@@ -65,8 +67,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Profile::Dev
     };
     let build = |package, name, profile| {
-        eprintln!("\n==> building {name}, linked statically, to run in the machine");
-        program(package, name, profile)
+        eprintln!("\n==> building {name}");
+        program(package, name, profile, Linking::Dynamic)
     };
     let victim = build("prunella-machine", "victim", Profile::Dev)?;
     let prunella = build("prunella", "prunella", profile)?;
@@ -74,17 +76,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let begun = Instant::now();
     screen::heading("", "A throw-away machine");
     let machine = Machine::builder().bind_ro(prunella, PRUNELLA);
-    let machine = software.show_in(cast::furnish(machine, &software, &victim));
+    let machine = software.show_in(services::furnish(machine, &software, &victim));
     let machine = machine.boot()?;
-    let results = perform(&machine, &software, options).inspect_err(|_| play::tail(&machine))?;
+    let results = perform(&machine, &software, options).inspect_err(|_| stage::tail(&machine))?;
     summary::show(&machine, &results)?;
 
-    let failed: Vec<&SceneResult> = results.iter().filter(|result| !result.as_told()).collect();
+    let failed: Vec<&SceneResult> = results
+        .iter()
+        .filter(|result| !result.as_expected())
+        .collect();
     let took = begun.elapsed().as_secs_f32();
     if failed.is_empty() {
         let healed = results.iter().filter(|result| result.healed()).count();
         anstream::println!(
-            "\n{GOOD}    All went as told: {healed} healed, {} rightly left alone{GOOD:#} \
+            "\n{GOOD}    All scenes ended as expected: {healed} healed, {} rightly left alone{GOOD:#} \
              {QUIET}(in {took:.0} s).{QUIET:#}\n",
             results.len() - healed
         );
@@ -92,7 +97,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     for result in &failed {
         anstream::println!(
-            "\n{BAD}    Scene {} did not go as told:{BAD:#} {STRONG}{}{STRONG:#}",
+            "\n{BAD}    Scene {} did not end as expected:{BAD:#} {STRONG}{}{STRONG:#}",
             result.number,
             result.scene.title
         );
@@ -101,10 +106,30 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     bail!(
-        "{} of {} scenes did not go as told",
+        "{} of {} scenes did not end as expected",
         failed.len(),
         results.len()
     )
+}
+
+/// Says what comes, before the first minute of it.
+fn announce(options: &Options) {
+    let scenes = match options.scenes.len() {
+        0 => SCENES.len(),
+        chosen => chosen,
+    };
+    let packages = setup::missing(&NEEDS);
+    let installs = if packages.is_empty() {
+        String::new()
+    } else {
+        format!("install Debian's {}; ", packages.join(", "))
+    };
+    screen::paragraph(&format!(
+        "This will {installs}compile Prunella (about 6 minutes on two cores when nothing is compiled \
+         yet, else seconds); get nginx and redis-server from Debian, where this host does not have \
+         them, into `target` alone; boot a machine; and play {scenes} scenes, which takes about {} s.",
+        20 + 8 * scenes
+    ));
 }
 
 /// Sets the machine up, and plays the scenes.
@@ -122,20 +147,20 @@ fn perform(machine: &Machine, software: &Software, options: &Options) -> Result<
             "a development build, as the tests use it; `--release` shows it as it is shipped"
         },
     ));
-    let play = Play::begin(machine);
-    let running = cast::settle_in(machine, software);
+    let stage = Stage::begin(machine);
+    let running = services::settle_in(machine, software);
     running.context("the machine's services do not start")?;
     for command in [
         "prunella setup".to_owned(),
-        format!("prunella enable {}", cast::ENABLED.join(" ")),
+        format!("prunella enable {}", services::ENABLED.join(" ")),
         "prunella config check".to_owned(),
         "systemctl reload prunella.service".to_owned(),
     ] {
-        let done = play.types_and_shows(&command)?;
+        let done = stage.types_and_shows(&command)?;
         ensure!(done.success(), "`{command}` ended with {:?}", done.code);
     }
     machine.wait_active("prunella.service", TIMEOUT)?;
-    play.types_and_shows("prunella status")?;
+    stage.types_and_shows("prunella status")?;
 
     let mut results = Vec::new();
     for (number, scene) in (1..).zip(SCENES) {
@@ -144,22 +169,22 @@ fn perform(machine: &Machine, software: &Software, options: &Options) -> Result<
         }
         screen::heading(&number.to_string(), scene.title);
         screen::paragraph(scene.story);
-        let mut play = Play::begin(machine);
-        let came = match (scene.play)(&mut play) {
-            Ok(came) => came,
+        let mut stage = Stage::begin(machine);
+        let ending = match (scene.play)(&mut stage) {
+            Ok(ending) => ending,
             Err(error) => {
-                play.fail(format!("{error:#}"));
-                scenes::Came::default()
+                stage.fail(format!("{error:#}"));
+                scenes::Ending::default()
             }
         };
-        let unmet = play.unmet().to_vec();
+        let unmet = stage.unmet().to_vec();
         if !unmet.is_empty() {
-            play.tail();
+            stage.tail();
         }
         results.push(SceneResult {
             number,
             scene,
-            came,
+            ending,
             unmet,
         });
     }

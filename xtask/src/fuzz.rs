@@ -63,7 +63,7 @@ const TARGETS: [Target; 3] = [
 /// `cargo xtask fuzz`
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// For how many seconds each target runs
+    /// Seconds for each target
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub(crate) seconds: u32,
 
@@ -73,7 +73,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    setup::run(false)?;
+    setup::run(&[setup::Need::Build])?;
     let wanted = |target: &&Target| {
         options.only.is_empty() || options.only.iter().any(|name| name == target.name)
     };
@@ -127,7 +127,7 @@ fn configurations() -> Result<Vec<Vec<u8>>> {
 
 /// What the documentation of scenarios shows.
 fn scenarios() -> Result<Vec<Vec<u8>>> {
-    let shown: String = read(&workspace().join("tests/sim/src/scenario/mod.rs"))?
+    let shown: String = read(&workspace().join("host/simulation/src/scenario/mod.rs"))?
         .lines()
         .map(|line| {
             let line = line.strip_prefix("//!").unwrap_or("```");

@@ -5,6 +5,8 @@ mod book;
 mod check;
 mod demo;
 mod fuzz;
+#[cfg(test)]
+mod layers;
 mod servers;
 mod setup;
 mod step;
@@ -15,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Prunella's own commands. Each does the set-up it needs.
+/// Prunella's own commands. Each sets up what it needs
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -25,25 +27,25 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Get what building and testing needs: the wasm target, and Debian packages (as root)
+    /// Get all that building and testing needs: the wasm target, and Debian packages (as root)
     Setup,
     /// Watch services fail on a throw-away machine, and come back (as root)
     Demo(demo::Options),
     /// Run every test: of the crates, and end to end on throw-away machines (as root)
     Test(test::Options),
-    /// Measure what Prunella has to reach, beside its peers (as root)
+    /// Measure Prunella's figures beside those of its peers (as root)
     Bench(bench::Options),
-    /// Build the book of `docs/`, with the reference of the contract written anew
+    /// Build the book of `docs/`, with a new reference of the contract
     Book(book::Options),
-    /// Throw changed bytes and text at what reads components and configuration
+    /// Fuzz what reads components, configuration and scenarios
     Fuzz(fuzz::Options),
-    /// All that a change has to pass: format, lints, licences, documentation, every test, fuzzing
+    /// Run all that a change has to pass: format, lints, licences, docs, every test, fuzzing
     Ci,
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Setup => setup::run(true),
+        Command::Setup => setup::run(&setup::Need::ALL),
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),

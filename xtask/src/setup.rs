@@ -1,4 +1,5 @@
-//! `cargo xtask setup`: what building and testing needs, and how to get it.
+//! `cargo xtask setup`: what building and testing needs, and how to get it. Every
+//! command gets what it needs itself, and nothing else.
 
 mod languages;
 
@@ -14,51 +15,87 @@ use crate::step::{find, take, workspace};
 /// What strategies are compiled for.
 const WASM: &str = "wasm32-unknown-unknown";
 
-/// Programs, and Debian's packages that have them.
-const BUILD: [(&str, &str); 3] = [
-    ("cc", "build-essential"),
-    ("openssl", "openssl"),
-    ("minisign", "minisign"),
-];
-/// For strategies in other languages than Rust.
-const LANGUAGES: [(&str, &str); 5] = [
-    ("clang", "clang"),
-    ("wasm-ld", "lld"),
-    ("python3", "python3"),
-    ("node", "nodejs"),
-    ("npm", "npm"),
-];
-const MACHINES: [(&str, &str); 6] = [
-    ("systemd-nspawn", "systemd-container"),
-    ("journalctl", "systemd"),
-    ("dbus-daemon", "dbus"),
-    ("mmdebstrap", "mmdebstrap"),
-    ("nsenter", "util-linux"),
-    ("python3", "python3"),
-];
-
-/// Gets what is missing; with `machines`, also what throw-away machines need.
-/// Says exactly what to install where it may not do that itself.
-pub(crate) fn run(machines: bool) -> Result<()> {
-    wasm_target()?;
-    let mut wanted = BUILD.to_vec();
-    wanted.extend(LANGUAGES);
-    if machines {
-        wanted.extend(MACHINES);
-    }
-    let mut missing: Vec<&str> = wanted
-        .into_iter()
-        .filter(|(program, _)| find(program).is_none())
-        .map(|(_, package)| package)
-        .collect();
-    if !languages::python_has_venv() {
-        missing.push("python3-venv");
-    }
-    debian(&missing)?;
-    languages::get()
+/// What a command does, and so what it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Compiling Prunella.
+    Build,
+    /// Running the tests of its crates.
+    Tests,
+    /// Compiling strategies in other languages than Rust.
+    Languages,
+    /// Booting throw-away machines that share this host's `/usr`.
+    Machines,
+    /// Booting throw-away machines with another version of systemd than this host's.
+    Images,
 }
 
-/// Installs packages of Debian's, or says which to install.
+impl Need {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Build,
+        Self::Tests,
+        Self::Languages,
+        Self::Machines,
+        Self::Images,
+    ];
+
+    /// Programs, and Debian's packages that have them.
+    fn programs(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Build => &[("cc", "build-essential")],
+            Self::Tests => &[
+                ("openssl", "openssl"),
+                ("minisign", "minisign"),
+                ("python3", "python3"),
+            ],
+            Self::Languages => &[
+                ("clang", "clang"),
+                ("wasm-ld", "lld"),
+                ("python3", "python3"),
+                ("node", "nodejs"),
+                ("npm", "npm"),
+            ],
+            Self::Machines => &[
+                ("systemd-nspawn", "systemd-container"),
+                ("journalctl", "systemd"),
+                ("dbus-daemon", "dbus"),
+                ("nsenter", "util-linux"),
+            ],
+            Self::Images => &[("mmdebstrap", "mmdebstrap")],
+        }
+    }
+}
+
+/// The Debian packages that are missing for this.
+pub(crate) fn missing(needs: &[Need]) -> Vec<&'static str> {
+    let mut missing: Vec<&str> = needs
+        .iter()
+        .flat_map(|need| need.programs())
+        .filter(|(program, _)| find(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
+    if needs.contains(&Need::Languages) && !languages::python_has_venv() {
+        missing.push("python3-venv");
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    missing
+}
+
+/// Gets what is missing for this. Says exactly what to install where it may not do that
+/// itself.
+pub(crate) fn run(needs: &[Need]) -> Result<()> {
+    if needs.contains(&Need::Build) {
+        wasm_target()?;
+    }
+    debian(&missing(needs))?;
+    if needs.contains(&Need::Languages) {
+        languages::get()?;
+    }
+    Ok(())
+}
+
+/// Installs Debian packages, or says which to install.
 fn debian(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
@@ -66,14 +103,14 @@ fn debian(missing: &[&str]) -> Result<()> {
     let packages = missing.join(" ");
     if find("apt-get").is_none() {
         bail!(
-            "please install, under the names your distribution has for them: {packages} \
-             (these are Debian's)"
+            "please install these packages, under the names that your distribution has for \
+             them (these are Debian's): {packages}"
         );
     }
     if !rustix::process::geteuid().is_root() {
         bail!("please run, as root: apt-get install {packages}");
     }
-    // The lists may be missing in a fresh container, or be too old.
+    // A fresh container has no lists of packages, and old lists name versions that are gone.
     take(&mut apt(&["update"]))?;
     let mut install = apt(&["install", "--yes", "--no-install-recommends"]);
     take(install.args(missing)).with_context(|| format!("please install {packages}"))
@@ -88,7 +125,7 @@ fn apt(arguments: &[&str]) -> Command {
 }
 
 fn wasm_target() -> Result<()> {
-    // Asked in the workspace: its toolchain file may choose another Rust.
+    // In the workspace, because its toolchain file chooses the Rust.
     let libraries = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", WASM])
         .current_dir(workspace())
@@ -96,8 +133,7 @@ fn wasm_target() -> Result<()> {
         .output()
         .context("cannot run rustc")?;
     let folder = String::from_utf8_lossy(&libraries.stdout).trim().to_owned();
-    let there = libraries.status.success() && Path::new(&folder).is_dir();
-    if there {
+    if libraries.status.success() && Path::new(&folder).is_dir() {
         return Ok(());
     }
     if find("rustup").is_none() {

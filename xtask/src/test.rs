@@ -4,19 +4,20 @@ use std::thread;
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use prunella_machine::{Profile, program};
+use prunella_machine::{Linking, Profile, program};
 
 use crate::{
     demo::software::Software,
-    servers, setup,
+    servers,
+    setup::{self, Need},
     step::{cargo, take},
 };
 
-/// Packages whose tests boot machines.
-const MACHINE_TESTS: [&str; 2] = ["prunella-machine", "prunella-e2e"];
+/// Packages whose tests boot machines, and the test targets that do.
+const MACHINE_TESTS: [(&str, &str); 2] = [("prunella-machine", "machine"), ("prunella-e2e", "e2e")];
 
-/// So many machines side by side: more only makes each of them slower.
-const MACHINES_AT_ONCE: usize = 4;
+/// Maximum number of machines at the same time: more only makes each of them slower.
+const MAX_MACHINES: usize = 4;
 
 /// `cargo xtask test`
 #[derive(Debug, Args)]
@@ -33,37 +34,51 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "the end-to-end tests boot throw-away machines, and that needs root: \
          run this as root, or add `--no-machines` to leave them out"
     );
-    setup::run(machines)?;
+    let mut needs = vec![Need::Build, Need::Tests, Need::Languages];
+    if machines {
+        needs.extend([Need::Machines, Need::Images]);
+    }
+    setup::run(&needs)?;
     take(&mut cargo(&["build", "--workspace", "--all-targets"]))?;
 
     let mut units = cargo(&["test", "--workspace", "--no-fail-fast"]);
-    for package in MACHINE_TESTS {
+    for (package, _) in MACHINE_TESTS {
         units.args(["--exclude", package]);
     }
     take(&mut units)?;
+    take(&mut cargo(&[
+        "test",
+        "--package",
+        "prunella-machine",
+        "--doc",
+    ]))?;
     if machines {
+        // From here on whole-workspace runs with chosen targets, and not `--package`:
+        // so nothing is compiled again with other features.
         // Probes against real servers, which may have to be fetched first.
-        let mut real = cargo(&["test", "--package", "prunella-linux", "--lib"]);
+        let mut real = cargo(&["test", "--workspace", "--lib"]);
         Software::get()?.show_to(&mut real);
         take(real.args(["--", "--ignored", "a_real_"]))?;
         // Alerts to real servers, of the same kind.
-        let mut real = cargo(&["test", "--package", "prunella-notify", "--test", "channels"]);
+        let mut real = cargo(&["test", "--workspace", "--test", "channels"]);
         servers::show_to(&mut real)?;
         take(real.args(["--", "--ignored", "a_real_"]))?;
 
-        // The tests would build these themselves, and say nothing meanwhile.
-        for (package, name) in [("prunella", "prunella"), ("prunella-machine", "victim")] {
-            eprintln!("\n==> building {name} to run in machines (linked statically)");
-            let path = program(package, name, Profile::Dev)?;
-            eprintln!("    {}", path.display());
+        // The tests would build these themselves, where nobody sees cargo's progress.
+        for linking in [Linking::Dynamic, Linking::Static] {
+            for (package, name) in [("prunella", "prunella"), ("prunella-machine", "victim")] {
+                eprintln!("\n==> building {name} to run in machines ({linking:?})");
+                let path = program(package, name, Profile::Dev, linking)?;
+                eprintln!("    {}", path.display());
+            }
         }
         let cores = thread::available_parallelism().map_or(2, usize::from);
-        let at_once = cores.min(MACHINES_AT_ONCE).to_string();
-        let mut ends = cargo(&["test", "--no-fail-fast"]);
-        for package in MACHINE_TESTS {
-            ends.args(["--package", package]);
+        let at_once = cores.min(MAX_MACHINES).to_string();
+        let mut end_to_end = cargo(&["test", "--workspace", "--no-fail-fast"]);
+        for (_, target) in MACHINE_TESTS {
+            end_to_end.args(["--test", target]);
         }
-        take(ends.args(["--", "--test-threads", &at_once]))?;
+        take(end_to_end.args(["--", "--test-threads", &at_once]))?;
     }
     Ok(())
 }

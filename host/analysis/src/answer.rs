@@ -7,10 +7,9 @@ use prunella_core::{
     diagnosis::{Opinion, SecondOpinion, Verdict},
     text::{one_line, redact},
 };
+use prunella_redact::Hider;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use crate::hide::Hider;
 
 const CAUSE_MAX: usize = 200;
 const EXPLANATION_MAX: usize = 1_000;

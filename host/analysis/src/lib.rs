@@ -10,7 +10,6 @@
 //! |---|---|
 //! | `rules/` | evidence in, findings out |
 //! | `question.rs` | what is asked, and the evidence between its boundaries |
-//! | `hide.rs` | addresses and names, taken out and put back |
 //! | `model.rs` | one conversation over HTTP |
 //! | `answer.rs` | the schemas, and what an answer has to be |
 //! | `throttle.rs` | how often a host may ask |
@@ -20,7 +19,6 @@
 //! back words.
 
 mod answer;
-mod hide;
 mod model;
 mod question;
 pub mod rules;
@@ -30,16 +28,15 @@ use std::{fs, path::Path};
 
 use prunella_core::{
     StrategyName,
-    analyst::{Analyst, Evidence, ProposedAct},
-    config::ModelSettings,
+    analyst::{Analyst, Evidence, ModelSettings, ProposedAct},
     diagnosis::{Finding, Opinion, SecondOpinion},
     hash::hexadecimal,
 };
+use prunella_redact::Hider;
 use rustls::crypto::ring;
 
 use crate::{
     answer::AnswerError,
-    hide::Hider,
     model::{Manner, ModelError},
     question::Question,
     throttle::{Throttle, ThrottleError},

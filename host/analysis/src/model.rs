@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use prunella_core::{
-    config::{ModelProtocol, ModelSettings},
+    analyst::{ModelProtocol, ModelSettings},
     secret::Secret,
     text::{REDACTED, one_line, redact},
 };

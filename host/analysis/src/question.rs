@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use prunella_core::{
     StrategyName,
-    analyst::{Evidence, FailedRun, ProposedAct},
-    config::ModelSettings,
+    analyst::{Evidence, FailedRun, ModelSettings, ProposedAct},
     diagnosis::Finding,
     text::{one_line, redact},
 };
+use prunella_redact::Hider;
 use serde_json::Value;
 
-use crate::{answer, hide::Hider, rules::ago};
+use crate::{answer, rules::ago};
 
 /// Characters of one line.
 const LINE_MAX: usize = 400;

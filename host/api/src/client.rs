@@ -2,11 +2,20 @@
 
 use std::{
     io,
-    os::unix::net::UnixStream,
+    os::unix::net::UnixStream as StdStream,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{
+    Method, Request, Response,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+    header::{CONTENT_TYPE, HOST},
+};
+use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use prunella_core::{
     ChannelName, UnitName,
     achievement::Achievement,
@@ -14,7 +23,7 @@ use prunella_core::{
     incident::{Ending, IncidentId},
     oversight::Approval,
     summary::{Filter, Summary},
-    trail::{Entry, Record},
+    trail::Record,
 };
 use rustix::{
     io::Errno,
@@ -23,11 +32,18 @@ use rustix::{
         sockopt::{Timeout, set_socket_timeout},
     },
 };
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{
+    net::UnixStream,
+    runtime::{Builder, Runtime},
+};
 
 use crate::{
-    CONTROL_SOCKET, DecideCall, HealCall, HookCall, PauseCall, Records, Refusal, Request, Response,
-    ResumeCall, STATUS_SOCKET, StatusReport,
-    frame::{self, FrameError, Reader},
+    Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, HealCall, HookCall, Orders,
+    PauseCall, PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried,
+    STATUS_SOCKET, StatusReport, Steps,
+    message::{Accepted, AlertParams, Decision, HealLine, HealOptions, IncidentParams, UnitParams},
+    problem,
 };
 
 /// How long a hook waits for the daemon, from connecting to the answer, before
@@ -40,42 +56,18 @@ pub const READ_LIMIT: Duration = Duration::from_secs(10);
 /// The longest answer, in bytes: a long incident with every line it logged.
 const ANSWER_BYTES: usize = 64 << 20;
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// No daemon listens.
-    #[error("no Prunella daemon listens on {0}")]
-    NotListening(PathBuf),
-    /// The socket is not for the likes of us.
-    #[error("no permission to ask the daemon on {0}")]
-    NoPermission(PathBuf),
-    /// The daemon took too long. What was asked may still be done.
-    #[error("the daemon did not answer within {0:?}")]
-    TimedOut(Duration),
-    /// The daemon closed the connection.
-    #[error("the daemon closed the connection without an answer")]
-    Closed,
-    /// The answer is not one.
-    #[error("the daemon's answer is not understood: {0}")]
-    NotUnderstood(String),
-    /// The daemon will not, or cannot.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// Anything else.
-    #[error("asking the daemon on {path} failed")]
-    Io {
-        /// Which socket.
-        path: PathBuf,
-        /// What came of it.
-        #[source]
-        source: io::Error,
-    },
-}
+/// What stands for itself within one part of an address.
+const PART: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Asks the daemon of one run directory. A connection is made for each call.
 #[derive(Debug, Clone)]
 pub struct Client {
     run_dir: PathBuf,
+    limit: Duration,
 }
 
 impl Client {
@@ -83,7 +75,15 @@ impl Client {
     pub fn new(run_dir: impl Into<PathBuf>) -> Self {
         Self {
             run_dir: run_dir.into(),
+            limit: READ_LIMIT,
         }
+    }
+
+    /// For questions and orders that may take as long as `limit`.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// Whether a daemon listens: something answers the status or the control
@@ -92,225 +92,263 @@ impl Client {
         [CONTROL_SOCKET, STATUS_SOCKET].iter().any(|name| {
             matches!(
                 open(&self.run_dir.join(name), HOOK_LIMIT),
-                Ok(_) | Err(ClientError::NoPermission(_) | ClientError::TimedOut(_))
+                Ok(_) | Err(ApiError::NoPermission(_) | ApiError::TimedOut(_))
             )
         })
     }
 
-    /// Offers a failure; `limit` (see [`HOOK_LIMIT`]) is for connecting and
-    /// answer together.
-    pub fn hook(&self, call: HookCall, limit: Duration) -> Result<Option<IncidentId>, ClientError> {
-        match self.control(&Request::Hook(call), limit)? {
-            Response::Accepted { incident } => Ok(incident),
-            other => Err(unexpected(&other)),
-        }
+    fn get<T: DeserializeOwned>(&self, address: &str) -> Answer<T> {
+        self.call(STATUS_SOCKET, Method::GET, address, Bytes::new())
     }
 
-    /// The overview.
-    pub fn status(&self) -> Result<StatusReport, ClientError> {
-        match self.read(&Request::Status)? {
-            Response::Status(report) => Ok(*report),
-            other => Err(unexpected(&other)),
-        }
+    fn get_with<T: DeserializeOwned>(&self, address: &str, params: &impl Serialize) -> Answer<T> {
+        let params = serde_urlencoded::to_string(params)
+            .map_err(|error| ApiError::NotUnderstood(error.to_string()))?;
+        self.get(&format!("{address}?{params}"))
     }
 
-    /// Incidents, newest first.
-    pub fn incidents(&self, filter: Filter) -> Result<Vec<Summary>, ClientError> {
-        match self.read(&Request::Incidents(filter))? {
-            Response::Incidents { incidents } => Ok(incidents),
-            other => Err(unexpected(&other)),
-        }
+    fn post<T: DeserializeOwned>(&self, address: &str, body: &impl Serialize) -> Answer<T> {
+        self.call(CONTROL_SOCKET, Method::POST, address, json(body)?)
     }
 
-    /// One incident.
-    pub fn incident(&self, id: IncidentId) -> Result<Record, ClientError> {
-        match self.read(&Request::Incident { id })? {
-            Response::Incident { record } => Ok(*record),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Whole records, oldest first: those that one answer has room for, from
-    /// `after` on, which is the `next` of the answer before.
-    pub fn records(&self, filter: Filter, after: Option<u64>) -> Result<Records, ClientError> {
-        match self.read(&Request::Records { filter, after })? {
-            Response::Records(records) => Ok(records),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// What strategies have achieved, at one unit or at all.
-    pub fn achievements(&self, unit: Option<UnitName>) -> Result<Vec<Achievement>, ClientError> {
-        match self.read(&Request::Achievements { unit })? {
-            Response::Achievements { achievements } => Ok(achievements),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// The latest acts that waited, or wait, for approval.
-    pub fn approvals(&self) -> Result<Vec<Approval>, ClientError> {
-        match self.read(&Request::Approvals)? {
-            Response::Approvals { approvals } => Ok(approvals),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Agrees to an act that waits, or denies it. Returns what the daemon has to
-    /// say.
-    pub fn decide(&self, call: DecideCall) -> Result<Vec<String>, ClientError> {
-        self.done(&Request::Decide(call))
-    }
-
-    /// Heals, or rehearses it. Every step goes to `line`. Takes as long as the
-    /// healing takes.
-    pub fn heal(
+    fn call<T: DeserializeOwned>(
         &self,
-        call: HealCall,
-        mut line: impl FnMut(Entry),
-    ) -> Result<(IncidentId, Ending), ClientError> {
+        socket: &str,
+        method: Method,
+        address: &str,
+        body: Bytes,
+    ) -> Answer<T> {
+        let path = self.run_dir.join(socket);
+        let begun = Instant::now();
+        let stream = open(&path, self.limit)?;
+        let request = request(method, address, body)?;
+        let left = self.limit.saturating_sub(begun.elapsed());
+        runtime(&path)?.block_on(async {
+            tokio::time::timeout(left, async {
+                let response = send(&path, stream, request).await?;
+                whole(response).await
+            })
+            .await
+            .unwrap_or(Err(ApiError::TimedOut(self.limit)))
+        })
+    }
+}
+
+/// An event loop for one call, on this thread.
+fn runtime(path: &Path) -> Answer<Runtime> {
+    Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(failed(path))
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ApiError {
+    let path = path.to_owned();
+    move |source| ApiError::Io { path, source }
+}
+
+fn json(body: &impl Serialize) -> Answer<Bytes> {
+    let body =
+        serde_json::to_vec(body).map_err(|error| ApiError::NotUnderstood(error.to_string()))?;
+    Ok(body.into())
+}
+
+fn request(method: Method, address: &str, body: Bytes) -> Answer<Request<Full<Bytes>>> {
+    Request::builder()
+        .method(method)
+        .uri(format!("/api/v1{address}"))
+        .header(HOST, "localhost")
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(body))
+        .map_err(|error| ApiError::NotUnderstood(error.to_string()))
+}
+
+/// A name as one part of an address.
+fn part(name: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(name, PART)
+}
+
+/// Sends it and waits for the head of the answer.
+async fn send(
+    path: &Path,
+    stream: StdStream,
+    request: Request<Full<Bytes>>,
+) -> Answer<Response<Incoming>> {
+    stream.set_nonblocking(true).map_err(failed(path))?;
+    let stream = UnixStream::from_std(stream).map_err(failed(path))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
+    // Ends with the connection; what went wrong there the answer tells too.
+    tokio::spawn(connection);
+    sender.send_request(request).await.map_err(broken)
+}
+
+fn broken(error: hyper::Error) -> ApiError {
+    if error.is_parse() {
+        ApiError::NotUnderstood(error.to_string())
+    } else {
+        ApiError::Closed
+    }
+}
+
+/// The whole answer, understood.
+async fn whole<T: DeserializeOwned>(response: Response<Incoming>) -> Answer<T> {
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_BYTES)
+        .collect()
+        .await
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                ApiError::NotUnderstood(format!("it is longer than {ANSWER_BYTES} bytes"))
+            } else {
+                ApiError::Closed
+            }
+        })?
+        .to_bytes();
+    if status.is_success() {
+        return serde_json::from_slice(&body)
+            .map_err(|error| ApiError::NotUnderstood(error.to_string()));
+    }
+    Err(match problem::read(&body) {
+        Ok(refusal) => refusal.into(),
+        Err(_) => ApiError::NotUnderstood(format!("it answers with the status {status}")),
+    })
+}
+
+impl Queries for Client {
+    fn status(&self) -> Answer<StatusReport> {
+        self.get("/status")
+    }
+
+    fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {
+        self.get_with("/incidents", &IncidentParams::new(filter, None))
+    }
+
+    fn incident(&self, id: &str) -> Answer<Record> {
+        self.get(&format!("/incidents/{}", part(id)))
+    }
+
+    fn records(&self, filter: &Filter, after: Option<u64>) -> Answer<Records> {
+        self.get_with("/records", &IncidentParams::new(filter, after))
+    }
+
+    fn achievements(&self, unit: Option<&UnitName>) -> Answer<Vec<Achievement>> {
+        let unit = unit.cloned();
+        self.get_with("/strategies", &UnitParams { unit })
+    }
+
+    fn approvals(&self) -> Answer<Vec<Approval>> {
+        self.get("/approvals")
+    }
+
+    fn alerts(&self, filter: &DispatchFilter) -> Answer<Vec<Dispatch>> {
+        self.get_with("/alerts", &AlertParams::new(filter))
+    }
+
+    fn alert(&self, id: &str) -> Answer<Dispatch> {
+        self.get(&format!("/alerts/{}", part(id)))
+    }
+}
+
+impl Orders for Client {
+    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>> {
+        let address = format!("/services/{}/failures", part(call.unit.as_str()));
+        let accepted: Accepted = self.post(&address, &call.monitor)?;
+        Ok(accepted.incident)
+    }
+
+    fn heal(&self, call: &HealCall, steps: Steps) -> Answer<(IncidentId, Ending)> {
         let path = self.run_dir.join(CONTROL_SOCKET);
-        let mut reader = send(&path, &Request::Heal(call), READ_LIMIT)?;
-        loop {
-            // The end of a healing is the daemon's to find: it has a deadline
-            // for every step. If the daemon dies, the connection ends.
-            match receive(&mut reader, &path, None)? {
-                Response::Entry { entry } => line(*entry),
-                Response::Ended { incident, ending } => return Ok((incident, ending)),
-                other => return Err(unexpected(&other)),
+        let stream = open(&path, READ_LIMIT)?;
+        let address = format!("/services/{}/heal", part(call.unit.as_str()));
+        let options = HealOptions {
+            dry_run: call.dry_run,
+        };
+        let request = request(Method::POST, &address, json(&options)?)?;
+        // The end of a healing is the daemon's to find: it has a deadline for
+        // every step. If the daemon dies, the connection ends.
+        runtime(&path)?.block_on(async {
+            let response = send(&path, stream, request).await?;
+            if !response.status().is_success() {
+                return whole(response).await;
+            }
+            follow(response.into_body(), &steps).await
+        })
+    }
+
+    fn pause(&self, call: &PauseCall) -> Answer<PauseStatus> {
+        self.post("/pauses", call)
+    }
+
+    fn resume(&self, call: &ResumeCall) -> Answer<Resumed> {
+        let address = match &call.unit {
+            Some(unit) => format!("/pauses/{}", part(unit.as_str())),
+            None => "/pauses".to_owned(),
+        };
+        self.call(CONTROL_SOCKET, Method::DELETE, &address, Bytes::new())
+    }
+
+    fn decide(&self, call: &DecideCall) -> Answer<Approval> {
+        let decision = Decision {
+            approve: call.approve,
+            by: call.by.clone(),
+            reason: call.reason.clone(),
+        };
+        self.post(
+            &format!("/approvals/{}/decision", part(&call.id)),
+            &decision,
+        )
+    }
+
+    fn retry_alerts(&self, id: Option<&str>) -> Answer<Retried> {
+        match id {
+            Some(id) => self.post(&format!("/alerts/{}/retry", part(id)), &()),
+            None => self.post("/alerts/retry", &()),
+        }
+    }
+
+    fn test_channel(&self, channel: &ChannelName) -> Answer<ChannelTest> {
+        self.post(&format!("/channels/{}/test", part(channel.as_str())), &())
+    }
+
+    fn reload(&self) -> Answer<Reloaded> {
+        self.post("/reload", &())
+    }
+}
+
+/// Takes the lines of a healing as they come.
+async fn follow(mut body: Incoming, steps: &Steps) -> Answer<(IncidentId, Ending)> {
+    let mut waiting = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::Closed)?;
+        waiting.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+        while let Some(end) = waiting.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = waiting.drain(..=end).collect();
+            let line = serde_json::from_slice(&line)
+                .map_err(|error| ApiError::NotUnderstood(error.to_string()))?;
+            match line {
+                HealLine::Step(entry) => steps.send(&entry),
+                HealLine::Ended { incident, ending } => return Ok((incident, ending)),
+                HealLine::Refused(refusal) => return Err(refusal.into()),
             }
         }
-    }
-
-    /// Leaves a unit, or all, alone. Returns what the daemon has to say.
-    pub fn pause(&self, call: PauseCall) -> Result<Vec<String>, ClientError> {
-        self.done(&Request::Pause(call))
-    }
-
-    /// No longer leaves it alone. Returns what the daemon has to say.
-    pub fn resume(&self, call: ResumeCall) -> Result<Vec<String>, ClientError> {
-        self.done(&Request::Resume(call))
-    }
-
-    /// Has the configuration read again. Returns what the daemon has to say.
-    pub fn reload(&self) -> Result<Vec<String>, ClientError> {
-        self.done(&Request::Reload)
-    }
-
-    /// Messages about incidents, newest first.
-    pub fn alerts(&self, filter: DispatchFilter) -> Result<Vec<Dispatch>, ClientError> {
-        match self.read(&Request::Alerts(filter))? {
-            Response::Alerts { alerts } => Ok(alerts),
-            other => Err(unexpected(&other)),
+        if waiting.len() > ANSWER_BYTES {
+            return Err(ApiError::NotUnderstood(format!(
+                "a line is longer than {ANSWER_BYTES} bytes"
+            )));
         }
     }
-
-    /// One message.
-    pub fn alert(&self, id: String) -> Result<Dispatch, ClientError> {
-        match self.read(&Request::Alert { id })? {
-            Response::Alert { alert } => Ok(*alert),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Has a message tried again, or all that did not get through. Returns what
-    /// the daemon has to say.
-    pub fn retry_alerts(&self, id: Option<String>) -> Result<Vec<String>, ClientError> {
-        self.done(&Request::RetryAlerts { id })
-    }
-
-    /// Sends a real message by a channel, which may take as long as `limit`.
-    /// Returns what came of it.
-    pub fn test_channel(
-        &self,
-        channel: ChannelName,
-        limit: Duration,
-    ) -> Result<Vec<String>, ClientError> {
-        self.done_within(&Request::TestChannel { channel }, limit)
-    }
-
-    fn done(&self, request: &Request) -> Result<Vec<String>, ClientError> {
-        self.done_within(request, READ_LIMIT)
-    }
-
-    fn done_within(&self, request: &Request, limit: Duration) -> Result<Vec<String>, ClientError> {
-        match self.control(request, limit)? {
-            Response::Done { notes } => Ok(notes),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    fn control(&self, request: &Request, limit: Duration) -> Result<Response, ClientError> {
-        ask(&self.run_dir.join(CONTROL_SOCKET), request, limit)
-    }
-
-    fn read(&self, request: &Request) -> Result<Response, ClientError> {
-        ask(&self.run_dir.join(STATUS_SOCKET), request, READ_LIMIT)
-    }
-}
-
-fn unexpected(response: &Response) -> ClientError {
-    if let Response::Refused(refusal) = response {
-        return ClientError::Refused(refusal.clone());
-    }
-    ClientError::NotUnderstood("it answers something that was not asked".into())
-}
-
-fn ask(path: &Path, request: &Request, limit: Duration) -> Result<Response, ClientError> {
-    let begun = Instant::now();
-    let mut reader = send(path, request, limit)?;
-    let left = limit.saturating_sub(begun.elapsed());
-    match receive(&mut reader, path, Some(left)) {
-        Err(ClientError::TimedOut(_)) => Err(ClientError::TimedOut(limit)),
-        other => other,
-    }
-}
-
-fn send(path: &Path, request: &Request, limit: Duration) -> Result<Reader, ClientError> {
-    let mut stream = open(path, limit)?;
-    match frame::write(&mut stream, request) {
-        Ok(()) => Ok(Reader::new(stream, ANSWER_BYTES)),
-        // It may have refused us before it read anything: hear what it says.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
-            ) =>
-        {
-            Ok(Reader::new(stream, ANSWER_BYTES))
-        }
-        Err(error) => Err(match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::TimedOut(limit),
-            _ => ClientError::Io {
-                path: path.to_owned(),
-                source: error,
-            },
-        }),
-    }
-}
-
-fn receive(
-    reader: &mut Reader,
-    path: &Path,
-    limit: Option<Duration>,
-) -> Result<Response, ClientError> {
-    let line = reader.line(limit).map_err(|error| match error {
-        FrameError::Closed | FrameError::Half => ClientError::Closed,
-        FrameError::TimedOut => ClientError::TimedOut(limit.unwrap_or_default()),
-        FrameError::TooLong(_) => ClientError::NotUnderstood(error.to_string()),
-        FrameError::Io(source) => ClientError::Io {
-            path: path.to_owned(),
-            source,
-        },
-    })?;
-    serde_json::from_slice(&line).map_err(|error| ClientError::NotUnderstood(error.to_string()))
+    Err(ApiError::Closed)
 }
 
 /// Connects within `limit`, which also becomes the time limit of writing.
 ///
 /// The standard library has no time limit for connecting to a Unix socket, and
 /// connecting blocks for as long as the listener's queue is full.
-fn open(path: &Path, limit: Duration) -> Result<UnixStream, ClientError> {
-    let failed = |error: Errno| ClientError::Io {
+fn open(path: &Path, limit: Duration) -> Result<StdStream, ApiError> {
+    let failed = |error: Errno| ApiError::Io {
         path: path.to_owned(),
         source: error.into(),
     };
@@ -324,14 +362,12 @@ fn open(path: &Path, limit: Duration) -> Result<UnixStream, ClientError> {
     set_socket_timeout(&socket, Timeout::Send, Some(limit)).map_err(failed)?;
     let address = SocketAddrUnix::new(path).map_err(failed)?;
     match connect(&socket, &address) {
-        Ok(()) => Ok(UnixStream::from(socket)),
+        Ok(()) => Ok(StdStream::from(socket)),
         Err(Errno::NOENT | Errno::CONNREFUSED | Errno::NOTDIR) => {
-            Err(ClientError::NotListening(path.to_owned()))
+            Err(ApiError::NotListening(path.to_owned()))
         }
-        Err(Errno::ACCESS | Errno::PERM) => Err(ClientError::NoPermission(path.to_owned())),
-        Err(Errno::AGAIN | Errno::INPROGRESS | Errno::TIMEDOUT) => {
-            Err(ClientError::TimedOut(limit))
-        }
+        Err(Errno::ACCESS | Errno::PERM) => Err(ApiError::NoPermission(path.to_owned())),
+        Err(Errno::AGAIN | Errno::INPROGRESS | Errno::TIMEDOUT) => Err(ApiError::TimedOut(limit)),
         Err(error) => Err(failed(error)),
     }
 }

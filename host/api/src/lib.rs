@@ -1,39 +1,45 @@
-//! The control socket: what others can ask a running daemon.
+//! The daemon's door: what others can ask of it, and order it to do.
 //!
-//! Newline-delimited JSON over Unix sockets. A client connects, writes one
-//! [`Request`] on one line, reads one [`Response`] on one line, and is done;
-//! only [`Request::Heal`] is answered by several lines, the last of which is
-//! [`Response::Ended`] or [`Response::Refused`].
+//! HTTP/1.1 with JSON over Unix sockets; the [addresses](routes) begin with
+//! `/api/v1`. What is not answered is a problem (RFC 9457). `curl
+//! --unix-socket /run/prunella/status.sock http://localhost/api/v1/status` asks
+//! as well as any client.
 //!
 //! | socket | who may connect | answers |
 //! |---|---|---|
 //! | `control.sock` (0600) | root (peer credentials are checked too) | everything |
-//! | `status.sock` (0660, group `systemd-journal`) | whoever may read the journal | [reading requests](Request::only_reads) |
+//! | `status.sock` (0660, group `systemd-journal`) | whoever may read the journal | `GET` |
 //!
 //! Both stand in the [run directory](DEFAULT_RUN_DIR). Members of
 //! `systemd-journal` can read every unit's log lines anyway, so what Prunella
 //! tells of a failure is nothing new to them.
 //!
 //! This crate knows the words and the wire. It must never know how a question
-//! is answered: that is the [`Handler`]'s, which the daemon implements.
+//! is answered: that is for [`Queries`] and [`Orders`].
 
 mod client;
-mod frame;
+mod error;
 mod group;
 mod message;
+mod problem;
+mod queries;
 mod report;
+pub mod routes;
 mod server;
 
-pub use client::{Client, ClientError, HOOK_LIMIT, READ_LIMIT};
+pub use client::{Client, HOOK_LIMIT, READ_LIMIT};
+pub use error::ApiError;
 pub use message::{
-    DecideCall, HealCall, HookCall, Monitor, PauseCall, Records, Refusal, RefusalKind, Request,
-    Response, ResumeCall,
+    Accepted, ChannelTest, DecideCall, Decision, HealCall, HealLine, HealOptions, HookCall,
+    Monitor, PauseCall, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,
 };
+pub use queries::{Answer, Orders, Queries, Steps};
 pub use report::{
     AwaitingGrant, DaemonInfo, DayCount, DiskStatus, HostOverview, LastHealing, NeedsPeople,
-    PauseStatus, PortStatus, ServiceStatus, StatusReport,
+    PauseStatus, PortStatus, ServiceStatus, StatusReport, Usage,
 };
-pub use server::{Answer, Handler, Lines, ServeError, ServeSettings, Server, serve};
+pub use routes::Door;
+pub use server::{ServeError, ServeSettings, Server, serve};
 
 /// Where the sockets stand, unless told otherwise.
 pub const DEFAULT_RUN_DIR: &str = "/run/prunella";

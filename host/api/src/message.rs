@@ -2,92 +2,15 @@
 
 use prunella_core::{
     ChannelName, UnitName,
-    achievement::Achievement,
-    alert::{Dispatch, DispatchFilter},
+    alert::{DispatchFilter, DispatchState},
     incident::{Ending, IncidentId},
-    oversight::Approval,
-    summary::{Filter, Summary},
+    summary::{Filter, OutcomeFilter},
+    text::one_line,
     trail::{Entry, Record},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::report::StatusReport;
-
-/// One question.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "kebab-case")]
-pub enum Request {
-    /// A unit failed: `prunella hook` offers its incident.
-    Hook(HookCall),
-    /// How host, services and Prunella stand.
-    Status,
-    /// Incidents, newest first.
-    Incidents(Filter),
-    /// One incident with every step.
-    Incident {
-        /// Which.
-        id: IncidentId,
-    },
-    /// Whole records, oldest first, as many as fit into one answer.
-    Records {
-        /// Which incidents; its limit is for all answers together.
-        filter: Filter,
-        /// Where the last answer ended: its `next`.
-        after: Option<u64>,
-    },
-    /// What strategies have achieved, for each kind of failure.
-    Achievements {
-        /// At this unit only.
-        unit: Option<UnitName>,
-    },
-    /// The latest acts that waited, or wait, for approval.
-    Approvals,
-    /// Agree to an act that waits, or deny it.
-    Decide(DecideCall),
-    /// Heal a unit now, or rehearse it.
-    Heal(HealCall),
-    /// Leave a unit, or all, alone.
-    Pause(PauseCall),
-    /// No longer leave them alone.
-    Resume(ResumeCall),
-    /// Read the configuration again.
-    Reload,
-    /// Messages about incidents, newest first, and how far they have got.
-    Alerts(DispatchFilter),
-    /// One message.
-    Alert {
-        /// Its id, or the beginning or end of it.
-        id: String,
-    },
-    /// Try a message again now.
-    RetryAlerts {
-        /// Its id, or the beginning or end of it; all that were refused, given
-        /// up or wait, when absent.
-        id: Option<String>,
-    },
-    /// Send a real message by a channel, to see whether it arrives.
-    TestChannel {
-        /// Which.
-        channel: ChannelName,
-    },
-}
-
-impl Request {
-    /// Whether answering it changes nothing; these are answered to readers too.
-    pub fn only_reads(&self) -> bool {
-        matches!(
-            self,
-            Self::Status
-                | Self::Incidents(_)
-                | Self::Incident { .. }
-                | Self::Records { .. }
-                | Self::Achievements { .. }
-                | Self::Approvals
-                | Self::Alerts(_)
-                | Self::Alert { .. }
-        )
-    }
-}
+use crate::report::PauseStatus;
 
 /// A failed unit, as systemd told the hook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +25,7 @@ pub struct HookCall {
 /// systemd's `MONITOR_*` variables (251 and later, and only when a single unit
 /// triggered the handler). Absent ones are no evidence of anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Monitor {
     /// `MONITOR_SERVICE_RESULT`, such as `exit-code`.
     pub service_result: Option<String>,
@@ -184,69 +108,138 @@ pub struct ResumeCall {
     pub unit: Option<UnitName>,
 }
 
-/// One answer.
+/// To a hook: the daemon has the failure and sees to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The incident it was written down as; absent when there is nothing to see
+    /// to, such as a unit that is not in Prunella's care.
+    pub incident: Option<IncidentId>,
+}
+
+/// How to heal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealOptions {
+    /// Record acts, carry out none.
+    pub dry_run: bool,
+}
+
+/// A line of a healing's answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "kebab-case")]
-pub enum Response {
-    /// The daemon has the failure and sees to it.
-    Accepted {
-        /// The incident it was written down as; absent when there is nothing
-        /// to see to, such as a unit that is not in Prunella's care.
-        incident: Option<IncidentId>,
-    },
-    /// To [`Request::Status`].
-    Status(Box<StatusReport>),
-    /// To [`Request::Incidents`].
-    Incidents {
-        /// Newest first.
-        incidents: Vec<Summary>,
-    },
-    /// To [`Request::Incident`].
-    Incident {
-        /// Everything about it.
-        record: Box<Record>,
-    },
-    /// To [`Request::Records`].
-    Records(Records),
-    /// To [`Request::Achievements`].
-    Achievements {
-        /// By unit and kind of failure.
-        achievements: Vec<Achievement>,
-    },
-    /// To [`Request::Approvals`].
-    Approvals {
-        /// Newest first.
-        approvals: Vec<Approval>,
-    },
-    /// One step of a healing that is going on.
-    Entry {
-        /// The step.
-        entry: Box<Entry>,
-    },
-    /// The last line of a healing.
+#[serde(rename_all = "kebab-case")]
+pub enum HealLine {
+    /// A step that was taken.
+    Step(Box<Entry>),
+    /// The last line: how it ended.
     Ended {
         /// Its incident.
         incident: IncidentId,
-        /// How it ended.
+        /// How.
         ending: Ending,
     },
-    /// To [`Request::Alerts`].
-    Alerts {
-        /// Newest first.
-        alerts: Vec<Dispatch>,
-    },
-    /// To [`Request::Alert`].
-    Alert {
-        /// The message, and how far it has got.
-        alert: Box<Dispatch>,
-    },
-    /// It was done.
-    Done {
-        /// What was done, and what to know about it, one sentence each.
-        notes: Vec<String>,
-    },
-    /// It was not done.
+    /// The last line: it could not go on.
     Refused(Refusal),
+}
+
+/// What a person says to an act that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// Whether the act may be done.
+    pub approve: bool,
+    /// Who says so.
+    pub by: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Which incidents, or which part of their records.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct IncidentParams {
+    unit: Option<UnitName>,
+    since: Option<u64>,
+    until: Option<u64>,
+    outcome: Option<OutcomeFilter>,
+    limit: Option<u32>,
+    pub(crate) after: Option<u64>,
+}
+
+impl IncidentParams {
+    pub(crate) fn new(filter: &Filter, after: Option<u64>) -> Self {
+        Self {
+            unit: filter.unit.clone(),
+            since: filter.since,
+            until: filter.until,
+            outcome: filter.outcome,
+            limit: filter.limit,
+            after,
+        }
+    }
+
+    pub(crate) fn filter(&self) -> Filter {
+        Filter {
+            unit: self.unit.clone(),
+            since: self.since,
+            until: self.until,
+            outcome: self.outcome,
+            limit: self.limit,
+        }
+    }
+}
+
+/// Of which unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct UnitParams {
+    pub(crate) unit: Option<UnitName>,
+}
+
+/// Which messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AlertParams {
+    /// States, separated by commas.
+    state: Option<String>,
+    channel: Option<ChannelName>,
+    incident: Option<IncidentId>,
+    limit: Option<u32>,
+}
+
+impl AlertParams {
+    pub(crate) fn new(filter: &DispatchFilter) -> Self {
+        let states: Vec<&str> = filter.states.iter().map(|state| state.word()).collect();
+        Self {
+            state: (!states.is_empty()).then(|| states.join(",")),
+            channel: filter.channel.clone(),
+            incident: filter.incident.clone(),
+            limit: filter.limit,
+        }
+    }
+
+    pub(crate) fn filter(&self) -> Result<DispatchFilter, Refusal> {
+        let states = self.state.as_deref().unwrap_or_default().split(',');
+        let states = states.filter(|word| !word.is_empty()).map(|word| {
+            DispatchState::ALL
+                .into_iter()
+                .find(|state| state.word() == word)
+                .ok_or_else(|| {
+                    let known = DispatchState::ALL.map(DispatchState::word).join(", ");
+                    Refusal::new(
+                        RefusalKind::BadRequest,
+                        format!("a message has no state `{}`", one_line(word, 40)),
+                    )
+                    .help(format!("there are: {known}"))
+                })
+        });
+        Ok(DispatchFilter {
+            states: states.collect::<Result<_, _>>()?,
+            channel: self.channel.clone(),
+            incident: self.incident.clone(),
+            limit: self.limit,
+        })
+    }
 }
 
 /// A part of what is exported.
@@ -256,6 +249,46 @@ pub struct Records {
     pub records: Vec<Record>,
     /// Where the next part begins; absent after the last.
     pub next: Option<u64>,
+}
+
+/// What ending a pause came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The unit; everything, when absent.
+    pub unit: Option<UnitName>,
+    /// Whether there was such a pause.
+    pub was_paused: bool,
+    /// Another pause that still covers the unit.
+    pub still: Option<PauseStatus>,
+}
+
+/// What trying messages again came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retried {
+    /// How many messages are tried again.
+    pub messages: usize,
+    /// The one message that was named.
+    pub id: Option<String>,
+    /// Its channel.
+    pub channel: Option<ChannelName>,
+}
+
+/// A test message that got through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelTest {
+    /// By which channel.
+    pub channel: ChannelName,
+    /// What the other side said.
+    pub detail: String,
+}
+
+/// What is in force after a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Services in care.
+    pub services: usize,
+    /// Strategies in force.
+    pub strategies: usize,
 }
 
 /// Why a request was not carried out.
@@ -276,10 +309,16 @@ pub struct Refusal {
 pub enum RefusalKind {
     /// The request could not be understood.
     BadRequest,
+    /// The request is too long.
+    TooLarge,
+    /// The request did not arrive in time.
+    TooSlow,
     /// The caller may not ask this here.
     NotAllowed,
     /// There is no such unit, incident, message or channel.
     NotFound,
+    /// The configuration has mistakes.
+    BadConfig,
     /// Not now: too much is going on, or the daemon is stopping.
     Busy,
     /// It was tried, and it failed.
@@ -310,35 +349,52 @@ mod tests {
 
     use super::*;
 
-    #[rstest]
-    #[case::status(Request::Status, r#"{"ask":"status"}"#)]
-    #[case::reload(Request::Reload, r#"{"ask":"reload"}"#)]
-    #[case::heal(
-        Request::Heal(HealCall { unit: UnitName::new("a.service").unwrap(), dry_run: true }),
-        r#"{"ask":"heal","unit":"a.service","dry_run":true}"#
-    )]
-    #[case::incident(
-        Request::Incident { id: IncidentId::from_text("x") },
-        r#"{"ask":"incident","id":"x"}"#
-    )]
-    fn wire_form(#[case] request: Request, #[case] line: &str) {
-        assert_eq!(serde_json::to_string(&request).unwrap(), line);
-        assert_eq!(serde_json::from_str::<Request>(line).unwrap(), request);
-    }
-
     #[test]
     fn a_hook_without_monitor_is_understood() {
-        let line = r#"{"ask":"hook","unit":"a.service"}"#;
-        let Request::Hook(call) = serde_json::from_str(line).unwrap() else {
-            panic!("not a hook");
-        };
-        assert_eq!(call.monitor, Monitor::default());
+        assert_eq!(
+            serde_json::from_str::<Monitor>("{}").unwrap(),
+            Monitor::default()
+        );
     }
 
     #[test]
-    fn a_unit_that_is_none_is_not_understood() {
-        let line = r#"{"ask":"hook","unit":"../../etc"}"#;
-        assert!(serde_json::from_str::<Request>(line).is_err());
+    fn parameters_come_through() {
+        let filter = DispatchFilter {
+            states: vec![DispatchState::Refused, DispatchState::Failed],
+            channel: Some(ChannelName::new("mail").unwrap()),
+            incident: None,
+            limit: Some(7),
+        };
+        let text = serde_urlencoded::to_string(AlertParams::new(&filter)).unwrap();
+        assert_eq!(text, "state=refused%2Cfailed&channel=mail&limit=7");
+        let params: AlertParams = serde_urlencoded::from_str(&text).unwrap();
+        assert_eq!(params.filter().unwrap(), filter);
+
+        let filter = Filter {
+            unit: Some(UnitName::new("a@b.service").unwrap()),
+            since: Some(5),
+            outcome: Some(OutcomeFilter::Open),
+            ..Filter::default()
+        };
+        let text = serde_urlencoded::to_string(IncidentParams::new(&filter, Some(9))).unwrap();
+        let params: IncidentParams = serde_urlencoded::from_str(&text).unwrap();
+        assert_eq!((params.filter(), params.after), (filter, Some(9)));
+    }
+
+    #[rstest]
+    #[case::unknown("untill=5")]
+    #[case::no_number("since=yesterday")]
+    #[case::path_for_a_unit("unit=../../etc")]
+    #[case::outcome("outcome=well")]
+    fn parameters_that_mean_nothing_are_refused(#[case] text: &str) {
+        assert!(serde_urlencoded::from_str::<IncidentParams>(text).is_err());
+    }
+
+    #[test]
+    fn a_state_that_is_none_is_refused_with_those_there_are() {
+        let params: AlertParams = serde_urlencoded::from_str("state=refussed").unwrap();
+        let refusal = params.filter().unwrap_err();
+        assert!(refusal.help.unwrap().contains("refused"));
     }
 
     #[rstest]

@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "the helpers of a test may panic as the test itself may"
 )]
 
@@ -21,16 +22,17 @@ use std::{
 };
 
 use prunella_api::{
-    Answer, CONTROL_SOCKET, Client, ClientError, DayCount, DecideCall, HealCall, HookCall,
-    HostOverview, Lines, Monitor, PauseCall, Records, Refusal, RefusalKind, ResumeCall,
-    STATUS_SOCKET, ServeError, ServeSettings, Server, StatusReport, serve,
+    Answer, ApiError, CONTROL_SOCKET, ChannelTest, Client, DayCount, DecideCall, Door, HealCall,
+    HookCall, HostOverview, Monitor, Orders, PauseCall, PauseStatus, Queries, Records, Refusal,
+    RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET, ServeError, ServeSettings,
+    Server, StatusReport, Steps, serve,
 };
 use prunella_core::{
     ChannelName, StrategyName, UnitName,
     achievement::{Achievement, Signature, Tally},
     alert::{Dispatch, DispatchFilter},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
-    oversight::Approval,
+    oversight::{Approval, ApprovalState, Proposal},
     summary::{Filter, Summary},
     trail::{Entry, Record, Step},
 };
@@ -57,6 +59,27 @@ fn unit(name: &str) -> UnitName {
     UnitName::new(name).unwrap()
 }
 
+fn approval() -> Approval {
+    Approval {
+        id: "7f3a".into(),
+        asked_at: 1,
+        until: 2,
+        state: ApprovalState::Approved,
+        by: Some("me".into()),
+        reason: None,
+        proposal: Proposal {
+            incident: id(),
+            unit: unit("a.service"),
+            strategy: StrategyName::new("fix").unwrap(),
+            act: "unit-control.start".into(),
+            target: "a.service".into(),
+            exactly: String::new(),
+            invocation: None,
+            boot_id: "b".into(),
+        },
+    }
+}
+
 fn note(text: &str) -> Entry {
     Entry {
         incident: id(),
@@ -70,11 +93,7 @@ fn note(text: &str) -> Entry {
     }
 }
 
-impl prunella_api::Handler for Fixed {
-    fn hook(&self, call: HookCall) -> Answer<Option<IncidentId>> {
-        self.note(format!("hook {}", call.unit));
-        Ok(Some(id()))
-    }
+impl Queries for Fixed {
     fn status(&self) -> Answer<StatusReport> {
         self.note("status");
         Ok(StatusReport {
@@ -97,18 +116,20 @@ impl prunella_api::Handler for Fixed {
             notices: Vec::new(),
         })
     }
-    fn incidents(&self, filter: Filter) -> Answer<Vec<Summary>> {
+    fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {
         self.note(format!("incidents {:?}", filter.limit));
         Ok(Vec::new())
     }
-    fn records(&self, _: Filter, after: Option<u64>) -> Answer<Records> {
+    fn records(&self, _: &Filter, after: Option<u64>) -> Answer<Records> {
         Ok(Records {
-            records: vec![self.incident(id())?],
+            records: vec![self.incident(id().as_str())?],
             next: after.is_none().then_some(7),
         })
     }
-    fn achievements(&self, unit: Option<UnitName>) -> Answer<Vec<Achievement>> {
-        let unit = unit.unwrap_or_else(|| UnitName::new("a.service").unwrap());
+    fn achievements(&self, unit: Option<&UnitName>) -> Answer<Vec<Achievement>> {
+        let unit = unit
+            .cloned()
+            .unwrap_or_else(|| UnitName::new("a.service").unwrap());
         Ok(vec![Achievement {
             signature: Signature::new(unit, "signal", ["error: it is broken"]),
             strategy: StrategyName::new("fix").unwrap(),
@@ -121,16 +142,14 @@ impl prunella_api::Handler for Fixed {
         }])
     }
     fn approvals(&self) -> Answer<Vec<Approval>> {
-        Ok(Vec::new())
+        Ok(vec![approval()])
     }
-    fn decide(&self, call: DecideCall) -> Answer<Vec<String>> {
-        Ok(vec![format!("{} {}", call.id, call.approve)])
-    }
-    fn incident(&self, asked: IncidentId) -> Answer<Record> {
-        if asked != id() {
+    fn incident(&self, asked: &str) -> Answer<Record> {
+        if asked != id().as_str() {
             return Err(
                 Refusal::new(RefusalKind::NotFound, "there is no such incident")
-                    .help("list them with `prunella incidents`"),
+                    .help("list them with `prunella incidents`")
+                    .into(),
             );
         }
         Ok(Record {
@@ -155,11 +174,37 @@ impl prunella_api::Handler for Fixed {
             ending: None,
         })
     }
-    fn heal(&self, call: HealCall, lines: Lines) -> Answer<(IncidentId, Ending)> {
-        lines.send(&note("begins"));
+    fn alerts(&self, filter: &DispatchFilter) -> Answer<Vec<Dispatch>> {
+        self.note(format!("alerts {:?}", filter.limit));
+        Ok(Vec::new())
+    }
+    fn alert(&self, id: &str) -> Answer<Dispatch> {
+        let long = if id == "long" { 4 << 20 } else { 0 };
+        Err(Refusal::new(
+            RefusalKind::NotFound,
+            format!("there is no message {id}{}", "!".repeat(long)),
+        )
+        .into())
+    }
+}
+
+impl Orders for Fixed {
+    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>> {
+        self.note(format!("hook {}", call.unit));
+        Ok(Some(id()))
+    }
+    fn decide(&self, call: &DecideCall) -> Answer<Approval> {
+        self.note(format!("decide {} {}", call.id, call.approve));
+        Ok(approval())
+    }
+    fn heal(&self, call: &HealCall, steps: Steps) -> Answer<(IncidentId, Ending)> {
+        if call.unit == unit("unknown.service") {
+            return Err(Refusal::new(RefusalKind::NotFound, "not in care").into());
+        }
+        steps.send(&note("begins"));
         self.note(format!("heal {} {}", call.unit, call.dry_run));
         self.go_on.lock().unwrap().recv().unwrap();
-        lines.send(&note("ends"));
+        steps.send(&note("ends"));
         Ok((
             id(),
             Ending::Recovered {
@@ -167,34 +212,72 @@ impl prunella_api::Handler for Fixed {
             },
         ))
     }
-    fn pause(&self, call: PauseCall) -> Answer<Vec<String>> {
+    fn pause(&self, call: &PauseCall) -> Answer<PauseStatus> {
         self.note(format!("pause {}", call.reason));
-        Ok(vec!["paused".into()])
+        Ok(PauseStatus {
+            unit: call.unit.clone(),
+            reason: call.reason.clone(),
+            by: call.by.clone(),
+            since: 5,
+            until: call.until,
+        })
     }
-    fn resume(&self, _call: ResumeCall) -> Answer<Vec<String>> {
-        Ok(Vec::new())
+    fn resume(&self, call: &ResumeCall) -> Answer<Resumed> {
+        Ok(Resumed {
+            unit: call.unit.clone(),
+            was_paused: true,
+            still: None,
+        })
     }
-    fn reload(&self) -> Answer<Vec<String>> {
-        Err(Refusal::new(RefusalKind::Failed, "nginx.toml is broken"))
+    fn reload(&self) -> Answer<Reloaded> {
+        Err(Refusal::new(RefusalKind::Failed, "nginx.toml is broken").into())
     }
-    fn alerts(&self, filter: DispatchFilter) -> Answer<Vec<Dispatch>> {
-        self.note(format!("alerts {:?}", filter.limit));
-        Ok(Vec::new())
-    }
-    fn alert(&self, id: String) -> Answer<Dispatch> {
-        Err(Refusal::new(
-            RefusalKind::NotFound,
-            format!("there is no message {id}"),
-        ))
-    }
-    fn retry_alerts(&self, id: Option<String>) -> Answer<Vec<String>> {
+    fn retry_alerts(&self, id: Option<&str>) -> Answer<Retried> {
         self.note(format!("retry {id:?}"));
-        Ok(vec!["tried".into()])
+        Ok(Retried {
+            messages: 1,
+            id: id.map(str::to_owned),
+            channel: None,
+        })
     }
-    fn test_channel(&self, channel: ChannelName) -> Answer<Vec<String>> {
+    fn test_channel(&self, channel: &ChannelName) -> Answer<ChannelTest> {
         self.note(format!("test {}", channel.as_str()));
-        Ok(vec!["delivered".into()])
+        Ok(ChannelTest {
+            channel: channel.clone(),
+            detail: "delivered".into(),
+        })
     }
+}
+
+fn door(tell: Sender<String>, wait: Receiver<()>) -> Door {
+    let fixed = Arc::new(Fixed {
+        asked: Mutex::new(tell),
+        go_on: Mutex::new(wait),
+    });
+    Door {
+        queries: Arc::clone(&fixed) as _,
+        orders: fixed,
+    }
+}
+
+/// A request with a body of JSON.
+fn request(method: &str, address: &str, body: &str) -> Vec<u8> {
+    format!(
+        "{method} /api/v1{address} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+/// What else comes, until the server closes the connection. What it had not read
+/// itself makes an end in an error, after all that it said.
+fn rest(stream: &mut UnixStream) -> String {
+    let mut all = Vec::new();
+    let mut part = [0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut part) {
+        all.extend_from_slice(&part[..length]);
+    }
+    String::from_utf8(all).unwrap()
 }
 
 struct House {
@@ -216,11 +299,7 @@ impl House {
         change(&mut settings);
         let (tell, asked) = channel();
         let (go_on, wait) = channel();
-        let handler = Fixed {
-            asked: Mutex::new(tell),
-            go_on: Mutex::new(wait),
-        };
-        let server = serve(settings, Arc::new(handler)).unwrap();
+        let server = serve(settings, door(tell, wait)).unwrap();
         Self {
             dir,
             server: Some(server),
@@ -241,14 +320,12 @@ impl House {
         stream
     }
 
-    /// Writes `bytes`, and returns the one line that comes back.
+    /// Writes `bytes`, and returns all that comes back.
     fn say(&self, socket: &str, bytes: &[u8]) -> String {
         let mut stream = self.connect(socket);
         // The server may have heard enough before it heard all.
         let _ = stream.write_all(bytes);
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).unwrap();
-        line
+        rest(&mut stream)
     }
 
     /// Proves that the server still serves.
@@ -257,7 +334,7 @@ impl House {
             unit: unit("well.service"),
             monitor: Monitor::default(),
         };
-        let accepted = self.client().hook(call, Duration::from_secs(10)).unwrap();
+        let accepted = self.client().hook(&call).unwrap();
         assert_eq!(accepted, Some(id()));
         assert!(self.asked.iter().any(|what| what == "hook well.service"));
     }
@@ -269,20 +346,20 @@ fn every_question_has_its_answer() {
     let client = house.client();
     assert!(client.listening());
     assert_eq!(client.status().unwrap().host.name, "h");
-    assert!(client.incidents(Filter::default()).unwrap().is_empty());
-    let first = client.records(Filter::default(), None).unwrap();
+    assert!(client.incidents(&Filter::default()).unwrap().is_empty());
+    let first = client.records(&Filter::default(), None).unwrap();
     assert_eq!((first.records.len(), first.next), (1, Some(7)));
-    let last = client.records(Filter::default(), first.next).unwrap();
+    let last = client.records(&Filter::default(), first.next).unwrap();
     assert_eq!(last.next, None);
-    let achieved = client.achievements(Some(unit("b.service"))).unwrap();
+    let achieved = client.achievements(Some(&unit("b.service"))).unwrap();
     assert_eq!(achieved[0].signature.unit, unit("b.service"));
     assert_eq!(
         serde_json::to_string(&achieved[0]).unwrap(),
         r##"{"unit":"b.service","cause":"signal","fingerprint":"8bf8a4334122f1f4","sample":"error: it is broken","strategy":"fix","tries":3,"proofs":2,"relapses":1,"last_at":5}"##
     );
-    assert_eq!(client.incident(id()).unwrap().steps.len(), 1);
-    let missing = client.incident(IncidentId::from_text("x")).unwrap_err();
-    let ClientError::Refused(refusal) = missing else {
+    assert_eq!(client.incident(id().as_str()).unwrap().steps.len(), 1);
+    let missing = client.incident("x").unwrap_err();
+    let ApiError::Refused(refusal) = missing else {
         panic!("{missing:?}");
     };
     assert_eq!(refusal.kind, RefusalKind::NotFound);
@@ -293,9 +370,44 @@ fn every_question_has_its_answer() {
         reason: "ö\n\"x\"".into(),
         by: "root".into(),
     };
-    assert_eq!(client.pause(pause).unwrap(), ["paused"]);
-    assert!(client.resume(ResumeCall { unit: None }).unwrap().is_empty());
-    assert!(matches!(client.reload(), Err(ClientError::Refused(_))));
+    assert_eq!(client.pause(&pause).unwrap().reason, pause.reason);
+    assert!(
+        client
+            .resume(&ResumeCall { unit: None })
+            .unwrap()
+            .was_paused
+    );
+    assert!(matches!(client.reload(), Err(ApiError::Refused(_))));
+    let retried = client.retry_alerts(Some("a/b?c")).unwrap();
+    assert_eq!(retried.id.as_deref(), Some("a/b?c"));
+    assert_eq!(client.retry_alerts(None).unwrap().id, None);
+    let mail = ChannelName::new("mail").unwrap();
+    assert_eq!(client.test_channel(&mail).unwrap().channel, mail);
+    let decision = DecideCall {
+        id: "7f3a".into(),
+        approve: true,
+        by: "me".into(),
+        reason: None,
+    };
+    assert_eq!(client.decide(&decision).unwrap(), approval());
+    assert_eq!(client.approvals().unwrap(), [approval()]);
+    let filter = DispatchFilter {
+        limit: Some(3),
+        ..DispatchFilter::default()
+    };
+    assert!(client.alerts(&filter).unwrap().is_empty());
+    let asked: Vec<String> = house.asked.try_iter().collect();
+    for wanted in [
+        "decide 7f3a true",
+        "alerts Some(3)",
+        "test mail",
+        "retry None",
+    ] {
+        assert!(
+            asked.iter().any(|asked| asked == wanted),
+            "{wanted}: {asked:?}"
+        );
+    }
     house.assert_well();
 }
 
@@ -304,23 +416,25 @@ fn a_healing_is_told_line_by_line() {
     let house = House::new();
     let client = house.client();
     let go_on = house.go_on.clone();
-    let mut seen = Vec::new();
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let call = HealCall {
         unit: unit("a.service"),
         dry_run: true,
     };
-    let (incident, ending) = client
-        .heal(call, |entry| {
-            // The first line is here while the healing still goes on.
-            if seen.is_empty() {
-                go_on.send(()).unwrap();
-            }
-            seen.push(entry);
-        })
-        .unwrap();
+    let seeing = Arc::clone(&seen);
+    let steps = Steps::new(move |entry| {
+        let mut seen = seeing.lock().unwrap();
+        // The first line is here while the healing still goes on.
+        if seen.is_empty() {
+            go_on.send(()).unwrap();
+        }
+        seen.push(entry.clone());
+        true
+    });
+    let (incident, ending) = client.heal(&call, steps).unwrap();
     assert_eq!(incident, id());
     assert_eq!(ending.word(), "recovered");
-    assert_eq!(seen, [note("begins"), note("ends")]);
+    assert_eq!(*seen.lock().unwrap(), [note("begins"), note("ends")]);
 }
 
 #[test]
@@ -328,7 +442,7 @@ fn a_caller_who_leaves_does_not_end_the_healing() {
     let house = House::new();
     let mut stream = house.connect(CONTROL_SOCKET);
     stream
-        .write_all(b"{\"ask\":\"heal\",\"unit\":\"a.service\",\"dry_run\":false}\n")
+        .write_all(&request("POST", "/services/a.service/heal", "{}"))
         .unwrap();
     assert_eq!(house.asked.recv().unwrap(), "heal a.service false");
     drop(stream);
@@ -339,34 +453,76 @@ fn a_caller_who_leaves_does_not_end_the_healing() {
 #[test]
 fn waiting_for_healings_leaves_room_for_hooks() {
     let house = House::with(|settings| settings.heals = 1);
-    let heal = b"{\"ask\":\"heal\",\"unit\":\"a.service\",\"dry_run\":false}\n";
+    let heal = request("POST", "/services/a.service/heal", "{}");
     let mut first = house.connect(CONTROL_SOCKET);
-    first.write_all(heal).unwrap();
+    first.write_all(&heal).unwrap();
     assert_eq!(house.asked.recv().unwrap(), "heal a.service false");
-    assert!(house.say(CONTROL_SOCKET, heal).contains(r#""kind":"busy""#));
+    let second = house.say(CONTROL_SOCKET, &heal);
+    assert!(second.starts_with("HTTP/1.1 503 "), "{second}");
+    assert!(second.contains("urn:prunella:problem:busy"), "{second}");
     house.assert_well();
     house.go_on.send(()).unwrap();
-    let mut rest = String::new();
-    first.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains(r#""answer":"ended""#), "{rest}");
+    let rest = rest(&mut first);
+    assert!(rest.contains(r#"{"ended":{"#), "{rest}");
+}
+
+#[test]
+fn a_healing_that_does_not_begin_is_a_problem() {
+    let house = House::new();
+    let answer = house.say(
+        CONTROL_SOCKET,
+        &request("POST", "/services/unknown.service/heal", "{}"),
+    );
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(answer.contains("application/problem+json"), "{answer}");
 }
 
 #[rstest]
-#[case::empty_line(b"\n")]
-#[case::words(b"hello there\n")]
-#[case::not_json(b"{\"ask\":\n")]
-#[case::not_a_question(b"{\"ask\":\"reboot\"}\n")]
-#[case::not_an_object(b"[1,2,3]\n")]
-#[case::bytes(b"\xff\xfe\x00\x80\n")]
-#[case::wrong_types(b"{\"ask\":\"heal\",\"unit\":7,\"dry_run\":\"no\"}\n")]
-#[case::path_for_a_unit(b"{\"ask\":\"hook\",\"unit\":\"../../etc/passwd\"}\n")]
-#[case::http(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")]
-fn nonsense_gets_a_clear_answer(#[case] bytes: &[u8]) {
+#[case::not_json("POST", "/pauses", "{\"by\":")]
+#[case::nothing("POST", "/pauses", "")]
+#[case::not_an_object("POST", "/services/a.service/heal", "[1,2,3]")]
+#[case::wrong_types("POST", "/services/a.service/heal", "{\"dry_run\":\"no\"}")]
+#[case::misspelt("POST", "/services/a.service/heal", "{\"dryrun\":true}")]
+#[case::bytes("POST", "/services/a.service/heal", "\u{fe}\u{0}\u{80}")]
+#[case::path_for_a_unit("POST", "/services/..%2F..%2Fetc%2Fpasswd/heal", "{}")]
+#[case::not_text("GET", "/incidents/%ff", "")]
+#[case::parameter("GET", "/incidents?untill=5", "")]
+#[case::method("PUT", "/status", "")]
+fn nonsense_gets_a_clear_answer(#[case] method: &str, #[case] address: &str, #[case] body: &str) {
+    let house = House::new();
+    let answer = house.say(CONTROL_SOCKET, &request(method, address, body));
+    assert!(
+        answer.contains("urn:prunella:problem:bad-request"),
+        "{answer}"
+    );
+    assert!(answer.contains(r#""help":"#), "{answer}");
+    house.assert_well();
+}
+
+#[test]
+fn what_is_not_there_is_a_problem_too() {
     let house = House::new();
     for socket in [CONTROL_SOCKET, STATUS_SOCKET] {
+        let answer = house.say(socket, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+        assert!(answer.contains("application/problem+json"), "{answer}");
+    }
+    house.assert_well();
+}
+
+#[rstest]
+#[case::empty_lines(b"\n\n\n\n")]
+#[case::words(b"hello there\n")]
+#[case::the_wire_of_earlier_versions(b"{\"ask\":\"status\"}\n")]
+#[case::bytes(b"\xff\xfe\x00\x80\n")]
+fn what_is_no_http_is_dropped(#[case] bytes: &[u8]) {
+    let house = House::with(|settings| settings.request_limit = Duration::from_millis(100));
+    for socket in [CONTROL_SOCKET, STATUS_SOCKET] {
         let answer = house.say(socket, bytes);
-        assert!(answer.contains(r#""kind":"bad-request""#), "{answer}");
-        assert!(answer.contains(r#""help":"#), "{answer}");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
+            "{answer}"
+        );
     }
     house.assert_well();
 }
@@ -374,35 +530,75 @@ fn nonsense_gets_a_clear_answer(#[case] bytes: &[u8]) {
 #[test]
 fn deep_nesting_does_not_exhaust_the_stack() {
     let house = House::new();
-    let mut bytes = vec![b'['; 500_000];
-    bytes.push(b'\n');
-    let answer = house.say(CONTROL_SOCKET, &bytes);
+    let answer = house.say(
+        CONTROL_SOCKET,
+        &request("POST", "/pauses", &"[".repeat(500_000)),
+    );
     assert!(answer.contains("bad-request"), "{answer}");
     house.assert_well();
 }
 
 #[test]
-fn a_huge_line_is_refused() {
+fn a_huge_body_is_refused() {
     let house = House::new();
-    let answer = house.say(CONTROL_SOCKET, &vec![b'x'; 3 << 20]);
+    let body = "x".repeat(3 << 20);
+    let answer = house.say(CONTROL_SOCKET, &request("POST", "/pauses", &body));
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(answer.contains("longer than 1048576 bytes"), "{answer}");
+    let chunked = format!(
+        "POST /api/v1/pauses HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+         300000\r\n{body}\r\n0\r\n\r\n"
+    );
+    let answer = house.say(CONTROL_SOCKET, chunked.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     house.assert_well();
 }
 
 #[test]
-fn half_a_line_is_refused() {
+fn a_huge_head_is_refused() {
+    let house = House::new();
+    let head = format!(
+        "GET /api/v1/status HTTP/1.1\r\nX: {}\r\n\r\n",
+        "x".repeat(3 << 20)
+    );
+    let answer = house.say(CONTROL_SOCKET, head.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    house.assert_well();
+}
+
+#[test]
+fn half_a_request_is_refused() {
     let house = House::new();
     let mut stream = house.connect(CONTROL_SOCKET);
-    stream.write_all(b"{\"ask\":\"sta").unwrap();
+    let whole = request("POST", "/pauses", "{\"by\":\"me\",\"reason\":\"x\"}");
+    stream.write_all(&whole[..whole.len() - 5]).unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.contains("in the middle of a message"), "{answer}");
+    let answer = rest(&mut stream);
+    assert!(
+        answer.is_empty() || answer.contains("bad-request"),
+        "{answer}"
+    );
     house.assert_well();
 }
 
 #[test]
-fn slow_clients_are_dropped_and_block_nobody() {
+fn a_client_that_sends_no_more_still_hears_the_answer() {
+    let house = House::new();
+    let mut stream = house.connect(STATUS_SOCKET);
+    stream.write_all(&request("GET", "/status", "")).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let answer = rest(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[rstest]
+#[case::head("POST /api/v1/pau", "")]
+#[case::nothing("", "")]
+#[case::body(
+    "POST /api/v1/pauses HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{",
+    "in time"
+)]
+fn slow_clients_are_dropped_and_block_nobody(#[case] begins: &str, #[case] heard: &str) {
     let house = House::with(|settings| {
         settings.connections = 4;
         settings.request_limit = Duration::from_millis(100);
@@ -410,15 +606,16 @@ fn slow_clients_are_dropped_and_block_nobody() {
     let mut slow: Vec<UnixStream> = (0..8)
         .map(|_| {
             let mut stream = house.connect(CONTROL_SOCKET);
-            stream.write_all(b"{").unwrap();
+            stream.write_all(begins.as_bytes()).unwrap();
             stream
         })
         .collect();
     house.assert_well();
     for stream in &mut slow {
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.contains("in time"), "{answer}");
+        let answer = rest(stream);
+        assert!(answer.contains(heard), "{answer}");
+        // Closed by the server, not given up by us.
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
     }
 }
 
@@ -429,10 +626,21 @@ fn a_client_that_does_not_read_is_dropped() {
         settings.answer_limit = Duration::from_millis(50);
     });
     let deaf = house.connect(CONTROL_SOCKET);
+    // Longer than the kernel keeps for who does not read.
     (&deaf)
-        .write_all(b"{\"ask\":\"incident\",\"id\":\"20261121-142301-7f3a\"}\n")
+        .write_all(&request("GET", "/alerts/long", ""))
         .unwrap();
     house.assert_well();
+}
+
+#[test]
+fn one_connection_is_one_request() {
+    let house = House::new();
+    let mut twice = request("GET", "/status", "");
+    twice.extend(request("GET", "/status", ""));
+    let answer = house.say(STATUS_SOCKET, &twice);
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    assert_eq!(house.asked.try_iter().count(), 1);
 }
 
 #[test]
@@ -457,7 +665,7 @@ fn a_hundred_hooks_at_once_are_all_heard() {
                 };
                 // The machine that runs the tests may be slow; that all are
                 // heard is the point here.
-                client.hook(call, Duration::from_secs(20)).unwrap();
+                client.within(Duration::from_secs(20)).hook(&call).unwrap();
             });
         }
     });
@@ -465,15 +673,23 @@ fn a_hundred_hooks_at_once_are_all_heard() {
 }
 
 #[rstest]
-#[case::hook(r#"{"ask":"hook","unit":"a.service"}"#)]
-#[case::heal(r#"{"ask":"heal","unit":"a.service","dry_run":true}"#)]
-#[case::pause(r#"{"ask":"pause","unit":null,"until":null,"reason":"x","by":"y"}"#)]
-#[case::resume(r#"{"ask":"resume","unit":null}"#)]
-#[case::reload(r#"{"ask":"reload"}"#)]
-fn readers_can_only_read(#[case] line: &str) {
+#[case::hook("POST", "/services/a.service/failures")]
+#[case::heal("POST", "/services/a.service/heal")]
+#[case::pause("POST", "/pauses")]
+#[case::resume("DELETE", "/pauses")]
+#[case::resume_one("DELETE", "/pauses/a.service")]
+#[case::decide("POST", "/approvals/7f3a/decision")]
+#[case::retry("POST", "/alerts/retry")]
+#[case::retry_one("POST", "/alerts/7f3a/retry")]
+#[case::test_channel("POST", "/channels/mail/test")]
+#[case::reload("POST", "/reload")]
+#[case::not_even_known("DELETE", "/incidents")]
+fn readers_can_only_read(#[case] method: &str, #[case] address: &str) {
     let house = House::new();
-    let answer = house.say(STATUS_SOCKET, format!("{line}\n").as_bytes());
-    assert!(answer.contains(r#""kind":"not-allowed""#), "{answer}");
+    let body = r#"{"dry_run":true,"approve":true,"reason":"x","by":"y"}"#;
+    let answer = house.say(STATUS_SOCKET, &request(method, address, body));
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert!(answer.contains("problem:not-allowed"), "{answer}");
     assert!(house.asked.try_recv().is_err(), "the handler was asked");
 }
 
@@ -527,11 +743,7 @@ fn something_else_in_the_way_is_left_there() {
 fn second(dir: &Path) -> Result<Server, ServeError> {
     let (tell, _asked) = channel();
     let (_go_on, wait) = channel();
-    let handler = Fixed {
-        asked: Mutex::new(tell),
-        go_on: Mutex::new(wait),
-    };
-    serve(ServeSettings::new(dir), Arc::new(handler))
+    serve(ServeSettings::new(dir), door(tell, wait))
 }
 
 #[test]
@@ -550,7 +762,7 @@ fn stopping_takes_the_sockets_away() {
     assert!(!house.client().listening());
     assert!(matches!(
         house.client().status(),
-        Err(ClientError::NotListening(_))
+        Err(ApiError::NotListening(_))
     ));
     // And the next daemon can have them.
     second(house.dir.path()).unwrap();
@@ -567,9 +779,10 @@ fn a_hook_gives_up_in_time_when_the_daemon_hangs() {
     };
     let begun = Instant::now();
     let error = Client::new(dir.path())
-        .hook(call, Duration::from_millis(50))
+        .within(Duration::from_millis(50))
+        .hook(&call)
         .unwrap_err();
-    assert!(matches!(error, ClientError::TimedOut(_)), "{error}");
+    assert!(matches!(error, ApiError::TimedOut(_)), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
@@ -587,13 +800,17 @@ fn a_hook_gives_up_in_time_when_the_queue_is_full() {
         monitor: Monitor::default(),
     };
     let error = Client::new(dir.path())
-        .hook(call, Duration::from_millis(50))
+        .within(Duration::from_millis(50))
+        .hook(&call)
         .unwrap_err();
-    assert!(matches!(error, ClientError::TimedOut(_)), "{error}");
+    assert!(matches!(error, ApiError::TimedOut(_)), "{error}");
 }
 
-#[test]
-fn a_daemon_that_dies_in_the_middle_is_noticed() {
+#[rstest]
+#[case::head("HTTP/1.1 200 OK\r\nContent-")]
+#[case::body("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"at\":")]
+#[case::at_once("")]
+fn a_daemon_that_dies_in_the_middle_is_noticed(#[case] said: &str) {
     let dir = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(dir.path().join(STATUS_SOCKET)).unwrap();
     let client = Client::new(dir.path());
@@ -602,8 +819,26 @@ fn a_daemon_that_dies_in_the_middle_is_noticed() {
             let (mut stream, _) = listener.accept().unwrap();
             let mut line = String::new();
             BufReader::new(&stream).read_line(&mut line).unwrap();
-            stream.write_all(b"{\"answer\":\"stat").unwrap();
+            stream.write_all(said.as_bytes()).unwrap();
         });
-        assert!(matches!(client.status(), Err(ClientError::Closed)));
+        let error = client.status().unwrap_err();
+        assert!(matches!(error, ApiError::Closed), "{error:?}");
+    });
+}
+
+#[test]
+fn an_answer_of_something_else_is_not_understood() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(dir.path().join(STATUS_SOCKET)).unwrap();
+    let client = Client::new(dir.path());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            stream.write_all(b"SSH-2.0-OpenSSH_10.0\r\n").unwrap();
+        });
+        let error = client.status().unwrap_err();
+        assert!(matches!(error, ApiError::NotUnderstood(_)), "{error:?}");
     });
 }

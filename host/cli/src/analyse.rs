@@ -6,24 +6,22 @@ use std::{fmt::Write as _, sync::Arc, time::Instant};
 use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
 use prunella_core::{
-    Failure, StrategyName,
-    analyst::{Analyst as _, Evidence},
-    capability::{Answer, History, LogEntry, PastIncident, State},
-    config::ModelSettings,
+    analyst::{Analyst as _, Evidence, ModelSettings},
+    capability::LogEntry,
     diagnosis::{Finding, Opinion, Source},
     service::Service,
     trail::{Record, Step},
 };
+use prunella_daemon::assembly::load_config;
 use prunella_linux::{Linux, LinuxSettings};
 use serde::Serialize;
 
 use crate::{
     args::AnalyseArgs,
-    assembly::load_config,
     exit::{Exit, Problem},
-    look::Looker,
     output::{self, FAIR, QUIET, STRONG},
     paths::Paths,
+    query::Prunella,
     time,
 };
 
@@ -52,7 +50,7 @@ pub(crate) fn run(paths: &Paths, args: &AnalyseArgs) -> anyhow::Result<Exit> {
         .into());
     }
     let config = load_config(paths)?;
-    let record = Looker::new(paths).incident(&args.id)?;
+    let record = Prunella::new(paths).ask(|queries| queries.incident(&args.id))?;
     let unit = &record.incident.detection.unit;
     let service = config
         .services
@@ -116,7 +114,7 @@ fn no_model() -> Problem {
 fn gather(record: &Record, service: Service) -> anyhow::Result<Evidence> {
     let linux = Linux::connect(LinuxSettings::default()).context("cannot reach the host")?;
     let service = Arc::new(service);
-    let host = linux.host_for(Arc::clone(&service), Arc::new(NoStore), Arc::new(NoStore));
+    let host = linux.host_for(Arc::clone(&service));
     let detection = &record.incident.detection;
     let mut evidence = prunella_healer::evidence::gather(&host, &*linux, &service, detection, None);
     if time::now().saturating_sub(detection.at) > FRESH {
@@ -147,11 +145,7 @@ fn kept_lines(record: &Record) -> Vec<LogEntry> {
             _ => None,
         })
         .flatten()
-        .map(|message| LogEntry {
-            at,
-            priority: 6,
-            message: message.clone(),
-        })
+        .map(|message| LogEntry::new(at, 6, message.clone()))
         .collect()
 }
 
@@ -243,42 +237,9 @@ fn paragraph(text: &mut String, words: &str, width: usize) {
     }
 }
 
-/// What strategies get from the store. None runs here, so nobody asks.
-struct NoStore;
-
-impl NoStore {
-    fn answer<T>() -> Answer<T> {
-        Err(Failure::unavailable("no-store", "there is no store here"))
-    }
-}
-
-impl History for NoStore {
-    fn recent(&self, _: u32) -> Answer<Vec<PastIncident>> {
-        Self::answer()
-    }
-}
-
-impl State for NoStore {
-    fn get(&self, _: &StrategyName, _: &str) -> Answer<Option<String>> {
-        Self::answer()
-    }
-
-    fn set(&self, _: &StrategyName, _: &str, _: &str) -> Answer<()> {
-        Self::answer()
-    }
-
-    fn remove(&self, _: &StrategyName, _: &str) -> Answer<bool> {
-        Self::answer()
-    }
-
-    fn keys(&self, _: &StrategyName) -> Answer<Vec<String>> {
-        Self::answer()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use prunella_core::{StrategyName, config::ModelProtocol, diagnosis::Cause};
+    use prunella_core::{StrategyName, analyst::ModelProtocol, diagnosis::Cause};
 
     use super::*;
 

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use prunella_core::alert::DispatchState;
-use prunella_core::summary::Filter;
+use prunella_core::{
+    alert::DispatchState,
+    incident::EndingKind,
+    summary::{Filter, OutcomeFilter},
+};
 
 /// A self-healing engine for Linux hosts.
 ///
@@ -49,30 +52,30 @@ To begin:
 
 Exit codes:
   0  done; for `heal`: healed, recovered, or nothing was wrong
-  1  trouble of Prunella's own
+  1  Prunella itself failed
   2  wrong usage
-  3  the configuration has mistakes; `plugin verify`: something is off
-  4  `heal`: not healed, people are needed
-  5  `heal`: left alone, rightly; `heal --dry-run`: it would be left alone
-  6  there is no such unit, incident or file
-  7  no permission: root, or another group, is needed
-  8  `plugin test`, `plugin replay`: it went otherwise than it should
+  3  the configuration has mistakes; `plugin verify`: a check failed
+  4  `heal`: not healed, a person is needed
+  5  `heal`: left alone on purpose, also as a dry run
+  6  no such unit, incident or file
+  7  permission denied: run as root, or join the group systemd-journal
+  8  `plugin test`, `plugin replay`: a scenario failed or the replay diverged
 
 Files:
   /etc/prunella/prunella.toml        settings, strategies and their grants
-  /etc/prunella/services.d/*.toml    one for each service in Prunella's care
-  /etc/prunella/plugins/             strategies of your own
-  /etc/prunella/templates/           templates of your own for reports
+  /etc/prunella/services.d/*.toml    one file per service in Prunella's care
+  /etc/prunella/plugins/             your own strategies
+  /etc/prunella/templates/           your own report templates
   /var/lib/prunella/                 incidents, and what was done about them
 
 Environment:
-  PRUNELLA_LOG   what to log, such as `debug` or `prunella_healer=trace`
+  PRUNELLA_LOG   log filter, such as `debug` or `prunella_healer=trace`
   NO_COLOR       no colours";
 
 /// What every command understands.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// Where the configuration is
+    /// Configuration directory
     #[arg(
         long,
         global = true,
@@ -82,7 +85,7 @@ pub(crate) struct Global {
     )]
     pub(crate) config: PathBuf,
 
-    /// Where incidents are kept
+    /// State directory, with the incidents
     #[arg(
         long,
         global = true,
@@ -93,7 +96,7 @@ pub(crate) struct Global {
     )]
     pub(crate) state: PathBuf,
 
-    /// Where the daemon's sockets are
+    /// Directory of the daemon's sockets
     #[arg(
         long,
         global = true,
@@ -116,7 +119,7 @@ pub(crate) struct Global {
     )]
     pub(crate) color: Color,
 
-    /// Log more; twice for still more
+    /// Log more (-vv for even more)
     #[arg(
         short,
         long,
@@ -148,47 +151,47 @@ pub(crate) enum Command {
     Enable(EnableArgs),
     /// Take services out of Prunella's care
     Disable(DisableArgs),
-    /// See how host, services and Prunella stand
+    /// Show the state of the host, its services and Prunella
     Status(StatusArgs),
-    /// See what failed, and what was done about it
+    /// Show what failed and what was done about it
     Incidents(IncidentsArgs),
-    /// See what each strategy has achieved, for each kind of failure
+    /// Show how often each strategy worked, by kind of failure
     Strategies(StrategiesArgs),
-    /// Find the root cause of an incident: by rules, and by a model where one is configured
+    /// Find the root cause of an incident, by rules and, if configured, a language model
     #[command(visible_alias = "analyze")]
     Analyse(AnalyseArgs),
-    /// Heal a service now, or rehearse it
+    /// Heal a service now, or show what healing it would do
     Heal(HealArgs),
-    /// See who was told what, and try channels
+    /// Show alert messages and test channels
     Alerts(AlertsArgs),
-    /// See which acts wait until somebody agrees
+    /// List actions that wait for approval
     Approvals(ApprovalsArgs),
-    /// Agree to an act that waits
+    /// Approve an action that waits
     Approve(DecideArgs),
-    /// Deny an act that waits
+    /// Deny an action that waits
     Deny(DecideArgs),
-    /// Leave a service, or everything, alone for a while
+    /// Stop healing a service, or all of them, for a while
     Pause(PauseArgs),
     /// End a pause
     Resume(ResumeArgs),
-    /// Look at strategies: built in, and your own
+    /// Manage strategies, built in and your own
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Look at the configuration
+    /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Run the daemon (what prunella.service does)
     Daemon(DaemonArgs),
     /// Handle the failure of a unit (what OnFailure= calls)
     Hook(HookArgs),
-    /// Look for missed failures once (what prunella-sweep.timer does)
+    /// Look once for missed failures (what prunella-sweep.timer does)
     Sweep(SweepArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page
     #[command(hide = true)]
     Man(ManArgs),
-    /// For Prunella itself: what runs in a transient unit of its own
+    /// Internal: tasks that run in a transient unit
     #[command(hide = true, disable_help_flag = true)]
     Internal(InternalArgs),
 }
@@ -197,38 +200,38 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(
     long_about = "Install Prunella's units and folders on this host.\n\n\
-        Writes prunella.service, the template of the OnFailure= hook and the sweep's service and \
-        timer to /etc/systemd/system, makes the folders, and writes a prunella.toml with every \
-        setting explained when there is none. May be run again at any time: it changes only what \
+        Writes prunella.service, the template unit of the OnFailure= hook, and the sweep's service \
+        and timer to /etc/systemd/system, creates the folders, and writes a prunella.toml with \
+        every setting explained if there is none. Run it again at any time: it changes only what \
         differs, says what it changed, and keeps unit files that somebody edited.",
     after_help = "\
 Examples:
-  sudo prunella setup                what most hosts want: the daemon
+  sudo prunella setup                the daemon, which most hosts want
   sudo prunella setup --hook-only    no daemon: OnFailure= hooks and a timer
-  prunella setup --dry-run           only say what would be done"
+  prunella setup --dry-run           only show what would be done"
 )]
 pub(crate) struct SetupArgs {
     /// Enable the daemon and start it (the default)
     #[arg(long, conflicts_with = "hook_only")]
     pub(crate) daemon: bool,
 
-    /// Enable the sweep timer instead of the daemon; each failure is then healed by its hook
+    /// Enable the sweep timer instead of the daemon; hooks then heal each failure
     #[arg(long)]
     pub(crate) hook_only: bool,
 
-    /// Only say what would be done
+    /// Show what would be done, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Replace unit files that somebody edited, too
+    /// Also replace unit files that somebody edited
     #[arg(long)]
     pub(crate) force: bool,
 
-    /// The binary that the units run, instead of this one
+    /// Binary that the units run, instead of this one
     #[arg(long, value_name = "PATH")]
     pub(crate) bin: Option<PathBuf>,
 
-    /// Where unit files go
+    /// Directory for unit files
     #[arg(
         long,
         value_name = "DIR",
@@ -243,21 +246,21 @@ pub(crate) struct SetupArgs {
 #[command(
     long_about = "Put services in Prunella's care.\n\n\
         For each unit, writes a drop-in with OnFailure= to /etc/systemd/system, and a file in \
-        services.d with what could be learnt about the service: the ports it listens on, its \
-        environment files, what it needs, a check of its configuration. Shows what it wrote. A \
-        services file that is already there is kept as it is.\n\n\
-        Aliases are resolved. Protected units (dbus, journald, sshd, …) and wrappers such as \
-        Debian's postgresql.service are refused, with the unit that does the work.",
+        services.d with what it finds out about the service: the ports it listens on, its \
+        environment files, the units it depends on, a check of its configuration. Shows what it \
+        wrote. Keeps a services file that already exists.\n\n\
+        Resolves aliases. Refuses protected units (dbus, journald, sshd, …) and wrappers such as \
+        Debian's postgresql.service, and names the unit to use instead.",
     after_help = "\
 Examples:
   sudo prunella enable nginx.service
   sudo prunella enable nginx redis-server
-  sudo prunella enable 'worker@*.service'     every instance that is loaded
-  sudo prunella enable --all                  every running or failed service it may heal
-  prunella enable --dry-run nginx             only show what would be written"
+  sudo prunella enable 'worker@*.service'     every loaded instance
+  sudo prunella enable --all                  every running or failed service that may be healed
+  prunella enable --dry-run nginx             only show what would be done"
 )]
 pub(crate) struct EnableArgs {
-    /// Units, or patterns in quotes; `.service` may be left out
+    /// Units or quoted patterns; `.service` is optional
     #[arg(value_name = "UNIT", required_unless_present = "all")]
     pub(crate) units: Vec<String>,
 
@@ -265,11 +268,11 @@ pub(crate) struct EnableArgs {
     #[arg(long, conflicts_with = "units")]
     pub(crate) all: bool,
 
-    /// Only show what would be written
+    /// Show what would be done, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Where drop-ins go
+    /// Directory for drop-ins
     #[arg(
         long,
         value_name = "DIR",
@@ -283,15 +286,15 @@ pub(crate) struct EnableArgs {
 #[derive(Debug, Args)]
 #[command(
     long_about = "Take services out of Prunella's care.\n\n\
-        Removes the drop-in and the services file that `enable` wrote. A services file that \
-        somebody edited is renamed to UNIT.toml.disabled and kept. Past incidents are kept.",
+        Removes the drop-in and the services file that `enable` wrote. Renames a services file that \
+        somebody edited to UNIT.toml.disabled. Keeps past incidents.",
     after_help = "\
 Examples:
   sudo prunella disable nginx.service
   sudo prunella disable --all"
 )]
 pub(crate) struct DisableArgs {
-    /// Units; `.service` may be left out
+    /// Units; `.service` is optional
     #[arg(value_name = "UNIT", required_unless_present = "all")]
     pub(crate) units: Vec<String>,
 
@@ -299,11 +302,11 @@ pub(crate) struct DisableArgs {
     #[arg(long, conflicts_with = "units")]
     pub(crate) all: bool,
 
-    /// Only say what would be done
+    /// Show what would be done, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Where drop-ins are
+    /// Directory of drop-ins
     #[arg(
         long,
         value_name = "DIR",
@@ -316,9 +319,9 @@ pub(crate) struct DisableArgs {
 /// `prunella status`
 #[derive(Debug, Args)]
 #[command(
-    long_about = "See how host, services and Prunella stand.\n\n\
-        Asks the daemon when one listens: root and members of the group systemd-journal may. \
-        Without a daemon, root sees the same, looked up directly.",
+    long_about = "Show the state of the host, its services and Prunella.\n\n\
+        Asks the daemon, which answers root and members of the group systemd-journal. If no \
+        daemon is running, root sees the same, read directly.",
     after_help = "\
 Examples:
   prunella status
@@ -326,11 +329,11 @@ Examples:
   prunella status --json | jq '.services[] | select(.up == false)'"
 )]
 pub(crate) struct StatusArgs {
-    /// Keep looking, until Ctrl-C
+    /// Refresh until Ctrl-C
     #[arg(long, short, conflicts_with = "json")]
     pub(crate) watch: bool,
 
-    /// One JSON object, for programs
+    /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -339,43 +342,43 @@ pub(crate) struct StatusArgs {
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    long_about = "See what failed, and what was done about it.\n\n\
-        Without an ID, a list, newest first. With one (or the beginning or end of one), the whole \
-        report: what failed, the evidence, what was done step by step, the proof, or what to do \
-        now.",
+    long_about = "Show what failed and what was done about it.\n\n\
+        Without an ID, lists incidents, newest first. With one (or its beginning or end), prints \
+        the full report: what failed, the evidence, each step taken, the proof, or what to do \
+        next.",
     after_help = "\
 Examples:
   prunella incidents
   prunella incidents 20261121-142301-7f3a
   prunella incidents 7f3a
-  prunella incidents --unit nginx --since 7d --ended escalated
+  prunella incidents --unit nginx --since 7d --outcome escalated
   prunella incidents 7f3a --html > report.html
   prunella incidents --since 2026-11-20 --until '2026-11-21 06:00'
   prunella incidents --json | jq -r 'select(.ended == \"healed\") | .unit'
   prunella incidents export --since 30d incidents.jsonl"
 )]
 pub(crate) struct IncidentsArgs {
-    /// What else to do with them
+    /// Other things to do with incidents
     #[command(subcommand)]
     pub(crate) command: Option<IncidentsCommand>,
 
-    /// The incident to tell about
-    #[arg(value_name = "ID", conflicts_with_all = ["unit", "since", "until", "ended", "limit"])]
+    /// Incident to report on
+    #[arg(value_name = "ID", conflicts_with_all = ["unit", "since", "until", "outcome", "limit"])]
     pub(crate) id: Option<String>,
 
-    /// Which to list
+    /// Incidents to list
     #[command(flatten)]
     pub(crate) which: WhichIncidents,
 
-    /// At most so many [default: 50]
+    /// Maximum number to show [default: 50]
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) limit: Option<u32>,
 
-    /// JSON for programs: an object on each line, or the whole record of one
+    /// Print JSON: one object per line, or one full record
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// The report of one as a page for a browser
+    /// Print the report as an HTML page
     #[arg(long, requires = "id", conflicts_with = "json")]
     pub(crate) html: bool,
 }
@@ -384,17 +387,17 @@ pub(crate) struct IncidentsArgs {
 #[derive(Debug, Args)]
 #[command(
     long_about = "Find the root cause of an incident.\n\n\
-        Shows what the rules recognise in the evidence, each with what made them think so. Where \
-        prunella.toml has a model under [analysis], asks it now and shows its opinion. Nothing is \
-        changed, and nothing is written into the incident.",
+        Shows what the rules recognise in the evidence, and why. If prunella.toml has a model under \
+        [analysis], asks it and shows its opinion. Changes nothing, and adds nothing to the \
+        incident.",
     after_help = "\
 Examples:
   sudo prunella analyse 20261121-142301-7f3a
-  sudo prunella analyse 7f3a --show-request    what the model would be sent; sends nothing
+  sudo prunella analyse 7f3a --show-request    print what the model would be sent
   sudo prunella analyse 7f3a --json"
 )]
 pub(crate) struct AnalyseArgs {
-    /// The incident, or the beginning or end of its id
+    /// Incident ID, or its beginning or end
     #[arg(value_name = "ID")]
     pub(crate) id: String,
 
@@ -402,7 +405,7 @@ pub(crate) struct AnalyseArgs {
     #[arg(long, conflicts_with = "json")]
     pub(crate) show_request: bool,
 
-    /// One JSON object, for programs
+    /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -410,27 +413,30 @@ pub(crate) struct AnalyseArgs {
 /// Which incidents.
 #[derive(Debug, Args)]
 pub(crate) struct WhichIncidents {
-    /// Only of this unit
+    /// Show only this unit
     #[arg(long, visible_alias = "service", value_name = "UNIT")]
     pub(crate) unit: Option<String>,
 
-    /// Only from then on: so long ago (90m, 24h, 7d), or a date or time
+    /// Show incidents since a time: an age (90m, 24h, 7d), a date or a timestamp
     #[arg(long, value_name = "WHEN", value_parser = crate::time::parse_when)]
     pub(crate) since: Option<u64>,
 
-    /// Only before then
+    /// Show incidents before a time
     #[arg(long, value_name = "WHEN", value_parser = crate::time::parse_when)]
     pub(crate) until: Option<u64>,
 
-    /// Only those that ended so
-    #[arg(long, visible_alias = "outcome", value_name = "HOW")]
-    pub(crate) ended: Option<Ended>,
+    /// Show only incidents with this outcome
+    #[arg(long, value_name = "OUTCOME")]
+    pub(crate) outcome: Option<Outcome>,
 }
 
 impl WhichIncidents {
     /// Whether any of them would do.
     pub(crate) fn is_any(&self) -> bool {
-        self.unit.is_none() && self.since.is_none() && self.until.is_none() && self.ended.is_none()
+        self.unit.is_none()
+            && self.since.is_none()
+            && self.until.is_none()
+            && self.outcome.is_none()
     }
 
     /// The same for the store, with a limit.
@@ -439,20 +445,20 @@ impl WhichIncidents {
             unit: self.unit.as_deref().map(crate::unit_name).transpose()?,
             since: self.since,
             until: self.until,
-            ended: self.ended.map(|ended| ended.word().to_owned()),
+            outcome: self.outcome.map(Outcome::filter),
             limit,
         })
     }
 }
 
-/// What else to do with incidents.
+/// Other things to do with incidents.
 #[derive(Debug, Subcommand)]
 pub(crate) enum IncidentsCommand {
-    /// Write out whole records, one JSON object on each line, oldest first
+    /// Export full records, one JSON object per line, oldest first
     #[command(
-        long_about = "Write out whole records, one JSON object on each line, oldest first.\n\n\
+        long_about = "Export full records, one JSON object per line, oldest first.\n\n\
             Each line has `incident` (what was noticed), `steps` (all that was done, in order) and \
-            `ending` (null while it is open); docs/export.md tells of every field.",
+            `ending` (null while it is open). docs/export.md describes every field.",
         after_help = "\
 Examples:
   prunella incidents export > incidents.jsonl
@@ -465,62 +471,61 @@ Examples:
 /// `prunella incidents export`
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// Where to write them, readable by you alone; the standard output, when
-    /// left out or `-`
+    /// Output file, readable by you alone; standard output if absent or `-`
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<std::path::PathBuf>,
 
-    /// Which to write out
+    /// Incidents to export
     #[command(flatten)]
     pub(crate) which: WhichIncidents,
 }
 
 /// How an incident can have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Ended {
-    /// By a strategy, with proof
+pub(crate) enum Outcome {
+    /// A strategy healed it, with proof
     Healed,
-    /// By itself, or by somebody else
+    /// It recovered by itself, or somebody else healed it
     Recovered,
-    /// Nothing was done, and rightly so
+    /// Nothing was done, on purpose
     LeftAlone,
     /// Handed to people
     Escalated,
     /// Waits for another unit
     Blocked,
-    /// Prunella was killed in the middle of it
+    /// Prunella was killed while it worked on it
     Interrupted,
-    /// A rehearsal
+    /// A dry run
+    #[value(name = "dry-run")]
     Rehearsed,
-    /// Not at all yet
+    /// Still open
     Open,
 }
 
-impl Ended {
-    /// The word of the store and of `--json`.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Healed => "healed",
-            Self::Recovered => "recovered",
-            Self::LeftAlone => "left-alone",
-            Self::Escalated => "escalated",
-            Self::Blocked => "blocked",
-            Self::Interrupted => "interrupted",
-            Self::Rehearsed => "rehearsed",
-            Self::Open => "open",
-        }
+impl Outcome {
+    fn filter(self) -> OutcomeFilter {
+        OutcomeFilter::Ended(match self {
+            Self::Healed => EndingKind::Healed,
+            Self::Recovered => EndingKind::Recovered,
+            Self::LeftAlone => EndingKind::LeftAlone,
+            Self::Escalated => EndingKind::Escalated,
+            Self::Blocked => EndingKind::Blocked,
+            Self::Interrupted => EndingKind::Interrupted,
+            Self::Rehearsed => EndingKind::Rehearsed,
+            Self::Open => return OutcomeFilter::Open,
+        })
     }
 }
 
 /// `prunella strategies`
 #[derive(Debug, Args)]
 #[command(
-    long_about = "See what each strategy has achieved, for each kind of failure.\n\n\
-        A kind of failure is the service, systemd's word for what went wrong, and what the failed \
-        run logged last, without numbers, times and ids. For each: how often a strategy was tried, \
-        how often the host had proof afterwards, and how often the service did not stay well; and \
-        between which shares of all tries the true one lies, with 95 % confidence. With \
-        `order = \"learned\"` a service tries the likeliest first.",
+    long_about = "Show how often each strategy worked, by kind of failure.\n\n\
+        A kind of failure is the service, systemd's word for what went wrong, and the last lines \
+        of the failed run, without numbers, times and ids. Shows how often each strategy was \
+        tried, how often the host had proof of its success, how often the service failed again \
+        soon after, and the 95 % confidence interval of its success rate. With \
+        `order = \"learned\"`, a service tries the most promising strategy first.",
     after_help = "\
 Examples:
   prunella strategies
@@ -528,11 +533,11 @@ Examples:
   prunella strategies --json | jq -r 'select(.relapses > 0) | .strategy'"
 )]
 pub(crate) struct StrategiesArgs {
-    /// Only at this service
+    /// Show only this service
     #[arg(long, visible_alias = "unit", value_name = "UNIT")]
     pub(crate) service: Option<String>,
 
-    /// JSON for programs: an object on each line
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -540,21 +545,21 @@ pub(crate) struct StrategiesArgs {
 /// `prunella approvals`
 #[derive(Debug, Args)]
 #[command(
-    long_about = "See which acts wait until somebody agrees.\n\n\
-        Which acts do is set in `[oversight]` of prunella.toml. An approval is bound to its \
-        incident, act and target, to the failed run, the process and the boot; it is good once, \
-        and until it expires.",
+    long_about = "List actions that wait for approval.\n\n\
+        `[oversight]` in prunella.toml sets which actions need approval. An approval holds for one \
+        action on one target in one incident, for the same failed run, process and boot. It can be \
+        used once, before it expires.",
     after_help = "\
 Examples:
   prunella approvals
   prunella approvals --all --json"
 )]
 pub(crate) struct ApprovalsArgs {
-    /// Those that were decided, used, or are over, too
+    /// Also show those that were decided, used or have expired
     #[arg(long)]
     pub(crate) all: bool,
 
-    /// JSON for programs: an object on each line
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -567,11 +572,11 @@ Examples:
   sudo prunella approve 7f3a.1
   sudo prunella deny 7f3a.1 --reason 'it is the backup that holds the port'")]
 pub(crate) struct DecideArgs {
-    /// Its id, or the end of it, such as 7f3a.1
+    /// Approval ID, or its end, such as 7f3a.1
     #[arg(value_name = "ID")]
     pub(crate) id: String,
 
-    /// Why, for the record
+    /// Reason, for the record
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub(crate) reason: Option<String>,
 }
@@ -580,15 +585,15 @@ pub(crate) struct DecideArgs {
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    long_about = "See who was told what, and try channels.\n\n\
-        Lists the messages about incidents, newest first: by which channel, how far they have \
-        got, when they are tried next, and why they did not get through. A message is kept until \
-        it was delivered, for as long as `give-up-after` says; what was refused or given up is \
-        kept and shown, and can be tried again.",
+    long_about = "Show alert messages and test channels.\n\n\
+        Lists messages about incidents, newest first: the channel, the state, the next try, and \
+        why a message did not get through. A message is retried until it is delivered, for as \
+        long as `give-up-after` says. Messages that were refused or given up stay listed, and can \
+        be retried.",
     after_help = "\
 Examples:
   prunella alerts
-  prunella alerts --only failed --only refused
+  prunella alerts --state failed --state refused
   prunella alerts show 9f3ac2d4
   sudo prunella alerts retry --all
   sudo prunella alerts test pager"
@@ -604,19 +609,19 @@ pub(crate) struct AlertsArgs {
 /// What to list.
 #[derive(Debug, Args)]
 pub(crate) struct AlertsListArgs {
-    /// Only those in this state; may be given more than once
+    /// Show only messages in this state; may be repeated
     #[arg(long, value_name = "STATE")]
-    pub(crate) only: Vec<AlertState>,
+    pub(crate) state: Vec<AlertState>,
 
-    /// Only this channel's
+    /// Show only this channel
     #[arg(long, value_name = "CHANNEL")]
     pub(crate) channel: Option<String>,
 
-    /// At most so many [default: 50]
+    /// Maximum number to show [default: 50]
     #[arg(long, short = 'n', value_name = "N")]
     pub(crate) limit: Option<u32>,
 
-    /// A JSON object on each line, for programs
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -624,15 +629,15 @@ pub(crate) struct AlertsListArgs {
 /// How far a message has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AlertState {
-    /// It is to be tried
+    /// Not sent yet
     Waiting,
-    /// It is being tried
+    /// Being sent
     Sending,
-    /// The far side has it
+    /// Accepted by the receiver
     Delivered,
-    /// The far side does not take it
+    /// Rejected by the receiver
     Refused,
-    /// It was tried for as long as it is worth
+    /// Given up after all retries
     Failed,
 }
 
@@ -648,27 +653,26 @@ impl AlertState {
     }
 }
 
-/// What else to do with messages.
+/// Other things to do with messages.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AlertsCommand {
-    /// Show one message, and what became of it
+    /// Show one message and its delivery
     #[command(after_help = "\
 Examples:
   prunella alerts show 20261122-030000-9f3ac2d4
   prunella alerts show 9f3ac2d4 --json")]
     Show(AlertsShowArgs),
-    /// Try messages again now
+    /// Retry messages now
     #[command(after_help = "\
 Examples:
   sudo prunella alerts retry 9f3ac2d4
-  sudo prunella alerts retry --all      every one that did not get through")]
+  sudo prunella alerts retry --all      every message that was not delivered")]
     Retry(AlertsRetryArgs),
-    /// Send a real message by a channel, and say what came of it
+    /// Send a test message through a channel
     #[command(
-        long_about = "Send a real message by a channel, and say what came of it.\n\n\
-            Ends with 0 when the far side has taken it, and with 1 when it has not. The daemon \
-            sends it when one runs: it has the credentials, and the sandbox, that alerts are sent \
-            with.",
+        long_about = "Send a test message through a channel.\n\n\
+            Exits with 0 if the receiver accepted the message, and with 1 if not. If the daemon is \
+            running, it sends the message, with the same credentials and sandbox as real alerts.",
         after_help = "\
 Examples:
   sudo prunella alerts test mail"
@@ -679,11 +683,11 @@ Examples:
 /// `prunella alerts show`
 #[derive(Debug, Args)]
 pub(crate) struct AlertsShowArgs {
-    /// The message, or the beginning or end of its id
+    /// Message ID, or its beginning or end
     #[arg(value_name = "ID")]
     pub(crate) id: String,
 
-    /// One JSON object, for programs
+    /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -691,11 +695,11 @@ pub(crate) struct AlertsShowArgs {
 /// `prunella alerts retry`
 #[derive(Debug, Args)]
 pub(crate) struct AlertsRetryArgs {
-    /// The message, or the beginning or end of its id
+    /// Message ID, or its beginning or end
     #[arg(value_name = "ID", required_unless_present = "all")]
     pub(crate) id: Option<String>,
 
-    /// Every message that did not get through
+    /// Retry every message that was not delivered
     #[arg(long, conflicts_with = "id")]
     pub(crate) all: bool,
 }
@@ -703,7 +707,7 @@ pub(crate) struct AlertsRetryArgs {
 /// `prunella alerts test`
 #[derive(Debug, Args)]
 pub(crate) struct AlertsTestArgs {
-    /// The channel
+    /// Channel name
     #[arg(value_name = "CHANNEL")]
     pub(crate) channel: String,
 }
@@ -711,30 +715,30 @@ pub(crate) struct AlertsTestArgs {
 /// `prunella heal`
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Heal a service now, or rehearse it.\n\n\
-        Goes the same way as the daemon does: strategies assess, then those that apply heal, and \
-        the host looks for proof. With --dry-run the strategies run against the real host, but \
-        what they would do is recorded and not carried out, and the plan is printed.",
+    long_about = "Heal a service now, or show what healing it would do.\n\n\
+        Works exactly as the daemon does: strategies assess, those that apply heal, and Prunella \
+        looks for proof. With --dry-run the strategies run against the real host, but their \
+        actions are only recorded, and the plan is printed.",
     after_help = "\
 Examples:
   sudo prunella heal nginx.service --dry-run
   sudo prunella heal nginx
   sudo prunella heal nginx --record nginx.jsonl
 
-Exit code 0: healed, recovered or nothing wrong; 4: people are needed; 5: left alone, rightly."
+Exit codes: 0 healed, recovered or nothing wrong; 4 a person is needed; 5 left alone on purpose."
 )]
 pub(crate) struct HealArgs {
-    /// The unit; `.service` may be left out
+    /// Unit; `.service` is optional
     #[arg(value_name = "UNIT")]
     pub(crate) unit: String,
 
-    /// Rehearse: carry nothing out, print the plan
+    /// Dry run: carry nothing out, print the plan
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Write every call that the strategies make of the host, with its answer, to a
-    /// new file that only root can read, for `prunella plugin replay`. What looks
-    /// like a secret is left out. Heals here, and not in the daemon
+    /// Record every host call of the strategies, with its answer, in a new file
+    /// that only root can read, for `prunella plugin replay`. Secrets are
+    /// redacted. Heals in this process, not in the daemon
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
 }
@@ -742,8 +746,8 @@ pub(crate) struct HealArgs {
 /// `prunella pause`
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Leave a service, or everything, alone for a while.\n\n\
-        Failures are still written down, and nothing is done about them. Say how long, so that a \
+    long_about = "Stop healing a service, or all of them, for a while.\n\n\
+        Failures are still recorded, but nothing is done about them. Give a duration, so that the \
         pause cannot be forgotten.",
     after_help = "\
 Examples:
@@ -751,19 +755,19 @@ Examples:
   sudo prunella pause --all --for 30m --reason 'kernel upgrade'"
 )]
 pub(crate) struct PauseArgs {
-    /// The unit; `.service` may be left out
+    /// Unit; `.service` is optional
     #[arg(value_name = "UNIT", required_unless_present = "all")]
     pub(crate) unit: Option<String>,
 
-    /// Everything on this host
+    /// Pause everything on this host
     #[arg(long, conflicts_with = "unit")]
     pub(crate) all: bool,
 
-    /// For so long, such as 30m, 2h, 1d; until `resume` otherwise
+    /// Duration, such as 30m, 2h or 1d [default: until `resume`]
     #[arg(long = "for", value_name = "SPAN", value_parser = crate::time::parse_span)]
     pub(crate) span: Option<std::time::Duration>,
 
-    /// Why, for whoever wonders later
+    /// Reason, for the record
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub(crate) reason: String,
 }
@@ -771,7 +775,7 @@ pub(crate) struct PauseArgs {
 fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
-        return Err("say why, in a few words".into());
+        return Err("give a reason, in a few words".into());
     }
     Ok(text.chars().take(500).collect())
 }
@@ -780,19 +784,18 @@ fn reason(text: &str) -> Result<String, String> {
 #[derive(Debug, Args)]
 #[command(
     long_about = "End a pause.\n\n\
-        `--all` ends the pause of everything and those of single services; without it, only the \
-        named service's own.",
+        `--all` ends every pause. Otherwise only the pause of the named service ends.",
     after_help = "\
 Examples:
   sudo prunella resume nginx
   sudo prunella resume --all"
 )]
 pub(crate) struct ResumeArgs {
-    /// The unit; `.service` may be left out
+    /// Unit; `.service` is optional
     #[arg(value_name = "UNIT", required_unless_present = "all")]
     pub(crate) unit: Option<String>,
 
-    /// Every pause there is
+    /// End every pause
     #[arg(long, conflicts_with = "unit")]
     pub(crate) all: bool,
 }
@@ -800,74 +803,72 @@ pub(crate) struct ResumeArgs {
 /// `prunella plugin`
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
-    /// Write the project of a new strategy, which builds and has a test that passes
+    /// Create a project for a new strategy
     #[command(
-        long_about = "Write the project of a new strategy: one that does something useful, builds \
-            with `prunella plugin build`, and has a test that passes. It brings along all of \
-            Prunella that it needs; the toolchain of its language is yours to install. \
-            Overwrites nothing.",
+        long_about = "Create a project for a new strategy. It does something useful, builds with \
+            `prunella plugin build`, and has a passing test. It contains all it needs of \
+            Prunella; you install the toolchain of its language. Overwrites nothing.",
         after_help = "\
 Examples:
   prunella plugin new cache-guard
   prunella plugin new cache-guard --lang python ~/src/cache-guard"
     )]
     New(PluginNewArgs),
-    /// Make a component of the project of a strategy
+    /// Build a strategy project into a component
     #[command(
-        long_about = "Make a component of the project of a strategy, with the toolchain of its \
-            language: build/NAME.wasm. A component that Prunella would not load is not written; \
-            in particular it imports nothing of WASI. Says what it may do, and what to do next.",
+        long_about = "Build a strategy project into a component, build/NAME.wasm, with the \
+            toolchain of its language. Writes only components that Prunella would load, so none \
+            that import WASI. Says what the component could do, and what to do next.",
         after_help = "\
 Examples:
   prunella plugin build
   prunella plugin build ~/src/cache-guard"
     )]
     Build(PluginBuildArgs),
-    /// List every strategy, what it may do, and whether it is ready
+    /// List every strategy, its grants and its state
     #[command(after_help = "\
 Examples:
   sudo prunella plugin list
   sudo prunella plugin list --json")]
     List(PluginListArgs),
-    /// Show what a component file is, what it could do, and what it needs to be granted
+    /// Show what a component is, what it could do, and the grants it needs
     #[command(
-        long_about = "Show what a component file is, what it could do, and what it needs to be \
-            granted. What it could do is read from its imports. Who it is it says itself: it is \
-            asked under all limits, and can neither look nor act while it answers. Safe for \
-            anybody's file.",
+        long_about = "Show what a component is, what it could do, and the grants it needs. What it \
+            could do is read from its imports. Its description comes from the component itself, \
+            which runs under all limits and can neither look nor act. Safe for untrusted files.",
         after_help = "\
-Exit code 0: Prunella would load it; 1: it would not, and why is said.
+Exit codes: 0 Prunella would load it; 1 it would not, with the reason.
 
 Examples:
   prunella plugin inspect site-fix.wasm
   prunella plugin inspect /etc/prunella/plugins/site-fix.wasm --json"
     )]
     Inspect(PluginInspectArgs),
-    /// Try a component on a simulated host, by scenarios
+    /// Run scenarios against a component on a simulated host
     #[command(
-        long_about = "Try a component on a simulated host, by scenarios.\n\n\
-            A scenario is a TOML file: a host, a failed service, and what a strategy should say \
-            and do about it. The component runs as it would run in the daemon, with the same \
-            limits and behind the same grants, but time is virtual and the host is a model. What \
-            differs from the scenario's [expect] is shown. docs/testing.md has every key.",
+        long_about = "Run scenarios against a component on a simulated host.\n\n\
+            A scenario is a TOML file: a host, a failed service, and what the strategy should say \
+            and do about it. The component runs as in the daemon, with the same limits and \
+            grants, but time is virtual and the host is a model. Shows every difference from the \
+            scenario's [expect]. docs/testing.md lists every key.",
         after_help = "\
 Examples:
   prunella plugin test site-fix.wasm --scenario scenarios/
   prunella plugin test site-fix.wasm --scenario leftover.toml --scenario stranger.toml --json
 
-Exit code 0: all as expected; 8: something differs; 3: a scenario has mistakes."
+Exit codes: 0 all passed; 8 a scenario failed; 3 a scenario has mistakes."
     )]
     Test(PluginTestArgs),
     /// Install a component, with its signature
     #[command(
         long_about = "Install a component, with its signature.\n\n\
-            Looks at the component, checks its signature (FILE.minisig) against the keys in \
-            /etc/prunella/keys, compiles it and has it say who it is; then puts it into \
-            /etc/prunella/plugins, notes its sha256 beside it, and prints the grants that it \
-            would need. Nothing is changed when anything is wrong. A running daemon takes it \
-            into service by itself.\n\n\
-            What acts has to be signed for its name, unless prunella.toml says `signatures = \
-            \"warn\"` or names its sha256. What only looks needs no signature.",
+            Checks the component's signature (FILE.minisig) against the keys in /etc/prunella/keys, \
+            compiles it and asks it for its description. Then copies it to \
+            /etc/prunella/plugins, records its sha256 beside it, and prints the grants it needs. \
+            If anything is wrong, nothing changes. A running daemon loads it by itself.\n\n\
+            A component that acts must be signed for its name, unless prunella.toml says \
+            `signatures = \"warn\"` or pins its sha256. One that only observes needs no \
+            signature.",
         after_help = "\
 Examples:
   sudo prunella plugin add site-fix.wasm
@@ -876,23 +877,23 @@ Examples:
   sudo prunella plugin add site-fix-1.1.0.wasm --name site-fix --allow-downgrade"
     )]
     Add(PluginAddArgs),
-    /// Remove an installed component, and all that it kept
+    /// Remove an installed component and its data
     #[command(
-        long_about = "Remove an installed component, and all that it kept: its files in \
-            /etc/prunella/plugins, what was compiled of it, and its state of all services. What \
-            it healed stays in the records, and so does the highest version that was seen of it.",
+        long_about = "Remove an installed component and its data: its files in \
+            /etc/prunella/plugins, its compiled code, and its state for all services. Keeps the \
+            incidents that it healed, and the highest version ever installed.",
         after_help = "\
 Examples:
   sudo prunella plugin remove site-fix
   sudo prunella plugin remove site-fix --force"
     )]
     Remove(PluginRemoveArgs),
-    /// Check what is installed: bytes, signatures, owners and modes
+    /// Check installed components: bytes, signatures, owners and modes
     #[command(
-        long_about = "Check what is installed: the bytes against the sha256 that was noted or \
-            pinned, signatures against the keys as they are now, versions, and who could write \
-            the files. Ends with 3 when anything is off. A file that is not installed can be \
-            checked too: its signature, and whether it could be loaded.",
+        long_about = "Check installed components: bytes against the recorded or pinned sha256, \
+            signatures against the current keys, versions, and who can write the files. Exits \
+            with 3 if a check fails. Also checks a file that is not installed: its signature, and \
+            whether it loads.",
         after_help = "\
 Examples:
   sudo prunella plugin verify
@@ -900,19 +901,19 @@ Examples:
   sudo prunella plugin verify ./site-fix.wasm"
     )]
     Verify(PluginVerifyArgs),
-    /// Run a component on a recorded session, and show where it departs
+    /// Replay a recorded session against a component, and show where it diverges
     #[command(
-        long_about = "Run a component on a recorded session, and show where it departs.\n\n\
-            `prunella heal UNIT --record FILE` writes every call that the strategies made of the \
-            host, with its answer. Here a component is given the same incident and the same \
-            answers, until it makes another call than was recorded: that call is shown. So a \
-            mistake that a strategy made on somebody's host can be looked at anywhere.",
+        long_about = "Replay a recorded session against a component, and show where it diverges.\n\n\
+            `prunella heal UNIT --record FILE` records every host call of the strategies, with its \
+            answer. The replay gives a component the same incident and the same answers, up to \
+            the first call that differs, which it shows. So a mistake that a strategy made on one \
+            host can be studied on another.",
         after_help = "\
 Examples:
   prunella plugin replay site-fix.wasm --session incident.jsonl
   prunella plugin replay new.wasm --session incident.jsonl --strategy site-fix --json
 
-Exit code 0: it asked and said the same; 8: it departs, or says something else."
+Exit codes: 0 same calls and same result; 8 the replay diverged."
     )]
     Replay(PluginReplayArgs),
 }
@@ -920,19 +921,19 @@ Exit code 0: it asked and said the same; 8: it departs, or says something else."
 /// `prunella plugin add`
 #[derive(Debug, Args)]
 pub(crate) struct PluginAddArgs {
-    /// The component, or a folder with one component in it
+    /// Component, or a folder with one component
     #[arg(value_name = "FILE|DIR")]
     pub(crate) path: PathBuf,
 
-    /// The strategy's name; the file's, unless given
+    /// Strategy name [default: the file's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// Its signature, when that is not FILE.minisig
+    /// Signature file [default: FILE.minisig]
     #[arg(long, value_name = "FILE")]
     pub(crate) signature: Option<PathBuf>,
 
-    /// Install it although a newer version has been on this host
+    /// Install it even if this host has had a newer version
     #[arg(long)]
     pub(crate) allow_downgrade: bool,
 }
@@ -940,11 +941,11 @@ pub(crate) struct PluginAddArgs {
 /// `prunella plugin remove`
 #[derive(Debug, Args)]
 pub(crate) struct PluginRemoveArgs {
-    /// The strategy's name
+    /// Strategy name
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
 
-    /// Remove it although services still name it
+    /// Remove it even if services still use it
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -952,12 +953,11 @@ pub(crate) struct PluginRemoveArgs {
 /// `prunella plugin verify`
 #[derive(Debug, Args)]
 pub(crate) struct PluginVerifyArgs {
-    /// A strategy's name, or a component's file; everything that is installed,
-    /// unless given
+    /// Strategy name or component file [default: everything installed]
     #[arg(value_name = "NAME|FILE")]
     pub(crate) what: Option<String>,
 
-    /// The name under which a file would be installed; the file's, unless given
+    /// Name under which to check a file [default: the file's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 }
@@ -965,19 +965,19 @@ pub(crate) struct PluginVerifyArgs {
 /// `prunella plugin replay`
 #[derive(Debug, Args)]
 pub(crate) struct PluginReplayArgs {
-    /// The component
+    /// Component file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// What `prunella heal --record` wrote
+    /// Session that `prunella heal --record` wrote
     #[arg(long, value_name = "FILE")]
     pub(crate) session: PathBuf,
 
-    /// Whose runs to play, when it is not the strategy that the file is named after
+    /// Strategy whose runs to replay [default: the one named like the file]
     #[arg(long, value_name = "NAME")]
     pub(crate) strategy: Option<prunella_core::StrategyName>,
 
-    /// One JSON object for each run, for programs
+    /// Print one JSON object per run
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -985,15 +985,15 @@ pub(crate) struct PluginReplayArgs {
 /// `prunella plugin test`
 #[derive(Debug, Args)]
 pub(crate) struct PluginTestArgs {
-    /// The component
+    /// Component file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// A scenario, or a folder of them; may be given several times
+    /// Scenario file or folder; may be repeated
     #[arg(long = "scenario", value_name = "FILE|DIR", required = true)]
     pub(crate) scenarios: Vec<PathBuf>,
 
-    /// One JSON object for each scenario, for programs
+    /// Print one JSON object per scenario
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -1001,19 +1001,19 @@ pub(crate) struct PluginTestArgs {
 /// `prunella plugin new`
 #[derive(Debug, Args)]
 pub(crate) struct PluginNewArgs {
-    /// What to call it, such as `cache-guard`
+    /// Strategy name, such as `cache-guard`
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
 
-    /// Where to; a folder of its name, otherwise
+    /// Target folder [default: NAME]
     #[arg(value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
 
-    /// What to write it in
+    /// Language
     #[arg(long, value_enum, default_value_t = Lang::Rust)]
     pub(crate) lang: Lang,
 
-    /// A checkout of Prunella whose SDK to use, instead of bringing it along (Rust)
+    /// Use the SDK of this Prunella checkout instead of a copy (Rust only)
     #[arg(long, value_name = "PATH")]
     pub(crate) sdk: Option<PathBuf>,
 }
@@ -1034,7 +1034,7 @@ pub(crate) enum Lang {
 /// `prunella plugin build`
 #[derive(Debug, Args)]
 pub(crate) struct PluginBuildArgs {
-    /// The project
+    /// Project folder
     #[arg(value_name = "DIR", default_value = ".")]
     pub(crate) folder: PathBuf,
 }
@@ -1042,7 +1042,7 @@ pub(crate) struct PluginBuildArgs {
 /// `prunella plugin list`
 #[derive(Debug, Args)]
 pub(crate) struct PluginListArgs {
-    /// One JSON object on each line, for programs
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -1050,11 +1050,11 @@ pub(crate) struct PluginListArgs {
 /// `prunella plugin inspect`
 #[derive(Debug, Args)]
 pub(crate) struct PluginInspectArgs {
-    /// The component, or a folder with it
+    /// Component, or a folder with one component
     #[arg(value_name = "FILE|DIR")]
     pub(crate) file: PathBuf,
 
-    /// One JSON object, for programs
+    /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -1064,9 +1064,9 @@ pub(crate) struct PluginInspectArgs {
 pub(crate) enum ConfigCommand {
     /// Report every mistake in the configuration
     #[command(
-        long_about = "Report every mistake in the configuration: file, line, column, what is \
-            wrong and what would be right. Also loads every configured strategy, so that a \
-            missing grant shows here and not when something is down. Changes nothing.",
+        long_about = "Report every mistake in the configuration: file, line, column, what is wrong \
+            and how to fix it. Also loads every configured strategy, so that a missing grant shows \
+            up here and not during an outage. Changes nothing.",
         after_help = "\
 Examples:
   sudo prunella config check
@@ -1096,16 +1096,16 @@ pub(crate) struct DaemonArgs {}
 #[derive(Debug, Args)]
 #[command(
     long_about = "Handle the failure of a unit (what OnFailure= calls).\n\n\
-        Hands the failure to the daemon when one listens, and heals the unit itself otherwise. \
-        Exits non-zero only for trouble of its own: a service that cannot be healed is reported, \
-        and is not an error here.",
+        Hands the failure to the daemon, or heals the unit itself if no daemon is running. Exits \
+        non-zero only if the hook itself fails: a service that cannot be healed is reported, and \
+        is no error here.",
     after_help = "\
 Examples:
   sudo systemctl start prunella-hook@nginx.service.service
   sudo prunella hook nginx.service"
 )]
 pub(crate) struct HookArgs {
-    /// The unit that failed
+    /// Unit that failed
     #[arg(value_name = "UNIT")]
     pub(crate) unit: String,
 }
@@ -1114,9 +1114,9 @@ pub(crate) struct HookArgs {
 #[derive(Debug, Args)]
 #[command(
     long_about = "Look for missed failures once (what prunella-sweep.timer does).\n\n\
-        For hosts without the daemon: opens incidents for units that failed unnoticed, tries \
-        escalated ones again when their time has come, and asks the probes that have an interval \
-        (`every`), so that a service that runs and does not answer is noticed, too.",
+        For hosts without the daemon: opens incidents for units that failed unnoticed, retries \
+        escalated incidents when they are due, and runs the probes that have an interval, so \
+        that a service that runs but does not answer is noticed.",
     after_help = "\
 Examples:
   sudo prunella sweep"
@@ -1130,7 +1130,7 @@ Examples:
   prunella completions bash | sudo tee /etc/bash_completion.d/prunella
   prunella completions zsh > ~/.zfunc/_prunella")]
 pub(crate) struct CompletionsArgs {
-    /// The shell
+    /// Shell
     #[arg(value_name = "SHELL")]
     pub(crate) shell: Shell,
 }
@@ -1138,7 +1138,7 @@ pub(crate) struct CompletionsArgs {
 /// `prunella man`
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// Of this command instead of the whole
+    /// Manual page of this command only
     #[arg(value_name = "COMMAND")]
     pub(crate) command: Option<String>,
 }
@@ -1199,11 +1199,11 @@ mod tests {
     #[case::pause_with_empty_reason(&["prunella", "pause", "a", "--reason", " "])]
     #[case::pause_nothing(&["prunella", "pause", "--reason", "x"])]
     #[case::span(&["prunella", "pause", "a", "--reason", "x", "--for", "soon"])]
-    #[case::ended(&["prunella", "incidents", "--ended", "well"])]
+    #[case::outcome(&["prunella", "incidents", "--outcome", "well"])]
     #[case::id_and_filter(&["prunella", "incidents", "x", "--unit", "a"])]
     #[case::retry_nothing(&["prunella", "alerts", "retry"])]
     #[case::retry_both(&["prunella", "alerts", "retry", "x", "--all"])]
-    #[case::alert_state(&["prunella", "alerts", "--only", "gone"])]
+    #[case::alert_state(&["prunella", "alerts", "--state", "gone"])]
     #[case::both_modes(&["prunella", "setup", "--daemon", "--hook-only"])]
     fn wrong_usage(#[case] words: &[&str]) {
         let error = Cli::try_parse_from(words).unwrap_err();

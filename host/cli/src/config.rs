@@ -3,14 +3,14 @@
 
 use std::fmt::Write as _;
 
-use prunella_core::config::Config;
+use prunella_config::Config;
+use prunella_daemon::plugins::{self, Complaint};
 use prunella_report::Letters;
 
 use crate::{
     exit::Exit,
     output::{self, BAD, FAIR, GOOD},
     paths::Paths,
-    plugin::{self, Complaint},
 };
 
 /// Runs the command.
@@ -36,7 +36,7 @@ fn checked(paths: &Paths) -> anyhow::Result<(String, Exit)> {
     let mut services = 0;
     if let Some(config) = &loaded.config {
         services = config.services.len();
-        for complaint in plugin::complaints(paths, config)? {
+        for complaint in plugins::complaints(paths, config)? {
             let (is_error, said) = match complaint {
                 Complaint::Mistake(mistake) => (mistake.is_error(), mistake.coloured()),
                 Complaint::Sentence(true, text) => (true, format!("{BAD}error:{BAD:#} {text}")),

@@ -2,8 +2,9 @@
 
 use std::{error::Error as StdError, fmt, process::ExitCode};
 
-use prunella_api::{ClientError, RefusalKind};
+use prunella_api::{ApiError, RefusalKind};
 use prunella_core::incident::{Ending, LeftAlone};
+use prunella_daemon::{ConfigMistakes, DaemonError};
 use prunella_store::StoreError;
 
 /// A documented exit code.
@@ -150,16 +151,20 @@ pub(crate) fn code_of(error: &anyhow::Error) -> Exit {
         if let Some(problem) = cause.downcast_ref::<Problem>() {
             return problem.exit;
         }
-        match cause.downcast_ref::<ClientError>() {
-            Some(ClientError::NoPermission(_)) => return Exit::NoPermission,
-            Some(ClientError::Refused(refusal)) => {
+        match cause.downcast_ref::<ApiError>() {
+            Some(ApiError::NoPermission(_)) => return Exit::NoPermission,
+            Some(ApiError::Refused(refusal)) => {
                 return match refusal.kind {
                     RefusalKind::NotFound => Exit::NotFound,
                     RefusalKind::NotAllowed => Exit::NoPermission,
+                    RefusalKind::BadConfig => Exit::Config,
                     _ => Exit::Trouble,
                 };
             }
             _ => {}
+        }
+        if is_config(cause) {
+            return Exit::Config;
         }
         if let Some(StoreError::Missing { .. }) = cause.downcast_ref::<StoreError>() {
             return Exit::NotFound;
@@ -196,18 +201,25 @@ pub(crate) fn explain(error: &anyhow::Error) -> String {
     text
 }
 
+fn is_config(cause: &(dyn StdError + 'static)) -> bool {
+    cause.is::<ConfigMistakes>() || matches!(cause.downcast_ref(), Some(DaemonError::Config(_)))
+}
+
 fn helps(error: &anyhow::Error) -> Vec<String> {
     let mut helps = Vec::new();
     for cause in error.chain() {
         if let Some(problem) = cause.downcast_ref::<Problem>() {
             helps.extend(problem.help.iter().cloned());
         }
-        match cause.downcast_ref::<ClientError>() {
-            Some(ClientError::Refused(refusal)) => helps.extend(refusal.help.clone()),
-            Some(ClientError::TimedOut(_) | ClientError::Closed) => {
+        if is_config(cause) {
+            helps.push("`prunella config check` shows them again".into());
+        }
+        match cause.downcast_ref::<ApiError>() {
+            Some(ApiError::Refused(refusal)) => helps.extend(refusal.help.clone()),
+            Some(ApiError::TimedOut(_) | ApiError::Closed) => {
                 helps.push("see `journalctl -u prunella.service` for what the daemon is at".into());
             }
-            Some(ClientError::NotUnderstood(_)) => helps.push(
+            Some(ApiError::NotUnderstood(_)) => helps.push(
                 "daemon and command may be of different versions: `systemctl restart \
                  prunella.service`"
                     .into(),
@@ -282,7 +294,7 @@ mod tests {
     #[test]
     fn a_refusal_keeps_its_help() {
         let refusal = Refusal::new(RefusalKind::NotFound, "no such").help("look elsewhere");
-        let error = anyhow::Error::from(ClientError::Refused(refusal));
+        let error = anyhow::Error::from(ApiError::Refused(refusal));
         assert_eq!(code_of(&error), Exit::NotFound);
         assert_eq!(explain(&error), "no such\n  help: look elsewhere");
     }

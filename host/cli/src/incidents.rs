@@ -10,23 +10,24 @@ use std::{
 
 use anstyle::Style;
 use anyhow::Context as _;
+use prunella_config::Config;
 use prunella_core::{
     UnitName,
     alert::DispatchFilter,
     capability::PastIncident,
-    config::Config,
-    report::{LOOK_BACK, Report, ReportContext},
+    incident::EndingKind,
     summary::{Filter, Summary},
     trail::Record,
 };
+use prunella_report::{LOOK_BACK, Report, ReportContext};
 use prunella_report::{Letter, Letters, Written};
 
 use crate::{
     args::{ExportArgs, IncidentsArgs, IncidentsCommand},
     exit::Exit,
-    look::Looker,
     output::{self, BAD, FAIR, GOOD, PLAIN, QUIET},
     paths::Paths,
+    query::Prunella,
     table::{Cell, Column, Table},
     time,
 };
@@ -39,25 +40,27 @@ const PAST_LIMIT: u32 = 200;
 
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
-    let looker = Looker::new(paths);
+    let prunella = Prunella::new(paths);
     if let Some(IncidentsCommand::Export(args)) = &args.command {
-        return export(&looker, args);
+        return export(&prunella, args);
     }
     if let Some(id) = &args.id {
-        let record = looker.incident(id)?;
+        let record = prunella.ask(|queries| queries.incident(id))?;
         if args.json {
             output::print_json(&record)?;
         } else {
-            let written = write(paths, &looker, &record);
+            let written = write(paths, &prunella, &record);
             output::print(if args.html {
                 &written.html
             } else {
                 &written.text
             })?;
             if !args.html {
-                let told = looker.alerts(DispatchFilter {
-                    incident: Some(record.incident.id.clone()),
-                    ..DispatchFilter::default()
+                let told = prunella.ask(|queries| {
+                    queries.alerts(&DispatchFilter {
+                        incident: Some(record.incident.id.clone()),
+                        ..DispatchFilter::default()
+                    })
                 })?;
                 output::print(&crate::alerts::told(&told))?;
             }
@@ -69,7 +72,7 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
     }
     let now = time::now();
     let filter = args.which.filter(Some(args.limit.unwrap_or(LIMIT)))?;
-    let incidents = looker.incidents(filter)?;
+    let incidents = prunella.ask(|queries| queries.incidents(&filter))?;
     if args.json {
         output::print_json_lines(&incidents)?;
         return Ok(Exit::Ok);
@@ -79,7 +82,7 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
     } else if incidents.is_empty() {
         "No incident is like that.\n".to_owned()
     } else {
-        table(&incidents, now, output::width())
+        table(&incidents, now, output::table_width())
     };
     if args.limit.is_none() && incidents.len() >= LIMIT as usize {
         let _ = writeln!(
@@ -92,12 +95,12 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
 }
 
 /// Writes out whole records as lines of JSON.
-fn export(looker: &Looker<'_>, args: &ExportArgs) -> anyhow::Result<Exit> {
+fn export(prunella: &Prunella<'_>, args: &ExportArgs) -> anyhow::Result<Exit> {
     let filter = args.which.filter(None)?;
     let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
     let Some(path) = file else {
         let mut out = io::stdout().lock();
-        export_to(looker, &filter, &mut out)?;
+        export_to(prunella, &filter, &mut out)?;
         out.flush()?;
         return Ok(Exit::Ok);
     };
@@ -111,17 +114,17 @@ fn export(looker: &Looker<'_>, args: &ExportArgs) -> anyhow::Result<Exit> {
         .open(path)
         .map(BufWriter::new)
         .with_context(cannot)?;
-    let count = export_to(looker, &filter, &mut out).with_context(cannot)?;
+    let count = export_to(prunella, &filter, &mut out).with_context(cannot)?;
     out.flush().with_context(cannot)?;
     output::print(&format!("{count} incidents are in {}.\n", path.display()))?;
     Ok(Exit::Ok)
 }
 
-fn export_to(looker: &Looker<'_>, filter: &Filter, out: &mut dyn Write) -> anyhow::Result<u64> {
+fn export_to(prunella: &Prunella<'_>, filter: &Filter, out: &mut dyn Write) -> anyhow::Result<u64> {
     let mut after = None;
     let mut count = 0;
     loop {
-        let part = looker.records(filter.clone(), after)?;
+        let part = prunella.ask(|queries| queries.records(filter, after))?;
         for record in &part.records {
             let mut line = serde_json::to_vec(record)?;
             line.push(b'\n');
@@ -136,10 +139,10 @@ fn export_to(looker: &Looker<'_>, filter: &Filter, out: &mut dyn Write) -> anyho
 }
 
 /// The hand-over note about one incident.
-fn write(paths: &Paths, looker: &Looker<'_>, record: &Record) -> Written {
+fn write(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Written {
     let config = Config::load(&paths.config).config.unwrap_or_default();
     let detection = &record.incident.detection;
-    let past = past(looker, &detection.unit, detection.at);
+    let past = past(prunella, &detection.unit, detection.at);
     let context = ReportContext {
         hostname: rustix::system::uname()
             .nodename()
@@ -157,16 +160,18 @@ fn write(paths: &Paths, looker: &Looker<'_>, record: &Record) -> Written {
 
 /// The unit's incidents of the week before `at`; none where they cannot be had,
 /// since the report of one does not depend on it.
-fn past(looker: &Looker<'_>, unit: &UnitName, at: u64) -> Vec<PastIncident> {
+fn past(prunella: &Prunella<'_>, unit: &UnitName, at: u64) -> Vec<PastIncident> {
     let week = u64::try_from(LOOK_BACK.as_millis()).unwrap_or(u64::MAX);
     let filter = Filter {
         unit: Some(unit.clone()),
         since: Some(at.saturating_sub(week)),
         until: Some(at.saturating_add(1)),
-        ended: None,
+        outcome: None,
         limit: Some(PAST_LIMIT),
     };
-    let found = looker.incidents(filter).unwrap_or_default();
+    let found = prunella
+        .ask(|queries| queries.incidents(&filter))
+        .unwrap_or_default();
     found
         .into_iter()
         .filter_map(|incident| {
@@ -174,7 +179,7 @@ fn past(looker: &Looker<'_>, unit: &UnitName, at: u64) -> Vec<PastIncident> {
                 id: incident.id.to_string(),
                 at: incident.at,
                 cause: incident.cause,
-                ended: incident.ended?,
+                ended: incident.ended?.as_str().to_owned(),
                 strategy: incident.strategy.map(|strategy| strategy.to_string()),
             })
         })
@@ -186,9 +191,9 @@ fn table(incidents: &[Summary], now: u64, width: usize) -> String {
         Column::fixed("ID"),
         Column::shrinks("WHEN", 5),
         Column::shrinks("UNIT", 14),
-        Column::optional("CAUSE", 6),
-        Column::fixed("ENDED"),
-        Column::shrinks("HOW", 12),
+        Column::fixed("CAUSE"),
+        Column::fixed("OUTCOME"),
+        Column::below("HOW"),
     ]);
     for incident in incidents {
         let (ended, style) = ended(incident);
@@ -205,14 +210,17 @@ fn table(incidents: &[Summary], now: u64, width: usize) -> String {
     table.render(width, 0)
 }
 
-fn ended(incident: &Summary) -> (&str, Style) {
-    match incident.ended.as_deref() {
-        None => ("open", FAIR),
-        Some("healed") => ("healed", GOOD),
-        Some(word @ "escalated") => (word, BAD),
-        Some(word @ ("blocked" | "interrupted")) => (word, FAIR),
-        Some(word) => (word, PLAIN),
-    }
+fn ended(incident: &Summary) -> (&'static str, Style) {
+    let Some(kind) = incident.ended else {
+        return ("open", FAIR);
+    };
+    let style = match kind {
+        EndingKind::Healed => GOOD,
+        EndingKind::Escalated => BAD,
+        EndingKind::Blocked | EndingKind::Interrupted => FAIR,
+        EndingKind::Recovered | EndingKind::LeftAlone | EndingKind::Rehearsed => PLAIN,
+    };
+    (kind.as_str(), style)
 }
 
 fn how(incident: &Summary) -> String {
@@ -223,7 +231,10 @@ fn how(incident: &Summary) -> String {
                 .map_or_else(String::new, |us| format!(" in {}", time::took(us)));
             format!("{strategy}{after}")
         }
-        (None, Some(why)) => prunella_core::text::one_line(why, 200),
+        (None, Some(why)) => {
+            let words: Vec<&str> = why.split_whitespace().collect();
+            prunella_core::text::one_line(&words.join(" "), 200)
+        }
         (None, None) if incident.attempt > 1 => format!("attempt {}", incident.attempt),
         (None, None) => String::new(),
     }
@@ -243,7 +254,7 @@ mod tests {
             unit: UnitName::new("postgresql@15-main.service").unwrap(),
             at: 0,
             cause: "exit-code".into(),
-            ended: Some("escalated".into()),
+            ended: Some(EndingKind::Escalated),
             ended_at: Some(9),
             why: Some("its data directory is on a full disk\nand more".into()),
             left_alone: None,
@@ -251,18 +262,23 @@ mod tests {
             recovered_after_us: None,
             attempt: 1,
         };
-        for width in [70, 80, 120] {
+        for (width, lines) in [(70, 3), (80, 3), (140, 2), (usize::MAX, 2)] {
             let text = table(std::slice::from_ref(&incident), 60_000, width);
             let text = anstream::adapter::strip_str(&text).to_string();
-            assert!(
-                text.contains("20261121-142301-7f3a") && text.contains("escalated"),
-                "{text}"
-            );
+            // Neither cause nor ending is ever cut.
+            for whole in [
+                "20261121-142301-7f3a",
+                "exit-code",
+                "escalated",
+                "its data directory is on a full disk and more",
+            ] {
+                assert!(text.contains(whole), "{width}: {whole} in\n{text}");
+            }
             assert!(
                 text.lines().all(|line| line.width() <= width),
                 "{width}\n{text}"
             );
-            assert_eq!(text.lines().count(), 2, "{text}");
+            assert_eq!(text.lines().count(), lines, "{text}");
         }
     }
 }

@@ -31,12 +31,15 @@ pub(crate) fn services_file(learned: &Learned) -> String {
         .iter()
         .map(|port| (port.what.to_string(), port.why.as_str()));
     list(&mut text, "ports", ports);
+    let _ = writeln!(text, "# {}", one_line(&learned.run_policy.why, 160));
+    let policy = quoted(learned.run_policy.what.as_str());
+    let _ = writeln!(text, "run-policy = {policy}");
     if !learned.needs.is_empty() {
         let needs = learned
             .needs
             .iter()
             .map(|unit| (unit.what.to_string(), unit.why.as_str()));
-        list(&mut text, "needs", needs);
+        list(&mut text, "depends-on", needs);
     }
     for (number, file) in learned.env_files.iter().enumerate() {
         let _ = writeln!(text, "\n# {}", one_line(&file.why, 160));

@@ -7,48 +7,36 @@ mod alerts;
 mod analyse;
 mod approve;
 mod args;
-mod assembly;
-mod care;
 mod config;
-mod daemon;
-mod desk;
-mod detect;
+mod enable;
 mod exit;
-mod files;
 mod generate;
-mod handler;
 mod heal;
-mod hook;
 mod incidents;
 mod learn;
-mod loading;
 mod logging;
-mod look;
-mod memory;
 mod output;
-mod overview;
 mod paths;
 mod pause;
 mod plugin;
-mod probes;
-mod reload;
+mod query;
 mod setup;
 mod status;
 mod strategies;
-mod sweep;
 mod systemctl;
 mod table;
-mod tidy;
 mod time;
 mod timeline;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use prunella_api::Monitor;
 use prunella_core::UnitName;
+use prunella_daemon::DaemonError;
 
 use crate::{
-    args::{Cli, Command, ConfigCommand},
+    args::{Cli, Command, ConfigCommand, HookArgs},
     exit::{Exit, Problem},
     paths::Paths,
 };
@@ -61,7 +49,7 @@ fn main() -> ExitCode {
         Command::Daemon(_) | Command::Hook(_) | Command::Sweep(_)
     );
     let _log = logging::init(service, cli.global.verbose);
-    let paths = Paths::new(&cli.global);
+    let paths = paths::paths(&cli.global);
     match run(&paths, cli.command) {
         Ok(code) => code,
         Err(error) if exit::is_closed_output(&error) => Exit::Ok.into(),
@@ -75,8 +63,8 @@ fn main() -> ExitCode {
 fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
     let exit = match command {
         Command::Setup(args) => setup::run(paths, &args),
-        Command::Enable(args) => care::enable(paths, &args),
-        Command::Disable(args) => care::disable(paths, &args),
+        Command::Enable(args) => enable::enable(paths, &args),
+        Command::Disable(args) => enable::disable(paths, &args),
         Command::Status(args) => status::run(paths, &args),
         Command::Incidents(args) => incidents::run(paths, args),
         Command::Strategies(args) => strategies::run(paths, &args),
@@ -90,11 +78,11 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Config(ConfigCommand::Check(_)) => config::check(paths),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
-        Command::Daemon(args) => daemon::run(paths, &args),
+        Command::Daemon(_) => done(prunella_daemon::run(paths)),
         Command::Analyse(args) => analyse::run(paths, &args),
         Command::Heal(args) => heal::run(paths, &args),
-        Command::Hook(args) => hook::run(paths, &args),
-        Command::Sweep(args) => sweep::run(paths, &args),
+        Command::Hook(args) => hook(paths, &args),
+        Command::Sweep(_) => done(prunella_daemon::sweep::run(paths)),
         Command::Internal(args) => {
             let words: Vec<String> = args
                 .words
@@ -105,6 +93,20 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         }
     };
     exit.map(Into::into)
+}
+
+/// What systemd calls for a failed unit. It ends with success whatever became of
+/// the service: a handler that fails becomes a failed unit itself.
+fn hook(paths: &Paths, args: &HookArgs) -> anyhow::Result<Exit> {
+    let unit = UnitName::from_user(&args.unit)
+        .map_err(|error| Problem::new(Exit::Usage, error.to_string()))?;
+    let monitor = Monitor::read(|name| std::env::var(name).ok());
+    done(prunella_daemon::hook::run(paths, unit, monitor))
+}
+
+fn done(result: Result<(), DaemonError>) -> anyhow::Result<Exit> {
+    result?;
+    Ok(Exit::Ok)
 }
 
 /// A unit as people type it: `.service` may be left out.

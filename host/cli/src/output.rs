@@ -81,6 +81,16 @@ pub(crate) fn width() -> usize {
         .max(NARROWEST)
 }
 
+/// How wide a table may be: as wide as the terminal, or $COLUMNS; where the
+/// output goes to a file or a program, nothing is cut.
+pub(crate) fn table_width() -> usize {
+    if io::stdout().is_terminal() || std::env::var_os("COLUMNS").is_some() {
+        width()
+    } else {
+        usize::MAX
+    }
+}
+
 /// The height of the terminal in lines, when there is one.
 pub(crate) fn height() -> Option<usize> {
     rustix::termios::tcgetwinsize(io::stdout())
@@ -113,27 +123,17 @@ pub(crate) fn fit(text: &str, width: usize) -> String {
 /// `text` broken between words into lines of at most `width` columns. A word
 /// that is longer than a line is cut into several.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        if !line.is_empty() && line.width() + 1 + word.width() > width {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        for c in word.chars() {
-            if line.width() + c.width().unwrap_or(0) > width {
-                lines.push(std::mem::take(&mut line));
-            }
-            line.push(c);
-        }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.is_empty() {
+        return Vec::new();
     }
-    if !line.is_empty() {
-        lines.push(line);
-    }
-    lines
+    let options = textwrap::Options::new(width.max(1))
+        // A unit's name, or a command, is not broken at its hyphens.
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::wrap(&words.join(" "), options)
+        .into_iter()
+        .map(std::borrow::Cow::into_owned)
+        .collect()
 }
 
 #[cfg(test)]

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use prunella_api::{Client, ClientError, PauseCall, ResumeCall};
+use prunella_api::{PauseCall, PauseStatus, ResumeCall, Resumed};
 use prunella_core::UnitName;
-use prunella_store::{Pause, Store, StoreError};
 
 use crate::{
     args::{PauseArgs, ResumeArgs},
-    exit::{Exit, Problem},
+    exit::Exit,
     output,
     paths::Paths,
+    query::Prunella,
     time,
 };
 
@@ -23,11 +23,9 @@ pub(crate) fn run_pause(paths: &Paths, args: PauseArgs) -> anyhow::Result<Exit> 
         by: who(),
     };
     // The daemon writes it down too, but it also wakes up.
-    let notes = match Client::new(&paths.run).pause(call.clone()) {
-        Err(ClientError::NotListening(_)) => pause(&store(paths)?, &call)?,
-        other => other?,
-    };
-    say(&notes)
+    let pause = Prunella::new(paths).order(|orders| orders.pause(&call))?;
+    output::print(&paused(&pause, time::now()))?;
+    Ok(Exit::Ok)
 }
 
 /// Runs `prunella resume`.
@@ -35,94 +33,40 @@ pub(crate) fn run_resume(paths: &Paths, args: &ResumeArgs) -> anyhow::Result<Exi
     let call = ResumeCall {
         unit: unit(args.unit.as_deref())?,
     };
-    let notes = match Client::new(&paths.run).resume(call.clone()) {
-        Err(ClientError::NotListening(_)) => resume(&store(paths)?, &call)?,
-        other => other?,
-    };
-    say(&notes)
+    let ended = Prunella::new(paths).order(|orders| orders.resume(&call))?;
+    output::print(&resumed(&ended))?;
+    Ok(Exit::Ok)
 }
 
-/// Writes a pause down; answers with what to tell whoever asked.
-pub(crate) fn pause(store: &Store, call: &PauseCall) -> Result<Vec<String>, StoreError> {
-    let now = time::now();
-    store.pause(&Pause {
-        unit: call.unit.clone(),
-        since: now,
-        until: call.until,
-        reason: call.reason.clone(),
-        by: call.by.clone(),
-    })?;
-    let what = name(call.unit.as_ref());
-    Ok(vec![match call.until {
-        Some(until) => format!("{what} is left alone until {}.", time::short(until, now)),
-        None => format!("{what} is left alone until `prunella resume`."),
-    }])
+fn paused(pause: &PauseStatus, now: u64) -> String {
+    let what = pause
+        .unit
+        .as_ref()
+        .map_or_else(|| "Everything".to_owned(), ToString::to_string);
+    match pause.until {
+        Some(until) => format!("{what} is paused until {}.\n", time::short(until, now)),
+        None => format!("{what} is paused until `prunella resume`.\n"),
+    }
 }
 
-/// Ends a pause, or without a unit every one; answers with what to tell whoever
-/// asked.
-pub(crate) fn resume(store: &Store, call: &ResumeCall) -> Result<Vec<String>, StoreError> {
-    let Some(unit) = &call.unit else {
-        let pauses = store.pauses()?;
-        for pause in &pauses {
-            store.resume(pause.unit.as_ref())?;
-        }
-        return Ok(vec![if pauses.is_empty() {
-            "Nothing was paused.".to_owned()
-        } else {
-            "Nothing is paused any longer.".to_owned()
-        }]);
+fn resumed(ended: &Resumed) -> String {
+    let mut text = match (&ended.unit, ended.was_paused) {
+        (None, true) => "Nothing is paused any longer.\n".to_owned(),
+        (None, false) => "Nothing was paused.\n".to_owned(),
+        (Some(unit), true) => format!("{unit} is no longer paused.\n"),
+        (Some(unit), false) => format!("{unit} was not paused by itself.\n"),
     };
-    let mut notes = vec![if store.resume(Some(unit))? {
-        format!("{unit} is no longer paused.")
-    } else {
-        format!("{unit} was not paused by itself.")
-    }];
-    if let Some(pause) = store.paused(unit, time::now())? {
-        notes.push(format!(
-            "Everything is still paused ({}): `prunella resume --all` ends that.",
+    if let Some(pause) = &ended.still {
+        text.push_str(&format!(
+            "Everything is still paused ({}): `prunella resume --all` ends that.\n",
             pause.reason
         ));
     }
-    Ok(notes)
-}
-
-fn say(notes: &[String]) -> anyhow::Result<Exit> {
-    for note in notes {
-        output::print(&format!("{note}\n"))?;
-    }
-    Ok(Exit::Ok)
+    text
 }
 
 fn unit(name: Option<&str>) -> anyhow::Result<Option<UnitName>> {
     Ok(name.map(crate::unit_name).transpose()?)
-}
-
-fn name(unit: Option<&UnitName>) -> String {
-    unit.map_or_else(|| "Everything".to_owned(), ToString::to_string)
-}
-
-/// The store, to be written by a command of root's.
-pub(crate) fn store(paths: &Paths) -> Result<Store, Problem> {
-    use rustix::fs::{Access, access};
-    let needed = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
-    match access(&paths.state, needed) {
-        Err(rustix::io::Errno::ACCESS) => {
-            return Err(
-                Problem::new(Exit::NoPermission, "only root may do this").help("run it with sudo")
-            );
-        }
-        Err(rustix::io::Errno::NOENT) if !rustix::process::geteuid().is_root() => {
-            return Err(
-                Problem::new(Exit::NoPermission, "Prunella is not set up on this host")
-                    .help("run `sudo prunella setup` first"),
-            );
-        }
-        _ => {}
-    }
-    Store::open(&paths.store()).map_err(|error| {
-        Problem::new(Exit::Trouble, "the incident store cannot be opened").because(error)
-    })
 }
 
 /// Who asks: the user behind sudo, where that is known.
@@ -145,26 +89,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_is_kept_and_ended() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("prunella.db")).unwrap();
+    fn ending_a_pause_says_what_is_still_paused() {
         let unit = UnitName::new("a.service").unwrap();
-        let call = |unit| PauseCall {
-            unit,
-            until: None,
+        let everything = PauseStatus {
+            unit: None,
             reason: "moving".into(),
             by: "me".into(),
+            since: 1,
+            until: None,
         };
-        pause(&store, &call(Some(unit.clone()))).unwrap();
-        pause(&store, &call(None)).unwrap();
-        let one = ResumeCall {
-            unit: Some(unit.clone()),
+        assert_eq!(
+            paused(&everything, 2),
+            "Everything is paused until `prunella resume`.\n"
+        );
+        let ended = Resumed {
+            unit: Some(unit),
+            was_paused: true,
+            still: Some(everything),
         };
-        let notes = resume(&store, &one).unwrap();
-        assert!(notes[0].contains("no longer paused"), "{notes:?}");
-        assert!(notes[1].contains("Everything is still paused"), "{notes:?}");
-        let notes = resume(&store, &ResumeCall { unit: None }).unwrap();
-        assert_eq!(notes, ["Nothing is paused any longer."]);
-        assert!(store.paused(&unit, time::now()).unwrap().is_none());
+        let text = resumed(&ended);
+        assert!(text.contains("no longer paused"), "{text}");
+        assert!(text.contains("Everything is still paused"), "{text}");
     }
 }

@@ -7,14 +7,25 @@ use std::{
 };
 
 use anyhow::Context as _;
+use prunella_api::ApiError;
+use prunella_bundle::{Builtin, builtins};
+use prunella_core::{
+    StrategyName,
+    hash::sha256,
+    policy::{Act, Grants},
+};
+use prunella_daemon::{
+    files::{self, Found},
+    open_store,
+};
+use prunella_engine::{Engine, EngineSettings};
 
 use crate::{
     args::SetupArgs,
     exit::{Exit, Problem},
-    files::{self, Found},
     output::{self, FAIR, GOOD, QUIET, STRONG},
     paths::{Paths, RUN, STATE},
-    pause, systemctl,
+    systemctl,
 };
 
 const HARDENING: &str = include_str!("units/hardening.conf");
@@ -84,10 +95,12 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
     if !store.exists() {
         if !args.dry_run {
             // Made now: else the first service that fails would wait for it.
-            pause::store(paths)?;
+            open_store(paths).map_err(ApiError::from)?;
         }
         report.changed("made", &store.display().to_string())?;
     }
+
+    compile_builtins(paths, &mut report)?;
 
     let command = command(&binary, paths)?;
     let mut units_changed = false;
@@ -216,6 +229,25 @@ impl Report {
     }
 }
 
+/// Compiles the built-in strategies into the cache: else the first service that fails
+/// would wait for it.
+fn compile_builtins(paths: &Paths, report: &mut Report) -> anyhow::Result<()> {
+    let engine = Engine::new(EngineSettings {
+        // To look into a cache that is not there would make it.
+        cache_dir: paths.cache.is_dir().then(|| paths.cache.clone()),
+    })?;
+    for Builtin { name, wasm } in builtins() {
+        if engine.is_cached(&sha256(wasm)) {
+            continue;
+        }
+        if !report.dry_run {
+            engine.load(&StrategyName::new(*name)?, wasm, &Grants::on_self(Act::ALL))?;
+        }
+        report.changed("compiled", &format!("built-in strategy {name}"))?;
+    }
+    Ok(())
+}
+
 /// The binary that the units shall run.
 fn binary(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     let path = match given {
@@ -321,7 +353,7 @@ mod tests {
 
     fn paths() -> Paths {
         Paths {
-            config: crate::paths::CONFIG.into(),
+            config: prunella_daemon::paths::CONFIG.into(),
             state: STATE.into(),
             run: RUN.into(),
             cache: "/var/cache/prunella".into(),

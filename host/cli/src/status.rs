@@ -9,32 +9,39 @@ use prunella_core::capability::ActiveState;
 use crate::{
     args::StatusArgs,
     exit::Exit,
-    look,
     output::{self, BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
     paths::Paths,
+    query::Prunella,
     table::{Cell, Column, Table},
     time::{ago, local, short, span, took},
 };
+
+/// From so much of a file system on there is little left of it.
+const FAIR_PERCENT: u64 = 85;
+
+/// From so much on it is nearly full.
+const BAD_PERCENT: u64 = 95;
 
 /// Between two looks of `--watch`.
 const EVERY: Duration = Duration::from_secs(2);
 
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: &StatusArgs) -> anyhow::Result<Exit> {
-    let mut looker = look::Looker::new(paths);
+    let prunella = Prunella::new(paths);
+    let status = || prunella.ask(|queries| queries.status());
     if args.json {
-        output::print_json(&looker.status()?)?;
+        output::print_json(&status()?)?;
         return Ok(Exit::Ok);
     }
     if !args.watch {
-        output::print(&render(&looker.status()?, output::width()))?;
+        output::print(&render(&status()?, output::width()))?;
         return Ok(Exit::Ok);
     }
-    watch(&mut looker)
+    watch(&status)
 }
 
 /// Shows it again and again, on a screen of its own, until a signal comes.
-fn watch(looker: &mut look::Looker) -> anyhow::Result<Exit> {
+fn watch(status: &dyn Fn() -> anyhow::Result<StatusReport>) -> anyhow::Result<Exit> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
     use std::io::IsTerminal as _;
 
@@ -52,7 +59,7 @@ fn watch(looker: &mut look::Looker) -> anyhow::Result<Exit> {
     // The alternate screen leaves what stood in the terminal as it was.
     let _screen = if screen { Some(Screen::enter()?) } else { None };
     let shown = loop {
-        let text = match looker.status() {
+        let text = match status() {
             Ok(report) => render(&report, output::width()),
             // A daemon that is being restarted is no reason to stop looking.
             Err(error) => format!("{BAD}error:{BAD:#} {}\n", crate::exit::explain(&error)),
@@ -187,17 +194,22 @@ fn head(text: &mut String, report: &StatusReport, width: usize) {
         ));
     }
     for disk in &host.disks {
-        let used = disk.disk.total.saturating_sub(disk.disk.available);
-        let share = share(used, disk.disk.total);
-        let read_only = if disk.disk.read_only {
-            " read-only"
-        } else {
-            ""
+        let percent = disk.bytes.percent().unwrap_or(0);
+        let inodes = disk.inodes.percent().unwrap_or(0);
+        let mut said = format!("{} {percent}% full", disk.place);
+        // As long as there are plenty, nobody asks for them.
+        if inodes >= FAIR_PERCENT {
+            let _ = write!(said, ", {inodes}% of inodes");
+        }
+        if disk.read_only {
+            said.push_str(", read-only");
+        }
+        let style = match percent.max(inodes) {
+            BAD_PERCENT.. => BAD,
+            FAIR_PERCENT.. => FAIR,
+            _ => PLAIN,
         };
-        second.push((
-            format!("{} {:.0}% full{read_only}", disk.place, share * 100.0),
-            level(share, 0.85, 0.95),
-        ));
+        second.push((said, style));
     }
     if !second.is_empty() {
         pieces(text, 0, width, &second);
@@ -436,11 +448,11 @@ fn rest(text: &mut String, report: &StatusReport, width: usize) {
 mod tests {
     use prunella_api::{
         DaemonInfo, DayCount, DiskStatus, HostOverview, LastHealing, NeedsPeople, PauseStatus,
-        PortStatus,
+        PortStatus, Usage,
     };
     use prunella_core::{
         UnitName,
-        capability::{Disk, Load, Memory},
+        capability::{Load, Memory},
         incident::IncidentId,
     };
     use unicode_width::UnicodeWidthStr;
@@ -499,13 +511,15 @@ mod tests {
                 }),
                 disks: vec![DiskStatus {
                     place: "/".into(),
-                    disk: Disk {
-                        total: 100,
-                        available: 39,
-                        files_total: 0,
-                        files_available: 0,
-                        read_only: false,
+                    bytes: Usage {
+                        used: 16,
+                        available: 79,
                     },
+                    inodes: Usage {
+                        used: 93,
+                        available: 7,
+                    },
+                    read_only: true,
                 }],
             },
             services: vec![
@@ -569,7 +583,7 @@ mod tests {
             "web1",
             "up 9 d 4 h",
             "memory 2.0 GiB of 8.0 GiB",
-            "/ 61% full",
+            "/ 17% full, 93% of inodes, read-only",
             "● nginx",
             "✖",
             "tcp/5432!",

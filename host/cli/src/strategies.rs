@@ -8,9 +8,9 @@ use prunella_core::achievement::{Achievement, Tally};
 use crate::{
     args::StrategiesArgs,
     exit::Exit,
-    look::Looker,
     output::{self, PLAIN, QUIET, STRONG, fit},
     paths::Paths,
+    query::Prunella,
     table::{Cell, Column, Table},
     time,
 };
@@ -21,7 +21,7 @@ const BAR: usize = 10;
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: &StrategiesArgs) -> anyhow::Result<Exit> {
     let unit = args.service.as_deref().map(crate::unit_name).transpose()?;
-    let achievements = Looker::new(paths).achievements(unit)?;
+    let achievements = Prunella::new(paths).ask(|queries| queries.achievements(unit.as_ref()))?;
     if args.json {
         output::print_json_lines(&achievements)?;
     } else if achievements.is_empty() {

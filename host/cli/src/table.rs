@@ -3,7 +3,7 @@
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
-use crate::output::{QUIET, fit};
+use crate::output::{QUIET, fit, wrap};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -24,10 +24,16 @@ impl Cell {
     }
 }
 
+/// How far below its row a text is indented that has no room beside it.
+const BELOW: usize = 4;
+
 /// One column.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
     title: &'static str,
+    /// Gets lines of its own below each row, when the whole of it has no room
+    /// beside the others.
+    below: bool,
     /// Cut down to this at most, when there is no room; never, when absent.
     shrinks_to: Option<usize>,
     /// Left out altogether before anything is cut below its limit.
@@ -39,8 +45,17 @@ impl Column {
     pub(crate) const fn fixed(title: &'static str) -> Self {
         Self {
             title,
+            below: false,
             shrinks_to: None,
             optional: false,
+        }
+    }
+
+    /// One that is never cut: without room beside the others it goes below.
+    pub(crate) const fn below(title: &'static str) -> Self {
+        Self {
+            below: true,
+            ..Self::fixed(title)
         }
     }
 
@@ -48,6 +63,7 @@ impl Column {
     pub(crate) const fn shrinks(title: &'static str, to: usize) -> Self {
         Self {
             title,
+            below: false,
             shrinks_to: Some(to),
             optional: false,
         }
@@ -57,6 +73,7 @@ impl Column {
     pub(crate) const fn optional(title: &'static str, to: usize) -> Self {
         Self {
             title,
+            below: false,
             shrinks_to: Some(to),
             optional: true,
         }
@@ -86,7 +103,8 @@ impl Table {
     /// The table in at most `width` columns, indented by `indent`. A column in
     /// which nothing stands is left out.
     pub(crate) fn render(&self, width: usize, indent: usize) -> String {
-        let widths = self.widths(width.saturating_sub(indent));
+        let room = width.saturating_sub(indent);
+        let (widths, below) = self.widths(room);
         let mut text = String::new();
         let titles: Vec<Cell> = self
             .columns
@@ -109,12 +127,30 @@ impl Table {
             }
             text.push_str(&line);
             text.push('\n');
+            if below && !std::ptr::eq(row, &titles) {
+                self.below(&mut text, row, width, indent + BELOW);
+            }
         }
         text
     }
 
-    /// The width of each column; `None` for one that is left out.
-    fn widths(&self, available: usize) -> Vec<Option<usize>> {
+    /// What has no room beside the rest of its row.
+    fn below(&self, text: &mut String, row: &[Cell], width: usize, indent: usize) {
+        for (cell, column) in row.iter().zip(&self.columns) {
+            if !column.below {
+                continue;
+            }
+            let style = cell.style;
+            for line in wrap(&cell.text, width.saturating_sub(indent)) {
+                text.extend(std::iter::repeat_n(' ', indent));
+                text.push_str(&format!("{style}{line}{style:#}\n"));
+            }
+        }
+    }
+
+    /// The width of each column, `None` for one that is left out; and whether
+    /// those that may go below do.
+    fn widths(&self, available: usize) -> (Vec<Option<usize>>, bool) {
         let mut widths: Vec<Option<usize>> = (0..self.columns.len())
             .map(|n| {
                 let widest = self
@@ -132,10 +168,16 @@ impl Table {
             let shown = widths.iter().flatten().count();
             widths.iter().flatten().sum::<usize>() + GAP * shown.saturating_sub(1)
         };
+        let below = needed(&widths) > available && self.columns.iter().any(|c| c.below);
+        if below {
+            for (width, column) in widths.iter_mut().zip(&self.columns) {
+                *width = width.filter(|_| !column.below);
+            }
+        }
         loop {
             let excess = needed(&widths).saturating_sub(available);
             if excess == 0 {
-                return widths;
+                return (widths, below);
             }
             // Take from whichever has the most to give.
             let spare = |(column, width): (&Column, &Option<usize>)| {
@@ -168,7 +210,7 @@ impl Table {
             match dropped.and_then(|n| widths.get_mut(n)) {
                 Some(width) => *width = None,
                 // Nothing left to give: lines get longer than they should be.
-                None => return widths,
+                None => return (widths, below),
             }
         }
     }
@@ -226,6 +268,26 @@ mod tests {
         let narrow = plain(&table().render(20, 0));
         assert!(!narrow.contains("DOMAIN"), "{narrow}");
         assert!(narrow.contains("running"), "{narrow}");
+    }
+
+    #[test]
+    fn a_column_without_room_goes_below() {
+        let mut table = Table::new(&[Column::fixed("ID"), Column::below("HOW")]);
+        for (id, how) in [
+            ("1", "it was restarted, and is well"),
+            ("2", ""),
+            ("3", "x"),
+        ] {
+            table.row(vec![Cell::new(id, PLAIN), Cell::new(how, PLAIN)]);
+        }
+        assert_eq!(
+            plain(&table.render(80, 0)),
+            "ID  HOW\n1   it was restarted, and is well\n2\n3   x\n"
+        );
+        assert_eq!(
+            plain(&table.render(22, 0)),
+            "ID\n1\n    it was restarted,\n    and is well\n2\n3\n    x\n"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use anstyle::{AnsiColor, Style};
 use prunella_core::{
+    diagnosis::Cause,
     incident::{Assessment, DetectedBy, Ending, Incident, Outcome},
     trail::{Entry, Step},
 };
@@ -65,7 +66,7 @@ fn line(step: &Step) -> Option<(Style, String)> {
             BAD,
             format!("{} failed: {}", detection.unit, detection.cause),
         ),
-        Step::Evidence { .. } | Step::SeenAgain { .. } => return None,
+        Step::Evidence { .. } => return None,
         Step::Waits {
             reason,
             milliseconds,
@@ -85,8 +86,10 @@ fn line(step: &Step) -> Option<(Style, String)> {
                 plain,
                 format!("{strategy} applies ({confidence} %): {reason}"),
             ),
-            Assessment::NotMine { reason } => (DIM, format!("{strategy}: not mine: {reason}")),
-            Assessment::MustNot { reason } => (CARE, format!("{strategy} holds back: {reason}")),
+            Assessment::NotApplicable { reason } => {
+                (DIM, format!("{strategy}: not mine: {reason}"))
+            }
+            Assessment::Veto { reason } => (CARE, format!("{strategy} holds back: {reason}")),
             Assessment::BlockedBy { unit, reason } => {
                 (CARE, format!("{strategy}: {unit} comes first: {reason}"))
             }
@@ -143,7 +146,7 @@ fn line(step: &Step) -> Option<(Style, String)> {
         Step::Returned { outcome, .. } => match outcome {
             Ok(Outcome::Healed { .. }) => return None,
             Ok(
-                Outcome::NotMine { reason }
+                Outcome::NotApplicable { reason }
                 | Outcome::Failed { reason }
                 | Outcome::BlockedBy { reason, .. },
             ) => (CARE, format!("not healed: {reason}")),
@@ -173,7 +176,11 @@ fn line(step: &Step) -> Option<(Style, String)> {
         ),
         Step::Diagnosed { findings } => {
             let finding = findings.first()?;
-            (plain, format!("probably {}", finding.sentence))
+            let text = match finding.cause {
+                Cause::RecentChange => format!("a hint: {}", finding.sentence),
+                _ => format!("probably {}", finding.sentence),
+            };
+            (plain, text)
         }
         Step::Advised { model, opinion, .. } => match opinion {
             Ok(opinion) => (DIM, format!("{model} thinks: {}", opinion.cause)),

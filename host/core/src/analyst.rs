@@ -3,14 +3,16 @@
 //! An analyst only thinks. What it says is shown to people; the healer uses of
 //! it no more than an order among the strategies that apply anyway, and a veto.
 
+use std::{path::PathBuf, time::Duration};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Failure, StrategyName, UnitName,
     capability::{ActiveState, Disk, LogEntry, Memory, Pressure, UnitStatus},
-    config::ModelSettings,
     diagnosis::{Finding, Opinion, SecondOpinion},
     incident::Detection,
+    secret::SecretSource,
 };
 
 /// What is known of one failure.
@@ -202,4 +204,44 @@ pub struct ChangesQuestion<'a> {
     /// Milliseconds since 1970: nothing after. What was changed after a failure
     /// did not cause it.
     pub until: u64,
+}
+
+/// Which language a model's server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelProtocol {
+    /// OpenAI's chat completions, as Groq, LiteLLM, vLLM and llama.cpp speak it
+    /// too.
+    OpenAi,
+    /// Ollama's own.
+    Ollama,
+}
+
+/// A language model, and what it may be asked and told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelSettings {
+    /// Which language its server speaks.
+    pub protocol: ModelProtocol,
+    /// Where questions go, whole: `…/chat/completions` or `…/api/chat`.
+    pub url: String,
+    /// Its name there.
+    pub model: String,
+    /// What opens the door.
+    pub key: Option<SecretSource>,
+    /// The authorities to trust instead of the system's, in PEM form.
+    pub ca_file: Option<PathBuf>,
+    /// The answer is there by then, or there is none.
+    pub timeout: Duration,
+    /// How long healing may wait for the answer before the strategies act; zero:
+    /// not at all.
+    pub wait: Duration,
+    /// How long its answer may be.
+    pub max_tokens: u32,
+    /// Whether the strategies that apply are tried in the order it proposes.
+    pub may_order: bool,
+    /// Whether addresses, host names and user names are sent as they are.
+    pub addresses: bool,
+    /// How many bytes of evidence are sent at most.
+    pub evidence: usize,
+    /// How often the host may ask in an hour.
+    pub per_hour: u32,
 }

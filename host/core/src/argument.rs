@@ -5,7 +5,7 @@
 
 use crate::{
     Failure, UnitName,
-    capability::{PressureOf, Protocol},
+    capability::{Described, Description, PressureOf, Protocol, Subject, Time},
     service::Service,
     text::one_line,
 };
@@ -70,17 +70,52 @@ pub fn invocation(id: String) -> Result<String, Failure> {
     }
 }
 
-/// A declared file's name, or one of the places that every host has.
+/// Whether it is the time for a call, and whether the operator declared what it
+/// names. What changes nothing is in order while a strategy assesses; so is a check
+/// that the operator declared to change nothing.
 ///
 /// # Errors
-/// `not-found` with the code `not-declared`.
-pub fn place(place: &str, service: &Service) -> Result<(), Failure> {
-    const PLACES: [&str; 4] = ["/", "/var", "/tmp", "/run"];
-    if !PLACES.contains(&place) {
-        service.file(place)?;
+/// `denied` with the code `not-in-assess`, or `not-found` with `not-declared`.
+pub fn in_order(
+    call: &mut impl Described,
+    healing: bool,
+    service: &Service,
+) -> Result<(), Failure> {
+    let description = call.description();
+    let harmless = match call.subject() {
+        Subject::File(name) => {
+            service.file(name)?;
+            false
+        }
+        Subject::Check(name) => !service.check(name)?.mutates,
+        Subject::Probe(name) => {
+            service.probe(name)?;
+            false
+        }
+        Subject::Place(place) => {
+            if !PLACES.contains(&place) {
+                service.file(place)?;
+            }
+            false
+        }
+        Subject::Unit(_) | Subject::Port(..) | Subject::Process(_) | Subject::Nothing => false,
+    };
+    if healing {
+        return Ok(());
     }
-    Ok(())
+    match description {
+        Description::Act(_) if harmless => Ok(()),
+        Description::Act(_) => Err(not_in_assess()),
+        Description::Look(look) => match look.time {
+            Time::Always => Ok(()),
+            Time::NotInAssess => Err(not_in_assess()),
+            Time::NotKeptInAssess => Err(not_kept_in_assess()),
+        },
+    }
 }
+
+/// What every host has, whatever is declared.
+const PLACES: [&str; 4] = ["/", "/var", "/tmp", "/run"];
 
 fn not_a(what: &str, given: &str, known: &str) -> Failure {
     Failure::invalid(
@@ -90,7 +125,7 @@ fn not_a(what: &str, given: &str, known: &str) -> Failure {
 }
 
 /// Acting while it is not the time for it.
-pub fn not_in_assess() -> Failure {
+fn not_in_assess() -> Failure {
     Failure::denied(
         "not-in-assess",
         "a strategy that assesses may only look; acting is for `heal`",
@@ -98,7 +133,7 @@ pub fn not_in_assess() -> Failure {
 }
 
 /// Changing what the strategy keeps while it is not the time for it.
-pub fn not_kept_in_assess() -> Failure {
+fn not_kept_in_assess() -> Failure {
     Failure::denied(
         "not-in-assess",
         "a strategy that assesses may only look; what it keeps is changed in `heal`",

@@ -7,9 +7,12 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    Failure, StrategyName, UnitName,
-    capability::{Answer, Kinship, ProcessInfo, Protocol, UnitStatus},
-    policy::{Act, Grants, Observe, Scope},
+    Failure, FailureKind, StrategyName, UnitName,
+    capability::{
+        Act, ActiveState, Answer, Call, Described as _, Description, Observe, Ownership,
+        ProcessInfo, Protocol, StopsAlong, Subject, UnitStatus,
+    },
+    policy::{Grants, Scope},
     protected::Protected,
     service::{Service, StartLimit},
     text::one_line,
@@ -28,32 +31,142 @@ pub struct Authority<'a> {
     pub related: &'a BTreeSet<UnitName>,
 }
 
+/// Where the rights are held against things, what is known of these.
+pub trait Facts {
+    /// How a unit stands.
+    ///
+    /// # Errors
+    /// `not-found`, or whatever keeps it from being known.
+    fn unit(&self, unit: &UnitName) -> Answer<UnitStatus>;
+
+    /// The units that nobody may act on.
+    fn protected(&self) -> &Protected;
+
+    /// Whether somebody may be asked to let a process be ended that is not proven
+    /// to be the service's own.
+    fn may_be_asked_about(&self, process: &ProcessInfo) -> bool {
+        let _ = process;
+        false
+    }
+}
+
+/// What an allowed call is about.
+#[derive(Debug)]
+pub enum Target {
+    /// Nothing in particular.
+    None,
+    /// A unit, as it stands.
+    Unit(Box<UnitStatus>),
+    Process {
+        shown: String,
+        started_at: u64,
+        /// Whether it is proven to be the service's own.
+        own: bool,
+    },
+    /// Something that the operator declared for the service.
+    Declared(String),
+}
+
+impl Target {
+    /// For the trail and for people.
+    pub fn shown(&self) -> &str {
+        match self {
+            Self::None => "the host",
+            Self::Unit(status) => status.name.as_str(),
+            Self::Process { shown, .. } => shown,
+            Self::Declared(name) => name,
+        }
+    }
+}
+
 impl Authority<'_> {
+    /// Whether a call is granted, in scope, and takes nothing along that is
+    /// protected or somebody else's. Puts the canonical name of its unit into it.
+    ///
+    /// This is all that can be denied without looking at what was done before;
+    /// oversight and budget come after it.
+    ///
+    /// # Errors
+    /// `denied`, with the code of the step that it did not pass.
+    pub fn allows(&self, call: &mut Call, facts: &impl Facts) -> Answer<Target> {
+        match call.description() {
+            Description::Look(look) => match (call.subject(), look.through) {
+                (Subject::Unit(unit), Some(through)) => {
+                    let status = facts.unit(unit)?;
+                    self.may_observe(through, &status)?;
+                    unit.clone_from(&status.name);
+                    Ok(Target::Unit(Box::new(status)))
+                }
+                (Subject::Port(protocol, number), _) => {
+                    self.may_look_at_port(protocol, number)?;
+                    Ok(Target::None)
+                }
+                _ => Ok(Target::None),
+            },
+            Description::Act(act) => self.allows_act(act, call.subject(), facts),
+        }
+    }
+
+    fn allows_act(&self, act: Act, subject: Subject<'_>, facts: &impl Facts) -> Answer<Target> {
+        match subject {
+            Subject::Unit(unit) => {
+                self.may_act_at_all(act, unit)?;
+                let status = facts.unit(unit)?;
+                self.may_act_on_unit(act, &status, facts.protected())?;
+                let along = stops_along(act, &status, facts)?;
+                self.may_stop_along(act, &status, &along, facts.protected())?;
+                unit.clone_from(&status.name);
+                Ok(Target::Unit(Box::new(status)))
+            }
+            Subject::Process(process) => {
+                self.may_end_its_own(act)?;
+                let own = match self.is_its_own(process) {
+                    Ok(()) => true,
+                    Err(_) if facts.may_be_asked_about(process) => false,
+                    Err(failure) => return Err(failure),
+                };
+                Ok(Target::Process {
+                    shown: process.shown(),
+                    started_at: process.started_at,
+                    own,
+                })
+            }
+            Subject::File(name) => {
+                self.service.file(name)?;
+                self.may_act_on_declared(act, name)
+            }
+            Subject::Check(name) => {
+                self.service.check(name)?;
+                self.may_act_on_declared(act, name)
+            }
+            Subject::Probe(_) | Subject::Place(_) | Subject::Port(..) | Subject::Nothing => {
+                Err(self.not_granted(act, "self"))
+            }
+        }
+    }
+
     /// Whether every strategy may look at `status`: the service, or what it needs.
     fn is_ours(&self, status: &UnitStatus) -> bool {
         status.names.iter().chain([&status.name]).any(|name| {
             *name == self.service.unit
-                || self.service.needs.contains(name)
+                || self.service.depends_on.contains(name)
                 || self.related.contains(name)
         })
     }
 
     /// Whether a scope means this unit.
-    pub fn covers(&self, scope: &Scope, status: &UnitStatus) -> bool {
+    fn covers(&self, scope: &Scope, status: &UnitStatus) -> bool {
         let is = |unit: &UnitName| status.name == *unit || status.names.contains(unit);
         match scope {
             Scope::Itself => is(&self.service.unit),
-            Scope::Needs => self.service.needs.iter().any(is),
+            Scope::Dependencies => self.service.depends_on.iter().any(is),
             Scope::Unit(unit) => is(unit),
             Scope::Declared(_) => false,
         }
     }
 
     /// Whether it may look at a unit through `what`.
-    ///
-    /// # Errors
-    /// `denied` with the code `out-of-scope`, and the lines that would allow it.
-    pub fn may_observe(&self, what: Observe, status: &UnitStatus) -> Answer<()> {
+    fn may_observe(&self, what: Observe, status: &UnitStatus) -> Answer<()> {
         if self.is_ours(status)
             || self
                 .grants
@@ -79,10 +192,7 @@ impl Authority<'_> {
     }
 
     /// Whether it may ask who holds a port.
-    ///
-    /// # Errors
-    /// `denied` with the code `out-of-scope` for a port that is not declared.
-    pub fn may_look_at_port(&self, protocol: Protocol, number: u16) -> Answer<()> {
+    fn may_look_at_port(&self, protocol: Protocol, number: u16) -> Answer<()> {
         let declared = self
             .service
             .ports
@@ -102,7 +212,7 @@ impl Authority<'_> {
     }
 
     /// The denial of an act that was not granted on this.
-    pub fn not_granted(&self, act: Act, on: &str) -> Failure {
+    fn not_granted(&self, act: Act, on: &str) -> Failure {
         let name = self.strategy;
         Failure::denied(
             "not-granted",
@@ -115,10 +225,7 @@ impl Authority<'_> {
 
     /// Whether an act is granted on anything at all; asked before `unit` is
     /// looked up.
-    ///
-    /// # Errors
-    /// `denied` with the code `not-granted`.
-    pub fn may_act_at_all(&self, act: Act, unit: &UnitName) -> Answer<()> {
+    fn may_act_at_all(&self, act: Act, unit: &UnitName) -> Answer<()> {
         if self.grants.scopes(act).next().is_some() {
             Ok(())
         } else {
@@ -127,16 +234,7 @@ impl Authority<'_> {
     }
 
     /// Grant, scope and protection for an act on a unit.
-    ///
-    /// # Errors
-    /// `denied`, with the code `not-granted`, `unit-type`, `unit-protected`,
-    /// `start-limit-respected` or `failure-action`.
-    pub fn may_act_on_unit(
-        &self,
-        act: Act,
-        status: &UnitStatus,
-        protected: &Protected,
-    ) -> Answer<()> {
+    fn may_act_on_unit(&self, act: Act, status: &UnitStatus, protected: &Protected) -> Answer<()> {
         let is_itself = status.name == self.service.unit;
         let on = if is_itself {
             "self"
@@ -202,10 +300,7 @@ impl Authority<'_> {
 
     /// Whether an act may stop these along with `status`: no protected unit, and
     /// no other unit without a grant of its own.
-    ///
-    /// # Errors
-    /// `denied` with the code `would-stop-protected` or `would-stop-others`.
-    pub fn may_stop_along(
+    fn may_stop_along(
         &self,
         act: Act,
         status: &UnitStatus,
@@ -241,10 +336,7 @@ impl Authority<'_> {
     }
 
     /// Grant and scope for an act on something the operator declared.
-    ///
-    /// # Errors
-    /// `denied` with the code `not-granted`.
-    pub fn may_act_on_declared(&self, act: Act, name: &str) -> Answer<()> {
+    fn may_act_on_declared(&self, act: Act, name: &str) -> Answer<Target> {
         let mut scopes = self.grants.scopes(act).peekable();
         if scopes.peek().is_none() {
             return Err(self.not_granted(act, "self"));
@@ -252,37 +344,31 @@ impl Authority<'_> {
         let granted = scopes.any(|scope| match scope {
             Scope::Itself => true,
             Scope::Declared(declared) => declared == name,
-            Scope::Needs | Scope::Unit(_) => false,
+            Scope::Dependencies | Scope::Unit(_) => false,
         });
         if granted {
-            Ok(())
+            Ok(Target::Declared(name.to_owned()))
         } else {
             Err(self.not_granted(act, &one_line(name, 64)))
         }
     }
 
     /// Whether ending processes of the service is granted.
-    ///
-    /// # Errors
-    /// `denied` with the code `not-granted`.
-    pub fn may_end_its_own(&self) -> Answer<()> {
+    fn may_end_its_own(&self, act: Act) -> Answer<()> {
         let granted = self
             .grants
-            .scopes(Act::Terminate)
+            .scopes(act)
             .any(|scope| matches!(scope, Scope::Itself));
         if granted {
             Ok(())
         } else {
-            Err(self.not_granted(Act::Terminate, "self"))
+            Err(self.not_granted(act, "self"))
         }
     }
 
     /// Whether a process is the service's own, or proven to be left over from it.
-    ///
-    /// # Errors
-    /// `denied` with the code `not-its-own`.
-    pub fn is_its_own(&self, process: &ProcessInfo) -> Answer<()> {
-        if process.kinship != Kinship::Foreign {
+    fn is_its_own(&self, process: &ProcessInfo) -> Answer<()> {
+        if process.ownership != Ownership::Foreign {
             return Ok(());
         }
         Err(Failure::denied(
@@ -295,4 +381,50 @@ impl Authority<'_> {
             ),
         ))
     }
+}
+
+/// The active units that stop with an act, however indirectly.
+fn stops_along(act: Act, status: &UnitStatus, facts: &impl Facts) -> Answer<Vec<UnitStatus>> {
+    match act.consequence().stops_along {
+        StopsAlong::Nothing => Ok(Vec::new()),
+        StopsAlong::ItsConflicts => active_among(&status.conflicts, facts),
+        StopsAlong::ItsDependents => {
+            let mut seen: BTreeSet<UnitName> = BTreeSet::from([status.name.clone()]);
+            let mut found = Vec::new();
+            let mut open = active_among(&status.required_by, facts)?;
+            while let Some(next) = open.pop() {
+                if seen.insert(next.name.clone()) {
+                    open.extend(active_among(&next.required_by, facts)?);
+                    found.push(next);
+                }
+            }
+            Ok(found)
+        }
+    }
+}
+
+fn active_among(units: &[UnitName], facts: &impl Facts) -> Answer<Vec<UnitStatus>> {
+    let mut active = Vec::new();
+    for unit in units {
+        // Targets of the shutdown are in everybody's Conflicts=, and never active
+        // while anything is healed.
+        if unit.kind() == "target" {
+            continue;
+        }
+        match facts.unit(unit) {
+            Ok(status) if is_live(&status) => active.push(status),
+            Ok(_) => {}
+            Err(failure) if failure.kind == FailureKind::NotFound => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(active)
+}
+
+/// Whether there is anything to stop.
+fn is_live(status: &UnitStatus) -> bool {
+    !matches!(
+        status.active_state,
+        ActiveState::Inactive | ActiveState::Failed
+    )
 }

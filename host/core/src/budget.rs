@@ -16,7 +16,30 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{config::HostBudget, service::BudgetSettings};
+use crate::service::BudgetSettings;
+
+/// How much healing the host may get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostBudget {
+    /// So many healings of all services together …
+    pub healings: u32,
+    /// … in so long.
+    pub window: Duration,
+    /// How many services may be healed at one time.
+    pub max_concurrent: u32,
+}
+
+impl Default for HostBudget {
+    fn default() -> Self {
+        Self {
+            // The storm brake: a host on which this many services need healing
+            // in a minute has one cause that restarting will not cure.
+            healings: 200,
+            window: Duration::from_secs(60),
+            max_concurrent: 16,
+        }
+    }
+}
 
 /// A point in time by both clocks, and the boot that the second belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,8 +87,8 @@ impl Verdict {
 /// order; those older than the span do not count) and how long ago the failure
 /// was noticed, from which the wait before a first healing counts.
 pub fn verdict(settings: &BudgetSettings, ages: &[Duration], since_failure: Duration) -> Verdict {
-    let counted = counted(ages, settings.within);
-    if let Some(spent) = spent(settings.healings, settings.within, &counted) {
+    let counted = counted(ages, settings.window);
+    if let Some(spent) = spent(settings.healings, settings.window, &counted) {
         return spent;
     }
     let wait = settings
@@ -84,18 +107,18 @@ pub fn verdict(settings: &BudgetSettings, ages: &[Duration], since_failure: Dura
 /// What the host's budget says, given the `ages` of the past healings of all
 /// services. It knows no backoff: it is a brake against storms.
 pub fn host_verdict(settings: &HostBudget, ages: &[Duration]) -> Verdict {
-    let counted = counted(ages, settings.within);
-    spent(settings.healings, settings.within, &counted).unwrap_or(Verdict::Now)
+    let counted = counted(ages, settings.window);
+    spent(settings.healings, settings.window, &counted).unwrap_or(Verdict::Now)
 }
 
 /// The ages that count, the youngest first.
-fn counted(ages: &[Duration], within: Duration) -> Vec<Duration> {
-    let mut counted: Vec<Duration> = ages.iter().copied().filter(|age| *age < within).collect();
+fn counted(ages: &[Duration], window: Duration) -> Vec<Duration> {
+    let mut counted: Vec<Duration> = ages.iter().copied().filter(|age| *age < window).collect();
     counted.sort_unstable();
     counted
 }
 
-fn spent(healings: u32, within: Duration, counted: &[Duration]) -> Option<Verdict> {
+fn spent(healings: u32, window: Duration, counted: &[Duration]) -> Option<Verdict> {
     let healings = usize::try_from(healings).unwrap_or(usize::MAX);
     let Some(last) = healings.checked_sub(1) else {
         return Some(Verdict::Spent {
@@ -104,7 +127,7 @@ fn spent(healings: u32, within: Duration, counted: &[Duration]) -> Option<Verdic
     };
     // Once the n-th youngest no longer counts, fewer than n are left.
     counted.get(last).map(|age| Verdict::Spent {
-        until: within.saturating_sub(*age),
+        until: window.saturating_sub(*age),
     })
 }
 
@@ -194,7 +217,7 @@ mod tests {
     ) {
         let settings = BudgetSettings {
             healings,
-            within: Duration::from_secs(100),
+            window: Duration::from_secs(100),
             backoff: seconds(backoff),
         };
         assert_eq!(
@@ -215,8 +238,8 @@ mod tests {
     fn the_hosts_budget(#[case] ages: &[u64], #[case] expected: Verdict) {
         let settings = HostBudget {
             healings: 2,
-            within: Duration::from_secs(10),
-            at_once: 1,
+            window: Duration::from_secs(10),
+            max_concurrent: 1,
         };
         assert_eq!(host_verdict(&settings, &seconds(ages)), expected);
     }

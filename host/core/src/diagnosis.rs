@@ -44,6 +44,8 @@ pub enum Cause {
     LibraryNotFound,
     /// A certificate has expired.
     CertificateExpired,
+    /// Somebody had systemd send it a signal that ended it (`systemctl kill`).
+    KillRequested,
     /// Nothing that is known, but something was changed shortly before.
     RecentChange,
 }
@@ -68,6 +70,7 @@ impl Cause {
             Self::MissingExecutable => "missing-executable",
             Self::LibraryNotFound => "library-not-found",
             Self::CertificateExpired => "certificate-expired",
+            Self::KillRequested => "kill-requested",
             Self::RecentChange => "recent-change",
         }
     }

@@ -2,7 +2,7 @@
 
 /// Whether a pattern with `*` (any text) and `?` (any one character) fits all of
 /// `text`. Takes time in proportion to both lengths at worst.
-pub(crate) fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
     // Where to go on when what follows the last `*` does not fit.

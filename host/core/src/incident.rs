@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{StrategyName, UnitName};
+use crate::{StrategyName, UnitName, capability::UnitStatus, cause::Cause};
 
 /// An incident's own name: the second it was opened (UTC) and four random
 /// digits, such as `20261121-142301-7f3a`. Sorts by time.
@@ -38,10 +38,6 @@ impl fmt::Display for IncidentId {
         f.pad(&self.0)
     }
 }
-
-/// The cause of an incident that tells of systemd restarting a unit again and
-/// again.
-pub const RESTART_LOOP: &str = "restart-loop";
 
 /// How a failure was noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -84,9 +80,8 @@ pub struct Detection {
     pub by: DetectedBy,
     /// When, in milliseconds since 1970.
     pub at: u64,
-    /// systemd's word for what went wrong: its Result, or `dependency`,
-    /// `restart-loop`, `not-answering`.
-    pub cause: String,
+    /// What went wrong.
+    pub cause: Cause,
     /// The failed run.
     pub invocation: Option<String>,
     /// The main process's exit code.
@@ -99,24 +94,52 @@ pub struct Detection {
 }
 
 impl Detection {
+    /// Of a unit as it stands, noticed at `at` (milliseconds since 1970).
+    pub fn of(status: &UnitStatus, by: DetectedBy, cause: Cause, at: u64) -> Self {
+        Self {
+            unit: status.name.clone(),
+            by,
+            at,
+            cause,
+            invocation: status.invocation.clone(),
+            exit_code: status.exit_code,
+            signal: status.signal.clone(),
+            failed_monotonic: status.inactive_enter_monotonic,
+        }
+    }
+
     /// What makes two detections the same failure: the unit and its failed
     /// run, or where there was none, the boot and the moment.
     pub fn key(&self, boot_id: &str) -> String {
         match (&self.invocation, self.failed_monotonic) {
             // A run can fail only once, but a run that does not answer can be
             // found so more than once: the cause tells those apart.
-            (Some(invocation), _) if self.cause == "not-answering" => {
+            (Some(invocation), _) if self.cause == Cause::NotAnswering => {
                 format!("{}/{invocation}/not-answering/{}", self.unit, self.at)
             }
             // A loop is told of in the middle of a run that may go on to fail
             // for good, which is a failure of its own.
-            (Some(invocation), _) if self.cause == RESTART_LOOP => {
-                format!("{}/{invocation}/{RESTART_LOOP}", self.unit)
+            (Some(invocation), _) if self.cause == Cause::RestartLoop => {
+                format!("{}/{invocation}/{}", self.unit, self.cause)
+            }
+            // A run that is up has not failed: when it does, that is another
+            // failure than the one which an operator thought of.
+            (Some(invocation), None) if self.by == DetectedBy::Operator => {
+                format!("{}/{invocation}/asked-{}", self.unit, self.at)
             }
             (Some(invocation), _) => format!("{}/{invocation}", self.unit),
             (None, Some(moment)) => format!("{}/{boot_id}/{moment}", self.unit),
             (None, None) => format!("{}/{boot_id}/at-{}", self.unit, self.at),
         }
+    }
+}
+
+impl Detection {
+    /// Whether it tells of another failure of the unit than `earlier` did: of
+    /// another run, or of one that was up when an operator asked for it.
+    pub fn is_another_than(&self, earlier: &Self) -> bool {
+        let was_up = earlier.by == DetectedBy::Operator && earlier.failed_monotonic.is_none();
+        self.invocation != earlier.invocation || (was_up && self.failed_monotonic.is_some())
     }
 }
 
@@ -163,6 +186,12 @@ pub enum LeftAlone {
     FailureAction,
     /// Its start limit was hit, and `start-limit = "respect"`.
     StartLimit,
+    /// It ended as its RestartPreventExitStatus= names it.
+    RestartPrevented,
+    /// Its RefuseManualStart= lets nobody start it.
+    RefusesStart,
+    /// A Condition…= or Assert…= of it is not met.
+    ConditionUnmet,
     /// It is a protected unit.
     Protected,
     /// It is up: nothing has failed, or it has come back by itself.
@@ -175,7 +204,7 @@ pub enum LeftAlone {
 
 impl LeftAlone {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::NotInCare,
         Self::Paused,
         Self::OperatorStop,
@@ -187,6 +216,9 @@ impl LeftAlone {
         Self::Shutdown,
         Self::FailureAction,
         Self::StartLimit,
+        Self::RestartPrevented,
+        Self::RefusesStart,
+        Self::ConditionUnmet,
         Self::Protected,
         Self::Healthy,
         Self::Finished,
@@ -214,6 +246,11 @@ impl LeftAlone {
             Self::StartLimit => {
                 "it has hit its start limit, and `start-limit = \"respect\"` leaves that to people"
             }
+            Self::RestartPrevented => "its unit says that it must not be restarted",
+            Self::RefusesStart => "its unit refuses to be started by anybody (RefuseManualStart=)",
+            Self::ConditionUnmet => {
+                "systemd does not start it while a condition of its unit is not met"
+            }
             Self::Protected => "it is a protected unit",
             Self::Healthy => "it is up",
             Self::Finished => "it ended with success",
@@ -235,6 +272,9 @@ impl LeftAlone {
             Self::Shutdown => "shutdown",
             Self::FailureAction => "failure-action",
             Self::StartLimit => "start-limit",
+            Self::RestartPrevented => "restart-prevented",
+            Self::RefusesStart => "refuses-start",
+            Self::ConditionUnmet => "condition-unmet",
             Self::Protected => "protected",
             Self::Healthy => "healthy",
             Self::Finished => "finished",
@@ -256,7 +296,13 @@ impl LeftAlone {
     pub fn needs_people(self) -> bool {
         matches!(
             self,
-            Self::RestartLoop | Self::FailureAction | Self::StartLimit | Self::Protected
+            Self::RestartLoop
+                | Self::FailureAction
+                | Self::StartLimit
+                | Self::RestartPrevented
+                | Self::RefusesStart
+                | Self::ConditionUnmet
+                | Self::Protected
         )
     }
 }
@@ -310,18 +356,74 @@ pub enum Ending {
     },
 }
 
+/// How an incident ended, in one word: an [`Ending`] without its particulars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndingKind {
+    /// A strategy healed it, with proof.
+    Healed,
+    /// It is well again by itself, or by somebody else.
+    Recovered,
+    /// Nothing was done, and rightly so.
+    LeftAlone,
+    /// Handed to people.
+    Escalated,
+    /// Waits for another unit.
+    Blocked,
+    /// Prunella was killed in the middle of it.
+    Interrupted,
+    /// Nothing was carried out: a dry run.
+    Rehearsed,
+}
+
+impl EndingKind {
+    /// All there are.
+    pub const ALL: [Self; 7] = [
+        Self::Healed,
+        Self::Recovered,
+        Self::LeftAlone,
+        Self::Escalated,
+        Self::Blocked,
+        Self::Interrupted,
+        Self::Rehearsed,
+    ];
+
+    /// The stable word of logs, of the store and of `--json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healed => "healed",
+            Self::Recovered => "recovered",
+            Self::LeftAlone => "left-alone",
+            Self::Escalated => "escalated",
+            Self::Blocked => "blocked",
+            Self::Interrupted => "interrupted",
+            Self::Rehearsed => "rehearsed",
+        }
+    }
+
+    /// The kind with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
 impl Ending {
+    /// In one word.
+    pub fn kind(&self) -> EndingKind {
+        match self {
+            Self::Healed { .. } => EndingKind::Healed,
+            Self::Recovered { .. } => EndingKind::Recovered,
+            Self::LeftAlone { .. } => EndingKind::LeftAlone,
+            Self::Escalated { .. } => EndingKind::Escalated,
+            Self::Blocked { .. } => EndingKind::Blocked,
+            Self::Interrupted { .. } => EndingKind::Interrupted,
+            Self::Rehearsed { .. } => EndingKind::Rehearsed,
+        }
+    }
+
     /// The stable word of logs, of the store and of `--json`.
     pub fn word(&self) -> &'static str {
-        match self {
-            Self::Healed { .. } => "healed",
-            Self::Recovered { .. } => "recovered",
-            Self::LeftAlone { .. } => "left-alone",
-            Self::Escalated { .. } => "escalated",
-            Self::Blocked { .. } => "blocked",
-            Self::Interrupted { .. } => "interrupted",
-            Self::Rehearsed { .. } => "rehearsed",
-        }
+        self.kind().as_str()
     }
 
     /// Why it ended so, in a sentence; healing needs no reason.
@@ -357,7 +459,7 @@ pub enum Assessment {
         reason: String,
     },
     /// Nothing here for it.
-    NotMine {
+    NotApplicable {
         /// Why.
         reason: String,
     },
@@ -369,7 +471,7 @@ pub enum Assessment {
         reason: String,
     },
     /// Nobody should act.
-    MustNot {
+    Veto {
         /// Why.
         reason: String,
     },
@@ -385,7 +487,7 @@ pub enum Outcome {
         summary: String,
     },
     /// Nothing here for it after all.
-    NotMine {
+    NotApplicable {
         /// Why.
         reason: String,
     },

@@ -6,7 +6,7 @@
 //! | `act = "unit-control"` | every function of that interface |
 //! | `observe = "logs"` | looking at units other than the incident's own |
 //! | `on = ["self"]` (the default) | the incident's service, its processes, files and checks |
-//! | `on = ["needs"]` | the units the service needs |
+//! | `on = ["depends-on"]` | the units the service needs |
 //! | `on = ["cache.service"]` | that unit, by canonical name |
 //! | `on = ["database"]` | for `file-repair` and `checks`: that declared name |
 //!
@@ -17,125 +17,8 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    UnitName,
-    capability::{Repair, UnitAct},
-};
-
-/// One function of an act interface: what a grant names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Act {
-    /// `unit-control.start`, `.restart`, `.stop`, `.reload`.
-    Unit(UnitAct),
-    /// `unit-control.reset-failed`.
-    ResetFailed,
-    /// `process-control.terminate`.
-    Terminate,
-    /// `file-repair.mode`, `.owner`, `.target`.
-    Repair(Repair),
-    /// `checks.run`.
-    Check,
-}
-
-impl Act {
-    /// All there are, in the order of the contract.
-    pub const ALL: [Self; 10] = [
-        Self::Unit(UnitAct::Start),
-        Self::Unit(UnitAct::Restart),
-        Self::Unit(UnitAct::Stop),
-        Self::Unit(UnitAct::Reload),
-        Self::ResetFailed,
-        Self::Terminate,
-        Self::Repair(Repair::Mode),
-        Self::Repair(Repair::Owner),
-        Self::Repair(Repair::Target),
-        Self::Check,
-    ];
-
-    /// Its name in a grant, such as `unit-control.restart`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unit(UnitAct::Start) => "unit-control.start",
-            Self::Unit(UnitAct::Restart) => "unit-control.restart",
-            Self::Unit(UnitAct::Stop) => "unit-control.stop",
-            Self::Unit(UnitAct::Reload) => "unit-control.reload",
-            Self::ResetFailed => "unit-control.reset-failed",
-            Self::Terminate => "process-control.terminate",
-            Self::Repair(Repair::Mode) => "file-repair.mode",
-            Self::Repair(Repair::Owner) => "file-repair.owner",
-            Self::Repair(Repair::Target) => "file-repair.target",
-            Self::Check => "checks.run",
-        }
-    }
-
-    /// The interface it belongs to, such as `unit-control`.
-    pub fn interface(self) -> &'static str {
-        self.name().split_once('.').map_or("", |(i, _)| i)
-    }
-
-    /// The functions that `pattern` names: one (`unit-control.start`) or an
-    /// interface's all (`unit-control`). Empty when there are none.
-    pub fn matching(pattern: &str) -> BTreeSet<Self> {
-        Self::ALL
-            .into_iter()
-            .filter(|act| act.name() == pattern || act.interface() == pattern)
-            .collect()
-    }
-
-    /// Whether it counts as a healing (one start or restart).
-    pub fn is_healing(self) -> bool {
-        matches!(self, Self::Unit(UnitAct::Start | UnitAct::Restart))
-    }
-}
-
-impl fmt::Display for Act {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl From<Act> for String {
-    fn from(act: Act) -> Self {
-        act.name().to_owned()
-    }
-}
-
-impl TryFrom<String> for Act {
-    type Error = String;
-    fn try_from(name: String) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|act| act.name() == name)
-            .ok_or_else(|| format!("`{name}` is not an act"))
-    }
-}
-
-/// An observe interface whose scope a grant can widen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Observe {
-    /// `units`.
-    Units,
-    /// `logs`.
-    Logs,
-    /// `processes`.
-    Processes,
-}
-
-impl Observe {
-    /// All there are.
-    pub const ALL: [Self; 3] = [Self::Units, Self::Logs, Self::Processes];
-
-    /// Its name in a grant.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Units => "units",
-            Self::Logs => "logs",
-            Self::Processes => "processes",
-        }
-    }
-}
+use crate::UnitName;
+pub use crate::capability::{Act, Observe};
 
 /// What a grant allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,7 +37,7 @@ pub enum Scope {
     /// The incident's service.
     Itself,
     /// Whatever the service needs.
-    Needs,
+    Dependencies,
     /// One unit.
     Unit(UnitName),
     /// One declared file or check.
@@ -165,7 +48,7 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Itself => f.write_str("self"),
-            Self::Needs => f.write_str("needs"),
+            Self::Dependencies => f.write_str("depends-on"),
             Self::Unit(unit) => unit.fmt(f),
             Self::Declared(name) => f.write_str(name),
         }
@@ -258,18 +141,10 @@ pub const BUILTIN_STRATEGIES: [&str; 5] = [
 /// always on the incident's own service, and nothing else. None when there is
 /// no built-in strategy of that name.
 pub fn builtin_grants(name: &str) -> Option<Grants> {
-    const BRING_UP: [Act; 3] = [
-        Act::Unit(UnitAct::Start),
-        Act::Unit(UnitAct::Restart),
-        Act::ResetFailed,
-    ];
-    const REPAIR: [Act; 3] = [
-        Act::Repair(Repair::Mode),
-        Act::Repair(Repair::Owner),
-        Act::Repair(Repair::Target),
-    ];
+    const BRING_UP: [Act; 3] = [Act::Start, Act::Restart, Act::ResetFailed];
+    const REPAIR: [Act; 3] = [Act::RepairMode, Act::RepairOwner, Act::RepairTarget];
     Some(match name {
-        "config-validation" => Grants::on_self([Act::Check]),
+        "config-validation" => Grants::on_self([Act::RunCheck]),
         "environment-check" | "database-check" => {
             Grants::on_self(REPAIR.into_iter().chain(BRING_UP))
         }

@@ -1,6 +1,6 @@
 //! Protected units: diagnosed and reported, never acted on.
 
-use crate::{UnitName, config::Config};
+use crate::UnitName;
 
 /// Units whose restart takes the host, its logins or Prunella itself down with
 /// it. `*` stands for anything. `[protect]` in the configuration adds to the
@@ -40,13 +40,10 @@ pub struct Protected {
 }
 
 impl Protected {
-    /// The built-in list, with what the configuration adds and takes off.
+    /// The built-in list, with what the operator adds and takes off.
     /// Prunella itself cannot be taken off.
-    pub fn new(config: &Config) -> Self {
-        Self {
-            added: config.protect.clone(),
-            removed: config.unprotect.clone(),
-        }
+    pub fn new(added: Vec<UnitName>, removed: Vec<UnitName>) -> Self {
+        Self { added, removed }
     }
 
     /// Whether `unit`, by its canonical name, is protected.

@@ -1,13 +1,19 @@
 //! A service: a unit in Prunella's care, and what its operator declared.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Failure, StrategyName, UnitName,
+    alert::Routes,
     capability::{FileKind, Protocol},
-    config::Routes,
 };
 
 /// A unit that the operator put in Prunella's care.
@@ -26,7 +32,7 @@ pub struct Service {
     /// Whether what they have achieved may change that order.
     pub order: Order,
     /// Units it cannot work without.
-    pub needs: Vec<UnitName>,
+    pub depends_on: Vec<UnitName>,
     /// Declared files, by name.
     pub files: BTreeMap<String, DeclaredFile>,
     /// Declared checks, by name.
@@ -37,6 +43,8 @@ pub struct Service {
     pub proof: ProofSettings,
     /// What to do about systemd's start limit.
     pub start_limit: StartLimit,
+    /// Which ends of it are failures.
+    pub run_policy: RunPolicy,
     /// Whether a stop by an operator is healed too.
     pub heal_on_stop: bool,
     /// Healings this service may get; the host's default when absent.
@@ -57,12 +65,13 @@ impl Service {
             ports: Vec::new(),
             strategies: Vec::new(),
             order: Order::default(),
-            needs: Vec::new(),
+            depends_on: Vec::new(),
             files: BTreeMap::new(),
             checks: BTreeMap::new(),
             probes: BTreeMap::new(),
             proof: ProofSettings::default(),
             start_limit: StartLimit::default(),
+            run_policy: RunPolicy::default(),
             heal_on_stop: false,
             budget: None,
             alerts: None,
@@ -87,7 +96,7 @@ impl Service {
 
     /// The probes of the service itself, by name.
     pub fn own_probes(&self) -> impl Iterator<Item = (&String, &DeclaredProbe)> {
-        self.probes.iter().filter(|(_, probe)| probe.of.is_none())
+        self.probes.iter().filter(|(_, probe)| probe.unit.is_none())
     }
 }
 
@@ -123,35 +132,75 @@ pub enum Order {
     Learned,
 }
 
-/// A port, as `tcp/80` in the configuration.
+/// A port, as `tcp/80` or `udp/127.0.0.53:53` in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Port {
     /// TCP or UDP.
     pub protocol: Protocol,
     /// 1 to 65535.
     pub number: u16,
+    /// The address that the service binds; whichever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+}
+
+impl Port {
+    /// One at whichever address.
+    pub fn new(protocol: Protocol, number: u16) -> Self {
+        Self {
+            protocol,
+            number,
+            address: None,
+        }
+    }
+
+    /// Whether a socket that is bound to `held` on this port serves its address.
+    pub fn is_served_at(&self, held: IpAddr) -> bool {
+        let Some(wanted) = self.address else {
+            return true;
+        };
+        let (held, wanted) = (held.to_canonical(), wanted.to_canonical());
+        held == wanted || held.is_unspecified() && (held.is_ipv6() || wanted.is_ipv4())
+    }
 }
 
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.protocol.word(), self.number)
+        let protocol = self.protocol.word();
+        match self.address {
+            Some(address) => write!(f, "{protocol}/{}", SocketAddr::new(address, self.number)),
+            None => write!(f, "{protocol}/{}", self.number),
+        }
     }
 }
 
 impl std::str::FromStr for Port {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a port: write `tcp/80` or `udp/53`");
+        let wrong = || {
+            format!(
+                "`{text}` is not a port: write `tcp/80`, or `udp/127.0.0.53:53` with an address"
+            )
+        };
         let (protocol, number) = text.split_once('/').ok_or_else(wrong)?;
         let protocol = match protocol {
             "tcp" => Protocol::Tcp,
             "udp" => Protocol::Udp,
             _ => return Err(wrong()),
         };
-        match number.parse() {
-            Ok(number) if number > 0 => Ok(Self { protocol, number }),
-            _ => Err(wrong()),
+        let (number, address) = match number.parse::<SocketAddr>() {
+            Ok(at) => (at.port(), Some(at.ip())),
+            Err(_) => (number.parse().map_err(|_| wrong())?, None),
+        };
+        if number == 0 {
+            return Err(wrong());
         }
+        Ok(Self {
+            protocol,
+            number,
+            // Any address is no address.
+            address: address.filter(|address| !address.is_unspecified()),
+        })
     }
 }
 
@@ -245,7 +294,7 @@ pub struct DeclaredCheck {
     pub timeout: Duration,
     /// Whether it changes anything. If not, it may run while assessing and in
     /// a rehearsal.
-    pub changes: bool,
+    pub mutates: bool,
     /// Run as root instead of the unit's user; refused unless program and
     /// configuration are root-owned.
     pub as_root: bool,
@@ -307,11 +356,11 @@ pub struct DeclaredProbe {
     /// Then it counts as not answering.
     pub timeout: Duration,
     /// The unit it asks, when that is not the service itself.
-    pub of: Option<UnitName>,
+    pub unit: Option<UnitName>,
     /// How often the daemon asks while all is well; never, when absent.
-    pub every: Option<Duration>,
-    /// So many unanswered in a row make an incident (with `every`).
-    pub failures: u32,
+    pub interval: Option<Duration>,
+    /// So many unanswered in a row make an incident (with `interval`).
+    pub failure_threshold: u32,
 }
 
 /// When a service counts as healed.
@@ -319,15 +368,16 @@ pub struct DeclaredProbe {
 pub struct ProofSettings {
     /// It has to be well for so long.
     pub stable_for: Duration,
-    /// It has to be well after so long at the latest.
-    pub timeout: Duration,
+    /// It has to be well after so long at the latest; as long as its starts are
+    /// known to take, when absent.
+    pub timeout: Option<Duration>,
 }
 
 impl Default for ProofSettings {
     fn default() -> Self {
         Self {
             stable_for: Duration::from_secs(5),
-            timeout: Duration::from_secs(30),
+            timeout: None,
         }
     }
 }
@@ -343,13 +393,34 @@ pub enum StartLimit {
     Respect,
 }
 
+/// Which ends of a service are failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunPolicy {
+    /// Those that systemd calls so.
+    #[default]
+    OnFailure,
+    /// Every end that nobody asked for: it is meant to run.
+    Always,
+}
+
+impl RunPolicy {
+    /// The word of the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OnFailure => "on-failure",
+            Self::Always => "always",
+        }
+    }
+}
+
 /// How much healing there is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetSettings {
     /// So many healings …
     pub healings: u32,
     /// … in so long.
-    pub within: Duration,
+    pub window: Duration,
     /// How long to wait before the first, second, … healing in that span; the
     /// last holds for all that follow.
     pub backoff: Vec<Duration>,
@@ -359,7 +430,7 @@ impl Default for BudgetSettings {
     fn default() -> Self {
         Self {
             healings: 5,
-            within: Duration::from_secs(300),
+            window: Duration::from_secs(300),
             backoff: [0, 1, 5, 30, 120].map(Duration::from_secs).to_vec(),
         }
     }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The host's own situation. Implemented by `prunella-linux` for real and by
-/// `prunella-sim` for tests.
+/// `prunella-simulation` for tests.
 pub trait Situation: Send + Sync {
     /// This boot's id (`/proc/sys/kernel/random/boot_id`).
     fn boot_id(&self) -> String;

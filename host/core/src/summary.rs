@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     UnitName,
-    incident::{Ending, Incident, IncidentId, LeftAlone},
+    incident::{Ending, EndingKind, Incident, IncidentId, LeftAlone},
 };
 
 /// Which incidents. The default is all of them.
@@ -17,10 +17,45 @@ pub struct Filter {
     /// Detected before this: milliseconds since 1970.
     #[serde(default)]
     pub until: Option<u64>,
-    /// Only those that ended so (see [`Ending::word`]), or `open`.
-    pub ended: Option<String>,
+    /// Only those with this outcome.
+    pub outcome: Option<OutcomeFilter>,
     /// At most so many.
     pub limit: Option<u32>,
+}
+
+/// Which outcome: how an incident ended, or that it has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum OutcomeFilter {
+    /// `open`
+    Open,
+    /// The word of a kind.
+    Ended(EndingKind),
+}
+
+impl From<OutcomeFilter> for String {
+    fn from(outcome: OutcomeFilter) -> Self {
+        match outcome {
+            OutcomeFilter::Open => "open".to_owned(),
+            OutcomeFilter::Ended(kind) => kind.as_str().to_owned(),
+        }
+    }
+}
+
+impl TryFrom<String> for OutcomeFilter {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        if word == "open" {
+            return Ok(Self::Open);
+        }
+        EndingKind::from_word(&word)
+            .map(Self::Ended)
+            .ok_or_else(|| {
+                let known: Vec<&str> = EndingKind::ALL.map(EndingKind::as_str).to_vec();
+                format!("no outcome `{word}`; there are: open, {}", known.join(", "))
+            })
+    }
 }
 
 /// An incident in one line; the stable form of `prunella incidents --json`.
@@ -34,8 +69,8 @@ pub struct Summary {
     pub at: u64,
     /// systemd's word for what went wrong.
     pub cause: String,
-    /// How it ended (see [`Ending::word`]); null while it is open.
-    pub ended: Option<String>,
+    /// How it ended; null while it is open.
+    pub ended: Option<EndingKind>,
     /// When it ended: milliseconds since 1970.
     #[serde(default)]
     pub ended_at: Option<u64>,
@@ -59,7 +94,7 @@ impl Summary {
             id: incident.id.clone(),
             unit: incident.detection.unit.clone(),
             at: incident.detection.at,
-            cause: incident.detection.cause.clone(),
+            cause: incident.detection.cause.to_string(),
             ended: None,
             ended_at: None,
             why: None,
@@ -73,7 +108,7 @@ impl Summary {
     /// With how it ended, and when (milliseconds since 1970).
     #[must_use]
     pub fn ended(mut self, at: u64, ending: &Ending) -> Self {
-        self.ended = Some(ending.word().to_owned());
+        self.ended = Some(ending.kind());
         self.ended_at = Some(at);
         self.why = ending.why();
         match ending {
@@ -143,7 +178,7 @@ mod tests {
         #[case] after: Option<u64>,
     ) {
         let line = open().ended(7, &ending);
-        assert_eq!(line.ended.as_deref(), Some(word));
+        assert_eq!(line.ended.map(EndingKind::as_str), Some(word));
         assert_eq!(line.ended_at, Some(7));
         assert_eq!(line.why.as_deref(), why);
         assert_eq!(line.strategy.as_deref(), strategy);

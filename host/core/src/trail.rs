@@ -47,11 +47,6 @@ pub enum Step {
         /// The lines, oldest first.
         lines: Vec<String>,
     },
-    /// The same failure was noticed another way.
-    SeenAgain {
-        /// How: see [`DetectedBy::word`](crate::incident::DetectedBy::word).
-        by: String,
-    },
     /// Prunella waits before it goes on.
     Waits {
         /// For what.
@@ -175,6 +170,9 @@ pub enum Step {
     },
     /// It stayed well for as long as it has to.
     Proven {
+        /// Whose start it was, when that was in an earlier attempt.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strategy: Option<StrategyName>,
         /// What was seen.
         evidence: Vec<String>,
         /// For how long it was watched, in milliseconds.

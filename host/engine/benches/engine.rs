@@ -29,8 +29,8 @@ use prunella_core::{
     StrategyName,
     policy::{Act, Grants, Limits},
 };
-use prunella_engine::{Engine, EngineSettings, NoLines, RunContext, Source, Strategy, precompile};
-use prunella_sim::Sim;
+use prunella_engine::{Engine, EngineSettings, NoLines, RunContext, Strategy, precompile};
+use prunella_simulation::Sim;
 
 const STRATEGY: &str = "service-restart";
 
@@ -111,24 +111,12 @@ fn from_bytes(table: &mut Table, loads: usize, compilations: usize) {
             drop(black_box(Engine::new(EngineSettings::default()).unwrap()));
         }),
     );
-    let engine = Engine::new(EngineSettings::default()).unwrap();
-    table.add(
-        "load what is built in",
-        1,
-        "",
-        times(loads, || drop(black_box(load(&engine)))),
-    );
     let folder = tempfile::TempDir::new().unwrap();
     let caching = Engine::new(EngineSettings {
         cache_dir: Some(folder.path().to_owned()),
     })
     .unwrap();
-    let name = StrategyName::new("mine").unwrap();
-    let from_cache = || {
-        let source = Source::Wasm(builtin.wasm);
-        let grants = Grants::on_self(Act::ALL);
-        drop(black_box(caching.load(&name, source, &grants).unwrap()));
-    };
+    let from_cache = || drop(black_box(load(&caching)));
     from_cache();
     table.add("load from the cache", 1, "", times(loads, from_cache));
 }
@@ -212,13 +200,9 @@ fn builtin() -> &'static Builtin {
 
 fn load(engine: &Engine) -> Strategy {
     let builtin = builtin();
-    let source = Source::Builtin {
-        wasm: builtin.wasm,
-        precompiled: builtin.precompiled,
-    };
     let name = StrategyName::new(builtin.name).unwrap();
     engine
-        .load(&name, source, &Grants::on_self(Act::ALL))
+        .load(&name, builtin.wasm, &Grants::on_self(Act::ALL))
         .unwrap()
 }
 

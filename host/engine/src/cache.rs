@@ -36,8 +36,8 @@ const LARGEST: u64 = 256 << 20;
 #[derive(Debug)]
 pub(crate) struct Cache {
     folder: PathBuf,
-    /// Names what the code can be loaded into: wasmtime's version, its
-    /// configuration, the target.
+    /// Names what the code can be loaded into: Prunella's and wasmtime's version,
+    /// its configuration, the target.
     compatible: String,
 }
 
@@ -55,6 +55,9 @@ impl Cache {
         }
         trusted(&found)?;
         let mut hasher = Hashing(Sha256::new());
+        // With another version come other built-in strategies: nothing uses the old
+        // ones any more, and `sweep` removes them.
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let mut compatible = hexadecimal(&hasher.0.finalize());
         compatible.truncate(16);

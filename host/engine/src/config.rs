@@ -57,12 +57,8 @@ pub(crate) fn config() -> Result<Config, EngineError> {
     Ok(config)
 }
 
-/// Compiles a component ahead of time, for [`Source::Builtin`].
-///
-/// The result is for an engine built from this very version of the crate;
-/// another one refuses it and compiles the component itself.
-///
-/// [`Source::Builtin`]: crate::Source::Builtin
+/// Compiles a component, as the cache keeps it. The result is for an engine built
+/// from this very version of the crate.
 pub fn precompile(wasm: &[u8]) -> Result<Vec<u8>, EngineError> {
     wasmtime::Engine::new(&config()?)
         .map_err(EngineError::config)?

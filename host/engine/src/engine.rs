@@ -22,20 +22,6 @@ pub struct EngineSettings {
     pub cache_dir: Option<PathBuf>,
 }
 
-/// Where a component comes from.
-#[derive(Debug, Clone, Copy)]
-pub enum Source<'a> {
-    /// Part of this program, compiled when the program was.
-    Builtin {
-        /// The component.
-        wasm: &'a [u8],
-        /// What [`precompile`](crate::precompile) made of it.
-        precompiled: &'a [u8],
-    },
-    /// The bytes of a file.
-    Wasm(&'a [u8]),
-}
-
 /// Makes strategies of components. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
@@ -85,16 +71,13 @@ impl Engine {
     pub fn load(
         &self,
         name: &StrategyName,
-        source: Source<'_>,
+        wasm: &[u8],
         grants: &Grants,
     ) -> Result<Strategy, LoadError> {
-        let wasm = match source {
-            Source::Builtin { wasm, .. } | Source::Wasm(wasm) => wasm,
-        };
         let inspection = Inspection::of(wasm)?;
         inspection.loadable()?;
         let partly_denied = compare(name, &inspection, grants)?;
-        let (component, origin) = self.component(&inspection.sha256, source)?;
+        let (component, origin) = self.component(&inspection.sha256, wasm)?;
         let pre = link(&component, &inspection)?;
         Ok(Strategy::new(Loaded {
             name: name.clone(),
@@ -106,6 +89,12 @@ impl Engine {
         }))
     }
 
+    /// Whether the cache has the compiled code of the component with this hash.
+    pub fn is_cached(&self, sha256: &str) -> bool {
+        let cache = self.inner.cache.as_ref();
+        cache.is_some_and(|cache| cache.get(sha256).is_some())
+    }
+
     /// Forgets what was compiled of the component with this hash. What cannot
     /// be removed is logged, and costs only its space.
     pub fn forget(&self, sha256: &str) {
@@ -114,20 +103,7 @@ impl Engine {
         }
     }
 
-    fn component(
-        &self,
-        sha256: &str,
-        source: Source<'_>,
-    ) -> Result<(Component, Origin), LoadError> {
-        let wasm = match source {
-            Source::Builtin { wasm, precompiled } => {
-                if let Some(component) = self.deserialize(precompiled) {
-                    return Ok((component, Origin::Precompiled));
-                }
-                wasm
-            }
-            Source::Wasm(wasm) => wasm,
-        };
+    fn component(&self, sha256: &str, wasm: &[u8]) -> Result<(Component, Origin), LoadError> {
         let cache = self.inner.cache.as_ref();
         if let Some(component) = cache
             .and_then(|cache| cache.get(sha256))
@@ -159,10 +135,10 @@ impl Engine {
             reason = "the only way to load compiled code, which is what makes the hook fast"
         )]
         // SAFETY: the code must be what `precompile_component` made, unchanged.
-        // There are three callers: `component` with what it has just compiled;
-        // with what the cache gives, which is checked there against its hash,
-        // owner and mode; and with what is part of this program. A file of the
-        // user's never gets here: `Inspection::of` refuses precompiled code.
+        // `component` is the only caller: with what it has just compiled, and with
+        // what the cache gives, which is checked there against its hash, owner and
+        // mode. A file of the user's never gets here: `Inspection::of` refuses
+        // precompiled code.
         let component = unsafe { Component::deserialize(&self.inner.engine, code) };
         component
             .inspect_err(|error| tracing::warn!("compiled code does not fit: {error:#}"))

@@ -95,10 +95,10 @@ pub enum LoadError {
     },
     /// It was built for another version of the contract.
     #[error(
-        "the component was built for {}; this host knows versions {} of the contract; {}",
+        "the component was built for {}; this host knows version {} of the contract; {}",
         list(interfaces),
         CONTRACT_VERSIONS.join(", "),
-        "build it again with an SDK for one of these, or upgrade Prunella"
+        "build it again with an SDK of that version, or upgrade Prunella"
     )]
     UnknownVersion {
         /// The interfaces of an unknown version.

@@ -8,8 +8,8 @@
 use std::{collections::BTreeSet, fmt};
 
 use prunella_core::{
+    capability::{self, Act, INTERFACES},
     hash::{hexadecimal, sha256},
-    policy::Act,
     text::one_line,
 };
 use serde::Serialize;
@@ -21,14 +21,14 @@ use wasmparser::{
 use crate::LoadError;
 
 /// The version of the contract in `wit/`.
-pub(crate) const NEWEST: &str = "0.1.1";
+pub(crate) const NEWEST: &str = "0.2.0";
 
 /// The versions of the contract that this engine offers, the oldest first. Within
 /// a compatible line a component may have been built for any of them.
-pub const CONTRACT_VERSIONS: [&str; 2] = ["0.1.0", NEWEST];
+pub const CONTRACT_VERSIONS: [&str; 1] = [NEWEST];
 
 /// The compatible lines that they belong to, as `major.minor`.
-const LINES: [&str; 1] = ["0.1"];
+const LINES: [&str; 1] = ["0.2"];
 
 /// The interface that makes a component a strategy, without its version.
 pub(crate) const STRATEGY: &str = "prunella:strategy/strategy";
@@ -36,31 +36,16 @@ pub(crate) const STRATEGY: &str = "prunella:strategy/strategy";
 /// The longest name shown, in characters; a component may be called anything.
 const SHOWN: usize = 120;
 
-/// Every interface of the contract that a component can import.
-const INTERFACES: [(Package, &[&str]); 4] = [
-    (
-        Package::Base,
-        &["clock", "incidents", "log", "settings", "state", "types"],
-    ),
-    (
-        Package::Observe,
-        &[
-            "files",
-            "history",
-            "logs",
-            "ports",
-            "probes",
-            "processes",
-            "resources",
-            "units",
-        ],
-    ),
-    (
-        Package::Act,
-        &["checks", "file-repair", "process-control", "unit-control"],
-    ),
-    (Package::Strategy, &["types"]),
-];
+/// The interfaces that have types alone.
+const TYPES: [(Package, &str); 2] = [(Package::Base, "types"), (Package::Strategy, "types")];
+
+/// Every interface that there is to import.
+fn interfaces() -> impl Iterator<Item = (Package, &'static str)> {
+    INTERFACES
+        .iter()
+        .map(|interface| (interface.package.into(), interface.name))
+        .chain(TYPES)
+}
 
 /// Where an imported interface comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -76,6 +61,16 @@ pub enum Package {
     Strategy,
     /// Anybody else's.
     Foreign,
+}
+
+impl From<capability::Package> for Package {
+    fn from(package: capability::Package) -> Self {
+        match package {
+            capability::Package::Base => Self::Base,
+            capability::Package::Observe => Self::Observe,
+            capability::Package::Act => Self::Act,
+        }
+    }
 }
 
 impl Package {
@@ -104,13 +99,13 @@ impl Package {
 /// One import of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Import {
-    /// As the component has it, such as `prunella:observe/units@0.1.1`.
+    /// As the component has it, such as `prunella:observe/units@0.2.0`.
     pub name: String,
     /// Whose it is.
     pub package: Package,
     /// The interface, such as `units`.
     pub interface: String,
-    /// The version, such as `0.1.0`.
+    /// The version, such as `0.2.0`.
     pub version: Option<String>,
     /// The functions it imports, such as `get` or `[method]unit.name`. None
     /// for an interface that is imported for its types alone, which is no
@@ -145,9 +140,8 @@ impl Import {
     }
 
     fn is_known(&self) -> bool {
-        INTERFACES.iter().any(|(package, interfaces)| {
-            *package == self.package && interfaces.contains(&self.interface.as_str())
-        })
+        interfaces()
+            .any(|(package, interface)| package == self.package && interface == self.interface)
     }
 
     fn has_known_version(&self) -> bool {
@@ -251,14 +245,22 @@ impl Inspection {
     /// What it may do, if it is granted all it asks for: one sentence for each
     /// act, in the order of the contract; empty when it only looks.
     pub fn consequences(&self) -> Vec<&'static str> {
-        self.acts().into_iter().map(consequence).collect()
+        self.acts()
+            .into_iter()
+            .map(|act| act.consequence().means)
+            .collect()
     }
 
     /// What it may look at, one sentence for each interface.
     pub fn observations(&self) -> Vec<&'static str> {
         self.of_package(Package::Observe)
             .filter(|import| import.is_capability())
-            .filter_map(|import| observation(&import.interface))
+            .filter_map(|import| {
+                INTERFACES
+                    .iter()
+                    .find(|known| known.name == import.interface)
+            })
+            .map(|interface| interface.looking)
             .collect()
     }
 
@@ -317,44 +319,11 @@ impl Inspection {
 
 /// Every interface there is to import, by name.
 fn known_interfaces() -> Vec<String> {
-    INTERFACES
-        .iter()
-        .flat_map(|(package, interfaces)| {
-            interfaces
-                .iter()
-                .map(move |interface| format!("{}/{interface}", package.name()))
-        })
-        .collect()
-}
-
-fn consequence(act: Act) -> &'static str {
-    use prunella_core::capability::{Repair, UnitAct};
-    match act {
-        Act::Unit(UnitAct::Start) => "may start units",
-        Act::Unit(UnitAct::Restart) => "may restart units",
-        Act::Unit(UnitAct::Stop) => "may stop units",
-        Act::Unit(UnitAct::Reload) => "may make units read their configuration again",
-        Act::ResetFailed => "may clear a unit's failure and start limit",
-        Act::Terminate => "may end processes",
-        Act::Repair(Repair::Mode) => "may set declared files to their declared mode",
-        Act::Repair(Repair::Owner) => "may give declared files to their declared owner",
-        Act::Repair(Repair::Target) => "may point declared links to their declared target",
-        Act::Check => "may run declared checks",
-    }
-}
-
-fn observation(interface: &str) -> Option<&'static str> {
-    Some(match interface {
-        "files" => "looks at declared files",
-        "history" => "looks at earlier incidents of the service",
-        "logs" => "reads the journal of units",
-        "ports" => "looks at who holds a port",
-        "probes" => "asks declared probes",
-        "processes" => "looks at the processes of units",
-        "resources" => "looks at memory, disks, load and pressure",
-        "units" => "looks at units, and waits for them",
-        _ => return None,
-    })
+    let mut names: Vec<String> = interfaces()
+        .map(|(package, interface)| format!("{}/{interface}", package.name()))
+        .collect();
+    names.sort();
+    names
 }
 
 /// The instance types of a component, by their place in its space of types.
@@ -505,7 +474,6 @@ fn invalid(error: &dyn fmt::Display) -> LoadError {
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::capability::UnitAct;
     use rstest::rstest;
 
     use super::*;
@@ -516,19 +484,19 @@ mod tests {
 
     #[rstest]
     #[case::ours(
-        "prunella:observe/units@0.1.1",
+        "prunella:observe/units@0.2.0",
         Package::Observe,
         "units",
-        Some("0.1.1")
+        Some("0.2.0")
     )]
     #[case::theirs("wasi:io/poll@0.2.0", Package::Foreign, "poll", Some("0.2.0"))]
     #[case::no_version("prunella:act/checks", Package::Act, "checks", None)]
     #[case::no_package("run", Package::Foreign, "run", None)]
     #[case::look_alike(
-        "prunella:act2/checks@0.1.1",
+        "prunella:act2/checks@0.2.0",
         Package::Foreign,
         "checks",
-        Some("0.1.1")
+        Some("0.2.0")
     )]
     fn an_import_s_name(
         #[case] name: &str,
@@ -543,22 +511,21 @@ mod tests {
     }
 
     #[rstest]
-    #[case::this("0.1.0", true)]
-    #[case::a_later_patch("0.1.9", true)]
-    #[case::the_next("0.2.0", false)]
+    #[case::this("0.2.0", true)]
+    #[case::a_later_patch("0.2.9", true)]
+    #[case::the_next("0.3.0", false)]
     #[case::one("1.0.0", false)]
-    #[case::longer("0.10.0", false)]
-    #[case::candidate("0.1.0-rc1", false)]
-    #[case::nonsense("0.1.", false)]
+    #[case::longer("0.20.0", false)]
+    #[case::candidate("0.2.0-rc1", false)]
+    #[case::nonsense("0.2.", false)]
     fn a_version(#[case] version: &str, #[case] known: bool) {
         assert_eq!(is_known_version(version), known);
     }
 
     #[rstest]
-    #[case::the_first("0.1.0", false)]
     #[case::this(NEWEST, false)]
-    #[case::a_later_patch("0.1.99", true)]
-    #[case::another_line("0.2.0", false)]
+    #[case::a_later_patch("0.2.99", true)]
+    #[case::another_line("0.3.0", false)]
     fn a_newer_version(#[case] version: &str, #[case] newer: bool) {
         assert_eq!(is_newer_version(version), newer);
     }
@@ -566,14 +533,14 @@ mod tests {
     #[test]
     fn acts_are_functions_and_not_methods() {
         let control = import(
-            "prunella:act/unit-control@0.1.1",
+            "prunella:act/unit-control@0.2.0",
             &["start", "reset-failed", "[method]job.wait", "explode"],
         );
         let acts: Vec<Act> = control.acts().collect();
-        assert_eq!(acts, [Act::Unit(UnitAct::Start), Act::ResetFailed]);
+        assert_eq!(acts, [Act::Start, Act::ResetFailed]);
         // The same names in another package are no acts.
         assert_eq!(
-            import("prunella:observe/unit-control@0.1.1", &["start"])
+            import("prunella:observe/unit-control@0.2.0", &["start"])
                 .acts()
                 .count(),
             0
@@ -603,8 +570,12 @@ mod tests {
                 .filter_map(|line| line.strip_prefix("interface ")?.strip_suffix(" {"))
                 .collect();
             written.sort_unstable();
-            let (_, known) = INTERFACES.iter().find(|(p, _)| *p == package).unwrap();
-            assert_eq!(*known, written);
+            let mut known: Vec<&str> = interfaces()
+                .filter(|(p, _)| *p == package)
+                .map(|(_, interface)| interface)
+                .collect();
+            known.sort_unstable();
+            assert_eq!(known, written);
         }
     }
 }

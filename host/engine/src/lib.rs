@@ -18,7 +18,7 @@
 //! | reading a component without running it | `inspect` |
 //! | loading, linking, the compiled cache | `engine`, `link`, `cache` |
 //! | one run: store, limits, errors | `strategy`, `meter`, `ticker`, `run_error` |
-//! | what a strategy's calls come to | `seam` |
+//! | what a strategy's calls come to | `host_state` |
 //! | the contract's types from and to core's | `bindings` |
 //!
 //! [`Limits`]: prunella_core::policy::Limits
@@ -28,17 +28,17 @@ mod cache;
 mod config;
 mod engine;
 mod error;
+mod host_state;
 mod inspect;
 mod link;
 mod meter;
 mod run;
 mod run_error;
-mod seam;
 mod strategy;
 mod ticker;
 
 pub use config::precompile;
-pub use engine::{Engine, EngineSettings, Source};
+pub use engine::{Engine, EngineSettings};
 pub use error::{EngineError, LoadError};
 pub use inspect::{CONTRACT_VERSIONS, Import, Inspection, Package};
 pub use run::{Level, Lines, NoLines, Run, RunContext, Usage};

@@ -14,16 +14,9 @@ use wasmtime::component::{
 
 use crate::{
     Inspection, LoadError,
-    bindings::{
-        RecoveryPre, guest,
-        prunella::{
-            act::{checks, file_repair, process_control, unit_control},
-            base::{clock, incidents, log, settings, state},
-            observe::{files, history, logs, ports, probes, processes, resources, units},
-        },
-    },
+    bindings::{RecoveryPre, guest},
+    host_state::{HostState, Incident},
     inspect::{NEWEST, Package, STRATEGY},
-    seam::{Incident, Seam},
 };
 
 /// Compares what a component imports with what it was granted. Gives the acts
@@ -54,7 +47,7 @@ pub(crate) fn compare(
 pub(crate) fn link(
     component: &Component,
     inspection: &Inspection,
-) -> Result<RecoveryPre<Seam>, LoadError> {
+) -> Result<RecoveryPre<HostState>, LoadError> {
     let mut linker = Linker::new(component.engine());
     for import in &inspection.imports {
         add(&mut linker, import.package, &import.interface)
@@ -70,40 +63,30 @@ pub(crate) fn link(
     })
 }
 
-/// Adds one interface. The contract's interfaces of types alone need nothing.
-fn add(linker: &mut Linker<Seam>, package: Package, interface: &str) -> wasmtime::Result<()> {
-    macro_rules! add {
-        ($($package:ident $name:literal => $module:ident;)*) => {
+/// Makes a function of the contract's table that adds one interface. Those of types
+/// alone need nothing.
+macro_rules! linking {
+    ($($package:ident $module:ident $name:literal $looking:literal $calls:tt)*) => {
+        fn add(
+            linker: &mut Linker<HostState>,
+            package: Package,
+            interface: &str,
+        ) -> wasmtime::Result<()> {
+            #[allow(clippy::wildcard_imports, reason = "one module for each interface")]
+            use crate::bindings::prunella::{act::*, base::*, observe::*};
             match (package, interface) {
                 $((Package::$package, $name) => {
-                    $module::add_to_linker::<Seam, HasSelf<Seam>>(linker, |seam| seam)
+                    $module::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
                 })*
                 _ => Ok(()),
             }
-        };
-    }
-    add! {
-        Base "clock" => clock;
-        Base "incidents" => incidents;
-        Base "log" => log;
-        Base "settings" => settings;
-        Base "state" => state;
-        Observe "files" => files;
-        Observe "history" => history;
-        Observe "logs" => logs;
-        Observe "ports" => ports;
-        Observe "probes" => probes;
-        Observe "processes" => processes;
-        Observe "resources" => resources;
-        Observe "units" => units;
-        Act "checks" => checks;
-        Act "file-repair" => file_repair;
-        Act "process-control" => process_control;
-        Act "unit-control" => unit_control;
-    }
+        }
+    };
 }
 
-fn check_exports(component: &Component, pre: &InstancePre<Seam>) -> Result<(), LoadError> {
+prunella_core::catalogue!(linking);
+
+fn check_exports(component: &Component, pre: &InstancePre<HostState>) -> Result<(), LoadError> {
     type Said<T> = (Result<T, guest::Failure>,);
     let check = Exports { component, pre };
     check.function::<(), (guest::Description,)>("describe")?;
@@ -113,7 +96,7 @@ fn check_exports(component: &Component, pre: &InstancePre<Seam>) -> Result<(), L
 
 struct Exports<'a> {
     component: &'a Component,
-    pre: &'a InstancePre<Seam>,
+    pre: &'a InstancePre<HostState>,
 }
 
 impl Exports<'_> {

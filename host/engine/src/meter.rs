@@ -80,11 +80,6 @@ impl Meter {
         self.deadline
     }
 
-    /// `time`, or what is left until the deadline if that is less.
-    pub(crate) fn at_most_left(&self, time: Duration) -> Duration {
-        time.min(self.deadline.saturating_duration_since(Instant::now()))
-    }
-
     /// What was used up until now.
     pub(crate) fn usage(&self) -> Usage {
         Usage {

@@ -15,9 +15,9 @@ use crate::{
     Call, Cause, Inspection, LoadError, Run, RunContext, RunError,
     bindings::{Recovery, RecoveryPre, said_failure},
     engine::Inner,
+    host_state::HostState,
     link::compare,
     meter::Stop,
-    seam::Seam,
 };
 
 /// Handles that wasmtime may keep for a run in all: those that the host gives
@@ -31,8 +31,6 @@ const FUNCTION: usize = 120;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// Compiled together with this program.
-    Precompiled,
     /// Compiled before, and kept.
     Cache,
     /// Compiled just now.
@@ -50,7 +48,7 @@ pub(crate) struct Loaded {
     pub(crate) inspection: Inspection,
     pub(crate) partly_denied: Vec<Act>,
     pub(crate) origin: Origin,
-    pub(crate) pre: RecoveryPre<Seam>,
+    pub(crate) pre: RecoveryPre<HostState>,
     pub(crate) engine: Arc<Inner>,
 }
 
@@ -98,8 +96,8 @@ impl Strategy {
 
     /// Who it says it is. It has no host while it does.
     pub fn describe(&self, limits: &Limits) -> Run<Description> {
-        let seam = Seam::alone(self.name().clone(), limits.clone());
-        self.run(Call::Describe, seam, |strategy, store| {
+        let state = HostState::alone(self.name().clone(), limits.clone());
+        self.run(Call::Describe, state, |strategy, store| {
             let said = strategy.prunella_strategy_strategy().call_describe(store)?;
             Ok(Ok(said.into()))
         })
@@ -107,8 +105,8 @@ impl Strategy {
 
     /// What it says of an incident. It may only look.
     pub fn assess(&self, context: RunContext) -> Run<Assessment> {
-        let seam = Seam::with(self.name().clone(), Call::Assess, context);
-        self.run(Call::Assess, seam, |strategy, mut store| {
+        let state = HostState::with(self.name().clone(), Call::Assess, context);
+        self.run(Call::Assess, state, |strategy, mut store| {
             let incident = store.data_mut().incident()?;
             let said = strategy
                 .prunella_strategy_strategy()
@@ -119,8 +117,8 @@ impl Strategy {
 
     /// What it says that it did. Only a claim: proof is the healer's business.
     pub fn heal(&self, context: RunContext) -> Run<Outcome> {
-        let seam = Seam::with(self.name().clone(), Call::Heal, context);
-        self.run(Call::Heal, seam, |strategy, mut store| {
+        let state = HostState::with(self.name().clone(), Call::Heal, context);
+        self.run(Call::Heal, state, |strategy, mut store| {
             let incident = store.data_mut().incident()?;
             let said = strategy
                 .prunella_strategy_strategy()
@@ -133,12 +131,12 @@ impl Strategy {
     fn run<T>(
         &self,
         call: Call,
-        seam: Seam,
-        invoke: impl FnOnce(&Recovery, &mut Store<Seam>) -> wasmtime::Result<Result<T, Failure>>,
+        state: HostState,
+        invoke: impl FnOnce(&Recovery, &mut Store<HostState>) -> wasmtime::Result<Result<T, Failure>>,
     ) -> Run<T> {
-        let limits = seam.meter.limits().clone();
-        let mut store = Store::new(self.loaded.pre.engine(), seam);
-        store.limiter(|seam| &mut seam.meter);
+        let limits = state.meter.limits().clone();
+        let mut store = Store::new(self.loaded.pre.engine(), state);
+        store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(limits.data_per_call);
         store.set_max_component_handles(2 * limits.handles + HANDLES_OF_ITS_OWN);
         store.set_epoch_deadline(1);
@@ -174,9 +172,9 @@ impl Strategy {
 }
 
 /// Why a run broke off, by the type of the error.
-fn cause(error: &wasmtime::Error, store: &Store<Seam>) -> Cause {
-    let seam = store.data();
-    let limits = seam.meter.limits();
+fn cause(error: &wasmtime::Error, store: &Store<HostState>) -> Cause {
+    let state = store.data();
+    let limits = state.meter.limits();
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return match *stop {
             Stop::Deadline => Cause::Deadline {
@@ -201,7 +199,7 @@ fn cause(error: &wasmtime::Error, store: &Store<Seam>) -> Cause {
         return Cause::StackOverflow { trace };
     }
     // A guest that panics says so, and then traps.
-    if let (Some(note), Some(Trap::UnreachableCodeReached)) = (&seam.panic, trap) {
+    if let (Some(note), Some(Trap::UnreachableCodeReached)) = (&state.panic, trap) {
         return Cause::Panic {
             message: note.message.clone(),
             file: note.file.clone(),

@@ -10,7 +10,7 @@ use std::{
 use prunella_core::{incident::Assessment, service::Service};
 use prunella_engine::{Level, Lines, Run, RunContext, Strategy};
 
-use crate::beside;
+use crate::parallel;
 
 /// A strategy about to be asked.
 pub(crate) struct Asked<'a> {
@@ -47,7 +47,7 @@ pub(crate) fn ask_all(
     let said = if service.checks.is_empty() && service.probes.is_empty() {
         asked.iter().map(ask).collect()
     } else {
-        beside::map(&asked, ask)
+        parallel::map(&asked, ask)
     };
     for ((place, said), held) in said.into_iter().enumerate().zip(&held) {
         held.pass_on();

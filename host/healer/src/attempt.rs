@@ -1,7 +1,7 @@
 //! One attempt at an incident: decide, assess, heal, prove.
 
+mod diagnosis;
 mod healing;
-mod thinking;
 
 use std::{
     cell::{Cell, OnceCell},
@@ -14,7 +14,8 @@ use prunella_core::{
     StrategyName, UnitName,
     budget::Verdict,
     capability::{Host, UnitStatus},
-    incident::{Assessment, DetectedBy, Ending, LeftAlone},
+    cause::Cause,
+    incident::{Assessment, DetectedBy, Ending, IncidentId, LeftAlone},
     service::Service,
     text::one_line,
     trail::Step,
@@ -25,32 +26,39 @@ use prunella_session::Recording;
 use self::healing::Healing;
 use crate::{
     assess::{Asked, ask_all},
-    decide::{Hold, Known, decide},
+    decide::{Decision, Known, decide},
     healer::{Current, Healer, microseconds, milliseconds},
     kernel::{Kernel, Phase, Rules, Snapshot},
     oversight::Overseer,
     proof, rehearsal,
-    scheduler::Sight,
+    scheduler::UnitSnapshot,
     strategies::Loaded,
     trail::Trail,
 };
 
 /// How an attempt came out.
 #[derive(Debug)]
-pub(crate) enum Came {
+pub(crate) enum AttemptOutcome {
     /// To an end.
     Ended(Ending),
     /// Something stands in the way that gives no signal when it is gone.
     LookAgain(LeftAlone, String, Duration),
-    /// The budget asks for a pause before the next attempt.
+    /// It was tried, and is tried again after a while.
     TryAgain(Duration),
+    /// Nothing was tried yet: the budget asks for a pause first.
+    WaitForBudget(Duration),
+    /// What it waited for has not come: to be looked at again after a while. The
+    /// ending is for whoever asks.
+    NothingNew(Duration, Option<Ending>),
+    /// Another incident is open for the unit.
+    Superseded(IncidentId),
     /// Another unit has to be healed first.
     Blocked(UnitName, String),
 }
 
 /// When an incident that people have to see to, and about which nothing could be
 /// done, is looked at again for the first time. Then after twice as long, and so
-/// on, up to `retry-every`.
+/// on, up to `retry-interval`.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 fn look_again_after(attempt: u32) -> Duration {
@@ -80,7 +88,7 @@ pub(crate) struct Attempt<'a> {
     down: OnceCell<UnitStatus>,
     overseer: OnceCell<Arc<Overseer>>,
     evidence_written: Cell<bool>,
-    thought: Cell<bool>,
+    diagnosed: Cell<bool>,
     /// When the model was asked.
     asked: Cell<Option<Instant>>,
 }
@@ -109,43 +117,43 @@ impl<'a> Attempt<'a> {
             answers,
             down: OnceCell::new(),
             overseer: OnceCell::new(),
-            evidence_written: Cell::new(trail.attempt() > 1),
-            thought: Cell::new(false),
+            evidence_written: Cell::new(trail.has_lines()),
+            diagnosed: Cell::new(false),
             asked: Cell::new(None),
             trail,
         }
     }
 
-    /// Goes the way once. `sight` is the unit as it was seen to have failed.
-    pub(crate) fn run(&self, sight: Option<Sight>) -> Came {
-        let came = self.go(sight);
-        let ends = matches!(&came, Came::Ended(_));
-        let failed = match &came {
-            Came::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
-            Came::LookAgain(..) => false,
+    /// Makes the attempt. `seen` is the unit as it was seen to have failed.
+    pub(crate) fn run(&self, seen: Option<UnitSnapshot>) -> AttemptOutcome {
+        let outcome = self.go(seen);
+        let ends = matches!(&outcome, AttemptOutcome::Ended(_));
+        let failed = match &outcome {
+            AttemptOutcome::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
+            AttemptOutcome::LookAgain(..) | AttemptOutcome::WaitForBudget(_) => false,
             _ => true,
         };
         if failed {
-            self.think();
+            self.diagnose();
         }
         // Healing does not wait for it; whoever hears of the end may.
         if ends {
             (self.acted)();
         }
-        self.last_word(&came);
-        came
+        self.last_word(&outcome);
+        outcome
     }
 
-    fn go(&self, sight: Option<Sight>) -> Came {
+    fn go(&self, seen: Option<UnitSnapshot>) -> AttemptOutcome {
         let incident = self.trail.incident();
-        let hold = decide(
+        let decision = decide(
             self.healer,
             &self.current,
             &self.service,
             incident,
             Known {
                 cleared: self.trail.cleared(),
-                sight,
+                snapshot: seen,
             },
             &self.real,
             |what, up_to| {
@@ -155,36 +163,49 @@ impl<'a> Attempt<'a> {
                 });
             },
         );
-        match hold {
-            Hold::Go(status) => {
+        match decision {
+            Decision::Go(status) => {
                 let _ = self.down.set((*status).clone());
                 self.heal(&status)
             }
-            Hold::Up(status) => self.is_up(&status),
-            Hold::Leave(why, detail) => Came::Ended(Ending::LeftAlone { why, detail }),
-            Hold::LookAgain(why, detail, after) => Came::LookAgain(why, detail, after),
-            Hold::Unknown(reason) => self.escalate(reason),
+            Decision::Up(status) => self.is_up(&status),
+            Decision::Leave(why, detail) => {
+                AttemptOutcome::Ended(Ending::LeftAlone { why, detail })
+            }
+            Decision::LookAgain(why, detail, after) => {
+                AttemptOutcome::LookAgain(why, detail, after)
+            }
+            Decision::Unknown(reason) => self.escalate(reason),
         }
     }
 
     /// The unit is up although a failure was noticed: somebody was faster, or
     /// it runs and does not answer.
-    fn is_up(&self, status: &UnitStatus) -> Came {
+    fn is_up(&self, status: &UnitStatus) -> AttemptOutcome {
         let detection = &self.trail.incident().detection;
         // A probe that makes an incident has had its chances, and whoever asks
         // for a heal wants an answer: one look. Else somebody may have started
         // it a moment ago, and it may still be on its way.
-        let found = if detection.cause == "not-answering" || detection.by == DetectedBy::Operator {
-            proof::is_well(&self.service, &self.host)
-        } else {
-            proof::becomes_well(&self.service, &self.host, self.service.proof.timeout)
-        };
+        let found =
+            if detection.cause == Cause::NotAnswering || detection.by == DetectedBy::Operator {
+                proof::is_well(&self.service, &self.host)
+            } else {
+                self.becomes_well()
+            };
         match found {
             Ok(well) => {
-                self.answering(&well);
-                match self.stays(&well) {
-                    Ok(()) => Came::Ended(Ending::Recovered {
-                        by: self.recovered_by(status),
+                let after = self.answering(&well);
+                let started_by = self.trail.started_by(&well.status).cloned();
+                match self.stays(&well, started_by.as_ref()) {
+                    Ok(()) => AttemptOutcome::Ended(match started_by {
+                        // It took longer than it was given.
+                        Some(strategy) if !self.trail.was_interrupted() => Ending::Healed {
+                            strategy,
+                            recovered_after: after,
+                        },
+                        _ => Ending::Recovered {
+                            by: self.recovered_by(status),
+                        },
                     }),
                     Err(reason) => {
                         self.trail.write(Step::NotProven {
@@ -220,21 +241,21 @@ impl<'a> Attempt<'a> {
 
     /// After a relapse outside any strategy's heal: the next attempt decides
     /// anew what the matter is.
-    fn look_again(&self) -> Came {
-        Came::TryAgain(Duration::ZERO)
+    fn look_again(&self) -> AttemptOutcome {
+        AttemptOutcome::TryAgain(Duration::ZERO)
     }
 
-    fn heal(&self, status: &UnitStatus) -> Came {
+    fn heal(&self, status: &UnitStatus) -> AttemptOutcome {
         if !self.trail.is_rehearsal() {
             match self.budget() {
                 Verdict::Now => {}
-                Verdict::After(wait) => return Came::TryAgain(wait),
+                Verdict::After(wait) => return AttemptOutcome::WaitForBudget(wait),
                 Verdict::Spent { until } => {
                     return self.escalate(format!(
                         "the healing budget is spent: {} healings in {} s were allowed; the next \
                          in {} s",
                         self.budget_settings().healings,
-                        self.budget_settings().within.as_secs(),
+                        self.budget_settings().window.as_secs(),
                         until.as_secs()
                     ));
                 }
@@ -248,24 +269,25 @@ impl<'a> Attempt<'a> {
             .collect();
 
         self.ask_model();
-        let snapshot = Arc::new(Snapshot::of(status, Arc::clone(&self.healer.silences)));
+        let snapshot = Arc::new(Snapshot::of(status, Arc::clone(&self.healer.probe_answers)));
         let mut applying = match self.assess(&related, &snapshot) {
             Ok(applying) => self.in_order(applying),
-            Err(came) => return came,
+            Err(outcome) => return outcome,
         };
         self.heed_opinion(&mut applying);
 
         let mut reasons = Vec::new();
         for (position, (name, loaded)) in applying.iter().enumerate() {
-            let turn = if position == 0 {
+            let early = if position == 0 {
                 None
             } else {
-                self.await_turn()
+                self.wait_for_budget()
             };
-            let healing = turn.unwrap_or_else(|| self.heal_with(name, loaded, &related, &snapshot));
+            let healing =
+                early.unwrap_or_else(|| self.heal_with(name, loaded, &related, &snapshot));
             match healing {
                 Healing::Proven(after) => {
-                    return Came::Ended(if self.trail.is_rehearsal() {
+                    return AttemptOutcome::Ended(if self.trail.is_rehearsal() {
                         Ending::Rehearsed {
                             verdict: format!("{name} would heal it (assumed, nothing was done)"),
                         }
@@ -276,13 +298,13 @@ impl<'a> Attempt<'a> {
                         }
                     });
                 }
-                Healing::Blocked(came) => return came,
+                Healing::Over(outcome) => return outcome,
                 Healing::Not(reason) => reasons.push(format!("{name}: {reason}")),
-                Healing::Wait(wait) => return Came::TryAgain(wait),
+                Healing::Wait(wait) => return AttemptOutcome::TryAgain(wait),
             }
         }
         if self.trail.is_rehearsal() {
-            return Came::Ended(Ending::Rehearsed {
+            return AttemptOutcome::Ended(Ending::Rehearsed {
                 verdict: format!("nothing would heal it: {}", reasons.join("; ")),
             });
         }
@@ -294,8 +316,8 @@ impl<'a> Attempt<'a> {
             ));
         }
         match self.budget() {
-            Verdict::Now => Came::TryAgain(Duration::ZERO),
-            Verdict::After(wait) => Came::TryAgain(wait),
+            Verdict::Now => AttemptOutcome::TryAgain(Duration::ZERO),
+            Verdict::After(wait) => AttemptOutcome::TryAgain(wait),
             Verdict::Spent { .. } => self.escalate(format!(
                 "every strategy was tried as often as the healing budget allows: {}",
                 reasons.join("; ")
@@ -303,14 +325,14 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Asks every strategy of the service. Any must-not or blocked-by holds
+    /// Asks every strategy of the service. Any veto or blocked-by holds
     /// everything; else those that apply come back in the operator's order.
     fn assess(
         &self,
         related: &BTreeSet<UnitName>,
         snapshot: &Arc<Snapshot>,
-    ) -> Result<Vec<(&StrategyName, &Loaded)>, Came> {
-        let mut not_mine = Vec::new();
+    ) -> Result<Vec<(&StrategyName, &Loaded)>, AttemptOutcome> {
+        let mut not_applicable = Vec::new();
         let mut known = Vec::new();
         let mut asked = Vec::new();
         for name in &self.service.strategies {
@@ -327,7 +349,7 @@ impl<'a> Attempt<'a> {
                 self.trail.write(Step::Note {
                     message: format!("strategy {name} is not in force: {why}"),
                 });
-                not_mine.push(format!("{name} is not in force"));
+                not_applicable.push(format!("{name} is not in force"));
                 continue;
             };
             let kernel = self.kernel(name, loaded, related, snapshot, Phase::Assess);
@@ -340,7 +362,7 @@ impl<'a> Attempt<'a> {
             });
         }
         let mut applying = Vec::new();
-        let mut must_not = Vec::new();
+        let mut vetoes = Vec::new();
         let mut blocked = None;
         ask_all(&self.service, asked, |place, said| {
             let Some((name, loaded, recording)) = known.get(place) else {
@@ -351,7 +373,7 @@ impl<'a> Attempt<'a> {
             let took = microseconds(said.took);
             let assessment = match said.run.result {
                 Ok(Ok(assessment)) => assessment,
-                Ok(Err(failure)) => Assessment::NotMine {
+                Ok(Err(failure)) => Assessment::NotApplicable {
                     reason: format!("it could not tell: {failure}"),
                 },
                 Err(error) => {
@@ -361,7 +383,7 @@ impl<'a> Attempt<'a> {
                         kind: error.kind().to_owned(),
                         message: error.to_string(),
                     });
-                    not_mine.push(format!("{name} broke off"));
+                    not_applicable.push(format!("{name} broke off"));
                     return;
                 }
             };
@@ -372,8 +394,10 @@ impl<'a> Attempt<'a> {
             });
             match assessment {
                 Assessment::Applies { .. } => applying.push((name, loaded)),
-                Assessment::NotMine { reason } => not_mine.push(format!("{name}: {reason}")),
-                Assessment::MustNot { reason } => must_not.push(format!("{name}: {reason}")),
+                Assessment::NotApplicable { reason } => {
+                    not_applicable.push(format!("{name}: {reason}"))
+                }
+                Assessment::Veto { reason } => vetoes.push(format!("{name}: {reason}")),
                 Assessment::BlockedBy { unit, reason } => {
                     blocked.get_or_insert((name, unit, reason));
                 }
@@ -382,20 +406,20 @@ impl<'a> Attempt<'a> {
         if let Some((name, unit, reason)) = blocked {
             return Err(self.blocked(name, &unit, &reason));
         }
-        if !must_not.is_empty() {
-            return Err(self.escalate(format!("held back by {}", must_not.join("; "))));
+        if !vetoes.is_empty() {
+            return Err(self.escalate(format!("held back by {}", vetoes.join("; "))));
         }
         if applying.is_empty() {
-            return Err(self.escalate(if not_mine.is_empty() {
+            return Err(self.escalate(if not_applicable.is_empty() {
                 "no strategy is set for it".to_owned()
             } else {
-                format!("no strategy applies: {}", not_mine.join("; "))
+                format!("no strategy applies: {}", not_applicable.join("; "))
             }));
         }
         Ok(applying)
     }
 
-    fn blocked(&self, by: &StrategyName, unit: &str, reason: &str) -> Came {
+    fn blocked(&self, by: &StrategyName, unit: &str, reason: &str) -> AttemptOutcome {
         let shown = one_line(unit, 100);
         let Ok(unit) = UnitName::new(unit) else {
             return self.escalate(format!(
@@ -404,8 +428,7 @@ impl<'a> Attempt<'a> {
         };
         let canonical = self
             .real
-            .units
-            .get(Instant::now() + Duration::from_secs(10), &unit)
+            .unit(Instant::now() + Duration::from_secs(10), &unit)
             .map_or(unit, |status| status.name);
         if canonical == self.service.unit {
             return self.escalate(format!(
@@ -413,7 +436,7 @@ impl<'a> Attempt<'a> {
             ));
         }
         if self.current.config.services.contains_key(&canonical) {
-            return Came::Blocked(canonical, reason.to_owned());
+            return AttemptOutcome::Blocked(canonical, reason.to_owned());
         }
         self.escalate(format!(
             "{canonical} is the cause, and is not in Prunella's care: {reason}; starting {} \
@@ -422,13 +445,13 @@ impl<'a> Attempt<'a> {
         ))
     }
 
-    fn escalate(&self, reason: String) -> Came {
+    fn escalate(&self, reason: String) -> AttemptOutcome {
         if self.trail.is_rehearsal() {
-            return Came::Ended(Ending::Rehearsed {
+            return AttemptOutcome::Ended(Ending::Rehearsed {
                 verdict: format!("it would be handed to people: {reason}"),
             });
         }
-        let retry_at = self.current.config.retry_every.map(|every| {
+        let retry_at = self.current.config.retry_interval.map(|every| {
             // What holds everything may be put right at any moment, and a look
             // spends nothing.
             let wait = if self.trail.healings() == 0 {
@@ -438,7 +461,7 @@ impl<'a> Attempt<'a> {
             };
             crate::healer::wall_clock().saturating_add(milliseconds(wait))
         });
-        Came::Ended(Ending::Escalated { reason, retry_at })
+        AttemptOutcome::Ended(Ending::Escalated { reason, retry_at })
     }
 
     fn kernel(
@@ -515,22 +538,11 @@ impl<'a> Attempt<'a> {
     }
 
     fn budget_settings(&self) -> &prunella_core::service::BudgetSettings {
-        self.service
-            .budget
-            .as_ref()
-            .unwrap_or(&self.current.config.budget)
+        self.current.budget_of(&self.service)
     }
 
     fn budget(&self) -> Verdict {
-        // A failure is healed at once when it is noticed: the first wait of a
-        // backoff begins there, and has begun by the time of this call.
-        self.healer.settings.ledger.verdict(
-            &self.service.unit,
-            &crate::kernel::moment(&*self.healer.settings.situation),
-            self.budget_settings(),
-            &self.current.config.host_budget,
-            Duration::ZERO,
-        )
+        self.healer.budget(&self.current, &self.service)
     }
 }
 

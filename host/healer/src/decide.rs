@@ -4,19 +4,21 @@
 use std::time::{Duration, Instant};
 
 use prunella_core::{
-    capability::{ActiveState, Goal, Host, UnitStatus},
-    incident::{DetectedBy, Incident, LeftAlone, RESTART_LOOP},
-    service::{Service, StartLimit},
+    capability::{ActiveState, Goal, Host, UnitStatus, units},
+    cause::Cause,
+    incident::{DetectedBy, Incident, LeftAlone},
+    service::{RunPolicy, Service, StartLimit},
 };
 
 use crate::{
     healer::{Current, Healer, wall_clock},
-    scheduler::Sight,
+    scheduler::UnitSnapshot,
+    start_rules::against_a_start,
 };
 
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hold {
+pub enum Decision {
     /// Nothing stands in the way of healing.
     Go(Box<UnitStatus>),
     /// It is up: what is left is to prove it.
@@ -49,7 +51,7 @@ pub(crate) struct Known {
     pub(crate) cleared: bool,
     /// How the unit was seen to have failed: spares a look at it while it is
     /// fresh.
-    pub(crate) sight: Option<Sight>,
+    pub(crate) snapshot: Option<UnitSnapshot>,
 }
 
 /// Decides. `host` is the real host: what it shows is the truth, in a rehearsal
@@ -62,60 +64,53 @@ pub(crate) fn decide(
     known: Known,
     host: &Host,
     mut waiting: impl FnMut(&str, Duration),
-) -> Hold {
+) -> Decision {
     let unit = &service.unit;
     let situation = &healer.settings.situation;
     let deadline = || Instant::now() + LOOK;
 
     // What people said comes first.
     if healer.settings.kill_switch.exists() {
-        return Hold::LookAgain(
+        return Decision::LookAgain(
             LeftAlone::KillSwitch,
             format!("{} exists", healer.settings.kill_switch.display()),
             LOOK_AGAIN,
         );
     }
     if let Some((detail, left)) = paused(healer, service) {
-        return Hold::LookAgain(LeftAlone::Paused, detail, left);
+        return Decision::LookAgain(LeftAlone::Paused, detail, left);
     }
     if current.protected.covers(unit) {
-        return Hold::Leave(
+        return Decision::Leave(
             LeftAlone::Protected,
             "protected units are reported, never acted on".to_owned(),
         );
     }
 
-    if incident.detection.cause == "restart-loop" {
-        return Hold::Leave(
-            LeftAlone::RestartLoop,
-            "systemd is at it, and it is for people to find out why it does not hold".to_owned(),
-        );
-    }
-
     let mut status = match known
-        .sight
-        .and_then(Sight::fresh)
-        .map_or_else(|| host.units.get(deadline(), unit), Ok)
+        .snapshot
+        .and_then(UnitSnapshot::fresh)
+        .map_or_else(|| host.unit(deadline(), unit), Ok)
     {
         Ok(status) => status,
-        Err(failure) => return Hold::Unknown(format!("{unit} cannot be looked at: {failure}")),
+        Err(failure) => return Decision::Unknown(format!("{unit} cannot be looked at: {failure}")),
     };
     match situation.system_state(deadline()).as_deref() {
         Ok("stopping") => {
-            return Hold::Leave(
+            return Decision::Leave(
                 LeftAlone::Shutdown,
                 "systemd is stopping everything".to_owned(),
             );
         }
         Ok(_) => {}
         Err(failure) => {
-            return Hold::Unknown(format!("systemd's state cannot be read: {failure}"));
+            return Decision::Unknown(format!("systemd's state cannot be read: {failure}"));
         }
     }
 
     // Somebody's job, or systemd on its own way: never in its way.
-    if incident.detection.cause == RESTART_LOOP {
-        return Hold::Leave(
+    if incident.detection.cause == Cause::RestartLoop {
+        return Decision::Leave(
             LeftAlone::RestartLoop,
             format!(
                 "Restart={}, {} restarts so far",
@@ -124,7 +119,7 @@ pub(crate) fn decide(
         );
     }
     if status.is_auto_restarting() {
-        return Hold::Leave(
+        return Decision::Leave(
             LeftAlone::SystemdRestarts,
             format!("Restart={}", status.restart_policy),
         );
@@ -135,13 +130,15 @@ pub(crate) fn decide(
             None => format!("{unit} to leave `{}`", status.active_state.word()),
         };
         waiting(&what, SETTLE);
-        match host
-            .units
-            .wait(Instant::now() + SETTLE, unit, Goal::Settled, SETTLE)
-        {
+        let wait = units::Wait {
+            unit: unit.clone(),
+            goal: Goal::Settled,
+            timeout: SETTLE,
+        };
+        match host.ask(Instant::now() + SETTLE, wait) {
             Ok(settled) => status = settled,
             Err(failure) => {
-                return Hold::LookAgain(
+                return Decision::LookAgain(
                     LeftAlone::JobPending,
                     format!("{what} goes on: {failure}"),
                     LOOK_AGAIN,
@@ -149,7 +146,7 @@ pub(crate) fn decide(
             }
         }
         if status.is_auto_restarting() {
-            return Hold::Leave(
+            return Decision::Leave(
                 LeftAlone::SystemdRestarts,
                 format!("Restart={}", status.restart_policy),
             );
@@ -158,56 +155,61 @@ pub(crate) fn decide(
 
     match status.load_state.as_str() {
         "loaded" => {}
-        "masked" => return Hold::Leave(LeftAlone::Masked, "the unit is masked".to_owned()),
+        "masked" => return Decision::Leave(LeftAlone::Masked, "the unit is masked".to_owned()),
         other => {
-            return Hold::Unknown(format!("systemd could not load {unit}: it is `{other}`"));
+            return Decision::Unknown(format!("systemd could not load {unit}: it is `{other}`"));
         }
     }
     if status.is_up() {
-        return Hold::Up(Box::new(status));
+        return Decision::Up(Box::new(status));
     }
     for (setting, action) in [
         ("StartLimitAction", &status.start_limit_action),
         ("FailureAction", &status.failure_action),
     ] {
         if !action.is_empty() && action != "none" {
-            return Hold::Leave(LeftAlone::FailureAction, format!("{setting}={action}"));
+            return Decision::Leave(LeftAlone::FailureAction, format!("{setting}={action}"));
         }
     }
     if let Some(holder) = situation.package_lock() {
-        return Hold::LookAgain(LeftAlone::PackageUpgrade, holder, LOOK_AGAIN);
+        return Decision::LookAgain(LeftAlone::PackageUpgrade, holder, LOOK_AGAIN);
     }
 
     let asked_for = incident.detection.by == DetectedBy::Operator;
     if !asked_for && !service.heal_on_stop {
         match situation.stopped_by_operator(deadline(), &status) {
-            Ok(Some(evidence)) => return Hold::Leave(LeftAlone::OperatorStop, evidence),
+            Ok(Some(evidence)) => return Decision::Leave(LeftAlone::OperatorStop, evidence),
             Ok(None) => {}
             Err(failure) => {
-                return Hold::Unknown(format!(
+                return Decision::Unknown(format!(
                     "it cannot be told whether an operator stopped {unit}: {failure}"
                 ));
             }
         }
         // A dependency that was found dead may be merely inactive, and so may
         // a unit whose Requires= failed: both are failures of the service.
+        // So is the end of one that is meant to run.
         let failed_otherwise = known.cleared
+            || (service.run_policy == RunPolicy::Always && status.should_have_gone_on())
             || incident.detection.by == DetectedBy::Dependency
-            || incident.detection.cause == "dependency";
+            || incident.detection.cause == Cause::Dependency;
         if status.active_state == ActiveState::Inactive
             && status.result == "success"
             && !failed_otherwise
         {
-            return Hold::Leave(
+            return Decision::Leave(
                 LeftAlone::Finished,
                 "it is inactive, and its last run succeeded".to_owned(),
             );
         }
     }
+    if let Some((why, detail)) = against_a_start(&status, &incident.detection) {
+        return Decision::Leave(why, detail);
+    }
     if service.start_limit == StartLimit::Respect {
         match situation.start_refused(deadline(), &status) {
             Ok(true) => {
-                return Hold::Leave(
+                return Decision::Leave(
                     LeftAlone::StartLimit,
                     format!(
                         "another start was refused by systemd, which allows {} in {} s",
@@ -223,7 +225,7 @@ pub(crate) fn decide(
             }
         }
     }
-    Hold::Go(Box::new(status))
+    Decision::Go(Box::new(status))
 }
 
 /// What pauses the service, and for how long it may still do so.

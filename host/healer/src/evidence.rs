@@ -11,7 +11,10 @@ use std::{
 use prunella_core::{
     UnitName,
     analyst::{Changes, ChangesQuestion, Evidence, FailedRun, NeededUnit},
-    capability::{ActiveState, Host, LogEntry, LogQuery, PressureOf, UnitStatus},
+    capability::{
+        ActiveState, Host, LogEntry, PressureOf, UnitStatus, filesystems, logs, resources,
+    },
+    cause::Cause,
     incident::Detection,
     service::Service,
 };
@@ -44,13 +47,13 @@ pub fn gather(
     status: Option<&UnitStatus>,
 ) -> Evidence {
     let deadline = Instant::now() + LIMIT;
-    let now = host.units.get(deadline, &service.unit).ok();
+    let now = host.unit(deadline, &service.unit).ok();
     let mut runs = vec![FailedRun {
-        result: detection.cause.clone(),
+        result: detection.cause.to_string(),
         exit_code: detection.exit_code,
         signal: detection.signal.clone(),
         ended_at: detection.at,
-        lines: lines(host, deadline, service, detection.invocation.as_deref()),
+        lines: lines_of_detected(host, deadline, service, detection, now.as_ref()),
     }];
     // A start that was tried since may have failed for a reason of its own.
     if let Some(now) = &now
@@ -63,7 +66,11 @@ pub fn gather(
             exit_code: now.exit_code,
             signal: now.signal.clone(),
             ended_at: wall_clock(),
-            lines: lines(host, deadline, service, now.invocation.as_deref()),
+            lines: now
+                .invocation
+                .as_deref()
+                .map(|run| lines(host, deadline, service, Some(run)))
+                .unwrap_or_default(),
         });
     }
     let status = status.cloned().or(now);
@@ -87,17 +94,67 @@ pub fn gather(
         detection: detection.clone(),
         domain: service.domain.clone(),
         needs: needs(host, deadline, service, status.as_ref()),
-        memory: host.resources.memory().ok(),
-        memory_pressure: host.resources.pressure(PressureOf::Memory).ok(),
+        memory: host.ask(deadline, resources::MemoryUse {}).ok(),
+        memory_pressure: host
+            .ask(
+                deadline,
+                resources::PressureShare {
+                    of: PressureOf::Memory,
+                },
+            )
+            .ok(),
         disks: PLACES
             .into_iter()
             .chain(declared)
-            .filter_map(|place| Some((place.to_owned(), host.resources.disk(place).ok()?)))
+            .filter_map(|place| {
+                let place = place.to_owned();
+                let below = filesystems::Below {
+                    place: place.clone(),
+                };
+                Some((place, host.ask(deadline, below).ok()?.room()))
+            })
             .collect(),
         changes: changed,
         status,
         runs,
     }
+}
+
+/// The lines of the run that failed. Without a failed run there are none: what
+/// earlier runs logged has nothing to do with it.
+fn lines_of_detected(
+    host: &Host,
+    deadline: Instant,
+    service: &Service,
+    detection: &Detection,
+    now: Option<&UnitStatus>,
+) -> Vec<LogEntry> {
+    let Some(detected) = detection.invocation.as_deref() else {
+        return Vec::new();
+    };
+    let failed = if detection.cause == Cause::RestartLoop {
+        // The detected run is the one that systemd has just begun.
+        let all = lines(host, deadline, service, None);
+        let going = now
+            .filter(|now| now.active_state != ActiveState::Failed)
+            .and_then(|now| now.invocation.as_deref());
+        last_failed_run(&all, going).map(str::to_owned)
+    } else {
+        None
+    };
+    let run = failed.as_deref().unwrap_or(detected);
+    lines(host, deadline, service, Some(run))
+}
+
+/// The latest run among these lines that logged anything, but for the one that
+/// goes on.
+fn last_failed_run<'l>(lines: &'l [LogEntry], going: Option<&str>) -> Option<&'l str> {
+    lines
+        .iter()
+        .rev()
+        .filter(|line| !line.by_systemd)
+        .filter_map(|line| line.invocation.as_deref())
+        .find(|run| Some(*run) != going)
 }
 
 fn lines(
@@ -106,13 +163,13 @@ fn lines(
     service: &Service,
     invocation: Option<&str>,
 ) -> Vec<LogEntry> {
-    let query = LogQuery {
+    let tail = logs::Tail {
         unit: service.unit.clone(),
         invocation: invocation.map(str::to_owned),
         priority: None,
         lines: LINES,
     };
-    host.logs.tail(deadline, &query).unwrap_or_else(|failure| {
+    host.ask(deadline, tail).unwrap_or_else(|failure| {
         tracing::debug!("no log lines of {}: {failure}", service.unit);
         Vec::new()
     })
@@ -127,13 +184,13 @@ fn needs(
     status: Option<&UnitStatus>,
 ) -> Vec<NeededUnit> {
     let required = status.into_iter().flat_map(|status| &status.requires);
-    let units: BTreeSet<&UnitName> = service.needs.iter().chain(required).collect();
+    let units: BTreeSet<&UnitName> = service.depends_on.iter().chain(required).collect();
     units
         .into_iter()
         .filter(|unit| matches!(unit.kind(), "service" | "socket" | "mount"))
         .take(NEEDS_MAX)
         .filter_map(|unit| {
-            let found = host.units.get(deadline, unit).ok()?;
+            let found = host.unit(deadline, unit).ok()?;
             Some(NeededUnit {
                 exists: found.exists(),
                 state: found.active_state,
@@ -142,4 +199,34 @@ fn needs(
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use prunella_core::capability::LogEntry;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn line(run: &str, by_systemd: bool) -> LogEntry {
+        LogEntry {
+            by_systemd,
+            invocation: Some(run.to_owned()),
+            ..LogEntry::new(0, 6, "text")
+        }
+    }
+
+    #[rstest]
+    #[case::systemd_alone_spoke_of_the_latest(&[("a", false), ("b", true)], "b", Some("a"))]
+    #[case::the_latest_still_runs(&[("a", false), ("b", false)], "b", Some("a"))]
+    #[case::the_latest_is_over(&[("a", false), ("b", false)], "c", Some("b"))]
+    #[case::only_systemd_spoke(&[("a", true), ("b", true)], "b", None)]
+    fn of_a_loop_the_latest_run_that_is_over_and_spoke_counts(
+        #[case] lines: &[(&str, bool)],
+        #[case] going: &str,
+        #[case] found: Option<&str>,
+    ) {
+        let lines: Vec<LogEntry> = lines.iter().map(|(run, by)| line(run, *by)).collect();
+        assert_eq!(last_failed_run(&lines, Some(going)), found);
+    }
 }

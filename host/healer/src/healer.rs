@@ -6,13 +6,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use prunella_config::Config;
 use prunella_core::{
     UnitName,
     analyst::{Analyst, Changes},
-    capability::{Answer, History, Host, ProbeAnswer, State},
-    config::Config,
+    budget::Verdict,
+    capability::{Answer, Host, ProbeAnswer, probes},
     incident::Incident,
-    service::Service,
+    service::{BudgetSettings, Service},
     situation::Situation,
     trail::Entry,
 };
@@ -21,21 +22,15 @@ use prunella_store::{Ledger, Store};
 
 use crate::{
     Protected, StrategySet,
-    history::StoreHistory,
+    cached_probes::{CachedProbes, ProbeAnswers},
     opinions::Opinions,
-    silences::{Patient, Silences},
-    state::StoreState,
+    stored::Stored,
 };
 
 /// Where hosts come from: a [`Host`] for each service.
 pub trait Hosts: Send + Sync {
     /// The host as one service sees it.
-    fn for_service(
-        &self,
-        service: Arc<Service>,
-        history: Arc<dyn History>,
-        state: Arc<dyn State>,
-    ) -> Host;
+    fn for_service(&self, service: Arc<Service>) -> Host;
 }
 
 /// Whoever watches incidents as they go: a terminal, a connected client.
@@ -75,7 +70,7 @@ pub struct Healer {
     pub(crate) settings: HealerSettings,
     pub(crate) opinions: Opinions,
     pub(crate) recorder: OnceLock<Arc<Recorder>>,
-    pub(crate) silences: Arc<Silences>,
+    pub(crate) probe_answers: Arc<ProbeAnswers>,
     current: RwLock<Current>,
 }
 
@@ -90,10 +85,15 @@ pub(crate) struct Current {
 impl Current {
     fn new(config: Arc<Config>, strategies: Arc<StrategySet>) -> Self {
         Self {
-            protected: Arc::new(Protected::new(&config)),
+            protected: Arc::new(config.protected()),
             config,
             strategies,
         }
+    }
+
+    /// How much healing a service may get.
+    pub(crate) fn budget_of<'a>(&'a self, service: &'a Service) -> &'a BudgetSettings {
+        service.budget.as_ref().unwrap_or(&self.config.budget)
     }
 }
 
@@ -108,7 +108,7 @@ impl Healer {
             settings,
             opinions: Opinions::default(),
             recorder: OnceLock::new(),
-            silences: Arc::default(),
+            probe_answers: Arc::default(),
             current: RwLock::new(Current::new(config, strategies)),
         }
     }
@@ -142,32 +142,22 @@ impl Healer {
             .clone()
     }
 
-    /// The host as `service` sees it, with nothing between.
-    /// But a long silence of its probes is waited for once.
+    /// The host as `service` sees it, with nothing between that denies anything. But
+    /// a probe that is waited for in vain is waited for once.
     pub(crate) fn host_for(&self, service: &Arc<Service>) -> Host {
-        let host = self.bare_host_for(service);
-        Host {
-            probes: Arc::new(Patient {
-                probes: Arc::clone(&host.probes),
-                unit: service.unit.clone(),
-                silences: Arc::clone(&self.silences),
-            }),
-            ..host
-        }
+        Host::new(CachedProbes {
+            below: self.uncached_host_for(service),
+            unit: service.unit.clone(),
+            answers: Arc::clone(&self.probe_answers),
+        })
     }
 
-    fn bare_host_for(&self, service: &Arc<Service>) -> Host {
-        let history = Arc::new(StoreHistory {
+    fn uncached_host_for(&self, service: &Arc<Service>) -> Host {
+        Host::new(Stored {
+            below: self.settings.hosts.for_service(Arc::clone(service)),
             store: self.settings.store.clone(),
             unit: service.unit.clone(),
-        });
-        let state = Arc::new(StoreState {
-            store: self.settings.store.clone(),
-            unit: service.unit.clone(),
-        });
-        self.settings
-            .hosts
-            .for_service(Arc::clone(service), history, state)
+        })
     }
 
     /// Asks one of a service's declared probes, anew; `None` when the unit is not in
@@ -179,11 +169,27 @@ impl Healer {
         probe: &str,
     ) -> Option<Answer<ProbeAnswer>> {
         let service = self.service(unit)?;
-        let answer = self.bare_host_for(&service).probes.ask(deadline, probe);
+        let name = probe.to_owned();
+        let answer = self
+            .uncached_host_for(&service)
+            .ask(deadline, probes::Ask { name });
         if let Ok(answer) = &answer {
-            self.silences.note(unit, probe, answer);
+            self.probe_answers.note(unit, probe, answer);
         }
         Some(answer)
+    }
+
+    /// Whether a service may be healed now.
+    pub(crate) fn budget(&self, current: &Current, service: &Service) -> Verdict {
+        // A failure is healed at once when it is noticed: the first wait of a
+        // backoff begins there, and has begun by the time of this call.
+        self.settings.ledger.verdict(
+            &service.unit,
+            &crate::kernel::moment(&*self.settings.situation),
+            current.budget_of(service),
+            &current.config.host_budget,
+            Duration::ZERO,
+        )
     }
 
     /// The service of a unit in care.

@@ -13,6 +13,11 @@
 //! 7. **done**, for real or in rehearsal, by the host below
 //! 8. **result**: it stands in the trail how it ended
 //!
+//! All acts go this one way ([`Kernel::act`]). What the steps do with an act stands
+//! in its description ([`Consequence`](prunella_core::capability::Consequence)); the
+//! first three are those of [`Authority::allows`], which the simulated host has in
+//! common with the real one.
+//!
 //! In a rehearsal the host below is a [`rehearsal`](crate::rehearsal) overlay:
 //! the kernel judges as it would judge a real act, and consumes no budget.
 
@@ -29,16 +34,13 @@ use std::{
 
 use prunella_core::{
     Failure, StrategyName, UnitName,
-    authority::Authority,
-    budget::{Moment, Verdict},
+    authority::{Authority, Facts, Target},
+    budget::{HostBudget, Moment, Verdict},
     capability::{
-        ActiveState, Answer, CheckReport, Checks, Clock, EnvKey, FileRepair, FileStatus, Files,
-        Goal, Host, Job, LogEntry, LogQuery, Logs, PortHolder, Ports, Process, ProcessControl,
-        ProcessInfo, Processes, Protocol, Repair, Termination, UnitAct, UnitControl, UnitStatus,
-        Units,
+        Act, Answer, Call, Described as _, Durability, Host, HostCalls, Operation as _,
+        ProcessInfo, Reply, Subject, UnitStatus, clock, units,
     },
-    config::HostBudget,
-    policy::{Act, Grants, Observe},
+    policy::Grants,
     protected::Protected,
     service::{BudgetSettings, Service},
     situation::Situation,
@@ -49,8 +51,8 @@ use prunella_store::Ledger;
 
 use self::jobs::{PaidStart, TrackedJob};
 use crate::{
+    cached_probes::ProbeAnswers,
     oversight::{Overseer, Question},
-    silences::Silences,
     trail::Trail,
 };
 
@@ -72,7 +74,7 @@ pub(crate) struct Rules {
 #[derive(Default)]
 pub(crate) struct Snapshot {
     units: Mutex<Vec<(Instant, UnitStatus)>>,
-    silences: Arc<Silences>,
+    probe_answers: Arc<ProbeAnswers>,
 }
 
 /// How old a snapshot may be that a strategy heals by, and that its act is judged
@@ -83,10 +85,10 @@ const FRESH: Duration = Duration::from_millis(50);
 
 impl Snapshot {
     /// Begins with what is known already.
-    pub(crate) fn of(status: &UnitStatus, silences: Arc<Silences>) -> Self {
+    pub(crate) fn of(status: &UnitStatus, probe_answers: Arc<ProbeAnswers>) -> Self {
         Self {
             units: Mutex::new(vec![(Instant::now(), status.clone())]),
-            silences,
+            probe_answers,
         }
     }
 
@@ -110,7 +112,7 @@ impl Snapshot {
     /// Something was changed: all has to be looked at anew.
     fn end(&self) {
         self.lock().clear();
-        self.silences.end();
+        self.probe_answers.end();
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Instant, UnitStatus)>> {
@@ -169,22 +171,7 @@ impl Kernel {
 
     /// The host as the strategy sees it: everything through the kernel.
     pub(crate) fn host(self: &Arc<Self>) -> Host {
-        Host {
-            clock: Arc::clone(self) as _,
-            units: Arc::clone(self) as _,
-            processes: Arc::clone(self) as _,
-            ports: Arc::clone(self) as _,
-            files: Arc::clone(self) as _,
-            logs: Arc::clone(self) as _,
-            resources: Arc::clone(&self.host.resources),
-            probes: Arc::clone(&self.host.probes),
-            history: Arc::clone(&self.host.history),
-            state: Arc::clone(&self.host.state),
-            unit_control: Arc::clone(self) as _,
-            process_control: Arc::clone(self) as _,
-            file_repair: Arc::clone(self) as _,
-            checks: Arc::clone(self) as _,
-        }
+        Host::from(Arc::clone(self) as Arc<dyn HostCalls>)
     }
 
     /// Waits for every job that the strategy left running, so that each has its
@@ -195,7 +182,7 @@ impl Kernel {
         for job in jobs {
             if job.ended().is_none() {
                 let left = deadline.saturating_duration_since(Instant::now());
-                if let Err(failure) = job.wait(deadline, left) {
+                if let Err(failure) = self.wait_for(deadline, &job, left) {
                     job.close(Err(Failure::failed(
                         "outcome-unknown",
                         format!("how the job ended is not known: {failure}"),
@@ -219,7 +206,7 @@ impl Kernel {
 
     /// A unit as it stands now.
     fn look_anew(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
-        let status = self.host.units.get(deadline, unit)?;
+        let status = self.host.ask(deadline, units::Get { unit: unit.clone() })?;
         self.note(&status);
         Ok(status)
     }
@@ -255,106 +242,110 @@ impl Kernel {
         }
     }
 
-    /// A unit that may be looked at through `what`.
-    fn observed(&self, deadline: Instant, what: Observe, unit: &UnitName) -> Answer<UnitStatus> {
-        let status = self.look_at(deadline, unit)?;
-        self.authority().may_observe(what, &status)?;
-        Ok(status)
+    /// A look, at what the strategy may look at.
+    fn look(&self, deadline: Instant, mut call: Call) -> Answer<Reply> {
+        let target = self.authority().allows(&mut call, &self.facts(deadline))?;
+        match (call, target) {
+            // It was looked at to see whether it may be.
+            (Call::UnitGet(get), Target::Unit(status)) => get.reply(Ok(*status)),
+            (Call::UnitWait(wait), _) => {
+                let status = self.host.ask(deadline, wait.clone())?;
+                self.note(&status);
+                wait.reply(Ok(status))
+            }
+            (Call::JobWait(wait), _) => match wait.job.token.get::<Arc<TrackedJob>>() {
+                Some(job) => wait.reply(self.wait_for(deadline, job, wait.timeout)),
+                None => self.host.call(deadline, Call::JobWait(wait)),
+            },
+            (call, _) => self.host.call(deadline, call),
+        }
     }
 
-    /// Denies, in the trail and in the answer.
-    fn deny<T>(&self, act: Act, target: &str, failure: Failure) -> Answer<T> {
-        self.trail.write(Step::ActDenied {
-            strategy: self.rules.strategy.clone(),
-            act: act.name().to_owned(),
-            target: one_line(target, 200),
-            failure: failure.clone(),
-        });
-        Err(failure)
-    }
-
-    /// Grant, scope and protection for an act on a unit.
-    fn may_act_on_unit(&self, deadline: Instant, act: Act, unit: &UnitName) -> Answer<UnitStatus> {
-        let authority = self.authority();
-        authority.may_act_at_all(act, unit)?;
-        let status = self.look_at(deadline, unit)?;
-        authority.may_act_on_unit(act, &status, &self.rules.protected)?;
-        Ok(status)
-    }
-
-    /// What would stop along with the act must be nobody's loss.
-    fn may_stop_along(&self, deadline: Instant, act: Act, status: &UnitStatus) -> Answer<()> {
-        let along = match act {
-            Act::Unit(UnitAct::Start) => self.active_among(deadline, &status.conflicts)?,
-            Act::Unit(UnitAct::Stop | UnitAct::Restart) => self.stops_with(deadline, status)?,
-            _ => Vec::new(),
+    /// An act, through all steps of the gate. There is no other way to the host.
+    fn act(&self, deadline: Instant, act: Act, mut call: Call) -> Answer<Reply> {
+        let wanted = named(&mut call);
+        let permit = match self.permit(deadline, act, &mut call) {
+            Ok(permit) => permit,
+            Err(failure) => {
+                self.trail.write(Step::ActDenied {
+                    strategy: self.rules.strategy.clone(),
+                    act: act.name().to_owned(),
+                    target: one_line(&wanted, 200),
+                    failure: failure.clone(),
+                });
+                return Err(failure);
+            }
         };
-        self.authority()
-            .may_stop_along(act, status, &along, &self.rules.protected)
-    }
-
-    fn active_among(&self, deadline: Instant, units: &[UnitName]) -> Answer<Vec<UnitStatus>> {
-        let mut active = Vec::new();
-        for unit in units {
-            // Targets of the shutdown are in everybody's Conflicts=, and never
-            // active while anything is healed.
-            if unit.kind() == "target" {
-                continue;
+        let Permit { target, paid } = permit;
+        if let (Act::ResetFailed, Target::Unit(status)) = (act, &target) {
+            self.before_clearing(status);
+        }
+        let action = self.intend(act, target.shown());
+        let done = self.host.call(deadline, call);
+        if done.is_ok() && act.consequence().durability == Durability::OnDiskMeanwhile {
+            // systemd is at work now: the disk has time.
+            self.trail.sync();
+        }
+        match done {
+            Ok(Reply::UnitSubmit(job)) => {
+                let before = match target {
+                    Target::Unit(status) if paid => Some(*status),
+                    _ => None,
+                };
+                Ok(Reply::UnitSubmit(self.track(job, action, act, before)))
             }
-            match self.look_at(deadline, unit) {
-                Ok(status) if is_live(&status) => active.push(status),
-                Ok(_) => {}
-                Err(failure) if failure.kind == prunella_core::FailureKind::NotFound => {}
-                Err(failure) => return Err(failure),
+            done => {
+                let result = done.clone().map(|reply| {
+                    (act.consequence().result)(&reply).unwrap_or_else(|| "done".to_owned())
+                });
+                self.trail.acted(action, result);
+                done
             }
         }
-        Ok(active)
     }
 
-    /// Every active unit that stops when `status` does, however indirectly.
-    fn stops_with(&self, deadline: Instant, status: &UnitStatus) -> Answer<Vec<UnitStatus>> {
-        let mut seen: BTreeSet<UnitName> = BTreeSet::from([status.name.clone()]);
-        let mut found = Vec::new();
-        let mut open = self.active_among(deadline, &status.required_by)?;
-        while let Some(next) = open.pop() {
-            if seen.insert(next.name.clone()) {
-                open.extend(self.active_among(deadline, &next.required_by)?);
-                found.push(next);
-            }
+    /// Everything that has to be so before an act: grant, scope and protection,
+    /// oversight, budget.
+    fn permit(&self, deadline: Instant, act: Act, call: &mut Call) -> Answer<Permit> {
+        let target = self.authority().allows(call, &self.facts(deadline))?;
+        self.agreed(act, &target)?;
+        let unit = match &target {
+            Target::Unit(status) => &status.name,
+            _ => &self.rules.service.unit,
+        };
+        let paid = act.is_healing() && !self.is_paid(act, unit);
+        if paid {
+            self.spend(deadline, unit)?;
         }
-        Ok(found)
+        Ok(Permit { target, paid })
     }
 
-    /// Oversight of an act on a unit.
-    fn agreed(&self, act: Act, unit: &UnitName) -> Answer<()> {
-        self.agreed_on(act, unit.as_str(), *unit == self.rules.service.unit)
-    }
-
-    fn agreed_on(&self, act: Act, target: &str, own: bool) -> Answer<()> {
+    /// Whether whoever oversees the act agrees.
+    fn agreed(&self, act: Act, target: &Target) -> Answer<()> {
+        let (exactly, own) = match target {
+            Target::Unit(status) => (String::new(), status.name == self.rules.service.unit),
+            Target::Process {
+                started_at, own, ..
+            } => (format!("started at {started_at}"), *own),
+            Target::Declared(_) | Target::None => (String::new(), true),
+        };
         self.rules.overseer.may(
             &self.trail,
             &Question {
                 strategy: &self.rules.strategy,
                 act,
-                target,
-                exactly: String::new(),
+                target: target.shown(),
+                exactly,
                 own,
             },
         )
     }
 
-    /// Whether a person may be asked to let another's process be ended: only where
-    /// the operator wants to be asked, and never PID 1, a kernel thread, Prunella
-    /// itself, or what a protected unit runs.
-    fn may_be_asked_of(&self, process: &ProcessInfo) -> bool {
-        self.rules.overseer.oversight.foreign_processes
-            && process.pid != 1
-            && process.pid != std::process::id()
-            && process.executable.is_some()
-            && process
-                .unit
-                .as_ref()
-                .is_none_or(|unit| !self.rules.protected.covers(unit))
+    fn facts(&self, deadline: Instant) -> KnownToKernel<'_> {
+        KnownToKernel {
+            kernel: self,
+            deadline,
+        }
     }
 
     /// Takes one healing out of the budget, waiting for its turn when the run
@@ -381,7 +372,7 @@ impl Kernel {
                         reason: "the healing budget spaces healings out".to_owned(),
                         milliseconds: crate::healer::milliseconds(wait),
                     });
-                    self.host.clock.sleep(deadline, wait)?;
+                    self.host.ask(deadline, clock::Sleep { time: wait })?;
                 }
                 Verdict::After(wait) => {
                     return Err(Failure::quota(
@@ -412,277 +403,63 @@ pub(crate) fn moment(situation: &dyn Situation) -> Moment {
     }
 }
 
-/// Whether there is anything to stop.
-fn is_live(status: &UnitStatus) -> bool {
-    !matches!(
-        status.active_state,
-        ActiveState::Inactive | ActiveState::Failed
-    )
-}
-
-impl Clock for Kernel {
-    fn now(&self) -> u64 {
-        self.host.clock.now()
-    }
-
-    fn monotonic(&self) -> u64 {
-        self.host.clock.monotonic()
-    }
-
-    fn sleep(&self, deadline: Instant, duration: Duration) -> Answer<()> {
-        self.host.clock.sleep(deadline, duration)
+/// What an act is on, as the strategy named it.
+fn named(call: &mut Call) -> String {
+    match call.subject() {
+        Subject::Unit(unit) => unit.to_string(),
+        Subject::Process(process) => process.shown(),
+        Subject::File(name)
+        | Subject::Check(name)
+        | Subject::Probe(name)
+        | Subject::Place(name) => name.to_owned(),
+        Subject::Port(protocol, number) => format!("{}/{number}", protocol.word()),
+        Subject::Nothing => String::new(),
     }
 }
 
-impl Units for Kernel {
-    fn get(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
-        self.observed(deadline, Observe::Units, unit)
+/// What came out of the steps before an act.
+struct Permit {
+    target: Target,
+    /// Whether a healing was spent on it.
+    paid: bool,
+}
+
+/// The kernel's facts for one call.
+struct KnownToKernel<'a> {
+    kernel: &'a Kernel,
+    deadline: Instant,
+}
+
+impl Facts for KnownToKernel<'_> {
+    fn unit(&self, unit: &UnitName) -> Answer<UnitStatus> {
+        self.kernel.look_at(self.deadline, unit)
     }
 
-    fn wait(
-        &self,
-        deadline: Instant,
-        unit: &UnitName,
-        goal: Goal,
-        timeout: Duration,
-    ) -> Answer<UnitStatus> {
-        let status = self.observed(deadline, Observe::Units, unit)?;
-        let status = self
-            .host
-            .units
-            .wait(deadline, &status.name, goal, timeout)?;
-        self.note(&status);
-        Ok(status)
+    fn protected(&self) -> &Protected {
+        &self.kernel.rules.protected
+    }
+
+    /// Only where the operator wants to be asked, and never of PID 1, a kernel
+    /// thread, Prunella itself, or what a protected unit runs.
+    fn may_be_asked_about(&self, process: &ProcessInfo) -> bool {
+        let rules = &self.kernel.rules;
+        rules.overseer.oversight.foreign_processes
+            && process.pid != 1
+            && process.pid != std::process::id()
+            && process.executable.is_some()
+            && process
+                .unit
+                .as_ref()
+                .is_none_or(|unit| !rules.protected.covers(unit))
     }
 }
 
-impl Processes for Kernel {
-    fn of_unit(&self, deadline: Instant, unit: &UnitName) -> Answer<Vec<Arc<dyn Process>>> {
-        let status = self.observed(deadline, Observe::Processes, unit)?;
-        self.host.processes.of_unit(deadline, &status.name)
-    }
-}
-
-impl Ports for Kernel {
-    fn holders(
-        &self,
-        deadline: Instant,
-        protocol: Protocol,
-        number: u16,
-    ) -> Answer<Vec<PortHolder>> {
-        self.authority().may_look_at_port(protocol, number)?;
-        self.host.ports.holders(deadline, protocol, number)
-    }
-}
-
-impl Files for Kernel {
-    fn stat(&self, deadline: Instant, name: &str) -> Answer<FileStatus> {
-        self.host.files.stat(deadline, name)
-    }
-
-    fn sha256(&self, deadline: Instant, name: &str) -> Answer<String> {
-        self.host.files.sha256(deadline, name)
-    }
-
-    fn env_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<EnvKey>> {
-        self.host.files.env_keys(deadline, name)
-    }
-
-    fn missing_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<String>> {
-        self.host.files.missing_keys(deadline, name)
-    }
-}
-
-impl Logs for Kernel {
-    fn tail(&self, deadline: Instant, query: &LogQuery) -> Answer<Vec<LogEntry>> {
-        let status = self.observed(deadline, Observe::Logs, &query.unit)?;
-        self.host.logs.tail(
-            deadline,
-            &LogQuery {
-                unit: status.name,
-                ..query.clone()
-            },
-        )
-    }
-}
-
-impl UnitControl for Kernel {
-    fn submit(&self, deadline: Instant, unit: &UnitName, act: UnitAct) -> Answer<Arc<dyn Job>> {
-        let act_name = Act::Unit(act);
-        let (status, pays) =
-            match self
-                .may_act_on_unit(deadline, act_name, unit)
-                .and_then(|status| {
-                    self.may_stop_along(deadline, act_name, &status)?;
-                    self.agreed(act_name, &status.name)?;
-                    let pays = act_name.is_healing() && !self.is_paid(act, &status.name);
-                    if pays {
-                        self.spend(deadline, &status.name)?;
-                    }
-                    Ok((status, pays))
-                }) {
-                Ok(agreed) => agreed,
-                Err(failure) => return self.deny(act_name, unit.as_str(), failure),
-            };
-        let action = self.intend(act_name, status.name.as_str());
-        match self.host.unit_control.submit(deadline, &status.name, act) {
-            Ok(job) => {
-                // systemd is at work now: the disk has time.
-                self.trail.sync();
-                let job = Arc::new(TrackedJob {
-                    job,
-                    action,
-                    trail: Arc::clone(&self.trail),
-                    end: Mutex::default(),
-                });
-                if pays && act == UnitAct::Start {
-                    *self.paid.lock().unwrap_or_else(PoisonError::into_inner) = Some(PaidStart {
-                        before: status,
-                        job: Arc::clone(&job),
-                        refused: false,
-                    });
-                }
-                self.jobs
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(Arc::clone(&job));
-                Ok(job)
-            }
-            Err(failure) => {
-                self.trail.acted(action, Err(failure.clone()));
-                Err(failure)
-            }
+impl HostCalls for Kernel {
+    fn call(&self, deadline: Instant, call: Call) -> Answer<Reply> {
+        match call.act() {
+            None => self.look(deadline, call),
+            Some(act) => self.act(deadline, act, call),
         }
-    }
-
-    fn reset_failed(&self, deadline: Instant, unit: &UnitName) -> Answer<()> {
-        let status = match self
-            .may_act_on_unit(deadline, Act::ResetFailed, unit)
-            .and_then(|status| {
-                self.agreed(Act::ResetFailed, &status.name)?;
-                Ok(status)
-            }) {
-            Ok(status) => status,
-            Err(failure) => return self.deny(Act::ResetFailed, unit.as_str(), failure),
-        };
-        self.before_clearing(&status);
-        let action = self.intend(Act::ResetFailed, status.name.as_str());
-        let result = self.host.unit_control.reset_failed(deadline, &status.name);
-        self.trail
-            .acted(action, result.clone().map(|()| "cleared".to_owned()));
-        result
-    }
-}
-
-impl ProcessControl for Kernel {
-    fn terminate(
-        &self,
-        deadline: Instant,
-        process: &Arc<dyn Process>,
-        grace: Duration,
-    ) -> Answer<Termination> {
-        let info = process.info();
-        let who = info.shown();
-        let authority = self.authority();
-        if let Err(failure) = authority.may_end_its_own() {
-            return self.deny(Act::Terminate, &who, failure);
-        }
-        let its_own = authority.is_its_own(info);
-        let own = its_own.is_ok();
-        if let Err(failure) = its_own
-            && !self.may_be_asked_of(info)
-        {
-            return self.deny(Act::Terminate, &who, failure);
-        }
-        let question = Question {
-            strategy: &self.rules.strategy,
-            act: Act::Terminate,
-            target: &who,
-            exactly: format!("started at {}", info.started_at),
-            own,
-        };
-        if let Err(failure) = self.rules.overseer.may(&self.trail, &question) {
-            return self.deny(Act::Terminate, &who, failure);
-        }
-        let action = self.intend(Act::Terminate, &who);
-        let result = self
-            .host
-            .process_control
-            .terminate(deadline, process, grace);
-        self.trail.acted(
-            action,
-            result.clone().map(|ending| {
-                match ending {
-                    Termination::WasGone => "it had ended already",
-                    Termination::Asked => "it ended when asked to",
-                    Termination::Killed => "it had to be killed",
-                }
-                .to_owned()
-            }),
-        );
-        result
-    }
-}
-
-impl FileRepair for Kernel {
-    fn repair(&self, deadline: Instant, name: &str, what: Repair) -> Answer<bool> {
-        let act = Act::Repair(what);
-        if let Err(failure) = self
-            .rules
-            .service
-            .file(name)
-            .map(drop)
-            .and_then(|()| self.authority().may_act_on_declared(act, name))
-            .and_then(|()| self.agreed_on(act, name, true))
-        {
-            return self.deny(act, name, failure);
-        }
-        let action = self.intend(act, name);
-        let result = self.host.file_repair.repair(deadline, name, what);
-        self.trail.acted(
-            action,
-            result.clone().map(|changed| {
-                if changed {
-                    "brought back to its declaration"
-                } else {
-                    "was as declared"
-                }
-                .to_owned()
-            }),
-        );
-        result
-    }
-}
-
-impl Checks for Kernel {
-    fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
-        if let Err(failure) = self
-            .rules
-            .service
-            .check(name)
-            .map(drop)
-            .and_then(|()| self.authority().may_act_on_declared(Act::Check, name))
-        {
-            return self.deny(Act::Check, name, failure);
-        }
-        let action = self.intend(Act::Check, name);
-        let result = self.host.checks.run(deadline, name);
-        self.trail.acted(
-            action,
-            result.clone().map(|report| match report {
-                CheckReport { passed: true, .. } => "passed".to_owned(),
-                CheckReport {
-                    exit_code: Some(code),
-                    ..
-                } => format!("did not pass: exit code {code}"),
-                CheckReport {
-                    signal: Some(signal),
-                    ..
-                } => format!("did not pass: ended by {signal}"),
-                _ => "did not pass".to_owned(),
-            }),
-        );
-        result
     }
 }
 

@@ -15,29 +15,30 @@
 
 mod assess;
 mod attempt;
-mod beside;
+mod cached_probes;
 mod decide;
 mod error;
 pub mod evidence;
 mod healer;
-mod history;
 mod kernel;
 mod lock;
 mod opinions;
 mod oversight;
+mod parallel;
 mod proof;
 mod rehearsal;
 mod scheduler;
-mod silences;
-mod state;
+mod start_rules;
+mod start_time;
+mod stored;
 mod strategies;
 mod trail;
 
-pub use decide::Hold;
+pub use decide::Decision;
 pub use error::HealerError;
 pub use healer::{Healer, HealerSettings, Hosts, Observer};
 pub use prunella_core::protected::Protected;
-pub use scheduler::{Opening, Scheduler};
+pub use scheduler::{OpenOutcome, Scheduler};
 pub use strategies::{
     Component, FileError, InForce, Loading, Refused, RefusedBecause, StrategySet,
 };

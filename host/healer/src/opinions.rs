@@ -13,8 +13,7 @@ use std::{
 
 use prunella_core::{
     StrategyName,
-    analyst::{Analyst, Evidence},
-    config::ModelSettings,
+    analyst::{Analyst, Evidence, ModelSettings},
     diagnosis::Opinion,
     incident::IncidentId,
     trail::Step,

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use prunella_core::{
     Failure,
-    analyst::{Analyst, Evidence, ProposedAct},
-    capability::Answer,
-    config::ModelSettings,
+    analyst::{Analyst, Evidence, ModelSettings, ProposedAct},
+    capability::{Answer, OversightRule},
     diagnosis::Verdict,
     oversight::{ModelSay, Oversight, Proposal},
     policy::Act,
@@ -49,7 +48,8 @@ impl Overseer {
     /// Whether the act may go on as far as oversight is concerned. What nobody
     /// has to agree to goes on at once.
     pub(crate) fn may(&self, trail: &Trail, question: &Question<'_>) -> Answer<()> {
-        let foreign = !question.own && question.act == Act::Terminate;
+        let rule = question.act.consequence().oversight;
+        let foreign = !question.own && rule == OversightRule::WhenListedOrNotItsOwn;
         if !foreign && !self.oversight.asks(question.act, self.service.critical) {
             return Ok(());
         }
@@ -194,13 +194,16 @@ mod tests {
 
     use prunella_core::{
         analyst::Evidence,
-        capability::{Ports, ProcessControl, UnitAct, UnitControl},
+        capability::{
+            Act, UnitAct, checks::Run, ports::Holders, process_control::Terminate,
+            unit_control::Submit,
+        },
         diagnosis::{Finding, Opinion, SecondOpinion},
         oversight::ApprovalState,
         policy::Scope,
         service::Port,
     };
-    use prunella_sim::{Process, Sim, Unit};
+    use prunella_simulation::{Check, Process, Sim, Unit};
     use prunella_store::Ruling;
     use rstest::rstest;
 
@@ -244,14 +247,19 @@ mod tests {
 
     fn asks_for_starts() -> Oversight {
         Oversight {
-            ask: [Act::Unit(UnitAct::Start)].into(),
+            ask: [Act::Start].into(),
             ..Oversight::default()
         }
     }
 
-    fn start(kernel: &Kernel, unit: &str) -> Result<(), Failure> {
+    fn submit(kernel: &Arc<Kernel>, unit: &str, action: UnitAct) -> Result<(), Failure> {
         let unit = prunella_core::UnitName::new(unit).unwrap();
-        UnitControl::submit(kernel, soon(), &unit, UnitAct::Start).map(drop)
+        let submit = Submit { unit, action };
+        kernel.host().ask(soon(), submit).map(drop)
+    }
+
+    fn start(kernel: &Arc<Kernel>, unit: &str) -> Result<(), Failure> {
+        submit(kernel, unit, UnitAct::Start)
     }
 
     fn store(folder: &Path) -> Store {
@@ -326,14 +334,14 @@ mod tests {
         let sim = web();
         let grants = grant("unit-control", &[Scope::Itself]);
         let oversight = Oversight {
-            ask: [Act::Unit(UnitAct::Start), Act::Unit(UnitAct::Restart)].into(),
+            ask: [Act::Start, Act::Restart].into(),
             ..Oversight::default()
         };
         let (folder, kernel) = overseen(&sim, grants, oversight, None);
         start(&kernel, "web.service").unwrap_err();
         decide(folder.path(), true);
-        let restart = UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Restart);
-        assert!(restart.err().unwrap().is("awaits-approval"));
+        let restart = submit(&kernel, "web.service", UnitAct::Restart);
+        assert!(restart.unwrap_err().is("awaits-approval"));
         assert_eq!(sim.acts(), Vec::<String>::new());
     }
 
@@ -346,7 +354,7 @@ mod tests {
     ) {
         let sim = web().declare(|service| service.critical = critical);
         let oversight = Oversight {
-            ask_when_critical: [Act::Unit(UnitAct::Start)].into(),
+            ask_when_critical: [Act::Start].into(),
             ..Oversight::default()
         };
         let grants = grant("unit-control", &[Scope::Itself]);
@@ -429,11 +437,15 @@ mod tests {
         let grants = grant("process-control", &[Scope::Itself]);
         let says = Arc::new(Says(Ok(Verdict::Allow)));
         let (folder, kernel) = overseen(&sim, grants, oversight, Some(says));
-        let Port { protocol, number } = sim.ports()[0];
+        let Port {
+            protocol, number, ..
+        } = sim.ports()[0];
         let end = || {
-            let holders = Ports::holders(&*kernel, soon(), protocol, number).unwrap();
-            let stranger = holders[0].process.clone().unwrap();
-            ProcessControl::terminate(&*kernel, soon(), &stranger, Duration::ZERO).map(drop)
+            let host = kernel.host();
+            let holders = host.ask(soon(), Holders { protocol, number }).unwrap();
+            let process = holders[0].process.clone().unwrap();
+            let grace = Duration::ZERO;
+            host.ask(soon(), Terminate { process, grace }).map(drop)
         };
         let denied = end().unwrap_err();
         assert!(denied.is("awaits-approval"), "{denied:?}");
@@ -442,5 +454,29 @@ mod tests {
         decide(folder.path(), true);
         end().unwrap();
         assert_eq!(sim.acts(), ["terminate /usr/bin/python3"]);
+    }
+
+    #[rstest]
+    #[case::one_that_changes_things(Check::passes().changing())]
+    #[case::one_that_only_looks(Check::passes())]
+    fn a_check_waits_where_the_operator_wants_to_be_asked(#[case] check: Check) {
+        let sim = web().check("syntax", check);
+        let oversight = Oversight {
+            ask: [Act::RunCheck].into(),
+            ..Oversight::default()
+        };
+        let grants = grant("checks", &[Scope::Itself]);
+        let (folder, kernel) = overseen(&sim, grants, oversight, None);
+        let run = || {
+            let name = "syntax".to_owned();
+            kernel.host().ask(soon(), Run { name })
+        };
+        let denied = run().unwrap_err();
+        assert!(denied.is("awaits-approval"), "{denied:?}");
+        assert_eq!(sim.acts(), Vec::<String>::new());
+
+        decide(folder.path(), true);
+        assert!(run().unwrap().passed);
+        assert_eq!(sim.acts(), ["run check syntax"]);
     }
 }

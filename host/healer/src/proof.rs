@@ -12,9 +12,13 @@ use std::time::{Duration, Instant};
 
 use prunella_core::{
     FailureKind,
-    capability::{Goal, Host, Kinship, UnitStatus},
+    capability::{
+        Goal, Host, Ownership, PortHolder, UnitStatus, clock, ports as port_calls, probes, units,
+    },
     service::Service,
 };
+
+use crate::start_time::StartTime;
 
 /// How often ports and probes are looked at while the service comes up: no
 /// signal tells of a port. Doubles from the first to the second.
@@ -30,18 +34,33 @@ pub(crate) struct Well {
     pub(crate) evidence: Vec<String>,
 }
 
-/// Waits until the service is well, for `timeout` at most; else says what is
-/// not.
+/// Waits until the service is well, for as long as a start of it may take; else
+/// says what is not. `slow` is told when it takes longer than usual.
 pub(crate) fn becomes_well(
     service: &Service,
     host: &Host,
-    timeout: Duration,
+    time: StartTime,
+    slow: impl FnOnce(Duration),
 ) -> Result<Well, String> {
-    let deadline = Instant::now() + timeout;
+    let mut slow = Some(slow);
     let unit = &service.unit;
-    host.units
-        .wait(deadline, unit, Goal::Up, timeout)
-        .map_err(|failure| format!("{unit} did not come up: {failure}"))?;
+    let begun = Instant::now();
+    // While systemd has a job or a transition going on for it, that has a limit of
+    // its own.
+    let mut up = host.ask(begun + time.usual, wait(service, Goal::Up, time.usual));
+    if let Err(failure) = &up
+        && failure.kind == FailureKind::TimedOut
+        && time.by_systemd > time.usual
+    {
+        let left = time.by_systemd.saturating_sub(begun.elapsed());
+        if let Some(slow) = slow.take() {
+            slow(left);
+        }
+        up = host.ask(Instant::now() + left, wait(service, Goal::Up, left));
+    }
+    up.map_err(|failure| format!("{unit} did not come up: {failure}"))?;
+    let begun = Instant::now();
+    let deadline = begun + time.most;
     let mut pause = LOOK_EVERY.0;
     loop {
         let missing = match look(service, host, deadline) {
@@ -49,11 +68,16 @@ pub(crate) fn becomes_well(
             Err(NotWell::Down(reason)) => return Err(reason),
             Err(NotWell::NotYet(reason)) => reason,
         };
-        if host.clock.sleep(deadline, pause).is_err() || Instant::now() >= deadline {
+        if host.ask(deadline, clock::Sleep { time: pause }).is_err() || Instant::now() >= deadline {
             return Err(format!(
                 "{unit} is up, but after {} s {missing}",
-                timeout.as_secs()
+                time.most.as_secs()
             ));
+        }
+        if begun.elapsed() >= time.usual
+            && let Some(slow) = slow.take()
+        {
+            slow(deadline.saturating_duration_since(Instant::now()));
         }
         pause = (pause * 2).min(LOOK_EVERY.1);
     }
@@ -75,11 +99,9 @@ pub(crate) fn stays_well(
     let unit = &service.unit;
     // A oneshot that has done its work has nothing left that could fall over.
     if !is_finished_oneshot(&before.status) && !stable_for.is_zero() {
-        match host.units.wait(
+        match host.ask(
             Instant::now() + stable_for + LAST_LOOK,
-            unit,
-            Goal::Down,
-            stable_for,
+            wait(service, Goal::Down, stable_for),
         ) {
             Err(failure) if failure.kind == FailureKind::TimedOut => {}
             Err(failure) => return Err(format!("{unit} could not be watched: {failure}")),
@@ -102,6 +124,14 @@ pub(crate) fn stays_well(
         return Err(format!("systemd had to restart {unit} meanwhile"));
     }
     Ok(now)
+}
+
+fn wait(service: &Service, goal: Goal, timeout: Duration) -> units::Wait {
+    units::Wait {
+        unit: service.unit.clone(),
+        goal,
+        timeout,
+    }
 }
 
 enum NotWell {
@@ -127,8 +157,7 @@ fn is_finished_oneshot(status: &UnitStatus) -> bool {
 fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWell> {
     let unit = &service.unit;
     let status = host
-        .units
-        .get(deadline, unit)
+        .unit(deadline, unit)
         .map_err(|failure| NotWell::NotYet(format!("{unit} cannot be looked at: {failure}")))?;
     if !status.is_up() {
         let reason = format!(
@@ -167,11 +196,11 @@ fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWe
         ports(service, host, &status, deadline, &mut evidence)?;
     }
     for (name, probe) in service.own_probes() {
+        let ask = probes::Ask { name: name.clone() };
         let answer = host
-            .probes
-            .ask(deadline.min(Instant::now() + probe.timeout), name)
+            .ask(deadline.min(Instant::now() + probe.timeout), ask)
             .map_err(|failure| NotWell::NotYet(format!("probe `{name}` failed: {failure}")))?;
-        if !answer.answering {
+        if !answer.healthy {
             return Err(NotWell::NotYet(format!(
                 "probe `{name}` is not answered: {}",
                 answer.detail
@@ -195,18 +224,25 @@ fn ports(
     evidence: &mut Vec<String>,
 ) -> Result<(), NotWell> {
     for port in &service.ports {
-        let holders = host
-            .ports
-            .holders(deadline, port.protocol, port.number)
-            .map_err(|failure| {
-                NotWell::NotYet(format!("who holds {port} cannot be seen: {failure}"))
-            })?;
+        let ask = port_calls::Holders {
+            protocol: port.protocol,
+            number: port.number,
+        };
+        let holders = host.ask(deadline, ask).map_err(|failure| {
+            NotWell::NotYet(format!("who holds {port} cannot be seen: {failure}"))
+        })?;
+        let serves = |holder: &&PortHolder| match holder.address.parse() {
+            Ok(address) => port.is_served_at(address),
+            // In a rehearsal.
+            Err(_) => true,
+        };
+        let holders: Vec<&PortHolder> = holders.iter().filter(serves).collect();
         let own = holders.iter().find(|holder| {
             holder.unit.as_ref() == Some(&status.name)
                 || holder
                     .process
                     .as_ref()
-                    .is_some_and(|process| process.info().kinship == Kinship::Own)
+                    .is_some_and(|process| process.info.ownership == Ownership::Own)
         });
         let socket = holders.iter().find(|holder| {
             holder.socket_activated

@@ -4,6 +4,8 @@
 //! have changed. What is changed so is *assumed*, and says so. Waits return at
 //! once, on virtual time.
 
+mod state;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,15 +15,15 @@ use std::{
 use prunella_core::{
     Failure, UnitName,
     capability::{
-        ActiveState, Answer, CheckReport, Checks, Clock, EnvKey, FileRepair, FileStatus, Files,
-        Goal, Host, Job, Kinship, PortHolder, Ports, ProbeAnswer, Probes, Process, ProcessControl,
-        ProcessInfo, Processes, Protocol, Repair, Termination, UnitAct, UnitControl, UnitStatus,
-        Units,
+        ActiveState, Answer, Call, CheckReport, FileKind, FileStatus, Goal, Host, HostCalls, Job,
+        Operation as _, Ownership, PortHolder, ProbeAnswer, Process, ProcessInfo, Repair, Reply,
+        Termination, Token, UnitAct, UnitStatus, checks, clock, file_repair, files, ports, probes,
+        process_control, processes, unit_control, units,
     },
     service::Service,
 };
 
-use crate::state::RehearsedState;
+use self::state::RehearsedState;
 
 /// What would have changed.
 #[derive(Default)]
@@ -52,30 +54,41 @@ struct Overlay {
 
 /// The host of `service` for a rehearsal, on top of the real one.
 pub(crate) fn overlay(real: Host, service: Arc<Service>) -> Host {
-    let resources = Arc::clone(&real.resources);
-    let logs = Arc::clone(&real.logs);
-    let history = Arc::clone(&real.history);
-    let state = Arc::new(RehearsedState::over(Arc::clone(&real.state)));
-    let overlay = Arc::new(Overlay {
-        real,
+    Host::new(Overlay {
+        real: Host::new(RehearsedState::over(real)),
         service,
         changes: Mutex::default(),
-    });
-    Host {
-        clock: Arc::clone(&overlay) as _,
-        units: Arc::clone(&overlay) as _,
-        processes: Arc::clone(&overlay) as _,
-        ports: Arc::clone(&overlay) as _,
-        files: Arc::clone(&overlay) as _,
-        logs,
-        resources,
-        probes: Arc::clone(&overlay) as _,
-        history,
-        state,
-        unit_control: Arc::clone(&overlay) as _,
-        process_control: Arc::clone(&overlay) as _,
-        file_repair: Arc::clone(&overlay) as _,
-        checks: overlay as _,
+    })
+}
+
+/// What a rehearsal changes of the host's answers. All other calls look, and go to
+/// the real host; an act that is not here is not done.
+impl HostCalls for Overlay {
+    fn call(&self, deadline: Instant, call: Call) -> Answer<Reply> {
+        match call {
+            Call::ClockNow(now) => now.reply(self.now(deadline)),
+            Call::ClockMonotonic(monotonic) => monotonic.reply(self.monotonic(deadline)),
+            Call::ClockSleep(sleep) => sleep.reply(self.sleep(deadline, sleep.time)),
+            Call::UnitGet(get) => get.reply(self.unit(deadline, &get.unit)),
+            Call::UnitWait(wait) => wait.reply(self.wait(deadline, &wait)),
+            Call::ProcessesOfUnit(of) => of.reply(self.processes(deadline, &of)),
+            Call::PortHolders(holders) => holders.reply(self.holders(deadline, holders)),
+            Call::FileStat(stat) => stat.reply(self.stat(deadline, &stat)),
+            Call::ProbeAsk(ask) => ask.reply(self.probe(deadline, &ask)),
+            Call::UnitSubmit(submit) => submit.reply(self.submit(&submit)),
+            Call::UnitResetFailed(reset) => reset.reply(self.reset_failed(&reset)),
+            Call::JobWait(wait) => wait.reply(Ok("done".to_owned())),
+            Call::ProcessTerminate(end) => end.reply(self.terminate(deadline, &end)),
+            Call::FileRepair(repair) => repair.reply(self.repair(deadline, &repair)),
+            Call::CheckRun(run) => run.reply(self.check(deadline, &run)),
+            call => match call.act() {
+                None => self.real.call(deadline, call),
+                Some(act) => Err(Failure::unavailable(
+                    "not-rehearsed",
+                    format!("a rehearsal has no model of {act}"),
+                )),
+            },
+        }
     }
 }
 
@@ -99,25 +112,30 @@ impl Overlay {
     }
 }
 
-impl Clock for Overlay {
-    fn now(&self) -> u64 {
+impl Overlay {
+    fn now(&self, deadline: Instant) -> Answer<u64> {
         let elapsed = self.changes().elapsed;
-        self.real.clock.now() + crate::healer::milliseconds(elapsed)
+        let now = self.real.ask(deadline, clock::Now {})?;
+        Ok(now.saturating_add(crate::healer::milliseconds(elapsed)))
     }
 
-    fn monotonic(&self) -> u64 {
+    fn monotonic(&self, deadline: Instant) -> Answer<u64> {
         let elapsed = self.changes().elapsed;
-        self.real.clock.monotonic() + u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+        let now = self.real.ask(deadline, clock::Monotonic {})?;
+        Ok(now.saturating_add(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    fn sleep(&self, deadline: Instant, duration: Duration) -> Answer<()> {
+    /// Virtual time passes, until the deadline at most.
+    fn pass(&self, deadline: Instant, time: Duration) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
         let mut changes = self.changes();
-        let elapsed = changes.elapsed.saturating_add(duration);
-        changes.elapsed = elapsed;
-        if Instant::now()
-            .checked_add(elapsed)
-            .is_none_or(|end| end > deadline)
-        {
+        let wanted = changes.elapsed.saturating_add(time);
+        changes.elapsed = wanted.min(left.max(changes.elapsed));
+        wanted <= left
+    }
+
+    fn sleep(&self, deadline: Instant, time: Duration) -> Answer<()> {
+        if !self.pass(deadline, time) {
             return Err(Failure::timed_out(
                 "deadline",
                 "the run's time would be up (virtual time)",
@@ -125,11 +143,10 @@ impl Clock for Overlay {
         }
         Ok(())
     }
-}
 
-impl Units for Overlay {
-    fn get(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
-        let mut status = self.real.units.get(deadline, unit)?;
+    fn unit(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
+        let unit = unit.clone();
+        let mut status = self.real.ask(deadline, units::Get { unit })?;
         match self.assumed(&status.name) {
             None => {}
             Some(Assumed::Up) => {
@@ -156,15 +173,9 @@ impl Units for Overlay {
         Ok(status)
     }
 
-    fn wait(
-        &self,
-        deadline: Instant,
-        unit: &UnitName,
-        goal: Goal,
-        timeout: Duration,
-    ) -> Answer<UnitStatus> {
-        let status = self.get(deadline, unit)?;
-        let there = match goal {
+    fn wait(&self, deadline: Instant, wait: &units::Wait) -> Answer<UnitStatus> {
+        let status = self.unit(deadline, &wait.unit)?;
+        let there = match wait.goal {
             Goal::Up => status.is_up(),
             Goal::Down => {
                 status.job.is_none()
@@ -178,8 +189,7 @@ impl Units for Overlay {
         if there {
             return Ok(status);
         }
-        let mut changes = self.changes();
-        changes.elapsed = changes.elapsed.saturating_add(timeout);
+        self.pass(deadline, wait.timeout);
         Err(Failure::timed_out(
             "rehearsal",
             format!(
@@ -189,29 +199,20 @@ impl Units for Overlay {
             ),
         ))
     }
-}
 
-impl Processes for Overlay {
-    fn of_unit(&self, deadline: Instant, unit: &UnitName) -> Answer<Vec<Arc<dyn Process>>> {
-        let mut processes = self.real.processes.of_unit(deadline, unit)?;
-        processes.retain(|process| !self.is_ended(process.info()));
+    fn processes(&self, deadline: Instant, of: &processes::OfUnit) -> Answer<Vec<Process>> {
+        let mut processes = self.real.ask(deadline, of.clone())?;
+        processes.retain(|process| !self.is_ended(&process.info));
         Ok(processes)
     }
-}
 
-impl Ports for Overlay {
-    fn holders(
-        &self,
-        deadline: Instant,
-        protocol: Protocol,
-        number: u16,
-    ) -> Answer<Vec<PortHolder>> {
-        let mut holders = self.real.ports.holders(deadline, protocol, number)?;
+    fn holders(&self, deadline: Instant, holders: ports::Holders) -> Answer<Vec<PortHolder>> {
+        let mut holders = self.real.ask(deadline, holders)?;
         holders.retain(|holder| {
             holder
                 .process
                 .as_ref()
-                .is_none_or(|process| !self.is_ended(process.info()))
+                .is_none_or(|process| !self.is_ended(&process.info))
         });
         let unit = &self.service.unit;
         if holders.is_empty() && self.assumed(unit) == Some(Assumed::Up) {
@@ -220,122 +221,96 @@ impl Ports for Overlay {
                 unit: Some(unit.clone()),
                 socket_activated: false,
                 address: "assumed".to_owned(),
+                blocks: None,
+                free_in: None,
             });
         }
         Ok(holders)
     }
-}
 
-impl Files for Overlay {
-    fn stat(&self, deadline: Instant, name: &str) -> Answer<FileStatus> {
-        let mut status = self.real.files.stat(deadline, name)?;
-        let repaired = self.changes().repaired.get(name).cloned();
+    fn stat(&self, deadline: Instant, stat: &files::Stat) -> Answer<FileStatus> {
+        let mut status = self.real.ask(deadline, stat.clone())?;
+        let repaired = self.changes().repaired.get(&stat.name).cloned();
         if let Some(repaired) = repaired {
             status.repairable.retain(|what| !repaired.contains(what));
             if status.repairable.is_empty() {
                 status.deviations.clear();
                 status.readable = true;
                 if repaired.contains(&Repair::Target) {
-                    status.kind = Some(prunella_core::capability::FileKind::Symlink);
+                    status.kind = Some(FileKind::Symlink);
                 }
             }
         }
         Ok(status)
     }
 
-    fn sha256(&self, deadline: Instant, name: &str) -> Answer<String> {
-        self.real.files.sha256(deadline, name)
-    }
-
-    fn env_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<EnvKey>> {
-        self.real.files.env_keys(deadline, name)
-    }
-
-    fn missing_keys(&self, deadline: Instant, name: &str) -> Answer<Vec<String>> {
-        self.real.files.missing_keys(deadline, name)
-    }
-}
-
-impl Probes for Overlay {
-    fn ask(&self, deadline: Instant, name: &str) -> Answer<ProbeAnswer> {
-        let of = self.service.probe(name)?.of.clone();
+    fn probe(&self, deadline: Instant, ask: &probes::Ask) -> Answer<ProbeAnswer> {
+        let of = self.service.probe(&ask.name)?.unit.clone();
         let unit = of.unwrap_or_else(|| self.service.unit.clone());
         if self.assumed(&unit) == Some(Assumed::Up) {
             return Ok(ProbeAnswer {
-                answering: true,
+                healthy: true,
                 detail: "assumed".to_owned(),
                 took: Duration::ZERO,
             });
         }
-        self.real.probes.ask(deadline, name)
+        self.real.ask(deadline, ask.clone())
     }
-}
 
-/// A job that nobody queued.
-struct AssumedJob;
-
-impl Job for AssumedJob {
-    fn wait(&self, _: Instant, _: Duration) -> Answer<String> {
-        Ok("done".to_owned())
-    }
-}
-
-impl UnitControl for Overlay {
-    fn submit(&self, _: Instant, unit: &UnitName, act: UnitAct) -> Answer<Arc<dyn Job>> {
-        match act {
-            UnitAct::Start | UnitAct::Restart => self.assume(unit, Assumed::Up),
-            UnitAct::Stop => self.assume(unit, Assumed::Down),
+    fn submit(&self, submit: &unit_control::Submit) -> Answer<Job> {
+        match submit.action {
+            UnitAct::Start | UnitAct::Restart => self.assume(&submit.unit, Assumed::Up),
+            UnitAct::Stop => self.assume(&submit.unit, Assumed::Down),
             UnitAct::Reload => {}
         }
-        Ok(Arc::new(AssumedJob))
+        // Nobody queued it.
+        Ok(Job::new(Token::default()))
     }
 
-    fn reset_failed(&self, _: Instant, unit: &UnitName) -> Answer<()> {
-        if self.assumed(unit).is_none() {
-            self.assume(unit, Assumed::Reset);
+    fn reset_failed(&self, reset: &unit_control::ResetFailed) -> Answer<()> {
+        if self.assumed(&reset.unit).is_none() {
+            self.assume(&reset.unit, Assumed::Reset);
         }
         Ok(())
     }
-}
 
-impl ProcessControl for Overlay {
     fn terminate(
         &self,
-        _: Instant,
-        process: &Arc<dyn Process>,
-        _: Duration,
+        deadline: Instant,
+        end: &process_control::Terminate,
     ) -> Answer<Termination> {
-        let info = process.info();
+        let info = &end.process.info;
         // What a real host would refuse is refused here too.
-        if info.kinship == Kinship::Foreign {
+        if info.ownership == Ownership::Foreign {
             return Err(Failure::denied("not-its-own", info.evidence.clone()));
         }
         let new = self.changes().ended.insert((info.pid, info.started_at));
-        Ok(if new && process.alive() {
-            Termination::Asked
-        } else {
-            Termination::WasGone
-        })
+        let process = end.process.clone();
+        Ok(
+            if new && self.real.ask(deadline, processes::Alive { process })? {
+                Termination::Asked
+            } else {
+                Termination::WasGone
+            },
+        )
     }
-}
 
-impl FileRepair for Overlay {
-    fn repair(&self, deadline: Instant, name: &str, what: Repair) -> Answer<bool> {
-        let needed = self.stat(deadline, name)?.repairable.contains(&what);
+    fn repair(&self, deadline: Instant, repair: &file_repair::RepairFile) -> Answer<bool> {
+        let name = repair.name.clone();
+        let status = self.stat(deadline, &files::Stat { name })?;
+        let needed = status.repairable.contains(&repair.what);
         if needed {
             self.changes()
                 .repaired
-                .entry(name.to_owned())
+                .entry(repair.name.clone())
                 .or_default()
-                .insert(what);
+                .insert(repair.what);
         }
         Ok(needed)
     }
-}
 
-impl Checks for Overlay {
-    fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
-        if self.service.check(name)?.changes {
+    fn check(&self, deadline: Instant, run: &checks::Run) -> Answer<CheckReport> {
+        if self.service.check(&run.name)?.mutates {
             return Ok(CheckReport {
                 passed: true,
                 exit_code: Some(0),
@@ -343,6 +318,6 @@ impl Checks for Overlay {
                 output: "assumed to pass: it changes things, so it was not run".to_owned(),
             });
         }
-        self.real.checks.run(deadline, name)
+        self.real.ask(deadline, run.clone())
     }
 }

@@ -1,12 +1,12 @@
 //! Which incident is worked on when: one open incident for each service, slots,
 //! timers, and incidents that wait for other units.
 //!
-//! A task is in one phase at a time:
+//! A task is in one stage at a time:
 //!
 //! ```text
-//!            open()            slot free             come()
+//!            open()            slot free             finish()
 //! Detection ────────► Queued ───────────► Running ─────────┬─► gone (ended)
-//!                       ▲                                  ├─► Later (a timer)
+//!                       ▲                                  ├─► Waiting (a timer)
 //!                       └──────────────────────────────────┴─► Blocked (on a unit)
 //! ```
 //!
@@ -14,10 +14,10 @@
 //! given back as soon as the strategies are done: watching a service stay well
 //! costs nothing. The dispatcher sleeps until the next timer, or until told.
 
-mod ending;
-mod opening;
-mod turn;
-mod waiting;
+mod blocked;
+mod open;
+mod outcome;
+mod run;
 
 use std::{
     collections::BTreeMap,
@@ -34,8 +34,8 @@ use prunella_core::{
 };
 use prunella_store::StoreError;
 
-pub use self::opening::Opening;
-use self::turn::Turn;
+pub use self::open::OpenOutcome;
+use self::run::AttemptInput;
 use crate::{
     HealerError,
     healer::{Healer, wall_clock},
@@ -76,14 +76,14 @@ impl State {
     fn is_waited_for(&self, unit: &UnitName) -> bool {
         self.tasks
             .values()
-            .any(|task| task.phase == Phase::Blocked(unit.clone()))
+            .any(|task| task.stage == Stage::Blocked(unit.clone()))
     }
 
     /// What is blocked on a unit goes on.
     fn wake_blocked(&mut self, unit: &UnitName, healthy: bool) {
         for task in self.tasks.values_mut() {
-            if task.phase == Phase::Blocked(unit.clone()) {
-                task.phase = Phase::Queued;
+            if task.stage == Stage::Blocked(unit.clone()) {
+                task.stage = Stage::Queued;
                 task.incident.attempt += 1;
                 task.unblocked = Some((unit.clone(), healthy));
             }
@@ -93,20 +93,25 @@ impl State {
 
 struct Task {
     incident: Incident,
-    phase: Phase,
+    stage: Stage,
     /// The last attempt of which this process knows how it ended: what the store
     /// says of a later one was another's doing.
     known: u32,
-    /// The hold that was written into the trail last: it is written once.
-    held: Option<LeftAlone>,
+    /// What it waits for, or has just waited for: an attempt that finds it as it
+    /// was is none.
+    waits_for: Option<WaitsFor>,
+    /// When it is due, as that was decided last.
+    due: Option<Instant>,
     blocked: u32,
-    /// A failure that was seen while this one was being worked on.
-    seen: Option<Detection>,
+    /// A failure that was noticed while this one was being worked on.
+    later_failure: Option<Detection>,
+    /// Whether an operator asks for the next attempt, and so wants an answer.
+    asked_for: bool,
     /// Written before the next attempt: the unit it waited for, and how that
-    /// came out.
+    /// outcome out.
     unblocked: Option<(UnitName, bool)>,
     /// The unit as it was seen when the incident was opened.
-    sight: Option<Sight>,
+    snapshot: Option<UnitSnapshot>,
     /// When its attempt was begun.
     begun: Option<Instant>,
     /// Since when it answers in this attempt; its proof may still be under way.
@@ -114,13 +119,13 @@ struct Task {
 }
 
 /// A unit as it was seen.
-pub(crate) struct Sight {
+pub(crate) struct UnitSnapshot {
     at: Instant,
     status: Box<UnitStatus>,
 }
 
-impl Sight {
-    /// How long a sight is as good as a look: from the signal of a failure to
+impl UnitSnapshot {
+    /// How long a snapshot is as good as a look: from the signal of a failure to
     /// the decision about it, when nothing stands in between.
     const GOOD: Duration = Duration::from_millis(100);
 
@@ -138,11 +143,24 @@ impl Sight {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Phase {
+enum Stage {
     Queued,
     Running,
-    Later(Instant),
+    /// Until a moment.
+    Waiting(Instant),
     Blocked(UnitName),
+}
+
+/// What an incident waits for while it has a timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WaitsFor {
+    /// The healing budget, or nothing: the next attempt comes by itself, and a
+    /// relapse is no reason to make it sooner.
+    Budget,
+    /// Another try, after people were asked for help.
+    Retry,
+    /// What held it back to pass.
+    Hold(LeftAlone),
 }
 
 impl Scheduler {
@@ -171,7 +189,7 @@ impl Scheduler {
 
     /// Opens an incident for a detection, or finds the one it belongs to. The
     /// incident is in the store when this returns.
-    pub fn open(&self, detection: Detection) -> Result<Opening, HealerError> {
+    pub fn open(&self, detection: Detection) -> Result<OpenOutcome, HealerError> {
         self.shared.open(detection, None, None)
     }
 
@@ -181,8 +199,9 @@ impl Scheduler {
         &self,
         detection: Detection,
         status: Box<UnitStatus>,
-    ) -> Result<Opening, HealerError> {
-        self.shared.open(detection, None, Some(Sight::now(status)))
+    ) -> Result<OpenOutcome, HealerError> {
+        self.shared
+            .open(detection, None, Some(UnitSnapshot::now(status)))
     }
 
     /// Takes up what an earlier process left behind: incidents it was killed in
@@ -230,9 +249,9 @@ impl Scheduler {
     pub fn recovered(&self, unit: &UnitName) {
         let mut state = self.shared.lock();
         if let Some(task) = state.tasks.get_mut(unit)
-            && matches!(task.phase, Phase::Later(_))
+            && matches!(task.stage, Stage::Waiting(_))
         {
-            task.phase = Phase::Queued;
+            task.stage = Stage::Queued;
         }
         drop(state);
         self.shared.changed.notify_all();
@@ -255,7 +274,7 @@ impl Scheduler {
             .lock()
             .tasks
             .get(unit)
-            .is_some_and(|task| task.phase == Phase::Running);
+            .is_some_and(|task| task.stage == Stage::Running);
         // An attempt of this process may well be under way: it looks whether an
         // earlier failure is over.
         let by_another = !at_work
@@ -272,8 +291,8 @@ impl Scheduler {
     pub fn look_again(&self) {
         let mut state = self.shared.lock();
         for task in state.tasks.values_mut() {
-            if matches!(task.phase, Phase::Later(_)) && task.held.is_some() {
-                task.phase = Phase::Queued;
+            if matches!(task.stage, Stage::Waiting(_)) && task.is_held() {
+                task.stage = Stage::Queued;
             }
         }
         drop(state);
@@ -287,11 +306,11 @@ impl Scheduler {
         loop {
             let horizon = Instant::now() + patience;
             let busy = state.threads > 0
-                || state.tasks.values().any(|task| match task.phase {
-                    Phase::Queued | Phase::Running => true,
+                || state.tasks.values().any(|task| match task.stage {
+                    Stage::Queued | Stage::Running => true,
                     // What is held back is not waited for: it may take hours.
-                    Phase::Later(at) => at <= horizon && task.held.is_none(),
-                    Phase::Blocked(_) => false,
+                    Stage::Waiting(at) => at <= horizon && !task.is_held(),
+                    Stage::Blocked(_) => false,
                 });
             if !busy || state.stopping {
                 return;
@@ -313,9 +332,9 @@ impl Scheduler {
     pub fn wait_for(&self, unit: &UnitName) -> Option<(IncidentId, Ending)> {
         let mut state = self.shared.lock();
         loop {
-            let working = state.tasks.get(unit).is_some_and(|task| match task.phase {
-                Phase::Queued | Phase::Running | Phase::Blocked(_) => true,
-                Phase::Later(_) => !state.ended.contains_key(unit),
+            let working = state.tasks.get(unit).is_some_and(|task| match task.stage {
+                Stage::Queued | Stage::Running | Stage::Blocked(_) => true,
+                Stage::Waiting(_) => !state.ended.contains_key(unit),
             });
             if !working || state.stopping {
                 return state.ended.get(unit).cloned();
@@ -336,11 +355,11 @@ impl Scheduler {
             .tasks
             .iter()
             .map(|(unit, task)| {
-                let word = match task.phase {
-                    Phase::Queued => "queued",
-                    Phase::Running => "healing",
-                    Phase::Later(_) => "waiting",
-                    Phase::Blocked(_) => "blocked",
+                let word = match task.stage {
+                    Stage::Queued => "queued",
+                    Stage::Running => "healing",
+                    Stage::Waiting(_) => "waiting",
+                    Stage::Blocked(_) => "blocked",
                 };
                 (unit.clone(), (task.incident.id.clone(), word))
             })
@@ -380,16 +399,30 @@ impl Task {
     fn new(incident: Incident) -> Self {
         Self {
             incident,
-            phase: Phase::Queued,
+            stage: Stage::Queued,
             known: 0,
-            held: None,
+            waits_for: None,
+            due: None,
             blocked: 0,
-            seen: None,
+            later_failure: None,
+            asked_for: false,
             unblocked: None,
-            sight: None,
+            snapshot: None,
             begun: None,
             answers: None,
         }
+    }
+
+    fn is_held(&self) -> bool {
+        matches!(self.waits_for, Some(WaitsFor::Hold(_)))
+    }
+
+    /// Has the next attempt come by the clock.
+    fn wait(&mut self, duration: Duration, waits_for: WaitsFor) {
+        let due = Instant::now() + duration;
+        self.stage = Stage::Waiting(due);
+        self.due = Some(due);
+        self.waits_for = Some(waits_for);
     }
 }
 
@@ -425,18 +458,18 @@ impl Shared {
     /// when the next is due.
     fn start_ready(self: &Arc<Self>, state: &mut State) -> Option<Instant> {
         let now = Instant::now();
-        let at_once = self.healer.config().host_budget.at_once.max(1);
+        let at_once = self.healer.config().host_budget.max_concurrent.max(1);
         let mut next: Option<Instant> = None;
         let mut ready = Vec::new();
         for (unit, task) in &mut state.tasks {
-            if let Phase::Later(at) = task.phase {
+            if let Stage::Waiting(at) = task.stage {
                 if at <= now {
-                    task.phase = Phase::Queued;
+                    task.stage = Stage::Queued;
                 } else {
                     next = Some(next.map_or(at, |next| next.min(at)));
                 }
             }
-            if task.phase == Phase::Queued {
+            if task.stage == Stage::Queued {
                 ready.push(unit.clone());
             }
         }
@@ -450,29 +483,29 @@ impl Shared {
             let Some(task) = state.tasks.get_mut(&unit) else {
                 continue;
             };
-            task.phase = Phase::Running;
+            task.stage = Stage::Running;
             task.begun = Some(now);
             task.answers = None;
-            let turn = Turn {
+            let input = AttemptInput {
                 incident: task.incident.clone(),
                 known: task.known,
                 unblocked: task.unblocked.take(),
-                held: task.held,
-                sight: task.sight.take(),
+                waits_for: task.waits_for,
+                asked_for: std::mem::take(&mut task.asked_for),
+                snapshot: task.snapshot.take(),
             };
-            state.ended.remove(&unit);
             state.slots += 1;
             state.threads += 1;
             let shared = Arc::clone(self);
             let failed_unit = unit.clone();
             if let Err(error) = spawn("incident", move || {
-                shared.work(&unit, turn);
+                shared.work(&unit, input);
             }) {
                 tracing::error!("{error}; trying again in a moment");
                 state.slots -= 1;
                 state.threads -= 1;
                 if let Some(task) = state.tasks.get_mut(&failed_unit) {
-                    task.phase = Phase::Later(now + Duration::from_secs(1));
+                    task.stage = Stage::Waiting(now + Duration::from_secs(1));
                     next = Some(now + Duration::from_secs(1));
                 }
                 break;

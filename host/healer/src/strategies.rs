@@ -6,16 +6,16 @@ use std::{
     sync::Arc,
 };
 
+use prunella_config::{Config, Diagnostic, StrategySettings};
 use prunella_core::{
     Failure, StrategyName,
-    config::{Config, Diagnostic, StrategySettings},
     incident::Description,
     policy::{Grants, Limits, builtin_grants},
     trust::{NoRight, Right, SignaturePolicy, Standing},
 };
-use prunella_engine::{Engine, LoadError, Package, RunError, Source, Strategy};
+use prunella_engine::{Engine, LoadError, Package, RunError, Strategy};
 
-use crate::beside;
+use crate::parallel;
 
 /// A strategy that is in force.
 #[derive(Clone)]
@@ -106,11 +106,8 @@ pub struct Component {
 
 /// Where the bytes of a strategy come from.
 enum Bytes {
-    BuiltIn {
-        wasm: &'static [u8],
-        precompiled: &'static [u8],
-    },
-    File(Component),
+    BuiltIn(&'static [u8]),
+    File(Box<Component>),
 }
 
 /// What to load, and how.
@@ -143,27 +140,25 @@ impl StrategySet {
     /// [`refused`](Self::refused) and keeps no other from loading.
     pub fn load(
         loading: &Loading<'_>,
-        builtins: impl IntoIterator<Item = (&'static str, &'static [u8], &'static [u8])>,
+        builtins: impl IntoIterator<Item = (&'static str, &'static [u8])>,
         components: BTreeMap<StrategyName, Result<Component, FileError>>,
     ) -> Self {
         let mut set = Self::default();
         let wanted = |name: &StrategyName| loading.only.is_none_or(|only| only.contains(name));
-        let builtins = builtins
-            .into_iter()
-            .filter_map(|(name, wasm, precompiled)| {
-                let name = StrategyName::new(name).ok()?;
-                Some((name, Bytes::BuiltIn { wasm, precompiled }))
-            });
+        let builtins = builtins.into_iter().filter_map(|(name, wasm)| {
+            let name = StrategyName::new(name).ok()?;
+            Some((name, Bytes::BuiltIn(wasm)))
+        });
         let mut found: Vec<(StrategyName, Bytes)> =
             builtins.filter(|(name, _)| wanted(name)).collect();
         for (name, component) in components.into_iter().filter(|(name, _)| wanted(name)) {
             match component {
-                Ok(component) => found.push((name, Bytes::File(component))),
+                Ok(component) => found.push((name, Bytes::File(Box::new(component)))),
                 Err(error) => set.refuse(loading, name, error.into()),
             }
         }
         // Side by side: a hook begins with this, while a service is down.
-        let loaded = beside::map(&found, |(name, bytes)| load(loading, name, bytes));
+        let loaded = parallel::map(&found, |(name, bytes)| load(loading, name, bytes));
         for ((name, _), loaded) in found.into_iter().zip(loaded) {
             match loaded {
                 Ok(loaded) => {
@@ -241,11 +236,11 @@ fn load(
     let nothing_set = StrategySettings::default();
     let set = config.strategies.get(name).unwrap_or(&nothing_set);
     let given = set.grants.clone().unwrap_or_else(|| match bytes {
-        Bytes::BuiltIn { .. } => builtin_grants(name.as_str()).unwrap_or_default(),
+        Bytes::BuiltIn(_) => builtin_grants(name.as_str()).unwrap_or_default(),
         Bytes::File(_) => Grants::default(),
     });
     let standing = match bytes {
-        Bytes::BuiltIn { .. } => None,
+        Bytes::BuiltIn(_) => None,
         Bytes::File(component) => Some(&component.standing),
     };
     let no_right = standing.and_then(|standing| standing.right.as_ref().err());
@@ -253,9 +248,9 @@ fn load(
         Some(_) => given.observing(),
         None => given.clone(),
     };
-    let source = match bytes {
-        Bytes::BuiltIn { wasm, precompiled } => Source::Builtin { wasm, precompiled },
-        Bytes::File(component) => Source::Wasm(&component.bytes),
+    let wasm: &[u8] = match bytes {
+        Bytes::BuiltIn(wasm) => wasm,
+        Bytes::File(component) => &component.bytes,
     };
     if let Some(before) = loading.before.and_then(|before| before.loaded.get(name))
         && *before.grants == grants
@@ -266,7 +261,7 @@ fn load(
             ..before.clone()
         });
     }
-    let strategy = match (loading.engine.load(name, source, &grants), no_right) {
+    let strategy = match (loading.engine.load(name, wasm, &grants), no_right) {
         // It was granted what it wants: it is the bytes that may not have it.
         (Err(LoadError::NotGranted { .. }), Some(no_right)) if !given.acts().is_empty() => {
             return Err(no_right.clone().into());
@@ -309,7 +304,7 @@ impl Loaded {
     /// Whether it was made of these bytes.
     fn is(&self, bytes: &Bytes) -> bool {
         match bytes {
-            Bytes::BuiltIn { .. } => self.standing.is_none(),
+            Bytes::BuiltIn(_) => self.standing.is_none(),
             Bytes::File(component) => {
                 self.standing.is_some() && component.sha256 == self.strategy.sha256()
             }

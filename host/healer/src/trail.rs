@@ -1,43 +1,39 @@
 //! Writes the trail of one incident: to the store, to the journal, to the state
 //! file, and to whoever watches.
 
+mod durability;
+mod journal;
+mod past;
+mod state_file;
+
 use std::{
-    fs,
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use prunella_core::{
-    Failure, StrategyName, UnitName,
+    Failure, StrategyName,
     achievement::{Signature, tries},
     alert::Alert,
-    incident::{DetectedBy, Ending, Incident, IncidentId},
+    capability::UnitStatus,
+    incident::Incident,
     policy::Act,
     service::Service,
     situation::Situation,
     trail::{Entry, Step},
 };
+use prunella_report::headline;
 use prunella_store::{AttemptEnd, LastSteps, Store, StoreError};
-use serde::{Deserialize, Serialize};
 
+pub(crate) use self::journal::to_journal;
+use self::past::EarlierStart;
+pub use self::state_file::StateFile;
+use self::{
+    durability::{Durability, durability, is_hurried},
+    past::{cleared, is_last, lines},
+    state_file::step_word,
+};
 use crate::healer::{Observer, wall_clock};
-
-/// How far an incident has got, for whoever looks into `/run/prunella/state`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StateFile {
-    /// The service.
-    pub unit: UnitName,
-    /// Its incident.
-    pub incident: IncidentId,
-    /// `open`, or the word of its ending.
-    pub state: String,
-    /// The newest step's word, such as `assessed` or `act-intended`.
-    pub step: String,
-    /// When, in milliseconds since 1970.
-    pub at: u64,
-}
 
 /// The trail of one incident. Cheap steps are gathered; a step on which
 /// something depends is on the disk, with all before it, when
@@ -61,6 +57,8 @@ pub(crate) struct Trail {
     earlier_lines: Vec<String>,
     /// Whether an earlier attempt has left the unit cleared and not started.
     earlier_cleared: bool,
+    /// The last start of the unit in an earlier attempt.
+    earlier_start: Option<EarlierStart>,
     inner: Mutex<Inner>,
 }
 
@@ -75,7 +73,9 @@ struct Inner {
     /// Whether everything is in the store, or in good hands.
     ended: bool,
     /// A step that only the store was told of so far.
-    untold: Option<(Entry, Care)>,
+    untold: Option<(Entry, Durability)>,
+    /// What the journal was told of what the matter may be.
+    told: past::Told,
 }
 
 impl Trail {
@@ -111,8 +111,10 @@ impl Trail {
                 offset,
                 ended: false,
                 untold: None,
+                told: past::Told::of(earlier),
             }),
             earlier_lines: lines(earlier),
+            earlier_start: EarlierStart::of(earlier, &incident.detection.unit),
             earlier_cleared: cleared(false, earlier, &incident.detection.unit),
             incident,
             rehearsal,
@@ -139,6 +141,17 @@ impl Trail {
         cleared(self.earlier_cleared, &self.lock().steps, unit)
     }
 
+    /// The strategy of an earlier attempt whose start began the run that goes on.
+    pub(crate) fn started_by(&self, status: &UnitStatus) -> Option<&StrategyName> {
+        let start = self.earlier_start.as_ref()?;
+        start.began(status).then_some(&start.strategy)
+    }
+
+    /// Whether an earlier attempt has kept the failed run's last lines.
+    pub(crate) fn has_lines(&self) -> bool {
+        !self.earlier_lines.is_empty()
+    }
+
     pub(crate) fn incident(&self) -> &Incident {
         &self.incident
     }
@@ -149,18 +162,18 @@ impl Trail {
 
     /// Adds a step.
     pub(crate) fn write(&self, step: Step) {
-        let care = care(&step);
+        let durability = durability(&step);
         let mut inner = self.lock();
         let entry = self.push(&mut inner, step);
-        self.flush(&mut inner, care);
+        self.flush(&mut inner, durability);
         let untold = inner.untold.take();
         if untold.is_none() && is_hurried(&entry.step) {
-            inner.untold = Some((entry, care));
+            inner.untold = Some((entry, durability));
             return;
         }
         drop(inner);
-        for (entry, care) in untold.into_iter().chain([(entry, care)]) {
-            self.tell(&entry, care);
+        for (entry, durability) in untold.into_iter().chain([(entry, durability)]) {
+            self.tell(&entry, durability);
         }
     }
 
@@ -168,7 +181,7 @@ impl Trail {
     /// tried and, when the incident ends with it, its ending and what people
     /// should hear of it.
     pub(crate) fn end(&self, last: Step, service: Option<&Service>) {
-        let care = care(&last);
+        let durability = durability(&last);
         let mut inner = self.lock();
         let ending = match &last {
             Step::Ended { ending } => Some(ending.clone()),
@@ -181,7 +194,14 @@ impl Trail {
                     attempt: inner.attempt,
                     ..self.incident.clone()
                 };
-                Alert::of(&incident, &inner.steps, ending, service, entry.at)
+                Alert::of(
+                    &incident,
+                    &inner.steps,
+                    ending,
+                    service,
+                    headline(&incident.detection.unit, Some(ending)),
+                    entry.at,
+                )
             });
             let tries = tries(&inner.steps);
             let end = AttemptEnd {
@@ -206,7 +226,7 @@ impl Trail {
         }
         inner.ended = true;
         drop(inner);
-        self.tell(&entry, care);
+        self.tell(&entry, durability);
     }
 
     fn push(&self, inner: &mut Inner, step: Step) -> Entry {
@@ -222,10 +242,13 @@ impl Trail {
         entry
     }
 
-    /// Tells everybody but the store.
-    fn tell(&self, entry: &Entry, care: Care) {
-        to_journal(&self.incident, entry, self.rehearsal);
-        if !self.rehearsal && care != Care::Gathered {
+    /// Tells everybody but the store. What the matter may be, and that people
+    /// are needed, comes into the journal once, and again when it changes.
+    fn tell(&self, entry: &Entry, durability: Durability) {
+        if self.lock().told.is_new(&entry.step) {
+            to_journal(&self.incident, entry, self.rehearsal);
+        }
+        if !self.rehearsal && durability != Durability::Gathered {
             self.write_state(entry);
         }
         self.observer.step(&self.incident, entry);
@@ -247,7 +270,7 @@ impl Trail {
         let detection = &self.incident.detection;
         Signature::new(
             detection.unit.clone(),
-            detection.cause.clone(),
+            detection.cause.as_str(),
             lines.iter().map(String::as_str),
         )
     }
@@ -278,8 +301,8 @@ impl Trail {
     /// Has everything on the disk, and told, that was written so far.
     pub(crate) fn sync(&self) {
         let untold = self.lock().untold.take();
-        if let Some((entry, care)) = untold {
-            self.tell(&entry, care);
+        if let Some((entry, durability)) = untold {
+            self.tell(&entry, durability);
         }
         if let Some(store) = &self.store
             && let Err(error) = store.sync()
@@ -299,7 +322,7 @@ impl Trail {
 
     /// How many starts and restarts were intended in this attempt.
     pub(crate) fn healings(&self) -> usize {
-        let healing = |act: &str| Act::ALL.iter().any(|a| a.is_healing() && a.name() == act);
+        let healing = |act: &str| Act::named(act).is_some_and(Act::is_healing);
         self.lock()
             .steps
             .iter()
@@ -318,13 +341,13 @@ impl Trail {
 
     /// What cannot be stored stays in memory and in the journal, and is tried
     /// again with the next step: healing does not wait for a broken disk.
-    fn flush(&self, inner: &mut Inner, care: Care) {
+    fn flush(&self, inner: &mut Inner, durability: Durability) {
         let Some(store) = &self.store else { return };
         let pending = inner.steps.get(inner.stored..).unwrap_or_default();
-        let written = match care {
-            Care::Gathered => return,
-            Care::Written => store.append_ahead(pending),
-            Care::OnDisk => store.append_all(pending),
+        let written = match durability {
+            Durability::Gathered => return,
+            Durability::Written => store.append_ahead(pending),
+            Durability::OnDisk => store.append_all(pending),
         };
         let written = match written {
             // It could not be opened in the store, or that store's file was
@@ -363,32 +386,13 @@ impl Trail {
             step: step_word(&entry.step),
             at: entry.at,
         };
-        if let Err(error) = self.replace_state(&state) {
+        if let Err(error) = state.write(&self.state_folder) {
             tracing::warn!(
                 "cannot write the state file of {} in {}: {error}",
                 state.unit,
                 self.state_folder.display()
             );
         }
-    }
-
-    fn replace_state(&self, state: &StateFile) -> std::io::Result<()> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.state_folder)?;
-        let path = self.state_folder.join(format!("{}.json", state.unit));
-        let new = self.state_folder.join(format!(".{}.new", state.unit));
-        let mut file = fs::OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&new)?;
-        let mut text = serde_json::to_vec(state)?;
-        text.push(b'\n');
-        file.write_all(&text)?;
-        fs::rename(new, path)
     }
 }
 
@@ -407,325 +411,5 @@ impl Drop for Trail {
                 None,
             );
         }
-    }
-}
-
-/// Whether the unit's failed state was cleared in these steps, or `before` them,
-/// and no start of it came to a good end after that.
-fn cleared(before: bool, steps: &[Entry], unit: &UnitName) -> bool {
-    let mut cleared = before;
-    let mut starts = Vec::new();
-    for entry in steps {
-        match &entry.step {
-            Step::ActIntended {
-                action,
-                act,
-                target,
-                rehearsal: false,
-                ..
-            } if target == unit.as_str() => {
-                if act == Act::ResetFailed.name() {
-                    cleared = true;
-                } else if Act::ALL.iter().any(|a| a.is_healing() && a.name() == act) {
-                    starts.push(*action);
-                }
-            }
-            Step::ActEnded {
-                action,
-                result: Ok(_),
-            } if starts.contains(action) => cleared = false,
-            _ => {}
-        }
-    }
-    cleared
-}
-
-/// The failed run's last lines among these steps.
-fn lines(steps: &[Entry]) -> Vec<String> {
-    steps
-        .iter()
-        .rev()
-        .find_map(|entry| match &entry.step {
-            Step::Evidence { lines } => Some(lines.clone()),
-            Step::Detected { evidence, .. } if !evidence.is_empty() => Some(evidence.clone()),
-            _ => None,
-        })
-        .unwrap_or_default()
-}
-
-/// What a step needs before the next is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Care {
-    /// Nothing: it comes with the next that does.
-    Gathered,
-    /// Other processes, and the next one if this one is killed, are to see it.
-    /// It comes onto the disk with the next that has to be there.
-    Written,
-    /// To be on the disk: something depends on it, or nothing comes after it
-    /// for a while.
-    OnDisk,
-}
-
-fn care(step: &Step) -> Care {
-    match step {
-        // An end that a power cut takes along leaves an intention whose outcome
-        // is unknown, which is what it then is.
-        Step::ActEnded { .. } => Care::Written,
-        Step::ActIntended { act, .. } if goes_with_the_power(act) => Care::Written,
-        Step::Waits { .. }
-        | Step::ActIntended { .. }
-        | Step::Answering { .. }
-        | Step::Blocked { .. }
-        | Step::Ended { .. } => Care::OnDisk,
-        _ => Care::Gathered,
-    }
-}
-
-/// Whether what comes after a step has to come at once: the journal and the
-/// state file hear of it afterwards.
-fn is_hurried(step: &Step) -> bool {
-    matches!(step, Step::ActIntended { act, rehearsal: false, .. } if goes_with_the_power(act))
-}
-
-/// Whether an act changes nothing but what systemd has in memory.
-fn goes_with_the_power(act: &str) -> bool {
-    Act::ALL
-        .iter()
-        .any(|a| matches!(a, Act::Unit(_) | Act::ResetFailed) && a.name() == act)
-}
-
-/// Whether an attempt may have ended with this step, and not been cut off.
-fn is_last(step: &Step) -> bool {
-    matches!(
-        step,
-        Step::Ended { .. } | Step::Waits { .. } | Step::Blocked { .. }
-    )
-}
-
-/// The step's word, as it stands in the store.
-fn step_word(step: &Step) -> String {
-    serde_json::to_value(step)
-        .ok()
-        .and_then(|value| Some(value.get("step")?.as_str()?.to_owned()))
-        .unwrap_or_default()
-}
-
-/// One journal line for a step, with fields. OBJECT_SYSTEMD_UNIT makes it show
-/// in `journalctl -u UNIT` beside the unit's own lines (journalctl(1), `-u`).
-pub(crate) fn to_journal(incident: &Incident, entry: &Entry, rehearsal: bool) {
-    let unit = &incident.detection.unit;
-    let id = &incident.id;
-    let rehearsed = if rehearsal { "rehearsal: " } else { "" };
-    macro_rules! line {
-        ($level:ident, $strategy:expr, $action:expr, $($message:tt)+) => {
-            tracing::$level!(
-                object_systemd_unit = %unit,
-                prunella_incident = %id,
-                prunella_unit = %unit,
-                prunella_strategy = $strategy,
-                prunella_action = $action,
-                "{unit}: {rehearsed}{}", format_args!($($message)+)
-            )
-        };
-    }
-    match &entry.step {
-        Step::Detected { detection, .. } if detection.by == DetectedBy::Operator => {
-            line!(
-                info,
-                "",
-                "",
-                "an operator asks for it to be healed ({}); incident {id}",
-                detection.cause
-            );
-        }
-        Step::Detected { detection, .. } => {
-            line!(warn, "", "", "failed ({}); incident {id}", detection.cause);
-        }
-        Step::Evidence { lines } => {
-            line!(debug, "", "", "its last {} log lines are kept", lines.len())
-        }
-        Step::SeenAgain { by } => line!(debug, "", "", "the same failure was seen by {by} too"),
-        Step::Waits {
-            reason,
-            milliseconds,
-        } => {
-            line!(info, "", "", "waiting up to {milliseconds} ms: {reason}");
-        }
-        Step::Assessed {
-            strategy,
-            assessment,
-            ..
-        } => {
-            line!(
-                debug,
-                strategy.as_str(),
-                "",
-                "{strategy} says {assessment:?}"
-            );
-        }
-        Step::Broke {
-            strategy, message, ..
-        } => {
-            line!(error, strategy.as_str(), "", "{message}");
-        }
-        Step::Heals { strategy } => {
-            line!(debug, strategy.as_str(), "", "{strategy} begins to heal")
-        }
-        Step::Said {
-            strategy, message, ..
-        } => {
-            line!(info, strategy.as_str(), "", "{strategy}: {message}");
-        }
-        Step::ActIntended {
-            strategy,
-            act,
-            target,
-            ..
-        } => {
-            line!(
-                info,
-                strategy.as_str(),
-                act.as_str(),
-                "{strategy}: {act} on {target}"
-            );
-        }
-        Step::ActEnded {
-            action,
-            result: Ok(result),
-        } => {
-            line!(debug, "", "", "action {action}: {result}");
-        }
-        Step::ActEnded {
-            action,
-            result: Err(failure),
-        } => {
-            line!(warn, "", "", "action {action} failed: {failure}");
-        }
-        Step::ActDenied {
-            strategy,
-            act,
-            target,
-            failure,
-        } => {
-            line!(
-                warn,
-                strategy.as_str(),
-                act.as_str(),
-                "{strategy} was denied {act} on {target}: {failure}"
-            );
-        }
-        Step::SecondOpinion { act, target, said } => match said {
-            Ok(said) => line!(
-                info,
-                "",
-                act.as_str(),
-                "{} says {} to {act} on {target}: {}",
-                said.model,
-                said.verdict.word(),
-                said.reason
-            ),
-            Err(why) => line!(info, "", act.as_str(), "no verdict on {act}: {why}"),
-        },
-        Step::Proposed {
-            approval,
-            strategy,
-            act,
-            target,
-            ..
-        } => line!(
-            warn,
-            strategy.as_str(),
-            act.as_str(),
-            "{act} on {target} waits for a person: prunella approve {approval}"
-        ),
-        Step::Approved {
-            act, target, by, ..
-        } => line!(info, "", act.as_str(), "{by} agrees to {act} on {target}"),
-        Step::Returned {
-            strategy, outcome, ..
-        } => {
-            line!(
-                debug,
-                strategy.as_str(),
-                "",
-                "{strategy} returned {outcome:?}"
-            );
-        }
-        Step::Answering { after, .. } => match after {
-            Some(after) => line!(
-                info,
-                "",
-                "",
-                "well again {} ms after the failure",
-                after / 1000
-            ),
-            None => line!(info, "", "", "well again"),
-        },
-        Step::Proven { stable_for, .. } => line!(debug, "", "", "stable for {stable_for} ms"),
-        Step::NotProven { reason, .. } => line!(warn, "", "", "not healed: {reason}"),
-        Step::Blocked { on, reason } => line!(warn, "", "", "waits for {on}: {reason}"),
-        Step::Unblocked { on, healthy } => line!(
-            info,
-            "",
-            "",
-            "{on} is {}",
-            if *healthy {
-                "healthy again"
-            } else {
-                "still not healthy"
-            }
-        ),
-        Step::Diagnosed { findings } => {
-            for finding in findings {
-                line!(
-                    info,
-                    "",
-                    "",
-                    "probably {}: {} ({})",
-                    finding.cause.word(),
-                    finding.sentence,
-                    finding.because
-                );
-            }
-        }
-        Step::Advised { model, opinion, .. } => match opinion {
-            Ok(opinion) => line!(info, "", "", "{model} thinks: {}", opinion.cause),
-            Err(why) => line!(info, "", "", "no opinion of {model}: {why}"),
-        },
-        Step::Ordered { reason, .. } => line!(info, "", "", "another order: {reason}"),
-        Step::Note { message } => line!(info, "", "", "{message}"),
-        Step::Ended { ending } => match ending {
-            Ending::Healed { strategy, .. } => {
-                line!(
-                    info,
-                    strategy.as_str(),
-                    "",
-                    "healed by {strategy}; incident {id}"
-                );
-            }
-            Ending::Recovered { by } => line!(info, "", "", "recovered: {by}; incident {id}"),
-            Ending::LeftAlone { why, detail } => {
-                line!(
-                    info,
-                    "",
-                    "",
-                    "left alone: {}; {detail}; incident {id}",
-                    why.sentence()
-                );
-            }
-            Ending::Escalated { reason, .. } => {
-                line!(
-                    error,
-                    "",
-                    "",
-                    "needs people: {reason}; see `prunella incidents {id}`"
-                );
-            }
-            Ending::Blocked { on, reason } => line!(warn, "", "", "waits for {on}: {reason}"),
-            Ending::Interrupted { detail } => {
-                line!(warn, "", "", "interrupted: {detail}; incident {id}")
-            }
-            Ending::Rehearsed { verdict } => line!(info, "", "", "{verdict}"),
-        },
     }
 }

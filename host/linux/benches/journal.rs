@@ -22,10 +22,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use prunella_core::{
-    UnitName,
-    capability::{LogQuery, Logs},
-};
+use prunella_core::{UnitName, capability::logs::Tail};
 use prunella_linux::{journal::Journal, logs::HostLogs};
 
 const LINES: u32 = 50;
@@ -39,7 +36,7 @@ fn main() -> Result<()> {
     let times = if full { 50 } else { 1 };
 
     let logs = HostLogs::new(Arc::new(Journal::of_this_host()));
-    let query = LogQuery {
+    let query = Tail {
         unit: unit.clone(),
         invocation: None,
         priority: None,

@@ -27,12 +27,13 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use prunella_core::{
     Failure, UnitName,
-    capability::{Answer, Goal, Ports, Protocol, UnitStatus, Units},
+    capability::{Answer, Goal, Protocol, UnitStatus},
 };
 use prunella_linux::{
     cgroup::{Cgroups, Layout},
     ports::HostPorts,
     processes::{Kin, Runs},
+    units::Units,
 };
 
 /// Set for the processes that hold the sockets: how many each.
@@ -206,7 +207,7 @@ fn ask(port: u16) -> Result<Vec<u32>> {
     let holders = ports.holders(deadline, Protocol::Tcp, port)?;
     Ok(holders
         .iter()
-        .filter_map(|holder| Some(holder.process.as_ref()?.info().pid))
+        .filter_map(|holder| Some(holder.process.as_ref()?.info.pid))
         .collect())
 }
 

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result};
 use prunella_core::{
     UnitName,
-    capability::{Kinship, LogQuery, Logs, Ports, Process, Processes, Units},
+    capability::{Ownership, Process, logs::Tail, process_control::Terminate},
     service::Port,
 };
 use prunella_linux::{
@@ -22,7 +22,9 @@ use prunella_linux::{
     journal::Journal,
     logs::HostLogs,
     ports::{HostPorts, listening_ports_of},
+    process_control::terminate,
     processes::{HostProcesses, Kin, Runs},
+    units::Units,
 };
 
 fn main() -> Result<()> {
@@ -59,7 +61,7 @@ fn main() -> Result<()> {
         Arc::clone(&journal) as Arc<dyn Runs>,
     ));
     for process in HostProcesses::new(Arc::clone(&kin)).of_unit(deadline, &status.name)? {
-        show("process", &*process);
+        show("process", &process);
     }
     match listening_ports_of(&cgroups, deadline, &status) {
         Ok(ports) => println!("listens on {ports:?}"),
@@ -79,14 +81,15 @@ fn main() -> Result<()> {
             let Some(process) = holder.process else {
                 continue;
             };
-            show("  process", &*process);
-            if end && process.info().kinship != Kinship::Foreign {
-                let ending = process.terminate(deadline, Duration::from_millis(300));
+            show("  process", &process);
+            if end && process.info.ownership != Ownership::Foreign {
+                let grace = Duration::from_millis(300);
+                let ending = terminate(deadline, &Terminate { process, grace });
                 println!("  ended: {ending:?}");
             }
         }
     }
-    let query = LogQuery {
+    let query = Tail {
         unit: status.name.clone(),
         invocation: None,
         priority: None,
@@ -112,15 +115,15 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn show(what: &str, process: &dyn Process) {
-    let info = process.info();
+fn show(what: &str, process: &Process) {
+    let info = &process.info;
     println!(
         "{what} {} {:?} of {} in {:?}: {:?}, {}",
         info.pid,
         info.executable,
         info.user,
         info.unit.as_ref().map(UnitName::as_str),
-        info.kinship,
+        info.ownership,
         info.evidence
     );
 }

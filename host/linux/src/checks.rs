@@ -15,14 +15,14 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use prunella_core::{
     Failure,
-    capability::{Answer, CheckReport, Checks},
+    capability::{Answer, CheckReport},
     service::{DeclaredCheck, Service},
     text,
 };
 
 use crate::{
-    confined,
     runs_as::{RunsAs, Who},
+    safe_path,
     transient::{Capability, Ended, OUTPUT, ProtectSystem, Runner, Sandbox, Task},
 };
 
@@ -46,8 +46,8 @@ impl LinuxChecks {
     }
 }
 
-impl Checks for LinuxChecks {
-    fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
+impl LinuxChecks {
+    pub(crate) fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
         let check = self.service.check(name)?;
         let program = check.command.first().map(Path::new);
         if !program.is_some_and(Path::is_absolute) {
@@ -70,7 +70,7 @@ impl Checks for LinuxChecks {
             description: format!("check `{name}` of {}", self.service.unit),
             command: check.command.clone(),
             runs_as,
-            sandbox: sandbox(check.changes, as_root),
+            sandbox: sandbox(check.mutates, as_root),
             timeout: check.timeout,
         };
         let ended = self.runner.run(deadline, &task)?;
@@ -82,17 +82,17 @@ fn is_root(runs_as: &RunsAs) -> bool {
     matches!(runs_as.user.as_str(), "" | "root" | "0")
 }
 
-fn sandbox(changes: bool, as_root: bool) -> Sandbox {
+fn sandbox(mutates: bool, as_root: bool) -> Sandbox {
     Sandbox {
-        protect_system: if changes {
+        protect_system: if mutates {
             ProtectSystem::Programs
         } else {
             ProtectSystem::Strict
         },
-        protect_home: !changes,
+        protect_home: !mutates,
         private_tmp: true,
         private_network: false,
-        writable: if changes {
+        writable: if mutates {
             Vec::new()
         } else {
             vec!["/run".to_owned(), "/var/log".to_owned()]
@@ -129,7 +129,7 @@ fn only_roots(name: &str, check: &DeclaredCheck) -> Answer<()> {
         if !matters {
             continue;
         }
-        confined::belongs_to_root(path).map_err(|why| {
+        safe_path::belongs_to_root(path).map_err(|why| {
             Failure::denied(
                 "check-not-root-owned",
                 format!(
@@ -240,7 +240,7 @@ mod tests {
         DeclaredCheck {
             command: command.iter().map(|word| (*word).to_owned()).collect(),
             timeout: Duration::from_secs(7),
-            changes: false,
+            mutates: false,
             as_root: false,
             validates: true,
         }

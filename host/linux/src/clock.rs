@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use prunella_core::{
-    Failure,
-    capability::{Answer, Clock},
-};
+use prunella_core::{Failure, capability::Answer};
 use rustix::time::{ClockId, clock_gettime};
 
 /// This boot's id, as PID 1 sees it.
@@ -28,16 +25,16 @@ pub fn boot_id() -> std::io::Result<String> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
-impl Clock for SystemClock {
-    fn now(&self) -> u64 {
+impl SystemClock {
+    pub fn now(&self) -> u64 {
         realtime_millis()
     }
 
-    fn monotonic(&self) -> u64 {
+    pub fn monotonic(&self) -> u64 {
         u64::try_from(read(ClockId::Monotonic).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn sleep(&self, deadline: Instant, duration: Duration) -> Answer<()> {
+    pub fn sleep(&self, deadline: Instant, duration: Duration) -> Answer<()> {
         let left = deadline.saturating_duration_since(Instant::now());
         std::thread::sleep(duration.min(left));
         if duration > left {

@@ -3,11 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use prunella_core::{
-    Failure,
-    capability::{Answer, Checks, FileRepair, Files, Probes, Units},
-    service::Service,
-};
+use prunella_core::{Failure, capability::Answer, service::Service};
 
 use crate::{
     Linux,
@@ -18,25 +14,25 @@ use crate::{
     runs_as::{UnitWho, Who},
     sqlite_check::SqliteCheck,
     transient::{Runner, Transient},
+    units::Units,
 };
 
 /// The capabilities that work on declared names, for one service.
-#[derive(Clone)]
-pub struct Declared {
+pub(crate) struct Declared {
     /// How declared files stand.
-    pub files: Arc<dyn Files>,
+    pub(crate) files: LinuxFiles,
     /// Repairing them. Runs this binary again, with the hidden arguments
     /// `internal repair`: see [`internal::main`](crate::internal::main).
-    pub file_repair: Arc<dyn FileRepair>,
+    pub(crate) file_repair: LinuxFileRepair,
     /// Declared checks.
-    pub checks: Arc<dyn Checks>,
+    pub(crate) checks: LinuxChecks,
     /// Declared probes; for SQLite this runs the binary again as well.
-    pub probes: Arc<dyn Probes>,
+    pub(crate) probes: LinuxProbes,
 }
 
 impl Linux {
     /// What is declared of `service`.
-    pub fn declared(&self, service: &Arc<Service>) -> Declared {
+    pub(crate) fn declared(&self, service: &Arc<Service>) -> Declared {
         let units: Arc<dyn Units> = Arc::new(self.units());
         let who: Arc<dyn Who> = Arc::new(UnitWho::new(
             Arc::clone(&self.shared),
@@ -45,20 +41,10 @@ impl Linux {
         ));
         let runner: Arc<dyn Runner> = Arc::new(Transient::new(Arc::clone(&self.shared), units));
         Declared {
-            files: Arc::new(LinuxFiles::new(Arc::clone(service), Arc::clone(&who))),
-            file_repair: Arc::new(LinuxFileRepair::new(
-                Arc::clone(service),
-                Arc::clone(&runner),
-            )),
-            checks: Arc::new(LinuxChecks::new(
-                Arc::clone(service),
-                who,
-                Arc::clone(&runner),
-            )),
-            probes: Arc::new(LinuxProbes::new(
-                Arc::clone(service),
-                SqliteCheck::new(runner),
-            )),
+            files: LinuxFiles::new(Arc::clone(service), Arc::clone(&who)),
+            file_repair: LinuxFileRepair::new(Arc::clone(service), Arc::clone(&runner)),
+            checks: LinuxChecks::new(Arc::clone(service), who, Arc::clone(&runner)),
+            probes: LinuxProbes::new(Arc::clone(service), SqliteCheck::new(runner)),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! else blocks on the caller's own thread, and never past its deadline.
 //!
 //! Each capability has a file of its own, and in it a type made for one
-//! service; [`Linux::host_for`] puts them together. How units are read, awaited
+//! service; `host.rs` puts them together. How units are read, awaited
 //! and acted on: [`units`], [`unit_control`], and without a bus `systemctl`.
 //! What the healer asks before it decides: `situation`.
 
@@ -24,35 +24,36 @@ pub mod sockets;
 
 mod access;
 mod accounts;
-mod bounded;
 mod bus;
 mod changes;
 mod checks;
 pub mod clock;
-mod confined;
 mod declared;
 mod env_file;
 mod error;
 mod file_repair;
 mod files;
-mod held;
+mod host;
 pub mod internal;
 pub mod learn;
 mod package_lock;
 mod probes;
 mod runs_as;
 mod runtime;
-mod sight;
+mod safe_path;
 mod signals;
 mod situation;
+mod snapshots;
 mod sqlite_check;
 mod start_limit;
 mod status;
 mod stop_evidence;
 mod systemctl;
+mod timeout;
 mod transient;
 pub mod trusted_file;
 pub mod unit_control;
+mod unit_refs;
 pub mod units;
 
 use std::{
@@ -63,28 +64,18 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    capability::{Answer, History, Host, State, UnitStatus, Units},
-    service::Service,
+    capability::{Answer, UnitStatus},
 };
 
 pub use crate::{
     bus::unit_path,
-    declared::Declared,
     error::LinuxError,
     reading::Reading,
     signals::{BusEvent, Glimpse, Interest, Listener, UnitSet},
+    stop_evidence::EndedRun,
 };
 use crate::{
-    cgroup::Cgroups,
-    clock::SystemClock,
-    journal::Journal,
-    logs::HostLogs,
-    ports::HostPorts,
-    process_control::HostProcessControl,
-    processes::{HostProcesses, Kin, Runs},
-    resources::HostResources,
-    runtime::Shared,
-    unit_control::SystemdUnitControl,
+    cgroup::Cgroups, journal::Journal, runtime::Shared, unit_control::SystemdUnitControl,
     units::SystemdUnits,
 };
 
@@ -128,43 +119,6 @@ impl Linux {
             cgroups: OnceLock::new(),
             boot_id,
         }))
-    }
-
-    /// Everything a run for `service` can reach. `history` and `state` come from
-    /// the store.
-    pub fn host_for(
-        &self,
-        service: Arc<Service>,
-        history: Arc<dyn History>,
-        state: Arc<dyn State>,
-    ) -> Host {
-        let units: Arc<dyn Units> = Arc::new(self.units());
-        let kin = Arc::new(Kin::new(
-            service.unit.clone(),
-            Arc::clone(self.cgroups.get_or_init(|| Arc::new(Cgroups::detect()))),
-            Arc::clone(&units),
-            Arc::clone(&self.journal) as Arc<dyn Runs>,
-        ));
-        let declared = self.declared(&service);
-        let shared = Arc::clone(&self.shared);
-        let ports =
-            HostPorts::new(Arc::clone(&kin)).with_sight(move |unit| shared.sights().of(unit));
-        Host {
-            clock: Arc::new(SystemClock),
-            units,
-            processes: Arc::new(HostProcesses::new(kin)),
-            ports: Arc::new(ports),
-            files: declared.files,
-            logs: Arc::new(HostLogs::new(Arc::clone(&self.journal))),
-            resources: Arc::new(HostResources::new(service)),
-            probes: declared.probes,
-            history,
-            state,
-            unit_control: Arc::new(self.unit_control()),
-            process_control: Arc::new(HostProcessControl),
-            file_repair: declared.file_repair,
-            checks: declared.checks,
-        }
     }
 
     /// systemd's units.
@@ -211,9 +165,9 @@ impl Linux {
         match tokio::time::timeout(limit, both).await {
             Ok((read, system)) => {
                 if let Ok(system) = system {
-                    self.shared.sights().keep_system(system);
+                    self.shared.snapshots().keep_system(system);
                 }
-                read.inspect(|status| self.shared.sights().keep(status))
+                read.inspect(|status| self.shared.snapshots().keep(status))
                     .map_err(|error| error.failure(&what))
             }
             Err(_) => Err(prunella_core::Failure::timed_out("deadline", what)),

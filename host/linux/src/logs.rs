@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
     Failure,
-    capability::{Answer, LogEntry, LogQuery, Logs},
+    capability::{Answer, LogEntry, logs::Tail},
     text::{one_line, redact},
 };
 
@@ -38,7 +38,7 @@ impl HostLogs {
     }
 }
 
-impl Logs for HostLogs {
+impl HostLogs {
     /// What the unit's processes wrote and what systemd itself wrote about it.
     /// At most 1,000 lines of 2,000 characters, and 256 KiB in all; secrets
     /// that can be recognised are blacked out.
@@ -46,14 +46,14 @@ impl Logs for HostLogs {
     /// Of one run, lines are given too that journald could not ascribe to any
     /// run, and that stand before an entry of this one: what a program says
     /// that ends at once is such a line.
-    fn tail(&self, deadline: Instant, query: &LogQuery) -> Answer<Vec<LogEntry>> {
+    pub fn tail(&self, deadline: Instant, query: &Tail) -> Answer<Vec<LogEntry>> {
         let of_run = question(query)?;
         if of_run.newest == 0 {
             return Ok(Vec::new());
         }
         let mut entries = self.journal.ask(deadline, &of_run)?;
         if let Some(run) = &query.invocation {
-            let mut around = question(&LogQuery {
+            let mut around = question(&Tail {
                 invocation: None,
                 ..query.clone()
             })?;
@@ -92,7 +92,7 @@ fn unascribed(entries: Vec<Entry>, run: &str) -> Vec<Entry> {
     found
 }
 
-pub(crate) fn question(query: &LogQuery) -> Answer<Question> {
+pub(crate) fn question(query: &Tail) -> Answer<Question> {
     let mut by_unit = vec![("_SYSTEMD_UNIT", query.unit.to_string())];
     let mut about_unit = by_systemd(&query.unit);
     if let Some(invocation) = &query.invocation {
@@ -148,6 +148,8 @@ fn shown(entries: Vec<Entry>) -> Vec<LogEntry> {
                 at: entry.at / 1000,
                 priority: entry.priority.unwrap_or(INFO),
                 message: one_line(&text, LINE_MAX),
+                by_systemd: entry.by_systemd,
+                invocation: entry.invocation,
             }
         })
         .take_while(|line| match left.checked_sub(line.message.len()) {
@@ -171,8 +173,8 @@ mod tests {
 
     const RUN: &str = "0123456789abcdef0123456789abcdef";
 
-    fn query(invocation: Option<&str>, priority: Option<u8>) -> LogQuery {
-        LogQuery {
+    fn query(invocation: Option<&str>, priority: Option<u8>) -> Tail {
+        Tail {
             unit: UnitName::new("x.service").unwrap(),
             invocation: invocation.map(str::to_owned),
             priority,
@@ -229,6 +231,7 @@ mod tests {
             message: message.to_vec(),
             job_type: None,
             invocation: None,
+            by_systemd: false,
         }
     }
 

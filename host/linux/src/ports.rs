@@ -5,25 +5,40 @@
 //! control group first; only a socket that nobody there holds (one that was
 //! handed on, or whose makers have left) costs a walk over all processes.
 
+mod conflict;
+mod listening;
+mod search;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    mem::MaybeUninit,
-    net::IpAddr,
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::Instant,
 };
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{ActiveState, Answer, Kinship, PortHolder, Ports, Process, Protocol, UnitStatus},
+    capability::{
+        ActiveState, Answer, Ownership, PortHolder, Process, Protocol, UnitStatus, logs::Tail,
+    },
+    service::Port,
 };
-use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
 
+pub use self::listening::{ListeningPort, listening_ports_of};
+use self::{
+    conflict::{At, BindFailure, Wanted},
+    search::{Search, all_processes},
+};
 use crate::{
     cgroup::{Cgroups, unit_of},
+    logs::HostLogs,
     processes::Kin,
     sockets::{self, BoundSocket},
+    stop_evidence::synchronize,
 };
+
+/// So many of the failed run's last lines are searched for what keeps it from
+/// binding a port.
+const LINES: u32 = 100;
 
 /// So many holders are given at most; each holds a file descriptor. Those that
 /// are not the service's come first, so that none of them is left out.
@@ -32,29 +47,44 @@ const HOLDERS_MAX: usize = 48;
 /// The ports of this host, for one service.
 pub struct HostPorts {
     kin: Arc<Kin>,
+    declared: Vec<Port>,
+    logs: Option<HostLogs>,
     /// What was seen of a unit a moment ago.
-    sight: Box<Sight>,
+    snapshots: Box<Snapshots>,
 }
 
-type Sight = dyn Fn(&UnitName) -> Option<UnitStatus> + Send + Sync;
+type Snapshots = dyn Fn(&UnitName) -> Option<UnitStatus> + Send + Sync;
 
 impl HostPorts {
     /// `kin` tells the service's own processes from others.
     pub fn new(kin: Arc<Kin>) -> Self {
         Self {
             kin,
-            sight: Box::new(|_| None),
+            declared: Vec::new(),
+            logs: None,
+            snapshots: Box::new(|_| None),
         }
     }
 
-    /// Spares reading the service where `sight` tells what was read of it a
+    /// Takes what is declared of the service's ports and what its failed run
+    /// logged as evidence of what keeps it from binding them. Without it nothing
+    /// does.
+    pub fn with_evidence(self, declared: &[Port], logs: HostLogs) -> Self {
+        Self {
+            declared: declared.to_vec(),
+            logs: Some(logs),
+            ..self
+        }
+    }
+
+    /// Spares reading the service where `snapshots` tell what was read of it a
     /// moment ago, and that will do.
-    pub fn with_sight(
+    pub fn with_snapshots(
         self,
-        sight: impl Fn(&UnitName) -> Option<UnitStatus> + Send + Sync + 'static,
+        snapshots: impl Fn(&UnitName) -> Option<UnitStatus> + Send + Sync + 'static,
     ) -> Self {
         Self {
-            sight: Box::new(sight),
+            snapshots: Box::new(snapshots),
             ..self
         }
     }
@@ -63,25 +93,25 @@ impl HostPorts {
     /// own, which sockets start it, and where its processes are likely to be.
     /// None of that is news, but where a network of its own is.
     fn service(&self, deadline: Instant) -> Answer<UnitStatus> {
-        match (self.sight)(self.kin.unit()) {
+        match (self.snapshots)(self.kin.unit()) {
             Some(status) if !status.private_network => Ok(status),
             _ => self.kin.units().get(deadline, self.kin.unit()),
         }
     }
 }
 
-impl Ports for HostPorts {
+impl HostPorts {
     /// Each process that holds the port is a holder: the workers of one server
     /// that share a socket, and everybody who bound it with SO_REUSEPORT. A
     /// server on `::` that takes IPv4 too is there once. What a socket unit
     /// holds is marked, whether or not its service runs; `unit` then names the
-    /// socket unit, or nothing when that cannot be told.
+    /// the socket unit, or nothing when that cannot be told.
     ///
     /// # Errors
     /// `unavailable` with the code `private-network` when the service has a
     /// network of its own, which exists only while it runs, and it does not
     /// run.
-    fn holders(
+    pub fn holders(
         &self,
         deadline: Instant,
         protocol: Protocol,
@@ -94,7 +124,8 @@ impl Ports for HostPorts {
         let service = self.service(deadline)?;
         let bound = bound_for(&service, cgroups, protocol, Some(number))?;
         if bound.is_empty() {
-            return Ok(Vec::new());
+            let lingering = self.lingering(deadline, &service, protocol, number);
+            return Ok(lingering.into_iter().collect());
         }
 
         let mut search = Search::new(&bound, deadline);
@@ -104,8 +135,9 @@ impl Ports for HostPorts {
             search.among(all_processes())?;
         }
 
+        let mut conflict = Conflict::new(self, deadline, &service, protocol, number);
         let mut holders = Vec::new();
-        let mut known: HashMap<u32, Option<Arc<dyn Process>>> = HashMap::new();
+        let mut known: HashMap<u32, Option<Process>> = HashMap::new();
         for socket in &bound {
             let unit = units.get(&socket.inode).cloned();
             let pids = search.found.get(&socket.inode);
@@ -122,17 +154,23 @@ impl Ports for HostPorts {
                 _ if socket_activated => self.only_active_socket(deadline, &service),
                 unit => unit,
             };
-            let holder = |process: Option<Arc<dyn Process>>| {
-                let of_process = || process.as_ref()?.info().unit.clone();
+            let mut holder = |process: Option<Process>| {
+                let of_process = || process.as_ref()?.info.unit.clone();
                 let unit = match &unit {
                     None if !socket_activated => of_process(),
                     unit => unit.clone(),
                 };
+                let own = unit.as_ref() == Some(self.kin.unit())
+                    || process
+                        .as_ref()
+                        .is_some_and(|process| process.info.ownership != Ownership::Foreign);
                 PortHolder {
                     unit,
                     socket_activated,
                     address: socket.address.to_string(),
                     process,
+                    blocks: if own { None } else { conflict.with(socket) },
+                    free_in: None,
                 }
             };
             let Some(pids) = pids else {
@@ -157,10 +195,10 @@ impl Ports for HostPorts {
         // Strangers first: they are what decides.
         holders.sort_by_key(|holder| match &holder.process {
             None => 0,
-            Some(process) => match process.info().kinship {
-                Kinship::Foreign => 1,
-                Kinship::Leftover => 2,
-                Kinship::Own => 3,
+            Some(process) => match process.info.ownership {
+                Ownership::Foreign => 1,
+                Ownership::Leftover => 2,
+                Ownership::Own => 3,
             },
         });
         holders.truncate(HOLDERS_MAX);
@@ -168,7 +206,107 @@ impl Ports for HostPorts {
     }
 }
 
+/// What keeps the service from binding a port, found out when first asked.
+struct Conflict<'a> {
+    ports: &'a HostPorts,
+    deadline: Instant,
+    up: bool,
+    number: u16,
+    wanted: Wanted,
+    failures: Option<Vec<BindFailure>>,
+}
+
+impl<'a> Conflict<'a> {
+    fn new(
+        ports: &'a HostPorts,
+        deadline: Instant,
+        service: &UnitStatus,
+        protocol: Protocol,
+        number: u16,
+    ) -> Self {
+        Self {
+            ports,
+            deadline,
+            up: service.is_up(),
+            number,
+            wanted: Wanted::of(&ports.declared, protocol, number),
+            failures: None,
+        }
+    }
+
+    /// The evidence that what is bound there keeps the service from binding. A
+    /// service that is up has bound what it needs.
+    fn with(&mut self, held: impl Into<At>) -> Option<String> {
+        if self.up {
+            return None;
+        }
+        let (ports, deadline, number) = (self.ports, self.deadline, self.number);
+        let failures = self
+            .failures
+            .get_or_insert_with(|| ports.bind_failures(deadline, number));
+        BindFailure::evidence(failures, &self.wanted, &held.into())
+    }
+}
+
 impl HostPorts {
+    /// What the failed run logged of its binding a port in vain.
+    fn bind_failures(&self, deadline: Instant, number: u16) -> Vec<BindFailure> {
+        let Some(logs) = &self.logs else {
+            return Vec::new();
+        };
+        // Which run was the last is news.
+        let status = self.kin.units().get(deadline, self.kin.unit());
+        let Some(invocation) = status.ok().and_then(|status| status.invocation) else {
+            return Vec::new();
+        };
+        let query = Tail {
+            unit: self.kin.unit().clone(),
+            invocation: Some(invocation),
+            priority: None,
+            lines: LINES,
+        };
+        let read = || {
+            let lines = logs.tail(deadline, &query).unwrap_or_default();
+            BindFailure::among(&lines, number)
+        };
+        let failures = read();
+        if !failures.is_empty() {
+            return failures;
+        }
+        // It has ended a moment ago: its last lines may be on their way.
+        synchronize(deadline);
+        read()
+    }
+
+    /// The kernel as the holder of a port on which nobody listens: connections
+    /// that the service closed, and that keep it from binding without
+    /// SO_REUSEADDR.
+    fn lingering(
+        &self,
+        deadline: Instant,
+        service: &UnitStatus,
+        protocol: Protocol,
+        number: u16,
+    ) -> Option<PortHolder> {
+        if protocol != Protocol::Tcp || service.is_up() || service.private_network {
+            return None;
+        }
+        let lingering = sockets::lingering(number).ok()?;
+        let mut conflict = Conflict::new(self, deadline, service, protocol, number);
+        let (last, evidence) = lingering
+            .into_iter()
+            .filter_map(|closed| Some((closed, conflict.with(&closed)?)))
+            .max_by_key(|(closed, _)| closed.free_in)?;
+        Some(PortHolder {
+            process: None,
+            unit: None,
+            socket_activated: false,
+            address: last.address.to_string(),
+            blocks: Some(evidence),
+            free_in: Some(u64::try_from(last.free_in.as_millis()).unwrap_or(u64::MAX)),
+        })
+    }
+
     /// The socket unit that starts the service, when just one that is active
     /// does.
     fn only_active_socket(&self, deadline: Instant, service: &UnitStatus) -> Option<UnitName> {
@@ -225,78 +363,6 @@ impl HostPorts {
     }
 }
 
-/// A port that a unit listens on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ListeningPort {
-    /// TCP or UDP.
-    pub protocol: Protocol,
-    /// The port.
-    pub number: u16,
-    /// The address.
-    pub address: IpAddr,
-}
-
-/// The ports that the processes of a running unit listen on, in order, each
-/// address once. What systemd listens on for the unit's sockets is not among
-/// them, and neither are UDP ports that the kernel picked.
-///
-/// # Errors
-/// When the kernel's list cannot be read, or (`private-network`) the unit has
-/// a network of its own and does not run.
-pub fn listening_ports_of(
-    cgroups: &Cgroups,
-    deadline: Instant,
-    status: &UnitStatus,
-) -> Answer<Vec<ListeningPort>> {
-    let Some(path) = control_group_of(status, cgroups) else {
-        return Ok(Vec::new());
-    };
-    let ids = cgroups.ids_below(&path);
-    let mut ports = BTreeSet::new();
-    for protocol in [Protocol::Tcp, Protocol::Udp] {
-        let mut bound = bound_for(status, cgroups, protocol, None)?;
-        if protocol == Protocol::Udp {
-            let picked = picked_by_the_kernel();
-            bound.retain(|socket| !socket.connected && !picked.contains(&socket.port));
-        }
-        // Where the kernel tells no control groups, the processes do.
-        let unknown: Vec<BoundSocket> = bound
-            .iter()
-            .filter(|socket| socket.cgroup.is_none())
-            .cloned()
-            .collect();
-        let mut search = Search::new(&unknown, deadline);
-        if !unknown.is_empty() {
-            search.among(cgroups.processes(&path))?;
-        }
-        ports.extend(
-            bound
-                .iter()
-                .filter(|socket| match socket.cgroup {
-                    Some(id) => ids.contains(&id),
-                    None => search.found.contains_key(&socket.inode),
-                })
-                .map(|socket| ListeningPort {
-                    protocol,
-                    number: socket.port,
-                    address: socket.address,
-                }),
-        );
-    }
-    Ok(ports.into_iter().collect())
-}
-
-/// The ports the kernel gives to those who ask for any (ip(7)).
-fn picked_by_the_kernel() -> std::ops::RangeInclusive<u16> {
-    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
-    let text = text.unwrap_or_default();
-    let mut ends = text.split_whitespace().map(str::parse);
-    match (ends.next(), ends.next()) {
-        (Some(Ok(first)), Some(Ok(last))) => first..=last,
-        _ => 32768..=60999,
-    }
-}
-
 fn control_group_of(status: &UnitStatus, cgroups: &Cgroups) -> Option<String> {
     status
         .control_group
@@ -338,218 +404,5 @@ fn bound_for(
     })
 }
 
-fn all_processes() -> BTreeSet<u32> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return BTreeSet::new();
-    };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
-}
-
-/// The search for who holds some sockets.
-struct Search {
-    wanted: HashSet<u64>,
-    /// Which processes hold each, as far as is known.
-    found: BTreeMap<u64, BTreeSet<u32>>,
-    searched: HashSet<u32>,
-    deadline: Instant,
-    names: Vec<MaybeUninit<u8>>,
-}
-
-impl Search {
-    fn new(bound: &[BoundSocket], deadline: Instant) -> Self {
-        Self {
-            // The kernel's own sockets have no inode.
-            wanted: bound
-                .iter()
-                .map(|socket| socket.inode)
-                .filter(|inode| *inode != 0)
-                .collect(),
-            found: BTreeMap::new(),
-            searched: HashSet::new(),
-            deadline,
-            names: vec![MaybeUninit::uninit(); 32 * 1024],
-        }
-    }
-
-    fn is_missing_any(&self) -> bool {
-        self.wanted
-            .iter()
-            .any(|inode| !self.found.contains_key(inode))
-    }
-
-    /// Looks through the open files of some processes.
-    fn among(&mut self, pids: impl IntoIterator<Item = u32>) -> Answer<()> {
-        for pid in pids {
-            if !self.searched.insert(pid) {
-                continue;
-            }
-            if Instant::now() >= self.deadline {
-                return Err(Failure::timed_out(
-                    "deadline",
-                    "the time was up before all processes had been looked at",
-                ));
-            }
-            // A process that is gone, or that we may not look into, holds
-            // nothing that we can tell.
-            let _ = self.look_into(pid);
-        }
-        Ok(())
-    }
-
-    fn look_into(&mut self, pid: u32) -> rustix::io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = openat(CWD, format!("/proc/{pid}/fd"), flags, Mode::empty())?;
-        let mut entries = RawDir::new(&folder, &mut self.names);
-        while let Some(entry) = entries.next() {
-            let entry = entry?;
-            if entry.file_name().to_bytes().starts_with(b".") {
-                continue;
-            }
-            let mut target = [MaybeUninit::<u8>::uninit(); 64];
-            let Ok((target, _)) = readlinkat_raw(&folder, entry.file_name(), &mut target[..])
-            else {
-                // Closed meanwhile.
-                continue;
-            };
-            if let Some(inode) = socket_inode(target)
-                && self.wanted.contains(&inode)
-            {
-                self.found.entry(inode).or_default().insert(pid);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Of `socket:[4711]`.
-fn socket_inode(target: &[u8]) -> Option<u64> {
-    let digits = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
 #[cfg(test)]
-mod tests {
-    use std::{
-        net::{SocketAddr, TcpListener, UdpSocket},
-        process::{Command, Stdio},
-    };
-
-    use rstest::rstest;
-    use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
-
-    use super::*;
-    use crate::processes::tests::{Nothing, kin, soon, unit_status};
-
-    fn holders(protocol: Protocol, number: u16) -> Vec<PortHolder> {
-        let ports = HostPorts::new(kin(Nothing::down()));
-        ports.holders(soon(), protocol, number).unwrap()
-    }
-
-    fn pids(holders: &[PortHolder]) -> Vec<u32> {
-        let processes = holders.iter().flat_map(|holder| &holder.process);
-        let mut pids: Vec<u32> = processes.map(|process| process.info().pid).collect();
-        pids.sort_unstable();
-        pids
-    }
-
-    #[rstest]
-    #[case::ipv4("127.0.0.1:0", "127.0.0.1")]
-    #[case::ipv6("[::1]:0", "::1")]
-    #[case::dual("[::]:0", "::")]
-    #[case::mapped("[::ffff:127.0.0.1]:0", "127.0.0.1")]
-    fn a_listener_is_found_with_its_process(#[case] at: &str, #[case] address: &str) {
-        let listener = TcpListener::bind(at).unwrap();
-        let found = holders(Protocol::Tcp, listener.local_addr().unwrap().port());
-        assert_eq!(pids(&found), [std::process::id()]);
-        let holder = found.first().unwrap();
-        assert_eq!(holder.address, address);
-        assert!(!holder.socket_activated);
-    }
-
-    #[test]
-    fn udp_is_not_tcp() {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
-        assert_eq!(pids(&holders(Protocol::Udp, port)), [std::process::id()]);
-        assert_eq!(holders(Protocol::Tcp, port).len(), 0);
-    }
-
-    #[test]
-    fn a_free_port_has_no_holder() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        assert_eq!(holders(Protocol::Tcp, port).len(), 0);
-    }
-
-    #[test]
-    fn each_of_several_sockets_on_a_port_is_a_holder() {
-        let reusing = |port: u16| {
-            let fd = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-            sockopt::set_socket_reuseport(&fd, true).unwrap();
-            bind(&fd, &SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
-            listen(&fd, 1).unwrap();
-            TcpListener::from(fd)
-        };
-        let one = reusing(0);
-        let port = one.local_addr().unwrap().port();
-        let _two = reusing(port);
-        assert_eq!(holders(Protocol::Tcp, port).len(), 2);
-    }
-
-    #[test]
-    fn a_child_that_shares_the_socket_is_a_holder_too() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        // As its standard input, which a child inherits.
-        let mut child = Command::new("sleep")
-            .arg("1000")
-            .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener)))
-            .spawn()
-            .unwrap();
-        let found = pids(&holders(Protocol::Tcp, port));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(found.contains(&child.id()), "{found:?}");
-    }
-
-    #[test]
-    fn a_network_of_its_own_is_looked_into_only_while_it_is_there() {
-        let mut unit = unit_status("x.service", ActiveState::Failed);
-        unit.private_network = true;
-        let look = |unit: &UnitStatus, port| {
-            let known = HashMap::from([(unit.name.to_string(), unit.clone())]);
-            HostPorts::new(kin(Nothing { known })).holders(soon(), Protocol::Tcp, port)
-        };
-        let failure = look(&unit, 80).err().unwrap();
-        assert!(failure.is("private-network"), "{failure:?}");
-
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        unit.main_pid = Some(std::process::id());
-        assert_eq!(pids(&look(&unit, port).unwrap()), [std::process::id()]);
-    }
-
-    #[test]
-    fn there_is_no_port_0_and_no_time_after_the_deadline() {
-        let ports = HostPorts::new(kin(Nothing::down()));
-        let failure = ports.holders(soon(), Protocol::Tcp, 0).err().unwrap();
-        assert!(failure.is("no-port"), "{failure:?}");
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let late = ports.holders(Instant::now(), Protocol::Tcp, port);
-        assert!(late.err().unwrap().is("deadline"));
-    }
-
-    #[rstest]
-    #[case(b"socket:[4711]", Some(4711))]
-    #[case(b"pipe:[4711]", None)]
-    #[case(b"/tmp/socket:[1]", None)]
-    #[case(b"socket:[]", None)]
-    fn an_open_file_that_is_a_socket(#[case] target: &[u8], #[case] inode: Option<u64>) {
-        assert_eq!(socket_inode(target), inode);
-    }
-}
+mod tests;

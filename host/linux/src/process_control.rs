@@ -1,24 +1,28 @@
 //! Ending processes, each through its own handle.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+use std::time::Instant;
+
+use prunella_core::{
+    Failure,
+    capability::{Answer, Process, Termination, process_control::Terminate},
 };
 
-use prunella_core::capability::{Answer, Process, ProcessControl, Termination};
+use crate::processes::HeldProcess;
 
-/// Ends processes of this host. Whether it may is decided before, by the safety
-/// kernel.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct HostProcessControl;
+/// What the handle holds.
+///
+/// # Errors
+/// The handle is of another host.
+pub(crate) fn held(process: &Process) -> Answer<&HeldProcess> {
+    process.token.get().ok_or_else(|| {
+        Failure::invalid("not-a-process", "the handle is to no process of this host")
+    })
+}
 
-impl ProcessControl for HostProcessControl {
-    fn terminate(
-        &self,
-        deadline: Instant,
-        process: &Arc<dyn Process>,
-        grace: Duration,
-    ) -> Answer<Termination> {
-        process.terminate(deadline, grace)
-    }
+/// Ends a process. Whether it may is decided before, by the safety kernel.
+///
+/// # Errors
+/// It may not be ended, or could not be.
+pub fn terminate(deadline: Instant, end: &Terminate) -> Answer<Termination> {
+    held(&end.process)?.terminate(deadline, end.grace)
 }

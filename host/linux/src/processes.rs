@@ -8,9 +8,7 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{
-        ActiveState, Answer, Kinship, Process, ProcessInfo, Processes, Termination, Units,
-    },
+    capability::{ActiveState, Answer, Ownership, Process, ProcessInfo, Termination, Token},
     text::one_line,
 };
 use rustix::process::Signal;
@@ -20,6 +18,7 @@ use crate::{
     cgroup::{Cgroups, is_of_users, unit_of},
     pidfd::PidFd,
     procfs,
+    units::Units,
 };
 
 /// So many processes of a unit are given at most; each handle holds a file
@@ -48,7 +47,7 @@ pub struct Kin {
 
 struct Judgement {
     unit: Option<UnitName>,
-    kinship: Kinship,
+    ownership: Ownership,
     evidence: String,
 }
 
@@ -93,7 +92,7 @@ impl Kin {
     ///
     /// # Errors
     /// When the kernel does not let us hold or see it.
-    pub fn hold(self: &Arc<Self>, deadline: Instant, pid: u32) -> Answer<Option<Arc<dyn Process>>> {
+    pub fn hold(self: &Arc<Self>, deadline: Instant, pid: u32) -> Answer<Option<Process>> {
         let pidfd = match PidFd::open(pid) {
             Ok(pidfd) => pidfd,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -116,11 +115,12 @@ impl Kin {
                 format!("process {pid} runs, and cannot be looked at: {error}"),
             )
         })?;
-        Ok(Some(Arc::new(Held {
-            info,
+        let held = HeldProcess {
+            info: info.clone(),
             pidfd,
             kin: Arc::clone(self),
-        })))
+        };
+        Ok(Some(Process::new(info, Token::new(held))))
     }
 
     fn look_at(&self, deadline: Instant, pid: u32) -> io::Result<ProcessInfo> {
@@ -132,7 +132,7 @@ impl Kin {
             executable: procfs::executable(pid).map(|path| one_line(&path, EXECUTABLE_MAX)),
             user: Accounts::read().user_name(user),
             unit: judgement.unit,
-            kinship: judgement.kinship,
+            ownership: judgement.ownership,
             evidence: judgement.evidence,
             started_at: procfs::since_1970(about.started),
         })
@@ -147,7 +147,7 @@ impl Kin {
         let us = &self.unit;
         if unit.as_ref() == Some(us) {
             return Judgement {
-                kinship: Kinship::Own,
+                ownership: Ownership::Own,
                 evidence: format!("it is in the control group of {us}"),
                 unit,
             };
@@ -160,13 +160,13 @@ impl Kin {
             _ if is_of_users(path) => Err("it belongs to a logged-in user".to_owned()),
             _ => self.leftover(deadline, pid),
         };
-        let (kinship, evidence) = match proof {
-            Ok(evidence) => (Kinship::Leftover, evidence),
-            Err(evidence) => (Kinship::Foreign, evidence),
+        let (ownership, evidence) = match proof {
+            Ok(evidence) => (Ownership::Leftover, evidence),
+            Err(evidence) => (Ownership::Foreign, evidence),
         };
         Judgement {
             unit,
-            kinship,
+            ownership,
             evidence,
         }
     }
@@ -225,14 +225,14 @@ impl Kin {
     }
 }
 
-/// A process, held.
-struct Held {
+/// What a process is known by: held by its descriptor.
+pub(crate) struct HeldProcess {
     info: ProcessInfo,
     pidfd: PidFd,
     kin: Arc<Kin>,
 }
 
-impl Held {
+impl HeldProcess {
     /// Refuses what nobody may end through Prunella, whatever was granted.
     fn check_touchable(&self) -> Answer<()> {
         let pid = self.info.pid;
@@ -271,9 +271,9 @@ impl Held {
                 format!("process {pid} runs, and cannot be looked at: {error}"),
             )
         })?;
-        if now.kinship != self.info.kinship || now.unit != self.info.unit {
+        if now.ownership != self.info.ownership || now.unit != self.info.unit {
             return Err(Failure::denied(
-                "kinship-changed",
+                "ownership-changed",
                 format!(
                     "process {pid} is not what it was when it was found: now {}; it was left alone",
                     now.evidence
@@ -310,16 +310,14 @@ enum Sent {
     StillThere,
 }
 
-impl Process for Held {
-    fn info(&self) -> &ProcessInfo {
-        &self.info
-    }
-
-    fn alive(&self) -> bool {
+impl HeldProcess {
+    pub(crate) fn alive(&self) -> bool {
         self.pidfd.alive()
     }
 
-    fn terminate(&self, deadline: Instant, grace: Duration) -> Answer<Termination> {
+    /// SIGTERM, SIGKILL after the grace, and waits until it is gone. Whether that
+    /// may be is decided before, by the safety kernel.
+    pub(crate) fn terminate(&self, deadline: Instant, grace: Duration) -> Answer<Termination> {
         self.check_touchable()?;
         if !self.pidfd.alive() {
             return Ok(Termination::WasGone);
@@ -371,9 +369,9 @@ impl HostProcesses {
     }
 }
 
-impl Processes for HostProcesses {
+impl HostProcesses {
     /// Also of a unit that is down and has left processes behind. At most 256.
-    fn of_unit(&self, deadline: Instant, unit: &UnitName) -> Answer<Vec<Arc<dyn Process>>> {
+    pub fn of_unit(&self, deadline: Instant, unit: &UnitName) -> Answer<Vec<Process>> {
         let cgroups = self.kin.cgroups();
         // The answer is in the tree; systemd forgets the group of a unit that
         // is down, even while processes are left in it.
@@ -398,291 +396,4 @@ impl Processes for HostProcesses {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::{
-        collections::HashMap,
-        process::{Child, Command},
-    };
-
-    use prunella_core::capability::{Goal, UnitStatus};
-    use rstest::rstest;
-
-    use super::*;
-
-    /// No unit exists; one invocation belongs to the service.
-    #[derive(Default)]
-    pub(crate) struct Nothing {
-        pub(crate) known: HashMap<String, UnitStatus>,
-    }
-
-    impl Nothing {
-        /// The service's own unit, which has failed.
-        pub(crate) fn down() -> Self {
-            let unit = unit_status("x.service", ActiveState::Failed);
-            Self {
-                known: HashMap::from([(unit.name.to_string(), unit)]),
-            }
-        }
-    }
-
-    /// A unit of which nothing but name and state is of interest.
-    pub(crate) fn unit_status(name: &str, active_state: ActiveState) -> UnitStatus {
-        UnitStatus {
-            name: UnitName::new(name).unwrap(),
-            names: Vec::new(),
-            description: String::new(),
-            load_state: "loaded".into(),
-            active_state,
-            sub_state: String::new(),
-            kind: None,
-            result: "success".into(),
-            exit_code: None,
-            signal: None,
-            main_pid: None,
-            restarts: 0,
-            invocation: None,
-            since: None,
-            since_monotonic: None,
-            active_exit_monotonic: None,
-            inactive_enter_monotonic: None,
-            inactive_exit_monotonic: None,
-            main_exit_monotonic: None,
-            restart_policy: "no".into(),
-            restart_delay: 0,
-            start_limit_burst: 0,
-            start_limit_interval: 0,
-            start_limit_action: "none".into(),
-            failure_action: "none".into(),
-            success_action: "none".into(),
-            remain_after_exit: false,
-            job: None,
-            requires: Vec::new(),
-            required_by: Vec::new(),
-            conflicts: Vec::new(),
-            on_failure: Vec::new(),
-            triggered_by: Vec::new(),
-            triggers: Vec::new(),
-            control_group: None,
-            user: String::new(),
-            group: String::new(),
-            fragment: None,
-            needs_reload: false,
-            private_network: false,
-        }
-    }
-
-    impl Units for Nothing {
-        fn get(&self, _: Instant, unit: &UnitName) -> Answer<UnitStatus> {
-            self.known
-                .get(unit.as_str())
-                .cloned()
-                .ok_or_else(|| Failure::not_found("no-such-unit", format!("no unit {unit}")))
-        }
-        fn wait(
-            &self,
-            deadline: Instant,
-            unit: &UnitName,
-            _: Goal,
-            _: Duration,
-        ) -> Answer<UnitStatus> {
-            self.get(deadline, unit)
-        }
-    }
-
-    pub(crate) struct Given(pub(crate) &'static str);
-
-    impl Runs for Given {
-        fn gave(&self, _: Instant, unit: &UnitName, invocation: &str) -> Answer<bool> {
-            Ok(unit.as_str() == "x.service" && invocation == self.0)
-        }
-    }
-
-    pub(crate) const RUN: &str = "0123456789abcdef0123456789abcdef";
-
-    pub(crate) fn kin(units: Nothing) -> Arc<Kin> {
-        Arc::new(Kin {
-            unit: UnitName::new("x.service").unwrap(),
-            cgroups: Arc::new(Cgroups::detect()),
-            units: Arc::new(units),
-            runs: Arc::new(Given(RUN)),
-            // The tests end their own children, whatever unit they run in.
-            own_unit: None,
-        })
-    }
-
-    pub(crate) fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(20)
-    }
-
-    /// A child that does not outlive its test, however that ends.
-    struct Spawned(Child);
-
-    impl Drop for Spawned {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
-
-    impl std::ops::Deref for Spawned {
-        type Target = Child;
-        fn deref(&self) -> &Child {
-            &self.0
-        }
-    }
-
-    fn spawn(command: &mut Command) -> (Spawned, Arc<dyn Process>) {
-        let child = Spawned(command.spawn().unwrap());
-        let held = kin(Nothing::default()).hold(soon(), child.id()).unwrap();
-        (child, held.unwrap())
-    }
-
-    #[test]
-    fn a_process_is_described() {
-        let (child, held) = spawn(Command::new("sleep").arg("1000").env_clear());
-        let info = held.info();
-        assert_eq!(info.pid, child.id());
-        assert!(held.alive());
-        assert_eq!(info.kinship, Kinship::Foreign);
-        let uid = rustix::process::geteuid().as_raw();
-        assert_eq!(info.user, Accounts::read().user_name(uid));
-        drop(child);
-        assert!(!held.alive());
-        assert_eq!(
-            held.terminate(soon(), Duration::ZERO).unwrap(),
-            Termination::WasGone
-        );
-    }
-
-    #[test]
-    fn one_that_listens_ends_when_asked() {
-        let (_child, held) = spawn(Command::new("sleep").arg("1000"));
-        let ending = held.terminate(soon(), Duration::from_secs(10)).unwrap();
-        assert_eq!(ending, Termination::Asked);
-    }
-
-    /// A child of which it is certain that it ignores SIGTERM already.
-    fn stubborn() -> (Spawned, Arc<dyn Process>) {
-        use std::io::Read;
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", "trap '' TERM; echo; exec sleep 1000"])
-            .stdout(std::process::Stdio::piped());
-        let (mut child, held) = spawn(&mut command);
-        let mut byte = [0];
-        child
-            .0
-            .stdout
-            .take()
-            .unwrap()
-            .read_exact(&mut byte)
-            .unwrap();
-        (child, held)
-    }
-
-    #[test]
-    fn one_that_does_not_is_killed_after_the_grace() {
-        let (_child, held) = stubborn();
-        let grace = Duration::from_millis(30);
-        let before = Instant::now();
-        assert_eq!(held.terminate(soon(), grace).unwrap(), Termination::Killed);
-        assert!(before.elapsed() >= grace);
-    }
-
-    #[test]
-    fn the_deadline_ends_the_wait_and_not_the_process() {
-        let (_child, held) = stubborn();
-        let deadline = Instant::now() + Duration::from_millis(30);
-        let failure = held
-            .terminate(deadline, Duration::from_secs(60))
-            .unwrap_err();
-        assert!(failure.is("still-there"), "{failure:?}");
-        assert!(held.alive());
-        let failure = held.terminate(Instant::now(), Duration::ZERO).unwrap_err();
-        assert!(failure.is("deadline"), "{failure:?}");
-    }
-
-    #[test]
-    fn pid_1_and_ourselves_are_untouchable() {
-        for pid in [1, std::process::id()] {
-            let held = kin(Nothing::default()).hold(soon(), pid).unwrap().unwrap();
-            let failure = held.terminate(soon(), Duration::ZERO).unwrap_err();
-            assert!(failure.is("untouchable"), "{failure:?}");
-        }
-    }
-
-    /// A child that has certainly begun to run its program: until then the
-    /// kernel shows no environment of it.
-    fn with_invocation(invocation: Option<&str>) -> Spawned {
-        use std::io::{Read, Write};
-        let mut command = Command::new("cat");
-        command.env_clear();
-        command.envs(invocation.map(|id| ("INVOCATION_ID", id)));
-        command
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped());
-        let mut child = Spawned(command.spawn().unwrap());
-        let mut byte = [b'x'];
-        child.0.stdin.as_mut().unwrap().write_all(&byte).unwrap();
-        let output = child.0.stdout.as_mut().unwrap();
-        output.read_exact(&mut byte).unwrap();
-        child
-    }
-
-    const OTHER: &str = "ffffffffffffffffffffffffffffffff";
-
-    #[rstest]
-    #[case::in_its_group("/system.slice/x.service", None, Kinship::Own)]
-    #[case::below_its_group("/system.slice/x.service/worker", None, Kinship::Own)]
-    #[case::proven("/", Some(RUN), Kinship::Leftover)]
-    #[case::proven_in_a_slice("/system.slice", Some(RUN), Kinship::Leftover)]
-    #[case::in_a_forgotten_unit("/system.slice/gone.service", Some(RUN), Kinship::Leftover)]
-    #[case::of_another("/", Some(OTHER), Kinship::Foreign)]
-    #[case::unproven("/", None, Kinship::Foreign)]
-    #[case::in_another_unit("/system.slice/y.service", Some(RUN), Kinship::Foreign)]
-    #[case::in_a_session(
-        "/user.slice/user-0.slice/session-1.scope",
-        Some(RUN),
-        Kinship::Foreign
-    )]
-    #[case::of_a_user("/user.slice", Some(RUN), Kinship::Foreign)]
-    #[case::in_a_container("/machine.slice/y.service/x.service", Some(RUN), Kinship::Foreign)]
-    #[case::out_of_sight("/../elsewhere", Some(RUN), Kinship::Foreign)]
-    fn kinship(#[case] path: &str, #[case] invocation: Option<&str>, #[case] expected: Kinship) {
-        let child = with_invocation(invocation);
-        let mut units = Nothing::down();
-        let other = unit_status("y.service", ActiveState::Active);
-        units.known.insert(other.name.to_string(), other);
-
-        let judged = kin(units).judge_in(soon(), child.id(), path);
-        assert_eq!(judged.kinship, expected, "{}", judged.evidence);
-        assert!(!judged.evidence.contains(RUN), "{}", judged.evidence);
-    }
-
-    #[test]
-    fn part_of_a_run_that_goes_on_is_no_leftover() {
-        let child = with_invocation(Some(RUN));
-        for (state, expected) in [
-            (ActiveState::Active, Kinship::Foreign),
-            (ActiveState::Failed, Kinship::Leftover),
-        ] {
-            let mut unit = unit_status("x.service", state);
-            unit.invocation = Some(RUN.into());
-            let known = HashMap::from([(unit.name.to_string(), unit)]);
-            let judged = kin(Nothing { known }).judge_in(soon(), child.id(), "/");
-            assert_eq!(judged.kinship, expected, "{}", judged.evidence);
-        }
-    }
-
-    #[test]
-    fn nobody_is_there() {
-        assert!(kin(Nothing::default()).hold(soon(), 0).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_unit_without_a_control_group_has_no_processes() {
-        let processes = HostProcesses::new(kin(Nothing::default()));
-        let unit = UnitName::new("no-such-unit.service").unwrap();
-        assert_eq!(processes.of_unit(soon(), &unit).unwrap().len(), 0);
-    }
-}
+pub(crate) mod tests;

@@ -10,7 +10,7 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{Answer, UnitStatus, Units as _},
+    capability::{Answer, UnitStatus},
 };
 
 use crate::{Linux, units};
@@ -47,7 +47,7 @@ impl Reading {
     /// Waits for the unit.
     ///
     /// # Errors
-    /// As those of [`Units::get`](prunella_core::capability::Units::get).
+    /// As those of [`units::Get`](prunella_core::capability::units::Get).
     pub fn wait(self) -> Answer<UnitStatus> {
         let left = self.until.saturating_duration_since(Instant::now());
         match self.told.recv_timeout(left) {

@@ -9,7 +9,7 @@ use std::{
 
 use prunella_core::{
     Failure,
-    capability::{Answer, Disk, Load, Memory, Pressure, PressureOf, Resources},
+    capability::{Answer, Disk, Load, Memory, Pressure, PressureOf},
     service::Service,
     text::one_line,
 };
@@ -43,15 +43,15 @@ impl HostResources {
     }
 }
 
-impl Resources for HostResources {
-    fn memory(&self) -> Answer<Memory> {
+impl HostResources {
+    pub fn memory(&self) -> Answer<Memory> {
         let path = "/proc/meminfo";
         parse_memory(&read(path)?).ok_or_else(|| unexpected(path))
     }
 
     /// The file system that a declared file is on, or would be on if it is not
     /// there.
-    fn disk(&self, place: &str) -> Answer<Disk> {
+    pub fn disk(&self, place: &str) -> Answer<Disk> {
         let path = self.place(place)?;
         disk_of(&path).map_err(|error| {
             let shown = one_line(place, 80);
@@ -62,7 +62,7 @@ impl Resources for HostResources {
         })
     }
 
-    fn load(&self) -> Answer<Load> {
+    pub fn load(&self) -> Answer<Load> {
         let path = "/proc/loadavg";
         let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
         let processors = count_processors(&online)
@@ -71,7 +71,7 @@ impl Resources for HostResources {
         parse_load(&read(path)?, processors).ok_or_else(|| unexpected(path))
     }
 
-    fn pressure(&self, of: PressureOf) -> Answer<Pressure> {
+    pub fn pressure(&self, of: PressureOf) -> Answer<Pressure> {
         let path = match of {
             PressureOf::Cpu => "/proc/pressure/cpu",
             PressureOf::Memory => "/proc/pressure/memory",

@@ -2,10 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use prunella_core::{
-    UnitName,
-    capability::{Answer, Units},
-};
+use prunella_core::{UnitName, capability::Answer};
 use zbus::OwnedVariant;
 
 use crate::{
@@ -13,6 +10,7 @@ use crate::{
     bus::{PROPERTIES, unit_path},
     error::BusError,
     runtime::Shared,
+    units::Units,
 };
 
 /// What the unit says about it.

@@ -18,14 +18,14 @@ use std::{
 use prunella_core::{Failure, capability::Answer};
 use tokio::{runtime::Handle, sync::oneshot};
 
-use crate::{LinuxError, bus::Bus, sight::Sights, signals::Signals};
+use crate::{LinuxError, bus::Bus, signals::Signals, snapshots::UnitSnapshots};
 
 /// What every module of this crate shares: the background thread and systemd.
 pub(crate) struct Shared {
     background: Background,
     bus: Bus,
     signals: Arc<Signals>,
-    sights: Sights,
+    snapshots: UnitSnapshots,
 }
 
 impl Shared {
@@ -36,7 +36,7 @@ impl Shared {
             bus: Bus::new(bus_address.clone()),
             signals: Signals::new(bus_address, background.handle.clone()),
             background,
-            sights: Sights::default(),
+            snapshots: UnitSnapshots::default(),
         }))
     }
 
@@ -71,8 +71,8 @@ impl Shared {
     }
 
     /// What was read of units a moment ago.
-    pub(crate) fn sights(&self) -> &Sights {
-        &self.sights
+    pub(crate) fn snapshots(&self) -> &UnitSnapshots {
+        &self.snapshots
     }
 
     /// Signals from systemd.

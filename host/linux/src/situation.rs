@@ -7,7 +7,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    capability::{Answer, UnitStatus, Units},
+    capability::{Answer, UnitStatus},
     situation::Situation,
 };
 use zbus::OwnedObjectPath;
@@ -17,7 +17,9 @@ use crate::{
     bus::{Bus, MANAGER, MANAGER_INTERFACE},
     clock,
     error::BusError,
-    package_lock, start_limit, stop_evidence, systemctl,
+    package_lock, start_limit,
+    stop_evidence::{self, EndedRun},
+    systemctl,
 };
 
 /// One unit of `ListUnitsByPatterns`: name, description, load state, active
@@ -54,7 +56,7 @@ impl Situation for Linux {
     }
 
     fn system_state(&self, deadline: Instant) -> Answer<String> {
-        if let Some(state) = self.shared.sights().of_system() {
+        if let Some(state) = self.shared.snapshots().of_system() {
             return Ok(state);
         }
         let state = self.shared.block_on_deadline(deadline, async {
@@ -106,6 +108,19 @@ impl Situation for Linux {
 }
 
 impl Linux {
+    /// The last run of a unit that is inactive, if it was in this boot and nobody
+    /// asked for its end; by systemd's own journal entries.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn ended_by_itself(
+        &self,
+        deadline: Instant,
+        status: &UnitStatus,
+    ) -> Answer<Option<EndedRun>> {
+        stop_evidence::ended_by_itself(deadline, &self.journal, status, &self.boot_id)
+    }
+
     /// The failed units; none when there is no bus.
     pub(crate) async fn list_failed(&self) -> Answer<Option<Vec<UnitName>>> {
         let asked = async {

@@ -9,6 +9,7 @@ use std::{
     collections::HashSet,
     fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
 };
 
 use netlink_packet_core::{
@@ -17,7 +18,7 @@ use netlink_packet_core::{
 use netlink_packet_sock_diag::{
     SockDiagMessage,
     constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP},
-    inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, nlas::Nla},
+    inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, Timer, nlas::Nla},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 use prunella_core::capability::Protocol;
@@ -32,6 +33,16 @@ const BUFFER: usize = 64 * 1024;
 const ESTABLISHED: u8 = 1;
 const CLOSE: u8 = 7;
 const LISTEN: u8 = 10;
+
+/// States of connections that nobody has open any more.
+const LINGERING: StateFlags = StateFlags::TIME_WAIT
+    .union(StateFlags::FIN_WAIT1)
+    .union(StateFlags::FIN_WAIT2)
+    .union(StateFlags::CLOSING)
+    .union(StateFlags::LAST_ACK);
+
+/// TCP_TIMEWAIT_LEN of net/tcp.h: how long the kernel keeps a closed connection.
+const TIME_WAIT: Duration = Duration::from_secs(60);
 
 /// A socket that holds a port: a listening one of TCP, any bound one of UDP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +60,42 @@ pub struct BoundSocket {
     pub cgroup: Option<u64>,
     /// Connected to one peer (UDP only).
     pub connected: bool,
+    /// Whether an IPv6 socket leaves IPv4 alone, where the kernel tells.
+    pub v6_only: bool,
+}
+
+/// Closed connections of a port that the kernel keeps for a while, and that keep
+/// a server without SO_REUSEADDR from binding it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lingering {
+    /// The address on this side.
+    pub address: IpAddr,
+    /// How long until the kernel lets go of it.
+    pub free_in: Duration,
+}
+
+/// Lists those of a TCP port in this program's own network namespace.
+///
+/// # Errors
+/// When netlink does not answer.
+pub fn lingering(port: u16) -> io::Result<Vec<Lingering>> {
+    let mut found = Vec::new();
+    for family in [AF_INET, AF_INET6] {
+        let request = request(family, Protocol::Tcp, LINGERING, Some(port));
+        dump(&request, |response, expires| {
+            if response.header.socket_id.source_port == port {
+                found.push(Lingering {
+                    address: response.header.socket_id.source_address.to_canonical(),
+                    free_in: match response.header.timer {
+                        Some(Timer::TimeWait) => expires,
+                        // The other side has yet to answer; then it begins.
+                        _ => TIME_WAIT,
+                    },
+                });
+            }
+        })?;
+    }
+    Ok(found)
 }
 
 /// Lists those of this program's own network namespace: all, or those on one
@@ -59,7 +106,11 @@ pub struct BoundSocket {
 pub fn bound(protocol: Protocol, port: Option<u16>) -> io::Result<Vec<BoundSocket>> {
     let mut found = Vec::new();
     for family in [AF_INET, AF_INET6] {
-        if dump(family, protocol, port, &mut found).is_err() {
+        let request = request(family, protocol, holding(protocol), port);
+        let each = |response: &InetResponse, _| {
+            found.extend(from_response(response, protocol, port));
+        };
+        if dump(&request, each).is_err() {
             // No netlink, no sock_diag, or not this protocol.
             return bound_as_seen_by("self", protocol, port);
         }
@@ -88,16 +139,13 @@ pub fn bound_in_namespace_of(
     bound_as_seen_by(&pid.to_string(), protocol, port)
 }
 
-fn dump(
-    family: u8,
-    protocol: Protocol,
-    port: Option<u16>,
-    found: &mut Vec<BoundSocket>,
-) -> io::Result<()> {
+/// Asks the kernel, and hands on each socket of its answer with what is left of
+/// the socket's timer.
+fn dump(request: &[u8], mut each: impl FnMut(&InetResponse, Duration)) -> io::Result<()> {
     let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
-    socket.send(&request(family, protocol, port), 0)?;
+    socket.send(request, 0)?;
 
     let mut buffer = Vec::with_capacity(BUFFER);
     loop {
@@ -113,7 +161,7 @@ fn dump(
                 NetlinkPayload::Done(_) => return Ok(()),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                    found.extend(from_response(&response, protocol, port));
+                    each(&response, expires(rest));
                 }
                 _ => {}
             }
@@ -126,7 +174,23 @@ fn dump(
     }
 }
 
-fn request(family: u8, protocol: Protocol, port: Option<u16>) -> Vec<u8> {
+/// `idiag_expires` of the message that these bytes begin with (struct
+/// inet_diag_msg, behind the netlink header): the crate leaves it out for
+/// TIME_WAIT.
+fn expires(message: &[u8]) -> Duration {
+    let bytes = message.get(68..72).and_then(|bytes| bytes.try_into().ok());
+    Duration::from_millis(bytes.map_or(0, u32::from_ne_bytes).into())
+}
+
+/// The states in which a socket holds a port.
+fn holding(protocol: Protocol) -> StateFlags {
+    match protocol {
+        Protocol::Tcp => StateFlags::LISTEN,
+        Protocol::Udp => StateFlags::CLOSE | StateFlags::ESTABLISHED,
+    }
+}
+
+fn request(family: u8, protocol: Protocol, states: StateFlags, port: Option<u16>) -> Vec<u8> {
     let mut id = if family == AF_INET {
         SocketId::new_v4()
     } else {
@@ -136,9 +200,9 @@ fn request(family: u8, protocol: Protocol, port: Option<u16>) -> Vec<u8> {
     id.source_port = port.unwrap_or(0);
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let (protocol, states) = match protocol {
-        Protocol::Tcp => (IPPROTO_TCP, StateFlags::LISTEN),
-        Protocol::Udp => (IPPROTO_UDP, StateFlags::CLOSE | StateFlags::ESTABLISHED),
+    let protocol = match protocol {
+        Protocol::Tcp => IPPROTO_TCP,
+        Protocol::Udp => IPPROTO_UDP,
     };
     let request = InetRequest {
         family,
@@ -179,6 +243,10 @@ fn from_response(
         inode: u64::from(header.inode),
         cgroup,
         connected: header.state == ESTABLISHED,
+        v6_only: response
+            .nlas
+            .iter()
+            .any(|nla| matches!(nla, Nla::SkV6Only(true))),
     })
 }
 
@@ -222,6 +290,7 @@ fn parse_line(line: &str, protocol: Protocol) -> Option<BoundSocket> {
         inode,
         cgroup: None,
         connected: state == ESTABLISHED,
+        v6_only: false,
     })
 }
 

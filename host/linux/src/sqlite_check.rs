@@ -19,10 +19,10 @@ use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    bounded::bounded,
-    confined::{self, Last, Rule, WalkError},
     declared::own_program,
     runs_as::RunsAs,
+    safe_path::{self, Last, Rule, WalkError},
+    timeout::with_timeout,
     transient::{ProtectSystem, Runner, Sandbox, Task},
 };
 
@@ -57,8 +57,8 @@ impl SqliteCheck {
         file: &DeclaredFile,
     ) -> Answer<Verdict> {
         let path = file.path.clone();
-        let found = bounded(deadline, "looking at a declared file", move || {
-            confined::walk(&path, Rule::Look, Last::Follow)
+        let found = with_timeout(deadline, "looking at a declared file", move || {
+            safe_path::walk(&path, Rule::Look, Last::Follow)
                 .map(|found| (found.kind(), found.stat.st_uid, found.stat.st_gid))
         })?;
         let unsound = |detail: String| {

@@ -7,6 +7,7 @@ use prunella_core::{
     UnitName,
     capability::{ActiveState, PendingJob, UnitStatus},
     hash::hexadecimal,
+    start_rules::StartRules,
 };
 use zbus::Variant;
 
@@ -25,6 +26,11 @@ pub(crate) trait Facts {
     fn id(&self, name: &str) -> Option<String>;
     /// The number of the pending job.
     fn job(&self) -> Option<u32>;
+    /// A set of exit codes and signals, these without `SIG`.
+    fn exit_statuses(&self, name: &str) -> (Vec<i32>, Vec<String>);
+    /// The conditions or assertions under this name that were not met when they
+    /// were tried last, each as its line in the unit file.
+    fn unmet(&self, name: &str) -> Vec<String>;
 
     /// A moment; systemd's 0 means that it never was.
     fn moment(&self, name: &str) -> Option<u64> {
@@ -102,6 +108,69 @@ impl Facts for Bag<'_> {
             _ => None,
         }
     }
+
+    fn exit_statuses(&self, name: &str) -> (Vec<i32>, Vec<String>) {
+        let Some(Variant::Structure(set)) = self.0.get(name) else {
+            return (Vec::new(), Vec::new());
+        };
+        let signals = Self::numbers(set.fields().get(1));
+        (
+            Self::numbers(set.fields().first()),
+            signals.into_iter().map(signal_name).collect(),
+        )
+    }
+
+    fn unmet(&self, name: &str) -> Vec<String> {
+        let Some(Variant::Array(array)) = self.0.get(name) else {
+            return Vec::new();
+        };
+        array
+            .iter()
+            .filter_map(|item| {
+                let Variant::Structure(item) = item else {
+                    return None;
+                };
+                match item.fields() {
+                    [
+                        Variant::Str(kind),
+                        Variant::Bool(trigger),
+                        Variant::Bool(negate),
+                        Variant::Str(parameter),
+                        Variant::I32(state),
+                    ] if *state < 0 => Some(condition(
+                        kind.as_str(),
+                        *trigger,
+                        *negate,
+                        parameter.as_str(),
+                    )),
+                    _ => None,
+                }
+            })
+            .collect()
+    }
+}
+
+impl Bag<'_> {
+    /// The numbers of an array in a structure.
+    fn numbers(array: Option<&Variant<'_>>) -> Vec<i32> {
+        match array {
+            Some(Variant::Array(array)) => array
+                .iter()
+                .filter_map(|item| match item {
+                    Variant::I32(number) => Some(*number),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A condition's line: `ConditionPathExists=!/etc/it`.
+fn condition(kind: &str, trigger: bool, negate: bool, parameter: &str) -> String {
+    let trigger = if trigger { "|" } else { "" };
+    let negate = if negate { "!" } else { "" };
+    format!("{kind}={trigger}{negate}{parameter}")
 }
 
 /// A unit's status. The kind of a pending job is not among the properties and
@@ -173,7 +242,36 @@ pub(crate) fn status(name: UnitName, facts: &impl Facts) -> UnitStatus {
         needs_reload: facts.flag("NeedDaemonReload"),
         private_network: facts.flag("PrivateNetwork")
             || facts.text("NetworkNamespacePath").is_some(),
+        start_rules: start_rules(facts),
         name,
+    }
+}
+
+/// What the unit's author says of its starts.
+fn start_rules(facts: &impl Facts) -> StartRules {
+    let (prevented_by_codes, prevented_by_signals) =
+        facts.exit_statuses("RestartPreventExitStatus");
+    // systemd says `no` of what it has not tried yet, too.
+    let not_met = |tried: &str, result: &str| facts.moment(tried).is_some() && !facts.flag(result);
+    let conditions = not_met("ConditionTimestampMonotonic", "ConditionResult");
+    let assertions = not_met("AssertTimestampMonotonic", "AssertResult");
+    let mut unmet_lines = Vec::new();
+    if conditions {
+        unmet_lines.extend(facts.unmet("Conditions"));
+    }
+    if assertions {
+        unmet_lines.extend(facts.unmet("Asserts"));
+    }
+    StartRules {
+        prevented_by_codes,
+        prevented_by_signals,
+        refuses_manual_start: facts.flag("RefuseManualStart"),
+        unmet: conditions || assertions,
+        unmet_lines,
+        start_timeout: facts
+            .number("TimeoutStartUSec")
+            .filter(|limit| *limit != u64::MAX),
+        active_enter_monotonic: facts.moment("ActiveEnterTimestampMonotonic"),
     }
 }
 
@@ -318,6 +416,36 @@ mod tests {
             ("ExecMainStatus", Variant::I32(status)),
         ]);
         assert_eq!(main_end(&facts), (exit_code, signal.map(str::to_owned)));
+    }
+
+    #[test]
+    fn what_the_author_says_of_starts() {
+        let prevented = Structure::from((vec![3i32, 4], vec![9i32]));
+        let conditions = Array::from(vec![
+            ("ConditionPathExists", false, true, "/run/off", -1i32),
+            ("ConditionUser", false, false, "root", 1i32),
+        ]);
+        let rules = status(
+            name(),
+            &bag(vec![
+                ("RestartPreventExitStatus", Variant::Structure(prevented)),
+                ("Conditions", Variant::Array(conditions)),
+                ("ConditionTimestampMonotonic", Variant::U64(7)),
+                ("ConditionResult", Variant::Bool(false)),
+                ("AssertTimestampMonotonic", Variant::U64(0)),
+                ("AssertResult", Variant::Bool(false)),
+                ("TimeoutStartUSec", Variant::U64(u64::MAX)),
+            ]),
+        )
+        .start_rules;
+        assert_eq!(rules.prevented_by_codes, [3, 4]);
+        assert_eq!(rules.prevented_by_signals, ["KILL"]);
+        assert!(rules.unmet);
+        assert_eq!(rules.unmet_lines, ["ConditionPathExists=!/run/off"]);
+        assert_eq!(rules.start_timeout, None);
+        // Nothing was tried yet.
+        let untried = bag(vec![("ConditionResult", Variant::Bool(false))]);
+        assert!(!status(name(), &untried).start_rules.unmet);
     }
 
     #[test]

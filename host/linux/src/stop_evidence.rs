@@ -40,7 +40,10 @@ use prunella_core::{
     capability::{ActiveState, Answer, UnitStatus},
 };
 
-use crate::journal::{Entry, Group, Journal, Question, by_systemd};
+use crate::{
+    clock::{monotonic_micros, realtime_millis},
+    journal::{Entry, Group, Journal, Question, by_systemd},
+};
 
 /// journald's varlink socket.
 const JOURNALD: &str = "/run/systemd/journal/io.systemd.journal";
@@ -154,6 +157,53 @@ pub(crate) fn stopped_by_operator(
         return Ok(None);
     }
     Ok(Some(sentence.to_owned()))
+}
+
+/// The last run of a unit that is inactive, with success as systemd has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedRun {
+    /// Its invocation id.
+    pub invocation: String,
+    /// When systemd last wrote of it (CLOCK_MONOTONIC, microseconds).
+    pub ended_monotonic: u64,
+}
+
+/// The last run of an inactive unit, if it was in this boot and the last job was
+/// a start: then the run has ended, and nobody asked for that. None without the
+/// journal's word.
+pub(crate) fn ended_by_itself(
+    deadline: Instant,
+    journal: &Journal,
+    status: &UnitStatus,
+    boot_id: &str,
+) -> Answer<Option<EndedRun>> {
+    let boot_id = boot_id.replace('-', "");
+    let of_this_boot = |field: &'static str, value: &str| -> Group {
+        let mut group = by_systemd(&status.name);
+        group.push(("_BOOT_ID", boot_id.clone()));
+        group.push((field, value.to_owned()));
+        group
+    };
+    // Of a stop of just now, systemd's messages may be on their way still.
+    synchronize(deadline);
+    let jobs = JOB_MESSAGES.map(|message| of_this_boot("MESSAGE_ID", message));
+    let Some(job) = ask(deadline, journal, jobs.to_vec())? else {
+        return Ok(None);
+    };
+    let (Some("start"), Some(invocation)) = (job.job_type.as_deref(), job.invocation) else {
+        return Ok(None);
+    };
+    let last = ask(
+        deadline,
+        journal,
+        vec![of_this_boot("INVOCATION_ID", &invocation)],
+    )?;
+    let at = last.map_or(job.at, |last| last.at);
+    let ago = (realtime_millis().saturating_mul(1000)).saturating_sub(at);
+    Ok(Some(EndedRun {
+        invocation,
+        ended_monotonic: monotonic_micros().saturating_sub(ago),
+    }))
 }
 
 /// Whether a required unit with this status went down just before this one.

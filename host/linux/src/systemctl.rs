@@ -9,20 +9,19 @@ use std::{
     io::Read,
     os::fd::OwnedFd,
     process::{Child, Command, Stdio},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{ActiveState, Answer, Goal, Job, UnitAct, UnitStatus},
+    capability::{ActiveState, Answer, Goal, UnitAct, UnitStatus},
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
     clock::{monotonic_micros, realtime_millis},
     status::{self, Facts},
-    unit_control::{JOB_MODE, word},
+    unit_control::{JOB_MODE, JobEnd, word},
     units::{cannot_read, not_there_yet, reached},
 };
 
@@ -278,7 +277,7 @@ pub(crate) fn wait(until: Instant, unit: &UnitName, goal: Goal) -> Answer<UnitSt
 }
 
 /// Queues a job.
-pub(crate) fn submit(deadline: Instant, unit: &UnitName, act: UnitAct) -> Answer<Arc<dyn Job>> {
+pub(crate) fn submit(deadline: Instant, unit: &UnitName, act: UnitAct) -> Answer<SystemctlJob> {
     let mode = format!("--job-mode={JOB_MODE}");
     let output = run(
         deadline,
@@ -290,19 +289,19 @@ pub(crate) fn submit(deadline: Instant, unit: &UnitName, act: UnitAct) -> Answer
             &output.err,
         ));
     }
-    Ok(Arc::new(SystemctlJob {
+    Ok(SystemctlJob {
         unit: unit.clone(),
         act,
-    }))
+    })
 }
 
 /// A job of which only the unit's state tells how it ended.
-struct SystemctlJob {
+pub(crate) struct SystemctlJob {
     unit: UnitName,
     act: UnitAct,
 }
 
-impl Job for SystemctlJob {
+impl JobEnd for SystemctlJob {
     fn wait(&self, deadline: Instant, timeout: Duration) -> Answer<String> {
         let until = Instant::now()
             .checked_add(timeout)
@@ -392,6 +391,23 @@ impl Facts for Shown {
         self.number("Job")
             .and_then(|id| u32::try_from(id).ok())
             .filter(|id| *id != 0)
+    }
+
+    fn exit_statuses(&self, name: &str) -> (Vec<i32>, Vec<String>) {
+        let words = self.list(name);
+        (
+            words.iter().filter_map(|word| word.parse().ok()).collect(),
+            words
+                .iter()
+                .filter(|word| word.parse::<i32>().is_err())
+                .map(|word| word.strip_prefix("SIG").unwrap_or(word).to_owned())
+                .collect(),
+        )
+    }
+
+    fn unmet(&self, _: &str) -> Vec<String> {
+        // systemctl does not print them.
+        Vec::new()
     }
 }
 

@@ -6,6 +6,9 @@
 //! nor `%` means anything. When there is no bus, `systemd-run` does the same
 //! over systemd's private socket.
 
+mod output;
+mod settings;
+
 use std::{
     os::fd::{AsFd, AsRawFd, OwnedFd},
     process::{Command, Stdio},
@@ -13,34 +16,30 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{Answer, Goal, UnitStatus, Units},
-};
-use rustix::{
-    event::{PollFd, PollFlags, poll},
-    fs::{Mode, OFlags, fchmod, fcntl_getfl, fcntl_setfl},
-    io::Errno,
-    pipe::{PipeFlags, pipe_with},
+    capability::{Answer, Goal, UnitStatus},
 };
 use zbus::{Fd, Variant};
 
-use crate::{bounded::bounded, error::BusError, runs_as::RunsAs, runtime::Shared};
+pub(crate) use self::output::OUTPUT;
+use self::{
+    output::{Collector, output_pipe},
+    settings::{Setting, settings},
+};
+use crate::{
+    error::BusError, runs_as::RunsAs, runtime::Shared, timeout::with_timeout, units::Units,
+};
 
-/// Of the output so much is kept: its end.
-pub(crate) const OUTPUT: usize = 4096;
 /// A program that does not end on SIGTERM is killed after so long.
 const GRACE: Duration = Duration::from_secs(2);
 /// systemd's own work around a run: beyond this the answer is `timed-out`.
 const SLACK: Duration = Duration::from_secs(3);
 /// The shortest run worth starting.
 const SHORTEST: Duration = Duration::from_millis(100);
-/// While the unit has ended, at most so much more output is read.
-const REST: usize = 1024 * 1024;
 
 /// A capability(7), by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,165 +253,6 @@ fn unit_name(purpose: &str) -> Answer<UnitName> {
     .map_err(|error| Failure::failed("bad-unit-name", error.to_string()))
 }
 
-/// One setting of the transient unit, for D-Bus and for a command line.
-#[derive(Debug, Clone, PartialEq)]
-enum Setting {
-    Text(&'static str, String),
-    Flag(&'static str, bool),
-    List(&'static str, Vec<String>),
-    /// In D-Bus `…USec`, in a file `…Sec`.
-    Time(&'static str, Duration),
-    Number(&'static str, u64),
-    Capabilities(Vec<Capability>),
-    Families(Vec<&'static str>),
-    /// Every namespace is forbidden.
-    NoNamespaces,
-    /// Every exit code counts as success to systemd: a check that says no is
-    /// not a failed unit, and must not set off anybody's OnFailure=.
-    AnyExitCode,
-}
-
-impl Setting {
-    fn for_bus(&self) -> (String, Variant<'static>) {
-        match self {
-            Self::Text(name, value) => ((*name).to_owned(), Variant::from(value.clone())),
-            Self::Flag(name, value) => ((*name).to_owned(), Variant::from(*value)),
-            Self::List(name, values) => ((*name).to_owned(), Variant::from(values.clone())),
-            Self::Time(name, value) => (
-                format!("{name}USec"),
-                Variant::from(u64::try_from(value.as_micros()).unwrap_or(u64::MAX)),
-            ),
-            Self::Number(name, value) => ((*name).to_owned(), Variant::from(*value)),
-            Self::Capabilities(these) => (
-                "CapabilityBoundingSet".to_owned(),
-                Variant::from(these.iter().fold(0_u64, |set, one| set | 1 << (*one as u8))),
-            ),
-            Self::Families(these) => (
-                "RestrictAddressFamilies".to_owned(),
-                // True: these and no others.
-                Variant::from((
-                    true,
-                    these
-                        .iter()
-                        .map(|one| (*one).to_owned())
-                        .collect::<Vec<String>>(),
-                )),
-            ),
-            Self::NoNamespaces => ("RestrictNamespaces".to_owned(), Variant::from(0_u64)),
-            Self::AnyExitCode => (
-                "SuccessExitStatus".to_owned(),
-                Variant::from(((1..=255).collect::<Vec<i32>>(), Vec::<i32>::new())),
-            ),
-        }
-    }
-
-    fn for_command_line(&self) -> String {
-        match self {
-            Self::Text(name, value) => format!("{name}={}", value.replace('%', "%%")),
-            Self::Flag(name, value) => format!("{name}={}", if *value { "yes" } else { "no" }),
-            Self::List(name, values) => {
-                let quoted: Vec<String> = values.iter().map(|value| quote(value)).collect();
-                format!("{name}={}", quoted.join(" "))
-            }
-            Self::Time(name, value) => format!("{name}Sec={}us", value.as_micros()),
-            Self::Number(name, value) => format!("{name}={value}"),
-            Self::Capabilities(these) => {
-                let words: Vec<&str> = these.iter().map(|one| one.word()).collect();
-                format!("CapabilityBoundingSet={}", words.join(" "))
-            }
-            Self::Families(these) => format!("RestrictAddressFamilies={}", these.join(" ")),
-            Self::NoNamespaces => "RestrictNamespaces=yes".to_owned(),
-            Self::AnyExitCode => {
-                let codes: Vec<String> = (1..=255).map(|code: u8| code.to_string()).collect();
-                format!("SuccessExitStatus={}", codes.join(" "))
-            }
-        }
-    }
-}
-
-fn quote(word: &str) -> String {
-    format!(
-        "\"{}\"",
-        word.replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('%', "%%")
-    )
-}
-
-fn settings(task: &Task, limit: Duration) -> Vec<Setting> {
-    let sandbox = &task.sandbox;
-    let mut settings = vec![
-        Setting::Text("Description", format!("Prunella: {}", task.description)),
-        Setting::Text("CollectMode", "inactive-or-failed".to_owned()),
-        Setting::Time("TimeoutStart", limit),
-        Setting::Time("TimeoutStop", GRACE),
-        Setting::AnyExitCode,
-        Setting::Flag("NoNewPrivileges", true),
-        Setting::Flag("PrivateDevices", true),
-        Setting::Flag("ProtectKernelTunables", true),
-        Setting::Flag("ProtectKernelModules", true),
-        Setting::Flag("ProtectKernelLogs", true),
-        Setting::Flag("ProtectControlGroups", true),
-        Setting::Flag("ProtectClock", true),
-        Setting::Flag("ProtectHostname", true),
-        Setting::Flag("RestrictRealtime", true),
-        Setting::Flag("RestrictSUIDSGID", true),
-        Setting::Flag("LockPersonality", true),
-        Setting::NoNamespaces,
-        Setting::Number("LimitCORE", 0),
-        Setting::Number("TasksMax", 512),
-        Setting::Text(
-            "ProtectSystem",
-            match sandbox.protect_system {
-                ProtectSystem::No => "no",
-                ProtectSystem::Programs => "yes",
-                ProtectSystem::Strict => "strict",
-            }
-            .to_owned(),
-        ),
-        Setting::Text(
-            "ProtectHome",
-            if sandbox.protect_home {
-                "read-only"
-            } else {
-                "no"
-            }
-            .to_owned(),
-        ),
-        Setting::Flag("PrivateTmp", sandbox.private_tmp),
-        Setting::Flag("PrivateNetwork", sandbox.private_network),
-        Setting::Capabilities(sandbox.capabilities.clone()),
-        Setting::Families(sandbox.families.clone()),
-    ];
-    if !sandbox.writable.is_empty() {
-        settings.push(Setting::List(
-            "ReadWritePaths",
-            sandbox
-                .writable
-                .iter()
-                .map(|path| format!("-{path}"))
-                .collect(),
-        ));
-    }
-    if !task.runs_as.user.is_empty() {
-        settings.push(Setting::Text("User", task.runs_as.user.clone()));
-    }
-    if !task.runs_as.group.is_empty() {
-        settings.push(Setting::Text("Group", task.runs_as.group.clone()));
-    }
-    if task.runs_as.dynamic {
-        // The same name gives the same user as long as the service runs.
-        settings.push(Setting::Flag("DynamicUser", true));
-    }
-    if !task.runs_as.more_groups.is_empty() {
-        settings.push(Setting::List(
-            "SupplementaryGroups",
-            task.runs_as.more_groups.clone(),
-        ));
-    }
-    settings
-}
-
 async fn start(
     shared: &Shared,
     name: &UnitName,
@@ -532,7 +372,7 @@ fn without_bus(
 /// Runs one of systemd's own programs, until `deadline`.
 fn run_program(deadline: Instant, mut command: Command) -> Answer<std::process::Output> {
     let program = command.get_program().to_string_lossy().into_owned();
-    bounded(deadline, &format!("running {program}"), move || {
+    with_timeout(deadline, &format!("running {program}"), move || {
         command.stdin(Stdio::null()).output()
     })?
     .map_err(|error| {
@@ -540,109 +380,13 @@ fn run_program(deadline: Instant, mut command: Command) -> Answer<std::process::
     })
 }
 
-fn wait_readable(fds: &mut [PollFd<'_>]) -> rustix::io::Result<()> {
-    match poll(fds, None) {
-        Ok(_) | Err(Errno::INTR) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// A pipe for a program's output, its end for reading without blocking.
-fn output_pipe() -> Answer<(OwnedFd, OwnedFd)> {
-    let made = pipe_with(PipeFlags::CLOEXEC).and_then(|(reader, writer)| {
-        fcntl_setfl(&reader, fcntl_getfl(&reader)? | OFlags::NONBLOCK)?;
-        // A program that is not root and opens /dev/stderr anew, as some do for
-        // their log, needs permission for the pipe itself.
-        fchmod(&writer, Mode::from_raw_mode(0o622))?;
-        Ok((reader, writer))
-    });
-    made.map_err(|error| {
-        Failure::unavailable(
-            "no-pipe",
-            format!("no pipe for a program's output: {error}"),
-        )
-    })
-}
-
-/// Reads a program's output while it runs, so that it never waits for us, and
-/// keeps the end.
-struct Collector {
-    thread: JoinHandle<Vec<u8>>,
-    stop: OwnedFd,
-}
-
-impl Collector {
-    fn start(reader: OwnedFd) -> Answer<Self> {
-        let no = |error: &dyn std::fmt::Display| {
-            Failure::unavailable(
-                "no-thread",
-                format!("nothing to read a program's output with: {error}"),
-            )
-        };
-        let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| no(&error))?;
-        let thread = std::thread::Builder::new()
-            .name("prunella-output".to_owned())
-            .spawn(move || collect(&reader, &stopped))
-            .map_err(|error| no(&error))?;
-        Ok(Self { thread, stop })
-    }
-
-    /// The end of what was written; for when the program has ended.
-    fn finish(self) -> Vec<u8> {
-        // A child left behind may still hold the pipe: what is there now is
-        // read, and no more is waited for.
-        drop(self.stop);
-        self.thread.join().unwrap_or_default()
-    }
-}
-
-fn collect(reader: &OwnedFd, stopped: &OwnedFd) -> Vec<u8> {
-    let mut kept = Vec::with_capacity(2 * OUTPUT);
-    let mut chunk = vec![0_u8; 16 * 1024];
-    let mut rest = None;
-    loop {
-        match rustix::io::read(reader, chunk.as_mut_slice()) {
-            Ok(0) => break,
-            Ok(read) => {
-                kept.extend_from_slice(chunk.get(..read).unwrap_or_default());
-                if kept.len() > OUTPUT {
-                    kept.drain(..kept.len() - OUTPUT);
-                }
-                if let Some(rest) = rest.as_mut() {
-                    *rest += read;
-                    if *rest > REST {
-                        break;
-                    }
-                }
-            }
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) if rest.is_some() => break,
-            Err(Errno::AGAIN) => {
-                let mut fds = [
-                    PollFd::new(reader, PollFlags::IN),
-                    PollFd::new(stopped, PollFlags::IN),
-                ];
-                if wait_readable(&mut fds).is_err() {
-                    break;
-                }
-                let [_, stop] = &fds;
-                if !stop.revents().is_empty() {
-                    rest = Some(0);
-                }
-            }
-            Err(_) => break,
-        }
-    }
-    kept
-}
-
 #[cfg(test)]
-mod tests {
+pub(in crate::transient) mod tests {
     use rstest::rstest;
 
     use super::*;
 
-    fn task() -> Task {
+    pub(in crate::transient) fn task() -> Task {
         Task {
             purpose: "check",
             description: "check `config` of a.service".to_owned(),
@@ -664,28 +408,6 @@ mod tests {
             },
             timeout: Duration::from_secs(10),
         }
-    }
-
-    #[test]
-    fn settings_say_the_same_both_ways() {
-        let settings = settings(&task(), Duration::from_secs(10));
-        let lines: Vec<String> = settings.iter().map(Setting::for_command_line).collect();
-        for line in [
-            "TimeoutStartSec=10000000us",
-            "ProtectSystem=strict",
-            "CapabilityBoundingSet=CAP_CHOWN CAP_NET_BIND_SERVICE",
-            "ReadWritePaths=\"-/run\"",
-            "SupplementaryGroups=\"adm\"",
-            "User=app",
-        ] {
-            assert!(lines.iter().any(|there| there == line), "{line}");
-        }
-        let bus: Vec<(String, Variant<'_>)> = settings.iter().map(Setting::for_bus).collect();
-        assert!(bus.contains(&("TimeoutStartUSec".to_owned(), Variant::from(10_000_000_u64))));
-        assert!(bus.contains(&(
-            "CapabilityBoundingSet".to_owned(),
-            Variant::from(1_u64 | 1 << 10)
-        )));
     }
 
     #[rstest]
@@ -719,28 +441,6 @@ mod tests {
             limit(now + Duration::from_secs(60), &task()).unwrap(),
             Duration::from_secs(10)
         );
-    }
-
-    #[test]
-    fn the_end_of_the_output_is_kept() {
-        let (reader, writer) = output_pipe().unwrap();
-        let collector = Collector::start(reader).unwrap();
-        let mut file = std::fs::File::from(writer);
-        for line in 0..100_000 {
-            std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes()).unwrap();
-        }
-        drop(file);
-        let kept = collector.finish();
-        assert_eq!(kept.len(), OUTPUT);
-        assert!(kept.ends_with(b"99998\n99999\n"));
-    }
-
-    #[test]
-    fn a_pipe_that_stays_open_is_not_waited_for() {
-        let (reader, writer) = output_pipe().unwrap();
-        let collector = Collector::start(reader).unwrap();
-        rustix::io::write(&writer, b"half a line").unwrap();
-        assert_eq!(collector.finish(), b"half a line");
     }
 
     #[test]

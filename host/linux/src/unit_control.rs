@@ -7,12 +7,12 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{Answer, Job, UnitAct, UnitControl},
+    capability::{Answer, Job, Token, UnitAct},
 };
 use tokio::sync::watch;
 use zbus::OwnedObjectPath;
 
-use crate::{held::Held, runtime::Shared, systemctl};
+use crate::{runtime::Shared, systemctl, unit_refs::UnitRefs};
 
 /// With it systemd refuses a job that would cancel another one. `replace` would
 /// cancel an operator's.
@@ -22,14 +22,14 @@ pub(crate) const JOB_MODE: &str = "fail";
 #[derive(Clone)]
 pub struct SystemdUnitControl {
     shared: Arc<Shared>,
-    held: Arc<Held>,
+    refs: Arc<UnitRefs>,
 }
 
 impl SystemdUnitControl {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         Self {
             shared: Arc::clone(shared),
-            held: Arc::new(Held::new(shared)),
+            refs: Arc::new(UnitRefs::new(shared)),
         }
     }
 }
@@ -53,8 +53,8 @@ fn method(act: UnitAct) -> &'static str {
     }
 }
 
-impl UnitControl for SystemdUnitControl {
-    fn submit(&self, deadline: Instant, unit: &UnitName, act: UnitAct) -> Answer<Arc<dyn Job>> {
+impl SystemdUnitControl {
+    pub fn submit(&self, deadline: Instant, unit: &UnitName, act: UnitAct) -> Answer<Job> {
         let what = format!("cannot {} {unit}", word(act));
         let job = self.shared.block_on_deadline(deadline, async {
             let signals = self.shared.signals();
@@ -68,7 +68,7 @@ impl UnitControl for SystemdUnitControl {
             let arguments = (unit.as_str(), JOB_MODE);
             // Both are on their way at once: to be kept loaded costs no time.
             let ((), queued) = tokio::join!(
-                self.held.hold(unit),
+                self.refs.hold(unit),
                 self.shared.bus().manager(method(act), &arguments),
             );
             let body = match queued {
@@ -89,12 +89,12 @@ impl UnitControl for SystemdUnitControl {
             }))
         })?;
         match job {
-            Some(job) => Ok(Arc::new(job)),
-            None => systemctl::submit(deadline, unit, act),
+            Some(job) => Ok(known_by(job)),
+            None => systemctl::submit(deadline, unit, act).map(known_by),
         }
     }
 
-    fn reset_failed(&self, deadline: Instant, unit: &UnitName) -> Answer<()> {
+    pub fn reset_failed(&self, deadline: Instant, unit: &UnitName) -> Answer<()> {
         let done = self.shared.block_on_deadline(deadline, async {
             match self
                 .shared
@@ -115,6 +115,31 @@ impl UnitControl for SystemdUnitControl {
     }
 }
 
+/// What a job is known by: whatever tells how it ends.
+pub(crate) trait JobEnd: Send + Sync {
+    /// Waits for systemd's word for it.
+    fn wait(&self, deadline: Instant, timeout: Duration) -> Answer<String>;
+}
+
+fn known_by(end: impl JobEnd + 'static) -> Job {
+    let end: Arc<dyn JobEnd> = Arc::new(end);
+    Job::new(Token::new(end))
+}
+
+/// Waits for a job's end.
+///
+/// # Errors
+/// It has not ended in time, or how it ended cannot be known.
+pub fn wait_for(deadline: Instant, job: &Job, timeout: Duration) -> Answer<String> {
+    match job.token.get::<Arc<dyn JobEnd>>() {
+        Some(end) => end.wait(deadline, timeout),
+        None => Err(Failure::invalid(
+            "not-a-job",
+            "the handle is to no job of this host",
+        )),
+    }
+}
+
 /// A job that systemd has accepted.
 struct SystemdJob {
     shared: Arc<Shared>,
@@ -124,7 +149,7 @@ struct SystemdJob {
     end: Option<watch::Receiver<Option<String>>>,
 }
 
-impl Job for SystemdJob {
+impl JobEnd for SystemdJob {
     fn wait(&self, deadline: Instant, timeout: Duration) -> Answer<String> {
         let unknown = || {
             Failure::unavailable(

@@ -12,7 +12,7 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{ActiveState, Answer, Goal, UnitStatus, Units},
+    capability::{ActiveState, Answer, Goal, UnitStatus},
 };
 use zbus::Variant;
 
@@ -41,8 +41,12 @@ impl SystemdUnits {
     }
 }
 
-impl Units for SystemdUnits {
-    fn get(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
+impl SystemdUnits {
+    /// How a unit stands; one that does not exist is `not-found`.
+    ///
+    /// # Errors
+    /// What kept it from being read.
+    pub fn get(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
         let read = self.shared.block_on_deadline(deadline, async {
             match read(self.shared.bus(), unit).await {
                 Ok(status) => Ok(Some(status)),
@@ -52,14 +56,18 @@ impl Units for SystemdUnits {
         })?;
         match read {
             Some(status) => {
-                self.shared.sights().keep(&status);
+                self.shared.snapshots().keep(&status);
                 existing(status)
             }
             None => systemctl::show(deadline, unit).and_then(existing),
         }
     }
 
-    fn wait(
+    /// Waits until a unit is there, `timeout` at most.
+    ///
+    /// # Errors
+    /// It cannot get there any more, or the time is up.
+    pub fn wait(
         &self,
         deadline: Instant,
         unit: &UnitName,
@@ -82,6 +90,35 @@ impl Units for SystemdUnits {
             }
             Err(failure) => Err(failure),
         }
+    }
+}
+
+/// Whoever reads units: systemd, or in a test somebody who makes them up.
+pub trait Units: Send + Sync {
+    fn get(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus>;
+
+    fn wait(
+        &self,
+        deadline: Instant,
+        unit: &UnitName,
+        goal: Goal,
+        timeout: Duration,
+    ) -> Answer<UnitStatus>;
+}
+
+impl Units for SystemdUnits {
+    fn get(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
+        Self::get(self, deadline, unit)
+    }
+
+    fn wait(
+        &self,
+        deadline: Instant,
+        unit: &UnitName,
+        goal: Goal,
+        timeout: Duration,
+    ) -> Answer<UnitStatus> {
+        Self::wait(self, deadline, unit, goal, timeout)
     }
 }
 

@@ -28,7 +28,7 @@ mod webhook;
 
 use std::time::{Duration, Instant};
 
-use prunella_core::config::channels::{ChannelKind, ChannelSettings};
+use prunella_config::channels::{ChannelKind, ChannelSettings};
 
 use self::{hook::Hook, mail::Mail};
 use crate::{Channel, Delivery, Message};

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
+use prunella_config::Config;
 use prunella_core::{
     UnitName,
     alert::{Message, Severity},
-    config::Config,
     incident::IncidentId,
-    report::{Moment, Report, ReportContext},
     summary::Filter,
 };
 use prunella_report::{Letter, Letters, Tone};
+use prunella_report::{Moment, Report, ReportContext};
 use prunella_store::Store;
 
 use crate::plan::{About, Form, Note};

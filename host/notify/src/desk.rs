@@ -21,11 +21,8 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use prunella_core::{
-    ChannelName, UnitName,
-    alert::Dispatch,
-    config::{Config, channels::ChannelSettings},
-};
+use prunella_config::{Config, channels::ChannelSettings};
+use prunella_core::{ChannelName, UnitName, alert::Dispatch};
 use prunella_report::Letters;
 use prunella_store::{Decided, Store, StoreError, Tried};
 
@@ -322,7 +319,7 @@ impl Shared {
         if alerts.is_empty() && troubles.is_empty() {
             return Ok(None);
         }
-        let flapping = milliseconds(config.alerts.flapping.within);
+        let flapping = milliseconds(config.alerts.flapping.window);
         let recoveries = store.recoveries_since(now.saturating_sub(flapping))?;
         let digests = store.digests()?;
         let unfinished = store.unfinished_units()?;
@@ -342,7 +339,7 @@ impl Shared {
         let relations = Relations::of(asked.clone(), |unit| {
             let mut needs = BTreeSet::new();
             if let Some(service) = config.services.get(unit) {
-                needs.extend(service.needs.iter().cloned());
+                needs.extend(service.depends_on.iter().cloned());
             }
             // What a unit in care requires is enough: further on there is the
             // whole of systemd's tree.

@@ -2,7 +2,7 @@
 //! cause, digests instead of storms. Arithmetic on what it is given, and nothing
 //! else.
 //!
-//! - Alerts of units that need each other, by `needs`, by systemd's
+//! - Alerts of units that need each other, by `depends-on`, by systemd's
 //!   dependencies or by what a strategy said, have one cause. Those that come
 //!   within a short window are one message, and those who wait for the cause
 //!   are named in it.
@@ -18,10 +18,10 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use prunella_config::Config;
 use prunella_core::{
     ChannelName, UnitName,
     alert::{Alert, AlertKind, Member, Severity, Trouble},
-    config::Config,
     incident::IncidentId,
 };
 use prunella_store::{Fate, NewAlert, Unfinished};
@@ -327,7 +327,7 @@ impl<'a> Planner<'a, '_> {
             .get(&alert.unit)
             .is_some_and(|member| member.news.contains(&alert.news()));
         if !known {
-            let window = milliseconds(self.facts.config.alerts.join_escalations);
+            let window = milliseconds(self.facts.config.alerts.group_wait);
             let due = voice.first.saturating_add(window);
             if due > self.facts.now {
                 // It stays undecided, and keeps the trouble from being over.
@@ -406,7 +406,7 @@ impl<'a> Planner<'a, '_> {
             self.plan.troubles.push(trouble);
             return;
         }
-        if let Some(every) = self.facts.config.alerts.remind_every {
+        if let Some(every) = self.facts.config.alerts.repeat_interval {
             let due = trouble.told.saturating_add(milliseconds(every));
             if due <= self.facts.now {
                 trouble.told = self.facts.now;
@@ -456,7 +456,7 @@ impl<'a> Planner<'a, '_> {
     /// when their time has come.
     fn flapping(&mut self, voices: Vec<Voice<'a>>) -> Vec<Voice<'a>> {
         let settings = &self.facts.config.alerts.flapping;
-        let every = milliseconds(settings.every);
+        let every = milliseconds(settings.interval);
         let mut rest = Vec::new();
         for voice in voices {
             let alert = voice.latest;
@@ -466,7 +466,7 @@ impl<'a> Planner<'a, '_> {
                 continue;
             }
             let unit = Some(alert.unit.clone());
-            let window = milliseconds(self.facts.config.alerts.join_recoveries);
+            let window = milliseconds(self.facts.config.alerts.recovery_group_wait);
             let last = self.facts.digests.get(&unit).copied();
             let due = voice
                 .first
@@ -476,7 +476,7 @@ impl<'a> Planner<'a, '_> {
                 self.plan.look_again(due);
                 continue;
             }
-            let within = self.facts.now.saturating_sub(milliseconds(settings.within));
+            let within = self.facts.now.saturating_sub(milliseconds(settings.window));
             let channels: BTreeSet<ChannelName> = self
                 .channels(alert.kind, alert.severity, &alert.unit)
                 .into_iter()
@@ -508,9 +508,9 @@ impl<'a> Planner<'a, '_> {
     fn groups(&self, window: AlertKind, voices: Vec<Voice<'a>>) -> Vec<Group<'a>> {
         let alerts = &self.facts.config.alerts;
         let window = milliseconds(if window == AlertKind::Escalation {
-            alerts.join_escalations
+            alerts.group_wait
         } else {
-            alerts.join_recoveries
+            alerts.recovery_group_wait
         });
         let sets = self.facts.relations.sets(
             voices
@@ -555,7 +555,7 @@ impl<'a> Planner<'a, '_> {
     /// Tells what is due; much at once as one.
     fn tell(&mut self, mut groups: Vec<Group<'a>>) {
         let storm = &self.facts.config.alerts.storm;
-        let every = milliseconds(storm.every);
+        let every = milliseconds(storm.interval);
         let now = self.facts.now;
         let quiet_until = self
             .facts
@@ -699,7 +699,7 @@ impl<'a> Planner<'a, '_> {
             at,
         });
         if kind == AlertKind::Escalation {
-            if let Some(every) = self.facts.config.alerts.remind_every {
+            if let Some(every) = self.facts.config.alerts.repeat_interval {
                 self.plan
                     .look_again(self.facts.now.saturating_add(milliseconds(every)));
             }

@@ -11,14 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prunella_config::Config;
 use prunella_core::{
     UnitName,
     alert::{Alert, Dispatch, DispatchFilter, DispatchState},
-    config::Config,
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
 };
 use prunella_notify::{Channel, Delivery, Desk, DeskSettings, Message, Surroundings};
 use prunella_report::Letters;
+use prunella_report::headline;
 use prunella_store::{AttemptEnd, LastSteps, Store};
 
 /// Longer than anything here takes: nothing waits for it to pass.
@@ -68,8 +69,8 @@ const CONFIG: &str = "\
     channel.team = { kind = \"slack\", url-credential = \"b\" }\n\
     [alerts]\n\
     escalation = [\"pager\"]\n\
-    join-escalations = \"0s\"\n\
-    remind-every = \"never\"\n";
+    group-wait = \"0s\"\n\
+    repeat-interval = \"never\"\n";
 
 impl House {
     fn new(answers: impl IntoIterator<Item = Delivery>) -> Self {
@@ -122,7 +123,7 @@ impl House {
             unit,
             by: DetectedBy::Signal,
             at: 1_000,
-            cause: "exit-code".to_owned(),
+            cause: "exit-code".into(),
             invocation: Some(number.to_string()),
             exit_code: Some(1),
             signal: None,
@@ -143,7 +144,14 @@ impl House {
         self.store.open_incident(&incident).unwrap();
         let end = AttemptEnd {
             at: 2_000,
-            alert: Alert::of(&incident, &[], &ending, None, 2_000),
+            alert: Alert::of(
+                &incident,
+                &[],
+                &ending,
+                None,
+                headline(&incident.detection.unit, Some(&ending)),
+                2_000,
+            ),
             ending: Some(ending),
             tries: None,
         };
@@ -243,7 +251,8 @@ fn what_was_cut_off_is_sent_again_under_the_same_id() {
     house.desk().work_for(Duration::ZERO);
     let told = house.one();
     assert_eq!((told.state, told.tries), (DispatchState::Delivered, 3));
-    assert!(house.got().iter().all(|message| message.id == id));
+    let ids: Vec<_> = house.got().into_iter().map(|message| message.id).collect();
+    assert_eq!(ids, [id.clone(), id]);
 }
 
 #[test]

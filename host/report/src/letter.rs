@@ -2,11 +2,11 @@
 
 use std::{collections::HashSet, hash::Hash};
 
+use crate::{Moment, Report};
 use prunella_core::{
     UnitName,
     alert::{AlertKind, Severity},
     incident::IncidentId,
-    report::{Moment, Report},
     text::{one_line, redact},
 };
 use serde::Serialize;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use minijinja::{Value, context};
-use prunella_core::{config::Diagnostic, text::one_line};
+use prunella_config::Diagnostic;
+use prunella_core::text::one_line;
 
 use crate::{
     letter::Letter,

@@ -15,6 +15,7 @@
 
 mod letter;
 mod letters;
+mod report;
 mod samples;
 mod shape;
 mod wrap;
@@ -22,4 +23,8 @@ mod wrap;
 pub use self::{
     letter::{Letter, Other, Tone},
     letters::{Letters, Written},
+    report::{
+        Advice, Attempt, Command, Grantable, LOOK_BACK, Line, Mark, Moment, Often, Opinion, Proof,
+        Recurrence, Report, ReportContext, Tried, headline,
+    },
 };

@@ -1,10 +1,10 @@
 //! Letters of every sort, on which an operator's templates are tried.
 
+use crate::{Report, ReportContext};
 use jiff::tz::TimeZone;
 use prunella_core::{
     alert::Severity,
     capability::PastIncident,
-    report::{Report, ReportContext},
     service::{Port, Service},
     trail::Record,
 };
@@ -57,7 +57,7 @@ fn report(record: &str) -> Option<Report> {
         .map(|hours| PastIncident {
             id: format!("before-{hours}"),
             at: detection.at.saturating_sub(hours * HOUR),
-            cause: detection.cause.clone(),
+            cause: detection.cause.to_string(),
             ended: "healed".to_owned(),
             strategy: Some("service-restart".to_owned()),
         })

@@ -15,10 +15,8 @@ use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, HtmlEscape, UndefinedBehavior, Value,
     syntax::SyntaxConfig, value::Kwargs,
 };
-use prunella_core::{
-    config::{Diagnostic, Place, Severity},
-    text::{capital, visible},
-};
+use prunella_config::{Diagnostic, Place, Severity};
+use prunella_core::text::{capital, visible};
 
 use crate::wrap;
 

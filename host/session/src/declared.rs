@@ -20,7 +20,7 @@ pub struct Declared {
     domain: Option<String>,
     critical: bool,
     ports: Vec<Port>,
-    needs: Vec<UnitName>,
+    depends_on: Vec<UnitName>,
     start_limit: StartLimit,
     files: BTreeMap<String, File>,
     checks: BTreeMap<String, Check>,
@@ -39,7 +39,7 @@ struct File {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Check {
-    changes: bool,
+    mutates: bool,
     validates: bool,
 }
 
@@ -47,7 +47,7 @@ struct Check {
 #[serde(deny_unknown_fields)]
 struct Probe {
     kind: String,
-    of: Option<UnitName>,
+    unit: Option<UnitName>,
 }
 
 impl From<&Service> for Declared {
@@ -57,7 +57,7 @@ impl From<&Service> for Declared {
             domain: service.domain.clone(),
             critical: service.critical,
             ports: service.ports.clone(),
-            needs: service.needs.clone(),
+            depends_on: service.depends_on.clone(),
             start_limit: service.start_limit,
             files: named(&service.files, |file| File {
                 role: file.role,
@@ -66,12 +66,12 @@ impl From<&Service> for Declared {
                 secret: file.secret,
             }),
             checks: named(&service.checks, |check| Check {
-                changes: check.changes,
+                mutates: check.mutates,
                 validates: check.validates,
             }),
             probes: named(&service.probes, |probe| Probe {
                 kind: probe.kind.word().to_owned(),
-                of: probe.of.clone(),
+                unit: probe.unit.clone(),
             }),
         }
     }
@@ -92,7 +92,7 @@ impl Declared {
         service.domain.clone_from(&self.domain);
         service.critical = self.critical;
         service.ports.clone_from(&self.ports);
-        service.needs.clone_from(&self.needs);
+        service.depends_on.clone_from(&self.depends_on);
         service.start_limit = self.start_limit;
         service.files = named(&self.files, |file| DeclaredFile {
             path: Default::default(),
@@ -109,16 +109,16 @@ impl Declared {
         service.checks = named(&self.checks, |check| DeclaredCheck {
             command: Vec::new(),
             timeout: Default::default(),
-            changes: check.changes,
+            mutates: check.mutates,
             as_root: false,
             validates: check.validates,
         });
         service.probes = named(&self.probes, |probe| DeclaredProbe {
             kind: kind(&probe.kind),
             timeout: Default::default(),
-            of: probe.of.clone(),
-            every: None,
-            failures: 1,
+            unit: probe.unit.clone(),
+            interval: None,
+            failure_threshold: 1,
         });
         service
     }

@@ -3,8 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use prunella_core::{
-    Failure, StrategyName, UnitName,
-    capability::ProcessInfo,
+    Failure, StrategyName,
     incident::{Assessment, Incident, Outcome},
     policy::Limits,
     text::redact,
@@ -87,13 +86,13 @@ impl Ended {
         let words = match &mut self {
             Self::Assessed(
                 Assessment::Applies { reason: words, .. }
-                | Assessment::NotMine { reason: words }
+                | Assessment::NotApplicable { reason: words }
                 | Assessment::BlockedBy { reason: words, .. }
-                | Assessment::MustNot { reason: words },
+                | Assessment::Veto { reason: words },
             )
             | Self::Healed(
                 Outcome::Healed { summary: words }
-                | Outcome::NotMine { reason: words }
+                | Outcome::NotApplicable { reason: words }
                 | Outcome::Failed { reason: words }
                 | Outcome::BlockedBy { reason: words, .. },
             )
@@ -111,11 +110,13 @@ impl fmt::Display for Ended {
             Self::Assessed(Assessment::Applies { confidence, reason }) => {
                 write!(f, "applies ({confidence}): {reason}")
             }
-            Self::Assessed(Assessment::MustNot { reason }) => write!(f, "must-not: {reason}"),
+            Self::Assessed(Assessment::Veto { reason }) => write!(f, "veto: {reason}"),
             Self::Healed(Outcome::Healed { summary }) => write!(f, "healed: {summary}"),
             Self::Healed(Outcome::Failed { reason }) => write!(f, "failed: {reason}"),
-            Self::Assessed(Assessment::NotMine { reason })
-            | Self::Healed(Outcome::NotMine { reason }) => write!(f, "not-mine: {reason}"),
+            Self::Assessed(Assessment::NotApplicable { reason })
+            | Self::Healed(Outcome::NotApplicable { reason }) => {
+                write!(f, "not-applicable: {reason}")
+            }
             Self::Assessed(Assessment::BlockedBy { unit, reason })
             | Self::Healed(Outcome::BlockedBy { unit, reason }) => {
                 write!(f, "blocked-by {unit}: {reason}")
@@ -288,30 +289,5 @@ impl Session {
             }
         }
         names
-    }
-}
-
-/// A process in a session: the handle's number, and what is known of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Known {
-    pub(crate) handle: u32,
-    #[serde(flatten)]
-    pub(crate) info: ProcessInfo,
-}
-
-/// A holder of a port in a session.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Holds {
-    pub(crate) process: Option<Known>,
-    pub(crate) unit: Option<UnitName>,
-    pub(crate) socket_activated: bool,
-    pub(crate) address: String,
-}
-
-/// A call's arguments.
-pub(crate) fn with(arguments: Value) -> Map<String, Value> {
-    match arguments {
-        Value::Object(arguments) => arguments,
-        _ => Map::new(),
     }
 }

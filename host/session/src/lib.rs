@@ -19,26 +19,18 @@
 //! (log lines, a check's output, settings, what strategies keep) is
 //! [redacted](prunella_core::text::redact) on top of that.
 //!
-//! The same traits of `prunella-core` are implemented twice here: around a host,
-//! to record ([`Recorder`]), and on a session, to play it again ([`replay`]).
+//! There are two layers here: one around a host, to record ([`Recorder`]), and one
+//! in the place of a host, to play a session again ([`replay`]).
 
 mod declared;
 mod file;
-mod record;
-mod replay;
+mod recorded;
+mod recorder;
+mod replayer;
 
 pub use self::{
     declared::Declared,
     file::{Begun, Ended, Entry, Line, Played, Session, SessionError},
-    record::{Recorder, Recording},
-    replay::{Departure, Replayed, replay},
+    recorder::{Recorder, Recording},
+    replayer::{Divergence, Replayed, replay},
 };
-
-use std::time::{Duration, Instant};
-
-/// A time as the strategy gave it, in milliseconds; none when it is all that the
-/// run has left, which is never twice the same.
-fn asked_for(time: Duration, deadline: Instant) -> Option<u64> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    (time < left).then(|| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-}

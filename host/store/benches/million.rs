@@ -23,8 +23,8 @@ use std::{
 
 use prunella_core::{
     StrategyName, UnitName,
-    incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
-    summary::Filter,
+    incident::{DetectedBy, Detection, Ending, EndingKind, Incident, IncidentId},
+    summary::{Filter, OutcomeFilter},
     trail::{Entry, Step},
 };
 use prunella_store::{AttemptEnd, LastSteps, Store};
@@ -67,7 +67,7 @@ fn main() {
         (
             "list 50 escalated",
             Filter {
-                ended: Some("escalated".to_owned()),
+                outcome: Some(OutcomeFilter::Ended(EndingKind::Escalated)),
                 ..Filter::default()
             },
         ),
@@ -75,7 +75,7 @@ fn main() {
             "list 50 escalated of a unit",
             Filter {
                 unit: Some(unit(0)),
-                ended: Some("escalated".to_owned()),
+                outcome: Some(OutcomeFilter::Ended(EndingKind::Escalated)),
                 ..Filter::default()
             },
         ),
@@ -119,7 +119,7 @@ fn incident(number: u64, at: u64) -> Incident {
         unit: unit(number % 100),
         by: DetectedBy::Signal,
         at,
-        cause: "exit-code".to_owned(),
+        cause: "exit-code".into(),
         invocation: Some(format!(
             "{:032x}",
             u128::from(number) * 0x9e37_79b9_7f4a_7c15
@@ -161,7 +161,7 @@ fn steps(incident: &Incident) -> Vec<Entry> {
     let restart = strategy("service-restart");
     let assessed = |name: &str| Step::Assessed {
         strategy: strategy(name),
-        assessment: prunella_core::incident::Assessment::NotMine {
+        assessment: prunella_core::incident::Assessment::NotApplicable {
             reason: "nothing that it looks after is wrong".to_owned(),
         },
         took: 900,
@@ -207,6 +207,7 @@ fn steps(incident: &Incident) -> Vec<Entry> {
                 .collect(),
         },
         Step::Proven {
+            strategy: None,
             evidence: vec!["active, and tcp/8080 is held from within its control group".to_owned()],
             stable_for: 5_000,
         },
@@ -265,7 +266,7 @@ fn fill(path: &Path, incidents: u64) {
                     incident.key,
                     incident.detection.unit.as_str(),
                     at,
-                    incident.detection.cause,
+                    incident.detection.cause.to_string(),
                     incident.boot_id,
                     serde_json::to_string(&incident.detection).unwrap(),
                     at + 5_000,

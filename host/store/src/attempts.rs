@@ -114,8 +114,11 @@ impl Store {
                 [incident.id.as_str()],
                 |row| row.get(0),
             )?;
-            if !known && insert_incident(transaction, incident, &detection)? == 0 {
-                // Another process has this failure under another id.
+            let ended = end
+                .as_ref()
+                .and_then(|(end, _)| Some(end.ending.as_ref()?.word()));
+            if !known && insert_incident(transaction, incident, &detection, ended)? == 0 {
+                // Another process has this failure, or the unit, under another id.
                 return Ok(());
             }
             for (entry, step) in steps.iter().zip(&texts) {

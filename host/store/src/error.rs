@@ -108,6 +108,9 @@ pub enum StoreError {
     /// Another incident has this id already: draw another one and try again.
     #[error("there is already an incident {0}, about another failure")]
     IdTaken(IncidentId),
+    /// Another incident is open for the same unit.
+    #[error("incident {0} is open for the same unit")]
+    AnotherIsOpen(IncidentId),
     /// The incident has a step of this number already.
     #[error("incident {incident} has a step number {number} already")]
     NumberTaken {
@@ -208,6 +211,7 @@ impl StoreError {
         !matches!(
             self,
             Self::IdTaken(_)
+                | Self::AnotherIsOpen(_)
                 | Self::NumberTaken { .. }
                 | Self::NoSuchIncident(_)
                 | Self::Value { .. }

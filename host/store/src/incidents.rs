@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use prunella_core::{
     UnitName,
     capability::PastIncident,
-    incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
-    summary::{Filter, Summary},
+    incident::{Detection, Ending, EndingKind, Incident, IncidentId, LeftAlone},
+    summary::{Filter, OutcomeFilter, Summary},
     text::one_line,
     trail::{Entry, Record},
 };
@@ -99,7 +99,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         unit: unit_name(1, row.get(1)?)?,
         at: from_ms(row.get(2)?),
         cause: row.get(3)?,
-        ended: row.get(4)?,
+        ended: ended(row, 4)?,
         ended_at: row.get::<_, Option<i64>>(5)?.map(from_ms),
         strategy: row.get(6)?,
         recovered_after_us: row.get::<_, Option<i64>>(7)?.map(from_ms),
@@ -108,6 +108,20 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         left_alone: row
             .get::<_, Option<String>>(10)?
             .and_then(|word| LeftAlone::from_word(&word)),
+    })
+}
+
+/// A word that this version does not know counts as trouble with the row.
+fn ended(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<EndingKind>> {
+    let Some(word) = row.get::<_, Option<String>>(column)? else {
+        return Ok(None);
+    };
+    EndingKind::from_word(&word).map(Some).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            format!("no incident ends as `{word}`").into(),
+        )
     })
 }
 
@@ -159,12 +173,12 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
         conditions.push("at_ms < ?");
         values.push(to_ms(until).into());
     }
-    match filter.ended.as_deref() {
+    match filter.outcome {
         None => {}
-        Some("open") => conditions.push("ended IS NULL"),
-        Some(word) => {
+        Some(OutcomeFilter::Open) => conditions.push("ended IS NULL"),
+        Some(OutcomeFilter::Ended(kind)) => {
             conditions.push("ended = ?");
-            values.push(word.to_owned().into());
+            values.push(kind.as_str().to_owned().into());
         }
     }
     let condition = if conditions.is_empty() {
@@ -175,27 +189,51 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
     (condition, values)
 }
 
-/// How many rows it made: none when its id or key is taken.
+/// The incident that is open for a unit.
+fn open_for(transaction: &Transaction<'_>, unit: &str) -> rusqlite::Result<Option<Opened>> {
+    transaction
+        .query_row_cached(
+            "SELECT id, ending FROM incidents
+             WHERE unit = ?1 AND (ended IS NULL OR ended = 'blocked')",
+            [unit],
+            known,
+        )
+        .optional()
+}
+
+/// Reads an id and an ending.
+fn known(row: &Row<'_>) -> rusqlite::Result<Opened> {
+    let ending: Option<String> = row.get(1)?;
+    Ok(Opened::Known {
+        id: IncidentId::from_text(row.get::<_, String>(0)?),
+        ending: ending.map(|ending| json(1, &ending)).transpose()?,
+    })
+}
+
+/// How many rows it made: none when its id or key is taken, or when another one
+/// is open for its unit and it has not `ended`.
 pub(crate) fn insert_incident(
     transaction: &Transaction<'_>,
     incident: &Incident,
     detection: &str,
+    ended: Option<&str>,
 ) -> rusqlite::Result<usize> {
     transaction.execute_cached(
         "INSERT INTO incidents
-           (id, key, unit, at_ms, cause, attempt, boot_id, parent, detection)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+           (id, key, unit, at_ms, cause, attempt, boot_id, parent, detection, ended)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT DO NOTHING",
         rusqlite::params![
             incident.id.as_str(),
             incident.key,
             incident.detection.unit.as_str(),
             to_ms(incident.detection.at),
-            incident.detection.cause,
+            incident.detection.cause.as_str(),
             incident.attempt,
             incident.boot_id,
             incident.parent.as_ref().map(IncidentId::as_str),
-            detection
+            detection,
+            ended
         ],
     )
 }
@@ -275,8 +313,9 @@ pub(crate) fn step_error(error: rusqlite::Error, entry: &Entry) -> WriteError {
 }
 
 impl Store {
-    /// Opens an incident, unless one with its key exists. Among all processes
-    /// that try at once, exactly one gets [`Opened::New`].
+    /// Opens an incident, unless one is open for its unit, or one with its key
+    /// exists. Among all processes that try at once, exactly one gets
+    /// [`Opened::New`].
     ///
     /// [`StoreError::IdTaken`] when another failure's incident drew the same id
     /// in the same second: draw again.
@@ -299,19 +338,16 @@ impl Store {
                 .query_row_cached(
                     "SELECT id, ending FROM incidents WHERE key = ?1",
                     [&incident.key],
-                    |row| {
-                        let ending: Option<String> = row.get(1)?;
-                        Ok(Opened::Known {
-                            id: IncidentId::from_text(row.get::<_, String>(0)?),
-                            ending: ending.map(|ending| json(1, &ending)).transpose()?,
-                        })
-                    },
+                    known,
                 )
                 .optional()?;
-            if let Some(known) = known {
+            // One at a time for each unit, whoever opens it and whichever run it
+            // was that failed.
+            let open = open_for(transaction, incident.detection.unit.as_str())?;
+            if let Some(known) = open.or(known) {
                 return Ok(known);
             }
-            let inserted = insert_incident(transaction, incident, &detection)?;
+            let inserted = insert_incident(transaction, incident, &detection, None)?;
             if inserted == 0 {
                 return Err(StoreError::IdTaken(incident.id.clone()).into());
             }
@@ -395,8 +431,23 @@ impl Store {
     }
 
     /// Takes an ending back: the incident goes on with this attempt.
+    ///
+    /// # Errors
+    /// [`StoreError::AnotherIsOpen`] for the same unit.
     pub fn reopen(&self, id: &IncidentId, attempt: u32) -> Result<(), StoreError> {
         self.write("reopening an incident", |transaction| {
+            let other: Option<String> = transaction
+                .query_row_cached(
+                    "SELECT other.id FROM incidents AS this
+                       JOIN incidents AS other ON other.unit = this.unit AND other.id != this.id
+                     WHERE this.id = ?1 AND (other.ended IS NULL OR other.ended = 'blocked')",
+                    [id.as_str()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            if let Some(other) = other {
+                return Err(StoreError::AnotherIsOpen(IncidentId::from_text(other)).into());
+            }
             one_row(
                 transaction.execute(
                     "UPDATE incidents SET attempt = ?2, ended_at_ms = NULL, ended = NULL,
@@ -583,17 +634,17 @@ impl Store {
         })
     }
 
-    /// How many incidents were detected since `ms`, by [`Ending::word`], and
-    /// under `open` those that have not ended.
-    pub fn counts_since(&self, ms: u64) -> Result<BTreeMap<String, u64>, StoreError> {
+    /// How many incidents were detected since `ms`, by how they ended, and under
+    /// `None` those that have not.
+    pub fn counts_since(&self, ms: u64) -> Result<BTreeMap<Option<EndingKind>, u64>, StoreError> {
         self.read("counting the incidents", |connection| {
             connection
                 .prepare_cached(
-                    "SELECT coalesce(ended, 'open'), count(*) FROM incidents
+                    "SELECT ended, count(*) FROM incidents
                      WHERE at_ms >= ?1 GROUP BY 1",
                 )?
                 .query_map([to_ms(ms)], |row| {
-                    Ok((row.get(0)?, from_ms(row.get::<_, i64>(1)?)))
+                    Ok((ended(row, 0)?, from_ms(row.get::<_, i64>(1)?)))
                 })?
                 .collect()
         })

@@ -27,8 +27,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    budget::{self, Moment, Verdict},
-    config::HostBudget,
+    budget::{self, HostBudget, Moment, Verdict},
     service::BudgetSettings,
 };
 use serde::{Deserialize, Serialize};
@@ -191,7 +190,7 @@ impl Ledger {
         if self.degraded() {
             BudgetSettings {
                 healings: settings.healings.min(1),
-                within: Duration::MAX,
+                window: Duration::MAX,
                 backoff: settings.backoff.clone(),
             }
         } else {
@@ -286,17 +285,17 @@ impl Ledger {
     ) -> Verdict {
         let settings = self.allowance(settings);
         let known = self.known(None);
-        let all = self.ages(known.values(), now, host.within);
+        let all = self.ages(known.values(), now, host.window);
         // A unit's own may be further back than what was looked at of all.
         let own = if known.len() < usize::from(LOOKED_AT) {
             let own = known.values().filter(|healing| healing.unit == *unit);
             self.ages(
                 own.filter(|healing| !healing.forgiven),
                 now,
-                settings.within,
+                settings.window,
             )
         } else {
-            self.healings(unit, now, settings.within)
+            self.healings(unit, now, settings.window)
         };
         budget::verdict(&settings, &own, since_failure).and(budget::host_verdict(host, &all))
     }

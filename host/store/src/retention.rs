@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use prunella_core::config::Retention;
+use prunella_config::Retention;
 use rusqlite::{Connection, params};
 
 use crate::{Store, StoreError, connection, incidents::to_ms};
@@ -107,9 +107,9 @@ impl Store {
             )?;
             Ok(())
         })?;
-        if let Some(keep_for) = retention.keep_for {
-            let keep_for = u64::try_from(keep_for.as_millis()).unwrap_or(u64::MAX);
-            let before = now_ms.saturating_sub(keep_for);
+        if let Some(max_age) = retention.max_age {
+            let max_age = u64::try_from(max_age.as_millis()).unwrap_or(u64::MAX);
+            let before = now_ms.saturating_sub(max_age);
             loop {
                 let gone = self.forget(doing, Some(before))?;
                 tidied.incidents += gone;
@@ -119,8 +119,8 @@ impl Store {
                 thread::sleep(BREATH);
             }
         }
-        if let Some(keep_at_most) = retention.keep_at_most {
-            while self.read(doing, Pages::of)?.used_bytes() > keep_at_most {
+        if let Some(max_size) = retention.max_size {
+            while self.read(doing, Pages::of)?.used_bytes() > max_size {
                 let gone = self.forget(doing, None)?;
                 tidied.incidents += gone;
                 if gone == 0 {

@@ -188,6 +188,18 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (strategy, unit, key)
     ) STRICT, WITHOUT ROWID;
     ",
+    // 5: one open incident for each unit.
+    r#"
+    UPDATE incidents SET ended = 'interrupted', ended_at_ms = at_ms,
+        ending = '{"ended":"interrupted","detail":"another incident was open for the unit"}',
+        why = 'another incident was open for the unit'
+    WHERE (ended IS NULL OR ended = 'blocked') AND EXISTS (
+        SELECT 1 FROM incidents AS newer
+        WHERE newer.unit = incidents.unit AND newer.seq > incidents.seq
+          AND (newer.ended IS NULL OR newer.ended = 'blocked'));
+    CREATE UNIQUE INDEX incidents_one_open ON incidents (unit)
+        WHERE ended IS NULL OR ended = 'blocked';
+    "#,
 ];
 
 /// The version of a store that this program has just written.

@@ -13,10 +13,10 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    capability::{ActiveState, Goal, UnitAct, UnitControl, Units},
+    capability::{ActiveState, Goal, UnitAct},
     situation::Situation,
 };
-use prunella_linux::{Linux, LinuxSettings};
+use prunella_linux::{Linux, LinuxSettings, unit_control::wait_for};
 use prunella_watch::{Care, WatchEvent, Watcher};
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -71,7 +71,7 @@ fn brief(event: &WatchEvent) -> String {
 }
 
 fn failed_of<'a>(unit: &'a UnitName, cause: &'a str) -> impl Fn(&WatchEvent) -> bool + 'a {
-    move |event| matches!(event, WatchEvent::Failed(d, _) if d.unit == *unit && d.cause == cause)
+    move |event| matches!(event, WatchEvent::Failed(d, _) if d.unit == *unit && d.cause.as_str() == cause)
 }
 
 fn median(mut micros: Vec<u64>) -> u64 {
@@ -174,11 +174,11 @@ fn main() -> Outcome {
     )?;
     let waiters: Vec<_> = (0..3)
         .map(|_| {
-            let job = Arc::clone(&job);
-            std::thread::spawn(move || job.wait(deadline(), Duration::from_secs(10)))
+            let job = job.clone();
+            std::thread::spawn(move || wait_for(deadline(), &job, Duration::from_secs(10)))
         })
         .collect();
-    let short = job.wait(deadline(), Duration::from_millis(50));
+    let short = wait_for(deadline(), &job, Duration::from_millis(50));
     check(
         "a short wait is timed out",
         short.is_err_and(|f| f.is("job")),
@@ -237,6 +237,7 @@ fn main() -> Outcome {
             .map(|unit| Care {
                 unit: (*unit).clone(),
                 heal_on_stop: **unit == alias,
+                run_policy: prunella_core::service::RunPolicy::OnFailure,
             })
             .collect()
     };
@@ -268,7 +269,7 @@ fn main() -> Outcome {
         }
         let job = control.submit(deadline(), &web, UnitAct::Start)?;
         started.push(linux.monotonic() - detection.failed_monotonic.unwrap_or(0));
-        job.wait(deadline(), Duration::from_secs(5))?;
+        wait_for(deadline(), &job, Duration::from_secs(5))?;
         next(
             &events,
             |event| matches!(event, WatchEvent::Recovered { unit } if *unit == web),
@@ -340,9 +341,8 @@ fn main() -> Outcome {
     sh("systemctl kill -s KILL web")?;
     next(&events, failed_of(&web, "signal"))?;
     check("failures are told after daemon-reexec", true)?;
-    let _ = control
-        .submit(deadline(), &web, UnitAct::Start)?
-        .wait(deadline(), Duration::from_secs(5));
+    let job = control.submit(deadline(), &web, UnitAct::Start)?;
+    let _ = wait_for(deadline(), &job, Duration::from_secs(5));
 
     // The bus goes while somebody waits.
     let waiting = {
@@ -387,7 +387,7 @@ fn main() -> Outcome {
     let job = control.submit(deadline(), &web, UnitAct::Start)?;
     check(
         "a start without a bus",
-        job.wait(deadline(), Duration::from_secs(5))? == "done",
+        wait_for(deadline(), &job, Duration::from_secs(5))? == "done",
     )?;
     let up = units.wait(deadline(), &web, Goal::Up, Duration::from_secs(5))?;
     check("up without a bus", up.is_up())?;

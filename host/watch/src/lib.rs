@@ -4,6 +4,10 @@
 //! care (`memory`) and looks closer, with one call, only when a signal says
 //! that something has happened. When nothing happens, nothing here runs.
 //!
+//! An end with success is a failure of a service that is meant to run, when no
+//! stop job came before it. What systemd's signals cannot tell, an operator's stop
+//! in the time before, is left to whoever decides.
+//!
 //! Not a failure: systemd's own `auto-restart`, of which only so many within a
 //! time are a [`WatchEvent::RestartLoop`]. Not noticed by signals: what failed
 //! before the watcher came, while the bus was lost, or while systemd read its
@@ -15,7 +19,7 @@ mod task;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use prunella_core::{UnitName, capability::UnitStatus, incident::Detection};
+use prunella_core::{UnitName, capability::UnitStatus, incident::Detection, service::RunPolicy};
 use prunella_linux::{Interest, Linux, UnitSet};
 use tokio::sync::watch;
 
@@ -28,6 +32,8 @@ pub struct Care {
     pub unit: UnitName,
     /// Whether a stop that succeeded counts as a failure.
     pub heal_on_stop: bool,
+    /// Which ends of it are failures.
+    pub run_policy: RunPolicy,
 }
 
 /// What the watcher tells.

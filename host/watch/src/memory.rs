@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_core::capability::{ActiveState, UnitStatus};
+use prunella_core::{
+    capability::{ActiveState, UnitStatus},
+    service::RunPolicy,
+};
 use prunella_linux::Glimpse;
 
 /// So many restarts by systemd itself …
@@ -29,12 +32,15 @@ pub(crate) enum Sign {
     MaybeStarted,
     /// A foreign job has ended that found it up: a stop, if it is down now.
     MaybeStopped,
+    /// It ended with success, and no job ended it.
+    Ended,
 }
 
 /// What is remembered of one unit.
 #[derive(Debug)]
 pub(crate) struct Memory {
     pub(crate) heal_on_stop: bool,
+    pub(crate) run_policy: RunPolicy,
     state: ActiveState,
     auto_restart: bool,
     /// InactiveEnterTimestampMonotonic of the failure that was told. Not the
@@ -73,9 +79,10 @@ struct SeenJob {
 
 impl Memory {
     /// Nothing is known yet.
-    pub(crate) fn new(heal_on_stop: bool) -> Self {
+    pub(crate) fn new(heal_on_stop: bool, run_policy: RunPolicy) -> Self {
         Self {
             heal_on_stop,
+            run_policy,
             state: ActiveState::Other,
             auto_restart: false,
             told: None,
@@ -146,7 +153,7 @@ impl Memory {
     }
 
     fn state(&mut self, state: ActiveState, sub_state: &str, entered: Option<u64>) -> Option<Sign> {
-        self.state = state;
+        let before = std::mem::replace(&mut self.state, state);
         if state != ActiveState::Failed {
             self.told = None;
         }
@@ -160,6 +167,15 @@ impl Memory {
                 }
                 self.told = Some(entered);
                 Some(Sign::Failed)
+            }
+            // A stop's job is known before the unit goes down, and ends after.
+            ActiveState::Inactive
+                if self.run_policy == RunPolicy::Always
+                    && self.job.is_none()
+                    && !self.auto_restart
+                    && was_live(before) =>
+            {
+                Some(Sign::Ended)
             }
             // Who started it is told, and with it that it is up, when the job
             // has ended: an operator's start is more than a recovery.
@@ -267,6 +283,17 @@ impl Memory {
     }
 }
 
+/// Whether a unit in this state has something that may end.
+fn was_live(state: ActiveState) -> bool {
+    matches!(
+        state,
+        ActiveState::Active
+            | ActiveState::Reloading
+            | ActiveState::Refreshing
+            | ActiveState::Deactivating
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,7 +323,7 @@ mod tests {
     #[test]
     fn a_failure_is_told_once_and_its_end_too() {
         let now = Instant::now();
-        let mut memory = Memory::new(false);
+        let mut memory = Memory::new(false, RunPolicy::OnFailure);
         let failed = || unit(ActiveState::Failed, "failed", "a", 7);
         assert_eq!(memory.glimpse(now, service(0)), None);
         assert_eq!(memory.glimpse(now, failed()), Some(Sign::Failed));
@@ -313,9 +340,36 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_no_job_brought_is_one_of_what_is_meant_to_run() {
+        let now = Instant::now();
+        let active = || unit(ActiveState::Active, "running", "a", 7);
+        let inactive = || unit(ActiveState::Inactive, "dead", "a", 9);
+        let run = |policy, job: Option<bool>| {
+            let mut memory = Memory::new(false, policy);
+            assert_eq!(memory.glimpse(now, active()), None);
+            if let Some(maybe_own) = job {
+                memory.job_new(3, maybe_own);
+            }
+            let sign = memory.glimpse(now, inactive());
+            assert_eq!(memory.glimpse(now, inactive()), None, "it is told once");
+            if job.is_some() {
+                assert_eq!(memory.job_removed(3, "done", job == Some(true)), None);
+            }
+            sign
+        };
+        assert_eq!(run(RunPolicy::Always, None), Some(Sign::Ended));
+        assert_eq!(run(RunPolicy::OnFailure, None), None);
+        assert_eq!(run(RunPolicy::Always, Some(false)), None, "a stop");
+        assert_eq!(run(RunPolicy::Always, Some(true)), None, "ours");
+        // What never ran has not ended.
+        let mut memory = Memory::new(false, RunPolicy::Always);
+        assert_eq!(memory.glimpse(now, inactive()), None);
+    }
+
+    #[test]
     fn systemds_own_restart_is_no_failure() {
         let now = Instant::now();
-        let mut memory = Memory::new(false);
+        let mut memory = Memory::new(false, RunPolicy::OnFailure);
         for (state, sub_state) in [
             (ActiveState::Activating, "auto-restart"),
             (ActiveState::Failed, "failed-before-auto-restart"),
@@ -327,7 +381,7 @@ mod tests {
     #[test]
     fn five_restarts_in_a_row_are_a_loop_told_once() {
         let mut now = Instant::now();
-        let mut memory = Memory::new(false);
+        let mut memory = Memory::new(false, RunPolicy::OnFailure);
         let told: Vec<bool> = (1..=8)
             .map(|count| {
                 now += Duration::from_secs(20);
@@ -349,7 +403,7 @@ mod tests {
     #[test]
     fn slow_restarts_are_no_loop() {
         let mut now = Instant::now();
-        let mut memory = Memory::new(false);
+        let mut memory = Memory::new(false, RunPolicy::OnFailure);
         for count in 1..=20 {
             now += Duration::from_secs(100);
             assert_eq!(memory.glimpse(now, service(count)), None);
@@ -359,7 +413,7 @@ mod tests {
     #[test]
     fn a_count_that_went_back_starts_anew() {
         let now = Instant::now();
-        let mut memory = Memory::new(false);
+        let mut memory = Memory::new(false, RunPolicy::OnFailure);
         memory.glimpse(now, service(3));
         assert_eq!(memory.glimpse(now, service(0)), None);
         assert_eq!(memory.glimpse(now, service(1)), None);
@@ -372,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_foreign_job_that_found_it_down_may_have_started_it() {
-        let mut memory = Memory::new(false);
+        let mut memory = Memory::new(false, RunPolicy::OnFailure);
         down(&mut memory);
         memory.job_new(1, false);
         assert_eq!(
@@ -388,7 +442,7 @@ mod tests {
     #[test]
     fn a_stop_matters_only_where_stops_are_healed() {
         for heal_on_stop in [false, true] {
-            let mut memory = Memory::new(heal_on_stop);
+            let mut memory = Memory::new(heal_on_stop, RunPolicy::OnFailure);
             memory.glimpse(Instant::now(), unit(ActiveState::Active, "running", "a", 1));
             memory.job_new(1, false);
             let sign = memory.job_removed(1, "done", false);
@@ -398,7 +452,7 @@ mod tests {
 
     #[test]
     fn a_job_that_failed_for_a_dependency() {
-        let mut memory = Memory::new(false);
+        let mut memory = Memory::new(false, RunPolicy::OnFailure);
         assert_eq!(
             memory.job_removed(1, "dependency", false),
             Some(Sign::Dependency)

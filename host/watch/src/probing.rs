@@ -20,9 +20,9 @@ pub struct ProbeTarget {
     /// The probe's name.
     pub probe: String,
     /// How often it is asked.
-    pub every: Duration,
+    pub interval: Duration,
     /// So many unanswered in a row are told.
-    pub failures: u32,
+    pub failure_threshold: u32,
 }
 
 impl ProbeTarget {
@@ -32,8 +32,8 @@ impl ProbeTarget {
             Some(Self {
                 unit: service.unit.clone(),
                 probe: name.clone(),
-                every: probe.every?,
-                failures: probe.failures.max(1),
+                interval: probe.interval?,
+                failure_threshold: probe.failure_threshold.max(1),
             })
         })
     }
@@ -181,7 +181,7 @@ impl Streak {
     /// next, however long its answer takes: a probe that times out is not asked
     /// more rarely for that.
     async fn wait_since(&self, asked: Instant) {
-        sleep(self.target.every.saturating_sub(asked.elapsed())).await;
+        sleep(self.target.interval.saturating_sub(asked.elapsed())).await;
     }
 
     async fn ask(&mut self, ask: &Arc<Ask>) -> Next {
@@ -193,7 +193,7 @@ impl Streak {
         match spawn_blocking(move || asking(&unit, &probe)).await {
             Ok(Asked::NotAnswering(why)) => {
                 self.unanswered += 1;
-                if self.unanswered < self.target.failures {
+                if self.unanswered < self.target.failure_threshold {
                     return Next::AskOn;
                 }
                 self.unanswered = 0;

@@ -9,7 +9,9 @@ use std::{
 use prunella_core::{
     UnitName,
     capability::{ActiveState, UnitStatus},
-    incident::{DetectedBy, Detection, RESTART_LOOP},
+    cause::Cause,
+    incident::{DetectedBy, Detection},
+    service::RunPolicy,
     situation::Situation,
 };
 use prunella_linux::{BusEvent, Linux, Listener, UnitSet, unit_path};
@@ -95,8 +97,11 @@ impl Task {
         for one in &care {
             self.units
                 .entry(one.unit.clone())
-                .and_modify(|memory| memory.heal_on_stop = one.heal_on_stop)
-                .or_insert_with(|| Memory::new(one.heal_on_stop));
+                .and_modify(|memory| {
+                    memory.heal_on_stop = one.heal_on_stop;
+                    memory.run_policy = one.run_policy;
+                })
+                .or_insert_with(|| Memory::new(one.heal_on_stop, one.run_policy));
         }
         self.publish();
     }
@@ -205,22 +210,33 @@ impl Task {
             Sign::Failed if status.active_state != ActiveState::Failed => Ok(()),
             Sign::Failed => {
                 memory.is_down();
-                let detection = detection(unit, DetectedBy::Signal, &status.result, &status);
+                let cause = Cause::from(status.result.as_str());
+                let detection = detection(&status, cause);
                 self.tell(WatchEvent::Failed(detection, Box::new(status)))
             }
-            Sign::Loop => {
-                let detection = detection(unit, DetectedBy::Signal, RESTART_LOOP, &status);
-                self.tell(WatchEvent::RestartLoop(detection))
-            }
+            Sign::Loop => self.tell(WatchEvent::RestartLoop(detection(
+                &status,
+                Cause::RestartLoop,
+            ))),
             Sign::Dependency => {
                 memory.is_down();
-                let mut detection = detection(unit, DetectedBy::Signal, "dependency", &status);
-                // There was no run that failed, only a job.
-                detection.invocation = None;
-                detection.exit_code = None;
-                detection.signal = None;
-                detection.failed_monotonic = Some(self.linux.monotonic());
+                let detection = Detection {
+                    // There was no run that failed, only a job.
+                    invocation: None,
+                    exit_code: None,
+                    signal: None,
+                    failed_monotonic: Some(self.linux.monotonic()),
+                    ..detection(&status, Cause::Dependency)
+                };
                 self.tell(WatchEvent::Failed(detection, Box::new(status)))
+            }
+            // It ended as soon as it was started.
+            Sign::MaybeStarted
+                if memory.run_policy == RunPolicy::Always
+                    && !memory.was_up()
+                    && status.should_have_gone_on() =>
+            {
+                self.ended(status)
             }
             Sign::MaybeStarted => {
                 // It may have failed again since.
@@ -239,11 +255,22 @@ impl Task {
                 }
                 memory.is_down();
                 fill(&mut status, memory);
-                let detection = detection(unit, DetectedBy::Signal, "stopped", &status);
+                let detection = detection(&status, Cause::Stopped);
                 self.tell(WatchEvent::Failed(detection, Box::new(status)))
             }
-            Sign::Recovered => Ok(()),
+            Sign::Ended if status.should_have_gone_on() => self.ended(status),
+            Sign::Ended | Sign::Recovered => Ok(()),
         }
+    }
+
+    /// Tells of a service that is meant to run and has ended with success.
+    fn ended(&mut self, mut status: UnitStatus) -> Result<(), Gone> {
+        if let Some(memory) = self.units.get_mut(&status.name) {
+            memory.is_down();
+            fill(&mut status, memory);
+        }
+        let detection = detection(&status, Cause::Ended);
+        self.tell(WatchEvent::Failed(detection, Box::new(status)))
     }
 
     /// Looks at every unit in care, and tells which are failed and were not
@@ -270,10 +297,14 @@ impl Task {
                 continue;
             };
             match memory.look(&status) {
+                Some(Sign::Ended) if status.should_have_gone_on() => self.ended(status)?,
                 Some(Sign::Failed) => {
                     memory.is_down();
-                    let detection =
-                        detection(&status.name, DetectedBy::Sweep, &status.result, &status);
+                    let cause = Cause::from(status.result.as_str());
+                    let detection = Detection {
+                        by: DetectedBy::Sweep,
+                        ..detection(&status, cause)
+                    };
                     self.tell(WatchEvent::Failed(detection, Box::new(status)))?;
                 }
                 Some(Sign::Recovered) => {
@@ -308,20 +339,12 @@ fn fill(status: &mut UnitStatus, memory: &Memory) {
     }
 }
 
-fn detection(unit: &UnitName, by: DetectedBy, cause: &str, status: &UnitStatus) -> Detection {
+/// What a signal told of a unit that stands so.
+fn detection(status: &UnitStatus, cause: Cause) -> Detection {
     let at = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| {
             u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
         });
-    Detection {
-        unit: unit.clone(),
-        by,
-        at,
-        cause: cause.to_owned(),
-        invocation: status.invocation.clone(),
-        exit_code: status.exit_code,
-        signal: status.signal.clone(),
-        failed_monotonic: status.inactive_enter_monotonic,
-    }
+    Detection::of(status, DetectedBy::Signal, cause, at)
 }

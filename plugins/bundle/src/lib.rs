@@ -1,7 +1,8 @@
-//! The built-in strategies, as components and compiled ahead of time.
+//! The built-in strategies, as components.
 //!
-//! `build.rs` makes both; this crate only holds the bytes. What each may do by
-//! default is in `prunella_core::policy::builtin_grants`.
+//! `build.rs` makes them; this crate only holds the bytes. `prunella setup` compiles
+//! them into the cache, so that nothing is compiled while a service is down. What each
+//! may do by default is in `prunella_core::policy::builtin_grants`.
 
 /// A built-in strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,9 +11,6 @@ pub struct Builtin {
     pub name: &'static str,
     /// The component.
     pub wasm: &'static [u8],
-    /// The component, compiled by `prunella_engine::precompile` of this very
-    /// build.
-    pub precompiled: &'static [u8],
 }
 
 macro_rules! builtin {
@@ -20,7 +18,6 @@ macro_rules! builtin {
         Builtin {
             name: $name,
             wasm: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".wasm")),
-            precompiled: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".cwasm")),
         }
     };
 }

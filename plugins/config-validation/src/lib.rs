@@ -21,7 +21,7 @@ impl Strategy for ConfigValidation {
     fn assess(incident: &Incident) -> Result<Assessment> {
         let declared = incident.config_checks();
         if declared.is_empty() {
-            return Ok(Assessment::not_mine(format!(
+            return Ok(Assessment::not_applicable(format!(
                 "no check of its configuration is declared for {}",
                 incident.unit()
             )));
@@ -30,13 +30,13 @@ impl Strategy for ConfigValidation {
         for check in declared {
             match checks::run(&check) {
                 Ok(report) if report.passed => passed.push(format!("`{check}`")),
-                Ok(report) => return Ok(Assessment::must_not(verdict(&check, &report))),
+                Ok(report) => return Ok(Assessment::veto(verdict(&check, &report))),
                 Err(failure) => {
                     unknown.push(format!("the check `{check}` could not be run: {failure}"))
                 }
             }
         }
-        Ok(Assessment::not_mine(if unknown.is_empty() {
+        Ok(Assessment::not_applicable(if unknown.is_empty() {
             format!("the configuration is valid, says {}", passed.join(", "))
         } else {
             format!(
@@ -47,7 +47,7 @@ impl Strategy for ConfigValidation {
     }
 
     fn heal(_: &Incident) -> Result<Outcome> {
-        Ok(Outcome::not_mine(
+        Ok(Outcome::not_applicable(
             "it can tell that a configuration is broken, and cannot mend it",
         ))
     }

@@ -24,7 +24,7 @@ impl Strategy for DatabaseCheck {
     fn assess(incident: &Incident) -> Result<Assessment> {
         let files = look_at_files(incident)?;
         if !files.obstacles.is_empty() {
-            return Ok(Assessment::must_not(files.obstacles.join("; ")));
+            return Ok(Assessment::veto(files.obstacles.join("; ")));
         }
         if let Some(blocked) = dead_need(incident)? {
             return Ok(blocked);
@@ -38,9 +38,9 @@ impl Strategy for DatabaseCheck {
             return Ok(Assessment::applies(files.confidence, reasons.join("; ")));
         }
         if let Some(damage) = damage(incident)? {
-            return Ok(Assessment::must_not(damage));
+            return Ok(Assessment::veto(damage));
         }
-        Ok(Assessment::not_mine(
+        Ok(Assessment::not_applicable(
             "what it needs is up and answers, and its declared files are as declared",
         ))
     }
@@ -55,7 +55,7 @@ impl Strategy for DatabaseCheck {
         }
         let repaired = repaired.join(", ");
         if repaired.is_empty() {
-            return Ok(Outcome::not_mine(
+            return Ok(Outcome::not_applicable(
                 "the declared files are as declared by now",
             ));
         }
@@ -150,7 +150,7 @@ fn dead_need(incident: &Incident) -> Result<Option<Assessment>> {
             continue;
         };
         let answer = probes::ask(&probe)?;
-        if !answer.answering {
+        if !answer.healthy {
             let kind = probes::kind(&probe)?;
             let reason = format!(
                 "{service} needs {target}, which does not answer the {kind} probe `{probe}`: {}",
@@ -169,7 +169,7 @@ fn damage(incident: &Incident) -> Result<Option<String>> {
             continue;
         }
         let answer = probes::ask(&probe)?;
-        if !answer.answering {
+        if !answer.healthy {
             return Ok(Some(format!(
                 "SQLite's check `{probe}` finds the database damaged: {}",
                 answer.detail

@@ -33,13 +33,13 @@ impl Strategy for EnvironmentCheck {
             }
         }
         Ok(if !obstacles.is_empty() {
-            Assessment::must_not(obstacles.join("; "))
+            Assessment::veto(obstacles.join("; "))
         } else if !repairs.is_empty() {
             Assessment::applies(85, repairs.join("; "))
         } else if looked_at.is_empty() {
-            Assessment::not_mine("no files that the service reads are declared")
+            Assessment::not_applicable("no files that the service reads are declared")
         } else {
-            Assessment::not_mine(format!(
+            Assessment::not_applicable(format!(
                 "all that it reads is there: {}",
                 looked_at.join(", ")
             ))
@@ -66,7 +66,7 @@ impl Strategy for EnvironmentCheck {
             }
         }
         if repaired.is_empty() {
-            return Ok(Outcome::not_mine(
+            return Ok(Outcome::not_applicable(
                 "all that the service reads is there by now",
             ));
         }

@@ -4,7 +4,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::{Command, ExitCode},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -27,11 +27,7 @@ pub struct Guests<'a> {
 impl<'a> Guests<'a> {
     /// Builds them: the name of each package, and its component. Tells cargo what
     /// they are made of: their folders, the SDK and the contract.
-    ///
-    /// # Errors
-    /// When something is not installed, or a guest does not build; what cargo says
-    /// of that is on the standard error.
-    pub fn build(&self) -> Result<Vec<(&'a str, Vec<u8>)>> {
+    fn build(&self) -> Result<Vec<(&'a str, Vec<u8>)>> {
         let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
         let root = here
             .ancestors()
@@ -48,7 +44,6 @@ impl<'a> Guests<'a> {
         for input in folders.chain(shared) {
             println!("cargo::rerun-if-changed={}", root.join(input).display());
         }
-        self.require_target()?;
         let modules = self.modules(root)?;
         self.packages
             .iter()
@@ -74,24 +69,6 @@ impl<'a> Guests<'a> {
         for (package, component) in self.build()? {
             write(&format!("{package}.wasm"), &component)?;
         }
-        Ok(())
-    }
-
-    /// Says what is missing before rustc does so in fifty lines.
-    fn require_target(&self) -> Result<()> {
-        let rustc = variable("RUSTC")?;
-        let output = Command::new(&rustc)
-            .args(["--print", "target-libdir", "--target", TARGET])
-            .stderr(Stdio::inherit())
-            .output()
-            .with_context(|| format!("running {rustc}"))?;
-        let libraries = String::from_utf8_lossy(&output.stdout);
-        ensure!(
-            output.status.success() && Path::new(libraries.trim()).is_dir(),
-            "Rust's target {TARGET} is not installed, and {} are built for it.\n\
-             Install it with `rustup target add {TARGET}`, or let `cargo xtask setup` do so.",
-            self.what
-        );
         Ok(())
     }
 
@@ -156,10 +133,7 @@ fn target_dir() -> Result<PathBuf> {
 
 /// Writes a file of `OUT_DIR`. One that is as it should be is left alone, so that
 /// nothing which embeds it is built again.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn write(name: &str, bytes: &[u8]) -> Result<()> {
+fn write(name: &str, bytes: &[u8]) -> Result<()> {
     let path = PathBuf::from(variable("OUT_DIR")?).join(name);
     if fs::read(&path).is_ok_and(|there| there == bytes) {
         return Ok(());

@@ -1,5 +1,7 @@
-//! Finds who holds the service's ports. A leftover of the service itself is
-//! ended by its handle; anybody else is left alone and reported.
+//! Finds who keeps the service from its ports. A leftover of the service itself
+//! is ended by its handle; closed connections that the kernel keeps for a while
+//! are waited for; anybody else is left alone and reported, and nothing is held
+//! back because of who merely shares the port or is at another address.
 
 #[cfg(test)]
 mod tests;
@@ -9,8 +11,11 @@ use std::time::Duration;
 use prunella_sdk::ports::Holder;
 use prunella_sdk::prelude::*;
 use prunella_sdk::process_control::Ending;
-use prunella_sdk::processes::{Kinship, Process};
+use prunella_sdk::processes::{Ownership, Process};
 use prunella_sdk::units::Unit;
+
+/// The kernel's timers are not exact.
+const MARGIN: Duration = Duration::from_millis(100);
 
 /// Most servers close their connections well within this.
 const GRACE: Duration = Duration::from_secs(5);
@@ -20,8 +25,9 @@ struct PortConflict;
 impl Strategy for PortConflict {
     fn describe() -> Description {
         description!(
-            "Ends a leftover of the service that holds one of its ports, and starts the service; \
-             holds everything while somebody else has the port."
+            "Ends a leftover of the service that holds one of its ports, or waits until the kernel \
+             lets go of the port, and starts the service; holds everything while somebody else \
+             keeps the service from it."
         )
         .setting(
             Setting::duration(
@@ -36,37 +42,50 @@ impl Strategy for PortConflict {
     fn assess(incident: &Incident) -> Result<Assessment> {
         let ports = incident.ports();
         if ports.is_empty() {
-            return Ok(Assessment::not_mine(format!(
+            return Ok(Assessment::not_applicable(format!(
                 "no ports are declared for {}",
                 incident.unit()
             )));
         }
         let found = look(incident, &ports)?;
         if let Some(stranger) = found.strangers.first() {
-            return Ok(Assessment::must_not(format!(
+            return Ok(Assessment::veto(format!(
                 "{}; {} cannot work until it is free",
                 stranger,
                 incident.unit()
             )));
         }
-        Ok(match found.leftovers.first() {
-            None => Assessment::not_mine(format!("nobody else holds {}", listed(&ports))),
-            Some(_) => Assessment::applies(
-                90,
-                found
-                    .leftovers
-                    .iter()
-                    .map(|leftover| {
-                        format!(
-                            "{} is held by a leftover, {}: {}",
-                            leftover.port,
-                            leftover.process,
-                            leftover.process.evidence()
-                        )
-                    })
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            ),
+        let mut reasons: Vec<String> = found
+            .leftovers
+            .iter()
+            .map(|leftover| {
+                format!(
+                    "{} is held by a leftover, {}: {}",
+                    leftover.port,
+                    leftover.process,
+                    leftover.process.evidence()
+                )
+            })
+            .collect();
+        reasons.extend(found.lingering.iter().map(|lingering| {
+            format!(
+                "{} is free in {}: until then the kernel keeps closed connections of it \
+                 (TIME_WAIT), and {}",
+                lingering.port,
+                seconds(lingering.free_in),
+                lingering.evidence
+            )
+        }));
+        Ok(if !reasons.is_empty() {
+            Assessment::applies(90, reasons.join("; "))
+        } else if found.beside.is_empty() {
+            Assessment::not_applicable(format!("nobody else holds {}", listed(&ports)))
+        } else {
+            Assessment::not_applicable(format!(
+                "nothing shows that {} is kept from its ports: {}",
+                incident.unit(),
+                found.beside.join("; ")
+            ))
         })
     }
 
@@ -88,11 +107,34 @@ impl Strategy for PortConflict {
             info!("{who}, which held {}, {how}", leftover.port);
             ended.push(format!("{who}, which held {}, {how}", leftover.port));
         }
+        let free_in = found
+            .lingering
+            .iter()
+            .map(|lingering| lingering.free_in)
+            .max();
+        if let Some(free_in) = free_in {
+            info!(
+                "waiting {} until the kernel lets go of the port",
+                seconds(free_in)
+            );
+            clock::sleep(free_in + MARGIN)?;
+            ended.push(format!(
+                "waited {} until the port was free",
+                seconds(free_in)
+            ));
+        }
         if ended.is_empty() {
-            return Ok(Outcome::not_mine("the ports are free by now"));
+            return Ok(Outcome::not_applicable("the ports are free by now"));
         }
         Ok(recovery::bring_up(incident)?.after(&ended.join("; ")))
     }
+}
+
+/// Closed connections that keep the service from a port for a while.
+struct Lingering {
+    port: Port,
+    free_in: Duration,
+    evidence: String,
 }
 
 /// A process of the service's own that should not be there any more.
@@ -105,8 +147,11 @@ struct Leftover {
 #[derive(Default)]
 struct Found {
     leftovers: Vec<Leftover>,
-    /// One sentence for each.
+    lingering: Vec<Lingering>,
+    /// Who keeps the service from a port: one sentence for each.
     strangers: Vec<String>,
+    /// Who has a port, too, and is not known to be in the way.
+    beside: Vec<String>,
 }
 
 fn look(incident: &Incident, ports: &[Port]) -> Result<Found> {
@@ -115,6 +160,14 @@ fn look(incident: &Incident, ports: &[Port]) -> Result<Found> {
     for port in ports {
         let (mut served, mut strangers) = (false, Vec::new());
         for holder in ports::holders(port)? {
+            if let Some(free_in) = holder.free_in() {
+                found.lingering.push(Lingering {
+                    port: port.clone(),
+                    free_in,
+                    evidence: holder.blocks().unwrap_or_default(),
+                });
+                continue;
+            }
             match claim(&holder, &unit) {
                 Claim::Rightful => served = true,
                 Claim::Leftover(process) => {
@@ -127,7 +180,11 @@ fn look(incident: &Incident, ports: &[Port]) -> Result<Found> {
                     }
                 }
                 Claim::Stranger(who) => {
-                    strangers.push(format!("{port} ({}) is held by {who}", holder.address()));
+                    let stranger = format!("{port} ({}) is held by {who}", holder.address());
+                    match holder.blocks() {
+                        Some(evidence) => strangers.push(format!("{stranger}; {evidence}")),
+                        None => found.beside.push(stranger),
+                    }
                 }
             }
         }
@@ -168,14 +225,18 @@ fn claim(holder: &Holder, unit: &Unit) -> Claim {
             None => Claim::Stranger("somebody who cannot be named".to_owned()),
         };
     };
-    match process.kinship() {
-        Kinship::Leftover => Claim::Leftover(process),
+    match process.ownership() {
+        Ownership::Leftover => Claim::Leftover(process),
         // A process in the control group of a unit that is down has outlived
         // its own service.
-        Kinship::Own if unit.is_down() => Claim::Leftover(process),
-        Kinship::Own => Claim::Rightful,
-        Kinship::Foreign => Claim::Stranger(format!("{process}: {}", process.evidence())),
+        Ownership::Own if unit.is_down() => Claim::Leftover(process),
+        Ownership::Own => Claim::Rightful,
+        Ownership::Foreign => Claim::Stranger(format!("{process}: {}", process.evidence())),
     }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_millis().div_ceil(1_000))
 }
 
 fn listed(ports: &[Port]) -> String {

@@ -5,6 +5,8 @@
     reason = "in a test a panic is the report, also in what its cases share"
 )]
 
+use std::time::Duration;
+
 use prunella_sdk::testing::*;
 
 use super::PortConflict;
@@ -65,17 +67,17 @@ fn a_stranger_is_left_alone_and_nobody_acts() {
         .of_unit("apache2.service");
     let host = web().taken("tcp/80", stranger);
     assert_eq!(
-        host.run::<PortConflict>().forbade(),
+        host.run::<PortConflict>().vetoed(),
         "tcp/80 (0.0.0.0) is held by /usr/sbin/apache2 (pid 4002, user www-data, unit \
-         apache2.service): nothing connects it with the service; web.service cannot work until \
-         it is free"
+         apache2.service): nothing connects it with the service; web.service could not bind it; \
+         web.service cannot work until it is free"
     );
     // Nor when it comes between assessing and healing.
     let run = host.heal::<PortConflict>();
     assert_eq!(
         run.failed(),
         "tcp/80 (0.0.0.0) is held by /usr/sbin/apache2 (pid 4002, user www-data, unit \
-         apache2.service): nothing connects it with the service"
+         apache2.service): nothing connects it with the service; web.service could not bind it"
     );
     assert!(run.acts().is_empty());
     assert!(run.denied().is_empty());
@@ -89,9 +91,10 @@ fn a_stranger_beside_a_leftover_holds_everything() {
         .taken("tcp/443", Process::stranger("/usr/bin/nc"))
         .run::<PortConflict>();
     assert_eq!(
-        run.forbade(),
+        run.vetoed(),
         "tcp/443 (0.0.0.0) is held by /usr/bin/nc (pid 4003, user root, of no unit): nothing \
-         connects it with the service; web.service cannot work until it is free"
+         connects it with the service; web.service could not bind it; web.service cannot work \
+         until it is free"
     );
     assert!(run.acts().is_empty());
 }
@@ -106,10 +109,13 @@ fn without_a_conflict_there_is_nothing_for_it() {
         (web().port("tcp/443"), "nobody else holds tcp/80, tcp/443"),
         (its_own, "nobody else holds tcp/80"),
     ] {
-        assert_eq!(host.run::<PortConflict>().was_not_mine(), says);
+        assert_eq!(host.run::<PortConflict>().was_not_applicable(), says);
     }
     let gone_by_now = web().heal::<PortConflict>();
-    assert_eq!(gone_by_now.was_not_mine(), "the ports are free by now");
+    assert_eq!(
+        gone_by_now.was_not_applicable(),
+        "the ports are free by now"
+    );
     assert!(gone_by_now.acts().is_empty());
 }
 
@@ -124,12 +130,41 @@ fn its_own_socket_is_no_conflict_and_anothers_is() {
             .run::<PortConflict>()
     };
     assert_eq!(
-        held_by("web.socket").was_not_mine(),
+        held_by("web.socket").was_not_applicable(),
         "nobody else holds tcp/80"
     );
     assert_eq!(
-        held_by("other.socket").forbade(),
-        "tcp/80 (0.0.0.0) is held by systemd, for other.socket; web.service cannot work until it \
-         is free"
+        held_by("other.socket").vetoed(),
+        "tcp/80 (0.0.0.0) is held by systemd, for other.socket; web.service could not bind it; \
+         web.service cannot work until it is free"
     );
+}
+
+#[test]
+fn who_shares_the_port_is_in_nobodys_way() {
+    let other = Process::stranger("/usr/bin/web").of_unit("web-b.service");
+    let run = web().taken_beside("tcp/80", other).run::<PortConflict>();
+    assert_eq!(
+        run.was_not_applicable(),
+        "nothing shows that web.service is kept from its ports: tcp/80 (0.0.0.0) is held by \
+         /usr/bin/web (pid 4002, user root, unit web-b.service): nothing connects it with the \
+         service"
+    );
+}
+
+#[test]
+fn closed_connections_are_waited_for_and_one_start_is_enough() {
+    let host = web().lingering("tcp/80", Duration::from_secs(42));
+    let run = host.run::<PortConflict>();
+    assert_eq!(
+        run.applied(),
+        "tcp/80 is free in 42 s: until then the kernel keeps closed connections of it \
+         (TIME_WAIT), and web.service could not bind it"
+    );
+    assert_eq!(
+        run.healed(),
+        "waited 42 s until the port was free; started web.service: active (running)"
+    );
+    assert!(run.took().as_secs() >= 42);
+    assert_eq!(run.acts(), ["start web.service"]);
 }

@@ -1,6 +1,6 @@
 //! Starts a service that is down, and restarts one that runs but does not
 //! answer. The strategy of last resort: it knows no cause, so any other
-//! strategy's must-not or blocked-by holds it.
+//! strategy's veto or blocked-by holds it.
 
 use prunella_sdk::prelude::*;
 use prunella_sdk::units::{ActiveState, Unit};
@@ -21,7 +21,7 @@ impl Strategy for ServiceRestart {
         let name = unit.name();
         let load_state = unit.load_state();
         if load_state != "loaded" {
-            return Ok(Assessment::not_mine(format!(
+            return Ok(Assessment::not_applicable(format!(
                 "{name} cannot be started: systemd says that it is {load_state}"
             )));
         }
@@ -29,7 +29,7 @@ impl Strategy for ServiceRestart {
             let silences = silences(incident)?;
             let standing = unit.standing();
             return Ok(if silences.is_empty() {
-                Assessment::not_mine(format!("{name} is {standing}, and answers"))
+                Assessment::not_applicable(format!("{name} is {standing}, and answers"))
             } else {
                 Assessment::applies(
                     60,
@@ -39,11 +39,13 @@ impl Strategy for ServiceRestart {
         }
         Ok(match unit.active_state() {
             ActiveState::Failed | ActiveState::Inactive => assess_down(incident, &unit),
-            ActiveState::Activating if unit.is_auto_restarting() => Assessment::not_mine(format!(
-                "systemd is about to restart {name} by itself (Restart={})",
-                unit.restart_policy()
-            )),
-            ActiveState::Activating => Assessment::not_mine(format!(
+            ActiveState::Activating if unit.is_auto_restarting() => {
+                Assessment::not_applicable(format!(
+                    "systemd is about to restart {name} by itself (Restart={})",
+                    unit.restart_policy()
+                ))
+            }
+            ActiveState::Activating => Assessment::not_applicable(format!(
                 "{name} is already on its way up ({})",
                 unit.sub_state()
             )),
@@ -54,7 +56,7 @@ impl Strategy for ServiceRestart {
                     unit.sub_state()
                 ),
             ),
-            state => Assessment::not_mine(format!("{name} is {}", state.word())),
+            state => Assessment::not_applicable(format!("{name} is {}", state.word())),
         })
     }
 
@@ -74,7 +76,7 @@ fn assess_down(incident: &Incident, unit: &Unit) -> Assessment {
     let name = unit.name();
     let limit_hit = recovery::start_limit_hit(incident, unit);
     if limit_hit && !incident.clears_start_limit() {
-        return Assessment::must_not(format!(
+        return Assessment::veto(format!(
             "{name} has hit its start limit of {} starts in {} s, and `start-limit = \"respect\"` \
              leaves that to people",
             unit.start_limit_burst(),
@@ -121,7 +123,7 @@ fn silences(incident: &Incident) -> Result<Vec<String>> {
             continue;
         }
         let answer = probes::ask(&probe)?;
-        if !answer.answering {
+        if !answer.healthy {
             silences.push(format!(
                 "its probe `{probe}` is not answered: {}",
                 answer.detail

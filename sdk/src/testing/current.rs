@@ -9,7 +9,10 @@ use std::{
 };
 
 use prunella_core::{
-    Failure, StrategyName, argument, capability::Host, incident::Incident, policy::Limits,
+    Failure, StrategyName, argument,
+    capability::{Host, Operation},
+    incident::Incident,
+    policy::Limits,
     service::Service,
 };
 
@@ -29,6 +32,7 @@ pub(crate) struct Current {
     pub(crate) incident: Incident,
     pub(crate) service: Arc<Service>,
     pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) rehearsal: bool,
     pub(crate) phase: Phase,
     pub(crate) lines: RefCell<Vec<String>>,
 }
@@ -55,7 +59,7 @@ pub(crate) fn during<T>(current: Option<Rc<Current>>, run: impl FnOnce() -> T) -
 
 /// By when a call has to have returned. The simulated host's time is its own,
 /// and it knows by itself when a run has to end.
-pub(crate) fn deadline() -> Instant {
+fn deadline() -> Instant {
     Instant::now() + Limits::default().deadline
 }
 
@@ -86,18 +90,27 @@ impl Current {
         }
     }
 
-    /// Begins a call that looks.
-    pub(crate) fn observe() -> Result<Rc<Self>, Failure> {
-        Self::find().ok_or_else(argument::not_in_describe)
+    /// One call of the host, from the strategy's arguments to the answer; the
+    /// engine does the same. A strategy that describes itself has no host.
+    pub(crate) fn ask<O: Operation>(
+        operation: impl FnOnce(&Self) -> Result<O, Failure>,
+    ) -> Result<O::Answer, Failure> {
+        let current = Self::find().ok_or_else(argument::not_in_describe)?;
+        let mut operation = operation(&current)?;
+        argument::in_order(
+            &mut operation,
+            current.phase == Phase::Heal,
+            &current.service,
+        )?;
+        current.host.ask(deadline(), operation)
     }
 
-    /// Begins a call that acts.
-    pub(crate) fn act() -> Result<Rc<Self>, Failure> {
-        let current = Self::observe()?;
-        match current.phase {
-            Phase::Heal => Ok(current),
-            Phase::Assess => Err(argument::not_in_assess()),
-        }
+    /// What the operator declared for the service.
+    pub(crate) fn declared<T>(
+        get: impl FnOnce(&Service) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let current = Self::find().ok_or_else(argument::not_in_describe)?;
+        get(&current.service)
     }
 
     pub(crate) fn log(&self, line: String) {

@@ -24,7 +24,7 @@
 //!
 //!     fn assess(_: &Incident) -> Result<Assessment> {
 //!         Ok(match files::stat("cache")?.exists() {
-//!             true => Assessment::not_mine("the cache is there"),
+//!             true => Assessment::not_applicable("the cache is there"),
 //!             false => Assessment::applies(70, "the cache has not been built yet"),
 //!         })
 //!     }
@@ -105,6 +105,6 @@ pub use prunella_core::{
     service::{FileRole, ProbeKind},
 };
 #[doc(inline)]
-pub use prunella_sim::{Check, File, Process, Sim as Host, Unit, View};
+pub use prunella_simulation::{Check, File, Process, Sim as Host, Unit, View};
 
 pub use self::run::{Run, Test};

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc, time::Duration};
 
 use prunella_core::{StrategyName, incident::SettingSpec};
-use prunella_sim::Sim;
+use prunella_simulation::Sim;
 
 use super::{
     contract::base::incidents,
@@ -112,6 +112,7 @@ impl Run {
             incident: self.host.incident(),
             service: self.host.service(),
             settings: self.settings.clone(),
+            rehearsal: false,
             phase,
             lines: RefCell::default(),
         });
@@ -162,19 +163,19 @@ impl Run {
 
     /// Why there is nothing here for it.
     #[track_caller]
-    pub fn was_not_mine(&self) -> &str {
+    pub fn was_not_applicable(&self) -> &str {
         match (&self.assessment, &self.outcome) {
-            (_, Some(Ok(Outcome::NotMine { reason })))
-            | (Some(Ok(Assessment::NotMine { reason })), None) => reason,
+            (_, Some(Ok(Outcome::NotApplicable { reason })))
+            | (Some(Ok(Assessment::NotApplicable { reason })), None) => reason,
             _ => panic!("it does not say that there is nothing for it\n{self}"),
         }
     }
 
     /// Why nobody should act.
     #[track_caller]
-    pub fn forbade(&self) -> &str {
+    pub fn vetoed(&self) -> &str {
         match self.assessment() {
-            Ok(Assessment::MustNot { reason }) => reason,
+            Ok(Assessment::Veto { reason }) => reason,
             _ => panic!("it does not say that nobody should act\n{self}"),
         }
     }

@@ -1,8 +1,16 @@
 //! A machine with Prunella and services in its care.
 
-use std::{collections::BTreeSet, ops::Deref, path::PathBuf, sync::OnceLock};
+use std::{collections::BTreeSet, fs, ops::Deref, path::PathBuf, sync::LazyLock};
 
-use prunella_machine::{Linking, Machine, Output, Profile, Systemd, TIMEOUT, linked, program};
+use prunella_bundle::builtins;
+use prunella_core::{
+    hash::sha256,
+    policy::{Act, Grants},
+};
+use prunella_engine::{Engine, EngineSettings};
+use prunella_machine::{
+    Linking, Machine, Output, Profile, Systemd, TIMEOUT, machines_dir, program,
+};
 use serde_json::Value;
 
 use crate::{
@@ -21,13 +29,15 @@ const PROOF: &str = "\n[proof]\nstable-for = \"500ms\"\ntimeout = \"20s\"\n";
 pub struct Builder {
     machine: prunella_machine::Builder,
     services: Vec<(String, String)>,
-    preloads: bool,
+    systemd: Systemd,
+    nothing_compiled: bool,
 }
 
 impl Builder {
     /// Which systemd it has.
     pub fn version(mut self, systemd: Systemd) -> Self {
         self.machine = self.machine.version(systemd);
+        self.systemd = systemd;
         self
     }
 
@@ -67,27 +77,31 @@ impl Builder {
         self
     }
 
-    /// With a Prunella into which something can be preloaded.
-    pub fn preloading(mut self) -> Self {
-        self.preloads = true;
+    /// Without the compiled strategies that every other machine has, so that `prunella
+    /// setup` need not compile them in each.
+    pub fn nothing_compiled(mut self) -> Self {
+        self.nothing_compiled = true;
         self
     }
 
     /// Boots it, without a Prunella that runs.
     pub fn without_daemon(self) -> Scene {
-        static PROGRAMS: OnceLock<[PathBuf; 2]> = OnceLock::new();
-        let [prunella, victim] = PROGRAMS.get_or_init(|| {
-            [("prunella", "prunella"), ("prunella-machine", "victim")]
-                .map(|(package, name)| program(package, name, Profile::Dev).unwrap())
-        });
-        let preloadable = self
-            .preloads
-            .then(|| linked("prunella", "prunella", Profile::Dev, Linking::Dynamic).unwrap());
-        let prunella = preloadable.as_ref().unwrap_or(prunella);
+        static DYNAMIC: LazyLock<[PathBuf; 2]> = LazyLock::new(|| programs(Linking::Dynamic));
+        static STATIC: LazyLock<[PathBuf; 2]> = LazyLock::new(|| programs(Linking::Static));
+        let [prunella, victim] = match self.systemd {
+            Systemd::Host => &*DYNAMIC,
+            // The C library of these may be older than the host's.
+            Systemd::V247 | Systemd::V252 | Systemd::V257 => &*STATIC,
+        };
         let mut machine = self
             .machine
             .bind_ro(prunella, PRUNELLA)
             .bind_ro(victim, VICTIM);
+        if !self.nothing_compiled {
+            for (name, code) in &*COMPILED {
+                machine = machine.file(format!("/var/cache/prunella/{name}"), code, 0o600);
+            }
+        }
         for (unit, declared) in &self.services {
             let proof = if declared.contains("[proof]") {
                 ""
@@ -125,6 +139,38 @@ impl Builder {
         scene.prunella_ok(&enable);
         scene
     }
+}
+
+/// The built-in strategies as `prunella setup` compiles them: files of its cache.
+static COMPILED: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
+    let folder = machines_dir().unwrap().join("compiled");
+    let engine = Engine::new(EngineSettings {
+        cache_dir: Some(folder.clone()),
+    })
+    .unwrap();
+    let hashes: Vec<String> = builtins()
+        .iter()
+        .map(|builtin| {
+            let grants = Grants::on_self(Act::ALL);
+            let name = builtin.name.parse().unwrap();
+            engine.load(&name, builtin.wasm, &grants).unwrap();
+            sha256(builtin.wasm)
+        })
+        .collect();
+    // Other versions of the strategies may be there too.
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
+        .filter(|(name, _)| hashes.iter().any(|hash| name.starts_with(hash)))
+        .map(|(name, path)| (name, fs::read(path).unwrap()))
+        .collect()
+});
+
+/// Prunella, and the service that misbehaves.
+fn programs(linking: Linking) -> [PathBuf; 2] {
+    [("prunella", "prunella"), ("prunella-machine", "victim")]
+        .map(|(package, name)| program(package, name, Profile::Dev, linking).unwrap())
 }
 
 /// A machine with Prunella and services in its care.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a healer is to do about a fault.
@@ -437,22 +437,11 @@ fn read(path: &Path) -> Result<Fault> {
 
 fn required_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
-    parse_duration(&text).map_err(serde::de::Error::custom)
+    prunella_core::duration::parse(&text).map_err(serde::de::Error::custom)
 }
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     required_duration(from).map(Some)
-}
-
-/// `500ms` or `12s`.
-fn parse_duration(text: &str) -> Result<Duration> {
-    if let Some(millis) = text.strip_suffix("ms") {
-        return Ok(Duration::from_millis(millis.parse()?));
-    }
-    match text.strip_suffix('s') {
-        Some(seconds) => Ok(Duration::from_secs_f64(seconds.parse()?)),
-        None => bail!("`{text}` is no duration: write `500ms` or `12s`"),
-    }
 }
 
 #[cfg(test)]
@@ -491,12 +480,5 @@ mod tests {
         assert!(error.contains("what healed means"), "{error}");
         let unknown = text.replace("software", "hardware");
         assert!(toml::from_str::<Fault>(&unknown).is_err());
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(parse_duration("500ms").unwrap(), Duration::from_millis(500));
-        assert_eq!(parse_duration("2.5s").unwrap(), Duration::from_millis(2500));
-        assert!(parse_duration("3").is_err());
     }
 }

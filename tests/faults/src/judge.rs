@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_down_and_told_nobody_was_silent() {
+    fn a_healer_that_is_down_and_told_nobody_gave_up_silently() {
         let mut seen = Observation::default();
         let verdict = judged(&fault("killed"), "monit", seen.clone());
         assert!(!verdict.right && verdict.silent);

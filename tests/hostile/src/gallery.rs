@@ -8,7 +8,7 @@ use crate::{
     odd::{EXPORTS, hoarder, of_changed_contract, of_wat, of_world},
 };
 
-const STRATEGY: &str = "export prunella:strategy/strategy@0.1.1;";
+const STRATEGY: &str = "export prunella:strategy/strategy@0.2.0;";
 
 /// One file.
 #[derive(Debug, Clone)]
@@ -124,7 +124,7 @@ fn refused() -> Vec<Exhibit> {
             "another-version",
             "upgrade Prunella",
             of_changed_contract(
-                |text| text.replace("@0.1.1", "@9.0.0"),
+                |text| text.replace("@0.2.0", "@9.0.0"),
                 "export prunella:strategy/strategy@9.0.0;",
             ),
         ),
@@ -134,7 +134,7 @@ fn refused() -> Vec<Exhibit> {
             changed(
                 "load: func() -> result<load-average, failure>;",
                 "load: func() -> u8;",
-                &format!("import prunella:observe/resources@0.1.1; {STRATEGY}"),
+                &format!("import prunella:observe/resources@0.2.0; {STRATEGY}"),
             ),
         ),
         (
@@ -219,9 +219,9 @@ fn loaded() -> Vec<Exhibit> {
             r#"(module (memory (export "memory") 64)
                 (data (i32.const 1024) "{escapes}")
                 (data (i32.const 512) "{}\00\04\00\00\00\00\00\00")
-                (func (export "prunella:strategy/strategy@0.1.1#describe") (result i32) i32.const 512)
-                (func (export "prunella:strategy/strategy@0.1.1#assess") (param i32) (result i32) unreachable)
-                (func (export "prunella:strategy/strategy@0.1.1#heal") (param i32) (result i32) unreachable)
+                (func (export "prunella:strategy/strategy@0.2.0#describe") (result i32) i32.const 512)
+                (func (export "prunella:strategy/strategy@0.2.0#assess") (param i32) (result i32) unreachable)
+                (func (export "prunella:strategy/strategy@0.2.0#heal") (param i32) (result i32) unreachable)
                 (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024))"#,
             text.repeat(4)
         ))

@@ -23,8 +23,8 @@ use prunella_core::{
     policy::{Act, Grants, Limits},
     service::FileRole,
 };
-use prunella_engine::{Engine, EngineSettings, Level, Lines, Run, RunContext, Source, Strategy};
-use prunella_sim::{Check, File, Sim, Unit};
+use prunella_engine::{Engine, EngineSettings, Level, Lines, Run, RunContext, Strategy};
+use prunella_simulation::{Check, File, Sim, Unit};
 
 pub use strict::strict;
 
@@ -52,7 +52,7 @@ pub fn all_granted() -> Grants {
 pub fn hostile() -> &'static Strategy {
     static HOSTILE_LOADED: LazyLock<Strategy> = LazyLock::new(|| {
         engine()
-            .load(&named("hostile"), Source::Wasm(HOSTILE), &all_granted())
+            .load(&named("hostile"), HOSTILE, &all_granted())
             .expect("the hostile strategy loads: it is hostile only when it runs")
     });
     &HOSTILE_LOADED
@@ -60,15 +60,15 @@ pub fn hostile() -> &'static Strategy {
 
 /// A failed service on a simulated host.
 pub fn host() -> Sim {
-    let line = |at| LogEntry {
-        at,
-        priority: 6,
-        message: "something happened, and here is a long line about it: ".repeat(8),
-    };
+    let text = "something happened, and here is a long line about it: ".repeat(8);
+    let line = |at| LogEntry::new(at, 6, text.clone());
     Sim::new("web.service")
         .port("tcp/80")
         .failed("exit-code")
-        .taken("tcp/80", prunella_sim::Process::stranger("/usr/bin/nc"))
+        .taken(
+            "tcp/80",
+            prunella_simulation::Process::stranger("/usr/bin/nc"),
+        )
         .unit_beside(Unit::new("sshd.service"))
         .file("big", File::new(FileRole::Plain).content(&[7; 4 << 20]))
         .check("config", Check::passes())

@@ -52,7 +52,7 @@ fn with_contract(contract: &[&str], others: &[&str], world: &str) -> Vec<u8> {
 /// A strategy whose core module is this WAT. It has to export the strategy's
 /// three functions; [`EXPORTS`] does.
 pub fn of_wat(wat: &str) -> Vec<u8> {
-    of_wat_in("export prunella:strategy/strategy@0.1.1;", wat)
+    of_wat_in("export prunella:strategy/strategy@0.2.0;", wat)
 }
 
 /// The same in a world that has more in it.
@@ -77,9 +77,9 @@ pub fn of_wat_in(world: &str, wat: &str) -> Vec<u8> {
 
 /// A strategy's functions, all of which run `$f`.
 pub const EXPORTS: &str = r#"
-    (func (export "prunella:strategy/strategy@0.1.1#describe") (result i32) call $f unreachable)
-    (func (export "prunella:strategy/strategy@0.1.1#assess") (param i32) (result i32) call $f unreachable)
-    (func (export "prunella:strategy/strategy@0.1.1#heal") (param i32) (result i32) call $f unreachable)
+    (func (export "prunella:strategy/strategy@0.2.0#describe") (result i32) call $f unreachable)
+    (func (export "prunella:strategy/strategy@0.2.0#assess") (param i32) (result i32) call $f unreachable)
+    (func (export "prunella:strategy/strategy@0.2.0#heal") (param i32) (result i32) call $f unreachable)
     (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
 "#;
 

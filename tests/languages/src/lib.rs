@@ -17,8 +17,8 @@ use prunella_core::{
     incident::{Assessment, Description, Outcome},
     policy::{Act, Grants, Limits},
 };
-use prunella_engine::{Engine, EngineSettings, NoLines, Run, RunContext, Source, Strategy, Usage};
-use prunella_sim::Sim;
+use prunella_engine::{Engine, EngineSettings, NoLines, Run, RunContext, Strategy, Usage};
+use prunella_simulation::Sim;
 
 pub use project::{Project, example, template};
 
@@ -35,7 +35,7 @@ impl Built {
         let name = name.parse().expect("a name");
         // What it is really allowed is the simulated host's to say.
         let strategy = engine
-            .load(&name, Source::Wasm(&wasm), &Grants::on_self(Act::ALL))
+            .load(&name, &wasm, &Grants::on_self(Act::ALL))
             .unwrap_or_else(|error| panic!("{name} does not load: {error}"));
         Self { wasm, strategy }
     }
@@ -51,7 +51,7 @@ impl Built {
         }
     }
 
-    /// `applies 75: …`, `not-mine: …`, `blocked-by UNIT: …`, `must-not: …`, or the
+    /// `applies 75: …`, `not-applicable: …`, `blocked-by UNIT: …`, `veto: …`, or the
     /// failure.
     #[track_caller]
     pub fn assess(&self, sim: &Sim) -> String {
@@ -59,20 +59,20 @@ impl Built {
             Ok(Assessment::Applies { confidence, reason }) => {
                 format!("applies {confidence}: {reason}")
             }
-            Ok(Assessment::NotMine { reason }) => format!("not-mine: {reason}"),
+            Ok(Assessment::NotApplicable { reason }) => format!("not-applicable: {reason}"),
             Ok(Assessment::BlockedBy { unit, reason }) => format!("blocked-by {unit}: {reason}"),
-            Ok(Assessment::MustNot { reason }) => format!("must-not: {reason}"),
+            Ok(Assessment::Veto { reason }) => format!("veto: {reason}"),
             Err(failure) => said(&failure),
         }
     }
 
-    /// `healed: …`, `not-mine: …`, `failed: …`, `blocked-by UNIT: …`, or the
+    /// `healed: …`, `not-applicable: …`, `failed: …`, `blocked-by UNIT: …`, or the
     /// failure.
     #[track_caller]
     pub fn heal(&self, sim: &Sim) -> String {
         match finished(self.strategy.heal(self.context(sim))) {
             Ok(Outcome::Healed { summary }) => format!("healed: {summary}"),
-            Ok(Outcome::NotMine { reason }) => format!("not-mine: {reason}"),
+            Ok(Outcome::NotApplicable { reason }) => format!("not-applicable: {reason}"),
             Ok(Outcome::Failed { reason }) => format!("failed: {reason}"),
             Ok(Outcome::BlockedBy { unit, reason }) => format!("blocked-by {unit}: {reason}"),
             Err(failure) => said(&failure),

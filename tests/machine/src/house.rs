@@ -72,8 +72,11 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
         ))
 }
 
-/// `target/machines`.
-pub(crate) fn machines_dir() -> Result<PathBuf> {
+/// `target/machines`, for what machines are made of.
+///
+/// # Errors
+/// When the path of this program cannot be found out.
+pub fn machines_dir() -> Result<PathBuf> {
     Ok(target_dir()?.join("machines"))
 }
 

@@ -39,9 +39,10 @@ mod program;
 
 pub use builder::Builder;
 pub use command::Output;
+pub use house::machines_dir;
 pub use image::{Software, Systemd};
 pub use machine::Machine;
-pub use program::{Linking, Profile, linked, program};
+pub use program::{Linking, Profile, program};
 
 use std::time::Duration;
 

@@ -1,9 +1,8 @@
 //! The project's own programs, built so that they run in every machine.
 
 use std::{
-    env,
-    io::{self, IsTerminal},
-    path::PathBuf,
+    env, fs,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -24,30 +23,28 @@ pub enum Profile {
 /// How a program is linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Linking {
+    /// With the host's C library: runs in machines that share the host's `/usr`.
+    Dynamic,
     /// With all it needs inside: runs in every machine.
     Static,
-    /// With the host's C library: runs where the machine's is as new, and there
-    /// something can be preloaded.
-    Dynamic,
 }
+
+/// What makes a program static, and keeps its start short: packed, its relocations are
+/// a fortieth of what they would be, and all are read at each start. `.cargo/config.toml`
+/// has the same for a release.
+const STATIC: [&str; 2] = [
+    "-Ctarget-feature=+crt-static",
+    "-Clink-arg=-Wl,-z,pack-relative-relocs",
+];
 
 /// Builds program `name` of the workspace's `package` and returns its path.
 ///
-/// It is linked statically, for its machine's C library may be older than the
-/// host's. Where `PRUNELLA_BIN` names a file, that is taken for `prunella`
-/// instead.
+/// Both linkings share all compiled crates: only the program itself is linked anew.
+/// Where `PRUNELLA_BIN` names a file, that is taken for `prunella` instead.
 ///
 /// # Errors
 /// When it does not build; the compiler's messages go to the standard error.
-pub fn program(package: &str, name: &str, profile: Profile) -> Result<PathBuf> {
-    linked(package, name, profile, Linking::Static)
-}
-
-/// Like [`program`], linked so.
-///
-/// # Errors
-/// When it does not build; the compiler's messages go to the standard error.
-pub fn linked(package: &str, name: &str, profile: Profile, linking: Linking) -> Result<PathBuf> {
+pub fn program(package: &str, name: &str, profile: Profile, linking: Linking) -> Result<PathBuf> {
     if name == "prunella"
         && let Some(path) = env::var_os("PRUNELLA_BIN")
     {
@@ -59,31 +56,24 @@ pub fn linked(package: &str, name: &str, profile: Profile, linking: Linking) -> 
         );
         return Ok(path.canonicalize()?);
     }
-    let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .args(["build", "--message-format=json-render-diagnostics"])
-        .args(["--bin", name])
-        .arg("--target-dir")
-        .arg(house::target_dir()?)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
     match linking {
-        Linking::Static => command
-            .args(["--package", package, "--target", &target])
-            // Above all other places where flags may be set. Only for the target:
-            // build scripts and macros cannot be linked so.
-            .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static"),
-        // As a plain build of everything has it: most is compiled already.
-        Linking::Dynamic => command.arg("--workspace"),
+        Linking::Dynamic => command.arg("build"),
+        Linking::Static => command.args(["rustc", "--package", package]),
     };
+    command
+        .args(["--bin", name, "--message-format=json-render-diagnostics"])
+        .arg("--target-dir")
+        .arg(house::target_dir()?);
     if profile == Profile::Release {
         command.arg("--release");
     }
-    // It may take minutes: whoever looks on should see that it goes on.
-    if !io::stderr().is_terminal() {
-        command.arg("--quiet");
+    if linking == Linking::Static {
+        command.arg("--").args(STATIC);
     }
     let output = command
         .output()
@@ -92,10 +82,30 @@ pub fn linked(package: &str, name: &str, profile: Profile, linking: Linking) -> 
         output.status.success(),
         "{package}'s program {name} does not build"
     );
-    String::from_utf8_lossy(&output.stdout)
+    let built = String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message.pointer("/target/name") == Some(&Value::from(name)))
         .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
-        .with_context(|| format!("cargo did not say where it put {name}"))
+        .with_context(|| format!("cargo did not say where it put {name}"))?;
+    match linking {
+        Linking::Dynamic => Ok(built),
+        Linking::Static => keep(&built, name, profile),
+    }
+}
+
+/// Links a static program to a path of its own: cargo puts both linkings at the same.
+fn keep(built: &Path, name: &str, profile: Profile) -> Result<PathBuf> {
+    let folder = house::machines_dir()?.join(match profile {
+        Profile::Dev => "static/debug",
+        Profile::Release => "static/release",
+    });
+    fs::create_dir_all(&folder)?;
+    let path = folder.join(name);
+    // A machine may still run the one before.
+    let new = folder.join(format!("{name}.{}", std::process::id()));
+    fs::hard_link(built, &new)
+        .and_then(|()| fs::rename(&new, &path))
+        .with_context(|| format!("cannot link {} to {}", built.display(), path.display()))?;
+    Ok(path)
 }

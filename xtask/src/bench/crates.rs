@@ -51,12 +51,12 @@ pub(super) fn engine() -> Result<Vec<Value>> {
         .filter_map(|pair| pair.split_once('='))
         .collect();
     ensure!(!environment.is_empty(), "the daemon's unit sets nothing");
-    bench("prunella-engine", "engine", &environment)
+    bench("engine", &environment)
 }
 
 /// Who holds a port: `host/linux/benches/ports.rs`.
 pub(crate) fn ports() -> Result<Vec<Figure>> {
-    let lines = bench("prunella-linux", "ports", &[])?;
+    let lines = bench("ports", &[])?;
     let milliseconds = |line: &Value| Ok::<_, anyhow::Error>(number(line, "median_ns")? / 1e6);
     let (ours, peers) = lines.split_first().context("nothing was measured")?;
     let ours = milliseconds(ours)?;
@@ -83,7 +83,7 @@ pub(crate) fn ports() -> Result<Vec<Figure>> {
 
 /// A store with a million incidents: `host/store/benches/million.rs`.
 pub(crate) fn store() -> Result<Vec<Figure>> {
-    let lines = bench("prunella-store", "million", &[])?;
+    let lines = bench("million", &[])?;
     lines
         .iter()
         .map(|line| {
@@ -120,10 +120,10 @@ pub(crate) fn store() -> Result<Vec<Figure>> {
 }
 
 /// Runs a bench in an environment, and returns the lines of JSON it leaves.
-pub(super) fn bench(package: &str, name: &str, environment: &[(&str, &str)]) -> Result<Vec<Value>> {
+pub(super) fn bench(name: &str, environment: &[(&str, &str)]) -> Result<Vec<Value>> {
     let path = env::temp_dir().join(format!("prunella-bench-{name}-{}", std::process::id()));
     let result = take(
-        command(package, name)
+        command(name)
             .envs(environment.iter().copied())
             .env("PRUNELLA_BENCH_JSON", &path),
     )
@@ -136,15 +136,12 @@ pub(super) fn bench(package: &str, name: &str, environment: &[(&str, &str)]) -> 
 }
 
 /// Builds a bench, to be run elsewhere.
-pub(super) fn built(package: &str, name: &str) -> Result<PathBuf> {
-    let output = command(package, name)
+pub(super) fn built(name: &str) -> Result<PathBuf> {
+    let output = command(name)
         .args(["--no-run", "--message-format=json-render-diagnostics"])
         .stderr(Stdio::inherit())
         .output()?;
-    ensure!(
-        output.status.success(),
-        "the bench {name} of {package} does not build"
-    );
+    ensure!(output.status.success(), "the bench {name} does not build");
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -153,20 +150,9 @@ pub(super) fn built(package: &str, name: &str) -> Result<PathBuf> {
         .with_context(|| format!("cargo does not say where the bench {name} is"))
 }
 
-/// Built as `prunella` itself is, so that most is compiled already.
-fn command(package: &str, name: &str) -> Command {
-    let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-    let mut command = cargo(&[
-        "bench",
-        "--package",
-        package,
-        "--bench",
-        name,
-        "--target",
-        &target,
-    ]);
-    command.env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
-    command
+/// Not `--package`: so it shares the crates that `prunella` itself is made of.
+fn command(name: &str) -> Command {
+    cargo(&["bench", "--bench", name])
 }
 
 pub(super) fn number(line: &Value, key: &str) -> Result<f64> {

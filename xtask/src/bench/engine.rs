@@ -11,7 +11,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use prunella_machine::{Profile, program};
+use prunella_machine::{Linking, Profile, program};
 use serde_json::json;
 
 use super::figures::{self, Figure};
@@ -50,8 +50,8 @@ enum What {
 pub(crate) fn run(options: &Options) -> Result<()> {
     super::set_up()?;
     eprintln!("\n==> building prunella as it is shipped (linked statically)");
-    let prunella = program("prunella", "prunella", Profile::Release)?;
-    let victim = program("prunella-machine", "victim", Profile::Dev)?;
+    let prunella = program("prunella", "prunella", Profile::Release, Linking::Static)?;
+    let victim = program("prunella-machine", "victim", Profile::Dev, Linking::Static)?;
     let before = super::load()?;
     let mut figures: Vec<Figure> = Vec::new();
     for what in What::value_variants() {

@@ -22,7 +22,7 @@ use prunella_faults::{
     report::{self, Results},
     run,
 };
-use prunella_machine::{Profile, program};
+use prunella_machine::{Linking, Profile, program};
 
 use crate::step::workspace;
 
@@ -114,10 +114,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     eprintln!("\n==> building what runs in the machines (linked statically)");
     let programs = Programs {
-        prunella: program("prunella", "prunella", profile)?,
+        prunella: program("prunella", "prunella", profile, Linking::Static)?,
         // The same for everybody.
-        victim: program("prunella-machine", "victim", Profile::Dev)?,
-        witness: program("prunella-faults", "witness", Profile::Dev)?,
+        victim: program("prunella-machine", "victim", Profile::Dev, Linking::Static)?,
+        witness: program("prunella-faults", "witness", Profile::Dev, Linking::Static)?,
     };
 
     let repeat = options.repeat.unwrap_or(if options.quick { 1 } else { 3 });

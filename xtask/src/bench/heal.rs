@@ -61,7 +61,7 @@ const VICTIMS: [Victim; 5] = [OURS, RESTART, RESTART_AT_ONCE, PLAIN_HOOK, SANDBO
 /// A budget that lasts, and otherwise what `prunella enable` would begin with.
 const CARE: &str = "unit = \"ours.service\"\nports = [\"tcp/8080\"]\n\n\
     [proof]\nstable-for = \"500ms\"\n\n\
-    [budget]\nhealings = 1000\nwithin = \"300s\"\nbackoff = [\"0s\"]\n";
+    [budget]\nhealings = 1000\nwindow = \"300s\"\nbackoff = [\"0s\"]\n";
 
 /// Longer than the proof takes, so that each kill begins a new incident.
 const PAUSE_MS: &str = "1000";

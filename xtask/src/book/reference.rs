@@ -91,6 +91,7 @@ impl Since {
         match self.0.get(path) {
             Some(version) if Some(version) == first => String::new(),
             Some(version) => format!("*Since {version}.*\n\n"),
+            None if first.is_none() => String::new(),
             None => format!("*Since {current}.*\n\n"),
         }
     }
@@ -136,7 +137,10 @@ impl Page<'_> {
             }
         }
         for id in package.worlds.values() {
-            if let Some(world) = resolve.worlds.get(*id) {
+            // One without exports only gathers what others include.
+            if let Some(world) = resolve.worlds.get(*id)
+                && !world.exports.is_empty()
+            {
                 self.world(world);
             }
         }

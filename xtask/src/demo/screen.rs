@@ -140,12 +140,12 @@ mod tests {
     }
 
     #[test]
-    fn what_could_do_something_to_a_terminal_is_left_out() {
+    fn control_characters_are_left_out() {
         assert_eq!(wrap("a\u{1b}[2Jb\u{7}", 20), ["a[2Jb"]);
     }
 
     #[test]
-    fn what_is_cut_says_so() {
+    fn a_cut_line_ends_in_an_ellipsis() {
         assert_eq!(wrap_some("one two three four", 9, 1), ["one two…"]);
         assert_eq!(wrap_some("onetwothree", 6, 1), ["onetw…"]);
         assert_eq!(wrap_some("one two", 9, 1), ["one two"]);

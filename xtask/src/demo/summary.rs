@@ -1,5 +1,4 @@
-//! What came of it all: what each strategy was allowed, what it did, and how
-//! the scenes went.
+//! The summary: what each strategy was allowed, what it did, and how the scenes ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,38 +9,32 @@ use serde_json::Value;
 
 use super::{
     incident::{Incident, word},
-    play::{self, PRUNELLA},
-    scenes::{Came, Scene, Told},
+    scenes::{Ending, Expected, Scene},
     screen::{self, ACT, BAD, CARE, GOOD, PLAIN, QUIET, STRONG},
+    stage::{self, PRUNELLA},
 };
 
 /// How a scene went.
 pub(crate) struct Result {
-    /// Its number.
     pub(crate) number: usize,
-    /// The scene.
     pub(crate) scene: Scene,
-    /// What came of it.
-    pub(crate) came: Came,
-    /// What was not as it was to be.
+    pub(crate) ending: Ending,
+    /// What was not as expected.
     pub(crate) unmet: Vec<String>,
 }
 
 impl Result {
-    /// Whether it was about a healing.
     pub(crate) fn healed(&self) -> bool {
-        matches!(self.scene.told, Told::Healed(_))
+        matches!(self.scene.expected, Expected::Healed(_))
     }
 
-    /// Whether all of it went as told.
-    pub(crate) fn as_told(&self) -> bool {
+    pub(crate) fn as_expected(&self) -> bool {
         self.unmet.is_empty()
     }
 }
 
-/// Prints it all.
 pub(crate) fn show(machine: &Machine, results: &[Result]) -> Outcome<()> {
-    let all = play::all_incidents(machine)?;
+    let all = stage::all_incidents(machine)?;
     screen::heading("", "What each strategy was allowed, and what it did");
     screen::paragraph(
         "Each is a WebAssembly component. What it imports is all that it can reach; what it was \
@@ -168,18 +161,18 @@ fn table(results: &[Result]) {
     ];
     let mut rows = vec![head.map(|text| (text.to_owned(), QUIET)).to_vec()];
     for result in results {
-        let (mark, style) = if result.as_told() {
+        let (mark, style) = if result.as_expected() {
             ("✔", GOOD)
         } else {
             ("✘", BAD)
         };
         let unit = result.scene.unit;
-        let (by, by_style) = match result.scene.told {
-            Told::Healed(strategy) => (strategy, PLAIN),
-            Told::LeftAlone(why) => (why, CARE),
+        let (by, by_style) = match result.scene.expected {
+            Expected::Healed(strategy) => (strategy, PLAIN),
+            Expected::LeftAlone(why) => (why, CARE),
         };
         let after = result
-            .came
+            .ending
             .answered_after
             .map_or_else(|| "–".to_owned(), screen::took);
         rows.push(vec![
@@ -191,7 +184,7 @@ fn table(results: &[Result]) {
             ),
             (by.to_owned(), by_style),
             (after, STRONG),
-            (result.came.how.clone(), QUIET),
+            (result.ending.how.clone(), QUIET),
         ]);
     }
     screen::table(&rows);

@@ -57,7 +57,9 @@ impl Timeline {
             let progress = self.shown.entry(incident.id().to_owned()).or_default();
             let unit = incident.unit();
             match word(step, "step") {
-                "assessed" if step.pointer("/assessment/says") == Some(&"not-mine".into()) => {
+                "assessed"
+                    if step.pointer("/assessment/says") == Some(&"not-applicable".into()) =>
+                {
                     progress.not_theirs.push(word(step, "strategy").to_owned());
                     continue;
                 }
@@ -167,7 +169,7 @@ fn assessed(strategy: &str, assessment: &Value) -> Option<(Style, String)> {
                 format!("{strategy} can heal it ({sure} %): {reason}"),
             )
         }
-        "must-not" => (CARE, format!("{strategy} holds everything: {reason}")),
+        "veto" => (CARE, format!("{strategy} holds everything: {reason}")),
         "blocked-by" => (
             CARE,
             format!(

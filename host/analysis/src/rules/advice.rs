@@ -70,6 +70,9 @@ pub(super) fn advice(cause: Cause, unit: &UnitName) -> String {
              FILE); a wrong clock looks the same (timedatectl)."
                 .to_owned()
         }
+        Cause::KillRequested => {
+            "Find out who did it and why (`systemctl kill`, or a script that uses it).".to_owned()
+        }
         Cause::RecentChange => {
             "If nothing else explains it, take that change back and see.".to_owned()
         }

@@ -2,7 +2,7 @@
 //!
 //! | rank | evidence | why there |
 //! |---|---|---|
-//! | `CERTAIN` | systemd's Result, signals, its own exit codes | nobody else can say it, and it is a cause |
+//! | `CERTAIN` | systemd's Result, signals, its own exit codes, a signal that it was asked to send | nobody else can say it, and it is a cause |
 //! | `NEEDED` | a unit that it needs is down | known, but perhaps not the reason |
 //! | `FULL` | a file system without any space | the kernel's own figures |
 //! | `EXACT` | a line in one program's words for one thing | any process can write it |
@@ -20,12 +20,12 @@ mod patterns;
 
 use prunella_core::{
     analyst::{Change, ChangeOf, Evidence, FailedRun, NeededUnit},
-    capability::{ActiveState, Disk},
+    capability::{ActiveState, Disk, LogEntry},
     diagnosis::{Cause, Finding, Source},
     text::{one_line, redact},
 };
 
-use self::patterns::Wording;
+use self::patterns::{Hit, Wording};
 
 const CERTAIN: u8 = 100;
 const NEEDED: u8 = 90;
@@ -91,6 +91,13 @@ pub fn diagnose(evidence: &Evidence) -> Vec<Finding> {
             None => findings.push(finding),
         }
     }
+    // Then no change of a file explains anything.
+    if findings
+        .iter()
+        .any(|found| found.cause == Cause::KillRequested)
+    {
+        findings.retain(|found| found.cause != Cause::RecentChange);
+    }
     findings.truncate(FINDINGS_MAX);
     findings
 }
@@ -147,7 +154,11 @@ impl Found<'_> {
             let Some(hit) = patterns::recognise(&line.message) else {
                 continue;
             };
+            if hit.pattern.cause == Cause::KillRequested && !is_requested_end(run, line, &hit) {
+                continue;
+            }
             let rank = match (hit.pattern.cause, hit.pattern.wording) {
+                (Cause::KillRequested, _) => CERTAIN,
                 (Cause::StartLimit, _) => CONSEQUENCE,
                 (_, Wording::Exact) => EXACT,
                 (_, Wording::Common) => COMMON,
@@ -347,6 +358,16 @@ impl Found<'_> {
             ),
         );
     }
+}
+
+/// Whether systemd itself says in this line that it sent the very signal that
+/// ended the run.
+fn is_requested_end(run: &FailedRun, line: &LogEntry, hit: &Hit) -> bool {
+    let sent = hit
+        .what
+        .as_deref()
+        .and_then(|what| what.strip_prefix("SIG"));
+    line.by_systemd && sent.is_some() && sent == run.signal.as_deref()
 }
 
 fn bytes(count: u64) -> String {

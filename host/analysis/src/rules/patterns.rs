@@ -153,6 +153,9 @@ patterns! {
         Exact "operation timed out. " r"(?:start|stop|reload|start-pre|start-post|stop-post)[a-z-]* operation timed out\. (?:Terminating|Stopping|Killing|Aborting)"
         Exact "timed out. killing" r"State '[a-z-]+' timed out\. Killing"
     }
+    KillRequested: "somebody asked systemd to send it {what} (systemctl kill)" {
+        Exact "on client request" r"Sent signal (?<what>SIG[A-Z0-9+-]+) to .* on client request"
+    }
     StartLimit: "it was started too often" {
         Exact "start request repeated too quickly" r"Start request repeated too quickly"
     }

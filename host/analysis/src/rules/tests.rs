@@ -21,11 +21,7 @@ fn run(result: &str, exit_code: Option<i32>, signal: Option<&str>, lines: &[&str
         ended_at: AT,
         lines: lines
             .iter()
-            .map(|message| LogEntry {
-                at: AT - 10,
-                priority: 6,
-                message: (*message).to_owned(),
-            })
+            .map(|message| LogEntry::new(AT - 10, 6, *message))
             .collect(),
     }
 }
@@ -36,7 +32,7 @@ fn evidence(run: FailedRun) -> Evidence {
             unit: UnitName::new("shop.service").unwrap(),
             by: DetectedBy::Signal,
             at: AT,
-            cause: run.result.clone(),
+            cause: run.result.as_str().into(),
             invocation: None,
             exit_code: run.exit_code,
             signal: run.signal.clone(),
@@ -363,4 +359,35 @@ fn no_line_gets_into_the_advice() {
             assert!(!advice.contains(word), "{advice}");
         }
     }
+}
+
+fn requested(signal: &str, by_systemd: bool) -> Evidence {
+    let mut evidence = evidence(run(
+        "signal",
+        None,
+        Some("KILL"),
+        &[&format!(
+            "Sent signal SIG{signal} to main process 812 (shop) on client request."
+        )],
+    ));
+    evidence.runs[0].lines[0].by_systemd = by_systemd;
+    evidence.changes = vec![Change {
+        of: ChangeOf::Unit,
+        what: "/etc/systemd/system/shop.service".to_owned(),
+        how: "was modified".to_owned(),
+        at: AT - 2_000,
+    }];
+    evidence
+}
+
+#[rstest]
+#[case::systemd_says_so("KILL", true, (Cause::KillRequested, Source::Log))]
+#[case::anybody_can_say_so("KILL", false, (Cause::RecentChange, Source::Change))]
+#[case::it_ended_by_another_signal("HUP", true, (Cause::RecentChange, Source::Change))]
+fn a_signal_that_somebody_asked_for_explains_the_end(
+    #[case] signal: &str,
+    #[case] by_systemd: bool,
+    #[case] expected: (Cause, Source),
+) {
+    assert_eq!(causes(&requested(signal, by_systemd)), [expected]);
 }

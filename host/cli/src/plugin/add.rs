@@ -1,4 +1,4 @@
-//! `prunella plugin add`: from a stranger's file to a plugin in its place.
+//! `prunella plugin add`: from a stranger's file to a plugin in its installed.
 //!
 //! Everything is found out before anything is changed: what it is, who vouches
 //! for it, whether it compiles and answers. Then its files are written, each
@@ -8,29 +8,29 @@
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
+use prunella_config::{Config, Installed, StrategySettings};
 use prunella_core::{
     StrategyName,
-    config::{Config, Installed, StrategySettings},
     incident::Description,
     policy::{Act, Grants, Limits},
     text::one_line,
     trust::{NoRight, Right, Signature, SignatureError, SignaturePolicy, Standing},
 };
-use prunella_engine::{Engine, EngineSettings, Inspection, Source};
+use prunella_daemon::{
+    assembly::usable,
+    explained, files,
+    plugins::{
+        InstallPaths, Lock, Versions,
+        component::{self, checked},
+    },
+};
+use prunella_engine::{Engine, EngineSettings, Inspection};
 use prunella_linux::trusted_file;
 
-use super::{
-    candidate::Candidate,
-    component::{self, checked, explained},
-    field,
-    place::{Lock, Place},
-    versions::Versions,
-};
+use super::{candidate::Candidate, field};
 use crate::{
     args::PluginAddArgs,
-    assembly::usable,
     exit::{Exit, Problem},
-    files,
     output::{self, FAIR, GOOD, QUIET, STRONG},
     paths::Paths,
 };
@@ -74,17 +74,19 @@ fn settings_of(
     name: &StrategyName,
 ) -> anyhow::Result<StrategySettings> {
     let set = config.strategies.get(name).cloned().unwrap_or_default();
-    let place = Place::of(paths, name);
+    let installed = InstallPaths::of(paths, name);
     match (&set.component, &set.declared_at) {
-        (Some(component), Some(declared_at)) if *component != place.component => Err(Problem::new(
-            Exit::Config,
-            format!(
-                "{declared_at} says that the component of `{name}` is {}",
-                component.display()
-            ),
-        )
-        .help("take `component` out there, or give this one another name with `--name`")
-        .into()),
+        (Some(component), Some(declared_at)) if *component != installed.component => {
+            Err(Problem::new(
+                Exit::Config,
+                format!(
+                    "{declared_at} says that the component of `{name}` is {}",
+                    component.display()
+                ),
+            )
+            .help("take `component` out there, or give this one another name with `--name`")
+            .into())
+        }
         _ => Ok(set),
     }
 }
@@ -225,7 +227,7 @@ impl Checked {
         })
     }
 
-    /// Puts its files into place.
+    /// Puts its files into installed.
     fn install(
         &self,
         paths: &Paths,
@@ -242,7 +244,7 @@ impl Checked {
             )
             .because(anyhow::Error::msg(explained(&error)))
         })?;
-        let place = Place::of(paths, &self.name);
+        let installed = InstallPaths::of(paths, &self.name);
         let held = Lock::wait(paths)?;
         let signed = self.standing.signature.good();
         if let Some(signed) = signed {
@@ -254,28 +256,29 @@ impl Checked {
             }
         }
         match &candidate.signature {
-            Some(text) => files::write(&place.signature, text)?,
-            None => remove(&place.signature)?,
+            Some(text) => files::write(&installed.signature, text)?,
+            None => remove(&installed.signature)?,
         }
         let record = Installed {
             sha256: self.inspection.sha256.clone(),
             version: signed.map(|signed| signed.version.to_string()),
             signed_by: signed.map(|signed| signed.key.clone()),
         };
-        files::write(&place.record, files::marked(&record.to_toml()))?;
+        files::write(&installed.record, files::marked(&record.to_toml()))?;
         // Last, and by a rename: this is what the daemon waits for.
-        files::write(&place.component, &candidate.bytes)
+        files::write(&installed.component, &candidate.bytes)?;
+        Ok(())
     }
 
     fn told(&self, paths: &Paths, config: &Config, candidate: &Candidate) -> String {
         let width = output::width();
-        let place = Place::of(paths, &self.name);
+        let installed = InstallPaths::of(paths, &self.name);
         let mut text = String::new();
         let _ = writeln!(
             text,
             "{GOOD}installed{GOOD:#}  {STRONG}{}{STRONG:#}  {QUIET}{}{QUIET:#}",
             self.name,
-            place.component.display()
+            installed.component.display()
         );
         let description = &self.description;
         let says = [&description.name, &description.version, &description.author]
@@ -306,11 +309,11 @@ impl Checked {
                 self.name
             );
         }
-        for paper in &candidate.papers {
+        for extra in &candidate.extra_files {
             let _ = writeln!(
                 text,
                 "\nIts author wrote {}: read it before you grant anything.",
-                paper.display()
+                extra.display()
             );
         }
         text
@@ -362,7 +365,7 @@ fn tried(
     // Which of these it will get is another question; nothing is done here.
     let everything = Grants::on_self(acts.iter().copied());
     let strategy = engine
-        .load(name, Source::Wasm(bytes), &everything)
+        .load(name, bytes, &everything)
         .map_err(|error| Problem::new(Exit::Trouble, "it does not load").because(error))?;
     let limits: Limits = set.limits.clone().unwrap_or_else(|| config.limits.clone());
     let described = strategy.describe(&limits).result.and_then_said();

@@ -13,7 +13,7 @@ use prunella_workshop::{BuildError, Built, build};
 
 use super::{
     engine, field,
-    portrait::{Portrait, is_large, size},
+    info::{PluginInfo, is_large, size},
 };
 use crate::{
     args::PluginBuildArgs,
@@ -37,19 +37,19 @@ pub(super) fn run(args: &PluginBuildArgs) -> anyhow::Result<Exit> {
             "it is large, and is compiled to be asked who it is: that takes a moment",
         );
     }
-    let portrait = Portrait::of(&engine()?, &built.path, &bytes)?;
-    output::print(&report(&built, &portrait, output::width()))?;
-    Ok(if portrait.is_good() {
+    let info = PluginInfo::of(&engine()?, &built.path, &bytes)?;
+    output::print(&report(&built, &info, output::width()))?;
+    Ok(if info.is_good() {
         Exit::Ok
     } else {
         Exit::Trouble
     })
 }
 
-fn report(built: &Built, portrait: &Portrait, width: usize) -> String {
+fn report(built: &Built, info: &PluginInfo, width: usize) -> String {
     let path = shown(&built.path);
     let mut text = String::new();
-    let style = if portrait.is_good() { GOOD } else { BAD };
+    let style = if info.is_good() { GOOD } else { BAD };
     let _ = writeln!(text, "{style}{path}{style:#}, of {}", built.language);
     field(&mut text, "size", &size(built.inspection.size), width);
     field(&mut text, "sha256", &built.inspection.sha256, width);
@@ -69,14 +69,14 @@ fn report(built: &Built, portrait: &Portrait, width: usize) -> String {
         format!("{}, once granted", may.join("; "))
     };
     field(&mut text, "may", &may, width);
-    if let Some(trouble) = portrait.trouble() {
+    if let Some(trouble) = info.trouble() {
         let _ = writeln!(text, "\n{BAD}{}{BAD:#}", trouble.0);
         for line in wrap(trouble.1, width) {
             let _ = writeln!(text, "{line}");
         }
         return text;
     }
-    if let Some(advice) = portrait.usage.as_ref().and_then(|u| advice(&built.name, u)) {
+    if let Some(advice) = info.usage.as_ref().and_then(|u| advice(&built.name, u)) {
         let _ = writeln!(text, "\n{FAIR}{advice}{FAIR:#}");
     }
     let _ = writeln!(text, "\nNext:\n");

@@ -9,13 +9,13 @@ use std::{
 };
 
 use prunella_core::{StrategyName, policy::BUILTIN_STRATEGIES};
+use prunella_daemon::plugins::{
+    component::{MAX_COMPONENT, MAX_SIGNATURE},
+    install_paths::signature_of,
+};
 use rustix::fs::OFlags;
 
-use super::{component::MAX_SIGNATURE, place::signature_of};
-use crate::{
-    exit::{Exit, Problem},
-    loading::MAX_COMPONENT,
-};
+use crate::exit::{Exit, Problem};
 
 /// What is offered, read once.
 #[derive(Debug)]
@@ -26,14 +26,14 @@ pub(super) struct Candidate {
     /// The text of the signature beside it, if there is one.
     pub(super) signature: Option<String>,
     /// What its author wrote for people: `README.md`, `grants.toml`.
-    pub(super) papers: Vec<PathBuf>,
+    pub(super) extra_files: Vec<PathBuf>,
 }
 
 impl Candidate {
     /// Reads a file, or the one component of a folder.
     pub(super) fn read(path: &Path, signature: Option<&Path>) -> anyhow::Result<Self> {
-        let (component, papers) = if path.is_dir() {
-            (the_component_of(path)?, papers(path))
+        let (component, extra_files) = if path.is_dir() {
+            (the_component_of(path)?, extra_files(path))
         } else {
             (path.to_owned(), Vec::new())
         };
@@ -52,7 +52,7 @@ impl Candidate {
             path: component,
             bytes,
             signature: signature.map(|text| String::from_utf8_lossy(&text).into_owned()),
-            papers,
+            extra_files,
         })
     }
 
@@ -152,7 +152,7 @@ fn the_component_of(folder: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
-fn papers(folder: &Path) -> Vec<PathBuf> {
+fn extra_files(folder: &Path) -> Vec<PathBuf> {
     ["README.md", "README", "grants.toml"]
         .into_iter()
         .map(|name| folder.join(name))

@@ -1,12 +1,12 @@
 //! `prunella plugin inspect`: what can be known of a file before it is trusted.
 
-use prunella_core::config::Config;
+use prunella_config::Config;
 use prunella_engine::LoadError;
 
 use super::{
     candidate::Candidate,
     engine,
-    portrait::{Portrait, is_large},
+    info::{PluginInfo, is_large},
 };
 use crate::{
     args::PluginInspectArgs,
@@ -27,7 +27,7 @@ pub(super) fn run(paths: &Paths, args: &PluginInspectArgs) -> anyhow::Result<Exi
             "it is large, and is compiled to be asked who it is: that takes a moment",
         );
     }
-    let mut portrait = Portrait::of(&engine()?, path, bytes).map_err(|error| {
+    let mut info = PluginInfo::of(&engine()?, path, bytes).map_err(|error| {
         match error.downcast::<LoadError>() {
             Ok(error) => Problem::new(
                 Exit::Trouble,
@@ -40,13 +40,13 @@ pub(super) fn run(paths: &Paths, args: &PluginInspectArgs) -> anyhow::Result<Exi
     })?;
     // A configuration that cannot be read trusts nobody.
     let config = Config::load(&paths.config).config.unwrap_or_default();
-    portrait.look_at_signature(&config, bytes, candidate.signature.as_deref());
+    info.look_at_signature(&config, bytes, candidate.signature.as_deref());
     if args.json {
-        output::print_json(&portrait)?;
+        output::print_json(&info)?;
     } else {
-        output::print(&portrait.show(output::width()))?;
+        output::print(&info.show(output::width()))?;
     }
-    Ok(if portrait.is_good() {
+    Ok(if info.is_good() {
         Exit::Ok
     } else {
         Exit::Trouble

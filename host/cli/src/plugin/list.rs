@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use prunella_core::{config::Config, text::one_line};
+use prunella_config::Config;
+use prunella_core::text::one_line;
+use prunella_daemon::plugins::{Listed, State, all};
 
-use super::{
-    field,
-    standing::{Listed, State, all},
-};
+use super::field;
 use crate::{
     args::PluginListArgs,
     exit::Exit,

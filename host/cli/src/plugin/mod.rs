@@ -3,35 +3,25 @@
 mod add;
 mod build;
 mod candidate;
-pub(crate) mod component;
+mod info;
 mod inspect;
 mod list;
 mod new;
-mod place;
-mod played;
-mod portrait;
 mod remove;
 mod replay;
-mod standing;
+mod sandbox_run;
 mod test;
 mod verify;
-mod versions;
 
 use std::fmt::Write as _;
 
-use prunella_engine::{Engine, EngineSettings, Inspection};
+use prunella_engine::{Engine, EngineSettings};
 
 use crate::{
     args::PluginCommand,
     exit::Exit,
     output::{QUIET, wrap},
     paths::Paths,
-};
-
-pub(crate) use self::{
-    place::Lock,
-    standing::{Complaint, awaiting_grant, complaints},
-    versions::Versions,
 };
 
 /// Runs `prunella plugin …`.
@@ -52,16 +42,6 @@ pub(crate) fn run(paths: &Paths, command: &PluginCommand) -> anyhow::Result<Exit
 /// An engine without a cache: to look at components, not to run them.
 pub(crate) fn engine() -> anyhow::Result<Engine> {
     Ok(Engine::new(EngineSettings { cache_dir: None })?)
-}
-
-/// The imports that are capabilities.
-fn imports(inspection: &Inspection) -> Vec<String> {
-    inspection
-        .imports
-        .iter()
-        .filter(|import| import.is_capability())
-        .map(|import| import.name.clone())
-        .collect()
 }
 
 fn field(text: &mut String, name: &str, value: &str, width: usize) {

@@ -6,18 +6,15 @@ use std::{
 };
 
 use prunella_core::{StrategyName, hash, policy::BUILTIN_STRATEGIES};
+use prunella_daemon::plugins::{InstallPaths, Lock, component::MAX_COMPONENT};
 use prunella_engine::{Engine, EngineSettings};
 use prunella_store::Store;
 use toml::Value;
 
-use super::{
-    add::{remove, root_only},
-    place::{Lock, Place},
-};
+use super::add::{remove, root_only};
 use crate::{
     args::PluginRemoveArgs,
     exit::{Exit, Problem},
-    loading::MAX_COMPONENT,
     output::{self, FAIR, GOOD},
     paths::Paths,
 };
@@ -35,8 +32,8 @@ pub(super) fn run(paths: &Paths, args: &PluginRemoveArgs) -> anyhow::Result<Exit
         .into());
     }
     root_only()?;
-    let place = Place::of(paths, &name);
-    if place.files().is_empty() {
+    let installed = InstallPaths::of(paths, &name);
+    if installed.files().is_empty() {
         return Err(Problem::new(
             Exit::NotFound,
             format!(
@@ -64,11 +61,11 @@ pub(super) fn run(paths: &Paths, args: &PluginRemoveArgs) -> anyhow::Result<Exit
         .into());
     }
 
-    let sha256 = prunella_linux::trusted_file::read(&place.component, MAX_COMPONENT)
+    let sha256 = prunella_linux::trusted_file::read(&installed.component, MAX_COMPONENT)
         .ok()
         .map(|bytes| hash::sha256(&bytes));
     let held = Lock::wait(paths)?;
-    for file in place.files() {
+    for file in installed.files() {
         remove(file)?;
     }
     drop(held);

@@ -3,12 +3,12 @@
 use std::{fmt::Write as _, path::Path, sync::Arc};
 
 use prunella_core::StrategyName;
-use prunella_session::{Departure, Entry, Played as Run, Replayed, Session, replay};
+use prunella_session::{Divergence, Entry, Played as Run, Replayed, Session, replay};
 use serde::Serialize;
 
 use super::{
     field,
-    played::{Kept, Played, text},
+    sandbox_run::{Kept, SandboxRun, text},
 };
 use crate::{
     args::PluginReplayArgs,
@@ -47,14 +47,14 @@ struct Parted {
 /// Runs the command.
 pub(super) fn run(args: &PluginReplayArgs) -> anyhow::Result<Exit> {
     let session = read(&args.session)?;
-    let played = Played::load(&args.file)?;
-    let strategy = chosen(args.strategy.as_ref(), &played, &session)?;
+    let tried = SandboxRun::load(&args.file)?;
+    let strategy = chosen(args.strategy.as_ref(), &tried, &session)?;
     let shown: Vec<Shown> = session
         .runs
         .iter()
         .filter(|run| run.begun.strategy == strategy)
         .map(|run| {
-            let replayed = replay(&played.strategy, run, Arc::new(Kept::default()));
+            let replayed = replay(&tried.strategy, run, Arc::new(Kept::default()));
             shown(run, replayed)
         })
         .collect();
@@ -73,9 +73,12 @@ pub(super) fn run(args: &PluginReplayArgs) -> anyhow::Result<Exit> {
 fn read(path: &Path) -> anyhow::Result<Session> {
     let text = text(path, MAX_SESSION, "a session")?;
     Session::parse(&text).map_err(|error| {
-        Problem::new(Exit::Usage, format!("{} cannot be played", path.display()))
-            .because(error)
-            .into()
+        Problem::new(
+            Exit::Usage,
+            format!("{} cannot be replayed", path.display()),
+        )
+        .because(error)
+        .into()
     })
 }
 
@@ -83,13 +86,13 @@ fn read(path: &Path) -> anyhow::Result<Session> {
 /// named after, of the one with these very bytes, or of the only one there is.
 fn chosen(
     named: Option<&StrategyName>,
-    played: &Played,
+    tried: &SandboxRun,
     session: &Session,
 ) -> anyhow::Result<StrategyName> {
     let there = session.strategies();
-    let own = played.strategy.name();
+    let own = tried.strategy.name();
     let same_bytes = || {
-        let sha256 = played.strategy.sha256();
+        let sha256 = tried.strategy.sha256();
         let run = session.runs.iter().find(|run| run.begun.sha256 == sha256);
         run.map(|run| run.begun.strategy.clone())
     };
@@ -129,8 +132,8 @@ fn shown(run: &Run, replayed: Replayed) -> Shown {
         answered: replayed.answered,
         then: then.map(ToString::to_string),
         now: replayed.ended.to_string(),
-        departure: replayed.departure.map(
-            |Departure {
+        departure: replayed.divergence.map(
+            |Divergence {
                  number,
                  recorded,
                  made,

@@ -9,12 +9,12 @@ use std::{
 
 use prunella_core::{incident::Assessment, policy::Limits};
 use prunella_engine::RunContext;
-use prunella_sim::scenario::{self, Happened, Scenario};
+use prunella_simulation::scenario::{self, Happened, Scenario};
 use serde::Serialize;
 
 use super::{
     field,
-    played::{Kept, Played, text},
+    sandbox_run::{Kept, SandboxRun, text},
 };
 use crate::{
     args::PluginTestArgs,
@@ -31,10 +31,10 @@ struct Tried {
     scenario: PathBuf,
     summary: Option<String>,
     as_expected: bool,
-    /// `applies`, `not-mine`, `blocked-by`, `must-not`, `failure`.
+    /// `applies`, `not-applicable`, `blocked-by`, `veto`, `failure`.
     assessment: Option<&'static str>,
     reason: Option<String>,
-    /// `healed`, `not-mine`, `failed`, `blocked-by`, `failure`.
+    /// `healed`, `not-applicable`, `failed`, `blocked-by`, `failure`.
     outcome: Option<&'static str>,
     said: Option<String>,
     broken_off: Option<String>,
@@ -47,12 +47,12 @@ struct Tried {
 /// Runs the command.
 pub(super) fn run(args: &PluginTestArgs) -> anyhow::Result<Exit> {
     let files = scenarios(&args.scenarios)?;
-    let played = Played::load(&args.file)?;
+    let component = SandboxRun::load(&args.file)?;
     let mut broken = false;
     let mut tried = Vec::new();
     for file in files {
         match read(&file)? {
-            Ok(scenario) => tried.push(play(&played, &file, &scenario)),
+            Ok(scenario) => tried.push(play(&component, &file, &scenario)),
             Err(mistakes) => {
                 broken = true;
                 for mistake in mistakes {
@@ -64,7 +64,7 @@ pub(super) fn run(args: &PluginTestArgs) -> anyhow::Result<Exit> {
     if args.json {
         output::print_json_lines(&tried)?;
     } else {
-        output::print(&shown(&played, &tried, output::width()))?;
+        output::print(&shown(&component, &tried, output::width()))?;
     }
     Ok(if broken {
         Exit::Config
@@ -114,15 +114,15 @@ fn scenarios(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-type Read = Result<Scenario, Vec<prunella_core::config::Diagnostic>>;
+type Read = Result<Scenario, Vec<prunella_config::Diagnostic>>;
 
 fn read(file: &Path) -> anyhow::Result<Read> {
     let text = text(file, MAX_SCENARIO, "a scenario")?;
     Ok(scenario::parse(file, &text))
 }
 
-fn play(played: &Played, file: &Path, scenario: &Scenario) -> Tried {
-    let happened = happen(played, scenario);
+fn play(component: &SandboxRun, file: &Path, scenario: &Scenario) -> Tried {
+    let happened = happen(component, scenario);
     let differences = scenario.expect.differences(&happened);
     Tried {
         scenario: file.to_owned(),
@@ -141,14 +141,14 @@ fn play(played: &Played, file: &Path, scenario: &Scenario) -> Tried {
 }
 
 /// Has the strategy assess, and heal if that applies.
-fn happen(played: &Played, scenario: &Scenario) -> Happened {
-    let (strategy, host) = (&played.strategy, &scenario.host);
+fn happen(component: &SandboxRun, scenario: &Scenario) -> Happened {
+    let (strategy, host) = (&component.strategy, &scenario.host);
     let mut happened = Happened::default();
     if let Err(error) = strategy.check_grants(&host.grants()) {
         happened.broken_off = Some(error.to_string());
         return happened;
     }
-    let settings = match host.settings(&played.description.settings) {
+    let settings = match host.settings(&component.description.settings) {
         Ok(settings) => settings,
         Err(wrong) => {
             happened.broken_off = Some(wrong.join("; "));
@@ -185,9 +185,9 @@ fn happen(played: &Played, scenario: &Scenario) -> Happened {
     happened
 }
 
-fn shown(played: &Played, tried: &[Tried], width: usize) -> String {
+fn shown(component: &SandboxRun, tried: &[Tried], width: usize) -> String {
     let mut text = String::new();
-    let description = &played.description;
+    let description = &component.description;
     let _ = writeln!(
         text,
         "{STRONG}{}{STRONG:#} {}\n",

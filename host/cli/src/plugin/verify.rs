@@ -2,24 +2,24 @@
 
 use std::{fmt::Write as _, path::Path};
 
+use prunella_config::{Config, StrategySettings};
 use prunella_core::{
-    StrategyName,
-    config::{Config, StrategySettings},
-    hash,
+    StrategyName, hash,
     policy::BUILTIN_STRATEGIES,
     trust::{NoRight, Right, Signature, SignaturePolicy},
 };
+use prunella_daemon::{
+    assembly::load_config,
+    plugins::{
+        Versions,
+        component::{self, checked},
+    },
+};
 use prunella_engine::Engine;
 
-use super::{
-    candidate::Candidate,
-    component::{self, checked},
-    engine, field,
-    versions::Versions,
-};
+use super::{candidate::Candidate, engine, field};
 use crate::{
     args::PluginVerifyArgs,
-    assembly::load_config,
     exit::{Exit, Problem},
     output::{self, BAD, GOOD, QUIET, STRONG},
     paths::Paths,

@@ -92,20 +92,21 @@ pub fn tries<'s>(steps: impl IntoIterator<Item = &'s Entry>) -> Vec<Try> {
                 going = Some((strategy, None));
             }
             Step::Returned {
-                outcome: Ok(Outcome::NotMine { .. } | Outcome::BlockedBy { .. }),
+                outcome: Ok(Outcome::NotApplicable { .. } | Outcome::BlockedBy { .. }),
                 ..
             } => going = None,
             Step::Returned { .. } | Step::Broke { .. } => {
                 // Until there is proof, or none.
                 going = going.map(|(strategy, _)| (strategy, Some(Came::Failed)));
             }
-            Step::Proven { .. } => {
-                close(
-                    going
-                        .take()
-                        .map(|(strategy, _)| (strategy, Some(Came::Proven))),
-                    &mut tries,
-                );
+            Step::Proven {
+                strategy: other, ..
+            } => {
+                let strategy = going.take().map(|(strategy, _)| strategy);
+                let proven = strategy
+                    .or(other.as_ref())
+                    .map(|strategy| (strategy, Some(Came::Proven)));
+                close(proven, &mut tries);
             }
             Step::NotProven { relapse, .. } => {
                 let came = if *relapse {
@@ -237,6 +238,7 @@ mod tests {
 
     fn proven() -> Step {
         Step::Proven {
+            strategy: None,
             evidence: Vec::new(),
             stable_for: 1,
         }
@@ -275,8 +277,8 @@ mod tests {
         vec![("a", Came::Proven)]
     )]
     #[case::broke_off(vec![heals("a"), broke()], vec![("a", Came::Failed)])]
-    #[case::not_mine_after_all(
-        vec![heals("a"), returned("a", Outcome::NotMine { reason: String::new() })],
+    #[case::not_applicable_after_all(
+        vec![heals("a"), returned("a", Outcome::NotApplicable { reason: String::new() })],
         vec![]
     )]
     #[case::no_end_known(vec![heals("a")], vec![])]

@@ -7,6 +7,7 @@
 
 mod dispatch;
 mod message;
+mod routes;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     dispatch::{Dispatch, DispatchFilter, DispatchState},
     message::Message,
+    routes::Routes,
     trouble::{Member, Trouble},
 };
 use crate::{
@@ -112,7 +114,7 @@ impl Alert {
     /// What people should hear of an attempt that ended so at `at`
     /// (milliseconds since 1970), if anything. `steps` are the incident's, the
     /// latest attempt's among them; `service` is absent when the unit is no
-    /// longer in care.
+    /// longer in care; `headline` is the report's.
     ///
     /// | ended | kind | severity |
     /// |---|---|---|
@@ -127,6 +129,7 @@ impl Alert {
         steps: &[Entry],
         ending: &Ending,
         service: Option<&Service>,
+        headline: String,
         at: u64,
     ) -> Option<Self> {
         let critical = service.is_some_and(|service| service.critical);
@@ -156,7 +159,7 @@ impl Alert {
             at,
             kind,
             severity,
-            headline: crate::report::headline(&unit, Some(ending)),
+            headline,
             cause: cause(&unit, steps, incident.attempt),
             unit,
             parent: incident.parent.clone(),

@@ -17,7 +17,7 @@ fn incident() -> Incident {
         unit: unit("web.service"),
         by: DetectedBy::Signal,
         at: 1_000,
-        cause: "exit-code".to_owned(),
+        cause: "exit-code".into(),
         invocation: None,
         exit_code: Some(1),
         signal: None,
@@ -49,6 +49,10 @@ fn service(critical: bool) -> Service {
         critical,
         ..Service::new(unit("web.service"))
     }
+}
+
+fn headline() -> String {
+    "web.service failed".to_owned()
 }
 
 fn healed() -> Ending {
@@ -161,7 +165,15 @@ fn an_ending_is_told_as(
     #[case] over: bool,
     #[case] retried: bool,
 ) {
-    let alert = Alert::of(&incident(), &[], &ending, Some(&service(critical)), 7).unwrap();
+    let alert = Alert::of(
+        &incident(),
+        &[],
+        &ending,
+        Some(&service(critical)),
+        headline(),
+        7,
+    )
+    .unwrap();
     assert_eq!(
         (alert.kind, alert.severity, alert.over, alert.retried),
         (kind, severity, over, retried)
@@ -175,14 +187,21 @@ fn an_ending_is_told_as(
 #[case::blocked(Ending::Blocked { on: unit("db.service"), reason: "x".to_owned() })]
 fn nobody_hears_of(#[case] ending: Ending) {
     assert_eq!(
-        Alert::of(&incident(), &[], &ending, Some(&service(true)), 7),
+        Alert::of(
+            &incident(),
+            &[],
+            &ending,
+            Some(&service(true)),
+            headline(),
+            7
+        ),
         None
     );
 }
 
 #[test]
 fn a_service_out_of_care_is_not_critical() {
-    let alert = Alert::of(&incident(), &[], &escalated("x", None), None, 7).unwrap();
+    let alert = Alert::of(&incident(), &[], &escalated("x", None), None, headline(), 7).unwrap();
     assert_eq!(alert.severity, Severity::Warning);
 }
 
@@ -212,7 +231,7 @@ fn the_cause_is_what_was_named_last(#[case] steps: Vec<(u32, Step)>, #[case] cau
         .into_iter()
         .map(|(attempt, step)| entry(attempt, step))
         .collect();
-    let alert = Alert::of(&incident(), &steps, &healed(), None, 7).unwrap();
+    let alert = Alert::of(&incident(), &steps, &healed(), None, headline(), 7).unwrap();
     assert_eq!(alert.cause.as_ref().map(UnitName::as_str), cause);
 }
 
@@ -220,10 +239,18 @@ fn the_cause_is_what_was_named_last(#[case] steps: Vec<(u32, Step)>, #[case] cau
 #[case("the next in 213 s", "the next in 7 s", true)]
 #[case("its port is taken", "its disk is full", false)]
 fn numbers_are_no_news(#[case] one: &str, #[case] other: &str, #[case] same: bool) {
-    let news = |reason| {
-        Alert::of(&incident(), &[], &escalated(reason, None), None, 7)
-            .unwrap()
-            .news()
+    let news = |reason: &str| {
+        let headline = format!("web.service needs a person: {reason}");
+        Alert::of(
+            &incident(),
+            &[],
+            &escalated(reason, None),
+            None,
+            headline,
+            7,
+        )
+        .unwrap()
+        .news()
     };
     assert_eq!(news(one) == news(other), same);
 }

@@ -1,45 +1,61 @@
 //! `prunella:act`.
 
-use prunella_core::capability::{Repair, UnitAct};
+use std::time::Duration;
+
+use prunella_core::{
+    argument::unit_name,
+    capability::{UnitAct, process_control, unit_control as units},
+};
 use wasmtime::component::Resource;
 
 use super::{
-    answer,
-    prunella::{
-        act::{checks, file_repair, process_control, unit_control},
-        base::types::Failure,
-    },
+    Answer, answer, plain,
+    prunella::act::{process_control as processes, unit_control},
 };
-use crate::seam::{Job, Process, Seam};
+use crate::host_state::{HostState, Job, Process};
 
-/// What most functions return.
-type Answer<T> = wasmtime::Result<Result<T, Failure>>;
-
-impl unit_control::Host for Seam {
-    fn start(&mut self, unit: String) -> Answer<Resource<Job>> {
-        answer(self.submit(&unit, UnitAct::Start))
-    }
-
-    fn restart(&mut self, unit: String) -> Answer<Resource<Job>> {
-        answer(self.submit(&unit, UnitAct::Restart))
-    }
-
-    fn stop(&mut self, unit: String) -> Answer<Resource<Job>> {
-        answer(self.submit(&unit, UnitAct::Stop))
-    }
-
-    fn reload(&mut self, unit: String) -> Answer<Resource<Job>> {
-        answer(self.submit(&unit, UnitAct::Reload))
-    }
-
-    fn reset_failed(&mut self, unit: String) -> Answer<()> {
-        answer(Seam::reset_failed(self, &unit))
+impl HostState {
+    fn submit(&mut self, unit: &str, action: UnitAct) -> Answer<Resource<Job>> {
+        answer(self.ask_for_handle(
+            || {
+                let unit = unit_name(unit)?;
+                Ok(units::Submit { unit, action })
+            },
+            Job,
+        ))
     }
 }
 
-impl unit_control::HostJob for Seam {
+impl unit_control::Host for HostState {
+    fn start(&mut self, unit: String) -> Answer<Resource<Job>> {
+        self.submit(&unit, UnitAct::Start)
+    }
+
+    fn restart(&mut self, unit: String) -> Answer<Resource<Job>> {
+        self.submit(&unit, UnitAct::Restart)
+    }
+
+    fn stop(&mut self, unit: String) -> Answer<Resource<Job>> {
+        self.submit(&unit, UnitAct::Stop)
+    }
+
+    fn reload(&mut self, unit: String) -> Answer<Resource<Job>> {
+        self.submit(&unit, UnitAct::Reload)
+    }
+
+    fn reset_failed(&mut self, unit: String) -> Answer<()> {
+        answer(self.ask(|| {
+            let unit = unit_name(&unit)?;
+            Ok(units::ResetFailed { unit })
+        }))
+    }
+}
+
+impl unit_control::HostJob for HostState {
     fn wait(&mut self, job: Resource<Job>, timeout_milliseconds: u64) -> Answer<String> {
-        answer(self.wait_for_job(&job, timeout_milliseconds))
+        let job = self.at(&job)?.0.clone();
+        let timeout = Duration::from_millis(timeout_milliseconds);
+        answer(self.ask(|| Ok(units::WaitForJob { job, timeout })))
     }
 
     fn drop(&mut self, job: Resource<Job>) -> wasmtime::Result<()> {
@@ -47,32 +63,16 @@ impl unit_control::HostJob for Seam {
     }
 }
 
-impl process_control::Host for Seam {
+impl processes::Host for HostState {
     fn terminate(
         &mut self,
         process: Resource<Process>,
         grace_milliseconds: u64,
-    ) -> Answer<process_control::Ending> {
-        answer(Seam::terminate(self, &process, grace_milliseconds))
+    ) -> Answer<processes::Ending> {
+        let process = self.at(&process)?.0.clone();
+        let grace = Duration::from_millis(grace_milliseconds);
+        answer(self.ask(|| Ok(process_control::Terminate { process, grace })))
     }
 }
 
-impl file_repair::Host for Seam {
-    fn mode(&mut self, name: String) -> Answer<bool> {
-        answer(self.repair(&name, Repair::Mode))
-    }
-
-    fn owner(&mut self, name: String) -> Answer<bool> {
-        answer(self.repair(&name, Repair::Owner))
-    }
-
-    fn target(&mut self, name: String) -> Answer<bool> {
-        answer(self.repair(&name, Repair::Target))
-    }
-}
-
-impl checks::Host for Seam {
-    fn run(&mut self, name: String) -> Answer<checks::Report> {
-        answer(self.check(&name))
-    }
-}
+prunella_core::plain_acts!(plain);

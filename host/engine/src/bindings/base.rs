@@ -1,33 +1,40 @@
 //! `prunella:base`.
 
-use prunella_core::service::StartLimit;
+use std::time::Duration;
+
+use prunella_core::capability::{clock::Sleep, state as kept};
 use wasmtime::component::Resource;
 
 use super::{
-    answer,
-    prunella::base::{clock, incidents, log, settings, state, types},
+    Answer, answer,
+    prunella::base::{
+        clock,
+        incidents::{self, Port},
+        log, settings, state, types,
+    },
 };
-use crate::seam::{Context, Incident, Seam};
+use crate::host_state::{Context, HostState, Incident};
 
-impl types::Host for Seam {}
+impl types::Host for HostState {}
 
-impl clock::Host for Seam {
+impl clock::Host for HostState {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Seam::now(self)
+        HostState::now(self)
     }
 
     fn monotonic(&mut self) -> wasmtime::Result<u64> {
-        Seam::monotonic(self)
+        HostState::monotonic(self)
     }
 
-    fn sleep(&mut self, milliseconds: u64) -> wasmtime::Result<Result<(), types::Failure>> {
-        answer(Seam::sleep(self, milliseconds))
+    fn sleep(&mut self, milliseconds: u64) -> Answer<()> {
+        let time = Duration::from_millis(milliseconds);
+        answer(self.ask(|| Ok(Sleep { time })))
     }
 }
 
-impl log::Host for Seam {
+impl log::Host for HostState {
     fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        Seam::write(self, level.into(), &message)
+        HostState::write(self, level.into(), &message)
     }
 
     fn panicked(
@@ -37,11 +44,11 @@ impl log::Host for Seam {
         line: u32,
         _column: u32,
     ) -> wasmtime::Result<()> {
-        Seam::panicked(self, &message, &file, line)
+        HostState::panicked(self, &message, &file, line)
     }
 }
 
-impl settings::Host for Seam {
+impl settings::Host for HostState {
     fn keys(&mut self) -> wasmtime::Result<Vec<String>> {
         self.setting_keys()
     }
@@ -51,27 +58,44 @@ impl settings::Host for Seam {
     }
 }
 
-impl state::Host for Seam {
-    fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, types::Failure>> {
-        answer(self.kept(&key))
+impl state::Host for HostState {
+    fn get(&mut self, key: String) -> Answer<Option<String>> {
+        let key = self.own_key(key);
+        answer(self.ask(|| {
+            let (strategy, key) = key?;
+            Ok(kept::Get { strategy, key })
+        }))
     }
 
-    fn set(&mut self, key: String, value: String) -> wasmtime::Result<Result<(), types::Failure>> {
-        answer(self.keep(&key, &value))
+    fn set(&mut self, key: String, value: String) -> Answer<()> {
+        let key = self.own_key(key);
+        answer(self.ask(|| {
+            let (strategy, key) = key?;
+            Ok(kept::Set {
+                strategy,
+                key,
+                value,
+            })
+        }))
     }
 
-    fn remove(&mut self, key: String) -> wasmtime::Result<Result<bool, types::Failure>> {
-        answer(self.forget(&key))
+    fn remove(&mut self, key: String) -> Answer<bool> {
+        let key = self.own_key(key);
+        answer(self.ask(|| {
+            let (strategy, key) = key?;
+            Ok(kept::Remove { strategy, key })
+        }))
     }
 
-    fn keys(&mut self) -> wasmtime::Result<Result<Vec<String>, types::Failure>> {
-        answer(self.kept_keys())
+    fn keys(&mut self) -> Answer<Vec<String>> {
+        let strategy = self.meter.strategy().clone();
+        answer(self.ask(|| Ok(kept::Keys { strategy })))
     }
 }
 
-impl incidents::Host for Seam {}
+impl incidents::Host for HostState {}
 
-impl Seam {
+impl HostState {
     /// A fact of the incident; the handle is proof that there is one.
     fn fact<T>(
         &mut self,
@@ -92,34 +116,8 @@ macro_rules! facts {
     };
 }
 
-impl incidents::HostIncident for Seam {
-    facts! {
-        id -> String: |c| c.incident.id.to_string();
-        unit -> String: |c| c.incident.detection.unit.to_string();
-        detected_by -> String: |c| c.incident.detection.by.word().to_owned();
-        detected_at -> u64: |c| c.incident.detection.at;
-        cause -> String: |c| c.incident.detection.cause.clone();
-        exit_code -> Option<i32>: |c| c.incident.detection.exit_code;
-        signal -> Option<String>: |c| c.incident.detection.signal.clone();
-        invocation -> Option<String>: |c| c.incident.detection.invocation.clone();
-        attempt -> u32: |c| c.incident.attempt;
-        rehearsal -> bool: |c| c.rehearsal;
-        domain -> Option<String>: |c| c.service.domain.clone();
-        critical -> bool: |c| c.service.critical;
-        clears_start_limit -> bool: |c| c.service.start_limit == StartLimit::Heal;
-        ports -> Vec<incidents::Port>: |c| c.service.ports.iter().map(|port| incidents::Port {
-            protocol: port.protocol.word().to_owned(),
-            number: port.number,
-        }).collect();
-        files -> Vec<String>: |c| c.service.files.keys().cloned().collect();
-        checks -> Vec<String>: |c| c.service.checks.keys().cloned().collect();
-        config_checks -> Vec<String>: |c| c.service.checks.iter()
-            .filter(|(_, check)| check.validates)
-            .map(|(name, _)| name.clone())
-            .collect();
-        probes -> Vec<String>: |c| c.service.probes.keys().cloned().collect();
-        needs -> Vec<String>: |c| c.service.needs.iter().map(ToString::to_string).collect();
-    }
+impl incidents::HostIncident for HostState {
+    prunella_core::incident_getters!(facts);
 
     fn drop(&mut self, _incident: Resource<Incident>) -> wasmtime::Result<()> {
         // Only borrowed: the host's own handle ends with the run.

@@ -2,76 +2,20 @@
 //! made fit to show: one line, capped.
 
 use prunella_core::{
-    Failure, FailureKind,
-    capability::{
-        ActiveState, CheckReport, Disk, EnvKey, Goal, Kinship, Load, LogEntry, Memory,
-        PastIncident, Pressure, ProbeAnswer, Termination,
-    },
     incident::{Assessment, Description, Outcome, SettingSpec},
     text::one_line,
 };
 
-use super::prunella::{
-    act::{checks, process_control},
-    base::{log, types},
-    observe::{files, history, logs, probes, processes, resources, units},
-    strategy::types as strategy,
-};
-use crate::{Level, seam::TEXT};
+use super::prunella::{base::log, strategy::types as strategy};
+use crate::{Level, host_state::TEXT};
 
 /// The longest word or name that a guest may give, in characters.
-const WORD: usize = 200;
+pub(super) const WORD: usize = 200;
 
 /// The most settings a strategy may describe.
 const SETTINGS: usize = 100;
 
-impl From<FailureKind> for types::FailureKind {
-    fn from(kind: FailureKind) -> Self {
-        match kind {
-            FailureKind::Denied => Self::Denied,
-            FailureKind::NotFound => Self::NotFound,
-            FailureKind::Invalid => Self::Invalid,
-            FailureKind::TimedOut => Self::TimedOut,
-            FailureKind::Quota => Self::Quota,
-            FailureKind::Unavailable => Self::Unavailable,
-            FailureKind::Failed => Self::Failed,
-        }
-    }
-}
-
-impl From<types::FailureKind> for FailureKind {
-    fn from(kind: types::FailureKind) -> Self {
-        match kind {
-            types::FailureKind::Denied => Self::Denied,
-            types::FailureKind::NotFound => Self::NotFound,
-            types::FailureKind::Invalid => Self::Invalid,
-            types::FailureKind::TimedOut => Self::TimedOut,
-            types::FailureKind::Quota => Self::Quota,
-            types::FailureKind::Unavailable => Self::Unavailable,
-            types::FailureKind::Failed => Self::Failed,
-        }
-    }
-}
-
-impl From<Failure> for types::Failure {
-    fn from(failure: Failure) -> Self {
-        Self {
-            kind: failure.kind.into(),
-            code: failure.code,
-            message: failure.message,
-        }
-    }
-}
-
-impl From<types::Failure> for Failure {
-    fn from(failure: types::Failure) -> Self {
-        Self {
-            kind: failure.kind.into(),
-            code: failure.code.map(|code| one_line(&code, WORD)),
-            message: one_line(&failure.message, TEXT),
-        }
-    }
-}
+prunella_core::contract_conversions!(crate::bindings::prunella);
 
 impl From<log::Level> for Level {
     fn from(level: log::Level) -> Self {
@@ -80,147 +24,6 @@ impl From<log::Level> for Level {
             log::Level::Info => Self::Info,
             log::Level::Warn => Self::Warn,
             log::Level::Error => Self::Error,
-        }
-    }
-}
-
-impl From<ActiveState> for units::ActiveState {
-    fn from(state: ActiveState) -> Self {
-        match state {
-            ActiveState::Active => Self::Active,
-            ActiveState::Reloading => Self::Reloading,
-            ActiveState::Inactive => Self::Inactive,
-            ActiveState::Failed => Self::Failed,
-            ActiveState::Activating => Self::Activating,
-            ActiveState::Deactivating => Self::Deactivating,
-            ActiveState::Maintenance => Self::Maintenance,
-            ActiveState::Refreshing => Self::Refreshing,
-            ActiveState::Other => Self::Other,
-        }
-    }
-}
-
-impl From<units::Goal> for Goal {
-    fn from(goal: units::Goal) -> Self {
-        match goal {
-            units::Goal::Up => Self::Up,
-            units::Goal::Down => Self::Down,
-            units::Goal::Settled => Self::Settled,
-        }
-    }
-}
-
-impl From<Kinship> for processes::Kinship {
-    fn from(kinship: Kinship) -> Self {
-        match kinship {
-            Kinship::Own => Self::Own,
-            Kinship::Leftover => Self::Leftover,
-            Kinship::Foreign => Self::Foreign,
-        }
-    }
-}
-
-impl From<EnvKey> for files::EnvKey {
-    fn from(key: EnvKey) -> Self {
-        Self {
-            name: key.name,
-            empty: key.empty,
-        }
-    }
-}
-
-impl From<LogEntry> for logs::Entry {
-    fn from(entry: LogEntry) -> Self {
-        Self {
-            at: entry.at,
-            priority: entry.priority,
-            message: entry.message,
-        }
-    }
-}
-
-impl From<Memory> for resources::MemoryUse {
-    fn from(memory: Memory) -> Self {
-        Self {
-            total: memory.total,
-            available: memory.available,
-            swap_total: memory.swap_total,
-            swap_free: memory.swap_free,
-        }
-    }
-}
-
-impl From<Disk> for resources::DiskUse {
-    fn from(disk: Disk) -> Self {
-        Self {
-            total: disk.total,
-            available: disk.available,
-            files_total: disk.files_total,
-            files_available: disk.files_available,
-            read_only: disk.read_only,
-        }
-    }
-}
-
-impl From<Load> for resources::LoadAverage {
-    fn from(load: Load) -> Self {
-        Self {
-            one: load.one,
-            five: load.five,
-            fifteen: load.fifteen,
-            processors: load.processors,
-        }
-    }
-}
-
-impl From<Pressure> for resources::PressureShare {
-    fn from(pressure: Pressure) -> Self {
-        Self {
-            some: pressure.some,
-            full: pressure.full,
-        }
-    }
-}
-
-impl From<ProbeAnswer> for probes::Answer {
-    fn from(answer: ProbeAnswer) -> Self {
-        Self {
-            answering: answer.answering,
-            detail: answer.detail,
-            microseconds: u64::try_from(answer.took.as_micros()).unwrap_or(u64::MAX),
-        }
-    }
-}
-
-impl From<PastIncident> for history::PastIncident {
-    fn from(past: PastIncident) -> Self {
-        Self {
-            id: past.id,
-            at: past.at,
-            cause: past.cause,
-            ended: past.ended,
-            strategy: past.strategy,
-        }
-    }
-}
-
-impl From<Termination> for process_control::Ending {
-    fn from(ending: Termination) -> Self {
-        match ending {
-            Termination::WasGone => Self::WasGone,
-            Termination::Asked => Self::Asked,
-            Termination::Killed => Self::Killed,
-        }
-    }
-}
-
-impl From<CheckReport> for checks::Report {
-    fn from(report: CheckReport) -> Self {
-        Self {
-            passed: report.passed,
-            exit_code: report.exit_code,
-            signal: report.signal,
-            output: report.output,
         }
     }
 }
@@ -261,14 +64,14 @@ impl From<strategy::Assessment> for Assessment {
                 confidence: said.confidence.min(100),
                 reason: one_line(&said.reason, TEXT),
             },
-            strategy::Assessment::NotMine(reason) => Self::NotMine {
+            strategy::Assessment::NotApplicable(reason) => Self::NotApplicable {
                 reason: one_line(&reason, TEXT),
             },
             strategy::Assessment::BlockedBy(said) => Self::BlockedBy {
                 unit: one_line(&said.unit, WORD),
                 reason: one_line(&said.reason, TEXT),
             },
-            strategy::Assessment::MustNot(reason) => Self::MustNot {
+            strategy::Assessment::Veto(reason) => Self::Veto {
                 reason: one_line(&reason, TEXT),
             },
         }
@@ -281,7 +84,7 @@ impl From<strategy::Outcome> for Outcome {
             strategy::Outcome::Healed(summary) => Self::Healed {
                 summary: one_line(&summary, TEXT),
             },
-            strategy::Outcome::NotMine(reason) => Self::NotMine {
+            strategy::Outcome::NotApplicable(reason) => Self::NotApplicable {
                 reason: one_line(&reason, TEXT),
             },
             strategy::Outcome::Failed(reason) => Self::Failed {

@@ -6,14 +6,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_core::{StrategyName, UnitName, budget::Verdict, incident::Outcome, trail::Step};
+use prunella_core::{
+    StrategyName, UnitName,
+    budget::Verdict,
+    capability::{UnitStatus, clock},
+    incident::{Ending, Outcome},
+    trail::Step,
+};
 use prunella_engine::Call;
 
-use super::{Attempt, Came};
+use super::{Attempt, AttemptOutcome};
 use crate::{
     healer::{microseconds, milliseconds},
     kernel::{Phase, Snapshot},
     proof::{self, Well},
+    start_rules::against_a_start,
+    start_time::StartTime,
     strategies::Loaded,
 };
 
@@ -23,14 +31,18 @@ const RECONCILE: Duration = Duration::from_secs(95);
 /// Waits of the budget up to this long are waited out within the attempt.
 const SHORT_WAIT: Duration = Duration::from_secs(10);
 
+/// How long one look at the unit may take.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// What came of one strategy's heal.
 pub(super) enum Healing {
     /// Well, and proven so; microseconds from failure to recovery.
     Proven(Option<u64>),
     /// Not healed.
     Not(String),
-    /// Held by another unit.
-    Blocked(Came),
+    /// Not healed, and nobody else is to try: another unit comes first, or the
+    /// unit's author does not want another start.
+    Over(AttemptOutcome),
     /// The budget wants a longer pause first.
     Wait(Duration),
 }
@@ -38,7 +50,7 @@ pub(super) enum Healing {
 impl Attempt<'_> {
     /// Waits until the budget allows another healing: the one before in this
     /// attempt may have made that necessary. Answers what to do instead.
-    pub(super) fn await_turn(&self) -> Option<Healing> {
+    pub(super) fn wait_for_budget(&self) -> Option<Healing> {
         if self.trail.is_rehearsal() {
             return None;
         }
@@ -49,7 +61,9 @@ impl Attempt<'_> {
                     reason: "the healing budget spaces healings out".to_owned(),
                     milliseconds: milliseconds(wait),
                 });
-                let slept = self.host.clock.sleep(Instant::now() + wait * 2, wait);
+                let slept = self
+                    .host
+                    .ask(Instant::now() + wait * 2, clock::Sleep { time: wait });
                 slept.err().map(|failure| Healing::Not(failure.to_string()))
             }
             Verdict::After(wait) => Some(Healing::Wait(wait)),
@@ -86,9 +100,11 @@ impl Attempt<'_> {
                 match outcome {
                     Ok(Outcome::Healed { .. }) => Ok(()),
                     Ok(Outcome::BlockedBy { unit, reason }) => {
-                        return Healing::Blocked(self.blocked(name, &unit, &reason));
+                        return Healing::Over(self.blocked(name, &unit, &reason));
                     }
-                    Ok(Outcome::NotMine { reason } | Outcome::Failed { reason }) => Err(reason),
+                    Ok(Outcome::NotApplicable { reason } | Outcome::Failed { reason }) => {
+                        Err(reason)
+                    }
                     Err(failure) => Err(failure.to_string()),
                 }
             }
@@ -110,17 +126,43 @@ impl Attempt<'_> {
             let up = acted
                 && self
                     .host
-                    .units
-                    .get(Instant::now() + Duration::from_secs(10), &self.service.unit)
+                    .unit(Instant::now() + LOOK, &self.service.unit)
                     .is_ok_and(|status| status.is_up());
             if !up {
-                return Healing::Not(reason);
+                return self.not_healed(acted, reason);
             }
             self.trail.write(Step::Note {
                 message: format!("{name} said that it did not heal it ({reason}), yet it is up"),
             });
         }
         self.prove(name)
+    }
+
+    /// What follows when a strategy did not heal. The next may try, unless the
+    /// start still goes on, or the unit's author does not want another after a
+    /// run that ended so.
+    fn not_healed(&self, acted: bool, reason: String) -> Healing {
+        if !acted || self.trail.is_rehearsal() {
+            return Healing::Not(reason);
+        }
+        let deadline = Instant::now() + LOOK;
+        let Ok(status) = self.host.unit(deadline, &self.service.unit) else {
+            return Healing::Not(reason);
+        };
+        if status.is_up() {
+            return Healing::Not(reason);
+        }
+        if !status.is_settled() && !status.is_auto_restarting() {
+            // Its start goes on, and nobody is to begin another in the middle of
+            // it.
+            return Healing::Over(AttemptOutcome::TryAgain(Duration::ZERO));
+        }
+        match against_a_start(&status, &self.trail.incident().detection) {
+            Some((why, detail)) => {
+                Healing::Over(AttemptOutcome::Ended(Ending::LeftAlone { why, detail }))
+            }
+            None => Healing::Not(reason),
+        }
     }
 
     fn prove(&self, name: &StrategyName) -> Healing {
@@ -131,14 +173,14 @@ impl Attempt<'_> {
                 relapse,
             });
             // It failed anew, perhaps for another reason.
-            self.thought.set(false);
-            Healing::Not(reason)
+            self.diagnosed.set(false);
+            self.not_healed(true, reason)
         };
-        match proof::becomes_well(&self.service, &self.host, self.service.proof.timeout) {
+        match self.becomes_well() {
             Err(reason) => not_proven(reason, false),
             Ok(well) => {
                 let after = self.answering(&well);
-                match self.stays(&well) {
+                match self.stays(&well, None) {
                     Ok(()) => Healing::Proven(after),
                     Err(reason) => not_proven(reason, true),
                 }
@@ -166,11 +208,40 @@ impl Attempt<'_> {
         });
         (self.acted)();
         (self.answers)();
-        self.think();
+        self.diagnose();
         after
     }
 
-    pub(super) fn stays(&self, well: &Well) -> Result<(), String> {
+    /// Waits until the service is well, for as long as its starts may take.
+    pub(super) fn becomes_well(&self) -> Result<Well, String> {
+        let down = self.down.get();
+        let time = match down {
+            Some(status) => self.start_time(status),
+            None => {
+                let now = Instant::now() + LOOK;
+                let status = self.host.unit(now, &self.service.unit);
+                self.start_time(&status.map_err(|failure| failure.to_string())?)
+            }
+        };
+        proof::becomes_well(&self.service, &self.host, time, |left| {
+            self.trail.write(Step::Waits {
+                reason: "its start takes longer than usual".to_owned(),
+                milliseconds: milliseconds(left),
+            });
+        })
+    }
+
+    fn start_time(&self, status: &UnitStatus) -> StartTime {
+        let store = self.healer.settings.store.as_deref();
+        StartTime::of(&self.service, status, store)
+    }
+
+    /// `started_by` is the strategy of an earlier attempt whose start it was.
+    pub(super) fn stays(
+        &self,
+        well: &Well,
+        started_by: Option<&StrategyName>,
+    ) -> Result<(), String> {
         let stable_for = if self.trail.is_rehearsal() {
             Duration::ZERO
         } else {
@@ -178,6 +249,7 @@ impl Attempt<'_> {
         };
         let still = proof::stays_well(&self.service, &self.host, well, stable_for)?;
         self.trail.write(Step::Proven {
+            strategy: started_by.cloned(),
             evidence: still.evidence,
             stable_for: milliseconds(stable_for),
         });

@@ -8,7 +8,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    capability::{Answer, Job, UnitAct, UnitStatus},
+    capability::{Act, Answer, Job, Token, UnitStatus, unit_control::WaitForJob},
 };
 
 use super::Kernel;
@@ -39,20 +39,19 @@ impl Kernel {
     }
 
     /// Whether this start is paid for already.
-    pub(super) fn is_paid(&self, act: UnitAct, unit: &UnitName) -> bool {
+    pub(super) fn is_paid(&self, act: Act, unit: &UnitName) -> bool {
         let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
         let start = paid.take();
-        act == UnitAct::Start
-            && start.is_some_and(|start| start.refused && start.before.name == *unit)
+        act == Act::Start && start.is_some_and(|start| start.refused && start.before.name == *unit)
     }
 }
 
 /// A job whose end stands in the trail, whoever waits for it.
 pub(super) struct TrackedJob {
-    pub(super) job: Arc<dyn Job>,
-    pub(super) action: u32,
-    pub(super) trail: Arc<Trail>,
-    pub(super) end: Mutex<Option<Answer<String>>>,
+    job: Job,
+    action: u32,
+    trail: Arc<Trail>,
+    end: Mutex<Option<Answer<String>>>,
 }
 
 impl TrackedJob {
@@ -74,10 +73,49 @@ impl TrackedJob {
     }
 }
 
-impl Job for TrackedJob {
-    fn wait(&self, deadline: Instant, timeout: Duration) -> Answer<String> {
-        let word = self.job.wait(deadline, timeout)?;
-        self.close(Ok(word.clone()));
+impl Kernel {
+    /// Sees to it that the job's end comes into the trail. `before` is the unit as
+    /// it stood, where a healing was spent on it.
+    pub(super) fn track(&self, job: Job, action: u32, act: Act, before: Option<UnitStatus>) -> Job {
+        let number = job.number;
+        let job = Arc::new(TrackedJob {
+            job,
+            action,
+            trail: Arc::clone(&self.trail),
+            end: Mutex::default(),
+        });
+        if let Some(before) = before
+            && act == Act::Start
+        {
+            *self.paid.lock().unwrap_or_else(PoisonError::into_inner) = Some(PaidStart {
+                before,
+                job: Arc::clone(&job),
+                refused: false,
+            });
+        }
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(&job));
+        Job {
+            number,
+            token: Token::new(job),
+        }
+    }
+
+    /// Waits for a job's end, and writes it down.
+    pub(super) fn wait_for(
+        &self,
+        deadline: Instant,
+        job: &TrackedJob,
+        timeout: Duration,
+    ) -> Answer<String> {
+        let wait = WaitForJob {
+            job: job.job.clone(),
+            timeout,
+        };
+        let word = self.host.ask(deadline, wait)?;
+        job.close(Ok(word.clone()));
         Ok(word)
     }
 }

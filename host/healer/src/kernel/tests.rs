@@ -1,13 +1,20 @@
 //! The gates, one by one, around a simulated host.
 
 use prunella_core::{
-    analyst::{Analyst, Evidence},
-    config::{Config, ModelProtocol, ModelSettings},
+    analyst::{Analyst, Evidence, ModelProtocol, ModelSettings},
+    capability::{
+        Process, Protocol, Repair, UnitAct,
+        checks::Run,
+        file_repair::RepairFile,
+        ports::Holders,
+        process_control::Terminate,
+        unit_control::{ResetFailed, Submit, WaitForJob},
+    },
     oversight::Oversight,
     policy::{Grant, Permission, Scope},
     service::Port,
 };
-use prunella_sim::{Process as SimProcess, Sim, Unit};
+use prunella_simulation::{Check, File, Process as SimProcess, Sim, Unit};
 use prunella_store::Store;
 use rstest::rstest;
 
@@ -93,7 +100,7 @@ pub(crate) fn overseen(
         grants: Arc::new(grants),
         service: sim.service(),
         related: BTreeSet::new(),
-        protected: Arc::new(Protected::new(&Config::default())),
+        protected: Arc::new(Protected::default()),
         budget: BudgetSettings::default(),
         host_budget: HostBudget::default(),
         overseer,
@@ -118,6 +125,28 @@ pub(crate) fn soon() -> Instant {
 
 pub(crate) fn web() -> Sim {
     Sim::new("web.service").failed("exit-code")
+}
+
+fn start(kernel: &Arc<Kernel>, deadline: Instant, on: &str) -> Answer<String> {
+    let host = kernel.host();
+    let submit = Submit {
+        unit: unit(on),
+        action: UnitAct::Start,
+    };
+    let job = host.ask(deadline, submit)?;
+    let timeout = Duration::from_secs(5);
+    host.ask(deadline, WaitForJob { job, timeout })
+}
+
+fn reset_failed(kernel: &Arc<Kernel>) -> Answer<()> {
+    let unit = unit("web.service");
+    kernel.host().ask(soon(), ResetFailed { unit })
+}
+
+fn terminate(kernel: &Arc<Kernel>, process: Process) -> Answer<()> {
+    let grace = Duration::ZERO;
+    let end = Terminate { process, grace };
+    kernel.host().ask(soon(), end).map(drop)
 }
 
 #[rstest]
@@ -154,9 +183,7 @@ fn a_start_that_is_denied(
     #[case] code: &str,
 ) {
     let (_folder, kernel) = kernel(&sim, grants);
-    let denied = UnitControl::submit(&*kernel, soon(), &unit(on), UnitAct::Start)
-        .err()
-        .unwrap();
+    let denied = start(&kernel, soon(), on).unwrap_err();
     assert!(denied.is(code), "{denied:?}");
     assert_eq!(sim.acts(), Vec::<String>::new());
 }
@@ -165,8 +192,7 @@ fn a_start_that_is_denied(
 fn a_start_that_is_granted() {
     let sim = web();
     let (_folder, kernel) = kernel(&sim, grant("unit-control.start", &[Scope::Itself]));
-    let job = UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Start).unwrap();
-    assert_eq!(job.wait(soon(), Duration::from_secs(5)).unwrap(), "done");
+    assert_eq!(start(&kernel, soon(), "web.service").unwrap(), "done");
     assert_eq!(sim.acts(), ["start web.service"]);
 }
 
@@ -178,14 +204,14 @@ fn what_would_stop_along_needs_a_grant_of_its_own() {
         .unit_beside(Unit::new("other.service"));
     let grants = grant("unit-control.start", &[Scope::Itself, Scope::Unit(other)]);
     let (_folder, kernel) = kernel(&sim, grants);
-    assert!(UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Start).is_ok());
+    assert!(start(&kernel, soon(), "web.service").is_ok());
 }
 
 #[test]
 fn a_respected_start_limit_is_nobodys_to_clear() {
     let sim = web().respects_start_limit();
     let (_folder, kernel) = kernel(&sim, grant("unit-control", &[Scope::Itself]));
-    let denied = kernel.reset_failed(soon(), &sim.unit()).unwrap_err();
+    let denied = reset_failed(&kernel).unwrap_err();
     assert!(denied.is("start-limit-respected"), "{denied:?}");
     assert_eq!(sim.acts(), Vec::<String>::new());
 }
@@ -196,11 +222,13 @@ fn a_stranger_is_never_ended_however_much_is_granted() {
         .port("tcp/80")
         .taken("tcp/80", SimProcess::stranger("/usr/bin/python3"));
     let (_folder, kernel) = kernel(&sim, grant("process-control", &[Scope::Itself]));
-    let Port { protocol, number } = sim.ports()[0];
-    let holders = Ports::holders(&*kernel, soon(), protocol, number).unwrap();
+    let Port {
+        protocol, number, ..
+    } = sim.ports()[0];
+    let holders = kernel.host().ask(soon(), Holders { protocol, number });
+    let holders = holders.unwrap();
     let stranger = holders[0].process.clone().unwrap();
-    let denied =
-        ProcessControl::terminate(&*kernel, soon(), &stranger, Duration::ZERO).unwrap_err();
+    let denied = terminate(&kernel, stranger).unwrap_err();
     assert!(denied.is("not-its-own"), "{denied:?}");
     assert_eq!(sim.acts(), Vec::<String>::new());
 }
@@ -209,12 +237,15 @@ fn a_stranger_is_never_ended_however_much_is_granted() {
 fn other_units_and_ports_are_not_looked_at_without_a_grant() {
     let sim = web().unit_beside(Unit::new("bank.service"));
     let (_folder, kernel) = kernel(&sim, Grants::default());
-    assert!(Units::get(&*kernel, soon(), &sim.unit()).is_ok());
-    let denied = Units::get(&*kernel, soon(), &unit("bank.service")).unwrap_err();
+    let host = kernel.host();
+    assert!(host.unit(soon(), &sim.unit()).is_ok());
+    let denied = host.unit(soon(), &unit("bank.service")).unwrap_err();
     assert!(denied.is("out-of-scope"), "{denied:?}");
-    let denied = Ports::holders(&*kernel, soon(), Protocol::Tcp, 22)
-        .err()
-        .unwrap();
+    let ssh = Holders {
+        protocol: Protocol::Tcp,
+        number: 22,
+    };
+    let denied = host.ask(soon(), ssh).unwrap_err();
     assert!(denied.is("out-of-scope"), "{denied:?}");
 }
 
@@ -224,19 +255,16 @@ fn a_start_that_systemd_refused_costs_nothing_once_its_limit_is_cleared() {
         .start_refused()
         .with(|status| status.invocation = Some("4d".repeat(16)));
     let (_folder, kernel) = kernel(&sim, grant("unit-control", &[Scope::Itself]));
-    let start = || {
-        let job = UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Start)?;
-        job.wait(soon(), Duration::from_secs(5))
-    };
+    let start = || start(&kernel, soon(), "web.service");
     let backoff = BudgetSettings::default().backoff[1];
     let began = sim.uptime();
     assert_eq!(start().unwrap(), "failed");
-    kernel.reset_failed(soon(), &sim.unit()).unwrap();
+    reset_failed(&kernel).unwrap();
     assert_eq!(start().unwrap(), "done");
     assert!(sim.uptime() - began < backoff, "it waited for its turn");
 
     // The next one is paid for again.
-    kernel.reset_failed(soon(), &sim.unit()).unwrap();
+    reset_failed(&kernel).unwrap();
     start().unwrap();
     assert!(sim.uptime() - began >= backoff);
 }
@@ -245,12 +273,9 @@ fn a_start_that_systemd_refused_costs_nothing_once_its_limit_is_cleared() {
 fn a_start_that_systemd_carried_out_is_paid_for_though_it_failed() {
     let sim = web().starts_when("never", |_| false);
     let (_folder, kernel) = kernel(&sim, grant("unit-control", &[Scope::Itself]));
-    let start = || {
-        let job = UnitControl::submit(&*kernel, soon(), &sim.unit(), UnitAct::Start)?;
-        job.wait(soon(), Duration::from_secs(5))
-    };
+    let start = || start(&kernel, soon(), "web.service");
     assert_eq!(start().unwrap(), "failed");
-    kernel.reset_failed(soon(), &sim.unit()).unwrap();
+    reset_failed(&kernel).unwrap();
     let before = sim.uptime();
     start().unwrap();
     assert!(sim.uptime() - before >= BudgetSettings::default().backoff[1]);
@@ -262,16 +287,78 @@ fn healings_are_spent_and_then_there_are_none() {
     let (_folder, kernel) = kernel(&sim, grant("unit-control.start", &[Scope::Itself]));
     let mut starts = 0;
     let spent = loop {
-        match UnitControl::submit(
-            &*kernel,
-            soon() + Duration::from_secs(600),
-            &sim.unit(),
-            UnitAct::Start,
-        ) {
+        match start(&kernel, soon() + Duration::from_secs(600), "web.service") {
             Ok(_) => starts += 1,
             Err(failure) => break failure,
         }
     };
     assert_eq!(starts, BudgetSettings::default().healings);
     assert!(spent.is("healing-budget-spent"), "{spent:?}");
+}
+
+/// A call for each act there is. An act that is not here does not compile.
+fn call_of(act: Act, process: &Process) -> Call {
+    let unit = || unit("web.service");
+    let submit = |action| Submit {
+        unit: unit(),
+        action,
+    };
+    let repair = |what| RepairFile {
+        name: "cache".to_owned(),
+        what,
+    };
+    match act {
+        Act::Start => submit(UnitAct::Start).into_call(),
+        Act::Restart => submit(UnitAct::Restart).into_call(),
+        Act::Stop => submit(UnitAct::Stop).into_call(),
+        Act::Reload => submit(UnitAct::Reload).into_call(),
+        Act::ResetFailed => ResetFailed { unit: unit() }.into_call(),
+        Act::Terminate => Terminate {
+            process: process.clone(),
+            grace: Duration::ZERO,
+        }
+        .into_call(),
+        Act::RepairMode => repair(Repair::Mode).into_call(),
+        Act::RepairOwner => repair(Repair::Owner).into_call(),
+        Act::RepairTarget => repair(Repair::Target).into_call(),
+        Act::RunCheck => Run {
+            name: "syntax".to_owned(),
+        }
+        .into_call(),
+    }
+}
+
+/// No act gets around a step of the gate.
+#[rstest]
+#[case::not_granted(Grants::default(), Oversight::default(), "not-granted")]
+#[case::not_agreed_to(
+    Grants::on_self(Act::ALL),
+    Oversight { ask: Act::ALL.into(), ..Oversight::default() },
+    "awaits-approval"
+)]
+fn every_act_passes_every_step(
+    #[case] grants: Grants,
+    #[case] oversight: Oversight,
+    #[case] code: &str,
+) {
+    let sim = web()
+        .port("tcp/80")
+        .taken("tcp/80", SimProcess::leftover("/usr/bin/web"))
+        .file("cache", File::plain())
+        .check("syntax", Check::passes());
+    let Port {
+        protocol, number, ..
+    } = sim.ports()[0];
+    let holders = sim
+        .host()
+        .ask(soon(), Holders { protocol, number })
+        .unwrap();
+    let process = holders[0].process.clone().unwrap();
+    let (_folder, kernel) = overseen(&sim, grants, oversight, None);
+    for act in Act::ALL {
+        let denied = kernel.host().call(soon(), call_of(act, &process));
+        let denied = denied.err().unwrap();
+        assert!(denied.is(code), "{act}: {denied:?}");
+    }
+    assert_eq!(sim.acts(), Vec::<String>::new());
 }

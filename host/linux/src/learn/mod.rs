@@ -8,24 +8,27 @@
 
 mod known;
 mod monit;
+mod run_policy;
 
 use std::{
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Instant,
 };
 
 use prunella_core::{
     UnitName,
-    capability::{Answer, Protocol, UnitStatus, Units},
-    service::{Port, ProbeKind},
+    capability::{Answer, Protocol, UnitStatus},
+    service::{Port, ProbeKind, RunPolicy},
 };
 
 pub use self::monit::MonitWatch;
 use crate::{
     Linux,
     cgroup::Cgroups,
-    ports,
+    ports::{self, ListeningPort},
     runs_as::{all_properties, text, texts, typed},
+    sockets,
 };
 
 /// What was learned of a unit.
@@ -38,6 +41,8 @@ pub struct Learned {
     pub ports: Vec<Finding<Port>>,
     /// The Unix sockets that its socket units listen on.
     pub unix_sockets: Vec<Finding<PathBuf>>,
+    /// Which ends of it are failures.
+    pub run_policy: Finding<RunPolicy>,
     /// Its EnvironmentFile= entries.
     pub env_files: Vec<Finding<EnvFile>>,
     /// What it cannot start without.
@@ -105,6 +110,8 @@ struct Seen {
     after: Vec<String>,
     consists_of: Vec<String>,
     pid_file: String,
+    on_success: Vec<String>,
+    unit_file_state: String,
 }
 
 impl Linux {
@@ -120,6 +127,7 @@ impl Linux {
         let mut learned = Learned {
             ports: Vec::new(),
             unix_sockets: Vec::new(),
+            run_policy: run_policy::of(&status, &seen, false),
             env_files: Vec::new(),
             needs: Vec::new(),
             checks: Vec::new(),
@@ -141,6 +149,7 @@ impl Linux {
         }
         self.sockets(deadline, &mut learned)?;
         listening(deadline, &mut learned);
+        learned.run_policy = run_policy::of(&learned.status, &seen, !learned.ports.is_empty());
         env_files(&seen, &mut learned);
         self.needs(deadline, &seen, &mut learned);
         if let Some(known) = known::of(&seen.commands) {
@@ -176,6 +185,8 @@ impl Linux {
                 after: texts(&properties, "After"),
                 consists_of: texts(&properties, "ConsistsOf"),
                 pid_file: text(&properties, "PIDFile"),
+                on_success: texts(&properties, "OnSuccess"),
+                unit_file_state: text(&properties, "UnitFileState"),
             })
         })
     }
@@ -208,7 +219,7 @@ impl Linux {
                         .unix_sockets
                         .push(Finding::new(PathBuf::from(address), why.clone()));
                 } else if let Some(number) = port_of(&address) {
-                    add_port(learned, Port { protocol, number }, &why);
+                    add_port(learned, Port::new(protocol, number), &why);
                 }
             }
         }
@@ -225,7 +236,7 @@ impl Linux {
             let known = learned.needs.iter().any(|need| need.what == unit);
             if !known && seen.after.iter().any(|after| unit == **after) {
                 learned.notes.push(format!(
-                    "it starts after {unit}, which it only wants: if it cannot work without, declare it under `needs`"
+                    "it starts after {unit}, which it only wants: if it cannot work without, declare it under `depends-on`"
                 ));
             }
         }
@@ -318,10 +329,7 @@ fn listening(deadline: Instant, learned: &mut Learned) {
     match ports::listening_ports_of(&Cgroups::detect(), deadline, &learned.status) {
         Ok(found) => {
             for there in &found {
-                let port = Port {
-                    protocol: there.protocol,
-                    number: there.number,
-                };
+                let mut port = Port::new(there.protocol, there.number);
                 if is_picked_by_the_kernel(there.number) {
                     learned.notes.push(format!(
                         "it listens on {port} now, which lies in the range that the kernel picks from, so it may be another next time"
@@ -331,12 +339,16 @@ fn listening(deadline: Instant, learned: &mut Learned) {
                         .iter()
                         .filter(|one| (one.protocol, one.number) == (port.protocol, port.number))
                         .all(|one| one.address.is_loopback());
-                    let why = if local {
-                        "it listens there now, for this host only"
+                    let mut why = if local {
+                        "it listens there now, for this host only".to_owned()
                     } else {
-                        "it listens there now"
+                        "it listens there now".to_owned()
                     };
-                    add_port(learned, port, why);
+                    if let Some(other) = elsewhere(&learned.status, &found, there) {
+                        port.address = Some(there.address);
+                        why = format!("{why}; somebody else listens on the port at {other}");
+                    }
+                    add_port(learned, port, &why);
                 }
             }
         }
@@ -344,6 +356,23 @@ fn listening(deadline: Instant, learned: &mut Learned) {
             .notes
             .push(format!("its ports could not be learned: {failure}")),
     }
+}
+
+/// Another address at which somebody else listens on the same port, where the
+/// unit has bound certain addresses only: then the address tells them apart.
+fn elsewhere(status: &UnitStatus, own: &[ListeningPort], there: &ListeningPort) -> Option<IpAddr> {
+    let mine = || {
+        own.iter()
+            .filter(|one| (one.protocol, one.number) == (there.protocol, there.number))
+    };
+    if status.private_network || mine().any(|one| one.address.is_unspecified()) {
+        return None;
+    }
+    let bound = sockets::bound(there.protocol, Some(there.number)).ok()?;
+    bound
+        .into_iter()
+        .map(|socket| socket.address)
+        .find(|address| mine().all(|one| one.address != *address))
 }
 
 fn add_port(learned: &mut Learned, port: Port, why: &str) {

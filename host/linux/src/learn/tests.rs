@@ -5,7 +5,7 @@ use rstest::rstest;
 
 use super::*;
 
-fn status(name: &str) -> UnitStatus {
+pub(super) fn status(name: &str) -> UnitStatus {
     let name = UnitName::new(name).unwrap();
     UnitStatus {
         names: vec![name.clone()],
@@ -48,6 +48,7 @@ fn status(name: &str) -> UnitStatus {
         fragment: None,
         needs_reload: false,
         private_network: false,
+        start_rules: prunella_core::start_rules::StartRules::default(),
     }
 }
 
@@ -56,6 +57,7 @@ fn learned(name: &str) -> Learned {
         status: status(name),
         ports: Vec::new(),
         unix_sockets: Vec::new(),
+        run_policy: Finding::new(RunPolicy::OnFailure, ""),
         env_files: Vec::new(),
         needs: Vec::new(),
         checks: Vec::new(),

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::{
     Heard,
-    talk::{Talk, Trouble},
+    wire::{Talk, Trouble},
 };
 
 /// Headers longer than this are no answer.

@@ -9,7 +9,7 @@ mod http;
 mod mysql;
 mod postgres;
 mod redis;
-mod talk;
+mod wire;
 
 use std::{
     path::Path,
@@ -19,12 +19,12 @@ use std::{
 
 use prunella_core::{
     Failure,
-    capability::{Answer, ProbeAnswer, Probes},
+    capability::{Answer, ProbeAnswer},
     service::{ProbeKind, Service},
     text,
 };
 
-use self::talk::{Talk, Trouble};
+use self::wire::{Talk, Trouble};
 use crate::sqlite_check::SqliteCheck;
 
 /// A sentence about an answer is cut after so many characters.
@@ -46,8 +46,8 @@ impl LinuxProbes {
     }
 }
 
-impl Probes for LinuxProbes {
-    fn ask(&self, deadline: Instant, name: &str) -> Answer<ProbeAnswer> {
+impl LinuxProbes {
+    pub(crate) fn ask(&self, deadline: Instant, name: &str) -> Answer<ProbeAnswer> {
         let probe = self.service.probe(name)?;
         let start = Instant::now();
         if deadline <= start {
@@ -59,7 +59,7 @@ impl Probes for LinuxProbes {
             let declared = self.service.file(file)?;
             let verdict = self.sqlite.run(deadline, probe.timeout, file, declared)?;
             return Ok(ProbeAnswer {
-                answering: verdict.sound,
+                healthy: verdict.sound,
                 detail: verdict.detail,
                 took: start.elapsed(),
             });
@@ -69,7 +69,7 @@ impl Probes for LinuxProbes {
                 Talk::tcp(address, until).map(|_| (true, "it takes connections".to_owned()))
             }
             ProbeKind::Unix(path) => {
-                talk::unix_any(path, until).map(|()| (true, "it takes connections".to_owned()))
+                wire::unix_any(path, until).map(|()| (true, "it takes connections".to_owned()))
             }
             ProbeKind::Http { url, status } => http::ask(url, status, until),
             ProbeKind::Postgres(place) => postgres::ask(place, until),
@@ -79,8 +79,8 @@ impl Probes for LinuxProbes {
         };
         let took = start.elapsed();
         match heard {
-            Ok((answering, detail)) => Ok(ProbeAnswer {
-                answering,
+            Ok((healthy, detail)) => Ok(ProbeAnswer {
+                healthy,
                 detail: shown(&detail),
                 took,
             }),
@@ -92,7 +92,7 @@ impl Probes for LinuxProbes {
             // nothing is known.
             Err(Trouble::TimedOut(_)) if until < own_limit => Err(out_of_time(name)),
             Err(trouble) => Ok(ProbeAnswer {
-                answering: false,
+                healthy: false,
                 detail: shown(&describe(&trouble, probe.timeout)),
                 took,
             }),

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::{
     Heard, connect,
-    talk::{Talk, Trouble},
+    wire::{Talk, Trouble},
 };
 
 /// A greeting is shorter.

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Heard, connect,
-    talk::{Talk, Trouble},
+    wire::{Talk, Trouble},
 };
 
 /// Protocol 3.0.

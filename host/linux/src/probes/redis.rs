@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Heard, connect, talk::Trouble};
+use super::{Heard, connect, wire::Trouble};
 
 /// Longer than any answer to PING.
 const LONGEST: usize = 1024;

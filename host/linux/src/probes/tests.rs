@@ -37,9 +37,9 @@ fn ask_within(kind: ProbeKind, timeout: Duration, deadline: Duration) -> Answer<
         DeclaredProbe {
             kind,
             timeout,
-            of: None,
-            every: None,
-            failures: 1,
+            unit: None,
+            interval: None,
+            failure_threshold: 1,
         },
     );
     let runner = Arc::new(Canned("", Mutex::default()));
@@ -114,7 +114,7 @@ fn nobody_listens() {
     kinds.push(ProbeKind::Tcp(place));
     for kind in kinds {
         let answer = ask(kind.clone());
-        assert!(!answer.answering, "{kind:?}");
+        assert!(!answer.healthy, "{kind:?}");
         assert_eq!(answer.detail, "nobody listens there", "{kind:?}");
     }
 }
@@ -133,7 +133,7 @@ fn a_silent_server_is_given_up_on_in_time() {
             Duration::from_secs(60),
         )
         .unwrap();
-        assert!(!answer.answering);
+        assert!(!answer.healthy);
         assert_eq!(answer.detail, "it gave no answer within 0.1 s", "{kind:?}");
         assert!(start.elapsed() < Duration::from_secs(20));
     }
@@ -154,7 +154,7 @@ fn a_slow_drip_is_given_up_on_in_time() {
         Duration::from_secs(60),
     )
     .unwrap();
-    assert!(!answer.answering);
+    assert!(!answer.healthy);
 }
 
 #[rstest]
@@ -166,7 +166,7 @@ fn other_protocols_are_no_answer(#[case] bytes: &'static [u8]) {
     let place = says(bytes);
     for kind in all(&place) {
         let answer = ask(kind.clone());
-        assert!(!answer.answering, "{kind:?}: {}", answer.detail);
+        assert!(!answer.healthy, "{kind:?}: {}", answer.detail);
     }
 }
 
@@ -177,7 +177,7 @@ fn an_endless_answer_is_not_read_to_its_end() {
         while stream.write_all(&[b'x'; 8192]).is_ok() {}
     });
     for kind in all(&place) {
-        assert!(!ask(kind).answering);
+        assert!(!ask(kind).healthy);
     }
 }
 
@@ -215,7 +215,7 @@ fn a_name_is_looked_up_and_each_of_its_addresses_tried() {
     let place = server(|_| ());
     let port = place.rsplit(':').next().unwrap().to_owned();
     let answer = ask(ProbeKind::Tcp(format!("localhost:{port}")));
-    assert!(answer.answering, "{}", answer.detail);
+    assert!(answer.healthy, "{}", answer.detail);
 }
 
 #[test]
@@ -223,16 +223,16 @@ fn unix_sockets_of_every_type() {
     let dir = tempfile::tempdir().unwrap();
     let stream = dir.path().join("stream");
     let _listener = UnixListener::bind(&stream).unwrap();
-    assert!(ask(ProbeKind::Unix(stream)).answering);
+    assert!(ask(ProbeKind::Unix(stream)).healthy);
     let datagram = dir.path().join("datagram");
     let _socket = UnixDatagram::bind(&datagram).unwrap();
-    assert!(ask(ProbeKind::Unix(datagram)).answering);
+    assert!(ask(ProbeKind::Unix(datagram)).healthy);
     let none = ask(ProbeKind::Unix(dir.path().join("none")));
     assert_eq!(none.detail, "there is no socket");
     let left_behind = dir.path().join("left");
     drop(UnixListener::bind(&left_behind).unwrap());
     let left = ask(ProbeKind::Unix(left_behind));
-    assert!(!left.answering);
+    assert!(!left.healthy);
     assert_eq!(left.detail, "nobody listens there");
 }
 
@@ -256,7 +256,7 @@ fn a_unix_socket_with_a_full_queue_does_not_hang() {
         Duration::from_secs(60),
     )
     .unwrap();
-    assert!(!answer.answering);
+    assert!(!answer.healthy);
     assert_eq!(answer.detail, "it took no connection within 0.1 s");
 }
 
@@ -273,7 +273,7 @@ fn http_answers(#[case] bytes: &'static [u8], #[case] status: &[u16], #[case] an
         url: format!("http://{}/", says(bytes)),
         status: status.to_vec(),
     });
-    assert_eq!(answer.answering, answering, "{}", answer.detail);
+    assert_eq!(answer.healthy, answering, "{}", answer.detail);
 }
 
 #[test]
@@ -295,13 +295,13 @@ fn https_is_refused() {
 #[case::busy(b"-BUSY Redis is busy running a script.\r\n", false)]
 fn redis_answers(#[case] bytes: &'static [u8], #[case] answering: bool) {
     let answer = ask(ProbeKind::Redis(says(bytes)));
-    assert_eq!(answer.answering, answering, "{}", answer.detail);
+    assert_eq!(answer.healthy, answering, "{}", answer.detail);
 }
 
 #[test]
 fn postgres_without_a_process_to_spare() {
     let place = says(b"Ecould not fork new process for connection: Cannot allocate memory\n\0");
-    assert!(!ask(ProbeKind::Postgres(place)).answering);
+    assert!(!ask(ProbeKind::Postgres(place)).healthy);
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn mysql_that_is_full_is_answering() {
         let _ = stream.write_all(text);
     });
     let answer = ask(ProbeKind::Mysql(place));
-    assert!(answer.answering, "{}", answer.detail);
+    assert!(answer.healthy, "{}", answer.detail);
 }
 
 #[test]
@@ -345,9 +345,9 @@ fn sqlite_is_checked_as_the_files_owner() {
                     file: file.to_owned(),
                 },
                 timeout: Duration::from_secs(5),
-                of: None,
-                every: None,
-                failures: 1,
+                unit: None,
+                interval: None,
+                failure_threshold: 1,
             },
         );
     }
@@ -361,7 +361,7 @@ fn sqlite_is_checked_as_the_files_owner() {
     );
     let soon = Instant::now() + Duration::from_secs(60);
     let answer = probes.ask(soon, "there").unwrap();
-    assert!(!answer.answering);
+    assert!(!answer.healthy);
     assert_eq!(answer.detail, "it is damaged");
     assert!(probes.ask(soon, "gone").unwrap_err().is("not-declared"));
     let tasks = runner.1.lock().unwrap();
@@ -405,7 +405,7 @@ fn a_real_http_server() {
         "it answered 200 OK"
     );
     let missing = ask(http(&format!("http://{place}/none")));
-    assert!(!missing.answering);
+    assert!(!missing.healthy);
     assert_eq!(
         missing.detail,
         "it answered 404 File not found, not 200 to 399"
@@ -428,6 +428,6 @@ fn a_real_redis() {
     let _server = Server { child, _dir: dir };
     assert!(lines.any(|line| line.unwrap().contains("accept connections")));
     let answer = ask(ProbeKind::Redis(socket.to_str().unwrap().to_owned()));
-    assert!(answer.answering);
+    assert!(answer.healthy);
     assert!(answer.detail.contains("NOAUTH"), "{}", answer.detail);
 }

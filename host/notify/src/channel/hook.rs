@@ -9,10 +9,8 @@ use super::{
 };
 use crate::{Channel, Delivery, Message};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use prunella_core::{
-    config::channels::{Authorization, ChannelKind, ChannelSettings, Value, check_url},
-    secret::{Secret, SecretSource},
-};
+use prunella_config::channels::{Authorization, ChannelKind, ChannelSettings, Value, check_url};
+use prunella_core::secret::{Secret, SecretSource};
 use prunella_reach::secret;
 
 /// One channel that speaks HTTP.

@@ -16,8 +16,8 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use prunella_config::channels::ChannelSettings;
 use prunella_core::{
-    config::channels::ChannelSettings,
     secret::Secret,
     text::{REDACTED, one_line},
 };

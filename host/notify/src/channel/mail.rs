@@ -16,7 +16,7 @@ mod stream;
 use std::{cell::Cell, collections::VecDeque, sync::Mutex, time::Instant};
 
 use lettre::{Address, message::Mailbox};
-use prunella_core::config::channels::{ChannelSettings, MailSettings};
+use prunella_config::channels::{ChannelSettings, MailSettings};
 
 use self::session::{Outcome, Session};
 use super::{ChannelError, Try, again, refused, run, time_for};

@@ -35,9 +35,9 @@ impl World {
         let mut config = Config::default();
         config.alerts.routes.escalation = Some(vec![channel("pager")]);
         config.alerts.routes.recovery = Some(vec![channel("mail")]);
-        config.alerts.join_escalations = Duration::from_secs(3);
-        config.alerts.join_recoveries = Duration::from_secs(10);
-        config.alerts.remind_every = Some(Duration::from_secs(1_000));
+        config.alerts.group_wait = Duration::from_secs(3);
+        config.alerts.recovery_group_wait = Duration::from_secs(10);
+        config.alerts.repeat_interval = Some(Duration::from_secs(1_000));
         Self {
             config,
             alerts: Vec::new(),
@@ -61,7 +61,7 @@ impl World {
             unit(name),
             Service {
                 critical,
-                needs: needs.iter().map(|name| unit(name)).collect(),
+                depends_on: needs.iter().map(|name| unit(name)).collect(),
                 ..Service::new(unit(name))
             },
         );
@@ -119,7 +119,7 @@ impl World {
     fn at(&mut self, at: u64) -> Plan {
         let services = &self.config.services;
         let relations = Relations::of(services.keys().cloned(), |unit| {
-            let needs = services.get(unit).map(|service| service.needs.clone());
+            let needs = services.get(unit).map(|service| service.depends_on.clone());
             needs.into_iter().flatten().collect()
         });
         let names = &mut self.names;
@@ -257,7 +257,7 @@ fn what_has_no_cause_in_common_is_told_apart() {
 fn a_critical_service_that_waits_makes_its_cause_critical() {
     let mut world = World::new().care("db", &[]).care("!web", &[]);
     world.config.services.get_mut(&unit("web")).unwrap().alerts =
-        Some(prunella_core::config::Routes {
+        Some(prunella_core::alert::Routes {
             escalation: Some(vec![channel("boss")]),
             ..Default::default()
         });
@@ -287,7 +287,7 @@ fn the_same_is_told_once_and_then_as_a_reminder() {
 #[test]
 fn no_reminder_where_nobody_wants_one() {
     let mut world = World::new().care("a", &[]);
-    world.config.alerts.remind_every = None;
+    world.config.alerts.repeat_interval = None;
     world.fails("a", 100);
     assert_eq!(next(&world.at(103)), None);
     assert_eq!(told(&world.at(1_000_000)), NOTHING);
@@ -404,7 +404,7 @@ fn recoveries_do_not_wait_for_ever() {
 #[test]
 fn a_unit_that_recovers_again_and_again_is_told_in_digests() {
     let mut world = World::new().care("a", &[]);
-    world.config.alerts.flapping.every = Duration::from_secs(600);
+    world.config.alerts.flapping.interval = Duration::from_secs(600);
     world.recovers("a", 100);
     world.recoveries.insert(unit("a"), 3);
     assert_eq!(told(&world.at(110)), ["news recovery a to mail"]);

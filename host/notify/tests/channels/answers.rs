@@ -1,6 +1,6 @@
 //! What each answer over HTTP means, and what is said about it.
 
-use prunella_core::config::channels::Value;
+use prunella_config::channels::Value;
 use rstest::rstest;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! What each service is sent, to the letter: the files in `golden/`.
 
-use prunella_core::config::channels::{Authorization, Login, Value};
+use prunella_config::channels::{Authorization, Login, Value};
 use rstest::rstest;
 use serde_json::Value as Json;
 

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use prunella_core::config::channels::{Encryption, Login, MailSettings};
+use prunella_config::channels::{Encryption, Login, MailSettings};
 use rstest::rstest;
 use rustls::{ServerConnection, StreamOwned};
 

@@ -26,10 +26,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prunella_config::channels::{ChannelKind, ChannelSettings, HttpSettings};
 use prunella_core::{
     ChannelName, UnitName,
     alert::{AlertKind, Severity},
-    config::channels::{ChannelKind, ChannelSettings, HttpSettings},
     incident::IncidentId,
     secret::SecretSource,
 };

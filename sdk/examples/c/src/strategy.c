@@ -79,29 +79,29 @@ bool exports_prunella_strategy_strategy_assess(
 	exports_prunella_strategy_strategy_borrow_incident_t incident, assessment_t *ret,
 	exports_prunella_strategy_strategy_failure_t *err)
 {
-	prunella_observe_resources_disk_use_t disk;
+	prunella_observe_filesystems_file_system_t disk;
 	plugin_string_t place = setting("place", "/var"), have;
 	uint64_t needed = mib_free();
 
 	(void)incident;
-	if (!prunella_observe_resources_disk(&place, &disk, err))
+	if (!prunella_observe_filesystems_below(&place, &disk, err))
 		return false;
 	have = SENTENCE(decimal(disk.available >> 20), text(" MiB of "), decimal(disk.total >> 20),
 			text(" are free"));
 	if (disk.read_only) {
-		ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_MUST_NOT;
-		ret->val.must_not = SENTENCE(text("the disk of "), place, text(" is read-only"));
+		ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_VETO;
+		ret->val.veto = SENTENCE(text("the disk of "), place, text(" is read-only"));
 	} else if (disk.available >> 20 < needed) {
-		ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_MUST_NOT;
-		ret->val.must_not = SENTENCE(text("there is no room on "), place, text(": "), have,
+		ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_VETO;
+		ret->val.veto = SENTENCE(text("there is no room on "), place, text(": "), have,
 					     text(", and it needs "), decimal(needed));
-	} else if (disk.files_total > 0 && disk.files_available == 0) {
+	} else if (disk.inodes_total > 0 && disk.inodes_available == 0) {
 		/* Some file systems have no such number. */
-		ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_MUST_NOT;
-		ret->val.must_not = SENTENCE(text("there can be no more files on "), place);
+		ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_VETO;
+		ret->val.veto = SENTENCE(text("there can be no more files on "), place);
 	} else {
-		ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_NOT_MINE;
-		ret->val.not_mine = SENTENCE(text("there is room on "), place, text(": "), have);
+		ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_NOT_APPLICABLE;
+		ret->val.not_applicable = SENTENCE(text("there is room on "), place, text(": "), have);
 	}
 	return true;
 }
@@ -113,7 +113,7 @@ bool exports_prunella_strategy_strategy_heal(
 {
 	(void)incident;
 	(void)err;
-	ret->tag = PRUNELLA_STRATEGY_TYPES_OUTCOME_NOT_MINE;
-	ret->val.not_mine = text("it only looks");
+	ret->tag = PRUNELLA_STRATEGY_TYPES_OUTCOME_NOT_APPLICABLE;
+	ret->val.not_applicable = text("it only looks");
 	return true;
 }

@@ -1,7 +1,7 @@
 // Errors that nobody catches: the call ends with a trap, which cannot say why, so
 // the operator is told before.
 
-import * as log from "prunella:base/log@0.1.1";
+import * as log from "prunella:base/log@0.2.0";
 
 // A failure of the host is handed on as it is: it has a payload.
 const isFailure = (error) => !(error instanceof Error) || "payload" in error;

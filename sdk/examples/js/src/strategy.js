@@ -2,12 +2,12 @@
 // every probe of it answers: what loads its data at its start is up long before it
 // is of use. Says how long the slowest took.
 
-import * as clock from "prunella:base/clock@0.1.1";
-import * as log from "prunella:base/log@0.1.1";
-import * as settings from "prunella:base/settings@0.1.1";
-import * as probes from "prunella:observe/probes@0.1.1";
-import * as units from "prunella:observe/units@0.1.1";
-import * as unitControl from "prunella:act/unit-control@0.1.1";
+import * as clock from "prunella:base/clock@0.2.0";
+import * as log from "prunella:base/log@0.2.0";
+import * as settings from "prunella:base/settings@0.2.0";
+import * as probes from "prunella:observe/probes@0.2.0";
+import * as units from "prunella:observe/units@0.2.0";
+import * as unitControl from "prunella:act/unit-control@0.2.0";
 
 import { tellingPanics } from "./panics.js";
 
@@ -43,14 +43,14 @@ export const strategy = tellingPanics({
     const unit = incident.unit();
     const names = own(incident);
     if (names.length === 0) {
-      return { tag: "not-mine", val: `no probe is declared for ${unit}` };
+      return { tag: "not-applicable", val: `no probe is declared for ${unit}` };
     }
     if (!units.get(unit).isUp()) {
       return { tag: "applies", val: { confidence: 60, reason: `${unit} is down` } };
     }
-    const silent = names.filter((name) => !probes.ask(name).answering);
+    const silent = names.filter((name) => !probes.ask(name).healthy);
     if (silent.length === 0) {
-      return { tag: "not-mine", val: `${unit} is up, and all its probes answer` };
+      return { tag: "not-applicable", val: `${unit} is up, and all its probes answer` };
     }
     return {
       tag: "applies",
@@ -73,7 +73,7 @@ export const strategy = tellingPanics({
     for (const name of own(incident)) {
       for (;;) {
         const answer = probes.ask(name);
-        if (answer.answering) break;
+        if (answer.healthy) break;
         if (passed() >= patience()) {
           return {
             tag: "failed",

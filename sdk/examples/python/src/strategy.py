@@ -17,8 +17,8 @@ from wit_world.imports.prunella_strategy_types import (
     Applies,
     Assessment,
     Assessment_Applies,
-    Assessment_MustNot,
-    Assessment_NotMine,
+    Assessment_Veto,
+    Assessment_NotApplicable,
     Description,
     Outcome,
     Outcome_Failed,
@@ -62,15 +62,15 @@ class Strategy(exports.Strategy):
     def assess(self, incident) -> Assessment:
         unit, schema, migrate = incident.unit(), setting("schema"), setting("migrate")
         if schema not in incident.checks():
-            return Assessment_NotMine(f"no check `{schema}` is declared for {unit}")
+            return Assessment_NotApplicable(f"no check `{schema}` is declared for {unit}")
         hint = complaint(unit, incident.invocation())
         if hint is None:
-            return Assessment_NotMine(f"{unit} has said nothing of a schema")
+            return Assessment_NotApplicable(f"{unit} has said nothing of a schema")
         report = checks.run(schema)
         if report.passed:
-            return Assessment_NotMine(f"{unit} said «{hint}», but `{schema}` passes")
+            return Assessment_NotApplicable(f"{unit} said «{hint}», but `{schema}` passes")
         if migrate not in incident.checks():
-            return Assessment_MustNot(
+            return Assessment_Veto(
                 f"the schema is too old (`{schema}` does not pass), and no check `{migrate}` "
                 "is declared that would migrate it"
             )

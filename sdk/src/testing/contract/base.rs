@@ -7,8 +7,6 @@ pub mod types {
 
 /// The incident that a strategy was asked about.
 pub mod incidents {
-    use prunella_core::service::StartLimit;
-
     use crate::testing::current::Current;
 
     pub use crate::bindings::prunella::base::incidents::Port;
@@ -26,33 +24,7 @@ pub mod incidents {
     }
 
     impl Incident {
-        facts! {
-            id -> String: |c| c.incident.id.to_string();
-            unit -> String: |c| c.incident.detection.unit.to_string();
-            detected_by -> String: |c| c.incident.detection.by.word().to_owned();
-            detected_at -> u64: |c| c.incident.detection.at;
-            cause -> String: |c| c.incident.detection.cause.clone();
-            exit_code -> Option<i32>: |c| c.incident.detection.exit_code;
-            signal -> Option<String>: |c| c.incident.detection.signal.clone();
-            invocation -> Option<String>: |c| c.incident.detection.invocation.clone();
-            attempt -> u32: |c| c.incident.attempt;
-            rehearsal -> bool: |_| false;
-            domain -> Option<String>: |c| c.service.domain.clone();
-            critical -> bool: |c| c.service.critical;
-            clears_start_limit -> bool: |c| c.service.start_limit == StartLimit::Heal;
-            ports -> Vec<Port>: |c| c.service.ports.iter().map(|port| Port {
-                protocol: port.protocol.word().to_owned(),
-                number: port.number,
-            }).collect();
-            files -> Vec<String>: |c| c.service.files.keys().cloned().collect();
-            checks -> Vec<String>: |c| c.service.checks.keys().cloned().collect();
-            config_checks -> Vec<String>: |c| c.service.checks.iter()
-                .filter(|(_, check)| check.validates)
-                .map(|(name, _)| name.clone())
-                .collect();
-            probes -> Vec<String>: |c| c.service.probes.keys().cloned().collect();
-            needs -> Vec<String>: |c| c.service.needs.iter().map(ToString::to_string).collect();
-        }
+        prunella_core::incident_getters!(facts);
     }
 }
 
@@ -60,21 +32,22 @@ pub mod incidents {
 pub mod clock {
     use std::time::Duration;
 
+    use prunella_core::capability::clock::{Monotonic, Now, Sleep};
+
     use super::types::Failure;
-    use crate::testing::current::{self, Current};
+    use crate::testing::current::Current;
 
     pub fn now() -> u64 {
-        Current::find().map_or(0, |current| current.host.clock.now())
+        Current::ask(|_| Ok(Now {})).unwrap_or(0)
     }
 
     pub fn monotonic() -> u64 {
-        Current::find().map_or(0, |current| current.host.clock.monotonic())
+        Current::ask(|_| Ok(Monotonic {})).unwrap_or(0)
     }
 
     pub fn sleep(milliseconds: u64) -> Result<(), Failure> {
-        let current = Current::observe()?;
         let time = Duration::from_millis(milliseconds);
-        Ok(current.host.clock.sleep(current::deadline(), time)?)
+        Ok(Current::ask(|_| Ok(Sleep { time }))?)
     }
 }
 
@@ -117,41 +90,53 @@ pub mod settings {
 
 /// What the strategy keeps between incidents.
 pub mod state {
-    use std::rc::Rc;
-
-    use prunella_core::{argument, state::check_key};
+    use prunella_core::{
+        StrategyName,
+        capability::state::{Get, Keys, Remove, Set},
+        state::check_key,
+    };
 
     use super::types::Failure;
-    use crate::testing::current::{Current, Phase};
+    use crate::testing::current::Current;
 
-    fn change() -> Result<Rc<Current>, Failure> {
-        let current = Current::observe()?;
-        match current.phase {
-            Phase::Heal => Ok(current),
-            Phase::Assess => Err(argument::not_kept_in_assess().into()),
-        }
+    fn own_key(
+        current: &Current,
+        key: &str,
+    ) -> Result<(StrategyName, String), prunella_core::Failure> {
+        check_key(key)?;
+        Ok((current.strategy.clone(), key.to_owned()))
     }
 
     pub fn get(key: &str) -> Result<Option<String>, Failure> {
-        let current = Current::observe()?;
-        check_key(key)?;
-        Ok(current.host.state.get(&current.strategy, key)?)
+        Ok(Current::ask(|current| {
+            let (strategy, key) = own_key(current, key)?;
+            Ok(Get { strategy, key })
+        })?)
     }
 
     pub fn set(key: &str, value: &str) -> Result<(), Failure> {
-        let current = change()?;
-        check_key(key)?;
-        Ok(current.host.state.set(&current.strategy, key, value)?)
+        Ok(Current::ask(|current| {
+            let (strategy, key) = own_key(current, key)?;
+            let value = value.to_owned();
+            Ok(Set {
+                strategy,
+                key,
+                value,
+            })
+        })?)
     }
 
     pub fn remove(key: &str) -> Result<bool, Failure> {
-        let current = change()?;
-        check_key(key)?;
-        Ok(current.host.state.remove(&current.strategy, key)?)
+        Ok(Current::ask(|current| {
+            let (strategy, key) = own_key(current, key)?;
+            Ok(Remove { strategy, key })
+        })?)
     }
 
     pub fn keys() -> Result<Vec<String>, Failure> {
-        let current = Current::observe()?;
-        Ok(current.host.state.keys(&current.strategy)?)
+        Ok(Current::ask(|current| {
+            let strategy = current.strategy.clone();
+            Ok(Keys { strategy })
+        })?)
     }
 }

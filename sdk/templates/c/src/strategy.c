@@ -11,19 +11,19 @@
 /* As long as systemd itself gives a start, in milliseconds. */
 static const uint64_t TIMEOUT = 90000;
 
-static bool assess_not_mine(exports_prunella_strategy_strategy_assessment_t *ret,
+static bool assess_not_applicable(exports_prunella_strategy_strategy_assessment_t *ret,
 			    plugin_string_t reason)
 {
-	ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_NOT_MINE;
-	ret->val.not_mine = reason;
+	ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_NOT_APPLICABLE;
+	ret->val.not_applicable = reason;
 	return true;
 }
 
-static bool assess_must_not(exports_prunella_strategy_strategy_assessment_t *ret,
+static bool assess_veto(exports_prunella_strategy_strategy_assessment_t *ret,
 			    plugin_string_t reason)
 {
-	ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_MUST_NOT;
-	ret->val.must_not = reason;
+	ret->tag = PRUNELLA_STRATEGY_TYPES_ASSESSMENT_VETO;
+	ret->val.veto = reason;
 	return true;
 }
 
@@ -89,13 +89,13 @@ bool exports_prunella_strategy_strategy_assess(
 	prunella_base_incidents_method_incident_unit(incident, &unit);
 	prunella_base_incidents_method_incident_cause(incident, &cause);
 	if (!is_declared(incident, name))
-		return assess_not_mine(ret, SENTENCE(text("no file `"), name,
+		return assess_not_applicable(ret, SENTENCE(text("no file `"), name,
 						     text("` is declared for "), unit));
 	if (!prunella_observe_files_stat(&name, &cache, err))
 		return false;
 	if (!prunella_observe_files_method_file_exists(
 		    prunella_observe_files_borrow_file(cache)))
-		return assess_must_not(ret, SENTENCE(text("`"), name,
+		return assess_veto(ret, SENTENCE(text("`"), name,
 						     text("` is not there, and "), unit,
 						     text(" would only fail again without it")));
 	return assess_applies(ret, 60,

@@ -42,11 +42,11 @@ export const strategy = tellingPanics({
     const unit = incident.unit();
     const name = file();
     if (!incident.files().includes(name)) {
-      return { tag: "not-mine", val: `no file \`${name}\` is declared for ${unit}` };
+      return { tag: "not-applicable", val: `no file \`${name}\` is declared for ${unit}` };
     }
     if (!files.stat(name).exists()) {
       return {
-        tag: "must-not",
+        tag: "veto",
         val: `\`${name}\` is not there, and ${unit} would only fail again without it`,
       };
     }

@@ -13,8 +13,8 @@ from wit_world.imports.prunella_strategy_types import (
     Applies,
     Assessment,
     Assessment_Applies,
-    Assessment_MustNot,
-    Assessment_NotMine,
+    Assessment_Veto,
+    Assessment_NotApplicable,
     Description,
     Outcome,
     Outcome_Failed,
@@ -55,10 +55,10 @@ class Strategy(exports.Strategy):
     def assess(self, incident) -> Assessment:
         unit, name = incident.unit(), file()
         if name not in incident.files():
-            return Assessment_NotMine(f"no file `{name}` is declared for {unit}")
+            return Assessment_NotApplicable(f"no file `{name}` is declared for {unit}")
         with files.stat(name) as cache:
             if not cache.exists():
-                return Assessment_MustNot(
+                return Assessment_Veto(
                     f"`{name}` is not there, and {unit} would only fail again without it"
                 )
         return Assessment_Applies(

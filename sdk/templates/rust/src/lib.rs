@@ -16,12 +16,12 @@ impl Strategy for {{TypeName}} {
         let unit = incident.unit();
         let name = file();
         if !incident.files().contains(&name) {
-            return Ok(Assessment::not_mine(format!(
+            return Ok(Assessment::not_applicable(format!(
                 "no file `{name}` is declared for {unit}"
             )));
         }
         if !files::stat(&name)?.exists() {
-            return Ok(Assessment::must_not(format!(
+            return Ok(Assessment::veto(format!(
                 "`{name}` is not there, and {unit} would only fail again without it"
             )));
         }
@@ -71,7 +71,7 @@ mod tests {
             .file("cache", File::directory().missing())
             .assess::<{{TypeName}}>();
         assert_eq!(
-            run.forbade(),
+            run.vetoed(),
             "`cache` is not there, and web.service would only fail again without it"
         );
     }
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_service_without_a_cache_is_not_its_business() {
         let run = web().assess::<{{TypeName}}>();
-        assert_eq!(run.was_not_mine(), "no file `cache` is declared for web.service");
+        assert_eq!(run.was_not_applicable(), "no file `cache` is declared for web.service");
     }
 
     #[test]

@@ -98,8 +98,8 @@ to = ["root@localhost"]
 [alerts]
 recovery = ["mail"]
 escalation = ["mail"]
-join-escalations = "500ms"
-join-recoveries = "500ms"
+group-wait = "500ms"
+recovery-group-wait = "500ms"
 "#;
 
 /// Its binary, and what an operator writes down for it: the same with daemon
@@ -136,8 +136,8 @@ fn furnish_prunella(machine: Builder, fault: &Fault, prunella: &Path) -> Builder
             // As often and as patiently as monit asks.
             let failures = service.monit_cycles;
             text += &format!(
-                "\n[[probe]]\nname = \"answers\"\n{asks}\ntimeout = \"1s\"\nevery = \"1s\"\n\
-                 failures = {failures}\n"
+                "\n[[probe]]\nname = \"answers\"\n{asks}\ntimeout = \"1s\"\ninterval = \"1s\"\n\
+                 failure-threshold = {failures}\n"
             );
         }
         machine = machine.file(format!("/etc/prunella/services.d/{unit}.toml"), text, 0o644);

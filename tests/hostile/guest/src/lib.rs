@@ -48,7 +48,7 @@ impl Strategy for Hostile {
             }
             "recall" => {
                 let seen = state::get("seen")?.unwrap_or_default();
-                return Ok(Assessment::must_not(format!(
+                return Ok(Assessment::veto(format!(
                     "{seen} {}",
                     state::keys()?.join(" ")
                 )));
@@ -59,8 +59,8 @@ impl Strategy for Hostile {
                     "all is well\u{1b}[2J\r\nroot@host:~# rm -rf /\u{202e}",
                 ));
             }
-            "talk" => return Ok(Assessment::must_not("x".repeat(512 << 10))),
-            "return-too-much" => return Ok(Assessment::must_not("x".repeat(8 << 20))),
+            "talk" => return Ok(Assessment::veto("x".repeat(512 << 10))),
+            "return-too-much" => return Ok(Assessment::veto("x".repeat(8 << 20))),
             _ => {}
         }
         Ok(Assessment::applies(50, "it is down"))
@@ -141,7 +141,7 @@ impl Strategy for Hostile {
                     code(files::sha256("../../etc/shadow")),
                     code(file_repair::bring_back("shadow")),
                     code(checks::run("rm -rf /")),
-                    code(resources::disk("/root")),
+                    code(prunella_sdk::filesystems::below("/root")),
                 ];
                 return Ok(Outcome::failed(codes.join(" ")));
             }
@@ -153,7 +153,7 @@ impl Strategy for Hostile {
             }
             other => return Ok(Outcome::failed(format!("there is no way `{other}`"))),
         }
-        Ok(Outcome::not_mine("done"))
+        Ok(Outcome::not_applicable("done"))
     }
 }
 

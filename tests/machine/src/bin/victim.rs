@@ -2,7 +2,9 @@
 //!
 //! | option | means |
 //! |---|---|
-//! | `--listen PORT` | answer on 127.0.0.1:PORT: 200 to HTTP, PONG to Redis' PING |
+//! | `--listen [ADDRESS:]PORT` | answer there (on 127.0.0.1): 200 to HTTP, PONG to Redis' PING |
+//! | `--reuse-port` | share the port with others who do so, too (SO_REUSEPORT) |
+//! | `--no-reuse-address` | not bind a port of which the kernel keeps closed connections |
 //! | `--listen-unix PATH` | the same on a Unix socket |
 //! | `--listen-stdin` | the same on the listening socket that is its standard input (`StandardInput=socket`, `StandardOutput=journal`) |
 //! | `--need-file PATH` | end at once unless this exists |
@@ -28,7 +30,7 @@ use std::{
     env,
     fs::{self, File},
     io::{BufRead, BufReader, ErrorKind, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{self, TcpListener, TcpStream},
     os::{
         fd::{AsFd, OwnedFd},
         linux::net::SocketAddrExt,
@@ -45,7 +47,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::fs::inotify;
+use rustix::{
+    fs::inotify,
+    net::{AddressFamily, SocketType, sockopt},
+};
 use signal_hook::{
     consts::{SIGTERM, SIGUSR1},
     iterator::Signals,
@@ -53,7 +58,9 @@ use signal_hook::{
 
 #[derive(Default)]
 struct Options {
-    listen: Vec<u16>,
+    listen: Vec<net::SocketAddr>,
+    reuse_port: bool,
+    no_reuse_address: bool,
     listen_unix: Vec<PathBuf>,
     listen_stdin: bool,
     need_file: Vec<PathBuf>,
@@ -84,7 +91,9 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options> {
         };
         let millis = |text: String| Ok::<_, anyhow::Error>(Duration::from_millis(text.parse()?));
         match word.as_str() {
-            "--listen" => options.listen.push(value()?.parse()?),
+            "--listen" => options.listen.push(address(&value()?)?),
+            "--reuse-port" => options.reuse_port = true,
+            "--no-reuse-address" => options.no_reuse_address = true,
             "--listen-unix" => options.listen_unix.push(value()?.into()),
             "--listen-stdin" => options.listen_stdin = true,
             "--need-file" => options.need_file.push(value()?.into()),
@@ -142,9 +151,9 @@ fn live(options: Options) -> Result<()> {
 
     let hung = Arc::new(AtomicBool::new(false));
     let mut first = None;
-    for port in &options.listen {
-        let listener = TcpListener::bind(("127.0.0.1", *port))
-            .with_context(|| format!("cannot listen on port {port}"))?;
+    for at in &options.listen {
+        let listener =
+            bind(*at, &options).with_context(|| format!("cannot listen on port {}", at.port()))?;
         first = first.or(Some(listener.as_fd().try_clone_to_owned()?));
         serve(Listener::Tcp(listener), &hung);
     }
@@ -206,6 +215,28 @@ fn live(options: Options) -> Result<()> {
 fn exit(code: u8, why: &str) -> ! {
     eprintln!("victim: {why}, ending with {code}");
     std::process::exit(code.into());
+}
+
+/// `PORT`, or `ADDRESS:PORT`.
+fn address(text: &str) -> Result<net::SocketAddr> {
+    Ok(match text.parse() {
+        Ok(port) => net::SocketAddr::from(([127, 0, 0, 1], port)),
+        Err(_) => text.parse()?,
+    })
+}
+
+fn bind(at: net::SocketAddr, options: &Options) -> Result<TcpListener> {
+    let family = if at.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+    sockopt::set_socket_reuseaddr(&socket, !options.no_reuse_address)?;
+    sockopt::set_socket_reuseport(&socket, options.reuse_port)?;
+    rustix::net::bind(&socket, &at)?;
+    rustix::net::listen(&socket, 128)?;
+    Ok(TcpListener::from(socket))
 }
 
 fn check_config(path: &Path) -> Result<()> {

@@ -29,7 +29,7 @@ const QUIET: &str = "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
 
 pub(super) fn measure(prunella: &Path, victim: &Path, quick: bool) -> Result<Vec<Figure>> {
     let machine = Machine::builder()
-        .bind_ro(built("prunella-linux", "journal")?, BENCH)
+        .bind_ro(built("journal")?, BENCH)
         .file("/etc/systemd/journald.conf.d/bench.conf", JOURNALD, 0o644)
         .unit("quiet.service", QUIET);
     let scene = Scene::boot(machine, prunella, victim)?;

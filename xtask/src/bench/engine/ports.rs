@@ -17,11 +17,7 @@ pub(super) fn measure(quick: bool) -> Result<Vec<Figure>> {
         .iter()
         .map(|processes| format!("{processes}:1"))
         .collect();
-    let lines = bench(
-        "prunella-linux",
-        "ports",
-        &[("PRUNELLA_BENCH_SIZES", &wanted.join(","))],
-    )?;
+    let lines = bench("ports", &[("PRUNELLA_BENCH_SIZES", &wanted.join(","))])?;
     let mut figures = Vec::new();
     let mut ours = None;
     for line in &lines {

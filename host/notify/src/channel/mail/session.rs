@@ -17,10 +17,8 @@ use lettre::{
         extension::ClientId,
     },
 };
-use prunella_core::{
-    config::channels::{Encryption, Login, MailSettings},
-    text::{REDACTED, one_line},
-};
+use prunella_config::channels::{Encryption, Login, MailSettings};
+use prunella_core::text::{REDACTED, one_line};
 use prunella_reach::{names, secret, tls};
 use rustls::pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};

@@ -1,0 +1,56 @@
+//! Evidence, made by hand.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "in a test a panic is the report"
+)]
+
+pub(crate) mod server;
+
+use prunella_core::{
+    UnitName,
+    analyst::{Evidence, FailedRun},
+    capability::LogEntry,
+    incident::{DetectedBy, Detection},
+};
+
+pub(crate) const FAILED_AT: u64 = 1_780_000_000_000;
+
+/// A run that ended with exit code 1.
+pub(crate) fn run(lines: &[&str]) -> FailedRun {
+    FailedRun {
+        result: "exit-code".to_owned(),
+        exit_code: Some(1),
+        signal: None,
+        ended_at: FAILED_AT,
+        lines: lines.iter().map(|text| line(text)).collect(),
+    }
+}
+
+pub(crate) fn line(text: &str) -> LogEntry {
+    LogEntry::new(FAILED_AT - 100, 6, text)
+}
+
+pub(crate) fn evidence(runs: Vec<FailedRun>) -> Evidence {
+    Evidence {
+        detection: Detection {
+            unit: UnitName::new("shop.service").unwrap(),
+            by: DetectedBy::Signal,
+            at: FAILED_AT,
+            cause: "exit-code".into(),
+            invocation: None,
+            exit_code: Some(1),
+            signal: None,
+            failed_monotonic: None,
+        },
+        domain: Some("Web shop".to_owned()),
+        status: None,
+        runs,
+        needs: Vec::new(),
+        memory: None,
+        memory_pressure: None,
+        disks: Vec::new(),
+        changes: Vec::new(),
+    }
+}

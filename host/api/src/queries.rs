@@ -1,0 +1,113 @@
+//! What can be asked, and what can be ordered: the same of a daemon as of the
+//! host without one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prunella_core::{
+    ChannelName, UnitName,
+    achievement::Achievement,
+    alert::{Dispatch, DispatchFilter},
+    incident::{Ending, IncidentId},
+    oversight::Approval,
+    summary::{Filter, Summary},
+    trail::{Entry, Record},
+};
+
+use crate::{
+    ApiError, ChannelTest, DecideCall, HealCall, HookCall, PauseCall, PauseStatus, Records,
+    Reloaded, ResumeCall, Resumed, Retried, StatusReport,
+};
+
+/// What an answer is.
+pub type Answer<T> = Result<T, ApiError>;
+
+/// Questions. Answering one changes nothing.
+pub trait Queries: Send + Sync {
+    /// The overview.
+    fn status(&self) -> Answer<StatusReport>;
+
+    /// Incidents, newest first.
+    fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>>;
+
+    /// One incident, by its id or the beginning or end of it.
+    fn incident(&self, id: &str) -> Answer<Record>;
+
+    /// Whole records, oldest first, after the place `after`, which is the `next`
+    /// of the part before; as many as fit into one answer.
+    fn records(&self, filter: &Filter, after: Option<u64>) -> Answer<Records>;
+
+    /// What strategies have achieved, at one unit or at all.
+    fn achievements(&self, unit: Option<&UnitName>) -> Answer<Vec<Achievement>>;
+
+    /// The latest acts that waited, or wait, for approval.
+    fn approvals(&self) -> Answer<Vec<Approval>>;
+
+    /// Messages about incidents, newest first.
+    fn alerts(&self, filter: &DispatchFilter) -> Answer<Vec<Dispatch>>;
+
+    /// One message, by its id or the beginning or end of it.
+    fn alert(&self, id: &str) -> Answer<Dispatch>;
+}
+
+/// Orders, which only root may give.
+pub trait Orders: Send + Sync {
+    /// Takes over a failure that a hook saw. A daemon answers once the incident
+    /// is committed to the store, and before anything is done about it: the hook
+    /// waits [200 ms](crate::HOOK_LIMIT) and then goes the way alone.
+    ///
+    /// `None` when there is nothing to see to: not in care, or seen already and
+    /// over.
+    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>>;
+
+    /// Heals, or rehearses it; each step goes to `steps` as it is taken. A
+    /// caller that goes away does not end the healing.
+    fn heal(&self, call: &HealCall, steps: Steps) -> Answer<(IncidentId, Ending)>;
+
+    /// Leaves a unit, or all, alone.
+    fn pause(&self, call: &PauseCall) -> Answer<PauseStatus>;
+
+    /// No longer leaves it alone.
+    fn resume(&self, call: &ResumeCall) -> Answer<Resumed>;
+
+    /// Agrees to an act that waits, or denies it.
+    fn decide(&self, call: &DecideCall) -> Answer<Approval>;
+
+    /// Has a message tried again, or all that did not get through.
+    fn retry_alerts(&self, id: Option<&str>) -> Answer<Retried>;
+
+    /// Sends a real message by a channel; one that did not get through is an
+    /// error. Takes as long as the channel's time limit.
+    fn test_channel(&self, channel: &ChannelName) -> Answer<ChannelTest>;
+
+    /// Reads the configuration again. A broken one is an error, and the last
+    /// good one stays in force.
+    fn reload(&self) -> Answer<Reloaded>;
+}
+
+/// Where the steps of a healing go. Cheap to clone.
+#[derive(Clone)]
+pub struct Steps(Arc<Mutex<Option<Take>>>);
+
+type Take = Box<dyn FnMut(&Entry) -> bool + Send>;
+
+impl Steps {
+    /// Hands every step to `take`, until that returns false.
+    pub fn new(take: impl FnMut(&Entry) -> bool + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Some(Box::new(take)))))
+    }
+
+    /// One step.
+    pub fn send(&self, entry: &Entry) {
+        let mut take = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(f) = take.as_mut()
+            && !f(entry)
+        {
+            *take = None;
+        }
+    }
+
+    /// No step will be sent any more, whoever still holds a clone.
+    pub(crate) fn close(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

@@ -1,0 +1,587 @@
+//! `prunella enable` and `prunella disable`: putting services in Prunella's
+//! care, and taking them out.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use prunella_api::{ApiError, Client, Orders as _};
+use prunella_config::Config;
+use prunella_core::{FailureKind, UnitName, capability::UnitStatus, text::one_line};
+use prunella_daemon::files::{self, Found};
+use prunella_healer::Protected;
+use prunella_linux::{Linux, LinuxSettings, learn::Learned};
+
+use crate::{
+    args::{DisableArgs, EnableArgs},
+    exit::{Exit, Problem},
+    learn,
+    output::{self, BAD, FAIR, GOOD, QUIET, STRONG},
+    paths::Paths,
+    systemctl,
+};
+
+/// The drop-in's name within `UNIT.d`.
+const DROP_IN: &str = "50-prunella.conf";
+
+/// What makes systemd call the hook. `%n` and not `%N`: a service and a socket
+/// of the same name must not share one hook.
+const DROP_IN_BODY: &str = "[Unit]\nOnFailure=prunella-hook@%n.service\n";
+
+/// For each question to systemd.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs `prunella enable`.
+pub(crate) fn enable(paths: &Paths, args: &EnableArgs) -> anyhow::Result<Exit> {
+    if !args.dry_run {
+        only_root("put services in Prunella's care")?;
+    }
+    let loaded = Config::load(&paths.config);
+    let Some(config) = loaded.config else {
+        return Err(Problem::new(Exit::Config, "the configuration has mistakes")
+            .help("`prunella config check` lists them; mend them first")
+            .into());
+    };
+    let linux = Linux::connect(LinuxSettings::default())?;
+    let mut enabling = Enabling {
+        paths,
+        args,
+        protected: config.protected(),
+        config,
+        linux,
+        changed: false,
+    };
+    let candidates = if args.all {
+        everything()?
+    } else {
+        named(&args.units)?
+    };
+    let mut seen = BTreeSet::new();
+    let mut worst = Exit::Ok;
+    let mut taken = 0_u32;
+    for candidate in candidates {
+        match enabling.one(&candidate, &mut seen) {
+            Ok(true) => taken += 1,
+            Ok(false) => {}
+            Err(error) => {
+                worst = crate::exit::code_of(&error);
+                output::remark("error", BAD, &crate::exit::explain(&error));
+            }
+        }
+    }
+    if taken == 0 && worst == Exit::Ok {
+        output::print("No unit was found that could be put in Prunella's care.\n")?;
+    }
+    if enabling.changed && !args.dry_run {
+        apply(paths)?;
+    }
+    Ok(worst)
+}
+
+/// A unit that may be put in care.
+struct Candidate {
+    unit: UnitName,
+    /// Whether the operator named it, and wants to hear why it is refused.
+    named: bool,
+}
+
+/// What the operator named, patterns resolved.
+fn named(words: &[String]) -> anyhow::Result<Vec<Candidate>> {
+    let mut candidates = Vec::new();
+    for word in words {
+        if !word.contains(['*', '?', '[']) {
+            candidates.push(Candidate {
+                unit: crate::unit_name(word)?,
+                named: true,
+            });
+            continue;
+        }
+        let found = listed(&["--all", word])?;
+        if found.is_empty() {
+            return Err(
+                Problem::new(Exit::NotFound, format!("no loaded service fits `{word}`"))
+                    .help("see `systemctl list-units --all --type=service`")
+                    .into(),
+            );
+        }
+        candidates.extend(
+            found
+                .into_iter()
+                .map(|unit| Candidate { unit, named: false }),
+        );
+    }
+    Ok(candidates)
+}
+
+/// Every service that runs or has failed.
+fn everything() -> anyhow::Result<Vec<Candidate>> {
+    Ok(listed(&["--state=active,failed"])?
+        .into_iter()
+        .map(|unit| Candidate { unit, named: false })
+        .collect())
+}
+
+fn listed(words: &[&str]) -> anyhow::Result<Vec<UnitName>> {
+    let fixed = [
+        "list-units",
+        "--type=service",
+        "--plain",
+        "--full",
+        "--no-legend",
+    ];
+    let output = systemctl::run(&[&fixed, words].concat())?;
+    Ok(output
+        .lines()
+        .filter_map(|line| UnitName::new(line.split_whitespace().next()?).ok())
+        .collect())
+}
+
+struct Enabling<'a> {
+    paths: &'a Paths,
+    args: &'a EnableArgs,
+    config: Config,
+    protected: Protected,
+    linux: Arc<Linux>,
+    changed: bool,
+}
+
+impl Enabling<'_> {
+    /// Puts one in care; false when it was passed over.
+    fn one(
+        &mut self,
+        candidate: &Candidate,
+        seen: &mut BTreeSet<UnitName>,
+    ) -> anyhow::Result<bool> {
+        let asked = &candidate.unit;
+        if asked.is_template() {
+            let stem = asked.stem();
+            return Err(Problem::new(
+                Exit::Usage,
+                format!("{asked} is a template, and only its instances run"),
+            )
+            .help(format!(
+                "enable those that are loaded: `prunella enable '{stem}*.service'`"
+            ))
+            .into());
+        }
+        let learned = self.learn(asked)?;
+        let status = &learned.status;
+        let unit = status.name.clone();
+        if !seen.insert(unit.clone()) {
+            return Ok(false);
+        }
+        if let Err(refusal) = self.may(&learned) {
+            if candidate.named {
+                return Err(refusal.into());
+            }
+            // Of a pattern nobody expects every match to fit.
+            output::print(&format!("{QUIET}passed over  {refusal}{QUIET:#}\n"))?;
+            return Ok(false);
+        }
+        if !candidate.named && (status.is_oneshot() || is_transient(status)) {
+            let why = if status.is_oneshot() {
+                "it runs and ends (Type=oneshot)"
+            } else {
+                "it is transient and vanishes when it stops"
+            };
+            output::print(&format!("{QUIET}passed over  {unit}: {why}{QUIET:#}\n"))?;
+            return Ok(false);
+        }
+
+        if &unit == asked {
+            output::print(&format!("{STRONG}{unit}{STRONG:#}\n"))?;
+        } else {
+            output::print(&format!("{STRONG}{unit}{STRONG:#} (also called {asked})\n"))?;
+        }
+        self.drop_in(&unit)?;
+        self.services_file(&learned)?;
+        for warning in warnings(&learned) {
+            output::remark("note", FAIR, &warning);
+        }
+        output::print("\n")?;
+        Ok(true)
+    }
+
+    fn learn(&self, unit: &UnitName) -> anyhow::Result<Learned> {
+        let missing = || {
+            Problem::new(Exit::NotFound, format!("there is no unit {unit}"))
+                .help("see `systemctl list-unit-files --type=service`")
+        };
+        let deadline = Instant::now() + PATIENCE;
+        match self.linux.learn(deadline, unit) {
+            Ok(learned) if learned.status.exists() => Ok(learned),
+            Ok(_) => Err(missing().into()),
+            Err(failure) if failure.kind == FailureKind::NotFound => Err(missing().into()),
+            Err(failure) => Err(failure).with_context(|| format!("cannot look at {unit}")),
+        }
+    }
+
+    /// Whether it may be put in care.
+    fn may(&self, learned: &Learned) -> Result<(), Problem> {
+        let status = &learned.status;
+        let unit = &status.name;
+        if unit.kind() != "service" {
+            return Err(Problem::new(
+                Exit::Usage,
+                format!("{unit} is a {}: only services can be healed", unit.kind()),
+            )
+            .help(match status.triggers.first() {
+                Some(service) => format!("enable what it starts: `prunella enable {service}`"),
+                None => "enable the service behind it".to_owned(),
+            }));
+        }
+        if self.protected.covers(unit) {
+            return Err(Problem::new(
+                Exit::Usage,
+                format!("{unit} is protected: Prunella never acts on it"),
+            )
+            .help(
+                "healing it could take the host or its logins down; who wants it all the same \
+                 sets `[protect] remove` in prunella.toml",
+            ));
+        }
+        if status.load_state == "masked" {
+            return Err(Problem::new(Exit::Usage, format!("{unit} is masked"))
+                .help(format!("`systemctl unmask {unit}` first, if it should run")));
+        }
+        if !learned.wrapper_of.is_empty() {
+            let real: Vec<&str> = learned.wrapper_of.iter().map(UnitName::as_str).collect();
+            return Err(Problem::new(
+                Exit::Usage,
+                format!("{unit} is a wrapper that does nothing itself"),
+            )
+            .help(format!(
+                "enable what does: `prunella enable {}`",
+                real.join(" ")
+            )));
+        }
+        Ok(())
+    }
+
+    fn drop_in(&mut self, unit: &UnitName) -> anyhow::Result<()> {
+        let path = drop_in(&self.args.unit_dir, unit);
+        match files::look(&path, DROP_IN_BODY)? {
+            Found::Same => {
+                output::print(&format!(
+                    "  {QUIET}unchanged  {}{QUIET:#}\n",
+                    path.display()
+                ))?;
+            }
+            Found::Edited => output::remark(
+                "note",
+                FAIR,
+                &format!("somebody edited {}, so it stays as it is", path.display()),
+            ),
+            Found::Nothing | Found::Ours => {
+                if !self.args.dry_run {
+                    if let Some(dir) = path.parent() {
+                        files::folder(dir, 0o755)?;
+                    }
+                    files::write(&path, files::marked(DROP_IN_BODY))?;
+                }
+                self.changed = true;
+                self.wrote(&path, DROP_IN_BODY)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn services_file(&mut self, learned: &Learned) -> anyhow::Result<()> {
+        let unit = &learned.status.name;
+        if let Some(service) = self.config.services.get(unit) {
+            let place = service.declared_in.as_ref().map_or_else(
+                || self.paths.services().display().to_string(),
+                |path| path.display().to_string(),
+            );
+            output::print(&format!("  {QUIET}kept       {place}{QUIET:#}\n"))?;
+            return Ok(());
+        }
+        let path = services_file(self.paths, unit);
+        if fs::symlink_metadata(&path).is_ok() {
+            return Err(Problem::new(
+                Exit::Config,
+                format!("{} is there, but does not declare {unit}", path.display()),
+            )
+            .help("rename that file, or set its `unit` right")
+            .into());
+        }
+        let body = learn::services_file(learned);
+        if !self.args.dry_run {
+            files::folder(&self.paths.services(), 0o755)?;
+            files::write(&path, files::marked(&body))?;
+        }
+        self.changed = true;
+        self.wrote(&path, &body)
+    }
+
+    fn wrote(&self, path: &Path, body: &str) -> anyhow::Result<()> {
+        let what = if self.args.dry_run {
+            "would write"
+        } else {
+            "wrote"
+        };
+        let mut text = format!("  {GOOD}{what}{GOOD:#}  {}\n", path.display());
+        for line in body.lines() {
+            text.push_str(&format!("      {QUIET}{line}{QUIET:#}\n"));
+        }
+        Ok(output::print(&text)?)
+    }
+}
+
+fn only_root(what: &str) -> Result<(), Problem> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(
+        Problem::new(Exit::NoPermission, format!("only root can {what}"))
+            .help("run it with sudo; `--dry-run` shows what it would do"),
+    )
+}
+
+fn drop_in(unit_dir: &Path, unit: &UnitName) -> PathBuf {
+    unit_dir.join(format!("{unit}.d")).join(DROP_IN)
+}
+
+fn services_file(paths: &Paths, unit: &UnitName) -> PathBuf {
+    paths.services().join(format!("{}.toml", unit.stem()))
+}
+
+fn is_transient(status: &UnitStatus) -> bool {
+    status
+        .fragment
+        .as_deref()
+        .is_some_and(|path| path.starts_with("/run/systemd/transient/"))
+}
+
+/// What else looks after this unit already.
+fn warnings(learned: &Learned) -> Vec<String> {
+    let status = &learned.status;
+    let unit = &status.name;
+    let mut warnings: Vec<String> = learned
+        .notes
+        .iter()
+        .map(|note| format!("{unit}: {note}"))
+        .collect();
+    let others: Vec<&str> = status
+        .on_failure
+        .iter()
+        .map(UnitName::as_str)
+        .filter(|name| !name.starts_with("prunella-hook@"))
+        .collect();
+    if !others.is_empty() {
+        warnings.push(format!(
+            "{unit} already has OnFailure={}: it will be started as well as Prunella's hook",
+            others.join(" ")
+        ));
+    }
+    if !matches!(status.restart_policy.as_str(), "" | "no") {
+        let limit = if status.start_limit_burst == 0 || status.start_limit_interval == 0 {
+            "and has no start limit, so systemd never gives up and Prunella only reports a loop"
+                .to_owned()
+        } else {
+            "so Prunella waits until systemd has given up at the start limit".to_owned()
+        };
+        warnings.push(format!(
+            "{unit} has Restart={}: systemd restarts it by itself, {limit}",
+            status.restart_policy
+        ));
+    }
+    for (setting, value) in [
+        ("StartLimitAction", &status.start_limit_action),
+        ("FailureAction", &status.failure_action),
+    ] {
+        if !matches!(value.as_str(), "" | "none") {
+            warnings.push(format!(
+                "{unit} has {setting}={value}: Prunella reports its failures and never starts it, \
+                 since one start too many may reboot the host"
+            ));
+        }
+    }
+    if is_transient(status) {
+        warnings.push(format!(
+            "{unit} is transient: it vanishes when it is stopped, and this with it"
+        ));
+    }
+    for watch in &learned.monit {
+        warnings.push(format!(
+            "monit looks after it too, as `{}` ({}:{}): two healers fight each other, so take it \
+             out there",
+            one_line(&watch.name, 80),
+            watch.file.display(),
+            watch.line
+        ));
+    }
+    warnings
+}
+
+/// Makes systemd and a running daemon see what was written.
+fn apply(paths: &Paths) -> anyhow::Result<()> {
+    if systemctl::booted() {
+        systemctl::run(&["daemon-reload"])?;
+    }
+    match Client::new(&paths.run).reload() {
+        Ok(now) => output::print(&format!(
+            "{} services in care, {} strategies in force\n",
+            now.services, now.strategies
+        ))?,
+        Err(ApiError::NotListening(_)) => {
+            if !systemctl::says(&["is-enabled", "prunella-sweep.timer"]) {
+                output::remark(
+                    "note",
+                    FAIR,
+                    "no daemon runs; start it with `systemctl start prunella.service`, or run \
+                     `prunella setup` if this host has none yet",
+                );
+            }
+        }
+        Err(error) => {
+            return Err(error).context("the files are written, but the daemon does not use them");
+        }
+    }
+    Ok(())
+}
+
+/// Runs `prunella disable`.
+pub(crate) fn disable(paths: &Paths, args: &DisableArgs) -> anyhow::Result<Exit> {
+    if !args.dry_run {
+        only_root("take services out of Prunella's care")?;
+    }
+    // With a broken configuration the files still have their usual names.
+    let config = Config::load(&paths.config).config.unwrap_or_default();
+    let units: Vec<UnitName> = if args.all {
+        config.services.keys().cloned().collect()
+    } else {
+        let mut units = Vec::new();
+        for word in &args.units {
+            units.push(canonical(&crate::unit_name(word)?, &config, args, paths));
+        }
+        units
+    };
+    let mut worst = Exit::Ok;
+    let mut changed = false;
+    for unit in &units {
+        match out_of_care(paths, args, &config, unit) {
+            Ok(true) => changed = true,
+            Ok(false) => {
+                worst = Exit::NotFound;
+                output::remark("error", BAD, &format!("{unit} is not in Prunella's care"));
+            }
+            Err(error) => {
+                worst = crate::exit::code_of(&error);
+                output::remark("error", BAD, &crate::exit::explain(&error));
+            }
+        }
+    }
+    if units.is_empty() {
+        output::print("No service is in Prunella's care.\n")?;
+    }
+    if changed && !args.dry_run {
+        apply(paths)?;
+    }
+    Ok(worst)
+}
+
+/// The name under which a unit is in care: an alias is resolved with systemd's
+/// help, and a unit that is gone by now keeps the name it is known by.
+fn canonical(unit: &UnitName, config: &Config, args: &DisableArgs, paths: &Paths) -> UnitName {
+    let known = config.services.contains_key(unit)
+        || drop_in(&args.unit_dir, unit).exists()
+        || services_file(paths, unit).exists();
+    if known {
+        return unit.clone();
+    }
+    Linux::connect(LinuxSettings::default())
+        .ok()
+        .and_then(|linux| linux.units().get(Instant::now() + PATIENCE, unit).ok())
+        .map_or_else(|| unit.clone(), |status| status.name)
+}
+
+/// Removes what `enable` wrote; false when there was nothing.
+fn out_of_care(
+    paths: &Paths,
+    args: &DisableArgs,
+    config: &Config,
+    unit: &UnitName,
+) -> anyhow::Result<bool> {
+    let declared = config
+        .services
+        .get(unit)
+        .and_then(|service| service.declared_in.clone())
+        .map(|path| paths.config.join(path))
+        .unwrap_or_else(|| services_file(paths, unit));
+    let dropped = drop_in(&args.unit_dir, unit);
+    let mut found = false;
+    for path in [&dropped, &declared] {
+        if fs::symlink_metadata(path).is_err() {
+            continue;
+        }
+        if !found {
+            output::print(&format!("{STRONG}{unit}{STRONG:#}\n"))?;
+        }
+        found = true;
+        let unedited = files::is_unedited(path)?;
+        let mut kept = path.clone().into_os_string();
+        kept.push(".disabled");
+        let kept = PathBuf::from(kept);
+        let text = if unedited {
+            format!("removed   {}", path.display())
+        } else {
+            format!(
+                "renamed   {} (edited) to {}",
+                path.display(),
+                kept.display()
+            )
+        };
+        if !args.dry_run {
+            let done = if unedited {
+                fs::remove_file(path)
+            } else {
+                fs::rename(path, &kept)
+            };
+            done.with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        let would = if args.dry_run { "would: " } else { "" };
+        output::print(&format!("  {GOOD}{would}{text}{GOOD:#}\n"))?;
+    }
+    if found
+        && !args.dry_run
+        && let Some(dir) = dropped.parent()
+    {
+        match fs::remove_dir(dir) {
+            // Other drop-ins stay where they are.
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+                ) =>
+            {
+                return Err(error).with_context(|| format!("cannot remove {}", dir.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_stand_where_systemd_and_the_configuration_look() {
+        let unit = UnitName::new("postgresql@15-main.service").unwrap();
+        assert_eq!(
+            drop_in(Path::new("/etc/systemd/system"), &unit),
+            Path::new("/etc/systemd/system/postgresql@15-main.service.d/50-prunella.conf")
+        );
+        assert!(
+            DROP_IN_BODY.contains("%n.service"),
+            "the whole name, with its type"
+        );
+    }
+}

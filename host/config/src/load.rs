@@ -1,0 +1,399 @@
+//! Finds the files, checks who can write them, and looks at them together.
+
+use std::{
+    fs,
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use toml::de::DeTable;
+
+use super::{
+    Config,
+    diagnostic::{Diagnostic, Source},
+    keys,
+    main_file::{self, Places},
+    reader::{Reader, parse},
+    service_file::{self, Parsed},
+};
+use prunella_core::StrategyName;
+
+/// Far more than any configuration needs; whatever is larger is a mistake.
+const FILE_MAX: u64 = 1 << 20;
+
+/// What [`Config::load`] found.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration; absent when anything in it is an error.
+    pub config: Option<Config>,
+    /// Every mistake, in the order of files and lines.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// The mistakes that make it unusable.
+    pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().filter(|found| found.is_error())
+    }
+
+    /// Those that don't.
+    pub fn warnings(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().filter(|found| !found.is_error())
+    }
+}
+
+/// Who may write configuration files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trust {
+    /// Whoever reads the configuration, and root.
+    reader: u32,
+}
+
+impl Trust {
+    /// This process: `/proc/self` belongs to its effective user.
+    pub(super) fn current() -> Self {
+        Self {
+            reader: fs::metadata("/proc/self").map_or(0, |found| found.uid()),
+        }
+    }
+
+    /// As if this process belonged to `reader`.
+    #[cfg(test)]
+    pub(super) fn of(reader: u32) -> Self {
+        Self { reader }
+    }
+
+    /// Why a file or folder of this owner and mode cannot be trusted.
+    pub(super) fn objection(self, uid: u32, mode: u32) -> Option<(String, &'static str)> {
+        if uid != 0 && uid != self.reader {
+            return Some((
+                format!("it belongs to the user {uid}, who could make Prunella run anything"),
+                "chown root:root",
+            ));
+        }
+        // The sticky bit keeps others from replacing what is in a folder.
+        if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+            return Some((
+                format!(
+                    "others can write it (mode {:04o}), and could make Prunella run anything",
+                    mode & 0o7777
+                ),
+                "chmod go-w",
+            ));
+        }
+        None
+    }
+}
+
+/// One run of the loader.
+pub(super) struct Loader<'a> {
+    pub(super) root: &'a Path,
+    trust: Trust,
+    pub(super) found: Vec<Diagnostic>,
+    /// A strategy that is about to be there.
+    pub(super) expected: Option<StrategyName>,
+}
+
+impl Config {
+    /// Loads `prunella.toml` and `services.d/*.toml` from the folder `root`
+    /// (`/etc/prunella`). Both may be missing; then nothing is in care.
+    ///
+    /// All mistakes are collected. With any error among them there is no
+    /// configuration: a half-read policy is no policy.
+    pub fn load(root: &Path) -> Loaded {
+        load_trusting(root, Trust::current())
+    }
+
+    /// The same, as if a component of this name lay in `plugins/` already: the
+    /// services that name it are no mistake.
+    pub fn load_expecting(root: &Path, strategy: &StrategyName) -> Loaded {
+        let mut loader = Loader::new(root, Trust::current());
+        loader.expected = Some(strategy.clone());
+        loader.loaded()
+    }
+}
+
+pub(super) fn load_trusting(root: &Path, trust: Trust) -> Loaded {
+    Loader::new(root, trust).loaded()
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(root: &'a Path, trust: Trust) -> Self {
+        Self {
+            root,
+            trust,
+            found: Vec::new(),
+            expected: None,
+        }
+    }
+
+    fn loaded(mut self) -> Loaded {
+        let config = self.load();
+        let usable = self.found.iter().all(|found| !found.is_error());
+        Loaded {
+            config: usable.then_some(config),
+            diagnostics: self.found,
+        }
+    }
+}
+
+impl Loader<'_> {
+    fn load(&mut self) -> Config {
+        let mut config = Config::default();
+        match fs::metadata(self.root) {
+            Ok(found) if found.is_dir() => self.check_trust(self.root, &found),
+            Ok(_) => {
+                self.found.push(
+                    Diagnostic::about_file(self.root, "this is not a folder")
+                        .help("name the folder in which prunella.toml lies"),
+                );
+                return config;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.found.push(
+                    Diagnostic::about_file(
+                        self.root,
+                        "there is no such folder: no service is in Prunella's care",
+                    )
+                    .help("put one in its care with `prunella enable UNIT`")
+                    .warning(),
+                );
+                return config;
+            }
+            Err(error) => {
+                self.found.push(Diagnostic::about_file(
+                    self.root,
+                    format!("the folder cannot be read: {error}"),
+                ));
+                return config;
+            }
+        }
+        let places = self.load_main(&mut config);
+        self.load_keys(&mut config);
+        self.load_plugins(&mut config);
+        let services = self.load_services(&config);
+        self.check_together(&mut config, services, &places);
+        config
+    }
+
+    fn load_main(&mut self, config: &mut Config) -> Places {
+        let path = self.root.join("prunella.toml");
+        let name = Path::new("prunella.toml");
+        if let Err(error) = fs::symlink_metadata(&path)
+            && error.kind() == io::ErrorKind::NotFound
+        {
+            return Places::default();
+        }
+        let Some(source) = self.read(&path, name) else {
+            return Places::default();
+        };
+        let root = self.root;
+        self.parse(&source, |reader, table| {
+            main_file::read(reader, table, root, config)
+        })
+        .unwrap_or_default()
+    }
+
+    /// The TOML files of a folder below the configuration's, in their order.
+    fn files(&mut self, name: &str) -> Vec<PathBuf> {
+        let folder = self.root.join(name);
+        let listed = fs::metadata(&folder).and_then(|found| {
+            self.check_trust(&folder, &found);
+            fs::read_dir(&folder)?
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<io::Result<Vec<PathBuf>>>()
+        });
+        let mut paths = match listed {
+            Ok(paths) => paths,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+            Err(error) => {
+                self.found.push(Diagnostic::about_file(
+                    Path::new(name),
+                    format!("the folder cannot be read: {error}"),
+                ));
+                return Vec::new();
+            }
+        };
+        // Editors leave hidden files and others of their own behind.
+        paths.retain(|path| {
+            path.extension().is_some_and(|e| e == "toml")
+                && !path
+                    .file_name()
+                    .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+        });
+        paths.sort();
+        paths
+    }
+
+    fn load_keys(&mut self, config: &mut Config) {
+        for path in self.files("keys") {
+            let name = Path::new("keys").join(path.file_name().unwrap_or_default());
+            let Some(source) = self.read(&path, &name) else {
+                continue;
+            };
+            let stem = path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            let key = self.parse(&source, |reader, table| keys::read(reader, table, &stem));
+            if let Some(key) = key.flatten() {
+                config.keys.insert(stem, key);
+            }
+        }
+    }
+
+    fn load_services(&mut self, config: &Config) -> Vec<(PathBuf, Parsed)> {
+        let paths = self.files("services.d");
+        let mut services = Vec::new();
+        for path in paths {
+            let name = Path::new("services.d").join(path.file_name().unwrap_or_default());
+            let Some(source) = self.read(&path, &name) else {
+                continue;
+            };
+            let parsed = self.parse(&source, |reader, table| {
+                service_file::read(reader, table, &path, config)
+            });
+            let Some(read) = parsed.flatten() else {
+                continue;
+            };
+            // Whatever else is wrong with the file.
+            for (strategy, place) in &read.strategies_at {
+                self.check_strategy(config, strategy, &name, place);
+            }
+            if let Some(parsed) = read.parsed {
+                self.check_secrets(&path, &name, &parsed);
+                services.push((name, parsed));
+            }
+        }
+        services
+    }
+
+    /// The text of a file, if it is one that can be read and trusted.
+    pub(super) fn read(&mut self, path: &Path, name: &Path) -> Option<Source> {
+        let text = match read_text(path) {
+            Ok((found, text)) => {
+                self.check_trust_of(name, path, &found);
+                text
+            }
+            Err(diagnostic) => {
+                self.found.push(Diagnostic {
+                    file: name.to_owned(),
+                    ..*diagnostic
+                });
+                return None;
+            }
+        };
+        match String::from_utf8(text) {
+            Ok(text) => Some(Source {
+                file: name.to_owned(),
+                text,
+            }),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+                let source = Source {
+                    file: name.to_owned(),
+                    text: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                };
+                self.found.push(
+                    source
+                        .error(
+                            at..at + 1,
+                            format!("the file is not UTF-8 (byte 0x{byte:02x})"),
+                        )
+                        .help("save it as UTF-8"),
+                );
+                None
+            }
+        }
+    }
+
+    /// Parses a file and has it read; nothing when it is not TOML.
+    pub(super) fn parse<T>(
+        &mut self,
+        source: &Source,
+        read: impl for<'t> FnOnce(&mut Reader<'_>, &'t DeTable<'t>) -> T,
+    ) -> Option<T> {
+        let (value, found) = parse(source, read);
+        self.found.extend(found);
+        value
+    }
+
+    fn check_trust(&mut self, path: &Path, found: &fs::Metadata) {
+        let name = path.strip_prefix(self.root).unwrap_or(path);
+        let name = if name.as_os_str().is_empty() {
+            path
+        } else {
+            name
+        };
+        self.check_trust_of(name, path, found);
+    }
+
+    fn check_trust_of(&mut self, name: &Path, path: &Path, found: &fs::Metadata) {
+        if let Some((objection, remedy)) = self.trust.objection(found.uid(), found.mode()) {
+            self.found.push(
+                Diagnostic::about_file(name, objection)
+                    .help(format!("{remedy} {}", path.display())),
+            );
+        }
+    }
+
+    /// Commands may hold secrets, and then nobody else should read the file.
+    fn check_secrets(&mut self, path: &Path, name: &Path, parsed: &Parsed) {
+        let readable = fs::metadata(path).is_ok_and(|found| found.mode() & 0o004 != 0);
+        let secret = parsed.service.checks.iter().find(|(_, check)| {
+            let command = check.command.join(" ");
+            prunella_core::text::redact(&command) != command
+        });
+        if let (true, Some((check, _))) = (readable, secret) {
+            self.found.push(
+                Diagnostic::about_file(
+                    name,
+                    format!(
+                        "everybody can read this file, and the command of the check `{check}` seems to hold a secret"
+                    ),
+                )
+                .help(format!("chmod 600 {}", path.display()))
+                .warning(),
+            );
+        }
+    }
+}
+
+/// Opens once, and looks at what was opened: metadata and text are of the same
+/// file, whatever happens to the name meanwhile.
+fn read_text(path: &Path) -> Result<(fs::Metadata, Vec<u8>), Box<Diagnostic>> {
+    let failed = |error: io::Error| {
+        Box::new(Diagnostic::about_file(
+            path,
+            format!("the file cannot be read: {error}"),
+        ))
+    };
+    // A pipe would block the opening.
+    let kind = fs::metadata(path).map_err(failed)?;
+    if !kind.is_file() {
+        let what = if kind.is_dir() {
+            "a folder"
+        } else {
+            "something else"
+        };
+        return Err(Box::new(Diagnostic::about_file(
+            path,
+            format!("this must be a file, and it is {what}"),
+        )));
+    }
+    let file = fs::File::open(path).map_err(failed)?;
+    let found = file.metadata().map_err(failed)?;
+    let mut text = Vec::new();
+    file.take(FILE_MAX + 1)
+        .read_to_end(&mut text)
+        .map_err(failed)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > FILE_MAX) {
+        return Err(Box::new(Diagnostic::about_file(
+            path,
+            "the file is larger than 1 MiB: it cannot be a configuration",
+        )));
+    }
+    Ok((found, text))
+}

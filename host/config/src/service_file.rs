@@ -1,0 +1,305 @@
+//! Reads one `services.d/*.toml`: one service.
+
+mod checks;
+mod files;
+mod probes;
+
+use std::{collections::BTreeMap, ops::Range, path::Path, time::Duration};
+
+use toml::de::DeTable;
+
+use super::{
+    Config,
+    alerts::{self, Named},
+    diagnostic::{Diagnostic, Place},
+    reader::{Reader, Section},
+};
+use prunella_core::{
+    StrategyName, UnitName,
+    service::{BudgetSettings, Order, Port, ProofSettings, RunPolicy, Service, StartLimit},
+};
+
+const KEYS: &[&str] = &[
+    "unit",
+    "domain",
+    "critical",
+    "ports",
+    "strategies",
+    "order",
+    "depends-on",
+    "start-limit",
+    "run-policy",
+    "heal-on-stop",
+    "proof",
+    "budget",
+    "alerts",
+    "file",
+    "check",
+    "probe",
+];
+
+/// Shorter than this, nothing can be waited for.
+pub(super) const LEAST: Duration = Duration::from_millis(1);
+
+/// What was found in a service's file.
+pub(super) struct Read {
+    /// Absent when the file does not say of which unit it is.
+    pub(super) parsed: Option<Parsed>,
+    /// The strategies that it names, which are checked in any case.
+    pub(super) strategies_at: BTreeMap<StrategyName, Place>,
+}
+
+/// A service and the places that later checks need.
+pub(super) struct Parsed {
+    pub(super) service: Service,
+    /// Whether the file has a `strategies` or a `[proof]` of its own.
+    pub(super) own_strategies: bool,
+    pub(super) unit_at: Place,
+    pub(super) depends_on_at: BTreeMap<UnitName, Place>,
+    pub(super) channels_at: Vec<Named>,
+}
+
+/// Reads a service; what `host` says holds where the file says nothing else.
+pub(super) fn read<'t>(
+    reader: &mut Reader<'_>,
+    table: &'t DeTable<'t>,
+    file: &Path,
+    host: &Config,
+) -> Option<Read> {
+    let top = Section {
+        table,
+        name: "a service's file",
+    };
+    reader.only(top, KEYS);
+    let unit = read_unit(reader, top);
+    // Everything is read even without a unit: all mistakes at once.
+    let mut service = Service::new(match &unit {
+        Some((unit, _)) => unit.clone(),
+        None => UnitName::new("unnamed.service").ok()?,
+    });
+    service.declared_in = Some(file.to_owned());
+    service.domain = reader
+        .text(top, "domain", "Web shop")
+        .map(|(text, _)| prunella_core::text::one_line(text, 120));
+    service.critical = reader.flag(top, "critical").unwrap_or_default();
+    service.heal_on_stop = reader.flag(top, "heal-on-stop").unwrap_or_default();
+    service.start_limit = reader
+        .one_of(
+            top,
+            "start-limit",
+            &[("heal", StartLimit::Heal), ("respect", StartLimit::Respect)],
+        )
+        .unwrap_or_default();
+    service.ports = read_ports(reader, top);
+    // What holds a port is there to be talked to.
+    let meant_to_run = if service.ports.is_empty() {
+        RunPolicy::OnFailure
+    } else {
+        RunPolicy::Always
+    };
+    service.run_policy = reader
+        .one_of(
+            top,
+            "run-policy",
+            &[RunPolicy::Always, RunPolicy::OnFailure].map(|policy| (policy.as_str(), policy)),
+        )
+        .unwrap_or(meant_to_run);
+    let mut depends_on_at = BTreeMap::new();
+    for need in reader.texts(top, "depends-on", "\"postgresql@15-main.service\"") {
+        let span = need.1.clone();
+        let Some(need) = reader.unit(need) else {
+            continue;
+        };
+        if depends_on_at
+            .insert(need.clone(), reader.source.place(span.clone()))
+            .is_some()
+        {
+            reader.warn(span, format!("{need} is named twice"), "name it once");
+        } else {
+            service.depends_on.push(need);
+        }
+    }
+    let own_strategies = table.contains_key("strategies");
+    let strategies_at = read_strategies(reader, top, &mut service.strategies);
+    service.order = read_order(reader, top).unwrap_or(host.defaults.order);
+    service.proof = proof_section(reader, top, &host.defaults.proof);
+    service.budget = table
+        .contains_key("budget")
+        .then(|| budget_section(reader, top, &host.budget));
+    let (alerts, channels_at) = alerts::read_service(reader, top);
+    service.alerts = alerts;
+    files::read_files(reader, top, &mut service);
+    checks::read_checks(reader, top, &mut service);
+    probes::read_probes(reader, top, &mut service);
+    let parsed = unit.map(|(_, span)| Parsed {
+        service,
+        own_strategies,
+        unit_at: reader.source.place(span),
+        depends_on_at,
+        channels_at,
+    });
+    Some(Read {
+        parsed,
+        strategies_at,
+    })
+}
+
+fn read_unit(reader: &mut Reader<'_>, top: Section<'_>) -> Option<(UnitName, Range<usize>)> {
+    if !top.table.contains_key("unit") {
+        reader.found.push(
+            Diagnostic::about_file(&reader.source.file, "the file names no unit")
+                .help("add a line such as `unit = \"nginx.service\"`; one file is one service"),
+        );
+        return None;
+    }
+    let text = reader.text(top, "unit", "nginx.service")?;
+    let span = text.1.clone();
+    let unit = reader.unit(text)?;
+    if !matches!(unit.kind(), "service" | "socket") {
+        reader.error_help(
+            span,
+            format!(
+                "{unit} is a {}: Prunella cares for services and sockets",
+                unit.kind()
+            ),
+            "name the service that does the work",
+        );
+        return None;
+    }
+    Some((unit, span))
+}
+
+fn read_ports(reader: &mut Reader<'_>, top: Section<'_>) -> Vec<Port> {
+    let mut ports: Vec<Port> = Vec::new();
+    for (text, span) in reader.texts(top, "ports", "\"tcp/80\", \"udp/53\"") {
+        match text.parse::<Port>() {
+            Ok(port) if ports.contains(&port) => {
+                reader.warn(span, format!("{port} is named twice"), "name it once");
+            }
+            Ok(port) => ports.push(port),
+            Err(_) => {
+                let shown = prunella_core::text::one_line(text, 40);
+                reader.error_help(
+                    span,
+                    format!("`{shown}` is not a port"),
+                    "write `tcp/` or `udp/` and a number from 1 to 65535, such as \"tcp/80\"; where the \
+                     address matters, put it before the number: \"udp/127.0.0.53:53\", \
+                     \"tcp/[::1]:80\"",
+                );
+            }
+        }
+    }
+    ports
+}
+
+/// `strategies`, in order, without doubles.
+pub(super) fn read_strategies(
+    reader: &mut Reader<'_>,
+    section: Section<'_>,
+    into: &mut Vec<StrategyName>,
+) -> BTreeMap<StrategyName, Place> {
+    let mut places = BTreeMap::new();
+    for (text, span) in reader.texts(section, "strategies", "\"service-restart\"") {
+        match StrategyName::new(text) {
+            Ok(name) => {
+                if places
+                    .insert(name.clone(), reader.source.place(span.clone()))
+                    .is_some()
+                {
+                    reader.warn(span, format!("{name} is named twice"), "name it once");
+                } else {
+                    into.push(name);
+                }
+            }
+            Err(error) => {
+                reader.error(span, prunella_core::text::one_line(&error.to_string(), 300))
+            }
+        }
+    }
+    places
+}
+
+/// `order`.
+pub(super) fn read_order(reader: &mut Reader<'_>, section: Section<'_>) -> Option<Order> {
+    reader.one_of(
+        section,
+        "order",
+        &[("listed", Order::Listed), ("learned", Order::Learned)],
+    )
+}
+
+/// `[proof]`, over `default`.
+pub(super) fn proof_section(
+    reader: &mut Reader<'_>,
+    top: Section<'_>,
+    default: &ProofSettings,
+) -> ProofSettings {
+    let mut proof = default.clone();
+    let Some(section) = reader.section(top, "proof", "[proof]") else {
+        return proof;
+    };
+    reader.only(section, &["stable-for", "timeout"]);
+    if let Some(stable_for) = reader.duration(section, "stable-for", Duration::ZERO) {
+        proof.stable_for = stable_for;
+    }
+    if let Some(timeout) = reader.duration(section, "timeout", LEAST) {
+        proof.timeout = Some(timeout);
+    }
+    proof
+}
+
+/// `[budget]`, over `default`.
+pub(super) fn budget_section(
+    reader: &mut Reader<'_>,
+    top: Section<'_>,
+    default: &BudgetSettings,
+) -> BudgetSettings {
+    let mut budget = default.clone();
+    let Some(section) = reader.section(top, "budget", "[budget]") else {
+        return budget;
+    };
+    reader.only(section, &["healings", "window", "backoff"]);
+    if let Some(healings) = reader.number(section, "healings", 1_000) {
+        budget.healings = healings;
+    }
+    if let Some(window) = reader.duration(section, "window", LEAST) {
+        budget.window = window;
+    }
+    let Some(value) = section.table.get("backoff") else {
+        return budget;
+    };
+    let Some(array) = value.get_ref().as_array() else {
+        reader.error_help(
+            value.span(),
+            "`backoff` must be a list of durations",
+            "for example: backoff = [\"0s\", \"1s\", \"5s\"]",
+        );
+        return budget;
+    };
+    budget.backoff = array
+        .iter()
+        .filter_map(|item| reader.duration_of(item, "backoff", Duration::ZERO))
+        .collect();
+    budget
+}
+
+/// Notes a name that stands twice in one file; true when it is the first.
+pub(super) fn first_of(
+    reader: &mut Reader<'_>,
+    seen: &mut BTreeMap<String, usize>,
+    what: &str,
+    name: &str,
+    at: &Range<usize>,
+) -> bool {
+    let line = reader.source.place(at.clone()).line;
+    if let Some(first) = seen.get(name) {
+        reader.error_help(
+            at.clone(),
+            format!("there are two {what}s `{name}`"),
+            format!("the first is declared in line {first}; give one of them another name"),
+        );
+        return false;
+    }
+    seen.insert(name.to_owned(), line);
+    true
+}

@@ -1,0 +1,809 @@
+//! Whole folders are loaded, and every message is compared as it is shown.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+
+use rstest::rstest;
+
+use super::{
+    load::{Trust, load_trusting},
+    *,
+};
+use prunella_core::{
+    UnitName,
+    policy::{Act, Permission, Scope},
+    service::{FileRole, Order, ProbeKind, ReadBy, RunPolicy, StartLimit},
+};
+
+const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    folder
+}
+
+fn load(files: &[(&str, &str)]) -> Loaded {
+    Config::load(folder(files).path())
+}
+
+fn shown(loaded: &Loaded) -> String {
+    let shown: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
+    shown.join("\n\n")
+}
+
+/// What is shown for one service's file.
+fn service(text: &str) -> String {
+    shown(&load(&[("services.d/web.toml", text)]))
+}
+
+/// What is shown for prunella.toml.
+fn main_file(text: &str) -> String {
+    shown(&load(&[("prunella.toml", text)]))
+}
+
+fn unit(name: &str) -> UnitName {
+    UnitName::new(name).unwrap()
+}
+
+#[test]
+fn nothing_at_all_is_valid() {
+    let loaded = load(&[]);
+    assert_eq!(shown(&loaded), "");
+    let config = loaded.config.unwrap();
+    assert!(config.services.is_empty());
+    assert_eq!(config.retry_interval, Some(Duration::from_secs(900)));
+    let missing = Config::load(Path::new("/nonexistent/prunella"));
+    assert!(missing.config.is_some());
+    assert_eq!(missing.warnings().count(), 1);
+}
+
+#[test]
+fn a_service_with_everything() {
+    let loaded = load(&[
+        (
+            "services.d/shop.toml",
+            r#"
+            unit = "shop"
+            domain = "Web shop"
+            critical = true
+            ports = ["tcp/8080", "udp/53"]
+            strategies = ["service-restart", "port-conflict"]
+            depends-on = ["db.service"]
+            start-limit = "respect"
+            run-policy = "on-failure"
+            heal-on-stop = true
+            proof = { stable-for = "10s" }
+
+            [budget]
+            healings = 2
+            backoff = ["0s", "1m30s"]
+
+            [[file]]
+            name = "environment"
+            path = "/etc/shop/env"
+            role = "env"
+            mode = "0640"
+            owner = "root:shop"
+            keys = ["DATABASE_URL"]
+            read-by = "manager"
+            optional = true
+            secret = true
+
+            [[file]]
+            name = "database"
+            path = "/var/lib/shop/db.sqlite"
+            role = "database"
+            owner = "shop"
+            group = "adm"
+
+            [[file]]
+            name = "site"
+            path = "/etc/shop/current"
+            role = "symlink"
+            target = "releases/1"
+
+            [[check]]
+            name = "config"
+            command = ["/usr/bin/shop", "--check"]
+            timeout = "10s"
+            validates = true
+            as-root = true
+
+            [[probe]]
+            name = "answers"
+            http = "http://[::1]:8080/health"
+            status = [200, 204]
+            interval = "30s"
+            failure-threshold = 2
+
+            [[probe]]
+            name = "db"
+            postgres = "/run/postgresql"
+            unit = "db.service"
+
+            [[probe]]
+            name = "file"
+            sqlite = "database"
+            "#,
+        ),
+        ("services.d/db.toml", "unit = \"db.service\""),
+        ("services.d/.hidden.toml", "nonsense"),
+        ("services.d/README", "nonsense"),
+    ]);
+    assert_eq!(shown(&loaded), "");
+    let config = loaded.config.unwrap();
+    let shop = &config.services["shop.service"];
+    assert_eq!(shop.domain.as_deref(), Some("Web shop"));
+    assert!(shop.critical && shop.heal_on_stop);
+    assert_eq!(shop.start_limit, StartLimit::Respect);
+    assert_eq!(shop.ports.len(), 2);
+    assert_eq!(shop.strategies, ["service-restart", "port-conflict"]);
+    assert_eq!(shop.depends_on, ["db.service"]);
+    assert_eq!(shop.proof.stable_for, Duration::from_secs(10));
+    assert_eq!(shop.proof.timeout, None);
+    assert_eq!(shop.run_policy, RunPolicy::OnFailure);
+    let budget = shop.budget.as_ref().unwrap();
+    assert_eq!(
+        (budget.healings, budget.window),
+        (2, Duration::from_secs(300))
+    );
+    assert_eq!(budget.backoff, [Duration::ZERO, Duration::from_secs(90)]);
+    let environment = &shop.files["environment"];
+    assert_eq!(environment.role, FileRole::Env);
+    assert_eq!(environment.mode, Some(0o640));
+    assert_eq!(environment.owner.as_deref(), Some("root"));
+    assert_eq!(environment.group.as_deref(), Some("shop"));
+    assert_eq!(environment.keys, ["DATABASE_URL"]);
+    assert_eq!(environment.read_by, ReadBy::Manager);
+    assert!(environment.optional && environment.secret);
+    assert_eq!(shop.files["database"].group.as_deref(), Some("adm"));
+    assert_eq!(
+        shop.files["site"].target.as_deref(),
+        Some(Path::new("releases/1"))
+    );
+    let check = &shop.checks["config"];
+    assert_eq!(check.command, ["/usr/bin/shop", "--check"]);
+    assert!(check.validates && check.as_root && !check.mutates);
+    assert_eq!(check.timeout, Duration::from_secs(10));
+    assert_eq!(
+        shop.probes["answers"].kind,
+        ProbeKind::Http {
+            url: "http://[::1]:8080/health".to_owned(),
+            status: vec![200, 204]
+        }
+    );
+    assert_eq!(shop.probes["answers"].failure_threshold, 2);
+    assert_eq!(shop.probes["db"].unit, Some(unit("db.service")));
+    let db = &config.services["db.service"];
+    assert_eq!(db.strategies, prunella_core::policy::BUILTIN_STRATEGIES);
+    assert!(
+        db.declared_in
+            .as_ref()
+            .unwrap()
+            .ends_with("services.d/db.toml")
+    );
+}
+
+#[test]
+fn a_main_file_with_everything() {
+    let text = format!(
+        r#"
+        retry-interval = "never"
+        [limits]
+        deadline = "1m"
+        memory = "32MiB"
+        handles = 8
+        [budget]
+        window = "10m"
+        [host-budget]
+        max-concurrent = 2
+        [protect]
+        add = ["vpn.service"]
+        remove = ["sshd.service"]
+        [defaults]
+        strategies = ["site-fix", "service-restart"]
+        proof.stable-for = "1s"
+        [strategy.port-conflict]
+        allow = []
+        [strategy.site-fix]
+        component = "fixes/site.wasm"
+        sha256 = "{SHA}"
+        settings = {{ depth = 3, deep = true, word = "x" }}
+        limits = {{ cpu = "100ms" }}
+        [[strategy.site-fix.allow]]
+        act = "unit-control"
+        on = ["self", "cache.service"]
+        [[strategy.site-fix.allow]]
+        act = "checks.run"
+        on = "config"
+        [[strategy.site-fix.allow]]
+        observe = "logs"
+        on = ["depends-on"]
+        "#
+    );
+    let folder = folder(&[
+        ("prunella.toml", &text),
+        (
+            "services.d/a.toml",
+            "unit = \"a.service\"\nbudget.healings = 1",
+        ),
+    ]);
+    let loaded = Config::load(folder.path());
+    assert_eq!(shown(&loaded), "");
+    let config = loaded.config.unwrap();
+    assert_eq!(config.retry_interval, None);
+    assert_eq!(config.limits.memory, 32 << 20);
+    assert_eq!(config.host_budget.max_concurrent, 2);
+    assert_eq!(config.protect, ["vpn.service"]);
+    assert_eq!(config.unprotect, ["sshd.service"]);
+    let a = &config.services["a.service"];
+    assert_eq!(a.strategies, ["site-fix", "service-restart"]);
+    assert_eq!(a.proof.stable_for, Duration::from_secs(1));
+    let budget = a.budget.as_ref().unwrap();
+    assert_eq!(
+        (budget.healings, budget.window),
+        (1, Duration::from_secs(600))
+    );
+    assert!(
+        config.strategies["port-conflict"]
+            .grants
+            .as_ref()
+            .unwrap()
+            .0
+            .is_empty()
+    );
+    let fix = &config.strategies["site-fix"];
+    assert_eq!(fix.component, Some(folder.path().join("fixes/site.wasm")));
+    assert_eq!(fix.sha256.as_deref(), Some(SHA));
+    assert_eq!(fix.settings["depth"], "3");
+    assert_eq!(fix.declared_at.as_deref(), Some("prunella.toml:19"));
+    let limits = fix.limits.as_ref().unwrap();
+    // Over the host's limits, not over the defaults.
+    assert_eq!(
+        (limits.cpu, limits.handles),
+        (Duration::from_millis(100), 8)
+    );
+    let grants = fix.grants.as_ref().unwrap();
+    assert_eq!(grants.scopes(Act::ResetFailed).count(), 2);
+    assert_eq!(
+        grants.scopes(Act::RunCheck).collect::<Vec<_>>(),
+        [&Scope::Declared("config".to_owned())]
+    );
+    assert!(matches!(grants.0[2].permission, Permission::Observe(_)));
+}
+
+#[test]
+fn a_file_put_into_the_folder_is_a_strategy_that_may_observe() {
+    let loaded = load(&[
+        (
+            "services.d/a.toml",
+            "unit = \"a.service\"\nstrategies = [\"site-fix\"]",
+        ),
+        ("plugins/site-fix.wasm", ""),
+    ]);
+    assert_eq!(shown(&loaded), "");
+    let config = loaded.config.unwrap();
+    let fix = &config.strategies["site-fix"];
+    assert!(
+        fix.component
+            .as_ref()
+            .unwrap()
+            .ends_with("plugins/site-fix.wasm")
+    );
+    assert_eq!(fix.grants, None);
+}
+
+#[test]
+fn all_mistakes_are_shown_at_once() {
+    let loaded = load(&[
+        (
+            "prunella.toml",
+            "retry-interval = 5\n[limits]\nmemory = \"lots\"\n",
+        ),
+        (
+            "services.d/web.toml",
+            "unit = \"web.service\"\nprots = [\"tcp/80\"]\nports = [\"tcp/0\", 80]\ncritical = \"yes\"\n",
+        ),
+    ]);
+    assert!(loaded.config.is_none());
+    assert_eq!(
+        shown(&loaded),
+        r#"error: `retry-interval` must be a duration as text, and this is a whole number
+ --> prunella.toml:1:18
+  |
+1 | retry-interval = 5
+  |                  ^
+  = help: for example: retry-interval = "30s"
+
+error: `lots` is not a size
+ --> prunella.toml:3:10
+  |
+3 | memory = "lots"
+  |          ^^^^^^
+  = help: write a number and B, KiB, MiB or GiB, such as "64MiB"
+
+error: unknown key `prots`
+ --> services.d/web.toml:2:1
+  |
+2 | prots = ["tcp/80"]
+  | ^^^^^
+  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, alerts, file, check, probe
+
+error: `tcp/0` is not a port
+ --> services.d/web.toml:3:10
+  |
+3 | ports = ["tcp/0", 80]
+  |          ^^^^^^^
+  = help: write `tcp/` or `udp/` and a number from 1 to 65535, such as "tcp/80"; where the address matters, put it before the number: "udp/127.0.0.53:53", "tcp/[::1]:80"
+
+error: `ports` must be a list of text, and this is a whole number
+ --> services.d/web.toml:3:19
+  |
+3 | ports = ["tcp/0", 80]
+  |                   ^^
+  = help: for example: ports = ["tcp/80", "udp/53"]
+
+error: `critical` must be true or false, and this is text
+ --> services.d/web.toml:4:12
+  |
+4 | critical = "yes"
+  |            ^^^^^
+  = help: for example: critical = true"#
+    );
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    let loaded = load(&[("services.d/web.toml", "\tunit = \"ü ä\"")]);
+    let plain = loaded.diagnostics[0].to_string();
+    let coloured = loaded.diagnostics[0].coloured();
+    assert!(coloured.contains("\x1b["));
+    let stripped: String = coloured
+        .split('\x1b')
+        .enumerate()
+        .map(|(n, part)| {
+            if n == 0 {
+                part
+            } else {
+                part.split_once('m').unwrap().1
+            }
+        })
+        .collect();
+    assert_eq!(stripped, plain);
+    // Columns are characters, and a tab is one.
+    assert!(plain.contains(":1:9\n"), "{plain}");
+    assert!(
+        plain.contains("1 |  unit = \"ü ä\"\n  |         ^^^^^"),
+        "{plain}"
+    );
+}
+
+const WEB: &str = "unit = \"web.service\"\n";
+
+#[rstest]
+#[case::no_unit(
+    "",
+    "error: the file names no unit\n --> services.d/web.toml\n = help: add a line such as `unit = \"nginx.service\"`; one file is one service"
+)]
+#[case::bad_unit(
+    "unit = \"a b.service\"",
+    "`a b.service` is not the name of a unit: only letters"
+)]
+#[case::template(
+    "unit = \"worker@.service\"",
+    "`worker@.service` is a template: it never runs itself\n --> services.d/web.toml:1:8\n  |\n1 | unit = \"worker@.service\"\n  |        ^^^^^^^^^^^^^^^^^\n  = help: name an instance, such as `worker@1.service`"
+)]
+#[case::kind(
+    "unit = \"a.timer\"",
+    "a.timer is a timer: Prunella cares for services and sockets"
+)]
+#[case::proof("proof = { stable-for = \"5\" }", "`5` is not a duration")]
+#[case::proof_key(
+    "[proof]\nstable = \"5s\"",
+    "did you mean `stable-for`? Valid in [proof]: stable-for, timeout"
+)]
+#[case::zero_timeout("[proof]\ntimeout = \"0s\"", "`timeout` must be at least 1ms")]
+#[case::budget("[budget]\nhealings = 0", "`healings` must lie between 1 and 1000")]
+#[case::start_limit(
+    "start-limit = \"haeal\"",
+    "did you mean `heal`? Valid are: heal, respect"
+)]
+#[case::unknown_strategy(
+    "strategies = [\"service-restrat\"]",
+    "there is no strategy `service-restrat`\n --> services.d/web.toml:2:15\n  |\n2 | strategies = [\"service-restrat\"]\n  |               ^^^^^^^^^^^^^^^^^\n  = help: did you mean `service-restart`? There are: config-validation, environment-check, database-check, port-conflict, service-restart"
+)]
+#[case::need(
+    "depends-on = [\"db.service\"]",
+    "warning: db.service is not in Prunella's care"
+)]
+#[case::itself("depends-on = [\"web.service\"]", "error: web.service needs itself")]
+#[case::file_without_name(
+    "[[file]]\npath = \"/a\"",
+    "[[file]] has no name\n --> services.d/web.toml:2:1\n"
+)]
+#[case::file_without_path("[[file]]\nname = \"a\"", "[[file]] has no path")]
+#[case::relative(
+    "[[file]]\nname = \"a\"\npath = \"etc/a\"",
+    "`path` must be an absolute path, and `etc/a` is relative"
+)]
+#[case::parent(
+    "[[file]]\nname = \"a\"\npath = \"/etc/../a\"",
+    "`path` must not contain `..`"
+)]
+#[case::name("[[file]]\nname = \"A b\"\npath = \"/a\"", "`A b` is not a name")]
+#[case::setuid(
+    "[[file]]\nname = \"a\"\npath = \"/a\"\nmode = \"4755\"",
+    "has setuid, setgid or sticky bits: Prunella never sets those"
+)]
+#[case::world(
+    "[[file]]\nname = \"a\"\npath = \"/a\"\nmode = \"0666\"",
+    "lets everybody write: Prunella never sets that\n --> services.d/web.toml:5:8\n  |\n5 | mode = \"0666\"\n  |        ^^^^^^\n  = help: write \"0664\""
+)]
+#[case::mode(
+    "[[file]]\nname = \"a\"\npath = \"/a\"\nmode = 640",
+    "`mode` must be text, and this is a whole number"
+)]
+#[case::owner(
+    "[[file]]\nname = \"a\"\npath = \"/a\"\nowner = \"a b\"",
+    "`a b` is not the name of a user or group"
+)]
+#[case::two_groups(
+    "[[file]]\nname = \"a\"\npath = \"/a\"\nowner = \"a:b\"\ngroup = \"c\"",
+    "the group stands both in `owner` and in `group`"
+)]
+#[case::target(
+    "[[file]]\nname = \"a\"\npath = \"/a\"\ntarget = \"/b\"",
+    "`target` is for symbolic links"
+)]
+#[case::keys(
+    "[[file]]\nname = \"a\"\npath = \"/a\"\nkeys = [\"A\"]",
+    "`keys` is for environment files"
+)]
+#[case::twice(
+    "[[file]]\nname = \"a\"\npath = \"/a\"\n[[file]]\nname = \"a\"\npath = \"/b\"",
+    "there are two files `a`\n --> services.d/web.toml:5:1\n  |\n5 | [[file]]\n  | ^^^^^^^^\n  = help: the first is declared in line 2; give one of them another name"
+)]
+#[case::command_text(
+    "[[check]]\nname = \"a\"\ncommand = \"/bin/true\"",
+    "`command` must be a list of text, and this is text\n --> services.d/web.toml:4:11\n  |\n4 | command = \"/bin/true\"\n  |           ^^^^^^^^^^^\n  = help: for example: command = [\"/usr/sbin/nginx\", \"-t\"]"
+)]
+#[case::no_command("[[check]]\nname = \"a\"", "[[check]] has no command")]
+#[case::relative_command(
+    "[[check]]\nname = \"a\"\ncommand = [\"nginx\", \"-t\"]",
+    "find it with `command -v nginx`; there is no shell and no PATH"
+)]
+#[case::validates(
+    "[[check]]\nname = \"a\"\ncommand = [\"/a\"]\nvalidates = true\nmutates = true",
+    "a check that validates must not change anything"
+)]
+#[case::secret(
+    "[[check]]\nname = \"a\"\ncommand = [\"/a\", \"--password=hunter2\"]",
+    "warning: everybody can read this file, and the command of the check `a` seems to hold a secret"
+)]
+#[case::no_kind("[[probe]]\nname = \"a\"", "[[probe]] does not say what it asks")]
+#[case::two_kinds(
+    "[[probe]]\nname = \"a\"\ntcp = \"a:1\"\nunix = \"/a\"",
+    "[[probe]] asks more than one thing: tcp, unix"
+)]
+#[case::address(
+    "[[probe]]\nname = \"a\"\ntcp = \"localhost\"",
+    "`localhost` is not an address"
+)]
+#[case::https(
+    "[[probe]]\nname = \"a\"\nhttp = \"https://localhost/\"",
+    "write http://host:port/path; https cannot be asked"
+)]
+#[case::status(
+    "[[probe]]\nname = \"a\"\nhttp = \"http://localhost/\"\nstatus = 99",
+    "`status` must lie between 100 and 599"
+)]
+#[case::status_of_tcp(
+    "[[probe]]\nname = \"a\"\ntcp = \"a:1\"\nstatus = 200",
+    "`status` is for http probes"
+)]
+#[case::sqlite(
+    "[[file]]\nname = \"data\"\npath = \"/a\"\nrole = \"database\"\n[[probe]]\nname = \"a\"\nsqlite = \"date\"",
+    "no file `date` is declared here\n --> services.d/web.toml:8:10\n  |\n8 | sqlite = \"date\"\n  |          ^^^^^^\n  = help: did you mean `data`?"
+)]
+#[case::of(
+    "[[probe]]\nname = \"a\"\ntcp = \"a:1\"\nunit = \"db.service\"",
+    "warning: db.service is not among what the service needs"
+)]
+#[case::failures(
+    "[[probe]]\nname = \"a\"\ntcp = \"a:1\"\nfailure-threshold = 2",
+    "`failure-threshold` has no effect without `interval`"
+)]
+#[case::table("proof = 5", "`proof` must be a table, and this is a whole number")]
+#[case::list_of_tables("file = \"/a\"", "`file` must be a list of tables, and this is text")]
+fn mistakes_in_a_service(#[case] text: &str, #[case] expected: &str) {
+    let text = if text.starts_with("unit") || text.is_empty() {
+        text.to_owned()
+    } else {
+        format!("{WEB}{text}")
+    };
+    let shown = service(&text);
+    assert!(shown.contains(expected), "shown was:\n{shown}");
+}
+
+#[rstest]
+#[case::key("[strategies]", "did you mean `strategy`?")]
+#[case::retry("retry-interval = \"5s\"", "`retry-interval` must be at least 1m")]
+#[case::kept_too_short("[store]\nretention = \"5m\"", "`retention` must be at least")]
+#[case::kept_too_little("[store]\nmax-size = \"10KiB\"", "`max-size` must be at least 1MiB")]
+#[case::not_a_size("[store]\nmax-size = \"lots\"", "`lots` is not a size")]
+#[case::unknown_in_store("[store]\nkeep = \"1d\"", "unknown key `keep`")]
+#[case::no_such_order("[defaults]\norder = \"best\"", "`best`")]
+#[case::limit("[limits]\nmemory = \"0B\"", "`memory` must not be 0")]
+#[case::limit_key("[limits]\ntime = \"1s\"", "valid in [limits]: deadline, cpu, memory")]
+#[case::protect(
+    "[protect]\nadd = [\"a b\"]",
+    "`a b.service` is not the name of a unit"
+)]
+#[case::name("[strategy.Big]", "`Big` is not a name")]
+#[case::no_table("[strategy]\na = 1", "`strategy` holds one table for each strategy")]
+#[case::reserved(
+    "[strategy.port-conflict]\ncomponent = \"a.wasm\"",
+    "error: `port-conflict` is a built-in strategy: its name is reserved\n --> prunella.toml:2:13"
+)]
+#[case::reserved_hash(
+    "[strategy.port-conflict]\nsha256 = \"a\"",
+    "`port-conflict` is built in: there is no file to hash"
+)]
+#[case::hash(
+    "[strategy.a]\nsha256 = \"abc\"",
+    "a SHA-256 is 64 hexadecimal digits, and this is 3 characters"
+)]
+#[case::escape(
+    "[strategy.a]\ncomponent = \"../a.wasm\"",
+    "`component` must not contain `..`"
+)]
+#[case::setting(
+    "[strategy.a.settings]\nlist = [1]",
+    "a setting is text, a number, or true or false"
+)]
+#[case::act(
+    "[[strategy.a.allow]]\nact = \"unit-control.restrat\"",
+    "there is no act `unit-control.restrat`\n --> prunella.toml:2:7\n  |\n2 | act = \"unit-control.restrat\"\n  |       ^^^^^^^^^^^^^^^^^^^^^^\n  = help: did you mean `unit-control.restart`? There are: unit-control.start, unit-control.restart, unit-control.stop, unit-control.reload, unit-control.reset-failed, process-control.terminate, file-repair.mode, file-repair.owner, file-repair.target, checks.run"
+)]
+#[case::observe(
+    "[[strategy.a.allow]]\nobserve = \"ports\"",
+    "`observe` cannot be `ports`"
+)]
+#[case::both(
+    "[[strategy.a.allow]]\nobserve = \"logs\"\nact = \"checks.run\"",
+    "a grant allows either one act or one way to observe"
+)]
+#[case::neither(
+    "[[strategy.a.allow]]\non = [\"self\"]",
+    "a grant allows either one act or one way to observe"
+)]
+#[case::on_nothing(
+    "[[strategy.a.allow]]\nact = \"checks.run\"\non = []",
+    "a grant on nothing allows nothing"
+)]
+#[case::short(
+    "[[strategy.a.allow]]\nact = \"unit-control.stop\"\non = [\"cache\"]",
+    "write the unit's full name, such as \"cache.service\""
+)]
+#[case::on_mount(
+    "[[strategy.a.allow]]\nact = \"unit-control.stop\"\non = [\"srv.mount\"]",
+    "only services and sockets can be acted on"
+)]
+#[case::check_on_unit(
+    "[[strategy.a.allow]]\nact = \"checks.run\"\non = [\"a.service\"]",
+    "this act is on declared files and checks, not on units"
+)]
+#[case::default_strategy(
+    "[defaults]\nstrategies = [\"nobody\"]",
+    "there is no strategy `nobody`\n --> prunella.toml:2:15"
+)]
+#[case::syntax(
+    "[limits\nmemory = 1",
+    "error: unclosed table, expected `]`\n --> prunella.toml:1:8"
+)]
+fn mistakes_in_the_main_file(#[case] text: &str, #[case] expected: &str) {
+    let shown = main_file(text);
+    assert!(shown.contains(expected), "shown was:\n{shown}");
+}
+
+#[rstest]
+#[case::no_unit("strategies = [\"service-restrat\"]")]
+#[case::bad_unit("unit = \"a.timer\"\nstrategies = [\"service-restrat\"]")]
+#[case::declared_twice("unit = \"web.service\"\nstrategies = [\"service-restrat\"]")]
+#[case::other_mistakes("unit = \"b.service\"\ncritcal = true\nstrategies = [\"service-restrat\"]")]
+fn a_misspelt_strategy_is_named_with_all_other_mistakes(#[case] text: &str) {
+    let loaded = load(&[
+        ("services.d/a.toml", "unit = \"web.service\""),
+        ("services.d/b.toml", text),
+    ]);
+    assert_eq!(loaded.errors().count(), 2, "{}", shown(&loaded));
+    assert!(
+        shown(&loaded).contains("there is no strategy `service-restrat`"),
+        "{}",
+        shown(&loaded)
+    );
+}
+
+#[test]
+fn a_service_declared_twice() {
+    let loaded = load(&[
+        ("services.d/a.toml", "unit = \"web.service\""),
+        ("services.d/b.toml", "# again\nunit = \"web\""),
+    ]);
+    assert_eq!(
+        shown(&loaded),
+        "error: web.service is declared twice\n --> services.d/b.toml:2:8\n  |\n2 | unit = \"web\"\n  |        ^^^^^\n  = help: the first is services.d/a.toml:1; remove one"
+    );
+}
+
+#[test]
+fn a_cycle_is_printed_once() {
+    let loaded = load(&[
+        (
+            "services.d/a.toml",
+            "unit = \"a.service\"\ndepends-on = [\"b.service\"]",
+        ),
+        (
+            "services.d/b.toml",
+            "unit = \"b.service\"\ndepends-on = [\"d.service\", \"c.service\"]",
+        ),
+        (
+            "services.d/c.toml",
+            "unit = \"c.service\"\ndepends-on = [\"a.service\"]",
+        ),
+        ("services.d/d.toml", "unit = \"d.service\""),
+        (
+            "services.d/e.toml",
+            "unit = \"e.service\"\ndepends-on = [\"a.service\"]",
+        ),
+    ]);
+    assert!(loaded.config.is_none());
+    assert_eq!(
+        shown(&loaded),
+        "error: a cycle in `depends-on`: a.service → b.service → c.service → a.service\n --> services.d/a.toml:2:15\n  |\n2 | depends-on = [\"b.service\"]\n  |               ^^^^^^^^^^^\n  = help: none of them could ever be healed first: take one `depends-on` out"
+    );
+}
+
+#[test]
+fn several_syntax_errors_in_several_files() {
+    let loaded = load(&[
+        ("services.d/a.toml", "unit = \n"),
+        (
+            "services.d/b.toml",
+            "unit = \"b.service\"\nunit = \"c.service\"\n",
+        ),
+    ]);
+    assert!(loaded.config.is_none());
+    let files: Vec<String> = loaded
+        .diagnostics
+        .iter()
+        .map(|found| {
+            format!(
+                "{}:{}",
+                found.file.display(),
+                found.place.as_ref().unwrap().line
+            )
+        })
+        .collect();
+    assert_eq!(files, ["services.d/a.toml:1", "services.d/b.toml:2"]);
+}
+
+#[test]
+fn what_is_no_text_file() {
+    let folder = folder(&[("prunella.toml", "")]);
+    let services = folder.path().join("services.d");
+    fs::create_dir_all(services.join("folder.toml")).unwrap();
+    fs::write(
+        services.join("latin.toml"),
+        b"# caf\xe9\nunit = \"a.service\"",
+    )
+    .unwrap();
+    fs::write(services.join("long.toml"), "#".repeat(2 << 20)).unwrap();
+    std::os::unix::fs::symlink("/nonexistent", services.join("missing.toml")).unwrap();
+    let shown = shown(&Config::load(folder.path()));
+    for expected in [
+        "error: this must be a file, and it is a folder\n --> services.d/folder.toml",
+        "error: the file is not UTF-8 (byte 0xe9)\n --> services.d/latin.toml:1:6\n",
+        "error: the file is larger than 1 MiB: it cannot be a configuration\n --> services.d/long.toml",
+        "error: the file cannot be read: No such file or directory (os error 2)\n --> services.d/missing.toml",
+    ] {
+        assert!(shown.contains(expected), "shown was:\n{shown}");
+    }
+}
+
+#[rstest]
+#[case::root(0, 0o644, true)]
+#[case::private(0, 0o600, true)]
+#[case::reader_itself(1000, 0o644, true)]
+#[case::somebody_else(1001, 0o600, false)]
+#[case::group_writes(0, 0o664, false)]
+#[case::everybody_writes(0, 0o646, false)]
+#[case::sticky_folder(0, 0o1777, true)]
+fn who_is_trusted(#[case] uid: u32, #[case] mode: u32, #[case] trusted: bool) {
+    let trust = Trust::of(1000);
+    assert_eq!(trust.objection(uid, mode).is_none(), trusted);
+}
+
+#[test]
+fn a_file_that_others_can_write_is_refused() {
+    let folder = folder(&[("services.d/web.toml", WEB), ("prunella.toml", "")]);
+    let path = folder.path().join("services.d/web.toml");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    let loaded = Config::load(folder.path());
+    assert!(loaded.config.is_none());
+    assert_eq!(
+        shown(&loaded),
+        format!(
+            "error: others can write it (mode 0666), and could make Prunella run anything\n --> services.d/web.toml\n = help: chmod go-w {}",
+            path.display()
+        )
+    );
+}
+
+#[test]
+fn a_file_that_belongs_to_somebody_else_is_refused() {
+    let folder = folder(&[("services.d/web.toml", WEB)]);
+    let path = folder.path().join("services.d/web.toml");
+    assert_eq!(
+        std::os::unix::fs::chown(&path, Some(12_345), None)
+            .err()
+            .map(|e| e.kind()),
+        None,
+        "this test gives a file away: run it as root"
+    );
+    let loaded = Config::load(folder.path());
+    assert!(shown(&loaded).starts_with("error: it belongs to the user 12345"));
+    // The same, seen by that user.
+    let own = load_trusting(folder.path(), Trust::of(12_345));
+    assert_eq!(shown(&own), "");
+}
+
+#[test]
+fn how_long_incidents_are_kept() {
+    let retention = |text: &str| load(&[("prunella.toml", text)]).config.unwrap().retention;
+    assert_eq!(retention(""), Retention::default());
+    assert_eq!(
+        retention("[store]\nretention = \"30d\"\nmax-size = \"256MiB\""),
+        Retention {
+            max_age: Some(Duration::from_secs(30 * 86_400)),
+            max_size: Some(256 << 20),
+        }
+    );
+    assert_eq!(
+        retention("[store]\nretention = \"forever\"\nmax-size = \"unlimited\""),
+        Retention {
+            max_age: None,
+            max_size: None,
+        }
+    );
+}
+
+#[test]
+fn the_order_is_the_hosts_unless_a_service_says_otherwise() {
+    let orders = |main: &str| {
+        let loaded = load(&[
+            ("prunella.toml", main),
+            ("services.d/a.toml", "unit = \"a.service\""),
+            (
+                "services.d/b.toml",
+                "unit = \"b.service\"\norder = \"listed\"",
+            ),
+            (
+                "services.d/c.toml",
+                "unit = \"c.service\"\norder = \"learned\"",
+            ),
+        ]);
+        let config = loaded.config.unwrap();
+        ["a.service", "b.service", "c.service"].map(|name| config.services[&unit(name)].order)
+    };
+    assert_eq!(orders(""), [Order::Listed, Order::Listed, Order::Learned]);
+    assert_eq!(
+        orders("[defaults]\norder = \"learned\""),
+        [Order::Learned, Order::Listed, Order::Learned]
+    );
+}

@@ -1,0 +1,124 @@
+//! Values written as text: sizes, modes, addresses.
+
+/// `64MiB`, `512KiB`, `1GiB`, `100B`; `KB`, `MB` and `GB` are powers of 1000.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let (number, unit) = leading_number(text)?;
+    let factor: u64 = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        _ => return None,
+    };
+    number.checked_mul(factor)
+}
+
+fn leading_number(text: &str) -> Option<(u64, &str)> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, rest) = text.split_at_checked(digits)?;
+    Some((number.parse().ok()?, rest))
+}
+
+/// Permission bits as `chmod` takes them: `0640` or `640`.
+pub(super) fn mode(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    if !digits || !(3..=5).contains(&text.len()) {
+        return None;
+    }
+    u32::from_str_radix(text, 8).ok()
+}
+
+/// Whether `text` is `host:port`, with a port from 1 to 65535; an IPv6 address
+/// stands in brackets.
+pub(super) fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        let host = match host.strip_prefix('[') {
+            Some(v6) => v6.strip_suffix(']').unwrap_or_default(),
+            None if host.contains(':') => "",
+            None => host,
+        };
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._:%".contains(&b))
+            && port.bytes().all(|b| b.is_ascii_digit())
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
+
+/// The nearest of `known` to `word`, when it is near enough to be meant.
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A key longer than this was not meant to be one of ours.
+    if word.len() > 64 {
+        return None;
+    }
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("100B", Some(100))]
+    #[case("64MiB", Some(64 << 20))]
+    #[case("1KB", Some(1000))]
+    #[case("1GiB", Some(1 << 30))]
+    #[case("64", None)]
+    #[case("64mb", None)]
+    #[case("18446744073709551615GiB", None)]
+    fn sizes(#[case] text: &str, #[case] bytes: Option<u64>) {
+        assert_eq!(size(text), bytes);
+    }
+
+    #[rstest]
+    #[case("0640", Some(0o640))]
+    #[case("640", Some(0o640))]
+    #[case("04755", Some(0o4755))]
+    #[case("rw-r--r--", None)]
+    #[case("0o640", None)]
+    #[case("0680", None)]
+    #[case("64", None)]
+    fn modes(#[case] text: &str, #[case] expected: Option<u32>) {
+        assert_eq!(mode(text), expected);
+    }
+
+    #[rstest]
+    #[case("127.0.0.1:80", true)]
+    #[case("localhost:5432", true)]
+    #[case("[::1]:80", true)]
+    #[case("::1:80", false)]
+    #[case("localhost", false)]
+    #[case("localhost:0", false)]
+    #[case("localhost:99999", false)]
+    #[case(":80", false)]
+    #[case("a b:80", false)]
+    fn addresses(#[case] text: &str, #[case] expected: bool) {
+        assert_eq!(is_host_and_port(text), expected);
+    }
+
+    #[rstest]
+    #[case("prots", Some("ports"))]
+    #[case("start_limit", Some("start-limit"))]
+    #[case("on", None)]
+    #[case("colour", None)]
+    #[case("x", None)]
+    fn meant(#[case] word: &str, #[case] expected: Option<&str>) {
+        assert_eq!(
+            nearest(word, ["ports", "start-limit", "depends-on"]),
+            expected
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! `prunella:observe/history`: what happened to this service before.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Described, Description, Look};
+
+/// Earlier incidents, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Recent {
+    pub limit: u32,
+}
+
+static RECENT: Look = Look::new("history.recent");
+
+impl Described for Recent {
+    fn description(&self) -> Description {
+        Description::Look(&RECENT)
+    }
+}
+
+/// An earlier incident of the same service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastIncident {
+    /// Its id.
+    pub id: String,
+    /// When it was detected, in milliseconds since 1970.
+    pub at: u64,
+    /// What went wrong, in systemd's words.
+    pub cause: String,
+    /// How it ended: `healed`, `recovered`, `left-alone`, `escalated`,
+    /// `interrupted`.
+    pub ended: String,
+    /// Who healed it.
+    pub strategy: Option<String>,
+}

@@ -1,0 +1,252 @@
+//! Capabilities as data: everything that a strategy can ask of a host.
+//!
+//! A call is a value ([`Call`]), and so is its answer ([`Reply`]). Both come from
+//! the tables in this file, and each capability describes its calls in a file of its
+//! own: whether they look or act, at what, and what they cost.
+//!
+//! From the engine to the host there is one function, [`HostCalls::call`]. What
+//! lies between is a stack of layers around it: a recorder, the safety kernel, in a
+//! rehearsal what was not done, and at the bottom the real host or a simulated one.
+//! A layer matches on the calls that it cares for and passes all others on.
+//!
+//! A [`Host`] is made *for one service*: declared names (of files, checks and
+//! probes) are resolved against that service's declaration.
+
+/// Hands the table to the macro `$then`: for each interface its package, its
+/// module, its name, what looking through it means, and its calls with their
+/// answers.
+#[macro_export]
+macro_rules! catalogue {
+    ($then:ident) => {
+        $then! {
+            Base clock "clock" "" {
+                ClockNow: Now -> u64;
+                ClockMonotonic: Monotonic -> u64;
+                ClockSleep: Sleep -> ();
+            }
+            Base incidents "incidents" "" {}
+            Base log "log" "" {}
+            Base settings "settings" "" {}
+            Base state "state" "" {
+                StateGet: Get -> Option<String>;
+                StateSet: Set -> ();
+                StateRemove: Remove -> bool;
+                StateKeys: Keys -> Vec<String>;
+            }
+            Observe files "files" "looks at declared files" {
+                FileStat: Stat -> FileStatus;
+                FileSha256: Sha256 -> String;
+                FileEnvKeys: EnvKeys -> Vec<EnvKey>;
+                FileMissingKeys: MissingKeys -> Vec<String>;
+            }
+            Observe filesystems "filesystems" "looks at file systems" {
+                FileSystemList: List -> Vec<super::filesystems::FileSystem>;
+                FileSystemBelow: Below -> super::filesystems::FileSystem;
+            }
+            Observe history "history" "looks at earlier incidents of the service" {
+                HistoryRecent: Recent -> Vec<PastIncident>;
+            }
+            Observe logs "logs" "reads the journal of units" {
+                LogTail: Tail -> Vec<LogEntry>;
+            }
+            Observe ports "ports" "looks at who holds a port" {
+                PortHolders: Holders -> Vec<PortHolder>;
+            }
+            Observe probes "probes" "asks declared probes" {
+                ProbeAsk: Ask -> ProbeAnswer;
+            }
+            Observe processes "processes" "looks at the processes of units" {
+                ProcessesOfUnit: OfUnit -> Vec<Process>;
+                ProcessAlive: Alive -> bool;
+            }
+            Observe resources "resources" "looks at memory, load and pressure" {
+                MemoryUse: MemoryUse -> Memory;
+                LoadAverage: LoadAverage -> Load;
+                PressureShare: PressureShare -> Pressure;
+            }
+            Observe units "units" "looks at units, and waits for them" {
+                UnitGet: Get -> UnitStatus;
+                UnitWait: Wait -> UnitStatus;
+            }
+            Act checks "checks" "" {
+                CheckRun: Run -> CheckReport;
+            }
+            Act file_repair "file-repair" "" {
+                FileRepair: RepairFile -> bool;
+            }
+            Act process_control "process-control" "" {
+                ProcessTerminate: Terminate -> Termination;
+            }
+            Act unit_control "unit-control" "" {
+                UnitSubmit: Submit -> Job;
+                UnitResetFailed: ResetFailed -> ();
+                JobWait: WaitForJob -> String;
+            }
+        }
+    };
+}
+
+/// The contract's records that have the same fields here, and its enums that have the
+/// same cases: what [`contract_conversions`](crate::contract_conversions) is made of.
+#[macro_export]
+macro_rules! contract_types {
+    ($prunella:tt) => {
+        $crate::contract_conversions! { @record $prunella
+            $crate::capability::EnvKey => observe::files::EnvKey { name, empty }
+            $crate::capability::LogEntry => observe::logs::Entry { at, priority, message }
+            $crate::capability::Memory => observe::resources::MemoryUse {
+                total, available, swap_total, swap_free
+            }
+            $crate::capability::filesystems::FileSystem => observe::filesystems::FileSystem {
+                mount_point, device, kind, total, used, available, used_percent, inodes_total,
+                inodes_available, read_only, files, kernel_log
+            }
+            $crate::capability::Load => observe::resources::LoadAverage {
+                one, five, fifteen, processors
+            }
+            $crate::capability::Pressure => observe::resources::PressureShare { some, full }
+            $crate::capability::PastIncident => observe::history::PastIncident {
+                id, at, cause, ended, strategy
+            }
+            $crate::capability::CheckReport => act::checks::Report {
+                passed, exit_code, signal, output
+            }
+        }
+        $crate::contract_conversions! { @to $prunella
+            $crate::FailureKind => base::types::FailureKind {
+                Denied NotFound Invalid TimedOut Quota Unavailable Failed
+            }
+            $crate::capability::ActiveState => observe::units::ActiveState {
+                Active Reloading Inactive Failed Activating Deactivating Maintenance Refreshing
+                Other
+            }
+            $crate::capability::Ownership => observe::processes::Ownership {
+                Own Leftover Foreign
+            }
+            $crate::capability::Termination => act::process_control::Ending {
+                WasGone Asked Killed
+            }
+        }
+        $crate::contract_conversions! { @from $prunella
+            base::types::FailureKind => $crate::FailureKind {
+                Denied NotFound Invalid TimedOut Quota Unavailable Failed
+            }
+            observe::units::Goal => $crate::capability::Goal { Up Down Settled }
+        }
+    };
+}
+
+/// The looking functions of the contract that are calls as they are: interfaces that
+/// are nothing else need no bindings of their own. The types are the contract's.
+#[macro_export]
+macro_rules! plain_looks {
+    ($then:ident) => {
+        $then! {
+            observe filesystems {
+                list() -> Vec<FileSystem>: calls::List {};
+                below(place: String) -> FileSystem: calls::Below { place };
+            }
+            observe history {
+                recent(limit: u32) -> Vec<PastIncident>: calls::Recent { limit };
+            }
+            observe resources {
+                memory() -> MemoryUse: calls::MemoryUse {};
+                load() -> LoadAverage: calls::LoadAverage {};
+                pressure(of: String) -> PressureShare: calls::PressureShare {
+                    of: $crate::argument::pressure(&of)?,
+                };
+            }
+        }
+    };
+}
+
+/// The acting functions that are calls as they are.
+#[macro_export]
+macro_rules! plain_acts {
+    ($then:ident) => {
+        $then! {
+            act checks {
+                run(name: String) -> Report: calls::Run { name };
+            }
+            act file_repair {
+                mode(name: String) -> bool: calls::RepairFile {
+                    name,
+                    what: $crate::capability::Repair::Mode,
+                };
+                owner(name: String) -> bool: calls::RepairFile {
+                    name,
+                    what: $crate::capability::Repair::Owner,
+                };
+                target(name: String) -> bool: calls::RepairFile {
+                    name,
+                    what: $crate::capability::Repair::Target,
+                };
+            }
+        }
+    };
+}
+
+pub mod catalogue;
+pub mod checks;
+pub mod clock;
+mod description;
+pub mod file_repair;
+pub mod files;
+pub mod filesystems;
+pub mod history;
+mod host;
+pub mod logs;
+pub mod ports;
+pub mod probes;
+pub mod process_control;
+pub mod processes;
+pub mod resources;
+pub mod state;
+mod token;
+pub mod unit_control;
+pub mod units;
+
+use std::time::Duration;
+
+use serde::Serializer;
+
+pub use self::{
+    catalogue::{Act, Call, INTERFACES, Interface, Operation, Package, Reply},
+    checks::CheckReport,
+    description::{
+        ActsOn, Budget, Consequence, Described, Description, Durability, Look, Observe,
+        OversightRule, StopsAlong, Subject, Time,
+    },
+    file_repair::Repair,
+    files::{EnvKey, FileKind, FileStatus},
+    history::PastIncident,
+    host::{Answer, Host, HostCalls},
+    logs::LogEntry,
+    ports::{PortHolder, Protocol},
+    probes::ProbeAnswer,
+    process_control::Termination,
+    processes::{Ownership, Process, ProcessInfo},
+    resources::{Disk, Load, Memory, Pressure, PressureOf},
+    token::Token,
+    unit_control::{Job, UnitAct},
+    units::{ActiveState, Goal, PendingJob, UnitStatus},
+};
+
+/// A time in a recording.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn milliseconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A process in a recording, where it is an argument.
+fn number_of_process<S: Serializer>(process: &Process, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u32(process.number)
+}
+
+/// A job in a recording, where it is an argument.
+fn number_of_job<S: Serializer>(job: &Job, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u32(job.number)
+}
+
+#[cfg(test)]
+mod tests;

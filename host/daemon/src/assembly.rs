@@ -1,0 +1,136 @@
+//! Puts a healer together: configuration, store, host, strategies. The daemon,
+//! the hook, the sweep and `prunella heal` all begin here.
+
+use std::{
+    panic,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use prunella_analysis::HostAnalyst;
+use prunella_config::{Config, Loaded};
+use prunella_core::{capability::Host, service::Service};
+use prunella_engine::{Engine, EngineSettings};
+use prunella_healer::{Healer, HealerSettings, Hosts, Observer};
+use prunella_linux::{Linux, LinuxSettings};
+use prunella_store::{Ledger, Store};
+
+use crate::{
+    ConfigMistakes, DaemonError, Paths,
+    loading::{complain, load_strategies},
+};
+
+pub use crate::loading::Wanted;
+
+/// Everything a healing process holds on to.
+pub struct Assembly {
+    pub linux: Arc<Linux>,
+    pub store: Option<Arc<Store>>,
+    pub engine: Engine,
+    pub healer: Arc<Healer>,
+}
+
+/// Reads the configuration, or fails with every mistake in it.
+pub fn load_config(paths: &Paths) -> Result<Config, ConfigMistakes> {
+    usable(paths, Config::load(&paths.config))
+}
+
+/// What was loaded, if it can be used. Warnings are logged.
+pub fn usable(paths: &Paths, loaded: Loaded) -> Result<Config, ConfigMistakes> {
+    for warning in loaded.warnings() {
+        let line = warning
+            .place
+            .as_ref()
+            .map(|place| format!(":{}", place.line))
+            .unwrap_or_default();
+        tracing::warn!("{}{line}: {}", warning.file.display(), warning.message);
+    }
+    let mistakes: Vec<String> = loaded.errors().map(ToString::to_string).collect();
+    loaded.config.ok_or_else(|| ConfigMistakes {
+        folder: paths.config.clone(),
+        mistakes,
+    })
+}
+
+/// What can be begun before the configuration is known, and goes on beside
+/// whatever is done next: connecting to systemd, opening the store.
+pub struct Begun {
+    pub linux: Arc<Linux>,
+    store: JoinHandle<Store>,
+}
+
+impl Begun {
+    /// Begins.
+    pub fn new(paths: &Paths) -> Result<Self, DaemonError> {
+        let linux = Linux::connect(LinuxSettings::default())?;
+        linux.expect_waiting();
+        let path = paths.store();
+        let store = thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || Store::lasting(&path))
+            .map_err(DaemonError::thread("opens the incident store"))?;
+        Ok(Self { linux, store })
+    }
+}
+
+impl Assembly {
+    /// Puts it together.
+    pub fn new(
+        paths: &Paths,
+        config: Config,
+        wanted: &Wanted,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, DaemonError> {
+        Self::complete(Begun::new(paths)?, paths, config, wanted, observer)
+    }
+
+    /// Puts it together with what was begun.
+    pub fn complete(
+        begun: Begun,
+        paths: &Paths,
+        config: Config,
+        wanted: &Wanted,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, DaemonError> {
+        let Begun { linux, store } = begun;
+        let engine = Engine::new(EngineSettings {
+            cache_dir: Some(paths.cache.clone()),
+        })?;
+        let strategies = load_strategies(paths, &engine, &config, wanted, None);
+        complain(&strategies);
+        let store = store
+            .join()
+            .unwrap_or_else(|panic| panic::resume_unwind(panic));
+        let store = Some(Arc::new(store));
+        let ledger = Arc::new(Ledger::new(store.clone(), paths.run.clone()));
+        let healer = Arc::new(Healer::new(
+            HealerSettings {
+                hosts: Arc::new(LinuxHosts(Arc::clone(&linux))),
+                situation: Arc::clone(&linux) as _,
+                store: store.clone(),
+                ledger,
+                run_folder: paths.run.clone(),
+                kill_switch: paths.config.join("off"),
+                observer,
+                analyst: Arc::new(HostAnalyst::new(&paths.run)),
+                changes: Arc::clone(&linux) as _,
+            },
+            Arc::new(config),
+            Arc::new(strategies),
+        ));
+        Ok(Self {
+            linux,
+            store,
+            engine,
+            healer,
+        })
+    }
+}
+
+struct LinuxHosts(Arc<Linux>);
+
+impl Hosts for LinuxHosts {
+    fn for_service(&self, service: Arc<Service>) -> Host {
+        self.0.host_for(service)
+    }
+}

@@ -1,0 +1,195 @@
+//! What the daemon answers on its sockets.
+
+use std::{
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use prunella_api::{
+    Answer, ChannelTest, DaemonInfo, DecideCall, HealCall, HookCall, Orders, PauseCall,
+    PauseStatus, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
+};
+use prunella_config::Config;
+use prunella_core::{
+    ChannelName, UnitName,
+    capability::UnitStatus,
+    incident::{DetectedBy, Ending, IncidentId},
+    oversight::Approval,
+};
+use prunella_healer::{OpenOutcome, Scheduler};
+use prunella_linux::Linux;
+use prunella_store::Store;
+
+use crate::{
+    DaemonError, access, alerts, approvals,
+    detection::detection,
+    pauses,
+    queries::{InForce, LocalQueries},
+    reload,
+    shared::{Daemon, Event},
+};
+
+/// Answers the daemon's questions.
+pub(crate) fn queries(daemon: &Arc<Daemon>) -> LocalQueries {
+    LocalQueries::of_daemon(
+        daemon.paths.clone(),
+        Arc::clone(daemon) as _,
+        daemon.assembly.store.clone(),
+    )
+}
+
+impl InForce for Daemon {
+    fn config(&self) -> Arc<Config> {
+        self.assembly.healer.config()
+    }
+
+    fn linux(&self) -> Answer<Arc<Linux>> {
+        Ok(Arc::clone(&self.assembly.linux))
+    }
+
+    fn daemon(&self) -> Option<DaemonInfo> {
+        Some(DaemonInfo {
+            pid: std::process::id(),
+            since: self.since,
+        })
+    }
+
+    fn notices(&self) -> Vec<String> {
+        self.assembly
+            .healer
+            .strategies()
+            .refused()
+            .iter()
+            .map(|refused| {
+                format!(
+                    "strategy {} is not in force: {}",
+                    refused.name,
+                    reload::why(refused)
+                )
+            })
+            .collect()
+    }
+}
+
+/// Carries out what the daemon is ordered.
+pub(crate) struct DaemonOrders {
+    daemon: Arc<Daemon>,
+}
+
+impl DaemonOrders {
+    pub(crate) fn new(daemon: Arc<Daemon>) -> Self {
+        Self { daemon }
+    }
+
+    fn unit(&self, unit: &UnitName) -> Answer<UnitStatus> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let status = self.daemon.assembly.linux.units().get(deadline, unit);
+        Ok(status.map_err(|failure| DaemonError::Unit {
+            unit: unit.clone(),
+            failure,
+        })?)
+    }
+
+    fn store(&self) -> Result<&Store, Refusal> {
+        self.daemon
+            .assembly
+            .store
+            .as_deref()
+            .ok_or_else(access::no_store)
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Refusal {
+    Refusal::new(RefusalKind::Failed, error.to_string())
+}
+
+impl Orders for DaemonOrders {
+    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>> {
+        let status = self.unit(&call.unit)?;
+        let detection = detection(&status, DetectedBy::Hook, Some(&call.monitor));
+        let opening = self.daemon.scheduler.open(detection).map_err(failed)?;
+        Ok(match opening {
+            OpenOutcome::NotInCare | OpenOutcome::Known(..) => None,
+            other => other.incident().cloned(),
+        })
+    }
+
+    fn decide(&self, call: &DecideCall) -> Answer<Approval> {
+        let approval = approvals::decide(self.store()?, call)?;
+        if call.approve {
+            self.daemon
+                .scheduler
+                .approved(&approval.proposal.unit)
+                .map_err(failed)?;
+        }
+        Ok(approval)
+    }
+
+    fn heal(&self, call: &HealCall, steps: Steps) -> Answer<(IncidentId, Ending)> {
+        let status = self.unit(&call.unit)?;
+        let unit = status.name.clone();
+        let detection = detection(&status, DetectedBy::Operator, None);
+        let rehearsal;
+        let scheduler = if call.dry_run {
+            rehearsal =
+                Scheduler::rehearse(Arc::clone(&self.daemon.assembly.healer)).map_err(failed)?;
+            &rehearsal
+        } else {
+            &self.daemon.scheduler
+        };
+        self.daemon.watchers.add(unit.clone(), steps);
+        let result = match scheduler.open(detection) {
+            Ok(OpenOutcome::NotInCare) => Err(DaemonError::NotInCare(unit.clone())),
+            Ok(_) => scheduler
+                .wait_for(&unit)
+                .ok_or_else(|| DaemonError::BrokenOff(unit.clone())),
+            Err(error) => Err(error.into()),
+        };
+        self.daemon.watchers.remove(&unit);
+        Ok(result?)
+    }
+
+    fn pause(&self, call: &PauseCall) -> Answer<PauseStatus> {
+        let pause = pauses::pause(self.store()?, call).map_err(failed)?;
+        self.daemon.send(Event::LookAgain);
+        Ok(pause)
+    }
+
+    fn resume(&self, call: &ResumeCall) -> Answer<Resumed> {
+        let resumed = pauses::resume(self.store()?, call).map_err(failed)?;
+        self.daemon.send(Event::LookAgain);
+        Ok(resumed)
+    }
+
+    fn retry_alerts(&self, id: Option<&str>) -> Answer<Retried> {
+        let retried = alerts::retry(self.store()?, id)?;
+        self.daemon.tell();
+        Ok(retried)
+    }
+
+    fn test_channel(&self, channel: &ChannelName) -> Answer<ChannelTest> {
+        let config = self.daemon.assembly.healer.config();
+        let settings = config.channels.get(channel).ok_or_else(|| {
+            Refusal::new(
+                RefusalKind::NotFound,
+                format!("the daemon knows no channel `{channel}`"),
+            )
+            .help("systemctl reload prunella.service")
+        })?;
+        alerts::test(&self.daemon.paths, settings)
+    }
+
+    fn reload(&self) -> Answer<Reloaded> {
+        let (answer, answered) = mpsc::channel();
+        self.daemon.send(Event::Reload(Some(answer)));
+        match answered.recv_timeout(Duration::from_secs(8)) {
+            Ok(Ok(now)) => Ok(now),
+            Ok(Err(mistakes)) => Err(Refusal::new(RefusalKind::BadConfig, mistakes.to_string())
+                .help("the last good configuration stays in force")
+                .into()),
+            Err(_) => {
+                Err(Refusal::new(RefusalKind::Busy, "the daemon did not get to it in time").into())
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Healing one service now, in this process, for real or as a dry run.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prunella_api::HealCall;
+use prunella_core::incident::{DetectedBy, Ending, IncidentId};
+use prunella_healer::{Observer, OpenOutcome, Scheduler};
+use prunella_session::Recorder;
+
+use crate::{
+    DaemonError, Paths,
+    assembly::{Assembly, load_config},
+    detection::detection,
+    loading::Wanted,
+};
+
+/// Heals, or rehearses it. Every step goes to `observer`, and what strategies ask
+/// and are answered to `recorder`.
+pub fn here(
+    paths: &Paths,
+    call: &HealCall,
+    recorder: Option<&Arc<Recorder>>,
+    observer: Arc<dyn Observer>,
+) -> Result<(IncidentId, Ending), DaemonError> {
+    let config = load_config(paths)?;
+    let assembly = Assembly::new(paths, config, &Wanted::All, observer)?;
+    let status = assembly
+        .linux
+        .units()
+        .get(Instant::now() + Duration::from_secs(10), &call.unit)
+        .map_err(|failure| DaemonError::Unit {
+            unit: call.unit.clone(),
+            failure,
+        })?;
+    if let Some(recorder) = recorder {
+        assembly.healer.record(Arc::clone(recorder));
+    }
+    let scheduler = if call.dry_run {
+        Scheduler::rehearse(Arc::clone(&assembly.healer))?
+    } else {
+        Scheduler::start(Arc::clone(&assembly.healer))?
+    };
+    let opening = scheduler.open(detection(&status, DetectedBy::Operator, None))?;
+    if opening == OpenOutcome::NotInCare {
+        return Err(DaemonError::NotInCare(status.name));
+    }
+    scheduler
+        .wait_for(&status.name)
+        .ok_or(DaemonError::BrokenOff(status.name))
+}

@@ -1,0 +1,125 @@
+//! `prunella hook UNIT`: what `OnFailure=` calls.
+//!
+//! Hands the failure to the daemon when one listens, and else goes the way
+//! alone. Ends with success whatever became of the service: a handler that
+//! fails becomes a failed unit itself. Only trouble of its own is an error.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prunella_api::{Client, HOOK_LIMIT, HookCall, Monitor, Orders as _};
+use prunella_core::{
+    UnitName,
+    capability::UnitAct,
+    incident::{DetectedBy, IncidentId},
+};
+use prunella_healer::{OpenOutcome, Scheduler};
+
+use crate::{
+    DaemonError, Paths,
+    assembly::{Assembly, Begun, load_config},
+    detection::detection,
+    loading::Wanted,
+    notifier,
+};
+
+/// The hook waits for the budget's pauses (120 s is the longest by default);
+/// what is due later is left to the sweep.
+const PATIENCE: Duration = Duration::from_secs(130);
+
+/// How long one look at the unit may take.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// What looks for missed failures, and tells people what they were not told yet.
+const SWEEP: &str = "prunella-sweep.service";
+
+/// Hands the failure to the daemon, or else heals it here.
+pub fn run(paths: &Paths, unit: UnitName, monitor: Monitor) -> Result<(), DaemonError> {
+    let call = HookCall { unit, monitor };
+    let unit = &call.unit;
+    match Client::new(&paths.run).within(HOOK_LIMIT).hook(&call) {
+        Ok(incident) => {
+            tracing::info!(
+                "{unit}: the daemon has it{}",
+                incident
+                    .map(|id| format!(" as incident {id}"))
+                    .unwrap_or_default()
+            );
+            return Ok(());
+        }
+        Err(error) => tracing::debug!("{unit}: going alone: {error}"),
+    }
+    alone(paths, unit, &call.monitor).map(drop)
+}
+
+/// Heals a failure in this process; answers with its incident.
+pub(crate) fn alone(
+    paths: &Paths,
+    unit: &UnitName,
+    monitor: &Monitor,
+) -> Result<Option<IncidentId>, DaemonError> {
+    let begun = Begun::new(paths)?;
+    let reading = begun.linux.begin_reading(unit.clone(), LOOK);
+    let config = load_config(paths)?;
+    let read = || {
+        reading.wait().map_err(|failure| DaemonError::Unit {
+            unit: unit.clone(),
+            failure,
+        })
+    };
+    let (assembly, status) = if config.services.contains_key(unit) {
+        let wanted = Wanted::Of(unit.clone());
+        let assembly = Assembly::complete(begun, paths, config, &wanted, Arc::new(()))?;
+        (assembly, read()?)
+    } else {
+        // An alias may have been given.
+        let status = read()?;
+        if !config.services.contains_key(&status.name) {
+            tracing::info!("{} is not in Prunella's care: nothing done", status.name);
+            return Ok(None);
+        }
+        let wanted = Wanted::Of(status.name.clone());
+        let assembly = Assembly::complete(begun, paths, config, &wanted, Arc::new(()))?;
+        (assembly, status)
+    };
+    let canonical = status.name.clone();
+    let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
+    let detection = detection(&status, DetectedBy::Hook, Some(monitor));
+    let opening = scheduler.open_seen(detection, Box::new(status))?;
+    if let OpenOutcome::Known(id, ending) = &opening {
+        tracing::info!(
+            "{canonical}: this failure is incident {id}, {}",
+            ending.word()
+        );
+    }
+    scheduler.wait_until_idle(PATIENCE);
+    tell(paths, &assembly);
+    Ok(opening.incident().cloned())
+}
+
+/// Sees to it that people are told. That can take a while, and for as long as
+/// this hook runs systemd starts no other for the same unit, so that its next
+/// failure would be missed: the sweep does it, in a unit of its own.
+fn tell(paths: &Paths, assembly: &Assembly) {
+    if assembly.healer.config().channels.is_empty() {
+        return;
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let begun = UnitName::new(SWEEP)
+        .map_err(|error| error.to_string())
+        .and_then(|sweep| {
+            assembly
+                .linux
+                .unit_control()
+                .submit(deadline, &sweep, UnitAct::Start)
+                .map_err(|failure| failure.message)
+        });
+    if let Err(error) = begun {
+        tracing::warn!("{SWEEP} does not start ({error}): people are told from here");
+        if let Some(notifier) = notifier::of(paths, assembly) {
+            notifier.work_for(notifier::PATIENCE);
+        }
+    }
+}

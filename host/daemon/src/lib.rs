@@ -1,0 +1,52 @@
+//! What the daemon does, and what hook, sweep and `prunella heal` do without it.
+//!
+//! Modules use only those above them:
+//!
+//! | module | purpose |
+//! |---|---|
+//! | `clock`, `error`, [`paths`], [`files`], `memory` | what everything below needs |
+//! | [`plugins`] | a plugin's files, its versions, and what its bytes may do |
+//! | `loading`, [`assembly`] | strategies, and a healer with all that it needs |
+//! | `detection`, `disks`, `probes`, [`notifier`], `retention`, `overview` | one task each |
+//! | `access`, `incidents`, `pauses`, `approvals`, `alerts` | what is looked up and written in the store |
+//! | [`hook`], [`sweep`], [`heal`] | healing in a process of its own |
+//! | `queries`, `orders` | what anybody may ask for, answered here |
+//! | `shared`, `reload`, `handler`, `run` | the daemon: its state, its threads, its answers, its loop |
+//!
+//! Nothing here prints: a front end asks, and shows what is answered.
+
+mod access;
+mod alerts;
+mod approvals;
+pub mod assembly;
+mod clock;
+mod detection;
+mod disks;
+mod error;
+pub mod files;
+mod handler;
+pub mod heal;
+pub mod hook;
+mod incidents;
+mod loading;
+mod memory;
+pub mod notifier;
+mod orders;
+mod overview;
+pub mod paths;
+mod pauses;
+pub mod plugins;
+mod probes;
+mod queries;
+mod reload;
+mod retention;
+mod run;
+mod shared;
+pub mod sweep;
+
+pub use access::open_store;
+pub use error::{ConfigMistakes, DaemonError, explained};
+pub use orders::LocalOrders;
+pub use paths::Paths;
+pub use queries::LocalQueries;
+pub use run::run;

@@ -1,0 +1,95 @@
+//! Orders, carried out where no daemon runs.
+
+use std::sync::Arc;
+
+use prunella_api::{
+    Answer, ApiError, ChannelTest, DecideCall, HealCall, HookCall, Orders, PauseCall, PauseStatus,
+    Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
+};
+use prunella_core::{
+    ChannelName,
+    incident::{Ending, Incident, IncidentId},
+    oversight::Approval,
+    trail::Entry,
+};
+use prunella_healer::Observer;
+
+use crate::{
+    DaemonError, Paths, access::open_store, alerts, approvals, assembly::load_config, heal, hook,
+    notifier, pauses,
+};
+
+/// Carries orders out in this process.
+#[derive(Debug, Clone)]
+pub struct LocalOrders {
+    paths: Paths,
+}
+
+impl LocalOrders {
+    /// For the host with these folders.
+    pub fn new(paths: &Paths) -> Self {
+        Self {
+            paths: paths.clone(),
+        }
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> ApiError {
+    Refusal::new(RefusalKind::Failed, error.to_string()).into()
+}
+
+impl Orders for LocalOrders {
+    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>> {
+        hook::alone(&self.paths, &call.unit, &call.monitor).map_err(ApiError::from)
+    }
+
+    fn heal(&self, call: &HealCall, steps: Steps) -> Answer<(IncidentId, Ending)> {
+        heal::here(&self.paths, call, None, Arc::new(Followed(steps))).map_err(ApiError::from)
+    }
+
+    fn pause(&self, call: &PauseCall) -> Answer<PauseStatus> {
+        pauses::pause(&open_store(&self.paths)?, call).map_err(failed)
+    }
+
+    fn resume(&self, call: &ResumeCall) -> Answer<Resumed> {
+        pauses::resume(&open_store(&self.paths)?, call).map_err(failed)
+    }
+
+    fn decide(&self, call: &DecideCall) -> Answer<Approval> {
+        Ok(approvals::decide(&open_store(&self.paths)?, call)?)
+    }
+
+    fn retry_alerts(&self, id: Option<&str>) -> Answer<Retried> {
+        let config = load_config(&self.paths).map_err(DaemonError::from)?;
+        let store = Arc::new(open_store(&self.paths)?);
+        let retried = alerts::retry(&store, id)?;
+        // Nobody else is there to send them.
+        if let Some(notifier) = notifier::alone(&self.paths, store, config) {
+            notifier.work_for(notifier::PATIENCE);
+        }
+        Ok(retried)
+    }
+
+    fn test_channel(&self, channel: &ChannelName) -> Answer<ChannelTest> {
+        let config = load_config(&self.paths).map_err(DaemonError::from)?;
+        alerts::test(&self.paths, alerts::channel(&config, channel)?)
+    }
+
+    fn reload(&self) -> Answer<Reloaded> {
+        Err(Refusal::new(
+            RefusalKind::Failed,
+            "no daemon is running, so nothing can be reloaded",
+        )
+        .help("start it with `systemctl start prunella.service`")
+        .into())
+    }
+}
+
+/// Hands the steps of an incident on.
+struct Followed(Steps);
+
+impl Observer for Followed {
+    fn step(&self, _: &Incident, entry: &Entry) {
+        self.0.send(entry);
+    }
+}

@@ -1,0 +1,209 @@
+//! Queries, answered from the store and from the host as it is: by the daemon,
+//! and by a command where no daemon runs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prunella_api::{Answer, DaemonInfo, Queries, Records, Refusal, RefusalKind, StatusReport};
+use prunella_config::Config;
+use prunella_core::{
+    UnitName,
+    achievement::Achievement,
+    alert::{Dispatch, DispatchFilter},
+    oversight::Approval,
+    summary::{Filter, Summary},
+    trail::Record,
+};
+use prunella_linux::{Linux, LinuxSettings};
+use prunella_store::{Store, StoreError};
+
+use crate::{Paths, access, alerts, incidents, overview};
+
+/// What is in force, by whoever answers.
+pub(crate) trait InForce: Send + Sync {
+    /// The configuration.
+    fn config(&self) -> Arc<Config>;
+
+    /// The way to systemd.
+    fn linux(&self) -> Answer<Arc<Linux>>;
+
+    /// The daemon that answers; absent for a command.
+    fn daemon(&self) -> Option<DaemonInfo>;
+
+    /// What an operator should know, one sentence each.
+    fn notices(&self) -> Vec<String>;
+}
+
+/// Answers from the store and the host.
+pub struct LocalQueries {
+    paths: Paths,
+    in_force: Arc<dyn InForce>,
+    /// Absent when nothing has happened yet.
+    store: Result<Option<Arc<Store>>, Refusal>,
+}
+
+impl LocalQueries {
+    /// For the daemon, by its own store.
+    pub(crate) fn of_daemon(
+        paths: Paths,
+        in_force: Arc<dyn InForce>,
+        store: Option<Arc<Store>>,
+    ) -> Self {
+        let store = store.map(Some).ok_or_else(access::no_store);
+        Self {
+            paths,
+            in_force,
+            store,
+        }
+    }
+
+    /// For a command, where no daemon runs.
+    ///
+    /// # Errors
+    /// When this user may not look.
+    pub fn of_command(paths: &Paths) -> Result<Self, Refusal> {
+        access::may_look(paths)?;
+        let store = match Store::open_read_only(&paths.store()) {
+            Ok(store) => Ok(Some(Arc::new(store))),
+            // Nothing has happened yet.
+            Err(StoreError::Missing { .. }) => Ok(None),
+            Err(error) => Err(Refusal::new(
+                RefusalKind::Failed,
+                format!("the incident store cannot be opened: {error}"),
+            )),
+        };
+        Ok(Self {
+            paths: paths.clone(),
+            in_force: Arc::new(Command {
+                paths: paths.clone(),
+                linux: Mutex::default(),
+            }),
+            store,
+        })
+    }
+
+    /// What the store says; `None` when there is no store yet.
+    fn read<T>(&self, ask: impl FnOnce(&Store) -> Result<T, StoreError>) -> Answer<Option<T>> {
+        match &self.store {
+            Ok(Some(store)) => ask(store)
+                .map(Some)
+                .map_err(|error| Refusal::new(RefusalKind::Failed, error.to_string()).into()),
+            Ok(None) => Ok(None),
+            Err(refusal) => Err(refusal.clone().into()),
+        }
+    }
+}
+
+impl Queries for LocalQueries {
+    fn status(&self) -> Answer<StatusReport> {
+        let mut notices = self.in_force.notices();
+        let store = match &self.store {
+            Ok(store) => store.as_deref(),
+            Err(refusal) => {
+                notices.push(refusal.message.clone());
+                None
+            }
+        };
+        if let Some(trouble) = store.and_then(Store::trouble) {
+            notices.push(format!(
+                "the incident store does not work, and what happens is only in the journal: \
+                 {trouble}"
+            ));
+        }
+        Ok(overview::of(
+            &self.paths,
+            &self.in_force.config(),
+            store,
+            &self.in_force.linux()?,
+            self.in_force.daemon(),
+            notices,
+        ))
+    }
+
+    fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {
+        Ok(self
+            .read(|store| store.incidents(filter))?
+            .unwrap_or_default())
+    }
+
+    fn incident(&self, id: &str) -> Answer<Record> {
+        match &self.store {
+            Ok(Some(store)) => incidents::find(store, id),
+            Ok(None) => Err(incidents::missing(id).into()),
+            Err(refusal) => Err(refusal.clone().into()),
+        }
+    }
+
+    fn records(&self, filter: &Filter, after: Option<u64>) -> Answer<Records> {
+        let (records, next) = self
+            .read(|store| store.records(filter, after))?
+            .unwrap_or_default();
+        Ok(Records { records, next })
+    }
+
+    fn achievements(&self, unit: Option<&UnitName>) -> Answer<Vec<Achievement>> {
+        Ok(self
+            .read(|store| store.achievements(unit))?
+            .unwrap_or_default())
+    }
+
+    fn approvals(&self) -> Answer<Vec<Approval>> {
+        Ok(self.read(Store::approvals)?.unwrap_or_default())
+    }
+
+    fn alerts(&self, filter: &DispatchFilter) -> Answer<Vec<Dispatch>> {
+        Ok(self
+            .read(|store| store.dispatches(filter))?
+            .unwrap_or_default())
+    }
+
+    fn alert(&self, id: &str) -> Answer<Dispatch> {
+        match &self.store {
+            Ok(Some(store)) => alerts::find(store, id),
+            Ok(None) => Err(alerts::missing(id).into()),
+            Err(refusal) => Err(refusal.clone().into()),
+        }
+    }
+}
+
+/// What a command finds for itself.
+struct Command {
+    paths: Paths,
+    /// Connected when first needed, and kept for `--watch`.
+    linux: Mutex<Option<Arc<Linux>>>,
+}
+
+impl InForce for Command {
+    fn config(&self) -> Arc<Config> {
+        Arc::new(Config::load(&self.paths.config).config.unwrap_or_default())
+    }
+
+    fn linux(&self) -> Answer<Arc<Linux>> {
+        let mut linux = self.linux.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(linux) = &*linux {
+            return Ok(Arc::clone(linux));
+        }
+        let connected = Linux::connect(LinuxSettings::default()).map_err(|error| {
+            Refusal::new(
+                RefusalKind::Failed,
+                format!("cannot reach the host: {error}"),
+            )
+        })?;
+        *linux = Some(Arc::clone(&connected));
+        Ok(connected)
+    }
+
+    fn daemon(&self) -> Option<DaemonInfo> {
+        None
+    }
+
+    fn notices(&self) -> Vec<String> {
+        if Config::load(&self.paths.config).errors().next().is_none() {
+            return Vec::new();
+        }
+        vec![
+            "the configuration has mistakes, so services may be missing here: see `prunella \
+             config check`"
+                .to_owned(),
+        ]
+    }
+}

@@ -1,0 +1,299 @@
+//! The daemon: watches the services in its care, and heals them.
+//!
+//! One loop takes everything that happens from one queue: what systemd's
+//! signals told, and what people asked for by signal or socket. It never does
+//! anything slow itself: incidents have threads of their own.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    time::{Duration, Instant},
+};
+
+use prunella_api::{Door, ServeSettings, serve};
+use prunella_config::Config;
+use prunella_healer::Scheduler;
+use prunella_linux::folder_watch::FolderWatch;
+use prunella_watch::{Care, ProbeTarget, Prober, WatchEvent, Watcher};
+use sd_notify::NotifyState;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+use crate::{
+    DaemonError, Paths,
+    assembly::{Assembly, load_config},
+    clock,
+    detection::down_in_care,
+    explained,
+    handler::{DaemonOrders, queries},
+    loading::Wanted,
+    memory::Memory,
+    notifier, probes,
+    reload::{Answered, Reloader},
+    retention::Tidier,
+    shared::{Daemon, Event, Watchers},
+};
+
+/// How long running attempts may take to end when the daemon is told to stop.
+/// What is left is taken up at the next start.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Runs until it is told to stop.
+pub fn run(paths: &Paths) -> Result<(), DaemonError> {
+    let config = load_config(paths)?;
+    let watchers = Arc::new(Watchers::default());
+    // Before they are read, so that no change is missed.
+    let plugins = FolderWatch::new(&paths.plugins());
+    let assembly = Assembly::new(paths, config, &Wanted::All, Arc::clone(&watchers) as _)?;
+    let desk = notifier::of(paths, &assembly).map(Arc::new);
+    if let Some(desk) = &desk
+        && watchers.desk.set(Arc::clone(desk)).is_err()
+    {
+        tracing::debug!("the desk was there before");
+    }
+    let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
+    let (events, queue) = mpsc::channel();
+    let daemon = Arc::new(Daemon {
+        paths: paths.clone(),
+        assembly,
+        scheduler,
+        watchers,
+        desk,
+        since: clock::now(),
+        events: Mutex::new(events.clone()),
+    });
+
+    let finished = Arc::clone(&daemon);
+    let reloader = Reloader::start(
+        paths,
+        &daemon.assembly.engine,
+        &daemon.assembly.healer,
+        move |result, asked| finished.send(Event::Reloaded(result, asked)),
+    )?;
+    // Healing does not depend on it.
+    if let Err(error) = plugins
+        .map_err(DaemonError::file("watch", paths.plugins()))
+        .and_then(|watch| reloader.follow(watch))
+    {
+        tracing::warn!(
+            "changes in {} are noticed only at a reload: {}",
+            paths.plugins().display(),
+            explained(&error)
+        );
+    }
+
+    signals(events.clone())?;
+    let server = serve(
+        ServeSettings::new(&paths.run),
+        Door {
+            queries: Arc::new(queries(&daemon)),
+            orders: Arc::new(DaemonOrders::new(Arc::clone(&daemon))),
+        },
+    )?;
+    // What an earlier daemon or hook left behind comes before what fails now:
+    // its incidents are the ones that later signals belong to.
+    if let Err(error) = daemon.scheduler.take_up() {
+        tracing::error!("what was left unfinished cannot be taken up: {error}");
+    }
+    // Trouble with telling people is no reason not to heal.
+    if let Some(desk) = &daemon.desk
+        && let Err(error) = desk.start()
+    {
+        tracing::error!("nobody but the journal is told: {error}");
+    }
+    let watcher = Watcher::start(
+        Arc::clone(&daemon.assembly.linux),
+        care(&daemon.assembly.healer.config()),
+        move |event| events.send(Event::Watch(event)).is_ok(),
+    );
+    // What ended by itself before that, no signal tells of.
+    sweep(&daemon);
+    let mut prober = probe(&daemon);
+    notify(&[NotifyState::Ready]);
+    tracing::info!(
+        "watching {} services",
+        daemon.assembly.healer.config().services.len()
+    );
+
+    let tidier = Tidier::default();
+    let tidy = || {
+        if let Some(store) = &daemon.assembly.store {
+            tidier.tidy(store, daemon.assembly.healer.config().retention);
+        }
+    };
+    tidy();
+
+    let mut memory = Memory::new();
+    let ping = watchdog();
+    let mut next_ping = ping.map(|every| Instant::now() + every);
+    loop {
+        let event = match next_ping {
+            Some(at) => queue.recv_timeout(at.saturating_duration_since(Instant::now())),
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match event {
+            Ok(Event::Watch(event)) => watched(&daemon, event),
+            Ok(Event::NotAnswering(unanswered)) => {
+                if let Some(detection) = probes::not_answering(&daemon.assembly, &unanswered) {
+                    daemon.open(detection);
+                }
+            }
+            Ok(Event::Reload(asked)) => {
+                notify(&[NotifyState::Reloading]);
+                reloader.everything(asked);
+            }
+            Ok(Event::Reloaded(result, asked)) => {
+                reloaded(&daemon, &watcher, result, asked);
+                daemon.tell();
+                prober = probe(&daemon);
+            }
+            Ok(Event::LookAgain) => daemon.scheduler.look_again(),
+            Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        // Only when it is awake anyway, and something has come to an end.
+        if daemon.watchers.take_ended() {
+            tidy();
+        }
+        if let (Some(at), Some(every)) = (next_ping, ping)
+            && Instant::now() >= at
+        {
+            // Not a sign of life of this loop alone: a scheduler that is stuck
+            // keeps this call, and so the watchdog bites.
+            let busy = daemon.scheduler.busy();
+            notify(&[NotifyState::Watchdog]);
+            if busy.is_empty() {
+                memory.tidy();
+            }
+            next_ping = Some(Instant::now() + every);
+        }
+    }
+    notify(&[NotifyState::Stopping]);
+    tracing::info!("stopping");
+    drop((watcher, prober));
+    server.stop(Duration::from_secs(1));
+    daemon.scheduler.stop(STOP_GRACE);
+    if let Some(desk) = &daemon.desk {
+        desk.stop(STOP_GRACE);
+    }
+    Ok(())
+}
+
+/// Opens incidents for units in care that are down already and should not be.
+fn sweep(daemon: &Daemon) {
+    match down_in_care(&daemon.assembly) {
+        Ok(failed) => {
+            for detection in failed {
+                daemon.open(detection);
+            }
+        }
+        Err(failure) => tracing::error!("the failed units cannot be listed: {failure}"),
+    }
+}
+
+/// Begins to ask the probes that have an interval.
+fn probe(daemon: &Arc<Daemon>) -> Prober {
+    let config = daemon.assembly.healer.config();
+    let targets = config.services.values().flat_map(ProbeTarget::of).collect();
+    let asking = Arc::clone(daemon);
+    let telling = Arc::clone(daemon);
+    Prober::start(
+        &daemon.assembly.linux,
+        targets,
+        Arc::new(move |unit, probe| probes::ask(&asking.assembly, &asking.scheduler, unit, probe)),
+        Arc::new(move |unanswered| telling.send(Event::NotAnswering(unanswered))),
+    )
+}
+
+fn watched(daemon: &Daemon, event: WatchEvent) {
+    match event {
+        WatchEvent::Failed(detection, status) => daemon.open_seen(detection, status),
+        WatchEvent::RestartLoop(detection) => {
+            daemon.open(detection);
+        }
+        WatchEvent::StartedByOperator { unit } => {
+            daemon.scheduler.started_by_operator(&unit);
+            daemon.tell();
+        }
+        WatchEvent::Recovered { unit } => {
+            daemon.scheduler.recovered(&unit);
+            daemon.tell();
+        }
+        WatchEvent::BusLost => {
+            tracing::warn!("the system bus is gone; failures are noticed when it is back");
+        }
+        WatchEvent::BusBack => tracing::info!("the system bus is back"),
+        WatchEvent::Resync => sweep(daemon),
+    }
+}
+
+/// What the watcher looks after: the services of the configuration in force.
+fn care(config: &Config) -> Vec<Care> {
+    config
+        .services
+        .values()
+        .map(|service| Care {
+            unit: service.unit.clone(),
+            heal_on_stop: service.heal_on_stop,
+            run_policy: service.run_policy,
+        })
+        .collect()
+}
+
+fn reloaded(daemon: &Daemon, watcher: &Watcher, result: Answered, asked: Option<Sender<Answered>>) {
+    match &result {
+        Ok(now) => {
+            watcher.set(care(&daemon.assembly.healer.config()));
+            daemon.scheduler.look_again();
+            tracing::info!(
+                "configuration read again: {} services in care, {} strategies in force",
+                now.services,
+                now.strategies
+            );
+        }
+        Err(error) => tracing::error!("{error}\n\nthe last good configuration stays in force"),
+    }
+    notify(&[NotifyState::Ready]);
+    if let Some(asked) = asked
+        && asked.send(result).is_err()
+    {
+        tracing::debug!("whoever asked for the reload is gone");
+    }
+}
+
+/// Turns signals into events.
+fn signals(events: Sender<Event>) -> Result<(), DaemonError> {
+    let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT]).map_err(DaemonError::Signals)?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .stack_size(128 << 10)
+        .spawn(move || {
+            for signal in signals.forever() {
+                let event = match signal {
+                    SIGHUP => Event::Reload(None),
+                    _ => Event::Stop,
+                };
+                if events.send(event).is_err() {
+                    break;
+                }
+            }
+        })
+        .map(drop)
+        .map_err(DaemonError::thread("waits for signals"))
+}
+
+/// How often systemd wants to hear: at half of WatchdogSec=, as sd_notify(3)
+/// advises.
+fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|limit| limit / 2)
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!("systemd could not be told: {error}");
+    }
+}

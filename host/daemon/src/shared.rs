@@ -1,0 +1,138 @@
+//! What the daemon's parts share: its state, and the queue of what happens.
+
+use std::sync::{
+    Arc, Mutex, OnceLock, PoisonError,
+    atomic::{AtomicBool, Ordering},
+    mpsc::Sender,
+};
+
+use prunella_api::Steps;
+use prunella_core::{
+    UnitName,
+    capability::UnitStatus,
+    incident::{Detection, Incident},
+    trail::{Entry, Step},
+};
+use prunella_healer::{Observer, OpenOutcome, Scheduler};
+use prunella_notify::Desk;
+use prunella_watch::{Unanswered, WatchEvent};
+
+use crate::{Paths, assembly::Assembly, reload::Answered};
+
+/// What the loop is woken by.
+pub(crate) enum Event {
+    /// systemd told something.
+    Watch(WatchEvent),
+    /// A probe with an interval goes unanswered.
+    NotAnswering(Unanswered),
+    /// The configuration is to be read again; the answer goes to whoever asked.
+    Reload(Option<Sender<Answered>>),
+    /// It was read again.
+    Reloaded(Answered, Option<Sender<Answered>>),
+    /// A pause began or ended.
+    LookAgain,
+    /// The daemon is to stop.
+    Stop,
+}
+
+/// What loop, handler and watcher share.
+pub(crate) struct Daemon {
+    pub(crate) paths: Paths,
+    pub(crate) assembly: Assembly,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) watchers: Arc<Watchers>,
+    /// Where people are told; absent without a store.
+    pub(crate) desk: Option<Arc<Desk>>,
+    pub(crate) since: u64,
+    pub(crate) events: Mutex<Sender<Event>>,
+}
+
+impl Daemon {
+    /// Puts an event into the loop's queue.
+    pub(crate) fn send(&self, event: Event) {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.send(event).is_err() {
+            tracing::debug!("the daemon is stopping: an event came too late");
+        }
+    }
+
+    /// There may be something to tell people.
+    pub(crate) fn tell(&self) {
+        if let Some(desk) = &self.desk {
+            desk.wake();
+        }
+    }
+
+    /// Opens an incident; trouble with that is logged.
+    pub(crate) fn open(&self, detection: Detection) -> Option<OpenOutcome> {
+        let unit = detection.unit.clone();
+        match self.scheduler.open(detection) {
+            Ok(opening) => Some(opening),
+            Err(error) => {
+                tracing::error!("the failure of {unit} could not be taken up: {error}");
+                None
+            }
+        }
+    }
+
+    /// Opens an incident for a failure that the watcher has just seen.
+    pub(crate) fn open_seen(&self, detection: Detection, status: Box<UnitStatus>) {
+        let unit = detection.unit.clone();
+        if let Err(error) = self.scheduler.open_seen(detection, status) {
+            tracing::error!("the failure of {unit} could not be taken up: {error}");
+        }
+    }
+}
+
+/// Whoever watches incidents go: connected clients, by unit.
+#[derive(Default)]
+pub(crate) struct Watchers {
+    steps: Mutex<Vec<(UnitName, Steps)>>,
+    /// Whether an incident has ended since somebody asked.
+    ended: AtomicBool,
+    /// Set once it is there.
+    pub(crate) desk: OnceLock<Arc<Desk>>,
+}
+
+impl Watchers {
+    /// Sends the steps of `unit`'s incident to `steps` until
+    /// [`remove`](Self::remove).
+    pub(crate) fn add(&self, unit: UnitName, steps: Steps) {
+        self.lock().push((unit, steps));
+    }
+
+    /// Sends nothing of `unit` any more.
+    pub(crate) fn remove(&self, unit: &UnitName) {
+        self.lock().retain(|(watched, _)| watched != unit);
+    }
+
+    /// Whether an incident has ended since this was asked last.
+    pub(crate) fn take_ended(&self) -> bool {
+        self.ended.swap(false, Ordering::AcqRel)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(UnitName, Steps)>> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Watchers {
+    fn step(&self, incident: &Incident, entry: &Entry) {
+        if matches!(entry.step, Step::Ended { .. }) {
+            self.ended.store(true, Ordering::Release);
+        }
+        // Sending may block for a slow client: not with the list locked.
+        let watching: Vec<Steps> = self
+            .lock()
+            .iter()
+            .filter(|(unit, _)| *unit == incident.detection.unit)
+            .map(|(_, steps)| steps.clone())
+            .collect();
+        for steps in watching {
+            steps.send(entry);
+        }
+        if let (Step::Ended { .. }, Some(desk)) = (&entry.step, self.desk.get()) {
+            desk.wake();
+        }
+    }
+}

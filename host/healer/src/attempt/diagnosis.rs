@@ -1,0 +1,187 @@
+//! What an attempt makes of the evidence: findings of the rules, a model's opinion,
+//! and the order that either suggests.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prunella_core::{
+    StrategyName,
+    achievement::order::{Candidate, Learned, learned},
+    analyst::Evidence,
+    incident::Ending,
+    service::Order,
+    text::one_line,
+    trail::Step,
+};
+
+use super::{Attempt, AttemptOutcome};
+use crate::{evidence, opinions::Answered, strategies::Loaded};
+
+/// How many of the failed run's last lines are kept as evidence.
+const EVIDENCE_LINES: usize = 20;
+
+/// How long the model is waited for when a service is well again.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+impl Attempt<'_> {
+    /// Writes what the failed run's program logged last, and what the rules make of all there
+    /// is into the trail, once. Not before the strategies have acted: reading
+    /// the journal takes longer than healing.
+    pub(super) fn diagnose(&self) {
+        if self.diagnosed.replace(true) {
+            return;
+        }
+        let evidence = self.gatherer()();
+        if !self.evidence_written.replace(true)
+            && let Some(run) = evidence.runs.first()
+        {
+            // What systemd says of a run is the same for every failure.
+            let own = run.lines.iter().filter(|line| !line.by_systemd);
+            let mut lines: Vec<String> = own
+                .rev()
+                .take(EVIDENCE_LINES)
+                .map(|entry| one_line(&entry.message, 500))
+                .collect();
+            if !lines.is_empty() {
+                lines.reverse();
+                self.trail.write(Step::Evidence { lines });
+            }
+        }
+        let findings = self.healer.settings.analyst.diagnose(&evidence);
+        if !findings.is_empty() {
+            self.trail.write(Step::Diagnosed { findings });
+        }
+    }
+
+    /// Gathers the evidence, on whatever thread it is called.
+    pub(super) fn gatherer(&self) -> impl Fn() -> Evidence + Send + Sync + 'static {
+        let host = self.real.clone();
+        let changes = Arc::clone(&self.healer.settings.changes);
+        let service = Arc::clone(&self.service);
+        let detection = self.trail.incident().detection.clone();
+        let down = self.down.get().cloned();
+        move || evidence::gather(&host, &*changes, &service, &detection, down.as_ref())
+    }
+
+    /// Begins to ask the model, where there is one: once for an incident, and
+    /// never in a rehearsal, which is to have no consequences.
+    pub(super) fn ask_model(&self) {
+        if let Some(model) = &self.current.config.analysis
+            && self.trail.attempt() == 1
+            && !self.trail.is_rehearsal()
+        {
+            self.asked.set(Some(Instant::now()));
+            self.healer.opinions.ask(
+                self.trail.incident().id.clone(),
+                Arc::clone(&self.healer.settings.analyst),
+                model.clone(),
+                self.service.strategies.clone(),
+                self.gatherer(),
+            );
+        }
+    }
+
+    /// Writes the model's answer into the trail, if it comes within `patience`.
+    fn take_opinion(&self, patience: Duration) -> Option<Answered> {
+        let incident = &self.trail.incident().id;
+        let answered = self.healer.opinions.answer(incident, patience)?;
+        self.trail.write(answered.step());
+        Some(answered)
+    }
+
+    /// What the model has to say when an attempt is over. It is waited for when
+    /// people are about to be told that they have to do something; a service that
+    /// is up has to be free for its next failure.
+    pub(super) fn last_word(&self, outcome: &AttemptOutcome) {
+        let patience = match outcome {
+            AttemptOutcome::Ended(Ending::Escalated { .. }) => Duration::MAX,
+            AttemptOutcome::Ended(_) => LAST_WORD,
+            _ => Duration::ZERO,
+        };
+        if self.take_opinion(patience).is_none()
+            && matches!(outcome, AttemptOutcome::Ended(_))
+            && let Some(unanswered) = self.healer.opinions.give_up(&self.trail.incident().id)
+        {
+            self.trail.write(unanswered.step());
+        }
+    }
+
+    /// Waits for the model as long as the operator lets healing wait, and where
+    /// the operator lets it, tries those that apply in its order. Nothing else
+    /// comes of an opinion.
+    pub(super) fn heed_opinion(&self, applying: &mut [(&StrategyName, &Loaded)]) {
+        let Some(model) = &self.current.config.analysis else {
+            return;
+        };
+        if model.wait.is_zero() {
+            return;
+        }
+        let since = self.asked.get().map_or(Duration::ZERO, |at| at.elapsed());
+        let Some(answered) = self.take_opinion(model.wait.saturating_sub(since)) else {
+            return;
+        };
+        let Ok(opinion) = &answered.opinion else {
+            return;
+        };
+        let place = |name: &StrategyName| {
+            opinion
+                .order
+                .iter()
+                .position(|wanted| wanted == name)
+                .unwrap_or(usize::MAX)
+        };
+        if !model.may_order || applying.is_sorted_by_key(|(name, _)| place(name)) {
+            return;
+        }
+        applying.sort_by_key(|(name, _)| place(name));
+        self.trail.write(Step::Ordered {
+            order: applying.iter().map(|(name, _)| (*name).clone()).collect(),
+            reason: format!(
+                "{} would try them so, thinking: {}",
+                answered.model, opinion.cause
+            ),
+        });
+    }
+
+    /// The strategies that apply in the order in which they are tried: the
+    /// operator's, unless that is to be learned and the evidence suggests
+    /// another.
+    pub(super) fn in_order<'s>(
+        &self,
+        mut applying: Vec<(&'s StrategyName, &'s Loaded)>,
+    ) -> Vec<(&'s StrategyName, &'s Loaded)> {
+        if self.service.order != Order::Learned || applying.len() < 2 {
+            return applying;
+        }
+        let Some(store) = &self.healer.settings.store else {
+            return applying;
+        };
+        // What kind of failure it is shows in what the failed run said last.
+        self.diagnose();
+        let tallies = match store.tallies(&self.trail.signature()) {
+            Ok(tallies) => tallies,
+            Err(error) => {
+                tracing::debug!(
+                    "the order of {} is the listed one: {error}",
+                    self.service.unit
+                );
+                return applying;
+            }
+        };
+        let candidates: Vec<Candidate> = applying
+            .iter()
+            .map(|(name, _)| Candidate {
+                strategy: (*name).clone(),
+                same: tallies.same.get(*name).copied().unwrap_or_default(),
+                similar: tallies.similar.get(*name).copied().unwrap_or_default(),
+            })
+            .collect();
+        if let Some(Learned { order, reason }) = learned(&candidates) {
+            applying.sort_by_key(|(name, _)| order.iter().position(|other| other == *name));
+            self.trail.write(Step::Ordered { order, reason });
+        }
+        applying
+    }
+}

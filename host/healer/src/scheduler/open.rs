@@ -1,0 +1,213 @@
+//! What becomes of a detection: a new incident, or the one that there is.
+
+use std::sync::Arc;
+
+use prunella_core::incident::{DetectedBy, Detection, Ending, Incident, IncidentId};
+use prunella_store::{Opened, StoreError};
+
+use super::{Shared, Stage, Task, UnitSnapshot, WaitsFor, not_stored};
+use crate::{HealerError, healer::wall_clock};
+
+/// What became of a detection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpenOutcome {
+    /// It is a new incident, and will be worked on.
+    New(IncidentId),
+    /// The unit's incident is being worked on already.
+    Joined(IncidentId),
+    /// The same failure was seen before, and its incident has ended.
+    Known(IncidentId, Ending),
+    /// An incident that had been handed to people, or held back, is tried again;
+    /// so it had ended before.
+    Reopened(IncidentId, Ending),
+    /// The unit is not in Prunella's care.
+    NotInCare,
+}
+
+impl OpenOutcome {
+    /// The incident, where there is one.
+    pub fn incident(&self) -> Option<&IncidentId> {
+        match self {
+            Self::New(id) | Self::Joined(id) | Self::Known(id, _) | Self::Reopened(id, _) => {
+                Some(id)
+            }
+            Self::NotInCare => None,
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn open(
+        self: &Arc<Self>,
+        detection: Detection,
+        parent: Option<IncidentId>,
+        snapshot: Option<UnitSnapshot>,
+    ) -> Result<OpenOutcome, HealerError> {
+        let unit = detection.unit.clone();
+        if self.healer.service(&unit).is_none() {
+            return Ok(OpenOutcome::NotInCare);
+        }
+        let mut state = self.lock();
+        if let Some(task) = state.tasks.get_mut(&unit) {
+            let id = task.incident.id.clone();
+            let another = detection.is_another_than(&task.incident.detection);
+            let asked_for = detection.by == DetectedBy::Operator;
+            match task.stage {
+                // Who waits for it has nothing new to say of it: another try
+                // now would fail as the last one did, again and again.
+                Stage::Waiting(_) if detection.by == DetectedBy::Dependency => {}
+                // The start that has just failed: its next comes by the clock.
+                Stage::Waiting(_) if !asked_for && task.waits_for == Some(WaitsFor::Budget) => {}
+                // Handed to people or held back, and now it failed anew, or
+                // somebody asks for it: that is worth a look at once.
+                Stage::Waiting(_) if another || asked_for => {
+                    task.stage = Stage::Queued;
+                    task.asked_for = asked_for;
+                    self.changed.notify_all();
+                }
+                // Perhaps the relapse of what is being healed, perhaps a new
+                // failure just after it: looked at when this attempt is over.
+                Stage::Running if another => task.later_failure = Some(detection),
+                _ => {}
+            }
+            return Ok(OpenOutcome::Joined(id));
+        }
+        let asked_for = detection.by == DetectedBy::Operator;
+        let (incident, outcome) = self.store(detection.clone(), parent)?;
+        let mut task = Task::new(incident);
+        task.snapshot = snapshot;
+        task.asked_for = asked_for;
+        match &outcome {
+            OpenOutcome::Known(..) | OpenOutcome::NotInCare => return Ok(outcome),
+            OpenOutcome::Reopened(_, before) => {
+                task.known = task.incident.attempt.saturating_sub(1);
+                if let Ending::LeftAlone { why, .. } = before {
+                    task.waits_for = Some(WaitsFor::Hold(*why));
+                }
+            }
+            // Another process is at work on an earlier failure of the unit:
+            // looked at when that is over.
+            OpenOutcome::Joined(_) if detection.is_another_than(&task.incident.detection) => {
+                task.later_failure = Some(detection);
+            }
+            OpenOutcome::New(_) | OpenOutcome::Joined(_) => {}
+        }
+        state.ended.remove(&unit);
+        state.tasks.insert(unit, task);
+        // Not left to the dispatcher: its waking up would be a part of the time
+        // that the service is down.
+        if !state.stopping {
+            self.start_ready(&mut state);
+        }
+        drop(state);
+        self.changed.notify_all();
+        Ok(outcome)
+    }
+
+    /// Puts a new incident into the store, or finds the one that has its key.
+    fn store(
+        &self,
+        detection: Detection,
+        parent: Option<IncidentId>,
+    ) -> Result<(Incident, OpenOutcome), HealerError> {
+        let situation = &self.healer.settings.situation;
+        let boot_id = situation.boot_id();
+        let mut incident = Incident {
+            id: IncidentId::new(wall_clock(), situation.random()),
+            key: detection.key(&boot_id),
+            detection,
+            attempt: 1,
+            boot_id,
+            parent,
+        };
+        let new = |incident: Incident| {
+            let outcome = OpenOutcome::New(incident.id.clone());
+            (incident, outcome)
+        };
+        let Some(store) = self
+            .healer
+            .settings
+            .store
+            .as_ref()
+            .filter(|_| !self.rehearsal)
+        else {
+            return Ok(new(incident));
+        };
+        // The incident as it was left; what cannot be read is healed anew.
+        let before = |id: &IncidentId, incident: &Incident| match store.record(id) {
+            Ok(record) => record.map(|record| record.incident),
+            Err(error) => {
+                not_stored(incident, "what was done before", &error);
+                None
+            }
+        };
+        loop {
+            let (id, ending) = match store.open_incident(&incident) {
+                Ok(Opened::New) => return Ok(new(incident)),
+                Ok(Opened::Known { id, ending }) => (id, ending),
+                // Another failure drew the same number in the same second.
+                Err(StoreError::IdTaken(_)) => {
+                    incident.id = IncidentId::new(wall_clock(), situation.random());
+                    continue;
+                }
+                Err(error) => {
+                    // Healing goes on without a record; the budget falls back
+                    // to /run by itself.
+                    not_stored(&incident, "that it was opened", &error);
+                    return Ok(new(incident));
+                }
+            };
+            let Some(ending) = ending.filter(Ending::is_final) else {
+                // Another process has it, perhaps waiting for another unit, or
+                // died with it: the unit's lock tells, when it comes to that.
+                return Ok(match before(&id, &incident) {
+                    Some(incident) => (incident, OpenOutcome::Joined(id)),
+                    None => new(incident),
+                });
+            };
+            match again(&ending, incident.detection.by) {
+                Again::No => return Ok((incident, OpenOutcome::Known(id, ending))),
+                Again::Same => {
+                    return Ok(match before(&id, &incident) {
+                        Some(mut incident) => {
+                            incident.attempt += 1;
+                            (incident, OpenOutcome::Reopened(id, ending))
+                        }
+                        None => new(incident),
+                    });
+                }
+                Again::Anew => {
+                    incident.key = format!("{}/asked-{}", incident.key, incident.detection.at);
+                }
+            }
+        }
+    }
+}
+
+/// What to do about a failure whose incident has ended.
+enum Again {
+    /// Nothing: it was seen to.
+    No,
+    /// Go on with the same incident.
+    Same,
+    /// Open another one for it.
+    Anew,
+}
+
+/// Whether a failure is worth another try, now that `by` comes with it again.
+fn again(ending: &Ending, by: DetectedBy) -> Again {
+    match (ending, by) {
+        (Ending::Escalated { .. } | Ending::Interrupted { .. }, DetectedBy::Operator) => {
+            Again::Same
+        }
+        // An operator may ask for the same failure again and again.
+        (_, DetectedBy::Operator) => Again::Anew,
+        // What held it back may be gone by now.
+        (Ending::LeftAlone { why, .. }, DetectedBy::Sweep | DetectedBy::Dependency)
+            if why.passes() =>
+        {
+            Again::Same
+        }
+        _ => Again::No,
+    }
+}

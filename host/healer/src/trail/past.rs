@@ -1,0 +1,166 @@
+//! What the steps of an incident say of the way that it has come.
+
+use prunella_core::{
+    StrategyName, UnitName,
+    capability::UnitStatus,
+    diagnosis::Finding,
+    incident::Ending,
+    policy::Act,
+    trail::{Entry, Step},
+};
+
+use crate::start_time::is_start;
+
+/// Whether the unit's failed state was cleared in these steps, or `before` them,
+/// and no start of it came to a good end after that.
+pub(super) fn cleared(before: bool, steps: &[Entry], unit: &UnitName) -> bool {
+    let mut cleared = before;
+    let mut starts = Vec::new();
+    for entry in steps {
+        match &entry.step {
+            Step::ActIntended {
+                action,
+                act,
+                target,
+                rehearsal: false,
+                ..
+            } if target == unit.as_str() => {
+                if act == Act::ResetFailed.name() {
+                    cleared = true;
+                } else if Act::named(act).is_some_and(Act::is_healing) {
+                    starts.push(*action);
+                }
+            }
+            Step::ActEnded {
+                action,
+                result: Ok(_),
+            } if starts.contains(action) => cleared = false,
+            _ => {}
+        }
+    }
+    cleared
+}
+
+/// The failed run's last lines among these steps.
+pub(super) fn lines(steps: &[Entry]) -> Vec<String> {
+    steps
+        .iter()
+        .rev()
+        .find_map(|entry| match &entry.step {
+            Step::Evidence { lines } => Some(lines.clone()),
+            Step::Detected { evidence, .. } if !evidence.is_empty() => Some(evidence.clone()),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+/// Whether an attempt may have ended with this step, and not been cut off.
+pub(super) fn is_last(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Ended { .. } | Step::Waits { .. } | Step::Blocked { .. }
+    )
+}
+
+/// A start of the unit that a strategy made in an earlier attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EarlierStart {
+    pub(crate) strategy: StrategyName,
+    /// When it was intended, and when its job was known to have ended: monotonic,
+    /// microseconds.
+    intended: u64,
+    ended: Option<u64>,
+}
+
+impl EarlierStart {
+    /// The last one in these steps.
+    pub(super) fn of(steps: &[Entry], unit: &UnitName) -> Option<Self> {
+        let entry = steps.iter().rfind(|entry| is_start(&entry.step, unit))?;
+        let Step::ActIntended {
+            action, strategy, ..
+        } = &entry.step
+        else {
+            return None;
+        };
+        let ended = steps.iter().find_map(|later| match &later.step {
+            Step::ActEnded { action: ended, .. } if ended == action => Some(later.monotonic),
+            _ => None,
+        });
+        Some(Self {
+            strategy: strategy.clone(),
+            intended: entry.monotonic,
+            ended,
+        })
+    }
+
+    /// Whether the run that goes on is the one that it began.
+    pub(crate) fn began(&self, status: &UnitStatus) -> bool {
+        status.inactive_exit_monotonic.is_some_and(|began| {
+            began >= self.intended && self.ended.is_none_or(|ended| began <= ended)
+        })
+    }
+}
+
+/// What was said of an incident last, where saying it again would be no news.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    findings: Vec<Finding>,
+    needs_people: Option<String>,
+}
+
+impl Told {
+    /// After these steps.
+    pub(super) fn of(steps: &[Entry]) -> Self {
+        let mut told = Self::default();
+        for entry in steps {
+            told.is_new(&entry.step);
+        }
+        told
+    }
+
+    /// Whether a step is news, which it is no longer then.
+    pub(super) fn is_new(&mut self, step: &Step) -> bool {
+        match step {
+            Step::Diagnosed { findings } => {
+                let same =
+                    |a: &Finding, b: &Finding| (a.cause, &a.sentence) == (b.cause, &b.sentence);
+                let known = findings.len() == self.findings.len()
+                    && findings.iter().zip(&self.findings).all(|(a, b)| same(a, b));
+                self.findings.clone_from(findings);
+                !known
+            }
+            Step::Ended {
+                ending: Ending::Escalated { reason, .. },
+            } => self.needs_people.replace(reason.clone()).as_ref() != Some(reason),
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_is_news_again_only_when_it_changes() {
+        let escalated = |reason: &str| Step::Ended {
+            ending: Ending::Escalated {
+                reason: reason.to_owned(),
+                retry_at: Some(7),
+            },
+        };
+        let mut told = Told::default();
+        assert!(told.is_new(&escalated("a")));
+        assert!(!told.is_new(&escalated("a")));
+        assert!(told.is_new(&escalated("b")));
+        assert!(told.is_new(&escalated("a")));
+        let nothing = Step::Diagnosed {
+            findings: Vec::new(),
+        };
+        assert!(!told.is_new(&nothing));
+        let heals = Step::Heals {
+            strategy: "service-restart".parse().unwrap(),
+        };
+        assert!(told.is_new(&heals) && told.is_new(&heals));
+    }
+}

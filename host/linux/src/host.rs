@@ -1,0 +1,155 @@
+//! Everything that can be asked of this host: each capability in a file of its own,
+//! and all of them put together here, for one service.
+
+mod filesystems;
+
+use std::{sync::Arc, time::Instant};
+
+use prunella_core::{
+    Failure,
+    capability::{Answer, Call, Described as _, Host, HostCalls, Operation as _, Reply},
+    service::Service,
+};
+
+use crate::{
+    Linux,
+    cgroup::Cgroups,
+    checks::LinuxChecks,
+    clock::SystemClock,
+    declared::Declared,
+    file_repair::LinuxFileRepair,
+    files::LinuxFiles,
+    journal::Journal,
+    logs::HostLogs,
+    ports::HostPorts,
+    probes::LinuxProbes,
+    process_control,
+    processes::{HostProcesses, Kin, Runs},
+    resources::HostResources,
+    unit_control::{self, SystemdUnitControl},
+    units::{SystemdUnits, Units},
+};
+
+/// This host, as one service sees it.
+struct LinuxHost {
+    service: Arc<Service>,
+    journal: Arc<Journal>,
+    units: SystemdUnits,
+    processes: HostProcesses,
+    ports: HostPorts,
+    files: LinuxFiles,
+    logs: HostLogs,
+    resources: HostResources,
+    probes: LinuxProbes,
+    unit_control: SystemdUnitControl,
+    file_repair: LinuxFileRepair,
+    checks: LinuxChecks,
+}
+
+impl HostCalls for LinuxHost {
+    fn call(&self, deadline: Instant, call: Call) -> Answer<Reply> {
+        match call {
+            Call::ClockNow(now) => now.reply(Ok(SystemClock.now())),
+            Call::ClockMonotonic(monotonic) => monotonic.reply(Ok(SystemClock.monotonic())),
+            Call::ClockSleep(sleep) => sleep.reply(SystemClock.sleep(deadline, sleep.time)),
+            Call::UnitGet(get) => get.reply(self.units.get(deadline, &get.unit)),
+            Call::UnitWait(wait) => {
+                wait.reply(
+                    self.units
+                        .wait(deadline, &wait.unit, wait.goal, wait.timeout),
+                )
+            }
+            Call::ProcessesOfUnit(of) => of.reply(self.processes.of_unit(deadline, &of.unit)),
+            Call::ProcessAlive(alive) => {
+                alive.reply(process_control::held(&alive.process).map(|held| held.alive()))
+            }
+            Call::PortHolders(holders) => holders.reply(self.ports.holders(
+                deadline,
+                holders.protocol,
+                holders.number,
+            )),
+            Call::FileStat(stat) => stat.reply(self.files.stat(deadline, &stat.name)),
+            Call::FileSha256(sha256) => sha256.reply(self.files.sha256(deadline, &sha256.name)),
+            Call::FileEnvKeys(keys) => keys.reply(self.files.env_keys(deadline, &keys.name)),
+            Call::FileMissingKeys(keys) => {
+                keys.reply(self.files.missing_keys(deadline, &keys.name))
+            }
+            Call::LogTail(tail) => tail.reply(self.logs.tail(deadline, &tail)),
+            Call::MemoryUse(memory) => memory.reply(self.resources.memory()),
+            Call::FileSystemList(list) => {
+                list.reply(filesystems::list(deadline, &self.service, &self.journal))
+            }
+            Call::FileSystemBelow(below) => below.reply(filesystems::below(
+                deadline,
+                &self.service,
+                &self.journal,
+                &below.place,
+            )),
+            Call::LoadAverage(load) => load.reply(self.resources.load()),
+            Call::PressureShare(share) => share.reply(self.resources.pressure(share.of)),
+            Call::ProbeAsk(ask) => ask.reply(self.probes.ask(deadline, &ask.name)),
+            Call::UnitSubmit(submit) => submit.reply(self.unit_control.submit(
+                deadline,
+                &submit.unit,
+                submit.action,
+            )),
+            Call::UnitResetFailed(reset) => {
+                reset.reply(self.unit_control.reset_failed(deadline, &reset.unit))
+            }
+            Call::JobWait(wait) => {
+                wait.reply(unit_control::wait_for(deadline, &wait.job, wait.timeout))
+            }
+            Call::ProcessTerminate(end) => end.reply(process_control::terminate(deadline, &end)),
+            Call::FileRepair(repair) => {
+                repair.reply(self.file_repair.repair(deadline, &repair.name, repair.what))
+            }
+            Call::CheckRun(run) => run.reply(self.checks.run(deadline, &run.name)),
+            // What a store knows is a layer of whoever has one.
+            Call::HistoryRecent(_)
+            | Call::StateGet(_)
+            | Call::StateSet(_)
+            | Call::StateRemove(_)
+            | Call::StateKeys(_) => Err(Failure::unavailable(
+                "no-store",
+                format!("{} needs the incident store", call.description().name()),
+            )),
+        }
+    }
+}
+
+impl Linux {
+    /// Everything a run for `service` can reach, but for what is in the store.
+    pub fn host_for(&self, service: Arc<Service>) -> Host {
+        let units: Arc<dyn Units> = Arc::new(self.units());
+        let kin = Arc::new(Kin::new(
+            service.unit.clone(),
+            Arc::clone(self.cgroups.get_or_init(|| Arc::new(Cgroups::detect()))),
+            units,
+            Arc::clone(&self.journal) as Arc<dyn Runs>,
+        ));
+        let Declared {
+            files,
+            file_repair,
+            checks,
+            probes,
+        } = self.declared(&service);
+        let shared = Arc::clone(&self.shared);
+        let ports = HostPorts::new(Arc::clone(&kin))
+            .with_evidence(&service.ports, HostLogs::new(Arc::clone(&self.journal)))
+            .with_snapshots(move |unit| shared.snapshots().of(unit));
+        Host::new(LinuxHost {
+            service: Arc::clone(&service),
+            journal: Arc::clone(&self.journal),
+            units: self.units(),
+            processes: HostProcesses::new(kin),
+            ports,
+            files,
+            logs: HostLogs::new(Arc::clone(&self.journal)),
+            resources: HostResources::new(service),
+            probes,
+            unit_control: self.unit_control(),
+            file_repair,
+            checks,
+        })
+    }
+}

@@ -1,0 +1,520 @@
+//! What is told to people about an incident, as typed facts: a colleague's
+//! hand-over note before anybody has written it down.
+//!
+//! [`Report::from_record`] makes it from a [`Record`]; [`Letters`](crate::Letters) write
+//! it down as text and HTML, by templates. The sentences are made here, once,
+//! so that every shape and every template says the same.
+//!
+//! What a log line, a check, a strategy or a model said is redacted, kept on one
+//! line and shown as a quotation or after the name of who said it. Commands to
+//! run come from this module alone, with nothing in them but names that were
+//! checked.
+
+mod grants;
+mod next;
+mod recurrence;
+mod repeats;
+mod said;
+mod teller;
+mod words;
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+pub use self::{
+    grants::Grantable,
+    recurrence::{LOOK_BACK, Often, Recurrence},
+};
+use self::{teller::Teller, words::clean};
+use prunella_core::{
+    StrategyName, UnitName,
+    alert::{AlertKind, Severity},
+    capability::PastIncident,
+    diagnosis::{self, Finding},
+    incident::{Ending, IncidentId},
+    service::Service,
+    text::capital,
+    trail::Record,
+};
+
+/// What a report needs to know beyond the record.
+#[derive(Debug, Clone)]
+pub struct ReportContext<'a> {
+    /// The host's name.
+    pub hostname: String,
+    /// The service, while it is in care.
+    pub service: Option<&'a Service>,
+    /// The boot the host is in now; a report of an earlier one says so.
+    pub boot_id: Option<String>,
+    /// The unit's incidents of the [week](LOOK_BACK) before this one, in any
+    /// order, with or without this one and older or later ones: the store's
+    /// `recent`.
+    pub past: &'a [PastIncident],
+    /// Milliseconds since 1970, for "2 minutes ago"; absent in what is read
+    /// later, such as mail.
+    pub now: Option<u64>,
+    /// In which times are shown: [`TimeZone::system`] for the host's own.
+    pub zone: TimeZone,
+}
+
+/// An incident as it is told to people.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// What happened to what, and how it ended, in one sentence.
+    pub headline: String,
+    /// The incident.
+    pub incident: IncidentId,
+    /// The unit.
+    pub unit: UnitName,
+    /// What it is for.
+    pub domain: Option<String>,
+    /// Whether people are hurt when it is down.
+    pub critical: bool,
+    /// The ports it should hold, such as `tcp/80`.
+    pub ports: Vec<String>,
+    /// The host.
+    pub host: String,
+    /// When it was detected.
+    pub at: Moment,
+    /// Whether that was in an earlier boot.
+    pub earlier_boot: bool,
+    /// How it was noticed: see [`DetectedBy::word`](prunella_core::incident::DetectedBy::word).
+    pub detected_by: String,
+    /// The same in a few words.
+    pub noticed: String,
+    /// systemd's word for what went wrong.
+    pub cause: String,
+    /// The same in a sentence without its full stop.
+    pub what_failed: String,
+    /// What the failed run's program logged last, redacted.
+    pub evidence: Vec<String>,
+    /// What the rules made of the evidence, the likeliest first.
+    pub findings: Vec<Finding>,
+    /// What was changed shortly before: it may have nothing to do with it.
+    pub hint: Option<Finding>,
+    /// What a language model made of it, when one was asked.
+    pub advice: Option<Advice>,
+    /// What each strategy thought in the latest attempt.
+    pub opinions: Vec<Opinion>,
+    /// What was done, step by step.
+    pub attempts: Vec<Attempt>,
+    /// Which attempt was the latest.
+    pub attempt: u32,
+    /// What the host saw for itself; absent without proof.
+    pub proof: Option<Proof>,
+    /// [`Ending::word`], or `open`.
+    pub ended: String,
+    /// The same in a word or two for people.
+    pub outcome: String,
+    /// Why it ended so, in one or two sentences, where the headline leaves
+    /// something to say.
+    pub why: Option<String>,
+    /// Whether nothing was carried out.
+    pub rehearsal: bool,
+    /// Whether a person has to do something.
+    pub needs_people: bool,
+    /// What sort of news it is.
+    pub kind: AlertKind,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// What each strategy tried, and what came of it.
+    pub tried: Vec<Tried>,
+    /// How often it has happened lately, when it is not the first time.
+    pub recurrence: Option<Recurrence>,
+    /// When Prunella tries again by itself.
+    pub retry_at: Option<Moment>,
+    /// What Prunella will do next by itself, and when.
+    pub plan: Option<String>,
+    /// What people should do, in a sentence or two.
+    pub recommendation: Option<String>,
+    /// What to run now.
+    pub next: Vec<Command>,
+    /// Where it logs.
+    pub logs: Vec<Command>,
+    /// What the operator can allow, so that it would be done next time.
+    pub grantable: Vec<Grantable>,
+}
+
+/// A moment as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    /// Milliseconds since 1970.
+    pub ms: u64,
+    /// In the host's time zone, such as `Sat 2026-11-21 15:23:01 CET`.
+    pub local: String,
+    /// `2 minutes ago`, for who reads it now.
+    pub ago: Option<String>,
+}
+
+/// What a language model made of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// Which model.
+    pub model: String,
+    /// Its opinion, cleaned.
+    pub opinion: Option<diagnosis::Opinion>,
+    /// Why there is none.
+    pub why_none: Option<String>,
+}
+
+/// What one strategy thought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Opinion {
+    /// Which.
+    pub strategy: StrategyName,
+    /// `applies`, `not-applicable`, `blocked-by`, `veto` or `broke-off`.
+    pub says: String,
+    /// The same in a few words, such as `would heal it (90 % sure)`.
+    pub words: String,
+    /// 0 to 100, when it applies.
+    pub confidence: Option<u8>,
+    /// Why, in its own words.
+    pub reason: String,
+}
+
+/// How a step went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// Just so.
+    Plain,
+    /// It did what it should.
+    Good,
+    /// It did not.
+    Bad,
+    /// Nobody knows.
+    Unknown,
+    /// It would have been done.
+    Rehearsed,
+}
+
+/// One attempt, or several in a row that went the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    /// Its number; that of the first of several.
+    pub first: u32,
+    /// That of the last of several.
+    pub last: u32,
+    /// Which it is, in words: `attempt 2`, or `attempts 2 to 97, each the same`.
+    pub words: String,
+    /// Its steps; of several, those of the first.
+    pub steps: Vec<Line>,
+    /// How it ended, when another one followed.
+    pub ended: Option<String>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Microseconds since the failure; since the detection where systemd gave
+    /// no moment.
+    pub after: u64,
+    /// The same as it is shown: `+0.061 s`.
+    pub when: String,
+    /// Milliseconds since 1970.
+    pub at: u64,
+    /// How it went.
+    pub mark: Mark,
+    /// What it was.
+    pub text: String,
+    /// How many times in a row.
+    pub times: u32,
+    /// What it is the same as, whatever the figures in its text.
+    #[serde(skip)]
+    key: String,
+}
+
+/// What the host saw for itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// What it saw.
+    pub evidence: Vec<String>,
+    /// Microseconds from the failure to the moment of recovery.
+    pub recovered_after: Option<u64>,
+    /// The same as it is shown: `61 ms`.
+    pub healed_in: Option<String>,
+    /// For how long it was watched since, in milliseconds; absent while that
+    /// goes on.
+    pub stable_for: Option<u64>,
+    /// Both in a sentence without its full stop.
+    pub sentence: String,
+}
+
+/// What one strategy tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tried {
+    /// Which.
+    pub strategy: StrategyName,
+    /// In which attempt, the latest of several.
+    pub attempt: u32,
+    /// How many times with this result.
+    pub times: u32,
+    /// What came of it.
+    pub result: String,
+}
+
+/// A command to run, and what for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Command {
+    /// As it can be typed.
+    pub command: String,
+    /// What for.
+    pub purpose: String,
+}
+
+impl Report {
+    /// The report of an incident.
+    pub fn from_record(record: &Record, context: &ReportContext<'_>) -> Self {
+        let detection = &record.incident.detection;
+        let unit = &detection.unit;
+        let ending = record.ending.as_ref();
+        let moment = |ms| Moment::new(ms, context);
+        let told = Teller::new(record).tell();
+        let needs_people = match ending {
+            Some(Ending::Escalated { .. }) => true,
+            Some(Ending::LeftAlone { why, .. }) => why.needs_people(),
+            _ => false,
+        };
+        let critical = context.service.is_some_and(|service| service.critical);
+        let ended = ending.map_or("open", Ending::word);
+        let strategy = match ending {
+            Some(Ending::Healed { strategy, .. }) => Some(strategy.as_str()),
+            _ => None,
+        };
+        let recurrence = recurrence::recurrence(
+            &recurrence::This {
+                id: record.incident.id.as_str(),
+                unit,
+                at: detection.at,
+                cause: detection.cause.as_str(),
+                ended,
+                strategy,
+            },
+            context.past,
+            moment,
+            &context.zone,
+        );
+        let retry_at = match ending {
+            Some(Ending::Escalated { retry_at, .. }) => retry_at.map(moment),
+            _ => None,
+        };
+        let grantable = grants::grantable(record);
+        Self {
+            headline: headline(unit, ending),
+            incident: record.incident.id.clone(),
+            unit: unit.clone(),
+            domain: context
+                .service
+                .and_then(|service| service.domain.as_deref())
+                .map(clean),
+            critical,
+            ports: context.service.map_or_else(Vec::new, |service| {
+                service.ports.iter().map(ToString::to_string).collect()
+            }),
+            host: clean(&context.hostname),
+            at: moment(detection.at),
+            earlier_boot: context
+                .boot_id
+                .as_ref()
+                .is_some_and(|boot_id| *boot_id != record.incident.boot_id),
+            detected_by: detection.by.word().to_owned(),
+            noticed: words::noticed(detection.by.word()),
+            cause: clean(detection.cause.as_str()),
+            what_failed: words::cause(detection),
+            recommendation: next::recommendation(
+                ending,
+                &told.findings,
+                told.hint.as_ref(),
+                &told.opinions,
+                recurrence.as_ref(),
+            ),
+            evidence: told.evidence,
+            findings: told.findings,
+            hint: told.hint,
+            advice: told.advice,
+            opinions: told.opinions,
+            attempts: told.attempts,
+            attempt: record.incident.attempt,
+            proof: told.proof.map(|seen| {
+                let recovered_after = match ending {
+                    Some(Ending::Healed {
+                        recovered_after: Some(after),
+                        ..
+                    }) => Some(*after),
+                    _ => seen.recovered_after,
+                };
+                Proof::new(seen.evidence, recovered_after, seen.stable_for)
+            }),
+            ended: ended.to_owned(),
+            outcome: words::outcome(ending, needs_people).to_owned(),
+            why: why(ending),
+            rehearsal: told.rehearsal,
+            needs_people,
+            kind: kind(ending, needs_people),
+            severity: match (needs_people, critical) {
+                (true, true) => Severity::Critical,
+                (true, false) => Severity::Warning,
+                // Healed, and still a fault that somebody should look at.
+                (false, _)
+                    if recurrence
+                        .as_ref()
+                        .is_some_and(|again| again.often == Often::Constantly) =>
+                {
+                    Severity::Warning
+                }
+                _ => Severity::Info,
+            },
+            tried: told.tried,
+            plan: next::plan(record, retry_at.as_ref()),
+            recurrence,
+            retry_at,
+            next: next::next(record, context),
+            logs: next::logs(record, context),
+            grantable,
+        }
+    }
+
+    /// The first things anybody wants to know, name and value, in the order in
+    /// which they are shown: what, where, how urgent, when.
+    pub fn facts(&self) -> Vec<(String, String)> {
+        let mut facts = vec![("service", self.unit.to_string())];
+        if let Some(domain) = &self.domain {
+            facts.push(("domain", domain.clone()));
+        }
+        let priority = if self.critical { "critical" } else { "normal" };
+        facts.push(("priority", priority.to_owned()));
+        match self.ports.as_slice() {
+            [] => {}
+            [port] => facts.push(("port", port.clone())),
+            ports => facts.push(("ports", ports.join(", "))),
+        }
+        facts.push(("host", self.host.clone()));
+        let mut beside: Vec<&str> = Vec::new();
+        beside.extend(self.at.ago.as_deref());
+        if self.earlier_boot {
+            beside.push("in an earlier boot");
+        }
+        let beside = if beside.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", beside.join(", "))
+        };
+        facts.push(("failed", format!("{}{beside}", self.at.local)));
+        facts.push(("noticed", self.noticed.clone()));
+        if self.attempt > 1 {
+            facts.push(("attempts", self.attempt.to_string()));
+        }
+        if let Some(healed_in) = self.healed_in() {
+            facts.push(("healed in", healed_in.to_owned()));
+        }
+        if let Some(again) = &self.recurrence {
+            facts.push(("repeated", again.words.clone()));
+        }
+        facts.push(("incident", clean(self.incident.as_str())));
+        facts
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
+    /// How long it was down, when it was healed.
+    fn healed_in(&self) -> Option<&str> {
+        let proof = self.proof.as_ref().filter(|_| self.ended == "healed")?;
+        proof.healed_in.as_deref()
+    }
+}
+
+impl Moment {
+    /// A moment (milliseconds since 1970) as `context` shows it.
+    pub fn new(ms: u64, context: &ReportContext<'_>) -> Self {
+        Self {
+            ms,
+            local: words::local(ms, &context.zone),
+            ago: context.now.map(|now| words::relative(ms, now)),
+        }
+    }
+
+    /// A moment in the host's own time zone, for what is read later.
+    pub fn of_host(ms: u64) -> Self {
+        Self {
+            ms,
+            local: words::local(ms, &TimeZone::system()),
+            ago: None,
+        }
+    }
+}
+
+impl Proof {
+    fn new(evidence: Vec<String>, recovered_after: Option<u64>, stable_for: Option<u64>) -> Self {
+        let healed_in = recovered_after.map(|after| words::length(Duration::from_micros(after)));
+        let mut sentence = match &healed_in {
+            Some(healed_in) => format!("Well again {healed_in} after the failure"),
+            None => "Well again".to_owned(),
+        };
+        if let Some(stable_for) = stable_for {
+            let watched = words::length(Duration::from_millis(stable_for));
+            sentence.push_str(&format!(", and still so after {watched}"));
+        }
+        Self {
+            evidence,
+            recovered_after,
+            healed_in,
+            stable_for,
+            sentence,
+        }
+    }
+}
+
+fn kind(ending: Option<&Ending>, needs_people: bool) -> AlertKind {
+    match ending {
+        _ if needs_people => AlertKind::Escalation,
+        Some(Ending::Healed { .. } | Ending::Recovered { .. }) => AlertKind::Recovery,
+        _ => AlertKind::Information,
+    }
+}
+
+/// What happened to what, and how it ended, in one sentence.
+pub fn headline(unit: &UnitName, ending: Option<&Ending>) -> String {
+    match ending {
+        None => format!("{unit} failed, and Prunella is at work on it"),
+        Some(Ending::Healed {
+            strategy,
+            recovered_after: Some(after),
+        }) => format!(
+            "{unit} failed and was healed by {strategy} in {}",
+            words::length(Duration::from_micros(*after))
+        ),
+        Some(Ending::Healed { strategy, .. }) => {
+            format!("{unit} failed and was healed by {strategy}")
+        }
+        Some(Ending::Recovered { by }) => {
+            format!("{unit} failed and is well again: {}", clean(by))
+        }
+        Some(Ending::LeftAlone { why, .. }) => {
+            format!("{unit} was left alone: {}", why.sentence())
+        }
+        Some(Ending::Escalated { reason, .. }) => {
+            format!("{unit} needs a person: {}", clean(reason))
+        }
+        Some(Ending::Blocked { on, .. }) => format!("{unit} waits until {on} is well"),
+        Some(Ending::Interrupted { .. }) => format!("the healing of {unit} was interrupted"),
+        Some(Ending::Rehearsed { verdict }) => {
+            format!("rehearsal for {unit}: {}", clean(verdict))
+        }
+    }
+}
+
+fn why(ending: Option<&Ending>) -> Option<String> {
+    let detail = match ending? {
+        Ending::LeftAlone { detail, .. } | Ending::Interrupted { detail } => detail,
+        Ending::Blocked { reason, .. } => reason,
+        _ => return None,
+    };
+    let detail = clean(detail);
+    (!detail.is_empty()).then(|| capital(&detail))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+//! What comes next: what Prunella will do by itself, what people should do, and
+//! the commands for it.
+//!
+//! Names of units are valid by construction; an id goes in only if it is made of
+//! letters, digits and `-`, and a path is quoted for a shell.
+
+use std::path::Path;
+
+use super::{Command, Moment, Often, Opinion, Recurrence, ReportContext, words};
+use prunella_core::{
+    diagnosis::Finding,
+    incident::{Ending, LeftAlone},
+    service::FileRole,
+    trail::{Record, Step},
+};
+
+/// How long before a failure its log is worth reading, in milliseconds.
+const LOG_BEFORE: u64 = 5 * 60 * 1_000;
+
+fn command(command: String, purpose: &str) -> Command {
+    Command {
+        command,
+        purpose: purpose.to_owned(),
+    }
+}
+
+/// Everything the unit logged around the failure. By time and not by its
+/// invocation: what a process logged just before it was gone, and what systemd
+/// says of it, often lacks that.
+fn journal(record: &Record, context: &ReportContext<'_>) -> Command {
+    let detection = &record.incident.detection;
+    let unit = words::shell(&detection.unit);
+    let last = record
+        .steps
+        .last()
+        .map_or(detection.at, |entry| entry.at)
+        .max(detection.at);
+    let since = words::shell_time(detection.at.saturating_sub(LOG_BEFORE), &context.zone);
+    // journalctl leaves out the second that is named.
+    let until = words::shell_time(last.saturating_add(2_000), &context.zone);
+    command(
+        format!("journalctl -u {unit} --since \"{since}\" --until \"{until}\""),
+        "its journal, from five minutes before the failure",
+    )
+}
+
+/// What to run now.
+/// How to agree to, or deny, what waits for a person.
+fn proposed(record: &Record) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for entry in &record.steps {
+        let Step::Proposed { approval, act, .. } = &entry.step else {
+            continue;
+        };
+        let decided = record.steps.iter().any(|other| {
+            matches!(&other.step, Step::Approved { approval: Some(used), .. } if used == approval)
+        });
+        let plain = approval
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+        if decided || !plain {
+            continue;
+        }
+        commands.push(command(
+            format!("prunella approve {approval}"),
+            &format!("to let {act} be done, once (or `prunella deny`)"),
+        ));
+    }
+    commands
+}
+
+pub(super) fn next(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {
+    let unit = words::shell(&record.incident.detection.unit);
+    let status = |unit: &str| command(format!("systemctl status {unit}"), "how it stands now");
+    let journal = journal(record, context);
+    let id = record.incident.id.as_str();
+    let details = is_plain_id(id).then(|| {
+        command(
+            format!("prunella incidents {id}"),
+            "this report again, later",
+        )
+    });
+    let heal = command(
+        format!("prunella heal {unit}"),
+        "once the cause is gone: start it, with proof",
+    );
+    match &record.ending {
+        Some(Ending::Escalated { .. } | Ending::Interrupted { .. }) => {
+            let mut next = proposed(record);
+            next.push(status(&unit));
+            next.extend(logs(record, context));
+            next.extend(details);
+            next.push(heal);
+            next
+        }
+        Some(Ending::Blocked { on, .. }) => {
+            let on = words::shell(on);
+            vec![
+                status(&on),
+                command(format!("journalctl -u {on} -n 100"), "why it is down"),
+            ]
+        }
+        Some(Ending::Rehearsed { .. }) => vec![command(
+            format!("prunella heal {unit}"),
+            "to have it done for real",
+        )],
+        Some(Ending::LeftAlone { why, .. }) => match why {
+            LeftAlone::NotInCare => vec![command(
+                format!("prunella enable {unit}"),
+                "to put it in Prunella's care",
+            )],
+            LeftAlone::Paused => vec![command(
+                format!("prunella resume {unit}"),
+                "to end the pause (or `prunella resume --all`)",
+            )],
+            LeftAlone::OperatorStop => vec![command(
+                format!("systemctl start {unit}"),
+                "to have it up again",
+            )],
+            LeftAlone::Masked => vec![command(
+                format!("systemctl unmask {unit}"),
+                "to let it be started again",
+            )],
+            LeftAlone::StartLimit => vec![
+                journal,
+                command(
+                    format!("systemctl reset-failed {unit}"),
+                    "to clear the start limit",
+                ),
+                command(format!("systemctl start {unit}"), "to start it"),
+            ],
+            LeftAlone::FailureAction => vec![
+                status(&unit),
+                journal,
+                command(
+                    format!("systemctl show {unit} -p FailureAction -p StartLimitAction"),
+                    "what a failed start would set off",
+                ),
+            ],
+            LeftAlone::RestartLoop => vec![
+                status(&unit),
+                journal,
+                command(
+                    format!("systemctl show {unit} -p Restart -p RestartUSec -p NRestarts"),
+                    "how systemd restarts it",
+                ),
+            ],
+            LeftAlone::RestartPrevented => vec![
+                journal,
+                command(
+                    format!("systemctl start {unit}"),
+                    "to start it all the same",
+                ),
+            ],
+            LeftAlone::ConditionUnmet => vec![
+                status(&unit),
+                command(
+                    format!("systemctl start {unit}"),
+                    "to have systemd look again at its conditions",
+                ),
+            ],
+            LeftAlone::RefusesStart => vec![
+                status(&unit),
+                command(
+                    format!("systemctl list-dependencies --reverse {unit}"),
+                    "which units may have it started",
+                ),
+            ],
+            LeftAlone::Protected => vec![status(&unit), journal],
+            LeftAlone::JobPending
+            | LeftAlone::SystemdRestarts
+            | LeftAlone::PackageUpgrade
+            | LeftAlone::Shutdown
+            | LeftAlone::Healthy
+            | LeftAlone::Finished
+            | LeftAlone::KillSwitch => Vec::new(),
+        },
+        Some(Ending::Healed { .. } | Ending::Recovered { .. }) | None => Vec::new(),
+    }
+}
+
+/// Where the service logs: its journal, and the log files among the files that
+/// were declared for it.
+pub(super) fn logs(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {
+    let mut logs = vec![journal(record, context)];
+    let files = context.service.iter().flat_map(|service| &service.files);
+    for (name, file) in files {
+        let path = words::quoted(&file.path.to_string_lossy());
+        let purpose = format!("what it logs to its file `{name}`");
+        match file.role {
+            _ if file.secret || !is_log(&file.path) || path.contains(char::is_control) => {}
+            FileRole::Plain => logs.push(Command {
+                command: format!("tail -n 100 {path}"),
+                purpose,
+            }),
+            FileRole::Directory => logs.push(Command {
+                command: format!("ls -lt {path}"),
+                purpose,
+            }),
+            FileRole::Env | FileRole::Database | FileRole::Symlink | FileRole::Socket => {}
+        }
+    }
+    logs
+}
+
+fn is_log(path: &Path) -> bool {
+    path.starts_with("/var/log") || path.extension().is_some_and(|extension| extension == "log")
+}
+
+/// What Prunella does next by itself.
+pub(super) fn plan(record: &Record, retry_at: Option<&Moment>) -> Option<String> {
+    let unit = &record.incident.detection.unit;
+    Some(match record.ending.as_ref()? {
+        Ending::Escalated { .. } | Ending::Interrupted { .. } => match retry_at {
+            Some(retry) => {
+                let when = match &retry.ago {
+                    Some(ago) => format!("{ago} ({})", retry.local),
+                    None => format!("on {}", retry.local),
+                };
+                format!("Prunella tries again by itself {when}.")
+            }
+            None => format!(
+                "Prunella does nothing more by itself until {unit} has been started and fails \
+                 again."
+            ),
+        },
+        Ending::Blocked { on, .. } => {
+            format!("Prunella goes on by itself as soon as {on} is well.")
+        }
+        Ending::LeftAlone { why, .. } if why.passes() => {
+            "Prunella looks again by itself once that is over.".to_owned()
+        }
+        Ending::LeftAlone { why, .. } if why.needs_people() => {
+            "Prunella does nothing about it by itself.".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+/// What people should do, in a sentence or two. A recent change is the last
+/// resort: a strategy that found a reason not to act knows better.
+pub(super) fn recommendation(
+    ending: Option<&Ending>,
+    findings: &[Finding],
+    hint: Option<&Finding>,
+    opinions: &[Opinion],
+    recurrence: Option<&Recurrence>,
+) -> Option<String> {
+    let explained = opinions
+        .iter()
+        .any(|opinion| matches!(opinion.says.as_str(), "must-not" | "blocked-by"));
+    let advice = findings
+        .iter()
+        .chain(hint.filter(|_| !explained))
+        .find_map(|finding| finding.advice.as_deref())
+        .map(words::clean);
+    match ending? {
+        Ending::Healed { .. } | Ending::Recovered { .. } => Some(match (advice, recurrence) {
+            (Some(advice), Some(_)) => advice,
+            (None, Some(again)) if again.often > Often::Again => again.advice.clone(),
+            (Some(advice), None) => {
+                format!("Nothing has to be done now. To keep it from coming back: {advice}")
+            }
+            (None, _) => "Nothing has to be done now.".to_owned(),
+        }),
+        Ending::Escalated { .. } => Some(advice.unwrap_or_else(|| {
+            "Look at how it stands and at what it logged, remove the cause, and then have it \
+             healed, so that it is started with proof."
+                .to_owned()
+        })),
+        Ending::Interrupted { .. } => Some(
+            "See whether it is up: Prunella was stopped in the middle, and what it had begun may \
+             or may not have been done."
+                .to_owned(),
+        ),
+        Ending::LeftAlone { why, .. } if why.needs_people() => advice,
+        _ => None,
+    }
+}
+
+fn is_plain_id(id: &str) -> bool {
+    !id.is_empty()
+        && id.len() <= 64
+        && !id.starts_with('-')
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}

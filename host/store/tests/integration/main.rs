@@ -1,0 +1,11 @@
+//! Integration tests: one program, so that only one is linked.
+
+mod achievements;
+mod approvals;
+mod common;
+mod incidents;
+mod ledger;
+mod outbox;
+mod retention;
+mod state;
+mod trouble;

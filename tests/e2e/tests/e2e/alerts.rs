@@ -1,0 +1,389 @@
+//! People are told: by a real HTTP receiver, which may be down, or slow.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
+
+use prunella_e2e::{Builder, Scene, TIMEOUT, victim, victim_with};
+use serde_json::Value;
+
+/// Writes each request down before it answers, with what stands in
+/// /run/receiver/answer: a status, or `wait` until something else stands there.
+const RECEIVER: &str = r#"
+import json, os, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+def answer():
+    with open("/run/receiver/answer") as file:
+        return file.read().strip()
+
+class Receiver(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        with open("/run/receiver/got", "a") as got:
+            got.write(json.dumps({
+                "path": self.path,
+                "id": self.headers["webhook-id"],
+                "body": json.loads(body),
+            }) + "\n")
+            got.flush()
+            os.fsync(got.fileno())
+        while (status := answer()) == "wait":
+            time.sleep(0.05)
+        self.send_response(int(status))
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+ThreadingHTTPServer(("127.0.0.1", 9099), Receiver).serve_forever()
+"#;
+
+/// Nothing waits long: the windows are as short as a test wants them.
+const CONFIG: &str = r#"
+[channel.pager]
+kind = "webhook"
+url = "http://127.0.0.1:9099/pager"
+secret-file = "/etc/prunella/secrets/pager"
+timeout = "20s"
+
+[channel.team]
+kind = "webhook"
+url = "http://127.0.0.1:9099/team"
+secret-file = "/etc/prunella/secrets/pager"
+timeout = "20s"
+
+[alerts]
+escalation = ["pager"]
+recovery = ["team"]
+group-wait = "1s"
+recovery-group-wait = "1s"
+"#;
+
+const BUDGET: &str = "[budget]\nhealings = 1\nwindow = \"10m\"\nbackoff = [\"0s\"]\n";
+
+/// A scene with a receiver that is not started yet.
+fn scene() -> Builder {
+    Scene::builder()
+        .unit(
+            "receiver.service",
+            "[Service]\nRuntimeDirectory=receiver\nRuntimeDirectoryPreserve=yes\n\
+             ExecStart=/usr/bin/python3 /opt/test/receiver.py\n",
+        )
+        .file("/opt/test/receiver.py", RECEIVER, 0o644)
+        .file("/etc/prunella/prunella.toml", CONFIG, 0o644)
+        .file(
+            "/etc/prunella/secrets/pager",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n",
+            0o600,
+        )
+}
+
+/// Starts the receiver, which answers so.
+fn receiver(scene: &Scene, answer: &str) {
+    scene.run_ok(&["mkdir", "-p", "/run/receiver"]).unwrap();
+    answers(scene, answer);
+    scene.start(&["receiver.service"]);
+    scene
+        .wait_for("the receiver to listen", TIMEOUT, || {
+            let ports = scene.run_ok(&["cat", "/proc/net/tcp"])?;
+            // 9099
+            Ok(ports.contains(":238B ").then_some(()))
+        })
+        .unwrap();
+}
+
+fn answers(scene: &Scene, answer: &str) {
+    scene
+        .write_file("/run/receiver/answer.new", answer, 0o644)
+        .unwrap();
+    scene
+        .run_ok(&["mv", "/run/receiver/answer.new", "/run/receiver/answer"])
+        .unwrap();
+}
+
+/// What the receiver got, in order.
+fn got(scene: &Scene) -> Vec<Value> {
+    if !scene.exists("/run/receiver/got").unwrap() {
+        return Vec::new();
+    }
+    scene
+        .read_file("/run/receiver/got")
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn wait_got(scene: &Scene, number: usize) -> Vec<Value> {
+    scene
+        .wait_for(&format!("{number} messages"), TIMEOUT, || {
+            let got = got(scene);
+            Ok((got.len() >= number).then_some(got))
+        })
+        .unwrap()
+}
+
+/// `prunella alerts --json`, newest first.
+fn alerts(scene: &Scene) -> Vec<Value> {
+    scene
+        .prunella_ok(&["alerts", "--json"])
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Waits until all that is known of messages are these states, newest first.
+fn wait_states(scene: &Scene, wanted: &[&str]) -> Vec<Value> {
+    scene
+        .wait_for(&format!("messages that are {wanted:?}"), TIMEOUT, || {
+            let alerts = alerts(scene);
+            let states: Vec<&str> = alerts.iter().filter_map(|a| a["state"].as_str()).collect();
+            Ok((states == wanted).then_some(alerts))
+        })
+        .unwrap()
+}
+
+fn units(message: &Value) -> Vec<&str> {
+    message["body"]["data"]["units"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+#[test]
+fn a_healing_is_notified_once_and_the_incident_records_it() {
+    let scene = scene()
+        .service("web.service", &victim("", "--listen 8080"), "")
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    let incident = scene.wait_healed("web.service");
+
+    let alerts = wait_states(&scene, &["delivered"]);
+    let got = got(&scene);
+    assert_eq!(got.len(), 1, "{got:#?}");
+    assert_eq!(got[0]["path"], "/team");
+    assert_eq!(got[0]["body"]["type"], "prunella.recovery");
+    assert_eq!(units(&got[0]), ["web.service"]);
+    assert_eq!(got[0]["body"]["data"]["incidents"][0], incident.id.as_str());
+    assert_eq!(got[0]["id"], alerts[0]["message"]["id"]);
+    let report = scene.report(&incident);
+    assert!(report.contains("team was told"), "{report}");
+}
+
+#[test]
+fn a_rehearsal_sends_no_alert() {
+    let scene = scene()
+        .service("web.service", &victim("", ""), "")
+        .service("bystander.service", &victim("", ""), "")
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["web.service"]);
+    scene.prunella_ok(&["heal", "web.service", "--dry-run"]);
+    scene.after_all_before("bystander.service");
+
+    wait_states(&scene, &["delivered"]);
+    let got = got(&scene);
+    assert_eq!(units(&got[0]), ["bystander.service"]);
+}
+
+#[test]
+fn an_alert_is_delivered_once_after_the_receiver_comes_back() {
+    let scene = scene()
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+    let waiting = scene
+        .wait_for("a try in vain", TIMEOUT, || {
+            Ok(alerts(&scene)
+                .into_iter()
+                .find(|alert| alert["state"] == "waiting" && alert["tries"].as_u64() >= Some(1)))
+        })
+        .unwrap();
+    assert!(waiting["next"].is_u64(), "{waiting}");
+    assert!(waiting["detail"].is_string(), "{waiting}");
+
+    receiver(&scene, "200");
+    scene.prunella_ok(&["alerts", "retry", "--all"]);
+    wait_states(&scene, &["delivered"]);
+    assert_eq!(got(&scene).len(), 1);
+}
+
+#[test]
+fn a_daemon_killed_while_sending_sends_again_under_the_same_id() {
+    let scene = scene()
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    receiver(&scene, "wait");
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    wait_got(&scene, 1);
+
+    scene
+        .systemctl(&["kill", "--signal=KILL", "prunella.service"])
+        .unwrap();
+    wait_got(&scene, 2);
+    answers(&scene, "200");
+    let alerts = wait_states(&scene, &["delivered"]);
+
+    let got = got(&scene);
+    assert_eq!(got.len(), 2, "{got:#?}");
+    assert_eq!(got[0]["id"], got[1]["id"]);
+    assert_eq!(got[0]["body"], got[1]["body"]);
+    assert_eq!(alerts[0]["tries"], 2);
+}
+
+#[test]
+fn ten_services_on_a_dead_database_are_one_alert_and_one_resolution() {
+    let names: Vec<String> = (1..=10).map(|n| format!("web{n}.service")).collect();
+    let mut builder = scene().service(
+        "db.service",
+        &victim("", "--listen 6379 --need-file /opt/disk"),
+        &format!("ports = [\"tcp/6379\"]\n{BUDGET}"),
+    );
+    for name in &names {
+        builder = builder.service(
+            name,
+            &victim_with("", "", "--need-tcp 6379"),
+            "depends-on = [\"db.service\"]\n[[probe]]\nname = \"database\"\n\
+             redis = \"127.0.0.1:6379\"\nunit = \"db.service\"\ntimeout = \"1s\"\n",
+        );
+    }
+    let scene = builder.with_daemon();
+    receiver(&scene, "200");
+    scene.write_file("/opt/disk", "", 0o644).unwrap();
+    scene.start(&["db.service"]);
+    let mut all: Vec<&str> = names.iter().map(String::as_str).collect();
+    scene.start(&all);
+
+    scene.remove_file("/opt/disk").unwrap();
+    all.push("db.service");
+    let mut kill = vec!["kill", "--signal=KILL"];
+    kill.extend(&all);
+    scene.systemctl(&kill).unwrap();
+    let escalation = wait_got(&scene, 1).remove(0);
+    assert_eq!(escalation["path"], "/pager");
+    let mut told = units(&escalation);
+    assert_eq!(told.first(), Some(&"db.service"), "the cause comes first");
+    told.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(told, all);
+
+    scene.write_file("/opt/disk", "", 0o644).unwrap();
+    scene.start(&["db.service"]);
+    let got = scene
+        .wait_for("the end of the trouble", TIMEOUT, || {
+            let got = got(&scene);
+            let over = got.iter().any(|one| {
+                one["path"] == "/pager" && one["body"]["data"]["resolved"] == Value::Bool(true)
+            });
+            Ok(over.then_some(got))
+        })
+        .unwrap();
+    let pager: Vec<&Value> = got.iter().filter(|one| one["path"] == "/pager").collect();
+    assert_eq!(pager.len(), 2, "{pager:#?}");
+    assert_eq!(
+        pager[0]["body"]["data"]["trouble"],
+        pager[1]["body"]["data"]["trouble"]
+    );
+    let mut well = units(pager[1]);
+    well.sort_unstable();
+    assert_eq!(well, all);
+}
+
+#[test]
+fn a_hook_without_a_daemon_sends_alerts() {
+    let scene = scene()
+        .service("web.service", &victim("", ""), "")
+        .with_hooks();
+    receiver(&scene, "200");
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+    let got = wait_got(&scene, 1);
+    assert_eq!(units(&got[0]), ["web.service"]);
+    wait_states(&scene, &["delivered"]);
+}
+
+#[test]
+fn a_refused_alert_is_kept_and_can_be_retried_by_hand() {
+    let scene = scene()
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    receiver(&scene, "400");
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    let refused = wait_states(&scene, &["refused"]).remove(0);
+    let id = refused["message"]["id"].as_str().unwrap();
+    assert!(
+        refused["detail"].as_str().unwrap().contains("400"),
+        "{refused}"
+    );
+    let shown = scene.prunella_ok(&["alerts", "show", id]);
+    assert!(
+        shown.contains("refused") && shown.contains("400"),
+        "{shown}"
+    );
+    assert!(!shown.contains("whsec_"), "{shown}");
+
+    answers(&scene, "200");
+    scene.prunella_ok(&["alerts", "retry", id]);
+    wait_states(&scene, &["delivered"]);
+    let got = got(&scene);
+    assert_eq!(got.len(), 2);
+    assert_eq!(got[0]["id"], got[1]["id"]);
+    // Once delivered it is not sent again.
+    assert_ne!(scene.prunella(&["alerts", "retry", id]).code, Some(0));
+}
+
+#[test]
+fn alerts_test_tries_a_channel() {
+    let scene = scene()
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    let failed = scene.prunella(&["alerts", "test", "pager"]);
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert_eq!(scene.prunella(&["alerts", "test", "nobody"]).code, Some(6));
+
+    receiver(&scene, "200");
+    scene.prunella_ok(&["alerts", "test", "pager"]);
+    let got = got(&scene);
+    assert_eq!(got.len(), 1);
+    assert_eq!(got[0]["path"], "/pager");
+    assert!(alerts(&scene).is_empty(), "a test is no alert");
+}
+
+#[test]
+fn a_hook_that_sends_alerts_does_not_miss_the_next_failure() {
+    // The windows are those of a real configuration, longer than the pause
+    // between the two failures.
+    let slow = CONFIG.replace("\"1s\"", "\"30s\"");
+    let scene = scene()
+        .file("/etc/prunella/prunella.toml", &slow, 0o644)
+        .service("web.service", &victim("", ""), "")
+        .with_hooks();
+    scene.start(&["web.service"]);
+    for times in 1..=2 {
+        scene.kill("web.service");
+        scene
+            .wait_for("another healing", TIMEOUT, || {
+                let incidents = scene.incidents_of("web.service");
+                let healed = incidents.iter().filter(|incident| incident.is("healed"));
+                Ok((healed.count() == times).then_some(()))
+            })
+            .unwrap();
+        scene
+            .wait_until("prunella-hook@web.service.service", "inactive", TIMEOUT)
+            .unwrap();
+    }
+    assert_eq!(scene.runs("web.service"), 3);
+}

@@ -1,0 +1,103 @@
+//! Configurations that are broken, and Prunella's own.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
+
+const CHECK: &str = "[[check]]\nname = \"config\"\nvalidates = true\n\
+    command = [\"/opt/test/victim\", \"--config\", \"/opt/web.conf\", \"--check\"]\n";
+
+fn scene() -> Builder {
+    Scene::builder()
+        .file("/opt/web.conf", "a = b\n", 0o644)
+        .service(
+            "web.service",
+            &victim("", "--listen 8080 --config /opt/web.conf"),
+            CHECK,
+        )
+}
+
+#[test]
+fn a_broken_configuration_holds_the_restart_until_it_is_repaired() {
+    let scene = scene().with_daemon();
+    scene.start(&["web.service"]);
+    scene
+        .write_file("/opt/web.conf", "a = b\noops\n", 0o644)
+        .unwrap();
+    scene.kill("web.service");
+
+    let incident = scene.wait_ended("web.service", "escalated");
+    assert_eq!(
+        scene.runs("web.service"),
+        1,
+        "nobody started it against that"
+    );
+    let report = scene.report(&incident);
+    assert!(
+        report.contains("/opt/web.conf:2:"),
+        "it quotes the checker: {report}"
+    );
+
+    scene.write_file("/opt/web.conf", "a = b\n", 0o644).unwrap();
+    let heal = scene.prunella(&["heal", "web.service"]);
+    assert_eq!(heal.code, Some(0), "{}{}", heal.stdout, heal.stderr);
+    scene.wait_active("web.service", TIMEOUT).unwrap();
+    assert!(scene.answers(8080));
+}
+
+#[test]
+fn a_configuration_that_is_repaired_is_noticed() {
+    let scene = scene().with_daemon();
+    scene.start(&["web.service"]);
+    scene
+        .write_file("/opt/web.conf", "a = b\noops\n", 0o644)
+        .unwrap();
+    scene.kill("web.service");
+    scene.wait_ended("web.service", "escalated");
+    assert_eq!(scene.runs("web.service"), 1);
+
+    // Nobody tells Prunella.
+    scene.write_file("/opt/web.conf", "a = b\n", 0o644).unwrap();
+    scene.wait_healed("web.service");
+    assert_eq!(scene.runs("web.service"), 2);
+    assert!(scene.answers(8080));
+}
+
+#[test]
+fn a_valid_configuration_does_not_prevent_healing() {
+    let scene = scene().with_daemon();
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+}
+
+#[test]
+fn mistakes_in_prunellas_own_files_are_all_told_and_the_daemon_lives_on() {
+    let scene = scene().with_daemon();
+    scene.start(&["web.service"]);
+    scene
+        .write_file(
+            "/etc/prunella/services.d/web.service.toml",
+            "unit = \"web.service\"\nprots = [\"tcp/80\"]\nstart-limit = \"never\"\n",
+            0o644,
+        )
+        .unwrap();
+
+    let check = scene.prunella(&["config", "check"]);
+    assert_eq!(check.code, Some(3));
+    let said = check.stdout + &check.stderr;
+    for mistake in [
+        "web.service.toml:2:1",
+        "prots",
+        "web.service.toml:3:",
+        "never",
+    ] {
+        assert!(said.contains(mistake), "{mistake} in {said}");
+    }
+
+    let before = scene.main_pid("prunella.service");
+    scene.systemctl(&["reload", "prunella.service"]).unwrap();
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+    assert_eq!(scene.main_pid("prunella.service"), before);
+}

@@ -1,0 +1,216 @@
+//! Services that need others.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, victim, victim_with};
+
+const NEEDS_DB: &str = "depends-on = [\"db.service\"]\n\
+    [[probe]]\nname = \"database\"\nredis = \"127.0.0.1:6379\"\nunit = \"db.service\"\ntimeout = \"1s\"\n";
+
+fn web() -> String {
+    victim("", "--listen 8080 --need-tcp 6379")
+}
+
+#[test]
+fn a_dead_database_in_care_is_healed_first() {
+    let scene = Scene::builder()
+        .service(
+            "db.service",
+            &victim("", "--listen 6379"),
+            "ports = [\"tcp/6379\"]",
+        )
+        .service("web.service", &web(), NEEDS_DB)
+        .with_daemon();
+    // One after the other: the web server does not start without its database.
+    scene.start(&["db.service"]);
+    scene.start(&["web.service"]);
+
+    scene
+        .systemctl(&["kill", "--signal=KILL", "db.service", "web.service"])
+        .unwrap();
+    let db = scene.wait_healed("db.service");
+    let web = scene.wait_healed("web.service");
+
+    // Nobody started the web server against a dead database: its only new run
+    // is the one that worked.
+    assert_eq!(scene.runs("web.service"), 2);
+    assert_eq!(scene.runs("db.service"), 2);
+    for (incident, unit) in [(&db, "db.service"), (&web, "web.service")] {
+        let mut acts = scene.record(incident).acts();
+        // One that has waited for the other may clear its failed state first.
+        acts.retain(|act| *act != format!("unit-control.reset-failed {unit}"));
+        assert_eq!(acts, [format!("unit-control.start {unit}")]);
+    }
+    assert!(scene.answers(8080));
+}
+
+/// A web server that died when its database was stopped, which is out of care:
+/// the scene and the incident, given up.
+fn dead_with_a_database_out_of_care() -> (Scene, Incident) {
+    let scene = Scene::builder()
+        .unit("db.service", &victim("", "--listen 6379"))
+        .service("web.service", &web(), NEEDS_DB)
+        .with_daemon();
+    // One after the other: the web server does not start without its database.
+    scene.start(&["db.service"]);
+    scene.start(&["web.service"]);
+
+    scene.systemctl(&["stop", "db.service"]).unwrap();
+    scene.kill("web.service");
+    let incident = scene.wait_ended("web.service", "escalated");
+    (scene, incident)
+}
+
+#[test]
+fn a_dead_database_out_of_care_is_named_and_left_alone() {
+    let (scene, incident) = dead_with_a_database_out_of_care();
+
+    assert_eq!(scene.runs("web.service"), 1);
+    assert_eq!(scene.runs("db.service"), 1);
+    assert_eq!(
+        scene.property("db.service", "ActiveState").unwrap(),
+        "inactive"
+    );
+    assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
+    let report = scene.report(&incident);
+    assert!(report.contains("db.service"), "{report}");
+}
+
+#[test]
+fn a_service_goes_on_when_what_it_needs_is_back_and_out_of_care() {
+    let (scene, _) = dead_with_a_database_out_of_care();
+    assert_eq!(scene.runs("web.service"), 1);
+
+    // Nobody tells Prunella.
+    scene.start(&["db.service"]);
+    scene.wait_healed("web.service");
+    assert!(scene.answers(8080));
+}
+
+/// Each of three needs the next; each proof takes long beside what healing takes.
+fn three_in_a_row() -> Builder {
+    const SLOW_PROOF: &str = "[proof]\nstable-for = \"4s\"\ntimeout = \"20s\"\n";
+    Scene::builder()
+        .service("c.service", &victim("", "--listen 8083"), SLOW_PROOF)
+        .service(
+            "b.service",
+            &victim("", "--listen 8082 --need-tcp 8083"),
+            &format!("depends-on = [\"c.service\"]\n{SLOW_PROOF}"),
+        )
+        .service(
+            "a.service",
+            &victim("", "--listen 8081 --need-tcp 8082"),
+            &format!("depends-on = [\"b.service\"]\n{SLOW_PROOF}"),
+        )
+}
+
+fn kill_three(scene: &Scene) {
+    for unit in ["c.service", "b.service", "a.service"] {
+        scene.start(&[unit]);
+    }
+    let all = ["a.service", "b.service", "c.service"];
+    scene
+        .systemctl(&[&["kill", "--signal=KILL"], &all[..]].concat())
+        .unwrap();
+}
+
+#[test]
+fn a_chain_of_three_does_not_wait_for_each_others_proof() {
+    let scene = three_in_a_row().with_daemon();
+    kill_three(&scene);
+    let last = scene.wait_healed("a.service");
+    for unit in ["a.service", "b.service", "c.service"] {
+        scene.wait_healed(unit);
+        assert_eq!(scene.runs(unit), 2, "{unit}");
+    }
+    // It was up before the first of the others was proven to stay so.
+    let up = last.at + last.recovered_after_us.unwrap() / 1000;
+    let proven = scene.wait_healed("c.service").at + 4000;
+    assert!(up < proven, "up at {up}, c.service proven at {proven}");
+}
+
+#[test]
+fn three_hooks_and_a_sweep_heal_a_chain_of_three_together() {
+    let scene = three_in_a_row().with_hooks();
+    kill_three(&scene);
+    scene
+        .systemctl(&["start", "--no-block", "prunella-sweep.service"])
+        .unwrap();
+    for unit in ["a.service", "b.service", "c.service"] {
+        scene.wait_healed(unit);
+        // Whoever got to it first: it was started once, and is one incident.
+        assert_eq!(scene.runs(unit), 2, "{unit}");
+        assert_eq!(scene.incidents_of(unit).len(), 1, "{unit}");
+    }
+}
+
+/// A database that is up, for systemd, a good second before it answers.
+fn slow_database() -> Builder {
+    Scene::builder()
+        .service(
+            "db.service",
+            &victim(
+                "Type=simple\nNotifyAccess=main",
+                "--start-takes 1200 --listen 6379",
+            ),
+            "",
+        )
+        .service("web.service", &web(), NEEDS_DB)
+}
+
+/// Kills it, and what needs it: nobody is asked for help meanwhile.
+fn is_waited_for(scene: &Scene) {
+    scene.start(&["db.service"]);
+    scene
+        .wait_for("the database", TIMEOUT, || {
+            Ok(scene.answers(6379).then_some(()))
+        })
+        .unwrap();
+    scene.start(&["web.service"]);
+    scene
+        .systemctl(&["kill", "--signal=KILL", "db.service", "web.service"])
+        .unwrap();
+    let web = scene.wait_healed("web.service");
+    assert_eq!(scene.record(&web).steps("ended").count(), 1);
+    assert_eq!(scene.runs("web.service"), 2);
+    assert_eq!(scene.runs("db.service"), 2);
+}
+
+#[test]
+fn a_database_that_is_up_before_it_answers_is_waited_for_by_the_daemon() {
+    is_waited_for(&slow_database().with_daemon());
+}
+
+#[test]
+fn a_database_that_is_up_before_it_answers_is_waited_for_by_hooks() {
+    is_waited_for(&slow_database().with_hooks());
+}
+
+#[test]
+fn a_failed_requirement_is_the_cause() {
+    let scene = Scene::builder()
+        .service("db.service", &victim("", "--need-file /opt/disk"), BUDGET)
+        .service(
+            "web.service",
+            &victim_with("Requires=db.service\nAfter=db.service", "", "--listen 8080"),
+            BUDGET,
+        )
+        .with_daemon();
+
+    assert!(scene.systemctl(&["start", "web.service"]).is_err());
+
+    scene.wait_ended("db.service", "escalated");
+    let incidents = scene
+        .wait_for("an incident of the dependant", TIMEOUT, || {
+            let incidents = scene.incidents_of("web.service");
+            Ok((!incidents.is_empty()).then_some(incidents))
+        })
+        .unwrap();
+    assert_eq!(incidents.first().unwrap().cause, "dependency");
+    assert_eq!(
+        scene.property("web.service", "ActiveState").unwrap(),
+        "inactive"
+    );
+}
+
+const BUDGET: &str = "[budget]\nhealings = 2\nwindow = \"10m\"\nbackoff = [\"0s\"]\n";

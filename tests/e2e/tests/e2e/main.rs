@@ -1,0 +1,25 @@
+//! Real failures on a real systemd: one program, so that only one is linked.
+
+mod alerts;
+mod analysis;
+mod budget;
+mod compared;
+mod config;
+mod crash;
+mod daemon;
+mod dependencies;
+mod ends;
+mod files;
+mod hardening;
+mod killed;
+mod operator;
+mod oversight;
+mod plain;
+mod plugins;
+mod ports;
+mod report;
+mod state;
+mod store;
+mod storm;
+mod systemd;
+mod versions;

@@ -1,0 +1,192 @@
+//! People come first: what they do is never undone.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
+
+const BYSTANDER: &str = "bystander.service";
+
+fn scene() -> Builder {
+    Scene::builder().service(BYSTANDER, &victim("", ""), "")
+}
+
+/// Nothing was done about `unit`, although all that happened was noticed.
+fn assert_left_alone(scene: &Scene, unit: &str, state: &str) {
+    scene.after_all_before(BYSTANDER);
+    assert_eq!(scene.property(unit, "ActiveState").unwrap(), state);
+    assert_eq!(scene.runs(unit), 1);
+    for incident in scene.incidents_of(unit) {
+        assert!(incident.is("left-alone"), "{incident:?}");
+        assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_stop_is_a_stop() {
+    let scene = scene()
+        .service("web.service", &victim("", "--listen 8080"), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+    assert_left_alone(&scene, "web.service", "inactive");
+}
+
+#[test]
+fn a_stop_that_ends_badly_is_still_a_stop() {
+    // Ignoring SIGTERM, it is killed: systemd calls that failed.
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim("TimeoutStopSec=500ms", "--ignore-term"),
+            "",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+    assert_eq!(
+        scene.property("web.service", "ActiveState").unwrap(),
+        "failed"
+    );
+    let incident = scene.wait_left_alone("web.service", "operator-stop");
+    assert_eq!(incident.attempt, 1);
+    assert_left_alone(&scene, "web.service", "failed");
+}
+
+#[test]
+fn a_stop_is_healed_where_the_operator_says_so() {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim("", "--listen 8080"),
+            "heal-on-stop = true",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+    scene.wait_healed("web.service");
+}
+
+#[test]
+fn a_paused_service_is_left_alone_until_it_is_resumed() {
+    let scene = scene()
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.prunella_ok(&[
+        "pause",
+        "web.service",
+        "--for",
+        "2h",
+        "--reason",
+        "moving it",
+    ]);
+
+    scene.kill("web.service");
+    scene.wait_left_alone("web.service", "paused");
+    assert_left_alone(&scene, "web.service", "failed");
+
+    scene.prunella_ok(&["resume", "web.service"]);
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+}
+
+#[test]
+fn an_operators_restart_during_a_healing_is_not_fought() {
+    let scene = scene()
+        .service(
+            "web.service",
+            // Slow, so that the operator comes in the middle of it.
+            &victim("", "--listen 8080 --start-takes 1500"),
+            "ports = [\"tcp/8080\"]",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene
+        .wait_until("web.service", "activating", TIMEOUT)
+        .unwrap();
+
+    scene.systemctl(&["restart", "web.service"]).unwrap();
+
+    scene
+        .wait_for("the incident to end", TIMEOUT, || {
+            let incidents = scene.incidents_of("web.service");
+            let ended = incidents.iter().all(|incident| incident.ended.is_some());
+            Ok((ended && !incidents.is_empty()).then_some(()))
+        })
+        .unwrap();
+    scene.after_all_before(BYSTANDER);
+    assert_eq!(
+        scene.property("web.service", "ActiveState").unwrap(),
+        "active"
+    );
+    assert!(scene.answers(8080));
+    // The first, Prunella's, and the operator's: the last one stayed.
+    assert!(
+        scene.runs("web.service") <= 3,
+        "{}",
+        scene.runs("web.service")
+    );
+}
+
+#[test]
+fn a_rehearsal_changes_nothing() {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim("", "--listen 8080"),
+            "ports = [\"tcp/8080\"]",
+        )
+        .without_daemon();
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene.wait_until("web.service", "failed", TIMEOUT).unwrap();
+
+    let plan = scene.prunella(&["heal", "web.service", "--dry-run"]);
+    assert_eq!(plan.code, Some(0), "{}{}", plan.stdout, plan.stderr);
+    assert!(
+        plan.stdout.contains("unit-control.start"),
+        "{}",
+        plan.stdout
+    );
+    assert_eq!(
+        scene.property("web.service", "ActiveState").unwrap(),
+        "failed"
+    );
+    assert_eq!(scene.runs("web.service"), 1);
+
+    let heal = scene.prunella(&["heal", "web.service"]);
+    assert_eq!(heal.code, Some(0), "{}{}", heal.stdout, heal.stderr);
+    assert_eq!(
+        scene.property("web.service", "ActiveState").unwrap(),
+        "active"
+    );
+}
+
+#[test]
+fn a_service_that_was_well_when_somebody_had_it_healed_is_healed_when_it_fails() {
+    let scene = scene()
+        .service("web.service", &victim("", "--listen 8080"), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.prunella_ok(&["heal", "web.service"]);
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+    assert!(scene.answers(8080));
+}
+
+#[test]
+fn a_masked_service_is_left_alone() {
+    let scene = scene().care("web.service", "").without_daemon();
+    // In /run, where a mask in /etc comes before it.
+    scene
+        .write_file("/run/systemd/system/web.service", victim("", ""), 0o644)
+        .unwrap();
+    scene.systemctl(&["daemon-reload"]).unwrap();
+    scene.prunella_ok(&["setup"]);
+    scene.start(&["web.service"]);
+    scene.systemctl(&["mask", "web.service"]).unwrap();
+    scene.kill("web.service");
+    assert_left_alone(&scene, "web.service", "failed");
+}

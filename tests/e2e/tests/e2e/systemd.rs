@@ -1,0 +1,234 @@
+//! Kinds of units, and what systemd does by itself.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use prunella_e2e::{Builder, Scene, TIMEOUT, VICTIM, victim, victim_with};
+
+const BYSTANDER: &str = "bystander.service";
+
+fn scene() -> Builder {
+    Scene::builder().service(BYSTANDER, &victim("", ""), "")
+}
+
+#[test]
+fn a_restart_by_systemd_is_left_to_systemd() {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim("Restart=on-failure\nRestartSec=300ms", "--listen 8080"),
+            "",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    let before = scene.main_pid("web.service");
+    scene.kill("web.service");
+    scene
+        .wait_for("systemd to restart it", TIMEOUT, || {
+            let now = scene.main_pid("web.service");
+            Ok((now != 0 && now != before).then_some(()))
+        })
+        .unwrap();
+    scene.wait_active("web.service", TIMEOUT).unwrap();
+
+    scene.after_all_before(BYSTANDER);
+    assert_eq!(scene.runs("web.service"), 2);
+    for incident in scene.incidents_of("web.service") {
+        assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_restart_loop_is_reported_and_not_joined() {
+    let scene = scene()
+        .service(
+            "web.service",
+            // Never hits its start limit, and never stays up.
+            &victim_with(
+                "StartLimitIntervalSec=0",
+                "Restart=always\nRestartSec=100ms",
+                "--exit-after 50",
+            ),
+            "",
+        )
+        .with_daemon();
+    scene
+        .systemctl(&["start", "--no-block", "web.service"])
+        .unwrap();
+    scene.wait_left_alone("web.service", "restart-loop");
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+}
+
+#[test]
+fn a_loop_that_systemd_gives_up_is_taken_up_as_a_failure_of_its_own() {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim_with(
+                "StartLimitBurst=8\nStartLimitIntervalSec=1h",
+                "Restart=always\nRestartSec=100ms",
+                "--need-file /opt/it",
+            ),
+            "",
+        )
+        .with_daemon();
+    scene
+        .systemctl(&["start", "--no-block", "web.service"])
+        .unwrap();
+    scene.wait_left_alone("web.service", "restart-loop");
+
+    let after = scene
+        .wait_for("the failure for good to be taken up", TIMEOUT, || {
+            let incidents = scene.incidents_of("web.service");
+            Ok(incidents.into_iter().find(|i| i.cause != "restart-loop"))
+        })
+        .unwrap();
+    scene
+        .wait_for("a start", TIMEOUT, || {
+            let acts = scene.record(&after).acts();
+            Ok(acts
+                .contains(&"unit-control.start web.service".to_owned())
+                .then_some(()))
+        })
+        .unwrap();
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+}
+
+#[test]
+fn a_failed_oneshot_is_healed_and_a_finished_one_is_fine() {
+    let scene = scene()
+        .service(
+            "job.service",
+            "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'test -e /run/ok || { touch /run/ok; exit 3; }'\n",
+            "",
+        )
+        .service("done.service", "[Service]\nType=oneshot\nExecStart=/bin/true\n", "")
+        .with_daemon();
+    scene.systemctl(&["start", "done.service"]).unwrap();
+    assert!(scene.systemctl(&["start", "job.service"]).is_err());
+
+    // Success of a oneshot is to be inactive again.
+    scene.wait_ended("job.service", "healed");
+    assert_eq!(scene.property("job.service", "Result").unwrap(), "success");
+    assert_eq!(scene.runs("job.service"), 2);
+    scene.after_all_before(BYSTANDER);
+    assert_eq!(scene.runs("done.service"), 1);
+    assert!(scene.incidents_of("done.service").is_empty());
+}
+
+#[test]
+fn a_forking_service_is_healed() {
+    let scene = Scene::builder()
+        .service(
+            "old.service",
+            &format!(
+                "[Service]\nType=forking\nPIDFile=/run/old.pid\n\
+                 ExecStart={VICTIM} --listen 8080 --fork /run/old.pid\n"
+            ),
+            "ports = [\"tcp/8080\"]",
+        )
+        .with_daemon();
+    scene.start(&["old.service"]);
+    scene.kill("old.service");
+    scene.wait_healed("old.service");
+    assert!(scene.answers(8080));
+}
+
+#[test]
+fn one_instance_of_a_template_is_healed_and_the_others_are_untouched() {
+    let scene = Scene::builder()
+        .unit("worker@.service", &victim("", "--listen %i"))
+        .care("worker@8081.service", "ports = [\"tcp/8081\"]")
+        .care("worker@8082.service", "ports = [\"tcp/8082\"]")
+        .with_daemon();
+    scene.start(&["worker@8081.service", "worker@8082.service"]);
+    let other = scene.main_pid("worker@8082.service");
+    scene.kill("worker@8081.service");
+    scene.wait_healed("worker@8081.service");
+    assert_eq!(scene.main_pid("worker@8082.service"), other);
+    assert_eq!(scene.incidents().len(), 1);
+}
+
+#[test]
+fn an_alias_is_the_unit_it_stands_for() {
+    let unit = victim("", "--listen 8080") + "[Install]\nAlias=front.service\n";
+    let scene = Scene::builder().unit("web.service", &unit).without_daemon();
+    scene.systemctl(&["enable", "web.service"]).unwrap();
+    scene.prunella_ok(&["setup"]);
+    scene.start(&["web.service"]);
+
+    scene.prunella_ok(&["enable", "front.service"]);
+    assert!(scene.exists("/etc/prunella/services.d/web.toml").unwrap());
+
+    scene.kill("front.service");
+    let incident = scene.wait_healed("web.service");
+    assert_eq!(incident.unit, "web.service");
+}
+
+#[test]
+fn a_unit_whose_start_limit_reboots_the_host_is_never_started() {
+    let scene = scene()
+        .service(
+            "fatal.service",
+            &victim_with("StartLimitAction=reboot\nStartLimitBurst=1", "", ""),
+            "",
+        )
+        .with_daemon();
+    scene.start(&["fatal.service"]);
+    scene.kill("fatal.service");
+    scene.wait_left_alone("fatal.service", "failure-action");
+    scene.after_all_before(BYSTANDER);
+    assert_eq!(scene.runs("fatal.service"), 1);
+    assert_eq!(scene.boots(), 1);
+}
+
+#[test]
+fn failures_after_a_restart_of_dbus_are_seen() {
+    let scene = Scene::builder()
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    let before = scene.main_pid("prunella.service");
+    scene.systemctl(&["restart", "dbus.service"]).unwrap();
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+    assert_eq!(scene.main_pid("prunella.service"), before);
+}
+
+#[test]
+fn failures_while_dbus_is_down_are_seen_when_it_is_back() {
+    let scene = Scene::builder()
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene
+        .systemctl(&["stop", "dbus.socket", "dbus.service"])
+        .unwrap();
+    // Without a bus, systemctl as root reaches init directly.
+    scene.kill("web.service");
+    scene.wait_until("web.service", "failed", TIMEOUT).unwrap();
+    scene
+        .systemctl(&["start", "dbus.socket", "dbus.service"])
+        .unwrap();
+    scene.wait_healed("web.service");
+}
+
+#[test]
+fn a_daemon_reload_during_a_healing_is_harmless() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("", "--listen 8080 --start-takes 1000"),
+            "ports = [\"tcp/8080\"]",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene
+        .wait_until("web.service", "activating", TIMEOUT)
+        .unwrap();
+    scene.systemctl(&["daemon-reload"]).unwrap();
+    scene.systemctl(&["daemon-reload"]).unwrap();
+    scene.wait_healed("web.service");
+    assert_eq!(scene.runs("web.service"), 2);
+    assert_eq!(scene.incidents().len(), 1);
+}
