@@ -283,14 +283,17 @@ fn parse_line(line: &str, protocol: Protocol) -> Option<BoundSocket> {
         Protocol::Tcp => state == LISTEN,
         Protocol::Udp => state == CLOSE || state == ESTABLISHED,
     };
+    let address = parse_address(address)?.to_canonical();
     (wanted && port != 0).then_some(BoundSocket {
         protocol,
         port,
-        address: parse_address(address)?.to_canonical(),
+        address,
         inode,
         cgroup: None,
         connected: state == ESTABLISHED,
-        v6_only: false,
+        // The file does not say. A socket bound to one address of IPv6 has nothing of
+        // IPv4 (inet6_bind in the kernel); one bound to all of them may have.
+        v6_only: address.is_ipv6() && !address.is_unspecified(),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use prunella_core::{
@@ -374,9 +374,10 @@ impl Sim {
         })
     }
 
-    /// Sleeps really sleep, until the deadline at most.
+    /// The clock goes on with the real one, and sleeps really sleep, until the
+    /// deadline at most. What the host itself takes is still over at once.
     pub fn in_real_time(self) -> Self {
-        self.change(|world| world.real_time = true)
+        self.change(|world| world.real_time = Some(Instant::now()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use prunella_core::{
@@ -117,7 +117,8 @@ pub(crate) struct World {
     pub(crate) now: Duration,
     /// Since boot.
     pub(crate) monotonic: Duration,
-    pub(crate) real_time: bool,
+    /// When the clock was last set by the real one, if it follows that.
+    pub(crate) real_time: Option<Instant>,
     pub(crate) service: Service,
     pub(crate) units: BTreeMap<UnitName, Unit>,
     pub(crate) processes: BTreeMap<u32, Running>,
@@ -159,9 +160,11 @@ pub(crate) struct World {
 /// The host, shared by all its capabilities.
 pub(crate) type Shared = Arc<Mutex<World>>;
 
-/// The state. A test that panicked elsewhere has failed already.
+/// The state, as of now. A test that panicked elsewhere has failed already.
 pub(crate) fn lock(shared: &Shared) -> MutexGuard<'_, World> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+    let mut world = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    world.follow_real_time();
+    world
 }
 
 impl World {
@@ -169,7 +172,7 @@ impl World {
         Self {
             now: Duration::from_millis(START),
             monotonic: Duration::from_secs(3600),
-            real_time: false,
+            real_time: None,
             service,
             units: BTreeMap::new(),
             processes: BTreeMap::new(),
@@ -331,6 +334,16 @@ impl World {
         });
         self.acts.push(format!("{word} {unit}"));
         Ok(id)
+    }
+
+    /// Lets as much time pass as has really passed, if the clock follows the real
+    /// one.
+    fn follow_real_time(&mut self) {
+        if let Some(before) = self.real_time {
+            let now = Instant::now();
+            self.real_time = Some(now);
+            self.advance(now.saturating_duration_since(before));
+        }
     }
 
     /// Time passes, and jobs end.

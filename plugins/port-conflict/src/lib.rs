@@ -14,8 +14,13 @@ use prunella_sdk::process_control::Ending;
 use prunella_sdk::processes::{Ownership, Process};
 use prunella_sdk::units::Unit;
 
-/// The kernel's timers are not exact.
-const MARGIN: Duration = Duration::from_millis(100);
+/// How often the kernel is asked again once its time for closed connections is up.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How much later the kernel may let go of a port than it said: a timer of a minute is
+/// rounded up to the next tick of a coarse wheel, by as much as 5.12 s
+/// (kernel/time/timer.c).
+const LATE: Duration = Duration::from_secs(6);
 
 /// Most servers close their connections well within this.
 const GRACE: Duration = Duration::from_secs(5);
@@ -95,6 +100,7 @@ impl Strategy for PortConflict {
         if let Some(stranger) = found.strangers.first() {
             return Ok(Outcome::failed(stranger.as_str()));
         }
+        let free_in = longest(&found);
         let mut ended = Vec::new();
         for leftover in found.leftovers {
             // Shown before it ends: afterwards there is nothing to look at.
@@ -107,21 +113,9 @@ impl Strategy for PortConflict {
             info!("{who}, which held {}, {how}", leftover.port);
             ended.push(format!("{who}, which held {}, {how}", leftover.port));
         }
-        let free_in = found
-            .lingering
-            .iter()
-            .map(|lingering| lingering.free_in)
-            .max();
         if let Some(free_in) = free_in {
-            info!(
-                "waiting {} until the kernel lets go of the port",
-                seconds(free_in)
-            );
-            clock::sleep(free_in + MARGIN)?;
-            ended.push(format!(
-                "waited {} until the port was free",
-                seconds(free_in)
-            ));
+            let waited = wait_until_free(incident, free_in)?;
+            ended.push(format!("waited {} until the port was free", seconds(waited)));
         }
         if ended.is_empty() {
             return Ok(Outcome::not_applicable("the ports are free by now"));
@@ -232,6 +226,30 @@ fn claim(holder: &Holder, unit: &Unit) -> Claim {
         Ownership::Own if unit.is_down() => Claim::Leftover(process),
         Ownership::Own => Claim::Rightful,
         Ownership::Foreign => Claim::Stranger(format!("{process}: {}", process.evidence())),
+    }
+}
+
+/// How long the kernel says that it keeps the last of the closed connections.
+fn longest(found: &Found) -> Option<Duration> {
+    let times = found.lingering.iter().map(|lingering| lingering.free_in);
+    times.max()
+}
+
+/// Waits until the kernel has let go of the ports, and says how long that took.
+fn wait_until_free(incident: &Incident, free_in: Duration) -> Result<Duration> {
+    info!(
+        "waiting {} until the kernel lets go of the port",
+        seconds(free_in)
+    );
+    let begun = clock::monotonic();
+    let mut pause = free_in;
+    loop {
+        clock::sleep(pause)?;
+        let waited = clock::monotonic().saturating_sub(begun);
+        if waited > free_in + LATE || longest(&look(incident, &incident.ports())?).is_none() {
+            return Ok(waited);
+        }
+        pause = LOOK_EVERY;
     }
 }
 

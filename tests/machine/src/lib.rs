@@ -42,7 +42,7 @@ pub use command::Output;
 pub use house::machines_dir;
 pub use image::{Software, Systemd};
 pub use machine::Machine;
-pub use program::{Linking, Profile, program};
+pub use program::{Linking, Profile, cargo, program};
 
 use std::time::Duration;
 

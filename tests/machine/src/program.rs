@@ -56,11 +56,8 @@ pub fn program(package: &str, name: &str, profile: Profile, linking: Linking) ->
         );
         return Ok(path.canonicalize()?);
     }
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit());
+    let mut command = cargo();
+    command.stdin(Stdio::null()).stderr(Stdio::inherit());
     match linking {
         Linking::Dynamic => command.arg("build"),
         Linking::Static => command.args(["rustc", "--package", package]),
@@ -92,6 +89,26 @@ pub fn program(package: &str, name: &str, profile: Profile, linking: Linking) ->
         Linking::Dynamic => Ok(built),
         Linking::Static => keep(&built, name, profile),
     }
+}
+
+/// The cargo that runs us, in the workspace, as if a shell ran it.
+///
+/// What it has told its child about one package is left out: a crate whose build script
+/// reads that (ring) would be compiled anew for each of them.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let of_a_package = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    };
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(of_a_package) {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Links a static program to a path of its own: cargo puts both linkings at the same.

@@ -16,7 +16,7 @@ impl World {
 /// the lock in hand.
 pub(super) fn sleep(world: &Shared, deadline: Instant, time: Duration) -> Answer<()> {
     let mut world = lock(world);
-    if world.real_time {
+    if world.real_time.is_some() {
         drop(world);
         let left = deadline.saturating_duration_since(Instant::now());
         std::thread::sleep(time.min(left));

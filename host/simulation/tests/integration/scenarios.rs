@@ -232,7 +232,7 @@ fn all_mistakes_come_at_once() {
 }
 
 #[test]
-fn times_beyond_all_reckoning_are_no_trouble() {
+fn a_start_of_a_hundred_years_can_be_waited_for() {
     let scenario = scenario(
         "unit = \"web\"\nstart-takes = \"36500d\"\n[[file]]\nname = \"f\"\n\
          appears-after = \"36500d\"",

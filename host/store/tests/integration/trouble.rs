@@ -98,7 +98,7 @@ fn whoever_reads_while_it_is_made_finds_all_of_it_or_nothing() {
 fn a_path_without_a_folder_is_in_the_current_one() {
     let folder = tempfile::tempdir().unwrap();
     let done = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "opens_where_it_stands", "--ignored"])
+        .args(["--exact", "trouble::opens_where_it_stands", "--ignored"])
         .current_dir(folder.path())
         .output()
         .unwrap();
@@ -294,7 +294,7 @@ fn a_killed_writer_leaves_a_sound_store() {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "writes_until_it_is_killed",
+                "trouble::writes_until_it_is_killed",
                 "--ignored",
                 "--nocapture",
             ])

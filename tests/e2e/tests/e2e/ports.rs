@@ -192,7 +192,7 @@ fn the_address_that_tells_two_services_apart_is_learned_and_proven() {
     scene.start(&["beside.service", "web.service"]);
     scene.prunella_ok(&["enable", "web.service"]);
     let declared = scene
-        .read_file("/etc/prunella/services.d/web.service.toml")
+        .read_file("/etc/prunella/services.d/web.toml")
         .unwrap();
     assert!(declared.contains("tcp/127.0.0.1:8080"), "{declared}");
 
@@ -215,8 +215,11 @@ fn closed_connections_are_waited_for_instead_of_starting_in_vain() {
         )
         .with_daemon();
     scene.start(&["web.service"]);
-    // The server closes first, so the kernel keeps its side of the connection.
-    assert!(scene.answers(8080));
+    // The server closes first, so the kernel keeps its side of the connection; a
+    // client that leaves something unread would reset it instead.
+    let get = "exec 3<>/dev/tcp/127.0.0.1/8080 && echo GET / >&3 && cat <&3";
+    let answer = scene.run_ok(&["bash", "-c", get]).unwrap();
+    assert!(answer.ends_with("ok\n"), "{answer}");
     scene.kill("web.service");
     // The kernel keeps it for a minute.
     scene
@@ -237,5 +240,6 @@ fn closed_connections_are_waited_for_instead_of_starting_in_vain() {
         .filter(|act| act.contains("start"))
         .collect();
     assert!(starts.len() <= 2, "one start in vain at most: {starts:?}");
-    assert!(scene.report(&incident).contains("TIME_WAIT"));
+    let report = scene.report(&incident);
+    assert!(report.contains("TIME_WAIT"), "{report}");
 }
