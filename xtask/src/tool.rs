@@ -24,9 +24,16 @@ impl Tool {
         let tools = target().join("tools");
         let program = tools.join("bin").join(self.name);
         if !program.is_file() {
-            let arguments = ["install", self.name, "--locked", "--version", self.version];
-            take(cargo(&arguments).arg("--root").arg(&tools))
-                .with_context(|| format!("cannot get {}", self.name))?;
+            // Compiling them takes far longer than what they do, however slowly they do it;
+            // and they have many crates in common.
+            let mut install = cargo(&["install", self.name, "--locked", "--debug"]);
+            install
+                .args(["--version", self.version])
+                .arg("--root")
+                .arg(&tools)
+                .arg("--target-dir")
+                .arg(tools.join("build"));
+            take(&mut install).with_context(|| format!("cannot get {}", self.name))?;
         }
         Ok(program)
     }

@@ -94,7 +94,7 @@ pub(crate) struct Global {
         hide_short_help = true,
         help_heading = "Global options"
     )]
-    pub(crate) state: PathBuf,
+    pub(crate) state_dir: PathBuf,
 
     /// Directory of the daemon's sockets
     #[arg(
@@ -1162,6 +1162,21 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// clap would give a subcommand the global option's value.
+    #[test]
+    fn no_option_has_the_name_of_a_global_one() {
+        fn all(command: &clap::Command) -> Vec<String> {
+            let own = command.get_arguments().map(|arg| arg.get_id().to_string());
+            own.chain(command.get_subcommands().flat_map(all)).collect()
+        }
+        let command = Cli::command();
+        let below: Vec<String> = command.get_subcommands().flat_map(all).collect();
+        let global = command.get_arguments().filter(|arg| arg.is_global_set());
+        for id in global.map(|arg| arg.get_id().to_string()) {
+            assert!(!below.contains(&id), "{id}");
+        }
     }
 
     #[test]

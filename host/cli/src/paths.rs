@@ -4,11 +4,11 @@ pub(crate) use prunella_daemon::paths::{Paths, RUN, STATE};
 
 use crate::args::Global;
 
-/// The folders that `--config`, `--state` and `--run-dir` name.
+/// The folders that `--config`, `--state-dir` and `--run-dir` name.
 pub(crate) fn paths(global: &Global) -> Paths {
     Paths::new(
         global.config.clone(),
-        global.state.clone(),
+        global.state_dir.clone(),
         global.run_dir.clone(),
     )
 }

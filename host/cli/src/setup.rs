@@ -406,9 +406,9 @@ mod tests {
         paths.state = "/srv/p".into();
         paths.cache = "/srv/p/cache".into();
         let command = command(Path::new("/opt/prunella"), &paths).unwrap();
-        assert_eq!(command, "/opt/prunella --state /srv/p");
+        assert_eq!(command, "/opt/prunella --state-dir /srv/p");
         let text = unit(UNITS[0].1, &command, &paths);
-        assert!(text.contains("ExecStart=/opt/prunella --state /srv/p daemon\n"));
+        assert!(text.contains("ExecStart=/opt/prunella --state-dir /srv/p daemon\n"));
         assert!(text.contains("ReadWritePaths=-/srv/p\n"));
         assert!(!text.contains("StateDirectory="));
     }

@@ -312,8 +312,8 @@ pub enum ProbeKind {
     Tcp(String),
     /// Connects to a Unix socket.
     Unix(PathBuf),
-    /// GETs a URL (`http://host:port/path`), and expects one of these codes;
-    /// 200 to 399 when empty.
+    /// GETs a URL (`http://host:port/path`, or the same with `https`), and expects one
+    /// of these codes; 200 to 399 when empty.
     Http {
         /// Where.
         url: String,

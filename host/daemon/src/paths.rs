@@ -98,7 +98,7 @@ impl Paths {
     pub fn options(&self) -> Vec<(&'static str, &Path)> {
         [
             ("--config", &self.config, CONFIG),
-            ("--state", &self.state, STATE),
+            ("--state-dir", &self.state, STATE),
             ("--run-dir", &self.run, RUN),
         ]
         .into_iter()

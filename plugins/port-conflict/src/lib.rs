@@ -115,7 +115,10 @@ impl Strategy for PortConflict {
         }
         if let Some(free_in) = free_in {
             let waited = wait_until_free(incident, free_in)?;
-            ended.push(format!("waited {} until the port was free", seconds(waited)));
+            ended.push(format!(
+                "waited {} until the port was free",
+                seconds(waited)
+            ));
         }
         if ended.is_empty() {
             return Ok(Outcome::not_applicable("the ports are free by now"));

@@ -52,7 +52,7 @@ impl Place {
         let output = Command::new(env!("CARGO_BIN_EXE_prunella"))
             .arg("--config")
             .arg(self.path("etc"))
-            .arg("--state")
+            .arg("--state-dir")
             .arg(self.path("state"))
             .arg("--run-dir")
             .arg(self.path("run"))

@@ -81,7 +81,7 @@ fn it_goes_as_the_page_says() {
         fs::create_dir_all(at(folder)).unwrap();
     }
     let prunella = format!(
-        "#!/bin/sh\nexec '{}' --config '{}' --state '{}' --run-dir '{}' \"$@\"\n",
+        "#!/bin/sh\nexec '{}' --config '{}' --state-dir '{}' --run-dir '{}' \"$@\"\n",
         env!("CARGO_BIN_EXE_prunella"),
         at("etc").display(),
         at("state").display(),

@@ -173,8 +173,9 @@ fn read_kind(
         }
         _ => {
             let status = read_status(reader, section);
-            let host = text
-                .strip_prefix("http://")
+            let host = ["http://", "https://"]
+                .iter()
+                .find_map(|scheme| text.strip_prefix(scheme))
                 .map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
             let valid = host.is_some_and(|host| {
                 value::is_host_and_port(host) || value::is_host_and_port(&format!("{host}:80"))
@@ -183,7 +184,7 @@ fn read_kind(
                 reader.error_help(
                     span,
                     format!("`{shown}` is not a URL that a probe can ask"),
-                    "write http://host:port/path; https cannot be asked",
+                    "write http://host:port/path, or the same with https",
                 );
                 return None;
             }

@@ -276,15 +276,76 @@ fn http_answers(#[case] bytes: &'static [u8], #[case] status: &[u16], #[case] an
     assert_eq!(answer.healthy, answering, "{}", answer.detail);
 }
 
+/// A server of TLS, whose certificate nobody signed and which names nobody asked for.
+fn tls_server() -> (String, Server) {
+    let dir = tempfile::tempdir().unwrap();
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=elsewhere",
+        ])
+        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
+        .current_dir(dir.path())
+        .output()
+        .expect("this test needs openssl: `cargo xtask setup` installs it");
+    assert!(made.status.success(), "{made:?}");
+    let mut child = Command::new("openssl")
+        .args(["s_server", "-accept", "127.0.0.1:0", "-www"])
+        .args(["-key", "key.pem", "-cert", "certificate.pem"])
+        .current_dir(dir.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // `ACCEPT 127.0.0.1:43210`, once it listens.
+    let place = BufReader::new(child.stdout.as_mut().unwrap())
+        .lines()
+        .map(Result::unwrap)
+        .find_map(|line| Some(line.strip_prefix("ACCEPT ")?.to_owned()))
+        .unwrap();
+    (place, Server { child, _dir: dir })
+}
+
 #[test]
-fn https_is_refused() {
-    let failure = ask_within(
-        http("https://127.0.0.1/"),
-        Duration::from_secs(5),
-        Duration::from_secs(60),
-    )
-    .unwrap_err();
-    assert!(failure.is("bad-address"));
+fn https_is_asked_whatever_the_certificate() {
+    let (place, _server) = tls_server();
+    let answer = ask(http(&format!("https://{place}/")));
+    assert_eq!(answer.detail, "it answered 200 ok");
+    assert!(answer.healthy);
+    // What speaks TLS does not understand HTTP.
+    let answer = ask(http(&format!("http://{place}/")));
+    assert!(!answer.healthy, "{}", answer.detail);
+}
+
+#[test]
+fn who_speaks_no_tls_does_not_answer() {
+    let place = says(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let answer = ask(http(&format!("https://{place}/")));
+    assert_eq!(answer.detail, "it does not speak TLS");
+    assert!(!answer.healthy);
+}
+
+#[test]
+fn a_handshake_that_never_ends_is_over_in_time() {
+    let place = server(|mut stream| {
+        // The head of a handshake message of 16 KiB, a byte at a time.
+        for byte in b"\x16\x03\x03\x40\x00".iter().chain(std::iter::repeat(&0)) {
+            if stream.write_all(&[*byte]).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let kind = http(&format!("https://{place}/"));
+    let limit = Duration::from_millis(300);
+    let answer = ask_within(kind, limit, Duration::from_secs(60)).unwrap();
+    assert_eq!(answer.detail, "it did not listen within 0.3 s");
 }
 
 #[rstest]

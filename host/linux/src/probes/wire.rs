@@ -4,7 +4,10 @@
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream, ToSocketAddrs},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::Path,
     time::{Duration, Instant},
 };
@@ -17,6 +20,7 @@ use rustix::{
     },
 };
 
+use super::tls;
 use crate::timeout::with_timeout;
 
 /// Why there was no answer.
@@ -42,88 +46,88 @@ pub(super) enum Trouble {
     Failed(&'static str, io::Error),
 }
 
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-/// A connection, and the moment by which all must be said.
-pub(super) struct Talk {
-    stream: Stream,
+/// A socket, of which no read and no write lasts beyond a given moment.
+pub(super) struct Bounded<S> {
+    socket: S,
     until: Instant,
 }
+
+impl<S: AsFd> Bounded<S> {
+    fn bound(&self, which: Timeout) -> io::Result<()> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        // The kernel takes a timeout of nothing for no timeout at all.
+        let left = left.max(Duration::from_millis(1));
+        Ok(set_socket_timeout(&self.socket, which, Some(left))?)
+    }
+}
+
+impl<S: AsFd + Read> Read for Bounded<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.bound(Timeout::Recv)?;
+        self.socket.read(buffer)
+    }
+}
+
+impl<S: AsFd + Write> Write for Bounded<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bound(Timeout::Send)?;
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
+
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
+/// A connection on which all must be said by a given moment.
+pub(super) struct Talk(Box<dyn Stream>);
 
 impl Talk {
     /// Connects to `host:port`: to each of its addresses until one answers.
     pub(super) fn tcp(place: &str, until: Instant) -> Result<Self, Trouble> {
-        let addresses = resolve(place, until)?;
-        let mut trouble = Trouble::NoAddress(place.to_owned(), "it has none".to_owned());
-        let count = addresses.len();
-        for (tried, address) in addresses.into_iter().enumerate() {
-            // An address that never answers must leave time for the others.
-            let others = u32::try_from(count - tried).unwrap_or(1).max(1);
-            let share = left(until, "no connection came about")? / others;
-            match TcpStream::connect_timeout(&address, share.max(Duration::from_millis(1))) {
-                Ok(stream) if is_with_itself(&stream) => trouble = Trouble::Refused,
-                Ok(stream) => {
-                    let _ = stream.set_nodelay(true);
-                    return Ok(Self {
-                        stream: Stream::Tcp(stream),
-                        until,
-                    });
-                }
-                Err(error) => trouble = connect_trouble(error),
-            }
-        }
-        Err(trouble)
+        Ok(Self(Box::new(connect_tcp(place, until)?)))
+    }
+
+    /// The same, speaking TLS.
+    pub(super) fn tls(place: &str, until: Instant) -> Result<Self, Trouble> {
+        let client = tls::client(place)?;
+        let socket = connect_tcp(place, until)?;
+        Ok(Self(Box::new(rustls::StreamOwned::new(client, socket))))
     }
 
     /// Connects to a stream socket.
     pub(super) fn unix(path: &Path, until: Instant) -> Result<Self, Trouble> {
         let socket = unix_socket(path, SocketType::STREAM, until)?;
-        Ok(Self {
-            stream: Stream::Unix(UnixStream::from(socket)),
-            until,
-        })
+        let socket = UnixStream::from(socket);
+        Ok(Self(Box::new(Bounded { socket, until })))
     }
 
     /// Says something.
-    pub(super) fn say(&mut self, mut bytes: &[u8]) -> Result<(), Trouble> {
-        while !bytes.is_empty() {
-            let left = left(self.until, "it did not listen")?;
-            let written = match &mut self.stream {
-                Stream::Tcp(stream) => stream
-                    .set_write_timeout(Some(left))
-                    .and_then(|()| stream.write(bytes)),
-                Stream::Unix(stream) => stream
-                    .set_write_timeout(Some(left))
-                    .and_then(|()| stream.write(bytes)),
-            };
-            match written {
-                Ok(0) => return Err(Trouble::Closed),
-                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-                Err(error) => talk_trouble(error, "talking to it", "it did not listen")?,
-            }
-        }
-        Ok(())
+    pub(super) fn say(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        self.0
+            .write_all(bytes)
+            .and_then(|()| self.0.flush())
+            .map_err(|error| talk_trouble(error, "talking to it", "it did not listen"))
     }
 
     /// Hears what comes next, at most the length of `buffer`; 0 when the other
     /// side has said all it will.
     pub(super) fn hear(&mut self, buffer: &mut [u8]) -> Result<usize, Trouble> {
         loop {
-            let left = left(self.until, "it gave no answer")?;
-            let read = match &mut self.stream {
-                Stream::Tcp(stream) => stream
-                    .set_read_timeout(Some(left))
-                    .and_then(|()| stream.read(buffer)),
-                Stream::Unix(stream) => stream
-                    .set_read_timeout(Some(left))
-                    .and_then(|()| stream.read(buffer)),
-            };
-            match read {
-                Ok(count) => return Ok(count),
-                Err(error) => talk_trouble(error, "listening to it", "it gave no answer")?,
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                heard => {
+                    return heard.map_err(|error| {
+                        talk_trouble(error, "listening to it", "it gave no answer")
+                    });
+                }
             }
         }
     }
@@ -171,6 +175,26 @@ impl Talk {
         }
         Err(Trouble::OtherProtocol(protocol))
     }
+}
+
+fn connect_tcp(place: &str, until: Instant) -> Result<Bounded<TcpStream>, Trouble> {
+    let addresses = resolve(place, until)?;
+    let mut trouble = Trouble::NoAddress(place.to_owned(), "it has none".to_owned());
+    let count = addresses.len();
+    for (tried, address) in addresses.into_iter().enumerate() {
+        // An address that never answers must leave time for the others.
+        let others = u32::try_from(count - tried).unwrap_or(1).max(1);
+        let share = left(until, "no connection came about")? / others;
+        match TcpStream::connect_timeout(&address, share.max(Duration::from_millis(1))) {
+            Ok(socket) if is_with_itself(&socket) => trouble = Trouble::Refused,
+            Ok(socket) => {
+                let _ = socket.set_nodelay(true);
+                return Ok(Bounded { socket, until });
+            }
+            Err(error) => trouble = connect_trouble(error),
+        }
+    }
+    Err(trouble)
 }
 
 /// Connects to a Unix socket of whatever type, and leaves it at that.
@@ -269,14 +293,15 @@ fn connect_trouble(error: io::Error) -> Trouble {
     }
 }
 
-/// Nothing for what is only to be tried again.
-fn talk_trouble(error: io::Error, doing: &'static str, late: &'static str) -> Result<(), Trouble> {
+fn talk_trouble(error: io::Error, doing: &'static str, late: &'static str) -> Trouble {
     match error.kind() {
-        ErrorKind::Interrupted => Ok(()),
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => Err(Trouble::TimedOut(late)),
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
-            Err(Trouble::Closed)
-        }
-        _ => Err(Trouble::Failed(doing, error)),
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => Trouble::TimedOut(late),
+        ErrorKind::ConnectionReset
+        | ErrorKind::BrokenPipe
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::UnexpectedEof
+        | ErrorKind::WriteZero => Trouble::Closed,
+        _ if tls::is_no_tls(&error) => Trouble::OtherProtocol("TLS"),
+        _ => Trouble::Failed(doing, error),
     }
 }

@@ -213,7 +213,7 @@ fn of_a_restart_loop_the_programs_own_lines_are_shown() {
         )
         .with_daemon();
     scene.try_systemctl(&["start", "web.service"]).unwrap();
-    let incident = scene.wait_ended("web.service", "escalated");
+    let incident = scene.wait_ended("web.service", "left-alone");
     let lines: Vec<String> = scene
         .record(&incident)
         .steps("evidence")
@@ -233,13 +233,15 @@ fn what_an_old_failure_logged_is_not_said_of_a_service_that_was_stopped_since() 
         .file("/etc/shop/secret", "x", 0o600)
         .service(
             "web.service",
-            "[Service]\nUser=nobody\nExecStart=/bin/cat /etc/shop/secret\n",
+            "[Service]\nUser=nobody\nExecStart=/bin/sh -c 'cat /etc/shop/secret && exec sleep infinity'\n",
             ONE_TRY,
         )
         .with_daemon();
     let (word, _) = first_finding(&scene, "web.service");
     assert_eq!(word, "permission-denied/log");
 
+    scene.run_ok(&["chmod", "644", "/etc/shop/secret"]).unwrap();
+    scene.start(&["web.service"]);
     scene.systemctl(&["stop", "web.service"]).unwrap();
     let output = scene.prunella(&["heal", "web.service", "--dry-run"]);
     let said = format!("{}{}", output.stdout, output.stderr);

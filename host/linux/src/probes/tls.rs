@@ -1,0 +1,87 @@
+//! TLS, to whoever answers.
+//!
+//! A probe asks whether a service answers, and sends nothing that is secret. So no
+//! certificate is judged, as the kubelet judges none: one that has expired, or that
+//! names another host than `127.0.0.1`, is nothing that a restart heals.
+
+use std::{io, sync::Arc};
+
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+
+use super::wire::Trouble;
+
+/// Our side of a conversation with `host:port`.
+pub(super) fn client(place: &str) -> Result<ClientConnection, Trouble> {
+    let wrong = |why: &dyn std::fmt::Display| Trouble::BadAddress(format!("`{place}`: {why}"));
+    let (host, _) = place
+        .rsplit_once(':')
+        .ok_or_else(|| wrong(&"it is not `host:port`"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| wrong(&error))?;
+    let provider = Arc::new(ring::default_provider());
+    ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map(|builder| {
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+                .with_no_client_auth()
+        })
+        .and_then(|config| ClientConnection::new(Arc::new(config), name))
+        .map_err(|error| Trouble::Failed("setting up TLS", io::Error::other(error)))
+}
+
+/// Whether the other side said something that is no TLS.
+pub(super) fn is_no_tls(error: &io::Error) -> bool {
+    let tls = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(
+        tls,
+        Some(Error::InvalidMessage(_) | Error::InappropriateMessage { .. })
+    )
+}
+
+/// Accepts every certificate, and still wants proof that the other side has its key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
