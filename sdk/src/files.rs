@@ -54,7 +54,7 @@ pub enum Repair {
 
 impl Repair {
     /// The contract's word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Mode => "mode",
             Self::Owner => "owner",
@@ -65,7 +65,7 @@ impl Repair {
     fn parse(word: &str) -> Option<Self> {
         [Self::Mode, Self::Owner, Self::Target]
             .into_iter()
-            .find(|repair| repair.word() == word)
+            .find(|repair| repair.as_str() == word)
     }
 }
 

@@ -195,17 +195,17 @@ impl Unit {
         } else {
             self.sub_state()
         };
-        if detail.is_empty() || detail == state.word() {
-            state.word().to_owned()
+        if detail.is_empty() || detail == state.as_str() {
+            state.as_str().to_owned()
         } else {
-            format!("{} ({detail})", state.word())
+            format!("{} ({detail})", state.as_str())
         }
     }
 }
 
 impl ActiveState {
     /// systemd's word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Reloading => "reloading",

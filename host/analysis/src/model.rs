@@ -11,7 +11,7 @@ use prunella_core::{
     secret::Secret,
     text::{REDACTED, one_line, redact},
 };
-use prunella_reach::{
+use prunella_net::{
     names::Resolver,
     secret::{self, SecretError},
     tls::{self, TlsError},

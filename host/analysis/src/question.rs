@@ -188,7 +188,7 @@ fn told(evidence: &Evidence, findings: &[Finding]) -> Vec<String> {
             "needs: {} is {} (result {})",
             need.unit,
             if need.exists {
-                need.state.word()
+                need.state.as_str()
             } else {
                 "not there"
             },
@@ -231,7 +231,7 @@ fn told(evidence: &Evidence, findings: &[Finding]) -> Vec<String> {
     for finding in findings {
         lines.push(format!(
             "rules recognise {}: {} ({})",
-            finding.cause.word(),
+            finding.cause.as_str(),
             finding.sentence,
             finding.because
         ));

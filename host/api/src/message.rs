@@ -209,7 +209,7 @@ pub(crate) struct AlertParams {
 
 impl AlertParams {
     pub(crate) fn new(filter: &DispatchFilter) -> Self {
-        let states: Vec<&str> = filter.states.iter().map(|state| state.word()).collect();
+        let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
         Self {
             state: (!states.is_empty()).then(|| states.join(",")),
             channel: filter.channel.clone(),
@@ -223,9 +223,9 @@ impl AlertParams {
         let states = states.filter(|word| !word.is_empty()).map(|word| {
             DispatchState::ALL
                 .into_iter()
-                .find(|state| state.word() == word)
+                .find(|state| state.as_str() == word)
                 .ok_or_else(|| {
-                    let known = DispatchState::ALL.map(DispatchState::word).join(", ");
+                    let known = DispatchState::ALL.map(DispatchState::as_str).join(", ");
                     Refusal::new(
                         RefusalKind::BadRequest,
                         format!("a message has no state `{}`", one_line(word, 40)),

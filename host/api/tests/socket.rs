@@ -433,7 +433,7 @@ fn a_healing_is_told_line_by_line() {
     });
     let (incident, ending) = client.heal(&call, steps).unwrap();
     assert_eq!(incident, id());
-    assert_eq!(ending.word(), "recovered");
+    assert_eq!(ending.as_str(), "recovered");
     assert_eq!(*seen.lock().unwrap(), [note("begins"), note("ends")]);
 }
 

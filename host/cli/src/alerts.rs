@@ -108,7 +108,7 @@ fn table(dispatches: &[Dispatch], now: u64, width: usize) -> String {
             Cell::new(&dispatch.message.id, PLAIN),
             Cell::new(time::ago(dispatch.created, now), QUIET),
             Cell::new(dispatch.channel.as_str(), PLAIN),
-            Cell::new(dispatch.state.word(), style(dispatch.state)),
+            Cell::new(dispatch.state.as_str(), style(dispatch.state)),
             Cell::new(next(dispatch, now), PLAIN),
             Cell::new(one_line(&what, 400), PLAIN),
         ]);
@@ -136,7 +136,7 @@ fn show(dispatch: &Dispatch) -> String {
     fact("channel", dispatch.channel.as_str());
     fact(
         "state",
-        &format!("{state}{}{state:#}", dispatch.state.word()),
+        &format!("{state}{}{state:#}", dispatch.state.as_str()),
     );
     fact("written", &time::local(dispatch.created));
     if let Some(tried) = dispatch.tried {
@@ -183,8 +183,8 @@ pub(crate) fn told(dispatches: &[Dispatch]) -> String {
         let when = dispatch.tried.unwrap_or(dispatch.created);
         let how = match (dispatch.state, &dispatch.detail) {
             (DispatchState::Delivered, _) => "was told".to_owned(),
-            (state, Some(why)) => format!("{}: {}", state.word(), one_line(why, 200)),
-            (state, None) => state.word().to_owned(),
+            (state, Some(why)) => format!("{}: {}", state.as_str(), one_line(why, 200)),
+            (state, None) => state.as_str().to_owned(),
         };
         if text.is_empty() {
             text.push_str("\nTold\n");
@@ -197,7 +197,7 @@ pub(crate) fn told(dispatches: &[Dispatch]) -> String {
             if dispatch.message.resolved && dispatch.message.kind == AlertKind::Recovery {
                 "well again"
             } else {
-                dispatch.message.kind.word()
+                dispatch.message.kind.as_str()
             },
             dispatch.message.id,
         );
@@ -273,7 +273,7 @@ mod tests {
                 host: "shop1".to_owned(),
                 units: Vec::new(),
                 incidents: vec![IncidentId::from_text("20261122-025959-0001")],
-                trouble: "t".to_owned(),
+                alert_group: "t".to_owned(),
                 resolved: false,
                 headline: "postgresql@15-main.service needs a person: its disk is full".to_owned(),
                 facts: Vec::new(),

@@ -172,7 +172,7 @@ fn told(findings: &[Finding], width: usize) -> String {
         let _ = writeln!(
             text,
             "\n  {STRONG}{}{STRONG:#}: {}",
-            finding.cause.word(),
+            finding.cause.as_str(),
             finding.sentence
         );
         let from = match finding.from {

@@ -69,7 +69,7 @@ pub(crate) fn list(paths: &Paths, args: &ApprovalsArgs) -> anyhow::Result<Exit> 
             let (state, style) = match (waits, approval.is_over(now)) {
                 (true, true) => ("expired", QUIET),
                 (true, false) => ("waiting", FAIR),
-                (false, _) => (approval.state.word(), PLAIN),
+                (false, _) => (approval.state.as_str(), PLAIN),
             };
             table.row(vec![
                 Cell::new(&approval.id, PLAIN),

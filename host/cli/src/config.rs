@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use prunella_config::Config;
 use prunella_daemon::plugins::{self, Complaint};
-use prunella_report::Letters;
+use prunella_report::Renderer;
 
 use crate::{
     exit::Exit,
@@ -29,7 +29,7 @@ fn checked(paths: &Paths) -> anyhow::Result<(String, Exit)> {
         let _ = writeln!(text, "{}\n", diagnostic.coloured());
     }
     // A broken template is left aside, so it is never more than a warning.
-    for diagnostic in Letters::new(Some(&paths.templates())).check() {
+    for diagnostic in Renderer::new(Some(&paths.templates())).check() {
         warnings += 1;
         let _ = writeln!(text, "{}\n", diagnostic.coloured());
     }

@@ -20,7 +20,7 @@ use prunella_core::{
     trail::Record,
 };
 use prunella_report::{LOOK_BACK, Report, ReportContext};
-use prunella_report::{Letter, Letters, Written};
+use prunella_report::{Notification, Rendered, Renderer};
 
 use crate::{
     args::{ExportArgs, IncidentsArgs, IncidentsCommand},
@@ -49,11 +49,11 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
         if args.json {
             output::print_json(&record)?;
         } else {
-            let written = write(paths, &prunella, &record);
+            let rendered = render(paths, &prunella, &record);
             output::print(if args.html {
-                &written.html
+                &rendered.html
             } else {
-                &written.text
+                &rendered.text
             })?;
             if !args.html {
                 let told = prunella.ask(|queries| {
@@ -64,7 +64,7 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
                 })?;
                 output::print(&crate::alerts::told(&told))?;
             }
-            for warning in &written.warnings {
+            for warning in &rendered.warnings {
                 output::remark("warning", FAIR, &warning.to_string());
             }
         }
@@ -139,7 +139,7 @@ fn export_to(prunella: &Prunella<'_>, filter: &Filter, out: &mut dyn Write) -> a
 }
 
 /// The hand-over note about one incident.
-fn write(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Written {
+fn render(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Rendered {
     let config = Config::load(&paths.config).config.unwrap_or_default();
     let detection = &record.incident.detection;
     let past = past(prunella, &detection.unit, detection.at);
@@ -155,7 +155,7 @@ fn write(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Written {
         zone: jiff::tz::TimeZone::system(),
     };
     let report = Report::from_record(record, &context);
-    Letters::new(Some(&paths.templates())).write(&Letter::about(report))
+    Renderer::new(Some(&paths.templates())).render(&Notification::about(report))
 }
 
 /// The unit's incidents of the week before `at`; none where they cannot be had,

@@ -110,7 +110,7 @@ fn asking(probe: &ProbeKind) -> Option<String> {
         ProbeKind::Http { url, .. } => quoted(url),
         ProbeKind::Sqlite { .. } => return None,
     };
-    Some(format!("{} = {value}", probe.word()))
+    Some(format!("{} = {value}", probe.as_str()))
 }
 
 /// A text as TOML has it: unit names may hold a backslash.

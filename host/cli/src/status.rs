@@ -344,8 +344,8 @@ fn state(service: &ServiceStatus) -> String {
     let mut text = match (service.state, service.sub_state.as_deref()) {
         (Some(_), Some("not found")) => "no such unit".to_owned(),
         (Some(ActiveState::Failed), _) => "failed".to_owned(),
-        (Some(state), Some(sub)) if !sub.is_empty() && sub != state.word() => sub.to_owned(),
-        (Some(state), _) => state.word().to_owned(),
+        (Some(state), Some(sub)) if !sub.is_empty() && sub != state.as_str() => sub.to_owned(),
+        (Some(state), _) => state.as_str().to_owned(),
         (None, _) => "not known".to_owned(),
     };
     if service.paused {

@@ -29,11 +29,13 @@ use prunella_core::{
     service::Service,
 };
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "recovery",
     "escalation",
+    "outage",
     "information",
     "route",
+    "notify-after",
     "group-wait",
     "recovery-group-wait",
     "repeat-interval",
@@ -42,9 +44,10 @@ const KEYS: [&str; 10] = [
     "storm",
 ];
 
-const KINDS: [(&str, AlertKind); 3] = [
+const KINDS: [(&str, AlertKind); 4] = [
     ("recovery", AlertKind::Recovery),
     ("escalation", AlertKind::Escalation),
+    ("outage", AlertKind::Outage),
     ("information", AlertKind::Information),
 ];
 
@@ -70,7 +73,7 @@ pub struct Route {
 impl Route {
     fn fits(&self, kind: AlertKind, severity: Severity, unit: &UnitName) -> bool {
         (self.services.is_empty() || self.names(unit))
-            && (self.kinds.is_empty() || self.kinds.contains(&kind))
+            && (self.kinds.is_empty() || self.kinds.iter().any(|of| covers(*of, kind)))
             && (self.severities.is_empty() || self.severities.contains(&severity))
     }
 
@@ -81,6 +84,11 @@ impl Route {
     }
 }
 
+/// What is routed like escalations includes outages, which may become some.
+fn covers(of: AlertKind, kind: AlertKind) -> bool {
+    of == kind || (of == AlertKind::Escalation && kind == AlertKind::Outage)
+}
+
 /// `[alerts]`: who hears of what, and how alerts are joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertSettings {
@@ -88,6 +96,9 @@ pub struct AlertSettings {
     pub routes: Routes,
     /// In order; the first that fits holds.
     pub special: Vec<Route>,
+    /// A service that is still down this long after its failure is told of while
+    /// it is being healed.
+    pub notify_after: Duration,
     /// Escalations of one cause that come within so long are one message. No
     /// escalation waits for longer.
     pub group_wait: Duration,
@@ -130,10 +141,11 @@ impl Default for AlertSettings {
         Self {
             routes: Routes::default(),
             special: Vec::new(),
+            notify_after: Duration::from_secs(10),
             // Long enough for the dependants of a dead unit to find that out.
             group_wait: Duration::from_secs(3),
-            // Long enough for them to be proven well.
-            recovery_group_wait: Duration::from_secs(10),
+            // Whoever is related and still being healed is waited for longer.
+            recovery_group_wait: Duration::from_secs(2),
             repeat_interval: Some(Duration::from_secs(6 * 3600)),
             // A long weekend without the mail server.
             give_up_after: Duration::from_secs(3 * 24 * 3600),
@@ -151,6 +163,13 @@ impl Default for AlertSettings {
 }
 
 impl AlertSettings {
+    /// How long a service may be down before people are told of it.
+    pub fn notify_after(&self, service: Option<&Service>) -> Duration {
+        service
+            .and_then(|service| service.notify_after)
+            .unwrap_or(self.notify_after)
+    }
+
     /// The channels that hear of an alert: what the service's own file says, or
     /// else the first route that fits, or else what holds for the kind.
     pub fn channels<'a>(
@@ -220,6 +239,9 @@ pub(super) fn read(
             .special
             .extend(read_route(reader, route, &at, &mut places));
     }
+    if let Some(after) = reader.duration(section, "notify-after", Duration::ZERO) {
+        settings.notify_after = after;
+    }
     // A window of no time joins nothing, and that may be what somebody wants.
     if let Some(join) = reader.duration(section, "group-wait", Duration::ZERO) {
         settings.group_wait = join;
@@ -248,14 +270,25 @@ pub(super) fn read(
 pub(super) fn read_service(
     reader: &mut Reader<'_>,
     top: Section<'_>,
-) -> (Option<Routes>, Vec<Named>) {
+    service: &mut Service,
+) -> Vec<Named> {
     let mut named = Vec::new();
     let Some(section) = reader.section(top, "alerts", "[alerts]") else {
-        return (None, named);
+        return named;
     };
-    reader.only(section, &["recovery", "escalation", "information"]);
-    let routes = read_kinds(reader, section, &mut named);
-    (Some(routes), named)
+    reader.only(
+        section,
+        &[
+            "recovery",
+            "escalation",
+            "outage",
+            "information",
+            "notify-after",
+        ],
+    );
+    service.notify_after = reader.duration(section, "notify-after", Duration::ZERO);
+    service.alerts = Some(read_kinds(reader, section, &mut named));
+    named
 }
 
 fn read_kinds(reader: &mut Reader<'_>, section: Section<'_>, named: &mut Vec<Named>) -> Routes {
@@ -268,6 +301,7 @@ fn read_kinds(reader: &mut Reader<'_>, section: Section<'_>, named: &mut Vec<Nam
     Routes {
         recovery: read("recovery"),
         escalation: read("escalation"),
+        outage: read("outage"),
         information: read("information"),
     }
 }

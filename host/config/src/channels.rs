@@ -103,7 +103,7 @@ pub enum ChannelKind {
 
 impl ChannelKind {
     /// Its word in the configuration.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Mail(_) => "mail",
             Self::Slack { .. } => "slack",

@@ -20,7 +20,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Warning => "warning",
             Self::Error => "error",
@@ -114,7 +114,7 @@ impl Diagnostic {
             Severity::Warning => palette.warning,
             Severity::Error => palette.error,
         };
-        let word = self.severity.word();
+        let word = self.severity.as_str();
         let file = self.file.display();
         write!(
             out,

@@ -126,8 +126,7 @@ pub(super) fn read<'t>(
     service.budget = table
         .contains_key("budget")
         .then(|| budget_section(reader, top, &host.budget));
-    let (alerts, channels_at) = alerts::read_service(reader, top);
-    service.alerts = alerts;
+    let channels_at = alerts::read_service(reader, top, &mut service);
     files::read_files(reader, top, &mut service);
     checks::read_checks(reader, top, &mut service);
     probes::read_probes(reader, top, &mut service);

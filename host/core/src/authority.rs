@@ -205,7 +205,7 @@ impl Authority<'_> {
             "out-of-scope",
             format!(
                 "{}/{number} is not among the ports declared for {}",
-                protocol.word(),
+                protocol.as_str(),
                 self.service.unit
             ),
         ))

@@ -76,7 +76,7 @@ impl Cause {
             Self::NotAnswering => "not-answering",
             Self::Stopped => "stopped",
             Self::Ended => "ended",
-            Self::State(state) => state.word(),
+            Self::State(state) => state.as_str(),
             Self::Other(word) => word,
         }
     }

@@ -156,7 +156,7 @@ macro_rules! file_getters {
     ($define:ident $($handle:tt)*) => {
         $define! { [$($handle)*] $crate::contract::File;
             exists -> bool: |file| file.status.kind.is_some();
-            kind -> String: |file| file.status.kind.map_or("", |kind| kind.word()).to_owned();
+            kind -> String: |file| file.status.kind.map_or("", |kind| kind.as_str()).to_owned();
             mode -> u32: |file| file.status.mode;
             owner -> String: |file| file.status.owner.clone();
             group -> String: |file| file.status.group.clone();
@@ -165,14 +165,14 @@ macro_rules! file_getters {
             link_target -> Option<String>: |file| file.status.link_target.clone();
             deviations -> Vec<String>: |file| file.status.deviations.clone();
             repairable -> Vec<String>: |file| file.status.repairable.iter()
-                .map(|what| what.word().to_owned())
+                .map(|what| what.as_str().to_owned())
                 .collect();
             optional -> bool: |file| file.declared.optional;
             read_by -> String: |file| match file.declared.read_by {
                 $crate::service::ReadBy::Service => "service",
                 $crate::service::ReadBy::Manager => "manager",
             }.to_owned();
-            role -> String: |file| file.declared.role.word().to_owned();
+            role -> String: |file| file.declared.role.as_str().to_owned();
             readable -> bool: |file| file.status.readable;
         }
     };
@@ -186,7 +186,7 @@ macro_rules! incident_getters {
         $define! {
             id -> String: |of| of.incident.id.to_string();
             unit -> String: |of| of.incident.detection.unit.to_string();
-            detected_by -> String: |of| of.incident.detection.by.word().to_owned();
+            detected_by -> String: |of| of.incident.detection.by.as_str().to_owned();
             detected_at -> u64: |of| of.incident.detection.at;
             cause -> String: |of| of.incident.detection.cause.to_string();
             exit_code -> Option<i32>: |of| of.incident.detection.exit_code;
@@ -200,7 +200,7 @@ macro_rules! incident_getters {
                 of.service.start_limit == $crate::service::StartLimit::Heal
             };
             ports -> Vec<Port>: |of| of.service.ports.iter().map(|port| Port {
-                protocol: port.protocol.word().to_owned(),
+                protocol: port.protocol.as_str().to_owned(),
                 number: port.number,
             }).collect();
             files -> Vec<String>: |of| of.service.files.keys().cloned().collect();

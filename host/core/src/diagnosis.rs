@@ -52,7 +52,7 @@ pub enum Cause {
 
 impl Cause {
     /// Its stable word, such as `address-in-use`.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::OomKill => "oom-kill",
             Self::Segfault => "segfault",
@@ -147,7 +147,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// Its stable word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
             Self::Veto => "veto",

@@ -59,7 +59,7 @@ pub enum DetectedBy {
 
 impl DetectedBy {
     /// The contract's word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Signal => "signal",
             Self::Hook => "hook",
@@ -225,9 +225,9 @@ impl LeftAlone {
         Self::KillSwitch,
     ];
 
-    /// The one that [`word`](Self::word) says.
+    /// The one that [`word`](Self::as_str) says.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|why| why.word() == word)
+        Self::ALL.into_iter().find(|why| why.as_str() == word)
     }
 
     /// The reason in a sentence.
@@ -259,7 +259,7 @@ impl LeftAlone {
     }
 
     /// The stable word of logs and `--json`.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::NotInCare => "not-in-care",
             Self::Paused => "paused",
@@ -422,7 +422,7 @@ impl Ending {
     }
 
     /// The stable word of logs, of the store and of `--json`.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         self.kind().as_str()
     }
 

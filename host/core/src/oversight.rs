@@ -127,7 +127,7 @@ impl ApprovalState {
     pub const ALL: [Self; 4] = [Self::Waiting, Self::Approved, Self::Denied, Self::Used];
 
     /// Its stable word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Approved => "approved",
@@ -139,6 +139,6 @@ impl ApprovalState {
 
 impl fmt::Display for ApprovalState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }

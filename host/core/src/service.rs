@@ -51,6 +51,9 @@ pub struct Service {
     pub budget: Option<BudgetSettings>,
     /// Who hears of it, where that is not what holds for the host.
     pub alerts: Option<Routes>,
+    /// How long it may be down before people are told; what `[alerts]` says,
+    /// when absent.
+    pub notify_after: Option<Duration>,
     /// The file that declares it.
     pub declared_in: Option<PathBuf>,
 }
@@ -75,6 +78,7 @@ impl Service {
             heal_on_stop: false,
             budget: None,
             alerts: None,
+            notify_after: None,
             declared_in: None,
         }
     }
@@ -166,7 +170,7 @@ impl Port {
 
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let protocol = self.protocol.word();
+        let protocol = self.protocol.as_str();
         match self.address {
             Some(address) => write!(f, "{protocol}/{}", SocketAddr::new(address, self.number)),
             None => write!(f, "{protocol}/{}", self.number),
@@ -225,7 +229,7 @@ pub enum FileRole {
 
 impl FileRole {
     /// The contract's word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Env => "env",
@@ -335,7 +339,7 @@ pub enum ProbeKind {
 
 impl ProbeKind {
     /// The contract's word.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Tcp(_) => "tcp",
             Self::Unix(_) => "unix",

@@ -11,7 +11,7 @@ use prunella_core::{
     text::one_line,
 };
 use prunella_notify::{Delivery, channel};
-use prunella_report::{Letter, Letters, Moment};
+use prunella_report::{Moment, Notification, Renderer};
 use prunella_store::{FoundDispatch, Store, StoreError};
 
 use crate::{Paths, clock, notifier};
@@ -119,7 +119,7 @@ pub(crate) fn test(paths: &Paths, settings: &ChannelSettings) -> Answer<ChannelT
 fn sample(paths: &Paths, channel: &ChannelName) -> Message {
     let now = clock::now();
     let host = notifier::hostname();
-    let letter = Letter::notice(
+    let notification = Notification::notice(
         &format!("A test of the channel {channel}, from {host}"),
         &[
             "Somebody has asked Prunella to send this: `prunella alerts test`.",
@@ -129,7 +129,7 @@ fn sample(paths: &Paths, channel: &ChannelName) -> Message {
         Moment::of_host(now),
         Severity::Info,
     );
-    let written = Letters::new(Some(&paths.templates())).write(&letter);
+    let rendered = Renderer::new(Some(&paths.templates())).render(&notification);
     // Unlike any other: each test is a message of its own.
     let id = format!(
         "{}-{:04x}",
@@ -137,7 +137,7 @@ fn sample(paths: &Paths, channel: &ChannelName) -> Message {
         std::process::id() & 0xffff
     );
     Message {
-        trouble: format!("{id}-test"),
+        alert_group: format!("{id}-test"),
         id: format!("{id}-{:06x}", now % 0xff_ffff),
         kind: AlertKind::Information,
         severity: Severity::Info,
@@ -146,9 +146,9 @@ fn sample(paths: &Paths, channel: &ChannelName) -> Message {
         units: Vec::new(),
         incidents: Vec::new(),
         resolved: false,
-        headline: written.subject,
-        facts: letter.facts(),
-        text: written.text,
-        html: Some(written.html),
+        headline: rendered.subject,
+        facts: notification.facts(),
+        text: rendered.text,
+        html: Some(rendered.html),
     }
 }

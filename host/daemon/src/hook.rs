@@ -5,7 +5,11 @@
 //! fails becomes a failed unit itself. Only trouble of its own is an error.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -91,10 +95,25 @@ pub(crate) fn alone(
     if let OpenOutcome::Known(id, ending) = &opening {
         tracing::info!(
             "{canonical}: this failure is incident {id}, {}",
-            ending.word()
+            ending.as_str()
         );
     }
-    scheduler.wait_until_idle(PATIENCE);
+    let notify_after = {
+        let config = assembly.healer.config();
+        config.alerts.notify_after(config.services.get(&canonical))
+    };
+    let (healing, over) = mpsc::channel::<()>();
+    let telling = &assembly;
+    thread::scope(|scope| {
+        // What takes long to heal is told of meanwhile.
+        scope.spawn(move || {
+            if over.recv_timeout(notify_after) == Err(RecvTimeoutError::Timeout) {
+                tell(paths, telling);
+            }
+        });
+        scheduler.wait_until_idle(PATIENCE);
+        drop(healing);
+    });
     tell(paths, &assembly);
     Ok(opening.incident().cloned())
 }

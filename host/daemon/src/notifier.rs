@@ -1,16 +1,17 @@
-//! Sets up the desk at which alerts become messages: for the daemon, the hook,
+//! Sets up the notifier, which turns alerts into messages: for the daemon, the hook,
 //! the sweep, and `prunella alerts retry`.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
 use prunella_config::Config;
-use prunella_core::UnitName;
+use prunella_core::{UnitName, incident::Incident, trail::Entry};
+use prunella_healer::Observer;
 use prunella_linux::Linux;
-use prunella_notify::{Desk, DeskSettings, Surroundings, channel};
-use prunella_report::Letters;
+use prunella_notify::{HostQueries, Notifier, NotifierSettings, channel};
+use prunella_report::Renderer;
 use prunella_store::Store;
 
 use crate::{Paths, assembly::Assembly};
@@ -30,35 +31,35 @@ pub fn hostname() -> String {
         .into_owned()
 }
 
-/// The desk of a process that heals; absent without a store, for then alerts are
+/// The notifier of a process that heals; absent without a store, for then alerts are
 /// only in the journal.
-pub fn of(paths: &Paths, assembly: &Assembly) -> Option<Desk> {
+pub fn of(paths: &Paths, assembly: &Assembly) -> Option<Notifier> {
     let healer = Arc::clone(&assembly.healer);
-    desk(
+    notifier(
         paths,
         assembly.store.clone()?,
         Arc::new(move || healer.config()),
-        Arc::new(LinuxSurroundings(Arc::clone(&assembly.linux))),
+        Arc::new(LinuxQueries(Arc::clone(&assembly.linux))),
     )
 }
 
-/// The desk of a process that only sends.
-pub fn alone(paths: &Paths, store: Arc<Store>, config: Config) -> Option<Desk> {
+/// The notifier of a process that only sends.
+pub fn alone(paths: &Paths, store: Arc<Store>, config: Config) -> Option<Notifier> {
     let config = Arc::new(config);
-    desk(
+    notifier(
         paths,
         store,
         Arc::new(move || Arc::clone(&config)),
-        Arc::new(Nowhere),
+        Arc::new(NoQueries),
     )
 }
 
-fn desk(
+fn notifier(
     paths: &Paths,
     store: Arc<Store>,
     config: Arc<dyn Fn() -> Arc<Config> + Send + Sync>,
-    surroundings: Arc<dyn Surroundings>,
-) -> Option<Desk> {
+    host: Arc<dyn HostQueries>,
+) -> Option<Notifier> {
     let boot_id = match prunella_linux::clock::boot_id() {
         Ok(boot_id) => boot_id,
         Err(error) => {
@@ -66,22 +67,40 @@ fn desk(
             return None;
         }
     };
-    Some(Desk::new(DeskSettings {
+    Some(Notifier::new(NotifierSettings {
         store,
         config,
-        surroundings,
+        host,
         open: Arc::new(channel::open),
-        letters: Letters::new(Some(&paths.templates())),
+        renderer: Renderer::new(Some(&paths.templates())),
         hostname: hostname(),
         boot_id,
         lock: paths.run.join("alerts.lock"),
     }))
 }
 
-/// What systemd knows of units.
-struct LinuxSurroundings(Arc<Linux>);
+/// Has a notifier follow what a process heals, once there is one.
+#[derive(Default)]
+pub(crate) struct Followed(OnceLock<Arc<Notifier>>);
 
-impl Surroundings for LinuxSurroundings {
+impl Followed {
+    pub(crate) fn by(&self, notifier: &Arc<Notifier>) {
+        self.0.get_or_init(|| Arc::clone(notifier));
+    }
+}
+
+impl Observer for Followed {
+    fn step(&self, incident: &Incident, entry: &Entry) {
+        if let Some(notifier) = self.0.get() {
+            notifier.step(incident, &entry.step);
+        }
+    }
+}
+
+/// What systemd knows of units.
+struct LinuxQueries(Arc<Linux>);
+
+impl HostQueries for LinuxQueries {
     fn requires(&self, unit: &UnitName) -> Vec<UnitName> {
         self.0
             .units()
@@ -97,9 +116,9 @@ impl Surroundings for LinuxSurroundings {
 }
 
 /// Nothing is known of the host: what is declared has to do.
-struct Nowhere;
+struct NoQueries;
 
-impl Surroundings for Nowhere {
+impl HostQueries for NoQueries {
     fn requires(&self, _: &UnitName) -> Vec<UnitName> {
         Vec::new()
     }

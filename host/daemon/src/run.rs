@@ -49,11 +49,11 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     // Before they are read, so that no change is missed.
     let plugins = FolderWatch::new(&paths.plugins());
     let assembly = Assembly::new(paths, config, &Wanted::All, Arc::clone(&watchers) as _)?;
-    let desk = notifier::of(paths, &assembly).map(Arc::new);
-    if let Some(desk) = &desk
-        && watchers.desk.set(Arc::clone(desk)).is_err()
+    let notifier = notifier::of(paths, &assembly).map(Arc::new);
+    if let Some(notifier) = &notifier
+        && watchers.notifier.set(Arc::clone(notifier)).is_err()
     {
-        tracing::debug!("the desk was there before");
+        tracing::debug!("the notifier was there before");
     }
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
     let (events, queue) = mpsc::channel();
@@ -62,7 +62,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         assembly,
         scheduler,
         watchers,
-        desk,
+        notifier,
         since: clock::now(),
         events: Mutex::new(events.clone()),
     });
@@ -100,8 +100,8 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         tracing::error!("what was left unfinished cannot be taken up: {error}");
     }
     // Trouble with telling people is no reason not to heal.
-    if let Some(desk) = &daemon.desk
-        && let Err(error) = desk.start()
+    if let Some(notifier) = &daemon.notifier
+        && let Err(error) = notifier.start()
     {
         tracing::error!("nobody but the journal is told: {error}");
     }
@@ -177,8 +177,8 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     drop((watcher, prober));
     server.stop(Duration::from_secs(1));
     daemon.scheduler.stop(STOP_GRACE);
-    if let Some(desk) = &daemon.desk {
-        desk.stop(STOP_GRACE);
+    if let Some(notifier) = &daemon.notifier {
+        notifier.stop(STOP_GRACE);
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use prunella_core::{
     trail::{Entry, Step},
 };
 use prunella_healer::{Observer, OpenOutcome, Scheduler};
-use prunella_notify::Desk;
+use prunella_notify::Notifier;
 use prunella_watch::{Unanswered, WatchEvent};
 
 use crate::{Paths, assembly::Assembly, reload::Answered};
@@ -42,7 +42,7 @@ pub(crate) struct Daemon {
     pub(crate) scheduler: Scheduler,
     pub(crate) watchers: Arc<Watchers>,
     /// Where people are told; absent without a store.
-    pub(crate) desk: Option<Arc<Desk>>,
+    pub(crate) notifier: Option<Arc<Notifier>>,
     pub(crate) since: u64,
     pub(crate) events: Mutex<Sender<Event>>,
 }
@@ -58,8 +58,8 @@ impl Daemon {
 
     /// There may be something to tell people.
     pub(crate) fn tell(&self) {
-        if let Some(desk) = &self.desk {
-            desk.wake();
+        if let Some(notifier) = &self.notifier {
+            notifier.wake();
         }
     }
 
@@ -91,7 +91,7 @@ pub(crate) struct Watchers {
     /// Whether an incident has ended since somebody asked.
     ended: AtomicBool,
     /// Set once it is there.
-    pub(crate) desk: OnceLock<Arc<Desk>>,
+    pub(crate) notifier: OnceLock<Arc<Notifier>>,
 }
 
 impl Watchers {
@@ -131,8 +131,8 @@ impl Observer for Watchers {
         for steps in watching {
             steps.send(entry);
         }
-        if let (Step::Ended { .. }, Some(desk)) = (&entry.step, self.desk.get()) {
-            desk.wake();
+        if let Some(notifier) = self.notifier.get() {
+            notifier.step(incident, &entry.step);
         }
     }
 }

@@ -30,7 +30,21 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     if config.services.is_empty() {
         return Ok(());
     }
-    let assembly = Arc::new(Assembly::new(paths, config, &Wanted::All, Arc::new(()))?);
+    let followed = Arc::new(notifier::Followed::default());
+    let assembly = Arc::new(Assembly::new(
+        paths,
+        config,
+        &Wanted::All,
+        Arc::clone(&followed) as _,
+    )?);
+    // What takes long to heal is told of meanwhile.
+    let notifier = notifier::of(paths, &assembly).map(Arc::new);
+    if let Some(notifier) = &notifier {
+        followed.by(notifier);
+        if let Err(error) = notifier.start() {
+            tracing::warn!("people are told only when everything is healed: {error}");
+        }
+    }
     let scheduler = Arc::new(Scheduler::start(Arc::clone(&assembly.healer))?);
     if let Err(error) = scheduler.take_up() {
         tracing::error!("what was left unfinished cannot be taken up: {error}");
@@ -40,7 +54,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     }
     probes::round(paths, &assembly, &scheduler, PATIENCE)?;
     scheduler.wait_until_idle(PATIENCE);
-    if let Some(notifier) = notifier::of(paths, &assembly) {
+    if let Some(notifier) = &notifier {
         notifier.work_for(notifier::PATIENCE);
     }
     if let Some(store) = &assembly.store {

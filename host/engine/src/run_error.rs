@@ -19,7 +19,7 @@ pub enum Call {
 
 impl Call {
     /// `describe`, `assess` or `heal`.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Describe => "describe",
             Self::Assess => "assess",
@@ -38,7 +38,7 @@ impl Call {
 
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.as_str())
     }
 }
 

@@ -556,7 +556,7 @@ impl Lines for StrategyLines {
     fn line(&self, level: Level, message: &str) {
         self.trail.write(Step::Said {
             strategy: self.strategy.clone(),
-            level: level.word().to_owned(),
+            level: level.as_str().to_owned(),
             message: message.to_owned(),
         });
     }

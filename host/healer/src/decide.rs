@@ -127,7 +127,7 @@ pub(crate) fn decide(
     if !status.is_settled() {
         let what = match &status.job {
             Some(job) => format!("systemd's {} job", job.kind),
-            None => format!("{unit} to leave `{}`", status.active_state.word()),
+            None => format!("{unit} to leave `{}`", status.active_state.as_str()),
         };
         waiting(&what, SETTLE);
         let wait = units::Wait {

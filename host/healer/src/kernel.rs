@@ -412,7 +412,7 @@ fn named(call: &mut Call) -> String {
         | Subject::Check(name)
         | Subject::Probe(name)
         | Subject::Place(name) => name.to_owned(),
-        Subject::Port(protocol, number) => format!("{}/{number}", protocol.word()),
+        Subject::Port(protocol, number) => format!("{}/{number}", protocol.as_str()),
         Subject::Nothing => String::new(),
     }
 }

@@ -162,7 +162,7 @@ fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWe
     if !status.is_up() {
         let reason = format!(
             "{unit} is {} ({}), its result is {}",
-            status.active_state.word(),
+            status.active_state.as_str(),
             status.sub_state,
             status.result
         );
@@ -178,12 +178,12 @@ fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWe
         match status.main_pid {
             Some(pid) => format!(
                 "{unit} is {} ({}), main process {pid}",
-                status.active_state.word(),
+                status.active_state.as_str(),
                 status.sub_state
             ),
             None => format!(
                 "{unit} is {} ({})",
-                status.active_state.word(),
+                status.active_state.as_str(),
                 status.sub_state
             ),
         }
@@ -208,7 +208,7 @@ fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWe
         }
         evidence.push(format!(
             "probe `{name}` ({}) answered in {:.1} ms: {}",
-            probe.kind.word(),
+            probe.kind.as_str(),
             answer.took.as_secs_f64() * 1e3,
             answer.detail
         ));

@@ -195,7 +195,7 @@ impl Overlay {
             format!(
                 "{} stays {} in this rehearsal",
                 status.name,
-                status.active_state.word()
+                status.active_state.as_str()
             ),
         ))
     }

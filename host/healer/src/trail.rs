@@ -380,7 +380,7 @@ impl Trail {
             unit: self.incident.detection.unit.clone(),
             incident: self.incident.id.clone(),
             state: match &entry.step {
-                Step::Ended { ending } => ending.word().to_owned(),
+                Step::Ended { ending } => ending.as_str().to_owned(),
                 _ => "open".to_owned(),
             },
             step: step_word(&entry.step),

@@ -49,7 +49,7 @@ fn main() -> Result<()> {
     println!(
         "{} {} {} group {:?} in {:?}",
         status.name,
-        status.active_state.word(),
+        status.active_state.as_str(),
         status.sub_state,
         status.control_group,
         cgroups.layout()

@@ -136,7 +136,10 @@ impl LinuxFileRepair {
         let broken = |error: &dyn std::fmt::Display| {
             Failure::failed(
                 "repair-broken",
-                format!("the {} of `{name}` was not repaired: {error}", what.word()),
+                format!(
+                    "the {} of `{name}` was not repaired: {error}",
+                    what.as_str()
+                ),
             )
         };
         let argument = serde_json::to_string(&request).map_err(|error| broken(&error))?;
@@ -144,7 +147,7 @@ impl LinuxFileRepair {
             purpose: "repair",
             description: format!(
                 "repair of the {} of `{name}` for {}",
-                what.word(),
+                what.as_str(),
                 self.service.unit
             ),
             command: vec![

@@ -388,7 +388,7 @@ fn env_keys(name: &str, declared: &DeclaredFile) -> Answer<Vec<EnvKey>> {
             "not-an-env-file",
             format!(
                 "`{name}` is declared as {}, not as an env file",
-                declared.role.word()
+                declared.role.as_str()
             ),
         ));
     }

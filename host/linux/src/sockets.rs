@@ -257,7 +257,7 @@ fn bound_as_seen_by(
 ) -> io::Result<Vec<BoundSocket>> {
     let mut found = Vec::new();
     for suffix in ["", "6"] {
-        let path = format!("/proc/{who}/net/{}{suffix}", protocol.word());
+        let path = format!("/proc/{who}/net/{}{suffix}", protocol.as_str());
         match fs::read_to_string(&path) {
             Ok(text) => found.extend(
                 text.lines()

@@ -55,7 +55,7 @@ pub(crate) enum Capability {
 }
 
 impl Capability {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Chown => "CAP_CHOWN",
             Self::DacOverride => "CAP_DAC_OVERRIDE",

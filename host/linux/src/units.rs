@@ -174,7 +174,7 @@ pub(crate) fn reached(goal: Goal, status: &UnitStatus) -> Option<Answer<()>> {
             format!(
                 "{} is {} ({})",
                 status.name,
-                status.active_state.word(),
+                status.active_state.as_str(),
                 status.result
             ),
         ))),
@@ -206,7 +206,7 @@ pub(crate) fn not_there_yet(unit: &UnitName, goal: Goal, last: Option<&UnitStatu
             .map_or_else(String::new, |job| format!(", {} job pending", job.kind));
         format!(
             ": it is {} ({}){job}",
-            status.active_state.word(),
+            status.active_state.as_str(),
             status.sub_state
         )
     });

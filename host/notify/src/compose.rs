@@ -1,5 +1,5 @@
-//! Makes a message of a note: reads the incidents' records and has a letter
-//! written about them.
+//! Makes a message of a planned message: reads the incidents' records and has a notification
+//! rendered about them.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +11,10 @@ use prunella_core::{
     incident::IncidentId,
     summary::Filter,
 };
-use prunella_report::{Letter, Letters, Tone};
-use prunella_report::{Moment, Report, ReportContext};
+use prunella_report::{Moment, Notification, Renderer, Report, ReportContext, StatusColour};
 use prunella_store::Store;
 
-use crate::plan::{About, Form, Note};
+use crate::plan::{Mention, MessageForm, PlannedMessage};
 
 /// As many incidents as a digest tells of.
 const DIGEST_MAX: u32 = 100;
@@ -27,27 +26,32 @@ const PAST_MAX: u32 = 200;
 pub(crate) struct Composer<'a> {
     pub(crate) store: &'a Store,
     pub(crate) config: &'a Config,
-    pub(crate) letters: &'a Letters,
+    pub(crate) renderer: &'a Renderer,
     pub(crate) hostname: &'a str,
     pub(crate) boot_id: &'a str,
 }
 
 impl Composer<'_> {
     /// The message, but for its id, which each channel's has of its own.
-    pub(crate) fn message(&self, note: &Note) -> Message {
-        let letter = self.letter(note);
-        let written = self.letters.write(&letter);
-        for warning in &written.warnings {
+    pub(crate) fn message(&self, planned: &PlannedMessage) -> Message {
+        let mut notification = self.notification(planned);
+        notification.severity = notification.severity.max(planned.severity);
+        let rendered = self.renderer.render(&notification);
+        for warning in &rendered.warnings {
             tracing::warn!("a template is left aside for the built-in one: {warning}");
         }
-        let mut units: Vec<UnitName> = note.about.iter().map(|one| one.unit.clone()).collect();
+        let mut units: Vec<UnitName> = planned
+            .mentions
+            .iter()
+            .map(|one| one.unit.clone())
+            .collect();
         units.dedup();
         let mut incidents: Vec<IncidentId> = Vec::new();
-        for incident in note
-            .about
+        for incident in planned
+            .mentions
             .iter()
             .filter_map(|one| one.incident.clone())
-            .chain(letter.incidents())
+            .chain(notification.incidents())
         {
             if !incidents.contains(&incident) {
                 incidents.push(incident);
@@ -55,93 +59,95 @@ impl Composer<'_> {
         }
         Message {
             id: String::new(),
-            kind: note.kind,
-            severity: note.severity.max(letter.severity),
-            at: note.at,
+            kind: planned.kind,
+            severity: notification.severity,
+            at: planned.at,
             host: self.hostname.to_owned(),
             units,
             incidents,
-            trouble: note.trouble.clone(),
-            resolved: note.resolved,
-            headline: written.subject,
-            facts: letter.facts(),
-            text: written.text,
-            html: Some(written.html),
+            alert_group: planned.alert_group.clone(),
+            resolved: planned.resolved,
+            headline: rendered.subject,
+            facts: notification.facts(),
+            text: rendered.text,
+            html: Some(rendered.html),
         }
     }
 
-    fn letter(&self, note: &Note) -> Letter {
-        let reports: Vec<Report> = match note.form {
-            Form::Flapping(since) => self.since(note, since),
-            _ => note
-                .about
+    fn notification(&self, planned: &PlannedMessage) -> Notification {
+        let reports: Vec<Report> = match planned.form {
+            MessageForm::Flapping(since) => self.since(planned, since),
+            _ => planned
+                .mentions
                 .iter()
                 .filter_map(|one| self.report(one.incident.as_ref()?))
                 .collect(),
         };
-        let letter = match note.form {
-            Form::Flapping(since) => Letter::digest(&reports, &span(note.at.saturating_sub(since))),
-            Form::Storm => Letter::digest(&reports, "at once"),
-            _ => self.about(note, reports),
+        let notification = match planned.form {
+            MessageForm::Flapping(since) => {
+                Notification::digest(&reports, &span(planned.at.saturating_sub(since)))
+            }
+            MessageForm::Storm => Notification::digest(&reports, "at once"),
+            _ => self.about(planned, reports),
         };
-        letter.unwrap_or_else(|| self.without_records(note))
+        notification.unwrap_or_else(|| self.without_records(planned))
     }
 
     /// One cause and those that have to do with it.
-    fn about(&self, note: &Note, mut reports: Vec<Report>) -> Option<Letter> {
+    fn about(&self, planned: &PlannedMessage, mut reports: Vec<Report>) -> Option<Notification> {
         if reports.is_empty() {
             return None;
         }
         let lead = reports.remove(0);
-        let cause = note.about.first()?;
-        let mut letter = Letter::about_cause(lead, &reports);
+        let cause = planned.mentions.first()?;
+        let mut notification = Notification::about_cause(lead, &reports);
         if cause.incident.is_none() {
             // What is the cause is not in care: no incident tells of it.
-            letter.others_title = "Down because of it".to_owned();
-            let units = units(note.about.iter().skip(1));
-            letter.headline = format!(
-                "{} is down, and {units} with it: a person has to see to it",
+            notification.others_title = "Down because of it".to_owned();
+            let units = units(planned.mentions.iter().skip(1));
+            notification.headline = format!(
+                "{} is down, and {units} with it: needs a person",
                 cause.unit
             );
-            letter.intro = vec![format!(
+            notification.intro = vec![format!(
                 "{} is the cause, and it is not in Prunella's care. {units} cannot work without \
-                 it. What follows is the report of the first of them; this is the one message \
-                 about all of them.",
+                 it. This is the only message about all of them; the report is that of the first.",
                 cause.unit
             )];
         }
-        match note.form {
-            Form::Resolved => {
-                letter.kind = note.kind;
-                letter.severity = Severity::Info;
+        match planned.form {
+            MessageForm::Resolved => {
+                notification.kind = planned.kind;
+                notification.severity = Severity::Info;
                 // The last report may still say that it was handed to people.
-                if letter.tone != Tone::Good || note.about.len() > 1 {
-                    letter.headline = format!("Over: {} well again", units_are(&note.about));
+                if notification.status_colour != StatusColour::Green || planned.mentions.len() > 1 {
+                    notification.headline =
+                        format!("Resolved: {} up again", units_are(&planned.mentions));
                 }
-                letter.tone = Tone::Good;
-                letter.intro.insert(
+                notification.status_colour = StatusColour::Green;
+                notification.intro.insert(
                     0,
-                    "What was told of this before is over; nothing is left to do.".to_owned(),
+                    "This ends what was reported before. Nothing is left to do.".to_owned(),
                 );
             }
-            Form::Reminder(since) => {
-                letter.headline = format!("Still open: {}", letter.headline);
-                letter.intro.insert(
+            MessageForm::Reminder(since) => {
+                notification.headline = format!("Still open: {}", notification.headline);
+                notification.intro.insert(
                     0,
                     format!(
-                        "This was told before, {}, and nobody has repaired it so far.",
+                        "First reported {}, and still not fixed.",
                         Moment::of_host(since).local
                     ),
                 );
             }
             _ => {}
         }
-        Some(letter)
+        Some(notification)
     }
 
     /// All that happened to a unit since then, the newest first.
-    fn since(&self, note: &Note, since: u64) -> Vec<Report> {
-        let Some(one) = note.about.first() else {
+    fn since(&self, planned: &PlannedMessage, since: u64) -> Vec<Report> {
+        let Some(one) = planned.mentions.first() else {
             return Vec::new();
         };
         let filter = Filter {
@@ -184,26 +190,30 @@ impl Composer<'_> {
     }
 
     /// When the store has no record of any incident: the alerts' own words.
-    fn without_records(&self, note: &Note) -> Letter {
-        let headlines: Vec<&str> = note.about.iter().map(|one| one.headline.as_str()).collect();
+    fn without_records(&self, planned: &PlannedMessage) -> Notification {
+        let headlines: Vec<&str> = planned
+            .mentions
+            .iter()
+            .map(|one| one.headline.as_str())
+            .collect();
         let headline = headlines.first().copied().unwrap_or("an incident");
         let mut intro = headlines.clone();
-        intro.push("The incident store has no record of it; the journal may have.");
-        let mut letter = Letter::notice(
+        intro.push("The incident store has no record of it. The journal may.");
+        let mut notification = Notification::notice(
             headline,
             &intro,
             self.hostname,
-            Moment::of_host(note.at),
-            note.severity,
+            Moment::of_host(planned.at),
+            planned.severity,
         );
-        letter.kind = note.kind;
-        letter
+        notification.kind = planned.kind;
+        notification
     }
 }
 
 /// `a.service`, or `12 services (a.service, b.service, …)`.
-fn units<'a>(about: impl Iterator<Item = &'a About>) -> String {
-    let names: BTreeSet<&str> = about.map(|one| one.unit.as_str()).collect();
+fn units<'a>(mentions: impl Iterator<Item = &'a Mention>) -> String {
+    let names: BTreeSet<&str> = mentions.map(|one| one.unit.as_str()).collect();
     let listed = names.iter().copied().collect::<Vec<_>>().join(", ");
     match names.len() {
         1 => listed,
@@ -211,9 +221,9 @@ fn units<'a>(about: impl Iterator<Item = &'a About>) -> String {
     }
 }
 
-fn units_are(about: &[About]) -> String {
-    let verb = if about.len() == 1 { "is" } else { "are" };
-    format!("{} {verb}", units(about.iter()))
+fn units_are(mentions: &[Mention]) -> String {
+    let verb = if mentions.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", units(mentions.iter()))
 }
 
 /// `in 2 hours`, for a span in milliseconds.

@@ -5,8 +5,8 @@ mod backoff;
 pub mod channel;
 mod compose;
 mod delivery;
-mod desk;
 mod lock;
+mod notifier;
 mod plan;
 mod relations;
 
@@ -14,5 +14,5 @@ pub use prunella_core::alert::Message;
 
 pub use self::{
     delivery::{Channel, Delivery},
-    desk::{Desk, DeskSettings, Open, Surroundings},
+    notifier::{HostQueries, Notifier, NotifierSettings, Open},
 };

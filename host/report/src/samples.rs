@@ -1,4 +1,4 @@
-//! Letters of every sort, on which an operator's templates are tried.
+//! Notifications of every sort, on which an operator's templates are tried.
 
 use crate::{Report, ReportContext};
 use jiff::tz::TimeZone;
@@ -9,7 +9,7 @@ use prunella_core::{
     trail::Record,
 };
 
-use crate::letter::Letter;
+use crate::notification::Notification;
 
 /// Records as `prunella incidents ID --json` prints them.
 const RECORDS: [&str; 6] = [
@@ -26,14 +26,15 @@ const BEFORE: u64 = 3;
 
 const HOUR: u64 = 3_600_000;
 
-/// One letter of every sort.
-pub(crate) fn letters() -> Vec<Letter> {
+/// One notification of every sort.
+pub(crate) fn notifications() -> Vec<Notification> {
     let reports: Vec<Report> = RECORDS.iter().filter_map(|record| report(record)).collect();
-    let mut letters: Vec<Letter> = reports.iter().cloned().map(Letter::about).collect();
+    let mut notifications: Vec<Notification> =
+        reports.iter().cloned().map(Notification::about).collect();
     if let Some((cause, held_up)) = reports.split_last() {
-        letters.push(Letter::about_cause(cause.clone(), held_up));
+        notifications.push(Notification::about_cause(cause.clone(), held_up));
         let at = cause.at.clone();
-        letters.push(Letter::notice(
+        notifications.push(Notification::notice(
             "a test of the channel `mail`",
             &["Nothing has happened."],
             "host",
@@ -41,8 +42,8 @@ pub(crate) fn letters() -> Vec<Letter> {
             Severity::Info,
         ));
     }
-    letters.extend(Letter::digest(&reports, "in 12 minutes"));
-    letters
+    notifications.extend(Notification::digest(&reports, "in 12 minutes"));
+    notifications
 }
 
 fn report(record: &str) -> Option<Report> {
@@ -82,10 +83,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_record_makes_a_letter() {
+    fn every_record_makes_a_notification() {
         let read = RECORDS.iter().filter_map(|record| report(record)).count();
         assert_eq!(read, RECORDS.len());
         // One for each, one for a cause, a notice and a digest.
-        assert_eq!(letters().len(), RECORDS.len() + 3);
+        assert_eq!(notifications().len(), RECORDS.len() + 3);
     }
 }

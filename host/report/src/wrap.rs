@@ -1,6 +1,6 @@
 //! Breaks text into lines of a terminal's and a mail's width.
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::UnicodeWidthStr as _;
 
 /// Columns.
 pub(crate) const WIDTH: usize = 80;
@@ -11,46 +11,17 @@ const LEAST: usize = 20;
 /// `text` after `first`, its further lines after `rest`; a word too long for a
 /// line is cut into pieces.
 pub(crate) fn wrapped(first: &str, rest: &str, text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + first.len() + 8);
-    let mut line = first.to_owned();
-    let mut used = first.width();
-    let mut empty = true;
-    let room = WIDTH.saturating_sub(rest.width()).max(LEAST);
-    for word in text.split_whitespace() {
-        for (number, piece) in pieces(word, room).into_iter().enumerate() {
-            let gap = usize::from(!empty && number == 0);
-            if !empty && (number > 0 || used + gap + piece.width() > WIDTH) {
-                out.push_str(line.trim_end());
-                out.push('\n');
-                line = rest.to_owned();
-                used = rest.width();
-            } else if gap > 0 {
-                line.push(' ');
-                used += 1;
-            }
-            line.push_str(piece);
-            used += piece.width();
-            empty = false;
-        }
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.is_empty() {
+        return first.trim_end().to_owned();
     }
-    out.push_str(line.trim_end());
-    out
-}
-
-/// A word in pieces of at most `room` columns.
-fn pieces(word: &str, room: usize) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let (mut begin, mut used) = (0, 0);
-    for (at, c) in word.char_indices() {
-        let wide = c.width().unwrap_or(0);
-        if used + wide > room {
-            pieces.extend(word.get(begin..at));
-            (begin, used) = (at, 0);
-        }
-        used += wide;
-    }
-    pieces.extend(word.get(begin..));
-    pieces
+    let options = textwrap::Options::new(WIDTH.max(rest.width() + LEAST))
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    textwrap::fill(&text, options)
 }
 
 /// Without blanks at the ends of lines, with no more than one empty line in a

@@ -70,7 +70,7 @@ impl From<&Service> for Declared {
                 validates: check.validates,
             }),
             probes: named(&service.probes, |probe| Probe {
-                kind: probe.kind.word().to_owned(),
+                kind: probe.kind.as_str().to_owned(),
                 unit: probe.unit.clone(),
             }),
         }

@@ -270,7 +270,7 @@ fn fill(path: &Path, incidents: u64) {
                     incident.boot_id,
                     serde_json::to_string(&incident.detection).unwrap(),
                     at + 5_000,
-                    ending.word(),
+                    ending.as_str(),
                     serde_json::to_string(&ending).unwrap(),
                     ending.why(),
                     healed.then_some("service-restart"),

@@ -54,7 +54,7 @@ fn approval(row: &Row<'_>) -> rusqlite::Result<Approval> {
         // A word that we do not know is of a newer Prunella: it allows nothing.
         state: ApprovalState::ALL
             .into_iter()
-            .find(|known| known.word() == state)
+            .find(|known| known.as_str() == state)
             .unwrap_or(ApprovalState::Denied),
         by: row.get(5)?,
         reason: row.get(6)?,
@@ -68,7 +68,7 @@ fn set_state(
 ) -> rusqlite::Result<()> {
     transaction.execute(
         "UPDATE approvals SET state = ?2 WHERE id = ?1",
-        params![id, state.word()],
+        params![id, state.as_str()],
     )?;
     Ok(())
 }
@@ -134,7 +134,7 @@ impl Store {
                     text,
                     to_ms(now),
                     to_ms(until),
-                    new.state.word()
+                    new.state.as_str()
                 ],
             )?;
             Ok(Answer::New(new))

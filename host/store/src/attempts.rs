@@ -116,7 +116,7 @@ impl Store {
             )?;
             let ended = end
                 .as_ref()
-                .and_then(|(end, _)| Some(end.ending.as_ref()?.word()));
+                .and_then(|(end, _)| Some(end.ending.as_ref()?.as_str()));
             if !known && insert_incident(transaction, incident, &detection, ended)? == 0 {
                 // Another process has this failure, or the unit, under another id.
                 return Ok(());

@@ -255,7 +255,7 @@ pub(crate) fn set_ending(
         _ => (None, None, None),
     };
     let left_alone = match ending {
-        Ending::LeftAlone { why, .. } => Some(why.word()),
+        Ending::LeftAlone { why, .. } => Some(why.as_str()),
         _ => None,
     };
     transaction.execute_cached(
@@ -265,7 +265,7 @@ pub(crate) fn set_ending(
         rusqlite::params![
             id.as_str(),
             to_ms(at_ms),
-            ending.word(),
+            ending.as_str(),
             text,
             strategy,
             recovered_after.map(to_ms),

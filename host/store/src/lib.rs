@@ -64,7 +64,7 @@ pub use self::{
     error::StoreError,
     incidents::{Found, Opened},
     ledger::{Kept, Ledger, LedgerError},
-    outbox::{Decided, Fate, FoundDispatch, NewAlert, Tried, Unfinished},
+    outbox::{AlertDecision, Decided, FoundDispatch, NewAlert, Tried, Unfinished},
     pauses::Pause,
     retention::Tidied,
 };

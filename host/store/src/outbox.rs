@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use prunella_core::{
     ChannelName, UnitName,
-    alert::{Alert, AlertKind, Dispatch, DispatchFilter, DispatchState, Message, Trouble},
+    alert::{Alert, AlertGroup, AlertKind, Dispatch, DispatchFilter, DispatchState, Message},
     incident::{Ending, IncidentId},
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::Value};
@@ -37,22 +37,22 @@ pub struct NewAlert {
 
 /// What was decided about an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum AlertDecision {
     /// It is part of a message.
-    Told,
-    /// It belongs to a trouble, and is told with the end of that.
-    Joined,
+    Notified,
+    /// It belongs to an alert group, and is told with the end of that.
+    Grouped,
     /// The same was told before.
     Repeated,
     /// It goes nowhere, by the configuration.
     Unrouted,
 }
 
-impl Fate {
-    fn word(self) -> &'static str {
+impl AlertDecision {
+    fn as_str(self) -> &'static str {
         match self {
-            Self::Told => "told",
-            Self::Joined => "joined",
+            Self::Notified => "notified",
+            Self::Grouped => "grouped",
             Self::Repeated => "repeated",
             Self::Unrouted => "unrouted",
         }
@@ -66,6 +66,8 @@ pub struct Unfinished {
     pub incident: IncidentId,
     /// Its unit.
     pub unit: UnitName,
+    /// When it was detected, in milliseconds since 1970.
+    pub detected: u64,
     /// The unit it waits for, and why.
     pub waits_for: Option<(UnitName, String)>,
 }
@@ -74,9 +76,9 @@ pub struct Unfinished {
 #[derive(Debug, Clone, Default)]
 pub struct Decided {
     /// The alerts that were decided about.
-    pub fates: Vec<(i64, Fate)>,
-    /// Troubles as they are now.
-    pub troubles: Vec<Trouble>,
+    pub decisions: Vec<(i64, AlertDecision)>,
+    /// Alert groups as they are now.
+    pub alert_groups: Vec<AlertGroup>,
     /// Digests that were sent: of a unit, or of the host, and when.
     pub digests: Vec<(Option<UnitName>, u64)>,
     /// Messages and the channels they go to.
@@ -112,12 +114,12 @@ pub enum FoundDispatch {
 const DISPATCH: &str = "channel, state, created_at_ms, tries, tried_at_ms, next_at_ms, detail, \
                         message";
 
-/// A dispatch that is not held up: what is told of one trouble by one channel
+/// A dispatch that is not held up: what is told of one alert group by one channel
 /// arrives in its order.
 const FIRST: &str = "next_at_ms IS NOT NULL AND NOT EXISTS (
       SELECT 1 FROM dispatches AS earlier
       WHERE earlier.next_at_ms IS NOT NULL AND earlier.seq < this.seq
-        AND earlier.channel = this.channel AND earlier.trouble = this.trouble)";
+        AND earlier.channel = this.channel AND earlier.alert_group = this.alert_group)";
 
 fn dispatch(row: &Row<'_>) -> rusqlite::Result<Dispatch> {
     let state: String = row.get(1)?;
@@ -157,7 +159,7 @@ pub(crate) fn insert_alert(
             alert.incident.as_str(),
             alert.unit.as_str(),
             to_ms(alert.at),
-            alert.kind.word(),
+            alert.kind.as_str(),
             text
         ],
     )?;
@@ -169,7 +171,7 @@ impl Store {
     pub fn new_alerts(&self) -> Result<Vec<NewAlert>, StoreError> {
         self.read("reading the alerts", |connection| {
             connection
-                .prepare("SELECT seq, alert FROM alerts WHERE fate IS NULL ORDER BY seq")?
+                .prepare("SELECT seq, alert FROM alerts WHERE decision IS NULL ORDER BY seq")?
                 .query_map([], |row| {
                     let alert: String = row.get(1)?;
                     Ok(NewAlert {
@@ -188,26 +190,26 @@ impl Store {
                 .prepare(
                     "SELECT DISTINCT unit, (SELECT count(*) FROM alerts AS past
                          WHERE past.unit = alerts.unit AND past.kind = ?2 AND past.at_ms >= ?1)
-                     FROM alerts WHERE fate IS NULL",
+                     FROM alerts WHERE decision IS NULL",
                 )?
-                .query_map(params![to_ms(ms), AlertKind::Recovery.word()], |row| {
+                .query_map(params![to_ms(ms), AlertKind::Recovery.as_str()], |row| {
                     Ok((unit_name(0, row.get(0)?)?, row.get(1)?))
                 })?
                 .collect()
         })
     }
 
-    /// The troubles that go on, the oldest first.
-    pub fn open_troubles(&self) -> Result<Vec<Trouble>, StoreError> {
-        self.read("reading the troubles", |connection| {
+    /// The alert groups that go on, the oldest first.
+    pub fn open_alert_groups(&self) -> Result<Vec<AlertGroup>, StoreError> {
+        self.read("reading the alert groups", |connection| {
             connection
                 .prepare(
-                    "SELECT trouble FROM troubles WHERE closed_at_ms IS NULL
+                    "SELECT alert_group FROM alert_groups WHERE closed_at_ms IS NULL
                      ORDER BY opened_at_ms, key",
                 )?
                 .query_map([], |row| {
-                    let trouble: String = row.get(0)?;
-                    json(0, &trouble)
+                    let alert_group: String = row.get(0)?;
+                    json(0, &alert_group)
                 })?
                 .collect()
         })
@@ -236,7 +238,7 @@ impl Store {
         self.read("reading the open incidents", |connection| {
             connection
                 .prepare(
-                    "SELECT id, unit, ending FROM incidents
+                    "SELECT id, unit, ending, at_ms FROM incidents
                      WHERE ended IS NULL OR ended = 'blocked' ORDER BY seq",
                 )?
                 .query_map([], |row| {
@@ -247,6 +249,7 @@ impl Store {
                     Ok(Unfinished {
                         incident: IncidentId::from_text(row.get::<_, String>(0)?),
                         unit: unit_name(1, row.get(1)?)?,
+                        detected: from_ms(row.get(3)?),
                         waits_for: match ending {
                             Some(Ending::Blocked { on, reason }) => Some((on, reason)),
                             _ => None,
@@ -257,7 +260,7 @@ impl Store {
         })
     }
 
-    /// A name for a message or a trouble that no other has: the second `at`
+    /// A name for a message or an alert group that no other has: the second `at`
     /// (milliseconds since 1970) and eight random digits.
     pub fn new_name(&self, at: u64) -> Result<String, StoreError> {
         let random: String = self.read("drawing a number", |connection| {
@@ -278,10 +281,10 @@ impl Store {
     /// alerts meanwhile.
     pub fn decide(&self, decided: &Decided) -> Result<bool, StoreError> {
         let doing = "writing messages";
-        let troubles = decided
-            .troubles
+        let alert_groups = decided
+            .alert_groups
             .iter()
-            .map(|trouble| Ok((trouble, self.to_json(doing, trouble)?)))
+            .map(|alert_group| Ok((alert_group, self.to_json(doing, alert_group)?)))
             .collect::<Result<Vec<_>, StoreError>>()?;
         let dispatches = decided
             .dispatches
@@ -289,9 +292,9 @@ impl Store {
             .map(|(channel, message)| Ok((channel, message, self.to_json(doing, message)?)))
             .collect::<Result<Vec<_>, StoreError>>()?;
         self.write(doing, |transaction| {
-            for (seq, _) in &decided.fates {
+            for (seq, _) in &decided.decisions {
                 let new: bool = transaction.query_row(
-                    "SELECT EXISTS (SELECT 1 FROM alerts WHERE seq = ?1 AND fate IS NULL)",
+                    "SELECT EXISTS (SELECT 1 FROM alerts WHERE seq = ?1 AND decision IS NULL)",
                     [seq],
                     |row| row.get(0),
                 )?;
@@ -299,20 +302,20 @@ impl Store {
                     return Ok(false);
                 }
             }
-            for (seq, fate) in &decided.fates {
+            for (seq, decision) in &decided.decisions {
                 transaction.execute(
-                    "UPDATE alerts SET fate = ?2 WHERE seq = ?1",
-                    params![seq, fate.word()],
+                    "UPDATE alerts SET decision = ?2 WHERE seq = ?1",
+                    params![seq, decision.as_str()],
                 )?;
             }
-            for (trouble, text) in &troubles {
+            for (alert_group, text) in &alert_groups {
                 transaction.execute(
-                    "INSERT OR REPLACE INTO troubles (key, opened_at_ms, closed_at_ms, trouble)
+                    "INSERT OR REPLACE INTO alert_groups (key, opened_at_ms, closed_at_ms, alert_group)
                      VALUES (?1, ?2, ?3, ?4)",
                     params![
-                        trouble.key,
-                        to_ms(trouble.opened),
-                        trouble.closed.map(to_ms),
+                        alert_group.key,
+                        to_ms(alert_group.opened),
+                        alert_group.closed.map(to_ms),
                         text
                     ],
                 )?;
@@ -390,7 +393,7 @@ impl Store {
         self.write("writing what became of a message", |transaction| {
             transaction.execute(
                 "UPDATE dispatches SET state = ?2, next_at_ms = ?3, detail = ?4 WHERE id = ?1",
-                params![id, state.word(), next.map(to_ms), detail],
+                params![id, state.as_str(), next.map(to_ms), detail],
             )?;
             Ok(())
         })
@@ -444,7 +447,7 @@ impl Store {
                 filter
                     .states
                     .iter()
-                    .map(|s| Value::from(s.word().to_owned())),
+                    .map(|s| Value::from(s.as_str().to_owned())),
             );
         }
         if let Some(channel) = &filter.channel {
@@ -537,15 +540,15 @@ impl Store {
     }
 
     /// Forgets what was over before `ms`: messages that are not tried any more,
-    /// alerts and troubles. Answers with how many messages that were.
+    /// alerts and alert groups. Answers with how many messages that were.
     pub fn forget_dispatches(&self, before_ms: u64) -> Result<usize, StoreError> {
         self.write("forgetting old messages", |transaction| {
             transaction.execute(
-                "DELETE FROM alerts WHERE fate IS NOT NULL AND at_ms < ?1",
+                "DELETE FROM alerts WHERE decision IS NOT NULL AND at_ms < ?1",
                 [to_ms(before_ms)],
             )?;
             transaction.execute(
-                "DELETE FROM troubles WHERE closed_at_ms < ?1",
+                "DELETE FROM alert_groups WHERE closed_at_ms < ?1",
                 [to_ms(before_ms)],
             )?;
             transaction.execute("DELETE FROM digests WHERE at_ms < ?1", [to_ms(before_ms)])?;
@@ -566,12 +569,12 @@ fn insert_dispatch(
 ) -> rusqlite::Result<()> {
     transaction.execute(
         "INSERT INTO dispatches
-           (id, channel, trouble, state, created_at_ms, since_ms, next_at_ms, message)
+           (id, channel, alert_group, state, created_at_ms, since_ms, next_at_ms, message)
          VALUES (?1, ?2, ?3, 'waiting', ?4, ?4, ?4, ?5)",
         params![
             message.id,
             channel.as_str(),
-            message.trouble,
+            message.alert_group,
             to_ms(at),
             text
         ],

@@ -34,7 +34,7 @@ const SIGNATURES: u32 = 200;
 const MAY_GO: &str = "ended IS NOT NULL AND ended <> 'blocked' AND retry_at_ms IS NULL
     AND seq <> (SELECT max(seq) FROM incidents AS newest WHERE newest.unit = this.unit)
     AND NOT EXISTS (SELECT 1 FROM alerts
-                    WHERE alerts.incident = this.id AND alerts.fate IS NULL)
+                    WHERE alerts.incident = this.id AND alerts.decision IS NULL)
     AND NOT EXISTS (SELECT 1 FROM dispatch_incidents AS told
                     JOIN dispatches ON dispatches.id = told.dispatch
                     WHERE told.incident = this.id AND dispatches.next_at_ms IS NOT NULL)";

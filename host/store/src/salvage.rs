@@ -23,8 +23,8 @@ const WANTED: &[(&str, &str)] = &[
     ("achievements", "TRUE"),
     ("state", "TRUE"),
     // What people are still to hear.
-    ("alerts", "fate IS NULL"),
-    ("troubles", "closed_at_ms IS NULL"),
+    ("alerts", "decision IS NULL"),
+    ("alert_groups", "closed_at_ms IS NULL"),
     ("digests", "TRUE"),
     ("dispatches", "next_at_ms IS NOT NULL"),
 ];

@@ -108,20 +108,20 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         at_ms    INTEGER NOT NULL,
         kind     TEXT NOT NULL,
         alert    TEXT NOT NULL,
-        -- NULL until it has been decided who hears of it: told, joined (to a
-        -- trouble), repeated or unrouted.
-        fate     TEXT
+        -- NULL until it has been decided who hears of it: notified, grouped,
+        -- repeated or unrouted.
+        decision TEXT
     ) STRICT;
-    CREATE INDEX alerts_new ON alerts (seq) WHERE fate IS NULL;
+    CREATE INDEX alerts_new ON alerts (seq) WHERE decision IS NULL;
     CREATE INDEX alerts_by_unit ON alerts (unit, kind, at_ms);
 
-    CREATE TABLE troubles (
+    CREATE TABLE alert_groups (
         key          TEXT PRIMARY KEY,
         opened_at_ms INTEGER NOT NULL,
         closed_at_ms INTEGER,
-        trouble      TEXT NOT NULL
+        alert_group  TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX troubles_open ON troubles (key) WHERE closed_at_ms IS NULL;
+    CREATE INDEX alert_groups_open ON alert_groups (key) WHERE closed_at_ms IS NULL;
 
     -- When a digest was sent last: of a unit, or of the host (empty).
     CREATE TABLE digests (
@@ -135,7 +135,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         seq           INTEGER PRIMARY KEY,
         id            TEXT NOT NULL UNIQUE,
         channel       TEXT NOT NULL,
-        trouble       TEXT NOT NULL,
+        alert_group   TEXT NOT NULL,
         state         TEXT NOT NULL,
         created_at_ms INTEGER NOT NULL,
         -- Since when it is being tried: its age begins anew when a person has

@@ -64,7 +64,7 @@ fn brief(event: &WatchEvent) -> String {
             "failed {} cause={} state={}",
             detection.unit,
             detection.cause,
-            status.active_state.word()
+            status.active_state.as_str()
         ),
         other => format!("{other:?}"),
     }
@@ -251,7 +251,7 @@ fn main() -> Outcome {
     let (_, event) = next(&events, failed_of(&rude, "signal"))?;
     check(
         "what is failed at the start is told",
-        matches!(&event, WatchEvent::Failed(d, _) if d.by.word() == "sweep"),
+        matches!(&event, WatchEvent::Failed(d, _) if d.by.as_str() == "sweep"),
     )?;
 
     let mut told = Vec::new();

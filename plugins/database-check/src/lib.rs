@@ -49,8 +49,8 @@ impl Strategy for DatabaseCheck {
         let mut repaired = Vec::new();
         for (name, _) in look_at_files(incident)?.to_repair {
             for what in file_repair::bring_back(&name)? {
-                info!("brought the {} of `{name}` back", what.word());
-                repaired.push(format!("brought the {} of `{name}` back", what.word()));
+                info!("brought the {} of `{name}` back", what.as_str());
+                repaired.push(format!("brought the {} of `{name}` back", what.as_str()));
             }
         }
         let repaired = repaired.join(", ");

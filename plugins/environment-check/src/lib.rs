@@ -54,8 +54,8 @@ impl Strategy for EnvironmentCheck {
                 continue;
             }
             for what in file_repair::bring_back(&name)? {
-                info!("brought the {} of `{name}` back", what.word());
-                repaired.push(format!("brought the {} of `{name}` back", what.word()));
+                info!("brought the {} of `{name}` back", what.as_str());
+                repaired.push(format!("brought the {} of `{name}` back", what.as_str()));
             }
             // What could not be seen before, such as its keys, can be now.
             match look(&name, &files::stat(&name)?)? {

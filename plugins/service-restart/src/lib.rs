@@ -56,7 +56,7 @@ impl Strategy for ServiceRestart {
                     unit.sub_state()
                 ),
             ),
-            state => Assessment::not_applicable(format!("{name} is {}", state.word())),
+            state => Assessment::not_applicable(format!("{name} is {}", state.as_str())),
         })
     }
 

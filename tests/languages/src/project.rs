@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use prunella_workshop::{Language, build, create};
+use prunella_scaffold::{Language, build, create};
 use tempfile::TempDir;
 
 use crate::Built;
@@ -21,7 +21,7 @@ pub struct Project {
 /// The worked example in this language.
 pub fn example(language: Language) -> Project {
     let project = Project::empty(language);
-    let source = workspace().join("sdk/examples").join(language.word());
+    let source = workspace().join("sdk/examples").join(language.as_str());
     copy(&source, project.folder.path());
     project.with_tools()
 }
@@ -29,7 +29,7 @@ pub fn example(language: Language) -> Project {
 /// What `prunella plugin new` writes in this language.
 pub fn template(language: Language, name: &str) -> Project {
     let project = Project::empty(language);
-    create(&prunella_workshop::Project {
+    create(&prunella_scaffold::Project {
         name,
         language,
         folder: project.folder.path(),

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use prunella_core::policy::Limits;
 use prunella_engine::Usage;
-use prunella_workshop::{BuildError, Built, build};
+use prunella_scaffold::{BuildError, Built, build};
 
 use super::{
     engine, field,

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use prunella_workshop::{CreateError, Language, Project, create};
+use prunella_scaffold::{CreateError, Language, Project, create};
 
 use crate::{
     args::{Lang, PluginNewArgs},

@@ -125,7 +125,7 @@ fn chosen(
 fn shown(run: &Run, replayed: Replayed) -> Shown {
     let then = run.ended.as_ref();
     Shown {
-        call: run.begun.call.word(),
+        call: run.begun.call.as_str(),
         strategy: run.begun.strategy.to_string(),
         incident: run.begun.incident.id.to_string(),
         same: replayed.is_same_as(run),

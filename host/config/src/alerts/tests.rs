@@ -42,6 +42,8 @@ fn everything() {
          recovery = [\"mail\"]\n\
          escalation = [\"pager\", \"mail\"]\n\
          information = []\n\
+         outage = [\"pager\"]\n\
+         notify-after = \"20s\"\n\
          group-wait = \"0s\"\n\
          recovery-group-wait = \"1m\"\n\
          repeat-interval = \"never\"\n\
@@ -64,6 +66,7 @@ fn everything() {
             routes: Routes {
                 recovery: Some(vec![name("mail")]),
                 escalation: Some(vec![name("pager"), name("mail")]),
+                outage: Some(vec![name("pager")]),
                 information: Some(Vec::new()),
             },
             special: vec![Route {
@@ -72,6 +75,7 @@ fn everything() {
                 severities: vec![Severity::Critical],
                 channels: vec![name("pager")],
             }],
+            notify_after: Duration::from_secs(20),
             group_wait: Duration::ZERO,
             recovery_group_wait: Duration::from_secs(60),
             repeat_interval: None,
@@ -131,7 +135,7 @@ fn everything() {
 )]
 #[case::one_of_many(
     "[[alerts.route]]\nkind = [\"recovery\", \"escalations\"]\nchannels = []",
-    "did you mean `escalation`? Valid are: recovery, escalation, information"
+    "did you mean `escalation`? Valid are: recovery, escalation, outage, information"
 )]
 #[case::nobody_there(
     "[[alerts.route]]\nservices = [\"db-*\"]\nchannels = []",
@@ -174,6 +178,15 @@ const SPECIAL: &str = "\
 #[case::by_name(AlertKind::Recovery, Severity::Info, "db-1.service", "", &["pager"])]
 #[case::the_first(AlertKind::Escalation, Severity::Critical, "db-1.service", "", &["pager"])]
 #[case::by_severity(AlertKind::Recovery, Severity::Critical, "web.service", "", &["pager", "mail"])]
+#[case::an_outage_like_an_escalation(AlertKind::Outage, Severity::Warning, "web.service", "", &["pager", "mail"])]
+#[case::own_escalation_for_an_outage(
+    AlertKind::Outage,
+    Severity::Warning,
+    "web.service",
+    "alerts = { escalation = [\"mail\"] }",
+    &["mail"]
+)]
+#[case::own_outage(AlertKind::Outage, Severity::Warning, "web.service", "alerts = { outage = [] }", &[])]
 #[case::own(AlertKind::Recovery, Severity::Critical, "web.service", "alerts = { recovery = [] }", &[])]
 #[case::own_for_another_kind(
     AlertKind::Escalation,
@@ -198,4 +211,17 @@ fn who_hears_of_it(
         .map(ChannelName::as_str)
         .collect();
     assert_eq!(channels, expected);
+}
+
+#[test]
+fn a_service_can_be_told_of_sooner_than_the_others() {
+    let config = load(
+        "[alerts]\nnotify-after = \"20s\"\n",
+        "alerts = { notify-after = \"3s\" }\n",
+    )
+    .config
+    .unwrap();
+    let service = config.services.values().next();
+    assert_eq!(config.alerts.notify_after(service), Duration::from_secs(3));
+    assert_eq!(config.alerts.notify_after(None), Duration::from_secs(20));
 }

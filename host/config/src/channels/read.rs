@@ -422,4 +422,4 @@ impl<'t> ChannelReader<'_, '_, 't> {
 }
 
 /// The labels by which Alertmanager tells our alerts apart.
-const OWN_LABELS: [&str; 5] = ["alertname", "severity", "host", "service", "trouble"];
+const OWN_LABELS: [&str; 5] = ["alertname", "severity", "host", "service", "alert_group"];

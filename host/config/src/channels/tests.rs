@@ -158,7 +158,7 @@ fn the_port_follows_the_encryption(
 fn each_kind(#[case] text: &str, #[case] expected: ChannelKind) {
     let found = channel(&format!("[channel.c]\n{text}\n"));
     assert_eq!(found.kind, expected);
-    assert!(text.contains(expected.word()));
+    assert!(text.contains(expected.as_str()));
 }
 
 #[test]
@@ -385,7 +385,7 @@ fn the_documentation_s_examples_are_valid() {
         let example = example.split("```").next().unwrap();
         let settings = channel(example);
         assert_eq!(load(example).warnings().count(), 0, "{example}");
-        kinds.insert(settings.kind.word());
+        kinds.insert(settings.kind.as_str());
     }
     assert_eq!(kinds.len(), read::KINDS.len());
 }

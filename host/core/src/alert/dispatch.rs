@@ -55,7 +55,7 @@ impl DispatchState {
     ];
 
     /// Its stable word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Sending => "sending",
@@ -67,7 +67,7 @@ impl DispatchState {
 
     /// The one with this word.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.word() == word)
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 }
 

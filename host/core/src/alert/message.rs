@@ -24,10 +24,10 @@ pub struct Message {
     pub units: Vec<UnitName>,
     /// Their incidents.
     pub incidents: Vec<IncidentId>,
-    /// The same for everything that is told about one trouble, from the first
+    /// The same for everything that is told about one alert group, from the first
     /// alert until all is well: a pager opens and closes by it.
-    pub trouble: String,
-    /// Whether the trouble is over with this.
+    pub alert_group: String,
+    /// Whether the alert group is over with this.
     pub resolved: bool,
     /// One line: the subject of a mail.
     pub headline: String,

@@ -6,19 +6,19 @@
 //! one cause; a message on its way through one channel is a [`Dispatch`].
 
 mod dispatch;
+mod group;
 mod message;
 mod routes;
 #[cfg(test)]
 mod tests;
-mod trouble;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     dispatch::{Dispatch, DispatchFilter, DispatchState},
+    group::{AlertGroup, GroupMember},
     message::Message,
     routes::Routes,
-    trouble::{Member, Trouble},
 };
 use crate::{
     UnitName,
@@ -35,21 +35,34 @@ pub enum AlertKind {
     Recovery,
     /// A person has to do something.
     Escalation,
+    /// A service is down, and Prunella is still healing it.
+    Outage,
     /// Worth knowing, such as why a failed service was rightly left alone.
     Information,
 }
 
 impl AlertKind {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Recovery, Self::Escalation, Self::Information];
+    pub const ALL: [Self; 4] = [
+        Self::Recovery,
+        Self::Escalation,
+        Self::Outage,
+        Self::Information,
+    ];
 
     /// Its stable word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Recovery => "recovery",
             Self::Escalation => "escalation",
+            Self::Outage => "outage",
             Self::Information => "information",
         }
+    }
+
+    /// Whether something is wrong for as long as nothing says otherwise.
+    pub fn stays_open(self) -> bool {
+        matches!(self, Self::Escalation | Self::Outage)
     }
 }
 
@@ -66,11 +79,21 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Of a service that is down; it is absent when the unit is no longer in
+    /// care.
+    pub fn of_outage(service: Option<&Service>) -> Self {
+        if service.is_some_and(|service| service.critical) {
+            Self::Critical
+        } else {
+            Self::Warning
+        }
+    }
+
     /// All there are, the least urgent first.
     pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
 
     /// Its stable word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
             Self::Warning => "warning",
@@ -105,9 +128,9 @@ pub struct Alert {
     /// The incident that waited for this one.
     pub parent: Option<IncidentId>,
     /// Whether nobody has to do anything about the unit any longer.
-    pub over: bool,
+    pub resolved: bool,
     /// Whether Prunella will look at it again by itself.
-    pub retried: bool,
+    pub will_retry: bool,
 }
 
 impl Alert {
@@ -133,11 +156,7 @@ impl Alert {
         at: u64,
     ) -> Option<Self> {
         let critical = service.is_some_and(|service| service.critical);
-        let urgent = if critical {
-            Severity::Critical
-        } else {
-            Severity::Warning
-        };
+        let urgent = Severity::of_outage(service);
         let (kind, severity) = match ending {
             // It goes on; what it waits for has an incident of its own.
             Ending::Blocked { .. } | Ending::Rehearsed { .. } => return None,
@@ -163,8 +182,8 @@ impl Alert {
             cause: cause(&unit, steps, incident.attempt),
             unit,
             parent: incident.parent.clone(),
-            over: is_over(ending),
-            retried: match ending {
+            resolved: is_resolved(ending),
+            will_retry: match ending {
                 Ending::Escalated { retry_at, .. } => retry_at.is_some(),
                 Ending::LeftAlone { why, .. } => why.passes(),
                 _ => false,
@@ -172,23 +191,48 @@ impl Alert {
         })
     }
 
+    /// What people should hear of an incident that is still open: its unit is
+    /// down, and being healed.
+    pub fn outage(
+        incident: IncidentId,
+        unit: UnitName,
+        attempt: u32,
+        service: Option<&Service>,
+        headline: String,
+        at: u64,
+    ) -> Self {
+        Self {
+            incident,
+            attempt,
+            at,
+            kind: AlertKind::Outage,
+            severity: Severity::of_outage(service),
+            headline,
+            cause: None,
+            unit,
+            parent: None,
+            resolved: false,
+            will_retry: true,
+        }
+    }
+
     /// What makes two alerts about one unit the same news: the headline without
     /// its numbers, which count seconds and attempts.
-    pub fn news(&self) -> String {
-        let mut news = String::with_capacity(self.headline.len());
+    pub fn content_key(&self) -> String {
+        let mut key = String::with_capacity(self.headline.len());
         for c in self.headline.chars() {
             if !c.is_ascii_digit() {
-                news.push(c);
-            } else if !news.ends_with('#') {
-                news.push('#');
+                key.push(c);
+            } else if !key.ends_with('#') {
+                key.push('#');
             }
         }
-        news
+        key
     }
 }
 
 /// Whether the unit is well again, or meant to be as it is.
-fn is_over(ending: &Ending) -> bool {
+fn is_resolved(ending: &Ending) -> bool {
     match ending {
         Ending::Healed { .. } | Ending::Recovered { .. } | Ending::Interrupted { .. } => true,
         Ending::LeftAlone { why, .. } => matches!(

@@ -14,6 +14,9 @@ pub struct Routes {
     pub recovery: Option<Vec<ChannelName>>,
     /// What hears of escalations.
     pub escalation: Option<Vec<ChannelName>>,
+    /// What hears of services that are down and being healed; what hears of
+    /// escalations, when absent.
+    pub outage: Option<Vec<ChannelName>>,
     /// What hears of the rest.
     pub information: Option<Vec<ChannelName>>,
 }
@@ -24,6 +27,7 @@ impl Routes {
         match kind {
             AlertKind::Recovery => self.recovery.as_deref(),
             AlertKind::Escalation => self.escalation.as_deref(),
+            AlertKind::Outage => self.outage.as_deref().or(self.escalation.as_deref()),
             AlertKind::Information => self.information.as_deref(),
         }
     }

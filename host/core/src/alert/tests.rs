@@ -88,7 +88,7 @@ fn interrupted() -> Ending {
     }
 }
 
-/// Ending, whether critical; kind, severity, over, retried.
+/// Ending, whether critical; kind, severity, over, will_retry.
 #[rstest]
 #[case(healed(), false, AlertKind::Recovery, Severity::Info, true, false)]
 #[case(healed(), true, AlertKind::Recovery, Severity::Warning, true, false)]
@@ -162,8 +162,8 @@ fn an_ending_is_told_as(
     #[case] critical: bool,
     #[case] kind: AlertKind,
     #[case] severity: Severity,
-    #[case] over: bool,
-    #[case] retried: bool,
+    #[case] resolved: bool,
+    #[case] will_retry: bool,
 ) {
     let alert = Alert::of(
         &incident(),
@@ -175,8 +175,8 @@ fn an_ending_is_told_as(
     )
     .unwrap();
     assert_eq!(
-        (alert.kind, alert.severity, alert.over, alert.retried),
-        (kind, severity, over, retried)
+        (alert.kind, alert.severity, alert.resolved, alert.will_retry),
+        (kind, severity, resolved, will_retry)
     );
     assert_eq!((alert.attempt, alert.at), (2, 7));
     assert!(alert.headline.contains("web.service"), "{}", alert.headline);
@@ -238,8 +238,12 @@ fn the_cause_is_what_was_named_last(#[case] steps: Vec<(u32, Step)>, #[case] cau
 #[rstest]
 #[case("the next in 213 s", "the next in 7 s", true)]
 #[case("its port is taken", "its disk is full", false)]
-fn numbers_are_no_news(#[case] one: &str, #[case] other: &str, #[case] same: bool) {
-    let news = |reason: &str| {
+fn numbers_do_not_make_an_alert_different(
+    #[case] one: &str,
+    #[case] other: &str,
+    #[case] same: bool,
+) {
+    let key = |reason: &str| {
         let headline = format!("web.service needs a person: {reason}");
         Alert::of(
             &incident(),
@@ -250,7 +254,7 @@ fn numbers_are_no_news(#[case] one: &str, #[case] other: &str, #[case] same: boo
             7,
         )
         .unwrap()
-        .news()
+        .content_key()
     };
-    assert_eq!(news(one) == news(other), same);
+    assert_eq!(key(one) == key(other), same);
 }

@@ -76,7 +76,7 @@ pub enum Repair {
 
 impl Repair {
     /// The contract's word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Mode => "mode",
             Self::Owner => "owner",

@@ -95,7 +95,7 @@ pub enum FileKind {
 
 impl FileKind {
     /// The contract's word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::File => "file",
             Self::Directory => "directory",

@@ -22,7 +22,7 @@ struct Recorded {
 impl From<Holders> for Recorded {
     fn from(holders: Holders) -> Self {
         Self {
-            port: format!("{}/{}", holders.protocol.word(), holders.number),
+            port: format!("{}/{}", holders.protocol.as_str(), holders.number),
         }
     }
 }
@@ -51,7 +51,7 @@ pub enum Protocol {
 
 impl Protocol {
     /// `tcp` or `udp`.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",

@@ -92,7 +92,7 @@ impl ActiveState {
     }
 
     /// systemd's word.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Reloading => "reloading",

@@ -97,7 +97,7 @@ impl HostState {
 
     pub(crate) fn probe_kind(&mut self, name: &str) -> Called<String> {
         let context = self.begin()?;
-        Ok(context.service.probe(name)?.kind.word().to_owned())
+        Ok(context.service.probe(name)?.kind.as_str().to_owned())
     }
 
     pub(crate) fn probe_target(&mut self, name: &str) -> Called<Option<String>> {

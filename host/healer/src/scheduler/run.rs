@@ -344,7 +344,7 @@ impl Shared {
             detail: format!(
                 "the host was rebooted meanwhile; {} is {} now",
                 service.unit,
-                status.active_state.word()
+                status.active_state.as_str()
             ),
         })
     }

@@ -372,12 +372,12 @@ fn when_the_pause_is_over_it_is_healed_and_the_hold_stands_in_the_trail_once() {
             by: "ada".into(),
         })
         .unwrap();
-    assert_eq!(house.fail().word(), "left-alone");
+    assert_eq!(house.fail().as_str(), "left-alone");
     // Looked at again, and still paused.
     for _ in 0..3 {
         house.scheduler.look_again();
         let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
-        assert_eq!(ending.word(), "left-alone");
+        assert_eq!(ending.as_str(), "left-alone");
     }
     house.store.resume(Some(&house.sim.unit())).unwrap();
     house.scheduler.look_again();
@@ -563,7 +563,7 @@ fn what_an_operator_had_looked_at_while_it_was_up_is_healed_when_it_fails() {
     asked.failed_monotonic = None;
     house.scheduler.open(asked).unwrap();
     let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
-    assert_eq!(ending.word(), "recovered");
+    assert_eq!(ending.as_str(), "recovered");
     drop(house.sim.clone().failed("signal"));
     let opened = house
         .scheduler

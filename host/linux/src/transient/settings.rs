@@ -69,7 +69,7 @@ impl Setting {
             Self::Time(name, value) => format!("{name}Sec={}us", value.as_micros()),
             Self::Number(name, value) => format!("{name}={value}"),
             Self::Capabilities(these) => {
-                let words: Vec<&str> = these.iter().map(|one| one.word()).collect();
+                let words: Vec<&str> = these.iter().map(|one| one.as_str()).collect();
                 format!("CapabilityBoundingSet={}", words.join(" "))
             }
             Self::Families(these) => format!("RestrictAddressFamilies={}", these.join(" ")),

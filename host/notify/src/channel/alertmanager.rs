@@ -1,8 +1,8 @@
 //! Prometheus' Alertmanager, API v2.
 //!
 //! An alert is its labels: two with the same are one. Among ours are the service
-//! and the severity, by which people route; both may change while a trouble
-//! lasts. So what is over ends for each service of the trouble and under each
+//! and the severity, by which people route; both may change while an alert group
+//! lasts. So what is over ends for each service of the alert group and under each
 //! severity: an alert that was never told of ends nowhere and tells nobody.
 //!
 //! Alertmanager expects to be told again and again, or lets an alert end. Ours
@@ -37,10 +37,10 @@ pub(super) fn body(
     let services: Vec<&str> = message.units.iter().map(UnitName::as_str).collect();
     let alert = |service: Option<&UnitName>, severity: Severity| {
         let mut labels = more.clone();
-        labels.insert("alertname".to_owned(), "PrunellaTrouble".to_owned());
-        labels.insert("severity".to_owned(), severity.word().to_owned());
+        labels.insert("alertname".to_owned(), "PrunellaAlert".to_owned());
+        labels.insert("severity".to_owned(), severity.as_str().to_owned());
         labels.insert("host".to_owned(), message.host.clone());
-        labels.insert("trouble".to_owned(), message.trouble.clone());
+        labels.insert("alert_group".to_owned(), message.alert_group.clone());
         if let Some(service) = service {
             labels.insert("service".to_owned(), service.to_string());
         }
@@ -49,7 +49,7 @@ pub(super) fn body(
             "annotations": {
                 "summary": line(&message.headline),
                 "description": fit(&lines(&message.text), TEXT_MAX, BYTES),
-                "kind": message.kind.word(),
+                "kind": message.kind.as_str(),
                 "services": services.join(" "),
                 "incidents": incidents.join(" "),
             },

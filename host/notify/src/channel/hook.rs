@@ -11,7 +11,7 @@ use crate::{Channel, Delivery, Message};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prunella_config::channels::{Authorization, ChannelKind, ChannelSettings, Value, check_url};
 use prunella_core::secret::{Secret, SecretSource};
-use prunella_reach::secret;
+use prunella_net::secret;
 
 /// One channel that speaks HTTP.
 pub(super) struct Hook {

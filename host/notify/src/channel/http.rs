@@ -21,7 +21,7 @@ use prunella_core::{
     secret::Secret,
     text::{REDACTED, one_line},
 };
-use prunella_reach::{names::Resolver, tls};
+use prunella_net::{names::Resolver, tls};
 use reqwest::{
     Client, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},

@@ -1,4 +1,4 @@
-//! PagerDuty's Events API v2: a trouble is triggered and resolved by its
+//! PagerDuty's Events API v2: an alert group is triggered and resolved by its
 //! `dedup_key`.
 //!
 //! Limits (PagerDuty's reference): `summary` 1024 characters, `dedup_key` 255,
@@ -21,7 +21,7 @@ const VALUE_MAX: usize = 1024;
 const FACTS_MAX: usize = 50;
 
 pub(super) fn body(message: &Message, routing_key: &Secret) -> Value {
-    let dedup_key = fit(&message.trouble, DEDUP_KEY_MAX, BYTES);
+    let dedup_key = fit(&message.alert_group, DEDUP_KEY_MAX, BYTES);
     if message.resolved {
         return json!({
             "routing_key": routing_key.reveal(),
@@ -47,7 +47,7 @@ pub(super) fn body(message: &Message, routing_key: &Secret) -> Value {
             Severity::Info => "info",
         },
         "timestamp": rfc3339(message.at),
-        "class": message.kind.word(),
+        "class": message.kind.as_str(),
         "custom_details": details,
     });
     if let (Some(unit), Some(payload)) = (message.units.first(), payload.as_object_mut()) {

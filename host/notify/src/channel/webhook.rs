@@ -16,7 +16,7 @@ pub(super) fn body(message: &Message) -> Value {
         .map(|(name, value)| json!({ "name": line(name), "value": line(value) }))
         .collect();
     json!({
-        "type": format!("prunella.{}", message.kind.word()),
+        "type": format!("prunella.{}", message.kind.as_str()),
         "timestamp": rfc3339(message.at),
         "data": {
             "id": message.id,
@@ -24,7 +24,7 @@ pub(super) fn body(message: &Message) -> Value {
             "host": message.host,
             "units": message.units,
             "incidents": message.incidents,
-            "trouble": message.trouble,
+            "alert_group": message.alert_group,
             "resolved": message.resolved,
             "headline": line(&message.headline),
             "facts": facts,

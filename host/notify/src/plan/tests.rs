@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prunella_core::service::Service;
+use prunella_core::{alert::Alert, incident::IncidentId, service::Service};
 use rstest::rstest;
 
 use super::*;
@@ -19,8 +19,9 @@ fn channel(name: &str) -> ChannelName {
 struct World {
     config: Config,
     alerts: Vec<NewAlert>,
-    troubles: Vec<Trouble>,
+    alert_groups: Vec<AlertGroup>,
     unfinished: Vec<Unfinished>,
+    outages: Vec<Outage>,
     recoveries: BTreeMap<UnitName, u32>,
     digests: BTreeMap<Option<UnitName>, u64>,
     up_since: BTreeMap<UnitName, u64>,
@@ -41,8 +42,9 @@ impl World {
         Self {
             config,
             alerts: Vec::new(),
-            troubles: Vec::new(),
+            alert_groups: Vec::new(),
             unfinished: Vec::new(),
+            outages: Vec::new(),
             recoveries: BTreeMap::new(),
             digests: BTreeMap::new(),
             up_since: BTreeMap::new(),
@@ -92,8 +94,8 @@ impl World {
                 headline: headline.to_owned(),
                 cause: None,
                 parent: None,
-                over: kind == AlertKind::Recovery,
-                retried: kind == AlertKind::Escalation,
+                resolved: kind == AlertKind::Recovery,
+                will_retry: kind == AlertKind::Escalation,
             },
         });
         &mut self.alerts.last_mut().unwrap().alert
@@ -107,10 +109,27 @@ impl World {
         self.alert(AlertKind::Recovery, name, at, "it was healed")
     }
 
+    /// Its incident is open since `since`, and told of at `due`.
+    fn is_down(&mut self, name: &str, since: u64, due: u64) {
+        let service = self.config.services.get(&unit(name));
+        self.outages.push(Outage {
+            alert: Alert::outage(
+                IncidentId::from_text(format!("{name}-open")),
+                unit(name),
+                1,
+                service,
+                "it is down".to_owned(),
+                since * 1_000,
+            ),
+            due: due * 1_000,
+        });
+    }
+
     fn waits(&mut self, name: &str, on: &str) {
         self.unfinished.push(Unfinished {
             incident: IncidentId::from_text(format!("{name}-waits")),
             unit: unit(name),
+            detected: 0,
             waits_for: Some((unit(on), "it is dead".to_owned())),
         });
     }
@@ -124,12 +143,13 @@ impl World {
         });
         let names = &mut self.names;
         let plan = plan(
-            Facts {
+            PlanInput {
                 now: at * 1_000,
                 config: &self.config,
                 alerts: &self.alerts,
-                troubles: self.troubles.clone(),
+                alert_groups: self.alert_groups.clone(),
                 unfinished: &self.unfinished,
+                outages: &self.outages,
                 recoveries: &self.recoveries,
                 digests: &self.digests,
                 relations: &relations,
@@ -141,11 +161,12 @@ impl World {
             },
         );
         self.alerts
-            .retain(|alert| plan.fates.iter().all(|(seq, _)| *seq != alert.seq));
-        for trouble in &plan.troubles {
-            self.troubles.retain(|known| known.key != trouble.key);
-            if trouble.closed.is_none() {
-                self.troubles.push(trouble.clone());
+            .retain(|alert| plan.decisions.iter().all(|(seq, _)| *seq != alert.seq));
+        for alert_group in &plan.alert_groups {
+            self.alert_groups
+                .retain(|known| known.key != alert_group.key);
+            if alert_group.closed.is_none() {
+                self.alert_groups.push(alert_group.clone());
             }
         }
         self.digests.extend(plan.digests.iter().cloned());
@@ -155,21 +176,21 @@ impl World {
 
 /// A plan in one line: for each message its form, kind, units and channels.
 fn told(plan: &Plan) -> Vec<String> {
-    plan.notes
+    plan.messages
         .iter()
         .map(|note| {
             let form = match note.form {
-                Form::News => "news",
-                Form::Reminder(_) => "reminder",
-                Form::Resolved => "resolved",
-                Form::Flapping(_) => "flapping",
-                Form::Storm => "storm",
+                MessageForm::News => "news",
+                MessageForm::Reminder(_) => "reminder",
+                MessageForm::Resolved => "resolved",
+                MessageForm::Flapping(_) => "flapping",
+                MessageForm::Storm => "storm",
             };
-            let units: Vec<&str> = note.about.iter().map(|one| one.unit.stem()).collect();
+            let units: Vec<&str> = note.mentions.iter().map(|one| one.unit.stem()).collect();
             let channels: Vec<&str> = note.channels.iter().map(ChannelName::as_str).collect();
             format!(
                 "{form} {} {} to {}",
-                note.kind.word(),
+                note.kind.as_str(),
                 units.join("+"),
                 channels.join("+")
             )
@@ -231,12 +252,12 @@ fn one_cause_is_one_message(#[case] how: &str) {
     let plan = world.at(104);
     let units = format!("db+{}", names.join("+"));
     assert_eq!(told(&plan), [format!("news escalation {units} to pager")]);
-    let note = plan.notes.first().unwrap();
+    let note = plan.messages.first().unwrap();
     assert_eq!(
-        note.about.first().unwrap().incident.is_none(),
+        note.mentions.first().unwrap().incident.is_none(),
         how == "cause"
     );
-    assert_eq!(world.troubles.len(), 1);
+    assert_eq!(world.alert_groups.len(), 1);
 }
 
 #[test]
@@ -265,7 +286,7 @@ fn a_critical_service_that_waits_makes_its_cause_critical() {
     world.waits("web", "db");
     let plan = world.at(103);
     assert_eq!(told(&plan), ["news escalation db+web to boss+pager"]);
-    assert_eq!(plan.notes.first().unwrap().severity, Severity::Critical);
+    assert_eq!(plan.messages.first().unwrap().severity, Severity::Critical);
 }
 
 #[test]
@@ -277,7 +298,7 @@ fn the_same_is_told_once_and_then_as_a_reminder() {
     world.fails("a", 500);
     let plan = world.at(500);
     assert_eq!(told(&plan), NOTHING);
-    assert_eq!(plan.fates, [(2, Fate::Repeated)]);
+    assert_eq!(plan.decisions, [(2, AlertDecision::Repeated)]);
     let plan = world.at(1_103);
     assert_eq!(told(&plan), ["reminder escalation a to pager"]);
     assert_eq!(next(&plan), Some(2_103));
@@ -303,8 +324,8 @@ fn other_news_of_the_same_trouble_is_told() {
     let second = world.at(503);
     assert_eq!(told(&second), ["news escalation a to pager"]);
     assert_eq!(
-        first.notes.first().unwrap().trouble,
-        second.notes.first().unwrap().trouble
+        first.messages.first().unwrap().alert_group,
+        second.messages.first().unwrap().alert_group
     );
     // Both are known now.
     world.fails("a", 600);
@@ -320,17 +341,17 @@ fn the_end_is_told_to_who_heard_of_it_when_all_are_well() {
     world.recovers("db", 200);
     let plan = world.at(200);
     assert_eq!(told(&plan), NOTHING);
-    assert_eq!(plan.fates, [(3, Fate::Joined)]);
+    assert_eq!(plan.decisions, [(3, AlertDecision::Grouped)]);
     world.recovers("web", 210);
     let plan = world.at(210);
     assert_eq!(told(&plan), ["resolved recovery db+web to mail+pager"]);
-    let note = plan.notes.first().unwrap();
+    let note = plan.messages.first().unwrap();
     assert!(note.resolved);
-    assert_eq!(note.trouble, "t-1");
-    assert_eq!(world.troubles, []);
-    // A new failure is a new trouble.
+    assert_eq!(note.alert_group, "t-1");
+    assert_eq!(world.alert_groups, []);
+    // A new failure is a new alert group.
     world.fails("db", 300);
-    assert_eq!(world.at(303).notes.first().unwrap().trouble, "t-2");
+    assert_eq!(world.at(303).messages.first().unwrap().alert_group, "t-2");
 }
 
 #[test]
@@ -354,7 +375,7 @@ fn a_late_dependant_joins_the_trouble() {
     assert_eq!(told(&world.at(201)), NOTHING);
     let plan = world.at(203);
     assert_eq!(told(&plan), ["news escalation web to pager"]);
-    assert_eq!(plan.notes.first().unwrap().trouble, "t-1");
+    assert_eq!(plan.messages.first().unwrap().alert_group, "t-1");
     world.recovers("db", 300);
     assert_eq!(told(&world.at(300)), NOTHING);
     world.recovers("web", 301);
@@ -372,8 +393,11 @@ fn what_is_healed_before_it_was_told_is_only_a_recovery() {
     assert_eq!(told(&world.at(103)), NOTHING);
     let plan = world.at(111);
     assert_eq!(told(&plan), ["news recovery a to mail"]);
-    assert_eq!(plan.fates, [(1, Fate::Joined), (2, Fate::Told)]);
-    assert_eq!(world.troubles, []);
+    assert_eq!(
+        plan.decisions,
+        [(1, AlertDecision::Grouped), (2, AlertDecision::Notified)]
+    );
+    assert_eq!(world.alert_groups, []);
 }
 
 #[test]
@@ -382,6 +406,7 @@ fn recoveries_wait_for_those_that_are_still_at_it() {
     world.recovers("db", 100);
     world.unfinished.push(Unfinished {
         incident: IncidentId::from_text("web-open"),
+        detected: 0,
         unit: unit("web"),
         waits_for: None,
     });
@@ -413,7 +438,7 @@ fn a_unit_that_recovers_again_and_again_is_told_in_digests() {
     assert_eq!(next(&world.at(200)), Some(210));
     let plan = world.at(210);
     assert_eq!(told(&plan), ["flapping recovery a to mail"]);
-    assert_eq!(plan.notes.first().unwrap().severity, Severity::Warning);
+    assert_eq!(plan.messages.first().unwrap().severity, Severity::Warning);
     world.recovers("a", 300);
     world.recovers("a", 400);
     let plan = world.at(410);
@@ -421,7 +446,10 @@ fn a_unit_that_recovers_again_and_again_is_told_in_digests() {
     assert_eq!(next(&plan), Some(810));
     let plan = world.at(810);
     assert_eq!(told(&plan), ["flapping recovery a to mail"]);
-    assert_eq!(plan.fates, [(3, Fate::Joined), (4, Fate::Told)]);
+    assert_eq!(
+        plan.decisions,
+        [(3, AlertDecision::Grouped), (4, AlertDecision::Notified)]
+    );
 }
 
 #[test]
@@ -453,7 +481,7 @@ fn much_at_once_is_one_digest_of_each_kind() {
             "storm escalation x+y to pager".to_owned(),
         ]
     );
-    assert_eq!(world.troubles.len(), 1);
+    assert_eq!(world.alert_groups.len(), 1);
     assert_eq!(world.alerts, []);
 }
 
@@ -479,8 +507,8 @@ fn a_cause_with_many_dependants_is_no_storm() {
         world.fails(&format!("w{number}"), 100);
     }
     let plan = world.at(103);
-    assert_eq!(plan.notes.len(), 1);
-    assert_eq!(plan.notes.first().unwrap().form, Form::News);
+    assert_eq!(plan.messages.len(), 1);
+    assert_eq!(plan.messages.first().unwrap().form, MessageForm::News);
 }
 
 #[test]
@@ -490,14 +518,14 @@ fn what_goes_nowhere_is_done_with() {
     world.fails("a", 100);
     let plan = world.at(103);
     assert_eq!(told(&plan), NOTHING);
-    assert_eq!(plan.fates, [(1, Fate::Unrouted)]);
-    assert_eq!(world.troubles, []);
+    assert_eq!(plan.decisions, [(1, AlertDecision::Unrouted)]);
+    assert_eq!(world.alert_groups, []);
 }
 
 #[test]
 fn a_unit_that_came_up_without_an_incident_ends_its_trouble_once_settled() {
     let mut world = World::new().care("a", &[]);
-    world.fails("a", 100).retried = false;
+    world.fails("a", 100).will_retry = false;
     world.at(103);
     world.up_since.insert(unit("a"), 200_000);
     let plan = world.at(210);
@@ -530,9 +558,77 @@ fn a_pause_ends_no_trouble() {
     world.fails("a", 100);
     world.at(103);
     let paused = world.alert(AlertKind::Information, "a", 200, "it is paused");
-    paused.retried = true;
+    paused.will_retry = true;
     let plan = world.at(300);
     assert_eq!(told(&plan), NOTHING);
-    assert_eq!(plan.fates, [(2, Fate::Joined)]);
-    assert_eq!(world.troubles.len(), 1);
+    assert_eq!(plan.decisions, [(2, AlertDecision::Grouped)]);
+    assert_eq!(world.alert_groups.len(), 1);
+}
+
+#[test]
+fn an_outage_is_told_when_due_and_ends_in_the_same_alert_group() {
+    let mut world = World::new().care("web", &[]);
+    world.is_down("web", 100, 110);
+    let plan = world.at(101);
+    assert_eq!(told(&plan), NOTHING);
+    assert_eq!(next(&plan), Some(110));
+    let plan = world.at(110);
+    assert_eq!(told(&plan), ["news outage web to pager"]);
+    assert!(!plan.messages[0].resolved);
+    let alert_group = plan.messages[0].alert_group.clone();
+
+    // It is told once.
+    assert_eq!(told(&world.at(111)), NOTHING);
+    world.outages.clear();
+    world.recovers("web", 130);
+    let plan = world.at(130);
+    assert_eq!(told(&plan), ["resolved recovery web to mail+pager"]);
+    assert_eq!(plan.messages[0].alert_group, alert_group);
+    assert!(plan.messages[0].resolved);
+}
+
+#[test]
+fn an_outage_that_needs_a_person_is_told_in_the_same_alert_group() {
+    let mut world = World::new().care("db", &[]).care("web", &["db"]);
+    world.is_down("db", 100, 110);
+    world.waits("web", "db");
+    let plan = world.at(110);
+    assert_eq!(told(&plan), ["news outage db+web to pager"]);
+    let alert_group = plan.messages[0].alert_group.clone();
+
+    world.outages.clear();
+    world.fails("db", 160);
+    let plan = world.at(163);
+    assert_eq!(told(&plan), ["news escalation db+web to pager"]);
+    assert_eq!(plan.messages[0].alert_group, alert_group);
+}
+
+#[test]
+fn an_outage_waits_for_nothing_beyond_its_moment() {
+    let mut world = World::new().care("!web", &[]).care("log", &[]);
+    world.is_down("web", 100, 102);
+    world.is_down("log", 100, 110);
+    assert_eq!(told(&world.at(102)), ["news outage web to pager"]);
+    assert_eq!(told(&world.at(110)), ["news outage log to pager"]);
+}
+
+#[test]
+fn an_outage_is_not_told_beside_its_own_escalation() {
+    let mut world = World::new().care("web", &[]);
+    world.is_down("web", 100, 110);
+    world.fails("web", 109);
+    assert_eq!(told(&world.at(110)), NOTHING);
+    assert_eq!(told(&world.at(112)), ["news escalation web to pager"]);
+    assert_eq!(told(&world.at(113)), NOTHING);
+}
+
+#[test]
+fn outages_that_go_nowhere_wake_nobody() {
+    let mut world = World::new().care("web", &[]);
+    world.config.alerts.routes.outage = Some(Vec::new());
+    world.is_down("web", 100, 110);
+    assert_eq!(world.at(101).next, None);
+    let plan = world.at(111);
+    assert_eq!(told(&plan), NOTHING);
+    assert_eq!(plan.next, None);
 }

@@ -107,16 +107,16 @@ fn a_real_alertmanager_has_the_alert_until_it_is_over() {
     };
     delivered(send(&settings, &critical));
     assert_eq!(server.alerts().len(), 2);
-    // Another service has joined the trouble.
+    // Another service has joined the alert group.
     let joined = Message {
         units: vec![UnitName::new("cart.service").unwrap()],
         ..critical.clone()
     };
     delivered(send(&settings, &joined));
     assert_eq!(server.alerts().len(), 3);
-    // Another trouble of the same service is not over with this one.
+    // Another alert group of the same service is not over with this one.
     let other = Message {
-        trouble: "another".to_owned(),
+        alert_group: "another".to_owned(),
         ..critical
     };
     delivered(send(&settings, &other));
@@ -128,7 +128,7 @@ fn a_real_alertmanager_has_the_alert_until_it_is_over() {
     delivered(send(&settings, &over));
     let left = server.alerts();
     assert_eq!(left.len(), 1, "{left:?}");
-    assert_eq!(left[0]["labels"]["trouble"], "another");
+    assert_eq!(left[0]["labels"]["alert_group"], "another");
 }
 
 #[test]

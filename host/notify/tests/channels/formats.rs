@@ -157,7 +157,7 @@ fn huge() -> Message {
             })
             .collect(),
         text: line.repeat(3_000),
-        trouble: "ä".repeat(1_000),
+        alert_group: "ä".repeat(1_000),
         ..message()
     }
 }

@@ -52,7 +52,7 @@ fn message() -> Message {
             UnitName::new("cart.service").unwrap(),
         ],
         incidents: vec![IncidentId::from_text("20261122-025127-7f3a")],
-        trouble: "web1.example.org-shop.service-20261122-025127-7f3a".to_owned(),
+        alert_group: "web1.example.org-shop.service-20261122-025127-7f3a".to_owned(),
         resolved: false,
         headline: "shop.service is down on web1: the configuration is broken".to_owned(),
         facts: vec![
@@ -70,7 +70,7 @@ fn message() -> Message {
     }
 }
 
-/// The same trouble, over.
+/// The same alert group, over.
 fn resolved() -> Message {
     Message {
         id: "20261122-025127-7f3a-2".to_owned(),

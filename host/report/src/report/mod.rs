@@ -1,21 +1,22 @@
 //! What is told to people about an incident, as typed facts: a colleague's
 //! hand-over note before anybody has written it down.
 //!
-//! [`Report::from_record`] makes it from a [`Record`]; [`Letters`](crate::Letters) write
-//! it down as text and HTML, by templates. The sentences are made here, once,
-//! so that every shape and every template says the same.
+//! [`Report::from_record`] makes it from a [`Record`]; a [`Renderer`](crate::Renderer) makes
+//! text and HTML of it, by templates. The sentences are made here, once, so that
+//! every format and every template says the same.
 //!
 //! What a log line, a check, a strategy or a model said is redacted, kept on one
 //! line and shown as a quotation or after the name of who said it. Commands to
 //! run come from this module alone, with nothing in them but names that were
 //! checked.
 
+mod builder;
 mod grants;
 mod next;
+mod opinions;
 mod recurrence;
 mod repeats;
-mod said;
-mod teller;
+mod step;
 mod words;
 
 use std::time::Duration;
@@ -23,11 +24,12 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use self::{builder::ReportBuilder, words::clean};
 pub use self::{
     grants::Grantable,
     recurrence::{LOOK_BACK, Often, Recurrence},
+    step::{Importance, StepText, describe},
 };
-use self::{teller::Teller, words::clean};
 use prunella_core::{
     StrategyName, UnitName,
     alert::{AlertKind, Severity},
@@ -80,10 +82,15 @@ pub struct Report {
     pub at: Moment,
     /// Whether that was in an earlier boot.
     pub earlier_boot: bool,
-    /// How it was noticed: see [`DetectedBy::word`](prunella_core::incident::DetectedBy::word).
+    /// How it was noticed: see [`DetectedBy::as_str`](prunella_core::incident::DetectedBy::as_str).
     pub detected_by: String,
     /// The same in a few words.
     pub noticed: String,
+    /// Why it failed, in one sentence, as far as that is known.
+    pub reason: String,
+    /// What a person has to do, in one sentence; that nothing has to be done, where
+    /// that is so.
+    pub to_do: String,
     /// systemd's word for what went wrong.
     pub cause: String,
     /// The same in a sentence without its full stop.
@@ -100,11 +107,11 @@ pub struct Report {
     pub opinions: Vec<Opinion>,
     /// What was done, step by step.
     pub attempts: Vec<Attempt>,
-    /// Which attempt was the latest.
+    /// How many attempts there were; turns that only waited are none.
     pub attempt: u32,
     /// What the host saw for itself; absent without proof.
     pub proof: Option<Proof>,
-    /// [`Ending::word`], or `open`.
+    /// [`Ending::as_str`], or `open`.
     pub ended: String,
     /// The same in a word or two for people.
     pub outcome: String,
@@ -166,7 +173,7 @@ pub struct Opinion {
     pub strategy: StrategyName,
     /// `applies`, `not-applicable`, `blocked-by`, `veto` or `broke-off`.
     pub says: String,
-    /// The same in a few words, such as `would heal it (90 % sure)`.
+    /// The same in a few words, such as `applies (90 % confidence)`.
     pub words: String,
     /// 0 to 100, when it applies.
     pub confidence: Option<u8>,
@@ -271,14 +278,18 @@ impl Report {
         let unit = &detection.unit;
         let ending = record.ending.as_ref();
         let moment = |ms| Moment::new(ms, context);
-        let told = Teller::new(record).tell();
+        let built = ReportBuilder::new(record).build();
+        let attempt = built
+            .attempts
+            .last()
+            .map_or(record.incident.attempt, |attempt| attempt.last);
         let needs_people = match ending {
             Some(Ending::Escalated { .. }) => true,
             Some(Ending::LeftAlone { why, .. }) => why.needs_people(),
             _ => false,
         };
         let critical = context.service.is_some_and(|service| service.critical);
-        let ended = ending.map_or("open", Ending::word);
+        let ended = ending.map_or("open", Ending::as_str);
         let strategy = match ending {
             Some(Ending::Healed { strategy, .. }) => Some(strategy.as_str()),
             _ => None,
@@ -301,6 +312,13 @@ impl Report {
             _ => None,
         };
         let grantable = grants::grantable(record);
+        let recommendation = next::recommendation(
+            ending,
+            &built.findings,
+            built.hint.as_ref(),
+            &built.opinions,
+            recurrence.as_ref(),
+        );
         Self {
             headline: headline(unit, ending),
             incident: record.incident.id.clone(),
@@ -319,25 +337,21 @@ impl Report {
                 .boot_id
                 .as_ref()
                 .is_some_and(|boot_id| *boot_id != record.incident.boot_id),
-            detected_by: detection.by.word().to_owned(),
-            noticed: words::noticed(detection.by.word()),
+            detected_by: detection.by.as_str().to_owned(),
+            noticed: words::noticed(detection.by.as_str()),
+            reason: reason(&words::cause(detection), &built.findings),
+            to_do: next::to_do(record, recommendation.as_deref(), needs_people),
             cause: clean(detection.cause.as_str()),
             what_failed: words::cause(detection),
-            recommendation: next::recommendation(
-                ending,
-                &told.findings,
-                told.hint.as_ref(),
-                &told.opinions,
-                recurrence.as_ref(),
-            ),
-            evidence: told.evidence,
-            findings: told.findings,
-            hint: told.hint,
-            advice: told.advice,
-            opinions: told.opinions,
-            attempts: told.attempts,
-            attempt: record.incident.attempt,
-            proof: told.proof.map(|seen| {
+            recommendation,
+            evidence: built.evidence,
+            findings: built.findings,
+            hint: built.hint,
+            advice: built.advice,
+            opinions: built.opinions,
+            attempts: built.attempts,
+            attempt,
+            proof: built.proof.map(|seen| {
                 let recovered_after = match ending {
                     Some(Ending::Healed {
                         recovered_after: Some(after),
@@ -350,7 +364,7 @@ impl Report {
             ended: ended.to_owned(),
             outcome: words::outcome(ending, needs_people).to_owned(),
             why: why(ending),
-            rehearsal: told.rehearsal,
+            rehearsal: built.rehearsal,
             needs_people,
             kind: kind(ending, needs_people),
             severity: match (needs_people, critical) {
@@ -366,7 +380,7 @@ impl Report {
                 }
                 _ => Severity::Info,
             },
-            tried: told.tried,
+            tried: built.tried,
             plan: next::plan(record, retry_at.as_ref()),
             recurrence,
             retry_at,
@@ -402,7 +416,7 @@ impl Report {
             format!(" ({})", beside.join(", "))
         };
         facts.push(("failed", format!("{}{beside}", self.at.local)));
-        facts.push(("noticed", self.noticed.clone()));
+        facts.push(("detected", self.noticed.clone()));
         if self.attempt > 1 {
             facts.push(("attempts", self.attempt.to_string()));
         }
@@ -410,7 +424,7 @@ impl Report {
             facts.push(("healed in", healed_in.to_owned()));
         }
         if let Some(again) = &self.recurrence {
-            facts.push(("repeated", again.words.clone()));
+            facts.push(("recurring", again.words.clone()));
         }
         facts.push(("incident", clean(self.incident.as_str())));
         facts
@@ -450,12 +464,12 @@ impl Proof {
     fn new(evidence: Vec<String>, recovered_after: Option<u64>, stable_for: Option<u64>) -> Self {
         let healed_in = recovered_after.map(|after| words::length(Duration::from_micros(after)));
         let mut sentence = match &healed_in {
-            Some(healed_in) => format!("Well again {healed_in} after the failure"),
-            None => "Well again".to_owned(),
+            Some(healed_in) => format!("Up {healed_in} after the failure"),
+            None => "Up again".to_owned(),
         };
         if let Some(stable_for) = stable_for {
             let watched = words::length(Duration::from_millis(stable_for));
-            sentence.push_str(&format!(", and still so after {watched}"));
+            sentence.push_str(&format!(", and still up after {watched}"));
         }
         Self {
             evidence,
@@ -470,38 +484,49 @@ impl Proof {
 fn kind(ending: Option<&Ending>, needs_people: bool) -> AlertKind {
     match ending {
         _ if needs_people => AlertKind::Escalation,
+        None => AlertKind::Outage,
         Some(Ending::Healed { .. } | Ending::Recovered { .. }) => AlertKind::Recovery,
         _ => AlertKind::Information,
     }
 }
 
+/// Why, in one sentence, as far as it is known.
+fn reason(what_failed: &str, findings: &[Finding]) -> String {
+    let mut sentence = capital(what_failed);
+    if let Some(finding) = findings.first() {
+        sentence.push_str(&format!("; probably {}", finding.sentence));
+    }
+    sentence.push('.');
+    sentence
+}
+
 /// What happened to what, and how it ended, in one sentence.
 pub fn headline(unit: &UnitName, ending: Option<&Ending>) -> String {
     match ending {
-        None => format!("{unit} failed, and Prunella is at work on it"),
+        None => format!("{unit} is down, being healed"),
         Some(Ending::Healed {
             strategy,
             recovered_after: Some(after),
         }) => format!(
-            "{unit} failed and was healed by {strategy} in {}",
+            "{unit} failed; healed by {strategy} in {}",
             words::length(Duration::from_micros(*after))
         ),
         Some(Ending::Healed { strategy, .. }) => {
-            format!("{unit} failed and was healed by {strategy}")
+            format!("{unit} failed; healed by {strategy}")
         }
         Some(Ending::Recovered { by }) => {
-            format!("{unit} failed and is well again: {}", clean(by))
+            format!("{unit} failed and recovered: {}", clean(by))
         }
         Some(Ending::LeftAlone { why, .. }) => {
-            format!("{unit} was left alone: {}", why.sentence())
+            format!("{unit} left alone: {}", why.sentence())
         }
         Some(Ending::Escalated { reason, .. }) => {
             format!("{unit} needs a person: {}", clean(reason))
         }
-        Some(Ending::Blocked { on, .. }) => format!("{unit} waits until {on} is well"),
-        Some(Ending::Interrupted { .. }) => format!("the healing of {unit} was interrupted"),
+        Some(Ending::Blocked { on, .. }) => format!("{unit} is down, waiting for {on}"),
+        Some(Ending::Interrupted { .. }) => format!("healing {unit} was interrupted"),
         Some(Ending::Rehearsed { verdict }) => {
-            format!("rehearsal for {unit}: {}", clean(verdict))
+            format!("rehearsal of {unit}: {}", clean(verdict))
         }
     }
 }

@@ -44,8 +44,7 @@ fn journal(record: &Record, context: &ReportContext<'_>) -> Command {
     )
 }
 
-/// What to run now.
-/// How to agree to, or deny, what waits for a person.
+/// How to approve or deny what waits for a person.
 fn proposed(record: &Record) -> Vec<Command> {
     let mut commands = Vec::new();
     for entry in &record.steps {
@@ -63,26 +62,23 @@ fn proposed(record: &Record) -> Vec<Command> {
         }
         commands.push(command(
             format!("prunella approve {approval}"),
-            &format!("to let {act} be done, once (or `prunella deny`)"),
+            &format!("approve {act}, once (or `prunella deny`)"),
         ));
     }
     commands
 }
 
+/// What to run now.
 pub(super) fn next(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {
     let unit = words::shell(&record.incident.detection.unit);
-    let status = |unit: &str| command(format!("systemctl status {unit}"), "how it stands now");
+    let status = |unit: &str| command(format!("systemctl status {unit}"), "its current state");
     let journal = journal(record, context);
     let id = record.incident.id.as_str();
-    let details = is_plain_id(id).then(|| {
-        command(
-            format!("prunella incidents {id}"),
-            "this report again, later",
-        )
-    });
+    let details =
+        is_plain_id(id).then(|| command(format!("prunella incidents {id}"), "this report again"));
     let heal = command(
         format!("prunella heal {unit}"),
-        "once the cause is gone: start it, with proof",
+        "start it and prove it, once the cause is gone",
     );
     match &record.ending {
         Some(Ending::Escalated { .. } | Ending::Interrupted { .. }) => {
@@ -100,41 +96,39 @@ pub(super) fn next(record: &Record, context: &ReportContext<'_>) -> Vec<Command>
                 command(format!("journalctl -u {on} -n 100"), "why it is down"),
             ]
         }
-        Some(Ending::Rehearsed { .. }) => vec![command(
-            format!("prunella heal {unit}"),
-            "to have it done for real",
-        )],
+        Some(Ending::Rehearsed { .. }) => {
+            vec![command(format!("prunella heal {unit}"), "do it for real")]
+        }
         Some(Ending::LeftAlone { why, .. }) => match why {
             LeftAlone::NotInCare => vec![command(
                 format!("prunella enable {unit}"),
-                "to put it in Prunella's care",
+                "put it in Prunella's care",
             )],
             LeftAlone::Paused => vec![command(
                 format!("prunella resume {unit}"),
-                "to end the pause (or `prunella resume --all`)",
+                "end the pause (or `prunella resume --all`)",
             )],
-            LeftAlone::OperatorStop => vec![command(
-                format!("systemctl start {unit}"),
-                "to have it up again",
-            )],
+            LeftAlone::OperatorStop => {
+                vec![command(format!("systemctl start {unit}"), "start it again")]
+            }
             LeftAlone::Masked => vec![command(
                 format!("systemctl unmask {unit}"),
-                "to let it be started again",
+                "allow it to start again",
             )],
             LeftAlone::StartLimit => vec![
                 journal,
                 command(
                     format!("systemctl reset-failed {unit}"),
-                    "to clear the start limit",
+                    "clear the start limit",
                 ),
-                command(format!("systemctl start {unit}"), "to start it"),
+                command(format!("systemctl start {unit}"), "start it"),
             ],
             LeftAlone::FailureAction => vec![
                 status(&unit),
                 journal,
                 command(
                     format!("systemctl show {unit} -p FailureAction -p StartLimitAction"),
-                    "what a failed start would set off",
+                    "what a failed start would trigger",
                 ),
             ],
             LeftAlone::RestartLoop => vec![
@@ -186,7 +180,7 @@ pub(super) fn logs(record: &Record, context: &ReportContext<'_>) -> Vec<Command>
     let files = context.service.iter().flat_map(|service| &service.files);
     for (name, file) in files {
         let path = words::quoted(&file.path.to_string_lossy());
-        let purpose = format!("what it logs to its file `{name}`");
+        let purpose = format!("its log file `{name}`");
         match file.role {
             _ if file.secret || !is_log(&file.path) || path.contains(char::is_control) => {}
             FileRole::Plain => logs.push(Command {
@@ -217,21 +211,20 @@ pub(super) fn plan(record: &Record, retry_at: Option<&Moment>) -> Option<String>
                     Some(ago) => format!("{ago} ({})", retry.local),
                     None => format!("on {}", retry.local),
                 };
-                format!("Prunella tries again by itself {when}.")
+                format!("Prunella tries again {when}.")
             }
-            None => format!(
-                "Prunella does nothing more by itself until {unit} has been started and fails \
-                 again."
-            ),
+            None => {
+                format!("Prunella does nothing more until {unit} has been started and fails again.")
+            }
         },
         Ending::Blocked { on, .. } => {
-            format!("Prunella goes on by itself as soon as {on} is well.")
+            format!("Prunella goes on as soon as {on} is up.")
         }
         Ending::LeftAlone { why, .. } if why.passes() => {
-            "Prunella looks again by itself once that is over.".to_owned()
+            "Prunella looks again once that is over.".to_owned()
         }
         Ending::LeftAlone { why, .. } if why.needs_people() => {
-            "Prunella does nothing about it by itself.".to_owned()
+            "Prunella does nothing about it.".to_owned()
         }
         _ => return None,
     })
@@ -248,7 +241,7 @@ pub(super) fn recommendation(
 ) -> Option<String> {
     let explained = opinions
         .iter()
-        .any(|opinion| matches!(opinion.says.as_str(), "must-not" | "blocked-by"));
+        .any(|opinion| matches!(opinion.says.as_str(), "veto" | "blocked-by"));
     let advice = findings
         .iter()
         .chain(hint.filter(|_| !explained))
@@ -259,22 +252,37 @@ pub(super) fn recommendation(
             (Some(advice), Some(_)) => advice,
             (None, Some(again)) if again.often > Often::Again => again.advice.clone(),
             (Some(advice), None) => {
-                format!("Nothing has to be done now. To keep it from coming back: {advice}")
+                format!("Nothing to do now. To prevent a recurrence: {advice}")
             }
-            (None, _) => "Nothing has to be done now.".to_owned(),
+            (None, _) => "Nothing to do now.".to_owned(),
         }),
         Ending::Escalated { .. } => Some(advice.unwrap_or_else(|| {
-            "Look at how it stands and at what it logged, remove the cause, and then have it \
-             healed, so that it is started with proof."
-                .to_owned()
+            "Look at its state and its log, remove the cause, then run `prunella heal`.".to_owned()
         })),
         Ending::Interrupted { .. } => Some(
-            "See whether it is up: Prunella was stopped in the middle, and what it had begun may \
-             or may not have been done."
+            "Check whether it is up: Prunella was interrupted, and its last act may or may not \
+             have happened."
                 .to_owned(),
         ),
         Ending::LeftAlone { why, .. } if why.needs_people() => advice,
         _ => None,
+    }
+}
+
+/// What a person has to do, in one sentence; that nothing has to be done, where
+/// that is so.
+pub(super) fn to_do(record: &Record, recommendation: Option<&str>, needs_people: bool) -> String {
+    match &record.ending {
+        None => "Nothing yet: Prunella is healing it, and its end follows.".to_owned(),
+        Some(Ending::Blocked { on, .. }) => {
+            format!("Nothing here: it starts once {on} is up.")
+        }
+        Some(Ending::Rehearsed { .. }) => "Nothing: this is a rehearsal.".to_owned(),
+        Some(_) => match recommendation {
+            Some(recommendation) => recommendation.to_owned(),
+            None if needs_people => "See what follows; Prunella leaves it to you.".to_owned(),
+            None => "Nothing to do now.".to_owned(),
+        },
     }
 }
 

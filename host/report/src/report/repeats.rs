@@ -67,7 +67,7 @@ pub(super) fn fold_attempts(attempts: Vec<Attempt>) -> Vec<Attempt> {
                 before.ended = attempt.ended;
                 let at = attempt.steps.last().map_or("", |line| line.when.as_str());
                 before.words = format!(
-                    "attempts {} to {}, each the same, until {at}",
+                    "attempts {} to {}, identical, until {at}",
                     before.first, before.last
                 );
             }

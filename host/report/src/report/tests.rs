@@ -358,9 +358,9 @@ fn a_healed_one() {
     let report = report(&healed());
     assert_eq!(
         report.headline,
-        "web.service failed and was healed by service-restart in 61 ms"
+        "web.service failed; healed by service-restart in 61 ms"
     );
-    assert_eq!(report.what_failed, "its main process was ended by SIGKILL");
+    assert_eq!(report.what_failed, "its main process was killed by SIGKILL");
     assert_eq!(
         (report.kind, report.severity),
         (AlertKind::Recovery, Severity::Info)
@@ -382,28 +382,25 @@ fn a_healed_one() {
     assert_eq!(
         steps,
         [
-            ("+0.002 s", Mark::Plain, "service-restart begins to heal"),
+            ("+0.002 s", Mark::Plain, "service-restart starts healing"),
             ("+0.003 s", Mark::Good, "start web.service: done (42 ms)"),
             (
                 "+0.046 s",
                 Mark::Plain,
                 "service-restart: done: started web.service"
             ),
-            ("+0.061 s", Mark::Good, "it is well for the first time"),
-            ("+5.061 s", Mark::Good, "it stayed well for 5 s"),
+            ("+0.061 s", Mark::Good, "up again, 61 ms after the failure"),
+            ("+5.061 s", Mark::Good, "still up after 5 s"),
         ]
     );
     let proof = report.proof.as_ref().unwrap();
     assert_eq!(
         proof.sentence,
-        "Well again 61 ms after the failure, and still so after 5 s"
+        "Up 61 ms after the failure, and still up after 5 s"
     );
     assert_eq!(proof.evidence.len(), 2);
     assert_eq!(report.recurrence, None);
-    assert_eq!(
-        report.recommendation.as_deref(),
-        Some("Nothing has to be done now.")
-    );
+    assert_eq!(report.recommendation.as_deref(), Some("Nothing to do now."));
     assert_eq!(report.plan, None);
     assert!(report.next.is_empty());
     let facts: Vec<(&str, &str)> = report_facts(&report);
@@ -416,7 +413,7 @@ fn a_healed_one() {
             ("ports", "tcp/80, tcp/443"),
             ("host", "shop-1"),
             ("failed", "Sat 2026-11-21 15:39:41 +01 (2 minutes ago)"),
-            ("noticed", "by the daemon, from systemd's signals"),
+            ("detected", "by the daemon (signal from systemd)"),
             ("healed in", "61 ms"),
             ("incident", "20261121-143941-7f3a"),
         ]
@@ -461,15 +458,15 @@ fn an_escalated_one() {
         told(&report),
         [
             vec![
-                "port-conflict begins to heal",
-                "port-conflict may not end the process 4711 (python3): it is not provably a \
-                 leftover of web.service",
+                "port-conflict starts healing",
+                "denied: port-conflict may not terminate process 4711 (python3): it is not provably \
+                 a leftover of web.service",
                 "port-conflict: failed: tcp/80 is held by a stranger",
-                "service-restart begins to heal",
+                "service-restart starts healing",
                 "start web.service: done (4 ms)",
-                "it was well and failed again: failed again with exit code 203",
+                "relapsed: failed again with exit code 203",
             ],
-            vec!["restart web.service: nobody knows what came of it"],
+            vec!["restart web.service: outcome unknown"],
         ]
     );
     assert_eq!(
@@ -483,7 +480,7 @@ fn an_escalated_one() {
     );
     assert_eq!(
         report.plan.as_deref(),
-        Some("Prunella tries again by itself in 15 minutes (Sat 2026-11-21 15:56:46 +01).")
+        Some("Prunella tries again in 15 minutes (Sat 2026-11-21 15:56:46 +01).")
     );
     let tried: Vec<(&str, u32)> = report
         .tried
@@ -513,7 +510,7 @@ fn a_blocked_one() {
     assert_eq!(report.kind, AlertKind::Information);
     assert_eq!(
         report.plan.as_deref(),
-        Some("Prunella goes on by itself as soon as postgresql@15-main.service is well.")
+        Some("Prunella goes on as soon as postgresql@15-main.service is up.")
     );
 }
 
@@ -580,9 +577,9 @@ fn what_was_done_again_is_told_once() {
     assert_eq!(
         told(&report),
         [[
-            "service-restart begins to heal",
+            "service-restart starts healing",
             "start web.service: done (4 ms)",
-            "it did not become well: failed again with exit code 1",
+            "did not recover: failed again with exit code 1",
             "the same 3 steps 3 times more, until +6.900 s",
             "the budget is spent (3 times, until +10.000 s)",
         ]]
@@ -630,10 +627,7 @@ fn attempts_that_went_alike_are_told_once() {
     assert_eq!(report.attempts.len(), 1);
     let attempt = &report.attempts[0];
     assert_eq!((attempt.first, attempt.last), (1, 4));
-    assert_eq!(
-        attempt.words,
-        "attempts 1 to 4, each the same, until +45 min"
-    );
+    assert_eq!(attempt.words, "attempts 1 to 4, identical, until +45 min");
     assert_eq!(attempt.steps.len(), 3);
     assert_eq!(report.tried[0].times, 4);
     assert_eq!(report.tried[0].attempt, 4);
@@ -685,7 +679,7 @@ fn repeated_healing_is_called_out(
     let fact = report
         .facts()
         .into_iter()
-        .find(|(name, _)| name == "repeated");
+        .find(|(name, _)| name == "recurring");
     assert_eq!(
         fact.map(|(_, words)| words).as_deref(),
         expected.map(|(_, words)| words)
@@ -922,4 +916,33 @@ fn it_can_be_read_by_programs() {
     assert_eq!(json["retry_at"]["ms"], FAILED + 125_000 + 900_000);
     assert_eq!(json["attempts"][0]["steps"][0]["mark"], "plain");
     assert_eq!(json["next"][0]["command"], "systemctl status web.service");
+}
+
+#[test]
+fn turns_that_only_waited_are_no_attempts() {
+    let wait = |reason: &str| Step::Waits {
+        reason: reason.to_owned(),
+        milliseconds: 5_000,
+    };
+    let mut steps = tries(0, 1, 4_000);
+    steps.push((1_000_000, wait("the healing budget spaces attempts out")));
+    steps.push((1_100_000, wait("systemd still works on it")));
+    steps.extend(tries(6_000_000, 2, 4_000));
+    let mut record = record(
+        detection(DetectedBy::Signal, "exit-code"),
+        steps,
+        escalation(),
+    );
+    for (place, entry) in (0_u32..).zip(&mut record.steps) {
+        entry.attempt = match place {
+            0..5 => 1,
+            5 => 2,
+            _ => 3,
+        };
+    }
+    record.incident.attempt = 3;
+    let report = report(&record);
+    assert_eq!(report.attempt, 2);
+    let words: Vec<&str> = report.attempts.iter().map(|a| a.words.as_str()).collect();
+    assert_eq!(words, ["attempt 1", "attempt 2"]);
 }

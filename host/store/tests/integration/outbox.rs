@@ -13,13 +13,13 @@ use crate::common::{incident, note, unit};
 use prunella_core::{
     ChannelName,
     alert::{
-        Alert, AlertKind, Dispatch, DispatchFilter, DispatchState, Message, Severity, Trouble,
+        Alert, AlertGroup, AlertKind, Dispatch, DispatchFilter, DispatchState, Message, Severity,
     },
     incident::{Ending, Incident, IncidentId},
     trail::{Entry, Step},
 };
 use prunella_store::{
-    AttemptEnd, Decided, Fate, FoundDispatch, LastSteps, Store, StoreError, Tried,
+    AlertDecision, AttemptEnd, Decided, FoundDispatch, LastSteps, Store, StoreError, Tried,
 };
 use rstest::rstest;
 
@@ -86,7 +86,7 @@ fn told_of(store: &Store, name: &str, number: u16) -> (Incident, Alert) {
     (incident, alert)
 }
 
-fn message(id: &str, trouble: &str, incident: &Incident) -> Message {
+fn message(id: &str, alert_group: &str, incident: &Incident) -> Message {
     Message {
         id: id.to_owned(),
         kind: AlertKind::Escalation,
@@ -95,7 +95,7 @@ fn message(id: &str, trouble: &str, incident: &Incident) -> Message {
         host: "shop1".to_owned(),
         units: vec![incident.detection.unit.clone()],
         incidents: vec![incident.id.clone()],
-        trouble: trouble.to_owned(),
+        alert_group: alert_group.to_owned(),
         resolved: false,
         headline: "web.service needs a person".to_owned(),
         facts: Vec::new(),
@@ -104,8 +104,8 @@ fn message(id: &str, trouble: &str, incident: &Incident) -> Message {
     }
 }
 
-fn trouble(key: &str) -> Trouble {
-    Trouble {
+fn alert_group(key: &str) -> AlertGroup {
+    AlertGroup {
         key: key.to_owned(),
         opened: 10,
         told: 10,
@@ -115,13 +115,13 @@ fn trouble(key: &str) -> Trouble {
     }
 }
 
-/// Messages in the outbox for `mail`, as (id, trouble).
+/// Messages in the outbox for `mail`, as (id, alert group).
 fn decide(store: &Store, messages: &[(&str, &str)]) {
     let about = incident("web.service", 1, 1_000);
     let decided = Decided {
         dispatches: messages
             .iter()
-            .map(|(id, trouble)| (mail(), message(id, trouble, &about)))
+            .map(|(id, alert_group)| (mail(), message(id, alert_group, &about)))
             .collect(),
         at: 100,
         ..Decided::default()
@@ -211,8 +211,8 @@ fn what_is_decided_is_written_once() {
     let (incident, _) = told_of(&store, "web.service", 1);
     let seq = store.new_alerts().unwrap().first().unwrap().seq;
     let decided = Decided {
-        fates: vec![(seq, Fate::Told)],
-        troubles: vec![trouble("t")],
+        decisions: vec![(seq, AlertDecision::Notified)],
+        alert_groups: vec![alert_group("t")],
         digests: vec![(None, 100), (Some(unit("web.service")), 90)],
         dispatches: vec![(mail(), message("m-1", "t", &incident))],
         at: 100,
@@ -228,23 +228,23 @@ fn what_is_decided_is_written_once() {
 
     let store = open(&folder);
     assert!(store.new_alerts().unwrap().is_empty());
-    assert_eq!(store.open_troubles().unwrap(), [trouble("t")]);
+    assert_eq!(store.open_alert_groups().unwrap(), [alert_group("t")]);
     assert_eq!(
         store.digests().unwrap(),
         BTreeMap::from([(None, 100), (Some(unit("web.service")), 90)])
     );
     let all = store.dispatches(&DispatchFilter::default()).unwrap();
     assert_eq!(ids(&all), ["m-1"]);
-    let closed = Trouble {
+    let closed = AlertGroup {
         closed: Some(200),
-        ..trouble("t")
+        ..alert_group("t")
     };
     let decided = Decided {
-        troubles: vec![closed],
+        alert_groups: vec![closed],
         ..Decided::default()
     };
     assert!(store.decide(&decided).unwrap());
-    assert!(store.open_troubles().unwrap().is_empty());
+    assert!(store.open_alert_groups().unwrap().is_empty());
 }
 
 /// Kills the sender at each state and looks what the next one finds: how the
@@ -307,7 +307,7 @@ fn a_killed_sender(
 }
 
 #[test]
-fn what_is_told_of_one_trouble_arrives_in_order() {
+fn what_is_told_of_one_alert_group_arrives_in_order() {
     let (_folder, store) = store();
     decide(&store, &[("m-1", "t"), ("m-2", "t"), ("m-3", "other")]);
     assert_eq!(ids(&store.due_dispatches(100).unwrap()), ["m-1", "m-3"]);
@@ -384,7 +384,7 @@ fn a_dispatch_is_found_by_a_part_of_its_id() {
         &store,
         &[("20261122-030000-aabb", "a"), ("20261122-030001-ccdd", "b")],
     );
-    assert_eq!(one(&store, "ccdd").message.trouble, "b");
+    assert_eq!(one(&store, "ccdd").message.alert_group, "b");
     assert_eq!(
         store.find_dispatch("20261122").unwrap(),
         FoundDispatch::Many(vec![

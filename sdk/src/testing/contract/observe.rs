@@ -197,7 +197,7 @@ pub mod probes {
 
     pub fn kind(name: &str) -> Result<String, Failure> {
         Ok(Current::declared(|service| {
-            Ok(service.probe(name)?.kind.word().to_owned())
+            Ok(service.probe(name)?.kind.as_str().to_owned())
         })?)
     }
 

@@ -6,6 +6,8 @@
     reason = "in a test a panic is the report"
 )]
 
+use std::time::{Duration, Instant};
+
 use prunella_e2e::{Builder, Scene, TIMEOUT, victim, victim_with};
 use serde_json::Value;
 
@@ -281,7 +283,7 @@ fn ten_services_on_a_dead_database_are_one_alert_and_one_resolution() {
     scene.write_file("/opt/disk", "", 0o644).unwrap();
     scene.start(&["db.service"]);
     let got = scene
-        .wait_for("the end of the trouble", TIMEOUT, || {
+        .wait_for("the end of the alert group", TIMEOUT, || {
             let got = got(&scene);
             let over = got.iter().any(|one| {
                 one["path"] == "/pager" && one["body"]["data"]["resolved"] == Value::Bool(true)
@@ -292,8 +294,8 @@ fn ten_services_on_a_dead_database_are_one_alert_and_one_resolution() {
     let pager: Vec<&Value> = got.iter().filter(|one| one["path"] == "/pager").collect();
     assert_eq!(pager.len(), 2, "{pager:#?}");
     assert_eq!(
-        pager[0]["body"]["data"]["trouble"],
-        pager[1]["body"]["data"]["trouble"]
+        pager[0]["body"]["data"]["alert_group"],
+        pager[1]["body"]["data"]["alert_group"]
     );
     let mut well = units(pager[1]);
     well.sort_unstable();
@@ -386,4 +388,135 @@ fn a_hook_that_sends_alerts_does_not_miss_the_next_failure() {
             .unwrap();
     }
     assert_eq!(scene.runs("web.service"), 3);
+}
+
+/// How soon people are to know that a service is down.
+const SOON: Duration = Duration::from_secs(15);
+
+fn kind(message: &Value) -> &str {
+    message["body"]["type"].as_str().unwrap()
+}
+
+fn alert_group(message: &Value) -> &Value {
+    &message["body"]["data"]["alert_group"]
+}
+
+fn is_resolved(message: &Value) -> bool {
+    message["body"]["data"]["resolved"] == Value::Bool(true)
+}
+
+/// The messages about one unit, in order.
+fn about(scene: &Scene, unit: &str) -> Vec<Value> {
+    let mut got = got(scene);
+    got.retain(|message| units(message).contains(&unit));
+    got
+}
+
+#[test]
+fn a_service_still_down_after_ten_seconds_is_told_of_and_so_is_its_end() {
+    let scene = scene()
+        .service("web.service", &victim("", "--start-takes 12000"), "")
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["web.service"]);
+    let failed = Instant::now();
+    scene.kill("web.service");
+    let outage = wait_got(&scene, 1).remove(0);
+    assert!(failed.elapsed() < SOON, "{:?}", failed.elapsed());
+    assert_eq!(outage["path"], "/pager");
+    assert_eq!(kind(&outage), "prunella.outage");
+    assert!(!is_resolved(&outage), "{outage}");
+    assert!(
+        outage["body"]["data"]["headline"]
+            .as_str()
+            .unwrap()
+            .contains("web.service is down, being healed"),
+        "{outage}"
+    );
+
+    scene.wait_healed("web.service");
+    let got = wait_got(&scene, 3);
+    for path in ["/pager", "/team"] {
+        let end = got.iter().rfind(|message| message["path"] == path).unwrap();
+        assert_eq!(kind(end), "prunella.recovery");
+        assert!(is_resolved(end), "{end}");
+        assert_eq!(alert_group(end), alert_group(&outage));
+    }
+}
+
+#[test]
+fn a_critical_service_that_fails_the_same_way_twice_is_told_of_at_once() {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim("", "--exit-after 300"),
+            "critical = true\n\
+             [budget]\nhealings = 4\nwindow = \"10m\"\nbackoff = [\"0s\", \"1s\", \"2s\", \"8s\"]\n",
+        )
+        .with_daemon();
+    receiver(&scene, "200");
+    let began = Instant::now();
+    scene.start(&["web.service"]);
+    let outage = wait_got(&scene, 1).remove(0);
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(kind(&outage), "prunella.outage");
+    assert_eq!(outage["body"]["data"]["severity"], "critical");
+
+    // That it needs a person comes in the same thread.
+    let escalation = wait_got(&scene, 2).remove(1);
+    assert_eq!(kind(&escalation), "prunella.escalation");
+    assert_eq!(alert_group(&escalation), alert_group(&outage));
+}
+
+#[test]
+fn a_service_healed_in_time_is_told_of_once_when_it_is_up() {
+    let hasty = CONFIG.replace("[alerts]\n", "[alerts]\nnotify-after = \"2s\"\n");
+    let scene = scene()
+        .file("/etc/prunella/prunella.toml", &hasty, 0o644)
+        .service("quick.service", &victim("", ""), "")
+        .service("slow.service", &victim("", "--start-takes 4000"), "")
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["quick.service", "slow.service"]);
+    scene
+        .systemctl(&["kill", "--signal=KILL", "quick.service", "slow.service"])
+        .unwrap();
+    scene.wait_healed("quick.service");
+    scene.wait_healed("slow.service");
+    let slow = scene
+        .wait_for("the end of the slow one", TIMEOUT, || {
+            let slow = about(&scene, "slow.service");
+            Ok(slow.iter().any(is_resolved).then_some(slow))
+        })
+        .unwrap();
+    assert_eq!(kind(&slow[0]), "prunella.outage");
+    let quick = about(&scene, "quick.service");
+    let kinds: Vec<&str> = quick.iter().map(kind).collect();
+    assert_eq!(kinds, ["prunella.recovery"]);
+}
+
+#[test]
+fn a_hook_without_a_daemon_has_people_told_while_it_heals() {
+    let hasty = CONFIG.replace("[alerts]\n", "[alerts]\nnotify-after = \"2s\"\n");
+    let scene = scene()
+        .file("/etc/prunella/prunella.toml", &hasty, 0o644)
+        .service("web.service", &victim("", "--start-takes 8000"), "")
+        .with_hooks();
+    receiver(&scene, "200");
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    let outage = wait_got(&scene, 1).remove(0);
+    assert_eq!(kind(&outage), "prunella.outage");
+    scene.wait_healed("web.service");
+    let got = wait_got(&scene, 3);
+    assert!(
+        got.iter()
+            .skip(1)
+            .all(|end| is_resolved(end) && alert_group(end) == alert_group(&outage)),
+        "{got:#?}"
+    );
 }

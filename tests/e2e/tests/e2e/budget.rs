@@ -69,7 +69,7 @@ fn each_healing_is_one_attempt_with_daemon_and_hook() {
     let mut probably: Vec<&str> = said
         .iter()
         .filter_map(|entry| entry["MESSAGE"].as_str())
-        .filter(|message| message.contains("probably"))
+        .filter(|message| message.contains("probable cause"))
         .collect();
     let all = probably.len();
     probably.sort_unstable();

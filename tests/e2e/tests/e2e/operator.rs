@@ -146,7 +146,7 @@ fn a_rehearsal_changes_nothing() {
     let plan = scene.prunella(&["heal", "web.service", "--dry-run"]);
     assert_eq!(plan.code, Some(0), "{}{}", plan.stdout, plan.stderr);
     assert!(
-        plan.stdout.contains("unit-control.start"),
+        plan.stdout.contains("would start web.service"),
         "{}",
         plan.stdout
     );

@@ -95,12 +95,12 @@ fn a_broken_template_keeps_no_report_back() {
     let shown = scene.prunella(&["incidents", &incident.id]);
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
     assert!(
-        shown.stdout.contains("was healed by service-restart"),
+        shown.stdout.contains("healed by service-restart"),
         "{}",
         shown.stdout
     );
     assert!(
-        shown.stdout.contains("a template of yours is left aside"),
+        shown.stdout.contains("a template of yours was not used"),
         "{}",
         shown.stdout
     );

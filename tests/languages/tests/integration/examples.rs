@@ -2,8 +2,8 @@
 
 use prunella_core::service::ProbeKind;
 use prunella_languages::example;
+use prunella_scaffold::Language;
 use prunella_simulation::{Check, Sim};
-use prunella_workshop::Language;
 
 fn web() -> Sim {
     Sim::new("web.service").failed("exit-code")

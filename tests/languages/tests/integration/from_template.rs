@@ -2,8 +2,8 @@
 
 use prunella_core::policy::Limits;
 use prunella_languages::{Built, template};
+use prunella_scaffold::Language;
 use prunella_simulation::{File, Sim};
-use prunella_workshop::Language;
 use rstest::rstest;
 
 /// The template, which is no larger, and needs no more memory to say who it is; and

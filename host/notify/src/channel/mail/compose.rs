@@ -1,5 +1,5 @@
 //! Writes the mail: the same for each try, and in one thread with everything
-//! else about the same trouble.
+//! else about the same alert group.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -31,9 +31,9 @@ pub(super) fn compose(
 ) -> Result<Vec<u8>, lettre::error::Error> {
     let domain = from.email.domain();
     let id = token(&message.id);
-    // Nobody ever sends this one. Everything about the trouble answers it, so
+    // Nobody ever sends this one. Everything about the alert group answers it, so
     // that programs show one thread, whatever arrives first.
-    let thread = format!("<trouble.{}@{domain}>", token(&message.trouble));
+    let thread = format!("<alert-group.{}@{domain}>", token(&message.alert_group));
     let mut mail = Mail::builder()
         .from(from.clone())
         .subject(fit(&line(&message.headline), SUBJECT_MAX, UTF16))

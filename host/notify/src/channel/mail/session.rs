@@ -19,7 +19,7 @@ use lettre::{
 };
 use prunella_config::channels::{Encryption, Login, MailSettings};
 use prunella_core::text::{REDACTED, one_line};
-use prunella_reach::{names, secret, tls};
+use prunella_net::{names, secret, tls};
 use rustls::pki_types::ServerName;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;

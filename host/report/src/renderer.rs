@@ -1,4 +1,4 @@
-//! Writes letters, by the built-in templates or the operator's.
+//! Renders notifications, by the built-in templates or the operator's.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use prunella_config::Diagnostic;
 use prunella_core::text::one_line;
 
 use crate::{
-    letter::Letter,
+    format::{self, File, Format, Templates},
+    notification::Notification,
     samples,
-    shape::{self, File, Shape, Templates},
 };
 
 /// The longest subject, in characters.
-const SUBJECT_MAX: usize = 250;
+const SUBJECT_MAX: usize = 90;
 
-/// A letter, written down.
+/// A rendered notification.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Written {
+pub struct Rendered {
     /// One line.
     pub subject: String,
     /// 80 columns wide, but for commands, which are never broken.
@@ -29,14 +29,14 @@ pub struct Written {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Writes letters. The operator's templates are read for each, so that a change
+/// Renders notifications. The operator's templates are read for each, so that a change
 /// holds at once and an idle daemon keeps nothing of them.
 #[derive(Debug, Clone, Default)]
-pub struct Letters {
+pub struct Renderer {
     folder: Option<PathBuf>,
 }
 
-impl Letters {
+impl Renderer {
     /// With the templates in `folder` (`/etc/prunella/templates`), where there
     /// are some; it need not exist. With the built-in ones only, without.
     pub fn new(folder: Option<&Path>) -> Self {
@@ -45,25 +45,25 @@ impl Letters {
         }
     }
 
-    /// Writes a letter down. Always answers: see [`Written::warnings`].
-    pub fn write(&self, letter: &Letter) -> Written {
-        let (files, mut warnings) = shape::read(self.folder.as_deref());
-        let written = write(letter, &files, &mut warnings);
-        Written {
+    /// Renders a notification. Always answers: see [`Rendered::warnings`].
+    pub fn render(&self, notification: &Notification) -> Rendered {
+        let (files, mut warnings) = format::read(self.folder.as_deref());
+        let rendered = render(notification, &files, &mut warnings);
+        Rendered {
             warnings,
-            ..written
+            ..rendered
         }
     }
 
-    /// What is wrong with the operator's templates: each is tried on letters of
+    /// What is wrong with the operator's templates: each is tried on notifications of
     /// every sort, so that a name that does not exist is found before it is
     /// needed.
     pub fn check(&self) -> Vec<Diagnostic> {
-        let (files, mut warnings) = shape::read(self.folder.as_deref());
+        let (files, mut warnings) = format::read(self.folder.as_deref());
         if !files.is_empty() {
-            for letter in samples::letters() {
+            for notification in samples::notifications() {
                 let mut found = Vec::new();
-                write(&letter, &files, &mut found);
+                render(&notification, &files, &mut found);
                 // One place may fail in more ways than one.
                 found.retain(|one| !warnings.iter().any(|known| is_same_place(known, one)));
                 warnings.append(&mut found);
@@ -73,20 +73,20 @@ impl Letters {
     }
 }
 
-fn write(letter: &Letter, files: &[File], warnings: &mut Vec<Diagnostic>) -> Written {
-    let mut shapes = Shape::ALL.map(|shape| Templates::new(shape, files, warnings));
+fn render(notification: &Notification, files: &[File], warnings: &mut Vec<Diagnostic>) -> Rendered {
+    let mut formats = Format::ALL.map(|format| Templates::new(format, files, warnings));
     let before = warnings.clone();
-    let [mut subject, mut text, mut html] = shapes
+    let [mut subject, mut text, mut html] = formats
         .each_mut()
-        .map(|shape| shape.render(&values(letter, &before), warnings));
+        .map(|format| format.render(&values(notification, &before), warnings));
     if *warnings != before {
-        // The letter itself says what is wrong with its templates.
+        // The notification itself says what is wrong with its templates.
         let all = warnings.clone();
-        [subject, text, html] = shapes
+        [subject, text, html] = formats
             .each_mut()
-            .map(|shape| shape.render(&values(letter, &all), warnings));
+            .map(|format| format.render(&values(notification, &all), warnings));
     }
-    Written {
+    Rendered {
         subject: one_line(&subject, SUBJECT_MAX),
         text,
         html,
@@ -100,8 +100,8 @@ fn is_same_place(one: &Diagnostic, other: &Diagnostic) -> bool {
 }
 
 /// What templates can use: see docs/reports.md.
-fn values(letter: &Letter, warnings: &[Diagnostic]) -> Value {
-    let facts: Vec<Value> = letter
+fn values(notification: &Notification, warnings: &[Diagnostic]) -> Value {
+    let facts: Vec<Value> = notification
         .facts()
         .into_iter()
         .map(|(name, value)| context! { name, value })
@@ -110,7 +110,7 @@ fn values(letter: &Letter, warnings: &[Diagnostic]) -> Value {
     context! {
         facts,
         notes,
-        ..Value::from(minijinja::value::Serde(letter))
+        ..Value::from(minijinja::value::Serde(notification))
     }
 }
 

@@ -32,7 +32,7 @@ fn collect() -> Result<()> {
     let root = here
         .ancestors()
         .nth(2)
-        .context("the workshop is not two folders below the workspace")?;
+        .context("host/scaffold is not two folders below the workspace")?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     for input in ["Cargo.toml", "Cargo.lock", "sdk/templates", "wit"] {
         rerun_if_changed(&root.join(input));

@@ -1,4 +1,4 @@
-//! Letters as people get them: compared with files that people can read.
+//! Notifications as people get them: compared with files that people can read.
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p prunella-report` writes them anew.
 #![allow(
@@ -11,15 +11,14 @@ use std::{env, fs};
 
 use crate::common::{elements, folder, one_space, report, report_of, seen, service};
 use prunella_core::alert::{AlertKind, Severity};
-use prunella_report::{Letter, Letters, Tone, Written};
-use prunella_report::{Moment, Report};
+use prunella_report::{Moment, Notification, Rendered, Renderer, Report, StatusColour};
 use rstest::rstest;
 use unicode_width::UnicodeWidthStr as _;
 
-fn write(letter: &Letter) -> Written {
-    let written = Letters::default().write(letter);
-    assert_eq!(written.warnings, []);
-    written
+fn render(notification: &Notification) -> Rendered {
+    let rendered = Renderer::default().render(notification);
+    assert_eq!(rendered.warnings, []);
+    rendered
 }
 
 /// Ten services that wait for one database.
@@ -78,14 +77,14 @@ fn hostile() -> Report {
     report_of(&record, &service, &[], "shop-1")
 }
 
-fn letter(name: &str) -> Letter {
+fn notification(name: &str) -> Notification {
     match name {
-        "healed" => Letter::about(report("healed", 3)),
-        "healed-once" => Letter::about(report("healed", 0)),
-        "ten-under-one" => Letter::about_cause(report("cause", 0), &held_up()),
-        "flapping" => Letter::digest(&flapping(), "in 9 minutes").unwrap(),
-        "hostile" => Letter::about(hostile()),
-        "notice" => Letter::notice(
+        "healed" => Notification::about(report("healed", 3)),
+        "healed-once" => Notification::about(report("healed", 0)),
+        "ten-under-one" => Notification::about_cause(report("cause", 0), &held_up()),
+        "flapping" => Notification::digest(&flapping(), "in 9 minutes").unwrap(),
+        "hostile" => Notification::about(hostile()),
+        "notice" => Notification::notice(
             "the incident store was damaged, and a new one begun",
             &[
                 "The damaged file is kept as /var/lib/prunella/prunella.db.damaged-20261121.",
@@ -95,7 +94,7 @@ fn letter(name: &str) -> Letter {
             report("cause", 0).at,
             Severity::Warning,
         ),
-        other => Letter::about(report(other, 0)),
+        other => Notification::about(report(other, 0)),
     }
 }
 
@@ -112,33 +111,33 @@ fn letter(name: &str) -> Letter {
 #[case("notice")]
 #[case("hostile")]
 fn as_people_get_them(#[case] name: &str) {
-    let written = write(&letter(name));
+    let rendered = render(&notification(name));
     let file = folder().join("tests/golden").join(format!("{name}.txt"));
-    let found = format!("Subject: {}\n\n{}", written.subject, written.text);
+    let found = format!("Subject: {}\n\n{}", rendered.subject, rendered.text);
     if env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&file, &found).unwrap();
         if let Some(folder) = env::var_os("PAGES") {
             let folder = std::path::PathBuf::from(folder);
-            fs::write(folder.join(format!("html-{name}.html")), &written.html).unwrap();
+            fs::write(folder.join(format!("html-{name}.html")), &rendered.html).unwrap();
         }
     }
     let expected = fs::read_to_string(&file).unwrap_or_default();
     assert!(found == expected, "{}:\n{found}", file.display());
 
     // A command is never broken: what is not one line cannot be typed.
-    for line in written.text.lines() {
+    for line in rendered.text.lines() {
         assert!(line.width() <= 80 || line.contains("--since"), "{line}");
         assert_eq!(line, line.trim_end());
     }
-    page(&written, &letter(name));
+    page(&rendered, &notification(name));
 }
 
 /// The page says what the text says, needs nothing from elsewhere, and is small
 /// enough for a mail client to show all of it.
-fn page(written: &Written, letter: &Letter) {
-    let html = &written.html;
+fn page(rendered: &Rendered, notification: &Notification) {
+    let html = &rendered.html;
     let seen = seen(html);
-    for needle in facts_of(letter) {
+    for needle in facts_of(notification) {
         assert!(seen.contains(&one_space(&needle)), "{needle}\n{seen}");
     }
     let elements = elements(html);
@@ -158,19 +157,19 @@ fn page(written: &Written, letter: &Letter) {
     assert!(html.len() < 100_000, "{}", html.len());
 }
 
-/// Everything that no shape may leave out.
-fn facts_of(letter: &Letter) -> Vec<String> {
-    let mut facts = vec![letter.headline.clone(), letter.host.clone()];
-    facts.extend(letter.intro.clone());
-    facts.extend(letter.facts().into_iter().map(|(_, value)| value));
-    for other in &letter.others {
+/// Everything that no format may leave out.
+fn facts_of(notification: &Notification) -> Vec<String> {
+    let mut facts = vec![notification.headline.clone(), notification.host.clone()];
+    facts.extend(notification.intro.clone());
+    facts.extend(notification.facts().into_iter().map(|(_, value)| value));
+    for other in &notification.others {
         facts.extend([
             other.unit.to_string(),
             other.text.clone(),
             other.outcome.clone(),
         ]);
     }
-    let Some(report) = &letter.report else {
+    let Some(report) = &notification.report else {
         return facts;
     };
     facts.extend(report.evidence.clone());
@@ -182,7 +181,7 @@ fn facts_of(letter: &Letter) -> Vec<String> {
     );
     if let Some(advice) = &report.advice {
         facts.push(advice.model.clone());
-        facts.push("no evidence".to_owned());
+        facts.push("not evidence".to_owned());
         let opinion = advice.opinion.as_ref().unwrap();
         facts.extend([opinion.cause.clone(), opinion.explanation.clone()]);
         facts.extend(opinion.suggestions.clone());
@@ -216,10 +215,10 @@ fn the_text_leaves_nothing_out() {
         "ten-under-one",
         "flapping",
     ] {
-        let letter = letter(name);
-        let text = write(&letter).text.replace("  > ", "");
+        let notification = notification(name);
+        let text = render(&notification).text.replace("  > ", "");
         let text = one_space(&text);
-        for needle in facts_of(&letter) {
+        for needle in facts_of(&notification) {
             assert!(
                 text.contains(&one_space(&needle)),
                 "{name}: {needle}\n{text}"
@@ -229,23 +228,26 @@ fn the_text_leaves_nothing_out() {
 }
 
 #[test]
-fn one_cause_is_one_letter_that_names_all() {
-    let letter = letter("ten-under-one");
-    assert_eq!(letter.units().len(), 11);
-    assert_eq!(letter.units()[0].as_str(), "postgresql@15-main.service");
-    assert_eq!(letter.incidents().len(), 11);
+fn one_cause_is_one_notification_that_names_all() {
+    let notification = notification("ten-under-one");
+    assert_eq!(notification.units().len(), 11);
     assert_eq!(
-        (letter.kind, letter.severity),
+        notification.units()[0].as_str(),
+        "postgresql@15-main.service"
+    );
+    assert_eq!(notification.incidents().len(), 11);
+    assert_eq!(
+        (notification.kind, notification.severity),
         (AlertKind::Escalation, Severity::Critical)
     );
-    assert_eq!(letter.facts()[1].0, "others");
+    assert_eq!(notification.facts()[1].0, "others");
     for number in 1..=10 {
         let unit = format!("shop-{number}.service");
-        assert!(letter.facts()[1].1.contains(&unit), "{unit}");
+        assert!(notification.facts()[1].1.contains(&unit), "{unit}");
     }
     // Alone it is the report itself.
-    let alone = Letter::about_cause(report("cause", 0), &[]);
-    assert_eq!(alone, Letter::about(report("cause", 0)));
+    let alone = Notification::about_cause(report("cause", 0), &[]);
+    assert_eq!(alone, Notification::about(report("cause", 0)));
 }
 
 #[test]
@@ -254,9 +256,12 @@ fn a_critical_service_that_is_held_up_makes_its_cause_critical() {
     let mut service = service(&record);
     service.critical = false;
     let cause = report_of(&record, &service, &[], "shop-1");
-    assert_eq!(Letter::about(cause.clone()).severity, Severity::Warning);
     assert_eq!(
-        Letter::about_cause(cause, &held_up()).severity,
+        Notification::about(cause.clone()).severity,
+        Severity::Warning
+    );
+    assert_eq!(
+        Notification::about_cause(cause, &held_up()).severity,
         Severity::Critical
     );
 }
@@ -264,42 +269,42 @@ fn a_critical_service_that_is_held_up_makes_its_cause_critical() {
 #[test]
 fn a_digest_tells_what_somebody_has_to_do_first() {
     let mut reports = flapping();
-    let letter = Letter::digest(&reports, "in 9 minutes").unwrap();
+    let notification = Notification::digest(&reports, "in 9 minutes").unwrap();
     // Healed each time, and still nothing to be calm about.
     assert_eq!(
-        (letter.kind, letter.severity),
+        (notification.kind, notification.severity),
         (AlertKind::Information, Severity::Warning)
     );
-    assert_eq!(letter.tone, Tone::Waiting);
-    assert_eq!(letter.units().len(), 1);
-    assert_eq!(letter.incidents().len(), 7);
+    assert_eq!(notification.status_colour, StatusColour::Amber);
+    assert_eq!(notification.units().len(), 1);
+    assert_eq!(notification.incidents().len(), 7);
 
     reports.push(report("cause", 0));
-    let letter = Letter::digest(&reports, "in 9 minutes").unwrap();
+    let notification = Notification::digest(&reports, "in 9 minutes").unwrap();
     assert_eq!(
-        (letter.kind, letter.severity),
+        (notification.kind, notification.severity),
         (AlertKind::Escalation, Severity::Critical)
     );
     assert_eq!(
-        letter.report.as_ref().unwrap().unit.as_str(),
+        notification.report.as_ref().unwrap().unit.as_str(),
         "postgresql@15-main.service"
     );
     assert_eq!(
-        letter.headline,
-        "8 incidents of 2 services in 9 minutes: 1 needs a person, 7 well again"
+        notification.headline,
+        "8 incidents of 2 services in 9 minutes: 1 needs a person, 7 recovered"
     );
-    assert_eq!(Letter::digest(&[], "in 9 minutes"), None);
+    assert_eq!(Notification::digest(&[], "in 9 minutes"), None);
 }
 
 #[test]
 fn a_digest_of_very_many_is_still_a_mail() {
     let one = report("healed", 3);
     let reports: Vec<Report> = std::iter::repeat_n(one, 5_000).collect();
-    let letter = Letter::digest(&reports, "in 3 days").unwrap();
-    let written = write(&letter);
-    assert!(written.html.len() < 250_000, "{}", written.html.len());
-    assert!(seen(&written.html).contains("and 4900 more"));
-    assert!(written.text.contains("and 4900 more"));
+    let notification = Notification::digest(&reports, "in 3 days").unwrap();
+    let rendered = render(&notification);
+    assert!(rendered.html.len() < 250_000, "{}", rendered.html.len());
+    assert!(seen(&rendered.html).contains("and 4900 more"));
+    assert!(rendered.text.contains("and 4900 more"));
 }
 
 /// What a log line, a name or an answer may try.
@@ -376,11 +381,11 @@ fn hostile_text_is_shown_and_does_nothing(#[case] hostile: &str) {
     let mut service = service(&record);
     service.domain = Some(text());
     let report = report_of(&record, &service, &[], hostile);
-    let harmless = elements(&write(&letter("escalated")).html);
-    let letters = [
-        Letter::about(report.clone()),
-        Letter::about_cause(report.clone(), std::slice::from_ref(&report)),
-        Letter::notice(
+    let harmless = elements(&render(&notification("escalated")).html);
+    let notifications = [
+        Notification::about(report.clone()),
+        Notification::about_cause(report.clone(), std::slice::from_ref(&report)),
+        Notification::notice(
             hostile,
             &[hostile],
             hostile,
@@ -388,36 +393,36 @@ fn hostile_text_is_shown_and_does_nothing(#[case] hostile: &str) {
             Severity::Info,
         ),
     ];
-    for letter in letters {
-        let written = write(&letter);
+    for notification in notifications {
+        let rendered = render(&notification);
         // No more elements than the template has.
-        let elements = elements(&written.html);
-        assert!(!elements.is_empty(), "{}", written.html);
+        let elements = elements(&rendered.html);
+        assert!(!elements.is_empty(), "{}", rendered.html);
         for element in &elements {
             assert!(harmless.contains(element), "{element}");
         }
-        assert!(!written.html.contains("onmouseover=\""));
+        assert!(!rendered.html.contains("onmouseover=\""));
         let hides = |c: char| {
             (c.is_control() && c != '\n')
                 || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
                     | '\u{2060}'..='\u{2069}' | '\u{feff}')
         };
-        for shape in [&written.subject, &written.text, &written.html] {
-            assert!(!shape.contains(hides), "{shape}");
+        for format in [&rendered.subject, &rendered.text, &rendered.html] {
+            assert!(!format.contains(hides), "{format}");
         }
-        assert!(!written.subject.contains('\n'));
-        assert!(written.subject.chars().count() <= 251);
+        assert!(!rendered.subject.contains('\n'));
+        assert!(rendered.subject.chars().count() <= 251);
         assert!(
-            !written
+            !rendered
                 .text
                 .lines()
                 .any(|line| line.starts_with("Subject: forged"))
         );
-        assert!(written.text.len() < 60_000, "{}", written.text.len());
-        assert!(written.html.len() < 120_000, "{}", written.html.len());
+        assert!(rendered.text.len() < 60_000, "{}", rendered.text.len());
+        assert!(rendered.html.len() < 120_000, "{}", rendered.html.len());
     }
     // It is shown, as far as there is room: nothing is hidden from people.
-    let seen = seen(&write(&Letter::about(report)).html);
+    let seen = seen(&render(&Notification::about(report)).html);
     let begin: String = hostile
         .chars()
         .take_while(|c| c.is_ascii_alphanumeric())

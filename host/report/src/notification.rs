@@ -1,4 +1,4 @@
-//! What a letter is about: one incident, one trouble of many services, a digest.
+//! What a notification is about: one incident, one alert group of many services, a digest.
 
 use std::{collections::HashSet, hash::Hash};
 
@@ -7,7 +7,7 @@ use prunella_core::{
     UnitName,
     alert::{AlertKind, Severity},
     incident::IncidentId,
-    text::{one_line, redact},
+    text::{capital, one_line, redact},
 };
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ const PARAGRAPH_MAX: usize = 2_000;
 
 /// What is told to people in one message.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Letter {
+pub struct Notification {
     /// All of it in one sentence.
     pub headline: String,
     /// What sort of news it is.
@@ -27,7 +27,7 @@ pub struct Letter {
     /// How urgent it is.
     pub severity: Severity,
     /// How it looks at first sight.
-    pub tone: Tone,
+    pub status_colour: StatusColour,
     /// That in a word or two: `healed`, `needs a person`.
     pub outcome: String,
     /// The host.
@@ -41,26 +41,26 @@ pub struct Letter {
     /// What the others are, such as `Held up by it`.
     pub others_title: String,
     /// Other incidents that it is about, a line for each.
-    pub others: Vec<Other>,
+    pub others: Vec<RelatedIncident>,
 }
 
-/// How a letter looks at first sight.
+/// How a notification looks at first sight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Tone {
+pub enum StatusColour {
     /// All is well.
-    Good,
+    Green,
     /// A person has to do something.
-    Bad,
+    Red,
     /// It goes on, or waits.
-    Waiting,
+    Amber,
     /// Nothing was done, and nothing has to be.
-    Quiet,
+    Grey,
 }
 
 /// Another incident, in a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Other {
+pub struct RelatedIncident {
     /// The unit.
     pub unit: UnitName,
     /// Its incident.
@@ -68,25 +68,25 @@ pub struct Other {
     /// When it was detected.
     pub at: Moment,
     /// How it looks at first sight.
-    pub tone: Tone,
+    pub status_colour: StatusColour,
     /// How it ended, in a word or two.
     pub outcome: String,
     /// What there is to say about it.
     pub text: String,
 }
 
-impl Tone {
+impl StatusColour {
     fn of(report: &Report) -> Self {
         match report.ended.as_str() {
-            "healed" | "recovered" => Self::Good,
-            _ if report.needs_people => Self::Bad,
-            "left-alone" | "rehearsed" => Self::Quiet,
-            _ => Self::Waiting,
+            "healed" | "recovered" => Self::Green,
+            _ if report.needs_people => Self::Red,
+            "left-alone" | "rehearsed" => Self::Grey,
+            _ => Self::Amber,
         }
     }
 }
 
-impl From<&Report> for Other {
+impl From<&Report> for RelatedIncident {
     fn from(report: &Report) -> Self {
         let healed_in = report
             .proof
@@ -97,7 +97,7 @@ impl From<&Report> for Other {
             unit: report.unit.clone(),
             incident: report.incident.clone(),
             at: report.at.clone(),
-            tone: Tone::of(report),
+            status_colour: StatusColour::of(report),
             outcome: match healed_in {
                 Some(healed_in) => format!("{} in {healed_in}", report.outcome),
                 None => report.outcome.clone(),
@@ -107,14 +107,14 @@ impl From<&Report> for Other {
     }
 }
 
-impl Letter {
+impl Notification {
     /// About one incident.
     pub fn about(report: Report) -> Self {
         Self {
             headline: headline(&report.headline),
             kind: report.kind,
             severity: report.severity,
-            tone: Tone::of(&report),
+            status_colour: StatusColour::of(&report),
             outcome: report.outcome.clone(),
             host: report.host.clone(),
             at: report.at.clone(),
@@ -125,15 +125,15 @@ impl Letter {
         }
     }
 
-    /// About one trouble of several services: `cause` is why `held_up` are down
+    /// About one alert group of several services: `cause` is why `held_up` are down
     /// too, or were.
     pub fn about_cause(cause: Report, held_up: &[Report]) -> Self {
-        let mut letter = Self::about(cause);
+        let mut notification = Self::about(cause);
         let units = distinct(held_up.iter().map(|report| &report.unit));
         if units.is_empty() {
-            return letter;
+            return notification;
         }
-        let over = letter.tone == Tone::Good;
+        let over = notification.status_colour == StatusColour::Green;
         let number = match units.len() {
             1 => "1 service".to_owned(),
             number => format!("{number} services"),
@@ -143,27 +143,34 @@ impl Letter {
             (false, 1) => "waits",
             (false, _) => "wait",
         };
-        letter.headline = headline(&format!("{}; {number} {verb} for it", letter.headline));
-        letter.intro = vec![format!(
-            "It is the cause of more: {number} {verb} for it, and this is the one message about \
-             all of them."
+        notification.headline = headline(&format!(
+            "{}; {number} {verb} for it",
+            notification.headline
+        ));
+        notification.intro = vec![format!(
+            "{} {verb} for it. This is the only message about all of them.",
+            capital(&number)
         )];
         if !over {
             let worst = held_up.iter().map(|report| report.severity).max();
-            letter.severity = worst.unwrap_or(letter.severity).max(letter.severity);
+            notification.severity = worst
+                .unwrap_or(notification.severity)
+                .max(notification.severity);
             // What holds up a critical service is as urgent as that.
-            if letter.tone == Tone::Bad && held_up.iter().any(|report| report.critical) {
-                letter.severity = Severity::Critical;
+            if notification.status_colour == StatusColour::Red
+                && held_up.iter().any(|report| report.critical)
+            {
+                notification.severity = Severity::Critical;
             }
         }
-        letter.others_title = if over {
-            "Held up by it"
+        notification.others_title = if over {
+            "Waited for it"
         } else {
             "Waiting for it"
         }
         .to_owned();
-        letter.others = held_up.iter().map(Other::from).collect();
-        letter
+        notification.others = held_up.iter().map(RelatedIncident::from).collect();
+        notification
     }
 
     /// A digest of several incidents, the newest first: of one flapping service,
@@ -172,8 +179,13 @@ impl Letter {
     pub fn digest(reports: &[Report], span: &str) -> Option<Self> {
         let newest = reports.first()?;
         let units = distinct(reports.iter().map(|report| &report.unit));
-        let count = |tone| reports.iter().filter(|r| Tone::of(r) == tone).count();
-        let (healed, bad) = (count(Tone::Good), count(Tone::Bad));
+        let count = |colour| {
+            reports
+                .iter()
+                .filter(|r| StatusColour::of(r) == colour)
+                .count()
+        };
+        let (healed, bad) = (count(StatusColour::Green), count(StatusColour::Red));
         let mut how = Vec::new();
         if bad > 0 {
             how.push(match bad {
@@ -182,24 +194,28 @@ impl Letter {
             });
         }
         if healed == reports.len() {
-            how.push("well again each time".to_owned());
+            how.push("recovered each time".to_owned());
         } else if healed > 0 {
-            how.push(format!("{healed} well again"));
+            how.push(format!("{healed} recovered"));
         }
-        let rest = reports.len() - bad - healed;
+        let open = reports.iter().filter(|r| r.ended == "open").count();
+        if open > 0 {
+            how.push(format!("{open} being healed"));
+        }
+        let rest = reports.len() - bad - healed - open;
         if rest > 0 {
-            how.push(format!("{rest} otherwise"));
+            how.push(format!("{rest} other"));
         }
         let how = how.join(", ");
         let span = one_line(span, 80);
         // The one that somebody has to look at leads, else the newest.
         let lead = reports
             .iter()
-            .find(|report| Tone::of(report) == Tone::Bad)
+            .find(|report| StatusColour::of(report) == StatusColour::Red)
             .unwrap_or(newest);
-        let mut letter = Self::about(lead.clone());
+        let mut notification = Self::about(lead.clone());
         let flapping = units.len() == 1;
-        letter.headline = headline(&if flapping {
+        notification.headline = headline(&if flapping {
             format!(
                 "{} failed {} times {span}: {how}",
                 newest.unit,
@@ -212,31 +228,36 @@ impl Letter {
                 units.len()
             )
         });
-        letter.intro = vec![if flapping {
-            "It fails again and again, so this is one message instead of many. Each healing is \
-             listed below; what follows first is the incident that tells most."
+        notification.intro = vec![if flapping {
+            "It keeps failing, so this is one message instead of many. Each failure is listed \
+             at the end."
                 .to_owned()
         } else {
             format!(
-                "So much failed at once that this is one message instead of many. It concerns {}.",
+                "Many services failed at once, so this is one message instead of many: {}.",
                 listed(&units)
             )
         }];
         let worst = reports.iter().max_by_key(|report| report.severity)?;
-        letter.severity = worst.severity;
+        notification.severity = worst.severity;
         if bad > 0 {
-            letter.kind = AlertKind::Escalation;
+            notification.kind = AlertKind::Escalation;
         } else if flapping {
             // Healed each time, and still not well.
-            letter.kind = AlertKind::Information;
-            letter.severity = letter.severity.max(Severity::Warning);
-            letter.tone = Tone::Waiting;
-            "fails again and again".clone_into(&mut letter.outcome);
+            notification.kind = AlertKind::Information;
+            notification.severity = notification.severity.max(Severity::Warning);
+            notification.status_colour = StatusColour::Amber;
+            "keeps failing".clone_into(&mut notification.outcome);
         }
-        letter.at = newest.at.clone();
-        letter.others_title = if flapping { "Each time" } else { "All of them" }.to_owned();
-        letter.others = reports.iter().map(Other::from).collect();
-        Some(letter)
+        notification.at = newest.at.clone();
+        notification.others_title = if flapping {
+            "Each failure"
+        } else {
+            "All incidents"
+        }
+        .to_owned();
+        notification.others = reports.iter().map(RelatedIncident::from).collect();
+        Some(notification)
     }
 
     /// About something that is no incident, such as a test of a channel, or
@@ -248,17 +269,17 @@ impl Letter {
         at: Moment,
         severity: Severity,
     ) -> Self {
-        let tone = match severity {
-            Severity::Info => Tone::Quiet,
-            Severity::Warning => Tone::Waiting,
-            Severity::Critical => Tone::Bad,
+        let status_colour = match severity {
+            Severity::Info => StatusColour::Grey,
+            Severity::Warning => StatusColour::Amber,
+            Severity::Critical => StatusColour::Red,
         };
         let clean = |text: &str, max| one_line(&redact(text), max);
         Self {
             headline: headline(&clean(headline_, HEADLINE_MAX)),
             kind: AlertKind::Information,
             severity,
-            tone,
+            status_colour,
             outcome: "a notice".to_owned(),
             host: clean(host, 255),
             at,

@@ -1,4 +1,4 @@
-//! One shape of a letter: the environment in which its templates run.
+//! One format of a notification: the environment in which its templates run.
 
 use std::{
     fs,
@@ -44,7 +44,7 @@ const BUILT_IN: [(&str, &str); 3] = [
 
 /// What a template makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum Format {
     /// One line.
     Subject,
     /// 80 columns.
@@ -53,7 +53,7 @@ pub(crate) enum Shape {
     Html,
 }
 
-impl Shape {
+impl Format {
     pub(crate) const ALL: [Self; 3] = [Self::Subject, Self::Text, Self::Html];
 
     /// The file that an operator replaces.
@@ -190,9 +190,9 @@ fn trusted(found: &fs::Metadata) -> Result<(), String> {
     Ok(())
 }
 
-/// The templates of one shape, compiled.
+/// The templates of one format, compiled.
 pub(crate) struct Templates<'a> {
-    shape: Shape,
+    format: Format,
     env: Environment<'a>,
     files: &'a [File],
     /// Whether there is a template of the operator's for it, and it is sound as
@@ -201,19 +201,19 @@ pub(crate) struct Templates<'a> {
 }
 
 impl<'a> Templates<'a> {
-    /// Those of a shape, the operator's among them; what is wrong with one is
+    /// Those of a format, the operator's among them; what is wrong with one is
     /// added to `warnings`.
-    pub(crate) fn new(shape: Shape, files: &'a [File], warnings: &mut Vec<Diagnostic>) -> Self {
-        let mut env = environment(shape);
+    pub(crate) fn new(format: Format, files: &'a [File], warnings: &mut Vec<Diagnostic>) -> Self {
+        let mut env = environment(format);
         for (name, source) in BUILT_IN {
             // A test makes sure that they are sound.
             let _ = env.add_template(name, source);
         }
-        let html = shape == Shape::Html;
+        let html = format == Format::Html;
         let mut own = false;
         for file in files {
-            let is_this = file.name == shape.file();
-            let is_another = Shape::ALL.iter().any(|other| file.name == other.file());
+            let is_this = file.name == format.file();
+            let is_another = Format::ALL.iter().any(|other| file.name == other.file());
             if file.name.ends_with(".html") != html || (is_another && !is_this) {
                 continue;
             }
@@ -224,7 +224,7 @@ impl<'a> Templates<'a> {
             }
         }
         Self {
-            shape,
+            format,
             env,
             files,
             own,
@@ -235,11 +235,11 @@ impl<'a> Templates<'a> {
     /// the built-in one.
     pub(crate) fn render(&mut self, context: &Value, warnings: &mut Vec<Diagnostic>) -> String {
         if self.own {
-            match self.run(self.shape.file(), context) {
+            match self.run(self.format.file(), context) {
                 Ok(text) => return text,
                 Err(error) => {
                     self.own = false;
-                    if let Some(file) = self.files.iter().find(|f| f.name == self.shape.file()) {
+                    if let Some(file) = self.files.iter().find(|f| f.name == self.format.file()) {
                         let found = explain(&error, file, self.files);
                         if !warnings.contains(&found) {
                             warnings.push(found);
@@ -250,7 +250,8 @@ impl<'a> Templates<'a> {
         }
         // Nothing that comes in can make it fail, and a test says so; whoever
         // gets an empty page still has the subject and the facts.
-        self.run(self.shape.built_in(), context).unwrap_or_default()
+        self.run(self.format.built_in(), context)
+            .unwrap_or_default()
     }
 
     fn run(&self, name: &str, context: &Value) -> Result<String, Error> {
@@ -258,7 +259,7 @@ impl<'a> Templates<'a> {
         let full = Arc::new(AtomicBool::new(false));
         let mut out = Capped {
             bytes: Vec::new(),
-            max: self.shape.output_max(),
+            max: self.format.output_max(),
             full: Arc::clone(&full),
         };
         let result = template
@@ -267,16 +268,19 @@ impl<'a> Templates<'a> {
         if full.load(Ordering::Relaxed) {
             return Err(Error::new(
                 ErrorKind::WriteFailure,
-                format!("it writes more than {} KiB", self.shape.output_max() / 1024),
+                format!(
+                    "it writes more than {} KiB",
+                    self.format.output_max() / 1024
+                ),
             ));
         }
         result?;
         let text = String::from_utf8(out.bytes)
             .map_err(|_| Error::new(ErrorKind::WriteFailure, "it writes what is not UTF-8"))?;
-        let text = match self.shape {
-            Shape::Subject => text.split_whitespace().collect::<Vec<_>>().join(" "),
-            Shape::Text => wrap::tidied(&text),
-            Shape::Html => format!("{}\n", text.trim_end()),
+        let text = match self.format {
+            Format::Subject => text.split_whitespace().collect::<Vec<_>>().join(" "),
+            Format::Text => wrap::tidied(&text),
+            Format::Html => format!("{}\n", text.trim_end()),
         };
         if text.trim().is_empty() {
             return Err(Error::new(ErrorKind::WriteFailure, "it writes nothing"));
@@ -285,7 +289,7 @@ impl<'a> Templates<'a> {
     }
 }
 
-fn environment<'a>(shape: Shape) -> Environment<'a> {
+fn environment<'a>(format: Format) -> Environment<'a> {
     let mut env = Environment::new();
     let syntax = SyntaxConfig::builder()
         .trim_blocks(true)
@@ -301,7 +305,7 @@ fn environment<'a>(shape: Shape) -> Environment<'a> {
     env.set_debug(true);
     // Nothing that a template names is safe because the template says so.
     env.remove_filter("safe");
-    if shape == Shape::Html {
+    if format == Format::Html {
         env.set_auto_escape_callback(|_| AutoEscape::Html);
         // Whatever `autoescape` says: every value is escaped, once.
         env.set_formatter(|out, _, value| {

@@ -22,7 +22,7 @@ impl Language {
     pub const ALL: [Self; 4] = [Self::Rust, Self::C, Self::Python, Self::JavaScript];
 
     /// The short word for it: `rust`, `c`, `python`, `js`.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Rust => "rust",
             Self::C => "c",

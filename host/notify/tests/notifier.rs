@@ -1,4 +1,4 @@
-//! The desk with channels that answer as a test wants them to: what is tried,
+//! The notifier with channels that answer as a test wants them to: what is tried,
 //! when again, and by whom.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
@@ -17,9 +17,8 @@ use prunella_core::{
     alert::{Alert, Dispatch, DispatchFilter, DispatchState},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
 };
-use prunella_notify::{Channel, Delivery, Desk, DeskSettings, Message, Surroundings};
-use prunella_report::Letters;
-use prunella_report::headline;
+use prunella_notify::{Channel, Delivery, HostQueries, Message, Notifier, NotifierSettings};
+use prunella_report::{Renderer, headline};
 use prunella_store::{AttemptEnd, LastSteps, Store};
 
 /// Longer than anything here takes: nothing waits for it to pass.
@@ -45,9 +44,9 @@ impl Channel for Script {
     }
 }
 
-struct Nowhere;
+struct NoQueries;
 
-impl Surroundings for Nowhere {
+impl HostQueries for NoQueries {
     fn requires(&self, _: &UnitName) -> Vec<UnitName> {
         Vec::new()
     }
@@ -101,15 +100,15 @@ impl House {
         }
     }
 
-    fn desk(&self) -> Desk {
+    fn notifier(&self) -> Notifier {
         let config = Arc::new(self.config.clone());
         let script = self.script.clone();
-        Desk::new(DeskSettings {
+        Notifier::new(NotifierSettings {
             store: Arc::clone(&self.store),
             config: Arc::new(move || Arc::clone(&config)),
-            surroundings: Arc::new(Nowhere),
+            host: Arc::new(NoQueries),
             open: Arc::new(move |_| Ok(Box::new(script.clone()))),
-            letters: Letters::new(None),
+            renderer: Renderer::new(None),
             hostname: "shop1".to_owned(),
             boot_id: "boot".to_owned(),
             lock: self.folder.path().join("run/alerts.lock"),
@@ -183,10 +182,10 @@ fn again(not_before: Option<Duration>) -> Delivery {
 }
 
 #[test]
-fn an_alert_is_told_and_the_desk_goes_home() {
+fn the_notifier_returns_once_an_alert_is_delivered() {
     let house = House::new([]);
     house.escalate(1);
-    house.desk().work_for(PATIENCE);
+    house.notifier().work_for(PATIENCE);
     let told = house.one();
     assert_eq!((told.state, told.tries), (DispatchState::Delivered, 1));
     assert_eq!(told.detail.as_deref(), Some("200 OK"));
@@ -200,7 +199,7 @@ fn an_alert_is_told_and_the_desk_goes_home() {
     );
     assert!(message.html.is_some());
     // Nothing is told twice.
-    house.desk().work_for(PATIENCE);
+    house.notifier().work_for(PATIENCE);
     assert_eq!(house.got().len(), 1);
 }
 
@@ -208,7 +207,7 @@ fn an_alert_is_told_and_the_desk_goes_home() {
 fn what_did_not_get_through_is_tried_when_the_far_side_wants_it() {
     let house = House::new([again(Some(Duration::from_secs(3_600)))]);
     house.escalate(1);
-    house.desk().work_for(Duration::ZERO);
+    house.notifier().work_for(Duration::ZERO);
     let waiting = house.one();
     assert_eq!((waiting.state, waiting.tries), (DispatchState::Waiting, 1));
     assert_eq!(waiting.detail.as_deref(), Some("it is busy"));
@@ -216,7 +215,7 @@ fn what_did_not_get_through_is_tried_when_the_far_side_wants_it() {
     assert!((3_600_000..3_660_000).contains(&wait), "{wait}");
     // A person need not wait.
     house.store.retry_dispatches(None, 1).unwrap();
-    house.desk().work_for(Duration::ZERO);
+    house.notifier().work_for(Duration::ZERO);
     assert_eq!(house.one().state, DispatchState::Delivered);
     let ids: Vec<String> = house.got().into_iter().map(|message| message.id).collect();
     assert_eq!(ids.len(), 2);
@@ -234,7 +233,7 @@ fn what_is_refused_or_too_old_is_kept() {
     house.config.alerts.give_up_after = Duration::ZERO;
     house.escalate(1);
     house.escalate(2);
-    house.desk().work_for(Duration::ZERO);
+    house.notifier().work_for(Duration::ZERO);
     let states: Vec<DispatchState> = house.dispatches().iter().map(|one| one.state).collect();
     assert_eq!(states, [DispatchState::Failed, DispatchState::Refused]);
 }
@@ -243,12 +242,12 @@ fn what_is_refused_or_too_old_is_kept() {
 fn what_was_cut_off_is_sent_again_under_the_same_id() {
     let house = House::new([again(None)]);
     house.escalate(1);
-    house.desk().work_for(Duration::ZERO);
+    house.notifier().work_for(Duration::ZERO);
     // As a killed process leaves it.
     let id = house.one().message.id;
     house.store.retry_dispatches(None, 1).unwrap();
     assert!(house.store.begin_dispatch(&id, 1).unwrap());
-    house.desk().work_for(Duration::ZERO);
+    house.notifier().work_for(Duration::ZERO);
     let told = house.one();
     assert_eq!((told.state, told.tries), (DispatchState::Delivered, 3));
     let ids: Vec<_> = house.got().into_iter().map(|message| message.id).collect();
@@ -263,25 +262,25 @@ fn one_process_at_a_time() {
     fs::create_dir_all(lock.parent().unwrap()).unwrap();
     let held = fs::File::create(&lock).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
-    house.desk().work_for(Duration::ZERO);
+    house.notifier().work_for(Duration::ZERO);
     assert_eq!(house.dispatches(), []);
     drop(held);
-    house.desk().work_for(Duration::ZERO);
+    house.notifier().work_for(Duration::ZERO);
     assert_eq!(house.one().state, DispatchState::Delivered);
 }
 
 #[test]
-fn a_desk_with_a_thread_is_woken_and_stopped() {
+fn a_notifier_on_a_thread_can_be_woken_and_stopped() {
     let house = House::new([]);
-    let desk = house.desk();
-    desk.start().unwrap();
+    let notifier = house.notifier();
+    notifier.start().unwrap();
     house.escalate(1);
-    desk.wake();
+    notifier.wake();
     house.told.recv_timeout(PATIENCE).unwrap();
     house.escalate(2);
-    desk.wake();
+    notifier.wake();
     house.told.recv_timeout(PATIENCE).unwrap();
-    desk.stop(PATIENCE);
+    notifier.stop(PATIENCE);
     assert!(
         house
             .dispatches()

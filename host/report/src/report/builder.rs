@@ -1,10 +1,10 @@
-//! Goes through the steps of a record, and tells each in a line or where else it
-//! belongs.
+//! Builds a report: goes through the steps of a record, and puts each into the list
+//! of steps or where else it belongs.
 
 use std::time::Duration;
 
 use super::{
-    Advice, Attempt, Line, Mark, Opinion, Tried, grants, repeats, said as sayings,
+    Advice, Attempt, Line, Mark, Opinion, Tried, opinions, repeats, step,
     words::{self, clean},
 };
 use prunella_core::{
@@ -14,9 +14,9 @@ use prunella_core::{
     trail::{Entry, Record, Step},
 };
 
-/// What the steps told.
+/// What the steps say.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Built {
     pub(super) evidence: Vec<String>,
     pub(super) findings: Vec<Finding>,
     /// A recent change, which is no finding of a cause.
@@ -39,7 +39,7 @@ pub(super) struct Seen {
 }
 
 /// A step in a line.
-struct Said {
+struct StepLine {
     mark: Mark,
     text: String,
     /// What it is the same as, whatever the figures in its text; the text
@@ -47,7 +47,7 @@ struct Said {
     key: Option<String>,
 }
 
-impl From<(Mark, String)> for Said {
+impl From<(Mark, String)> for StepLine {
     fn from((mark, text): (Mark, String)) -> Self {
         Self {
             mark,
@@ -57,14 +57,30 @@ impl From<(Mark, String)> for Said {
     }
 }
 
+/// How the key of a wait begins.
+const WAITS: &str = "waits: ";
+
+impl Attempt {
+    fn only_waits(&self) -> bool {
+        self.steps.iter().all(|line| line.key.starts_with(WAITS))
+    }
+}
+
+impl StepLine {
+    fn of(step: &Step) -> Self {
+        let described = step::describe(step);
+        (described.mark, described.text).into()
+    }
+}
+
 /// Goes through the steps of a record, in order.
-pub(super) struct Teller<'a> {
+pub(super) struct ReportBuilder<'a> {
     record: &'a Record,
     latest: u32,
     rehearsal: bool,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> ReportBuilder<'a> {
     pub(super) fn new(record: &'a Record) -> Self {
         Self {
             record,
@@ -87,10 +103,10 @@ impl<'a> Teller<'a> {
         }
     }
 
-    pub(super) fn tell(&self) -> Told {
-        let mut told = Told {
+    pub(super) fn build(&self) -> Built {
+        let mut built = Built {
             rehearsal: self.rehearsal,
-            ..Told::default()
+            ..Built::default()
         };
         let mut attempts: Vec<Attempt> = Vec::new();
         let mut before: Option<u64> = None;
@@ -99,7 +115,7 @@ impl<'a> Teller<'a> {
             // The monotonic clock began anew: the host was rebooted.
             rebooted |= before.is_some_and(|before| entry.monotonic < before);
             before = Some(entry.monotonic);
-            let said = self.line(entry, &mut told);
+            let line = self.line(entry, &mut built);
             let number = entry.attempt;
             if attempts.last().is_none_or(|last| last.first != number) {
                 attempts.push(Attempt {
@@ -116,9 +132,9 @@ impl<'a> Teller<'a> {
             if let Step::Ended { ending } = &entry.step
                 && number < self.latest
             {
-                attempt.ended = Some(ending.word().to_owned());
+                attempt.ended = Some(ending.as_str().to_owned());
             }
-            if let Some(Said { mark, text, key }) = said {
+            if let Some(StepLine { mark, text, key }) = line {
                 let after = self.after(entry, rebooted);
                 attempt.steps.push(Line {
                     after,
@@ -132,12 +148,21 @@ impl<'a> Teller<'a> {
             }
         }
         attempts.retain(|attempt| !attempt.steps.is_empty());
+        // A turn that only waited is no attempt, where there is a real one.
+        if !attempts.iter().all(Attempt::only_waits) {
+            attempts.retain(|attempt| !attempt.only_waits());
+            for (number, attempt) in (1..).zip(&mut attempts) {
+                attempt.first = number;
+                attempt.last = number;
+                attempt.words = format!("attempt {number}");
+            }
+        }
         for attempt in &mut attempts {
             attempt.steps = repeats::fold_steps(std::mem::take(&mut attempt.steps));
         }
-        told.attempts = repeats::fold_attempts(attempts);
-        told.tried = repeats::fold_tried(std::mem::take(&mut told.tried));
-        told
+        built.attempts = repeats::fold_attempts(attempts);
+        built.tried = repeats::fold_tried(std::mem::take(&mut built.tried));
+        built
     }
 
     /// Microseconds from the failure to a step.
@@ -151,28 +176,28 @@ impl<'a> Teller<'a> {
     }
 
     /// What a step says in the list of steps, if anything; what it says
-    /// elsewhere goes into `told`.
-    fn line(&self, entry: &Entry, told: &mut Told) -> Option<Said> {
+    /// elsewhere goes into `built`.
+    fn line(&self, entry: &Entry, built: &mut Built) -> Option<StepLine> {
         match &entry.step {
             Step::Detected { evidence, .. } => {
-                told.evidence = evidence.iter().map(|line| clean(line)).collect();
+                built.evidence = evidence.iter().map(|line| clean(line)).collect();
                 None
             }
             Step::Evidence { lines } => {
-                told.evidence = lines.iter().map(|line| clean(line)).collect();
+                built.evidence = lines.iter().map(|line| clean(line)).collect();
                 None
             }
             Step::Diagnosed { findings } => {
                 let (hints, findings): (Vec<Finding>, Vec<Finding>) = findings
                     .iter()
-                    .map(sayings::cleaned)
+                    .map(opinions::cleaned)
                     .partition(|finding| finding.cause == Cause::RecentChange);
-                told.findings = findings;
-                told.hint = hints.into_iter().next();
+                built.findings = findings;
+                built.hint = hints.into_iter().next();
                 None
             }
             Step::Advised { model, opinion, .. } => {
-                told.advice = Some(sayings::advice(model, opinion));
+                built.advice = Some(opinions::advice(model, opinion));
                 None
             }
             Step::Assessed {
@@ -180,7 +205,7 @@ impl<'a> Teller<'a> {
                 assessment,
                 ..
             } => {
-                self.opine(entry, told, sayings::opinion(strategy, assessment));
+                self.opine(entry, built, opinions::opinion(strategy, assessment));
                 None
             }
             Step::Broke {
@@ -192,7 +217,7 @@ impl<'a> Teller<'a> {
                 if call == "assess" {
                     self.opine(
                         entry,
-                        told,
+                        built,
                         Opinion {
                             strategy: strategy.clone(),
                             says: "broke-off".to_owned(),
@@ -203,177 +228,91 @@ impl<'a> Teller<'a> {
                     );
                     return None;
                 }
-                came_of(told, strategy, entry.attempt, "broke off");
-                said(
-                    Mark::Bad,
-                    format!("{strategy} broke off: {}", clean(message)),
-                )
+                came_of(built, strategy, entry.attempt, "broke off");
+                Some(StepLine::of(&entry.step))
             }
             Step::Heals { strategy } => {
-                told.tried.push(Tried {
+                built.tried.push(Tried {
                     strategy: strategy.clone(),
                     attempt: entry.attempt,
                     times: 1,
-                    result: "it did not come to an end".to_owned(),
+                    result: "did not finish".to_owned(),
                 });
-                said(Mark::Plain, format!("{strategy} begins to heal"))
+                Some(StepLine::of(&entry.step))
             }
             Step::Returned {
                 strategy, outcome, ..
             } => {
-                let (mark, result) = sayings::returned(outcome);
-                came_of(told, strategy, entry.attempt, &result);
-                said(mark, format!("{strategy}: {result}"))
+                let (_, result) = opinions::returned(outcome);
+                came_of(built, strategy, entry.attempt, &result);
+                Some(StepLine::of(&entry.step))
             }
-            Step::NotProven {
-                strategy,
-                reason,
-                relapse,
-            } => {
-                let what = if *relapse {
-                    "it was well and failed again"
-                } else {
-                    "it did not become well"
-                };
-                let text = format!("{what}: {}", clean(reason));
+            Step::NotProven { strategy, .. } => {
+                let line = StepLine::of(&entry.step);
                 if let Some(strategy) = strategy {
-                    came_of(told, strategy, entry.attempt, &text);
+                    came_of(built, strategy, entry.attempt, &line.text);
                 }
-                told.proof = None;
-                said(Mark::Bad, text)
+                built.proof = None;
+                Some(line)
             }
             Step::Answering { evidence, after } => {
-                told.proof = Some(Seen {
+                built.proof = Some(Seen {
                     evidence: evidence.iter().map(|line| clean(line)).collect(),
                     recovered_after: *after,
                     stable_for: None,
                 });
-                // In a rehearsal that is assumed, and told as such.
-                if self.rehearsal {
-                    return None;
-                }
-                said(Mark::Good, "it is well for the first time".to_owned())
+                // In a rehearsal that is assumed, and said as such.
+                (!self.rehearsal).then(|| StepLine::of(&entry.step))
             }
             Step::Proven {
                 evidence,
                 stable_for,
                 ..
             } => {
-                let recovered_after = told.proof.as_ref().and_then(|p| p.recovered_after);
-                told.proof = Some(Seen {
+                let recovered_after = built.proof.as_ref().and_then(|p| p.recovered_after);
+                built.proof = Some(Seen {
                     evidence: evidence.iter().map(|line| clean(line)).collect(),
                     recovered_after,
                     stable_for: Some(*stable_for),
                 });
-                let watched = words::length(Duration::from_millis(*stable_for));
-                if self.rehearsal {
-                    return None;
-                }
-                said(Mark::Good, format!("it stayed well for {watched}"))
+                (!self.rehearsal).then(|| StepLine::of(&entry.step))
             }
             other => self.simple(entry, other),
         }
     }
 
     /// The steps that say the same whatever came before.
-    fn simple(&self, entry: &Entry, step: &Step) -> Option<Said> {
-        let plain = match step {
-            Step::Waits {
-                milliseconds: 0, ..
-            } => return None,
-            Step::Waits {
-                reason,
-                milliseconds,
-            } => {
-                let length = words::length(Duration::from_millis(*milliseconds));
-                let reason = clean(reason);
-                return Some(Said {
-                    mark: Mark::Plain,
-                    text: format!("waits, {length} at most: {reason}"),
-                    key: Some(format!("waits: {reason}")),
-                });
-            }
+    fn simple(&self, entry: &Entry, step: &Step) -> Option<StepLine> {
+        match step {
+            Step::Waits { milliseconds: 0, .. } => None,
+            Step::Waits { reason, .. } => Some(StepLine {
+                // Whatever the length, it is the same wait.
+                key: Some(format!("{WAITS}{}", clean(reason))),
+                ..StepLine::of(step)
+            }),
             // Debug lines are for the author of the strategy: in the record.
-            Step::Said { level, .. } if level == "debug" => return None,
-            Step::Said {
-                strategy, message, ..
-            } => (
-                Mark::Plain,
-                format!("{strategy} says: “{}”", clean(message)),
-            ),
+            Step::Said { level, .. } if level == "debug" => None,
             Step::ActIntended {
                 action,
                 act,
                 target,
                 rehearsal,
                 ..
-            } => return Some(self.act(entry, *action, &words::act(act, target), *rehearsal)),
-            Step::ActDenied {
-                strategy,
-                act,
-                target,
-                failure,
-            } => (
-                Mark::Bad,
-                format!(
-                    "{strategy} may not {}: {}",
-                    words::act(act, target),
-                    clean(grants::without_lines(&failure.message))
-                ),
-            ),
-            Step::SecondOpinion { act, target, said } => match said {
-                Ok(said) => (
-                    Mark::Plain,
-                    format!(
-                        "{} says {} to {}: {}",
-                        clean(&said.model),
-                        said.verdict.word(),
-                        words::act(act, target),
-                        clean(&said.reason)
-                    ),
-                ),
-                Err(why) => (
-                    Mark::Plain,
-                    format!("no model's verdict on {act}: {}", clean(why)),
-                ),
-            },
-            Step::Proposed { act, target, .. } => (
-                Mark::Unknown,
-                format!("waits for a person to agree: {}", words::act(act, target)),
-            ),
-            Step::Approved {
-                act, target, by, ..
-            } => (
-                Mark::Good,
-                format!("{} agrees: {}", clean(by), words::act(act, target)),
-            ),
-            Step::Blocked { on, reason } => {
-                (Mark::Plain, format!("waits for {on}: {}", clean(reason)))
-            }
-            Step::Unblocked { on, healthy: true } => {
-                (Mark::Good, format!("{on} is well again: goes on"))
-            }
-            Step::Unblocked { on, healthy: false } => {
-                (Mark::Bad, format!("{on} is not well, and will not be"))
-            }
-            Step::Ordered { order, reason } => (
-                Mark::Plain,
-                format!(
-                    "tries the strategies in the order {}: {}",
-                    order
-                        .iter()
-                        .map(StrategyName::as_str)
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                    clean(reason)
-                ),
-            ),
-            Step::Note { message } => (Mark::Plain, clean(message)),
-            // Told with its intention.
+            } => Some(self.act(entry, *action, &words::act(act, target), *rehearsal)),
+            Step::Said { .. }
+            | Step::ActDenied { .. }
+            | Step::SecondOpinion { .. }
+            | Step::Proposed { .. }
+            | Step::Approved { .. }
+            | Step::Blocked { .. }
+            | Step::Unblocked { .. }
+            | Step::Ordered { .. }
+            | Step::Note { .. } => Some(StepLine::of(step)),
+            // Shown with its intention.
             Step::ActEnded { .. }
-            // Told by the headline, and of earlier attempts at their end.
+            // Shown by the headline, and of earlier attempts at their end.
             | Step::Ended { .. }
-            // Told by `line`.
+            // Shown by `line`.
             | Step::Detected { .. }
             | Step::Evidence { .. }
             | Step::Diagnosed { .. }
@@ -384,13 +323,12 @@ impl<'a> Teller<'a> {
             | Step::Returned { .. }
             | Step::NotProven { .. }
             | Step::Answering { .. }
-            | Step::Proven { .. } => return None,
-        };
-        Some(plain.into())
+            | Step::Proven { .. } => None,
+        }
     }
 
     /// An act with the end it came to.
-    fn act(&self, entry: &Entry, action: u32, what: &str, rehearsal: bool) -> Said {
+    fn act(&self, entry: &Entry, action: u32, what: &str, rehearsal: bool) -> StepLine {
         let end = self
             .record
             .steps
@@ -415,55 +353,45 @@ impl<'a> Teller<'a> {
                 let took = later.monotonic.saturating_sub(entry.monotonic);
                 let took = words::length(Duration::from_micros(took));
                 let text = format!("{what}: {}", clean(result));
-                return Said {
+                return StepLine {
                     mark: Mark::Good,
                     text: format!("{text} ({took})"),
                     key: Some(text),
                 };
             }
             Some((_, Err(failure))) => (Mark::Bad, format!("{what}: {}", clean(&failure.message))),
-            None => (
-                Mark::Unknown,
-                format!("{what}: nobody knows what came of it"),
-            ),
+            None => (Mark::Unknown, format!("{what}: outcome unknown")),
         };
         (mark, text).into()
     }
 
     /// Keeps an opinion of the latest attempt; a later one takes the place of an
     /// earlier one.
-    fn opine(&self, entry: &Entry, told: &mut Told, opinion: Opinion) {
+    fn opine(&self, entry: &Entry, built: &mut Built, opinion: Opinion) {
         if entry.attempt != self.latest {
             return;
         }
-        told.opinions
+        built
+            .opinions
             .retain(|known| known.strategy != opinion.strategy);
-        told.opinions.push(opinion);
+        built.opinions.push(opinion);
     }
 }
 
 /// Notes what came of the latest try of a strategy.
-fn came_of(told: &mut Told, strategy: &StrategyName, attempt: u32, result: &str) {
-    match told
+fn came_of(built: &mut Built, strategy: &StrategyName, attempt: u32, result: &str) {
+    match built
         .tried
         .iter_mut()
         .rev()
         .find(|tried| tried.strategy == *strategy && tried.attempt == attempt)
     {
         Some(tried) => tried.result = result.to_owned(),
-        None => told.tried.push(Tried {
+        None => built.tried.push(Tried {
             strategy: strategy.clone(),
             attempt,
             times: 1,
             result: result.to_owned(),
         }),
     }
-}
-
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "every caller answers with whether there is a line at all"
-)]
-fn said(mark: Mark, text: String) -> Option<Said> {
-    Some((mark, text).into())
 }

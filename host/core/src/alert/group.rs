@@ -1,4 +1,4 @@
-//! One trouble: everything that is told about one cause, from the first
+//! One alert group: everything that is told about one cause, from the first
 //! escalation until all is well.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{Alert, Severity};
 use crate::{ChannelName, UnitName, incident::IncidentId};
 
-/// One trouble.
+/// One alert group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Trouble {
-    /// Its name: [`Message::trouble`](super::Message::trouble).
+pub struct AlertGroup {
+    /// Its name: [`Message::alert_group`](super::Message::alert_group).
     pub key: String,
     /// When it was first told, in milliseconds since 1970.
     pub opened: u64,
@@ -23,16 +23,16 @@ pub struct Trouble {
     /// The channels that were told: they are told of its end, too.
     pub channels: BTreeSet<ChannelName>,
     /// The units it is about.
-    pub members: BTreeMap<UnitName, Member>,
+    pub members: BTreeMap<UnitName, GroupMember>,
 }
 
-/// What is known of one unit of a trouble.
+/// What is known of one unit of an alert group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Member {
+pub struct GroupMember {
     /// Its incident; absent for a cause that is not in care.
     pub incident: Option<IncidentId>,
-    /// Whether the trouble goes on for it.
+    /// Whether the alert group goes on for it.
     pub open: bool,
     /// How urgent it is.
     pub severity: Severity,
@@ -41,34 +41,34 @@ pub struct Member {
     /// The unit that it waits for.
     pub cause: Option<UnitName>,
     /// Whether its incident will say by itself how it goes on.
-    pub followed: bool,
-    /// What was told of it: see [`Alert::news`].
-    pub news: BTreeSet<String>,
+    pub will_report: bool,
+    /// What was told of it: see [`Alert::content_key`].
+    pub announced: BTreeSet<String>,
 }
 
-impl Trouble {
+impl AlertGroup {
     /// Whether it goes on for any unit.
     pub fn is_open(&self) -> bool {
         self.members.values().any(|member| member.open)
     }
 
     /// The units it goes on for.
-    pub fn open_members(&self) -> impl Iterator<Item = (&UnitName, &Member)> {
+    pub fn open_members(&self) -> impl Iterator<Item = (&UnitName, &GroupMember)> {
         self.members.iter().filter(|(_, member)| member.open)
     }
 }
 
-impl Member {
+impl GroupMember {
     /// What an alert says of its unit.
     pub fn of(alert: &Alert) -> Self {
         Self {
             incident: Some(alert.incident.clone()),
-            open: !alert.over,
+            open: !alert.resolved,
             severity: alert.severity,
             headline: alert.headline.clone(),
             cause: alert.cause.clone(),
-            followed: alert.retried,
-            news: BTreeSet::from([alert.news()]),
+            will_report: alert.will_retry,
+            announced: BTreeSet::from([alert.content_key()]),
         }
     }
 }

@@ -21,17 +21,17 @@ pub(super) fn opinion(strategy: &StrategyName, assessment: &Assessment) -> Opini
         Assessment::Veto { reason } => ("veto", None, clean(reason)),
     };
     let words = match says {
-        "applies" => "would heal it",
-        "not-applicable" => "nothing for it here",
+        "applies" => "applies",
+        "not-applicable" => "does not apply",
         "blocked-by" => "blocked",
-        _ => "nobody should act",
+        _ => "vetoes any action",
     };
     Opinion {
         strategy: strategy.clone(),
         says: says.to_owned(),
         words: confidence.map_or_else(
             || words.to_owned(),
-            |sure| format!("{words} ({sure} % sure)"),
+            |sure| format!("{words} ({sure} % confidence)"),
         ),
         confidence,
         reason,
@@ -44,7 +44,7 @@ pub(super) fn returned(outcome: &Result<Outcome, Failure>) -> (Mark, String) {
         // A strategy's word is not evidence: that is what proof is for.
         Ok(Outcome::Healed { summary }) => (Mark::Plain, format!("done: {}", clean(summary))),
         Ok(Outcome::NotApplicable { reason }) => {
-            (Mark::Plain, format!("not mine: {}", clean(reason)))
+            (Mark::Plain, format!("does not apply: {}", clean(reason)))
         }
         Ok(Outcome::Failed { reason }) => (Mark::Bad, format!("failed: {}", clean(reason))),
         Ok(Outcome::BlockedBy { unit, reason }) => (

@@ -1,0 +1,109 @@
+//! Which open incidents people are to hear of before they end.
+
+use prunella_config::Config;
+use prunella_core::{
+    alert::{Alert, AlertGroup},
+    incident::DetectedBy,
+    trail::{Entry, Step},
+};
+use prunella_report::headline;
+use prunella_store::{StoreError, Unfinished};
+
+use super::{Shared, milliseconds};
+use crate::plan::{Outage, is_known};
+
+/// After its start a notifier lets the incidents that it finds open be taken up
+/// first: they may end at once.
+const GRACE: u64 = 2_000;
+
+impl Shared {
+    /// The open incidents that nobody has heard of, and when people are to hear
+    /// of each.
+    pub(super) fn outages(
+        &self,
+        config: &Config,
+        unfinished: &[Unfinished],
+        alert_groups: &[AlertGroup],
+        now: u64,
+    ) -> Result<Vec<Outage>, StoreError> {
+        let mut outages = Vec::new();
+        for open in unfinished {
+            let service = config.services.get(&open.unit);
+            if service.is_none()
+                || is_known(alert_groups, &open.unit)
+                || is_told_with_another(open, unfinished, alert_groups)
+            {
+                continue;
+            }
+            let mut due = open
+                .detected
+                // A clock that was set back must not make anybody wait.
+                .min(now)
+                .saturating_add(milliseconds(config.alerts.notify_after(service)))
+                .max(self.started.saturating_add(GRACE));
+            let critical = service.is_some_and(|service| service.critical);
+            let mut attempt = 1;
+            if critical || due <= now {
+                let Some(record) = self.settings.store.record(&open.incident)? else {
+                    continue;
+                };
+                // A person is at it, or it is up and only its proof is waited for.
+                if record.incident.detection.by == DetectedBy::Operator || is_up(&record.steps) {
+                    continue;
+                }
+                attempt = record.incident.attempt;
+                if critical && repeats_itself(&record.steps) {
+                    due = due.min(now);
+                }
+            }
+            outages.push(Outage {
+                alert: Alert::outage(
+                    open.incident.clone(),
+                    open.unit.clone(),
+                    attempt,
+                    service,
+                    headline(&open.unit, None),
+                    open.detected,
+                ),
+                due,
+            });
+        }
+        Ok(outages)
+    }
+}
+
+/// Whether what it waits for is told of, and it with that.
+fn is_told_with_another(
+    open: &Unfinished,
+    unfinished: &[Unfinished],
+    alert_groups: &[AlertGroup],
+) -> bool {
+    open.waits_for.as_ref().is_some_and(|(on, _)| {
+        is_known(alert_groups, on) || unfinished.iter().any(|other| other.unit == *on)
+    })
+}
+
+/// Whether the service was seen well, and has not failed again since.
+fn is_up(steps: &[Entry]) -> bool {
+    steps
+        .iter()
+        .rev()
+        .find_map(|entry| match entry.step {
+            Step::Answering { .. } | Step::Proven { .. } => Some(true),
+            Step::NotProven { .. } | Step::Heals { .. } => Some(false),
+            _ => None,
+        })
+        .unwrap_or(false)
+}
+
+/// Whether the last two healings failed in exactly the same way.
+fn repeats_itself(steps: &[Entry]) -> bool {
+    let mut reasons = steps.iter().rev().filter_map(|entry| match &entry.step {
+        Step::NotProven { reason, .. } => Some(reason),
+        _ => None,
+    });
+    match (reasons.next(), reasons.next()) {
+        (Some(last), Some(before)) => last == before,
+        _ => false,
+    }
+}

@@ -1,0 +1,210 @@
+//! Alert groups: what was told is updated, reminded of, and ended.
+
+use std::collections::BTreeSet;
+
+use prunella_core::{
+    ChannelName,
+    alert::{Alert, AlertGroup, AlertKind, GroupMember, Severity},
+};
+use prunella_store::AlertDecision;
+
+use super::{
+    Mention, MessageForm, PlannedMessage, Planner, UnitAlerts, mention::cause_first, milliseconds,
+};
+
+/// For how long a unit of an alert group that nobody follows has to be up before
+/// it counts as well: a restart loop is up between two restarts.
+pub(crate) const SETTLED: u64 = 60_000;
+
+impl Planner<'_, '_> {
+    /// Units that went out of care, or that came up without an incident that
+    /// says so.
+    pub(super) fn close_members(&mut self, alert_group: &mut AlertGroup) -> bool {
+        let mut closed = false;
+        for (unit, member) in &mut alert_group.members {
+            if !member.open {
+                continue;
+            }
+            let in_care = self.input.config.services.contains_key(unit);
+            // What is the cause and not in care goes with those that named it.
+            if !in_care && member.incident.is_some() {
+                member.open = false;
+            } else if !member.will_report
+                && let Some(since) = self.input.up_since.get(unit)
+            {
+                let settled = since.saturating_add(SETTLED);
+                if settled <= self.input.now {
+                    member.open = false;
+                    member.headline = format!("{unit} is up again");
+                } else {
+                    self.plan.look_again(settled);
+                }
+            }
+            closed |= !member.open;
+        }
+        closed
+    }
+
+    /// The alert group that an escalation belongs to.
+    pub(super) fn group_of(&self, alert_groups: &[AlertGroup], alert: &Alert) -> Option<String> {
+        let relations = self.input.relations;
+        alert_groups
+            .iter()
+            .find(|alert_group| alert_group.members.contains_key(&alert.unit))
+            .or_else(|| {
+                alert_groups.iter().find(|alert_group| {
+                    alert_group.open_members().any(|(unit, member)| {
+                        alert.cause.as_ref() == Some(unit)
+                            || (alert.cause.is_some() && alert.cause == member.cause)
+                            || relations.are_related(&alert.unit, unit)
+                    })
+                })
+            })
+            .map(|alert_group| alert_group.key.clone())
+    }
+
+    /// An escalation of an alert group that has been told.
+    pub(super) fn add_to_group(&mut self, alert_group: &mut AlertGroup, alerts: &UnitAlerts<'_>) {
+        let alert = alerts.latest;
+        let known = alert_group
+            .members
+            .get(&alert.unit)
+            .is_some_and(|member| member.announced.contains(&alert.content_key()));
+        if !known {
+            let window = milliseconds(self.input.config.alerts.group_wait);
+            let due = alerts.first.saturating_add(window);
+            if due > self.input.now {
+                // It stays undecided, and keeps the alert group from being over.
+                if let Some(member) = alert_group.members.get_mut(&alert.unit) {
+                    member.open = true;
+                }
+                self.plan.look_again(due);
+                return;
+            }
+        }
+        let mut member = GroupMember::of(alert);
+        if let Some(before) = alert_group.members.get(&alert.unit) {
+            member.announced.extend(before.announced.iter().cloned());
+        }
+        alert_group.members.insert(alert.unit.clone(), member);
+        if known {
+            self.decide(alerts, AlertDecision::Repeated);
+            return;
+        }
+        let channels: BTreeSet<ChannelName> = self
+            .channels(alert.kind, alert.severity, &alert.unit)
+            .into_iter()
+            .chain(alert_group.channels.iter().cloned())
+            .collect();
+        self.decide(alerts, AlertDecision::Notified);
+        alert_group.channels.extend(channels.iter().cloned());
+        alert_group.told = self.input.now;
+        let waiting = self.mentions_of(alert_group, true);
+        let waiting = waiting.into_iter().filter(|mention| {
+            let member = alert_group.members.get(&mention.unit);
+            mention.waits && member.is_some_and(|m| m.cause.as_ref() == Some(&alert.unit))
+        });
+        let mentions = std::iter::once(Mention::of(alert)).chain(waiting).collect();
+        self.plan.messages.push(PlannedMessage {
+            form: MessageForm::News,
+            kind: alert.kind,
+            severity: alert.severity,
+            alert_group: alert_group.key.clone(),
+            resolved: false,
+            mentions,
+            channels,
+            at: alert.at,
+        });
+    }
+
+    /// Anything else about a unit of an alert group.
+    pub(super) fn update_member(&mut self, alert_group: &mut AlertGroup, alerts: &UnitAlerts<'_>) {
+        if let Some(member) = alert_group.members.get_mut(&alerts.latest.unit) {
+            member.will_report = alerts.latest.will_retry;
+            if alerts.latest.resolved {
+                member.open = false;
+                member.incident = Some(alerts.latest.incident.clone());
+                member.headline.clone_from(&alerts.latest.headline);
+            }
+        }
+        self.decide(alerts, AlertDecision::Grouped);
+    }
+
+    /// Ends an alert group, or reminds of it.
+    pub(super) fn close_or_remind(&mut self, mut alert_group: AlertGroup, changed: bool) {
+        // A cause that is not in care has nobody to say that it is well; it is
+        // when those are that named it.
+        if alert_group
+            .open_members()
+            .all(|(_, m)| m.incident.is_none())
+        {
+            for member in alert_group.members.values_mut() {
+                member.open = false;
+            }
+            alert_group.closed = Some(self.input.now);
+            let mut channels = alert_group.channels.clone();
+            for (unit, member) in &alert_group.members {
+                channels.extend(self.channels(AlertKind::Recovery, member.severity, unit));
+            }
+            self.plan.messages.push(PlannedMessage {
+                form: MessageForm::Resolved,
+                kind: AlertKind::Recovery,
+                severity: Severity::Info,
+                alert_group: alert_group.key.clone(),
+                resolved: true,
+                mentions: self.mentions_of(&alert_group, false),
+                channels,
+                at: self.input.now,
+            });
+            self.plan.alert_groups.push(alert_group);
+            return;
+        }
+        if let Some(every) = self.input.config.alerts.repeat_interval {
+            let due = alert_group.told.saturating_add(milliseconds(every));
+            if due <= self.input.now {
+                alert_group.told = self.input.now;
+                let open = alert_group
+                    .open_members()
+                    .map(|(_, member)| member.severity);
+                self.plan.messages.push(PlannedMessage {
+                    form: MessageForm::Reminder(alert_group.opened),
+                    kind: AlertKind::Escalation,
+                    severity: open.max().unwrap_or(Severity::Warning),
+                    alert_group: alert_group.key.clone(),
+                    resolved: false,
+                    mentions: self.mentions_of(&alert_group, true),
+                    channels: alert_group.channels.clone(),
+                    at: self.input.now,
+                });
+                self.plan
+                    .look_again(alert_group.told.saturating_add(milliseconds(every)));
+                self.plan.alert_groups.push(alert_group);
+                return;
+            }
+            self.plan.look_again(due);
+        }
+        if changed {
+            self.plan.alert_groups.push(alert_group);
+        }
+    }
+
+    fn mentions_of(&self, alert_group: &AlertGroup, only_open: bool) -> Vec<Mention> {
+        let mut mentions: Vec<Mention> = alert_group
+            .members
+            .iter()
+            .filter(|(_, member)| member.open || !only_open)
+            .map(|(unit, member)| Mention {
+                unit: unit.clone(),
+                incident: member.incident.clone(),
+                headline: member.headline.clone(),
+                waits: member.announced.is_empty() && member.incident.is_some(),
+            })
+            .collect();
+        let causes = alert_group
+            .members
+            .values()
+            .filter_map(|m| m.cause.as_ref());
+        cause_first(self.input.relations, &mut mentions, causes);
+        mentions
+    }
+}
