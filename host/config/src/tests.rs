@@ -494,9 +494,9 @@ const WEB: &str = "unit = \"web.service\"\n";
     "[[probe]]\nname = \"a\"\ntcp = \"localhost\"",
     "`localhost` is not an address"
 )]
-#[case::https(
-    "[[probe]]\nname = \"a\"\nhttp = \"https://localhost/\"",
-    "write http://host:port/path; https cannot be asked"
+#[case::no_http(
+    "[[probe]]\nname = \"a\"\nhttp = \"ftp://localhost/\"",
+    "write http://host:port/path, or the same with https"
 )]
 #[case::status(
     "[[probe]]\nname = \"a\"\nhttp = \"http://localhost/\"\nstatus = 99",
