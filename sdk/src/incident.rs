@@ -69,8 +69,8 @@ impl<'a> Incident<'a> {
 
     /// Whether act calls are recorded instead of carried out. A strategy
     /// behaves the same either way.
-    pub fn rehearsal(&self) -> bool {
-        self.0.rehearsal()
+    pub fn dry_run(&self) -> bool {
+        self.0.dry_run()
     }
 
     /// What the service is for, in the operator's words.

@@ -18,7 +18,6 @@ const WASM: &str = "wasm32-unknown-unknown";
 /// What a command does, and so what it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// Compiling Prunella.
     Build,
     /// Running the tests of its crates.
     Tests,

@@ -4,7 +4,7 @@
 
 use prunella_core::{
     StrategyName,
-    diagnosis::{Opinion, SecondOpinion, Verdict},
+    diagnosis::{Opinion, SecondOpinion, SecondOpinionVerdict},
     text::{one_line, redact},
 };
 use prunella_redact::Hider;
@@ -89,7 +89,7 @@ struct RawOpinion {
 
 #[derive(Deserialize)]
 struct RawVerdict {
-    verdict: Verdict,
+    verdict: SecondOpinionVerdict,
     reason: String,
 }
 
@@ -256,16 +256,19 @@ mod tests {
     #[rstest]
     #[case(
         r#"{"verdict":"allow","reason":"it is a leftover"}"#,
-        Some(Verdict::Allow)
+        Some(SecondOpinionVerdict::Allow)
     )]
-    #[case(r#"{"verdict":"veto","reason":"it is a backup"}"#, Some(Verdict::Veto))]
+    #[case(
+        r#"{"verdict":"veto","reason":"it is a backup"}"#,
+        Some(SecondOpinionVerdict::Veto)
+    )]
     #[case(r#"{"verdict":"Allow","reason":"x"}"#, None)]
     #[case(r#"{"verdict":"yes","reason":"x"}"#, None)]
     #[case(r#"{"verdict":"allow","reason":""}"#, None)]
     #[case(r#"{"verdict":"allow"}"#, None)]
     #[case(r#"{"reason":"x"}"#, None)]
     #[case("allow", None)]
-    fn verdicts(#[case] content: &str, #[case] expected: Option<Verdict>) {
+    fn verdicts(#[case] content: &str, #[case] expected: Option<SecondOpinionVerdict>) {
         let found = verdict(content, "llama", &Hider::nothing()).ok();
         assert_eq!(found.map(|found| found.verdict), expected);
     }

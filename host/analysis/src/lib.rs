@@ -9,7 +9,7 @@
 //! | file | one line |
 //! |---|---|
 //! | `rules/` | evidence in, findings out |
-//! | `question.rs` | what is asked, and the evidence between its boundaries |
+//! | `prompt.rs` | what is asked, and the evidence between its boundaries |
 //! | `model.rs` | one conversation over HTTP |
 //! | `answer.rs` | the schemas, and what an answer has to be |
 //! | `throttle.rs` | how often a host may ask |
@@ -20,7 +20,7 @@
 
 mod answer;
 mod model;
-mod question;
+mod prompt;
 pub mod rules;
 mod throttle;
 
@@ -38,7 +38,7 @@ use rustls::crypto::ring;
 use crate::{
     answer::AnswerError,
     model::{Manner, ModelError},
-    question::Question,
+    prompt::Prompt,
     throttle::{Throttle, ThrottleError},
 };
 
@@ -86,7 +86,7 @@ impl HostAnalyst {
         let boundary = boundary().map_err(|error| error.to_string())?;
         let mut hider = hider(model, evidence);
         let question =
-            question::for_opinion(model, &boundary, evidence, findings, strategies, &mut hider);
+            prompt::for_opinion(model, &boundary, evidence, findings, strategies, &mut hider);
         let body = model::body(model, &question, Manner::default());
         let body = serde_json::to_string_pretty(&body).unwrap_or_else(|_| body.to_string());
         Ok(format!("POST {}\n\n{body}\n", model.url))
@@ -115,7 +115,7 @@ impl HostAnalyst {
         strategies: &[StrategyName],
     ) -> Result<Opinion, AskError> {
         let mut hider = hider(model, evidence);
-        let question = question::for_opinion(
+        let question = prompt::for_opinion(
             model,
             &boundary()?,
             evidence,
@@ -136,12 +136,12 @@ impl HostAnalyst {
         let findings = rules::diagnose(evidence);
         let mut hider = hider(model, evidence);
         let question =
-            question::for_verdict(model, &boundary()?, act, evidence, &findings, &mut hider);
+            prompt::for_verdict(model, &boundary()?, act, evidence, &findings, &mut hider);
         let content = self.ask(model, &question)?;
         Ok(answer::verdict(&content, &model.model, &hider)?)
     }
 
-    fn ask(&self, model: &ModelSettings, question: &Question) -> Result<String, ModelError> {
+    fn ask(&self, model: &ModelSettings, question: &Prompt) -> Result<String, ModelError> {
         let answer = model::ask(model, question);
         let trouble = answer.as_ref().is_err_and(ModelError::is_trouble);
         self.throttle.note(!trouble);

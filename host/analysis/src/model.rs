@@ -19,7 +19,7 @@ use prunella_net::{
 use reqwest::{Client, Response, StatusCode, redirect::Policy};
 use serde_json::{Value, json};
 
-use crate::question::Question;
+use crate::prompt::Prompt;
 
 /// So much of an answer is read. What is asked for is a hundredth of it.
 const ANSWER_MAX: usize = 256 << 10;
@@ -90,7 +90,7 @@ impl Default for Manner {
 
 /// Asks, and returns what the model wrote. Never takes longer than the model's
 /// timeout.
-pub(crate) fn ask(model: &ModelSettings, question: &Question) -> Result<String, ModelError> {
+pub(crate) fn ask(model: &ModelSettings, question: &Prompt) -> Result<String, ModelError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -106,7 +106,7 @@ pub(crate) fn ask(model: &ModelSettings, question: &Question) -> Result<String, 
     answer
 }
 
-async fn converse(model: &ModelSettings, question: &Question) -> Result<String, ModelError> {
+async fn converse(model: &ModelSettings, question: &Prompt) -> Result<String, ModelError> {
     let key = model.key.as_ref().map(secret::read_key).transpose()?;
     let client = client(model)?;
     let mut manner = Manner::default();
@@ -135,7 +135,7 @@ async fn converse(model: &ModelSettings, question: &Question) -> Result<String, 
 }
 
 /// The request, without the key.
-pub(crate) fn body(model: &ModelSettings, question: &Question, manner: Manner) -> Value {
+pub(crate) fn body(model: &ModelSettings, question: &Prompt, manner: Manner) -> Value {
     let messages = json!([
         { "role": "system", "content": question.system },
         { "role": "user", "content": question.user },

@@ -27,7 +27,6 @@ const FILE_MAX: u64 = 1 << 20;
 /// Why the model is not asked now.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ThrottleError {
-    /// Often enough.
     #[error("it was asked {0} times in the last hour, which is as often as `per-hour` allows")]
     Often(u32),
     /// It failed lately.

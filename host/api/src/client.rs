@@ -18,10 +18,10 @@ use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use prunella_core::{
     ChannelName, UnitName,
-    achievement::Achievement,
     alert::{Dispatch, DispatchFilter},
     incident::{Ending, IncidentId},
     oversight::Approval,
+    statistics::StrategyStatistics,
     summary::{Filter, Summary},
     trail::Record,
 };
@@ -234,7 +234,7 @@ impl Queries for Client {
         self.get_with("/records", &IncidentParams::new(filter, after))
     }
 
-    fn achievements(&self, unit: Option<&UnitName>) -> Answer<Vec<Achievement>> {
+    fn statistics(&self, unit: Option<&UnitName>) -> Answer<Vec<StrategyStatistics>> {
         let unit = unit.cloned();
         self.get_with("/strategies", &UnitParams { unit })
     }

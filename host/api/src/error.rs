@@ -25,10 +25,8 @@ pub enum ApiError {
     /// The daemon will not, or cannot.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Anything else.
     #[error("asking the daemon on {path} failed")]
     Io {
-        /// Which socket.
         path: PathBuf,
         /// What came of it.
         #[source]

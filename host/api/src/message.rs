@@ -75,7 +75,6 @@ pub struct DecideCall {
     pub approve: bool,
     /// Who says so.
     pub by: String,
-    /// Why.
     pub reason: Option<String>,
 }
 
@@ -84,7 +83,7 @@ pub struct DecideCall {
 pub struct HealCall {
     /// The unit, by its canonical name.
     pub unit: UnitName,
-    /// Rehearse: record acts, carry out none.
+    /// Dry run: record acts, carry out none.
     pub dry_run: bool,
 }
 
@@ -132,9 +131,7 @@ pub enum HealLine {
     Step(Box<Entry>),
     /// The last line: how it ended.
     Ended {
-        /// Its incident.
         incident: IncidentId,
-        /// How.
         ending: Ending,
     },
     /// The last line: it could not go on.
@@ -149,7 +146,6 @@ pub struct Decision {
     pub approve: bool,
     /// Who says so.
     pub by: String,
-    /// Why.
     #[serde(default)]
     pub reason: Option<String>,
 }
@@ -196,7 +192,6 @@ pub(crate) struct UnitParams {
     pub(crate) unit: Option<UnitName>,
 }
 
-/// Which messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct AlertParams {
@@ -269,7 +264,6 @@ pub struct Retried {
     pub messages: usize,
     /// The one message that was named.
     pub id: Option<String>,
-    /// Its channel.
     pub channel: Option<ChannelName>,
 }
 
@@ -295,7 +289,6 @@ pub struct Reloaded {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// The kind.
     pub kind: RefusalKind,
     /// One sentence for people.
     pub message: String,

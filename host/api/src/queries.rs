@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prunella_core::{
     ChannelName, UnitName,
-    achievement::Achievement,
     alert::{Dispatch, DispatchFilter},
     incident::{Ending, IncidentId},
     oversight::Approval,
+    statistics::StrategyStatistics,
     summary::{Filter, Summary},
     trail::{Entry, Record},
 };
@@ -23,7 +23,6 @@ pub type Answer<T> = Result<T, ApiError>;
 
 /// Questions. Answering one changes nothing.
 pub trait Queries: Send + Sync {
-    /// The overview.
     fn status(&self) -> Answer<StatusReport>;
 
     /// Incidents, newest first.
@@ -37,7 +36,7 @@ pub trait Queries: Send + Sync {
     fn records(&self, filter: &Filter, after: Option<u64>) -> Answer<Records>;
 
     /// What strategies have achieved, at one unit or at all.
-    fn achievements(&self, unit: Option<&UnitName>) -> Answer<Vec<Achievement>>;
+    fn statistics(&self, unit: Option<&UnitName>) -> Answer<Vec<StrategyStatistics>>;
 
     /// The latest acts that waited, or wait, for approval.
     fn approvals(&self) -> Answer<Vec<Approval>>;
@@ -59,7 +58,7 @@ pub trait Orders: Send + Sync {
     /// over.
     fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>>;
 
-    /// Heals, or rehearses it; each step goes to `steps` as it is taken. A
+    /// Heals, or makes a dry run of it; each step goes to `steps` as it is taken. A
     /// caller that goes away does not end the healing.
     fn heal(&self, call: &HealCall, steps: Steps) -> Answer<(IncidentId, Ending)>;
 
@@ -96,7 +95,6 @@ impl Steps {
         Self(Arc::new(Mutex::new(Some(Box::new(take)))))
     }
 
-    /// One step.
     pub fn send(&self, entry: &Entry) {
         let mut take = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(f) = take.as_mut()

@@ -13,11 +13,9 @@ use serde::{Deserialize, Serialize};
 pub struct StatusReport {
     /// When it was put together: milliseconds since 1970.
     pub at: u64,
-    /// Prunella's version.
     pub version: String,
     /// The daemon that answered; absent when the command looked for itself.
     pub daemon: Option<DaemonInfo>,
-    /// The host.
     pub host: HostOverview,
     /// Every service in Prunella's care, by name.
     pub services: Vec<ServiceStatus>,
@@ -36,26 +34,21 @@ pub struct StatusReport {
 /// A running daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonInfo {
-    /// Its process.
     pub pid: u32,
     /// Since when it runs: milliseconds since 1970.
     pub since: u64,
 }
 
-/// The host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HostOverview {
-    /// Its name.
     pub name: String,
     /// Seconds since boot, suspend included.
     pub uptime_s: u64,
     /// systemd's own state: `running`, `degraded`, …
     pub system_state: Option<String>,
-    /// Load averages.
     pub load: Option<Load>,
     /// Memory, in bytes.
     pub memory: Option<Memory>,
-    /// File systems.
     pub disks: Vec<DiskStatus>,
 }
 
@@ -66,7 +59,6 @@ pub struct DiskStatus {
     pub place: String,
     /// Its space, in bytes.
     pub bytes: Usage,
-    /// Its inodes.
     pub inodes: Usage,
     /// Whether nothing can be written.
     pub read_only: bool,
@@ -111,7 +103,6 @@ pub struct ServiceStatus {
     pub up: Option<bool>,
     /// In this state since: milliseconds since 1970.
     pub since: Option<u64>,
-    /// Its ports.
     pub ports: Vec<PortStatus>,
     /// When it is left alone.
     pub paused: bool,
@@ -124,7 +115,6 @@ pub struct ServiceStatus {
 /// A port of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortStatus {
-    /// Which.
     pub port: Port,
     /// Whether anybody listens on it; absent when that is not known.
     pub held: Option<bool>,
@@ -133,7 +123,6 @@ pub struct PortStatus {
 /// A healing that has been.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastHealing {
-    /// Its incident.
     pub incident: IncidentId,
     /// When the failure was detected: milliseconds since 1970.
     pub at: u64,
@@ -154,7 +143,6 @@ pub struct DayCount {
     pub left_alone: u32,
     /// Handed to people.
     pub escalated: u32,
-    /// Broken off.
     pub interrupted: u32,
     /// Still going on.
     pub open: u32,
@@ -170,7 +158,7 @@ impl DayCount {
             Some(EndingKind::Escalated) => &mut self.escalated,
             Some(EndingKind::Interrupted) => &mut self.interrupted,
             // A dry run is nobody's incident.
-            Some(EndingKind::Rehearsed) => return,
+            Some(EndingKind::DryRun) => return,
             Some(EndingKind::Blocked) | None => &mut self.open,
         };
         let incidents = u32::try_from(incidents).unwrap_or(u32::MAX);
@@ -183,7 +171,6 @@ impl DayCount {
 pub struct PauseStatus {
     /// The unit; everything, when absent.
     pub unit: Option<UnitName>,
-    /// Why.
     pub reason: String,
     /// Who asked for it.
     pub by: String,
@@ -196,9 +183,7 @@ pub struct PauseStatus {
 /// An incident that people have to see to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NeedsPeople {
-    /// Which.
     pub incident: IncidentId,
-    /// Whose.
     pub unit: UnitName,
     /// When it was detected: milliseconds since 1970.
     pub at: u64,
@@ -209,7 +194,6 @@ pub struct NeedsPeople {
 /// A strategy without the rights to act.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwaitingGrant {
-    /// Which.
     pub strategy: String,
     /// What to know about it.
     pub reason: String,
@@ -233,11 +217,11 @@ mod tests {
     }
 
     #[test]
-    fn a_rehearsal_is_not_counted() {
+    fn a_dry_run_is_not_counted() {
         let mut day = DayCount::default();
         for ended in [
             Some(EndingKind::Healed),
-            Some(EndingKind::Rehearsed),
+            Some(EndingKind::DryRun),
             None,
             Some(EndingKind::Escalated),
         ] {

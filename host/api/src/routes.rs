@@ -37,7 +37,7 @@ use axum::{
 };
 use http_body_util::LengthLimitError;
 use prunella_core::{
-    ChannelName, UnitName, achievement::Achievement, alert::Dispatch, oversight::Approval,
+    ChannelName, UnitName, alert::Dispatch, oversight::Approval, statistics::StrategyStatistics,
     summary::Summary, text::one_line, trail::Record,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -57,7 +57,6 @@ const WAITING_STEPS: usize = 1024;
 /// Who answers. Calls come from several threads at once.
 #[derive(Clone)]
 pub struct Door {
-    /// Answers questions.
     pub queries: Arc<dyn Queries>,
     /// Carries out orders.
     pub orders: Arc<dyn Orders>,
@@ -70,7 +69,7 @@ pub enum Caller {
     Root,
     /// May only ask.
     Reader,
-    /// Came to root's door, and is not root.
+    /// TryOutcome to root's door, and is not root.
     Stranger,
 }
 
@@ -109,7 +108,7 @@ pub fn router(door: Door, limits: Limits) -> Router {
         .route("/incidents", get(incidents))
         .route("/incidents/{id}", get(incident))
         .route("/records", get(records))
-        .route("/strategies", get(achievements))
+        .route("/strategies", get(statistics))
         .route("/approvals", get(approvals))
         .route("/approvals/{id}/decision", post(decide))
         .route("/pauses", post(pause).delete(resume_all))
@@ -356,12 +355,12 @@ async fn records(State(shared): Api, Params(params): Params<IncidentParams>) -> 
         .await
 }
 
-async fn achievements(
+async fn statistics(
     State(shared): Api,
     Params(params): Params<UnitParams>,
-) -> Reply<Vec<Achievement>> {
+) -> Reply<Vec<StrategyStatistics>> {
     shared
-        .ask(move |queries| queries.achievements(params.unit.as_ref()))
+        .ask(move |queries| queries.statistics(params.unit.as_ref()))
         .await
 }
 

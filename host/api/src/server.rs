@@ -102,12 +102,10 @@ pub enum ServeError {
     /// Something that is no socket stands where one should.
     #[error("{0} is in the way: it is not a socket")]
     InTheWay(PathBuf),
-    /// Anything else.
     #[error("cannot {what} {path}")]
     Io {
         /// What was tried.
         what: &'static str,
-        /// On what.
         path: PathBuf,
         /// What came of it.
         #[source]

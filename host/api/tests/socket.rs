@@ -29,10 +29,10 @@ use prunella_api::{
 };
 use prunella_core::{
     ChannelName, StrategyName, UnitName,
-    achievement::{Achievement, Signature, Tally},
     alert::{Dispatch, DispatchFilter},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
     oversight::{Approval, ApprovalState, Proposal},
+    statistics::{Counts, Signature, StrategyStatistics},
     summary::{Filter, Summary},
     trail::{Entry, Record, Step},
 };
@@ -126,14 +126,14 @@ impl Queries for Fixed {
             next: after.is_none().then_some(7),
         })
     }
-    fn achievements(&self, unit: Option<&UnitName>) -> Answer<Vec<Achievement>> {
+    fn statistics(&self, unit: Option<&UnitName>) -> Answer<Vec<StrategyStatistics>> {
         let unit = unit
             .cloned()
             .unwrap_or_else(|| UnitName::new("a.service").unwrap());
-        Ok(vec![Achievement {
+        Ok(vec![StrategyStatistics {
             signature: Signature::new(unit, "signal", ["error: it is broken"]),
             strategy: StrategyName::new("fix").unwrap(),
-            tally: Tally {
+            counts: Counts {
                 tries: 3,
                 proofs: 2,
                 relapses: 1,
@@ -351,7 +351,7 @@ fn every_question_has_its_answer() {
     assert_eq!((first.records.len(), first.next), (1, Some(7)));
     let last = client.records(&Filter::default(), first.next).unwrap();
     assert_eq!(last.next, None);
-    let achieved = client.achievements(Some(&unit("b.service"))).unwrap();
+    let achieved = client.statistics(Some(&unit("b.service"))).unwrap();
     assert_eq!(achieved[0].signature.unit, unit("b.service"));
     assert_eq!(
         serde_json::to_string(&achieved[0]).unwrap(),

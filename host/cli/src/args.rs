@@ -497,7 +497,7 @@ pub(crate) enum Outcome {
     Interrupted,
     /// A dry run
     #[value(name = "dry-run")]
-    Rehearsed,
+    DryRun,
     /// Still open
     Open,
 }
@@ -511,7 +511,7 @@ impl Outcome {
             Self::Escalated => EndingKind::Escalated,
             Self::Blocked => EndingKind::Blocked,
             Self::Interrupted => EndingKind::Interrupted,
-            Self::Rehearsed => EndingKind::Rehearsed,
+            Self::DryRun => EndingKind::DryRun,
             Self::Open => return OutcomeFilter::Open,
         })
     }
@@ -901,17 +901,17 @@ Examples:
   sudo prunella plugin verify ./site-fix.wasm"
     )]
     Verify(PluginVerifyArgs),
-    /// Replay a recorded session against a component, and show where it diverges
+    /// Replay a recording against a component, and show where it diverges
     #[command(
-        long_about = "Replay a recorded session against a component, and show where it diverges.\n\n\
+        long_about = "Replay a recording against a component, and show where it diverges.\n\n\
             `prunella heal UNIT --record FILE` records every host call of the strategies, with its \
             answer. The replay gives a component the same incident and the same answers, up to \
             the first call that differs, which it shows. So a mistake that a strategy made on one \
             host can be studied on another.",
         after_help = "\
 Examples:
-  prunella plugin replay site-fix.wasm --session incident.jsonl
-  prunella plugin replay new.wasm --session incident.jsonl --strategy site-fix --json
+  prunella plugin replay site-fix.wasm --recording incident.jsonl
+  prunella plugin replay new.wasm --recording incident.jsonl --strategy site-fix --json
 
 Exit codes: 0 same calls and same result; 8 the replay diverged."
     )]
@@ -969,9 +969,9 @@ pub(crate) struct PluginReplayArgs {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// Session that `prunella heal --record` wrote
+    /// Recording that `prunella heal --record` wrote
     #[arg(long, value_name = "FILE")]
-    pub(crate) session: PathBuf,
+    pub(crate) recording: PathBuf,
 
     /// Strategy whose runs to replay [default: the one named like the file]
     #[arg(long, value_name = "NAME")]

@@ -14,7 +14,6 @@ pub(crate) enum Exit {
     Ok,
     /// Trouble of Prunella's own.
     Trouble,
-    /// Wrong usage.
     Usage,
     /// The configuration has mistakes.
     Config,
@@ -45,7 +44,6 @@ impl Exit {
         Self::Differs,
     ];
 
-    /// The number.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
@@ -67,7 +65,7 @@ impl Exit {
         match ending {
             Ending::Healed { .. }
             | Ending::Recovered { .. }
-            | Ending::Rehearsed { .. }
+            | Ending::DryRun { .. }
             | Ending::LeftAlone {
                 why: LeftAlone::Healthy | LeftAlone::Finished,
                 ..

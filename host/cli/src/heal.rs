@@ -8,7 +8,7 @@ use prunella_core::{
     incident::{Ending, IncidentId},
 };
 use prunella_daemon::{DaemonError, heal};
-use prunella_session::Recorder;
+use prunella_recording::Recorder;
 
 use crate::{
     args::HealArgs,
@@ -64,17 +64,17 @@ fn recorded(path: &Path, recorder: &Recorder) {
     let path = path.display();
     match recorder.trouble() {
         None => anstream::println!(
-            "The session: {path}\nTo replay it: prunella plugin replay COMPONENT --session {path}"
+            "The recording: {path}\nTo replay it: prunella plugin replay COMPONENT --recording {path}"
         ),
         Some(error) => output::remark(
             "warning",
             FAIR,
-            &format!("{path} has only the beginning of the session: {error}"),
+            &format!("{path} has only the beginning of the recording: {error}"),
         ),
     }
 }
 
-/// Begins a session in a new file.
+/// Begins a recording in a new file.
 fn recorder(path: &Path) -> anyhow::Result<Arc<Recorder>> {
     Recorder::create(path).map_err(|error| {
         let exit = match error.kind() {

@@ -218,7 +218,7 @@ fn ended(incident: &Summary) -> (&'static str, Style) {
         EndingKind::Healed => GOOD,
         EndingKind::Escalated => BAD,
         EndingKind::Blocked | EndingKind::Interrupted => FAIR,
-        EndingKind::Recovered | EndingKind::LeftAlone | EndingKind::Rehearsed => PLAIN,
+        EndingKind::Recovered | EndingKind::LeftAlone | EndingKind::DryRun => PLAIN,
     };
     (kind.as_str(), style)
 }

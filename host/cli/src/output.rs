@@ -7,7 +7,6 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::args::Color;
 
-/// Well.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// In between, or worth a look.
 pub(crate) const FAIR: Style = AnsiColor::Yellow.on_default();
@@ -15,9 +14,7 @@ pub(crate) const FAIR: Style = AnsiColor::Yellow.on_default();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Of less interest.
 pub(crate) const QUIET: Style = Style::new().dimmed();
-/// Headings.
 pub(crate) const STRONG: Style = Style::new().bold();
-/// Nothing special.
 pub(crate) const PLAIN: Style = Style::new();
 
 /// Narrower than this nothing useful fits.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use prunella_core::achievement::{Achievement, Tally};
+use prunella_core::statistics::{Counts, StrategyStatistics};
 
 use crate::{
     args::StrategiesArgs,
@@ -21,21 +21,21 @@ const BAR: usize = 10;
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: &StrategiesArgs) -> anyhow::Result<Exit> {
     let unit = args.service.as_deref().map(crate::unit_name).transpose()?;
-    let achievements = Prunella::new(paths).ask(|queries| queries.achievements(unit.as_ref()))?;
+    let statistics = Prunella::new(paths).ask(|queries| queries.statistics(unit.as_ref()))?;
     if args.json {
-        output::print_json_lines(&achievements)?;
-    } else if achievements.is_empty() {
+        output::print_json_lines(&statistics)?;
+    } else if statistics.is_empty() {
         output::print("No strategy was tried so far.\n")?;
     } else {
-        output::print(&render(&achievements, time::now(), output::width()))?;
+        output::print(&render(&statistics, time::now(), output::width()))?;
     }
     Ok(Exit::Ok)
 }
 
 /// By service and kind of failure, which is the order they come in.
-fn render(achievements: &[Achievement], now: u64, width: usize) -> String {
+fn render(statistics: &[StrategyStatistics], now: u64, width: usize) -> String {
     let mut text = String::new();
-    let kinds = achievements.chunk_by(|one, next| one.signature == next.signature);
+    let kinds = statistics.chunk_by(|one, next| one.signature == next.signature);
     let mut unit = None;
     for kind in kinds {
         let Some(first) = kind.first() else { continue };
@@ -59,7 +59,7 @@ fn render(achievements: &[Achievement], now: u64, width: usize) -> String {
     text
 }
 
-fn table(kind: &[Achievement], now: u64) -> Table {
+fn table(kind: &[StrategyStatistics], now: u64) -> Table {
     let mut table = Table::new(&[
         Column::fixed("STRATEGY"),
         Column::fixed("TRIES"),
@@ -69,29 +69,29 @@ fn table(kind: &[Achievement], now: u64) -> Table {
         Column::optional("", BAR),
         Column::optional("LAST", 6),
     ]);
-    for achievement in kind {
-        let tally = achievement.tally;
+    for statistics in kind {
+        let counts = statistics.counts;
         table.row(vec![
-            Cell::new(achievement.strategy.as_str(), PLAIN),
-            Cell::new(format!("{:>5}", tally.tries), PLAIN),
-            Cell::new(format!("{:>6}", tally.proofs), PLAIN),
-            Cell::new(format!("{:>8}", tally.relapses), PLAIN),
-            Cell::new(percent(tally), PLAIN),
-            Cell::new(bar(tally), QUIET),
-            Cell::new(time::ago(achievement.last_at, now), QUIET),
+            Cell::new(statistics.strategy.as_str(), PLAIN),
+            Cell::new(format!("{:>5}", counts.tries), PLAIN),
+            Cell::new(format!("{:>6}", counts.proofs), PLAIN),
+            Cell::new(format!("{:>8}", counts.relapses), PLAIN),
+            Cell::new(percent(counts), PLAIN),
+            Cell::new(bar(counts), QUIET),
+            Cell::new(time::ago(statistics.last_at, now), QUIET),
         ]);
     }
     table
 }
 
-fn percent(tally: Tally) -> String {
-    let (low, high) = tally.interval();
+fn percent(counts: Counts) -> String {
+    let (low, high) = counts.interval();
     format!("{:>3.0}–{:.0} %", low * 100.0, high * 100.0)
 }
 
 /// The interval on a line from 0 to 1.
-fn bar(tally: Tally) -> String {
-    let (low, high) = tally.interval();
+fn bar(counts: Counts) -> String {
+    let (low, high) = counts.interval();
     let mut from = 0.0;
     let step = 1.0 / 10.0;
     (0..BAR)
@@ -106,16 +106,16 @@ fn bar(tally: Tally) -> String {
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::{StrategyName, UnitName, achievement::Signature};
+    use prunella_core::{StrategyName, UnitName, statistics::Signature};
     use unicode_width::UnicodeWidthStr;
 
     use super::*;
 
-    fn achievement(unit: &str, line: &str, strategy: &str, counts: [u32; 3]) -> Achievement {
-        Achievement {
+    fn statistics(unit: &str, line: &str, strategy: &str, counts: [u32; 3]) -> StrategyStatistics {
+        StrategyStatistics {
             signature: Signature::new(UnitName::new(unit).unwrap(), "exit-code", [line]),
             strategy: StrategyName::new(strategy).unwrap(),
-            tally: Tally {
+            counts: Counts {
                 tries: counts[0],
                 proofs: counts[1],
                 relapses: counts[2],
@@ -127,25 +127,25 @@ mod tests {
     #[test]
     fn it_is_laid_out_by_service_and_failure() {
         let all = [
-            achievement(
+            statistics(
                 "db.service",
                 "error: no space left",
                 "service-restart",
                 [1, 0, 1],
             ),
-            achievement(
+            statistics(
                 "web.service",
                 "error: port 80 in use",
                 "port-conflict",
                 [12, 11, 0],
             ),
-            achievement(
+            statistics(
                 "web.service",
                 "error: port 80 in use",
                 "service-restart",
                 [3, 0, 0],
             ),
-            achievement("web.service", "", "service-restart", [100, 90, 4]),
+            statistics("web.service", "", "service-restart", [100, 90, 4]),
         ];
         let text = render(&all, 60_000, 80);
         let text = anstream::adapter::strip_str(&text).to_string();

@@ -8,7 +8,6 @@ use crate::output::{QUIET, fit, wrap};
 /// Between two columns.
 const GAP: usize = 2;
 
-/// One cell.
 #[derive(Debug, Clone)]
 pub(crate) struct Cell {
     text: String,
@@ -27,7 +26,6 @@ impl Cell {
 /// How far below its row a text is indented that has no room beside it.
 const BELOW: usize = 4;
 
-/// One column.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
     title: &'static str,

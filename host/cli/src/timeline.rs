@@ -29,7 +29,6 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    /// One step.
     pub(crate) fn show(&self, entry: &Entry) {
         let begun = *self
             .begun
@@ -67,7 +66,7 @@ fn line(step: &Step) -> Option<(Style, String)> {
         Mark::Good => GOOD,
         Mark::Bad => BAD,
         Mark::Unknown => WAITING,
-        Mark::Rehearsed => ACT,
+        Mark::DryRun => ACT,
     };
     let text = match step {
         Step::Detected { detection, .. } => format!("{}: {}", detection.unit, described.text),

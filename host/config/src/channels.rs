@@ -18,7 +18,6 @@ use prunella_core::{ChannelName, secret::SecretSource};
 /// How long one try may take, unless set.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelSettings {
     /// The operator's name for it.
@@ -51,20 +50,11 @@ pub enum ChannelKind {
     /// Mail by SMTP.
     Mail(MailSettings),
     /// A Slack incoming webhook, or one that takes the same.
-    Slack {
-        /// Its URL.
-        url: SecretSource,
-    },
+    Slack { url: SecretSource },
     /// A Discord webhook.
-    Discord {
-        /// Its URL.
-        url: SecretSource,
-    },
+    Discord { url: SecretSource },
     /// A webhook of Microsoft Teams' Workflows.
-    Teams {
-        /// Its URL.
-        url: SecretSource,
-    },
+    Teams { url: SecretSource },
     /// PagerDuty's Events API v2.
     PagerDuty {
         /// Where events go; PagerDuty's European region has another.
@@ -74,9 +64,7 @@ pub enum ChannelKind {
     },
     /// An ntfy server.
     Ntfy {
-        /// The server.
         url: String,
-        /// The topic.
         topic: Value,
         /// An access token.
         token: Option<SecretSource>,
@@ -94,7 +82,6 @@ pub enum ChannelKind {
     },
     /// Anything that takes JSON, signed as Standard Webhooks wants it.
     Webhook {
-        /// Where to.
         url: Value,
         /// The key of the signature.
         secret: SecretSource,
@@ -122,7 +109,6 @@ impl ChannelKind {
 pub enum Value {
     /// Written down in the configuration.
     Plain(String),
-    /// Kept elsewhere.
     Secret(SecretSource),
 }
 
@@ -138,7 +124,6 @@ pub enum Authorization {
 /// A user and a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
-    /// Who.
     pub user: String,
     /// Where the password is.
     pub password: SecretSource,
@@ -149,7 +134,6 @@ pub struct Login {
 pub struct MailSettings {
     /// The server's name or address.
     pub host: String,
-    /// Its port.
     pub port: u16,
     /// How the way there is protected.
     pub encryption: Encryption,

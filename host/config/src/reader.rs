@@ -22,7 +22,6 @@ pub type Value<'t> = Spanned<DeValue<'t>>;
 /// A table and what to call it in a message.
 #[derive(Clone, Copy)]
 pub struct Section<'t> {
-    /// Its keys.
     pub table: &'t DeTable<'t>,
     /// Such as "`[proof]`" or "a service's file".
     pub name: &'t str,
@@ -33,7 +32,6 @@ pub type Text<'t> = (&'t str, Range<usize>);
 
 /// Reads one file.
 pub struct Reader<'s> {
-    /// The file.
     pub source: &'s Source,
     /// The mistakes so far.
     pub found: Vec<Diagnostic>,
@@ -108,7 +106,6 @@ impl<'s> Reader<'s> {
         );
     }
 
-    /// Text.
     pub fn text<'t>(&mut self, section: Section<'t>, key: &str, example: &str) -> Option<Text<'t>> {
         let value = section.table.get(key)?;
         match value.get_ref().as_str() {
@@ -266,7 +263,6 @@ impl<'s> Reader<'s> {
         texts
     }
 
-    /// A table.
     pub fn section<'t>(
         &mut self,
         section: Section<'t>,

@@ -58,7 +58,6 @@ pub struct FailedRun {
 /// A unit that the service needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NeededUnit {
-    /// Which.
     pub unit: UnitName,
     /// How it stands.
     pub state: ActiveState,
@@ -91,7 +90,6 @@ pub enum ChangeOf {
     File,
     /// The package that the unit's file comes from.
     OwnPackage,
-    /// Another package.
     Package,
 }
 
@@ -212,7 +210,6 @@ pub enum ModelProtocol {
     /// OpenAI's chat completions, as Groq, LiteLLM, vLLM and llama.cpp speak it
     /// too.
     OpenAi,
-    /// Ollama's own.
     Ollama,
 }
 

@@ -1,7 +1,7 @@
 //! How much healing a service gets, as arithmetic on moments.
 //!
 //! Nothing here knows a clock or a store: the ages of past healings come in,
-//! a [`Verdict`] goes out. [`age`] is where two clocks become one age.
+//! a [`BudgetVerdict`] goes out. [`age`] is where two clocks become one age.
 //!
 //! A *healing* is one start or restart call. With the default settings (5 in
 //! 300 s; 0, 1, 5, 30, 120 s):
@@ -54,8 +54,7 @@ pub struct Moment {
 
 /// When the next healing may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Now.
+pub enum BudgetVerdict {
     Now,
     /// After this wait.
     After(Duration),
@@ -68,11 +67,11 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
+impl BudgetVerdict {
     /// The stricter of two: what both allow.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        use Verdict::{After, Now, Spent};
+        use BudgetVerdict::{After, Now, Spent};
         match (self, other) {
             (Spent { until: a }, Spent { until: b }) => Spent { until: a.max(b) },
             (spent @ Spent { .. }, _) | (_, spent @ Spent { .. }) => spent,
@@ -86,7 +85,11 @@ impl Verdict {
 /// What a service's budget says, given the `ages` of its past healings (in any
 /// order; those older than the span do not count) and how long ago the failure
 /// was noticed, from which the wait before a first healing counts.
-pub fn verdict(settings: &BudgetSettings, ages: &[Duration], since_failure: Duration) -> Verdict {
+pub fn verdict(
+    settings: &BudgetSettings,
+    ages: &[Duration],
+    since_failure: Duration,
+) -> BudgetVerdict {
     let counted = counted(ages, settings.window);
     if let Some(spent) = spent(settings.healings, settings.window, &counted) {
         return spent;
@@ -99,16 +102,16 @@ pub fn verdict(settings: &BudgetSettings, ages: &[Duration], since_failure: Dura
         .unwrap_or_default();
     let waited = counted.first().copied().unwrap_or(since_failure);
     match wait.checked_sub(waited) {
-        None | Some(Duration::ZERO) => Verdict::Now,
-        Some(rest) => Verdict::After(rest),
+        None | Some(Duration::ZERO) => BudgetVerdict::Now,
+        Some(rest) => BudgetVerdict::After(rest),
     }
 }
 
 /// What the host's budget says, given the `ages` of the past healings of all
 /// services. It knows no backoff: it is a brake against storms.
-pub fn host_verdict(settings: &HostBudget, ages: &[Duration]) -> Verdict {
+pub fn host_verdict(settings: &HostBudget, ages: &[Duration]) -> BudgetVerdict {
     let counted = counted(ages, settings.window);
-    spent(settings.healings, settings.window, &counted).unwrap_or(Verdict::Now)
+    spent(settings.healings, settings.window, &counted).unwrap_or(BudgetVerdict::Now)
 }
 
 /// The ages that count, the youngest first.
@@ -118,15 +121,15 @@ fn counted(ages: &[Duration], window: Duration) -> Vec<Duration> {
     counted
 }
 
-fn spent(healings: u32, window: Duration, counted: &[Duration]) -> Option<Verdict> {
+fn spent(healings: u32, window: Duration, counted: &[Duration]) -> Option<BudgetVerdict> {
     let healings = usize::try_from(healings).unwrap_or(usize::MAX);
     let Some(last) = healings.checked_sub(1) else {
-        return Some(Verdict::Spent {
+        return Some(BudgetVerdict::Spent {
             until: Duration::MAX,
         });
     };
     // Once the n-th youngest no longer counts, fewer than n are left.
-    counted.get(last).map(|age| Verdict::Spent {
+    counted.get(last).map(|age| BudgetVerdict::Spent {
         until: window.saturating_sub(*age),
     })
 }
@@ -171,49 +174,49 @@ mod tests {
         ages.iter().copied().map(Duration::from_secs).collect()
     }
 
-    fn after(seconds: u64) -> Verdict {
-        Verdict::After(Duration::from_secs(seconds))
+    fn after(seconds: u64) -> BudgetVerdict {
+        BudgetVerdict::After(Duration::from_secs(seconds))
     }
 
-    fn spent_for(seconds: u64) -> Verdict {
-        Verdict::Spent {
+    fn spent_for(seconds: u64) -> BudgetVerdict {
+        BudgetVerdict::Spent {
             until: Duration::from_secs(seconds),
         }
     }
 
     #[rstest]
-    #[case::first(&[], Verdict::Now)]
+    #[case::first(&[], BudgetVerdict::Now)]
     #[case::second_too_soon(&[0], after(1))]
-    #[case::second(&[1], Verdict::Now)]
+    #[case::second(&[1], BudgetVerdict::Now)]
     #[case::third_too_soon(&[2, 3], after(3))]
-    #[case::third(&[5, 6], Verdict::Now)]
+    #[case::third(&[5, 6], BudgetVerdict::Now)]
     #[case::fourth_too_soon(&[10, 15, 16], after(20))]
-    #[case::fourth(&[30, 35, 36], Verdict::Now)]
+    #[case::fourth(&[30, 35, 36], BudgetVerdict::Now)]
     #[case::fifth_too_soon(&[0, 30, 35, 36], after(120))]
-    #[case::fifth(&[120, 150, 155, 156], Verdict::Now)]
+    #[case::fifth(&[120, 150, 155, 156], BudgetVerdict::Now)]
     #[case::spent(&[1, 121, 151, 156, 157], spent_for(143))]
     #[case::spent_whatever_the_order(&[157, 1, 151, 156, 121], spent_for(143))]
     #[case::more_than_all_spent(&[1, 2, 3, 4, 5, 6, 7], spent_for(295))]
     #[case::the_oldest_leaves(&[119, 200, 230, 235, 300], after(1))]
-    #[case::all_are_old(&[300, 301, 5_000], Verdict::Now)]
-    fn the_default_budget(#[case] ages: &[u64], #[case] expected: Verdict) {
+    #[case::all_are_old(&[300, 301, 5_000], BudgetVerdict::Now)]
+    fn the_default_budget(#[case] ages: &[u64], #[case] expected: BudgetVerdict) {
         let settings = BudgetSettings::default();
         assert_eq!(verdict(&settings, &seconds(ages), Duration::ZERO), expected);
     }
 
     #[rstest]
-    #[case::no_backoff_at_all(3, &[], &[0], 0, Verdict::Now)]
+    #[case::no_backoff_at_all(3, &[], &[0], 0, BudgetVerdict::Now)]
     #[case::the_last_wait_holds_for_all_that_follow(9, &[0, 2], &[1, 5, 9], 0, after(1))]
     #[case::a_wait_before_the_first(3, &[10], &[], 4, after(6))]
-    #[case::that_wait_is_over(3, &[10], &[], 10, Verdict::Now)]
+    #[case::that_wait_is_over(3, &[10], &[], 10, BudgetVerdict::Now)]
     #[case::one_only(1, &[0], &[20], 0, spent_for(80))]
-    #[case::none_at_all(0, &[0], &[], 0, Verdict::Spent { until: Duration::MAX })]
+    #[case::none_at_all(0, &[0], &[], 0, BudgetVerdict::Spent { until: Duration::MAX })]
     fn other_budgets(
         #[case] healings: u32,
         #[case] backoff: &[u64],
         #[case] ages: &[u64],
         #[case] since_failure: u64,
-        #[case] expected: Verdict,
+        #[case] expected: BudgetVerdict,
     ) {
         let settings = BudgetSettings {
             healings,
@@ -231,11 +234,11 @@ mod tests {
     }
 
     #[rstest]
-    #[case::quiet(&[], Verdict::Now)]
-    #[case::one_left(&[1], Verdict::Now)]
+    #[case::quiet(&[], BudgetVerdict::Now)]
+    #[case::one_left(&[1], BudgetVerdict::Now)]
     #[case::spent(&[1, 4], spent_for(6))]
-    #[case::old_ones_do_not_count(&[1, 10, 11], Verdict::Now)]
-    fn the_hosts_budget(#[case] ages: &[u64], #[case] expected: Verdict) {
+    #[case::old_ones_do_not_count(&[1, 10, 11], BudgetVerdict::Now)]
+    fn the_hosts_budget(#[case] ages: &[u64], #[case] expected: BudgetVerdict) {
         let settings = HostBudget {
             healings: 2,
             window: Duration::from_secs(10),
@@ -245,12 +248,16 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Verdict::Now, Verdict::Now, Verdict::Now)]
-    #[case(Verdict::Now, after(3), after(3))]
+    #[case(BudgetVerdict::Now, BudgetVerdict::Now, BudgetVerdict::Now)]
+    #[case(BudgetVerdict::Now, after(3), after(3))]
     #[case(after(5), after(3), after(5))]
     #[case(after(50), spent_for(3), spent_for(3))]
     #[case(spent_for(9), spent_for(3), spent_for(9))]
-    fn the_stricter_of_two(#[case] a: Verdict, #[case] b: Verdict, #[case] expected: Verdict) {
+    fn the_stricter_of_two(
+        #[case] a: BudgetVerdict,
+        #[case] b: BudgetVerdict,
+        #[case] expected: BudgetVerdict,
+    ) {
         assert_eq!(a.and(b), expected);
         assert_eq!(b.and(a), expected);
     }
@@ -293,8 +300,11 @@ mod tests {
         let ages = |since_boot| vec![age(&past, &moment("b", since_boot, 1_000), &first_seen); 5];
         assert!(matches!(
             verdict(&settings, &ages(11), Duration::ZERO),
-            Verdict::Spent { .. }
+            BudgetVerdict::Spent { .. }
         ));
-        assert_eq!(verdict(&settings, &ages(310), Duration::ZERO), Verdict::Now);
+        assert_eq!(
+            verdict(&settings, &ages(310), Duration::ZERO),
+            BudgetVerdict::Now
+        );
     }
 }

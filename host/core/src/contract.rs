@@ -179,7 +179,7 @@ macro_rules! file_getters {
 }
 
 /// The facts of `incidents.incident`, of what has an `incident`, a `service` and a
-/// `rehearsal`.
+/// `dry_run`.
 #[macro_export]
 macro_rules! incident_getters {
     ($define:ident) => {
@@ -193,7 +193,7 @@ macro_rules! incident_getters {
             signal -> Option<String>: |of| of.incident.detection.signal.clone();
             invocation -> Option<String>: |of| of.incident.detection.invocation.clone();
             attempt -> u32: |of| of.incident.attempt;
-            rehearsal -> bool: |of| of.rehearsal;
+            dry_run -> bool: |of| of.dry_run;
             domain -> Option<String>: |of| of.service.domain.clone();
             critical -> bool: |of| of.service.critical;
             clears_start_limit -> bool: |of| {

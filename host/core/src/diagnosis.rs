@@ -79,7 +79,6 @@ impl Cause {
 /// What a rule recognised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The cause.
     pub cause: Cause,
     /// The same in a sentence that names what is concerned.
     pub sentence: String,
@@ -109,7 +108,6 @@ pub enum Source {
 /// opinion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opinion {
-    /// Which model.
     pub model: String,
     /// What it thinks the root cause is, in a sentence.
     pub cause: String,
@@ -127,25 +125,23 @@ pub struct Opinion {
 /// What a language model says of one act that was proposed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecondOpinion {
-    /// Which model.
     pub model: String,
     /// What it says.
-    pub verdict: Verdict,
-    /// Why.
+    pub verdict: SecondOpinionVerdict,
     pub reason: String,
 }
 
 /// What a language model says of an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum SecondOpinionVerdict {
     /// It sees nothing against it.
     Allow,
     /// It should not be done.
     Veto,
 }
 
-impl Verdict {
+impl SecondOpinionVerdict {
     /// Its stable word.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -31,7 +31,6 @@ pub enum FailureKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// The kind.
     pub kind: FailureKind,
     /// A short, stable name for the exact case, such as `not-granted`.
     pub code: Option<String>,

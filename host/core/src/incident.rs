@@ -27,7 +27,6 @@ impl IncidentId {
         Self(text.into())
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -146,7 +145,6 @@ impl Detection {
 /// An incident, as it was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
-    /// Its name.
     pub id: IncidentId,
     /// See [`Detection::key`].
     pub key: String,
@@ -313,7 +311,6 @@ impl LeftAlone {
 pub enum Ending {
     /// A strategy healed it, and the host has proof.
     Healed {
-        /// Which.
         strategy: StrategyName,
         /// Microseconds from the failure to the moment of recovery.
         recovered_after: Option<u64>,
@@ -325,7 +322,6 @@ pub enum Ending {
     },
     /// Nothing was done, and rightly so.
     LeftAlone {
-        /// Why.
         why: LeftAlone,
         /// More about it.
         detail: String,
@@ -338,19 +334,14 @@ pub enum Ending {
         retry_at: Option<u64>,
     },
     /// Waits for another unit to be healthy.
-    Blocked {
-        /// Which.
-        on: UnitName,
-        /// Why.
-        reason: String,
-    },
+    Blocked { on: UnitName, reason: String },
     /// Prunella was killed in the middle of it.
     Interrupted {
         /// What is known about how far it got.
         detail: String,
     },
-    /// A rehearsal came to its end; nothing was carried out.
-    Rehearsed {
+    /// A dry run came to its end; nothing was carried out.
+    DryRun {
         /// What would have come of it.
         verdict: String,
     },
@@ -373,7 +364,7 @@ pub enum EndingKind {
     /// Prunella was killed in the middle of it.
     Interrupted,
     /// Nothing was carried out: a dry run.
-    Rehearsed,
+    DryRun,
 }
 
 impl EndingKind {
@@ -385,7 +376,7 @@ impl EndingKind {
         Self::Escalated,
         Self::Blocked,
         Self::Interrupted,
-        Self::Rehearsed,
+        Self::DryRun,
     ];
 
     /// The stable word of logs, of the store and of `--json`.
@@ -397,7 +388,7 @@ impl EndingKind {
             Self::Escalated => "escalated",
             Self::Blocked => "blocked",
             Self::Interrupted => "interrupted",
-            Self::Rehearsed => "rehearsed",
+            Self::DryRun => "dry-run",
         }
     }
 
@@ -417,7 +408,7 @@ impl Ending {
             Self::Escalated { .. } => EndingKind::Escalated,
             Self::Blocked { .. } => EndingKind::Blocked,
             Self::Interrupted { .. } => EndingKind::Interrupted,
-            Self::Rehearsed { .. } => EndingKind::Rehearsed,
+            Self::DryRun { .. } => EndingKind::DryRun,
         }
     }
 
@@ -436,7 +427,7 @@ impl Ending {
             Self::Escalated { reason, .. } => Some(reason.clone()),
             Self::Blocked { on, reason } => Some(format!("waits for {on}: {reason}")),
             Self::Interrupted { detail } => Some(detail.clone()),
-            Self::Rehearsed { verdict } => Some(verdict.clone()),
+            Self::DryRun { verdict } => Some(verdict.clone()),
         }
     }
 
@@ -455,26 +446,18 @@ pub enum Assessment {
     Applies {
         /// 0 to 100.
         confidence: u8,
-        /// Why.
         reason: String,
     },
     /// Nothing here for it.
-    NotApplicable {
-        /// Why.
-        reason: String,
-    },
+    NotApplicable { reason: String },
     /// Another unit has to be healed first.
     BlockedBy {
         /// Which, as the strategy named it.
         unit: String,
-        /// Why.
         reason: String,
     },
     /// Nobody should act.
-    Veto {
-        /// Why.
-        reason: String,
-    },
+    Veto { reason: String },
 }
 
 /// What a strategy said when it had healed, or not.
@@ -487,20 +470,13 @@ pub enum Outcome {
         summary: String,
     },
     /// Nothing here for it after all.
-    NotApplicable {
-        /// Why.
-        reason: String,
-    },
+    NotApplicable { reason: String },
     /// It could not.
-    Failed {
-        /// Why.
-        reason: String,
-    },
+    Failed { reason: String },
     /// Another unit has to be healed first.
     BlockedBy {
         /// Which, as the strategy named it.
         unit: String,
-        /// Why.
         reason: String,
     },
 }
@@ -510,9 +486,7 @@ pub enum Outcome {
 pub struct Description {
     /// What its author calls it.
     pub name: String,
-    /// Its version.
     pub version: String,
-    /// Its author.
     pub author: String,
     /// What it heals and how.
     pub summary: String,
@@ -523,7 +497,6 @@ pub struct Description {
 /// A setting that a strategy knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettingSpec {
-    /// Its key.
     pub name: String,
     /// `text`, `number`, `boolean` or `duration`.
     pub kind: String,

@@ -10,7 +10,6 @@
 //! Other crates of the host depend on this one; it depends on none of them, and
 //! it performs no I/O.
 
-pub mod achievement;
 pub mod alert;
 pub mod analyst;
 pub mod argument;
@@ -34,6 +33,7 @@ pub mod service;
 pub mod situation;
 pub mod start_rules;
 pub mod state;
+pub mod statistics;
 pub mod summary;
 pub mod text;
 pub mod trail;

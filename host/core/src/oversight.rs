@@ -73,7 +73,6 @@ pub struct Proposal {
     pub exactly: String,
     /// The failed run.
     pub invocation: Option<String>,
-    /// The boot.
     pub boot_id: String,
 }
 
@@ -90,7 +89,6 @@ pub struct Approval {
     pub until: u64,
     /// How it stands.
     pub state: ApprovalState,
-    /// Who decided.
     pub by: Option<String>,
     /// Why, in their words.
     pub reason: Option<String>,

@@ -24,7 +24,6 @@ pub use crate::capability::{Act, Observe};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Permission {
-    /// These acts.
     Act(BTreeSet<Act>),
     /// Looking at other units through this interface.
     Observe(Observe),
@@ -38,7 +37,6 @@ pub enum Scope {
     Itself,
     /// Whatever the service needs.
     Dependencies,
-    /// One unit.
     Unit(UnitName),
     /// One declared file or check.
     Declared(String),
@@ -60,7 +58,6 @@ impl fmt::Display for Scope {
 pub struct Grant {
     /// What it allows.
     pub permission: Permission,
-    /// On what.
     pub on: Vec<Scope>,
 }
 

@@ -132,7 +132,7 @@ pub enum Order {
     #[default]
     Listed,
     /// The likeliest first, by what they have achieved at such failures: see
-    /// [`achievement::order`](crate::achievement::order).
+    /// [`statistics::order`](crate::statistics::order).
     Learned,
 }
 
@@ -212,14 +212,12 @@ impl std::str::FromStr for Port {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileRole {
-    /// Any file.
     #[default]
     Plain,
     /// `NAME=value` lines, as EnvironmentFile= reads them.
     Env,
     /// An SQLite database.
     Database,
-    /// A directory.
     Directory,
     /// A symbolic link.
     Symlink,
@@ -297,7 +295,7 @@ pub struct DeclaredCheck {
     /// Then it is stopped, and counts as failed.
     pub timeout: Duration,
     /// Whether it changes anything. If not, it may run while assessing and in
-    /// a rehearsal.
+    /// a dry run.
     pub mutates: bool,
     /// Run as root instead of the unit's user; refused unless program and
     /// configuration are root-owned.
@@ -318,12 +316,7 @@ pub enum ProbeKind {
     Unix(PathBuf),
     /// GETs a URL (`http://host:port/path`, or the same with `https`), and expects one
     /// of these codes; 200 to 399 when empty.
-    Http {
-        /// Where.
-        url: String,
-        /// What.
-        status: Vec<u16>,
-    },
+    Http { url: String, status: Vec<u16> },
     /// Greets PostgreSQL at `host:port` or in a socket's directory or path.
     Postgres(String),
     /// Reads the greeting of MySQL or MariaDB at `host:port` or a socket path.

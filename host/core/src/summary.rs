@@ -61,7 +61,6 @@ impl TryFrom<String> for OutcomeFilter {
 /// An incident in one line; the stable form of `prunella incidents --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Its id.
     pub id: IncidentId,
     /// The unit that failed.
     pub unit: UnitName,

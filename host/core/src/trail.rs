@@ -15,7 +15,6 @@ use crate::{
 /// One step, with its place and time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The incident.
     pub incident: IncidentId,
     /// 0, 1, 2, … within the incident.
     pub number: u32,
@@ -23,13 +22,10 @@ pub struct Entry {
     pub at: u64,
     /// CLOCK_MONOTONIC in microseconds.
     pub monotonic: u64,
-    /// Which attempt.
     pub attempt: u32,
-    /// What happened.
     pub step: Step,
 }
 
-/// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
@@ -49,14 +45,12 @@ pub enum Step {
     },
     /// Prunella waits before it goes on.
     Waits {
-        /// For what.
         reason: String,
         /// For how long at most, in milliseconds.
         milliseconds: u64,
     },
     /// A strategy assessed.
     Assessed {
-        /// Which.
         strategy: StrategyName,
         /// What it said.
         assessment: Assessment,
@@ -65,7 +59,6 @@ pub enum Step {
     },
     /// A strategy's run broke off: a trap, a panic, a limit.
     Broke {
-        /// Which.
         strategy: StrategyName,
         /// `describe`, `assess` or `heal`.
         call: String,
@@ -75,13 +68,9 @@ pub enum Step {
         message: String,
     },
     /// A strategy begins to heal.
-    Heals {
-        /// Which.
-        strategy: StrategyName,
-    },
+    Heals { strategy: StrategyName },
     /// A line that a strategy logged.
     Said {
-        /// Which.
         strategy: StrategyName,
         /// `debug`, `info`, `warn` or `error`.
         level: String,
@@ -99,7 +88,7 @@ pub enum Step {
         /// On what: a unit, a process, a declared name.
         target: String,
         /// Recorded, and not carried out.
-        rehearsal: bool,
+        dry_run: bool,
     },
     /// An act came to its end.
     ActEnded {
@@ -114,16 +103,13 @@ pub enum Step {
         strategy: StrategyName,
         /// Such as `unit-control.start`.
         act: String,
-        /// On what.
         target: String,
-        /// Why.
         failure: Failure,
     },
     /// A language model was asked about an act.
     SecondOpinion {
         /// Such as `unit-control.stop`.
         act: String,
-        /// On what.
         target: String,
         /// What it said, or why it said nothing.
         said: Result<SecondOpinion, String>,
@@ -136,7 +122,6 @@ pub enum Step {
         strategy: StrategyName,
         /// Such as `unit-control.stop`.
         act: String,
-        /// On what.
         target: String,
         /// Until when the question stands, in milliseconds since 1970.
         until: u64,
@@ -147,14 +132,11 @@ pub enum Step {
         approval: Option<String>,
         /// Such as `unit-control.stop`.
         act: String,
-        /// On what.
         target: String,
-        /// Who agreed.
         by: String,
     },
     /// A strategy's heal returned.
     Returned {
-        /// Which.
         strategy: StrategyName,
         /// What it said.
         outcome: Result<Outcome, Failure>,
@@ -188,15 +170,9 @@ pub enum Step {
         relapse: bool,
     },
     /// It waits for another unit.
-    Blocked {
-        /// Which.
-        on: UnitName,
-        /// Why.
-        reason: String,
-    },
+    Blocked { on: UnitName, reason: String },
     /// It goes on, the other unit being well again, or not.
     Unblocked {
-        /// Which.
         on: UnitName,
         /// Whether that unit was healed.
         healthy: bool,
@@ -208,9 +184,7 @@ pub enum Step {
     },
     /// What a language model made of it, or why there is no opinion of it.
     Advised {
-        /// Which model.
         model: String,
-        /// Its opinion.
         opinion: Result<Opinion, String>,
         /// How long it took, in microseconds.
         took: u64,
@@ -218,29 +192,19 @@ pub enum Step {
     /// The strategies that apply are tried in another order than the
     /// operator's.
     Ordered {
-        /// The order.
         order: Vec<StrategyName>,
-        /// Why.
         reason: String,
     },
     /// Anything else worth knowing.
-    Note {
-        /// One sentence.
-        message: String,
-    },
+    Note { message: String },
     /// The attempt ended.
-    Ended {
-        /// How.
-        ending: Ending,
-    },
+    Ended { ending: Ending },
 }
 
 /// An incident as it is read back: the record of one failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The incident.
     pub incident: crate::incident::Incident,
-    /// Every step.
     pub steps: Vec<Entry>,
     /// How it ended; absent while it is open.
     pub ending: Option<Ending>,

@@ -60,7 +60,6 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// Begins.
     pub fn new(paths: &Paths) -> Result<Self, DaemonError> {
         let linux = Linux::connect(LinuxSettings::default())?;
         linux.expect_waiting();

@@ -39,7 +39,6 @@ pub enum DaemonError {
     /// A unit's state is not known.
     #[error("cannot look at {unit}: {failure}")]
     Unit {
-        /// Which.
         unit: UnitName,
         /// What systemd says.
         failure: Failure,
@@ -64,7 +63,6 @@ pub enum DaemonError {
     File {
         /// What was tried.
         what: &'static str,
-        /// Which file.
         path: PathBuf,
         /// What the system says.
         #[source]
@@ -73,7 +71,6 @@ pub enum DaemonError {
     /// A file that Prunella wrote does not say what Prunella writes.
     #[error("{} is not what Prunella wrote: {why}", path.display())]
     NotOurs {
-        /// Which file.
         path: PathBuf,
         /// What is wrong with it.
         why: String,

@@ -20,7 +20,6 @@ const MARK: &str = "# Written by Prunella; sha256 of the lines below: ";
 /// What there is of a file that Prunella would write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// Nothing.
     Nothing,
     /// What Prunella would write now.
     Same,

@@ -129,11 +129,11 @@ impl Orders for DaemonOrders {
         let status = self.unit(&call.unit)?;
         let unit = status.name.clone();
         let detection = detection(&status, DetectedBy::Operator, None);
-        let rehearsal;
+        let dry_run;
         let scheduler = if call.dry_run {
-            rehearsal =
-                Scheduler::rehearse(Arc::clone(&self.daemon.assembly.healer)).map_err(failed)?;
-            &rehearsal
+            dry_run =
+                Scheduler::dry_run(Arc::clone(&self.daemon.assembly.healer)).map_err(failed)?;
+            &dry_run
         } else {
             &self.daemon.scheduler
         };

@@ -8,7 +8,7 @@ use std::{
 use prunella_api::HealCall;
 use prunella_core::incident::{DetectedBy, Ending, IncidentId};
 use prunella_healer::{Observer, OpenOutcome, Scheduler};
-use prunella_session::Recorder;
+use prunella_recording::Recorder;
 
 use crate::{
     DaemonError, Paths,
@@ -17,7 +17,7 @@ use crate::{
     loading::Wanted,
 };
 
-/// Heals, or rehearses it. Every step goes to `observer`, and what strategies ask
+/// Heals, or makes a dry run of it. Every step goes to `observer`, and what strategies ask
 /// and are answered to `recorder`.
 pub fn here(
     paths: &Paths,
@@ -39,7 +39,7 @@ pub fn here(
         assembly.healer.record(Arc::clone(recorder));
     }
     let scheduler = if call.dry_run {
-        Scheduler::rehearse(Arc::clone(&assembly.healer))?
+        Scheduler::dry_run(Arc::clone(&assembly.healer))?
     } else {
         Scheduler::start(Arc::clone(&assembly.healer))?
     };

@@ -15,7 +15,6 @@ use crate::{
 
 /// Which strategies to load.
 pub enum Wanted {
-    /// Every one.
     All,
     /// Those of one service, and of whatever it may have to wait for.
     Of(UnitName),
@@ -65,8 +64,8 @@ fn remember(paths: &Paths, versions: &Versions, set: &StrategySet) {
         .in_force()
         .into_iter()
         .filter_map(|(name, strategy)| {
-            let standing = strategy.standing?;
-            let signed = standing.signature.good()?;
+            let trust = strategy.trust?;
+            let signed = trust.signature.good()?;
             let higher = versions
                 .highest(&name)
                 .is_none_or(|highest| *highest < signed.version);

@@ -10,12 +10,12 @@ use std::fs;
 const TOLERATED: u64 = 2 << 20;
 
 /// Watches what the process holds on to.
-pub(crate) struct Memory {
+pub(crate) struct MemoryTrimmer {
     /// What was resident when it was last looked at in peace, in bytes.
     usual: u64,
 }
 
-impl Memory {
+impl MemoryTrimmer {
     /// From now on.
     pub(crate) fn new() -> Self {
         Self { usual: resident() }
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_storm_is_given_back() {
-        let mut memory = Memory::new();
+        let mut memory = MemoryTrimmer::new();
         // Small pieces, so that the allocator does not map them one by one; the
         // last of them keeps its heap from shrinking by itself.
         let mut storm: Vec<Vec<u8>> = (0..4_096).map(|_| vec![1; 16 << 10]).collect();

@@ -230,7 +230,7 @@ fn service_status(
 struct Past {
     day: DayCount,
     pauses: Vec<Pause>,
-    /// Each unit's latest incident, rehearsals left out.
+    /// Each unit's latest incident, dry runs left out.
     latest: BTreeMap<UnitName, Summary>,
     healings: BTreeMap<UnitName, LastHealing>,
     /// Why the latest ones ended as they did, where that needs people.
@@ -255,7 +255,7 @@ impl Past {
             ..Filter::default()
         })?;
         for incident in lately {
-            if incident.ended == Some(EndingKind::Rehearsed) {
+            if incident.ended == Some(EndingKind::DryRun) {
                 continue;
             }
             if incident.ended == Some(EndingKind::Healed)

@@ -7,9 +7,9 @@ use prunella_api::{Answer, DaemonInfo, Queries, Records, Refusal, RefusalKind, S
 use prunella_config::Config;
 use prunella_core::{
     UnitName,
-    achievement::Achievement,
     alert::{Dispatch, DispatchFilter},
     oversight::Approval,
+    statistics::StrategyStatistics,
     summary::{Filter, Summary},
     trail::Record,
 };
@@ -20,7 +20,6 @@ use crate::{Paths, access, alerts, incidents, overview};
 
 /// What is in force, by whoever answers.
 pub(crate) trait InForce: Send + Sync {
-    /// The configuration.
     fn config(&self) -> Arc<Config>;
 
     /// The way to systemd.
@@ -140,9 +139,9 @@ impl Queries for LocalQueries {
         Ok(Records { records, next })
     }
 
-    fn achievements(&self, unit: Option<&UnitName>) -> Answer<Vec<Achievement>> {
+    fn statistics(&self, unit: Option<&UnitName>) -> Answer<Vec<StrategyStatistics>> {
         Ok(self
-            .read(|store| store.achievements(unit))?
+            .read(|store| store.statistics(unit))?
             .unwrap_or_default())
     }
 

@@ -195,7 +195,7 @@ fn differences(before: &StrategySet, now: &StrategySet, config: &Config) -> Vec<
     let (was, is) = (before.in_force(), now.in_force());
     let mut told = Vec::new();
     for (name, strategy) in &is {
-        if strategy.standing.is_some() && was.get(name) != Some(strategy) {
+        if strategy.trust.is_some() && was.get(name) != Some(strategy) {
             told.push(Told {
                 strategy: name.clone(),
                 error: false,
@@ -274,8 +274,8 @@ fn described(strategy: &InForce) -> String {
         .as_ref()
         .map(|version| format!("version {}, ", prunella_core::text::one_line(version, 40)))
         .unwrap_or_default();
-    if let Some(standing) = &strategy.standing {
-        match (standing.signature.good(), &standing.right) {
+    if let Some(trust) = &strategy.trust {
+        match (trust.signature.good(), &trust.right) {
             (Some(signed), _) => text.push_str(&format!("signed by `{}`, ", signed.key)),
             (None, Ok(_)) => text.push_str("not signed, "),
             (None, Err(_)) => text.push_str("not signed, so it may only observe, "),

@@ -31,7 +31,7 @@ use crate::{
     explained,
     handler::{DaemonOrders, queries},
     loading::Wanted,
-    memory::Memory,
+    memory::MemoryTrimmer,
     notifier, probes,
     reload::{Answered, Reloader},
     retention::Tidier,
@@ -127,7 +127,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     };
     tidy();
 
-    let mut memory = Memory::new();
+    let mut memory = MemoryTrimmer::new();
     let ping = watchdog();
     let mut next_ping = ping.map(|every| Instant::now() + every);
     loop {

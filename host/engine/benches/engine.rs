@@ -212,7 +212,7 @@ fn context(limits: &Limits) -> RunContext {
         host: sim.host(),
         incident: sim.incident(),
         service: sim.service(),
-        rehearsal: false,
+        dry_run: false,
         limits: limits.clone(),
         settings: BTreeMap::new(),
         lines: Arc::new(NoLines),

@@ -9,16 +9,10 @@ use crate::inspect::CONTRACT_VERSIONS;
 pub enum EngineError {
     /// wasmtime does not accept its configuration here.
     #[error("the WebAssembly engine cannot be set up on this host: {reason}")]
-    Config {
-        /// wasmtime's words.
-        reason: String,
-    },
+    Config { reason: String },
     /// The component cannot be compiled.
     #[error("the component cannot be compiled: {reason}")]
-    Compile {
-        /// wasmtime's words.
-        reason: String,
-    },
+    Compile { reason: String },
 }
 
 impl EngineError {
@@ -131,7 +125,6 @@ pub enum LoadError {
         CONTRACT_VERSIONS.join(" or ")
     )]
     ExportTypes {
-        /// Which function.
         function: &'static str,
         /// What does not match.
         reason: String,
@@ -139,7 +132,6 @@ pub enum LoadError {
     /// It imports an act interface of which it was granted nothing.
     #[error("{}", not_granted(strategy, acts))]
     NotGranted {
-        /// The strategy.
         strategy: StrategyName,
         /// What it imports of the interfaces it was granted nothing of.
         acts: Vec<Act>,

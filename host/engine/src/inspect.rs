@@ -59,7 +59,6 @@ pub enum Package {
     Act,
     /// `prunella:strategy`: the types a strategy answers with.
     Strategy,
-    /// Anybody else's.
     Foreign,
 }
 

@@ -61,13 +61,12 @@ impl Lines for NoLines {
 pub struct RunContext {
     /// What the strategy can reach, made for this service; policy sits inside.
     pub host: Host,
-    /// What failed.
     pub incident: Incident,
     /// What failed, as the operator declared it.
     pub service: Arc<Service>,
     /// Whether acts are only recorded; told to the strategy, not acted upon
     /// here.
-    pub rehearsal: bool,
+    pub dry_run: bool,
     /// What the run may use up.
     pub limits: Limits,
     /// `[strategy.NAME.settings]` as text, with the defaults filled in.

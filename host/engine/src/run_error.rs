@@ -13,7 +13,6 @@ pub enum Call {
     Describe,
     /// Look, and say what it would do.
     Assess,
-    /// Heal.
     Heal,
 }
 
@@ -47,7 +46,6 @@ impl fmt::Display for Call {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("strategy `{strategy}` {}", cause.sentence(strategy, *call))]
 pub struct RunError {
-    /// Which strategy.
     pub strategy: StrategyName,
     /// What it was asked to do.
     pub call: Call,
@@ -67,7 +65,6 @@ impl RunError {
 pub enum Cause {
     /// The strategy's own code panicked, and said so.
     Panic {
-        /// The message.
         message: String,
         /// The source file.
         file: String,

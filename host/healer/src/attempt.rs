@@ -12,7 +12,7 @@ use std::{
 
 use prunella_core::{
     StrategyName, UnitName,
-    budget::Verdict,
+    budget::BudgetVerdict,
     capability::{Host, UnitStatus},
     cause::Cause,
     incident::{Assessment, DetectedBy, Ending, IncidentId, LeftAlone},
@@ -21,16 +21,17 @@ use prunella_core::{
     trail::Step,
 };
 use prunella_engine::{Call, Level, Lines, RunContext};
-use prunella_session::Recording;
+use prunella_recording::RunRecorder;
 
 use self::healing::Healing;
 use crate::{
     assess::{Asked, ask_all},
     decide::{Decision, Known, decide},
+    dry_run,
     healer::{Current, Healer, microseconds, milliseconds},
     kernel::{Kernel, Phase, Rules, Snapshot},
     oversight::Overseer,
-    proof, rehearsal,
+    proof,
     scheduler::UnitSnapshot,
     strategies::Loaded,
     trail::Trail,
@@ -77,7 +78,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) trail: Arc<Trail>,
     /// The real host.
     pub(crate) real: Host,
-    /// The host that acts act upon: the real one, or a rehearsal's.
+    /// The host that acts act upon: the real one, or a dry run's.
     pub(crate) host: Host,
     /// Called when the strategies are done, and only proof is left to wait for.
     pub(crate) acted: &'a dyn Fn(),
@@ -102,8 +103,8 @@ impl<'a> Attempt<'a> {
         answers: &'a dyn Fn(),
     ) -> Self {
         let real = healer.host_for(&service);
-        let host = if trail.is_rehearsal() {
-            rehearsal::overlay(real.clone(), Arc::clone(&service))
+        let host = if trail.is_dry_run() {
+            dry_run::overlay(real.clone(), Arc::clone(&service))
         } else {
             real.clone()
         };
@@ -246,11 +247,11 @@ impl<'a> Attempt<'a> {
     }
 
     fn heal(&self, status: &UnitStatus) -> AttemptOutcome {
-        if !self.trail.is_rehearsal() {
+        if !self.trail.is_dry_run() {
             match self.budget() {
-                Verdict::Now => {}
-                Verdict::After(wait) => return AttemptOutcome::WaitForBudget(wait),
-                Verdict::Spent { until } => {
+                BudgetVerdict::Now => {}
+                BudgetVerdict::After(wait) => return AttemptOutcome::WaitForBudget(wait),
+                BudgetVerdict::Spent { until } => {
                     return self.escalate(format!(
                         "the healing budget is spent: {} healings in {} s were allowed; the next \
                          in {} s",
@@ -287,8 +288,8 @@ impl<'a> Attempt<'a> {
                 early.unwrap_or_else(|| self.heal_with(name, loaded, &related, &snapshot));
             match healing {
                 Healing::Proven(after) => {
-                    return AttemptOutcome::Ended(if self.trail.is_rehearsal() {
-                        Ending::Rehearsed {
+                    return AttemptOutcome::Ended(if self.trail.is_dry_run() {
+                        Ending::DryRun {
                             verdict: format!("{name} would heal it (assumed, nothing was done)"),
                         }
                     } else {
@@ -303,8 +304,8 @@ impl<'a> Attempt<'a> {
                 Healing::Wait(wait) => return AttemptOutcome::TryAgain(wait),
             }
         }
-        if self.trail.is_rehearsal() {
-            return AttemptOutcome::Ended(Ending::Rehearsed {
+        if self.trail.is_dry_run() {
+            return AttemptOutcome::Ended(Ending::DryRun {
                 verdict: format!("nothing would heal it: {}", reasons.join("; ")),
             });
         }
@@ -316,9 +317,9 @@ impl<'a> Attempt<'a> {
             ));
         }
         match self.budget() {
-            Verdict::Now => AttemptOutcome::TryAgain(Duration::ZERO),
-            Verdict::After(wait) => AttemptOutcome::TryAgain(wait),
-            Verdict::Spent { .. } => self.escalate(format!(
+            BudgetVerdict::Now => AttemptOutcome::TryAgain(Duration::ZERO),
+            BudgetVerdict::After(wait) => AttemptOutcome::TryAgain(wait),
+            BudgetVerdict::Spent { .. } => self.escalate(format!(
                 "every strategy was tried as often as the healing budget allows: {}",
                 reasons.join("; ")
             )),
@@ -446,8 +447,8 @@ impl<'a> Attempt<'a> {
     }
 
     fn escalate(&self, reason: String) -> AttemptOutcome {
-        if self.trail.is_rehearsal() {
-            return AttemptOutcome::Ended(Ending::Rehearsed {
+        if self.trail.is_dry_run() {
+            return AttemptOutcome::Ended(Ending::DryRun {
                 verdict: format!("it would be handed to people: {reason}"),
             });
         }
@@ -514,7 +515,7 @@ impl<'a> Attempt<'a> {
             host,
             incident: self.trail.incident().clone(),
             service: Arc::clone(&self.service),
-            rehearsal: self.trail.is_rehearsal(),
+            dry_run: self.trail.is_dry_run(),
             limits: loaded.limits.clone(),
             settings: loaded.settings.clone(),
             lines: Arc::new(StrategyLines {
@@ -530,10 +531,10 @@ impl<'a> Attempt<'a> {
         call: Call,
         loaded: &Loaded,
         context: RunContext,
-    ) -> (RunContext, Recording) {
+    ) -> (RunContext, RunRecorder) {
         match self.healer.recorder.get() {
             Some(recorder) => recorder.begin(call, &loaded.strategy, context),
-            None => (context, Recording::none()),
+            None => (context, RunRecorder::none()),
         }
     }
 
@@ -541,7 +542,7 @@ impl<'a> Attempt<'a> {
         self.current.budget_of(&self.service)
     }
 
-    fn budget(&self) -> Verdict {
+    fn budget(&self) -> BudgetVerdict {
         self.healer.budget(&self.current, &self.service)
     }
 }

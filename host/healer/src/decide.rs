@@ -54,7 +54,7 @@ pub(crate) struct Known {
     pub(crate) snapshot: Option<UnitSnapshot>,
 }
 
-/// Decides. `host` is the real host: what it shows is the truth, in a rehearsal
+/// Decides. `host` is the real host: what it shows is the truth, in a dry run
 /// too. `waiting` is told what is waited for.
 pub(crate) fn decide(
     healer: &Healer,

@@ -9,9 +9,7 @@ pub enum HealerError {
     /// The lock of a service could not be opened.
     #[error("cannot open the lock {path}")]
     Lock {
-        /// Where.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
@@ -21,9 +19,7 @@ pub enum HealerError {
     /// A thread could not be started.
     #[error("cannot start a thread for {what}")]
     Thread {
-        /// For what.
         what: String,
-        /// Why.
         #[source]
         source: std::io::Error,
     },

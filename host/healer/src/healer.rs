@@ -10,14 +10,14 @@ use prunella_config::Config;
 use prunella_core::{
     UnitName,
     analyst::{Analyst, Changes},
-    budget::Verdict,
+    budget::BudgetVerdict,
     capability::{Answer, Host, ProbeAnswer, probes},
     incident::Incident,
     service::{BudgetSettings, Service},
     situation::Situation,
     trail::Entry,
 };
-use prunella_session::Recorder;
+use prunella_recording::Recorder;
 use prunella_store::{Ledger, Store};
 
 use crate::{
@@ -57,7 +57,6 @@ pub struct HealerSettings {
     pub run_folder: PathBuf,
     /// When this file exists nothing is healed: the kill switch.
     pub kill_switch: PathBuf,
-    /// Whoever watches.
     pub observer: Arc<dyn Observer>,
     /// Who thinks about failures.
     pub analyst: Arc<dyn Analyst>,
@@ -180,7 +179,7 @@ impl Healer {
     }
 
     /// Whether a service may be healed now.
-    pub(crate) fn budget(&self, current: &Current, service: &Service) -> Verdict {
+    pub(crate) fn budget(&self, current: &Current, service: &Service) -> BudgetVerdict {
         // A failure is healed at once when it is noticed: the first wait of a
         // backoff begins there, and has begun by the time of this call.
         self.settings.ledger.verdict(
@@ -207,12 +206,10 @@ pub(crate) fn wall_clock() -> u64 {
         })
 }
 
-/// Whole milliseconds.
 pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whole microseconds.
 pub(crate) fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

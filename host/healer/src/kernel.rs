@@ -10,7 +10,7 @@
 //! 5. **budget**: is there healing left?
 //! 6. **intention**: it stands in the trail before it is carried out (when it is
 //!    on the disk: see [`Trail`])
-//! 7. **done**, for real or in rehearsal, by the host below
+//! 7. **done**, for real or in a dry run, by the host below
 //! 8. **result**: it stands in the trail how it ended
 //!
 //! All acts go this one way ([`Kernel::act`]). What the steps do with an act stands
@@ -18,7 +18,7 @@
 //! first three are those of [`Authority::allows`], which the simulated host has in
 //! common with the real one.
 //!
-//! In a rehearsal the host below is a [`rehearsal`](crate::rehearsal) overlay:
+//! In a dry run the host below is a [`dry_run`](crate::dry run) overlay:
 //! the kernel judges as it would judge a real act, and consumes no budget.
 
 mod jobs;
@@ -35,7 +35,7 @@ use std::{
 use prunella_core::{
     Failure, StrategyName, UnitName,
     authority::{Authority, Facts, Target},
-    budget::{HostBudget, Moment, Verdict},
+    budget::{BudgetVerdict, HostBudget, Moment},
     capability::{
         Act, Answer, Call, Described as _, Durability, Host, HostCalls, Operation as _,
         ProcessInfo, Reply, Subject, UnitStatus, clock, units,
@@ -52,7 +52,7 @@ use prunella_store::Ledger;
 use self::jobs::{PaidStart, TrackedJob};
 use crate::{
     cached_probes::ProbeAnswers,
-    oversight::{Overseer, Question},
+    oversight::{Overseer, ProposedAct},
     trail::Trail,
 };
 
@@ -331,7 +331,7 @@ impl Kernel {
         };
         self.rules.overseer.may(
             &self.trail,
-            &Question {
+            &ProposedAct {
                 strategy: &self.rules.strategy,
                 act,
                 target: target.shown(),
@@ -351,7 +351,7 @@ impl Kernel {
     /// Takes one healing out of the budget, waiting for its turn when the run
     /// has the time.
     fn spend(&self, deadline: Instant, unit: &UnitName) -> Answer<()> {
-        if self.trail.is_rehearsal() {
+        if self.trail.is_dry_run() {
             return Ok(());
         }
         loop {
@@ -366,21 +366,21 @@ impl Kernel {
                 )
                 .map_err(|error| Failure::quota("no-ledger", error.to_string()))?;
             match verdict {
-                Verdict::Now => return Ok(()),
-                Verdict::After(wait) if Instant::now() + wait < deadline => {
+                BudgetVerdict::Now => return Ok(()),
+                BudgetVerdict::After(wait) if Instant::now() + wait < deadline => {
                     self.trail.write(Step::Waits {
                         reason: "the healing budget spaces healings out".to_owned(),
                         milliseconds: crate::healer::milliseconds(wait),
                     });
                     self.host.ask(deadline, clock::Sleep { time: wait })?;
                 }
-                Verdict::After(wait) => {
+                BudgetVerdict::After(wait) => {
                     return Err(Failure::quota(
                         "healing-too-soon",
                         format!("the next healing of {unit} is due in {} s", wait.as_secs()),
                     ));
                 }
-                Verdict::Spent { until } => {
+                BudgetVerdict::Spent { until } => {
                     return Err(Failure::quota(
                         "healing-budget-spent",
                         format!(

@@ -7,7 +7,7 @@ use prunella_core::{
     Failure,
     analyst::{Analyst, Evidence, ModelSettings, ProposedAct},
     capability::{Answer, OversightRule},
-    diagnosis::Verdict,
+    diagnosis::SecondOpinionVerdict,
     oversight::{ModelSay, Oversight, Proposal},
     policy::Act,
     service::Service,
@@ -34,7 +34,7 @@ pub(crate) struct Overseer {
 }
 
 /// An act as it is put before somebody.
-pub(crate) struct Question<'a> {
+pub(crate) struct ProposedAct<'a> {
     pub(crate) strategy: &'a prunella_core::StrategyName,
     pub(crate) act: Act,
     pub(crate) target: &'a str,
@@ -47,13 +47,13 @@ pub(crate) struct Question<'a> {
 impl Overseer {
     /// Whether the act may go on as far as oversight is concerned. What nobody
     /// has to agree to goes on at once.
-    pub(crate) fn may(&self, trail: &Trail, question: &Question<'_>) -> Answer<()> {
+    pub(crate) fn may(&self, trail: &Trail, question: &ProposedAct<'_>) -> Answer<()> {
         let rule = question.act.consequence().oversight;
         let foreign = !question.own && rule == OversightRule::WhenListedOrNotItsOwn;
         if !foreign && !self.oversight.asks(question.act, self.service.critical) {
             return Ok(());
         }
-        if trail.is_rehearsal() {
+        if trail.is_dry_run() {
             trail.write(Step::Note {
                 message: format!(
                     "{} on {} would wait until somebody agrees",
@@ -70,7 +70,7 @@ impl Overseer {
 
     /// Asks the model where its word counts. Its veto is a denial; its consent is
     /// enough only for what is the service's own, and where the operator says so.
-    fn model_agrees(&self, trail: &Trail, question: &Question<'_>) -> Answer<bool> {
+    fn model_agrees(&self, trail: &Trail, question: &ProposedAct<'_>) -> Answer<bool> {
         let (Some(model), ModelSay::Veto | ModelSay::Allow) = (&self.model, self.oversight.model)
         else {
             return Ok(false);
@@ -94,7 +94,7 @@ impl Overseer {
             said: said.clone(),
         });
         match said {
-            Ok(said) if said.verdict == Verdict::Veto => Err(Failure::denied(
+            Ok(said) if said.verdict == SecondOpinionVerdict::Veto => Err(Failure::denied(
                 "vetoed",
                 format!(
                     "{} advises against {} on {}: {}",
@@ -118,7 +118,7 @@ impl Overseer {
         }
     }
 
-    fn person(&self, trail: &Trail, question: &Question<'_>) -> Answer<()> {
+    fn person(&self, trail: &Trail, question: &ProposedAct<'_>) -> Answer<()> {
         let Some(store) = &self.store else {
             return Err(Failure::denied(
                 "cannot-ask",
@@ -214,7 +214,7 @@ mod tests {
     };
 
     /// A model that says one thing about every act, and counts how often.
-    struct Says(Result<Verdict, String>);
+    struct Says(Result<SecondOpinionVerdict, String>);
 
     impl Analyst for Says {
         fn diagnose(&self, _: &Evidence) -> Vec<Finding> {
@@ -367,23 +367,28 @@ mod tests {
     }
 
     #[rstest]
-    #[case::a_veto_counts(ModelSay::Veto, Ok(Verdict::Veto), "web.service", Err("vetoed"))]
+    #[case::a_veto_counts(
+        ModelSay::Veto,
+        Ok(SecondOpinionVerdict::Veto),
+        "web.service",
+        Err("vetoed")
+    )]
     #[case::consent_is_not_enough(
         ModelSay::Veto,
-        Ok(Verdict::Allow),
+        Ok(SecondOpinionVerdict::Allow),
         "web.service",
         Err("awaits-approval")
     )]
-    #[case::unless_the_operator_says_so(ModelSay::Allow, Ok(Verdict::Allow), "web.service", Ok(()))]
+    #[case::unless_the_operator_says_so(ModelSay::Allow, Ok(SecondOpinionVerdict::Allow), "web.service", Ok(()))]
     #[case::never_for_another_service(
         ModelSay::Allow,
-        Ok(Verdict::Allow),
+        Ok(SecondOpinionVerdict::Allow),
         "cache.service",
         Err("awaits-approval")
     )]
     #[case::a_veto_for_another_counts(
         ModelSay::Allow,
-        Ok(Verdict::Veto),
+        Ok(SecondOpinionVerdict::Veto),
         "cache.service",
         Err("vetoed")
     )]
@@ -392,13 +397,13 @@ mod tests {
     )]
     #[case::nor_is_it_asked(
         ModelSay::Nothing,
-        Ok(Verdict::Allow),
+        Ok(SecondOpinionVerdict::Allow),
         "web.service",
         Err("awaits-approval")
     )]
     fn what_a_models_verdict_is_worth(
         #[case] worth: ModelSay,
-        #[case] says: Result<Verdict, String>,
+        #[case] says: Result<SecondOpinionVerdict, String>,
         #[case] on: &str,
         #[case] expected: Result<(), &str>,
     ) {
@@ -435,7 +440,7 @@ mod tests {
             ..Oversight::default()
         };
         let grants = grant("process-control", &[Scope::Itself]);
-        let says = Arc::new(Says(Ok(Verdict::Allow)));
+        let says = Arc::new(Says(Ok(SecondOpinionVerdict::Allow)));
         let (folder, kernel) = overseen(&sim, grants, oversight, Some(says));
         let Port {
             protocol, number, ..

@@ -233,7 +233,7 @@ fn ports(
         })?;
         let serves = |holder: &&PortHolder| match holder.address.parse() {
             Ok(address) => port.is_served_at(address),
-            // In a rehearsal.
+            // In a dry run.
             Err(_) => true,
         };
         let holders: Vec<&PortHolder> = holders.iter().filter(serves).collect();

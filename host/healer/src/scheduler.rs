@@ -56,7 +56,7 @@ struct Shared {
     healer: Arc<Healer>,
     state: Mutex<State>,
     changed: Condvar,
-    rehearsal: bool,
+    dry_run: bool,
 }
 
 #[derive(Default)]
@@ -169,18 +169,18 @@ impl Scheduler {
         Self::begin(healer, false)
     }
 
-    /// Starts a dispatcher whose incidents are rehearsed: nothing is carried
+    /// Starts a dispatcher that makes dry runs only: nothing is carried
     /// out, and nothing is stored.
-    pub fn rehearse(healer: Arc<Healer>) -> Result<Self, HealerError> {
+    pub fn dry_run(healer: Arc<Healer>) -> Result<Self, HealerError> {
         Self::begin(healer, true)
     }
 
-    fn begin(healer: Arc<Healer>, rehearsal: bool) -> Result<Self, HealerError> {
+    fn begin(healer: Arc<Healer>, dry_run: bool) -> Result<Self, HealerError> {
         let shared = Arc::new(Shared {
             healer,
             state: Mutex::default(),
             changed: Condvar::new(),
-            rehearsal,
+            dry_run,
         });
         let dispatcher = Arc::clone(&shared);
         spawn("dispatcher", move || dispatcher.dispatch())?;

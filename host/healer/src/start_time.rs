@@ -107,7 +107,7 @@ pub(crate) fn is_start(step: &Step, unit: &UnitName) -> bool {
         Step::ActIntended {
             act,
             target,
-            rehearsal: false,
+            dry_run: false,
             ..
         } => target == unit.as_str() && Act::ALL.iter().any(|a| a.is_healing() && a.name() == act),
         _ => false,
@@ -137,7 +137,7 @@ mod tests {
             strategy: "service-restart".parse().unwrap(),
             act: "unit-control.start".to_owned(),
             target: target.to_owned(),
-            rehearsal: false,
+            dry_run: false,
         }
     }
 

@@ -11,7 +11,7 @@ use prunella_core::{
     Failure, StrategyName,
     incident::Description,
     policy::{Grants, Limits, builtin_grants},
-    trust::{NoRight, Right, SignaturePolicy, Standing},
+    trust::{NoRight, Right, SignaturePolicy, TrustStatus},
 };
 use prunella_engine::{Engine, LoadError, Package, RunError, Strategy};
 
@@ -27,7 +27,7 @@ pub(crate) struct Loaded {
     /// What it says it is, where it was asked.
     description: Option<Arc<Description>>,
     /// Absent for one that is built in.
-    standing: Option<Standing>,
+    trust: Option<TrustStatus>,
 }
 
 /// One of the strategies in force, to tell people of.
@@ -38,15 +38,13 @@ pub struct InForce {
     /// The version that was signed, or else the one it says it has.
     pub version: Option<String>,
     /// Absent for one that is built in.
-    pub standing: Option<Standing>,
+    pub trust: Option<TrustStatus>,
 }
 
 /// A strategy that could not be taken into force, and why.
 #[derive(Debug)]
 pub struct Refused {
-    /// Which.
     pub name: StrategyName,
-    /// Why.
     pub why: RefusedBecause,
     /// Whether the one before it stays in force.
     pub kept: bool,
@@ -98,10 +96,9 @@ fn mistakes(found: &[Diagnostic]) -> impl fmt::Display {
 pub struct Component {
     /// As they were read, once.
     pub bytes: Vec<u8>,
-    /// Their hash.
     pub sha256: String,
     /// Whether they may act.
-    pub standing: Standing,
+    pub trust: TrustStatus,
 }
 
 /// Where the bytes of a strategy come from.
@@ -210,10 +207,7 @@ impl StrategySet {
 
 impl Loaded {
     fn told(&self) -> InForce {
-        let signed = self
-            .standing
-            .as_ref()
-            .and_then(|standing| standing.signature.good());
+        let signed = self.trust.as_ref().and_then(|trust| trust.signature.good());
         InForce {
             sha256: self.strategy.sha256().to_owned(),
             version: match (signed, &self.description) {
@@ -221,7 +215,7 @@ impl Loaded {
                 (None, Some(description)) => Some(description.version.clone()),
                 (None, None) => None,
             },
-            standing: self.standing.clone(),
+            trust: self.trust.clone(),
         }
     }
 }
@@ -239,11 +233,11 @@ fn load(
         Bytes::BuiltIn(_) => builtin_grants(name.as_str()).unwrap_or_default(),
         Bytes::File(_) => Grants::default(),
     });
-    let standing = match bytes {
+    let trust = match bytes {
         Bytes::BuiltIn(_) => None,
-        Bytes::File(component) => Some(&component.standing),
+        Bytes::File(component) => Some(&component.trust),
     };
-    let no_right = standing.and_then(|standing| standing.right.as_ref().err());
+    let no_right = trust.and_then(|trust| trust.right.as_ref().err());
     let grants = match no_right {
         Some(_) => given.observing(),
         None => given.clone(),
@@ -257,7 +251,7 @@ fn load(
         && before.is(bytes)
     {
         return Ok(Loaded {
-            standing: standing.cloned(),
+            trust: trust.cloned(),
             ..before.clone()
         });
     }
@@ -268,7 +262,7 @@ fn load(
         }
         (strategy, _) => strategy?,
     };
-    if standing.is_some_and(|standing| standing.right == Ok(Right::Installed))
+    if trust.is_some_and(|trust| trust.right == Ok(Right::Installed))
         && config.signatures == SignaturePolicy::Warn
         && !strategy.inspection().acts().is_empty()
     {
@@ -296,7 +290,7 @@ fn load(
         limits,
         settings,
         description,
-        standing: standing.cloned(),
+        trust: trust.cloned(),
     })
 }
 
@@ -304,9 +298,9 @@ impl Loaded {
     /// Whether it was made of these bytes.
     fn is(&self, bytes: &Bytes) -> bool {
         match bytes {
-            Bytes::BuiltIn(_) => self.standing.is_none(),
+            Bytes::BuiltIn(_) => self.trust.is_none(),
             Bytes::File(component) => {
-                self.standing.is_some() && component.sha256 == self.strategy.sha256()
+                self.trust.is_some() && component.sha256 == self.strategy.sha256()
             }
         }
     }

@@ -13,13 +13,13 @@ use std::{
 
 use prunella_core::{
     Failure, StrategyName,
-    achievement::{Signature, tries},
     alert::Alert,
     capability::UnitStatus,
     incident::Incident,
     policy::Act,
     service::Service,
     situation::Situation,
+    statistics::{Signature, tries},
     trail::{Entry, Step},
 };
 use prunella_report::headline;
@@ -47,7 +47,7 @@ use crate::healer::{Observer, wall_clock};
 /// for as long as the disk needs.
 pub(crate) struct Trail {
     incident: Incident,
-    rehearsal: bool,
+    dry_run: bool,
     store: Option<Arc<Store>>,
     situation: Arc<dyn Situation>,
     state_folder: PathBuf,
@@ -83,7 +83,7 @@ impl Trail {
     pub(crate) fn new(
         incident: Incident,
         earlier: &[Entry],
-        rehearsal: bool,
+        dry_run: bool,
         store: Option<Arc<Store>>,
         situation: Arc<dyn Situation>,
         run_folder: &Path,
@@ -117,10 +117,10 @@ impl Trail {
             earlier_start: EarlierStart::of(earlier, &incident.detection.unit),
             earlier_cleared: cleared(false, earlier, &incident.detection.unit),
             incident,
-            rehearsal,
-            // A rehearsal changes nothing, the store's record of what really
+            dry_run,
+            // A dry run changes nothing, the store's record of what really
             // happened least of all.
-            store: store.filter(|_| !rehearsal),
+            store: store.filter(|_| !dry_run),
             situation,
             state_folder: run_folder.join("state"),
             observer,
@@ -156,8 +156,8 @@ impl Trail {
         &self.incident
     }
 
-    pub(crate) fn is_rehearsal(&self) -> bool {
-        self.rehearsal
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.dry_run
     }
 
     /// Adds a step.
@@ -246,9 +246,9 @@ impl Trail {
     /// are needed, comes into the journal once, and again when it changes.
     fn tell(&self, entry: &Entry, durability: Durability) {
         if self.lock().told.is_new(&entry.step) {
-            to_journal(&self.incident, entry, self.rehearsal);
+            to_journal(&self.incident, entry, self.dry_run);
         }
-        if !self.rehearsal && durability != Durability::Gathered {
+        if !self.dry_run && durability != Durability::Gathered {
             self.write_state(entry);
         }
         self.observer.step(&self.incident, entry);
@@ -288,7 +288,7 @@ impl Trail {
             strategy: strategy.clone(),
             act: act.name().to_owned(),
             target: target.to_owned(),
-            rehearsal: self.rehearsal,
+            dry_run: self.dry_run,
         });
         action
     }

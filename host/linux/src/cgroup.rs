@@ -68,7 +68,6 @@ impl Cgroups {
         }
     }
 
-    /// The layout.
     pub fn layout(&self) -> Layout {
         self.layout
     }

@@ -24,7 +24,6 @@ pub(crate) struct Declared {
     /// Repairing them. Runs this binary again, with the hidden arguments
     /// `internal repair`: see [`internal::main`](crate::internal::main).
     pub(crate) file_repair: LinuxFileRepair,
-    /// Declared checks.
     pub(crate) checks: LinuxChecks,
     /// Declared probes; for SQLite this runs the binary again as well.
     pub(crate) probes: LinuxProbes,

@@ -67,7 +67,7 @@ pub(crate) type Group = Vec<(&'static str, String)>;
 
 /// A question: entries that match any of the groups.
 #[derive(Debug, Clone)]
-pub(crate) struct Question {
+pub(crate) struct JournalQuery {
     pub(crate) any_of: Vec<Group>,
     /// The newest so many.
     pub(crate) newest: usize,
@@ -150,7 +150,7 @@ impl Journal {
     fn newest_of(&self, deadline: Instant, group: Group) -> Answer<Vec<Entry>> {
         self.ask(
             deadline,
-            &Question {
+            &JournalQuery {
                 any_of: vec![group],
                 newest: 1,
                 namespaces: false,
@@ -159,7 +159,7 @@ impl Journal {
     }
 
     /// The newest entries, oldest first.
-    pub(crate) fn ask(&self, deadline: Instant, question: &Question) -> Answer<Vec<Entry>> {
+    pub(crate) fn ask(&self, deadline: Instant, question: &JournalQuery) -> Answer<Vec<Entry>> {
         match self.ask_files(deadline, question) {
             Ok(entries) => Ok(entries),
             Err(JournalError::Deadline) => Err(JournalError::Deadline.into()),
@@ -174,7 +174,7 @@ impl Journal {
     pub(crate) fn ask_files(
         &self,
         deadline: Instant,
-        question: &Question,
+        question: &JournalQuery,
     ) -> Result<Vec<Entry>, JournalError> {
         let files = Files::open_dirs(&self.directories(question.namespaces))?;
         let mut query = files.query();
@@ -233,7 +233,7 @@ impl Journal {
     pub(crate) fn ask_journalctl(
         &self,
         deadline: Instant,
-        question: &Question,
+        question: &JournalQuery,
     ) -> Result<Vec<Entry>, JournalError> {
         let mut command = Command::new(&self.journalctl);
         command

@@ -8,7 +8,7 @@ use prunella_core::{
     text::{one_line, redact},
 };
 
-use crate::journal::{Entry, Group, Journal, Question, by_systemd};
+use crate::journal::{Entry, Group, Journal, JournalQuery, by_systemd};
 
 /// So many lines are given at most, whatever is asked for.
 const LINES_MAX: u32 = 1000;
@@ -92,7 +92,7 @@ fn unascribed(entries: Vec<Entry>, run: &str) -> Vec<Entry> {
     found
 }
 
-pub(crate) fn question(query: &Tail) -> Answer<Question> {
+pub(crate) fn question(query: &Tail) -> Answer<JournalQuery> {
     let mut by_unit = vec![("_SYSTEMD_UNIT", query.unit.to_string())];
     let mut about_unit = by_systemd(&query.unit);
     if let Some(invocation) = &query.invocation {
@@ -129,7 +129,7 @@ pub(crate) fn question(query: &Tail) -> Answer<Question> {
             .collect(),
         Some(7) | None => vec![by_unit, about_unit],
     };
-    Ok(Question {
+    Ok(JournalQuery {
         any_of,
         newest: usize::try_from(query.lines.min(LINES_MAX)).unwrap_or(0),
         namespaces: true,

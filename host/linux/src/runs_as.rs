@@ -35,11 +35,9 @@ impl RunsAs {
 
 /// Tells as whom the service's program runs.
 pub(crate) trait Who: Send + Sync {
-    /// Asks, now.
     fn runs_as(&self, deadline: Instant) -> Answer<RunsAs>;
 }
 
-/// Asks systemd.
 pub(crate) struct UnitWho {
     shared: Arc<Shared>,
     units: Arc<dyn Units>,

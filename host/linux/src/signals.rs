@@ -86,7 +86,6 @@ pub enum BusEvent {
     },
     /// A job was queued.
     JobNew {
-        /// Its number.
         id: u32,
         /// For which unit.
         unit: String,
@@ -95,7 +94,6 @@ pub enum BusEvent {
     },
     /// A job ended.
     JobRemoved {
-        /// Its number.
         id: u32,
         /// For which unit.
         unit: String,
@@ -137,7 +135,6 @@ pub enum Glimpse {
         signal: Option<String>,
         /// ExecMainExitTimestampMonotonic.
         main_exit_monotonic: Option<u64>,
-        /// NRestarts.
         restarts: u32,
     },
 }
@@ -180,9 +177,7 @@ pub(crate) struct Signals {
 enum Phase {
     /// None, and nobody tries.
     Off,
-    /// Being opened.
     Opening,
-    /// Subscribed.
     Up,
     /// Could not be opened, or was lost; may be tried again.
     Down(BusError),

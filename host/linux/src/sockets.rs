@@ -49,7 +49,6 @@ const TIME_WAIT: Duration = Duration::from_secs(60);
 pub struct BoundSocket {
     /// TCP or UDP.
     pub protocol: Protocol,
-    /// The port.
     pub port: u16,
     /// The address; an IPv4 address that an IPv6 socket is bound to is shown
     /// as IPv4.

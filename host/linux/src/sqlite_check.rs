@@ -31,10 +31,9 @@ const BUSY: Duration = Duration::from_millis(500);
 
 /// What the check came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Verdict {
+pub(crate) struct SqliteIntegrity {
     /// Whether there is nothing wrong with it, as far as can be told.
     pub(crate) sound: bool,
-    /// One sentence.
     pub(crate) detail: String,
 }
 
@@ -55,14 +54,14 @@ impl SqliteCheck {
         timeout: Duration,
         name: &str,
         file: &DeclaredFile,
-    ) -> Answer<Verdict> {
+    ) -> Answer<SqliteIntegrity> {
         let path = file.path.clone();
         let found = with_timeout(deadline, "looking at a declared file", move || {
             safe_path::walk(&path, Rule::Look, Last::Follow)
                 .map(|found| (found.kind(), found.stat.st_uid, found.stat.st_gid))
         })?;
         let unsound = |detail: String| {
-            Ok(Verdict {
+            Ok(SqliteIntegrity {
                 sound: false,
                 detail,
             })
@@ -143,7 +142,7 @@ pub(crate) fn main(path: &str) -> ExitCode {
     crate::internal::answer(&verdict, ExitCode::SUCCESS)
 }
 
-fn check(path: &Path) -> rusqlite::Result<Verdict> {
+fn check(path: &Path) -> rusqlite::Result<SqliteIntegrity> {
     let database = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -154,7 +153,7 @@ fn check(path: &Path) -> rusqlite::Result<Verdict> {
     database.pragma_update(None, "cell_size_check", true)?;
     let first: String = database.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if first != "ok" {
-        return Ok(Verdict {
+        return Ok(SqliteIntegrity {
             sound: false,
             detail: format!("it is damaged: {}", text::one_line(&first, 200)),
         });
@@ -164,7 +163,7 @@ fn check(path: &Path) -> rusqlite::Result<Verdict> {
         [],
         |row| row.get(0),
     )?;
-    Ok(Verdict {
+    Ok(SqliteIntegrity {
         sound: true,
         detail: match tables {
             // A file of no length is a database to SQLite.
@@ -176,8 +175,8 @@ fn check(path: &Path) -> rusqlite::Result<Verdict> {
 }
 
 /// What an error of SQLite says about the file.
-fn judge(error: &rusqlite::Error) -> Verdict {
-    let sound = |sound: bool, detail: &str| Verdict {
+fn judge(error: &rusqlite::Error) -> SqliteIntegrity {
+    let sound = |sound: bool, detail: &str| SqliteIntegrity {
         sound,
         detail: detail.to_owned(),
     };
@@ -240,7 +239,7 @@ mod tests {
         path
     }
 
-    fn verdict(path: &Path) -> Verdict {
+    fn verdict(path: &Path) -> SqliteIntegrity {
         check(path).unwrap_or_else(|error| judge(&error))
     }
 

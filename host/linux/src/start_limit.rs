@@ -10,7 +10,7 @@ use std::time::Instant;
 use prunella_core::capability::{ActiveState, Answer, UnitStatus};
 
 use crate::{
-    journal::{Journal, Question, by_systemd},
+    journal::{Journal, JournalQuery, by_systemd},
     stop_evidence::synchronize,
 };
 
@@ -32,7 +32,7 @@ pub(crate) fn refused(deadline: Instant, journal: &Journal, status: &UnitStatus)
     let mut group = by_systemd(&status.name);
     group.push(("INVOCATION_ID", invocation.clone()));
     group.push(("MESSAGE", format!("{}: {REFUSED}", status.name)));
-    let question = Question {
+    let question = JournalQuery {
         any_of: vec![group],
         newest: 1,
         namespaces: false,

@@ -20,7 +20,6 @@ pub(crate) trait Facts {
     fn number(&self, name: &str) -> Option<u64>;
     /// Yes or no.
     fn flag(&self, name: &str) -> bool;
-    /// Several texts.
     fn list(&self, name: &str) -> Vec<String>;
     /// 128 bits as 32 hexadecimal digits; none when there are none or all zero.
     fn id(&self, name: &str) -> Option<String>;

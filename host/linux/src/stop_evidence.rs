@@ -42,7 +42,7 @@ use prunella_core::{
 
 use crate::{
     clock::{monotonic_micros, realtime_millis},
-    journal::{Entry, Group, Journal, Question, by_systemd},
+    journal::{Entry, Group, Journal, JournalQuery, by_systemd},
 };
 
 /// journald's varlink socket.
@@ -269,7 +269,7 @@ fn of_last_job(deadline: Instant, journal: &Journal, status: &UnitStatus) -> Ans
 
 /// The newest entry of any of these groups.
 fn ask(deadline: Instant, journal: &Journal, any_of: Vec<Group>) -> Answer<Option<Entry>> {
-    let question = Question {
+    let question = JournalQuery {
         any_of,
         newest: 1,
         namespaces: false,

@@ -106,7 +106,6 @@ pub(crate) struct Task {
     pub(crate) description: String,
     /// Program (absolute) and arguments.
     pub(crate) command: Vec<String>,
-    /// As whom.
     pub(crate) runs_as: RunsAs,
     /// What it may reach.
     pub(crate) sandbox: Sandbox,

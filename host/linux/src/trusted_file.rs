@@ -28,16 +28,10 @@ pub enum TrustedFileError {
     Link(PathBuf),
     /// It, or a folder on the way, belongs to somebody else.
     #[error("{path} belongs to user {uid}, not to root: chown root:root {path}")]
-    Owner {
-        /// Which.
-        path: PathBuf,
-        /// Whose.
-        uid: u32,
-    },
+    Owner { path: PathBuf, uid: u32 },
     /// It, or a folder on the way, can be written by others.
     #[error("{path} can be written by others than root (mode {mode:04o}): chmod go-w {path}")]
     Writable {
-        /// Which.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
@@ -48,7 +42,6 @@ pub enum TrustedFileError {
     /// It is larger than it may be.
     #[error("{path} is larger than {limit} bytes")]
     TooLarge {
-        /// Which.
         path: PathBuf,
         /// The most there may be.
         limit: u64,
@@ -56,9 +49,7 @@ pub enum TrustedFileError {
     /// The system refused.
     #[error("cannot read {path}")]
     Io {
-        /// Which.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },

@@ -18,7 +18,6 @@ pub(crate) struct UnitRefs {
 }
 
 impl UnitRefs {
-    /// None yet.
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         Self {
             shared: Arc::clone(shared),

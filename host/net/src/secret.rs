@@ -21,9 +21,7 @@ pub enum SecretError {
     /// It cannot be opened or read.
     #[error("cannot read {path}: {source}")]
     Io {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -36,19 +34,13 @@ pub enum SecretError {
     /// It is another user's.
     #[error("{path} belongs to user {uid}: chown root:root {path}")]
     Owner {
-        /// The file.
         path: PathBuf,
         /// Whose it is.
         uid: u32,
     },
     /// It is no secret any more.
     #[error("{path} can be read by others (mode {mode:04o}): chmod 600 {path}")]
-    Readable {
-        /// The file.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
+    Readable { path: PathBuf, mode: u32 },
     /// More than 16 KiB.
     #[error("{0} is too large to hold a secret")]
     TooLarge(PathBuf),

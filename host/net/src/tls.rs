@@ -32,12 +32,7 @@ pub enum TlsError {
     System(rustls::Error),
     /// The operator's own authorities cannot be had.
     #[error("cannot read certificate authorities from {}: {reason}", file.display())]
-    CaFile {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    CaFile { file: PathBuf, reason: String },
 }
 
 /// What to accept where no TLS is spoken: nobody. A host without authorities can

@@ -39,7 +39,6 @@ pub enum ChannelError {
     /// What stands where an address should.
     #[error("the channel `{channel}` cannot be used: `{address}` is not a mail address")]
     Address {
-        /// The channel.
         channel: String,
         /// What stands there.
         address: String,

@@ -18,7 +18,6 @@ pub enum Delivery {
     },
     /// Not this time: no connection, no answer, too busy.
     TryAgain {
-        /// Why.
         reason: String,
         /// The far side asks not to be tried again sooner (Retry-After).
         not_before: Option<Duration>,

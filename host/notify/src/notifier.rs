@@ -68,7 +68,6 @@ pub struct NotifierSettings {
     pub store: Arc<Store>,
     /// The configuration in force, asked for each time.
     pub config: Arc<dyn Fn() -> Arc<Config> + Send + Sync>,
-    /// The host.
     pub host: Arc<dyn HostQueries>,
     /// How a channel is opened: [`channel::open`](crate::channel::open).
     pub open: Arc<Open>,
@@ -250,8 +249,8 @@ impl Shared {
                 }
             }
             let due = match self.turn(&mut held) {
-                Ok(Turn::Next(next)) => next.map(until_then),
-                Ok(Turn::NotOurs) => Some(LATER),
+                Ok(NextStep::Next(next)) => next.map(until_then),
+                Ok(NextStep::NotOurs) => Some(LATER),
                 Err(error) => {
                     // The store has told of its own trouble itself, once.
                     if error.is_trouble() {
@@ -316,7 +315,7 @@ impl Shared {
     }
 
     /// Decides what is due, has it sent, and says when to look again.
-    fn turn(self: &Arc<Self>, held: &mut Option<SenderLock>) -> Result<Turn, StoreError> {
+    fn turn(self: &Arc<Self>, held: &mut Option<SenderLock>) -> Result<NextStep, StoreError> {
         let store = &self.settings.store;
         // Without anything to do the lock is not taken.
         let now = wall_clock();
@@ -325,7 +324,7 @@ impl Shared {
             && store.unfinished_units()?.is_empty()
             && !store.has_open_dispatches()?;
         if nothing {
-            return Ok(Turn::Next(None));
+            return Ok(NextStep::Next(None));
         }
         if held.is_none() {
             *held = match SenderLock::try_acquire(&self.settings.lock) {
@@ -339,7 +338,7 @@ impl Shared {
                 }
             };
             if held.is_none() {
-                return Ok(Turn::NotOurs);
+                return Ok(NextStep::NotOurs);
             }
         }
         // Nobody else sends, and of this process nobody does either.
@@ -366,7 +365,7 @@ impl Shared {
             .filter(|(channel, _)| !busy.contains(channel))
             .map(|(channel, at)| resting.get(&channel).map_or(at, |rest| at.max(*rest)))
             .chain(resting.values().copied());
-        Ok(Turn::Next(sending.chain(next).min()))
+        Ok(NextStep::Next(sending.chain(next).min()))
     }
 
     fn tidy(&self) {
@@ -377,7 +376,7 @@ impl Shared {
     }
 }
 
-enum Turn {
+enum NextStep {
     /// When something is due next, in milliseconds since 1970.
     Next(Option<u64>),
     /// Another process is at it.

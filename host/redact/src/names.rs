@@ -90,7 +90,6 @@ enum Kind {
 }
 
 impl Hider {
-    /// Hides nothing.
     pub fn nothing() -> Self {
         Self::default()
     }

@@ -32,7 +32,6 @@ const ENTROPY: f64 = 3.0;
 enum At {
     /// At the beginning of what the expression fits.
     Begin,
-    /// Within it.
     Inside,
     /// It names a service; the expression is the form of a value behind it.
     Named,

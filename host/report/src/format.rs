@@ -45,7 +45,6 @@ const BUILT_IN: [(&str, &str); 3] = [
 /// What a template makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// One line.
     Subject,
     /// 80 columns.
     Text,

@@ -30,7 +30,6 @@ pub struct Notification {
     pub status_colour: StatusColour,
     /// That in a word or two: `healed`, `needs a person`.
     pub outcome: String,
-    /// The host.
     pub host: String,
     /// When what it tells happened.
     pub at: Moment,
@@ -61,9 +60,7 @@ pub enum StatusColour {
 /// Another incident, in a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RelatedIncident {
-    /// The unit.
     pub unit: UnitName,
-    /// Its incident.
     pub incident: IncidentId,
     /// When it was detected.
     pub at: Moment,
@@ -80,7 +77,7 @@ impl StatusColour {
         match report.ended.as_str() {
             "healed" | "recovered" => Self::Green,
             _ if report.needs_people => Self::Red,
-            "left-alone" | "rehearsed" => Self::Grey,
+            "left-alone" | "dry-run" => Self::Grey,
             _ => Self::Amber,
         }
     }

@@ -18,7 +18,6 @@ const SUBJECT_MAX: usize = 90;
 /// A rendered notification.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rendered {
-    /// One line.
     pub subject: String,
     /// 80 columns wide, but for commands, which are never broken.
     pub text: String,

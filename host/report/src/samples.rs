@@ -17,7 +17,7 @@ const RECORDS: [&str; 6] = [
     include_str!("../samples/escalated.json"),
     include_str!("../samples/left-alone.json"),
     include_str!("../samples/blocked.json"),
-    include_str!("../samples/rehearsed.json"),
+    include_str!("../samples/dry-run.json"),
     include_str!("../samples/cause.json"),
 ];
 

@@ -31,10 +31,7 @@ pub enum CreateError {
     },
     /// Something is there that would be overwritten.
     #[error("{} is there already and not empty; choose another folder, or remove it first", folder.display())]
-    Exists {
-        /// Where.
-        folder: PathBuf,
-    },
+    Exists { folder: PathBuf },
     /// What `--sdk` names is no checkout.
     #[error("{} is no checkout of Prunella: it has no sdk/Cargo.toml", path.display())]
     Sdk {
@@ -44,9 +41,7 @@ pub enum CreateError {
     /// The file system said no.
     #[error("cannot write {}", path.display())]
     Write {
-        /// What.
         path: PathBuf,
-        /// Why.
         #[source]
         error: io::Error,
     },
@@ -60,10 +55,7 @@ pub enum BuildError {
         "{} is not the project of a strategy: it has no Cargo.toml, src/strategy.c, pyproject.toml or package.json; `prunella plugin new` makes one",
         folder.display()
     )]
-    NoProject {
-        /// Where.
-        folder: PathBuf,
-    },
+    NoProject { folder: PathBuf },
     /// It is not clear what to build.
     #[error(
         "{} is several projects at once: it has {}; keep one of them, or move the others to folders of their own",
@@ -71,7 +63,6 @@ pub enum BuildError {
         markers.join(" and ")
     )]
     SeveralProjects {
-        /// Where.
         folder: PathBuf,
         /// The files that say so.
         markers: Vec<&'static str>,
@@ -79,7 +70,6 @@ pub enum BuildError {
     /// A program or library that the language needs is not installed.
     #[error("{what} is not installed, and {why}; install it with:\n\n    {}", install.join("\n    "))]
     MissingTool {
-        /// Which.
         what: String,
         /// What it is needed for.
         why: &'static str,
@@ -89,16 +79,13 @@ pub enum BuildError {
     /// A program of the toolchain could not be run.
     #[error("cannot run {}", program.display())]
     Run {
-        /// Which.
         program: PathBuf,
-        /// Why.
         #[source]
         error: io::Error,
     },
     /// A program of the toolchain has found a mistake.
     #[error("{} ended with {status}; what it says is above", program.display())]
     Failed {
-        /// Which.
         program: PathBuf,
         /// `exit status: 1`.
         status: String,
@@ -114,7 +101,6 @@ pub enum BuildError {
     /// The world in `wit/` cannot be used.
     #[error("the world in {} cannot be used: {reason}", path.display())]
     World {
-        /// The folder.
         path: PathBuf,
         /// What the parser says.
         reason: String,
@@ -131,7 +117,6 @@ pub enum BuildError {
     /// The linked module is no component in the making.
     #[error("no component can be made of {}: {reason}", path.display())]
     Encode {
-        /// The module.
         path: PathBuf,
         /// What the encoder says.
         reason: String,
@@ -144,9 +129,7 @@ pub enum BuildError {
     Io {
         /// `read` or `write`.
         action: &'static str,
-        /// What.
         path: PathBuf,
-        /// Why.
         #[source]
         error: io::Error,
     },

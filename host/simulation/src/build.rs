@@ -117,7 +117,6 @@ impl Unit {
         self
     }
 
-    /// Stopped.
     pub fn inactive(mut self) -> Self {
         self.status.active_state = ActiveState::Inactive;
         self.status.sub_state = "dead".to_owned();
@@ -211,7 +210,6 @@ impl Process {
         )
     }
 
-    /// Somebody else's.
     pub fn stranger(executable: &str) -> Self {
         Self::new(
             executable,
@@ -286,7 +284,6 @@ impl File {
         }
     }
 
-    /// Any file.
     pub fn plain() -> Self {
         Self::new(FileRole::Plain)
     }
@@ -301,7 +298,6 @@ impl File {
         Self::new(FileRole::Database)
     }
 
-    /// A directory.
     pub fn directory() -> Self {
         Self::new(FileRole::Directory)
     }

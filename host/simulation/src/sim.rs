@@ -173,7 +173,6 @@ impl Sim {
         })
     }
 
-    /// Another unit.
     pub fn unit_beside(self, unit: Unit) -> Self {
         self.change(|world| world.add(unit))
     }
@@ -381,7 +380,6 @@ impl Sim {
     }
 }
 
-/// Asks.
 impl Sim {
     /// The service's unit.
     pub fn unit(&self) -> UnitName {
@@ -522,7 +520,6 @@ impl Sim {
         }
     }
 
-    /// Time passes.
     pub fn advance(&self, time: Duration) {
         lock(&self.world).advance(time);
     }

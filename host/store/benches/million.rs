@@ -184,7 +184,7 @@ fn steps(incident: &Incident) -> Vec<Entry> {
             strategy: restart.clone(),
             act: "unit-control.start".to_owned(),
             target: incident.detection.unit.to_string(),
-            rehearsal: false,
+            dry_run: false,
         },
         Step::ActEnded {
             action: 1,

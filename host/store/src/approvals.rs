@@ -27,7 +27,6 @@ pub enum Answer {
 /// What became of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ruling {
-    /// It counts.
     Done(Approval),
     /// There is no such approval.
     Unknown,

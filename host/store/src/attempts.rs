@@ -9,19 +9,20 @@ use std::{
 };
 
 use prunella_core::{
-    achievement::{Signature, Try},
     alert::Alert,
     incident::{Ending, Incident, IncidentId},
+    statistics::{Signature, Try},
     trail::Entry,
 };
 use rusqlite::{Transaction, params};
 
 use crate::{
-    Store, StoreError, WriteError, achievements,
+    Store, StoreError, WriteError,
     cached::Cached as _,
     incidents::{insert_incident, insert_step, next_number, one_row, set_ending, step_error},
     lock,
     outbox::insert_alert,
+    statistics,
 };
 
 /// So many incidents are remembered while the store does not take them.
@@ -220,7 +221,7 @@ fn write_end(
         insert_alert(transaction, alert, text)?;
     }
     if let Some((signature, tries)) = &end.tries {
-        achievements::add(transaction, signature, tries, end.at)?;
+        statistics::add(transaction, signature, tries, end.at)?;
     }
     Ok(())
 }

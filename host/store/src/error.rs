@@ -28,7 +28,6 @@ pub enum StoreError {
     Full {
         /// The store's file.
         file: PathBuf,
-        /// What failed.
         doing: &'static str,
         /// SQLite's own words.
         #[source]
@@ -39,7 +38,6 @@ pub enum StoreError {
     ReadOnly {
         /// The store's file.
         file: PathBuf,
-        /// What failed.
         doing: &'static str,
     },
     /// The file is damaged, or is no store at all.
@@ -49,7 +47,6 @@ pub enum StoreError {
     Corrupt {
         /// The store's file.
         file: PathBuf,
-        /// What failed.
         doing: &'static str,
         /// What was found.
         detail: String,
@@ -62,7 +59,6 @@ pub enum StoreError {
     NewerVersion {
         /// The store's file.
         file: PathBuf,
-        /// Its version.
         found: i64,
         /// The newest version this program knows.
         known: i64,
@@ -88,7 +84,6 @@ pub enum StoreError {
     NotUnderstood {
         /// The store's file.
         file: PathBuf,
-        /// What failed.
         doing: &'static str,
         /// What was found.
         #[source]
@@ -99,9 +94,7 @@ pub enum StoreError {
     File {
         /// The file or folder.
         file: PathBuf,
-        /// What failed.
         doing: &'static str,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -113,12 +106,7 @@ pub enum StoreError {
     AnotherIsOpen(IncidentId),
     /// The incident has a step of this number already.
     #[error("incident {incident} has a step number {number} already")]
-    NumberTaken {
-        /// The incident.
-        incident: IncidentId,
-        /// The number.
-        number: u32,
-    },
+    NumberTaken { incident: IncidentId, number: u32 },
     /// There is no such incident.
     #[error("there is no incident {0}")]
     NoSuchIncident(IncidentId),
@@ -127,9 +115,7 @@ pub enum StoreError {
     Value {
         /// The store's file.
         file: PathBuf,
-        /// What failed.
         doing: &'static str,
-        /// Why.
         #[source]
         source: serde_json::Error,
     },
@@ -138,7 +124,6 @@ pub enum StoreError {
     Sqlite {
         /// The store's file.
         file: PathBuf,
-        /// What failed.
         doing: &'static str,
         /// SQLite's own words.
         #[source]

@@ -25,7 +25,6 @@ pub enum Opened {
     New,
     /// Somebody has opened an incident for this failure before.
     Known {
-        /// That incident.
         id: IncidentId,
         /// How it ended; absent while it is open.
         ending: Option<Ending>,
@@ -35,9 +34,7 @@ pub enum Opened {
 /// What [`Store::find`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// None.
     None,
-    /// This one.
     One(IncidentId),
     /// Several begin or end so; the newest ten.
     Many(Vec<IncidentId>),
@@ -592,7 +589,7 @@ impl Store {
 
     /// The escalated incidents whose time for another try has come, oldest
     /// first, without those that a newer incident of the same unit has
-    /// superseded. A rehearsal supersedes nothing.
+    /// superseded. A dry run supersedes nothing.
     pub fn due(&self, now_ms: u64) -> Result<Vec<Incident>, StoreError> {
         self.read("reading the incidents due", |connection| {
             connection
@@ -602,7 +599,7 @@ impl Store {
                        AND NOT EXISTS (
                          SELECT 1 FROM incidents AS newer
                          WHERE newer.unit = this.unit AND newer.seq > this.seq
-                           AND newer.ended IS NOT 'rehearsed')
+                           AND newer.ended IS NOT 'dry-run')
                      ORDER BY retry_at_ms, seq"
                 ))?
                 .query_map([to_ms(now_ms)], incident)?
@@ -610,7 +607,7 @@ impl Store {
         })
     }
 
-    /// The finished incidents of a unit, newest first, without rehearsals: what
+    /// The finished incidents of a unit, newest first, without dry runs: what
     /// a strategy may know of the past.
     pub fn recent(&self, unit: &UnitName, limit: u32) -> Result<Vec<PastIncident>, StoreError> {
         self.read("reading a unit's past", |connection| {
@@ -618,7 +615,7 @@ impl Store {
                 .prepare_cached(
                     "SELECT id, at_ms, cause, ended, strategy FROM incidents
                      WHERE unit = ?1 AND ended IS NOT NULL
-                       AND ended NOT IN ('blocked', 'rehearsed')
+                       AND ended NOT IN ('blocked', 'dry-run')
                      ORDER BY at_ms DESC, seq DESC LIMIT ?2",
                 )?
                 .query_map(rusqlite::params![unit.as_str(), limit], |row| {

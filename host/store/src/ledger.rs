@@ -27,7 +27,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    budget::{self, HostBudget, Moment, Verdict},
+    budget::{self, BudgetVerdict, HostBudget, Moment},
     service::BudgetSettings,
 };
 use serde::{Deserialize, Serialize};
@@ -67,11 +67,8 @@ pub enum LedgerError {
     /// The file in `/run` failed.
     #[error("{}: {doing} failed", file.display())]
     File {
-        /// The file.
         file: PathBuf,
-        /// What failed.
         doing: &'static str,
-        /// Why.
         #[source]
         source: io::Error,
     },
@@ -82,7 +79,6 @@ pub enum LedgerError {
         run_dir.display()
     )]
     Nowhere {
-        /// The service.
         unit: UnitName,
         /// Where it was tried last.
         run_dir: PathBuf,
@@ -144,10 +140,14 @@ impl InRun {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Line {
-    /// A healing.
-    Healing { unit: UnitName, moment: Moment },
+    Healing {
+        unit: UnitName,
+        moment: Moment,
+    },
     /// An operator's start: the unit's earlier healings count no more for it.
-    Forgiven { unit: UnitName },
+    Forgiven {
+        unit: UnitName,
+    },
 }
 
 /// What makes two notes the same healing. Milliseconds, as the store keeps
@@ -282,7 +282,7 @@ impl Ledger {
         settings: &BudgetSettings,
         host: &HostBudget,
         since_failure: Duration,
-    ) -> Verdict {
+    ) -> BudgetVerdict {
         let settings = self.allowance(settings);
         let known = self.known(None);
         let all = self.ages(known.values(), now, host.window);
@@ -300,7 +300,7 @@ impl Ledger {
         budget::verdict(&settings, &own, since_failure).and(budget::host_verdict(host, &all))
     }
 
-    /// [`verdict`](Self::verdict), and when that is [`Verdict::Now`], notes the
+    /// [`verdict`](Self::verdict), and when that is [`BudgetVerdict::Now`], notes the
     /// healing down: nothing else in this process can spend in between.
     pub fn spend(
         &self,
@@ -309,10 +309,10 @@ impl Ledger {
         settings: &BudgetSettings,
         host: &HostBudget,
         since_failure: Duration,
-    ) -> Result<Verdict, LedgerError> {
+    ) -> Result<BudgetVerdict, LedgerError> {
         let _spending = lock(&self.spending);
         let verdict = self.verdict(unit, now, settings, host, since_failure);
-        if verdict == Verdict::Now {
+        if verdict == BudgetVerdict::Now {
             self.record(unit, now)?;
         }
         Ok(verdict)

@@ -27,7 +27,6 @@
 //! The healing budget goes through the [`Ledger`], which still
 //! works when the store does not.
 
-mod achievements;
 mod approvals;
 mod attempts;
 mod cached;
@@ -43,6 +42,7 @@ mod retention;
 mod salvage;
 mod schema;
 mod state;
+mod statistics;
 mod trouble;
 
 use std::{
@@ -58,7 +58,6 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use self::{attempts::Backlog, connection::Opened as OpenFile, trouble::Trouble};
 
 pub use self::{
-    achievements::Tallies,
     approvals::{Answer, Ruling},
     attempts::{AttemptEnd, LastSteps},
     error::StoreError,
@@ -67,6 +66,7 @@ pub use self::{
     outbox::{AlertDecision, Decided, FoundDispatch, NewAlert, Tried, Unfinished},
     pauses::Pause,
     retention::Tidied,
+    statistics::CountsOf,
 };
 
 /// Where the store lies unless told otherwise.

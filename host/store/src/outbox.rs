@@ -62,9 +62,7 @@ impl AlertDecision {
 /// An incident that has not come to an end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
-    /// Which.
     pub incident: IncidentId,
-    /// Its unit.
     pub unit: UnitName,
     /// When it was detected, in milliseconds since 1970.
     pub detected: u64,
@@ -103,9 +101,7 @@ pub enum Tried {
 /// What [`Store::find_dispatch`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FoundDispatch {
-    /// None.
     None,
-    /// This one.
     One(Box<Dispatch>),
     /// Several begin or end so; the ids of the newest ten.
     Many(Vec<String>),

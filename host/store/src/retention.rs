@@ -43,7 +43,7 @@ const MAY_GO: &str = "ended IS NOT NULL AND ended <> 'blocked' AND retry_at_ms I
 const SUPERSEDED: &str = "UPDATE incidents AS this SET retry_at_ms = NULL
     WHERE retry_at_ms IS NOT NULL AND retry_at_ms < ?1
       AND seq < (SELECT max(seq) FROM incidents AS newer
-                 WHERE newer.unit = this.unit AND newer.ended IS NOT 'rehearsed')";
+                 WHERE newer.unit = this.unit AND newer.ended IS NOT 'dry-run')";
 
 /// What [`Store::tidy`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,8 +100,8 @@ impl Store {
         self.write_ahead(doing, |transaction| {
             transaction.execute(SUPERSEDED, [to_ms(now_ms)])?;
             transaction.execute(
-                "DELETE FROM achievements AS this WHERE last_ms <
-                   (SELECT last_ms FROM achievements AS newer WHERE newer.unit = this.unit
+                "DELETE FROM statistics AS this WHERE last_ms <
+                   (SELECT last_ms FROM statistics AS newer WHERE newer.unit = this.unit
                     ORDER BY last_ms DESC LIMIT 1 OFFSET ?1)",
                 [SIGNATURES],
             )?;

@@ -20,7 +20,7 @@ const WANTED: &[(&str, &str)] = &[
         "incidents",
         "ended IS NULL OR ended = 'blocked' OR retry_at_ms IS NOT NULL",
     ),
-    ("achievements", "TRUE"),
+    ("statistics", "TRUE"),
     ("state", "TRUE"),
     // What people are still to hear.
     ("alerts", "decision IS NULL"),

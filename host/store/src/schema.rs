@@ -83,7 +83,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
 
     -- What each strategy has achieved for each kind of failure.
-    CREATE TABLE achievements (
+    CREATE TABLE statistics (
         unit        TEXT NOT NULL,
         cause       TEXT NOT NULL,
         fingerprint TEXT NOT NULL,

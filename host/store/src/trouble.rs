@@ -65,7 +65,6 @@ impl Trouble {
         );
     }
 
-    /// It works.
     pub(crate) fn over(&self, path: &Path) {
         let mut state = lock(&self.0);
         state.locked = false;

@@ -1,7 +1,7 @@
 //! Notices failures: turns what systemd's signals say into detections.
 //!
 //! One task on the host's background thread remembers a little of each unit in
-//! care (`memory`) and looks closer, with one call, only when a signal says
+//! care (`unit_history`) and looks closer, with one call, only when a signal says
 //! that something has happened. When nothing happens, nothing here runs.
 //!
 //! An end with success is a failure of a service that is meant to run, when no
@@ -13,9 +13,9 @@
 //! before the watcher came, while the bus was lost, or while systemd read its
 //! unit files again; so after each of these it looks at every unit in care.
 
-mod memory;
 mod probing;
 mod task;
+mod unit_history;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -43,17 +43,11 @@ pub enum WatchEvent {
     Failed(Detection, Box<UnitStatus>),
     /// A unit that was told to have failed is up, whoever did it: a strategy,
     /// an operator, systemd.
-    Recovered {
-        /// Which.
-        unit: UnitName,
-    },
+    Recovered { unit: UnitName },
     /// A unit that was down is up by a start or restart job that is not of this
     /// process. A job that came while one of ours was under way, or a unit that
     /// a socket or timer starts, is never told so.
-    StartedByOperator {
-        /// Which.
-        unit: UnitName,
-    },
+    StartedByOperator { unit: UnitName },
     /// systemd restarts a unit again and again. Told once for each such loop.
     RestartLoop(Detection),
     /// The bus is gone: failures are not noticed until it is back.

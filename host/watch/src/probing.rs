@@ -15,7 +15,6 @@ use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 /// A probe with an interval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeTarget {
-    /// The service.
     pub unit: UnitName,
     /// The probe's name.
     pub probe: String,
@@ -57,7 +56,6 @@ pub type Ask = dyn Fn(&UnitName, &str) -> Asked + Send + Sync;
 /// A probe that goes unanswered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unanswered {
-    /// The service.
     pub unit: UnitName,
     /// The probe's name.
     pub probe: String,

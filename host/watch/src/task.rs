@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::{
     Care, Cared, WatchEvent,
-    memory::{Memory, Sign},
+    unit_history::{Sign, UnitHistory},
 };
 
 /// How long one look may take: systemd answers in well under a millisecond,
@@ -35,7 +35,7 @@ pub(crate) struct Task {
     care: watch::Receiver<Vec<Care>>,
     out: Box<dyn Fn(WatchEvent) -> bool + Send>,
     /// By canonical name.
-    units: HashMap<UnitName, Memory>,
+    units: HashMap<UnitName, UnitHistory>,
     /// Object path to canonical name.
     paths: HashMap<String, UnitName>,
     up: bool,
@@ -97,11 +97,11 @@ impl Task {
         for one in &care {
             self.units
                 .entry(one.unit.clone())
-                .and_modify(|memory| {
-                    memory.heal_on_stop = one.heal_on_stop;
-                    memory.run_policy = one.run_policy;
+                .and_modify(|history| {
+                    history.heal_on_stop = one.heal_on_stop;
+                    history.run_policy = one.run_policy;
                 })
-                .or_insert_with(|| Memory::new(one.heal_on_stop, one.run_policy));
+                .or_insert_with(|| UnitHistory::new(one.heal_on_stop, one.run_policy));
         }
         self.publish();
     }
@@ -151,7 +151,7 @@ impl Task {
                 let sign = self
                     .units
                     .get_mut(&unit)
-                    .and_then(|memory| memory.glimpse(Instant::now(), glimpse));
+                    .and_then(|history| history.glimpse(Instant::now(), glimpse));
                 self.follow(&unit, sign).await
             }
             BusEvent::JobNew {
@@ -159,8 +159,8 @@ impl Task {
                 unit,
                 maybe_own,
             } => {
-                if let Some(memory) = self.units.get_mut(unit.as_str()) {
-                    memory.job_new(id, maybe_own);
+                if let Some(history) = self.units.get_mut(unit.as_str()) {
+                    history.job_new(id, maybe_own);
                 }
                 Ok(())
             }
@@ -170,18 +170,18 @@ impl Task {
                 result,
                 own,
             } => {
-                let Some((unit, memory)) = self
+                let Some((unit, history)) = self
                     .units
                     .get_key_value(unit.as_str())
                     .map(|(unit, _)| unit.clone())
                     .and_then(|unit| {
-                        let memory = self.units.get_mut(&unit)?;
-                        Some((unit, memory))
+                        let history = self.units.get_mut(&unit)?;
+                        Some((unit, history))
                     })
                 else {
                     return Ok(());
                 };
-                let sign = memory.job_removed(id, &result, own);
+                let sign = history.job_removed(id, &result, own);
                 self.follow(&unit, sign).await
             }
         }
@@ -201,7 +201,7 @@ impl Task {
                 return Ok(());
             }
         };
-        let Some(memory) = self.units.get_mut(unit) else {
+        let Some(history) = self.units.get_mut(unit) else {
             return Ok(());
         };
         match sign {
@@ -209,7 +209,7 @@ impl Task {
             // cleared it. If that fails too, another signal says so.
             Sign::Failed if status.active_state != ActiveState::Failed => Ok(()),
             Sign::Failed => {
-                memory.is_down();
+                history.is_down();
                 let cause = Cause::from(status.result.as_str());
                 let detection = detection(&status, cause);
                 self.tell(WatchEvent::Failed(detection, Box::new(status)))
@@ -219,7 +219,7 @@ impl Task {
                 Cause::RestartLoop,
             ))),
             Sign::Dependency => {
-                memory.is_down();
+                history.is_down();
                 let detection = Detection {
                     // There was no run that failed, only a job.
                     invocation: None,
@@ -232,15 +232,15 @@ impl Task {
             }
             // It ended as soon as it was started.
             Sign::MaybeStarted
-                if memory.run_policy == RunPolicy::Always
-                    && !memory.was_up()
+                if history.run_policy == RunPolicy::Always
+                    && !history.was_up()
                     && status.should_have_gone_on() =>
             {
                 self.ended(status)
             }
             Sign::MaybeStarted => {
                 // It may have failed again since.
-                if !status.is_up() && !memory.was_up() {
+                if !status.is_up() && !history.was_up() {
                     Ok(())
                 } else if status.triggered_by.is_empty() {
                     self.tell(WatchEvent::StartedByOperator { unit: unit.clone() })
@@ -253,8 +253,8 @@ impl Task {
                 if status.active_state != ActiveState::Inactive || status.job.is_some() {
                     return Ok(());
                 }
-                memory.is_down();
-                fill(&mut status, memory);
+                history.is_down();
+                fill(&mut status, history);
                 let detection = detection(&status, Cause::Stopped);
                 self.tell(WatchEvent::Failed(detection, Box::new(status)))
             }
@@ -265,9 +265,9 @@ impl Task {
 
     /// Tells of a service that is meant to run and has ended with success.
     fn ended(&mut self, mut status: UnitStatus) -> Result<(), Gone> {
-        if let Some(memory) = self.units.get_mut(&status.name) {
-            memory.is_down();
-            fill(&mut status, memory);
+        if let Some(history) = self.units.get_mut(&status.name) {
+            history.is_down();
+            fill(&mut status, history);
         }
         let detection = detection(&status, Cause::Ended);
         self.tell(WatchEvent::Failed(detection, Box::new(status)))
@@ -288,18 +288,18 @@ impl Task {
             };
             if status.name != unit {
                 // An alias: signals come under the canonical name.
-                if let Some(memory) = self.units.remove(&unit) {
-                    self.units.entry(status.name.clone()).or_insert(memory);
+                if let Some(history) = self.units.remove(&unit) {
+                    self.units.entry(status.name.clone()).or_insert(history);
                     renamed = true;
                 }
             }
-            let Some(memory) = self.units.get_mut(&status.name) else {
+            let Some(history) = self.units.get_mut(&status.name) else {
                 continue;
             };
-            match memory.look(&status) {
+            match history.look(&status) {
                 Some(Sign::Ended) if status.should_have_gone_on() => self.ended(status)?,
                 Some(Sign::Failed) => {
-                    memory.is_down();
+                    history.is_down();
                     let cause = Cause::from(status.result.as_str());
                     let detection = Detection {
                         by: DetectedBy::Sweep,
@@ -321,11 +321,11 @@ impl Task {
 }
 
 /// Adds what the signals told of the run where the unit has forgotten it.
-fn fill(status: &mut UnitStatus, memory: &Memory) {
+fn fill(status: &mut UnitStatus, history: &UnitHistory) {
     if status.invocation.is_some() {
         return;
     }
-    let run = memory.run.clone();
+    let run = history.run.clone();
     status.invocation = run.invocation;
     status.inactive_enter_monotonic = status.inactive_enter_monotonic.or(run.inactive_enter);
     status.active_exit_monotonic = status.active_exit_monotonic.or(run.active_exit);

@@ -9,7 +9,6 @@
 pub struct Builtin {
     /// Its reserved name, such as `service-restart`.
     pub name: &'static str,
-    /// The component.
     pub wasm: &'static [u8],
 }
 

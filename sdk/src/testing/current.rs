@@ -32,7 +32,7 @@ pub(crate) struct Current {
     pub(crate) incident: Incident,
     pub(crate) service: Arc<Service>,
     pub(crate) settings: BTreeMap<String, String>,
-    pub(crate) rehearsal: bool,
+    pub(crate) dry_run: bool,
     pub(crate) phase: Phase,
     pub(crate) lines: RefCell<Vec<String>>,
 }

@@ -112,7 +112,7 @@ impl Run {
             incident: self.host.incident(),
             service: self.host.service(),
             settings: self.settings.clone(),
-            rehearsal: false,
+            dry_run: false,
             phase,
             lines: RefCell::default(),
         });

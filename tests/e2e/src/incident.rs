@@ -5,9 +5,7 @@ use serde_json::Value;
 /// One line of `prunella incidents --json`.
 #[derive(Debug, Clone)]
 pub struct Incident {
-    /// Its name.
     pub id: String,
-    /// The unit.
     pub unit: String,
     /// When, in milliseconds since 1970.
     pub at: u64,

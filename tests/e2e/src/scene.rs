@@ -65,7 +65,6 @@ impl Builder {
         self
     }
 
-    /// A file.
     pub fn file(mut self, path: &str, content: impl AsRef<[u8]>, mode: u32) -> Self {
         self.machine = self.machine.file(path, content, mode);
         self

@@ -190,9 +190,7 @@ pub enum Speaks {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Unit {
-    /// Its name.
     pub unit: String,
-    /// Its file.
     pub text: String,
     /// Whether it is started before the services.
     #[serde(default)]
@@ -203,7 +201,6 @@ pub struct Unit {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct File {
-    /// Its path.
     pub path: PathBuf,
     /// What it contains, …
     #[serde(default)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prunella_core::achievement::Tally;
+use prunella_core::statistics::Counts;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -222,7 +222,7 @@ pub fn score(healer: &str, verdicts: &[Verdict]) -> Score {
         healer: healer.to_owned(),
         heal_runs,
         healed,
-        healed_between: Tally {
+        healed_between: Counts {
             tries: heal_runs,
             proofs: healed,
             relapses: 0,

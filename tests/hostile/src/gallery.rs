@@ -10,12 +10,10 @@ use crate::{
 
 const STRATEGY: &str = "export prunella:strategy/strategy@0.2.0;";
 
-/// One file.
 #[derive(Debug, Clone)]
 pub struct Exhibit {
     /// What is wrong with it, in a few words that can be a file's name.
     pub name: &'static str,
-    /// The file.
     pub bytes: Vec<u8>,
     /// Part of the sentence that says so; of what it says of itself, for one that
     /// loads and answers.

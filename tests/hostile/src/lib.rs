@@ -129,7 +129,7 @@ pub fn context_with(sim: &Sim, way: &str, limits: Limits, lines: Arc<Kept>) -> R
         host: sim.host(),
         incident: sim.incident(),
         service: sim.service(),
-        rehearsal: false,
+        dry_run: false,
         limits,
         settings: BTreeMap::from([("do".to_owned(), way.to_owned())]),
         lines,

@@ -24,7 +24,6 @@ pub use project::{Project, example, template};
 
 /// A strategy, built and loaded.
 pub struct Built {
-    /// Its component.
     pub wasm: Vec<u8>,
     strategy: Strategy,
 }
@@ -96,7 +95,7 @@ impl Built {
             host: sim.guarded(self.strategy.name()),
             incident: sim.incident(),
             service: sim.service(),
-            rehearsal: false,
+            dry_run: false,
             limits,
             settings,
             lines: Arc::new(NoLines),

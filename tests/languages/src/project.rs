@@ -47,7 +47,6 @@ impl Project {
         }
     }
 
-    /// Its folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

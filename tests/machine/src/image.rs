@@ -100,7 +100,6 @@ impl Systemd {
 pub struct Software {
     /// What the image is called, among those with software.
     pub name: &'static str,
-    /// Debian's packages.
     pub packages: &'static [&'static str],
 }
 

@@ -69,7 +69,6 @@ const PAUSE_MS: &str = "1000";
 /// The step before the act that heals.
 const INTENDED: &str = "act-intended unit-control.start";
 
-/// Who heals.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
     Daemon,

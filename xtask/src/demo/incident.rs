@@ -18,7 +18,6 @@ impl Incident {
         self.0.pointer(pointer).and_then(Value::as_str)
     }
 
-    /// Its id.
     pub(crate) fn id(&self) -> &str {
         self.text("/incident/id").unwrap_or_default()
     }
@@ -93,7 +92,7 @@ impl Incident {
     /// too, even if it only looks.
     pub(crate) fn acts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.steps("act-intended")
-            .filter(|step| step.get("rehearsal") != Some(&Value::Bool(true)))
+            .filter(|step| step.get("dry_run") != Some(&Value::Bool(true)))
             .map(|step| (word(step, "strategy"), word(step, "act")))
     }
 

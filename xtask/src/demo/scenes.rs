@@ -13,9 +13,7 @@ pub(crate) enum Expected {
     LeftAlone(&'static str),
 }
 
-/// One scene.
 pub(crate) struct Scene {
-    /// What happens.
     pub(crate) title: &'static str,
     /// Why it matters.
     pub(crate) story: &'static str,
@@ -329,12 +327,12 @@ fn stranger(stage: &mut Stage<'_>) -> Result<Ending> {
 fn stopped(stage: &mut Stage<'_>) -> Result<Ending> {
     let unit = "api.service";
     stage.types("systemctl stop api.service")?;
-    let rehearsed = stage.types_and_shows("prunella heal api.service --dry-run")?;
+    let dry_run = stage.types_and_shows("prunella heal api.service --dry-run")?;
     stage.expect(
-        rehearsed.success() && rehearsed.stdout.contains("would start api.service"),
+        dry_run.success() && dry_run.stdout.contains("would start api.service"),
         &format!(
             "the plan should contain a start; exit code {:?}",
-            rehearsed.code
+            dry_run.code
         ),
         "",
     );

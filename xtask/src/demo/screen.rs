@@ -7,17 +7,13 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// Nothing is wider.
 pub(crate) const WIDTH: usize = 100;
 
-/// Nothing special.
 pub(crate) const PLAIN: Style = Style::new();
 /// Of less interest.
 pub(crate) const QUIET: Style = Style::new().dimmed();
-/// Headings.
 pub(crate) const STRONG: Style = Style::new().bold();
-/// Well.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// Held back, or waited for.
 pub(crate) const CARE: Style = AnsiColor::Yellow.on_default();
-/// Broken.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 /// Something is done.
 pub(crate) const ACT: Style = AnsiColor::Cyan.on_default();

@@ -24,9 +24,7 @@ const PROGRAMS: [(&str, &str, &str); 2] = [
 /// Where the programs are inside the machine.
 #[derive(Debug)]
 pub(crate) struct Software {
-    /// nginx.
     pub(crate) nginx: String,
-    /// redis-server.
     pub(crate) redis: String,
     /// What has to be shown in the machine at [`GUEST`].
     unpacked: Option<PathBuf>,

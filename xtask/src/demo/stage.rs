@@ -278,7 +278,6 @@ impl<'a> Stage<'a> {
         runs.len()
     }
 
-    /// The machine.
     pub(crate) fn machine(&self) -> &'a Machine {
         self.machine
     }

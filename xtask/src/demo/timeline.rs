@@ -108,8 +108,8 @@ fn say(step: &Value) -> Option<(Style, String)> {
         "said" => (QUIET, format!("{strategy}: {}", text("message"))),
         "act-intended" => {
             let (verb, what) = act(text("act"), text("target"));
-            let rehearsal = step.get("rehearsal") == Some(&Value::Bool(true));
-            let does = if rehearsal {
+            let dry_run = step.get("dry_run") == Some(&Value::Bool(true));
+            let does = if dry_run {
                 format!("would {verb}")
             } else {
                 format!("{verb}s")
@@ -202,10 +202,7 @@ fn ended(ending: &Value) -> Option<(Style, String)> {
             BAD.bold(),
             format!("interrupted: {}", word(ending, "detail")),
         ),
-        "rehearsed" => (
-            ACT.bold(),
-            format!("rehearsed: {}", word(ending, "verdict")),
-        ),
+        "dry-run" => (ACT.bold(), format!("dry-run: {}", word(ending, "verdict"))),
         // The step before said so.
         _ => return None,
     })
@@ -271,11 +268,11 @@ mod tests {
             "failure noticed: its program was ended by SIGKILL"
         );
         let mut act = json!({
-            "step": "act-intended", "strategy": "service-restart", "rehearsal": false,
+            "step": "act-intended", "strategy": "service-restart", "dry_run": false,
             "act": "unit-control.start", "target": "a.service",
         });
         assert_eq!(said(act.clone()), "▶ service-restart starts a.service");
-        act["rehearsal"] = json!(true);
+        act["dry_run"] = json!(true);
         assert_eq!(said(act), "▶ service-restart would start a.service");
         let failure = json!({"Err": {"kind": "failed", "code": null, "message": "no"}});
         assert_eq!(

@@ -23,7 +23,7 @@ use prunella_analysis::HostAnalyst;
 use prunella_core::{
     StrategyName,
     analyst::{Analyst as _, Evidence, ModelProtocol, ModelSettings, ProposedAct},
-    diagnosis::{Opinion, Verdict},
+    diagnosis::{Opinion, SecondOpinionVerdict},
     secret::SecretSource,
 };
 use rstest::rstest;
@@ -447,12 +447,15 @@ fn act() -> ProposedAct {
 }
 
 #[rstest]
-#[case(r#"{"verdict":"veto","reason":"it is a backup"}"#, Verdict::Veto)]
+#[case(
+    r#"{"verdict":"veto","reason":"it is a backup"}"#,
+    SecondOpinionVerdict::Veto
+)]
 #[case(
     r#"{"verdict":"allow","reason":"it is a leftover","order":["x"]}"#,
-    Verdict::Allow
+    SecondOpinionVerdict::Allow
 )]
-fn a_second_opinion(#[case] content: &'static str, #[case] verdict: Verdict) {
+fn a_second_opinion(#[case] content: &'static str, #[case] verdict: SecondOpinionVerdict) {
     let server = Server::start(|_, _| Answer::openai(content));
     let folder = tempfile::tempdir().unwrap();
     let analyst = HostAnalyst::new(folder.path());

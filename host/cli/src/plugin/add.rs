@@ -14,7 +14,7 @@ use prunella_core::{
     incident::Description,
     policy::{Act, Grants, Limits},
     text::one_line,
-    trust::{NoRight, Right, Signature, SignatureError, SignaturePolicy, Standing},
+    trust::{NoRight, Right, Signature, SignatureError, SignaturePolicy, TrustStatus},
 };
 use prunella_daemon::{
     assembly::usable,
@@ -97,7 +97,7 @@ struct Checked {
     set: StrategySettings,
     inspection: Inspection,
     description: Description,
-    standing: Standing,
+    trust: TrustStatus,
     remarks: Vec<String>,
 }
 
@@ -152,7 +152,7 @@ impl Checked {
             }),
             ..set.clone()
         };
-        let standing = component::standing(
+        let trust = component::trust(
             config,
             &versions,
             &name,
@@ -160,12 +160,12 @@ impl Checked {
             &inspection.sha256,
             &signature,
         );
-        let standing = match standing.right {
+        let trust = match trust.right {
             Err(NoRight::Older { version, highest }) if args.allow_downgrade => {
                 remarks.push(format!("it goes back from version {highest} to {version}"));
-                Standing {
+                TrustStatus {
                     right: Ok(Right::Signed),
-                    ..standing
+                    ..trust
                 }
             }
             Err(NoRight::Older { version, highest }) => {
@@ -181,7 +181,7 @@ impl Checked {
                     "`sha256` under [strategy.{name}] names other bytes, so it may only observe \
                      until you set sha256 = \"{sha256}\" there, or take it out"
                 ));
-                standing
+                trust
             }
             Err(ref no_right) if !acts.is_empty() => {
                 let mut problem = refused(format!(
@@ -204,9 +204,9 @@ impl Checked {
                     ))
                     .into());
             }
-            _ => standing,
+            _ => trust,
         };
-        if standing.right == Ok(Right::Installed)
+        if trust.right == Ok(Right::Installed)
             && config.signatures == SignaturePolicy::Warn
             && !acts.is_empty()
         {
@@ -222,7 +222,7 @@ impl Checked {
             set,
             inspection,
             description,
-            standing,
+            trust,
             remarks,
         })
     }
@@ -246,7 +246,7 @@ impl Checked {
         })?;
         let installed = InstallPaths::of(paths, &self.name);
         let held = Lock::wait(paths)?;
-        let signed = self.standing.signature.good();
+        let signed = self.trust.signature.good();
         if let Some(signed) = signed {
             let name = self.name.clone();
             if allow_downgrade {
@@ -292,7 +292,7 @@ impl Checked {
         field(
             &mut text,
             "signed",
-            &self.standing.signature.to_string(),
+            &self.trust.signature.to_string(),
             width,
         );
         field(&mut text, "sha256", &self.inspection.sha256, width);

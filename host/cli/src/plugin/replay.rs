@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::Path, sync::Arc};
 
 use prunella_core::StrategyName;
-use prunella_session::{Divergence, Entry, Played as Run, Replayed, Session, replay};
+use prunella_recording::{Divergence, Entry, Recording, Replayed, ReplayedRun as Run, replay};
 use serde::Serialize;
 
 use super::{
@@ -16,8 +16,8 @@ use crate::{
     output::{self, BAD, GOOD, QUIET, STRONG},
 };
 
-/// A session longer than this was not written by one healing.
-const MAX_SESSION: u64 = 64 << 20;
+/// A recording longer than this was not written by one healing.
+const MAX_RECORDING: u64 = 64 << 20;
 
 /// One run, as `prunella plugin replay --json` has it.
 #[derive(Debug, Serialize)]
@@ -28,7 +28,7 @@ struct Shown {
     incident: String,
     /// Whether it asked and said the same.
     same: bool,
-    /// How many calls were answered from the session.
+    /// How many calls were answered from the recording.
     answered: usize,
     departure: Option<Parted>,
     /// What the strategy said when it was recorded.
@@ -46,10 +46,10 @@ struct Parted {
 
 /// Runs the command.
 pub(super) fn run(args: &PluginReplayArgs) -> anyhow::Result<Exit> {
-    let session = read(&args.session)?;
+    let recording = read(&args.recording)?;
     let tried = SandboxRun::load(&args.file)?;
-    let strategy = chosen(args.strategy.as_ref(), &tried, &session)?;
-    let shown: Vec<Shown> = session
+    let strategy = chosen(args.strategy.as_ref(), &tried, &recording)?;
+    let shown: Vec<Shown> = recording
         .runs
         .iter()
         .filter(|run| run.begun.strategy == strategy)
@@ -70,9 +70,9 @@ pub(super) fn run(args: &PluginReplayArgs) -> anyhow::Result<Exit> {
     })
 }
 
-fn read(path: &Path) -> anyhow::Result<Session> {
-    let text = text(path, MAX_SESSION, "a session")?;
-    Session::parse(&text).map_err(|error| {
+fn read(path: &Path) -> anyhow::Result<Recording> {
+    let text = text(path, MAX_RECORDING, "a recording")?;
+    Recording::parse(&text).map_err(|error| {
         Problem::new(
             Exit::Usage,
             format!("{} cannot be replayed", path.display()),
@@ -87,13 +87,13 @@ fn read(path: &Path) -> anyhow::Result<Session> {
 fn chosen(
     named: Option<&StrategyName>,
     tried: &SandboxRun,
-    session: &Session,
+    recording: &Recording,
 ) -> anyhow::Result<StrategyName> {
-    let there = session.strategies();
+    let there = recording.strategies();
     let own = tried.strategy.name();
     let same_bytes = || {
         let sha256 = tried.strategy.sha256();
-        let run = session.runs.iter().find(|run| run.begun.sha256 == sha256);
+        let run = recording.runs.iter().find(|run| run.begun.sha256 == sha256);
         run.map(|run| run.begun.strategy.clone())
     };
     let found = match named {
@@ -109,7 +109,7 @@ fn chosen(
         let looked_for = named.unwrap_or(own);
         Problem::new(
             Exit::NotFound,
-            format!("the session has no run of strategy `{looked_for}`"),
+            format!("the recording has no run of strategy `{looked_for}`"),
         )
         .help(match list.as_slice() {
             [] => "it has no run at all: no strategy was asked".to_owned(),
@@ -160,8 +160,8 @@ fn told(runs: &[Shown], width: usize) -> String {
             run.strategy, run.call, run.incident
         );
         let calls = match run.answered {
-            1 => "1 call answered from the session".to_owned(),
-            calls => format!("{calls} calls answered from the session"),
+            1 => "1 call answered from the recording".to_owned(),
+            calls => format!("{calls} calls answered from the recording"),
         };
         field(&mut text, "calls", &calls, width);
         if let Some(parted) = &run.departure {

@@ -163,7 +163,7 @@ fn happen(component: &SandboxRun, scenario: &Scenario) -> Happened {
             host: host.guarded(strategy.name()),
             incident: host.incident(),
             service: host.service(),
-            rehearsal: false,
+            dry_run: false,
             limits: limits.clone(),
             settings: settings.clone(),
             lines: Arc::clone(&kept) as _,

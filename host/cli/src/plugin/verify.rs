@@ -160,7 +160,7 @@ impl Verifier<'_> {
             )),
             None => {}
         }
-        match &component.standing.signature {
+        match &component.trust.signature {
             Signature::Good(signed) => finding.sound.push(format!("signed: {signed}")),
             Signature::Bad(error) => finding
                 .off
@@ -171,7 +171,7 @@ impl Verifier<'_> {
             Ok(inspection) => inspection.loadable().map(|()| inspection.acts()),
             Err(error) => Err(error),
         };
-        match (acts, &component.standing.right) {
+        match (acts, &component.trust.right) {
             (Err(error), _) => finding.off.push(error.to_string()),
             (Ok(acts), _) if acts.is_empty() => {
                 finding.sound.push("it only looks".to_owned());

@@ -22,7 +22,6 @@ pub struct Message {
     pub host: String,
     /// The services it is about, the cause first.
     pub units: Vec<UnitName>,
-    /// Their incidents.
     pub incidents: Vec<IncidentId>,
     /// The same for everything that is told about one alert group, from the first
     /// alert until all is well: a pager opens and closes by it.

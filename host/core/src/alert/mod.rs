@@ -108,11 +108,9 @@ impl Severity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Alert {
-    /// The incident.
     pub incident: IncidentId,
     /// Which attempt ended.
     pub attempt: u32,
-    /// Its unit.
     pub unit: UnitName,
     /// When the attempt ended, in milliseconds since 1970.
     pub at: u64,
@@ -146,7 +144,7 @@ impl Alert {
     /// | left alone, and people are needed | escalation | as above |
     /// | left alone otherwise | information | info |
     /// | interrupted | information | warning |
-    /// | blocked, rehearsed | none | |
+    /// | blocked, dry-run | none | |
     pub fn of(
         incident: &Incident,
         steps: &[Entry],
@@ -159,7 +157,7 @@ impl Alert {
         let urgent = Severity::of_outage(service);
         let (kind, severity) = match ending {
             // It goes on; what it waits for has an incident of its own.
-            Ending::Blocked { .. } | Ending::Rehearsed { .. } => return None,
+            Ending::Blocked { .. } | Ending::DryRun { .. } => return None,
             Ending::Healed { .. } | Ending::Recovered { .. } if critical => {
                 (AlertKind::Recovery, Severity::Warning)
             }
@@ -243,7 +241,7 @@ fn is_resolved(ending: &Ending) -> bool {
                 | LeftAlone::Masked
                 | LeftAlone::NotInCare
         ),
-        Ending::Escalated { .. } | Ending::Blocked { .. } | Ending::Rehearsed { .. } => false,
+        Ending::Escalated { .. } | Ending::Blocked { .. } | Ending::DryRun { .. } => false,
     }
 }
 

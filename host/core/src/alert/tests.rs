@@ -183,7 +183,7 @@ fn an_ending_is_told_as(
 }
 
 #[rstest]
-#[case::rehearsed(Ending::Rehearsed { verdict: "x".to_owned() })]
+#[case::dry_run(Ending::DryRun { verdict: "x".to_owned() })]
 #[case::blocked(Ending::Blocked { on: unit("db.service"), reason: "x".to_owned() })]
 fn nobody_hears_of(#[case] ending: Ending) {
     assert_eq!(

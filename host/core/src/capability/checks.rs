@@ -7,7 +7,6 @@ use super::{
     StopsAlong, Subject,
 };
 
-/// Runs one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Run {
     pub name: String,

@@ -81,7 +81,6 @@ impl Described for MissingKeys {
 pub enum FileKind {
     /// A regular file.
     File,
-    /// A directory.
     Directory,
     /// A symbolic link.
     Symlink,
@@ -89,7 +88,6 @@ pub enum FileKind {
     Socket,
     /// A named pipe.
     Fifo,
-    /// A device.
     Device,
 }
 
@@ -135,7 +133,6 @@ pub struct FileStatus {
 /// A name in an environment file, without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvKey {
-    /// The name.
     pub name: String,
     /// Whether its value is empty.
     pub empty: bool,

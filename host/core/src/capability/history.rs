@@ -21,7 +21,6 @@ impl Described for Recent {
 /// An earlier incident of the same service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastIncident {
-    /// Its id.
     pub id: String,
     /// When it was detected, in milliseconds since 1970.
     pub at: u64,

@@ -6,7 +6,7 @@
 //!
 //! From the engine to the host there is one function, [`HostCalls::call`]. What
 //! lies between is a stack of layers around it: a recorder, the safety kernel, in a
-//! rehearsal what was not done, and at the bottom the real host or a simulated one.
+//! dry run what was not done, and at the bottom the real host or a simulated one.
 //! A layer matches on the calls that it cares for and passes all others on.
 //!
 //! A [`Host`] is made *for one service*: declared names (of files, checks and

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Described, Description, Look, Subject};
 
-/// Asks one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ask {
     pub name: String,

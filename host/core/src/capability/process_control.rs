@@ -56,7 +56,6 @@ pub enum Termination {
 }
 
 impl Termination {
-    /// For people.
     pub fn shown(self) -> &'static str {
         match self {
             Self::WasGone => "it had ended already",

@@ -76,9 +76,7 @@ pub enum Ownership {
 /// What is known about a process. Never its command line or environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessInfo {
-    /// Its number.
     pub pid: u32,
-    /// Its executable.
     pub executable: Option<String>,
     /// Its owner's name, or number.
     pub user: String,

@@ -4,11 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Described, Description, Look};
 
-/// Memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct MemoryUse {}
 
-/// Load averages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LoadAverage {}
 
@@ -47,9 +45,7 @@ pub struct Memory {
     pub total: u64,
     /// What programs can still get without swapping.
     pub available: u64,
-    /// All swap.
     pub swap_total: u64,
-    /// Free swap.
     pub swap_free: u64,
 }
 
@@ -64,7 +60,6 @@ pub struct Disk {
     pub files_total: u64,
     /// Free inodes.
     pub files_available: u64,
-    /// Mounted read-only.
     pub read_only: bool,
 }
 
@@ -94,9 +89,7 @@ pub struct Pressure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PressureOf {
-    /// Processor time.
     Cpu,
-    /// Memory.
     Memory,
     /// Input and output.
     Io,

@@ -128,7 +128,6 @@ pub enum UnitAct {
     Start,
     /// For what runs.
     Restart,
-    /// Down.
     Stop,
     /// Read its configuration again.
     Reload,

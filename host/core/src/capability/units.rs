@@ -55,7 +55,6 @@ impl Described for Wait {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActiveState {
-    /// Up.
     Active,
     /// Up, reading its configuration again.
     Reloading,

@@ -104,14 +104,14 @@ impl fmt::Display for Signature {
 
 /// What is known of a component's trustworthiness.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct TrustStatus {
     /// What became of its signature.
     pub signature: Signature,
     /// Whether it may act, if it is granted to.
     pub right: Result<Right, NoRight>,
 }
 
-impl Standing {
+impl TrustStatus {
     /// What follows from the evidence.
     pub fn of(evidence: &Evidence<'_>) -> Self {
         Self {
@@ -151,7 +151,6 @@ pub enum NoRight {
         "it is version {version}, and {highest} has been on this host: an older version may only observe, unless `prunella plugin add --allow-downgrade` installs it"
     )]
     Older {
-        /// This one.
         version: Version,
         /// The highest that was seen.
         highest: Version,

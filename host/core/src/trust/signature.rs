@@ -69,7 +69,6 @@ pub enum SignatureError {
         names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     )]
     NotItsName {
-        /// Which key.
         key: String,
         /// What it may sign.
         names: Vec<String>,

@@ -9,7 +9,7 @@ use prunella_config::{Config, StrategySettings};
 use prunella_core::{
     StrategyName,
     hash::sha256,
-    trust::{self, Evidence, Signature, SignatureError, SignaturePolicy, Standing},
+    trust::{self, Evidence, Signature, SignatureError, SignaturePolicy, TrustStatus},
 };
 use prunella_healer::{Component, FileError};
 use prunella_linux::trusted_file::{self, TrustedFileError};
@@ -59,24 +59,24 @@ pub fn read(
         Err(error) => Signature::Bad(SignatureError::File(explained(&error))),
     };
     let sha256 = sha256(&bytes);
-    let standing = standing(config, versions, name, set, &sha256, &signature);
+    let trust = trust(config, versions, name, set, &sha256, &signature);
     Ok(Component {
         bytes,
         sha256,
-        standing,
+        trust,
     })
 }
 
 /// What the bytes with this hash may, with this signature.
-pub fn standing(
+pub fn trust(
     config: &Config,
     versions: &Versions,
     name: &StrategyName,
     set: &StrategySettings,
     sha256: &str,
     signature: &Signature,
-) -> Standing {
-    Standing::of(&Evidence {
+) -> TrustStatus {
+    TrustStatus::of(&Evidence {
         sha256,
         by_hand: set.sha256.as_deref(),
         installed: set.installed.as_ref().map(|record| record.sha256.as_str()),

@@ -8,7 +8,7 @@ use prunella_config::{Config, Diagnostic, StrategySettings};
 use prunella_core::{
     StrategyName,
     policy::{Act, Grants, Permission, Scope, builtin_grants},
-    trust::Standing,
+    trust::TrustStatus,
 };
 use prunella_engine::{Engine, EngineSettings, Inspection, LoadError};
 use prunella_healer::{Loading, Refused, RefusedBecause, StrategySet};
@@ -87,7 +87,7 @@ pub fn all(paths: &Paths, config: &Config) -> Result<Vec<Listed>, DaemonError> {
         .filter_map(|(name, component)| {
             let component = component.as_ref().ok()?;
             let inspection = engine.inspect(&component.bytes).ok();
-            Some((name.clone(), (inspection, component.standing.clone())))
+            Some((name.clone(), (inspection, component.trust.clone())))
         })
         .collect();
     let set = StrategySet::load(&loading, built_in, components);
@@ -98,8 +98,8 @@ pub fn all(paths: &Paths, config: &Config) -> Result<Vec<Listed>, DaemonError> {
         .collect();
     for (name, settings) in &config.strategies {
         if settings.component.is_some() {
-            let (inspection, standing) = known.remove(name).unzip();
-            listed.push(configured(name, settings, inspection.flatten(), standing));
+            let (inspection, trust) = known.remove(name).unzip();
+            listed.push(configured(name, settings, inspection.flatten(), trust));
         }
     }
     for listed in &mut listed {
@@ -145,11 +145,11 @@ fn configured(
     name: &StrategyName,
     settings: &StrategySettings,
     inspection: Option<Inspection>,
-    standing: Option<Standing>,
+    trust: Option<TrustStatus>,
 ) -> Listed {
     let given = settings.grants.clone().unwrap_or_default();
-    let grants = match &standing {
-        Some(standing) if standing.right.is_ok() => given,
+    let grants = match &trust {
+        Some(trust) if trust.right.is_ok() => given,
         _ => given.observing(),
     };
     let source = settings
@@ -158,7 +158,7 @@ fn configured(
         .map(|path| path.display().to_string());
     Listed {
         declared_at: settings.declared_at.clone(),
-        signature: standing.map(|standing| standing.signature.to_string()),
+        signature: trust.map(|trust| trust.signature.to_string()),
         ..Listed::new(
             name.as_str(),
             source.unwrap_or_default(),
@@ -285,7 +285,7 @@ pub fn awaiting_grant(paths: &Paths, config: &Config) -> Vec<AwaitingGrant> {
             continue;
         } else if grants.acts().is_disjoint(&wanted) {
             "nothing that it would do was granted, so it may only observe"
-        } else if component.standing.right.is_err() {
+        } else if component.trust.right.is_err() {
             "nobody vouches for its bytes, so it may only observe"
         } else {
             continue;

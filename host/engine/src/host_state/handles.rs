@@ -14,7 +14,6 @@ use prunella_core::{
 /// A unit as it was at one moment.
 pub struct Unit(pub(crate) UnitStatus);
 
-/// A process.
 pub struct Process(pub(crate) HostProcess);
 
 /// One holder of one port.

@@ -8,10 +8,10 @@ use std::{
 
 use prunella_core::{
     StrategyName,
-    achievement::order::{Candidate, Learned, learned},
     analyst::Evidence,
     incident::Ending,
     service::Order,
+    statistics::order::{Candidate, Learned, learned},
     text::one_line,
     trail::Step,
 };
@@ -66,11 +66,11 @@ impl Attempt<'_> {
     }
 
     /// Begins to ask the model, where there is one: once for an incident, and
-    /// never in a rehearsal, which is to have no consequences.
+    /// never in a dry run, which is to have no consequences.
     pub(super) fn ask_model(&self) {
         if let Some(model) = &self.current.config.analysis
             && self.trail.attempt() == 1
-            && !self.trail.is_rehearsal()
+            && !self.trail.is_dry_run()
         {
             self.asked.set(Some(Instant::now()));
             self.healer.opinions.ask(
@@ -160,8 +160,8 @@ impl Attempt<'_> {
         };
         // What kind of failure it is shows in what the failed run said last.
         self.diagnose();
-        let tallies = match store.tallies(&self.trail.signature()) {
-            Ok(tallies) => tallies,
+        let counts = match store.counts(&self.trail.signature()) {
+            Ok(counts) => counts,
             Err(error) => {
                 tracing::debug!(
                     "the order of {} is the listed one: {error}",
@@ -174,8 +174,8 @@ impl Attempt<'_> {
             .iter()
             .map(|(name, _)| Candidate {
                 strategy: (*name).clone(),
-                same: tallies.same.get(*name).copied().unwrap_or_default(),
-                similar: tallies.similar.get(*name).copied().unwrap_or_default(),
+                same: counts.same.get(*name).copied().unwrap_or_default(),
+                similar: counts.similar.get(*name).copied().unwrap_or_default(),
             })
             .collect();
         if let Some(Learned { order, reason }) = learned(&candidates) {

@@ -8,7 +8,7 @@ use std::{
 
 use prunella_core::{
     StrategyName, UnitName,
-    budget::Verdict,
+    budget::BudgetVerdict,
     capability::{UnitStatus, clock},
     incident::{Ending, Outcome},
     trail::Step,
@@ -38,7 +38,6 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(super) enum Healing {
     /// Well, and proven so; microseconds from failure to recovery.
     Proven(Option<u64>),
-    /// Not healed.
     Not(String),
     /// Not healed, and nobody else is to try: another unit comes first, or the
     /// unit's author does not want another start.
@@ -51,12 +50,12 @@ impl Attempt<'_> {
     /// Waits until the budget allows another healing: the one before in this
     /// attempt may have made that necessary. Answers what to do instead.
     pub(super) fn wait_for_budget(&self) -> Option<Healing> {
-        if self.trail.is_rehearsal() {
+        if self.trail.is_dry_run() {
             return None;
         }
         match self.budget() {
-            Verdict::Now => None,
-            Verdict::After(wait) if wait <= SHORT_WAIT => {
+            BudgetVerdict::Now => None,
+            BudgetVerdict::After(wait) if wait <= SHORT_WAIT => {
                 self.trail.write(Step::Waits {
                     reason: "the healing budget spaces healings out".to_owned(),
                     milliseconds: milliseconds(wait),
@@ -66,8 +65,10 @@ impl Attempt<'_> {
                     .ask(Instant::now() + wait * 2, clock::Sleep { time: wait });
                 slept.err().map(|failure| Healing::Not(failure.to_string()))
             }
-            Verdict::After(wait) => Some(Healing::Wait(wait)),
-            Verdict::Spent { .. } => Some(Healing::Not("the healing budget is spent".to_owned())),
+            BudgetVerdict::After(wait) => Some(Healing::Wait(wait)),
+            BudgetVerdict::Spent { .. } => {
+                Some(Healing::Not("the healing budget is spent".to_owned()))
+            }
         }
     }
 
@@ -142,7 +143,7 @@ impl Attempt<'_> {
     /// start still goes on, or the unit's author does not want another after a
     /// run that ended so.
     fn not_healed(&self, acted: bool, reason: String) -> Healing {
-        if !acted || self.trail.is_rehearsal() {
+        if !acted || self.trail.is_dry_run() {
             return Healing::Not(reason);
         }
         let deadline = Instant::now() + LOOK;
@@ -242,7 +243,7 @@ impl Attempt<'_> {
         well: &Well,
         started_by: Option<&StrategyName>,
     ) -> Result<(), String> {
-        let stable_for = if self.trail.is_rehearsal() {
+        let stable_for = if self.trail.is_dry_run() {
             Duration::ZERO
         } else {
             self.service.proof.stable_for

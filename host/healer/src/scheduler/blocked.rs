@@ -69,7 +69,7 @@ impl Shared {
 
     /// Notes down that an incident waits: it goes on, so nobody is told.
     fn blocked_in_store(&self, incident: &Incident, ending: &Ending) {
-        if self.rehearsal {
+        if self.dry_run {
             return;
         }
         if let Some(store) = &self.healer.settings.store

@@ -129,7 +129,7 @@ impl Shared {
             .settings
             .store
             .as_ref()
-            .filter(|_| !self.rehearsal)
+            .filter(|_| !self.dry_run)
         else {
             return Ok(new(incident));
         };

@@ -24,7 +24,7 @@ use crate::{
 impl Shared {
     /// Ends an incident that has no attempt going on, in the trail too.
     pub(super) fn end_between_attempts(&self, incident: &Incident, ending: &Ending) {
-        if self.rehearsal {
+        if self.dry_run {
             return;
         }
         let entry = Entry {

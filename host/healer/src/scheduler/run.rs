@@ -10,7 +10,7 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    budget::Verdict,
+    budget::BudgetVerdict,
     capability::ActiveState,
     incident::{Ending, Incident, LeftAlone},
     service::Service,
@@ -174,13 +174,16 @@ impl Shared {
         let trail = Arc::new(Trail::new(
             incident.clone(),
             &steps,
-            self.rehearsal,
+            self.dry_run,
             self.healer.settings.store.clone(),
             Arc::clone(&self.healer.settings.situation),
             &self.healer.settings.run_folder,
             Arc::clone(&self.healer.settings.observer),
         ));
         self.begin_attempt(&trail, &steps, unblocked);
+        if asked_for && !self.dry_run {
+            self.renew_budget(&service, &trail);
+        }
         let outcome = match self.overtaken(&service, &trail) {
             Some(ending) => AttemptOutcome::Ended(ending),
             None => Attempt::new(
@@ -196,16 +199,16 @@ impl Shared {
             .run(snapshot),
         };
         let outcome = match outcome {
-            AttemptOutcome::Blocked(on, reason) if self.rehearsal => {
-                AttemptOutcome::Ended(Ending::Rehearsed {
+            AttemptOutcome::Blocked(on, reason) if self.dry_run => {
+                AttemptOutcome::Ended(Ending::DryRun {
                     verdict: format!("it would wait until {on} is healed: {reason}"),
                 })
             }
-            AttemptOutcome::LookAgain(why, detail, _) if self.rehearsal => {
+            AttemptOutcome::LookAgain(why, detail, _) if self.dry_run => {
                 AttemptOutcome::Ended(Ending::LeftAlone { why, detail })
             }
-            AttemptOutcome::TryAgain(_) | AttemptOutcome::WaitForBudget(_) if self.rehearsal => {
-                AttemptOutcome::Ended(Ending::Rehearsed {
+            AttemptOutcome::TryAgain(_) | AttemptOutcome::WaitForBudget(_) if self.dry_run => {
+                AttemptOutcome::Ended(Ending::DryRun {
                     verdict: "it would be tried again".to_owned(),
                 })
             }
@@ -246,13 +249,13 @@ impl Shared {
             }
             (WaitsFor::Budget | WaitsFor::Retry, Decision::Go(_)) if !asked_for => {
                 match self.healer.budget(&current, service) {
-                    Verdict::Now => None,
-                    Verdict::After(wait) => Some(AttemptOutcome::NothingNew(wait, None)),
-                    Verdict::Spent { until } if waits_for == WaitsFor::Retry => {
+                    BudgetVerdict::Now => None,
+                    BudgetVerdict::After(wait) => Some(AttemptOutcome::NothingNew(wait, None)),
+                    BudgetVerdict::Spent { until } if waits_for == WaitsFor::Retry => {
                         Some(AttemptOutcome::NothingNew(until, None))
                     }
                     // People have to be told.
-                    Verdict::Spent { .. } => None,
+                    BudgetVerdict::Spent { .. } => None,
                 }
             }
             _ => None,
@@ -276,8 +279,8 @@ impl Shared {
     }
 
     fn lock_unit(&self, unit: &UnitName) -> Result<Option<UnitLock>, HealerError> {
-        if self.rehearsal {
-            // A rehearsal changes nothing and may run beside a healing.
+        if self.dry_run {
+            // A dry run changes nothing and may run beside a healing.
             return Ok(None);
         }
         let folder = self.lock_folder();
@@ -298,7 +301,7 @@ impl Shared {
     }
 
     pub(super) fn earlier(&self, incident: &Incident) -> Option<Record> {
-        if self.rehearsal {
+        if self.dry_run {
             return None;
         }
         let store = self.healer.settings.store.as_ref()?;
@@ -330,6 +333,24 @@ impl Shared {
         }
         if let Some((on, healthy)) = unblocked {
             trail.write(Step::Unblocked { on, healthy });
+        }
+    }
+
+    /// Gives a service its healing budget back, since a person asks for the healing. The
+    /// host's budget stays as it is.
+    fn renew_budget(&self, service: &Service, trail: &Trail) {
+        let healer = &self.healer;
+        if healer.budget(&healer.current(), service) == BudgetVerdict::Now {
+            return;
+        }
+        match healer.settings.ledger.reset(&service.unit) {
+            Ok(()) => trail.write(Step::Note {
+                message: "a person asked for this healing: the budget begins anew".to_owned(),
+            }),
+            Err(error) => tracing::warn!(
+                "the healing budget of {} could not be renewed: {error}",
+                service.unit
+            ),
         }
     }
 

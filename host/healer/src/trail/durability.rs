@@ -33,7 +33,7 @@ pub(super) fn durability(step: &Step) -> Durability {
 /// Whether what comes after a step has to come at once: the journal and the
 /// state file hear of it afterwards.
 pub(super) fn is_hurried(step: &Step) -> bool {
-    matches!(step, Step::ActIntended { act, rehearsal: false, .. } if goes_with_the_power(act))
+    matches!(step, Step::ActIntended { act, dry_run: false, .. } if goes_with_the_power(act))
 }
 
 /// Whether an act changes nothing but what systemd has in memory.

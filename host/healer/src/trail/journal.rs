@@ -9,7 +9,7 @@ use prunella_report::{Importance, StepText, describe};
 
 /// One journal line for a step, with fields. OBJECT_SYSTEMD_UNIT makes it show
 /// in `journalctl -u UNIT` beside the unit's own lines (journalctl(1), `-u`).
-pub(crate) fn to_journal(incident: &Incident, entry: &Entry, rehearsal: bool) {
+pub(crate) fn to_journal(incident: &Incident, entry: &Entry, dry_run: bool) {
     let unit = &incident.detection.unit;
     let id = &incident.id;
     let StepText {
@@ -19,7 +19,7 @@ pub(crate) fn to_journal(incident: &Incident, entry: &Entry, rehearsal: bool) {
         text,
         ..
     } = describe(&entry.step);
-    let rehearsed = if rehearsal { "rehearsal: " } else { "" };
+    let dry_run = if dry_run { "dry run: " } else { "" };
     let more = match &entry.step {
         Step::Detected { .. } | Step::Ended { .. } => format!("; incident {id}"),
         Step::Proposed { approval, .. } => format!("; prunella approve {approval}"),
@@ -33,7 +33,7 @@ pub(crate) fn to_journal(incident: &Incident, entry: &Entry, rehearsal: bool) {
                 prunella_unit = %unit,
                 prunella_strategy = strategy.map_or("", StrategyName::as_str),
                 prunella_action = act.unwrap_or_default(),
-                "{unit}: {rehearsed}{text}{more}"
+                "{unit}: {dry_run}{text}{more}"
             )
         };
     }

@@ -22,7 +22,7 @@ pub(super) fn cleared(before: bool, steps: &[Entry], unit: &UnitName) -> bool {
                 action,
                 act,
                 target,
-                rehearsal: false,
+                dry_run: false,
                 ..
             } if target == unit.as_str() => {
                 if act == Act::ResetFailed.name() {

@@ -13,9 +13,7 @@ use serde::{Deserialize, Serialize};
 /// How far an incident has got, for whoever looks into `/run/prunella/state`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateFile {
-    /// The service.
     pub unit: UnitName,
-    /// Its incident.
     pub incident: IncidentId,
     /// `open`, or the word of its ending.
     pub state: String,

@@ -29,7 +29,7 @@ use prunella_core::{
     policy::builtin_grants,
     service::Service,
     trail::{Entry, Step},
-    trust::{Right, Signature, Standing},
+    trust::{Right, Signature, TrustStatus},
 };
 use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{
@@ -199,7 +199,7 @@ struct Scene {
     settings: Option<ModelSettings>,
     opinion: Result<Opinion, String>,
     hangs: bool,
-    rehearsal: bool,
+    dry_run: bool,
 }
 
 impl Scene {
@@ -209,7 +209,7 @@ impl Scene {
             settings: Some(model()),
             opinion: opinion(&[]),
             hangs: false,
-            rehearsal: false,
+            dry_run: false,
         }
     }
 
@@ -224,7 +224,7 @@ impl Scene {
         let copy = Component {
             bytes: wasm.to_vec(),
             sha256: sha256(wasm),
-            standing: Standing {
+            trust: TrustStatus {
                 signature: Signature::Absent,
                 right: Ok(Right::ByHand),
             },
@@ -286,8 +286,8 @@ impl Scene {
             Arc::new(config),
             Arc::new(strategies),
         ));
-        let scheduler = if self.rehearsal {
-            Scheduler::rehearse(healer)
+        let scheduler = if self.dry_run {
+            Scheduler::dry_run(healer)
         } else {
             Scheduler::start(healer)
         }
@@ -498,14 +498,14 @@ fn it_is_asked_once_for_an_incident_and_its_failure_is_a_note() {
 }
 
 #[test]
-fn a_rehearsal_asks_nobody() {
+fn a_dry_run_asks_nobody() {
     let told = Scene {
-        rehearsal: true,
+        dry_run: true,
         ..Scene::new(killed())
     }
     .fail();
     assert!(
-        matches!(told.ending, Ending::Rehearsed { .. }),
+        matches!(told.ending, Ending::DryRun { .. }),
         "{:?}",
         told.ending
     );

@@ -9,21 +9,29 @@
     reason = "the helpers of a test may panic as the test itself may"
 )]
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use prunella_config::{Config, StrategySettings};
 use prunella_core::{
     StrategyName,
-    achievement::{Came, Signature, Try},
     capability::Host,
     cause::Cause,
     hash::sha256,
     incident::{DetectedBy, Ending, LeftAlone},
     policy::builtin_grants,
     service::{Order, Service},
+    statistics::{Signature, Try, TryOutcome},
     summary::Filter,
     trail::Step,
-    trust::{self, Evidence, SignaturePolicy, Standing},
+    trust::{self, Evidence, SignaturePolicy, TrustStatus},
 };
 use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{
@@ -72,7 +80,7 @@ fn read(path: &Path, set: &StrategySettings) -> Result<Component, FileError> {
     }
     let bytes = site_fix().to_vec();
     let sha256 = sha256(&bytes);
-    let standing = Standing::of(&Evidence {
+    let trust = TrustStatus::of(&Evidence {
         sha256: &sha256,
         by_hand: set.sha256.as_deref(),
         installed: None,
@@ -83,7 +91,7 @@ fn read(path: &Path, set: &StrategySettings) -> Result<Component, FileError> {
     Ok(Component {
         bytes,
         sha256,
-        standing,
+        trust,
     })
 }
 
@@ -114,7 +122,7 @@ fn only_site_fix(config: &mut Config, sha256: Option<String>) {
     }
 }
 
-fn house_with(sim: Sim, rehearsal: bool, change: impl FnOnce(&mut Config)) -> House {
+fn house_with(sim: Sim, dry_run: bool, change: impl FnOnce(&mut Config)) -> House {
     let folder = tempfile::tempdir().unwrap();
     let mut service = (*sim.service()).clone();
     service.strategies = builtins()
@@ -153,8 +161,8 @@ fn house_with(sim: Sim, rehearsal: bool, change: impl FnOnce(&mut Config)) -> Ho
         Arc::new(config),
         Arc::new(strategies),
     ));
-    let scheduler = if rehearsal {
-        Scheduler::rehearse(Arc::clone(&healer))
+    let scheduler = if dry_run {
+        Scheduler::dry_run(Arc::clone(&healer))
     } else {
         Scheduler::start(Arc::clone(&healer))
     }
@@ -452,6 +460,31 @@ fn a_service_that_never_starts_spends_its_budget_and_goes_to_people() {
     assert_eq!(starts, 3, "{:?}", house.sim.acts());
 }
 
+#[test]
+fn a_persons_order_passes_a_spent_budget() {
+    let mended = Arc::new(AtomicBool::new(false));
+    let is_mended = Arc::clone(&mended);
+    let sim = Sim::new("web.service")
+        .failed("exit-code")
+        .starts_when("not mended yet", move |_| is_mended.load(Ordering::SeqCst));
+    let house = house_with(sim, false, |config| {
+        config.budget.healings = 1;
+        config.budget.backoff = vec![Duration::ZERO];
+    });
+    escalated(&house.fail());
+    mended.store(true, Ordering::SeqCst);
+    let mut asked = house.sim.incident().detection;
+    asked.by = DetectedBy::Operator;
+    house.scheduler.open(asked).unwrap();
+    let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    assert_eq!(healed_by(&ending), "service-restart");
+    assert!(
+        house.steps().iter().any(
+            |step| matches!(step, Step::Note { message } if message.contains("a person asked"))
+        )
+    );
+}
+
 /// As with the daemon running, when each hook hands the failure of the start
 /// before over.
 #[test]
@@ -575,7 +608,7 @@ fn what_an_operator_had_looked_at_while_it_was_up_is_healed_when_it_fails() {
 }
 
 #[test]
-fn a_rehearsal_does_nothing_and_stores_nothing() {
+fn a_dry_run_does_nothing_and_stores_nothing() {
     let sim = Sim::new("web.service")
         .failed("exit-code")
         .port("tcp/80")
@@ -586,7 +619,7 @@ fn a_rehearsal_does_nothing_and_stores_nothing() {
     house.scheduler.open(detection).unwrap();
     let (id, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
     match ending {
-        Ending::Rehearsed { verdict } => assert!(verdict.contains("port-conflict"), "{verdict}"),
+        Ending::DryRun { verdict } => assert!(verdict.contains("port-conflict"), "{verdict}"),
         other => panic!("{other:?}"),
     }
     assert_eq!(house.sim.acts(), Vec::<String>::new());
@@ -658,8 +691,8 @@ fn with_a_past(order: Order) -> House {
     past.key = "past".to_owned();
     house.store.open_incident(&past).unwrap();
     let past_tries = [
-        ("service-restart", Came::Failed),
-        ("site-fix", Came::Proven),
+        ("service-restart", TryOutcome::Failed),
+        ("site-fix", TryOutcome::Proven),
     ]
     .repeat(20);
     let tries = past_tries
@@ -706,11 +739,11 @@ fn a_learned_order_tries_the_likeliest_first_and_says_why() {
     // And this one counts too.
     let tries: u32 = house
         .store
-        .achievements(None)
+        .statistics(None)
         .unwrap()
         .iter()
         .filter(|one| one.strategy.as_str() == "site-fix")
-        .map(|one| one.tally.tries)
+        .map(|one| one.counts.tries)
         .sum();
     assert_eq!(tries, 21);
 }

@@ -19,7 +19,7 @@ use rustix::fs::{StatVfs, StatVfsMountFlags, statvfs};
 
 use crate::{
     clock::realtime_millis,
-    journal::{Journal, Question},
+    journal::{Journal, JournalQuery},
 };
 
 /// What every host has, whatever is declared.
@@ -190,7 +190,7 @@ fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
 /// What the kernel itself has logged lately, oldest first. `_TRANSPORT=kernel` is
 /// journald's own field: nobody else can write such a line.
 fn kernel_lines(deadline: Instant, journal: &Journal) -> Vec<String> {
-    let question = Question {
+    let question = JournalQuery {
         any_of: vec![vec![("_TRANSPORT", "kernel".to_owned())]],
         newest: KERNEL_LINES,
         namespaces: false,

@@ -18,8 +18,8 @@ fn empty(journalctl: &str) -> (tempfile::TempDir, Journal) {
     (root, journal)
 }
 
-fn question() -> Question {
-    Question {
+fn question() -> JournalQuery {
+    JournalQuery {
         any_of: vec![vec![("_PID", "1".to_owned())]],
         newest: 5,
         namespaces: true,

@@ -64,7 +64,6 @@ pub struct Learned {
 /// Something learned, and why it is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding<T> {
-    /// What.
     pub what: T,
     /// Why, as a phrase such as `it listens there now`.
     pub why: String,

@@ -12,9 +12,7 @@ use crate::{cgroup::Cgroups, sockets::BoundSocket};
 pub struct ListeningPort {
     /// TCP or UDP.
     pub protocol: Protocol,
-    /// The port.
     pub number: u16,
-    /// The address.
     pub address: IpAddr,
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{
     Heard,
-    wire::{Talk, Trouble},
+    wire::{ProbeError, Talk},
 };
 
 /// Headers longer than this are no answer.
@@ -50,7 +50,7 @@ pub(super) fn ask(url: &str, expected: &[u16], until: Instant) -> Heard {
 }
 
 /// The final answer's status and reason.
-fn status(talk: &mut Talk) -> Result<(u16, String), Trouble> {
+fn status(talk: &mut Talk) -> Result<(u16, String), ProbeError> {
     let mut heard = Vec::new();
     let mut chunk = vec![0_u8; 4096];
     let mut interim = 0;
@@ -66,7 +66,7 @@ fn status(talk: &mut Talk) -> Result<(u16, String), Trouble> {
                 }
                 interim += 1;
                 if interim > INTERIM {
-                    return Err(Trouble::OtherProtocol("HTTP"));
+                    return Err(ProbeError::OtherProtocol("HTTP"));
                 }
                 heard.drain(..length);
                 continue;
@@ -74,21 +74,21 @@ fn status(talk: &mut Talk) -> Result<(u16, String), Trouble> {
             Ok(httparse::Status::Partial) => {
                 // The status line is enough when the headers go on for ever.
                 if heard.len() > LONGEST {
-                    return Err(Trouble::OtherProtocol("HTTP"));
+                    return Err(ProbeError::OtherProtocol("HTTP"));
                 }
             }
             // So many headers are odd, but the status was understood.
             Err(httparse::Error::TooManyHeaders) => {
                 return match response.code {
                     Some(code) => Ok((code, response.reason.unwrap_or_default().to_owned())),
-                    None => Err(Trouble::OtherProtocol("HTTP")),
+                    None => Err(ProbeError::OtherProtocol("HTTP")),
                 };
             }
-            Err(_) => return Err(Trouble::OtherProtocol("HTTP")),
+            Err(_) => return Err(ProbeError::OtherProtocol("HTTP")),
         }
         match talk.hear(&mut chunk)? {
-            0 if heard.is_empty() => return Err(Trouble::Closed),
-            0 => return Err(Trouble::OtherProtocol("HTTP")),
+            0 if heard.is_empty() => return Err(ProbeError::Closed),
+            0 => return Err(ProbeError::OtherProtocol("HTTP")),
             count => heard.extend_from_slice(chunk.get(..count).unwrap_or_default()),
         }
     }
@@ -107,9 +107,9 @@ struct Url {
 }
 
 impl Url {
-    fn parse(url: &str) -> Result<Self, Trouble> {
+    fn parse(url: &str) -> Result<Self, ProbeError> {
         let wrong = |why: &str| {
-            Trouble::BadAddress(format!("`{url}` {why}: write `http://host:port/path`"))
+            ProbeError::BadAddress(format!("`{url}` {why}: write `http://host:port/path`"))
         };
         let (rest, tls) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
             (Some(rest), _) => (rest, false),
@@ -187,6 +187,6 @@ mod tests {
     #[case::user("http://me:secret@a.example/")]
     #[case::injected("http://a.example/ HTTP/1.1\r\nX: y")]
     fn no_urls(#[case] url: &str) {
-        assert!(matches!(Url::parse(url), Err(Trouble::BadAddress(_))));
+        assert!(matches!(Url::parse(url), Err(ProbeError::BadAddress(_))));
     }
 }

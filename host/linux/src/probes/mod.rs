@@ -25,15 +25,15 @@ use prunella_core::{
     text,
 };
 
-use self::wire::{Talk, Trouble};
+use self::wire::{ProbeError, Talk};
 use crate::sqlite_check::SqliteCheck;
 
 /// A sentence about an answer is cut after so many characters.
 const DETAIL: usize = 300;
 
 /// What a protocol makes of a conversation: whether it answered, and what it
-/// said in one sentence. Trouble on the way means that it did not.
-type Heard = Result<(bool, String), Trouble>;
+/// said in one sentence. ProbeError on the way means that it did not.
+type Heard = Result<(bool, String), ProbeError>;
 
 /// The declared probes of one service.
 pub(crate) struct LinuxProbes {
@@ -85,13 +85,13 @@ impl LinuxProbes {
                 detail: shown(&detail),
                 took,
             }),
-            Err(Trouble::BadAddress(why)) => Err(Failure::invalid(
+            Err(ProbeError::BadAddress(why)) => Err(Failure::invalid(
                 "bad-address",
                 format!("probe `{name}`: {why}"),
             )),
             // The run's deadline, and not the probe's own limit, cut it short:
             // nothing is known.
-            Err(Trouble::TimedOut(_)) if until < own_limit => Err(out_of_time(name)),
+            Err(ProbeError::TimedOut(_)) if until < own_limit => Err(out_of_time(name)),
             Err(trouble) => Ok(ProbeAnswer {
                 healthy: false,
                 detail: shown(&describe(&trouble, probe.timeout)),
@@ -113,15 +113,15 @@ fn out_of_time(name: &str) -> Failure {
     )
 }
 
-fn describe(trouble: &Trouble, limit: Duration) -> String {
+fn describe(trouble: &ProbeError, limit: Duration) -> String {
     match trouble {
-        Trouble::TimedOut(what) => format!("{what} within {} s", limit.as_secs_f64()),
+        ProbeError::TimedOut(what) => format!("{what} within {} s", limit.as_secs_f64()),
         other => other.to_string(),
     }
 }
 
 /// Connects to `host:port`, or to a socket when `place` is a path.
-fn connect(place: &str, until: Instant) -> Result<Talk, Trouble> {
+fn connect(place: &str, until: Instant) -> Result<Talk, ProbeError> {
     if place.starts_with('/') {
         Talk::unix(Path::new(place), until)
     } else {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::{
     Heard, connect,
-    wire::{Talk, Trouble},
+    wire::{ProbeError, Talk},
 };
 
 /// A greeting is shorter.
@@ -35,31 +35,31 @@ pub(super) fn ask(place: &str, until: Instant) -> Heard {
             Ok((true, said))
         }
         Some((0xff, rest)) => Ok(judge(rest)),
-        _ => Err(Trouble::OtherProtocol(PROTOCOL)),
+        _ => Err(ProbeError::OtherProtocol(PROTOCOL)),
     }
 }
 
-fn packet(talk: &mut Talk) -> Result<(u8, Vec<u8>), Trouble> {
+fn packet(talk: &mut Talk) -> Result<(u8, Vec<u8>), ProbeError> {
     let header: [u8; 4] = talk
         .hear_exactly(4)?
         .try_into()
-        .map_err(|_| Trouble::OtherProtocol(PROTOCOL))?;
+        .map_err(|_| ProbeError::OtherProtocol(PROTOCOL))?;
     let [low, middle, high, number] = header;
     let length = usize::from(low) | usize::from(middle) << 8 | usize::from(high) << 16;
     if length == 0 || length > LONGEST {
-        return Err(Trouble::OtherProtocol(PROTOCOL));
+        return Err(ProbeError::OtherProtocol(PROTOCOL));
     }
     Ok((number, talk.hear_exactly(length)?))
 }
 
-fn send(talk: &mut Talk, number: u8, body: &[u8]) -> Result<(), Trouble> {
+fn send(talk: &mut Talk, number: u8, body: &[u8]) -> Result<(), ProbeError> {
     let length = u32::try_from(body.len()).unwrap_or_default().to_le_bytes();
     let [low, middle, high, _] = length;
     talk.say(&[&[low, middle, high, number], body].concat())
 }
 
 /// Logs in as somebody who does not exist, and hears the refusal.
-fn leave(talk: &mut Talk, number: u8) -> Result<(), Trouble> {
+fn leave(talk: &mut Talk, number: u8) -> Result<(), ProbeError> {
     let flags = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
     let mut body = flags.to_le_bytes().to_vec();
     body.extend(65_536_u32.to_le_bytes());

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Heard, connect,
-    wire::{Talk, Trouble},
+    wire::{ProbeError, Talk},
 };
 
 /// Protocol 3.0.
@@ -43,7 +43,7 @@ pub(super) fn ask(place: &str, until: Instant) -> Heard {
         }
         // Before it can even fork, the server writes plain text behind the `E`.
         b'E' => Ok((false, "it cannot take connections".to_owned())),
-        _ => Err(Trouble::OtherProtocol("PostgreSQL's protocol")),
+        _ => Err(ProbeError::OtherProtocol("PostgreSQL's protocol")),
     }
 }
 
@@ -51,10 +51,10 @@ fn said_yes() -> String {
     "it takes connections".to_owned()
 }
 
-fn header(talk: &mut Talk) -> Result<[u8; 5], Trouble> {
+fn header(talk: &mut Talk) -> Result<[u8; 5], ProbeError> {
     talk.hear_exactly(5)?
         .try_into()
-        .map_err(|_| Trouble::OtherProtocol("PostgreSQL's protocol"))
+        .map_err(|_| ProbeError::OtherProtocol("PostgreSQL's protocol"))
 }
 
 /// The name makes the server's log lines explain themselves.

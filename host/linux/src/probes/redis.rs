@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Heard, connect, wire::Trouble};
+use super::{Heard, connect, wire::ProbeError};
 
 /// Longer than any answer to PING.
 const LONGEST: usize = 1024;
@@ -16,7 +16,7 @@ pub(super) fn ask(place: &str, until: Instant) -> Heard {
         return Ok((word == "PONG", format!("it answered {word}")));
     }
     let Some(error) = line.strip_prefix('-') else {
-        return Err(Trouble::OtherProtocol("Redis"));
+        return Err(ProbeError::OtherProtocol("Redis"));
     };
     let code = error.split(' ').next().unwrap_or_default();
     // It is there, and turns us away: because it does not know us, because it

@@ -13,11 +13,11 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::wire::Trouble;
+use super::wire::ProbeError;
 
 /// Our side of a conversation with `host:port`.
-pub(super) fn client(place: &str) -> Result<ClientConnection, Trouble> {
-    let wrong = |why: &dyn std::fmt::Display| Trouble::BadAddress(format!("`{place}`: {why}"));
+pub(super) fn client(place: &str) -> Result<ClientConnection, ProbeError> {
+    let wrong = |why: &dyn std::fmt::Display| ProbeError::BadAddress(format!("`{place}`: {why}"));
     let (host, _) = place
         .rsplit_once(':')
         .ok_or_else(|| wrong(&"it is not `host:port`"))?;
@@ -33,7 +33,7 @@ pub(super) fn client(place: &str) -> Result<ClientConnection, Trouble> {
                 .with_no_client_auth()
         })
         .and_then(|config| ClientConnection::new(Arc::new(config), name))
-        .map_err(|error| Trouble::Failed("setting up TLS", io::Error::other(error)))
+        .map_err(|error| ProbeError::Failed("setting up TLS", io::Error::other(error)))
 }
 
 /// Whether the other side said something that is no TLS.

@@ -25,7 +25,7 @@ use crate::timeout::with_timeout;
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(super) enum ProbeError {
     /// The declaration itself is wrong.
     #[error("{0}")]
     BadAddress(String),
@@ -91,26 +91,25 @@ pub(super) struct Talk(Box<dyn Stream>);
 
 impl Talk {
     /// Connects to `host:port`: to each of its addresses until one answers.
-    pub(super) fn tcp(place: &str, until: Instant) -> Result<Self, Trouble> {
+    pub(super) fn tcp(place: &str, until: Instant) -> Result<Self, ProbeError> {
         Ok(Self(Box::new(connect_tcp(place, until)?)))
     }
 
     /// The same, speaking TLS.
-    pub(super) fn tls(place: &str, until: Instant) -> Result<Self, Trouble> {
+    pub(super) fn tls(place: &str, until: Instant) -> Result<Self, ProbeError> {
         let client = tls::client(place)?;
         let socket = connect_tcp(place, until)?;
         Ok(Self(Box::new(rustls::StreamOwned::new(client, socket))))
     }
 
     /// Connects to a stream socket.
-    pub(super) fn unix(path: &Path, until: Instant) -> Result<Self, Trouble> {
+    pub(super) fn unix(path: &Path, until: Instant) -> Result<Self, ProbeError> {
         let socket = unix_socket(path, SocketType::STREAM, until)?;
         let socket = UnixStream::from(socket);
         Ok(Self(Box::new(Bounded { socket, until })))
     }
 
-    /// Says something.
-    pub(super) fn say(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+    pub(super) fn say(&mut self, bytes: &[u8]) -> Result<(), ProbeError> {
         self.0
             .write_all(bytes)
             .and_then(|()| self.0.flush())
@@ -119,7 +118,7 @@ impl Talk {
 
     /// Hears what comes next, at most the length of `buffer`; 0 when the other
     /// side has said all it will.
-    pub(super) fn hear(&mut self, buffer: &mut [u8]) -> Result<usize, Trouble> {
+    pub(super) fn hear(&mut self, buffer: &mut [u8]) -> Result<usize, ProbeError> {
         loop {
             match self.0.read(buffer) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -133,12 +132,12 @@ impl Talk {
     }
 
     /// Hears exactly `count` bytes.
-    pub(super) fn hear_exactly(&mut self, count: usize) -> Result<Vec<u8>, Trouble> {
+    pub(super) fn hear_exactly(&mut self, count: usize) -> Result<Vec<u8>, ProbeError> {
         let mut heard = vec![0; count];
         let mut at = 0;
         while let Some(rest) = heard.get_mut(at..).filter(|rest| !rest.is_empty()) {
             match self.hear(rest)? {
-                0 => return Err(Trouble::Closed),
+                0 => return Err(ProbeError::Closed),
                 more => at += more,
             }
         }
@@ -151,7 +150,7 @@ impl Talk {
         &mut self,
         longest: usize,
         protocol: &'static str,
-    ) -> Result<Vec<u8>, Trouble> {
+    ) -> Result<Vec<u8>, ProbeError> {
         let mut line = Vec::new();
         let mut chunk = [0_u8; 512];
         while line.len() <= longest {
@@ -159,9 +158,9 @@ impl Talk {
             let heard = chunk.get(..count).unwrap_or_default();
             if heard.is_empty() {
                 return Err(if line.is_empty() {
-                    Trouble::Closed
+                    ProbeError::Closed
                 } else {
-                    Trouble::OtherProtocol(protocol)
+                    ProbeError::OtherProtocol(protocol)
                 });
             }
             line.extend_from_slice(heard);
@@ -173,20 +172,20 @@ impl Talk {
                 return Ok(line);
             }
         }
-        Err(Trouble::OtherProtocol(protocol))
+        Err(ProbeError::OtherProtocol(protocol))
     }
 }
 
-fn connect_tcp(place: &str, until: Instant) -> Result<Bounded<TcpStream>, Trouble> {
+fn connect_tcp(place: &str, until: Instant) -> Result<Bounded<TcpStream>, ProbeError> {
     let addresses = resolve(place, until)?;
-    let mut trouble = Trouble::NoAddress(place.to_owned(), "it has none".to_owned());
+    let mut trouble = ProbeError::NoAddress(place.to_owned(), "it has none".to_owned());
     let count = addresses.len();
     for (tried, address) in addresses.into_iter().enumerate() {
         // An address that never answers must leave time for the others.
         let others = u32::try_from(count - tried).unwrap_or(1).max(1);
         let share = left(until, "no connection came about")? / others;
         match TcpStream::connect_timeout(&address, share.max(Duration::from_millis(1))) {
-            Ok(socket) if is_with_itself(&socket) => trouble = Trouble::Refused,
+            Ok(socket) if is_with_itself(&socket) => trouble = ProbeError::Refused,
             Ok(socket) => {
                 let _ = socket.set_nodelay(true);
                 return Ok(Bounded { socket, until });
@@ -198,16 +197,16 @@ fn connect_tcp(place: &str, until: Instant) -> Result<Bounded<TcpStream>, Troubl
 }
 
 /// Connects to a Unix socket of whatever type, and leaves it at that.
-pub(super) fn unix_any(path: &Path, until: Instant) -> Result<(), Trouble> {
-    let mut trouble = Trouble::NoSocket;
+pub(super) fn unix_any(path: &Path, until: Instant) -> Result<(), ProbeError> {
+    let mut trouble = ProbeError::NoSocket;
     for kind in [SocketType::STREAM, SocketType::SEQPACKET, SocketType::DGRAM] {
         match unix_socket(path, kind, until) {
             Ok(_) => return Ok(()),
             // It is there, and of another type.
-            Err(Trouble::Failed(_, error))
+            Err(ProbeError::Failed(_, error))
                 if error.raw_os_error() == Some(Errno::PROTOTYPE.raw_os_error()) =>
             {
-                trouble = Trouble::Failed("connecting", error);
+                trouble = ProbeError::Failed("connecting", error);
             }
             Err(other) => return Err(other),
         }
@@ -215,28 +214,28 @@ pub(super) fn unix_any(path: &Path, until: Instant) -> Result<(), Trouble> {
     Err(trouble)
 }
 
-fn unix_socket(path: &Path, kind: SocketType, until: Instant) -> Result<OwnedFd, Trouble> {
+fn unix_socket(path: &Path, kind: SocketType, until: Instant) -> Result<OwnedFd, ProbeError> {
     let address = SocketAddrUnix::new(path)
-        .map_err(|_| Trouble::BadAddress("the path is too long for a socket".to_owned()))?;
+        .map_err(|_| ProbeError::BadAddress("the path is too long for a socket".to_owned()))?;
     let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)
-        .map_err(|error| Trouble::Failed("connecting", error.into()))?;
+        .map_err(|error| ProbeError::Failed("connecting", error.into()))?;
     loop {
         // A full queue makes connect wait; only this bounds it (unix(7)).
         let left = left(until, "it took no connection")?;
         set_socket_timeout(&socket, Timeout::Send, Some(left))
-            .map_err(|error| Trouble::Failed("connecting", error.into()))?;
+            .map_err(|error| ProbeError::Failed("connecting", error.into()))?;
         return match connect(&socket, &address) {
             Ok(()) => Ok(socket),
             Err(Errno::INTR) => continue,
-            Err(Errno::AGAIN) => Err(Trouble::TimedOut("it took no connection")),
-            Err(Errno::NOENT) => Err(Trouble::NoSocket),
+            Err(Errno::AGAIN) => Err(ProbeError::TimedOut("it took no connection")),
+            Err(Errno::NOENT) => Err(ProbeError::NoSocket),
             Err(error) => Err(connect_trouble(error.into())),
         };
     }
 }
 
 /// The addresses of `host:port`. Asking a resolver can hang; see [`with_timeout`].
-fn resolve(place: &str, until: Instant) -> Result<Vec<SocketAddr>, Trouble> {
+fn resolve(place: &str, until: Instant) -> Result<Vec<SocketAddr>, ProbeError> {
     if let Ok(address) = place.parse::<SocketAddr>() {
         return Ok(vec![address]);
     }
@@ -244,7 +243,7 @@ fn resolve(place: &str, until: Instant) -> Result<Vec<SocketAddr>, Trouble> {
         .rsplit_once(':')
         .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     if !well_formed {
-        return Err(Trouble::BadAddress(format!(
+        return Err(ProbeError::BadAddress(format!(
             "`{place}` is not `host:port`, such as `127.0.0.1:80`"
         )));
     }
@@ -256,11 +255,11 @@ fn resolve(place: &str, until: Instant) -> Result<Vec<SocketAddr>, Trouble> {
     });
     match found {
         Ok(Ok(addresses)) => Ok(addresses),
-        Ok(Err(error)) => Err(Trouble::NoAddress(place.to_owned(), error.to_string())),
+        Ok(Err(error)) => Err(ProbeError::NoAddress(place.to_owned(), error.to_string())),
         Err(failure) if failure.is("deadline") => {
-            Err(Trouble::TimedOut("its name was not looked up"))
+            Err(ProbeError::TimedOut("its name was not looked up"))
         }
-        Err(failure) => Err(Trouble::NoAddress(place.to_owned(), failure.message)),
+        Err(failure) => Err(ProbeError::NoAddress(place.to_owned(), failure.message)),
     }
 }
 
@@ -273,35 +272,35 @@ fn is_with_itself(stream: &TcpStream) -> bool {
     }
 }
 
-fn left(until: Instant, what: &'static str) -> Result<Duration, Trouble> {
+fn left(until: Instant, what: &'static str) -> Result<Duration, ProbeError> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        Err(Trouble::TimedOut(what))
+        Err(ProbeError::TimedOut(what))
     } else {
         // The kernel takes a timeout of nothing for no timeout at all.
         Ok(left.max(Duration::from_millis(1)))
     }
 }
 
-fn connect_trouble(error: io::Error) -> Trouble {
+fn connect_trouble(error: io::Error) -> ProbeError {
     match error.kind() {
-        ErrorKind::ConnectionRefused => Trouble::Refused,
+        ErrorKind::ConnectionRefused => ProbeError::Refused,
         ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-            Trouble::TimedOut("no connection came about")
+            ProbeError::TimedOut("no connection came about")
         }
-        _ => Trouble::Failed("connecting", error),
+        _ => ProbeError::Failed("connecting", error),
     }
 }
 
-fn talk_trouble(error: io::Error, doing: &'static str, late: &'static str) -> Trouble {
+fn talk_trouble(error: io::Error, doing: &'static str, late: &'static str) -> ProbeError {
     match error.kind() {
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => Trouble::TimedOut(late),
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => ProbeError::TimedOut(late),
         ErrorKind::ConnectionReset
         | ErrorKind::BrokenPipe
         | ErrorKind::ConnectionAborted
         | ErrorKind::UnexpectedEof
-        | ErrorKind::WriteZero => Trouble::Closed,
-        _ if tls::is_no_tls(&error) => Trouble::OtherProtocol("TLS"),
-        _ => Trouble::Failed(doing, error),
+        | ErrorKind::WriteZero => ProbeError::Closed,
+        _ if tls::is_no_tls(&error) => ProbeError::OtherProtocol("TLS"),
+        _ => ProbeError::Failed(doing, error),
     }
 }

@@ -186,7 +186,6 @@ rules! {
 }
 
 rules! {
-    /// Our own.
     FURTHER, At::Begin;
     // Shorter than the issuers' own, or in forms that gitleaks ties to a name.
     "age-secret-key-cut" ["AGE-SECRET-KEY-1"] r"AGE-SECRET-KEY-1[A-Z0-9]{20,}"

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    Advice, Attempt, Line, Mark, Opinion, Tried, opinions, repeats, step,
+    Advice, Attempt, Line, Mark, StrategyOpinion, Tried, opinions, repeats, step,
     words::{self, clean},
 };
 use prunella_core::{
@@ -22,11 +22,11 @@ pub(super) struct Built {
     /// A recent change, which is no finding of a cause.
     pub(super) hint: Option<Finding>,
     pub(super) advice: Option<Advice>,
-    pub(super) opinions: Vec<Opinion>,
+    pub(super) opinions: Vec<StrategyOpinion>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) proof: Option<Seen>,
     pub(super) tried: Vec<Tried>,
-    pub(super) rehearsal: bool,
+    pub(super) dry_run: bool,
 }
 
 /// What the host saw for itself.
@@ -77,7 +77,7 @@ impl StepLine {
 pub(super) struct ReportBuilder<'a> {
     record: &'a Record,
     latest: u32,
-    rehearsal: bool,
+    dry_run: bool,
 }
 
 impl<'a> ReportBuilder<'a> {
@@ -90,22 +90,17 @@ impl<'a> ReportBuilder<'a> {
                 .map(|entry| entry.attempt)
                 .max()
                 .unwrap_or(1),
-            rehearsal: matches!(record.ending, Some(Ending::Rehearsed { .. }))
-                || record.steps.iter().any(|entry| {
-                    matches!(
-                        entry.step,
-                        Step::ActIntended {
-                            rehearsal: true,
-                            ..
-                        }
-                    )
-                }),
+            dry_run: matches!(record.ending, Some(Ending::DryRun { .. }))
+                || record
+                    .steps
+                    .iter()
+                    .any(|entry| matches!(entry.step, Step::ActIntended { dry_run: true, .. })),
         }
     }
 
     pub(super) fn build(&self) -> Built {
         let mut built = Built {
-            rehearsal: self.rehearsal,
+            dry_run: self.dry_run,
             ..Built::default()
         };
         let mut attempts: Vec<Attempt> = Vec::new();
@@ -218,7 +213,7 @@ impl<'a> ReportBuilder<'a> {
                     self.opine(
                         entry,
                         built,
-                        Opinion {
+                        StrategyOpinion {
                             strategy: strategy.clone(),
                             says: "broke-off".to_owned(),
                             words: "broke off".to_owned(),
@@ -261,8 +256,8 @@ impl<'a> ReportBuilder<'a> {
                     recovered_after: *after,
                     stable_for: None,
                 });
-                // In a rehearsal that is assumed, and said as such.
-                (!self.rehearsal).then(|| StepLine::of(&entry.step))
+                // In a dry run that is assumed, and said as such.
+                (!self.dry_run).then(|| StepLine::of(&entry.step))
             }
             Step::Proven {
                 evidence,
@@ -275,7 +270,7 @@ impl<'a> ReportBuilder<'a> {
                     recovered_after,
                     stable_for: Some(*stable_for),
                 });
-                (!self.rehearsal).then(|| StepLine::of(&entry.step))
+                (!self.dry_run).then(|| StepLine::of(&entry.step))
             }
             other => self.simple(entry, other),
         }
@@ -296,9 +291,9 @@ impl<'a> ReportBuilder<'a> {
                 action,
                 act,
                 target,
-                rehearsal,
+                dry_run,
                 ..
-            } => Some(self.act(entry, *action, &words::act(act, target), *rehearsal)),
+            } => Some(self.act(entry, *action, &words::act(act, target), *dry_run)),
             Step::Said { .. }
             | Step::ActDenied { .. }
             | Step::SecondOpinion { .. }
@@ -328,7 +323,7 @@ impl<'a> ReportBuilder<'a> {
     }
 
     /// An act with the end it came to.
-    fn act(&self, entry: &Entry, action: u32, what: &str, rehearsal: bool) -> StepLine {
+    fn act(&self, entry: &Entry, action: u32, what: &str, dry_run: bool) -> StepLine {
         let end = self
             .record
             .steps
@@ -338,9 +333,9 @@ impl<'a> ReportBuilder<'a> {
                 _ => None,
             });
         let (mark, text) = match end {
-            Some((_, result)) if rehearsal => match result {
+            Some((_, result)) if dry_run => match result {
                 Ok(assumed) => (
-                    Mark::Rehearsed,
+                    Mark::DryRun,
                     format!("would {what} (assumed: {})", clean(assumed)),
                 ),
                 Err(failure) => (
@@ -348,7 +343,7 @@ impl<'a> ReportBuilder<'a> {
                     format!("would {what}: {}", clean(&failure.message)),
                 ),
             },
-            None if rehearsal => (Mark::Rehearsed, format!("would {what}")),
+            None if dry_run => (Mark::DryRun, format!("would {what}")),
             Some((later, Ok(result))) => {
                 let took = later.monotonic.saturating_sub(entry.monotonic);
                 let took = words::length(Duration::from_micros(took));
@@ -367,7 +362,7 @@ impl<'a> ReportBuilder<'a> {
 
     /// Keeps an opinion of the latest attempt; a later one takes the place of an
     /// earlier one.
-    fn opine(&self, entry: &Entry, built: &mut Built, opinion: Opinion) {
+    fn opine(&self, entry: &Entry, built: &mut Built, opinion: StrategyOpinion) {
         if entry.attempt != self.latest {
             return;
         }

@@ -66,9 +66,7 @@ pub struct ReportContext<'a> {
 pub struct Report {
     /// What happened to what, and how it ended, in one sentence.
     pub headline: String,
-    /// The incident.
     pub incident: IncidentId,
-    /// The unit.
     pub unit: UnitName,
     /// What it is for.
     pub domain: Option<String>,
@@ -76,7 +74,6 @@ pub struct Report {
     pub critical: bool,
     /// The ports it should hold, such as `tcp/80`.
     pub ports: Vec<String>,
-    /// The host.
     pub host: String,
     /// When it was detected.
     pub at: Moment,
@@ -104,7 +101,7 @@ pub struct Report {
     /// What a language model made of it, when one was asked.
     pub advice: Option<Advice>,
     /// What each strategy thought in the latest attempt.
-    pub opinions: Vec<Opinion>,
+    pub opinions: Vec<StrategyOpinion>,
     /// What was done, step by step.
     pub attempts: Vec<Attempt>,
     /// How many attempts there were; turns that only waited are none.
@@ -119,7 +116,7 @@ pub struct Report {
     /// something to say.
     pub why: Option<String>,
     /// Whether nothing was carried out.
-    pub rehearsal: bool,
+    pub dry_run: bool,
     /// Whether a person has to do something.
     pub needs_people: bool,
     /// What sort of news it is.
@@ -158,7 +155,6 @@ pub struct Moment {
 /// What a language model made of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Advice {
-    /// Which model.
     pub model: String,
     /// Its opinion, cleaned.
     pub opinion: Option<diagnosis::Opinion>,
@@ -168,8 +164,7 @@ pub struct Advice {
 
 /// What one strategy thought.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Opinion {
-    /// Which.
+pub struct StrategyOpinion {
     pub strategy: StrategyName,
     /// `applies`, `not-applicable`, `blocked-by`, `veto` or `broke-off`.
     pub says: String,
@@ -185,16 +180,14 @@ pub struct Opinion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mark {
-    /// Just so.
     Plain,
     /// It did what it should.
     Good,
     /// It did not.
     Bad,
-    /// Nobody knows.
     Unknown,
     /// It would have been done.
-    Rehearsed,
+    DryRun,
 }
 
 /// One attempt, or several in a row that went the same way.
@@ -212,7 +205,6 @@ pub struct Attempt {
     pub ended: Option<String>,
 }
 
-/// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
     /// Microseconds since the failure; since the detection where systemd gave
@@ -252,7 +244,6 @@ pub struct Proof {
 /// What one strategy tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tried {
-    /// Which.
     pub strategy: StrategyName,
     /// In which attempt, the latest of several.
     pub attempt: u32,
@@ -267,7 +258,6 @@ pub struct Tried {
 pub struct Command {
     /// As it can be typed.
     pub command: String,
-    /// What for.
     pub purpose: String,
 }
 
@@ -364,7 +354,7 @@ impl Report {
             ended: ended.to_owned(),
             outcome: words::outcome(ending, needs_people).to_owned(),
             why: why(ending),
-            rehearsal: built.rehearsal,
+            dry_run: built.dry_run,
             needs_people,
             kind: kind(ending, needs_people),
             severity: match (needs_people, critical) {
@@ -525,8 +515,8 @@ pub fn headline(unit: &UnitName, ending: Option<&Ending>) -> String {
         }
         Some(Ending::Blocked { on, .. }) => format!("{unit} is down, waiting for {on}"),
         Some(Ending::Interrupted { .. }) => format!("healing {unit} was interrupted"),
-        Some(Ending::Rehearsed { verdict }) => {
-            format!("rehearsal of {unit}: {}", clean(verdict))
+        Some(Ending::DryRun { verdict }) => {
+            format!("dry run of {unit}: {}", clean(verdict))
         }
     }
 }

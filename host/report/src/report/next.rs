@@ -96,7 +96,7 @@ pub(super) fn next(record: &Record, context: &ReportContext<'_>) -> Vec<Command>
                 command(format!("journalctl -u {on} -n 100"), "why it is down"),
             ]
         }
-        Some(Ending::Rehearsed { .. }) => {
+        Some(Ending::DryRun { .. }) => {
             vec![command(format!("prunella heal {unit}"), "do it for real")]
         }
         Some(Ending::LeftAlone { why, .. }) => match why {
@@ -277,7 +277,7 @@ pub(super) fn to_do(record: &Record, recommendation: Option<&str>, needs_people:
         Some(Ending::Blocked { on, .. }) => {
             format!("Nothing here: it starts once {on} is up.")
         }
-        Some(Ending::Rehearsed { .. }) => "Nothing: this is a rehearsal.".to_owned(),
+        Some(Ending::DryRun { .. }) => "Nothing: this is a dry run.".to_owned(),
         Some(_) => match recommendation {
             Some(recommendation) => recommendation.to_owned(),
             None if needs_people => "See what follows; Prunella leaves it to you.".to_owned(),

@@ -1,6 +1,6 @@
 //! What strategies, rules and models said, made fit to be shown.
 
-use super::{Advice, Mark, Opinion, words::clean};
+use super::{Advice, Mark, StrategyOpinion, words::clean};
 use prunella_core::{
     Failure, StrategyName, diagnosis,
     diagnosis::Finding,
@@ -9,7 +9,7 @@ use prunella_core::{
 };
 
 /// What a strategy thought.
-pub(super) fn opinion(strategy: &StrategyName, assessment: &Assessment) -> Opinion {
+pub(super) fn opinion(strategy: &StrategyName, assessment: &Assessment) -> StrategyOpinion {
     let (says, confidence, reason) = match assessment {
         Assessment::Applies { confidence, reason } => ("applies", Some(*confidence), clean(reason)),
         Assessment::NotApplicable { reason } => ("not-applicable", None, clean(reason)),
@@ -26,7 +26,7 @@ pub(super) fn opinion(strategy: &StrategyName, assessment: &Assessment) -> Opini
         "blocked-by" => "blocked",
         _ => "vetoes any action",
     };
-    Opinion {
+    StrategyOpinion {
         strategy: strategy.clone(),
         says: says.to_owned(),
         words: confidence.map_or_else(

@@ -63,7 +63,7 @@ pub(super) struct This<'a> {
 
 /// Whether an incident that ended so was a failure of the service.
 fn counts(ended: &str) -> bool {
-    !matches!(ended, "left-alone" | "rehearsed")
+    !matches!(ended, "left-alone" | "dry-run")
 }
 
 /// What the past makes of this failure; nothing when it is the first in a week,

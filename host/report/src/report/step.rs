@@ -115,12 +115,12 @@ pub fn describe(step: &Step) -> StepText<'_> {
             strategy,
             act,
             target,
-            rehearsal,
+            dry_run,
             ..
         } => {
             let act = words::act(act, target);
-            if *rehearsal {
-                (Mark::Rehearsed, Info, format!("{strategy} would {act}"))
+            if *dry_run {
+                (Mark::DryRun, Info, format!("{strategy} would {act}"))
             } else {
                 (Mark::Plain, Info, format!("{strategy}: {act}"))
             }
@@ -333,11 +333,7 @@ fn ended(ending: &Ending) -> (Mark, Importance, String) {
             Warning,
             format!("interrupted: {}", clean(detail)),
         ),
-        Ending::Rehearsed { verdict } => (
-            Mark::Rehearsed,
-            Info,
-            format!("rehearsed: {}", clean(verdict)),
-        ),
+        Ending::DryRun { verdict } => (Mark::DryRun, Info, format!("dry-run: {}", clean(verdict))),
     }
 }
 

@@ -114,7 +114,7 @@ fn assessed(strategy: &str, assessment: Assessment) -> (u64, Step) {
     )
 }
 
-fn intended(after: u64, action: u32, act: &str, target: &str, rehearsal: bool) -> (u64, Step) {
+fn intended(after: u64, action: u32, act: &str, target: &str, dry_run: bool) -> (u64, Step) {
     (
         after,
         Step::ActIntended {
@@ -122,7 +122,7 @@ fn intended(after: u64, action: u32, act: &str, target: &str, rehearsal: bool) -
             strategy: name("service-restart"),
             act: act.to_owned(),
             target: target.to_owned(),
-            rehearsal,
+            dry_run,
         },
     )
 }
@@ -301,7 +301,7 @@ fn escalated() -> Record {
     record
 }
 
-fn rehearsed() -> Record {
+fn dry_run() -> Record {
     record(
         detection(DetectedBy::Operator, "not-answering"),
         vec![
@@ -320,7 +320,7 @@ fn rehearsed() -> Record {
                 },
             ),
         ],
-        Some(Ending::Rehearsed {
+        Some(Ending::DryRun {
             verdict: "service-restart would restart web.service".to_owned(),
         }),
     )
@@ -493,9 +493,9 @@ fn an_escalated_one() {
 }
 
 #[test]
-fn a_rehearsed_one() {
-    let report = report(&rehearsed());
-    assert!(report.rehearsal);
+fn a_dry_run_one() {
+    let report = report(&dry_run());
+    assert!(report.dry_run);
     assert_eq!(
         told(&report),
         [["would restart web.service (assumed: it is active, and tcp/80 is held)"]]
@@ -650,7 +650,7 @@ fn past(number: u64, apart: u64, ended: &str, cause: &str) -> Vec<PastIncident> 
 #[case::first(past(0, 1, "healed", "signal"), None)]
 #[case::long_ago(past(1, 7 * 24, "healed", "signal"), None)]
 #[case::stopped_by_people(past(9, 1, "left-alone", "signal"), None)]
-#[case::rehearsed(past(9, 1, "rehearsed", "signal"), None)]
+#[case::dry_run(past(9, 1, "dry-run", "signal"), None)]
 #[case::again(past(1, 3, "healed", "signal"), Some((Often::Again, "healed twice this week")))]
 #[case::often(past(3, 24, "healed", "signal"), Some((Often::Often, "healed 4 times this week")))]
 #[case::mixed(

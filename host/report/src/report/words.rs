@@ -190,7 +190,7 @@ pub(super) fn outcome(ending: Option<&Ending>, needs_people: bool) -> &'static s
         Some(Ending::Escalated { .. }) => "needs a person",
         Some(Ending::Blocked { .. }) => "waiting",
         Some(Ending::Interrupted { .. }) => "interrupted",
-        Some(Ending::Rehearsed { .. }) => "rehearsal",
+        Some(Ending::DryRun { .. }) => "dry_run",
     }
 }
 

@@ -104,7 +104,7 @@ fn notification(name: &str) -> Notification {
 #[case("escalated")]
 #[case("left-alone")]
 #[case("blocked")]
-#[case("rehearsed")]
+#[case("dry-run")]
 #[case("cause")]
 #[case("ten-under-one")]
 #[case("flapping")]
@@ -190,7 +190,7 @@ fn facts_of(notification: &Notification) -> Vec<String> {
         facts.push(step.text.clone());
     }
     facts.extend(report.opinions.iter().map(|o| o.reason.clone()));
-    if let Some(proof) = report.proof.as_ref().filter(|_| !report.rehearsal) {
+    if let Some(proof) = report.proof.as_ref().filter(|_| !report.dry_run) {
         facts.push(proof.sentence.clone());
         facts.extend(proof.evidence.clone());
     }

@@ -48,8 +48,8 @@ fn left_alone() -> Ending {
     }
 }
 
-fn rehearsed() -> Ending {
-    Ending::Rehearsed {
+fn dry_run() -> Ending {
+    Ending::DryRun {
         verdict: "it would start".to_owned(),
     }
 }
@@ -313,7 +313,7 @@ fn writers_and_readers_do_not_disturb_each_other() {
 }
 
 /// web.service: 1 healed, 2 escalated, 3 open. db.service: 4 left alone,
-/// 5 rehearsed.
+/// 5 dry-run.
 fn five() -> (tempfile::TempDir, Store) {
     let (folder, store) = store();
     for (name, number) in [
@@ -329,7 +329,7 @@ fn five() -> (tempfile::TempDir, Store) {
             1 => healed(5),
             2 => escalated(None),
             4 => left_alone(),
-            5 => rehearsed(),
+            5 => dry_run(),
             _ => continue,
         };
         store.end(&incident.id, 9_000, &ending).unwrap();
@@ -368,7 +368,7 @@ fn counts_and_the_past() {
             (None, 1),
             (Some(EndingKind::LeftAlone), 1),
             (Some(EndingKind::Escalated), 1),
-            (Some(EndingKind::Rehearsed), 1)
+            (Some(EndingKind::DryRun), 1)
         ]
     );
     let past: Vec<String> = store
@@ -409,7 +409,7 @@ fn unfinished_are_the_open_and_the_blocked() {
 #[case::not_yet(Some(101), None, 100, false)]
 #[case::never(None, None, 100, false)]
 #[case::superseded(Some(100), Some(left_alone()), 100, false)]
-#[case::a_rehearsal_supersedes_nothing(Some(100), Some(rehearsed()), 100, true)]
+#[case::a_dry_run_supersedes_nothing(Some(100), Some(dry_run()), 100, true)]
 fn due(
     #[case] retry_at: Option<u64>,
     #[case] newer: Option<Ending>,

@@ -17,7 +17,7 @@ use std::{
 
 use crate::common::{Disk, moment, unit};
 use prunella_core::{
-    budget::{HostBudget, Moment, Verdict},
+    budget::{BudgetVerdict, HostBudget, Moment},
     service::BudgetSettings,
 };
 use prunella_store::{Kept, Ledger, LedgerError, Store};
@@ -195,10 +195,13 @@ fn where_nothing_can_be_noted_down_there_is_one_healing() {
             Duration::ZERO,
         )
     };
-    assert_eq!(spend(100).unwrap(), Verdict::Now);
+    assert_eq!(spend(100).unwrap(), BudgetVerdict::Now);
     assert!(ledger.degraded());
     // Not even a day later.
-    assert!(matches!(spend(90_000).unwrap(), Verdict::Spent { .. }));
+    assert!(matches!(
+        spend(90_000).unwrap(),
+        BudgetVerdict::Spent { .. }
+    ));
     assert!(matches!(
         ledger.record(&web, &moment("b", 90_000, 90_000)),
         Err(LedgerError::Nowhere { .. })
@@ -214,7 +217,7 @@ fn where_nothing_can_be_noted_down_there_is_one_healing() {
                 Duration::ZERO
             )
             .unwrap(),
-        Verdict::Now
+        BudgetVerdict::Now
     );
 }
 
@@ -248,7 +251,7 @@ fn the_last_place_in_the_hosts_budget_is_spent_once() {
         racers
             .into_iter()
             .map(|racer| racer.join().unwrap())
-            .filter(|verdict| *verdict == Verdict::Now)
+            .filter(|verdict| *verdict == BudgetVerdict::Now)
             .count()
     });
     assert_eq!(given, 3);

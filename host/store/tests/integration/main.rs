@@ -1,6 +1,5 @@
 //! Integration tests: one program, so that only one is linked.
 
-mod achievements;
 mod approvals;
 mod common;
 mod incidents;
@@ -8,4 +7,5 @@ mod ledger;
 mod outbox;
 mod retention;
 mod state;
+mod statistics;
 mod trouble;

@@ -37,7 +37,7 @@ fn context(sim: &Sim, host: Host) -> RunContext {
         host,
         incident: sim.incident(),
         service: sim.service(),
-        rehearsal: false,
+        dry_run: false,
         limits: Limits::default(),
         settings: BTreeMap::new(),
         lines: Arc::new(NoLines),

@@ -28,7 +28,7 @@ fn context(sim: &Sim) -> RunContext {
         host: sim.host(),
         incident: sim.incident(),
         service: sim.service(),
-        rehearsal: false,
+        dry_run: false,
         limits: Limits::default(),
         settings: BTreeMap::new(),
         lines: Arc::new(NoLines),

@@ -181,7 +181,7 @@ fn a_healing_is_notified_once_and_the_incident_records_it() {
 }
 
 #[test]
-fn a_rehearsal_sends_no_alert() {
+fn a_dry_run_sends_no_alert() {
     let scene = scene()
         .service("web.service", &victim("", ""), "")
         .service("bystander.service", &victim("", ""), "")

@@ -132,6 +132,20 @@ fn a_spent_budget_stays_spent_over_a_restart_and_a_reboot() {
 }
 
 #[test]
+fn a_persons_order_passes_a_spent_budget() {
+    let scene = Scene::builder()
+        .service("web.service", &victim("", "--need-file /opt/it"), THREE)
+        .with_daemon();
+    assert!(scene.systemctl(&["start", "web.service"]).is_err());
+    scene.wait_ended("web.service", "escalated");
+    scene.write_file("/opt/it", "", 0o644).unwrap();
+    scene.prunella_ok(&["heal", "web.service"]);
+    let incident = scene.wait_healed("web.service");
+    let record = scene.record(&incident).text();
+    assert!(record.contains("a person asked"), "{record}");
+}
+
+#[test]
 fn an_operators_start_gives_the_budget_back() {
     let scene = Scene::builder()
         .service("web.service", &victim("", "--need-file /opt/it"), THREE)

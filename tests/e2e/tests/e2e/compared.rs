@@ -16,19 +16,19 @@ use prunella_bundle::builtin;
 use prunella_core::{policy::Limits, policy::builtin_grants, service::FileRole};
 use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
 use prunella_engine::{Call, Engine, EngineSettings, NoLines, RunContext, Strategy};
-use prunella_session::{Ended, Entry, Recorder, Session, replay};
+use prunella_recording::{Ended, Entry, Recorder, Recording, replay};
 use prunella_simulation::{File, Process, Sim, Unit};
 use serde_json::{Value, json};
 
-const SESSION: &str = "/root/session.jsonl";
+const RECORDING: &str = "/root/recording.jsonl";
 
 /// Heals `web.service` on the machine, and gives what the strategies asked.
-fn really(scene: &Scene) -> Session {
+fn really(scene: &Scene) -> Recording {
     scene.wait_until("web.service", "failed", TIMEOUT).unwrap();
-    scene.prunella(&["heal", "web.service", "--record", SESSION]);
-    let mode = scene.run_ok(&["stat", "-c", "%a %U", SESSION]).unwrap();
+    scene.prunella(&["heal", "web.service", "--record", RECORDING]);
+    let mode = scene.run_ok(&["stat", "-c", "%a %U", RECORDING]).unwrap();
     assert_eq!(mode, "600 root\n");
-    Session::parse(&scene.read_file(SESSION).unwrap()).unwrap()
+    Recording::parse(&scene.read_file(RECORDING).unwrap()).unwrap()
 }
 
 fn strategy(name: &str) -> Strategy {
@@ -45,9 +45,9 @@ fn strategy(name: &str) -> Strategy {
 
 /// Has the same strategies do the same on the simulated host. Each has the grants
 /// that it comes with, unless the host says otherwise.
-fn simulated(sim: &Sim, real: &Session, granted: bool) -> Session {
+fn simulated(sim: &Sim, real: &Recording, granted: bool) -> Recording {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("session.jsonl");
+    let file = folder.path().join("recording.jsonl");
     let recorder = Recorder::create(&file).unwrap();
     for run in &real.runs {
         let begun = &run.begun;
@@ -61,7 +61,7 @@ fn simulated(sim: &Sim, real: &Session, granted: bool) -> Session {
             host: sim.guarded(&begun.strategy),
             incident: sim.incident(),
             service: sim.service(),
-            rehearsal: false,
+            dry_run: false,
             limits: Limits::default(),
             settings: begun.settings.clone(),
             lines: Arc::new(NoLines),
@@ -72,14 +72,14 @@ fn simulated(sim: &Sim, real: &Session, granted: bool) -> Session {
             _ => recording.assessed(&strategy.assess(context).result),
         }
     }
-    Session::parse(&std::fs::read_to_string(file).unwrap()).unwrap()
+    Recording::parse(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
 /// By strategy and call: what was asked and answered, and how it ended.
 type Seen = BTreeMap<String, Vec<String>>;
 
-fn seen(session: &Session) -> Seen {
-    session
+fn seen(recording: &Recording) -> Seen {
+    recording
         .runs
         .iter()
         .map(|run| {
@@ -151,7 +151,7 @@ fn ended(ended: &Ended) -> String {
 }
 
 #[track_caller]
-fn compare(real: &Session, sim: &Session) {
+fn compare(real: &Recording, sim: &Recording) {
     // What was recorded can be played: the same component does the same on it.
     for run in &real.runs {
         let strategy = strategy(run.begun.strategy.as_str());
@@ -166,9 +166,9 @@ fn compare(real: &Session, sim: &Session) {
     assert_eq!(real.len(), sim.len());
 }
 
-/// The healings of a session: `heal of NAME`, and how it ended.
-fn healings(session: &Session) -> Vec<String> {
-    session
+/// The healings of a recording: `heal of NAME`, and how it ended.
+fn healings(recording: &Recording) -> Vec<String> {
+    recording
         .runs
         .iter()
         .filter(|run| run.begun.call == Call::Heal)
@@ -317,7 +317,7 @@ fn an_act_that_is_denied() {
 }
 
 #[test]
-fn a_rehearsal_is_recorded_too_and_nothing_is_written_over() {
+fn a_dry_run_is_recorded_too_and_nothing_is_written_over() {
     let scene = web("", "--listen 8080", PORT).without_daemon();
     scene.start(&["web.service"]);
     scene.kill("web.service");
@@ -334,10 +334,10 @@ fn a_rehearsal_is_recorded_too_and_nothing_is_written_over() {
     }
     assert_eq!(scene.read_file("/root/precious").unwrap(), "precious");
 
-    scene.prunella_ok(&["heal", "web.service", "--dry-run", "--record", SESSION]);
-    let session = Session::parse(&scene.read_file(SESSION).unwrap()).unwrap();
-    assert_eq!(healings(&session), ["service-restart healed"]);
-    assert!(session.runs.iter().all(|run| run.begun.rehearsal));
+    scene.prunella_ok(&["heal", "web.service", "--dry-run", "--record", RECORDING]);
+    let recording = Recording::parse(&scene.read_file(RECORDING).unwrap()).unwrap();
+    assert_eq!(healings(&recording), ["service-restart healed"]);
+    assert!(recording.runs.iter().all(|run| run.begun.dry_run));
     let state = scene.property("web.service", "ActiveState").unwrap();
     assert_eq!(state, "failed", "nothing was carried out");
 }
@@ -358,9 +358,9 @@ fn what_the_daemon_gave_up_on_can_be_recorded_beside_it() {
 
     // The daemon has not read this; whoever heals by hand does.
     scene.write_file(CONFIG, "", 0o644).unwrap();
-    let healed = scene.prunella(&["heal", "web.service", "--record", SESSION]);
+    let healed = scene.prunella(&["heal", "web.service", "--record", RECORDING]);
     assert!(healed.success(), "{healed:?}");
-    let session = Session::parse(&scene.read_file(SESSION).unwrap()).unwrap();
-    assert_eq!(healings(&session), ["service-restart healed"]);
+    let recording = Recording::parse(&scene.read_file(RECORDING).unwrap()).unwrap();
+    assert_eq!(healings(&recording), ["service-restart healed"]);
     scene.wait_active("web.service", TIMEOUT).unwrap();
 }

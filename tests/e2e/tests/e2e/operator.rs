@@ -131,7 +131,7 @@ fn an_operators_restart_during_a_healing_is_not_fought() {
 }
 
 #[test]
-fn a_rehearsal_changes_nothing() {
+fn a_dry_run_changes_nothing() {
     let scene = scene()
         .service(
             "web.service",

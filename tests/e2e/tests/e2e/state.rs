@@ -57,7 +57,7 @@ fn a_strategy_remembers_each_service_for_itself_and_outlives_the_daemon() {
 
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
     scene.wait_active("prunella.service", TIMEOUT).unwrap();
-    // A rehearsal only seems to count.
+    // A dry run only seems to count.
     scene.systemctl(&["stop", "web.service"]).unwrap();
     scene.prunella_ok(&["heal", "web.service", "--dry-run"]);
     scene.start(&["web.service"]);

@@ -57,7 +57,6 @@ pub trait Healer: Sync {
 /// Programs of ours that a machine needs.
 #[derive(Debug)]
 pub struct Programs {
-    /// Prunella.
     pub prunella: std::path::PathBuf,
     /// The service that misbehaves as it is told.
     pub victim: std::path::PathBuf,

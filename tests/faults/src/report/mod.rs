@@ -24,7 +24,6 @@ pub struct Results<'a> {
     pub faults: Vec<&'a Fault>,
     /// Who was to heal them.
     pub healers: Vec<&'a dyn Healer>,
-    /// Every run.
     pub verdicts: Vec<Verdict>,
     /// Runs that could not be carried out: fault, healer, and why.
     pub errors: Vec<(String, String, String)>,

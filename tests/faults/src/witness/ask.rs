@@ -43,7 +43,6 @@ pub(super) fn name(probe: &Probe) -> String {
     }
 }
 
-/// Asks once.
 pub(super) fn ask(probe: &Probe) -> Result<()> {
     match probe {
         Probe {

@@ -22,7 +22,6 @@ const SUBJECT_MAX: usize = 200;
 /// In a Message-ID; a line of a mail's head should stay below 78.
 const ID_MAX: usize = 48;
 
-/// Writes it.
 pub(super) fn compose(
     message: &Message,
     from: &Mailbox,

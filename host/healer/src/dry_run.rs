@@ -1,4 +1,4 @@
-//! A rehearsal's host: the real host with an overlay of what was not done.
+//! A dry run's host: the real host with an overlay of what was not done.
 //!
 //! Looks go to the real host, and are changed by what the acts so far would
 //! have changed. What is changed so is *assumed*, and says so. Waits return at
@@ -23,7 +23,7 @@ use prunella_core::{
     service::Service,
 };
 
-use self::state::RehearsedState;
+use self::state::DryRunState;
 
 /// What would have changed.
 #[derive(Default)]
@@ -52,16 +52,16 @@ struct Overlay {
     changes: Mutex<Changes>,
 }
 
-/// The host of `service` for a rehearsal, on top of the real one.
+/// The host of `service` for a dry run, on top of the real one.
 pub(crate) fn overlay(real: Host, service: Arc<Service>) -> Host {
     Host::new(Overlay {
-        real: Host::new(RehearsedState::over(real)),
+        real: Host::new(DryRunState::over(real)),
         service,
         changes: Mutex::default(),
     })
 }
 
-/// What a rehearsal changes of the host's answers. All other calls look, and go to
+/// What a dry run changes of the host's answers. All other calls look, and go to
 /// the real host; an act that is not here is not done.
 impl HostCalls for Overlay {
     fn call(&self, deadline: Instant, call: Call) -> Answer<Reply> {
@@ -84,8 +84,8 @@ impl HostCalls for Overlay {
             call => match call.act() {
                 None => self.real.call(deadline, call),
                 Some(act) => Err(Failure::unavailable(
-                    "not-rehearsed",
-                    format!("a rehearsal has no model of {act}"),
+                    "not-in-dry-run",
+                    format!("a dry run has no model of {act}"),
                 )),
             },
         }
@@ -191,9 +191,9 @@ impl Overlay {
         }
         self.pass(deadline, wait.timeout);
         Err(Failure::timed_out(
-            "rehearsal",
+            "dry_run",
             format!(
-                "{} stays {} in this rehearsal",
+                "{} stays {} in this dry run",
                 status.name,
                 status.active_state.as_str()
             ),

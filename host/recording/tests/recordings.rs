@@ -1,4 +1,4 @@
-//! A session is recorded on a host, and played without one.
+//! A recording is recorded on a host, and played without one.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ use prunella_core::{
     service::FileRole,
 };
 use prunella_engine::{Call, Engine, EngineSettings, NoLines, RunContext, Strategy};
-use prunella_session::{Ended, Recorder, Session, SessionError, replay};
+use prunella_recording::{Ended, Recorder, Recording, RecordingError, replay};
 use prunella_simulation::{Check, File, Process, Sim};
 
 fn strategy(name: &str) -> Strategy {
@@ -37,17 +37,17 @@ fn context(sim: &Sim, strategy: &Strategy) -> RunContext {
         host: sim.guarded(strategy.name()),
         incident: sim.incident(),
         service: sim.service(),
-        rehearsal: false,
+        dry_run: false,
         limits: Limits::default(),
         settings: sim.settings(&described.unwrap().unwrap().settings).unwrap(),
         lines: Arc::new(NoLines),
     }
 }
 
-/// Has a strategy assess and heal, and gives the session's text.
+/// Has a strategy assess and heal, and gives the recording's text.
 fn recorded(sim: &Sim, strategy: &Strategy) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("session.jsonl");
+    let file = folder.path().join("recording.jsonl");
     let recorder = Recorder::create(&file).unwrap();
     let (context_, recording) = recorder.begin(Call::Assess, strategy, context(sim, strategy));
     recording.assessed(&strategy.assess(context_).result);
@@ -70,9 +70,9 @@ fn leftover() -> Sim {
 fn the_same_component_asks_and_says_the_same() {
     let strategy = strategy("port-conflict");
     let text = recorded(&leftover(), &strategy);
-    let session = Session::parse(&text).unwrap();
-    assert_eq!(session.runs.len(), 2);
-    let heal = &session.runs[1];
+    let recording = Recording::parse(&text).unwrap();
+    assert_eq!(recording.runs.len(), 2);
+    let heal = &recording.runs[1];
     let calls: Vec<&str> = heal.calls.iter().map(|entry| entry.call.as_str()).collect();
     assert_eq!(
         calls,
@@ -86,7 +86,7 @@ fn the_same_component_asks_and_says_the_same() {
             "units.wait"
         ]
     );
-    for run in &session.runs {
+    for run in &recording.runs {
         let replayed = replay(&strategy, run, Arc::new(NoLines));
         assert!(replayed.is_same_as(run), "{replayed:?}");
         assert_eq!(replayed.answered, run.calls.len());
@@ -97,10 +97,10 @@ fn the_same_component_asks_and_says_the_same() {
 #[test]
 fn the_first_call_that_differs_is_told() {
     let text = recorded(&leftover(), &strategy("port-conflict"));
-    let session = Session::parse(&text).unwrap();
+    let recording = Recording::parse(&text).unwrap();
     let replayed = replay(
         &strategy("service-restart"),
-        &session.runs[1],
+        &recording.runs[1],
         Arc::new(NoLines),
     );
     let parted = replayed.divergence.unwrap();
@@ -118,11 +118,11 @@ fn the_first_call_that_differs_is_told() {
 #[test]
 fn one_that_stops_asking_departs_too() {
     let text = recorded(&leftover(), &strategy("port-conflict"));
-    let session = Session::parse(&text).unwrap();
+    let recording = Recording::parse(&text).unwrap();
     // Assessing, this one asks nothing at all.
     let replayed = replay(
         &strategy("config-validation"),
-        &session.runs[0],
+        &recording.runs[0],
         Arc::new(NoLines),
     );
     let parted = replayed.divergence.unwrap();
@@ -136,9 +136,9 @@ fn other_answers_lead_elsewhere() {
     let strategy = strategy("port-conflict");
     let text = recorded(&leftover(), &strategy)
         .replace(r#""ownership":"leftover""#, r#""ownership":"foreign""#);
-    let session = Session::parse(&text).unwrap();
-    let replayed = replay(&strategy, &session.runs[1], Arc::new(NoLines));
-    assert!(!replayed.is_same_as(&session.runs[1]));
+    let recording = Recording::parse(&text).unwrap();
+    let replayed = replay(&strategy, &recording.runs[1], Arc::new(NoLines));
+    assert!(!replayed.is_same_as(&recording.runs[1]));
     assert!(matches!(
         replayed.ended,
         Ended::Healed(prunella_core::incident::Outcome::Failed { .. })
@@ -149,8 +149,8 @@ fn other_answers_lead_elsewhere() {
 fn a_denial_is_part_of_it() {
     let strategy = strategy("service-restart");
     let sim = Sim::new("web.service").failed("signal").granting("checks");
-    let session = Session::parse(&recorded(&sim, &strategy)).unwrap();
-    let heal = &session.runs[1];
+    let recording = Recording::parse(&recorded(&sim, &strategy)).unwrap();
+    let heal = &recording.runs[1];
     assert!(
         heal.calls
             .last()
@@ -192,9 +192,9 @@ fn secrets_and_declarations_stay_behind() {
     // Nor in what the strategy repeats of it.
     assert!(!text.contains("hunter2"), "{text}");
     // What is played says the same, although it never saw the secret.
-    let session = Session::parse(&text).unwrap();
-    assert!(!session.runs.is_empty());
-    for run in &session.runs {
+    let recording = Recording::parse(&text).unwrap();
+    assert!(!recording.runs.is_empty());
+    for run in &recording.runs {
         assert!(replay(&strategy("config-validation"), run, Arc::new(NoLines)).is_same_as(run));
     }
 }
@@ -228,30 +228,33 @@ fn nothing_that_is_there_is_written_to() {
 }
 
 #[test]
-fn what_is_no_session_is_told() {
+fn what_is_no_recording_is_told() {
     let text = recorded(&leftover(), &strategy("port-conflict"));
-    assert!(matches!(Session::parse(""), Err(SessionError::NotASession)));
     assert!(matches!(
-        Session::parse("[expect]"),
-        Err(SessionError::NotASession)
+        Recording::parse(""),
+        Err(RecordingError::NotARecording)
     ));
-    let newer = text.replacen("\"session\":1", "\"session\":2", 1);
     assert!(matches!(
-        Session::parse(&newer),
-        Err(SessionError::Version(2))
+        Recording::parse("[expect]"),
+        Err(RecordingError::NotARecording)
+    ));
+    let newer = text.replacen("\"recording\":1", "\"recording\":2", 1);
+    assert!(matches!(
+        Recording::parse(&newer),
+        Err(RecordingError::Version(2))
     ));
     let broken = text.replacen("\"begins\"", "\"begun\"", 1);
     assert!(matches!(
-        Session::parse(&broken),
-        Err(SessionError::Line { line: 2, .. })
+        Recording::parse(&broken),
+        Err(RecordingError::Line { line: 2, .. })
     ));
     let orphan = text.replacen("{\"run\":1,\"call\"", "{\"run\":9,\"call\"", 1);
     assert!(matches!(
-        Session::parse(&orphan),
-        Err(SessionError::NoSuchRun { line: 3, run: 9 })
+        Recording::parse(&orphan),
+        Err(RecordingError::NoSuchRun { line: 3, run: 9 })
     ));
     // Cut off in its last line: all before it counts.
-    let cut = Session::parse(text.trim_end().trim_end_matches('}')).unwrap();
+    let cut = Recording::parse(text.trim_end().trim_end_matches('}')).unwrap();
     assert_eq!(cut.runs[1].ended, None);
     assert_eq!(cut.runs[1].calls.len(), 7);
 }
@@ -263,8 +266,8 @@ fn a_wait_stands_there_as_the_strategy_asked_for_it() {
         .failed("signal")
         .setting("timeout", "1h")
         .start_takes(Duration::from_secs(1));
-    let session = Session::parse(&recorded(&sim, &strategy)).unwrap();
-    let heal = &session.runs[1];
+    let recording = Recording::parse(&recorded(&sim, &strategy)).unwrap();
+    let heal = &recording.runs[1];
     let wait = heal
         .calls
         .iter()

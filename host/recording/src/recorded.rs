@@ -1,4 +1,4 @@
-//! A call and its answer as a session has them: the same when it is recorded and
+//! A call and its answer as a recording has them: the same when it is recorded and
 //! when it is played.
 
 use prunella_core::{
@@ -59,7 +59,7 @@ fn shown(key: &str, reply: Reply) -> Reply {
         Reply::LogTail(lines) => Reply::LogTail(
             lines
                 .into_iter()
-                // What the contract does not show is in no session.
+                // What the contract does not show is in no recording.
                 .map(|line| LogEntry::new(line.at, line.priority, redact(&line.message)))
                 .collect(),
         ),

@@ -86,7 +86,7 @@ fn named<T, U>(things: &BTreeMap<String, T>, seen: impl Fn(&T) -> U) -> BTreeMap
 
 impl Declared {
     /// A service of which a strategy sees the same. What was left out is left
-    /// empty: nothing asks for it where a session is played.
+    /// empty: nothing asks for it where a recording is played.
     pub(crate) fn service(&self) -> Service {
         let mut service = Service::new(self.unit.clone());
         service.domain.clone_from(&self.domain);

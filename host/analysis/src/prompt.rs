@@ -22,10 +22,9 @@ const LINE_MAX: usize = 400;
 const LIST_MAX: usize = 20;
 
 /// One question, complete.
-pub(crate) struct Question {
+pub(crate) struct Prompt {
     /// What it is to do, and how its answer is to look.
     pub(crate) system: String,
-    /// The evidence.
     pub(crate) user: String,
     /// What the schema is called.
     pub(crate) name: &'static str,
@@ -40,7 +39,7 @@ pub(crate) fn for_opinion(
     findings: &[Finding],
     strategies: &[StrategyName],
     hider: &mut Hider,
-) -> Question {
+) -> Prompt {
     let schema = answer::opinion_schema(strategies);
     let names: Vec<&str> = strategies.iter().map(StrategyName::as_str).collect();
     let task = format!(
@@ -51,7 +50,7 @@ pub(crate) fn for_opinion(
          confidence.",
         names.join(", ")
     );
-    Question {
+    Prompt {
         system: system(&task, boundary, &schema),
         user: fenced(model, boundary, evidence, findings, None, hider),
         name: "opinion",
@@ -67,13 +66,13 @@ pub(crate) fn for_verdict(
     evidence: &Evidence,
     findings: &[Finding],
     hider: &mut Hider,
-) -> Question {
+) -> Prompt {
     let schema = answer::verdict_schema();
     let task = "You help the operators of a Linux host. A systemd service failed, and an act was \
                 proposed to heal it; the evidence begins with the act. Say `veto` if the act may \
                 do harm, hits something else than the cause, or is not supported by the evidence; \
                 say `allow` if you see nothing against it. If you are not sure, say `veto`.";
-    Question {
+    Prompt {
         system: system(task, boundary, &schema),
         user: fenced(model, boundary, evidence, findings, Some(act), hider),
         name: "verdict",

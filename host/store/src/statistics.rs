@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use prunella_core::{
     StrategyName, UnitName,
-    achievement::{Achievement, Came, Signature, Tally, Try},
+    statistics::{Counts, Signature, StrategyStatistics, Try, TryOutcome},
 };
 use rusqlite::{Row, Transaction, params, types::Type};
 
@@ -17,11 +17,11 @@ use crate::{
 
 /// What strategies have achieved at one service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tallies {
+pub struct CountsOf {
     /// At failures of the same signature.
-    pub same: BTreeMap<StrategyName, Tally>,
+    pub same: BTreeMap<StrategyName, Counts>,
     /// At other failures with the same cause.
-    pub similar: BTreeMap<StrategyName, Tally>,
+    pub similar: BTreeMap<StrategyName, Counts>,
 }
 
 pub(crate) fn add(
@@ -32,7 +32,7 @@ pub(crate) fn add(
 ) -> rusqlite::Result<()> {
     for one in tries {
         transaction.execute_cached(
-            "INSERT INTO achievements
+            "INSERT INTO statistics
                (unit, cause, fingerprint, strategy, sample, tries, proofs, relapses, last_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8)
              ON CONFLICT (unit, cause, fingerprint, strategy) DO UPDATE SET
@@ -43,8 +43,8 @@ pub(crate) fn add(
                 signature.fingerprint,
                 one.strategy.as_str(),
                 signature.sample,
-                one.came == Came::Proven,
-                one.came == Came::Relapsed,
+                one.came == TryOutcome::Proven,
+                one.came == TryOutcome::Relapsed,
                 to_ms(at_ms)
             ],
         )?;
@@ -58,8 +58,8 @@ fn strategy(row: &Row<'_>, column: usize) -> rusqlite::Result<StrategyName> {
     })
 }
 
-fn tally(row: &Row<'_>, first: usize) -> rusqlite::Result<Tally> {
-    Ok(Tally {
+fn counts(row: &Row<'_>, first: usize) -> rusqlite::Result<Counts> {
+    Ok(Counts {
         tries: row.get(first)?,
         proofs: row.get(first + 1)?,
         relapses: row.get(first + 2)?,
@@ -68,12 +68,12 @@ fn tally(row: &Row<'_>, first: usize) -> rusqlite::Result<Tally> {
 
 impl Store {
     /// What strategies have achieved at failures like this one.
-    pub fn tallies(&self, signature: &Signature) -> Result<Tallies, StoreError> {
+    pub fn counts(&self, signature: &Signature) -> Result<CountsOf, StoreError> {
         self.read("reading what strategies have achieved", |connection| {
-            let mut tallies = Tallies::default();
+            let mut counts = CountsOf::default();
             let mut statement = connection.prepare(
                 "SELECT strategy, fingerprint = ?3, sum(tries), sum(proofs), sum(relapses)
-                 FROM achievements WHERE unit = ?1 AND cause = ?2 GROUP BY 1, 2",
+                 FROM statistics WHERE unit = ?1 AND cause = ?2 GROUP BY 1, 2",
             )?;
             let mut rows = statement.query(params![
                 signature.unit.as_str(),
@@ -82,31 +82,34 @@ impl Store {
             ])?;
             while let Some(row) = rows.next()? {
                 let which = if row.get(1)? {
-                    &mut tallies.same
+                    &mut counts.same
                 } else {
-                    &mut tallies.similar
+                    &mut counts.similar
                 };
-                which.insert(strategy(row, 0)?, tally(row, 2)?);
+                which.insert(strategy(row, 0)?, counts(row, 2)?);
             }
-            Ok(tallies)
+            Ok(counts)
         })
     }
 
     /// What strategies have achieved at a service, or at all: by service, the
     /// kinds of failure seen last first, the strategies tried most often first.
-    pub fn achievements(&self, unit: Option<&UnitName>) -> Result<Vec<Achievement>, StoreError> {
+    pub fn statistics(
+        &self,
+        unit: Option<&UnitName>,
+    ) -> Result<Vec<StrategyStatistics>, StoreError> {
         self.read("reading what strategies have achieved", |connection| {
             connection
                 .prepare_cached(
                     "SELECT unit, cause, fingerprint, sample, strategy, tries, proofs, relapses,
                        last_ms
-                     FROM achievements WHERE ?1 IS NULL OR unit = ?1
+                     FROM statistics WHERE ?1 IS NULL OR unit = ?1
                      ORDER BY unit,
                        max(last_ms) OVER (PARTITION BY unit, cause, fingerprint) DESC,
                        cause, fingerprint, tries DESC, strategy",
                 )?
                 .query_map([unit.map(UnitName::as_str)], |row| {
-                    Ok(Achievement {
+                    Ok(StrategyStatistics {
                         signature: Signature {
                             unit: unit_name(0, row.get(0)?)?,
                             cause: row.get(1)?,
@@ -114,7 +117,7 @@ impl Store {
                             sample: row.get(3)?,
                         },
                         strategy: strategy(row, 4)?,
-                        tally: tally(row, 5)?,
+                        counts: counts(row, 5)?,
                         last_at: from_ms(row.get(8)?),
                     })
                 })?

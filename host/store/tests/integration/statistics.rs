@@ -10,8 +10,8 @@
 use crate::common::{incident, note, unit};
 use prunella_core::{
     StrategyName,
-    achievement::{Came, Signature, Tally, Try},
     incident::Ending,
+    statistics::{Counts, Signature, Try, TryOutcome},
 };
 use prunella_store::{AttemptEnd, LastSteps, Store, StoreError};
 
@@ -23,7 +23,7 @@ fn signature(service: &str, line: &str) -> Signature {
     Signature::new(unit(service), "exit-code", [line])
 }
 
-fn end(at: u64, signature: &Signature, tries: &[(&str, Came)]) -> AttemptEnd {
+fn end(at: u64, signature: &Signature, tries: &[(&str, TryOutcome)]) -> AttemptEnd {
     AttemptEnd {
         at,
         ending: Some(Ending::Recovered {
@@ -43,8 +43,8 @@ fn end(at: u64, signature: &Signature, tries: &[(&str, Came)]) -> AttemptEnd {
     }
 }
 
-fn tally(tries: u32, proofs: u32, relapses: u32) -> Tally {
-    Tally {
+fn counts(tries: u32, proofs: u32, relapses: u32) -> Counts {
+    Counts {
         tries,
         proofs,
         relapses,
@@ -61,14 +61,20 @@ fn tries_are_counted_by_kind_of_failure() {
     let ends = [
         (
             &in_use,
-            vec![("restart", Came::Failed), ("port", Came::Proven)],
+            vec![
+                ("restart", TryOutcome::Failed),
+                ("port", TryOutcome::Proven),
+            ],
         ),
         (
             &in_use,
-            vec![("restart", Came::Relapsed), ("port", Came::Proven)],
+            vec![
+                ("restart", TryOutcome::Relapsed),
+                ("port", TryOutcome::Proven),
+            ],
         ),
-        (&denied, vec![("restart", Came::Proven)]),
-        (&other, vec![("restart", Came::Proven)]),
+        (&denied, vec![("restart", TryOutcome::Proven)]),
+        (&other, vec![("restart", TryOutcome::Proven)]),
     ];
     for (number, (signature, tries)) in (1..).zip(&ends) {
         let incident = incident(signature.unit.as_str(), number, 1_000);
@@ -78,19 +84,19 @@ fn tries_are_counted_by_kind_of_failure() {
             .end_attempt(&incident.id, LastSteps::Numbered(&[]), &end)
             .unwrap();
     }
-    let tallies = store.tallies(&in_use).unwrap();
+    let counts = store.counts(&in_use).unwrap();
     assert_eq!(
-        tallies.same.into_iter().collect::<Vec<_>>(),
+        counts.same.into_iter().collect::<Vec<_>>(),
         [
-            (name("port"), tally(2, 2, 0)),
-            (name("restart"), tally(2, 0, 1))
+            (name("port"), counts(2, 2, 0)),
+            (name("restart"), counts(2, 0, 1))
         ]
     );
     assert_eq!(
-        tallies.similar.into_iter().collect::<Vec<_>>(),
-        [(name("restart"), tally(1, 1, 0))]
+        counts.similar.into_iter().collect::<Vec<_>>(),
+        [(name("restart"), counts(1, 1, 0))]
     );
-    let all = store.achievements(None).unwrap();
+    let all = store.statistics(None).unwrap();
     let shown: Vec<(&str, &str, &str, u32, u64)> = all
         .iter()
         .map(|one| {
@@ -98,7 +104,7 @@ fn tries_are_counted_by_kind_of_failure() {
                 one.signature.unit.as_str(),
                 one.signature.sample.as_str(),
                 one.strategy.as_str(),
-                one.tally.tries,
+                one.counts.tries,
                 one.last_at,
             )
         })
@@ -112,11 +118,11 @@ fn tries_are_counted_by_kind_of_failure() {
             ("web.service", "error: port # in use", "restart", 2, 2),
         ]
     );
-    let of_web = store.achievements(Some(&unit("web.service"))).unwrap();
+    let of_web = store.statistics(Some(&unit("web.service"))).unwrap();
     assert_eq!(of_web.as_slice(), &all[1..]);
 }
 
-/// Step, ending and tally are written together or not at all.
+/// Step, ending and counts are written together or not at all.
 #[test]
 fn an_end_that_is_refused_counts_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -126,7 +132,7 @@ fn an_end_that_is_refused_counts_nothing() {
     store
         .open_incident_with(&incident, &[note(&incident.id, 0, "first")])
         .unwrap();
-    let end = end(5, &kind, &[("restart", Came::Proven)]);
+    let end = end(5, &kind, &[("restart", TryOutcome::Proven)]);
     let error = store
         .end_attempt(
             &incident.id,
@@ -135,7 +141,7 @@ fn an_end_that_is_refused_counts_nothing() {
         )
         .unwrap_err();
     assert!(matches!(error, StoreError::NumberTaken { .. }), "{error:?}");
-    assert!(store.achievements(None).unwrap().is_empty());
+    assert!(store.statistics(None).unwrap().is_empty());
     assert_eq!(store.record(&incident.id).unwrap().unwrap().ending, None);
 
     store
@@ -145,7 +151,7 @@ fn an_end_that_is_refused_counts_nothing() {
             &end,
         )
         .unwrap();
-    assert_eq!(store.achievements(None).unwrap().len(), 1);
+    assert_eq!(store.statistics(None).unwrap().len(), 1);
     let record = store.record(&incident.id).unwrap().unwrap();
     assert_eq!((record.steps.len(), record.ending), (2, end.ending));
 }

@@ -1,4 +1,4 @@
-//! A session's lines, and reading them.
+//! A recording's lines, and reading them.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -54,12 +54,11 @@ pub struct Begun {
     pub strategy: StrategyName,
     /// Of its component.
     pub sha256: String,
-    /// What failed.
     pub incident: Incident,
     /// What failed, as a strategy sees it.
     pub service: Declared,
     /// Whether acts were only recorded.
-    pub rehearsal: bool,
+    pub dry_run: bool,
     /// `[strategy.NAME.settings]`, redacted.
     pub settings: BTreeMap<String, String>,
     /// What the run might use up.
@@ -127,42 +126,33 @@ impl fmt::Display for Ended {
     }
 }
 
-/// One line of a session.
+/// One line of a recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Line {
-    /// The first.
     Head {
         /// The version of the lines' form.
-        session: u32,
+        recording: u32,
         /// Who wrote it.
         #[serde(rename = "recorded-by")]
         recorded_by: String,
     },
     /// A run begins.
     Begins {
-        /// Which.
         run: u32,
         /// What it is given.
         begins: Box<Begun>,
     },
     /// A run ends.
-    Ends {
-        /// Which.
-        run: u32,
-        /// How.
-        ends: Ended,
-    },
+    Ends { run: u32, ends: Ended },
     /// A run logs a line.
     Says {
-        /// Which.
         run: u32,
         /// `info: …`, redacted.
         says: String,
     },
     /// A run made a call.
     Called {
-        /// Which.
         run: u32,
         /// The call and its answer.
         #[serde(flatten)]
@@ -170,9 +160,9 @@ pub enum Line {
     },
 }
 
-/// One run of a session.
+/// One run of a recording.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Played {
+pub struct ReplayedRun {
     /// What it was given.
     pub begun: Begun,
     /// Its calls, in order.
@@ -181,59 +171,59 @@ pub struct Played {
     pub ended: Option<Ended>,
 }
 
-/// A session, read.
+/// A recording, read.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Session {
+pub struct Recording {
     /// Its runs, in the order in which they began.
-    pub runs: Vec<Played>,
+    pub runs: Vec<ReplayedRun>,
 }
 
-/// Why a text is not a session.
+/// Why a text is not a recording.
 #[derive(Debug, thiserror::Error)]
-pub enum SessionError {
-    /// The first line is not that of a session.
+pub enum RecordingError {
+    /// The first line is not that of a recording.
     #[error(
-        "this is not a session: its first line should be {{\"session\":{VERSION},…}}, as \
+        "this is not a recording: its first line should be {{\"recording\":{VERSION},…}}, as \
          `prunella heal UNIT --record FILE` writes it"
     )]
-    NotASession,
+    NotARecording,
     /// It has another form.
-    #[error("this session has form {0}, and only form {VERSION} is known here")]
+    #[error("this recording has form {0}, and only form {VERSION} is known here")]
     Version(u32),
     /// A line is not understood.
-    #[error("line {line} of the session is not understood")]
+    #[error("line {line} of the recording is not understood")]
     Line {
         /// From 1 on.
         line: usize,
-        /// Why.
         source: serde_json::Error,
     },
     /// A line is about a run that has not begun.
-    #[error("line {line} of the session is about run {run}, which has not begun")]
+    #[error("line {line} of the recording is about run {run}, which has not begun")]
     NoSuchRun {
         /// From 1 on.
         line: usize,
-        /// Which.
         run: u32,
     },
 }
 
-impl Session {
+impl Recording {
     /// Reads one. A last line that was cut off, as when the machine went down
     /// while it was written, is left out.
     ///
     /// # Errors
     /// The first line that is not understood.
-    pub fn parse(text: &str) -> Result<Self, SessionError> {
+    pub fn parse(text: &str) -> Result<Self, RecordingError> {
         let mut lines = text.lines().enumerate();
         match lines.next().map(|(_, line)| serde_json::from_str(line)) {
             Some(Ok(Line::Head {
-                session: VERSION, ..
+                recording: VERSION, ..
             })) => {}
-            Some(Ok(Line::Head { session, .. })) => return Err(SessionError::Version(session)),
-            _ => return Err(SessionError::NotASession),
+            Some(Ok(Line::Head { recording, .. })) => {
+                return Err(RecordingError::Version(recording));
+            }
+            _ => return Err(RecordingError::NotARecording),
         }
-        let mut runs: BTreeMap<u32, Played> = BTreeMap::new();
+        let mut runs: BTreeMap<u32, ReplayedRun> = BTreeMap::new();
         let mut lines = lines.peekable();
         while let Some((number, line)) = lines.next() {
             if line.trim().is_empty() {
@@ -244,18 +234,18 @@ impl Session {
                 Ok(read) => read,
                 Err(_) if lines.peek().is_none() && !text.ends_with('\n') => break,
                 Err(source) => {
-                    return Err(SessionError::Line {
+                    return Err(RecordingError::Line {
                         line: place,
                         source,
                     });
                 }
             };
-            let mut note = |run: u32, note: &dyn Fn(&mut Played)| match runs.get_mut(&run) {
+            let mut note = |run: u32, note: &dyn Fn(&mut ReplayedRun)| match runs.get_mut(&run) {
                 Some(played) => {
                     note(played);
                     Ok(())
                 }
-                None => Err(SessionError::NoSuchRun { line: place, run }),
+                None => Err(RecordingError::NoSuchRun { line: place, run }),
             };
             match read {
                 Line::Head { .. } | Line::Says { .. } => {}
@@ -266,7 +256,7 @@ impl Session {
                     note(run, &|played| played.calls.push(entry.clone()))?;
                 }
                 Line::Begins { run, begins } => {
-                    let played = Played {
+                    let played = ReplayedRun {
                         begun: *begins,
                         calls: Vec::new(),
                         ended: None,

@@ -1,4 +1,4 @@
-//! Playing a session again: a component hears the recorded answers, until it asks
+//! Playing a recording again: a component hears the recorded answers, until it asks
 //! for something else.
 
 use std::{
@@ -12,7 +12,7 @@ use prunella_core::{
 };
 use prunella_engine::{Lines, RunContext, Strategy};
 
-use crate::{Ended, Entry, Played, recorded::made, recorder::ended};
+use crate::{Ended, Entry, ReplayedRun, recorded::made, recorder::ended};
 
 /// Where a run diverges from its recording: the first call that differs.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +28,7 @@ pub struct Divergence {
 /// How a component did on a recorded run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replayed {
-    /// How many calls were answered from the session.
+    /// How many calls were answered from the recording.
     pub answered: usize,
     /// Where it diverged, if it did.
     pub divergence: Option<Divergence>,
@@ -38,14 +38,14 @@ pub struct Replayed {
 }
 
 impl Replayed {
-    /// Whether it asked and said the same as when the session was recorded.
-    pub fn is_same_as(&self, played: &Played) -> bool {
+    /// Whether it asked and said the same as when the recording was recorded.
+    pub fn is_same_as(&self, played: &ReplayedRun) -> bool {
         self.divergence.is_none() && played.ended.as_ref() == Some(&self.ended)
     }
 }
 
 /// Runs a strategy on a recorded run.
-pub fn replay(strategy: &Strategy, played: &Played, lines: Arc<dyn Lines>) -> Replayed {
+pub fn replay(strategy: &Strategy, played: &ReplayedRun, lines: Arc<dyn Lines>) -> Replayed {
     let begun = &played.begun;
     let replayer = Arc::new(Replayer(Mutex::new(Progress {
         calls: played.calls.clone(),
@@ -57,7 +57,7 @@ pub fn replay(strategy: &Strategy, played: &Played, lines: Arc<dyn Lines>) -> Re
         host: Host::from(Arc::clone(&replayer) as Arc<dyn HostCalls>),
         incident: begun.incident.clone(),
         service: Arc::new(begun.service.service()),
-        rehearsal: begun.rehearsal,
+        dry_run: begun.dry_run,
         limits: begun.limits.clone(),
         settings: begun.settings.clone(),
         lines,
@@ -149,7 +149,7 @@ impl Progress {
 
 fn diverged() -> Failure {
     Failure::unavailable(
-        "not-in-session",
-        "the session has no answer to this: the run has diverged from what was recorded",
+        "not-in-recording",
+        "the recording has no answer to this: the run has diverged from what was recorded",
     )
 }

@@ -1,12 +1,12 @@
-//! Sessions: every call that strategies made of a host, with its answer, as text
+//! Recordings: every call that strategies made of a host, with its answer, as text
 //! that people can read, and that a component can be run on again.
 //!
-//! A session is a file of JSON lines. A *run* is one `assess` or `heal` of one
+//! A recording is a file of JSON lines. A *run* is one `assess` or `heal` of one
 //! strategy; since strategies assess side by side, each line has its run's
 //! number:
 //!
 //! ```json
-//! {"session":1,"recorded-by":"prunella 0.1.0"}
+//! {"recording":1,"recorded-by":"prunella 0.1.0"}
 //! {"run":1,"begins":{"call":"heal","strategy":"service-restart","incident":{…},"service":{…}}}
 //! {"run":1,"call":"units.get","with":{"unit":"web.service"},"gave":{"active_state":"failed",…}}
 //! {"run":1,"call":"unit-control.stop","with":{"unit":"web.service"},"failed":{"kind":"denied",…}}
@@ -20,7 +20,7 @@
 //! [redacted](prunella_core::text::redact) on top of that.
 //!
 //! There are two layers here: one around a host, to record ([`Recorder`]), and one
-//! in the place of a host, to play a session again ([`replay`]).
+//! in the place of a host, to play a recording again ([`replay`]).
 
 mod declared;
 mod file;
@@ -30,7 +30,7 @@ mod replayer;
 
 pub use self::{
     declared::Declared,
-    file::{Begun, Ended, Entry, Line, Played, Session, SessionError},
-    recorder::{Recorder, Recording},
+    file::{Begun, Ended, Entry, Line, Recording, RecordingError, ReplayedRun},
+    recorder::{Recorder, RunRecorder},
     replayer::{Divergence, Replayed, replay},
 };

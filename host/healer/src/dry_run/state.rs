@@ -1,4 +1,4 @@
-//! What strategies keep, as a rehearsal would have changed it: nothing of it stays.
+//! What strategies keep, as a dry run would have changed it: nothing of it stays.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,13 +15,13 @@ use prunella_core::{
 /// By strategy and key; `None` for what would be gone.
 type Changes = BTreeMap<(StrategyName, String), Option<String>>;
 
-/// What is really kept, changed by what a rehearsal would have changed.
-pub(super) struct RehearsedState {
+/// What is really kept, changed by what a dry run would have changed.
+pub(super) struct DryRunState {
     real: Host,
     changes: Mutex<Changes>,
 }
 
-impl RehearsedState {
+impl DryRunState {
     pub(super) fn over(real: Host) -> Self {
         Self {
             real,
@@ -96,7 +96,7 @@ impl RehearsedState {
     }
 }
 
-impl HostCalls for RehearsedState {
+impl HostCalls for DryRunState {
     fn call(&self, deadline: Instant, call: Call) -> Answer<Reply> {
         match call {
             Call::StateGet(get) => get.reply(self.get(deadline, &get)),
@@ -148,39 +148,39 @@ mod tests {
     }
 
     #[test]
-    fn a_rehearsal_keeps_nothing() {
+    fn a_dry_run_keeps_nothing() {
         let real = Sim::new("web.service").host();
         set(&real, "mine", "a", "real").unwrap();
         set(&real, "mine", "b", "real").unwrap();
 
-        let rehearsed = Host::new(RehearsedState::over(real.clone()));
-        set(&rehearsed, "mine", "b", "assumed").unwrap();
-        set(&rehearsed, "mine", "c", "assumed").unwrap();
-        assert!(remove(&rehearsed, "mine", "a"));
-        assert!(!remove(&rehearsed, "mine", "a"), "only once");
+        let dry_run = Host::new(DryRunState::over(real.clone()));
+        set(&dry_run, "mine", "b", "assumed").unwrap();
+        set(&dry_run, "mine", "c", "assumed").unwrap();
+        assert!(remove(&dry_run, "mine", "a"));
+        assert!(!remove(&dry_run, "mine", "a"), "only once");
         // To the strategy it is as if it had been done …
-        assert_eq!(keys(&rehearsed, "mine"), ["b", "c"]);
-        assert_eq!(get(&rehearsed, "mine", "a"), None);
-        assert_eq!(get(&rehearsed, "mine", "b").as_deref(), Some("assumed"));
-        assert_eq!(keys(&rehearsed, "other"), [""; 0]);
+        assert_eq!(keys(&dry_run, "mine"), ["b", "c"]);
+        assert_eq!(get(&dry_run, "mine", "a"), None);
+        assert_eq!(get(&dry_run, "mine", "b").as_deref(), Some("assumed"));
+        assert_eq!(keys(&dry_run, "other"), [""; 0]);
         // … and nothing was.
         assert_eq!(keys(&real, "mine"), ["a", "b"]);
         assert_eq!(get(&real, "mine", "b").as_deref(), Some("real"));
     }
 
     #[test]
-    fn a_rehearsal_has_the_quotas_of_a_real_run() {
+    fn a_dry_run_has_the_quotas_of_a_real_run() {
         let real = Sim::new("web.service").host();
         for number in 0..60 {
             set(&real, "mine", &format!("real-{number}"), "").unwrap();
         }
-        let rehearsed = Host::new(RehearsedState::over(real));
+        let dry_run = Host::new(DryRunState::over(real));
         for number in 0..4 {
-            set(&rehearsed, "mine", &format!("new-{number}"), "").unwrap();
+            set(&dry_run, "mine", &format!("new-{number}"), "").unwrap();
         }
-        let failure = set(&rehearsed, "mine", "one-more", "").unwrap_err();
+        let failure = set(&dry_run, "mine", "one-more", "").unwrap_err();
         assert!(failure.is("state-keys"), "{failure}");
-        remove(&rehearsed, "mine", "real-7");
-        set(&rehearsed, "mine", "one-more", "").unwrap();
+        remove(&dry_run, "mine", "real-7");
+        set(&dry_run, "mine", "one-more", "").unwrap();
     }
 }

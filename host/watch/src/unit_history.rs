@@ -38,7 +38,7 @@ pub(crate) enum Sign {
 
 /// What is remembered of one unit.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct UnitHistory {
     pub(crate) heal_on_stop: bool,
     pub(crate) run_policy: RunPolicy,
     state: ActiveState,
@@ -77,7 +77,7 @@ struct SeenJob {
     found_waiting: bool,
 }
 
-impl Memory {
+impl UnitHistory {
     /// Nothing is known yet.
     pub(crate) fn new(heal_on_stop: bool, run_policy: RunPolicy) -> Self {
         Self {
@@ -323,20 +323,20 @@ mod tests {
     #[test]
     fn a_failure_is_told_once_and_its_end_too() {
         let now = Instant::now();
-        let mut memory = Memory::new(false, RunPolicy::OnFailure);
+        let mut history = UnitHistory::new(false, RunPolicy::OnFailure);
         let failed = || unit(ActiveState::Failed, "failed", "a", 7);
-        assert_eq!(memory.glimpse(now, service(0)), None);
-        assert_eq!(memory.glimpse(now, failed()), Some(Sign::Failed));
-        memory.is_down();
-        assert_eq!(memory.run.signal.as_deref(), Some("KILL"));
-        assert_eq!(memory.glimpse(now, failed()), None);
+        assert_eq!(history.glimpse(now, service(0)), None);
+        assert_eq!(history.glimpse(now, failed()), Some(Sign::Failed));
+        history.is_down();
+        assert_eq!(history.run.signal.as_deref(), Some("KILL"));
+        assert_eq!(history.glimpse(now, failed()), None);
         let being_started = unit(ActiveState::Failed, "failed", "b", 7);
-        assert_eq!(memory.glimpse(now, being_started), None);
+        assert_eq!(history.glimpse(now, being_started), None);
         let active = || unit(ActiveState::Active, "running", "b", 7);
-        assert_eq!(memory.glimpse(now, active()), Some(Sign::Recovered));
-        assert_eq!(memory.glimpse(now, active()), None);
+        assert_eq!(history.glimpse(now, active()), Some(Sign::Recovered));
+        assert_eq!(history.glimpse(now, active()), None);
         let again = unit(ActiveState::Failed, "failed", "b", 9);
-        assert_eq!(memory.glimpse(now, again), Some(Sign::Failed));
+        assert_eq!(history.glimpse(now, again), Some(Sign::Failed));
     }
 
     #[test]
@@ -345,15 +345,15 @@ mod tests {
         let active = || unit(ActiveState::Active, "running", "a", 7);
         let inactive = || unit(ActiveState::Inactive, "dead", "a", 9);
         let run = |policy, job: Option<bool>| {
-            let mut memory = Memory::new(false, policy);
-            assert_eq!(memory.glimpse(now, active()), None);
+            let mut history = UnitHistory::new(false, policy);
+            assert_eq!(history.glimpse(now, active()), None);
             if let Some(maybe_own) = job {
-                memory.job_new(3, maybe_own);
+                history.job_new(3, maybe_own);
             }
-            let sign = memory.glimpse(now, inactive());
-            assert_eq!(memory.glimpse(now, inactive()), None, "it is told once");
+            let sign = history.glimpse(now, inactive());
+            assert_eq!(history.glimpse(now, inactive()), None, "it is told once");
             if job.is_some() {
-                assert_eq!(memory.job_removed(3, "done", job == Some(true)), None);
+                assert_eq!(history.job_removed(3, "done", job == Some(true)), None);
             }
             sign
         };
@@ -362,30 +362,30 @@ mod tests {
         assert_eq!(run(RunPolicy::Always, Some(false)), None, "a stop");
         assert_eq!(run(RunPolicy::Always, Some(true)), None, "ours");
         // What never ran has not ended.
-        let mut memory = Memory::new(false, RunPolicy::Always);
-        assert_eq!(memory.glimpse(now, inactive()), None);
+        let mut history = UnitHistory::new(false, RunPolicy::Always);
+        assert_eq!(history.glimpse(now, inactive()), None);
     }
 
     #[test]
     fn systemds_own_restart_is_no_failure() {
         let now = Instant::now();
-        let mut memory = Memory::new(false, RunPolicy::OnFailure);
+        let mut history = UnitHistory::new(false, RunPolicy::OnFailure);
         for (state, sub_state) in [
             (ActiveState::Activating, "auto-restart"),
             (ActiveState::Failed, "failed-before-auto-restart"),
         ] {
-            assert_eq!(memory.glimpse(now, unit(state, sub_state, "a", 7)), None);
+            assert_eq!(history.glimpse(now, unit(state, sub_state, "a", 7)), None);
         }
     }
 
     #[test]
     fn five_restarts_in_a_row_are_a_loop_told_once() {
         let mut now = Instant::now();
-        let mut memory = Memory::new(false, RunPolicy::OnFailure);
+        let mut history = UnitHistory::new(false, RunPolicy::OnFailure);
         let told: Vec<bool> = (1..=8)
             .map(|count| {
                 now += Duration::from_secs(20);
-                memory.glimpse(now, service(count)) == Some(Sign::Loop)
+                history.glimpse(now, service(count)) == Some(Sign::Loop)
             })
             .collect();
         assert_eq!(
@@ -395,7 +395,7 @@ mod tests {
         // After a quiet time it is another loop.
         now += LOOP_WITHIN * 2;
         let again: Vec<bool> = (9..=13)
-            .map(|count| memory.glimpse(now, service(count)) == Some(Sign::Loop))
+            .map(|count| history.glimpse(now, service(count)) == Some(Sign::Loop))
             .collect();
         assert_eq!(again, [false, false, false, false, true]);
     }
@@ -403,61 +403,61 @@ mod tests {
     #[test]
     fn slow_restarts_are_no_loop() {
         let mut now = Instant::now();
-        let mut memory = Memory::new(false, RunPolicy::OnFailure);
+        let mut history = UnitHistory::new(false, RunPolicy::OnFailure);
         for count in 1..=20 {
             now += Duration::from_secs(100);
-            assert_eq!(memory.glimpse(now, service(count)), None);
+            assert_eq!(history.glimpse(now, service(count)), None);
         }
     }
 
     #[test]
     fn a_count_that_went_back_starts_anew() {
         let now = Instant::now();
-        let mut memory = Memory::new(false, RunPolicy::OnFailure);
-        memory.glimpse(now, service(3));
-        assert_eq!(memory.glimpse(now, service(0)), None);
-        assert_eq!(memory.glimpse(now, service(1)), None);
-        assert_eq!(memory.glimpse(now, service(2)), Some(Sign::Loop));
+        let mut history = UnitHistory::new(false, RunPolicy::OnFailure);
+        history.glimpse(now, service(3));
+        assert_eq!(history.glimpse(now, service(0)), None);
+        assert_eq!(history.glimpse(now, service(1)), None);
+        assert_eq!(history.glimpse(now, service(2)), Some(Sign::Loop));
     }
 
-    fn down(memory: &mut Memory) {
-        memory.glimpse(Instant::now(), unit(ActiveState::Failed, "failed", "a", 1));
+    fn down(history: &mut UnitHistory) {
+        history.glimpse(Instant::now(), unit(ActiveState::Failed, "failed", "a", 1));
     }
 
     #[test]
     fn a_foreign_job_that_found_it_down_may_have_started_it() {
-        let mut memory = Memory::new(false, RunPolicy::OnFailure);
-        down(&mut memory);
-        memory.job_new(1, false);
+        let mut history = UnitHistory::new(false, RunPolicy::OnFailure);
+        down(&mut history);
+        history.job_new(1, false);
         assert_eq!(
-            memory.job_removed(1, "done", false),
+            history.job_removed(1, "done", false),
             Some(Sign::MaybeStarted)
         );
-        memory.job_new(2, true);
-        assert_eq!(memory.job_removed(2, "done", true), None);
-        memory.job_new(3, true);
-        assert_eq!(memory.job_removed(3, "done", false), None);
+        history.job_new(2, true);
+        assert_eq!(history.job_removed(2, "done", true), None);
+        history.job_new(3, true);
+        assert_eq!(history.job_removed(3, "done", false), None);
     }
 
     #[test]
     fn a_stop_matters_only_where_stops_are_healed() {
         for heal_on_stop in [false, true] {
-            let mut memory = Memory::new(heal_on_stop, RunPolicy::OnFailure);
-            memory.glimpse(Instant::now(), unit(ActiveState::Active, "running", "a", 1));
-            memory.job_new(1, false);
-            let sign = memory.job_removed(1, "done", false);
+            let mut history = UnitHistory::new(heal_on_stop, RunPolicy::OnFailure);
+            history.glimpse(Instant::now(), unit(ActiveState::Active, "running", "a", 1));
+            history.job_new(1, false);
+            let sign = history.job_removed(1, "done", false);
             assert_eq!(sign, heal_on_stop.then_some(Sign::MaybeStopped));
         }
     }
 
     #[test]
     fn a_job_that_failed_for_a_dependency() {
-        let mut memory = Memory::new(false, RunPolicy::OnFailure);
+        let mut history = UnitHistory::new(false, RunPolicy::OnFailure);
         assert_eq!(
-            memory.job_removed(1, "dependency", false),
+            history.job_removed(1, "dependency", false),
             Some(Sign::Dependency)
         );
-        assert_eq!(memory.job_removed(1, "dependency", true), None);
-        assert_eq!(memory.job_removed(1, "failed", false), None);
+        assert_eq!(history.job_removed(1, "dependency", true), None);
+        assert_eq!(history.job_removed(1, "failed", false), None);
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     recorded::{answered, made, redacted_value},
 };
 
-/// Writes a session.
+/// Writes a recording.
 pub struct Recorder {
     out: Mutex<Out>,
     runs: AtomicU32,
@@ -39,7 +39,7 @@ struct Out {
 }
 
 impl Recorder {
-    /// Begins a session in a new file, which nobody but its owner can read. What
+    /// Begins a recording in a new file, which nobody but its owner can read. What
     /// is there already is never written to, nor followed if it is a link.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Recorder {
             runs: AtomicU32::new(0),
         };
         recorder.write(&Line::Head {
-            session: VERSION,
+            recording: VERSION,
             recorded_by: concat!("prunella ", env!("CARGO_PKG_VERSION")).to_owned(),
         });
         let trouble = recorder.lock().trouble.take();
@@ -71,7 +71,7 @@ impl Recorder {
         call: prunella_engine::Call,
         strategy: &Strategy,
         context: RunContext,
-    ) -> (RunContext, Recording) {
+    ) -> (RunContext, RunRecorder) {
         let run = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
         self.write(&Line::Begins {
             run,
@@ -81,7 +81,7 @@ impl Recorder {
                 sha256: strategy.sha256().to_owned(),
                 incident: context.incident.clone(),
                 service: Declared::from(&*context.service),
-                rehearsal: context.rehearsal,
+                dry_run: context.dry_run,
                 settings: context
                     .settings
                     .iter()
@@ -90,7 +90,7 @@ impl Recorder {
                 limits: context.limits.clone(),
             }),
         });
-        let recording = Recording(Some((Arc::clone(self), run)));
+        let recording = RunRecorder(Some((Arc::clone(self), run)));
         let lines = Arc::new(Spoken {
             recorder: Arc::clone(self),
             run,
@@ -110,12 +110,12 @@ impl Recorder {
         (context, recording)
     }
 
-    /// What kept the session from being written to its end, if anything did.
+    /// What kept the recording from being written to its end, if anything did.
     pub fn trouble(&self) -> Option<io::Error> {
         self.lock().trouble.take()
     }
 
-    /// Writes a line at once, so that a session that is cut off has all until
+    /// Writes a line at once, so that a recording that is cut off has all until
     /// then. Healing never waits for it to reach the disk, nor fails with it.
     fn write(&self, line: &Line) {
         let mut out = self.lock();
@@ -137,10 +137,9 @@ impl Recorder {
 }
 
 /// A run that is being recorded, or not.
-pub struct Recording(Option<(Arc<Recorder>, u32)>);
+pub struct RunRecorder(Option<(Arc<Recorder>, u32)>);
 
-impl Recording {
-    /// Of nothing.
+impl RunRecorder {
     pub fn none() -> Self {
         Self(None)
     }
@@ -199,7 +198,7 @@ impl Lines for Spoken {
     }
 }
 
-/// The host of one run, with a line in the session for every call.
+/// The host of one run, with a line in the recording for every call.
 struct Recorded {
     recorder: Arc<Recorder>,
     run: u32,

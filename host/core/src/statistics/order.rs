@@ -23,7 +23,7 @@
 //! Equal chances keep the operator's order. Nothing is added to what applies,
 //! and nothing is taken away.
 
-use super::Tally;
+use super::Counts;
 use crate::StrategyName;
 
 /// Pseudo-counts of proofs for the first in the operator's order.
@@ -38,12 +38,11 @@ const SIMILAR: f64 = 0.25;
 /// What is known of a strategy that applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Which.
     pub strategy: StrategyName,
     /// At failures of the same signature.
-    pub same: Tally,
+    pub same: Counts,
     /// At other failures of the service with the same cause.
-    pub similar: Tally,
+    pub similar: Counts,
 }
 
 /// An order that departs from the operator's.
@@ -116,8 +115,8 @@ mod tests {
 
     use super::*;
 
-    fn tally(tries: u32, proofs: u32) -> Tally {
-        Tally {
+    fn counts(tries: u32, proofs: u32) -> Counts {
+        Counts {
             tries,
             proofs,
             relapses: 0,
@@ -132,8 +131,8 @@ mod tests {
             .zip(known)
             .map(|(name, [tries, proofs, near, nearly])| Candidate {
                 strategy: StrategyName::new(name).unwrap(),
-                same: tally(*tries, *proofs),
-                similar: tally(*near, *nearly),
+                same: counts(*tries, *proofs),
+                similar: counts(*near, *nearly),
             })
             .collect()
     }

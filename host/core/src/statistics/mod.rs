@@ -2,7 +2,7 @@
 //!
 //! A kind of failure is a [`Signature`]: the service, systemd's word for what
 //! went wrong, and a fingerprint of what the failed run logged last. For each
-//! of them a [`Tally`] says how often a strategy was tried, and what came of it.
+//! of them a [`Counts`] says how often a strategy was tried, and what came of it.
 //! From that a service with `order = "learned"` takes the [`order`] in which
 //! its strategies are tried.
 
@@ -20,7 +20,6 @@ use crate::{
 /// A kind of failure.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Signature {
-    /// The service.
     pub unit: UnitName,
     /// systemd's word for what went wrong.
     pub cause: String,
@@ -51,7 +50,7 @@ impl Signature {
 
 /// What came of one try of a strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Came {
+pub enum TryOutcome {
     /// The service was well, and stayed so.
     Proven,
     /// It was well, and did not stay so.
@@ -63,10 +62,9 @@ pub enum Came {
 /// One try of a strategy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Try {
-    /// Which.
     pub strategy: StrategyName,
     /// What came of it.
-    pub came: Came,
+    pub came: TryOutcome,
 }
 
 /// The tries among the steps of one attempt.
@@ -76,8 +74,8 @@ pub struct Try {
 pub fn tries<'s>(steps: impl IntoIterator<Item = &'s Entry>) -> Vec<Try> {
     let mut tries = Vec::new();
     // Which strategy heals, and what is to be said of it so far.
-    let mut going: Option<(&StrategyName, Option<Came>)> = None;
-    let close = |going: Option<(&StrategyName, Option<Came>)>, tries: &mut Vec<Try>| {
+    let mut going: Option<(&StrategyName, Option<TryOutcome>)> = None;
+    let close = |going: Option<(&StrategyName, Option<TryOutcome>)>, tries: &mut Vec<Try>| {
         if let Some((strategy, Some(came))) = going {
             tries.push(Try {
                 strategy: strategy.clone(),
@@ -97,7 +95,7 @@ pub fn tries<'s>(steps: impl IntoIterator<Item = &'s Entry>) -> Vec<Try> {
             } => going = None,
             Step::Returned { .. } | Step::Broke { .. } => {
                 // Until there is proof, or none.
-                going = going.map(|(strategy, _)| (strategy, Some(Came::Failed)));
+                going = going.map(|(strategy, _)| (strategy, Some(TryOutcome::Failed)));
             }
             Step::Proven {
                 strategy: other, ..
@@ -105,14 +103,14 @@ pub fn tries<'s>(steps: impl IntoIterator<Item = &'s Entry>) -> Vec<Try> {
                 let strategy = going.take().map(|(strategy, _)| strategy);
                 let proven = strategy
                     .or(other.as_ref())
-                    .map(|strategy| (strategy, Some(Came::Proven)));
+                    .map(|strategy| (strategy, Some(TryOutcome::Proven)));
                 close(proven, &mut tries);
             }
             Step::NotProven { relapse, .. } => {
                 let came = if *relapse {
-                    Came::Relapsed
+                    TryOutcome::Relapsed
                 } else {
-                    Came::Failed
+                    TryOutcome::Failed
                 };
                 close(
                     going.take().map(|(strategy, _)| (strategy, Some(came))),
@@ -128,7 +126,7 @@ pub fn tries<'s>(steps: impl IntoIterator<Item = &'s Entry>) -> Vec<Try> {
 
 /// How often something was tried, and what came of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct Counts {
     /// How often it was tried.
     pub tries: u32,
     /// How often the host had proof afterwards.
@@ -137,8 +135,7 @@ pub struct Tally {
     pub relapses: u32,
 }
 
-impl Tally {
-    /// Both together.
+impl Counts {
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -172,15 +169,14 @@ impl Tally {
 
 /// What one strategy has achieved for one kind of failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Achievement {
+pub struct StrategyStatistics {
     /// The kind of failure.
     #[serde(flatten)]
     pub signature: Signature,
-    /// The strategy.
     pub strategy: StrategyName,
     /// Tries, proofs, relapses.
     #[serde(flatten)]
-    pub tally: Tally,
+    pub counts: Counts,
     /// When it was tried last: milliseconds since 1970.
     pub last_at: u64,
 }
@@ -263,30 +259,30 @@ mod tests {
 
     #[rstest]
     #[case::nothing(vec![], vec![])]
-    #[case::proven(vec![heals("a"), returned("a", healed()), proven()], vec![("a", Came::Proven)])]
+    #[case::proven(vec![heals("a"), returned("a", healed()), proven()], vec![("a", TryOutcome::Proven)])]
     #[case::relapsed(
         vec![heals("a"), returned("a", healed()), not_proven(true)],
-        vec![("a", Came::Relapsed)]
+        vec![("a", TryOutcome::Relapsed)]
     )]
     #[case::second_try(
         vec![heals("a"), returned("a", failed()), heals("b"), returned("b", healed()), proven()],
-        vec![("a", Came::Failed), ("b", Came::Proven)]
+        vec![("a", TryOutcome::Failed), ("b", TryOutcome::Proven)]
     )]
     #[case::said_failed_and_was_well(
         vec![heals("a"), returned("a", failed()), proven()],
-        vec![("a", Came::Proven)]
+        vec![("a", TryOutcome::Proven)]
     )]
-    #[case::broke_off(vec![heals("a"), broke()], vec![("a", Came::Failed)])]
+    #[case::broke_off(vec![heals("a"), broke()], vec![("a", TryOutcome::Failed)])]
     #[case::not_applicable_after_all(
         vec![heals("a"), returned("a", Outcome::NotApplicable { reason: String::new() })],
         vec![]
     )]
     #[case::no_end_known(vec![heals("a")], vec![])]
     #[case::well_without_a_strategy(vec![proven()], vec![])]
-    fn tries_of_an_attempt(#[case] steps: Vec<Step>, #[case] expected: Vec<(&str, Came)>) {
+    fn tries_of_an_attempt(#[case] steps: Vec<Step>, #[case] expected: Vec<(&str, TryOutcome)>) {
         let steps = entries(steps);
         let tries = tries(&steps);
-        let found: Vec<(&str, Came)> = tries
+        let found: Vec<(&str, TryOutcome)> = tries
             .iter()
             .map(|one| (one.strategy.as_str(), one.came))
             .collect();
@@ -302,7 +298,7 @@ mod tests {
     #[case(10, 5, 0.2366, 0.7634)]
     #[case(100, 90, 0.8256, 0.9448)]
     fn intervals(#[case] tries: u32, #[case] proofs: u32, #[case] low: f64, #[case] high: f64) {
-        let (from, to) = Tally {
+        let (from, to) = Counts {
             tries,
             proofs,
             relapses: 0,
