@@ -52,7 +52,7 @@ use prunella_store::Ledger;
 use self::jobs::{PaidStart, TrackedJob};
 use crate::{
     cached_probes::ProbeAnswers,
-    oversight::{Overseer, ProposedAct},
+    oversight::{ConsentRequest, Overseer},
     trail::Trail,
 };
 
@@ -331,7 +331,7 @@ impl Kernel {
         };
         self.rules.overseer.may(
             &self.trail,
-            &ProposedAct {
+            &ConsentRequest {
                 strategy: &self.rules.strategy,
                 act,
                 target: target.shown(),

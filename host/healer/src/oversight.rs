@@ -34,7 +34,7 @@ pub(crate) struct Overseer {
 }
 
 /// An act as it is put before somebody.
-pub(crate) struct ProposedAct<'a> {
+pub(crate) struct ConsentRequest<'a> {
     pub(crate) strategy: &'a prunella_core::StrategyName,
     pub(crate) act: Act,
     pub(crate) target: &'a str,
@@ -47,7 +47,7 @@ pub(crate) struct ProposedAct<'a> {
 impl Overseer {
     /// Whether the act may go on as far as oversight is concerned. What nobody
     /// has to agree to goes on at once.
-    pub(crate) fn may(&self, trail: &Trail, question: &ProposedAct<'_>) -> Answer<()> {
+    pub(crate) fn may(&self, trail: &Trail, question: &ConsentRequest<'_>) -> Answer<()> {
         let rule = question.act.consequence().oversight;
         let foreign = !question.own && rule == OversightRule::WhenListedOrNotItsOwn;
         if !foreign && !self.oversight.asks(question.act, self.service.critical) {
@@ -70,7 +70,7 @@ impl Overseer {
 
     /// Asks the model where its word counts. Its veto is a denial; its consent is
     /// enough only for what is the service's own, and where the operator says so.
-    fn model_agrees(&self, trail: &Trail, question: &ProposedAct<'_>) -> Answer<bool> {
+    fn model_agrees(&self, trail: &Trail, question: &ConsentRequest<'_>) -> Answer<bool> {
         let (Some(model), ModelSay::Veto | ModelSay::Allow) = (&self.model, self.oversight.model)
         else {
             return Ok(false);
@@ -118,7 +118,7 @@ impl Overseer {
         }
     }
 
-    fn person(&self, trail: &Trail, question: &ProposedAct<'_>) -> Answer<()> {
+    fn person(&self, trail: &Trail, question: &ConsentRequest<'_>) -> Answer<()> {
         let Some(store) = &self.store else {
             return Err(Failure::denied(
                 "cannot-ask",

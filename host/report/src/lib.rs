@@ -25,6 +25,7 @@ pub use self::{
     renderer::{Rendered, Renderer},
     report::{
         Advice, Attempt, Command, Grantable, Importance, LOOK_BACK, Line, Mark, Moment, Often,
-        Opinion, Proof, Recurrence, Report, ReportContext, StepText, Tried, describe, headline,
+        Proof, Recurrence, Report, ReportContext, StepText, StrategyOpinion, Tried, describe,
+        headline,
     },
 };

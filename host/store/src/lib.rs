@@ -66,7 +66,7 @@ pub use self::{
     outbox::{AlertDecision, Decided, FoundDispatch, NewAlert, Tried, Unfinished},
     pauses::Pause,
     retention::Tidied,
-    statistics::CountsOf,
+    statistics::LearnedCounts,
 };
 
 /// Where the store lies unless told otherwise.

@@ -17,7 +17,7 @@ use crate::{
 
 /// What strategies have achieved at one service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CountsOf {
+pub struct LearnedCounts {
     /// At failures of the same signature.
     pub same: BTreeMap<StrategyName, Counts>,
     /// At other failures with the same cause.
@@ -68,9 +68,9 @@ fn counts(row: &Row<'_>, first: usize) -> rusqlite::Result<Counts> {
 
 impl Store {
     /// What strategies have achieved at failures like this one.
-    pub fn counts(&self, signature: &Signature) -> Result<CountsOf, StoreError> {
+    pub fn counts(&self, signature: &Signature) -> Result<LearnedCounts, StoreError> {
         self.read("reading what strategies have achieved", |connection| {
-            let mut counts = CountsOf::default();
+            let mut learned = LearnedCounts::default();
             let mut statement = connection.prepare(
                 "SELECT strategy, fingerprint = ?3, sum(tries), sum(proofs), sum(relapses)
                  FROM statistics WHERE unit = ?1 AND cause = ?2 GROUP BY 1, 2",
@@ -82,13 +82,13 @@ impl Store {
             ])?;
             while let Some(row) = rows.next()? {
                 let which = if row.get(1)? {
-                    &mut counts.same
+                    &mut learned.same
                 } else {
-                    &mut counts.similar
+                    &mut learned.similar
                 };
                 which.insert(strategy(row, 0)?, counts(row, 2)?);
             }
-            Ok(counts)
+            Ok(learned)
         })
     }
 

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::{Command, Moment, Often, Opinion, Recurrence, ReportContext, words};
+use super::{Command, Moment, Often, Recurrence, ReportContext, StrategyOpinion, words};
 use prunella_core::{
     diagnosis::Finding,
     incident::{Ending, LeftAlone},
@@ -236,7 +236,7 @@ pub(super) fn recommendation(
     ending: Option<&Ending>,
     findings: &[Finding],
     hint: Option<&Finding>,
-    opinions: &[Opinion],
+    opinions: &[StrategyOpinion],
     recurrence: Option<&Recurrence>,
 ) -> Option<String> {
     let explained = opinions

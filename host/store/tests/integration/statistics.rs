@@ -84,16 +84,16 @@ fn tries_are_counted_by_kind_of_failure() {
             .end_attempt(&incident.id, LastSteps::Numbered(&[]), &end)
             .unwrap();
     }
-    let counts = store.counts(&in_use).unwrap();
+    let learned = store.counts(&in_use).unwrap();
     assert_eq!(
-        counts.same.into_iter().collect::<Vec<_>>(),
+        learned.same.into_iter().collect::<Vec<_>>(),
         [
             (name("port"), counts(2, 2, 0)),
             (name("restart"), counts(2, 0, 1))
         ]
     );
     assert_eq!(
-        counts.similar.into_iter().collect::<Vec<_>>(),
+        learned.similar.into_iter().collect::<Vec<_>>(),
         [(name("restart"), counts(1, 1, 0))]
     );
     let all = store.statistics(None).unwrap();
