@@ -27,6 +27,9 @@ pub struct StatusReport {
     pub needs_people: Vec<NeedsPeople>,
     /// Strategies that may observe only, for want of a grant.
     pub awaiting_grant: Vec<AwaitingGrant>,
+    /// What keeps Prunella from healing, one sentence each: a switch, a mistake in the
+    /// configuration.
+    pub alarms: Vec<String>,
     /// What else an operator should know, one sentence each.
     pub notices: Vec<String>,
 }

@@ -113,6 +113,7 @@ impl Queries for Fixed {
             pauses: Vec::new(),
             needs_people: Vec::new(),
             awaiting_grant: Vec::new(),
+            alarms: Vec::new(),
             notices: Vec::new(),
         })
     }

@@ -14,7 +14,7 @@ use prunella_core::{
     incident::IncidentId,
     text::one_line,
 };
-use prunella_daemon::assembly::load_config;
+use prunella_daemon::configuration::load_config;
 
 use crate::{
     args::{AlertsArgs, AlertsCommand, AlertsListArgs},

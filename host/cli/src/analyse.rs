@@ -12,7 +12,7 @@ use prunella_core::{
     service::Service,
     trail::{Record, Step},
 };
-use prunella_daemon::assembly::load_config;
+use prunella_daemon::configuration::load_config;
 use prunella_linux::{Linux, LinuxSettings};
 use serde::Serialize;
 
@@ -139,6 +139,7 @@ fn kept_lines(record: &Record) -> Vec<LogEntry> {
         .iter()
         .filter_map(|entry| match &entry.step {
             Step::Evidence { lines }
+            | Step::FailedAgain { lines, .. }
             | Step::Detected {
                 evidence: lines, ..
             } => Some(lines),

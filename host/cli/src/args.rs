@@ -174,6 +174,8 @@ pub(crate) enum Command {
     Pause(PauseArgs),
     /// End a pause
     Resume(ResumeArgs),
+    /// Have the daemon read its configuration again
+    Reload(ReloadArgs),
     /// Manage strategies, built in and your own
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -779,6 +781,16 @@ fn reason(text: &str) -> Result<String, String> {
     }
     Ok(text.chars().take(500).collect())
 }
+
+/// `prunella reload`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Have the daemon read its configuration again, as `systemctl reload \
+        prunella.service` does.\n\n\
+        With a mistake in the configuration this fails, shows the mistakes, and leaves the one \
+        before in force."
+)]
+pub(crate) struct ReloadArgs {}
 
 /// `prunella resume`
 #[derive(Debug, Args)]

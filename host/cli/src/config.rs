@@ -1,4 +1,4 @@
-//! `prunella config check`: every mistake, every template that is broken, and
+//! `prunella reload`, and `prunella config check`: every mistake, every template that is broken, and
 //! every strategy that would not load.
 
 use std::fmt::Write as _;
@@ -11,6 +11,7 @@ use crate::{
     exit::Exit,
     output::{self, BAD, FAIR, GOOD},
     paths::Paths,
+    query::Prunella,
 };
 
 /// Runs the command.
@@ -18,6 +19,16 @@ pub(crate) fn check(paths: &Paths) -> anyhow::Result<Exit> {
     let (text, exit) = checked(paths)?;
     output::print(&text)?;
     Ok(exit)
+}
+
+/// Runs `prunella reload`.
+pub(crate) fn reload(paths: &Paths) -> anyhow::Result<Exit> {
+    let now = Prunella::new(paths).order(|orders| orders.reload())?;
+    output::print(&format!(
+        "{} services in care, {} strategies in force\n",
+        now.services, now.strategies
+    ))?;
+    Ok(Exit::Ok)
 }
 
 /// All that is wrong, in words, and whether the configuration can be used.

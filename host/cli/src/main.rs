@@ -74,6 +74,7 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Deny(args) => approve::decide(paths, args, false),
         Command::Pause(args) => pause::run_pause(paths, args),
         Command::Resume(args) => pause::run_resume(paths, &args),
+        Command::Reload(_) => config::reload(paths),
         Command::Plugin(command) => plugin::run(paths, &command),
         Command::Config(ConfigCommand::Check(_)) => config::check(paths),
         Command::Completions(args) => generate::completions(&args),

@@ -165,6 +165,11 @@ fn pieces(text: &mut String, indent: usize, width: usize, pieces: &[(String, Sty
 }
 
 fn head(text: &mut String, report: &StatusReport, width: usize) {
+    for alarm in &report.alarms {
+        for line in wrap(alarm, width) {
+            let _ = writeln!(text, "{BAD}{line}{BAD:#}");
+        }
+    }
     let host = &report.host;
     let mut first = vec![
         (host.name.clone(), STRONG),
@@ -559,6 +564,7 @@ mod tests {
                     .into(),
             }],
             awaiting_grant: Vec::new(),
+            alarms: Vec::new(),
             notices: Vec::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! Finds the files, checks who can write them, and looks at them together.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, Read},
     os::unix::fs::MetadataExt,
@@ -22,13 +23,25 @@ use prunella_core::StrategyName;
 /// Far more than any configuration needs; whatever is larger is a mistake.
 const FILE_MAX: u64 = 1 << 20;
 
+/// The file of the host itself.
+const MAIN_FILE: &str = "prunella.toml";
+
+/// The folder of the services' files.
+const SERVICES: &str = "services.d";
+
 /// What [`Config::load`] found.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The configuration; absent when anything in it is an error.
+    /// The configuration; absent when anything in it is an error, but for what was
+    /// left out.
     pub config: Option<Config>,
     /// Every mistake, in the order of files and lines.
     pub diagnostics: Vec<Diagnostic>,
+    /// The services' files that were left out for the mistakes in them: only by
+    /// [`Config::load_usable`].
+    pub left_out: BTreeSet<PathBuf>,
+    /// Whether a copy stands in for `prunella.toml`: only by [`Config::load_usable`].
+    pub main_file_is_a_copy: bool,
 }
 
 impl Loaded {
@@ -93,6 +106,9 @@ pub(super) struct Loader<'a> {
     pub(super) found: Vec<Diagnostic>,
     /// A strategy that is about to be there.
     pub(super) expected: Option<StrategyName>,
+    left_out: BTreeSet<PathBuf>,
+    /// Read instead of `prunella.toml`.
+    main_file: Option<&'a Path>,
 }
 
 impl Config {
@@ -105,7 +121,14 @@ impl Config {
         load_trusting(root, Trust::current())
     }
 
-    /// The same, as if a component of this name lay in `plugins/` already: the
+    /// Loads what can be used, for whoever has to heal whatever else is wrong: without
+    /// the services' files that have mistakes, and with `last_good` in place of a
+    /// `prunella.toml` that has some. Every mistake is told all the same.
+    pub fn load_usable(root: &Path, last_good: &Path) -> Loaded {
+        load_usable_trusting(root, last_good, Trust::current())
+    }
+
+    /// The same as [`load`](Self::load), as if a component of this name lay in `plugins/` already: the
     /// services that name it are no mistake.
     pub fn load_expecting(root: &Path, strategy: &StrategyName) -> Loaded {
         let mut loader = Loader::new(root, Trust::current());
@@ -118,6 +141,45 @@ pub(super) fn load_trusting(root: &Path, trust: Trust) -> Loaded {
     Loader::new(root, trust).loaded()
 }
 
+pub(super) fn load_usable_trusting(root: &Path, last_good: &Path, trust: Trust) -> Loaded {
+    let mut loader = Loader::new(root, trust);
+    let mut told: Vec<Diagnostic> = Vec::new();
+    loop {
+        let (left_out, main_file) = (loader.left_out.clone(), loader.main_file);
+        let mut loaded = loader.loaded();
+        if loaded.config.is_some() {
+            told.append(&mut loaded.diagnostics);
+            loaded.diagnostics = told;
+            return loaded;
+        }
+        let in_services = |found: &&Diagnostic| found.file.parent() == Some(Path::new(SERVICES));
+        let (services, others): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
+            loaded.errors().partition(in_services);
+        let mut next = Loader::new(root, trust);
+        next.left_out = left_out;
+        next.main_file = main_file;
+        let wrong: Vec<&Diagnostic> = if others.is_empty() {
+            next.left_out
+                .extend(services.iter().map(|found| found.file.clone()));
+            services
+        } else {
+            let in_main = others
+                .iter()
+                .all(|found| found.file == Path::new(MAIN_FILE));
+            if !in_main || main_file.is_some() || !last_good.is_file() {
+                told.append(&mut loaded.diagnostics);
+                loaded.diagnostics = told;
+                return loaded;
+            }
+            // What is wrong with the services may be wrong because of it.
+            next.main_file = Some(last_good);
+            others
+        };
+        told.extend(wrong.into_iter().cloned());
+        loader = next;
+    }
+}
+
 impl<'a> Loader<'a> {
     pub(super) fn new(root: &'a Path, trust: Trust) -> Self {
         Self {
@@ -125,6 +187,8 @@ impl<'a> Loader<'a> {
             trust,
             found: Vec::new(),
             expected: None,
+            left_out: BTreeSet::new(),
+            main_file: None,
         }
     }
 
@@ -134,6 +198,8 @@ impl<'a> Loader<'a> {
         Loaded {
             config: usable.then_some(config),
             diagnostics: self.found,
+            left_out: self.left_out,
+            main_file_is_a_copy: self.main_file.is_some(),
         }
     }
 }
@@ -178,8 +244,10 @@ impl Loader<'_> {
     }
 
     fn load_main(&mut self, config: &mut Config) -> Places {
-        let path = self.root.join("prunella.toml");
-        let name = Path::new("prunella.toml");
+        let name = Path::new(MAIN_FILE);
+        let path = self
+            .main_file
+            .map_or_else(|| self.root.join(name), Path::to_owned);
         if let Err(error) = fs::symlink_metadata(&path)
             && error.kind() == io::ErrorKind::NotFound
         {
@@ -244,10 +312,13 @@ impl Loader<'_> {
     }
 
     fn load_services(&mut self, config: &Config) -> Vec<(PathBuf, Parsed)> {
-        let paths = self.files("services.d");
+        let paths = self.files(SERVICES);
         let mut services = Vec::new();
         for path in paths {
-            let name = Path::new("services.d").join(path.file_name().unwrap_or_default());
+            let name = Path::new(SERVICES).join(path.file_name().unwrap_or_default());
+            if self.left_out.contains(&name) {
+                continue;
+            }
             let Some(source) = self.read(&path, &name) else {
                 continue;
             };

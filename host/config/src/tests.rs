@@ -50,6 +50,70 @@ fn unit(name: &str) -> UnitName {
     UnitName::new(name).unwrap()
 }
 
+/// What whoever has to heal makes of it, when this was the main file before.
+fn load_usable(files: &[(&str, &str)], last_good: Option<&str>) -> Loaded {
+    let folder = folder(files);
+    let copy = folder.path().join("copy");
+    if let Some(text) = last_good {
+        fs::write(&copy, text).unwrap();
+    }
+    Config::load_usable(folder.path(), &copy)
+}
+
+#[test]
+fn a_service_with_a_mistake_is_left_out_alone() {
+    let loaded = load_usable(
+        &[
+            ("services.d/bad.toml", "unit = \"bad\"\ndomian = \"x\""),
+            ("services.d/web.toml", "unit = \"web\""),
+            ("services.d/worse.toml", "unit ="),
+        ],
+        None,
+    );
+    let services = &loaded.config.as_ref().unwrap().services;
+    assert_eq!(
+        services.keys().collect::<Vec<_>>(),
+        [&unit("web.service")],
+        "{services:?}"
+    );
+    let left_out: Vec<&Path> = loaded.left_out.iter().map(|path| path.as_path()).collect();
+    assert_eq!(
+        left_out,
+        [
+            Path::new("services.d/bad.toml"),
+            Path::new("services.d/worse.toml")
+        ]
+    );
+    assert_eq!(loaded.errors().count(), 2, "{}", shown(&loaded));
+}
+
+#[test]
+fn a_broken_main_file_is_replaced_by_the_last_good_one() {
+    let files = [
+        ("prunella.toml", "retry-intervall = \"1h\""),
+        ("services.d/bad.toml", "domian = \"x\""),
+        ("services.d/web.toml", "unit = \"web\""),
+    ];
+    let loaded = load_usable(&files, Some("retry-interval = \"2h\""));
+    let config = loaded.config.as_ref().unwrap();
+    assert_eq!(config.retry_interval, Some(Duration::from_secs(7_200)));
+    assert_eq!(config.services.len(), 1);
+    assert!(loaded.main_file_is_a_copy);
+    assert!(
+        shown(&loaded).contains("retry-intervall"),
+        "{}",
+        shown(&loaded)
+    );
+    assert!(shown(&loaded).contains("domian"), "{}", shown(&loaded));
+
+    assert!(load_usable(&files, None).config.is_none());
+    assert!(
+        load_usable(&files, Some("also = \"broken\""))
+            .config
+            .is_none()
+    );
+}
+
 #[test]
 fn nothing_at_all_is_valid() {
     let loaded = load(&[]);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Failure, StrategyName, UnitName,
+    cause::Cause,
     diagnosis::{Finding, Opinion, SecondOpinion},
     incident::{Assessment, Detection, Ending, IncidentId, Outcome},
 };
@@ -41,6 +42,17 @@ pub enum Step {
     /// evidence, redacted.
     Evidence {
         /// The lines, oldest first.
+        lines: Vec<String>,
+    },
+    /// A run that was started since has failed as well, and not as the one of which the
+    /// incident tells.
+    FailedAgain {
+        cause: Cause,
+        /// The main process's exit code.
+        exit_code: Option<i32>,
+        /// The signal that ended the main process, without `SIG`.
+        signal: Option<String>,
+        /// Its last log lines, oldest first, redacted.
         lines: Vec<String>,
     },
     /// Prunella waits before it goes on.

@@ -1,4 +1,4 @@
-//! Puts a healer together: configuration, store, host, strategies. The daemon,
+//! Puts a healer together: store, host, strategies. The daemon,
 //! the hook, the sweep and `prunella heal` all begin here.
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
 };
 
 use prunella_analysis::HostAnalyst;
-use prunella_config::{Config, Loaded};
+use prunella_config::Config;
 use prunella_core::{capability::Host, service::Service};
 use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{Healer, HealerSettings, Hosts, Observer};
@@ -16,7 +16,7 @@ use prunella_linux::{Linux, LinuxSettings};
 use prunella_store::{Ledger, Store};
 
 use crate::{
-    ConfigMistakes, DaemonError, Paths,
+    DaemonError, Paths,
     loading::{complain, load_strategies},
 };
 
@@ -28,28 +28,6 @@ pub struct Assembly {
     pub store: Option<Arc<Store>>,
     pub engine: Engine,
     pub healer: Arc<Healer>,
-}
-
-/// Reads the configuration, or fails with every mistake in it.
-pub fn load_config(paths: &Paths) -> Result<Config, ConfigMistakes> {
-    usable(paths, Config::load(&paths.config))
-}
-
-/// What was loaded, if it can be used. Warnings are logged.
-pub fn usable(paths: &Paths, loaded: Loaded) -> Result<Config, ConfigMistakes> {
-    for warning in loaded.warnings() {
-        let line = warning
-            .place
-            .as_ref()
-            .map(|place| format!(":{}", place.line))
-            .unwrap_or_default();
-        tracing::warn!("{}{line}: {}", warning.file.display(), warning.message);
-    }
-    let mistakes: Vec<String> = loaded.errors().map(ToString::to_string).collect();
-    loaded.config.ok_or_else(|| ConfigMistakes {
-        folder: paths.config.clone(),
-        mistakes,
-    })
 }
 
 /// What can be begun before the configuration is known, and goes on beside
@@ -109,7 +87,7 @@ impl Assembly {
                 store: store.clone(),
                 ledger,
                 run_folder: paths.run.clone(),
-                kill_switch: paths.config.join("off"),
+                kill_switch: paths.kill_switch(),
                 observer,
                 analyst: Arc::new(HostAnalyst::new(&paths.run)),
                 changes: Arc::clone(&linux) as _,

@@ -54,6 +54,10 @@ impl InForce for Daemon {
         })
     }
 
+    fn config_problems(&self) -> Vec<String> {
+        self.config_problems()
+    }
+
     fn notices(&self) -> Vec<String> {
         self.assembly
             .healer

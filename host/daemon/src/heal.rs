@@ -11,9 +11,7 @@ use prunella_healer::{Observer, OpenOutcome, Scheduler};
 use prunella_recording::Recorder;
 
 use crate::{
-    DaemonError, Paths,
-    assembly::{Assembly, load_config},
-    detection::detection,
+    DaemonError, Paths, assembly::Assembly, configuration::load_usable, detection::detection,
     loading::Wanted,
 };
 
@@ -25,7 +23,7 @@ pub fn here(
     recorder: Option<&Arc<Recorder>>,
     observer: Arc<dyn Observer>,
 ) -> Result<(IncidentId, Ending), DaemonError> {
-    let config = load_config(paths)?;
+    let config = load_usable(paths)?.config;
     let assembly = Assembly::new(paths, config, &Wanted::All, observer)?;
     let status = assembly
         .linux

@@ -23,7 +23,8 @@ use prunella_healer::{OpenOutcome, Scheduler};
 
 use crate::{
     DaemonError, Paths,
-    assembly::{Assembly, Begun, load_config},
+    assembly::{Assembly, Begun},
+    configuration::load_usable,
     detection::detection,
     loading::Wanted,
     notifier,
@@ -66,7 +67,7 @@ pub(crate) fn alone(
 ) -> Result<Option<IncidentId>, DaemonError> {
     let begun = Begun::new(paths)?;
     let reading = begun.linux.begin_reading(unit.clone(), LOOK);
-    let config = load_config(paths)?;
+    let config = load_usable(paths)?.config;
     let read = || {
         reading.wait().map_err(|failure| DaemonError::Unit {
             unit: unit.clone(),

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `clock`, `error`, [`paths`], [`files`], `memory` | what everything below needs |
 //! | [`plugins`] | a plugin's files, its versions, and what its bytes may do |
-//! | `loading`, [`assembly`] | strategies, and a healer with all that it needs |
+//! | [`configuration`], `loading`, [`assembly`] | the configuration, strategies, and a healer with all that it needs |
 //! | `detection`, `disks`, `probes`, [`notifier`], `retention`, `overview` | one task each |
 //! | `access`, `incidents`, `pauses`, `approvals`, `alerts` | what is looked up and written in the store |
 //! | [`hook`], [`sweep`], [`heal`] | healing in a process of its own |
@@ -20,6 +20,7 @@ mod alerts;
 mod approvals;
 pub mod assembly;
 mod clock;
+pub mod configuration;
 mod detection;
 mod disks;
 mod error;

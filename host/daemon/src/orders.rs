@@ -15,8 +15,8 @@ use prunella_core::{
 use prunella_healer::Observer;
 
 use crate::{
-    DaemonError, Paths, access::open_store, alerts, approvals, assembly::load_config, heal, hook,
-    notifier, pauses,
+    DaemonError, Paths, access::open_store, alerts, approvals, configuration::load_config, heal,
+    hook, notifier, pauses,
 };
 
 /// Carries orders out in this process.

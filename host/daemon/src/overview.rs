@@ -55,6 +55,8 @@ struct Sources<'a> {
     daemon: Option<DaemonInfo>,
     /// Strategies that may observe only.
     awaiting_grant: Vec<AwaitingGrant>,
+    /// What keeps Prunella from healing.
+    alarms: Vec<String>,
     /// What else an operator should know.
     notices: Vec<String>,
 }
@@ -67,6 +69,7 @@ pub(crate) fn of(
     store: Option<&Store>,
     linux: &Arc<Linux>,
     daemon: Option<DaemonInfo>,
+    alarms: Vec<String>,
     notices: Vec<String>,
 ) -> StatusReport {
     let resources = UnitName::new("prunella.service")
@@ -81,6 +84,7 @@ pub(crate) fn of(
         listening: &listening,
         daemon,
         awaiting_grant: crate::plugins::awaiting_grant(paths, config),
+        alarms,
         notices,
     })
 }
@@ -153,6 +157,7 @@ fn collect(sources: Sources<'_>) -> StatusReport {
         pauses: past.pauses.iter().map(pauses::shown).collect(),
         needs_people,
         awaiting_grant: sources.awaiting_grant,
+        alarms: sources.alarms,
         notices,
     }
 }

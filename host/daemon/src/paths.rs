@@ -58,6 +58,16 @@ impl Paths {
         self.config.join("prunella.toml")
     }
 
+    /// The last `prunella.toml` without a mistake.
+    pub fn last_good_main_file(&self) -> PathBuf {
+        self.state.join("last-good-prunella.toml")
+    }
+
+    /// While it is there, nothing is healed.
+    pub fn kill_switch(&self) -> PathBuf {
+        self.config.join("off")
+    }
+
     /// `services.d`
     pub fn services(&self) -> PathBuf {
         self.config.join("services.d")

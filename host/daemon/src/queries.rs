@@ -16,7 +16,7 @@ use prunella_core::{
 use prunella_linux::{Linux, LinuxSettings};
 use prunella_store::{Store, StoreError};
 
-use crate::{Paths, access, alerts, incidents, overview};
+use crate::{Paths, access, alerts, configuration, incidents, overview};
 
 /// What is in force, by whoever answers.
 pub(crate) trait InForce: Send + Sync {
@@ -28,7 +28,10 @@ pub(crate) trait InForce: Send + Sync {
     /// The daemon that answers; absent for a command.
     fn daemon(&self) -> Option<DaemonInfo>;
 
-    /// What an operator should know, one sentence each.
+    /// What is wrong with the configuration, one sentence each.
+    fn config_problems(&self) -> Vec<String>;
+
+    /// What else an operator should know, one sentence each.
     fn notices(&self) -> Vec<String>;
 }
 
@@ -94,6 +97,17 @@ impl LocalQueries {
 
 impl Queries for LocalQueries {
     fn status(&self) -> Answer<StatusReport> {
+        let mut alarms = self.in_force.config_problems();
+        let kill_switch = self.paths.kill_switch();
+        if kill_switch.exists() {
+            alarms.insert(
+                0,
+                format!(
+                    "nothing is healed while {} is there: remove it to go on",
+                    kill_switch.display()
+                ),
+            );
+        }
         let mut notices = self.in_force.notices();
         let store = match &self.store {
             Ok(store) => store.as_deref(),
@@ -114,6 +128,7 @@ impl Queries for LocalQueries {
             store,
             &self.in_force.linux()?,
             self.in_force.daemon(),
+            alarms,
             notices,
         ))
     }
@@ -173,7 +188,9 @@ struct Command {
 
 impl InForce for Command {
     fn config(&self) -> Arc<Config> {
-        Arc::new(Config::load(&self.paths.config).config.unwrap_or_default())
+        let last_good = self.paths.last_good_main_file();
+        let loaded = Config::load_usable(&self.paths.config, &last_good);
+        Arc::new(loaded.config.unwrap_or_default())
     }
 
     fn linux(&self) -> Answer<Arc<Linux>> {
@@ -195,14 +212,11 @@ impl InForce for Command {
         None
     }
 
+    fn config_problems(&self) -> Vec<String> {
+        configuration::problems_on_disk(&self.paths)
+    }
+
     fn notices(&self) -> Vec<String> {
-        if Config::load(&self.paths.config).errors().next().is_none() {
-            return Vec::new();
-        }
-        vec![
-            "the configuration has mistakes, so services may be missing here: see `prunella \
-             config check`"
-                .to_owned(),
-        ]
+        Vec::new()
     }
 }

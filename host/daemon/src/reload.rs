@@ -26,7 +26,8 @@ use prunella_linux::folder_watch::FolderWatch;
 
 use crate::{
     ConfigMistakes, DaemonError, Paths,
-    assembly::load_config,
+    configuration::{keep_main_file, load_config},
+    explained,
     loading::{Wanted, complain, load_strategies},
 };
 
@@ -136,6 +137,12 @@ impl Worker {
     /// Reads the configuration again. A broken one changes nothing.
     fn everything(&mut self) -> Answered {
         let config = load_config(&self.paths)?;
+        if let Err(error) = keep_main_file(&self.paths) {
+            tracing::warn!(
+                "the last good configuration cannot be kept: {}",
+                explained(&error)
+            );
+        }
         let strategies = load_strategies(&self.paths, &self.engine, &config, &Wanted::All, None);
         complain(&strategies);
         let now = Reloaded {

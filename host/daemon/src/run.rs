@@ -25,8 +25,9 @@ use signal_hook::{
 
 use crate::{
     DaemonError, Paths,
-    assembly::{Assembly, load_config},
+    assembly::Assembly,
     clock,
+    configuration::{UsableConfig, load_usable},
     detection::down_in_care,
     explained,
     handler::{DaemonOrders, queries},
@@ -44,7 +45,7 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs until it is told to stop.
 pub fn run(paths: &Paths) -> Result<(), DaemonError> {
-    let config = load_config(paths)?;
+    let UsableConfig { config, problems } = load_usable(paths)?;
     let watchers = Arc::new(Watchers::default());
     // Before they are read, so that no change is missed.
     let plugins = FolderWatch::new(&paths.plugins());
@@ -64,6 +65,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         watchers,
         notifier,
         since: clock::now(),
+        config_problems: Mutex::new(problems),
         events: Mutex::new(events.clone()),
     });
 
@@ -247,6 +249,7 @@ fn care(config: &Config) -> Vec<Care> {
 fn reloaded(daemon: &Daemon, watcher: &Watcher, result: Answered, asked: Option<Sender<Answered>>) {
     match &result {
         Ok(now) => {
+            daemon.set_config_problems(Vec::new());
             watcher.set(care(&daemon.assembly.healer.config()));
             daemon.scheduler.look_again();
             tracing::info!(
@@ -255,7 +258,14 @@ fn reloaded(daemon: &Daemon, watcher: &Watcher, result: Answered, asked: Option<
                 now.strategies
             );
         }
-        Err(error) => tracing::error!("{error}\n\nthe last good configuration stays in force"),
+        Err(error) => {
+            daemon.set_config_problems(vec![format!(
+                "the configuration on the disk has {} mistakes, so the one before it stays in \
+                 force: `prunella config check` shows them",
+                error.mistakes.len()
+            )]);
+            tracing::error!("{error}\n\nthe last good configuration stays in force");
+        }
     }
     notify(&[NotifyState::Ready]);
     if let Some(asked) = asked

@@ -1,7 +1,7 @@
 //! What the daemon's parts share: its state, and the queue of what happens.
 
 use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, Ordering},
     mpsc::Sender,
 };
@@ -45,6 +45,8 @@ pub(crate) struct Daemon {
     pub(crate) notifier: Option<Arc<Notifier>>,
     pub(crate) since: u64,
     pub(crate) events: Mutex<Sender<Event>>,
+    /// What is wrong with the configuration, a sentence each.
+    pub(crate) config_problems: Mutex<Vec<String>>,
 }
 
 impl Daemon {
@@ -54,6 +56,20 @@ impl Daemon {
         if events.send(event).is_err() {
             tracing::debug!("the daemon is stopping: an event came too late");
         }
+    }
+
+    pub(crate) fn config_problems(&self) -> Vec<String> {
+        self.lock_config_problems().clone()
+    }
+
+    pub(crate) fn set_config_problems(&self, problems: Vec<String>) {
+        *self.lock_config_problems() = problems;
+    }
+
+    fn lock_config_problems(&self) -> MutexGuard<'_, Vec<String>> {
+        self.config_problems
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// There may be something to tell people.
@@ -111,7 +127,7 @@ impl Watchers {
         self.ended.swap(false, Ordering::AcqRel)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(UnitName, Steps)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(UnitName, Steps)>> {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,11 +10,8 @@ use prunella_api::Client;
 use prunella_healer::Scheduler;
 
 use crate::{
-    DaemonError, Paths,
-    assembly::{Assembly, load_config},
-    detection::down_in_care,
-    loading::Wanted,
-    notifier, probes, retention,
+    DaemonError, Paths, assembly::Assembly, configuration::load_usable, detection::down_in_care,
+    loading::Wanted, notifier, probes, retention,
 };
 
 /// As long as the hook's: what is due later is left to the next sweep.
@@ -26,7 +23,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         tracing::debug!("the daemon is running: nothing to sweep");
         return Ok(());
     }
-    let config = load_config(paths)?;
+    let config = load_usable(paths)?.config;
     if config.services.is_empty() {
         return Ok(());
     }

@@ -251,13 +251,12 @@ impl<'a> Attempt<'a> {
             match self.budget() {
                 BudgetVerdict::Now => {}
                 BudgetVerdict::After(wait) => return AttemptOutcome::WaitForBudget(wait),
-                BudgetVerdict::Spent { until } => {
+                BudgetVerdict::Spent { .. } => {
                     return self.escalate(format!(
-                        "the healing budget is spent: {} healings in {} s were allowed; the next \
-                         in {} s",
+                        "it failed again after {} healings in {}, which is as many as its budget \
+                         allows",
                         self.budget_settings().healings,
-                        self.budget_settings().window.as_secs(),
-                        until.as_secs()
+                        written(self.budget_settings().window)
                     ));
                 }
             }
@@ -320,7 +319,7 @@ impl<'a> Attempt<'a> {
             BudgetVerdict::Now => AttemptOutcome::TryAgain(Duration::ZERO),
             BudgetVerdict::After(wait) => AttemptOutcome::TryAgain(wait),
             BudgetVerdict::Spent { .. } => self.escalate(format!(
-                "every strategy was tried as often as the healing budget allows: {}",
+                "it failed again after every healing that its budget allows: {}",
                 reasons.join("; ")
             )),
         }

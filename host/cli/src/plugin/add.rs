@@ -17,7 +17,7 @@ use prunella_core::{
     trust::{NoRight, Right, Signature, SignatureError, SignaturePolicy, TrustStatus},
 };
 use prunella_daemon::{
-    assembly::usable,
+    configuration::usable,
     explained, files,
     plugins::{
         InstallPaths, Lock, Versions,

@@ -9,7 +9,7 @@ use prunella_core::{
     trust::{NoRight, Right, Signature, SignaturePolicy},
 };
 use prunella_daemon::{
-    assembly::load_config,
+    configuration::load_config,
     plugins::{
         Versions,
         component::{self, checked},

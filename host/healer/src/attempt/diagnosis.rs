@@ -8,7 +8,8 @@ use std::{
 
 use prunella_core::{
     StrategyName,
-    analyst::Evidence,
+    analyst::{Evidence, FailedRun},
+    cause::Cause,
     incident::Ending,
     service::Order,
     statistics::order::{Candidate, Learned, learned},
@@ -34,19 +35,23 @@ impl Attempt<'_> {
             return;
         }
         let evidence = self.gatherer()();
+        let mut runs = evidence.runs.iter();
+        let first = runs.next();
         if !self.evidence_written.replace(true)
-            && let Some(run) = evidence.runs.first()
+            && let Some(lines) = first.map(own_lines).filter(|lines| !lines.is_empty())
         {
-            // What systemd says of a run is the same for every failure.
-            let own = run.lines.iter().filter(|line| !line.by_systemd);
-            let mut lines: Vec<String> = own
-                .rev()
-                .take(EVIDENCE_LINES)
-                .map(|entry| one_line(&entry.message, 500))
-                .collect();
-            if !lines.is_empty() {
-                lines.reverse();
-                self.trail.write(Step::Evidence { lines });
+            self.trail.write(Step::Evidence { lines });
+        }
+        if let (Some(first), Some(last)) = (first, runs.next_back()) {
+            let how = |run: &FailedRun| (run.result.clone(), run.exit_code, run.signal.clone());
+            let lines = own_lines(last);
+            if how(first) != how(last) || own_lines(first) != lines {
+                self.trail.write(Step::FailedAgain {
+                    cause: Cause::from(last.result.as_str()),
+                    exit_code: last.exit_code,
+                    signal: last.signal.clone(),
+                    lines,
+                });
             }
         }
         let findings = self.healer.settings.analyst.diagnose(&evidence);
@@ -184,4 +189,16 @@ impl Attempt<'_> {
         }
         applying
     }
+}
+
+/// What the program of a run said last. What systemd says is the same for every failure.
+fn own_lines(run: &FailedRun) -> Vec<String> {
+    let own = run.lines.iter().filter(|line| !line.by_systemd);
+    let mut lines: Vec<String> = own
+        .rev()
+        .take(EVIDENCE_LINES)
+        .map(|entry| one_line(&entry.message, 500))
+        .collect();
+    lines.reverse();
+    lines
 }

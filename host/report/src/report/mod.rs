@@ -90,10 +90,12 @@ pub struct Report {
     pub to_do: String,
     /// systemd's word for what went wrong.
     pub cause: String,
-    /// The same in a sentence without its full stop.
+    /// How the last run failed, in a sentence without its full stop.
     pub what_failed: String,
-    /// What the failed run's program logged last, redacted.
+    /// What that run's program logged last, redacted.
     pub evidence: Vec<String>,
+    /// How it failed at first, where that was in another way.
+    pub first_failure: Option<Failure>,
     /// What the rules made of the evidence, the likeliest first.
     pub findings: Vec<Finding>,
     /// What was changed shortly before: it may have nothing to do with it.
@@ -160,6 +162,15 @@ pub struct Advice {
     pub opinion: Option<diagnosis::Opinion>,
     /// Why there is none.
     pub why_none: Option<String>,
+}
+
+/// How a run failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// In a sentence without its full stop.
+    pub what: String,
+    /// What its program logged last, redacted.
+    pub evidence: Vec<String>,
 }
 
 /// What one strategy thought.
@@ -302,6 +313,14 @@ impl Report {
             _ => None,
         };
         let grantable = grants::grantable(record);
+        let first = Failure {
+            what: words::cause(detection),
+            evidence: built.evidence,
+        };
+        let (last, first_failure) = match built.last_failure {
+            Some(last) => (last, Some(first)),
+            None => (first, None),
+        };
         let recommendation = next::recommendation(
             ending,
             &built.findings,
@@ -329,12 +348,13 @@ impl Report {
                 .is_some_and(|boot_id| *boot_id != record.incident.boot_id),
             detected_by: detection.by.as_str().to_owned(),
             noticed: words::noticed(detection.by.as_str()),
-            reason: reason(&words::cause(detection), &built.findings),
+            reason: reason(&last.what, &built.findings),
             to_do: next::to_do(record, recommendation.as_deref(), needs_people),
             cause: clean(detection.cause.as_str()),
-            what_failed: words::cause(detection),
+            what_failed: last.what,
             recommendation,
-            evidence: built.evidence,
+            evidence: last.evidence,
+            first_failure,
             findings: built.findings,
             hint: built.hint,
             advice: built.advice,

@@ -68,6 +68,19 @@ pub fn describe(step: &Step) -> StepText<'_> {
             Record,
             format!("kept the last {} log lines", lines.len()),
         ),
+        Step::FailedAgain {
+            cause,
+            exit_code,
+            signal,
+            ..
+        } => (
+            Mark::Bad,
+            Record,
+            format!(
+                "failed again, in another way: {}",
+                words::failure(cause, *exit_code, signal.as_deref())
+            ),
+        ),
         Step::Waits {
             reason,
             milliseconds,

@@ -20,9 +20,18 @@ pub(super) fn clean(text: &str) -> String {
 
 /// What was noticed, in a sentence without its full stop.
 pub(super) fn cause(detection: &Detection) -> String {
-    match &detection.cause {
-        Cause::ExitCode => match detection.exit_code {
-            Some(code) => match exit_code(code) {
+    failure(
+        &detection.cause,
+        detection.exit_code,
+        detection.signal.as_deref(),
+    )
+}
+
+/// How a run ended, in a sentence without its full stop.
+pub(super) fn failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str>) -> String {
+    match cause {
+        Cause::ExitCode => match exit_code {
+            Some(code) => match meaning_of(code) {
                 Some(meaning) => {
                     format!("its main process exited with code {code} ({meaning})")
                 }
@@ -31,11 +40,11 @@ pub(super) fn cause(detection: &Detection) -> String {
             None => "one of its processes exited with an error".to_owned(),
         },
         Cause::Signal | Cause::CoreDump => {
-            let signal = detection.signal.as_deref().map_or_else(
+            let signal = signal.map_or_else(
                 || "a signal".to_owned(),
                 |signal| format!("SIG{}", clean(signal.trim_start_matches("SIG"))),
             );
-            let dumped = if detection.cause == Cause::CoreDump {
+            let dumped = if *cause == Cause::CoreDump {
                 " and dumped core"
             } else {
                 ""
@@ -52,7 +61,7 @@ pub(super) fn cause(detection: &Detection) -> String {
         Cause::RestartLoop => "systemd keeps restarting it".to_owned(),
         Cause::NotAnswering => "it runs but does not respond".to_owned(),
         Cause::Stopped => "it was stopped".to_owned(),
-        Cause::Ended => match (&detection.signal, detection.exit_code) {
+        Cause::Ended => match (signal, exit_code) {
             (Some(signal), _) => format!(
                 "it was killed by SIG{}, and nobody asked systemd to stop it",
                 clean(signal.trim_start_matches("SIG"))
@@ -72,7 +81,7 @@ pub(super) fn cause(detection: &Detection) -> String {
 }
 
 /// systemd's own exit codes (systemd.exec(5)) and the shell's.
-fn exit_code(code: i32) -> Option<&'static str> {
+fn meaning_of(code: i32) -> Option<&'static str> {
     Some(match code {
         126 => "the program cannot be executed",
         127 => "a program was not found",

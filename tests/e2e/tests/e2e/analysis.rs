@@ -227,6 +227,36 @@ fn of_a_restart_loop_the_programs_own_lines_are_shown() {
     );
 }
 
+/// The first run is killed, and each after it says what is really wrong.
+#[test]
+fn how_it_failed_last_is_told_first() {
+    let run = "test -e /opt/valid || { echo the license file is expired >&2; exit 1; }; \
+               exec sleep infinity";
+    let scene = Scene::builder()
+        .file("/opt/valid", "", 0o644)
+        .service(
+            "web.service",
+            &format!("[Service]\nExecStart=/bin/sh -c '{run}'\n"),
+            ONE_TRY,
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.run_ok(&["rm", "/opt/valid"]).unwrap();
+    scene.kill("web.service");
+    let incident = scene.wait_ended("web.service", "escalated");
+
+    let report = scene.report(&incident);
+    let place = |what: &str| {
+        let at = report.find(what);
+        at.unwrap_or_else(|| panic!("{what} is not in {report}"))
+    };
+    assert!(place("exited with code 1") < place("SIGKILL"), "{report}");
+    assert!(
+        place("license file is expired") < place("SIGKILL"),
+        "{report}"
+    );
+}
+
 #[test]
 fn what_an_old_failure_logged_is_not_said_of_a_service_that_was_stopped_since() {
     let scene = Scene::builder()

@@ -17,6 +17,11 @@ fn scene() -> Builder {
         )
 }
 
+/// Without the breaks of a terminal's lines.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn a_broken_configuration_holds_the_restart_until_it_is_repaired() {
     let scene = scene().with_daemon();
@@ -96,8 +101,61 @@ fn mistakes_in_prunellas_own_files_are_all_told_and_the_daemon_lives_on() {
     }
 
     let before = scene.main_pid("prunella.service");
-    scene.systemctl(&["reload", "prunella.service"]).unwrap();
+    assert!(scene.systemctl(&["reload", "prunella.service"]).is_err());
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    assert!(
+        status.starts_with("the configuration on the disk has"),
+        "{status}"
+    );
     scene.kill("web.service");
     scene.wait_healed("web.service");
     assert_eq!(scene.main_pid("prunella.service"), before);
+}
+
+/// After a restart there is no configuration from before.
+#[test]
+fn a_service_with_a_mistake_keeps_no_other_from_being_healed() {
+    let scene = scene()
+        .service("other.service", &victim("", "--listen 8081"), "")
+        .with_daemon();
+    scene.start(&["web.service", "other.service"]);
+    let file = "/etc/prunella/services.d/web.service.toml";
+    let whole = scene.read_file(file).unwrap();
+    scene
+        .write_file(file, format!("{whole}\ndomian = \"x\"\n"), 0o644)
+        .unwrap();
+    scene
+        .write_file(
+            "/etc/prunella/prunella.toml",
+            "retry-intervall = 1\n",
+            0o644,
+        )
+        .unwrap();
+
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    scene.kill("other.service");
+    scene.wait_healed("other.service");
+    scene.kill("web.service");
+    scene.after_all_before("other.service");
+    assert!(scene.incidents_of("web.service").is_empty());
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    for part in [
+        "web.service.toml",
+        "not healed until",
+        "retry-intervall",
+        "last good",
+    ] {
+        assert!(status.contains(part), "{part} in {status}");
+    }
+}
+
+#[test]
+fn the_kill_switch_stands_in_the_first_line() {
+    let scene = scene().with_daemon();
+    scene.write_file("/etc/prunella/off", "", 0o644).unwrap();
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    assert!(
+        status.starts_with("nothing is healed while /etc/prunella/off is there"),
+        "{status}"
+    );
 }

@@ -1,0 +1,111 @@
+//! Reading the configuration: all of it without a mistake, or what can be used of it.
+//!
+//! A daemon that was started, a hook and a sweep have to heal whatever they find, so a
+//! service's file with a mistake costs that service alone, and a broken `prunella.toml`
+//! nothing but the changes in it: the last good one is kept beside the incidents. Whoever
+//! asks for a reload, on the other hand, is there to mend the mistake, and nothing changes
+//! before that.
+
+use std::{fs, io, path::Path};
+
+use prunella_config::{Config, Diagnostic, Loaded};
+
+use crate::{ConfigMistakes, DaemonError, Paths, explained, files};
+
+/// What can be used of a configuration.
+pub struct UsableConfig {
+    pub config: Config,
+    /// What is wrong with the rest, and what follows from it, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// Reads the configuration, or fails with every mistake in it.
+pub fn load_config(paths: &Paths) -> Result<Config, ConfigMistakes> {
+    usable(paths, Config::load(&paths.config))
+}
+
+/// What was loaded, if it can be used. Warnings are logged.
+pub fn usable(paths: &Paths, loaded: Loaded) -> Result<Config, ConfigMistakes> {
+    for warning in loaded.warnings() {
+        tracing::warn!("{}", short(warning));
+    }
+    let mistakes: Vec<String> = loaded.errors().map(ToString::to_string).collect();
+    loaded.config.ok_or_else(|| ConfigMistakes {
+        folder: paths.config.clone(),
+        mistakes,
+    })
+}
+
+/// Reads what can be used of the configuration; what cannot is logged as errors.
+pub fn load_usable(paths: &Paths) -> Result<UsableConfig, ConfigMistakes> {
+    let loaded = Config::load_usable(&paths.config, &paths.last_good_main_file());
+    let problems = problems(&loaded);
+    for problem in &problems {
+        tracing::error!("{problem}");
+    }
+    let is_good = !loaded.main_file_is_a_copy;
+    let config = usable(paths, loaded)?;
+    if is_good && let Err(error) = keep_main_file(paths) {
+        tracing::warn!(
+            "a copy of {} cannot be kept, for the time that it is broken: {}",
+            paths.main_file().display(),
+            explained(&error)
+        );
+    }
+    Ok(UsableConfig { config, problems })
+}
+
+/// What is wrong with the configuration as it is on the disk, for somebody who looks.
+pub(crate) fn problems_on_disk(paths: &Paths) -> Vec<String> {
+    let loaded = Config::load_usable(&paths.config, &paths.last_good_main_file());
+    problems(&loaded)
+}
+
+fn problems(loaded: &Loaded) -> Vec<String> {
+    loaded
+        .errors()
+        .map(|error| {
+            let follows = if loaded.config.is_none() {
+                "nothing of the configuration can be used"
+            } else if loaded.left_out.contains(&error.file) {
+                "its service is not healed until this is mended"
+            } else {
+                "the last good prunella.toml is used until this is mended"
+            };
+            format!("{}: {follows}", short(error))
+        })
+        .collect()
+}
+
+/// A mistake on one line.
+fn short(found: &Diagnostic) -> String {
+    let line = found
+        .place
+        .as_ref()
+        .map(|place| format!(":{}", place.line))
+        .unwrap_or_default();
+    format!("{}{line}: {}", found.file.display(), found.message)
+}
+
+/// Keeps a copy of the main file, which is good. Where there is none, none is kept.
+pub(crate) fn keep_main_file(paths: &Paths) -> Result<(), DaemonError> {
+    let (file, copy) = (paths.main_file(), paths.last_good_main_file());
+    let text = match fs::read(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return remove(&copy).map_err(DaemonError::file("remove", copy));
+        }
+        Err(error) => return Err(DaemonError::file("read", file)(error)),
+    };
+    if fs::read(&copy).is_ok_and(|kept| kept == text) {
+        return Ok(());
+    }
+    files::write(&copy, text)
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
