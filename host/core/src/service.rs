@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Failure, StrategyName, UnitName,
-    alert::Routes,
+    alert::routes::Routes,
     capability::{FileKind, Protocol},
 };
 

@@ -9,6 +9,7 @@ use crate::{
     EngineError, Inspection, LoadError, Origin, Strategy,
     cache::Cache,
     config::config,
+    inner::Inner,
     link::{compare, link},
     strategy::Loaded,
     ticker::Ticker,
@@ -26,12 +27,6 @@ pub struct EngineSettings {
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    engine: wasmtime::Engine,
-    cache: Option<Cache>,
-    pub(crate) ticker: Ticker,
 }
 
 impl Engine {

@@ -16,7 +16,7 @@
 //! |---|---|
 //! | the one wasmtime configuration | `config` |
 //! | reading a component without running it | `inspect` |
-//! | loading, linking, the compiled cache | `engine`, `link`, `cache` |
+//! | loading, linking, the compiled cache | `engine`, `inner`, `link`, `cache` |
 //! | one run: store, limits, errors | `strategy`, `meter`, `ticker`, `run_error` |
 //! | what a strategy's calls come to | `host_state` |
 //! | the contract's types from and to core's | `bindings` |
@@ -29,6 +29,7 @@ mod config;
 mod engine;
 mod error;
 mod host_state;
+mod inner;
 mod inspect;
 mod link;
 mod meter;

@@ -14,8 +14,8 @@ use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 use crate::{
     Call, Cause, Inspection, LoadError, Run, RunContext, RunError,
     bindings::{Recovery, RecoveryPre, said_failure},
-    engine::Inner,
     host_state::HostState,
+    inner::Inner,
     link::compare,
     meter::Stop,
 };

@@ -15,6 +15,7 @@ use prunella_core::{
     budget::BudgetVerdict,
     capability::{Host, UnitStatus},
     cause::Cause,
+    duration::written,
     incident::{Assessment, DetectedBy, Ending, IncidentId, LeftAlone},
     service::Service,
     text::one_line,
@@ -26,13 +27,14 @@ use prunella_recording::RunRecorder;
 use self::healing::Healing;
 use crate::{
     assess::{Asked, ask_all},
+    clock::{self, microseconds, milliseconds, wall_clock},
     decide::{Decision, Known, decide},
     dry_run,
-    healer::{Current, Healer, microseconds, milliseconds},
+    healer::{Current, Healer},
     kernel::{Kernel, Phase, Rules, Snapshot},
     oversight::Overseer,
     proof,
-    scheduler::UnitSnapshot,
+    snapshot::UnitSnapshot,
     strategies::Loaded,
     trail::Trail,
 };
@@ -252,12 +254,7 @@ impl<'a> Attempt<'a> {
                 BudgetVerdict::Now => {}
                 BudgetVerdict::After(wait) => return AttemptOutcome::WaitForBudget(wait),
                 BudgetVerdict::Spent { .. } => {
-                    return self.escalate(format!(
-                        "it failed again after {} healings in {}, which is as many as its budget \
-                         allows",
-                        self.budget_settings().healings,
-                        written(self.budget_settings().window)
-                    ));
+                    return self.escalate(self.budget_is_spent());
                 }
             }
         }
@@ -459,7 +456,7 @@ impl<'a> Attempt<'a> {
             } else {
                 every
             };
-            crate::healer::wall_clock().saturating_add(milliseconds(wait))
+            wall_clock().saturating_add(milliseconds(wait))
         });
         AttemptOutcome::Ended(Ending::Escalated { reason, retry_at })
     }
@@ -539,6 +536,28 @@ impl<'a> Attempt<'a> {
 
     fn budget_settings(&self) -> &prunella_core::service::BudgetSettings {
         self.current.budget_of(&self.service)
+    }
+
+    /// Whose budget is spent, in words.
+    fn budget_is_spent(&self) -> String {
+        let settings = self.budget_settings();
+        let now = clock::moment(&*self.healer.settings.situation);
+        let ledger = &self.healer.settings.ledger;
+        let own = ledger.healings(&self.service.unit, &now, settings.window);
+        if own.len() >= usize::try_from(settings.healings).unwrap_or(usize::MAX) {
+            format!(
+                "it failed again after {} healings in {}, and its budget allows no more",
+                settings.healings,
+                written(settings.window)
+            )
+        } else {
+            let host = &self.current.config.host_budget;
+            format!(
+                "the host's healing budget is spent: {} healings in {} of all services together",
+                host.healings,
+                written(host.window)
+            )
+        }
     }
 
     fn budget(&self) -> BudgetVerdict {

@@ -11,8 +11,9 @@ use prunella_core::{
 };
 
 use crate::{
-    healer::{Current, Healer, wall_clock},
-    scheduler::UnitSnapshot,
+    clock::wall_clock,
+    healer::{Current, Healer},
+    snapshot::UnitSnapshot,
     start_rules::against_a_start,
 };
 

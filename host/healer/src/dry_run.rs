@@ -24,6 +24,7 @@ use prunella_core::{
 };
 
 use self::state::DryRunState;
+use crate::clock::milliseconds;
 
 /// What would have changed.
 #[derive(Default)]
@@ -116,7 +117,7 @@ impl Overlay {
     fn now(&self, deadline: Instant) -> Answer<u64> {
         let elapsed = self.changes().elapsed;
         let now = self.real.ask(deadline, clock::Now {})?;
-        Ok(now.saturating_add(crate::healer::milliseconds(elapsed)))
+        Ok(now.saturating_add(milliseconds(elapsed)))
     }
 
     fn monotonic(&self, deadline: Instant) -> Answer<u64> {

@@ -19,7 +19,7 @@ use prunella_core::{
     service::Service,
 };
 
-use crate::healer::wall_clock;
+use crate::clock::wall_clock;
 
 /// A traceback may be long, and its last line is not always the one that says
 /// it.

@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock, PoisonError, RwLock},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use prunella_config::Config;
@@ -12,10 +12,8 @@ use prunella_core::{
     analyst::{Analyst, Changes},
     budget::BudgetVerdict,
     capability::{Answer, Host, ProbeAnswer, probes},
-    incident::Incident,
     service::{BudgetSettings, Service},
     situation::Situation,
-    trail::Entry,
 };
 use prunella_recording::Recorder;
 use prunella_store::{Ledger, Store};
@@ -23,6 +21,8 @@ use prunella_store::{Ledger, Store};
 use crate::{
     Protected, StrategySet,
     cached_probes::{CachedProbes, ProbeAnswers},
+    clock::moment,
+    observer::Observer,
     opinions::Opinions,
     stored::Stored,
 };
@@ -31,16 +31,6 @@ use crate::{
 pub trait Hosts: Send + Sync {
     /// The host as one service sees it.
     fn for_service(&self, service: Arc<Service>) -> Host;
-}
-
-/// Whoever watches incidents as they go: a terminal, a connected client.
-pub trait Observer: Send + Sync {
-    /// A step was taken.
-    fn step(&self, incident: &Incident, entry: &Entry);
-}
-
-impl Observer for () {
-    fn step(&self, _: &Incident, _: &Entry) {}
 }
 
 /// What a healer is made from.
@@ -184,7 +174,7 @@ impl Healer {
         // backoff begins there, and has begun by the time of this call.
         self.settings.ledger.verdict(
             &service.unit,
-            &crate::kernel::moment(&*self.settings.situation),
+            &moment(&*self.settings.situation),
             current.budget_of(service),
             &current.config.host_budget,
             Duration::ZERO,
@@ -195,21 +185,4 @@ impl Healer {
     pub(crate) fn service(&self, unit: &UnitName) -> Option<Arc<Service>> {
         self.config().services.get(unit).cloned().map(Arc::new)
     }
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn wall_clock() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
-}
-
-pub(crate) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-pub(crate) fn microseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

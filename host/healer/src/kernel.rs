@@ -35,7 +35,7 @@ use std::{
 use prunella_core::{
     Failure, StrategyName, UnitName,
     authority::{Authority, Facts, Target},
-    budget::{BudgetVerdict, HostBudget, Moment},
+    budget::{BudgetVerdict, HostBudget},
     capability::{
         Act, Answer, Call, Described as _, Durability, Host, HostCalls, Operation as _,
         ProcessInfo, Reply, Subject, UnitStatus, clock, units,
@@ -52,6 +52,7 @@ use prunella_store::Ledger;
 use self::jobs::{PaidStart, TrackedJob};
 use crate::{
     cached_probes::ProbeAnswers,
+    clock::{milliseconds, moment},
     oversight::{ConsentRequest, Overseer},
     trail::Trail,
 };
@@ -370,7 +371,7 @@ impl Kernel {
                 BudgetVerdict::After(wait) if Instant::now() + wait < deadline => {
                     self.trail.write(Step::Waits {
                         reason: "the healing budget spaces healings out".to_owned(),
-                        milliseconds: crate::healer::milliseconds(wait),
+                        milliseconds: milliseconds(wait),
                     });
                     self.host.ask(deadline, clock::Sleep { time: wait })?;
                 }
@@ -391,15 +392,6 @@ impl Kernel {
                 }
             }
         }
-    }
-}
-
-/// Now, by both clocks.
-pub(crate) fn moment(situation: &dyn Situation) -> Moment {
-    Moment {
-        boot_id: situation.boot_id(),
-        since_boot: situation.since_boot(),
-        at: crate::healer::wall_clock(),
     }
 }
 

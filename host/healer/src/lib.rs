@@ -16,6 +16,7 @@
 mod assess;
 mod attempt;
 mod cached_probes;
+mod clock;
 mod decide;
 mod dry_run;
 mod error;
@@ -23,11 +24,13 @@ pub mod evidence;
 mod healer;
 mod kernel;
 mod lock;
+mod observer;
 mod opinions;
 mod oversight;
 mod parallel;
 mod proof;
 mod scheduler;
+mod snapshot;
 mod start_rules;
 mod start_time;
 mod stored;
@@ -36,7 +39,8 @@ mod trail;
 
 pub use decide::Decision;
 pub use error::HealerError;
-pub use healer::{Healer, HealerSettings, Hosts, Observer};
+pub use healer::{Healer, HealerSettings, Hosts};
+pub use observer::Observer;
 pub use prunella_core::protected::Protected;
 pub use scheduler::{OpenOutcome, Scheduler};
 pub use strategies::{

@@ -19,7 +19,7 @@ use prunella_core::{
     trail::Step,
 };
 
-use crate::healer::microseconds;
+use crate::clock::microseconds;
 
 /// The analyst keeps its deadline; an answer may be a moment under way.
 const GRACE: Duration = Duration::from_millis(250);

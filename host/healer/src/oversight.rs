@@ -18,7 +18,7 @@ use prunella_core::{
 use prunella_store::{Answer as Given, Store};
 
 use crate::{
-    healer::{milliseconds, wall_clock},
+    clock::{milliseconds, wall_clock},
     trail::Trail,
 };
 

@@ -37,9 +37,7 @@ use prunella_store::StoreError;
 pub use self::open::OpenOutcome;
 use self::run::AttemptInput;
 use crate::{
-    HealerError,
-    healer::{Healer, wall_clock},
-    lock::UnitLock,
+    HealerError, clock::wall_clock, healer::Healer, lock::UnitLock, snapshot::UnitSnapshot,
 };
 
 /// A thread for a run needs room for the interpreter's host frames; the guest's
@@ -116,30 +114,6 @@ struct Task {
     begun: Option<Instant>,
     /// Since when it answers in this attempt; its proof may still be under way.
     answers: Option<Instant>,
-}
-
-/// A unit as it was seen.
-pub(crate) struct UnitSnapshot {
-    at: Instant,
-    status: Box<UnitStatus>,
-}
-
-impl UnitSnapshot {
-    /// How long a snapshot is as good as a look: from the signal of a failure to
-    /// the decision about it, when nothing stands in between.
-    const GOOD: Duration = Duration::from_millis(100);
-
-    fn now(status: Box<UnitStatus>) -> Self {
-        Self {
-            at: Instant::now(),
-            status,
-        }
-    }
-
-    /// The status, if it was seen just now.
-    pub(crate) fn fresh(self) -> Option<UnitStatus> {
-        (self.at.elapsed() <= Self::GOOD).then_some(*self.status)
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,7 +33,7 @@ use self::{
     past::{cleared, is_last, lines},
     state_file::step_word,
 };
-use crate::healer::{Observer, wall_clock};
+use crate::{clock::wall_clock, observer::Observer};
 
 /// The trail of one incident. Cheap steps are gathered; a step on which
 /// something depends is on the disk, with all before it, when

@@ -1,9 +1,9 @@
 //! What an operator declared about one service, as capabilities: its files,
 //! checks and probes.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
-use prunella_core::{Failure, capability::Answer, service::Service};
+use prunella_core::service::Service;
 
 use crate::{
     Linux,
@@ -46,25 +46,4 @@ impl Linux {
             probes: LinuxProbes::new(Arc::clone(service), SqliteCheck::new(runner)),
         }
     }
-}
-
-/// The path of this binary, for running it again.
-pub(crate) fn own_program() -> Answer<PathBuf> {
-    let path = std::env::current_exe().map_err(|error| {
-        Failure::unavailable(
-            "no-own-program",
-            format!("cannot tell where this program lies: {error}"),
-        )
-    })?;
-    // The kernel's note for a binary that an upgrade has replaced: the new one
-    // has its path.
-    Ok(
-        match path
-            .to_str()
-            .and_then(|path| path.strip_suffix(" (deleted)"))
-        {
-            Some(path) => PathBuf::from(path),
-            None => path,
-        },
-    )
 }

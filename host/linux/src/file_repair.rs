@@ -47,8 +47,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     accounts::Accounts,
-    declared::own_program,
+    answer::answer,
     files::comparable_mode,
+    own_program::own_program,
     runs_as::RunsAs,
     safe_path::{self, Place, Rule, WalkError, Walked, errno},
     transient::{Capability, ProtectSystem, Runner, Sandbox, Task},
@@ -238,7 +239,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
         Ok(changed) => (Outcome::Changed(changed), ExitCode::SUCCESS),
         Err(failure) => (Outcome::Failed(failure), ExitCode::FAILURE),
     };
-    crate::internal::answer(&outcome, code)
+    answer(&outcome, code)
 }
 
 fn carry_out(request: &Request) -> Answer<bool> {

@@ -3,8 +3,6 @@
 
 use std::{io::Write, process::ExitCode};
 
-use serde::Serialize;
-
 use crate::{file_repair, sqlite_check};
 
 /// The exit code for a call that makes no sense.
@@ -26,16 +24,5 @@ pub fn main(arguments: &[String]) -> ExitCode {
             );
             ExitCode::from(USAGE)
         }
-    }
-}
-
-/// Writes an answer, and gives `code` when that worked.
-pub(crate) fn answer<T: Serialize>(answer: &T, code: ExitCode) -> ExitCode {
-    let written = serde_json::to_string(answer)
-        .map_err(std::io::Error::from)
-        .and_then(|line| writeln!(std::io::stdout(), "{line}"));
-    match written {
-        Ok(()) => code,
-        Err(_) => ExitCode::FAILURE,
     }
 }

@@ -24,6 +24,7 @@ pub mod sockets;
 
 mod access;
 mod accounts;
+mod answer;
 mod bus;
 mod changes;
 mod checks;
@@ -35,7 +36,9 @@ mod file_repair;
 mod files;
 mod host;
 pub mod internal;
+mod job;
 pub mod learn;
+mod own_program;
 mod package_lock;
 mod probes;
 mod runs_as;
@@ -45,6 +48,7 @@ mod signals;
 mod situation;
 mod snapshots;
 mod sqlite_check;
+mod standing;
 mod start_limit;
 mod status;
 mod stop_evidence;
@@ -156,7 +160,7 @@ impl Linux {
     /// `unavailable` when there is no bus or it is lost, `timed-out` after
     /// `limit`.
     pub async fn read_unit(&self, unit: &UnitName, limit: Duration) -> Answer<UnitStatus> {
-        let what = units::cannot_read(unit);
+        let what = standing::cannot_read(unit);
         let bus = self.shared.bus();
         // Whoever decides about the unit will ask for systemd's state, too: both
         // questions are on their way at once.

@@ -13,7 +13,10 @@ use prunella_core::{
     capability::{Answer, UnitStatus},
 };
 
-use crate::{Linux, units};
+use crate::{
+    Linux,
+    standing::{cannot_read, existing},
+};
 
 /// A unit that is being read on the background thread.
 pub struct Reading {
@@ -51,13 +54,10 @@ impl Reading {
     pub fn wait(self) -> Answer<UnitStatus> {
         let left = self.until.saturating_duration_since(Instant::now());
         match self.told.recv_timeout(left) {
-            Ok(Ok(status)) => units::existing(status),
+            Ok(Ok(status)) => existing(status),
             // Without a bus the long way is taken.
             Ok(Err(_)) => self.linux.units().get(self.until, &self.unit),
-            Err(_) => Err(Failure::timed_out(
-                "deadline",
-                units::cannot_read(&self.unit),
-            )),
+            Err(_) => Err(Failure::timed_out("deadline", cannot_read(&self.unit))),
         }
     }
 }

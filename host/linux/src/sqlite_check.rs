@@ -19,7 +19,8 @@ use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    declared::own_program,
+    answer::answer,
+    own_program::own_program,
     runs_as::RunsAs,
     safe_path::{self, Last, Rule, WalkError},
     timeout::with_timeout,
@@ -139,7 +140,7 @@ fn sandbox(path: &Path) -> Sandbox {
 /// answer is JSON, the last line of the output.
 pub(crate) fn main(path: &str) -> ExitCode {
     let verdict = check(Path::new(path)).unwrap_or_else(|error| judge(&error));
-    crate::internal::answer(&verdict, ExitCode::SUCCESS)
+    answer(&verdict, ExitCode::SUCCESS)
 }
 
 fn check(path: &Path) -> rusqlite::Result<SqliteIntegrity> {

@@ -20,9 +20,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
     clock::{monotonic_micros, realtime_millis},
+    job::{JOB_MODE, JobEnd, word},
+    standing::{cannot_read, existing, not_there_yet, reached},
     status::{self, Facts},
-    unit_control::{JOB_MODE, JobEnd, word},
-    units::{cannot_read, not_there_yet, reached},
 };
 
 /// Where the program may be. Never looked for by PATH.
@@ -261,7 +261,7 @@ pub(crate) fn wait(until: Instant, unit: &UnitName, goal: Goal) -> Answer<UnitSt
             Err(failure) => return Err(failure),
         };
         if last.is_none() && !status.exists() {
-            return crate::units::existing(status);
+            return existing(status);
         }
         if let Some(end) = reached(goal, &status) {
             return end.map(|()| status);

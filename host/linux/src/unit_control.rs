@@ -12,11 +12,12 @@ use prunella_core::{
 use tokio::sync::watch;
 use zbus::OwnedObjectPath;
 
-use crate::{runtime::Shared, systemctl, unit_refs::UnitRefs};
-
-/// With it systemd refuses a job that would cancel another one. `replace` would
-/// cancel an operator's.
-pub(crate) const JOB_MODE: &str = "fail";
+use crate::{
+    job::{JOB_MODE, JobEnd, word},
+    runtime::Shared,
+    systemctl,
+    unit_refs::UnitRefs,
+};
 
 /// systemd's jobs.
 #[derive(Clone)]
@@ -31,16 +32,6 @@ impl SystemdUnitControl {
             shared: Arc::clone(shared),
             refs: Arc::new(UnitRefs::new(shared)),
         }
-    }
-}
-
-/// systemctl's word for an act.
-pub(crate) fn word(act: UnitAct) -> &'static str {
-    match act {
-        UnitAct::Start => "start",
-        UnitAct::Restart => "restart",
-        UnitAct::Stop => "stop",
-        UnitAct::Reload => "reload",
     }
 }
 
@@ -113,12 +104,6 @@ impl SystemdUnitControl {
             systemctl::reset_failed(deadline, unit)
         }
     }
-}
-
-/// What a job is known by: whatever tells how it ends.
-pub(crate) trait JobEnd: Send + Sync {
-    /// Waits for systemd's word for it.
-    fn wait(&self, deadline: Instant, timeout: Duration) -> Answer<String>;
 }
 
 fn known_by(end: impl JobEnd + 'static) -> Job {

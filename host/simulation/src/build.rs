@@ -3,31 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use prunella_core::{
-    StrategyName, UnitName,
+    UnitName,
     capability::{ActiveState, CheckReport, EnvKey, Ownership, UnitStatus},
     service::{FileRole, Port, ReadBy},
     start_rules::StartRules,
 };
 
-use crate::world::{Condition, View};
-
-/// A unit's name; anything else is a mistake in the test.
-#[track_caller]
-pub(crate) fn name(text: &str) -> UnitName {
-    UnitName::new(text).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// A strategy's name; anything else is a mistake in the test.
-#[track_caller]
-pub(crate) fn strategy_name(text: &str) -> StrategyName {
-    StrategyName::new(text).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// A port, such as `tcp/80`; anything else is a mistake in the test.
-#[track_caller]
-pub(crate) fn port(text: &str) -> Port {
-    text.parse().unwrap_or_else(|error| panic!("{error}"))
-}
+use crate::{
+    condition::{Condition, View},
+    names::{name, port},
+};
 
 /// A unit: up, unless told otherwise.
 #[derive(Clone)]

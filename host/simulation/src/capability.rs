@@ -6,7 +6,7 @@ mod checks;
 mod clock;
 mod file_repair;
 mod files;
-pub(crate) mod filesystems;
+mod filesystems;
 mod history;
 mod logs;
 mod ports;

@@ -12,7 +12,7 @@ use prunella_core::{
     service::Service,
 };
 
-use crate::{Sim, build::name, world::lock};
+use crate::{Sim, names::name, world::lock};
 
 /// The simulated host, as one strategy may use it.
 pub(crate) struct Guard {

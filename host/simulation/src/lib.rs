@@ -48,13 +48,16 @@
 
 mod build;
 mod capability;
+mod condition;
+mod disk;
 mod file_model;
 mod guard;
+mod names;
 pub mod scenario;
 mod sim;
 mod situation;
 mod world;
 
 pub use build::{Check, File, Process, Unit};
+pub use condition::View;
 pub use sim::Sim;
-pub use world::View;

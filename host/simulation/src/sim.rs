@@ -16,13 +16,12 @@ use prunella_core::{
 };
 
 use crate::{
-    build::{Check, File, Process, Unit, name, port, strategy_name},
+    build::{Check, File, Process, Unit},
+    condition::View,
     guard::{Guard, granting},
-    world::{Event, Held, Shared, View, World, lock},
+    names::{name, port, strategy_name},
+    world::{BOOT_ID, Event, Held, Shared, World, lock},
 };
-
-/// When a simulated host's time begins: milliseconds since 1970.
-pub(crate) const START: u64 = 1_767_225_600_000;
 
 /// A simulated host with one service. Cheap to clone; all clones are one host.
 #[derive(Clone)]
@@ -482,10 +481,10 @@ impl Sim {
         };
         Incident {
             id: IncidentId::new(detection.at, 1),
-            key: detection.key(crate::situation::BOOT_ID),
+            key: detection.key(BOOT_ID),
             detection,
             attempt: 1,
-            boot_id: crate::situation::BOOT_ID.to_owned(),
+            boot_id: BOOT_ID.to_owned(),
             parent: None,
         }
     }

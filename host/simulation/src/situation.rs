@@ -8,10 +8,10 @@ use prunella_core::{
     situation::Situation,
 };
 
-use crate::{Sim, world::lock};
-
-/// The simulated host never reboots by itself.
-pub(crate) const BOOT_ID: &str = "00000000-0000-4000-8000-000000000001";
+use crate::{
+    Sim,
+    world::{BOOT_ID, lock},
+};
 
 impl Situation for Sim {
     fn boot_id(&self) -> String {

@@ -17,45 +17,18 @@ use prunella_core::{
 };
 
 use crate::{
-    build::{Check, File, Process, Unit, name, port},
-    capability::{
-        filesystems::roomy,
-        resources::{LOAD, MEMORY, PRESSURE},
-    },
+    build::{Check, File, Process, Unit},
+    capability::resources::{LOAD, MEMORY, PRESSURE},
+    condition::{View, Visible},
+    disk::roomy,
     file_model::deviations,
-    sim::START,
 };
 
-/// Whether a unit can start.
-pub(crate) type Condition = Arc<dyn Fn(&View<'_>) -> bool + Send + Sync>;
+/// When a simulated host's time begins: milliseconds since 1970.
+pub(crate) const START: u64 = 1_767_225_600_000;
 
-/// What a condition may look at.
-pub struct View<'a>(pub(crate) &'a World);
-
-impl View<'_> {
-    /// Whether a unit is up.
-    #[track_caller]
-    pub fn is_up(&self, unit: &str) -> bool {
-        self.0
-            .find(&name(unit))
-            .is_ok_and(|unit| unit.status.is_up())
-    }
-
-    /// Whether a declared file is there and as it was declared.
-    pub fn is_as_declared(&self, file: &str) -> bool {
-        self.0
-            .files
-            .get(file)
-            .is_some_and(|file| file.readable && deviations(file).is_empty())
-    }
-
-    /// Whether nobody holds a port.
-    #[track_caller]
-    pub fn is_free(&self, on: &str) -> bool {
-        let on = port(on);
-        !self.0.held.iter().any(|held| held.port == on)
-    }
-}
+/// The simulated host never reboots by itself.
+pub(crate) const BOOT_ID: &str = "00000000-0000-4000-8000-000000000001";
 
 /// A port that somebody holds.
 #[derive(Clone)]
@@ -165,6 +138,22 @@ pub(crate) fn lock(shared: &Shared) -> MutexGuard<'_, World> {
     let mut world = shared.lock().unwrap_or_else(PoisonError::into_inner);
     world.follow_real_time();
     world
+}
+
+impl Visible for World {
+    fn is_up(&self, unit: &UnitName) -> bool {
+        self.find(unit).is_ok_and(|unit| unit.status.is_up())
+    }
+
+    fn is_as_declared(&self, file: &str) -> bool {
+        self.files
+            .get(file)
+            .is_some_and(|file| file.readable && deviations(file).is_empty())
+    }
+
+    fn is_free(&self, port: Port) -> bool {
+        !self.held.iter().any(|held| held.port == port)
+    }
 }
 
 impl World {

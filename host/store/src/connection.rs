@@ -8,11 +8,11 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::{StoreError, WriteError, cached, file, salvage, schema};
-
-/// How long a process waits for another one's transaction. Ours take one fsync;
-/// on a disk where that takes seconds, the wait is still worth it.
-pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::{
+    StoreError, WriteError,
+    connect::{BUSY_TIMEOUT, connect},
+    file, salvage, schema,
+};
 
 /// The log beside the file is cut back to this, in bytes, when all of it is in
 /// the file: a burst of writes does not keep its size for good.
@@ -61,23 +61,6 @@ impl Opened {
 pub(crate) fn identity(path: &Path) -> Option<Identity> {
     let found = std::fs::symlink_metadata(path).ok()?;
     Some((found.dev(), found.ino()))
-}
-
-/// What a connection keeps of the file, in KiB. SQLite would keep 2 MiB, and a
-/// daemon after a storm does; a write and a list need a few pages, and the system
-/// has the rest in its own cache.
-const CACHE_KIB: u32 = 256;
-
-fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
-    let failed = |error| StoreError::from_sqlite(path, "opening it", error);
-    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-    connection.set_prepared_statement_cache_capacity(cached::KEPT);
-    // Some builds of SQLite map files by default.
-    let settings = format!("PRAGMA mmap_size = 0; PRAGMA cache_size = -{CACHE_KIB};");
-    connection.execute_batch(&settings).map_err(failed)?;
-    Ok(connection)
 }
 
 /// Opens it for reading and writing, made or brought up to date where needed.
@@ -181,11 +164,6 @@ pub(crate) fn checkpoint(path: &Path) -> Result<(), StoreError> {
     connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?
         .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
         .map_err(failed)
-}
-
-/// Opens a file that was set aside, for what can still be read of it.
-pub(crate) fn open_damaged(path: &Path) -> Result<Connection, StoreError> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
 fn examine(path: &Path) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, ToSql, types::Value};
 
-use crate::{connection, error::chain};
+use crate::{connect::open_damaged, error::chain};
 
 /// Tables, and which of their rows; in an order that references allow.
 ///
@@ -38,7 +38,7 @@ const BELONGING: &[(&str, &str, &str)] = &[
 
 /// Copies what can be read from the file `aside`. Says what could not.
 pub(crate) fn take_over(aside: &Path, new: &mut Connection) {
-    let old = match connection::open_damaged(aside) {
+    let old = match open_damaged(aside) {
         Ok(old) => old,
         Err(error) => {
             tracing::warn!(

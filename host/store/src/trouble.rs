@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{StoreError, connection::BUSY_TIMEOUT, error::chain, lock};
+use crate::{StoreError, connect::BUSY_TIMEOUT, error::chain, lock};
 
 /// The same trouble is told of again only after so long: on a disk that is
 /// nearly full a write may succeed now and then.

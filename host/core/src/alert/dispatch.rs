@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Message;
+use super::message::Message;
 use crate::{ChannelName, incident::IncidentId};
 
 /// One message on its way through one channel.

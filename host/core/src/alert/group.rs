@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Alert, Severity};
+use super::{Alert, severity::Severity};
 use crate::{ChannelName, UnitName, incident::IncidentId};
 
 /// One alert group.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AlertKind, Severity};
+use super::{kind::AlertKind, severity::Severity};
 use crate::{UnitName, incident::IncidentId};
 
 /// One message. Each try to send it sends the same, so that the far side can

@@ -7,8 +7,10 @@
 
 mod dispatch;
 mod group;
+mod kind;
 mod message;
-mod routes;
+pub(crate) mod routes;
+mod severity;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +19,10 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     dispatch::{Dispatch, DispatchFilter, DispatchState},
     group::{AlertGroup, GroupMember},
+    kind::AlertKind,
     message::Message,
     routes::Routes,
+    severity::Severity,
 };
 use crate::{
     UnitName,
@@ -26,81 +30,6 @@ use crate::{
     service::Service,
     trail::{Entry, Step},
 };
-
-/// What an alert tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AlertKind {
-    /// A service failed and is well again; nobody has to do anything.
-    Recovery,
-    /// A person has to do something.
-    Escalation,
-    /// A service is down, and Prunella is still healing it.
-    Outage,
-    /// Worth knowing, such as why a failed service was rightly left alone.
-    Information,
-}
-
-impl AlertKind {
-    /// All there are.
-    pub const ALL: [Self; 4] = [
-        Self::Recovery,
-        Self::Escalation,
-        Self::Outage,
-        Self::Information,
-    ];
-
-    /// Its stable word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Recovery => "recovery",
-            Self::Escalation => "escalation",
-            Self::Outage => "outage",
-            Self::Information => "information",
-        }
-    }
-
-    /// Whether something is wrong for as long as nothing says otherwise.
-    pub fn stays_open(self) -> bool {
-        matches!(self, Self::Escalation | Self::Outage)
-    }
-}
-
-/// How urgent an alert is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// It can wait until somebody reads it.
-    Info,
-    /// Somebody should look at it today.
-    Warning,
-    /// Somebody should look at it now: a critical service is down.
-    Critical,
-}
-
-impl Severity {
-    /// Of a service that is down; it is absent when the unit is no longer in
-    /// care.
-    pub fn of_outage(service: Option<&Service>) -> Self {
-        if service.is_some_and(|service| service.critical) {
-            Self::Critical
-        } else {
-            Self::Warning
-        }
-    }
-
-    /// All there are, the least urgent first.
-    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
-
-    /// Its stable word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
 
 /// What people should hear of how one attempt ended. It is written down with
 /// the attempt's end, and says nothing of channels: who is told is decided

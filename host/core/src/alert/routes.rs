@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::AlertKind;
+use super::kind::AlertKind;
 use crate::ChannelName;
 
 /// The channels that hear of each kind of alert, by name. Absent where nothing

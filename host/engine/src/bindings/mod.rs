@@ -8,7 +8,7 @@ mod words;
 
 use prunella_core::{Failure, text::one_line};
 
-use self::words::WORD;
+use self::{prunella::base::types as raw, words::WORD};
 use crate::host_state::{Called, Interrupted, TEXT};
 
 #[allow(
@@ -44,13 +44,11 @@ pub(crate) use v0_2::{
 };
 
 /// What most functions return.
-type Answer<T> = wasmtime::Result<Result<T, prunella::base::types::Failure>>;
+type Answer<T> = wasmtime::Result<Result<T, raw::Failure>>;
 
 /// What the bindings return: the run goes on with an answer or a failure, or
 /// it is over.
-fn answer<T, U: From<T>>(
-    called: Called<T>,
-) -> wasmtime::Result<Result<U, prunella::base::types::Failure>> {
+fn answer<T, U: From<T>>(called: Called<T>) -> wasmtime::Result<Result<U, raw::Failure>> {
     match called {
         Ok(value) => Ok(Ok(value.into())),
         Err(Interrupted::Failed(failure)) => Ok(Err(failure.into())),
@@ -61,7 +59,7 @@ fn answer<T, U: From<T>>(
 /// The same for lists.
 fn answers<T, U: From<T>>(
     called: Called<Vec<T>>,
-) -> wasmtime::Result<Result<Vec<U>, prunella::base::types::Failure>> {
+) -> wasmtime::Result<Result<Vec<U>, raw::Failure>> {
     answer::<Vec<T>, Vec<T>>(called)
         .map(|answer| answer.map(|list| list.into_iter().map(U::from).collect()))
 }
@@ -95,7 +93,7 @@ macro_rules! plain {
 pub(crate) use plain;
 
 /// A failure that the strategy gave up with: its text made fit to show.
-pub(crate) fn said_failure(failure: prunella::base::types::Failure) -> Failure {
+pub(crate) fn said_failure(failure: raw::Failure) -> Failure {
     Failure {
         kind: failure.kind.into(),
         code: failure.code.map(|code| one_line(&code, WORD)),

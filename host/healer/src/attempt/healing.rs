@@ -17,7 +17,7 @@ use prunella_engine::Call;
 
 use super::{Attempt, AttemptOutcome};
 use crate::{
-    healer::{microseconds, milliseconds},
+    clock::{microseconds, milliseconds},
     kernel::{Phase, Snapshot},
     proof::{self, Well},
     start_rules::against_a_start,

@@ -14,7 +14,7 @@ use prunella_core::{
 };
 
 use super::{OpenOutcome, Shared, Stage, State, WaitsFor, not_stored};
-use crate::{HealerError, healer::wall_clock};
+use crate::{HealerError, clock::wall_clock};
 
 /// How often one incident may wait for other units before it is handed to
 /// people: two services that each say the other must come first would go on

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use prunella_core::incident::{DetectedBy, Detection, Ending, Incident, IncidentId};
 use prunella_store::{Opened, StoreError};
 
-use super::{Shared, Stage, Task, UnitSnapshot, WaitsFor, not_stored};
-use crate::{HealerError, healer::wall_clock};
+use super::{Shared, Stage, Task, WaitsFor, not_stored};
+use crate::{HealerError, clock::wall_clock, snapshot::UnitSnapshot};
 
 /// What became of a detection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use prunella_store::{AttemptEnd, LastSteps};
 use super::{Shared, Stage, Task, WaitsFor, not_stored, run::Finished};
 use crate::{
     attempt::AttemptOutcome,
-    healer::{milliseconds, wall_clock},
+    clock::{milliseconds, wall_clock},
 };
 
 impl Shared {

@@ -18,13 +18,14 @@ use prunella_core::{
 };
 use prunella_store::StoreError;
 
-use super::{Shared, UnitSnapshot, WaitsFor, not_stored};
+use super::{Shared, WaitsFor, not_stored};
 use crate::{
     HealerError,
     attempt::{Attempt, AttemptOutcome},
+    clock::milliseconds,
     decide::{Decision, Known, decide},
-    healer::milliseconds,
     lock::UnitLock,
+    snapshot::UnitSnapshot,
     trail::Trail,
 };
 

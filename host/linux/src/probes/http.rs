@@ -4,10 +4,7 @@
 
 use std::time::Instant;
 
-use super::{
-    Heard,
-    wire::{ProbeError, Talk},
-};
+use super::{Heard, error::ProbeError, wire::Talk};
 
 /// Headers longer than this are no answer.
 const LONGEST: usize = 64 * 1024;

@@ -5,6 +5,7 @@
 //! answering: restarting a database because it is busy helps nobody. A server
 //! that says it is starting up, shutting down or out of memory is not.
 
+mod error;
 mod http;
 mod mysql;
 mod postgres;
@@ -25,7 +26,7 @@ use prunella_core::{
     text,
 };
 
-use self::wire::{ProbeError, Talk};
+use self::{error::ProbeError, wire::Talk};
 use crate::sqlite_check::SqliteCheck;
 
 /// A sentence about an answer is cut after so many characters.

@@ -7,10 +7,7 @@
 
 use std::time::Instant;
 
-use super::{
-    Heard, connect,
-    wire::{ProbeError, Talk},
-};
+use super::{Heard, connect, error::ProbeError, wire::Talk};
 
 /// A greeting is shorter.
 const LONGEST: usize = 4096;

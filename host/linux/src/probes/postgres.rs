@@ -7,10 +7,7 @@ use std::{
     time::Instant,
 };
 
-use super::{
-    Heard, connect,
-    wire::{ProbeError, Talk},
-};
+use super::{Heard, connect, error::ProbeError, wire::Talk};
 
 /// Protocol 3.0.
 const VERSION: u32 = 196_608;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Heard, connect, wire::ProbeError};
+use super::{Heard, connect, error::ProbeError};
 
 /// Longer than any answer to PING.
 const LONGEST: usize = 1024;

@@ -13,7 +13,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::wire::ProbeError;
+use super::error::ProbeError;
 
 /// Our side of a conversation with `host:port`.
 pub(super) fn client(place: &str) -> Result<ClientConnection, ProbeError> {

@@ -60,6 +60,7 @@
 mod expect;
 mod read;
 mod things;
+mod values;
 
 pub use self::expect::{Expected, Happened};
 

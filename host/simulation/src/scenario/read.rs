@@ -1,7 +1,5 @@
 //! A scenario's own keys, and its `[expect]`.
 
-use std::time::Duration;
-
 use prunella_config::{
     read_grant, read_settings,
     reader::{Reader, Section},
@@ -12,6 +10,7 @@ use toml::de::DeTable;
 use super::{
     Expected, Scenario,
     things::{checks, files, logs, past, probes, processes, resources, unit_keys, units},
+    values::not_a_port,
 };
 use crate::{Sim, build::Unit};
 
@@ -104,15 +103,6 @@ fn service(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -> Sim {
         host = host.respects_start_limit();
     }
     host
-}
-
-pub(super) fn not_a_port(reader: &mut Reader<'_>, text: &str, span: std::ops::Range<usize>) {
-    let shown = prunella_core::text::one_line(text, 40);
-    reader.error_help(
-        span,
-        format!("`{shown}` is not a port"),
-        "write protocol and number, such as \"tcp/80\" or \"udp/53\"",
-    );
 }
 
 /// What has to hold for a start of the service to succeed.
@@ -230,9 +220,4 @@ fn list(
     section.table.get(key)?;
     let texts = reader.texts(section, key, example);
     Some(texts.into_iter().map(|(text, _)| text.to_owned()).collect())
-}
-
-/// A time after which something happens.
-pub(super) fn after(reader: &mut Reader<'_>, section: Section<'_>, key: &str) -> Option<Duration> {
-    reader.duration(section, key, Duration::ZERO)
 }

@@ -8,10 +8,11 @@ use prunella_core::{
     service::{FileRole, Port, ProbeKind},
 };
 
-use super::read::{after, not_a_port};
+use super::values::{after, not_a_port};
 use crate::{
     Sim,
     build::{Check, File, Process, Unit},
+    world::START,
 };
 
 /// systemd's words for a failure (`Result=`).
@@ -469,7 +470,7 @@ pub(super) fn past(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -> 
         let strategy = reader.text(section, "strategy", "service-restart");
         host = host.past(PastIncident {
             id: format!("earlier-{}", number + 1),
-            at: crate::sim::START.saturating_sub(ago),
+            at: START.saturating_sub(ago),
             cause: cause.unwrap_or("exit-code").to_owned(),
             ended: ended.unwrap_or("healed").to_owned(),
             strategy: strategy.map(|(name, _)| name.to_owned()),
