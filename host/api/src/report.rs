@@ -127,7 +127,8 @@ pub struct PortStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastHealing {
     pub incident: IncidentId,
-    /// When the failure was detected: milliseconds since 1970.
+    /// When it was up again, as far as that is known; else when the failure was detected.
+    /// Milliseconds since 1970.
     pub at: u64,
     /// Who healed it.
     pub strategy: Option<String>,

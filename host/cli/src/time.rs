@@ -23,7 +23,7 @@ pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
     Ok(span)
 }
 
-/// A moment as it is typed: so long ago (`2h`), a date (`2026-11-21`, which
+/// A moment as it is typed: so long ago (`2h`), `today` or `yesterday`, a date (`2026-11-21`, which
 /// begins at midnight), a time of day with it (`2026-11-21 14:30`), both in the
 /// host's own time zone, or an RFC 3339 timestamp. Milliseconds since 1970.
 pub(crate) fn parse_when(text: &str) -> Result<u64, String> {
@@ -36,6 +36,14 @@ fn when(text: &str, now: u64, zone: &TimeZone) -> Result<u64, String> {
         let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         return Ok(now.saturating_sub(span));
     }
+    let days_ago = match text {
+        "today" => Some(0),
+        "yesterday" => Some(1),
+        _ => None,
+    };
+    if let Some(days) = days_ago {
+        return midnight(days, now, zone).ok_or_else(|| "there is no such day".to_owned());
+    }
     let at = text.parse::<Timestamp>().or_else(|_| {
         text.parse::<DateTime>()
             .and_then(|time| time.to_zoned(zone.clone()))
@@ -44,10 +52,19 @@ fn when(text: &str, now: u64, zone: &TimeZone) -> Result<u64, String> {
     at.ok()
         .and_then(|at| u64::try_from(at.as_millisecond()).ok())
         .ok_or_else(|| {
-            "write how long ago, such as 30m, 2h or 7d, or a date or time, such as 2026-11-21 or \
-             \"2026-11-21 14:30\""
+            "write how long ago, such as 30m, 2h or 7d, `today` or `yesterday`, or a date or time, \
+             such as 2026-11-21 or \"2026-11-21 14:30\""
                 .to_owned()
         })
+}
+
+/// The beginning of the day so many days ago, in that zone.
+fn midnight(days_ago: i64, now: u64, zone: &TimeZone) -> Option<u64> {
+    let now = Timestamp::from_millisecond(i64::try_from(now).ok()?).ok()?;
+    let day = now.to_zoned(zone.clone()).date();
+    let day = day.checked_sub(jiff::Span::new().days(days_ago)).ok()?;
+    let begin = day.to_zoned(zone.clone()).ok()?;
+    u64::try_from(begin.timestamp().as_millisecond()).ok()
 }
 
 /// A span in one or two units: `45 s`, `12 min`, `3 h 5 min`, `9 d 4 h`.
@@ -149,6 +166,8 @@ mod tests {
     #[rstest]
     #[case("2h", 1_795_263_781_000)]
     #[case("2026-11-21", 1_795_219_200_000)]
+    #[case("today", 1_795_219_200_000)]
+    #[case("yesterday", 1_795_132_800_000)]
     #[case("2026-11-21 14:23", 1_795_270_980_000)]
     #[case("2026-11-21T14:23:01", 1_795_270_981_000)]
     #[case("2026-11-21T15:23:01+01:00", 1_795_270_981_000)]

@@ -270,7 +270,9 @@ impl Past {
                     incident.unit.clone(),
                     LastHealing {
                         incident: incident.id.clone(),
-                        at: incident.at,
+                        at: incident.at.saturating_add(
+                            incident.recovered_after_us.map_or(0, |after| after / 1_000),
+                        ),
                         strategy: incident.strategy.clone(),
                         recovered_after_us: incident.recovered_after_us,
                     },

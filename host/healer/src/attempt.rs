@@ -234,7 +234,11 @@ impl<'a> Attempt<'a> {
         if self.trail.was_interrupted() {
             return "an act of Prunella's, before it was interrupted".to_owned();
         }
-        let failed_run = &self.trail.incident().detection.invocation;
+        let detection = &self.trail.incident().detection;
+        if matches!(detection.cause, Cause::State(_)) {
+            return "it had not failed".to_owned();
+        }
+        let failed_run = &detection.invocation;
         if failed_run.is_some() && status.invocation == *failed_run {
             "itself: it is the same run".to_owned()
         } else {

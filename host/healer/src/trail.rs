@@ -199,7 +199,11 @@ impl Trail {
                     &inner.steps,
                     ending,
                     service,
-                    headline(&incident.detection.unit, Some(ending)),
+                    headline(
+                        &incident.detection.unit,
+                        &incident.detection.cause,
+                        Some(ending),
+                    ),
                     entry.at,
                 )
             });

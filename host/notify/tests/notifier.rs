@@ -148,7 +148,11 @@ impl House {
                 &[],
                 &ending,
                 None,
-                headline(&incident.detection.unit, Some(&ending)),
+                headline(
+                    &incident.detection.unit,
+                    &incident.detection.cause,
+                    Some(&ending),
+                ),
                 2_000,
             ),
             ending: Some(ending),

@@ -202,7 +202,7 @@ fn ended(ending: &Value) -> Option<(Style, String)> {
             BAD.bold(),
             format!("interrupted: {}", word(ending, "detail")),
         ),
-        "dry-run" => (ACT.bold(), format!("dry-run: {}", word(ending, "verdict"))),
+        "dry-run" => (ACT.bold(), format!("dry run: {}", word(ending, "verdict"))),
         // The step before said so.
         _ => return None,
     })

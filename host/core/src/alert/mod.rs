@@ -26,6 +26,7 @@ pub use self::{
 };
 use crate::{
     UnitName,
+    cause::Cause,
     incident::{Assessment, Ending, Incident, IncidentId, LeftAlone, Outcome},
     service::Service,
     trail::{Entry, Step},
@@ -87,6 +88,10 @@ impl Alert {
         let (kind, severity) = match ending {
             // It goes on; what it waits for has an incident of its own.
             Ending::Blocked { .. } | Ending::DryRun { .. } => return None,
+            // Nothing had failed: somebody had it looked at while it was up.
+            Ending::Recovered { .. } if matches!(incident.detection.cause, Cause::State(_)) => {
+                return None;
+            }
             Ending::Healed { .. } | Ending::Recovered { .. } if critical => {
                 (AlertKind::Recovery, Severity::Warning)
             }

@@ -48,7 +48,11 @@ impl Shared {
                 &steps,
                 ending,
                 service.as_deref(),
-                headline(&incident.detection.unit, Some(ending)),
+                headline(
+                    &incident.detection.unit,
+                    &incident.detection.cause,
+                    Some(ending),
+                ),
                 entry.at,
             );
             let end = AttemptEnd {

@@ -6,7 +6,7 @@ use prunella_core::{
     incident::DetectedBy,
     trail::{Entry, Step},
 };
-use prunella_report::headline;
+use prunella_report::outage_headline;
 use prunella_store::{StoreError, Unfinished};
 
 use super::{Shared, milliseconds};
@@ -62,7 +62,7 @@ impl Shared {
                     open.unit.clone(),
                     attempt,
                     service,
-                    headline(&open.unit, None),
+                    outage_headline(&open.unit),
                     open.detected,
                 ),
                 due,

@@ -34,6 +34,7 @@ use prunella_core::{
     StrategyName, UnitName,
     alert::{AlertKind, Severity},
     capability::PastIncident,
+    cause::Cause,
     diagnosis::{self, Finding},
     incident::{Ending, IncidentId},
     service::Service,
@@ -329,7 +330,7 @@ impl Report {
             recurrence.as_ref(),
         );
         Self {
-            headline: headline(unit, ending),
+            headline: headline(unit, &detection.cause, ending),
             incident: record.incident.id.clone(),
             unit: unit.clone(),
             domain: context
@@ -510,10 +511,15 @@ fn reason(what_failed: &str, findings: &[Finding]) -> String {
     sentence
 }
 
+/// That a service is down, in one sentence.
+pub fn outage_headline(unit: &UnitName) -> String {
+    format!("{unit} is down, being healed")
+}
+
 /// What happened to what, and how it ended, in one sentence.
-pub fn headline(unit: &UnitName, ending: Option<&Ending>) -> String {
+pub fn headline(unit: &UnitName, cause: &Cause, ending: Option<&Ending>) -> String {
     match ending {
-        None => format!("{unit} is down, being healed"),
+        None => outage_headline(unit),
         Some(Ending::Healed {
             strategy,
             recovered_after: Some(after),
@@ -523,6 +529,9 @@ pub fn headline(unit: &UnitName, ending: Option<&Ending>) -> String {
         ),
         Some(Ending::Healed { strategy, .. }) => {
             format!("{unit} failed; healed by {strategy}")
+        }
+        Some(Ending::Recovered { .. }) if matches!(cause, Cause::State(_)) => {
+            format!("{unit} is healthy: nothing to do")
         }
         Some(Ending::Recovered { by }) => {
             format!("{unit} failed and recovered: {}", clean(by))

@@ -346,7 +346,7 @@ fn ended(ending: &Ending) -> (Mark, Importance, String) {
             Warning,
             format!("interrupted: {}", clean(detail)),
         ),
-        Ending::DryRun { verdict } => (Mark::DryRun, Info, format!("dry-run: {}", clean(verdict))),
+        Ending::DryRun { verdict } => (Mark::DryRun, Info, format!("dry run: {}", clean(verdict))),
     }
 }
 
