@@ -154,7 +154,11 @@ impl Found<'_> {
             let Some(hit) = patterns::recognise(&line.message) else {
                 continue;
             };
-            if hit.pattern.cause == Cause::KillRequested && !is_requested_end(run, line, &hit) {
+            // A run that failed by itself since says what is wrong.
+            let is_last = number + 1 == self.evidence.runs.len();
+            if hit.pattern.cause == Cause::KillRequested
+                && !(is_last && is_requested_end(run, line, &hit))
+            {
                 continue;
             }
             let rank = match (hit.pattern.cause, hit.pattern.wording) {

@@ -196,6 +196,15 @@ fn of_two_runs_the_later_one_counts_more() {
     );
 }
 
+#[test]
+fn a_kill_explains_nothing_once_another_run_has_failed_by_itself() {
+    let mut evidence = requested("KILL", true);
+    let why = "Error: ENOENT: no such file or directory, open '/etc/shop.json'";
+    evidence.runs.push(run("exit-code", Some(1), None, &[why]));
+    assert_eq!(causes(&evidence)[0], (Cause::MissingFile, Source::Log));
+    assert!(!causes(&evidence).contains(&(Cause::KillRequested, Source::Log)));
+}
+
 fn disk(available: u64, files_available: u64) -> Disk {
     Disk {
         total: 10 << 30,
