@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_for_is_dropped() {
+    fn unknown_fields_of_an_answer_are_dropped() {
         let long = "x".repeat(5_000);
         let content = json!({
             "cause": format!("{long} \u{1b}[31m"),

@@ -501,7 +501,7 @@ fn nonsense_gets_a_clear_answer(#[case] method: &str, #[case] address: &str, #[c
 }
 
 #[test]
-fn what_is_not_there_is_a_problem_too() {
+fn a_missing_resource_is_a_problem() {
     let house = House::new();
     for socket in [CONTROL_SOCKET, STATUS_SOCKET] {
         let answer = house.say(socket, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -516,7 +516,7 @@ fn what_is_not_there_is_a_problem_too() {
 #[case::words(b"hello there\n")]
 #[case::the_wire_of_earlier_versions(b"{\"ask\":\"status\"}\n")]
 #[case::bytes(b"\xff\xfe\x00\x80\n")]
-fn what_is_no_http_is_dropped(#[case] bytes: &[u8]) {
+fn a_connection_without_http_is_dropped(#[case] bytes: &[u8]) {
     let house = House::with(|settings| settings.request_limit = Duration::from_millis(100));
     for socket in [CONTROL_SOCKET, STATUS_SOCKET] {
         let answer = house.say(socket, bytes);

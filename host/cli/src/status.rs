@@ -583,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matters_is_there() {
+    fn the_overview_shows_the_important_facts() {
         let text = plain(&report(), 80);
         for part in [
             "web1",

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matters_least_goes_first() {
+    fn the_least_important_column_is_cut_first() {
         let narrow = plain(&table().render(20, 0));
         assert!(!narrow.contains("DOMAIN"), "{narrow}");
         assert!(narrow.contains("running"), "{narrow}");

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_installed_is_read_as_it_was_written() {
+    fn an_installed_plugin_is_read_back_unchanged() {
         let record = Installed {
             sha256: SHA.to_owned(),
             version: Some("1.2.0-rc.1+x".to_owned()),
@@ -295,7 +295,7 @@ mod tests {
     #[case::twice("plugins/elsewhere.wasm", "is there twice: prunella.toml:1 names")]
     #[case::a_folder("plugins/sub/a.wasm", "folders in `plugins` are not looked into")]
     #[case::a_damaged_record("plugins/a.toml", "a SHA-256 is 64 hexadecimal digits")]
-    fn what_is_wrong_is_a_warning(#[case] file: &str, #[case] said: &str) {
+    fn a_mistake_beside_a_plugin_is_a_warning(#[case] file: &str, #[case] said: &str) {
         let folder = folder(&[
             (
                 "prunella.toml",
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_half_written_or_somebody_elses_is_not_looked_at() {
+    fn incomplete_and_foreign_files_are_ignored() {
         let folder = folder(&[
             ("plugins/.a.wasm.prunella-new", ""),
             ("plugins/README.md", ""),
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_about_to_be_installed_may_be_named() {
+    fn a_plugin_about_to_be_installed_may_be_named() {
         let folder = folder(&[(
             "services.d/a.toml",
             "unit = \"a.service\"\nstrategies = [\"new\"]\n",

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_has_its_default() {
+    fn an_absent_setting_has_its_default() {
         let filled = filled("queue = \"mail\"\ngrace = \"1.5 minutes\"", &declared()).unwrap();
         let filled: Vec<(&str, &str)> = filled
             .iter()

@@ -51,7 +51,7 @@ mod tests {
     #[case::signal(None, Some("KILL"), Some("SIGKILL"))]
     #[case::another_signal(None, Some("SEGV"), None)]
     #[case::neither(None, None, None)]
-    fn what_prevents_a_restart(
+    fn settings_that_prevent_a_restart(
         #[case] exit_code: Option<i32>,
         #[case] signal: Option<&str>,
         #[case] prevented: Option<&str>,

@@ -88,7 +88,7 @@ mod tests {
     #[case("a\nb", "a\nb")]
     #[case("a\tb\0", "a\\tb\\u{0}")]
     #[case("\u{202e}x", "\\u{202e}x")]
-    fn what_hides_is_shown(#[case] text: &str, #[case] expected: &str) {
+    fn invisible_characters_are_shown(#[case] text: &str, #[case] expected: &str) {
         assert_eq!(visible(text), expected);
     }
 

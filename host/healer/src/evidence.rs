@@ -221,7 +221,7 @@ mod tests {
     #[case::the_latest_still_runs(&[("a", false), ("b", false)], "b", Some("a"))]
     #[case::the_latest_is_over(&[("a", false), ("b", false)], "c", Some("b"))]
     #[case::only_systemd_spoke(&[("a", true), ("b", true)], "b", None)]
-    fn of_a_loop_the_latest_run_that_is_over_and_spoke_counts(
+    fn in_a_restart_loop_the_last_finished_run_with_output_counts(
         #[case] lines: &[(&str, bool)],
         #[case] going: &str,
         #[case] found: Option<&str>,

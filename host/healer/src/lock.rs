@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_is_waited_for_no_longer() {
+    fn a_service_that_answers_is_no_longer_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let unit = UnitName::new("web.service").unwrap();
         let held = UnitLock::acquire(folder.path(), &unit).unwrap();

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_denies_is_not_done() {
+    fn an_act_that_a_person_denies_is_not_done() {
         let sim = web();
         let grants = grant("unit-control", &[Scope::Itself]);
         let (folder, kernel) = overseen(&sim, grants, asks_for_starts(), None);
@@ -401,7 +401,7 @@ mod tests {
         "web.service",
         Err("awaits-approval")
     )]
-    fn what_a_models_verdict_is_worth(
+    fn effect_of_a_models_verdict(
         #[case] worth: ModelSay,
         #[case] says: Result<SecondOpinionVerdict, String>,
         #[case] on: &str,

@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failing_check_said() {
+    fn output_of_a_failing_check() {
         let (answer, _) = run(
             "app",
             check(&["/bin/true"]),

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_complete_is_noticed_and_nothing_else() {
+    fn only_complete_files_are_noticed() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("plugins");
         fs::create_dir(&folder).unwrap();

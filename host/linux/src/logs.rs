@@ -189,7 +189,7 @@ mod tests {
     #[case::errors(None, Some(3), 8)]
     #[case::everything(Some(RUN), Some(7), 2)]
     #[case::all_but_debug(Some(RUN), Some(6), 14)]
-    fn what_is_asked_cannot_be_forged(
+    fn a_journal_query_cannot_be_forged(
         #[case] invocation: Option<&str>,
         #[case] priority: Option<u8>,
         #[case] groups: usize,
@@ -208,7 +208,7 @@ mod tests {
     #[case(Some("x"), None, "no-invocation")]
     #[case(Some("0123456789abcdef0123456789abcdeg"), None, "no-invocation")]
     #[case(None, Some(8), "no-priority")]
-    fn what_makes_no_sense(
+    fn invalid_queries_are_refused(
         #[case] invocation: Option<&str>,
         #[case] priority: Option<u8>,
         #[case] code: &str,

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ready_is_given_even_past_the_deadline() {
+    fn a_ready_answer_is_given_past_the_deadline() {
         let shared = Shared::start(None).unwrap();
         let answer = shared.block_on_deadline(Instant::now(), async { Ok("ready") });
         assert_eq!(answer, Ok("ready"));

@@ -58,7 +58,7 @@ mod tests {
     #[case::cleared(ActiveState::Inactive, "success", false)]
     #[case::up_again(ActiveState::Active, "success", false)]
     #[case::never_ran(ActiveState::Failed, "exit-code", false)]
-    fn what_is_known_without_the_journal(
+    fn facts_known_without_the_journal(
         #[case] state: ActiveState,
         #[case] result: &str,
         #[case] expected: bool,

@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_author_says_of_starts() {
+    fn start_rules_of_a_unit() {
         let prevented = Structure::from((vec![3i32, 4], vec![9i32]));
         let conditions = Array::from(vec![
             ("ConditionPathExists", false, true, "/run/off", -1i32),

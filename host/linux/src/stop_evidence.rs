@@ -327,7 +327,7 @@ mod tests {
     #[case::crash_on_start("exit-code", Some(85), Some(80), Some(90), Order::Unknown)]
     #[case::never_active("exit-code", Some(85), None, Some(90), Order::Unknown)]
     #[case::no_main_process("exit-code", Some(1), Some(80), None, Order::Unknown)]
-    fn what_the_order_says(
+    fn order_of_events(
         #[case] result: &str,
         #[case] began: Option<u64>,
         #[case] active_exit: Option<u64>,

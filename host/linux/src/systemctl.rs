@@ -467,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn what_systemctl_shows() {
+    fn parsing_systemctl_output() {
         let shown = Shown::parse(
             "Type=simple\nRestart=on-failure\nRestartUSec=100ms\nStartLimitIntervalUSec=10s\n\
              StartLimitBurst=5\nExecMainCode=1\nExecMainStatus=3\nMainPID=0\nId=web.service\n\

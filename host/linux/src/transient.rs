@@ -416,7 +416,7 @@ pub(in crate::transient) mod tests {
     #[case::no_sandbox(Some(226), None, "", false)]
     #[case::killed(None, Some("KILL"), "", true)]
     #[case::nothing_happened(None, None, "", false)]
-    fn what_counts_as_run(
+    fn outcomes_that_count_as_run(
         #[case] exit_code: Option<i32>,
         #[case] signal: Option<&str>,
         #[case] output: &str,

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_can_change_is_not() {
+    fn files_others_can_change_are_not_trusted() {
         let folder = folder();
         let file = folder.path().join("a.wasm");
         fs::write(&file, b"bytes").unwrap();

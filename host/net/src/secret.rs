@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_secret() {
+    fn invalid_secrets() {
         let (_folder, source) = written(b" \n", 0o600);
         assert!(matches!(read(&source), Err(SecretError::Empty(_))));
         for text in [&b"a\nb"[..], b"a\0b", b"a\xff"] {

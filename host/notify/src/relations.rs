@@ -118,7 +118,7 @@ mod tests {
     #[case("a", "d", false)]
     #[case("x", "y", true)]
     #[case("x", "x", false)]
-    fn what_is_needed(#[case] one: &str, #[case] other: &str, #[case] needs: bool) {
+    fn dependencies_of_a_unit(#[case] one: &str, #[case] other: &str, #[case] needs: bool) {
         assert_eq!(relations().needs(&unit(one), &unit(other)), needs);
     }
 

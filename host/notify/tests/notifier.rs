@@ -208,7 +208,7 @@ fn the_notifier_returns_once_an_alert_is_delivered() {
 }
 
 #[test]
-fn what_did_not_get_through_is_tried_when_the_far_side_wants_it() {
+fn an_undelivered_message_is_retried_when_the_server_says() {
     let house = House::new([again(Some(Duration::from_secs(3_600)))]);
     house.escalate(1);
     house.notifier().work_for(Duration::ZERO);
@@ -227,7 +227,7 @@ fn what_did_not_get_through_is_tried_when_the_far_side_wants_it() {
 }
 
 #[test]
-fn what_is_refused_or_too_old_is_kept() {
+fn refused_and_expired_messages_are_kept() {
     let mut house = House::new([
         Delivery::Refused {
             reason: "no such channel".to_owned(),
@@ -243,7 +243,7 @@ fn what_is_refused_or_too_old_is_kept() {
 }
 
 #[test]
-fn what_was_cut_off_is_sent_again_under_the_same_id() {
+fn an_interrupted_message_is_sent_again_under_the_same_id() {
     let house = House::new([again(None)]);
     house.escalate(1);
     house.notifier().work_for(Duration::ZERO);

@@ -200,7 +200,7 @@ fn secrets_and_declarations_stay_behind() {
 }
 
 #[test]
-fn what_the_contract_does_not_show_of_a_unit_is_left_out() {
+fn unit_fields_outside_the_contract_are_left_out() {
     let sim = Sim::new("web.service").failed("signal").with(|unit| {
         "hunter2 of the shop".clone_into(&mut unit.description);
         unit.fragment = Some("/srv/hunter2/web.service".to_owned());
@@ -228,7 +228,7 @@ fn nothing_that_is_there_is_written_to() {
 }
 
 #[test]
-fn what_is_no_recording_is_told() {
+fn a_file_that_is_no_recording_is_refused() {
     let text = recorded(&leftover(), &strategy("port-conflict"));
     assert!(matches!(
         Recording::parse(""),

@@ -141,7 +141,7 @@ fn its_own_socket_is_no_conflict_and_anothers_is() {
 }
 
 #[test]
-fn who_shares_the_port_is_in_nobodys_way() {
+fn a_shared_port_is_no_conflict() {
     let other = Process::stranger("/usr/bin/web").of_unit("web-b.service");
     let run = web().taken_beside("tcp/80", other).run::<PortConflict>();
     assert_eq!(

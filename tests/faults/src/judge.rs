@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_prunella_cannot_do_is_counted_apart() {
+    fn unsupported_faults_are_counted_apart() {
         let mut verdicts = vec![
             judged(
                 &fault("killed"),

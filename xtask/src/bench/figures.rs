@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_meets_nothing() {
+    fn an_unmeasured_figure_meets_no_target() {
         let met = |target| figure(&[], target, &[20.0]).met();
         assert_eq!(met(Target::Below(2.0)), Some(false));
         assert_eq!(met(Target::BelowPeer), Some(false));

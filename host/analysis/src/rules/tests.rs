@@ -174,7 +174,7 @@ fn lines_of_last_week_have_nothing_to_do_with_it() {
 }
 
 #[test]
-fn of_two_runs_the_later_one_counts_more() {
+fn the_later_of_two_runs_counts_more() {
     let mut evidence = evidence(run(
         "exit-code",
         Some(1),

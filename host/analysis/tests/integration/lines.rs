@@ -282,7 +282,7 @@ fn lines_that_mean_nothing() {
 }
 
 #[test]
-fn what_is_shown_of_a_line_is_short_and_without_secrets() {
+fn quoted_lines_are_short_and_without_secrets() {
     let long = format!(
         "PermissionError: [Errno 13] Permission denied: '/srv/{}' password=hunter2secret\u{202e}",
         "x".repeat(5000)

@@ -121,7 +121,7 @@ fn an_opinion_by_ollamas_protocol() {
 }
 
 #[test]
-fn what_a_server_does_not_understand_is_put_otherwise_once() {
+fn a_request_a_server_rejects_is_retried_once_in_another_form() {
     let refused = |said: &str| Answer::json(400, &json!({ "error": { "message": said } }));
     let server = Server::start(move |_, request| {
         if request.body.get("max_tokens").is_some() {

@@ -212,7 +212,7 @@ fn nothing_is_installed_where_others_can_write() {
 }
 
 #[test]
-fn what_has_no_name_of_its_own_is_refused() {
+fn a_component_without_a_usable_name_is_refused() {
     let place = Place::new("[strategy.elsewhere]\ncomponent = \"other.wasm\"\n");
     for (name, code, said) in [
         ("service-restart.wasm", 2, "its name is reserved"),
@@ -230,7 +230,7 @@ fn what_has_no_name_of_its_own_is_refused() {
 }
 
 #[test]
-fn what_is_removed_is_gone() {
+fn a_removed_plugin_is_gone() {
     let place = Place::new("");
     place.add(&place.offered("looks.wasm", &one(false)));
     assert_eq!(place.all_installed(), ["looks.toml", "looks.wasm"]);

@@ -248,7 +248,7 @@ fn a_missing_target_of_rust_is_named_with_what_gets_it() {
 }
 
 #[test]
-fn what_calls_wasi_is_refused() {
+fn a_component_that_imports_wasi_is_refused() {
     let desk = Desk::new();
     desk.create("c");
     desk.file(

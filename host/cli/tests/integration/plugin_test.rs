@@ -107,7 +107,7 @@ fn port_conflict() -> &'static [u8] {
 }
 
 #[test]
-fn what_it_said_and_did_is_shown() {
+fn log_lines_and_acts_of_a_run_are_shown() {
     Bench::new(port_conflict(), LEFTOVER)
         .run(&[])
         .ended(0)
@@ -119,7 +119,7 @@ fn what_it_said_and_did_is_shown() {
 }
 
 #[test]
-fn what_differs_is_shown_and_told_by_the_exit_code() {
+fn a_difference_is_shown_and_sets_the_exit_code() {
     let wrong = LEFTOVER.replace("\"terminate /usr/bin/web\", ", "");
     Bench::new(port_conflict(), &wrong)
         .run(&[])
@@ -156,7 +156,7 @@ fn a_folder_of_scenarios_and_one_line_for_each() {
 }
 
 #[test]
-fn what_was_not_granted_is_denied() {
+fn an_act_without_a_grant_is_denied() {
     let narrow = LEFTOVER.split("[expect]").next().unwrap().to_owned()
         + "[[allow]]\nact = \"process-control\"\n[[allow]]\nact = \"unit-control.stop\"\n\
            [expect]\nassessment = \"applies\"\noutcome = \"failure\"\nfailure = \"not-granted\"\n\

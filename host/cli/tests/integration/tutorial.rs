@@ -139,7 +139,7 @@ fn it_goes_as_the_page_says() {
 }
 
 #[test]
-fn what_is_missing_is_noticed() {
+fn a_missing_line_of_the_tutorial_is_noticed() {
     assert_eq!(first_missing("a\nc\n", "xax\nb\nc"), None);
     assert_eq!(first_missing("c\na\n", "a\nb\nc"), Some("a"));
 }

@@ -125,7 +125,7 @@ fn it_does_not_count(
 }
 
 #[test]
-fn what_was_changed_after_signing_is_found() {
+fn a_change_after_signing_is_found() {
     let trusted = keys(&[MINISIGN.trusted("ours", &["site-*"])]);
     let site_fix = name("site-fix");
     let good = MINISIGN.sign("ours", WASM, COMMENT, &[]);

@@ -197,7 +197,7 @@ fn a_start_that_is_granted() {
 }
 
 #[test]
-fn what_would_stop_along_needs_a_grant_of_its_own() {
+fn stopping_dependent_units_needs_its_own_grant() {
     let other = unit("other.service");
     let sim = web()
         .with(|status| status.conflicts = vec![unit("other.service")])

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_said_is_news_again_only_when_it_changes() {
+    fn a_finding_is_logged_again_only_when_it_changes() {
         let escalated = |reason: &str| Step::Ended {
             ending: Ending::Escalated {
                 reason: reason.to_owned(),

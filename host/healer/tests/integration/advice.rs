@@ -513,7 +513,7 @@ fn a_dry_run_asks_nobody() {
 }
 
 #[test]
-fn what_an_operator_stopped_needs_no_diagnosis() {
+fn a_service_stopped_by_an_operator_is_not_diagnosed() {
     let told = Scene::new(
         killed()
             .log("web.service", 3, TAKEN)

@@ -589,7 +589,7 @@ fn two_processes_have_one_incident_for_a_service() {
 
 /// `prunella heal` of a service that is up says nothing of its next failure.
 #[test]
-fn what_an_operator_had_looked_at_while_it_was_up_is_healed_when_it_fails() {
+fn a_service_healed_by_hand_while_up_is_healed_when_it_fails() {
     let house = house(Sim::new("web.service"));
     let mut asked = house.sim.incident().detection;
     asked.by = DetectedBy::Operator;
@@ -661,7 +661,7 @@ fn rights_to_act_follow_the_bytes(#[case] sha256: Option<String>) {
 }
 
 #[test]
-fn what_is_not_in_care_is_not_touched() {
+fn a_unit_outside_care_is_not_touched() {
     let house = house_with(Sim::new("web.service").failed("signal"), false, |config| {
         config.services.clear();
     });

@@ -127,7 +127,7 @@ fn some_modes_are_never_set(#[case] mode: u32) {
 }
 
 #[test]
-fn what_is_setuid_is_left_alone() {
+fn a_setuid_file_is_left_alone() {
     let bench = Bench::new();
     bench.file("it", 0, 0o4755);
     denied(bench.repair("it", Change::Mode(0o755)), "unsafe-repair");
@@ -222,7 +222,7 @@ fn pipes_and_devices_are_left_alone_without_blocking() {
 }
 
 #[test]
-fn what_is_not_there_is_not_found() {
+fn a_missing_file_is_not_found() {
     let bench = Bench::new();
     for name in ["none", "none/it"] {
         let failure = bench.repair(name, Change::Mode(0o640)).unwrap_err();

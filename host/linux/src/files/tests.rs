@@ -225,7 +225,7 @@ fn every_folder_on_the_way_counts() {
 }
 
 #[test]
-fn what_is_secret_stays_so() {
+fn a_secret_file_stays_secret() {
     let mut bench = Bench::with_content(FileRole::Plain, b"secret");
     bench.declared.secret = true;
     assert_eq!(bench.stat().size, None);
@@ -313,7 +313,7 @@ fn an_env_file_may_be_a_link_as_for_systemd() {
 }
 
 #[test]
-fn what_is_no_env_file() {
+fn files_that_are_no_env_files() {
     let large = vec![b'#'; 1024 * 1024 + 1];
     let bench = Bench::with_content(FileRole::Env, &large);
     assert!(

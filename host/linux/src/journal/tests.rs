@@ -45,7 +45,7 @@ fn an_entry_as_json(#[case] line: &str, #[case] message: &[u8], #[case] priority
 #[case("")]
 #[case("[]")]
 #[case(r#"{"MESSAGE":"a"}"#)]
-fn what_is_no_entry(#[case] line: &str) {
+fn malformed_journal_entries(#[case] line: &str) {
     assert_eq!(from_json(line.as_bytes()), None);
 }
 

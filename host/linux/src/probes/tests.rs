@@ -324,7 +324,7 @@ fn https_is_asked_whatever_the_certificate() {
 }
 
 #[test]
-fn who_speaks_no_tls_does_not_answer() {
+fn a_server_without_tls_does_not_answer_https() {
     let place = says(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let answer = ask(http(&format!("https://{place}/")));
     assert_eq!(answer.detail, "it does not speak TLS");

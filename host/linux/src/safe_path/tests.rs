@@ -146,7 +146,7 @@ fn a_fifo_does_not_block() {
 }
 
 #[test]
-fn what_belongs_to_root() {
+fn files_that_belong_to_root() {
     let (_dir, tree) = tree();
     assert_eq!(belongs_to_root(&tree.join("mine/file")), Ok(()));
     assert_eq!(belongs_to_root(Path::new("/bin/sh")), Ok(()));

@@ -261,7 +261,7 @@ fn one_cause_is_one_message(#[case] how: &str) {
 }
 
 #[test]
-fn what_has_no_cause_in_common_is_told_apart() {
+fn alerts_without_a_common_cause_are_separate() {
     let mut world = World::new()
         .care("a", &["c"])
         .care("b", &["c"])
@@ -386,7 +386,7 @@ fn a_late_dependant_joins_the_trouble() {
 }
 
 #[test]
-fn what_is_healed_before_it_was_told_is_only_a_recovery() {
+fn a_failure_healed_before_it_was_told_is_only_a_recovery() {
     let mut world = World::new().care("a", &[]);
     world.fails("a", 100);
     world.recovers("a", 101);
@@ -512,7 +512,7 @@ fn a_cause_with_many_dependants_is_no_storm() {
 }
 
 #[test]
-fn what_goes_nowhere_is_done_with() {
+fn an_alert_without_a_channel_is_finished() {
     let mut world = World::new().care("a", &[]);
     world.config.alerts.routes = Default::default();
     world.fails("a", 100);

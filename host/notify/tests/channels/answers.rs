@@ -68,7 +68,7 @@ fn a_success_is_delivered(#[case] status: u16) {
 #[case::broken(500, "", None)]
 #[case::gateway(502, "", None)]
 #[case::wrong_password(401, "", None)]
-fn what_may_change_is_tried_again(
+fn a_temporary_failure_is_retried(
     #[case] status: u16,
     #[case] headers: &str,
     #[case] seconds: Option<u64>,
@@ -102,7 +102,7 @@ fn a_date_is_waited_for() {
 #[case(404, "no_service")]
 #[case(410, "channel_is_archived")]
 #[case(413, "too large")]
-fn what_will_not_change_is_refused(#[case] status: u16, #[case] said: &str) {
+fn a_permanent_failure_is_refused(#[case] status: u16, #[case] said: &str) {
     let reason = refused(answer(Reply::status(status, "Retry-After: 5\r\n", said)));
     assert!(reason.contains(&status.to_string()), "{reason}");
     assert!(reason.ends_with(said), "{reason}");
@@ -131,7 +131,7 @@ fn no_redirect_is_followed(#[case] status: u16, #[case] again: bool) {
 #[case::not_http(b"SSH-2.0-OpenSSH_9.2\r\n", "no answer from 127.0.0.1: ")]
 #[case::nothing(b"", "no answer from 127.0.0.1: ")]
 #[case::half_a_head(b"HTTP/1.1 200 OK\r\nContent-Le", "no answer from 127.0.0.1: ")]
-fn what_is_no_answer_is_tried_again(#[case] bytes: &[u8], #[case] begins: &str) {
+fn no_answer_is_retried(#[case] bytes: &[u8], #[case] begins: &str) {
     let reason = try_again(answer(Reply::Bytes(bytes.to_vec())));
     assert!(reason.starts_with(begins), "{reason}");
     assert!(reason.len() > begins.len());
@@ -230,7 +230,7 @@ fn nor_beyond_the_deadline() {
 }
 
 #[test]
-fn what_the_far_side_repeats_is_hidden() {
+fn secrets_repeated_by_the_server_are_hidden() {
     let url = format!("/services/T0/B0/{KEY}");
     let reason = refused(answer(Reply::status(404, "", &format!("no hook at {url}"))));
     assert!(reason.ends_with("no hook at [redacted]"), "{reason}");

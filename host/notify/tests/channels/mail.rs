@@ -281,7 +281,7 @@ fn a_real_server_that_takes_no_mail(#[case] option: &str, #[case] said: &str, #[
 /// Nothing that is said before TLS may count for what is said under it: here
 /// somebody slips in the answers to come.
 #[test]
-fn what_is_slipped_in_before_tls_counts_for_nothing() {
+fn data_injected_before_tls_is_ignored() {
     let certificates = Certificates::new("DNS:localhost");
     let config = Arc::new(certificates.server());
     let address = receiver::raw(move |stream| {

@@ -550,7 +550,7 @@ fn escalation() -> Option<Ending> {
 }
 
 #[test]
-fn what_was_done_again_is_told_once() {
+fn repeated_steps_are_told_once() {
     let note = |at| {
         (
             at,
@@ -773,7 +773,7 @@ fn denied(act: &str, code: &str, message: &str) -> Record {
     "no; to allow it: [[strategy.site-fix.allow]] act = \"x\", on = [\"a\"]\n[evil]\nb = [\"c\"]",
     None
 )]
-fn what_can_be_granted_is_told(#[case] message: &str, #[case] on: Option<&str>) {
+fn grantable_acts_are_told(#[case] message: &str, #[case] on: Option<&str>) {
     let report = report(&denied("unit-control.start", "not-granted", message));
     let found: Vec<&str> = report.grantable.iter().map(|g| g.toml.as_str()).collect();
     let expected: Vec<String> = on
@@ -831,7 +831,7 @@ fn declared_log_files_are_named_and_secret_ones_are_not() {
 }
 
 #[test]
-fn what_a_model_says_is_somebody_elses_text() {
+fn a_models_words_are_untrusted_text() {
     let opinion = diagnosis::Opinion {
         model: "m".to_owned(),
         cause: "run \x1b[31mthis\u{202e} password=hunter22 ".to_owned(),

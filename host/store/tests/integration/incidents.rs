@@ -55,7 +55,7 @@ fn dry_run() -> Ending {
 }
 
 #[test]
-fn what_leads_up_to_an_act_is_seen_at_once() {
+fn steps_before_an_act_are_visible_at_once() {
     let (_folder, store) = store();
     let incident = incident("web.service", 7, 1_000);
     store.open_incident(&incident).unwrap();
@@ -73,7 +73,7 @@ fn what_leads_up_to_an_act_is_seen_at_once() {
 }
 
 #[test]
-fn what_was_written_is_read_back() {
+fn a_written_record_is_read_back() {
     let (_folder, store) = store();
     let incident = incident("web.service", 7, 1_000);
     let first = note(&incident.id, 0, "first");
@@ -259,7 +259,7 @@ fn one_incident_is_open_for_a_unit_whoever_opens_it() {
 /// An incident that happened while the store was in trouble is written when it is
 /// over, whatever is open by then.
 #[test]
-fn what_is_over_is_written_later_beside_what_is_open() {
+fn a_late_ending_is_written_beside_an_open_incident() {
     let (_folder, store) = store();
     let open = incident("web.service", 2, 2_000);
     store.open_incident(&open).unwrap();

@@ -206,7 +206,7 @@ fn an_alert_outlives_an_incident_that_the_store_could_not_take() {
 }
 
 #[test]
-fn what_is_decided_is_written_once() {
+fn a_decision_is_written_once() {
     let (folder, store) = store();
     let (incident, _) = told_of(&store, "web.service", 1);
     let seq = store.new_alerts().unwrap().first().unwrap().seq;
@@ -307,7 +307,7 @@ fn a_killed_sender(
 }
 
 #[test]
-fn what_is_told_of_one_alert_group_arrives_in_order() {
+fn messages_of_one_alert_group_arrive_in_order() {
     let (_folder, store) = store();
     decide(&store, &[("m-1", "t"), ("m-2", "t"), ("m-3", "other")]);
     assert_eq!(ids(&store.due_dispatches(100).unwrap()), ["m-1", "m-3"]);
@@ -430,7 +430,7 @@ fn units_that_wait_for_another_are_told_apart() {
 }
 
 #[test]
-fn what_is_over_is_forgotten_and_the_rest_is_kept() {
+fn old_messages_are_forgotten_and_pending_ones_kept() {
     let (_folder, store) = store();
     decide(&store, &[("m-1", "a"), ("m-2", "b")]);
     store.begin_dispatch("m-1", 100).unwrap();

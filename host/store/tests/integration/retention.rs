@@ -73,7 +73,7 @@ const TEN_DAYS: Retention = Retention {
 };
 
 #[test]
-fn what_is_too_old_goes_and_what_is_needed_stays() {
+fn old_incidents_go_and_needed_ones_stay() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let gone = add(&store, "web.service", 1, 1, Some(&healed()));

@@ -56,7 +56,7 @@ fn it_is_kept_for_each_strategy_at_each_service() {
 }
 
 #[test]
-fn what_is_too_much_changes_nothing() {
+fn a_value_over_the_limit_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("prunella.db")).unwrap();
     let (mine, web) = (named("mine"), unit("web.service"));

@@ -71,7 +71,7 @@ fn a_store_that_is_just_being_made_is_not_there_yet() {
 }
 
 #[test]
-fn whoever_reads_while_it_is_made_finds_all_of_it_or_nothing() {
+fn a_reader_during_creation_sees_all_or_nothing() {
     for _ in 0..20 {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("prunella.db");

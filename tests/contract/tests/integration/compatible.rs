@@ -144,7 +144,7 @@ fn grows(folder: &Path, now: &Contract) -> Result<(), String> {
 }
 
 #[test]
-fn what_a_compiled_plugin_relies_on_stays() {
+fn compiled_plugins_keep_working() {
     assert_eq!(grows(&copies(), &current()), Ok(()));
 }
 

@@ -136,7 +136,7 @@ fn classic_causes_are_found() {
 }
 
 #[test]
-fn what_changed_shortly_before_is_named() {
+fn a_recent_change_is_named() {
     let scene = Scene::builder()
         .file("/etc/shop/shop.conf", "key = value\n", 0o644)
         .service(
@@ -203,7 +203,7 @@ fn a_kill_that_somebody_asked_systemd_for_is_named() {
 }
 
 #[test]
-fn of_a_restart_loop_the_programs_own_lines_are_shown() {
+fn a_restart_loop_shows_the_programs_own_lines() {
     let scene = Scene::builder()
         .service(
             "web.service",
@@ -258,7 +258,7 @@ fn how_it_failed_last_is_told_first() {
 }
 
 #[test]
-fn what_an_old_failure_logged_is_not_said_of_a_service_that_was_stopped_since() {
+fn lines_of_an_old_failure_are_not_used_after_a_stop() {
     let scene = Scene::builder()
         .file("/etc/shop/secret", "x", 0o600)
         .service(

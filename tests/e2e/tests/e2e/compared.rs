@@ -343,7 +343,7 @@ fn a_dry_run_is_recorded_too_and_nothing_is_written_over() {
 }
 
 #[test]
-fn what_the_daemon_gave_up_on_can_be_recorded_beside_it() {
+fn an_escalated_incident_can_be_recorded_beside_the_daemon() {
     const CONFIG: &str = "/etc/prunella/prunella.toml";
     let scene = web("", "", "strategies = [\"service-restart\"]")
         .file(

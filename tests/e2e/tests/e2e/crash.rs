@@ -61,7 +61,7 @@ fn an_exit_code_is_healed() {
 }
 
 #[test]
-fn what_journald_keeps_of_an_incident_can_be_found_by_its_fields() {
+fn journal_entries_of_an_incident_are_found_by_their_fields() {
     let scene = Scene::builder()
         .service("web.service", &victim("", ""), "")
         .with_daemon();

@@ -121,7 +121,7 @@ fn a_stop_of_a_service_that_is_meant_to_run_is_a_stop(#[case] stop: &[&str]) {
 }
 
 #[test]
-fn what_ends_when_its_work_is_done_is_left_alone() {
+fn a_service_that_finished_its_work_is_left_alone() {
     let once = "[Service]\nType=oneshot\nExecStart=/bin/true\n";
     let idle = "[Service]\nExecStart=/bin/sleep 0.2\n";
     let scene = scene()
@@ -173,7 +173,7 @@ fn a_sweep_finds_what_was_ended_and_leaves_alone_what_was_stopped() {
 }
 
 #[test]
-fn what_ended_before_the_daemon_came_is_taken_up() {
+fn an_end_before_the_daemon_started_is_taken_up() {
     let scene = Scene::builder()
         .service("web.service", &victim("", "--listen 8080"), ALWAYS)
         .without_daemon();
@@ -316,7 +316,7 @@ fn an_exit_that_counts_as_success_is_no_failure() {
 #[rstest]
 #[case::condition("ConditionPathExists=/opt/wanted")]
 #[case::assertion("AssertPathExists=/opt/wanted")]
-fn what_systemd_would_not_start_is_not_started_again_and_again(#[case] line: &str) {
+fn a_start_that_systemd_refuses_is_not_repeated(#[case] line: &str) {
     let scene = scene()
         .service("web.service", &victim_with(line, "", ""), "")
         .without_daemon();
@@ -339,7 +339,7 @@ fn what_systemd_would_not_start_is_not_started_again_and_again(#[case] line: &st
 }
 
 #[test]
-fn what_refuses_to_be_started_by_anybody_is_left_alone() {
+fn a_unit_that_refuses_manual_starts_is_left_alone() {
     let scene = scene()
         .service(
             "part.service",

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_carried_out_in_another_go_is_no_error() {
+    fn a_run_completed_in_another_round_is_no_error() {
         let failed = json!({ "fault": "killed", "healer": "prunella", "why": "no machine" });
         let first = go(&[run("killed", "monit", 900.0)], &[failed]);
         let second = go(&[run("killed", "prunella", 9.0)], &[]);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_runs_are_named() {
         let error = put_together(&[go(&[run("killed", "monit", 1.0)], &[])]).unwrap_err();
         assert_eq!(error.to_string(), "there is no run of killed with prunella");
     }

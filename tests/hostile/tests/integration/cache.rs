@@ -158,7 +158,7 @@ fn a_folder_that_cannot_be_used(#[case] folder: fn(&TempDir) -> PathBuf) {
 }
 
 #[test]
-fn what_another_version_left_is_swept() {
+fn files_of_another_version_are_swept() {
     let folder = TempDir::new().unwrap();
     let old = folder.path().join("0123-4567.cwasm");
     fs::write(&old, "old").unwrap();

@@ -257,7 +257,7 @@ fn exports_a_strategy_without_heal() {
 }
 
 #[test]
-fn what_it_was_not_granted() {
+fn imports_without_a_grant_are_refused() {
     let error = refused(HOSTILE);
     let LoadError::NotGranted { acts, .. } = &error else {
         panic!("{error}");
@@ -272,7 +272,7 @@ fn what_it_was_not_granted() {
 }
 
 #[test]
-fn what_it_was_granted_in_part() {
+fn partly_granted_imports_are_refused() {
     let mut some: Vec<Act> = Act::ALL.to_vec();
     some.retain(|act| *act != Act::Stop);
     let strategy = load(HOSTILE, &Grants::on_self(some)).unwrap();

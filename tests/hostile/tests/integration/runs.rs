@@ -192,7 +192,7 @@ fn a_lie_is_only_a_claim() {
 }
 
 #[test]
-fn what_it_was_not_given_it_cannot_touch() {
+fn a_strategy_cannot_touch_what_it_was_not_given() {
     let sim = host();
     let mut context = context(&sim, "touch-others", limits());
     context.host = strict(context.host, sim.unit());
@@ -260,7 +260,7 @@ fn assessing_sees_what_this_strategy_keeps_and_no_other() {
 #[case::keys("remember-for-ever", FailureKind::Quota, "state-keys")]
 #[case::a_value("remember-much", FailureKind::Quota, "state-value")]
 #[case::a_key("remember-oddly", FailureKind::Invalid, "state-key")]
-fn what_it_keeps_has_limits(#[case] way: &str, #[case] kind: FailureKind, #[case] code: &str) {
+fn kept_state_has_limits(#[case] way: &str, #[case] kind: FailureKind, #[case] code: &str) {
     let sim = host();
     let run = hostile().heal(context(&sim, way, limits()));
     let failure = run.result.unwrap().unwrap_err();
@@ -295,7 +295,7 @@ fn describing_has_no_host() {
 }
 
 #[test]
-fn what_it_says_is_made_fit_to_show() {
+fn a_strategys_words_are_made_fit_to_show() {
     let run = hostile().assess(context(&host(), "deceive", limits()));
     let Ok(Ok(Assessment::Applies { confidence, reason })) = run.result else {
         panic!("{:?}", run.result);
