@@ -125,7 +125,7 @@ fn announce(options: &Options) {
         format!("install Debian's {}; ", packages.join(", "))
     };
     screen::paragraph(&format!(
-        "This will {installs}compile Prunella (about 6 minutes on two cores when nothing is compiled \
+        "This will {installs}compile Prunella (about 10 minutes on two cores when nothing is compiled \
          yet, else seconds); get nginx and redis-server from Debian, where this host does not have \
          them, into `target` alone; boot a machine; and play {scenes} scenes, which takes about {} s.",
         20 + 8 * scenes
