@@ -1,8 +1,7 @@
 //! Walking to a declared path, one folder at a time.
 //!
-//! Each step is taken from a [`Dir`] of cap-std, which cannot be left by any name
-//! (openat2's RESOLVE_BENEATH). cap-std has no word for who owns a link, so links are
-//! followed here, by two rules.
+//! What is changed is changed in a [`Dir`] of cap-std, which cannot be left by any name.
+//! cap-std has no word for who owns a link, so links are followed here, by two rules.
 //!
 //! A path that the operator declared may run through folders that others can
 //! write in. Whoever can write in a folder can put a link there, or move
@@ -29,10 +28,7 @@ use std::{
     path::{Component, Path},
 };
 
-use cap_std::{
-    ambient_authority,
-    fs::{Dir, OpenOptions, OpenOptionsExt as _},
-};
+use cap_std::{ambient_authority, fs::Dir};
 use rustix::{
     fs::{FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat},
     io::Errno,
@@ -276,21 +272,14 @@ fn only_root_writes(stat: &Stat) -> bool {
 }
 
 /// Opens what has this name in a folder, for its path only and without following
-/// it.
+/// it: one name that is not followed leads nowhere but into the folder, or up from it,
+/// and whoever asks for that has seen to it that the way up is nobody else's.
+///
+/// Not by cap-std: systemd forbids openat2 where RestrictSUIDSGID= holds
+/// (systemd.exec(5)), and without it cap-std follows a link that it is to open.
 fn step(folder: &Dir, name: &OsStr) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW;
-    if name == ".." {
-        // Whoever asks has seen to it that the way up is nobody else's.
-        return openat(folder, name, flags | OFlags::CLOEXEC, Mode::empty());
-    }
-    let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .custom_flags(i32::from_ne_bytes(flags.bits().to_ne_bytes()));
-    match folder.open_with(name, &options) {
-        Ok(file) => Ok(file.into_std().into()),
-        Err(error) => Err(errno(&error)),
-    }
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(folder, name, flags, Mode::empty())
 }
 
 /// The system's number of an error of cap-std's, which has some of its own for

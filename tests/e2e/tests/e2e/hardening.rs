@@ -6,7 +6,7 @@ use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, victim};
 use serde_json::Value;
 
 /// Needs every kind of act at once: its port is held by a leftover of another
-/// user, its file has a wrong mode, and a check has to run first.
+/// user, its file has a wrong mode, a link is missing, and a check has to run first.
 fn scene() -> Builder {
     Scene::builder()
         .file("/opt/data/app.db", "data", 0o644)
@@ -15,13 +15,21 @@ fn scene() -> Builder {
             "web.service",
             &victim(
                 "User=www-data\nKillMode=process",
-                "--listen 8080 --leave-child --read /opt/data/app.db --config /opt/web.conf",
+                "--listen 8080 --leave-child --read /opt/current --config /opt/web.conf",
             ),
             "ports = [\"tcp/8080\"]\n\
              [[file]]\nname = \"database\"\npath = \"/opt/data/app.db\"\nmode = \"0644\"\n\
+             [[file]]\nname = \"release\"\npath = \"/opt/current\"\nrole = \"symlink\"\n\
+             target = \"/opt/data/app.db\"\n\
              [[check]]\nname = \"config\"\nvalidates = true\n\
              command = [\"/opt/test/victim\", \"--config\", \"/opt/web.conf\", \"--check\"]\n",
         )
+}
+
+fn start(scene: &Scene) {
+    let link = ["ln", "-s", "/opt/data/app.db", "/opt/current"];
+    scene.run_ok(&link).unwrap();
+    scene.start(&["web.service"]);
 }
 
 fn break_and_wait(scene: &Scene) -> Incident {
@@ -29,6 +37,7 @@ fn break_and_wait(scene: &Scene) -> Incident {
     scene
         .run_ok(&["chmod", "0600", "/opt/data/app.db"])
         .unwrap();
+    scene.remove_file("/opt/current").unwrap();
     scene.run_ok(&["kill", "-KILL", &main]).unwrap();
     let incident = scene.wait_healed("web.service");
     assert!(scene.answers(8080));
@@ -36,6 +45,7 @@ fn break_and_wait(scene: &Scene) -> Incident {
     for act in [
         "process-control.terminate",
         "file-repair.mode",
+        "file-repair.target",
         "unit-control.start",
     ] {
         assert!(
@@ -79,7 +89,7 @@ fn assert_no_trouble(scene: &Scene, unit: &str) {
 #[test]
 fn the_daemon_heals_from_within_its_unit() {
     let scene = scene().with_daemon();
-    scene.start(&["web.service"]);
+    start(&scene);
     for (property, value) in [
         ("MemoryDenyWriteExecute", "yes"),
         ("ProtectSystem", "strict"),
@@ -108,7 +118,7 @@ fn the_daemon_heals_from_within_its_unit() {
 #[test]
 fn a_hook_heals_from_within_its_unit() {
     let scene = scene().with_hooks();
-    scene.start(&["web.service"]);
+    start(&scene);
     break_and_wait(&scene);
     assert_no_trouble(&scene, "prunella-hook@web.service.service");
 }
@@ -132,7 +142,7 @@ fn the_hooks_sandbox_allows_no_change_to_the_kernel() {
         try root touch \"/made-by-$$\"\n\
         echo tried\n";
     let scene = scene().file(TRY, script, 0o755).with_hooks();
-    scene.start(&["web.service"]);
+    start(&scene);
     let possible = |unit: &str| -> Vec<String> {
         scene.systemctl(&["start", unit]).unwrap();
         scene.run_ok(&["journalctl", "--sync"]).unwrap();
@@ -176,7 +186,7 @@ fn the_hooks_sandbox_allows_no_change_to_the_kernel() {
 #[test]
 fn only_readers_of_the_journal_may_ask_and_only_root_may_act() {
     let scene = scene().with_daemon();
-    scene.start(&["web.service"]);
+    start(&scene);
     let folder = "/run/prunella";
     let modes = scene
         .run_ok(
