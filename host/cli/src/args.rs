@@ -145,36 +145,38 @@ pub(crate) enum Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Install Prunella's units and folders on this host
+    #[command(about = "Install Prunella's units and folders on this host")]
     Setup(SetupArgs),
-    /// Put services in Prunella's care
+    #[command(about = "Put services in Prunella's care")]
     Enable(EnableArgs),
-    /// Take services out of Prunella's care
+    #[command(about = "Take services out of Prunella's care")]
     Disable(DisableArgs),
-    /// Show the state of the host, its services and Prunella
+    #[command(about = "Show the state of the host, its services and Prunella")]
     Status(StatusArgs),
-    /// Show what failed and what was done about it
+    #[command(about = "Show what failed and what was done about it")]
     Incidents(IncidentsArgs),
-    /// Show how often each strategy worked, by kind of failure
+    #[command(about = "Show how often each strategy worked, by kind of failure")]
     Strategies(StrategiesArgs),
-    /// Find the root cause of an incident, by rules and, if configured, a language model
+    #[command(
+        about = "Find the root cause of an incident, by rules and, if configured, a language model"
+    )]
     #[command(visible_alias = "analyze")]
     Analyse(AnalyseArgs),
-    /// Heal a service now, or show what healing it would do
+    #[command(about = "Heal a service now, or show what healing it would do")]
     Heal(HealArgs),
-    /// Show alert messages and test channels
+    #[command(about = "Show alert messages and test channels")]
     Alerts(AlertsArgs),
-    /// List actions that wait for approval
+    #[command(about = "List actions that wait for approval")]
     Approvals(ApprovalsArgs),
     /// Approve an action that waits
     Approve(DecideArgs),
     /// Deny an action that waits
     Deny(DecideArgs),
-    /// Stop healing a service, or all of them, for a while
+    #[command(about = "Stop healing a service, or all of them, for a while")]
     Pause(PauseArgs),
-    /// End a pause
+    #[command(about = "End a pause")]
     Resume(ResumeArgs),
-    /// Have the daemon read its configuration again
+    #[command(about = "Have the daemon read its configuration again")]
     Reload(ReloadArgs),
     /// Manage strategies, built in and your own
     #[command(subcommand)]
@@ -182,13 +184,13 @@ pub(crate) enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Run the daemon (what prunella.service does)
+    #[command(about = "Run the daemon (what prunella.service does)")]
     Daemon(DaemonArgs),
-    /// Handle the failure of a unit (what OnFailure= calls)
+    #[command(about = "Handle the failure of a unit (what OnFailure= calls)")]
     Hook(HookArgs),
-    /// Look once for missed failures (what prunella-sweep.timer does)
+    #[command(about = "Look once for missed failures (what prunella-sweep.timer does)")]
     Sweep(SweepArgs),
-    /// Print a completion script for a shell
+    #[command(about = "Print a completion script for a shell")]
     Completions(CompletionsArgs),
     /// Print the manual page
     #[command(hide = true)]
@@ -1174,6 +1176,19 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// A doc comment on a variant would take it away.
+    #[test]
+    fn the_long_help_of_a_command_is_shown() {
+        for words in [["setup"].as_slice(), &["heal"], &["plugin", "new"]] {
+            let mut command = Cli::command();
+            for word in words {
+                command = command.find_subcommand(word).unwrap().clone();
+            }
+            assert!(command.get_about().is_some(), "{words:?}");
+            assert!(command.get_long_about().is_some(), "{words:?}");
+        }
     }
 
     /// clap would give a subcommand the global option's value.
