@@ -41,7 +41,7 @@ const UNIT_NAME_MAX: usize = 255;
 ///
 /// Valid by construction. It may still be an alias: what is compared with a
 /// grant or a protected unit is always the *canonical* name, which only systemd
-/// can tell ([`capability::Units::get`](crate::capability::Units::get)).
+/// can tell ([`units::Get`](crate::capability::units::Get)).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UnitName(String);
