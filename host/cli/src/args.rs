@@ -790,7 +790,10 @@ fn reason(text: &str) -> Result<String, String> {
     long_about = "Have the daemon read its configuration again, as `systemctl reload \
         prunella.service` does.\n\n\
         With a mistake in the configuration this fails, shows the mistakes, and leaves the one \
-        before in force."
+        before in force.",
+    after_help = "\
+Examples:
+  sudo prunella reload"
 )]
 pub(crate) struct ReloadArgs {}
 
