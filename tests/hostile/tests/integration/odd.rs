@@ -46,7 +46,7 @@ fn load(wat: &str) -> Strategy {
 )]
 #[case::grows_a_table(
     r#"(memory (export "memory") 1) (table $t 0 funcref)
-       (func $f (loop (drop (table.grow $t (ref.null func) (i32.const 100000))) (br 0)))"#,
+       (func $f (loop (drop (table.grow $t (ref.null func) (i32.const 3000000))) (br 0)))"#,
     "memory-limit"
 )]
 #[case::is_born_with_a_huge_table(
