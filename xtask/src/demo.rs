@@ -128,7 +128,7 @@ fn announce(options: &Options) {
         "This will {installs}compile Prunella (about 10 minutes on two cores when nothing is compiled \
          yet, else seconds); get nginx and redis-server from Debian, where this host does not have \
          them, into `target` alone; boot a machine; and play {scenes} scenes, which takes about {} s.",
-        20 + 8 * scenes
+        10 + 3 * scenes
     ));
 }
 
