@@ -210,7 +210,7 @@ impl HostPorts {
 struct Conflict<'a> {
     ports: &'a HostPorts,
     deadline: Instant,
-    up: bool,
+    has_bound: bool,
     number: u16,
     wanted: Wanted,
     failures: Option<Vec<BindFailure>>,
@@ -227,7 +227,7 @@ impl<'a> Conflict<'a> {
         Self {
             ports,
             deadline,
-            up: service.is_up(),
+            has_bound: service.is_up() || was_ended_from_outside(service),
             number,
             wanted: Wanted::of(&ports.declared, protocol, number),
             failures: None,
@@ -235,9 +235,10 @@ impl<'a> Conflict<'a> {
     }
 
     /// The evidence that what is bound there keeps the service from binding. A
-    /// service that is up has bound what it needs.
+    /// service that is up, or was until somebody ended it, has bound what it needs: to
+    /// read its log would only take the time in which it could be started.
     fn with(&mut self, held: impl Into<At>) -> Option<String> {
-        if self.up {
+        if self.has_bound {
             return None;
         }
         let (ports, deadline, number) = (self.ports, self.deadline, self.number);
@@ -361,6 +362,11 @@ impl HostPorts {
         pids.extend(paths.iter().flat_map(|path| cgroups.processes(path)));
         pids
     }
+}
+
+/// Whether the last run did not end by itself, and so not for want of a port.
+fn was_ended_from_outside(status: &UnitStatus) -> bool {
+    ["signal", "core-dump", "watchdog", "oom-kill"].contains(&status.result.as_str())
 }
 
 fn control_group_of(status: &UnitStatus, cgroups: &Cgroups) -> Option<String> {
