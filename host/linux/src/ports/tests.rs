@@ -6,7 +6,7 @@ use std::{
 };
 
 use rstest::rstest;
-use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket, sockopt};
 
 use super::*;
 use crate::processes::tests::{Nothing, kin, soon, unit_status};
@@ -47,10 +47,11 @@ fn udp_is_not_tcp() {
 
 #[test]
 fn a_free_port_has_no_holder() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    assert_eq!(holders(Protocol::Tcp, port).len(), 0);
+    // Bound, so that no other test gets it, and not listened on.
+    let fd = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&fd, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let bound = SocketAddr::try_from(getsockname(&fd).unwrap()).unwrap();
+    assert_eq!(holders(Protocol::Tcp, bound.port()).len(), 0);
 }
 
 #[test]
