@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use prunella_api::Reloaded;
 use prunella_config::Config;
 use prunella_daemon::plugins::{self, Complaint};
 use prunella_report::Renderer;
@@ -24,11 +25,16 @@ pub(crate) fn check(paths: &Paths) -> anyhow::Result<Exit> {
 /// Runs `prunella reload`.
 pub(crate) fn reload(paths: &Paths) -> anyhow::Result<Exit> {
     let now = Prunella::new(paths).order(|orders| orders.reload())?;
-    output::print(&format!(
+    output::print(&in_force(&now))?;
+    Ok(Exit::Ok)
+}
+
+/// What is in force after a reload, in a line.
+pub(crate) fn in_force(now: &Reloaded) -> String {
+    format!(
         "{} services in care, {} strategies in force\n",
         now.services, now.strategies
-    ))?;
-    Ok(Exit::Ok)
+    )
 }
 
 /// All that is wrong, in words, and whether the configuration can be used.

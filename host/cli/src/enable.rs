@@ -425,10 +425,7 @@ fn apply(paths: &Paths) -> anyhow::Result<()> {
         systemctl::run(&["daemon-reload"])?;
     }
     match Client::new(&paths.run).reload() {
-        Ok(now) => output::print(&format!(
-            "{} services in care, {} strategies in force\n",
-            now.services, now.strategies
-        ))?,
+        Ok(now) => output::print(&crate::config::in_force(&now))?,
         Err(ApiError::NotListening(_)) => {
             if !systemctl::says(&["is-enabled", "prunella-sweep.timer"]) {
                 output::remark(

@@ -17,6 +17,7 @@ pub struct UsableConfig {
     pub config: Config,
     /// What is wrong with the rest, and what follows from it, a sentence each.
     pub problems: Vec<String>,
+    main_file_is_good: bool,
 }
 
 /// Reads the configuration, or fails with every mistake in it.
@@ -43,16 +44,21 @@ pub fn load_usable(paths: &Paths) -> Result<UsableConfig, ConfigMistakes> {
     for problem in &problems {
         tracing::error!("{problem}");
     }
-    let is_good = !loaded.main_file_is_a_copy;
-    let config = usable(paths, loaded)?;
-    if is_good && let Err(error) = keep_main_file(paths) {
-        tracing::warn!(
-            "a copy of {} cannot be kept, for the time that it is broken: {}",
-            paths.main_file().display(),
-            explained(&error)
-        );
+    let main_file_is_good = !loaded.main_file_is_a_copy;
+    Ok(UsableConfig {
+        config: usable(paths, loaded)?,
+        problems,
+        main_file_is_good,
+    })
+}
+
+impl UsableConfig {
+    /// Keeps a copy of the main file, if it is good. Not for a hook: a service is down.
+    pub(crate) fn keep_main_file(&self, paths: &Paths) {
+        if self.main_file_is_good {
+            keep_main_file(paths);
+        }
     }
-    Ok(UsableConfig { config, problems })
 }
 
 /// What is wrong with the configuration as it is on the disk, for somebody who looks.
@@ -88,7 +94,17 @@ fn short(found: &Diagnostic) -> String {
 }
 
 /// Keeps a copy of the main file, which is good. Where there is none, none is kept.
-pub(crate) fn keep_main_file(paths: &Paths) -> Result<(), DaemonError> {
+pub(crate) fn keep_main_file(paths: &Paths) {
+    if let Err(error) = try_keep_main_file(paths) {
+        tracing::warn!(
+            "a copy of {} cannot be kept, for the time that it is broken: {}",
+            paths.main_file().display(),
+            explained(&error)
+        );
+    }
+}
+
+fn try_keep_main_file(paths: &Paths) -> Result<(), DaemonError> {
     let (file, copy) = (paths.main_file(), paths.last_good_main_file());
     let text = match fs::read(&file) {
         Ok(text) => text,

@@ -27,7 +27,6 @@ use prunella_linux::folder_watch::FolderWatch;
 use crate::{
     ConfigMistakes, DaemonError, Paths,
     configuration::{keep_main_file, load_config},
-    explained,
     loading::{Wanted, complain, load_strategies},
 };
 
@@ -137,12 +136,7 @@ impl Worker {
     /// Reads the configuration again. A broken one changes nothing.
     fn everything(&mut self) -> Answered {
         let config = load_config(&self.paths)?;
-        if let Err(error) = keep_main_file(&self.paths) {
-            tracing::warn!(
-                "the last good configuration cannot be kept: {}",
-                explained(&error)
-            );
-        }
+        keep_main_file(&self.paths);
         let strategies = load_strategies(&self.paths, &self.engine, &config, &Wanted::All, None);
         complain(&strategies);
         let now = Reloaded {

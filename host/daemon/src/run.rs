@@ -45,7 +45,11 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs until it is told to stop.
 pub fn run(paths: &Paths) -> Result<(), DaemonError> {
-    let UsableConfig { config, problems } = load_usable(paths)?;
+    let usable = load_usable(paths)?;
+    usable.keep_main_file(paths);
+    let UsableConfig {
+        config, problems, ..
+    } = usable;
     let watchers = Arc::new(Watchers::default());
     // Before they are read, so that no change is missed.
     let plugins = FolderWatch::new(&paths.plugins());

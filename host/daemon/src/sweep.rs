@@ -23,7 +23,9 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         tracing::debug!("the daemon is running: nothing to sweep");
         return Ok(());
     }
-    let config = load_usable(paths)?.config;
+    let usable = load_usable(paths)?;
+    usable.keep_main_file(paths);
+    let config = usable.config;
     if config.services.is_empty() {
         return Ok(());
     }
