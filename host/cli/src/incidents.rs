@@ -153,6 +153,7 @@ fn render(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Rendered {
         past: &past,
         now: Some(time::now()),
         zone: jiff::tz::TimeZone::system(),
+        sudo: !rustix::process::geteuid().is_root() && prunella_daemon::notifier::has_sudo(),
     };
     let report = Report::from_record(record, &context);
     Renderer::new(Some(&paths.templates())).render(&Notification::about(report))

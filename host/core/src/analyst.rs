@@ -13,6 +13,7 @@ use crate::{
     diagnosis::{Finding, Opinion, SecondOpinion},
     incident::Detection,
     secret::SecretSource,
+    service::Port,
 };
 
 /// What is known of one failure.
@@ -29,6 +30,8 @@ pub struct Evidence {
     pub runs: Vec<FailedRun>,
     /// The units that the service needs.
     pub needs: Vec<NeededUnit>,
+    /// Its ports that somebody else keeps it from.
+    pub ports: Vec<HeldPort>,
     /// The host's memory.
     pub memory: Option<Memory>,
     /// How long tasks had to wait for memory.
@@ -44,6 +47,9 @@ pub struct Evidence {
 pub struct FailedRun {
     /// systemd's Result, or what the detection says was noticed.
     pub result: String,
+    /// How long it went on, where systemd still knows.
+    #[serde(default)]
+    pub lasted: Option<Duration>,
     /// The main process's exit code.
     pub exit_code: Option<i32>,
     /// The signal that ended the main process, without `SIG`.
@@ -65,6 +71,22 @@ pub struct NeededUnit {
     pub result: String,
     /// Whether it exists.
     pub exists: bool,
+    /// Whether somebody has masked it, so that it cannot be started.
+    pub masked: bool,
+}
+
+/// A port of the service's that somebody else keeps it from binding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldPort {
+    pub port: Port,
+    /// The address that the holder is bound to.
+    pub address: String,
+    /// The unit that the holder belongs to, where it is known.
+    pub unit: Option<UnitName>,
+    /// The holding process: its id and its program's name, where they are known.
+    pub process: Option<(u32, String)>,
+    /// What shows that the service cannot bind the port.
+    pub because: String,
 }
 
 /// Something that changed on the host.
@@ -88,6 +110,9 @@ pub enum ChangeOf {
     Unit,
     /// A file that the operator declared.
     File,
+    /// A file that the operator declared and that is not there: its folder was
+    /// changed, last when it went or later.
+    Missing,
     /// The package that the unit's file comes from.
     OwnPackage,
     Package,

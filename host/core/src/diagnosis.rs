@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::StrategyName;
+use crate::{StrategyName, UnitName};
 
 /// A classic cause of a service's failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,6 +88,30 @@ pub struct Finding {
     pub from: Source,
     /// What a person can do about it.
     pub advice: Option<String>,
+    /// The acts that would do it, where they are known; a report makes commands of
+    /// them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<Remedy>,
+}
+
+/// An act of a person's that removes a cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+pub enum Remedy {
+    /// Stop a unit that is in the way.
+    StopUnit { unit: UnitName },
+    /// End a process that is in the way and belongs to no unit that could be stopped.
+    EndProcess {
+        pid: u32,
+        /// Its program's name.
+        name: String,
+    },
+    /// Let a unit start again that somebody has masked.
+    UnmaskUnit { unit: UnitName },
+    /// Start a unit that is needed.
+    StartUnit { unit: UnitName },
+    /// Have systemd read its unit files.
+    ReadUnitFiles,
 }
 
 /// Where a finding's evidence comes from.

@@ -174,8 +174,6 @@ pub enum LeftAlone {
     JobPending,
     /// systemd restarts it by itself (Restart=).
     SystemdRestarts,
-    /// It restarts again and again by systemd's own Restart=.
-    RestartLoop,
     /// A package is being installed, upgraded or removed.
     PackageUpgrade,
     /// The host is shutting down or starting up.
@@ -202,14 +200,13 @@ pub enum LeftAlone {
 
 impl LeftAlone {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 17] = [
         Self::NotInCare,
         Self::Paused,
         Self::OperatorStop,
         Self::Masked,
         Self::JobPending,
         Self::SystemdRestarts,
-        Self::RestartLoop,
         Self::PackageUpgrade,
         Self::Shutdown,
         Self::FailureAction,
@@ -237,7 +234,6 @@ impl LeftAlone {
             Self::Masked => "the unit is masked",
             Self::JobPending => "systemd has a job pending for it",
             Self::SystemdRestarts => "systemd is restarting it by itself (Restart=)",
-            Self::RestartLoop => "it restarts again and again by systemd's own Restart=",
             Self::PackageUpgrade => "a package is being installed, upgraded or removed",
             Self::Shutdown => "the host is shutting down",
             Self::FailureAction => "its StartLimitAction= or FailureAction= may reboot the host",
@@ -265,7 +261,6 @@ impl LeftAlone {
             Self::Masked => "masked",
             Self::JobPending => "job-pending",
             Self::SystemdRestarts => "systemd-restarts",
-            Self::RestartLoop => "restart-loop",
             Self::PackageUpgrade => "package-upgrade",
             Self::Shutdown => "shutdown",
             Self::FailureAction => "failure-action",
@@ -285,7 +280,11 @@ impl LeftAlone {
     pub fn passes(self) -> bool {
         matches!(
             self,
-            Self::KillSwitch | Self::Paused | Self::PackageUpgrade | Self::JobPending
+            Self::KillSwitch
+                | Self::Paused
+                | Self::PackageUpgrade
+                | Self::JobPending
+                | Self::SystemdRestarts
         )
     }
 
@@ -294,8 +293,7 @@ impl LeftAlone {
     pub fn needs_people(self) -> bool {
         matches!(
             self,
-            Self::RestartLoop
-                | Self::FailureAction
+            Self::FailureAction
                 | Self::StartLimit
                 | Self::RestartPrevented
                 | Self::RefusesStart

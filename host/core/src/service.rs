@@ -98,6 +98,18 @@ impl Service {
         declared(&self.probes, "probe", name)
     }
 
+    /// What a strategy said, with the paths of the declared files that it names:
+    /// `` `environment` `` becomes `` `environment` (/etc/default/web) ``. Strategies know
+    /// names alone.
+    pub fn with_paths(&self, said: &str) -> String {
+        self.files
+            .iter()
+            .fold(said.to_owned(), |text, (name, file)| {
+                let quoted = format!("`{name}`");
+                text.replace(&quoted, &format!("{quoted} ({})", file.path.display()))
+            })
+    }
+
     /// The probes of the service itself, by name.
     pub fn own_probes(&self) -> impl Iterator<Item = (&String, &DeclaredProbe)> {
         self.probes.iter().filter(|(_, probe)| probe.unit.is_none())

@@ -2,6 +2,7 @@
 //! the sweep, and `prunella alerts retry`.
 
 use std::{
+    path::Path,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -29,6 +30,11 @@ pub fn hostname() -> String {
         .nodename()
         .to_string_lossy()
         .into_owned()
+}
+
+/// Whether `sudo` is installed: then people log in with accounts of their own.
+pub fn has_sudo() -> bool {
+    Path::new("/usr/bin/sudo").exists()
 }
 
 /// The notifier of a process that heals; absent without a store, for then alerts are
@@ -74,6 +80,7 @@ fn notifier(
         open: Arc::new(channel::open),
         renderer: Renderer::new(Some(&paths.templates())),
         hostname: hostname(),
+        sudo: has_sudo(),
         boot_id,
         lock: paths.run.join("alerts.lock"),
     }))

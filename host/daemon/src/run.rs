@@ -218,7 +218,7 @@ fn probe(daemon: &Arc<Daemon>) -> Prober {
 fn watched(daemon: &Daemon, event: WatchEvent) {
     match event {
         WatchEvent::Failed(detection, status) => daemon.open_seen(detection, status),
-        WatchEvent::RestartLoop(detection) => {
+        WatchEvent::Restarted(detection) | WatchEvent::RestartLoop(detection) => {
             daemon.open(detection);
         }
         WatchEvent::StartedByOperator { unit } => {

@@ -4,7 +4,7 @@ mod diagnosis;
 mod healing;
 
 use std::{
-    cell::{Cell, OnceCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
@@ -12,10 +12,10 @@ use std::{
 
 use prunella_core::{
     StrategyName, UnitName,
+    analyst::FailedRun,
     budget::BudgetVerdict,
     capability::{Host, UnitStatus},
     cause::Cause,
-    duration::written,
     incident::{Assessment, DetectedBy, Ending, IncidentId, LeftAlone},
     service::Service,
     text::one_line,
@@ -23,6 +23,7 @@ use prunella_core::{
 };
 use prunella_engine::{Call, Level, Lines, RunContext};
 use prunella_recording::RunRecorder;
+use prunella_report::length;
 
 use self::healing::Healing;
 use crate::{
@@ -94,6 +95,8 @@ pub(crate) struct Attempt<'a> {
     diagnosed: Cell<bool>,
     /// When the model was asked.
     asked: Cell<Option<Instant>>,
+    /// How its latest run failed, as [`diagnose`](Self::diagnose) saw it.
+    last_failure: RefCell<Option<FailedRun>>,
 }
 
 impl<'a> Attempt<'a> {
@@ -123,13 +126,15 @@ impl<'a> Attempt<'a> {
             evidence_written: Cell::new(trail.has_lines()),
             diagnosed: Cell::new(false),
             asked: Cell::new(None),
+            last_failure: RefCell::new(None),
             trail,
         }
     }
 
-    /// Makes the attempt. `seen` is the unit as it was seen to have failed.
-    pub(crate) fn run(&self, seen: Option<UnitSnapshot>) -> AttemptOutcome {
-        let outcome = self.go(seen);
+    /// Makes the attempt. `seen` is the unit as it was seen to have failed;
+    /// `restart_loop` says that systemd was seen to restart it again and again.
+    pub(crate) fn run(&self, seen: Option<UnitSnapshot>, restart_loop: bool) -> AttemptOutcome {
+        let outcome = self.go(seen, restart_loop);
         let ends = matches!(&outcome, AttemptOutcome::Ended(_));
         let failed = match &outcome {
             AttemptOutcome::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
@@ -147,7 +152,7 @@ impl<'a> Attempt<'a> {
         outcome
     }
 
-    fn go(&self, seen: Option<UnitSnapshot>) -> AttemptOutcome {
+    fn go(&self, seen: Option<UnitSnapshot>, restart_loop: bool) -> AttemptOutcome {
         let incident = self.trail.incident();
         let decision = decide(
             self.healer,
@@ -156,6 +161,7 @@ impl<'a> Attempt<'a> {
             incident,
             Known {
                 cleared: self.trail.cleared(),
+                restart_loop,
                 snapshot: seen,
             },
             &self.real,
@@ -172,6 +178,15 @@ impl<'a> Attempt<'a> {
                 self.heal(&status)
             }
             Decision::Up(status) => self.is_up(&status),
+            Decision::RestartLoop(status) => self.escalate_until(
+                format!(
+                    "{}, and systemd keeps restarting it (Restart={}, {} times so far)",
+                    self.how_it_fails(),
+                    status.restart_policy,
+                    status.restarts
+                ),
+                self.current.config.retry_interval,
+            ),
             Decision::Leave(why, detail) => {
                 AttemptOutcome::Ended(Ending::LeftAlone { why, detail })
             }
@@ -232,7 +247,7 @@ impl<'a> Attempt<'a> {
     /// Whose doing it may have been that the service is up again.
     fn recovered_by(&self, status: &UnitStatus) -> String {
         if self.trail.was_interrupted() {
-            return "an act of Prunella's, before it was interrupted".to_owned();
+            return "Prunella acted before it was interrupted".to_owned();
         }
         let detection = &self.trail.incident().detection;
         if matches!(detection.cause, Cause::State(_)) {
@@ -240,9 +255,12 @@ impl<'a> Attempt<'a> {
         }
         let failed_run = &detection.invocation;
         if failed_run.is_some() && status.invocation == *failed_run {
-            "itself: it is the same run".to_owned()
+            "the same run recovered by itself".to_owned()
+        } else if status.restarts > 0 {
+            // systemd counts from the last start that was not its own.
+            format!("systemd restarted it (Restart={})", status.restart_policy)
         } else {
-            "it was started, and not by an act of Prunella's that came to its end".to_owned()
+            "somebody else started it".to_owned()
         }
     }
 
@@ -319,10 +337,7 @@ impl<'a> Attempt<'a> {
         match self.budget() {
             BudgetVerdict::Now => AttemptOutcome::TryAgain(Duration::ZERO),
             BudgetVerdict::After(wait) => AttemptOutcome::TryAgain(wait),
-            BudgetVerdict::Spent { .. } => self.escalate(format!(
-                "it failed again after every healing that its budget allows: {}",
-                reasons.join("; ")
-            )),
+            BudgetVerdict::Spent { .. } => self.escalate(self.budget_is_spent()),
         }
     }
 
@@ -398,7 +413,7 @@ impl<'a> Attempt<'a> {
                 Assessment::NotApplicable { reason } => {
                     not_applicable.push(format!("{name}: {reason}"))
                 }
-                Assessment::Veto { reason } => vetoes.push(format!("{name}: {reason}")),
+                Assessment::Veto { reason } => vetoes.push(self.service.with_paths(&reason)),
                 Assessment::BlockedBy { unit, reason } => {
                     blocked.get_or_insert((name, unit, reason));
                 }
@@ -408,7 +423,7 @@ impl<'a> Attempt<'a> {
             return Err(self.blocked(name, &unit, &reason));
         }
         if !vetoes.is_empty() {
-            return Err(self.escalate(format!("held back by {}", vetoes.join("; "))));
+            return Err(self.escalate(vetoes.join("; ")));
         }
         if applying.is_empty() {
             return Err(self.escalate(if not_applicable.is_empty() {
@@ -447,21 +462,26 @@ impl<'a> Attempt<'a> {
     }
 
     fn escalate(&self, reason: String) -> AttemptOutcome {
+        let wait = self.current.config.retry_interval.map(|every| {
+            // What holds everything may be put right at any moment, and a look
+            // spends nothing.
+            if self.trail.healings() == 0 {
+                look_again_after(self.trail.attempt()).min(every)
+            } else {
+                every
+            }
+        });
+        self.escalate_until(reason, wait)
+    }
+
+    /// Hands it to people, and looks again after `wait`, if ever.
+    fn escalate_until(&self, reason: String, wait: Option<Duration>) -> AttemptOutcome {
         if self.trail.is_dry_run() {
             return AttemptOutcome::Ended(Ending::DryRun {
                 verdict: format!("it would be handed to people: {reason}"),
             });
         }
-        let retry_at = self.current.config.retry_interval.map(|every| {
-            // What holds everything may be put right at any moment, and a look
-            // spends nothing.
-            let wait = if self.trail.healings() == 0 {
-                look_again_after(self.trail.attempt()).min(every)
-            } else {
-                every
-            };
-            wall_clock().saturating_add(milliseconds(wait))
-        });
+        let retry_at = wait.map(|wait| wall_clock().saturating_add(milliseconds(wait)));
         AttemptOutcome::Ended(Ending::Escalated { reason, retry_at })
     }
 
@@ -542,7 +562,7 @@ impl<'a> Attempt<'a> {
         self.current.budget_of(&self.service)
     }
 
-    /// Whose budget is spent, in words.
+    /// How it fails, and whose budget is spent.
     fn budget_is_spent(&self) -> String {
         let settings = self.budget_settings();
         let now = clock::moment(&*self.healer.settings.situation);
@@ -550,16 +570,19 @@ impl<'a> Attempt<'a> {
         let own = ledger.healings(&self.service.unit, &now, settings.window);
         if own.len() >= usize::try_from(settings.healings).unwrap_or(usize::MAX) {
             format!(
-                "it failed again after {} healings in {}, and its budget allows no more",
+                "{}; {} healings in {} did not help, and its budget allows no more",
+                self.how_it_fails(),
                 settings.healings,
-                written(settings.window)
+                length(settings.window)
             )
         } else {
             let host = &self.current.config.host_budget;
             format!(
-                "the host's healing budget is spent: {} healings in {} of all services together",
+                "{}; the host's healing budget is spent: {} healings in {} of all services \
+                 together",
+                self.how_it_fails(),
                 host.healings,
-                written(host.window)
+                length(host.window)
             )
         }
     }

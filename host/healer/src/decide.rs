@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use prunella_core::{
-    capability::{ActiveState, Goal, Host, UnitStatus, units},
+    FailureKind,
+    capability::{ActiveState, Answer, Goal, Host, UnitStatus, units},
     cause::Cause,
     incident::{DetectedBy, Incident, LeftAlone},
     service::{RunPolicy, Service, StartLimit},
@@ -24,6 +25,9 @@ pub enum Decision {
     Go(Box<UnitStatus>),
     /// It is up: what is left is to prove it.
     Up(Box<UnitStatus>),
+    /// systemd restarts it again and again, and it neither stays up nor fails for
+    /// good.
+    RestartLoop(Box<UnitStatus>),
     /// Left alone for good.
     Leave(LeftAlone, String),
     /// Left alone for the moment; look again after a while.
@@ -36,6 +40,11 @@ pub enum Decision {
 /// before the incident is put aside. TimeoutStartSec= and TimeoutStopSec= are
 /// 90 s by default, so most jobs have ended by then one way or the other.
 const SETTLE: Duration = Duration::from_secs(100);
+
+/// How long a unit that systemd restarts again and again is watched: within
+/// systemd's usual StartLimitIntervalSec= it fails for good if it ever does, and
+/// one that has stayed up for so long is no longer in a loop.
+const LOOP_SETTLES: Duration = Duration::from_secs(10);
 
 /// When to look again at what stands in the way and gives no signal when it
 /// ends: a package manager's lock, the kill switch.
@@ -50,6 +59,8 @@ pub(crate) struct Known {
     /// Whether Prunella itself has cleared the unit's failed state and has not
     /// started it since: then being inactive is no success.
     pub(crate) cleared: bool,
+    /// Whether systemd was seen to restart it again and again.
+    pub(crate) restart_loop: bool,
     /// How the unit was seen to have failed: spares a look at it while it is
     /// fresh.
     pub(crate) snapshot: Option<UnitSnapshot>,
@@ -110,25 +121,26 @@ pub(crate) fn decide(
     }
 
     // Somebody's job, or systemd on its own way: never in its way.
-    if incident.detection.cause == Cause::RestartLoop {
-        return Decision::Leave(
-            LeftAlone::RestartLoop,
-            format!(
-                "Restart={}, {} restarts so far",
-                status.restart_policy, status.restarts
-            ),
-        );
-    }
-    if status.is_auto_restarting() {
-        return Decision::Leave(
-            LeftAlone::SystemdRestarts,
-            format!("Restart={}", status.restart_policy),
-        );
+    if known.restart_loop {
+        match end_of_restarts(host, &status) {
+            Ok(Some(settled)) => status = settled,
+            Ok(None) => return Decision::RestartLoop(Box::new(status)),
+            Err(failure) => {
+                return Decision::Unknown(format!("{unit} cannot be watched: {failure}"));
+            }
+        }
     }
     if !status.is_settled() {
-        let what = match &status.job {
-            Some(job) => format!("systemd's {} job", job.kind),
-            None => format!("{unit} to leave `{}`", status.active_state.as_str()),
+        let (why, what) = match &status.job {
+            _ if status.is_auto_restarting() => (
+                LeftAlone::SystemdRestarts,
+                format!("systemd's own restart (Restart={})", status.restart_policy),
+            ),
+            Some(job) => (LeftAlone::JobPending, format!("systemd's {} job", job.kind)),
+            None => (
+                LeftAlone::JobPending,
+                format!("{unit} to leave `{}`", status.active_state.as_str()),
+            ),
         };
         waiting(&what, SETTLE);
         let wait = units::Wait {
@@ -139,18 +151,8 @@ pub(crate) fn decide(
         match host.ask(Instant::now() + SETTLE, wait) {
             Ok(settled) => status = settled,
             Err(failure) => {
-                return Decision::LookAgain(
-                    LeftAlone::JobPending,
-                    format!("{what} goes on: {failure}"),
-                    LOOK_AGAIN,
-                );
+                return Decision::LookAgain(why, format!("{what} goes on: {failure}"), LOOK_AGAIN);
             }
-        }
-        if status.is_auto_restarting() {
-            return Decision::Leave(
-                LeftAlone::SystemdRestarts,
-                format!("Restart={}", status.restart_policy),
-            );
         }
     }
 
@@ -227,6 +229,25 @@ pub(crate) fn decide(
         }
     }
     Decision::Go(Box::new(status))
+}
+
+/// A unit that systemd has restarted again and again, once that has come to an end:
+/// it failed for good, or it stays up. Nothing when it goes on.
+fn end_of_restarts(host: &Host, seen: &UnitStatus) -> Answer<Option<UnitStatus>> {
+    let wait = units::Wait {
+        unit: seen.name.clone(),
+        goal: Goal::Down,
+        timeout: LOOP_SETTLES,
+    };
+    match host.ask(Instant::now() + LOOP_SETTLES, wait) {
+        Ok(down) => Ok(Some(down)),
+        Err(failure) if failure.kind == FailureKind::TimedOut => {
+            let now = host.unit(Instant::now() + LOOK, &seen.name)?;
+            let stayed_up = now.is_up() && now.restarts == seen.restarts;
+            Ok(stayed_up.then_some(now))
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// What pauses the service, and for how long it may still do so.

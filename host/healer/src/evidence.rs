@@ -10,9 +10,10 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    analyst::{Changes, ChangesQuestion, Evidence, FailedRun, NeededUnit},
+    analyst::{Changes, ChangesQuestion, Evidence, FailedRun, HeldPort, NeededUnit},
     capability::{
-        ActiveState, Host, LogEntry, PressureOf, UnitStatus, filesystems, logs, resources,
+        ActiveState, Host, LogEntry, Ownership, PressureOf, ProcessInfo, UnitStatus, filesystems,
+        logs, ports, resources,
     },
     cause::Cause,
     incident::Detection,
@@ -53,6 +54,11 @@ pub fn gather(
         exit_code: detection.exit_code,
         signal: detection.signal.clone(),
         ended_at: detection.at,
+        lasted: [now.as_ref(), status]
+            .into_iter()
+            .flatten()
+            .find(|seen| seen.invocation == detection.invocation)
+            .and_then(lasted),
         lines: lines_of_detected(host, deadline, service, detection, now.as_ref()),
     }];
     // A start that was tried since may have failed for a reason of its own.
@@ -66,6 +72,7 @@ pub fn gather(
             exit_code: now.exit_code,
             signal: now.signal.clone(),
             ended_at: wall_clock(),
+            lasted: lasted(now),
             lines: now
                 .invocation
                 .as_deref()
@@ -94,6 +101,7 @@ pub fn gather(
         detection: detection.clone(),
         domain: service.domain.clone(),
         needs: needs(host, deadline, service, status.as_ref()),
+        ports: held_ports(host, deadline, service, status.as_ref()),
         memory: host.ask(deadline, resources::MemoryUse {}).ok(),
         memory_pressure: host
             .ask(
@@ -118,6 +126,67 @@ pub fn gather(
         status,
         runs,
     }
+}
+
+/// How long the last run of a unit that is down went on.
+fn lasted(status: &UnitStatus) -> Option<Duration> {
+    let (began, ended) = (
+        status.inactive_exit_monotonic?,
+        status.inactive_enter_monotonic?,
+    );
+    let lasted = ended.checked_sub(began).filter(|lasted| *lasted > 0)?;
+    Some(Duration::from_micros(lasted))
+}
+
+/// The service's ports that somebody else keeps it from binding.
+fn held_ports(
+    host: &Host,
+    deadline: Instant,
+    service: &Service,
+    status: Option<&UnitStatus>,
+) -> Vec<HeldPort> {
+    let own = |unit: &UnitName| {
+        *unit == service.unit || status.is_some_and(|status| status.triggered_by.contains(unit))
+    };
+    let mut held = Vec::new();
+    for port in &service.ports {
+        let asked = ports::Holders {
+            protocol: port.protocol,
+            number: port.number,
+        };
+        let holders = host.ask(deadline, asked).unwrap_or_default();
+        for holder in holders {
+            let process = holder.process.map(|process| process.info);
+            let foreign = process
+                .as_ref()
+                .is_none_or(|process| process.ownership == Ownership::Foreign);
+            // What the kernel keeps for a while has no holder.
+            if let Some(because) = holder.blocks
+                && holder.free_in.is_none()
+                && foreign
+                && !holder.unit.as_ref().is_some_and(own)
+            {
+                held.push(HeldPort {
+                    port: *port,
+                    address: holder.address,
+                    unit: holder.unit,
+                    process: process.map(|process| (process.pid, program(&process))),
+                    because,
+                });
+            }
+        }
+    }
+    held
+}
+
+/// The name of a process's program.
+fn program(process: &ProcessInfo) -> String {
+    process
+        .executable
+        .as_deref()
+        .and_then(|path| path.rsplit('/').next())
+        .unwrap_or("a process")
+        .to_owned()
 }
 
 /// The lines of the run that failed. Without a failed run there are none: what
@@ -193,6 +262,7 @@ fn needs(
             let found = host.unit(deadline, unit).ok()?;
             Some(NeededUnit {
                 exists: found.exists(),
+                masked: found.load_state == "masked",
                 state: found.active_state,
                 result: found.result,
                 unit: found.name,

@@ -30,6 +30,7 @@ use std::{
 use prunella_core::{
     UnitName,
     capability::UnitStatus,
+    cause::Cause,
     incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
 };
 use prunella_store::StoreError;
@@ -103,6 +104,8 @@ struct Task {
     blocked: u32,
     /// A failure that was noticed while this one was being worked on.
     later_failure: Option<Detection>,
+    /// Whether systemd was seen to restart the unit again and again.
+    restart_loop: bool,
     /// Whether an operator asks for the next attempt, and so wants an answer.
     asked_for: bool,
     /// Written before the next attempt: the unit it waited for, and how that
@@ -372,6 +375,7 @@ impl Drop for Scheduler {
 impl Task {
     fn new(incident: Incident) -> Self {
         Self {
+            restart_loop: incident.detection.cause == Cause::RestartLoop,
             incident,
             stage: Stage::Queued,
             known: 0,
@@ -466,6 +470,7 @@ impl Shared {
                 unblocked: task.unblocked.take(),
                 waits_for: task.waits_for,
                 asked_for: std::mem::take(&mut task.asked_for),
+                restart_loop: task.restart_loop,
                 snapshot: task.snapshot.take(),
             };
             state.slots += 1;

@@ -7,7 +7,7 @@
 
 use std::{
     fs::{self, File},
-    io::{Read as _, Seek as _, SeekFrom},
+    io::{self, Read as _, Seek as _, SeekFrom},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Instant,
@@ -65,10 +65,16 @@ struct Look {
     root: PathBuf,
     unit: UnitName,
     fragment: Option<PathBuf>,
-    files: Vec<(String, PathBuf)>,
+    files: Vec<Declared>,
     since: u64,
     until: u64,
     zone: TimeZone,
+}
+
+struct Declared {
+    name: String,
+    path: PathBuf,
+    optional: bool,
 }
 
 impl Look {
@@ -84,7 +90,11 @@ impl Look {
                     FileRole::Plain | FileRole::Env | FileRole::Symlink
                 )
             })
-            .map(|(name, file)| (name.clone(), file.path.clone()))
+            .map(|(name, file)| Declared {
+                name: name.clone(),
+                path: file.path.clone(),
+                optional: file.optional,
+            })
             .collect();
         Self {
             root: root.to_owned(),
@@ -102,9 +112,18 @@ impl Look {
         for path in self.unit_files() {
             changes.extend(self.file(ChangeOf::Unit, &path, path.display().to_string()));
         }
-        for (name, path) in &self.files {
+        for Declared {
+            name,
+            path,
+            optional,
+        } in &self.files
+        {
             let what = format!("{} (`{name}`)", path.display());
-            changes.extend(self.file(ChangeOf::File, path, what));
+            if !optional && self.is_missing(path) {
+                changes.extend(self.missing(path, what));
+            } else {
+                changes.extend(self.file(ChangeOf::File, path, what));
+            }
         }
         changes.extend(self.packages());
         changes.sort_by_key(|change| std::cmp::Reverse(change.at));
@@ -155,14 +174,6 @@ impl Look {
         // Where a link leads may have changed, or what is there.
         let mut found = vec![link];
         found.extend(fs::metadata(&at_path).ok());
-        let millis = |seconds: i64, nanos: i64| {
-            u64::try_from(
-                seconds
-                    .saturating_mul(1000)
-                    .saturating_add(nanos / 1_000_000),
-            )
-            .ok()
-        };
         let written = found
             .iter()
             .filter_map(|file| millis(file.mtime(), file.mtime_nsec()))
@@ -187,6 +198,26 @@ impl Look {
             what,
             how: "was put in place, or got another owner or mode".to_owned(),
             at: touched,
+        })
+    }
+
+    fn is_missing(&self, path: &Path) -> bool {
+        fs::symlink_metadata(self.below_root(path))
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// A file that is not there, and when the nearest folder that is there was changed
+    /// last: that is when the file went, or later. However long ago that was.
+    fn missing(&self, path: &Path, what: String) -> Option<Change> {
+        let (folder, found) = path
+            .ancestors()
+            .skip(1)
+            .find_map(|folder| Some((folder, fs::metadata(self.below_root(folder)).ok()?)))?;
+        Some(Change {
+            of: ChangeOf::Missing,
+            what,
+            how: format!("{} was changed last", folder.display()),
+            at: millis(found.mtime(), found.mtime_nsec())?,
         })
     }
 
@@ -241,6 +272,12 @@ impl Look {
                     .any(|line| line.strip_prefix("/usr").unwrap_or(line) == path)
         })
     }
+}
+
+/// Milliseconds since 1970, from a file's time.
+fn millis(seconds: i64, nanos: i64) -> Option<u64> {
+    let whole = seconds.saturating_mul(1_000);
+    u64::try_from(whole.saturating_add(nanos / 1_000_000)).ok()
 }
 
 /// Whether a file is Prunella's own: in one of its folders, or a unit or

@@ -8,7 +8,7 @@ use prunella_config::Config;
 use prunella_core::{
     UnitName,
     alert::{Message, Severity},
-    incident::IncidentId,
+    incident::{Ending, IncidentId},
     summary::Filter,
 };
 use prunella_report::{Moment, Notification, Renderer, Report, ReportContext, StatusColour};
@@ -28,6 +28,7 @@ pub(crate) struct Composer<'a> {
     pub(crate) config: &'a Config,
     pub(crate) renderer: &'a Renderer,
     pub(crate) hostname: &'a str,
+    pub(crate) sudo: bool,
     pub(crate) boot_id: &'a str,
 }
 
@@ -102,7 +103,7 @@ impl Composer<'_> {
         let cause = planned.mentions.first()?;
         let mut notification = Notification::about_cause(lead, &reports);
         if cause.incident.is_none() {
-            // What is the cause is not in care: no incident tells of it.
+            // No incident that goes on tells of the cause.
             notification.others_title = "Down because of it".to_owned();
             let units = units(planned.mentions.iter().skip(1));
             notification.headline = format!(
@@ -110,9 +111,10 @@ impl Composer<'_> {
                 cause.unit
             );
             notification.intro = vec![format!(
-                "{} is the cause, and it is not in Prunella's care. {units} cannot work without \
-                 it. This is the only message about all of them; the report is that of the first.",
-                cause.unit
+                "{} is the cause, and {}. {units} cannot work without it. This is the only \
+                 message about all of them; the report is that of the first.",
+                cause.unit,
+                self.why_not_healed(&cause.unit)
             )];
         }
         match planned.form {
@@ -143,6 +145,29 @@ impl Composer<'_> {
             _ => {}
         }
         Some(notification)
+    }
+
+    /// Why nobody heals a unit that has no incident going on.
+    fn why_not_healed(&self, unit: &UnitName) -> String {
+        if !self.config.services.contains_key(unit) {
+            return "it is not in Prunella's care".to_owned();
+        }
+        let filter = Filter {
+            unit: Some(unit.clone()),
+            limit: Some(1),
+            ..Filter::default()
+        };
+        let last = self.store.incidents(&filter).unwrap_or_default();
+        let ending = last
+            .first()
+            .and_then(|summary| self.store.record(&summary.id).ok().flatten())
+            .and_then(|record| record.ending);
+        match ending {
+            Some(Ending::LeftAlone { why, .. }) => {
+                format!("Prunella left it alone: {}", why.sentence())
+            }
+            _ => "it was not healed".to_owned(),
+        }
     }
 
     /// All that happened to a unit since then, the newest first.
@@ -185,6 +210,7 @@ impl Composer<'_> {
             past: &past,
             now: None,
             zone: TimeZone::system(),
+            sudo: self.sudo,
         };
         Some(Report::from_record(&record, &context))
     }

@@ -75,6 +75,8 @@ pub struct NotifierSettings {
     pub renderer: Renderer,
     /// The host's name.
     pub hostname: String,
+    /// Whether people on this host need `sudo` to run what only root may.
+    pub sudo: bool,
     /// This boot's id.
     pub boot_id: String,
     /// The lock's file: `/run/prunella/alerts.lock`.

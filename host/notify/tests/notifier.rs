@@ -110,6 +110,7 @@ impl House {
             open: Arc::new(move |_| Ok(Box::new(script.clone()))),
             renderer: Renderer::new(None),
             hostname: "shop1".to_owned(),
+            sudo: false,
             boot_id: "boot".to_owned(),
             lock: self.folder.path().join("run/alerts.lock"),
         })

@@ -24,8 +24,8 @@ pub use self::{
     notification::{Notification, RelatedIncident, StatusColour},
     renderer::{Rendered, Renderer},
     report::{
-        Advice, Attempt, Command, Grantable, Importance, LOOK_BACK, Line, Mark, Moment, Often,
-        Proof, Recurrence, Report, ReportContext, StepText, StrategyOpinion, Tried, describe,
-        headline, outage_headline,
+        Advice, Attempt, Command, Explanation, Grantable, Importance, LOOK_BACK, Line, Mark,
+        Moment, Often, Proof, Recurrence, Report, ReportContext, StepText, StrategyOpinion, Tried,
+        describe, headline, length, outage_headline,
     },
 };

@@ -72,6 +72,7 @@ fn report(record: &str) -> Option<Report> {
             past: &past,
             now: None,
             zone: TimeZone::UTC,
+            sudo: false,
         },
     ))
 }

@@ -8,7 +8,9 @@ use std::{
 
 use prunella_core::{
     StrategyName, UnitName,
-    capability::{Host, LogEntry, PastIncident, UnitStatus, filesystems::percent_used},
+    capability::{
+        ActiveState, Host, LogEntry, PastIncident, UnitStatus, filesystems::percent_used,
+    },
     cause::Cause,
     incident::{DetectedBy, Detection, Incident, IncidentId, SettingSpec},
     policy::{Act, Grant, Grants, Permission, Scope},
@@ -71,6 +73,14 @@ impl Sim {
     /// The service's unit has failed, with systemd's word for it.
     pub fn failed(self, result: &str) -> Self {
         self.remodel(|unit| unit.failed(result))
+    }
+
+    /// systemd is about to start the service's unit again by itself.
+    pub fn restarting(self) -> Self {
+        self.with(|status| {
+            status.active_state = ActiveState::Activating;
+            "auto-restart".clone_into(&mut status.sub_state);
+        })
     }
 
     /// The service's unit is stopped.

@@ -8,8 +8,9 @@
 //! stop job came before it. What systemd's signals cannot tell, an operator's stop
 //! in the time before, is left to whoever decides.
 //!
-//! Not a failure: systemd's own `auto-restart`, of which only so many within a
-//! time are a [`WatchEvent::RestartLoop`]. Not noticed by signals: what failed
+//! Not a failure: systemd's own `auto-restart`. A crash that it follows is told
+//! once the unit is up again, and so many within a time are a
+//! [`WatchEvent::RestartLoop`]. Not noticed by signals: what failed
 //! before the watcher came, while the bus was lost, or while systemd read its
 //! unit files again; so after each of these it looks at every unit in care.
 
@@ -48,6 +49,8 @@ pub enum WatchEvent {
     /// process. A job that came while one of ours was under way, or a unit that
     /// a socket or timer starts, is never told so.
     StartedByOperator { unit: UnitName },
+    /// A unit in care crashed, and systemd has restarted it by itself.
+    Restarted(Detection),
     /// systemd restarts a unit again and again. Told once for each such loop.
     RestartLoop(Detection),
     /// The bus is gone: failures are not noticed until it is back.

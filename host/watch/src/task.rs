@@ -214,6 +214,19 @@ impl Task {
                 let detection = detection(&status, cause);
                 self.tell(WatchEvent::Failed(detection, Box::new(status)))
             }
+            Sign::Restarted => {
+                let Some(run) = history.take_crashed() else {
+                    return Ok(());
+                };
+                let cause = Cause::from(run.result.as_deref().unwrap_or_default());
+                self.tell(WatchEvent::Restarted(Detection {
+                    invocation: run.invocation,
+                    exit_code: run.exit_code,
+                    signal: run.signal,
+                    failed_monotonic: run.main_exit,
+                    ..detection(&status, cause)
+                }))
+            }
             Sign::Loop => self.tell(WatchEvent::RestartLoop(detection(
                 &status,
                 Cause::RestartLoop,

@@ -24,6 +24,8 @@ pub(crate) enum Sign {
     Failed,
     /// It is up after it was told to have failed.
     Recovered,
+    /// It crashed, and systemd has restarted it by itself (Restart=).
+    Restarted,
     /// It restarts again and again.
     Loop,
     /// A job failed because a required unit did.
@@ -55,6 +57,8 @@ pub(crate) struct UnitHistory {
     /// The last run, as the signals told of it: a unit that was stopped with
     /// success is unloaded at once.
     pub(crate) run: Run,
+    /// The run that failed, while systemd is about to start the unit again.
+    crashed: Option<Run>,
 }
 
 /// A run of a unit, as far as signals tell.
@@ -92,6 +96,7 @@ impl UnitHistory {
             recent: VecDeque::new(),
             looping: false,
             run: Run::default(),
+            crashed: None,
         }
     }
 
@@ -159,6 +164,13 @@ impl UnitHistory {
         }
         // `auto-restart`, and since 254 `failed-before-auto-restart` and others.
         self.auto_restart = sub_state.contains("auto-restart");
+        if self.auto_restart {
+            // Restart=always restarts what ended well, too: that is no crash.
+            let failed = self.run.result.as_deref().is_some_and(|it| it != "success");
+            self.crashed = failed.then(|| self.run.clone());
+        } else if matches!(state, ActiveState::Failed | ActiveState::Inactive) {
+            self.crashed = None;
+        }
         match state {
             ActiveState::Failed if !self.auto_restart => {
                 // Every later signal of a failed unit says `failed` again.
@@ -181,10 +193,17 @@ impl UnitHistory {
             // has ended: an operator's start is more than a recovery.
             ActiveState::Active if self.down && !self.being_started() => {
                 self.down = false;
+                self.crashed = None;
                 Some(Sign::Recovered)
             }
+            ActiveState::Active if self.crashed.is_some() => Some(Sign::Restarted),
             _ => None,
         }
+    }
+
+    /// The run that failed before systemd restarted the unit, told once.
+    pub(crate) fn take_crashed(&mut self) -> Option<Run> {
+        self.crashed.take()
     }
 
     fn restarted(&mut self, now: Instant, restarts: u32) -> Option<Sign> {
@@ -376,6 +395,38 @@ mod tests {
         ] {
             assert_eq!(history.glimpse(now, unit(state, sub_state, "a", 7)), None);
         }
+    }
+
+    #[test]
+    fn a_crash_that_systemd_restarts_is_told_when_it_is_up_again() {
+        let now = Instant::now();
+        let mut history = UnitHistory::new(false, RunPolicy::OnFailure);
+        history.glimpse(now, unit(ActiveState::Active, "running", "a", 1));
+        history.glimpse(now, service(0));
+        let waits = || unit(ActiveState::Activating, "auto-restart", "a", 1);
+        assert_eq!(history.glimpse(now, waits()), None);
+        history.job_new(4, false);
+        let up = || unit(ActiveState::Active, "running", "b", 1);
+        assert_eq!(history.glimpse(now, up()), Some(Sign::Restarted));
+        let crashed = history.take_crashed().unwrap();
+        assert_eq!(crashed.invocation.as_deref(), Some("a"));
+        assert_eq!(crashed.signal.as_deref(), Some("KILL"));
+        assert_eq!(history.glimpse(now, up()), None, "it is told once");
+
+        // Restart=always restarts what ended well, too.
+        let Glimpse::Service { restarts, .. } = service(1) else {
+            unreachable!()
+        };
+        let ended_well = Glimpse::Service {
+            result: "success".to_owned(),
+            exit_code: Some(0),
+            signal: None,
+            main_exit_monotonic: Some(9),
+            restarts,
+        };
+        history.glimpse(now, ended_well);
+        assert_eq!(history.glimpse(now, waits()), None);
+        assert_eq!(history.glimpse(now, up()), None);
     }
 
     #[test]

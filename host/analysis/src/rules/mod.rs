@@ -3,7 +3,7 @@
 //! | rank | evidence | why there |
 //! |---|---|---|
 //! | `CERTAIN` | systemd's Result, signals, its own exit codes, a signal that it was asked to send | nobody else can say it, and it is a cause |
-//! | `NEEDED` | a unit that it needs is down | known, but perhaps not the reason |
+//! | `NEEDED` | a unit, a declared file or a port that it needs is not there for it | known, but perhaps not the reason |
 //! | `FULL` | a file system without any space | the kernel's own figures |
 //! | `EXACT` | a line in one program's words for one thing | any process can write it |
 //! | `COMMON` | a line in words that many use | it may mean something else |
@@ -19,9 +19,9 @@ mod facts;
 mod patterns;
 
 use prunella_core::{
-    analyst::{Change, ChangeOf, Evidence, FailedRun, NeededUnit},
+    analyst::{Change, ChangeOf, Evidence, FailedRun, HeldPort, NeededUnit},
     capability::{ActiveState, Disk, LogEntry},
-    diagnosis::{Cause, Finding, Source},
+    diagnosis::{Cause, Finding, Remedy, Source},
     text::{one_line, redact},
 };
 
@@ -69,6 +69,8 @@ pub fn diagnose(evidence: &Evidence) -> Vec<Finding> {
     }
     found.unit();
     found.needs();
+    found.ports();
+    found.missing();
     found.disks();
     found.memory();
     found.changes();
@@ -117,17 +119,15 @@ impl Found<'_> {
         sentence: String,
         because: String,
     ) {
-        self.ranked.push(Ranked {
-            rank,
-            at,
-            finding: Finding {
-                cause,
-                sentence,
-                because,
-                from,
-                advice: Some(advice::advice(cause, &self.evidence.detection.unit)),
-            },
-        });
+        let finding = Finding {
+            cause,
+            sentence,
+            because,
+            from,
+            advice: Some(advice::advice(cause, &self.evidence.detection.unit)),
+            remedies: Vec::new(),
+        };
+        self.ranked.push(Ranked { rank, at, finding });
     }
 
     fn facts(&mut self, run: &FailedRun, number: usize) {
@@ -204,41 +204,128 @@ impl Found<'_> {
             _ => {}
         }
         if status.needs_reload {
-            self.add(
-                CHANGED,
-                1,
-                Cause::RecentChange,
-                Source::Unit,
-                "its unit files were changed, and systemd has not read them since".to_owned(),
-                "systemd says that it needs `systemctl daemon-reload`".to_owned(),
-            );
+            let finding = Finding {
+                cause: Cause::RecentChange,
+                sentence: "its unit files were changed, and systemd has not read them since"
+                    .to_owned(),
+                because: "systemd says that it needs `systemctl daemon-reload`".to_owned(),
+                from: Source::Unit,
+                advice: Some("Have systemd read its unit files again.".to_owned()),
+                remedies: vec![Remedy::ReadUnitFiles],
+            };
+            self.ranked.push(Ranked {
+                rank: CHANGED,
+                at: 1,
+                finding,
+            });
         }
     }
 
     fn needs(&mut self) {
-        for NeededUnit {
-            unit,
-            state,
-            result,
-            exists,
-        } in &self.evidence.needs
-        {
-            let because = if !exists {
-                format!("systemd knows no {unit}")
-            } else if *state == ActiveState::Failed {
-                format!("{unit} is failed ({result})")
-            } else if *state == ActiveState::Inactive && result != "success" {
-                format!("{unit} is inactive ({result})")
+        for needed in &self.evidence.needs {
+            let NeededUnit { unit, .. } = needed;
+            let (because, advice, remedy) = if !needed.exists {
+                let advice =
+                    format!("Install what {unit} belongs to, or take the need for it away.");
+                (format!("systemd knows no {unit}"), advice, None)
+            } else if needed.masked {
+                (
+                    format!("somebody has masked {unit}"),
+                    format!("Unmask and start {unit}, unless it was masked for a reason."),
+                    Some(Remedy::UnmaskUnit { unit: unit.clone() }),
+                )
+            } else if needed.state == ActiveState::Failed
+                || (needed.state == ActiveState::Inactive && needed.result != "success")
+            {
+                (
+                    format!("{unit} is {} ({})", needed.state.as_str(), needed.result),
+                    format!("See why {unit} is down, and start it."),
+                    None,
+                )
             } else {
                 continue;
             };
+            let start = Remedy::StartUnit { unit: unit.clone() };
+            let finding = Finding {
+                cause: Cause::DependencyRefused,
+                sentence: format!("{unit}, which it needs, is not there"),
+                because,
+                from: Source::Unit,
+                advice: Some(advice),
+                remedies: remedy
+                    .into_iter()
+                    .chain(needed.exists.then_some(start))
+                    .collect(),
+            };
+            self.ranked.push(Ranked {
+                rank: NEEDED,
+                at: 0,
+                finding,
+            });
+        }
+    }
+
+    /// The service's ports that somebody else keeps it from.
+    fn ports(&mut self) {
+        for held in &self.evidence.ports {
+            let HeldPort { port, address, .. } = held;
+            // A scope is somebody's session: it is not stopped for a port.
+            let unit = held.unit.as_ref().filter(|unit| unit.kind() != "scope");
+            let (who, advice, remedy) = match (unit, &held.process) {
+                (Some(unit), _) => (
+                    unit.to_string(),
+                    format!("Stop {unit}, or let one of the two listen elsewhere."),
+                    Some(Remedy::StopUnit { unit: unit.clone() }),
+                ),
+                (None, Some((pid, name))) => (
+                    format!("process {pid} ({name})"),
+                    format!("End process {pid} ({name}), or let one of the two listen elsewhere."),
+                    Some(Remedy::EndProcess {
+                        pid: *pid,
+                        name: name.clone(),
+                    }),
+                ),
+                (None, None) => (
+                    "somebody who cannot be named".to_owned(),
+                    advice::advice(Cause::AddressInUse, &self.evidence.detection.unit),
+                    None,
+                ),
+            };
+            let finding = Finding {
+                cause: Cause::AddressInUse,
+                sentence: format!("{who} holds {port}, which it needs"),
+                because: format!("{who} listens on {address}; {}", held.because),
+                from: Source::Resources,
+                advice: Some(advice),
+                remedies: remedy.into_iter().collect(),
+            };
+            self.ranked.push(Ranked {
+                rank: NEEDED,
+                at: 1,
+                finding,
+            });
+        }
+    }
+
+    /// Declared files that are not there.
+    fn missing(&mut self) {
+        let failed_at = self.evidence.detection.at;
+        for change in &self.evidence.changes {
+            if change.of != ChangeOf::Missing {
+                continue;
+            }
+            let when = if change.at <= failed_at {
+                format!("{} before the failure", ago(failed_at - change.at))
+            } else {
+                "after the failure".to_owned()
+            };
             self.add(
                 NEEDED,
-                0,
-                Cause::DependencyRefused,
-                Source::Unit,
-                format!("{unit}, which it needs, is not there"),
-                because,
+                2,
+                Cause::MissingFile,
+                Source::Change,
+                format!("{} is missing", one_line(&change.what, 200)),
+                format!("{} {when}", one_line(&change.how, 200)),
             );
         }
     }
@@ -326,12 +413,15 @@ impl Found<'_> {
     /// The change that is nearest to the service, and among equals the latest.
     fn changes(&mut self) {
         let failed_at = self.evidence.detection.at;
-        let near =
-            |change: &&Change| change.at <= failed_at && failed_at - change.at <= CHANGES_BEFORE;
+        let near = |change: &&Change| {
+            change.of != ChangeOf::Missing
+                && change.at <= failed_at
+                && failed_at - change.at <= CHANGES_BEFORE
+        };
         let near_to = |of: ChangeOf| match of {
             ChangeOf::Unit | ChangeOf::File => 2,
             ChangeOf::OwnPackage => 1,
-            ChangeOf::Package => 0,
+            ChangeOf::Package | ChangeOf::Missing => 0,
         };
         let Some(change) = self
             .evidence

@@ -16,6 +16,7 @@ const AT: u64 = 1_780_000_000_000;
 fn run(result: &str, exit_code: Option<i32>, signal: Option<&str>, lines: &[&str]) -> FailedRun {
     FailedRun {
         result: result.to_owned(),
+        lasted: None,
         exit_code,
         signal: signal.map(str::to_owned),
         ended_at: AT,
@@ -42,6 +43,7 @@ fn evidence(run: FailedRun) -> Evidence {
         status: None,
         runs: vec![run],
         needs: Vec::new(),
+        ports: Vec::new(),
         memory: None,
         memory_pressure: None,
         disks: Vec::new(),
@@ -301,6 +303,7 @@ fn what_it_needs(
         unit: UnitName::new("db.service").unwrap(),
         state,
         result: result.to_owned(),
+        masked: false,
         exists,
     }];
     let findings = diagnose(&evidence);

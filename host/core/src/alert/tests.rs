@@ -110,7 +110,7 @@ fn interrupted() -> Ending {
     true
 )]
 #[case(
-    left(LeftAlone::RestartLoop),
+    left(LeftAlone::StartLimit),
     true,
     AlertKind::Escalation,
     Severity::Critical,

@@ -238,9 +238,11 @@ impl UnitStatus {
             && self.triggered_by.is_empty()
     }
 
-    /// Whether nothing is going on: no job, no transition.
+    /// Whether nothing is going on: no job, no transition, and systemd is not about
+    /// to start it again.
     pub fn is_settled(&self) -> bool {
         self.job.is_none()
+            && !self.is_auto_restarting()
             && matches!(
                 self.active_state,
                 ActiveState::Active | ActiveState::Inactive | ActiveState::Failed

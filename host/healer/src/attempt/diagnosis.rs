@@ -13,9 +13,11 @@ use prunella_core::{
     incident::Ending,
     service::Order,
     statistics::order::{Candidate, Learned, learned},
-    text::one_line,
+    text::{one_line, redact},
     trail::Step,
 };
+
+use prunella_report::length;
 
 use super::{Attempt, AttemptOutcome};
 use crate::{evidence, opinions::Answered, strategies::Loaded};
@@ -58,6 +60,31 @@ impl Attempt<'_> {
         if !findings.is_empty() {
             self.trail.write(Step::Diagnosed { findings });
         }
+        self.last_failure
+            .replace(evidence.runs.into_iter().next_back());
+    }
+
+    /// How its latest run failed, in a sentence about `it`: after how long, in what
+    /// way, and what its program said last.
+    pub(super) fn how_it_fails(&self) -> String {
+        self.diagnose();
+        let failure = self.last_failure.borrow();
+        let Some(run) = failure.as_ref() else {
+            return "it fails again and again".to_owned();
+        };
+        let when = run.lasted.map_or_else(
+            || "again and again".to_owned(),
+            |lasted| format!("{} after each start", length(lasted)),
+        );
+        let how = match (&run.signal, run.exit_code) {
+            (Some(signal), _) => format!("SIG{}", signal.trim_start_matches("SIG")),
+            (None, Some(code)) => format!("exit code {code}"),
+            (None, None) => run.result.clone(),
+        };
+        let said = own_lines(run)
+            .pop()
+            .map_or_else(String::new, |line| format!(": {}", redact(&line)));
+        format!("it fails {when} ({how}){said}")
     }
 
     /// Gathers the evidence, on whatever thread it is called.

@@ -72,6 +72,7 @@ pub(crate) fn overseen(
         status: None,
         runs: Vec::new(),
         needs: Vec::new(),
+        ports: Vec::new(),
         memory: None,
         memory_pressure: None,
         disks: Vec::new(),

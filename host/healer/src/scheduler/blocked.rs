@@ -11,6 +11,7 @@ use prunella_core::{
     capability::{ActiveState, Goal, UnitStatus, units},
     cause::Cause,
     incident::{DetectedBy, Detection, Ending, Incident},
+    text::one_line,
 };
 
 use super::{OpenOutcome, Shared, Stage, State, WaitsFor, not_stored};
@@ -148,12 +149,19 @@ impl Shared {
         let opened = self.open_for(&on, status, incident);
         match opened {
             Ok(OpenOutcome::New(_) | OpenOutcome::Joined(_) | OpenOutcome::Reopened(..)) => {}
-            Ok(OpenOutcome::Known(_, _) | OpenOutcome::NotInCare) => {
+            Ok(OpenOutcome::Known(_, ending)) => {
+                let why = ending
+                    .why()
+                    .map_or_else(|| "it is down again".to_owned(), |why| one_line(&why, 200));
                 self.give_up(
                     unit,
                     incident,
-                    &format!("{reason}; {on} was not healed before"),
+                    &format!("{reason}; {on} was {}: {why}", ending.as_str()),
                 );
+            }
+            Ok(OpenOutcome::NotInCare) => {
+                let why = format!("{reason}; {on} is not in Prunella's care");
+                self.give_up(unit, incident, &why);
             }
             Err(error) => {
                 self.give_up(

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use prunella_core::incident::{DetectedBy, Detection, Ending, Incident, IncidentId};
+use prunella_core::{
+    cause::Cause,
+    incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
+};
 use prunella_store::{Opened, StoreError};
 
 use super::{Shared, Stage, Task, WaitsFor, not_stored};
@@ -52,6 +55,7 @@ impl Shared {
             let id = task.incident.id.clone();
             let another = detection.is_another_than(&task.incident.detection);
             let asked_for = detection.by == DetectedBy::Operator;
+            task.restart_loop |= detection.cause == Cause::RestartLoop;
             match task.stage {
                 // Who waits for it has nothing new to say of it: another try
                 // now would fail as the last one did, again and again.

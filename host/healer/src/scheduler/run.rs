@@ -40,6 +40,8 @@ pub(super) struct AttemptInput {
     pub(super) waits_for: Option<WaitsFor>,
     /// Whether an operator wants an answer, even if nothing is new.
     pub(super) asked_for: bool,
+    /// Whether systemd was seen to restart the unit again and again.
+    pub(super) restart_loop: bool,
     /// The unit as it was seen when the incident was opened.
     pub(super) snapshot: Option<UnitSnapshot>,
 }
@@ -109,6 +111,7 @@ impl Shared {
             unblocked,
             waits_for,
             asked_for,
+            restart_loop,
             snapshot,
         } = input;
         let Some(service) = self.healer.service(unit) else {
@@ -134,7 +137,8 @@ impl Shared {
             }
         };
         if let Some(waits_for) = waits_for
-            && let Some(outcome) = self.nothing_new(&service, &incident, waits_for, asked_for)
+            && let Some(outcome) =
+                self.nothing_new(&service, &incident, waits_for, asked_for, restart_loop)
         {
             return Finished {
                 incident,
@@ -197,7 +201,7 @@ impl Shared {
                     self.answers(unit);
                 },
             )
-            .run(snapshot),
+            .run(snapshot, restart_loop),
         };
         let outcome = match outcome {
             AttemptOutcome::Blocked(on, reason) if self.dry_run => {
@@ -232,6 +236,7 @@ impl Shared {
         incident: &Incident,
         waits_for: WaitsFor,
         asked_for: bool,
+        restart_loop: bool,
     ) -> Option<AttemptOutcome> {
         let current = self.healer.current();
         let decision = decide(
@@ -239,7 +244,10 @@ impl Shared {
             &current,
             service,
             incident,
-            Known::default(),
+            Known {
+                restart_loop,
+                ..Known::default()
+            },
             &self.healer.host_for(service),
             |_, _| {},
         );
@@ -248,6 +256,11 @@ impl Shared {
                 let ending = Ending::LeftAlone { why, detail };
                 Some(AttemptOutcome::NothingNew(after, Some(ending)))
             }
+            (WaitsFor::Retry, Decision::RestartLoop(_)) if !asked_for => self
+                .healer
+                .config()
+                .retry_interval
+                .map(|wait| AttemptOutcome::NothingNew(wait, None)),
             (WaitsFor::Budget | WaitsFor::Retry, Decision::Go(_)) if !asked_for => {
                 match self.healer.budget(&current, service) {
                     BudgetVerdict::Now => None,

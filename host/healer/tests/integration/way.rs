@@ -407,23 +407,28 @@ fn when_the_pause_is_over_it_is_healed_and_the_hold_stands_in_the_trail_once() {
 }
 
 #[test]
-fn a_restart_loop_is_reported_and_not_acted_on() {
-    let house = house(Sim::new("web.service").failed("exit-code"));
+fn a_restart_loop_that_goes_on_is_handed_to_people_and_not_acted_on() {
+    let house = house(Sim::new("web.service").restarting());
     let mut detection = house.sim.incident().detection;
     detection.cause = Cause::RestartLoop;
     house.scheduler.open(detection).unwrap();
     let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
     assert!(
-        matches!(
-            ending,
-            Ending::LeftAlone {
-                why: LeftAlone::RestartLoop,
-                ..
-            }
-        ),
+        matches!(&ending, Ending::Escalated { reason, .. } if reason.contains("keeps restarting")),
         "{ending:?}"
     );
     assert_eq!(house.sim.acts(), Vec::<String>::new());
+}
+
+#[test]
+fn a_restart_loop_that_systemd_gives_up_is_healed_in_the_same_incident() {
+    let house = house(Sim::new("web.service").failed("exit-code"));
+    let mut detection = house.sim.incident().detection;
+    detection.cause = Cause::RestartLoop;
+    let opened = house.scheduler.open(detection).unwrap();
+    let (id, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    assert!(matches!(ending, Ending::Healed { .. }), "{ending:?}");
+    assert_eq!(opened.incident(), Some(&id));
 }
 
 #[test]

@@ -93,6 +93,7 @@ impl Shared {
             config,
             renderer: &self.settings.renderer,
             hostname: &self.settings.hostname,
+            sudo: self.settings.sudo,
             boot_id: &self.settings.boot_id,
         };
         let mut dispatches = Vec::new();

@@ -157,6 +157,7 @@ impl<'a> ReportBuilder<'a> {
         for attempt in &mut attempts {
             attempt.steps = repeats::fold_steps(std::mem::take(&mut attempt.steps));
         }
+        built.opinions.sort_by_key(StrategyOpinion::rank);
         built.attempts = repeats::fold_attempts(attempts);
         built.tried = repeats::fold_tried(std::mem::take(&mut built.tried));
         built

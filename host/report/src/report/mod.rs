@@ -29,13 +29,14 @@ pub use self::{
     grants::Grantable,
     recurrence::{LOOK_BACK, Often, Recurrence},
     step::{Importance, StepText, describe},
+    words::length,
 };
 use prunella_core::{
     StrategyName, UnitName,
     alert::{AlertKind, Severity},
     capability::PastIncident,
     cause::Cause,
-    diagnosis::{self, Finding},
+    diagnosis,
     incident::{Ending, IncidentId},
     service::Service,
     text::capital,
@@ -60,6 +61,8 @@ pub struct ReportContext<'a> {
     pub now: Option<u64>,
     /// In which times are shown: [`TimeZone::system`] for the host's own.
     pub zone: TimeZone,
+    /// Whether commands that only root may run begin with `sudo`.
+    pub sudo: bool,
 }
 
 /// An incident as it is told to people.
@@ -97,10 +100,11 @@ pub struct Report {
     pub evidence: Vec<String>,
     /// How it failed at first, where that was in another way.
     pub first_failure: Option<Failure>,
-    /// What the rules made of the evidence, the likeliest first.
-    pub findings: Vec<Finding>,
+    /// What explains it, the surest first: what a strategy found and held everything
+    /// for, then what the rules made of the evidence.
+    pub findings: Vec<Explanation>,
     /// What was changed shortly before: it may have nothing to do with it.
-    pub hint: Option<Finding>,
+    pub hint: Option<Explanation>,
     /// What a language model made of it, when one was asked.
     pub advice: Option<Advice>,
     /// What each strategy thought in the latest attempt.
@@ -163,6 +167,19 @@ pub struct Advice {
     pub opinion: Option<diagnosis::Opinion>,
     /// Why there is none.
     pub why_none: Option<String>,
+}
+
+/// What explains a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// In a sentence without its full stop.
+    pub sentence: String,
+    /// What it rests on; absent where a strategy has looked for itself.
+    pub because: Option<String>,
+    /// Who says so: a strategy's name, or `log`, `unit`, `resources` or `change`.
+    pub from: String,
+    /// What a person can do about it.
+    pub advice: Option<String>,
 }
 
 /// How a run failed.
@@ -280,7 +297,12 @@ impl Report {
         let unit = &detection.unit;
         let ending = record.ending.as_ref();
         let moment = |ms| Moment::new(ms, context);
-        let built = ReportBuilder::new(record).build();
+        let mut built = ReportBuilder::new(record).build();
+        if let Some(service) = context.service {
+            for opinion in &mut built.opinions {
+                opinion.reason = service.with_paths(&opinion.reason);
+            }
+        }
         let attempt = built
             .attempts
             .last()
@@ -322,13 +344,10 @@ impl Report {
             Some(last) => (last, Some(first)),
             None => (first, None),
         };
-        let recommendation = next::recommendation(
-            ending,
-            &built.findings,
-            built.hint.as_ref(),
-            &built.opinions,
-            recurrence.as_ref(),
-        );
+        let findings = opinions::explanations(&built.opinions, &built.findings);
+        let hint = built.hint.as_ref().map(Explanation::from);
+        let recommendation =
+            next::recommendation(record, &findings, hint.as_ref(), recurrence.as_ref());
         Self {
             headline: headline(unit, &detection.cause, ending),
             incident: record.incident.id.clone(),
@@ -349,15 +368,16 @@ impl Report {
                 .is_some_and(|boot_id| *boot_id != record.incident.boot_id),
             detected_by: detection.by.as_str().to_owned(),
             noticed: words::noticed(detection.by.as_str()),
-            reason: reason(&last.what, &built.findings),
+            reason: reason(&last.what, &findings),
             to_do: next::to_do(record, recommendation.as_deref(), needs_people),
             cause: clean(detection.cause.as_str()),
             what_failed: last.what,
             recommendation,
             evidence: last.evidence,
             first_failure,
-            findings: built.findings,
-            hint: built.hint,
+            next: next::next(record, context, &built.findings),
+            findings,
+            hint,
             advice: built.advice,
             opinions: built.opinions,
             attempts: built.attempts,
@@ -395,7 +415,6 @@ impl Report {
             plan: next::plan(record, retry_at.as_ref()),
             recurrence,
             retry_at,
-            next: next::next(record, context),
             logs: next::logs(record, context),
             grantable,
         }
@@ -502,10 +521,15 @@ fn kind(ending: Option<&Ending>, needs_people: bool) -> AlertKind {
 }
 
 /// Why, in one sentence, as far as it is known.
-fn reason(what_failed: &str, findings: &[Finding]) -> String {
+fn reason(what_failed: &str, findings: &[Explanation]) -> String {
     let mut sentence = capital(what_failed);
     if let Some(finding) = findings.first() {
-        sentence.push_str(&format!("; probably {}", finding.sentence));
+        let probably = if finding.because.is_some() {
+            "probably "
+        } else {
+            ""
+        };
+        sentence.push_str(&format!("; {probably}{}", finding.sentence));
     }
     sentence.push('.');
     sentence
@@ -534,14 +558,16 @@ pub fn headline(unit: &UnitName, cause: &Cause, ending: Option<&Ending>) -> Stri
             format!("{unit} is healthy: nothing to do")
         }
         Some(Ending::Recovered { by }) => {
-            format!("{unit} failed and recovered: {}", clean(by))
+            format!("{unit} failed and is up again: {}", clean(by))
         }
         Some(Ending::LeftAlone { why, .. }) => {
             format!("{unit} left alone: {}", why.sentence())
         }
-        Some(Ending::Escalated { reason, .. }) => {
-            format!("{unit} needs a person: {}", clean(reason))
-        }
+        Some(Ending::Escalated { reason, .. }) => match reason.strip_prefix("it ") {
+            // Its subject is the unit.
+            Some(rest) => format!("{unit} {}", clean(rest)),
+            None => format!("{unit} needs a person: {}", clean(reason)),
+        },
         Some(Ending::Blocked { on, .. }) => format!("{unit} is down, waiting for {on}"),
         Some(Ending::Interrupted { .. }) => format!("healing {unit} was interrupted"),
         Some(Ending::DryRun { verdict }) => {

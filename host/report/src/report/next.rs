@@ -6,10 +6,12 @@
 
 use std::path::Path;
 
-use super::{Command, Moment, Often, Recurrence, ReportContext, StrategyOpinion, words};
+use super::{Command, Explanation, Moment, Often, Recurrence, ReportContext, words};
 use prunella_core::{
-    diagnosis::Finding,
+    cause::Cause,
+    diagnosis::{Finding, Remedy},
     incident::{Ending, LeftAlone},
+    policy::Act,
     service::FileRole,
     trail::{Record, Step},
 };
@@ -68,8 +70,110 @@ fn proposed(record: &Record) -> Vec<Command> {
     commands
 }
 
+/// What removes a cause that is known.
+fn remedies(findings: &[Finding]) -> Vec<Command> {
+    let mut commands: Vec<Command> = Vec::new();
+    for remedy in findings.iter().flat_map(|finding| &finding.remedies) {
+        let next = match remedy {
+            Remedy::StopUnit { unit } => command(
+                format!("systemctl stop {}", words::shell(unit)),
+                "free what it holds",
+            ),
+            Remedy::EndProcess { pid, name } => command(
+                format!("kill {pid}"),
+                &format!("end {}, which is in the way", words::clean(name)),
+            ),
+            Remedy::UnmaskUnit { unit } => command(
+                format!("systemctl unmask {}", words::shell(unit)),
+                "allow it to start again",
+            ),
+            Remedy::StartUnit { unit } => command(
+                format!("systemctl start {}", words::shell(unit)),
+                "start what is needed",
+            ),
+            Remedy::ReadUnitFiles => command(
+                "systemctl daemon-reload".to_owned(),
+                "have systemd read its unit files again",
+            ),
+        };
+        if !commands.contains(&next) {
+            commands.push(next);
+        }
+    }
+    commands
+}
+
+/// The declared checks that did not pass in the latest attempt, to be run again by
+/// hand.
+fn failed_checks(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {
+    let latest = record.steps.last().map_or(0, |entry| entry.attempt);
+    let mut commands: Vec<Command> = Vec::new();
+    for entry in record.steps.iter().filter(|step| step.attempt == latest) {
+        let Step::ActIntended {
+            action,
+            act,
+            target,
+            ..
+        } = &entry.step
+        else {
+            continue;
+        };
+        let passed = record.steps.iter().any(|other| {
+            matches!(&other.step, Step::ActEnded { action: of, result: Ok(said) }
+                if of == action && said == "passed")
+        });
+        let declared = context
+            .service
+            .and_then(|service| service.checks.get(target));
+        if act == Act::RunCheck.name()
+            && !passed
+            && let Some(check) = declared
+        {
+            let words: Vec<String> = check
+                .command
+                .iter()
+                .map(|word| words::quoted(word))
+                .collect();
+            let again = command(words.join(" "), &format!("run the check `{target}` again"));
+            if !commands.contains(&again) {
+                commands.push(again);
+            }
+        }
+    }
+    commands
+}
+
 /// What to run now.
-pub(super) fn next(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {
+pub(super) fn next(
+    record: &Record,
+    context: &ReportContext<'_>,
+    findings: &[Finding],
+) -> Vec<Command> {
+    as_root(unprivileged(record, context, findings), context)
+}
+
+/// With `sudo` before what only root may do.
+fn as_root(mut commands: Vec<Command>, context: &ReportContext<'_>) -> Vec<Command> {
+    const ANYBODY: [&str; 3] = [
+        "systemctl status ",
+        "systemctl show ",
+        "systemctl list-dependencies ",
+    ];
+    if context.sudo {
+        for next in &mut commands {
+            if !ANYBODY.iter().any(|start| next.command.starts_with(start)) {
+                next.command.insert_str(0, "sudo ");
+            }
+        }
+    }
+    commands
+}
+
+fn unprivileged(
+    record: &Record,
+    context: &ReportContext<'_>,
+    findings: &[Finding],
+) -> Vec<Command> {
     let unit = words::shell(&record.incident.detection.unit);
     let status = |unit: &str| command(format!("systemctl status {unit}"), "its current state");
     let journal = journal(record, context);
@@ -83,8 +187,16 @@ pub(super) fn next(record: &Record, context: &ReportContext<'_>) -> Vec<Command>
     match &record.ending {
         Some(Ending::Escalated { .. } | Ending::Interrupted { .. }) => {
             let mut next = proposed(record);
+            next.extend(remedies(findings));
+            next.extend(failed_checks(record, context));
             next.push(status(&unit));
-            next.extend(logs(record, context));
+            if record.incident.detection.cause == Cause::RestartLoop {
+                next.push(command(
+                    format!("systemctl show {unit} -p Restart -p RestartUSec -p NRestarts"),
+                    "how systemd restarts it",
+                ));
+            }
+            next.extend(log_commands(record, context));
             next.extend(details);
             next.push(heal);
             next
@@ -131,14 +243,6 @@ pub(super) fn next(record: &Record, context: &ReportContext<'_>) -> Vec<Command>
                     "what a failed start would trigger",
                 ),
             ],
-            LeftAlone::RestartLoop => vec![
-                status(&unit),
-                journal,
-                command(
-                    format!("systemctl show {unit} -p Restart -p RestartUSec -p NRestarts"),
-                    "how systemd restarts it",
-                ),
-            ],
             LeftAlone::RestartPrevented => vec![
                 journal,
                 command(
@@ -176,6 +280,10 @@ pub(super) fn next(record: &Record, context: &ReportContext<'_>) -> Vec<Command>
 /// Where the service logs: its journal, and the log files among the files that
 /// were declared for it.
 pub(super) fn logs(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {
+    as_root(log_commands(record, context), context)
+}
+
+fn log_commands(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {
     let mut logs = vec![journal(record, context)];
     let files = context.service.iter().flat_map(|service| &service.files);
     for (name, file) in files {
@@ -233,21 +341,18 @@ pub(super) fn plan(record: &Record, retry_at: Option<&Moment>) -> Option<String>
 /// What people should do, in a sentence or two. A recent change is the last
 /// resort: a strategy that found a reason not to act knows better.
 pub(super) fn recommendation(
-    ending: Option<&Ending>,
-    findings: &[Finding],
-    hint: Option<&Finding>,
-    opinions: &[StrategyOpinion],
+    record: &Record,
+    findings: &[Explanation],
+    hint: Option<&Explanation>,
     recurrence: Option<&Recurrence>,
 ) -> Option<String> {
-    let explained = opinions
-        .iter()
-        .any(|opinion| matches!(opinion.says.as_str(), "veto" | "blocked-by"));
+    let by_strategy = findings.iter().any(|finding| finding.because.is_none());
     let advice = findings
         .iter()
-        .chain(hint.filter(|_| !explained))
+        .chain(hint.filter(|_| !by_strategy))
         .find_map(|finding| finding.advice.as_deref())
         .map(words::clean);
-    match ending? {
+    match record.ending.as_ref()? {
         Ending::Healed { .. } | Ending::Recovered { .. } => Some(match (advice, recurrence) {
             (Some(advice), Some(_)) => advice,
             (None, Some(again)) if again.often > Often::Again => again.advice.clone(),
@@ -257,7 +362,14 @@ pub(super) fn recommendation(
             (None, _) => "Nothing to do now.".to_owned(),
         }),
         Ending::Escalated { .. } => Some(advice.unwrap_or_else(|| {
-            "Look at its state and its log, remove the cause, then run `prunella heal`.".to_owned()
+            if by_strategy {
+                "Remove this cause. Prunella looks again by itself, and at once when you run \
+                 `prunella heal`."
+                    .to_owned()
+            } else {
+                "Look at its state and its log, remove the cause, then run `prunella heal`."
+                    .to_owned()
+            }
         })),
         Ending::Interrupted { .. } => Some(
             "Check whether it is up: Prunella was interrupted, and its last act may or may not \

@@ -1,9 +1,9 @@
 //! What strategies, rules and models said, made fit to be shown.
 
-use super::{Advice, Mark, StrategyOpinion, words::clean};
+use super::{Advice, Explanation, Mark, StrategyOpinion, words::clean};
 use prunella_core::{
-    Failure, StrategyName, diagnosis,
-    diagnosis::Finding,
+    Failure, StrategyName,
+    diagnosis::{self, Finding, Source},
     incident::{Assessment, Outcome},
     text::capital,
 };
@@ -54,6 +54,57 @@ pub(super) fn returned(outcome: &Result<Outcome, Failure>) -> (Mark, String) {
         Err(failure) => (Mark::Bad, format!("failed: {}", clean(&failure.message))),
     }
 }
+
+impl From<&Finding> for Explanation {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            sentence: finding.sentence.clone(),
+            because: Some(finding.because.clone()),
+            from: match finding.from {
+                Source::Log => "log",
+                Source::Unit => "unit",
+                Source::Resources => "resources",
+                Source::Change => "change",
+            }
+            .to_owned(),
+            advice: finding.advice.clone(),
+        }
+    }
+}
+
+/// What explains a failure, the surest first: a strategy that held everything back has
+/// looked for itself; the rules go by what there is to read.
+pub(super) fn explanations(opinions: &[StrategyOpinion], findings: &[Finding]) -> Vec<Explanation> {
+    opinions
+        .iter()
+        .filter(|opinion| opinion.explains())
+        .map(|opinion| Explanation {
+            sentence: opinion.reason.clone(),
+            because: None,
+            from: opinion.strategy.to_string(),
+            advice: None,
+        })
+        .chain(findings.iter().map(Explanation::from))
+        .collect()
+}
+
+impl StrategyOpinion {
+    /// Whether it says why nothing may be done before something else is.
+    fn explains(&self) -> bool {
+        matches!(self.says.as_str(), "veto" | "blocked-by")
+    }
+
+    /// Where it stands among others: first what has consequences.
+    pub(super) fn rank(&self) -> u8 {
+        match self.says.as_str() {
+            "veto" | "blocked-by" => 0,
+            "broke-off" => 1,
+            "applies" => 2,
+            _ => 3,
+        }
+    }
+}
+
 /// What the rules found.
 pub(super) fn cleaned(finding: &Finding) -> Finding {
     Finding {
@@ -62,6 +113,7 @@ pub(super) fn cleaned(finding: &Finding) -> Finding {
         because: clean(&finding.because),
         from: finding.from,
         advice: finding.advice.as_deref().map(clean),
+        remedies: finding.remedies.clone(),
     }
 }
 

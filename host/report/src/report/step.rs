@@ -99,12 +99,14 @@ pub fn describe(step: &Step) -> StepText<'_> {
             ..
         } => {
             let opinion = opinions::opinion(strategy, assessment);
-            let mark = match assessment {
-                Assessment::Applies { .. } | Assessment::NotApplicable { .. } => Mark::Plain,
-                Assessment::Veto { .. } | Assessment::BlockedBy { .. } => Mark::Unknown,
+            let (mark, importance) = match assessment {
+                Assessment::Applies { .. } => (Mark::Plain, Detail),
+                // What has nothing to do with it hides what has.
+                Assessment::NotApplicable { .. } => (Mark::Plain, Record),
+                Assessment::Veto { .. } | Assessment::BlockedBy { .. } => (Mark::Unknown, Detail),
             };
             let text = format!("{strategy} {}: {}", opinion.words, opinion.reason);
-            (mark, Detail, text)
+            (mark, importance, text)
         }
         Step::Broke {
             strategy, message, ..

@@ -86,6 +86,7 @@ fn report_of(record: &Record, service: &Service, past: &[PastIncident]) -> Repor
             past,
             now: Some(FAILED + 125_000),
             zone: TimeZone::fixed(jiff::tz::offset(1)),
+            sudo: false,
         },
     )
 }

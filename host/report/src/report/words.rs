@@ -213,7 +213,7 @@ pub(super) fn times(number: u32) -> String {
 }
 
 /// A length of time as people say it: `12 ms`, `1.2 s`, `2 min 5 s`, `3 h 10 min`.
-pub(super) fn length(duration: Duration) -> String {
+pub fn length(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let two = |big: u64, unit: &str, small: u64, small_unit: &str| {
         if small == 0 {

@@ -173,12 +173,12 @@ fn facts_of(notification: &Notification) -> Vec<String> {
         return facts;
     };
     facts.extend(report.evidence.clone());
-    facts.extend(
-        report
-            .findings
-            .iter()
-            .flat_map(|f| [f.sentence.clone(), f.because.clone()]),
-    );
+    facts.extend(report.findings.iter().flat_map(|f| {
+        [
+            f.sentence.clone(),
+            f.because.clone().unwrap_or_else(|| f.from.clone()),
+        ]
+    }));
     if let Some(advice) = &report.advice {
         facts.push(advice.model.clone());
         facts.push("not evidence".to_owned());
@@ -345,6 +345,7 @@ fn hostile_text_is_shown_and_does_nothing(#[case] hostile: &str) {
                 because: text(),
                 from: Source::Log,
                 advice: Some(text()),
+                remedies: Vec::new(),
             }],
         },
         Step::Advised {

@@ -213,7 +213,7 @@ fn a_restart_loop_shows_the_programs_own_lines() {
         )
         .with_daemon();
     scene.try_systemctl(&["start", "web.service"]).unwrap();
-    let incident = scene.wait_ended("web.service", "left-alone");
+    let incident = scene.wait_ended("web.service", "escalated");
     let lines: Vec<String> = scene
         .record(&incident)
         .steps("evidence")
@@ -255,6 +255,10 @@ fn how_it_failed_last_is_told_first() {
         place("license file is expired") < place("SIGKILL"),
         "{report}"
     );
+    let headline = report.lines().next().unwrap_or_default();
+    for part in ["after each start (exit code 1)", "license file is"] {
+        assert!(headline.contains(part), "{part} in {headline}");
+    }
 }
 
 #[test]

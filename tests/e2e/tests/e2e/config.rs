@@ -42,6 +42,16 @@ fn a_broken_configuration_holds_the_restart_until_it_is_repaired() {
         report.contains("/opt/web.conf:2:"),
         "it quotes the checker: {report}"
     );
+    assert!(
+        report.contains("/opt/test/victim --config /opt/web.conf --check\n"),
+        "it says how to run the check again: {report}"
+    );
+    let why = report.find("Why:").zip(report.find("To do:"));
+    let why = why.and_then(|(from, to)| report.get(from..to)).unwrap();
+    assert!(
+        why.contains("did not pass") || why.contains("failed with"),
+        "{report}"
+    );
 
     scene.write_file("/opt/web.conf", "a = b\n", 0o644).unwrap();
     let heal = scene.prunella(&["heal", "web.service"]);

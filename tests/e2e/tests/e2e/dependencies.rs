@@ -76,6 +76,36 @@ fn a_dead_database_out_of_care_is_named_and_left_alone() {
     assert!(report.contains("db.service"), "{report}");
 }
 
+/// A masked database in care is left alone, and what needs it says so and how to end
+/// that.
+#[test]
+fn a_masked_database_in_care_is_named_with_the_command_that_unmasks_it() {
+    let scene = Scene::builder()
+        .care("db.service", "")
+        .service("web.service", &web(), NEEDS_DB)
+        .without_daemon();
+    // In /run, where a mask in /etc comes before it.
+    scene
+        .write_file(
+            "/run/systemd/system/db.service",
+            victim("", "--listen 6379"),
+            0o644,
+        )
+        .unwrap();
+    scene.systemctl(&["daemon-reload"]).unwrap();
+    scene.prunella_ok(&["setup"]);
+    scene.start(&["db.service"]);
+    scene.start(&["web.service"]);
+    scene.systemctl(&["mask", "--now", "db.service"]).unwrap();
+    scene.kill("web.service");
+
+    let incident = scene.wait_ended("web.service", "escalated");
+    let report = scene.report(&incident);
+    assert!(report.contains("systemctl unmask db.service"), "{report}");
+    assert!(report.contains("masked"), "{report}");
+    assert!(!report.contains("not in Prunella's care"), "{report}");
+}
+
 #[test]
 fn a_service_goes_on_when_what_it_needs_is_back_and_out_of_care() {
     let (scene, _) = dead_with_a_database_out_of_care();

@@ -94,3 +94,40 @@ fn a_missing_key_is_named_and_no_value_is_shown() {
         "a value was shown: {everything}"
     );
 }
+
+#[test]
+fn a_missing_environment_file_is_named_with_its_path_and_the_time() {
+    let scene = Scene::builder()
+        .file("/etc/shop/web.env", "A=1\n", 0o644)
+        .service(
+            "web.service",
+            &victim("EnvironmentFile=/etc/shop/web.env", ""),
+            "[[file]]\nname = \"environment\"\npath = \"/etc/shop/web.env\"\nrole = \"env\"\n",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.run_ok(&["rm", "/etc/shop/web.env"]).unwrap();
+    // A change of the unit's file, which has nothing to do with it.
+    scene
+        .write_file(
+            "/etc/systemd/system/web.service.d/x.conf",
+            "[Unit]\n",
+            0o644,
+        )
+        .unwrap();
+    scene.kill("web.service");
+
+    let incident = scene.wait_ended("web.service", "escalated");
+    let report = scene.report(&incident);
+    let why = report
+        .lines()
+        .skip_while(|line| !line.starts_with("Why:"))
+        .take_while(|line| !line.starts_with("To do:"))
+        .collect::<String>();
+    assert!(why.contains("/etc/shop/web.env"), "{report}");
+    assert!(
+        report.contains("/etc/shop was changed last"),
+        "since when: {report}"
+    );
+    assert!(!report.contains("take that change back"), "{report}");
+}

@@ -62,6 +62,10 @@ fn a_stranger_is_named_and_left_alone() {
         report.contains("stranger.service"),
         "it says who holds the port: {report}"
     );
+    assert!(
+        report.contains("  systemctl stop stranger.service\n"),
+        "it says how to free the port: {report}"
+    );
     assert_eq!(scene.main_pid("stranger.service"), stranger);
     assert!(scene.answers(8080));
     assert_eq!(scene.runs("web.service"), 1);

@@ -44,7 +44,7 @@ fn the_commands_in_an_escalation_show_why_it_failed() {
 
     let again = command(&report, "prunella incidents");
     let again: Vec<&str> = again.split_whitespace().skip(1).collect();
-    assert!(scene.prunella_ok(&again).contains("needs a person"));
+    assert!(scene.prunella_ok(&again).contains("What to do now"));
 
     let page = scene.prunella_ok(&["incidents", &incident.id, "--html"]);
     assert!(page.starts_with("<!doctype html>"), "{page}");

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use prunella_e2e::{Builder, Scene, TIMEOUT, VICTIM, victim, victim_with};
+use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, VICTIM, victim, victim_with};
 
 const BYSTANDER: &str = "bystander.service";
 
@@ -10,16 +10,9 @@ fn scene() -> Builder {
     Scene::builder().service(BYSTANDER, &victim("", ""), "")
 }
 
-#[test]
-fn a_restart_by_systemd_is_left_to_systemd() {
-    let scene = scene()
-        .service(
-            "web.service",
-            &victim("Restart=on-failure\nRestartSec=300ms", "--listen 8080"),
-            "",
-        )
-        .with_daemon();
-    scene.start(&["web.service"]);
+/// Kills `web.service`, which systemd restarts by itself, and waits for the end of
+/// that incident.
+fn crash(scene: &Scene, incidents: usize) -> Incident {
     let before = scene.main_pid("web.service");
     scene.kill("web.service");
     scene
@@ -28,13 +21,73 @@ fn a_restart_by_systemd_is_left_to_systemd() {
             Ok((now != 0 && now != before).then_some(()))
         })
         .unwrap();
-    scene.wait_active("web.service", TIMEOUT).unwrap();
+    scene
+        .wait_for("the incident to end", TIMEOUT, || {
+            let found = scene.incidents_of("web.service");
+            let ended = found.iter().all(|incident| incident.is("recovered"));
+            Ok((ended && found.len() == incidents).then(|| found[0].clone()))
+        })
+        .unwrap()
+}
 
-    scene.after_all_before(BYSTANDER);
-    assert_eq!(scene.runs("web.service"), 2);
-    for incident in scene.incidents_of("web.service") {
+#[test]
+fn a_crash_that_systemd_restarts_is_told_and_left_to_systemd() {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim("Restart=on-failure\nRestartSec=300ms", "--listen 8080"),
+            "critical = true\nports = [\"tcp/8080\"]\n[proof]\nstable-for = \"100ms\"\n",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+
+    for crashes in 1..=3 {
+        let incident = crash(&scene, crashes);
+        assert_eq!(incident.cause, "signal");
         assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
+        let report = scene.report(&incident);
+        assert!(
+            report.contains("systemd restarted it (Restart=on-failure)"),
+            "{report}"
+        );
+        assert!(report.contains("SIGKILL"), "{report}");
+        if crashes == 3 {
+            assert!(report.contains("3 times"), "it is counted: {report}");
+        }
     }
+
+    // systemd restarts what ended well, too, and an operator's restart is none of its.
+    scene.systemctl(&["restart", "web.service"]).unwrap();
+    scene.after_all_before(BYSTANDER);
+    assert_eq!(scene.incidents_of("web.service").len(), 3);
+    assert_eq!(scene.runs("web.service"), 5);
+}
+
+#[test]
+fn a_restart_after_success_is_no_incident() {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim_with(
+                "StartLimitIntervalSec=0",
+                "Restart=always\nRestartSec=100ms",
+                "--exit-when /run/end",
+            ),
+            "",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    let before = scene.main_pid("web.service");
+    scene.write_file("/run/end", "", 0o644).unwrap();
+    scene
+        .wait_for("systemd to restart it", TIMEOUT, || {
+            let now = scene.main_pid("web.service");
+            Ok((now != 0 && now != before).then_some(()))
+        })
+        .unwrap();
+    scene.run_ok(&["rm", "/run/end"]).unwrap();
+    scene.after_all_before(BYSTANDER);
+    assert!(scene.incidents_of("web.service").is_empty());
 }
 
 #[test]
@@ -46,7 +99,7 @@ fn a_restart_loop_is_reported_and_not_joined() {
             &victim_with(
                 "StartLimitIntervalSec=0",
                 "Restart=always\nRestartSec=100ms",
-                "--exit-after 50",
+                "--exit-after 50 --exit-code 3",
             ),
             "",
         )
@@ -54,12 +107,16 @@ fn a_restart_loop_is_reported_and_not_joined() {
     scene
         .systemctl(&["start", "--no-block", "web.service"])
         .unwrap();
-    scene.wait_left_alone("web.service", "restart-loop");
+    let incident = scene.wait_ended("web.service", "escalated");
+    let report = scene.report(&incident);
+    assert!(report.contains("systemd keeps restarting it"), "{report}");
+    assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
+    assert_eq!(scene.incidents_of("web.service").len(), 1);
     scene.systemctl(&["stop", "web.service"]).unwrap();
 }
 
 #[test]
-fn a_loop_that_systemd_gives_up_is_taken_up_as_a_failure_of_its_own() {
+fn a_loop_that_systemd_gives_up_is_one_incident_with_its_healing() {
     let scene = scene()
         .service(
             "web.service",
@@ -74,22 +131,26 @@ fn a_loop_that_systemd_gives_up_is_taken_up_as_a_failure_of_its_own() {
     scene
         .systemctl(&["start", "--no-block", "web.service"])
         .unwrap();
-    scene.wait_left_alone("web.service", "restart-loop");
-
-    let after = scene
-        .wait_for("the failure for good to be taken up", TIMEOUT, || {
-            let incidents = scene.incidents_of("web.service");
-            Ok(incidents.into_iter().find(|i| i.cause != "restart-loop"))
-        })
-        .unwrap();
     scene
         .wait_for("a start", TIMEOUT, || {
-            let acts = scene.record(&after).acts();
+            let acts = scene
+                .incidents_of("web.service")
+                .iter()
+                .flat_map(|incident| scene.record(incident).acts())
+                .collect::<Vec<_>>();
             Ok(acts
                 .contains(&"unit-control.start web.service".to_owned())
                 .then_some(()))
         })
         .unwrap();
+    assert_eq!(scene.incidents_of("web.service").len(), 1);
+    for incident in scene.incidents_of("web.service") {
+        let ends: Vec<_> = scene.record(&incident).steps("ended").cloned().collect();
+        assert!(
+            ends.is_empty(),
+            "nobody was told that it was left: {ends:?}"
+        );
+    }
     scene.systemctl(&["stop", "web.service"]).unwrap();
 }
 

@@ -21,6 +21,7 @@ pub(crate) const FAILED_AT: u64 = 1_780_000_000_000;
 pub(crate) fn run(lines: &[&str]) -> FailedRun {
     FailedRun {
         result: "exit-code".to_owned(),
+        lasted: None,
         exit_code: Some(1),
         signal: None,
         ended_at: FAILED_AT,
@@ -48,6 +49,7 @@ pub(crate) fn evidence(runs: Vec<FailedRun>) -> Evidence {
         status: None,
         runs,
         needs: Vec::new(),
+        ports: Vec::new(),
         memory: None,
         memory_pressure: None,
         disks: Vec::new(),

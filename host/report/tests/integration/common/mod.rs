@@ -62,6 +62,7 @@ pub(crate) fn report_of(
             past,
             now: None,
             zone: TimeZone::fixed(offset(1)),
+            sudo: false,
         },
     )
 }
