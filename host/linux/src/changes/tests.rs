@@ -98,7 +98,12 @@ fn files_of_the_unit_and_declared_ones() {
     ] {
         service.files.insert(name.to_owned(), declared(path, role));
     }
-    let changes = look(root, &service, fragment, TimeZone::UTC);
+    let mut changes = look(root, &service, fragment, TimeZone::UTC);
+    // Its folder was changed when the last file came into it.
+    let missing = changes.remove(0);
+    assert_eq!(missing.what, "/etc/shop/gone (`gone`)");
+    assert_eq!(missing.of, ChangeOf::Missing);
+    assert_eq!(missing.how, "/etc/shop was changed last");
     let found: Vec<(&str, ChangeOf)> = changes
         .iter()
         .map(|change| (change.what.as_str(), change.of))
