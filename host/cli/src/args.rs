@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use prunella_core::{
+    Timestamp,
     alert::DispatchState,
     incident::EndingKind,
     summary::{Filter, OutcomeFilter},
@@ -423,11 +424,11 @@ pub(crate) struct WhichIncidents {
 
     /// Show incidents since a time: an age (90m, 24h, 7d), `today`, a date or a timestamp
     #[arg(long, value_name = "WHEN", value_parser = crate::time::parse_when)]
-    pub(crate) since: Option<u64>,
+    pub(crate) since: Option<Timestamp>,
 
     /// Show incidents before a time
     #[arg(long, value_name = "WHEN", value_parser = crate::time::parse_when)]
-    pub(crate) until: Option<u64>,
+    pub(crate) until: Option<Timestamp>,
 
     /// Show only incidents with this outcome
     #[arg(long, value_name = "OUTCOME")]

@@ -44,12 +44,14 @@ macro_rules! contract_conversions {
     };
     (@record [$($prunella:tt)+]) => {};
     (@record [$($prunella:tt)+]
-        $from:path => $package:ident::$interface:ident::$into:ident { $($field:ident),* }
+        $from:path => $package:ident::$interface:ident::$into:ident {
+            $($field:ident $(.$getter:ident())?),*
+        }
         $($rest:tt)*
     ) => {
         impl From<$from> for $($prunella)+::$package::$interface::$into {
             fn from(from: $from) -> Self {
-                Self { $($field: from.$field),* }
+                Self { $($field: from.$field $(.$getter())?),* }
             }
         }
         $crate::contract_conversions! { @record [$($prunella)+] $($rest)* }
@@ -102,8 +104,8 @@ macro_rules! unit_getters {
             main_pid -> Option<u32>: |unit| unit.main_pid;
             restarts -> u32: |unit| unit.restarts;
             invocation -> Option<String>: |unit| unit.invocation.clone();
+            since -> Option<u64>: |unit| unit.since.map($crate::Timestamp::as_millis);
             // Here are microseconds, as systemd has them; in the contract milliseconds.
-            since -> Option<u64>: |unit| unit.since.map(|since| since / 1000);
             restart_policy -> String: |unit| unit.restart_policy.clone();
             restart_delay -> u64: |unit| unit.restart_delay / 1000;
             start_limit_burst -> u32: |unit| unit.start_limit_burst;
@@ -131,7 +133,7 @@ macro_rules! process_getters {
             unit -> Option<String>: |process| process.info.unit.as_ref().map(ToString::to_string);
             ownership -> Ownership: |process| process.info.ownership.into();
             evidence -> String: |process| process.info.evidence.clone();
-            started_at -> u64: |process| process.info.started_at;
+            started_at -> u64: |process| process.info.started_at.as_millis();
         }
     };
 }
@@ -187,7 +189,7 @@ macro_rules! incident_getters {
             id -> String: |of| of.incident.id.to_string();
             unit -> String: |of| of.incident.detection.unit.to_string();
             detected_by -> String: |of| of.incident.detection.by.as_str().to_owned();
-            detected_at -> u64: |of| of.incident.detection.at;
+            detected_at -> u64: |of| of.incident.detection.at.as_millis();
             cause -> String: |of| of.incident.detection.cause.to_string();
             exit_code -> Option<i32>: |of| of.incident.detection.exit_code;
             signal -> Option<String>: |of| of.incident.detection.signal.clone();

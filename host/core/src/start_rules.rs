@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Monotonic;
+
 /// What a unit file says of starts, and what came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartRules {
@@ -20,8 +22,8 @@ pub struct StartRules {
     pub unmet_lines: Vec<String>,
     /// TimeoutStartSec=, in microseconds; absent when a start may take for ever.
     pub start_timeout: Option<u64>,
-    /// When it last became active (CLOCK_MONOTONIC, microseconds).
-    pub active_enter_monotonic: Option<u64>,
+    /// When it last became active.
+    pub active_enter_monotonic: Option<Monotonic>,
 }
 
 impl StartRules {

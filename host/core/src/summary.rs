@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    UnitName,
+    Timestamp, UnitName,
     incident::{Ending, EndingKind, Incident, IncidentId, LeftAlone},
 };
 
@@ -12,11 +12,11 @@ use crate::{
 pub struct Filter {
     /// Of this unit only.
     pub unit: Option<UnitName>,
-    /// Detected at or after this: milliseconds since 1970.
-    pub since: Option<u64>,
-    /// Detected before this: milliseconds since 1970.
+    /// Detected at or after this.
+    pub since: Option<Timestamp>,
+    /// Detected before this.
     #[serde(default)]
-    pub until: Option<u64>,
+    pub until: Option<Timestamp>,
     /// Only those with this outcome.
     pub outcome: Option<OutcomeFilter>,
     /// At most so many.
@@ -64,15 +64,15 @@ pub struct Summary {
     pub id: IncidentId,
     /// The unit that failed.
     pub unit: UnitName,
-    /// When it was detected: milliseconds since 1970.
-    pub at: u64,
+    /// When it was detected.
+    pub at: Timestamp,
     /// systemd's word for what went wrong.
     pub cause: String,
     /// How it ended; null while it is open.
     pub ended: Option<EndingKind>,
-    /// When it ended: milliseconds since 1970.
+    /// When it ended.
     #[serde(default)]
-    pub ended_at: Option<u64>,
+    pub ended_at: Option<Timestamp>,
     /// Why it ended so, in a sentence.
     pub why: Option<String>,
     /// The stable word for why, where it was left alone.
@@ -104,9 +104,9 @@ impl Summary {
         }
     }
 
-    /// With how it ended, and when (milliseconds since 1970).
+    /// With how it ended, and when.
     #[must_use]
-    pub fn ended(mut self, at: u64, ending: &Ending) -> Self {
+    pub fn ended(mut self, at: Timestamp, ending: &Ending) -> Self {
         self.ended = Some(ending.kind());
         self.ended_at = Some(at);
         self.why = ending.why();
@@ -136,7 +136,7 @@ mod tests {
         Summary {
             id: IncidentId::from_text("20261121-142301-7f3a"),
             unit: UnitName::new("a.service").unwrap(),
-            at: 1,
+            at: Timestamp::from_millis(1),
             cause: "signal".into(),
             ended: None,
             ended_at: None,
@@ -176,9 +176,10 @@ mod tests {
         #[case] strategy: Option<&str>,
         #[case] after: Option<u64>,
     ) {
-        let line = open().ended(7, &ending);
+        let at = Timestamp::from_millis(7);
+        let line = open().ended(at, &ending);
         assert_eq!(line.ended.map(EndingKind::as_str), Some(word));
-        assert_eq!(line.ended_at, Some(7));
+        assert_eq!(line.ended_at, Some(at));
         assert_eq!(line.why.as_deref(), why);
         assert_eq!(line.strategy.as_deref(), strategy);
         assert_eq!(line.recovered_after_us, after);

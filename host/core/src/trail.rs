@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Failure, StrategyName, UnitName,
+    Failure, Monotonic, StrategyName, Timestamp, UnitName,
     cause::Cause,
     diagnosis::{Finding, Opinion, SecondOpinion},
     incident::{Assessment, Detection, Ending, IncidentId, Outcome},
@@ -19,10 +19,8 @@ pub struct Entry {
     pub incident: IncidentId,
     /// 0, 1, 2, … within the incident.
     pub number: u32,
-    /// Milliseconds since 1970.
-    pub at: u64,
-    /// CLOCK_MONOTONIC in microseconds.
-    pub monotonic: u64,
+    pub at: Timestamp,
+    pub monotonic: Monotonic,
     pub attempt: u32,
     pub step: Step,
 }
@@ -135,8 +133,8 @@ pub enum Step {
         /// Such as `unit-control.stop`.
         act: String,
         target: String,
-        /// Until when the question stands, in milliseconds since 1970.
-        until: u64,
+        /// Until when the question stands.
+        until: Timestamp,
     },
     /// An act is carried out because somebody agreed to it.
     Approved {

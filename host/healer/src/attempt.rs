@@ -460,7 +460,7 @@ impl<'a> Attempt<'a> {
             } else {
                 every
             };
-            wall_clock().saturating_add(milliseconds(wait))
+            wall_clock().saturating_add(wait)
         });
         AttemptOutcome::Ended(Ending::Escalated { reason, retry_at })
     }

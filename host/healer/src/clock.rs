@@ -1,8 +1,8 @@
 //! The time now, and lengths of time as the trail has them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use prunella_core::{budget::Moment, situation::Situation};
+use prunella_core::{Timestamp, budget::Moment, situation::Situation};
 
 /// Now, by both clocks.
 pub(crate) fn moment(situation: &dyn Situation) -> Moment {
@@ -13,13 +13,8 @@ pub(crate) fn moment(situation: &dyn Situation) -> Moment {
     }
 }
 
-/// Milliseconds since 1970.
-pub(crate) fn wall_clock() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
+pub(crate) fn wall_clock() -> Timestamp {
+    Timestamp::from(SystemTime::now())
 }
 
 pub(crate) fn milliseconds(duration: Duration) -> u64 {

@@ -249,9 +249,7 @@ fn paused(healer: &Healer, service: &Service) -> Option<(String, Duration)> {
     })?;
     // The daemon is told when a pause is ended early; a pause without an end is
     // looked at now and then all the same.
-    let left = pause.until.map_or(LOOK_AGAIN, |until| {
-        Duration::from_millis(until.saturating_sub(now))
-    });
+    let left = pause.until.map_or(LOOK_AGAIN, |until| until.since(now));
     Some((
         format!("paused by {}: {}", pause.by, pause.reason),
         left.max(Duration::from_secs(1)),

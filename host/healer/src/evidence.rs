@@ -32,7 +32,7 @@ const NEEDS_MAX: usize = 16;
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// Changes longer ago are not looked for.
-const LATELY: u64 = 24 * 60 * 60 * 1000;
+const LATELY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Places that programs write to, beside those that the operator declared.
 const PLACES: [&str; 4] = ["/", "/var", "/tmp", "/run"];
@@ -203,7 +203,7 @@ fn needs(
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::capability::LogEntry;
+    use prunella_core::{Timestamp, capability::LogEntry};
     use rstest::rstest;
 
     use super::*;
@@ -212,7 +212,7 @@ mod tests {
         LogEntry {
             by_systemd,
             invocation: Some(run.to_owned()),
-            ..LogEntry::new(0, 6, "text")
+            ..LogEntry::new(Timestamp::default(), 6, "text")
         }
     }
 

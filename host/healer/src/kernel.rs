@@ -327,7 +327,7 @@ impl Kernel {
             Target::Unit(status) => (String::new(), status.name == self.rules.service.unit),
             Target::Process {
                 started_at, own, ..
-            } => (format!("started at {started_at}"), *own),
+            } => (format!("started at {}", started_at.as_millis()), *own),
             Target::Declared(_) | Target::None => (String::new(), true),
         };
         self.rules.overseer.may(

@@ -13,9 +13,9 @@ use std::{
     time::Instant,
 };
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{civil::DateTime, tz::TimeZone};
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     analyst::{Change, ChangeOf, Changes, ChangesQuestion},
     capability::Answer,
     service::FileRole,
@@ -66,8 +66,8 @@ struct Look {
     unit: UnitName,
     fragment: Option<PathBuf>,
     files: Vec<(String, PathBuf)>,
-    since: u64,
-    until: u64,
+    since: Timestamp,
+    until: Timestamp,
     zone: TimeZone,
 }
 
@@ -155,17 +155,15 @@ impl Look {
         // Where a link leads may have changed, or what is there.
         let mut found = vec![link];
         found.extend(fs::metadata(&at_path).ok());
-        let millis = |seconds: i64, nanos: i64| {
-            u64::try_from(
-                seconds
-                    .saturating_mul(1000)
-                    .saturating_add(nanos / 1_000_000),
-            )
-            .ok()
+        let timestamp = |seconds: i64, nanos: i64| {
+            let millis = seconds
+                .saturating_mul(1000)
+                .saturating_add(nanos / 1_000_000);
+            u64::try_from(millis).ok().map(Timestamp::from_millis)
         };
         let written = found
             .iter()
-            .filter_map(|file| millis(file.mtime(), file.mtime_nsec()))
+            .filter_map(|file| timestamp(file.mtime(), file.mtime_nsec()))
             .filter(|at| self.within(*at))
             .max();
         if let Some(at) = written {
@@ -179,7 +177,7 @@ impl Look {
         // A file that was put in place keeps the time of its making.
         let touched = found
             .iter()
-            .filter_map(|file| millis(file.ctime(), file.ctime_nsec()))
+            .filter_map(|file| timestamp(file.ctime(), file.ctime_nsec()))
             .filter(|at| self.within(*at))
             .max()?;
         Some(Change {
@@ -190,7 +188,7 @@ impl Look {
         })
     }
 
-    fn within(&self, at: u64) -> bool {
+    fn within(&self, at: Timestamp) -> bool {
         (self.since..=self.until).contains(&at)
     }
 
@@ -295,7 +293,7 @@ fn dpkg_line(line: &str, zone: &TimeZone) -> Option<Change> {
         of: ChangeOf::Package,
         what: package.to_owned(),
         how,
-        at: u64::try_from(at.as_millisecond()).ok()?,
+        at: Timestamp::from_jiff(at)?,
     })
 }
 
@@ -317,12 +315,12 @@ fn dnf_line(line: &str) -> Option<Change> {
         "Reinstall:" => "was installed again",
         _ => return None,
     };
-    let at = Timestamp::strptime("%Y-%m-%dT%H:%M:%S%z", at).ok()?;
+    let at = jiff::Timestamp::strptime("%Y-%m-%dT%H:%M:%S%z", at).ok()?;
     Some(Change {
         of: ChangeOf::Package,
         what: package.to_owned(),
         how: how.to_owned(),
-        at: u64::try_from(at.as_millisecond()).ok()?,
+        at: Timestamp::from_jiff(at)?,
     })
 }
 

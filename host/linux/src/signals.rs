@@ -24,7 +24,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use prunella_core::capability::ActiveState;
+use prunella_core::{Monotonic, capability::ActiveState};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
@@ -117,11 +117,11 @@ pub enum Glimpse {
         /// InvocationID.
         invocation: Option<String>,
         /// InactiveEnterTimestampMonotonic.
-        inactive_enter_monotonic: Option<u64>,
+        inactive_enter_monotonic: Option<Monotonic>,
         /// InactiveExitTimestampMonotonic.
-        inactive_exit_monotonic: Option<u64>,
+        inactive_exit_monotonic: Option<Monotonic>,
         /// ActiveExitTimestampMonotonic.
-        active_exit_monotonic: Option<u64>,
+        active_exit_monotonic: Option<Monotonic>,
         /// The pending job.
         job: Option<u32>,
     },
@@ -134,7 +134,7 @@ pub enum Glimpse {
         /// The signal that ended the main process, without `SIG`.
         signal: Option<String>,
         /// ExecMainExitTimestampMonotonic.
-        main_exit_monotonic: Option<u64>,
+        main_exit_monotonic: Option<Monotonic>,
         restarts: u32,
     },
 }
@@ -145,9 +145,9 @@ impl Glimpse {
             active_state: ActiveState::parse(&facts.text("ActiveState")?),
             sub_state: facts.text("SubState").unwrap_or_default(),
             invocation: facts.id("InvocationID"),
-            inactive_enter_monotonic: facts.moment("InactiveEnterTimestampMonotonic"),
-            inactive_exit_monotonic: facts.moment("InactiveExitTimestampMonotonic"),
-            active_exit_monotonic: facts.moment("ActiveExitTimestampMonotonic"),
+            inactive_enter_monotonic: facts.monotonic("InactiveEnterTimestampMonotonic"),
+            inactive_exit_monotonic: facts.monotonic("InactiveExitTimestampMonotonic"),
+            active_exit_monotonic: facts.monotonic("ActiveExitTimestampMonotonic"),
             job: facts.job(),
         })
     }
@@ -158,7 +158,7 @@ impl Glimpse {
             result: facts.text("Result")?,
             exit_code,
             signal,
-            main_exit_monotonic: facts.moment("ExecMainExitTimestampMonotonic"),
+            main_exit_monotonic: facts.monotonic("ExecMainExitTimestampMonotonic"),
             restarts: facts.small("NRestarts"),
         })
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use prunella_core::{
-    UnitName,
+    Monotonic, Timestamp, UnitName,
     capability::{ActiveState, PendingJob, UnitStatus},
     hash::hexadecimal,
     start_rules::StartRules,
@@ -31,9 +31,16 @@ pub(crate) trait Facts {
     /// were tried last, each as its line in the unit file.
     fn unmet(&self, name: &str) -> Vec<String>;
 
-    /// A moment; systemd's 0 means that it never was.
-    fn moment(&self, name: &str) -> Option<u64> {
-        self.number(name).filter(|at| *at != 0)
+    /// A time of the wall clock; systemd's 0 means that it never was.
+    fn timestamp(&self, name: &str) -> Option<Timestamp> {
+        let at = self.number(name).filter(|at| *at != 0);
+        at.map(Timestamp::from_micros)
+    }
+
+    /// A time of the monotonic clock.
+    fn monotonic(&self, name: &str) -> Option<Monotonic> {
+        let at = self.number(name).filter(|at| *at != 0);
+        at.map(Monotonic::from_micros)
     }
 
     /// A number of 32 bits.
@@ -200,12 +207,12 @@ pub(crate) fn status(name: UnitName, facts: &impl Facts) -> UnitStatus {
             .filter(|pid| *pid != 0),
         restarts: facts.small("NRestarts"),
         invocation: facts.id("InvocationID"),
-        since: facts.moment("StateChangeTimestamp"),
-        since_monotonic: facts.moment("StateChangeTimestampMonotonic"),
-        active_exit_monotonic: facts.moment("ActiveExitTimestampMonotonic"),
-        inactive_enter_monotonic: facts.moment("InactiveEnterTimestampMonotonic"),
-        inactive_exit_monotonic: facts.moment("InactiveExitTimestampMonotonic"),
-        main_exit_monotonic: facts.moment("ExecMainExitTimestampMonotonic"),
+        since: facts.timestamp("StateChangeTimestamp"),
+        since_monotonic: facts.monotonic("StateChangeTimestampMonotonic"),
+        active_exit_monotonic: facts.monotonic("ActiveExitTimestampMonotonic"),
+        inactive_enter_monotonic: facts.monotonic("InactiveEnterTimestampMonotonic"),
+        inactive_exit_monotonic: facts.monotonic("InactiveExitTimestampMonotonic"),
+        main_exit_monotonic: facts.monotonic("ExecMainExitTimestampMonotonic"),
         restart_policy: facts.text("Restart").unwrap_or_else(|| "no".to_owned()),
         restart_delay: facts.number("RestartUSec").unwrap_or(0),
         start_limit_burst: facts.small("StartLimitBurst"),
@@ -251,7 +258,8 @@ fn start_rules(facts: &impl Facts) -> StartRules {
     let (prevented_by_codes, prevented_by_signals) =
         facts.exit_statuses("RestartPreventExitStatus");
     // systemd says `no` of what it has not tried yet, too.
-    let not_met = |tried: &str, result: &str| facts.moment(tried).is_some() && !facts.flag(result);
+    let not_met =
+        |tried: &str, result: &str| facts.monotonic(tried).is_some() && !facts.flag(result);
     let conditions = not_met("ConditionTimestampMonotonic", "ConditionResult");
     let assertions = not_met("AssertTimestampMonotonic", "AssertResult");
     let mut unmet_lines = Vec::new();
@@ -270,7 +278,7 @@ fn start_rules(facts: &impl Facts) -> StartRules {
         start_timeout: facts
             .number("TimeoutStartUSec")
             .filter(|limit| *limit != u64::MAX),
-        active_enter_monotonic: facts.moment("ActiveEnterTimestampMonotonic"),
+        active_enter_monotonic: facts.monotonic("ActiveEnterTimestampMonotonic"),
     }
 }
 
@@ -390,7 +398,10 @@ mod tests {
         assert_eq!(status.signal.as_deref(), Some("KILL"));
         assert_eq!(status.exit_code, None);
         assert_eq!(status.restarts, 3);
-        assert_eq!(status.inactive_enter_monotonic, Some(4_000));
+        assert_eq!(
+            status.inactive_enter_monotonic,
+            Some(Monotonic::from_micros(4_000))
+        );
         assert_eq!(status.active_exit_monotonic, None);
         assert_eq!(status.invocation, Some("ab".repeat(16)));
         assert_eq!(status.job.unwrap().id, 7);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use prunella_core::{
-    UnitName,
+    Monotonic, Timestamp, UnitName,
     capability::PastIncident,
     incident::{Detection, Ending, EndingKind, Incident, IncidentId, LeftAlone},
     summary::{Filter, OutcomeFilter, Summary},
@@ -40,13 +40,22 @@ pub enum Found {
     Many(Vec<IncidentId>),
 }
 
-/// Milliseconds as SQLite keeps them. The year 292278994 is the end.
-pub(crate) fn to_ms(ms: u64) -> i64 {
-    i64::try_from(ms).unwrap_or(i64::MAX)
+/// A time as SQLite keeps it. The year 292278994 is the end.
+pub(crate) fn to_ms(at: Timestamp) -> i64 {
+    to_integer(at.as_millis())
 }
 
-pub(crate) fn from_ms(ms: i64) -> u64 {
-    u64::try_from(ms).unwrap_or_default()
+pub(crate) fn from_ms(ms: i64) -> Timestamp {
+    Timestamp::from_millis(from_integer(ms))
+}
+
+/// SQLite's integers have a sign.
+pub(crate) fn to_integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn from_integer(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
 }
 
 pub(crate) fn unit_name(column: usize, name: String) -> rusqlite::Result<UnitName> {
@@ -99,7 +108,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         ended: ended(row, 4)?,
         ended_at: row.get::<_, Option<i64>>(5)?.map(from_ms),
         strategy: row.get(6)?,
-        recovered_after_us: row.get::<_, Option<i64>>(7)?.map(from_ms),
+        recovered_after_us: row.get::<_, Option<i64>>(7)?.map(from_integer),
         attempt: row.get(8)?,
         why: row.get(9)?,
         left_alone: row
@@ -145,7 +154,7 @@ fn steps(connection: &Connection, id: &IncidentId) -> rusqlite::Result<(Vec<Entr
                 incident: id.clone(),
                 number: row.get(0)?,
                 at: from_ms(row.get(1)?),
-                monotonic: from_ms(row.get(2)?),
+                monotonic: Monotonic::from_micros(from_integer(row.get(2)?)),
                 attempt: row.get(3)?,
                 step: json(4, &step)?,
             })
@@ -239,7 +248,7 @@ pub(crate) fn insert_incident(
 pub(crate) fn set_ending(
     transaction: &Transaction<'_>,
     id: &IncidentId,
-    at_ms: u64,
+    at: Timestamp,
     ending: &Ending,
     text: &str,
 ) -> rusqlite::Result<usize> {
@@ -261,11 +270,11 @@ pub(crate) fn set_ending(
          WHERE id = ?1",
         rusqlite::params![
             id.as_str(),
-            to_ms(at_ms),
+            to_ms(at),
             ending.as_str(),
             text,
             strategy,
-            recovered_after.map(to_ms),
+            recovered_after.map(to_integer),
             retry_at.map(to_ms),
             // A list shows a line of it; the whole of it is in the ending.
             ending.why().map(|why| one_line(&why, WHY)),
@@ -286,7 +295,7 @@ pub(crate) fn insert_step(
             entry.incident.as_str(),
             entry.number,
             to_ms(entry.at),
-            to_ms(entry.monotonic),
+            to_integer(entry.monotonic.as_micros()),
             entry.attempt,
             step
         ],
@@ -419,11 +428,11 @@ impl Store {
 
     /// Notes down how an incident, or the latest attempt at it, ended; takes
     /// the place of an earlier ending.
-    pub fn end(&self, id: &IncidentId, at_ms: u64, ending: &Ending) -> Result<(), StoreError> {
+    pub fn end(&self, id: &IncidentId, at: Timestamp, ending: &Ending) -> Result<(), StoreError> {
         let doing = "writing an ending";
         let text = self.to_json(doing, ending)?;
         self.write(doing, |transaction| {
-            one_row(set_ending(transaction, id, at_ms, ending, &text)?, id)
+            one_row(set_ending(transaction, id, at, ending, &text)?, id)
         })
     }
 
@@ -492,7 +501,7 @@ impl Store {
     ) -> Result<(Vec<Record>, Option<u64>), StoreError> {
         let (condition, mut values) = conditions(filter);
         let limit = filter.limit.map_or(PART, |limit| limit.min(PART));
-        values.push(after.map_or(-1, to_ms).into());
+        values.push(after.map_or(-1, to_integer).into());
         // One more than is given tells whether there is more.
         values.push((i64::from(limit) + 1).into());
         let query = format!(
@@ -512,7 +521,7 @@ impl Store {
                 let (incident, ending) = with_ending(row)?;
                 let (steps, length) = steps(&snapshot, &incident.id)?;
                 bytes += length;
-                last = Some(from_ms(row.get(7)?));
+                last = Some(from_integer(row.get(7)?));
                 records.push(Record {
                     incident,
                     steps,
@@ -590,7 +599,7 @@ impl Store {
     /// The escalated incidents whose time for another try has come, oldest
     /// first, without those that a newer incident of the same unit has
     /// superseded. A dry run supersedes nothing.
-    pub fn due(&self, now_ms: u64) -> Result<Vec<Incident>, StoreError> {
+    pub fn due(&self, now: Timestamp) -> Result<Vec<Incident>, StoreError> {
         self.read("reading the incidents due", |connection| {
             connection
                 .prepare(&format!(
@@ -602,7 +611,7 @@ impl Store {
                            AND newer.ended IS NOT 'dry-run')
                      ORDER BY retry_at_ms, seq"
                 ))?
-                .query_map([to_ms(now_ms)], incident)?
+                .query_map([to_ms(now)], incident)?
                 .collect()
         })
     }
@@ -631,17 +640,20 @@ impl Store {
         })
     }
 
-    /// How many incidents were detected since `ms`, by how they ended, and under
+    /// How many incidents were detected at `since` or after it, by how they ended, and under
     /// `None` those that have not.
-    pub fn counts_since(&self, ms: u64) -> Result<BTreeMap<Option<EndingKind>, u64>, StoreError> {
+    pub fn counts_since(
+        &self,
+        since: Timestamp,
+    ) -> Result<BTreeMap<Option<EndingKind>, u64>, StoreError> {
         self.read("counting the incidents", |connection| {
             connection
                 .prepare_cached(
                     "SELECT ended, count(*) FROM incidents
                      WHERE at_ms >= ?1 GROUP BY 1",
                 )?
-                .query_map([to_ms(ms)], |row| {
-                    Ok((ended(row, 0)?, from_ms(row.get::<_, i64>(1)?)))
+                .query_map([to_ms(since)], |row| {
+                    Ok((ended(row, 0)?, from_integer(row.get::<_, i64>(1)?)))
                 })?
                 .collect()
         })

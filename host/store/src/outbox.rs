@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 
 use prunella_core::{
-    ChannelName, UnitName,
+    ChannelName, Timestamp, UnitName,
     alert::{Alert, AlertGroup, AlertKind, Dispatch, DispatchFilter, DispatchState, Message},
     incident::{Ending, IncidentId},
 };
@@ -64,8 +64,8 @@ impl AlertDecision {
 pub struct Unfinished {
     pub incident: IncidentId,
     pub unit: UnitName,
-    /// When it was detected, in milliseconds since 1970.
-    pub detected: u64,
+    /// When it was detected.
+    pub detected: Timestamp,
     /// The unit it waits for, and why.
     pub waits_for: Option<(UnitName, String)>,
 }
@@ -78,11 +78,11 @@ pub struct Decided {
     /// Alert groups as they are now.
     pub alert_groups: Vec<AlertGroup>,
     /// Digests that were sent: of a unit, or of the host, and when.
-    pub digests: Vec<(Option<UnitName>, u64)>,
+    pub digests: Vec<(Option<UnitName>, Timestamp)>,
     /// Messages and the channels they go to.
     pub dispatches: Vec<(ChannelName, Message)>,
-    /// When that was, in milliseconds since 1970.
-    pub at: u64,
+    /// When that was.
+    pub at: Timestamp,
 }
 
 /// What became of a try.
@@ -90,8 +90,8 @@ pub struct Decided {
 pub enum Tried {
     /// The far side has it.
     Delivered,
-    /// It is tried again then (milliseconds since 1970).
-    Again(u64),
+    /// It is tried again then.
+    Again(Timestamp),
     /// The far side does not take it.
     Refused,
     /// It is not tried any more.
@@ -179,8 +179,11 @@ impl Store {
         })
     }
 
-    /// How often each unit's recovery was worth an alert since `ms`.
-    pub fn recoveries_since(&self, ms: u64) -> Result<BTreeMap<UnitName, u32>, StoreError> {
+    /// How often each unit's recovery was worth an alert since `since`.
+    pub fn recoveries_since(
+        &self,
+        since: Timestamp,
+    ) -> Result<BTreeMap<UnitName, u32>, StoreError> {
         self.read("counting the recoveries", |connection| {
             connection
                 .prepare(
@@ -188,7 +191,7 @@ impl Store {
                          WHERE past.unit = alerts.unit AND past.kind = ?2 AND past.at_ms >= ?1)
                      FROM alerts WHERE decision IS NULL",
                 )?
-                .query_map(params![to_ms(ms), AlertKind::Recovery.as_str()], |row| {
+                .query_map(params![to_ms(since), AlertKind::Recovery.as_str()], |row| {
                     Ok((unit_name(0, row.get(0)?)?, row.get(1)?))
                 })?
                 .collect()
@@ -212,7 +215,7 @@ impl Store {
     }
 
     /// When a digest was sent last, of each unit; of the host under `None`.
-    pub fn digests(&self) -> Result<BTreeMap<Option<UnitName>, u64>, StoreError> {
+    pub fn digests(&self) -> Result<BTreeMap<Option<UnitName>, Timestamp>, StoreError> {
         self.read("reading the digests", |connection| {
             connection
                 .prepare("SELECT unit, at_ms FROM digests")?
@@ -257,8 +260,8 @@ impl Store {
     }
 
     /// A name for a message or an alert group that no other has: the second `at`
-    /// (milliseconds since 1970) and eight random digits.
-    pub fn new_name(&self, at: u64) -> Result<String, StoreError> {
+    /// and eight random digits.
+    pub fn new_name(&self, at: Timestamp) -> Result<String, StoreError> {
         let random: String = self.read("drawing a number", |connection| {
             connection.query_row("SELECT lower(hex(randomblob(4)))", [], |row| row.get(0))
         })?;
@@ -330,14 +333,14 @@ impl Store {
     }
 
     /// The dispatches whose time has come, in their order.
-    pub fn due_dispatches(&self, now_ms: u64) -> Result<Vec<Dispatch>, StoreError> {
+    pub fn due_dispatches(&self, now: Timestamp) -> Result<Vec<Dispatch>, StoreError> {
         self.read("reading the messages due", |connection| {
             connection
                 .prepare(&format!(
                     "SELECT {DISPATCH} FROM dispatches AS this
                      WHERE next_at_ms <= ?1 AND state = 'waiting' AND {FIRST} ORDER BY seq"
                 ))?
-                .query_map([to_ms(now_ms)], dispatch)?
+                .query_map([to_ms(now)], dispatch)?
                 .collect()
         })
     }
@@ -354,7 +357,7 @@ impl Store {
     }
 
     /// When the next dispatch of each channel is due.
-    pub fn next_dispatches(&self) -> Result<BTreeMap<ChannelName, u64>, StoreError> {
+    pub fn next_dispatches(&self) -> Result<BTreeMap<ChannelName, Timestamp>, StoreError> {
         self.read("reading the messages due", |connection| {
             connection
                 .prepare(&format!(
@@ -368,12 +371,12 @@ impl Store {
 
     /// Notes down that a dispatch is about to be sent; false when it is not
     /// waiting any more.
-    pub fn begin_dispatch(&self, id: &str, now_ms: u64) -> Result<bool, StoreError> {
+    pub fn begin_dispatch(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
         self.write("writing that a message is sent", |transaction| {
             Ok(transaction.execute(
                 "UPDATE dispatches SET state = 'sending', tries = tries + 1, tried_at_ms = ?2
                  WHERE id = ?1 AND state = 'waiting'",
-                params![id, to_ms(now_ms)],
+                params![id, to_ms(now)],
             )? > 0)
         })
     }
@@ -397,12 +400,12 @@ impl Store {
 
     /// Puts off what a channel has waiting, without a try: it was just seen not
     /// to work.
-    pub fn put_off(&self, channel: &ChannelName, until_ms: u64) -> Result<(), StoreError> {
+    pub fn put_off(&self, channel: &ChannelName, until: Timestamp) -> Result<(), StoreError> {
         self.write("putting messages off", |transaction| {
             transaction.execute(
                 "UPDATE dispatches SET next_at_ms = ?2
                  WHERE channel = ?1 AND state = 'waiting' AND next_at_ms < ?2",
-                params![channel.as_str(), to_ms(until_ms)],
+                params![channel.as_str(), to_ms(until)],
             )?;
             Ok(())
         })
@@ -410,7 +413,7 @@ impl Store {
 
     /// Dispatches that were cut off while they were sent are to be sent again.
     /// Only for whoever holds the sender's lock, before it sends anything.
-    pub fn take_back_dispatches(&self, now_ms: u64) -> Result<usize, StoreError> {
+    pub fn take_back_dispatches(&self, now: Timestamp) -> Result<usize, StoreError> {
         let cut_off = |connection: &Connection| {
             connection.query_row(
                 "SELECT count(*) FROM dispatches WHERE state = 'sending'",
@@ -427,7 +430,7 @@ impl Store {
                    detail = 'Prunella was interrupted while it was sent: it may have arrived, \
                              and is sent again under the same id'
                  WHERE state = 'sending'",
-                [to_ms(now_ms)],
+                [to_ms(now)],
             )?)
         })
     }
@@ -511,18 +514,18 @@ impl Store {
     /// new; with none, all that were refused or given up, and all that wait for
     /// their next try. Answers with how many there are. One that was delivered
     /// is left alone.
-    pub fn retry_dispatches(&self, id: Option<&str>, now_ms: u64) -> Result<usize, StoreError> {
+    pub fn retry_dispatches(&self, id: Option<&str>, now: Timestamp) -> Result<usize, StoreError> {
         self.write("writing that messages are tried again", |transaction| {
             Ok(transaction.execute(
                 "UPDATE dispatches SET state = 'waiting', next_at_ms = ?2, since_ms = ?2
                  WHERE (?1 IS NULL OR id = ?1) AND state IN ('waiting', 'refused', 'failed')",
-                params![id, to_ms(now_ms)],
+                params![id, to_ms(now)],
             )?)
         })
     }
 
-    /// Since when a dispatch is being tried, in milliseconds since 1970.
-    pub fn dispatch_since(&self, id: &str) -> Result<Option<u64>, StoreError> {
+    /// Since when a dispatch is being tried.
+    pub fn dispatch_since(&self, id: &str) -> Result<Option<Timestamp>, StoreError> {
         self.read("reading a message", |connection| {
             Ok(connection
                 .query_row(
@@ -535,22 +538,22 @@ impl Store {
         })
     }
 
-    /// Forgets what was over before `ms`: messages that are not tried any more,
+    /// Forgets what was over before then: messages that are not tried any more,
     /// alerts and alert groups. Answers with how many messages that were.
-    pub fn forget_dispatches(&self, before_ms: u64) -> Result<usize, StoreError> {
+    pub fn forget_dispatches(&self, before: Timestamp) -> Result<usize, StoreError> {
         self.write("forgetting old messages", |transaction| {
             transaction.execute(
                 "DELETE FROM alerts WHERE decision IS NOT NULL AND at_ms < ?1",
-                [to_ms(before_ms)],
+                [to_ms(before)],
             )?;
             transaction.execute(
                 "DELETE FROM alert_groups WHERE closed_at_ms < ?1",
-                [to_ms(before_ms)],
+                [to_ms(before)],
             )?;
-            transaction.execute("DELETE FROM digests WHERE at_ms < ?1", [to_ms(before_ms)])?;
+            transaction.execute("DELETE FROM digests WHERE at_ms < ?1", [to_ms(before)])?;
             Ok(transaction.execute(
                 "DELETE FROM dispatches WHERE next_at_ms IS NULL AND created_at_ms < ?1",
-                [to_ms(before_ms)],
+                [to_ms(before)],
             )?)
         })
     }
@@ -561,7 +564,7 @@ fn insert_dispatch(
     channel: &ChannelName,
     message: &Message,
     text: &str,
-    at: u64,
+    at: Timestamp,
 ) -> rusqlite::Result<()> {
     transaction.execute(
         "INSERT INTO dispatches

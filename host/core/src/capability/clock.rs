@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Described, Description, Look, milliseconds};
 
-/// Milliseconds since 1970 (UTC). May jump.
+/// The wall clock. May jump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Now {}
 

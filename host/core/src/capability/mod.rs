@@ -20,7 +20,7 @@ macro_rules! catalogue {
     ($then:ident) => {
         $then! {
             Base clock "clock" "" {
-                ClockNow: Now -> u64;
+                ClockNow: Now -> $crate::Timestamp;
                 ClockMonotonic: Monotonic -> u64;
                 ClockSleep: Sleep -> ();
             }
@@ -93,7 +93,9 @@ macro_rules! contract_types {
     ($prunella:tt) => {
         $crate::contract_conversions! { @record $prunella
             $crate::capability::EnvKey => observe::files::EnvKey { name, empty }
-            $crate::capability::LogEntry => observe::logs::Entry { at, priority, message }
+            $crate::capability::LogEntry => observe::logs::Entry {
+                at.as_millis(), priority, message
+            }
             $crate::capability::Memory => observe::resources::MemoryUse {
                 total, available, swap_total, swap_free
             }
@@ -106,7 +108,7 @@ macro_rules! contract_types {
             }
             $crate::capability::Pressure => observe::resources::PressureShare { some, full }
             $crate::capability::PastIncident => observe::history::PastIncident {
-                id, at, cause, ended, strategy
+                id, at.as_millis(), cause, ended, strategy
             }
             $crate::capability::CheckReport => act::checks::Report {
                 passed, exit_code, signal, output

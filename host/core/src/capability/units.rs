@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Described, Description, Host, Look, Observe, Subject, milliseconds};
-use crate::{UnitName, start_rules::StartRules};
+use crate::{Monotonic, Timestamp, UnitName, start_rules::StartRules};
 
 /// How a unit stands; `not-found` when there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -144,18 +144,18 @@ pub struct UnitStatus {
     pub restarts: u32,
     /// The current or last run's invocation id.
     pub invocation: Option<String>,
-    /// When the active state last changed: microseconds since 1970.
-    pub since: Option<u64>,
-    /// The same on the monotonic clock (CLOCK_MONOTONIC), in microseconds.
-    pub since_monotonic: Option<u64>,
-    /// When it last left `active` (monotonic, microseconds).
-    pub active_exit_monotonic: Option<u64>,
-    /// When it last entered `inactive` or `failed` (monotonic, microseconds).
-    pub inactive_enter_monotonic: Option<u64>,
-    /// When it last left `inactive` (monotonic, microseconds).
-    pub inactive_exit_monotonic: Option<u64>,
-    /// When the main process last ended (monotonic, microseconds).
-    pub main_exit_monotonic: Option<u64>,
+    /// When the active state last changed.
+    pub since: Option<Timestamp>,
+    /// The same on the monotonic clock.
+    pub since_monotonic: Option<Monotonic>,
+    /// When it last left `active`.
+    pub active_exit_monotonic: Option<Monotonic>,
+    /// When it last entered `inactive` or `failed`.
+    pub inactive_enter_monotonic: Option<Monotonic>,
+    /// When it last left `inactive`.
+    pub inactive_exit_monotonic: Option<Monotonic>,
+    /// When the main process last ended.
+    pub main_exit_monotonic: Option<Monotonic>,
     /// systemd's Restart=.
     pub restart_policy: String,
     /// systemd's RestartSec=, in microseconds.

@@ -12,7 +12,7 @@ pub mod order;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    StrategyName, UnitName,
+    StrategyName, Timestamp, UnitName,
     incident::Outcome,
     trail::{Entry, Step},
 };
@@ -177,8 +177,8 @@ pub struct StrategyStatistics {
     /// Tries, proofs, relapses.
     #[serde(flatten)]
     pub counts: Counts,
-    /// When it was tried last: milliseconds since 1970.
-    pub last_at: u64,
+    /// When it was tried last.
+    pub last_at: Timestamp,
 }
 
 #[cfg(test)]
@@ -186,7 +186,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::incident::IncidentId;
+    use crate::{Monotonic, incident::IncidentId};
 
     fn name(name: &str) -> StrategyName {
         StrategyName::new(name).unwrap()
@@ -198,8 +198,8 @@ mod tests {
             .map(|(number, step)| Entry {
                 incident: IncidentId::from_text("x"),
                 number,
-                at: 0,
-                monotonic: 0,
+                at: Timestamp::default(),
+                monotonic: Monotonic::default(),
                 attempt: 1,
                 step,
             })

@@ -201,8 +201,9 @@ impl Attempt<'_> {
                     .settings
                     .situation
                     .monotonic()
-                    .checked_sub(failed)
-            });
+                    .checked_since(failed)
+            })
+            .map(microseconds);
         self.trail.write(Step::Answering {
             evidence: well.evidence.clone(),
             after,

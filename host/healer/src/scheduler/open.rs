@@ -177,7 +177,8 @@ impl Shared {
                     });
                 }
                 Again::Anew => {
-                    incident.key = format!("{}/asked-{}", incident.key, incident.detection.at);
+                    let at = incident.detection.at.as_millis();
+                    incident.key = format!("{}/asked-{at}", incident.key);
                 }
             }
         }

@@ -1,14 +1,12 @@
 //! Builds a report: goes through the steps of a record, and puts each into the list
 //! of steps or where else it belongs.
 
-use std::time::Duration;
-
 use super::{
     Advice, Attempt, Failure, Line, Mark, StrategyOpinion, Tried, opinions, repeats, step,
     words::{self, clean},
 };
 use prunella_core::{
-    StrategyName,
+    Monotonic, StrategyName,
     diagnosis::{Cause, Finding},
     incident::Ending,
     trail::{Entry, Record, Step},
@@ -106,7 +104,7 @@ impl<'a> ReportBuilder<'a> {
             ..Built::default()
         };
         let mut attempts: Vec<Attempt> = Vec::new();
-        let mut before: Option<u64> = None;
+        let mut before: Option<Monotonic> = None;
         let mut rebooted = false;
         for entry in &self.record.steps {
             // The monotonic clock began anew: the host was rebooted.
@@ -168,8 +166,9 @@ impl<'a> ReportBuilder<'a> {
         let by_monotonic = detection
             .failed_monotonic
             .filter(|_| !rebooted)
-            .and_then(|failed| entry.monotonic.checked_sub(failed));
-        by_monotonic.unwrap_or_else(|| entry.at.saturating_sub(detection.at).saturating_mul(1_000))
+            .and_then(|failed| entry.monotonic.checked_since(failed));
+        let after = by_monotonic.unwrap_or_else(|| entry.at.since(detection.at));
+        u64::try_from(after.as_micros()).unwrap_or(u64::MAX)
     }
 
     /// What a step says in the list of steps, if anything; what it says
@@ -360,8 +359,7 @@ impl<'a> ReportBuilder<'a> {
             },
             None if dry_run => (Mark::DryRun, format!("would {what}")),
             Some((later, Ok(result))) => {
-                let took = later.monotonic.saturating_sub(entry.monotonic);
-                let took = words::length(Duration::from_micros(took));
+                let took = words::length(later.monotonic.since(entry.monotonic));
                 let text = format!("{what}: {}", clean(result));
                 return StepLine {
                     mark: Mark::Good,

@@ -31,7 +31,7 @@ pub use self::{
     step::{Importance, StepText, describe},
 };
 use prunella_core::{
-    StrategyName, UnitName,
+    StrategyName, Timestamp, UnitName,
     alert::{AlertKind, Severity},
     capability::PastIncident,
     cause::Cause,
@@ -55,9 +55,9 @@ pub struct ReportContext<'a> {
     /// order, with or without this one and older or later ones: the store's
     /// `recent`.
     pub past: &'a [PastIncident],
-    /// Milliseconds since 1970, for "2 minutes ago"; absent in what is read
+    /// For "2 minutes ago"; absent in what is read
     /// later, such as mail.
-    pub now: Option<u64>,
+    pub now: Option<Timestamp>,
     /// In which times are shown: [`TimeZone::system`] for the host's own.
     pub zone: TimeZone,
 }
@@ -147,8 +147,8 @@ pub struct Report {
 /// A moment as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Moment {
-    /// Milliseconds since 1970.
-    pub ms: u64,
+    /// For templates, as milliseconds since 1970.
+    pub ms: Timestamp,
     /// In the host's time zone, such as `Sat 2026-11-21 15:23:01 CET`.
     pub local: String,
     /// `2 minutes ago`, for who reads it now.
@@ -224,8 +224,7 @@ pub struct Line {
     pub after: u64,
     /// The same as it is shown: `+0.061 s`.
     pub when: String,
-    /// Milliseconds since 1970.
-    pub at: u64,
+    pub at: Timestamp,
     /// How it went.
     pub mark: Mark,
     /// What it was.
@@ -452,8 +451,8 @@ impl Report {
 }
 
 impl Moment {
-    /// A moment (milliseconds since 1970) as `context` shows it.
-    pub fn new(ms: u64, context: &ReportContext<'_>) -> Self {
+    /// A moment as `context` shows it.
+    pub fn new(ms: Timestamp, context: &ReportContext<'_>) -> Self {
         Self {
             ms,
             local: words::local(ms, &context.zone),
@@ -462,7 +461,7 @@ impl Moment {
     }
 
     /// A moment in the host's own time zone, for what is read later.
-    pub fn of_host(ms: u64) -> Self {
+    pub fn of_host(ms: Timestamp) -> Self {
         Self {
             ms,
             local: words::local(ms, &TimeZone::system()),

@@ -5,7 +5,7 @@ use rstest::rstest;
 
 use super::*;
 use prunella_core::{
-    Failure,
+    Failure, Monotonic, Timestamp,
     incident::{Assessment, DetectedBy, Detection, Incident, LeftAlone, Outcome},
     trail::{Entry, Step},
 };
@@ -24,26 +24,26 @@ fn detection(by: DetectedBy, cause: &str) -> Detection {
     Detection {
         unit: "web.service".parse().unwrap(),
         by,
-        at: FAILED,
+        at: Timestamp::from_millis(FAILED),
         cause: cause.into(),
         invocation: Some(INVOCATION.to_owned()),
         exit_code: None,
         signal: None,
-        failed_monotonic: Some(MONOTONIC),
+        failed_monotonic: Some(Monotonic::from_micros(MONOTONIC)),
     }
 }
 
 /// A record of steps, each with the microseconds since the failure.
 fn record(detection: Detection, steps: Vec<(u64, Step)>, ending: Option<Ending>) -> Record {
-    let id = IncidentId::new(FAILED, 0x7f3a);
+    let id = IncidentId::new(Timestamp::from_millis(FAILED), 0x7f3a);
     Record {
         steps: (0..)
             .zip(steps)
             .map(|(number, (after, step))| Entry {
                 incident: id.clone(),
                 number,
-                at: FAILED + after / 1_000,
-                monotonic: MONOTONIC + after,
+                at: Timestamp::from_millis(FAILED + after / 1_000),
+                monotonic: Monotonic::from_micros(MONOTONIC + after),
                 attempt: 1,
                 step,
             })
@@ -84,7 +84,7 @@ fn report_of(record: &Record, service: &Service, past: &[PastIncident]) -> Repor
             service: Some(service),
             boot_id: Some("boot".to_owned()),
             past,
-            now: Some(FAILED + 125_000),
+            now: Some(Timestamp::from_millis(FAILED + 125_000)),
             zone: TimeZone::fixed(jiff::tz::offset(1)),
         },
     )
@@ -291,7 +291,7 @@ fn escalated() -> Record {
         ],
         Some(Ending::Escalated {
             reason: "no strategy brought it back".to_owned(),
-            retry_at: Some(FAILED + 125_000 + 900_000),
+            retry_at: Some(Timestamp::from_millis(FAILED + 125_000 + 900_000)),
         }),
     );
     record.incident.attempt = 2;
@@ -638,7 +638,7 @@ fn past(number: u64, apart: u64, ended: &str, cause: &str) -> Vec<PastIncident> 
     (1..=number)
         .map(|number| PastIncident {
             id: format!("before-{number}"),
-            at: FAILED - number * apart * 3_600_000,
+            at: Timestamp::from_millis(FAILED - number * apart * 3_600_000),
             cause: cause.to_owned(),
             ended: ended.to_owned(),
             strategy: (ended == "healed").then(|| "service-restart".to_owned()),
@@ -696,12 +696,12 @@ fn this_failure_is_counted_once_and_later_ones_are_not() {
     let mut past = past(1, 1, "healed", "signal");
     past.push(PastIncident {
         id: record.incident.id.to_string(),
-        at: FAILED,
+        at: Timestamp::from_millis(FAILED),
         ..past[0].clone()
     });
     past.push(PastIncident {
         id: "later".to_owned(),
-        at: FAILED + 1,
+        at: Timestamp::from_millis(FAILED + 1),
         ..past[0].clone()
     });
     let again = report_after(&record, &past).recurrence.unwrap();
@@ -892,8 +892,8 @@ fn no_text_gives_orders() {
 fn a_reboot_in_between_counts_by_the_wall_clock() {
     let mut record = healed();
     let last = record.steps.last_mut().unwrap();
-    last.monotonic = 1_000;
-    last.at = FAILED + 60_000;
+    last.monotonic = Monotonic::from_micros(1_000);
+    last.at = Timestamp::from_millis(FAILED + 60_000);
     let report = report(&record);
     let last = report
         .attempts
