@@ -1,5 +1,7 @@
 //! How host, services and Prunella stand: what `prunella status` shows.
 
+use std::time::Duration;
+
 use prunella_core::{
     Timestamp, UnitName,
     capability::{ActiveState, Load, Memory},
@@ -131,8 +133,13 @@ pub struct LastHealing {
     pub at: Timestamp,
     /// Who healed it.
     pub strategy: Option<String>,
-    /// Microseconds from the failure to the moment of recovery.
-    pub recovered_after_us: Option<u64>,
+    /// From the failure to the moment of recovery.
+    #[serde(
+        default,
+        rename = "recovered_after_us",
+        with = "prunella_core::span::in_micros"
+    )]
+    pub recovered_after: Option<Duration>,
 }
 
 /// How the incidents of 24 hours ended.

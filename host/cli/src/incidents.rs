@@ -226,9 +226,9 @@ fn ended(incident: &Summary) -> (&'static str, Style) {
 fn how(incident: &Summary) -> String {
     match (&incident.strategy, &incident.why) {
         (Some(strategy), _) => {
-            let after = incident.recovered_after_us.map_or_else(String::new, |us| {
-                format!(" in {}", time::took(Duration::from_micros(us)))
-            });
+            let after = incident
+                .recovered_after
+                .map_or_else(String::new, |after| format!(" in {}", time::took(after)));
             format!("{strategy}{after}")
         }
         (None, Some(why)) => {
@@ -259,7 +259,7 @@ mod tests {
             why: Some("its data directory is on a full disk\nand more".into()),
             left_alone: None,
             strategy: None,
-            recovered_after_us: None,
+            recovered_after: None,
             attempt: 1,
         };
         for (width, lines) in [(70, 3), (80, 3), (140, 2), (usize::MAX, 2)] {

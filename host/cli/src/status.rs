@@ -309,9 +309,9 @@ fn services(text: &mut String, report: &StatusReport, width: usize) {
             .collect();
         let missing = service.ports.iter().any(|port| port.held == Some(false));
         let healed = service.last_healing.as_ref().map_or_else(String::new, |h| {
-            let after = h.recovered_after_us.map_or_else(String::new, |us| {
-                format!(" in {}", took(Duration::from_micros(us)))
-            });
+            let after = h
+                .recovered_after
+                .map_or_else(String::new, |after| format!(" in {}", took(after)));
             format!("{}{after}", ago(h.at, report.at))
         });
         table.row(vec![
@@ -492,7 +492,7 @@ mod tests {
                 incident: IncidentId::from_text("20261121-142301-7f3a"),
                 at: before_now(7_200_000),
                 strategy: Some("service-restart".into()),
-                recovered_after_us: Some(43_000),
+                recovered_after: Some(Duration::from_millis(43)),
             }),
         }
     }

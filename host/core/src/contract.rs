@@ -105,11 +105,10 @@ macro_rules! unit_getters {
             restarts -> u32: |unit| unit.restarts;
             invocation -> Option<String>: |unit| unit.invocation.clone();
             since -> Option<u64>: |unit| unit.since.map($crate::Timestamp::as_millis);
-            // Here are microseconds, as systemd has them; in the contract milliseconds.
             restart_policy -> String: |unit| unit.restart_policy.clone();
-            restart_delay -> u64: |unit| unit.restart_delay / 1000;
+            restart_delay -> u64: |unit| $crate::contract::milliseconds(unit.restart_delay);
             start_limit_burst -> u32: |unit| unit.start_limit_burst;
-            start_limit_interval -> u64: |unit| unit.start_limit_interval / 1000;
+            start_limit_interval -> u64: |unit| $crate::contract::milliseconds(unit.start_limit_interval);
             pending_job -> Option<String>: |unit| unit.job.as_ref().map(|job| job.kind.clone());
             requires -> Vec<String>: |unit| $crate::contract::names(&unit.requires);
             required_by -> Vec<String>: |unit| $crate::contract::names(&unit.required_by);
@@ -147,7 +146,7 @@ macro_rules! holder_getters {
             socket_activated -> bool: |holder| holder.socket_activated;
             address -> String: |holder| holder.address.clone();
             blocks -> Option<String>: |holder| holder.blocks.clone();
-            free_in -> Option<u64>: |holder| holder.free_in;
+            free_in -> Option<u64>: |holder| holder.free_in.map($crate::contract::milliseconds);
         }
     };
 }
@@ -163,7 +162,7 @@ macro_rules! file_getters {
             owner -> String: |file| file.status.owner.clone();
             group -> String: |file| file.status.group.clone();
             size -> Option<u64>: |file| file.status.size;
-            age -> u64: |file| u64::try_from(file.status.age.as_millis()).unwrap_or(u64::MAX);
+            age -> u64: |file| $crate::contract::milliseconds(file.status.age);
             link_target -> Option<String>: |file| file.status.link_target.clone();
             deviations -> Vec<String>: |file| file.status.deviations.clone();
             repairable -> Vec<String>: |file| file.status.repairable.iter()
@@ -215,6 +214,11 @@ macro_rules! incident_getters {
             needs -> Vec<String>: |of| $crate::contract::names(&of.service.depends_on);
         }
     };
+}
+
+/// A length of time, as the contract has it.
+pub fn milliseconds(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The names of units, as the contract has them.

@@ -1,6 +1,6 @@
 //! An incident: one failure of one service, from detection to close.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -310,8 +310,9 @@ pub enum Ending {
     /// A strategy healed it, and the host has proof.
     Healed {
         strategy: StrategyName,
-        /// Microseconds from the failure to the moment of recovery.
-        recovered_after: Option<u64>,
+        /// From the failure to the moment of recovery.
+        #[serde(default, with = "crate::span::in_micros")]
+        recovered_after: Option<Duration>,
     },
     /// It is well again, and no act of Prunella's did it.
     Recovered {

@@ -1,6 +1,8 @@
 //! What the author of a unit says of its starts: when systemd must not start it,
 //! and how long a start may take.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Monotonic;
@@ -20,8 +22,9 @@ pub struct StartRules {
     /// Which of them were not met, such as `ConditionPathExists=/etc/it`, as far
     /// as systemd tells.
     pub unmet_lines: Vec<String>,
-    /// TimeoutStartSec=, in microseconds; absent when a start may take for ever.
-    pub start_timeout: Option<u64>,
+    /// TimeoutStartSec=; absent when a start may take for ever.
+    #[serde(default, with = "crate::span::in_micros")]
+    pub start_timeout: Option<Duration>,
     /// When it last became active.
     pub active_enter_monotonic: Option<Monotonic>,
 }

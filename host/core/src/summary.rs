@@ -1,5 +1,7 @@
 //! An incident in one line, and which incidents somebody wants to see.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -80,8 +82,13 @@ pub struct Summary {
     pub left_alone: Option<LeftAlone>,
     /// Who healed it.
     pub strategy: Option<String>,
-    /// Microseconds from the failure to the moment of recovery.
-    pub recovered_after_us: Option<u64>,
+    /// From the failure to the moment of recovery.
+    #[serde(
+        default,
+        rename = "recovered_after_us",
+        with = "crate::span::in_micros"
+    )]
+    pub recovered_after: Option<Duration>,
     /// 1 for the first attempt, 2 for the next, …
     pub attempt: u32,
 }
@@ -99,7 +106,7 @@ impl Summary {
             why: None,
             left_alone: None,
             strategy: None,
-            recovered_after_us: None,
+            recovered_after: None,
             attempt: incident.attempt,
         }
     }
@@ -116,7 +123,7 @@ impl Summary {
                 recovered_after,
             } => {
                 self.strategy = Some(strategy.to_string());
-                self.recovered_after_us = *recovered_after;
+                self.recovered_after = *recovered_after;
             }
             Ending::LeftAlone { why, .. } => self.left_alone = Some(*why),
             _ => {}
@@ -143,7 +150,7 @@ mod tests {
             why: None,
             left_alone: None,
             strategy: None,
-            recovered_after_us: None,
+            recovered_after: None,
             attempt: 1,
         }
     }
@@ -158,7 +165,7 @@ mod tests {
 
     #[rstest]
     #[case::healed(
-        Ending::Healed { strategy: StrategyName::new("service-restart").unwrap(), recovered_after: Some(9) },
+        Ending::Healed { strategy: StrategyName::new("service-restart").unwrap(), recovered_after: Some(Duration::from_micros(9)) },
         "healed", None, Some("service-restart"), Some(9)
     )]
     #[case::left_alone(
@@ -182,6 +189,6 @@ mod tests {
         assert_eq!(line.ended_at, Some(at));
         assert_eq!(line.why.as_deref(), why);
         assert_eq!(line.strategy.as_deref(), strategy);
-        assert_eq!(line.recovered_after_us, after);
+        assert_eq!(line.recovered_after, after.map(Duration::from_micros));
     }
 }

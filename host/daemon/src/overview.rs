@@ -270,11 +270,11 @@ impl Past {
                     incident.unit.clone(),
                     LastHealing {
                         incident: incident.id.clone(),
-                        at: incident.at.saturating_add(Duration::from_micros(
-                            incident.recovered_after_us.unwrap_or_default(),
-                        )),
+                        at: incident
+                            .at
+                            .saturating_add(incident.recovered_after.unwrap_or_default()),
                         strategy: incident.strategy.clone(),
-                        recovered_after_us: incident.recovered_after_us,
+                        recovered_after: incident.recovered_after,
                     },
                 );
             }

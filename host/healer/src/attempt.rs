@@ -27,7 +27,7 @@ use prunella_recording::RunRecorder;
 use self::healing::Healing;
 use crate::{
     assess::{Asked, ask_all},
-    clock::{self, microseconds, milliseconds, wall_clock},
+    clock::{self, wall_clock},
     decide::{Decision, Known, decide},
     dry_run,
     healer::{Current, Healer},
@@ -162,7 +162,7 @@ impl<'a> Attempt<'a> {
             |what, up_to| {
                 self.trail.write(Step::Waits {
                     reason: what.to_owned(),
-                    milliseconds: milliseconds(up_to),
+                    up_to,
                 });
             },
         );
@@ -371,7 +371,6 @@ impl<'a> Attempt<'a> {
             };
             let (name, loaded) = (*name, *loaded);
             recording.assessed(&said.run.result);
-            let took = microseconds(said.took);
             let assessment = match said.run.result {
                 Ok(Ok(assessment)) => assessment,
                 Ok(Err(failure)) => Assessment::NotApplicable {
@@ -391,7 +390,7 @@ impl<'a> Attempt<'a> {
             self.trail.write(Step::Assessed {
                 strategy: name.clone(),
                 assessment: assessment.clone(),
-                took,
+                took: said.took,
             });
             match assessment {
                 Assessment::Applies { .. } => applying.push((name, loaded)),

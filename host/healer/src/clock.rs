@@ -1,6 +1,6 @@
-//! The time now, and lengths of time as the trail has them.
+//! The time now.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use prunella_core::{Timestamp, budget::Moment, situation::Situation};
 
@@ -15,12 +15,4 @@ pub(crate) fn moment(situation: &dyn Situation) -> Moment {
 
 pub(crate) fn wall_clock() -> Timestamp {
     Timestamp::from(SystemTime::now())
-}
-
-pub(crate) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-pub(crate) fn microseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -215,7 +215,7 @@ pub(crate) fn decide(
                     format!(
                         "another start was refused by systemd, which allows {} in {} s",
                         status.start_limit_burst,
-                        status.start_limit_interval / 1_000_000
+                        status.start_limit_interval.as_secs()
                     ),
                 );
             }

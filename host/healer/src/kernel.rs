@@ -52,7 +52,7 @@ use prunella_store::Ledger;
 use self::jobs::{PaidStart, TrackedJob};
 use crate::{
     cached_probes::ProbeAnswers,
-    clock::{milliseconds, moment},
+    clock::moment,
     oversight::{ConsentRequest, Overseer},
     trail::Trail,
 };
@@ -371,7 +371,7 @@ impl Kernel {
                 BudgetVerdict::After(wait) if Instant::now() + wait < deadline => {
                     self.trail.write(Step::Waits {
                         reason: "the healing budget spaces healings out".to_owned(),
-                        milliseconds: milliseconds(wait),
+                        up_to: wait,
                     });
                     self.host.ask(deadline, clock::Sleep { time: wait })?;
                 }

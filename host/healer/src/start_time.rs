@@ -47,10 +47,7 @@ pub(crate) struct StartTime {
 impl StartTime {
     /// Of a service whose unit stands so.
     pub(crate) fn of(service: &Service, status: &UnitStatus, store: Option<&Store>) -> Self {
-        let limit = status
-            .start_rules
-            .start_timeout
-            .map_or(MOST, Duration::from_micros);
+        let limit = status.start_rules.start_timeout.unwrap_or(MOST);
         let by_systemd = limit + SOME_MORE;
         if let Some(timeout) = service.proof.timeout {
             return Self {

@@ -1,7 +1,7 @@
 //! systemd's properties as a [`UnitStatus`], whether they came over D-Bus or
 //! from `systemctl show`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use prunella_core::{
     Monotonic, Timestamp, UnitName,
@@ -41,6 +41,11 @@ pub(crate) trait Facts {
     fn monotonic(&self, name: &str) -> Option<Monotonic> {
         let at = self.number(name).filter(|at| *at != 0);
         at.map(Monotonic::from_micros)
+    }
+
+    /// A length of time.
+    fn length(&self, name: &str) -> Option<Duration> {
+        self.number(name).map(Duration::from_micros)
     }
 
     /// A number of 32 bits.
@@ -214,9 +219,9 @@ pub(crate) fn status(name: UnitName, facts: &impl Facts) -> UnitStatus {
         inactive_exit_monotonic: facts.monotonic("InactiveExitTimestampMonotonic"),
         main_exit_monotonic: facts.monotonic("ExecMainExitTimestampMonotonic"),
         restart_policy: facts.text("Restart").unwrap_or_else(|| "no".to_owned()),
-        restart_delay: facts.number("RestartUSec").unwrap_or(0),
+        restart_delay: facts.length("RestartUSec").unwrap_or_default(),
         start_limit_burst: facts.small("StartLimitBurst"),
-        start_limit_interval: facts.number("StartLimitIntervalUSec").unwrap_or(0),
+        start_limit_interval: facts.length("StartLimitIntervalUSec").unwrap_or_default(),
         start_limit_action: action(facts, "StartLimitAction"),
         failure_action: action(facts, "FailureAction"),
         success_action: action(facts, "SuccessAction"),
@@ -277,7 +282,8 @@ fn start_rules(facts: &impl Facts) -> StartRules {
         unmet_lines,
         start_timeout: facts
             .number("TimeoutStartUSec")
-            .filter(|limit| *limit != u64::MAX),
+            .filter(|limit| *limit != u64::MAX)
+            .map(Duration::from_micros),
         active_enter_monotonic: facts.monotonic("ActiveEnterTimestampMonotonic"),
     }
 }

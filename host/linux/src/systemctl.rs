@@ -480,8 +480,8 @@ mod tests {
         );
         let status = status::status(UnitName::new("web.service").unwrap(), &shown);
         assert_eq!(status.exit_code, Some(3));
-        assert_eq!(status.restart_delay, 100_000);
-        assert_eq!(status.start_limit_interval, 10_000_000);
+        assert_eq!(status.restart_delay, Duration::from_millis(100));
+        assert_eq!(status.start_limit_interval, Duration::from_secs(10));
         assert_eq!(status.names.len(), 2);
         assert_eq!(status.requires.len(), 2);
         assert_eq!(status.job.unwrap().id, 12);

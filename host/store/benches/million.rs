@@ -147,7 +147,7 @@ fn ending(number: u64) -> Ending {
     } else {
         Ending::Healed {
             strategy: strategy("service-restart"),
-            recovered_after: Some(50_000),
+            recovered_after: Some(Duration::from_micros(50_000)),
         }
     }
 }
@@ -164,7 +164,7 @@ fn steps(incident: &Incident) -> Vec<Entry> {
         assessment: prunella_core::incident::Assessment::NotApplicable {
             reason: "nothing that it looks after is wrong".to_owned(),
         },
-        took: 900,
+        took: Duration::from_micros(900),
     };
     let steps = vec![
         Step::Detected {
@@ -195,11 +195,11 @@ fn steps(incident: &Incident) -> Vec<Entry> {
             outcome: Ok(prunella_core::incident::Outcome::Healed {
                 summary: "the service was started and is active".to_owned(),
             }),
-            took: 40_000,
+            took: Duration::from_micros(40_000),
         },
         Step::Answering {
             evidence: vec!["active, and tcp/8080 is held from within its control group".to_owned()],
-            after: Some(50_000),
+            after: Some(Duration::from_micros(50_000)),
         },
         Step::Evidence {
             lines: (0..20)
@@ -209,12 +209,12 @@ fn steps(incident: &Incident) -> Vec<Entry> {
         Step::Proven {
             strategy: None,
             evidence: vec!["active, and tcp/8080 is held from within its control group".to_owned()],
-            stable_for: 5_000,
+            stable_for: Duration::from_millis(5_000),
         },
         Step::Ended {
             ending: Ending::Healed {
                 strategy: strategy("service-restart"),
-                recovered_after: Some(50_000),
+                recovered_after: Some(Duration::from_micros(50_000)),
             },
         },
     ];

@@ -1,6 +1,6 @@
 //! Incidents and their steps.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::{
     Monotonic, Timestamp, UnitName,
@@ -47,6 +47,10 @@ pub(crate) fn to_ms(at: Timestamp) -> i64 {
 
 pub(crate) fn from_ms(ms: i64) -> Timestamp {
     Timestamp::from_millis(from_integer(ms))
+}
+
+fn to_us(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// SQLite's integers have a sign.
@@ -108,7 +112,9 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         ended: ended(row, 4)?,
         ended_at: row.get::<_, Option<i64>>(5)?.map(from_ms),
         strategy: row.get(6)?,
-        recovered_after_us: row.get::<_, Option<i64>>(7)?.map(from_integer),
+        recovered_after: row
+            .get::<_, Option<i64>>(7)?
+            .map(|us| Duration::from_micros(from_integer(us))),
         attempt: row.get(8)?,
         why: row.get(9)?,
         left_alone: row
@@ -274,7 +280,7 @@ pub(crate) fn set_ending(
             ending.as_str(),
             text,
             strategy,
-            recovered_after.map(to_integer),
+            recovered_after.map(to_us),
             retry_at.map(to_ms),
             // A list shows a line of it; the whole of it is in the ending.
             ending.why().map(|why| one_line(&why, WHY)),

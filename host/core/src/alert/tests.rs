@@ -1,5 +1,7 @@
 //! What each ending makes people hear.
 
+use std::time::Duration;
+
 use rstest::rstest;
 
 use super::*;
@@ -58,7 +60,7 @@ fn headline() -> String {
 fn healed() -> Ending {
     Ending::Healed {
         strategy: StrategyName::new("service-restart").unwrap(),
-        recovered_after: Some(1_000),
+        recovered_after: Some(Duration::from_micros(1_000)),
     }
 }
 
@@ -220,7 +222,7 @@ fn assessed(named: &str) -> Step {
             unit: named.to_owned(),
             reason: "dead".to_owned(),
         },
-        took: 1,
+        took: Duration::from_micros(1),
     }
 }
 

@@ -208,8 +208,6 @@ mod token;
 pub mod unit_control;
 pub mod units;
 
-use std::time::Duration;
-
 use serde::Serializer;
 
 pub use self::{
@@ -233,12 +231,6 @@ pub use self::{
     unit_control::{Job, UnitAct},
     units::{ActiveState, Goal, PendingJob, UnitStatus},
 };
-
-/// A time in a recording.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn milliseconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-}
 
 /// A process in a recording, where it is an argument.
 fn number_of_process<S: Serializer>(process: &Process, to: S) -> Result<S::Ok, S::Error> {

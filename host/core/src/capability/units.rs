@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Described, Description, Host, Look, Observe, Subject, milliseconds};
+use super::{Answer, Described, Description, Host, Look, Observe, Subject};
 use crate::{Monotonic, Timestamp, UnitName, start_rules::StartRules};
 
 /// How a unit stands; `not-found` when there is none.
@@ -20,7 +20,7 @@ pub struct Wait {
     pub unit: UnitName,
     #[serde(rename = "until")]
     pub goal: Goal,
-    #[serde(serialize_with = "milliseconds")]
+    #[serde(serialize_with = "crate::span::in_millis::serialize")]
     pub timeout: Duration,
 }
 
@@ -158,12 +158,14 @@ pub struct UnitStatus {
     pub main_exit_monotonic: Option<Monotonic>,
     /// systemd's Restart=.
     pub restart_policy: String,
-    /// systemd's RestartSec=, in microseconds.
-    pub restart_delay: u64,
+    /// systemd's RestartSec=.
+    #[serde(with = "crate::span::in_micros")]
+    pub restart_delay: Duration,
     /// systemd's StartLimitBurst=.
     pub start_limit_burst: u32,
-    /// systemd's StartLimitIntervalSec=, in microseconds.
-    pub start_limit_interval: u64,
+    /// systemd's StartLimitIntervalSec=.
+    #[serde(with = "crate::span::in_micros")]
+    pub start_limit_interval: Duration,
     /// systemd's StartLimitAction=.
     pub start_limit_action: String,
     /// systemd's FailureAction=.

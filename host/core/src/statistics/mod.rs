@@ -183,6 +183,8 @@ pub struct StrategyStatistics {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use rstest::rstest;
 
     use super::*;
@@ -216,7 +218,7 @@ mod tests {
         Step::Returned {
             strategy: name(strategy),
             outcome: Ok(outcome),
-            took: 1,
+            took: Duration::from_micros(1),
         }
     }
 
@@ -236,7 +238,7 @@ mod tests {
         Step::Proven {
             strategy: None,
             evidence: Vec::new(),
-            stable_for: 1,
+            stable_for: Duration::from_millis(1),
         }
     }
 

@@ -17,7 +17,6 @@ use prunella_engine::Call;
 
 use super::{Attempt, AttemptOutcome};
 use crate::{
-    clock::{microseconds, milliseconds},
     kernel::{Phase, Snapshot},
     proof::{self, Well},
     start_rules::against_a_start,
@@ -37,7 +36,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// What came of one strategy's heal.
 pub(super) enum Healing {
     /// Well, and proven so; microseconds from failure to recovery.
-    Proven(Option<u64>),
+    Proven(Option<Duration>),
     Not(String),
     /// Not healed, and nobody else is to try: another unit comes first, or the
     /// unit's author does not want another start.
@@ -58,7 +57,7 @@ impl Attempt<'_> {
             BudgetVerdict::After(wait) if wait <= SHORT_WAIT => {
                 self.trail.write(Step::Waits {
                     reason: "the healing budget spaces healings out".to_owned(),
-                    milliseconds: milliseconds(wait),
+                    up_to: wait,
                 });
                 let slept = self
                     .host
@@ -88,7 +87,7 @@ impl Attempt<'_> {
         let (context, recording) = self.recorded(Call::Heal, loaded, context);
         let started = Instant::now();
         let run = loaded.strategy.heal(context);
-        let took = microseconds(started.elapsed());
+        let took = started.elapsed();
         recording.healed(&run.result);
         kernel.reconcile(RECONCILE);
         let said = match run.result {
@@ -189,8 +188,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// The moment of recovery: microseconds since the failure.
-    pub(super) fn answering(&self, well: &Well) -> Option<u64> {
+    /// The moment of recovery: how long after the failure.
+    pub(super) fn answering(&self, well: &Well) -> Option<Duration> {
         let after = self
             .trail
             .incident()
@@ -202,8 +201,7 @@ impl Attempt<'_> {
                     .situation
                     .monotonic()
                     .checked_since(failed)
-            })
-            .map(microseconds);
+            });
         self.trail.write(Step::Answering {
             evidence: well.evidence.clone(),
             after,
@@ -228,7 +226,7 @@ impl Attempt<'_> {
         proof::becomes_well(&self.service, &self.host, time, |left| {
             self.trail.write(Step::Waits {
                 reason: "its start takes longer than usual".to_owned(),
-                milliseconds: milliseconds(left),
+                up_to: left,
             });
         })
     }
@@ -253,7 +251,7 @@ impl Attempt<'_> {
         self.trail.write(Step::Proven {
             strategy: started_by.cloned(),
             evidence: still.evidence,
-            stable_for: milliseconds(stable_for),
+            stable_for,
         });
         Ok(())
     }

@@ -22,7 +22,6 @@ use super::{Shared, WaitsFor, not_stored};
 use crate::{
     HealerError,
     attempt::{Attempt, AttemptOutcome},
-    clock::milliseconds,
     decide::{Decision, Known, decide},
     lock::UnitLock,
     snapshot::UnitSnapshot,
@@ -388,7 +387,7 @@ impl Shared {
             },
             AttemptOutcome::TryAgain(wait) | AttemptOutcome::WaitForBudget(wait) => Step::Waits {
                 reason: "the healing budget spaces attempts out".to_owned(),
-                milliseconds: milliseconds(*wait),
+                up_to: *wait,
             },
             // Neither comes of an attempt that was begun.
             AttemptOutcome::NothingNew(..) | AttemptOutcome::Superseded(_) => return,

@@ -1,6 +1,8 @@
 //! Builds a report: goes through the steps of a record, and puts each into the list
 //! of steps or where else it belongs.
 
+use std::time::Duration;
+
 use super::{
     Advice, Attempt, Failure, Line, Mark, StrategyOpinion, Tried, opinions, repeats, step,
     words::{self, clean},
@@ -32,10 +34,8 @@ pub(super) struct Built {
 /// What the host saw for itself.
 pub(super) struct Seen {
     pub(super) evidence: Vec<String>,
-    /// Microseconds.
-    pub(super) recovered_after: Option<u64>,
-    /// Milliseconds.
-    pub(super) stable_for: Option<u64>,
+    pub(super) recovered_after: Option<Duration>,
+    pub(super) stable_for: Option<Duration>,
 }
 
 /// A step in a line.
@@ -160,15 +160,14 @@ impl<'a> ReportBuilder<'a> {
         built
     }
 
-    /// Microseconds from the failure to a step.
-    fn after(&self, entry: &Entry, rebooted: bool) -> u64 {
+    /// How long after the failure a step was.
+    fn after(&self, entry: &Entry, rebooted: bool) -> Duration {
         let detection = &self.record.incident.detection;
         let by_monotonic = detection
             .failed_monotonic
             .filter(|_| !rebooted)
             .and_then(|failed| entry.monotonic.checked_since(failed));
-        let after = by_monotonic.unwrap_or_else(|| entry.at.since(detection.at));
-        u64::try_from(after.as_micros()).unwrap_or(u64::MAX)
+        by_monotonic.unwrap_or_else(|| entry.at.since(detection.at))
     }
 
     /// What a step says in the list of steps, if anything; what it says
@@ -292,7 +291,7 @@ impl<'a> ReportBuilder<'a> {
     /// The steps that say the same whatever came before.
     fn simple(&self, entry: &Entry, step: &Step) -> Option<StepLine> {
         match step {
-            Step::Waits { milliseconds: 0, .. } => None,
+            Step::Waits { up_to, .. } if up_to.as_millis() == 0 => None,
             Step::Waits { reason, .. } => Some(StepLine {
                 // Whatever the length, it is the same wait.
                 key: Some(format!("{WAITS}{}", clean(reason))),

@@ -219,9 +219,10 @@ pub struct Attempt {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
-    /// Microseconds since the failure; since the detection where systemd gave
-    /// no moment.
-    pub after: u64,
+    /// Since the failure, for templates in microseconds; since the detection where
+    /// systemd gave no moment.
+    #[serde(serialize_with = "prunella_core::span::in_micros::serialize")]
+    pub after: Duration,
     /// The same as it is shown: `+0.061 s`.
     pub when: String,
     pub at: Timestamp,
@@ -241,13 +242,15 @@ pub struct Line {
 pub struct Proof {
     /// What it saw.
     pub evidence: Vec<String>,
-    /// Microseconds from the failure to the moment of recovery.
-    pub recovered_after: Option<u64>,
+    /// From the failure to the moment of recovery; for templates in microseconds.
+    #[serde(serialize_with = "prunella_core::span::in_micros::serialize")]
+    pub recovered_after: Option<Duration>,
     /// The same as it is shown: `61 ms`.
     pub healed_in: Option<String>,
-    /// For how long it was watched since, in milliseconds; absent while that
-    /// goes on.
-    pub stable_for: Option<u64>,
+    /// For how long it was watched since, for templates in milliseconds; absent
+    /// while that goes on.
+    #[serde(serialize_with = "prunella_core::span::in_millis::serialize")]
+    pub stable_for: Option<Duration>,
     /// Both in a sentence without its full stop.
     pub sentence: String,
 }
@@ -471,14 +474,18 @@ impl Moment {
 }
 
 impl Proof {
-    fn new(evidence: Vec<String>, recovered_after: Option<u64>, stable_for: Option<u64>) -> Self {
-        let healed_in = recovered_after.map(|after| words::length(Duration::from_micros(after)));
+    fn new(
+        evidence: Vec<String>,
+        recovered_after: Option<Duration>,
+        stable_for: Option<Duration>,
+    ) -> Self {
+        let healed_in = recovered_after.map(words::length);
         let mut sentence = match &healed_in {
             Some(healed_in) => format!("Up {healed_in} after the failure"),
             None => "Up again".to_owned(),
         };
         if let Some(stable_for) = stable_for {
-            let watched = words::length(Duration::from_millis(stable_for));
+            let watched = words::length(stable_for);
             sentence.push_str(&format!(", and still up after {watched}"));
         }
         Self {
@@ -524,7 +531,7 @@ pub fn headline(unit: &UnitName, cause: &Cause, ending: Option<&Ending>) -> Stri
             recovered_after: Some(after),
         }) => format!(
             "{unit} failed; healed by {strategy} in {}",
-            words::length(Duration::from_micros(*after))
+            words::length(*after)
         ),
         Some(Ending::Healed { strategy, .. }) => {
             format!("{unit} failed; healed by {strategy}")

@@ -109,7 +109,7 @@ fn assessed(strategy: &str, assessment: Assessment) -> (u64, Step) {
         Step::Assessed {
             strategy: name(strategy),
             assessment,
-            took: 60,
+            took: Duration::from_micros(60),
         },
     )
 }
@@ -190,14 +190,14 @@ fn healed() -> Record {
                     outcome: Ok(Outcome::Healed {
                         summary: "started web.service".to_owned(),
                     }),
-                    took: 43_500,
+                    took: Duration::from_micros(43_500),
                 },
             ),
             (
                 61_000,
                 Step::Answering {
                     evidence: vec!["active".to_owned()],
-                    after: Some(61_000),
+                    after: Some(Duration::from_micros(61_000)),
                 },
             ),
             (
@@ -217,13 +217,13 @@ fn healed() -> Record {
                         "active (running), the same invocation, no further restart".to_owned(),
                         "tcp/80 and tcp/443 held from within its control group".to_owned(),
                     ],
-                    stable_for: 5_000,
+                    stable_for: Duration::from_millis(5_000),
                 },
             ),
         ],
         Some(Ending::Healed {
             strategy: name("service-restart"),
-            recovered_after: Some(61_000),
+            recovered_after: Some(Duration::from_micros(61_000)),
         }),
     )
 }
@@ -253,7 +253,7 @@ fn escalated() -> Record {
         assessment: Assessment::Veto {
             reason: "the check `config` says: unknown directive \"sever\"".to_owned(),
         },
-        took: 60,
+        took: Duration::from_micros(60),
     };
     let denied = Step::ActDenied {
         strategy: name("port-conflict"),
@@ -266,7 +266,7 @@ fn escalated() -> Record {
         outcome: Ok(Outcome::Failed {
             reason: "tcp/80 is held by a stranger".to_owned(),
         }),
-        took: 2_000,
+        took: Duration::from_micros(2_000),
     };
     let relapse = Step::NotProven {
         strategy: Some(name("service-restart")),
@@ -847,7 +847,7 @@ fn a_models_words_are_untrusted_text() {
             Step::Advised {
                 model: "m".to_owned(),
                 opinion: Ok(opinion),
-                took: 1,
+                took: Duration::from_micros(1),
             },
         )],
         escalation(),
@@ -903,7 +903,7 @@ fn a_reboot_in_between_counts_by_the_wall_clock() {
         .last()
         .unwrap()
         .clone();
-    assert_eq!(last.after, 60_000_000);
+    assert_eq!(last.after, Duration::from_secs(60));
 }
 
 #[test]
@@ -922,7 +922,7 @@ fn it_can_be_read_by_programs() {
 fn turns_that_only_waited_are_no_attempts() {
     let wait = |reason: &str| Step::Waits {
         reason: reason.to_owned(),
-        milliseconds: 5_000,
+        up_to: Duration::from_millis(5_000),
     };
     let mut steps = tries(0, 1, 4_000);
     steps.push((1_000_000, wait("the healing budget spaces attempts out")));

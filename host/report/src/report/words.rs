@@ -178,8 +178,7 @@ pub(super) fn shell_time(at: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// Time since the failure: to the millisecond while it is short.
-pub(super) fn after(microseconds: u64) -> String {
-    let after = Duration::from_micros(microseconds);
+pub(super) fn after(after: Duration) -> String {
     if after.as_secs() < 100 {
         format!("+{}.{:03} s", after.as_secs(), after.subsec_millis())
     } else {

@@ -361,18 +361,18 @@ fn hostile_text_is_shown_and_does_nothing(#[case] hostile: &str) {
                 suggestions: vec![text()],
                 order: Vec::new(),
             }),
-            took: 1,
+            took: Duration::from_micros(1),
         },
         Step::Assessed {
             strategy: "site-fix".parse().unwrap(),
             assessment: Assessment::Veto { reason: text() },
-            took: 1,
+            took: Duration::from_micros(1),
         },
         Step::Note { message: text() },
         Step::Proven {
             strategy: None,
             evidence: vec![text()],
-            stable_for: 1,
+            stable_for: Duration::from_millis(1),
         },
     ];
     let last = record.steps.last().unwrap().clone();

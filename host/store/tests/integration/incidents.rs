@@ -10,7 +10,7 @@
 use std::{
     sync::{Arc, Barrier},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::common::{incident, ms, note, unit};
@@ -30,7 +30,7 @@ fn store() -> (tempfile::TempDir, Store) {
 fn healed(after: u64) -> Ending {
     Ending::Healed {
         strategy: "service-restart".parse().unwrap(),
-        recovered_after: Some(after),
+        recovered_after: Some(Duration::from_micros(after)),
     }
 }
 
@@ -95,8 +95,8 @@ fn a_written_record_is_read_back() {
     assert_eq!(record.ending, Some(healed(812)));
     let last = store.last_healed(&unit("web.service")).unwrap().unwrap();
     assert_eq!(
-        (last.recovered_after_us, last.ended_at),
-        (Some(812), Some(ms(2_000)))
+        (last.recovered_after, last.ended_at),
+        (Some(Duration::from_micros(812)), Some(ms(2_000)))
     );
 
     store.reopen(&incident.id, 2).unwrap();

@@ -29,7 +29,7 @@ const DAY: u64 = 86_400_000;
 fn healed() -> Ending {
     Ending::Healed {
         strategy: StrategyName::new("service-restart").unwrap(),
-        recovered_after: Some(1),
+        recovered_after: Some(Duration::from_micros(1)),
     }
 }
 
