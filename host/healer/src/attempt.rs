@@ -31,10 +31,10 @@ use crate::{
     decide::{Decision, Known, decide},
     dry_run,
     healer::{Current, Healer},
-    kernel::{Kernel, Phase, Rules, Snapshot},
+    kernel::{Kernel, Phase, Rules},
     oversight::Overseer,
     proof,
-    snapshot::UnitSnapshot,
+    snapshot::Snapshot,
     strategies::Loaded,
     trail::Trail,
 };
@@ -87,6 +87,8 @@ pub(crate) struct Attempt<'a> {
     /// Called at the moment of recovery: who needs the service need not wait for
     /// its proof.
     pub(crate) answers: &'a dyn Fn(),
+    /// What is known of units, from the moment on when the failure was seen.
+    snapshot: Arc<Snapshot>,
     /// The unit as it was when the attempt decided to heal it.
     down: OnceCell<UnitStatus>,
     overseer: OnceCell<Arc<Overseer>>,
@@ -101,6 +103,7 @@ impl<'a> Attempt<'a> {
         healer: &'a Healer,
         service: Arc<Service>,
         trail: Arc<Trail>,
+        snapshot: Snapshot,
         acted: &'a dyn Fn(),
         answers: &'a dyn Fn(),
     ) -> Self {
@@ -118,6 +121,7 @@ impl<'a> Attempt<'a> {
             host,
             acted,
             answers,
+            snapshot: Arc::new(snapshot),
             down: OnceCell::new(),
             overseer: OnceCell::new(),
             evidence_written: Cell::new(trail.has_lines()),
@@ -127,9 +131,9 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Makes the attempt. `seen` is the unit as it was seen to have failed.
-    pub(crate) fn run(&self, seen: Option<UnitSnapshot>) -> AttemptOutcome {
-        let outcome = self.go(seen);
+    /// Makes the attempt.
+    pub(crate) fn run(&self) -> AttemptOutcome {
+        let outcome = self.go();
         let ends = matches!(&outcome, AttemptOutcome::Ended(_));
         let failed = match &outcome {
             AttemptOutcome::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
@@ -147,7 +151,7 @@ impl<'a> Attempt<'a> {
         outcome
     }
 
-    fn go(&self, seen: Option<UnitSnapshot>) -> AttemptOutcome {
+    fn go(&self) -> AttemptOutcome {
         let incident = self.trail.incident();
         let decision = decide(
             self.healer,
@@ -156,7 +160,7 @@ impl<'a> Attempt<'a> {
             incident,
             Known {
                 cleared: self.trail.cleared(),
-                snapshot: seen,
+                snapshot: Some(&self.snapshot),
             },
             &self.real,
             |what, up_to| {
@@ -270,8 +274,7 @@ impl<'a> Attempt<'a> {
             .collect();
 
         self.ask_model();
-        let snapshot = Arc::new(Snapshot::of(status, Arc::clone(&self.healer.probe_answers)));
-        let mut applying = match self.assess(&related, &snapshot) {
+        let mut applying = match self.assess(&related) {
             Ok(applying) => self.in_order(applying),
             Err(outcome) => return outcome,
         };
@@ -284,8 +287,7 @@ impl<'a> Attempt<'a> {
             } else {
                 self.wait_for_budget()
             };
-            let healing =
-                early.unwrap_or_else(|| self.heal_with(name, loaded, &related, &snapshot));
+            let healing = early.unwrap_or_else(|| self.heal_with(name, loaded, &related));
             match healing {
                 Healing::Proven(after) => {
                     return AttemptOutcome::Ended(if self.trail.is_dry_run() {
@@ -331,7 +333,6 @@ impl<'a> Attempt<'a> {
     fn assess(
         &self,
         related: &BTreeSet<UnitName>,
-        snapshot: &Arc<Snapshot>,
     ) -> Result<Vec<(&StrategyName, &Loaded)>, AttemptOutcome> {
         let mut not_applicable = Vec::new();
         let mut known = Vec::new();
@@ -353,7 +354,7 @@ impl<'a> Attempt<'a> {
                 not_applicable.push(format!("{name} is not in force"));
                 continue;
             };
-            let kernel = self.kernel(name, loaded, related, snapshot, Phase::Assess);
+            let kernel = self.kernel(name, loaded, related, Phase::Assess);
             let context = self.context(name, loaded, kernel.host());
             let (context, recording) = self.recorded(Call::Assess, loaded, context);
             known.push((name, loaded, recording));
@@ -469,7 +470,6 @@ impl<'a> Attempt<'a> {
         name: &StrategyName,
         loaded: &Loaded,
         related: &BTreeSet<UnitName>,
-        snapshot: &Arc<Snapshot>,
         phase: Phase,
     ) -> Arc<Kernel> {
         Kernel::new(
@@ -487,7 +487,7 @@ impl<'a> Attempt<'a> {
             Arc::clone(&self.trail),
             Arc::clone(&self.healer.settings.situation),
             Arc::clone(&self.healer.settings.ledger),
-            Arc::clone(snapshot),
+            Arc::clone(&self.snapshot),
             phase,
         )
     }

@@ -13,7 +13,7 @@ use prunella_core::{
 use crate::{
     clock::wall_clock,
     healer::{Current, Healer},
-    snapshot::UnitSnapshot,
+    snapshot::{Age, Snapshot},
     start_rules::against_a_start,
 };
 
@@ -46,13 +46,13 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// What is known before the first look.
 #[derive(Default)]
-pub(crate) struct Known {
+pub(crate) struct Known<'a> {
     /// Whether Prunella itself has cleared the unit's failed state and has not
     /// started it since: then being inactive is no success.
     pub(crate) cleared: bool,
-    /// How the unit was seen to have failed: spares a look at it while it is
-    /// fresh.
-    pub(crate) snapshot: Option<UnitSnapshot>,
+    /// What was seen of the unit: spares a look at it while that is fresh, and is
+    /// told what the decision is made by.
+    pub(crate) snapshot: Option<&'a Snapshot>,
 }
 
 /// Decides. `host` is the real host: what it shows is the truth, in a dry run
@@ -62,7 +62,7 @@ pub(crate) fn decide(
     current: &Current,
     service: &Service,
     incident: &Incident,
-    known: Known,
+    known: Known<'_>,
     host: &Host,
     mut waiting: impl FnMut(&str, Duration),
 ) -> Decision {
@@ -88,13 +88,25 @@ pub(crate) fn decide(
         );
     }
 
-    let mut status = match known
+    let note = |status: &UnitStatus| {
+        if let Some(snapshot) = known.snapshot {
+            snapshot.renew(status);
+        }
+    };
+    let seen = known
         .snapshot
-        .and_then(UnitSnapshot::fresh)
-        .map_or_else(|| host.unit(deadline(), unit), Ok)
-    {
-        Ok(status) => status,
-        Err(failure) => return Decision::Unknown(format!("{unit} cannot be looked at: {failure}")),
+        .and_then(|snapshot| snapshot.get(unit, Age::Decision));
+    let mut status = match seen {
+        Some(status) => status,
+        None => match host.unit(deadline(), unit) {
+            Ok(status) => {
+                note(&status);
+                status
+            }
+            Err(failure) => {
+                return Decision::Unknown(format!("{unit} cannot be looked at: {failure}"));
+            }
+        },
     };
     match situation.system_state(deadline()).as_deref() {
         Ok("stopping") => {
@@ -137,7 +149,10 @@ pub(crate) fn decide(
             timeout: SETTLE,
         };
         match host.ask(Instant::now() + SETTLE, wait) {
-            Ok(settled) => status = settled,
+            Ok(settled) => {
+                note(&settled);
+                status = settled;
+            }
             Err(failure) => {
                 return Decision::LookAgain(
                     LeftAlone::JobPending,

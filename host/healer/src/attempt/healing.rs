@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,7 +16,7 @@ use prunella_engine::Call;
 
 use super::{Attempt, AttemptOutcome};
 use crate::{
-    kernel::{Phase, Snapshot},
+    kernel::Phase,
     proof::{self, Well},
     start_rules::against_a_start,
     start_time::StartTime,
@@ -76,9 +75,8 @@ impl Attempt<'_> {
         name: &StrategyName,
         loaded: &Loaded,
         related: &BTreeSet<UnitName>,
-        snapshot: &Arc<Snapshot>,
     ) -> Healing {
-        let kernel = self.kernel(name, loaded, related, snapshot, Phase::Heal);
+        let kernel = self.kernel(name, loaded, related, Phase::Heal);
         let actions_before = self.trail.actions();
         self.trail.write(Step::Heals {
             strategy: name.clone(),

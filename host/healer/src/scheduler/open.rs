@@ -6,7 +6,7 @@ use prunella_core::incident::{DetectedBy, Detection, Ending, Incident, IncidentI
 use prunella_store::{Opened, StoreError};
 
 use super::{Shared, Stage, Task, WaitsFor, not_stored};
-use crate::{HealerError, clock::wall_clock, snapshot::UnitSnapshot};
+use crate::{HealerError, clock::wall_clock, snapshot::Snapshot};
 
 /// What became of a detection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Shared {
         self: &Arc<Self>,
         detection: Detection,
         parent: Option<IncidentId>,
-        snapshot: Option<UnitSnapshot>,
+        snapshot: Option<Snapshot>,
     ) -> Result<OpenOutcome, HealerError> {
         let unit = detection.unit.clone();
         if self.healer.service(&unit).is_none() {

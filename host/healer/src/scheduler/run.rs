@@ -24,7 +24,7 @@ use crate::{
     attempt::{Attempt, AttemptOutcome},
     decide::{Decision, Known, decide},
     lock::UnitLock,
-    snapshot::UnitSnapshot,
+    snapshot::Snapshot,
     trail::Trail,
 };
 
@@ -40,7 +40,7 @@ pub(super) struct AttemptInput {
     /// Whether an operator wants an answer, even if nothing is new.
     pub(super) asked_for: bool,
     /// The unit as it was seen when the incident was opened.
-    pub(super) snapshot: Option<UnitSnapshot>,
+    pub(super) snapshot: Option<Snapshot>,
 }
 
 /// An attempt that is over. The unit's lock goes with it, so that it is held
@@ -190,13 +190,14 @@ impl Shared {
                 &self.healer,
                 service,
                 Arc::clone(&trail),
+                snapshot.unwrap_or_else(|| self.healer.snapshot()),
                 &|| slot.release(),
                 &|| {
                     lock.as_ref().inspect(|lock| lock.answers());
                     self.answers(unit);
                 },
             )
-            .run(snapshot),
+            .run(),
         };
         let outcome = match outcome {
             AttemptOutcome::Blocked(on, reason) if self.dry_run => {
