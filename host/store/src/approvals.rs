@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::{
     Store, StoreError,
-    incidents::{from_ms, json, to_ms},
+    columns::{from_ms, json, to_ms},
 };
 
 /// How many a list shows.

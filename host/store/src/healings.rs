@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::{
     Store, StoreError,
     cached::Cached as _,
-    incidents::{from_integer, from_ms, to_ms, unit_name},
+    columns::{from_integer, from_ms, to_ms, unit_name},
 };
 
 /// Rows kept for each unit. No budget looks further back than this.

@@ -4,7 +4,10 @@ use prunella_core::{Timestamp, UnitName};
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
-use crate::{Store, StoreError, incidents::from_ms, incidents::to_ms};
+use crate::{
+    Store, StoreError,
+    columns::{from_ms, to_ms, unit_name},
+};
 
 /// A pause of one unit or of all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +78,7 @@ impl Store {
                         unit: if unit.is_empty() {
                             None
                         } else {
-                            Some(crate::incidents::unit_name(0, unit)?)
+                            Some(unit_name(0, unit)?)
                         },
                         since: from_ms(row.get(1)?),
                         until: row.get::<_, Option<i64>>(2)?.map(from_ms),

@@ -6,7 +6,7 @@ use std::{thread, time::Duration};
 use prunella_config::Retention;
 use rusqlite::{Connection, params};
 
-use crate::{Store, StoreError, connection, incidents::to_ms};
+use crate::{Store, StoreError, columns::to_ms, connection};
 
 /// Incidents forgotten in one transaction: a few milliseconds, for which a
 /// healing may have to wait.

@@ -12,7 +12,7 @@ use rusqlite::{Row, Transaction, params, types::Type};
 use crate::{
     Store, StoreError,
     cached::Cached as _,
-    incidents::{from_ms, to_ms, unit_name},
+    columns::{from_ms, to_ms, unit_name},
 };
 
 /// What strategies have achieved at one service.
