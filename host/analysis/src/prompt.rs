@@ -3,9 +3,8 @@
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
 use prunella_core::{
-    StrategyName,
+    StrategyName, Timestamp,
     analyst::{Evidence, FailedRun, ModelSettings, ProposedAct},
     diagnosis::Finding,
     text::{one_line, redact},
@@ -222,7 +221,7 @@ fn told(evidence: &Evidence, findings: &[Finding]) -> Vec<String> {
     for change in evidence.changes.iter().take(LIST_MAX) {
         lines.push(format!(
             "changed {} before the failure: {} {}",
-            ago(detection.at.saturating_sub(change.at)),
+            ago(detection.at.since(change.at)),
             change.what,
             change.how
         ));
@@ -260,10 +259,8 @@ fn logged(run: &FailedRun) -> Vec<String> {
         .collect()
 }
 
-fn time(milliseconds: u64) -> String {
-    i64::try_from(milliseconds)
-        .ok()
-        .and_then(|at| Timestamp::from_millisecond(at).ok())
+fn time(at: Timestamp) -> String {
+    at.to_jiff()
         .map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
         .unwrap_or_default()
 }

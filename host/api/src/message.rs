@@ -1,7 +1,7 @@
 //! What can be asked, and what is answered.
 
 use prunella_core::{
-    ChannelName, UnitName,
+    ChannelName, Timestamp, UnitName,
     alert::{DispatchFilter, DispatchState},
     incident::{Ending, IncidentId},
     summary::{Filter, OutcomeFilter},
@@ -92,8 +92,8 @@ pub struct HealCall {
 pub struct PauseCall {
     /// The unit; everything, when absent.
     pub unit: Option<UnitName>,
-    /// Until then: milliseconds since 1970. Until it is resumed, when absent.
-    pub until: Option<u64>,
+    /// Until then. Until it is resumed, when absent.
+    pub until: Option<Timestamp>,
     /// Why, in the operator's words.
     pub reason: String,
     /// Who asked for it.
@@ -155,8 +155,8 @@ pub struct Decision {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct IncidentParams {
     unit: Option<UnitName>,
-    since: Option<u64>,
-    until: Option<u64>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
     outcome: Option<OutcomeFilter>,
     limit: Option<u32>,
     pub(crate) after: Option<u64>,
@@ -365,7 +365,7 @@ mod tests {
 
         let filter = Filter {
             unit: Some(UnitName::new("a@b.service").unwrap()),
-            since: Some(5),
+            since: Some(Timestamp::from_millis(5)),
             outcome: Some(OutcomeFilter::Open),
             ..Filter::default()
         };

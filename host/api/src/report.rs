@@ -1,7 +1,9 @@
 //! How host, services and Prunella stand: what `prunella status` shows.
 
+use std::time::Duration;
+
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     capability::{ActiveState, Load, Memory},
     incident::{EndingKind, IncidentId},
     service::Port,
@@ -11,8 +13,8 @@ use serde::{Deserialize, Serialize};
 /// The whole overview. What could not be found out is absent, never guessed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatusReport {
-    /// When it was put together: milliseconds since 1970.
-    pub at: u64,
+    /// When it was put together.
+    pub at: Timestamp,
     pub version: String,
     /// The daemon that answered; absent when the command looked for itself.
     pub daemon: Option<DaemonInfo>,
@@ -38,8 +40,8 @@ pub struct StatusReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonInfo {
     pub pid: u32,
-    /// Since when it runs: milliseconds since 1970.
-    pub since: u64,
+    /// Since when it runs.
+    pub since: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,8 +106,8 @@ pub struct ServiceStatus {
     pub sub_state: Option<String>,
     /// Whether it is up, by its kind: a oneshot that is done is.
     pub up: Option<bool>,
-    /// In this state since: milliseconds since 1970.
-    pub since: Option<u64>,
+    /// In this state since.
+    pub since: Option<Timestamp>,
     pub ports: Vec<PortStatus>,
     /// When it is left alone.
     pub paused: bool,
@@ -128,12 +130,16 @@ pub struct PortStatus {
 pub struct LastHealing {
     pub incident: IncidentId,
     /// When it was up again, as far as that is known; else when the failure was detected.
-    /// Milliseconds since 1970.
-    pub at: u64,
+    pub at: Timestamp,
     /// Who healed it.
     pub strategy: Option<String>,
-    /// Microseconds from the failure to the moment of recovery.
-    pub recovered_after_us: Option<u64>,
+    /// From the failure to the moment of recovery.
+    #[serde(
+        default,
+        rename = "recovered_after_us",
+        with = "prunella_core::span::in_micros"
+    )]
+    pub recovered_after: Option<Duration>,
 }
 
 /// How the incidents of 24 hours ended.
@@ -178,10 +184,10 @@ pub struct PauseStatus {
     pub reason: String,
     /// Who asked for it.
     pub by: String,
-    /// Since when: milliseconds since 1970.
-    pub since: u64,
+    /// Since when.
+    pub since: Timestamp,
     /// Until when; until it is resumed, when absent.
-    pub until: Option<u64>,
+    pub until: Option<Timestamp>,
 }
 
 /// An incident that people have to see to.
@@ -189,8 +195,8 @@ pub struct PauseStatus {
 pub struct NeedsPeople {
     pub incident: IncidentId,
     pub unit: UnitName,
-    /// When it was detected: milliseconds since 1970.
-    pub at: u64,
+    /// When it was detected.
+    pub at: Timestamp,
     /// Why Prunella could not, or would not.
     pub reason: String,
 }

@@ -28,7 +28,7 @@ use prunella_api::{
     Server, StatusReport, Steps, serve,
 };
 use prunella_core::{
-    ChannelName, StrategyName, UnitName,
+    ChannelName, Monotonic, StrategyName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
     oversight::{Approval, ApprovalState, Proposal},
@@ -62,8 +62,8 @@ fn unit(name: &str) -> UnitName {
 fn approval() -> Approval {
     Approval {
         id: "7f3a".into(),
-        asked_at: 1,
-        until: 2,
+        asked_at: Timestamp::from_millis(1),
+        until: Timestamp::from_millis(2),
         state: ApprovalState::Approved,
         by: Some("me".into()),
         reason: None,
@@ -84,8 +84,8 @@ fn note(text: &str) -> Entry {
     Entry {
         incident: id(),
         number: 0,
-        at: 1,
-        monotonic: 1,
+        at: Timestamp::from_millis(1),
+        monotonic: Monotonic::from_micros(1),
         attempt: 1,
         step: Step::Note {
             message: text.into(),
@@ -97,7 +97,7 @@ impl Queries for Fixed {
     fn status(&self) -> Answer<StatusReport> {
         self.note("status");
         Ok(StatusReport {
-            at: 1,
+            at: Timestamp::from_millis(1),
             version: "0".into(),
             daemon: None,
             host: HostOverview {
@@ -139,7 +139,7 @@ impl Queries for Fixed {
                 proofs: 2,
                 relapses: 1,
             },
-            last_at: 5,
+            last_at: Timestamp::from_millis(5),
         }])
     }
     fn approvals(&self) -> Answer<Vec<Approval>> {
@@ -160,12 +160,12 @@ impl Queries for Fixed {
                 detection: Detection {
                     unit: unit("a.service"),
                     by: DetectedBy::Hook,
-                    at: 1,
+                    at: Timestamp::from_millis(1),
                     cause: "signal".into(),
                     invocation: None,
                     exit_code: None,
                     signal: Some("KILL".into()),
-                    failed_monotonic: Some(5),
+                    failed_monotonic: Some(Monotonic::from_micros(5)),
                 },
                 attempt: 1,
                 boot_id: "b".into(),
@@ -219,7 +219,7 @@ impl Orders for Fixed {
             unit: call.unit.clone(),
             reason: call.reason.clone(),
             by: call.by.clone(),
-            since: 5,
+            since: Timestamp::from_millis(5),
             until: call.until,
         })
     }

@@ -9,7 +9,7 @@ use std::{
 use anstyle::Style;
 use prunella_config::{Config, channels::ChannelSettings};
 use prunella_core::{
-    ChannelName,
+    ChannelName, Timestamp,
     alert::{AlertKind, Dispatch, DispatchFilter, DispatchState},
     incident::IncidentId,
     text::one_line,
@@ -88,7 +88,7 @@ fn style(state: DispatchState) -> Style {
     }
 }
 
-fn table(dispatches: &[Dispatch], now: u64, width: usize) -> String {
+fn table(dispatches: &[Dispatch], now: Timestamp, width: usize) -> String {
     let mut table = Table::new(&[
         Column::fixed("ID"),
         Column::shrinks("WHEN", 5),
@@ -116,10 +116,14 @@ fn table(dispatches: &[Dispatch], now: u64, width: usize) -> String {
     table.render(width, 0)
 }
 
-fn next(dispatch: &Dispatch, now: u64) -> String {
+fn next(dispatch: &Dispatch, now: Timestamp) -> String {
     match dispatch.next {
         Some(next) if next <= now => "now".to_owned(),
-        Some(next) => format!("in {}", time::span((next - now).div_ceil(1_000))),
+        // Rounded up: it is not due before.
+        Some(next) => format!(
+            "in {}",
+            time::span(next.since(now) + Duration::from_millis(999))
+        ),
         None => String::new(),
     }
 }
@@ -225,7 +229,7 @@ fn test(paths: &Paths, name: &str) -> anyhow::Result<Exit> {
     let tested = Prunella::new(paths)
         .within(limit)
         .order(|orders| orders.test_channel(&settings.name))?;
-    let took = time::took(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
+    let took = time::took(begun.elapsed());
     output::print(&format!(
         "{GOOD}{} accepted it: {}{GOOD:#} {QUIET}({took}){QUIET:#}\n",
         tested.channel, tested.detail
@@ -260,16 +264,16 @@ mod tests {
         Dispatch {
             channel: ChannelName::new("mail").unwrap(),
             state,
-            created: 1_000,
+            created: Timestamp::from_millis(1_000),
             tries: 2,
-            tried: Some(30_000),
-            next: (state == DispatchState::Waiting).then_some(90_000),
+            tried: Some(Timestamp::from_millis(30_000)),
+            next: (state == DispatchState::Waiting).then_some(Timestamp::from_millis(90_000)),
             detail: Some("451 try again later".to_owned()),
             message: Message {
                 id: "20261122-030000-9f3ac2d4".to_owned(),
                 kind: AlertKind::Escalation,
                 severity: Severity::Critical,
-                at: 1_000,
+                at: Timestamp::from_millis(1_000),
                 host: "shop1".to_owned(),
                 units: Vec::new(),
                 incidents: vec![IncidentId::from_text("20261122-025959-0001")],
@@ -291,11 +295,11 @@ mod tests {
     fn the_list_fits_and_says_why_and_when() {
         let dispatches = DispatchState::ALL.map(dispatch);
         for width in [80, 120, 200] {
-            let text = plain(&table(&dispatches, 60_000, width));
+            let text = plain(&table(&dispatches, Timestamp::from_millis(60_000), width));
             assert!(text.lines().all(|line| line.width() <= width), "{text}");
             assert!(text.contains("its disk is full"), "{text}");
         }
-        let text = plain(&table(&dispatches, 60_000, 200));
+        let text = plain(&table(&dispatches, Timestamp::from_millis(60_000), 200));
         assert!(text.contains("in 30 s"), "{text}");
         assert!(text.contains("(451 try again later)"), "{text}");
     }

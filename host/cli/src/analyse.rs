@@ -1,7 +1,11 @@
 //! `prunella analyse ID`: what the rules make of an incident, and what the
 //! model says when it is asked now, or what it would be sent.
 
-use std::{fmt::Write as _, sync::Arc, time::Instant};
+use std::{
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use prunella_analysis::HostAnalyst;
@@ -27,7 +31,7 @@ use crate::{
 
 /// Memory and disks are as they are now: of an incident longer ago they say
 /// nothing.
-const FRESH: u64 = 10 * 60 * 1000;
+const FRESH: Duration = Duration::from_secs(10 * 60);
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -76,7 +80,7 @@ pub(crate) fn run(paths: &Paths, args: &AnalyseArgs) -> anyhow::Result<Exit> {
     let asked = Instant::now();
     let opinion =
         model.map(|model| analyst.opinion_now(model, &evidence, &findings, &service.strategies));
-    let took = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let took = asked.elapsed();
     if args.json {
         output::print_json(&Analysis {
             incident: record.incident.id.as_str(),
@@ -117,7 +121,7 @@ fn gather(record: &Record, service: Service) -> anyhow::Result<Evidence> {
     let host = linux.host_for(Arc::clone(&service));
     let detection = &record.incident.detection;
     let mut evidence = prunella_healer::evidence::gather(&host, &*linux, &service, detection, None);
-    if time::now().saturating_sub(detection.at) > FRESH {
+    if time::now().since(detection.at) > FRESH {
         evidence.memory = None;
         evidence.memory_pressure = None;
         evidence.disks.clear();
@@ -198,7 +202,7 @@ fn told(findings: &[Finding], width: usize) -> String {
 fn thought(
     model: &ModelSettings,
     opinion: &Result<Opinion, String>,
-    took: u64,
+    took: Duration,
     width: usize,
 ) -> String {
     let took = time::took(took);
@@ -296,7 +300,12 @@ mod tests {
             suggestions: vec!["look at ss".into()],
             order: vec![StrategyName::new("port-conflict").unwrap()],
         };
-        let text = plain(&thought(&model, &Ok(opinion), 1_200_000, 80));
+        let text = plain(&thought(
+            &model,
+            &Ok(opinion),
+            Duration::from_millis(1_200),
+            80,
+        ));
         for part in [
             "What llama thinks (an opinion, 90 % sure by its own word, after 1.2 s):",
             "port 80 is taken",
@@ -305,7 +314,12 @@ mod tests {
         ] {
             assert!(text.contains(part), "{text}");
         }
-        let text = plain(&thought(&model, &Err("it declined".into()), 0, 80));
+        let text = plain(&thought(
+            &model,
+            &Err("it declined".into()),
+            Duration::ZERO,
+            80,
+        ));
         assert_eq!(text, "No opinion of llama: it declined\n");
     }
 }

@@ -380,7 +380,7 @@ fn warnings(learned: &Learned) -> Vec<String> {
         ));
     }
     if !matches!(status.restart_policy.as_str(), "" | "no") {
-        let limit = if status.start_limit_burst == 0 || status.start_limit_interval == 0 {
+        let limit = if status.start_limit_burst == 0 || status.start_limit_interval.is_zero() {
             "and has no start limit, so systemd never gives up and Prunella only reports a loop"
                 .to_owned()
         } else {

@@ -6,13 +6,14 @@ use std::{
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
+    time::Duration,
 };
 
 use anstyle::Style;
 use anyhow::Context as _;
 use prunella_config::Config;
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     alert::DispatchFilter,
     capability::PastIncident,
     incident::EndingKind,
@@ -161,12 +162,11 @@ fn render(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Rendered {
 
 /// The unit's incidents of the week before `at`; none where they cannot be had,
 /// since the report of one does not depend on it.
-fn past(prunella: &Prunella<'_>, unit: &UnitName, at: u64) -> Vec<PastIncident> {
-    let week = u64::try_from(LOOK_BACK.as_millis()).unwrap_or(u64::MAX);
+fn past(prunella: &Prunella<'_>, unit: &UnitName, at: Timestamp) -> Vec<PastIncident> {
     let filter = Filter {
         unit: Some(unit.clone()),
-        since: Some(at.saturating_sub(week)),
-        until: Some(at.saturating_add(1)),
+        since: Some(at.saturating_sub(LOOK_BACK)),
+        until: Some(at.saturating_add(Duration::from_millis(1))),
         outcome: None,
         limit: Some(PAST_LIMIT),
     };
@@ -187,7 +187,7 @@ fn past(prunella: &Prunella<'_>, unit: &UnitName, at: u64) -> Vec<PastIncident> 
         .collect()
 }
 
-fn table(incidents: &[Summary], now: u64, width: usize) -> String {
+fn table(incidents: &[Summary], now: Timestamp, width: usize) -> String {
     let mut table = Table::new(&[
         Column::fixed("ID"),
         Column::shrinks("WHEN", 5),
@@ -228,8 +228,8 @@ fn how(incident: &Summary) -> String {
     match (&incident.strategy, &incident.why) {
         (Some(strategy), _) => {
             let after = incident
-                .recovered_after_us
-                .map_or_else(String::new, |us| format!(" in {}", time::took(us)));
+                .recovered_after
+                .map_or_else(String::new, |after| format!(" in {}", time::took(after)));
             format!("{strategy}{after}")
         }
         (None, Some(why)) => {
@@ -253,18 +253,22 @@ mod tests {
         let incident = Summary {
             id: IncidentId::from_text("20261121-142301-7f3a"),
             unit: UnitName::new("postgresql@15-main.service").unwrap(),
-            at: 0,
+            at: Timestamp::default(),
             cause: "exit-code".into(),
             ended: Some(EndingKind::Escalated),
-            ended_at: Some(9),
+            ended_at: Some(Timestamp::from_millis(9)),
             why: Some("its data directory is on a full disk\nand more".into()),
             left_alone: None,
             strategy: None,
-            recovered_after_us: None,
+            recovered_after: None,
             attempt: 1,
         };
         for (width, lines) in [(70, 3), (80, 3), (140, 2), (usize::MAX, 2)] {
-            let text = table(std::slice::from_ref(&incident), 60_000, width);
+            let text = table(
+                std::slice::from_ref(&incident),
+                Timestamp::from_millis(60_000),
+                width,
+            );
             let text = anstream::adapter::strip_str(&text).to_string();
             // Neither cause nor ending is ever cut.
             for whole in [

@@ -1,9 +1,7 @@
 //! `prunella pause` and `prunella resume`.
 
-use std::time::Duration;
-
 use prunella_api::{PauseCall, PauseStatus, ResumeCall, Resumed};
-use prunella_core::UnitName;
+use prunella_core::{Timestamp, UnitName};
 
 use crate::{
     args::{PauseArgs, ResumeArgs},
@@ -18,7 +16,7 @@ use crate::{
 pub(crate) fn run_pause(paths: &Paths, args: PauseArgs) -> anyhow::Result<Exit> {
     let call = PauseCall {
         unit: unit(args.unit.as_deref())?,
-        until: args.span.map(|span| time::now() + milliseconds(span)),
+        until: args.span.map(|span| time::now().saturating_add(span)),
         reason: args.reason,
         by: who(),
     };
@@ -38,7 +36,7 @@ pub(crate) fn run_resume(paths: &Paths, args: &ResumeArgs) -> anyhow::Result<Exi
     Ok(Exit::Ok)
 }
 
-fn paused(pause: &PauseStatus, now: u64) -> String {
+fn paused(pause: &PauseStatus, now: Timestamp) -> String {
     let what = pause
         .unit
         .as_ref()
@@ -80,10 +78,6 @@ pub(crate) fn who() -> String {
         )
 }
 
-fn milliseconds(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,11 +89,11 @@ mod tests {
             unit: None,
             reason: "moving".into(),
             by: "me".into(),
-            since: 1,
+            since: Timestamp::from_millis(1),
             until: None,
         };
         assert_eq!(
-            paused(&everything, 2),
+            paused(&everything, Timestamp::from_millis(2)),
             "Everything is paused until `prunella resume`.\n"
         );
         let ended = Resumed {

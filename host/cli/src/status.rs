@@ -174,7 +174,10 @@ fn head(text: &mut String, report: &StatusReport, width: usize) {
     let mut first = vec![
         (host.name.clone(), STRONG),
         (local(report.at), PLAIN),
-        (format!("up {}", span(host.uptime_s)), PLAIN),
+        (
+            format!("up {}", span(Duration::from_secs(host.uptime_s))),
+            PLAIN,
+        ),
     ];
     if let Some(state) = &host.system_state {
         let style = if state == "running" { GOOD } else { FAIR };
@@ -307,8 +310,8 @@ fn services(text: &mut String, report: &StatusReport, width: usize) {
         let missing = service.ports.iter().any(|port| port.held == Some(false));
         let healed = service.last_healing.as_ref().map_or_else(String::new, |h| {
             let after = h
-                .recovered_after_us
-                .map_or_else(String::new, |us| format!(" in {}", took(us)));
+                .recovered_after
+                .map_or_else(String::new, |after| format!(" in {}", took(after)));
             format!("{}{after}", ago(h.at, report.at))
         });
         table.row(vec![
@@ -456,7 +459,7 @@ mod tests {
         PortStatus, Usage,
     };
     use prunella_core::{
-        UnitName,
+        Timestamp, UnitName,
         capability::{Load, Memory},
         incident::IncidentId,
     };
@@ -464,7 +467,11 @@ mod tests {
 
     use super::*;
 
-    const NOW: u64 = 1_795_270_981_000;
+    const NOW: Timestamp = Timestamp::from_millis(1_795_270_981_000);
+
+    fn before_now(milliseconds: u64) -> Timestamp {
+        NOW.saturating_sub(Duration::from_millis(milliseconds))
+    }
 
     fn service(name: &str, state: ActiveState, sub: &str, up: bool, port: &str) -> ServiceStatus {
         ServiceStatus {
@@ -474,7 +481,7 @@ mod tests {
             state: Some(state),
             sub_state: Some(sub.into()),
             up: Some(up),
-            since: Some(NOW - 60_000),
+            since: Some(before_now(60_000)),
             ports: vec![PortStatus {
                 port: port.parse().unwrap(),
                 held: Some(up),
@@ -483,9 +490,9 @@ mod tests {
             open_incident: None,
             last_healing: Some(LastHealing {
                 incident: IncidentId::from_text("20261121-142301-7f3a"),
-                at: NOW - 7_200_000,
+                at: before_now(7_200_000),
                 strategy: Some("service-restart".into()),
-                recovered_after_us: Some(43_000),
+                recovered_after: Some(Duration::from_millis(43)),
             }),
         }
     }
@@ -496,7 +503,7 @@ mod tests {
             version: "0.1.0".into(),
             daemon: Some(DaemonInfo {
                 pid: 812,
-                since: NOW - 86_400_000,
+                since: before_now(86_400_000),
             }),
             host: HostOverview {
                 name: "web1".into(),
@@ -558,7 +565,7 @@ mod tests {
             needs_people: vec![NeedsPeople {
                 incident: IncidentId::from_text("20261121-142301-7f3a"),
                 unit: UnitName::new("db.service").unwrap(),
-                at: NOW - 60_000,
+                at: before_now(60_000),
                 reason: "its data directory is on a full disk, and nothing that Prunella may do \
                          changes that"
                     .into(),

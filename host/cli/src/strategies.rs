@@ -3,7 +3,10 @@
 
 use std::fmt::Write as _;
 
-use prunella_core::statistics::{Counts, StrategyStatistics};
+use prunella_core::{
+    Timestamp,
+    statistics::{Counts, StrategyStatistics},
+};
 
 use crate::{
     args::StrategiesArgs,
@@ -33,7 +36,7 @@ pub(crate) fn run(paths: &Paths, args: &StrategiesArgs) -> anyhow::Result<Exit> 
 }
 
 /// By service and kind of failure, which is the order they come in.
-fn render(statistics: &[StrategyStatistics], now: u64, width: usize) -> String {
+fn render(statistics: &[StrategyStatistics], now: Timestamp, width: usize) -> String {
     let mut text = String::new();
     let kinds = statistics.chunk_by(|one, next| one.signature == next.signature);
     let mut unit = None;
@@ -59,7 +62,7 @@ fn render(statistics: &[StrategyStatistics], now: u64, width: usize) -> String {
     text
 }
 
-fn table(kind: &[StrategyStatistics], now: u64) -> Table {
+fn table(kind: &[StrategyStatistics], now: Timestamp) -> Table {
     let mut table = Table::new(&[
         Column::fixed("STRATEGY"),
         Column::fixed("TRIES"),
@@ -120,7 +123,7 @@ mod tests {
                 proofs: counts[1],
                 relapses: counts[2],
             },
-            last_at: 0,
+            last_at: Timestamp::default(),
         }
     }
 
@@ -147,7 +150,7 @@ mod tests {
             ),
             statistics("web.service", "", "service-restart", [100, 90, 4]),
         ];
-        let text = render(&all, 60_000, 80);
+        let text = render(&all, Timestamp::from_millis(60_000), 80);
         let text = anstream::adapter::strip_str(&text).to_string();
         let expected = "\
 db.service
@@ -173,7 +176,7 @@ LIKELY: between which shares the true one lies, with 95 % confidence.
 ";
         assert_eq!(text, expected);
         for width in [60, 70, 100] {
-            let text = render(&all, 60_000, width);
+            let text = render(&all, Timestamp::from_millis(60_000), width);
             let text = anstream::adapter::strip_str(&text).to_string();
             let table = text.lines().filter(|line| !line.starts_with("LIKELY:"));
             assert!(

@@ -1,17 +1,12 @@
 //! Times and spans, as people write and read them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
-use prunella_core::duration;
+use jiff::{civil::DateTime, tz::TimeZone};
+use prunella_core::{Timestamp, duration};
 
-/// Milliseconds since 1970.
-pub(crate) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
 }
 
 /// A span as it is typed: more than nothing, and at most ten years.
@@ -25,15 +20,14 @@ pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
 
 /// A moment as it is typed: so long ago (`2h`), `today` or `yesterday`, a date (`2026-11-21`, which
 /// begins at midnight), a time of day with it (`2026-11-21 14:30`), both in the
-/// host's own time zone, or an RFC 3339 timestamp. Milliseconds since 1970.
-pub(crate) fn parse_when(text: &str) -> Result<u64, String> {
+/// host's own time zone, or an RFC 3339 timestamp.
+pub(crate) fn parse_when(text: &str) -> Result<Timestamp, String> {
     when(text, now(), &TimeZone::system())
 }
 
-fn when(text: &str, now: u64, zone: &TimeZone) -> Result<u64, String> {
+fn when(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let text = text.trim();
     if let Ok(span) = parse_span(text) {
-        let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         return Ok(now.saturating_sub(span));
     }
     let days_ago = match text {
@@ -44,31 +38,29 @@ fn when(text: &str, now: u64, zone: &TimeZone) -> Result<u64, String> {
     if let Some(days) = days_ago {
         return midnight(days, now, zone).ok_or_else(|| "there is no such day".to_owned());
     }
-    let at = text.parse::<Timestamp>().or_else(|_| {
+    let at = text.parse::<jiff::Timestamp>().or_else(|_| {
         text.parse::<DateTime>()
             .and_then(|time| time.to_zoned(zone.clone()))
             .map(|zoned| zoned.timestamp())
     });
-    at.ok()
-        .and_then(|at| u64::try_from(at.as_millisecond()).ok())
-        .ok_or_else(|| {
-            "write how long ago, such as 30m, 2h or 7d, `today` or `yesterday`, or a date or time, \
+    at.ok().and_then(Timestamp::from_jiff).ok_or_else(|| {
+        "write how long ago, such as 30m, 2h or 7d, `today` or `yesterday`, or a date or time, \
              such as 2026-11-21 or \"2026-11-21 14:30\""
-                .to_owned()
-        })
+            .to_owned()
+    })
 }
 
 /// The beginning of the day so many days ago, in that zone.
-fn midnight(days_ago: i64, now: u64, zone: &TimeZone) -> Option<u64> {
-    let now = Timestamp::from_millisecond(i64::try_from(now).ok()?).ok()?;
-    let day = now.to_zoned(zone.clone()).date();
+fn midnight(days_ago: i64, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    let day = now.to_jiff()?.to_zoned(zone.clone()).date();
     let day = day.checked_sub(jiff::Span::new().days(days_ago)).ok()?;
     let begin = day.to_zoned(zone.clone()).ok()?;
-    u64::try_from(begin.timestamp().as_millisecond()).ok()
+    Timestamp::from_jiff(begin.timestamp())
 }
 
 /// A span in one or two units: `45 s`, `12 min`, `3 h 5 min`, `9 d 4 h`.
-pub(crate) fn span(seconds: u64) -> String {
+pub(crate) fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
@@ -81,8 +73,8 @@ pub(crate) fn span(seconds: u64) -> String {
 }
 
 /// How long ago, in its largest unit: `12 s ago`, `3 h ago`.
-pub(crate) fn ago(then: u64, now: u64) -> String {
-    let seconds = now.saturating_sub(then) / 1000;
+pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.since(then).as_secs();
     match seconds {
         0..60 => format!("{seconds} s ago"),
         60..3600 => format!("{} min ago", seconds / 60),
@@ -92,7 +84,8 @@ pub(crate) fn ago(then: u64, now: u64) -> String {
 }
 
 /// How long something took: `812 µs`, `43 ms`, `1.3 s`, `2 min`.
-pub(crate) fn took(microseconds: u64) -> String {
+pub(crate) fn took(time: Duration) -> String {
+    let microseconds = time.as_micros();
     match microseconds {
         0..1000 => format!("{microseconds} µs"),
         1000..1_000_000 => format!("{} ms", microseconds / 1000),
@@ -101,35 +94,32 @@ pub(crate) fn took(microseconds: u64) -> String {
             microseconds / 1_000_000,
             microseconds / 100_000 % 10
         ),
-        _ => span(microseconds / 1_000_000),
+        _ => span(time),
     }
 }
 
 /// Date and time in the host's own time zone, to the second.
-pub(crate) fn local(ms: u64) -> String {
-    at(ms, &TimeZone::system(), "%Y-%m-%d %H:%M:%S")
+pub(crate) fn local(then: Timestamp) -> String {
+    at(then, &TimeZone::system(), "%Y-%m-%d %H:%M:%S")
 }
 
 /// The time alone when it is of the same day as `now`, else the date too; in
 /// the host's own time zone, to the minute.
-pub(crate) fn short(ms: u64, now: u64) -> String {
+pub(crate) fn short(then: Timestamp, now: Timestamp) -> String {
     let zone = TimeZone::system();
-    let day = |ms| at(ms, &zone, "%Y-%m-%d");
-    if day(ms) == day(now) {
-        at(ms, &zone, "%H:%M")
+    let day = |time| at(time, &zone, "%Y-%m-%d");
+    if day(then) == day(now) {
+        at(then, &zone, "%H:%M")
     } else {
-        at(ms, &zone, "%Y-%m-%d %H:%M")
+        at(then, &zone, "%Y-%m-%d %H:%M")
     }
 }
 
-fn at(ms: u64, zone: &TimeZone, format: &str) -> String {
-    i64::try_from(ms)
-        .ok()
-        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
-        .map_or_else(
-            || "?".to_owned(),
-            |at| at.to_zoned(zone.clone()).strftime(format).to_string(),
-        )
+fn at(time: Timestamp, zone: &TimeZone, format: &str) -> String {
+    time.to_jiff().map_or_else(
+        || "?".to_owned(),
+        |at| at.to_zoned(zone.clone()).strftime(format).to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -172,7 +162,9 @@ mod tests {
     #[case("2026-11-21T14:23:01", 1_795_270_981_000)]
     #[case("2026-11-21T15:23:01+01:00", 1_795_270_981_000)]
     fn a_moment_is_understood(#[case] text: &str, #[case] ms: u64) {
-        assert_eq!(when(text, 1_795_270_981_000, &TimeZone::UTC), Ok(ms));
+        let now = Timestamp::from_millis(1_795_270_981_000);
+        let expected = Timestamp::from_millis(ms);
+        assert_eq!(when(text, now, &TimeZone::UTC), Ok(expected));
     }
 
     #[rstest]
@@ -182,7 +174,7 @@ mod tests {
     #[case("14:30")]
     #[case("1969-01-01")]
     fn not_a_moment(#[case] text: &str) {
-        assert!(when(text, 0, &TimeZone::UTC).is_err());
+        assert!(when(text, Timestamp::default(), &TimeZone::UTC).is_err());
     }
 
     #[rstest]
@@ -193,7 +185,7 @@ mod tests {
     #[case(86_400, "1 d")]
     #[case(792_000, "9 d 4 h")]
     fn spans_read_well(#[case] seconds: u64, #[case] text: &str) {
-        assert_eq!(span(seconds), text);
+        assert_eq!(span(Duration::from_secs(seconds)), text);
     }
 
     #[rstest]
@@ -202,11 +194,12 @@ mod tests {
     #[case(1_340_000, "1.3 s")]
     #[case(130_000_000, "2 min")]
     fn short_times_read_well(#[case] microseconds: u64, #[case] text: &str) {
-        assert_eq!(took(microseconds), text);
+        assert_eq!(took(Duration::from_micros(microseconds)), text);
     }
 
     #[test]
     fn the_past_reads_well_even_when_the_clock_stepped_back() {
+        let ago = |then, now| ago(Timestamp::from_millis(then), Timestamp::from_millis(now));
         assert_eq!(ago(1000, 13_000), "12 s ago");
         assert_eq!(ago(0, 7_300_000), "2 h ago");
         assert_eq!(ago(5000, 1000), "0 s ago");
@@ -214,8 +207,12 @@ mod tests {
 
     #[test]
     fn times_are_written_in_a_zone() {
-        let text = at(1_795_270_981_000, &TimeZone::UTC, "%Y-%m-%d %H:%M:%S");
+        let text = at(
+            Timestamp::from_millis(1_795_270_981_000),
+            &TimeZone::UTC,
+            "%Y-%m-%d %H:%M:%S",
+        );
         assert_eq!(text, "2026-11-21 14:23:01");
-        assert_eq!(at(u64::MAX, &TimeZone::UTC, "%Y"), "?");
+        assert_eq!(at(Timestamp::MAX, &TimeZone::UTC, "%Y"), "?");
     }
 }

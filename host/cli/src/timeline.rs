@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use anstyle::{AnsiColor, Style};
 use prunella_core::{
+    Monotonic,
     incident::Incident,
     trail::{Entry, Step},
 };
@@ -24,8 +25,8 @@ const WAITING: Style = AnsiColor::Yellow.on_default();
 /// Prints the steps of an incident to standard output.
 #[derive(Default)]
 pub(crate) struct Timeline {
-    /// The monotonic clock at the first step, in microseconds.
-    begun: Mutex<Option<u64>>,
+    /// When the first step was.
+    begun: Mutex<Option<Monotonic>>,
 }
 
 impl Timeline {
@@ -38,7 +39,7 @@ impl Timeline {
         let Some((style, text)) = line(&entry.step) else {
             return;
         };
-        let after = crate::time::took(entry.monotonic.saturating_sub(begun));
+        let after = crate::time::took(entry.monotonic.since(begun));
         let mut first = after.as_str();
         for line in wrap(&text, width().saturating_sub(INDENT)) {
             anstream::println!("{DIM}{first:>10}{DIM:#}  {style}{line}{style:#}");

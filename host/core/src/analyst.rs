@@ -8,7 +8,7 @@ use std::{path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Failure, StrategyName, UnitName,
+    Failure, StrategyName, Timestamp, UnitName,
     capability::{ActiveState, Disk, LogEntry, Memory, Pressure, UnitStatus},
     diagnosis::{Finding, Opinion, SecondOpinion},
     incident::Detection,
@@ -54,8 +54,7 @@ pub struct FailedRun {
     pub exit_code: Option<i32>,
     /// The signal that ended the main process, without `SIG`.
     pub signal: Option<String>,
-    /// Milliseconds since 1970.
-    pub ended_at: u64,
+    pub ended_at: Timestamp,
     /// Its last log lines, the oldest first. Any process can have written
     /// them.
     pub lines: Vec<LogEntry>,
@@ -98,8 +97,7 @@ pub struct Change {
     pub what: String,
     /// What happened to it, such as `was modified`.
     pub how: String,
-    /// Milliseconds since 1970.
-    pub at: u64,
+    pub at: Timestamp,
 }
 
 /// What can change.
@@ -222,11 +220,11 @@ pub struct ChangesQuestion<'a> {
     pub service: &'a crate::service::Service,
     /// The file that defines its unit.
     pub fragment: Option<&'a str>,
-    /// Milliseconds since 1970: nothing before.
-    pub since: u64,
-    /// Milliseconds since 1970: nothing after. What was changed after a failure
+    /// Nothing before.
+    pub since: Timestamp,
+    /// Nothing after. What was changed after a failure
     /// did not cause it.
-    pub until: u64,
+    pub until: Timestamp,
 }
 
 /// Which language a model's server speaks.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    Failure, FailureKind, StrategyName, UnitName,
+    Failure, FailureKind, StrategyName, Timestamp, UnitName,
     capability::{
         Act, ActiveState, Answer, Call, Described as _, Description, Observe, Ownership,
         ProcessInfo, Protocol, StopsAlong, Subject, UnitStatus,
@@ -59,7 +59,7 @@ pub enum Target {
     Unit(Box<UnitStatus>),
     Process {
         shown: String,
-        started_at: u64,
+        started_at: Timestamp,
         /// Whether it is proven to be the service's own.
         own: bool,
     },

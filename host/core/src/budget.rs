@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::service::BudgetSettings;
+use crate::{Timestamp, service::BudgetSettings};
 
 /// How much healing the host may get.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +48,8 @@ pub struct Moment {
     pub boot_id: String,
     /// CLOCK_BOOTTIME. Never steps, means nothing in another boot.
     pub since_boot: Duration,
-    /// Milliseconds since 1970. May step.
-    pub at: u64,
+    /// May step.
+    pub at: Timestamp,
 }
 
 /// When the next healing may be.
@@ -158,7 +158,7 @@ pub fn age(past: &Moment, now: &Moment, first_seen: &Moment) -> Duration {
     if past.boot_id == now.boot_id {
         return now.since_boot.saturating_sub(past.since_boot);
     }
-    let gap = Duration::from_millis(first_seen.at.saturating_sub(past.at));
+    let gap = first_seen.at.since(past.at);
     now.since_boot
         .saturating_sub(first_seen.since_boot)
         .saturating_add(gap)
@@ -266,7 +266,7 @@ mod tests {
         Moment {
             boot_id: boot.to_owned(),
             since_boot: Duration::from_secs(since_boot),
-            at: at * 1_000,
+            at: Timestamp::from_millis(at * 1_000),
         }
     }
 

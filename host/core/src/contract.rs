@@ -44,12 +44,14 @@ macro_rules! contract_conversions {
     };
     (@record [$($prunella:tt)+]) => {};
     (@record [$($prunella:tt)+]
-        $from:path => $package:ident::$interface:ident::$into:ident { $($field:ident),* }
+        $from:path => $package:ident::$interface:ident::$into:ident {
+            $($field:ident $(.$getter:ident())?),*
+        }
         $($rest:tt)*
     ) => {
         impl From<$from> for $($prunella)+::$package::$interface::$into {
             fn from(from: $from) -> Self {
-                Self { $($field: from.$field),* }
+                Self { $($field: from.$field $(.$getter())?),* }
             }
         }
         $crate::contract_conversions! { @record [$($prunella)+] $($rest)* }
@@ -102,12 +104,11 @@ macro_rules! unit_getters {
             main_pid -> Option<u32>: |unit| unit.main_pid;
             restarts -> u32: |unit| unit.restarts;
             invocation -> Option<String>: |unit| unit.invocation.clone();
-            // Here are microseconds, as systemd has them; in the contract milliseconds.
-            since -> Option<u64>: |unit| unit.since.map(|since| since / 1000);
+            since -> Option<u64>: |unit| unit.since.map($crate::Timestamp::as_millis);
             restart_policy -> String: |unit| unit.restart_policy.clone();
-            restart_delay -> u64: |unit| unit.restart_delay / 1000;
+            restart_delay -> u64: |unit| $crate::contract::milliseconds(unit.restart_delay);
             start_limit_burst -> u32: |unit| unit.start_limit_burst;
-            start_limit_interval -> u64: |unit| unit.start_limit_interval / 1000;
+            start_limit_interval -> u64: |unit| $crate::contract::milliseconds(unit.start_limit_interval);
             pending_job -> Option<String>: |unit| unit.job.as_ref().map(|job| job.kind.clone());
             requires -> Vec<String>: |unit| $crate::contract::names(&unit.requires);
             required_by -> Vec<String>: |unit| $crate::contract::names(&unit.required_by);
@@ -131,7 +132,7 @@ macro_rules! process_getters {
             unit -> Option<String>: |process| process.info.unit.as_ref().map(ToString::to_string);
             ownership -> Ownership: |process| process.info.ownership.into();
             evidence -> String: |process| process.info.evidence.clone();
-            started_at -> u64: |process| process.info.started_at;
+            started_at -> u64: |process| process.info.started_at.as_millis();
         }
     };
 }
@@ -145,7 +146,7 @@ macro_rules! holder_getters {
             socket_activated -> bool: |holder| holder.socket_activated;
             address -> String: |holder| holder.address.clone();
             blocks -> Option<String>: |holder| holder.blocks.clone();
-            free_in -> Option<u64>: |holder| holder.free_in;
+            free_in -> Option<u64>: |holder| holder.free_in.map($crate::contract::milliseconds);
         }
     };
 }
@@ -161,7 +162,7 @@ macro_rules! file_getters {
             owner -> String: |file| file.status.owner.clone();
             group -> String: |file| file.status.group.clone();
             size -> Option<u64>: |file| file.status.size;
-            age -> u64: |file| u64::try_from(file.status.age.as_millis()).unwrap_or(u64::MAX);
+            age -> u64: |file| $crate::contract::milliseconds(file.status.age);
             link_target -> Option<String>: |file| file.status.link_target.clone();
             deviations -> Vec<String>: |file| file.status.deviations.clone();
             repairable -> Vec<String>: |file| file.status.repairable.iter()
@@ -187,7 +188,7 @@ macro_rules! incident_getters {
             id -> String: |of| of.incident.id.to_string();
             unit -> String: |of| of.incident.detection.unit.to_string();
             detected_by -> String: |of| of.incident.detection.by.as_str().to_owned();
-            detected_at -> u64: |of| of.incident.detection.at;
+            detected_at -> u64: |of| of.incident.detection.at.as_millis();
             cause -> String: |of| of.incident.detection.cause.to_string();
             exit_code -> Option<i32>: |of| of.incident.detection.exit_code;
             signal -> Option<String>: |of| of.incident.detection.signal.clone();
@@ -213,6 +214,11 @@ macro_rules! incident_getters {
             needs -> Vec<String>: |of| $crate::contract::names(&of.service.depends_on);
         }
     };
+}
+
+/// A length of time, as the contract has it.
+pub fn milliseconds(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The names of units, as the contract has them.

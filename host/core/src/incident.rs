@@ -1,10 +1,10 @@
 //! An incident: one failure of one service, from detection to close.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{StrategyName, UnitName, capability::UnitStatus, cause::Cause};
+use crate::{Monotonic, StrategyName, Timestamp, UnitName, capability::UnitStatus, cause::Cause};
 
 /// An incident's own name: the second it was opened (UTC) and four random
 /// digits, such as `20261121-142301-7f3a`. Sorts by time.
@@ -13,11 +13,9 @@ use crate::{StrategyName, UnitName, capability::UnitStatus, cause::Cause};
 pub struct IncidentId(String);
 
 impl IncidentId {
-    /// From the time it was opened (milliseconds since 1970) and a random
-    /// number.
-    pub fn new(at: u64, random: u16) -> Self {
-        let at = jiff::Timestamp::from_millisecond(i64::try_from(at).unwrap_or(i64::MAX))
-            .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    /// From the time it was opened and a random number.
+    pub fn new(at: Timestamp, random: u16) -> Self {
+        let at = at.to_jiff().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         Self(format!("{}-{random:04x}", at.strftime("%Y%m%d-%H%M%S")))
     }
 
@@ -77,8 +75,8 @@ pub struct Detection {
     pub unit: UnitName,
     /// How it was noticed.
     pub by: DetectedBy,
-    /// When, in milliseconds since 1970.
-    pub at: u64,
+    /// When.
+    pub at: Timestamp,
     /// What went wrong.
     pub cause: Cause,
     /// The failed run.
@@ -87,14 +85,13 @@ pub struct Detection {
     pub exit_code: Option<i32>,
     /// The signal that ended the main process, without `SIG`.
     pub signal: Option<String>,
-    /// When systemd saw the unit go down, or its probe was first asked in vain:
-    /// CLOCK_MONOTONIC, microseconds.
-    pub failed_monotonic: Option<u64>,
+    /// When systemd saw the unit go down, or its probe was first asked in vain.
+    pub failed_monotonic: Option<Monotonic>,
 }
 
 impl Detection {
-    /// Of a unit as it stands, noticed at `at` (milliseconds since 1970).
-    pub fn of(status: &UnitStatus, by: DetectedBy, cause: Cause, at: u64) -> Self {
+    /// Of a unit as it stands, noticed at `at`.
+    pub fn of(status: &UnitStatus, by: DetectedBy, cause: Cause, at: Timestamp) -> Self {
         Self {
             unit: status.name.clone(),
             by,
@@ -110,11 +107,12 @@ impl Detection {
     /// What makes two detections the same failure: the unit and its failed
     /// run, or where there was none, the boot and the moment.
     pub fn key(&self, boot_id: &str) -> String {
+        let at = self.at.as_millis();
         match (&self.invocation, self.failed_monotonic) {
             // A run can fail only once, but a run that does not answer can be
             // found so more than once: the cause tells those apart.
             (Some(invocation), _) if self.cause == Cause::NotAnswering => {
-                format!("{}/{invocation}/not-answering/{}", self.unit, self.at)
+                format!("{}/{invocation}/not-answering/{at}", self.unit)
             }
             // A loop is told of in the middle of a run that may go on to fail
             // for good, which is a failure of its own.
@@ -124,11 +122,11 @@ impl Detection {
             // A run that is up has not failed: when it does, that is another
             // failure than the one which an operator thought of.
             (Some(invocation), None) if self.by == DetectedBy::Operator => {
-                format!("{}/{invocation}/asked-{}", self.unit, self.at)
+                format!("{}/{invocation}/asked-{at}", self.unit)
             }
             (Some(invocation), _) => format!("{}/{invocation}", self.unit),
-            (None, Some(moment)) => format!("{}/{boot_id}/{moment}", self.unit),
-            (None, None) => format!("{}/{boot_id}/at-{}", self.unit, self.at),
+            (None, Some(failed)) => format!("{}/{boot_id}/{}", self.unit, failed.as_micros()),
+            (None, None) => format!("{}/{boot_id}/at-{at}", self.unit),
         }
     }
 }
@@ -310,8 +308,9 @@ pub enum Ending {
     /// A strategy healed it, and the host has proof.
     Healed {
         strategy: StrategyName,
-        /// Microseconds from the failure to the moment of recovery.
-        recovered_after: Option<u64>,
+        /// From the failure to the moment of recovery.
+        #[serde(default, with = "crate::span::in_micros")]
+        recovered_after: Option<Duration>,
     },
     /// It is well again, and no act of Prunella's did it.
     Recovered {
@@ -328,8 +327,8 @@ pub enum Ending {
     Escalated {
         /// Why Prunella could not do it.
         reason: String,
-        /// When it will be tried again: milliseconds since 1970.
-        retry_at: Option<u64>,
+        /// When it will be tried again.
+        retry_at: Option<Timestamp>,
     },
     /// Waits for another unit to be healthy.
     Blocked { on: UnitName, reason: String },

@@ -5,7 +5,8 @@
 //! ([`policy`], [`authority`], [`protected`]), what an operator declared ([`service`]), what
 //! happened ([`incident`], [`trail`]), what was made of it
 //! ([`diagnosis`], [`analyst`]), how much healing a service gets ([`budget`]), how
-//! much a strategy may keep ([`state`]) and what bytes are known by ([`hash`]).
+//! much a strategy may keep ([`state`]), what bytes are known by ([`hash`]) times
+//! ([`time`]) and lengths of time in JSON ([`span`]).
 //!
 //! Other crates of the host depend on this one; it depends on none of them, and
 //! it performs no I/O.
@@ -31,13 +32,16 @@ pub mod protected;
 pub mod secret;
 pub mod service;
 pub mod situation;
+pub mod span;
 pub mod start_rules;
 pub mod state;
 pub mod statistics;
 pub mod summary;
 pub mod text;
+pub mod time;
 pub mod trail;
 pub mod trust;
 
 pub use failure::{Failure, FailureKind};
 pub use name::{ChannelName, StrategyName, UnitName};
+pub use time::{Monotonic, Timestamp};

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{StrategyName, UnitName, incident::IncidentId, policy::Act};
+use crate::{StrategyName, Timestamp, UnitName, incident::IncidentId, policy::Act};
 
 /// Which acts wait for a second opinion, and whose counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,10 +83,10 @@ pub struct Approval {
     pub id: String,
     /// What is proposed.
     pub proposal: Proposal,
-    /// Since when, in milliseconds since 1970.
-    pub asked_at: u64,
-    /// Until when it is good, in milliseconds since 1970.
-    pub until: u64,
+    /// Since when.
+    pub asked_at: Timestamp,
+    /// Until when it is good.
+    pub until: Timestamp,
     /// How it stands.
     pub state: ApprovalState,
     pub by: Option<String>,
@@ -95,13 +95,13 @@ pub struct Approval {
 }
 
 impl Approval {
-    /// Whether somebody may still decide at `now` (milliseconds since 1970).
-    pub fn waits(&self, now: u64) -> bool {
+    /// Whether somebody may still decide at `now`.
+    pub fn waits(&self, now: Timestamp) -> bool {
         self.state == ApprovalState::Waiting && !self.is_over(now)
     }
 
-    /// Whether its time is over at `now` (milliseconds since 1970).
-    pub fn is_over(&self, now: u64) -> bool {
+    /// Whether its time is over at `now`.
+    pub fn is_over(&self, now: Timestamp) -> bool {
         now >= self.until
     }
 }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    UnitName,
+    Monotonic, UnitName,
     capability::{Answer, UnitStatus},
 };
 
@@ -17,8 +17,8 @@ pub trait Situation: Send + Sync {
     /// CLOCK_BOOTTIME: time since boot, suspend included.
     fn since_boot(&self) -> Duration;
 
-    /// CLOCK_MONOTONIC in microseconds, as systemd's `…Monotonic` properties.
-    fn monotonic(&self) -> u64;
+    /// Now, as systemd's `…Monotonic` properties.
+    fn monotonic(&self) -> Monotonic;
 
     /// systemd's own state: `running`, `degraded`, `starting`, `stopping`,
     /// `maintenance`, … (the manager's SystemState).

@@ -1,7 +1,11 @@
 //! What the author of a unit says of its starts: when systemd must not start it,
 //! and how long a start may take.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::Monotonic;
 
 /// What a unit file says of starts, and what came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,10 +22,11 @@ pub struct StartRules {
     /// Which of them were not met, such as `ConditionPathExists=/etc/it`, as far
     /// as systemd tells.
     pub unmet_lines: Vec<String>,
-    /// TimeoutStartSec=, in microseconds; absent when a start may take for ever.
-    pub start_timeout: Option<u64>,
-    /// When it last became active (CLOCK_MONOTONIC, microseconds).
-    pub active_enter_monotonic: Option<u64>,
+    /// TimeoutStartSec=; absent when a start may take for ever.
+    #[serde(default, with = "crate::span::in_micros")]
+    pub start_timeout: Option<Duration>,
+    /// When it last became active.
+    pub active_enter_monotonic: Option<Monotonic>,
 }
 
 impl StartRules {

@@ -1,9 +1,11 @@
 //! An incident in one line, and which incidents somebody wants to see.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    UnitName,
+    Timestamp, UnitName,
     incident::{Ending, EndingKind, Incident, IncidentId, LeftAlone},
 };
 
@@ -12,11 +14,11 @@ use crate::{
 pub struct Filter {
     /// Of this unit only.
     pub unit: Option<UnitName>,
-    /// Detected at or after this: milliseconds since 1970.
-    pub since: Option<u64>,
-    /// Detected before this: milliseconds since 1970.
+    /// Detected at or after this.
+    pub since: Option<Timestamp>,
+    /// Detected before this.
     #[serde(default)]
-    pub until: Option<u64>,
+    pub until: Option<Timestamp>,
     /// Only those with this outcome.
     pub outcome: Option<OutcomeFilter>,
     /// At most so many.
@@ -64,15 +66,15 @@ pub struct Summary {
     pub id: IncidentId,
     /// The unit that failed.
     pub unit: UnitName,
-    /// When it was detected: milliseconds since 1970.
-    pub at: u64,
+    /// When it was detected.
+    pub at: Timestamp,
     /// systemd's word for what went wrong.
     pub cause: String,
     /// How it ended; null while it is open.
     pub ended: Option<EndingKind>,
-    /// When it ended: milliseconds since 1970.
+    /// When it ended.
     #[serde(default)]
-    pub ended_at: Option<u64>,
+    pub ended_at: Option<Timestamp>,
     /// Why it ended so, in a sentence.
     pub why: Option<String>,
     /// The stable word for why, where it was left alone.
@@ -80,8 +82,13 @@ pub struct Summary {
     pub left_alone: Option<LeftAlone>,
     /// Who healed it.
     pub strategy: Option<String>,
-    /// Microseconds from the failure to the moment of recovery.
-    pub recovered_after_us: Option<u64>,
+    /// From the failure to the moment of recovery.
+    #[serde(
+        default,
+        rename = "recovered_after_us",
+        with = "crate::span::in_micros"
+    )]
+    pub recovered_after: Option<Duration>,
     /// 1 for the first attempt, 2 for the next, …
     pub attempt: u32,
 }
@@ -99,14 +106,14 @@ impl Summary {
             why: None,
             left_alone: None,
             strategy: None,
-            recovered_after_us: None,
+            recovered_after: None,
             attempt: incident.attempt,
         }
     }
 
-    /// With how it ended, and when (milliseconds since 1970).
+    /// With how it ended, and when.
     #[must_use]
-    pub fn ended(mut self, at: u64, ending: &Ending) -> Self {
+    pub fn ended(mut self, at: Timestamp, ending: &Ending) -> Self {
         self.ended = Some(ending.kind());
         self.ended_at = Some(at);
         self.why = ending.why();
@@ -116,7 +123,7 @@ impl Summary {
                 recovered_after,
             } => {
                 self.strategy = Some(strategy.to_string());
-                self.recovered_after_us = *recovered_after;
+                self.recovered_after = *recovered_after;
             }
             Ending::LeftAlone { why, .. } => self.left_alone = Some(*why),
             _ => {}
@@ -136,14 +143,14 @@ mod tests {
         Summary {
             id: IncidentId::from_text("20261121-142301-7f3a"),
             unit: UnitName::new("a.service").unwrap(),
-            at: 1,
+            at: Timestamp::from_millis(1),
             cause: "signal".into(),
             ended: None,
             ended_at: None,
             why: None,
             left_alone: None,
             strategy: None,
-            recovered_after_us: None,
+            recovered_after: None,
             attempt: 1,
         }
     }
@@ -158,7 +165,7 @@ mod tests {
 
     #[rstest]
     #[case::healed(
-        Ending::Healed { strategy: StrategyName::new("service-restart").unwrap(), recovered_after: Some(9) },
+        Ending::Healed { strategy: StrategyName::new("service-restart").unwrap(), recovered_after: Some(Duration::from_micros(9)) },
         "healed", None, Some("service-restart"), Some(9)
     )]
     #[case::left_alone(
@@ -176,11 +183,12 @@ mod tests {
         #[case] strategy: Option<&str>,
         #[case] after: Option<u64>,
     ) {
-        let line = open().ended(7, &ending);
+        let at = Timestamp::from_millis(7);
+        let line = open().ended(at, &ending);
         assert_eq!(line.ended.map(EndingKind::as_str), Some(word));
-        assert_eq!(line.ended_at, Some(7));
+        assert_eq!(line.ended_at, Some(at));
         assert_eq!(line.why.as_deref(), why);
         assert_eq!(line.strategy.as_deref(), strategy);
-        assert_eq!(line.recovered_after_us, after);
+        assert_eq!(line.recovered_after, after.map(Duration::from_micros));
     }
 }

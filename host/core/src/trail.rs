@@ -4,10 +4,12 @@
 //! it is carried out ([`Step::ActIntended`]) and one after ([`Step::ActEnded`]):
 //! an intention without an end is an action whose outcome is unknown.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Failure, StrategyName, UnitName,
+    Failure, Monotonic, StrategyName, Timestamp, UnitName,
     cause::Cause,
     diagnosis::{Finding, Opinion, SecondOpinion},
     incident::{Assessment, Detection, Ending, IncidentId, Outcome},
@@ -19,10 +21,8 @@ pub struct Entry {
     pub incident: IncidentId,
     /// 0, 1, 2, … within the incident.
     pub number: u32,
-    /// Milliseconds since 1970.
-    pub at: u64,
-    /// CLOCK_MONOTONIC in microseconds.
-    pub monotonic: u64,
+    pub at: Timestamp,
+    pub monotonic: Monotonic,
     pub attempt: u32,
     pub step: Step,
 }
@@ -58,16 +58,18 @@ pub enum Step {
     /// Prunella waits before it goes on.
     Waits {
         reason: String,
-        /// For how long at most, in milliseconds.
-        milliseconds: u64,
+        /// For how long at most.
+        #[serde(rename = "milliseconds", with = "crate::span::in_millis")]
+        up_to: Duration,
     },
     /// A strategy assessed.
     Assessed {
         strategy: StrategyName,
         /// What it said.
         assessment: Assessment,
-        /// How long it took, in microseconds.
-        took: u64,
+        /// How long it took.
+        #[serde(with = "crate::span::in_micros")]
+        took: Duration,
     },
     /// A strategy's run broke off: a trap, a panic, a limit.
     Broke {
@@ -135,8 +137,8 @@ pub enum Step {
         /// Such as `unit-control.stop`.
         act: String,
         target: String,
-        /// Until when the question stands, in milliseconds since 1970.
-        until: u64,
+        /// Until when the question stands.
+        until: Timestamp,
     },
     /// An act is carried out because somebody agreed to it.
     Approved {
@@ -152,15 +154,17 @@ pub enum Step {
         strategy: StrategyName,
         /// What it said.
         outcome: Result<Outcome, Failure>,
-        /// How long it took, in microseconds.
-        took: u64,
+        /// How long it took.
+        #[serde(with = "crate::span::in_micros")]
+        took: Duration,
     },
     /// The host saw the service well for the first time.
     Answering {
         /// What was seen.
         evidence: Vec<String>,
-        /// Microseconds from the failure to here.
-        after: Option<u64>,
+        /// From the failure to here.
+        #[serde(default, with = "crate::span::in_micros")]
+        after: Option<Duration>,
     },
     /// It stayed well for as long as it has to.
     Proven {
@@ -169,8 +173,9 @@ pub enum Step {
         strategy: Option<StrategyName>,
         /// What was seen.
         evidence: Vec<String>,
-        /// For how long it was watched, in milliseconds.
-        stable_for: u64,
+        /// For how long it was watched.
+        #[serde(with = "crate::span::in_millis")]
+        stable_for: Duration,
     },
     /// It did not become, or stay, well.
     NotProven {
@@ -198,8 +203,9 @@ pub enum Step {
     Advised {
         model: String,
         opinion: Result<Opinion, String>,
-        /// How long it took, in microseconds.
-        took: u64,
+        /// How long it took.
+        #[serde(with = "crate::span::in_micros")]
+        took: Duration,
     },
     /// The strategies that apply are tried in another order than the
     /// operator's.

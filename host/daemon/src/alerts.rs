@@ -138,7 +138,7 @@ fn sample(paths: &Paths, channel: &ChannelName) -> Message {
     );
     Message {
         alert_group: format!("{id}-test"),
-        id: format!("{id}-{:06x}", now % 0xff_ffff),
+        id: format!("{id}-{:06x}", now.as_millis() % 0xff_ffff),
         kind: AlertKind::Information,
         severity: Severity::Info,
         at: now,

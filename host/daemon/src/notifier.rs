@@ -8,7 +8,7 @@ use std::{
 };
 
 use prunella_config::Config;
-use prunella_core::{UnitName, incident::Incident, trail::Entry};
+use prunella_core::{Timestamp, UnitName, incident::Incident, trail::Entry};
 use prunella_healer::Observer;
 use prunella_linux::Linux;
 use prunella_notify::{HostQueries, Notifier, NotifierSettings, channel};
@@ -116,9 +116,9 @@ impl HostQueries for LinuxQueries {
             .unwrap_or_default()
     }
 
-    fn up_since(&self, unit: &UnitName) -> Option<u64> {
+    fn up_since(&self, unit: &UnitName) -> Option<Timestamp> {
         let status = self.0.units().get(Instant::now() + LIMIT, unit).ok()?;
-        status.since.filter(|_| status.is_up()).map(|us| us / 1_000)
+        status.since.filter(|_| status.is_up())
     }
 }
 
@@ -130,7 +130,7 @@ impl HostQueries for NoQueries {
         Vec::new()
     }
 
-    fn up_since(&self, _: &UnitName) -> Option<u64> {
+    fn up_since(&self, _: &UnitName) -> Option<Timestamp> {
         None
     }
 }

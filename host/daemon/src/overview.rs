@@ -16,7 +16,7 @@ use prunella_api::{
 };
 use prunella_config::Config;
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     capability::{Protocol, UnitStatus},
     incident::{EndingKind, IncidentId},
     service::Service,
@@ -36,7 +36,7 @@ use crate::{Paths, clock, disks::disks, pauses};
 /// For all the questions of one overview together: somebody is waiting.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-const DAY: u64 = 24 * 60 * 60 * 1000;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Incidents whose time is worth a look when asking who needs people.
 const LATEST: u32 = 500;
@@ -185,7 +185,7 @@ fn service_status(
     status: Option<&UnitStatus>,
     held: &BTreeMap<Protocol, Option<BTreeSet<SocketAddr>>>,
     past: &Past,
-    now: u64,
+    now: Timestamp,
 ) -> ServiceStatus {
     // In a network of its own the host cannot see its ports.
     let private = status.is_some_and(|status| status.private_network);
@@ -202,7 +202,7 @@ fn service_status(
             }
         }),
         up: status.map(UnitStatus::is_up),
-        since: status.and_then(|status| status.since).map(|us| us / 1000),
+        since: status.and_then(|status| status.since),
         ports: service
             .ports
             .iter()
@@ -243,7 +243,7 @@ struct Past {
 }
 
 impl Past {
-    fn read(store: &Store, now: u64) -> Result<Self, prunella_store::StoreError> {
+    fn read(store: &Store, now: Timestamp) -> Result<Self, prunella_store::StoreError> {
         let mut past = Self {
             pauses: store
                 .pauses()?
@@ -270,11 +270,11 @@ impl Past {
                     incident.unit.clone(),
                     LastHealing {
                         incident: incident.id.clone(),
-                        at: incident.at.saturating_add(
-                            incident.recovered_after_us.map_or(0, |after| after / 1_000),
-                        ),
+                        at: incident
+                            .at
+                            .saturating_add(incident.recovered_after.unwrap_or_default()),
                         strategy: incident.strategy.clone(),
-                        recovered_after_us: incident.recovered_after_us,
+                        recovered_after: incident.recovered_after,
                     },
                 );
             }

@@ -73,8 +73,7 @@ pub(crate) fn not_answering(assembly: &Assembly, unanswered: &Unanswered) -> Opt
 /// A failure of which systemd saw nothing: nothing went down.
 fn detected(assembly: &Assembly, status: &UnitStatus, since: Instant) -> Detection {
     let mut detection = detection(status, DetectedBy::Probe, None);
-    let ago = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
-    detection.failed_monotonic = assembly.linux.monotonic().checked_sub(ago);
+    detection.failed_monotonic = Some(assembly.linux.monotonic().saturating_sub(since.elapsed()));
     detection
 }
 

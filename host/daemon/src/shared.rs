@@ -8,7 +8,7 @@ use std::sync::{
 
 use prunella_api::Steps;
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     capability::UnitStatus,
     incident::{Detection, Incident},
     trail::{Entry, Step},
@@ -43,7 +43,7 @@ pub(crate) struct Daemon {
     pub(crate) watchers: Arc<Watchers>,
     /// Where people are told; absent without a store.
     pub(crate) notifier: Option<Arc<Notifier>>,
-    pub(crate) since: u64,
+    pub(crate) since: Timestamp,
     pub(crate) events: Mutex<Sender<Event>>,
     /// What is wrong with the configuration, a sentence each.
     pub(crate) config_problems: Mutex<Vec<String>>,

@@ -28,14 +28,14 @@ use prunella_report::length;
 use self::healing::Healing;
 use crate::{
     assess::{Asked, ask_all},
-    clock::{self, microseconds, milliseconds, wall_clock},
+    clock::{self, wall_clock},
     decide::{Decision, Known, decide},
     dry_run,
     healer::{Current, Healer},
-    kernel::{Kernel, Phase, Rules, Snapshot},
+    kernel::{Kernel, Phase, Rules},
     oversight::Overseer,
     proof,
-    snapshot::UnitSnapshot,
+    snapshot::Snapshot,
     strategies::Loaded,
     trail::Trail,
 };
@@ -88,6 +88,8 @@ pub(crate) struct Attempt<'a> {
     /// Called at the moment of recovery: who needs the service need not wait for
     /// its proof.
     pub(crate) answers: &'a dyn Fn(),
+    /// What is known of units, from the moment on when the failure was seen.
+    snapshot: Arc<Snapshot>,
     /// The unit as it was when the attempt decided to heal it.
     down: OnceCell<UnitStatus>,
     overseer: OnceCell<Arc<Overseer>>,
@@ -104,6 +106,7 @@ impl<'a> Attempt<'a> {
         healer: &'a Healer,
         service: Arc<Service>,
         trail: Arc<Trail>,
+        snapshot: Snapshot,
         acted: &'a dyn Fn(),
         answers: &'a dyn Fn(),
     ) -> Self {
@@ -121,6 +124,7 @@ impl<'a> Attempt<'a> {
             host,
             acted,
             answers,
+            snapshot: Arc::new(snapshot),
             down: OnceCell::new(),
             overseer: OnceCell::new(),
             evidence_written: Cell::new(trail.has_lines()),
@@ -131,10 +135,10 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Makes the attempt. `seen` is the unit as it was seen to have failed;
-    /// `restart_loop` says that systemd was seen to restart it again and again.
-    pub(crate) fn run(&self, seen: Option<UnitSnapshot>, restart_loop: bool) -> AttemptOutcome {
-        let outcome = self.go(seen, restart_loop);
+    /// Makes the attempt. `restart_loop` says that systemd was seen to restart the unit
+    /// again and again.
+    pub(crate) fn run(&self, restart_loop: bool) -> AttemptOutcome {
+        let outcome = self.go(restart_loop);
         let ends = matches!(&outcome, AttemptOutcome::Ended(_));
         let failed = match &outcome {
             AttemptOutcome::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
@@ -152,7 +156,7 @@ impl<'a> Attempt<'a> {
         outcome
     }
 
-    fn go(&self, seen: Option<UnitSnapshot>, restart_loop: bool) -> AttemptOutcome {
+    fn go(&self, restart_loop: bool) -> AttemptOutcome {
         let incident = self.trail.incident();
         let decision = decide(
             self.healer,
@@ -162,13 +166,13 @@ impl<'a> Attempt<'a> {
             Known {
                 cleared: self.trail.cleared(),
                 restart_loop,
-                snapshot: seen,
+                snapshot: Some(&self.snapshot),
             },
             &self.real,
             |what, up_to| {
                 self.trail.write(Step::Waits {
                     reason: what.to_owned(),
-                    milliseconds: milliseconds(up_to),
+                    up_to,
                 });
             },
         );
@@ -288,8 +292,7 @@ impl<'a> Attempt<'a> {
             .collect();
 
         self.ask_model();
-        let snapshot = Arc::new(Snapshot::of(status, Arc::clone(&self.healer.probe_answers)));
-        let mut applying = match self.assess(&related, &snapshot) {
+        let mut applying = match self.assess(&related) {
             Ok(applying) => self.in_order(applying),
             Err(outcome) => return outcome,
         };
@@ -302,8 +305,7 @@ impl<'a> Attempt<'a> {
             } else {
                 self.wait_for_budget()
             };
-            let healing =
-                early.unwrap_or_else(|| self.heal_with(name, loaded, &related, &snapshot));
+            let healing = early.unwrap_or_else(|| self.heal_with(name, loaded, &related));
             match healing {
                 Healing::Proven(after) => {
                     return AttemptOutcome::Ended(if self.trail.is_dry_run() {
@@ -346,7 +348,6 @@ impl<'a> Attempt<'a> {
     fn assess(
         &self,
         related: &BTreeSet<UnitName>,
-        snapshot: &Arc<Snapshot>,
     ) -> Result<Vec<(&StrategyName, &Loaded)>, AttemptOutcome> {
         let mut not_applicable = Vec::new();
         let mut known = Vec::new();
@@ -368,7 +369,7 @@ impl<'a> Attempt<'a> {
                 not_applicable.push(format!("{name} is not in force"));
                 continue;
             };
-            let kernel = self.kernel(name, loaded, related, snapshot, Phase::Assess);
+            let kernel = self.kernel(name, loaded, related, Phase::Assess);
             let context = self.context(name, loaded, kernel.host());
             let (context, recording) = self.recorded(Call::Assess, loaded, context);
             known.push((name, loaded, recording));
@@ -386,7 +387,6 @@ impl<'a> Attempt<'a> {
             };
             let (name, loaded) = (*name, *loaded);
             recording.assessed(&said.run.result);
-            let took = microseconds(said.took);
             let assessment = match said.run.result {
                 Ok(Ok(assessment)) => assessment,
                 Ok(Err(failure)) => Assessment::NotApplicable {
@@ -406,7 +406,7 @@ impl<'a> Attempt<'a> {
             self.trail.write(Step::Assessed {
                 strategy: name.clone(),
                 assessment: assessment.clone(),
-                took,
+                took: said.took,
             });
             match assessment {
                 Assessment::Applies { .. } => applying.push((name, loaded)),
@@ -481,7 +481,7 @@ impl<'a> Attempt<'a> {
                 verdict: format!("it would be handed to people: {reason}"),
             });
         }
-        let retry_at = wait.map(|wait| wall_clock().saturating_add(milliseconds(wait)));
+        let retry_at = wait.map(|wait| wall_clock().saturating_add(wait));
         AttemptOutcome::Ended(Ending::Escalated { reason, retry_at })
     }
 
@@ -490,7 +490,6 @@ impl<'a> Attempt<'a> {
         name: &StrategyName,
         loaded: &Loaded,
         related: &BTreeSet<UnitName>,
-        snapshot: &Arc<Snapshot>,
         phase: Phase,
     ) -> Arc<Kernel> {
         Kernel::new(
@@ -508,7 +507,7 @@ impl<'a> Attempt<'a> {
             Arc::clone(&self.trail),
             Arc::clone(&self.healer.settings.situation),
             Arc::clone(&self.healer.settings.ledger),
-            Arc::clone(snapshot),
+            Arc::clone(&self.snapshot),
             phase,
         )
     }

@@ -14,7 +14,7 @@ use prunella_core::{
 use crate::{
     clock::wall_clock,
     healer::{Current, Healer},
-    snapshot::UnitSnapshot,
+    snapshot::{Age, Snapshot},
     start_rules::against_a_start,
 };
 
@@ -55,15 +55,15 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// What is known before the first look.
 #[derive(Default)]
-pub(crate) struct Known {
+pub(crate) struct Known<'a> {
     /// Whether Prunella itself has cleared the unit's failed state and has not
     /// started it since: then being inactive is no success.
     pub(crate) cleared: bool,
     /// Whether systemd was seen to restart it again and again.
     pub(crate) restart_loop: bool,
-    /// How the unit was seen to have failed: spares a look at it while it is
-    /// fresh.
-    pub(crate) snapshot: Option<UnitSnapshot>,
+    /// What was seen of the unit: spares a look at it while that is fresh, and is
+    /// told what the decision is made by.
+    pub(crate) snapshot: Option<&'a Snapshot>,
 }
 
 /// Decides. `host` is the real host: what it shows is the truth, in a dry run
@@ -73,7 +73,7 @@ pub(crate) fn decide(
     current: &Current,
     service: &Service,
     incident: &Incident,
-    known: Known,
+    known: Known<'_>,
     host: &Host,
     mut waiting: impl FnMut(&str, Duration),
 ) -> Decision {
@@ -99,13 +99,25 @@ pub(crate) fn decide(
         );
     }
 
-    let mut status = match known
+    let note = |status: &UnitStatus| {
+        if let Some(snapshot) = known.snapshot {
+            snapshot.renew(status);
+        }
+    };
+    let seen = known
         .snapshot
-        .and_then(UnitSnapshot::fresh)
-        .map_or_else(|| host.unit(deadline(), unit), Ok)
-    {
-        Ok(status) => status,
-        Err(failure) => return Decision::Unknown(format!("{unit} cannot be looked at: {failure}")),
+        .and_then(|snapshot| snapshot.get(unit, Age::Decision));
+    let mut status = match seen {
+        Some(status) => status,
+        None => match host.unit(deadline(), unit) {
+            Ok(status) => {
+                note(&status);
+                status
+            }
+            Err(failure) => {
+                return Decision::Unknown(format!("{unit} cannot be looked at: {failure}"));
+            }
+        },
     };
     match situation.system_state(deadline()).as_deref() {
         Ok("stopping") => {
@@ -123,7 +135,10 @@ pub(crate) fn decide(
     // Somebody's job, or systemd on its own way: never in its way.
     if known.restart_loop {
         match end_of_restarts(host, &status) {
-            Ok(Some(settled)) => status = settled,
+            Ok(Some(settled)) => {
+                note(&settled);
+                status = settled;
+            }
             Ok(None) => return Decision::RestartLoop(Box::new(status)),
             Err(failure) => {
                 return Decision::Unknown(format!("{unit} cannot be watched: {failure}"));
@@ -149,7 +164,10 @@ pub(crate) fn decide(
             timeout: SETTLE,
         };
         match host.ask(Instant::now() + SETTLE, wait) {
-            Ok(settled) => status = settled,
+            Ok(settled) => {
+                note(&settled);
+                status = settled;
+            }
             Err(failure) => {
                 return Decision::LookAgain(why, format!("{what} goes on: {failure}"), LOOK_AGAIN);
             }
@@ -217,7 +235,7 @@ pub(crate) fn decide(
                     format!(
                         "another start was refused by systemd, which allows {} in {} s",
                         status.start_limit_burst,
-                        status.start_limit_interval / 1_000_000
+                        status.start_limit_interval.as_secs()
                     ),
                 );
             }
@@ -270,9 +288,7 @@ fn paused(healer: &Healer, service: &Service) -> Option<(String, Duration)> {
     })?;
     // The daemon is told when a pause is ended early; a pause without an end is
     // looked at now and then all the same.
-    let left = pause.until.map_or(LOOK_AGAIN, |until| {
-        Duration::from_millis(until.saturating_sub(now))
-    });
+    let left = pause.until.map_or(LOOK_AGAIN, |until| until.since(now));
     Some((
         format!("paused by {}: {}", pause.by, pause.reason),
         left.max(Duration::from_secs(1)),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use prunella_core::{
-    Failure, UnitName,
+    Failure, Timestamp, UnitName,
     capability::{
         ActiveState, Answer, Call, CheckReport, FileKind, FileStatus, Goal, Host, HostCalls, Job,
         Operation as _, Ownership, PortHolder, ProbeAnswer, Process, ProcessInfo, Repair, Reply,
@@ -24,7 +24,6 @@ use prunella_core::{
 };
 
 use self::state::DryRunState;
-use crate::clock::milliseconds;
 
 /// What would have changed.
 #[derive(Default)]
@@ -32,7 +31,7 @@ struct Changes {
     /// Units as they are assumed to be.
     units: BTreeMap<UnitName, Assumed>,
     /// Processes that would be gone, by number and start.
-    ended: BTreeSet<(u32, u64)>,
+    ended: BTreeSet<(u32, Timestamp)>,
     /// Repairs by declared name.
     repaired: BTreeMap<String, BTreeSet<Repair>>,
     /// How much virtual time has passed.
@@ -114,10 +113,10 @@ impl Overlay {
 }
 
 impl Overlay {
-    fn now(&self, deadline: Instant) -> Answer<u64> {
+    fn now(&self, deadline: Instant) -> Answer<Timestamp> {
         let elapsed = self.changes().elapsed;
         let now = self.real.ask(deadline, clock::Now {})?;
-        Ok(now.saturating_add(milliseconds(elapsed)))
+        Ok(now.saturating_add(elapsed))
     }
 
     fn monotonic(&self, deadline: Instant) -> Answer<u64> {
@@ -158,7 +157,7 @@ impl Overlay {
                 if status.is_oneshot() && !status.remain_after_exit {
                     status.active_state = ActiveState::Inactive;
                     "dead (assumed)".clone_into(&mut status.sub_state);
-                    status.main_exit_monotonic.get_or_insert(0);
+                    status.main_exit_monotonic.get_or_insert_default();
                 } else {
                     status.active_state = ActiveState::Active;
                     "running (assumed)".clone_into(&mut status.sub_state);

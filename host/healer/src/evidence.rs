@@ -33,7 +33,7 @@ const NEEDS_MAX: usize = 16;
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// Changes longer ago are not looked for.
-const LATELY: u64 = 24 * 60 * 60 * 1000;
+const LATELY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Places that programs write to, beside those that the operator declared.
 const PLACES: [&str; 4] = ["/", "/var", "/tmp", "/run"];
@@ -134,8 +134,9 @@ fn lasted(status: &UnitStatus) -> Option<Duration> {
         status.inactive_exit_monotonic?,
         status.inactive_enter_monotonic?,
     );
-    let lasted = ended.checked_sub(began).filter(|lasted| *lasted > 0)?;
-    Some(Duration::from_micros(lasted))
+    ended
+        .checked_since(began)
+        .filter(|lasted| !lasted.is_zero())
 }
 
 /// The service's ports that somebody else keeps it from binding.
@@ -273,7 +274,7 @@ fn needs(
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::capability::LogEntry;
+    use prunella_core::{Timestamp, capability::LogEntry};
     use rstest::rstest;
 
     use super::*;
@@ -282,7 +283,7 @@ mod tests {
         LogEntry {
             by_systemd,
             invocation: Some(run.to_owned()),
-            ..LogEntry::new(0, 6, "text")
+            ..LogEntry::new(Timestamp::default(), 6, "text")
         }
     }
 

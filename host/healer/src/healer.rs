@@ -24,6 +24,7 @@ use crate::{
     clock::moment,
     observer::Observer,
     opinions::Opinions,
+    snapshot::Snapshot,
     stored::Stored,
 };
 
@@ -122,6 +123,11 @@ impl Healer {
     /// The strategies in force.
     pub fn strategies(&self) -> Arc<StrategySet> {
         self.current().strategies
+    }
+
+    /// For an attempt, or for what is seen before one begins.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot::new(Arc::clone(&self.probe_answers))
     }
 
     pub(crate) fn current(&self) -> Current {

@@ -18,7 +18,7 @@
 //! first three are those of [`Authority::allows`], which the simulated host has in
 //! common with the real one.
 //!
-//! In a dry run the host below is a [`dry_run`](crate::dry run) overlay:
+//! In a dry run the host below is a [`dry_run`](crate::dry_run) overlay:
 //! the kernel judges as it would judge a real act, and consumes no budget.
 
 mod jobs;
@@ -26,7 +26,7 @@ mod jobs;
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -51,9 +51,9 @@ use prunella_store::Ledger;
 
 use self::jobs::{PaidStart, TrackedJob};
 use crate::{
-    cached_probes::ProbeAnswers,
-    clock::{milliseconds, moment},
+    clock::moment,
     oversight::{ConsentRequest, Overseer},
+    snapshot::{Age, Snapshot},
     trail::Trail,
 };
 
@@ -68,57 +68,6 @@ pub(crate) struct Rules {
     pub(crate) budget: BudgetSettings,
     pub(crate) host_budget: HostBudget,
     pub(crate) overseer: Arc<Overseer>,
-}
-
-/// The units as they stood a moment ago. All strategies assess by the same
-/// facts, and systemd is asked once for each unit. The first act ends it.
-#[derive(Default)]
-pub(crate) struct Snapshot {
-    units: Mutex<Vec<(Instant, UnitStatus)>>,
-    probe_answers: Arc<ProbeAnswers>,
-}
-
-/// How old a snapshot may be that a strategy heals by, and that its act is judged
-/// by: as long as it takes from an assessment to the act that follows from it.
-/// Asking anew would take systemd a millisecond and narrow a race that only
-/// systemd can close: it refuses a job that would cancel somebody else's.
-const FRESH: Duration = Duration::from_millis(50);
-
-impl Snapshot {
-    /// Begins with what is known already.
-    pub(crate) fn of(status: &UnitStatus, probe_answers: Arc<ProbeAnswers>) -> Self {
-        Self {
-            units: Mutex::new(vec![(Instant::now(), status.clone())]),
-            probe_answers,
-        }
-    }
-
-    /// What is known of a unit, if it is not older than `age`.
-    fn get(&self, unit: &UnitName, age: Duration) -> Option<UnitStatus> {
-        self.lock()
-            .iter()
-            .find(|(at, status)| {
-                (status.name == *unit || status.names.contains(unit)) && at.elapsed() <= age
-            })
-            .map(|(_, status)| status.clone())
-    }
-
-    /// Newer facts about a unit.
-    fn renew(&self, status: &UnitStatus) {
-        let mut known = self.lock();
-        known.retain(|(_, old)| old.name != status.name);
-        known.push((Instant::now(), status.clone()));
-    }
-
-    /// Something was changed: all has to be looked at anew.
-    fn end(&self) {
-        self.lock().clear();
-        self.probe_answers.end();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<(Instant, UnitStatus)>> {
-        self.units.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// What a strategy is asked for.
@@ -196,8 +145,8 @@ impl Kernel {
     /// A unit, as it stands or stood a moment ago.
     fn look_at(&self, deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
         let age = match self.phase {
-            Phase::Assess => Duration::MAX,
-            Phase::Heal => FRESH,
+            Phase::Assess => Age::Assessment,
+            Phase::Heal => Age::Act,
         };
         match self.snapshot.get(unit, age) {
             Some(status) if !self.has_acted() => Ok(status),
@@ -327,7 +276,7 @@ impl Kernel {
             Target::Unit(status) => (String::new(), status.name == self.rules.service.unit),
             Target::Process {
                 started_at, own, ..
-            } => (format!("started at {started_at}"), *own),
+            } => (format!("started at {}", started_at.as_millis()), *own),
             Target::Declared(_) | Target::None => (String::new(), true),
         };
         self.rules.overseer.may(
@@ -371,7 +320,7 @@ impl Kernel {
                 BudgetVerdict::After(wait) if Instant::now() + wait < deadline => {
                     self.trail.write(Step::Waits {
                         reason: "the healing budget spaces healings out".to_owned(),
-                        milliseconds: milliseconds(wait),
+                        up_to: wait,
                     });
                     self.host.ask(deadline, clock::Sleep { time: wait })?;
                 }

@@ -19,8 +19,6 @@ use prunella_core::{
     trail::Step,
 };
 
-use crate::clock::microseconds;
-
 /// The analyst keeps its deadline; an answer may be a moment under way.
 const GRACE: Duration = Duration::from_millis(250);
 
@@ -52,7 +50,7 @@ impl Answered {
         Step::Advised {
             model: self.model.clone(),
             opinion: self.opinion.clone(),
-            took: microseconds(self.took),
+            took: self.took,
         }
     }
 }

@@ -17,10 +17,7 @@ use prunella_core::{
 };
 use prunella_store::{Answer as Given, Store};
 
-use crate::{
-    clock::{milliseconds, wall_clock},
-    trail::Trail,
-};
+use crate::{clock::wall_clock, trail::Trail};
 
 /// Whoever has to agree, for one strategy in one attempt.
 pub(crate) struct Overseer {
@@ -141,7 +138,7 @@ impl Overseer {
             boot_id: self.situation.boot_id(),
         };
         let now = wall_clock();
-        let until = now.saturating_add(milliseconds(self.oversight.expires));
+        let until = now.saturating_add(self.oversight.expires);
         let asked = store
             .ask_approval(&proposal, now, until)
             .map_err(|error| Failure::denied("cannot-ask", error.to_string()))?;

@@ -37,9 +37,7 @@ use prunella_store::StoreError;
 
 pub use self::open::OpenOutcome;
 use self::run::AttemptInput;
-use crate::{
-    HealerError, clock::wall_clock, healer::Healer, lock::UnitLock, snapshot::UnitSnapshot,
-};
+use crate::{HealerError, clock::wall_clock, healer::Healer, lock::UnitLock, snapshot::Snapshot};
 
 /// A thread for a run needs room for the interpreter's host frames; the guest's
 /// own stack is elsewhere.
@@ -112,7 +110,7 @@ struct Task {
     /// outcome out.
     unblocked: Option<(UnitName, bool)>,
     /// The unit as it was seen when the incident was opened.
-    snapshot: Option<UnitSnapshot>,
+    snapshot: Option<Snapshot>,
     /// When its attempt was begun.
     begun: Option<Instant>,
     /// Since when it answers in this attempt; its proof may still be under way.
@@ -177,8 +175,9 @@ impl Scheduler {
         detection: Detection,
         status: Box<UnitStatus>,
     ) -> Result<OpenOutcome, HealerError> {
-        self.shared
-            .open(detection, None, Some(UnitSnapshot::now(status)))
+        let snapshot = self.shared.healer.snapshot();
+        snapshot.renew(&status);
+        self.shared.open(detection, None, Some(snapshot))
     }
 
     /// Takes up what an earlier process left behind: incidents it was killed in

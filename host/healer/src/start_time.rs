@@ -47,10 +47,7 @@ pub(crate) struct StartTime {
 impl StartTime {
     /// Of a service whose unit stands so.
     pub(crate) fn of(service: &Service, status: &UnitStatus, store: Option<&Store>) -> Self {
-        let limit = status
-            .start_rules
-            .start_timeout
-            .map_or(MOST, Duration::from_micros);
+        let limit = status.start_rules.start_timeout.unwrap_or(MOST);
         let by_systemd = limit + SOME_MORE;
         if let Some(timeout) = service.proof.timeout {
             return Self {
@@ -97,8 +94,7 @@ fn took(steps: &[Entry], unit: &UnitName) -> Option<Duration> {
         .rposition(|entry| matches!(entry.step, Step::Answering { .. }))?;
     let (before, from) = steps.split_at(answered);
     let started = before.iter().rfind(|entry| is_start(&entry.step, unit))?;
-    let micros = from.first()?.monotonic.checked_sub(started.monotonic)?;
-    Some(Duration::from_micros(micros))
+    from.first()?.monotonic.checked_since(started.monotonic)
 }
 
 /// Whether a step is the intention of a start or restart of the unit.
@@ -116,7 +112,7 @@ pub(crate) fn is_start(step: &Step, unit: &UnitName) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::incident::IncidentId;
+    use prunella_core::{Monotonic, Timestamp, incident::IncidentId};
 
     use super::*;
 
@@ -124,8 +120,8 @@ mod tests {
         Entry {
             incident: IncidentId::from_text("a"),
             number: 0,
-            at: 0,
-            monotonic,
+            at: Timestamp::default(),
+            monotonic: Monotonic::from_micros(monotonic),
             attempt: 1,
             step,
         }

@@ -103,7 +103,12 @@ fn main() -> Result<()> {
         asked.elapsed()
     );
     for line in &lines {
-        println!("  {} <{}> {}", line.at, line.priority, line.message);
+        println!(
+            "  {} <{}> {}",
+            line.at.as_millis(),
+            line.priority,
+            line.message
+        );
     }
     if let Some(invocation) = &status.invocation {
         println!(

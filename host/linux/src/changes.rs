@@ -13,9 +13,9 @@ use std::{
     time::Instant,
 };
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{civil::DateTime, tz::TimeZone};
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     analyst::{Change, ChangeOf, Changes, ChangesQuestion},
     capability::Answer,
     service::FileRole,
@@ -66,8 +66,8 @@ struct Look {
     unit: UnitName,
     fragment: Option<PathBuf>,
     files: Vec<Declared>,
-    since: u64,
-    until: u64,
+    since: Timestamp,
+    until: Timestamp,
     zone: TimeZone,
 }
 
@@ -176,7 +176,7 @@ impl Look {
         found.extend(fs::metadata(&at_path).ok());
         let written = found
             .iter()
-            .filter_map(|file| millis(file.mtime(), file.mtime_nsec()))
+            .filter_map(|file| timestamp(file.mtime(), file.mtime_nsec()))
             .filter(|at| self.within(*at))
             .max();
         if let Some(at) = written {
@@ -190,7 +190,7 @@ impl Look {
         // A file that was put in place keeps the time of its making.
         let touched = found
             .iter()
-            .filter_map(|file| millis(file.ctime(), file.ctime_nsec()))
+            .filter_map(|file| timestamp(file.ctime(), file.ctime_nsec()))
             .filter(|at| self.within(*at))
             .max()?;
         Some(Change {
@@ -217,11 +217,11 @@ impl Look {
             of: ChangeOf::Missing,
             what,
             how: format!("{} was changed last", folder.display()),
-            at: millis(found.mtime(), found.mtime_nsec())?,
+            at: timestamp(found.mtime(), found.mtime_nsec())?,
         })
     }
 
-    fn within(&self, at: u64) -> bool {
+    fn within(&self, at: Timestamp) -> bool {
         (self.since..=self.until).contains(&at)
     }
 
@@ -274,10 +274,11 @@ impl Look {
     }
 }
 
-/// Milliseconds since 1970, from a file's time.
-fn millis(seconds: i64, nanos: i64) -> Option<u64> {
+/// From a file's time.
+fn timestamp(seconds: i64, nanos: i64) -> Option<Timestamp> {
     let whole = seconds.saturating_mul(1_000);
-    u64::try_from(whole.saturating_add(nanos / 1_000_000)).ok()
+    let millis = u64::try_from(whole.saturating_add(nanos / 1_000_000)).ok()?;
+    Some(Timestamp::from_millis(millis))
 }
 
 /// Whether a file is Prunella's own: in one of its folders, or a unit or
@@ -332,7 +333,7 @@ fn dpkg_line(line: &str, zone: &TimeZone) -> Option<Change> {
         of: ChangeOf::Package,
         what: package.to_owned(),
         how,
-        at: u64::try_from(at.as_millisecond()).ok()?,
+        at: Timestamp::from_jiff(at)?,
     })
 }
 
@@ -354,12 +355,12 @@ fn dnf_line(line: &str) -> Option<Change> {
         "Reinstall:" => "was installed again",
         _ => return None,
     };
-    let at = Timestamp::strptime("%Y-%m-%dT%H:%M:%S%z", at).ok()?;
+    let at = jiff::Timestamp::strptime("%Y-%m-%dT%H:%M:%S%z", at).ok()?;
     Some(Change {
         of: ChangeOf::Package,
         what: package.to_owned(),
         how: how.to_owned(),
-        at: u64::try_from(at.as_millisecond()).ok()?,
+        at: Timestamp::from_jiff(at)?,
     })
 }
 

@@ -1,8 +1,8 @@
 //! The host's clocks.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
-use prunella_core::{Failure, capability::Answer};
+use prunella_core::{Failure, Monotonic, Timestamp, capability::Answer};
 use rustix::time::{ClockId, clock_gettime};
 
 /// This boot's id, as PID 1 sees it.
@@ -26,10 +26,11 @@ pub fn boot_id() -> std::io::Result<String> {
 pub struct SystemClock;
 
 impl SystemClock {
-    pub fn now(&self) -> u64 {
-        realtime_millis()
+    pub fn now(&self) -> Timestamp {
+        now()
     }
 
+    /// In nanoseconds, as the contract has it.
     pub fn monotonic(&self) -> u64 {
         u64::try_from(read(ClockId::Monotonic).as_nanos()).unwrap_or(u64::MAX)
     }
@@ -47,18 +48,14 @@ impl SystemClock {
     }
 }
 
-/// Milliseconds since 1970 (UTC).
-pub(crate) fn realtime_millis() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
+/// The wall clock.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from(SystemTime::now())
 }
 
-/// CLOCK_MONOTONIC in microseconds, the unit of systemd's properties.
-pub(crate) fn monotonic_micros() -> u64 {
-    u64::try_from(read(ClockId::Monotonic).as_micros()).unwrap_or(u64::MAX)
+/// CLOCK_MONOTONIC.
+pub(crate) fn monotonic() -> Monotonic {
+    Monotonic::default().saturating_add(read(ClockId::Monotonic))
 }
 
 /// CLOCK_BOOTTIME.

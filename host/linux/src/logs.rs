@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
-    Failure,
+    Failure, Timestamp,
     capability::{Answer, LogEntry, logs::Tail},
     text::{one_line, redact},
 };
@@ -145,7 +145,7 @@ fn shown(entries: Vec<Entry>) -> Vec<LogEntry> {
             // Before it is cut: half a secret is not recognised as one.
             let text = redact(&String::from_utf8_lossy(&entry.message));
             LogEntry {
-                at: entry.at / 1000,
+                at: Timestamp::from_micros(entry.at),
                 priority: entry.priority.unwrap_or(INFO),
                 message: one_line(&text, LINE_MAX),
                 by_systemd: entry.by_systemd,
@@ -261,7 +261,7 @@ mod tests {
         let [first, second] = lines.as_slice() else {
             panic!("{lines:?}");
         };
-        assert_eq!((first.at, first.priority), (7, 6));
+        assert_eq!((first.at.as_millis(), first.priority), (7, 6));
         assert!(!first.message.contains(['\x1b', '\n']), "{first:?}");
         assert_eq!(second.message.chars().count(), LINE_MAX + 1);
     }

@@ -304,7 +304,7 @@ impl HostPorts {
             socket_activated: false,
             address: last.address.to_string(),
             blocks: Some(evidence),
-            free_in: Some(u64::try_from(last.free_in.as_millis()).unwrap_or(u64::MAX)),
+            free_in: Some(last.free_in),
         })
     }
 

@@ -134,7 +134,7 @@ impl Kin {
             unit: judgement.unit,
             ownership: judgement.ownership,
             evidence: judgement.evidence,
-            started_at: procfs::since_1970(about.started),
+            started_at: procfs::timestamp(about.started),
         })
     }
 

@@ -3,13 +3,13 @@
 use std::{
     fs::{self, File},
     io::{self, Read},
-    time::{SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
-use rustix::{
-    param::clock_ticks_per_second,
-    time::{ClockId, clock_gettime},
-};
+use prunella_core::Timestamp;
+use rustix::param::clock_ticks_per_second;
+
+use crate::clock;
 
 /// PF_KTHREAD of linux/sched.h.
 const KERNEL_THREAD: u64 = 0x0020_0000;
@@ -44,16 +44,11 @@ fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
-/// A moment in clock ticks since boot, in milliseconds since 1970.
-pub(crate) fn since_1970(ticks: u64) -> u64 {
-    let boottime = clock_gettime(ClockId::Boottime);
-    let since_boot = u128::try_from(boottime.tv_sec).unwrap_or(0) * 1000
-        + u128::try_from(boottime.tv_nsec).unwrap_or(0) / 1_000_000;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |now| now.as_millis());
+/// A moment in clock ticks since boot, by the wall clock.
+pub(crate) fn timestamp(ticks: u64) -> Timestamp {
     let started = u128::from(ticks) * 1000 / u128::from(clock_ticks_per_second().max(1));
-    u64::try_from((now + started).saturating_sub(since_boot)).unwrap_or(u64::MAX)
+    let started = Duration::from_millis(u64::try_from(started).unwrap_or(u64::MAX));
+    clock::now().saturating_sub(clock::since_boot().saturating_sub(started))
 }
 
 /// The executable's path, as the kernel tells it: with ` (deleted)` behind it
@@ -119,10 +114,8 @@ mod tests {
     fn this_process_started_a_moment_ago() {
         let about = stat(std::process::id()).unwrap();
         assert!(!about.kernel_thread);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let started = since_1970(about.started);
-        let age = u64::try_from(now.as_millis()).unwrap().abs_diff(started);
-        assert!(age < 3_600_000, "{age} ms");
+        let age = clock::now().since(timestamp(about.started));
+        assert!(age < Duration::from_secs(3600), "{age:?}");
     }
 
     #[rstest]

@@ -15,31 +15,38 @@
 //! Any local process may send a signal straight to this connection, past every
 //! match rule. So only signals from systemd's own unique name count.
 
+mod event;
+mod handles;
+mod jobs;
+
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::HashMap,
     num::NonZeroUsize,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures_util::StreamExt;
-use prunella_core::capability::ActiveState;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
 };
-use zbus::{Connection, Message, MessageStream, Variant, message::Type};
+use zbus::{Connection, Message, MessageStream, message::Type};
 
+pub(crate) use self::handles::{Submitting, UnitWatch};
+use self::{event::read_glimpse, jobs::Jobs};
+pub use self::{
+    event::{BusEvent, Glimpse, Interest, UnitSet},
+    handles::Listener,
+};
 use crate::{
-    bus::{self, MANAGER, MANAGER_INTERFACE, PROPERTIES, SYSTEMD, UNIT_INTERFACE},
+    bus::{self, MANAGER, MANAGER_INTERFACE, PROPERTIES, SYSTEMD},
     error::BusError,
-    status::{Bag, Facts, main_end},
 };
 
 const BUS: &str = "org.freedesktop.DBus";
 const BUS_PATH: &str = "/org/freedesktop/DBus";
-const SERVICE_INTERFACE: &str = "org.freedesktop.systemd1.Service";
 
 /// Everything of systemd's, and nothing of anybody else's.
 const SYSTEMD_RULE: &str =
@@ -57,112 +64,6 @@ const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(5);
 /// only while there is no socket.
 const AGAIN_FIRST: Duration = Duration::from_millis(20);
 const AGAIN_MOST: Duration = Duration::from_secs(5);
-/// Jobs remembered as ours. One ends long before so many others have begun.
-const OWN_JOBS: usize = 256;
-
-/// What a listener cares for. Asked for every signal, so it must be quick.
-pub trait Interest: Send + Sync {
-    /// Whether the unit with this object path matters.
-    fn path(&self, path: &str) -> bool;
-    /// Whether the unit with this canonical name matters.
-    fn unit(&self, name: &str) -> bool;
-}
-
-/// What systemd's signals said, for a listener.
-#[derive(Debug, Clone)]
-pub enum BusEvent {
-    /// Subscribed: signals come from now on, and what came before is unknown.
-    Up,
-    /// The connection was lost.
-    Down,
-    /// systemd begins (true) or has ended (false) reading its unit files again.
-    Reloading(bool),
-    /// A unit's properties changed.
-    UnitChanged {
-        /// The unit's object path.
-        path: String,
-        /// What the signal said.
-        glimpse: Glimpse,
-    },
-    /// A job was queued.
-    JobNew {
-        id: u32,
-        /// For which unit.
-        unit: String,
-        /// Whether this process may have asked for it.
-        maybe_own: bool,
-    },
-    /// A job ended.
-    JobRemoved {
-        id: u32,
-        /// For which unit.
-        unit: String,
-        /// systemd's word.
-        result: String,
-        /// Whether this process asked for it.
-        own: bool,
-    },
-}
-
-/// What one PropertiesChanged said of a unit. systemd sends those of the
-/// service first, then those of the unit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Glimpse {
-    /// The unit's own properties.
-    Unit {
-        /// ActiveState.
-        active_state: ActiveState,
-        /// SubState.
-        sub_state: String,
-        /// InvocationID.
-        invocation: Option<String>,
-        /// InactiveEnterTimestampMonotonic.
-        inactive_enter_monotonic: Option<u64>,
-        /// InactiveExitTimestampMonotonic.
-        inactive_exit_monotonic: Option<u64>,
-        /// ActiveExitTimestampMonotonic.
-        active_exit_monotonic: Option<u64>,
-        /// The pending job.
-        job: Option<u32>,
-    },
-    /// The service's properties.
-    Service {
-        /// Result.
-        result: String,
-        /// The main process's exit code.
-        exit_code: Option<i32>,
-        /// The signal that ended the main process, without `SIG`.
-        signal: Option<String>,
-        /// ExecMainExitTimestampMonotonic.
-        main_exit_monotonic: Option<u64>,
-        restarts: u32,
-    },
-}
-
-impl Glimpse {
-    fn unit(facts: &impl Facts) -> Option<Self> {
-        Some(Self::Unit {
-            active_state: ActiveState::parse(&facts.text("ActiveState")?),
-            sub_state: facts.text("SubState").unwrap_or_default(),
-            invocation: facts.id("InvocationID"),
-            inactive_enter_monotonic: facts.moment("InactiveEnterTimestampMonotonic"),
-            inactive_exit_monotonic: facts.moment("InactiveExitTimestampMonotonic"),
-            active_exit_monotonic: facts.moment("ActiveExitTimestampMonotonic"),
-            job: facts.job(),
-        })
-    }
-
-    fn service(facts: &impl Facts) -> Option<Self> {
-        let (exit_code, signal) = main_end(facts);
-        Some(Self::Service {
-            result: facts.text("Result")?,
-            exit_code,
-            signal,
-            main_exit_monotonic: facts.moment("ExecMainExitTimestampMonotonic"),
-            restarts: facts.small("NRestarts"),
-        })
-    }
-}
 
 /// The dispatcher and who waits for what.
 pub(crate) struct Signals {
@@ -203,130 +104,6 @@ struct Entry {
     id: u64,
     interest: Box<dyn Interest>,
     events: mpsc::UnboundedSender<BusEvent>,
-}
-
-/// Jobs that are waited for. A job's path is known only when the call that
-/// queued it has returned, and it may end before: so while any such call is
-/// under way, every end is kept.
-#[derive(Default)]
-struct Jobs {
-    submitting: usize,
-    ended: HashMap<String, String>,
-    waiting: HashMap<String, watch::Sender<Option<String>>>,
-    own: VecDeque<u32>,
-}
-
-impl Jobs {
-    fn ended(&mut self, path: &str, result: &str) {
-        if let Some(waiting) = self.waiting.remove(path) {
-            // Nobody may be waiting any more; then it does not matter.
-            let _ = waiting.send(Some(result.to_owned()));
-        } else if self.submitting > 0 {
-            self.ended.insert(path.to_owned(), result.to_owned());
-        }
-    }
-
-    fn claim(&mut self, path: &str) -> watch::Receiver<Option<String>> {
-        if let Some(id) = job_number(path)
-            && !self.own.contains(&id)
-        {
-            if self.own.len() == OWN_JOBS {
-                self.own.pop_front();
-            }
-            self.own.push_back(id);
-        }
-        if let Some(result) = self.ended.get(path) {
-            return watch::channel(Some(result.clone())).1;
-        }
-        self.waiting
-            .entry(path.to_owned())
-            .or_insert_with(|| watch::channel(None).0)
-            .subscribe()
-    }
-
-    fn submitted(&mut self) {
-        self.submitting = self.submitting.saturating_sub(1);
-        if self.submitting == 0 {
-            self.ended.clear();
-        }
-    }
-}
-
-/// The number at the end of a job's path.
-fn job_number(path: &str) -> Option<u32> {
-    path.rsplit_once('/')?.1.parse().ok()
-}
-
-/// A call that queues a job is under way; from before the call until its reply
-/// has been handled.
-pub(crate) struct Submitting(Arc<Signals>);
-
-impl Submitting {
-    /// The end of the job at `path`: systemd's word when it comes. The sender is
-    /// dropped when the connection is lost.
-    pub(crate) fn claim(&self, path: &str) -> Result<watch::Receiver<Option<String>>, BusError> {
-        let mut state = self.0.lock();
-        if !state.up {
-            return Err(lost());
-        }
-        Ok(state.jobs.claim(path))
-    }
-}
-
-impl Drop for Submitting {
-    fn drop(&mut self) {
-        self.0.lock().jobs.submitted();
-    }
-}
-
-/// Watches one unit's object.
-pub(crate) struct UnitWatch {
-    signals: Arc<Signals>,
-    path: String,
-    changed: watch::Receiver<()>,
-}
-
-impl UnitWatch {
-    /// Waits until something about the unit has changed since the last time
-    /// (or since the watch was made).
-    pub(crate) async fn changed(&mut self) -> Result<(), BusError> {
-        self.changed.changed().await.map_err(|_| lost())
-    }
-}
-
-impl Drop for UnitWatch {
-    fn drop(&mut self) {
-        let mut state = self.signals.lock();
-        if let Some(watched) = state.units.get_mut(&self.path) {
-            watched.watchers = watched.watchers.saturating_sub(1);
-            if watched.watchers == 0 {
-                state.units.remove(&self.path);
-            }
-        }
-    }
-}
-
-/// Receives events until dropped.
-pub struct Listener {
-    signals: Weak<Signals>,
-    id: u64,
-    events: mpsc::UnboundedReceiver<BusEvent>,
-}
-
-impl Listener {
-    /// The next event; none when the host is being shut down.
-    pub async fn next(&mut self) -> Option<BusEvent> {
-        self.events.recv().await
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Some(signals) = self.signals.upgrade() {
-            let id = self.id;
-            signals.lock().listeners.retain(|entry| entry.id != id);
-        }
-    }
 }
 
 fn lost() -> BusError {
@@ -683,18 +460,6 @@ impl State {
     }
 }
 
-fn read_glimpse(message: &Message) -> Option<Glimpse> {
-    let body = message.body();
-    let (interface, properties, _) = body
-        .deserialize::<(&str, HashMap<&str, Variant<'_>>, Vec<&str>)>()
-        .ok()?;
-    match interface {
-        UNIT_INTERFACE => Glimpse::unit(&Bag(properties)),
-        SERVICE_INTERFACE => Glimpse::service(&Bag(properties)),
-        _ => None,
-    }
-}
-
 /// Makes the subscription; returns systemd's unique name.
 async fn subscribe(connection: &Connection) -> Result<String, BusError> {
     for rule in [OWNER_RULE, SYSTEMD_RULE] {
@@ -728,88 +493,5 @@ async fn subscribe_manager(connection: &Connection) -> Result<(), BusError> {
         Ok(_) => Ok(()),
         Err(error) if error.is("org.freedesktop.systemd1.AlreadySubscribed") => Ok(()),
         Err(error) => Err(error),
-    }
-}
-
-/// A set of object paths: what most listeners need.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UnitSet {
-    paths: HashSet<String>,
-    names: HashSet<String>,
-}
-
-impl UnitSet {
-    /// The units with these names.
-    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut set = Self::default();
-        for name in names {
-            set.paths.insert(bus::unit_path(name));
-            set.names.insert(name.to_owned());
-        }
-        set
-    }
-}
-
-impl Interest for UnitSet {
-    fn path(&self, path: &str) -> bool {
-        self.paths.contains(path)
-    }
-
-    fn unit(&self, name: &str) -> bool {
-        self.names.contains(name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_job_that_ends_before_its_path_is_known() {
-        let mut jobs = Jobs {
-            submitting: 1,
-            ..Jobs::default()
-        };
-        jobs.ended("/job/1", "done");
-        assert_eq!(jobs.claim("/job/1").borrow().as_deref(), Some("done"));
-        jobs.submitted();
-        assert!(jobs.ended.is_empty());
-    }
-
-    #[test]
-    fn a_job_has_several_waiters() {
-        let mut jobs = Jobs::default();
-        let one = jobs.claim("/job/1");
-        let two = jobs.claim("/job/1");
-        jobs.ended("/job/1", "failed");
-        assert_eq!(one.borrow().as_deref(), Some("failed"));
-        assert_eq!(two.borrow().as_deref(), Some("failed"));
-        assert!(jobs.waiting.is_empty());
-    }
-
-    #[test]
-    fn ends_are_kept_only_while_somebody_submits() {
-        let mut jobs = Jobs::default();
-        jobs.ended("/job/1", "done");
-        assert!(jobs.ended.is_empty());
-    }
-
-    #[test]
-    fn jobs_of_ours_are_remembered_up_to_a_limit() {
-        let mut jobs = Jobs::default();
-        for id in 0..=u32::try_from(OWN_JOBS).unwrap() {
-            jobs.claim(&format!("/org/freedesktop/systemd1/job/{id}"));
-        }
-        assert!(!jobs.own.contains(&0));
-        assert!(jobs.own.contains(&1));
-        assert_eq!(jobs.own.len(), OWN_JOBS);
-    }
-
-    #[test]
-    fn a_set_of_units_knows_paths_and_names() {
-        let set = UnitSet::new(["web.service"]);
-        assert!(set.path("/org/freedesktop/systemd1/unit/web_2eservice"));
-        assert!(set.unit("web.service"));
-        assert!(!set.unit("db.service"));
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use prunella_core::{
-    UnitName,
+    Monotonic, UnitName,
     capability::{Answer, UnitStatus},
     situation::Situation,
 };
@@ -51,8 +51,8 @@ impl Situation for Linux {
         clock::since_boot()
     }
 
-    fn monotonic(&self) -> u64 {
-        clock::monotonic_micros()
+    fn monotonic(&self) -> Monotonic {
+        clock::monotonic()
     }
 
     fn system_state(&self, deadline: Instant) -> Answer<String> {

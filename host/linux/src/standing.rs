@@ -81,7 +81,7 @@ pub(crate) fn cannot_read(unit: &UnitName) -> String {
 mod tests {
     use std::collections::HashMap;
 
-    use prunella_core::capability::PendingJob;
+    use prunella_core::{Monotonic, capability::PendingJob};
     use rstest::rstest;
 
     use super::*;
@@ -127,7 +127,7 @@ mod tests {
     fn a_oneshot_that_is_done_is_up() {
         let mut done = status(ActiveState::Inactive, false);
         done.kind = Some("oneshot".to_owned());
-        done.main_exit_monotonic = Some(1);
+        done.main_exit_monotonic = Some(Monotonic::from_micros(1));
         assert_eq!(reached(Goal::Up, &done), Some(Ok(())));
         done.result = "exit-code".to_owned();
         assert!(reached(Goal::Up, &done).unwrap().is_err());

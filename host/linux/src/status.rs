@@ -1,10 +1,10 @@
 //! systemd's properties as a [`UnitStatus`], whether they came over D-Bus or
 //! from `systemctl show`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use prunella_core::{
-    UnitName,
+    Monotonic, Timestamp, UnitName,
     capability::{ActiveState, PendingJob, UnitStatus},
     hash::hexadecimal,
     start_rules::StartRules,
@@ -31,9 +31,21 @@ pub(crate) trait Facts {
     /// were tried last, each as its line in the unit file.
     fn unmet(&self, name: &str) -> Vec<String>;
 
-    /// A moment; systemd's 0 means that it never was.
-    fn moment(&self, name: &str) -> Option<u64> {
-        self.number(name).filter(|at| *at != 0)
+    /// A time of the wall clock; systemd's 0 means that it never was.
+    fn timestamp(&self, name: &str) -> Option<Timestamp> {
+        let at = self.number(name).filter(|at| *at != 0);
+        at.map(Timestamp::from_micros)
+    }
+
+    /// A time of the monotonic clock.
+    fn monotonic(&self, name: &str) -> Option<Monotonic> {
+        let at = self.number(name).filter(|at| *at != 0);
+        at.map(Monotonic::from_micros)
+    }
+
+    /// A length of time.
+    fn length(&self, name: &str) -> Option<Duration> {
+        self.number(name).map(Duration::from_micros)
     }
 
     /// A number of 32 bits.
@@ -200,16 +212,16 @@ pub(crate) fn status(name: UnitName, facts: &impl Facts) -> UnitStatus {
             .filter(|pid| *pid != 0),
         restarts: facts.small("NRestarts"),
         invocation: facts.id("InvocationID"),
-        since: facts.moment("StateChangeTimestamp"),
-        since_monotonic: facts.moment("StateChangeTimestampMonotonic"),
-        active_exit_monotonic: facts.moment("ActiveExitTimestampMonotonic"),
-        inactive_enter_monotonic: facts.moment("InactiveEnterTimestampMonotonic"),
-        inactive_exit_monotonic: facts.moment("InactiveExitTimestampMonotonic"),
-        main_exit_monotonic: facts.moment("ExecMainExitTimestampMonotonic"),
+        since: facts.timestamp("StateChangeTimestamp"),
+        since_monotonic: facts.monotonic("StateChangeTimestampMonotonic"),
+        active_exit_monotonic: facts.monotonic("ActiveExitTimestampMonotonic"),
+        inactive_enter_monotonic: facts.monotonic("InactiveEnterTimestampMonotonic"),
+        inactive_exit_monotonic: facts.monotonic("InactiveExitTimestampMonotonic"),
+        main_exit_monotonic: facts.monotonic("ExecMainExitTimestampMonotonic"),
         restart_policy: facts.text("Restart").unwrap_or_else(|| "no".to_owned()),
-        restart_delay: facts.number("RestartUSec").unwrap_or(0),
+        restart_delay: facts.length("RestartUSec").unwrap_or_default(),
         start_limit_burst: facts.small("StartLimitBurst"),
-        start_limit_interval: facts.number("StartLimitIntervalUSec").unwrap_or(0),
+        start_limit_interval: facts.length("StartLimitIntervalUSec").unwrap_or_default(),
         start_limit_action: action(facts, "StartLimitAction"),
         failure_action: action(facts, "FailureAction"),
         success_action: action(facts, "SuccessAction"),
@@ -251,7 +263,8 @@ fn start_rules(facts: &impl Facts) -> StartRules {
     let (prevented_by_codes, prevented_by_signals) =
         facts.exit_statuses("RestartPreventExitStatus");
     // systemd says `no` of what it has not tried yet, too.
-    let not_met = |tried: &str, result: &str| facts.moment(tried).is_some() && !facts.flag(result);
+    let not_met =
+        |tried: &str, result: &str| facts.monotonic(tried).is_some() && !facts.flag(result);
     let conditions = not_met("ConditionTimestampMonotonic", "ConditionResult");
     let assertions = not_met("AssertTimestampMonotonic", "AssertResult");
     let mut unmet_lines = Vec::new();
@@ -269,8 +282,9 @@ fn start_rules(facts: &impl Facts) -> StartRules {
         unmet_lines,
         start_timeout: facts
             .number("TimeoutStartUSec")
-            .filter(|limit| *limit != u64::MAX),
-        active_enter_monotonic: facts.moment("ActiveEnterTimestampMonotonic"),
+            .filter(|limit| *limit != u64::MAX)
+            .map(Duration::from_micros),
+        active_enter_monotonic: facts.monotonic("ActiveEnterTimestampMonotonic"),
     }
 }
 
@@ -390,7 +404,10 @@ mod tests {
         assert_eq!(status.signal.as_deref(), Some("KILL"));
         assert_eq!(status.exit_code, None);
         assert_eq!(status.restarts, 3);
-        assert_eq!(status.inactive_enter_monotonic, Some(4_000));
+        assert_eq!(
+            status.inactive_enter_monotonic,
+            Some(Monotonic::from_micros(4_000))
+        );
         assert_eq!(status.active_exit_monotonic, None);
         assert_eq!(status.invocation, Some("ab".repeat(16)));
         assert_eq!(status.job.unwrap().id, 7);

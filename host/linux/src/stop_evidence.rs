@@ -36,12 +36,12 @@ use std::{
 };
 
 use prunella_core::{
-    UnitName,
+    Monotonic, Timestamp, UnitName,
     capability::{ActiveState, Answer, UnitStatus},
 };
 
 use crate::{
-    clock::{monotonic_micros, realtime_millis},
+    clock,
     journal::{Entry, Group, Journal, JournalQuery, by_systemd},
 };
 
@@ -51,7 +51,7 @@ const JOURNALD: &str = "/run/systemd/journal/io.systemd.journal";
 const SYNC_LIMIT: Duration = Duration::from_secs(2);
 /// A required unit that went down no longer than this before is why this one
 /// was stopped: systemd queues such a stop in the same moment.
-const ALONG: u64 = 1_000_000;
+const ALONG: Duration = Duration::from_secs(1);
 
 /// SD_MESSAGE_UNIT_STARTING, _STARTED, _STOPPING, _STOPPED: the marks of jobs.
 const JOB_MESSAGES: [&str; 4] = [
@@ -164,8 +164,8 @@ pub(crate) fn stopped_by_operator(
 pub struct EndedRun {
     /// Its invocation id.
     pub invocation: String,
-    /// When systemd last wrote of it (CLOCK_MONOTONIC, microseconds).
-    pub ended_monotonic: u64,
+    /// When systemd last wrote of it.
+    pub ended_monotonic: Monotonic,
 }
 
 /// The last run of an inactive unit, if it was in this boot and the last job was
@@ -199,10 +199,10 @@ pub(crate) fn ended_by_itself(
         vec![of_this_boot("INVOCATION_ID", &invocation)],
     )?;
     let at = last.map_or(job.at, |last| last.at);
-    let ago = (realtime_millis().saturating_mul(1000)).saturating_sub(at);
+    let ago = clock::now().since(Timestamp::from_micros(at));
     Ok(Some(EndedRun {
         invocation,
-        ended_monotonic: monotonic_micros().saturating_sub(ago),
+        ended_monotonic: clock::monotonic().saturating_sub(ago),
     }))
 }
 
@@ -214,7 +214,7 @@ pub(crate) fn went_down_before(required: &UnitStatus, status: &UnitStatus) -> bo
     ) else {
         return false;
     };
-    required.active_state == ActiveState::Failed && down <= left && left - down <= ALONG
+    required.active_state == ActiveState::Failed && down <= left && left.since(down) <= ALONG
 }
 
 fn of_run(
@@ -335,9 +335,9 @@ mod tests {
         #[case] says: Order,
     ) {
         let mut status = failed(result);
-        status.inactive_exit_monotonic = began;
-        status.active_exit_monotonic = active_exit;
-        status.main_exit_monotonic = main_exit;
+        status.inactive_exit_monotonic = began.map(Monotonic::from_micros);
+        status.active_exit_monotonic = active_exit.map(Monotonic::from_micros);
+        status.main_exit_monotonic = main_exit.map(Monotonic::from_micros);
         assert_eq!(order(&status), says);
     }
 
@@ -354,9 +354,9 @@ mod tests {
     ) {
         let mut required = failed("signal");
         required.active_state = state;
-        required.inactive_enter_monotonic = Some(down);
+        required.inactive_enter_monotonic = Some(Monotonic::from_micros(down));
         let mut status = failed("exit-code");
-        status.active_exit_monotonic = Some(left);
+        status.active_exit_monotonic = Some(Monotonic::from_micros(left));
         assert_eq!(went_down_before(&required, &status), along);
     }
 }

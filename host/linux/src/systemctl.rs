@@ -19,7 +19,7 @@ use prunella_core::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
-    clock::{monotonic_micros, realtime_millis},
+    clock,
     job::{JOB_MODE, JobEnd, word},
     standing::{cannot_read, existing, not_there_yet, reached},
     status::{self, Facts},
@@ -180,8 +180,8 @@ pub(crate) fn show(deadline: Instant, unit: &UnitName) -> Answer<UnitStatus> {
     // systemctl prints moments of the day as text; the monotonic ones are
     // numbers.
     status.since = status.since_monotonic.map(|then| {
-        let ago = monotonic_micros().saturating_sub(then);
-        realtime_millis().saturating_mul(1000).saturating_sub(ago)
+        let ago = clock::monotonic().since(then);
+        clock::now().saturating_sub(ago)
     });
     if let Some(job) = &mut status.job {
         let jobs = run(deadline, &["list-jobs", "--no-legend", "--plain"])?;
@@ -452,6 +452,8 @@ fn time_span(text: &str) -> Option<u64> {
 mod tests {
     use rstest::rstest;
 
+    use prunella_core::Monotonic;
+
     use super::*;
 
     #[rstest]
@@ -478,14 +480,17 @@ mod tests {
         );
         let status = status::status(UnitName::new("web.service").unwrap(), &shown);
         assert_eq!(status.exit_code, Some(3));
-        assert_eq!(status.restart_delay, 100_000);
-        assert_eq!(status.start_limit_interval, 10_000_000);
+        assert_eq!(status.restart_delay, Duration::from_millis(100));
+        assert_eq!(status.start_limit_interval, Duration::from_secs(10));
         assert_eq!(status.names.len(), 2);
         assert_eq!(status.requires.len(), 2);
         assert_eq!(status.job.unwrap().id, 12);
         assert_eq!(status.description, "a=b");
         assert!(status.private_network);
-        assert_eq!(status.inactive_enter_monotonic, Some(77));
+        assert_eq!(
+            status.inactive_enter_monotonic,
+            Some(Monotonic::from_micros(77))
+        );
     }
 
     #[test]

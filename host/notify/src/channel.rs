@@ -26,6 +26,7 @@ mod slack;
 mod teams;
 mod webhook;
 
+use prunella_core::Timestamp;
 use std::time::{Duration, Instant};
 
 use prunella_config::channels::{ChannelKind, ChannelSettings};
@@ -121,10 +122,8 @@ fn time_for(settings: &ChannelSettings, deadline: Instant) -> Option<Duration> {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `2026-11-22T02:51:27.123Z`
-fn rfc3339(at: u64) -> String {
-    i64::try_from(at)
-        .ok()
-        .and_then(|at| jiff::Timestamp::from_millisecond(at).ok())
+fn rfc3339(at: Timestamp) -> String {
+    at.to_jiff()
         // What lies beyond every calendar is very late, not very early.
         .unwrap_or(jiff::Timestamp::MAX)
         .to_string()

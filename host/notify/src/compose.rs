@@ -1,12 +1,12 @@
 //! Makes a message of a planned message: reads the incidents' records and has a notification
 //! rendered about them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::tz::TimeZone;
 use prunella_config::Config;
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     alert::{Message, Severity},
     incident::{Ending, IncidentId},
     summary::Filter,
@@ -86,7 +86,7 @@ impl Composer<'_> {
         };
         let notification = match planned.form {
             MessageForm::Flapping(since) => {
-                Notification::digest(&reports, &span(planned.at.saturating_sub(since)))
+                Notification::digest(&reports, &span(planned.at.since(since)))
             }
             MessageForm::Storm => Notification::digest(&reports, "at once"),
             _ => self.about(planned, reports),
@@ -171,7 +171,7 @@ impl Composer<'_> {
     }
 
     /// All that happened to a unit since then, the newest first.
-    fn since(&self, planned: &PlannedMessage, since: u64) -> Vec<Report> {
+    fn since(&self, planned: &PlannedMessage, since: Timestamp) -> Vec<Report> {
         let Some(one) = planned.mentions.first() else {
             return Vec::new();
         };
@@ -252,9 +252,9 @@ fn units_are(mentions: &[Mention]) -> String {
     format!("{} {verb}", units(mentions.iter()))
 }
 
-/// `in 2 hours`, for a span in milliseconds.
-fn span(ms: u64) -> String {
-    let minutes = ms.div_ceil(60_000).max(1);
+/// `in 2 hours`.
+fn span(span: Duration) -> String {
+    let minutes = span.as_millis().div_ceil(60_000).max(1);
     match minutes {
         1 => "in a minute".to_owned(),
         2..120 => format!("in {minutes} minutes"),

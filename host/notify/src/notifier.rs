@@ -22,25 +22,25 @@ use std::{
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime},
 };
 
 use prunella_config::{Config, channels::ChannelSettings};
-use prunella_core::{ChannelName, UnitName, incident::Incident, trail::Step};
+use prunella_core::{ChannelName, Timestamp, UnitName, incident::Incident, trail::Step};
 use prunella_report::Renderer;
 use prunella_store::{Store, StoreError};
 
 use crate::{Channel, channel::ChannelError, lock::SenderLock};
 
 /// The lock is kept over pauses up to this long.
-const SHORT: u64 = 5_000;
+const SHORT: Duration = Duration::from_secs(5);
 
 /// When another process sends, or the store does not answer, it is looked at
 /// again after so long.
 const LATER: Duration = Duration::from_secs(1);
 
-/// What is over is kept for so long: 90 days, in milliseconds.
-const KEPT: u64 = 90 * 24 * 3600 * 1000;
+/// What is over is kept for so long: 90 days.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// What is over is forgotten so often: once a day.
 const TIDY: Duration = Duration::from_secs(24 * 3600);
@@ -54,9 +54,9 @@ pub trait HostQueries: Send + Sync {
     /// answer.
     fn requires(&self, unit: &UnitName) -> Vec<UnitName>;
 
-    /// Since when a unit is up, in milliseconds since 1970; absent when it is
+    /// Since when a unit is up; absent when it is
     /// not, or when nobody knows.
-    fn up_since(&self, unit: &UnitName) -> Option<u64>;
+    fn up_since(&self, unit: &UnitName) -> Option<Timestamp>;
 }
 
 /// How a channel is opened.
@@ -90,8 +90,8 @@ pub struct Notifier {
 
 struct Shared {
     settings: NotifierSettings,
-    /// When it was made, in milliseconds since 1970.
-    started: u64,
+    /// When it was made.
+    started: Timestamp,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -101,8 +101,8 @@ struct State {
     /// Channels that are being sent by, each on a thread.
     busy: BTreeSet<ChannelName>,
     /// Channels whose messages the store did not let them see to, and until
-    /// when they are left alone (milliseconds since 1970).
-    resting: BTreeMap<ChannelName, u64>,
+    /// when they are left alone.
+    resting: BTreeMap<ChannelName, Timestamp>,
     /// Something may have changed.
     woken: bool,
     /// When an incident that was opened since the last look may have to be told
@@ -269,7 +269,7 @@ impl Shared {
             }
             let state = self.lock();
             let idle = state.busy.is_empty();
-            if idle && due.is_none_or(|due| milliseconds(due) > SHORT) {
+            if idle && due.is_none_or(|due| due > SHORT) {
                 held = None;
             }
             if let Some(until) = state.until
@@ -379,23 +379,16 @@ impl Shared {
 }
 
 enum NextStep {
-    /// When something is due next, in milliseconds since 1970.
-    Next(Option<u64>),
+    /// When something is due next.
+    Next(Option<Timestamp>),
     /// Another process is at it.
     NotOurs,
 }
 
-/// Milliseconds since 1970.
-fn wall_clock() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, milliseconds)
+fn wall_clock() -> Timestamp {
+    Timestamp::from(SystemTime::now())
 }
 
-fn until_then(at: u64) -> Duration {
-    Duration::from_millis(at.saturating_sub(wall_clock()))
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn until_then(at: Timestamp) -> Duration {
+    at.since(wall_clock())
 }

@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prunella_config::Config;
 use prunella_core::{
-    ChannelName, UnitName,
+    ChannelName, Timestamp, UnitName,
     alert::{AlertGroup, AlertKind, Severity},
 };
 use prunella_store::{AlertDecision, NewAlert, Unfinished};
@@ -44,8 +44,7 @@ use crate::relations::Relations;
 
 /// Everything that decides.
 pub(crate) struct PlanInput<'a> {
-    /// Milliseconds since 1970.
-    pub(crate) now: u64,
+    pub(crate) now: Timestamp,
     pub(crate) config: &'a Config,
     /// In their order.
     pub(crate) alerts: &'a [NewAlert],
@@ -57,10 +56,10 @@ pub(crate) struct PlanInput<'a> {
     /// How often each unit recovered within the window of flapping.
     pub(crate) recoveries: &'a BTreeMap<UnitName, u32>,
     /// When the last digest of a unit, or of the host, was sent.
-    pub(crate) digests: &'a BTreeMap<Option<UnitName>, u64>,
+    pub(crate) digests: &'a BTreeMap<Option<UnitName>, Timestamp>,
     pub(crate) relations: &'a Relations,
     /// Since when units of alert groups are up, where that is known.
-    pub(crate) up_since: &'a BTreeMap<UnitName, u64>,
+    pub(crate) up_since: &'a BTreeMap<UnitName, Timestamp>,
 }
 
 /// What to do now, and when to look again.
@@ -70,13 +69,13 @@ pub(crate) struct Plan {
     pub(crate) decisions: Vec<(i64, AlertDecision)>,
     /// Alert groups that changed.
     pub(crate) alert_groups: Vec<AlertGroup>,
-    pub(crate) digests: Vec<(Option<UnitName>, u64)>,
-    /// Milliseconds since 1970; absent when only a new alert changes anything.
-    pub(crate) next: Option<u64>,
+    pub(crate) digests: Vec<(Option<UnitName>, Timestamp)>,
+    /// Absent when only a new alert changes anything.
+    pub(crate) next: Option<Timestamp>,
 }
 
 impl Plan {
-    fn look_again(&mut self, at: u64) {
+    fn look_again(&mut self, at: Timestamp) {
         self.next = Some(self.next.map_or(at, |next| next.min(at)));
     }
 }
@@ -93,7 +92,7 @@ pub(crate) struct PlannedMessage {
     pub(crate) mentions: Vec<Mention>,
     pub(crate) channels: BTreeSet<ChannelName>,
     /// When what it tells happened.
-    pub(crate) at: u64,
+    pub(crate) at: Timestamp,
 }
 
 /// What a message is like.
@@ -102,11 +101,11 @@ pub(crate) enum MessageForm {
     /// News of one cause.
     News,
     /// It was told before, and goes on since then.
-    Reminder(u64),
+    Reminder(Timestamp),
     /// All that was told is over.
     Resolved,
     /// All that happened to one unit since then.
-    Flapping(u64),
+    Flapping(Timestamp),
     /// Much at once.
     Storm,
 }
@@ -125,10 +124,6 @@ struct Planner<'a, 'n> {
     input: PlanInput<'a>,
     plan: Plan,
     name: &'n mut dyn FnMut() -> String,
-}
-
-fn milliseconds(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl<'a> Planner<'a, '_> {

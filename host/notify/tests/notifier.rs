@@ -13,7 +13,7 @@ use std::{
 
 use prunella_config::Config;
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     alert::{Alert, Dispatch, DispatchFilter, DispatchState},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
 };
@@ -50,7 +50,7 @@ impl HostQueries for NoQueries {
     fn requires(&self, _: &UnitName) -> Vec<UnitName> {
         Vec::new()
     }
-    fn up_since(&self, _: &UnitName) -> Option<u64> {
+    fn up_since(&self, _: &UnitName) -> Option<Timestamp> {
         None
     }
 }
@@ -122,7 +122,7 @@ impl House {
         let detection = Detection {
             unit,
             by: DetectedBy::Signal,
-            at: 1_000,
+            at: Timestamp::from_millis(1_000),
             cause: "exit-code".into(),
             invocation: Some(number.to_string()),
             exit_code: Some(1),
@@ -130,7 +130,7 @@ impl House {
             failed_monotonic: None,
         };
         let incident = Incident {
-            id: IncidentId::new(1_000, number),
+            id: IncidentId::new(Timestamp::from_millis(1_000), number),
             key: detection.key("boot"),
             detection,
             attempt: 1,
@@ -139,11 +139,11 @@ impl House {
         };
         let ending = Ending::Escalated {
             reason: "nobody knows why".to_owned(),
-            retry_at: Some(9),
+            retry_at: Some(Timestamp::from_millis(9)),
         };
         self.store.open_incident(&incident).unwrap();
         let end = AttemptEnd {
-            at: 2_000,
+            at: Timestamp::from_millis(2_000),
             alert: Alert::of(
                 &incident,
                 &[],
@@ -154,7 +154,7 @@ impl House {
                     &incident.detection.cause,
                     Some(&ending),
                 ),
-                2_000,
+                Timestamp::from_millis(2_000),
             ),
             ending: Some(ending),
             tries: None,
@@ -216,10 +216,17 @@ fn an_undelivered_message_is_retried_when_the_server_says() {
     let waiting = house.one();
     assert_eq!((waiting.state, waiting.tries), (DispatchState::Waiting, 1));
     assert_eq!(waiting.detail.as_deref(), Some("it is busy"));
-    let wait = waiting.next.unwrap() - waiting.tried.unwrap();
-    assert!((3_600_000..3_660_000).contains(&wait), "{wait}");
+    let wait = waiting
+        .next
+        .unwrap()
+        .since(waiting.tried.unwrap())
+        .as_secs();
+    assert!((3_600..3_660).contains(&wait), "{wait}");
     // A person need not wait.
-    house.store.retry_dispatches(None, 1).unwrap();
+    house
+        .store
+        .retry_dispatches(None, Timestamp::from_millis(1))
+        .unwrap();
     house.notifier().work_for(Duration::ZERO);
     assert_eq!(house.one().state, DispatchState::Delivered);
     let ids: Vec<String> = house.got().into_iter().map(|message| message.id).collect();
@@ -250,8 +257,16 @@ fn an_interrupted_message_is_sent_again_under_the_same_id() {
     house.notifier().work_for(Duration::ZERO);
     // As a killed process leaves it.
     let id = house.one().message.id;
-    house.store.retry_dispatches(None, 1).unwrap();
-    assert!(house.store.begin_dispatch(&id, 1).unwrap());
+    house
+        .store
+        .retry_dispatches(None, Timestamp::from_millis(1))
+        .unwrap();
+    assert!(
+        house
+            .store
+            .begin_dispatch(&id, Timestamp::from_millis(1))
+            .unwrap()
+    );
     house.notifier().work_for(Duration::ZERO);
     let told = house.one();
     assert_eq!((told.state, told.tries), (DispatchState::Delivered, 3));

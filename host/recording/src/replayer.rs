@@ -7,7 +7,7 @@ use std::{
 };
 
 use prunella_core::{
-    Failure,
+    Failure, Timestamp,
     capability::{Answer, Call, Host, HostCalls, Reply},
 };
 use prunella_engine::{Lines, RunContext, Strategy};
@@ -51,7 +51,7 @@ pub fn replay(strategy: &Strategy, played: &ReplayedRun, lines: Arc<dyn Lines>) 
         calls: played.calls.clone(),
         at: 0,
         divergence: None,
-        clocks: (0, 0),
+        clocks: (Timestamp::default(), 0),
     })));
     let context = RunContext {
         host: Host::from(Arc::clone(&replayer) as Arc<dyn HostCalls>),
@@ -87,7 +87,7 @@ struct Progress {
     at: usize,
     divergence: Option<Divergence>,
     /// What the clocks said last; it is what they say after a divergence.
-    clocks: (u64, u64),
+    clocks: (Timestamp, u64),
 }
 
 /// The recorded answers, in the place of a host.

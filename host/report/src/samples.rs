@@ -1,5 +1,7 @@
 //! Notifications of every sort, on which an operator's templates are tried.
 
+use std::time::Duration;
+
 use crate::{Report, ReportContext};
 use jiff::tz::TimeZone;
 use prunella_core::{
@@ -22,9 +24,9 @@ const RECORDS: [&str; 6] = [
 ];
 
 /// So many incidents came before, an hour apart.
-const BEFORE: u64 = 3;
+const BEFORE: u32 = 3;
 
-const HOUR: u64 = 3_600_000;
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// One notification of every sort.
 pub(crate) fn notifications() -> Vec<Notification> {
@@ -57,7 +59,7 @@ fn report(record: &str) -> Option<Report> {
     let past: Vec<PastIncident> = (1..=BEFORE)
         .map(|hours| PastIncident {
             id: format!("before-{hours}"),
-            at: detection.at.saturating_sub(hours * HOUR),
+            at: detection.at.saturating_sub(HOUR * hours),
             cause: detection.cause.to_string(),
             ended: "healed".to_owned(),
             strategy: Some("service-restart".to_owned()),

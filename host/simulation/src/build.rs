@@ -55,9 +55,9 @@ impl Unit {
                 inactive_exit_monotonic: None,
                 main_exit_monotonic: None,
                 restart_policy: "no".to_owned(),
-                restart_delay: 100_000,
+                restart_delay: Duration::from_millis(100),
                 start_limit_burst: 5,
-                start_limit_interval: 10_000_000,
+                start_limit_interval: Duration::from_secs(10),
                 start_limit_action: "none".to_owned(),
                 failure_action: "none".to_owned(),
                 success_action: "none".to_owned(),
@@ -76,7 +76,7 @@ impl Unit {
                 needs_reload: false,
                 private_network: false,
                 start_rules: StartRules {
-                    start_timeout: Some(90_000_000),
+                    start_timeout: Some(Duration::from_secs(90)),
                     ..StartRules::default()
                 },
                 name: unit,

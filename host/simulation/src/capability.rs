@@ -31,7 +31,7 @@ impl HostCalls for Sim {
         }
         let world = &mut *lock(&self.world);
         match call {
-            Call::ClockNow(now) => now.reply(Ok(world.millis())),
+            Call::ClockNow(now) => now.reply(Ok(world.timestamp())),
             Call::ClockMonotonic(monotonic) => monotonic.reply(Ok(world.monotonic_nanos())),
             Call::ClockSleep(sleep) => sleep.reply(Ok(())),
             Call::UnitGet(get) => get.reply(world.unit(&get)),

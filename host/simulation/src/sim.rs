@@ -7,7 +7,7 @@ use std::{
 };
 
 use prunella_core::{
-    StrategyName, UnitName,
+    StrategyName, Timestamp, UnitName,
     capability::{
         ActiveState, Host, LogEntry, PastIncident, UnitStatus, filesystems::percent_used,
     },
@@ -475,6 +475,10 @@ impl Sim {
         lock(&self.world).monotonic
     }
 
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        lock(&self.world).timestamp()
+    }
+
     /// An incident about the service as it stands now.
     pub fn incident(&self) -> Incident {
         let world = lock(&self.world);
@@ -482,7 +486,7 @@ impl Sim {
         let detection = Detection {
             unit: self.unit.clone(),
             by: DetectedBy::Signal,
-            at: world.millis(),
+            at: world.timestamp(),
             cause: Cause::from(status.map_or("", |status| status.result.as_str())),
             invocation: status.and_then(|status| status.invocation.clone()),
             exit_code: status.and_then(|status| status.exit_code),

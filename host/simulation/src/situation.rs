@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use prunella_core::{
-    UnitName,
+    Monotonic, UnitName,
     capability::{ActiveState, Answer, UnitStatus},
     situation::Situation,
 };
@@ -22,8 +22,8 @@ impl Situation for Sim {
         lock(&self.world).monotonic
     }
 
-    fn monotonic(&self) -> u64 {
-        lock(&self.world).monotonic_micros()
+    fn monotonic(&self) -> Monotonic {
+        lock(&self.world).monotonic()
     }
 
     fn system_state(&self, _: Instant) -> Answer<String> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use prunella_core::{
-    Failure, StrategyName, UnitName,
+    Failure, Monotonic, StrategyName, Timestamp, UnitName,
     capability::{
         ActiveState, Load, LogEntry, Memory, PastIncident, PendingJob, Pressure, ProcessInfo,
         UnitAct, UnitStatus, filesystems::FileSystem,
@@ -24,8 +24,8 @@ use crate::{
     file_model::deviations,
 };
 
-/// When a simulated host's time begins: milliseconds since 1970.
-pub(crate) const START: u64 = 1_767_225_600_000;
+/// When a simulated host's time begins.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
 /// The simulated host never reboots by itself.
 pub(crate) const BOOT_ID: &str = "00000000-0000-4000-8000-000000000001";
@@ -159,7 +159,7 @@ impl Visible for World {
 impl World {
     pub(crate) fn new(service: Service) -> Self {
         Self {
-            now: Duration::from_millis(START),
+            now: Duration::from_millis(START.as_millis()),
             monotonic: Duration::from_secs(3600),
             real_time: None,
             service,
@@ -195,12 +195,12 @@ impl World {
         }
     }
 
-    pub(crate) fn millis(&self) -> u64 {
-        u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX)
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        Timestamp::default().saturating_add(self.now)
     }
 
-    pub(crate) fn monotonic_micros(&self) -> u64 {
-        u64::try_from(self.monotonic.as_micros()).unwrap_or(u64::MAX)
+    pub(crate) fn monotonic(&self) -> Monotonic {
+        Monotonic::default().saturating_add(self.monotonic)
     }
 
     /// The unit of this name or alias.
@@ -235,9 +235,9 @@ impl World {
         if up {
             self.came_up(&name);
         } else {
-            self.note(&name, |status, micros| {
-                status.inactive_enter_monotonic = Some(micros);
-                status.main_exit_monotonic = Some(micros);
+            self.note(&name, |status, at| {
+                status.inactive_enter_monotonic = Some(at);
+                status.main_exit_monotonic = Some(at);
             });
         }
     }
@@ -254,7 +254,7 @@ impl World {
                 unit: process.unit,
                 ownership: process.ownership,
                 evidence: process.evidence,
-                started_at: self.millis(),
+                started_at: self.timestamp(),
             },
             ignores_term: process.ignores_term,
         };
@@ -489,20 +489,20 @@ impl World {
                 });
             }
         }
-        let now = self.now;
-        self.note(unit, |status, micros| {
+        let now = self.timestamp();
+        self.note(unit, |status, at| {
             if status.is_oneshot() && !status.remain_after_exit {
                 status.active_state = ActiveState::Inactive;
                 "dead".clone_into(&mut status.sub_state);
-                status.main_exit_monotonic = Some(micros);
+                status.main_exit_monotonic = Some(at);
             } else {
                 status.active_state = ActiveState::Active;
                 "running".clone_into(&mut status.sub_state);
             }
             status.main_pid = pid;
-            status.inactive_exit_monotonic = Some(micros);
-            status.since_monotonic = Some(micros);
-            status.since = u64::try_from(now.as_micros()).ok();
+            status.inactive_exit_monotonic = Some(at);
+            status.since_monotonic = Some(at);
+            status.since = Some(now);
         });
     }
 
@@ -513,8 +513,8 @@ impl World {
         let processes = &self.processes;
         self.held
             .retain(|held| held.pid.is_none_or(|pid| processes.contains_key(&pid)));
-        let now = self.now;
-        self.note(unit, |status, micros| {
+        let now = self.timestamp();
+        self.note(unit, |status, at| {
             let failed = result != "success";
             status.active_state = if failed {
                 ActiveState::Failed
@@ -524,19 +524,23 @@ impl World {
             (if failed { "failed" } else { "dead" }).clone_into(&mut status.sub_state);
             result.clone_into(&mut status.result);
             status.main_pid = None;
-            status.active_exit_monotonic = Some(micros);
-            status.inactive_enter_monotonic = Some(micros);
-            status.main_exit_monotonic = Some(micros);
-            status.since_monotonic = Some(micros);
-            status.since = u64::try_from(now.as_micros()).ok();
+            status.active_exit_monotonic = Some(at);
+            status.inactive_enter_monotonic = Some(at);
+            status.main_exit_monotonic = Some(at);
+            status.since_monotonic = Some(at);
+            status.since = Some(now);
         });
     }
 
     /// Changes a unit's status.
-    pub(crate) fn note(&mut self, unit: &UnitName, change: impl FnOnce(&mut UnitStatus, u64)) {
-        let micros = self.monotonic_micros();
+    pub(crate) fn note(
+        &mut self,
+        unit: &UnitName,
+        change: impl FnOnce(&mut UnitStatus, Monotonic),
+    ) {
+        let at = self.monotonic();
         if let Some(unit) = self.units.get_mut(unit) {
-            change(&mut unit.status, micros);
+            change(&mut unit.status, at);
         }
     }
 
@@ -546,7 +550,7 @@ impl World {
     }
 
     pub(crate) fn say(&mut self, unit: &UnitName, priority: u8, message: &str) {
-        let at = self.millis();
+        let at = self.timestamp();
         self.logs
             .entry(unit.clone())
             .or_default()

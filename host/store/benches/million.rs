@@ -22,7 +22,7 @@ use std::{
 };
 
 use prunella_core::{
-    StrategyName, UnitName,
+    Monotonic, StrategyName, Timestamp, UnitName,
     incident::{DetectedBy, Detection, Ending, EndingKind, Incident, IncidentId},
     summary::{Filter, OutcomeFilter},
     trail::{Entry, Step},
@@ -82,8 +82,8 @@ fn main() {
         (
             "list 50 of a day long ago",
             Filter {
-                since: Some(BEGAN + 1_000 * MINUTE),
-                until: Some(BEGAN + 2_440 * MINUTE),
+                since: Some(Timestamp::from_millis(BEGAN + 1_000 * MINUTE)),
+                until: Some(Timestamp::from_millis(BEGAN + 2_440 * MINUTE)),
                 ..Filter::default()
             },
         ),
@@ -94,7 +94,7 @@ fn main() {
             assert!(!black_box(store.incidents(&filter).unwrap()).is_empty());
         });
     }
-    let middle = IncidentId::new(BEGAN + incidents / 2 * MINUTE, 0);
+    let middle = IncidentId::new(Timestamp::from_millis(BEGAN + incidents / 2 * MINUTE), 0);
     report.time("open one with its steps", times, || {
         assert!(black_box(store.record(&middle).unwrap()).is_some());
     });
@@ -118,7 +118,7 @@ fn incident(number: u64, at: u64) -> Incident {
     let detection = Detection {
         unit: unit(number % 100),
         by: DetectedBy::Signal,
-        at,
+        at: Timestamp::from_millis(at),
         cause: "exit-code".into(),
         invocation: Some(format!(
             "{:032x}",
@@ -126,10 +126,10 @@ fn incident(number: u64, at: u64) -> Incident {
         )),
         exit_code: Some(1),
         signal: None,
-        failed_monotonic: Some(number * 1_000),
+        failed_monotonic: Some(Monotonic::from_micros(number * 1_000)),
     };
     Incident {
-        id: IncidentId::new(at, 0),
+        id: IncidentId::new(Timestamp::from_millis(at), 0),
         key: detection.key("boot"),
         detection,
         attempt: 1,
@@ -147,7 +147,7 @@ fn ending(number: u64) -> Ending {
     } else {
         Ending::Healed {
             strategy: strategy("service-restart"),
-            recovered_after: Some(50_000),
+            recovered_after: Some(Duration::from_micros(50_000)),
         }
     }
 }
@@ -164,7 +164,7 @@ fn steps(incident: &Incident) -> Vec<Entry> {
         assessment: prunella_core::incident::Assessment::NotApplicable {
             reason: "nothing that it looks after is wrong".to_owned(),
         },
-        took: 900,
+        took: Duration::from_micros(900),
     };
     let steps = vec![
         Step::Detected {
@@ -195,11 +195,11 @@ fn steps(incident: &Incident) -> Vec<Entry> {
             outcome: Ok(prunella_core::incident::Outcome::Healed {
                 summary: "the service was started and is active".to_owned(),
             }),
-            took: 40_000,
+            took: Duration::from_micros(40_000),
         },
         Step::Answering {
             evidence: vec!["active, and tcp/8080 is held from within its control group".to_owned()],
-            after: Some(50_000),
+            after: Some(Duration::from_micros(50_000)),
         },
         Step::Evidence {
             lines: (0..20)
@@ -209,12 +209,12 @@ fn steps(incident: &Incident) -> Vec<Entry> {
         Step::Proven {
             strategy: None,
             evidence: vec!["active, and tcp/8080 is held from within its control group".to_owned()],
-            stable_for: 5_000,
+            stable_for: Duration::from_millis(5_000),
         },
         Step::Ended {
             ending: Ending::Healed {
                 strategy: strategy("service-restart"),
-                recovered_after: Some(50_000),
+                recovered_after: Some(Duration::from_micros(50_000)),
             },
         },
     ];
@@ -224,7 +224,7 @@ fn steps(incident: &Incident) -> Vec<Entry> {
             incident: incident.id.clone(),
             number,
             at: incident.detection.at,
-            monotonic: 1_000_000 + u64::from(number),
+            monotonic: Monotonic::from_micros(1_000_000 + u64::from(number)),
             attempt: 1,
             step,
         })
@@ -303,7 +303,7 @@ fn write(store: &Store, number: u64, at: u64) {
     let (first, rest) = steps.split_at(8);
     store.append_all(first).unwrap();
     let end = AttemptEnd {
-        at,
+        at: Timestamp::from_millis(at),
         ending: Some(ending(1)),
         alert: None,
         tries: None,

@@ -1,11 +1,14 @@
 //! Approvals: acts that wait until a person agrees.
 
-use prunella_core::oversight::{Approval, ApprovalState, Proposal};
+use prunella_core::{
+    Timestamp,
+    oversight::{Approval, ApprovalState, Proposal},
+};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::{
     Store, StoreError,
-    incidents::{from_ms, json, to_ms},
+    columns::{from_ms, json, to_ms},
 };
 
 /// How many a list shows.
@@ -75,13 +78,12 @@ fn set_state(
 impl Store {
     /// Asks whether an act may be done. An approval that was given for exactly
     /// this proposal is used up with it; among all processes that ask, one gets
-    /// [`Answer::Granted`]. Else the question stands until `until` (milliseconds
-    /// since 1970).
+    /// [`Answer::Granted`]. Else the question stands until `until`.
     pub fn ask_approval(
         &self,
         proposal: &Proposal,
-        now: u64,
-        until: u64,
+        now: Timestamp,
+        until: Timestamp,
     ) -> Result<Answer, StoreError> {
         let doing = "asking for an approval";
         let text = self.to_json(doing, proposal)?;
@@ -148,7 +150,7 @@ impl Store {
         approve: bool,
         by: &str,
         reason: Option<&str>,
-        now: u64,
+        now: Timestamp,
     ) -> Result<Ruling, StoreError> {
         self.write("deciding about an approval", |transaction| {
             let mut found: Vec<Approval> = transaction

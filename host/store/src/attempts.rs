@@ -9,6 +9,7 @@ use std::{
 };
 
 use prunella_core::{
+    Timestamp,
     alert::Alert,
     incident::{Ending, Incident, IncidentId},
     statistics::{Signature, Try},
@@ -41,8 +42,8 @@ pub enum LastSteps<'a> {
 /// The end of an attempt: all of it is written, or nothing.
 #[derive(Debug, Clone)]
 pub struct AttemptEnd {
-    /// When, in milliseconds since 1970.
-    pub at: u64,
+    /// When.
+    pub at: Timestamp,
     /// How the incident ended; absent when it goes on with another attempt.
     pub ending: Option<Ending>,
     /// What people should hear of it.

@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::{
     Store, StoreError,
     cached::Cached as _,
-    incidents::{from_ms, to_ms, unit_name},
+    columns::{from_integer, from_ms, to_ms, unit_name},
 };
 
 /// Rows kept for each unit. No budget looks further back than this.
@@ -30,7 +30,7 @@ fn to_boot_ms(since_boot: Duration) -> i64 {
 fn moment(row: &Row<'_>, first: usize) -> rusqlite::Result<Moment> {
     Ok(Moment {
         boot_id: row.get(first)?,
-        since_boot: Duration::from_millis(from_ms(row.get(first + 1)?)),
+        since_boot: Duration::from_millis(from_integer(row.get(first + 1)?)),
         at: from_ms(row.get(first + 2)?),
     })
 }

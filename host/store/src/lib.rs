@@ -30,6 +30,7 @@
 mod approvals;
 mod attempts;
 mod cached;
+mod columns;
 mod connect;
 mod connection;
 mod error;

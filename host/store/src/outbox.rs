@@ -12,18 +12,22 @@
 //! `sending` by whoever holds the sender's lock was cut off there: it may have
 //! arrived or not, and is sent again under the same id.
 
+mod dispatches;
+
 use std::collections::BTreeMap;
 
 use prunella_core::{
-    ChannelName, UnitName,
-    alert::{Alert, AlertGroup, AlertKind, Dispatch, DispatchFilter, DispatchState, Message},
+    ChannelName, Timestamp, UnitName,
+    alert::{Alert, AlertGroup, AlertKind, Message},
     incident::{Ending, IncidentId},
 };
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::Value};
+use rusqlite::{Transaction, params};
 
+use self::dispatches::insert_dispatch;
+pub use self::dispatches::{FoundDispatch, Tried};
 use crate::{
     Store, StoreError,
-    incidents::{from_ms, json, to_ms, unit_name},
+    columns::{from_ms, json, to_ms, unit_name},
 };
 
 /// An alert of which nobody has decided yet who hears of it.
@@ -64,8 +68,8 @@ impl AlertDecision {
 pub struct Unfinished {
     pub incident: IncidentId,
     pub unit: UnitName,
-    /// When it was detected, in milliseconds since 1970.
-    pub detected: u64,
+    /// When it was detected.
+    pub detected: Timestamp,
     /// The unit it waits for, and why.
     pub waits_for: Option<(UnitName, String)>,
 }
@@ -78,70 +82,11 @@ pub struct Decided {
     /// Alert groups as they are now.
     pub alert_groups: Vec<AlertGroup>,
     /// Digests that were sent: of a unit, or of the host, and when.
-    pub digests: Vec<(Option<UnitName>, u64)>,
+    pub digests: Vec<(Option<UnitName>, Timestamp)>,
     /// Messages and the channels they go to.
     pub dispatches: Vec<(ChannelName, Message)>,
-    /// When that was, in milliseconds since 1970.
-    pub at: u64,
-}
-
-/// What became of a try.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tried {
-    /// The far side has it.
-    Delivered,
-    /// It is tried again then (milliseconds since 1970).
-    Again(u64),
-    /// The far side does not take it.
-    Refused,
-    /// It is not tried any more.
-    GivenUp,
-}
-
-/// What [`Store::find_dispatch`] found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FoundDispatch {
-    None,
-    One(Box<Dispatch>),
-    /// Several begin or end so; the ids of the newest ten.
-    Many(Vec<String>),
-}
-
-const DISPATCH: &str = "channel, state, created_at_ms, tries, tried_at_ms, next_at_ms, detail, \
-                        message";
-
-/// A dispatch that is not held up: what is told of one alert group by one channel
-/// arrives in its order.
-const FIRST: &str = "next_at_ms IS NOT NULL AND NOT EXISTS (
-      SELECT 1 FROM dispatches AS earlier
-      WHERE earlier.next_at_ms IS NOT NULL AND earlier.seq < this.seq
-        AND earlier.channel = this.channel AND earlier.alert_group = this.alert_group)";
-
-fn dispatch(row: &Row<'_>) -> rusqlite::Result<Dispatch> {
-    let state: String = row.get(1)?;
-    let message: String = row.get(7)?;
-    Ok(Dispatch {
-        channel: channel(row)?,
-        state: DispatchState::from_word(&state).ok_or_else(|| {
-            rusqlite::Error::FromSqlConversionFailure(
-                1,
-                rusqlite::types::Type::Text,
-                format!("there is no state `{state}`").into(),
-            )
-        })?,
-        created: from_ms(row.get(2)?),
-        tries: row.get(3)?,
-        tried: row.get::<_, Option<i64>>(4)?.map(from_ms),
-        next: row.get::<_, Option<i64>>(5)?.map(from_ms),
-        detail: row.get(6)?,
-        message: json(7, &message)?,
-    })
-}
-
-fn channel(row: &Row<'_>) -> rusqlite::Result<ChannelName> {
-    ChannelName::new(row.get::<_, String>(0)?).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
-    })
+    /// When that was.
+    pub at: Timestamp,
 }
 
 pub(crate) fn insert_alert(
@@ -179,8 +124,11 @@ impl Store {
         })
     }
 
-    /// How often each unit's recovery was worth an alert since `ms`.
-    pub fn recoveries_since(&self, ms: u64) -> Result<BTreeMap<UnitName, u32>, StoreError> {
+    /// How often each unit's recovery was worth an alert since `since`.
+    pub fn recoveries_since(
+        &self,
+        since: Timestamp,
+    ) -> Result<BTreeMap<UnitName, u32>, StoreError> {
         self.read("counting the recoveries", |connection| {
             connection
                 .prepare(
@@ -188,7 +136,7 @@ impl Store {
                          WHERE past.unit = alerts.unit AND past.kind = ?2 AND past.at_ms >= ?1)
                      FROM alerts WHERE decision IS NULL",
                 )?
-                .query_map(params![to_ms(ms), AlertKind::Recovery.as_str()], |row| {
+                .query_map(params![to_ms(since), AlertKind::Recovery.as_str()], |row| {
                     Ok((unit_name(0, row.get(0)?)?, row.get(1)?))
                 })?
                 .collect()
@@ -212,7 +160,7 @@ impl Store {
     }
 
     /// When a digest was sent last, of each unit; of the host under `None`.
-    pub fn digests(&self) -> Result<BTreeMap<Option<UnitName>, u64>, StoreError> {
+    pub fn digests(&self) -> Result<BTreeMap<Option<UnitName>, Timestamp>, StoreError> {
         self.read("reading the digests", |connection| {
             connection
                 .prepare("SELECT unit, at_ms FROM digests")?
@@ -257,8 +205,8 @@ impl Store {
     }
 
     /// A name for a message or an alert group that no other has: the second `at`
-    /// (milliseconds since 1970) and eight random digits.
-    pub fn new_name(&self, at: u64) -> Result<String, StoreError> {
+    /// and eight random digits.
+    pub fn new_name(&self, at: Timestamp) -> Result<String, StoreError> {
         let random: String = self.read("drawing a number", |connection| {
             connection.query_row("SELECT lower(hex(randomblob(4)))", [], |row| row.get(0))
         })?;
@@ -329,257 +277,23 @@ impl Store {
         })
     }
 
-    /// The dispatches whose time has come, in their order.
-    pub fn due_dispatches(&self, now_ms: u64) -> Result<Vec<Dispatch>, StoreError> {
-        self.read("reading the messages due", |connection| {
-            connection
-                .prepare(&format!(
-                    "SELECT {DISPATCH} FROM dispatches AS this
-                     WHERE next_at_ms <= ?1 AND state = 'waiting' AND {FIRST} ORDER BY seq"
-                ))?
-                .query_map([to_ms(now_ms)], dispatch)?
-                .collect()
-        })
-    }
-
-    /// Whether anything is still to be sent.
-    pub fn has_open_dispatches(&self) -> Result<bool, StoreError> {
-        self.read("reading the messages due", |connection| {
-            connection.query_row(
-                "SELECT EXISTS (SELECT 1 FROM dispatches WHERE next_at_ms IS NOT NULL)",
-                [],
-                |row| row.get(0),
-            )
-        })
-    }
-
-    /// When the next dispatch of each channel is due.
-    pub fn next_dispatches(&self) -> Result<BTreeMap<ChannelName, u64>, StoreError> {
-        self.read("reading the messages due", |connection| {
-            connection
-                .prepare(&format!(
-                    "SELECT channel, min(next_at_ms) FROM dispatches AS this
-                     WHERE state = 'waiting' AND {FIRST} GROUP BY channel"
-                ))?
-                .query_map([], |row| Ok((channel(row)?, from_ms(row.get(1)?))))?
-                .collect()
-        })
-    }
-
-    /// Notes down that a dispatch is about to be sent; false when it is not
-    /// waiting any more.
-    pub fn begin_dispatch(&self, id: &str, now_ms: u64) -> Result<bool, StoreError> {
-        self.write("writing that a message is sent", |transaction| {
-            Ok(transaction.execute(
-                "UPDATE dispatches SET state = 'sending', tries = tries + 1, tried_at_ms = ?2
-                 WHERE id = ?1 AND state = 'waiting'",
-                params![id, to_ms(now_ms)],
-            )? > 0)
-        })
-    }
-
-    /// Notes down what became of a try, and why.
-    pub fn end_dispatch(&self, id: &str, tried: &Tried, detail: &str) -> Result<(), StoreError> {
-        let (state, next) = match tried {
-            Tried::Delivered => (DispatchState::Delivered, None),
-            Tried::Again(at) => (DispatchState::Waiting, Some(*at)),
-            Tried::Refused => (DispatchState::Refused, None),
-            Tried::GivenUp => (DispatchState::Failed, None),
-        };
-        self.write("writing what became of a message", |transaction| {
-            transaction.execute(
-                "UPDATE dispatches SET state = ?2, next_at_ms = ?3, detail = ?4 WHERE id = ?1",
-                params![id, state.as_str(), next.map(to_ms), detail],
-            )?;
-            Ok(())
-        })
-    }
-
-    /// Puts off what a channel has waiting, without a try: it was just seen not
-    /// to work.
-    pub fn put_off(&self, channel: &ChannelName, until_ms: u64) -> Result<(), StoreError> {
-        self.write("putting messages off", |transaction| {
-            transaction.execute(
-                "UPDATE dispatches SET next_at_ms = ?2
-                 WHERE channel = ?1 AND state = 'waiting' AND next_at_ms < ?2",
-                params![channel.as_str(), to_ms(until_ms)],
-            )?;
-            Ok(())
-        })
-    }
-
-    /// Dispatches that were cut off while they were sent are to be sent again.
-    /// Only for whoever holds the sender's lock, before it sends anything.
-    pub fn take_back_dispatches(&self, now_ms: u64) -> Result<usize, StoreError> {
-        let cut_off = |connection: &Connection| {
-            connection.query_row(
-                "SELECT count(*) FROM dispatches WHERE state = 'sending'",
-                [],
-                |row| row.get::<_, i64>(0),
-            )
-        };
-        if self.read("reading the messages", cut_off)? == 0 {
-            return Ok(0);
-        }
-        self.write("taking messages up again", |transaction| {
-            Ok(transaction.execute(
-                "UPDATE dispatches SET state = 'waiting', next_at_ms = ?1,
-                   detail = 'Prunella was interrupted while it was sent: it may have arrived, \
-                             and is sent again under the same id'
-                 WHERE state = 'sending'",
-                [to_ms(now_ms)],
-            )?)
-        })
-    }
-
-    /// A list of dispatches, newest first.
-    pub fn dispatches(&self, filter: &DispatchFilter) -> Result<Vec<Dispatch>, StoreError> {
-        let mut conditions: Vec<String> = Vec::new();
-        let mut values: Vec<Value> = Vec::new();
-        if !filter.states.is_empty() {
-            let marks = vec!["?"; filter.states.len()].join(", ");
-            conditions.push(format!("state IN ({marks})"));
-            values.extend(
-                filter
-                    .states
-                    .iter()
-                    .map(|s| Value::from(s.as_str().to_owned())),
-            );
-        }
-        if let Some(channel) = &filter.channel {
-            conditions.push("channel = ?".to_owned());
-            values.push(channel.as_str().to_owned().into());
-        }
-        if let Some(incident) = &filter.incident {
-            conditions.push(
-                "id IN (SELECT dispatch FROM dispatch_incidents WHERE incident = ?)".to_owned(),
-            );
-            values.push(incident.as_str().to_owned().into());
-        }
-        let condition = if conditions.is_empty() {
-            "TRUE".to_owned()
-        } else {
-            conditions.join(" AND ")
-        };
-        values.push(filter.limit.map_or(-1, i64::from).into());
-        let query = format!(
-            "SELECT {DISPATCH} FROM dispatches WHERE {condition} ORDER BY seq DESC LIMIT ?"
-        );
-        self.read("reading the messages", |connection| {
-            connection
-                .prepare(&query)?
-                .query_map(rusqlite::params_from_iter(&values), dispatch)?
-                .collect()
-        })
-    }
-
-    /// The dispatch that `text` is the id of, or the beginning or end of it.
-    pub fn find_dispatch(&self, text: &str) -> Result<FoundDispatch, StoreError> {
-        // Anything but letters, digits and `-` would be a pattern.
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return Ok(FoundDispatch::None);
-        }
-        self.read("looking for a message", |connection| {
-            let by = |condition: &str| {
-                connection
-                    .prepare(&format!(
-                        "SELECT {DISPATCH} FROM dispatches WHERE {condition}
-                         ORDER BY seq DESC LIMIT 10"
-                    ))?
-                    .query_map([text], dispatch)?
-                    .collect::<rusqlite::Result<Vec<_>>>()
-            };
-            let mut found = by("id = ?1")?;
-            if found.is_empty() {
-                found = by("id GLOB ?1 || '*' OR id GLOB '*' || ?1")?;
-            }
-            Ok(match (found.len(), found.pop()) {
-                (1, Some(one)) => FoundDispatch::One(Box::new(one)),
-                (_, None) => FoundDispatch::None,
-                (_, Some(last)) => FoundDispatch::Many(
-                    found
-                        .into_iter()
-                        .chain([last])
-                        .map(|dispatch| dispatch.message.id)
-                        .collect(),
-                ),
-            })
-        })
-    }
-
-    /// Has a dispatch tried again now, whatever became of it, as if it were
-    /// new; with none, all that were refused or given up, and all that wait for
-    /// their next try. Answers with how many there are. One that was delivered
-    /// is left alone.
-    pub fn retry_dispatches(&self, id: Option<&str>, now_ms: u64) -> Result<usize, StoreError> {
-        self.write("writing that messages are tried again", |transaction| {
-            Ok(transaction.execute(
-                "UPDATE dispatches SET state = 'waiting', next_at_ms = ?2, since_ms = ?2
-                 WHERE (?1 IS NULL OR id = ?1) AND state IN ('waiting', 'refused', 'failed')",
-                params![id, to_ms(now_ms)],
-            )?)
-        })
-    }
-
-    /// Since when a dispatch is being tried, in milliseconds since 1970.
-    pub fn dispatch_since(&self, id: &str) -> Result<Option<u64>, StoreError> {
-        self.read("reading a message", |connection| {
-            Ok(connection
-                .query_row(
-                    "SELECT since_ms FROM dispatches WHERE id = ?1",
-                    [id],
-                    |row| row.get(0),
-                )
-                .optional()?
-                .map(from_ms))
-        })
-    }
-
-    /// Forgets what was over before `ms`: messages that are not tried any more,
+    /// Forgets what was over before then: messages that are not tried any more,
     /// alerts and alert groups. Answers with how many messages that were.
-    pub fn forget_dispatches(&self, before_ms: u64) -> Result<usize, StoreError> {
+    pub fn forget_dispatches(&self, before: Timestamp) -> Result<usize, StoreError> {
         self.write("forgetting old messages", |transaction| {
             transaction.execute(
                 "DELETE FROM alerts WHERE decision IS NOT NULL AND at_ms < ?1",
-                [to_ms(before_ms)],
+                [to_ms(before)],
             )?;
             transaction.execute(
                 "DELETE FROM alert_groups WHERE closed_at_ms < ?1",
-                [to_ms(before_ms)],
+                [to_ms(before)],
             )?;
-            transaction.execute("DELETE FROM digests WHERE at_ms < ?1", [to_ms(before_ms)])?;
+            transaction.execute("DELETE FROM digests WHERE at_ms < ?1", [to_ms(before)])?;
             Ok(transaction.execute(
                 "DELETE FROM dispatches WHERE next_at_ms IS NULL AND created_at_ms < ?1",
-                [to_ms(before_ms)],
+                [to_ms(before)],
             )?)
         })
     }
-}
-
-fn insert_dispatch(
-    transaction: &Transaction<'_>,
-    channel: &ChannelName,
-    message: &Message,
-    text: &str,
-    at: u64,
-) -> rusqlite::Result<()> {
-    transaction.execute(
-        "INSERT INTO dispatches
-           (id, channel, alert_group, state, created_at_ms, since_ms, next_at_ms, message)
-         VALUES (?1, ?2, ?3, 'waiting', ?4, ?4, ?4, ?5)",
-        params![
-            message.id,
-            channel.as_str(),
-            message.alert_group,
-            to_ms(at),
-            text
-        ],
-    )?;
-    for incident in &message.incidents {
-        transaction.execute(
-            "INSERT OR IGNORE INTO dispatch_incidents (dispatch, incident) VALUES (?1, ?2)",
-            params![message.id, incident.as_str()],
-        )?;
-    }
-    Ok(())
 }

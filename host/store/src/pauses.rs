@@ -1,20 +1,23 @@
 //! Pauses: what `prunella pause` told Prunella to leave alone.
 
-use prunella_core::UnitName;
+use prunella_core::{Timestamp, UnitName};
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
-use crate::{Store, StoreError, incidents::from_ms, incidents::to_ms};
+use crate::{
+    Store, StoreError,
+    columns::{from_ms, to_ms, unit_name},
+};
 
 /// A pause of one unit or of all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
     /// The unit; all, when absent.
     pub unit: Option<UnitName>,
-    /// Since when, in milliseconds since 1970.
-    pub since: u64,
-    /// Until when, in milliseconds since 1970; until `resume`, when absent.
-    pub until: Option<u64>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; until `resume`, when absent.
+    pub until: Option<Timestamp>,
     /// Why, in the operator's words.
     pub reason: String,
     /// Who said so.
@@ -22,8 +25,8 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// Whether it is in force at `now` (milliseconds since 1970).
-    pub fn holds(&self, now: u64) -> bool {
+    /// Whether it is in force at `now`.
+    pub fn holds(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| now < until)
     }
 
@@ -75,7 +78,7 @@ impl Store {
                         unit: if unit.is_empty() {
                             None
                         } else {
-                            Some(crate::incidents::unit_name(0, unit)?)
+                            Some(unit_name(0, unit)?)
                         },
                         since: from_ms(row.get(1)?),
                         until: row.get::<_, Option<i64>>(2)?.map(from_ms),
@@ -88,7 +91,7 @@ impl Store {
     }
 
     /// The pause that holds for `unit` at `now`, if one does.
-    pub fn paused(&self, unit: &UnitName, now: u64) -> Result<Option<Pause>, StoreError> {
+    pub fn paused(&self, unit: &UnitName, now: Timestamp) -> Result<Option<Pause>, StoreError> {
         Ok(self
             .pauses()?
             .into_iter()

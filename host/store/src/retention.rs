@@ -1,11 +1,12 @@
 //! Forgetting what is old, so that the file does not grow for ever.
 
+use prunella_core::Timestamp;
 use std::{thread, time::Duration};
 
 use prunella_config::Retention;
 use rusqlite::{Connection, params};
 
-use crate::{Store, StoreError, connection, incidents::to_ms};
+use crate::{Store, StoreError, columns::to_ms, connection};
 
 /// Incidents forgotten in one transaction: a few milliseconds, for which a
 /// healing may have to wait.
@@ -94,11 +95,11 @@ impl Store {
     ///
     /// Takes as long as it takes, in small transactions with pauses between
     /// them: for a thread that nobody waits for.
-    pub fn tidy(&self, retention: &Retention, now_ms: u64) -> Result<Tidied, StoreError> {
+    pub fn tidy(&self, retention: &Retention, now: Timestamp) -> Result<Tidied, StoreError> {
         let mut tidied = Tidied::default();
         let doing = "forgetting old incidents";
         self.write_ahead(doing, |transaction| {
-            transaction.execute(SUPERSEDED, [to_ms(now_ms)])?;
+            transaction.execute(SUPERSEDED, [to_ms(now)])?;
             transaction.execute(
                 "DELETE FROM statistics AS this WHERE last_ms <
                    (SELECT last_ms FROM statistics AS newer WHERE newer.unit = this.unit
@@ -108,8 +109,7 @@ impl Store {
             Ok(())
         })?;
         if let Some(max_age) = retention.max_age {
-            let max_age = u64::try_from(max_age.as_millis()).unwrap_or(u64::MAX);
-            let before = now_ms.saturating_sub(max_age);
+            let before = now.saturating_sub(max_age);
             loop {
                 let gone = self.forget(doing, Some(before))?;
                 tidied.incidents += gone;
@@ -134,7 +134,7 @@ impl Store {
     }
 
     /// Forgets the oldest few that may go; answers with how many they were.
-    fn forget(&self, doing: &'static str, before: Option<u64>) -> Result<u64, StoreError> {
+    fn forget(&self, doing: &'static str, before: Option<Timestamp>) -> Result<u64, StoreError> {
         // Nothing depends on when this is on the disk.
         self.write_ahead(doing, |transaction| {
             let gone = transaction.execute(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use prunella_core::{
-    StrategyName, UnitName,
+    StrategyName, Timestamp, UnitName,
     statistics::{Counts, Signature, StrategyStatistics, Try, TryOutcome},
 };
 use rusqlite::{Row, Transaction, params, types::Type};
@@ -12,7 +12,7 @@ use rusqlite::{Row, Transaction, params, types::Type};
 use crate::{
     Store, StoreError,
     cached::Cached as _,
-    incidents::{from_ms, to_ms, unit_name},
+    columns::{from_ms, to_ms, unit_name},
 };
 
 /// What strategies have achieved at one service.
@@ -28,7 +28,7 @@ pub(crate) fn add(
     transaction: &Transaction<'_>,
     signature: &Signature,
     tries: &[Try],
-    at_ms: u64,
+    at: Timestamp,
 ) -> rusqlite::Result<()> {
     for one in tries {
         transaction.execute_cached(
@@ -45,7 +45,7 @@ pub(crate) fn add(
                 signature.sample,
                 one.came == TryOutcome::Proven,
                 one.came == TryOutcome::Relapsed,
-                to_ms(at_ms)
+                to_ms(at)
             ],
         )?;
     }

@@ -12,8 +12,9 @@ use std::{
 };
 
 use prunella_core::{
-    UnitName,
+    Monotonic, UnitName,
     capability::{ActiveState, Goal, UnitAct},
+    incident::Detection,
     situation::Situation,
 };
 use prunella_linux::{Linux, LinuxSettings, unit_control::wait_for};
@@ -45,9 +46,9 @@ fn unit_file(name: &str, body: &str) -> Outcome {
 }
 
 fn next(
-    events: &mpsc::Receiver<(u64, WatchEvent)>,
+    events: &mpsc::Receiver<(Monotonic, WatchEvent)>,
     wanted: impl Fn(&WatchEvent) -> bool,
-) -> Result<(u64, WatchEvent), Box<dyn Error>> {
+) -> Result<(Monotonic, WatchEvent), Box<dyn Error>> {
     let end = deadline();
     loop {
         let event = events.recv_timeout(end.saturating_duration_since(Instant::now()))?;
@@ -74,9 +75,19 @@ fn failed_of<'a>(unit: &'a UnitName, cause: &'a str) -> impl Fn(&WatchEvent) -> 
     move |event| matches!(event, WatchEvent::Failed(d, _) if d.unit == *unit && d.cause.as_str() == cause)
 }
 
-fn median(mut micros: Vec<u64>) -> u64 {
-    micros.sort_unstable();
-    micros.get(micros.len() / 2).copied().unwrap_or(0)
+fn median(mut times: Vec<Duration>) -> u128 {
+    times.sort_unstable();
+    times
+        .get(times.len() / 2)
+        .copied()
+        .unwrap_or_default()
+        .as_micros()
+}
+
+fn since_failure(at: Monotonic, detection: &Detection) -> Duration {
+    detection
+        .failed_monotonic
+        .map_or(Duration::ZERO, |failed| at.since(failed))
 }
 
 fn main() -> Outcome {
@@ -90,11 +101,11 @@ fn main() -> Outcome {
         "     connect and first status: {} µs",
         begun.elapsed().as_micros()
     );
-    let reads: Vec<u64> = (0..50)
+    let reads: Vec<Duration> = (0..50)
         .map(|_| {
             let start = Instant::now();
             let _ = units.get(deadline(), &root);
-            u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
+            start.elapsed()
         })
         .collect();
     println!("     one status: median {} µs", median(reads));
@@ -262,13 +273,13 @@ fn main() -> Outcome {
         let WatchEvent::Failed(detection, status) = event else {
             continue;
         };
-        told.push(at - detection.failed_monotonic.unwrap_or(at));
+        told.push(since_failure(at, &detection));
         let none = linux.stopped_by_operator(deadline(), &status)?;
         if none.is_some() {
             return Err("a kill was taken for a stop".into());
         }
         let job = control.submit(deadline(), &web, UnitAct::Start)?;
-        started.push(linux.monotonic() - detection.failed_monotonic.unwrap_or(0));
+        started.push(since_failure(linux.monotonic(), &detection));
         wait_for(deadline(), &job, Duration::from_secs(5))?;
         next(
             &events,

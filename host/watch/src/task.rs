@@ -3,11 +3,11 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime},
 };
 
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     capability::{ActiveState, UnitStatus},
     cause::Cause,
     incident::{DetectedBy, Detection},
@@ -354,10 +354,6 @@ fn fill(status: &mut UnitStatus, history: &UnitHistory) {
 
 /// What a signal told of a unit that stands so.
 fn detection(status: &UnitStatus, cause: Cause) -> Detection {
-    let at = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        });
+    let at = Timestamp::from(SystemTime::now());
     Detection::of(status, DetectedBy::Signal, cause, at)
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use prunella_core::{
+    Monotonic,
     capability::{ActiveState, UnitStatus},
     service::RunPolicy,
 };
@@ -48,7 +49,7 @@ pub(crate) struct UnitHistory {
     /// InactiveEnterTimestampMonotonic of the failure that was told. Not the
     /// invocation: a unit that is being started has the next one while it is
     /// still `failed`.
-    told: Option<Option<u64>>,
+    told: Option<Option<Monotonic>>,
     down: bool,
     job: Option<SeenJob>,
     restarts: u32,
@@ -65,9 +66,9 @@ pub(crate) struct UnitHistory {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) invocation: Option<String>,
-    pub(crate) inactive_enter: Option<u64>,
-    pub(crate) active_exit: Option<u64>,
-    pub(crate) main_exit: Option<u64>,
+    pub(crate) inactive_enter: Option<Monotonic>,
+    pub(crate) active_exit: Option<Monotonic>,
+    pub(crate) main_exit: Option<Monotonic>,
     pub(crate) result: Option<String>,
     pub(crate) exit_code: Option<i32>,
     pub(crate) signal: Option<String>,
@@ -157,7 +158,12 @@ impl UnitHistory {
         }
     }
 
-    fn state(&mut self, state: ActiveState, sub_state: &str, entered: Option<u64>) -> Option<Sign> {
+    fn state(
+        &mut self,
+        state: ActiveState,
+        sub_state: &str,
+        entered: Option<Monotonic>,
+    ) -> Option<Sign> {
         let before = std::mem::replace(&mut self.state, state);
         if state != ActiveState::Failed {
             self.told = None;
@@ -322,7 +328,7 @@ mod tests {
             active_state: state,
             sub_state: sub_state.to_owned(),
             invocation: Some(run.to_owned()),
-            inactive_enter_monotonic: Some(at),
+            inactive_enter_monotonic: Some(Monotonic::from_micros(at)),
             inactive_exit_monotonic: None,
             active_exit_monotonic: None,
             job: None,
@@ -334,7 +340,7 @@ mod tests {
             result: "signal".to_owned(),
             exit_code: None,
             signal: Some("KILL".to_owned()),
-            main_exit_monotonic: Some(5),
+            main_exit_monotonic: Some(Monotonic::from_micros(5)),
             restarts,
         }
     }
@@ -421,7 +427,7 @@ mod tests {
             result: "success".to_owned(),
             exit_code: Some(0),
             signal: None,
-            main_exit_monotonic: Some(9),
+            main_exit_monotonic: Some(Monotonic::from_micros(9)),
             restarts,
         };
         history.glimpse(now, ended_well);

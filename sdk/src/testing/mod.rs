@@ -101,6 +101,7 @@ pub(crate) mod current;
 mod run;
 
 pub use prunella_core::{
+    Timestamp,
     capability::PastIncident,
     service::{FileRole, ProbeKind},
 };

@@ -17,7 +17,7 @@ use std::{
 };
 
 use prunella_core::{
-    StrategyName,
+    StrategyName, Timestamp,
     capability::LogEntry,
     incident::Outcome,
     policy::{Act, Grants, Limits},
@@ -61,7 +61,7 @@ pub fn hostile() -> &'static Strategy {
 /// A failed service on a simulated host.
 pub fn host() -> Sim {
     let text = "something happened, and here is a long line about it: ".repeat(8);
-    let line = |at| LogEntry::new(at, 6, text.clone());
+    let line = |at| LogEntry::new(Timestamp::from_millis(at), 6, text.clone());
     Sim::new("web.service")
         .port("tcp/80")
         .failed("exit-code")

@@ -18,6 +18,8 @@ mod advice;
 mod facts;
 mod patterns;
 
+use std::time::Duration;
+
 use prunella_core::{
     analyst::{Change, ChangeOf, Evidence, FailedRun, HeldPort, NeededUnit},
     capability::{ActiveState, Disk, LogEntry},
@@ -41,10 +43,10 @@ const FINDINGS_MAX: usize = 5;
 
 /// Lines from longer before the end than this have not to do with it: a service
 /// may run for weeks and tell of a refused connection every day.
-const LINES_BEFORE: u64 = 10 * 60 * 1000;
+const LINES_BEFORE: Duration = Duration::from_secs(10 * 60);
 
 /// A change longer before the failure than this is not named as a cause.
-const CHANGES_BEFORE: u64 = 60 * 60 * 1000;
+const CHANGES_BEFORE: Duration = Duration::from_secs(60 * 60);
 
 /// Characters of a line that is shown.
 const LINE_MAX: usize = 300;
@@ -315,7 +317,7 @@ impl Found<'_> {
                 continue;
             }
             let when = if change.at <= failed_at {
-                format!("{} before the failure", ago(failed_at - change.at))
+                format!("{} before the failure", ago(failed_at.since(change.at)))
             } else {
                 "after the failure".to_owned()
             };
@@ -416,7 +418,7 @@ impl Found<'_> {
         let near = |change: &&Change| {
             change.of != ChangeOf::Missing
                 && change.at <= failed_at
-                && failed_at - change.at <= CHANGES_BEFORE
+                && failed_at.since(change.at) <= CHANGES_BEFORE
         };
         let near_to = |of: ChangeOf| match of {
             ChangeOf::Unit | ChangeOf::File => 2,
@@ -438,7 +440,7 @@ impl Found<'_> {
             1 => "; so was one thing more".to_owned(),
             others => format!("; so were {others} things more"),
         };
-        let before = ago(failed_at - change.at);
+        let before = ago(failed_at.since(change.at));
         self.add(
             CHANGED,
             0,
@@ -476,8 +478,8 @@ fn bytes(count: u64) -> String {
 }
 
 /// A span of time in words.
-pub(crate) fn ago(milliseconds: u64) -> String {
-    match milliseconds / 1000 {
+pub(crate) fn ago(span: Duration) -> String {
+    match span.as_secs() {
         0 | 1 => "a moment".to_owned(),
         seconds @ 2..=119 => format!("{seconds} seconds"),
         seconds @ 120..=7199 => format!("{} minutes", seconds / 60),

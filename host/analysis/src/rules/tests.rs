@@ -1,7 +1,7 @@
 //! How findings are ranked against each other.
 
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     analyst::{Change, ChangeOf, Evidence, FailedRun, NeededUnit},
     capability::{ActiveState, Disk, LogEntry, Memory, Pressure},
     diagnosis::{Cause, Source},
@@ -19,10 +19,10 @@ fn run(result: &str, exit_code: Option<i32>, signal: Option<&str>, lines: &[&str
         lasted: None,
         exit_code,
         signal: signal.map(str::to_owned),
-        ended_at: AT,
+        ended_at: Timestamp::from_millis(AT),
         lines: lines
             .iter()
-            .map(|message| LogEntry::new(AT - 10, 6, *message))
+            .map(|message| LogEntry::new(Timestamp::from_millis(AT - 10), 6, *message))
             .collect(),
     }
 }
@@ -32,7 +32,7 @@ fn evidence(run: FailedRun) -> Evidence {
         detection: Detection {
             unit: UnitName::new("shop.service").unwrap(),
             by: DetectedBy::Signal,
-            at: AT,
+            at: Timestamp::from_millis(AT),
             cause: run.result.as_str().into(),
             invocation: None,
             exit_code: run.exit_code,
@@ -167,10 +167,10 @@ fn lines_of_last_week_have_nothing_to_do_with_it() {
         &["connect ECONNREFUSED 127.0.0.1:5432"],
     ));
     assert_eq!(causes(&evidence).len(), 1);
-    evidence.runs[0].lines[0].at = AT - 7 * 86_400_000;
+    evidence.runs[0].lines[0].at = Timestamp::from_millis(AT - 7 * 86_400_000);
     assert_eq!(causes(&evidence), []);
     // Nor what is meant for developers.
-    evidence.runs[0].lines[0].at = AT;
+    evidence.runs[0].lines[0].at = Timestamp::from_millis(AT);
     evidence.runs[0].lines[0].priority = 7;
     assert_eq!(causes(&evidence), []);
 }
@@ -319,7 +319,7 @@ fn a_change_is_named_last_and_only_when_it_was_shortly_before() {
         of,
         what: what.to_owned(),
         how: "was modified".to_owned(),
-        at: AT - before,
+        at: Timestamp::from_millis(AT - before),
     };
     let mut evidence = evidence(run("watchdog", None, Some("ABRT"), &[]));
     evidence.changes = vec![
@@ -345,7 +345,7 @@ fn a_change_is_named_last_and_only_when_it_was_shortly_before() {
     );
     // What was changed after it failed did not cause it.
     evidence.changes = vec![Change {
-        at: AT + 1,
+        at: Timestamp::from_millis(AT + 1),
         ..change(ChangeOf::File, "/etc/shop/shop.conf", 0)
     }];
     assert_eq!(diagnose(&evidence).len(), 1);
@@ -387,7 +387,7 @@ fn requested(signal: &str, by_systemd: bool) -> Evidence {
         of: ChangeOf::Unit,
         what: "/etc/systemd/system/shop.service".to_owned(),
         how: "was modified".to_owned(),
-        at: AT - 2_000,
+        at: Timestamp::from_millis(AT - 2_000),
     }];
     evidence
 }

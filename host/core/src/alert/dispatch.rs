@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::message::Message;
-use crate::{ChannelName, incident::IncidentId};
+use crate::{ChannelName, Timestamp, incident::IncidentId};
 
 /// One message on its way through one channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,14 +13,14 @@ pub struct Dispatch {
     pub channel: ChannelName,
     /// How far it has got.
     pub state: DispatchState,
-    /// When it was written down, in milliseconds since 1970.
-    pub created: u64,
+    /// When it was written down.
+    pub created: Timestamp,
     /// How often it was tried.
     pub tries: u32,
-    /// When it was tried last, in milliseconds since 1970.
-    pub tried: Option<u64>,
-    /// When it is tried next, in milliseconds since 1970; absent when it is not.
-    pub next: Option<u64>,
+    /// When it was tried last.
+    pub tried: Option<Timestamp>,
+    /// When it is tried next; absent when it is not.
+    pub next: Option<Timestamp>,
     /// What came of the last try, in a sentence.
     pub detail: Option<String>,
     /// The message; its [`id`](Message::id) is the dispatch's name too.

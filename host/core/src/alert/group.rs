@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Alert, severity::Severity};
-use crate::{ChannelName, UnitName, incident::IncidentId};
+use crate::{ChannelName, Timestamp, UnitName, incident::IncidentId};
 
 /// One alert group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,12 +14,12 @@ use crate::{ChannelName, UnitName, incident::IncidentId};
 pub struct AlertGroup {
     /// Its name: [`Message::alert_group`](super::Message::alert_group).
     pub key: String,
-    /// When it was first told, in milliseconds since 1970.
-    pub opened: u64,
+    /// When it was first told.
+    pub opened: Timestamp,
     /// When it was told last.
-    pub told: u64,
+    pub told: Timestamp,
     /// When all was well again.
-    pub closed: Option<u64>,
+    pub closed: Option<Timestamp>,
     /// The channels that were told: they are told of its end, too.
     pub channels: BTreeSet<ChannelName>,
     /// The units it is about.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{kind::AlertKind, severity::Severity};
-use crate::{UnitName, incident::IncidentId};
+use crate::{Timestamp, UnitName, incident::IncidentId};
 
 /// One message. Each try to send it sends the same, so that the far side can
 /// tell a second try from a second message.
@@ -16,8 +16,8 @@ pub struct Message {
     pub kind: AlertKind,
     /// How urgent it is.
     pub severity: Severity,
-    /// When what it tells happened, in milliseconds since 1970.
-    pub at: u64,
+    /// When what it tells happened.
+    pub at: Timestamp,
     /// The host's name.
     pub host: String,
     /// The services it is about, the cause first.

@@ -25,7 +25,7 @@ pub use self::{
     severity::Severity,
 };
 use crate::{
-    UnitName,
+    Timestamp, UnitName,
     cause::Cause,
     incident::{Assessment, Ending, Incident, IncidentId, LeftAlone, Outcome},
     service::Service,
@@ -42,8 +42,8 @@ pub struct Alert {
     /// Which attempt ended.
     pub attempt: u32,
     pub unit: UnitName,
-    /// When the attempt ended, in milliseconds since 1970.
-    pub at: u64,
+    /// When the attempt ended.
+    pub at: Timestamp,
     /// What it tells.
     pub kind: AlertKind,
     /// How urgent it is.
@@ -62,9 +62,8 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// What people should hear of an attempt that ended so at `at`
-    /// (milliseconds since 1970), if anything. `steps` are the incident's, the
-    /// latest attempt's among them; `service` is absent when the unit is no
+    /// What people should hear of an attempt that ended so at `at`,
+    /// if anything. `steps` are the incident's, the latest attempt's among them; `service` is absent when the unit is no
     /// longer in care; `headline` is the report's.
     ///
     /// | ended | kind | severity |
@@ -81,7 +80,7 @@ impl Alert {
         ending: &Ending,
         service: Option<&Service>,
         headline: String,
-        at: u64,
+        at: Timestamp,
     ) -> Option<Self> {
         let critical = service.is_some_and(|service| service.critical);
         let urgent = Severity::of_outage(service);
@@ -131,7 +130,7 @@ impl Alert {
         attempt: u32,
         service: Option<&Service>,
         headline: String,
-        at: u64,
+        at: Timestamp,
     ) -> Self {
         Self {
             incident,

@@ -1,10 +1,12 @@
 //! What each ending makes people hear.
 
+use std::time::Duration;
+
 use rstest::rstest;
 
 use super::*;
 use crate::{
-    StrategyName,
+    Monotonic, StrategyName,
     incident::{DetectedBy, Detection},
 };
 
@@ -16,7 +18,7 @@ fn incident() -> Incident {
     let detection = Detection {
         unit: unit("web.service"),
         by: DetectedBy::Signal,
-        at: 1_000,
+        at: Timestamp::from_millis(1_000),
         cause: "exit-code".into(),
         invocation: None,
         exit_code: Some(1),
@@ -37,8 +39,8 @@ fn entry(attempt: u32, step: Step) -> Entry {
     Entry {
         incident: incident().id,
         number: 0,
-        at: 0,
-        monotonic: 0,
+        at: Timestamp::default(),
+        monotonic: Monotonic::default(),
         attempt,
         step,
     }
@@ -58,7 +60,7 @@ fn headline() -> String {
 fn healed() -> Ending {
     Ending::Healed {
         strategy: StrategyName::new("service-restart").unwrap(),
-        recovered_after: Some(1_000),
+        recovered_after: Some(Duration::from_micros(1_000)),
     }
 }
 
@@ -69,7 +71,7 @@ fn left(why: LeftAlone) -> Ending {
     }
 }
 
-fn escalated(reason: &str, retry_at: Option<u64>) -> Ending {
+fn escalated(reason: &str, retry_at: Option<Timestamp>) -> Ending {
     Ending::Escalated {
         reason: reason.to_owned(),
         retry_at,
@@ -102,7 +104,7 @@ fn interrupted() -> Ending {
     false
 )]
 #[case(
-    escalated("x", Some(9)),
+    escalated("x", Some(Timestamp::from_millis(9))),
     true,
     AlertKind::Escalation,
     Severity::Critical,
@@ -171,14 +173,14 @@ fn an_ending_is_told_as(
         &ending,
         Some(&service(critical)),
         headline(),
-        7,
+        Timestamp::from_millis(7),
     )
     .unwrap();
     assert_eq!(
         (alert.kind, alert.severity, alert.resolved, alert.will_retry),
         (kind, severity, resolved, will_retry)
     );
-    assert_eq!((alert.attempt, alert.at), (2, 7));
+    assert_eq!((alert.attempt, alert.at), (2, Timestamp::from_millis(7)));
     assert!(alert.headline.contains("web.service"), "{}", alert.headline);
 }
 
@@ -193,7 +195,7 @@ fn nobody_hears_of(#[case] ending: Ending) {
             &ending,
             Some(&service(true)),
             headline(),
-            7
+            Timestamp::from_millis(7)
         ),
         None
     );
@@ -201,7 +203,15 @@ fn nobody_hears_of(#[case] ending: Ending) {
 
 #[test]
 fn a_service_out_of_care_is_not_critical() {
-    let alert = Alert::of(&incident(), &[], &escalated("x", None), None, headline(), 7).unwrap();
+    let alert = Alert::of(
+        &incident(),
+        &[],
+        &escalated("x", None),
+        None,
+        headline(),
+        Timestamp::from_millis(7),
+    )
+    .unwrap();
     assert_eq!(alert.severity, Severity::Warning);
 }
 
@@ -212,7 +222,7 @@ fn assessed(named: &str) -> Step {
             unit: named.to_owned(),
             reason: "dead".to_owned(),
         },
-        took: 1,
+        took: Duration::from_micros(1),
     }
 }
 
@@ -231,7 +241,15 @@ fn the_cause_is_what_was_named_last(#[case] steps: Vec<(u32, Step)>, #[case] cau
         .into_iter()
         .map(|(attempt, step)| entry(attempt, step))
         .collect();
-    let alert = Alert::of(&incident(), &steps, &healed(), None, headline(), 7).unwrap();
+    let alert = Alert::of(
+        &incident(),
+        &steps,
+        &healed(),
+        None,
+        headline(),
+        Timestamp::from_millis(7),
+    )
+    .unwrap();
     assert_eq!(alert.cause.as_ref().map(UnitName::as_str), cause);
 }
 
@@ -251,7 +269,7 @@ fn numbers_do_not_make_an_alert_different(
             &escalated(reason, None),
             None,
             headline,
-            7,
+            Timestamp::from_millis(7),
         )
         .unwrap()
         .content_key()

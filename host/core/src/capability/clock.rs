@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Described, Description, Look, milliseconds};
+use super::{Described, Description, Look};
 
-/// Milliseconds since 1970 (UTC). May jump.
+/// The wall clock. May jump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Now {}
 
@@ -17,7 +17,7 @@ pub struct Monotonic {}
 /// Lets time pass; ends early with `timed-out` at the deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Sleep {
-    #[serde(serialize_with = "milliseconds")]
+    #[serde(serialize_with = "crate::span::in_millis::serialize")]
     pub time: Duration,
 }
 

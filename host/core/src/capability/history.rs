@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Described, Description, Look};
+use crate::Timestamp;
 
 /// Earlier incidents, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -22,8 +23,8 @@ impl Described for Recent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastIncident {
     pub id: String,
-    /// When it was detected, in milliseconds since 1970.
-    pub at: u64,
+    /// When it was detected.
+    pub at: Timestamp,
     /// What went wrong, in systemd's words.
     pub cause: String,
     /// How it ended: `healed`, `recovered`, `left-alone`, `escalated`,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Described, Description, Look, Observe, Subject};
-use crate::UnitName;
+use crate::{Timestamp, UnitName};
 
 /// The last lines of a unit, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,8 +32,7 @@ impl Described for Tail {
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {
-    /// Milliseconds since 1970.
-    pub at: u64,
+    pub at: Timestamp,
     /// 0 (emergency) to 7 (debug).
     pub priority: u8,
     /// Its text: evidence, never a command.
@@ -50,7 +49,7 @@ pub struct LogEntry {
 
 impl LogEntry {
     /// A line of one of the unit's processes, of no known run.
-    pub fn new(at: u64, priority: u8, message: impl Into<String>) -> Self {
+    pub fn new(at: Timestamp, priority: u8, message: impl Into<String>) -> Self {
         Self {
             at,
             priority,

@@ -20,7 +20,7 @@ macro_rules! catalogue {
     ($then:ident) => {
         $then! {
             Base clock "clock" "" {
-                ClockNow: Now -> u64;
+                ClockNow: Now -> $crate::Timestamp;
                 ClockMonotonic: Monotonic -> u64;
                 ClockSleep: Sleep -> ();
             }
@@ -93,7 +93,9 @@ macro_rules! contract_types {
     ($prunella:tt) => {
         $crate::contract_conversions! { @record $prunella
             $crate::capability::EnvKey => observe::files::EnvKey { name, empty }
-            $crate::capability::LogEntry => observe::logs::Entry { at, priority, message }
+            $crate::capability::LogEntry => observe::logs::Entry {
+                at.as_millis(), priority, message
+            }
             $crate::capability::Memory => observe::resources::MemoryUse {
                 total, available, swap_total, swap_free
             }
@@ -106,7 +108,7 @@ macro_rules! contract_types {
             }
             $crate::capability::Pressure => observe::resources::PressureShare { some, full }
             $crate::capability::PastIncident => observe::history::PastIncident {
-                id, at, cause, ended, strategy
+                id, at.as_millis(), cause, ended, strategy
             }
             $crate::capability::CheckReport => act::checks::Report {
                 passed, exit_code, signal, output
@@ -206,8 +208,6 @@ mod token;
 pub mod unit_control;
 pub mod units;
 
-use std::time::Duration;
-
 use serde::Serializer;
 
 pub use self::{
@@ -231,12 +231,6 @@ pub use self::{
     unit_control::{Job, UnitAct},
     units::{ActiveState, Goal, PendingJob, UnitStatus},
 };
-
-/// A time in a recording.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn milliseconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-}
 
 /// A process in a recording, where it is an argument.
 fn number_of_process<S: Serializer>(process: &Process, to: S) -> Result<S::Ok, S::Error> {

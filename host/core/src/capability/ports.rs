@@ -1,5 +1,7 @@
 //! `prunella:observe/ports`: who holds a port.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Described, Description, Look, Process, Subject};
@@ -73,7 +75,11 @@ pub struct PortHolder {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocks: Option<String>,
     /// Of closed connections that the kernel keeps for a while (TIME_WAIT):
-    /// milliseconds until it lets go of the port. Nobody listens then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub free_in: Option<u64>,
+    /// how long until it lets go of the port. Nobody listens then.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::span::in_millis"
+    )]
+    pub free_in: Option<Duration>,
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Act, ActsOn, Budget, Consequence, Described, Description, Durability, OversightRule, Process,
-    Reply, StopsAlong, Subject, milliseconds, number_of_process,
+    Reply, StopsAlong, Subject, number_of_process,
 };
 
 /// Ends one: SIGTERM, SIGKILL after the grace, and waits until it is gone.
@@ -14,7 +14,7 @@ use super::{
 pub struct Terminate {
     #[serde(serialize_with = "number_of_process")]
     pub process: Process,
-    #[serde(serialize_with = "milliseconds")]
+    #[serde(serialize_with = "crate::span::in_millis::serialize")]
     pub grace: Duration,
 }
 

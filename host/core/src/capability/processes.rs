@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Described, Description, Look, Observe, Subject, Token, number_of_process};
-use crate::UnitName;
+use crate::{Timestamp, UnitName};
 
 /// The processes in a unit's control group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -86,8 +86,7 @@ pub struct ProcessInfo {
     pub ownership: Ownership,
     /// The evidence for the ownership.
     pub evidence: String,
-    /// When it started, in milliseconds since 1970.
-    pub started_at: u64,
+    pub started_at: Timestamp,
 }
 
 impl ProcessInfo {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Act, ActsOn, Budget, Consequence, Described, Description, Durability, Look, OversightRule,
-    StopsAlong, Subject, Token, milliseconds, number_of_job,
+    StopsAlong, Subject, Token, number_of_job,
 };
 use crate::UnitName;
 
@@ -29,7 +29,7 @@ pub struct ResetFailed {
 pub struct WaitForJob {
     #[serde(serialize_with = "number_of_job")]
     pub job: Job,
-    #[serde(serialize_with = "milliseconds")]
+    #[serde(serialize_with = "crate::span::in_millis::serialize")]
     pub timeout: Duration,
 }
 

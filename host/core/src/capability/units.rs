@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Described, Description, Host, Look, Observe, Subject, milliseconds};
-use crate::{UnitName, start_rules::StartRules};
+use super::{Answer, Described, Description, Host, Look, Observe, Subject};
+use crate::{Monotonic, Timestamp, UnitName, start_rules::StartRules};
 
 /// How a unit stands; `not-found` when there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,7 +20,7 @@ pub struct Wait {
     pub unit: UnitName,
     #[serde(rename = "until")]
     pub goal: Goal,
-    #[serde(serialize_with = "milliseconds")]
+    #[serde(serialize_with = "crate::span::in_millis::serialize")]
     pub timeout: Duration,
 }
 
@@ -144,26 +144,28 @@ pub struct UnitStatus {
     pub restarts: u32,
     /// The current or last run's invocation id.
     pub invocation: Option<String>,
-    /// When the active state last changed: microseconds since 1970.
-    pub since: Option<u64>,
-    /// The same on the monotonic clock (CLOCK_MONOTONIC), in microseconds.
-    pub since_monotonic: Option<u64>,
-    /// When it last left `active` (monotonic, microseconds).
-    pub active_exit_monotonic: Option<u64>,
-    /// When it last entered `inactive` or `failed` (monotonic, microseconds).
-    pub inactive_enter_monotonic: Option<u64>,
-    /// When it last left `inactive` (monotonic, microseconds).
-    pub inactive_exit_monotonic: Option<u64>,
-    /// When the main process last ended (monotonic, microseconds).
-    pub main_exit_monotonic: Option<u64>,
+    /// When the active state last changed.
+    pub since: Option<Timestamp>,
+    /// The same on the monotonic clock.
+    pub since_monotonic: Option<Monotonic>,
+    /// When it last left `active`.
+    pub active_exit_monotonic: Option<Monotonic>,
+    /// When it last entered `inactive` or `failed`.
+    pub inactive_enter_monotonic: Option<Monotonic>,
+    /// When it last left `inactive`.
+    pub inactive_exit_monotonic: Option<Monotonic>,
+    /// When the main process last ended.
+    pub main_exit_monotonic: Option<Monotonic>,
     /// systemd's Restart=.
     pub restart_policy: String,
-    /// systemd's RestartSec=, in microseconds.
-    pub restart_delay: u64,
+    /// systemd's RestartSec=.
+    #[serde(with = "crate::span::in_micros")]
+    pub restart_delay: Duration,
     /// systemd's StartLimitBurst=.
     pub start_limit_burst: u32,
-    /// systemd's StartLimitIntervalSec=, in microseconds.
-    pub start_limit_interval: u64,
+    /// systemd's StartLimitIntervalSec=.
+    #[serde(with = "crate::span::in_micros")]
+    pub start_limit_interval: Duration,
     /// systemd's StartLimitAction=.
     pub start_limit_action: String,
     /// systemd's FailureAction=.

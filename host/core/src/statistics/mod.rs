@@ -12,7 +12,7 @@ pub mod order;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    StrategyName, UnitName,
+    StrategyName, Timestamp, UnitName,
     incident::Outcome,
     trail::{Entry, Step},
 };
@@ -177,16 +177,18 @@ pub struct StrategyStatistics {
     /// Tries, proofs, relapses.
     #[serde(flatten)]
     pub counts: Counts,
-    /// When it was tried last: milliseconds since 1970.
-    pub last_at: u64,
+    /// When it was tried last.
+    pub last_at: Timestamp,
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use rstest::rstest;
 
     use super::*;
-    use crate::incident::IncidentId;
+    use crate::{Monotonic, incident::IncidentId};
 
     fn name(name: &str) -> StrategyName {
         StrategyName::new(name).unwrap()
@@ -198,8 +200,8 @@ mod tests {
             .map(|(number, step)| Entry {
                 incident: IncidentId::from_text("x"),
                 number,
-                at: 0,
-                monotonic: 0,
+                at: Timestamp::default(),
+                monotonic: Monotonic::default(),
                 attempt: 1,
                 step,
             })
@@ -216,7 +218,7 @@ mod tests {
         Step::Returned {
             strategy: name(strategy),
             outcome: Ok(outcome),
-            took: 1,
+            took: Duration::from_micros(1),
         }
     }
 
@@ -236,7 +238,7 @@ mod tests {
         Step::Proven {
             strategy: None,
             evidence: Vec::new(),
-            stable_for: 1,
+            stable_for: Duration::from_millis(1),
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use prunella_core::capability::{clock::Sleep, state as kept};
+use prunella_core::{
+    Timestamp,
+    capability::{clock::Sleep, state as kept},
+};
 use wasmtime::component::Resource;
 
 use super::{
@@ -19,7 +22,7 @@ impl types::Host for HostState {}
 
 impl clock::Host for HostState {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        HostState::now(self)
+        HostState::now(self).map(Timestamp::as_millis)
     }
 
     fn monotonic(&mut self) -> wasmtime::Result<u64> {

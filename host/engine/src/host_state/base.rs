@@ -1,7 +1,7 @@
 //! What every strategy has: clock, log, settings, state.
 
 use prunella_core::{
-    Failure, StrategyName,
+    Failure, StrategyName, Timestamp,
     capability::{Operation, clock},
     state::check_key,
     text::one_line,
@@ -14,8 +14,8 @@ use crate::Level;
 const FILE: usize = 200;
 
 impl HostState {
-    /// Milliseconds since 1970; 0 while describing.
-    pub(crate) fn now(&mut self) -> wasmtime::Result<u64> {
+    /// 1970 while describing.
+    pub(crate) fn now(&mut self) -> wasmtime::Result<Timestamp> {
         self.clock(clock::Now {})
     }
 
@@ -25,14 +25,14 @@ impl HostState {
     }
 
     /// A clock cannot fail.
-    fn clock(&mut self, clock: impl Operation<Answer = u64>) -> wasmtime::Result<u64> {
+    fn clock<T: Default>(&mut self, clock: impl Operation<Answer = T>) -> wasmtime::Result<T> {
         self.count()?;
         let deadline = self.meter.deadline();
         Ok(self
             .context
             .as_ref()
             .and_then(|context| context.host.ask(deadline, clock).ok())
-            .unwrap_or(0))
+            .unwrap_or_default())
     }
 
     /// Takes a line; drops it, and says so once, when there were too many.

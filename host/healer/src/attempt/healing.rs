@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,8 +16,7 @@ use prunella_engine::Call;
 
 use super::{Attempt, AttemptOutcome};
 use crate::{
-    clock::{microseconds, milliseconds},
-    kernel::{Phase, Snapshot},
+    kernel::Phase,
     proof::{self, Well},
     start_rules::against_a_start,
     start_time::StartTime,
@@ -37,7 +35,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// What came of one strategy's heal.
 pub(super) enum Healing {
     /// Well, and proven so; microseconds from failure to recovery.
-    Proven(Option<u64>),
+    Proven(Option<Duration>),
     Not(String),
     /// Not healed, and nobody else is to try: another unit comes first, or the
     /// unit's author does not want another start.
@@ -58,7 +56,7 @@ impl Attempt<'_> {
             BudgetVerdict::After(wait) if wait <= SHORT_WAIT => {
                 self.trail.write(Step::Waits {
                     reason: "the healing budget spaces healings out".to_owned(),
-                    milliseconds: milliseconds(wait),
+                    up_to: wait,
                 });
                 let slept = self
                     .host
@@ -77,9 +75,8 @@ impl Attempt<'_> {
         name: &StrategyName,
         loaded: &Loaded,
         related: &BTreeSet<UnitName>,
-        snapshot: &Arc<Snapshot>,
     ) -> Healing {
-        let kernel = self.kernel(name, loaded, related, snapshot, Phase::Heal);
+        let kernel = self.kernel(name, loaded, related, Phase::Heal);
         let actions_before = self.trail.actions();
         self.trail.write(Step::Heals {
             strategy: name.clone(),
@@ -88,7 +85,7 @@ impl Attempt<'_> {
         let (context, recording) = self.recorded(Call::Heal, loaded, context);
         let started = Instant::now();
         let run = loaded.strategy.heal(context);
-        let took = microseconds(started.elapsed());
+        let took = started.elapsed();
         recording.healed(&run.result);
         kernel.reconcile(RECONCILE);
         let said = match run.result {
@@ -189,8 +186,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// The moment of recovery: microseconds since the failure.
-    pub(super) fn answering(&self, well: &Well) -> Option<u64> {
+    /// The moment of recovery: how long after the failure.
+    pub(super) fn answering(&self, well: &Well) -> Option<Duration> {
         let after = self
             .trail
             .incident()
@@ -201,7 +198,7 @@ impl Attempt<'_> {
                     .settings
                     .situation
                     .monotonic()
-                    .checked_sub(failed)
+                    .checked_since(failed)
             });
         self.trail.write(Step::Answering {
             evidence: well.evidence.clone(),
@@ -227,7 +224,7 @@ impl Attempt<'_> {
         proof::becomes_well(&self.service, &self.host, time, |left| {
             self.trail.write(Step::Waits {
                 reason: "its start takes longer than usual".to_owned(),
-                milliseconds: milliseconds(left),
+                up_to: left,
             });
         })
     }
@@ -252,7 +249,7 @@ impl Attempt<'_> {
         self.trail.write(Step::Proven {
             strategy: started_by.cloned(),
             evidence: still.evidence,
-            stable_for: milliseconds(stable_for),
+            stable_for,
         });
         Ok(())
     }

@@ -9,7 +9,7 @@ use prunella_core::{
 use prunella_store::{Opened, StoreError};
 
 use super::{Shared, Stage, Task, WaitsFor, not_stored};
-use crate::{HealerError, clock::wall_clock, snapshot::UnitSnapshot};
+use crate::{HealerError, clock::wall_clock, snapshot::Snapshot};
 
 /// What became of a detection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Shared {
         self: &Arc<Self>,
         detection: Detection,
         parent: Option<IncidentId>,
-        snapshot: Option<UnitSnapshot>,
+        snapshot: Option<Snapshot>,
     ) -> Result<OpenOutcome, HealerError> {
         let unit = detection.unit.clone();
         if self.healer.service(&unit).is_none() {
@@ -181,7 +181,8 @@ impl Shared {
                     });
                 }
                 Again::Anew => {
-                    incident.key = format!("{}/asked-{}", incident.key, incident.detection.at);
+                    let at = incident.detection.at.as_millis();
+                    incident.key = format!("{}/asked-{at}", incident.key);
                 }
             }
         }

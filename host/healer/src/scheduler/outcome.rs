@@ -1,9 +1,6 @@
 //! What follows from how an attempt came out.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
     UnitName,
@@ -16,10 +13,7 @@ use prunella_report::headline;
 use prunella_store::{AttemptEnd, LastSteps};
 
 use super::{Shared, Stage, Task, WaitsFor, not_stored, run::Finished};
-use crate::{
-    attempt::AttemptOutcome,
-    clock::{milliseconds, wall_clock},
-};
+use crate::{attempt::AttemptOutcome, clock::wall_clock};
 
 impl Shared {
     /// Ends an incident that has no attempt going on, in the trail too.
@@ -150,10 +144,7 @@ impl Shared {
         } = &ending
             && let Some(task) = state.tasks.get_mut(unit)
         {
-            task.wait(
-                Duration::from_millis(at.saturating_sub(wall_clock())),
-                WaitsFor::Retry,
-            );
+            task.wait(at.since(wall_clock()), WaitsFor::Retry);
             task.known = incident.attempt;
             task.incident.attempt += 1;
             task.blocked = 0;
@@ -216,7 +207,7 @@ impl Shared {
             .healer
             .config()
             .retry_interval
-            .map(|every| wall_clock().saturating_add(milliseconds(every)));
+            .map(|every| wall_clock().saturating_add(every));
         let ending = Ending::Escalated {
             reason: reason.to_owned(),
             retry_at,

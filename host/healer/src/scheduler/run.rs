@@ -22,10 +22,9 @@ use super::{Shared, WaitsFor, not_stored};
 use crate::{
     HealerError,
     attempt::{Attempt, AttemptOutcome},
-    clock::milliseconds,
     decide::{Decision, Known, decide},
     lock::UnitLock,
-    snapshot::UnitSnapshot,
+    snapshot::Snapshot,
     trail::Trail,
 };
 
@@ -43,7 +42,7 @@ pub(super) struct AttemptInput {
     /// Whether systemd was seen to restart the unit again and again.
     pub(super) restart_loop: bool,
     /// The unit as it was seen when the incident was opened.
-    pub(super) snapshot: Option<UnitSnapshot>,
+    pub(super) snapshot: Option<Snapshot>,
 }
 
 /// An attempt that is over. The unit's lock goes with it, so that it is held
@@ -195,13 +194,14 @@ impl Shared {
                 &self.healer,
                 service,
                 Arc::clone(&trail),
+                snapshot.unwrap_or_else(|| self.healer.snapshot()),
                 &|| slot.release(),
                 &|| {
                     lock.as_ref().inspect(|lock| lock.answers());
                     self.answers(unit);
                 },
             )
-            .run(snapshot, restart_loop),
+            .run(restart_loop),
         };
         let outcome = match outcome {
             AttemptOutcome::Blocked(on, reason) if self.dry_run => {
@@ -401,7 +401,7 @@ impl Shared {
             },
             AttemptOutcome::TryAgain(wait) | AttemptOutcome::WaitForBudget(wait) => Step::Waits {
                 reason: "the healing budget spaces attempts out".to_owned(),
-                milliseconds: milliseconds(*wait),
+                up_to: *wait,
             },
             // Neither comes of an attempt that was begun.
             AttemptOutcome::NothingNew(..) | AttemptOutcome::Superseded(_) => return,

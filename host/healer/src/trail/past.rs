@@ -1,7 +1,7 @@
 //! What the steps of an incident say of the way that it has come.
 
 use prunella_core::{
-    StrategyName, UnitName,
+    Monotonic, StrategyName, UnitName,
     capability::UnitStatus,
     diagnosis::Finding,
     incident::Ending,
@@ -66,10 +66,9 @@ pub(super) fn is_last(step: &Step) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EarlierStart {
     pub(crate) strategy: StrategyName,
-    /// When it was intended, and when its job was known to have ended: monotonic,
-    /// microseconds.
-    intended: u64,
-    ended: Option<u64>,
+    /// When it was intended, and when its job was known to have ended.
+    intended: Monotonic,
+    ended: Option<Monotonic>,
 }
 
 impl EarlierStart {
@@ -139,6 +138,8 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
+    use prunella_core::Timestamp;
+
     use super::*;
 
     #[test]
@@ -146,7 +147,7 @@ mod tests {
         let escalated = |reason: &str| Step::Ended {
             ending: Ending::Escalated {
                 reason: reason.to_owned(),
-                retry_at: Some(7),
+                retry_at: Some(Timestamp::from_millis(7)),
             },
         };
         let mut told = Told::default();

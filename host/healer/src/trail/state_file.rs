@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use prunella_core::{UnitName, incident::IncidentId, trail::Step};
+use prunella_core::{Timestamp, UnitName, incident::IncidentId, trail::Step};
 use serde::{Deserialize, Serialize};
 
 /// How far an incident has got, for whoever looks into `/run/prunella/state`.
@@ -19,8 +19,8 @@ pub struct StateFile {
     pub state: String,
     /// The newest step's word, such as `assessed` or `act-intended`.
     pub step: String,
-    /// When, in milliseconds since 1970.
-    pub at: u64,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl StateFile {

@@ -21,7 +21,7 @@ use std::{
 
 use prunella_config::{Config, StrategySettings};
 use prunella_core::{
-    StrategyName,
+    StrategyName, Timestamp,
     capability::Host,
     cause::Cause,
     hash::sha256,
@@ -348,7 +348,7 @@ fn a_paused_service_is_left_alone() {
         .store
         .pause(&Pause {
             unit: None,
-            since: 0,
+            since: Timestamp::default(),
             until: None,
             reason: "moving".into(),
             by: "ada".into(),
@@ -374,7 +374,7 @@ fn when_the_pause_is_over_it_is_healed_and_the_hold_stands_in_the_trail_once() {
         .store
         .pause(&Pause {
             unit: Some(house.sim.unit()),
-            since: 0,
+            since: Timestamp::default(),
             until: None,
             reason: "moving".into(),
             by: "ada".into(),
@@ -709,7 +709,7 @@ fn with_a_past(order: Order) -> House {
         .collect();
     let signature = Signature::new(house.sim.unit(), "signal", []);
     let end = AttemptEnd {
-        at: 1,
+        at: Timestamp::from_millis(1),
         ending: Some(Ending::Recovered {
             by: "itself".to_owned(),
         }),

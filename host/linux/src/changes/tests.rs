@@ -1,6 +1,6 @@
 //! What is told of changes, and what is not.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use prunella_core::service::{DeclaredFile, ReadBy, Service};
 use rstest::rstest;
@@ -8,10 +8,6 @@ use rstest::rstest;
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-fn millis(at: SystemTime) -> u64 {
-    u64::try_from(at.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
 
 fn write(root: &Path, path: &str, text: &str, age: Duration) {
     let path = root.join(path);
@@ -46,8 +42,8 @@ fn look(root: &Path, service: &Service, fragment: &str, zone: TimeZone) -> Vec<C
         &ChangesQuestion {
             service,
             fragment: Some(fragment),
-            since: millis(SystemTime::now() - 24 * HOUR),
-            until: millis(SystemTime::now() + HOUR),
+            since: Timestamp::from(SystemTime::now() - 24 * HOUR),
+            until: Timestamp::from(SystemTime::now() + HOUR),
         },
     );
     look.zone = zone;
@@ -143,7 +139,7 @@ fn packages_of_dpkg() {
     let root = folder.path();
     let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
     let line = |age: Duration, rest: &str| {
-        let at = Timestamp::try_from(SystemTime::now() - age).unwrap();
+        let at = jiff::Timestamp::try_from(SystemTime::now() - age).unwrap();
         let at = at.to_zoned(zone.clone());
         format!("{} {rest}\n", at.strftime("%Y-%m-%d %H:%M:%S"))
     };
@@ -213,7 +209,7 @@ fn packages_of_rpm(#[case] line: &str, #[case] expected: Option<(&str, &str)>) {
         expected
     );
     if let Some(change) = found {
-        assert_eq!(change.at, 1_795_168_800_000);
+        assert_eq!(change.at.as_millis(), 1_795_168_800_000);
     }
 }
 
@@ -239,8 +235,8 @@ fn this_host_answers() {
         &ChangesQuestion {
             service: &service,
             fragment: Some("/usr/lib/systemd/system/dbus.service"),
-            since: 0,
-            until: u64::MAX,
+            since: Timestamp::default(),
+            until: Timestamp::MAX,
         },
     );
     let changes = look.look();

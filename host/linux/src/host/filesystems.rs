@@ -7,7 +7,7 @@ use std::{
 };
 
 use prunella_core::{
-    Failure,
+    Failure, Timestamp,
     capability::{
         Answer,
         filesystems::{FileSystem, percent_used},
@@ -18,7 +18,7 @@ use prunella_core::{
 use rustix::fs::{StatVfs, StatVfsMountFlags, statvfs};
 
 use crate::{
-    clock::realtime_millis,
+    clock,
     journal::{Journal, JournalQuery},
 };
 
@@ -195,12 +195,12 @@ fn kernel_lines(deadline: Instant, journal: &Journal) -> Vec<String> {
         newest: KERNEL_LINES,
         namespaces: false,
     };
-    let since = u128::from(realtime_millis()).saturating_sub(LATELY.as_millis());
+    let since = clock::now().saturating_sub(LATELY);
     journal
         .ask(deadline, &question)
         .unwrap_or_default()
         .into_iter()
-        .filter(|entry| u128::from(entry.at / 1000) >= since)
+        .filter(|entry| Timestamp::from_micros(entry.at) >= since)
         .map(|entry| {
             let text = redact(&String::from_utf8_lossy(&entry.message));
             one_line(&text, LINE_MAX)

@@ -1,4 +1,4 @@
-use std::fs;
+use std::{fs, time::Duration};
 
 use prunella_core::capability::ActiveState;
 use rstest::rstest;
@@ -28,9 +28,9 @@ pub(super) fn status(name: &str) -> UnitStatus {
         inactive_exit_monotonic: None,
         main_exit_monotonic: None,
         restart_policy: "no".to_owned(),
-        restart_delay: 0,
+        restart_delay: Duration::ZERO,
         start_limit_burst: 0,
-        start_limit_interval: 0,
+        start_limit_interval: Duration::ZERO,
         start_limit_action: "none".to_owned(),
         failure_action: "none".to_owned(),
         success_action: "none".to_owned(),

@@ -179,6 +179,8 @@ fn named_port(word: &str, before: &str) -> Option<(u16, Option<IpAddr>)> {
 mod tests {
     use rstest::rstest;
 
+    use prunella_core::Timestamp;
+
     use super::*;
 
     fn ip(text: &str) -> IpAddr {
@@ -281,7 +283,7 @@ mod tests {
         let declared: Vec<Port> = declared.iter().map(|port| port.parse().unwrap()).collect();
         let lines: Vec<LogEntry> = lines
             .iter()
-            .map(|line| LogEntry::new(0, 6, *line))
+            .map(|line| LogEntry::new(Timestamp::default(), 6, *line))
             .collect();
         let held = At {
             address: ip(held),

@@ -30,8 +30,7 @@ pub(super) fn body(
     let ends = if message.resolved {
         message.at
     } else {
-        let after = u64::try_from(ends_after.as_millis()).unwrap_or(u64::MAX);
-        message.at.saturating_add(after)
+        message.at.saturating_add(ends_after)
     };
     let incidents: Vec<String> = message.incidents.iter().map(ToString::to_string).collect();
     let services: Vec<&str> = message.units.iter().map(UnitName::as_str).collect();

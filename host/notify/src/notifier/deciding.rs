@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prunella_config::Config;
-use prunella_core::UnitName;
+use prunella_core::{Timestamp, UnitName};
 use prunella_store::{Decided, StoreError};
 
-use super::{Shared, milliseconds};
+use super::Shared;
 use crate::{
     compose::Composer,
     plan::{Plan, PlanInput, plan},
@@ -15,7 +15,11 @@ use crate::{
 
 impl Shared {
     /// Makes messages of what is due, and says when the next are.
-    pub(super) fn decide(&self, config: &Config, now: u64) -> Result<Option<u64>, StoreError> {
+    pub(super) fn decide(
+        &self,
+        config: &Config,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let store = &self.settings.store;
         let alerts = store.new_alerts()?;
         let alert_groups = store.open_alert_groups()?;
@@ -24,7 +28,7 @@ impl Shared {
         if alerts.is_empty() && alert_groups.is_empty() && outages.is_empty() {
             return Ok(None);
         }
-        let flapping = milliseconds(config.alerts.flapping.window);
+        let flapping = config.alerts.flapping.window;
         let recoveries = store.recoveries_since(now.saturating_sub(flapping))?;
         let digests = store.digests()?;
         let open = || {
@@ -56,7 +60,7 @@ impl Shared {
             }
             needs
         });
-        let up_since: BTreeMap<UnitName, u64> = open()
+        let up_since: BTreeMap<UnitName, Timestamp> = open()
             .filter(|(_, member)| !member.will_report && member.incident.is_some())
             .filter_map(|(unit, _)| Some((unit.clone(), self.settings.host.up_since(unit)?)))
             .collect();
@@ -86,7 +90,7 @@ impl Shared {
         Ok(next)
     }
 
-    fn write(&self, config: &Config, made: Plan, now: u64) -> Result<bool, StoreError> {
+    fn write(&self, config: &Config, made: Plan, now: Timestamp) -> Result<bool, StoreError> {
         let store = &self.settings.store;
         let composer = Composer {
             store,

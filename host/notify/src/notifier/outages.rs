@@ -1,7 +1,10 @@
 //! Which open incidents people are to hear of before they end.
 
+use std::time::Duration;
+
 use prunella_config::Config;
 use prunella_core::{
+    Timestamp,
     alert::{Alert, AlertGroup},
     incident::DetectedBy,
     trail::{Entry, Step},
@@ -9,12 +12,12 @@ use prunella_core::{
 use prunella_report::outage_headline;
 use prunella_store::{StoreError, Unfinished};
 
-use super::{Shared, milliseconds};
+use super::Shared;
 use crate::plan::{Outage, is_known};
 
 /// After its start a notifier lets the incidents that it finds open be taken up
 /// first: they may end at once.
-const GRACE: u64 = 2_000;
+const GRACE: Duration = Duration::from_secs(2);
 
 impl Shared {
     /// The open incidents that nobody has heard of, and when people are to hear
@@ -24,7 +27,7 @@ impl Shared {
         config: &Config,
         unfinished: &[Unfinished],
         alert_groups: &[AlertGroup],
-        now: u64,
+        now: Timestamp,
     ) -> Result<Vec<Outage>, StoreError> {
         let mut outages = Vec::new();
         for open in unfinished {
@@ -39,7 +42,7 @@ impl Shared {
                 .detected
                 // A clock that was set back must not make anybody wait.
                 .min(now)
-                .saturating_add(milliseconds(config.alerts.notify_after(service)))
+                .saturating_add(config.alerts.notify_after(service))
                 .max(self.started.saturating_add(GRACE));
             let critical = service.is_some_and(|service| service.critical);
             let mut attempt = 1;

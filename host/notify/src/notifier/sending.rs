@@ -1,21 +1,30 @@
 //! From the outbox to the channels: a thread for each that has something due.
 
-use std::{collections::BTreeSet, sync::Arc, thread, time::Instant};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use prunella_config::Config;
-use prunella_core::{ChannelName, alert::Dispatch};
+use prunella_core::{ChannelName, Timestamp, alert::Dispatch};
 use prunella_store::{StoreError, Tried};
 
-use super::{LATER, STACK, Shared, milliseconds, wall_clock};
+use super::{LATER, STACK, Shared, wall_clock};
 use crate::{Delivery, backoff};
 
 /// A channel that does not work is left alone for so long at most, because of
 /// one message: the next may fare better.
-const PUT_OFF: u64 = 60_000;
+const PUT_OFF: Duration = Duration::from_secs(60);
 
 impl Shared {
     /// Has each channel that has something due send it, on a thread of its own.
-    pub(super) fn send(self: &Arc<Self>, config: &Arc<Config>, now: u64) -> Result<(), StoreError> {
+    pub(super) fn send(
+        self: &Arc<Self>,
+        config: &Arc<Config>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let due: BTreeSet<ChannelName> = self
             .settings
             .store
@@ -44,7 +53,7 @@ impl Shared {
                 .spawn(move || {
                     if let Err(error) = sender.send_all(&config) {
                         tracing::error!("channel {}: {error}", sender.channel);
-                        let until = wall_clock().saturating_add(milliseconds(LATER * 30));
+                        let until = wall_clock().saturating_add(LATER * 30);
                         let mut state = sender.shared.lock();
                         state.resting.insert(sender.channel.clone(), until);
                     }
@@ -150,7 +159,7 @@ impl ChannelSender {
             Delivery::TryAgain { reason, not_before } => {
                 let now = wall_clock();
                 let since = store.dispatch_since(id)?.unwrap_or(dispatch.created);
-                let end = since.saturating_add(milliseconds(config.alerts.give_up_after));
+                let end = since.saturating_add(config.alerts.give_up_after);
                 if now >= end {
                     tracing::error!(
                         prunella_message = %id,
@@ -162,13 +171,13 @@ impl ChannelSender {
                 let wait = backoff::wait(tries, backoff::random());
                 let asked = not_before.unwrap_or_default();
                 let next = now
-                    .saturating_add(milliseconds(wait.max(asked)))
+                    .saturating_add(wait.max(asked))
                     // The last try is at the end of its time.
-                    .min(end.max(now.saturating_add(milliseconds(wait))));
+                    .min(end.max(now.saturating_add(wait)));
                 tracing::warn!(
                     prunella_message = %id,
                     "could not tell {channel} “{headline}” (try {tries}): {reason}; again in {} s",
-                    next.saturating_sub(now) / 1_000
+                    next.since(now).as_secs()
                 );
                 store.end_dispatch(id, &Tried::Again(next), &reason)?;
                 store.put_off(channel, next.min(now.saturating_add(PUT_OFF)))?;

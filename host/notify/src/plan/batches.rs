@@ -3,25 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prunella_core::{
-    ChannelName, UnitName,
+    ChannelName, Timestamp, UnitName,
     alert::{AlertGroup, AlertKind, GroupMember, Severity},
 };
 use prunella_store::{AlertDecision, Unfinished};
 
-use super::{
-    Mention, MessageForm, PlannedMessage, Planner, UnitAlerts, mention::cause_first, milliseconds,
-};
+use super::{Mention, MessageForm, PlannedMessage, Planner, UnitAlerts, mention::cause_first};
 
 /// Recoveries wait for those that are still at it, but not for longer than so
 /// many of their windows.
-const MAX_WINDOWS: u64 = 6;
+const MAX_WINDOWS: u32 = 6;
 
 /// Units that become one message.
 pub(super) struct Batch<'a> {
     kind: AlertKind,
     unit_alerts: Vec<UnitAlerts<'a>>,
-    due: u64,
-    first: u64,
+    due: Timestamp,
+    first: Timestamp,
 }
 
 impl Batch<'_> {
@@ -41,7 +39,7 @@ impl<'a> Planner<'a, '_> {
     /// when their time has come.
     pub(super) fn flapping(&mut self, unit_alerts: Vec<UnitAlerts<'a>>) -> Vec<UnitAlerts<'a>> {
         let settings = &self.input.config.alerts.flapping;
-        let every = milliseconds(settings.interval);
+        let every = settings.interval;
         let mut rest = Vec::new();
         for alerts in unit_alerts {
             let alert = alerts.latest;
@@ -51,17 +49,17 @@ impl<'a> Planner<'a, '_> {
                 continue;
             }
             let unit = Some(alert.unit.clone());
-            let window = milliseconds(self.input.config.alerts.recovery_group_wait);
+            let window = self.input.config.alerts.recovery_group_wait;
             let last = self.input.digests.get(&unit).copied();
-            let due = alerts
-                .first
-                .saturating_add(window)
-                .max(last.map_or(0, |last| last.saturating_add(every)));
+            let due = alerts.first.saturating_add(window).max(
+                last.map(|last| last.saturating_add(every))
+                    .unwrap_or_default(),
+            );
             if due > self.input.now {
                 self.plan.look_again(due);
                 continue;
             }
-            let within = self.input.now.saturating_sub(milliseconds(settings.window));
+            let within = self.input.now.saturating_sub(settings.window);
             let channels: BTreeSet<ChannelName> = self
                 .channels(alert.kind, alert.severity, &alert.unit)
                 .into_iter()
@@ -75,7 +73,7 @@ impl<'a> Planner<'a, '_> {
             self.plan.digests.push((unit, self.input.now));
             if !channels.is_empty() {
                 self.plan.messages.push(PlannedMessage {
-                    form: MessageForm::Flapping(last.unwrap_or(0).max(within)),
+                    form: MessageForm::Flapping(last.unwrap_or_default().max(within)),
                     kind: alert.kind,
                     severity: alert.severity.max(Severity::Warning),
                     alert_group: (self.name)(),
@@ -96,11 +94,11 @@ impl<'a> Planner<'a, '_> {
         unit_alerts: Vec<UnitAlerts<'a>>,
     ) -> Vec<Batch<'a>> {
         let alerts = &self.input.config.alerts;
-        let window = milliseconds(if window == AlertKind::Escalation {
+        let window = if window == AlertKind::Escalation {
             alerts.group_wait
         } else {
             alerts.recovery_group_wait
-        });
+        };
         let sets = self.input.relations.sets(
             unit_alerts
                 .iter()
@@ -113,7 +111,7 @@ impl<'a> Planner<'a, '_> {
                 .or_insert_with(|| Batch {
                     kind: alerts.latest.kind,
                     unit_alerts: Vec::new(),
-                    due: 0,
+                    due: alerts.first,
                     first: alerts.first,
                 });
             batch.first = batch.first.min(alerts.first);
@@ -146,13 +144,14 @@ impl<'a> Planner<'a, '_> {
     /// Tells what is due; much at once as one.
     pub(super) fn announce(&mut self, mut batches: Vec<Batch<'a>>) {
         let storm = &self.input.config.alerts.storm;
-        let every = milliseconds(storm.interval);
+        let every = storm.interval;
         let now = self.input.now;
         let quiet_until = self
             .input
             .digests
             .get(&None)
-            .map_or(0, |last| last.saturating_add(every));
+            .map(|last| last.saturating_add(every))
+            .unwrap_or_default();
         let many = batches.len() > usize::try_from(storm.causes).unwrap_or(usize::MAX);
         let begins = many && batches.iter().any(|batch| batch.due <= now);
         let mut after_storm = 0_usize;
@@ -202,7 +201,7 @@ impl<'a> Planner<'a, '_> {
         let mut channels = BTreeSet::new();
         let mut severity = Severity::Info;
         let mut members: BTreeMap<UnitName, GroupMember> = BTreeMap::new();
-        let mut at = 0;
+        let mut at = Timestamp::default();
         for alerts in unit_alerts {
             let alert = alerts.latest;
             channels.extend(self.channels(kind, alert.severity, &alert.unit));
@@ -293,8 +292,7 @@ impl<'a> Planner<'a, '_> {
         });
         if kind.stays_open() {
             if let Some(every) = self.input.config.alerts.repeat_interval {
-                self.plan
-                    .look_again(self.input.now.saturating_add(milliseconds(every)));
+                self.plan.look_again(self.input.now.saturating_add(every));
             }
             self.plan.alert_groups.push(AlertGroup {
                 key: alert_group,

@@ -1,6 +1,6 @@
 //! Alert groups: what was told is updated, reminded of, and ended.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use prunella_core::{
     ChannelName,
@@ -8,13 +8,11 @@ use prunella_core::{
 };
 use prunella_store::AlertDecision;
 
-use super::{
-    Mention, MessageForm, PlannedMessage, Planner, UnitAlerts, mention::cause_first, milliseconds,
-};
+use super::{Mention, MessageForm, PlannedMessage, Planner, UnitAlerts, mention::cause_first};
 
 /// For how long a unit of an alert group that nobody follows has to be up before
 /// it counts as well: a restart loop is up between two restarts.
-pub(crate) const SETTLED: u64 = 60_000;
+pub(crate) const SETTLED: Duration = Duration::from_secs(60);
 
 impl Planner<'_, '_> {
     /// Units that went out of care, or that came up without an incident that
@@ -71,7 +69,7 @@ impl Planner<'_, '_> {
             .get(&alert.unit)
             .is_some_and(|member| member.announced.contains(&alert.content_key()));
         if !known {
-            let window = milliseconds(self.input.config.alerts.group_wait);
+            let window = self.input.config.alerts.group_wait;
             let due = alerts.first.saturating_add(window);
             if due > self.input.now {
                 // It stays undecided, and keeps the alert group from being over.
@@ -160,7 +158,7 @@ impl Planner<'_, '_> {
             return;
         }
         if let Some(every) = self.input.config.alerts.repeat_interval {
-            let due = alert_group.told.saturating_add(milliseconds(every));
+            let due = alert_group.told.saturating_add(every);
             if due <= self.input.now {
                 alert_group.told = self.input.now;
                 let open = alert_group
@@ -176,8 +174,7 @@ impl Planner<'_, '_> {
                     channels: alert_group.channels.clone(),
                     at: self.input.now,
                 });
-                self.plan
-                    .look_again(alert_group.told.saturating_add(milliseconds(every)));
+                self.plan.look_again(alert_group.told.saturating_add(every));
                 self.plan.alert_groups.push(alert_group);
                 return;
             }

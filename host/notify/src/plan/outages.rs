@@ -4,19 +4,18 @@
 use std::collections::BTreeSet;
 
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     alert::{Alert, AlertGroup, AlertKind},
 };
 
-use super::{Planner, UnitAlerts, milliseconds};
+use super::{Planner, UnitAlerts};
 
 /// An open incident, and when people are to hear that it is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outage {
     /// What they hear.
     pub(crate) alert: Alert,
-    /// Milliseconds since 1970.
-    pub(crate) due: u64,
+    pub(crate) due: Timestamp,
 }
 
 impl<'a> Planner<'a, '_> {
@@ -27,7 +26,7 @@ impl<'a> Planner<'a, '_> {
         alert_groups: &[AlertGroup],
         escalating: &BTreeSet<&UnitName>,
     ) -> Vec<UnitAlerts<'a>> {
-        let window = milliseconds(self.input.config.alerts.group_wait);
+        let window = self.input.config.alerts.group_wait;
         let mut due = Vec::new();
         for outage in self.input.outages {
             let alert = &outage.alert;

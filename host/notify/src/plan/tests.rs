@@ -23,8 +23,8 @@ struct World {
     unfinished: Vec<Unfinished>,
     outages: Vec<Outage>,
     recoveries: BTreeMap<UnitName, u32>,
-    digests: BTreeMap<Option<UnitName>, u64>,
-    up_since: BTreeMap<UnitName, u64>,
+    digests: BTreeMap<Option<UnitName>, Timestamp>,
+    up_since: BTreeMap<UnitName, Timestamp>,
     seq: i64,
     names: u32,
 }
@@ -88,7 +88,7 @@ impl World {
                 incident: IncidentId::from_text(format!("{name}-{}", self.seq)),
                 attempt: 1,
                 unit: unit(name),
-                at: at * 1_000,
+                at: Timestamp::from_millis(at * 1_000),
                 kind,
                 severity,
                 headline: headline.to_owned(),
@@ -119,9 +119,9 @@ impl World {
                 1,
                 service,
                 "it is down".to_owned(),
-                since * 1_000,
+                Timestamp::from_millis(since * 1_000),
             ),
-            due: due * 1_000,
+            due: Timestamp::from_millis(due * 1_000),
         });
     }
 
@@ -129,7 +129,7 @@ impl World {
         self.unfinished.push(Unfinished {
             incident: IncidentId::from_text(format!("{name}-waits")),
             unit: unit(name),
-            detected: 0,
+            detected: Timestamp::default(),
             waits_for: Some((unit(on), "it is dead".to_owned())),
         });
     }
@@ -144,7 +144,7 @@ impl World {
         let names = &mut self.names;
         let plan = plan(
             PlanInput {
-                now: at * 1_000,
+                now: Timestamp::from_millis(at * 1_000),
                 config: &self.config,
                 alerts: &self.alerts,
                 alert_groups: self.alert_groups.clone(),
@@ -199,7 +199,7 @@ fn told(plan: &Plan) -> Vec<String> {
 }
 
 fn next(plan: &Plan) -> Option<u64> {
-    plan.next.map(|next| next / 1_000)
+    plan.next.map(|next| next.as_millis() / 1_000)
 }
 
 const NOTHING: [&str; 0] = [];
@@ -406,7 +406,7 @@ fn recoveries_wait_for_those_that_are_still_at_it() {
     world.recovers("db", 100);
     world.unfinished.push(Unfinished {
         incident: IncidentId::from_text("web-open"),
-        detected: 0,
+        detected: Timestamp::default(),
         unit: unit("web"),
         waits_for: None,
     });
@@ -456,7 +456,9 @@ fn a_unit_that_recovers_again_and_again_is_told_in_digests() {
 fn an_escalation_of_a_flapping_unit_is_told_at_once() {
     let mut world = World::new().care("a", &[]);
     world.recoveries.insert(unit("a"), 50);
-    world.digests.insert(Some(unit("a")), 99_000);
+    world
+        .digests
+        .insert(Some(unit("a")), Timestamp::from_millis(99_000));
     world.fails("a", 100);
     assert_eq!(told(&world.at(103)), ["news escalation a to pager"]);
 }
@@ -488,7 +490,7 @@ fn much_at_once_is_one_digest_of_each_kind() {
 #[test]
 fn after_a_storm_only_what_is_critical_is_told_at_once() {
     let mut world = World::new().care("a", &[]).care("b", &[]).care("!c", &[]);
-    world.digests.insert(None, 100_000);
+    world.digests.insert(None, Timestamp::from_millis(100_000));
     world.fails("a", 110);
     world.fails("b", 115);
     world.fails("c", 110);
@@ -527,7 +529,9 @@ fn a_unit_that_came_up_without_an_incident_ends_its_trouble_once_settled() {
     let mut world = World::new().care("a", &[]);
     world.fails("a", 100).will_retry = false;
     world.at(103);
-    world.up_since.insert(unit("a"), 200_000);
+    world
+        .up_since
+        .insert(unit("a"), Timestamp::from_millis(200_000));
     let plan = world.at(210);
     assert_eq!(told(&plan), NOTHING);
     assert_eq!(next(&plan), Some(260));
@@ -539,7 +543,9 @@ fn a_unit_whose_incident_goes_on_is_not_judged_by_its_state() {
     let mut world = World::new().care("a", &[]);
     world.fails("a", 100);
     world.at(103);
-    world.up_since.insert(unit("a"), 104_000);
+    world
+        .up_since
+        .insert(unit("a"), Timestamp::from_millis(104_000));
     assert_eq!(told(&world.at(900)), NOTHING);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use prunella_core::{UnitName, alert::Alert};
+use prunella_core::{Timestamp, UnitName, alert::Alert};
 use prunella_store::NewAlert;
 
 /// What one unit has to say: its latest alert.
@@ -11,11 +11,11 @@ pub(super) struct UnitAlerts<'a> {
     /// All its alerts that are not decided about; the latest says it for all.
     pub(super) all: Vec<&'a NewAlert>,
     /// When the first of the latest's kind came.
-    pub(super) first: u64,
+    pub(super) first: Timestamp,
 }
 
 /// The alerts of each unit.
-pub(super) fn by_unit(alerts: &[NewAlert], now: u64) -> impl Iterator<Item = UnitAlerts<'_>> {
+pub(super) fn by_unit(alerts: &[NewAlert], now: Timestamp) -> impl Iterator<Item = UnitAlerts<'_>> {
     let mut units: BTreeMap<&UnitName, Vec<&NewAlert>> = BTreeMap::new();
     for alert in alerts {
         units.entry(&alert.alert.unit).or_default().push(alert);

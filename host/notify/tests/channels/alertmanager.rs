@@ -1,6 +1,7 @@
 //! Debian's prometheus-alertmanager, really run: it has the alert, and then it
 //! has it no more.
 
+use prunella_core::Timestamp;
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
@@ -82,7 +83,7 @@ fn a_real_alertmanager_has_the_alert_until_it_is_over() {
     let settings = settings(alertmanager_at(&format!("http://{}", server.address)));
     let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap();
     let warning = Message {
-        at: now - 60_000,
+        at: Timestamp::from_millis(now - 60_000),
         severity: Severity::Warning,
         ..message()
     };
@@ -102,7 +103,7 @@ fn a_real_alertmanager_has_the_alert_until_it_is_over() {
     let lasts = time(&alert["endsAt"]).duration_since(time(&alert["startsAt"]));
     assert_eq!(lasts.as_secs(), 3600, "{alert}");
     let critical = Message {
-        at: now - 50_000,
+        at: Timestamp::from_millis(now - 50_000),
         ..message()
     };
     delivered(send(&settings, &critical));
@@ -122,7 +123,7 @@ fn a_real_alertmanager_has_the_alert_until_it_is_over() {
     delivered(send(&settings, &other));
     assert_eq!(server.alerts().len(), 4);
     let over = Message {
-        at: now - 10_000,
+        at: Timestamp::from_millis(now - 10_000),
         ..resolved()
     };
     delivered(send(&settings, &over));

@@ -28,7 +28,7 @@ use std::{
 
 use prunella_config::channels::{ChannelKind, ChannelSettings, HttpSettings};
 use prunella_core::{
-    ChannelName, UnitName,
+    ChannelName, Timestamp, UnitName,
     alert::{AlertKind, Severity},
     incident::IncidentId,
     secret::SecretSource,
@@ -45,7 +45,7 @@ fn message() -> Message {
         id: "20261122-025127-7f3a-1".to_owned(),
         kind: AlertKind::Escalation,
         severity: Severity::Critical,
-        at: 1_795_315_887_123,
+        at: Timestamp::from_millis(1_795_315_887_123),
         host: "web1.example.org".to_owned(),
         units: vec![
             UnitName::new("shop.service").unwrap(),
@@ -76,7 +76,7 @@ fn resolved() -> Message {
         id: "20261122-025127-7f3a-2".to_owned(),
         kind: AlertKind::Recovery,
         severity: Severity::Info,
-        at: 1_795_315_947_000,
+        at: Timestamp::from_millis(1_795_315_947_000),
         resolved: true,
         headline: "shop.service is well again on web1".to_owned(),
         text: "shop.service is well again after 60 s.\n".to_owned(),

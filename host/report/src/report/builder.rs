@@ -8,7 +8,7 @@ use super::{
     words::{self, clean},
 };
 use prunella_core::{
-    StrategyName,
+    Monotonic, StrategyName,
     diagnosis::{Cause, Finding},
     incident::Ending,
     trail::{Entry, Record, Step},
@@ -34,10 +34,8 @@ pub(super) struct Built {
 /// What the host saw for itself.
 pub(super) struct Seen {
     pub(super) evidence: Vec<String>,
-    /// Microseconds.
-    pub(super) recovered_after: Option<u64>,
-    /// Milliseconds.
-    pub(super) stable_for: Option<u64>,
+    pub(super) recovered_after: Option<Duration>,
+    pub(super) stable_for: Option<Duration>,
 }
 
 /// A step in a line.
@@ -106,7 +104,7 @@ impl<'a> ReportBuilder<'a> {
             ..Built::default()
         };
         let mut attempts: Vec<Attempt> = Vec::new();
-        let mut before: Option<u64> = None;
+        let mut before: Option<Monotonic> = None;
         let mut rebooted = false;
         for entry in &self.record.steps {
             // The monotonic clock began anew: the host was rebooted.
@@ -163,14 +161,14 @@ impl<'a> ReportBuilder<'a> {
         built
     }
 
-    /// Microseconds from the failure to a step.
-    fn after(&self, entry: &Entry, rebooted: bool) -> u64 {
+    /// How long after the failure a step was.
+    fn after(&self, entry: &Entry, rebooted: bool) -> Duration {
         let detection = &self.record.incident.detection;
         let by_monotonic = detection
             .failed_monotonic
             .filter(|_| !rebooted)
-            .and_then(|failed| entry.monotonic.checked_sub(failed));
-        by_monotonic.unwrap_or_else(|| entry.at.saturating_sub(detection.at).saturating_mul(1_000))
+            .and_then(|failed| entry.monotonic.checked_since(failed));
+        by_monotonic.unwrap_or_else(|| entry.at.since(detection.at))
     }
 
     /// What a step says in the list of steps, if anything; what it says
@@ -294,7 +292,7 @@ impl<'a> ReportBuilder<'a> {
     /// The steps that say the same whatever came before.
     fn simple(&self, entry: &Entry, step: &Step) -> Option<StepLine> {
         match step {
-            Step::Waits { milliseconds: 0, .. } => None,
+            Step::Waits { up_to, .. } if up_to.as_millis() == 0 => None,
             Step::Waits { reason, .. } => Some(StepLine {
                 // Whatever the length, it is the same wait.
                 key: Some(format!("{WAITS}{}", clean(reason))),
@@ -361,8 +359,7 @@ impl<'a> ReportBuilder<'a> {
             },
             None if dry_run => (Mark::DryRun, format!("would {what}")),
             Some((later, Ok(result))) => {
-                let took = later.monotonic.saturating_sub(entry.monotonic);
-                let took = words::length(Duration::from_micros(took));
+                let took = words::length(later.monotonic.since(entry.monotonic));
                 let text = format!("{what}: {}", clean(result));
                 return StepLine {
                     mark: Mark::Good,

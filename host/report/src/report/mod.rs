@@ -32,7 +32,7 @@ pub use self::{
     words::length,
 };
 use prunella_core::{
-    StrategyName, UnitName,
+    StrategyName, Timestamp, UnitName,
     alert::{AlertKind, Severity},
     capability::PastIncident,
     cause::Cause,
@@ -56,9 +56,9 @@ pub struct ReportContext<'a> {
     /// order, with or without this one and older or later ones: the store's
     /// `recent`.
     pub past: &'a [PastIncident],
-    /// Milliseconds since 1970, for "2 minutes ago"; absent in what is read
+    /// For "2 minutes ago"; absent in what is read
     /// later, such as mail.
-    pub now: Option<u64>,
+    pub now: Option<Timestamp>,
     /// In which times are shown: [`TimeZone::system`] for the host's own.
     pub zone: TimeZone,
     /// Whether commands that only root may run begin with `sudo`.
@@ -151,8 +151,8 @@ pub struct Report {
 /// A moment as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Moment {
-    /// Milliseconds since 1970.
-    pub ms: u64,
+    /// For templates, as milliseconds since 1970.
+    pub ms: Timestamp,
     /// In the host's time zone, such as `Sat 2026-11-21 15:23:01 CET`.
     pub local: String,
     /// `2 minutes ago`, for who reads it now.
@@ -236,13 +236,13 @@ pub struct Attempt {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
-    /// Microseconds since the failure; since the detection where systemd gave
-    /// no moment.
-    pub after: u64,
+    /// Since the failure, for templates in microseconds; since the detection where
+    /// systemd gave no moment.
+    #[serde(serialize_with = "prunella_core::span::in_micros::serialize")]
+    pub after: Duration,
     /// The same as it is shown: `+0.061 s`.
     pub when: String,
-    /// Milliseconds since 1970.
-    pub at: u64,
+    pub at: Timestamp,
     /// How it went.
     pub mark: Mark,
     /// What it was.
@@ -259,13 +259,15 @@ pub struct Line {
 pub struct Proof {
     /// What it saw.
     pub evidence: Vec<String>,
-    /// Microseconds from the failure to the moment of recovery.
-    pub recovered_after: Option<u64>,
+    /// From the failure to the moment of recovery; for templates in microseconds.
+    #[serde(serialize_with = "prunella_core::span::in_micros::serialize")]
+    pub recovered_after: Option<Duration>,
     /// The same as it is shown: `61 ms`.
     pub healed_in: Option<String>,
-    /// For how long it was watched since, in milliseconds; absent while that
-    /// goes on.
-    pub stable_for: Option<u64>,
+    /// For how long it was watched since, for templates in milliseconds; absent
+    /// while that goes on.
+    #[serde(serialize_with = "prunella_core::span::in_millis::serialize")]
+    pub stable_for: Option<Duration>,
     /// Both in a sentence without its full stop.
     pub sentence: String,
 }
@@ -471,8 +473,8 @@ impl Report {
 }
 
 impl Moment {
-    /// A moment (milliseconds since 1970) as `context` shows it.
-    pub fn new(ms: u64, context: &ReportContext<'_>) -> Self {
+    /// A moment as `context` shows it.
+    pub fn new(ms: Timestamp, context: &ReportContext<'_>) -> Self {
         Self {
             ms,
             local: words::local(ms, &context.zone),
@@ -481,7 +483,7 @@ impl Moment {
     }
 
     /// A moment in the host's own time zone, for what is read later.
-    pub fn of_host(ms: u64) -> Self {
+    pub fn of_host(ms: Timestamp) -> Self {
         Self {
             ms,
             local: words::local(ms, &TimeZone::system()),
@@ -491,14 +493,18 @@ impl Moment {
 }
 
 impl Proof {
-    fn new(evidence: Vec<String>, recovered_after: Option<u64>, stable_for: Option<u64>) -> Self {
-        let healed_in = recovered_after.map(|after| words::length(Duration::from_micros(after)));
+    fn new(
+        evidence: Vec<String>,
+        recovered_after: Option<Duration>,
+        stable_for: Option<Duration>,
+    ) -> Self {
+        let healed_in = recovered_after.map(words::length);
         let mut sentence = match &healed_in {
             Some(healed_in) => format!("Up {healed_in} after the failure"),
             None => "Up again".to_owned(),
         };
         if let Some(stable_for) = stable_for {
-            let watched = words::length(Duration::from_millis(stable_for));
+            let watched = words::length(stable_for);
             sentence.push_str(&format!(", and still up after {watched}"));
         }
         Self {
@@ -549,7 +555,7 @@ pub fn headline(unit: &UnitName, cause: &Cause, ending: Option<&Ending>) -> Stri
             recovered_after: Some(after),
         }) => format!(
             "{unit} failed; healed by {strategy} in {}",
-            words::length(Duration::from_micros(*after))
+            words::length(*after)
         ),
         Some(Ending::Healed { strategy, .. }) => {
             format!("{unit} failed; healed by {strategy}")

@@ -4,7 +4,7 @@
 //! Names of units are valid by construction; an id goes in only if it is made of
 //! letters, digits and `-`, and a path is quoted for a shell.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use super::{Command, Explanation, Moment, Often, Recurrence, ReportContext, words};
 use prunella_core::{
@@ -16,8 +16,8 @@ use prunella_core::{
     trail::{Record, Step},
 };
 
-/// How long before a failure its log is worth reading, in milliseconds.
-const LOG_BEFORE: u64 = 5 * 60 * 1_000;
+/// How long before a failure its log is worth reading.
+const LOG_BEFORE: Duration = Duration::from_secs(5 * 60);
 
 fn command(command: String, purpose: &str) -> Command {
     Command {
@@ -39,7 +39,7 @@ fn journal(record: &Record, context: &ReportContext<'_>) -> Command {
         .max(detection.at);
     let since = words::shell_time(detection.at.saturating_sub(LOG_BEFORE), &context.zone);
     // journalctl leaves out the second that is named.
-    let until = words::shell_time(last.saturating_add(2_000), &context.zone);
+    let until = words::shell_time(last.saturating_add(Duration::from_secs(2)), &context.zone);
     command(
         format!("journalctl -u {unit} --since \"{since}\" --until \"{until}\""),
         "its journal, from five minutes before the failure",

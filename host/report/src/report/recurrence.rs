@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{Command, Moment, words};
-use prunella_core::{UnitName, capability::PastIncident};
+use prunella_core::{Timestamp, UnitName, capability::PastIncident};
 
 /// How far back a report looks.
 pub const LOOK_BACK: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -55,7 +55,7 @@ pub struct Recurrence {
 pub(super) struct This<'a> {
     pub(super) id: &'a str,
     pub(super) unit: &'a UnitName,
-    pub(super) at: u64,
+    pub(super) at: Timestamp,
     pub(super) cause: &'a str,
     pub(super) ended: &'a str,
     pub(super) strategy: Option<&'a str>,
@@ -71,16 +71,13 @@ fn counts(ended: &str) -> bool {
 pub(super) fn recurrence(
     this: &This<'_>,
     past: &[PastIncident],
-    moment: impl Fn(u64) -> Moment,
+    moment: impl Fn(Timestamp) -> Moment,
     zone: &TimeZone,
 ) -> Option<Recurrence> {
     if !counts(this.ended) {
         return None;
     }
-    let within = |at: u64, span: Duration| {
-        let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        at <= this.at && this.at - at < span
-    };
+    let within = |at: Timestamp, span: Duration| at <= this.at && this.at.since(at) < span;
     let before: Vec<&PastIncident> = past
         .iter()
         .filter(|past| past.id != this.id && counts(&past.ended) && within(past.at, LOOK_BACK))

@@ -1,8 +1,6 @@
 //! A step in words, the same wherever it is shown: in a report, in a terminal and
 //! in the journal.
 
-use std::time::Duration;
-
 use prunella_core::{
     StrategyName,
     diagnosis::{Cause, Finding},
@@ -81,17 +79,10 @@ pub fn describe(step: &Step) -> StepText<'_> {
                 words::failure(cause, *exit_code, signal.as_deref())
             ),
         ),
-        Step::Waits {
-            reason,
-            milliseconds,
-        } => (
+        Step::Waits { reason, up_to } => (
             Mark::Plain,
-            if *milliseconds == 0 { Record } else { Info },
-            format!(
-                "waits up to {}: {}",
-                words::length(Duration::from_millis(*milliseconds)),
-                clean(reason)
-            ),
+            if up_to.as_millis() == 0 { Record } else { Info },
+            format!("waits up to {}: {}", words::length(*up_to), clean(reason)),
         ),
         Step::Assessed {
             strategy,
@@ -214,20 +205,18 @@ pub fn describe(step: &Step) -> StepText<'_> {
             Mark::Good,
             Info,
             match after {
-                Some(after) => format!(
-                    "up again, {} after the failure",
-                    words::length(Duration::from_micros(*after))
-                ),
+                Some(after) => format!("up again, {} after the failure", words::length(*after)),
                 None => "up again".to_owned(),
             },
         ),
         Step::Proven { stable_for, .. } => (
             Mark::Good,
-            if *stable_for == 0 { Record } else { Detail },
-            format!(
-                "still up after {}",
-                words::length(Duration::from_millis(*stable_for))
-            ),
+            if stable_for.as_millis() == 0 {
+                Record
+            } else {
+                Detail
+            },
+            format!("still up after {}", words::length(*stable_for)),
         ),
         Step::NotProven {
             reason, relapse, ..
@@ -316,10 +305,7 @@ fn ended(ending: &Ending) -> (Mark, Importance, String) {
         } => (
             Mark::Good,
             Info,
-            format!(
-                "healed by {strategy} in {}",
-                words::length(Duration::from_micros(*after))
-            ),
+            format!("healed by {strategy} in {}", words::length(*after)),
         ),
         Ending::Healed { strategy, .. } => (Mark::Good, Info, format!("healed by {strategy}")),
         Ending::Recovered { by } => (Mark::Good, Info, format!("recovered: {}", clean(by))),

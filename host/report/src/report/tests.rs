@@ -5,7 +5,7 @@ use rstest::rstest;
 
 use super::*;
 use prunella_core::{
-    Failure,
+    Failure, Monotonic, Timestamp,
     incident::{Assessment, DetectedBy, Detection, Incident, LeftAlone, Outcome},
     trail::{Entry, Step},
 };
@@ -24,26 +24,26 @@ fn detection(by: DetectedBy, cause: &str) -> Detection {
     Detection {
         unit: "web.service".parse().unwrap(),
         by,
-        at: FAILED,
+        at: Timestamp::from_millis(FAILED),
         cause: cause.into(),
         invocation: Some(INVOCATION.to_owned()),
         exit_code: None,
         signal: None,
-        failed_monotonic: Some(MONOTONIC),
+        failed_monotonic: Some(Monotonic::from_micros(MONOTONIC)),
     }
 }
 
 /// A record of steps, each with the microseconds since the failure.
 fn record(detection: Detection, steps: Vec<(u64, Step)>, ending: Option<Ending>) -> Record {
-    let id = IncidentId::new(FAILED, 0x7f3a);
+    let id = IncidentId::new(Timestamp::from_millis(FAILED), 0x7f3a);
     Record {
         steps: (0..)
             .zip(steps)
             .map(|(number, (after, step))| Entry {
                 incident: id.clone(),
                 number,
-                at: FAILED + after / 1_000,
-                monotonic: MONOTONIC + after,
+                at: Timestamp::from_millis(FAILED + after / 1_000),
+                monotonic: Monotonic::from_micros(MONOTONIC + after),
                 attempt: 1,
                 step,
             })
@@ -84,7 +84,7 @@ fn report_of(record: &Record, service: &Service, past: &[PastIncident]) -> Repor
             service: Some(service),
             boot_id: Some("boot".to_owned()),
             past,
-            now: Some(FAILED + 125_000),
+            now: Some(Timestamp::from_millis(FAILED + 125_000)),
             zone: TimeZone::fixed(jiff::tz::offset(1)),
             sudo: false,
         },
@@ -110,7 +110,7 @@ fn assessed(strategy: &str, assessment: Assessment) -> (u64, Step) {
         Step::Assessed {
             strategy: name(strategy),
             assessment,
-            took: 60,
+            took: Duration::from_micros(60),
         },
     )
 }
@@ -191,14 +191,14 @@ fn healed() -> Record {
                     outcome: Ok(Outcome::Healed {
                         summary: "started web.service".to_owned(),
                     }),
-                    took: 43_500,
+                    took: Duration::from_micros(43_500),
                 },
             ),
             (
                 61_000,
                 Step::Answering {
                     evidence: vec!["active".to_owned()],
-                    after: Some(61_000),
+                    after: Some(Duration::from_micros(61_000)),
                 },
             ),
             (
@@ -218,13 +218,13 @@ fn healed() -> Record {
                         "active (running), the same invocation, no further restart".to_owned(),
                         "tcp/80 and tcp/443 held from within its control group".to_owned(),
                     ],
-                    stable_for: 5_000,
+                    stable_for: Duration::from_millis(5_000),
                 },
             ),
         ],
         Some(Ending::Healed {
             strategy: name("service-restart"),
-            recovered_after: Some(61_000),
+            recovered_after: Some(Duration::from_micros(61_000)),
         }),
     )
 }
@@ -254,7 +254,7 @@ fn escalated() -> Record {
         assessment: Assessment::Veto {
             reason: "the check `config` says: unknown directive \"sever\"".to_owned(),
         },
-        took: 60,
+        took: Duration::from_micros(60),
     };
     let denied = Step::ActDenied {
         strategy: name("port-conflict"),
@@ -267,7 +267,7 @@ fn escalated() -> Record {
         outcome: Ok(Outcome::Failed {
             reason: "tcp/80 is held by a stranger".to_owned(),
         }),
-        took: 2_000,
+        took: Duration::from_micros(2_000),
     };
     let relapse = Step::NotProven {
         strategy: Some(name("service-restart")),
@@ -292,7 +292,7 @@ fn escalated() -> Record {
         ],
         Some(Ending::Escalated {
             reason: "no strategy brought it back".to_owned(),
-            retry_at: Some(FAILED + 125_000 + 900_000),
+            retry_at: Some(Timestamp::from_millis(FAILED + 125_000 + 900_000)),
         }),
     );
     record.incident.attempt = 2;
@@ -639,7 +639,7 @@ fn past(number: u64, apart: u64, ended: &str, cause: &str) -> Vec<PastIncident> 
     (1..=number)
         .map(|number| PastIncident {
             id: format!("before-{number}"),
-            at: FAILED - number * apart * 3_600_000,
+            at: Timestamp::from_millis(FAILED - number * apart * 3_600_000),
             cause: cause.to_owned(),
             ended: ended.to_owned(),
             strategy: (ended == "healed").then(|| "service-restart".to_owned()),
@@ -697,12 +697,12 @@ fn this_failure_is_counted_once_and_later_ones_are_not() {
     let mut past = past(1, 1, "healed", "signal");
     past.push(PastIncident {
         id: record.incident.id.to_string(),
-        at: FAILED,
+        at: Timestamp::from_millis(FAILED),
         ..past[0].clone()
     });
     past.push(PastIncident {
         id: "later".to_owned(),
-        at: FAILED + 1,
+        at: Timestamp::from_millis(FAILED + 1),
         ..past[0].clone()
     });
     let again = report_after(&record, &past).recurrence.unwrap();
@@ -848,7 +848,7 @@ fn a_models_words_are_untrusted_text() {
             Step::Advised {
                 model: "m".to_owned(),
                 opinion: Ok(opinion),
-                took: 1,
+                took: Duration::from_micros(1),
             },
         )],
         escalation(),
@@ -893,8 +893,8 @@ fn no_text_gives_orders() {
 fn a_reboot_in_between_counts_by_the_wall_clock() {
     let mut record = healed();
     let last = record.steps.last_mut().unwrap();
-    last.monotonic = 1_000;
-    last.at = FAILED + 60_000;
+    last.monotonic = Monotonic::from_micros(1_000);
+    last.at = Timestamp::from_millis(FAILED + 60_000);
     let report = report(&record);
     let last = report
         .attempts
@@ -904,7 +904,7 @@ fn a_reboot_in_between_counts_by_the_wall_clock() {
         .last()
         .unwrap()
         .clone();
-    assert_eq!(last.after, 60_000_000);
+    assert_eq!(last.after, Duration::from_secs(60));
 }
 
 #[test]
@@ -923,7 +923,7 @@ fn it_can_be_read_by_programs() {
 fn turns_that_only_waited_are_no_attempts() {
     let wait = |reason: &str| Step::Waits {
         reason: reason.to_owned(),
-        milliseconds: 5_000,
+        up_to: Duration::from_millis(5_000),
     };
     let mut steps = tries(0, 1, 4_000);
     steps.push((1_000_000, wait("the healing budget spaces attempts out")));

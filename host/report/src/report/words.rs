@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::tz::TimeZone;
 
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     cause::Cause,
     incident::{Detection, Ending},
 };
@@ -157,30 +157,28 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-fn zoned(ms: u64, zone: &TimeZone) -> Option<jiff::Zoned> {
-    let at = Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()?;
-    Some(at.to_zoned(zone.clone()))
+fn zoned(at: Timestamp, zone: &TimeZone) -> Option<jiff::Zoned> {
+    Some(at.to_jiff()?.to_zoned(zone.clone()))
 }
 
 /// `Sat 2026-11-21 15:23:01 CET`.
-pub(super) fn local(ms: u64, zone: &TimeZone) -> String {
-    zoned(ms, zone).map_or_else(
+pub(super) fn local(at: Timestamp, zone: &TimeZone) -> String {
+    zoned(at, zone).map_or_else(
         || "at an unknown time".to_owned(),
         |at| at.strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string(),
     )
 }
 
 /// `2026-11-21 15:23:01`, as journalctl reads the host's own time.
-pub(super) fn shell_time(ms: u64, zone: &TimeZone) -> String {
-    zoned(ms, zone).map_or_else(
+pub(super) fn shell_time(at: Timestamp, zone: &TimeZone) -> String {
+    zoned(at, zone).map_or_else(
         || "today".to_owned(),
         |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
     )
 }
 
 /// Time since the failure: to the millisecond while it is short.
-pub(super) fn after(microseconds: u64) -> String {
-    let after = Duration::from_micros(microseconds);
+pub(super) fn after(after: Duration) -> String {
     if after.as_secs() < 100 {
         format!("+{}.{:03} s", after.as_secs(), after.subsec_millis())
     } else {
@@ -240,8 +238,8 @@ pub fn length(duration: Duration) -> String {
 }
 
 /// `2 minutes ago`, `in 15 minutes`, `just now`.
-pub(super) fn relative(at: u64, now: u64) -> String {
-    let seconds = at.abs_diff(now) / 1_000;
+pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
+    let seconds = at.since(now).max(now.since(at)).as_secs();
     let (number, unit) = match seconds {
         0 => return "just now".to_owned(),
         1..60 => (seconds, "second"),
@@ -283,7 +281,10 @@ mod tests {
     #[case(900_000, 0, "in 15 minutes")]
     #[case(0, 200_000_000, "2 days ago")]
     fn relatives(#[case] at: u64, #[case] now: u64, #[case] expected: &str) {
-        assert_eq!(relative(at, now), expected);
+        assert_eq!(
+            relative(Timestamp::from_millis(at), Timestamp::from_millis(now)),
+            expected
+        );
     }
 
     #[test]

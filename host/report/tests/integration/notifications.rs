@@ -7,10 +7,13 @@
     reason = "in a test a panic is the report"
 )]
 
-use std::{env, fs};
+use std::{env, fs, time::Duration};
 
 use crate::common::{elements, folder, one_space, report, report_of, seen, service};
-use prunella_core::alert::{AlertKind, Severity};
+use prunella_core::{
+    Timestamp,
+    alert::{AlertKind, Severity},
+};
 use prunella_report::{Moment, Notification, Rendered, Renderer, Report, StatusColour};
 use rstest::rstest;
 use unicode_width::UnicodeWidthStr as _;
@@ -42,7 +45,8 @@ fn flapping() -> Vec<Report> {
             let mut record = crate::common::record("healed");
             record.incident.id =
                 prunella_core::incident::IncidentId::new(record.incident.detection.at, number);
-            record.incident.detection.at -= u64::from(number) * 90_000;
+            let at = &mut record.incident.detection.at;
+            *at = at.saturating_sub(Duration::from_secs(90) * u32::from(number));
             report_of(
                 &record,
                 &service(&record),
@@ -358,18 +362,18 @@ fn hostile_text_is_shown_and_does_nothing(#[case] hostile: &str) {
                 suggestions: vec![text()],
                 order: Vec::new(),
             }),
-            took: 1,
+            took: Duration::from_micros(1),
         },
         Step::Assessed {
             strategy: "site-fix".parse().unwrap(),
             assessment: Assessment::Veto { reason: text() },
-            took: 1,
+            took: Duration::from_micros(1),
         },
         Step::Note { message: text() },
         Step::Proven {
             strategy: None,
             evidence: vec![text()],
-            stable_for: 1,
+            stable_for: Duration::from_millis(1),
         },
     ];
     let last = record.steps.last().unwrap().clone();
@@ -433,7 +437,7 @@ fn hostile_text_is_shown_and_does_nothing(#[case] hostile: &str) {
 
 #[test]
 fn a_moment_of_the_host_is_shown_without_now() {
-    let at = Moment::of_host(1_795_271_981_000);
+    let at = Moment::of_host(Timestamp::from_millis(1_795_271_981_000));
     assert_eq!(at.ago, None);
     assert!(at.local.contains("2026-11-2"), "{}", at.local);
 }

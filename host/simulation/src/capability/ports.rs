@@ -26,10 +26,7 @@ impl World {
                     .map_or_else(|| "0.0.0.0".to_owned(), |address| address.to_string()),
                 blocks: (held.unit.as_ref() != Some(own) && !held.beside)
                     .then(|| format!("{own} could not bind it")),
-                free_in: held.until.map(|until| {
-                    let left = until.saturating_sub(self.now);
-                    u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
-                }),
+                free_in: held.until.map(|until| until.saturating_sub(self.now)),
             })
             .collect()
     }

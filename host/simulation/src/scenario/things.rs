@@ -439,7 +439,7 @@ pub(super) fn logs(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -> 
             .and_then(|value| reader.number_in(value, "priority", 0..=7))
             .and_then(|priority| u8::try_from(priority).ok())
             .unwrap_or(6);
-        let at = u64::try_from(host.uptime().as_millis()).unwrap_or(0);
+        let at = host.timestamp();
         if let Some((message, _)) = reader.text(section, "message", "out of memory") {
             let line = LogEntry::new(at, priority, message);
             host = host.logs(unit.as_str(), [line]);
@@ -464,7 +464,6 @@ pub(super) fn past(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -> 
     {
         reader.only(section, &["ago", "cause", "ended", "strategy"]);
         let ago = after(reader, section, "ago").unwrap_or(Duration::from_secs(86_400));
-        let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
         let cause = reader.one_of(section, "cause", &same(&RESULTS));
         let ended = reader.one_of(section, "ended", &endings);
         let strategy = reader.text(section, "strategy", "service-restart");

@@ -7,6 +7,7 @@
     reason = "a test ends with a panic"
 )]
 
+use crate::common::ms;
 use prunella_core::{
     StrategyName,
     incident::{Ending, IncidentId},
@@ -41,7 +42,7 @@ fn house() -> (tempfile::TempDir, Store, Proposal) {
 }
 
 fn ask(store: &Store, proposal: &Proposal, now: u64) -> Answer {
-    store.ask_approval(proposal, now, UNTIL).unwrap()
+    store.ask_approval(proposal, ms(now), ms(UNTIL)).unwrap()
 }
 
 fn asked(store: &Store, proposal: &Proposal) -> Approval {
@@ -53,13 +54,13 @@ fn asked(store: &Store, proposal: &Proposal) -> Approval {
 
 fn rule(store: &Store, id: &str, approve: bool) -> Ruling {
     store
-        .decide_approval(id, approve, "anna", None, NOW + 1)
+        .decide_approval(id, approve, "anna", None, ms(NOW + 1))
         .unwrap()
 }
 
 fn end(store: &Store, proposal: &Proposal, ending: Ending) {
     let end = AttemptEnd {
-        at: NOW,
+        at: ms(NOW),
         ending: Some(ending),
         alert: None,
         tries: None,
@@ -122,7 +123,7 @@ fn a_question_that_nobody_answered_in_time_is_over() {
     let (_folder, store, proposal) = house();
     let approval = asked(&store, &proposal);
     let late = store
-        .decide_approval(&approval.id, true, "anna", None, UNTIL)
+        .decide_approval(&approval.id, true, "anna", None, ms(UNTIL))
         .unwrap();
     assert!(matches!(late, Ruling::Over(_)), "{late:?}");
 }
@@ -174,10 +175,10 @@ fn an_approved_incident_that_was_handed_to_people_is_due_at_once() {
         &proposal,
         Ending::Escalated {
             reason: "it waits".to_owned(),
-            retry_at: Some(u64::from(u32::MAX)),
+            retry_at: Some(ms(u64::from(u32::MAX))),
         },
     );
-    assert_eq!(store.due(NOW + 2).unwrap(), []);
+    assert_eq!(store.due(ms(NOW + 2)).unwrap(), []);
     rule(&store, &approval.id, true);
-    assert_eq!(store.due(NOW + 2).unwrap().len(), 1);
+    assert_eq!(store.due(ms(NOW + 2)).unwrap().len(), 1);
 }

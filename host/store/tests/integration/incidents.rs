@@ -10,10 +10,10 @@
 use std::{
     sync::{Arc, Barrier},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use crate::common::{incident, note, unit};
+use crate::common::{incident, ms, note, unit};
 use prunella_core::{
     incident::{Ending, EndingKind, IncidentId, LeftAlone},
     summary::{Filter, OutcomeFilter},
@@ -30,14 +30,14 @@ fn store() -> (tempfile::TempDir, Store) {
 fn healed(after: u64) -> Ending {
     Ending::Healed {
         strategy: "service-restart".parse().unwrap(),
-        recovered_after: Some(after),
+        recovered_after: Some(Duration::from_micros(after)),
     }
 }
 
 fn escalated(retry_at: Option<u64>) -> Ending {
     Ending::Escalated {
         reason: "nothing helped".to_owned(),
-        retry_at,
+        retry_at: retry_at.map(ms),
     }
 }
 
@@ -90,13 +90,13 @@ fn a_written_record_is_read_back() {
     assert_eq!(record.steps, [first, second.clone()]);
     assert_eq!(record.ending, None);
 
-    store.end(&incident.id, 2_000, &healed(812)).unwrap();
+    store.end(&incident.id, ms(2_000), &healed(812)).unwrap();
     let record = store.record(&incident.id).unwrap().unwrap();
     assert_eq!(record.ending, Some(healed(812)));
     let last = store.last_healed(&unit("web.service")).unwrap().unwrap();
     assert_eq!(
-        (last.recovered_after_us, last.ended_at),
-        (Some(812), Some(2_000))
+        (last.recovered_after, last.ended_at),
+        (Some(Duration::from_micros(812)), Some(ms(2_000)))
     );
 
     store.reopen(&incident.id, 2).unwrap();
@@ -119,7 +119,7 @@ fn the_same_failure_is_opened_once() {
             ending: None
         }
     );
-    store.end(&first.id, 1, &left_alone()).unwrap();
+    store.end(&first.id, ms(1), &left_alone()).unwrap();
     assert_eq!(
         store.open_incident(&again).unwrap(),
         Opened::Known {
@@ -167,7 +167,7 @@ fn steps_must_fit() {
         Err(StoreError::NoSuchIncident(_))
     ));
     assert!(matches!(
-        store.end(&nobody, 1, &left_alone()),
+        store.end(&nobody, ms(1), &left_alone()),
         Err(StoreError::NoSuchIncident(_))
     ));
     assert_eq!(store.record(&nobody).unwrap(), None);
@@ -239,7 +239,7 @@ fn one_incident_is_open_for_a_unit_whoever_opens_it() {
         on: unit("db.service"),
         reason: "it is down".to_owned(),
     };
-    store.end(&open[0].id, 5, &blocked).unwrap();
+    store.end(&open[0].id, ms(5), &blocked).unwrap();
     let next = incident("web.service", 9, 2_000);
     assert_eq!(
         store.open_incident(&next).unwrap(),
@@ -248,7 +248,7 @@ fn one_incident_is_open_for_a_unit_whoever_opens_it() {
             ending: Some(blocked)
         }
     );
-    store.end(&open[0].id, 6, &escalated(Some(7))).unwrap();
+    store.end(&open[0].id, ms(6), &escalated(Some(7))).unwrap();
     assert_eq!(store.open_incident(&next).unwrap(), Opened::New);
     assert!(matches!(
         store.reopen(&open[0].id, 2),
@@ -265,7 +265,7 @@ fn a_late_ending_is_written_beside_an_open_incident() {
     store.open_incident(&open).unwrap();
     let over = incident("web.service", 1, 1_000);
     let end = AttemptEnd {
-        at: 5,
+        at: ms(5),
         ending: Some(healed(7)),
         alert: None,
         tries: None,
@@ -332,7 +332,7 @@ fn five() -> (tempfile::TempDir, Store) {
             5 => dry_run(),
             _ => continue,
         };
-        store.end(&incident.id, 9_000, &ending).unwrap();
+        store.end(&incident.id, ms(9_000), &ending).unwrap();
     }
     (folder, store)
 }
@@ -341,8 +341,8 @@ fn five() -> (tempfile::TempDir, Store) {
 #[case::all(Filter::default(), &[5, 4, 3, 2, 1])]
 #[case::newest(Filter { limit: Some(2), ..Filter::default() }, &[5, 4])]
 #[case::unit(Filter { unit: Some(unit("web.service")), ..Filter::default() }, &[3, 2, 1])]
-#[case::since(Filter { since: Some(4_000), ..Filter::default() }, &[5, 4])]
-#[case::until(Filter { until: Some(2_000), ..Filter::default() }, &[1])]
+#[case::since(Filter { since: Some(ms(4_000)), ..Filter::default() }, &[5, 4])]
+#[case::until(Filter { until: Some(ms(2_000)), ..Filter::default() }, &[1])]
 #[case::ended(Filter { outcome: Some(OutcomeFilter::Ended(EndingKind::Healed)), ..Filter::default() }, &[1])]
 #[case::open(Filter { outcome: Some(OutcomeFilter::Open), ..Filter::default() }, &[3])]
 #[case::both(Filter { unit: Some(unit("db.service")), outcome: Some(OutcomeFilter::Ended(EndingKind::Healed)), ..Filter::default() }, &[])]
@@ -352,7 +352,7 @@ fn lists(#[case] filter: Filter, #[case] expected: &[u64]) {
         .incidents(&filter)
         .unwrap()
         .iter()
-        .map(|summary| summary.at / 1_000)
+        .map(|summary| summary.at.as_millis() / 1_000)
         .collect();
     assert_eq!(found, expected);
 }
@@ -360,7 +360,7 @@ fn lists(#[case] filter: Filter, #[case] expected: &[u64]) {
 #[test]
 fn counts_and_the_past() {
     let (_folder, store) = five();
-    let counts = store.counts_since(2_000).unwrap();
+    let counts = store.counts_since(ms(2_000)).unwrap();
     let counts: Vec<(Option<EndingKind>, u64)> = counts.into_iter().collect();
     assert_eq!(
         counts,
@@ -393,14 +393,14 @@ fn unfinished_are_the_open_and_the_blocked() {
     store
         .end(
             &blocked.id,
-            1,
+            ms(1),
             &Ending::Blocked {
                 on: unit("a.service"),
                 reason: "it is down".to_owned(),
             },
         )
         .unwrap();
-    store.end(&over.id, 1, &left_alone()).unwrap();
+    store.end(&over.id, ms(1), &left_alone()).unwrap();
     assert_eq!(store.unfinished().unwrap(), [open, blocked]);
 }
 
@@ -419,7 +419,7 @@ fn due(
     let (_folder, store) = store();
     let this = incident("web.service", 1, 2_000);
     store.open_incident(&this).unwrap();
-    store.end(&this.id, 50, &escalated(retry_at)).unwrap();
+    store.end(&this.id, ms(50), &escalated(retry_at)).unwrap();
     store
         .open_incident(&incident("other.service", 9, 9_000))
         .unwrap();
@@ -427,9 +427,9 @@ fn due(
         // Opened later, though the clock was set back in between.
         let newer = incident("web.service", 2, 1_000);
         store.open_incident(&newer).unwrap();
-        store.end(&newer.id, 60, &ending).unwrap();
+        store.end(&newer.id, ms(60), &ending).unwrap();
     }
-    let found = store.due(now).unwrap();
+    let found = store.due(ms(now)).unwrap();
     assert_eq!(!found.is_empty(), expected);
 }
 
@@ -441,7 +441,7 @@ fn found_by_beginning_or_end() {
             .open_incident(&incident(&format!("{number}.service"), number, 1_000))
             .unwrap();
     }
-    let one = IncidentId::new(1_000, 0x7f3a);
+    let one = IncidentId::new(ms(1_000), 0x7f3a);
     assert_eq!(store.find("7f3a").unwrap(), Found::One(one.clone()));
     assert_eq!(store.find(one.as_str()).unwrap(), Found::One(one));
     assert!(matches!(store.find("aa").unwrap(), Found::Many(ids) if ids.len() == 2));
@@ -456,8 +456,8 @@ fn pauses_come_and_go() {
     let (_folder, store) = store();
     let all = Pause {
         unit: None,
-        since: 1,
-        until: Some(100),
+        since: ms(1),
+        until: Some(ms(100)),
         reason: "maintenance".to_owned(),
         by: "alice".to_owned(),
     };
@@ -470,11 +470,17 @@ fn pauses_come_and_go() {
     store.pause(&web).unwrap();
     store.pause(&web).unwrap();
     assert_eq!(store.pauses().unwrap(), [all.clone(), web.clone()]);
-    assert_eq!(store.paused(&unit("db.service"), 99).unwrap(), Some(all));
-    assert_eq!(store.paused(&unit("db.service"), 100).unwrap(), None);
+    assert_eq!(
+        store.paused(&unit("db.service"), ms(99)).unwrap(),
+        Some(all)
+    );
+    assert_eq!(store.paused(&unit("db.service"), ms(100)).unwrap(), None);
     assert!(store.resume(None).unwrap());
     assert!(!store.resume(None).unwrap());
-    assert_eq!(store.paused(&unit("web.service"), 100).unwrap(), Some(web));
+    assert_eq!(
+        store.paused(&unit("web.service"), ms(100)).unwrap(),
+        Some(web)
+    );
 }
 
 /// The last 50 of a million.
@@ -511,7 +517,7 @@ fn a_long_past_does_not_slow_the_list_down() {
         };
         assert_fast(|| assert_eq!(store.incidents(&filter).unwrap().len(), 50));
     }
-    assert_fast(|| assert!(store.due(1).unwrap().is_empty()));
+    assert_fast(|| assert!(store.due(ms(1)).unwrap().is_empty()));
     assert_fast(|| assert!(store.unfinished().unwrap().is_empty()));
 }
 
@@ -540,7 +546,7 @@ fn a_line_of_the_list_says_why() {
         reason: reason.clone(),
         retry_at: None,
     };
-    store.end(&one.id, 2_000, &ending).unwrap();
+    store.end(&one.id, ms(2_000), &ending).unwrap();
     let why = store.incidents(&Filter::default()).unwrap()[0]
         .why
         .clone()
@@ -555,7 +561,7 @@ fn a_line_of_the_list_says_why() {
         why: LeftAlone::Paused,
         detail: "until noon".to_owned(),
     };
-    store.end(&one.id, 3_000, &ending).unwrap();
+    store.end(&one.id, ms(3_000), &ending).unwrap();
     let line = store.incidents(&Filter::default()).unwrap().remove(0);
     assert_eq!(line.left_alone, Some(LeftAlone::Paused));
     assert_eq!(line.why.unwrap(), "Prunella is paused for it: until noon");
@@ -584,14 +590,18 @@ fn records_come_whole_in_parts_and_in_order() {
                 &[note(&one.id, 0, "first"), note(&one.id, 1, "second")],
             )
             .unwrap();
-        store.end(&one.id, 1, &left_alone()).unwrap();
+        store.end(&one.id, ms(1), &left_alone()).unwrap();
     }
     let all = |filter: &Filter| {
         let (mut after, mut found, mut parts) = (None, Vec::new(), 0);
         loop {
             let (records, next) = store.records(filter, after).unwrap();
             assert!(records.iter().all(|record| record.steps.len() == 2));
-            found.extend(records.iter().map(|r| r.incident.detection.at / 1_000));
+            found.extend(
+                records
+                    .iter()
+                    .map(|r| r.incident.detection.at.as_millis() / 1_000),
+            );
             parts += 1;
             match next {
                 Some(next) => after = Some(next),
@@ -604,8 +614,8 @@ fn records_come_whole_in_parts_and_in_order() {
     assert!(parts > 1);
     let (found, _) = all(&Filter {
         unit: Some(unit("db.service")),
-        since: Some(300_000),
-        until: Some(310_000),
+        since: Some(ms(300_000)),
+        until: Some(ms(310_000)),
         ..Filter::default()
     });
     assert_eq!(found, [300, 303, 306, 309]);

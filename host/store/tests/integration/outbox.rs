@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::common::{incident, note, unit};
+use crate::common::{incident, ms, note, unit};
 use prunella_core::{
     ChannelName,
     alert::{
@@ -37,7 +37,7 @@ fn open(folder: &tempfile::TempDir) -> Store {
 fn escalated() -> Ending {
     Ending::Escalated {
         reason: "nobody knows".to_owned(),
-        retry_at: Some(90_000),
+        retry_at: Some(ms(90_000)),
     }
 }
 
@@ -57,14 +57,14 @@ fn alert(incident: &Incident, ending: &Ending) -> Alert {
         ending,
         None,
         "web.service failed".to_owned(),
-        7,
+        ms(7),
     )
     .unwrap()
 }
 
 fn end(at: u64, alert: &Alert) -> AttemptEnd {
     AttemptEnd {
-        at,
+        at: ms(at),
         ending: Some(escalated()),
         alert: Some(alert.clone()),
         tries: None,
@@ -91,7 +91,7 @@ fn message(id: &str, alert_group: &str, incident: &Incident) -> Message {
         id: id.to_owned(),
         kind: AlertKind::Escalation,
         severity: Severity::Warning,
-        at: 7,
+        at: ms(7),
         host: "shop1".to_owned(),
         units: vec![incident.detection.unit.clone()],
         incidents: vec![incident.id.clone()],
@@ -107,8 +107,8 @@ fn message(id: &str, alert_group: &str, incident: &Incident) -> Message {
 fn alert_group(key: &str) -> AlertGroup {
     AlertGroup {
         key: key.to_owned(),
-        opened: 10,
-        told: 10,
+        opened: ms(10),
+        told: ms(10),
         closed: None,
         channels: BTreeSet::from([mail()]),
         members: BTreeMap::new(),
@@ -123,7 +123,7 @@ fn decide(store: &Store, messages: &[(&str, &str)]) {
             .iter()
             .map(|(id, alert_group)| (mail(), message(id, alert_group, &about)))
             .collect(),
-        at: 100,
+        at: ms(100),
         ..Decided::default()
     };
     assert!(store.decide(&decided).unwrap());
@@ -213,9 +213,9 @@ fn a_decision_is_written_once() {
     let decided = Decided {
         decisions: vec![(seq, AlertDecision::Notified)],
         alert_groups: vec![alert_group("t")],
-        digests: vec![(None, 100), (Some(unit("web.service")), 90)],
+        digests: vec![(None, ms(100)), (Some(unit("web.service")), ms(90))],
         dispatches: vec![(mail(), message("m-1", "t", &incident))],
-        at: 100,
+        at: ms(100),
     };
     assert!(store.decide(&decided).unwrap());
     // Another process that had read the same alert.
@@ -231,12 +231,12 @@ fn a_decision_is_written_once() {
     assert_eq!(store.open_alert_groups().unwrap(), [alert_group("t")]);
     assert_eq!(
         store.digests().unwrap(),
-        BTreeMap::from([(None, 100), (Some(unit("web.service")), 90)])
+        BTreeMap::from([(None, ms(100)), (Some(unit("web.service")), ms(90))])
     );
     let all = store.dispatches(&DispatchFilter::default()).unwrap();
     assert_eq!(ids(&all), ["m-1"]);
     let closed = AlertGroup {
-        closed: Some(200),
+        closed: Some(ms(200)),
         ..alert_group("t")
     };
     let decided = Decided {
@@ -265,10 +265,13 @@ fn a_killed_sender(
     let (folder, store) = store();
     decide(&store, &[("m-1", "t")]);
     if killed > 0 {
-        assert!(store.begin_dispatch("m-1", 110).unwrap());
-        assert!(!store.begin_dispatch("m-1", 110).unwrap(), "one at a time");
+        assert!(store.begin_dispatch("m-1", ms(110)).unwrap());
+        assert!(
+            !store.begin_dispatch("m-1", ms(110)).unwrap(),
+            "one at a time"
+        );
         assert_eq!(one(&store, "m-1").state, DispatchState::Sending);
-        assert!(store.due_dispatches(1_000).unwrap().is_empty());
+        assert!(store.due_dispatches(ms(1_000)).unwrap().is_empty());
     }
     match killed {
         2 => store
@@ -278,7 +281,7 @@ fn a_killed_sender(
             .end_dispatch("m-1", &Tried::Refused, "550 no")
             .unwrap(),
         4 => store
-            .end_dispatch("m-1", &Tried::Again(500), "busy")
+            .end_dispatch("m-1", &Tried::Again(ms(500)), "busy")
             .unwrap(),
         5 => store
             .end_dispatch("m-1", &Tried::GivenUp, "too old")
@@ -288,20 +291,20 @@ fn a_killed_sender(
     drop(store);
 
     let store = open(&folder);
-    let taken_back = store.take_back_dispatches(200).unwrap();
+    let taken_back = store.take_back_dispatches(ms(200)).unwrap();
     assert_eq!(taken_back, usize::from(killed == 1));
     let found = one(&store, "m-1");
     assert_eq!((found.state, found.tries), (state, tries));
     assert_eq!(found.message.id, "m-1", "the id is the same at each try");
-    assert_eq!(!store.due_dispatches(200).unwrap().is_empty(), due);
+    assert_eq!(!store.due_dispatches(ms(200)).unwrap().is_empty(), due);
     if killed == 1 {
         assert!(found.detail.unwrap().contains("same id"));
     }
     if killed == 4 {
-        assert_eq!(ids(&store.due_dispatches(500).unwrap()), ["m-1"]);
+        assert_eq!(ids(&store.due_dispatches(ms(500)).unwrap()), ["m-1"]);
         assert_eq!(
             store.next_dispatches().unwrap(),
-            BTreeMap::from([(mail(), 500)])
+            BTreeMap::from([(mail(), ms(500))])
         );
     }
 }
@@ -310,25 +313,25 @@ fn a_killed_sender(
 fn messages_of_one_alert_group_arrive_in_order() {
     let (_folder, store) = store();
     decide(&store, &[("m-1", "t"), ("m-2", "t"), ("m-3", "other")]);
-    assert_eq!(ids(&store.due_dispatches(100).unwrap()), ["m-1", "m-3"]);
-    store.begin_dispatch("m-1", 100).unwrap();
-    assert_eq!(ids(&store.due_dispatches(100).unwrap()), ["m-3"]);
+    assert_eq!(ids(&store.due_dispatches(ms(100)).unwrap()), ["m-1", "m-3"]);
+    store.begin_dispatch("m-1", ms(100)).unwrap();
+    assert_eq!(ids(&store.due_dispatches(ms(100)).unwrap()), ["m-3"]);
     store
-        .end_dispatch("m-1", &Tried::Again(500), "busy")
+        .end_dispatch("m-1", &Tried::Again(ms(500)), "busy")
         .unwrap();
-    assert_eq!(ids(&store.due_dispatches(100).unwrap()), ["m-3"]);
-    store.begin_dispatch("m-1", 500).unwrap();
+    assert_eq!(ids(&store.due_dispatches(ms(100)).unwrap()), ["m-3"]);
+    store.begin_dispatch("m-1", ms(500)).unwrap();
     store.end_dispatch("m-1", &Tried::Refused, "no").unwrap();
-    assert_eq!(ids(&store.due_dispatches(500).unwrap()), ["m-2", "m-3"]);
+    assert_eq!(ids(&store.due_dispatches(ms(500)).unwrap()), ["m-2", "m-3"]);
 }
 
 #[test]
 fn a_channel_that_does_not_work_is_put_off_without_a_try() {
     let (_folder, store) = store();
     decide(&store, &[("m-1", "t"), ("m-2", "u")]);
-    store.put_off(&mail(), 900).unwrap();
-    assert!(store.due_dispatches(899).unwrap().is_empty());
-    assert_eq!(store.due_dispatches(900).unwrap().len(), 2);
+    store.put_off(&mail(), ms(900)).unwrap();
+    assert!(store.due_dispatches(ms(899)).unwrap().is_empty());
+    assert_eq!(store.due_dispatches(ms(900)).unwrap().len(), 2);
     assert_eq!(one(&store, "m-2").tries, 0);
 }
 
@@ -341,15 +344,15 @@ fn a_person_has_it_tried_again() {
         ("m-2", Tried::Refused),
         ("m-3", Tried::GivenUp),
     ] {
-        store.begin_dispatch(id, 100).unwrap();
+        store.begin_dispatch(id, ms(100)).unwrap();
         store.end_dispatch(id, &tried, "so").unwrap();
     }
-    assert_eq!(store.retry_dispatches(Some("m-1"), 700).unwrap(), 0);
-    assert_eq!(store.retry_dispatches(Some("m-2"), 700).unwrap(), 1);
-    assert_eq!(ids(&store.due_dispatches(700).unwrap()), ["m-2"]);
-    assert_eq!(store.dispatch_since("m-2").unwrap(), Some(700));
-    assert_eq!(store.retry_dispatches(None, 800).unwrap(), 2);
-    assert_eq!(ids(&store.due_dispatches(800).unwrap()), ["m-2", "m-3"]);
+    assert_eq!(store.retry_dispatches(Some("m-1"), ms(700)).unwrap(), 0);
+    assert_eq!(store.retry_dispatches(Some("m-2"), ms(700)).unwrap(), 1);
+    assert_eq!(ids(&store.due_dispatches(ms(700)).unwrap()), ["m-2"]);
+    assert_eq!(store.dispatch_since("m-2").unwrap(), Some(ms(700)));
+    assert_eq!(store.retry_dispatches(None, ms(800)).unwrap(), 2);
+    assert_eq!(ids(&store.due_dispatches(ms(800)).unwrap()), ["m-2", "m-3"]);
     assert_eq!(one(&store, "m-1").state, DispatchState::Delivered);
 }
 
@@ -372,7 +375,7 @@ fn a_person_has_it_tried_again() {
 fn lists(#[case] filter: DispatchFilter, #[case] expected: &[&str]) {
     let (_folder, store) = store();
     decide(&store, &[("m-1", "a"), ("m-2", "b"), ("m-3", "c")]);
-    store.begin_dispatch("m-2", 100).unwrap();
+    store.begin_dispatch("m-2", ms(100)).unwrap();
     store.end_dispatch("m-2", &Tried::Refused, "no").unwrap();
     assert_eq!(ids(&store.dispatches(&filter).unwrap()), expected);
 }
@@ -400,9 +403,9 @@ fn a_dispatch_is_found_by_a_part_of_its_id() {
 #[test]
 fn names_differ() {
     let (_folder, store) = store();
-    let one = store.new_name(0).unwrap();
+    let one = store.new_name(ms(0)).unwrap();
     assert!(one.starts_with("19700101-000000-"), "{one}");
-    assert_ne!(one, store.new_name(0).unwrap());
+    assert_ne!(one, store.new_name(ms(0)).unwrap());
 }
 
 #[test]
@@ -413,7 +416,7 @@ fn units_that_wait_for_another_are_told_apart() {
     store
         .end(
             &waits.id,
-            2,
+            ms(2),
             &Ending::Blocked {
                 on: unit("db.service"),
                 reason: "it is dead".to_owned(),
@@ -433,10 +436,10 @@ fn units_that_wait_for_another_are_told_apart() {
 fn old_messages_are_forgotten_and_pending_ones_kept() {
     let (_folder, store) = store();
     decide(&store, &[("m-1", "a"), ("m-2", "b")]);
-    store.begin_dispatch("m-1", 100).unwrap();
+    store.begin_dispatch("m-1", ms(100)).unwrap();
     store.end_dispatch("m-1", &Tried::Refused, "no").unwrap();
-    assert_eq!(store.forget_dispatches(100).unwrap(), 0);
-    assert_eq!(store.forget_dispatches(101).unwrap(), 1);
+    assert_eq!(store.forget_dispatches(ms(100)).unwrap(), 0);
+    assert_eq!(store.forget_dispatches(ms(101)).unwrap(), 1);
     let left = store.dispatches(&DispatchFilter::default()).unwrap();
     assert_eq!(ids(&left), ["m-2"]);
 }

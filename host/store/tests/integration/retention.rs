@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::{incident, note};
+use crate::common::{incident, ms, note};
 use prunella_config::Retention;
 use prunella_core::{
     StrategyName,
@@ -29,14 +29,14 @@ const DAY: u64 = 86_400_000;
 fn healed() -> Ending {
     Ending::Healed {
         strategy: StrategyName::new("service-restart").unwrap(),
-        recovered_after: Some(1),
+        recovered_after: Some(Duration::from_micros(1)),
     }
 }
 
 fn escalated(retry_at: Option<u64>) -> Ending {
     Ending::Escalated {
         reason: "nobody could".to_owned(),
-        retry_at,
+        retry_at: retry_at.map(ms),
     }
 }
 
@@ -47,7 +47,7 @@ fn add(store: &Store, name: &str, number: u16, day: u64, ending: Option<&Ending>
         .open_incident_with(&incident, &[note(&incident.id, 0, "a step")])
         .unwrap();
     if let Some(ending) = ending {
-        store.end(&incident.id, day * DAY + 1, ending).unwrap();
+        store.end(&incident.id, ms(day * DAY + 1), ending).unwrap();
     }
     incident.id
 }
@@ -57,7 +57,7 @@ fn left(store: &Store) -> Vec<(String, u64)> {
         .incidents(&Filter::default())
         .unwrap()
         .into_iter()
-        .map(|line| (line.unit.to_string(), line.at / DAY))
+        .map(|line| (line.unit.to_string(), line.at.as_millis() / DAY))
         .collect();
     left.reverse();
     left
@@ -104,10 +104,10 @@ fn old_incidents_go_and_needed_ones_stay() {
     add(&store, "twice.service", 8, 96, Some(&healed()));
     // It began long ago, and ended lately.
     let late = add(&store, "slow.service", 9, 1, None);
-    store.end(&late, 95 * DAY, &healed()).unwrap();
+    store.end(&late, ms(95 * DAY), &healed()).unwrap();
     add(&store, "slow.service", 10, 97, Some(&healed()));
 
-    let tidied = store.tidy(&TEN_DAYS, 100 * DAY).unwrap();
+    let tidied = store.tidy(&TEN_DAYS, ms(100 * DAY)).unwrap();
     assert_eq!(tidied.incidents, 2);
     let expected = [
         ("old.service", 1),
@@ -128,7 +128,7 @@ fn old_incidents_go_and_needed_ones_stay() {
         .unwrap();
     assert_eq!(steps, 8, "their steps went with them");
     assert_eq!(
-        store.tidy(&TEN_DAYS, 100 * DAY).unwrap(),
+        store.tidy(&TEN_DAYS, ms(100 * DAY)).unwrap(),
         Tidied::default(),
         "there is nothing more to do"
     );
@@ -145,7 +145,7 @@ fn kept_for_ever_is_kept() {
         max_age: None,
         max_size: None,
     };
-    assert_eq!(store.tidy(&forever, 10_000 * DAY).unwrap().incidents, 0);
+    assert_eq!(store.tidy(&forever, ms(10_000 * DAY)).unwrap().incidents, 0);
     assert_eq!(left(&store).len(), 3);
 }
 
@@ -165,19 +165,19 @@ fn a_store_that_is_too_large_loses_its_oldest_and_gives_space_back() {
             .open_incident_with(&incident, &[note(&incident.id, 0, &long)])
             .unwrap();
         if number != 7 {
-            store.end(&incident.id, 1, &healed()).unwrap();
+            store.end(&incident.id, ms(1), &healed()).unwrap();
         }
     }
     let retention = Retention {
         max_age: None,
         max_size: Some(4 << 20),
     };
-    let tidied = store.tidy(&retention, 10 * DAY).unwrap();
+    let tidied = store.tidy(&retention, ms(10 * DAY)).unwrap();
     let left: Vec<u64> = store
         .incidents(&Filter::default())
         .unwrap()
         .iter()
-        .map(|line| line.at / 1_000)
+        .map(|line| line.at.as_millis() / 1_000)
         .collect();
     assert_eq!(u64::try_from(left.len()).unwrap() + tidied.incidents, 2_000);
     assert_eq!(left.last(), Some(&7), "the open one stays");
@@ -206,7 +206,7 @@ fn a_few_free_pages_stay_to_be_used_again() {
     for day in 1..=100_u16 {
         add(&store, "web.service", day, u64::from(day), Some(&healed()));
     }
-    let tidied = store.tidy(&TEN_DAYS, 100 * DAY).unwrap();
+    let tidied = store.tidy(&TEN_DAYS, ms(100 * DAY)).unwrap();
     assert_eq!((tidied.incidents, tidied.given_back), (89, 0));
 }
 
@@ -221,14 +221,14 @@ fn a_healing_does_not_wait_for_it() {
         store
             .open_incident_with(&incident, &[note(&incident.id, 0, &long)])
             .unwrap();
-        store.end(&incident.id, 1, &healed()).unwrap();
+        store.end(&incident.id, ms(1), &healed()).unwrap();
     }
     let healing = incident("db.service", 1, DAY);
     store.open_incident(&healing).unwrap();
     let done = AtomicBool::new(false);
     let (forgotten, longest, written) = thread::scope(|scope| {
         let tidying = scope.spawn(|| {
-            let tidied = store.tidy(&TEN_DAYS, 100 * DAY);
+            let tidied = store.tidy(&TEN_DAYS, ms(100 * DAY));
             done.store(true, Ordering::Release);
             tidied.unwrap().incidents
         });

@@ -7,7 +7,7 @@
     reason = "a test's panic is its report, in its helpers too"
 )]
 
-use crate::common::{incident, note, unit};
+use crate::common::{incident, ms, note, unit};
 use prunella_core::{
     StrategyName,
     incident::Ending,
@@ -25,7 +25,7 @@ fn signature(service: &str, line: &str) -> Signature {
 
 fn end(at: u64, signature: &Signature, tries: &[(&str, TryOutcome)]) -> AttemptEnd {
     AttemptEnd {
-        at,
+        at: ms(at),
         ending: Some(Ending::Recovered {
             by: "itself".to_owned(),
         }),
@@ -105,7 +105,7 @@ fn tries_are_counted_by_kind_of_failure() {
                 one.signature.sample.as_str(),
                 one.strategy.as_str(),
                 one.counts.tries,
-                one.last_at,
+                one.last_at.as_millis(),
             )
         })
         .collect();

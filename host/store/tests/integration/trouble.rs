@@ -17,7 +17,7 @@ use std::{
     thread,
 };
 
-use crate::common::{Disk, incident, note};
+use crate::common::{Disk, incident, ms, note};
 use prunella_core::{
     incident::{Ending, IncidentId},
     summary::Filter,
@@ -321,7 +321,7 @@ fn a_killed_writer_leaves_a_sound_store() {
         let store = Store::open(&path).unwrap();
         store.check().unwrap();
         let steps = store
-            .record(&IncidentId::new(1_000, 1))
+            .record(&IncidentId::new(ms(1_000), 1))
             .unwrap()
             .unwrap()
             .steps;
@@ -338,7 +338,7 @@ fn a_killed_writer_leaves_a_sound_store() {
 fn heal(store: &Store, number: u16) -> Vec<bool> {
     let incident = incident("web.service", number, u64::from(number) * 1_000);
     let ending = AttemptEnd {
-        at: 9,
+        at: ms(9),
         ending: Some(Ending::Recovered {
             by: "itself".to_owned(),
         }),
@@ -430,7 +430,7 @@ fn a_new_store_takes_over_what_healing_depends_on() {
     let old = Store::open(&path).unwrap();
     let pause = Pause {
         unit: None,
-        since: 1,
+        since: ms(1),
         until: None,
         reason: "maintenance".to_owned(),
         by: "root".to_owned(),
@@ -527,7 +527,7 @@ fn a_full_disk_is_gone_on_with_and_caught_up_on() {
     assert!(store.trouble().unwrap().contains("no space is left"));
     let late = incident("late.service", 1, 5_000);
     let end = AttemptEnd {
-        at: 6_000,
+        at: ms(6_000),
         ending: Some(Ending::Recovered {
             by: "itself".to_owned(),
         }),

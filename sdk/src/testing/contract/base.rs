@@ -38,7 +38,7 @@ pub mod clock {
     use crate::testing::current::Current;
 
     pub fn now() -> u64 {
-        Current::ask(|_| Ok(Now {})).unwrap_or(0)
+        Current::ask(|_| Ok(Now {})).unwrap_or_default().as_millis()
     }
 
     pub fn monotonic() -> u64 {

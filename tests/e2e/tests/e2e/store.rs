@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 
 use prunella_core::{
-    UnitName,
+    Monotonic, Timestamp, UnitName,
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
     trail::{Entry, Step},
 };
@@ -46,7 +46,7 @@ fn a_long_past(incidents: u16) -> Vec<u8> {
         let detection = Detection {
             unit: UnitName::new("old.service").unwrap(),
             by: DetectedBy::Signal,
-            at,
+            at: Timestamp::from_millis(at),
             cause: "signal".into(),
             invocation: Some(format!("run-{number}")),
             exit_code: None,
@@ -54,7 +54,7 @@ fn a_long_past(incidents: u16) -> Vec<u8> {
             failed_monotonic: None,
         };
         let incident = Incident {
-            id: IncidentId::new(at, number),
+            id: IncidentId::new(Timestamp::from_millis(at), number),
             key: detection.key("boot"),
             detection,
             attempt: 1,
@@ -64,8 +64,8 @@ fn a_long_past(incidents: u16) -> Vec<u8> {
         let entry = Entry {
             incident: incident.id.clone(),
             number: 0,
-            at,
-            monotonic: 1,
+            at: Timestamp::from_millis(at),
+            monotonic: Monotonic::from_micros(1),
             attempt: 1,
             step: Step::Note {
                 message: "x".repeat(2_000),
@@ -77,7 +77,9 @@ fn a_long_past(incidents: u16) -> Vec<u8> {
         let ending = Ending::Recovered {
             by: "itself".to_owned(),
         };
-        store.end(&incident.id, at + 1, &ending).unwrap();
+        store
+            .end(&incident.id, Timestamp::from_millis(at + 1), &ending)
+            .unwrap();
     }
     drop(store);
     std::fs::read(&path).unwrap()

@@ -9,7 +9,7 @@
 pub(crate) mod server;
 
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     analyst::{Evidence, FailedRun},
     capability::LogEntry,
     incident::{DetectedBy, Detection},
@@ -24,13 +24,13 @@ pub(crate) fn run(lines: &[&str]) -> FailedRun {
         lasted: None,
         exit_code: Some(1),
         signal: None,
-        ended_at: FAILED_AT,
+        ended_at: Timestamp::from_millis(FAILED_AT),
         lines: lines.iter().map(|text| line(text)).collect(),
     }
 }
 
 pub(crate) fn line(text: &str) -> LogEntry {
-    LogEntry::new(FAILED_AT - 100, 6, text)
+    LogEntry::new(Timestamp::from_millis(FAILED_AT - 100), 6, text)
 }
 
 pub(crate) fn evidence(runs: Vec<FailedRun>) -> Evidence {
@@ -38,7 +38,7 @@ pub(crate) fn evidence(runs: Vec<FailedRun>) -> Evidence {
         detection: Detection {
             unit: UnitName::new("shop.service").unwrap(),
             by: DetectedBy::Signal,
-            at: FAILED_AT,
+            at: Timestamp::from_millis(FAILED_AT),
             cause: "exit-code".into(),
             invocation: None,
             exit_code: Some(1),

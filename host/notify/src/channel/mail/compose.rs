@@ -36,7 +36,7 @@ pub(super) fn compose(
     let mut mail = Mail::builder()
         .from(from.clone())
         .subject(fit(&line(&message.headline), SUBJECT_MAX, UTF16))
-        .date(UNIX_EPOCH + Duration::from_millis(message.at))
+        .date(UNIX_EPOCH + Duration::from_millis(message.at.as_millis()))
         .message_id(Some(format!("<{id}@{domain}>")))
         .in_reply_to(thread.clone())
         .references(thread)

@@ -5,11 +5,13 @@
     reason = "in a test a panic is the report"
 )]
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use jiff::tz::{TimeZone, offset};
 use prunella_core::{capability::PastIncident, service::Service, trail::Record};
 use prunella_report::{Report, ReportContext};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -35,11 +37,11 @@ pub(crate) fn service(record: &Record) -> Service {
 }
 
 /// `number` incidents before, a day apart, that were healed.
-pub(crate) fn past(record: &Record, number: u64) -> Vec<PastIncident> {
+pub(crate) fn past(record: &Record, number: u32) -> Vec<PastIncident> {
     (1..=number)
         .map(|days| PastIncident {
             id: format!("before-{days}"),
-            at: record.incident.detection.at - days * 24 * 3_600_000,
+            at: record.incident.detection.at.saturating_sub(DAY * days),
             cause: record.incident.detection.cause.to_string(),
             ended: "healed".to_owned(),
             strategy: Some("service-restart".to_owned()),
@@ -68,7 +70,7 @@ pub(crate) fn report_of(
 }
 
 /// The report of a sample, after so many failures that were healed.
-pub(crate) fn report(name: &str, before: u64) -> Report {
+pub(crate) fn report(name: &str, before: u32) -> Report {
     let record = record(name);
     report_of(&record, &service(&record), &past(&record, before), "shop-1")
 }

@@ -9,11 +9,16 @@ use std::{
 };
 
 use prunella_core::{
-    UnitName,
+    Monotonic, Timestamp, UnitName,
     budget::Moment,
     incident::{DetectedBy, Detection, Incident, IncidentId},
     trail::{Entry, Step},
 };
+
+/// A time, in milliseconds since 1970.
+pub(crate) fn ms(milliseconds: u64) -> Timestamp {
+    Timestamp::from_millis(milliseconds)
+}
 
 pub(crate) fn unit(name: &str) -> UnitName {
     UnitName::new(name).unwrap()
@@ -23,15 +28,15 @@ pub(crate) fn incident(name: &str, number: u16, at: u64) -> Incident {
     let detection = Detection {
         unit: unit(name),
         by: DetectedBy::Signal,
-        at,
+        at: ms(at),
         cause: "signal".into(),
         invocation: Some(format!("{name}-{number}")),
         exit_code: None,
         signal: Some("KILL".to_owned()),
-        failed_monotonic: Some(1),
+        failed_monotonic: Some(Monotonic::from_micros(1)),
     };
     Incident {
-        id: IncidentId::new(at, number),
+        id: IncidentId::new(ms(at), number),
         key: detection.key("boot"),
         detection,
         attempt: 1,
@@ -44,8 +49,8 @@ pub(crate) fn note(incident: &IncidentId, number: u32, message: &str) -> Entry {
     Entry {
         incident: incident.clone(),
         number,
-        at: 5,
-        monotonic: 6,
+        at: ms(5),
+        monotonic: Monotonic::from_micros(6),
         attempt: 1,
         step: Step::Note {
             message: message.to_owned(),
@@ -57,7 +62,7 @@ pub(crate) fn moment(boot: &str, since_boot: u64, at: u64) -> Moment {
     Moment {
         boot_id: boot.to_owned(),
         since_boot: Duration::from_secs(since_boot),
-        at: at * 1_000,
+        at: ms(at * 1_000),
     }
 }
 

@@ -1,0 +1,41 @@
+//! What SQLite's columns have, and what it means.
+
+use std::time::Duration;
+
+use prunella_core::{Timestamp, UnitName};
+use rusqlite::types::Type;
+use serde::de::DeserializeOwned;
+
+/// A time as SQLite keeps it. The year 292278994 is the end.
+pub(crate) fn to_ms(at: Timestamp) -> i64 {
+    to_integer(at.as_millis())
+}
+
+pub(crate) fn from_ms(ms: i64) -> Timestamp {
+    Timestamp::from_millis(from_integer(ms))
+}
+
+pub(crate) fn to_us(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// SQLite's integers have a sign.
+pub(crate) fn to_integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn from_integer(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+pub(crate) fn unit_name(column: usize, name: String) -> rusqlite::Result<UnitName> {
+    UnitName::new(name).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+    })
+}
+
+pub(crate) fn json<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+    })
+}
