@@ -174,7 +174,9 @@ impl UnitHistory {
             // Restart=always restarts what ended well, too: that is no crash.
             let failed = self.run.result.as_deref().is_some_and(|it| it != "success");
             self.crashed = failed.then(|| self.run.clone());
-        } else if matches!(state, ActiveState::Failed | ActiveState::Inactive) {
+        } else if state == ActiveState::Failed
+            || (state == ActiveState::Active && self.being_started())
+        {
             self.crashed = None;
         }
         match state {
@@ -412,6 +414,9 @@ mod tests {
         let waits = || unit(ActiveState::Activating, "auto-restart", "a", 1);
         assert_eq!(history.glimpse(now, waits()), None);
         history.job_new(4, false);
+        // Its restart job begins with a stop.
+        let dead = unit(ActiveState::Inactive, "dead", "a", 1);
+        assert_eq!(history.glimpse(now, dead), None);
         let up = || unit(ActiveState::Active, "running", "b", 1);
         assert_eq!(history.glimpse(now, up()), Some(Sign::Restarted));
         let crashed = history.take_crashed().unwrap();
@@ -432,6 +437,14 @@ mod tests {
         };
         history.glimpse(now, ended_well);
         assert_eq!(history.glimpse(now, waits()), None);
+        assert_eq!(history.glimpse(now, up()), None);
+
+        // An operator stops it while systemd waits, and starts it later.
+        history.glimpse(now, service(1));
+        assert_eq!(history.glimpse(now, waits()), None);
+        history.job_removed(4, "done", false);
+        history.glimpse(now, unit(ActiveState::Inactive, "dead", "a", 1));
+        history.job_new(5, false);
         assert_eq!(history.glimpse(now, up()), None);
     }
 
