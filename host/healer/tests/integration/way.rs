@@ -589,7 +589,10 @@ fn two_processes_have_one_incident_for_a_service() {
         escalated(&ending);
     }
     assert_eq!(hook.store.incidents(&Filter::default()).unwrap().len(), 1);
-    assert_eq!(hook.sim.acts().len(), 2, "{:?}", hook.sim.acts());
+    // Which of the two makes the second start decides whether it clears the failed state.
+    let acts = hook.sim.acts();
+    let starts = acts.iter().filter(|act| act.starts_with("start "));
+    assert_eq!(starts.count(), 2, "{acts:?}");
 }
 
 /// `prunella heal` of a service that is up says nothing of its next failure.
