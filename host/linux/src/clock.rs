@@ -63,9 +63,14 @@ pub(crate) fn since_boot() -> Duration {
     read(ClockId::Boottime)
 }
 
+/// When the host was booted: since 1970, by the wall clock.
+pub(crate) fn booted() -> Duration {
+    read(ClockId::Realtime).saturating_sub(read(ClockId::Boottime))
+}
+
 fn read(clock: ClockId) -> Duration {
     let time = clock_gettime(clock);
-    // Neither clock is ever negative.
+    // None of these clocks is ever negative.
     Duration::new(
         u64::try_from(time.tv_sec).unwrap_or(0),
         u32::try_from(time.tv_nsec).unwrap_or(0),

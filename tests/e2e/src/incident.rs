@@ -1,5 +1,8 @@
 //! Incidents as `prunella incidents --json` tells of them.
 
+use std::time::Duration;
+
+use prunella_core::Timestamp;
 use serde_json::Value;
 
 /// One line of `prunella incidents --json`.
@@ -7,8 +10,8 @@ use serde_json::Value;
 pub struct Incident {
     pub id: String,
     pub unit: String,
-    /// When, in milliseconds since 1970.
-    pub at: u64,
+    /// When it was detected.
+    pub at: Timestamp,
     /// What went wrong.
     pub cause: String,
     /// How it ended; absent while it is open.
@@ -19,8 +22,8 @@ pub struct Incident {
     pub left_alone: Option<String>,
     /// Which strategy healed it.
     pub strategy: Option<String>,
-    /// Microseconds from the failure to the moment of recovery.
-    pub recovered_after_us: Option<u64>,
+    /// From the failure to the moment of recovery.
+    pub recovered_after: Option<Duration>,
     /// Which attempt it is at.
     pub attempt: u64,
 }
@@ -40,13 +43,13 @@ impl Incident {
         Self {
             id: text("id").unwrap_or_else(|| must("id")),
             unit: text("unit").unwrap_or_else(|| must("unit")),
-            at: number("at").unwrap_or_else(|| must_number("at", value)),
+            at: Timestamp::from_millis(number("at").unwrap_or_else(|| must_number("at", value))),
             cause: text("cause").unwrap_or_else(|| must("cause")),
             ended: text("ended"),
             why: text("why"),
             left_alone: text("left_alone"),
             strategy: text("strategy"),
-            recovered_after_us: number("recovered_after_us"),
+            recovered_after: number("recovered_after_us").map(Duration::from_micros),
             attempt: number("attempt").unwrap_or_else(|| must_number("attempt", value)),
         }
     }

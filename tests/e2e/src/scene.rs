@@ -265,7 +265,7 @@ impl Scene {
     pub fn wait_healed(&self, unit: &str) -> Incident {
         let incident = self.wait_ended(unit, "healed");
         assert_eq!(self.property(unit, "ActiveState").unwrap(), "active");
-        assert!(incident.recovered_after_us.is_some(), "{incident:?}");
+        assert!(incident.recovered_after.is_some(), "{incident:?}");
         incident
     }
 

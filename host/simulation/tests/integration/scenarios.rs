@@ -10,7 +10,8 @@ use std::{path::Path, time::Duration};
 
 use prunella_core::{
     capability::{
-        ActiveState, Ownership, UnitAct, files, history, ports, probes, resources, unit_control,
+        ActiveState, Ownership, UnitAct, files, history, logs, ports, probes, resources,
+        unit_control,
     },
     incident::{Assessment, Outcome},
     policy::Act,
@@ -141,6 +142,14 @@ fn a_whole_scenario() {
     assert!(!host.ask(soon(), probes::Ask { name }).unwrap().healthy);
     let recent = host.ask(soon(), history::Recent { limit: 5 }).unwrap();
     assert_eq!(recent[0].ended, "escalated");
+    let tail = logs::Tail {
+        unit: service.unit.clone(),
+        invocation: None,
+        priority: None,
+        lines: 9,
+    };
+    let lines = host.ask(soon(), tail).unwrap();
+    assert_eq!(lines[0].at, incident.detection.at, "by the wall clock");
     let memory = host.ask(soon(), resources::MemoryUse {}).unwrap();
     assert_eq!(memory.available, 10 << 20);
     let cache = || {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+use std::time::Duration;
+
 use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, victim, victim_with};
 
 const NEEDS_DB: &str = "depends-on = [\"db.service\"]\n\
@@ -154,9 +156,10 @@ fn a_chain_of_three_does_not_wait_for_each_others_proof() {
         assert_eq!(scene.runs(unit), 2, "{unit}");
     }
     // It was up before the first of the others was proven to stay so.
-    let up = last.at + last.recovered_after_us.unwrap() / 1000;
-    let proven = scene.wait_healed("c.service").at + 4000;
-    assert!(up < proven, "up at {up}, c.service proven at {proven}");
+    let up = last.at.saturating_add(last.recovered_after.unwrap());
+    let proven = scene.wait_healed("c.service").at;
+    let proven = proven.saturating_add(Duration::from_secs(4));
+    assert!(up < proven, "up at {up:?}, c.service proven at {proven:?}");
 }
 
 #[test]

@@ -28,14 +28,14 @@ fn a_hundred_services_that_fail_at_the_same_moment_are_all_healed() {
     scene
         .wait_for("a hundred services to be up again", TIMEOUT * 3, || {
             let healed = scene.incidents();
-            let up = healed.iter().filter(|i| i.recovered_after_us.is_some());
+            let up = healed.iter().filter(|i| i.recovered_after.is_some());
             Ok((up.count() == 100).then_some(()))
         })
         .unwrap();
     let slowest = scene
         .incidents()
         .iter()
-        .filter_map(|incident| incident.recovered_after_us)
+        .filter_map(|incident| incident.recovered_after)
         .max()
         .unwrap();
     let daemon = scene.main_pid("prunella.service");
@@ -46,7 +46,7 @@ fn a_hundred_services_that_fail_at_the_same_moment_are_all_healed() {
         .collect();
     eprintln!(
         "the last of a hundred was up {} ms after its failure, all were seen healed after {} ms; {}",
-        slowest / 1000,
+        slowest.as_millis(),
         killed.elapsed().as_millis(),
         memory.join(", ").replace('\t', " ")
     );
