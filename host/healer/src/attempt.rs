@@ -1,7 +1,10 @@
 //! One attempt at an incident: decide, assess, heal, prove.
 
+mod assessing;
 mod diagnosis;
+mod escalation;
 mod healing;
+mod runs;
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -11,32 +14,24 @@ use std::{
 };
 
 use prunella_core::{
-    StrategyName, UnitName,
+    UnitName,
     analyst::FailedRun,
     budget::BudgetVerdict,
     capability::{Host, UnitStatus},
     cause::Cause,
-    incident::{Assessment, DetectedBy, Ending, IncidentId, LeftAlone},
+    incident::{DetectedBy, Ending, IncidentId, LeftAlone},
     service::Service,
-    text::one_line,
     trail::Step,
 };
-use prunella_engine::{Call, Level, Lines, RunContext};
-use prunella_recording::RunRecorder;
-use prunella_report::length;
 
 use self::healing::Healing;
 use crate::{
-    assess::{Asked, ask_all},
-    clock::{self, wall_clock},
     decide::{Decision, Known, decide},
     dry_run,
     healer::{Current, Healer},
-    kernel::{Kernel, Phase, Rules},
     oversight::Overseer,
     proof,
     snapshot::Snapshot,
-    strategies::Loaded,
     trail::Trail,
 };
 
@@ -58,19 +53,6 @@ pub(crate) enum AttemptOutcome {
     Superseded(IncidentId),
     /// Another unit has to be healed first.
     Blocked(UnitName, String),
-}
-
-/// When an incident that people have to see to, and about which nothing could be
-/// done, is looked at again for the first time. Then after twice as long, and so
-/// on, up to `retry-interval`.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
-fn look_again_after(attempt: u32) -> Duration {
-    LOOK_AGAIN.saturating_mul(
-        1_u32
-            .checked_shl(attempt.saturating_sub(1))
-            .unwrap_or(u32::MAX),
-    )
 }
 
 /// Everything one attempt works with.
@@ -341,268 +323,5 @@ impl<'a> Attempt<'a> {
             BudgetVerdict::After(wait) => AttemptOutcome::TryAgain(wait),
             BudgetVerdict::Spent { .. } => self.escalate(self.budget_is_spent()),
         }
-    }
-
-    /// Asks every strategy of the service. Any veto or blocked-by holds
-    /// everything; else those that apply come back in the operator's order.
-    fn assess(
-        &self,
-        related: &BTreeSet<UnitName>,
-    ) -> Result<Vec<(&StrategyName, &Loaded)>, AttemptOutcome> {
-        let mut not_applicable = Vec::new();
-        let mut known = Vec::new();
-        let mut asked = Vec::new();
-        for name in &self.service.strategies {
-            let Some(loaded) = self.current.strategies.get(name) else {
-                let why = self
-                    .current
-                    .strategies
-                    .refused()
-                    .iter()
-                    .find(|refused| refused.name == *name)
-                    .map_or("it is not known".to_owned(), |refused| {
-                        refused.why.to_string()
-                    });
-                self.trail.write(Step::Note {
-                    message: format!("strategy {name} is not in force: {why}"),
-                });
-                not_applicable.push(format!("{name} is not in force"));
-                continue;
-            };
-            let kernel = self.kernel(name, loaded, related, Phase::Assess);
-            let context = self.context(name, loaded, kernel.host());
-            let (context, recording) = self.recorded(Call::Assess, loaded, context);
-            known.push((name, loaded, recording));
-            asked.push(Asked {
-                strategy: &loaded.strategy,
-                context,
-            });
-        }
-        let mut applying = Vec::new();
-        let mut vetoes = Vec::new();
-        let mut blocked = None;
-        ask_all(&self.service, asked, |place, said| {
-            let Some((name, loaded, recording)) = known.get(place) else {
-                return;
-            };
-            let (name, loaded) = (*name, *loaded);
-            recording.assessed(&said.run.result);
-            let assessment = match said.run.result {
-                Ok(Ok(assessment)) => assessment,
-                Ok(Err(failure)) => Assessment::NotApplicable {
-                    reason: format!("it could not tell: {failure}"),
-                },
-                Err(error) => {
-                    self.trail.write(Step::Broke {
-                        strategy: name.clone(),
-                        call: "assess".to_owned(),
-                        kind: error.kind().to_owned(),
-                        message: error.to_string(),
-                    });
-                    not_applicable.push(format!("{name} broke off"));
-                    return;
-                }
-            };
-            self.trail.write(Step::Assessed {
-                strategy: name.clone(),
-                assessment: assessment.clone(),
-                took: said.took,
-            });
-            match assessment {
-                Assessment::Applies { .. } => applying.push((name, loaded)),
-                Assessment::NotApplicable { reason } => {
-                    not_applicable.push(format!("{name}: {reason}"))
-                }
-                Assessment::Veto { reason } => vetoes.push(self.service.with_paths(&reason)),
-                Assessment::BlockedBy { unit, reason } => {
-                    blocked.get_or_insert((name, unit, reason));
-                }
-            }
-        });
-        if let Some((name, unit, reason)) = blocked {
-            return Err(self.blocked(name, &unit, &reason));
-        }
-        if !vetoes.is_empty() {
-            return Err(self.escalate(vetoes.join("; ")));
-        }
-        if applying.is_empty() {
-            return Err(self.escalate(if not_applicable.is_empty() {
-                "no strategy is set for it".to_owned()
-            } else {
-                format!("no strategy applies: {}", not_applicable.join("; "))
-            }));
-        }
-        Ok(applying)
-    }
-
-    fn blocked(&self, by: &StrategyName, unit: &str, reason: &str) -> AttemptOutcome {
-        let shown = one_line(unit, 100);
-        let Ok(unit) = UnitName::new(unit) else {
-            return self.escalate(format!(
-                "{by} says that `{shown}` has to be healed first, which is not a unit: {reason}"
-            ));
-        };
-        let canonical = self
-            .real
-            .unit(Instant::now() + Duration::from_secs(10), &unit)
-            .map_or(unit, |status| status.name);
-        if canonical == self.service.unit {
-            return self.escalate(format!(
-                "{by} says that the service has to wait for itself: {reason}"
-            ));
-        }
-        if self.current.config.services.contains_key(&canonical) {
-            return AttemptOutcome::Blocked(canonical, reason.to_owned());
-        }
-        self.escalate(format!(
-            "{canonical} is the cause, and is not in Prunella's care: {reason}; starting {} \
-             against it would be no use",
-            self.service.unit
-        ))
-    }
-
-    fn escalate(&self, reason: String) -> AttemptOutcome {
-        let wait = self.current.config.retry_interval.map(|every| {
-            // What holds everything may be put right at any moment, and a look
-            // spends nothing.
-            if self.trail.healings() == 0 {
-                look_again_after(self.trail.attempt()).min(every)
-            } else {
-                every
-            }
-        });
-        self.escalate_until(reason, wait)
-    }
-
-    /// Hands it to people, and looks again after `wait`, if ever.
-    fn escalate_until(&self, reason: String, wait: Option<Duration>) -> AttemptOutcome {
-        if self.trail.is_dry_run() {
-            return AttemptOutcome::Ended(Ending::DryRun {
-                verdict: format!("it would be handed to people: {reason}"),
-            });
-        }
-        let retry_at = wait.map(|wait| wall_clock().saturating_add(wait));
-        AttemptOutcome::Ended(Ending::Escalated { reason, retry_at })
-    }
-
-    fn kernel(
-        &self,
-        name: &StrategyName,
-        loaded: &Loaded,
-        related: &BTreeSet<UnitName>,
-        phase: Phase,
-    ) -> Arc<Kernel> {
-        Kernel::new(
-            Rules {
-                strategy: name.clone(),
-                grants: Arc::clone(&loaded.grants),
-                service: Arc::clone(&self.service),
-                related: related.clone(),
-                protected: Arc::clone(&self.current.protected),
-                budget: self.budget_settings().clone(),
-                host_budget: self.current.config.host_budget.clone(),
-                overseer: self.overseer(),
-            },
-            self.host.clone(),
-            Arc::clone(&self.trail),
-            Arc::clone(&self.healer.settings.situation),
-            Arc::clone(&self.healer.settings.ledger),
-            Arc::clone(&self.snapshot),
-            phase,
-        )
-    }
-
-    /// Whoever has to agree to an act.
-    fn overseer(&self) -> Arc<Overseer> {
-        let build = || {
-            let settings = &self.healer.settings;
-            Arc::new(Overseer {
-                oversight: self.current.config.oversight.clone(),
-                service: Arc::clone(&self.service),
-                store: settings.store.clone(),
-                situation: Arc::clone(&settings.situation),
-                analyst: Arc::clone(&settings.analyst),
-                model: self.current.config.analysis.clone(),
-                evidence: Box::new(self.gatherer()),
-            })
-        };
-        Arc::clone(self.overseer.get_or_init(build))
-    }
-
-    fn context(&self, name: &StrategyName, loaded: &Loaded, host: Host) -> RunContext {
-        RunContext {
-            host,
-            incident: self.trail.incident().clone(),
-            service: Arc::clone(&self.service),
-            dry_run: self.trail.is_dry_run(),
-            limits: loaded.limits.clone(),
-            settings: loaded.settings.clone(),
-            lines: Arc::new(StrategyLines {
-                strategy: name.clone(),
-                trail: Arc::clone(&self.trail),
-            }),
-        }
-    }
-
-    /// What a run is given, recorded where somebody wants that.
-    fn recorded(
-        &self,
-        call: Call,
-        loaded: &Loaded,
-        context: RunContext,
-    ) -> (RunContext, RunRecorder) {
-        match self.healer.recorder.get() {
-            Some(recorder) => recorder.begin(call, &loaded.strategy, context),
-            None => (context, RunRecorder::none()),
-        }
-    }
-
-    fn budget_settings(&self) -> &prunella_core::service::BudgetSettings {
-        self.current.budget_of(&self.service)
-    }
-
-    /// How it fails, and whose budget is spent.
-    fn budget_is_spent(&self) -> String {
-        let settings = self.budget_settings();
-        let now = clock::moment(&*self.healer.settings.situation);
-        let ledger = &self.healer.settings.ledger;
-        let own = ledger.healings(&self.service.unit, &now, settings.window);
-        if own.len() >= usize::try_from(settings.healings).unwrap_or(usize::MAX) {
-            format!(
-                "{}; {} healings in {} did not help, and its budget allows no more",
-                self.how_it_fails(),
-                settings.healings,
-                length(settings.window)
-            )
-        } else {
-            let host = &self.current.config.host_budget;
-            format!(
-                "{}; the host's healing budget is spent: {} healings in {} of all services \
-                 together",
-                self.how_it_fails(),
-                host.healings,
-                length(host.window)
-            )
-        }
-    }
-
-    fn budget(&self) -> BudgetVerdict {
-        self.healer.budget(&self.current, &self.service)
-    }
-}
-
-/// A strategy's log lines, into the trail.
-struct StrategyLines {
-    strategy: StrategyName,
-    trail: Arc<Trail>,
-}
-
-impl Lines for StrategyLines {
-    fn line(&self, level: Level, message: &str) {
-        self.trail.write(Step::Said {
-            strategy: self.strategy.clone(),
-            level: level.as_str().to_owned(),
-            message: message.to_owned(),
-        });
     }
 }

@@ -1,0 +1,107 @@
+//! Asking the strategies what they think.
+
+use std::collections::BTreeSet;
+
+use prunella_core::{StrategyName, UnitName, incident::Assessment, trail::Step};
+use prunella_engine::Call;
+
+use super::{Attempt, AttemptOutcome};
+use crate::{
+    assess::{Asked, ask_all},
+    kernel::Phase,
+    strategies::Loaded,
+};
+
+impl Attempt<'_> {
+    /// Asks every strategy of the service. Any veto or blocked-by holds
+    /// everything; else those that apply come back in the operator's order.
+    pub(super) fn assess(
+        &self,
+        related: &BTreeSet<UnitName>,
+    ) -> Result<Vec<(&StrategyName, &Loaded)>, AttemptOutcome> {
+        let mut not_applicable = Vec::new();
+        let mut known = Vec::new();
+        let mut asked = Vec::new();
+        for name in &self.service.strategies {
+            let Some(loaded) = self.current.strategies.get(name) else {
+                let why = self
+                    .current
+                    .strategies
+                    .refused()
+                    .iter()
+                    .find(|refused| refused.name == *name)
+                    .map_or("it is not known".to_owned(), |refused| {
+                        refused.why.to_string()
+                    });
+                self.trail.write(Step::Note {
+                    message: format!("strategy {name} is not in force: {why}"),
+                });
+                not_applicable.push(format!("{name} is not in force"));
+                continue;
+            };
+            let kernel = self.kernel(name, loaded, related, Phase::Assess);
+            let context = self.context(name, loaded, kernel.host());
+            let (context, recording) = self.recorded(Call::Assess, loaded, context);
+            known.push((name, loaded, recording));
+            asked.push(Asked {
+                strategy: &loaded.strategy,
+                context,
+            });
+        }
+        let mut applying = Vec::new();
+        let mut vetoes = Vec::new();
+        let mut blocked = None;
+        ask_all(&self.service, asked, |place, said| {
+            let Some((name, loaded, recording)) = known.get(place) else {
+                return;
+            };
+            let (name, loaded) = (*name, *loaded);
+            recording.assessed(&said.run.result);
+            let assessment = match said.run.result {
+                Ok(Ok(assessment)) => assessment,
+                Ok(Err(failure)) => Assessment::NotApplicable {
+                    reason: format!("it could not tell: {failure}"),
+                },
+                Err(error) => {
+                    self.trail.write(Step::Broke {
+                        strategy: name.clone(),
+                        call: "assess".to_owned(),
+                        kind: error.kind().to_owned(),
+                        message: error.to_string(),
+                    });
+                    not_applicable.push(format!("{name} broke off"));
+                    return;
+                }
+            };
+            self.trail.write(Step::Assessed {
+                strategy: name.clone(),
+                assessment: assessment.clone(),
+                took: said.took,
+            });
+            match assessment {
+                Assessment::Applies { .. } => applying.push((name, loaded)),
+                Assessment::NotApplicable { reason } => {
+                    not_applicable.push(format!("{name}: {reason}"))
+                }
+                Assessment::Veto { reason } => vetoes.push(self.service.with_paths(&reason)),
+                Assessment::BlockedBy { unit, reason } => {
+                    blocked.get_or_insert((name, unit, reason));
+                }
+            }
+        });
+        if let Some((name, unit, reason)) = blocked {
+            return Err(self.blocked(name, &unit, &reason));
+        }
+        if !vetoes.is_empty() {
+            return Err(self.escalate(vetoes.join("; ")));
+        }
+        if applying.is_empty() {
+            return Err(self.escalate(if not_applicable.is_empty() {
+                "no strategy is set for it".to_owned()
+            } else {
+                format!("no strategy applies: {}", not_applicable.join("; "))
+            }));
+        }
+        Ok(applying)
+    }
+}

@@ -1,0 +1,110 @@
+//! Handing an incident to people, and why.
+
+use std::time::{Duration, Instant};
+
+use prunella_core::{
+    StrategyName, UnitName, budget::BudgetVerdict, incident::Ending, service::BudgetSettings,
+    text::one_line,
+};
+use prunella_report::length;
+
+use super::{Attempt, AttemptOutcome};
+use crate::clock::{self, wall_clock};
+
+/// When an incident that people have to see to, and about which nothing could be
+/// done, is looked at again for the first time. Then after twice as long, and so
+/// on, up to `retry-interval`.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+fn look_again_after(attempt: u32) -> Duration {
+    LOOK_AGAIN.saturating_mul(
+        1_u32
+            .checked_shl(attempt.saturating_sub(1))
+            .unwrap_or(u32::MAX),
+    )
+}
+
+impl Attempt<'_> {
+    pub(super) fn blocked(&self, by: &StrategyName, unit: &str, reason: &str) -> AttemptOutcome {
+        let shown = one_line(unit, 100);
+        let Ok(unit) = UnitName::new(unit) else {
+            return self.escalate(format!(
+                "{by} says that `{shown}` has to be healed first, which is not a unit: {reason}"
+            ));
+        };
+        let canonical = self
+            .real
+            .unit(Instant::now() + Duration::from_secs(10), &unit)
+            .map_or(unit, |status| status.name);
+        if canonical == self.service.unit {
+            return self.escalate(format!(
+                "{by} says that the service has to wait for itself: {reason}"
+            ));
+        }
+        if self.current.config.services.contains_key(&canonical) {
+            return AttemptOutcome::Blocked(canonical, reason.to_owned());
+        }
+        self.escalate(format!(
+            "{canonical} is the cause, and is not in Prunella's care: {reason}; starting {} \
+             against it would be no use",
+            self.service.unit
+        ))
+    }
+
+    pub(super) fn escalate(&self, reason: String) -> AttemptOutcome {
+        let wait = self.current.config.retry_interval.map(|every| {
+            // What holds everything may be put right at any moment, and a look
+            // spends nothing.
+            if self.trail.healings() == 0 {
+                look_again_after(self.trail.attempt()).min(every)
+            } else {
+                every
+            }
+        });
+        self.escalate_until(reason, wait)
+    }
+
+    /// Hands it to people, and looks again after `wait`, if ever.
+    pub(super) fn escalate_until(&self, reason: String, wait: Option<Duration>) -> AttemptOutcome {
+        if self.trail.is_dry_run() {
+            return AttemptOutcome::Ended(Ending::DryRun {
+                verdict: format!("it would be handed to people: {reason}"),
+            });
+        }
+        let retry_at = wait.map(|wait| wall_clock().saturating_add(wait));
+        AttemptOutcome::Ended(Ending::Escalated { reason, retry_at })
+    }
+
+    pub(super) fn budget_settings(&self) -> &BudgetSettings {
+        self.current.budget_of(&self.service)
+    }
+
+    /// How it fails, and whose budget is spent.
+    pub(super) fn budget_is_spent(&self) -> String {
+        let settings = self.budget_settings();
+        let now = clock::moment(&*self.healer.settings.situation);
+        let ledger = &self.healer.settings.ledger;
+        let own = ledger.healings(&self.service.unit, &now, settings.window);
+        if own.len() >= usize::try_from(settings.healings).unwrap_or(usize::MAX) {
+            format!(
+                "{}; {} healings in {} did not help, and its budget allows no more",
+                self.how_it_fails(),
+                settings.healings,
+                length(settings.window)
+            )
+        } else {
+            let host = &self.current.config.host_budget;
+            format!(
+                "{}; the host's healing budget is spent: {} healings in {} of all services \
+                 together",
+                self.how_it_fails(),
+                host.healings,
+                length(host.window)
+            )
+        }
+    }
+
+    pub(super) fn budget(&self) -> BudgetVerdict {
+        self.healer.budget(&self.current, &self.service)
+    }
+}
