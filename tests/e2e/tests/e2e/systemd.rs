@@ -25,7 +25,8 @@ fn crash(scene: &Scene, incidents: usize) -> Incident {
         .wait_for("the incident to end", TIMEOUT, || {
             let found = scene.incidents_of("web.service");
             let ended = found.iter().all(|incident| incident.is("recovered"));
-            Ok((ended && found.len() == incidents).then(|| found[0].clone()))
+            let latest = found.first().filter(|_| ended && found.len() == incidents);
+            Ok(latest.cloned())
         })
         .unwrap()
 }
