@@ -96,6 +96,14 @@ impl Incident {
             .map(|step| (word(step, "strategy"), word(step, "act")))
     }
 
+    /// Whether a strategy said that nothing may be done.
+    pub(crate) fn was_vetoed_by(&self, strategy: &str) -> bool {
+        self.steps("assessed").any(|step| {
+            word(step, "strategy") == strategy
+                && step.pointer("/assessment/says") == Some(&Value::from("veto"))
+        })
+    }
+
     /// For how many milliseconds it was then watched.
     pub(crate) fn stable_for(&self) -> Option<u64> {
         self.steps("proven").last()?.get("stable_for")?.as_u64()

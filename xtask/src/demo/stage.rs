@@ -145,7 +145,7 @@ impl<'a> Stage<'a> {
     /// `strategy`, and nothing at all was done.
     pub(crate) fn until_held(&mut self, unit: &str, strategy: &str) -> Result<Incident> {
         let incident = self.until(unit, "escalated")?;
-        let held = incident.why().contains(strategy);
+        let held = incident.was_vetoed_by(strategy);
         self.expect(
             held,
             &format!("{strategy} should hold it back: {}", incident.why()),

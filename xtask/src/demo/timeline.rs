@@ -31,7 +31,7 @@ pub(crate) struct Timeline {
 #[derive(Debug, Default)]
 struct Progress {
     steps: usize,
-    /// Who said that it is nothing for them, until that is worth a line.
+    /// Which strategies do not apply, until that is worth a line.
     not_theirs: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ impl Timeline {
                 "assessed" | "evidence" => {}
                 _ if progress.not_theirs.is_empty() => {}
                 _ => {
-                    let text = format!("nothing for {}", progress.not_theirs.join(", "));
+                    let text = format!("does not apply: {}", progress.not_theirs.join(", "));
                     progress.not_theirs.clear();
                     line(zero, at, unit, QUIET, &text);
                 }
@@ -134,21 +134,21 @@ fn say(step: &Value) -> Option<(Style, String)> {
                 .find_map(|pointer| step.pointer(pointer)?.as_str())?;
             (CARE, format!("{strategy}: {reason}"))
         }
-        "answering" => (GOOD, format!("well again: {}", list(step.get("evidence")?))),
+        "answering" => (GOOD, format!("up again: {}", list(step.get("evidence")?))),
         "proven" => {
             let millis = step.get("stable_for").and_then(Value::as_u64)?;
             (
                 GOOD,
-                format!("still well after {}", screen::took(millis * 1000)),
+                format!("still up after {}", screen::took(millis * 1000)),
             )
         }
-        "not-proven" => (BAD, format!("not well: {reason}")),
+        "not-proven" => (BAD, format!("not up: {reason}")),
         "unblocked" => {
             let well = step.get("healthy") == Some(&Value::Bool(true));
             let now = if well {
-                "is well again"
+                "is up again"
             } else {
-                "is still not well"
+                "is still down"
             };
             (PLAIN, format!("goes on: {} {now}", text("on")))
         }
@@ -169,7 +169,7 @@ fn assessed(strategy: &str, assessment: &Value) -> Option<(Style, String)> {
                 format!("{strategy} can heal it ({sure} %): {reason}"),
             )
         }
-        "veto" => (CARE, format!("{strategy} holds everything: {reason}")),
+        "veto" => (CARE, format!("{strategy} vetoes any action: {reason}")),
         "blocked-by" => (
             CARE,
             format!(
