@@ -78,3 +78,33 @@ fn a_start_that_is_denied_is_not_done() {
     assert!(report.contains("not tonight"), "{report}");
     assert_eq!(scene.runs("web.service"), 1);
 }
+
+/// An approval names the process by when it started, which has to come out the same
+/// at the next look.
+#[test]
+fn a_leftover_is_ended_once_that_is_approved() {
+    const ASKS: &str = "[oversight]\nask = [\"process-control.terminate\"]\n";
+    let terminates = |act: &String| act.starts_with("process-control.terminate");
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("KillMode=process", "--listen 8080 --leave-child"),
+            "ports = [\"tcp/8080\"]\nstrategies = [\"port-conflict\"]",
+        )
+        .file("/etc/prunella/prunella.toml", ASKS, 0o644)
+        .with_daemon();
+    scene.start(&["web.service"]);
+    let main = scene.main_pid("web.service").to_string();
+    // Only the main process: its child lives on and keeps the port.
+    scene.run_ok(&["kill", "-KILL", &main]).unwrap();
+    let incident = scene.wait_ended("web.service", "escalated");
+    assert!(!scene.record(&incident).acts().iter().any(terminates));
+    assert!(scene.answers(8080));
+
+    let waiting = scene.prunella_ok(&["approvals", "--json"]);
+    let approval: serde_json::Value = serde_json::from_str(waiting.trim()).unwrap();
+    scene.prunella_ok(&["approve", approval["id"].as_str().unwrap()]);
+    let incident = scene.wait_healed("web.service");
+    assert!(scene.record(&incident).acts().iter().any(terminates));
+    assert_eq!(scene.prunella_ok(&["approvals", "--json"]).trim(), "");
+}
