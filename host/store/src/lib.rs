@@ -37,6 +37,7 @@ mod file;
 mod healings;
 mod incidents;
 pub mod ledger;
+mod notices;
 mod outbox;
 mod pauses;
 mod retention;
@@ -64,6 +65,7 @@ pub use self::{
     error::StoreError,
     incidents::{Found, Opened},
     ledger::{Kept, Ledger, LedgerError},
+    notices::{Notice, NoticeChange},
     outbox::{AlertDecision, Decided, FoundDispatch, NewAlert, Tried, Unfinished},
     pauses::Pause,
     retention::Tidied,

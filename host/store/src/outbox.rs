@@ -556,7 +556,7 @@ impl Store {
     }
 }
 
-fn insert_dispatch(
+pub(crate) fn insert_dispatch(
     transaction: &Transaction<'_>,
     channel: &ChannelName,
     message: &Message,
