@@ -65,6 +65,7 @@ fn approval() -> Approval {
         asked_at: 1,
         until: 2,
         state: ApprovalState::Approved,
+        why: "it is down".into(),
         by: Some("me".into()),
         reason: None,
         proposal: Proposal {

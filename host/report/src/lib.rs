@@ -26,6 +26,6 @@ pub use self::{
     report::{
         Advice, Attempt, Command, Grantable, Importance, LOOK_BACK, Line, Mark, Moment, Often,
         Proof, Recurrence, Report, ReportContext, StepText, StrategyOpinion, Tried, describe,
-        headline, outage_headline,
+        headline, outage_headline, shown_act,
     },
 };

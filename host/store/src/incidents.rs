@@ -16,7 +16,7 @@ use rusqlite::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{Durable, Store, StoreError, WriteError, cached::Cached as _};
+use crate::{Durable, Store, StoreError, WriteError, approvals, cached::Cached as _};
 
 /// What [`Store::open_incident`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -255,6 +255,7 @@ pub(crate) fn set_ending(
         Ending::LeftAlone { why, .. } => Some(why.as_str()),
         _ => None,
     };
+    approvals::withdraw(transaction, id, ending)?;
     transaction.execute_cached(
         "UPDATE incidents SET ended_at_ms = ?2, ended = ?3, ending = ?4, strategy = ?5,
            recovered_after = ?6, retry_at_ms = ?7, why = ?8, left_alone = ?9
