@@ -1,6 +1,9 @@
-//! What a model answered, checked: the shape is right or there is no answer,
-//! texts are cut and made fit to show, and a strategy that was not offered is
-//! not there.
+//! What a model answered, checked: texts are cut and made fit to show, and a strategy
+//! that was not offered is not there.
+//!
+//! What can be meant in one way only is taken so: `0.8` and `"80 %"` are a confidence
+//! of 80, a string is a list of one. A field that cannot be understood is left out,
+//! with a remark, where the rest makes sense without it.
 
 use prunella_core::{
     StrategyName,
@@ -8,26 +11,38 @@ use prunella_core::{
     text::{one_line, redact},
 };
 use prunella_redact::Hider;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const CAUSE_MAX: usize = 200;
 const EXPLANATION_MAX: usize = 1_000;
 const SUGGESTION_MAX: usize = 300;
 const SUGGESTIONS_MAX: usize = 5;
 
-/// The shape of an answer was not what was asked for.
+/// An answer that is of no use: sentences about it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AnswerError {
-    /// Not JSON, or of another shape.
-    #[error("its answer has not the shape that was asked for: {0}")]
-    Shape(String),
-    /// A text that has to be there is empty.
-    #[error("its answer is empty")]
-    Empty,
-    /// More than a hundred percent.
-    #[error("its answer has a confidence of {0}, which is not from 0 to 100")]
-    Confidence(i64),
+    #[error("its answer is not JSON: {0}")]
+    NotJson(String),
+    #[error("its answer is JSON, but no object")]
+    NoObject,
+    /// A text without which the rest says nothing.
+    #[error("its answer has no `{0}`")]
+    Missing(&'static str),
+    /// The same, with another value than a text.
+    #[error("`{field}` of its answer is {value}, and should be {wanted}")]
+    Field {
+        field: &'static str,
+        value: String,
+        wanted: &'static str,
+    },
+}
+
+/// What was made of an answer, and what had to be left out of it.
+#[derive(Debug)]
+pub(crate) struct Read<T> {
+    pub(crate) answer: T,
+    /// A sentence for each field that was left out.
+    pub(crate) left_out: Vec<String>,
 }
 
 /// The JSON Schema of an opinion, in the part of the language that every server
@@ -76,98 +91,196 @@ pub(crate) fn verdict_schema() -> Value {
     })
 }
 
-#[derive(Deserialize)]
-struct RawOpinion {
-    cause: String,
-    explanation: String,
-    confidence: Option<i64>,
-    #[serde(default)]
-    suggestions: Vec<String>,
-    #[serde(default)]
-    order: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct RawVerdict {
-    verdict: SecondOpinionVerdict,
-    reason: String,
-}
-
 /// An opinion, of which only `strategies` are in the order.
 pub(crate) fn opinion(
     content: &str,
     model: &str,
     strategies: &[StrategyName],
     hider: &Hider,
-) -> Result<Opinion, AnswerError> {
-    let raw: RawOpinion = parse(content)?;
-    let confidence = raw
-        .confidence
-        .map(|confidence| {
-            u8::try_from(confidence)
-                .ok()
-                .filter(|confidence| *confidence <= 100)
-                .ok_or(AnswerError::Confidence(confidence))
-        })
-        .transpose()?;
+) -> Result<Read<Opinion>, AnswerError> {
+    let object = parse(content)?;
+    let mut left_out = Vec::new();
+    let cause = required(&object, "cause", CAUSE_MAX, hider)?;
+    let explanation = match object.get("explanation") {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => shown(text, EXPLANATION_MAX, hider),
+        Some(other) => {
+            left_out.push(remark("explanation", other, "a text"));
+            String::new()
+        }
+    };
+    let confidence = match object.get("confidence") {
+        None | Some(Value::Null) => None,
+        Some(value) => {
+            let percent = percent(value);
+            if percent.is_none() {
+                left_out.push(remark("confidence", value, "a number from 0 to 100"));
+            }
+            percent
+        }
+    };
+    let suggestions = texts(&object, "suggestions", &mut left_out)
+        .iter()
+        .map(|suggestion| shown(suggestion, SUGGESTION_MAX, hider))
+        .filter(|suggestion| !suggestion.is_empty())
+        .take(SUGGESTIONS_MAX)
+        .collect();
     let mut order: Vec<StrategyName> = Vec::new();
-    for name in &raw.order {
-        if let Some(known) = strategies.iter().find(|known| known.as_str() == name)
+    for name in texts(&object, "order", &mut left_out) {
+        if let Some(known) = strategies
+            .iter()
+            .find(|known| known.as_str().eq_ignore_ascii_case(&name))
             && !order.contains(known)
         {
             order.push(known.clone());
         }
     }
-    let cause = shown(&raw.cause, CAUSE_MAX, hider);
-    let explanation = shown(&raw.explanation, EXPLANATION_MAX, hider);
-    if cause.is_empty() {
-        return Err(AnswerError::Empty);
-    }
-    Ok(Opinion {
-        model: model.to_owned(),
-        cause,
-        explanation,
-        confidence,
-        suggestions: raw
-            .suggestions
-            .iter()
-            .map(|suggestion| shown(suggestion, SUGGESTION_MAX, hider))
-            .filter(|suggestion| !suggestion.is_empty())
-            .take(SUGGESTIONS_MAX)
-            .collect(),
-        order,
+    Ok(Read {
+        answer: Opinion {
+            model: model.to_owned(),
+            cause,
+            explanation,
+            confidence,
+            suggestions,
+            order,
+        },
+        left_out,
     })
 }
 
-/// A verdict on an act.
+/// A verdict on an act. Nothing of it can be left out.
 pub(crate) fn verdict(
     content: &str,
     model: &str,
     hider: &Hider,
 ) -> Result<SecondOpinion, AnswerError> {
-    let raw: RawVerdict = parse(content)?;
-    let reason = shown(&raw.reason, EXPLANATION_MAX, hider);
+    let object = parse(content)?;
+    let said = object
+        .get("verdict")
+        .ok_or(AnswerError::Missing("verdict"))?;
+    let word = said.as_str().map(|word| word.trim().to_ascii_lowercase());
+    let verdict = match word.as_deref() {
+        Some("allow") => SecondOpinionVerdict::Allow,
+        Some("veto") => SecondOpinionVerdict::Veto,
+        _ => return Err(wrong("verdict", said, "`allow` or `veto`")),
+    };
     // A verdict without a reason is worth nothing.
-    if reason.is_empty() {
-        return Err(AnswerError::Empty);
-    }
+    let reason = required(&object, "reason", EXPLANATION_MAX, hider)?;
     Ok(SecondOpinion {
         model: model.to_owned(),
-        verdict: raw.verdict,
+        verdict,
         reason,
     })
 }
 
-fn parse<'a, T: Deserialize<'a>>(content: &'a str) -> Result<T, AnswerError> {
-    // Models without a schema like to wrap JSON as one does in Markdown.
+/// The JSON object of an answer. Models without a schema like to wrap it as one does in
+/// Markdown, with a sentence before it.
+fn parse(content: &str) -> Result<Map<String, Value>, AnswerError> {
     let content = content.trim();
-    let content = content
-        .strip_prefix("```json")
-        .or_else(|| content.strip_prefix("```"))
-        .and_then(|content| content.strip_suffix("```"))
-        .unwrap_or(content);
-    serde_json::from_str(content)
-        .map_err(|error| AnswerError::Shape(one_line(&error.to_string(), 200)))
+    let json = fenced(content).unwrap_or(content);
+    match serde_json::from_str(json) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(AnswerError::NoObject),
+        Err(error) => Err(AnswerError::NotJson(one_line(&error.to_string(), 200))),
+    }
+}
+
+/// What stands in the only block of code.
+fn fenced(content: &str) -> Option<&str> {
+    let mut parts = content.split("```");
+    let (_, block, _) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    let language = block.find(['{', '\n'])?;
+    block.get(language..)
+}
+
+fn required(
+    object: &Map<String, Value>,
+    field: &'static str,
+    max: usize,
+    hider: &Hider,
+) -> Result<String, AnswerError> {
+    let value = object.get(field).ok_or(AnswerError::Missing(field))?;
+    let text = value
+        .as_str()
+        .ok_or_else(|| wrong(field, value, "a text"))?;
+    let text = shown(text, max, hider);
+    if text.is_empty() {
+        return Err(AnswerError::Missing(field));
+    }
+    Ok(text)
+}
+
+/// A list of texts, or one text; what else is in it is left out.
+fn texts(
+    object: &Map<String, Value>,
+    field: &'static str,
+    left_out: &mut Vec<String>,
+) -> Vec<String> {
+    match object.get(field) {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::String(text)) => vec![text.clone()],
+        Some(Value::Array(items)) => items
+            .iter()
+            .filter_map(|item| {
+                let text = item.as_str().map(str::to_owned);
+                if text.is_none() {
+                    left_out.push(remark(field, item, "a list of texts"));
+                }
+                text
+            })
+            .collect(),
+        Some(other) => {
+            left_out.push(remark(field, other, "a list of texts"));
+            Vec::new()
+        }
+    }
+}
+
+/// A confidence: a whole number is a percentage, as was asked for, and so is what is
+/// marked as one; a fraction up to 1 is a share.
+fn percent(value: &Value) -> Option<u8> {
+    if let Some(whole) = value.as_u64() {
+        return u8::try_from(whole).ok().filter(|percent| *percent <= 100);
+    }
+    let (number, marked) = match value {
+        Value::Number(number) => (number.as_f64()?, false),
+        Value::String(text) => {
+            let text = text.trim();
+            if let Ok(whole) = text.parse::<u8>() {
+                return (whole <= 100).then_some(whole);
+            }
+            match text.strip_suffix('%') {
+                Some(number) => (number.trim().parse().ok()?, true),
+                None => (text.parse().ok()?, false),
+            }
+        }
+        _ => return None,
+    };
+    let percent = if !marked && number <= 1.0 {
+        number * 100.0
+    } else {
+        number
+    };
+    if !(0.0..=100.0).contains(&percent) {
+        return None;
+    }
+    // As text: a conversion of numbers could only be lossy by its type.
+    format!("{percent:.0}").parse().ok()
+}
+
+fn wrong(field: &'static str, value: &Value, wanted: &'static str) -> AnswerError {
+    AnswerError::Field {
+        field,
+        value: one_line(&redact(&value.to_string()), 80),
+        wanted,
+    }
+}
+
+fn remark(field: &'static str, value: &Value, wanted: &'static str) -> String {
+    wrong(field, value, wanted).to_string()
 }
 
 /// Fit to show, with what was hidden in its place again.
@@ -189,13 +302,17 @@ mod tests {
             .collect()
     }
 
-    fn read(content: &str) -> Result<Opinion, AnswerError> {
+    fn read_all(content: &str) -> Result<Read<Opinion>, AnswerError> {
         opinion(
             content,
             "llama",
             &names(&["port-conflict", "service-restart"]),
             &Hider::nothing(),
         )
+    }
+
+    fn read(content: &str) -> Result<Opinion, AnswerError> {
+        read_all(content).map(|read| read.answer)
     }
 
     #[test]
@@ -232,25 +349,71 @@ mod tests {
     }
 
     #[rstest]
-    #[case("")]
-    #[case("I think that the port is taken.")]
-    #[case("[]")]
-    #[case(r#"{"cause":"a"}"#)]
-    #[case(r#"{"cause":1,"explanation":"b"}"#)]
-    #[case(r#"{"cause":" ","explanation":"b"}"#)]
-    #[case(r#"{"cause":"a","explanation":"b","confidence":101}"#)]
-    #[case(r#"{"cause":"a","explanation":"b","confidence":-1}"#)]
-    #[case(r#"{"cause":"a","explanation":"b","confidence":"high"}"#)]
-    #[case(r#"{"cause":"a","explanation":"b","order":"service-restart"}"#)]
-    #[case(r#"{"cause":"a","explanation":"b"} and more"#)]
-    fn another_shape_is_no_answer(#[case] content: &str) {
-        assert!(read(content).is_err());
+    #[case("", "not JSON")]
+    #[case("I think that the port is taken.", "not JSON")]
+    #[case("[]", "no object")]
+    #[case(r#"{"explanation":"b"}"#, "no `cause`")]
+    #[case(
+        r#"{"cause":1,"explanation":"b"}"#,
+        "`cause` of its answer is 1, and should be a text"
+    )]
+    #[case(r#"{"cause":" ","explanation":"b"}"#, "no `cause`")]
+    #[case(r#"{"cause":"a","explanation":"b"} and more"#, "not JSON")]
+    fn an_answer_of_no_use_says_what_is_wrong_with_it(#[case] content: &str, #[case] says: &str) {
+        let error = read(content).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+
+    #[rstest]
+    #[case::as_asked_for("80", Some(80))]
+    #[case::a_share("0.8", Some(80))]
+    #[case::all_of_it("1.0", Some(100))]
+    #[case::one_percent("1", Some(1))]
+    #[case::none("0", Some(0))]
+    #[case::a_fraction_of_a_percent("72.5", Some(72))]
+    #[case::text(r#""80""#, Some(80))]
+    #[case::marked(r#""80 %""#, Some(80))]
+    #[case::a_share_as_text(r#""0.8""#, Some(80))]
+    #[case::less_than_one_percent(r#""0.5%""#, Some(0))]
+    #[case::too_much("101", None)]
+    #[case::negative("-1", None)]
+    #[case::a_word(r#""high""#, None)]
+    #[case::a_list("[80]", None)]
+    fn a_confidence_in_other_words(#[case] value: &str, #[case] confidence: Option<u8>) {
+        let content = format!(r#"{{"cause":"a","explanation":"b","confidence":{value}}}"#);
+        let read = read_all(&content).unwrap();
+        assert_eq!(read.answer.confidence, confidence);
+        assert_eq!(read.left_out.len(), usize::from(confidence.is_none()));
+        if let Some(remark) = read.left_out.first() {
+            assert!(remark.contains("`confidence` of its answer is"), "{remark}");
+        }
     }
 
     #[test]
-    fn wrapped_as_in_markdown() {
-        let opinion = read("```json\n{\"cause\":\"a\",\"explanation\":\"b\"}\n```").unwrap();
-        assert_eq!(opinion.cause, "a");
+    fn one_text_is_a_list_and_what_is_no_text_is_left_out() {
+        let read = read_all(
+            r#"{"cause":"a","explanation":7,"suggestions":"look at it",
+                "order":["Port-Conflict",5]}"#,
+        )
+        .unwrap();
+        assert_eq!(read.answer.suggestions, ["look at it"]);
+        assert_eq!(read.answer.order, names(&["port-conflict"]));
+        assert_eq!(read.answer.explanation, "");
+        assert_eq!(
+            read.left_out,
+            [
+                "`explanation` of its answer is 7, and should be a text",
+                "`order` of its answer is 5, and should be a list of texts",
+            ]
+        );
+    }
+
+    #[rstest]
+    #[case::marked("```json\n{\"cause\":\"a\",\"explanation\":\"b\"}\n```")]
+    #[case::in_one_line("```{\"cause\":\"a\"}```")]
+    #[case::with_a_sentence("Here it is:\n```\n{\"cause\":\"a\"}\n```\nGood luck!")]
+    fn wrapped_as_in_markdown(#[case] content: &str) {
+        assert_eq!(read(content).unwrap().cause, "a");
     }
 
     #[rstest]
@@ -262,7 +425,10 @@ mod tests {
         r#"{"verdict":"veto","reason":"it is a backup"}"#,
         Some(SecondOpinionVerdict::Veto)
     )]
-    #[case(r#"{"verdict":"Allow","reason":"x"}"#, None)]
+    #[case(
+        r#"{"verdict":"VETO ","reason":"x"}"#,
+        Some(SecondOpinionVerdict::Veto)
+    )]
     #[case(r#"{"verdict":"yes","reason":"x"}"#, None)]
     #[case(r#"{"verdict":"allow","reason":""}"#, None)]
     #[case(r#"{"verdict":"allow"}"#, None)]

@@ -39,7 +39,7 @@ use crate::{
     answer::AnswerError,
     model::{Manner, ModelError},
     prompt::Prompt,
-    throttle::{Throttle, ThrottleError},
+    throttle::{Came, Throttle, ThrottleError},
 };
 
 /// Users of people, in `/etc/passwd`.
@@ -124,7 +124,14 @@ impl HostAnalyst {
             &mut hider,
         );
         let content = self.ask(model, &question)?;
-        Ok(answer::opinion(&content, &model.model, strategies, &hider)?)
+        let read = self.used(answer::opinion(&content, &model.model, strategies, &hider))?;
+        for left_out in &read.left_out {
+            tracing::warn!(
+                "part of the answer of {} is left out: {left_out}",
+                model.model
+            );
+        }
+        Ok(read.answer)
     }
 
     fn ask_verdict(
@@ -138,13 +145,30 @@ impl HostAnalyst {
         let question =
             prompt::for_verdict(model, &boundary()?, act, evidence, &findings, &mut hider);
         let content = self.ask(model, &question)?;
-        Ok(answer::verdict(&content, &model.model, &hider)?)
+        Ok(self.used(answer::verdict(&content, &model.model, &hider))?)
     }
 
     fn ask(&self, model: &ModelSettings, question: &Prompt) -> Result<String, ModelError> {
         let answer = model::ask(model, question);
-        let trouble = answer.as_ref().is_err_and(ModelError::is_trouble);
-        self.throttle.note(!trouble);
+        // Whether it is of use is seen later.
+        if let Err(error) = &answer {
+            let trouble = error.is_trouble();
+            self.throttle.note(if trouble {
+                Came::Nothing
+            } else {
+                Came::Unusable
+            });
+        }
+        answer
+    }
+
+    /// Notes whether an answer was of use.
+    fn used<T>(&self, answer: Result<T, AnswerError>) -> Result<T, AnswerError> {
+        self.throttle.note(if answer.is_ok() {
+            Came::Answer
+        } else {
+            Came::Unusable
+        });
         answer
     }
 }

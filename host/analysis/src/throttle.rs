@@ -21,6 +21,10 @@ const HOUR: u64 = 3600;
 /// A model that does not answer is left alone for so long.
 const QUIET: Duration = Duration::from_secs(5 * 60);
 
+/// So many answers of no use in a row count as none: the next would be no better, and
+/// each costs.
+const UNUSABLE: u32 = 3;
+
 /// A file of this many bytes is not ours.
 const FILE_MAX: u64 = 1 << 20;
 
@@ -30,7 +34,9 @@ pub(crate) enum ThrottleError {
     #[error("it was asked {0} times in the last hour, which is as often as `per-hour` allows")]
     Often(u32),
     /// It failed lately.
-    #[error("it could not be asked {0} seconds ago, and is left alone for a while")]
+    #[error(
+        "{0} seconds ago it could not be asked, or its answers were of no use: it is left alone for a while"
+    )]
     Quiet(u64),
     /// The file cannot be used.
     #[error("how often it was asked cannot be noted in {path}: {source}")]
@@ -52,6 +58,20 @@ struct Past {
     asked: Vec<u64>,
     /// When it failed last.
     failed: Option<u64>,
+    /// How many answers in a row were of no use.
+    #[serde(default)]
+    unusable: u32,
+}
+
+/// What came of asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// An answer that is of use.
+    Answer,
+    /// An answer that is of none. Another question may well be answered better.
+    Unusable,
+    /// It could not be asked, or did not answer.
+    Nothing,
 }
 
 impl Throttle {
@@ -79,10 +99,15 @@ impl Throttle {
         })
     }
 
-    /// Notes whether it could be asked.
-    pub(crate) fn note(&self, answered: bool) {
+    /// Notes what came of asking.
+    pub(crate) fn note(&self, came: Came) {
         let noted = self.change(|past, now| {
-            past.failed = (!answered).then_some(now);
+            past.unusable = match came {
+                Came::Unusable => past.unusable.saturating_add(1),
+                Came::Answer | Came::Nothing => 0,
+            };
+            let failed = came == Came::Nothing || past.unusable >= UNUSABLE;
+            past.failed = failed.then_some(now);
             Ok(())
         });
         if let Err(error) = noted {
@@ -158,10 +183,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let throttle = Throttle::new(folder.path());
         throttle.enter(10).unwrap();
-        throttle.note(false);
+        throttle.note(Came::Nothing);
         assert!(matches!(throttle.enter(10), Err(ThrottleError::Quiet(_))));
-        throttle.note(true);
+        throttle.note(Came::Answer);
         throttle.enter(10).unwrap();
+    }
+
+    #[test]
+    fn an_answer_of_no_use_is_forgiven_and_one_after_another_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let throttle = Throttle::new(folder.path());
+        for came in [Came::Unusable, Came::Unusable, Came::Answer, Came::Unusable] {
+            throttle.note(came);
+            throttle.enter(10).unwrap();
+        }
+        throttle.note(Came::Unusable);
+        throttle.enter(10).unwrap();
+        throttle.note(Came::Unusable);
+        assert!(matches!(throttle.enter(10), Err(ThrottleError::Quiet(_))));
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! This crate knows the words and the wire. It must never know how a question
 //! is answered: that is for [`Queries`] and [`Orders`].
 
+pub mod account;
 mod client;
 mod error;
 mod group;

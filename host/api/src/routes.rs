@@ -73,6 +73,11 @@ pub enum Caller {
     Stranger,
 }
 
+/// The account that gives an order, where the door knows it: then an order is written
+/// down as theirs, whatever name it gives.
+#[derive(Debug, Clone)]
+pub struct Account(pub String);
+
 /// What bounds a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -392,19 +397,31 @@ async fn hook(
 
 async fn decide(
     State(shared): Api,
+    account: Option<Extension<Account>>,
     Named(id): Named<String>,
     Input(decision): Input<Decision>,
 ) -> Reply<Approval> {
     let call = DecideCall {
         id,
         approve: decision.approve,
-        by: decision.by,
+        by: known(account, decision.by),
         reason: decision.reason,
     };
     shared.order(move |orders| orders.decide(&call)).await
 }
 
-async fn pause(State(shared): Api, Input(call): Input<PauseCall>) -> Reply<PauseStatus> {
+/// Who gives an order: the account that the door knows, or else the name that the
+/// order gives.
+fn known(account: Option<Extension<Account>>, said: String) -> String {
+    account.map_or(said, |Extension(Account(name))| name)
+}
+
+async fn pause(
+    State(shared): Api,
+    account: Option<Extension<Account>>,
+    Input(mut call): Input<PauseCall>,
+) -> Reply<PauseStatus> {
+    call.by = known(account, call.by);
     shared.order(move |orders| orders.pause(&call)).await
 }
 

@@ -36,8 +36,8 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 
 use crate::{
-    CONTROL_SOCKET, DAEMON_LOCK, STATUS_SOCKET, group,
-    routes::{Caller, Door, Limits, router},
+    CONTROL_SOCKET, DAEMON_LOCK, STATUS_SOCKET, account, group,
+    routes::{Account, Caller, Door, Limits, router},
 };
 
 /// The longest head of a request in bytes.
@@ -365,16 +365,27 @@ impl Listening {
     /// One connection: one request, its answer.
     fn answer(&self, stream: UnixStream) -> impl Future<Output = hyper::Result<()>> + use<> {
         let routes = match &self.for_strangers {
-            Some(for_strangers) if !peer_may_order(&stream) => for_strangers,
-            _ => &self.routes,
+            Some(for_strangers) if !peer_may_order(&stream) => for_strangers.clone(),
+            Some(_) => match account_of_peer(&stream) {
+                Some(account) => self.routes.clone().layer(Extension(Account(account))),
+                None => self.routes.clone(),
+            },
+            None => self.routes.clone(),
         };
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.answer_limit));
         self.server.serve_connection(
             TokioIo::new(Box::pin(stream)),
-            TowerToHyperService::new(routes.clone()),
+            TowerToHyperService::new(routes),
         )
     }
+}
+
+/// Who gives orders at the other end.
+fn account_of_peer(stream: &UnixStream) -> Option<String> {
+    let peer = rustix::net::sockopt::socket_peercred(stream).ok()?;
+    let pid = u32::try_from(peer.pid.as_raw_nonzero().get()).ok()?;
+    Some(account::of_process(pid, peer.uid.as_raw()))
 }
 
 /// Whether the one at the other end is root, or who we are.

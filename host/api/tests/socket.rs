@@ -65,6 +65,7 @@ fn approval() -> Approval {
         asked_at: Timestamp::from_millis(1),
         until: Timestamp::from_millis(2),
         state: ApprovalState::Approved,
+        why: "it is down".into(),
         by: Some("me".into()),
         reason: None,
         proposal: Proposal {

@@ -1,17 +1,23 @@
 //! `prunella approve`, `prunella deny` and `prunella approvals`: acts that wait
 //! until a person agrees.
 
-use prunella_api::DecideCall;
-use prunella_core::oversight::ApprovalState;
+use std::fmt::Write as _;
+
+use prunella_api::{DecideCall, account};
+
+use prunella_core::{
+    Timestamp,
+    oversight::{Approval, ApprovalState},
+    text::one_line,
+};
+use prunella_report::shown_act;
 
 use crate::{
     args::{ApprovalsArgs, DecideArgs},
     exit::Exit,
-    output::{self, FAIR, PLAIN, QUIET},
+    output::{self, FAIR, PLAIN, QUIET, STRONG},
     paths::Paths,
-    pause,
     query::Prunella,
-    table::{Cell, Column, Table},
     time,
 };
 
@@ -20,7 +26,7 @@ pub(crate) fn decide(paths: &Paths, args: DecideArgs, approve: bool) -> anyhow::
     let call = DecideCall {
         id: args.id,
         approve,
-        by: pause::who(),
+        by: account::own(),
         reason: args.reason,
     };
     let prunella = Prunella::new(paths);
@@ -56,32 +62,52 @@ pub(crate) fn list(paths: &Paths, args: &ApprovalsArgs) -> anyhow::Result<Exit> 
     } else if approvals.is_empty() {
         output::print("Nothing waits for approval.\n")?;
     } else {
-        let mut table = Table::new(&[
-            Column::fixed("ID"),
-            Column::fixed("STATE"),
-            Column::fixed("SERVICE"),
-            Column::fixed("ACT"),
-            Column::optional("ON", 12),
-            Column::optional("UNTIL", 6),
-        ]);
-        for approval in &approvals {
-            let waits = approval.state == ApprovalState::Waiting;
-            let (state, style) = match (waits, approval.is_over(now)) {
-                (true, true) => ("expired", QUIET),
-                (true, false) => ("waiting", FAIR),
-                (false, _) => (approval.state.as_str(), PLAIN),
-            };
-            table.row(vec![
-                Cell::new(&approval.id, PLAIN),
-                Cell::new(state, style),
-                Cell::new(approval.proposal.unit.as_str(), PLAIN),
-                Cell::new(&approval.proposal.act, PLAIN),
-                Cell::new(&approval.proposal.target, PLAIN),
-                Cell::new(time::short(approval.until, now), QUIET),
-            ]);
-        }
-        output::print(&table.render(output::table_width(), 0))?;
-        output::print("\nprunella approve ID    or    prunella deny ID\n")?;
+        let shown: Vec<String> = approvals
+            .iter()
+            .map(|approval| one(approval, now))
+            .collect();
+        output::print(&shown.join("\n"))?;
     }
     Ok(Exit::Ok)
+}
+
+/// One of them: what would be done, why, since when and until when, and how to agree.
+fn one(approval: &Approval, now: Timestamp) -> String {
+    let proposal = &approval.proposal;
+    let waits = approval.waits(now);
+    let (state, style) = match approval.state {
+        ApprovalState::Waiting if waits => ("waits for approval", FAIR),
+        ApprovalState::Waiting => ("expired", QUIET),
+        decided => (decided.as_str(), PLAIN),
+    };
+    let mut text = format!(
+        "{STRONG}{}{STRONG:#}  {style}{state}{style:#}\n",
+        approval.id
+    );
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {QUIET}{name:<9}{QUIET:#}{value}");
+    };
+    line("to do", &shown_act(&proposal.act, &proposal.target));
+    line(
+        "for",
+        &format!("{} (strategy {})", proposal.unit, proposal.strategy),
+    );
+    if !approval.why.is_empty() {
+        line("why", &one_line(&approval.why, 500));
+    }
+    line("asked", &time::short(approval.asked_at, now));
+    if let Some(by) = &approval.by {
+        let reason = approval.reason.as_deref();
+        let why = reason.map_or_else(String::new, |reason| format!(": {}", one_line(reason, 300)));
+        line("decided", &format!("by {}{why}", one_line(by, 80)));
+    }
+    if waits || approval.state == ApprovalState::Approved {
+        line("expires", &time::short(approval.until, now));
+    }
+    if waits {
+        let id = &approval.id;
+        line("agree", &format!("prunella approve {id}"));
+        line("refuse", &format!("prunella deny {id}"));
+    }
+    text
 }

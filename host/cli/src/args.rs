@@ -259,14 +259,19 @@ pub(crate) struct SetupArgs {
     long_about = "Put services in Prunella's care.\n\n\
         For each unit, writes a drop-in with OnFailure= to /etc/systemd/system, and a file in \
         services.d with what it finds out about the service: the ports it listens on, its \
-        environment files, the units it depends on, a check of its configuration. Shows what it \
-        wrote. Keeps a services file that already exists.\n\n\
-        Resolves aliases. Refuses protected units (dbus, journald, sshd, …) and wrappers such as \
-        Debian's postgresql.service, and names the unit to use instead.",
+        environment files, the units it depends on, a check of its configuration, and a question \
+        that it answers: a health URL of a web server, a database's greeting. Prunella asks that \
+        every 10 seconds, so that a service that hangs is noticed. Shows what it wrote. Keeps a \
+        services file that already exists.\n\n\
+        To find a health URL it sends a few requests to the ports that the service listens on. A \
+        unit that is starting is waited for.\n\n\
+        Resolves aliases. Refuses protected units (dbus, journald, sshd, gettys, …) and wrappers \
+        such as Debian's postgresql.service, and names the unit to use instead.",
     after_help = "\
 Examples:
   sudo prunella enable nginx.service
   sudo prunella enable nginx redis-server
+  sudo prunella enable --critical shop        asked every 5 seconds, and told as critical
   sudo prunella enable 'worker@*.service'     every loaded instance
   sudo prunella enable --all                  every running or failed service that may be healed
   prunella enable --dry-run nginx             only show what would be done"
@@ -279,6 +284,10 @@ pub(crate) struct EnableArgs {
     /// Every running or failed service that may be healed
     #[arg(long, conflicts_with = "units")]
     pub(crate) all: bool,
+
+    /// Write `critical = true`, and have it asked every 5 seconds
+    #[arg(long)]
+    pub(crate) critical: bool,
 
     /// Show what would be done, and change nothing
     #[arg(long)]

@@ -12,7 +12,12 @@ use std::{
 use anyhow::Context as _;
 use prunella_api::{ApiError, Client, Orders as _};
 use prunella_config::Config;
-use prunella_core::{FailureKind, UnitName, capability::UnitStatus, text::one_line};
+use prunella_core::{
+    FailureKind, UnitName,
+    capability::{ActiveState, UnitStatus},
+    protected,
+    text::one_line,
+};
 use prunella_daemon::files::{self, Found};
 use prunella_healer::Protected;
 use prunella_linux::{Linux, LinuxSettings, learn::Learned};
@@ -35,6 +40,15 @@ const DROP_IN_BODY: &str = "[Unit]\nOnFailure=prunella-hook@%n.service\n";
 
 /// For each question to systemd.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For learning of one unit, which asks the service itself too.
+const LEARNING: Duration = Duration::from_secs(30);
+
+/// A unit that systemd would let start for ever is waited for so long.
+const STARTING: Duration = Duration::from_secs(90);
+
+/// How often a unit that is starting is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs `prunella enable`.
 pub(crate) fn enable(paths: &Paths, args: &EnableArgs) -> anyhow::Result<Exit> {
@@ -118,9 +132,9 @@ fn named(words: &[String]) -> anyhow::Result<Vec<Candidate>> {
     Ok(candidates)
 }
 
-/// Every service that runs or has failed.
+/// Every service that runs, is starting or has failed.
 fn everything() -> anyhow::Result<Vec<Candidate>> {
-    Ok(listed(&["--state=active,failed"])?
+    Ok(listed(&["--state=active,activating,failed"])?
         .into_iter()
         .map(|unit| Candidate { unit, named: false })
         .collect())
@@ -169,9 +183,8 @@ impl Enabling<'_> {
             ))
             .into());
         }
-        let learned = self.learn(asked)?;
-        let status = &learned.status;
-        let unit = status.name.clone();
+        let mut learned = self.learn(asked)?;
+        let unit = learned.status.name.clone();
         if !seen.insert(unit.clone()) {
             return Ok(false);
         }
@@ -183,6 +196,7 @@ impl Enabling<'_> {
             output::print(&format!("{QUIET}passed over  {refusal}{QUIET:#}\n"))?;
             return Ok(false);
         }
+        let status = &learned.status;
         if !candidate.named && (status.is_oneshot() || is_transient(status)) {
             let why = if status.is_oneshot() {
                 "it runs and ends (Type=oneshot)"
@@ -193,6 +207,9 @@ impl Enabling<'_> {
             return Ok(false);
         }
 
+        if is_starting(status) && !status.is_oneshot() {
+            learned = self.started(learned)?;
+        }
         if &unit == asked {
             output::print(&format!("{STRONG}{unit}{STRONG:#}\n"))?;
         } else {
@@ -212,12 +229,40 @@ impl Enabling<'_> {
             Problem::new(Exit::NotFound, format!("there is no unit {unit}"))
                 .help("see `systemctl list-unit-files --type=service`")
         };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LEARNING;
         match self.linux.learn(deadline, unit) {
             Ok(learned) if learned.status.exists() => Ok(learned),
             Ok(_) => Err(missing().into()),
             Err(failure) if failure.kind == FailureKind::NotFound => Err(missing().into()),
             Err(failure) => Err(failure).with_context(|| format!("cannot look at {unit}")),
+        }
+    }
+
+    /// Waits for a unit that is starting, as long as systemd does, and learns of it
+    /// again: before it has started it holds no port and answers nobody.
+    fn started(&self, learned: Learned) -> anyhow::Result<Learned> {
+        let unit = &learned.status.name;
+        let limit = learned.start_timeout.unwrap_or(STARTING);
+        let seconds = limit.as_secs();
+        output::print(&format!(
+            "{QUIET}waiting      {unit} is starting; for {seconds} s at most{QUIET:#}\n"
+        ))?;
+        let end = Instant::now() + limit;
+        loop {
+            let status = self.linux.units().get(Instant::now() + PATIENCE, unit)?;
+            let out_of_time = Instant::now() >= end;
+            if is_starting(&status) && !out_of_time {
+                std::thread::sleep(LOOK_EVERY);
+                continue;
+            }
+            let mut learned = self.learn(unit)?;
+            if out_of_time {
+                learned.notes.push(format!(
+                    "it was still starting after {seconds} s, so what is learned of a running \
+                     service is missing: once it is up, `disable` and `enable` it again"
+                ));
+            }
+            return Ok(learned);
         }
     }
 
@@ -234,6 +279,16 @@ impl Enabling<'_> {
                 Some(service) => format!("enable what it starts: `prunella enable {service}`"),
                 None => "enable the service behind it".to_owned(),
             }));
+        }
+        if self.protected.covers(unit) && protected::is_for_logins(unit) {
+            return Err(Problem::new(
+                Exit::Usage,
+                format!("{unit} is protected: people log in by it"),
+            )
+            .help(
+                "healing it could end their sessions; who wants it all the same sets \
+                 `[protect] remove` in prunella.toml",
+            ));
         }
         if self.protected.covers(unit) {
             return Err(Problem::new(
@@ -310,7 +365,7 @@ impl Enabling<'_> {
             .help("rename that file, or set its `unit` right")
             .into());
         }
-        let body = learn::services_file(learned);
+        let body = learn::services_file(learned, self.args.critical);
         if !self.args.dry_run {
             files::folder(&self.paths.services(), 0o755)?;
             files::write(&path, files::marked(&body))?;
@@ -349,6 +404,12 @@ fn drop_in(unit_dir: &Path, unit: &UnitName) -> PathBuf {
 
 fn services_file(paths: &Paths, unit: &UnitName) -> PathBuf {
     paths.services().join(format!("{}.toml", unit.stem()))
+}
+
+/// Whether it is on its way up. What systemd is about to start again after a failure
+/// is not: that may go on for ever.
+fn is_starting(status: &UnitStatus) -> bool {
+    status.active_state == ActiveState::Activating && !status.is_auto_restarting()
 }
 
 fn is_transient(status: &UnitStatus) -> bool {

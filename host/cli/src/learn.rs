@@ -5,27 +5,42 @@ use std::fmt::Write as _;
 use prunella_core::{service::ProbeKind, text::one_line};
 use prunella_linux::learn::Learned;
 
-/// What stands at the end of the file.
-const MORE: &str = "
-# More that can be said here, for a start:
-#
-# domain = \"what this is for\"
-# critical = true
-# start-limit = \"respect\"    # leave a hit start limit to people
-#
-# [[probe]]
-# name = \"answers\"
-# http = \"http://127.0.0.1:8080/health\"
+/// Keys that many a service needs, below those that were learned. A line whose `#`
+/// no space follows is an example: it is valid as soon as the `#` is gone.
+const MORE_KEYS: &str = "
+# More that can be said here; take away the # of what is wanted:
+#domain = \"what this is for\"
 ";
 
+/// What stands at the end of the file.
+const MORE_SECTIONS: &str = "
+# A question of your own:
+#[[probe]]
+#name = \"health\"
+#http = \"http://127.0.0.1:8080/health\"
+";
+
+/// How often a service is asked whether it answers, and how often it may fail to.
+const INTERVAL: &str = "10s";
+const INTERVAL_CRITICAL: &str = "5s";
+const FAILURES: u32 = 3;
+
 /// The text for a unit, with what was learnt about it and why it is believed.
-pub(crate) fn services_file(learned: &Learned) -> String {
+pub(crate) fn services_file(learned: &Learned, critical: bool) -> String {
+    let interval = if critical {
+        INTERVAL_CRITICAL
+    } else {
+        INTERVAL
+    };
     let mut text = String::new();
     let description = one_line(&learned.status.description, 100);
     if !description.is_empty() {
         let _ = writeln!(text, "# {description}");
     }
     let _ = writeln!(text, "unit = {}", quoted(learned.status.name.as_str()));
+    if critical {
+        let _ = writeln!(text, "critical = true");
+    }
     let ports = learned
         .ports
         .iter()
@@ -41,6 +56,14 @@ pub(crate) fn services_file(learned: &Learned) -> String {
             .map(|unit| (unit.what.to_string(), unit.why.as_str()));
         list(&mut text, "depends-on", needs);
     }
+    text.push_str(MORE_KEYS);
+    if !critical {
+        let _ = writeln!(text, "#critical = true");
+    }
+    let _ = writeln!(
+        text,
+        "# leave a hit start limit to people:\n#start-limit = \"respect\""
+    );
     for (number, file) in learned.env_files.iter().enumerate() {
         let _ = writeln!(text, "\n# {}", one_line(&file.why, 160));
         let _ = writeln!(text, "[[file]]");
@@ -62,21 +85,34 @@ pub(crate) fn services_file(learned: &Learned) -> String {
             let _ = writeln!(text, "as-root = true");
         }
     }
+    let asked = learned
+        .probe
+        .iter()
+        .filter_map(|probe| Some((asking(&probe.what)?, probe.why.clone(), true)));
     let sockets = learned.unix_sockets.iter().map(|socket| {
         let path = quoted(&socket.what.to_string_lossy());
-        (format!("unix = {path}"), socket.why.as_str())
+        let why = format!(
+            "{}; asked after healing only, because a question starts the service",
+            socket.why
+        );
+        (format!("unix = {path}"), why, false)
     });
-    let probes = learned
-        .probes
-        .iter()
-        .filter_map(|probe| Some((asking(&probe.what)?, probe.why.as_str())));
-    for (number, (asks, why)) in probes.chain(sockets).enumerate() {
-        let _ = writeln!(text, "\n# {}", one_line(why, 160));
+    for (number, (asks, why, watched)) in asked.chain(sockets).enumerate() {
+        let _ = writeln!(text, "\n# {}", one_line(&why, 240));
         let _ = writeln!(text, "[[probe]]");
         let _ = writeln!(text, "name = {}", quoted(&numbered("answers", number)));
         let _ = writeln!(text, "{asks}");
+        if watched {
+            let _ = writeln!(
+                text,
+                "# asked every {interval}: after {FAILURES} failures in a row it counts as failed"
+            );
+            let _ = writeln!(text, "interval = {}", quoted(interval));
+            let _ = writeln!(text, "failure-threshold = {FAILURES}");
+        }
     }
-    text.push_str(MORE);
+    text.push_str(MORE_SECTIONS);
+    let _ = writeln!(text, "#interval = {}", quoted(interval));
     text
 }
 
@@ -99,7 +135,7 @@ fn numbered(name: &str, number: usize) -> String {
     }
 }
 
-/// A probe's line; `None` for one that needs a declared file.
+/// A probe's lines; `None` for one that needs a declared file.
 fn asking(probe: &ProbeKind) -> Option<String> {
     let value = match probe {
         ProbeKind::Tcp(place)
@@ -107,7 +143,14 @@ fn asking(probe: &ProbeKind) -> Option<String> {
         | ProbeKind::Mysql(place)
         | ProbeKind::Redis(place) => quoted(place),
         ProbeKind::Unix(path) => quoted(&path.to_string_lossy()),
-        ProbeKind::Http { url, .. } => quoted(url),
+        ProbeKind::Http { url, status } => {
+            let status: Vec<String> = status.iter().map(u16::to_string).collect();
+            if status.is_empty() {
+                quoted(url)
+            } else {
+                format!("{}\nstatus = [{}]", quoted(url), status.join(", "))
+            }
+        }
         ProbeKind::Sqlite { .. } => return None,
     };
     Some(format!("{} = {value}", probe.as_str()))

@@ -1,6 +1,6 @@
 //! `prunella pause` and `prunella resume`.
 
-use prunella_api::{PauseCall, PauseStatus, ResumeCall, Resumed};
+use prunella_api::{PauseCall, PauseStatus, ResumeCall, Resumed, account};
 use prunella_core::{Timestamp, UnitName};
 
 use crate::{
@@ -18,7 +18,7 @@ pub(crate) fn run_pause(paths: &Paths, args: PauseArgs) -> anyhow::Result<Exit> 
         unit: unit(args.unit.as_deref())?,
         until: args.span.map(|span| time::now().saturating_add(span)),
         reason: args.reason,
-        by: who(),
+        by: account::own(),
     };
     // The daemon writes it down too, but it also wakes up.
     let pause = Prunella::new(paths).order(|orders| orders.pause(&call))?;
@@ -65,17 +65,6 @@ fn resumed(ended: &Resumed) -> String {
 
 fn unit(name: Option<&str>) -> anyhow::Result<Option<UnitName>> {
     Ok(name.map(crate::unit_name).transpose()?)
-}
-
-/// Who asks: the user behind sudo, where that is known.
-pub(crate) fn who() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-        .map_or_else(
-            || format!("uid {}", rustix::process::getuid().as_raw()),
-            |name| prunella_core::text::one_line(&name, 64),
-        )
 }
 
 #[cfg(test)]

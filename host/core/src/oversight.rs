@@ -83,6 +83,8 @@ pub struct Approval {
     pub id: String,
     /// What is proposed.
     pub proposal: Proposal,
+    /// Why it is wanted, in the strategy's words.
+    pub why: String,
     /// Since when.
     pub asked_at: Timestamp,
     /// Until when it is good.
@@ -118,11 +120,19 @@ pub enum ApprovalState {
     Denied,
     /// It was approved, and the act was begun.
     Used,
+    /// Its incident ended without it: nobody has to decide any more.
+    Withdrawn,
 }
 
 impl ApprovalState {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::Waiting, Self::Approved, Self::Denied, Self::Used];
+    pub const ALL: [Self; 5] = [
+        Self::Waiting,
+        Self::Approved,
+        Self::Denied,
+        Self::Used,
+        Self::Withdrawn,
+    ];
 
     /// Its stable word.
     pub fn as_str(self) -> &'static str {
@@ -131,6 +141,7 @@ impl ApprovalState {
             Self::Approved => "approved",
             Self::Denied => "denied",
             Self::Used => "used",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }

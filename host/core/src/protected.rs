@@ -5,23 +5,13 @@ use crate::UnitName;
 /// Units whose restart takes the host, its logins or Prunella itself down with
 /// it. `*` stands for anything. `[protect]` in the configuration adds to the
 /// list and takes off it.
-const BUILT_IN: [&str; 24] = [
+const BUILT_IN: [&str; 14] = [
     "dbus.service",
     "dbus.socket",
     "dbus-broker.service",
     "systemd-*.service",
     "systemd-*.socket",
     "polkit.service",
-    "ssh.service",
-    "ssh@*.service",
-    "sshd.service",
-    "sshd@*.service",
-    "getty@*.service",
-    "serial-getty@*.service",
-    "user@*.service",
-    "user-runtime-dir@*.service",
-    "emergency.service",
-    "rescue.service",
     "NetworkManager.service",
     "networking.service",
     "ifup@*.service",
@@ -31,6 +21,35 @@ const BUILT_IN: [&str; 24] = [
     "prunella-*@*.service",
     "-.slice",
 ];
+
+/// Protected too: by these a person logs in.
+const LOGINS: [&str; 20] = [
+    "ssh.service",
+    "ssh@*.service",
+    "sshd.service",
+    "sshd@*.service",
+    "dropbear.service",
+    "getty@*.service",
+    "serial-getty@*.service",
+    "container-getty@*.service",
+    "console-getty.service",
+    "autovt@*.service",
+    "debug-shell.service",
+    "user@*.service",
+    "user-runtime-dir@*.service",
+    "emergency.service",
+    "rescue.service",
+    "display-manager.service",
+    "gdm*.service",
+    "lightdm.service",
+    "sddm.service",
+    "xdm.service",
+];
+
+/// Whether a person logs in by this unit, or works in it.
+pub fn is_for_logins(unit: &UnitName) -> bool {
+    LOGINS.iter().any(|pattern| matches(pattern, unit.as_str()))
+}
 
 /// Which units are protected.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +76,7 @@ impl Protected {
         }
         self.added.iter().any(|added| added == unit)
             || BUILT_IN.iter().any(|pattern| matches(pattern, name))
+            || is_for_logins(unit)
     }
 }
 
@@ -91,6 +111,9 @@ mod tests {
     #[case::logind("systemd-logind.service", true)]
     #[case::sshd("ssh.service", true)]
     #[case::an_ssh_login("ssh@1-10.0.0.1:22-10.0.0.2:4711.service", true)]
+    #[case::a_getty("getty@tty1.service", true)]
+    #[case::of_a_container("console-getty.service", true)]
+    #[case::a_desktop("gdm3.service", true)]
     #[case::prunella("prunella.service", true)]
     #[case::its_hook("prunella-hook@nginx.service.service", true)]
     #[case::nginx("nginx.service", false)]

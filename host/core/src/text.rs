@@ -63,6 +63,20 @@ fn is_deceptive(c: char) -> bool {
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
+/// The text with `#` for each number. Two sentences that differ in nothing but the
+/// seconds, attempts or processes they count are the same news.
+pub fn without_numbers(text: &str) -> String {
+    let mut key = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !c.is_ascii_digit() {
+            key.push(c);
+        } else if !key.ends_with('#') {
+            key.push('#');
+        }
+    }
+    key
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

@@ -46,7 +46,7 @@ pub(crate) fn decide(store: &Store, call: &DecideCall) -> Result<Approval, Refus
         )
         .help("if the act is still needed, Prunella asks for it again")),
         Ruling::Settled(approval) => refused(format!(
-            "incident {} has ended without it",
+            "withdrawn: incident {} has ended without it; nothing is left to decide",
             approval.proposal.incident
         )),
     }

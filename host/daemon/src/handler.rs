@@ -120,12 +120,10 @@ impl Orders for DaemonOrders {
 
     fn decide(&self, call: &DecideCall) -> Answer<Approval> {
         let approval = approvals::decide(self.store()?, call)?;
-        if call.approve {
-            self.daemon
-                .scheduler
-                .approved(&approval.proposal.unit)
-                .map_err(failed)?;
-        }
+        self.daemon
+            .scheduler
+            .decided(&approval.proposal.unit)
+            .map_err(failed)?;
         Ok(approval)
     }
 

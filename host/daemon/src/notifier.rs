@@ -86,6 +86,13 @@ fn notifier(
     }))
 }
 
+/// Tells people what of the configuration is not in force, if they do not know.
+pub(crate) fn config_problems(notifier: &Notifier, problems: &[String]) {
+    if let Err(error) = notifier.config_problems(problems) {
+        tracing::error!("nobody can be told about the configuration: {error}");
+    }
+}
+
 /// Has a notifier follow what a process heals, once there is one.
 #[derive(Default)]
 pub(crate) struct Followed(OnceLock<Arc<Notifier>>);

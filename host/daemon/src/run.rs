@@ -111,6 +111,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     {
         tracing::error!("nobody but the journal is told: {error}");
     }
+    daemon.tell_config_problems();
     let watcher = Watcher::start(
         Arc::clone(&daemon.assembly.linux),
         care(&daemon.assembly.healer.config()),
@@ -254,6 +255,7 @@ fn reloaded(daemon: &Daemon, watcher: &Watcher, result: Answered, asked: Option<
     match &result {
         Ok(now) => {
             daemon.set_config_problems(Vec::new());
+            daemon.tell_config_problems();
             watcher.set(care(&daemon.assembly.healer.config()));
             daemon.scheduler.look_again();
             tracing::info!(

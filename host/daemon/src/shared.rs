@@ -17,7 +17,7 @@ use prunella_healer::{Observer, OpenOutcome, Scheduler};
 use prunella_notify::Notifier;
 use prunella_watch::{Unanswered, WatchEvent};
 
-use crate::{Paths, assembly::Assembly, reload::Answered};
+use crate::{Paths, assembly::Assembly, notifier, reload::Answered};
 
 /// What the loop is woken by.
 pub(crate) enum Event {
@@ -64,6 +64,13 @@ impl Daemon {
 
     pub(crate) fn set_config_problems(&self, problems: Vec<String>) {
         *self.lock_config_problems() = problems;
+    }
+
+    /// Tells people what of the configuration is not in force, if they do not know.
+    pub(crate) fn tell_config_problems(&self) {
+        if let Some(notifier) = &self.notifier {
+            notifier::config_problems(notifier, &self.config_problems());
+        }
     }
 
     fn lock_config_problems(&self) -> MutexGuard<'_, Vec<String>> {

@@ -10,8 +10,12 @@ use prunella_api::Client;
 use prunella_healer::Scheduler;
 
 use crate::{
-    DaemonError, Paths, assembly::Assembly, configuration::load_usable, detection::down_in_care,
-    loading::Wanted, notifier, probes, retention,
+    DaemonError, Paths,
+    assembly::Assembly,
+    configuration::{UsableConfig, load_usable},
+    detection::down_in_care,
+    loading::Wanted,
+    notifier, probes, retention,
 };
 
 /// As long as the hook's: what is due later is left to the next sweep.
@@ -25,8 +29,10 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     }
     let usable = load_usable(paths)?;
     usable.keep_main_file(paths);
-    let config = usable.config;
-    if config.services.is_empty() {
+    let UsableConfig {
+        config, problems, ..
+    } = usable;
+    if config.services.is_empty() && problems.is_empty() {
         return Ok(());
     }
     let followed = Arc::new(notifier::Followed::default());
@@ -43,6 +49,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         if let Err(error) = notifier.start() {
             tracing::warn!("people are told only when everything is healed: {error}");
         }
+        notifier::config_problems(notifier, &problems);
     }
     let scheduler = Arc::new(Scheduler::start(Arc::clone(&assembly.healer))?);
     if let Err(error) = scheduler.take_up() {

@@ -93,6 +93,8 @@ pub(crate) struct Kernel {
     jobs: Mutex<Vec<Arc<TrackedJob>>>,
     /// The start that was paid for last.
     paid: Mutex<Option<PaidStart>>,
+    /// Whether an act was denied that people alone can allow, by [`needs_a_person`].
+    needs_a_person: AtomicBool,
 }
 
 impl Kernel {
@@ -116,12 +118,18 @@ impl Kernel {
             ledger,
             jobs: Mutex::default(),
             paid: Mutex::default(),
+            needs_a_person: AtomicBool::new(false),
         })
     }
 
     /// The host as the strategy sees it: everything through the kernel.
     pub(crate) fn host(self: &Arc<Self>) -> Host {
         Host::from(Arc::clone(self) as Arc<dyn HostCalls>)
+    }
+
+    /// Whether the strategy wanted something that only a person can allow.
+    pub(crate) fn needs_a_person(&self) -> bool {
+        self.needs_a_person.load(Ordering::Relaxed)
     }
 
     /// Waits for every job that the strategy left running, so that each has its
@@ -217,6 +225,9 @@ impl Kernel {
         let permit = match self.permit(deadline, act, &mut call) {
             Ok(permit) => permit,
             Err(failure) => {
+                if needs_a_person(&failure) {
+                    self.needs_a_person.store(true, Ordering::Relaxed);
+                }
                 self.trail.write(Step::ActDenied {
                     strategy: self.rules.strategy.clone(),
                     act: act.name().to_owned(),
@@ -342,6 +353,20 @@ impl Kernel {
             }
         }
     }
+}
+
+/// Whether an act was denied because people have to agree to it, or did not, or
+/// because it is about a process that only they may end.
+fn needs_a_person(failure: &Failure) -> bool {
+    [
+        "awaits-approval",
+        "disapproved",
+        "vetoed",
+        "cannot-ask",
+        "not-its-own",
+    ]
+    .iter()
+    .any(|code| failure.is(code))
 }
 
 /// What an act is on, as the strategy named it.

@@ -140,7 +140,7 @@ impl Overseer {
         let now = wall_clock();
         let until = now.saturating_add(self.oversight.expires);
         let asked = store
-            .ask_approval(&proposal, now, until)
+            .ask_approval(&proposal, &trail.why(question.strategy), now, until)
             .map_err(|error| Failure::denied("cannot-ask", error.to_string()))?;
         let (act, target) = (question.act, question.target);
         match asked {

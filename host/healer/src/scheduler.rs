@@ -233,9 +233,9 @@ impl Scheduler {
         self.shared.changed.notify_all();
     }
 
-    /// A person has agreed to an act for the unit's incident: it is tried again
-    /// now.
-    pub fn approved(&self, unit: &UnitName) -> Result<(), HealerError> {
+    /// A person has agreed to an act for the unit's incident, or has refused it: it is
+    /// tried again now.
+    pub fn decided(&self, unit: &UnitName) -> Result<(), HealerError> {
         self.recovered(unit);
         // It may be that of an earlier process.
         self.take_up()

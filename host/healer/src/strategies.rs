@@ -17,6 +17,12 @@ use prunella_engine::{Engine, LoadError, Package, RunError, Strategy};
 
 use crate::parallel;
 
+/// A setting that follows `[oversight]`, in every strategy that has it and for which
+/// the operator sets nothing else: whether people may be asked about processes that
+/// are not the service's own. A strategy that cannot know it would have to hold
+/// everything back, and never ask.
+const FOREIGN_PROCESSES: &str = "foreign-processes";
+
 /// A strategy that is in force.
 #[derive(Clone)]
 pub(crate) struct Loaded {
@@ -278,12 +284,24 @@ fn load(
     } else {
         None
     };
-    let settings = match &description {
+    let mut settings = match &description {
         Some(description) => set
             .filled(name, &description.settings)
             .map_err(RefusedBecause::Settings)?,
         None => set.settings.clone(),
     };
+    let declares = description.as_ref().is_none_or(|description| {
+        let mut settings = description.settings.iter();
+        settings.any(|setting| setting.name == FOREIGN_PROCESSES)
+    });
+    if declares && !set.settings.contains_key(FOREIGN_PROCESSES) {
+        let word = if config.oversight.foreign_processes {
+            "ask"
+        } else {
+            "deny"
+        };
+        settings.insert(FOREIGN_PROCESSES.to_owned(), word.to_owned());
+    }
     Ok(Loaded {
         strategy,
         grants: Arc::new(grants),

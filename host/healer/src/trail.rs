@@ -15,11 +15,12 @@ use prunella_core::{
     Failure, StrategyName,
     alert::Alert,
     capability::UnitStatus,
-    incident::Incident,
+    incident::{Assessment, Incident},
     policy::Act,
     service::Service,
     situation::Situation,
     statistics::{Signature, tries},
+    text::one_line,
     trail::{Entry, Step},
 };
 use prunella_report::headline;
@@ -158,6 +159,24 @@ impl Trail {
 
     pub(crate) fn is_dry_run(&self) -> bool {
         self.dry_run
+    }
+
+    /// Why a strategy wants to heal, as it said in this attempt.
+    pub(crate) fn why(&self, strategy: &StrategyName) -> String {
+        let inner = self.lock();
+        let said = inner
+            .steps
+            .iter()
+            .rev()
+            .find_map(|entry| match &entry.step {
+                Step::Assessed {
+                    strategy: who,
+                    assessment: Assessment::Applies { reason, .. },
+                    ..
+                } if who == strategy => Some(one_line(reason, 500)),
+                _ => None,
+            });
+        said.unwrap_or_default()
     }
 
     /// Adds a step.

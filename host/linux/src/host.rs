@@ -22,7 +22,7 @@ use crate::{
     journal::Journal,
     logs::HostLogs,
     ports::HostPorts,
-    probes::LinuxProbes,
+    probes::{LinuxProbes, OwnLines},
     process_control,
     processes::{HostProcesses, Kin, Runs},
     resources::HostResources,
@@ -144,7 +144,8 @@ impl Linux {
             processes: HostProcesses::new(kin),
             ports,
             files,
-            logs: HostLogs::new(Arc::clone(&self.journal)),
+            logs: HostLogs::new(Arc::clone(&self.journal))
+                .without(OwnLines::of(service.own_probes().map(|(_, probe)| probe))),
             resources: HostResources::new(service),
             probes,
             unit_control: self.unit_control(),

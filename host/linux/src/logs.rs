@@ -8,7 +8,10 @@ use prunella_core::{
     text::{one_line, redact},
 };
 
-use crate::journal::{Entry, Group, Journal, JournalQuery, by_systemd};
+use crate::{
+    journal::{Entry, Group, Journal, JournalQuery, by_systemd},
+    probes::OwnLines,
+};
 
 /// So many lines are given at most, whatever is asked for.
 const LINES_MAX: u32 = 1000;
@@ -29,12 +32,21 @@ const INFO: u8 = 6;
 /// The journal of this host.
 pub struct HostLogs {
     journal: Arc<Journal>,
+    left_out: OwnLines,
 }
 
 impl HostLogs {
     /// Reads `journal`.
     pub fn new(journal: Arc<Journal>) -> Self {
-        Self { journal }
+        Self {
+            journal,
+            left_out: OwnLines::default(),
+        }
+    }
+
+    /// Leaves out the lines that a service writes because of its probes.
+    pub(crate) fn without(self, left_out: OwnLines) -> Self {
+        Self { left_out, ..self }
     }
 }
 
@@ -48,9 +60,29 @@ impl HostLogs {
     /// that ends at once is such a line.
     pub fn tail(&self, deadline: Instant, query: &Tail) -> Answer<Vec<LogEntry>> {
         let of_run = question(query)?;
-        if of_run.newest == 0 {
+        let wanted = of_run.newest;
+        if wanted == 0 {
             return Ok(Vec::new());
         }
+        let mut entries = self.entries(deadline, query, of_run)?;
+        let is_left_out = |entry: &Entry| {
+            self.left_out
+                .caused(&String::from_utf8_lossy(&entry.message))
+        };
+        if entries.iter().any(is_left_out) {
+            // They stand in the place of others.
+            let more = Tail {
+                lines: LINES_MAX,
+                ..query.clone()
+            };
+            entries = self.entries(deadline, &more, question(&more)?)?;
+            entries.retain(|entry| !is_left_out(entry));
+            entries.drain(..entries.len().saturating_sub(wanted));
+        }
+        Ok(shown(entries))
+    }
+
+    fn entries(&self, deadline: Instant, query: &Tail, of_run: JournalQuery) -> Answer<Vec<Entry>> {
         let mut entries = self.journal.ask(deadline, &of_run)?;
         if let Some(run) = &query.invocation {
             let mut around = question(&Tail {
@@ -63,7 +95,7 @@ impl HostLogs {
             entries.sort_by_key(|entry| entry.at);
             entries.drain(..entries.len().saturating_sub(of_run.newest));
         }
-        Ok(shown(entries))
+        Ok(entries)
     }
 }
 

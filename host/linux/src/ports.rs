@@ -100,6 +100,15 @@ impl HostPorts {
     }
 }
 
+/// The processes that hold any of these sockets.
+pub(crate) fn processes_of(bound: &[BoundSocket], deadline: Instant) -> Answer<BTreeSet<u32>> {
+    let mut search = Search::new(bound, deadline);
+    if search.is_missing_any() {
+        search.among(all_processes())?;
+    }
+    Ok(search.found.into_values().flatten().collect())
+}
+
 impl HostPorts {
     /// Each process that holds the port is a holder: the workers of one server
     /// that share a socket, and everybody who bound it with SO_REUSEPORT. A

@@ -14,6 +14,7 @@
 //! ```
 
 mod deciding;
+mod notices;
 mod outages;
 mod sending;
 

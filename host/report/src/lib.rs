@@ -26,6 +26,6 @@ pub use self::{
     report::{
         Advice, Attempt, Command, Explanation, Grantable, Importance, LOOK_BACK, Line, Mark,
         Moment, Often, Proof, Recurrence, Report, ReportContext, StepText, StrategyOpinion, Tried,
-        describe, headline, length, outage_headline,
+        describe, headline, length, outage_headline, shown_act,
     },
 };

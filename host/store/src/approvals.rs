@@ -2,12 +2,14 @@
 
 use prunella_core::{
     Timestamp,
+    incident::{Ending, IncidentId},
     oversight::{Approval, ApprovalState, Proposal},
 };
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use crate::{
     Store, StoreError,
+    cached::Cached as _,
     columns::{from_ms, json, to_ms},
 };
 
@@ -43,7 +45,7 @@ pub enum Ruling {
     Settled(Approval),
 }
 
-const COLUMNS: &str = "id, proposal, asked_at_ms, until_ms, state, by_whom, reason";
+const COLUMNS: &str = "id, proposal, asked_at_ms, until_ms, state, by_whom, reason, why";
 
 fn approval(row: &Row<'_>) -> rusqlite::Result<Approval> {
     let proposal: String = row.get(1)?;
@@ -60,6 +62,7 @@ fn approval(row: &Row<'_>) -> rusqlite::Result<Approval> {
             .unwrap_or(ApprovalState::Denied),
         by: row.get(5)?,
         reason: row.get(6)?,
+        why: row.get(7)?,
     })
 }
 
@@ -75,13 +78,32 @@ fn set_state(
     Ok(())
 }
 
+/// Withdraws what was asked, or agreed to and not begun, for an incident that has
+/// ended so that nothing of it is left to be healed.
+pub(crate) fn withdraw(
+    transaction: &Transaction<'_>,
+    id: &IncidentId,
+    ending: &Ending,
+) -> rusqlite::Result<()> {
+    if matches!(ending, Ending::Escalated { .. } | Ending::Blocked { .. }) {
+        return Ok(());
+    }
+    transaction.execute_cached(
+        "UPDATE approvals SET state = 'withdrawn'
+         WHERE incident = ?1 AND state IN ('waiting', 'approved')",
+        [id.as_str()],
+    )?;
+    Ok(())
+}
+
 impl Store {
-    /// Asks whether an act may be done. An approval that was given for exactly
+    /// Asks whether an act may be done, and says `why` it is wanted. An approval that was given for exactly
     /// this proposal is used up with it; among all processes that ask, one gets
     /// [`Answer::Granted`]. Else the question stands until `until`.
     pub fn ask_approval(
         &self,
         proposal: &Proposal,
+        why: &str,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Answer, StoreError> {
@@ -92,7 +114,8 @@ impl Store {
                 .query_row(
                     &format!(
                         "SELECT {COLUMNS} FROM approvals
-                         WHERE proposal = ?1 AND state <> 'used' AND until_ms > ?2
+                         WHERE proposal = ?1 AND state NOT IN ('used', 'withdrawn')
+                             AND until_ms > ?2
                          ORDER BY seq DESC LIMIT 1"
                     ),
                     params![text, to_ms(now)],
@@ -109,7 +132,9 @@ impl Store {
                         })
                     }
                     ApprovalState::Waiting => Answer::Waiting(known),
-                    ApprovalState::Denied | ApprovalState::Used => Answer::Denied(known),
+                    ApprovalState::Denied | ApprovalState::Used | ApprovalState::Withdrawn => {
+                        Answer::Denied(known)
+                    }
                 });
             }
             let before: u32 = transaction.query_row(
@@ -120,6 +145,7 @@ impl Store {
             let new = Approval {
                 id: format!("{}.{}", proposal.incident, before + 1),
                 proposal: proposal.clone(),
+                why: why.to_owned(),
                 asked_at: now,
                 until,
                 state: ApprovalState::Waiting,
@@ -127,23 +153,25 @@ impl Store {
                 reason: None,
             };
             transaction.execute(
-                "INSERT INTO approvals (id, incident, proposal, asked_at_ms, until_ms, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO approvals (id, incident, proposal, asked_at_ms, until_ms, state, why)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 params![
                     new.id,
                     proposal.incident.as_str(),
                     text,
                     to_ms(now),
                     to_ms(until),
-                    new.state.as_str()
+                    new.state.as_str(),
+                    why
                 ],
             )?;
             Ok(Answer::New(new))
         })
     }
 
-    /// Decides about the approval whose id is, or ends with, `id`. When it is
-    /// approved, its incident is due for another try at once.
+    /// Decides about the approval whose id is, or ends with, `id`. Its incident is due
+    /// for another try at once, in which the act is done, or people are told that it
+    /// will not be.
     pub fn decide_approval(
         &self,
         id: &str,
@@ -169,6 +197,9 @@ impl Store {
                 return Ok(Ruling::Several(
                     found.into_iter().map(|approval| approval.id).collect(),
                 ));
+            }
+            if approval.state == ApprovalState::Withdrawn {
+                return Ok(Ruling::Settled(approval));
             }
             if approval.state != ApprovalState::Waiting {
                 return Ok(Ruling::Already(approval));
@@ -201,12 +232,10 @@ impl Store {
                 "UPDATE approvals SET by_whom = ?2, reason = ?3, decided_at_ms = ?4 WHERE id = ?1",
                 params![approval.id, by, reason, to_ms(now)],
             )?;
-            if approve {
-                transaction.execute(
-                    "UPDATE incidents SET retry_at_ms = ?2 WHERE id = ?1 AND ended = 'escalated'",
-                    params![incident, to_ms(now)],
-                )?;
-            }
+            transaction.execute(
+                "UPDATE incidents SET retry_at_ms = ?2 WHERE id = ?1 AND ended = 'escalated'",
+                params![incident, to_ms(now)],
+            )?;
             Ok(Ruling::Done(approval))
         })
     }

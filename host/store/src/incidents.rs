@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 pub use self::queries::Found;
 use crate::{
-    Durable, Store, StoreError, WriteError,
+    Durable, Store, StoreError, WriteError, approvals,
     cached::Cached as _,
     columns::{json, to_integer, to_ms, to_us},
 };
@@ -102,6 +102,7 @@ pub(crate) fn set_ending(
         Ending::LeftAlone { why, .. } => Some(why.as_str()),
         _ => None,
     };
+    approvals::withdraw(transaction, id, ending)?;
     transaction.execute_cached(
         "UPDATE incidents SET ended_at_ms = ?2, ended = ?3, ending = ?4, strategy = ?5,
            recovered_after = ?6, retry_at_ms = ?7, why = ?8, left_alone = ?9

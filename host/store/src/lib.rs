@@ -38,6 +38,7 @@ mod file;
 mod healings;
 mod incidents;
 pub mod ledger;
+mod notices;
 mod outbox;
 mod pauses;
 mod retention;
@@ -65,6 +66,7 @@ pub use self::{
     error::StoreError,
     incidents::{Found, Opened},
     ledger::{Kept, Ledger, LedgerError},
+    notices::{Notice, NoticeChange},
     outbox::{AlertDecision, Decided, FoundDispatch, NewAlert, Tried, Unfinished},
     pauses::Pause,
     retention::Tidied,

@@ -12,7 +12,7 @@
 //! `sending` by whoever holds the sender's lock was cut off there: it may have
 //! arrived or not, and is sent again under the same id.
 
-mod dispatches;
+pub(crate) mod dispatches;
 
 use std::collections::BTreeMap;
 

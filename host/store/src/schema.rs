@@ -200,6 +200,17 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     CREATE UNIQUE INDEX incidents_one_open ON incidents (unit)
         WHERE ended IS NULL OR ended = 'blocked';
     "#,
+    // 6: why an approval is asked for.
+    "
+    ALTER TABLE approvals ADD COLUMN why TEXT NOT NULL DEFAULT '';
+    ",
+    // 7: what was told that is no incident.
+    "
+    CREATE TABLE notices (
+        key    TEXT PRIMARY KEY,
+        notice TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
 
 /// The version of a store that this program has just written.

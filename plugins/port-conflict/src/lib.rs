@@ -1,7 +1,8 @@
 //! Finds who keeps the service from its ports. A leftover of the service itself
 //! is ended by its handle; closed connections that the kernel keeps for a while
-//! are waited for; anybody else is left alone and reported, and nothing is held
-//! back because of who merely shares the port or is at another address.
+//! are waited for; anybody else is left alone and reported, or ended if a person
+//! agrees (`foreign-processes = "ask"`). Nothing is held back because of who merely
+//! shares the port or is at another address.
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,9 @@ const LATE: Duration = Duration::from_secs(6);
 /// Most servers close their connections well within this.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Whether people may be asked about processes of others.
+const FOREIGN_PROCESSES: &str = "foreign-processes";
+
 struct PortConflict;
 
 impl Strategy for PortConflict {
@@ -32,7 +36,7 @@ impl Strategy for PortConflict {
         description!(
             "Ends a leftover of the service that holds one of its ports, or waits until the kernel \
              lets go of the port, and starts the service; holds everything while somebody else \
-             keeps the service from it."
+             keeps the service from it, or asks to end them."
         )
         .setting(
             Setting::duration(
@@ -40,6 +44,14 @@ impl Strategy for PortConflict {
                 "How long a leftover may take to end before it is killed.",
             )
             .or("5s"),
+        )
+        .setting(
+            Setting::text(
+                FOREIGN_PROCESSES,
+                "`ask` to ask people to let somebody else's process be ended; otherwise it holds \
+                 everything back. Follows [oversight] unless it is set here.",
+            )
+            .or("deny"),
         )
         .setting(recovery::timeout_setting())
     }
@@ -54,11 +66,17 @@ impl Strategy for PortConflict {
         }
         let found = look(incident, &ports)?;
         if let Some(stranger) = found.strangers.first() {
-            return Ok(Assessment::veto(format!(
+            let why = format!(
                 "{}; {} cannot work until it is free",
-                stranger,
+                stranger.told,
                 incident.unit()
-            )));
+            );
+            let may_ask = asks() && found.strangers.iter().all(|one| one.process.is_some());
+            return Ok(if may_ask {
+                Assessment::applies(90, why)
+            } else {
+                Assessment::veto(why)
+            });
         }
         let mut reasons: Vec<String> = found
             .leftovers
@@ -97,21 +115,28 @@ impl Strategy for PortConflict {
     fn heal(incident: &Incident) -> Result<Outcome> {
         let grace = settings::duration("grace", GRACE)?;
         let found = look(incident, &incident.ports())?;
-        if let Some(stranger) = found.strangers.first() {
-            return Ok(Outcome::failed(stranger.as_str()));
-        }
         let free_in = longest(&found);
         let mut ended = Vec::new();
+        let mut kept = Vec::new();
+        let asks = asks();
+        // All of them are asked about before anything else is done.
+        for stranger in &found.strangers {
+            match (&stranger.process, asks) {
+                (Some(process), true) => match process_control::terminate(process, grace) {
+                    Ok(ending) => ended.push(gone(&process.to_string(), &stranger.port, ending)),
+                    Err(failure) => kept.push(format!("{}; {failure}", stranger.told)),
+                },
+                _ => kept.push(stranger.told.clone()),
+            }
+        }
+        if !kept.is_empty() {
+            return Ok(Outcome::failed(kept.join("; ")));
+        }
         for leftover in found.leftovers {
             // Shown before it ends: afterwards there is nothing to look at.
             let who = leftover.process.to_string();
-            let how = match process_control::terminate(&leftover.process, grace)? {
-                Ending::WasGone => "had ended by itself",
-                Ending::Asked => "ended when asked",
-                Ending::Killed => "had to be killed",
-            };
-            info!("{who}, which held {}, {how}", leftover.port);
-            ended.push(format!("{who}, which held {}, {how}", leftover.port));
+            let ending = process_control::terminate(&leftover.process, grace)?;
+            ended.push(gone(&who, &leftover.port, ending));
         }
         if let Some(free_in) = free_in {
             let waited = wait_until_free(incident, free_in)?;
@@ -140,13 +165,21 @@ struct Leftover {
     process: Process,
 }
 
+/// Somebody else who keeps the service from a port.
+struct Stranger {
+    port: Port,
+    /// A sentence about them.
+    told: String,
+    /// Absent where systemd or somebody who cannot be named holds it.
+    process: Option<Process>,
+}
+
 /// Who holds the service's ports and should not.
 #[derive(Default)]
 struct Found {
     leftovers: Vec<Leftover>,
     lingering: Vec<Lingering>,
-    /// Who keeps the service from a port: one sentence for each.
-    strangers: Vec<String>,
+    strangers: Vec<Stranger>,
     /// Who has a port, too, and is not known to be in the way.
     beside: Vec<String>,
 }
@@ -176,10 +209,14 @@ fn look(incident: &Incident, ports: &[Port]) -> Result<Found> {
                         });
                     }
                 }
-                Claim::Stranger(who) => {
+                Claim::Stranger(who, process) => {
                     let stranger = format!("{port} ({}) is held by {who}", holder.address());
                     match holder.blocks() {
-                        Some(evidence) => strangers.push(format!("{stranger}; {evidence}")),
+                        Some(evidence) => strangers.push(Stranger {
+                            port: port.clone(),
+                            told: format!("{stranger}; {evidence}"),
+                            process,
+                        }),
                         None => found.beside.push(stranger),
                     }
                 }
@@ -199,8 +236,8 @@ enum Claim {
     /// The service itself, or its socket unit.
     Rightful,
     Leftover(Process),
-    /// Somebody else, shown.
-    Stranger(String),
+    /// Somebody else, shown, and their process.
+    Stranger(String, Option<Process>),
 }
 
 fn claim(holder: &Holder, unit: &Unit) -> Claim {
@@ -210,7 +247,7 @@ fn claim(holder: &Holder, unit: &Unit) -> Claim {
             Some(socket)
                 if socket.ends_with(".socket") && !unit.triggered_by().contains(&socket) =>
             {
-                Claim::Stranger(format!("systemd, for {socket}"))
+                Claim::Stranger(format!("systemd, for {socket}"), None)
             }
             _ => Claim::Rightful,
         };
@@ -218,8 +255,8 @@ fn claim(holder: &Holder, unit: &Unit) -> Claim {
     let Some(process) = holder.process() else {
         return match holding_unit {
             Some(name) if name == unit.name() => Claim::Rightful,
-            Some(name) => Claim::Stranger(name),
-            None => Claim::Stranger("somebody who cannot be named".to_owned()),
+            Some(name) => Claim::Stranger(name, None),
+            None => Claim::Stranger("somebody who cannot be named".to_owned(), None),
         };
     };
     match process.ownership() {
@@ -228,8 +265,27 @@ fn claim(holder: &Holder, unit: &Unit) -> Claim {
         // its own service.
         Ownership::Own if unit.is_down() => Claim::Leftover(process),
         Ownership::Own => Claim::Rightful,
-        Ownership::Foreign => Claim::Stranger(format!("{process}: {}", process.evidence())),
+        Ownership::Foreign => {
+            Claim::Stranger(format!("{process}: {}", process.evidence()), Some(process))
+        }
     }
+}
+
+/// Whether people may be asked to let a process of others be ended.
+fn asks() -> bool {
+    settings::text(FOREIGN_PROCESSES).as_deref() == Some("ask")
+}
+
+/// Tells that somebody who held a port is gone.
+fn gone(who: &str, port: &Port, ending: Ending) -> String {
+    let how = match ending {
+        Ending::WasGone => "had ended by itself",
+        Ending::Asked => "ended when asked",
+        Ending::Killed => "had to be killed",
+    };
+    let told = format!("{who}, which held {port}, {how}");
+    info!("{told}");
+    told
 }
 
 /// How long the kernel says that it keeps the last of the closed connections.

@@ -84,6 +84,29 @@ fn a_stranger_is_left_alone_and_nobody_acts() {
 }
 
 #[test]
+fn a_person_is_asked_about_a_stranger_where_the_operator_wants_that() {
+    let stranger = || Process::stranger("/usr/sbin/apache2");
+    let host = web()
+        .taken("tcp/80", stranger())
+        .setting("foreign-processes", "ask");
+    let run = host.run::<PortConflict>();
+    assert!(run.applied().contains("/usr/sbin/apache2"), "{run}");
+    // Nobody agrees here, and nothing is started in vain.
+    assert!(run.failed().contains("only a person may end it"), "{run}");
+    assert!(run.acts().is_empty());
+
+    // systemd's own socket is nothing that anybody could end.
+    let socket = web()
+        .taken("tcp/80", stranger())
+        .port("tcp/443")
+        .socket("tcp/443", "other.socket")
+        .setting("foreign-processes", "ask")
+        .run::<PortConflict>();
+    assert!(socket.vetoed().contains("tcp/80"), "{socket}");
+    assert!(socket.acts().is_empty());
+}
+
+#[test]
 fn a_stranger_beside_a_leftover_holds_everything() {
     let run = web()
         .port("tcp/443")

@@ -145,11 +145,7 @@ fn say(step: &Value) -> Option<(Style, String)> {
         "not-proven" => (BAD, format!("not up: {reason}")),
         "unblocked" => {
             let well = step.get("healthy") == Some(&Value::Bool(true));
-            let now = if well {
-                "is up again"
-            } else {
-                "is still down"
-            };
+            let now = if well { "is up again" } else { "is still down" };
             (PLAIN, format!("goes on: {} {now}", text("on")))
         }
         "note" => (QUIET, text("message").to_owned()),

@@ -159,8 +159,8 @@ fn choice(message: &serde_json::Value, ended: &str) -> Answer {
 #[rstest]
 #[case::not_json(|| Answer::Body(200, "application/json", "<html>".into()), "not that of the protocol")]
 #[case::not_openai(|| Answer::json(200, &json!({ "ok": true })), "there is no message")]
-#[case::not_our_schema(|| Answer::openai("the port is taken, I think"), "not the shape")]
-#[case::wrong_types(|| Answer::openai(r#"{"cause":["a"],"explanation":"b"}"#), "not the shape")]
+#[case::not_our_schema(|| Answer::openai("the port is taken, I think"), "not JSON")]
+#[case::wrong_types(|| Answer::openai(r#"{"cause":["a"],"explanation":"b"}"#), "`cause` of its answer is")]
 #[case::no_content(|| choice(&json!({ "content": null }), "stop"), "no text in its message")]
 #[case::declined(|| choice(&json!({ "content": null, "refusal": "I can't help" }), "stop"), "it declined: I can't help")]
 #[case::cut_off(|| choice(&json!({ "content": "{\"cau" }), "length"), "cut off at 500 tokens")]
@@ -509,4 +509,32 @@ fn the_request_can_be_looked_at_before_anything_is_sent() {
     );
     assert!(request.contains("[address-1]:5432") && !request.contains("10.20.30.40"));
     assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn what_can_be_understood_of_an_answer_is_taken() {
+    let server = Server::start(|_, _| {
+        Answer::openai(
+            r#"{"cause":"port 80 is taken","explanation":"nginx says so","confidence":0.8,
+                "suggestions":"look at ss -ltnp","order":7,"mood":"sure"}"#,
+        )
+    });
+    let opinion = ask(&openai(&server)).unwrap();
+    assert_eq!(opinion.confidence, Some(80));
+    assert_eq!(opinion.suggestions, ["look at ss -ltnp"]);
+    assert_eq!(opinion.order, Vec::<StrategyName>::new());
+}
+
+#[test]
+fn an_answer_of_no_use_keeps_no_other_question_from_being_asked() {
+    let server =
+        Server::start(|asked, _| Answer::openai(if asked == 0 { "I do not know." } else { GOOD }));
+    let folder = tempfile::tempdir().unwrap();
+    let analyst = HostAnalyst::new(folder.path());
+    let evidence = evidence(vec![run(&["exit"])]);
+    let ask = || analyst.opinion(&openai(&server), &evidence, &[], &strategies());
+    let why = ask().unwrap_err();
+    assert!(why.contains("its answer is not JSON"), "{why}");
+    assert_eq!(ask().unwrap().cause, "port 80 is taken");
+    assert_eq!(server.requests().len(), 2);
 }

@@ -177,7 +177,7 @@ fn settings_are_held_against_those_it_declares() {
     Bench::new(port_conflict(), &odd)
         .run(&[])
         .ended(8)
-        .says("declares no setting `grase`; it declares: grace, timeout");
+        .says("declares no setting `grase`; it declares: grace, foreign-processes, timeout");
 }
 
 #[test]

@@ -29,6 +29,7 @@ use crate::{
     cause::Cause,
     incident::{Assessment, Ending, Incident, IncidentId, LeftAlone, Outcome},
     service::Service,
+    text::without_numbers,
     trail::{Entry, Step},
 };
 
@@ -150,15 +151,7 @@ impl Alert {
     /// What makes two alerts about one unit the same news: the headline without
     /// its numbers, which count seconds and attempts.
     pub fn content_key(&self) -> String {
-        let mut key = String::with_capacity(self.headline.len());
-        for c in self.headline.chars() {
-            if !c.is_ascii_digit() {
-                key.push(c);
-            } else if !key.ends_with('#') {
-                key.push('#');
-            }
-        }
-        key
+        without_numbers(&self.headline)
     }
 }
 

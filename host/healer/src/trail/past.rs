@@ -6,6 +6,7 @@ use prunella_core::{
     diagnosis::Finding,
     incident::Ending,
     policy::Act,
+    text::without_numbers,
     trail::{Entry, Step},
 };
 
@@ -104,6 +105,7 @@ impl EarlierStart {
 #[derive(Debug, Default)]
 pub(super) struct Told {
     findings: Vec<Finding>,
+    /// The reason, [without its numbers](without_numbers).
     needs_people: Option<String>,
 }
 
@@ -130,7 +132,10 @@ impl Told {
             }
             Step::Ended {
                 ending: Ending::Escalated { reason, .. },
-            } => self.needs_people.replace(reason.clone()).as_ref() != Some(reason),
+            } => {
+                let key = without_numbers(reason);
+                self.needs_people.replace(key.clone()) != Some(key)
+            }
             _ => true,
         }
     }
@@ -153,6 +158,8 @@ mod tests {
         let mut told = Told::default();
         assert!(told.is_new(&escalated("a")));
         assert!(!told.is_new(&escalated("a")));
+        assert!(told.is_new(&escalated("spent for another 143 s")));
+        assert!(!told.is_new(&escalated("spent for another 23 s")));
         assert!(told.is_new(&escalated("b")));
         assert!(told.is_new(&escalated("a")));
         let nothing = Step::Diagnosed {

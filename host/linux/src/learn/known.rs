@@ -128,37 +128,43 @@ impl Known {
                     .push(format!("its check {checker} is not installed"));
             }
         }
-        self.probe(learned, root);
     }
 
-    /// How a database is greeted: on the port it listens on now.
-    fn probe(self, learned: &mut Learned, root: &Path) {
-        let place = |sockets: &[&str]| {
-            let socket = sockets.iter().find(|path| is_there(root, path));
-            match (learned.ports.first(), socket) {
-                (Some(port), _) => Some((
-                    format!("127.0.0.1:{}", port.what.number),
-                    "it listens there now".to_owned(),
-                )),
-                (None, Some(socket)) => {
-                    Some(((*socket).to_owned(), "its socket is there".to_owned()))
-                }
-                (None, None) => None,
-            }
-        };
-        let found = match self {
-            Self::Postgres => place(&["/run/postgresql/.s.PGSQL.5432", "/tmp/.s.PGSQL.5432"])
-                .map(|(place, why)| (ProbeKind::Postgres(place), why)),
-            Self::Mysql => place(&["/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock"])
-                .map(|(place, why)| (ProbeKind::Mysql(place), why)),
-            Self::Redis => place(&["/run/redis/redis-server.sock"])
-                .map(|(place, why)| (ProbeKind::Redis(place), why)),
-            _ => None,
-        };
-        learned
-            .probes
-            .extend(found.map(|(what, why)| Finding::new(what, why)));
+    /// How a database is greeted, and where its socket usually is.
+    pub(super) fn database(self) -> Option<Database> {
+        Some(match self {
+            Self::Postgres => Database {
+                probe: ProbeKind::Postgres,
+                sockets: &["/run/postgresql/.s.PGSQL.5432", "/tmp/.s.PGSQL.5432"],
+            },
+            Self::Mysql => Database {
+                probe: ProbeKind::Mysql,
+                sockets: &["/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock"],
+            },
+            Self::Redis => Database {
+                probe: ProbeKind::Redis,
+                sockets: &["/run/redis/redis-server.sock"],
+            },
+            _ => return None,
+        })
     }
+
+    /// Whether it certainly speaks no HTTP.
+    pub(super) fn speaks_no_http(self) -> bool {
+        matches!(
+            self,
+            Self::Named | Self::Postfix | Self::PhpFpm | Self::Postgres | Self::Mysql | Self::Redis
+        )
+    }
+}
+
+/// What is known of a database.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Database {
+    /// The probe that greets it at a place.
+    pub(super) probe: fn(String) -> ProbeKind,
+    /// Its sockets, by default.
+    pub(super) sockets: &'static [&'static str],
 }
 
 fn with(program: &str, words: &[&str], option: Option<(&str, &str)>) -> Vec<String> {
@@ -199,6 +205,6 @@ fn first_there(root: &Path, names: &[&str]) -> Option<String> {
     })
 }
 
-fn is_there(root: &Path, path: &str) -> bool {
+pub(super) fn is_there(root: &Path, path: &str) -> bool {
     root.join(path.trim_start_matches('/')).exists()
 }

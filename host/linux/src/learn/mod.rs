@@ -6,14 +6,19 @@
 //! that its program is known to have. How the configuration is written is not
 //! decided here.
 
+mod answers;
+mod environment;
 mod known;
 mod monit;
 mod run_policy;
+mod servers;
+mod text_file;
 
 use std::{
-    net::IpAddr,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use prunella_core::{
@@ -23,10 +28,16 @@ use prunella_core::{
 };
 
 pub use self::monit::MonitWatch;
+use self::{
+    answers::{Ask, Listening},
+    environment::Place,
+    known::Known,
+};
 use crate::{
     Linux,
     cgroup::Cgroups,
     ports::{self, ListeningPort},
+    probes,
     runs_as::{all_properties, text, texts, typed},
     sockets,
 };
@@ -49,8 +60,10 @@ pub struct Learned {
     pub needs: Vec<Finding<UnitName>>,
     /// Checks of its configuration.
     pub checks: Vec<Finding<LearnedCheck>>,
-    /// Questions that it should answer.
-    pub probes: Vec<Finding<ProbeKind>>,
+    /// A question that it answers now, and can be asked again and again.
+    pub probe: Option<Finding<ProbeKind>>,
+    /// How long systemd lets it start (TimeoutStartSec=); `None` for ever.
+    pub start_timeout: Option<Duration>,
     /// Entries of monit that watch the same service: two healers on one
     /// service fight.
     pub monit: Vec<MonitWatch>,
@@ -111,6 +124,9 @@ struct Seen {
     pid_file: String,
     on_success: Vec<String>,
     unit_file_state: String,
+    /// Environment=, as `NAME=value`.
+    environment: Vec<String>,
+    start_timeout: Option<Duration>,
 }
 
 impl Linux {
@@ -130,7 +146,8 @@ impl Linux {
             env_files: Vec::new(),
             needs: Vec::new(),
             checks: Vec::new(),
-            probes: Vec::new(),
+            probe: None,
+            start_timeout: seen.start_timeout,
             monit: Vec::new(),
             wrapper_of: wrapped(&status, &seen),
             notes: Vec::new(),
@@ -147,13 +164,16 @@ impl Linux {
             return Ok(learned);
         }
         self.sockets(deadline, &mut learned)?;
-        listening(deadline, &mut learned);
+        let listening = listening(deadline, &mut learned);
         learned.run_policy = run_policy::of(&learned.status, &seen, !learned.ports.is_empty());
         env_files(&seen, &mut learned);
         self.needs(deadline, &seen, &mut learned);
-        if let Some(known) = known::of(&seen.commands) {
+        self.pointed_to(deadline, &seen, &mut learned);
+        let known = known::of(&seen.commands);
+        if let Some(known) = known {
             known.tell(&seen.commands, &mut learned, Path::new("/"));
         }
+        ask(deadline, known, &listening, &mut learned);
         learned.monit = monit::watches(Path::new("/etc"), &learned.status, &seen.pid_file);
         Ok(learned)
     }
@@ -186,6 +206,10 @@ impl Linux {
                 pid_file: text(&properties, "PIDFile"),
                 on_success: texts(&properties, "OnSuccess"),
                 unit_file_state: text(&properties, "UnitFileState"),
+                environment: typed(&properties, "Environment").unwrap_or_default(),
+                start_timeout: typed::<u64>(&properties, "TimeoutStartUSec")
+                    .filter(|micros| *micros != u64::MAX)
+                    .map(Duration::from_micros),
             })
         })
     }
@@ -237,6 +261,63 @@ impl Linux {
                 learned.notes.push(format!(
                     "it starts after {unit}, which it only wants: if it cannot work without, declare it under `depends-on`"
                 ));
+            }
+        }
+    }
+
+    /// The servers that its environment points it to.
+    fn pointed_to(&self, deadline: Instant, seen: &Seen, learned: &mut Learned) {
+        let mut sources: Vec<(String, Vec<(String, String)>)> = vec![(
+            "Environment=".to_owned(),
+            seen.environment
+                .iter()
+                .filter_map(|pair| pair.split_once('='))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        )];
+        for file in &learned.env_files {
+            let path = &file.what.path;
+            match text_file::read(path) {
+                Ok(text) => {
+                    sources.push((path.display().to_string(), environment::assignments(&text)))
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => learned.notes.push(format!(
+                    "{} could not be read for what it depends on: {error}",
+                    path.display()
+                )),
+            }
+        }
+        let cgroups = Cgroups::detect();
+        for (source, assignments) in sources {
+            let assignments = assignments.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+            for pointer in environment::pointers(assignments) {
+                let (variable, place) = (&pointer.variable, &pointer.place);
+                let points = format!("{variable} in {source} points to {place}");
+                if matches!(place, Place::Elsewhere(_)) {
+                    learned.notes.push(format!(
+                        "{points}, on another host: a [[probe]] with `unit` or one of its own \
+                         would tell whether that answers"
+                    ));
+                    continue;
+                }
+                match servers::at(&cgroups, deadline, place) {
+                    Ok(Some(unit)) => {
+                        self.need(
+                            deadline,
+                            &unit,
+                            &format!("{points}, where it listens"),
+                            learned,
+                        );
+                    }
+                    Ok(None) => learned.notes.push(format!(
+                        "{points}, where no service listens now: if it cannot work without that, \
+                         declare the server's unit under `depends-on`"
+                    )),
+                    Err(failure) => learned.notes.push(format!(
+                        "{points}, but who listens there is unknown: {failure}"
+                    )),
+                }
             }
         }
     }
@@ -315,7 +396,8 @@ fn is_basic(unit: &UnitName) -> bool {
         )
 }
 
-fn listening(deadline: Instant, learned: &mut Learned) {
+/// Learns its ports, and returns those of TCP that itself listens on.
+fn listening(deadline: Instant, learned: &mut Learned) -> Vec<Listening> {
     let running = learned.status.main_pid.is_some() || learned.status.control_group.is_some();
     if !running {
         if learned.ports.is_empty() {
@@ -323,7 +405,7 @@ fn listening(deadline: Instant, learned: &mut Learned) {
                 .notes
                 .push("it is not running, so its ports could not be learned".to_owned());
         }
-        return;
+        return Vec::new();
     }
     match ports::listening_ports_of(&Cgroups::detect(), deadline, &learned.status) {
         Ok(found) => {
@@ -350,10 +432,92 @@ fn listening(deadline: Instant, learned: &mut Learned) {
                     add_port(learned, port, &why);
                 }
             }
+            reachable(&found)
         }
-        Err(failure) => learned
-            .notes
-            .push(format!("its ports could not be learned: {failure}")),
+        Err(failure) => {
+            learned
+                .notes
+                .push(format!("its ports could not be learned: {failure}"));
+            Vec::new()
+        }
+    }
+}
+
+/// Its TCP ports, and where this host reaches them.
+fn reachable(found: &[ListeningPort]) -> Vec<Listening> {
+    let mut ports: Vec<Listening> = Vec::new();
+    for there in found {
+        if there.protocol != Protocol::Tcp || is_picked_by_the_kernel(there.number) {
+            continue;
+        }
+        let address = match there.address {
+            IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            bound => bound,
+        };
+        let place = std::net::SocketAddr::new(address, there.number).to_string();
+        match ports.iter_mut().find(|port| port.number == there.number) {
+            Some(port) => port.places.push(place),
+            None => ports.push(Listening {
+                number: there.number,
+                places: vec![place],
+            }),
+        }
+    }
+    for port in &mut ports {
+        // Loopback addresses answer whatever becomes of the network.
+        port.places
+            .sort_by_key(|place| (!place.starts_with("127."), !place.starts_with("[::1]")));
+        port.places.dedup();
+    }
+    ports
+}
+
+/// Finds a question that it answers.
+fn ask(deadline: Instant, known: Option<Known>, listening: &[Listening], learned: &mut Learned) {
+    if learned.status.private_network {
+        return;
+    }
+    // Being asked would start, or keep up, what a socket starts when it is needed.
+    if learned
+        .status
+        .triggered_by
+        .iter()
+        .any(|unit| unit.kind() == "socket")
+    {
+        return;
+    }
+    let is_up = learned.status.is_up();
+    if is_up {
+        learned.probe = answers::find(known, listening, Path::new("/"), &Questions { deadline });
+    }
+    if is_up && learned.probe.is_none() && !learned.ports.is_empty() {
+        learned.notes.push(
+            "no question is known that it answers, so it is not noticed when it hangs: declare a \
+             [[probe]] with an `interval`"
+                .to_owned(),
+        );
+    }
+}
+
+/// Asks the service itself.
+struct Questions {
+    deadline: Instant,
+}
+
+impl Questions {
+    fn until(&self) -> Instant {
+        self.deadline.min(Instant::now() + answers::PATIENCE)
+    }
+}
+
+impl Ask for Questions {
+    fn answers(&self, probe: &ProbeKind) -> bool {
+        probes::answers(probe, self.until())
+    }
+
+    fn http_status(&self, url: &str) -> Option<u16> {
+        probes::http_status(url, self.until())
     }
 }
 

@@ -1,15 +1,11 @@
 //! monit's entries that watch the same service.
 
-use std::{
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use prunella_core::capability::UnitStatus;
 
-/// A file longer than this is not read.
-const LONGEST: u64 = 1024 * 1024;
+use super::text_file;
+
 /// Folders are not entered any deeper.
 const DEEPEST: usize = 3;
 
@@ -32,7 +28,9 @@ pub(super) fn watches(etc: &Path, status: &UnitStatus, pid_file: &str) -> Vec<Mo
     collect(&etc.join("monit.d"), DEEPEST, &mut files);
     let mut found = Vec::new();
     for file in files {
-        let Some(text) = read(&file) else { continue };
+        let Ok(text) = text_file::read(&file) else {
+            continue;
+        };
         found.extend(entries(&text).into_iter().filter_map(|entry| {
             entry.is_about(status, pid_file).then(|| MonitWatch {
                 file: file.clone(),
@@ -61,16 +59,6 @@ fn collect(folder: &Path, deeper: usize, files: &mut Vec<PathBuf>) {
             collect(&path, deeper - 1, files);
         }
     }
-}
-
-fn read(path: &Path) -> Option<String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .ok()?
-        .take(LONGEST)
-        .read_to_end(&mut bytes)
-        .ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -61,7 +61,8 @@ fn learned(name: &str) -> Learned {
         env_files: Vec::new(),
         needs: Vec::new(),
         checks: Vec::new(),
-        probes: Vec::new(),
+        probe: None,
+        start_timeout: None,
         monit: Vec::new(),
         wrapper_of: Vec::new(),
         notes: Vec::new(),
@@ -170,15 +171,21 @@ fn unknown_programs_tell_nothing() {
 }
 
 #[test]
-fn databases_are_greeted_where_they_are() {
-    let learned = from_command(
-        "/usr/sbin/mariadbd",
-        &["/usr/sbin/mariadbd", "/run/mysqld/mysqld.sock"],
-    );
-    assert_eq!(
-        learned.probes[0].what,
-        ProbeKind::Mysql("/run/mysqld/mysqld.sock".to_owned())
-    );
+fn ports_are_reached_by_loopback_where_that_is_bound() {
+    let there = |address: &str, number| ListeningPort {
+        protocol: Protocol::Tcp,
+        number,
+        address: address.parse().unwrap(),
+    };
+    let found = reachable(&[
+        there("10.0.0.5", 80),
+        there("127.0.0.1", 80),
+        there("::", 443),
+        there("0.0.0.0", 443),
+        there("10.0.0.5", 8080),
+    ]);
+    let places: Vec<&str> = found.iter().map(|port| port.places[0].as_str()).collect();
+    assert_eq!(places, ["127.0.0.1:80", "127.0.0.1:443", "10.0.0.5:8080"]);
 }
 
 #[test]

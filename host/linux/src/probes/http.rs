@@ -11,7 +11,16 @@ const LONGEST: usize = 64 * 1024;
 /// Interim answers (1xx) before the real one.
 const INTERIM: usize = 8;
 
-pub(super) fn ask(url: &str, expected: &[u16], until: Instant) -> Heard {
+/// The program's name in requests: servers write it into their logs.
+pub(super) const USER_AGENT: &str = "prunella";
+
+/// The path that a URL asks for; `None` when it is none.
+pub(super) fn path_of(url: &str) -> Option<String> {
+    Url::parse(url).ok().map(|url| url.path)
+}
+
+/// Asks, and returns status and reason.
+pub(super) fn get(url: &str, until: Instant) -> Result<(u16, String), ProbeError> {
     let url = Url::parse(url)?;
     let mut talk = if url.tls {
         Talk::tls(&url.place, until)?
@@ -20,12 +29,17 @@ pub(super) fn ask(url: &str, expected: &[u16], until: Instant) -> Heard {
     };
     talk.say(
         format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: prunella\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {USER_AGENT}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
             url.path, url.host
         )
         .as_bytes(),
     )?;
-    let (status, reason) = status(&mut talk)?;
+    status(&mut talk)
+}
+
+/// Asks, and judges the status: by default 200 to 399 is an answer.
+pub(super) fn ask(url: &str, expected: &[u16], until: Instant) -> Heard {
+    let (status, reason) = get(url, until)?;
     let answering = if expected.is_empty() {
         (200..=399).contains(&status)
     } else {

@@ -8,6 +8,7 @@
 mod error;
 mod http;
 mod mysql;
+mod own_lines;
 mod postgres;
 mod redis;
 mod tls;
@@ -26,6 +27,7 @@ use prunella_core::{
     text,
 };
 
+pub(crate) use self::own_lines::OwnLines;
 use self::{error::ProbeError, wire::Talk};
 use crate::sqlite_check::SqliteCheck;
 
@@ -66,19 +68,7 @@ impl LinuxProbes {
                 took: start.elapsed(),
             });
         }
-        let heard = match &probe.kind {
-            ProbeKind::Tcp(address) => {
-                Talk::tcp(address, until).map(|_| (true, "it takes connections".to_owned()))
-            }
-            ProbeKind::Unix(path) => {
-                wire::unix_any(path, until).map(|()| (true, "it takes connections".to_owned()))
-            }
-            ProbeKind::Http { url, status } => http::ask(url, status, until),
-            ProbeKind::Postgres(place) => postgres::ask(place, until),
-            ProbeKind::Mysql(place) => mysql::ask(place, until),
-            ProbeKind::Redis(place) => redis::ask(place, until),
-            ProbeKind::Sqlite { .. } => return Err(out_of_time(name)),
-        };
+        let heard = greet(&probe.kind, until);
         let took = start.elapsed();
         match heard {
             Ok((healthy, detail)) => Ok(ProbeAnswer {
@@ -100,6 +90,35 @@ impl LinuxProbes {
             }),
         }
     }
+}
+
+/// One question to whoever listens where `kind` says.
+fn greet(kind: &ProbeKind, until: Instant) -> Heard {
+    match kind {
+        ProbeKind::Tcp(address) => {
+            Talk::tcp(address, until).map(|_| (true, "it takes connections".to_owned()))
+        }
+        ProbeKind::Unix(path) => {
+            wire::unix_any(path, until).map(|()| (true, "it takes connections".to_owned()))
+        }
+        ProbeKind::Http { url, status } => http::ask(url, status, until),
+        ProbeKind::Postgres(place) => postgres::ask(place, until),
+        ProbeKind::Mysql(place) => mysql::ask(place, until),
+        ProbeKind::Redis(place) => redis::ask(place, until),
+        ProbeKind::Sqlite { .. } => Err(ProbeError::BadAddress(
+            "a file is checked, and does not listen".to_owned(),
+        )),
+    }
+}
+
+/// Whether somebody answers this question now.
+pub(crate) fn answers(kind: &ProbeKind, until: Instant) -> bool {
+    greet(kind, until).is_ok_and(|(healthy, _)| healthy)
+}
+
+/// The status with which a URL is answered now, if HTTP is spoken there.
+pub(crate) fn http_status(url: &str, until: Instant) -> Option<u16> {
+    http::get(url, until).ok().map(|(status, _)| status)
 }
 
 /// What others said, fit to show.

@@ -24,6 +24,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+pub use self::words::act as shown_act;
 use self::{builder::ReportBuilder, words::clean};
 pub use self::{
     grants::Grantable,

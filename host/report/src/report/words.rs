@@ -117,7 +117,7 @@ pub(super) fn noticed(word: &str) -> String {
 }
 
 /// An act on a target, in the infinitive: `start web.service`.
-pub(super) fn act(act: &str, target: &str) -> String {
+pub fn act(act: &str, target: &str) -> String {
     let target = clean(target);
     match act {
         "unit-control.start" => format!("start {target}"),

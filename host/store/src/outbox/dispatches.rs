@@ -280,7 +280,7 @@ impl Store {
     }
 }
 
-pub(super) fn insert_dispatch(
+pub(crate) fn insert_dispatch(
     transaction: &Transaction<'_>,
     channel: &ChannelName,
     message: &Message,

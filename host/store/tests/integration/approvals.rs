@@ -42,7 +42,9 @@ fn house() -> (tempfile::TempDir, Store, Proposal) {
 }
 
 fn ask(store: &Store, proposal: &Proposal, now: u64) -> Answer {
-    store.ask_approval(proposal, ms(now), ms(UNTIL)).unwrap()
+    store
+        .ask_approval(proposal, "it holds the port", ms(now), ms(UNTIL))
+        .unwrap()
 }
 
 fn asked(store: &Store, proposal: &Proposal) -> Approval {
@@ -181,4 +183,27 @@ fn an_approved_incident_that_was_handed_to_people_is_due_at_once() {
     assert_eq!(store.due(ms(NOW + 2)).unwrap(), []);
     rule(&store, &approval.id, true);
     assert_eq!(store.due(ms(NOW + 2)).unwrap().len(), 1);
+}
+
+#[rstest]
+#[case::healed(Ending::Recovered { by: "somebody".to_owned() }, ApprovalState::Withdrawn)]
+#[case::handed_to_people(
+    Ending::Escalated { reason: "it waits".to_owned(), retry_at: None },
+    ApprovalState::Waiting
+)]
+fn what_is_asked_ends_with_its_incident(#[case] ending: Ending, #[case] state: ApprovalState) {
+    let (_folder, store, proposal) = house();
+    let approval = asked(&store, &proposal);
+    end(&store, &proposal, ending);
+    let listed = store.approvals().unwrap();
+    assert_eq!(listed[0].state, state);
+    assert_eq!(listed[0].why, "it holds the port");
+    let withdrawn = state == ApprovalState::Withdrawn;
+    let ruling = rule(&store, &approval.id, true);
+    assert_eq!(
+        matches!(ruling, Ruling::Settled(_)),
+        withdrawn,
+        "{ruling:?}"
+    );
+    assert_eq!(matches!(ruling, Ruling::Done(_)), !withdrawn, "{ruling:?}");
 }

@@ -4,6 +4,7 @@ mod approvals;
 mod common;
 mod incidents;
 mod ledger;
+mod notices;
 mod outbox;
 mod retention;
 mod state;

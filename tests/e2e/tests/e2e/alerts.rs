@@ -520,3 +520,94 @@ fn a_hook_without_a_daemon_has_people_told_while_it_heals() {
         "{got:#?}"
     );
 }
+
+/// Without its file's settings nobody looks after the service, and nobody would know.
+#[test]
+fn a_services_file_that_is_left_out_is_told_once_and_so_is_its_mending() {
+    let scene = scene()
+        .service("web.service", &victim("", ""), "")
+        .service("other.service", &victim("", ""), BUDGET)
+        .with_daemon();
+    receiver(&scene, "200");
+    let file = "/etc/prunella/services.d/web.service.toml";
+    let whole = scene.read_file(file).unwrap();
+    scene
+        .write_file(file, format!("domian = \"x\"\n{whole}"), 0o644)
+        .unwrap();
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    let told = wait_got(&scene, 1);
+    assert_eq!(told[0]["path"], "/pager");
+    let first = &told[0]["body"]["data"];
+    let text = first.to_string();
+    for part in ["web.service.toml", "domian", "prunella config check"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert_eq!(first["resolved"], false, "{first}");
+
+    // Nothing has changed: what is told next is of the mending.
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    scene.write_file(file, &whole, 0o644).unwrap();
+    scene.systemctl(&["reload", "prunella.service"]).unwrap();
+    let told = wait_got(&scene, 2);
+    let second = &told[1]["body"]["data"];
+    assert_eq!(told[1]["path"], "/pager");
+    assert_eq!(second["resolved"], true, "{second}");
+    assert_eq!(second["alert_group"], first["alert_group"]);
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    scene.prunella_ok(&["status"]);
+    assert_eq!(got(&scene).len(), 2);
+}
+
+/// What is held back is looked at again and again.
+#[test]
+fn that_people_are_needed_is_said_once_for_each_change() {
+    let scene = scene()
+        .file("/opt/web.conf", "a = b\n", 0o644)
+        .service(
+            "web.service",
+            &victim("", "--listen 8080 --config /opt/web.conf"),
+            "[[check]]\nname = \"config\"\nvalidates = true\n\
+             command = [\"/opt/test/victim\", \"--config\", \"/opt/web.conf\", \"--check\"]\n",
+        )
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["web.service"]);
+    scene
+        .write_file("/opt/web.conf", "a = b\noops\n", 0o644)
+        .unwrap();
+    scene.kill("web.service");
+    let incident = scene.wait_ended("web.service", "escalated");
+    let attempts = |number: u64| {
+        scene
+            .wait_for("another look", 2 * TIMEOUT, || {
+                let looked = scene
+                    .record(&incident)
+                    .steps("assessed")
+                    .filter(|step| step["strategy"] == "config-validation")
+                    .count();
+                Ok((looked as u64 >= number).then_some(()))
+            })
+            .unwrap();
+    };
+    let said = || {
+        let end = format!("; incident {}", incident.id);
+        let lines = scene.journal(&["_SYSTEMD_UNIT=prunella.service"]).unwrap();
+        lines
+            .iter()
+            .filter_map(|line| line["MESSAGE"].as_str())
+            .filter(|message| message.ends_with(&end))
+            .count()
+    };
+    attempts(4);
+    assert_eq!(said(), 2, "that it failed, and that people are needed");
+    assert_eq!(got(&scene).len(), 1);
+
+    // Another mistake is news.
+    scene
+        .write_file("/opt/web.conf", "a = b\nwhat now\n", 0o644)
+        .unwrap();
+    scene
+        .wait_for("the news", 2 * TIMEOUT, || Ok((said() == 3).then_some(())))
+        .unwrap();
+    wait_got(&scene, 2);
+}

@@ -8,6 +8,7 @@ mod config;
 mod crash;
 mod daemon;
 mod dependencies;
+mod enable;
 mod ends;
 mod files;
 mod hardening;

@@ -6,7 +6,7 @@
     reason = "a test ends with a panic"
 )]
 
-use prunella_e2e::{Scene, victim};
+use prunella_e2e::{Scene, TIMEOUT, victim};
 
 const ASKS: &str = "[oversight]\nask = [\"unit-control.start\"]\n";
 
@@ -31,6 +31,17 @@ fn down_and_waiting() -> (Scene, String) {
         report.contains(&format!("prunella approve {id}")),
         "the report says how to agree: {report}"
     );
+    let list = scene.prunella_ok(&["approvals"]);
+    for part in [
+        "start web.service",
+        "web.service (strategy service-restart)",
+        "why",
+        "asked",
+        "expires",
+        &format!("prunella approve {id}"),
+    ] {
+        assert!(list.contains(part), "{part} in {list}");
+    }
     (scene, id)
 }
 
@@ -64,6 +75,89 @@ fn a_start_that_has_to_be_approved_waits_and_then_heals() {
     );
     assert_eq!(scene.runs("web.service"), 2);
     assert_eq!(scene.prunella_ok(&["approvals", "--json"]).trim(), "");
+    let all = scene.prunella_ok(&["approvals", "--all"]);
+    assert!(all.contains("used"), "{all}");
+    assert!(all.contains("root"), "the account that agreed: {all}");
+}
+
+#[test]
+fn a_question_is_withdrawn_when_its_incident_ends() {
+    let (scene, id) = down_and_waiting();
+    scene.start(&["web.service"]);
+    scene.wait_ended("web.service", "recovered");
+    assert_eq!(scene.prunella_ok(&["approvals", "--json"]).trim(), "");
+    let all = scene.prunella_ok(&["approvals", "--all"]);
+    assert!(all.contains("withdrawn"), "{all}");
+
+    let pid = scene.main_pid("web.service");
+    let late = scene.prunella(&["approve", &id]);
+    assert_eq!(late.code, Some(6), "{late:?}");
+    assert!(late.stderr.contains("withdrawn: incident"), "{late:?}");
+    assert_eq!(scene.main_pid("web.service"), pid);
+}
+
+/// A stranger holds the port, and people are asked about it.
+fn held_by_a_stranger() -> (Scene, String) {
+    let scene = Scene::builder()
+        .unit("stranger.service", &victim("", "--listen 8080"))
+        .service(
+            "web.service",
+            &victim("", "--listen 8080"),
+            "ports = [\"tcp/8080\"]\n",
+        )
+        .file(
+            "/etc/prunella/prunella.toml",
+            "[oversight]\nforeign-processes = \"ask\"\n",
+            0o644,
+        )
+        .with_daemon();
+    scene.start(&["stranger.service"]);
+    assert!(scene.systemctl(&["start", "web.service"]).is_err());
+    let incident = scene.wait_ended("web.service", "escalated");
+    assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
+    assert_eq!(scene.runs("web.service"), 1, "nothing is started in vain");
+
+    let waiting = scene.prunella_ok(&["approvals", "--json"]);
+    let approval: serde_json::Value = serde_json::from_str(waiting.trim()).unwrap();
+    assert_eq!(
+        approval["proposal"]["act"].as_str().unwrap(),
+        "process-control.terminate"
+    );
+    let why = approval["why"].as_str().unwrap();
+    assert!(why.contains("stranger.service"), "{why}");
+    (scene, approval["id"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_foreign_process_is_ended_when_a_person_agrees() {
+    let (scene, id) = held_by_a_stranger();
+    scene.prunella_ok(&["approve", &id]);
+    let incident = scene.wait_healed("web.service");
+    let acts = scene.record(&incident).acts();
+    assert!(acts[0].starts_with("process-control.terminate"), "{acts:?}");
+    assert_eq!(scene.main_pid("stranger.service"), 0);
+    assert!(scene.answers(8080));
+    assert_eq!(scene.runs("web.service"), 2);
+}
+
+#[test]
+fn a_foreign_process_stays_when_a_person_refuses() {
+    let (scene, id) = held_by_a_stranger();
+    let pid = scene.main_pid("stranger.service");
+    scene.prunella_ok(&["deny", &id, "--reason", "it is the new shop"]);
+    // They are told at once, without anybody asking for a heal.
+    let incident = scene
+        .wait_for("the refusal to be told", TIMEOUT, || {
+            let incidents = scene.incidents_of("web.service");
+            let told = incidents.into_iter().find(|one| {
+                one.is("escalated") && scene.report(one).contains("it is the new shop")
+            });
+            Ok(told)
+        })
+        .unwrap();
+    assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
+    assert_eq!(scene.main_pid("stranger.service"), pid);
+    assert_eq!(scene.runs("web.service"), 1);
 }
 
 #[test]

@@ -7,6 +7,8 @@
 //! | `--no-reuse-address` | not bind a port of which the kernel keeps closed connections |
 //! | `--listen-unix PATH` | the same on a Unix socket |
 //! | `--listen-stdin` | the same on the listening socket that is its standard input (`StandardInput=socket`, `StandardOutput=journal`) |
+//! | `--only PATH` | answer HTTP requests for any other path with 404 |
+//! | `--log-requests` | log them, as a web server's access log does |
 //! | `--need-file PATH` | end at once unless this exists |
 //! | `--need-env KEY` | end at once unless this is set to something |
 //! | `--need-tcp PORT` | end at once unless something listens there |
@@ -63,6 +65,8 @@ struct Options {
     no_reuse_address: bool,
     listen_unix: Vec<PathBuf>,
     listen_stdin: bool,
+    only: Option<String>,
+    log_requests: bool,
     need_file: Vec<PathBuf>,
     need_env: Vec<String>,
     need_tcp: Vec<u16>,
@@ -96,6 +100,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options> {
             "--no-reuse-address" => options.no_reuse_address = true,
             "--listen-unix" => options.listen_unix.push(value()?.into()),
             "--listen-stdin" => options.listen_stdin = true,
+            "--only" => options.only = Some(value()?),
+            "--log-requests" => options.log_requests = true,
             "--need-file" => options.need_file.push(value()?.into()),
             "--need-env" => options.need_env.push(value()?),
             "--need-tcp" => options.need_tcp.push(value()?.parse()?),
@@ -150,22 +156,26 @@ fn live(options: Options) -> Result<()> {
     }
 
     let hung = Arc::new(AtomicBool::new(false));
+    let manner = Arc::new(Manner {
+        only: options.only.clone(),
+        log_requests: options.log_requests,
+    });
     let mut first = None;
     for at in &options.listen {
         let listener =
             bind(*at, &options).with_context(|| format!("cannot listen on port {}", at.port()))?;
         first = first.or(Some(listener.as_fd().try_clone_to_owned()?));
-        serve(Listener::Tcp(listener), &hung);
+        serve(Listener::Tcp(listener), &hung, &manner);
     }
     for path in &options.listen_unix {
         remove_stale(path)?;
         let listener = UnixListener::bind(path)
             .with_context(|| format!("cannot listen on {}", path.display()))?;
-        serve(Listener::Unix(listener), &hung);
+        serve(Listener::Unix(listener), &hung, &manner);
     }
     if options.listen_stdin {
         let given: OwnedFd = std::io::stdin().as_fd().try_clone_to_owned()?;
-        serve(Listener::Tcp(given.into()), &hung);
+        serve(Listener::Tcp(given.into()), &hung, &manner);
     }
     if options.leave_child {
         let port = first.context("--leave-child needs --listen")?;
@@ -308,17 +318,23 @@ enum Listener {
     Unix(UnixListener),
 }
 
-fn serve(listener: Listener, hung: &Arc<AtomicBool>) {
-    let hung = hung.clone();
+/// How requests are answered.
+struct Manner {
+    only: Option<String>,
+    log_requests: bool,
+}
+
+fn serve(listener: Listener, hung: &Arc<AtomicBool>, manner: &Arc<Manner>) {
+    let (hung, manner) = (hung.clone(), manner.clone());
     thread::spawn(move || {
         loop {
             let served = match &listener {
-                Listener::Tcp(listener) => {
-                    listener.accept().and_then(|(peer, _)| answer(peer, &hung))
-                }
-                Listener::Unix(listener) => {
-                    listener.accept().and_then(|(peer, _)| answer(peer, &hung))
-                }
+                Listener::Tcp(listener) => listener
+                    .accept()
+                    .and_then(|(peer, _)| answer(peer, &hung, &manner)),
+                Listener::Unix(listener) => listener
+                    .accept()
+                    .and_then(|(peer, _)| answer(peer, &hung, &manner)),
             };
             // A client that went away is no reason to end.
             drop(served);
@@ -329,7 +345,7 @@ fn serve(listener: Listener, hung: &Arc<AtomicBool>) {
     });
 }
 
-fn answer(mut peer: impl Read + Write, hung: &AtomicBool) -> std::io::Result<()> {
+fn answer(mut peer: impl Read + Write, hung: &AtomicBool, manner: &Manner) -> std::io::Result<()> {
     let mut request = [0u8; 4096];
     let length = peer.read(&mut request)?;
     while hung.load(Ordering::SeqCst) {
@@ -337,8 +353,21 @@ fn answer(mut peer: impl Read + Write, hung: &AtomicBool) -> std::io::Result<()>
     }
     let request = request.get(..length).unwrap_or_default();
     let redis = request.starts_with(b"PING") || request.starts_with(b"*1\r\n");
+    let text = String::from_utf8_lossy(request);
+    let first = text.lines().next().unwrap_or_default();
+    let path = first.split(' ').nth(1);
+    let known = manner.only.is_none() || path == manner.only.as_deref();
+    if manner.log_requests && !redis {
+        let agent = text
+            .lines()
+            .find_map(|line| line.strip_prefix("User-Agent: "))
+            .unwrap_or("-");
+        eprintln!("127.0.0.1 - - \"{first}\" 200 3 \"-\" \"{agent}\"");
+    }
     let reply: &[u8] = if redis {
         b"+PONG\r\n"
+    } else if !known {
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     } else {
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
     };
