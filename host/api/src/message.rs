@@ -85,6 +85,8 @@ pub struct HealCall {
     pub unit: UnitName,
     /// Dry run: record acts, carry out none.
     pub dry_run: bool,
+    /// Restart it even if nothing is wrong with it.
+    pub restart: bool,
 }
 
 /// What to leave alone.
@@ -121,6 +123,8 @@ pub struct Accepted {
 pub struct HealOptions {
     /// Record acts, carry out none.
     pub dry_run: bool,
+    /// Restart it even if nothing is wrong with it.
+    pub restart: bool,
 }
 
 /// A line of a healing's answer.

@@ -22,7 +22,7 @@ use prunella_store::Store;
 
 use crate::{
     DaemonError, access, alerts, approvals,
-    detection::detection,
+    detection::{detection, ordered},
     pauses,
     queries::{InForce, LocalQueries},
     reload,
@@ -132,7 +132,7 @@ impl Orders for DaemonOrders {
     fn heal(&self, call: &HealCall, steps: Steps) -> Answer<(IncidentId, Ending)> {
         let status = self.unit(&call.unit)?;
         let unit = status.name.clone();
-        let detection = detection(&status, DetectedBy::Operator, None);
+        let detection = ordered(&status, call.restart);
         let dry_run;
         let scheduler = if call.dry_run {
             dry_run =
