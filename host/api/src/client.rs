@@ -41,7 +41,7 @@ use tokio::{
 use crate::{
     Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, HealCall, HookCall, Orders,
     PauseCall, PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried,
-    STATUS_SOCKET, StatusReport, Steps,
+    STATUS_SOCKET, ServiceDetail, StatusReport, Steps,
     message::{Accepted, AlertParams, Decision, HealLine, HealOptions, IncidentParams, UnitParams},
     problem,
 };
@@ -222,6 +222,10 @@ impl Queries for Client {
         self.get("/status")
     }
 
+    fn service(&self, unit: &UnitName) -> Answer<ServiceDetail> {
+        self.get(&format!("/services/{}", part(unit.as_str())))
+    }
+
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {
         self.get_with("/incidents", &IncidentParams::new(filter, None))
     }
@@ -265,6 +269,7 @@ impl Orders for Client {
         let address = format!("/services/{}/heal", part(call.unit.as_str()));
         let options = HealOptions {
             dry_run: call.dry_run,
+            restart: call.restart,
         };
         let request = request(Method::POST, &address, json(&options)?)?;
         // The end of a healing is the daemon's to find: it has a deadline for

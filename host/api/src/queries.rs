@@ -15,7 +15,7 @@ use prunella_core::{
 
 use crate::{
     ApiError, ChannelTest, DecideCall, HealCall, HookCall, PauseCall, PauseStatus, Records,
-    Reloaded, ResumeCall, Resumed, Retried, StatusReport,
+    Reloaded, ResumeCall, Resumed, Retried, ServiceDetail, StatusReport,
 };
 
 /// What an answer is.
@@ -24,6 +24,9 @@ pub type Answer<T> = Result<T, ApiError>;
 /// Questions. Answering one changes nothing.
 pub trait Queries: Send + Sync {
     fn status(&self) -> Answer<StatusReport>;
+
+    /// One service in detail, by any of its unit's names. Asks its probes.
+    fn service(&self, unit: &UnitName) -> Answer<ServiceDetail>;
 
     /// Incidents, newest first.
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>>;

@@ -25,7 +25,7 @@ use prunella_api::{
     Answer, ApiError, CONTROL_SOCKET, ChannelTest, Client, DayCount, DecideCall, Door, HealCall,
     HookCall, HostOverview, Monitor, Orders, PauseCall, PauseStatus, Queries, Records, Refusal,
     RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET, ServeError, ServeSettings,
-    Server, StatusReport, Steps, serve,
+    Server, ServiceDetail, StatusReport, Steps, serve,
 };
 use prunella_core::{
     ChannelName, StrategyName, UnitName,
@@ -116,6 +116,10 @@ impl Queries for Fixed {
             alarms: Vec::new(),
             notices: Vec::new(),
         })
+    }
+    fn service(&self, unit: &UnitName) -> Answer<ServiceDetail> {
+        self.note(format!("service {unit}"));
+        Err(Refusal::new(RefusalKind::NotFound, "not in care").into())
     }
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {
         self.note(format!("incidents {:?}", filter.limit));
@@ -421,6 +425,7 @@ fn a_healing_is_told_line_by_line() {
     let call = HealCall {
         unit: unit("a.service"),
         dry_run: true,
+        restart: false,
     };
     let seeing = Arc::clone(&seen);
     let steps = Steps::new(move |entry| {

@@ -324,16 +324,26 @@ pub(crate) struct DisableArgs {
 #[derive(Debug, Args)]
 #[command(
     long_about = "Show the state of the host, its services and Prunella.\n\n\
+        Services in trouble come first. With a UNIT, shows one service in detail: how it stands, \
+        what is declared, its ports, its probes (asked just now), its healing budget, its latest \
+        incidents, and what would keep it from being healed now.\n\n\
         Asks the daemon, which answers root and members of the group systemd-journal. If no \
-        daemon is running, root sees the same, read directly.",
+        daemon is running, root sees the same, read directly.\n\n\
+        Keys of --watch: arrows or j and k scroll by a line, PgUp and PgDn (or b and Space) by a \
+        page, g and G go to the ends, q quits.",
     after_help = "\
 Examples:
   prunella status
+  prunella status nginx
   prunella status --watch
   prunella status --json | jq '.services[] | select(.up == false)'"
 )]
 pub(crate) struct StatusArgs {
-    /// Refresh until Ctrl-C
+    /// Show this service in detail; `.service` is optional
+    #[arg(value_name = "UNIT", conflicts_with = "watch")]
+    pub(crate) unit: Option<String>,
+
+    /// Show it on the whole screen and refresh it, until `q`
     #[arg(long, short, conflicts_with = "json")]
     pub(crate) watch: bool,
 
@@ -353,7 +363,7 @@ pub(crate) struct StatusArgs {
     after_help = "\
 Examples:
   prunella incidents
-  prunella incidents 20261121-142301-7f3a
+  prunella incidents 20261121-142301Z-7f3a
   prunella incidents 7f3a
   prunella incidents --unit nginx --since 7d --outcome escalated
   prunella incidents 7f3a --html > report.html
@@ -396,7 +406,7 @@ pub(crate) struct IncidentsArgs {
         incident.",
     after_help = "\
 Examples:
-  sudo prunella analyse 20261121-142301-7f3a
+  sudo prunella analyse 20261121-142301Z-7f3a
   sudo prunella analyse 7f3a --show-request    print what the model would be sent
   sudo prunella analyse 7f3a --json"
 )]
@@ -663,7 +673,7 @@ pub(crate) enum AlertsCommand {
     /// Show one message and its delivery
     #[command(after_help = "\
 Examples:
-  prunella alerts show 20261122-030000-9f3ac2d4
+  prunella alerts show 20261122-030000Z-9f3ac2d4
   prunella alerts show 9f3ac2d4 --json")]
     Show(AlertsShowArgs),
     /// Retry messages now
@@ -721,15 +731,22 @@ pub(crate) struct AlertsTestArgs {
 #[command(
     long_about = "Heal a service now, or show what healing it would do.\n\n\
         Works exactly as the daemon does: strategies assess, those that apply heal, and Prunella \
-        looks for proof. With --dry-run the strategies run against the real host, but their \
-        actions are only recorded, and the plan is printed.",
+        looks for proof. A service that is well is left as it is, unless --restart is given. With \
+        --dry-run the strategies run against the real host, but their actions are only recorded, \
+        and the plan is printed.",
     after_help = "\
 Examples:
   sudo prunella heal nginx.service --dry-run
   sudo prunella heal nginx
+  sudo prunella heal nginx --restart
   sudo prunella heal nginx --record nginx.jsonl
 
-Exit codes: 0 healed, recovered or nothing wrong; 4 a person is needed; 5 left alone on purpose."
+Exit codes:
+  0  healed, restarted, recovered, or nothing was wrong
+  4  not healed: a person is needed
+  5  left alone on purpose: paused, masked, kill switch, package upgrade, …
+  6  no such unit, or not in Prunella's care
+  7  permission denied: run as root"
 )]
 pub(crate) struct HealArgs {
     /// Unit; `.service` is optional
@@ -739,6 +756,12 @@ pub(crate) struct HealArgs {
     /// Dry run: carry nothing out, print the plan
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    /// Restart the service even if nothing is wrong with it. Passes the same checks as any
+    /// healing: grants, protected units, a broken configuration. Recorded as an operator's
+    /// request
+    #[arg(long)]
+    pub(crate) restart: bool,
 
     /// Record every host call of the strategies, with its answer, in a new file
     /// that only root can read, for `prunella plugin replay`. Secrets are

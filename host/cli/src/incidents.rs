@@ -186,7 +186,7 @@ fn past(prunella: &Prunella<'_>, unit: &UnitName, at: u64) -> Vec<PastIncident> 
         .collect()
 }
 
-fn table(incidents: &[Summary], now: u64, width: usize) -> String {
+pub(crate) fn table(incidents: &[Summary], now: u64, width: usize) -> String {
     let mut table = Table::new(&[
         Column::fixed("ID"),
         Column::shrinks("WHEN", 5),

@@ -80,14 +80,14 @@ pub(crate) fn span(seconds: u64) -> String {
     }
 }
 
-/// How long ago, in its largest unit: `12 s ago`, `3 h ago`.
+/// How long ago: to the second within an hour, to the minute within a day, and to the hour
+/// before: `12 s ago`, `3 min 5 s ago`, `3 h 20 min ago`.
 pub(crate) fn ago(then: u64, now: u64) -> String {
     let seconds = now.saturating_sub(then) / 1000;
+    let (minutes, rest) = (seconds / 60, seconds % 60);
     match seconds {
-        0..60 => format!("{seconds} s ago"),
-        60..3600 => format!("{} min ago", seconds / 60),
-        3600..86_400 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} d ago", seconds / 86_400),
+        60..3600 if rest > 0 => format!("{minutes} min {rest} s ago"),
+        _ => format!("{} ago", span(seconds)),
     }
 }
 
@@ -113,12 +113,22 @@ pub(crate) fn local(ms: u64) -> String {
 /// The time alone when it is of the same day as `now`, else the date too; in
 /// the host's own time zone, to the minute.
 pub(crate) fn short(ms: u64, now: u64) -> String {
+    within_day(ms, now, "%H:%M")
+}
+
+/// Like [`short`], to the second.
+pub(crate) fn clock(ms: u64, now: u64) -> String {
+    within_day(ms, now, "%H:%M:%S")
+}
+
+fn within_day(ms: u64, now: u64, format: &str) -> String {
     let zone = TimeZone::system();
     let day = |ms| at(ms, &zone, "%Y-%m-%d");
+    let time = at(ms, &zone, format);
     if day(ms) == day(now) {
-        at(ms, &zone, "%H:%M")
+        time
     } else {
-        at(ms, &zone, "%Y-%m-%d %H:%M")
+        format!("{} {time}", day(ms))
     }
 }
 
@@ -208,7 +218,9 @@ mod tests {
     #[test]
     fn the_past_reads_well_even_when_the_clock_stepped_back() {
         assert_eq!(ago(1000, 13_000), "12 s ago");
-        assert_eq!(ago(0, 7_300_000), "2 h ago");
+        assert_eq!(ago(0, 60_000), "1 min ago");
+        assert_eq!(ago(0, 200_000), "3 min 20 s ago");
+        assert_eq!(ago(0, 7_300_000), "2 h 1 min ago");
         assert_eq!(ago(5000, 1000), "0 s ago");
     }
 

@@ -10,6 +10,7 @@
 //! What the healer asks before it decides: `situation`.
 
 pub mod cgroup;
+pub mod file_systems;
 pub mod folder_watch;
 pub mod journal;
 pub mod logs;

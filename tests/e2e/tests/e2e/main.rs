@@ -19,6 +19,7 @@ mod plugins;
 mod ports;
 mod report;
 mod state;
+mod status;
 mod store;
 mod storm;
 mod systemd;
