@@ -39,10 +39,10 @@ use tokio::{
 };
 
 use crate::{
-    Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, HealCall, HookCall, Orders,
-    PauseCall, PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried,
+    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, HealCall, HookCall,
+    Orders, PauseCall, PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried,
     STATUS_SOCKET, ServiceDetail, StatusReport, Steps,
-    message::{Accepted, AlertParams, Decision, HealLine, HealOptions, IncidentParams, UnitParams},
+    message::{AlertParams, Decision, HealLine, HealOptions, IncidentParams, UnitParams},
     problem,
 };
 
@@ -257,10 +257,9 @@ impl Queries for Client {
 }
 
 impl Orders for Client {
-    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>> {
+    fn hook(&self, call: &HookCall) -> Answer<Accepted> {
         let address = format!("/services/{}/failures", part(call.unit.as_str()));
-        let accepted: Accepted = self.post(&address, &call.monitor)?;
-        Ok(accepted.incident)
+        self.post(&address, &call.monitor)
     }
 
     fn heal(&self, call: &HealCall, steps: Steps) -> Answer<(IncidentId, Ending)> {

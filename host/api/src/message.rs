@@ -112,9 +112,10 @@ pub struct ResumeCall {
 /// To a hook: the daemon has the failure and sees to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// The incident it was written down as; absent when there is nothing to see
-    /// to, such as a unit that is not in Prunella's care.
+    /// The incident it was written down as; absent when there is nothing to see to.
     pub incident: Option<IncidentId>,
+    /// Whether the unit is in Prunella's care.
+    pub in_care: bool,
 }
 
 /// How to heal.

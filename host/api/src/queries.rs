@@ -14,8 +14,8 @@ use prunella_core::{
 };
 
 use crate::{
-    ApiError, ChannelTest, DecideCall, HealCall, HookCall, PauseCall, PauseStatus, Records,
-    Reloaded, ResumeCall, Resumed, Retried, ServiceDetail, StatusReport,
+    Accepted, ApiError, ChannelTest, DecideCall, HealCall, HookCall, PauseCall, PauseStatus,
+    Records, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail, StatusReport,
 };
 
 /// What an answer is.
@@ -57,9 +57,9 @@ pub trait Orders: Send + Sync {
     /// is committed to the store, and before anything is done about it: the hook
     /// waits [200 ms](crate::HOOK_LIMIT) and then goes the way alone.
     ///
-    /// `None` when there is nothing to see to: not in care, or seen already and
+    /// No incident when there is nothing to see to: not in care, or seen already and
     /// over.
-    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>>;
+    fn hook(&self, call: &HookCall) -> Answer<Accepted>;
 
     /// Heals, or makes a dry run of it; each step goes to `steps` as it is taken. A
     /// caller that goes away does not end the healing.

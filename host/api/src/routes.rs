@@ -44,10 +44,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
-    Answer, ChannelTest, DecideCall, HealCall, HookCall, Monitor, Orders, PauseCall, PauseStatus,
-    Queries, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail,
-    ServiceStatus, StatusReport, Steps,
-    message::{Accepted, AlertParams, Decision, HealLine, HealOptions, IncidentParams, UnitParams},
+    Accepted, Answer, ChannelTest, DecideCall, HealCall, HookCall, Monitor, Orders, PauseCall,
+    PauseStatus, Queries, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,
+    ServiceDetail, ServiceStatus, StatusReport, Steps,
+    message::{AlertParams, Decision, HealLine, HealOptions, IncidentParams, UnitParams},
 };
 
 /// Steps of a healing that may wait for a slow caller; who is slower than that is
@@ -373,11 +373,9 @@ async fn hook(
     Named(unit): Named<UnitName>,
     Input(monitor): Input<Monitor>,
 ) -> Reply<Accepted> {
-    let order = move |orders: &dyn Orders| {
-        let incident = orders.hook(&HookCall { unit, monitor })?;
-        Ok(Accepted { incident })
-    };
-    shared.order(order).await
+    shared
+        .order(move |orders| orders.hook(&HookCall { unit, monitor }))
+        .await
 }
 
 async fn decide(

@@ -22,10 +22,10 @@ use std::{
 };
 
 use prunella_api::{
-    Answer, ApiError, CONTROL_SOCKET, ChannelTest, Client, DayCount, DecideCall, Door, HealCall,
-    HookCall, HostOverview, Monitor, Orders, PauseCall, PauseStatus, Queries, Records, Refusal,
-    RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET, ServeError, ServeSettings,
-    Server, ServiceDetail, StatusReport, Steps, serve,
+    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, Client, DayCount, DecideCall, Door,
+    HealCall, HookCall, HostOverview, Monitor, Orders, PauseCall, PauseStatus, Queries, Records,
+    Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET, ServeError,
+    ServeSettings, Server, ServiceDetail, StatusReport, Steps, serve,
 };
 use prunella_core::{
     ChannelName, StrategyName, UnitName,
@@ -194,9 +194,12 @@ impl Queries for Fixed {
 }
 
 impl Orders for Fixed {
-    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>> {
+    fn hook(&self, call: &HookCall) -> Answer<Accepted> {
         self.note(format!("hook {}", call.unit));
-        Ok(Some(id()))
+        Ok(Accepted {
+            incident: Some(id()),
+            in_care: true,
+        })
     }
     fn decide(&self, call: &DecideCall) -> Answer<Approval> {
         self.note(format!("decide {} {}", call.id, call.approve));
@@ -340,7 +343,7 @@ impl House {
             monitor: Monitor::default(),
         };
         let accepted = self.client().hook(&call).unwrap();
-        assert_eq!(accepted, Some(id()));
+        assert_eq!(accepted.incident, Some(id()));
         assert!(self.asked.iter().any(|what| what == "hook well.service"));
     }
 }

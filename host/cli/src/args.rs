@@ -147,6 +147,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     #[command(about = "Install Prunella's units and folders on this host")]
     Setup(SetupArgs),
+    #[command(about = "Take Prunella off this host again")]
+    Uninstall(UninstallArgs),
     #[command(about = "Put services in Prunella's care")]
     Enable(EnableArgs),
     #[command(about = "Take services out of Prunella's care")]
@@ -195,6 +197,9 @@ pub(crate) enum Command {
     /// Print the manual page
     #[command(hide = true)]
     Man(ManArgs),
+    /// Remove drop-ins of units that are in nobody's care (what Prunella's units begin with)
+    #[command(hide = true)]
+    Tidy(TidyArgs),
     /// Internal: tasks that run in a transient unit
     #[command(hide = true, disable_help_flag = true)]
     Internal(InternalArgs),
@@ -206,8 +211,10 @@ pub(crate) enum Command {
     long_about = "Install Prunella's units and folders on this host.\n\n\
         Writes prunella.service, the template unit of the OnFailure= hook, and the sweep's service \
         and timer to /etc/systemd/system, creates the folders, and writes a prunella.toml with \
-        every setting explained if there is none. Run it again at any time: it changes only what \
-        differs, says what it changed, and keeps unit files that somebody edited.",
+        every setting explained if there is none. Run it again at any time, and after each \
+        upgrade: it changes only what differs, says what it changed, and keeps unit files that \
+        somebody edited. It restarts the daemon if that still runs an earlier program, and removes \
+        drop-ins of units whose services files are gone.",
     after_help = "\
 Examples:
   sudo prunella setup                the daemon, which most hosts want
@@ -245,6 +252,42 @@ pub(crate) struct SetupArgs {
     pub(crate) unit_dir: PathBuf,
 }
 
+/// `prunella uninstall`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Take Prunella off this host again.\n\n\
+        Stops and removes Prunella's units, the drop-ins that `enable` wrote, its sockets and its \
+        compiled strategies. Configuration and incidents stay, unless --purge is given. Unit files \
+        that somebody edited stay, and so does the program itself. Services keep running.",
+    after_help = "\
+Examples:
+  sudo prunella uninstall --dry-run          only show what would be done
+  sudo prunella uninstall                    keep configuration and incidents
+  sudo prunella uninstall --purge --yes      delete them, too, without a question"
+)]
+pub(crate) struct UninstallArgs {
+    /// Also delete configuration and incidents
+    #[arg(long)]
+    pub(crate) purge: bool,
+
+    /// Do not ask before --purge deletes anything
+    #[arg(long, requires = "purge")]
+    pub(crate) yes: bool,
+
+    /// Show what would be done, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Directory of unit files
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/systemd/system",
+        hide = true
+    )]
+    pub(crate) unit_dir: PathBuf,
+}
+
 /// `prunella enable`
 #[derive(Debug, Args)]
 #[command(
@@ -252,7 +295,8 @@ pub(crate) struct SetupArgs {
         For each unit, writes a drop-in with OnFailure= to /etc/systemd/system, and a file in \
         services.d with what it finds out about the service: the ports it listens on, its \
         environment files, the units it depends on, a check of its configuration. Shows what it \
-        wrote. Keeps a services file that already exists.\n\n\
+        wrote. Keeps a services file that already exists, and restores one that `disable` set \
+        aside; then it shows what else it found out.\n\n\
         Resolves aliases. Refuses protected units (dbus, journald, sshd, …) and wrappers such as \
         Debian's postgresql.service, and names the unit to use instead.",
     after_help = "\
@@ -290,8 +334,9 @@ pub(crate) struct EnableArgs {
 #[derive(Debug, Args)]
 #[command(
     long_about = "Take services out of Prunella's care.\n\n\
-        Removes the drop-in and the services file that `enable` wrote. Renames a services file that \
-        somebody edited to UNIT.toml.disabled. Keeps past incidents.",
+        Removes the drop-in that `enable` wrote, and renames the services file to \
+        UNIT.toml.disabled. `enable` puts it back, with all that was edited in it. Keeps past \
+        incidents.",
     after_help = "\
 Examples:
   sudo prunella disable nginx.service
@@ -310,6 +355,19 @@ pub(crate) struct DisableArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
+    /// Directory of drop-ins
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/systemd/system",
+        hide = true
+    )]
+    pub(crate) unit_dir: PathBuf,
+}
+
+/// `prunella tidy`
+#[derive(Debug, Args)]
+pub(crate) struct TidyArgs {
     /// Directory of drop-ins
     #[arg(
         long,

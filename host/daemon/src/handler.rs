@@ -6,7 +6,7 @@ use std::{
 };
 
 use prunella_api::{
-    Answer, ChannelTest, DaemonInfo, DecideCall, HealCall, HookCall, Orders, PauseCall,
+    Accepted, Answer, ChannelTest, DaemonInfo, DecideCall, HealCall, HookCall, Orders, PauseCall,
     PauseStatus, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
 };
 use prunella_config::Config;
@@ -108,13 +108,16 @@ fn failed(error: impl std::fmt::Display) -> Refusal {
 }
 
 impl Orders for DaemonOrders {
-    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>> {
+    fn hook(&self, call: &HookCall) -> Answer<Accepted> {
         let status = self.unit(&call.unit)?;
         let detection = detection(&status, DetectedBy::Hook, Some(&call.monitor));
         let opening = self.daemon.scheduler.open(detection).map_err(failed)?;
-        Ok(match opening {
-            OpenOutcome::NotInCare | OpenOutcome::Known(..) => None,
-            other => other.incident().cloned(),
+        Ok(Accepted {
+            in_care: opening != OpenOutcome::NotInCare,
+            incident: match opening {
+                OpenOutcome::Known(..) => None,
+                other => other.incident().cloned(),
+            },
         })
     }
 

@@ -4,7 +4,7 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | `clock`, `error`, [`paths`], [`files`], `memory` | what everything below needs |
+//! | `clock`, `error`, [`paths`], [`files`], [`drop_ins`], `memory` | what everything below needs |
 //! | [`plugins`] | a plugin's files, its versions, and what its bytes may do |
 //! | [`configuration`], `loading`, [`assembly`] | the configuration, strategies, and a healer with all that it needs |
 //! | `detection`, `disks`, `probes`, [`notifier`], `retention`, `overview` | one task each |
@@ -23,6 +23,7 @@ mod clock;
 pub mod configuration;
 mod detection;
 mod disks;
+pub mod drop_ins;
 mod error;
 pub mod files;
 mod handler;

@@ -12,6 +12,7 @@ mod ends;
 mod files;
 mod hardening;
 mod killed;
+mod lifecycle;
 mod operator;
 mod oversight;
 mod plain;
