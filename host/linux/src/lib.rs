@@ -24,7 +24,7 @@ pub mod resources;
 pub mod sockets;
 
 mod access;
-mod accounts;
+pub mod accounts;
 mod answer;
 mod bus;
 mod changes;

@@ -16,7 +16,10 @@ use std::{
 use prunella_api::{AwaitingGrant, DaemonInfo, HostOverview, ServiceStatus, StatusReport};
 use prunella_config::Config;
 use prunella_core::{
-    UnitName, capability::UnitStatus, service::Service, situation::Situation as _,
+    FailureKind, UnitName,
+    capability::{ActiveState, UnitStatus},
+    service::Service,
+    situation::Situation as _,
 };
 use prunella_linux::{Linux, resources::HostResources};
 use prunella_store::Store;
@@ -108,6 +111,10 @@ fn collect(sources: Sources<'_>) -> StatusReport {
     for service in sources.config.services.values() {
         let status = match units.get(deadline, &service.unit) {
             Ok(status) => Some(status),
+            Err(failure) if failure.kind == FailureKind::NotFound => {
+                services.push(missing(service, &past, now));
+                continue;
+            }
             Err(failure) => {
                 bus_trouble.get_or_insert_with(|| failure.to_string());
                 None
@@ -162,6 +169,16 @@ fn host(
         load: resources.and_then(|resources| resources.load().ok()),
         memory: resources.and_then(|resources| resources.memory().ok()),
         disks: disks(declared),
+    }
+}
+
+/// One whose unit this host does not have.
+fn missing(service: &Service, past: &Past, now: u64) -> ServiceStatus {
+    ServiceStatus {
+        state: Some(ActiveState::Inactive),
+        sub_state: Some("not found".to_owned()),
+        up: Some(false),
+        ..service_status(service, None, Vec::new(), past, now)
     }
 }
 
