@@ -108,7 +108,7 @@ impl<'a> Listening<'a> {
                         .as_ref()
                         .is_none_or(|unit| sockets.contains(unit)))
         };
-        if serving.iter().any(|holder| is_its(holder)) {
+        if serving.iter().any(is_its) {
             return None;
         }
         serving.first().map(|holder| named(holder))

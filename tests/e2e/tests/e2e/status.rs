@@ -1,6 +1,10 @@
 //! What `prunella status` shows: trouble first, and what a healing waits for.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "in a test a panic is the report"
+)]
 
 use prunella_e2e::{Scene, TIMEOUT, victim};
 
