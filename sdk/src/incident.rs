@@ -20,7 +20,7 @@ impl<'a> Incident<'a> {
         Self(incident)
     }
 
-    /// Its own name, such as `20261121-142301-7f3a`.
+    /// Its own name, such as `20261121-142301Z-7f3a`.
     pub fn id(&self) -> String {
         self.0.id()
     }

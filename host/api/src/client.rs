@@ -39,10 +39,10 @@ use tokio::{
 };
 
 use crate::{
-    Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, HealCall, HookCall, Orders,
-    PauseCall, PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried,
-    STATUS_SOCKET, StatusReport, Steps,
-    message::{Accepted, AlertParams, Decision, HealLine, HealOptions, IncidentParams, UnitParams},
+    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, HealCall, HookCall,
+    Orders, PauseCall, PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried,
+    STATUS_SOCKET, ServiceDetail, StatusReport, Steps,
+    message::{AlertParams, Decision, HealLine, HealOptions, IncidentParams, UnitParams},
     problem,
 };
 
@@ -222,6 +222,10 @@ impl Queries for Client {
         self.get("/status")
     }
 
+    fn service(&self, unit: &UnitName) -> Answer<ServiceDetail> {
+        self.get(&format!("/services/{}", part(unit.as_str())))
+    }
+
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {
         self.get_with("/incidents", &IncidentParams::new(filter, None))
     }
@@ -253,10 +257,9 @@ impl Queries for Client {
 }
 
 impl Orders for Client {
-    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>> {
+    fn hook(&self, call: &HookCall) -> Answer<Accepted> {
         let address = format!("/services/{}/failures", part(call.unit.as_str()));
-        let accepted: Accepted = self.post(&address, &call.monitor)?;
-        Ok(accepted.incident)
+        self.post(&address, &call.monitor)
     }
 
     fn heal(&self, call: &HealCall, steps: Steps) -> Answer<(IncidentId, Ending)> {
@@ -265,6 +268,7 @@ impl Orders for Client {
         let address = format!("/services/{}/heal", part(call.unit.as_str()));
         let options = HealOptions {
             dry_run: call.dry_run,
+            restart: call.restart,
         };
         let request = request(Method::POST, &address, json(&options)?)?;
         // The end of a healing is the daemon's to find: it has a deadline for

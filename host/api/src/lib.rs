@@ -27,6 +27,7 @@ mod queries;
 mod report;
 pub mod routes;
 mod server;
+mod service;
 
 pub use client::{Client, HOOK_LIMIT, READ_LIMIT};
 pub use error::ApiError;
@@ -37,10 +38,11 @@ pub use message::{
 pub use queries::{Answer, Orders, Queries, Steps};
 pub use report::{
     AwaitingGrant, DaemonInfo, DayCount, DiskStatus, HostOverview, LastHealing, NeedsPeople,
-    PauseStatus, PortStatus, ServiceStatus, StatusReport, Usage,
+    PauseStatus, PortStatus, ServiceStatus, StatusReport, Usage, Waiting,
 };
 pub use routes::Door;
 pub use server::{ServeError, ServeSettings, Server, serve};
+pub use service::{BudgetStatus, DeclaredStatus, ProbeStatus, ServiceDetail};
 
 /// Where the sockets stand, unless told otherwise.
 pub const DEFAULT_RUN_DIR: &str = "/run/prunella";

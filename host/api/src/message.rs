@@ -85,6 +85,8 @@ pub struct HealCall {
     pub unit: UnitName,
     /// Dry run: record acts, carry out none.
     pub dry_run: bool,
+    /// Restart it even if nothing is wrong with it.
+    pub restart: bool,
 }
 
 /// What to leave alone.
@@ -110,9 +112,10 @@ pub struct ResumeCall {
 /// To a hook: the daemon has the failure and sees to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// The incident it was written down as; absent when there is nothing to see
-    /// to, such as a unit that is not in Prunella's care.
+    /// The incident it was written down as; absent when there is nothing to see to.
     pub incident: Option<IncidentId>,
+    /// Whether the unit is in Prunella's care.
+    pub in_care: bool,
 }
 
 /// How to heal.
@@ -121,6 +124,8 @@ pub struct Accepted {
 pub struct HealOptions {
     /// Record acts, carry out none.
     pub dry_run: bool,
+    /// Restart it even if nothing is wrong with it.
+    pub restart: bool,
 }
 
 /// A line of a healing's answer.

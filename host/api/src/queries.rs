@@ -14,8 +14,8 @@ use prunella_core::{
 };
 
 use crate::{
-    ApiError, ChannelTest, DecideCall, HealCall, HookCall, PauseCall, PauseStatus, Records,
-    Reloaded, ResumeCall, Resumed, Retried, StatusReport,
+    Accepted, ApiError, ChannelTest, DecideCall, HealCall, HookCall, PauseCall, PauseStatus,
+    Records, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail, StatusReport,
 };
 
 /// What an answer is.
@@ -24,6 +24,9 @@ pub type Answer<T> = Result<T, ApiError>;
 /// Questions. Answering one changes nothing.
 pub trait Queries: Send + Sync {
     fn status(&self) -> Answer<StatusReport>;
+
+    /// One service in detail, by any of its unit's names. Asks its probes.
+    fn service(&self, unit: &UnitName) -> Answer<ServiceDetail>;
 
     /// Incidents, newest first.
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>>;
@@ -54,9 +57,9 @@ pub trait Orders: Send + Sync {
     /// is committed to the store, and before anything is done about it: the hook
     /// waits [200 ms](crate::HOOK_LIMIT) and then goes the way alone.
     ///
-    /// `None` when there is nothing to see to: not in care, or seen already and
+    /// No incident when there is nothing to see to: not in care, or seen already and
     /// over.
-    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>>;
+    fn hook(&self, call: &HookCall) -> Answer<Accepted>;
 
     /// Heals, or makes a dry run of it; each step goes to `steps` as it is taken. A
     /// caller that goes away does not end the healing.

@@ -60,8 +60,10 @@ pub struct HostOverview {
 /// A file system, as df(1) has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskStatus {
-    /// A place on it.
+    /// Where it is mounted.
     pub place: String,
+    /// Whether it is in memory (tmpfs), and empty after a boot.
+    pub in_memory: bool,
     /// Its space, in bytes.
     pub bytes: Usage,
     pub inodes: Usage,
@@ -113,16 +115,37 @@ pub struct ServiceStatus {
     pub paused: bool,
     /// The incident that is being seen to now.
     pub open_incident: Option<IncidentId>,
+    /// What its healing waits for, while nothing is done.
+    pub waits: Option<Waiting>,
     /// The last one that was healed.
     pub last_healing: Option<LastHealing>,
 }
 
+/// What the healing of a service waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// What it waits for, in a few words.
+    pub reason: String,
+    /// Until when at the latest, where that is known.
+    pub until: Option<Timestamp>,
+}
+
 /// A port of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortStatus {
     pub port: Port,
     /// Whether anybody listens on it; absent when that is not known.
     pub held: Option<bool>,
+    /// Who listens on it, where that is neither the service nor its socket: a process, its
+    /// id, and its unit.
+    pub stranger: Option<String>,
+}
+
+impl PortStatus {
+    /// Whether the service does not serve it, as far as is known.
+    pub fn is_amiss(&self) -> bool {
+        self.held == Some(false) || self.stranger.is_some()
+    }
 }
 
 /// A healing that has been.

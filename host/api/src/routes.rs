@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `GET /api/v1/status` | | [`StatusReport`] |
 //! | `GET /api/v1/services` | | its services |
-//! | `GET /api/v1/services/{unit}` | | one of them |
+//! | `GET /api/v1/services/{unit}` | | [`ServiceDetail`]: one of them, its probes asked |
 //! | `GET /api/v1/incidents` | `unit`, `since`, `until`, `outcome`, `limit` | newest first |
 //! | `GET /api/v1/incidents/{id}` | | one, with every step |
 //! | `GET /api/v1/records` | as incidents, and `after` | whole records, oldest first |
@@ -44,10 +44,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
-    Answer, ChannelTest, DecideCall, HealCall, HookCall, Monitor, Orders, PauseCall, PauseStatus,
-    Queries, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, ServiceStatus,
-    StatusReport, Steps,
-    message::{Accepted, AlertParams, Decision, HealLine, HealOptions, IncidentParams, UnitParams},
+    Accepted, Answer, ChannelTest, DecideCall, HealCall, HookCall, Monitor, Orders, PauseCall,
+    PauseStatus, Queries, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,
+    ServiceDetail, ServiceStatus, StatusReport, Steps,
+    message::{AlertParams, Decision, HealLine, HealOptions, IncidentParams, UnitParams},
 };
 
 /// Steps of a healing that may wait for a slow caller; who is slower than that is
@@ -327,18 +327,8 @@ async fn services(State(shared): Api) -> Reply<Vec<ServiceStatus>> {
     shared.ask(|queries| Ok(queries.status()?.services)).await
 }
 
-async fn service(State(shared): Api, Named(unit): Named<UnitName>) -> Reply<ServiceStatus> {
-    let ask = move |queries: &dyn Queries| {
-        let services = queries.status()?.services;
-        let found = services.into_iter().find(|service| service.unit == unit);
-        Ok(found.ok_or_else(|| {
-            Refusal::new(
-                RefusalKind::NotFound,
-                format!("{unit} is not in Prunella's care"),
-            )
-        })?)
-    };
-    shared.ask(ask).await
+async fn service(State(shared): Api, Named(unit): Named<UnitName>) -> Reply<ServiceDetail> {
+    shared.ask(move |queries| queries.service(&unit)).await
 }
 
 async fn incidents(
@@ -388,11 +378,9 @@ async fn hook(
     Named(unit): Named<UnitName>,
     Input(monitor): Input<Monitor>,
 ) -> Reply<Accepted> {
-    let order = move |orders: &dyn Orders| {
-        let incident = orders.hook(&HookCall { unit, monitor })?;
-        Ok(Accepted { incident })
-    };
-    shared.order(order).await
+    shared
+        .order(move |orders| orders.hook(&HookCall { unit, monitor }))
+        .await
 }
 
 async fn decide(
@@ -478,6 +466,7 @@ async fn heal(
     let call = HealCall {
         unit,
         dry_run: options.dry_run,
+        restart: options.restart,
     };
     let orders = Arc::clone(&shared.door.orders);
     let (lines, mut coming) = mpsc::channel(WAITING_STEPS);

@@ -22,10 +22,10 @@ use std::{
 };
 
 use prunella_api::{
-    Answer, ApiError, CONTROL_SOCKET, ChannelTest, Client, DayCount, DecideCall, Door, HealCall,
-    HookCall, HostOverview, Monitor, Orders, PauseCall, PauseStatus, Queries, Records, Refusal,
-    RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET, ServeError, ServeSettings,
-    Server, StatusReport, Steps, serve,
+    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, Client, DayCount, DecideCall, Door,
+    HealCall, HookCall, HostOverview, Monitor, Orders, PauseCall, PauseStatus, Queries, Records,
+    Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET, ServeError,
+    ServeSettings, Server, ServiceDetail, StatusReport, Steps, serve,
 };
 use prunella_core::{
     ChannelName, Monotonic, StrategyName, Timestamp, UnitName,
@@ -118,6 +118,10 @@ impl Queries for Fixed {
             notices: Vec::new(),
         })
     }
+    fn service(&self, unit: &UnitName) -> Answer<ServiceDetail> {
+        self.note(format!("service {unit}"));
+        Err(Refusal::new(RefusalKind::NotFound, "not in care").into())
+    }
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {
         self.note(format!("incidents {:?}", filter.limit));
         Ok(Vec::new())
@@ -191,9 +195,12 @@ impl Queries for Fixed {
 }
 
 impl Orders for Fixed {
-    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>> {
+    fn hook(&self, call: &HookCall) -> Answer<Accepted> {
         self.note(format!("hook {}", call.unit));
-        Ok(Some(id()))
+        Ok(Accepted {
+            incident: Some(id()),
+            in_care: true,
+        })
     }
     fn decide(&self, call: &DecideCall) -> Answer<Approval> {
         self.note(format!("decide {} {}", call.id, call.approve));
@@ -337,7 +344,7 @@ impl House {
             monitor: Monitor::default(),
         };
         let accepted = self.client().hook(&call).unwrap();
-        assert_eq!(accepted, Some(id()));
+        assert_eq!(accepted.incident, Some(id()));
         assert!(self.asked.iter().any(|what| what == "hook well.service"));
     }
 }
@@ -422,6 +429,7 @@ fn a_healing_is_told_line_by_line() {
     let call = HealCall {
         unit: unit("a.service"),
         dry_run: true,
+        restart: false,
     };
     let seeing = Arc::clone(&seen);
     let steps = Steps::new(move |entry| {

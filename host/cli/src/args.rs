@@ -155,6 +155,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     #[command(about = "Install Prunella's units and folders on this host")]
     Setup(SetupArgs),
+    #[command(about = "Take Prunella off this host again")]
+    Uninstall(UninstallArgs),
     #[command(about = "Put services in Prunella's care")]
     Enable(EnableArgs),
     #[command(about = "Take services out of Prunella's care")]
@@ -203,6 +205,9 @@ pub(crate) enum Command {
     /// Print the manual page
     #[command(hide = true)]
     Man(ManArgs),
+    /// Remove drop-ins of units that are in nobody's care (what Prunella's units begin with)
+    #[command(hide = true)]
+    Tidy(TidyArgs),
     /// Internal: tasks that run in a transient unit
     #[command(hide = true, disable_help_flag = true)]
     Internal(InternalArgs),
@@ -214,8 +219,10 @@ pub(crate) enum Command {
     long_about = "Install Prunella's units and folders on this host.\n\n\
         Writes prunella.service, the template unit of the OnFailure= hook, and the sweep's service \
         and timer to /etc/systemd/system, creates the folders, and writes a prunella.toml with \
-        every setting explained if there is none. Run it again at any time: it changes only what \
-        differs, says what it changed, and keeps unit files that somebody edited.",
+        every setting explained if there is none. Run it again at any time, and after each \
+        upgrade: it changes only what differs, says what it changed, and keeps unit files that \
+        somebody edited. It restarts the daemon if that still runs an earlier program, and removes \
+        drop-ins of units whose services files are gone.",
     after_help = "\
 Examples:
   sudo prunella setup                the daemon, which most hosts want
@@ -253,6 +260,42 @@ pub(crate) struct SetupArgs {
     pub(crate) unit_dir: PathBuf,
 }
 
+/// `prunella uninstall`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Take Prunella off this host again.\n\n\
+        Stops and removes Prunella's units, the drop-ins that `enable` wrote, its sockets and its \
+        compiled strategies. Configuration and incidents stay, unless --purge is given. Unit files \
+        that somebody edited stay, and so does the program itself. Services keep running.",
+    after_help = "\
+Examples:
+  sudo prunella uninstall --dry-run          only show what would be done
+  sudo prunella uninstall                    keep configuration and incidents
+  sudo prunella uninstall --purge --yes      delete them, too, without a question"
+)]
+pub(crate) struct UninstallArgs {
+    /// Also delete configuration and incidents
+    #[arg(long)]
+    pub(crate) purge: bool,
+
+    /// Do not ask before --purge deletes anything
+    #[arg(long, requires = "purge")]
+    pub(crate) yes: bool,
+
+    /// Show what would be done, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Directory of unit files
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/systemd/system",
+        hide = true
+    )]
+    pub(crate) unit_dir: PathBuf,
+}
+
 /// `prunella enable`
 #[derive(Debug, Args)]
 #[command(
@@ -262,7 +305,8 @@ pub(crate) struct SetupArgs {
         environment files, the units it depends on, a check of its configuration, and a question \
         that it answers: a health URL of a web server, a database's greeting. Prunella asks that \
         every 10 seconds, so that a service that hangs is noticed. Shows what it wrote. Keeps a \
-        services file that already exists.\n\n\
+        services file that already exists, and restores one that `disable` set aside; then it \
+        shows what else it found out.\n\n\
         To find a health URL it sends a few requests to the ports that the service listens on. A \
         unit that is starting is waited for.\n\n\
         Resolves aliases. Refuses protected units (dbus, journald, sshd, gettys, …) and wrappers \
@@ -307,8 +351,9 @@ pub(crate) struct EnableArgs {
 #[derive(Debug, Args)]
 #[command(
     long_about = "Take services out of Prunella's care.\n\n\
-        Removes the drop-in and the services file that `enable` wrote. Renames a services file that \
-        somebody edited to UNIT.toml.disabled. Keeps past incidents.",
+        Removes the drop-in that `enable` wrote, and renames the services file to \
+        UNIT.toml.disabled. `enable` puts it back, with all that was edited in it. Keeps past \
+        incidents.",
     after_help = "\
 Examples:
   sudo prunella disable nginx.service
@@ -337,20 +382,43 @@ pub(crate) struct DisableArgs {
     pub(crate) unit_dir: PathBuf,
 }
 
+/// `prunella tidy`
+#[derive(Debug, Args)]
+pub(crate) struct TidyArgs {
+    /// Directory of drop-ins
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/systemd/system",
+        hide = true
+    )]
+    pub(crate) unit_dir: PathBuf,
+}
+
 /// `prunella status`
 #[derive(Debug, Args)]
 #[command(
     long_about = "Show the state of the host, its services and Prunella.\n\n\
+        Services in trouble come first. With a UNIT, shows one service in detail: how it stands, \
+        what is declared, its ports, its probes (asked just now), its healing budget, its latest \
+        incidents, and what would keep it from being healed now.\n\n\
         Asks the daemon, which answers root and members of the group systemd-journal. If no \
-        daemon is running, root sees the same, read directly.",
+        daemon is running, root sees the same, read directly.\n\n\
+        Keys of --watch: arrows or j and k scroll by a line, PgUp and PgDn (or b and Space) by a \
+        page, g and G go to the ends, q quits.",
     after_help = "\
 Examples:
   prunella status
+  prunella status nginx
   prunella status --watch
   prunella status --json | jq '.services[] | select(.up == false)'"
 )]
 pub(crate) struct StatusArgs {
-    /// Refresh until Ctrl-C
+    /// Show this service in detail; `.service` is optional
+    #[arg(value_name = "UNIT", conflicts_with = "watch")]
+    pub(crate) unit: Option<String>,
+
+    /// Show it on the whole screen and refresh it, until `q`
     #[arg(long, short, conflicts_with = "json")]
     pub(crate) watch: bool,
 
@@ -428,15 +496,22 @@ pub(crate) struct DecideArgs {
 #[command(
     long_about = "Heal a service now, or show what healing it would do.\n\n\
         Works exactly as the daemon does: strategies assess, those that apply heal, and Prunella \
-        looks for proof. With --dry-run the strategies run against the real host, but their \
-        actions are only recorded, and the plan is printed.",
+        looks for proof. A service that is well is left as it is, unless --restart is given. With \
+        --dry-run the strategies run against the real host, but their actions are only recorded, \
+        and the plan is printed.",
     after_help = "\
 Examples:
   sudo prunella heal nginx.service --dry-run
   sudo prunella heal nginx
+  sudo prunella heal nginx --restart
   sudo prunella heal nginx --record nginx.jsonl
 
-Exit codes: 0 healed, recovered or nothing wrong; 4 a person is needed; 5 left alone on purpose."
+Exit codes:
+  0  healed, restarted, recovered, or nothing was wrong
+  4  not healed: a person is needed
+  5  left alone on purpose: paused, masked, kill switch, package upgrade, …
+  6  no such unit, or not in Prunella's care
+  7  permission denied: run as root"
 )]
 pub(crate) struct HealArgs {
     /// Unit; `.service` is optional
@@ -446,6 +521,12 @@ pub(crate) struct HealArgs {
     /// Dry run: carry nothing out, print the plan
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    /// Restart the service even if nothing is wrong with it. Passes the same checks as any
+    /// healing: grants, protected units, a broken configuration. Recorded as an operator's
+    /// request
+    #[arg(long)]
+    pub(crate) restart: bool,
 
     /// Record every host call of the strategies, with its answer, in a new file
     /// that only root can read, for `prunella plugin replay`. Secrets are

@@ -5,12 +5,16 @@ use std::fmt::Write as _;
 
 use prunella_api::Reloaded;
 use prunella_config::Config;
-use prunella_daemon::plugins::{self, Complaint};
+use prunella_daemon::{
+    host_check,
+    plugins::{self, Complaint},
+};
+use prunella_linux::{Linux, LinuxSettings};
 use prunella_report::Renderer;
 
 use crate::{
     exit::Exit,
-    output::{self, BAD, FAIR, GOOD},
+    output::{self, BAD, FAIR, GOOD, QUIET},
     paths::Paths,
     query::Prunella,
 };
@@ -65,6 +69,19 @@ fn checked(paths: &Paths) -> anyhow::Result<(String, Exit)> {
             let _ = writeln!(text, "{said}\n");
         }
     }
+    let mut unchecked = "";
+    if let Some(config) = &loaded.config {
+        if host_check::is_of_this_host(paths) {
+            let linux = Linux::connect(LinuxSettings::default()).ok();
+            for found in host_check::warnings(paths, config, linux.as_deref()) {
+                warnings += 1;
+                let _ = writeln!(text, "{}\n", found.coloured());
+            }
+        } else {
+            unchecked = "Not compared with this host: units, accounts and files of secrets, \
+                         since this is not /etc/prunella.\n";
+        }
+    }
     let _ = if errors > 0 {
         writeln!(
             text,
@@ -85,6 +102,7 @@ fn checked(paths: &Paths) -> anyhow::Result<(String, Exit)> {
             counted(services, "service"),
         )
     };
+    let _ = write!(text, "{QUIET}{unchecked}{QUIET:#}");
     let exit = if errors > 0 { Exit::Config } else { Exit::Ok };
     Ok((text, exit))
 }

@@ -1,9 +1,11 @@
 //! `prunella enable` and `prunella disable`: putting services in Prunella's
 //! care, and taking them out.
 
+mod restore;
+
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -18,10 +20,14 @@ use prunella_core::{
     protected,
     text::one_line,
 };
-use prunella_daemon::files::{self, Found};
+use prunella_daemon::{
+    drop_ins,
+    files::{self, Found},
+};
 use prunella_healer::Protected;
 use prunella_linux::{Linux, LinuxSettings, learn::Learned};
 
+use self::restore::SetAside;
 use crate::{
     args::{DisableArgs, EnableArgs},
     exit::{Exit, Problem},
@@ -30,13 +36,6 @@ use crate::{
     paths::Paths,
     systemctl,
 };
-
-/// The drop-in's name within `UNIT.d`.
-const DROP_IN: &str = "50-prunella.conf";
-
-/// What makes systemd call the hook. `%n` and not `%N`: a service and a socket
-/// of the same name must not share one hook.
-const DROP_IN_BODY: &str = "[Unit]\nOnFailure=prunella-hook@%n.service\n";
 
 /// For each question to systemd.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -319,8 +318,8 @@ impl Enabling<'_> {
     }
 
     fn drop_in(&mut self, unit: &UnitName) -> anyhow::Result<()> {
-        let path = drop_in(&self.args.unit_dir, unit);
-        match files::look(&path, DROP_IN_BODY)? {
+        let path = drop_ins::path(&self.args.unit_dir, unit);
+        match files::look(&path, drop_ins::BODY)? {
             Found::Same => {
                 output::print(&format!(
                     "  {QUIET}unchanged  {}{QUIET:#}\n",
@@ -333,14 +332,26 @@ impl Enabling<'_> {
                 &format!("somebody edited {}, so it stays as it is", path.display()),
             ),
             Found::Nothing | Found::Ours => {
+                let set_aside = restore::set_aside_name(&path);
+                if set_aside.is_file() && !path.exists() {
+                    if !self.args.dry_run {
+                        fs::rename(&set_aside, &path)
+                            .with_context(|| format!("cannot restore {}", path.display()))?;
+                    }
+                    self.changed = true;
+                    let text =
+                        fs::read_to_string(if self.args.dry_run { &set_aside } else { &path })
+                            .with_context(|| format!("cannot read {}", path.display()))?;
+                    return self.wrote(&path, &text);
+                }
                 if !self.args.dry_run {
                     if let Some(dir) = path.parent() {
                         files::folder(dir, 0o755)?;
                     }
-                    files::write(&path, files::marked(DROP_IN_BODY))?;
+                    files::write(&path, files::marked(drop_ins::BODY))?;
                 }
                 self.changed = true;
-                self.wrote(&path, DROP_IN_BODY)?;
+                self.wrote(&path, drop_ins::BODY)?;
             }
         }
         Ok(())
@@ -366,12 +377,55 @@ impl Enabling<'_> {
             .into());
         }
         let body = learn::services_file(learned, self.args.critical);
+        if let Some(set_aside) = restore::find(self.paths, unit, &path)? {
+            // A service that is down shows none of its ports: what was known of it counts.
+            if !files::is_unedited(&set_aside.path)? || !learned.status.is_up() {
+                return self.restore(&set_aside, &body);
+            }
+            if !self.args.dry_run {
+                fs::remove_file(&set_aside.path)
+                    .with_context(|| format!("cannot remove {}", set_aside.path.display()))?;
+            }
+        }
         if !self.args.dry_run {
             files::folder(&self.paths.services(), 0o755)?;
             files::write(&path, files::marked(&body))?;
         }
         self.changed = true;
         self.wrote(&path, &body)
+    }
+
+    /// Puts back what `disable` set aside, and says what would be written now.
+    fn restore(&mut self, set_aside: &SetAside, body: &str) -> anyhow::Result<()> {
+        let what = if self.args.dry_run {
+            "would restore"
+        } else {
+            set_aside.restore()?;
+            "restored"
+        };
+        self.changed = true;
+        let mut text = format!(
+            "  {GOOD}{what}{GOOD:#}  {} (from {})\n",
+            set_aside.in_force.display(),
+            set_aside.path.display()
+        );
+        for line in set_aside.text.lines() {
+            text.push_str(&format!("      {QUIET}{line}{QUIET:#}\n"));
+        }
+        output::print(&text)?;
+        let news = restore::news(&set_aside.text, body);
+        if !news.is_empty() {
+            output::remark(
+                "note",
+                FAIR,
+                &format!(
+                    "this was found out now, and is not in the restored file; add what you want \
+                     of it:\n    {}",
+                    news.join("\n    ")
+                ),
+            );
+        }
+        Ok(())
     }
 
     fn wrote(&self, path: &Path, body: &str) -> anyhow::Result<()> {
@@ -396,10 +450,6 @@ fn only_root(what: &str) -> Result<(), Problem> {
         Problem::new(Exit::NoPermission, format!("only root can {what}"))
             .help("run it with sudo; `--dry-run` shows what it would do"),
     )
-}
-
-fn drop_in(unit_dir: &Path, unit: &UnitName) -> PathBuf {
-    unit_dir.join(format!("{unit}.d")).join(DROP_IN)
 }
 
 fn services_file(paths: &Paths, unit: &UnitName) -> PathBuf {
@@ -548,7 +598,7 @@ pub(crate) fn disable(paths: &Paths, args: &DisableArgs) -> anyhow::Result<Exit>
 /// help, and a unit that is gone by now keeps the name it is known by.
 fn canonical(unit: &UnitName, config: &Config, args: &DisableArgs, paths: &Paths) -> UnitName {
     let known = config.services.contains_key(unit)
-        || drop_in(&args.unit_dir, unit).exists()
+        || drop_ins::path(&args.unit_dir, unit).exists()
         || services_file(paths, unit).exists();
     if known {
         return unit.clone();
@@ -572,7 +622,7 @@ fn out_of_care(
         .and_then(|service| service.declared_in.clone())
         .map(|path| paths.config.join(path))
         .unwrap_or_else(|| services_file(paths, unit));
-    let dropped = drop_in(&args.unit_dir, unit);
+    let dropped = drop_ins::path(&args.unit_dir, unit);
     let mut found = false;
     for path in [&dropped, &declared] {
         if fs::symlink_metadata(path).is_err() {
@@ -583,20 +633,17 @@ fn out_of_care(
         }
         found = true;
         let unedited = files::is_unedited(path)?;
-        let mut kept = path.clone().into_os_string();
-        kept.push(".disabled");
-        let kept = PathBuf::from(kept);
-        let text = if unedited {
+        let kept = restore::set_aside_name(path);
+        // A drop-in is written anew; what is known of the service may not be found out again.
+        let remove = unedited && *path == dropped;
+        let edited = if unedited { "" } else { " (edited)" };
+        let text = if remove {
             format!("removed   {}", path.display())
         } else {
-            format!(
-                "renamed   {} (edited) to {}",
-                path.display(),
-                kept.display()
-            )
+            format!("renamed   {}{edited} to {}", path.display(), kept.display())
         };
         if !args.dry_run {
-            let done = if unedited {
+            let done = if remove {
                 fs::remove_file(path)
             } else {
                 fs::rename(path, &kept)
@@ -608,38 +655,9 @@ fn out_of_care(
     }
     if found
         && !args.dry_run
-        && let Some(dir) = dropped.parent()
+        && let Some(folder) = dropped.parent()
     {
-        match fs::remove_dir(dir) {
-            // Other drop-ins stay where they are.
-            Err(error)
-                if !matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
-                ) =>
-            {
-                return Err(error).with_context(|| format!("cannot remove {}", dir.display()));
-            }
-            _ => {}
-        }
+        drop_ins::remove_folder(folder)?;
     }
     Ok(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_stand_where_systemd_and_the_configuration_look() {
-        let unit = UnitName::new("postgresql@15-main.service").unwrap();
-        assert_eq!(
-            drop_in(Path::new("/etc/systemd/system"), &unit),
-            Path::new("/etc/systemd/system/postgresql@15-main.service.d/50-prunella.conf")
-        );
-        assert!(
-            DROP_IN_BODY.contains("%n.service"),
-            "the whole name, with its type"
-        );
-    }
 }

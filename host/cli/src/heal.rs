@@ -1,11 +1,11 @@
 //! `prunella heal UNIT`: heals a service now, or shows what would be done.
 
-use std::{io, path::Path, sync::Arc};
+use std::{fmt::Write as _, io, path::Path, sync::Arc};
 
 use prunella_api::{ApiError, HealCall, Steps};
 use prunella_core::{
     UnitName,
-    incident::{Ending, IncidentId},
+    incident::{Ending, IncidentId, LeftAlone},
 };
 use prunella_daemon::{DaemonError, heal};
 use prunella_recording::Recorder;
@@ -15,6 +15,7 @@ use crate::{
     exit::{Exit, Problem},
     output::{self, FAIR},
     paths::Paths,
+    pause,
     query::Prunella,
     timeline::Timeline,
 };
@@ -33,11 +34,13 @@ pub(crate) fn run(paths: &Paths, args: &HealArgs) -> anyhow::Result<Exit> {
     let call = HealCall {
         unit,
         dry_run: args.dry_run,
+        restart: args.restart,
     };
     // The daemon has the service's lock, its timers and its budget at hand; a
     // dry run needs none of them. A recording is this process's own file.
     if !call.dry_run && args.record.is_none() {
-        let (id, ending) = Prunella::new(paths).order(|orders| {
+        let prunella = Prunella::new(paths);
+        let (id, ending) = prunella.order(|orders| {
             let timeline = Arc::clone(&timeline);
             let steps = Steps::new(move |entry| {
                 timeline.show(entry);
@@ -45,15 +48,16 @@ pub(crate) fn run(paths: &Paths, args: &HealArgs) -> anyhow::Result<Exit> {
             });
             orders.heal(&call, steps)
         })?;
-        return Ok(conclude(&id, &ending, false));
+        return conclude(paths, &call, &timeline, &id, &ending);
     }
     let recorder = args.record.as_deref().map(recorder).transpose()?;
+    let followed = Arc::clone(&timeline);
     let (id, ending) =
-        heal::here(paths, &call, recorder.as_ref(), timeline).map_err(|error| match error {
+        heal::here(paths, &call, recorder.as_ref(), followed).map_err(|error| match error {
             DaemonError::Config(_) => anyhow::Error::from(error),
             other => ApiError::from(other).into(),
         })?;
-    let exit = conclude(&id, &ending, call.dry_run);
+    let exit = conclude(paths, &call, &timeline, &id, &ending)?;
     if let (Some(path), Some(recorder)) = (&args.record, recorder) {
         recorded(path, &recorder);
     }
@@ -88,11 +92,72 @@ fn recorder(path: &Path) -> anyhow::Result<Arc<Recorder>> {
     })
 }
 
-fn conclude(id: &IncidentId, ending: &Ending, dry_run: bool) -> Exit {
-    if dry_run {
-        anstream::println!("\nDry run: nothing was carried out.");
-    } else {
-        anstream::println!("\nThe full report: prunella incidents {id}");
+/// Says what came of it, and what to do where nothing did.
+fn conclude(
+    paths: &Paths,
+    call: &HealCall,
+    timeline: &Timeline,
+    id: &IncidentId,
+    ending: &Ending,
+) -> anyhow::Result<Exit> {
+    let mut text = String::from("\n");
+    match ending {
+        Ending::LeftAlone { why, .. } => {
+            // Whoever asks again while it waits sees no step.
+            if !timeline.has_shown_end()
+                && let Some(why) = ending.why()
+            {
+                let _ = writeln!(text, "{} is left alone: {why}", call.unit);
+            }
+            text.push_str(&held_by(paths, &call.unit, *why));
+        }
+        Ending::Recovered { .. } if timeline.was_up() => {
+            let _ = writeln!(
+                text,
+                "{unit} is healthy: nothing to do.\nTo restart it all the same: sudo prunella \
+                 heal {unit} --restart",
+                unit = call.unit
+            );
+        }
+        _ => {}
     }
-    Exit::of(ending)
+    if call.dry_run {
+        text.push_str("Dry run: nothing was carried out.\n");
+    } else {
+        let _ = writeln!(text, "The full report: prunella incidents {id}");
+    }
+    output::print(&text)?;
+    Ok(Exit::of(ending))
+}
+
+/// What keeps a service from being healed, and the command that ends it, where there is one.
+fn held_by(paths: &Paths, unit: &UnitName, why: LeftAlone) -> String {
+    match why {
+        LeftAlone::Paused => pauses(paths, unit),
+        LeftAlone::KillSwitch => {
+            format!("To heal again: sudo rm {}\n", paths.kill_switch().display())
+        }
+        LeftAlone::Masked => format!("To unmask it: sudo systemctl unmask {unit}\n"),
+        _ => String::new(),
+    }
+}
+
+/// The pauses that cover a unit: who, until when, why, and what ends each.
+fn pauses(paths: &Paths, unit: &UnitName) -> String {
+    let Ok(status) = Prunella::new(paths).ask(|queries| queries.status()) else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for pause in &status.pauses {
+        if pause.unit.as_ref().is_some_and(|paused| paused != unit) {
+            continue;
+        }
+        let _ = writeln!(
+            text,
+            "Paused: {}\nTo resume: {}",
+            pause::in_words(pause, status.at),
+            pause::resume_command(pause)
+        );
+    }
+    text
 }

@@ -187,7 +187,7 @@ fn past(prunella: &Prunella<'_>, unit: &UnitName, at: Timestamp) -> Vec<PastInci
         .collect()
 }
 
-fn table(incidents: &[Summary], now: Timestamp, width: usize) -> String {
+pub(crate) fn table(incidents: &[Summary], now: Timestamp, width: usize) -> String {
     let mut table = Table::new(&[
         Column::fixed("ID"),
         Column::shrinks("WHEN", 5),

@@ -7,6 +7,7 @@ mod alerts;
 mod analyse;
 mod approve;
 mod args;
+mod changes;
 mod config;
 mod enable;
 mod exit;
@@ -19,14 +20,17 @@ mod output;
 mod paths;
 mod pause;
 mod plugin;
+mod program;
 mod query;
 mod setup;
 mod status;
 mod strategies;
 mod systemctl;
 mod table;
+mod tidy;
 mod time;
 mod timeline;
+mod uninstall;
 
 use std::process::ExitCode;
 
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
 fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
     let exit = match command {
         Command::Setup(args) => setup::run(paths, &args),
+        Command::Uninstall(args) => uninstall::run(paths, &args),
         Command::Enable(args) => enable::enable(paths, &args),
         Command::Disable(args) => enable::disable(paths, &args),
         Command::Status(args) => status::run(paths, &args),
@@ -84,6 +89,7 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Heal(args) => heal::run(paths, &args),
         Command::Hook(args) => hook(paths, &args),
         Command::Sweep(_) => done(prunella_daemon::sweep::run(paths)),
+        Command::Tidy(args) => tidy::run(paths, &args),
         Command::Internal(args) => {
             let words: Vec<String> = args
                 .words

@@ -47,6 +47,25 @@ fn paused(pause: &PauseStatus, now: Timestamp) -> String {
     }
 }
 
+/// What is paused, until when, by whom and why.
+pub(crate) fn in_words(pause: &PauseStatus, now: Timestamp) -> String {
+    let what = pause
+        .unit
+        .as_ref()
+        .map_or("everything", |unit| unit.as_str());
+    let until = match pause.until {
+        Some(until) => format!("until {}", time::short(until, now)),
+        None => "until resumed".to_owned(),
+    };
+    format!("{what}, {until}, by {}: {}", pause.by, pause.reason)
+}
+
+/// What ends it.
+pub(crate) fn resume_command(pause: &PauseStatus) -> String {
+    let what = pause.unit.as_ref().map_or("--all", |unit| unit.as_str());
+    format!("sudo prunella resume {what}")
+}
+
 fn resumed(ended: &Resumed) -> String {
     let mut text = match (&ended.unit, ended.was_paused) {
         (None, true) => "Nothing is paused any longer.\n".to_owned(),

@@ -15,6 +15,7 @@ use prunella_core::{
     policy::{Act, Grants},
 };
 use prunella_daemon::{
+    drop_ins,
     files::{self, Found},
     open_store,
 };
@@ -22,10 +23,11 @@ use prunella_engine::{Engine, EngineSettings};
 
 use crate::{
     args::SetupArgs,
+    changes::Changes,
     exit::{Exit, Problem},
-    output::{self, FAIR, GOOD, QUIET, STRONG},
+    output::{self, FAIR, STRONG},
     paths::{Paths, RUN, STATE},
-    systemctl,
+    program, systemctl, tidy,
 };
 
 const HARDENING: &str = include_str!("units/hardening.conf");
@@ -34,7 +36,7 @@ const HARDENING: &str = include_str!("units/hardening.conf");
 const HARDENING_BRIEF: &str = include_str!("units/hardening-brief.conf");
 
 /// The units, by file name.
-const UNITS: [(&str, &str); 4] = [
+pub(crate) const UNITS: [(&str, &str); 4] = [
     ("prunella.service", include_str!("units/prunella.service")),
     (
         "prunella-hook@.service",
@@ -63,10 +65,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
                 .into(),
         );
     }
-    let mut report = Report {
-        dry_run: args.dry_run,
-        changes: 0,
-    };
+    let mut report = Changes::new(args.dry_run);
 
     for (path, mode) in [
         (paths.config.clone(), 0o755),
@@ -132,6 +131,16 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
         }
     }
 
+    let mut tidied = false;
+    for (unit, path) in tidy::orphans(paths, &args.unit_dir)? {
+        if !args.dry_run {
+            drop_ins::remove(&path)?;
+        }
+        tidied = true;
+        let which = format!("{} ({unit} is in nobody's care)", path.display());
+        report.changed("removed", &which)?;
+    }
+
     if !systemctl::booted() {
         output::remark(
             "note",
@@ -140,7 +149,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
         );
         return Ok(Exit::Ok);
     }
-    if units_changed {
+    if units_changed || tidied {
         report.systemctl(&["daemon-reload"])?;
     }
     if args.hook_only {
@@ -149,89 +158,72 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
         {
             report.systemctl(&["disable", "--now", "prunella.service"])?;
         }
-        report.enable("prunella-sweep.timer", units_changed)?;
+        enable(&mut report, "prunella-sweep.timer", units_changed, &binary)?;
     } else {
         if systemctl::says(&["is-enabled", "prunella-sweep.timer"])
             || systemctl::says(&["is-active", "prunella-sweep.timer"])
         {
             report.systemctl(&["disable", "--now", "prunella-sweep.timer"])?;
         }
-        report.enable("prunella.service", units_changed)?;
+        enable(&mut report, "prunella.service", units_changed, &binary)?;
     }
-    report.end(args.hook_only)?;
+    end(&report, args.hook_only)?;
     Ok(Exit::Ok)
 }
 
-/// Says what is done, as it is done.
-struct Report {
-    dry_run: bool,
-    changes: u32,
+/// Enables and starts `unit`, and restarts it when what it runs changed.
+fn enable(
+    report: &mut Changes,
+    unit: &str,
+    units_changed: bool,
+    binary: &Path,
+) -> anyhow::Result<()> {
+    let enabled = systemctl::says(&["is-enabled", unit]);
+    let active = systemctl::says(&["is-active", unit]);
+    if !enabled {
+        report.systemctl(&["enable", unit])?;
+    }
+    if !active {
+        return report
+            .systemctl(&["start", unit])
+            .with_context(|| format!("{unit} is installed, but does not start"))
+            .map_err(|error| {
+                error.context(
+                    Problem::new(Exit::Trouble, "Prunella is not running")
+                        .help(format!("see `journalctl -u {unit} -n 20`")),
+                )
+            });
+    }
+    if units_changed {
+        return report.systemctl(&["try-restart", unit]);
+    }
+    if program::runs_another(unit, binary) {
+        let so = format!("{unit} runs another program than {}", binary.display());
+        report.kept("found", &so)?;
+        return report.systemctl(&["try-restart", unit]);
+    }
+    Ok(())
 }
 
-impl Report {
-    fn changed(&mut self, what: &str, which: &str) -> anyhow::Result<()> {
-        self.changes += 1;
-        let would = if self.dry_run { "would: " } else { "" };
-        Ok(output::print(&format!(
-            "{GOOD}{would}{what:<9}{GOOD:#}  {which}\n"
-        ))?)
-    }
-
-    fn kept(&self, what: &str, which: &str) -> anyhow::Result<()> {
-        Ok(output::print(&format!(
-            "{QUIET}{what:<9}  {which}{QUIET:#}\n"
-        ))?)
-    }
-
-    fn systemctl(&mut self, words: &[&str]) -> anyhow::Result<()> {
-        if !self.dry_run {
-            systemctl::run(words)?;
+fn end(report: &Changes, hook_only: bool) -> anyhow::Result<()> {
+    let text = match (report.is_dry_run(), report.count(), hook_only) {
+        (true, 0, _) => "Nothing would be changed.".to_owned(),
+        (true, _, _) => "Nothing was changed: this was a dry run.".to_owned(),
+        (false, 0, _) => "Nothing had to be changed.".to_owned(),
+        (false, _, false) => "Prunella is set up, and its daemon runs.".to_owned(),
+        (false, _, true) => {
+            "Prunella is set up: hooks heal, and a timer looks for what they miss.".to_owned()
         }
-        self.changed("ran", &format!("systemctl {}", words.join(" ")))
-    }
-
-    /// Enables and starts `unit`, and restarts it when what it runs changed.
-    fn enable(&mut self, unit: &str, changed: bool) -> anyhow::Result<()> {
-        let enabled = systemctl::says(&["is-enabled", unit]);
-        let active = systemctl::says(&["is-active", unit]);
-        if !enabled {
-            self.systemctl(&["enable", unit])?;
-        }
-        if !active {
-            self.systemctl(&["start", unit])
-                .with_context(|| format!("{unit} is installed, but does not start"))
-                .map_err(|error| {
-                    error.context(
-                        Problem::new(Exit::Trouble, "Prunella is not running")
-                            .help(format!("see `journalctl -u {unit} -n 20`")),
-                    )
-                })?;
-        } else if changed {
-            self.systemctl(&["try-restart", unit])?;
-        }
-        Ok(())
-    }
-
-    fn end(&self, hook_only: bool) -> anyhow::Result<()> {
-        let text = match (self.dry_run, self.changes, hook_only) {
-            (true, 0, _) => "Nothing would be changed.".to_owned(),
-            (true, _, _) => "Nothing was changed: this was a dry run.".to_owned(),
-            (false, 0, _) => "Nothing had to be changed.".to_owned(),
-            (false, _, false) => "Prunella is set up, and its daemon runs.".to_owned(),
-            (false, _, true) => {
-                "Prunella is set up: hooks heal, and a timer looks for what they miss.".to_owned()
-            }
-        };
-        output::print(&format!(
-            "\n{text}\nNext: {STRONG}prunella enable UNIT{STRONG:#} puts a service in its care.\n"
-        ))?;
-        Ok(())
-    }
+    };
+    output::print(&format!(
+        "\n{text}\nNext: {STRONG}prunella enable UNIT{STRONG:#} puts a service in its care.\n"
+    ))?;
+    Ok(())
 }
 
 /// Compiles the built-in strategies into the cache: else the first service that fails
 /// would wait for it.
-fn compile_builtins(paths: &Paths, report: &mut Report) -> anyhow::Result<()> {
+fn compile_builtins(paths: &Paths, report: &mut Changes) -> anyhow::Result<()> {
     let engine = Engine::new(EngineSettings {
         // To look into a cache that is not there would make it.
         cache_dir: paths.cache.is_dir().then(|| paths.cache.clone()),
@@ -240,7 +232,7 @@ fn compile_builtins(paths: &Paths, report: &mut Report) -> anyhow::Result<()> {
         if engine.is_cached(&sha256(wasm)) {
             continue;
         }
-        if !report.dry_run {
+        if !report.is_dry_run() {
             engine.load(&StrategyName::new(*name)?, wasm, &Grants::on_self(Act::ALL))?;
         }
         report.changed("compiled", &format!("built-in strategy {name}"))?;

@@ -30,7 +30,7 @@ pub(crate) fn run(paths: &Paths, args: &StrategiesArgs) -> anyhow::Result<Exit> 
     } else if statistics.is_empty() {
         output::print("No strategy was tried so far.\n")?;
     } else {
-        output::print(&render(&statistics, time::now(), output::width()))?;
+        output::print(&render(&statistics, time::now(), output::table_width()))?;
     }
     Ok(Exit::Ok)
 }

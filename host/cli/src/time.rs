@@ -72,14 +72,15 @@ pub(crate) fn span(span: Duration) -> String {
     }
 }
 
-/// How long ago, in its largest unit: `12 s ago`, `3 h ago`.
+/// How long ago: to the second within an hour, to the minute within a day, and to the hour
+/// before: `12 s ago`, `3 min 5 s ago`, `3 h 20 min ago`.
 pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
-    let seconds = now.since(then).as_secs();
+    let elapsed = now.since(then);
+    let seconds = elapsed.as_secs();
+    let (minutes, rest) = (seconds / 60, seconds % 60);
     match seconds {
-        0..60 => format!("{seconds} s ago"),
-        60..3600 => format!("{} min ago", seconds / 60),
-        3600..86_400 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} d ago", seconds / 86_400),
+        60..3600 if rest > 0 => format!("{minutes} min {rest} s ago"),
+        _ => format!("{} ago", span(elapsed)),
     }
 }
 
@@ -106,12 +107,22 @@ pub(crate) fn local(then: Timestamp) -> String {
 /// The time alone when it is of the same day as `now`, else the date too; in
 /// the host's own time zone, to the minute.
 pub(crate) fn short(then: Timestamp, now: Timestamp) -> String {
+    within_day(then, now, "%H:%M")
+}
+
+/// Like [`short`], to the second.
+pub(crate) fn clock(then: Timestamp, now: Timestamp) -> String {
+    within_day(then, now, "%H:%M:%S")
+}
+
+fn within_day(then: Timestamp, now: Timestamp, format: &str) -> String {
     let zone = TimeZone::system();
     let day = |time| at(time, &zone, "%Y-%m-%d");
+    let time = at(then, &zone, format);
     if day(then) == day(now) {
-        at(then, &zone, "%H:%M")
+        time
     } else {
-        at(then, &zone, "%Y-%m-%d %H:%M")
+        format!("{} {time}", day(then))
     }
 }
 
@@ -201,7 +212,9 @@ mod tests {
     fn the_past_reads_well_even_when_the_clock_stepped_back() {
         let ago = |then, now| ago(Timestamp::from_millis(then), Timestamp::from_millis(now));
         assert_eq!(ago(1000, 13_000), "12 s ago");
-        assert_eq!(ago(0, 7_300_000), "2 h ago");
+        assert_eq!(ago(0, 60_000), "1 min ago");
+        assert_eq!(ago(0, 200_000), "3 min 20 s ago");
+        assert_eq!(ago(0, 7_300_000), "2 h 1 min ago");
         assert_eq!(ago(5000, 1000), "0 s ago");
     }
 

@@ -1,10 +1,12 @@
 //! An incident as it goes, a line for each step worth one.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 use prunella_core::{
     Monotonic,
+    capability::ActiveState,
+    cause::Cause,
     incident::Incident,
     trail::{Entry, Step},
 };
@@ -24,18 +26,43 @@ const WAITING: Style = AnsiColor::Yellow.on_default();
 
 /// Prints the steps of an incident to standard output.
 #[derive(Default)]
-pub(crate) struct Timeline {
+pub(crate) struct Timeline(Mutex<Seen>);
+
+/// What was shown so far.
+#[derive(Default)]
+struct Seen {
     /// When the first step was.
-    begun: Mutex<Option<Monotonic>>,
+    begun: Option<Monotonic>,
+    /// Whether how it ended was among it.
+    end: bool,
+    /// Whether the unit was up when its healing was asked for.
+    was_up: bool,
 }
 
 impl Timeline {
+    /// Whether how it ended was shown.
+    pub(crate) fn has_shown_end(&self) -> bool {
+        self.lock().end
+    }
+
+    /// Whether the unit was up when its healing was asked for.
+    pub(crate) fn was_up(&self) -> bool {
+        self.lock().was_up
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn show(&self, entry: &Entry) {
-        let begun = *self
-            .begun
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get_or_insert(entry.monotonic);
+        let begun = {
+            let mut seen = self.lock();
+            seen.end |= matches!(entry.step, Step::Ended { .. });
+            if let Step::Detected { detection, .. } = &entry.step {
+                seen.was_up = detection.cause == Cause::State(ActiveState::Active);
+            }
+            *seen.begun.get_or_insert(entry.monotonic)
+        };
         let Some((style, text)) = line(&entry.step) else {
             return;
         };

@@ -104,6 +104,28 @@ impl ChannelKind {
     }
 }
 
+impl ChannelKind {
+    /// Every secret that it needs.
+    pub fn secrets(&self) -> Vec<&SecretSource> {
+        let secret = |value| match value {
+            &Value::Plain(_) => None,
+            Value::Secret(secret) => Some(secret),
+        };
+        match self {
+            Self::Mail(mail) => mail.login.iter().map(|login| &login.password).collect(),
+            Self::Slack { url } | Self::Discord { url } | Self::Teams { url } => vec![url],
+            Self::PagerDuty { routing_key, .. } => vec![routing_key],
+            Self::Ntfy { topic, token, .. } => secret(topic).into_iter().chain(token).collect(),
+            Self::Alertmanager { authorization, .. } => match authorization {
+                Some(Authorization::Password(login)) => vec![&login.password],
+                Some(Authorization::Token(token)) => vec![token],
+                None => Vec::new(),
+            },
+            Self::Webhook { url, secret: key } => secret(url).into_iter().chain([key]).collect(),
+        }
+    }
+}
+
 /// What may be a secret, and need not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {

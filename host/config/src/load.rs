@@ -272,7 +272,7 @@ impl Loader<'_> {
                 .map(|entry| entry.map(|entry| entry.path()))
                 .collect::<io::Result<Vec<PathBuf>>>()
         });
-        let mut paths = match listed {
+        let mut paths: Vec<PathBuf> = match listed {
             Ok(paths) => paths,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
             Err(error) => {
@@ -285,13 +285,41 @@ impl Loader<'_> {
         };
         // Editors leave hidden files and others of their own behind.
         paths.retain(|path| {
-            path.extension().is_some_and(|e| e == "toml")
-                && !path
-                    .file_name()
-                    .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+            !path
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
         });
+        let (mut paths, others): (Vec<PathBuf>, Vec<PathBuf>) = paths
+            .into_iter()
+            .partition(|path| path.extension().is_some_and(|e| e == "toml"));
+        if name == SERVICES {
+            self.tell_of_ignored(others);
+        }
         paths.sort();
         paths
+    }
+
+    /// Files that look like services' files and are not read.
+    fn tell_of_ignored(&mut self, mut paths: Vec<PathBuf>) {
+        paths.sort();
+        for path in paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // What `prunella disable` and editors leave behind, and notes.
+            if name.ends_with(".disabled") || name.ends_with('~') || name.starts_with("README") {
+                continue;
+            }
+            self.found.push(
+                Diagnostic::about_file(
+                    &Path::new(SERVICES).join(&*name),
+                    "the file is not read: its name does not end in `.toml`",
+                )
+                .help(format!(
+                    "name it `{}.toml`, or move it out of {SERVICES}",
+                    path.file_stem().unwrap_or_default().to_string_lossy()
+                ))
+                .warning(),
+            );
+        }
     }
 
     fn load_keys(&mut self, config: &mut Config) {

@@ -41,6 +41,8 @@ pub enum Cause {
     /// It ended with success and nobody asked for that, and `run-policy` says
     /// that this is a failure.
     Ended,
+    /// Nothing has failed: a person wants it restarted.
+    RestartRequested,
     /// Nothing has failed: somebody asks about it as it stands.
     State(ActiveState),
     /// A Result that this version does not know.
@@ -76,6 +78,7 @@ impl Cause {
             Self::NotAnswering => "not-answering",
             Self::Stopped => "stopped",
             Self::Ended => "ended",
+            Self::RestartRequested => "restart-requested",
             Self::State(state) => state.as_str(),
             Self::Other(word) => word,
         }
@@ -99,6 +102,7 @@ impl From<&str> for Cause {
             "not-answering" => Self::NotAnswering,
             "stopped" => Self::Stopped,
             "ended" => Self::Ended,
+            "restart-requested" => Self::RestartRequested,
             other => match ActiveState::parse(other) {
                 ActiveState::Other => Self::Other(other.to_owned()),
                 state => Self::State(state),
@@ -146,6 +150,7 @@ mod tests {
             "not-answering",
             "stopped",
             "ended",
+            "restart-requested",
             "inactive",
             "active",
             "exec-condition",

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Monotonic, StrategyName, Timestamp, UnitName, capability::UnitStatus, cause::Cause};
 
-/// An incident's own name: the second it was opened (UTC) and four random
-/// digits, such as `20261121-142301-7f3a`. Sorts by time.
+/// An incident's own name: the second it was opened, in UTC, as the `Z` says, and four
+/// random digits, such as `20261121-142301Z-7f3a`. Sorts by time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IncidentId(String);
@@ -16,7 +16,7 @@ impl IncidentId {
     /// From the time it was opened and a random number.
     pub fn new(at: Timestamp, random: u16) -> Self {
         let at = at.to_jiff().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        Self(format!("{}-{random:04x}", at.strftime("%Y%m%d-%H%M%S")))
+        Self(format!("{}-{random:04x}", at.strftime("%Y%m%d-%H%M%SZ")))
     }
 
     /// One read back from the store or a command line. Any text will do: an id
@@ -132,6 +132,14 @@ impl Detection {
 }
 
 impl Detection {
+    /// Whether a person wants the run restarted that `status` shows. Once there is another
+    /// run, the restart has been.
+    pub fn asks_to_restart(&self, status: &UnitStatus) -> bool {
+        self.cause == Cause::RestartRequested
+            && status.is_up()
+            && status.invocation == self.invocation
+    }
+
     /// Whether it tells of another failure of the unit than `earlier` did: of
     /// another run, or of one that was up when an operator asked for it.
     pub fn is_another_than(&self, earlier: &Self) -> bool {

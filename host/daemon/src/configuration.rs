@@ -84,7 +84,7 @@ fn problems(loaded: &Loaded) -> Vec<String> {
 }
 
 /// A mistake on one line.
-fn short(found: &Diagnostic) -> String {
+pub(crate) fn short(found: &Diagnostic) -> String {
     let line = found
         .place
         .as_ref()

@@ -63,6 +63,19 @@ pub(crate) fn detection(
     }
 }
 
+/// What a person asks for who orders the healing of a unit that stands as `status` says.
+pub(crate) fn ordered(status: &UnitStatus, restart: bool) -> Detection {
+    let seen = detection(status, DetectedBy::Operator, None);
+    // One that is down is started anyway.
+    if restart && status.is_up() {
+        return Detection {
+            cause: Cause::RestartRequested,
+            ..seen
+        };
+    }
+    seen
+}
+
 /// A detection for every unit in care that is down and should not be: it failed,
 /// or it ended by itself and is meant to run. Trouble with a single one is logged.
 ///

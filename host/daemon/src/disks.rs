@@ -1,53 +1,32 @@
 //! How full file systems are, as df(1) counts.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _};
+use std::path::PathBuf;
 
 use prunella_api::{DiskStatus, Usage};
-use rustix::fs::{StatVfs, StatVfsMountFlags, statvfs};
+use prunella_core::capability::filesystems::FileSystem;
+use prunella_linux::file_systems;
 
-/// Where Prunella looks. `/var` is rarely a file system of its own.
-const PLACES: [&str; 2] = ["/", "/var"];
-
-/// The file systems of [`PLACES`], each once; those that do not answer are left
-/// out.
-pub(crate) fn disks() -> Vec<DiskStatus> {
-    let mut seen = BTreeSet::new();
-    PLACES
-        .into_iter()
-        .filter_map(|place| {
-            let (device, stat) = look(place)?;
-            seen.insert(device).then(|| status(place, &stat))
-        })
-        .collect()
+/// The host's own file systems and those that `declared` paths lie on, each once; those that
+/// do not answer are left out.
+pub(crate) fn disks(declared: &[PathBuf]) -> Vec<DiskStatus> {
+    let found = file_systems::of_this_host(declared);
+    found.iter().map(status).collect()
 }
 
-/// Which file system that is, and its figures. The daemon runs with a view of its
-/// own, in which nearly everything is read-only: whether a file system really is,
-/// init's view tells, which only root may look through.
-fn look(place: &str) -> Option<(u64, StatVfs)> {
-    let by_init = format!("/proc/1/root{place}");
-    [by_init.as_str(), place].into_iter().find_map(|path| {
-        let device = fs::metadata(path).ok()?.dev();
-        Some((device, statvfs(path).ok()?))
-    })
-}
-
-fn status(place: &str, stat: &StatVfs) -> DiskStatus {
+fn status(found: &FileSystem) -> DiskStatus {
     DiskStatus {
-        place: place.to_owned(),
+        place: found.mount_point.clone(),
+        in_memory: matches!(found.kind.as_str(), "tmpfs" | "ramfs"),
         bytes: Usage {
-            used: stat
-                .f_blocks
-                .saturating_sub(stat.f_bfree)
-                .saturating_mul(stat.f_frsize),
-            // What root alone may use (f_bfree) counts as neither.
-            available: stat.f_bavail.saturating_mul(stat.f_frsize),
+            used: found.used,
+            // What root alone may use counts as neither.
+            available: found.available,
         },
         inodes: Usage {
-            used: stat.f_files.saturating_sub(stat.f_ffree),
-            available: stat.f_ffree,
+            used: found.inodes_total.saturating_sub(found.inodes_available),
+            available: found.inodes_available,
         },
-        read_only: stat.f_flag.contains(StatVfsMountFlags::RDONLY),
+        read_only: found.read_only,
     }
 }
 
@@ -76,7 +55,8 @@ mod tests {
     }
 
     fn ours() -> Vec<u64> {
-        let disk = status("/", &look("/").unwrap().1);
+        let disks = disks(&[]);
+        let disk = disks.iter().find(|disk| disk.place == "/").unwrap();
         vec![
             disk.bytes.used,
             disk.bytes.available,

@@ -66,6 +66,16 @@ pub fn is_unedited(path: &Path) -> Result<bool, DaemonError> {
     Ok(look(path, "")? != Found::Edited)
 }
 
+/// Whether Prunella wrote it once, edited or not.
+pub fn is_marked(path: &Path) -> Result<bool, DaemonError> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_file() => {}
+        _ => return Ok(false),
+    }
+    let text = fs::read(path).map_err(DaemonError::file("read", path))?;
+    Ok(text.starts_with(MARK.as_bytes()))
+}
+
 /// Writes `content` (0644) so that at any moment the whole old or the whole new
 /// file is there, also after a power cut. A link of this name is replaced, not
 /// followed.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use prunella_api::{
-    Answer, ChannelTest, DaemonInfo, DecideCall, HealCall, HookCall, Orders, PauseCall,
+    Accepted, Answer, ChannelTest, DaemonInfo, DecideCall, HealCall, HookCall, Orders, PauseCall,
     PauseStatus, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
 };
 use prunella_config::Config;
@@ -22,7 +22,7 @@ use prunella_store::Store;
 
 use crate::{
     DaemonError, access, alerts, approvals,
-    detection::detection,
+    detection::{detection, ordered},
     pauses,
     queries::{InForce, LocalQueries},
     reload,
@@ -108,13 +108,16 @@ fn failed(error: impl std::fmt::Display) -> Refusal {
 }
 
 impl Orders for DaemonOrders {
-    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>> {
+    fn hook(&self, call: &HookCall) -> Answer<Accepted> {
         let status = self.unit(&call.unit)?;
         let detection = detection(&status, DetectedBy::Hook, Some(&call.monitor));
         let opening = self.daemon.scheduler.open(detection).map_err(failed)?;
-        Ok(match opening {
-            OpenOutcome::NotInCare | OpenOutcome::Known(..) => None,
-            other => other.incident().cloned(),
+        Ok(Accepted {
+            in_care: opening != OpenOutcome::NotInCare,
+            incident: match opening {
+                OpenOutcome::Known(..) => None,
+                other => other.incident().cloned(),
+            },
         })
     }
 
@@ -130,7 +133,7 @@ impl Orders for DaemonOrders {
     fn heal(&self, call: &HealCall, steps: Steps) -> Answer<(IncidentId, Ending)> {
         let status = self.unit(&call.unit)?;
         let unit = status.name.clone();
-        let detection = detection(&status, DetectedBy::Operator, None);
+        let detection = ordered(&status, call.restart);
         let dry_run;
         let scheduler = if call.dry_run {
             dry_run =

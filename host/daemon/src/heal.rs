@@ -6,12 +6,12 @@ use std::{
 };
 
 use prunella_api::HealCall;
-use prunella_core::incident::{DetectedBy, Ending, IncidentId};
+use prunella_core::incident::{Ending, IncidentId};
 use prunella_healer::{Observer, OpenOutcome, Scheduler};
 use prunella_recording::Recorder;
 
 use crate::{
-    DaemonError, Paths, assembly::Assembly, configuration::load_usable, detection::detection,
+    DaemonError, Paths, assembly::Assembly, configuration::load_usable, detection::ordered,
     loading::Wanted,
 };
 
@@ -41,7 +41,7 @@ pub fn here(
     } else {
         Scheduler::start(Arc::clone(&assembly.healer))?
     };
-    let opening = scheduler.open(detection(&status, DetectedBy::Operator, None))?;
+    let opening = scheduler.open(ordered(&status, call.restart))?;
     if opening == OpenOutcome::NotInCare {
         return Err(DaemonError::NotInCare(status.name));
     }

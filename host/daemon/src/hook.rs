@@ -13,12 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_api::{Client, HOOK_LIMIT, HookCall, Monitor, Orders as _};
-use prunella_core::{
-    UnitName,
-    capability::UnitAct,
-    incident::{DetectedBy, IncidentId},
-};
+use prunella_api::{Accepted, Client, HOOK_LIMIT, HookCall, Monitor, Orders as _};
+use prunella_core::{UnitName, capability::UnitAct, incident::DetectedBy};
 use prunella_healer::{OpenOutcome, Scheduler};
 
 use crate::{
@@ -45,10 +41,15 @@ pub fn run(paths: &Paths, unit: UnitName, monitor: Monitor) -> Result<(), Daemon
     let call = HookCall { unit, monitor };
     let unit = &call.unit;
     match Client::new(&paths.run).within(HOOK_LIMIT).hook(&call) {
-        Ok(incident) => {
+        Ok(accepted) if !accepted.in_care => {
+            not_in_care(unit);
+            return Ok(());
+        }
+        Ok(accepted) => {
             tracing::info!(
                 "{unit}: the daemon has it{}",
-                incident
+                accepted
+                    .incident
                     .map(|id| format!(" as incident {id}"))
                     .unwrap_or_default()
             );
@@ -59,12 +60,12 @@ pub fn run(paths: &Paths, unit: UnitName, monitor: Monitor) -> Result<(), Daemon
     alone(paths, unit, &call.monitor).map(drop)
 }
 
-/// Heals a failure in this process; answers with its incident.
+/// Heals a failure in this process; answers what became of it.
 pub(crate) fn alone(
     paths: &Paths,
     unit: &UnitName,
     monitor: &Monitor,
-) -> Result<Option<IncidentId>, DaemonError> {
+) -> Result<Accepted, DaemonError> {
     let begun = Begun::new(paths)?;
     let reading = begun.linux.begin_reading(unit.clone(), LOOK);
     let config = load_usable(paths)?.config;
@@ -82,8 +83,11 @@ pub(crate) fn alone(
         // An alias may have been given.
         let status = read()?;
         if !config.services.contains_key(&status.name) {
-            tracing::info!("{} is not in Prunella's care: nothing done", status.name);
-            return Ok(None);
+            not_in_care(&status.name);
+            return Ok(Accepted {
+                incident: None,
+                in_care: false,
+            });
         }
         let wanted = Wanted::Of(status.name.clone());
         let assembly = Assembly::complete(begun, paths, config, &wanted, Arc::new(()))?;
@@ -116,7 +120,18 @@ pub(crate) fn alone(
         drop(healing);
     });
     tell(paths, &assembly);
-    Ok(opening.incident().cloned())
+    Ok(Accepted {
+        incident: opening.incident().cloned(),
+        in_care: opening != OpenOutcome::NotInCare,
+    })
+}
+
+/// Its drop-in has outlived its services file.
+fn not_in_care(unit: &UnitName) {
+    tracing::warn!(
+        "{unit} is in nobody's care, so nothing is done: `prunella enable {unit}` puts it in \
+         Prunella's care, and `prunella setup` removes the drop-in that calls this hook"
+    );
 }
 
 /// Sees to it that people are told. That can take a while, and for as long as

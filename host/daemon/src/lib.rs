@@ -4,9 +4,10 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | `clock`, `error`, [`paths`], [`files`], `memory` | what everything below needs |
+//! | `clock`, `error`, [`paths`], [`files`], [`drop_ins`], `memory` | what everything below needs |
 //! | [`plugins`] | a plugin's files, its versions, and what its bytes may do |
 //! | [`configuration`], `loading`, [`assembly`] | the configuration, strategies, and a healer with all that it needs |
+//! | [`host_check`] | what of the configuration does not fit this host |
 //! | `detection`, `disks`, `probes`, [`notifier`], `retention`, `overview` | one task each |
 //! | `access`, `incidents`, `pauses`, `approvals`, `alerts` | what is looked up and written in the store |
 //! | [`hook`], [`sweep`], [`heal`] | healing in a process of its own |
@@ -23,11 +24,13 @@ mod clock;
 pub mod configuration;
 mod detection;
 mod disks;
+pub mod drop_ins;
 mod error;
 pub mod files;
 mod handler;
 pub mod heal;
 pub mod hook;
+pub mod host_check;
 mod incidents;
 mod loading;
 mod memory;

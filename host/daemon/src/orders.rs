@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use prunella_api::{
-    Answer, ApiError, ChannelTest, DecideCall, HealCall, HookCall, Orders, PauseCall, PauseStatus,
-    Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
+    Accepted, Answer, ApiError, ChannelTest, DecideCall, HealCall, HookCall, Orders, PauseCall,
+    PauseStatus, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
 };
 use prunella_core::{
     ChannelName,
@@ -39,7 +39,7 @@ fn failed(error: impl std::fmt::Display) -> ApiError {
 }
 
 impl Orders for LocalOrders {
-    fn hook(&self, call: &HookCall) -> Answer<Option<IncidentId>> {
+    fn hook(&self, call: &HookCall) -> Answer<Accepted> {
         hook::alone(&self.paths, &call.unit, &call.monitor).map_err(ApiError::from)
     }
 

@@ -1,9 +1,14 @@
 //! Queries, answered from the store and from the host as it is: by the daemon,
 //! and by a command where no daemon runs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
-use prunella_api::{Answer, DaemonInfo, Queries, Records, Refusal, RefusalKind, StatusReport};
+use prunella_api::{
+    Answer, DaemonInfo, Queries, Records, Refusal, RefusalKind, ServiceDetail, StatusReport,
+};
 use prunella_config::Config;
 use prunella_core::{
     UnitName,
@@ -16,7 +21,10 @@ use prunella_core::{
 use prunella_linux::{Linux, LinuxSettings};
 use prunella_store::{Store, StoreError};
 
-use crate::{Paths, access, alerts, configuration, incidents, overview};
+use crate::{DaemonError, Paths, access, alerts, configuration, incidents, overview};
+
+/// How long one look at a unit may take.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What is in force, by whoever answers.
 pub(crate) trait InForce: Send + Sync {
@@ -131,6 +139,29 @@ impl Queries for LocalQueries {
             alarms,
             notices,
         ))
+    }
+
+    fn service(&self, unit: &UnitName) -> Answer<ServiceDetail> {
+        let config = self.in_force.config();
+        let linux = self.in_force.linux()?;
+        let deadline = Instant::now() + LOOK;
+        let status = linux.units().get(deadline, unit).map_err(|failure| {
+            let unit = unit.clone();
+            DaemonError::Unit { unit, failure }
+        })?;
+        // An alias may have been given; and a unit that does not exist has no other name.
+        let service = config
+            .services
+            .get(&status.name)
+            .or_else(|| config.services.get(unit))
+            .ok_or_else(|| DaemonError::NotInCare(status.name.clone()))?;
+        let asked = overview::Asked {
+            paths: &self.paths,
+            config: &config,
+            store: self.store.as_ref().ok().and_then(Option::as_ref),
+            linux: &linux,
+        };
+        Ok(overview::of_service(&asked, service, &status))
     }
 
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {

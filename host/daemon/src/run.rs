@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex,
         mpsc::{self, RecvTimeoutError, Sender},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -27,10 +28,11 @@ use crate::{
     DaemonError, Paths,
     assembly::Assembly,
     clock,
-    configuration::{UsableConfig, load_usable},
+    configuration::{UsableConfig, load_usable, short},
     detection::down_in_care,
     explained,
     handler::{DaemonOrders, queries},
+    host_check,
     loading::Wanted,
     memory::MemoryTrimmer,
     notifier, probes,
@@ -126,6 +128,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         daemon.assembly.healer.config().services.len()
     );
 
+    check_host(&daemon);
     let tidier = Tidier::default();
     let tidy = || {
         if let Some(store) = &daemon.assembly.store {
@@ -154,7 +157,11 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
                 reloader.everything(asked);
             }
             Ok(Event::Reloaded(result, asked)) => {
+                let is_new = result.is_ok();
                 reloaded(&daemon, &watcher, result, asked);
+                if is_new {
+                    check_host(&daemon);
+                }
                 daemon.tell();
                 prober = probe(&daemon);
             }
@@ -188,6 +195,25 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         notifier.stop(STOP_GRACE);
     }
     Ok(())
+}
+
+/// Logs what of the configuration does not fit this host. Apart: nobody waits for it.
+fn check_host(daemon: &Arc<Daemon>) {
+    if !host_check::is_of_this_host(&daemon.paths) {
+        return;
+    }
+    let daemon = Arc::clone(daemon);
+    let checking = thread::Builder::new()
+        .name("host-check".to_owned())
+        .spawn(move || {
+            let Assembly { linux, healer, .. } = &daemon.assembly;
+            for found in host_check::warnings(&daemon.paths, &healer.config(), Some(linux)) {
+                tracing::warn!("{}", short(&found));
+            }
+        });
+    if let Err(error) = checking {
+        tracing::debug!("the configuration is not compared with the host: {error}");
+    }
 }
 
 /// Opens incidents for units in care that are down already and should not be.

@@ -14,6 +14,7 @@ use prunella_core::{
 use crate::{
     clock::wall_clock,
     healer::{Current, Healer},
+    obstacles::failure_action,
     snapshot::{Age, Snapshot},
     start_rules::against_a_start,
 };
@@ -181,16 +182,11 @@ pub(crate) fn decide(
             return Decision::Unknown(format!("systemd could not load {unit}: it is `{other}`"));
         }
     }
-    if status.is_up() {
+    if status.is_up() && !incident.detection.asks_to_restart(&status) {
         return Decision::Up(Box::new(status));
     }
-    for (setting, action) in [
-        ("StartLimitAction", &status.start_limit_action),
-        ("FailureAction", &status.failure_action),
-    ] {
-        if !action.is_empty() && action != "none" {
-            return Decision::Leave(LeftAlone::FailureAction, format!("{setting}={action}"));
-        }
+    if let Some(action) = failure_action(&status) {
+        return Decision::Leave(LeftAlone::FailureAction, action);
     }
     if let Some(holder) = situation.package_lock() {
         return Decision::LookAgain(LeftAlone::PackageUpgrade, holder, LOOK_AGAIN);

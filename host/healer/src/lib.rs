@@ -25,6 +25,7 @@ mod healer;
 mod kernel;
 mod lock;
 mod observer;
+mod obstacles;
 mod opinions;
 mod oversight;
 mod parallel;
@@ -41,6 +42,7 @@ pub use decide::Decision;
 pub use error::HealerError;
 pub use healer::{Healer, HealerSettings, Hosts};
 pub use observer::Observer;
+pub use obstacles::{HealerSituation, obstacles};
 pub use prunella_core::protected::Protected;
 pub use scheduler::{OpenOutcome, Scheduler};
 pub use strategies::{

@@ -12,7 +12,7 @@ const LONGEST: u64 = 8 * 1024 * 1024;
 
 /// The accounts of this host as they were when read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Accounts {
+pub struct Accounts {
     users: Vec<User>,
     groups: Vec<Group>,
 }
@@ -59,7 +59,7 @@ impl Identity {
 impl Accounts {
     /// Reads the host's accounts. A file that cannot be read counts as empty:
     /// numbers then stand for names.
-    pub(crate) fn read() -> Self {
+    pub fn read() -> Self {
         Self::parse(
             &text_of(Path::new("/etc/passwd")),
             &text_of(Path::new("/etc/group")),
@@ -121,7 +121,7 @@ impl Accounts {
     }
 
     /// The number of a user given by name or number.
-    pub(crate) fn uid_of(&self, user: &str) -> Option<u32> {
+    pub fn uid_of(&self, user: &str) -> Option<u32> {
         self.users
             .iter()
             .find(|known| known.name == user)
@@ -130,7 +130,7 @@ impl Accounts {
     }
 
     /// The number of a group given by name or number.
-    pub(crate) fn gid_of(&self, group: &str) -> Option<u32> {
+    pub fn gid_of(&self, group: &str) -> Option<u32> {
         self.groups
             .iter()
             .find(|known| known.name == group)

@@ -1,7 +1,7 @@
 //! Everything that can be asked of this host: each capability in a file of its own,
 //! and all of them put together here, for one service.
 
-mod filesystems;
+pub(crate) mod filesystems;
 
 use std::{sync::Arc, time::Instant};
 

@@ -10,6 +10,7 @@
 //! What the healer asks before it decides: `situation`.
 
 pub mod cgroup;
+pub mod file_systems;
 pub mod folder_watch;
 pub mod journal;
 pub mod logs;
@@ -23,7 +24,7 @@ pub mod resources;
 pub mod sockets;
 
 mod access;
-mod accounts;
+pub mod accounts;
 mod answer;
 mod bus;
 mod changes;

@@ -11,7 +11,7 @@ impl Strategy for ServiceRestart {
     fn describe() -> Description {
         description!(
             "Starts the service when it is down, clearing its start limit where that is allowed, \
-             and restarts it when it runs but does not answer."
+             and restarts it when it runs but does not answer, or when a person asks for that."
         )
         .setting(recovery::timeout_setting())
     }
@@ -24,6 +24,15 @@ impl Strategy for ServiceRestart {
             return Ok(Assessment::not_applicable(format!(
                 "{name} cannot be started: systemd says that it is {load_state}"
             )));
+        }
+        if restart_is_due(incident, &unit) {
+            return Ok(Assessment::applies(
+                95,
+                format!(
+                    "{name} is {}, and a person wants it restarted",
+                    unit.standing()
+                ),
+            ));
         }
         if unit.is_up() {
             let silences = silences(incident)?;
@@ -62,7 +71,7 @@ impl Strategy for ServiceRestart {
 
     fn heal(incident: &Incident) -> Result<Outcome> {
         let unit = units::get(&incident.unit())?;
-        if unit.is_up() && silences(incident)?.is_empty() {
+        if unit.is_up() && !restart_is_due(incident, &unit) && silences(incident)?.is_empty() {
             return Ok(Outcome::healed(format!(
                 "{} is up again and answers; there was nothing to do",
                 unit.name()
@@ -70,6 +79,13 @@ impl Strategy for ServiceRestart {
         }
         recovery::bring_up(incident)
     }
+}
+
+/// Whether a person wants the unit restarted, and it is still the run that they saw.
+fn restart_is_due(incident: &Incident, unit: &Unit) -> bool {
+    incident.cause() == "restart-requested"
+        && unit.is_up()
+        && unit.invocation() == incident.invocation()
 }
 
 fn assess_down(incident: &Incident, unit: &Unit) -> Assessment {

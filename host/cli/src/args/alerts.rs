@@ -81,7 +81,7 @@ pub(crate) enum AlertsCommand {
     /// Show one message and its delivery
     #[command(after_help = "\
 Examples:
-  prunella alerts show 20261122-030000-9f3ac2d4
+  prunella alerts show 20261122-030000Z-9f3ac2d4
   prunella alerts show 9f3ac2d4 --json")]
     Show(AlertsShowArgs),
     /// Retry messages now

@@ -18,7 +18,7 @@ use prunella_core::{
     after_help = "\
 Examples:
   prunella incidents
-  prunella incidents 20261121-142301-7f3a
+  prunella incidents 20261121-142301Z-7f3a
   prunella incidents 7f3a
   prunella incidents --unit nginx --since 7d --outcome escalated
   prunella incidents 7f3a --html > report.html
@@ -61,7 +61,7 @@ pub(crate) struct IncidentsArgs {
         incident.",
     after_help = "\
 Examples:
-  sudo prunella analyse 20261121-142301-7f3a
+  sudo prunella analyse 20261121-142301Z-7f3a
   sudo prunella analyse 7f3a --show-request    print what the model would be sent
   sudo prunella analyse 7f3a --json"
 )]

@@ -88,6 +88,12 @@ impl Alert {
         let (kind, severity) = match ending {
             // It goes on; what it waits for has an incident of its own.
             Ending::Blocked { .. } | Ending::DryRun { .. } => return None,
+            // Nothing had failed, and whoever asked for the restart knows of it.
+            Ending::Healed { .. } | Ending::Recovered { .. }
+                if incident.detection.cause == Cause::RestartRequested =>
+            {
+                return None;
+            }
             // Nothing had failed: somebody had it looked at while it was up.
             Ending::Recovered { .. } if matches!(incident.detection.cause, Cause::State(_)) => {
                 return None;

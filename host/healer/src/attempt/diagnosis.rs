@@ -184,7 +184,8 @@ impl Attempt<'_> {
         &self,
         mut applying: Vec<(&'s StrategyName, &'s Loaded)>,
     ) -> Vec<(&'s StrategyName, &'s Loaded)> {
-        if self.service.order != Order::Learned || applying.len() < 2 {
+        let failed = self.trail.incident().detection.cause != Cause::RestartRequested;
+        if self.service.order != Order::Learned || applying.len() < 2 || !failed {
             return applying;
         }
         let Some(store) = &self.healer.settings.store else {

@@ -9,6 +9,7 @@ use prunella_core::{
     StrategyName, UnitName,
     budget::BudgetVerdict,
     capability::{UnitStatus, clock},
+    cause::Cause,
     incident::{Ending, Outcome},
     trail::Step,
 };
@@ -211,7 +212,10 @@ impl Attempt<'_> {
         });
         (self.acted)();
         (self.answers)();
-        self.diagnose();
+        // A restart that a person wanted has no cause to look for, unless it fails.
+        if self.trail.incident().detection.cause != Cause::RestartRequested {
+            self.diagnose();
+        }
         after
     }
 

@@ -39,10 +39,10 @@ const LINE_MAX: usize = 300;
 
 /// A line of `/proc/PID/mountinfo`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Mount {
-    point: PathBuf,
-    kind: String,
-    device: String,
+pub(crate) struct Mount {
+    pub(crate) point: PathBuf,
+    pub(crate) kind: String,
+    pub(crate) device: String,
 }
 
 /// Those of the declared files, and of `/`, `/var`, `/tmp` and `/run`, each once.
@@ -115,7 +115,7 @@ pub(super) fn below(
     Ok(found)
 }
 
-fn measured(mount: &Mount, kernel: &[String]) -> io::Result<FileSystem> {
+pub(crate) fn measured(mount: &Mount, kernel: &[String]) -> io::Result<FileSystem> {
     let stat = as_init_sees_it(&mount.point).or_else(|_| statvfs(&mount.point))?;
     let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
     let used = stat.f_blocks.saturating_sub(stat.f_bfree);
@@ -143,7 +143,7 @@ fn as_init_sees_it(point: &Path) -> rustix::io::Result<StatVfs> {
 }
 
 /// What is mounted where, as init sees it; the last at a place counts.
-fn mounts() -> Answer<Vec<Mount>> {
+pub(crate) fn mounts() -> Answer<Vec<Mount>> {
     let text = fs::read_to_string("/proc/1/mountinfo")
         .or_else(|_| fs::read_to_string("/proc/self/mountinfo"))
         .map_err(|error| {
@@ -175,7 +175,7 @@ fn unescaped(text: &str) -> String {
 }
 
 /// The mount that a path lies on, or would lie on if it is not there.
-fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
+pub(crate) fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
     let real = path
         .ancestors()
         .find_map(|there| Some((there.canonicalize().ok()?, path.strip_prefix(there).ok()?)))

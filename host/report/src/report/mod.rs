@@ -551,6 +551,12 @@ pub fn outage_headline(unit: &UnitName) -> String {
 pub fn headline(unit: &UnitName, cause: &Cause, ending: Option<&Ending>) -> String {
     match ending {
         None => outage_headline(unit),
+        Some(Ending::Healed { strategy, .. }) if *cause == Cause::RestartRequested => {
+            format!("{unit} was restarted by {strategy}, as a person asked")
+        }
+        Some(Ending::Recovered { .. }) if *cause == Cause::RestartRequested => {
+            format!("{unit} was restarted meanwhile, and is healthy")
+        }
         Some(Ending::Healed {
             strategy,
             recovered_after: Some(after),

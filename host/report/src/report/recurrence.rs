@@ -11,6 +11,9 @@ use prunella_core::{Timestamp, UnitName, capability::PastIncident};
 /// How far back a report looks.
 pub const LOOK_BACK: Duration = Duration::from_secs(7 * 24 * 3_600);
 
+/// The cause of a restart that a person wanted: nothing had failed.
+const RESTART: &str = "restart-requested";
+
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// How often it happens.
@@ -61,9 +64,9 @@ pub(super) struct This<'a> {
     pub(super) strategy: Option<&'a str>,
 }
 
-/// Whether an incident that ended so was a failure of the service.
-fn counts(ended: &str) -> bool {
-    !matches!(ended, "left-alone" | "dry-run")
+/// Whether an incident with this cause that ended so was a failure of the service.
+fn counts(cause: &str, ended: &str) -> bool {
+    cause != RESTART && !matches!(ended, "left-alone" | "dry-run")
 }
 
 /// What the past makes of this failure; nothing when it is the first in a week,
@@ -74,13 +77,15 @@ pub(super) fn recurrence(
     moment: impl Fn(Timestamp) -> Moment,
     zone: &TimeZone,
 ) -> Option<Recurrence> {
-    if !counts(this.ended) {
+    if !counts(this.cause, this.ended) {
         return None;
     }
     let within = |at: Timestamp, span: Duration| at <= this.at && this.at.since(at) < span;
     let before: Vec<&PastIncident> = past
         .iter()
-        .filter(|past| past.id != this.id && counts(&past.ended) && within(past.at, LOOK_BACK))
+        .filter(|past| {
+            past.id != this.id && counts(&past.cause, &past.ended) && within(past.at, LOOK_BACK)
+        })
         .collect();
     let latest = before.iter().map(|past| past.at).max()?;
     let count = |span: Duration, healed_only: bool| {

@@ -3,6 +3,7 @@
 
 use prunella_core::{
     StrategyName,
+    cause::Cause as FailureCause,
     diagnosis::{Cause, Finding},
     incident::{Assessment, DetectedBy, Ending, Outcome},
     trail::Step,
@@ -48,6 +49,11 @@ pub enum Importance {
 pub fn describe(step: &Step) -> StepText<'_> {
     use Importance::{Detail, Error, Info, Record, Warning};
     let (mark, importance, text) = match step {
+        Step::Detected { detection, .. } if detection.cause == FailureCause::RestartRequested => (
+            Mark::Plain,
+            Info,
+            "restart requested by an operator".to_owned(),
+        ),
         Step::Detected { detection, .. } if detection.by == DetectedBy::Operator => (
             Mark::Plain,
             Info,

@@ -416,7 +416,7 @@ fn a_healed_one() {
             ("failed", "Sat 2026-11-21 15:39:41 +01 (2 minutes ago)"),
             ("detected", "by the daemon (signal from systemd)"),
             ("healed in", "61 ms"),
-            ("incident", "20261121-143941-7f3a"),
+            ("incident", "20261121-143941Z-7f3a"),
         ]
     );
 }
@@ -475,7 +475,7 @@ fn an_escalated_one() {
         [
             "systemctl status web.service",
             "journalctl -u web.service --since \"2026-11-21 15:34:41\" --until \"2026-11-21 15:41:55\"",
-            "prunella incidents 20261121-143941-7f3a",
+            "prunella incidents 20261121-143941Z-7f3a",
             "prunella heal web.service",
         ]
     );

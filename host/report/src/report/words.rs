@@ -71,6 +71,7 @@ pub(super) fn failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str
             }
             (None, None) => "it exited by itself, and is meant to run".to_owned(),
         },
+        Cause::RestartRequested => "a person wants it restarted".to_owned(),
         Cause::State(state) => format!("it is {}", state.as_str()),
         Cause::Other(word) => match word.as_str() {
             "exec-condition" => "its ExecCondition= failed".to_owned(),

@@ -169,3 +169,92 @@ fn the_kill_switch_stands_in_the_first_line() {
         "{status}"
     );
 }
+
+#[test]
+fn what_does_not_fit_this_host_is_told_by_the_check_and_by_the_daemon() {
+    let scene = scene().with_daemon();
+    let before = scene.prunella_ok(&["config", "check"]);
+    assert!(!before.contains("warning"), "{before}");
+    let write = |path: &str, text: &str| scene.write_file(path, text, 0o644).unwrap();
+    write(
+        "/etc/prunella/services.d/gone.toml",
+        "unit = \"gone.service\"\n",
+    );
+    write(
+        "/etc/prunella/services.d/bus.toml",
+        "unit = \"dbus.service\"\n",
+    );
+    write(
+        "/etc/prunella/services.d/more.conf",
+        "unit = \"x.service\"\n",
+    );
+    write(
+        "/etc/prunella/services.d/old.toml.disabled",
+        "unit = \"\"\n",
+    );
+    let web = scene
+        .read_file("/etc/prunella/services.d/web.service.toml")
+        .unwrap();
+    write(
+        "/etc/prunella/services.d/web.service.toml",
+        &format!(
+            "{web}\n[[file]]\nname = \"data\"\npath = \"/opt/web.conf\"\n\
+             owner = \"no-such-user\"\ngroup = \"no-such-group\"\n"
+        ),
+    );
+    let main = scene.read_file("/etc/prunella/prunella.toml").unwrap();
+    write(
+        "/etc/prunella/prunella.toml",
+        &format!(
+            "{main}\n[channel.team]\nkind = \"slack\"\nurl-file = \"/etc/prunella/secrets/team\"\n"
+        ),
+    );
+
+    let checked = scene.prunella(&["config", "check"]);
+    assert_eq!(
+        checked.code,
+        Some(0),
+        "{}{}",
+        checked.stdout,
+        checked.stderr
+    );
+    let said = checked.stdout;
+    for part in [
+        "there is no unit gone.service on this host",
+        "services.d/gone.toml:1:8",
+        "dbus.service is protected",
+        "services.d/bus.toml:1:8",
+        "services.d/more.conf",
+        "does not end in `.toml`",
+        "there is no user `no-such-user`",
+        "there is no group `no-such-group`",
+        "the secret's file /etc/prunella/secrets/team is not there",
+        "prunella.toml:",
+        "7 warnings",
+    ] {
+        assert!(said.contains(part), "{part:?} in {said}");
+    }
+    assert!(!said.contains("old.toml"), "{said}");
+
+    scene.prunella_ok(&["reload"]);
+    for part in ["no unit gone.service", "more.conf", "no-such-user"] {
+        scene
+            .wait_for(part, TIMEOUT, || {
+                let log = scene.run_ok(&["journalctl", "-o", "cat", "-u", "prunella.service"])?;
+                Ok(log.contains(part).then_some(()))
+            })
+            .unwrap();
+    }
+
+    let status = scene.prunella_ok(&["status"]);
+    assert!(status.contains("no such unit"), "{status}");
+    assert!(!status.contains("is not known"), "{status}");
+
+    // Another host's configuration does not have to fit.
+    scene
+        .run_ok(&["cp", "-r", "/etc/prunella", "/opt/other"])
+        .unwrap();
+    let other = scene.prunella_ok(&["config", "check", "--config", "/opt/other"]);
+    assert!(!other.contains("gone.service"), "{other}");
+    assert!(other.contains("Not compared with this host"), "{other}");
+}

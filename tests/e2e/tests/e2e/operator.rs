@@ -193,3 +193,135 @@ fn a_masked_service_is_left_alone() {
     scene.kill("web.service");
     assert_left_alone(&scene, "web.service", "failed");
 }
+
+#[test]
+fn healing_a_healthy_service_changes_nothing_and_a_restart_is_an_order_of_its_own() {
+    let scene = scene()
+        .service("web.service", &victim("", "--listen 8080"), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    let before = scene.main_pid("web.service");
+
+    let heal = scene.prunella(&["heal", "web.service"]);
+    assert_eq!(heal.code, Some(0), "{}{}", heal.stdout, heal.stderr);
+    assert!(
+        heal.stdout
+            .contains("web.service is healthy: nothing to do."),
+        "{}",
+        heal.stdout
+    );
+    assert_eq!(scene.main_pid("web.service"), before);
+
+    let plan = scene.prunella(&["heal", "web.service", "--restart", "--dry-run"]);
+    assert_eq!(plan.code, Some(0), "{}{}", plan.stdout, plan.stderr);
+    assert!(
+        plan.stdout.contains("would restart web.service"),
+        "{}",
+        plan.stdout
+    );
+    assert_eq!(scene.main_pid("web.service"), before);
+
+    let restart = scene.prunella(&["heal", "web.service", "--restart"]);
+    assert_eq!(
+        restart.code,
+        Some(0),
+        "{}{}",
+        restart.stdout,
+        restart.stderr
+    );
+    assert_ne!(scene.main_pid("web.service"), before);
+    assert!(scene.answers(8080));
+    let incident = scene
+        .incidents_of("web.service")
+        .into_iter()
+        .find(|incident| incident.cause == "restart-requested")
+        .unwrap();
+    assert!(incident.is("healed"), "{incident:?}");
+    assert_eq!(
+        scene.record(&incident).acts(),
+        ["unit-control.restart web.service"]
+    );
+    assert!(
+        scene
+            .record(&incident)
+            .text()
+            .contains("\"by\":\"operator\"")
+    );
+    let report = scene.report(&incident);
+    assert!(
+        report.contains("restarted by service-restart, as a person asked"),
+        "{report}"
+    );
+    // Nor does it keep the service from being healed.
+    scene.kill("web.service");
+    scene.wait_ended("web.service", "healed");
+    scene
+        .wait_for("it to be up again", TIMEOUT, || {
+            Ok(scene.answers(8080).then_some(()))
+        })
+        .unwrap();
+    assert_eq!(scene.runs("web.service"), 3);
+}
+
+#[test]
+fn a_restart_passes_what_keeps_any_healing_from_acting() {
+    let scene = scene()
+        .file("/opt/web.conf", "a = b\n", 0o644)
+        .service(
+            "web.service",
+            &victim("", "--listen 8080 --config /opt/web.conf"),
+            "[[check]]\nname = \"config\"\nvalidates = true\n\
+             command = [\"/opt/test/victim\", \"--config\", \"/opt/web.conf\", \"--check\"]\n",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    let before = scene.main_pid("web.service");
+    scene
+        .write_file("/opt/web.conf", "a = b\noops\n", 0o644)
+        .unwrap();
+    let refused = scene.prunella(&["heal", "web.service", "--restart"]);
+    assert_eq!(
+        refused.code,
+        Some(4),
+        "{}{}",
+        refused.stdout,
+        refused.stderr
+    );
+    assert!(
+        refused.stdout.contains("/opt/web.conf:2:"),
+        "{}",
+        refused.stdout
+    );
+    assert_eq!(scene.main_pid("web.service"), before);
+    assert_eq!(scene.runs("web.service"), 1);
+}
+
+#[test]
+fn healing_a_paused_service_says_who_paused_it_and_how_to_resume() {
+    let scene = scene()
+        .service("web.service", &victim("", "--listen 8080"), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.prunella_ok(&["pause", "web", "--for", "2h", "--reason", "moving it"]);
+    scene.kill("web.service");
+    scene.wait_left_alone("web.service", "paused");
+    // The first finds the incident that waits, and so does the second.
+    for arguments in [
+        &["heal", "web.service"][..],
+        &["heal", "web.service", "--restart"],
+    ] {
+        let heal = scene.prunella(arguments);
+        assert_eq!(heal.code, Some(5), "{}{}", heal.stdout, heal.stderr);
+        for part in [
+            "paused",
+            "moving it",
+            "web.service, until",
+            "sudo prunella resume web.service",
+        ] {
+            assert!(heal.stdout.contains(part), "{part} in {}", heal.stdout);
+        }
+    }
+    assert_eq!(scene.runs("web.service"), 1);
+    scene.prunella_ok(&["resume", "web.service"]);
+    scene.wait_healed("web.service");
+}

@@ -1,0 +1,83 @@
+//! One service in detail: what `prunella status UNIT` shows.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use prunella_core::{
+    StrategyName, Timestamp, UnitName,
+    service::{RunPolicy, StartLimit},
+    summary::Summary,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{NeedsPeople, PauseStatus, ServiceStatus};
+
+/// All that is known of one service. What could not be found out is absent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceDetail {
+    /// When it was put together.
+    pub at: Timestamp,
+    pub service: ServiceStatus,
+    /// systemd's Description=.
+    pub description: Option<String>,
+    pub main_pid: Option<u32>,
+    pub declared: DeclaredStatus,
+    /// Each probe, asked just now.
+    pub probes: Vec<ProbeStatus>,
+    pub budget: BudgetStatus,
+    /// The pauses that cover it.
+    pub pauses: Vec<PauseStatus>,
+    /// Set while a person is needed.
+    pub needs_people: Option<NeedsPeople>,
+    /// Its latest incidents, newest first.
+    pub incidents: Vec<Summary>,
+    /// What would keep it from being healed if it failed now, a sentence each.
+    pub obstacles: Vec<String>,
+}
+
+/// What the operator declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredStatus {
+    /// The file that declares it.
+    pub file: Option<PathBuf>,
+    /// In the order in which they may heal.
+    pub strategies: Vec<StrategyName>,
+    pub depends_on: Vec<UnitName>,
+    /// Declared files, by name.
+    pub files: BTreeMap<String, PathBuf>,
+    /// The names of the checks.
+    pub checks: Vec<String>,
+    pub run_policy: RunPolicy,
+    pub start_limit: StartLimit,
+    /// Whether a stop by an operator is healed too.
+    pub heal_on_stop: bool,
+}
+
+/// A probe, and what came of asking it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeStatus {
+    pub name: String,
+    /// Such as `http`.
+    pub kind: String,
+    /// The unit that it asks, when that is another one.
+    pub unit: Option<UnitName>,
+    /// How often the daemon asks it, in milliseconds; only after healing, when absent.
+    pub interval_ms: Option<u64>,
+    /// Whether it was answered; absent when it could not be asked, or the unit is down.
+    pub healthy: Option<bool>,
+    /// What was answered, or why it was not asked.
+    pub detail: String,
+}
+
+/// How much healing is left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetStatus {
+    /// Healings that are allowed in a window.
+    pub healings: u32,
+    /// The length of the window, in milliseconds.
+    pub window_ms: u64,
+    /// Healings in the window until now.
+    pub used: u32,
+    /// When the next may be. Absent when it may be now, or when no
+    /// healing is allowed at all.
+    pub next_at: Option<Timestamp>,
+}

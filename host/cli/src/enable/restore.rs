@@ -1,0 +1,153 @@
+//! What `disable` set aside, and `enable` puts back.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use prunella_core::UnitName;
+
+use crate::paths::Paths;
+
+/// What is behind the name of a file that is out of force.
+const SUFFIX: &str = ".disabled";
+
+/// The name that a file has while it is out of force.
+pub(super) fn set_aside_name(path: &Path) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(SUFFIX);
+    name.into()
+}
+
+/// A services file that `disable` set aside.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SetAside {
+    /// As it lies there.
+    pub(super) path: PathBuf,
+    /// The name that it has in force.
+    pub(super) in_force: PathBuf,
+    pub(super) text: String,
+}
+
+impl SetAside {
+    /// Takes it into force again.
+    pub(super) fn restore(&self) -> anyhow::Result<()> {
+        fs::rename(&self.path, &self.in_force)
+            .with_context(|| format!("cannot restore {}", self.path.display()))
+    }
+}
+
+/// The file that was set aside for `unit`, by what it declares. Where there are several, the
+/// one with the name that `enable` would give comes first.
+pub(super) fn find(
+    paths: &Paths,
+    unit: &UnitName,
+    usual: &Path,
+) -> anyhow::Result<Option<SetAside>> {
+    let folder = paths.services();
+    let Ok(entries) = fs::read_dir(&folder) else {
+        return Ok(None);
+    };
+    let usual = set_aside_name(usual);
+    let mut found = None;
+    for entry in entries {
+        let path = entry
+            .with_context(|| format!("cannot list {}", folder.display()))?
+            .path();
+        let name = path.to_str().unwrap_or_default();
+        let Some(in_force) = name
+            .strip_suffix(SUFFIX)
+            .filter(|name| name.ends_with(".toml"))
+            .map(PathBuf::from)
+        else {
+            continue;
+        };
+        // A name that is taken again is not this unit's any more.
+        if !path.is_file() || fs::symlink_metadata(&in_force).is_ok() {
+            continue;
+        }
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        if declared(&text).as_ref() != Some(unit) {
+            continue;
+        }
+        if path == usual || found.is_none() {
+            found = Some(SetAside {
+                path,
+                in_force,
+                text,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The unit that a services file is about.
+fn declared(text: &str) -> Option<UnitName> {
+    let table: toml::Table = toml::from_str(text).ok()?;
+    UnitName::from_user(table.get("unit")?.as_str()?).ok()
+}
+
+/// The lines of `now` that say something which `text` does not: what would be written anew.
+pub(super) fn news<'a>(text: &str, now: &'a str) -> Vec<&'a str> {
+    let says = |line: &str| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with('#')
+    };
+    let known: Vec<&str> = text.lines().map(str::trim).collect();
+    now.lines()
+        .filter(|line| says(line) && !known.contains(&line.trim()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(config: &Path) -> Paths {
+        Paths {
+            config: config.to_owned(),
+            state: config.to_owned(),
+            run: config.to_owned(),
+            cache: config.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_set_aside_is_found_by_its_unit() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = paths(folder.path());
+        fs::create_dir(paths.services()).unwrap();
+        let write = |name: &str, text: &str| {
+            fs::write(paths.services().join(name), text).unwrap();
+        };
+        let unit = UnitName::new("web.service").unwrap();
+        let usual = paths.services().join("web.toml");
+        let found = |usual: &Path| find(&paths, &unit, usual).unwrap();
+        assert_eq!(found(&usual), None);
+
+        write("db.toml.disabled", "unit = \"db.service\"\n");
+        write("broken.toml.disabled", "unit = \n");
+        write("web.toml.bak", "unit = \"web.service\"\n");
+        assert_eq!(found(&usual), None);
+
+        write("shop.toml.disabled", "unit = \"web\"\ncritical = true\n");
+        let shop = found(&usual).unwrap();
+        assert_eq!(shop.in_force, paths.services().join("shop.toml"));
+        write("web.toml.disabled", "unit = \"web.service\"\n");
+        assert_eq!(found(&usual).unwrap().in_force, usual);
+
+        shop.restore().unwrap();
+        assert!(shop.in_force.is_file() && !shop.path.exists());
+        write("web.toml", "unit = \"web.service\"\n");
+        assert_eq!(found(&usual), None);
+    }
+
+    #[test]
+    fn only_what_is_new_is_told() {
+        let text = "unit = \"web.service\"\n# ports = [\"tcp/80\"]\ncritical = true\n";
+        let now = "# why\nunit = \"web.service\"\n\nports = [\"tcp/80\"]\n";
+        assert_eq!(news(text, now), ["ports = [\"tcp/80\"]"]);
+    }
+}

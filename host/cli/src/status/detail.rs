@@ -1,0 +1,233 @@
+//! One service in detail.
+
+use std::{fmt::Write as _, time::Duration};
+
+use anstyle::Style;
+use prunella_api::{BudgetStatus, PortStatus, ProbeStatus, ServiceDetail};
+use prunella_core::{
+    Timestamp,
+    duration::written,
+    service::{RunPolicy, StartLimit},
+};
+
+use super::{
+    services::{last_healed, mark, state, waits},
+    severity::Severity,
+};
+use crate::{
+    incidents,
+    output::{self, BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
+    pause,
+    time::{ago, clock, local},
+};
+
+/// Where values begin.
+const INDENT: usize = 15;
+
+/// All of it for people, in at most `width` columns.
+pub(super) fn render(detail: &ServiceDetail, width: usize) -> String {
+    let mut page = Page {
+        text: String::new(),
+        width,
+    };
+    head(&mut page, detail);
+    standing(&mut page, detail);
+    declared(&mut page, detail);
+    healing(&mut page, detail);
+    if detail.incidents.is_empty() {
+        page.text.push_str("\nNo incident so far.\n");
+    } else {
+        let _ = writeln!(page.text, "\n{STRONG}Latest incidents{STRONG:#}");
+        let table = incidents::table(&detail.incidents, detail.at, output::table_width());
+        page.text.push_str(&table);
+    }
+    page.text
+}
+
+/// Lines of a label and a value.
+struct Page {
+    text: String,
+    width: usize,
+}
+
+impl Page {
+    /// A value, broken into lines below each other; none of an empty one.
+    fn line(&mut self, label: &str, value: &str, style: Style) {
+        let mut label = label;
+        for line in wrap(value, self.width.saturating_sub(INDENT)) {
+            let _ = writeln!(
+                self.text,
+                "{QUIET}{label:<INDENT$}{QUIET:#}{style}{line}{style:#}"
+            );
+            label = "";
+        }
+    }
+
+    /// Several values, each on lines of its own.
+    fn lines(&mut self, label: &str, values: impl IntoIterator<Item = (String, Style)>) {
+        let mut label = label;
+        for (value, style) in values {
+            self.line(label, &value, style);
+            label = "";
+        }
+    }
+}
+
+fn severity(detail: &ServiceDetail) -> Severity {
+    Severity::of(&detail.service, detail.needs_people.is_some())
+}
+
+fn head(page: &mut Page, detail: &ServiceDetail) {
+    let service = &detail.service;
+    let (mark, style) = mark(severity(detail), service);
+    let critical = if service.critical { ", critical" } else { "" };
+    let domain = service
+        .domain
+        .as_ref()
+        .map_or_else(String::new, |domain| format!(", {domain}"));
+    let line = format!("{}{domain}{critical}", service.unit);
+    for (number, line) in wrap(&line, page.width.saturating_sub(2))
+        .into_iter()
+        .enumerate()
+    {
+        let mark = if number == 0 { mark } else { " " };
+        let _ = writeln!(page.text, "{style}{mark}{style:#} {STRONG}{line}{STRONG:#}");
+    }
+    page.line("", detail.description.as_deref().unwrap_or_default(), QUIET);
+    page.text.push('\n');
+}
+
+/// How it stands now.
+fn standing(page: &mut Page, detail: &ServiceDetail) {
+    let service = &detail.service;
+    let (_, style) = mark(severity(detail), service);
+    let mut line = state(severity(detail), service);
+    if let Some(since) = service.since {
+        let _ = write!(line, " since {} ({})", local(since), ago(since, detail.at));
+    }
+    if let Some(pid) = detail.main_pid {
+        let _ = write!(line, ", main process {pid}");
+    }
+    page.line("State", &line, style);
+    if let Some(needy) = &detail.needs_people {
+        page.line("Needs people", &needy.reason, BAD);
+        let see = format!("see prunella incidents {}", needy.incident);
+        page.line("", &see, QUIET);
+    }
+    page.line(
+        "Waits",
+        &waits(service, detail.at).unwrap_or_default(),
+        FAIR,
+    );
+    page.lines("Ports", service.ports.iter().map(port));
+    page.lines("Probes", detail.probes.iter().map(probe));
+}
+
+fn port(port: &PortStatus) -> (String, Style) {
+    match (&port.stranger, port.held) {
+        (Some(stranger), _) => (format!("{} is held by {stranger}", port.port), BAD),
+        (None, Some(true)) => (port.port.to_string(), GOOD),
+        (None, Some(false)) => (format!("{}: nobody listens", port.port), BAD),
+        (None, None) => (format!("{}: who listens cannot be seen", port.port), PLAIN),
+    }
+}
+
+fn probe(probe: &ProbeStatus) -> (String, Style) {
+    let (said, style) = match probe.healthy {
+        Some(true) => ("answered: ", GOOD),
+        Some(false) => ("not answered: ", BAD),
+        None => ("", PLAIN),
+    };
+    let of = probe
+        .unit
+        .as_ref()
+        .map_or_else(String::new, |unit| format!(" of {unit}"));
+    let asked = match probe.interval_ms {
+        Some(every) => format!("asked every {}", written(Duration::from_millis(every))),
+        None => "asked only after a healing".to_owned(),
+    };
+    let line = format!(
+        "{} ({}{of}, {asked}) {said}{}",
+        probe.name, probe.kind, probe.detail
+    );
+    (line, style)
+}
+
+/// What the operator declared, as far as it differs from nothing.
+fn declared(page: &mut Page, detail: &ServiceDetail) {
+    let declared = &detail.declared;
+    page.text.push('\n');
+    if let Some(file) = &declared.file {
+        page.line("Declared in", &file.display().to_string(), PLAIN);
+    }
+    page.lines(
+        "Files",
+        declared
+            .files
+            .iter()
+            .map(|(name, path)| (format!("{name}: {}", path.display()), PLAIN)),
+    );
+    page.line("Checks", &declared.checks.join(", "), PLAIN);
+    let units: Vec<&str> = declared
+        .depends_on
+        .iter()
+        .map(|unit| unit.as_str())
+        .collect();
+    page.line("Depends on", &units.join(", "), PLAIN);
+    let strategies: Vec<&str> = declared
+        .strategies
+        .iter()
+        .map(|name| name.as_str())
+        .collect();
+    page.line("Strategies", &strategies.join(", "), PLAIN);
+    let mut policy = Vec::new();
+    if declared.run_policy == RunPolicy::Always {
+        policy.push("meant to run: every end that nobody asked for is a failure");
+    }
+    if declared.heal_on_stop {
+        policy.push("a stop by an operator is healed too");
+    }
+    if declared.start_limit == StartLimit::Respect {
+        policy.push("a start limit that was hit is left to people");
+    }
+    page.line("Policy", &policy.join("; "), PLAIN);
+}
+
+/// What was and what can be healed.
+fn healing(page: &mut Page, detail: &ServiceDetail) {
+    page.text.push('\n');
+    let (line, style) = budget(&detail.budget, detail.at);
+    page.line("Budget", &line, style);
+    page.line(
+        "Last healed",
+        &last_healed(&detail.service, detail.at),
+        PLAIN,
+    );
+    for pause in &detail.pauses {
+        page.line("Paused", &pause::in_words(pause, detail.at), FAIR);
+        page.line("", &pause::resume_command(pause), QUIET);
+    }
+    if detail.obstacles.is_empty() {
+        if detail.needs_people.is_none() && detail.service.waits.is_none() {
+            page.line("Healing", "nothing stands in its way", GOOD);
+        }
+    } else {
+        page.lines(
+            "Not healed now",
+            detail.obstacles.iter().map(|reason| (reason.clone(), FAIR)),
+        );
+    }
+}
+
+fn budget(budget: &BudgetStatus, now: Timestamp) -> (String, Style) {
+    let left = budget.healings.saturating_sub(budget.used);
+    let mut line = format!(
+        "{left} of {} healings left in {}",
+        budget.healings,
+        written(Duration::from_millis(budget.window_ms))
+    );
+    if let Some(at) = budget.next_at {
+        let _ = write!(line, "; the next at {}", clock(at, now));
+    }
+    (line, if left == 0 { BAD } else { PLAIN })
+}

@@ -1,0 +1,191 @@
+//! The table of services.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use prunella_api::{PortStatus, ServiceStatus, StatusReport};
+use prunella_core::{Timestamp, capability::ActiveState};
+
+use super::severity::{Severity, sorted};
+use crate::{
+    output::{BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
+    table::{Cell, Column, Table},
+    time::{ago, clock, took},
+};
+
+/// Behind a port that nobody listens on.
+const SILENT: &str = "!";
+
+/// Behind a port that somebody else has.
+const STRANGER: &str = "≠";
+
+/// Before the name of a critical service.
+const CRITICAL: &str = "*";
+
+/// Appends it, and what its marks mean.
+pub(super) fn services(text: &mut String, report: &StatusReport, width: usize, table_width: usize) {
+    text.push('\n');
+    if report.services.is_empty() {
+        let _ = writeln!(
+            text,
+            "No service is in Prunella's care yet: {STRONG}prunella enable UNIT{STRONG:#}"
+        );
+        return;
+    }
+    let mut table = Table::new(&[
+        Column::fixed(""),
+        Column::fixed(""),
+        Column::shrinks("SERVICE", 14),
+        Column::shrinks("STATE", 12),
+        Column::shrinks("PORTS", 8),
+        Column::optional("DOMAIN", 8),
+        Column::shrinks("LAST HEALED", 12),
+    ]);
+    let services = sorted(report);
+    for (severity, service) in &services {
+        let (mark, style) = mark(*severity, service);
+        let amiss = service.ports.iter().any(PortStatus::is_amiss);
+        table.row(vec![
+            Cell::new(mark, style),
+            Cell::new(if service.critical { CRITICAL } else { "" }, STRONG),
+            Cell::new(
+                short_name(service),
+                if service.critical { STRONG } else { PLAIN },
+            ),
+            Cell::new(state(*severity, service), style),
+            Cell::new(ports(service), if amiss { BAD } else { PLAIN }),
+            Cell::new(service.domain.clone().unwrap_or_default(), PLAIN),
+            Cell::new(last_healed(service, report.at), PLAIN),
+        ]);
+    }
+    text.push_str(&table.render(table_width, 0));
+    legend(text, &services, width);
+    waiting(text, &services, report.at, width);
+}
+
+fn short_name(service: &ServiceStatus) -> &str {
+    let name = service.unit.as_str();
+    name.strip_suffix(".service").unwrap_or(name)
+}
+
+fn ports(service: &ServiceStatus) -> String {
+    let ports: Vec<String> = service
+        .ports
+        .iter()
+        .map(|status| {
+            let mark = match (&status.stranger, status.held) {
+                (Some(_), _) => STRANGER,
+                (None, Some(false)) => SILENT,
+                (None, _) => "",
+            };
+            format!("{}{mark}", status.port)
+        })
+        .collect();
+    ports.join(" ")
+}
+
+/// When it was up again, and how long that took.
+pub(super) fn last_healed(service: &ServiceStatus, now: Timestamp) -> String {
+    service.last_healing.as_ref().map_or_else(String::new, |h| {
+        let after = h
+            .recovered_after
+            .map_or_else(String::new, |after| format!(" in {}", took(after)));
+        format!("{}{after}", ago(h.at, now))
+    })
+}
+
+/// A sign that also speaks without colours, and its colour.
+pub(super) fn mark(severity: Severity, service: &ServiceStatus) -> (&'static str, Style) {
+    if service.paused {
+        return ("‖", if service.up == Some(true) { FAIR } else { BAD });
+    }
+    let moving = matches!(
+        service.state,
+        Some(ActiveState::Activating | ActiveState::Deactivating)
+    );
+    match severity {
+        Severity::NeedsPeople | Severity::Failed => ("✖", BAD),
+        Severity::BeingHealed => ("◐", FAIR),
+        Severity::Degraded if moving || service.up == Some(true) => ("◐", FAIR),
+        Severity::Degraded => ("○", FAIR),
+        Severity::Unknown => ("?", FAIR),
+        Severity::Well => ("●", GOOD),
+    }
+}
+
+/// How it stands, and who is at work on it.
+pub(super) fn state(severity: Severity, service: &ServiceStatus) -> String {
+    let mut text = match (service.state, service.sub_state.as_deref()) {
+        (Some(_), Some("not found")) => "no such unit".to_owned(),
+        (Some(ActiveState::Failed), _) => "failed".to_owned(),
+        (Some(state), Some(sub)) if !sub.is_empty() && sub != state.as_str() => sub.to_owned(),
+        (Some(state), _) => state.as_str().to_owned(),
+        (None, _) => "not known".to_owned(),
+    };
+    if severity == Severity::NeedsPeople {
+        text.push_str(", needs people");
+    }
+    if service.paused {
+        text.push_str(", paused");
+    } else if service.waits.is_some() {
+        text.push_str(", waiting");
+    } else if service.open_incident.is_some() {
+        text.push_str(", healing");
+    }
+    text
+}
+
+/// What the marks mean that stand in the table, and who the strangers are.
+fn legend(text: &mut String, services: &[(Severity, &ServiceStatus)], width: usize) {
+    let ports = || services.iter().flat_map(|(_, service)| &service.ports);
+    if services.iter().any(|(_, service)| service.critical) {
+        let _ = writeln!(text, "{QUIET}{CRITICAL}  critical{QUIET:#}");
+    }
+    if ports().any(|port| port.held == Some(false)) {
+        let _ = writeln!(
+            text,
+            "{QUIET}{SILENT}  nobody listens on this port{QUIET:#}"
+        );
+    }
+    for port in ports() {
+        if let Some(stranger) = &port.stranger {
+            let line = format!("{} is held by {stranger}", port.port);
+            let mut mark = STRANGER;
+            for line in wrap(&line, width.saturating_sub(3)) {
+                let _ = writeln!(text, "{BAD}{mark}  {line}{BAD:#}");
+                mark = " ";
+            }
+        }
+    }
+}
+
+/// What each healing that waits is waiting for.
+fn waiting(
+    text: &mut String,
+    services: &[(Severity, &ServiceStatus)],
+    now: Timestamp,
+    width: usize,
+) {
+    let waiting: Vec<String> = services
+        .iter()
+        .filter_map(|(_, service)| Some(format!("{}: {}", service.unit, waits(service, now)?)))
+        .collect();
+    if waiting.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{FAIR}Waiting{FAIR:#}");
+    for line in waiting {
+        for line in wrap(&line, width.saturating_sub(2)) {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+}
+
+/// What its healing waits for, and until when.
+pub(super) fn waits(service: &ServiceStatus, now: Timestamp) -> Option<String> {
+    let waits = service.waits.as_ref()?;
+    Some(match waits.until {
+        Some(until) => format!("{}, until {}", waits.reason, clock(until, now)),
+        None => waits.reason.clone(),
+    })
+}

@@ -1,0 +1,59 @@
+//! How bad a service stands: the worst comes first.
+
+use prunella_api::{ServiceStatus, StatusReport};
+use prunella_core::capability::ActiveState;
+
+/// From worst to best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Severity {
+    /// Handed to people, and not up.
+    NeedsPeople,
+    /// Failed, and nobody is at work on it.
+    Failed,
+    /// Down, and being healed or waiting for it.
+    BeingHealed,
+    /// Down but not failed, up without all of its ports, or on its way.
+    Degraded,
+    /// Its state is not known.
+    Unknown,
+    Well,
+}
+
+impl Severity {
+    pub(super) fn of(service: &ServiceStatus, needs_people: bool) -> Self {
+        if needs_people {
+            return Self::NeedsPeople;
+        }
+        let Some(up) = service.up else {
+            return Self::Unknown;
+        };
+        if !up && service.open_incident.is_some() {
+            return Self::BeingHealed;
+        }
+        match (up, service.state) {
+            (false, Some(ActiveState::Failed)) => Self::Failed,
+            (false, _) => Self::Degraded,
+            (true, _) if service.ports.iter().any(|port| port.is_amiss()) => Self::Degraded,
+            // A probe has found it hanging.
+            (true, _) if service.open_incident.is_some() => Self::BeingHealed,
+            (true, _) => Self::Well,
+        }
+    }
+}
+
+/// The services of a report, the worst first, and by name where they stand alike.
+pub(super) fn sorted(report: &StatusReport) -> Vec<(Severity, &ServiceStatus)> {
+    let mut services: Vec<(Severity, &ServiceStatus)> = report
+        .services
+        .iter()
+        .map(|service| {
+            let needy = report
+                .needs_people
+                .iter()
+                .any(|needy| needy.unit == service.unit);
+            (Severity::of(service, needy), service)
+        })
+        .collect();
+    services.sort_by(|a, b| (a.0, &a.1.unit).cmp(&(b.0, &b.1.unit)));
+    services
+}

@@ -1,0 +1,271 @@
+//! `prunella uninstall`: takes back what `setup` and `enable` wrote.
+//!
+//! What carries Prunella's mark and nobody edited is removed. Configuration and incidents
+//! stay, unless `--purge` is given. What somebody else wrote stays in any case.
+
+use std::{
+    fs, io,
+    io::{BufRead as _, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use prunella_daemon::{
+    drop_ins,
+    files::{self, Found},
+};
+
+use crate::{
+    args::UninstallArgs,
+    changes::Changes,
+    exit::{Exit, Problem},
+    output::{self, FAIR},
+    paths::{CACHE, CONFIG, Paths, RUN, STATE},
+    setup::UNITS,
+    systemctl,
+};
+
+/// What is Prunella's in a configuration folder of another name.
+const IN_CONFIG: [&str; 6] = [
+    "prunella.toml",
+    "off",
+    "services.d",
+    "plugins",
+    "keys",
+    "templates",
+];
+
+/// The same of a state folder.
+const IN_STATE: [&str; 7] = [
+    "prunella.db",
+    "prunella.db-wal",
+    "prunella.db-shm",
+    "last-good-prunella.toml",
+    "plugins.lock",
+    "plugin-versions.toml",
+    "cache",
+];
+
+/// Runs the command.
+pub(crate) fn run(paths: &Paths, args: &UninstallArgs) -> anyhow::Result<Exit> {
+    if !args.dry_run {
+        if !rustix::process::geteuid().is_root() {
+            return Err(
+                Problem::new(Exit::NoPermission, "only root can uninstall Prunella")
+                    .help("run it with sudo; `--dry-run` shows what it would do")
+                    .into(),
+            );
+        }
+        if args.purge && !args.yes && !is_confirmed(paths)? {
+            output::print("Nothing was changed.\n")?;
+            return Ok(Exit::Ok);
+        }
+    }
+    let mut changes = Changes::new(args.dry_run);
+    stop(&mut changes)?;
+    let units_before = changes.count();
+    unit_files(&mut changes, args)?;
+    if changes.count() > units_before && systemctl::booted() {
+        changes.systemctl(&["daemon-reload"])?;
+    }
+    folder(&mut changes, &paths.run, RUN, &[])?;
+    folder(&mut changes, &paths.cache, CACHE, &[])?;
+    if args.purge {
+        folder(&mut changes, &paths.config, CONFIG, &IN_CONFIG)?;
+        folder(&mut changes, &paths.state, STATE, &IN_STATE)?;
+    }
+    end(paths, args, &changes)
+}
+
+/// Asks on the terminal whether configuration and incidents shall go.
+fn is_confirmed(paths: &Paths) -> anyhow::Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Err(
+            Problem::new(Exit::Usage, "--purge deletes configuration and incidents")
+                .help("nobody can be asked here: add --yes to delete them")
+                .into(),
+        );
+    }
+    output::print(&format!(
+        "This deletes the configuration in {} and all incidents in {}. Go on? [y/N] ",
+        paths.config.display(),
+        paths.state.display()
+    ))?;
+    io::stdout().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Stops and disables Prunella's units: from here on nothing is healed.
+fn stop(changes: &mut Changes) -> anyhow::Result<()> {
+    if !systemctl::booted() {
+        return Ok(());
+    }
+    for unit in ["prunella.service", "prunella-sweep.timer"] {
+        let enabled = systemctl::says(&["is-enabled", unit]);
+        if enabled || systemctl::says(&["is-active", unit]) {
+            changes.systemctl(&["disable", "--now", unit])?;
+        }
+    }
+    for units in ["prunella-sweep.service", "prunella-hook@*.service"] {
+        let running = systemctl::run(&[
+            "list-units",
+            "--plain",
+            "--no-legend",
+            "--state=active,activating,failed",
+            units,
+        ])?;
+        for unit in running
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+        {
+            changes.systemctl(&["stop", unit])?;
+            // Else it would be listed as failed for as long as the host is up.
+            if systemctl::says(&["is-failed", unit]) {
+                changes.systemctl(&["reset-failed", unit])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes Prunella's units and the drop-ins that call its hook.
+fn unit_files(changes: &mut Changes, args: &UninstallArgs) -> anyhow::Result<()> {
+    for (name, _) in UNITS {
+        let path = args.unit_dir.join(name);
+        match files::look(&path, "")? {
+            Found::Nothing => {}
+            Found::Edited if !(args.purge && files::is_marked(&path)?) => {
+                changes.kept("kept", &format!("{} (edited)", path.display()))?;
+                output::remark(
+                    "note",
+                    FAIR,
+                    &format!(
+                        "somebody edited {}, so it stays; remove it by hand, or with --purge",
+                        path.display()
+                    ),
+                );
+            }
+            Found::Edited | Found::Ours | Found::Same => remove_file(changes, &path)?,
+        }
+    }
+    for (_, path) in drop_ins::all(&args.unit_dir)? {
+        if !changes.is_dry_run() {
+            drop_ins::remove(&path)?;
+        }
+        changes.changed("removed", &path.display().to_string())?;
+    }
+    for path in drop_ins::edited(&args.unit_dir)? {
+        changes.kept("kept", &format!("{} (edited)", path.display()))?;
+        output::remark(
+            "note",
+            FAIR,
+            &format!(
+                "somebody edited {}: systemd will look in vain for the hook that it names",
+                path.display()
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// Removes a folder of Prunella's with all that is in it. One that has another name than the
+/// usual may be somebody else's, too: of that `known` goes, and the folder if it is empty then.
+fn folder(changes: &mut Changes, path: &Path, usual: &str, known: &[&str]) -> anyhow::Result<()> {
+    // A link leads to somebody else's.
+    if fs::symlink_metadata(path).map_or(true, |there| !there.is_dir()) {
+        return Ok(());
+    }
+    if path == Path::new(usual) {
+        if !changes.is_dry_run() {
+            fs::remove_dir_all(path)
+                .with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        return changes.changed("removed", &path.display().to_string());
+    }
+    for inside in known.iter().map(|name| path.join(name)) {
+        match fs::symlink_metadata(&inside) {
+            Err(_) => {}
+            Ok(there) if there.is_dir() => {
+                if !changes.is_dry_run() {
+                    fs::remove_dir_all(&inside)
+                        .with_context(|| format!("cannot remove {}", inside.display()))?;
+                }
+                changes.changed("removed", &inside.display().to_string())?;
+            }
+            Ok(_) => remove_file(changes, &inside)?,
+        }
+    }
+    if !changes.is_dry_run() && fs::remove_dir(path).is_ok() {
+        changes.changed("removed", &path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn remove_file(changes: &mut Changes, path: &Path) -> anyhow::Result<()> {
+    if !changes.is_dry_run() {
+        fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    changes.changed("removed", &path.display().to_string())
+}
+
+/// Says what there is left.
+fn end(paths: &Paths, args: &UninstallArgs, changes: &Changes) -> anyhow::Result<Exit> {
+    let mut text = match (args.dry_run, changes.count()) {
+        (true, 0) => "\nNothing would be removed.\n".to_owned(),
+        (true, _) => "\nNothing was changed: this was a dry run.\n".to_owned(),
+        (false, 0) => "Nothing had to be removed.\n".to_owned(),
+        (false, _) => "\nPrunella is uninstalled, and heals nothing any more.\n".to_owned(),
+    };
+    let left: Vec<&PathBuf> = [&paths.config, &paths.state]
+        .into_iter()
+        .filter(|path| path.exists())
+        .collect();
+    if !args.purge && !left.is_empty() {
+        let left: Vec<String> = left.iter().map(|path| path.display().to_string()).collect();
+        text.push_str(&format!(
+            "Configuration and incidents stay in {}; `prunella uninstall --purge` deletes them.\n",
+            left.join(" and ")
+        ));
+    }
+    if let Ok(program) = std::env::current_exe() {
+        text.push_str(&format!(
+            "The program itself stays: {}\n",
+            program.display()
+        ));
+    }
+    output::print(&text)?;
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_folder_with_another_name_only_prunellas_files_go() {
+        let folder_of = tempfile::tempdir().unwrap();
+        let path = folder_of.path().join("etc");
+        fs::create_dir_all(path.join("services.d")).unwrap();
+        fs::write(path.join("prunella.toml"), "").unwrap();
+        fs::write(path.join("passwd"), "").unwrap();
+
+        let mut dry = Changes::new(true);
+        folder(&mut dry, &path, CONFIG, &IN_CONFIG).unwrap();
+        assert_eq!(dry.count(), 2);
+        assert!(path.join("prunella.toml").exists());
+
+        let mut changes = Changes::new(false);
+        folder(&mut changes, &path, CONFIG, &IN_CONFIG).unwrap();
+        assert_eq!(changes.count(), 2);
+        let left: Vec<_> = fs::read_dir(&path).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(path.join("passwd").exists());
+
+        fs::remove_file(path.join("passwd")).unwrap();
+        folder(&mut changes, &path, CONFIG, &IN_CONFIG).unwrap();
+        assert!(!path.exists());
+        folder(&mut changes, &path, CONFIG, &IN_CONFIG).unwrap();
+    }
+}

@@ -1,0 +1,318 @@
+//! What of the configuration does not fit this host: units, accounts and files that are not
+//! there. Only warnings: a package may still be installed, and a healer that refuses to start
+//! because of one service heals none.
+
+use std::{
+    fs, io,
+    ops::Range,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use prunella_config::{Config, Diagnostic, Source};
+use prunella_core::{
+    FailureKind, UnitName,
+    secret::SecretSource,
+    service::{DeclaredFile, Service},
+};
+use prunella_linux::{Linux, accounts::Accounts};
+
+use crate::{Paths, paths::CONFIG};
+
+/// How long looking at one unit may take.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Whether a configuration is this host's own: only then does it have to fit.
+pub fn is_of_this_host(paths: &Paths) -> bool {
+    paths.config == Path::new(CONFIG)
+}
+
+/// Everything that does not fit. Units are left out when systemd cannot be asked.
+pub fn warnings(paths: &Paths, config: &Config, linux: Option<&Linux>) -> Vec<Diagnostic> {
+    let accounts = Accounts::read();
+    let protected = config.protected();
+    let mut found = Vec::new();
+    for service in config.services.values() {
+        let file = File::of(paths, service);
+        let look = linux.map(|linux| look(linux, &service.unit));
+        found.extend(look.as_ref().and_then(|look| unit(&file, service, look)));
+        let canonical = match &look {
+            Some(Look::Is(name)) => name,
+            _ => &service.unit,
+        };
+        if protected.covers(canonical) {
+            found.push(
+                file.warning(
+                    file.value_of("unit"),
+                    format!("{canonical} is protected: its failures are told, never healed"),
+                )
+                .help(format!(
+                    "to have it healed all the same, write `remove = [\"{canonical}\"]` under \
+                     [protect] in prunella.toml"
+                )),
+            );
+        }
+        for declared in service.files.values() {
+            found.extend(owners(&file, &accounts, declared));
+        }
+        for needed in &service.depends_on {
+            found.extend(linux.and_then(|linux| dependency(&file, linux, needed)));
+        }
+    }
+    found.extend(secrets(paths, config));
+    found
+}
+
+/// A file of the configuration, to find places in.
+struct File(Source);
+
+impl File {
+    fn of(paths: &Paths, service: &Service) -> Self {
+        let path = service.declared_in.clone().unwrap_or_default();
+        Self::read(paths, paths.config.join(path))
+    }
+
+    fn read(paths: &Paths, path: PathBuf) -> Self {
+        // Without its text there are no places, and the warnings are the same.
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let file = path
+            .strip_prefix(&paths.config)
+            .map_or_else(|_| path.clone(), Path::to_owned);
+        Self(Source { file, text })
+    }
+
+    fn warning(&self, span: Option<Range<usize>>, message: String) -> Diagnostic {
+        let mut found = self.0.error(span.clone().unwrap_or_default(), message);
+        if span.is_none() {
+            found.place = None;
+        }
+        found.warning()
+    }
+
+    /// Where the value of a key stands that is on a line of its own.
+    fn value_of(&self, key: &str) -> Option<Range<usize>> {
+        self.lines().find_map(|(start, line)| {
+            let (before, value) = line.split_once('=')?;
+            (before.trim() == key).then(|| {
+                let at = start + line.len() - value.trim_start().len();
+                at..at + value.trim().len()
+            })
+        })
+    }
+
+    /// Where a text stands, as a value of any key.
+    fn quoted(&self, text: &str) -> Option<Range<usize>> {
+        let quoted = format!("\"{text}\"");
+        self.lines().find_map(|(start, line)| {
+            if line.trim_start().starts_with('#') {
+                return None;
+            }
+            let at = start + line.find(&quoted)?;
+            Some(at..at + quoted.len())
+        })
+    }
+
+    /// Each line, and where it begins.
+    fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let mut start = 0;
+        self.0.text.split('\n').map(move |line| {
+            let begin = start;
+            start += line.len() + 1;
+            (begin, line)
+        })
+    }
+}
+
+/// What systemd says of a unit.
+enum Look {
+    /// It is there, by this name.
+    Is(UnitName),
+    Missing,
+    Unknown,
+}
+
+fn look(linux: &Linux, unit: &UnitName) -> Look {
+    match linux.units().get(Instant::now() + LOOK, unit) {
+        Ok(status) if status.exists() => Look::Is(status.name),
+        Ok(_) => Look::Missing,
+        Err(failure) if failure.kind == FailureKind::NotFound => Look::Missing,
+        Err(_) => Look::Unknown,
+    }
+}
+
+fn unit(file: &File, service: &Service, look: &Look) -> Option<Diagnostic> {
+    let unit = &service.unit;
+    let span = file.value_of("unit");
+    match look {
+        Look::Missing => Some(
+            file.warning(span, format!("there is no unit {unit} on this host"))
+                .help(format!(
+                    "`systemctl list-unit-files --type={}` lists those there are; `prunella disable \
+                     {unit}` takes it out of care",
+                    unit.kind()
+                )),
+        ),
+        Look::Is(name) if name != unit => Some(
+            file.warning(
+                span,
+                format!("{unit} is another name of {name}, under which its failures are noticed"),
+            )
+            .help(format!("write `unit = \"{name}\"`")),
+        ),
+        Look::Is(_) | Look::Unknown => None,
+    }
+}
+
+fn dependency(file: &File, linux: &Linux, needed: &UnitName) -> Option<Diagnostic> {
+    if !matches!(look(linux, needed), Look::Missing) {
+        return None;
+    }
+    let span = file
+        .quoted(needed.as_str())
+        .or_else(|| file.value_of("depends-on"));
+    let message = format!("there is no unit {needed} on this host, on which this one is to depend");
+    Some(
+        file.warning(span, message)
+            .help("write its name as systemctl shows it, or take it out of `depends-on`"),
+    )
+}
+
+/// An owner or a group that nobody is.
+fn owners(file: &File, accounts: &Accounts, declared: &DeclaredFile) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    if let Some(user) = &declared.owner
+        && accounts.uid_of(user).is_none()
+    {
+        found.push(
+            file.warning(
+                file.quoted(user),
+                format!("there is no user `{user}` in /etc/passwd"),
+            )
+            .help("create it, or write its number if a directory service knows it"),
+        );
+    }
+    if let Some(group) = &declared.group
+        && accounts.gid_of(group).is_none()
+    {
+        found.push(
+            file.warning(
+                file.quoted(group),
+                format!("there is no group `{group}` in /etc/group"),
+            )
+            .help("create it, or write its number if a directory service knows it"),
+        );
+    }
+    found
+}
+
+/// Files that are to hold secrets, and do not, or not for root alone.
+fn secrets(paths: &Paths, config: &Config) -> Vec<Diagnostic> {
+    let file = File::read(paths, paths.main_file());
+    let channels = config
+        .channels
+        .values()
+        .flat_map(|channel| channel.kind.secrets());
+    let key = config
+        .analysis
+        .as_ref()
+        .and_then(|model| model.key.as_ref());
+    let mut found = Vec::new();
+    for secret in channels.chain(key) {
+        let SecretSource::File(path) = secret else {
+            continue;
+        };
+        let Some((message, help)) = wrong_with_secret(path) else {
+            continue;
+        };
+        let span = file.quoted(&path.to_string_lossy());
+        found.push(file.warning(span, message).help(help));
+    }
+    found
+}
+
+/// What is wrong with a file that is to hold a secret, and what would mend it. What only root
+/// can tell is not said to others.
+fn wrong_with_secret(path: &Path) -> Option<(String, String)> {
+    let shown = path.display();
+    let there = match fs::symlink_metadata(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Some((
+                format!("the secret's file {shown} is not there"),
+                format!(
+                    "write the secret into it, and nothing else: mode 0600, owner root ({shown})"
+                ),
+            ));
+        }
+        Err(_) => return None,
+    };
+    if !there.is_file() {
+        return Some((
+            format!("{shown} is not a regular file, so no secret is read from it"),
+            "name the file itself".to_owned(),
+        ));
+    }
+    if there.uid() != 0 {
+        return Some((
+            format!(
+                "{shown} belongs to the user {}, so no secret is read from it",
+                there.uid()
+            ),
+            format!("chown root:root {shown}"),
+        ));
+    }
+    let mode = there.permissions().mode() & 0o7777;
+    (mode & 0o077 != 0).then(|| {
+        (
+            format!(
+                "{shown} can be read by others (mode {mode:04o}), so no secret is read from it"
+            ),
+            format!("chmod 600 {shown}"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> File {
+        File(Source {
+            file: "services.d/web.toml".into(),
+            text: text.to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_place_is_found_by_key_and_by_value() {
+        let file = file("# unit = \"x\"\n  unit = \"web.service\"\n\n[[file]]\nowner = \"www\"\n");
+        let shown = |span| file.warning(span, "wrong".to_owned()).to_string();
+        assert!(shown(file.value_of("unit")).contains("web.toml:2:10"));
+        assert!(shown(file.quoted("www")).contains("web.toml:5:9"));
+        assert_eq!(file.quoted("nobody"), None);
+        assert!(!shown(None).contains("web.toml:"), "{}", shown(None));
+    }
+
+    #[test]
+    fn accounts_that_are_not_there_are_named() {
+        let declared = |owner: &str, group: &str| DeclaredFile {
+            path: "/x".into(),
+            role: Default::default(),
+            mode: None,
+            owner: Some(owner.to_owned()),
+            group: Some(group.to_owned()),
+            target: None,
+            keys: Vec::new(),
+            optional: false,
+            read_by: Default::default(),
+            secret: false,
+        };
+        let accounts = Accounts::read();
+        let found = |owner, group| owners(&file(""), &accounts, &declared(owner, group)).len();
+        assert_eq!(found("root", "root"), 0);
+        assert_eq!(found("4711", "4711"), 0);
+        assert_eq!(found("nobody-at-all", "root"), 1);
+        assert_eq!(found("nobody-at-all", "nobody-at-all"), 2);
+    }
+}

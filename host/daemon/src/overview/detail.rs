@@ -1,0 +1,203 @@
+//! One service in detail.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prunella_api::{BudgetStatus, DeclaredStatus, ProbeStatus, ServiceDetail};
+use prunella_config::Config;
+use prunella_core::{
+    Timestamp,
+    budget::{self, BudgetVerdict, Moment},
+    capability::{Host, UnitStatus, probes},
+    service::{DeclaredProbe, ProbeKind, Service},
+    situation::Situation as _,
+    summary::Filter,
+};
+use prunella_healer::{HealerSituation, obstacles};
+use prunella_linux::Linux;
+use prunella_store::{Ledger, Store};
+
+use super::{Listening, PATIENCE, Past, service_status};
+use crate::{Paths, clock, pauses};
+
+/// So many of its latest incidents are shown.
+const INCIDENTS: u32 = 5;
+
+/// Who is asked about a service.
+pub(crate) struct Asked<'a> {
+    pub(crate) paths: &'a Paths,
+    pub(crate) config: &'a Config,
+    /// Absent when nothing has happened yet, or it cannot be opened.
+    pub(crate) store: Option<&'a Arc<Store>>,
+    pub(crate) linux: &'a Arc<Linux>,
+}
+
+/// Puts it together, of a service in care and its unit as it stands.
+pub(crate) fn of_service(
+    asked: &Asked<'_>,
+    service: &Service,
+    status: &UnitStatus,
+) -> ServiceDetail {
+    let now = clock::now();
+    let deadline = Instant::now() + PATIENCE;
+    let store = asked.store.map(Arc::as_ref);
+    let past = store
+        .and_then(|store| Past::read(store, now).ok())
+        .unwrap_or_default();
+    let ports = Listening::now(asked.linux).ports(deadline, service, Some(status));
+    let shown = service_status(service, Some(status), ports, &past, now);
+    let needs_people = past.needs_people(std::slice::from_ref(&shown)).pop();
+    let incidents = store
+        .and_then(|store| {
+            store
+                .incidents(&Filter {
+                    unit: Some(service.unit.clone()),
+                    limit: Some(INCIDENTS),
+                    ..Filter::default()
+                })
+                .ok()
+        })
+        .unwrap_or_default();
+    let pausing = past
+        .pauses
+        .iter()
+        .filter(|pause| pause.covers(&service.unit));
+    let budget = budget_of(asked, service, now);
+    let host = asked.linux.host_for(Arc::new(service.clone()));
+    ServiceDetail {
+        at: now,
+        // systemd gives the name where a unit has no description.
+        description: Some(status.description.clone())
+            .filter(|text| !text.is_empty() && text != service.unit.as_str()),
+        main_pid: status.main_pid.filter(|pid| *pid != 0),
+        declared: declared(service),
+        probes: service
+            .probes
+            .iter()
+            .map(|(name, probe)| asked_probe(&host, deadline, name, probe, status))
+            .collect(),
+        obstacles: stands_in_the_way(asked, service, status, &past, &budget),
+        budget,
+        pauses: pausing.map(pauses::shown).collect(),
+        needs_people,
+        incidents,
+        service: shown,
+    }
+}
+
+fn declared(service: &Service) -> DeclaredStatus {
+    DeclaredStatus {
+        file: service.declared_in.clone(),
+        strategies: service.strategies.clone(),
+        depends_on: service.depends_on.clone(),
+        files: service
+            .files
+            .iter()
+            .map(|(name, file)| (name.clone(), file.path.clone()))
+            .collect(),
+        checks: service.checks.keys().cloned().collect(),
+        run_policy: service.run_policy,
+        start_limit: service.start_limit,
+        heal_on_stop: service.heal_on_stop,
+    }
+}
+
+/// Asks a probe once. One that asks the service itself is not asked while that is down.
+fn asked_probe(
+    host: &Host,
+    deadline: Instant,
+    name: &str,
+    probe: &DeclaredProbe,
+    status: &UnitStatus,
+) -> ProbeStatus {
+    let answer = if matches!(probe.kind, ProbeKind::Sqlite { .. }) {
+        // It starts a unit of its own, which a mere look should not do.
+        (
+            None,
+            "not asked: a look at the status checks no database file".to_owned(),
+        )
+    } else if probe.unit.is_none() && !status.is_up() {
+        (None, "not asked: the service is down".to_owned())
+    } else {
+        let ask = probes::Ask {
+            name: name.to_owned(),
+        };
+        match host.ask(deadline.min(Instant::now() + probe.timeout), ask) {
+            Ok(answer) => (Some(answer.healthy), answer.detail),
+            Err(failure) => (None, failure.to_string()),
+        }
+    };
+    ProbeStatus {
+        name: name.to_owned(),
+        kind: probe.kind.as_str().to_owned(),
+        unit: probe.unit.clone(),
+        interval_ms: probe.interval.map(milliseconds),
+        healthy: answer.0,
+        detail: answer.1,
+    }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn budget_of(asked: &Asked<'_>, service: &Service, now: Timestamp) -> BudgetStatus {
+    let settings = service.budget.as_ref().unwrap_or(&asked.config.budget);
+    let ledger = Ledger::new(asked.store.cloned(), asked.paths.run.clone());
+    let moment = Moment {
+        boot_id: asked.linux.boot_id(),
+        since_boot: asked.linux.since_boot(),
+        at: now,
+    };
+    let ages = ledger.healings(&service.unit, &moment, settings.window);
+    // The first wait of a backoff begins with the failure, which has not been.
+    let wait = match budget::verdict(settings, &ages, Duration::MAX) {
+        BudgetVerdict::Now => None,
+        BudgetVerdict::After(wait) => Some(wait),
+        BudgetVerdict::Spent { until } => Some(until).filter(|until| *until != Duration::MAX),
+    };
+    BudgetStatus {
+        healings: settings.healings,
+        window_ms: milliseconds(settings.window),
+        used: u32::try_from(ages.len()).unwrap_or(u32::MAX),
+        next_at: wait.map(|wait| now.saturating_add(wait)),
+    }
+}
+
+/// What would keep the service from being healed if it failed now, a sentence each.
+fn stands_in_the_way(
+    asked: &Asked<'_>,
+    service: &Service,
+    status: &UnitStatus,
+    past: &Past,
+    budget: &BudgetStatus,
+) -> Vec<String> {
+    let kill_switch = asked.paths.kill_switch();
+    let situation = HealerSituation {
+        kill_switch: &kill_switch,
+        pauses: &past.pauses,
+        protected: &asked.config.protected(),
+        situation: asked.linux.as_ref(),
+    };
+    let mut found: Vec<String> = obstacles(&situation, service, status)
+        .into_iter()
+        .map(|(why, detail)| match detail.is_empty() {
+            true => why.sentence().to_owned(),
+            false => format!("{}: {detail}", why.sentence()),
+        })
+        .collect();
+    if service.strategies.is_empty() {
+        found.push("no strategy is listed for it".to_owned());
+    }
+    if budget.healings == 0 {
+        found.push("its healing budget allows none".to_owned());
+    } else if budget.used >= budget.healings {
+        found.push(format!(
+            "its healing budget is spent: {} of {} healings",
+            budget.used, budget.healings
+        ));
+    }
+    found
+}

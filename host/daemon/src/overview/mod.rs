@@ -1,0 +1,217 @@
+//! Putting the overview together: what `prunella status` shows, and what the
+//! daemon answers on its status socket.
+//!
+//! Everything here only looks, and whatever cannot be found out stays absent.
+
+mod detail;
+mod past;
+mod ports;
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prunella_api::{AwaitingGrant, DaemonInfo, HostOverview, ServiceStatus, StatusReport};
+use prunella_config::Config;
+use prunella_core::{
+    FailureKind, Timestamp, UnitName,
+    capability::{ActiveState, UnitStatus},
+    service::Service,
+    situation::Situation as _,
+};
+use prunella_linux::{Linux, resources::HostResources};
+use prunella_store::Store;
+
+pub(crate) use self::detail::{Asked, of_service};
+use self::{past::Past, ports::Listening};
+use crate::{Paths, clock, disks::disks, pauses};
+
+/// For all the questions of one overview together: somebody is waiting.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What an overview is put together from.
+struct Sources<'a> {
+    config: &'a Config,
+    /// Absent when it cannot be opened.
+    store: Option<&'a Store>,
+    linux: &'a Arc<Linux>,
+    resources: Option<&'a HostResources>,
+    /// Who puts it together; absent for a command.
+    daemon: Option<DaemonInfo>,
+    /// Strategies that may observe only.
+    awaiting_grant: Vec<AwaitingGrant>,
+    /// What keeps Prunella from healing.
+    alarms: Vec<String>,
+    /// What else an operator should know.
+    notices: Vec<String>,
+}
+
+/// Puts it together from the host as it is: for a command, and for the daemon
+/// that says who it is.
+pub(crate) fn of(
+    paths: &Paths,
+    config: &Config,
+    store: Option<&Store>,
+    linux: &Arc<Linux>,
+    daemon: Option<DaemonInfo>,
+    alarms: Vec<String>,
+    notices: Vec<String>,
+) -> StatusReport {
+    let resources = UnitName::new("prunella.service")
+        .ok()
+        .map(|own| HostResources::new(Arc::new(Service::new(own))));
+    collect(Sources {
+        config,
+        store,
+        linux,
+        resources: resources.as_ref(),
+        daemon,
+        awaiting_grant: crate::plugins::awaiting_grant(paths, config),
+        alarms,
+        notices,
+    })
+}
+
+/// Puts it together.
+fn collect(sources: Sources<'_>) -> StatusReport {
+    let now = clock::now();
+    let deadline = Instant::now() + PATIENCE;
+    let mut notices = sources.notices.clone();
+    let past = match sources.store.map(|store| Past::read(store, now)) {
+        Some(Ok(past)) => past,
+        Some(Err(error)) => {
+            notices.push(format!("the incident store cannot be read: {error}"));
+            Past::default()
+        }
+        // Not there yet, or the caller has said in a notice why it is not.
+        None => Past::default(),
+    };
+    if let Some(Ok(approvals)) = sources.store.map(Store::approvals) {
+        let waiting = approvals
+            .iter()
+            .filter(|approval| approval.waits(now))
+            .count();
+        if waiting > 0 {
+            notices.push(format!(
+                "{waiting} {} for approval: `prunella approvals`",
+                if waiting == 1 {
+                    "act waits"
+                } else {
+                    "acts wait"
+                }
+            ));
+        }
+    }
+    let listening = Listening::now(sources.linux);
+    let units = sources.linux.units();
+    let mut bus_trouble = None;
+    let mut services = Vec::new();
+    for service in sources.config.services.values() {
+        let status = match units.get(deadline, &service.unit) {
+            Ok(status) => Some(status),
+            Err(failure) if failure.kind == FailureKind::NotFound => {
+                services.push(missing(service, &past, now));
+                continue;
+            }
+            Err(failure) => {
+                bus_trouble.get_or_insert_with(|| failure.to_string());
+                None
+            }
+        };
+        let ports = listening.ports(deadline, service, status.as_ref());
+        services.push(service_status(service, status.as_ref(), ports, &past, now));
+    }
+    if let Some(trouble) = bus_trouble {
+        notices.push(format!("the state of some units is not known: {trouble}"));
+    }
+    let needs_people = past.needs_people(&services);
+    let declared = declared_paths(sources.config);
+    StatusReport {
+        at: now,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        daemon: sources.daemon,
+        host: host(sources.resources, sources.linux, &declared, deadline),
+        services,
+        day: past.day,
+        pauses: past.pauses.iter().map(pauses::shown).collect(),
+        needs_people,
+        awaiting_grant: sources.awaiting_grant,
+        alarms: sources.alarms,
+        notices,
+    }
+}
+
+/// What services have declared that lies on some file system.
+fn declared_paths(config: &Config) -> Vec<PathBuf> {
+    config
+        .services
+        .values()
+        .flat_map(|service| service.files.values())
+        .map(|file| file.path.clone())
+        .collect()
+}
+
+fn host(
+    resources: Option<&HostResources>,
+    linux: &Linux,
+    declared: &[PathBuf],
+    deadline: Instant,
+) -> HostOverview {
+    HostOverview {
+        name: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+        uptime_s: linux.since_boot().as_secs(),
+        system_state: linux.system_state(deadline).ok(),
+        load: resources.and_then(|resources| resources.load().ok()),
+        memory: resources.and_then(|resources| resources.memory().ok()),
+        disks: disks(declared),
+    }
+}
+
+/// One whose unit this host does not have.
+fn missing(service: &Service, past: &Past, now: Timestamp) -> ServiceStatus {
+    ServiceStatus {
+        state: Some(ActiveState::Inactive),
+        sub_state: Some("not found".to_owned()),
+        up: Some(false),
+        ..service_status(service, None, Vec::new(), past, now)
+    }
+}
+
+fn service_status(
+    service: &Service,
+    status: Option<&UnitStatus>,
+    ports: Vec<prunella_api::PortStatus>,
+    past: &Past,
+    now: Timestamp,
+) -> ServiceStatus {
+    let up = status.map(UnitStatus::is_up);
+    ServiceStatus {
+        unit: service.unit.clone(),
+        domain: service.domain.clone(),
+        critical: service.critical,
+        state: status.map(|status| status.active_state),
+        sub_state: status.map(|status| {
+            if status.exists() {
+                status.sub_state.clone()
+            } else {
+                "not found".to_owned()
+            }
+        }),
+        up,
+        since: status.and_then(|status| status.since),
+        ports,
+        paused: past
+            .pauses
+            .iter()
+            .any(|pause| pause.holds(now) && pause.covers(&service.unit)),
+        open_incident: past.open(&service.unit).cloned(),
+        // One that is up waits for nothing.
+        waits: past.waits(&service.unit).filter(|_| up != Some(true)),
+        last_healing: past.healing(&service.unit).cloned(),
+    }
+}

@@ -1,0 +1,222 @@
+//! What `prunella status` shows: trouble first, and what a healing waits for.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "in a test a panic is the report"
+)]
+
+use prunella_e2e::{Scene, TIMEOUT, victim};
+
+/// Where Prunella is inside a machine.
+const PRUNELLA: &str = "/opt/prunella/prunella";
+
+/// Without the breaks of a terminal's lines.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// In which line of the text this stands.
+#[track_caller]
+fn line_of(text: &str, part: &str) -> usize {
+    text.lines()
+        .position(|line| line.contains(part))
+        .unwrap_or_else(|| panic!("{part:?} in {text}"))
+}
+
+#[test]
+fn trouble_comes_first_and_a_stranger_on_a_port_is_named() {
+    let scene = Scene::builder()
+        .unit("stranger.service", &victim("", "--listen 8081"))
+        .service(
+            "a.service",
+            &victim("", "--listen 8080"),
+            "ports = [\"tcp/8080\"]\n",
+        )
+        .service("b.service", &victim("", ""), "critical = true\n")
+        .service(
+            "z.service",
+            &victim("", "--listen 8081"),
+            "ports = [\"tcp/8081\"]\n",
+        )
+        .with_daemon();
+    scene.start(&["stranger.service", "a.service", "b.service"]);
+    let stranger = scene.main_pid("stranger.service");
+    assert!(scene.systemctl(&["start", "z.service"]).is_err());
+    scene.wait_ended("z.service", "escalated");
+
+    // Not cut, since the output is no terminal.
+    let status = scene.prunella_ok(&["status"]);
+    assert!(line_of(&status, "Needs people") < line_of(&status, "SERVICE"));
+    assert!(
+        line_of(&status, "failed, needs people") < line_of(&status, "● "),
+        "{status}"
+    );
+    for part in [
+        "tcp/8081≠",
+        &format!("tcp/8081 is held by victim (process {stranger}) of stranger.service"),
+        "*  critical",
+        "failed, needs people",
+    ] {
+        assert!(status.contains(part), "{part:?} in {status}");
+    }
+
+    let detail = one_line(&scene.prunella_ok(&["status", "z"]));
+    for part in [
+        "z.service",
+        "Needs people",
+        "held by victim",
+        "services.d/z.service.toml",
+        "Strategies",
+        "5 of 5 healings left",
+        "Latest incidents",
+    ] {
+        assert!(detail.contains(part), "{part:?} in {detail}");
+    }
+    let well = one_line(&scene.prunella_ok(&["status", "a"]));
+    assert!(well.contains("nothing stands in its way"), "{well}");
+    assert!(!well.contains("held by"), "{well}");
+
+    scene.prunella_ok(&["pause", "a", "--reason", "moving it"]);
+    let paused = one_line(&scene.prunella_ok(&["status", "a"]));
+    for part in ["Prunella is paused for it", "moving it", "resume a.service"] {
+        assert!(paused.contains(part), "{part:?} in {paused}");
+    }
+    let json = scene.prunella_ok(&["status", "a.service", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["service"]["paused"], true, "{json}");
+
+    let missing = scene.prunella(&["status", "stranger"]);
+    assert_eq!(
+        missing.code,
+        Some(6),
+        "{}{}",
+        missing.stdout,
+        missing.stderr
+    );
+    assert!(
+        missing.stderr.contains("not in Prunella's care"),
+        "{}",
+        missing.stderr
+    );
+}
+
+#[test]
+fn what_only_waits_is_not_being_healed() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("", "--need-file /opt/it"),
+            "[budget]\nhealings = 5\nwindow = \"1h\"\nbackoff = [\"0s\", \"30m\"]\n",
+        )
+        .service("other.service", &victim("", ""), "")
+        .with_daemon();
+    assert!(scene.systemctl(&["start", "web.service"]).is_err());
+    let status = scene
+        .wait_for("the healing to wait", TIMEOUT, || {
+            let status = scene.prunella_ok(&["status"]);
+            Ok(status.contains("failed, waiting").then_some(status))
+        })
+        .unwrap();
+    let status = one_line(&status);
+    assert!(!status.contains(", healing"), "{status}");
+    assert!(
+        status.contains("web.service: the healing budget spaces attempts out, until "),
+        "{status}"
+    );
+
+    // A person's order does not wait, and the healing that it leads to counts from its end.
+    scene.write_file("/opt/it", "", 0o644).unwrap();
+    scene.prunella_ok(&["heal", "web.service"]);
+    scene.wait_healed("web.service");
+    let status = scene.prunella_ok(&["status"]);
+    assert!(!status.contains("Waiting"), "{status}");
+}
+
+#[test]
+fn file_systems_of_declared_files_are_shown() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("", ""),
+            "[[file]]\nname = \"data\"\npath = \"/srv/data/file\"\n",
+        )
+        .without_daemon();
+    scene
+        .run_ok(&[
+            "bash",
+            "-c",
+            "mkdir -p /srv/data && mount -t tmpfs -o size=1M none /srv/data && \
+             head -c 1000000 /dev/zero > /srv/data/file",
+        ])
+        .unwrap();
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    assert!(status.contains("/srv/data 9"), "{status}");
+}
+
+/// Runs `status --watch` in a terminal of 80 by 24, has `end` end it, and returns what was
+/// shown. The terminal has to be as it was before.
+#[track_caller]
+fn watched(scene: &Scene, end: &[&str]) -> String {
+    let session = format!(
+        "trap : INT\nstty rows 24 cols 80\nstty -g > /tmp/before\n\
+         sh -c 'echo $$ > /tmp/pid; exec {PRUNELLA} status --watch'\n\
+         stty -g > /tmp/after.new\nmv /tmp/after.new /tmp/after\n"
+    );
+    scene.write_file("/tmp/session", session, 0o755).unwrap();
+    let run = "rm -f /tmp/after /tmp/keys /tmp/typescript; mkfifo /tmp/keys; \
+               exec script -qfec 'sh /tmp/session' /tmp/typescript <> /tmp/keys >/dev/null";
+    scene
+        .run_ok(&["systemd-run", "--quiet", "--collect", "bash", "-c", run])
+        .unwrap();
+    let wait_for_text = |text: &str| {
+        scene
+            .wait_for(text, TIMEOUT, || {
+                let shown = scene.read_file("/tmp/typescript").unwrap_or_default();
+                Ok(shown.contains(text).then_some(()))
+            })
+            .unwrap();
+    };
+    wait_for_text("q quits");
+    wait_for_text("failed");
+    // A page down, and the services that are well come into sight.
+    scene
+        .run_ok(&["bash", "-c", "printf '\\033[6~' > /tmp/keys"])
+        .unwrap();
+    wait_for_text("more lines above");
+    scene.run_ok(end).unwrap();
+    scene
+        .wait_for("the end of the session", TIMEOUT, || {
+            Ok(scene.read_file("/tmp/after").ok())
+        })
+        .unwrap();
+    assert_eq!(
+        scene.read_file("/tmp/before").unwrap(),
+        scene.read_file("/tmp/after").unwrap(),
+        "the terminal is as it was"
+    );
+    scene.read_file("/tmp/typescript").unwrap()
+}
+
+#[test]
+fn watching_32_services_shows_the_failed_one_and_leaves_the_terminal_as_it_was() {
+    let mut builder = Scene::builder();
+    for number in 0..31 {
+        builder = builder.service(&format!("a{number:02}.service"), &victim("", ""), "");
+    }
+    let scene = builder
+        .service("zz.service", &victim("", "--need-file /opt/it"), "")
+        .without_daemon();
+    assert!(scene.systemctl(&["start", "zz.service"]).is_err());
+
+    for end in [
+        &["bash", "-c", "printf q > /tmp/keys"][..],
+        &["bash", "-c", "kill -TERM $(cat /tmp/pid)"],
+        &["bash", "-c", "printf '\\003' > /tmp/keys"],
+    ] {
+        let shown = watched(&scene, end);
+        let first = shown.split("q quits").next().unwrap();
+        assert!(first.contains("zz"), "{first:?}");
+        assert!(shown.contains("\u{1b}[?1049l"), "it left its screen");
+    }
+}
