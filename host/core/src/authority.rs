@@ -59,7 +59,8 @@ pub enum Target {
     Unit(Box<UnitStatus>),
     Process {
         shown: String,
-        started_at: u64,
+        /// Milliseconds since boot.
+        started: u64,
         /// Whether it is proven to be the service's own.
         own: bool,
     },
@@ -127,7 +128,7 @@ impl Authority<'_> {
                 };
                 Ok(Target::Process {
                     shown: process.shown(),
-                    started_at: process.started_at,
+                    started: process.since_boot,
                     own,
                 })
             }

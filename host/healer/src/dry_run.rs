@@ -16,8 +16,8 @@ use prunella_core::{
     Failure, UnitName,
     capability::{
         ActiveState, Answer, Call, CheckReport, FileKind, FileStatus, Goal, Host, HostCalls, Job,
-        Operation as _, Ownership, PortHolder, ProbeAnswer, Process, ProcessInfo, Repair, Reply,
-        Termination, Token, UnitAct, UnitStatus, checks, clock, file_repair, files, ports, probes,
+        Operation as _, PortHolder, ProbeAnswer, Process, ProcessInfo, Repair, Reply, Termination,
+        Token, UnitAct, UnitStatus, checks, clock, file_repair, files, ports, probes,
         process_control, processes, unit_control, units,
     },
     service::Service,
@@ -109,7 +109,7 @@ impl Overlay {
     fn is_ended(&self, process: &ProcessInfo) -> bool {
         self.changes()
             .ended
-            .contains(&(process.pid, process.started_at))
+            .contains(&(process.pid, process.since_boot))
     }
 }
 
@@ -281,11 +281,7 @@ impl Overlay {
         end: &process_control::Terminate,
     ) -> Answer<Termination> {
         let info = &end.process.info;
-        // What a real host would refuse is refused here too.
-        if info.ownership == Ownership::Foreign {
-            return Err(Failure::denied("not-its-own", info.evidence.clone()));
-        }
-        let new = self.changes().ended.insert((info.pid, info.started_at));
+        let new = self.changes().ended.insert((info.pid, info.since_boot));
         let process = end.process.clone();
         Ok(
             if new && self.real.ask(deadline, processes::Alive { process })? {

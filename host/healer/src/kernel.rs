@@ -336,9 +336,9 @@ impl Kernel {
     fn agreed(&self, act: Act, target: &Target) -> Answer<()> {
         let (exactly, own) = match target {
             Target::Unit(status) => (String::new(), status.name == self.rules.service.unit),
-            Target::Process {
-                started_at, own, ..
-            } => (format!("started at {started_at}"), *own),
+            Target::Process { started, own, .. } => {
+                (format!("started {started} ms after the boot"), *own)
+            }
             Target::Declared(_) | Target::None => (String::new(), true),
         };
         self.rules.overseer.may(

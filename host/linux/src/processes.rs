@@ -135,6 +135,7 @@ impl Kin {
             ownership: judgement.ownership,
             evidence: judgement.evidence,
             started_at: procfs::since_1970(about.started),
+            since_boot: procfs::since_boot(about.started),
         })
     }
 

@@ -44,16 +44,23 @@ fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
+/// A moment in clock ticks since boot, in milliseconds since boot: the same however the
+/// clock is set.
+pub(crate) fn since_boot(ticks: u64) -> u64 {
+    let milliseconds = u128::from(ticks) * 1000 / u128::from(clock_ticks_per_second().max(1));
+    u64::try_from(milliseconds).unwrap_or(u64::MAX)
+}
+
 /// A moment in clock ticks since boot, in milliseconds since 1970.
 pub(crate) fn since_1970(ticks: u64) -> u64 {
     let boottime = clock_gettime(ClockId::Boottime);
-    let since_boot = u128::try_from(boottime.tv_sec).unwrap_or(0) * 1000
+    let uptime = u128::try_from(boottime.tv_sec).unwrap_or(0) * 1000
         + u128::try_from(boottime.tv_nsec).unwrap_or(0) / 1_000_000;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |now| now.as_millis());
-    let started = u128::from(ticks) * 1000 / u128::from(clock_ticks_per_second().max(1));
-    u64::try_from((now + started).saturating_sub(since_boot)).unwrap_or(u64::MAX)
+    let started = u128::from(since_boot(ticks));
+    u64::try_from((now + started).saturating_sub(uptime)).unwrap_or(u64::MAX)
 }
 
 /// The executable's path, as the kernel tells it: with ` (deleted)` behind it

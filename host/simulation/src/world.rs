@@ -255,6 +255,7 @@ impl World {
                 ownership: process.ownership,
                 evidence: process.evidence,
                 started_at: self.millis(),
+                since_boot: self.millis(),
             },
             ignores_term: process.ignores_term,
         };

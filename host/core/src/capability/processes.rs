@@ -86,8 +86,13 @@ pub struct ProcessInfo {
     pub ownership: Ownership,
     /// The evidence for the ownership.
     pub evidence: String,
-    /// When it started, in milliseconds since 1970.
+    /// When it started, in milliseconds since 1970: as near as the clock tells, which
+    /// may be set.
     pub started_at: u64,
+    /// When it started, in milliseconds since boot: with its number, this names one
+    /// process of this boot. The contract does not show it.
+    #[serde(skip)]
+    pub since_boot: u64,
 }
 
 impl ProcessInfo {
