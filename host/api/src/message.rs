@@ -73,7 +73,7 @@ pub struct DecideCall {
     pub id: String,
     /// Whether the act may be done.
     pub approve: bool,
-    /// Who says so.
+    /// Who says so; where the daemon knows the account of the caller, it puts that here.
     pub by: String,
     pub reason: Option<String>,
 }
@@ -98,7 +98,8 @@ pub struct PauseCall {
     pub until: Option<Timestamp>,
     /// Why, in the operator's words.
     pub reason: String,
-    /// Who asked for it.
+    /// Who asked for it; where the daemon knows the account of the caller, it puts that
+    /// here.
     pub by: String,
 }
 
@@ -149,7 +150,7 @@ pub enum HealLine {
 pub struct Decision {
     /// Whether the act may be done.
     pub approve: bool,
-    /// Who says so.
+    /// Who says so; where the daemon knows the account of the caller, it puts that here.
     pub by: String,
     #[serde(default)]
     pub reason: Option<String>,

@@ -455,7 +455,8 @@ pub(crate) struct StrategiesArgs {
 /// `prunella approvals`
 #[derive(Debug, Args)]
 #[command(
-    long_about = "List actions that wait for approval.\n\n\
+    long_about = "List actions that wait for approval: what would be done, for which service and why, until when \
+        that can be approved, and the command for it.\n\n\
         `[oversight]` in prunella.toml sets which actions need approval. An approval holds for one \
         action on one target in one incident, for the same failed run, process and boot. It can be \
         used once, before it expires.",
@@ -465,7 +466,7 @@ Examples:
   prunella approvals --all --json"
 )]
 pub(crate) struct ApprovalsArgs {
-    /// Also show those that were decided, used or have expired
+    /// Also show those that were decided, used, withdrawn or have expired
     #[arg(long)]
     pub(crate) all: bool,
 

@@ -4,10 +4,10 @@
 //! before every call, and so does the simulated host, so that a strategy hears
 //! the same answers from both.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    Failure, FailureKind, StrategyName, Timestamp, UnitName,
+    Failure, FailureKind, StrategyName, UnitName,
     capability::{
         Act, ActiveState, Answer, Call, Described as _, Description, Observe, Ownership,
         ProcessInfo, Protocol, StopsAlong, Subject, UnitStatus,
@@ -59,7 +59,8 @@ pub enum Target {
     Unit(Box<UnitStatus>),
     Process {
         shown: String,
-        started_at: Timestamp,
+        /// Since boot.
+        started: Duration,
         /// Whether it is proven to be the service's own.
         own: bool,
     },
@@ -127,7 +128,7 @@ impl Authority<'_> {
                 };
                 Ok(Target::Process {
                     shown: process.shown(),
-                    started_at: process.started_at,
+                    started: process.since_boot,
                     own,
                 })
             }

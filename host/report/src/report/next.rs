@@ -53,8 +53,17 @@ fn proposed(record: &Record) -> Vec<Command> {
         let Step::Proposed { approval, act, .. } = &entry.step else {
             continue;
         };
-        let decided = record.steps.iter().any(|other| {
-            matches!(&other.step, Step::Approved { approval: Some(used), .. } if used == approval)
+        let decided = record.steps.iter().any(|other| match &other.step {
+            Step::Approved {
+                approval: Some(used),
+                ..
+            } => used == approval,
+            Step::ActDenied {
+                act: denied,
+                failure,
+                ..
+            } => other.number > entry.number && denied == act && failure.is("disapproved"),
+            _ => false,
         });
         let plain = approval
             .bytes()

@@ -131,6 +131,11 @@ fn held_by_a_stranger() -> (Scene, String) {
 #[test]
 fn a_foreign_process_is_ended_when_a_person_agrees() {
     let (scene, id) = held_by_a_stranger();
+    let dry = scene.prunella(&["heal", "--dry-run", "web.service"]);
+    let told = dry.stdout + &dry.stderr;
+    assert!(told.contains("would wait until somebody agrees"), "{told}");
+    assert_ne!(scene.main_pid("stranger.service"), 0);
+
     scene.prunella_ok(&["approve", &id]);
     let incident = scene.wait_healed("web.service");
     let acts = scene.record(&incident).acts();
@@ -156,6 +161,13 @@ fn a_foreign_process_stays_when_a_person_refuses() {
         })
         .unwrap();
     assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
+    let report = scene.report(&incident);
+    // Among what to do now, that is: the timeline tells what was asked.
+    let asks = |line: &str| {
+        line.trim_start_matches("sudo ")
+            .starts_with("prunella approve")
+    };
+    assert!(!report.lines().map(str::trim).any(asks), "{report}");
     assert_eq!(scene.main_pid("stranger.service"), pid);
     assert_eq!(scene.runs("web.service"), 1);
 }
