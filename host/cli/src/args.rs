@@ -213,6 +213,19 @@ pub(crate) enum Command {
     Internal(InternalArgs),
 }
 
+/// Where units and drop-ins are written.
+#[derive(Debug, Args)]
+pub(crate) struct UnitDirectory {
+    /// Directory of unit files
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/systemd/system",
+        hide = true
+    )]
+    pub(crate) unit_dir: PathBuf,
+}
+
 /// `prunella setup`
 #[derive(Debug, Args)]
 #[command(
@@ -250,14 +263,8 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) bin: Option<PathBuf>,
 
-    /// Directory for unit files
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "/etc/systemd/system",
-        hide = true
-    )]
-    pub(crate) unit_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: UnitDirectory,
 }
 
 /// `prunella uninstall`
@@ -286,14 +293,8 @@ pub(crate) struct UninstallArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Directory of unit files
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "/etc/systemd/system",
-        hide = true
-    )]
-    pub(crate) unit_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: UnitDirectory,
 }
 
 /// `prunella enable`
@@ -337,14 +338,8 @@ pub(crate) struct EnableArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Directory for drop-ins
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "/etc/systemd/system",
-        hide = true
-    )]
-    pub(crate) unit_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: UnitDirectory,
 }
 
 /// `prunella disable`
@@ -372,27 +367,15 @@ pub(crate) struct DisableArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Directory of drop-ins
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "/etc/systemd/system",
-        hide = true
-    )]
-    pub(crate) unit_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: UnitDirectory,
 }
 
 /// `prunella tidy`
 #[derive(Debug, Args)]
 pub(crate) struct TidyArgs {
-    /// Directory of drop-ins
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "/etc/systemd/system",
-        hide = true
-    )]
-    pub(crate) unit_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: UnitDirectory,
 }
 
 /// `prunella status`

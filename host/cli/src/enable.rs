@@ -318,7 +318,7 @@ impl Enabling<'_> {
     }
 
     fn drop_in(&mut self, unit: &UnitName) -> anyhow::Result<()> {
-        let path = drop_ins::path(&self.args.unit_dir, unit);
+        let path = drop_ins::path(&self.args.place.unit_dir, unit);
         match files::look(&path, drop_ins::BODY)? {
             Found::Same => {
                 output::print(&format!(
@@ -598,7 +598,7 @@ pub(crate) fn disable(paths: &Paths, args: &DisableArgs) -> anyhow::Result<Exit>
 /// help, and a unit that is gone by now keeps the name it is known by.
 fn canonical(unit: &UnitName, config: &Config, args: &DisableArgs, paths: &Paths) -> UnitName {
     let known = config.services.contains_key(unit)
-        || drop_ins::path(&args.unit_dir, unit).exists()
+        || drop_ins::path(&args.place.unit_dir, unit).exists()
         || services_file(paths, unit).exists();
     if known {
         return unit.clone();
@@ -622,7 +622,7 @@ fn out_of_care(
         .and_then(|service| service.declared_in.clone())
         .map(|path| paths.config.join(path))
         .unwrap_or_else(|| services_file(paths, unit));
-    let dropped = drop_ins::path(&args.unit_dir, unit);
+    let dropped = drop_ins::path(&args.place.unit_dir, unit);
     let mut found = false;
     for path in [&dropped, &declared] {
         if fs::symlink_metadata(path).is_err() {

@@ -104,7 +104,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
     let command = command(&binary, paths)?;
     let mut units_changed = false;
     for (name, template) in UNITS {
-        let path = args.unit_dir.join(name);
+        let path = args.place.unit_dir.join(name);
         let body = unit(template, &command, paths);
         match files::look(&path, &body)? {
             Found::Same => report.kept("unchanged", &path.display().to_string())?,
@@ -122,7 +122,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
             }
             Found::Nothing | Found::Ours | Found::Edited => {
                 if !args.dry_run {
-                    files::folder(&args.unit_dir, 0o755)?;
+                    files::folder(&args.place.unit_dir, 0o755)?;
                     files::write(&path, files::marked(&body))?;
                 }
                 units_changed = true;
@@ -132,7 +132,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
     }
 
     let mut tidied = false;
-    for (unit, path) in tidy::orphans(paths, &args.unit_dir)? {
+    for (unit, path) in tidy::orphans(paths, &args.place.unit_dir)? {
         if !args.dry_run {
             drop_ins::remove(&path)?;
         }

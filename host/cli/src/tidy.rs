@@ -11,7 +11,7 @@ use crate::{args::TidyArgs, exit::Exit, output, paths::Paths, systemctl};
 
 /// Runs `prunella tidy`: Prunella's units do, outside of their sandbox, before they begin.
 pub(crate) fn run(paths: &Paths, args: &TidyArgs) -> anyhow::Result<Exit> {
-    let orphans = orphans(paths, &args.unit_dir)?;
+    let orphans = orphans(paths, &args.place.unit_dir)?;
     for (unit, path) in &orphans {
         drop_ins::remove(path)?;
         output::print(&format!(

@@ -133,7 +133,7 @@ fn stop(changes: &mut Changes) -> anyhow::Result<()> {
 /// Removes Prunella's units and the drop-ins that call its hook.
 fn unit_files(changes: &mut Changes, args: &UninstallArgs) -> anyhow::Result<()> {
     for (name, _) in UNITS {
-        let path = args.unit_dir.join(name);
+        let path = args.place.unit_dir.join(name);
         match files::look(&path, "")? {
             Found::Nothing => {}
             Found::Edited if !(args.purge && files::is_marked(&path)?) => {
@@ -150,13 +150,13 @@ fn unit_files(changes: &mut Changes, args: &UninstallArgs) -> anyhow::Result<()>
             Found::Edited | Found::Ours | Found::Same => remove_file(changes, &path)?,
         }
     }
-    for (_, path) in drop_ins::all(&args.unit_dir)? {
+    for (_, path) in drop_ins::all(&args.place.unit_dir)? {
         if !changes.is_dry_run() {
             drop_ins::remove(&path)?;
         }
         changes.changed("removed", &path.display().to_string())?;
     }
-    for path in drop_ins::edited(&args.unit_dir)? {
+    for path in drop_ins::edited(&args.place.unit_dir)? {
         changes.kept("kept", &format!("{} (edited)", path.display()))?;
         output::remark(
             "note",
