@@ -190,7 +190,7 @@ fn is_true(at: usize, incident: &Incident, record: &Record) {
         // Nobody else was there to do it.
         let why = incident.why.as_deref().unwrap();
         assert!(
-            why.contains("an act of Prunella's, before it was interrupted"),
+            why.contains("Prunella acted before it was interrupted"),
             "write {at}: {why}: {}",
             record.text()
         );
