@@ -134,6 +134,9 @@ impl<'a> Attempt<'a> {
         let failed = match &outcome {
             AttemptOutcome::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
             AttemptOutcome::LookAgain(..) | AttemptOutcome::WaitForBudget(_) => false,
+            AttemptOutcome::Ended(Ending::Healed { .. } | Ending::Recovered { .. }) => {
+                !self.nothing_failed()
+            }
             _ => true,
         };
         if failed {
@@ -269,7 +272,9 @@ impl<'a> Attempt<'a> {
             .cloned()
             .collect();
 
-        self.ask_model();
+        if !self.is_restart_wanted() {
+            self.ask_model();
+        }
         let snapshot = Arc::new(Snapshot::of(status, Arc::clone(&self.healer.probe_answers)));
         let mut applying = match self.assess(&related, &snapshot) {
             Ok(applying) => self.in_order(applying),
