@@ -409,7 +409,7 @@ impl Enabling<'_> {
             set_aside.in_force.display(),
             set_aside.path.display()
         );
-        for line in set_aside.text.lines() {
+        for line in set_aside.shown() {
             text.push_str(&format!("      {QUIET}{line}{QUIET:#}\n"));
         }
         output::print(&text)?;

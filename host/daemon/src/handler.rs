@@ -17,7 +17,7 @@ use prunella_core::{
     oversight::Approval,
 };
 use prunella_healer::{OpenOutcome, Scheduler};
-use prunella_linux::Linux;
+use prunella_linux::{Linux, own_program};
 use prunella_store::Store;
 
 use crate::{
@@ -59,19 +59,19 @@ impl InForce for Daemon {
     }
 
     fn notices(&self) -> Vec<String> {
-        self.assembly
-            .healer
-            .strategies()
-            .refused()
-            .iter()
-            .map(|refused| {
-                format!(
-                    "strategy {} is not in force: {}",
-                    refused.name,
-                    reload::why(refused)
-                )
-            })
-            .collect()
+        let refused = self.assembly.healer.strategies();
+        let refused = refused.refused().iter().map(|refused| {
+            format!(
+                "strategy {} is not in force: {}",
+                refused.name,
+                reload::why(refused)
+            )
+        });
+        let replaced = own_program::is_replaced().then(|| {
+            "the daemon runs a program that has been replaced: `sudo prunella setup` restarts it"
+                .to_owned()
+        });
+        replaced.into_iter().chain(refused).collect()
     }
 }
 

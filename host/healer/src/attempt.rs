@@ -125,6 +125,9 @@ impl<'a> Attempt<'a> {
         let failed = match &outcome {
             AttemptOutcome::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
             AttemptOutcome::LookAgain(..) | AttemptOutcome::WaitForBudget(_) => false,
+            AttemptOutcome::Ended(Ending::Healed { .. } | Ending::Recovered { .. }) => {
+                !self.nothing_failed()
+            }
             _ => true,
         };
         if failed {
@@ -273,7 +276,9 @@ impl<'a> Attempt<'a> {
             .cloned()
             .collect();
 
-        self.ask_model();
+        if !self.is_restart_wanted() {
+            self.ask_model();
+        }
         let mut applying = match self.assess(&related) {
             Ok(applying) => self.in_order(applying),
             Err(outcome) => return outcome,

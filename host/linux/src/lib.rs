@@ -39,7 +39,7 @@ mod host;
 pub mod internal;
 mod job;
 pub mod learn;
-mod own_program;
+pub mod own_program;
 mod package_lock;
 mod probes;
 mod runs_as;

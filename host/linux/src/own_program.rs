@@ -1,8 +1,17 @@
 //! Where this binary lies, for running it again.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use prunella_core::{Failure, capability::Answer};
+
+/// What the kernel adds to the path of a binary that an upgrade has replaced.
+const DELETED: &str = " (deleted)";
+
+/// Whether this process runs a binary that has been replaced, or removed, since.
+pub fn is_replaced() -> bool {
+    fs::read_link("/proc/self/exe")
+        .is_ok_and(|path| path.to_string_lossy().ends_with(DELETED) && !path.exists())
+}
 
 /// The path of this binary, for running it again.
 pub(crate) fn own_program() -> Answer<PathBuf> {
@@ -12,13 +21,9 @@ pub(crate) fn own_program() -> Answer<PathBuf> {
             format!("cannot tell where this program lies: {error}"),
         )
     })?;
-    // The kernel's note for a binary that an upgrade has replaced: the new one
-    // has its path.
+    // The new one has its path.
     Ok(
-        match path
-            .to_str()
-            .and_then(|path| path.strip_suffix(" (deleted)"))
-        {
+        match path.to_str().and_then(|path| path.strip_suffix(DELETED)) {
             Some(path) => PathBuf::from(path),
             None => path,
         },

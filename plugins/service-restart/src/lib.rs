@@ -5,6 +5,9 @@
 use prunella_sdk::prelude::*;
 use prunella_sdk::units::{ActiveState, Unit};
 
+/// The cause of an incident in which nothing has failed: a person wants a restart.
+const RESTART_REQUESTED: &str = "restart-requested";
+
 struct ServiceRestart;
 
 impl Strategy for ServiceRestart {
@@ -83,7 +86,7 @@ impl Strategy for ServiceRestart {
 
 /// Whether a person wants the unit restarted, and it is still the run that they saw.
 fn restart_is_due(incident: &Incident, unit: &Unit) -> bool {
-    incident.cause() == "restart-requested"
+    incident.cause() == RESTART_REQUESTED
         && unit.is_up()
         && unit.invocation() == incident.invocation()
 }
@@ -102,7 +105,11 @@ fn assess_down(incident: &Incident, unit: &Unit) -> Assessment {
     let cause = incident.cause();
     let mut facts = format!("{name} is {}", unit.standing());
     // What is not a failure says no more than how the unit stands.
-    if !matches!(cause.as_str(), "" | "success" | "inactive") && cause != unit.last_result() {
+    if !matches!(
+        cause.as_str(),
+        "" | "success" | "inactive" | RESTART_REQUESTED
+    ) && cause != unit.last_result()
+    {
         facts = format!("{facts} after `{cause}`");
     }
     if limit_hit {

@@ -31,6 +31,12 @@ pub(super) struct SetAside {
 }
 
 impl SetAside {
+    /// Its lines, without the first one that Prunella wrote for itself.
+    pub(super) fn shown(&self) -> impl Iterator<Item = &str> {
+        let mark = |line: &&str| line.starts_with("# Written by Prunella;");
+        self.text.lines().skip_while(mark)
+    }
+
     /// Takes it into force again.
     pub(super) fn restore(&self) -> anyhow::Result<()> {
         fs::rename(&self.path, &self.in_force)

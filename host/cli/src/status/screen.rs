@@ -89,6 +89,8 @@ pub(super) enum Key {
 /// Reads keys from standard input until it ends or `each` answers no.
 pub(super) fn read_keys(mut each: impl FnMut(Key) -> bool) {
     let mut bytes = [0; 64];
+    // What has come of a key whose end is still on its way.
+    let mut begun = Vec::new();
     loop {
         let read = match io::stdin().lock().read(&mut bytes) {
             Ok(0) => return,
@@ -96,7 +98,10 @@ pub(super) fn read_keys(mut each: impl FnMut(Key) -> bool) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => return,
         };
-        for key in keys(bytes.get(..read).unwrap_or_default()) {
+        begun.extend_from_slice(bytes.get(..read).unwrap_or_default());
+        let (pressed, rest) = keys(&begun);
+        begun = rest.to_vec();
+        for key in pressed {
             if !each(key) {
                 return;
             }
@@ -104,8 +109,9 @@ pub(super) fn read_keys(mut each: impl FnMut(Key) -> bool) {
     }
 }
 
-/// What was pressed. A terminal sends an arrow as one piece, so that a lone escape is none.
-fn keys(mut bytes: &[u8]) -> Vec<Key> {
+/// What was pressed, and the bytes at the end that may be the beginning of a key: over a slow
+/// line an arrow comes in pieces.
+fn keys(mut bytes: &[u8]) -> (Vec<Key>, &[u8]) {
     const KEYS: [(&[u8], Key); 22] = [
         (b"\x1b[A", Key::Up),
         (b"\x1bOA", Key::Up),
@@ -140,11 +146,23 @@ fn keys(mut bytes: &[u8]) -> Vec<Key> {
                 pressed.push(*key);
                 bytes = rest;
             }
+            None if is_begun(bytes) => break,
             None if bytes.starts_with(b"\x1b[") => bytes = after_sequence(bytes),
             None => bytes = after,
         }
     }
-    pressed
+    (pressed, bytes)
+}
+
+/// Whether these bytes can be the beginning of an escape sequence and are not the whole of one.
+fn is_begun(bytes: &[u8]) -> bool {
+    match bytes.strip_prefix(b"\x1b") {
+        Some(b"" | b"O") => true,
+        Some(rest) => rest.strip_prefix(b"[").is_some_and(|parameters| {
+            parameters.len() < 16 && parameters.iter().all(|byte| (0x20..0x40).contains(byte))
+        }),
+        None => false,
+    }
 }
 
 /// What follows an escape sequence that means nothing here: it ends with a letter or `~`.
@@ -169,9 +187,20 @@ mod tests {
     #[case::ends(b"gG\x1b[H\x1b[F", &[Key::Top, Key::Bottom, Key::Top, Key::Bottom])]
     #[case::a_modified_arrow_is_no_letter(b"\x1b[1;5Aq", &[Key::Quit])]
     #[case::a_function_key(b"\x1b[15~j", &[Key::Down])]
-    #[case::nonsense(b"xyz\x1b", &[])]
-    #[case::cut_short(b"\x1b[", &[])]
+    #[case::nonsense(b"xyz", &[])]
+    #[case::a_lone_escape_before_a_letter(b"\x1bq", &[Key::Quit])]
     fn keys_are_told_apart(#[case] bytes: &[u8], #[case] expected: &[Key]) {
-        assert_eq!(keys(bytes), expected);
+        assert_eq!(keys(bytes), (expected.to_vec(), &b""[..]));
+    }
+
+    #[rstest]
+    #[case(b"j\x1b")]
+    #[case(b"j\x1b[")]
+    #[case(b"j\x1b[6")]
+    #[case(b"j\x1bO")]
+    fn the_beginning_of_a_key_waits_for_its_end(#[case] bytes: &[u8]) {
+        let (pressed, rest) = keys(bytes);
+        assert_eq!(pressed, [Key::Down]);
+        assert_eq!(rest, &bytes[1..]);
     }
 }

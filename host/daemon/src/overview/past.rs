@@ -6,7 +6,7 @@ use prunella_api::{DayCount, LastHealing, NeedsPeople, ServiceStatus, Waiting};
 use prunella_core::{
     Timestamp, UnitName,
     cause::Cause,
-    incident::{Ending, EndingKind, IncidentId},
+    incident::{Ending, EndingKind, IncidentId, LeftAlone},
     summary::{Filter, Summary},
     trail::{Entry, Step},
 };
@@ -105,7 +105,10 @@ impl Past {
     /// What the healing of a unit waits for.
     pub(super) fn waits(&self, unit: &UnitName) -> Option<Waiting> {
         let latest = self.latest.get(unit)?;
-        let held = latest.left_alone.filter(|why| why.passes());
+        // A pause and the kill switch are told of for themselves.
+        let held = latest.left_alone.filter(|why| {
+            why.passes() && !matches!(why, LeftAlone::Paused | LeftAlone::KillSwitch)
+        });
         match (latest.ended, held) {
             (Some(EndingKind::LeftAlone), Some(why)) => Some(Waiting {
                 reason: why.sentence().to_owned(),

@@ -9,6 +9,7 @@ use std::{
 use prunella_core::{
     StrategyName,
     analyst::{Evidence, FailedRun},
+    capability::ActiveState,
     cause::Cause,
     incident::Ending,
     service::Order,
@@ -85,6 +86,19 @@ impl Attempt<'_> {
             .pop()
             .map_or_else(String::new, |line| format!(": {}", redact(&line)));
         format!("it fails {when} ({how}){said}")
+    }
+
+    /// Whether a person asked about a service that was well, or wants it restarted: then there
+    /// is no cause to look for, unless that goes wrong.
+    pub(super) fn nothing_failed(&self) -> bool {
+        let cause = &self.trail.incident().detection.cause;
+        let was_up = *cause == Cause::State(ActiveState::Active);
+        self.is_restart_wanted() || (was_up && self.trail.healings() == 0)
+    }
+
+    /// Whether a person wants the service restarted although it is well.
+    pub(super) fn is_restart_wanted(&self) -> bool {
+        self.trail.incident().detection.cause == Cause::RestartRequested
     }
 
     /// Gathers the evidence, on whatever thread it is called.
@@ -184,8 +198,7 @@ impl Attempt<'_> {
         &self,
         mut applying: Vec<(&'s StrategyName, &'s Loaded)>,
     ) -> Vec<(&'s StrategyName, &'s Loaded)> {
-        let failed = self.trail.incident().detection.cause != Cause::RestartRequested;
-        if self.service.order != Order::Learned || applying.len() < 2 || !failed {
+        if self.service.order != Order::Learned || applying.len() < 2 || self.is_restart_wanted() {
             return applying;
         }
         let Some(store) = &self.healer.settings.store else {

@@ -9,7 +9,6 @@ use prunella_core::{
     StrategyName, UnitName,
     budget::BudgetVerdict,
     capability::{UnitStatus, clock},
-    cause::Cause,
     incident::{Ending, Outcome},
     trail::Step,
 };
@@ -212,8 +211,7 @@ impl Attempt<'_> {
         });
         (self.acted)();
         (self.answers)();
-        // A restart that a person wanted has no cause to look for, unless it fails.
-        if self.trail.incident().detection.cause != Cause::RestartRequested {
+        if !self.nothing_failed() {
             self.diagnose();
         }
         after

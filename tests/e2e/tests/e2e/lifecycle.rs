@@ -169,6 +169,11 @@ fn setup_with_a_new_program_restarts_the_daemon_that_runs_the_old_one() {
     assert_eq!(scene.main_pid("prunella.service"), first);
 
     install("x");
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    assert!(
+        status.contains("runs a program that has been replaced"),
+        "{status}"
+    );
     let dry = scene.run_ok(&[installed, "setup", "--dry-run"]).unwrap();
     assert!(dry.contains("would: ran"), "{dry}");
     assert_eq!(scene.main_pid("prunella.service"), first);

@@ -210,6 +210,7 @@ fn healing_a_healthy_service_changes_nothing_and_a_restart_is_an_order_of_its_ow
         "{}",
         heal.stdout
     );
+    assert!(!heal.stdout.contains("hint"), "{}", heal.stdout);
     assert_eq!(scene.main_pid("web.service"), before);
 
     let plan = scene.prunella(&["heal", "web.service", "--restart", "--dry-run"]);
@@ -229,6 +230,7 @@ fn healing_a_healthy_service_changes_nothing_and_a_restart_is_an_order_of_its_ow
         restart.stdout,
         restart.stderr
     );
+    assert!(!restart.stdout.contains("hint"), "{}", restart.stdout);
     assert_ne!(scene.main_pid("web.service"), before);
     assert!(scene.answers(8080));
     let incident = scene

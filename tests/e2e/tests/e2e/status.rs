@@ -164,8 +164,10 @@ fn watched(scene: &Scene, end: &[&str]) -> String {
          stty -g > /tmp/after.new\nmv /tmp/after.new /tmp/after\n"
     );
     scene.write_file("/tmp/session", session, 0o755).unwrap();
-    let run = "rm -f /tmp/after /tmp/keys /tmp/typescript; mkfifo /tmp/keys; \
-               exec script -qfec 'sh /tmp/session' /tmp/typescript <> /tmp/keys >/dev/null";
+    // What is left of a session before must not be taken for this one's.
+    let fresh = "rm -f /tmp/after /tmp/keys /tmp/typescript && mkfifo /tmp/keys";
+    scene.run_ok(&["bash", "-c", fresh]).unwrap();
+    let run = "exec script -qfec 'sh /tmp/session' /tmp/typescript <> /tmp/keys >/dev/null";
     scene
         .run_ok(&["systemd-run", "--quiet", "--collect", "bash", "-c", run])
         .unwrap();
@@ -177,7 +179,7 @@ fn watched(scene: &Scene, end: &[&str]) -> String {
             })
             .unwrap();
     };
-    wait_for_text("q quits");
+    wait_for_text("more lines below");
     wait_for_text("failed");
     // A page down, and the services that are well come into sight.
     scene
