@@ -82,16 +82,31 @@ pub(crate) fn decide(
     let situation = &healer.settings.situation;
     let deadline = || Instant::now() + LOOK;
 
+    let asked_for = incident.detection.by == DetectedBy::Operator;
+    // Whoever asks about a unit that is up is told what holds healings back. Nothing
+    // waits for that to end.
+    let hold = |why, detail, after| {
+        let is_up = || {
+            host.unit(deadline(), unit)
+                .is_ok_and(|status| status.is_up())
+        };
+        if asked_for && is_up() {
+            Decision::Leave(why, detail)
+        } else {
+            Decision::LookAgain(why, detail, after)
+        }
+    };
+
     // What people said comes first.
     if healer.settings.kill_switch.exists() {
-        return Decision::LookAgain(
+        return hold(
             LeftAlone::KillSwitch,
             format!("{} exists", healer.settings.kill_switch.display()),
             LOOK_AGAIN,
         );
     }
     if let Some((detail, left)) = paused(healer, service) {
-        return Decision::LookAgain(LeftAlone::Paused, detail, left);
+        return hold(LeftAlone::Paused, detail, left);
     }
     if current.protected.covers(unit) {
         return Decision::Leave(
@@ -192,7 +207,6 @@ pub(crate) fn decide(
         return Decision::LookAgain(LeftAlone::PackageUpgrade, holder, LOOK_AGAIN);
     }
 
-    let asked_for = incident.detection.by == DetectedBy::Operator;
     if !asked_for && !service.heal_on_stop {
         match situation.stopped_by_operator(deadline(), &status) {
             Ok(Some(evidence)) => return Decision::Leave(LeftAlone::OperatorStop, evidence),

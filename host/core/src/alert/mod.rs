@@ -27,7 +27,7 @@ pub use self::{
 use crate::{
     Timestamp, UnitName,
     cause::Cause,
-    incident::{Assessment, Ending, Incident, IncidentId, LeftAlone, Outcome},
+    incident::{Assessment, DetectedBy, Ending, Incident, IncidentId, LeftAlone, Outcome},
     service::Service,
     text::without_numbers,
     trail::{Entry, Step},
@@ -72,6 +72,7 @@ impl Alert {
     /// | healed, recovered | recovery | info; warning when critical |
     /// | escalated | escalation | warning; critical when critical |
     /// | left alone, and people are needed | escalation | as above |
+    /// | left alone, as an operator or a dependant asked | none | |
     /// | left alone otherwise | information | info |
     /// | interrupted | information | warning |
     /// | blocked, dry-run | none | |
@@ -105,6 +106,13 @@ impl Alert {
                 (AlertKind::Recovery, Severity::Info)
             }
             Ending::Escalated { .. } => (AlertKind::Escalation, urgent),
+            // Whoever asked has been told; and what another unit waited for is told of
+            // with that one.
+            Ending::LeftAlone { .. }
+                if incident.detection.by == DetectedBy::Operator || incident.parent.is_some() =>
+            {
+                return None;
+            }
             Ending::LeftAlone { why, .. } if why.needs_people() => (AlertKind::Escalation, urgent),
             Ending::LeftAlone { .. } => (AlertKind::Information, Severity::Info),
             Ending::Interrupted { .. } => (AlertKind::Information, Severity::Warning),

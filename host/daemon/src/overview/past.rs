@@ -10,7 +10,7 @@ use prunella_core::{
     summary::{Filter, Summary},
     trail::{Entry, Step},
 };
-use prunella_store::{Pause, Store};
+use prunella_store::{Pause, Store, StoreError};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -32,7 +32,7 @@ pub(super) struct Past {
 }
 
 impl Past {
-    pub(super) fn read(store: &Store, now: Timestamp) -> Result<Self, prunella_store::StoreError> {
+    pub(super) fn read(store: &Store, now: Timestamp) -> Result<Self, StoreError> {
         let mut past = Self {
             pauses: store
                 .pauses()?
@@ -61,9 +61,7 @@ impl Past {
                     incident.unit.clone(),
                     LastHealing {
                         incident: incident.id.clone(),
-                        at: incident
-                            .at
-                            .saturating_add(incident.recovered_after.unwrap_or_default()),
+                        at: recovered_at(store, &incident)?,
                         strategy: incident.strategy.clone(),
                         recovered_after: incident.recovered_after,
                     },
@@ -142,6 +140,18 @@ impl Past {
         needy.sort_by_key(|needy| std::cmp::Reverse(needy.at));
         needy
     }
+}
+
+/// When a service that was healed was up again.
+fn recovered_at(store: &Store, incident: &Summary) -> Result<Timestamp, StoreError> {
+    let record = store.record(&incident.id)?;
+    let up = record.and_then(|record| {
+        let steps = record.steps.into_iter();
+        steps
+            .rev()
+            .find(|entry| matches!(entry.step, Step::Answering { .. }))
+    });
+    Ok(up.map_or(incident.ended_at.unwrap_or(incident.at), |entry| entry.at))
 }
 
 fn is_open(incident: &Summary) -> bool {
@@ -246,6 +256,18 @@ mod tests {
             parent: None,
         };
         store.open_incident(&incident).unwrap();
+        store
+            .append_all(&[Entry {
+                incident: incident.id.clone(),
+                ..entry(
+                    1_035_100,
+                    Step::Answering {
+                        evidence: Vec::new(),
+                        after: Some(Duration::from_secs(60)),
+                    },
+                )
+            }])
+            .unwrap();
         store
             .end(
                 &incident.id,

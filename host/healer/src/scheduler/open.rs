@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prunella_core::{
     cause::Cause,
-    incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
+    incident::{DetectedBy, Detection, Ending, Incident, IncidentId, LeftAlone},
 };
 use prunella_store::{Opened, StoreError};
 
@@ -207,6 +207,12 @@ fn again(ending: &Ending, by: DetectedBy) -> Again {
         }
         // An operator may ask for the same failure again and again.
         (_, DetectedBy::Operator) => Again::Anew,
+        // It is in care again, or no longer protected.
+        (Ending::LeftAlone { why, .. }, _)
+            if matches!(why, LeftAlone::NotInCare | LeftAlone::Protected) =>
+        {
+            Again::Same
+        }
         // What held it back may be gone by now.
         (Ending::LeftAlone { why, .. }, DetectedBy::Sweep | DetectedBy::Dependency)
             if why.passes() =>

@@ -80,7 +80,7 @@ pub struct Report {
     /// The ports it should hold, such as `tcp/80`.
     pub ports: Vec<String>,
     pub host: String,
-    /// When it was detected.
+    /// When it failed, as near as is known.
     pub at: Moment,
     /// Whether that was in an earlier boot.
     pub earlier_boot: bool,
@@ -349,8 +349,7 @@ impl Report {
         };
         let findings = opinions::explanations(&built.opinions, &built.findings);
         let hint = built.hint.as_ref().map(Explanation::from);
-        let recommendation =
-            next::recommendation(record, &findings, hint.as_ref(), recurrence.as_ref());
+        let recommendation = next::recommendation(record, &findings, recurrence.as_ref());
         Self {
             headline: headline(unit, &detection.cause, ending),
             incident: record.incident.id.clone(),
@@ -364,7 +363,7 @@ impl Report {
                 service.ports.iter().map(ToString::to_string).collect()
             }),
             host: clean(&context.hostname),
-            at: moment(detection.at),
+            at: moment(failed_at(record)),
             earlier_boot: context
                 .boot_id
                 .as_ref()
@@ -518,6 +517,20 @@ impl Proof {
     }
 }
 
+/// When it failed: what noticed it may have come later.
+fn failed_at(record: &Record) -> Timestamp {
+    let detection = &record.incident.detection;
+    let noticed_after = record
+        .steps
+        .first()
+        .zip(detection.failed_monotonic)
+        .and_then(|(first, failed)| first.monotonic.checked_since(failed));
+    // A run that began in another boot says nothing.
+    detection
+        .at
+        .saturating_sub(noticed_after.unwrap_or_default())
+}
+
 fn kind(ending: Option<&Ending>, needs_people: bool) -> AlertKind {
     match ending {
         _ if needs_people => AlertKind::Escalation,
@@ -578,8 +591,8 @@ pub fn headline(unit: &UnitName, cause: &Cause, ending: Option<&Ending>) -> Stri
         }
         Some(Ending::Escalated { reason, .. }) => match reason.strip_prefix("it ") {
             // Its subject is the unit.
-            Some(rest) => format!("{unit} {}", clean(rest)),
-            None => format!("{unit} needs a person: {}", clean(reason)),
+            Some(rest) => format!("{unit} {}", words::timeless(rest)),
+            None => format!("{unit} needs a person: {}", words::timeless(reason)),
         },
         Some(Ending::Blocked { on, .. }) => format!("{unit} is down, waiting for {on}"),
         Some(Ending::Interrupted { .. }) => format!("healing {unit} was interrupted"),

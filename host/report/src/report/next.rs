@@ -347,29 +347,39 @@ pub(super) fn plan(record: &Record, retry_at: Option<&Moment>) -> Option<String>
     })
 }
 
-/// What people should do, in a sentence or two. A recent change is the last
-/// resort: a strategy that found a reason not to act knows better.
+/// What people should do, in a sentence or two. What was changed lately is no advice:
+/// it may have nothing to do with it.
 pub(super) fn recommendation(
     record: &Record,
     findings: &[Explanation],
-    hint: Option<&Explanation>,
     recurrence: Option<&Recurrence>,
 ) -> Option<String> {
     let by_strategy = findings.iter().any(|finding| finding.because.is_none());
     let advice = findings
         .iter()
-        .chain(hint.filter(|_| !by_strategy))
+        // How the first run ended is not what a strategy holds everything for.
+        .filter(|finding| !by_strategy || finding.from != "log")
         .find_map(|finding| finding.advice.as_deref())
         .map(words::clean);
     match record.ending.as_ref()? {
-        Ending::Healed { .. } | Ending::Recovered { .. } => Some(match (advice, recurrence) {
-            (Some(advice), Some(_)) => advice,
-            (None, Some(again)) if again.often > Often::Again => again.advice.clone(),
-            (Some(advice), None) => {
-                format!("Nothing to do now. To prevent a recurrence: {advice}")
-            }
-            (None, _) => "Nothing to do now.".to_owned(),
-        }),
+        Ending::Healed { .. } | Ending::Recovered { .. } => {
+            // A person has seen to it since.
+            let was_handed_over = record.steps.iter().any(|entry| {
+                matches!(
+                    entry.step,
+                    Step::Ended {
+                        ending: Ending::Escalated { .. }
+                    }
+                )
+            });
+            Some(match (advice, recurrence) {
+                (_, Some(again)) if again.often > Often::Again => again.advice.clone(),
+                (Some(advice), _) if !was_handed_over => {
+                    format!("Nothing to do now. To prevent a recurrence: {advice}")
+                }
+                _ => "Nothing to do now.".to_owned(),
+            })
+        }
         Ending::Escalated { .. } => Some(advice.unwrap_or_else(|| {
             if by_strategy {
                 "Remove this cause. Prunella looks again by itself, and at once when you run \

@@ -6,13 +6,10 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{Command, Moment, words};
-use prunella_core::{Timestamp, UnitName, capability::PastIncident};
+use prunella_core::{Timestamp, UnitName, capability::PastIncident, cause::Cause};
 
 /// How far back a report looks.
 pub const LOOK_BACK: Duration = Duration::from_secs(7 * 24 * 3_600);
-
-/// The cause of a restart that a person wanted: nothing had failed.
-const RESTART: &str = "restart-requested";
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -66,7 +63,12 @@ pub(super) struct This<'a> {
 
 /// Whether an incident with this cause that ended so was a failure of the service.
 fn counts(cause: &str, ended: &str) -> bool {
-    cause != RESTART && !matches!(ended, "left-alone" | "dry-run")
+    // Somebody asked about it, and nothing had failed.
+    let asked = matches!(
+        Cause::from(cause),
+        Cause::RestartRequested | Cause::State(_)
+    );
+    !asked && !matches!(ended, "left-alone" | "dry-run")
 }
 
 /// What the past makes of this failure; nothing when it is the first in a week,
@@ -114,6 +116,8 @@ pub(super) fn recurrence(
     };
     let words = if healings == number {
         format!("healed {} {span}", words::times(healings))
+    } else if healings == 0 && before.iter().any(|past| past.ended == "recovered") {
+        format!("failed {} {span}", words::times(number))
     } else if healings == 0 {
         format!("failed {} {span}, never healed", words::times(number))
     } else {

@@ -18,6 +18,25 @@ pub(super) fn clean(text: &str) -> String {
     prunella_core::text::one_line(&prunella_core::text::redact(text), QUOTED_MAX)
 }
 
+/// The same without dates and times of day, which log lines begin with: a headline has
+/// its own.
+pub(super) fn timeless(text: &str) -> String {
+    let is_time = |word: &str| {
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        let separators = word.bytes().filter(|b| b"-/:".contains(b)).count();
+        digits >= 6
+            && separators >= 2
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b"-/:.,TZ+[]".contains(&b))
+    };
+    let words: Vec<&str> = text
+        .split_whitespace()
+        .filter(|word| !is_time(word))
+        .collect();
+    clean(&words.join(" "))
+}
+
 /// What was noticed, in a sentence without its full stop.
 pub(super) fn cause(detection: &Detection) -> String {
     failure(
@@ -286,6 +305,19 @@ mod tests {
             relative(Timestamp::from_millis(at), Timestamp::from_millis(now)),
             expected
         );
+    }
+
+    #[rstest]
+    #[case(
+        "exit code 1: 2026/11/29 17:00:50 [emerg] 5#5: no",
+        "exit code 1: [emerg] 5#5: no"
+    )]
+    #[case("2026-11-29T17:00:50.123Z failed", "failed")]
+    #[case("[2026-11-29 17:00:50] failed", "failed")]
+    #[case("tcp/127.0.0.1:8080 is held", "tcp/127.0.0.1:8080 is held")]
+    #[case("no route to 10.0.0.0/24", "no route to 10.0.0.0/24")]
+    fn a_headline_has_no_times(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(timeless(text), expected);
     }
 
     #[test]

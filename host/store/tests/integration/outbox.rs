@@ -404,7 +404,7 @@ fn a_dispatch_is_found_by_a_part_of_its_id() {
 fn names_differ() {
     let (_folder, store) = store();
     let one = store.new_name(ms(0)).unwrap();
-    assert!(one.starts_with("19700101-000000-"), "{one}");
+    assert!(one.starts_with("19700101-000000Z-"), "{one}");
     assert_ne!(one, store.new_name(ms(0)).unwrap());
 }
 

@@ -327,3 +327,45 @@ fn healing_a_paused_service_says_who_paused_it_and_how_to_resume() {
     scene.prunella_ok(&["resume", "web.service"]);
     scene.wait_healed("web.service");
 }
+
+/// Whoever asks about a healthy service while healings are paused gets an answer, and
+/// nothing else comes of it: no message, and the next failure is one of its own.
+#[test]
+fn asking_about_a_healthy_service_in_a_pause_hides_no_failure() {
+    let scene = Scene::builder()
+        .service("web.service", &victim("", "--listen 8080"), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.prunella_ok(&["pause", "web.service", "--reason", "tests"]);
+    let asked = scene.prunella(&["heal", "web.service"]);
+    assert_eq!(asked.code, Some(5), "{}{}", asked.stdout, asked.stderr);
+    assert!(
+        format!("{}{}", asked.stdout, asked.stderr).contains("paused"),
+        "{}{}",
+        asked.stdout,
+        asked.stderr
+    );
+    scene.prunella_ok(&["resume", "web.service"]);
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+    assert!(scene.answers(8080));
+}
+
+/// A service that failed while its services file was away is healed when it is back.
+#[test]
+fn a_service_that_failed_out_of_care_is_healed_when_it_is_in_care_again() {
+    let scene = Scene::builder()
+        .service("web.service", &victim("", "--listen 8080"), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    let file = "/etc/prunella/services.d/web.service.toml";
+    let away = "/root/web.toml";
+    scene.run_ok(&["mv", file, away]).unwrap();
+    scene.prunella_ok(&["reload"]);
+    scene.kill("web.service");
+    scene.wait_until("web.service", "failed", TIMEOUT).unwrap();
+    scene.run_ok(&["mv", away, file]).unwrap();
+    scene.prunella_ok(&["reload"]);
+    scene.wait_healed("web.service");
+    assert!(scene.answers(8080));
+}
