@@ -9,8 +9,9 @@ use std::{
 use anyhow::Context as _;
 use prunella_api::ApiError;
 use prunella_bundle::{Builtin, builtins};
+use prunella_config::Config;
 use prunella_core::{
-    StrategyName,
+    StrategyName, UnitName,
     hash::sha256,
     policy::{Act, Grants},
 };
@@ -139,6 +140,22 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
         tidied = true;
         let which = format!("{} ({unit} is in nobody's care)", path.display());
         report.changed("removed", &which)?;
+    }
+
+    let config = Config::load(&paths.config).config.unwrap_or_default();
+    let without: Vec<&str> = drop_ins::missing(&args.place.unit_dir, &config)
+        .map(UnitName::as_str)
+        .collect();
+    if !without.is_empty() {
+        let names = without.join(" ");
+        output::remark(
+            "note",
+            FAIR,
+            &format!(
+                "systemd does not call Prunella's hook for {names}: without the daemon their \
+                 failures are noticed by the sweep. `prunella enable {names}` writes the drop-ins"
+            ),
+        );
     }
 
     if !systemctl::booted() {

@@ -20,12 +20,12 @@ use crate::{
     changes::Changes,
     exit::{Exit, Problem},
     output::{self, FAIR},
-    paths::{CACHE, CONFIG, Paths, RUN, STATE},
+    paths::{CACHE, Paths, RUN, STATE},
     setup::UNITS,
     systemctl,
 };
 
-/// What is Prunella's in a configuration folder of another name.
+/// What is Prunella's in its configuration folder.
 const IN_CONFIG: [&str; 6] = [
     "prunella.toml",
     "off",
@@ -68,11 +68,11 @@ pub(crate) fn run(paths: &Paths, args: &UninstallArgs) -> anyhow::Result<Exit> {
     if changes.count() > units_before && systemctl::booted() {
         changes.systemctl(&["daemon-reload"])?;
     }
-    folder(&mut changes, &paths.run, RUN, &[])?;
-    folder(&mut changes, &paths.cache, CACHE, &[])?;
+    folder(&mut changes, &paths.run, Some(RUN), &[])?;
+    folder(&mut changes, &paths.cache, Some(CACHE), &[])?;
     if args.purge {
-        folder(&mut changes, &paths.config, CONFIG, &IN_CONFIG)?;
-        folder(&mut changes, &paths.state, STATE, &IN_STATE)?;
+        folder(&mut changes, &paths.config, None, &IN_CONFIG)?;
+        folder(&mut changes, &paths.state, Some(STATE), &IN_STATE)?;
     }
     end(paths, args, &changes)
 }
@@ -170,14 +170,20 @@ fn unit_files(changes: &mut Changes, args: &UninstallArgs) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Removes a folder of Prunella's with all that is in it. One that has another name than the
-/// usual may be somebody else's, too: of that `known` goes, and the folder if it is empty then.
-fn folder(changes: &mut Changes, path: &Path, usual: &str, known: &[&str]) -> anyhow::Result<()> {
+/// Removes a folder of Prunella's with all that is in it, if it has its `usual` name. Any
+/// other may be somebody else's, too: of that `known` goes, and the folder if it is empty
+/// then.
+fn folder(
+    changes: &mut Changes,
+    path: &Path,
+    usual: Option<&str>,
+    known: &[&str],
+) -> anyhow::Result<()> {
     // A link leads to somebody else's.
     if fs::symlink_metadata(path).map_or(true, |there| !there.is_dir()) {
         return Ok(());
     }
-    if path == Path::new(usual) {
+    if usual.is_some_and(|usual| path == Path::new(usual)) {
         if !changes.is_dry_run() {
             fs::remove_dir_all(path)
                 .with_context(|| format!("cannot remove {}", path.display()))?;
@@ -229,6 +235,12 @@ fn end(paths: &Paths, args: &UninstallArgs, changes: &Changes) -> anyhow::Result
             left.join(" and ")
         ));
     }
+    if args.purge && !args.dry_run && paths.config.exists() {
+        text.push_str(&format!(
+            "What is not Prunella's stays in {}.\n",
+            paths.config.display()
+        ));
+    }
     if let Ok(program) = std::env::current_exe() {
         text.push_str(&format!(
             "The program itself stays: {}\n",
@@ -252,20 +264,20 @@ mod tests {
         fs::write(path.join("passwd"), "").unwrap();
 
         let mut dry = Changes::new(true);
-        folder(&mut dry, &path, CONFIG, &IN_CONFIG).unwrap();
+        folder(&mut dry, &path, None, &IN_CONFIG).unwrap();
         assert_eq!(dry.count(), 2);
         assert!(path.join("prunella.toml").exists());
 
         let mut changes = Changes::new(false);
-        folder(&mut changes, &path, CONFIG, &IN_CONFIG).unwrap();
+        folder(&mut changes, &path, None, &IN_CONFIG).unwrap();
         assert_eq!(changes.count(), 2);
         let left: Vec<_> = fs::read_dir(&path).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
         assert!(path.join("passwd").exists());
 
         fs::remove_file(path.join("passwd")).unwrap();
-        folder(&mut changes, &path, CONFIG, &IN_CONFIG).unwrap();
+        folder(&mut changes, &path, None, &IN_CONFIG).unwrap();
         assert!(!path.exists());
-        folder(&mut changes, &path, CONFIG, &IN_CONFIG).unwrap();
+        folder(&mut changes, &path, None, &IN_CONFIG).unwrap();
     }
 }

@@ -73,6 +73,12 @@ pub fn orphans(unit_dir: &Path, config: &Config) -> Result<Vec<(UnitName, PathBu
     Ok(found)
 }
 
+/// The units in care that have no drop-in of that name, whoever wrote it.
+pub fn missing<'c>(unit_dir: &'c Path, config: &'c Config) -> impl Iterator<Item = &'c UnitName> {
+    let units = config.services.keys();
+    units.filter(move |unit| fs::symlink_metadata(path(unit_dir, unit)).is_err())
+}
+
 /// Removes a drop-in, and its folder when nothing else is in it.
 pub fn remove(path: &Path) -> Result<(), DaemonError> {
     match fs::remove_file(path) {

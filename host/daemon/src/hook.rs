@@ -30,6 +30,9 @@ use crate::{
 /// what is due later is left to the sweep.
 const PATIENCE: Duration = Duration::from_secs(130);
 
+/// How often a hook that goes alone looks whether there is a daemon by now.
+const LOOK_FOR_DAEMON: Duration = Duration::from_secs(2);
+
 /// How long one look at the unit may take.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -116,8 +119,26 @@ pub(crate) fn alone(
                 tell(paths, telling);
             }
         });
+        let waiting = &scheduler;
+        let (done, is_done) = mpsc::channel::<()>();
+        let call = HookCall {
+            unit: canonical.clone(),
+            monitor: monitor.clone(),
+        };
+        // At boot the daemon comes later: the rest is its, and the boot does not wait
+        // for the budget's pauses.
+        scope.spawn(move || {
+            let daemon = Client::new(&paths.run).within(HOOK_LIMIT);
+            while is_done.recv_timeout(LOOK_FOR_DAEMON) == Err(RecvTimeoutError::Timeout) {
+                if daemon.hook(&call).is_ok() {
+                    tracing::info!("{}: the daemon goes on with it", call.unit);
+                    waiting.stop(PATIENCE);
+                    return;
+                }
+            }
+        });
         scheduler.wait_until_idle(PATIENCE);
-        drop(healing);
+        drop((healing, done));
     });
     tell(paths, &assembly);
     Ok(Accepted {

@@ -248,8 +248,8 @@ fn watched(daemon: &Daemon, event: WatchEvent) {
         WatchEvent::Restarted(detection) | WatchEvent::RestartLoop(detection) => {
             daemon.open(detection);
         }
-        WatchEvent::StartedByOperator { unit } => {
-            daemon.scheduler.started_by_operator(&unit);
+        WatchEvent::StartedByOperator { unit, began } => {
+            daemon.scheduler.started_by_operator(&unit, began);
             daemon.tell();
         }
         WatchEvent::Recovered { unit } => {

@@ -28,7 +28,7 @@ use std::{
 };
 
 use prunella_core::{
-    UnitName,
+    Monotonic, UnitName,
     capability::UnitStatus,
     cause::Cause,
     incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
@@ -37,11 +37,20 @@ use prunella_store::StoreError;
 
 pub use self::open::OpenOutcome;
 use self::run::AttemptInput;
-use crate::{HealerError, clock::wall_clock, healer::Healer, lock::UnitLock, snapshot::Snapshot};
+use crate::{
+    HealerError,
+    clock::{moment, wall_clock},
+    healer::Healer,
+    lock::UnitLock,
+    snapshot::Snapshot,
+};
 
 /// A thread for a run needs room for the interpreter's host frames; the guest's
 /// own stack is elsewhere.
 const STACK: usize = 1 << 20;
+
+/// How long systemd may take from a start that is asked for to the run that it begins.
+const START_TAKES: Duration = Duration::from_secs(5);
 
 /// Works on incidents. Dropping it lets running attempts finish unseen;
 /// [`stop`](Self::stop) waits for them.
@@ -243,8 +252,8 @@ impl Scheduler {
 
     /// An operator has started a unit: like [`recovered`](Self::recovered), and
     /// its healing budget is new. Not for jobs of this process; those of another
-    /// Prunella are told by the unit's lock.
-    pub fn started_by_operator(&self, unit: &UnitName) {
+    /// Prunella are told by the unit's lock, and by the healings that were written down.
+    pub fn started_by_operator(&self, unit: &UnitName, began: Option<Monotonic>) {
         let at_work = self
             .shared
             .lock()
@@ -256,10 +265,23 @@ impl Scheduler {
         let by_another = !at_work
             && UnitLock::try_acquire(&self.shared.lock_folder(), unit)
                 .is_ok_and(|lock| lock.is_none());
-        if !by_another && let Err(error) = self.shared.healer.settings.ledger.reset(unit) {
+        // Its attempt may be over by the time that the start is told of.
+        let by_prunella =
+            by_another || began.is_some_and(|began| self.was_started_by_prunella(unit, began));
+        if !by_prunella && let Err(error) = self.shared.healer.settings.ledger.reset(unit) {
             tracing::warn!("the healing budget of {unit} could not be renewed: {error}");
         }
         self.recovered(unit);
+    }
+
+    /// Whether a healing was written down, by whichever process, just before a run of
+    /// the unit began.
+    fn was_started_by_prunella(&self, unit: &UnitName, began: Monotonic) -> bool {
+        let settings = &self.shared.healer.settings;
+        let run = settings.situation.monotonic().since(began);
+        let now = moment(&*settings.situation);
+        let healings = settings.ledger.healings(unit, &now, run + START_TAKES);
+        healings.iter().any(|age| *age >= run)
     }
 
     /// Looks again, now, at whatever waits for a timer: the configuration, a

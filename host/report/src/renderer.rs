@@ -12,8 +12,8 @@ use crate::{
     samples,
 };
 
-/// The longest subject, in characters.
-const SUBJECT_MAX: usize = 90;
+/// The longest subject, in characters; one more says that it goes on.
+const SUBJECT_MAX: usize = 89;
 
 /// A rendered notification.
 #[derive(Debug, Clone, PartialEq)]

@@ -298,7 +298,7 @@ fn main() -> Outcome {
     sh("systemctl start rude")?;
     next(
         &events,
-        |event| matches!(event, WatchEvent::StartedByOperator { unit } if *unit == rude),
+        |event| matches!(event, WatchEvent::StartedByOperator { unit, .. } if *unit == rude),
     )?;
     check("an operator's start is told", true)?;
     sh("systemctl stop rude")?;

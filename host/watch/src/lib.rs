@@ -20,7 +20,9 @@ mod unit_history;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use prunella_core::{UnitName, capability::UnitStatus, incident::Detection, service::RunPolicy};
+use prunella_core::{
+    Monotonic, UnitName, capability::UnitStatus, incident::Detection, service::RunPolicy,
+};
 use prunella_linux::{Interest, Linux, UnitSet};
 use tokio::sync::watch;
 
@@ -48,7 +50,11 @@ pub enum WatchEvent {
     /// A unit that was down is up by a start or restart job that is not of this
     /// process. A job that came while one of ours was under way, or a unit that
     /// a socket or timer starts, is never told so.
-    StartedByOperator { unit: UnitName },
+    StartedByOperator {
+        unit: UnitName,
+        /// When the run began.
+        began: Option<Monotonic>,
+    },
     /// A unit in care crashed, and systemd has restarted it by itself.
     Restarted(Detection),
     /// systemd restarts a unit again and again. Told once for each such loop.

@@ -256,7 +256,10 @@ impl Task {
                 if !status.is_up() && !history.was_up() {
                     Ok(())
                 } else if status.triggered_by.is_empty() {
-                    self.tell(WatchEvent::StartedByOperator { unit: unit.clone() })
+                    self.tell(WatchEvent::StartedByOperator {
+                        unit: unit.clone(),
+                        began: status.inactive_exit_monotonic,
+                    })
                 } else {
                     // A client of its socket may have had it started.
                     self.tell(WatchEvent::Recovered { unit: unit.clone() })

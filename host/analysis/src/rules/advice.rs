@@ -11,7 +11,7 @@ pub(super) fn advice(cause: Cause, unit: &UnitName) -> String {
              (journalctl -k -g 'out of memory'); give it more, or have it use less."
         ),
         Cause::Segfault => format!(
-            "Look at the crash (coredumpctl info {unit}); a version that changed lately is the \
+            "Look at the crash (coredumpctl info COREDUMP_UNIT={unit}); a version that changed lately is the \
              first suspect."
         ),
         Cause::AddressInUse => {

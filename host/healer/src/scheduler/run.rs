@@ -375,13 +375,19 @@ impl Shared {
             return None;
         }
         let status = self.look_at(&service.unit)?;
-        (status.active_state != ActiveState::Failed).then(|| Ending::Interrupted {
-            detail: format!(
-                "the host was rebooted meanwhile; {} is {} now",
-                service.unit,
-                status.active_state.as_str()
-            ),
-        })
+        match status.active_state {
+            ActiveState::Failed => None,
+            _ if status.is_up() => Some(Ending::Recovered {
+                by: "the host was rebooted meanwhile".to_owned(),
+            }),
+            state => Some(Ending::Interrupted {
+                detail: format!(
+                    "the host was rebooted meanwhile; {} is {} now",
+                    service.unit,
+                    state.as_str()
+                ),
+            }),
+        }
     }
 
     fn write_end(&self, trail: &Trail, outcome: &AttemptOutcome) {

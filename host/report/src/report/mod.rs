@@ -181,6 +181,9 @@ pub struct Explanation {
     pub from: String,
     /// What a person can do about it.
     pub advice: Option<String>,
+    /// Which classic cause it is; absent where a strategy has looked for itself.
+    #[serde(skip)]
+    cause: Option<diagnosis::Cause>,
 }
 
 /// How a run failed.
@@ -370,7 +373,7 @@ impl Report {
                 .is_some_and(|boot_id| *boot_id != record.incident.boot_id),
             detected_by: detection.by.as_str().to_owned(),
             noticed: words::noticed(detection.by.as_str()),
-            reason: reason(&last.what, &findings),
+            reason: reason(ending, &last.what, &findings),
             to_do: next::to_do(record, recommendation.as_deref(), needs_people),
             cause: clean(detection.cause.as_str()),
             what_failed: last.what,
@@ -541,7 +544,18 @@ fn kind(ending: Option<&Ending>, needs_people: bool) -> AlertKind {
 }
 
 /// Why, in one sentence, as far as it is known.
-fn reason(what_failed: &str, findings: &[Explanation]) -> String {
+fn reason(ending: Option<&Ending>, what_failed: &str, findings: &[Explanation]) -> String {
+    if let Some(Ending::LeftAlone { why, detail }) = ending
+        && !why.needs_people()
+    {
+        // Whoever stopped it knows how it ended.
+        let mut sentence = capital(why.sentence());
+        if !detail.is_empty() {
+            sentence.push_str(&format!(": {}", clean(detail)));
+        }
+        sentence.push('.');
+        return sentence;
+    }
     let mut sentence = capital(what_failed);
     if let Some(finding) = findings.first() {
         let probably = if finding.because.is_some() {

@@ -9,7 +9,7 @@ use std::{path::Path, time::Duration};
 use super::{Command, Explanation, Moment, Often, Recurrence, ReportContext, words};
 use prunella_core::{
     cause::Cause,
-    diagnosis::{Finding, Remedy},
+    diagnosis::{Cause::KillRequested, Finding, Remedy},
     incident::{Ending, LeftAlone},
     policy::Act,
     service::FileRole,
@@ -357,8 +357,8 @@ pub(super) fn recommendation(
     let by_strategy = findings.iter().any(|finding| finding.because.is_none());
     let advice = findings
         .iter()
-        // How the first run ended is not what a strategy holds everything for.
-        .filter(|finding| !by_strategy || finding.from != "log")
+        // Who ended the first run is not what a strategy holds everything for.
+        .filter(|finding| !by_strategy || finding.cause != Some(KillRequested))
         .find_map(|finding| finding.advice.as_deref())
         .map(words::clean);
     match record.ending.as_ref()? {
@@ -380,6 +380,11 @@ pub(super) fn recommendation(
                 _ => "Nothing to do now.".to_owned(),
             })
         }
+        Ending::Escalated { .. } if !proposed(record).is_empty() => Some(
+            "Decide whether it may do what it asks for: approve it by the first command, or \
+             deny it."
+                .to_owned(),
+        ),
         Ending::Escalated { .. } => Some(advice.unwrap_or_else(|| {
             if by_strategy {
                 "Remove this cause. Prunella looks again by itself, and at once when you run \

@@ -68,6 +68,7 @@ impl From<&Finding> for Explanation {
             }
             .to_owned(),
             advice: finding.advice.clone(),
+            cause: Some(finding.cause),
         }
     }
 }
@@ -83,6 +84,7 @@ pub(super) fn explanations(opinions: &[StrategyOpinion], findings: &[Finding]) -
             because: None,
             from: opinion.strategy.to_string(),
             advice: None,
+            cause: None,
         })
         .chain(findings.iter().map(Explanation::from))
         .collect()

@@ -214,7 +214,10 @@ fn next_step(this: &This<'_>, before: &[&PastIncident]) -> (String, Look) {
         "core-dump" => (
             "Each time it crashed by a fault of its own: its maintainers need the core dump, or \
              an older version may help.",
-            Some(("coredumpctl info {unit}", "where in the program it crashed")),
+            Some((
+                "coredumpctl info COREDUMP_UNIT={unit}",
+                "where in the program it crashed",
+            )),
         ),
         "signal" => (
             "Each time something ended it from outside: find out who sends the signal. The \

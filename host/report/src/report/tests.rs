@@ -710,7 +710,7 @@ fn this_failure_is_counted_once_and_later_ones_are_not() {
 }
 
 #[rstest]
-#[case::crash("core-dump", "core-dump", "coredumpctl info web.service")]
+#[case::crash("core-dump", "core-dump", "coredumpctl info COREDUMP_UNIT=web.service")]
 #[case::memory("oom-kill", "oom-kill", "systemctl show web.service -p MemoryMax")]
 #[case::exit(
     "exit-code",
