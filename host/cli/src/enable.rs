@@ -642,6 +642,9 @@ fn out_of_care(
         } else {
             format!("renamed   {}{edited} to {}", path.display(), kept.display())
         };
+        if !remove && !args.dry_run {
+            restore::make_room(&kept)?;
+        }
         if !args.dry_run {
             let done = if remove {
                 fs::remove_file(path)

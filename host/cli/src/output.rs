@@ -29,12 +29,14 @@ pub(crate) fn choose(color: Color) {
     }
 }
 
-/// Writes text, which may be styled, to standard output in one go. A closed
-/// output is an error that ends the command quietly (see `exit`).
+/// Writes text, which may be styled, to standard output in one go. What is done does not
+/// depend on who reads of it: that nobody does any more, as after `| head`, is no error.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 /// One JSON value on one line.

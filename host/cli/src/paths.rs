@@ -1,6 +1,6 @@
 //! Where things are, as the global options say.
 
-pub(crate) use prunella_daemon::paths::{CACHE, CONFIG, Paths, RUN, STATE};
+pub(crate) use prunella_daemon::paths::{CACHE, Paths, RUN, STATE};
 
 use crate::args::Global;
 

@@ -8,7 +8,10 @@ use std::{
 use anyhow::Context as _;
 use prunella_core::UnitName;
 
-use crate::paths::Paths;
+use crate::{
+    output::{self, GOOD},
+    paths::Paths,
+};
 
 /// What is behind the name of a file that is out of force.
 const SUFFIX: &str = ".disabled";
@@ -18,6 +21,29 @@ pub(super) fn set_aside_name(path: &Path) -> PathBuf {
     let mut name = path.to_owned().into_os_string();
     name.push(SUFFIX);
     name.into()
+}
+
+/// Gives a file that was set aside before another name: nobody's edits are lost.
+pub(super) fn make_room(set_aside: &Path) -> anyhow::Result<()> {
+    if fs::symlink_metadata(set_aside).is_err() {
+        return Ok(());
+    }
+    let older = (1..)
+        .map(|number: u32| {
+            let mut name = set_aside.to_owned().into_os_string();
+            name.push(format!(".{number}"));
+            PathBuf::from(name)
+        })
+        .find(|name| fs::symlink_metadata(name).is_err());
+    let Some(older) = older else { return Ok(()) };
+    fs::rename(set_aside, &older)
+        .with_context(|| format!("cannot rename {}", set_aside.display()))?;
+    output::print(&format!(
+        "  {GOOD}renamed   {} to {}{GOOD:#}\n",
+        set_aside.display(),
+        older.display()
+    ))?;
+    Ok(())
 }
 
 /// A services file that `disable` set aside.
@@ -102,8 +128,12 @@ pub(super) fn news<'a>(text: &str, now: &'a str) -> Vec<&'a str> {
         !line.is_empty() && !line.starts_with('#')
     };
     let known: Vec<&str> = text.lines().map(str::trim).collect();
+    let key = |line: &str| line.split_once('=').map(|(key, _)| key.trim().to_owned());
+    // What it sets already, the operator set.
+    let set: Vec<String> = known.iter().filter_map(|line| key(line)).collect();
     now.lines()
         .filter(|line| says(line) && !known.contains(&line.trim()))
+        .filter(|line| key(line).is_none_or(|key| !set.contains(&key)))
         .collect()
 }
 

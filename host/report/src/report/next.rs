@@ -414,6 +414,10 @@ pub(super) fn to_do(record: &Record, recommendation: Option<&str>, needs_people:
             format!("Nothing here: it starts once {on} is up.")
         }
         Some(Ending::DryRun { .. }) => "Nothing: this is a dry run.".to_owned(),
+        Some(Ending::LeftAlone {
+            why: LeftAlone::NotInCare,
+            ..
+        }) => "Nobody heals it now: see to it yourself, or put it in care.".to_owned(),
         Some(_) => match recommendation {
             Some(recommendation) => recommendation.to_owned(),
             None if needs_people => "See what follows; Prunella leaves it to you.".to_owned(),
