@@ -230,25 +230,19 @@ fn examples_can_be_put_in_force_one_by_one_and_all_together() {
     }
 }
 
-/// Access lines of its own questions would push out what a service said.
-#[test]
-fn questions_of_prunellas_own_are_not_the_last_it_logged() {
-    let probes: String = (0..6)
+/// Six questions a second.
+fn asked_often() -> String {
+    (0..6)
         .map(|number| {
             format!(
                 "[[probe]]\nname = \"p{number}\"\nhttp = \"http://127.0.0.1:8080/health\"\n\
                  interval = \"1s\"\n"
             )
         })
-        .collect();
-    let scene = Scene::builder()
-        .service(
-            "web.service",
-            &victim("", "--listen 8080 --log-requests"),
-            &probes,
-        )
-        .with_daemon();
-    scene.start(&["web.service"]);
+        .collect()
+}
+
+fn wait_for_many_questions(scene: &Scene) {
     scene
         .wait_for("many questions", TIMEOUT, || {
             let lines = scene.journal(&["-u", "web.service"])?;
@@ -260,9 +254,49 @@ fn questions_of_prunellas_own_are_not_the_last_it_logged() {
             Ok((asked.count() >= 60).then_some(()))
         })
         .unwrap();
+}
+
+/// Access lines of its own questions would push out what a service said.
+#[test]
+fn questions_of_prunellas_own_are_not_the_last_it_logged() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("", "--listen 8080 --log-requests"),
+            &asked_often(),
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    wait_for_many_questions(&scene);
     scene.kill("web.service");
     let incident = scene.wait_healed("web.service");
     let report = scene.report(&incident);
     assert!(!report.contains("GET /health"), "{report}");
+    assert!(report.contains("victim: ready"), "{report}");
+}
+
+#[test]
+fn questions_are_recognised_in_a_log_that_does_not_say_who_asks() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("", "--listen 8080 --log-plainly"),
+            &asked_often(),
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    let other = "exec 3<>/dev/tcp/127.0.0.1/8080 && \
+                 printf 'GET /health HTTP/1.1\\r\\nX-Forwarded-For: 192.0.2.9\\r\\n\\r\\n' >&3 && \
+                 cat <&3";
+    scene.run_ok(&["bash", "-c", other]).unwrap();
+    wait_for_many_questions(&scene);
+    scene.kill("web.service");
+    let incident = scene.wait_healed("web.service");
+    let report = scene.report(&incident);
+    assert_eq!(report.matches("GET /health").count(), 1, "{report}");
+    assert!(
+        report.contains("192.0.2.9 - - \"GET /health HTTP/1.1\" 200 -"),
+        "{report}"
+    );
     assert!(report.contains("victim: ready"), "{report}");
 }
