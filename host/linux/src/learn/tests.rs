@@ -56,7 +56,6 @@ fn learned(name: &str) -> Learned {
     Learned {
         status: status(name),
         ports: Vec::new(),
-        unix_sockets: Vec::new(),
         run_policy: Finding::new(RunPolicy::OnFailure, ""),
         env_files: Vec::new(),
         needs: Vec::new(),

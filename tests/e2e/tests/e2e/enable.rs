@@ -300,3 +300,27 @@ fn questions_are_recognised_in_a_log_that_does_not_say_who_asks() {
     );
     assert!(report.contains("victim: ready"), "{report}");
 }
+
+#[test]
+fn nothing_that_a_socket_starts_is_asked() {
+    let lazy = victim(
+        "StandardInput=socket\nStandardOutput=journal",
+        "--listen-stdin",
+    );
+    let scene = Scene::builder()
+        .unit("tcp.socket", "[Socket]\nListenStream=127.0.0.1:8080\n")
+        .unit("tcp.service", &lazy)
+        .unit("unix.socket", "[Socket]\nListenStream=/run/unix.sock\n")
+        .unit("unix.service", &lazy)
+        .with_daemon();
+    scene.start(&["tcp.socket", "unix.socket"]);
+    scene.prunella_ok(&["enable", "tcp.service", "unix.service"]);
+    for stem in ["tcp", "unix"] {
+        let text = written(&scene, stem);
+        assert!(!text.contains("\n[[probe]]"), "{text}");
+        let unit = format!("{stem}.service");
+        assert_eq!(scene.property(&unit, "ActiveState").unwrap(), "inactive");
+    }
+    let tcp = written(&scene, "tcp");
+    assert!(tcp.contains("ports = [\"tcp/8080\"]"), "{tcp}");
+}
