@@ -302,6 +302,25 @@ fn questions_are_recognised_in_a_log_that_does_not_say_who_asks() {
 }
 
 #[test]
+fn a_unit_that_has_done_its_work_is_not_said_to_be_down() {
+    let scene = Scene::builder()
+        .unit(
+            "once.service",
+            "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/mkdir -p /opt/once\n",
+        )
+        .unit("down.service", &victim("", "--listen 8080"))
+        .with_daemon();
+    scene.start(&["once.service"]);
+    let once = scene.prunella(&["enable", "once.service"]);
+    assert_eq!(once.code, Some(0), "{once:?}");
+    let said = once.stdout + &once.stderr;
+    assert!(!said.contains("not running"), "{said}");
+    let down = scene.prunella(&["enable", "down.service"]);
+    let said = down.stdout + &down.stderr;
+    assert!(said.contains("it is not running"), "{said}");
+}
+
+#[test]
 fn nothing_that_a_socket_starts_is_asked() {
     let lazy = victim(
         "StandardInput=socket\nStandardOutput=journal",
