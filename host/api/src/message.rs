@@ -1,5 +1,7 @@
 //! What can be asked, and what is answered.
 
+use std::path::PathBuf;
+
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{DispatchFilter, DispatchState},
@@ -117,6 +119,9 @@ pub struct Accepted {
     pub incident: Option<IncidentId>,
     /// Whether the unit is in Prunella's care.
     pub in_care: bool,
+    /// Its services file, when mistakes in that keep it out of care.
+    #[serde(default)]
+    pub out_of_force: Option<PathBuf>,
 }
 
 /// How to heal.

@@ -200,6 +200,7 @@ impl Orders for Fixed {
         Ok(Accepted {
             incident: Some(id()),
             in_care: true,
+            out_of_force: None,
         })
     }
     fn decide(&self, call: &DecideCall) -> Answer<Approval> {

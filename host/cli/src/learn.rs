@@ -87,29 +87,19 @@ pub(crate) fn services_file(learned: &Learned, critical: bool) -> String {
     }
     let asked = learned
         .probe
-        .iter()
-        .filter_map(|probe| Some((asking(&probe.what)?, probe.why.clone(), true)));
-    let sockets = learned.unix_sockets.iter().map(|socket| {
-        let path = quoted(&socket.what.to_string_lossy());
-        let why = format!(
-            "{}; asked after healing only, because a question starts the service",
-            socket.why
-        );
-        (format!("unix = {path}"), why, false)
-    });
-    for (number, (asks, why, watched)) in asked.chain(sockets).enumerate() {
-        let _ = writeln!(text, "\n# {}", one_line(&why, 240));
+        .as_ref()
+        .and_then(|probe| Some((asking(&probe.what)?, &probe.why)));
+    if let Some((asks, why)) = asked {
+        let _ = writeln!(text, "\n# {}", one_line(why, 240));
         let _ = writeln!(text, "[[probe]]");
-        let _ = writeln!(text, "name = {}", quoted(&numbered("answers", number)));
+        let _ = writeln!(text, "name = \"answers\"");
         let _ = writeln!(text, "{asks}");
-        if watched {
-            let _ = writeln!(
-                text,
-                "# asked every {interval}: after {FAILURES} failures in a row it counts as failed"
-            );
-            let _ = writeln!(text, "interval = {}", quoted(interval));
-            let _ = writeln!(text, "failure-threshold = {FAILURES}");
-        }
+        let _ = writeln!(
+            text,
+            "# asked every {interval}: after {FAILURES} failures in a row it counts as failed"
+        );
+        let _ = writeln!(text, "interval = {}", quoted(interval));
+        let _ = writeln!(text, "failure-threshold = {FAILURES}");
     }
     text.push_str(MORE_SECTIONS);
     let _ = writeln!(text, "#interval = {}", quoted(interval));

@@ -93,6 +93,7 @@ mod grants;
 mod keys;
 mod load;
 mod main_file;
+mod out_of_force;
 mod oversight;
 mod plugins;
 pub mod reader;
@@ -134,6 +135,9 @@ use prunella_core::{
 pub struct Config {
     /// Every service in Prunella's care, by canonical unit name.
     pub services: BTreeMap<UnitName, Service>,
+    /// Services that are out of care because of mistakes in their files, with those
+    /// files, below the configuration's folder: only by [`Config::load_usable`].
+    pub out_of_force: BTreeMap<UnitName, PathBuf>,
     /// What is set about each strategy, built in or not.
     pub strategies: BTreeMap<StrategyName, StrategySettings>,
     /// For runs of strategies that set nothing else.
@@ -171,6 +175,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             services: BTreeMap::new(),
+            out_of_force: BTreeMap::new(),
             strategies: BTreeMap::new(),
             limits: Limits::default(),
             budget: BudgetSettings::default(),

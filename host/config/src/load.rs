@@ -15,6 +15,7 @@ use super::{
     diagnostic::{Diagnostic, Source},
     keys,
     main_file::{self, Places},
+    out_of_force,
     reader::{Reader, parse},
     service_file::{self, Parsed},
 };
@@ -147,7 +148,8 @@ pub(super) fn load_usable_trusting(root: &Path, last_good: &Path, trust: Trust) 
     loop {
         let (left_out, main_file) = (loader.left_out.clone(), loader.main_file);
         let mut loaded = loader.loaded();
-        if loaded.config.is_some() {
+        if let Some(config) = &mut loaded.config {
+            config.out_of_force = out_of_force::units(root, &loaded.left_out, &config.services);
             told.append(&mut loaded.diagnostics);
             loaded.diagnostics = told;
             return loaded;

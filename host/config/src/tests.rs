@@ -88,6 +88,35 @@ fn a_service_with_a_mistake_is_left_out_alone() {
 }
 
 #[test]
+fn the_services_of_files_with_mistakes_are_known() {
+    let loaded = load_usable(
+        &[
+            ("services.d/bad.toml", "unit = \"shop\"\ndomian = \"x\""),
+            ("services.d/broken.toml", "unit = \"db\"\nports = [\"tcp/"),
+            ("services.d/mail.toml", "unit ="),
+            ("services.d/web.toml", "unit = \"web\""),
+            ("services.d/web2.toml", "unit = \"web\""),
+        ],
+        None,
+    );
+    let config = loaded.config.unwrap();
+    let found: Vec<(&str, &Path)> = config
+        .out_of_force
+        .iter()
+        .map(|(unit, file)| (unit.as_str(), file.as_path()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("db.service", Path::new("services.d/broken.toml")),
+            ("mail.service", Path::new("services.d/mail.toml")),
+            ("shop.service", Path::new("services.d/bad.toml")),
+        ]
+    );
+    assert!(config.services.contains_key(&unit("web.service")));
+}
+
+#[test]
 fn a_broken_main_file_is_replaced_by_the_last_good_one() {
     let files = [
         ("prunella.toml", "retry-intervall = \"1h\""),

@@ -71,16 +71,23 @@ fn problems(loaded: &Loaded) -> Vec<String> {
     loaded
         .errors()
         .map(|error| {
-            let follows = if loaded.config.is_none() {
-                "nothing of the configuration can be used"
-            } else if loaded.left_out.contains(&error.file) {
-                "its service is not healed until this is mended"
-            } else {
-                "the last good prunella.toml is used until this is mended"
+            let follows = match &loaded.config {
+                None => "nothing of the configuration can be used".to_owned(),
+                Some(config) if loaded.left_out.contains(&error.file) => left_out(config, error),
+                Some(_) => "the last good prunella.toml is used until this is mended".to_owned(),
             };
             format!("{}: {follows}", short(error))
         })
         .collect()
+}
+
+/// What follows from a mistake in a services file that was left out.
+fn left_out(config: &Config, error: &Diagnostic) -> String {
+    let mut units = config.out_of_force.iter();
+    match units.find(|(_, file)| **file == error.file) {
+        Some((unit, _)) => format!("{unit} is not healed until this is mended"),
+        None => "the file is out of force until this is mended".to_owned(),
+    }
 }
 
 /// A mistake on one line.

@@ -3,11 +3,14 @@
 use std::{io, path::PathBuf};
 
 use prunella_api::{ApiError, Refusal, RefusalKind, ServeError};
+use prunella_config::Config;
 use prunella_core::{Failure, FailureKind, UnitName};
 use prunella_engine::EngineError;
 use prunella_healer::HealerError;
 use prunella_linux::LinuxError;
 use prunella_store::StoreError;
+
+use crate::Paths;
 
 /// Why something could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,16 @@ pub enum DaemonError {
     /// The unit is not in Prunella's care.
     #[error("{0} is not in Prunella's care")]
     NotInCare(UnitName),
+    /// The unit's services file has a mistake, and is out of force.
+    #[error(
+        "{unit} is out of Prunella's care: its services file {} has a mistake and is out of force",
+        file.display()
+    )]
+    OutOfForce {
+        unit: UnitName,
+        /// The whole path.
+        file: PathBuf,
+    },
     /// The healing ended without a result.
     #[error("the healing of {0} was broken off")]
     BrokenOff(UnitName),
@@ -81,7 +94,7 @@ pub enum DaemonError {
 impl From<DaemonError> for ApiError {
     fn from(error: DaemonError) -> Self {
         let kind = match &error {
-            DaemonError::Config(_) => RefusalKind::BadConfig,
+            DaemonError::Config(_) | DaemonError::OutOfForce { .. } => RefusalKind::BadConfig,
             DaemonError::NotInCare(_) => RefusalKind::NotFound,
             DaemonError::Unit { failure, .. } if failure.kind == FailureKind::NotFound => {
                 RefusalKind::NotFound
@@ -92,6 +105,10 @@ impl From<DaemonError> for ApiError {
         let refusal = Refusal::new(kind, explained(&error));
         match error {
             DaemonError::NotInCare(unit) => refusal.help(format!("sudo prunella enable {unit}")),
+            DaemonError::OutOfForce { .. } => refusal.help(
+                "`prunella config check` shows it; once it is mended, `sudo prunella reload` puts \
+                 the service back in care",
+            ),
             DaemonError::Config(_) => refusal.help("`prunella config check` shows them again"),
             _ => refusal,
         }
@@ -100,6 +117,14 @@ impl From<DaemonError> for ApiError {
 }
 
 impl DaemonError {
+    /// Why nothing is done for `unit`: nobody put it in care, or its file is out of force.
+    pub(crate) fn not_in_care(paths: &Paths, config: &Config, unit: UnitName) -> Self {
+        match out_of_force(paths, config, &unit) {
+            Some(file) => Self::OutOfForce { unit, file },
+            None => Self::NotInCare(unit),
+        }
+    }
+
     pub(crate) fn file(
         what: &'static str,
         path: impl Into<PathBuf>,
@@ -111,6 +136,12 @@ impl DaemonError {
     pub(crate) fn thread(purpose: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Thread { purpose, source }
     }
+}
+
+/// The services file of `unit`, if mistakes keep it out of force.
+pub(crate) fn out_of_force(paths: &Paths, config: &Config, unit: &UnitName) -> Option<PathBuf> {
+    let file = config.out_of_force.get(unit)?;
+    Some(paths.config.join(file))
 }
 
 /// Every mistake in a configuration.

@@ -23,6 +23,7 @@ use prunella_store::Store;
 use crate::{
     DaemonError, access, alerts, approvals,
     detection::{detection, ordered},
+    error::out_of_force,
     pauses,
     queries::{InForce, LocalQueries},
     reload,
@@ -112,8 +113,12 @@ impl Orders for DaemonOrders {
         let status = self.unit(&call.unit)?;
         let detection = detection(&status, DetectedBy::Hook, Some(&call.monitor));
         let opening = self.daemon.scheduler.open(detection).map_err(failed)?;
+        let in_care = opening != OpenOutcome::NotInCare;
+        let config = self.daemon.assembly.healer.config();
         Ok(Accepted {
-            in_care: opening != OpenOutcome::NotInCare,
+            in_care,
+            out_of_force: out_of_force(&self.daemon.paths, &config, &status.name)
+                .filter(|_| !in_care),
             incident: match opening {
                 OpenOutcome::Known(..) => None,
                 other => other.incident().cloned(),
@@ -144,7 +149,14 @@ impl Orders for DaemonOrders {
         };
         self.daemon.watchers.add(unit.clone(), steps);
         let result = match scheduler.open(detection) {
-            Ok(OpenOutcome::NotInCare) => Err(DaemonError::NotInCare(unit.clone())),
+            Ok(OpenOutcome::NotInCare) => {
+                let config = self.daemon.assembly.healer.config();
+                Err(DaemonError::not_in_care(
+                    &self.daemon.paths,
+                    &config,
+                    unit.clone(),
+                ))
+            }
             Ok(_) => scheduler
                 .wait_for(&unit)
                 .ok_or_else(|| DaemonError::BrokenOff(unit.clone())),

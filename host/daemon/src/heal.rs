@@ -43,7 +43,8 @@ pub fn here(
     };
     let opening = scheduler.open(ordered(&status, call.restart))?;
     if opening == OpenOutcome::NotInCare {
-        return Err(DaemonError::NotInCare(status.name));
+        let config = assembly.healer.config();
+        return Err(DaemonError::not_in_care(paths, &config, status.name));
     }
     scheduler
         .wait_for(&status.name)

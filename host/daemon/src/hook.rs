@@ -5,6 +5,7 @@
 //! fails becomes a failed unit itself. Only trouble of its own is an error.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError},
@@ -22,6 +23,7 @@ use crate::{
     assembly::{Assembly, Begun},
     configuration::load_usable,
     detection::detection,
+    error::out_of_force,
     loading::Wanted,
     notifier,
 };
@@ -45,7 +47,7 @@ pub fn run(paths: &Paths, unit: UnitName, monitor: Monitor) -> Result<(), Daemon
     let unit = &call.unit;
     match Client::new(&paths.run).within(HOOK_LIMIT).hook(&call) {
         Ok(accepted) if !accepted.in_care => {
-            not_in_care(unit);
+            not_in_care(unit, accepted.out_of_force.as_deref());
             return Ok(());
         }
         Ok(accepted) => {
@@ -86,10 +88,12 @@ pub(crate) fn alone(
         // An alias may have been given.
         let status = read()?;
         if !config.services.contains_key(&status.name) {
-            not_in_care(&status.name);
+            let file = out_of_force(paths, &config, &status.name);
+            not_in_care(&status.name, file.as_deref());
             return Ok(Accepted {
                 incident: None,
                 in_care: false,
+                out_of_force: file,
             });
         }
         let wanted = Wanted::Of(status.name.clone());
@@ -144,11 +148,20 @@ pub(crate) fn alone(
     Ok(Accepted {
         incident: opening.incident().cloned(),
         in_care: opening != OpenOutcome::NotInCare,
+        out_of_force: None,
     })
 }
 
-/// Its drop-in has outlived its services file.
-fn not_in_care(unit: &UnitName) {
+/// Its drop-in has outlived its services file, or `file` has a mistake.
+fn not_in_care(unit: &UnitName, file: Option<&Path>) {
+    if let Some(file) = file {
+        tracing::error!(
+            "{unit} has failed and is not healed: its services file {} has a mistake and is out \
+             of force; `prunella config check` shows it",
+            file.display()
+        );
+        return;
+    }
     tracing::warn!(
         "{unit} is in nobody's care, so nothing is done: `prunella enable {unit}` puts it in \
          Prunella's care, and `prunella setup` removes the drop-in that calls this hook"

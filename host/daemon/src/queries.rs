@@ -154,7 +154,7 @@ impl Queries for LocalQueries {
             .services
             .get(&status.name)
             .or_else(|| config.services.get(unit))
-            .ok_or_else(|| DaemonError::NotInCare(status.name.clone()))?;
+            .ok_or_else(|| DaemonError::not_in_care(&self.paths, &config, status.name.clone()))?;
         let asked = overview::Asked {
             paths: &self.paths,
             config: &config,

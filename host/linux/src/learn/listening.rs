@@ -21,7 +21,9 @@ use crate::{
 pub(super) fn listening(deadline: Instant, learned: &mut Learned) -> Vec<Listening> {
     let running = learned.status.main_pid.is_some() || learned.status.control_group.is_some();
     if !running {
-        if learned.ports.is_empty() {
+        // One that has done its work and stays active has no process to hold any.
+        let has_ended_well = learned.status.is_up() && learned.status.sub_state == "exited";
+        if learned.ports.is_empty() && !has_ended_well {
             learned
                 .notes
                 .push("it is not running, so its ports could not be learned".to_owned());

@@ -41,8 +41,6 @@ pub struct Learned {
     pub status: UnitStatus,
     /// Where it listens, or its sockets do.
     pub ports: Vec<Finding<Port>>,
-    /// The Unix sockets that its socket units listen on.
-    pub unix_sockets: Vec<Finding<PathBuf>>,
     /// Which ends of it are failures.
     pub run_policy: Finding<RunPolicy>,
     /// Its EnvironmentFile= entries.
@@ -132,7 +130,6 @@ impl Linux {
         let seen = self.see(deadline, &status.name)?;
         let mut learned = Learned {
             ports: Vec::new(),
-            unix_sockets: Vec::new(),
             run_policy: run_policy::of(&status, &seen, false),
             env_files: Vec::new(),
             needs: Vec::new(),
@@ -205,7 +202,7 @@ impl Linux {
         })
     }
 
-    /// What its socket units listen on.
+    /// The ports that its socket units listen on.
     fn sockets(&self, deadline: Instant, learned: &mut Learned) -> Answer<()> {
         for unit in learned.status.triggered_by.clone() {
             if unit.kind() != "socket" {
@@ -228,11 +225,7 @@ impl Linux {
                     "Datagram" => Protocol::Udp,
                     _ => continue,
                 };
-                if address.starts_with('/') {
-                    learned
-                        .unix_sockets
-                        .push(Finding::new(PathBuf::from(address), why.clone()));
-                } else if let Some(number) = port_of(&address) {
+                if let Some(number) = port_of(&address) {
                     add_port(learned, Port::new(protocol, number), &why);
                 }
             }

@@ -56,7 +56,6 @@ fn learned(name: &str) -> Learned {
     Learned {
         status: status(name),
         ports: Vec::new(),
-        unix_sockets: Vec::new(),
         run_policy: Finding::new(RunPolicy::OnFailure, ""),
         env_files: Vec::new(),
         needs: Vec::new(),
@@ -281,4 +280,21 @@ fn watched_by_monit(#[case] text: &str, #[case] watched: bool) {
     if watched {
         assert_eq!(found[0].line, 2);
     }
+}
+
+#[rstest]
+#[case::has_done_its_work(ActiveState::Active, "exited", 0)]
+#[case::is_stopped(ActiveState::Inactive, "dead", 1)]
+#[case::has_failed(ActiveState::Failed, "failed", 1)]
+fn the_ports_of_a_unit_without_processes(
+    #[case] state: ActiveState,
+    #[case] sub_state: &str,
+    #[case] notes: usize,
+) {
+    let mut learned = learned("once.service");
+    learned.status.active_state = state;
+    learned.status.sub_state = sub_state.to_owned();
+    let found = listening::listening(Instant::now(), &mut learned);
+    assert_eq!(found, []);
+    assert_eq!(learned.notes.len(), notes, "{:?}", learned.notes);
 }

@@ -2,7 +2,10 @@
 //!
 //! A redirection is an answer and is not followed.
 
-use std::time::Instant;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 use super::{Heard, error::ProbeError, wire::Talk};
 
@@ -14,9 +17,12 @@ const INTERIM: usize = 8;
 /// The program's name in requests: servers write it into their logs.
 pub(super) const USER_AGENT: &str = "prunella";
 
-/// The path that a URL asks for; `None` when it is none.
-pub(super) fn path_of(url: &str) -> Option<String> {
-    Url::parse(url).ok().map(|url| url.path)
+/// The path that a URL asks for, and the address where, if it names one; `None` when it
+/// is no URL.
+pub(super) fn asked_for(url: &str) -> Option<(String, Option<IpAddr>)> {
+    let url = Url::parse(url).ok()?;
+    let address = url.place.parse::<SocketAddr>().ok();
+    Some((url.path, address.map(|address| address.ip())))
 }
 
 /// Asks, and returns status and reason.

@@ -160,6 +160,71 @@ fn a_service_with_a_mistake_keeps_no_other_from_being_healed() {
 }
 
 #[test]
+fn a_service_out_of_force_is_told_from_one_that_nobody_put_in_care() {
+    let scene = scene()
+        .service("other.service", &victim("", "--listen 8081"), "")
+        .with_daemon();
+    scene.prunella_ok(&["enable", "web.service"]);
+    scene.start(&["web.service", "other.service"]);
+    let file = "/etc/prunella/services.d/web.service.toml";
+    let whole = scene.read_file(file).unwrap();
+    scene
+        .write_file(file, format!("domian = \"x\"\n{whole}"), 0o644)
+        .unwrap();
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    assert!(
+        status.contains("web.service is not healed until this is mended"),
+        "{status}"
+    );
+    let refused = || {
+        for ask in ["status", "heal"] {
+            let asked = scene.prunella(&[ask, "web.service"]);
+            assert_eq!(asked.code, Some(3), "{asked:?}");
+            let said = one_line(&asked.stderr);
+            assert!(
+                said.contains(&format!("its services file {file} has a mistake")),
+                "{said}"
+            );
+            assert!(said.contains("prunella config check"), "{said}");
+            assert!(!said.contains("prunella enable"), "{said}");
+        }
+        let stranger = scene.prunella(&["status", "stranger.service"]);
+        assert_eq!(stranger.code, Some(6), "{stranger:?}");
+    };
+    let hook_said = |times: usize| {
+        scene
+            .wait_for("the hook to say why", TIMEOUT, || {
+                let lines = scene.journal(&["-t", "prunella"])?;
+                let said = lines.iter().filter(|line| {
+                    line["MESSAGE"].as_str().is_some_and(|message| {
+                        message.contains("web.service has failed and is not healed")
+                            && message.contains(file)
+                    })
+                });
+                Ok((said.count() == times).then_some(()))
+            })
+            .unwrap();
+    };
+    refused();
+    scene.kill("web.service");
+    hook_said(1);
+
+    // The same where no daemon runs.
+    scene.systemctl(&["stop", "prunella.service"]).unwrap();
+    refused();
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    hook_said(2);
+    assert!(scene.incidents_of("web.service").is_empty());
+
+    scene.write_file(file, &whole, 0o644).unwrap();
+    scene.systemctl(&["start", "prunella.service"]).unwrap();
+    scene.wait_healed("web.service");
+}
+
+#[test]
 fn the_kill_switch_stands_in_the_first_line() {
     let scene = scene().with_daemon();
     scene.write_file("/etc/prunella/off", "", 0o644).unwrap();

@@ -230,25 +230,19 @@ fn examples_can_be_put_in_force_one_by_one_and_all_together() {
     }
 }
 
-/// Access lines of its own questions would push out what a service said.
-#[test]
-fn questions_of_prunellas_own_are_not_the_last_it_logged() {
-    let probes: String = (0..6)
+/// Six questions a second.
+fn asked_often() -> String {
+    (0..6)
         .map(|number| {
             format!(
                 "[[probe]]\nname = \"p{number}\"\nhttp = \"http://127.0.0.1:8080/health\"\n\
                  interval = \"1s\"\n"
             )
         })
-        .collect();
-    let scene = Scene::builder()
-        .service(
-            "web.service",
-            &victim("", "--listen 8080 --log-requests"),
-            &probes,
-        )
-        .with_daemon();
-    scene.start(&["web.service"]);
+        .collect()
+}
+
+fn wait_for_many_questions(scene: &Scene) {
     scene
         .wait_for("many questions", TIMEOUT, || {
             let lines = scene.journal(&["-u", "web.service"])?;
@@ -260,9 +254,92 @@ fn questions_of_prunellas_own_are_not_the_last_it_logged() {
             Ok((asked.count() >= 60).then_some(()))
         })
         .unwrap();
+}
+
+/// Access lines of its own questions would push out what a service said.
+#[test]
+fn questions_of_prunellas_own_are_not_the_last_it_logged() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("", "--listen 8080 --log-requests"),
+            &asked_often(),
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    wait_for_many_questions(&scene);
     scene.kill("web.service");
     let incident = scene.wait_healed("web.service");
     let report = scene.report(&incident);
     assert!(!report.contains("GET /health"), "{report}");
     assert!(report.contains("victim: ready"), "{report}");
+}
+
+#[test]
+fn questions_are_recognised_in_a_log_that_does_not_say_who_asks() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("", "--listen 8080 --log-plainly"),
+            &asked_often(),
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    let other = "exec 3<>/dev/tcp/127.0.0.1/8080 && \
+                 printf 'GET /health HTTP/1.1\\r\\nX-Forwarded-For: 192.0.2.9\\r\\n\\r\\n' >&3 && \
+                 cat <&3";
+    scene.run_ok(&["bash", "-c", other]).unwrap();
+    wait_for_many_questions(&scene);
+    scene.kill("web.service");
+    let incident = scene.wait_healed("web.service");
+    let report = scene.report(&incident);
+    assert_eq!(report.matches("GET /health").count(), 1, "{report}");
+    assert!(
+        report.contains("192.0.2.9 - - \"GET /health HTTP/1.1\" 200 -"),
+        "{report}"
+    );
+    assert!(report.contains("victim: ready"), "{report}");
+}
+
+#[test]
+fn a_unit_that_has_done_its_work_is_not_said_to_be_down() {
+    let scene = Scene::builder()
+        .unit(
+            "once.service",
+            "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/mkdir -p /opt/once\n",
+        )
+        .unit("down.service", &victim("", "--listen 8080"))
+        .with_daemon();
+    scene.start(&["once.service"]);
+    let once = scene.prunella(&["enable", "once.service"]);
+    assert_eq!(once.code, Some(0), "{once:?}");
+    let said = once.stdout + &once.stderr;
+    assert!(!said.contains("not running"), "{said}");
+    let down = scene.prunella(&["enable", "down.service"]);
+    let said = down.stdout + &down.stderr;
+    assert!(said.contains("it is not running"), "{said}");
+}
+
+#[test]
+fn nothing_that_a_socket_starts_is_asked() {
+    let lazy = victim(
+        "StandardInput=socket\nStandardOutput=journal",
+        "--listen-stdin",
+    );
+    let scene = Scene::builder()
+        .unit("tcp.socket", "[Socket]\nListenStream=127.0.0.1:8080\n")
+        .unit("tcp.service", &lazy)
+        .unit("unix.socket", "[Socket]\nListenStream=/run/unix.sock\n")
+        .unit("unix.service", &lazy)
+        .with_daemon();
+    scene.start(&["tcp.socket", "unix.socket"]);
+    scene.prunella_ok(&["enable", "tcp.service", "unix.service"]);
+    for stem in ["tcp", "unix"] {
+        let text = written(&scene, stem);
+        assert!(!text.contains("\n[[probe]]"), "{text}");
+        let unit = format!("{stem}.service");
+        assert_eq!(scene.property(&unit, "ActiveState").unwrap(), "inactive");
+    }
+    let tcp = written(&scene, "tcp");
+    assert!(tcp.contains("ports = [\"tcp/8080\"]"), "{tcp}");
 }

@@ -9,6 +9,7 @@
 //! | `--listen-stdin` | the same on the listening socket that is its standard input (`StandardInput=socket`, `StandardOutput=journal`) |
 //! | `--only PATH` | answer HTTP requests for any other path with 404 |
 //! | `--log-requests` | log them, as a web server's access log does |
+//! | `--log-plainly` | log them without a User-Agent, and with the address in X-Forwarded-For at most |
 //! | `--need-file PATH` | end at once unless this exists |
 //! | `--need-env KEY` | end at once unless this is set to something |
 //! | `--need-tcp PORT` | end at once unless something listens there |
@@ -67,6 +68,7 @@ struct Options {
     listen_stdin: bool,
     only: Option<String>,
     log_requests: bool,
+    log_plainly: bool,
     need_file: Vec<PathBuf>,
     need_env: Vec<String>,
     need_tcp: Vec<u16>,
@@ -102,6 +104,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options> {
             "--listen-stdin" => options.listen_stdin = true,
             "--only" => options.only = Some(value()?),
             "--log-requests" => options.log_requests = true,
+            "--log-plainly" => options.log_plainly = true,
             "--need-file" => options.need_file.push(value()?.into()),
             "--need-env" => options.need_env.push(value()?),
             "--need-tcp" => options.need_tcp.push(value()?.parse()?),
@@ -159,6 +162,7 @@ fn live(options: Options) -> Result<()> {
     let manner = Arc::new(Manner {
         only: options.only.clone(),
         log_requests: options.log_requests,
+        log_plainly: options.log_plainly,
     });
     let mut first = None;
     for at in &options.listen {
@@ -322,6 +326,7 @@ enum Listener {
 struct Manner {
     only: Option<String>,
     log_requests: bool,
+    log_plainly: bool,
 }
 
 fn serve(listener: Listener, hung: &Arc<AtomicBool>, manner: &Arc<Manner>) {
@@ -357,11 +362,13 @@ fn answer(mut peer: impl Read + Write, hung: &AtomicBool, manner: &Manner) -> st
     let first = text.lines().next().unwrap_or_default();
     let path = first.split(' ').nth(1);
     let known = manner.only.is_none() || path == manner.only.as_deref();
+    let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+    if manner.log_plainly && !redis {
+        let client = header("X-Forwarded-For: ").map(|client| format!("{client} - - "));
+        eprintln!("{}\"{first}\" 200 -", client.unwrap_or_default());
+    }
     if manner.log_requests && !redis {
-        let agent = text
-            .lines()
-            .find_map(|line| line.strip_prefix("User-Agent: "))
-            .unwrap_or("-");
+        let agent = header("User-Agent: ").unwrap_or("-");
         eprintln!("127.0.0.1 - - \"{first}\" 200 3 \"-\" \"{agent}\"");
     }
     let reply: &[u8] = if redis {
