@@ -32,25 +32,20 @@ use prunella_core::{
     capability::UnitStatus,
     cause::Cause,
     incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
+    summary::Filter,
 };
 use prunella_store::StoreError;
 
 pub use self::open::OpenOutcome;
 use self::run::AttemptInput;
 use crate::{
-    HealerError,
-    clock::{moment, wall_clock},
-    healer::Healer,
-    lock::UnitLock,
-    snapshot::Snapshot,
+    HealerError, clock::wall_clock, healer::Healer, lock::UnitLock, snapshot::Snapshot,
+    trail::EarlierStart,
 };
 
 /// A thread for a run needs room for the interpreter's host frames; the guest's
 /// own stack is elsewhere.
 const STACK: usize = 1 << 20;
-
-/// How long systemd may take from a start that is asked for to the run that it begins.
-const START_TAKES: Duration = Duration::from_secs(5);
 
 /// Works on incidents. Dropping it lets running attempts finish unseen;
 /// [`stop`](Self::stop) waits for them.
@@ -252,7 +247,7 @@ impl Scheduler {
 
     /// An operator has started a unit: like [`recovered`](Self::recovered), and
     /// its healing budget is new. Not for jobs of this process; those of another
-    /// Prunella are told by the unit's lock, and by the healings that were written down.
+    /// Prunella are told by the unit's lock, and by what its trail says.
     pub fn started_by_operator(&self, unit: &UnitName, began: Option<Monotonic>) {
         let at_work = self
             .shared
@@ -274,14 +269,25 @@ impl Scheduler {
         self.recovered(unit);
     }
 
-    /// Whether a healing was written down, by whichever process, just before a run of
-    /// the unit began.
+    /// Whether the run that began then is one that a strategy has started, in whichever
+    /// process: its intention was written down before.
     fn was_started_by_prunella(&self, unit: &UnitName, began: Monotonic) -> bool {
-        let settings = &self.shared.healer.settings;
-        let run = settings.situation.monotonic().since(began);
-        let now = moment(&*settings.situation);
-        let healings = settings.ledger.healings(unit, &now, run + START_TAKES);
-        healings.iter().any(|age| *age >= run)
+        let latest = Filter {
+            unit: Some(unit.clone()),
+            limit: Some(1),
+            ..Filter::default()
+        };
+        self.shared
+            .healer
+            .settings
+            .store
+            .as_ref()
+            .and_then(|store| {
+                let incidents = store.incidents(&latest).ok()?;
+                store.record(&incidents.first()?.id).ok()?
+            })
+            .and_then(|record| EarlierStart::of(&record.steps, unit))
+            .is_some_and(|start| start.began(began))
     }
 
     /// Looks again, now, at whatever waits for a timer: the configuration, a

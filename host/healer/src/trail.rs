@@ -27,7 +27,7 @@ use prunella_report::headline;
 use prunella_store::{AttemptEnd, LastSteps, Store, StoreError};
 
 pub(crate) use self::journal::to_journal;
-use self::past::EarlierStart;
+pub(crate) use self::past::EarlierStart;
 pub use self::state_file::StateFile;
 use self::{
     durability::{Durability, durability, is_hurried},
@@ -145,7 +145,8 @@ impl Trail {
     /// The strategy of an earlier attempt whose start began the run that goes on.
     pub(crate) fn started_by(&self, status: &UnitStatus) -> Option<&StrategyName> {
         let start = self.earlier_start.as_ref()?;
-        start.began(status).then_some(&start.strategy)
+        let began = status.inactive_exit_monotonic?;
+        start.began(began).then_some(&start.strategy)
     }
 
     /// Whether an earlier attempt has kept the failed run's last lines.

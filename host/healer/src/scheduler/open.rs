@@ -208,11 +208,13 @@ fn again(ending: &Ending, by: DetectedBy) -> Again {
         // An operator may ask for the same failure again and again.
         (_, DetectedBy::Operator) => Again::Anew,
         // It is in care again, or no longer protected.
-        (Ending::LeftAlone { why, .. }, _)
-            if matches!(why, LeftAlone::NotInCare | LeftAlone::Protected) =>
-        {
-            Again::Same
-        }
+        (
+            Ending::LeftAlone {
+                why: LeftAlone::NotInCare | LeftAlone::Protected,
+                ..
+            },
+            _,
+        ) => Again::Same,
         // What held it back may be gone by now.
         (Ending::LeftAlone { why, .. }, DetectedBy::Sweep | DetectedBy::Dependency)
             if why.passes() =>

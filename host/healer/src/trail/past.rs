@@ -2,7 +2,6 @@
 
 use prunella_core::{
     Monotonic, StrategyName, UnitName,
-    capability::UnitStatus,
     diagnosis::Finding,
     incident::Ending,
     policy::Act,
@@ -74,7 +73,7 @@ pub(crate) struct EarlierStart {
 
 impl EarlierStart {
     /// The last one in these steps.
-    pub(super) fn of(steps: &[Entry], unit: &UnitName) -> Option<Self> {
+    pub(crate) fn of(steps: &[Entry], unit: &UnitName) -> Option<Self> {
         let entry = steps.iter().rfind(|entry| is_start(&entry.step, unit))?;
         let Step::ActIntended {
             action, strategy, ..
@@ -93,11 +92,9 @@ impl EarlierStart {
         })
     }
 
-    /// Whether the run that goes on is the one that it began.
-    pub(crate) fn began(&self, status: &UnitStatus) -> bool {
-        status.inactive_exit_monotonic.is_some_and(|began| {
-            began >= self.intended && self.ended.is_none_or(|ended| began <= ended)
-        })
+    /// Whether a run that began then is the one that it began.
+    pub(crate) fn began(&self, began: Monotonic) -> bool {
+        began >= self.intended && self.ended.is_none_or(|ended| began <= ended)
     }
 }
 

@@ -77,6 +77,38 @@ fn each_healing_is_one_attempt_with_daemon_and_hook() {
     assert_eq!(probably.len(), all, "{probably:?}");
 }
 
+/// A service that fails at boot is there before the daemon: its hook begins alone, and the
+/// daemon goes on. Both spend one budget, and the boot does not wait for its pauses.
+#[test]
+fn a_service_that_fails_at_boot_has_one_budget_with_hook_and_daemon() {
+    let unit = "[Unit]\nBefore=prunella.service\n[Service]\nExecStart=/opt/test/victim \
+                --exit-after 300 --exit-code 3\n[Install]\nWantedBy=multi-user.target\n";
+    let mut scene = Scene::builder().unit("web.service", unit).without_daemon();
+    scene.prunella_ok(&["setup"]);
+    scene.prunella_ok(&["enable", "web.service"]);
+    let file = "/etc/prunella/services.d/web.toml";
+    let budget = "[budget]\nhealings = 3\nwindow = \"30m\"\nbackoff = [\"0s\", \"4s\"]\n";
+    let more = format!("cat >> {file} <<'END'\n{budget}END\n");
+    scene.run(&["bash", "-c", &more]).unwrap();
+    scene.systemctl(&["enable", "web.service"]).unwrap();
+
+    scene.machine.reboot().unwrap();
+    let incident = scene.wait_ended("web.service", "escalated");
+    assert_eq!(
+        scene.runs("web.service"),
+        4,
+        "its boot's start and three healings"
+    );
+    assert_eq!(scene.incidents_of("web.service").len(), 1);
+    assert_eq!(scene.record(&incident).steps("heals").count(), 3);
+    scene
+        .wait_for("the boot to be over", TIMEOUT, || {
+            let state = scene.systemctl(&["is-system-running"]).unwrap_or_default();
+            Ok((!state.contains("starting")).then_some(()))
+        })
+        .unwrap();
+}
+
 /// A hook is at work on one run's failure when the daemon comes and sees the
 /// failure of the next.
 #[test]
