@@ -78,7 +78,7 @@ fn checked(paths: &Paths) -> anyhow::Result<(String, Exit)> {
                 let _ = writeln!(text, "{}\n", found.coloured());
             }
         } else {
-            unchecked = "Not compared with this host: units, accounts and files of secrets, \
+            unchecked = "Not compared with this host: units, accounts, files and programs, \
                          since this is not /etc/prunella.\n";
         }
     }

@@ -7,7 +7,9 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
+use prunella_core::text::{is_deceptive, one_line};
 use serde::Serialize;
+use toml::de::DeTable;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -115,7 +117,7 @@ impl Diagnostic {
             Severity::Error => palette.error,
         };
         let word = self.severity.as_str();
-        let file = self.file.display();
+        let file = one_line(&self.file.to_string_lossy(), 300);
         write!(
             out,
             "{mark}{word}{mark:#}{strong}: {}{strong:#}",
@@ -215,6 +217,20 @@ impl Source {
         }
     }
 
+    /// Where the value of `key` stands in the `[[section]]` of this `name`.
+    pub fn value_in(&self, section: &str, name: &str, key: &str) -> Option<Range<usize>> {
+        let (table, _) = DeTable::parse_recoverable(&self.text);
+        let tables = table.get_ref().get(section)?.get_ref().as_array()?;
+        let declared = tables
+            .iter()
+            .filter_map(|item| item.get_ref().as_table())
+            .find(|table| {
+                let found = table.get("name").and_then(|found| found.get_ref().as_str());
+                found == Some(name)
+            })?;
+        declared.get(key).map(|value| value.span())
+    }
+
     /// The first line of a part of the text.
     pub fn place(&self, span: Range<usize>) -> Place {
         let start = span.start.min(self.text.len());
@@ -237,7 +253,7 @@ impl Source {
                 .chars()
                 .map(|c| match c {
                     '\t' => ' ',
-                    c if c.is_control() => '\u{fffd}',
+                    c if c.is_control() || is_deceptive(c) => '\u{fffd}',
                     c => c,
                 })
                 .collect(),

@@ -19,7 +19,7 @@ use super::{
     reader::{Reader, parse},
     service_file::{self, Parsed},
 };
-use prunella_core::StrategyName;
+use prunella_core::{StrategyName, text::one_line};
 
 /// Far more than any configuration needs; whatever is larger is a mistake.
 const FILE_MAX: u64 = 1 << 20;
@@ -305,7 +305,8 @@ impl Loader<'_> {
     fn tell_of_ignored(&mut self, mut paths: Vec<PathBuf>) {
         paths.sort();
         for path in paths {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = path.file_name().unwrap_or_default();
+            let name = one_line(&name.to_string_lossy(), 200);
             // What `prunella disable` and editors leave behind, and notes.
             if name.ends_with(".disabled") || name.ends_with('~') || name.starts_with("README") {
                 continue;
@@ -315,13 +316,24 @@ impl Loader<'_> {
                     &Path::new(SERVICES).join(&*name),
                     "the file is not read: its name does not end in `.toml`",
                 )
-                .help(format!(
-                    "name it `{}.toml`, or move it out of {SERVICES}",
-                    path.file_stem().unwrap_or_default().to_string_lossy()
-                ))
+                .help(self.better_name(&name))
                 .warning(),
             );
         }
+    }
+
+    /// What to do about a services file of this name.
+    fn better_name(&self, name: &str) -> String {
+        // Of `shop.toml.bak` as well as of `shop.tml`.
+        let stem = name
+            .split_once(".toml")
+            .or_else(|| name.rsplit_once('.'))
+            .map_or(name, |(stem, _)| stem);
+        let better = format!("{stem}.toml");
+        if stem.is_empty() || self.root.join(SERVICES).join(&better).exists() {
+            return format!("move it out of {SERVICES}");
+        }
+        format!("name it `{better}`, or move it out of {SERVICES}")
     }
 
     fn load_keys(&mut self, config: &mut Config) {
@@ -393,14 +405,15 @@ impl Loader<'_> {
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
                 let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+                let (valid, rest) = error.as_bytes().split_at_checked(at).unwrap_or_default();
                 let source = Source {
                     file: name.to_owned(),
-                    text: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                    text: format!("{}{}", String::from_utf8_lossy(valid), escaped(rest)),
                 };
                 self.found.push(
                     source
                         .error(
-                            at..at + 1,
+                            at..at + "\\x00".len(),
                             format!("the file is not UTF-8 (byte 0x{byte:02x})"),
                         )
                         .help("save it as UTF-8"),
@@ -460,6 +473,18 @@ impl Loader<'_> {
             );
         }
     }
+}
+
+/// The rest of a line that is no text, as far as it is worth showing.
+fn escaped(bytes: &[u8]) -> String {
+    const SHOWN: usize = 24;
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let shown = line.get(..SHOWN).unwrap_or(line);
+    let more = if shown.len() < line.len() { "…" } else { "" };
+    format!("{}{more}", shown.escape_ascii())
 }
 
 /// Opens once, and looks at what was opened: metadata and text are of the same

@@ -419,6 +419,33 @@ impl<'s> Reader<'s> {
     }
 }
 
+/// A mode without its quotes, which is no number of TOML's: `mode = 0640`.
+fn octal(source: &Source, at: usize) -> Option<Diagnostic> {
+    let is_space = [' ', '\t'];
+    // The mistake is seen at the first digit, or behind it.
+    let before = source.text.get(..at)?.trim_end_matches('0');
+    let key = before
+        .trim_end_matches(is_space)
+        .strip_suffix('=')?
+        .trim_end_matches(is_space)
+        .rsplit(['\n', ',', '{'])
+        .next()?;
+    let rest = source.text.get(before.len()..)?;
+    let length = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let number = rest.get(..length)?;
+    if key.trim() != "mode" || !number.starts_with('0') {
+        return None;
+    }
+    Some(
+        source
+            .error(
+                before.len()..before.len() + length,
+                "`mode` must be text, and this is a number",
+            )
+            .help(format!("write `mode = \"{number}\"`")),
+    )
+}
+
 /// Reads a text as TOML with `read`, and gives every mistake, in the order of the
 /// text; no value when it is not TOML at all.
 pub fn parse<T>(
@@ -429,10 +456,11 @@ pub fn parse<T>(
     if !errors.is_empty() {
         let end = source.text.len();
         let found = errors.into_iter().map(|error| {
-            source.error(
-                error.span().unwrap_or(end..end),
-                prunella_core::text::one_line(error.message(), 300),
-            )
+            let span = error.span().unwrap_or(end..end);
+            octal(source, span.start).unwrap_or_else(|| {
+                let message = prunella_core::text::one_line(error.message(), 300);
+                source.error(span, message)
+            })
         });
         return (None, found.collect());
     }

@@ -198,6 +198,18 @@ pub(super) fn read_strategies(
     into: &mut Vec<StrategyName>,
 ) -> BTreeMap<StrategyName, Place> {
     let mut places = BTreeMap::new();
+    if let Some(value) = section.table.get("strategies")
+        && value
+            .get_ref()
+            .as_array()
+            .is_some_and(|list| list.is_empty())
+    {
+        reader.warn(
+            value.span(),
+            "`strategies` is empty: failures are told, and nothing heals them",
+            "leave it out, or list some, such as `strategies = [\"service-restart\"]`",
+        );
+    }
     for (text, span) in reader.texts(section, "strategies", "\"service-restart\"") {
         match StrategyName::new(text) {
             Ok(name) => {

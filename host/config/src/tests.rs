@@ -796,17 +796,86 @@ fn what_is_no_text_file() {
         b"# caf\xe9\nunit = \"a.service\"",
     )
     .unwrap();
+    fs::write(
+        services.join("noise.toml"),
+        b"# \xb4\x1b[31m\xffunit \xd8\x9e and on and on it goes",
+    )
+    .unwrap();
     fs::write(services.join("long.toml"), "#".repeat(2 << 20)).unwrap();
     std::os::unix::fs::symlink("/nonexistent", services.join("missing.toml")).unwrap();
     let shown = shown(&Config::load(folder.path()));
     for expected in [
         "error: this must be a file, and it is a folder\n --> services.d/folder.toml",
         "error: the file is not UTF-8 (byte 0xe9)\n --> services.d/latin.toml:1:6\n",
+        "1 | # caf\\xe9\n  |      ^^^^\n",
+        "1 | # \\xb4\\x1b[31m\\xffunit \\xd8\\x9e and on an…\n  |   ^^^^\n",
         "error: the file is larger than 1 MiB: it cannot be a configuration\n --> services.d/long.toml",
         "error: the file cannot be read: No such file or directory (os error 2)\n --> services.d/missing.toml",
     ] {
         assert!(shown.contains(expected), "shown was:\n{shown}");
     }
+}
+
+#[rstest]
+#[case::of_its_own_line(
+    "[[file]]\nname = \"x\"\npath = \"/x\"\nmode = 0640",
+    "bad.toml:5:8",
+    "0640"
+)]
+#[case::without_spaces("[[file]]\nmode=0600\n", "bad.toml:3:6", "0600")]
+#[case::in_one_line("file = [{ name = \"x\", mode = 0644 }]", "bad.toml:2:30", "0644")]
+fn a_mode_needs_quotes(#[case] text: &str, #[case] place: &str, #[case] mode: &str) {
+    let shown = shown(&load(&[(
+        "services.d/bad.toml",
+        &format!("unit = \"bad\"\n{text}"),
+    )]));
+    assert!(shown.contains(place), "{shown}");
+    assert!(
+        shown.contains(&format!("help: write `mode = \"{mode}\"`")),
+        "{shown}"
+    );
+    assert!(shown.contains(&"^".repeat(mode.len())), "{shown}");
+    assert!(!shown.contains("unexpected"), "{shown}");
+}
+
+#[test]
+fn other_numbers_with_a_leading_zero_are_told_as_they_are() {
+    let shown = shown(&load(&[(
+        "services.d/bad.toml",
+        "unit = \"bad\"\n[budget]\nhealings = 05",
+    )]));
+    assert!(shown.contains("leading zero"), "{shown}");
+}
+
+#[rstest]
+#[case::ending("shop.tml", Some("shop.toml"))]
+#[case::backup("shop.toml.bak", Some("shop.toml"))]
+#[case::backup_beside_it("web.toml.bak", None)]
+#[case::package("web.toml.dpkg-old", None)]
+#[case::no_ending("shop", Some("shop.toml"))]
+fn a_file_that_is_not_read_gets_a_sensible_name(#[case] name: &str, #[case] better: Option<&str>) {
+    let shown = shown(&load(&[
+        ("services.d/web.toml", WEB),
+        (&format!("services.d/{name}"), ""),
+    ]));
+    let help = match better {
+        Some(better) => format!("help: name it `{better}`, or move it out of services.d"),
+        None => "help: move it out of services.d".to_owned(),
+    };
+    assert!(shown.contains(&help), "{shown}");
+}
+
+#[test]
+fn without_strategies_nothing_is_healed() {
+    let loaded = load(&[
+        ("services.d/bad.toml", "unit = \"bad\"\nstrategies = []"),
+        ("services.d/web.toml", WEB),
+    ]);
+    let shown = shown(&loaded);
+    assert!(loaded.config.is_some(), "{shown}");
+    assert_eq!(loaded.warnings().count(), 1, "{shown}");
+    assert!(shown.contains("nothing heals them"), "{shown}");
+    assert!(shown.contains("services.d/bad.toml:2:14"), "{shown}");
 }
 
 #[rstest]

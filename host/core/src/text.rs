@@ -57,9 +57,9 @@ pub fn capital(text: &str) -> String {
 
 /// Characters that reorder, join or hide others: bidirectional controls, zero
 /// width characters, line separators (Unicode TR 36, section 3).
-fn is_deceptive(c: char) -> bool {
+pub fn is_deceptive(c: char) -> bool {
     matches!(c,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
+        '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 

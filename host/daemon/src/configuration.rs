@@ -9,6 +9,7 @@
 use std::{fs, io, path::Path};
 
 use prunella_config::{Config, Diagnostic, Loaded};
+use prunella_core::text::one_line;
 
 use crate::{ConfigMistakes, DaemonError, Paths, explained, files};
 
@@ -97,7 +98,8 @@ pub(crate) fn short(found: &Diagnostic) -> String {
         .as_ref()
         .map(|place| format!(":{}", place.line))
         .unwrap_or_default();
-    format!("{}{line}: {}", found.file.display(), found.message)
+    let file = one_line(&found.file.to_string_lossy(), 300);
+    format!("{file}{line}: {}", found.message)
 }
 
 /// Keeps a copy of the main file, which is good. Where there is none, none is kept.

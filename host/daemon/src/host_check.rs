@@ -1,4 +1,4 @@
-//! What of the configuration does not fit this host: units, accounts and files that are not
+//! What of the configuration does not fit this host: units, accounts, files and programs that are not
 //! there. Only warnings: a package may still be installed, and a healer that refuses to start
 //! because of one service heals none.
 
@@ -14,7 +14,8 @@ use prunella_config::{Config, Diagnostic, Source};
 use prunella_core::{
     FailureKind, UnitName,
     secret::SecretSource,
-    service::{DeclaredFile, Service},
+    service::{DeclaredCheck, DeclaredFile, Service},
+    text::one_line,
 };
 use prunella_linux::{Linux, accounts::Accounts};
 
@@ -53,8 +54,12 @@ pub fn warnings(paths: &Paths, config: &Config, linux: Option<&Linux>) -> Vec<Di
                 )),
             );
         }
-        for declared in service.files.values() {
-            found.extend(owners(&file, &accounts, declared));
+        for (name, declared) in &service.files {
+            found.extend(owners(&file, &accounts, name, declared));
+            found.extend(folder(&file, name, declared));
+        }
+        for (name, check) in &service.checks {
+            found.extend(program(&file, name, check));
         }
         for needed in &service.depends_on {
             found.extend(linux.and_then(|linux| dependency(&file, linux, needed)));
@@ -179,14 +184,20 @@ fn dependency(file: &File, linux: &Linux, needed: &UnitName) -> Option<Diagnosti
 }
 
 /// An owner or a group that nobody is.
-fn owners(file: &File, accounts: &Accounts, declared: &DeclaredFile) -> Vec<Diagnostic> {
+fn owners(
+    file: &File,
+    accounts: &Accounts,
+    name: &str,
+    declared: &DeclaredFile,
+) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    let owner = file.0.value_in("file", name, "owner");
     if let Some(user) = &declared.owner
         && accounts.uid_of(user).is_none()
     {
         found.push(
             file.warning(
-                file.quoted(user),
+                owner.clone(),
                 format!("there is no user `{user}` in /etc/passwd"),
             )
             .help("create it, or write its number if a directory service knows it"),
@@ -197,13 +208,65 @@ fn owners(file: &File, accounts: &Accounts, declared: &DeclaredFile) -> Vec<Diag
     {
         found.push(
             file.warning(
-                file.quoted(group),
+                // `owner = "user:group"` names both.
+                file.0.value_in("file", name, "group").or(owner),
                 format!("there is no group `{group}` in /etc/group"),
             )
             .help("create it, or write its number if a directory service knows it"),
         );
     }
     found
+}
+
+/// A declared file that can never be there, because its folder is not.
+fn folder(file: &File, name: &str, declared: &DeclaredFile) -> Option<Diagnostic> {
+    let folder = declared.path.parent()?;
+    // systemd makes folders there for as long as a service runs.
+    if folder.starts_with("/run") || folder.starts_with("/var/run") || !is_missing(folder) {
+        return None;
+    }
+    let message = format!(
+        "the folder {} of the file `{name}` is not there",
+        one_line(&folder.to_string_lossy(), 200)
+    );
+    Some(
+        file.warning(file.0.value_in("file", name, "path"), message)
+            .help("correct `path`, or create the folder"),
+    )
+}
+
+/// A check whose program cannot be run.
+fn program(file: &File, name: &str, check: &DeclaredCheck) -> Option<Diagnostic> {
+    let program = check.command.first()?;
+    let path = Path::new(program);
+    let what = if is_missing(path) {
+        "is not there"
+    } else {
+        let there = fs::metadata(path).ok()?;
+        let runs = there.is_file() && there.permissions().mode() & 0o111 != 0;
+        if runs {
+            return None;
+        }
+        "is not executable"
+    };
+    let message = format!(
+        "the program {} of the check `{name}` {what}",
+        one_line(program, 200)
+    );
+    Some(
+        file.warning(file.0.value_in("check", name, "command"), message)
+            .help("the check cannot run: correct `command`, or install the program"),
+    )
+}
+
+/// Whether nothing is there. What this user may not look at counts as there.
+fn is_missing(path: &Path) -> bool {
+    fs::metadata(path).is_err_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        )
+    })
 }
 
 /// Files that are to hold secrets, and do not, or not for root alone.
@@ -294,9 +357,63 @@ mod tests {
         assert!(!shown(None).contains("web.toml:"), "{}", shown(None));
     }
 
+    const FILES: &str = "unit = \"web\"\n[[file]]\nname = \"data\"\n\
+        path = \"/nowhere/at/all\"\nowner = 'nobody-at-all:nobody-at-all'\n\
+        [[check]]\nname = \"config\"\ncommand = [\"/nowhere/check\"]\n";
+
     #[test]
-    fn accounts_that_are_not_there_are_named() {
-        let declared = |owner: &str, group: &str| DeclaredFile {
+    fn what_is_declared_and_not_there_is_told_with_its_line() {
+        let file = file(FILES);
+        let declared = DeclaredFile {
+            path: "/nowhere/at/all".into(),
+            ..declared("nobody-at-all", "nobody-at-all")
+        };
+        let accounts = owners(&file, &Accounts::read(), "data", &declared);
+        let lines: Vec<usize> = accounts
+            .iter()
+            .filter_map(|found| Some(found.place.as_ref()?.line))
+            .collect();
+        assert_eq!(lines, [5, 5]);
+        let shown = folder(&file, "data", &declared).unwrap().to_string();
+        assert!(
+            shown.contains("the folder /nowhere/at of the file `data` is not there"),
+            "{shown}"
+        );
+        assert!(shown.contains("web.toml:4:"), "{shown}");
+        let short_lived = DeclaredFile {
+            path: "/run/nowhere/x.sock".into(),
+            ..declared
+        };
+        assert_eq!(folder(&file, "data", &short_lived), None);
+    }
+
+    #[test]
+    fn a_check_needs_a_program_that_runs() {
+        let scratch = tempfile::tempdir().unwrap();
+        let plain = scratch.path().join("plain");
+        fs::write(&plain, "").unwrap();
+        let said = |path: &str| {
+            let check = DeclaredCheck {
+                command: vec![path.to_owned(), "-t".to_owned()],
+                timeout: Duration::from_secs(1),
+                mutates: false,
+                as_root: false,
+                validates: true,
+            };
+            program(&file(FILES), "config", &check).map(|found| found.to_string())
+        };
+        assert_eq!(said("/bin/sh"), None);
+        let missing = said("/nowhere/check").unwrap();
+        assert!(missing.contains("`config` is not there"), "{missing}");
+        assert!(missing.contains("web.toml:8:"), "{missing}");
+        for path in [plain.to_str().unwrap(), "/etc"] {
+            let shown = said(path).unwrap();
+            assert!(shown.contains("`config` is not executable"), "{shown}");
+        }
+    }
+
+    fn declared(owner: &str, group: &str) -> DeclaredFile {
+        DeclaredFile {
             path: "/x".into(),
             role: Default::default(),
             mode: None,
@@ -307,9 +424,13 @@ mod tests {
             optional: false,
             read_by: Default::default(),
             secret: false,
-        };
+        }
+    }
+
+    #[test]
+    fn accounts_that_are_not_there_are_named() {
         let accounts = Accounts::read();
-        let found = |owner, group| owners(&file(""), &accounts, &declared(owner, group)).len();
+        let found = |owner, group| owners(&file(""), &accounts, "x", &declared(owner, group)).len();
         assert_eq!(found("root", "root"), 0);
         assert_eq!(found("4711", "4711"), 0);
         assert_eq!(found("nobody-at-all", "root"), 1);

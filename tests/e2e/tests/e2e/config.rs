@@ -264,9 +264,19 @@ fn what_does_not_fit_this_host_is_told_by_the_check_and_by_the_daemon() {
         "/etc/prunella/services.d/web.service.toml",
         &format!(
             "{web}\n[[file]]\nname = \"data\"\npath = \"/opt/web.conf\"\n\
-             owner = \"no-such-user\"\ngroup = \"no-such-group\"\n"
+             owner = \"no-such-user:no-such-group\"\n\
+             [[file]]\nname = \"more\"\npath = \"/opt/no-such-folder/x\"\n\
+             [[check]]\nname = \"more\"\ncommand = [\"/opt/no-such-program\"]\n"
         ),
     );
+    let line = |text: &str| {
+        let web = scene
+            .read_file("/etc/prunella/services.d/web.service.toml")
+            .unwrap();
+        let line = web.lines().position(|line| line.contains(text)).unwrap() + 1;
+        format!("services.d/web.service.toml:{line}:")
+    };
+    let places = ["no-such-user", "no-such-folder", "no-such-program"].map(line);
     let main = scene.read_file("/etc/prunella/prunella.toml").unwrap();
     write(
         "/etc/prunella/prunella.toml",
@@ -295,9 +305,14 @@ fn what_does_not_fit_this_host_is_told_by_the_check_and_by_the_daemon() {
         "there is no group `no-such-group`",
         "the secret's file /etc/prunella/secrets/team is not there",
         "prunella.toml:",
-        "7 warnings",
+        "the folder /opt/no-such-folder of the file `more` is not there",
+        "the program /opt/no-such-program of the check `more` is not there",
+        "9 warnings",
     ] {
         assert!(said.contains(part), "{part:?} in {said}");
+    }
+    for place in places {
+        assert!(said.contains(&place), "{place:?} in {said}");
     }
     assert!(!said.contains("old.toml"), "{said}");
 
