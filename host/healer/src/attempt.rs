@@ -72,6 +72,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) answers: &'a dyn Fn(),
     /// What is known of units, from the moment on when the failure was seen.
     snapshot: Arc<Snapshot>,
+    /// Whether a person has ordered this attempt.
+    ordered: bool,
     /// The unit as it was when the attempt decided to heal it.
     down: OnceCell<UnitStatus>,
     overseer: OnceCell<Arc<Overseer>>,
@@ -89,6 +91,7 @@ impl<'a> Attempt<'a> {
         service: Arc<Service>,
         trail: Arc<Trail>,
         snapshot: Snapshot,
+        ordered: bool,
         acted: &'a dyn Fn(),
         answers: &'a dyn Fn(),
     ) -> Self {
@@ -107,6 +110,7 @@ impl<'a> Attempt<'a> {
             acted,
             answers,
             snapshot: Arc::new(snapshot),
+            ordered,
             down: OnceCell::new(),
             overseer: OnceCell::new(),
             evidence_written: Cell::new(trail.has_lines()),

@@ -192,7 +192,7 @@ pub(crate) fn decide(
 
     match status.load_state.as_str() {
         "loaded" => {}
-        "masked" => return Decision::Leave(LeftAlone::Masked, "the unit is masked".to_owned()),
+        "masked" => return Decision::Leave(LeftAlone::Masked, String::new()),
         other => {
             return Decision::Unknown(format!("systemd could not load {unit}: it is `{other}`"));
         }

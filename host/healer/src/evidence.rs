@@ -80,6 +80,16 @@ pub fn gather(
                 .unwrap_or_default(),
         });
     }
+    // systemd restarts it: the run before this one has failed, too.
+    else if let Some(now) = &now
+        && now.restarts > 0
+        && now.invocation != detection.invocation
+        && detection.cause != Cause::RestartLoop
+        && let Some(run) = restarted_run(host, deadline, service, now)
+        && run.0 != detection.invocation
+    {
+        runs.push(run.1);
+    }
     let status = status.cloned().or(now);
     let fragment = status
         .as_ref()
@@ -125,6 +135,56 @@ pub fn gather(
         changes: changed,
         status,
         runs,
+    }
+}
+
+/// The latest run that failed of a unit that systemd restarts, and its invocation.
+fn restarted_run(
+    host: &Host,
+    deadline: Instant,
+    service: &Service,
+    now: &UnitStatus,
+) -> Option<(Option<String>, FailedRun)> {
+    let all = lines(host, deadline, service, None);
+    let going = (!now.is_auto_restarting())
+        .then_some(now.invocation.as_deref())
+        .flatten();
+    let run = last_failed_run(&all, going)?.to_owned();
+    let lines: Vec<LogEntry> = all
+        .into_iter()
+        .filter(|line| line.invocation.as_deref() == Some(run.as_str()))
+        .collect();
+    let (exit_code, signal) = lines
+        .iter()
+        .rev()
+        .filter(|line| line.by_systemd)
+        .find_map(|line| exit_of(&line.message))?;
+    let failed = FailedRun {
+        result: if signal.is_some() {
+            "signal"
+        } else {
+            "exit-code"
+        }
+        .to_owned(),
+        exit_code,
+        signal,
+        ended_at: wall_clock(),
+        lasted: None,
+        lines,
+    };
+    Some((Some(run), failed))
+}
+
+/// How a run ended, by systemd's own line: `…: Main process exited, code=exited,
+/// status=7/NOTRUNNING` or `code=killed, status=9/KILL` (service.c).
+fn exit_of(line: &str) -> Option<(Option<i32>, Option<String>)> {
+    let (_, how) = line.split_once("Main process exited, code=")?;
+    let (code, status) = how.split_once(", status=")?;
+    let (number, name) = status.split_once('/').unwrap_or((status, ""));
+    match code {
+        "exited" => Some((number.trim().parse().ok(), None)),
+        "killed" | "dumped" => Some((None, Some(name.trim().to_owned()))),
+        _ => None,
     }
 }
 
@@ -278,6 +338,17 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case("web.service: Main process exited, code=exited, status=7/NOTRUNNING", Some((Some(7), None)))]
+    #[case("web.service: Main process exited, code=killed, status=9/KILL", Some((None, Some("KILL".to_owned()))))]
+    #[case("web.service: Failed with result 'exit-code'.", None)]
+    fn systemds_line_says_how_a_run_ended(
+        #[case] line: &str,
+        #[case] expected: Option<(Option<i32>, Option<String>)>,
+    ) {
+        assert_eq!(exit_of(line), expected);
+    }
 
     fn line(run: &str, by_systemd: bool) -> LogEntry {
         LogEntry {

@@ -28,6 +28,9 @@ pub(crate) struct Overseer {
     pub(crate) analyst: Arc<dyn Analyst>,
     pub(crate) model: Option<ModelSettings>,
     pub(crate) evidence: Box<dyn Fn() -> Evidence + Send + Sync>,
+    /// Whether a person has ordered this attempt: what it does to the service itself is
+    /// agreed to with that.
+    pub(crate) ordered: bool,
 }
 
 /// An act as it is put before somebody.
@@ -56,6 +59,15 @@ impl Overseer {
                     "{} on {} would wait until somebody agrees",
                     question.act, question.target
                 ),
+            });
+            return Ok(());
+        }
+        if self.ordered && question.own {
+            trail.write(Step::Approved {
+                approval: None,
+                act: question.act.name().to_owned(),
+                target: one_line(question.target, 200),
+                by: "whoever ordered the healing".to_owned(),
             });
             return Ok(());
         }

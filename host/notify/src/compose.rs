@@ -121,8 +121,17 @@ impl Composer<'_> {
             MessageForm::Resolved => {
                 notification.kind = planned.kind;
                 notification.severity = Severity::Info;
+                // Somebody stopped it, say: it is over, and not up.
+                if let Some(lead) = &notification.report
+                    && lead.ended == "left-alone"
+                    && planned.mentions.len() == 1
+                {
+                    notification.headline = format!("Closed: {}", lead.headline);
+                }
                 // The last report may still say that it was handed to people.
-                if notification.status_colour != StatusColour::Green || planned.mentions.len() > 1 {
+                else if notification.status_colour != StatusColour::Green
+                    || planned.mentions.len() > 1
+                {
                     notification.headline =
                         format!("Resolved: {} up again", units_are(&planned.mentions));
                 }

@@ -54,6 +54,7 @@ impl Attempt<'_> {
                 analyst: Arc::clone(&settings.analyst),
                 model: self.current.config.analysis.clone(),
                 evidence: Box::new(self.gatherer()),
+                ordered: self.ordered,
             })
         };
         Arc::clone(self.overseer.get_or_init(build))

@@ -95,6 +95,7 @@ pub(crate) fn overseen(
         model: analyst.is_some().then(model),
         analyst: analyst.unwrap_or_else(|| Arc::new(())),
         evidence: Box::new(move || evidence.clone()),
+        ordered: false,
     });
     let rules = Rules {
         strategy: StrategyName::new("site-fix").unwrap(),

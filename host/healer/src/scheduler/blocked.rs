@@ -150,14 +150,11 @@ impl Shared {
         match opened {
             Ok(OpenOutcome::New(_) | OpenOutcome::Joined(_) | OpenOutcome::Reopened(..)) => {}
             Ok(OpenOutcome::Known(_, ending)) => {
-                let why = ending
-                    .why()
-                    .map_or_else(|| "it is down again".to_owned(), |why| one_line(&why, 200));
-                self.give_up(
-                    unit,
-                    incident,
-                    &format!("{reason}; {on} was {}: {why}", ending.as_str()),
+                let why = ending.why().map_or_else(
+                    || format!("{on} is down again"),
+                    |why| format!("{on} was not healed: {}", one_line(&why, 200)),
                 );
+                self.give_up(unit, incident, &format!("{reason}; {why}"));
             }
             Ok(OpenOutcome::NotInCare) => {
                 let why = format!("{reason}; {on} is not in Prunella's care");

@@ -205,6 +205,7 @@ impl Shared {
                 service,
                 Arc::clone(&trail),
                 snapshot.unwrap_or_else(|| self.healer.snapshot()),
+                asked_for,
                 &|| slot.release(),
                 &|| {
                     lock.as_ref().inspect(|lock| lock.answers());

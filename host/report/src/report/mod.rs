@@ -373,7 +373,7 @@ impl Report {
                 .is_some_and(|boot_id| *boot_id != record.incident.boot_id),
             detected_by: detection.by.as_str().to_owned(),
             noticed: words::noticed(detection.by.as_str()),
-            reason: reason(ending, &last.what, &findings),
+            reason: reason(ending, &last, &findings),
             to_do: next::to_do(record, recommendation.as_deref(), needs_people),
             cause: clean(detection.cause.as_str()),
             what_failed: last.what,
@@ -544,7 +544,7 @@ fn kind(ending: Option<&Ending>, needs_people: bool) -> AlertKind {
 }
 
 /// Why, in one sentence, as far as it is known.
-fn reason(ending: Option<&Ending>, what_failed: &str, findings: &[Explanation]) -> String {
+fn reason(ending: Option<&Ending>, last: &Failure, findings: &[Explanation]) -> String {
     if let Some(Ending::LeftAlone { why, detail }) = ending
         && !why.needs_people()
     {
@@ -556,14 +556,20 @@ fn reason(ending: Option<&Ending>, what_failed: &str, findings: &[Explanation]) 
         sentence.push('.');
         return sentence;
     }
-    let mut sentence = capital(what_failed);
-    if let Some(finding) = findings.first() {
+    let mut sentence = capital(&last.what);
+    // That it was started too often comes of the cause, and is none.
+    let mut causes = findings
+        .iter()
+        .filter(|finding| finding.cause != Some(diagnosis::Cause::StartLimit));
+    if let Some(finding) = causes.next() {
         let probably = if finding.because.is_some() {
             "probably "
         } else {
             ""
         };
         sentence.push_str(&format!("; {probably}{}", finding.sentence));
+    } else if let Some(line) = last.evidence.last() {
+        sentence.push_str(&format!("; its last line: “{line}”"));
     }
     sentence.push('.');
     sentence
