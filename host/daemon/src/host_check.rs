@@ -1,6 +1,6 @@
-//! What of the configuration does not fit this host: units, accounts, files and programs that are not
-//! there. Only warnings: a package may still be installed, and a healer that refuses to start
-//! because of one service heals none.
+//! What of the configuration does not fit this host: units, accounts, files and programs
+//! that are not there. Only warnings: a package may still be installed, and a healer that
+//! refuses to start because of one service heals none.
 
 use std::{
     fs, io,
