@@ -39,7 +39,7 @@ use crate::{
     answer::AnswerError,
     model::{Manner, ModelError},
     prompt::Prompt,
-    throttle::{Came, Throttle, ThrottleError},
+    throttle::{AskOutcome, Throttle, ThrottleError},
 };
 
 /// Users of people, in `/etc/passwd`.
@@ -154,9 +154,9 @@ impl HostAnalyst {
         if let Err(error) = &answer {
             let trouble = error.is_trouble();
             self.throttle.note(if trouble {
-                Came::Nothing
+                AskOutcome::Nothing
             } else {
-                Came::Unusable
+                AskOutcome::Unusable
             });
         }
         answer
@@ -165,9 +165,9 @@ impl HostAnalyst {
     /// Notes whether an answer was of use.
     fn used<T>(&self, answer: Result<T, AnswerError>) -> Result<T, AnswerError> {
         self.throttle.note(if answer.is_ok() {
-            Came::Answer
+            AskOutcome::Answer
         } else {
-            Came::Unusable
+            AskOutcome::Unusable
         });
         answer
     }

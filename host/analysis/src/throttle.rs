@@ -18,11 +18,17 @@ use serde::{Deserialize, Serialize};
 
 const HOUR: u64 = 3600;
 
-/// A model that does not answer is left alone for so long.
-const QUIET: Duration = Duration::from_secs(5 * 60);
+/// For how long a model is left alone that could not be asked once, twice in a row, and
+/// more often: one that is restarted is asked again soon, and one that is gone delays no
+/// report.
+const QUIET: [Duration; 3] = [
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(5 * 60),
+];
 
-/// So many answers of no use in a row count as none: the next would be no better, and
-/// each costs.
+/// So many answers of no use in a row count as if it could not be asked: the next would
+/// be no better, and each costs.
 const UNUSABLE: u32 = 3;
 
 /// A file of this many bytes is not ours.
@@ -35,9 +41,10 @@ pub(crate) enum ThrottleError {
     Often(u32),
     /// It failed lately.
     #[error(
-        "{0} seconds ago it could not be asked, or its answers were of no use: it is left alone for a while"
+        "{ago} seconds ago it could not be asked, or its answers were of no use; it is asked \
+         again in {again_in} seconds at the earliest"
     )]
-    Quiet(u64),
+    Quiet { ago: u64, again_in: u64 },
     /// The file cannot be used.
     #[error("how often it was asked cannot be noted in {path}: {source}")]
     File {
@@ -58,14 +65,24 @@ struct Past {
     asked: Vec<u64>,
     /// When it failed last.
     failed: Option<u64>,
+    /// How often in a row it failed.
+    #[serde(default)]
+    failures: u32,
     /// How many answers in a row were of no use.
     #[serde(default)]
     unusable: u32,
 }
 
+/// For how long it is left alone after so many failures in a row.
+fn quiet_after(failures: u32) -> Duration {
+    let place = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
+    let [.., longest] = QUIET;
+    QUIET.get(place).copied().unwrap_or(longest)
+}
+
 /// What came of asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Came {
+pub(crate) enum AskOutcome {
     /// An answer that is of use.
     Answer,
     /// An answer that is of none. Another question may well be answered better.
@@ -84,10 +101,12 @@ impl Throttle {
     /// Notes that it is asked now, if it may be.
     pub(crate) fn enter(&self, per_hour: u32) -> Result<(), ThrottleError> {
         self.change(|past, now| {
-            if let Some(failed) = past.failed
-                && now.saturating_sub(failed) < QUIET.as_secs()
-            {
-                return Err(ThrottleError::Quiet(now.saturating_sub(failed)));
+            if let Some(failed) = past.failed {
+                let ago = now.saturating_sub(failed);
+                let again_in = quiet_after(past.failures).as_secs().saturating_sub(ago);
+                if again_in > 0 {
+                    return Err(ThrottleError::Quiet { ago, again_in });
+                }
             }
             past.asked.retain(|asked| now.saturating_sub(*asked) < HOUR);
             let count = u32::try_from(past.asked.len()).unwrap_or(u32::MAX);
@@ -100,14 +119,19 @@ impl Throttle {
     }
 
     /// Notes what came of asking.
-    pub(crate) fn note(&self, came: Came) {
+    pub(crate) fn note(&self, outcome: AskOutcome) {
         let noted = self.change(|past, now| {
-            past.unusable = match came {
-                Came::Unusable => past.unusable.saturating_add(1),
-                Came::Answer | Came::Nothing => 0,
+            past.unusable = match outcome {
+                AskOutcome::Unusable => past.unusable.saturating_add(1),
+                AskOutcome::Answer | AskOutcome::Nothing => 0,
             };
-            let failed = came == Came::Nothing || past.unusable >= UNUSABLE;
+            let failed = outcome == AskOutcome::Nothing || past.unusable >= UNUSABLE;
             past.failed = failed.then_some(now);
+            past.failures = match outcome {
+                AskOutcome::Answer => 0,
+                _ if failed => past.failures.saturating_add(1),
+                _ => past.failures,
+            };
             Ok(())
         });
         if let Err(error) = noted {
@@ -183,9 +207,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let throttle = Throttle::new(folder.path());
         throttle.enter(10).unwrap();
-        throttle.note(Came::Nothing);
-        assert!(matches!(throttle.enter(10), Err(ThrottleError::Quiet(_))));
-        throttle.note(Came::Answer);
+        throttle.note(AskOutcome::Nothing);
+        assert!(matches!(
+            throttle.enter(10),
+            Err(ThrottleError::Quiet {
+                again_in: 1..=15,
+                ..
+            })
+        ));
+        throttle.note(AskOutcome::Nothing);
+        assert!(matches!(
+            throttle.enter(10),
+            Err(ThrottleError::Quiet { again_in: 16.., .. })
+        ));
+        throttle.note(AskOutcome::Answer);
         throttle.enter(10).unwrap();
     }
 
@@ -193,14 +228,25 @@ mod tests {
     fn an_answer_of_no_use_is_forgiven_and_one_after_another_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let throttle = Throttle::new(folder.path());
-        for came in [Came::Unusable, Came::Unusable, Came::Answer, Came::Unusable] {
-            throttle.note(came);
+        for outcome in [
+            AskOutcome::Unusable,
+            AskOutcome::Unusable,
+            AskOutcome::Answer,
+            AskOutcome::Unusable,
+        ] {
+            throttle.note(outcome);
             throttle.enter(10).unwrap();
         }
-        throttle.note(Came::Unusable);
+        throttle.note(AskOutcome::Unusable);
         throttle.enter(10).unwrap();
-        throttle.note(Came::Unusable);
-        assert!(matches!(throttle.enter(10), Err(ThrottleError::Quiet(_))));
+        throttle.note(AskOutcome::Unusable);
+        assert!(matches!(
+            throttle.enter(10),
+            Err(ThrottleError::Quiet {
+                again_in: 1..=15,
+                ..
+            })
+        ));
     }
 
     #[test]

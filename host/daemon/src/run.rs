@@ -104,7 +104,8 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     )?;
     // What an earlier daemon or hook left behind comes before what fails now:
     // its incidents are the ones that later signals belong to.
-    if let Err(error) = daemon.scheduler.take_up() {
+    let taken = daemon.scheduler.take_up();
+    if let Err(error) = taken.and_then(|()| daemon.scheduler.take_over_retries()) {
         tracing::error!("what was left unfinished cannot be taken up: {error}");
     }
     // Trouble with telling people is no reason not to heal.

@@ -28,7 +28,7 @@ use std::{
 };
 
 use prunella_core::{
-    Monotonic, UnitName,
+    Monotonic, Timestamp, UnitName,
     capability::UnitStatus,
     cause::Cause,
     incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
@@ -220,6 +220,43 @@ impl Scheduler {
             state.tasks.insert(unit, Task { known, ..task });
         }
         drop(state);
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
+    /// Takes over the incidents that an earlier process handed to people and that are to
+    /// be tried again later, so that the next failure of such a unit is none of its own.
+    /// One whose unit is up by now is looked at at once.
+    pub fn take_over_retries(&self) -> Result<(), HealerError> {
+        let Some(store) = &self.shared.healer.settings.store else {
+            return Ok(());
+        };
+        let escalated = match store.due(Timestamp::MAX) {
+            // The store has told of that itself.
+            Err(error) if error.is_trouble() => return Ok(()),
+            other => other?,
+        };
+        for incident in escalated {
+            let unit = incident.detection.unit.clone();
+            let record = store.record(&incident.id)?;
+            let Some(Ending::Escalated {
+                retry_at: Some(at), ..
+            }) = record.and_then(|record| record.ending)
+            else {
+                continue;
+            };
+            let status = self.shared.look_at(&unit);
+            let mut task = Task::new(Incident {
+                attempt: incident.attempt + 1,
+                ..incident
+            });
+            task.known = task.incident.attempt - 1;
+            task.wait(at.since(wall_clock()), WaitsFor::Retry);
+            if status.is_some_and(|status| status.is_up()) {
+                task.stage = Stage::Queued;
+            }
+            self.shared.lock().tasks.entry(unit).or_insert(task);
+        }
         self.shared.changed.notify_all();
         Ok(())
     }

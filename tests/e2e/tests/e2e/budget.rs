@@ -155,6 +155,8 @@ fn a_spent_budget_stays_spent_over_a_restart_and_a_reboot() {
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
     scene.after_all_before("bystander.service");
     assert_eq!(scene.runs("web.service"), 4);
+    let incidents = scene.incidents_of("web.service");
+    assert_eq!(incidents.len(), 1, "it is the same failure: {incidents:?}");
 
     scene.machine.reboot().unwrap();
     // Started by a person who does not know; that run fails as well.
