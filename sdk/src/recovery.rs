@@ -55,10 +55,10 @@ pub fn bring_up(incident: &Incident<'_>) -> Result<Outcome> {
             "{name} has hit its start limit, which the operator wants to be left as it is"
         )));
     }
-    // systemd unloads a unit whose failed state is cleared, and that takes
-    // longer than the start itself: only where it is known, or likely, that a
+    // systemd unloads a unit whose failed state is cleared, which takes longer than the
+    // start itself, and others no longer see that it failed: only where it is known that a
     // start would be refused.
-    if limit_hit || (may_clear && started_often(incident, &unit)) {
+    if limit_hit {
         unit_control::reset_failed(&name)?;
     }
     let mut result = unit_control::start(&name)?.wait(timeout);
@@ -67,11 +67,6 @@ pub fn bring_up(incident: &Incident<'_>) -> Result<Outcome> {
         result = unit_control::start(&name)?.wait(timeout);
     }
     came(incident, &unit, "started", result, timeout)
-}
-
-/// Whether the unit was started before in this incident, by systemd or by us.
-fn started_often(incident: &Incident<'_>, unit: &Unit) -> bool {
-    unit.active_state() == ActiveState::Failed && (incident.attempt() > 1 || unit.restarts() > 0)
 }
 
 /// Whether systemd has refused the start that has just failed. Each start that

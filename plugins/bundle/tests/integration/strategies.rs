@@ -164,11 +164,6 @@ mod service_restart {
         "healed: started web.service: active (running)",
         &["reset-failed web.service", "start web.service"]
     )]
-    #[case::what_systemd_has_restarted_before_is_likely_at_its_limit(
-        web().failed("signal").with(|unit| unit.restarts = 2),
-        "healed: started web.service: active (running)",
-        &["reset-failed web.service", "start web.service"]
-    )]
     #[case::a_start_that_is_refused_is_tried_again_once_the_limit_is_cleared(
         web().failed("signal").start_refused(),
         "healed: started web.service: active (running)",
