@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use prunella_config::Config;
 use prunella_core::{
     Timestamp, UnitName,
-    alert::{Message, Severity},
+    alert::{AlertKind, Message, Severity},
     incident::{Ending, IncidentId},
     summary::Filter,
 };
@@ -121,25 +121,33 @@ impl Composer<'_> {
             MessageForm::Resolved => {
                 notification.kind = planned.kind;
                 notification.severity = Severity::Info;
-                // Somebody stopped it, say: it is over, and not up.
-                if let Some(lead) = &notification.report
-                    && lead.ended == "left-alone"
-                    && planned.mentions.len() == 1
-                {
-                    notification.headline = format!("Closed: {}", lead.headline);
+                let left_alone = notification
+                    .report
+                    .as_ref()
+                    .filter(|lead| lead.ended == "left-alone" && planned.mentions.len() == 1)
+                    .map(|lead| lead.headline.clone());
+                if let Some(headline) = left_alone {
+                    // Somebody stopped it, say: it is over, and the service is not up.
+                    notification.headline = format!("Closed: {headline}");
+                    notification.kind = AlertKind::Information;
+                    notification.intro.insert(
+                        0,
+                        "Prunella does nothing more about what was reported before.".to_owned(),
+                    );
+                } else {
+                    // The last report may still say that it was handed to people.
+                    if notification.status_colour != StatusColour::Green
+                        || planned.mentions.len() > 1
+                    {
+                        notification.headline =
+                            format!("Resolved: {} up again", units_are(&planned.mentions));
+                    }
+                    notification.status_colour = StatusColour::Green;
+                    notification.intro.insert(
+                        0,
+                        "This ends what was reported before. Nothing is left to do.".to_owned(),
+                    );
                 }
-                // The last report may still say that it was handed to people.
-                else if notification.status_colour != StatusColour::Green
-                    || planned.mentions.len() > 1
-                {
-                    notification.headline =
-                        format!("Resolved: {} up again", units_are(&planned.mentions));
-                }
-                notification.status_colour = StatusColour::Green;
-                notification.intro.insert(
-                    0,
-                    "This ends what was reported before. Nothing is left to do.".to_owned(),
-                );
             }
             MessageForm::Reminder(since) => {
                 notification.headline = format!("Still open: {}", notification.headline);
