@@ -8,7 +8,7 @@ use prunella_core::{
     analyst::{Analyst, Evidence, ModelSettings, ProposedAct},
     capability::{Answer, OversightRule},
     diagnosis::SecondOpinionVerdict,
-    oversight::{ModelSay, Oversight, Proposal},
+    oversight::{ApprovalState, ModelSay, Oversight, Proposal},
     policy::Act,
     service::Service,
     situation::Situation,
@@ -62,7 +62,7 @@ impl Overseer {
             });
             return Ok(());
         }
-        if self.ordered && question.own {
+        if self.ordered && question.own && !self.was_denied(question) {
             trail.write(Step::Approved {
                 approval: None,
                 act: question.act.name().to_owned(),
@@ -75,6 +75,22 @@ impl Overseer {
             return Ok(());
         }
         self.person(trail, question)
+    }
+
+    /// Whether a person has denied the act: an order of another does not pass that by.
+    fn was_denied(&self, question: &ConsentRequest<'_>) -> bool {
+        let approvals = self.store.as_ref().map(|store| store.approvals());
+        approvals
+            .and_then(Result::ok)
+            .into_iter()
+            .flatten()
+            .any(|approval| {
+                approval.state == ApprovalState::Denied
+                    && approval.proposal.unit == self.service.unit
+                    && approval.proposal.act == question.act.name()
+                    && approval.proposal.target == one_line(question.target, 200)
+                    && !approval.is_over(wall_clock())
+            })
     }
 
     /// Asks the model where its word counts. Its veto is a denial; its consent is

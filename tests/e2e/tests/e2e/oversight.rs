@@ -185,6 +185,21 @@ fn a_start_that_is_denied_is_not_done() {
     assert_eq!(scene.runs("web.service"), 1);
 }
 
+/// Whoever orders the healing has agreed to the start.
+#[test]
+fn an_order_agrees_to_the_start_of_the_service() {
+    let (scene, _) = down_and_waiting();
+    scene.prunella_ok(&["heal", "web.service"]);
+    let incident = scene.wait_healed("web.service");
+    let record = scene.record(&incident);
+    let by = record
+        .steps("approved")
+        .next()
+        .and_then(|step| step["by"].as_str());
+    assert_eq!(by, Some("whoever ordered the healing"), "{}", record.text());
+    assert_eq!(scene.prunella_ok(&["approvals", "--json"]).trim(), "");
+}
+
 /// An approval names the process by when it started, which has to come out the same
 /// at the next look.
 #[test]
