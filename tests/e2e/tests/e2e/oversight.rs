@@ -68,10 +68,7 @@ fn a_start_that_has_to_be_approved_waits_and_then_heals() {
     let incident = scene.wait_healed("web.service");
     assert_eq!(
         scene.record(&incident).acts(),
-        [
-            "unit-control.reset-failed web.service",
-            "unit-control.start web.service"
-        ]
+        ["unit-control.start web.service"]
     );
     assert_eq!(scene.runs("web.service"), 2);
     assert_eq!(scene.prunella_ok(&["approvals", "--json"]).trim(), "");
