@@ -20,8 +20,8 @@ const OWN_UNIT: &str = "prunella.service";
 
 impl Notifier {
     /// Tells people what of the configuration is not in force, a sentence each that begins
-    /// with the file and a colon: once,
-    /// again when it changes, and once when nothing is left of it.
+    /// with the file and a colon: once, again when it changes, and once when nothing is
+    /// left of it.
     ///
     /// # Errors
     /// When the store does not take the messages.
