@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-pub use prunella_redact::{REDACTED, redact};
+pub use prunella_redact::{REDACTED, prepare as prepare_redaction, redact};
 
 /// `text` on one line: control characters (and those that reorder or hide text)
 /// escaped, cut after `max` characters.

@@ -9,7 +9,7 @@ use std::{
 
 use prunella_analysis::HostAnalyst;
 use prunella_config::Config;
-use prunella_core::{capability::Host, service::Service};
+use prunella_core::{capability::Host, service::Service, text};
 use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{Healer, HealerSettings, Hosts, Observer};
 use prunella_linux::{Linux, LinuxSettings};
@@ -41,6 +41,11 @@ impl Begun {
     pub fn new(paths: &Paths) -> Result<Self, DaemonError> {
         let linux = Linux::connect(LinuxSettings::default())?;
         linux.expect_waiting();
+        // A hook says something before it acts, and what that takes need not wait.
+        thread::Builder::new()
+            .name("redaction".to_owned())
+            .spawn(text::prepare_redaction)
+            .map_err(DaemonError::thread("prepares the redaction"))?;
         let path = paths.store();
         let store = thread::Builder::new()
             .name("store".to_owned())

@@ -46,6 +46,11 @@ pub fn redact(text: &str) -> String {
     keys::redact(&without(text, secrets))
 }
 
+/// Makes ready what the first [`redact`] would wait for: most of a millisecond.
+pub fn prepare() {
+    rules::prepare();
+}
+
 /// `text` with [`REDACTED`] in place of these parts of it.
 fn without(text: &str, mut parts: Vec<Range<usize>>) -> Cow<'_, str> {
     if parts.is_empty() {

@@ -138,9 +138,15 @@ impl Finder {
     }
 }
 
+static FINDER: LazyLock<Option<Finder>> = LazyLock::new(Finder::new);
+
+/// See [`prepare`](crate::prepare).
+pub(crate) fn prepare() {
+    LazyLock::force(&FINDER);
+}
+
 /// The secrets in a text, as far as rules know them.
 pub(crate) fn secrets(text: &str) -> Vec<Range<usize>> {
-    static FINDER: LazyLock<Option<Finder>> = LazyLock::new(Finder::new);
     let Some(finder) = FINDER.as_ref() else {
         return Vec::new();
     };
