@@ -85,10 +85,10 @@ pub fn gather(
         && now.restarts > 0
         && now.invocation != detection.invocation
         && detection.cause != Cause::RestartLoop
-        && let Some(run) = restarted_run(host, deadline, service, now)
-        && run.0 != detection.invocation
+        && let Some((run, failed)) = restarted_run(host, deadline, service, now)
+        && Some(run) != detection.invocation
     {
-        runs.push(run.1);
+        runs.push(failed);
     }
     let status = status.cloned().or(now);
     let fragment = status
@@ -138,13 +138,14 @@ pub fn gather(
     }
 }
 
-/// The latest run that failed of a unit that systemd restarts, and its invocation.
+/// The invocation of the latest run that failed of a unit that systemd restarts, and
+/// how it failed.
 fn restarted_run(
     host: &Host,
     deadline: Instant,
     service: &Service,
     now: &UnitStatus,
-) -> Option<(Option<String>, FailedRun)> {
+) -> Option<(String, FailedRun)> {
     let all = lines(host, deadline, service, None);
     let going = (!now.is_auto_restarting())
         .then_some(now.invocation.as_deref())
@@ -172,7 +173,7 @@ fn restarted_run(
         lasted: None,
         lines,
     };
-    Some((Some(run), failed))
+    Some((run, failed))
 }
 
 /// How a run ended, by systemd's own line: `…: Main process exited, code=exited,

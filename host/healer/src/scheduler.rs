@@ -32,7 +32,6 @@ use prunella_core::{
     capability::UnitStatus,
     cause::Cause,
     incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
-    summary::Filter,
 };
 use prunella_store::StoreError;
 
@@ -309,20 +308,9 @@ impl Scheduler {
     /// Whether the run that began then is one that a strategy has started, in whichever
     /// process: its intention was written down before.
     fn was_started_by_prunella(&self, unit: &UnitName, began: Monotonic) -> bool {
-        let latest = Filter {
-            unit: Some(unit.clone()),
-            limit: Some(1),
-            ..Filter::default()
-        };
-        self.shared
-            .healer
-            .settings
-            .store
-            .as_ref()
-            .and_then(|store| {
-                let incidents = store.incidents(&latest).ok()?;
-                store.record(&incidents.first()?.id).ok()?
-            })
+        let store = self.shared.healer.settings.store.as_ref();
+        store
+            .and_then(|store| store.latest_record(unit).ok().flatten())
             .and_then(|record| EarlierStart::of(&record.steps, unit))
             .is_some_and(|start| start.began(began))
     }

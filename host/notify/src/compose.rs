@@ -169,17 +169,8 @@ impl Composer<'_> {
         if !self.config.services.contains_key(unit) {
             return "it is not in Prunella's care".to_owned();
         }
-        let filter = Filter {
-            unit: Some(unit.clone()),
-            limit: Some(1),
-            ..Filter::default()
-        };
-        let last = self.store.incidents(&filter).unwrap_or_default();
-        let ending = last
-            .first()
-            .and_then(|summary| self.store.record(&summary.id).ok().flatten())
-            .and_then(|record| record.ending);
-        match ending {
+        let latest = self.store.latest_record(unit).ok().flatten();
+        match latest.and_then(|record| record.ending) {
             Some(Ending::LeftAlone { why, .. }) => {
                 format!("Prunella left it alone: {}", why.sentence())
             }

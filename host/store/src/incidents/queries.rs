@@ -300,6 +300,19 @@ impl Store {
         })
     }
 
+    /// The record of the incident that a unit had last, whatever became of it.
+    pub fn latest_record(&self, unit: &UnitName) -> Result<Option<Record>, StoreError> {
+        let latest = self.incidents(&Filter {
+            unit: Some(unit.clone()),
+            limit: Some(1),
+            ..Filter::default()
+        })?;
+        match latest.first() {
+            Some(summary) => self.record(&summary.id),
+            None => Ok(None),
+        }
+    }
+
     /// The finished incidents of a unit, newest first, without dry runs: what
     /// a strategy may know of the past.
     pub fn recent(&self, unit: &UnitName, limit: u32) -> Result<Vec<PastIncident>, StoreError> {

@@ -10,17 +10,22 @@ fn scene() -> Builder {
     Scene::builder().service(BYSTANDER, &victim("", ""), "")
 }
 
-/// Kills `web.service`, which systemd restarts by itself, and waits for the end of
-/// that incident.
-fn crash(scene: &Scene, incidents: usize) -> Incident {
-    let before = scene.main_pid("web.service");
-    scene.kill("web.service");
+/// Waits until systemd has restarted `web.service`, whose process was `before`.
+fn wait_restarted(scene: &Scene, before: u32) {
     scene
         .wait_for("systemd to restart it", TIMEOUT, || {
             let now = scene.main_pid("web.service");
             Ok((now != 0 && now != before).then_some(()))
         })
         .unwrap();
+}
+
+/// Kills `web.service`, which systemd restarts by itself, and waits for the end of
+/// that incident.
+fn crash(scene: &Scene, incidents: usize) -> Incident {
+    let before = scene.main_pid("web.service");
+    scene.kill("web.service");
+    wait_restarted(scene, before);
     scene
         .wait_for("the incident to end", TIMEOUT, || {
             let found = scene.incidents_of("web.service");
@@ -80,12 +85,7 @@ fn a_restart_after_success_is_no_incident() {
     scene.start(&["web.service"]);
     let before = scene.main_pid("web.service");
     scene.write_file("/run/end", "", 0o644).unwrap();
-    scene
-        .wait_for("systemd to restart it", TIMEOUT, || {
-            let now = scene.main_pid("web.service");
-            Ok((now != 0 && now != before).then_some(()))
-        })
-        .unwrap();
+    wait_restarted(&scene, before);
     scene.after_all_before(BYSTANDER);
     assert!(scene.incidents_of("web.service").is_empty());
 }
