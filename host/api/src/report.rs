@@ -207,7 +207,6 @@ pub struct PauseStatus {
     pub reason: String,
     /// Who asked for it.
     pub by: String,
-    /// Since when.
     pub since: Timestamp,
     /// Until when; until it is resumed, when absent.
     pub until: Option<Timestamp>,

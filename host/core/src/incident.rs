@@ -75,7 +75,6 @@ pub struct Detection {
     pub unit: UnitName,
     /// How it was noticed.
     pub by: DetectedBy,
-    /// When.
     pub at: Timestamp,
     /// What went wrong.
     pub cause: Cause,

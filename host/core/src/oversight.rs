@@ -85,7 +85,6 @@ pub struct Approval {
     pub proposal: Proposal,
     /// Why it is wanted, in the strategy's words.
     pub why: String,
-    /// Since when.
     pub asked_at: Timestamp,
     /// Until when it is good.
     pub until: Timestamp,

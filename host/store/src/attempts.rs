@@ -42,7 +42,6 @@ pub enum LastSteps<'a> {
 /// The end of an attempt: all of it is written, or nothing.
 #[derive(Debug, Clone)]
 pub struct AttemptEnd {
-    /// When.
     pub at: Timestamp,
     /// How the incident ended; absent when it goes on with another attempt.
     pub ending: Option<Ending>,

@@ -14,7 +14,6 @@ use crate::{
 pub struct Pause {
     /// The unit; all, when absent.
     pub unit: Option<UnitName>,
-    /// Since when.
     pub since: Timestamp,
     /// Until when; until `resume`, when absent.
     pub until: Option<Timestamp>,

@@ -19,7 +19,6 @@ pub struct StateFile {
     pub state: String,
     /// The newest step's word, such as `assessed` or `act-intended`.
     pub step: String,
-    /// When.
     pub at: Timestamp,
 }
 
