@@ -6,34 +6,34 @@
 
 use std::fs;
 
-/// Growth that is not worth a word, in bytes: a few incidents' worth.
-const TOLERATED: u64 = 2 << 20;
+/// Growth that is left alone, in bytes: what a single incident leaves behind.
+const TOLERATED: u64 = 512 << 10;
 
 /// Watches what the process holds on to.
 pub(crate) struct MemoryTrimmer {
-    /// What was resident when it was last looked at in peace, in bytes.
+    /// What the process had of its own when it was last trimmed, in bytes.
     usual: u64,
 }
 
 impl MemoryTrimmer {
     /// From now on.
     pub(crate) fn new() -> Self {
-        Self { usual: resident() }
+        Self { usual: own() }
     }
 
     /// Gives back to the system what a storm has left behind. For a moment in
     /// which nothing is being healed: it takes a few milliseconds.
     pub(crate) fn tidy(&mut self) {
-        if resident() > self.usual.saturating_add(TOLERATED) {
+        if own() > self.usual.saturating_add(TOLERATED) {
             give_back();
-            self.usual = resident();
+            self.usual = own();
         }
     }
 }
 
 /// What of this process is in memory, in bytes (proc_pid_statm(5)); 0 when that
 /// cannot be told.
-fn resident() -> u64 {
+fn own() -> u64 {
     let page = u64::try_from(rustix::param::page_size()).unwrap_or_default();
     fs::read_to_string("/proc/self/statm")
         .ok()
@@ -69,13 +69,13 @@ mod tests {
         // last of them keeps its heap from shrinking by itself.
         let mut storm: Vec<Vec<u8>> = (0..4_096).map(|_| vec![1; 16 << 10]).collect();
         let last = storm.pop();
-        let at_its_height = resident();
+        let at_its_height = own();
         drop(storm);
         memory.tidy();
         assert!(
-            resident() + (32 << 20) < at_its_height,
+            own() + (32 << 20) < at_its_height,
             "{} after {at_its_height}",
-            resident()
+            own()
         );
         drop(last);
     }
