@@ -71,6 +71,12 @@ impl HostAnalyst {
         }
     }
 
+    /// Why the model is not asked for a while, and until when, in a sentence about `it`;
+    /// nothing while it may be asked.
+    pub fn silence(&self) -> Option<String> {
+        self.throttle.silence()
+    }
+
     /// The request that would be sent for an opinion: where to, and its body.
     /// The key is no part of it.
     ///
@@ -152,11 +158,11 @@ impl HostAnalyst {
         let answer = model::ask(model, question);
         // Whether it is of use is seen later.
         if let Err(error) = &answer {
-            let trouble = error.is_trouble();
-            self.throttle.note(if trouble {
-                AskOutcome::Nothing
+            let why = error.to_string();
+            self.throttle.note(if error.is_trouble() {
+                AskOutcome::Nothing(&why)
             } else {
-                AskOutcome::Unusable
+                AskOutcome::Unusable(&why)
             });
         }
         answer
@@ -164,11 +170,10 @@ impl HostAnalyst {
 
     /// Notes whether an answer was of use.
     fn used<T>(&self, answer: Result<T, AnswerError>) -> Result<T, AnswerError> {
-        self.throttle.note(if answer.is_ok() {
-            AskOutcome::Answer
-        } else {
-            AskOutcome::Unusable
-        });
+        match &answer {
+            Ok(_) => self.throttle.note(AskOutcome::Answer),
+            Err(error) => self.throttle.note(AskOutcome::Unusable(&error.to_string())),
+        }
         answer
     }
 }

@@ -160,7 +160,7 @@ fn choice(message: &serde_json::Value, ended: &str) -> Answer {
 #[case::not_json(|| Answer::Body(200, "application/json", "<html>".into()), "not that of the protocol")]
 #[case::not_openai(|| Answer::json(200, &json!({ "ok": true })), "there is no message")]
 #[case::not_our_schema(|| Answer::openai("the port is taken, I think"), "not JSON")]
-#[case::wrong_types(|| Answer::openai(r#"{"cause":["a"],"explanation":"b"}"#), "`cause` of its answer is")]
+#[case::wrong_types(|| Answer::openai(r#"{"cause":["a",1],"explanation":"b"}"#), "`cause` of its answer is")]
 #[case::no_content(|| choice(&json!({ "content": null }), "stop"), "no text in its message")]
 #[case::declined(|| choice(&json!({ "content": null, "refusal": "I can't help" }), "stop"), "it declined: I can't help")]
 #[case::cut_off(|| choice(&json!({ "content": "{\"cau" }), "length"), "cut off at 500 tokens")]

@@ -63,6 +63,7 @@ impl From<&Finding> for Explanation {
             from: match finding.from {
                 Source::Log => "log",
                 Source::Unit => "unit",
+                Source::Process => "process",
                 Source::Resources => "resources",
                 Source::Change => "change",
             }

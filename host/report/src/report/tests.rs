@@ -947,3 +947,178 @@ fn turns_that_only_waited_are_no_attempts() {
     let words: Vec<&str> = report.attempts.iter().map(|a| a.words.as_str()).collect();
     assert_eq!(words, ["attempt 1", "attempt 2"]);
 }
+
+fn finding(cause: diagnosis::Cause, from: diagnosis::Source, sentence: &str) -> diagnosis::Finding {
+    diagnosis::Finding {
+        cause,
+        sentence: sentence.to_owned(),
+        because: "because".to_owned(),
+        from,
+        advice: Some(format!("Do something about {}.", cause.as_str())),
+        remedies: Vec::new(),
+    }
+}
+
+fn diagnosed(findings: Vec<diagnosis::Finding>) -> (u64, Step) {
+    (3_000, Step::Diagnosed { findings })
+}
+
+fn killed() -> Detection {
+    Detection {
+        signal: Some("KILL".to_owned()),
+        ..detection(DetectedBy::Signal, "signal")
+    }
+}
+
+fn kill_requested() -> diagnosis::Finding {
+    finding(
+        diagnosis::Cause::KillRequested,
+        diagnosis::Source::Log,
+        "somebody asked systemd to send it SIGKILL",
+    )
+}
+
+/// What keeps it down leads, and not who ended a run that could be started again.
+#[test]
+fn the_cause_that_keeps_it_down_leads() {
+    let missing = finding(
+        diagnosis::Cause::MissingFile,
+        diagnosis::Source::Change,
+        "environment (/etc/app/env) is missing",
+    );
+    let steps = vec![diagnosed(vec![kill_requested(), missing])];
+    let down = report(&record(killed(), steps.clone(), escalation()));
+    assert_eq!(
+        down.reason,
+        "Its main process was killed by SIGKILL; environment (/etc/app/env) is missing."
+    );
+    assert_eq!(down.to_do, "Do something about missing-file.");
+    let healed = Ending::Healed {
+        strategy: name("service-restart"),
+        recovered_after: None,
+    };
+    let up = report(&record(killed(), steps, Some(healed)));
+    assert_eq!(
+        up.reason,
+        "Its main process was killed by SIGKILL; somebody asked systemd to send it SIGKILL."
+    );
+    assert!(up.to_do.ends_with("Do something about kill-requested."));
+}
+
+/// A cause that is over once the service is up leaves nothing to do.
+#[test]
+fn what_is_over_once_it_is_up_is_no_advice() {
+    let broken = finding(
+        diagnosis::Cause::BadConfig,
+        diagnosis::Source::Log,
+        "there is a mistake in nginx.conf:84",
+    );
+    let healed = Ending::Healed {
+        strategy: name("service-restart"),
+        recovered_after: None,
+    };
+    let report = report(&record(
+        killed(),
+        vec![diagnosed(vec![broken])],
+        Some(healed),
+    ));
+    assert_eq!(report.to_do, "Nothing to do now.");
+}
+
+/// That it was started too often comes of the cause, and is none.
+#[test]
+fn a_start_limit_is_no_cause_where_the_log_says_one() {
+    let limit = finding(
+        diagnosis::Cause::StartLimit,
+        diagnosis::Source::Log,
+        "it was started too often",
+    );
+    let panicked = Step::Evidence {
+        lines: vec!["panic: cannot open /var/lib/loop/db".to_owned()],
+    };
+    let exited = Detection {
+        exit_code: Some(2),
+        ..detection(DetectedBy::Signal, "exit-code")
+    };
+    let steps = vec![(2_000, panicked), diagnosed(vec![limit])];
+    let report = report(&record(exited, steps, escalation()));
+    assert_eq!(
+        report.reason,
+        "Its main process exited with code 2; its last line: “panic: cannot open \
+         /var/lib/loop/db”."
+    );
+    assert_eq!(report.findings, []);
+    assert!(report.to_do.starts_with("Look at its state and its log"));
+}
+
+/// What was in the way, and what became of it, stays in the story.
+#[test]
+fn a_recovery_says_what_kept_it_down_and_who_agreed_to_its_end() {
+    let held = finding(
+        diagnosis::Cause::AddressInUse,
+        diagnosis::Source::Resources,
+        "process 7 (nc) holds tcp/80, which it needs",
+    );
+    let by_log = finding(
+        diagnosis::Cause::AddressInUse,
+        diagnosis::Source::Log,
+        "another process holds the address it listens on",
+    );
+    let handed_over = Step::Ended {
+        ending: escalation().unwrap(),
+    };
+    let approved = Step::Approved {
+        approval: Some("x.1".to_owned()),
+        act: "process-control.terminate".to_owned(),
+        target: "process 7 (nc)".to_owned(),
+        by: "root".to_owned(),
+    };
+    let healed = Ending::Healed {
+        strategy: name("port-conflict"),
+        recovered_after: None,
+    };
+    let mut record = record(
+        killed(),
+        vec![
+            diagnosed(vec![held]),
+            (4_000, handed_over),
+            (9_000_000, approved),
+            diagnosed(vec![by_log]),
+        ],
+        Some(healed),
+    );
+    for later in &mut record.steps[2..] {
+        later.attempt = 2;
+    }
+    let report = report(&record);
+    assert_eq!(
+        report.reason,
+        "Its main process was killed by SIGKILL. It was kept down by this: process 7 (nc) holds \
+         tcp/80, which it needs; root approved, and it was done: terminate process 7 (nc)."
+    );
+    assert_eq!(report.to_do, "Nothing to do now.");
+    assert_eq!(report.findings, []);
+    // Without an earlier word to people there is nothing to add.
+    record.steps.remove(1);
+    assert_eq!(self::report(&record).obstacle, None);
+}
+
+#[test]
+fn a_signal_is_told_though_a_later_command_failed() {
+    let detection = Detection {
+        signal: Some("KILL".to_owned()),
+        ..detection(DetectedBy::Signal, "exit-code")
+    };
+    let report = report(&record(detection, Vec::new(), None));
+    assert!(
+        report
+            .what_failed
+            .starts_with("its main process was killed by SIGKILL, and a command"),
+        "{}",
+        report.what_failed
+    );
+    assert_eq!(
+        report.headline,
+        "web.service is down (SIGKILL), being healed"
+    );
+}
