@@ -88,7 +88,8 @@ pub fn diagnose(evidence: &Evidence) -> Vec<Finding> {
         {
             // A line names what a fact does not.
             Some(known) if known.from != Source::Log && finding.from == Source::Log => {
-                if !known.because.contains("its log: ") {
+                let said = known.because.contains(&finding.because);
+                if !said && !known.because.contains("its log: ") {
                     known.because = format!("{}; its log: {}", known.because, finding.because);
                 }
             }
@@ -284,12 +285,18 @@ impl Found<'_> {
     fn needs(&mut self) {
         for needed in &self.evidence.needs {
             let NeededUnit { unit, .. } = needed;
-            let (because, advice, remedy) = if !needed.exists {
+            let (how, because, advice, remedy) = if !needed.exists {
                 let advice =
                     format!("Install what {unit} belongs to, or take the need for it away.");
-                (format!("systemd knows no {unit}"), advice, None)
+                (
+                    "does not exist",
+                    format!("systemd knows no {unit}"),
+                    advice,
+                    None,
+                )
             } else if needed.masked {
                 (
+                    "is masked",
                     format!("somebody has masked {unit}"),
                     format!("Unmask and start {unit}, unless it was masked for a reason."),
                     Some(Remedy::UnmaskUnit { unit: unit.clone() }),
@@ -298,6 +305,7 @@ impl Found<'_> {
                 || (needed.state == ActiveState::Inactive && needed.result != "success")
             {
                 (
+                    "is down",
                     format!("{unit} is {} ({})", needed.state.as_str(), needed.result),
                     format!("See why {unit} is down, and start it."),
                     None,
@@ -308,7 +316,7 @@ impl Found<'_> {
             let start = Remedy::StartUnit { unit: unit.clone() };
             let finding = Finding {
                 cause: Cause::DependencyRefused,
-                sentence: format!("{unit}, which it needs, is not there"),
+                sentence: format!("{unit}, which it needs, {how}"),
                 because,
                 from: Source::Unit,
                 advice: Some(advice),

@@ -18,9 +18,16 @@ pub(super) fn outage(unit: &UnitName, last: &Failure, causes: &Causes<'_>) -> St
     let why = causes
         .leading()
         .map(|cause| cause.sentence.clone())
-        .or_else(|| last.evidence.last().cloned())
+        .or_else(|| last.last_word().map(str::to_owned))
         .map_or_else(String::new, |why| format!(": {}", words::timeless(&why)));
     format!("{unit} is down ({}{why}), being healed", last.short)
+}
+
+/// That people are needed, by what was seen on the host: a strategy says the same at
+/// length.
+pub(super) fn escalation(unit: &UnitName, causes: &Causes<'_>) -> Option<String> {
+    let seen = causes.seen()?;
+    Some(format!("{unit} needs a person: {}", seen.sentence))
 }
 
 /// What happened to what, and how it ended, in one sentence.

@@ -16,6 +16,7 @@ mod headline;
 mod next;
 mod obstacle;
 mod opinions;
+mod question;
 mod reason;
 mod recurrence;
 mod repeats;
@@ -366,6 +367,12 @@ impl Report {
             Some(last) => (last, Some(first)),
             None => (first, None),
         };
+        // Who ended the first run has nothing to do with what fails since.
+        if first_failure.is_some() {
+            built
+                .findings
+                .retain(|finding| finding.cause != diagnosis::Cause::KillRequested);
+        }
         let obstacle = obstacle::obstacle(record);
         // Of one cause, what was seen in the way says more than what the log says of it.
         if let Some(cause) = obstacle.as_ref().and_then(|obstacle| obstacle.cause) {
@@ -382,11 +389,16 @@ impl Report {
         };
         let headline = match ending {
             None => headline::outage(unit, &last, &causes),
+            Some(Ending::Escalated { .. }) => question::first(record, context.now)
+                .map(|asked| format!("{unit} waits for approval to {asked}"))
+                .or_else(|| headline::escalation(unit, &causes))
+                .unwrap_or_else(|| headline::headline(unit, &detection.cause, ending)),
             Some(_) => headline::headline(unit, &detection.cause, ending),
         };
         let reason = reason::reason(ending, &last, &causes, obstacle.as_ref());
         let hint = built.hint.as_ref().map(Explanation::from);
-        let recommendation = next::recommendation(record, &causes, recurrence.as_ref());
+        let recommendation =
+            next::recommendation(record, &causes, recurrence.as_ref(), context.now);
         Self {
             headline,
             incident: record.incident.id.clone(),
@@ -525,6 +537,18 @@ impl Report {
             needs_people: false,
             ..self
         }
+    }
+}
+
+impl Failure {
+    /// What its program said last; nothing where a signal from elsewhere ended it, with
+    /// which that has nothing to do.
+    fn last_word(&self) -> Option<&str> {
+        let sent = ["SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"];
+        if sent.contains(&self.short.as_str()) {
+            return None;
+        }
+        self.evidence.last().map(String::as_str)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{Command, Moment, Often, Recurrence, ReportContext, reason::Causes, words};
+use super::{Command, Moment, Often, Recurrence, ReportContext, question, reason::Causes, words};
 use prunella_core::{
     Timestamp,
     cause::Cause,
@@ -48,39 +48,6 @@ fn journal(record: &Record, context: &ReportContext<'_>) -> Command {
         format!("journalctl -u {unit} --since \"{since}\" --until \"{until}\""),
         "its journal, from five minutes before the failure",
     )
-}
-
-/// How to approve or deny what waits for a person.
-fn proposed(record: &Record) -> Vec<Command> {
-    let mut commands = Vec::new();
-    for entry in &record.steps {
-        let Step::Proposed { approval, act, .. } = &entry.step else {
-            continue;
-        };
-        let decided = record.steps.iter().any(|other| match &other.step {
-            Step::Approved {
-                approval: Some(used),
-                ..
-            } => used == approval,
-            Step::ActDenied {
-                act: denied,
-                failure,
-                ..
-            } => other.number > entry.number && denied == act && failure.is("disapproved"),
-            _ => false,
-        });
-        let plain = approval
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
-        if decided || !plain {
-            continue;
-        }
-        commands.push(command(
-            format!("prunella approve {approval}"),
-            &format!("approve {act}, once (or `prunella deny`)"),
-        ));
-    }
-    commands
 }
 
 /// What removes a cause that is known.
@@ -199,7 +166,7 @@ fn unprivileged(
     );
     match &record.ending {
         Some(Ending::Escalated { .. } | Ending::Interrupted { .. }) => {
-            let mut next = proposed(record);
+            let mut next = question::commands(record, context.now);
             next.extend(remedies(findings));
             next.extend(failed_checks(record, context));
             next.push(status(&unit));
@@ -364,6 +331,7 @@ pub(super) fn recommendation(
     record: &Record,
     causes: &Causes<'_>,
     recurrence: Option<&Recurrence>,
+    now: Option<Timestamp>,
 ) -> Option<String> {
     let by_strategy = causes.all.iter().any(|one| one.because.is_none());
     let advice = advice(causes).map(words::clean);
@@ -386,11 +354,11 @@ pub(super) fn recommendation(
                 _ => NOTHING.to_owned(),
             })
         }
-        Ending::Escalated { .. } if !proposed(record).is_empty() => Some(
-            "Decide whether it may do what it asks for: approve it by the first command, or \
-             deny it."
-                .to_owned(),
-        ),
+        Ending::Escalated { .. } if let Some(asked) = question::first(record, now) => {
+            Some(format!(
+                "Decide whether Prunella may {asked}: approve it by the first command, or deny it."
+            ))
+        }
         Ending::Escalated { .. } => Some(advice.unwrap_or_else(|| {
             if by_strategy {
                 "Remove this cause. Prunella looks again by itself, and at once when you run \

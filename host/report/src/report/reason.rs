@@ -31,6 +31,14 @@ impl<'a> Causes<'a> {
         Some(first)
     }
 
+    /// What leads, where somebody has seen it on the host and a strategy holds everything
+    /// for it.
+    pub(super) fn seen(&self) -> Option<&'a Explanation> {
+        let held = self.all.iter().any(|one| one.because.is_none());
+        self.leading()
+            .filter(|one| held && one.because.is_some() && one.from != "log")
+    }
+
     /// Whether an explanation says what the failure itself says.
     fn restates(&self, explanation: &Explanation) -> bool {
         matches!(
@@ -71,7 +79,7 @@ pub(super) fn reason(
             sentence.push_str(&format!("; {probably}{}", cause.sentence));
         }
         _ => {
-            if let Some(line) = last.evidence.last() {
+            if let Some(line) = last.last_word() {
                 sentence.push_str(&format!("; its last line: “{line}”"));
             }
         }

@@ -1122,3 +1122,111 @@ fn a_signal_is_told_though_a_later_command_failed() {
         "web.service is down (SIGKILL), being healed"
     );
 }
+
+/// Who ended the first run has nothing to do with what fails since.
+#[test]
+fn a_kill_of_the_first_run_is_no_cause_of_what_fails_since() {
+    let again = Step::FailedAgain {
+        cause: "exit-code".into(),
+        exit_code: Some(1),
+        signal: None,
+        lines: vec!["license file is missing".to_owned()],
+    };
+    let healed = Ending::Healed {
+        strategy: name("service-restart"),
+        recovered_after: None,
+    };
+    let steps = vec![(2_000, again), diagnosed(vec![kill_requested()])];
+    let report = report(&record(killed(), steps, Some(healed)));
+    assert_eq!(
+        report.reason,
+        "Its main process exited with code 1; its last line: “license file is missing”."
+    );
+    assert_eq!(report.to_do, "Nothing to do now.");
+}
+
+/// The holder of a port stands in the subject, and not at the end of a long sentence.
+#[test]
+fn what_was_seen_on_the_host_leads_over_a_strategys_long_sentence() {
+    let held = finding(
+        diagnosis::Cause::AddressInUse,
+        diagnosis::Source::Resources,
+        "stranger.service holds tcp/80, which it needs",
+    );
+    let veto = assessed(
+        "port-conflict",
+        Assessment::Veto {
+            reason: "tcp/80 (127.0.0.1) is held by /usr/bin/nc (pid 7, user root)".to_owned(),
+        },
+    );
+    let escalated = Ending::Escalated {
+        reason: "tcp/80 (127.0.0.1) is held by /usr/bin/nc (pid 7, user root)".to_owned(),
+        retry_at: None,
+    };
+    let report = report(&record(
+        killed(),
+        vec![veto, diagnosed(vec![held])],
+        Some(escalated),
+    ));
+    assert_eq!(
+        report.headline,
+        "web.service needs a person: stranger.service holds tcp/80, which it needs"
+    );
+    assert_eq!(report.to_do, "Do something about address-in-use.");
+    assert_eq!(report.findings.len(), 2);
+}
+
+#[test]
+fn the_last_line_has_nothing_to_do_with_a_signal_from_elsewhere() {
+    let ready = Step::Evidence {
+        lines: vec!["ready".to_owned()],
+    };
+    let report = report(&record(killed(), vec![(2_000, ready)], None));
+    assert_eq!(report.reason, "Its main process was killed by SIGKILL.");
+    assert_eq!(
+        report.headline,
+        "web.service is down (SIGKILL), being healed"
+    );
+}
+
+/// A question leads while it is open; one that is over, or was asked again, is not listed.
+#[test]
+fn an_open_question_leads_and_a_spent_one_is_gone() {
+    let proposed = |approval: &str, until: u64| Step::Proposed {
+        approval: approval.to_owned(),
+        strategy: name("port-conflict"),
+        act: "process-control.terminate".to_owned(),
+        target: "process 7 (nc)".to_owned(),
+        until: Timestamp::from_millis(until),
+    };
+    let later = FAILED + 3_600_000;
+    let steps = vec![
+        (2_000, proposed("x.1", later)),
+        (3_000, proposed("x.2", later)),
+    ];
+    let asked = report(&record(killed(), steps, escalation()));
+    assert_eq!(
+        asked.headline,
+        "web.service waits for approval to terminate process 7 (nc)"
+    );
+    assert!(
+        asked
+            .to_do
+            .starts_with("Decide whether Prunella may terminate process 7 (nc): "),
+        "{}",
+        asked.to_do
+    );
+    let approve = |report: &Report| {
+        commands(&report.next)
+            .into_iter()
+            .filter(|command| command.contains("approve"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(approve(&asked), ["prunella approve x.2"]);
+
+    let spent = vec![(2_000, proposed("x.1", FAILED + 60_000))];
+    let spent = report(&record(killed(), spent, escalation()));
+    assert!(!spent.headline.contains("approval"), "{}", spent.headline);
+    assert_eq!(approve(&spent), Vec::<String>::new());
+}
