@@ -365,12 +365,22 @@ fn a_storm_does_not_ask_a_hundred_times() {
         );
     }
     assert_eq!(down.requests().len(), 1);
-    // A person may still ask.
+    let silence = analyst.silence().unwrap();
+    assert!(silence.contains("HTTP 503: down"), "{silence}");
+    // A person may still ask; an answer ends the silence.
     assert!(
         analyst
             .opinion_now(&openai(&server), &evidence, &[], &strategies())
             .is_ok()
     );
+    assert_eq!(analyst.silence(), None);
+    // That a person asked in vain keeps nobody else from asking.
+    assert!(
+        analyst
+            .opinion_now(&openai(&down), &evidence, &[], &strategies())
+            .is_err()
+    );
+    assert_eq!(analyst.silence(), None);
 }
 
 const ORDERS: [&str; 5] = [

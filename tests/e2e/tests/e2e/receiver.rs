@@ -1,5 +1,11 @@
 //! A real HTTP receiver of alerts, which writes down what it gets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
+
 use prunella_e2e::{Builder, Scene, TIMEOUT};
 use serde_json::Value;
 

@@ -283,3 +283,20 @@ fn a_model_that_is_left_alone_for_a_while_is_told_of_in_the_status() {
     );
     assert!(status.contains("could not be reached"), "{status}");
 }
+
+#[test]
+fn a_reload_does_not_count_as_a_start() {
+    let scene = Scene::builder()
+        .service("web.service", &victim("ExecReload=/bin/false", ""), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    let since = || {
+        let json = scene.prunella_ok(&["status", "web", "--json"]);
+        let json: Value = serde_json::from_str(&json).unwrap();
+        json["service"]["since"].as_u64().unwrap()
+    };
+    let before = since();
+    assert!(scene.systemctl(&["reload", "web.service"]).is_err());
+    // Both are computed from systemd's microseconds, and rounded to milliseconds.
+    assert!(since().abs_diff(before) <= 1, "{} and {before}", since());
+}
