@@ -2,7 +2,8 @@
 //! that was not offered is not there.
 //!
 //! What can be meant in one way only is taken so: `0.8` and `"80 %"` are a confidence
-//! of 80, a string is a list of one. A field that cannot be understood is left out,
+//! of 80, `1` is all of it and `"1 %"` is not, a string is a list of one, and a list of
+//! texts is one text where one is wanted. A field that cannot be understood is left out,
 //! with a remark, where the rest makes sense without it.
 
 use prunella_core::{
@@ -103,11 +104,13 @@ pub(crate) fn opinion(
     let cause = required(&object, "cause", CAUSE_MAX, hider)?;
     let explanation = match object.get("explanation") {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => shown(text, EXPLANATION_MAX, hider),
-        Some(other) => {
-            left_out.push(remark("explanation", other, "a text"));
-            String::new()
-        }
+        Some(value) => match joined(value) {
+            Some(text) => shown(&text, EXPLANATION_MAX, hider),
+            None => {
+                left_out.push(remark("explanation", value, "a text"));
+                String::new()
+            }
+        },
     };
     let confidence = match object.get("confidence") {
         None | Some(Value::Null) => None,
@@ -127,12 +130,16 @@ pub(crate) fn opinion(
         .collect();
     let mut order: Vec<StrategyName> = Vec::new();
     for name in texts(&object, "order", &mut left_out) {
-        if let Some(known) = strategies
+        let known = strategies
             .iter()
-            .find(|known| known.as_str().eq_ignore_ascii_case(&name))
-            && !order.contains(known)
-        {
-            order.push(known.clone());
+            .find(|known| known.as_str().eq_ignore_ascii_case(&name));
+        match known {
+            Some(known) if order.contains(known) => {}
+            Some(known) => order.push(known.clone()),
+            None => left_out.push(format!(
+                "`order` of its answer names `{}`, which is no strategy of the service",
+                one_line(&redact(&name), 80)
+            )),
         }
     }
     Ok(Read {
@@ -203,14 +210,24 @@ fn required(
     hider: &Hider,
 ) -> Result<String, AnswerError> {
     let value = object.get(field).ok_or(AnswerError::Missing(field))?;
-    let text = value
-        .as_str()
-        .ok_or_else(|| wrong(field, value, "a text"))?;
-    let text = shown(text, max, hider);
+    let text = joined(value).ok_or_else(|| wrong(field, value, "a text"))?;
+    let text = shown(&text, max, hider);
     if text.is_empty() {
         return Err(AnswerError::Missing(field));
     }
     Ok(text)
+}
+
+/// A text, or a list of nothing but texts as one.
+fn joined(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) if !items.is_empty() => {
+            let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            Some(texts?.join("; "))
+        }
+        _ => None,
+    }
 }
 
 /// A list of texts, or one text; what else is in it is left out.
@@ -239,19 +256,14 @@ fn texts(
     }
 }
 
-/// A confidence: a whole number is a percentage, as was asked for, and so is what is
-/// marked as one; a fraction up to 1 is a share.
+/// A confidence: up to 1 it is a share, so that 1 is all of it, unless it is marked as a
+/// percentage; above, it is a percentage, as was asked for. A model that is sure by one
+/// percent is not met with, and one that answers with shares says 1 often.
 fn percent(value: &Value) -> Option<u8> {
-    if let Some(whole) = value.as_u64() {
-        return u8::try_from(whole).ok().filter(|percent| *percent <= 100);
-    }
-    let (number, marked) = match value {
+    let (number, marked): (f64, bool) = match value {
         Value::Number(number) => (number.as_f64()?, false),
         Value::String(text) => {
             let text = text.trim();
-            if let Ok(whole) = text.parse::<u8>() {
-                return (whole <= 100).then_some(whole);
-            }
             match text.strip_suffix('%') {
                 Some(number) => (number.trim().parse().ok()?, true),
                 None => (text.parse().ok()?, false),
@@ -368,7 +380,10 @@ mod tests {
     #[case::as_asked_for("80", Some(80))]
     #[case::a_share("0.8", Some(80))]
     #[case::all_of_it("1.0", Some(100))]
-    #[case::one_percent("1", Some(1))]
+    #[case::all_of_it_as_a_whole_number("1", Some(100))]
+    #[case::all_of_it_as_text(r#""1""#, Some(100))]
+    #[case::one_percent(r#""1 %""#, Some(1))]
+    #[case::two_percent("2", Some(2))]
     #[case::none("0", Some(0))]
     #[case::a_fraction_of_a_percent("72.5", Some(72))]
     #[case::text(r#""80""#, Some(80))]
@@ -406,6 +421,24 @@ mod tests {
                 "`order` of its answer is 5, and should be a list of texts",
             ]
         );
+    }
+
+    #[test]
+    fn a_list_of_causes_is_one_text_and_an_unknown_strategy_is_told_of() {
+        let read = read_all(
+            r#"{"cause":["the disk is full","and the log grows"],"explanation":["a","b"],
+                "order":["rm-rf","service-restart"]}"#,
+        )
+        .unwrap();
+        assert_eq!(read.answer.cause, "the disk is full; and the log grows");
+        assert_eq!(read.answer.explanation, "a; b");
+        assert_eq!(read.answer.order, names(&["service-restart"]));
+        assert_eq!(
+            read.left_out,
+            ["`order` of its answer names `rm-rf`, which is no strategy of the service"]
+        );
+        assert!(read_all(r#"{"cause":["a",1]}"#).is_err());
+        assert!(read_all(r#"{"cause":[]}"#).is_err());
     }
 
     #[rstest]

@@ -38,7 +38,6 @@ use rustls::crypto::ring;
 use crate::{
     answer::AnswerError,
     model::{Manner, ModelError},
-    prompt::Prompt,
     throttle::{AskOutcome, Throttle, ThrottleError},
 };
 
@@ -69,6 +68,12 @@ impl HostAnalyst {
         Self {
             throttle: Throttle::new(run_folder),
         }
+    }
+
+    /// Why the model is not asked for a while, and until when, in a sentence about `it`;
+    /// nothing while it may be asked.
+    pub fn silence(&self) -> Option<String> {
+        self.throttle.silence()
     }
 
     /// The request that would be sent for an opinion: where to, and its body.
@@ -103,8 +108,13 @@ impl HostAnalyst {
         findings: &[Finding],
         strategies: &[StrategyName],
     ) -> Result<Opinion, String> {
-        self.ask_opinion(model, evidence, findings, strategies)
-            .map_err(|error| error.to_string())
+        let asked = self.ask_opinion(model, evidence, findings, strategies);
+        // One that answers a person may be asked again; whether one person had to wait in
+        // vain is nothing that holds for the host.
+        if asked.is_ok() {
+            self.throttle.note(AskOutcome::Answer);
+        }
+        asked.map_err(|error| error.to_string())
     }
 
     fn ask_opinion(
@@ -123,8 +133,8 @@ impl HostAnalyst {
             strategies,
             &mut hider,
         );
-        let content = self.ask(model, &question)?;
-        let read = self.used(answer::opinion(&content, &model.model, strategies, &hider))?;
+        let content = model::ask(model, &question)?;
+        let read = answer::opinion(&content, &model.model, strategies, &hider)?;
         for left_out in &read.left_out {
             tracing::warn!(
                 "part of the answer of {} is left out: {left_out}",
@@ -144,32 +154,25 @@ impl HostAnalyst {
         let mut hider = hider(model, evidence);
         let question =
             prompt::for_verdict(model, &boundary()?, act, evidence, &findings, &mut hider);
-        let content = self.ask(model, &question)?;
-        Ok(self.used(answer::verdict(&content, &model.model, &hider))?)
+        let content = model::ask(model, &question)?;
+        Ok(answer::verdict(&content, &model.model, &hider)?)
     }
 
-    fn ask(&self, model: &ModelSettings, question: &Prompt) -> Result<String, ModelError> {
-        let answer = model::ask(model, question);
-        // Whether it is of use is seen later.
-        if let Err(error) = &answer {
-            let trouble = error.is_trouble();
-            self.throttle.note(if trouble {
-                AskOutcome::Nothing
-            } else {
-                AskOutcome::Unusable
-            });
+    /// Notes what came of asking.
+    fn noted<T>(&self, asked: Result<T, AskError>) -> Result<T, AskError> {
+        match &asked {
+            Ok(_) => self.throttle.note(AskOutcome::Answer),
+            Err(AskError::Model(error)) if error.is_trouble() => {
+                self.throttle.note(AskOutcome::Nothing(&error.to_string()));
+            }
+            // Whether an answer is of use has nothing to do with the way to it.
+            Err(error @ (AskError::Model(_) | AskError::Answer(_))) => {
+                self.throttle.note(AskOutcome::Unusable(&error.to_string()));
+            }
+            // It was not asked.
+            Err(AskError::Throttle(_) | AskError::Boundary) => {}
         }
-        answer
-    }
-
-    /// Notes whether an answer was of use.
-    fn used<T>(&self, answer: Result<T, AnswerError>) -> Result<T, AnswerError> {
-        self.throttle.note(if answer.is_ok() {
-            AskOutcome::Answer
-        } else {
-            AskOutcome::Unusable
-        });
-        answer
+        asked
     }
 }
 
@@ -188,7 +191,7 @@ impl Analyst for HostAnalyst {
         self.throttle
             .enter(model.per_hour)
             .map_err(AskError::from)
-            .and_then(|()| self.ask_opinion(model, evidence, findings, strategies))
+            .and_then(|()| self.noted(self.ask_opinion(model, evidence, findings, strategies)))
             .map_err(|error| error.to_string())
     }
 
@@ -201,7 +204,7 @@ impl Analyst for HostAnalyst {
         self.throttle
             .enter(model.per_hour)
             .map_err(AskError::from)
-            .and_then(|()| self.ask_verdict(model, act, evidence))
+            .and_then(|()| self.noted(self.ask_verdict(model, act, evidence)))
             .map_err(|error| error.to_string())
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use prunella_core::{
     StrategyName, Timestamp,
-    analyst::{Evidence, FailedRun, ModelSettings, ProposedAct},
+    analyst::{Evidence, FailedRun, ModelSettings, ProposedAct, StallState},
     diagnosis::Finding,
     text::{one_line, redact},
 };
@@ -191,6 +191,17 @@ fn told(evidence: &Evidence, findings: &[Finding]) -> Vec<String> {
                 "not there"
             },
             need.result
+        ));
+    }
+    if let Some(stall) = evidence.stall {
+        lines.push(format!(
+            "main process {} did not run: {}",
+            stall.pid,
+            match stall.state {
+                StallState::Stopped => "stopped by a signal (state T)",
+                StallState::Traced => "held by a debugger (state t)",
+                StallState::Uninterruptible => "waiting in the kernel (state D)",
+            }
         ));
     }
     if let Some(memory) = evidence.memory {

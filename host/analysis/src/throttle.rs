@@ -3,13 +3,15 @@
 //! process of its own, and forgotten with a reboot.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
+use jiff::tz::TimeZone;
+use prunella_core::{Timestamp, text::one_line};
 use rustix::{
     fs::{FlockOperation, flock},
     time::{ClockId, clock_gettime},
@@ -31,6 +33,9 @@ const QUIET: [Duration; 3] = [
 /// be no better, and each costs.
 const UNUSABLE: u32 = 3;
 
+/// Characters that are kept of why it could not be asked.
+const WHY_MAX: usize = 200;
+
 /// A file of this many bytes is not ours.
 const FILE_MAX: u64 = 1 << 20;
 
@@ -40,11 +45,13 @@ pub(crate) enum ThrottleError {
     #[error("it was asked {0} times in the last hour, which is as often as `per-hour` allows")]
     Often(u32),
     /// It failed lately.
-    #[error(
-        "{ago} seconds ago it could not be asked, or its answers were of no use; it is asked \
-         again in {again_in} seconds at the earliest"
-    )]
-    Quiet { ago: u64, again_in: u64 },
+    #[error("it is not asked before {}: {}", until(*.again_in), .why)]
+    Quiet {
+        /// What came of asking it last.
+        why: String,
+        /// In so many seconds it may be asked again.
+        again_in: u64,
+    },
     /// The file cannot be used.
     #[error("how often it was asked cannot be noted in {path}: {source}")]
     File {
@@ -65,12 +72,20 @@ struct Past {
     asked: Vec<u64>,
     /// When it failed last.
     failed: Option<u64>,
+    /// What was wrong then.
+    #[serde(default)]
+    why: String,
     /// How often in a row it failed.
     #[serde(default)]
     failures: u32,
     /// How many answers in a row were of no use.
     #[serde(default)]
     unusable: u32,
+}
+
+/// The boot's own seconds.
+fn since_boot() -> u64 {
+    u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or_default()
 }
 
 /// For how long it is left alone after so many failures in a row.
@@ -80,15 +95,45 @@ fn quiet_after(failures: u32) -> Duration {
     QUIET.get(place).copied().unwrap_or(longest)
 }
 
+/// The time of day in so many seconds, in the host's own time zone.
+fn until(seconds: u64) -> String {
+    let at = Timestamp::from(SystemTime::now()).saturating_add(Duration::from_secs(seconds));
+    at.to_jiff().map_or_else(
+        || format!("{seconds} seconds have passed"),
+        |at| {
+            at.to_zoned(TimeZone::system())
+                .strftime("%H:%M:%S")
+                .to_string()
+        },
+    )
+}
+
+impl Past {
+    /// For how many seconds it is still left alone.
+    fn quiet_for(&self, now: u64) -> Option<u64> {
+        let ago = now.saturating_sub(self.failed?);
+        let left = quiet_after(self.failures).as_secs().saturating_sub(ago);
+        (left > 0).then_some(left)
+    }
+
+    fn quiet(&self, now: u64) -> Option<ThrottleError> {
+        let again_in = self.quiet_for(now)?;
+        Some(ThrottleError::Quiet {
+            why: self.why.clone(),
+            again_in,
+        })
+    }
+}
+
 /// What came of asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AskOutcome {
+pub(crate) enum AskOutcome<'a> {
     /// An answer that is of use.
     Answer,
-    /// An answer that is of none. Another question may well be answered better.
-    Unusable,
-    /// It could not be asked, or did not answer.
-    Nothing,
+    /// An answer that is of none, and why. Another question may well be answered better.
+    Unusable(&'a str),
+    /// Why it could not be asked, or did not answer.
+    Nothing(&'a str),
 }
 
 impl Throttle {
@@ -101,12 +146,8 @@ impl Throttle {
     /// Notes that it is asked now, if it may be.
     pub(crate) fn enter(&self, per_hour: u32) -> Result<(), ThrottleError> {
         self.change(|past, now| {
-            if let Some(failed) = past.failed {
-                let ago = now.saturating_sub(failed);
-                let again_in = quiet_after(past.failures).as_secs().saturating_sub(ago);
-                if again_in > 0 {
-                    return Err(ThrottleError::Quiet { ago, again_in });
-                }
+            if let Some(quiet) = past.quiet(now) {
+                return Err(quiet);
             }
             past.asked.retain(|asked| now.saturating_sub(*asked) < HOUR);
             let count = u32::try_from(past.asked.len()).unwrap_or(u32::MAX);
@@ -118,14 +159,26 @@ impl Throttle {
         })
     }
 
+    /// Why it is left alone now, and until when; nothing when it may be asked, or that
+    /// cannot be read.
+    pub(crate) fn silence(&self) -> Option<String> {
+        let text = fs::read_to_string(&self.path).ok()?;
+        let past: Past = serde_json::from_str(&text).ok()?;
+        Some(past.quiet(since_boot())?.to_string())
+    }
+
     /// Notes what came of asking.
-    pub(crate) fn note(&self, outcome: AskOutcome) {
+    pub(crate) fn note(&self, outcome: AskOutcome<'_>) {
         let noted = self.change(|past, now| {
             past.unusable = match outcome {
-                AskOutcome::Unusable => past.unusable.saturating_add(1),
-                AskOutcome::Answer | AskOutcome::Nothing => 0,
+                AskOutcome::Unusable(_) => past.unusable.saturating_add(1),
+                AskOutcome::Answer | AskOutcome::Nothing(_) => 0,
             };
-            let failed = outcome == AskOutcome::Nothing || past.unusable >= UNUSABLE;
+            past.why = match outcome {
+                AskOutcome::Answer => String::new(),
+                AskOutcome::Unusable(why) | AskOutcome::Nothing(why) => one_line(why, WHY_MAX),
+            };
+            let failed = matches!(outcome, AskOutcome::Nothing(_)) || past.unusable >= UNUSABLE;
             past.failed = failed.then_some(now);
             past.failures = match outcome {
                 AskOutcome::Answer => 0,
@@ -156,7 +209,7 @@ impl Throttle {
             .read_to_string(&mut text)
             .map_err(failed)?;
         let mut past: Past = serde_json::from_str(&text).unwrap_or_default();
-        let now = u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or_default();
+        let now = since_boot();
         let answer = change(&mut past, now);
         let text = serde_json::to_string(&past).map_err(|error| failed(error.into()))?;
         file.set_len(0).map_err(failed)?;
@@ -207,15 +260,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let throttle = Throttle::new(folder.path());
         throttle.enter(10).unwrap();
-        throttle.note(AskOutcome::Nothing);
+        assert_eq!(throttle.silence(), None);
+        throttle.note(AskOutcome::Nothing("HTTP 500"));
+        let quiet = throttle.enter(10).unwrap_err();
         assert!(matches!(
-            throttle.enter(10),
-            Err(ThrottleError::Quiet {
+            quiet,
+            ThrottleError::Quiet {
                 again_in: 1..=15,
                 ..
-            })
+            }
         ));
-        throttle.note(AskOutcome::Nothing);
+        // What was wrong, and until when.
+        assert!(quiet.to_string().starts_with("it is not asked before "));
+        assert!(quiet.to_string().ends_with(": HTTP 500"), "{quiet}");
+        assert!(throttle.silence().unwrap().ends_with(": HTTP 500"));
+        throttle.note(AskOutcome::Nothing("HTTP 500"));
         assert!(matches!(
             throttle.enter(10),
             Err(ThrottleError::Quiet { again_in: 16.., .. })
@@ -229,17 +288,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let throttle = Throttle::new(folder.path());
         for outcome in [
-            AskOutcome::Unusable,
-            AskOutcome::Unusable,
+            AskOutcome::Unusable("no JSON"),
+            AskOutcome::Unusable("no JSON"),
             AskOutcome::Answer,
-            AskOutcome::Unusable,
+            AskOutcome::Unusable("no JSON"),
         ] {
             throttle.note(outcome);
             throttle.enter(10).unwrap();
         }
-        throttle.note(AskOutcome::Unusable);
+        throttle.note(AskOutcome::Unusable("no JSON"));
         throttle.enter(10).unwrap();
-        throttle.note(AskOutcome::Unusable);
+        throttle.note(AskOutcome::Unusable("no JSON"));
         assert!(matches!(
             throttle.enter(10),
             Err(ThrottleError::Quiet {

@@ -42,7 +42,7 @@ pub use report::{
 };
 pub use routes::Door;
 pub use server::{ServeError, ServeSettings, Server, serve};
-pub use service::{BudgetStatus, DeclaredStatus, ProbeStatus, ServiceDetail};
+pub use service::{BudgetStatus, DeclaredStatus, FailureStatus, ProbeStatus, ServiceDetail};
 
 /// Where the sockets stand, unless told otherwise.
 pub const DEFAULT_RUN_DIR: &str = "/run/prunella";

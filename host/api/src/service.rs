@@ -26,12 +26,26 @@ pub struct ServiceDetail {
     pub budget: BudgetStatus,
     /// The pauses that cover it.
     pub pauses: Vec<PauseStatus>,
+    /// How it failed, while it is down by failure.
+    pub failure: Option<FailureStatus>,
     /// Set while a person is needed.
     pub needs_people: Option<NeedsPeople>,
     /// Its latest incidents, newest first.
     pub incidents: Vec<Summary>,
     /// What would keep it from being healed if it failed now, a sentence each.
     pub obstacles: Vec<String>,
+}
+
+/// How a service that is down has failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureStatus {
+    /// Down since; a start that failed meanwhile counts for nothing. Absent when no
+    /// incident tells.
+    pub since: Option<Timestamp>,
+    /// How its latest run ended, in a sentence without its full stop.
+    pub how: String,
+    /// What that run's program logged last, redacted.
+    pub last_line: Option<String>,
 }
 
 /// What the operator declared.

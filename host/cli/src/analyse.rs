@@ -120,7 +120,8 @@ fn gather(record: &Record, service: Service) -> anyhow::Result<Evidence> {
     let service = Arc::new(service);
     let host = linux.host_for(Arc::clone(&service));
     let detection = &record.incident.detection;
-    let mut evidence = prunella_healer::evidence::gather(&host, &*linux, &service, detection, None);
+    let mut evidence =
+        prunella_healer::evidence::gather(&host, &*linux, &service, detection, None, None);
     if time::now().since(detection.at) > FRESH {
         evidence.memory = None;
         evidence.memory_pressure = None;
@@ -183,6 +184,7 @@ fn told(findings: &[Finding], width: usize) -> String {
         let from = match finding.from {
             Source::Log => "a log line, which any process can write",
             Source::Unit => "systemd",
+            Source::Process => "kernel",
             Source::Resources => "the host's resources",
             Source::Change => "what changed lately",
         };

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use jiff::{civil::DateTime, tz::TimeZone};
+use jiff::{
+    civil::{Date, DateTime, Time},
+    tz::TimeZone,
+};
 use prunella_core::{Timestamp, duration};
 
 pub(crate) fn now() -> Timestamp {
@@ -19,8 +22,8 @@ pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
 }
 
 /// A moment as it is typed: so long ago (`2h`), `today` or `yesterday`, a date (`2026-11-21`, which
-/// begins at midnight), a time of day with it (`2026-11-21 14:30`), both in the
-/// host's own time zone, or an RFC 3339 timestamp.
+/// begins at midnight), a time of day (`17:30`: the last time that it was), or both
+/// (`2026-11-21 14:30`), in the host's own time zone, or an RFC 3339 timestamp.
 pub(crate) fn parse_when(text: &str) -> Result<Timestamp, String> {
     when(text, now(), &TimeZone::system())
 }
@@ -38,6 +41,10 @@ fn when(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String
     if let Some(days) = days_ago {
         return midnight(days, now, zone).ok_or_else(|| "there is no such day".to_owned());
     }
+    let is_clock = text.bytes().all(|b| b.is_ascii_digit() || b == b':');
+    if is_clock && let Ok(time) = text.parse::<Time>() {
+        return time_of_day(time, now, zone).ok_or_else(|| "there is no such time".to_owned());
+    }
     let at = text.parse::<jiff::Timestamp>().or_else(|_| {
         text.parse::<DateTime>()
             .and_then(|time| time.to_zoned(zone.clone()))
@@ -45,7 +52,7 @@ fn when(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String
     });
     at.ok().and_then(Timestamp::from_jiff).ok_or_else(|| {
         "write how long ago, such as 30m, 2h or 7d, `today` or `yesterday`, or a date or time, \
-             such as 2026-11-21 or \"2026-11-21 14:30\""
+             such as 17:30, 2026-11-21 or \"2026-11-21 14:30\""
             .to_owned()
     })
 }
@@ -56,6 +63,19 @@ fn midnight(days_ago: i64, now: Timestamp, zone: &TimeZone) -> Option<Timestamp>
     let day = day.checked_sub(jiff::Span::new().days(days_ago)).ok()?;
     let begin = day.to_zoned(zone.clone()).ok()?;
     Timestamp::from_jiff(begin.timestamp())
+}
+
+/// When it was that time of day last, in that zone.
+fn time_of_day(time: Time, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    let today = now.to_jiff()?.to_zoned(zone.clone()).date();
+    let on = |day: Date| {
+        let at = day.to_datetime(time).to_zoned(zone.clone()).ok()?;
+        Timestamp::from_jiff(at.timestamp())
+    };
+    match on(today) {
+        Some(at) if at <= now => Some(at),
+        _ => on(today.yesterday().ok()?),
+    }
 }
 
 /// A span in one or two units: `45 s`, `12 min`, `3 h 5 min`, `9 d 4 h`.
@@ -178,11 +198,21 @@ mod tests {
         assert_eq!(when(text, now, &TimeZone::UTC), Ok(expected));
     }
 
+    /// It is 14:23:01 now.
+    #[rstest]
+    #[case("14:20", 1_795_270_800_000)]
+    #[case("14:30", 1_795_270_981_000 + 419_000 - 86_400_000)]
+    #[case("00:00", 1_795_219_200_000)]
+    fn a_time_of_day_is_the_last_one(#[case] text: &str, #[case] ms: u64) {
+        let now = Timestamp::from_millis(1_795_270_981_000);
+        let expected = Timestamp::from_millis(ms);
+        assert_eq!(when(text, now, &TimeZone::UTC), Ok(expected));
+    }
+
     #[rstest]
     #[case("")]
     #[case("2026-13-01")]
     #[case("noon")]
-    #[case("14:30")]
     #[case("1969-01-01")]
     fn not_a_moment(#[case] text: &str) {
         assert!(when(text, Timestamp::default(), &TimeZone::UTC).is_err());

@@ -32,6 +32,10 @@ pub struct Evidence {
     pub needs: Vec<NeededUnit>,
     /// Its ports that somebody else keeps it from.
     pub ports: Vec<HeldPort>,
+    /// What kept its main process from running, when it did not answer and was looked
+    /// at before anything was done to it.
+    #[serde(default)]
+    pub stall: Option<Stall>,
     /// The host's memory.
     pub memory: Option<Memory>,
     /// How long tasks had to wait for memory.
@@ -58,6 +62,29 @@ pub struct FailedRun {
     /// Its last log lines, the oldest first. Any process can have written
     /// them.
     pub lines: Vec<LogEntry>,
+}
+
+/// A process that exists and does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stall {
+    /// The process's id.
+    pub pid: u32,
+    /// What keeps it from running.
+    pub state: StallState,
+}
+
+/// What keeps a process from running: the states of proc_pid_stat(5) in which it reacts
+/// to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StallState {
+    /// `T`: a signal stopped it (SIGSTOP, SIGTSTP, …), and nobody has sent SIGCONT.
+    Stopped,
+    /// `t`: a debugger holds it.
+    Traced,
+    /// `D`: it waits in the kernel, for a disk or a network file system as a rule, and no
+    /// signal reaches it.
+    Uninterruptible,
 }
 
 /// A unit that the service needs.

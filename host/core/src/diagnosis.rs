@@ -46,6 +46,10 @@ pub enum Cause {
     CertificateExpired,
     /// Somebody had systemd send it a signal that ended it (`systemctl kill`).
     KillRequested,
+    /// A signal stopped its main process (SIGSTOP), or a debugger holds it.
+    ProcessStopped,
+    /// Its main process waits in the kernel, where no signal reaches it.
+    ProcessBlocked,
     /// Nothing that is known, but something was changed shortly before.
     RecentChange,
 }
@@ -71,6 +75,8 @@ impl Cause {
             Self::LibraryNotFound => "library-not-found",
             Self::CertificateExpired => "certificate-expired",
             Self::KillRequested => "kill-requested",
+            Self::ProcessStopped => "process-stopped",
+            Self::ProcessBlocked => "process-blocked",
             Self::RecentChange => "recent-change",
         }
     }
@@ -122,6 +128,8 @@ pub enum Source {
     Log,
     /// What systemd knows of the unit.
     Unit,
+    /// The state of a process, by the kernel.
+    Process,
     /// Memory, disks, load.
     Resources,
     /// Something that changed lately: a file, a package.

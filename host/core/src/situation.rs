@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     Monotonic, UnitName,
+    analyst::StallState,
     capability::{Answer, UnitStatus},
 };
 
@@ -38,6 +39,10 @@ pub trait Situation: Send + Sync {
 
     /// The units that are failed now.
     fn failed_units(&self, deadline: Instant) -> Answer<Vec<UnitName>>;
+
+    /// What keeps the process `pid` from running at this moment; nothing when it runs,
+    /// sleeps, or is gone.
+    fn stall(&self, pid: u32) -> Option<StallState>;
 
     /// A number nobody can guess, for ids.
     fn random(&self) -> u16;

@@ -42,11 +42,11 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// `text` as the beginning of a sentence: with a capital letter, unless its first
-/// word is a name, such as `web.service` or `/etc/hosts`.
+/// word is a name, such as `web.service`, `/etc/hosts` or `systemd`.
 pub fn capital(text: &str) -> String {
     let first = text.split_whitespace().next().unwrap_or_default();
     let word = first.trim_end_matches([',', ';', ':', '.']);
-    if !word.chars().all(char::is_alphabetic) {
+    if word == "systemd" || !word.chars().all(char::is_alphabetic) {
         return text.to_owned();
     }
     let mut chars = text.chars();
@@ -93,6 +93,7 @@ mod tests {
     )]
     #[case("/etc/hosts is missing", "/etc/hosts is missing")]
     #[case("web-2 is down", "web-2 is down")]
+    #[case("systemd keeps restarting it", "systemd keeps restarting it")]
     #[case("", "")]
     fn sentences_begin_with_a_capital_and_names_stay(#[case] text: &str, #[case] expected: &str) {
         assert_eq!(capital(text), expected);

@@ -32,9 +32,14 @@ pub fn hostname() -> String {
         .into_owned()
 }
 
+/// Where programs of a login's PATH are.
+const PROGRAMS: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin"];
+
 /// Whether `sudo` is installed: then people log in with accounts of their own.
 pub fn has_sudo() -> bool {
-    Path::new("/usr/bin/sudo").exists()
+    PROGRAMS
+        .iter()
+        .any(|folder| Path::new(folder).join("sudo").is_file())
 }
 
 /// The notifier of a process that heals; absent without a store, for then alerts are

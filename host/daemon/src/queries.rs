@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prunella_analysis::HostAnalyst;
 use prunella_api::{
     Answer, DaemonInfo, Queries, Records, Refusal, RefusalKind, ServiceDetail, StatusReport,
 };
@@ -117,6 +118,11 @@ impl Queries for LocalQueries {
             );
         }
         let mut notices = self.in_force.notices();
+        if let Some(model) = &self.in_force.config().analysis
+            && let Some(why) = HostAnalyst::new(&self.paths.run).silence()
+        {
+            notices.push(format!("the model {}: {why}", model.model));
+        }
         let store = match &self.store {
             Ok(store) => store.as_deref(),
             Err(refusal) => {

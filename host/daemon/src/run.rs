@@ -293,9 +293,12 @@ fn reloaded(daemon: &Daemon, watcher: &Watcher, result: Answered, asked: Option<
         }
         Err(error) => {
             daemon.set_config_problems(vec![format!(
-                "the configuration on the disk has {} mistakes, so the one before it stays in \
-                 force: `prunella config check` shows them",
-                error.mistakes.len()
+                "the configuration on the disk has {}, so the one before it stays in force: \
+                 `prunella config check` shows what is wrong",
+                match error.mistakes.len() {
+                    1 => "a mistake".to_owned(),
+                    number => format!("{number} mistakes"),
+                }
             )]);
             tracing::error!("{error}\n\nthe last good configuration stays in force");
         }

@@ -15,7 +15,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    analyst::FailedRun,
+    analyst::{FailedRun, Stall},
     budget::BudgetVerdict,
     capability::{Host, UnitStatus},
     cause::Cause,
@@ -76,6 +76,8 @@ pub(crate) struct Attempt<'a> {
     ordered: bool,
     /// The unit as it was when the attempt decided to heal it.
     down: OnceCell<UnitStatus>,
+    /// What kept the main process from running before anything was done to it.
+    stall: Cell<Option<Stall>>,
     overseer: OnceCell<Arc<Overseer>>,
     evidence_written: Cell<bool>,
     diagnosed: Cell<bool>,
@@ -112,6 +114,7 @@ impl<'a> Attempt<'a> {
             snapshot: Arc::new(snapshot),
             ordered,
             down: OnceCell::new(),
+            stall: Cell::new(None),
             overseer: OnceCell::new(),
             evidence_written: Cell::new(trail.has_lines()),
             diagnosed: Cell::new(false),
@@ -229,6 +232,7 @@ impl<'a> Attempt<'a> {
                 }
             }
             Err(reason) => {
+                self.look_at_main_process(status);
                 self.trail.write(Step::Note {
                     message: format!("it is up, and not well: {reason}"),
                 });

@@ -10,7 +10,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    analyst::{Changes, ChangesQuestion, Evidence, FailedRun, HeldPort, NeededUnit},
+    analyst::{Changes, ChangesQuestion, Evidence, FailedRun, HeldPort, NeededUnit, Stall},
     capability::{
         ActiveState, Host, LogEntry, Ownership, PressureOf, ProcessInfo, UnitStatus, filesystems,
         logs, ports, resources,
@@ -39,13 +39,15 @@ const LATELY: Duration = Duration::from_secs(24 * 60 * 60);
 const PLACES: [&str; 4] = ["/", "/var", "/tmp", "/run"];
 
 /// What is known of the failure that `detection` tells of. `status` is the unit
-/// as it was while it was down, when somebody looked.
+/// as it was while it was down, when somebody looked; `stall` what kept its main process
+/// from running then, while it was up.
 pub fn gather(
     host: &Host,
     changes: &dyn Changes,
     service: &Service,
     detection: &Detection,
     status: Option<&UnitStatus>,
+    stall: Option<Stall>,
 ) -> Evidence {
     let deadline = Instant::now() + LIMIT;
     let now = host.unit(deadline, &service.unit).ok();
@@ -112,6 +114,7 @@ pub fn gather(
         domain: service.domain.clone(),
         needs: needs(host, deadline, service, status.as_ref()),
         ports: held_ports(host, deadline, service, status.as_ref()),
+        stall,
         memory: host.ask(deadline, resources::MemoryUse {}).ok(),
         memory_pressure: host
             .ask(

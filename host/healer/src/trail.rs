@@ -354,6 +354,11 @@ impl Trail {
             .count()
     }
 
+    /// Whether a start or restart was intended in this incident, in whichever attempt.
+    pub(crate) fn healed_before(&self) -> bool {
+        self.earlier_start.is_some() || self.healings() > 0
+    }
+
     /// Which attempt this is.
     pub(crate) fn attempt(&self) -> u32 {
         self.lock().attempt

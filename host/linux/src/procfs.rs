@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use prunella_core::Timestamp;
+use prunella_core::{Timestamp, analyst::StallState};
 use rustix::param::clock_ticks_per_second;
 
 use crate::clock;
@@ -20,6 +20,8 @@ const ENVIRONMENT_MAX: u64 = 1 << 20;
 /// What `/proc/PID/stat` says, as far as it is of use here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
+    /// What keeps it from running, if anything does.
+    pub(crate) stall: Option<StallState>,
     /// Whether it is a thread of the kernel.
     pub(crate) kernel_thread: bool,
     /// When it started, in clock ticks since boot.
@@ -35,10 +37,18 @@ fn parse_stat(text: &str) -> Option<Stat> {
     // The second field is a name in parentheses, which may hold anything.
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = rest.split_whitespace();
-    // After the name: flags is field 9, starttime field 22 (proc_pid_stat(5)).
-    let flags: u64 = fields.nth(6)?.parse().ok()?;
+    // After the name: state is field 3, flags field 9, starttime field 22
+    // (proc_pid_stat(5)).
+    let stall = match fields.next()? {
+        "T" => Some(StallState::Stopped),
+        "t" => Some(StallState::Traced),
+        "D" => Some(StallState::Uninterruptible),
+        _ => None,
+    };
+    let flags: u64 = fields.nth(5)?.parse().ok()?;
     let started = fields.nth(12)?.parse().ok()?;
     Some(Stat {
+        stall,
         kernel_thread: flags & KERNEL_THREAD != 0,
         started,
     })
@@ -107,11 +117,23 @@ mod tests {
     fn a_name_with_parentheses_does_not_confuse() {
         let line = "7 (a) b (c) S 1 7 7 0 -1 2097216 5 6 7 8 9 10 11 12 20 0 1 0 4242 1 2";
         let expected = Stat {
+            stall: None,
             kernel_thread: true,
             started: 4242,
         };
         assert_eq!(parse_stat(line), Some(expected));
         assert_eq!(parse_stat("7 (a) S"), None);
+    }
+
+    #[rstest]
+    #[case("S", None)]
+    #[case("R", None)]
+    #[case("T", Some(StallState::Stopped))]
+    #[case("t", Some(StallState::Traced))]
+    #[case("D", Some(StallState::Uninterruptible))]
+    fn what_keeps_it_from_running(#[case] state: &str, #[case] stall: Option<StallState>) {
+        let line = format!("7 (x) {state} 1 7 7 0 -1 4194304 5 6 7 8 9 10 11 12 20 0 1 0 4242 1 2");
+        assert_eq!(parse_stat(&line).unwrap().stall, stall);
     }
 
     #[test]

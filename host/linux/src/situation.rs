@@ -7,6 +7,7 @@ use std::{
 
 use prunella_core::{
     Monotonic, UnitName,
+    analyst::StallState,
     capability::{Answer, UnitStatus},
     situation::Situation,
 };
@@ -17,7 +18,7 @@ use crate::{
     bus::{Bus, MANAGER, MANAGER_INTERFACE},
     clock,
     error::BusError,
-    package_lock, start_limit,
+    package_lock, procfs, start_limit,
     stop_evidence::{self, EndedRun},
     systemctl,
 };
@@ -98,6 +99,11 @@ impl Situation for Linux {
             .shared
             .block_on_deadline(deadline, self.list_failed())?;
         units.map_or_else(|| systemctl::failed_units(deadline), Ok)
+    }
+
+    fn stall(&self, pid: u32) -> Option<StallState> {
+        // One that cannot be read is gone, as a rule.
+        procfs::stat(pid).ok()?.stall
     }
 
     fn random(&self) -> u16 {

@@ -142,6 +142,9 @@ impl Composer<'_> {
                         notification.headline =
                             format!("Resolved: {} up again", units_are(&planned.mentions));
                     }
+                    if notification.status_colour != StatusColour::Green {
+                        notification.report = notification.report.map(Report::is_over);
+                    }
                     notification.status_colour = StatusColour::Green;
                     notification.intro.insert(
                         0,

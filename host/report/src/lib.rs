@@ -25,7 +25,8 @@ pub use self::{
     renderer::{Rendered, Renderer},
     report::{
         Advice, Attempt, Command, Explanation, Grantable, Importance, LOOK_BACK, Line, Mark,
-        Moment, Often, Proof, Recurrence, Report, ReportContext, StepText, StrategyOpinion, Tried,
-        describe, headline, length, outage_headline, shown_act,
+        Moment, Obstacle, Often, Proof, Recurrence, Report, ReportContext, StepText,
+        StrategyOpinion, Tried, describe, headline, how_it_failed, length, outage_headline,
+        shown_act,
     },
 };

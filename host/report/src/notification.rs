@@ -123,7 +123,7 @@ impl Notification {
     }
 
     /// About one alert group of several services: `cause` is why `held_up` are down
-    /// too, or were.
+    /// too, or were; those that did not wait for it failed at the same time.
     pub fn about_cause(cause: Report, held_up: &[Report]) -> Self {
         let mut notification = Self::about(cause);
         let units = distinct(held_up.iter().map(|report| &report.unit));
@@ -131,22 +131,25 @@ impl Notification {
             return notification;
         }
         let over = notification.status_colour == StatusColour::Green;
-        let number = match units.len() {
-            1 => "1 service".to_owned(),
-            number => format!("{number} services"),
+        // Some may only have failed at the same time, and come back without it.
+        let waiting = distinct(
+            held_up
+                .iter()
+                .filter(|report| report.waited)
+                .map(|report| &report.unit),
+        );
+        let counted = match (over, waiting.len(), units.len()) {
+            (true, 0, all) => format!("{} failed with it", services(all)),
+            (false, 0, 1) => "1 service is down with it".to_owned(),
+            (false, 0, all) => format!("{} are down with it", services(all)),
+            (true, waited, _) => format!("{} waited for it", services(waited)),
+            (false, 1, _) => "1 service waits for it".to_owned(),
+            (false, wait, _) => format!("{} wait for it", services(wait)),
         };
-        let verb = match (over, units.len()) {
-            (true, _) => "waited",
-            (false, 1) => "waits",
-            (false, _) => "wait",
-        };
-        notification.headline = headline(&format!(
-            "{}; {number} {verb} for it",
-            notification.headline
-        ));
+        notification.headline = headline(&format!("{}; {counted}", notification.headline));
         notification.intro = vec![format!(
-            "{} {verb} for it. This is the only message about all of them.",
-            capital(&number)
+            "{}. This is the only message about all of them.",
+            capital(&counted)
         )];
         if !over {
             let worst = held_up.iter().map(|report| report.severity).max();
@@ -160,10 +163,11 @@ impl Notification {
                 notification.severity = Severity::Critical;
             }
         }
-        notification.others_title = if over {
-            "Waited for it"
-        } else {
-            "Waiting for it"
+        notification.others_title = match (over, waiting.len() == units.len()) {
+            (true, true) => "Waited for it",
+            (false, true) => "Waiting for it",
+            (true, false) => "Failed with it",
+            (false, false) => "Down with it",
         }
         .to_owned();
         notification.others = held_up.iter().map(RelatedIncident::from).collect();
@@ -336,6 +340,13 @@ impl Notification {
 /// In one line, as the subject of a mail has room for.
 fn headline(text: &str) -> String {
     one_line(text, HEADLINE_MAX)
+}
+
+fn services(number: usize) -> String {
+    match number {
+        1 => "1 service".to_owned(),
+        number => format!("{number} services"),
+    }
 }
 
 /// Each once, in the order in which they come first.

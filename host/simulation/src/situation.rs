@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use prunella_core::{
     Monotonic, UnitName,
+    analyst::StallState,
     capability::{ActiveState, Answer, UnitStatus},
     situation::Situation,
 };
@@ -49,6 +50,11 @@ impl Situation for Sim {
             .filter(|unit| unit.status.active_state == ActiveState::Failed)
             .map(|unit| unit.status.name.clone())
             .collect())
+    }
+
+    fn stall(&self, _: u32) -> Option<StallState> {
+        // Simulated processes run or are gone.
+        None
     }
 
     fn random(&self) -> u16 {

@@ -31,7 +31,7 @@ pub enum Opened {
 }
 
 /// So much of why an incident ended as it did stands in a list.
-const WHY: usize = 300;
+const WHY: usize = 1_000;
 
 /// The incident that is open for a unit.
 fn open_for(transaction: &Transaction<'_>, unit: &str) -> rusqlite::Result<Option<Opened>> {

@@ -54,11 +54,6 @@ impl Strategy for ConfigValidation {
 }
 
 fn verdict(check: &str, report: &Report) -> String {
-    let ended = match (report.exit_code, &report.signal) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => "no exit code".to_owned(),
-    };
     let lines: Vec<&str> = report
         .output
         .lines()
@@ -67,13 +62,18 @@ fn verdict(check: &str, report: &Report) -> String {
         .collect();
     let skipped = lines.len().saturating_sub(QUOTED_LINES);
     let said: Vec<&str> = lines.into_iter().skip(skipped).collect();
+    // What it says comes early: a subject has no room for more.
+    let fails = match (report.exit_code, &report.signal) {
+        (None, Some(signal)) => format!("check `{check}` was ended by signal {signal}"),
+        (Some(code), _) if said.is_empty() => {
+            format!("check `{check}` fails with exit code {code}")
+        }
+        _ => format!("check `{check}` fails"),
+    };
     if said.is_empty() {
-        format!("the check `{check}` failed with {ended}, and said nothing")
+        format!("{fails}, and says nothing")
     } else {
-        format!(
-            "the check `{check}` failed with {ended}: {}",
-            said.join(" | ")
-        )
+        format!("{fails}: {}", said.join(" | "))
     }
 }
 

@@ -73,6 +73,15 @@ pub(super) fn advice(cause: Cause, unit: &UnitName) -> String {
         Cause::KillRequested => {
             "Find out who did it and why (`systemctl kill`, or a script that uses it).".to_owned()
         }
+        Cause::ProcessStopped => format!(
+            "Find out who stopped it (kill -STOP, systemctl kill, a debugger, a backup or \
+             snapshot script): journalctl -u {unit} shows it where systemd was asked to."
+        ),
+        Cause::ProcessBlocked => {
+            "See what it waited for: a disk or a network mount that does not answer (journalctl \
+             -k; findmnt -t nfs,nfs4,cifs; cat /proc/pressure/io)."
+                .to_owned()
+        }
         Cause::RecentChange => {
             "If nothing else explains it, take that change back and see.".to_owned()
         }

@@ -49,9 +49,10 @@ pub(super) fn facts(run: &FailedRun) -> Vec<Fact> {
             "systemd refuses to start it again: it was started too often",
             result(),
         ),
+        // Which unit, its own state tells.
         "dependency" => add(
             Cause::DependencyRefused,
-            true,
+            false,
             "a unit that it requires did not start",
             result(),
         ),

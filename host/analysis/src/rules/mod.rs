@@ -2,12 +2,12 @@
 //!
 //! | rank | evidence | why there |
 //! |---|---|---|
-//! | `CERTAIN` | systemd's Result, signals, its own exit codes, a signal that it was asked to send | nobody else can say it, and it is a cause |
+//! | `CERTAIN` | systemd's Result, signals, its own exit codes, a signal that it was asked to send, a process that is stopped | nobody else can say it, and it is a cause |
 //! | `NEEDED` | a unit, a declared file or a port that it needs is not there for it | known, but perhaps not the reason |
 //! | `FULL` | a file system without any space | the kernel's own figures |
 //! | `EXACT` | a line in one program's words for one thing | any process can write it |
 //! | `COMMON` | a line in words that many use | it may mean something else |
-//! | `CONSEQUENCE` | the start limit; conventional exit codes | what came of it, or a habit |
+//! | `CONSEQUENCE` | the start limit; conventional exit codes; a wait in the kernel | what came of it, or a habit, or over a moment later |
 //! | `SCARCE` | little space, little memory | may have been so for months |
 //! | `CHANGED` | a change shortly before | after it is not because of it |
 //!
@@ -21,7 +21,7 @@ mod patterns;
 use std::time::Duration;
 
 use prunella_core::{
-    analyst::{Change, ChangeOf, Evidence, FailedRun, HeldPort, NeededUnit},
+    analyst::{Change, ChangeOf, Evidence, FailedRun, HeldPort, NeededUnit, Stall, StallState},
     capability::{ActiveState, Disk, LogEntry},
     diagnosis::{Cause, Finding, Remedy, Source},
     text::{one_line, redact},
@@ -70,6 +70,7 @@ pub fn diagnose(evidence: &Evidence) -> Vec<Finding> {
         found.lines(run, number);
     }
     found.unit();
+    found.stall();
     found.needs();
     found.ports();
     found.missing();
@@ -87,7 +88,8 @@ pub fn diagnose(evidence: &Evidence) -> Vec<Finding> {
         {
             // A line names what a fact does not.
             Some(known) if known.from != Source::Log && finding.from == Source::Log => {
-                if !known.because.contains("its log: ") {
+                let said = known.because.contains(&finding.because);
+                if !said && !known.because.contains("its log: ") {
                     known.because = format!("{}; its log: {}", known.because, finding.because);
                 }
             }
@@ -98,7 +100,7 @@ pub fn diagnose(evidence: &Evidence) -> Vec<Finding> {
     // Then no change of a file explains anything.
     if findings
         .iter()
-        .any(|found| found.cause == Cause::KillRequested)
+        .any(|found| matches!(found.cause, Cause::KillRequested | Cause::ProcessStopped))
     {
         findings.retain(|found| found.cause != Cause::RecentChange);
     }
@@ -223,15 +225,78 @@ impl Found<'_> {
         }
     }
 
+    /// A main process that exists and does not run.
+    fn stall(&mut self) {
+        let Some(Stall { pid, state }) = self.evidence.stall else {
+            return;
+        };
+        let (rank, cause, sentence, letter) = match state {
+            StallState::Stopped => (
+                CERTAIN,
+                Cause::ProcessStopped,
+                "its main process was stopped by a signal (SIGSTOP), and nobody let it go on",
+                'T',
+            ),
+            StallState::Traced => (
+                CERTAIN,
+                Cause::ProcessStopped,
+                "a debugger held its main process",
+                't',
+            ),
+            StallState::Uninterruptible => (
+                CONSEQUENCE,
+                Cause::ProcessBlocked,
+                "its main process waited in the kernel, where no signal reaches it; for a disk \
+                 or a network file system, as a rule",
+                'D',
+            ),
+        };
+        let mut because = format!("process {pid} was in state {letter}");
+        // Then somebody went by way of systemd, and who did may be known.
+        if state == StallState::Stopped
+            && let Some(line) = self.stop_request()
+        {
+            because.push_str(&format!("; systemd: {line}"));
+        }
+        self.add(
+            rank,
+            0,
+            cause,
+            Source::Process,
+            sentence.to_owned(),
+            because,
+        );
+    }
+
+    /// What systemd logged when it was asked to stop a process of the run that hangs.
+    fn stop_request(&self) -> Option<String> {
+        let lines = self.evidence.runs.first()?.lines.iter().rev();
+        lines
+            .filter(|line| line.by_systemd)
+            .find(|line| {
+                patterns::recognise(&line.message).is_some_and(|hit| {
+                    hit.pattern.cause == Cause::KillRequested
+                        && matches!(hit.what.as_deref(), Some("SIGSTOP" | "SIGTSTP"))
+                })
+            })
+            .map(|line| one_line(&redact(&line.message), LINE_MAX))
+    }
+
     fn needs(&mut self) {
         for needed in &self.evidence.needs {
             let NeededUnit { unit, .. } = needed;
-            let (because, advice, remedy) = if !needed.exists {
+            let (how, because, advice, remedy) = if !needed.exists {
                 let advice =
                     format!("Install what {unit} belongs to, or take the need for it away.");
-                (format!("systemd knows no {unit}"), advice, None)
+                (
+                    "does not exist",
+                    format!("systemd knows no {unit}"),
+                    advice,
+                    None,
+                )
             } else if needed.masked {
                 (
+                    "is masked",
                     format!("somebody has masked {unit}"),
                     format!("Unmask and start {unit}, unless it was masked for a reason."),
                     Some(Remedy::UnmaskUnit { unit: unit.clone() }),
@@ -240,6 +305,7 @@ impl Found<'_> {
                 || (needed.state == ActiveState::Inactive && needed.result != "success")
             {
                 (
+                    "is down",
                     format!("{unit} is {} ({})", needed.state.as_str(), needed.result),
                     format!("See why {unit} is down, and start it."),
                     None,
@@ -250,7 +316,7 @@ impl Found<'_> {
             let start = Remedy::StartUnit { unit: unit.clone() };
             let finding = Finding {
                 cause: Cause::DependencyRefused,
-                sentence: format!("{unit}, which it needs, is not there"),
+                sentence: format!("{unit}, which it needs, {how}"),
                 because,
                 from: Source::Unit,
                 advice: Some(advice),

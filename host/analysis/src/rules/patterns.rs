@@ -341,10 +341,10 @@ patterns! {
         Exact "unable to access jarfile" r"Unable to access jarfile (?<what>[^ ]+)"
         Exact "could not find or load main class" r"Could not find or load main class (?<what>[^ ]+)"
         Exact ": no such file or directory" r"(?:open|stat|lstat|chdir|read|readlink) (?<what>[^ :]+): no such file or directory"
-        Exact "failed to load environment files" r"Failed to load environment files: (?<what>No such file or directory)"
+        Exact "failed to load environment files" r"Failed to load (?<what>environment files): No such file or directory"
         Exact "failed to set up mount namespacing" r"Failed to set up mount namespacing: (?<what>/[^ :]+): No such file"
-        Exact "failed at step" r"Failed at step (?:CHDIR|CHROOT|NAMESPACE|STDIN|STDOUT|STDERR|CREDENTIALS) spawning [^ ]+: (?<what>No such file or directory)"
-        Exact "changing to the requested working directory failed" r"Changing to the requested working directory failed: (?<what>No such file or directory)"
+        Exact "failed at step" r"Failed at step (?:CHDIR|CHROOT|NAMESPACE|STDIN|STDOUT|STDERR|CREDENTIALS) spawning [^ ]+: No such file or directory"
+        Exact "changing to the requested working directory failed" r"Changing to the requested working directory failed: No such file or directory"
         Common "no such file or directory" r"(?:^|[ '\x22=])(?<what>/[^ '\x22:]+)['\x22]?: (?i-u:no such file or directory)"
         Common "no such file or directory" r"(?:[:(,] ?\x22?|\[Errno 2\] )(?i-u:no such file or directory)(?: \(os error 2\)|[)\].,:;'\x22]|$)"
     }

@@ -2,7 +2,7 @@
 
 use prunella_core::{
     Timestamp, UnitName,
-    analyst::{Change, ChangeOf, Evidence, FailedRun, NeededUnit},
+    analyst::{Change, ChangeOf, Evidence, FailedRun, NeededUnit, Stall, StallState},
     capability::{ActiveState, Disk, LogEntry, Memory, Pressure},
     diagnosis::{Cause, Source},
     incident::{DetectedBy, Detection},
@@ -46,6 +46,7 @@ fn evidence(run: FailedRun) -> Evidence {
         ports: Vec::new(),
         memory: None,
         memory_pressure: None,
+        stall: None,
         disks: Vec::new(),
         changes: Vec::new(),
     }
@@ -402,4 +403,38 @@ fn a_signal_that_somebody_asked_for_explains_the_end(
     #[case] expected: (Cause, Source),
 ) {
     assert_eq!(causes(&requested(signal, by_systemd)), [expected]);
+}
+
+/// What kept the main process from running when it did not answer.
+#[rstest]
+#[case::stopped(
+    StallState::Stopped,
+    Cause::ProcessStopped,
+    "state T; systemd: Sent signal SIGSTOP"
+)]
+#[case::traced(StallState::Traced, Cause::ProcessStopped, "state t")]
+#[case::in_the_kernel(StallState::Uninterruptible, Cause::ProcessBlocked, "state D")]
+fn a_main_process_that_does_not_run(
+    #[case] state: StallState,
+    #[case] cause: Cause,
+    #[case] because: &str,
+) {
+    let mut evidence = requested("STOP", true);
+    evidence.detection.cause = "not-answering".into();
+    evidence.runs[0].signal = None;
+    assert!(
+        diagnose(&evidence)
+            .iter()
+            .all(|finding| finding.cause != Cause::ProcessStopped)
+    );
+    evidence.stall = Some(Stall { pid: 7, state });
+    let findings = diagnose(&evidence);
+    let found = findings.first().unwrap();
+    assert_eq!(found.cause, cause, "{findings:?}");
+    assert_eq!(found.from, Source::Process);
+    assert!(
+        found.because.starts_with("process 7 was in ") && found.because.contains(because),
+        "{}",
+        found.because
+    );
 }

@@ -160,7 +160,7 @@ fn choice(message: &serde_json::Value, ended: &str) -> Answer {
 #[case::not_json(|| Answer::Body(200, "application/json", "<html>".into()), "not that of the protocol")]
 #[case::not_openai(|| Answer::json(200, &json!({ "ok": true })), "there is no message")]
 #[case::not_our_schema(|| Answer::openai("the port is taken, I think"), "not JSON")]
-#[case::wrong_types(|| Answer::openai(r#"{"cause":["a"],"explanation":"b"}"#), "`cause` of its answer is")]
+#[case::wrong_types(|| Answer::openai(r#"{"cause":["a",1],"explanation":"b"}"#), "`cause` of its answer is")]
 #[case::no_content(|| choice(&json!({ "content": null }), "stop"), "no text in its message")]
 #[case::declined(|| choice(&json!({ "content": null, "refusal": "I can't help" }), "stop"), "it declined: I can't help")]
 #[case::cut_off(|| choice(&json!({ "content": "{\"cau" }), "length"), "cut off at 500 tokens")]
@@ -365,12 +365,22 @@ fn a_storm_does_not_ask_a_hundred_times() {
         );
     }
     assert_eq!(down.requests().len(), 1);
-    // A person may still ask.
+    let silence = analyst.silence().unwrap();
+    assert!(silence.contains("HTTP 503: down"), "{silence}");
+    // A person may still ask; an answer ends the silence.
     assert!(
         analyst
             .opinion_now(&openai(&server), &evidence, &[], &strategies())
             .is_ok()
     );
+    assert_eq!(analyst.silence(), None);
+    // That a person asked in vain keeps nobody else from asking.
+    assert!(
+        analyst
+            .opinion_now(&openai(&down), &evidence, &[], &strategies())
+            .is_err()
+    );
+    assert_eq!(analyst.silence(), None);
 }
 
 const ORDERS: [&str; 5] = [

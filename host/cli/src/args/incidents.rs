@@ -86,7 +86,7 @@ pub(crate) struct WhichIncidents {
     #[arg(long, visible_alias = "service", value_name = "UNIT")]
     pub(crate) unit: Option<String>,
 
-    /// Show incidents since a time: an age (90m, 24h, 7d), `today`, a date or a timestamp
+    /// Show incidents since a time: an age (90m, 24h, 7d), `today`, a time of day (17:30), a date or a timestamp
     #[arg(long, value_name = "WHEN", value_parser = crate::time::parse_when)]
     pub(crate) since: Option<Timestamp>,
 

@@ -8,6 +8,7 @@ use prunella_core::{
     Timestamp,
     duration::written,
     service::{RunPolicy, StartLimit},
+    text::capital,
 };
 
 use super::{
@@ -102,13 +103,21 @@ fn standing(page: &mut Page, detail: &ServiceDetail) {
     let service = &detail.service;
     let (_, style) = mark(severity(detail), service);
     let mut line = state(severity(detail), service);
-    if let Some(since) = service.since {
+    let failed = detail.failure.as_ref();
+    // The latest try began later than the failure.
+    if let Some(since) = failed.and_then(|failed| failed.since).or(service.since) {
         let _ = write!(line, " since {} ({})", local(since), ago(since, detail.at));
     }
     if let Some(pid) = detail.main_pid {
         let _ = write!(line, ", main process {pid}");
     }
     page.line("State", &line, style);
+    if let Some(failed) = failed {
+        page.line("Failure", &capital(&failed.how), BAD);
+        if let Some(line) = &failed.last_line {
+            page.line("Last log line", line, PLAIN);
+        }
+    }
     if let Some(needy) = &detail.needs_people {
         page.line("Needs people", &needy.reason, BAD);
         let see = format!("see prunella incidents {}", needy.incident);
@@ -209,13 +218,34 @@ fn healing(page: &mut Page, detail: &ServiceDetail) {
     }
     if detail.obstacles.is_empty() {
         if detail.needs_people.is_none() && detail.service.waits.is_none() {
-            page.line("Healing", "nothing stands in its way", GOOD);
+            page.line("Healing", &unobstructed(detail), GOOD);
         }
     } else {
         page.lines(
             "Not healed now",
             detail.obstacles.iter().map(|reason| (reason.clone(), FAIR)),
         );
+    }
+}
+
+/// That nothing is known to stand in the way of healing. What its checks say shows only
+/// when they are run, which a look at the status does not do.
+fn unobstructed(detail: &ServiceDetail) -> String {
+    let checks = &detail.declared.checks;
+    match checks.as_slice() {
+        [] => "nothing stands in its way".to_owned(),
+        checks => format!(
+            "nothing known stands in its way; the {} run first: {} (`prunella heal {} --dry-run` \
+             runs {} now)",
+            if checks.len() == 1 {
+                "check is"
+            } else {
+                "checks are"
+            },
+            checks.join(", "),
+            detail.service.unit,
+            if checks.len() == 1 { "it" } else { "them" },
+        ),
     }
 }
 

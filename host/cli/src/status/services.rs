@@ -36,10 +36,11 @@ pub(super) fn services(text: &mut String, report: &StatusReport, width: usize, t
         Column::fixed(""),
         Column::fixed(""),
         Column::shrinks("SERVICE", 14),
-        Column::shrinks("STATE", 12),
-        Column::shrinks("PORTS", 8),
+        // How it stands is what the table is for.
+        Column::fixed("STATE"),
+        Column::optional("PORTS", 8),
         Column::optional("DOMAIN", 8),
-        Column::shrinks("LAST HEALED", 12),
+        Column::optional("LAST HEALED", 12),
     ]);
     let services = sorted(report);
     for (severity, service) in &services {

@@ -5,22 +5,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_api::{BudgetStatus, DeclaredStatus, ProbeStatus, ServiceDetail};
+use prunella_api::{BudgetStatus, DeclaredStatus, FailureStatus, ProbeStatus, ServiceDetail};
 use prunella_config::Config;
 use prunella_core::{
     Timestamp,
     budget::{self, BudgetVerdict, Moment},
-    capability::{Host, UnitStatus, probes},
+    capability::{ActiveState, Host, UnitStatus, logs, probes},
+    cause::Cause,
+    incident::EndingKind,
     service::{DeclaredProbe, ProbeKind, Service},
     situation::Situation as _,
-    summary::Filter,
+    summary::{Filter, Summary},
+    text::{one_line, redact},
 };
 use prunella_healer::{HealerSituation, obstacles};
 use prunella_linux::Linux;
+use prunella_report::how_it_failed;
 use prunella_store::{Ledger, Store};
 
 use super::{Listening, PATIENCE, Past, service_status};
 use crate::{Paths, clock, pauses};
+
+/// So many lines are read to find the last one of a run's own program.
+const LINES: u32 = 50;
+
+/// Characters of a log line that is shown.
+const LINE_MAX: usize = 300;
 
 /// So many of its latest incidents are shown.
 const INCIDENTS: u32 = 5;
@@ -78,6 +88,7 @@ pub(crate) fn of_service(
             .iter()
             .map(|(name, probe)| asked_probe(&host, deadline, name, probe, status))
             .collect(),
+        failure: failure(&host, deadline, status, incidents.first()),
         obstacles: stands_in_the_way(asked, service, status, &past, &budget),
         budget,
         pauses: pausing.map(pauses::shown).collect(),
@@ -85,6 +96,44 @@ pub(crate) fn of_service(
         incidents,
         service: shown,
     }
+}
+
+/// How it failed, if it is down by failure or systemd is about to restart it.
+fn failure(
+    host: &Host,
+    deadline: Instant,
+    status: &UnitStatus,
+    latest: Option<&Summary>,
+) -> Option<FailureStatus> {
+    let failed = status.active_state == ActiveState::Failed || status.is_auto_restarting();
+    if !failed || status.result == "success" {
+        return None;
+    }
+    let open = latest.filter(|latest| {
+        !matches!(
+            latest.ended,
+            Some(EndingKind::Healed | EndingKind::Recovered | EndingKind::DryRun)
+        )
+    });
+    let cause = Cause::from(status.result.as_str());
+    Some(FailureStatus {
+        since: open.map(|latest| latest.at),
+        how: how_it_failed(&cause, status.exit_code, status.signal.as_deref()),
+        last_line: last_line(host, deadline, status),
+    })
+}
+
+/// What the program of the latest run logged last.
+fn last_line(host: &Host, deadline: Instant, status: &UnitStatus) -> Option<String> {
+    let tail = logs::Tail {
+        unit: status.name.clone(),
+        invocation: Some(status.invocation.clone()?),
+        priority: None,
+        lines: LINES,
+    };
+    let lines = host.ask(deadline, tail).ok()?;
+    let own = lines.into_iter().rev().find(|line| !line.by_systemd)?;
+    Some(one_line(&redact(&own.message), LINE_MAX))
 }
 
 fn declared(service: &Service) -> DeclaredStatus {

@@ -172,6 +172,16 @@ fn host(
     }
 }
 
+/// Since when it is as it is. A unit that is up is so since its run began: a reload changes
+/// its state for a moment, and restarts nothing.
+fn since(status: &UnitStatus) -> Option<Timestamp> {
+    let changed = status.since?;
+    match (status.since_monotonic, status.inactive_exit_monotonic) {
+        (Some(at), Some(began)) if status.is_up() => Some(changed.saturating_sub(at.since(began))),
+        _ => Some(changed),
+    }
+}
+
 /// One whose unit this host does not have.
 fn missing(service: &Service, past: &Past, now: Timestamp) -> ServiceStatus {
     ServiceStatus {
@@ -203,7 +213,7 @@ fn service_status(
             }
         }),
         up,
-        since: status.and_then(|status| status.since),
+        since: status.and_then(since),
         ports,
         paused: past
             .pauses

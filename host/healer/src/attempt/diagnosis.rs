@@ -8,8 +8,8 @@ use std::{
 
 use prunella_core::{
     StrategyName,
-    analyst::{Evidence, FailedRun},
-    capability::ActiveState,
+    analyst::{Evidence, FailedRun, Stall},
+    capability::{ActiveState, UnitStatus},
     cause::Cause,
     incident::Ending,
     service::Order,
@@ -25,6 +25,9 @@ use crate::{evidence, opinions::Answered, strategies::Loaded};
 
 /// How many of the failed run's last lines are kept as evidence.
 const EVIDENCE_LINES: usize = 20;
+
+/// A run that lasted no longer than this has failed at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// How long the model is waited for when a service is well again.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -73,19 +76,44 @@ impl Attempt<'_> {
         let Some(run) = failure.as_ref() else {
             return "it fails again and again".to_owned();
         };
-        let when = run.lasted.map_or_else(
-            || "again and again".to_owned(),
-            |lasted| format!("{} after each start", length(lasted)),
-        );
-        let how = match (&run.signal, run.exit_code) {
-            (Some(signal), _) => format!("SIG{}", signal.trim_start_matches("SIG")),
-            (None, Some(code)) => format!("exit code {code}"),
-            (None, None) => run.result.clone(),
+        let when = match run.lasted {
+            None => "again and again".to_owned(),
+            Some(lasted) if lasted < AT_ONCE => "at each start".to_owned(),
+            Some(lasted) => format!("{} after each start", length(lasted)),
         };
-        let said = own_lines(run)
-            .pop()
-            .map_or_else(String::new, |line| format!(": {}", redact(&line)));
-        format!("it fails {when} ({how}){said}")
+        format!("it fails {when} ({})", how_it_ended(run))
+    }
+
+    /// How its run failed that was the first since it was well, in a sentence about `it`.
+    pub(super) fn how_it_failed(&self) -> String {
+        self.diagnose();
+        let failure = self.last_failure.borrow();
+        match failure.as_ref() {
+            Some(run) => format!("it failed once more ({})", how_it_ended(run)),
+            None => "it failed once more".to_owned(),
+        }
+    }
+
+    /// Why nothing more is tried: `healings` of `whose` budget were all that it allows.
+    pub(super) fn spent(&self, healings: u32, window: Duration, whose: &str) -> String {
+        let healings = if healings == 1 {
+            "1 healing".to_owned()
+        } else {
+            format!("{healings} healings")
+        };
+        let window = length(window);
+        if self.trail.healed_before() {
+            format!(
+                "{}; {healings} in {window} did not help, and {whose} allows no more",
+                self.how_it_fails()
+            )
+        } else {
+            // They were healings of other failures, and may have helped with those.
+            format!(
+                "{}, after {healings} in {window}, and {whose} allows no more",
+                self.how_it_failed()
+            )
+        }
     }
 
     /// Whether a person asked about a service that was well, or wants it restarted: then there
@@ -101,6 +129,16 @@ impl Attempt<'_> {
         self.trail.incident().detection.cause == Cause::RestartRequested
     }
 
+    /// Looks at the main process of a unit that is up and does not answer. A restart
+    /// leaves nothing of it to look at.
+    pub(super) fn look_at_main_process(&self, status: &UnitStatus) {
+        let situation = &self.healer.settings.situation;
+        self.stall.set(status.main_pid.and_then(|pid| {
+            let state = situation.stall(pid)?;
+            Some(Stall { pid, state })
+        }));
+    }
+
     /// Gathers the evidence, on whatever thread it is called.
     pub(super) fn gatherer(&self) -> impl Fn() -> Evidence + Send + Sync + 'static {
         let host = self.real.clone();
@@ -108,7 +146,8 @@ impl Attempt<'_> {
         let service = Arc::clone(&self.service);
         let detection = self.trail.incident().detection.clone();
         let down = self.down.get().cloned();
-        move || evidence::gather(&host, &*changes, &service, &detection, down.as_ref())
+        let stall = self.stall.get();
+        move || evidence::gather(&host, &*changes, &service, &detection, down.as_ref(), stall)
     }
 
     /// Begins to ask the model, where there is one: once for an incident, and
@@ -229,6 +268,19 @@ impl Attempt<'_> {
             self.trail.write(Step::Ordered { order, reason });
         }
         applying
+    }
+}
+
+/// How a run ended, in a few words, and what its program said last.
+fn how_it_ended(run: &FailedRun) -> String {
+    let how = match (&run.signal, run.exit_code) {
+        (Some(signal), _) => format!("SIG{}", signal.trim_start_matches("SIG")),
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => run.result.clone(),
+    };
+    match own_lines(run).pop() {
+        Some(line) => format!("{how}: {}", redact(&line)),
+        None => how,
     }
 }
 

@@ -86,18 +86,17 @@ impl Attempt<'_> {
         let ledger = &self.healer.settings.ledger;
         let own = ledger.healings(&self.service.unit, &now, settings.window);
         if own.len() >= usize::try_from(settings.healings).unwrap_or(usize::MAX) {
-            format!(
-                "{}; {} healings in {} did not help, and its budget allows no more",
-                self.how_it_fails(),
-                settings.healings,
-                length(settings.window)
-            )
+            self.spent(settings.healings, settings.window, "its budget")
         } else {
             let host = &self.current.config.host_budget;
             format!(
                 "{}; the host's healing budget is spent: {} healings in {} of all services \
                  together",
-                self.how_it_fails(),
+                if self.trail.healed_before() {
+                    self.how_it_fails()
+                } else {
+                    self.how_it_failed()
+                },
                 host.healings,
                 length(host.window)
             )

@@ -9,6 +9,7 @@ use prunella_core::{
     StrategyName, UnitName,
     budget::BudgetVerdict,
     capability::{UnitStatus, clock},
+    cause::Cause,
     incident::{Ending, Outcome},
     trail::Step,
 };
@@ -193,11 +194,11 @@ impl Attempt<'_> {
 
     /// The moment of recovery: how long after the failure.
     pub(super) fn answering(&self, well: &Well) -> Option<Duration> {
-        let after = self
-            .trail
-            .incident()
-            .detection
+        let detection = &self.trail.incident().detection;
+        // Of a unit that was only starting, or that a person asked about, nothing counts.
+        let after = detection
             .failed_monotonic
+            .filter(|_| !matches!(detection.cause, Cause::State(_)))
             .and_then(|failed| {
                 self.healer
                     .settings

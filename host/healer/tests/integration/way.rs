@@ -272,7 +272,7 @@ fn a_broken_configuration_holds_everything_back() {
     ));
     let ending = house.fail();
     assert!(
-        escalated(&ending).contains("the check `config` failed with exit code 1"),
+        escalated(&ending).contains("check `config` fails"),
         "{ending:?}"
     );
     assert_eq!(house.sim.acts(), ["run check config"], "a look, and no act");

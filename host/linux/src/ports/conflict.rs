@@ -124,7 +124,7 @@ impl BindFailure {
         failures
             .iter()
             .find(|failure| failure.address.is_none_or(|address| held.overlaps(address)))
-            .map(|failure| format!("its log says: {}", failure.line))
+            .map(|failure| format!("the service's log says: {}", failure.line))
     }
 }
 

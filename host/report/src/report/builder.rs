@@ -191,6 +191,7 @@ impl<'a> ReportBuilder<'a> {
             } => {
                 built.last_failure = Some(Failure {
                     what: words::failure(cause, *exit_code, signal.as_deref()),
+                    short: words::short_failure(cause, *exit_code, signal.as_deref()),
                     evidence: lines.iter().map(|line| clean(line)).collect(),
                 });
                 None
@@ -199,6 +200,8 @@ impl<'a> ReportBuilder<'a> {
                 let (hints, findings): (Vec<Finding>, Vec<Finding>) = findings
                     .iter()
                     .map(opinions::cleaned)
+                    // That it was started too often comes of the cause, and is none.
+                    .filter(|finding| finding.cause != Cause::StartLimit)
                     .partition(|finding| finding.cause == Cause::RecentChange);
                 built.findings = findings;
                 built.hint = hints.into_iter().next();
@@ -362,12 +365,20 @@ impl<'a> ReportBuilder<'a> {
                 let took = words::length(later.monotonic.since(entry.monotonic));
                 let text = format!("{what}: {}", clean(result));
                 return StepLine {
-                    mark: Mark::Good,
+                    // systemd's word for how a job ended.
+                    mark: if matches!(result.as_str(), "failed" | "timeout" | "dependency") {
+                        Mark::Bad
+                    } else {
+                        Mark::Good
+                    },
                     text: format!("{text} ({took})"),
                     key: Some(text),
                 };
             }
             Some((_, Err(failure))) => (Mark::Bad, format!("{what}: {}", clean(&failure.message))),
+            None if self.record.ending.is_none() && entry.attempt == self.latest => {
+                (Mark::Plain, format!("{what}: not finished yet"))
+            }
             None => (Mark::Unknown, format!("{what}: outcome unknown")),
         };
         (mark, text).into()

@@ -12,8 +12,12 @@
 
 mod builder;
 mod grants;
+mod headline;
 mod next;
+mod obstacle;
 mod opinions;
+mod question;
+mod reason;
 mod recurrence;
 mod repeats;
 mod step;
@@ -25,23 +29,23 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 pub use self::words::act as shown_act;
-use self::{builder::ReportBuilder, words::clean};
+use self::{builder::ReportBuilder, reason::Causes, words::clean};
 pub use self::{
     grants::Grantable,
+    headline::{headline, outage_headline},
+    obstacle::Obstacle,
     recurrence::{LOOK_BACK, Often, Recurrence},
     step::{Importance, StepText, describe},
-    words::length,
+    words::{failure as how_it_failed, length},
 };
 use prunella_core::{
     StrategyName, Timestamp, UnitName,
     alert::{AlertKind, Severity},
     capability::PastIncident,
-    cause::Cause,
     diagnosis,
     incident::{Ending, IncidentId},
     service::Service,
-    text::capital,
-    trail::Record,
+    trail::{Record, Step},
 };
 
 /// What a report needs to know beyond the record.
@@ -90,6 +94,8 @@ pub struct Report {
     pub noticed: String,
     /// Why it failed, in one sentence, as far as that is known.
     pub reason: String,
+    /// Whether it waited for another unit to be healed, or still does.
+    pub waited: bool,
     /// What a person has to do, in one sentence; that nothing has to be done, where
     /// that is so.
     pub to_do: String,
@@ -104,6 +110,8 @@ pub struct Report {
     /// What explains it, the surest first: what a strategy found and held everything
     /// for, then what the rules made of the evidence.
     pub findings: Vec<Explanation>,
+    /// What kept it down until it was up again, where that was told before.
+    pub obstacle: Option<Obstacle>,
     /// What was changed shortly before: it may have nothing to do with it.
     pub hint: Option<Explanation>,
     /// What a language model made of it, when one was asked.
@@ -177,7 +185,8 @@ pub struct Explanation {
     pub sentence: String,
     /// What it rests on; absent where a strategy has looked for itself.
     pub because: Option<String>,
-    /// Who says so: a strategy's name, or `log`, `unit`, `resources` or `change`.
+    /// Who says so: a strategy's name, or `log`, `unit`, `process`, `resources` or
+    /// `change`.
     pub from: String,
     /// What a person can do about it.
     pub advice: Option<String>,
@@ -191,6 +200,8 @@ pub struct Explanation {
 pub struct Failure {
     /// In a sentence without its full stop.
     pub what: String,
+    /// The same in a few words, such as `exit code 1` or `SIGKILL`.
+    pub short: String,
     /// What its program logged last, redacted.
     pub evidence: Vec<String>,
 }
@@ -330,6 +341,7 @@ impl Report {
                 unit,
                 at: detection.at,
                 cause: detection.cause.as_str(),
+                signal: detection.signal.as_deref(),
                 ended,
                 strategy,
             },
@@ -344,17 +356,51 @@ impl Report {
         let grantable = grants::grantable(record);
         let first = Failure {
             what: words::cause(detection),
+            short: words::short_failure(
+                &detection.cause,
+                detection.exit_code,
+                detection.signal.as_deref(),
+            ),
             evidence: built.evidence,
         };
         let (last, first_failure) = match built.last_failure {
             Some(last) => (last, Some(first)),
             None => (first, None),
         };
+        // Who ended the first run has nothing to do with what fails since.
+        if first_failure.is_some() {
+            built
+                .findings
+                .retain(|finding| finding.cause != diagnosis::Cause::KillRequested);
+        }
+        let obstacle = obstacle::obstacle(record);
+        // Of one cause, what was seen in the way says more than what the log says of it.
+        if let Some(cause) = obstacle.as_ref().and_then(|obstacle| obstacle.cause) {
+            built.findings.retain(|finding| finding.cause != cause);
+        }
         let findings = opinions::explanations(&built.opinions, &built.findings);
+        let causes = Causes {
+            noticed: &detection.cause,
+            all: &findings,
+            still_down: !matches!(
+                ending,
+                Some(Ending::Healed { .. } | Ending::Recovered { .. })
+            ),
+        };
+        let headline = match ending {
+            None => headline::outage(unit, &last, &causes),
+            Some(Ending::Escalated { .. }) => question::first(record, context.now)
+                .map(|asked| format!("{unit} waits for approval to {asked}"))
+                .or_else(|| headline::escalation(unit, &causes))
+                .unwrap_or_else(|| headline::headline(unit, &detection.cause, ending)),
+            Some(_) => headline::headline(unit, &detection.cause, ending),
+        };
+        let reason = reason::reason(ending, &last, &causes, obstacle.as_ref());
         let hint = built.hint.as_ref().map(Explanation::from);
-        let recommendation = next::recommendation(record, &findings, recurrence.as_ref());
+        let recommendation =
+            next::recommendation(record, &causes, recurrence.as_ref(), context.now);
         Self {
-            headline: headline(unit, &detection.cause, ending),
+            headline,
             incident: record.incident.id.clone(),
             unit: unit.clone(),
             domain: context
@@ -373,8 +419,9 @@ impl Report {
                 .is_some_and(|boot_id| *boot_id != record.incident.boot_id),
             detected_by: detection.by.as_str().to_owned(),
             noticed: words::noticed(detection.by.as_str()),
-            reason: reason(ending, &last, &findings),
-            to_do: next::to_do(record, recommendation.as_deref(), needs_people),
+            reason,
+            to_do: next::to_do(record, recommendation.as_deref(), needs_people, context),
+            waited: has_waited(record),
             cause: clean(detection.cause.as_str()),
             what_failed: last.what,
             recommendation,
@@ -382,6 +429,7 @@ impl Report {
             first_failure,
             next: next::next(record, context, &built.findings),
             findings,
+            obstacle,
             hint,
             advice: built.advice,
             opinions: built.opinions,
@@ -399,7 +447,7 @@ impl Report {
             }),
             ended: ended.to_owned(),
             outcome: words::outcome(ending, needs_people).to_owned(),
-            why: why(ending),
+            why: reason::why(ending),
             dry_run: built.dry_run,
             needs_people,
             kind: kind(ending, needs_people),
@@ -417,7 +465,7 @@ impl Report {
                 _ => Severity::Info,
             },
             tried: built.tried,
-            plan: next::plan(record, retry_at.as_ref()),
+            plan: next::plan(record, retry_at.as_ref(), context.now),
             recurrence,
             retry_at,
             logs: next::logs(record, context),
@@ -472,6 +520,35 @@ impl Report {
     fn healed_in(&self) -> Option<&str> {
         let proof = self.proof.as_ref().filter(|_| self.ended == "healed")?;
         proof.healed_in.as_deref()
+    }
+}
+
+impl Report {
+    /// As it is told once the service is known to be up again, whatever the incident's last
+    /// attempt came to: nothing of it is left to do.
+    #[must_use]
+    pub fn is_over(self) -> Self {
+        Self {
+            to_do: next::NOTHING.to_owned(),
+            recommendation: None,
+            plan: None,
+            retry_at: None,
+            next: Vec::new(),
+            needs_people: false,
+            ..self
+        }
+    }
+}
+
+impl Failure {
+    /// What its program said last; nothing where a signal from elsewhere ended it, with
+    /// which that has nothing to do.
+    fn last_word(&self) -> Option<&str> {
+        let sent = ["SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"];
+        if sent.contains(&self.short.as_str()) {
+            return None;
+        }
+        self.evidence.last().map(String::as_str)
     }
 }
 
@@ -534,6 +611,14 @@ fn failed_at(record: &Record) -> Timestamp {
         .saturating_sub(noticed_after.unwrap_or_default())
 }
 
+fn has_waited(record: &Record) -> bool {
+    matches!(record.ending, Some(Ending::Blocked { .. }))
+        || record
+            .steps
+            .iter()
+            .any(|entry| matches!(entry.step, Step::Blocked { .. } | Step::Unblocked { .. }))
+}
+
 fn kind(ending: Option<&Ending>, needs_people: bool) -> AlertKind {
     match ending {
         _ if needs_people => AlertKind::Escalation,
@@ -541,95 +626,6 @@ fn kind(ending: Option<&Ending>, needs_people: bool) -> AlertKind {
         Some(Ending::Healed { .. } | Ending::Recovered { .. }) => AlertKind::Recovery,
         _ => AlertKind::Information,
     }
-}
-
-/// Why, in one sentence, as far as it is known.
-fn reason(ending: Option<&Ending>, last: &Failure, findings: &[Explanation]) -> String {
-    if let Some(Ending::LeftAlone { why, detail }) = ending
-        && !why.needs_people()
-    {
-        // Whoever stopped it knows how it ended.
-        let mut sentence = capital(why.sentence());
-        if !detail.is_empty() {
-            sentence.push_str(&format!(": {}", clean(detail)));
-        }
-        sentence.push('.');
-        return sentence;
-    }
-    let mut sentence = capital(&last.what);
-    // That it was started too often comes of the cause, and is none.
-    let mut causes = findings
-        .iter()
-        .filter(|finding| finding.cause != Some(diagnosis::Cause::StartLimit));
-    if let Some(finding) = causes.next() {
-        let probably = if finding.because.is_some() {
-            "probably "
-        } else {
-            ""
-        };
-        sentence.push_str(&format!("; {probably}{}", finding.sentence));
-    } else if let Some(line) = last.evidence.last() {
-        sentence.push_str(&format!("; its last line: “{line}”"));
-    }
-    sentence.push('.');
-    sentence
-}
-
-/// That a service is down, in one sentence.
-pub fn outage_headline(unit: &UnitName) -> String {
-    format!("{unit} is down, being healed")
-}
-
-/// What happened to what, and how it ended, in one sentence.
-pub fn headline(unit: &UnitName, cause: &Cause, ending: Option<&Ending>) -> String {
-    match ending {
-        None => outage_headline(unit),
-        Some(Ending::Healed { strategy, .. }) if *cause == Cause::RestartRequested => {
-            format!("{unit} was restarted by {strategy}, as a person asked")
-        }
-        Some(Ending::Recovered { .. }) if *cause == Cause::RestartRequested => {
-            format!("{unit} was restarted meanwhile, and is healthy")
-        }
-        Some(Ending::Healed {
-            strategy,
-            recovered_after: Some(after),
-        }) => format!(
-            "{unit} failed; healed by {strategy} in {}",
-            words::length(*after)
-        ),
-        Some(Ending::Healed { strategy, .. }) => {
-            format!("{unit} failed; healed by {strategy}")
-        }
-        Some(Ending::Recovered { .. }) if matches!(cause, Cause::State(_)) => {
-            format!("{unit} is healthy: nothing to do")
-        }
-        Some(Ending::Recovered { by }) => {
-            format!("{unit} failed and is up again: {}", clean(by))
-        }
-        Some(Ending::LeftAlone { why, .. }) => {
-            format!("{unit} left alone: {}", why.sentence())
-        }
-        Some(Ending::Escalated { reason, .. }) => match reason.strip_prefix("it ") {
-            // Its subject is the unit.
-            Some(rest) => format!("{unit} {}", words::timeless(rest)),
-            None => format!("{unit} needs a person: {}", words::timeless(reason)),
-        },
-        Some(Ending::Blocked { on, .. }) => format!("{unit} is down, waiting for {on}"),
-        Some(Ending::Interrupted { .. }) => format!("healing {unit} was interrupted"),
-        Some(Ending::DryRun { verdict }) => {
-            format!("dry run of {unit}: {}", clean(verdict))
-        }
-    }
-}
-
-fn why(ending: Option<&Ending>) -> Option<String> {
-    let detail = match ending? {
-        Ending::LeftAlone { detail, .. } | Ending::Interrupted { detail } => detail,
-        Ending::Blocked { reason, .. } => reason,
-        _ => return None,
-    };
-    let detail = clean(detail);
-    (!detail.is_empty()).then(|| capital(&detail))
 }
 
 #[cfg(test)]

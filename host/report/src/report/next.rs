@@ -6,15 +6,19 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{Command, Explanation, Moment, Often, Recurrence, ReportContext, words};
+use super::{Command, Moment, Often, Recurrence, ReportContext, question, reason::Causes, words};
 use prunella_core::{
+    Timestamp,
     cause::Cause,
-    diagnosis::{Cause::KillRequested, Finding, Remedy},
+    diagnosis::{self, Finding, Remedy},
     incident::{Ending, LeftAlone},
     policy::Act,
     service::FileRole,
     trail::{Record, Step},
 };
+
+/// What a person has to do where that is nothing.
+pub(super) const NOTHING: &str = "Nothing to do now.";
 
 /// How long before a failure its log is worth reading.
 const LOG_BEFORE: Duration = Duration::from_secs(5 * 60);
@@ -44,39 +48,6 @@ fn journal(record: &Record, context: &ReportContext<'_>) -> Command {
         format!("journalctl -u {unit} --since \"{since}\" --until \"{until}\""),
         "its journal, from five minutes before the failure",
     )
-}
-
-/// How to approve or deny what waits for a person.
-fn proposed(record: &Record) -> Vec<Command> {
-    let mut commands = Vec::new();
-    for entry in &record.steps {
-        let Step::Proposed { approval, act, .. } = &entry.step else {
-            continue;
-        };
-        let decided = record.steps.iter().any(|other| match &other.step {
-            Step::Approved {
-                approval: Some(used),
-                ..
-            } => used == approval,
-            Step::ActDenied {
-                act: denied,
-                failure,
-                ..
-            } => other.number > entry.number && denied == act && failure.is("disapproved"),
-            _ => false,
-        });
-        let plain = approval
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
-        if decided || !plain {
-            continue;
-        }
-        commands.push(command(
-            format!("prunella approve {approval}"),
-            &format!("approve {act}, once (or `prunella deny`)"),
-        ));
-    }
-    commands
 }
 
 /// What removes a cause that is known.
@@ -195,7 +166,7 @@ fn unprivileged(
     );
     match &record.ending {
         Some(Ending::Escalated { .. } | Ending::Interrupted { .. }) => {
-            let mut next = proposed(record);
+            let mut next = question::commands(record, context.now);
             next.extend(remedies(findings));
             next.extend(failed_checks(record, context));
             next.push(status(&unit));
@@ -319,10 +290,17 @@ fn is_log(path: &Path) -> bool {
 }
 
 /// What Prunella does next by itself.
-pub(super) fn plan(record: &Record, retry_at: Option<&Moment>) -> Option<String> {
+pub(super) fn plan(
+    record: &Record,
+    retry_at: Option<&Moment>,
+    now: Option<Timestamp>,
+) -> Option<String> {
     let unit = &record.incident.detection.unit;
     Some(match record.ending.as_ref()? {
         Ending::Escalated { .. } | Ending::Interrupted { .. } => match retry_at {
+            Some(retry) if now.is_some_and(|now| retry.ms <= now) => {
+                format!("Prunella was to try again on {}.", retry.local)
+            }
             Some(retry) => {
                 let when = match &retry.ago {
                     Some(ago) => format!("{ago} ({})", retry.local),
@@ -351,16 +329,12 @@ pub(super) fn plan(record: &Record, retry_at: Option<&Moment>) -> Option<String>
 /// it may have nothing to do with it.
 pub(super) fn recommendation(
     record: &Record,
-    findings: &[Explanation],
+    causes: &Causes<'_>,
     recurrence: Option<&Recurrence>,
+    now: Option<Timestamp>,
 ) -> Option<String> {
-    let by_strategy = findings.iter().any(|finding| finding.because.is_none());
-    let advice = findings
-        .iter()
-        // Who ended the first run is not what a strategy holds everything for.
-        .filter(|finding| !by_strategy || finding.cause != Some(KillRequested))
-        .find_map(|finding| finding.advice.as_deref())
-        .map(words::clean);
+    let by_strategy = causes.all.iter().any(|one| one.because.is_none());
+    let advice = advice(causes).map(words::clean);
     match record.ending.as_ref()? {
         Ending::Healed { .. } | Ending::Recovered { .. } => {
             // A person has seen to it since.
@@ -374,17 +348,17 @@ pub(super) fn recommendation(
             });
             Some(match (advice, recurrence) {
                 (_, Some(again)) if again.often > Often::Again => again.advice.clone(),
-                (Some(advice), _) if !was_handed_over => {
+                (Some(advice), _) if !was_handed_over && !is_over(causes) => {
                     format!("Nothing to do now. To prevent a recurrence: {advice}")
                 }
-                _ => "Nothing to do now.".to_owned(),
+                _ => NOTHING.to_owned(),
             })
         }
-        Ending::Escalated { .. } if !proposed(record).is_empty() => Some(
-            "Decide whether it may do what it asks for: approve it by the first command, or \
-             deny it."
-                .to_owned(),
-        ),
+        Ending::Escalated { .. } if let Some(asked) = question::first(record, now) => {
+            Some(format!(
+                "Decide whether Prunella may {asked}: approve it by the first command, or deny it."
+            ))
+        }
         Ending::Escalated { .. } => Some(advice.unwrap_or_else(|| {
             if by_strategy {
                 "Remove this cause. Prunella looks again by itself, and at once when you run \
@@ -405,11 +379,61 @@ pub(super) fn recommendation(
     }
 }
 
+/// What to do about the cause that is told first; about another one, where a strategy has
+/// found that and says nothing of it.
+fn advice<'a>(causes: &Causes<'a>) -> Option<&'a str> {
+    let leading = causes.leading()?;
+    if leading.because.is_some() {
+        return leading.advice.as_deref();
+    }
+    let others = causes.all.iter();
+    others
+        // Who ended the first run is not what a strategy holds everything for.
+        .filter(|one| one.cause != Some(diagnosis::Cause::KillRequested))
+        .find_map(|one| one.advice.as_deref())
+}
+
+/// Whether the cause that is told first is over once the service is up: it could not be up
+/// otherwise.
+fn is_over(causes: &Causes<'_>) -> bool {
+    use diagnosis::Cause::{
+        AddressInUse, BadConfig, CertificateExpired, DependencyRefused, LibraryNotFound,
+        MissingExecutable, MissingFile, PermissionDenied,
+    };
+    causes.leading().is_some_and(|one| {
+        matches!(
+            one.cause,
+            Some(
+                AddressInUse
+                    | BadConfig
+                    | CertificateExpired
+                    | DependencyRefused
+                    | LibraryNotFound
+                    | MissingExecutable
+                    | MissingFile
+                    | PermissionDenied
+            )
+        )
+    })
+}
+
 /// What a person has to do, in one sentence; that nothing has to be done, where
 /// that is so.
-pub(super) fn to_do(record: &Record, recommendation: Option<&str>, needs_people: bool) -> String {
+pub(super) fn to_do(
+    record: &Record,
+    recommendation: Option<&str>,
+    needs_people: bool,
+    context: &ReportContext<'_>,
+) -> String {
     match &record.ending {
-        None => "Nothing yet: Prunella is healing it, and its end follows.".to_owned(),
+        None => match waits_until(record) {
+            Some(until) => format!(
+                "Nothing yet: Prunella tries again on {}, and at once when you run `prunella \
+                 heal`.",
+                words::local(until, &context.zone)
+            ),
+            None => "Nothing yet: Prunella is healing it, and its end follows.".to_owned(),
+        },
         Some(Ending::Blocked { on, .. }) => {
             format!("Nothing here: it starts once {on} is up.")
         }
@@ -421,8 +445,17 @@ pub(super) fn to_do(record: &Record, recommendation: Option<&str>, needs_people:
         Some(_) => match recommendation {
             Some(recommendation) => recommendation.to_owned(),
             None if needs_people => "See what follows; Prunella leaves it to you.".to_owned(),
-            None => "Nothing to do now.".to_owned(),
+            None => NOTHING.to_owned(),
         },
+    }
+}
+
+/// Until when nobody is at work on an open incident, if its last step says so.
+fn waits_until(record: &Record) -> Option<Timestamp> {
+    let last = record.steps.last()?;
+    match last.step {
+        Step::Waits { up_to, .. } if !up_to.is_zero() => Some(last.at.saturating_add(up_to)),
+        _ => None,
     }
 }
 

@@ -13,11 +13,7 @@ pub(super) fn opinion(strategy: &StrategyName, assessment: &Assessment) -> Strat
     let (says, confidence, reason) = match assessment {
         Assessment::Applies { confidence, reason } => ("applies", Some(*confidence), clean(reason)),
         Assessment::NotApplicable { reason } => ("not-applicable", None, clean(reason)),
-        Assessment::BlockedBy { unit, reason } => (
-            "blocked-by",
-            None,
-            format!("{}: {}", clean(unit), clean(reason)),
-        ),
+        Assessment::BlockedBy { unit, reason } => ("blocked-by", None, blocked_by(unit, reason)),
         Assessment::Veto { reason } => ("veto", None, clean(reason)),
     };
     let words = match says {
@@ -35,6 +31,16 @@ pub(super) fn opinion(strategy: &StrategyName, assessment: &Assessment) -> Strat
         ),
         confidence,
         reason,
+    }
+}
+
+/// Which unit comes first, and why.
+fn blocked_by(unit: &str, reason: &str) -> String {
+    let (unit, reason) = (clean(unit), clean(reason));
+    if reason.contains(&unit) {
+        reason
+    } else {
+        format!("{unit}: {reason}")
     }
 }
 
@@ -63,6 +69,7 @@ impl From<&Finding> for Explanation {
             from: match finding.from {
                 Source::Log => "log",
                 Source::Unit => "unit",
+                Source::Process => "process",
                 Source::Resources => "resources",
                 Source::Change => "change",
             }
@@ -74,20 +81,41 @@ impl From<&Finding> for Explanation {
 }
 
 /// What explains a failure, the surest first: a strategy that held everything back has
-/// looked for itself; the rules go by what there is to read.
+/// looked for itself; the rules go by what there is to read. Where both have seen the
+/// same thing on the host, the rules' sentence leads: it is short.
 pub(super) fn explanations(opinions: &[StrategyOpinion], findings: &[Finding]) -> Vec<Explanation> {
-    opinions
+    let explaining: Vec<&StrategyOpinion> = opinions
         .iter()
         .filter(|opinion| opinion.explains())
-        .map(|opinion| Explanation {
-            sentence: opinion.reason.clone(),
-            because: None,
-            from: opinion.strategy.to_string(),
-            advice: None,
-            cause: None,
-        })
-        .chain(findings.iter().map(Explanation::from))
+        .collect();
+    let (seen, others): (Vec<&Finding>, Vec<&Finding>) = findings.iter().partition(|finding| {
+        finding.from != Source::Log
+            && explaining
+                .iter()
+                .any(|opinion| finder_of(finding.cause) == Some(opinion.strategy.as_str()))
+    });
+    let by_strategies = explaining.into_iter().map(|opinion| Explanation {
+        sentence: opinion.reason.clone(),
+        because: None,
+        from: opinion.strategy.to_string(),
+        advice: None,
+        cause: None,
+    });
+    seen.into_iter()
+        .map(Explanation::from)
+        .chain(by_strategies)
+        .chain(others.into_iter().map(Explanation::from))
         .collect()
+}
+
+/// The built-in strategy that looks for the same thing.
+fn finder_of(cause: diagnosis::Cause) -> Option<&'static str> {
+    match cause {
+        diagnosis::Cause::AddressInUse => Some("port-conflict"),
+        diagnosis::Cause::MissingFile => Some("environment-check"),
+        diagnosis::Cause::DependencyRefused => Some("database-check"),
+        _ => None,
+    }
 }
 
 impl StrategyOpinion {

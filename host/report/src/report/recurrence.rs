@@ -57,8 +57,20 @@ pub(super) struct This<'a> {
     pub(super) unit: &'a UnitName,
     pub(super) at: Timestamp,
     pub(super) cause: &'a str,
+    /// The signal that ended the main process, without `SIG`.
+    pub(super) signal: Option<&'a str>,
     pub(super) ended: &'a str,
     pub(super) strategy: Option<&'a str>,
+}
+
+impl This<'_> {
+    /// Whether the kernel ended it for what it did itself.
+    fn is_crash(&self) -> bool {
+        matches!(
+            self.signal,
+            Some("SEGV" | "BUS" | "ILL" | "FPE" | "ABRT" | "TRAP" | "SYS")
+        )
+    }
 }
 
 /// Whether an incident with this cause that ended so was a failure of the service.
@@ -116,7 +128,9 @@ pub(super) fn recurrence(
     };
     let words = if healings == number {
         format!("healed {} {span}", words::times(healings))
-    } else if healings == 0 && before.iter().any(|past| past.ended == "recovered") {
+    } else if healings == 0
+        && (this.ended == "recovered" || before.iter().any(|past| past.ended == "recovered"))
+    {
         format!("failed {} {span}", words::times(number))
     } else if healings == 0 {
         format!("failed {} {span}, never healed", words::times(number))
@@ -140,9 +154,10 @@ pub(super) fn recurrence(
     let healed_it = healings > 0;
     let judged = match often {
         Often::Again => "Once may be chance; once more would be a pattern.",
-        Often::Often if healed_it => {
+        Often::Often if healings == number => {
             "Healing brings it back each time; it does not remove the cause."
         }
+        Often::Often if healed_it => "Healing does not remove the cause.",
         Often::Constantly if healed_it => {
             "This is a standing fault, and healing hides it: it is being kept alive, not well."
         }
@@ -211,7 +226,7 @@ fn next_step(this: &This<'_>, before: &[&PastIncident]) -> (String, Look) {
                 "how much it may have, and has",
             )),
         ),
-        "core-dump" => (
+        "core-dump" | "signal" if this.cause == "core-dump" || this.is_crash() => (
             "Each time it crashed by a fault of its own: its maintainers need the core dump, or \
              an older version may help.",
             Some((

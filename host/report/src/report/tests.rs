@@ -947,3 +947,286 @@ fn turns_that_only_waited_are_no_attempts() {
     let words: Vec<&str> = report.attempts.iter().map(|a| a.words.as_str()).collect();
     assert_eq!(words, ["attempt 1", "attempt 2"]);
 }
+
+fn finding(cause: diagnosis::Cause, from: diagnosis::Source, sentence: &str) -> diagnosis::Finding {
+    diagnosis::Finding {
+        cause,
+        sentence: sentence.to_owned(),
+        because: "because".to_owned(),
+        from,
+        advice: Some(format!("Do something about {}.", cause.as_str())),
+        remedies: Vec::new(),
+    }
+}
+
+fn diagnosed(findings: Vec<diagnosis::Finding>) -> (u64, Step) {
+    (3_000, Step::Diagnosed { findings })
+}
+
+fn killed() -> Detection {
+    Detection {
+        signal: Some("KILL".to_owned()),
+        ..detection(DetectedBy::Signal, "signal")
+    }
+}
+
+fn kill_requested() -> diagnosis::Finding {
+    finding(
+        diagnosis::Cause::KillRequested,
+        diagnosis::Source::Log,
+        "somebody asked systemd to send it SIGKILL",
+    )
+}
+
+/// What keeps it down leads, and not who ended a run that could be started again.
+#[test]
+fn the_cause_that_keeps_it_down_leads() {
+    let missing = finding(
+        diagnosis::Cause::MissingFile,
+        diagnosis::Source::Change,
+        "environment (/etc/app/env) is missing",
+    );
+    let steps = vec![diagnosed(vec![kill_requested(), missing])];
+    let down = report(&record(killed(), steps.clone(), escalation()));
+    assert_eq!(
+        down.reason,
+        "Its main process was killed by SIGKILL; environment (/etc/app/env) is missing."
+    );
+    assert_eq!(down.to_do, "Do something about missing-file.");
+    let healed = Ending::Healed {
+        strategy: name("service-restart"),
+        recovered_after: None,
+    };
+    let up = report(&record(killed(), steps, Some(healed)));
+    assert_eq!(
+        up.reason,
+        "Its main process was killed by SIGKILL; somebody asked systemd to send it SIGKILL."
+    );
+    assert!(up.to_do.ends_with("Do something about kill-requested."));
+}
+
+/// A cause that is over once the service is up leaves nothing to do.
+#[test]
+fn what_is_over_once_it_is_up_is_no_advice() {
+    let broken = finding(
+        diagnosis::Cause::BadConfig,
+        diagnosis::Source::Log,
+        "there is a mistake in nginx.conf:84",
+    );
+    let healed = Ending::Healed {
+        strategy: name("service-restart"),
+        recovered_after: None,
+    };
+    let report = report(&record(
+        killed(),
+        vec![diagnosed(vec![broken])],
+        Some(healed),
+    ));
+    assert_eq!(report.to_do, "Nothing to do now.");
+}
+
+/// That it was started too often comes of the cause, and is none.
+#[test]
+fn a_start_limit_is_no_cause_where_the_log_says_one() {
+    let limit = finding(
+        diagnosis::Cause::StartLimit,
+        diagnosis::Source::Log,
+        "it was started too often",
+    );
+    let panicked = Step::Evidence {
+        lines: vec!["panic: cannot open /var/lib/loop/db".to_owned()],
+    };
+    let exited = Detection {
+        exit_code: Some(2),
+        ..detection(DetectedBy::Signal, "exit-code")
+    };
+    let steps = vec![(2_000, panicked), diagnosed(vec![limit])];
+    let report = report(&record(exited, steps, escalation()));
+    assert_eq!(
+        report.reason,
+        "Its main process exited with code 2; its last line: “panic: cannot open \
+         /var/lib/loop/db”."
+    );
+    assert_eq!(report.findings, []);
+    assert!(report.to_do.starts_with("Look at its state and its log"));
+}
+
+/// What was in the way, and what became of it, stays in the story.
+#[test]
+fn a_recovery_says_what_kept_it_down_and_who_agreed_to_its_end() {
+    let held = finding(
+        diagnosis::Cause::AddressInUse,
+        diagnosis::Source::Resources,
+        "process 7 (nc) holds tcp/80, which it needs",
+    );
+    let by_log = finding(
+        diagnosis::Cause::AddressInUse,
+        diagnosis::Source::Log,
+        "another process holds the address it listens on",
+    );
+    let handed_over = Step::Ended {
+        ending: escalation().unwrap(),
+    };
+    let approved = Step::Approved {
+        approval: Some("x.1".to_owned()),
+        act: "process-control.terminate".to_owned(),
+        target: "process 7 (nc)".to_owned(),
+        by: "root".to_owned(),
+    };
+    let healed = Ending::Healed {
+        strategy: name("port-conflict"),
+        recovered_after: None,
+    };
+    let mut record = record(
+        killed(),
+        vec![
+            diagnosed(vec![held]),
+            (4_000, handed_over),
+            (9_000_000, approved),
+            diagnosed(vec![by_log]),
+        ],
+        Some(healed),
+    );
+    for later in &mut record.steps[2..] {
+        later.attempt = 2;
+    }
+    let report = report(&record);
+    assert_eq!(
+        report.reason,
+        "Its main process was killed by SIGKILL. It was kept down by this: process 7 (nc) holds \
+         tcp/80, which it needs; root approved, and it was done: terminate process 7 (nc)."
+    );
+    assert_eq!(report.to_do, "Nothing to do now.");
+    assert_eq!(report.findings, []);
+    // Without an earlier word to people there is nothing to add.
+    record.steps.remove(1);
+    assert_eq!(self::report(&record).obstacle, None);
+}
+
+#[test]
+fn a_signal_is_told_though_a_later_command_failed() {
+    let detection = Detection {
+        signal: Some("KILL".to_owned()),
+        ..detection(DetectedBy::Signal, "exit-code")
+    };
+    let report = report(&record(detection, Vec::new(), None));
+    assert!(
+        report
+            .what_failed
+            .starts_with("its main process was killed by SIGKILL, and a command"),
+        "{}",
+        report.what_failed
+    );
+    assert_eq!(
+        report.headline,
+        "web.service is down (SIGKILL), being healed"
+    );
+}
+
+/// Who ended the first run has nothing to do with what fails since.
+#[test]
+fn a_kill_of_the_first_run_is_no_cause_of_what_fails_since() {
+    let again = Step::FailedAgain {
+        cause: "exit-code".into(),
+        exit_code: Some(1),
+        signal: None,
+        lines: vec!["license file is missing".to_owned()],
+    };
+    let healed = Ending::Healed {
+        strategy: name("service-restart"),
+        recovered_after: None,
+    };
+    let steps = vec![(2_000, again), diagnosed(vec![kill_requested()])];
+    let report = report(&record(killed(), steps, Some(healed)));
+    assert_eq!(
+        report.reason,
+        "Its main process exited with code 1; its last line: “license file is missing”."
+    );
+    assert_eq!(report.to_do, "Nothing to do now.");
+}
+
+/// The holder of a port stands in the subject, and not at the end of a long sentence.
+#[test]
+fn what_was_seen_on_the_host_leads_over_a_strategys_long_sentence() {
+    let held = finding(
+        diagnosis::Cause::AddressInUse,
+        diagnosis::Source::Resources,
+        "stranger.service holds tcp/80, which it needs",
+    );
+    let veto = assessed(
+        "port-conflict",
+        Assessment::Veto {
+            reason: "tcp/80 (127.0.0.1) is held by /usr/bin/nc (pid 7, user root)".to_owned(),
+        },
+    );
+    let escalated = Ending::Escalated {
+        reason: "tcp/80 (127.0.0.1) is held by /usr/bin/nc (pid 7, user root)".to_owned(),
+        retry_at: None,
+    };
+    let report = report(&record(
+        killed(),
+        vec![veto, diagnosed(vec![held])],
+        Some(escalated),
+    ));
+    assert_eq!(
+        report.headline,
+        "web.service needs a person: stranger.service holds tcp/80, which it needs"
+    );
+    assert_eq!(report.to_do, "Do something about address-in-use.");
+    assert_eq!(report.findings.len(), 2);
+}
+
+#[test]
+fn the_last_line_has_nothing_to_do_with_a_signal_from_elsewhere() {
+    let ready = Step::Evidence {
+        lines: vec!["ready".to_owned()],
+    };
+    let report = report(&record(killed(), vec![(2_000, ready)], None));
+    assert_eq!(report.reason, "Its main process was killed by SIGKILL.");
+    assert_eq!(
+        report.headline,
+        "web.service is down (SIGKILL), being healed"
+    );
+}
+
+/// A question leads while it is open; one that is over, or was asked again, is not listed.
+#[test]
+fn an_open_question_leads_and_a_spent_one_is_gone() {
+    let proposed = |approval: &str, until: u64| Step::Proposed {
+        approval: approval.to_owned(),
+        strategy: name("port-conflict"),
+        act: "process-control.terminate".to_owned(),
+        target: "process 7 (nc)".to_owned(),
+        until: Timestamp::from_millis(until),
+    };
+    let later = FAILED + 3_600_000;
+    let steps = vec![
+        (2_000, proposed("x.1", later)),
+        (3_000, proposed("x.2", later)),
+    ];
+    let asked = report(&record(killed(), steps, escalation()));
+    assert_eq!(
+        asked.headline,
+        "web.service waits for approval to terminate process 7 (nc)"
+    );
+    assert!(
+        asked
+            .to_do
+            .starts_with("Decide whether Prunella may terminate process 7 (nc): "),
+        "{}",
+        asked.to_do
+    );
+    let approve = |report: &Report| {
+        commands(&report.next)
+            .into_iter()
+            .filter(|command| command.contains("approve"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(approve(&asked), ["prunella approve x.2"]);
+
+    let spent = vec![(2_000, proposed("x.1", FAILED + 60_000))];
+    let spent = report(&record(killed(), spent, escalation()));
+    assert!(!spent.headline.contains("approval"), "{}", spent.headline);
+    assert_eq!(approve(&spent), Vec::<String>::new());
+}

@@ -47,7 +47,7 @@ pub(super) fn cause(detection: &Detection) -> String {
 }
 
 /// How a run ended, in a sentence without its full stop.
-pub(super) fn failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str>) -> String {
+pub fn failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str>) -> String {
     match cause {
         Cause::ExitCode => match exit_code {
             Some(code) => match meaning_of(code) {
@@ -56,13 +56,18 @@ pub(super) fn failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str
                 }
                 None => format!("its main process exited with code {code}"),
             },
-            None => "one of its processes exited with an error".to_owned(),
+            None => match signal {
+                // systemd keeps the result of a command that its unit runs afterwards.
+                Some(signal) => format!(
+                    "its main process was killed by {}, and a command of its unit failed after \
+                     that",
+                    signal_name(signal)
+                ),
+                None => "one of its processes exited with an error".to_owned(),
+            },
         },
         Cause::Signal | Cause::CoreDump => {
-            let signal = signal.map_or_else(
-                || "a signal".to_owned(),
-                |signal| format!("SIG{}", clean(signal.trim_start_matches("SIG"))),
-            );
+            let signal = signal.map_or_else(|| "a signal".to_owned(), signal_name);
             let dumped = if *cause == Cause::CoreDump {
                 " and dumped core"
             } else {
@@ -74,7 +79,7 @@ pub(super) fn failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str
         Cause::Watchdog => "it missed its systemd watchdog deadline".to_owned(),
         Cause::OomKill => "the kernel's OOM killer killed it".to_owned(),
         Cause::StartLimitHit => "it hit its start limit".to_owned(),
-        Cause::Resources => "systemd lacked the resources to start it".to_owned(),
+        Cause::Resources => "systemd could not prepare its start".to_owned(),
         Cause::Protocol => "it broke the protocol of its Type=".to_owned(),
         Cause::Dependency => "a unit it requires failed to start".to_owned(),
         Cause::RestartLoop => "systemd keeps restarting it".to_owned(),
@@ -82,8 +87,8 @@ pub(super) fn failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str
         Cause::Stopped => "it was stopped".to_owned(),
         Cause::Ended => match (signal, exit_code) {
             (Some(signal), _) => format!(
-                "it was killed by SIG{}, and nobody asked systemd to stop it",
-                clean(signal.trim_start_matches("SIG"))
+                "it was killed by {}, and nobody asked systemd to stop it",
+                signal_name(signal)
             ),
             (None, Some(code)) => {
                 format!("it exited by itself with code {code}, and is meant to run")
@@ -98,6 +103,21 @@ pub(super) fn failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str
             other => format!("systemd reports `{}`", clean(other)),
         },
     }
+}
+
+/// The same in a few words: `exit code 1`, `SIGKILL`.
+pub(super) fn short_failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str>) -> String {
+    match (cause, exit_code, signal) {
+        (Cause::ExitCode | Cause::Signal | Cause::CoreDump, _, Some(signal)) => signal_name(signal),
+        (Cause::ExitCode, Some(code), None) => format!("exit code {code}"),
+        (Cause::NotAnswering, ..) => "it does not respond".to_owned(),
+        _ => failure(cause, exit_code, signal),
+    }
+}
+
+/// `SIGKILL`, of a signal's name with or without its `SIG`.
+fn signal_name(signal: &str) -> String {
+    format!("SIG{}", clean(signal.trim_start_matches("SIG")))
 }
 
 /// systemd's own exit codes (systemd.exec(5)) and the shell's.

@@ -441,3 +441,31 @@ fn a_moment_of_the_host_is_shown_without_now() {
     assert_eq!(at.ago, None);
     assert!(at.local.contains("2026-11-2"), "{}", at.local);
 }
+
+/// Those that failed at the same time and came back by themselves waited for nobody.
+#[test]
+fn only_who_waited_is_said_to_have_waited() {
+    let mut beside: Vec<Report> = held_up().into_iter().take(2).collect();
+    let all = Notification::about_cause(report("healed", 0), &beside);
+    assert!(
+        all.headline.ends_with("2 services waited for it"),
+        "{}",
+        all.headline
+    );
+    assert_eq!(all.others_title, "Waited for it");
+    beside[0].waited = false;
+    let one = Notification::about_cause(report("healed", 0), &beside);
+    assert!(
+        one.headline.ends_with("1 service waited for it"),
+        "{}",
+        one.headline
+    );
+    assert_eq!(one.others_title, "Failed with it");
+    beside[1].waited = false;
+    let none = Notification::about_cause(report("healed", 0), &beside);
+    assert!(
+        none.headline.ends_with("2 services failed with it"),
+        "{}",
+        none.headline
+    );
+}

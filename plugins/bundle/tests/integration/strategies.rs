@@ -281,22 +281,22 @@ mod config_validation {
     #[case::broken(
         web().failed("exit-code")
             .check("syntax", Check::fails(1, "reading web.conf\n\nweb.conf:3: no such word\n").validating()),
-        "veto: the check `syntax` failed with exit code 1: reading web.conf | web.conf:3: no \
+        "veto: check `syntax` fails: reading web.conf | web.conf:3: no \
          such word"
     )]
     #[case::broken_without_words(
         web().failed("exit-code").check("syntax", Check::fails(2, "").validating()),
-        "veto: the check `syntax` failed with exit code 2, and said nothing"
+        "veto: check `syntax` fails with exit code 2, and says nothing"
     )]
     #[case::only_the_end_is_quoted(
         web().failed("exit-code").check("syntax", Check::fails(1, "1\n2\n3\n4\n5\n6").validating()),
-        "veto: the check `syntax` failed with exit code 1: 2 | 3 | 4 | 5 | 6"
+        "veto: check `syntax` fails: 2 | 3 | 4 | 5 | 6"
     )]
     #[case::one_of_two_is_broken(
         web().failed("exit-code")
             .check("a", Check::passes().validating())
             .check("b", Check::fails(1, "no").validating()),
-        "veto: the check `b` failed with exit code 1: no"
+        "veto: check `b` fails: no"
     )]
     #[case::checks_of_other_things_do_not_count(
         web().failed("exit-code").check("smoke", Check::fails(1, "it is down")),

@@ -256,7 +256,7 @@ fn how_it_failed_last_is_told_first() {
         "{report}"
     );
     let headline = report.lines().next().unwrap_or_default();
-    for part in ["after each start (exit code 1)", "license file is"] {
+    for part in ["at each start (exit code 1", "license file is"] {
         assert!(headline.contains(part), "{part} in {headline}");
     }
 }

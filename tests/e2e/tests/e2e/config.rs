@@ -49,7 +49,7 @@ fn a_broken_configuration_holds_the_restart_until_it_is_repaired() {
     let why = report.find("Why:").zip(report.find("To do:"));
     let why = why.and_then(|(from, to)| report.get(from..to)).unwrap();
     assert!(
-        why.contains("did not pass") || why.contains("failed with"),
+        why.contains("did not pass") || why.contains("` fails: "),
         "{report}"
     );
 

@@ -171,7 +171,7 @@ fn held_back_by(stranger: &str) {
 
     assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
     let report = scene.report(&incident);
-    for part in ["stranger.service", "its log says"] {
+    for part in ["stranger.service", "the service's log says"] {
         assert!(report.contains(part), "{part} in {report}");
     }
     assert_eq!(scene.runs("web.service"), 1);

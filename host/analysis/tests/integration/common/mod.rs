@@ -52,6 +52,7 @@ pub(crate) fn evidence(runs: Vec<FailedRun>) -> Evidence {
         ports: Vec::new(),
         memory: None,
         memory_pressure: None,
+        stall: None,
         disks: Vec::new(),
         changes: Vec::new(),
     }

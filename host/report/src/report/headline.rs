@@ -1,0 +1,73 @@
+//! What happened to what, and how it ended, in one sentence: what a subject has room
+//! for.
+
+use super::{
+    Failure,
+    reason::Causes,
+    words::{self, clean},
+};
+use prunella_core::{UnitName, cause::Cause, incident::Ending};
+
+/// That a service is down, in one sentence.
+pub fn outage_headline(unit: &UnitName) -> String {
+    format!("{unit} is down, being healed")
+}
+
+/// The same, with what is known of the reason so far.
+pub(super) fn outage(unit: &UnitName, last: &Failure, causes: &Causes<'_>) -> String {
+    let why = causes
+        .leading()
+        .map(|cause| cause.sentence.clone())
+        .or_else(|| last.last_word().map(str::to_owned))
+        .map_or_else(String::new, |why| format!(": {}", words::timeless(&why)));
+    format!("{unit} is down ({}{why}), being healed", last.short)
+}
+
+/// That people are needed, by what was seen on the host: a strategy says the same at
+/// length.
+pub(super) fn escalation(unit: &UnitName, causes: &Causes<'_>) -> Option<String> {
+    let seen = causes.seen()?;
+    Some(format!("{unit} needs a person: {}", seen.sentence))
+}
+
+/// What happened to what, and how it ended, in one sentence.
+pub fn headline(unit: &UnitName, cause: &Cause, ending: Option<&Ending>) -> String {
+    match ending {
+        None => outage_headline(unit),
+        Some(Ending::Healed { strategy, .. }) if *cause == Cause::RestartRequested => {
+            format!("{unit} was restarted by {strategy}, as a person asked")
+        }
+        Some(Ending::Recovered { .. }) if *cause == Cause::RestartRequested => {
+            format!("{unit} was restarted meanwhile, and is healthy")
+        }
+        Some(Ending::Healed {
+            strategy,
+            recovered_after: Some(after),
+        }) => format!(
+            "{unit} failed; healed by {strategy} in {}",
+            words::length(*after)
+        ),
+        Some(Ending::Healed { strategy, .. }) => {
+            format!("{unit} failed; healed by {strategy}")
+        }
+        Some(Ending::Recovered { .. }) if matches!(cause, Cause::State(_)) => {
+            format!("{unit} is healthy: nothing to do")
+        }
+        Some(Ending::Recovered { by }) => {
+            format!("{unit} failed and is up again: {}", clean(by))
+        }
+        Some(Ending::LeftAlone { why, .. }) => {
+            format!("{unit} left alone: {}", why.sentence())
+        }
+        Some(Ending::Escalated { reason, .. }) => match reason.strip_prefix("it ") {
+            // Its subject is the unit.
+            Some(rest) => format!("{unit} {}", words::timeless(rest)),
+            None => format!("{unit} needs a person: {}", words::timeless(reason)),
+        },
+        Some(Ending::Blocked { on, .. }) => format!("{unit} is down, waiting for {on}"),
+        Some(Ending::Interrupted { .. }) => format!("healing {unit} was interrupted"),
+        Some(Ending::DryRun { verdict }) => {
+            format!("dry run of {unit}: {}", clean(verdict))
+        }
+    }
+}

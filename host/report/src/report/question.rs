@@ -1,0 +1,87 @@
+//! What a strategy asks people to agree to, while that is open.
+
+use prunella_core::{
+    Timestamp,
+    trail::{Entry, Record, Step},
+};
+
+use super::{Command, words};
+
+/// An act that waits for a person.
+struct Question<'a> {
+    approval: &'a str,
+    act: &'a str,
+    target: &'a str,
+}
+
+/// Those that nobody has decided and whose time is not over, each act once: asked again, it
+/// has another id.
+fn open(record: &Record, now: Option<Timestamp>) -> Vec<Question<'_>> {
+    let now = now.or_else(|| record.steps.last().map(|last| last.at));
+    let mut questions: Vec<Question<'_>> = Vec::new();
+    for entry in &record.steps {
+        let Step::Proposed {
+            approval,
+            act,
+            target,
+            until,
+            ..
+        } = &entry.step
+        else {
+            continue;
+        };
+        let plain = approval
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+        if !plain || now.is_some_and(|now| *until <= now) || is_decided(record, entry) {
+            continue;
+        }
+        questions.retain(|known| (known.act, known.target) != (act.as_str(), target.as_str()));
+        questions.push(Question {
+            approval,
+            act,
+            target,
+        });
+    }
+    questions
+}
+
+/// Whether somebody has agreed to what is proposed in this entry, or refused it.
+fn is_decided(record: &Record, entry: &Entry) -> bool {
+    let Step::Proposed { approval, act, .. } = &entry.step else {
+        return false;
+    };
+    record.steps.iter().any(|other| match &other.step {
+        Step::Approved {
+            approval: Some(used),
+            ..
+        } => used == approval,
+        Step::ActDenied {
+            act: denied,
+            failure,
+            ..
+        } => other.number > entry.number && denied == act && failure.is("disapproved"),
+        _ => false,
+    })
+}
+
+/// The act that is asked for first, in the infinitive: `terminate process 7 (nc)`.
+pub(super) fn first(record: &Record, now: Option<Timestamp>) -> Option<String> {
+    let open = open(record, now);
+    let question = open.first()?;
+    Some(words::act(question.act, question.target))
+}
+
+/// How to approve or deny what waits for a person.
+pub(super) fn commands(record: &Record, now: Option<Timestamp>) -> Vec<Command> {
+    open(record, now)
+        .iter()
+        .map(|question| Command {
+            command: format!("prunella approve {}", question.approval),
+            purpose: format!(
+                "let it {}, once (or `prunella deny`)",
+                words::act(question.act, question.target)
+            ),
+        })
+        .collect()
+}
