@@ -38,7 +38,7 @@ use prunella_core::{
     capability::PastIncident,
     cause::Cause,
     diagnosis,
-    incident::{Ending, IncidentId},
+    incident::{Ending, IncidentId, LeftAlone},
     service::Service,
     text::capital,
     trail::Record,
@@ -352,7 +352,8 @@ impl Report {
         };
         let findings = opinions::explanations(&built.opinions, &built.findings);
         let hint = built.hint.as_ref().map(Explanation::from);
-        let recommendation = next::recommendation(record, &findings, recurrence.as_ref());
+        let recommendation =
+            next::recommendation(record, &findings, recurrence.as_ref(), context.now);
         Self {
             headline: headline(unit, &detection.cause, ending),
             incident: record.incident.id.clone(),
@@ -606,6 +607,10 @@ pub fn headline(unit: &UnitName, cause: &Cause, ending: Option<&Ending>) -> Stri
         Some(Ending::Recovered { by }) => {
             format!("{unit} failed and is up again: {}", clean(by))
         }
+        Some(Ending::LeftAlone {
+            why: LeftAlone::Misconfigured,
+            detail,
+        }) => format!("{unit} is not healed: mistake in {}", clean(detail)),
         Some(Ending::LeftAlone { why, .. }) => {
             format!("{unit} left alone: {}", why.sentence())
         }

@@ -8,6 +8,7 @@ use std::{path::Path, time::Duration};
 
 use super::{Command, Explanation, Moment, Often, Recurrence, ReportContext, words};
 use prunella_core::{
+    Timestamp,
     cause::Cause,
     diagnosis::{Cause::KillRequested, Finding, Remedy},
     incident::{Ending, LeftAlone},
@@ -46,13 +47,32 @@ fn journal(record: &Record, context: &ReportContext<'_>) -> Command {
     )
 }
 
-/// How to approve or deny what waits for a person.
-fn proposed(record: &Record) -> Vec<Command> {
+/// How to approve or deny what waits for a person: the questions that are open now, or
+/// were when this was written.
+fn proposed(record: &Record, now: Option<Timestamp>) -> Vec<Command> {
     let mut commands = Vec::new();
+    let now = now.or(record.steps.last().map(|entry| entry.at));
     for entry in &record.steps {
-        let Step::Proposed { approval, act, .. } = &entry.step else {
+        let Step::Proposed {
+            approval,
+            act,
+            strategy,
+            until,
+            ..
+        } = &entry.step
+        else {
             continue;
         };
+        // Asked again: under the same id, or in a later attempt of something else instead.
+        let asked_anew = record.steps.iter().any(|other| {
+            other.number > entry.number
+                && matches!(&other.step, Step::Proposed { approval: id, act: of, strategy: by, .. }
+                    if id == approval
+                        || (of == act && by == strategy && other.attempt > entry.attempt))
+        });
+        if asked_anew || now.is_some_and(|now| now >= *until) {
+            continue;
+        }
         let decided = record.steps.iter().any(|other| match &other.step {
             Step::Approved {
                 approval: Some(used),
@@ -195,7 +215,7 @@ fn unprivileged(
     );
     match &record.ending {
         Some(Ending::Escalated { .. } | Ending::Interrupted { .. }) => {
-            let mut next = proposed(record);
+            let mut next = proposed(record, context.now);
             next.extend(remedies(findings));
             next.extend(failed_checks(record, context));
             next.push(status(&unit));
@@ -281,6 +301,18 @@ fn unprivileged(
             | LeftAlone::Healthy
             | LeftAlone::Finished
             | LeftAlone::KillSwitch => Vec::new(),
+            LeftAlone::Misconfigured => vec![
+                command(
+                    "prunella config check".to_owned(),
+                    "the mistake, with its place",
+                ),
+                command(
+                    "prunella reload".to_owned(),
+                    "once it is corrected: Prunella then heals what is down",
+                ),
+                status(&unit),
+                journal,
+            ],
         },
         Some(Ending::Healed { .. } | Ending::Recovered { .. }) | None => Vec::new(),
     }
@@ -353,6 +385,7 @@ pub(super) fn recommendation(
     record: &Record,
     findings: &[Explanation],
     recurrence: Option<&Recurrence>,
+    now: Option<Timestamp>,
 ) -> Option<String> {
     let by_strategy = findings.iter().any(|finding| finding.because.is_none());
     let advice = findings
@@ -380,7 +413,7 @@ pub(super) fn recommendation(
                 _ => "Nothing to do now.".to_owned(),
             })
         }
-        Ending::Escalated { .. } if !proposed(record).is_empty() => Some(
+        Ending::Escalated { .. } if !proposed(record, now).is_empty() => Some(
             "Decide whether it may do what it asks for: approve it by the first command, or \
              deny it."
                 .to_owned(),
@@ -400,6 +433,14 @@ pub(super) fn recommendation(
              have happened."
                 .to_owned(),
         ),
+        Ending::LeftAlone {
+            why: LeftAlone::Misconfigured,
+            ..
+        } => Some(format!(
+            "Correct the mistake in Prunella's configuration and run `prunella reload`, or start \
+             {} yourself.",
+            record.incident.detection.unit
+        )),
         Ending::LeftAlone { why, .. } if why.needs_people() => advice,
         _ => None,
     }
