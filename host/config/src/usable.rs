@@ -88,85 +88,117 @@ impl Usable {
     }
 }
 
-pub(super) fn load_usable_trusting(root: &Path, last_good: &Path, trust: Trust) -> Usable {
-    let mut told: Vec<Diagnostic> = Vec::new();
-    let mut left_out: BTreeMap<PathBuf, String> = BTreeMap::new();
-    let mut main_file = MainFile::OnDisk;
-    let mut held: Option<String> = None;
+fn load_usable_trusting(root: &Path, last_good: &Path, trust: Trust) -> Usable {
+    let mut plan = Plan {
+        told: Vec::new(),
+        left_out: BTreeMap::new(),
+        main_file: MainFile::OnDisk,
+        held: None,
+    };
     loop {
         let mut loader = Loader::new(root, trust);
-        loader.left_out.clone_from(&left_out);
-        loader.main_file = main_file;
-        let mut config = loader.load();
+        loader.left_out.clone_from(&plan.left_out);
+        loader.main_file = plan.main_file;
+        let config = loader.load();
         let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) =
             loader.found.into_iter().partition(Diagnostic::is_error);
         let (inner, outer): (Vec<Diagnostic>, Vec<Diagnostic>) = errors
             .into_iter()
             .partition(|found| is_in(SERVICES, &found.file) || is_in(KEYS, &found.file));
-
-        if held.is_none() && !outer.is_empty() {
+        if plan.held.is_none() && !outer.is_empty() {
             // What is wrong with the rest may be wrong because of it.
-            let in_main = outer.iter().all(|found| found.file == Path::new(MAIN_FILE));
-            let copied = matches!(main_file, MainFile::Copy(_));
-            if in_main && !copied && last_good.is_file() {
-                main_file = MainFile::Copy(last_good);
-                told.extend(outer);
-                continue;
-            }
-            if !copied {
-                told.extend(outer.iter().cloned());
-            }
-            let why = told.iter().chain(&outer).map(Diagnostic::short).next();
-            main_file = if !in_main {
-                for folder in [SERVICES, KEYS] {
-                    left_out.insert(folder.into(), why.clone().unwrap_or_default());
-                }
-                if last_good.is_file() {
-                    MainFile::Copy(last_good)
-                } else {
-                    MainFile::Nothing
-                }
-            } else if told.iter().all(|found| found.place.is_some()) {
+            plan.go_without(outer, last_good);
+        } else if !plan.leave_out(inner) {
+            return plan.usable(root, config, warnings);
+        }
+    }
+}
+
+/// What is used and what is not, as far as that is known.
+struct Plan<'a> {
+    told: Vec<Diagnostic>,
+    /// See [`Loader::left_out`].
+    left_out: BTreeMap<PathBuf, String>,
+    main_file: MainFile<'a>,
+    held: Option<String>,
+}
+
+impl<'a> Plan<'a> {
+    /// Goes on without `prunella.toml`, or without the whole folder, for these mistakes.
+    fn go_without(&mut self, mistakes: Vec<Diagnostic>, last_good: &'a Path) {
+        let in_main = |found: &Diagnostic| found.file == Path::new(MAIN_FILE);
+        let main_alone = mistakes.iter().all(in_main);
+        let was_copy = matches!(self.main_file, MainFile::Copy(_));
+        // The copy is not what anybody has to mend.
+        if !was_copy {
+            self.told.extend(mistakes);
+        }
+        if main_alone && !was_copy && last_good.is_file() {
+            self.main_file = MainFile::Copy(last_good);
+            return;
+        }
+        let why = self.told.first().map(Diagnostic::short);
+        let why = why.unwrap_or_default();
+        if main_alone {
+            // What has no place is that somebody else may have written it.
+            let is_ours = self.told.iter().all(|found| found.place.is_some());
+            self.main_file = if is_ours {
                 MainFile::Partly
             } else {
-                // Somebody else may have written it.
                 MainFile::Nothing
             };
-            held = why;
-            continue;
-        }
-
-        let new: Vec<Diagnostic> = inner
-            .into_iter()
-            .filter(|found| !left_out.contains_key(&found.file))
-            .collect();
-        if new.is_empty() {
-            config.out_of_force = out_of_force::units(root, &left_out, &config.services);
-            config.services.extend(
-                config
-                    .out_of_force
-                    .iter()
-                    .map(|(unit, out)| (unit.clone(), out.service(root, unit))),
-            );
-            if held.is_some() {
-                // Whom it may ask, and what it may be told, is not known for sure.
-                config.analysis = None;
+        } else {
+            for folder in [SERVICES, KEYS] {
+                self.left_out.insert(folder.into(), why.clone());
             }
-            config.held = held;
-            told.extend(warnings);
-            return Usable {
-                main_file_is_good: main_file == MainFile::OnDisk,
-                config,
-                diagnostics: told,
+            self.main_file = if last_good.is_file() {
+                MainFile::Copy(last_good)
+            } else {
+                MainFile::Nothing
             };
         }
-        for found in new {
-            left_out
+        self.held = Some(why);
+    }
+
+    /// Leaves out the files and folders of these mistakes. Whether there are any that were
+    /// not left out before.
+    fn leave_out(&mut self, mistakes: Vec<Diagnostic>) -> bool {
+        let mut any = false;
+        let before = self.left_out.clone();
+        for found in mistakes {
+            if before.contains_key(&found.file) {
+                continue;
+            }
+            any = true;
+            self.left_out
                 .entry(found.file.clone())
                 .or_insert_with(|| found.short());
-            if held.is_none() {
-                told.push(found);
+            // It may come of what is not used anyway.
+            if self.held.is_none() {
+                self.told.push(found);
             }
+        }
+        any
+    }
+
+    fn usable(mut self, root: &Path, mut config: Config, warnings: Vec<Diagnostic>) -> Usable {
+        let out_of_force = out_of_force::units(root, &self.left_out, &config.services);
+        for (unit, out) in &out_of_force {
+            config
+                .services
+                .insert(unit.clone(), out.service(root, unit));
+        }
+        config.out_of_force = out_of_force;
+        if self.held.is_some() {
+            // Whom it may ask, and what it may be told, is not known for sure.
+            config.analysis = None;
+        }
+        config.held = self.held;
+        self.told.extend(warnings);
+        Usable {
+            main_file_is_good: self.main_file == MainFile::OnDisk,
+            config,
+            diagnostics: self.told,
         }
     }
 }

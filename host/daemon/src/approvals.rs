@@ -60,7 +60,7 @@ pub(crate) fn decide(store: &Store, call: &DecideCall) -> Result<Approval, Refus
             now.id
         ))),
         Ruling::Settled(approval) => refused(format!(
-            "withdrawn: incident {} goes on or has ended without it; nothing is left to decide",
+            "withdrawn: incident {} does not need it any more",
             approval.proposal.incident
         )),
     }

@@ -54,8 +54,8 @@ pub enum Ruling {
     Already(Approval),
     /// It is over, and what has become of the act is asked anew.
     AskedAnew {
-        over: Approval,
-        now: Approval,
+        over: Box<Approval>,
+        now: Box<Approval>,
     },
     /// What it was about is not there any more. It is withdrawn, and its incident due.
     Gone(Approval),
@@ -288,8 +288,8 @@ impl Store {
                 && let Some(now) = asked_since(transaction, &approval, at)?
             {
                 return Ok(Ruling::AskedAnew {
-                    over: approval,
-                    now,
+                    over: Box::new(approval),
+                    now: Box::new(now),
                 });
             }
             if approval.state == ApprovalState::Withdrawn {

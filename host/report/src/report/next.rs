@@ -70,7 +70,11 @@ fn proposed(record: &Record, now: Option<Timestamp>) -> Vec<Command> {
                     if id == approval
                         || (of == act && by == strategy && other.attempt > entry.attempt))
         });
-        if asked_anew || now.is_some_and(|now| now >= *until) {
+        let rebooted = record
+            .steps
+            .iter()
+            .any(|other| other.number > entry.number && other.monotonic < entry.monotonic);
+        if asked_anew || rebooted || now.is_some_and(|now| now >= *until) {
             continue;
         }
         let decided = record.steps.iter().any(|other| match &other.step {
