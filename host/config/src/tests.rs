@@ -269,6 +269,22 @@ fn a_folder_that_others_can_write_is_not_used_and_no_more_than_that() {
 }
 
 #[test]
+fn a_channel_with_a_mistake_is_one_mistake() {
+    let loaded = load(&[
+        (
+            "prunella.toml",
+            "[channel.mail]\nkind = \"slakc\"\n\
+             [alerts]\nescalation = [\"mail\"]\nrecovery = [\"mail\"]\n",
+        ),
+        (
+            "services.d/web.toml",
+            "unit = \"web\"\nalerts = { escalation = [\"mail\"] }",
+        ),
+    ]);
+    assert_eq!(loaded.errors().count(), 1, "{}", shown(&loaded));
+}
+
+#[test]
 fn nothing_at_all_is_valid() {
     let loaded = load(&[]);
     assert_eq!(shown(&loaded), "");
@@ -618,7 +634,7 @@ const WEB: &str = "unit = \"web.service\"\n";
 )]
 #[case::kind(
     "unit = \"a.timer\"",
-    "a.timer is a timer: Prunella cares for services and sockets"
+    "a.timer is a timer: only services can be healed"
 )]
 #[case::proof("proof = { stable-for = \"5\" }", "`5` is not a duration")]
 #[case::proof_key(

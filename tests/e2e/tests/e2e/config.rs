@@ -350,6 +350,55 @@ fn the_kill_switch_stands_in_the_first_line() {
 }
 
 #[test]
+fn wrappers_protected_units_and_bad_secrets_are_told_by_the_check() {
+    let scene = scene()
+        .unit(
+            "db.service",
+            "[Unit]\nWants=db@1.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+             ExecStart=/bin/true\n",
+        )
+        .unit("db@.service", &victim("", ""))
+        .file(
+            "/etc/prunella/services.d/db.toml",
+            "unit = \"db.service\"\n",
+            0o644,
+        )
+        .file(
+            "/etc/prunella/services.d/own.toml",
+            "unit = \"own.service\"\nstrategies = []\n",
+            0o644,
+        )
+        .unit("own.service", &victim("", ""))
+        .file(
+            "/etc/prunella/prunella.toml",
+            "[protect]\nadd = [\"nosuch.service\", \"own\"]\n\
+             [channel.empty]\nkind = \"slack\"\nurl-file = \"/etc/prunella/secrets/empty\"\n\
+             [channel.lines]\nkind = \"slack\"\nurl-file = \"/etc/prunella/secrets/lines\"\n\
+             [alerts]\nescalation = [\"empty\", \"lines\"]\n",
+            0o644,
+        )
+        .file("/etc/prunella/secrets/empty", "\n", 0o600)
+        .file("/etc/prunella/secrets/lines", "a\nb\n", 0o600)
+        .without_daemon();
+    let said = scene.prunella_ok(&["config", "check"]);
+    for part in [
+        "db.service is a wrapper that does nothing itself",
+        "services.d/db.toml:1:8",
+        "db@1.service",
+        "there is no unit nosuch.service on this host to protect",
+        "own.service is protected",
+        "take it out of `add`",
+        "`strategies` is empty",
+        "no secret is read from /etc/prunella/secrets/empty: it is empty",
+        "no secret is read from /etc/prunella/secrets/lines: it is not one line",
+        "6 warnings",
+    ] {
+        assert!(said.contains(part), "{part:?} in {said}");
+    }
+    assert!(!said.contains("remove = ["), "{said}");
+}
+
+#[test]
 fn what_does_not_fit_this_host_is_told_by_the_check_and_by_the_daemon() {
     let scene = scene().with_daemon();
     let before = scene.prunella_ok(&["config", "check"]);
