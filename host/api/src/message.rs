@@ -1,7 +1,5 @@
 //! What can be asked, and what is answered.
 
-use std::path::PathBuf;
-
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{DispatchFilter, DispatchState},
@@ -119,9 +117,9 @@ pub struct Accepted {
     pub incident: Option<IncidentId>,
     /// Whether the unit is in Prunella's care.
     pub in_care: bool,
-    /// Its services file, when mistakes in that keep it out of care.
+    /// The mistake in the configuration that keeps it from being healed, on one line.
     #[serde(default)]
-    pub out_of_force: Option<PathBuf>,
+    pub mistake: Option<String>,
 }
 
 /// How to heal.

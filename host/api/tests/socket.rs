@@ -74,7 +74,7 @@ fn approval() -> Approval {
             strategy: StrategyName::new("fix").unwrap(),
             act: "unit-control.start".into(),
             target: "a.service".into(),
-            exactly: String::new(),
+            process: None,
             invocation: None,
             boot_id: "b".into(),
         },
@@ -200,7 +200,7 @@ impl Orders for Fixed {
         Ok(Accepted {
             incident: Some(id()),
             in_care: true,
-            out_of_force: None,
+            mistake: None,
         })
     }
     fn decide(&self, call: &DecideCall) -> Answer<Approval> {

@@ -14,7 +14,7 @@ use prunella_report::shown_act;
 
 use crate::{
     args::{ApprovalsArgs, DecideArgs},
-    exit::Exit,
+    exit::{Exit, Problem},
     output::{self, FAIR, PLAIN, QUIET, STRONG},
     paths::Paths,
     query::Prunella,
@@ -32,6 +32,19 @@ pub(crate) fn decide(paths: &Paths, args: DecideArgs, approve: bool) -> anyhow::
     let prunella = Prunella::new(paths);
     let approval = prunella.order(|orders| orders.decide(&call))?;
     let proposal = &approval.proposal;
+    if approval.state == ApprovalState::Withdrawn {
+        let next = if prunella.daemon_listens() {
+            format!("Prunella looks at {} again now", proposal.unit)
+        } else {
+            format!("`sudo prunella heal {}` looks at it again", proposal.unit)
+        };
+        return Err(Problem::new(
+            Exit::NotFound,
+            format!("nothing was approved: {} has ended", proposal.target),
+        )
+        .help(next)
+        .into());
+    }
     let what = format!(
         "{} on {}, by {} for {}",
         proposal.act, proposal.target, proposal.strategy, proposal.unit

@@ -232,7 +232,8 @@ pub(crate) struct UnitDirectory {
     long_about = "Install Prunella's units and folders on this host.\n\n\
         Writes prunella.service, the template unit of the OnFailure= hook, and the sweep's service \
         and timer to /etc/systemd/system, creates the folders, and writes a prunella.toml with \
-        every setting explained if there is none. Run it again at any time, and after each \
+        every setting explained if there is none. Puts back the drop-ins of services in care that \
+        have none, so that systemd calls the hook when they fail. Run it again at any time, and after each \
         upgrade: it changes only what differs, says what it changed, and keeps unit files that \
         somebody edited. It restarts the daemon if that still runs an earlier program, and removes \
         drop-ins of units whose services files are gone.",
@@ -250,6 +251,10 @@ pub(crate) struct SetupArgs {
     /// Enable the sweep timer instead of the daemon; hooks then heal each failure
     #[arg(long)]
     pub(crate) hook_only: bool,
+
+    /// Write no drop-ins that are missing: only the daemon, or the sweep, notices failures
+    #[arg(long)]
+    pub(crate) without_hooks: bool,
 
     /// Show what would be done, and change nothing
     #[arg(long)]

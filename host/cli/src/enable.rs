@@ -345,10 +345,7 @@ impl Enabling<'_> {
                     return self.wrote(&path, &text);
                 }
                 if !self.args.dry_run {
-                    if let Some(dir) = path.parent() {
-                        files::folder(dir, 0o755)?;
-                    }
-                    files::write(&path, files::marked(drop_ins::BODY))?;
+                    drop_ins::write(&path)?;
                 }
                 self.changed = true;
                 self.wrote(&path, drop_ins::BODY)?;
@@ -364,8 +361,16 @@ impl Enabling<'_> {
                 || self.paths.services().display().to_string(),
                 |path| path.display().to_string(),
             );
-            output::print(&format!("  {QUIET}kept       {place}{QUIET:#}\n"))?;
-            return Ok(());
+            let file = service.declared_in.clone();
+            let critical = self.args.critical || service.critical;
+            if let Some(file) = file
+                && learned.status.is_up()
+            {
+                let path = self.paths.config.join(file);
+                let body = learn::services_file(learned, critical);
+                return self.learned_since(&path, &body);
+            }
+            return kept(&place);
         }
         let path = services_file(self.paths, unit);
         if fs::symlink_metadata(&path).is_ok() {
@@ -395,6 +400,31 @@ impl Enabling<'_> {
         self.wrote(&path, &body)
     }
 
+    /// What can be learned of a service that runs, and could not when its file was written:
+    /// written to a file that nobody edited, and else offered.
+    fn learned_since(&mut self, path: &Path, body: &str) -> anyhow::Result<()> {
+        let place = path.display().to_string();
+        let Ok(text) = fs::read_to_string(path) else {
+            return kept(&place);
+        };
+        let news = restore::news(&text, body);
+        if news.is_empty() {
+            return kept(&place);
+        }
+        // What was known then and is not now, such as a server that is down, would be lost.
+        let loses = !restore::lost(&text, body).is_empty();
+        if loses || !files::is_unedited(path)? {
+            kept(&place)?;
+            offer(&news);
+            return Ok(());
+        }
+        if !self.args.dry_run {
+            files::write(path, files::marked(body))?;
+        }
+        self.changed = true;
+        self.wrote(path, body)
+    }
+
     /// Puts back what `disable` set aside, and says what would be written now.
     fn restore(&mut self, set_aside: &SetAside, body: &str) -> anyhow::Result<()> {
         let what = if self.args.dry_run {
@@ -415,15 +445,7 @@ impl Enabling<'_> {
         output::print(&text)?;
         let news = restore::news(&set_aside.text, body);
         if !news.is_empty() {
-            output::remark(
-                "note",
-                FAIR,
-                &format!(
-                    "this was found out now, and is not in the restored file; add what you want \
-                     of it:\n    {}",
-                    news.join("\n    ")
-                ),
-            );
+            offer(&news);
         }
         Ok(())
     }
@@ -440,6 +462,25 @@ impl Enabling<'_> {
         }
         Ok(output::print(&text)?)
     }
+}
+
+fn kept(place: &str) -> anyhow::Result<()> {
+    Ok(output::print(&format!(
+        "  {QUIET}kept       {place}{QUIET:#}\n"
+    ))?)
+}
+
+/// Tells what a file does not have that its operator has written.
+fn offer(news: &[&str]) {
+    output::remark(
+        "note",
+        FAIR,
+        &format!(
+            "this was found out now, and is not in the file; put what you want of it there, in \
+             place of a line with the same key:\n    {}",
+            news.join("\n    ")
+        ),
+    );
 }
 
 fn only_root(what: &str) -> Result<(), Problem> {
@@ -512,6 +553,14 @@ fn warnings(learned: &Learned) -> Vec<String> {
                  since one start too many may reboot the host"
             ));
         }
+    }
+    if status.is_oneshot() {
+        let timer = status.triggered_by.iter().find(|by| by.kind() == "timer");
+        let by = timer.map_or_else(String::new, |timer| format!(", started by {timer}"));
+        warnings.push(format!(
+            "{unit} is a job (Type=oneshot{by}): Prunella runs it again when it fails; \
+             `strategies = []` in its services file forbids that, and people are only told"
+        ));
     }
     if is_transient(status) {
         warnings.push(format!(

@@ -11,7 +11,7 @@ use prunella_api::ApiError;
 use prunella_bundle::{Builtin, builtins};
 use prunella_config::Config;
 use prunella_core::{
-    StrategyName, UnitName,
+    StrategyName,
     hash::sha256,
     policy::{Act, Grants},
 };
@@ -132,31 +132,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
         }
     }
 
-    let mut tidied = false;
-    for (unit, path) in tidy::orphans(paths, &args.place.unit_dir)? {
-        if !args.dry_run {
-            drop_ins::remove(&path)?;
-        }
-        tidied = true;
-        let which = format!("{} ({unit} is in nobody's care)", path.display());
-        report.changed("removed", &which)?;
-    }
-
-    let config = Config::load(&paths.config).config.unwrap_or_default();
-    let without: Vec<&str> = drop_ins::missing(&args.place.unit_dir, &config)
-        .map(UnitName::as_str)
-        .collect();
-    if !without.is_empty() {
-        let names = without.join(" ");
-        output::remark(
-            "note",
-            FAIR,
-            &format!(
-                "systemd does not call Prunella's hook for {names}: without the daemon their \
-                 failures are noticed by the sweep. `prunella enable {names}` writes the drop-ins"
-            ),
-        );
-    }
+    let drop_ins_changed = look_after_drop_ins(paths, args, &mut report)?;
 
     if !systemctl::booted() {
         output::remark(
@@ -166,7 +142,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
         );
         return Ok(Exit::Ok);
     }
-    if units_changed || tidied {
+    if units_changed || drop_ins_changed {
         report.systemctl(&["daemon-reload"])?;
     }
     if args.hook_only {
@@ -186,6 +162,50 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
     }
     end(&report, args.hook_only)?;
     Ok(Exit::Ok)
+}
+
+/// Removes the drop-ins of units in nobody's care, and writes those that services in care
+/// lack. Answers whether there were any.
+fn look_after_drop_ins(
+    paths: &Paths,
+    args: &SetupArgs,
+    report: &mut Changes,
+) -> anyhow::Result<bool> {
+    let unit_dir = &args.place.unit_dir;
+    let mut changed = false;
+    for (unit, path) in tidy::orphans(paths, unit_dir)? {
+        if !args.dry_run {
+            drop_ins::remove(&path)?;
+        }
+        changed = true;
+        let which = format!("{} ({unit} is in nobody's care)", path.display());
+        report.changed("removed", &which)?;
+    }
+    let loaded = Config::load(&paths.config);
+    let mistakes = loaded.errors().count();
+    let Some(config) = loaded.config else {
+        output::remark(
+            "warning",
+            FAIR,
+            &format!(
+                "the configuration has mistakes ({mistakes}): `prunella config check` shows them; \
+                 until they are corrected no drop-in is written"
+            ),
+        );
+        return Ok(changed);
+    };
+    if args.without_hooks {
+        return Ok(changed);
+    }
+    for unit in drop_ins::missing(unit_dir, &config) {
+        let path = drop_ins::path(unit_dir, unit);
+        if !args.dry_run {
+            drop_ins::write(&path)?;
+        }
+        changed = true;
+        report.changed("wrote", &path.display().to_string())?;
+    }
+    Ok(changed)
 }
 
 /// Enables and starts `unit`, and restarts it when what it runs changed.
@@ -367,6 +387,25 @@ mod tests {
             run: RUN.into(),
             cache: "/var/cache/prunella".into(),
         }
+    }
+
+    /// A `#` that no space follows begins an example, which is valid without it.
+    #[test]
+    fn examples_are_valid() {
+        let is_example = |line: &str| {
+            line.strip_prefix('#')
+                .is_some_and(|rest| rest.starts_with(|c: char| c == '[' || c.is_alphabetic()))
+        };
+        let text: String = MAIN_FILE
+            .lines()
+            .map(|line| format!("{}\n", if is_example(line) { &line[1..] } else { line }))
+            .collect();
+        assert_ne!(text, MAIN_FILE);
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("prunella.toml"), &text).unwrap();
+        let loaded = Config::load(folder.path());
+        let mistakes: Vec<String> = loaded.errors().map(ToString::to_string).collect();
+        assert_eq!(mistakes, Vec::<String>::new(), "{text}");
     }
 
     #[test]

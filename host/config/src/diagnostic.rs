@@ -98,6 +98,17 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 
+    /// On one line: where it is and what is wrong; what would be right only where that
+    /// cannot be seen from the place.
+    pub fn short(&self) -> String {
+        let file = one_line(&self.file.to_string_lossy(), 300);
+        match (&self.place, &self.help) {
+            (Some(place), _) => format!("{file}:{}: {}", place.line, self.message),
+            (None, Some(help)) => format!("{file}: {} ({help})", self.message),
+            (None, None) => format!("{file}: {}", self.message),
+        }
+    }
+
     /// As text for a terminal, with colour.
     pub fn coloured(&self) -> String {
         self.render(&Palette::coloured())

@@ -103,6 +103,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod together;
+mod usable;
 mod value;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -113,9 +114,11 @@ pub use self::{
     grants::read_grant,
     load::Loaded,
     main_file::read_settings,
+    out_of_force::OutOfForce,
     plugins::{Installed, PLUGINS},
     setting::SettingPlaces,
     store::Retention,
+    usable::Usable,
 };
 
 use self::channels::ChannelSettings;
@@ -135,9 +138,11 @@ use prunella_core::{
 pub struct Config {
     /// Every service in Prunella's care, by canonical unit name.
     pub services: BTreeMap<UnitName, Service>,
-    /// Services that are out of care because of mistakes in their files, with those
-    /// files, below the configuration's folder: only by [`Config::load_usable`].
-    pub out_of_force: BTreeMap<UnitName, PathBuf>,
+    /// Services that are watched and not healed because of mistakes in their files: only
+    /// by [`Config::load_usable`]. They are among `services`.
+    pub out_of_force: BTreeMap<UnitName, OutOfForce>,
+    /// The mistake for which nothing may be healed: only by [`Config::load_usable`].
+    pub held: Option<String>,
     /// What is set about each strategy, built in or not.
     pub strategies: BTreeMap<StrategyName, StrategySettings>,
     /// For runs of strategies that set nothing else.
@@ -176,6 +181,7 @@ impl Default for Config {
         Self {
             services: BTreeMap::new(),
             out_of_force: BTreeMap::new(),
+            held: None,
             strategies: BTreeMap::new(),
             limits: Limits::default(),
             budget: BudgetSettings::default(),
@@ -200,6 +206,12 @@ impl Config {
     /// Which units are never acted on: the built-in list and `[protect]`.
     pub fn protected(&self) -> Protected {
         Protected::new(self.protect.clone(), self.unprotect.clone())
+    }
+
+    /// The mistake for which the unit's service is watched and not healed, on one line.
+    pub fn mistake_of(&self, unit: &UnitName) -> Option<&str> {
+        let out = self.out_of_force.get(unit).map(|out| out.mistake.as_str());
+        out.or(self.held.as_deref())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Finds the files, checks who can write them, and looks at them together.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fs,
     io::{self, Read},
     os::unix::fs::MetadataExt,
@@ -15,8 +15,7 @@ use super::{
     diagnostic::{Diagnostic, Source},
     keys,
     main_file::{self, Places},
-    out_of_force,
-    reader::{Reader, parse},
+    reader::{Reader, parse, parse_partly},
     service_file::{self, Parsed},
 };
 use prunella_core::{StrategyName, text::one_line};
@@ -25,24 +24,21 @@ use prunella_core::{StrategyName, text::one_line};
 const FILE_MAX: u64 = 1 << 20;
 
 /// The file of the host itself.
-const MAIN_FILE: &str = "prunella.toml";
+pub(super) const MAIN_FILE: &str = "prunella.toml";
 
 /// The folder of the services' files.
-const SERVICES: &str = "services.d";
+pub(super) const SERVICES: &str = "services.d";
+
+/// The folder of the keys.
+pub(super) const KEYS: &str = "keys";
 
 /// What [`Config::load`] found.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The configuration; absent when anything in it is an error, but for what was
-    /// left out.
+    /// The configuration; absent when anything in it is an error.
     pub config: Option<Config>,
     /// Every mistake, in the order of files and lines.
     pub diagnostics: Vec<Diagnostic>,
-    /// The services' files that were left out for the mistakes in them: only by
-    /// [`Config::load_usable`].
-    pub left_out: BTreeSet<PathBuf>,
-    /// Whether a copy stands in for `prunella.toml`: only by [`Config::load_usable`].
-    pub main_file_is_a_copy: bool,
 }
 
 impl Loaded {
@@ -107,9 +103,21 @@ pub(super) struct Loader<'a> {
     pub(super) found: Vec<Diagnostic>,
     /// A strategy that is about to be there.
     pub(super) expected: Option<StrategyName>,
-    left_out: BTreeSet<PathBuf>,
-    /// Read instead of `prunella.toml`.
-    main_file: Option<&'a Path>,
+    /// Files and folders that are not used, each with its mistake in one line.
+    pub(super) left_out: BTreeMap<PathBuf, String>,
+    pub(super) main_file: MainFile<'a>,
+}
+
+/// What is read for `prunella.toml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MainFile<'a> {
+    /// The file itself.
+    OnDisk,
+    /// The last good one.
+    Copy(&'a Path),
+    /// As much of the file itself as can be understood.
+    Partly,
+    Nothing,
 }
 
 impl Config {
@@ -120,13 +128,6 @@ impl Config {
     /// configuration: a half-read policy is no policy.
     pub fn load(root: &Path) -> Loaded {
         load_trusting(root, Trust::current())
-    }
-
-    /// Loads what can be used, for whoever has to heal whatever else is wrong: without
-    /// the services' files that have mistakes, and with `last_good` in place of a
-    /// `prunella.toml` that has some. Every mistake is told all the same.
-    pub fn load_usable(root: &Path, last_good: &Path) -> Loaded {
-        load_usable_trusting(root, last_good, Trust::current())
     }
 
     /// The same as [`load`](Self::load), as if a component of this name lay in `plugins/` already: the
@@ -142,46 +143,6 @@ pub(super) fn load_trusting(root: &Path, trust: Trust) -> Loaded {
     Loader::new(root, trust).loaded()
 }
 
-pub(super) fn load_usable_trusting(root: &Path, last_good: &Path, trust: Trust) -> Loaded {
-    let mut loader = Loader::new(root, trust);
-    let mut told: Vec<Diagnostic> = Vec::new();
-    loop {
-        let (left_out, main_file) = (loader.left_out.clone(), loader.main_file);
-        let mut loaded = loader.loaded();
-        if let Some(config) = &mut loaded.config {
-            config.out_of_force = out_of_force::units(root, &loaded.left_out, &config.services);
-            told.append(&mut loaded.diagnostics);
-            loaded.diagnostics = told;
-            return loaded;
-        }
-        let in_services = |found: &&Diagnostic| found.file.parent() == Some(Path::new(SERVICES));
-        let (services, others): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
-            loaded.errors().partition(in_services);
-        let mut next = Loader::new(root, trust);
-        next.left_out = left_out;
-        next.main_file = main_file;
-        let wrong: Vec<&Diagnostic> = if others.is_empty() {
-            next.left_out
-                .extend(services.iter().map(|found| found.file.clone()));
-            services
-        } else {
-            let in_main = others
-                .iter()
-                .all(|found| found.file == Path::new(MAIN_FILE));
-            if !in_main || main_file.is_some() || !last_good.is_file() {
-                told.append(&mut loaded.diagnostics);
-                loaded.diagnostics = told;
-                return loaded;
-            }
-            // What is wrong with the services may be wrong because of it.
-            next.main_file = Some(last_good);
-            others
-        };
-        told.extend(wrong.into_iter().cloned());
-        loader = next;
-    }
-}
-
 impl<'a> Loader<'a> {
     pub(super) fn new(root: &'a Path, trust: Trust) -> Self {
         Self {
@@ -189,8 +150,8 @@ impl<'a> Loader<'a> {
             trust,
             found: Vec::new(),
             expected: None,
-            left_out: BTreeSet::new(),
-            main_file: None,
+            left_out: BTreeMap::new(),
+            main_file: MainFile::OnDisk,
         }
     }
 
@@ -200,14 +161,13 @@ impl<'a> Loader<'a> {
         Loaded {
             config: usable.then_some(config),
             diagnostics: self.found,
-            left_out: self.left_out,
-            main_file_is_a_copy: self.main_file.is_some(),
         }
     }
 }
 
 impl Loader<'_> {
-    fn load(&mut self) -> Config {
+    /// Reads everything, with what is wrong in `found`.
+    pub(super) fn load(&mut self) -> Config {
         let mut config = Config::default();
         match fs::metadata(self.root) {
             Ok(found) if found.is_dir() => self.check_trust(self.root, &found),
@@ -247,9 +207,11 @@ impl Loader<'_> {
 
     fn load_main(&mut self, config: &mut Config) -> Places {
         let name = Path::new(MAIN_FILE);
-        let path = self
-            .main_file
-            .map_or_else(|| self.root.join(name), Path::to_owned);
+        let path = match self.main_file {
+            MainFile::OnDisk | MainFile::Partly => self.root.join(name),
+            MainFile::Copy(path) => path.to_owned(),
+            MainFile::Nothing => return Places::default(),
+        };
         if let Err(error) = fs::symlink_metadata(&path)
             && error.kind() == io::ErrorKind::NotFound
         {
@@ -259,17 +221,24 @@ impl Loader<'_> {
             return Places::default();
         };
         let root = self.root;
-        self.parse(&source, |reader, table| {
+        let read = |reader: &mut Reader<'_>, table: &DeTable<'_>| {
             main_file::read(reader, table, root, config)
-        })
-        .unwrap_or_default()
+        };
+        if self.main_file == MainFile::Partly {
+            let (places, found) = parse_partly(&source, read);
+            self.found.extend(found);
+            return places;
+        }
+        self.parse(&source, read).unwrap_or_default()
     }
 
     /// The TOML files of a folder below the configuration's, in their order.
     fn files(&mut self, name: &str) -> Vec<PathBuf> {
         let folder = self.root.join(name);
         let listed = fs::metadata(&folder).and_then(|found| {
-            self.check_trust(&folder, &found);
+            if !self.is_left_out(Path::new(name)) {
+                self.check_trust(&folder, &found);
+            }
             fs::read_dir(&folder)?
                 .map(|entry| entry.map(|entry| entry.path()))
                 .collect::<io::Result<Vec<PathBuf>>>()
@@ -277,6 +246,7 @@ impl Loader<'_> {
         let mut paths: Vec<PathBuf> = match listed {
             Ok(paths) => paths,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+            Err(_) if self.is_left_out(Path::new(name)) => return Vec::new(),
             Err(error) => {
                 self.found.push(Diagnostic::about_file(
                     Path::new(name),
@@ -337,8 +307,11 @@ impl Loader<'_> {
     }
 
     fn load_keys(&mut self, config: &mut Config) {
-        for path in self.files("keys") {
-            let name = Path::new("keys").join(path.file_name().unwrap_or_default());
+        for path in self.files(KEYS) {
+            let name = Path::new(KEYS).join(path.file_name().unwrap_or_default());
+            if self.is_left_out(&name) {
+                continue;
+            }
             let Some(source) = self.read(&path, &name) else {
                 continue;
             };
@@ -358,7 +331,7 @@ impl Loader<'_> {
         let mut services = Vec::new();
         for path in paths {
             let name = Path::new(SERVICES).join(path.file_name().unwrap_or_default());
-            if self.left_out.contains(&name) {
+            if self.is_left_out(&name) {
                 continue;
             }
             let Some(source) = self.read(&path, &name) else {
@@ -380,6 +353,12 @@ impl Loader<'_> {
             }
         }
         services
+    }
+
+    /// Whether a file or folder, or the folder that it is in, is not used.
+    fn is_left_out(&self, name: &Path) -> bool {
+        let folder = name.parent().unwrap_or(Path::new(""));
+        self.left_out.contains_key(name) || self.left_out.contains_key(folder)
     }
 
     /// The text of a file, if it is one that can be read and trusted.

@@ -1,8 +1,8 @@
-//! Of which services the files are that were left out for the mistakes in them.
+//! The services whose files are not used, for the mistakes in them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::File,
+    collections::BTreeMap,
+    fs::{self, File},
     io::Read as _,
     path::{Path, PathBuf},
 };
@@ -10,32 +10,92 @@ use std::{
 use prunella_core::{UnitName, service::Service};
 use toml::de::DeTable;
 
+use super::load::SERVICES;
+
 /// So much of a file is read.
 const MOST: u64 = 1 << 20;
 
-/// The units of the files `left_out` below `root`, as far as no other file puts them in
-/// care. Nothing but messages depends on it, so a guess is better than silence.
+/// A services file that is not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutOfForce {
+    /// Below the configuration's folder.
+    pub file: PathBuf,
+    /// What is wrong, on one line, with its place.
+    pub mistake: String,
+    /// Whether the file seems to say that the service is critical.
+    critical: bool,
+}
+
+impl OutOfForce {
+    /// A service that is watched and not healed, so that people hear of its failures.
+    pub(super) fn service(&self, root: &Path, unit: &UnitName) -> Service {
+        Service {
+            critical: self.critical,
+            declared_in: Some(root.join(&self.file)),
+            ..Service::new(unit.clone())
+        }
+    }
+}
+
+/// The units of the files `left_out` below `root`, each with its mistake, as far as no
+/// other file puts them in care. Nothing but messages depends on it, so a guess is better
+/// than silence.
 pub(super) fn units(
     root: &Path,
-    left_out: &BTreeSet<PathBuf>,
+    left_out: &BTreeMap<PathBuf, String>,
     in_care: &BTreeMap<UnitName, Service>,
-) -> BTreeMap<UnitName, PathBuf> {
-    left_out
+) -> BTreeMap<UnitName, OutOfForce> {
+    let whole_folder = left_out.get(Path::new(SERVICES)).into_iter();
+    let files = whole_folder.flat_map(|mistake| {
+        files(root)
+            .into_iter()
+            .map(move |file| (file, mistake.clone()))
+    });
+    let single = left_out
         .iter()
-        .filter_map(|file| Some((unit_of(root, file)?, file.clone())))
+        .filter(|(file, _)| file.parent() == Some(Path::new(SERVICES)))
+        .map(|(file, mistake)| (file.clone(), mistake.clone()));
+    files
+        .chain(single)
+        .filter_map(|(file, mistake)| known(root, file, mistake))
         .filter(|(unit, _)| !in_care.contains_key(unit))
+        .collect()
+}
+
+/// The services' files, whatever is in them.
+fn files(root: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(root.join(SERVICES)) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .map(|entry| Path::new(SERVICES).join(entry.file_name()))
+        .filter(|file| file.extension().is_some_and(|kind| kind == "toml"))
         .collect()
 }
 
 /// The unit that a file declares; one that cannot be understood is taken for that of
 /// its name, by which `prunella enable` writes it.
-fn unit_of(root: &Path, file: &Path) -> Option<UnitName> {
-    let declared = text(&root.join(file)).and_then(|text| {
-        let (table, _) = DeTable::parse_recoverable(&text);
-        let unit = table.get_ref().get("unit")?.get_ref().as_str()?;
-        UnitName::from_user(unit).ok()
-    });
-    declared.or_else(|| UnitName::from_user(file.file_stem()?.to_str()?).ok())
+fn known(root: &Path, file: PathBuf, mistake: String) -> Option<(UnitName, OutOfForce)> {
+    let text = text(&root.join(&file)).unwrap_or_default();
+    let (table, _) = DeTable::parse_recoverable(&text);
+    let declared = table.get_ref().get("unit");
+    let declared = declared
+        .and_then(|unit| unit.get_ref().as_str())
+        .and_then(|unit| UnitName::from_user(unit).ok());
+    let critical = table.get_ref().get("critical");
+    let critical = critical.and_then(|critical| critical.get_ref().as_bool());
+    let unit = declared.or_else(|| UnitName::from_user(file.file_stem()?.to_str()?).ok())?;
+    // A template never runs itself.
+    if unit.is_template() {
+        return None;
+    }
+    let out = OutOfForce {
+        file,
+        mistake,
+        critical: critical.unwrap_or(false),
+    };
+    Some((unit, out))
 }
 
 fn text(path: &Path) -> Option<String> {

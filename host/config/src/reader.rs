@@ -464,6 +464,25 @@ pub fn parse<T>(
         });
         return (None, found.collect());
     }
+    let (value, found) = read_table(source, &table, read);
+    (Some(value), found)
+}
+
+/// Like [`parse`], of as much as can be understood of a text that may not be TOML.
+/// For what nothing is done by but tell people.
+pub(super) fn parse_partly<T>(
+    source: &Source,
+    read: impl for<'t> FnOnce(&mut Reader<'_>, &'t DeTable<'t>) -> T,
+) -> (T, Vec<Diagnostic>) {
+    let (table, _) = DeTable::parse_recoverable(&source.text);
+    read_table(source, &table, read)
+}
+
+fn read_table<T>(
+    source: &Source,
+    table: &Spanned<DeTable<'_>>,
+    read: impl for<'t> FnOnce(&mut Reader<'_>, &'t DeTable<'t>) -> T,
+) -> (T, Vec<Diagnostic>) {
     let mut reader = Reader::new(source);
     let value = read(&mut reader, table.get_ref());
     let mut found = reader.found;
@@ -473,5 +492,5 @@ pub fn parse<T>(
             .as_ref()
             .map_or((0, 0), |place| (place.line, place.column))
     });
-    (Some(value), found)
+    (value, found)
 }

@@ -154,13 +154,10 @@ fn read_unit(reader: &mut Reader<'_>, top: Section<'_>) -> Option<(UnitName, Ran
     let text = reader.text(top, "unit", "nginx.service")?;
     let span = text.1.clone();
     let unit = reader.unit(text)?;
-    if !matches!(unit.kind(), "service" | "socket") {
+    if unit.kind() != "service" {
         reader.error_help(
             span,
-            format!(
-                "{unit} is a {}: Prunella cares for services and sockets",
-                unit.kind()
-            ),
+            format!("{unit} is a {}: only services can be healed", unit.kind()),
             "name the service that does the work",
         );
         return None;

@@ -51,8 +51,11 @@ fn unit(name: &str) -> UnitName {
 }
 
 /// What whoever has to heal makes of it, when this was the main file before.
-fn load_usable(files: &[(&str, &str)], last_good: Option<&str>) -> Loaded {
-    let folder = folder(files);
+fn load_usable(files: &[(&str, &str)], last_good: Option<&str>) -> Usable {
+    load_usable_in(&folder(files), last_good)
+}
+
+fn load_usable_in(folder: &tempfile::TempDir, last_good: Option<&str>) -> Usable {
     let copy = folder.path().join("copy");
     if let Some(text) = last_good {
         fs::write(&copy, text).unwrap();
@@ -60,31 +63,45 @@ fn load_usable(files: &[(&str, &str)], last_good: Option<&str>) -> Loaded {
     Config::load_usable(folder.path(), &copy)
 }
 
+fn make_writable(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+}
+
+fn services(config: &Config) -> Vec<&str> {
+    config.services.keys().map(UnitName::as_str).collect()
+}
+
 #[test]
-fn a_service_with_a_mistake_is_left_out_alone() {
+fn a_service_with_a_mistake_is_watched_and_not_healed() {
     let loaded = load_usable(
         &[
-            ("services.d/bad.toml", "unit = \"bad\"\ndomian = \"x\""),
+            (
+                "services.d/bad.toml",
+                "unit = \"bad\"\ncritical = true\ndomian = \"x\"",
+            ),
             ("services.d/web.toml", "unit = \"web\""),
             ("services.d/worse.toml", "unit ="),
         ],
         None,
     );
-    let services = &loaded.config.as_ref().unwrap().services;
+    let config = &loaded.config;
     assert_eq!(
-        services.keys().collect::<Vec<_>>(),
-        [&unit("web.service")],
-        "{services:?}"
+        services(config),
+        ["bad.service", "web.service", "worse.service"]
     );
-    let left_out: Vec<&Path> = loaded.left_out.iter().map(|path| path.as_path()).collect();
+    let mistake = |name| config.mistake_of(&unit(name));
+    let expected = "services.d/bad.toml:3: unknown key `domian`";
+    assert_eq!(mistake("bad.service"), Some(expected));
+    assert!(mistake("worse.service").is_some());
+    assert_eq!(mistake("web.service"), None);
+    let bad = &config.services[&unit("bad.service")];
+    assert!(bad.critical && bad.strategies.is_empty(), "{bad:?}");
+    let problems = loaded.problems();
+    assert_eq!(problems.len(), 2, "{problems:?}");
     assert_eq!(
-        left_out,
-        [
-            Path::new("services.d/bad.toml"),
-            Path::new("services.d/worse.toml")
-        ]
+        problems[0],
+        format!("{expected}: bad.service is not healed until this is mended")
     );
-    assert_eq!(loaded.errors().count(), 2, "{}", shown(&loaded));
 }
 
 #[test]
@@ -99,11 +116,11 @@ fn the_services_of_files_with_mistakes_are_known() {
         ],
         None,
     );
-    let config = loaded.config.unwrap();
-    let found: Vec<(&str, &Path)> = config
+    let found: Vec<(&str, &Path)> = loaded
+        .config
         .out_of_force
         .iter()
-        .map(|(unit, file)| (unit.as_str(), file.as_path()))
+        .map(|(unit, out)| (unit.as_str(), out.file.as_path()))
         .collect();
     assert_eq!(
         found,
@@ -113,7 +130,6 @@ fn the_services_of_files_with_mistakes_are_known() {
             ("shop.service", Path::new("services.d/bad.toml")),
         ]
     );
-    assert!(config.services.contains_key(&unit("web.service")));
 }
 
 #[test]
@@ -124,23 +140,148 @@ fn a_broken_main_file_is_replaced_by_the_last_good_one() {
         ("services.d/web.toml", "unit = \"web\""),
     ];
     let loaded = load_usable(&files, Some("retry-interval = \"2h\""));
-    let config = loaded.config.as_ref().unwrap();
+    let config = &loaded.config;
     assert_eq!(config.retry_interval, Some(Duration::from_secs(7_200)));
-    assert_eq!(config.services.len(), 1);
-    assert!(loaded.main_file_is_a_copy);
+    assert_eq!(config.held, None);
+    assert!(!loaded.main_file_is_good);
+    let problems = loaded.problems();
+    assert!(problems[0].contains("retry-intervall"), "{problems:?}");
+    assert!(problems[0].contains("the last good prunella.toml is used"));
     assert!(
-        shown(&loaded).contains("retry-intervall"),
-        "{}",
-        shown(&loaded)
+        problems.iter().any(|told| told.contains("domian")),
+        "{problems:?}"
     );
-    assert!(shown(&loaded).contains("domian"), "{}", shown(&loaded));
+}
 
-    assert!(load_usable(&files, None).config.is_none());
-    assert!(
-        load_usable(&files, Some("also = \"broken\""))
-            .config
-            .is_none()
+/// It may have forbidden what the defaults allow.
+#[rstest]
+#[case::none_was_kept(None)]
+#[case::broken_as_well(Some("also = \"broken\""))]
+fn without_a_good_main_file_nothing_is_healed(#[case] last_good: Option<&str>) {
+    const CHANNEL: &str = "[channel.mail]\nkind = \"webhook\"\nurl = \"https://a.example/x\"\n\
+        secret-file = \"/etc/prunella/secrets/x\"\n[alerts]\nescalation = [\"mail\"]\n";
+    for broken in ["retry-intervall = \"1h\"\n", "retry-interval = \n"] {
+        let main = format!("{broken}{CHANNEL}");
+        let loaded = load_usable(
+            &[
+                ("prunella.toml", &main),
+                ("services.d/bad.toml", "unit = \"bad\"\ndomian = \"x\""),
+                (
+                    "services.d/web.toml",
+                    "unit = \"web\"\nalerts = { escalation = [\"mail\"] }",
+                ),
+            ],
+            last_good,
+        );
+        let config = &loaded.config;
+        assert_eq!(services(config), ["bad.service", "web.service"], "{broken}");
+        for name in services(config) {
+            assert!(config.mistake_of(&unit(name)).is_some(), "{name}");
+        }
+        let held = config.held.as_deref().unwrap();
+        assert!(held.starts_with("prunella.toml:1: "), "{held}");
+        assert_eq!(
+            loaded.problems(),
+            [format!("{held}: nothing is healed until this is mended")]
+        );
+        assert!(!loaded.main_file_is_good);
+        // Whoever can still be reached is told.
+        let heard = config.alerts.channels(
+            prunella_core::alert::AlertKind::Escalation,
+            prunella_core::alert::Severity::Critical,
+            &unit("web.service"),
+            None,
+        );
+        assert_eq!(heard.len(), 1, "{broken}");
+        assert_eq!(config.channels.len(), 1, "{broken}");
+    }
+}
+
+/// Somebody else may have written where people are to be told.
+#[test]
+fn nothing_is_taken_from_a_main_file_that_others_can_write() {
+    let folder = folder(&[
+        (
+            "prunella.toml",
+            "[channel.mail]\nkind = \"webhook\"\nurl = \"https://a.example/x\"\n\
+             secret-file = \"/etc/prunella/secrets/x\"",
+        ),
+        ("services.d/web.toml", "unit = \"web\""),
+    ]);
+    make_writable(&folder.path().join("prunella.toml"));
+    let config = load_usable_in(&folder, None).config;
+    assert!(config.held.is_some());
+    assert!(config.channels.is_empty());
+    assert_eq!(services(&config), ["web.service"]);
+    let copied = load_usable_in(&folder, Some(""));
+    assert_eq!(copied.config.held, None);
+}
+
+#[test]
+fn a_folder_that_others_can_write_is_not_used_and_no_more_than_that() {
+    let files = [
+        ("prunella.toml", "retry-interval = \"2h\""),
+        ("keys/acme.toml", "what"),
+        ("services.d/shop.toml", "unit = \"shop\""),
+        ("services.d/web.toml", "unit = \"web\""),
+    ];
+    let services_folder = folder(&files);
+    make_writable(&services_folder.path().join("services.d"));
+    let loaded = load_usable_in(&services_folder, None);
+    let config = &loaded.config;
+    assert_eq!(services(config), ["shop.service", "web.service"]);
+    assert_eq!(config.held, None);
+    assert_eq!(config.retry_interval, Some(Duration::from_secs(7_200)));
+    assert_eq!(config.out_of_force.len(), 2);
+    let problems = loaded.problems();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    let told = problems.iter().find(|told| told.starts_with("services.d:"));
+    let told = told.unwrap();
+    let remedy = format!(
+        "chmod go-w {}",
+        services_folder.path().join("services.d").display()
     );
+    for part in [
+        &remedy,
+        "shop.service, web.service are not healed until this is mended",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    assert!(
+        problems
+            .iter()
+            .any(|told| told.contains("may only observe"))
+    );
+
+    // All of it, when it is the folder above them.
+    let root = folder(&files);
+    make_writable(root.path());
+    let loaded = load_usable_in(&root, Some("retry-interval = \"3h\""));
+    let config = &loaded.config;
+    assert_eq!(services(config), ["shop.service", "web.service"]);
+    assert!(config.held.is_some());
+    assert_eq!(config.retry_interval, Some(Duration::from_secs(10_800)));
+    assert!(!loaded.main_file_is_good);
+    fs::remove_file(root.path().join("copy")).unwrap();
+    let config = load_usable_in(&root, None).config;
+    assert_eq!(config.retry_interval, Some(Duration::from_secs(900)));
+    assert!(config.held.is_some());
+}
+
+#[test]
+fn a_channel_with_a_mistake_is_one_mistake() {
+    let loaded = load(&[
+        (
+            "prunella.toml",
+            "[channel.mail]\nkind = \"slakc\"\n\
+             [alerts]\nescalation = [\"mail\"]\nrecovery = [\"mail\"]\n",
+        ),
+        (
+            "services.d/web.toml",
+            "unit = \"web\"\nalerts = { escalation = [\"mail\"] }",
+        ),
+    ]);
+    assert_eq!(loaded.errors().count(), 1, "{}", shown(&loaded));
 }
 
 #[test]
@@ -493,7 +634,7 @@ const WEB: &str = "unit = \"web.service\"\n";
 )]
 #[case::kind(
     "unit = \"a.timer\"",
-    "a.timer is a timer: Prunella cares for services and sockets"
+    "a.timer is a timer: only services can be healed"
 )]
 #[case::proof("proof = { stable-for = \"5\" }", "`5` is not a duration")]
 #[case::proof_key(

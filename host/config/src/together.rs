@@ -87,7 +87,11 @@ impl Loader<'_> {
         {
             let channel = &named.channel;
             used.insert(channel);
-            if config.channels.contains_key(channel) {
+            // One with a mistake of its own is there all the same.
+            let declared = &places.alerts.declared;
+            if config.channels.contains_key(channel)
+                || declared.iter().any(|named| named.channel == *channel)
+            {
                 continue;
             }
             let known: Vec<&str> = config.channels.keys().map(ChannelName::as_str).collect();

@@ -59,6 +59,7 @@ pub enum Target {
     Unit(Box<UnitStatus>),
     Process {
         shown: String,
+        pid: u32,
         /// Since boot.
         started: Duration,
         /// Whether it is proven to be the service's own.
@@ -128,6 +129,7 @@ impl Authority<'_> {
                 };
                 Ok(Target::Process {
                     shown: process.shown(),
+                    pid: process.pid,
                     started: process.since_boot,
                     own,
                 })

@@ -201,11 +201,13 @@ pub enum LeftAlone {
     Finished,
     /// The kill switch is on.
     KillSwitch,
+    /// A mistake in Prunella's configuration keeps it from being healed.
+    Misconfigured,
 }
 
 impl LeftAlone {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NotInCare,
         Self::Paused,
         Self::OperatorStop,
@@ -223,6 +225,7 @@ impl LeftAlone {
         Self::Healthy,
         Self::Finished,
         Self::KillSwitch,
+        Self::Misconfigured,
     ];
 
     /// The one that [`word`](Self::as_str) says.
@@ -254,6 +257,9 @@ impl LeftAlone {
             Self::Healthy => "it is up",
             Self::Finished => "it ended with success",
             Self::KillSwitch => "the kill switch is on",
+            Self::Misconfigured => {
+                "a mistake in Prunella's configuration keeps it from being healed"
+            }
         }
     }
 
@@ -277,6 +283,7 @@ impl LeftAlone {
             Self::Healthy => "healthy",
             Self::Finished => "finished",
             Self::KillSwitch => "kill-switch",
+            Self::Misconfigured => "misconfigured",
         }
     }
 
@@ -290,6 +297,7 @@ impl LeftAlone {
                 | Self::PackageUpgrade
                 | Self::JobPending
                 | Self::SystemdRestarts
+                | Self::Misconfigured
         )
     }
 
@@ -304,6 +312,7 @@ impl LeftAlone {
                 | Self::RefusesStart
                 | Self::ConditionUnmet
                 | Self::Protected
+                | Self::Misconfigured
         )
     }
 }

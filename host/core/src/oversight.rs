@@ -68,12 +68,20 @@ pub struct Proposal {
     pub act: String,
     /// On what, in words: a unit, a process, a declared name.
     pub target: String,
-    /// What tells this target from another of the same name, such as when a
-    /// process was started.
-    pub exactly: String,
+    /// The process that it is about, if it is about one: its number may be another's
+    /// by the time that somebody agrees.
+    pub process: Option<ProcessKey>,
     /// The failed run.
     pub invocation: Option<String>,
     pub boot_id: String,
+}
+
+/// What names one process of a boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessKey {
+    pub pid: u32,
+    /// When it started, in milliseconds since the boot.
+    pub started_ms: u64,
 }
 
 /// A proposal, and what became of it.

@@ -1,26 +1,34 @@
 //! What people say to acts that wait, in the store.
 
 use prunella_api::{DecideCall, Refusal, RefusalKind};
-use prunella_core::{oversight::Approval, text::one_line};
-use prunella_store::{Ruling, Store};
+use prunella_core::{
+    oversight::{Approval, Proposal},
+    text::one_line,
+};
+use prunella_linux::{clock::boot_id, processes::is_running};
+use prunella_store::{Decision, Ruling, Store};
 
 use crate::clock;
 
-/// Writes a decision down.
+/// Writes a decision down. What is withdrawn because it is about something that is gone is
+/// answered with that state.
 pub(crate) fn decide(store: &Store, call: &DecideCall) -> Result<Approval, Refusal> {
     let id = &call.id;
     let ruling = store
         .decide_approval(
-            id,
-            call.approve,
-            &call.by,
-            call.reason.as_deref(),
-            clock::now(),
+            &Decision {
+                id,
+                approve: call.approve,
+                by: &call.by,
+                reason: call.reason.as_deref(),
+                at: clock::now(),
+            },
+            &is_gone,
         )
         .map_err(|error| Refusal::new(RefusalKind::Failed, error.to_string()))?;
     let refused = |why: String| Err(Refusal::new(RefusalKind::NotFound, why));
     match ruling {
-        Ruling::Done(approval) => Ok(approval),
+        Ruling::Done(approval) | Ruling::Gone(approval) => Ok(approval),
         Ruling::Unknown => Err(Refusal::new(
             RefusalKind::NotFound,
             format!("nothing waits for approval as `{}`", one_line(id, 60)),
@@ -40,16 +48,31 @@ pub(crate) fn decide(store: &Store, call: &DecideCall) -> Result<Approval, Refus
                 .map_or_else(String::new, |by| format!(" by {by}")),
             what(&approval)
         )),
-        Ruling::Over(approval) => Err(Refusal::new(
+        Ruling::AskedAnew { over, now } => Err(Refusal::new(
             RefusalKind::NotFound,
-            format!("the time for approval is over: {}", what(&approval)),
+            format!("that is not asked any more: {}", what(&over)),
         )
-        .help("if the act is still needed, Prunella asks for it again")),
+        .help(format!(
+            "what is asked now is {} on {}: `prunella {} {}`",
+            now.proposal.act,
+            now.proposal.target,
+            if call.approve { "approve" } else { "deny" },
+            now.id
+        ))),
         Ruling::Settled(approval) => refused(format!(
-            "withdrawn: incident {} has ended without it; nothing is left to decide",
+            "withdrawn: incident {} does not need it any more",
             approval.proposal.incident
         )),
     }
+}
+
+/// Whether what a proposal is about is not there any more.
+fn is_gone(proposal: &Proposal) -> bool {
+    let other_boot = boot_id().is_ok_and(|boot_id| boot_id != proposal.boot_id);
+    let ended = proposal
+        .process
+        .is_some_and(|process| !is_running(&process));
+    other_boot || ended
 }
 
 fn what(approval: &Approval) -> String {

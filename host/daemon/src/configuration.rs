@@ -2,14 +2,13 @@
 //!
 //! A daemon that was started, a hook and a sweep have to heal whatever they find, so a
 //! service's file with a mistake costs that service alone, and a broken `prunella.toml`
-//! nothing but the changes in it: the last good one is kept beside the incidents. Whoever
-//! asks for a reload, on the other hand, is there to mend the mistake, and nothing changes
-//! before that.
+//! nothing but the changes in it: the last good one is kept beside the incidents. Without
+//! that one, services are watched and none is healed. Whoever asks for a reload, on the
+//! other hand, is there to mend the mistake, and nothing changes before that.
 
 use std::{fs, io, path::Path};
 
-use prunella_config::{Config, Diagnostic, Loaded};
-use prunella_core::text::one_line;
+use prunella_config::{Config, Diagnostic, Loaded, Usable};
 
 use crate::{ConfigMistakes, DaemonError, Paths, explained, files};
 
@@ -28,9 +27,7 @@ pub fn load_config(paths: &Paths) -> Result<Config, ConfigMistakes> {
 
 /// What was loaded, if it can be used. Warnings are logged.
 pub fn usable(paths: &Paths, loaded: Loaded) -> Result<Config, ConfigMistakes> {
-    for warning in loaded.warnings() {
-        tracing::warn!("{}", short(warning));
-    }
+    warn(loaded.warnings());
     let mistakes: Vec<String> = loaded.errors().map(ToString::to_string).collect();
     loaded.config.ok_or_else(|| ConfigMistakes {
         folder: paths.config.clone(),
@@ -38,19 +35,25 @@ pub fn usable(paths: &Paths, loaded: Loaded) -> Result<Config, ConfigMistakes> {
     })
 }
 
+fn warn<'d>(warnings: impl Iterator<Item = &'d Diagnostic>) {
+    for warning in warnings {
+        tracing::warn!("{}", warning.short());
+    }
+}
+
 /// Reads what can be used of the configuration; what cannot is logged as errors.
-pub fn load_usable(paths: &Paths) -> Result<UsableConfig, ConfigMistakes> {
-    let loaded = Config::load_usable(&paths.config, &paths.last_good_main_file());
-    let problems = problems(&loaded);
+pub fn load_usable(paths: &Paths) -> UsableConfig {
+    let loaded = on_disk(paths);
+    warn(loaded.warnings());
+    let problems = loaded.problems();
     for problem in &problems {
         tracing::error!("{problem}");
     }
-    let main_file_is_good = !loaded.main_file_is_a_copy;
-    Ok(UsableConfig {
-        config: usable(paths, loaded)?,
+    UsableConfig {
         problems,
-        main_file_is_good,
-    })
+        main_file_is_good: loaded.main_file_is_good,
+        config: loaded.config,
+    }
 }
 
 impl UsableConfig {
@@ -62,44 +65,20 @@ impl UsableConfig {
     }
 }
 
-/// What is wrong with the configuration as it is on the disk, for somebody who looks.
-pub(crate) fn problems_on_disk(paths: &Paths) -> Vec<String> {
-    let loaded = Config::load_usable(&paths.config, &paths.last_good_main_file());
-    problems(&loaded)
+/// What can be used of the configuration as it is on the disk, for somebody who looks.
+pub(crate) fn on_disk(paths: &Paths) -> Usable {
+    Config::load_usable(&paths.config, &paths.last_good_main_file())
 }
 
-fn problems(loaded: &Loaded) -> Vec<String> {
-    loaded
-        .errors()
-        .map(|error| {
-            let follows = match &loaded.config {
-                None => "nothing of the configuration can be used".to_owned(),
-                Some(config) if loaded.left_out.contains(&error.file) => left_out(config, error),
-                Some(_) => "the last good prunella.toml is used until this is mended".to_owned(),
-            };
-            format!("{}: {follows}", short(error))
-        })
-        .collect()
-}
-
-/// What follows from a mistake in a services file that was left out.
-fn left_out(config: &Config, error: &Diagnostic) -> String {
-    let mut units = config.out_of_force.iter();
-    match units.find(|(_, file)| **file == error.file) {
-        Some((unit, _)) => format!("{unit} is not healed until this is mended"),
-        None => "the file is out of force until this is mended".to_owned(),
+/// What keeps services from being healed by a configuration that is in force, a sentence
+/// each.
+pub(crate) fn not_healed(config: &Config) -> Vec<String> {
+    if let Some(mistake) = &config.held {
+        return vec![format!("{mistake}: nothing is healed until this is mended")];
     }
-}
-
-/// A mistake on one line.
-pub(crate) fn short(found: &Diagnostic) -> String {
-    let line = found
-        .place
-        .as_ref()
-        .map(|place| format!(":{}", place.line))
-        .unwrap_or_default();
-    let file = one_line(&found.file.to_string_lossy(), 300);
-    format!("{file}{line}: {}", found.message)
+    let out = config.out_of_force.iter();
+    out.map(|(unit, out)| format!("{}: {unit} is not healed until this is mended", out.mistake))
+        .collect()
 }
 
 /// Keeps a copy of the main file, which is good. Where there is none, none is kept.

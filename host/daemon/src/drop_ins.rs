@@ -79,6 +79,14 @@ pub fn missing<'c>(unit_dir: &'c Path, config: &'c Config) -> impl Iterator<Item
     units.filter(move |unit| fs::symlink_metadata(path(unit_dir, unit)).is_err())
 }
 
+/// Writes a drop-in, and its folder where there is none.
+pub fn write(path: &Path) -> Result<(), DaemonError> {
+    if let Some(folder) = path.parent() {
+        files::folder(folder, 0o755)?;
+    }
+    files::write(path, files::marked(BODY))
+}
+
 /// Removes a drop-in, and its folder when nothing else is in it.
 pub fn remove(path: &Path) -> Result<(), DaemonError> {
     match fs::remove_file(path) {

@@ -10,8 +10,6 @@ use prunella_healer::HealerError;
 use prunella_linux::LinuxError;
 use prunella_store::StoreError;
 
-use crate::Paths;
-
 /// Why something could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
@@ -52,15 +50,12 @@ pub enum DaemonError {
     /// The unit is not in Prunella's care.
     #[error("{0} is not in Prunella's care")]
     NotInCare(UnitName),
-    /// The unit's services file has a mistake, and is out of force.
-    #[error(
-        "{unit} is out of Prunella's care: its services file {} has a mistake and is out of force",
-        file.display()
-    )]
-    OutOfForce {
+    /// A mistake in the configuration keeps the service from being healed.
+    #[error("{unit} is in Prunella's care, but not healed, because of a mistake in {mistake}")]
+    Misconfigured {
         unit: UnitName,
-        /// The whole path.
-        file: PathBuf,
+        /// On one line, with its place.
+        mistake: String,
     },
     /// The healing ended without a result.
     #[error("the healing of {0} was broken off")]
@@ -94,7 +89,7 @@ pub enum DaemonError {
 impl From<DaemonError> for ApiError {
     fn from(error: DaemonError) -> Self {
         let kind = match &error {
-            DaemonError::Config(_) | DaemonError::OutOfForce { .. } => RefusalKind::BadConfig,
+            DaemonError::Config(_) | DaemonError::Misconfigured { .. } => RefusalKind::BadConfig,
             DaemonError::NotInCare(_) => RefusalKind::NotFound,
             DaemonError::Unit { failure, .. } if failure.kind == FailureKind::NotFound => {
                 RefusalKind::NotFound
@@ -105,9 +100,9 @@ impl From<DaemonError> for ApiError {
         let refusal = Refusal::new(kind, explained(&error));
         match error {
             DaemonError::NotInCare(unit) => refusal.help(format!("sudo prunella enable {unit}")),
-            DaemonError::OutOfForce { .. } => refusal.help(
-                "`prunella config check` shows it; once it is mended, `sudo prunella reload` puts \
-                 the service back in care",
+            DaemonError::Misconfigured { .. } => refusal.help(
+                "`prunella config check` shows it; once it is mended, `sudo prunella reload` has \
+                 the service healed",
             ),
             DaemonError::Config(_) => refusal.help("`prunella config check` shows them again"),
             _ => refusal,
@@ -117,14 +112,6 @@ impl From<DaemonError> for ApiError {
 }
 
 impl DaemonError {
-    /// Why nothing is done for `unit`: nobody put it in care, or its file is out of force.
-    pub(crate) fn not_in_care(paths: &Paths, config: &Config, unit: UnitName) -> Self {
-        match out_of_force(paths, config, &unit) {
-            Some(file) => Self::OutOfForce { unit, file },
-            None => Self::NotInCare(unit),
-        }
-    }
-
     pub(crate) fn file(
         what: &'static str,
         path: impl Into<PathBuf>,
@@ -138,10 +125,15 @@ impl DaemonError {
     }
 }
 
-/// The services file of `unit`, if mistakes keep it out of force.
-pub(crate) fn out_of_force(paths: &Paths, config: &Config, unit: &UnitName) -> Option<PathBuf> {
-    let file = config.out_of_force.get(unit)?;
-    Some(paths.config.join(file))
+/// Fails where a mistake in the configuration keeps `unit` from being healed.
+pub(crate) fn may_heal(config: &Config, unit: &UnitName) -> Result<(), DaemonError> {
+    match config.mistake_of(unit) {
+        Some(mistake) if config.services.contains_key(unit) => Err(DaemonError::Misconfigured {
+            unit: unit.clone(),
+            mistake: mistake.to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Every mistake in a configuration.

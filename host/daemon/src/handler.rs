@@ -23,7 +23,7 @@ use prunella_store::Store;
 use crate::{
     DaemonError, access, alerts, approvals,
     detection::{detection, ordered},
-    error::out_of_force,
+    error::may_heal,
     pauses,
     queries::{InForce, LocalQueries},
     reload,
@@ -117,8 +117,10 @@ impl Orders for DaemonOrders {
         let config = self.daemon.assembly.healer.config();
         Ok(Accepted {
             in_care,
-            out_of_force: out_of_force(&self.daemon.paths, &config, &status.name)
-                .filter(|_| !in_care),
+            mistake: config
+                .mistake_of(&status.name)
+                .filter(|_| in_care)
+                .map(str::to_owned),
             incident: match opening {
                 OpenOutcome::Known(..) => None,
                 other => other.incident().cloned(),
@@ -138,6 +140,7 @@ impl Orders for DaemonOrders {
     fn heal(&self, call: &HealCall, steps: Steps) -> Answer<(IncidentId, Ending)> {
         let status = self.unit(&call.unit)?;
         let unit = status.name.clone();
+        may_heal(&self.daemon.assembly.healer.config(), &unit)?;
         let detection = ordered(&status, call.restart);
         let dry_run;
         let scheduler = if call.dry_run {
@@ -149,14 +152,7 @@ impl Orders for DaemonOrders {
         };
         self.daemon.watchers.add(unit.clone(), steps);
         let result = match scheduler.open(detection) {
-            Ok(OpenOutcome::NotInCare) => {
-                let config = self.daemon.assembly.healer.config();
-                Err(DaemonError::not_in_care(
-                    &self.daemon.paths,
-                    &config,
-                    unit.clone(),
-                ))
-            }
+            Ok(OpenOutcome::NotInCare) => Err(DaemonError::NotInCare(unit.clone())),
             Ok(_) => scheduler
                 .wait_for(&unit)
                 .ok_or_else(|| DaemonError::BrokenOff(unit.clone())),

@@ -11,7 +11,11 @@ use prunella_healer::{Observer, OpenOutcome, Scheduler};
 use prunella_recording::Recorder;
 
 use crate::{
-    DaemonError, Paths, assembly::Assembly, configuration::load_usable, detection::ordered,
+    DaemonError, Paths,
+    assembly::{Assembly, Begun},
+    configuration::load_usable,
+    detection::ordered,
+    error::may_heal,
     loading::Wanted,
 };
 
@@ -23,9 +27,9 @@ pub fn here(
     recorder: Option<&Arc<Recorder>>,
     observer: Arc<dyn Observer>,
 ) -> Result<(IncidentId, Ending), DaemonError> {
-    let config = load_usable(paths)?.config;
-    let assembly = Assembly::new(paths, config, &Wanted::All, observer)?;
-    let status = assembly
+    let config = load_usable(paths).config;
+    let begun = Begun::new(paths)?;
+    let status = begun
         .linux
         .units()
         .get(Instant::now() + Duration::from_secs(10), &call.unit)
@@ -33,6 +37,8 @@ pub fn here(
             unit: call.unit.clone(),
             failure,
         })?;
+    may_heal(&config, &status.name)?;
+    let assembly = Assembly::complete(begun, paths, config, &Wanted::All, observer)?;
     if let Some(recorder) = recorder {
         assembly.healer.record(Arc::clone(recorder));
     }
@@ -43,8 +49,7 @@ pub fn here(
     };
     let opening = scheduler.open(ordered(&status, call.restart))?;
     if opening == OpenOutcome::NotInCare {
-        let config = assembly.healer.config();
-        return Err(DaemonError::not_in_care(paths, &config, status.name));
+        return Err(DaemonError::NotInCare(status.name));
     }
     scheduler
         .wait_for(&status.name)

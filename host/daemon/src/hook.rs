@@ -5,7 +5,6 @@
 //! fails becomes a failed unit itself. Only trouble of its own is an error.
 
 use std::{
-    path::Path,
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError},
@@ -23,7 +22,6 @@ use crate::{
     assembly::{Assembly, Begun},
     configuration::load_usable,
     detection::detection,
-    error::out_of_force,
     loading::Wanted,
     notifier,
 };
@@ -47,10 +45,13 @@ pub fn run(paths: &Paths, unit: UnitName, monitor: Monitor) -> Result<(), Daemon
     let unit = &call.unit;
     match Client::new(&paths.run).within(HOOK_LIMIT).hook(&call) {
         Ok(accepted) if !accepted.in_care => {
-            not_in_care(unit, accepted.out_of_force.as_deref());
+            not_in_care(unit);
             return Ok(());
         }
         Ok(accepted) => {
+            if let Some(mistake) = &accepted.mistake {
+                not_healed(unit, mistake);
+            }
             tracing::info!(
                 "{unit}: the daemon has it{}",
                 accepted
@@ -73,7 +74,7 @@ pub(crate) fn alone(
 ) -> Result<Accepted, DaemonError> {
     let begun = Begun::new(paths)?;
     let reading = begun.linux.begin_reading(unit.clone(), LOOK);
-    let config = load_usable(paths)?.config;
+    let config = load_usable(paths).config;
     let read = || {
         reading.wait().map_err(|failure| DaemonError::Unit {
             unit: unit.clone(),
@@ -88,12 +89,11 @@ pub(crate) fn alone(
         // An alias may have been given.
         let status = read()?;
         if !config.services.contains_key(&status.name) {
-            let file = out_of_force(paths, &config, &status.name);
-            not_in_care(&status.name, file.as_deref());
+            not_in_care(&status.name);
             return Ok(Accepted {
                 incident: None,
                 in_care: false,
-                out_of_force: file,
+                mistake: None,
             });
         }
         let wanted = Wanted::Of(status.name.clone());
@@ -101,6 +101,14 @@ pub(crate) fn alone(
         (assembly, status)
     };
     let canonical = status.name.clone();
+    let mistake = assembly
+        .healer
+        .config()
+        .mistake_of(&canonical)
+        .map(str::to_owned);
+    if let Some(mistake) = &mistake {
+        not_healed(&canonical, mistake);
+    }
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
     let detection = detection(&status, DetectedBy::Hook, Some(monitor));
     let opening = scheduler.open_seen(detection, Box::new(status))?;
@@ -148,20 +156,19 @@ pub(crate) fn alone(
     Ok(Accepted {
         incident: opening.incident().cloned(),
         in_care: opening != OpenOutcome::NotInCare,
-        out_of_force: None,
+        mistake,
     })
 }
 
-/// Its drop-in has outlived its services file, or `file` has a mistake.
-fn not_in_care(unit: &UnitName, file: Option<&Path>) {
-    if let Some(file) = file {
-        tracing::error!(
-            "{unit} has failed and is not healed: its services file {} has a mistake and is out \
-             of force; `prunella config check` shows it",
-            file.display()
-        );
-        return;
-    }
+fn not_healed(unit: &UnitName, mistake: &str) {
+    tracing::error!(
+        "{unit} has failed and is not healed, because of a mistake in {mistake}; `prunella config \
+         check` shows it"
+    );
+}
+
+/// Its drop-in has outlived its services file.
+fn not_in_care(unit: &UnitName) {
     tracing::warn!(
         "{unit} is in nobody's care, so nothing is done: `prunella enable {unit}` puts it in \
          Prunella's care, and `prunella setup` removes the drop-in that calls this hook"

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_config::{Config, Diagnostic, Source};
+use prunella_config::{Config, Diagnostic, Source, channels::ChannelKind};
 use prunella_core::{
     FailureKind, UnitName,
     secret::SecretSource,
@@ -42,7 +42,21 @@ pub fn warnings(paths: &Paths, config: &Config, linux: Option<&Linux>) -> Vec<Di
             Some(Look::Is(name)) => name,
             _ => &service.unit,
         };
-        if protected.covers(canonical) {
+        if let (Some(linux), Look::Is(name)) = (linux, look.as_ref().unwrap_or(&Look::Unknown)) {
+            found.extend(wrapper(&file, linux, name));
+        }
+        if config.protect.contains(canonical) {
+            found.push(
+                file.warning(
+                    file.value_of("unit"),
+                    format!("{canonical} is protected: its failures are told, never healed"),
+                )
+                .help(format!(
+                    "to have it healed all the same, take it out of `add` under [protect] in \
+                     prunella.toml; `prunella disable {canonical}` takes it out of care"
+                )),
+            );
+        } else if protected.covers(canonical) {
             found.push(
                 file.warning(
                     file.value_of("unit"),
@@ -65,8 +79,50 @@ pub fn warnings(paths: &Paths, config: &Config, linux: Option<&Linux>) -> Vec<Di
             found.extend(linux.and_then(|linux| dependency(&file, linux, needed)));
         }
     }
+    if let Some(linux) = linux {
+        found.extend(protected_units(paths, config, linux));
+    }
     found.extend(secrets(paths, config));
     found
+}
+
+/// Units that are to be protected, and are not there.
+fn protected_units(paths: &Paths, config: &Config, linux: &Linux) -> Vec<Diagnostic> {
+    let file = File::read(paths, paths.main_file());
+    let missing = config
+        .protect
+        .iter()
+        .filter(|unit| matches!(look(linux, unit), Look::Missing));
+    missing
+        .map(|unit| {
+            let stem = unit.as_str().strip_suffix(".service");
+            let span = file
+                .quoted(unit.as_str())
+                .or_else(|| file.quoted(stem.unwrap_or_default()));
+            let message = format!("there is no unit {unit} on this host to protect");
+            file.warning(span, message)
+                .help("write its name as systemctl shows it, or take it out of `add`")
+        })
+        .collect()
+}
+
+/// A unit that does nothing itself, and whose failures are none.
+fn wrapper(file: &File, linux: &Linux, unit: &UnitName) -> Option<Diagnostic> {
+    let behind = linux.wrapped_by(Instant::now() + LOOK, unit).ok()?;
+    if behind.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> = behind.iter().map(UnitName::as_str).collect();
+    Some(
+        file.warning(
+            file.value_of("unit"),
+            format!("{unit} is a wrapper that does nothing itself"),
+        )
+        .help(format!(
+            "name what does, each in a file of its own: {}",
+            names.join(", ")
+        )),
+    )
 }
 
 /// A file of the configuration, to find places in.
@@ -272,20 +328,20 @@ fn is_missing(path: &Path) -> bool {
 /// Files that are to hold secrets, and do not, or not for root alone.
 fn secrets(paths: &Paths, config: &Config) -> Vec<Diagnostic> {
     let file = File::read(paths, paths.main_file());
-    let channels = config
-        .channels
-        .values()
-        .flat_map(|channel| channel.kind.secrets());
+    let channels = config.channels.values().flat_map(|channel| {
+        let secrets = channel.kind.secrets().into_iter();
+        secrets.map(|secret| (secret, takes_lines(&channel.kind, secret)))
+    });
     let key = config
         .analysis
         .as_ref()
         .and_then(|model| model.key.as_ref());
     let mut found = Vec::new();
-    for secret in channels.chain(key) {
+    for (secret, may_have_lines) in channels.chain(key.map(|key| (key, false))) {
         let SecretSource::File(path) = secret else {
             continue;
         };
-        let Some((message, help)) = wrong_with_secret(path) else {
+        let Some((message, help)) = wrong_with_secret(path, may_have_lines) else {
             continue;
         };
         let span = file.quoted(&path.to_string_lossy());
@@ -294,9 +350,14 @@ fn secrets(paths: &Paths, config: &Config) -> Vec<Diagnostic> {
     found
 }
 
+/// Whether the secret may have several lines: keys that are being replaced.
+fn takes_lines(kind: &ChannelKind, secret: &SecretSource) -> bool {
+    matches!(kind, ChannelKind::Webhook { secret: key, .. } if key == secret)
+}
+
 /// What is wrong with a file that is to hold a secret, and what would mend it. What only root
 /// can tell is not said to others.
-fn wrong_with_secret(path: &Path) -> Option<(String, String)> {
+fn wrong_with_secret(path: &Path, may_have_lines: bool) -> Option<(String, String)> {
     let shown = path.display();
     let there = match fs::symlink_metadata(path) {
         Ok(there) => there,
@@ -326,14 +387,20 @@ fn wrong_with_secret(path: &Path) -> Option<(String, String)> {
         ));
     }
     let mode = there.permissions().mode() & 0o7777;
-    (mode & 0o077 != 0).then(|| {
-        (
+    if mode & 0o077 != 0 {
+        return Some((
             format!(
                 "{shown} can be read by others (mode {mode:04o}), so no secret is read from it"
             ),
             format!("chmod 600 {shown}"),
-        )
-    })
+        ));
+    }
+    let source = SecretSource::File(path.to_owned());
+    let wrong = prunella_notify::wrong_with_secret(&source, may_have_lines)?;
+    Some((
+        format!("no secret is read from {shown}: {wrong}"),
+        "write the secret into it, and nothing else".to_owned(),
+    ))
 }
 
 #[cfg(test)]

@@ -160,7 +160,7 @@ impl Queries for LocalQueries {
             .services
             .get(&status.name)
             .or_else(|| config.services.get(unit))
-            .ok_or_else(|| DaemonError::not_in_care(&self.paths, &config, status.name.clone()))?;
+            .ok_or_else(|| DaemonError::NotInCare(status.name.clone()))?;
         let asked = overview::Asked {
             paths: &self.paths,
             config: &config,
@@ -225,9 +225,7 @@ struct Command {
 
 impl InForce for Command {
     fn config(&self) -> Arc<Config> {
-        let last_good = self.paths.last_good_main_file();
-        let loaded = Config::load_usable(&self.paths.config, &last_good);
-        Arc::new(loaded.config.unwrap_or_default())
+        Arc::new(configuration::on_disk(&self.paths).config)
     }
 
     fn linux(&self) -> Answer<Arc<Linux>> {
@@ -250,7 +248,7 @@ impl InForce for Command {
     }
 
     fn config_problems(&self) -> Vec<String> {
-        configuration::problems_on_disk(&self.paths)
+        configuration::on_disk(&self.paths).problems()
     }
 
     fn notices(&self) -> Vec<String> {

@@ -28,7 +28,7 @@ use crate::{
     DaemonError, Paths,
     assembly::Assembly,
     clock,
-    configuration::{UsableConfig, load_usable, short},
+    configuration::{UsableConfig, load_usable, not_healed},
     detection::down_in_care,
     explained,
     handler::{DaemonOrders, queries},
@@ -47,7 +47,7 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs until it is told to stop.
 pub fn run(paths: &Paths) -> Result<(), DaemonError> {
-    let usable = load_usable(paths)?;
+    let usable = load_usable(paths);
     usable.keep_main_file(paths);
     let UsableConfig {
         config, problems, ..
@@ -209,7 +209,7 @@ fn check_host(daemon: &Arc<Daemon>) {
         .spawn(move || {
             let Assembly { linux, healer, .. } = &daemon.assembly;
             for found in host_check::warnings(&daemon.paths, &healer.config(), Some(linux)) {
-                tracing::warn!("{}", short(&found));
+                tracing::warn!("{}", found.short());
             }
         });
     if let Err(error) = checking {
@@ -292,14 +292,16 @@ fn reloaded(daemon: &Daemon, watcher: &Watcher, result: Answered, asked: Option<
             );
         }
         Err(error) => {
-            daemon.set_config_problems(vec![format!(
+            let mut problems = vec![format!(
                 "the configuration on the disk has {}, so the one before it stays in force: \
                  `prunella config check` shows what is wrong",
                 match error.mistakes.len() {
                     1 => "a mistake".to_owned(),
                     number => format!("{number} mistakes"),
                 }
-            )]);
+            )];
+            problems.extend(not_healed(&daemon.assembly.healer.config()));
+            daemon.set_config_problems(problems);
             tracing::error!("{error}\n\nthe last good configuration stays in force");
         }
     }

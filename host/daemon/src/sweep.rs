@@ -27,7 +27,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         tracing::debug!("the daemon is running: nothing to sweep");
         return Ok(());
     }
-    let usable = load_usable(paths)?;
+    let usable = load_usable(paths);
     usable.keep_main_file(paths);
     let UsableConfig {
         config, problems, ..

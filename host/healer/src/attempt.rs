@@ -26,7 +26,7 @@ use prunella_core::{
 
 use self::healing::Healing;
 use crate::{
-    decide::{Decision, Known, decide},
+    decide::{Decision, Known, decide, mistake},
     dry_run,
     healer::{Current, Healer},
     oversight::Overseer,
@@ -131,7 +131,8 @@ impl<'a> Attempt<'a> {
         let ends = matches!(&outcome, AttemptOutcome::Ended(_));
         let failed = match &outcome {
             AttemptOutcome::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
-            AttemptOutcome::LookAgain(..) | AttemptOutcome::WaitForBudget(_) => false,
+            AttemptOutcome::LookAgain(why, ..) => why.needs_people(),
+            AttemptOutcome::WaitForBudget(_) => false,
             AttemptOutcome::Ended(Ending::Healed { .. } | Ending::Recovered { .. }) => {
                 !self.nothing_failed()
             }
@@ -268,6 +269,11 @@ impl<'a> Attempt<'a> {
     }
 
     fn heal(&self, status: &UnitStatus) -> AttemptOutcome {
+        // One that is up and not well: a probe comes with it again.
+        if let Some(detail) = mistake(&self.current, &self.service.unit) {
+            let why = LeftAlone::Misconfigured;
+            return AttemptOutcome::Ended(Ending::LeftAlone { why, detail });
+        }
         if !self.trail.is_dry_run() {
             match self.budget() {
                 BudgetVerdict::Now => {}

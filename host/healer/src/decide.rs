@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use prunella_core::{
-    FailureKind,
+    FailureKind, UnitName,
     capability::{ActiveState, Answer, Goal, Host, UnitStatus, units},
     cause::Cause,
     incident::{DetectedBy, Incident, LeftAlone},
@@ -50,6 +50,10 @@ const LOOP_SETTLES: Duration = Duration::from_secs(10);
 /// When to look again at what stands in the way and gives no signal when it
 /// ends: a package manager's lock, the kill switch.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
+
+/// When to look again at what a mistake in the configuration keeps from being healed:
+/// a reload that mends it looks at once.
+const MISCONFIGURED: Duration = Duration::from_secs(10 * 60);
 
 /// How long one look at the host may take.
 const LOOK: Duration = Duration::from_secs(10);
@@ -256,7 +260,15 @@ pub(crate) fn decide(
             }
         }
     }
-    Decision::Go(Box::new(status))
+    match mistake(current, unit) {
+        Some(mistake) => Decision::LookAgain(LeftAlone::Misconfigured, mistake, MISCONFIGURED),
+        None => Decision::Go(Box::new(status)),
+    }
+}
+
+/// The mistake in the configuration that keeps a unit from being healed.
+pub(crate) fn mistake(current: &Current, unit: &UnitName) -> Option<String> {
+    current.config.mistake_of(unit).map(str::to_owned)
 }
 
 /// A unit that systemd has restarted again and again, once that has come to an end:

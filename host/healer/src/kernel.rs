@@ -40,6 +40,7 @@ use prunella_core::{
         Act, Answer, Call, Described as _, Durability, Host, HostCalls, Operation as _,
         ProcessInfo, Reply, Subject, UnitStatus, clock, units,
     },
+    oversight::ProcessKey,
     policy::Grants,
     protected::Protected,
     service::{BudgetSettings, Service},
@@ -283,13 +284,18 @@ impl Kernel {
 
     /// Whether whoever oversees the act agrees.
     fn agreed(&self, act: Act, target: &Target) -> Answer<()> {
-        let (exactly, own) = match target {
-            Target::Unit(status) => (String::new(), status.name == self.rules.service.unit),
-            Target::Process { started, own, .. } => (
-                format!("started {} ms after the boot", started.as_millis()),
-                *own,
-            ),
-            Target::Declared(_) | Target::None => (String::new(), true),
+        let (process, own) = match target {
+            Target::Unit(status) => (None, status.name == self.rules.service.unit),
+            Target::Process {
+                pid, started, own, ..
+            } => {
+                let process = ProcessKey {
+                    pid: *pid,
+                    started_ms: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
+                };
+                (Some(process), *own)
+            }
+            Target::Declared(_) | Target::None => (None, true),
         };
         self.rules.overseer.may(
             &self.trail,
@@ -297,7 +303,7 @@ impl Kernel {
                 strategy: &self.rules.strategy,
                 act,
                 target: target.shown(),
-                exactly,
+                process,
                 own,
             },
         )

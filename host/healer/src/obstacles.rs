@@ -24,6 +24,8 @@ const LOOK: Duration = Duration::from_secs(2);
 pub struct HealerSituation<'a> {
     /// The file that stops all healing.
     pub kill_switch: &'a Path,
+    /// The mistake in the configuration that keeps the service from being healed.
+    pub mistake: Option<&'a str>,
     pub pauses: &'a [Pause],
     pub protected: &'a Protected,
     pub situation: &'a dyn Situation,
@@ -36,6 +38,9 @@ pub fn obstacles(
     status: &UnitStatus,
 ) -> Vec<(LeftAlone, String)> {
     let mut found = Vec::new();
+    if let Some(mistake) = host.mistake {
+        found.push((LeftAlone::Misconfigured, mistake.to_owned()));
+    }
     if host.kill_switch.exists() {
         let detail = format!("{} exists", host.kill_switch.display());
         found.push((LeftAlone::KillSwitch, detail));

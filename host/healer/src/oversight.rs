@@ -8,7 +8,7 @@ use prunella_core::{
     analyst::{Analyst, Evidence, ModelSettings, ProposedAct},
     capability::{Answer, OversightRule},
     diagnosis::SecondOpinionVerdict,
-    oversight::{ApprovalState, ModelSay, Oversight, Proposal},
+    oversight::{ModelSay, Oversight, ProcessKey, Proposal},
     policy::Act,
     service::Service,
     situation::Situation,
@@ -38,8 +38,7 @@ pub(crate) struct ConsentRequest<'a> {
     pub(crate) strategy: &'a prunella_core::StrategyName,
     pub(crate) act: Act,
     pub(crate) target: &'a str,
-    /// What tells this target from another of the same name.
-    pub(crate) exactly: String,
+    pub(crate) process: Option<ProcessKey>,
     /// Whether it is the incident's own service, or something of its own.
     pub(crate) own: bool,
 }
@@ -79,18 +78,17 @@ impl Overseer {
 
     /// Whether a person has denied the act: an order of another does not pass that by.
     fn was_denied(&self, question: &ConsentRequest<'_>) -> bool {
-        let approvals = self.store.as_ref().map(|store| store.approvals());
-        approvals
-            .and_then(Result::ok)
-            .into_iter()
-            .flatten()
-            .any(|approval| {
-                approval.state == ApprovalState::Denied
-                    && approval.proposal.unit == self.service.unit
-                    && approval.proposal.act == question.act.name()
-                    && approval.proposal.target == one_line(question.target, 200)
-                    && !approval.is_over(wall_clock())
-            })
+        let target = one_line(question.target, 200);
+        self.store.as_ref().is_some_and(|store| {
+            store
+                .is_denied(
+                    &self.service.unit,
+                    question.act.name(),
+                    &target,
+                    wall_clock(),
+                )
+                .unwrap_or(false)
+        })
     }
 
     /// Asks the model where its word counts. Its veto is a denial; its consent is
@@ -161,7 +159,7 @@ impl Overseer {
             strategy: question.strategy.clone(),
             act: question.act.name().to_owned(),
             target: one_line(question.target, 200),
-            exactly: question.exactly.clone(),
+            process: question.process,
             invocation: incident.detection.invocation.clone(),
             boot_id: self.situation.boot_id(),
         };
@@ -229,7 +227,7 @@ mod tests {
         service::Port,
     };
     use prunella_simulation::{Check, Process, Sim, Unit};
-    use prunella_store::Ruling;
+    use prunella_store::{Decision, Ruling};
     use rstest::rstest;
 
     use super::*;
@@ -303,11 +301,14 @@ mod tests {
         assert_eq!(waiting.len(), 1, "{waiting:?}");
         let ruling = store
             .decide_approval(
-                &waiting[0].id,
-                approve,
-                "anna",
-                Some("why not"),
-                wall_clock(),
+                &Decision {
+                    id: &waiting[0].id,
+                    approve,
+                    by: "anna",
+                    reason: Some("why not"),
+                    at: wall_clock(),
+                },
+                &|_| false,
             )
             .unwrap();
         assert!(matches!(ruling, Ruling::Done(_)), "{ruling:?}");

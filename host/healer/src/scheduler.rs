@@ -33,7 +33,7 @@ use prunella_core::{
     cause::Cause,
     incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
 };
-use prunella_store::StoreError;
+use prunella_store::{Due, StoreError};
 
 pub use self::open::OpenOutcome;
 use self::run::AttemptInput;
@@ -189,11 +189,15 @@ impl Scheduler {
         let Some(store) = &self.shared.healer.settings.store else {
             return Ok(());
         };
-        let left = store.unfinished().and_then(|left| {
+        let boot_id = self.shared.healer.settings.situation.boot_id();
+        let left = store.withdraw_of_other_boots(&boot_id);
+        let left = left.and_then(|()| store.unfinished()).and_then(|left| {
             let due = store.due(wall_clock())?;
             // With the last attempt that is known to have ended.
             let left = left.into_iter().map(|incident| (0, incident));
-            let due = due.into_iter().map(|due| (due.attempt, due));
+            let due = due
+                .into_iter()
+                .map(|due| (due.incident.attempt, due.incident));
             Ok(left.chain(due).collect())
         });
         let left: Vec<(u32, Incident)> = match left {
@@ -235,22 +239,15 @@ impl Scheduler {
             Err(error) if error.is_trouble() => return Ok(()),
             other => other?,
         };
-        for incident in escalated {
+        for Due { incident, retry_at } in escalated {
             let unit = incident.detection.unit.clone();
-            let record = store.record(&incident.id)?;
-            let Some(Ending::Escalated {
-                retry_at: Some(at), ..
-            }) = record.and_then(|record| record.ending)
-            else {
-                continue;
-            };
             let status = self.shared.look_at(&unit);
             let mut task = Task::new(Incident {
                 attempt: incident.attempt + 1,
                 ..incident
             });
             task.known = task.incident.attempt - 1;
-            task.wait(at.since(wall_clock()), WaitsFor::Retry);
+            task.wait(retry_at.since(wall_clock()), WaitsFor::Retry);
             if status.is_some_and(|status| status.is_up()) {
                 task.stage = Stage::Queued;
             }

@@ -9,6 +9,7 @@ use std::{
 use prunella_core::{
     Failure, UnitName,
     capability::{ActiveState, Answer, Ownership, Process, ProcessInfo, Termination, Token},
+    oversight::ProcessKey,
     text::one_line,
 };
 use rustix::process::Signal;
@@ -49,6 +50,13 @@ struct Judgement {
     unit: Option<UnitName>,
     ownership: Ownership,
     evidence: String,
+}
+
+/// Whether the process still runs. One that has taken over its number is another.
+pub fn is_running(process: &ProcessKey) -> bool {
+    procfs::stat(process.pid).is_ok_and(|found| {
+        procfs::since_boot(found.started).as_millis() == u128::from(process.started_ms)
+    })
 }
 
 impl Kin {

@@ -69,6 +69,27 @@ pub fn read(source: &SecretSource) -> Result<Secret, SecretError> {
     Ok(secret)
 }
 
+/// What is wrong with what stands where a secret is to be read, in words that do not tell
+/// the secret. What this process may not read is not known.
+pub fn wrong_with(source: &SecretSource, may_have_lines: bool) -> Option<&'static str> {
+    let found = if may_have_lines {
+        read_lines(source)
+    } else {
+        read(source)
+    };
+    match found.err()? {
+        SecretError::Empty(_) => Some("it is empty"),
+        SecretError::NotText(_) if may_have_lines => {
+            Some("it is not UTF-8 text, or holds characters that no secret has")
+        }
+        SecretError::NotText(_) => {
+            Some("it is not one line of UTF-8 text, or holds characters that no secret has")
+        }
+        SecretError::TooLarge(_) => Some("it is too large to hold a secret"),
+        _ => None,
+    }
+}
+
 /// Reads a key: what can stand in a header as it is.
 ///
 /// # Errors
@@ -239,6 +260,26 @@ mod tests {
         assert_eq!(read_lines(&source).unwrap().reveal(), "a\nb");
         let (_folder, source) = written(&vec![b'a'; 20_000], 0o600);
         assert!(matches!(read(&source), Err(SecretError::TooLarge(_))));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_secret_is_said_without_it() {
+        for (text, several, expected) in [
+            (&b"hunter2\n"[..], false, None),
+            (b"\n", true, Some("it is empty")),
+            (b"a\nb\n", true, None),
+            (b"a\nb\n", false, Some("it is not one line")),
+            (b"a\0b", true, Some("it is not UTF-8 text")),
+            (b"a\xff", false, Some("it is not one line of UTF-8 text")),
+        ] {
+            let (_folder, source) = written(text, 0o600);
+            let said = wrong_with(&source, several);
+            let fits = match expected {
+                Some(start) => said.is_some_and(|said| said.starts_with(start)),
+                None => said.is_none(),
+            };
+            assert!(fits, "{text:?}: {said:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod plan;
 mod relations;
 
 pub use prunella_core::alert::Message;
+pub use prunella_net::secret::wrong_with as wrong_with_secret;
 
 pub use self::{
     delivery::{Channel, Delivery},

@@ -1,7 +1,7 @@
 //! Approvals: acts that wait until a person agrees.
 
 use prunella_core::{
-    Timestamp,
+    Timestamp, UnitName,
     incident::{Ending, IncidentId},
     oversight::{Approval, ApprovalState, Proposal},
 };
@@ -25,8 +25,21 @@ pub enum Answer {
     Denied(Approval),
     /// It was asked for before, and nobody has decided.
     Waiting(Approval),
-    /// Nobody was asked for it until now.
+    /// Nobody was asked for it until now; or nobody has answered in time, and it is asked
+    /// again under the same id.
     New(Approval),
+}
+
+/// What a person says to a question.
+#[derive(Debug, Clone, Copy)]
+pub struct Decision<'a> {
+    /// The approval's id, or its end.
+    pub id: &'a str,
+    pub approve: bool,
+    pub by: &'a str,
+    /// Why, in their words.
+    pub reason: Option<&'a str>,
+    pub at: Timestamp,
 }
 
 /// What became of a decision.
@@ -39,9 +52,14 @@ pub enum Ruling {
     Several(Vec<String>),
     /// It was decided before, or used.
     Already(Approval),
-    /// Its time is over.
-    Over(Approval),
-    /// Its incident has ended without it.
+    /// It is over, and what has become of the act is asked anew.
+    AskedAnew {
+        over: Box<Approval>,
+        now: Box<Approval>,
+    },
+    /// What it was about is not there any more. It is withdrawn, and its incident due.
+    Gone(Approval),
+    /// It is withdrawn, or its incident has ended without it.
     Settled(Approval),
 }
 
@@ -96,6 +114,60 @@ pub(crate) fn withdraw(
     Ok(())
 }
 
+/// Has a question stand again whose time was over, under its own id.
+fn renew(
+    transaction: &Transaction<'_>,
+    known: Approval,
+    why: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> rusqlite::Result<Approval> {
+    let state = ApprovalState::Waiting;
+    transaction.execute(
+        "UPDATE approvals SET state = ?2, asked_at_ms = ?3, until_ms = ?4, why = ?5,
+             by_whom = NULL, reason = NULL, decided_at_ms = NULL
+         WHERE id = ?1",
+        params![known.id, state.as_str(), to_ms(now), to_ms(until), why],
+    )?;
+    Ok(Approval {
+        why: why.to_owned(),
+        asked_at: now,
+        until,
+        state,
+        by: None,
+        reason: None,
+        ..known
+    })
+}
+
+/// The question that stands now in the place of one that is over: the same strategy asks
+/// for the same kind of act in the same incident.
+fn asked_since(
+    transaction: &Transaction<'_>,
+    over: &Approval,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Approval>> {
+    let proposal = &over.proposal;
+    transaction
+        .query_row(
+            &format!(
+                "SELECT {COLUMNS} FROM approvals
+                 WHERE incident = ?1 AND id <> ?2 AND state = 'waiting' AND until_ms > ?3
+                   AND proposal ->> 'strategy' = ?4 AND proposal ->> 'act' = ?5
+                 ORDER BY seq DESC LIMIT 1"
+            ),
+            params![
+                proposal.incident.as_str(),
+                over.id,
+                to_ms(now),
+                proposal.strategy.as_str(),
+                proposal.act
+            ],
+            approval,
+        )
+        .optional()
+}
+
 impl Store {
     /// Asks whether an act may be done, and says `why` it is wanted. An approval that was given for exactly
     /// this proposal is used up with it; among all processes that ask, one gets
@@ -115,27 +187,30 @@ impl Store {
                     &format!(
                         "SELECT {COLUMNS} FROM approvals
                          WHERE proposal = ?1 AND state NOT IN ('used', 'withdrawn')
-                             AND until_ms > ?2
                          ORDER BY seq DESC LIMIT 1"
                     ),
-                    params![text, to_ms(now)],
+                    [&text],
                     approval,
                 )
                 .optional()?;
             if let Some(known) = known {
-                return Ok(match known.state {
-                    ApprovalState::Approved => {
+                let is_over = known.is_over(now);
+                match known.state {
+                    ApprovalState::Approved if !is_over => {
                         set_state(transaction, &known.id, ApprovalState::Used)?;
-                        Answer::Granted(Approval {
+                        return Ok(Answer::Granted(Approval {
                             state: ApprovalState::Used,
                             ..known
-                        })
+                        }));
                     }
-                    ApprovalState::Waiting => Answer::Waiting(known),
-                    ApprovalState::Denied | ApprovalState::Used | ApprovalState::Withdrawn => {
-                        Answer::Denied(known)
+                    ApprovalState::Waiting if !is_over => return Ok(Answer::Waiting(known)),
+                    // The command that people were told goes on to be the right one.
+                    ApprovalState::Waiting | ApprovalState::Approved => {
+                        return Ok(Answer::New(renew(transaction, known, why, now, until)?));
                     }
-                });
+                    _ if !is_over => return Ok(Answer::Denied(known)),
+                    _ => {}
+                }
             }
             let before: u32 = transaction.query_row(
                 "SELECT count(*) FROM approvals WHERE incident = ?1",
@@ -169,17 +244,23 @@ impl Store {
         })
     }
 
-    /// Decides about the approval whose id is, or ends with, `id`. Its incident is due
-    /// for another try at once, in which the act is done, or people are told that it
-    /// will not be.
+    /// Decides about an approval. Its incident is due for another try at once, in which
+    /// the act is done, or people are told that it will not be. One whose time is over can
+    /// still be decided while its incident waits for people and nothing else is asked in
+    /// its place. `is_gone` tells whether what a proposal is about is not there any more:
+    /// then there is nothing to agree to.
     pub fn decide_approval(
         &self,
-        id: &str,
-        approve: bool,
-        by: &str,
-        reason: Option<&str>,
-        now: Timestamp,
+        decision: &Decision<'_>,
+        is_gone: &dyn Fn(&Proposal) -> bool,
     ) -> Result<Ruling, StoreError> {
+        let Decision {
+            id,
+            approve,
+            by,
+            reason,
+            at,
+        } = *decision;
         self.write("deciding about an approval", |transaction| {
             let mut found: Vec<Approval> = transaction
                 .prepare(&format!(
@@ -198,14 +279,24 @@ impl Store {
                     found.into_iter().map(|approval| approval.id).collect(),
                 ));
             }
+            let is_open = match approval.state {
+                ApprovalState::Waiting => true,
+                ApprovalState::Approved => approval.is_over(at),
+                ApprovalState::Denied | ApprovalState::Used | ApprovalState::Withdrawn => false,
+            };
+            if (!is_open || approval.is_over(at))
+                && let Some(now) = asked_since(transaction, &approval, at)?
+            {
+                return Ok(Ruling::AskedAnew {
+                    over: Box::new(approval),
+                    now: Box::new(now),
+                });
+            }
             if approval.state == ApprovalState::Withdrawn {
                 return Ok(Ruling::Settled(approval));
             }
-            if approval.state != ApprovalState::Waiting {
+            if !is_open {
                 return Ok(Ruling::Already(approval));
-            }
-            if approval.is_over(now) {
-                return Ok(Ruling::Over(approval));
             }
             let incident = approval.proposal.incident.as_str();
             let ended: Option<String> = transaction
@@ -220,6 +311,19 @@ impl Store {
             if !matches!(ended.as_deref(), None | Some("escalated" | "blocked")) {
                 return Ok(Ruling::Settled(approval));
             }
+            transaction.execute(
+                "UPDATE incidents SET retry_at_ms = ?2 WHERE id = ?1 AND ended = 'escalated'",
+                params![incident, to_ms(at)],
+            )?;
+            if approve && is_gone(&approval.proposal) {
+                approval.state = ApprovalState::Withdrawn;
+                set_state(transaction, &approval.id, approval.state)?;
+                return Ok(Ruling::Gone(approval));
+            }
+            if approval.is_over(at) {
+                let stands = approval.until.since(approval.asked_at);
+                approval.until = at.saturating_add(stands);
+            }
             approval.state = if approve {
                 ApprovalState::Approved
             } else {
@@ -229,14 +333,46 @@ impl Store {
             approval.reason = reason.map(str::to_owned);
             set_state(transaction, &approval.id, approval.state)?;
             transaction.execute(
-                "UPDATE approvals SET by_whom = ?2, reason = ?3, decided_at_ms = ?4 WHERE id = ?1",
-                params![approval.id, by, reason, to_ms(now)],
-            )?;
-            transaction.execute(
-                "UPDATE incidents SET retry_at_ms = ?2 WHERE id = ?1 AND ended = 'escalated'",
-                params![incident, to_ms(now)],
+                "UPDATE approvals SET by_whom = ?2, reason = ?3, decided_at_ms = ?4, until_ms = ?5
+                 WHERE id = ?1",
+                params![approval.id, by, reason, to_ms(at), to_ms(approval.until)],
             )?;
             Ok(Ruling::Done(approval))
+        })
+    }
+
+    /// Whether somebody has denied the act on this target for the unit, in whichever
+    /// incident, and that still stands.
+    pub fn is_denied(
+        &self,
+        unit: &UnitName,
+        act: &str,
+        target: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.read("looking for a denial", |connection| {
+            connection.query_row(
+                "SELECT EXISTS (
+                     SELECT 1 FROM approvals
+                     WHERE state = 'denied' AND until_ms > ?4
+                       AND proposal ->> 'unit' = ?1 AND proposal ->> 'act' = ?2
+                       AND proposal ->> 'target' = ?3)",
+                params![unit.as_str(), act, target, to_ms(now)],
+                |row| row.get(0),
+            )
+        })
+    }
+
+    /// Withdraws what was asked, or agreed to and not begun, in another boot than this:
+    /// what it was about is gone.
+    pub fn withdraw_of_other_boots(&self, boot_id: &str) -> Result<(), StoreError> {
+        self.write("withdrawing what an earlier boot asked", |transaction| {
+            transaction.execute(
+                "UPDATE approvals SET state = 'withdrawn'
+                 WHERE state IN ('waiting', 'approved') AND proposal ->> 'boot_id' <> ?1",
+                [boot_id],
+            )?;
+            Ok(())
         })
     }
 

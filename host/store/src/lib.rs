@@ -61,10 +61,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use self::{attempts::Backlog, connection::Opened as OpenFile, trouble::Trouble};
 
 pub use self::{
-    approvals::{Answer, Ruling},
+    approvals::{Answer, Decision, Ruling},
     attempts::{AttemptEnd, LastSteps},
     error::StoreError,
-    incidents::{Found, Opened},
+    incidents::{Due, Found, Opened},
     ledger::{Kept, Ledger, LedgerError},
     notices::{Notice, NoticeChange},
     outbox::{AlertDecision, Decided, FoundDispatch, NewAlert, Tried, Unfinished},

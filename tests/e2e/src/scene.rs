@@ -118,11 +118,12 @@ impl Builder {
         }
     }
 
-    /// Boots it, and has `prunella setup` install and start the daemon.
+    /// Boots it, and has `prunella setup` install and start the daemon. Without hooks: what
+    /// the daemon does not notice, nothing else does.
     pub fn with_daemon(self) -> Scene {
         let scene = self.without_daemon();
         scene.prunella_ok(&["config", "check"]);
-        scene.prunella_ok(&["setup"]);
+        scene.prunella_ok(&["setup", "--without-hooks"]);
         scene.wait_active("prunella.service", TIMEOUT).unwrap();
         scene
     }

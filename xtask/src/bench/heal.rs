@@ -155,7 +155,9 @@ fn boot(machine: Builder, prunella: &Path, victim: &Path, by: By) -> Result<Scen
     scene.machine.run_ok(&[PRUNELLA, "config", "check"])?;
     match by {
         By::Daemon => {
-            scene.machine.run_ok(&[PRUNELLA, "setup"])?;
+            scene
+                .machine
+                .run_ok(&[PRUNELLA, "setup", "--without-hooks"])?;
             scene.machine.wait_active("prunella.service", TIMEOUT)?;
         }
         By::Hook => {

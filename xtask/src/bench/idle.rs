@@ -83,7 +83,9 @@ impl Care {
             0o644,
         );
         let scene = Scene::boot(machine, prunella, victim)?;
-        scene.machine.run_ok(&[PRUNELLA, "setup"])?;
+        scene
+            .machine
+            .run_ok(&[PRUNELLA, "setup", "--without-hooks"])?;
         scene.machine.wait_active("prunella.service", TIMEOUT)?;
         let fsync = Samples::new(scene.fsync()?).median();
         Ok(Self { scene, fsync })

@@ -122,19 +122,41 @@ fn declared(text: &str) -> Option<UnitName> {
 }
 
 /// The lines of `now` that say something which `text` does not: what would be written anew.
+/// A list with nothing in it says nothing.
 pub(super) fn news<'a>(text: &str, now: &'a str) -> Vec<&'a str> {
-    let says = |line: &str| {
-        let line = line.trim();
-        !line.is_empty() && !line.starts_with('#')
-    };
     let known: Vec<&str> = text.lines().map(str::trim).collect();
     let key = |line: &str| line.split_once('=').map(|(key, _)| key.trim().to_owned());
     // What it sets already, the operator set.
-    let set: Vec<String> = known.iter().filter_map(|line| key(line)).collect();
+    let set: Vec<String> = known
+        .iter()
+        .filter(|line| says(line) && !is_empty_list(line))
+        .filter_map(|line| key(line))
+        .collect();
     now.lines()
-        .filter(|line| says(line) && !known.contains(&line.trim()))
+        .filter(|line| says(line) && !is_empty_list(line) && !known.contains(&line.trim()))
         .filter(|line| key(line).is_none_or(|key| !set.contains(&key)))
         .collect()
+}
+
+/// The lines of `text` that would not be written anew, but for what follows from whether the
+/// service runs.
+pub(super) fn lost<'a>(text: &'a str, now: &str) -> Vec<&'a str> {
+    let again: Vec<&str> = now.lines().map(str::trim).collect();
+    text.lines()
+        .map(str::trim)
+        .filter(|line| says(line) && !is_empty_list(line) && !line.starts_with("run-policy"))
+        .filter(|line| !again.contains(line))
+        .collect()
+}
+
+fn says(line: &str) -> bool {
+    let line = line.trim();
+    !line.is_empty() && !line.starts_with('#')
+}
+
+fn is_empty_list(line: &str) -> bool {
+    line.split_once('=')
+        .is_some_and(|(_, value)| value.trim() == "[]")
 }
 
 #[cfg(test)]
@@ -185,5 +207,10 @@ mod tests {
         let text = "unit = \"web.service\"\n# ports = [\"tcp/80\"]\ncritical = true\n";
         let now = "# why\nunit = \"web.service\"\n\nports = [\"tcp/80\"]\n";
         assert_eq!(news(text, now), ["ports = [\"tcp/80\"]"]);
+        assert_eq!(lost(text, now), ["critical = true"]);
+        let down = "unit = \"web.service\"\nports = []\nrun-policy = \"on-failure\"\n";
+        assert_eq!(news(down, now), ["ports = [\"tcp/80\"]"]);
+        assert_eq!(lost(down, now), Vec::<&str>::new());
+        assert_eq!(news(now, down), ["run-policy = \"on-failure\""]);
     }
 }

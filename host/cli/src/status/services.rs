@@ -26,6 +26,11 @@ const CRITICAL: &str = "*";
 pub(super) fn services(text: &mut String, report: &StatusReport, width: usize, table_width: usize) {
     text.push('\n');
     if report.services.is_empty() {
+        // There may be some in what cannot be read.
+        if !report.alarms.is_empty() {
+            text.push_str("No service is known.\n");
+            return;
+        }
         let _ = writeln!(
             text,
             "No service is in Prunella's care yet: {STRONG}prunella enable UNIT{STRONG:#}"

@@ -226,6 +226,7 @@ fn stands_in_the_way(
     let kill_switch = asked.paths.kill_switch();
     let situation = HealerSituation {
         kill_switch: &kill_switch,
+        mistake: asked.config.mistake_of(&service.unit),
         pauses: &past.pauses,
         protected: &asked.config.protected(),
         situation: asked.linux.as_ref(),
@@ -237,7 +238,7 @@ fn stands_in_the_way(
             false => format!("{}: {detail}", why.sentence()),
         })
         .collect();
-    if service.strategies.is_empty() {
+    if service.strategies.is_empty() && situation.mistake.is_none() {
         found.push("no strategy is listed for it".to_owned());
     }
     if budget.healings == 0 {

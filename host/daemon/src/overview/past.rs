@@ -74,6 +74,9 @@ impl Past {
         for incident in past.latest.values() {
             let reason = match (incident.ended, incident.left_alone) {
                 (Some(EndingKind::Escalated | EndingKind::Interrupted), _) => incident.why.clone(),
+                (Some(EndingKind::LeftAlone), Some(LeftAlone::Misconfigured)) => {
+                    incident.why.clone()
+                }
                 (Some(EndingKind::LeftAlone), Some(why)) if why.needs_people() => {
                     Some(format!("left alone: {}", why.sentence()))
                 }
@@ -105,7 +108,11 @@ impl Past {
         let latest = self.latest.get(unit)?;
         // A pause and the kill switch are told of for themselves.
         let held = latest.left_alone.filter(|why| {
-            why.passes() && !matches!(why, LeftAlone::Paused | LeftAlone::KillSwitch)
+            why.passes()
+                && !matches!(
+                    why,
+                    LeftAlone::Paused | LeftAlone::KillSwitch | LeftAlone::Misconfigured
+                )
         });
         match (latest.ended, held) {
             (Some(EndingKind::LeftAlone), Some(why)) => Some(Waiting {

@@ -97,7 +97,7 @@ impl Attempt<'_> {
         }
         if applying.is_empty() {
             return Err(self.escalate(if not_applicable.is_empty() {
-                "no strategy is set for it".to_owned()
+                "no strategy is listed for it, so Prunella only watches it".to_owned()
             } else {
                 format!("no strategy applies: {}", not_applicable.join("; "))
             }));

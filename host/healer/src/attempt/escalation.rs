@@ -41,6 +41,12 @@ impl Attempt<'_> {
                 "{by} says that the service has to wait for itself: {reason}"
             ));
         }
+        if let Some(mistake) = self.current.config.mistake_of(&canonical) {
+            return self.escalate(format!(
+                "{canonical} is the cause, and is not healed because of a mistake in {mistake}: \
+                 {reason}"
+            ));
+        }
         if self.current.config.services.contains_key(&canonical) {
             return AttemptOutcome::Blocked(canonical, reason.to_owned());
         }

@@ -207,10 +207,10 @@ fn again(ending: &Ending, by: DetectedBy) -> Again {
         }
         // An operator may ask for the same failure again and again.
         (_, DetectedBy::Operator) => Again::Anew,
-        // It is in care again, or no longer protected.
+        // It is in care again, no longer protected, or its file may be mended.
         (
             Ending::LeftAlone {
-                why: LeftAlone::NotInCare | LeftAlone::Protected,
+                why: LeftAlone::NotInCare | LeftAlone::Protected | LeftAlone::Misconfigured,
                 ..
             },
             _,

@@ -103,16 +103,6 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    fn why_not_in_care(&self, unit: &UnitName) -> String {
-        match self.healer.config().out_of_force.get(unit) {
-            Some(file) => format!(
-                "its services file {} has a mistake and is out of force",
-                file.display()
-            ),
-            None => "it was taken out of Prunella's care".to_owned(),
-        }
-    }
-
     fn attempt(&self, unit: &UnitName, input: AttemptInput, slot: &Slot<'_>) -> Finished {
         let AttemptInput {
             incident,
@@ -128,7 +118,7 @@ impl Shared {
                 incident,
                 Ending::LeftAlone {
                     why: LeftAlone::NotInCare,
-                    detail: self.why_not_in_care(unit),
+                    detail: "it was taken out of Prunella's care".to_owned(),
                 },
             );
         };

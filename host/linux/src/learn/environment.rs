@@ -57,7 +57,8 @@ const SCHEMES: [(&str, u16); 18] = [
     ("ldaps", 636),
 ];
 
-/// The assignments of an environment file, as systemd reads it (systemd.exec(5)).
+/// The assignments of an environment file, as systemd reads it (systemd.exec(5)): without
+/// those whose names it does not take, such as `export NAME`.
 pub(super) fn assignments(text: &str) -> Vec<(String, String)> {
     let joined = text.replace("\\\n", "");
     joined
@@ -66,6 +67,22 @@ pub(super) fn assignments(text: &str) -> Vec<(String, String)> {
         .filter(|line| !line.starts_with(['#', ';']))
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (name.trim().to_owned(), unquoted(value.trim()).to_owned()))
+        .filter(|(name, _)| is_name(name))
+        .collect()
+}
+
+fn is_name(name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.starts_with(|c: char| is_part(c) && !c.is_ascii_digit()) && name.chars().all(is_part)
+}
+
+/// The names behind `export` at the beginning of a line, as a shell has it: systemd takes
+/// no notice of such a line.
+pub(super) fn exported(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter_map(|line| line.trim().strip_prefix("export ")?.split_once('='))
+        .map(|(name, _)| name.trim())
+        .filter(|name| is_name(name))
         .collect()
 }
 
@@ -301,7 +318,8 @@ mod tests {
     #[test]
     fn a_file_is_read_as_systemd_reads_it() {
         let text = "# DATABASE_URL=postgres://old/\n; no\n DATABASE_URL = \"postgres://localhost/a\" \n\
-                    LONG=a\\\nb\nnothing\nREDIS_URL='redis://localhost'\n";
+                    LONG=a\\\nb\nnothing\nREDIS_URL='redis://localhost'\n\
+                    export DB_DSN=postgres://localhost/b\n1A=b\n";
         let read = assignments(text);
         let read: Vec<(&str, &str)> = read.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!(
@@ -312,6 +330,7 @@ mod tests {
                 ("REDIS_URL", "redis://localhost")
             ]
         );
+        assert_eq!(exported(text), ["DB_DSN"]);
         let found = pointers(read);
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].variable, "DATABASE_URL");

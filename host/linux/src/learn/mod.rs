@@ -166,6 +166,20 @@ impl Linux {
         Ok(learned)
     }
 
+    /// The units that do the work of `unit`, when that is only a wrapper around them, as
+    /// Debian's `postgresql.service` is; none of any other.
+    ///
+    /// # Errors
+    /// As for [`learn`](Self::learn).
+    pub fn wrapped_by(&self, deadline: Instant, unit: &UnitName) -> Answer<Vec<UnitName>> {
+        let status = self.units().get(deadline, unit)?;
+        if !status.is_oneshot() {
+            return Ok(Vec::new());
+        }
+        let seen = self.see(deadline, &status.name)?;
+        Ok(wrapped(&status, &seen))
+    }
+
     fn see(&self, deadline: Instant, unit: &UnitName) -> Answer<Seen> {
         self.shared.block_on_deadline(deadline, async {
             // An empty interface name means the properties of all of them.

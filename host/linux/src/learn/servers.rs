@@ -41,6 +41,15 @@ impl Linux {
             let path = &file.what.path;
             match text_file::read(path) {
                 Ok(text) => {
+                    let exported = environment::exported(&text);
+                    if !exported.is_empty() {
+                        learned.notes.push(format!(
+                            "{} sets {} behind `export`: systemd takes no notice of such a line, \
+                             so the service does not get it",
+                            path.display(),
+                            exported.join(", ")
+                        ));
+                    }
                     sources.push((path.display().to_string(), environment::assignments(&text)))
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

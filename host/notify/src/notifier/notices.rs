@@ -65,7 +65,7 @@ impl Shared {
         notice
             .channels
             .retain(|channel| config.channels.contains_key(channel));
-        let message = self.notice_message(problems, &notice, at);
+        let message = self.notice_message(problems, config.held.is_some(), &notice, at);
         let mut dispatches = Vec::new();
         for channel in &notice.channels {
             let message = Message {
@@ -83,16 +83,26 @@ impl Shared {
         })
     }
 
-    fn notice_message(&self, problems: &[String], notice: &Notice, at: Timestamp) -> Message {
+    fn notice_message(
+        &self,
+        problems: &[String],
+        heals_nothing: bool,
+        notice: &Notice,
+        at: Timestamp,
+    ) -> Message {
         let host = &self.settings.hostname;
         let is_over = problems.is_empty();
-        let severity = if is_over {
-            Severity::Info
-        } else {
-            Severity::Warning
+        let severity = match (is_over, heals_nothing) {
+            (true, _) => Severity::Info,
+            (false, true) => Severity::Critical,
+            (false, false) => Severity::Warning,
         };
         let headline = match problems {
             [] => "Prunella's configuration is in force again".to_owned(),
+            [first, ..] if heals_nothing => format!(
+                "Prunella heals nothing: mistake in {}",
+                first.split(':').next().unwrap_or_default()
+            ),
             // A subject has room for the file; what is wrong with it follows.
             [one] => format!(
                 "Mistake in {}: it is not in force",

@@ -6,7 +6,11 @@ use super::{
     reason::Causes,
     words::{self, clean},
 };
-use prunella_core::{UnitName, cause::Cause, incident::Ending};
+use prunella_core::{
+    UnitName,
+    cause::Cause,
+    incident::{Ending, LeftAlone},
+};
 
 /// That a service is down, in one sentence.
 pub fn outage_headline(unit: &UnitName) -> String {
@@ -56,6 +60,10 @@ pub fn headline(unit: &UnitName, cause: &Cause, ending: Option<&Ending>) -> Stri
         Some(Ending::Recovered { by }) => {
             format!("{unit} failed and is up again: {}", clean(by))
         }
+        Some(Ending::LeftAlone {
+            why: LeftAlone::Misconfigured,
+            detail,
+        }) => format!("{unit} is not healed: mistake in {}", clean(detail)),
         Some(Ending::LeftAlone { why, .. }) => {
             format!("{unit} left alone: {}", why.sentence())
         }

@@ -252,6 +252,18 @@ fn unprivileged(
             | LeftAlone::Healthy
             | LeftAlone::Finished
             | LeftAlone::KillSwitch => Vec::new(),
+            LeftAlone::Misconfigured => vec![
+                command(
+                    "prunella config check".to_owned(),
+                    "the mistake, with its place",
+                ),
+                command(
+                    "prunella reload".to_owned(),
+                    "once it is corrected: Prunella then heals what is down",
+                ),
+                status(&unit),
+                journal,
+            ],
         },
         Some(Ending::Healed { .. } | Ending::Recovered { .. }) | None => Vec::new(),
     }
@@ -374,6 +386,14 @@ pub(super) fn recommendation(
              have happened."
                 .to_owned(),
         ),
+        Ending::LeftAlone {
+            why: LeftAlone::Misconfigured,
+            ..
+        } => Some(format!(
+            "Correct the mistake in Prunella's configuration and run `prunella reload`, or start \
+             {} yourself.",
+            record.incident.detection.unit
+        )),
         Ending::LeftAlone { why, .. } if why.needs_people() => advice,
         _ => None,
     }

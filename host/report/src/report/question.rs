@@ -14,8 +14,7 @@ struct Question<'a> {
     target: &'a str,
 }
 
-/// Those that nobody has decided and whose time is not over, each act once: asked again, it
-/// has another id.
+/// Those that nobody has decided and whose time is not over, each act once.
 fn open(record: &Record, now: Option<Timestamp>) -> Vec<Question<'_>> {
     let now = now.or_else(|| record.steps.last().map(|last| last.at));
     let mut questions: Vec<Question<'_>> = Vec::new();
@@ -33,7 +32,11 @@ fn open(record: &Record, now: Option<Timestamp>) -> Vec<Question<'_>> {
         let plain = approval
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
-        if !plain || now.is_some_and(|now| *until <= now) || is_decided(record, entry) {
+        if !plain
+            || now.is_some_and(|now| *until <= now)
+            || is_decided(record, entry)
+            || is_superseded(record, entry)
+        {
             continue;
         }
         questions.retain(|known| (known.act, known.target) != (act.as_str(), target.as_str()));
@@ -63,6 +66,35 @@ fn is_decided(record: &Record, entry: &Entry) -> bool {
         } => other.number > entry.number && denied == act && failure.is("disapproved"),
         _ => false,
     })
+}
+
+/// Whether it was asked again, a later attempt asked something else in its place, or the
+/// host was booted since.
+fn is_superseded(record: &Record, entry: &Entry) -> bool {
+    let Step::Proposed {
+        approval,
+        act,
+        strategy,
+        ..
+    } = &entry.step
+    else {
+        return false;
+    };
+    let later = |other: &&Entry| other.number > entry.number;
+    record
+        .steps
+        .iter()
+        .filter(later)
+        .any(|other| match &other.step {
+            _ if other.monotonic < entry.monotonic => true,
+            Step::Proposed {
+                approval: id,
+                act: of,
+                strategy: by,
+                ..
+            } => id == approval || (of == act && by == strategy && other.attempt > entry.attempt),
+            _ => false,
+        })
 }
 
 /// The act that is asked for first, in the infinitive: `terminate process 7 (nc)`.

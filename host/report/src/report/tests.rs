@@ -115,6 +115,81 @@ fn assessed(strategy: &str, assessment: Assessment) -> (u64, Step) {
     )
 }
 
+fn proposed(after: u64, approval: &str, target: &str, stands: u64) -> (u64, Step) {
+    (
+        after,
+        Step::Proposed {
+            approval: approval.to_owned(),
+            strategy: name("port-conflict"),
+            act: "process-control.terminate".to_owned(),
+            target: target.to_owned(),
+            until: Timestamp::from_millis(FAILED + stands),
+        },
+    )
+}
+
+/// The report is of 125 s after the failure.
+#[rstest]
+#[case::open(&[("i.1", "process 7", 200_000)], &["prunella approve i.1"])]
+#[case::its_time_is_over(&[("i.1", "process 7", 120_000)], &[])]
+#[case::asked_again(
+    &[("i.1", "process 7", 60_000), ("i.1", "process 7", 200_000)],
+    &["prunella approve i.1"]
+)]
+#[case::two_at_once(
+    &[("i.1", "process 7", 200_000), ("i.2", "process 8", 200_000)],
+    &["prunella approve i.1", "prunella approve i.2"]
+)]
+fn questions_that_are_open_are_among_what_to_do(
+    #[case] asked: &[(&str, &str, u64)],
+    #[case] expected: &[&str],
+) {
+    let steps = (1_000..).step_by(1_000).zip(asked);
+    let message = "nobody has answered".to_owned();
+    let steps = steps
+        .map(|(after, (approval, target, stands))| proposed(after, approval, target, *stands))
+        .chain([(9_000, Step::Note { message })])
+        .collect();
+    let ending = Ending::Escalated {
+        reason: "it waits".to_owned(),
+        retry_at: None,
+    };
+    let mut record = record(
+        detection(DetectedBy::Sweep, "exit-code"),
+        steps,
+        Some(ending),
+    );
+    let open = |record: &Record| {
+        let report = report(record);
+        let next: Vec<String> = commands(&report.next)
+            .into_iter()
+            .filter(|command| command.starts_with("prunella approve"))
+            .map(str::to_owned)
+            .collect();
+        next
+    };
+    assert_eq!(open(&record), expected);
+
+    // Another boot asked it.
+    for entry in &mut record.steps {
+        if matches!(entry.step, Step::Proposed { .. }) {
+            entry.monotonic = Monotonic::from_micros(u64::MAX);
+        }
+    }
+    assert_eq!(open(&record), Vec::<String>::new());
+
+    // A later attempt asks something else instead.
+    for entry in &mut record.steps {
+        entry.monotonic = Monotonic::from_micros(1);
+    }
+    let mut later = record.steps[0].clone();
+    later.number = 100;
+    later.attempt += 1;
+    later.step = proposed(0, "i.9", "process 9", 200_000).1;
+    record.steps.push(later);
+    assert_eq!(open(&record), ["prunella approve i.9"]);
+}
+
 fn intended(after: u64, action: u32, act: &str, target: &str, dry_run: bool) -> (u64, Step) {
     (
         after,

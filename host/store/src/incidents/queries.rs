@@ -26,6 +26,13 @@ pub enum Found {
     Many(Vec<IncidentId>),
 }
 
+/// An escalated incident that is to be tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub incident: Incident,
+    pub retry_at: Timestamp,
+}
+
 /// Records in one answer of [`Store::records`].
 const PART: u32 = 200;
 
@@ -283,11 +290,11 @@ impl Store {
     /// The escalated incidents whose time for another try has come, oldest
     /// first, without those that a newer incident of the same unit has
     /// superseded. A dry run supersedes nothing.
-    pub fn due(&self, now: Timestamp) -> Result<Vec<Incident>, StoreError> {
+    pub fn due(&self, now: Timestamp) -> Result<Vec<Due>, StoreError> {
         self.read("reading the incidents due", |connection| {
             connection
                 .prepare(&format!(
-                    "SELECT {INCIDENT} FROM incidents AS this
+                    "SELECT {INCIDENT}, retry_at_ms FROM incidents AS this
                      WHERE retry_at_ms IS NOT NULL AND retry_at_ms <= ?1 AND ended = 'escalated'
                        AND NOT EXISTS (
                          SELECT 1 FROM incidents AS newer
@@ -295,7 +302,12 @@ impl Store {
                            AND newer.ended IS NOT 'dry-run')
                      ORDER BY retry_at_ms, seq"
                 ))?
-                .query_map([to_ms(now)], incident)?
+                .query_map([to_ms(now)], |row| {
+                    Ok(Due {
+                        incident: incident(row)?,
+                        retry_at: from_ms(row.get(6)?),
+                    })
+                })?
                 .collect()
         })
     }

@@ -11,9 +11,9 @@ use crate::common::ms;
 use prunella_core::{
     StrategyName,
     incident::{Ending, IncidentId},
-    oversight::{Approval, ApprovalState, Proposal},
+    oversight::{Approval, ApprovalState, ProcessKey, Proposal},
 };
-use prunella_store::{Answer, AttemptEnd, LastSteps, Ruling, Store};
+use prunella_store::{Answer, AttemptEnd, Decision, LastSteps, Ruling, Store};
 use rstest::rstest;
 
 const NOW: u64 = 1_000_000;
@@ -26,7 +26,10 @@ fn proposal(incident: &IncidentId) -> Proposal {
         strategy: StrategyName::new("site-fix").unwrap(),
         act: "process-control.terminate".to_owned(),
         target: "process 7 (/usr/bin/python3, user web)".to_owned(),
-        exactly: "started at 5".to_owned(),
+        process: Some(ProcessKey {
+            pid: 7,
+            started_ms: 5,
+        }),
         invocation: Some("0a".to_owned()),
         boot_id: "b1".to_owned(),
     }
@@ -55,9 +58,18 @@ fn asked(store: &Store, proposal: &Proposal) -> Approval {
 }
 
 fn rule(store: &Store, id: &str, approve: bool) -> Ruling {
-    store
-        .decide_approval(id, approve, "anna", None, ms(NOW + 1))
-        .unwrap()
+    rule_at(store, id, approve, NOW + 1)
+}
+
+fn rule_at(store: &Store, id: &str, approve: bool, at: u64) -> Ruling {
+    let decision = Decision {
+        id,
+        approve,
+        by: "anna",
+        reason: None,
+        at: ms(at),
+    };
+    store.decide_approval(&decision, &|_| false).unwrap()
 }
 
 fn end(store: &Store, proposal: &Proposal, ending: Ending) {
@@ -93,7 +105,7 @@ fn a_question_is_asked_once_and_its_answer_used_once() {
 }
 
 #[rstest]
-#[case::another_process(|p: &mut Proposal| p.exactly = "started at 6".to_owned())]
+#[case::another_process(|p: &mut Proposal| p.process = Some(ProcessKey { pid: 7, started_ms: 6 }))]
 #[case::another_target(|p: &mut Proposal| p.target = "process 8".to_owned())]
 #[case::another_act(|p: &mut Proposal| p.act = "unit-control.stop".to_owned())]
 #[case::another_run(|p: &mut Proposal| p.invocation = Some("0b".to_owned()))]
@@ -112,22 +124,126 @@ fn an_approval_is_good_for_exactly_what_was_asked(#[case] change: fn(&mut Propos
     ));
 }
 
-#[test]
-fn an_approval_is_good_for_a_while() {
-    let (_folder, store, proposal) = house();
-    let approval = asked(&store, &proposal);
-    rule(&store, &approval.id, true);
-    assert!(matches!(ask(&store, &proposal, UNTIL), Answer::New(_)));
+fn ask_until(store: &Store, proposal: &Proposal, now: u64, until: u64) -> Answer {
+    store
+        .ask_approval(proposal, "it holds the port", ms(now), ms(until))
+        .unwrap()
 }
 
 #[test]
-fn a_question_that_nobody_answered_in_time_is_over() {
+fn an_approval_is_good_for_a_while_and_then_asked_for_again_under_its_id() {
     let (_folder, store, proposal) = house();
     let approval = asked(&store, &proposal);
-    let late = store
-        .decide_approval(&approval.id, true, "anna", None, ms(UNTIL))
-        .unwrap();
-    assert!(matches!(late, Ruling::Over(_)), "{late:?}");
+    rule(&store, &approval.id, true);
+    for _ in 0..2 {
+        let again = match ask_until(&store, &proposal, UNTIL, UNTIL + 60_000) {
+            Answer::New(again) | Answer::Waiting(again) => again,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(again.id, approval.id);
+        assert_eq!(again.state, ApprovalState::Waiting);
+        assert_eq!((again.by, again.until), (None, ms(UNTIL + 60_000)));
+    }
+    assert_eq!(store.approvals().unwrap().len(), 1);
+    let ruling = rule_at(&store, &approval.id, true, UNTIL + 1);
+    assert!(matches!(ruling, Ruling::Done(_)), "{ruling:?}");
+}
+
+#[test]
+fn a_question_can_be_answered_late_while_the_incident_waits_for_people() {
+    let (_folder, store, proposal) = house();
+    let approval = asked(&store, &proposal);
+    let late = rule_at(&store, &approval.id, true, UNTIL + 5);
+    let Ruling::Done(late) = late else {
+        panic!("{late:?}");
+    };
+    assert_eq!(late.until, ms(UNTIL + 5 + 60_000));
+    let answer = ask_until(&store, &proposal, UNTIL + 6, UNTIL + 70_000);
+    assert!(matches!(answer, Answer::Granted(_)), "{answer:?}");
+}
+
+#[test]
+fn whoever_answers_a_question_of_before_is_told_the_one_that_stands_now() {
+    let (_folder, store, proposal) = house();
+    let old = asked(&store, &proposal);
+    let mut other = proposal.clone();
+    other.target = "process 8 (/usr/bin/python3, user web)".to_owned();
+    let Answer::New(new) = ask_until(&store, &other, UNTIL, UNTIL + 60_000) else {
+        panic!("it was asked before");
+    };
+    match rule_at(&store, &old.id, true, UNTIL) {
+        Ruling::AskedAnew { over, now } => {
+            assert_eq!((&over.id, &now.id), (&old.id, &new.id));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(
+        rule_at(&store, &new.id, true, UNTIL),
+        Ruling::Done(_)
+    ));
+    // While both stand, each is its own.
+    let (_folder, store, proposal) = house();
+    let one = asked(&store, &proposal);
+    let two = asked(&store, &other_target(&proposal));
+    for id in [one.id, two.id] {
+        assert!(matches!(rule(&store, &id, true), Ruling::Done(_)), "{id}");
+    }
+}
+
+fn other_target(proposal: &Proposal) -> Proposal {
+    Proposal {
+        target: "process 8".to_owned(),
+        ..proposal.clone()
+    }
+}
+
+#[test]
+fn nobody_agrees_to_what_is_gone() {
+    let (_folder, store, proposal) = house();
+    let approval = asked(&store, &proposal);
+    let decision = Decision {
+        id: &approval.id,
+        approve: true,
+        by: "anna",
+        reason: None,
+        at: ms(NOW + 1),
+    };
+    let gone = store.decide_approval(&decision, &|_| true).unwrap();
+    assert!(matches!(gone, Ruling::Gone(_)), "{gone:?}");
+    assert!(matches!(
+        rule(&store, &approval.id, true),
+        Ruling::Settled(_)
+    ));
+    assert!(matches!(ask(&store, &proposal, NOW + 2), Answer::New(_)));
+}
+
+#[test]
+fn what_an_earlier_boot_asked_is_withdrawn() {
+    let (_folder, store, proposal) = house();
+    let approval = asked(&store, &proposal);
+    store.withdraw_of_other_boots("b1").unwrap();
+    assert_eq!(store.approvals().unwrap()[0].state, ApprovalState::Waiting);
+    store.withdraw_of_other_boots("b2").unwrap();
+    assert!(matches!(
+        rule(&store, &approval.id, true),
+        Ruling::Settled(_)
+    ));
+}
+
+#[test]
+fn a_denial_is_found_by_what_was_denied() {
+    let (_folder, store, proposal) = house();
+    let approval = asked(&store, &proposal);
+    let is_denied = |proposal: &Proposal, at| {
+        store
+            .is_denied(&proposal.unit, &proposal.act, &proposal.target, ms(at))
+            .unwrap()
+    };
+    assert!(!is_denied(&proposal, NOW + 2));
+    rule(&store, &approval.id, false);
+    assert!(is_denied(&proposal, NOW + 2));
+    assert!(!is_denied(&proposal, UNTIL));
+    assert!(!is_denied(&other_target(&proposal), NOW + 2));
 }
 
 #[test]

@@ -418,6 +418,70 @@ fn a_services_file_that_is_left_out_is_told_once_and_so_is_its_mending() {
     assert_eq!(got(&scene).len(), 2);
 }
 
+/// Its file's mistake keeps it from being healed, and nothing else would tell that it is
+/// down.
+#[test]
+fn that_a_service_with_a_mistake_in_its_file_is_down_is_told() {
+    let scene = scene()
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["web.service"]);
+    let file = "/etc/prunella/services.d/web.service.toml";
+    let whole = scene.read_file(file).unwrap();
+    scene
+        .write_file(file, format!("domian = \"x\"\n{whole}"), 0o644)
+        .unwrap();
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    wait_got(&scene, 1);
+    scene.kill("web.service");
+    let told = wait_got(&scene, 2).remove(1);
+    assert_eq!(kind(&told), "prunella.escalation");
+    let data = &told["body"]["data"];
+    assert_eq!(data["resolved"], false, "{data}");
+    let headline = data["headline"].as_str().unwrap();
+    assert!(headline.contains("web.service is not healed"), "{headline}");
+    let text = data.to_string();
+    assert!(
+        text.contains("services.d/web.service.toml:1: unknown key"),
+        "{text}"
+    );
+    assert_eq!(scene.runs("web.service"), 1);
+
+    scene.write_file(file, &whole, 0o644).unwrap();
+    scene.prunella_ok(&["reload"]);
+    scene.wait_healed("web.service");
+    let ended = wait_got(&scene, 4);
+    assert!(ended.iter().skip(2).all(is_resolved), "{ended:#?}");
+}
+
+/// Whom a broken file names can still be told.
+#[test]
+fn that_nothing_is_healed_without_a_good_main_file_is_told() {
+    let scene = scene()
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    receiver(&scene, "200");
+    let main = "/etc/prunella/prunella.toml";
+    let whole = scene.read_file(main).unwrap();
+    scene
+        .write_file(main, format!("retry-intervall = 1\n{whole}"), 0o644)
+        .unwrap();
+    scene
+        .run_ok(&["rm", "/var/lib/prunella/last-good-prunella.toml"])
+        .unwrap();
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    let told = wait_got(&scene, 1).remove(0);
+    let data = &told["body"]["data"];
+    let headline = data["headline"].as_str().unwrap();
+    assert!(headline.contains("Prunella heals nothing"), "{headline}");
+    assert!(data.to_string().contains("retry-intervall"), "{data}");
+
+    scene.write_file(main, &whole, 0o644).unwrap();
+    scene.prunella_ok(&["reload"]);
+    assert!(is_resolved(&wait_got(&scene, 2).remove(1)));
+}
+
 /// What is held back is looked at again and again.
 #[test]
 fn that_people_are_needed_is_said_once_for_each_change() {

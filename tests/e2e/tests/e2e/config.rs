@@ -146,8 +146,7 @@ fn a_service_with_a_mistake_keeps_no_other_from_being_healed() {
     scene.kill("other.service");
     scene.wait_healed("other.service");
     scene.kill("web.service");
-    scene.after_all_before("other.service");
-    assert!(scene.incidents_of("web.service").is_empty());
+    scene.wait_left_alone("web.service", "misconfigured");
     let status = one_line(&scene.prunella_ok(&["status"]));
     for part in [
         "web.service.toml",
@@ -167,6 +166,7 @@ fn a_service_out_of_force_is_told_from_one_that_nobody_put_in_care() {
     scene.prunella_ok(&["enable", "web.service"]);
     scene.start(&["web.service", "other.service"]);
     let file = "/etc/prunella/services.d/web.service.toml";
+    let mistake = "services.d/web.service.toml:1: unknown key `domian`";
     let whole = scene.read_file(file).unwrap();
     scene
         .write_file(file, format!("domian = \"x\"\n{whole}"), 0o644)
@@ -179,15 +179,11 @@ fn a_service_out_of_force_is_told_from_one_that_nobody_put_in_care() {
         "{status}"
     );
     let refused = || {
-        for ask in ["status", "heal"] {
-            let asked = scene.prunella(&[ask, "web.service"]);
-            assert_eq!(asked.code, Some(3), "{asked:?}");
-            let said = one_line(&asked.stderr);
-            assert!(
-                said.contains(&format!("its services file {file} has a mistake")),
-                "{said}"
-            );
-            assert!(said.contains("prunella config check"), "{said}");
+        let heal = scene.prunella(&["heal", "web.service"]);
+        assert_eq!(heal.code, Some(3), "{heal:?}");
+        let detail = scene.prunella_ok(&["status", "web.service"]);
+        for said in [one_line(&heal.stderr), one_line(&detail)] {
+            assert!(said.contains(mistake), "{said}");
             assert!(!said.contains("prunella enable"), "{said}");
         }
         let stranger = scene.prunella(&["status", "stranger.service"]);
@@ -200,7 +196,7 @@ fn a_service_out_of_force_is_told_from_one_that_nobody_put_in_care() {
                 let said = lines.iter().filter(|line| {
                     line["MESSAGE"].as_str().is_some_and(|message| {
                         message.contains("web.service has failed and is not healed")
-                            && message.contains(file)
+                            && message.contains(mistake)
                     })
                 });
                 Ok((said.count() == times).then_some(()))
@@ -210,6 +206,18 @@ fn a_service_out_of_force_is_told_from_one_that_nobody_put_in_care() {
     refused();
     scene.kill("web.service");
     hook_said(1);
+    let incident = scene.wait_left_alone("web.service", "misconfigured");
+    let report = one_line(&scene.report(&incident));
+    for part in [
+        mistake,
+        "SIGKILL",
+        "prunella config check",
+        "prunella reload",
+    ] {
+        assert!(report.contains(part), "{part} in {report}");
+    }
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    assert!(status.contains("✖ web"), "{status}");
 
     // The same where no daemon runs.
     scene.systemctl(&["stop", "prunella.service"]).unwrap();
@@ -217,10 +225,116 @@ fn a_service_out_of_force_is_told_from_one_that_nobody_put_in_care() {
     scene.start(&["web.service"]);
     scene.kill("web.service");
     hook_said(2);
-    assert!(scene.incidents_of("web.service").is_empty());
+    let acts: Vec<String> = scene
+        .incidents_of("web.service")
+        .iter()
+        .flat_map(|incident| scene.record(incident).acts())
+        .collect();
+    assert_eq!(acts, Vec::<String>::new());
 
     scene.write_file(file, &whole, 0o644).unwrap();
     scene.systemctl(&["start", "prunella.service"]).unwrap();
+    scene.wait_healed("web.service");
+}
+
+/// What is down when the mistake is mended is healed by the reload, and nothing has to
+/// be asked for.
+#[test]
+fn without_a_good_main_file_the_daemon_stays_up_and_heals_nothing() {
+    let scene = scene().with_daemon();
+    scene.start(&["web.service"]);
+    scene
+        .write_file(
+            "/etc/prunella/prunella.toml",
+            "retry-intervall = 1\n",
+            0o644,
+        )
+        .unwrap();
+    scene
+        .run_ok(&["rm", "/var/lib/prunella/last-good-prunella.toml"])
+        .unwrap();
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    let daemon = scene.main_pid("prunella.service");
+    let mistake = "prunella.toml:1: unknown key `retry-intervall`";
+    let said = |status: &str| {
+        let status = one_line(status);
+        assert!(status.starts_with(mistake), "{status}");
+        assert!(
+            status.contains("nothing is healed until this is mended"),
+            "{status}"
+        );
+        assert!(!status.contains("prunella enable"), "{status}");
+    };
+    said(&scene.prunella_ok(&["status"]));
+    scene.kill("web.service");
+    let incident = scene.wait_left_alone("web.service", "misconfigured");
+    assert!(scene.report(&incident).contains("retry-intervall"));
+    let heal = scene.prunella(&["heal", "web.service"]);
+    assert_eq!(heal.code, Some(3), "{heal:?}");
+    assert!(heal.stderr.contains("retry-intervall"), "{heal:?}");
+    // A reload that fails leaves it so.
+    assert!(scene.systemctl(&["reload", "prunella.service"]).is_err());
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    assert!(status.contains("nothing is healed"), "{status}");
+    assert_eq!(scene.main_pid("prunella.service"), daemon);
+    assert_eq!(scene.runs("web.service"), 1);
+
+    scene
+        .write_file("/etc/prunella/prunella.toml", "", 0o644)
+        .unwrap();
+    scene.systemctl(&["reload", "prunella.service"]).unwrap();
+    scene.wait_healed("web.service");
+    assert_eq!(scene.main_pid("prunella.service"), daemon);
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    assert!(!status.contains("nothing is healed"), "{status}");
+}
+
+#[test]
+fn a_hook_heals_nothing_without_a_good_main_file_and_says_why() {
+    let scene = scene().with_hooks();
+    scene.start(&["web.service"]);
+    scene
+        .write_file(
+            "/etc/prunella/prunella.toml",
+            "retry-intervall = 1\n",
+            0o644,
+        )
+        .unwrap();
+    scene
+        .run(&["rm", "-f", "/var/lib/prunella/last-good-prunella.toml"])
+        .unwrap();
+    scene.kill("web.service");
+    let incident = scene.wait_left_alone("web.service", "misconfigured");
+    assert!(scene.report(&incident).contains("retry-intervall"));
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    assert!(
+        status.starts_with("prunella.toml:1: unknown key `retry-intervall`"),
+        "{status}"
+    );
+    assert_eq!(scene.runs("web.service"), 1);
+}
+
+#[test]
+fn services_of_a_folder_that_others_can_write_are_watched_and_not_healed() {
+    let scene = scene().with_daemon();
+    scene.start(&["web.service"]);
+    let folder = "/etc/prunella/services.d";
+    scene.run_ok(&["chmod", "777", folder]).unwrap();
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    for part in [
+        "services.d: others can write it (mode 0777)",
+        "chmod go-w /etc/prunella/services.d",
+        "web.service is not healed",
+    ] {
+        assert!(status.contains(part), "{part} in {status}");
+    }
+    scene.kill("web.service");
+    scene.wait_left_alone("web.service", "misconfigured");
+    assert_eq!(scene.runs("web.service"), 1);
+
+    scene.run_ok(&["chmod", "go-w", folder]).unwrap();
+    scene.prunella_ok(&["reload"]);
     scene.wait_healed("web.service");
 }
 
@@ -233,6 +347,55 @@ fn the_kill_switch_stands_in_the_first_line() {
         status.starts_with("nothing is healed while /etc/prunella/off is there"),
         "{status}"
     );
+}
+
+#[test]
+fn wrappers_protected_units_and_bad_secrets_are_told_by_the_check() {
+    let scene = scene()
+        .unit(
+            "db.service",
+            "[Unit]\nWants=db@1.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+             ExecStart=/bin/true\n",
+        )
+        .unit("db@.service", &victim("", ""))
+        .file(
+            "/etc/prunella/services.d/db.toml",
+            "unit = \"db.service\"\n",
+            0o644,
+        )
+        .file(
+            "/etc/prunella/services.d/own.toml",
+            "unit = \"own.service\"\nstrategies = []\n",
+            0o644,
+        )
+        .unit("own.service", &victim("", ""))
+        .file(
+            "/etc/prunella/prunella.toml",
+            "[protect]\nadd = [\"nosuch.service\", \"own\"]\n\
+             [channel.empty]\nkind = \"slack\"\nurl-file = \"/etc/prunella/secrets/empty\"\n\
+             [channel.lines]\nkind = \"slack\"\nurl-file = \"/etc/prunella/secrets/lines\"\n\
+             [alerts]\nescalation = [\"empty\", \"lines\"]\n",
+            0o644,
+        )
+        .file("/etc/prunella/secrets/empty", "\n", 0o600)
+        .file("/etc/prunella/secrets/lines", "a\nb\n", 0o600)
+        .without_daemon();
+    let said = scene.prunella_ok(&["config", "check"]);
+    for part in [
+        "db.service is a wrapper that does nothing itself",
+        "services.d/db.toml:1:8",
+        "db@1.service",
+        "there is no unit nosuch.service on this host to protect",
+        "own.service is protected",
+        "take it out of `add`",
+        "`strategies` is empty",
+        "no secret is read from /etc/prunella/secrets/empty: it is empty",
+        "no secret is read from /etc/prunella/secrets/lines: it is not one line",
+        "6 warnings",
+    ] {
+        assert!(said.contains(part), "{part:?} in {said}");
+    }
+    assert!(!said.contains("remove = ["), "{said}");
 }
 
 #[test]

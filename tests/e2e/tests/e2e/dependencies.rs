@@ -46,6 +46,39 @@ fn a_dead_database_in_care_is_healed_first() {
     assert!(scene.answers(8080));
 }
 
+/// Nobody would heal the database, so nobody waits for it in silence.
+#[test]
+fn a_service_whose_database_is_out_of_force_is_handed_to_people() {
+    let scene = Scene::builder()
+        .service("db.service", &victim("", "--listen 6379"), "")
+        .service("web.service", &web(), NEEDS_DB)
+        .with_daemon();
+    scene.start(&["db.service"]);
+    scene.start(&["web.service"]);
+    let file = "/etc/prunella/services.d/db.service.toml";
+    let whole = scene.read_file(file).unwrap();
+    scene
+        .write_file(file, format!("domian = \"x\"\n{whole}"), 0o644)
+        .unwrap();
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    scene.kill("db.service");
+    scene.wait_left_alone("db.service", "misconfigured");
+    scene.kill("web.service");
+    let incident = scene.wait_ended("web.service", "escalated");
+    let report = scene.report(&incident);
+    assert!(
+        report.contains("services.d/db.service.toml:1"),
+        "it says why: {report}"
+    );
+    assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
+    assert_eq!(scene.runs("web.service"), 1);
+
+    scene.write_file(file, &whole, 0o644).unwrap();
+    scene.prunella_ok(&["reload"]);
+    scene.wait_healed("db.service");
+    scene.wait_healed("web.service");
+}
+
 /// A web server that died when its database was stopped, which is out of care:
 /// the scene and the incident, given up.
 fn dead_with_a_database_out_of_care() -> (Scene, Incident) {

@@ -321,6 +321,74 @@ fn a_unit_that_has_done_its_work_is_not_said_to_be_down() {
 }
 
 #[test]
+fn enable_again_learns_what_it_could_not_while_the_service_was_down() {
+    let scene = Scene::builder()
+        .unit("web.service", &victim("", "--listen 8080"))
+        .unit("mine.service", &victim("", "--listen 8081"))
+        .with_daemon();
+    scene.prunella_ok(&["enable", "--critical", "web.service"]);
+    scene.prunella_ok(&["enable", "mine.service"]);
+    let before = written(&scene, "web");
+    assert!(before.contains("ports = []"), "{before}");
+    let mine = "/etc/prunella/services.d/mine.toml";
+    let edited = format!("{}\n# mine\n", written(&scene, "mine"));
+    scene.write_file(mine, &edited, 0o644).unwrap();
+    // Down, nothing more is to be learned.
+    scene.prunella_ok(&["enable", "web.service"]);
+    assert_eq!(written(&scene, "web"), before);
+
+    scene.start(&["web.service", "mine.service"]);
+    let dry = scene.prunella_ok(&["enable", "--dry-run", "web.service"]);
+    assert!(dry.contains("would write"), "{dry}");
+    assert_eq!(written(&scene, "web"), before);
+    scene.prunella_ok(&["enable", "web.service"]);
+    let web = written(&scene, "web");
+    for line in [
+        "ports = [\"tcp/8080\"]",
+        "run-policy = \"always\"",
+        "[[probe]]",
+        "critical = true",
+    ] {
+        assert!(web.contains(line), "{line} in {web}");
+    }
+    let again = scene.prunella_ok(&["enable", "web.service"]);
+    assert!(again.contains("kept"), "{again}");
+    // What somebody edited is offered.
+    let said = scene.prunella(&["enable", "mine.service"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stderr.contains("ports = [\"tcp/8081\"]"), "{said:?}");
+    assert_eq!(written(&scene, "mine"), edited);
+}
+
+#[test]
+fn a_job_and_what_systemd_does_not_read_are_told() {
+    let scene = Scene::builder()
+        .unit(
+            "backup.service",
+            "[Service]\nType=oneshot\nEnvironmentFile=/etc/backup.env\nExecStart=/bin/true\n",
+        )
+        .unit("backup.timer", "[Timer]\nOnCalendar=2001-01-01\n")
+        .file(
+            "/etc/backup.env",
+            "export DB_DSN=postgres://db.example/x\nA=b\n",
+            0o600,
+        )
+        .with_daemon();
+    scene.start(&["backup.timer"]);
+    let said = scene.prunella(&["enable", "backup.service"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for part in [
+        "started by backup.timer",
+        "Prunella runs it again when it fails",
+        "strategies = []",
+        "/etc/backup.env sets DB_DSN behind `export`",
+    ] {
+        assert!(said.stderr.contains(part), "{part} in {said:?}");
+    }
+    assert!(!said.stderr.contains("points to"), "{said:?}");
+}
+
+#[test]
 fn nothing_that_a_socket_starts_is_asked() {
     let lazy = victim(
         "StandardInput=socket\nStandardOutput=journal",

@@ -110,6 +110,47 @@ fn a_drop_in_whose_services_file_is_gone_is_told_of_and_removed() {
     assert!(exists(&scene, kept), "its service is in care");
 }
 
+/// As after `uninstall`, or when a folder was away for a while.
+#[test]
+fn setup_puts_back_the_drop_ins_of_services_in_care() {
+    let scene = Scene::builder()
+        .unit("web.service", &victim("", "--listen 8080"))
+        .unit("mine.service", &victim("", ""))
+        .without_daemon();
+    scene.prunella_ok(&["setup", "--hook-only"]);
+    scene.start(&["web.service", "mine.service"]);
+    scene.prunella_ok(&["enable", "web", "mine"]);
+    let mine = "/etc/systemd/system/mine.service.d/50-prunella.conf";
+    let edited = format!("{}# mine\n", scene.read_file(mine).unwrap());
+    scene.write_file(mine, &edited, 0o644).unwrap();
+    scene.run_ok(&["rm", DROP_IN]).unwrap();
+    scene.systemctl(&["daemon-reload"]).unwrap();
+
+    let services = "/etc/prunella/services.d/web.toml";
+    let whole = scene.read_file(services).unwrap();
+    scene
+        .write_file(services, format!("domian = \"x\"\n{whole}"), 0o644)
+        .unwrap();
+    let broken = scene.prunella(&["setup", "--hook-only"]);
+    assert!(
+        broken.stderr.contains("prunella config check"),
+        "{broken:?}"
+    );
+    assert!(!exists(&scene, DROP_IN));
+    scene.write_file(services, &whole, 0o644).unwrap();
+
+    scene.prunella_ok(&["setup", "--hook-only", "--without-hooks"]);
+    let dry = scene.prunella_ok(&["setup", "--hook-only", "--dry-run"]);
+    assert!(dry.contains(DROP_IN), "{dry}");
+    assert!(!exists(&scene, DROP_IN));
+    let setup = scene.prunella_ok(&["setup", "--hook-only"]);
+    assert!(setup.contains(DROP_IN), "{setup}");
+    assert!(!setup.contains(mine), "{setup}");
+    assert_eq!(scene.read_file(mine).unwrap(), edited);
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+}
+
 #[test]
 fn the_sweep_removes_what_is_in_nobodys_care_but_nothing_while_a_file_is_broken() {
     let scene = Scene::builder()

@@ -169,6 +169,97 @@ fn a_foreign_process_stays_when_a_person_refuses() {
     assert_eq!(scene.runs("web.service"), 1);
 }
 
+/// Lets the time of every question run out.
+fn expire(scene: &Scene) {
+    let sql = "import sqlite3; c = sqlite3.connect('/var/lib/prunella/prunella.db'); \
+               c.execute('UPDATE approvals SET until_ms = until_ms - 7200000, \
+               asked_at_ms = asked_at_ms - 7200000'); c.commit()";
+    scene.run_ok(&["python3", "-c", sql]).unwrap();
+    assert_eq!(scene.prunella_ok(&["approvals", "--json"]).trim(), "");
+}
+
+fn waiting(scene: &Scene) -> Vec<String> {
+    let waiting = scene.prunella_ok(&["approvals", "--json"]);
+    waiting
+        .lines()
+        .map(|line| {
+            let approval: serde_json::Value = serde_json::from_str(line).unwrap();
+            approval["id"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+/// The command of a mail that is read late.
+#[test]
+fn a_question_whose_time_is_over_can_still_be_answered_by_the_same_command() {
+    let (scene, id) = held_by_a_stranger();
+    expire(&scene);
+    let said = scene.prunella_ok(&["approve", &id]);
+    assert!(said.contains("Approved, once"), "{said}");
+    let incident = scene.wait_healed("web.service");
+    let acts = scene.record(&incident).acts();
+    assert!(acts[0].starts_with("process-control.terminate"), "{acts:?}");
+    assert_eq!(scene.main_pid("stranger.service"), 0);
+}
+
+#[test]
+fn a_question_keeps_its_id_when_it_is_asked_again_and_what_replaces_it_is_told() {
+    let (scene, id) = held_by_a_stranger();
+    let asks = |id: &str| format!("prunella approve {id}");
+    expire(&scene);
+    // Among what to do now, that is: the timeline tells what was asked.
+    let to_do = |report: &str| {
+        let commands: Vec<&str> = report
+            .lines()
+            .map(|line| line.trim().trim_start_matches("sudo "))
+            .filter(|line| line.starts_with("prunella approve"))
+            .collect();
+        commands.join("\n")
+    };
+    scene.prunella(&["heal", "web.service"]);
+    assert_eq!(waiting(&scene), std::slice::from_ref(&id));
+    let report = scene.report(&scene.wait_ended("web.service", "escalated"));
+    assert_eq!(to_do(&report).matches(&asks(&id)).count(), 1, "{report}");
+
+    // Another process holds the port now.
+    scene.systemctl(&["stop", "prunella.service"]).unwrap();
+    scene.systemctl(&["restart", "stranger.service"]).unwrap();
+    scene.wait_active("stranger.service", TIMEOUT).unwrap();
+    expire(&scene);
+    scene.systemctl(&["start", "prunella.service"]).unwrap();
+    scene.prunella(&["heal", "web.service"]);
+    let now = waiting(&scene);
+    assert_eq!(now.len(), 1, "{now:?}");
+    assert_ne!(now[0], id);
+    let late = scene.prunella(&["approve", &id]);
+    assert_eq!(late.code, Some(6), "{late:?}");
+    assert!(late.stderr.contains(&asks(&now[0])), "{late:?}");
+    let report = scene.report(&scene.wait_ended("web.service", "escalated"));
+    let to_do = to_do(&report);
+    assert!(to_do.contains(&asks(&now[0])), "{report}");
+    assert!(!to_do.contains(&asks(&id)), "{report}");
+    assert_ne!(scene.main_pid("stranger.service"), 0);
+    scene.prunella_ok(&["approve", &now[0]]);
+    scene.wait_healed("web.service");
+}
+
+#[test]
+fn nobody_agrees_to_end_a_process_that_has_gone() {
+    let (scene, id) = held_by_a_stranger();
+    scene.systemctl(&["stop", "stranger.service"]).unwrap();
+    let said = scene.prunella(&["approve", &id]);
+    assert_eq!(said.code, Some(6), "{said:?}");
+    assert!(!said.stdout.contains("Approved"), "{said:?}");
+    assert!(said.stderr.contains("nothing was approved"), "{said:?}");
+    assert!(said.stderr.contains("has ended"), "{said:?}");
+    // What was in the way is.
+    let incident = scene.wait_healed("web.service");
+    assert_eq!(
+        scene.record(&incident).acts(),
+        ["unit-control.start web.service"]
+    );
+}
+
 #[test]
 fn a_start_that_is_denied_is_not_done() {
     let (scene, id) = down_and_waiting();

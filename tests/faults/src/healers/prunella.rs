@@ -45,7 +45,7 @@ impl Healer for Prunella {
         machine.run_ok(&[PRUNELLA, "config", "check"])?;
         match self {
             Self::Daemon => {
-                machine.run_ok(&[PRUNELLA, "setup"])?;
+                machine.run_ok(&[PRUNELLA, "setup", "--without-hooks"])?;
                 machine.wait_active("prunella.service", TIMEOUT)
             }
             Self::Hook => {
