@@ -204,6 +204,18 @@ impl<'a> Attempt<'a> {
                 self.becomes_well()
             };
         match found {
+            // What made it an incident was a probe that is declared differently now.
+            Ok(well)
+                if detection.cause == Cause::NotAnswering
+                    && !well.unknown.is_empty()
+                    && !self.trail.is_dry_run() =>
+            {
+                self.escalate(format!(
+                    "it is up, and whether it answers is not known: probe `{}` has never been \
+                     answered since it was declared so",
+                    well.unknown.join("`, `")
+                ))
+            }
             Ok(well) => {
                 let after = self.answering(&well);
                 let started_by = self.trail.started_by(&well.status).cloned();

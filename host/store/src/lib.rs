@@ -41,6 +41,7 @@ pub mod ledger;
 mod notices;
 mod outbox;
 mod pauses;
+mod probes;
 mod retention;
 mod salvage;
 mod schema;
@@ -69,6 +70,7 @@ pub use self::{
     notices::{Notice, NoticeChange},
     outbox::{AlertDecision, Decided, FoundDispatch, NewAlert, Tried, Unfinished},
     pauses::Pause,
+    probes::ProbeHistory,
     retention::Tidied,
     statistics::LearnedCounts,
 };

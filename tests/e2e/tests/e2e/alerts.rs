@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use prunella_e2e::{Builder, Scene, TIMEOUT, victim, victim_with};
+use rstest::rstest;
 use serde_json::Value;
 
 /// Writes each request down before it answers, with what stands in
@@ -610,4 +611,120 @@ fn that_people_are_needed_is_said_once_for_each_change() {
         .wait_for("the news", 2 * TIMEOUT, || Ok((said() == 3).then_some(())))
         .unwrap();
     wait_got(&scene, 2);
+}
+
+/// A service that fails at every start from now on, handed to people.
+fn handed_to_people(scene: &Scene) -> Value {
+    receiver(scene, "200");
+    scene.start(&["web.service"]);
+    scene.write_file("/run/broken", "", 0o644).unwrap();
+    scene.wait_ended("web.service", "escalated");
+    let told = wait_got(scene, 1).remove(0);
+    assert_eq!(kind(&told), "prunella.escalation");
+    told
+}
+
+fn headline(message: &Value) -> &str {
+    message["body"]["data"]["headline"].as_str().unwrap()
+}
+
+#[rstest]
+#[case::disabled(true)]
+#[case::by_a_mistake_in_its_file(false)]
+fn leaving_care_while_it_is_down_is_no_recovery(#[case] disabled: bool) {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim("", "--exit-when /run/broken --exit-code 3"),
+            BUDGET,
+        )
+        .service("other.service", &victim("", ""), "")
+        .with_daemon();
+    let escalation = handed_to_people(&scene);
+    let file = "/etc/prunella/services.d/web.service.toml";
+    let whole = scene.read_file(file).unwrap();
+    if disabled {
+        scene.prunella_ok(&["disable", "web.service"]);
+    } else {
+        scene
+            .write_file(file, format!("domian = \"x\"\n{whole}"), 0o644)
+            .unwrap();
+        scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    }
+    let left = scene
+        .wait_for("that nobody looks after it", TIMEOUT, || {
+            let about = about(&scene, "web.service");
+            Ok(about.into_iter().nth(1))
+        })
+        .unwrap();
+    assert_eq!(kind(&left), "prunella.information");
+    assert!(!is_resolved(&left), "{left}");
+    assert_eq!(alert_group(&left), alert_group(&escalation));
+    assert!(
+        headline(&left).contains("web.service is still failed; Prunella no longer looks after it"),
+        "{left}"
+    );
+
+    // In care again, its story goes on, and has one end.
+    scene.write_file(file, &whole, 0o644).unwrap();
+    scene.systemctl(&["reload", "prunella.service"]).unwrap();
+    scene.remove_file("/run/broken").unwrap();
+    scene.prunella_ok(&["heal", "web.service"]);
+    let end = scene
+        .wait_for("its end", TIMEOUT, || {
+            let about = about(&scene, "web.service");
+            Ok(about.into_iter().find(is_resolved))
+        })
+        .unwrap();
+    assert_eq!(kind(&end), "prunella.recovery");
+    assert_eq!(alert_group(&end), alert_group(&escalation));
+    let kinds: Vec<String> = about(&scene, "web.service")
+        .iter()
+        .filter(|message| message["path"] == "/pager")
+        .map(|message| kind(message).to_owned())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "prunella.escalation",
+            "prunella.information",
+            "prunella.recovery"
+        ]
+    );
+}
+
+#[test]
+fn an_operators_stop_of_what_was_handed_to_people_closes_it_and_is_no_recovery() {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim_with(
+                "StartLimitIntervalSec=0",
+                "Restart=always\nRestartSec=1s",
+                "--exit-when /run/broken --exit-code 3",
+            ),
+            "",
+        )
+        .with_daemon();
+    let escalation = handed_to_people(&scene);
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+    let end = scene
+        .wait_for("its end", TIMEOUT, || {
+            let about = about(&scene, "web.service");
+            Ok(about.into_iter().find(is_resolved))
+        })
+        .unwrap();
+    assert_eq!(kind(&end), "prunella.information", "{end}");
+    assert_eq!(alert_group(&end), alert_group(&escalation));
+    assert!(headline(&end).contains("Closed: web.service"), "{end}");
+    assert!(!headline(&end).contains("up again"), "{end}");
+    assert_eq!(
+        scene.property("web.service", "ActiveState").unwrap(),
+        "inactive"
+    );
+    assert!(
+        about(&scene, "web.service")
+            .iter()
+            .all(|message| kind(message) != "prunella.recovery")
+    );
 }

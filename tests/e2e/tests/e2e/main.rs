@@ -19,6 +19,7 @@ mod oversight;
 mod plain;
 mod plugins;
 mod ports;
+mod probes;
 mod report;
 mod state;
 mod status;
