@@ -23,6 +23,7 @@ use crate::{
     answered_probes::{AnsweredProbes, OnceAnswered},
     cached_probes::{CachedProbes, ProbeAnswers},
     clock::moment,
+    held_ports::HeldPorts,
     observer::Observer,
     opinions::Opinions,
     snapshot::Snapshot,
@@ -161,8 +162,13 @@ impl Healer {
     }
 
     fn uncached_host_for(&self, service: &Arc<Service>) -> Host {
-        Host::new(Stored {
+        let held_ports = Host::new(HeldPorts {
             below: self.settings.hosts.for_service(Arc::clone(service)),
+            store: self.settings.store.clone(),
+            unit: service.unit.clone(),
+        });
+        Host::new(Stored {
+            below: held_ports,
             store: self.settings.store.clone(),
             unit: service.unit.clone(),
         })

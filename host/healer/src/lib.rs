@@ -23,6 +23,7 @@ mod dry_run;
 mod error;
 pub mod evidence;
 mod healer;
+mod held_ports;
 mod kernel;
 mod lock;
 mod observer;

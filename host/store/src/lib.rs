@@ -41,6 +41,7 @@ pub mod ledger;
 mod notices;
 mod outbox;
 mod pauses;
+mod ports;
 mod probes;
 mod retention;
 mod salvage;

@@ -211,8 +211,13 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         notice TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     ",
-    // 8: whether probes were ever answered.
+    // 8: whether probes were ever answered, and which run somebody kept from its port.
     "
+    CREATE TABLE kept_from_port (
+        unit       TEXT PRIMARY KEY,
+        invocation TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
     CREATE TABLE probes (
         unit     TEXT NOT NULL,
         probe    TEXT NOT NULL,

@@ -215,7 +215,7 @@ impl Task {
                 self.tell(WatchEvent::Failed(detection, Box::new(status)))
             }
             Sign::Restarted => {
-                let Some(run) = history.take_crashed() else {
+                let Some((run, restarts_before)) = history.take_crashed() else {
                     return Ok(());
                 };
                 let cause = Cause::from(run.result.as_deref().unwrap_or_default());
@@ -224,6 +224,7 @@ impl Task {
                     exit_code: run.exit_code,
                     signal: run.signal,
                     failed_monotonic: run.main_exit,
+                    restarts_before: Some(restarts_before),
                     ..detection(&status, cause)
                 }))
             }
