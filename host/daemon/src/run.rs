@@ -256,6 +256,7 @@ fn watched(daemon: &Daemon, event: WatchEvent) {
             daemon.scheduler.recovered(&unit);
             daemon.tell();
         }
+        WatchEvent::Stopped { unit } => daemon.scheduler.stopped(&unit),
         WatchEvent::BusLost => {
             tracing::warn!("the system bus is gone; failures are noticed when it is back");
         }

@@ -291,6 +291,12 @@ impl Scheduler {
         self.shared.changed.notify_all();
     }
 
+    /// A unit was stopped, and not by an act of Prunella's: an incident that waits looks
+    /// whether that was an operator, whose stop ends it.
+    pub fn stopped(&self, unit: &UnitName) {
+        self.recovered(unit);
+    }
+
     /// A person has agreed to an act for the unit's incident, or has refused it: it is
     /// tried again now.
     pub fn decided(&self, unit: &UnitName) -> Result<(), HealerError> {

@@ -193,6 +193,9 @@ impl Task {
         if sign == Sign::Recovered {
             return self.tell(WatchEvent::Recovered { unit: unit.clone() });
         }
+        if sign == Sign::Stopped {
+            return self.tell(WatchEvent::Stopped { unit: unit.clone() });
+        }
         let mut status = match self.linux.read_unit(unit, LOOK).await {
             Ok(status) => status,
             Err(failure) => {
@@ -276,7 +279,7 @@ impl Task {
                 self.tell(WatchEvent::Failed(detection, Box::new(status)))
             }
             Sign::Ended if status.should_have_gone_on() => self.ended(status),
-            Sign::Ended | Sign::Recovered => Ok(()),
+            Sign::Ended | Sign::Recovered | Sign::Stopped => Ok(()),
         }
     }
 

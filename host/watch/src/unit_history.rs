@@ -35,6 +35,8 @@ pub(crate) enum Sign {
     MaybeStarted,
     /// A foreign job has ended that found it up: a stop, if it is down now.
     MaybeStopped,
+    /// It is down after a foreign job that found it up, or on its way up.
+    Stopped,
     /// It ended with success, and no job ended it.
     Ended,
 }
@@ -291,6 +293,14 @@ impl UnitHistory {
             (result, _) if result != "done" && self.down && self.state == ActiveState::Active => {
                 self.down = false;
                 Some(Sign::Recovered)
+            }
+            ("done", Some(job))
+                if self.state == ActiveState::Inactive
+                    && !self.heal_on_stop
+                    && (job.found_waiting
+                        || !matches!(job.found, ActiveState::Inactive | ActiveState::Failed)) =>
+            {
+                Some(Sign::Stopped)
             }
             ("done", Some(job)) if !job.found_waiting => match job.found {
                 ActiveState::Inactive | ActiveState::Failed if !job.maybe_own => {

@@ -346,8 +346,5 @@ fn crashes_in_a_row_that_systemd_restarts_are_one_incident_that_counts_them() {
     assert_eq!(scene.incidents_of("web.service").len(), 1);
     assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
     let report = scene.report(&incident);
-    assert!(
-        report.contains("systemd restarted it 3 times"),
-        "{report}"
-    );
+    assert!(report.contains("systemd restarted it 3 times"), "{report}");
 }
