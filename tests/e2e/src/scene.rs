@@ -310,11 +310,9 @@ impl Scene {
         self.wait_for("the probes to be answered", TIMEOUT, || {
             let status = self.prunella_ok(&["status", unit, "--json"]);
             let status: Value = serde_json::from_str(&status).unwrap();
-            let probes = status["probes"].as_array().unwrap();
-            Ok(probes
-                .iter()
-                .all(|probe| probe["never_answered"] == false)
-                .then_some(()))
+            let probes = status.get("probes").and_then(Value::as_array).unwrap();
+            let is_answered = |probe: &Value| probe.get("never_answered") == Some(&false.into());
+            Ok(probes.iter().all(is_answered).then_some(()))
         })
         .unwrap();
     }
