@@ -400,7 +400,9 @@ mod tests {
             let sign = history.glimpse(now, inactive());
             assert_eq!(history.glimpse(now, inactive()), None, "it is told once");
             if job.is_some() {
-                assert_eq!(history.job_removed(3, "done", job == Some(true)), None);
+                let own = job == Some(true);
+                let stopped = (!own).then_some(Sign::Stopped);
+                assert_eq!(history.job_removed(3, "done", own), stopped);
             }
             sign
         };

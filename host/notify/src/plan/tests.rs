@@ -551,15 +551,6 @@ fn a_unit_whose_incident_goes_on_is_not_judged_by_its_state() {
 }
 
 #[test]
-fn a_unit_taken_out_of_care_ends_its_trouble() {
-    let mut world = World::new().care("a", &[]);
-    world.fails("a", 100);
-    world.at(103);
-    world.config.services.clear();
-    assert_eq!(told(&world.at(200)), ["resolved recovery a to mail+pager"]);
-}
-
-#[test]
 fn a_pause_ends_no_trouble() {
     let mut world = World::new().care("a", &[]);
     world.fails("a", 100);
