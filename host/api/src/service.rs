@@ -80,6 +80,9 @@ pub struct ProbeStatus {
     pub healthy: Option<bool>,
     /// What was answered, or why it was not asked.
     pub detail: String,
+    /// Whether the daemon or a sweep never had an answer of it since it was declared as
+    /// it is; then it is not used. False for one that asks another unit.
+    pub never_answered: bool,
 }
 
 /// How much healing is left.

@@ -171,6 +171,7 @@ impl Queries for Fixed {
                     exit_code: None,
                     signal: Some("KILL".into()),
                     failed_monotonic: Some(Monotonic::from_micros(5)),
+                    restarts_before: None,
                 },
                 attempt: 1,
                 boot_id: "b".into(),

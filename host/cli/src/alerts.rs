@@ -83,7 +83,7 @@ fn list(paths: &Paths, args: &AlertsListArgs) -> anyhow::Result<Exit> {
 fn style(state: DispatchState) -> Style {
     match state {
         DispatchState::Delivered => GOOD,
-        DispatchState::Waiting | DispatchState::Sending => FAIR,
+        DispatchState::Waiting | DispatchState::Sending | DispatchState::Withdrawn => FAIR,
         DispatchState::Refused | DispatchState::Failed => BAD,
     }
 }

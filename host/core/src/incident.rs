@@ -86,6 +86,10 @@ pub struct Detection {
     pub signal: Option<String>,
     /// When systemd saw the unit go down, or its probe was first asked in vain.
     pub failed_monotonic: Option<Monotonic>,
+    /// How often systemd had restarted the unit by itself (Restart=) before this failure, by
+    /// its own count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts_before: Option<u32>,
 }
 
 impl Detection {
@@ -100,6 +104,7 @@ impl Detection {
             exit_code: status.exit_code,
             signal: status.signal.clone(),
             failed_monotonic: status.inactive_enter_monotonic,
+            restarts_before: Some(status.restarts),
         }
     }
 

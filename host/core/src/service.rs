@@ -372,6 +372,14 @@ pub struct DeclaredProbe {
     pub failure_threshold: u32,
 }
 
+impl DeclaredProbe {
+    /// What it asks, and how long it waits for the answer: as long as this is the same,
+    /// it is the same probe, however often it is asked.
+    pub fn question(&self) -> String {
+        serde_json::to_string(&(&self.kind, self.timeout.as_micros())).unwrap_or_default()
+    }
+}
+
 /// When a service counts as healed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofSettings {

@@ -13,7 +13,7 @@ use prunella_core::{
     incident::{DetectedBy, Detection},
     situation::Situation as _,
 };
-use prunella_healer::Scheduler;
+use prunella_healer::{Healer, NEVER_ANSWERED, Scheduler};
 use prunella_watch::{Asked, ProbeTarget, Prober, Unanswered};
 
 use crate::{DaemonError, Paths, assembly::Assembly, detection::detection};
@@ -28,6 +28,16 @@ const LOOK: Duration = Duration::from_secs(10);
 /// A sweep asks a probe that does not answer again after its interval, but does
 /// not wait for longer than this.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// What is to be asked while all is well.
+pub(crate) fn targets(healer: &Healer) -> Vec<ProbeTarget> {
+    healer
+        .config()
+        .services
+        .values()
+        .flat_map(|service| ProbeTarget::of(service, |probe| healer.was_answered(service, probe)))
+        .collect()
+}
 
 /// Asks a probe of a service that is up and not being healed.
 pub(crate) fn ask(
@@ -47,6 +57,17 @@ pub(crate) fn ask(
     match assembly.healer.ask(deadline, unit, probe) {
         Some(Ok(answer)) if answer.healthy => Asked::Answering,
         Some(Ok(answer)) => Asked::NotAnswering(answer.detail),
+        Some(Err(failure)) if failure.code.as_deref() == Some(NEVER_ANSWERED) => {
+            let told = assembly
+                .healer
+                .service(unit)
+                .is_some_and(|service| assembly.healer.was_told_of(&service, probe));
+            if told {
+                Asked::NotNow
+            } else {
+                Asked::NeverAnswered(failure.message)
+            }
+        }
         Some(Err(failure)) => {
             tracing::warn!("probe `{probe}` of {unit} cannot be asked: {failure}");
             Asked::NotNow
@@ -60,6 +81,16 @@ pub(crate) fn not_answering(assembly: &Assembly, unanswered: &Unanswered) -> Opt
     let Unanswered {
         unit, probe, why, ..
     } = unanswered;
+    if !unanswered.was_answered {
+        if let Some(service) = assembly.healer.service(unit) {
+            tracing::warn!(
+                object_systemd_unit = %unit,
+                "{unit}: {why}: it heals nothing and proves nothing until it is answered once"
+            );
+            assembly.healer.told_of(&service, probe);
+        }
+        return None;
+    }
     tracing::warn!(object_systemd_unit = %unit, "{unit}: probe `{probe}` goes unanswered: {why}");
     match assembly.linux.units().get(Instant::now() + LOOK, unit) {
         Ok(status) => Some(detected(assembly, &status, unanswered.since)),
@@ -89,14 +120,15 @@ pub(crate) fn round(
     let end = Instant::now() + patience;
     let uptime = assembly.linux.since_boot();
     let before = last_round(paths, uptime);
-    let config = assembly.healer.config();
-    let targets: Vec<ProbeTarget> = config
-        .services
-        .values()
-        .flat_map(ProbeTarget::of)
-        .filter(|target| is_due(target.interval, before, uptime))
+    let targets: Vec<ProbeTarget> = targets(&assembly.healer)
+        .into_iter()
+        .filter(|target| {
+            target
+                .interval
+                .is_none_or(|every| is_due(every, before, uptime))
+        })
         .map(|target| ProbeTarget {
-            interval: target.interval.min(AGAIN),
+            interval: Some(target.interval.unwrap_or(AGAIN).min(AGAIN)),
             ..target
         })
         .collect();

@@ -17,7 +17,7 @@ use prunella_api::{Door, ServeSettings, serve};
 use prunella_config::Config;
 use prunella_healer::Scheduler;
 use prunella_linux::folder_watch::FolderWatch;
-use prunella_watch::{Care, ProbeTarget, Prober, WatchEvent, Watcher};
+use prunella_watch::{Care, Prober, WatchEvent, Watcher};
 use sd_notify::NotifyState;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -229,10 +229,9 @@ fn sweep(daemon: &Daemon) {
     }
 }
 
-/// Begins to ask the probes that have an interval.
+/// Begins to ask the probes that have an interval, or were never answered.
 fn probe(daemon: &Arc<Daemon>) -> Prober {
-    let config = daemon.assembly.healer.config();
-    let targets = config.services.values().flat_map(ProbeTarget::of).collect();
+    let targets = probes::targets(&daemon.assembly.healer);
     let asking = Arc::clone(daemon);
     let telling = Arc::clone(daemon);
     Prober::start(
@@ -257,6 +256,7 @@ fn watched(daemon: &Daemon, event: WatchEvent) {
             daemon.scheduler.recovered(&unit);
             daemon.tell();
         }
+        WatchEvent::Stopped { unit } => daemon.scheduler.stopped(&unit),
         WatchEvent::BusLost => {
             tracing::warn!("the system bus is gone; failures are noticed when it is back");
         }

@@ -4,7 +4,14 @@
 //! try, opens incidents for units in care that are failed and that no hook told
 //! of, and asks the probes, since a service that hangs never fails.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use prunella_api::Client;
 use prunella_healer::Scheduler;
@@ -18,8 +25,19 @@ use crate::{
     notifier, probes, retention,
 };
 
-/// As long as the hook's: what is due later is left to the next sweep.
-const PATIENCE: Duration = Duration::from_secs(130);
+/// What is due later is left to the next sweep: there is none while this one runs.
+const HEALING: Duration = Duration::from_secs(45);
+
+/// What is being healed then may take so much longer; after that the next sweep goes on
+/// with it.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A sweep ends within so long, whatever a service or a channel waits for.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// How often it looks for what others want told: a hook that ends meanwhile has a sweep
+/// started to tell of it, which is this one.
+const LOOK_FOR_ALERTS: Duration = Duration::from_secs(2);
 
 /// Looks for what was missed, once. Does nothing while a daemon runs.
 pub fn run(paths: &Paths) -> Result<(), DaemonError> {
@@ -35,6 +53,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     if config.services.is_empty() && problems.is_empty() {
         return Ok(());
     }
+    let begun = Instant::now();
     let followed = Arc::new(notifier::Followed::default());
     let assembly = Arc::new(Assembly::new(
         paths,
@@ -51,20 +70,43 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         }
         notifier::config_problems(notifier, &problems);
     }
+    let (done, is_done) = mpsc::channel::<()>();
+    let swept = thread::scope(|scope| {
+        if let Some(notifier) = &notifier {
+            scope.spawn(move || {
+                while is_done.recv_timeout(LOOK_FOR_ALERTS) == Err(RecvTimeoutError::Timeout) {
+                    notifier.wake();
+                }
+            });
+        }
+        let swept = heal(paths, &assembly, begun);
+        if let Some(notifier) = &notifier {
+            let left = LIMIT.saturating_sub(begun.elapsed());
+            notifier.work_for(left.min(notifier::PATIENCE));
+        }
+        drop(done);
+        swept
+    });
+    swept?;
+    if let Some(store) = &assembly.store {
+        retention::now(store, &assembly.healer.config().retention);
+    }
+    Ok(())
+}
+
+/// Takes up what was left and what was missed.
+fn heal(paths: &Paths, assembly: &Arc<Assembly>, begun: Instant) -> Result<(), DaemonError> {
     let scheduler = Arc::new(Scheduler::start(Arc::clone(&assembly.healer))?);
     if let Err(error) = scheduler.take_up() {
         tracing::error!("what was left unfinished cannot be taken up: {error}");
     }
-    for detection in down_in_care(&assembly).map_err(DaemonError::FailedUnits)? {
+    for detection in down_in_care(assembly).map_err(DaemonError::FailedUnits)? {
         scheduler.open(detection)?;
     }
-    probes::round(paths, &assembly, &scheduler, PATIENCE)?;
-    scheduler.wait_until_idle(PATIENCE);
-    if let Some(notifier) = &notifier {
-        notifier.work_for(notifier::PATIENCE);
-    }
-    if let Some(store) = &assembly.store {
-        retention::now(store, &assembly.healer.config().retention);
-    }
+    let end = begun + HEALING;
+    let left = end.saturating_duration_since(Instant::now());
+    probes::round(paths, assembly, &scheduler, left)?;
+    scheduler.wait_until(end);
+    scheduler.stop(GRACE);
     Ok(())
 }

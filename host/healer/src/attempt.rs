@@ -35,6 +35,9 @@ use crate::{
     trail::Trail,
 };
 
+/// How long one look at the unit may take.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// How an attempt came out.
 #[derive(Debug)]
 pub(crate) enum AttemptOutcome {
@@ -208,6 +211,18 @@ impl<'a> Attempt<'a> {
                 self.becomes_well()
             };
         match found {
+            // What made it an incident was a probe that is declared differently now.
+            Ok(well)
+                if detection.cause == Cause::NotAnswering
+                    && !well.unknown.is_empty()
+                    && !self.trail.is_dry_run() =>
+            {
+                self.escalate(format!(
+                    "it is up, and whether it answers is not known: probe `{}` has never been \
+                     answered since it was declared so",
+                    well.unknown.join("`, `")
+                ))
+            }
             Ok(well) => {
                 let after = self.answering(&well);
                 let started_by = self.trail.started_by(&well.status).cloned();
@@ -219,7 +234,7 @@ impl<'a> Attempt<'a> {
                             recovered_after: after,
                         },
                         _ => Ending::Recovered {
-                            by: self.recovered_by(status),
+                            by: self.recovered_by(&well.status),
                         },
                     }),
                     Err(reason) => {
@@ -231,6 +246,14 @@ impl<'a> Attempt<'a> {
                         self.look_again()
                     }
                 }
+            }
+            Err(reason) if self.has_moved_on(status) => {
+                self.trail.write(Step::NotProven {
+                    strategy: None,
+                    reason,
+                    relapse: true,
+                });
+                self.look_again()
             }
             Err(reason) => {
                 self.look_at_main_process(status);
@@ -256,7 +279,14 @@ impl<'a> Attempt<'a> {
             "the same run recovered by itself".to_owned()
         } else if status.restarts > 0 {
             // systemd counts from the last start that was not its own.
-            format!("systemd restarted it (Restart={})", status.restart_policy)
+            let times = detection
+                .restarts_before
+                .map_or(1, |before| status.restarts.saturating_sub(before));
+            let policy = &status.restart_policy;
+            match times {
+                2.. => format!("systemd restarted it {times} times (Restart={policy})"),
+                _ => format!("systemd restarted it (Restart={policy})"),
+            }
         } else {
             "somebody else started it".to_owned()
         }
@@ -266,6 +296,18 @@ impl<'a> Attempt<'a> {
     /// anew what the matter is.
     fn look_again(&self) -> AttemptOutcome {
         AttemptOutcome::TryAgain(Duration::ZERO)
+    }
+
+    /// Whether the unit is no longer as `seen`: systemd restarts it by itself, say, and what
+    /// was found out about it holds no more.
+    fn has_moved_on(&self, seen: &UnitStatus) -> bool {
+        let now = self.host.unit(Instant::now() + LOOK, &self.service.unit);
+        !self.trail.is_dry_run()
+            && now.is_ok_and(|now| {
+                now.active_state != seen.active_state
+                    || now.invocation != seen.invocation
+                    || now.restarts != seen.restarts
+            })
     }
 
     fn heal(&self, status: &UnitStatus) -> AttemptOutcome {
@@ -293,7 +335,7 @@ impl<'a> Attempt<'a> {
         if !self.is_restart_wanted() {
             self.ask_model();
         }
-        let mut applying = match self.assess(&related) {
+        let mut applying = match self.assess(status, &related) {
             Ok(applying) => self.in_order(applying),
             Err(outcome) => return outcome,
         };

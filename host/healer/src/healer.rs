@@ -20,8 +20,10 @@ use prunella_store::{Ledger, Store};
 
 use crate::{
     Protected, StrategySet,
+    answered_probes::{AnsweredProbes, OnceAnswered},
     cached_probes::{CachedProbes, ProbeAnswers},
     clock::moment,
+    held_ports::HeldPorts,
     observer::Observer,
     opinions::Opinions,
     snapshot::Snapshot,
@@ -61,6 +63,7 @@ pub struct Healer {
     pub(crate) opinions: Opinions,
     pub(crate) recorder: OnceLock<Arc<Recorder>>,
     pub(crate) probe_answers: Arc<ProbeAnswers>,
+    answered_probes: Arc<AnsweredProbes>,
     current: RwLock<Current>,
 }
 
@@ -95,6 +98,7 @@ impl Healer {
         strategies: Arc<StrategySet>,
     ) -> Self {
         Self {
+            answered_probes: Arc::new(AnsweredProbes::new(settings.store.clone())),
             settings,
             opinions: Opinions::default(),
             recorder: OnceLock::new(),
@@ -138,25 +142,41 @@ impl Healer {
     }
 
     /// The host as `service` sees it, with nothing between that denies anything. But
-    /// a probe that is waited for in vain is waited for once.
+    /// a probe that is waited for in vain is waited for once, and one that was never
+    /// answered gives no answer.
     pub(crate) fn host_for(&self, service: &Arc<Service>) -> Host {
-        Host::new(CachedProbes {
+        let cached = Host::new(CachedProbes {
             below: self.uncached_host_for(service),
             unit: service.unit.clone(),
             answers: Arc::clone(&self.probe_answers),
+        });
+        self.once_answered(cached, service)
+    }
+
+    fn once_answered(&self, below: Host, service: &Arc<Service>) -> Host {
+        Host::new(OnceAnswered {
+            below,
+            service: Arc::clone(service),
+            answered: Arc::clone(&self.answered_probes),
         })
     }
 
     fn uncached_host_for(&self, service: &Arc<Service>) -> Host {
-        Host::new(Stored {
+        let held_ports = Host::new(HeldPorts {
             below: self.settings.hosts.for_service(Arc::clone(service)),
+            store: self.settings.store.clone(),
+            unit: service.unit.clone(),
+        });
+        Host::new(Stored {
+            below: held_ports,
             store: self.settings.store.clone(),
             unit: service.unit.clone(),
         })
     }
 
     /// Asks one of a service's declared probes, anew; `None` when the unit is not in
-    /// care.
+    /// care. One of its own that was never answered gives a failure with the code
+    /// [`NEVER_ANSWERED`](crate::NEVER_ANSWERED).
     pub fn ask(
         &self,
         deadline: Instant,
@@ -166,12 +186,28 @@ impl Healer {
         let service = self.service(unit)?;
         let name = probe.to_owned();
         let answer = self
-            .uncached_host_for(&service)
+            .once_answered(self.uncached_host_for(&service), &service)
             .ask(deadline, probes::Ask { name });
         if let Ok(answer) = &answer {
             self.probe_answers.note(unit, probe, answer);
         }
         Some(answer)
+    }
+
+    /// Whether a service's own probe was answered since it was declared as it is.
+    pub fn was_answered(&self, service: &Service, probe: &str) -> bool {
+        self.answered_probes.was_answered(service, probe)
+    }
+
+    /// Whether people know that a service's own probe is asked in vain.
+    pub fn was_told_of(&self, service: &Service, probe: &str) -> bool {
+        self.answered_probes.was_told(service, probe)
+    }
+
+    /// People are told that a service's own probe is asked in vain, and are not told
+    /// again while it stays so.
+    pub fn told_of(&self, service: &Service, probe: &str) {
+        self.answered_probes.told(service, probe);
     }
 
     /// Whether a service may be healed now.
@@ -188,7 +224,7 @@ impl Healer {
     }
 
     /// The service of a unit in care.
-    pub(crate) fn service(&self, unit: &UnitName) -> Option<Arc<Service>> {
+    pub fn service(&self, unit: &UnitName) -> Option<Arc<Service>> {
         self.config().services.get(unit).cloned().map(Arc::new)
     }
 }

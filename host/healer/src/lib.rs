@@ -13,6 +13,7 @@
 //! This crate knows nothing of D-Bus, netlink or files: it sees the host
 //! through `core::capability` and `core::situation` only.
 
+mod answered_probes;
 mod assess;
 mod attempt;
 mod cached_probes;
@@ -22,6 +23,7 @@ mod dry_run;
 mod error;
 pub mod evidence;
 mod healer;
+mod held_ports;
 mod kernel;
 mod lock;
 mod observer;
@@ -38,6 +40,7 @@ mod stored;
 mod strategies;
 mod trail;
 
+pub use answered_probes::NEVER_ANSWERED;
 pub use decide::Decision;
 pub use error::HealerError;
 pub use healer::{Healer, HealerSettings, Hosts};

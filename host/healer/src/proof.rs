@@ -6,7 +6,7 @@
 //! | oneshot | ended with success (or active, with RemainAfterExit=) |
 //! | declared ports | held from within the unit's control group, or by one of its sockets |
 //! | own network namespace | ports cannot be seen from here: the probes alone |
-//! | declared probes of its own | every one answers |
+//! | declared probes of its own | every one answers that ever did |
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use prunella_core::{
     service::Service,
 };
 
-use crate::start_time::StartTime;
+use crate::{NEVER_ANSWERED, start_time::StartTime};
 
 /// How often ports and probes are looked at while the service comes up: no
 /// signal tells of a port. Doubles from the first to the second.
@@ -32,6 +32,8 @@ const LAST_LOOK: Duration = Duration::from_secs(10);
 pub(crate) struct Well {
     pub(crate) status: UnitStatus,
     pub(crate) evidence: Vec<String>,
+    /// Probes of its own that were never answered, and so say nothing.
+    pub(crate) unknown: Vec<String>,
 }
 
 /// Waits until the service is well, for as long as a start of it may take; else
@@ -195,11 +197,20 @@ fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWe
     } else {
         ports(service, host, &status, deadline, &mut evidence)?;
     }
+    let mut unknown = Vec::new();
     for (name, probe) in service.own_probes() {
         let ask = probes::Ask { name: name.clone() };
-        let answer = host
-            .ask(deadline.min(Instant::now() + probe.timeout), ask)
-            .map_err(|failure| NotWell::NotYet(format!("probe `{name}` failed: {failure}")))?;
+        let answer = match host.ask(deadline.min(Instant::now() + probe.timeout), ask) {
+            Ok(answer) => answer,
+            Err(failure) if failure.code.as_deref() == Some(NEVER_ANSWERED) => {
+                evidence.push(failure.message);
+                unknown.push(name.clone());
+                continue;
+            }
+            Err(failure) => {
+                return Err(NotWell::NotYet(format!("probe `{name}` failed: {failure}")));
+            }
+        };
         if !answer.healthy {
             return Err(NotWell::NotYet(format!(
                 "probe `{name}` is not answered: {}",
@@ -213,7 +224,11 @@ fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWe
             answer.detail
         ));
     }
-    Ok(Well { status, evidence })
+    Ok(Well {
+        status,
+        evidence,
+        unknown,
+    })
 }
 
 fn ports(

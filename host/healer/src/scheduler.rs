@@ -32,8 +32,9 @@ use prunella_core::{
     capability::UnitStatus,
     cause::Cause,
     incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
+    trail::Step,
 };
-use prunella_store::{Due, StoreError};
+use prunella_store::{Due, Store, StoreError};
 
 pub use self::open::OpenOutcome;
 use self::run::AttemptInput;
@@ -77,6 +78,17 @@ impl State {
         self.tasks
             .values()
             .any(|task| task.stage == Stage::Blocked(unit.clone()))
+    }
+
+    /// Whether anything is being worked on, or is due by then.
+    fn is_busy(&self, by: Instant) -> bool {
+        self.threads > 0
+            || self.tasks.values().any(|task| match task.stage {
+                Stage::Queued | Stage::Running => true,
+                // What is held back is not waited for: it may take hours.
+                Stage::Waiting(at) => at <= by && !task.is_held(),
+                Stage::Blocked(_) => false,
+            })
     }
 
     /// What is blocked on a unit goes on.
@@ -216,11 +228,17 @@ impl Scheduler {
             if UnitLock::try_acquire(&lock_folder, &unit)?.is_none() {
                 continue;
             }
+            let waits_for = waited(store, &incident.id).then_some(WaitsFor::Budget);
             let task = Task::new(Incident {
                 attempt: incident.attempt + 1,
                 ..incident
             });
-            state.tasks.insert(unit, Task { known, ..task });
+            let task = Task {
+                known,
+                waits_for,
+                ..task
+            };
+            state.tasks.insert(unit, task);
         }
         drop(state);
         self.shared.changed.notify_all();
@@ -268,6 +286,12 @@ impl Scheduler {
         }
         drop(state);
         self.shared.changed.notify_all();
+    }
+
+    /// A unit was stopped, and not by an act of Prunella's: an incident that waits looks
+    /// whether that was an operator, whose stop ends it.
+    pub fn stopped(&self, unit: &UnitName) {
+        self.recovered(unit);
     }
 
     /// A person has agreed to an act for the unit's incident, or has refused it: it is
@@ -326,19 +350,11 @@ impl Scheduler {
     }
 
     /// Waits until nothing is being worked on and nothing is due within
-    /// `patience`.
+    /// `patience`, which begins anew with everything that is done.
     pub fn wait_until_idle(&self, patience: Duration) {
         let mut state = self.shared.lock();
         loop {
-            let horizon = Instant::now() + patience;
-            let busy = state.threads > 0
-                || state.tasks.values().any(|task| match task.stage {
-                    Stage::Queued | Stage::Running => true,
-                    // What is held back is not waited for: it may take hours.
-                    Stage::Waiting(at) => at <= horizon && !task.is_held(),
-                    Stage::Blocked(_) => false,
-                });
-            if !busy || state.stopping {
+            if !state.is_busy(Instant::now() + patience) || state.stopping {
                 return;
             }
             state = self
@@ -346,6 +362,24 @@ impl Scheduler {
                 .changed
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until nothing is being worked on and nothing is due before `end`, and no
+    /// longer than that.
+    pub fn wait_until(&self, end: Instant) {
+        let mut state = self.shared.lock();
+        while state.is_busy(end) && !state.stopping {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self
+                .shared
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -541,6 +575,14 @@ impl Shared {
         }
         next
     }
+}
+
+/// Whether an incident waited when it was left: until that is over, looking at it again is
+/// no attempt.
+fn waited(store: &Store, incident: &IncidentId) -> bool {
+    let record = store.record(incident).ok().flatten();
+    let last = record.and_then(|record| record.steps.into_iter().last());
+    last.is_some_and(|entry| matches!(entry.step, Step::Waits { .. }))
 }
 
 /// Healing goes on without the store, which tells of its own trouble itself.

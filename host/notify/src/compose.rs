@@ -60,7 +60,11 @@ impl Composer<'_> {
         }
         Message {
             id: String::new(),
-            kind: planned.kind,
+            // An end is not always a recovery.
+            kind: match planned.form {
+                MessageForm::Resolved => notification.kind,
+                _ => planned.kind,
+            },
             severity: notification.severity,
             at: planned.at,
             host: self.hostname.to_owned(),
@@ -99,6 +103,11 @@ impl Composer<'_> {
         if reports.is_empty() {
             return None;
         }
+        let left_alone: BTreeSet<UnitName> = reports
+            .iter()
+            .filter(|report| report.ended == "left-alone")
+            .map(|report| report.unit.clone())
+            .collect();
         let lead = reports.remove(0);
         let cause = planned.mentions.first()?;
         let mut notification = Notification::about_cause(lead, &reports);
@@ -121,26 +130,14 @@ impl Composer<'_> {
             MessageForm::Resolved => {
                 notification.kind = planned.kind;
                 notification.severity = Severity::Info;
-                let left_alone = notification
-                    .report
-                    .as_ref()
-                    .filter(|lead| lead.ended == "left-alone" && planned.mentions.len() == 1)
-                    .map(|lead| lead.headline.clone());
-                if let Some(headline) = left_alone {
-                    // Somebody stopped it, say: it is over, and the service is not up.
-                    notification.headline = format!("Closed: {headline}");
-                    notification.kind = AlertKind::Information;
-                    notification.intro.insert(
-                        0,
-                        "Prunella does nothing more about what was reported before.".to_owned(),
-                    );
-                } else {
+                let (left, up): (Vec<&Mention>, Vec<&Mention>) = planned
+                    .mentions
+                    .iter()
+                    .partition(|one| left_alone.contains(&one.unit));
+                if left.is_empty() {
                     // The last report may still say that it was handed to people.
-                    if notification.status_colour != StatusColour::Green
-                        || planned.mentions.len() > 1
-                    {
-                        notification.headline =
-                            format!("Resolved: {} up again", units_are(&planned.mentions));
+                    if notification.status_colour != StatusColour::Green || up.len() > 1 {
+                        notification.headline = format!("Resolved: {} up again", units_are(&up));
                     }
                     if notification.status_colour != StatusColour::Green {
                         notification.report = notification.report.map(Report::is_over);
@@ -150,7 +147,38 @@ impl Composer<'_> {
                         0,
                         "This ends what was reported before. Nothing is left to do.".to_owned(),
                     );
+                } else {
+                    // Somebody stopped it, say: it is over, and the service is not up.
+                    notification.headline = match (up.is_empty(), left.len()) {
+                        (true, 1) => format!("Closed: {}", notification.headline),
+                        (true, _) => format!("Closed: {} left alone", units_are(&left)),
+                        (false, _) => format!(
+                            "Closed: {} up again, {} left alone",
+                            units_are(&up),
+                            units_are(&left)
+                        ),
+                    };
+                    notification.kind = AlertKind::Information;
+                    notification.intro.insert(
+                        0,
+                        "Prunella does nothing more about what was reported before.".to_owned(),
+                    );
                 }
+            }
+            MessageForm::LeftCare => {
+                notification.kind = planned.kind;
+                let all: Vec<&Mention> = planned.mentions.iter().collect();
+                notification.headline = format!(
+                    "{} still failed; Prunella no longer looks after {}",
+                    units_are(&all),
+                    if all.len() == 1 { "it" } else { "them" }
+                );
+                notification.intro.insert(
+                    0,
+                    "What was reported before is not over, and nobody heals it. This goes on \
+                     when it is in Prunella's care again."
+                        .to_owned(),
+                );
             }
             MessageForm::Reminder(since) => {
                 notification.headline = format!("Still open: {}", notification.headline);
@@ -258,9 +286,9 @@ fn units<'a>(mentions: impl Iterator<Item = &'a Mention>) -> String {
     }
 }
 
-fn units_are(mentions: &[Mention]) -> String {
+fn units_are(mentions: &[&Mention]) -> String {
     let verb = if mentions.len() == 1 { "is" } else { "are" };
-    format!("{} {verb}", units(mentions.iter()))
+    format!("{} {verb}", units(mentions.iter().copied()))
 }
 
 /// `in 2 hours`.

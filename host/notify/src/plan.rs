@@ -11,6 +11,8 @@
 //!   its units are well.
 //! - So does a unit that is still down some time after its failure: its end, or
 //!   that it needs a person, is told in the same alert group.
+//! - A unit that leaves Prunella's care while it is down is no recovery: that nobody
+//!   looks after it is told once, and its alert group goes on.
 //! - A unit that recovers again and again is told in digests; so is a host on
 //!   which many causes come at once. A critical escalation never waits for
 //!   longer than its window.
@@ -37,6 +39,7 @@ use self::{
     unit_alerts::{UnitAlerts, by_unit},
 };
 pub(crate) use self::{
+    groups::is_followed_by_nobody,
     mention::Mention,
     outages::{Outage, is_known},
 };
@@ -104,6 +107,8 @@ pub(crate) enum MessageForm {
     Reminder(Timestamp),
     /// All that was told is over.
     Resolved,
+    /// Nobody looks after it any more, and it is not well.
+    LeftCare,
     /// All that happened to one unit since then.
     Flapping(Timestamp),
     /// Much at once.
@@ -131,7 +136,9 @@ impl<'a> Planner<'a, '_> {
         let mut alert_groups = std::mem::take(&mut self.input.alert_groups);
         let mut changed = BTreeSet::new();
         for alert_group in &mut alert_groups {
-            if self.close_members(alert_group) {
+            let closed = self.close_members(alert_group);
+            let care_changed = self.follow_care(alert_group);
+            if closed || care_changed {
                 changed.insert(alert_group.key.clone());
             }
         }

@@ -128,6 +128,7 @@ impl House {
             exit_code: Some(1),
             signal: None,
             failed_monotonic: None,
+            restarts_before: None,
         };
         let incident = Incident {
             id: IncidentId::new(Timestamp::from_millis(1_000), number),

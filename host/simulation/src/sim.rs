@@ -492,6 +492,7 @@ impl Sim {
             exit_code: status.and_then(|status| status.exit_code),
             signal: status.and_then(|status| status.signal.clone()),
             failed_monotonic: status.and_then(|status| status.inactive_enter_monotonic),
+            restarts_before: None,
         };
         Incident {
             id: IncidentId::new(detection.at, 1),

@@ -127,6 +127,7 @@ fn incident(number: u64, at: u64) -> Incident {
         exit_code: Some(1),
         signal: None,
         failed_monotonic: Some(Monotonic::from_micros(number * 1_000)),
+        restarts_before: None,
     };
     Incident {
         id: IncidentId::new(Timestamp::from_millis(at), 0),

@@ -41,6 +41,8 @@ pub mod ledger;
 mod notices;
 mod outbox;
 mod pauses;
+mod ports;
+mod probes;
 mod retention;
 mod salvage;
 mod schema;
@@ -69,6 +71,7 @@ pub use self::{
     notices::{Notice, NoticeChange},
     outbox::{AlertDecision, Decided, FoundDispatch, NewAlert, Tried, Unfinished},
     pauses::Pause,
+    probes::ProbeHistory,
     retention::Tidied,
     statistics::LearnedCounts,
 };

@@ -211,6 +211,24 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         notice TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     ",
+    // 8: whether probes were ever answered, and which run somebody kept from its port.
+    "
+    CREATE TABLE kept_from_port (
+        unit       TEXT PRIMARY KEY,
+        invocation TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE probes (
+        unit     TEXT NOT NULL,
+        probe    TEXT NOT NULL,
+        -- What it asks: a probe that is declared anew has another past.
+        question TEXT NOT NULL,
+        -- 0 when people were told that it is asked in vain.
+        answered INTEGER NOT NULL,
+        at_ms    INTEGER NOT NULL,
+        PRIMARY KEY (unit, probe)
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
 
 /// The version of a store that this program has just written.

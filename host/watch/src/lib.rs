@@ -47,6 +47,10 @@ pub enum WatchEvent {
     /// A unit that was told to have failed is up, whoever did it: a strategy,
     /// an operator, systemd.
     Recovered { unit: UnitName },
+    /// A unit that was up, or that systemd was about to restart, is down with success after
+    /// a job that is not of this process: an operator's stop, most likely. Not told of a
+    /// unit whose stops are healed.
+    Stopped { unit: UnitName },
     /// A unit that was down is up by a start or restart job that is not of this
     /// process. A job that came while one of ours was under way, or a unit that
     /// a socket or timer starts, is never told so.

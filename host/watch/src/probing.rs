@@ -12,29 +12,43 @@ use prunella_core::{UnitName, service::Service};
 use prunella_linux::Linux;
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 
-/// A probe with an interval.
+/// A probe without an interval is asked until it is answered for the first time: this
+/// long after the first time, then after twice as long each time, …
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+
+/// … up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// A probe that is asked while all is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeTarget {
     pub unit: UnitName,
     /// The probe's name.
     pub probe: String,
-    /// How often it is asked.
-    pub interval: Duration,
+    /// How often it is asked. With none it is asked until it was answered once.
+    pub interval: Option<Duration>,
     /// So many unanswered in a row are told.
     pub failure_threshold: u32,
+    /// Whether it was answered before: then it is asked when its interval is over for the
+    /// first time, else at once.
+    pub was_answered: bool,
 }
 
 impl ProbeTarget {
-    /// The service's own probes that have an interval.
-    pub fn of(service: &Service) -> impl Iterator<Item = Self> + '_ {
-        service.own_probes().filter_map(|(name, probe)| {
-            Some(Self {
+    /// The service's own probes that are to be asked: those that have an interval, and
+    /// those of which `was_answered` does not know that they ever were.
+    pub fn of(service: &Service, was_answered: impl Fn(&str) -> bool) -> Vec<Self> {
+        service
+            .own_probes()
+            .map(|(name, probe)| Self {
                 unit: service.unit.clone(),
                 probe: name.clone(),
-                interval: probe.interval?,
+                interval: probe.interval,
                 failure_threshold: probe.failure_threshold.max(1),
+                was_answered: was_answered(name),
             })
-        })
+            .filter(|target| target.interval.is_some() || !target.was_answered)
+            .collect()
     }
 }
 
@@ -45,6 +59,9 @@ pub enum Asked {
     Answering,
     /// It did not; why.
     NotAnswering(String),
+    /// It did not, and never has since it was declared as it is; why. That says
+    /// nothing about the service.
+    NeverAnswered(String),
     /// It was not asked: the service is down, paused, or being healed. That is
     /// somebody else's matter.
     NotNow,
@@ -63,6 +80,8 @@ pub struct Unanswered {
     pub why: String,
     /// When it was first asked in vain.
     pub since: Instant,
+    /// Whether it was ever answered.
+    pub was_answered: bool,
 }
 
 /// Who is told.
@@ -101,7 +120,7 @@ impl Prober {
                 loop {
                     let asked = Instant::now();
                     match streak.ask(&ask).await {
-                        Next::Rest => break,
+                        Next::Answered | Next::Rest => break,
                         Next::AskOn => streak.wait_since(asked).await,
                         Next::Tell(unanswered) => {
                             if told.send(unanswered).is_err() {
@@ -139,13 +158,18 @@ impl Prober {
 
 async fn question(target: ProbeTarget, ask: Arc<Ask>, tell: Arc<Tell>) {
     let mut streak = Streak::of(target);
-    let mut asked = Instant::now();
+    let begun = Instant::now();
+    if streak.target.was_answered {
+        streak.wait_since(begun).await;
+    }
     loop {
-        streak.wait_since(asked).await;
-        asked = Instant::now();
-        if let Next::Tell(unanswered) = streak.ask(&ask).await {
-            tell(unanswered);
+        let asked = Instant::now();
+        match streak.ask(&ask).await {
+            Next::Tell(unanswered) => tell(unanswered),
+            Next::Answered if streak.target.interval.is_none() => return,
+            Next::Answered | Next::Rest | Next::AskOn => {}
         }
+        streak.wait_since(asked).await;
     }
 }
 
@@ -154,11 +178,15 @@ struct Streak {
     target: ProbeTarget,
     unanswered: u32,
     since: Instant,
+    /// Until it is asked again.
+    pause: Duration,
 }
 
 /// What follows from an answer, or from none.
 enum Next {
-    /// Nothing is wrong, or not to be asked.
+    /// It was answered.
+    Answered,
+    /// It was not to be asked, or nothing is known.
     Rest,
     /// Not answered; its limit is not reached.
     AskOn,
@@ -169,6 +197,7 @@ enum Next {
 impl Streak {
     fn of(target: ProbeTarget) -> Self {
         Self {
+            pause: target.interval.unwrap_or(FIRST_PAUSE),
             target,
             unanswered: 0,
             since: Instant::now(),
@@ -178,8 +207,11 @@ impl Streak {
     /// Waits for the next question's time. The interval is from one question to the
     /// next, however long its answer takes: a probe that times out is not asked
     /// more rarely for that.
-    async fn wait_since(&self, asked: Instant) {
-        sleep(self.target.interval.saturating_sub(asked.elapsed())).await;
+    async fn wait_since(&mut self, asked: Instant) {
+        sleep(self.pause.saturating_sub(asked.elapsed())).await;
+        if self.target.interval.is_none() {
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     async fn ask(&mut self, ask: &Arc<Ask>) -> Next {
@@ -188,8 +220,10 @@ impl Streak {
         }
         let ProbeTarget { unit, probe, .. } = self.target.clone();
         let asking = Arc::clone(ask);
-        match spawn_blocking(move || asking(&unit, &probe)).await {
-            Ok(Asked::NotAnswering(why)) => {
+        let asked = spawn_blocking(move || asking(&unit, &probe)).await;
+        let was_answered = !matches!(asked, Ok(Asked::NeverAnswered(_)));
+        match asked {
+            Ok(Asked::NotAnswering(why) | Asked::NeverAnswered(why)) => {
                 self.unanswered += 1;
                 if self.unanswered < self.target.failure_threshold {
                     return Next::AskOn;
@@ -200,9 +234,14 @@ impl Streak {
                     probe: self.target.probe.clone(),
                     why,
                     since: self.since,
+                    was_answered,
                 })
             }
-            Ok(Asked::Answering | Asked::NotNow) => {
+            Ok(Asked::Answering) => {
+                self.unanswered = 0;
+                Next::Answered
+            }
+            Ok(Asked::NotNow) => {
                 self.unanswered = 0;
                 Next::Rest
             }

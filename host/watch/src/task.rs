@@ -193,6 +193,9 @@ impl Task {
         if sign == Sign::Recovered {
             return self.tell(WatchEvent::Recovered { unit: unit.clone() });
         }
+        if sign == Sign::Stopped {
+            return self.tell(WatchEvent::Stopped { unit: unit.clone() });
+        }
         let mut status = match self.linux.read_unit(unit, LOOK).await {
             Ok(status) => status,
             Err(failure) => {
@@ -215,7 +218,7 @@ impl Task {
                 self.tell(WatchEvent::Failed(detection, Box::new(status)))
             }
             Sign::Restarted => {
-                let Some(run) = history.take_crashed() else {
+                let Some((run, restarts_before)) = history.take_crashed() else {
                     return Ok(());
                 };
                 let cause = Cause::from(run.result.as_deref().unwrap_or_default());
@@ -224,6 +227,7 @@ impl Task {
                     exit_code: run.exit_code,
                     signal: run.signal,
                     failed_monotonic: run.main_exit,
+                    restarts_before: Some(restarts_before),
                     ..detection(&status, cause)
                 }))
             }
@@ -275,7 +279,7 @@ impl Task {
                 self.tell(WatchEvent::Failed(detection, Box::new(status)))
             }
             Sign::Ended if status.should_have_gone_on() => self.ended(status),
-            Sign::Ended | Sign::Recovered => Ok(()),
+            Sign::Ended | Sign::Recovered | Sign::Stopped => Ok(()),
         }
     }
 

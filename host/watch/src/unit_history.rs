@@ -35,6 +35,8 @@ pub(crate) enum Sign {
     MaybeStarted,
     /// A foreign job has ended that found it up: a stop, if it is down now.
     MaybeStopped,
+    /// It is down after a foreign job that found it up, or on its way up.
+    Stopped,
     /// It ended with success, and no job ended it.
     Ended,
 }
@@ -53,6 +55,8 @@ pub(crate) struct UnitHistory {
     down: bool,
     job: Option<SeenJob>,
     restarts: u32,
+    /// The restarts of which crashes were told.
+    told_restarts: u32,
     recent: VecDeque<Instant>,
     looping: bool,
     /// The last run, as the signals told of it: a unit that was stopped with
@@ -94,6 +98,7 @@ impl UnitHistory {
             down: false,
             job: None,
             restarts: 0,
+            told_restarts: 0,
             recent: VecDeque::new(),
             looping: false,
             run: Run::default(),
@@ -108,6 +113,7 @@ impl UnitHistory {
             .job
             .filter(|job| status.job.as_ref().is_some_and(|now| now.id == job.id));
         self.restarts = status.restarts;
+        self.told_restarts = status.restarts;
         self.run = Run {
             invocation: status.invocation.clone(),
             inactive_enter: status.inactive_enter_monotonic,
@@ -209,9 +215,12 @@ impl UnitHistory {
         }
     }
 
-    /// The run that failed before systemd restarted the unit, told once.
-    pub(crate) fn take_crashed(&mut self) -> Option<Run> {
-        self.crashed.take()
+    /// The run that failed before systemd restarted the unit, told once, and how often
+    /// systemd had restarted the unit when crashes were told of before.
+    pub(crate) fn take_crashed(&mut self) -> Option<(Run, u32)> {
+        let run = self.crashed.take()?;
+        let before = std::mem::replace(&mut self.told_restarts, self.restarts);
+        Some((run, before))
     }
 
     fn restarted(&mut self, now: Instant, restarts: u32) -> Option<Sign> {
@@ -222,6 +231,9 @@ impl UnitHistory {
         } else {
             restarts
         };
+        if restarts < self.restarts {
+            self.told_restarts = 0;
+        }
         self.restarts = restarts;
         if new == 0 {
             return None;
@@ -281,6 +293,14 @@ impl UnitHistory {
             (result, _) if result != "done" && self.down && self.state == ActiveState::Active => {
                 self.down = false;
                 Some(Sign::Recovered)
+            }
+            ("done", Some(job))
+                if self.state == ActiveState::Inactive
+                    && !self.heal_on_stop
+                    && (job.found_waiting
+                        || !matches!(job.found, ActiveState::Inactive | ActiveState::Failed)) =>
+            {
+                Some(Sign::Stopped)
             }
             ("done", Some(job)) if !job.found_waiting => match job.found {
                 ActiveState::Inactive | ActiveState::Failed if !job.maybe_own => {
@@ -380,7 +400,9 @@ mod tests {
             let sign = history.glimpse(now, inactive());
             assert_eq!(history.glimpse(now, inactive()), None, "it is told once");
             if job.is_some() {
-                assert_eq!(history.job_removed(3, "done", job == Some(true)), None);
+                let own = job == Some(true);
+                let stopped = (!own).then_some(Sign::Stopped);
+                assert_eq!(history.job_removed(3, "done", own), stopped);
             }
             sign
         };
@@ -419,7 +441,8 @@ mod tests {
         assert_eq!(history.glimpse(now, dead), None);
         let up = || unit(ActiveState::Active, "running", "b", 1);
         assert_eq!(history.glimpse(now, up()), Some(Sign::Restarted));
-        let crashed = history.take_crashed().unwrap();
+        let (crashed, restarts_before) = history.take_crashed().unwrap();
+        assert_eq!(restarts_before, 0);
         assert_eq!(crashed.invocation.as_deref(), Some("a"));
         assert_eq!(crashed.signal.as_deref(), Some("KILL"));
         assert_eq!(history.glimpse(now, up()), None, "it is told once");

@@ -145,7 +145,12 @@ fn silences(incident: &Incident) -> Result<Vec<String>> {
         if probes::target(&probe)?.is_some() {
             continue;
         }
-        let answer = probes::ask(&probe)?;
+        let answer = match probes::ask(&probe) {
+            Ok(answer) => answer,
+            // It tells nothing about the service.
+            Err(failure) if failure.is("never-answered") => continue,
+            Err(failure) => return Err(failure),
+        };
         if !answer.healthy {
             silences.push(format!(
                 "its probe `{probe}` is not answered: {}",

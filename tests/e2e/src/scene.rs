@@ -304,6 +304,20 @@ impl Scene {
             .len()
     }
 
+    /// Waits until the probes of a service were answered once: before that they are no
+    /// evidence.
+    #[track_caller]
+    pub fn wait_probed(&self, unit: &str) {
+        self.wait_for("the probes to be answered", TIMEOUT, || {
+            let status = self.prunella_ok(&["status", unit, "--json"]);
+            let status: Value = serde_json::from_str(&status).unwrap();
+            let probes = status.get("probes").and_then(Value::as_array).unwrap();
+            let is_answered = |probe: &Value| probe.get("never_answered") == Some(&false.into());
+            Ok(probes.iter().all(is_answered).then_some(()))
+        })
+        .unwrap();
+    }
+
     /// Whether the machine's port answers HTTP with 200.
     #[track_caller]
     pub fn answers(&self, port: u16) -> bool {

@@ -38,6 +38,7 @@ fn evidence(run: FailedRun) -> Evidence {
             exit_code: run.exit_code,
             signal: run.signal.clone(),
             failed_monotonic: None,
+            restarts_before: None,
         },
         domain: None,
         status: None,

@@ -61,6 +61,8 @@ pub(crate) enum AlertState {
     Refused,
     /// Given up after all retries
     Failed,
+    /// No longer true when it was to be sent
+    Withdrawn,
 }
 
 impl AlertState {
@@ -71,6 +73,7 @@ impl AlertState {
             Self::Delivered => DispatchState::Delivered,
             Self::Refused => DispatchState::Refused,
             Self::Failed => DispatchState::Failed,
+            Self::Withdrawn => DispatchState::Withdrawn,
         }
     }
 }

@@ -155,10 +155,13 @@ fn probe(probe: &ProbeStatus) -> (String, Style) {
         Some(every) => format!("asked every {}", written(Duration::from_millis(every))),
         None => "asked only after a healing".to_owned(),
     };
-    let line = format!(
+    let mut line = format!(
         "{} ({}{of}, {asked}) {said}{}",
         probe.name, probe.kind, probe.detail
     );
+    if probe.never_answered && probe.healthy != Some(true) {
+        line.push_str("; never answered yet, so it is not used");
+    }
     (line, style)
 }
 

@@ -42,16 +42,19 @@ pub enum DispatchState {
     Refused,
     /// It was tried for as long as the configuration says, in vain.
     Failed,
+    /// It was not true any more when it was to be sent.
+    Withdrawn,
 }
 
 impl DispatchState {
     /// All there are.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Waiting,
         Self::Sending,
         Self::Delivered,
         Self::Refused,
         Self::Failed,
+        Self::Withdrawn,
     ];
 
     /// Its stable word.
@@ -62,6 +65,7 @@ impl DispatchState {
             Self::Delivered => "delivered",
             Self::Refused => "refused",
             Self::Failed => "failed",
+            Self::Withdrawn => "withdrawn",
         }
     }
 

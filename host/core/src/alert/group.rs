@@ -44,6 +44,9 @@ pub struct GroupMember {
     pub will_report: bool,
     /// What was told of it: see [`Alert::content_key`].
     pub announced: BTreeSet<String>,
+    /// Whether it left Prunella's care while the alert group went on for it, and people
+    /// were told so. Nobody sees then when it is well.
+    pub left_care: bool,
 }
 
 impl AlertGroup {
@@ -69,6 +72,7 @@ impl GroupMember {
             cause: alert.cause.clone(),
             will_report: alert.will_retry,
             announced: BTreeSet::from([alert.content_key()]),
+            left_care: false,
         }
     }
 }

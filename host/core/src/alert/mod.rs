@@ -175,11 +175,7 @@ fn is_resolved(ending: &Ending) -> bool {
         Ending::Healed { .. } | Ending::Recovered { .. } | Ending::Interrupted { .. } => true,
         Ending::LeftAlone { why, .. } => matches!(
             why,
-            LeftAlone::Healthy
-                | LeftAlone::Finished
-                | LeftAlone::OperatorStop
-                | LeftAlone::Masked
-                | LeftAlone::NotInCare
+            LeftAlone::Healthy | LeftAlone::Finished | LeftAlone::OperatorStop | LeftAlone::Masked
         ),
         Ending::Escalated { .. } | Ending::Blocked { .. } | Ending::DryRun { .. } => false,
     }

@@ -24,6 +24,7 @@ fn incident() -> Incident {
         exit_code: Some(1),
         signal: None,
         failed_monotonic: None,
+        restarts_before: None,
     };
     Incident {
         id: IncidentId::from_text("20261122-030000-0001"),

@@ -86,7 +86,11 @@ pub(crate) fn of_service(
         probes: service
             .probes
             .iter()
-            .map(|(name, probe)| asked_probe(&host, deadline, name, probe, status))
+            .map(|(name, probe)| ProbeStatus {
+                never_answered: probe.unit.is_none()
+                    && !store.is_some_and(|store| was_answered(store, service, name, probe)),
+                ..asked_probe(&host, deadline, name, probe, status)
+            })
             .collect(),
         failure: failure(&host, deadline, status, incidents.first()),
         obstacles: stands_in_the_way(asked, service, status, &past, &budget),
@@ -185,7 +189,16 @@ fn asked_probe(
         interval_ms: probe.interval.map(milliseconds),
         healthy: answer.0,
         detail: answer.1,
+        never_answered: false,
     }
+}
+
+fn was_answered(store: &Store, service: &Service, name: &str, probe: &DeclaredProbe) -> bool {
+    store
+        .probe_history(&service.unit, name)
+        .ok()
+        .flatten()
+        .is_some_and(|history| history.answered && history.question == probe.question())
 }
 
 fn milliseconds(span: Duration) -> u64 {

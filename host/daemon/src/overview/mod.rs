@@ -104,6 +104,7 @@ fn collect(sources: Sources<'_>) -> StatusReport {
             ));
         }
     }
+    notices.extend(probes_in_vain(sources.config, sources.store));
     let listening = Listening::now(sources.linux);
     let units = sources.linux.units();
     let mut bus_trouble = None;
@@ -141,6 +142,30 @@ fn collect(sources: Sources<'_>) -> StatusReport {
         alarms: sources.alarms,
         notices,
     }
+}
+
+/// A sentence for each probe that was asked in vain since it was declared as it is.
+fn probes_in_vain(config: &Config, store: Option<&Store>) -> Vec<String> {
+    let Some(Ok(histories)) = store.map(Store::probe_histories) else {
+        return Vec::new();
+    };
+    histories
+        .into_iter()
+        .filter(|(_, history)| !history.answered)
+        .filter(|((unit, name), history)| {
+            config
+                .services
+                .get(unit)
+                .and_then(|service| service.probes.get(name))
+                .is_some_and(|probe| probe.question() == history.question)
+        })
+        .map(|((unit, name), _)| {
+            format!(
+                "probe `{name}` of {unit} has never been answered, and is not used until it is: \
+                 `prunella status {unit}`"
+            )
+        })
+        .collect()
 }
 
 /// What services have declared that lies on some file system.

@@ -257,6 +257,7 @@ mod tests {
                 exit_code: None,
                 signal: None,
                 failed_monotonic: None,
+                restarts_before: None,
             },
             attempt: 1,
             boot_id: "b".into(),

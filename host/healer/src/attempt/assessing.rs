@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use prunella_core::{StrategyName, UnitName, incident::Assessment, trail::Step};
+use prunella_core::{
+    StrategyName, UnitName, capability::UnitStatus, incident::Assessment, trail::Step,
+};
 use prunella_engine::Call;
 
 use super::{Attempt, AttemptOutcome};
@@ -14,9 +16,11 @@ use crate::{
 
 impl Attempt<'_> {
     /// Asks every strategy of the service. Any veto or blocked-by holds
-    /// everything; else those that apply come back in the operator's order.
+    /// everything; else those that apply come back in the operator's order. `status` is the
+    /// unit as it was seen before.
     pub(super) fn assess(
         &self,
+        status: &UnitStatus,
         related: &BTreeSet<UnitName>,
     ) -> Result<Vec<(&StrategyName, &Loaded)>, AttemptOutcome> {
         let mut not_applicable = Vec::new();
@@ -94,6 +98,14 @@ impl Attempt<'_> {
         }
         if !vetoes.is_empty() {
             return Err(self.escalate(vetoes.join("; ")));
+        }
+        if applying.is_empty() && self.has_moved_on(status) {
+            // They may have seen it up, between two restarts of systemd's: nothing
+            // that people should hear of.
+            self.trail.write(Step::Note {
+                message: "no strategy applies, but the unit has changed meanwhile".to_owned(),
+            });
+            return Err(self.look_again());
         }
         if applying.is_empty() {
             return Err(self.escalate(if not_applicable.is_empty() {

@@ -15,7 +15,7 @@ use prunella_core::{
 };
 use prunella_engine::Call;
 
-use super::{Attempt, AttemptOutcome};
+use super::{Attempt, AttemptOutcome, LOOK};
 use crate::{
     kernel::Phase,
     proof::{self, Well},
@@ -29,9 +29,6 @@ const RECONCILE: Duration = Duration::from_secs(95);
 
 /// Waits of the budget up to this long are waited out within the attempt.
 const SHORT_WAIT: Duration = Duration::from_secs(10);
-
-/// How long one look at the unit may take.
-const LOOK: Duration = Duration::from_secs(10);
 
 /// What came of one strategy's heal.
 pub(super) enum Healing {

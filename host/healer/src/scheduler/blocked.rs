@@ -189,6 +189,7 @@ impl Shared {
                 exit_code: None,
                 signal: None,
                 failed_monotonic: None,
+                restarts_before: None,
             },
         };
         self.open(detection, Some(parent.id.clone()), None)

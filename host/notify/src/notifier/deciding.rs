@@ -9,7 +9,7 @@ use prunella_store::{Decided, StoreError};
 use super::Shared;
 use crate::{
     compose::Composer,
-    plan::{Plan, PlanInput, plan},
+    plan::{Plan, PlanInput, is_followed_by_nobody, plan},
     relations::Relations,
 };
 
@@ -61,7 +61,7 @@ impl Shared {
             needs
         });
         let up_since: BTreeMap<UnitName, Timestamp> = open()
-            .filter(|(_, member)| !member.will_report && member.incident.is_some())
+            .filter(|(unit, member)| is_followed_by_nobody(config, unit, member))
             .filter_map(|(unit, _)| Some((unit.clone(), self.settings.host.up_since(unit)?)))
             .collect();
         let mut names = Vec::new();

@@ -54,6 +54,10 @@ impl Shared {
                 if record.incident.detection.by == DetectedBy::Operator || is_up(&record.steps) {
                     continue;
                 }
+                // What held it back was told. From then on it is being healed.
+                if let Some(from) = taken_up_again(&record.steps, now) {
+                    due = due.max(from.saturating_add(config.alerts.notify_after(service)));
+                }
                 attempt = record.incident.attempt;
                 if critical && repeats_itself(&record.steps) {
                     due = due.min(now);
@@ -87,7 +91,7 @@ fn is_told_with_another(
 }
 
 /// Whether the service was seen well, and has not failed again since.
-fn is_up(steps: &[Entry]) -> bool {
+pub(super) fn is_up(steps: &[Entry]) -> bool {
     steps
         .iter()
         .rev()
@@ -97,6 +101,15 @@ fn is_up(steps: &[Entry]) -> bool {
             _ => None,
         })
         .unwrap_or(false)
+}
+
+/// When an incident was taken up again that had ended, to be looked at later: now, when
+/// nothing was done since. Absent when it never ended.
+fn taken_up_again(steps: &[Entry], now: Timestamp) -> Option<Timestamp> {
+    let ended = steps
+        .iter()
+        .rposition(|entry| matches!(entry.step, Step::Ended { .. }))?;
+    Some(steps.get(ended + 1).map_or(now, |next| next.at.min(now)))
 }
 
 /// Whether the last two healings failed in exactly the same way.

@@ -8,15 +8,23 @@ use std::{
 };
 
 use prunella_config::Config;
-use prunella_core::{ChannelName, Timestamp, alert::Dispatch};
-use prunella_store::{StoreError, Tried};
+use prunella_core::{
+    ChannelName, Timestamp,
+    alert::{AlertKind, Dispatch},
+    incident::Ending,
+};
+use prunella_store::{Store, StoreError, Tried};
 
-use super::{LATER, STACK, Shared, wall_clock};
+use super::{LATER, STACK, Shared, outages::is_up, wall_clock};
 use crate::{Delivery, backoff};
 
 /// A channel that does not work is left alone for so long at most, because of
 /// one message: the next may fare better.
 const PUT_OFF: Duration = Duration::from_secs(60);
+
+/// How soon a message is looked at again that tells of a service which has come up and is
+/// not proven well.
+const PROOF: Duration = Duration::from_secs(1);
 
 impl Shared {
     /// Has each channel that has something due send it, on a thread of its own.
@@ -66,6 +74,39 @@ impl Shared {
     }
 }
 
+/// Whether what a message tells is still so.
+enum StillTrue {
+    Yes,
+    /// The service is up, and it is not proven yet that it stays so.
+    Unknown,
+    No,
+}
+
+/// Of a message that a service is down: while it waited, all that it tells of may have
+/// come up. Any other message is news, whenever it arrives.
+fn still_true(store: &Store, dispatch: &Dispatch) -> Result<StillTrue, StoreError> {
+    let message = &dispatch.message;
+    if message.kind != AlertKind::Outage || message.incidents.is_empty() {
+        return Ok(StillTrue::Yes);
+    }
+    let mut proven = true;
+    for incident in &message.incidents {
+        let Some(record) = store.record(incident)? else {
+            return Ok(StillTrue::Yes);
+        };
+        match record.ending {
+            Some(Ending::Healed { .. } | Ending::Recovered { .. }) => {}
+            None if is_up(&record.steps) => proven = false,
+            _ => return Ok(StillTrue::Yes),
+        }
+    }
+    Ok(if proven {
+        StillTrue::No
+    } else {
+        StillTrue::Unknown
+    })
+}
+
 /// A channel that is being sent by.
 struct ChannelSender {
     shared: Arc<Shared>,
@@ -97,6 +138,19 @@ impl ChannelSender {
             let Some(dispatch) = due.into_iter().find(|one| one.channel == self.channel) else {
                 return Ok(());
             };
+            match still_true(store, &dispatch)? {
+                StillTrue::Yes => {}
+                StillTrue::Unknown => {
+                    let later = now.saturating_add(PROOF);
+                    store.hold_dispatch(&dispatch.message.id, later)?;
+                    continue;
+                }
+                StillTrue::No => {
+                    let why = "the service was well again before this was sent";
+                    store.end_dispatch(&dispatch.message.id, &Tried::Withdrawn, why)?;
+                    continue;
+                }
+            }
             if !store.begin_dispatch(&dispatch.message.id, now)? {
                 return Ok(());
             }

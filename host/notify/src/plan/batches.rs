@@ -232,6 +232,7 @@ impl<'a> Planner<'a, '_> {
                         cause: Some(on.clone()),
                         will_report: true,
                         announced: BTreeSet::new(),
+                        left_care: false,
                     },
                 );
             }
@@ -272,6 +273,7 @@ impl<'a> Planner<'a, '_> {
                             cause: None,
                             will_report: true,
                             announced: BTreeSet::new(),
+                            left_care: false,
                         },
                     );
                 }

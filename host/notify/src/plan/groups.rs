@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use prunella_config::Config;
 use prunella_core::{
-    ChannelName,
+    ChannelName, UnitName,
     alert::{Alert, AlertGroup, AlertKind, GroupMember, Severity},
 };
 use prunella_store::AlertDecision;
@@ -14,20 +15,25 @@ use super::{Mention, MessageForm, PlannedMessage, Planner, UnitAlerts, mention::
 /// it counts as well: a restart loop is up between two restarts.
 pub(crate) const SETTLED: Duration = Duration::from_secs(60);
 
+/// Whether no incident will say how the unit of an open member goes on, so that its state
+/// is all there is to go by.
+pub(crate) fn is_followed_by_nobody(
+    config: &Config,
+    unit: &UnitName,
+    member: &GroupMember,
+) -> bool {
+    member.incident.is_some() && (!member.will_report || !config.services.contains_key(unit))
+}
+
 impl Planner<'_, '_> {
-    /// Units that went out of care, or that came up without an incident that
-    /// says so.
+    /// Units that came up without an incident that says so.
     pub(super) fn close_members(&mut self, alert_group: &mut AlertGroup) -> bool {
         let mut closed = false;
         for (unit, member) in &mut alert_group.members {
             if !member.open {
                 continue;
             }
-            let in_care = self.input.config.services.contains_key(unit);
-            // What is the cause and not in care goes with those that named it.
-            if !in_care && member.incident.is_some() {
-                member.open = false;
-            } else if !member.will_report
+            if is_followed_by_nobody(self.input.config, unit, member)
                 && let Some(since) = self.input.up_since.get(unit)
             {
                 let settled = since.saturating_add(SETTLED);
@@ -41,6 +47,50 @@ impl Planner<'_, '_> {
             closed |= !member.open;
         }
         closed
+    }
+
+    /// Units that left Prunella's care before they were well, and those that came back.
+    /// True when there is one of either.
+    pub(super) fn follow_care(&mut self, alert_group: &mut AlertGroup) -> bool {
+        let mut changed = false;
+        let mut gone = Vec::new();
+        for (unit, member) in &mut alert_group.members {
+            // What is the cause and was never in care goes with those that named it.
+            if !member.open || member.incident.is_none() {
+                continue;
+            }
+            if self.input.config.services.contains_key(unit) {
+                changed |= std::mem::take(&mut member.left_care);
+                continue;
+            }
+            let is_at_work = self.input.unfinished.iter().any(|open| open.unit == *unit);
+            // An attempt at it still goes on, or it has just come up.
+            if member.left_care || is_at_work || self.input.up_since.contains_key(unit) {
+                continue;
+            }
+            member.left_care = true;
+            member.will_report = false;
+            changed = true;
+            gone.push(Mention {
+                unit: unit.clone(),
+                incident: member.incident.clone(),
+                headline: member.headline.clone(),
+                waits: false,
+            });
+        }
+        if !gone.is_empty() {
+            self.plan.messages.push(PlannedMessage {
+                form: MessageForm::LeftCare,
+                kind: AlertKind::Information,
+                severity: Severity::Warning,
+                alert_group: alert_group.key.clone(),
+                resolved: false,
+                mentions: gone,
+                channels: alert_group.channels.clone(),
+                at: self.input.now,
+            });
+        }
+        changed
     }
 
     /// The alert group that an escalation belongs to.
@@ -157,7 +207,13 @@ impl Planner<'_, '_> {
             self.plan.alert_groups.push(alert_group);
             return;
         }
-        if let Some(every) = self.input.config.alerts.repeat_interval {
+        // Of one that nobody looks after nobody knows whether it is still down.
+        let is_followed = alert_group
+            .open_members()
+            .any(|(_, member)| !member.left_care);
+        if let Some(every) = self.input.config.alerts.repeat_interval
+            && is_followed
+        {
             let due = alert_group.told.saturating_add(every);
             if due <= self.input.now {
                 alert_group.told = self.input.now;

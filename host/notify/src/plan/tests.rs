@@ -184,6 +184,7 @@ fn told(plan: &Plan) -> Vec<String> {
                 MessageForm::Reminder(_) => "reminder",
                 MessageForm::Resolved => "resolved",
                 MessageForm::Flapping(_) => "flapping",
+                MessageForm::LeftCare => "left-care",
                 MessageForm::Storm => "storm",
             };
             let units: Vec<&str> = note.mentions.iter().map(|one| one.unit.stem()).collect();
@@ -550,15 +551,6 @@ fn a_unit_whose_incident_goes_on_is_not_judged_by_its_state() {
 }
 
 #[test]
-fn a_unit_taken_out_of_care_ends_its_trouble() {
-    let mut world = World::new().care("a", &[]);
-    world.fails("a", 100);
-    world.at(103);
-    world.config.services.clear();
-    assert_eq!(told(&world.at(200)), ["resolved recovery a to mail+pager"]);
-}
-
-#[test]
 fn a_pause_ends_no_trouble() {
     let mut world = World::new().care("a", &[]);
     world.fails("a", 100);
@@ -637,4 +629,44 @@ fn outages_that_go_nowhere_wake_nobody() {
     let plan = world.at(111);
     assert_eq!(told(&plan), NOTHING);
     assert_eq!(plan.next, None);
+}
+
+#[test]
+fn leaving_care_is_no_recovery_and_the_story_goes_on_when_it_is_back() {
+    let mut world = World::new().care("a", &[]);
+    world.fails("a", 100);
+    assert_eq!(told(&world.at(103)), ["news escalation a to pager"]);
+    let service = world.config.services.remove(&unit("a")).unwrap();
+    let plan = world.at(200);
+    assert_eq!(told(&plan), ["left-care information a to pager"]);
+    let message = plan.messages.first().unwrap();
+    assert!(!message.resolved);
+    assert_eq!(message.alert_group, "t-1");
+    // Once, and nobody is reminded of what nobody sees.
+    assert_eq!(told(&world.at(201)), NOTHING);
+    assert_eq!(told(&world.at(5_000)), NOTHING);
+
+    world.config.services.insert(unit("a"), service);
+    assert_eq!(told(&world.at(5_001)), ["reminder escalation a to pager"]);
+    world.recovers("a", 5_100);
+    assert_eq!(
+        told(&world.at(5_110)),
+        ["resolved recovery a to mail+pager"]
+    );
+}
+
+#[test]
+fn what_left_care_is_well_when_it_has_stayed_up() {
+    let mut world = World::new().care("a", &[]);
+    world.fails("a", 100);
+    world.at(103);
+    world.config.services.clear();
+    world
+        .up_since
+        .insert(unit("a"), Timestamp::from_millis(190_000));
+    let plan = world.at(200);
+    assert_eq!(told(&plan), NOTHING);
+    assert_eq!(next(&plan), Some(250));
+    world.up_since.clear();
+    assert_eq!(told(&world.at(250)), ["left-care information a to pager"]);
 }

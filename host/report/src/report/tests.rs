@@ -30,6 +30,7 @@ fn detection(by: DetectedBy, cause: &str) -> Detection {
         exit_code: None,
         signal: None,
         failed_monotonic: Some(Monotonic::from_micros(MONOTONIC)),
+        restarts_before: None,
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Tried {
     Refused,
     /// It is not tried any more.
     GivenUp,
+    /// What it tells is not true any more.
+    Withdrawn,
 }
 
 /// What [`Store::find_dispatch`] found.
@@ -129,6 +131,7 @@ impl Store {
             Tried::Again(at) => (DispatchState::Waiting, Some(*at)),
             Tried::Refused => (DispatchState::Refused, None),
             Tried::GivenUp => (DispatchState::Failed, None),
+            Tried::Withdrawn => (DispatchState::Withdrawn, None),
         };
         self.write("writing what became of a message", |transaction| {
             transaction.execute(
@@ -147,6 +150,17 @@ impl Store {
                 "UPDATE dispatches SET next_at_ms = ?2
                  WHERE channel = ?1 AND state = 'waiting' AND next_at_ms < ?2",
                 params![channel.as_str(), to_ms(until)],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Puts one dispatch off, without a try: what it tells may not be true any more.
+    pub fn hold_dispatch(&self, id: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.write("putting a message off", |transaction| {
+            transaction.execute(
+                "UPDATE dispatches SET next_at_ms = ?2 WHERE id = ?1 AND state = 'waiting'",
+                params![id, to_ms(until)],
             )?;
             Ok(())
         })

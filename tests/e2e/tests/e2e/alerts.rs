@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use prunella_e2e::{Scene, TIMEOUT, victim, victim_with};
+use rstest::rstest;
 use serde_json::Value;
 
 use crate::receiver::{
@@ -534,4 +535,245 @@ fn that_people_are_needed_is_said_once_for_each_change() {
         .wait_for("the news", 2 * TIMEOUT, || Ok((said() == 3).then_some(())))
         .unwrap();
     wait_got(&scene, 2);
+}
+
+const UNLESS_BROKEN: &str = "ExecStartPre=/usr/bin/test ! -e /run/broken";
+
+/// A service that fails at every start from now on, handed to people.
+fn handed_to_people(scene: &Scene) -> Value {
+    receiver(scene, "200");
+    scene.start(&["web.service"]);
+    scene.write_file("/run/broken", "", 0o644).unwrap();
+    scene.kill("web.service");
+    scene.wait_ended("web.service", "escalated");
+    scene
+        .wait_for("the escalation", TIMEOUT, || {
+            let mut got = got(scene).into_iter();
+            Ok(got.find(|message| kind(message) == "prunella.escalation"))
+        })
+        .unwrap()
+}
+
+fn headline(message: &Value) -> &str {
+    message["body"]["data"]["headline"].as_str().unwrap()
+}
+
+#[rstest]
+#[case::disabled(true)]
+#[case::by_a_mistake_in_its_file(false)]
+fn leaving_care_while_it_is_down_is_no_recovery(#[case] disabled: bool) {
+    let scene = scene()
+        .service("web.service", &victim(UNLESS_BROKEN, ""), BUDGET)
+        .service("other.service", &victim("", ""), "")
+        .with_daemon();
+    let escalation = handed_to_people(&scene);
+    let file = "/etc/prunella/services.d/web.service.toml";
+    let whole = scene.read_file(file).unwrap();
+    if disabled {
+        scene.prunella_ok(&["disable", "web.service"]);
+    } else {
+        scene
+            .write_file(file, format!("domian = \"x\"\n{whole}"), 0o644)
+            .unwrap();
+        scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    }
+    let left = scene
+        .wait_for("that nobody looks after it", TIMEOUT, || {
+            let mut about = about(&scene, "web.service").into_iter();
+            Ok(about.find(|message| kind(message) == "prunella.information"))
+        })
+        .unwrap();
+    assert_eq!(kind(&left), "prunella.information");
+    assert!(!is_resolved(&left), "{left}");
+    assert_eq!(alert_group(&left), alert_group(&escalation));
+    assert!(
+        headline(&left).contains("web.service is still failed; Prunella no longer looks after it"),
+        "{left}"
+    );
+
+    // In care again, its story goes on, and has one end.
+    scene.write_file(file, &whole, 0o644).unwrap();
+    scene.systemctl(&["reload", "prunella.service"]).unwrap();
+    scene.remove_file("/run/broken").unwrap();
+    scene.prunella_ok(&["heal", "web.service"]);
+    let end = scene
+        .wait_for("its end", TIMEOUT, || {
+            let about = about(&scene, "web.service");
+            Ok(about.into_iter().find(is_resolved))
+        })
+        .unwrap();
+    assert_eq!(kind(&end), "prunella.recovery");
+    assert_eq!(alert_group(&end), alert_group(&escalation));
+    let kinds: Vec<String> = about(&scene, "web.service")
+        .iter()
+        .filter(|message| message["path"] == "/pager")
+        .map(|message| kind(message).to_owned())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "prunella.escalation",
+            "prunella.information",
+            "prunella.recovery"
+        ]
+    );
+}
+
+#[test]
+fn an_operators_stop_of_what_was_handed_to_people_closes_it_and_is_no_recovery() {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim_with(
+                "StartLimitIntervalSec=0",
+                &format!("Restart=always\nRestartSec=1s\n{UNLESS_BROKEN}"),
+                "",
+            ),
+            "",
+        )
+        .with_daemon();
+    let escalation = handed_to_people(&scene);
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+    let end = scene
+        .wait_for("its end", TIMEOUT, || {
+            let about = about(&scene, "web.service");
+            Ok(about.into_iter().find(is_resolved))
+        })
+        .unwrap();
+    assert_eq!(kind(&end), "prunella.information", "{end}");
+    assert_eq!(alert_group(&end), alert_group(&escalation));
+    assert!(headline(&end).contains("Closed: web.service"), "{end}");
+    assert!(!headline(&end).contains("up again"), "{end}");
+    assert_eq!(
+        scene.property("web.service", "ActiveState").unwrap(),
+        "inactive"
+    );
+    assert!(
+        about(&scene, "web.service")
+            .iter()
+            .all(|message| kind(message) != "prunella.recovery")
+    );
+}
+
+/// A sweep that is at work is the one that a hook has told to tell.
+#[test]
+fn a_sweep_that_waits_for_a_service_holds_nobodys_messages_up() {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim(UNLESS_BROKEN, ""),
+            "[budget]\nhealings = 5\nwindow = \"1h\"\nbackoff = [\"0s\", \"40s\"]\n",
+        )
+        .service("other.service", &victim("", ""), "")
+        .with_hooks();
+    receiver(&scene, "200");
+    scene.start(&["web.service", "other.service"]);
+    scene.write_file("/run/broken", "", 0o644).unwrap();
+    scene.kill("web.service");
+    scene
+        .wait_for("the first healing", TIMEOUT, || {
+            let incident = scene.incidents_of("web.service").pop();
+            Ok(incident.filter(|one| scene.record(one).steps("waits").next().is_some()))
+        })
+        .unwrap();
+    scene
+        .systemctl(&["start", "--no-block", "prunella-sweep.service"])
+        .unwrap();
+    let sweeps = || {
+        scene
+            .property("prunella-sweep.service", "InvocationID")
+            .unwrap()
+    };
+    let running = || {
+        scene
+            .property("prunella-sweep.service", "ActiveState")
+            .unwrap()
+            == "activating"
+    };
+    scene
+        .wait_for("the sweep", TIMEOUT, || Ok(running().then_some(())))
+        .unwrap();
+    let first = sweeps();
+    scene.kill("other.service");
+    scene.wait_healed("other.service");
+    scene
+        .wait_for("the message", TIMEOUT, || {
+            Ok((!about(&scene, "other.service").is_empty()).then_some(()))
+        })
+        .unwrap();
+    assert!(running());
+    assert_eq!(sweeps(), first);
+}
+
+/// What was held back was down all the time, and nobody was at it: "being healed" is said
+/// of what takes long from then on.
+#[test]
+fn what_is_healed_at_once_when_a_pause_ends_is_told_as_healed_alone() {
+    let hasty = CONFIG.replace("[alerts]\n", "[alerts]\nnotify-after = \"2s\"\n");
+    let scene = scene()
+        .file("/etc/prunella/prunella.toml", &hasty, 0o644)
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["web.service"]);
+    scene.prunella_ok(&["pause", "web.service", "--reason", "a test"]);
+    let failed = Instant::now();
+    scene.kill("web.service");
+    scene.wait_left_alone("web.service", "paused");
+    scene
+        .wait_for("it to be down for longer than that", TIMEOUT, || {
+            Ok((failed.elapsed() > Duration::from_secs(3)).then_some(()))
+        })
+        .unwrap();
+    scene.prunella_ok(&["resume", "web.service"]);
+    scene.wait_healed("web.service");
+    scene
+        .wait_for("its end", TIMEOUT, || {
+            let about = about(&scene, "web.service");
+            Ok(about
+                .iter()
+                .any(|message| kind(message) == "prunella.recovery")
+                .then_some(()))
+        })
+        .unwrap();
+    let kinds: Vec<String> = about(&scene, "web.service")
+        .iter()
+        .map(|message| kind(message).to_owned())
+        .collect();
+    assert!(
+        kinds.iter().all(|kind| kind != "prunella.outage"),
+        "{kinds:?}"
+    );
+}
+
+#[test]
+fn an_outage_that_could_not_be_told_in_time_is_withdrawn() {
+    let hasty = CONFIG.replace("[alerts]\n", "[alerts]\nnotify-after = \"1s\"\n");
+    let scene = scene()
+        .file("/etc/prunella/prunella.toml", &hasty, 0o644)
+        .service("web.service", &victim("", "--start-takes 4000"), "")
+        .with_daemon();
+    receiver(&scene, "503");
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    wait_got(&scene, 1);
+    scene.wait_healed("web.service");
+    answers(&scene, "200");
+    let states = |kind: &str| -> Vec<String> {
+        alerts(&scene)
+            .iter()
+            .filter(|alert| alert["message"]["kind"] == kind)
+            .map(|alert| alert["state"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    scene
+        .wait_for("the outage to be withdrawn", 2 * TIMEOUT, || {
+            Ok((states("outage") == ["withdrawn"]).then_some(()))
+        })
+        .unwrap();
+    scene
+        .wait_for("its end", 2 * TIMEOUT, || {
+            Ok((states("recovery") == ["delivered", "delivered"]).then_some(()))
+        })
+        .unwrap();
 }

@@ -191,3 +191,78 @@ fn an_operators_start_gives_the_budget_back() {
     scene.kill("web.service");
     scene.wait_healed("web.service");
 }
+
+/// A healing that the budget puts off is left to the next sweep, with its story.
+#[test]
+fn a_sweep_ends_whatever_a_service_waits_for_and_the_next_goes_on() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("", "--need-file /opt/it"),
+            "[budget]\nhealings = 5\nwindow = \"1h\"\nbackoff = [\"0s\", \"30s\"]\n",
+        )
+        .without_daemon();
+    assert!(scene.systemctl(&["start", "web.service"]).is_err());
+    let starts = || {
+        let incident = scene.incidents_of("web.service").remove(0);
+        let record = scene.record(&incident);
+        (record.steps("heals").count(), record.steps("ended").count())
+    };
+    scene.prunella_ok(&["sweep"]);
+    assert_eq!(starts(), (2, 0));
+    scene.prunella_ok(&["sweep"]);
+    assert_eq!(starts(), (3, 0));
+    let incidents = scene.incidents_of("web.service");
+    assert_eq!(incidents.len(), 1, "{incidents:?}");
+    // The operator's start, and theirs.
+    assert_eq!(scene.runs("web.service"), 4);
+}
+
+/// A hook that waits gives its incident to a daemon that is set up meanwhile.
+#[test]
+fn a_hook_that_waits_hands_over_to_a_daemon_that_is_set_up_meanwhile() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("", "--need-file /opt/it"),
+            "[budget]\nhealings = 2\nwindow = \"30m\"\nbackoff = [\"0s\", \"20s\"]\n",
+        )
+        .with_hooks();
+    assert!(scene.systemctl(&["start", "web.service"]).is_err());
+    let waits = || {
+        let incident = scene.incidents_of("web.service").pop()?;
+        let record = scene.record(&incident);
+        record.steps("waits").next().map(|_| ())
+    };
+    scene
+        .wait_for("the hook to wait", TIMEOUT, || Ok(waits()))
+        .unwrap();
+    let hook = || {
+        scene
+            .property("prunella-hook@web.service.service", "ActiveState")
+            .unwrap()
+    };
+    assert_eq!(hook(), "activating");
+
+    scene.prunella_ok(&["setup"]);
+    scene
+        .wait_for("the hook to hand over", TIMEOUT, || {
+            Ok((hook() != "activating").then_some(()))
+        })
+        .unwrap();
+    let said = scene
+        .journal(&["_SYSTEMD_UNIT=prunella-hook@web.service.service"])
+        .unwrap();
+    assert!(
+        said.iter()
+            .filter_map(|entry| entry["MESSAGE"].as_str())
+            .any(|message| message.contains("the daemon goes on with it")),
+        "{said:#?}"
+    );
+    let incident = scene.wait_ended("web.service", "escalated");
+    let incidents = scene.incidents_of("web.service");
+    assert_eq!(incidents.len(), 1, "{incidents:?}");
+    assert_eq!(scene.record(&incident).steps("heals").count(), 2);
+    // The operator's start and two healings: one budget.
+    assert_eq!(scene.runs("web.service"), 3);
+}

@@ -225,6 +225,7 @@ fn restarts_what_hangs(scene: &Scene, noticed: impl FnOnce()) {
 fn a_service_that_hangs_is_restarted() {
     let scene = probed().with_daemon();
     scene.start(&["web.service"]);
+    scene.wait_probed("web.service");
     restarts_what_hangs(&scene, || {});
 }
 

@@ -19,6 +19,7 @@ mod oversight;
 mod plain;
 mod plugins;
 mod ports;
+mod probes;
 mod receiver;
 mod report;
 mod state;

@@ -1,6 +1,10 @@
 //! Ports that somebody else holds.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
 
 use prunella_e2e::{Scene, TIMEOUT, victim};
 
@@ -246,4 +250,36 @@ fn closed_connections_are_waited_for_instead_of_starting_in_vain() {
     assert!(starts.len() <= 2, "one start in vain at most: {starts:?}");
     let report = scene.report(&incident);
     assert!(report.contains("TIME_WAIT"), "{report}");
+}
+
+/// That it could not bind its port was the stranger's doing, not that of the closed
+/// connections which are left of the stranger.
+#[test]
+fn closed_connections_are_not_waited_for_after_a_stranger_is_gone() {
+    let scene = Scene::builder()
+        .unit("stranger.service", &victim("", "--listen 8080"))
+        .service("web.service", &victim("", "--listen 8080"), PORT)
+        .with_daemon();
+    scene.start(&["stranger.service"]);
+    assert!(scene.systemctl(&["start", "web.service"]).is_err());
+    scene.wait_ended("web.service", "escalated");
+    let get = "exec 3<>/dev/tcp/127.0.0.1/8080 && echo GET / >&3 && cat <&3";
+    scene.run_ok(&["bash", "-c", get]).unwrap();
+    scene.systemctl(&["stop", "stranger.service"]).unwrap();
+    // 8080, in TIME_WAIT.
+    let sockets = scene.run_ok(&["cat", "/proc/net/tcp"]).unwrap();
+    assert!(
+        sockets
+            .lines()
+            .any(|line| line.contains(":1F90 ") && line.contains(" 06 ")),
+        "{sockets}"
+    );
+
+    scene.prunella_ok(&["heal", "web.service"]);
+    let incident = scene.wait_healed("web.service");
+    let record = scene.record(&incident);
+    let healed_by: Vec<String> = record.steps("heals").map(ToString::to_string).collect();
+    assert_eq!(healed_by.len(), 1, "{healed_by:?}");
+    assert!(healed_by[0].contains("service-restart"), "{healed_by:?}");
+    assert!(scene.answers(8080));
 }

@@ -52,6 +52,7 @@ fn a_long_past(incidents: u16) -> Vec<u8> {
             exit_code: None,
             signal: Some("KILL".to_owned()),
             failed_monotonic: None,
+            restarts_before: None,
         };
         let incident = Incident {
             id: IncidentId::new(Timestamp::from_millis(at), number),

@@ -1,8 +1,13 @@
 //! Kinds of units, and what systemd does by itself.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
 
 use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, VICTIM, victim, victim_with};
+use rstest::rstest;
 
 const BYSTANDER: &str = "bystander.service";
 
@@ -292,4 +297,54 @@ fn a_daemon_reload_during_a_healing_is_harmless() {
     scene.wait_healed("web.service");
     assert_eq!(scene.runs("web.service"), 2);
     assert_eq!(scene.incidents().len(), 1);
+}
+
+/// What systemd restarts without a pause is up at one look and down at the next.
+#[rstest]
+#[case(20)]
+#[case(100)]
+#[case(300)]
+fn a_service_that_systemd_restarts_at_once_has_one_story(#[case] lives: u32) {
+    let scene = Scene::builder()
+        .service(
+            "zero.service",
+            &format!(
+                "[Service]\nRestart=on-failure\nRestartSec=0\n\
+                 ExecStart={VICTIM} --exit-after {lives} --exit-code 3\n"
+            ),
+            "[budget]\nhealings = 1\nwindow = \"10m\"\nbackoff = [\"0s\"]\n",
+        )
+        .with_daemon();
+    scene.start(&["zero.service"]);
+    let incident = scene.wait_ended("zero.service", "escalated");
+    assert_eq!(scene.incidents_of("zero.service").len(), 1);
+    let record = scene.record(&incident);
+    let ended: Vec<String> = record.steps("ended").map(ToString::to_string).collect();
+    assert_eq!(ended.len(), 1, "{ended:#?}");
+    // It was handed to people once it had been healed in vain.
+    assert_eq!(record.steps("heals").count(), 1);
+    assert!(!ended[0].contains("no strategy applies"), "{ended:#?}");
+}
+
+/// What comes before the first is proven is one incident, which says how many they were.
+#[test]
+fn crashes_in_a_row_that_systemd_restarts_are_one_incident_that_counts_them() {
+    let scene = scene()
+        .service(
+            "web.service",
+            &victim("Restart=on-failure\nRestartSec=100ms", "--listen 8080"),
+            "ports = [\"tcp/8080\"]\n[proof]\nstable-for = \"5s\"\n",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    for _ in 0..3 {
+        let before = scene.main_pid("web.service");
+        scene.kill("web.service");
+        wait_restarted(&scene, before);
+    }
+    let incident = scene.wait_ended("web.service", "recovered");
+    assert_eq!(scene.incidents_of("web.service").len(), 1);
+    assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
+    let report = scene.report(&incident);
+    assert!(report.contains("systemd restarted it 3 times"), "{report}");
 }

@@ -44,6 +44,7 @@ pub(crate) fn evidence(runs: Vec<FailedRun>) -> Evidence {
             exit_code: Some(1),
             signal: None,
             failed_monotonic: None,
+            restarts_before: None,
         },
         domain: Some("Web shop".to_owned()),
         status: None,

@@ -34,6 +34,7 @@ pub(crate) fn incident(name: &str, number: u16, at: u64) -> Incident {
         exit_code: None,
         signal: Some("KILL".to_owned()),
         failed_monotonic: Some(Monotonic::from_micros(1)),
+        restarts_before: None,
     };
     Incident {
         id: IncidentId::new(ms(at), number),

@@ -1,0 +1,160 @@
+//! Which of the services' own probes were ever answered, and what becomes of the others.
+//!
+//! A probe that goes unanswered is evidence of a hang only when it was answered before:
+//! else its address may be wrong, and the service well. So one that was never answered,
+//! since it was declared as it is, gives no answer but a failure
+//! ([`NEVER_ANSWERED`]), to whoever asks. The store remembers it over reboots.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use prunella_core::{
+    Failure, UnitName,
+    capability::{Answer, Call, Host, HostCalls, Operation as _, Reply},
+    service::Service,
+};
+use prunella_store::{ProbeHistory, Store};
+
+use crate::clock::wall_clock;
+
+/// The code of the failure that comes instead of the answer of a probe that was never
+/// answered.
+pub const NEVER_ANSWERED: &str = "never-answered";
+
+/// What is known of all services' probes.
+pub(crate) struct AnsweredProbes {
+    store: Option<Arc<Store>>,
+    /// What this process knows, so that an answer is written once.
+    known: Mutex<HashMap<(UnitName, String), ProbeHistory>>,
+}
+
+impl AnsweredProbes {
+    pub(crate) fn new(store: Option<Arc<Store>>) -> Self {
+        Self {
+            store,
+            known: Mutex::default(),
+        }
+    }
+
+    /// Whether a service's own probe was answered since it was declared as it is.
+    pub(crate) fn was_answered(&self, service: &Service, probe: &str) -> bool {
+        self.history(service, probe)
+            .is_some_and(|history| history.answered)
+    }
+
+    /// Whether people were told that the probe is asked in vain; they are not told
+    /// again.
+    pub(crate) fn was_told(&self, service: &Service, probe: &str) -> bool {
+        self.history(service, probe).is_some()
+    }
+
+    /// The probe was answered. True for the first time after people were told that it
+    /// never was.
+    pub(crate) fn answered(&self, service: &Service, probe: &str) -> bool {
+        let before = self.history(service, probe);
+        if before.as_ref().is_some_and(|history| history.answered) {
+            return false;
+        }
+        self.write(service, probe, true);
+        before.is_some()
+    }
+
+    /// People are told that the probe is asked in vain.
+    pub(crate) fn told(&self, service: &Service, probe: &str) {
+        self.write(service, probe, false);
+    }
+
+    /// What is known of the probe as it is declared now.
+    fn history(&self, service: &Service, probe: &str) -> Option<ProbeHistory> {
+        let question = question(service, probe)?;
+        let key = (service.unit.clone(), probe.to_owned());
+        let is_of_this = |history: &ProbeHistory| history.question == question;
+        let known = self.lock().get(&key).cloned().filter(is_of_this);
+        if known.as_ref().is_some_and(|history| history.answered) {
+            return known;
+        }
+        // Another process may have had an answer meanwhile.
+        let stored = self.store.as_ref().and_then(|store| {
+            store
+                .probe_history(&service.unit, probe)
+                .unwrap_or_else(|error| {
+                    // The store has told of its trouble itself, once.
+                    tracing::debug!("whether probes were answered is not known: {error}");
+                    None
+                })
+        });
+        let found = stored.filter(is_of_this).or(known);
+        if let Some(history) = &found {
+            self.lock().insert(key, history.clone());
+        }
+        found
+    }
+
+    fn write(&self, service: &Service, probe: &str, answered: bool) {
+        let Some(question) = question(service, probe) else {
+            return;
+        };
+        let history = ProbeHistory { question, answered };
+        if let Some(store) = &self.store
+            && let Err(error) =
+                store.set_probe_history(&service.unit, probe, &history, wall_clock())
+        {
+            tracing::debug!("what a probe came to is not in the store: {error}");
+        }
+        self.lock()
+            .insert((service.unit.clone(), probe.to_owned()), history);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(UnitName, String), ProbeHistory>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a service's own probe asks; nothing, of one that asks another unit.
+fn question(service: &Service, probe: &str) -> Option<String> {
+    let (_, declared) = service.own_probes().find(|(name, _)| *name == probe)?;
+    Some(declared.question())
+}
+
+/// A service's host, where a probe of its own that was never answered gives no answer.
+pub(crate) struct OnceAnswered {
+    pub(crate) below: Host,
+    pub(crate) service: Arc<Service>,
+    pub(crate) answered: Arc<AnsweredProbes>,
+}
+
+impl HostCalls for OnceAnswered {
+    fn call(&self, deadline: Instant, call: Call) -> Answer<Reply> {
+        let Call::ProbeAsk(ask) = call else {
+            return self.below.call(deadline, call);
+        };
+        let answer = self.below.ask(deadline, ask.clone())?;
+        let (service, probe) = (&self.service, ask.name.as_str());
+        if question(service, probe).is_none() {
+            return ask.reply(Ok(answer));
+        }
+        if answer.healthy {
+            if self.answered.answered(service, probe) {
+                tracing::info!(
+                    object_systemd_unit = %service.unit,
+                    "{}: probe `{probe}` is answered for the first time: it counts from now on",
+                    service.unit
+                );
+            }
+        } else if !self.answered.was_answered(service, probe) {
+            let failure = Failure::unavailable(
+                NEVER_ANSWERED,
+                format!(
+                    "probe `{probe}` has never been answered since it was declared so, so it \
+                     tells nothing ({})",
+                    answer.detail
+                ),
+            );
+            return ask.reply(Err(failure));
+        }
+        ask.reply(Ok(answer))
+    }
+}

@@ -1,0 +1,158 @@
+//! Probes that were never answered: they are no evidence of anything.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
+
+use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
+
+/// A probe of a port at which nobody listens unless `side.service` does.
+const PROBE: &str = "[[probe]]\nname = \"front\"\ntcp = \"127.0.0.1:9090\"\ntimeout = \"300ms\"\n";
+
+const ASKED: &str = "interval = \"1s\"\nfailure-threshold = 2\n";
+
+const NEVER: &str = "has never been answered";
+
+fn scene(interval: &str) -> Builder {
+    Scene::builder()
+        .unit("side.service", &victim("", "--listen 9090"))
+        .service(
+            "web.service",
+            &victim("", ""),
+            &format!("{PROBE}{interval}"),
+        )
+        .service("bystander.service", &victim("", ""), "")
+}
+
+/// What of Prunella's journal has this in it.
+fn said(scene: &Scene, part: &str) -> Vec<String> {
+    scene
+        .journal(&["SYSLOG_IDENTIFIER=prunella"])
+        .unwrap()
+        .iter()
+        .filter_map(|entry| entry["MESSAGE"].as_str())
+        .filter(|message| message.contains(part))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[track_caller]
+fn wait_said(scene: &Scene, part: &str) {
+    scene
+        .wait_for(part, TIMEOUT, || {
+            Ok((!said(scene, part).is_empty()).then_some(()))
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_probe_that_was_never_answered_heals_nothing_and_is_told_once() {
+    let scene = scene(ASKED).with_daemon();
+    scene.start(&["web.service", "bystander.service"]);
+    wait_said(&scene, NEVER);
+    let status = scene.prunella_ok(&["status"]);
+    assert!(status.contains("probe `front` of web.service has never been answered"));
+    let one = scene.prunella_ok(&["status", "web.service"]);
+    assert!(one.contains("never answered yet"), "{one}");
+
+    // Not by another daemon either.
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    scene.kill("bystander.service");
+    scene.wait_healed("bystander.service");
+    assert_eq!(scene.runs("web.service"), 1);
+    assert!(scene.incidents_of("web.service").is_empty());
+    assert_eq!(said(&scene, NEVER).len(), 1);
+
+    // A crash is healed, with what proof there is.
+    scene.kill("web.service");
+    let incident = scene.wait_healed("web.service");
+    assert_eq!(scene.incidents_of("web.service").len(), 1);
+    let evidence = scene.record(&incident).steps("proven").next().unwrap()["evidence"].to_string();
+    assert!(evidence.contains(NEVER), "{evidence}");
+    // Nor is there anything to do for who asks.
+    scene.prunella_ok(&["heal", "web.service"]);
+    assert_eq!(scene.runs("web.service"), 2);
+}
+
+#[test]
+fn a_probe_counts_from_its_first_answer_on_over_a_restart_of_the_daemon() {
+    let scene = scene(ASKED).with_daemon();
+    scene.start(&["web.service"]);
+    wait_said(&scene, NEVER);
+    scene.start(&["side.service"]);
+    wait_said(&scene, "is answered for the first time");
+    let status = scene.prunella_ok(&["status"]);
+    assert!(!status.contains(NEVER), "{status}");
+
+    scene.systemctl(&["stop", "prunella.service"]).unwrap();
+    scene.systemctl(&["stop", "side.service"]).unwrap();
+    scene.systemctl(&["start", "prunella.service"]).unwrap();
+    let incident = scene
+        .wait_for("the hang to be noticed", TIMEOUT, || {
+            Ok(scene.incidents_of("web.service").pop())
+        })
+        .unwrap();
+    assert_eq!(incident.cause, "not-answering");
+
+    // Declared anew it has no past, and does not say that the hang is over.
+    let file = "/etc/prunella/services.d/web.service.toml";
+    let text = scene.read_file(file).unwrap();
+    scene
+        .write_file(file, text.replace(":9090", ":9091"), 0o644)
+        .unwrap();
+    scene.systemctl(&["reload", "prunella.service"]).unwrap();
+    let unknown = "whether it answers is not known";
+    scene
+        .wait_for(unknown, 2 * TIMEOUT, || {
+            Ok((!said(&scene, unknown).is_empty()).then_some(()))
+        })
+        .unwrap();
+    scene.wait_ended("web.service", "escalated");
+}
+
+/// One without an interval is part of the proof as soon as it was answered once.
+#[test]
+fn a_probe_without_an_interval_is_asked_until_its_first_answer() {
+    let scene = scene("").with_daemon();
+    scene.start(&["web.service", "side.service"]);
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    scene.wait_probed("web.service");
+    scene.systemctl(&["stop", "side.service"]).unwrap();
+    scene.kill("web.service");
+    let incident = scene
+        .wait_for("a proof that fails", 2 * TIMEOUT, || {
+            let incident = scene.incidents_of("web.service").pop();
+            Ok(incident.filter(|one| {
+                let record = scene.record(one);
+                record.steps("not-proven").next().is_some()
+            }))
+        })
+        .unwrap();
+    let why = scene.record(&incident).steps("not-proven").next().unwrap()["reason"].to_string();
+    assert!(why.contains("probe `front` is not answered"), "{why}");
+}
+
+#[test]
+fn a_sweep_heals_nothing_by_a_probe_that_was_never_answered() {
+    let scene = scene(ASKED).without_daemon();
+    scene.start(&["web.service"]);
+    let sweep = |property: &str| {
+        scene
+            .run_ok(&[
+                "systemd-run",
+                "--wait",
+                &format!("--unit={property}"),
+                "--property=SyslogIdentifier=prunella",
+                "/opt/prunella/prunella",
+                "sweep",
+            ])
+            .unwrap()
+    };
+    sweep("first");
+    sweep("second");
+    assert_eq!(scene.runs("web.service"), 1);
+    assert!(scene.incidents().is_empty());
+    assert_eq!(said(&scene, NEVER).len(), 1);
+}
