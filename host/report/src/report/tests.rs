@@ -1306,3 +1306,15 @@ fn an_open_question_leads_and_a_spent_one_is_gone() {
     assert!(!spent.headline.contains("approval"), "{}", spent.headline);
     assert_eq!(approve(&spent), Vec::<String>::new());
 }
+
+/// Once the service is known to be up, nothing of its last escalation is left to do.
+#[test]
+fn a_report_of_what_is_over_leaves_nothing_to_do() {
+    let escalated = report(&escalated());
+    assert!(escalated.needs_people && !escalated.next.is_empty() && escalated.plan.is_some());
+    let over = escalated.is_over();
+    assert_eq!(over.to_do, "Nothing to do now.");
+    assert_eq!((over.next, over.plan), (Vec::new(), None));
+    assert_eq!(over.recommendation, None);
+    assert!(!over.needs_people);
+}

@@ -113,6 +113,15 @@ fn held_by_a_stranger() -> (Scene, String) {
     let incident = scene.wait_ended("web.service", "escalated");
     assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
     assert_eq!(scene.runs("web.service"), 1, "nothing is started in vain");
+    let report = scene.report(&incident);
+    assert!(
+        report.starts_with("web.service waits for approval to terminate process "),
+        "{report}"
+    );
+    assert!(
+        report.contains("To do:  Decide whether Prunella may terminate process "),
+        "{report}"
+    );
 
     let waiting = scene.prunella_ok(&["approvals", "--json"]);
     let approval: serde_json::Value = serde_json::from_str(waiting.trim()).unwrap();
@@ -138,6 +147,17 @@ fn a_foreign_process_is_ended_when_a_person_agrees() {
     let acts = scene.record(&incident).acts();
     assert!(acts[0].starts_with("process-control.terminate"), "{acts:?}");
     assert_eq!(scene.main_pid("stranger.service"), 0);
+    // The story is whole, and nothing is left to do.
+    let report = scene.report(&incident);
+    let told = report.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "kept down by this: stranger.service holds tcp/8080",
+        "approved, and it was done: terminate process ",
+        "To do: Nothing to do now.",
+    ] {
+        assert!(told.contains(part), "{part:?} in {report}");
+    }
+    assert!(!report.contains("\n  prunella approve"), "{report}");
     assert!(scene.answers(8080));
     assert_eq!(scene.runs("web.service"), 2);
 }
