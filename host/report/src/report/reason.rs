@@ -32,11 +32,14 @@ impl<'a> Causes<'a> {
     }
 
     /// What leads, where somebody has seen it on the host and a strategy holds everything
-    /// for it.
+    /// for it. What becomes of another service is not to be seen: whoever waits for it says.
     pub(super) fn seen(&self) -> Option<&'a Explanation> {
         let held = self.all.iter().any(|one| one.because.is_none());
-        self.leading()
-            .filter(|one| held && one.because.is_some() && one.from != "log")
+        self.leading().filter(|one| {
+            held && one.because.is_some()
+                && one.from != "log"
+                && one.cause != Some(diagnosis::Cause::DependencyRefused)
+        })
     }
 
     /// Whether an explanation says what the failure itself says.

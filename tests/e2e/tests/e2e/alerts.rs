@@ -593,9 +593,9 @@ fn leaving_care_while_it_is_down_is_no_recovery(#[case] disabled: bool, #[case] 
     assert_eq!(alert_group(&left), alert_group(&escalation));
 
     // In care again, its story goes on, and has one end.
+    scene.remove_file("/run/broken").unwrap();
     scene.write_file(file, &whole, 0o644).unwrap();
     scene.systemctl(&["reload", "prunella.service"]).unwrap();
-    scene.remove_file("/run/broken").unwrap();
     scene.prunella_ok(&["heal", "web.service"]);
     let end = scene
         .wait_for("its end", TIMEOUT, || {

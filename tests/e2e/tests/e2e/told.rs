@@ -51,6 +51,7 @@ fn a_stopped_main_process_is_the_cause_of_a_hang() {
         )
         .with_daemon();
     scene.start(&["web.service"]);
+    scene.wait_probed("web.service");
     let pid = scene.main_pid("web.service");
     scene.run_ok(&["kill", "-STOP", &pid.to_string()]).unwrap();
 
