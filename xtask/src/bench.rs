@@ -73,6 +73,8 @@ enum What {
     Ports,
     /// A store with a million incidents
     Store,
+    /// The anomaly detector
+    Anomaly,
     /// The daemon's memory and wake-ups
     Idle,
 }
@@ -107,6 +109,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             What::Strategy => crates::strategy()?,
             What::Ports => crates::ports()?,
             What::Store => crates::store()?,
+            What::Anomaly => crates::anomaly()?,
             What::Idle => idle::measure(&prunella, &victim, options.seconds)?,
         });
     }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod incidents;
+mod metrics;
 mod plugin;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap_complete::Shell;
 pub(crate) use self::{
     alerts::{AlertsArgs, AlertsCommand, AlertsListArgs},
     incidents::{AnalyseArgs, ExportArgs, IncidentsArgs, IncidentsCommand},
+    metrics::{DetectArgs, MetricsCommand},
     plugin::{
         Lang, PluginAddArgs, PluginBuildArgs, PluginCommand, PluginInspectArgs, PluginListArgs,
         PluginNewArgs, PluginRemoveArgs, PluginReplayArgs, PluginTestArgs, PluginVerifyArgs,
@@ -172,6 +174,8 @@ pub(crate) enum Command {
     )]
     #[command(visible_alias = "analyze")]
     Analyse(AnalyseArgs),
+    #[command(subcommand, about = "Look for anomalies in measurements")]
+    Metrics(MetricsCommand),
     #[command(about = "Heal a service now, or show what healing it would do")]
     Heal(HealArgs),
     #[command(about = "Show alert messages and test channels")]

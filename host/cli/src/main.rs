@@ -16,6 +16,7 @@ mod heal;
 mod incidents;
 mod learn;
 mod logging;
+mod metrics;
 mod output;
 mod paths;
 mod pause;
@@ -85,6 +86,7 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
         Command::Daemon(_) => done(prunella_daemon::run(paths)),
+        Command::Metrics(command) => metrics::run(&command),
         Command::Analyse(args) => analyse::run(paths, &args),
         Command::Heal(args) => heal::run(paths, &args),
         Command::Hook(args) => hook(paths, &args),

@@ -119,6 +119,37 @@ pub(crate) fn store() -> Result<Vec<Figure>> {
         .collect()
 }
 
+/// The anomaly detector: `host/metrics/benches/anomaly.rs`.
+pub(crate) fn anomaly() -> Result<Vec<Figure>> {
+    let lines = bench("anomaly", &[])?;
+    let line = lines.first().context("nothing was measured")?;
+    let figure = |what: &str, unit, value, most| {
+        Ok::<_, anyhow::Error>(Figure {
+            what: what.to_owned(),
+            unit,
+            ours: Samples::new(vec![value]),
+            target: Target::Below(most),
+            peer: None,
+            fsync: None,
+            load: super::load()?,
+        })
+    };
+    Ok(vec![
+        figure(
+            "anomaly detector: a sample",
+            "µs",
+            number(line, "median_ns")? / 1e3,
+            5.0,
+        )?,
+        figure(
+            "anomaly detector: a series",
+            "bytes",
+            number(line, "bytes")?,
+            2048.0,
+        )?,
+    ])
+}
+
 /// Runs a bench in an environment, and returns the lines of JSON it leaves.
 pub(super) fn bench(name: &str, environment: &[(&str, &str)]) -> Result<Vec<Value>> {
     let path = env::temp_dir().join(format!("prunella-bench-{name}-{}", std::process::id()));

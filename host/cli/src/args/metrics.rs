@@ -1,0 +1,47 @@
+//! `prunella metrics`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `prunella metrics`
+#[derive(Debug, Subcommand)]
+pub(crate) enum MetricsCommand {
+    #[command(about = "Score each measurement of a CSV file: how unusual it is")]
+    Detect(DetectArgs),
+}
+
+/// `prunella metrics detect`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Score each measurement of a CSV file: how unusual it is.\n\n\
+        Reads rows of a timestamp and a value, in the order of their times, and prints each with a \
+        score from 0 (as always) to 1 (never seen, in many ways). A score of 0.5 or more is worth \
+        a look. Each row is judged only by those before it, as it would be on a running host, and \
+        one incident is reported once: for the next 150 rows only a higher score is.\n\n\
+        Timestamps are seconds since 1970, or such as 2026-11-29 14:30:00 or \
+        2026-11-29T14:30:00Z, in UTC where they name no zone. Leave a value empty where it is \
+        missing. A heading and further columns are left out. It suits one row in 1 to 60 minutes. \
+        Scores of the first 576 rows are provisional: until then much is new.",
+    after_help = "\
+Examples:
+  prunella metrics detect latency.csv
+  prunella metrics detect --min-score 0.5 latency.csv
+  psql --csv -c 'SELECT at, sessions FROM load ORDER BY at' | prunella metrics detect -"
+)]
+pub(crate) struct DetectArgs {
+    /// File of measurements; `-` reads standard input
+    #[arg(value_name = "FILE.csv")]
+    pub(crate) file: PathBuf,
+
+    /// Print only rows with this score or more
+    #[arg(long, value_name = "SCORE", value_parser = score)]
+    pub(crate) min_score: Option<f32>,
+}
+
+fn score(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|score| (0.0..=1.0).contains(score))
+        .ok_or_else(|| "a score is a number from 0 to 1, such as 0.5".to_owned())
+}
