@@ -587,7 +587,11 @@ fn apply(paths: &Paths) -> anyhow::Result<()> {
     match Client::new(&paths.run).reload() {
         Ok(now) => output::print(&crate::config::in_force(&now))?,
         Err(ApiError::NotListening(_)) => {
-            if !systemctl::says(&["is-enabled", "prunella-sweep.timer"]) {
+            if systemctl::says(&["is-active", "prunella-sweep.timer"]) {
+                // A probe counts from its first answer on. The sweep also heals what is down,
+                // which nobody waits for here.
+                systemctl::run(&["start", "--no-block", "prunella-sweep.service"])?;
+            } else if !systemctl::says(&["is-enabled", "prunella-sweep.timer"]) {
                 output::remark(
                     "note",
                     FAIR,

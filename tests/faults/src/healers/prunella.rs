@@ -52,7 +52,14 @@ impl Healer for Prunella {
                 machine.run_ok(&[PRUNELLA, "setup", "--hook-only"])?;
                 let mut enable = vec![PRUNELLA, "enable"];
                 enable.extend(fault.services.iter().map(|service| service.unit.as_str()));
-                machine.run_ok(&enable).map(drop)
+                machine.run_ok(&enable)?;
+                // Which it begins by itself, to learn what the probes say of what is well.
+                machine.wait_for("the sweep after enabling", TIMEOUT, || {
+                    let state = machine.property("prunella-sweep.service", "ActiveState")?;
+                    let ran =
+                        machine.property("prunella-sweep.service", "ExecMainExitTimestamp")?;
+                    Ok((state == "inactive" && !ran.is_empty()).then_some(()))
+                })
             }
         }
     }
