@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use prunella_api::Reloaded;
 use prunella_config::Config;
 use prunella_daemon::{
+    configuration::lost_services,
     host_check,
     plugins::{self, Complaint},
 };
@@ -21,7 +22,7 @@ use crate::{
 
 /// Runs the command.
 pub(crate) fn check(paths: &Paths) -> anyhow::Result<Exit> {
-    let (text, exit) = checked(paths)?;
+    let Checked { text, exit, .. } = checked(paths)?;
     output::print(&text)?;
     Ok(exit)
 }
@@ -30,19 +31,39 @@ pub(crate) fn check(paths: &Paths) -> anyhow::Result<Exit> {
 pub(crate) fn reload(paths: &Paths) -> anyhow::Result<Exit> {
     let now = Prunella::new(paths).order(|orders| orders.reload())?;
     output::print(&in_force(&now))?;
+    match checked(paths)?.warnings {
+        0 => {}
+        warnings => {
+            let found = counted(warnings, "warning");
+            let text = format!("{found}: `prunella config check` shows what is odd");
+            output::remark("note", FAIR, &text);
+        }
+    }
     Ok(Exit::Ok)
 }
 
 /// What is in force after a reload, in a line.
 pub(crate) fn in_force(now: &Reloaded) -> String {
     format!(
-        "{} services in care, {} strategies in force\n",
-        now.services, now.strategies
+        "{} in care, {} in force\n",
+        counted(now.services, "service"),
+        match now.strategies {
+            1 => "1 strategy".to_owned(),
+            number => format!("{number} strategies"),
+        }
     )
 }
 
-/// All that is wrong, in words, and whether the configuration can be used.
-fn checked(paths: &Paths) -> anyhow::Result<(String, Exit)> {
+/// What was found in the configuration.
+struct Checked {
+    /// All of it, in words.
+    text: String,
+    /// Whether the configuration can be used.
+    exit: Exit,
+    warnings: usize,
+}
+
+fn checked(paths: &Paths) -> anyhow::Result<Checked> {
     let loaded = Config::load(&paths.config);
     let mut text = String::new();
     let (mut errors, mut warnings) = (loaded.errors().count(), loaded.warnings().count());
@@ -71,9 +92,17 @@ fn checked(paths: &Paths) -> anyhow::Result<(String, Exit)> {
     }
     let mut unchecked = "";
     if let Some(config) = &loaded.config {
+        if let Some(lost) = lost_services(paths, config) {
+            warnings += 1;
+            let _ = writeln!(text, "{FAIR}warning:{FAIR:#} {lost}\n");
+        }
         if host_check::is_of_this_host(paths) {
             let linux = Linux::connect(LinuxSettings::default()).ok();
-            for found in host_check::warnings(paths, config, linux.as_deref()) {
+            let mut found = host_check::warnings(paths, config, linux.as_deref());
+            if let Some(linux) = &linux {
+                found.extend(host_check::unheld_ports(paths, config, linux));
+            }
+            for found in found {
                 warnings += 1;
                 let _ = writeln!(text, "{}\n", found.coloured());
             }
@@ -104,7 +133,11 @@ fn checked(paths: &Paths) -> anyhow::Result<(String, Exit)> {
     };
     let _ = write!(text, "{QUIET}{unchecked}{QUIET:#}");
     let exit = if errors > 0 { Exit::Config } else { Exit::Ok };
-    Ok((text, exit))
+    Ok(Checked {
+        text,
+        exit,
+        warnings,
+    })
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -135,12 +168,12 @@ mod tests {
         let file = paths.templates().join("report.txt");
 
         fs::write(&file, "{{ headline }}\n").unwrap();
-        let (text, exit) = checked(&paths).unwrap();
+        let Checked { text, exit, .. } = checked(&paths).unwrap();
         assert_eq!(exit, Exit::Ok);
         assert!(!text.contains("warning"), "{text}");
 
         fs::write(&file, "{{ headline }}\n{{ hedline }}\n").unwrap();
-        let (text, exit) = checked(&paths).unwrap();
+        let Checked { text, exit, .. } = checked(&paths).unwrap();
         let text = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(exit, Exit::Ok);
         assert!(text.contains("warning: "), "{text}");

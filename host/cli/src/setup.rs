@@ -16,6 +16,7 @@ use prunella_core::{
     policy::{Act, Grants},
 };
 use prunella_daemon::{
+    configuration::lost_services,
     drop_ins,
     files::{self, Found},
     open_store,
@@ -194,6 +195,9 @@ fn look_after_drop_ins(
         );
         return Ok(changed);
     };
+    if let Some(lost) = lost_services(paths, &config) {
+        output::remark("warning", FAIR, &lost);
+    }
     if args.without_hooks {
         return Ok(changed);
     }

@@ -26,12 +26,8 @@ pub(crate) fn run(paths: &Paths, args: &TidyArgs) -> anyhow::Result<Exit> {
 }
 
 /// The drop-ins to remove. With a mistake in the configuration none: its file declares a
-/// service, too. And none where there are no services files at all, as when their folder
-/// was moved away or is not mounted yet.
+/// service, too.
 pub(crate) fn orphans(paths: &Paths, unit_dir: &Path) -> anyhow::Result<Vec<(UnitName, PathBuf)>> {
-    if !paths.services().is_dir() {
-        return Ok(Vec::new());
-    }
     match Config::load(&paths.config).config {
         Some(config) => Ok(drop_ins::orphans(unit_dir, &config)?),
         None => Ok(Vec::new()),

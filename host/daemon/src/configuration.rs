@@ -10,7 +10,9 @@ use std::{fs, io, path::Path};
 
 use prunella_config::{Config, Diagnostic, Loaded, Usable};
 
-use crate::{ConfigMistakes, DaemonError, Paths, explained, files};
+use crate::{
+    ConfigMistakes, DaemonError, Paths, drop_ins, explained, files, host_check::is_of_this_host,
+};
 
 /// What can be used of a configuration.
 pub struct UsableConfig {
@@ -45,7 +47,8 @@ fn warn<'d>(warnings: impl Iterator<Item = &'d Diagnostic>) {
 pub fn load_usable(paths: &Paths) -> UsableConfig {
     let loaded = on_disk(paths);
     warn(loaded.warnings());
-    let problems = loaded.problems();
+    let mut problems = loaded.problems();
+    problems.extend(lost_services(paths, &loaded.config));
     for problem in &problems {
         tracing::error!("{problem}");
     }
@@ -68,6 +71,31 @@ impl UsableConfig {
 /// What can be used of the configuration as it is on the disk, for somebody who looks.
 pub(crate) fn on_disk(paths: &Paths) -> Usable {
     Config::load_usable(&paths.config, &paths.last_good_main_file())
+}
+
+/// That no service is in care although drop-ins call Prunella for some: their files were
+/// lost, and nobody would hear of it. Begins with the folder and a colon, as a mistake does.
+pub fn lost_services(paths: &Paths, config: &Config) -> Option<String> {
+    if !config.services.is_empty() || !is_of_this_host(paths) {
+        return None;
+    }
+    let drop_ins = drop_ins::all(Path::new(drop_ins::UNIT_DIR)).unwrap_or_else(|error| {
+        tracing::warn!(
+            "whether services files were lost is not known: {}",
+            explained(&error)
+        );
+        Vec::new()
+    });
+    let (first, _) = drop_ins.first()?;
+    let of_whom = match drop_ins.len() {
+        1 => format!("the drop-in of {first} calls"),
+        number => format!("the drop-ins of {first} and {} more units call", number - 1),
+    };
+    Some(format!(
+        "services.d: there is no services file, though {of_whom} Prunella: put the files back, or \
+         take the drop-in of each unit away with `prunella disable UNIT`; no service is healed \
+         until then"
+    ))
 }
 
 /// What keeps services from being healed by a configuration that is in force, a sentence

@@ -10,6 +10,9 @@ use prunella_core::UnitName;
 
 use crate::{DaemonError, files};
 
+/// Where this host's drop-ins are.
+pub(crate) const UNIT_DIR: &str = "/etc/systemd/system";
+
 /// The drop-in's name within `UNIT.d`.
 const NAME: &str = "50-prunella.conf";
 
@@ -66,8 +69,13 @@ fn marked(unit_dir: &Path) -> Result<Vec<(UnitName, PathBuf, bool)>, DaemonError
 }
 
 /// Those of units that are in nobody's care: their services files are gone. `config` has to
-/// be one without mistakes, since a file with one declares a service, too.
+/// be one without mistakes, since a file with one declares a service, too. None where no
+/// service at all is in care, as when the folder of services files was moved away or
+/// emptied, or is not mounted yet.
 pub fn orphans(unit_dir: &Path, config: &Config) -> Result<Vec<(UnitName, PathBuf)>, DaemonError> {
+    if config.services.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut found = all(unit_dir)?;
     found.retain(|(unit, _)| !config.services.contains_key(unit));
     Ok(found)
@@ -170,5 +178,11 @@ mod tests {
         assert!(edited.is_file());
         assert_eq!(orphans(folder.path(), &config).unwrap(), []);
         assert_eq!(orphans(Path::new("/nowhere"), &config).unwrap(), []);
+        write("gone.service", &files::marked(BODY));
+        assert_eq!(
+            orphans(folder.path(), &Config::default()).unwrap(),
+            [],
+            "all services files are gone: nobody meant that"
+        );
     }
 }

@@ -171,7 +171,7 @@ fn not_healed(unit: &UnitName, mistake: &str) {
 fn not_in_care(unit: &UnitName) {
     tracing::warn!(
         "{unit} is in nobody's care, so nothing is done: `prunella enable {unit}` puts it in \
-         Prunella's care, and `prunella setup` removes the drop-in that calls this hook"
+         Prunella's care, and `prunella disable {unit}` removes the drop-in that calls this hook"
     );
 }
 

@@ -13,11 +13,12 @@ use std::{
 use prunella_config::{Config, Diagnostic, Source, channels::ChannelKind};
 use prunella_core::{
     FailureKind, UnitName,
+    capability::UnitStatus,
     secret::SecretSource,
     service::{DeclaredCheck, DeclaredFile, Service},
     text::one_line,
 };
-use prunella_linux::{Linux, accounts::Accounts};
+use prunella_linux::{Linux, accounts::Accounts, sockets};
 
 use crate::{Paths, paths::CONFIG};
 
@@ -83,6 +84,44 @@ pub fn warnings(paths: &Paths, config: &Config, linux: Option<&Linux>) -> Vec<Di
         found.extend(protected_units(paths, config, linux));
     }
     found.extend(secrets(paths, config));
+    found
+}
+
+/// Ports that nobody holds although their service is up: each healing would wait for
+/// them in vain. A service that has just started may take one yet.
+pub fn unheld_ports(paths: &Paths, config: &Config, linux: &Linux) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for service in config.services.values().filter(|one| !one.ports.is_empty()) {
+        let is_settled = |status: &UnitStatus| {
+            status.is_up() && status.main_pid.is_some() && !status.private_network
+        };
+        let status = linux.units().get(Instant::now() + LOOK, &service.unit);
+        if !status.is_ok_and(|status| is_settled(&status)) {
+            continue;
+        }
+        let file = File::of(paths, service);
+        for port in &service.ports {
+            let Ok(sockets) = sockets::bound(port.protocol, Some(port.number)) else {
+                continue;
+            };
+            if sockets
+                .iter()
+                .any(|socket| port.is_served_at(socket.address))
+            {
+                continue;
+            }
+            found.push(
+                file.warning(
+                    file.value_of("ports"),
+                    format!(
+                        "nobody holds {port}, although {} is up: a healing is not proven without it",
+                        service.unit
+                    ),
+                )
+                .help("correct the port, or take it out; one that the service takes later is fine"),
+            );
+        }
+    }
     found
 }
 

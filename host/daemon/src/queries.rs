@@ -248,7 +248,10 @@ impl InForce for Command {
     }
 
     fn config_problems(&self) -> Vec<String> {
-        configuration::on_disk(&self.paths).problems()
+        let found = configuration::on_disk(&self.paths);
+        let mut problems = found.problems();
+        problems.extend(configuration::lost_services(&self.paths, &found.config));
+        problems
     }
 
     fn notices(&self) -> Vec<String> {

@@ -28,7 +28,7 @@ use crate::{
     DaemonError, Paths,
     assembly::Assembly,
     clock,
-    configuration::{UsableConfig, load_usable, not_healed},
+    configuration::{UsableConfig, load_usable, lost_services, not_healed},
     detection::down_in_care,
     explained,
     handler::{DaemonOrders, queries},
@@ -281,7 +281,9 @@ fn care(config: &Config) -> Vec<Care> {
 fn reloaded(daemon: &Daemon, watcher: &Watcher, result: Answered, asked: Option<Sender<Answered>>) {
     match &result {
         Ok(now) => {
-            daemon.set_config_problems(Vec::new());
+            let config = daemon.assembly.healer.config();
+            let lost = lost_services(&daemon.paths, &config);
+            daemon.set_config_problems(lost.into_iter().collect());
             daemon.tell_config_problems();
             watcher.set(care(&daemon.assembly.healer.config()));
             daemon.scheduler.look_again();

@@ -247,6 +247,7 @@ impl<'a> Attempt<'a> {
                     }
                 }
             }
+            Err(_) if self.is_superseded() => self.begin_anew(),
             Err(reason) if self.has_moved_on(status) => {
                 self.trail.write(Step::NotProven {
                     strategy: None,
@@ -348,6 +349,9 @@ impl<'a> Attempt<'a> {
             } else {
                 self.wait_for_budget()
             };
+            if self.is_superseded() {
+                return self.begin_anew();
+            }
             let healing = early.unwrap_or_else(|| self.heal_with(name, loaded, &related));
             match healing {
                 Healing::Proven(after) => {

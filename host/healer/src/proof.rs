@@ -36,13 +36,15 @@ pub(crate) struct Well {
     pub(crate) unknown: Vec<String>,
 }
 
-/// Waits until the service is well, for as long as a start of it may take; else
-/// says what is not. `slow` is told when it takes longer than usual.
+/// Waits until the service is well, for as long as a start of it may take, or until it is
+/// declared otherwise (`superseded`); else says what is not. `slow` is told when it takes
+/// longer than usual.
 pub(crate) fn becomes_well(
     service: &Service,
     host: &Host,
     time: StartTime,
     slow: impl FnOnce(Duration),
+    superseded: impl Fn() -> bool,
 ) -> Result<Well, String> {
     let mut slow = Some(slow);
     let unit = &service.unit;
@@ -70,6 +72,9 @@ pub(crate) fn becomes_well(
             Err(NotWell::Down(reason)) => return Err(reason),
             Err(NotWell::NotYet(reason)) => reason,
         };
+        if superseded() {
+            return Err(missing);
+        }
         if host.ask(deadline, clock::Sleep { time: pause }).is_err() || Instant::now() >= deadline {
             return Err(format!(
                 "{unit} is up, but after {} s {missing}",

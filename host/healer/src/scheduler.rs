@@ -32,6 +32,7 @@ use prunella_core::{
     capability::UnitStatus,
     cause::Cause,
     incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
+    service::Service,
     trail::Step,
 };
 use prunella_store::{Due, Store, StoreError};
@@ -126,6 +127,8 @@ struct Task {
     unblocked: Option<(UnitName, bool)>,
     /// The unit as it was seen when the incident was opened.
     snapshot: Option<Snapshot>,
+    /// The service as its last attempt in this process knew it.
+    declared: Option<Arc<Service>>,
     /// When its attempt was begun.
     begun: Option<Instant>,
     /// Since when it answers in this attempt; its proof may still be under way.
@@ -336,12 +339,18 @@ impl Scheduler {
             .is_some_and(|start| start.began(began))
     }
 
-    /// Looks again, now, at whatever waits for a timer: the configuration, a
-    /// pause or the kill switch has changed.
+    /// Looks again, now, at whatever is held, and at what waits with another
+    /// declaration of its service than is in force: the configuration, a pause or the
+    /// kill switch has changed.
     pub fn look_again(&self) {
+        let services = &self.shared.healer.config().services;
         let mut state = self.shared.lock();
-        for task in state.tasks.values_mut() {
-            if matches!(task.stage, Stage::Waiting(_)) && task.is_held() {
+        for (unit, task) in &mut state.tasks {
+            let is_changed = || {
+                let declared = task.declared.as_deref();
+                declared.is_some() && declared != services.get(unit)
+            };
+            if matches!(task.stage, Stage::Waiting(_)) && (task.is_held() || is_changed()) {
                 task.stage = Stage::Queued;
             }
         }
@@ -471,6 +480,7 @@ impl Task {
             snapshot: None,
             begun: None,
             answers: None,
+            declared: None,
         }
     }
 
@@ -547,6 +557,7 @@ impl Shared {
             task.stage = Stage::Running;
             task.begun = Some(now);
             task.answers = None;
+            task.declared = self.healer.service(&unit);
             let input = AttemptInput {
                 incident: task.incident.clone(),
                 known: task.known,

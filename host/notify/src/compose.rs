@@ -8,8 +8,10 @@ use prunella_config::Config;
 use prunella_core::{
     Timestamp, UnitName,
     alert::{AlertKind, Message, Severity},
+    cause::Cause,
     incident::{Ending, IncidentId},
     summary::Filter,
+    trail::Record,
 };
 use prunella_report::{Moment, Notification, Renderer, Report, ReportContext, StatusColour};
 use prunella_store::Store;
@@ -223,7 +225,9 @@ impl Composer<'_> {
         match self.store.incidents(&filter) {
             Ok(found) => found
                 .iter()
-                .filter_map(|summary| self.report(&summary.id))
+                .filter_map(|summary| self.record(&summary.id))
+                .filter(|record| !nothing_failed(record))
+                .map(|record| self.report_of(&record))
                 .collect(),
             Err(error) => {
                 tracing::warn!("a digest about {} lacks its incidents: {error}", one.unit);
@@ -233,13 +237,17 @@ impl Composer<'_> {
     }
 
     fn report(&self, incident: &IncidentId) -> Option<Report> {
-        let record = match self.store.record(incident) {
-            Ok(record) => record?,
-            Err(error) => {
-                tracing::warn!("a message lacks the record of {incident}: {error}");
-                return None;
-            }
-        };
+        Some(self.report_of(&self.record(incident)?))
+    }
+
+    fn record(&self, incident: &IncidentId) -> Option<Record> {
+        self.store.record(incident).unwrap_or_else(|error| {
+            tracing::warn!("a message lacks the record of {incident}: {error}");
+            None
+        })
+    }
+
+    fn report_of(&self, record: &Record) -> Report {
         let unit = &record.incident.detection.unit;
         let past = self.store.recent(unit, PAST_MAX).unwrap_or_default();
         let context = ReportContext {
@@ -251,7 +259,7 @@ impl Composer<'_> {
             zone: TimeZone::system(),
             sudo: self.sudo,
         };
-        Some(Report::from_record(&record, &context))
+        Report::from_record(record, &context)
     }
 
     /// When the store has no record of any incident: the alerts' own words.
@@ -274,6 +282,13 @@ impl Composer<'_> {
         notification.kind = planned.kind;
         notification
     }
+}
+
+/// Whether a person asked about a service that was well, or had it restarted.
+fn nothing_failed(record: &Record) -> bool {
+    let cause = &record.incident.detection.cause;
+    let is_well = matches!(record.ending, Some(Ending::Recovered { .. }));
+    *cause == Cause::RestartRequested || (matches!(cause, Cause::State(_)) && is_well)
 }
 
 /// `a.service`, or `12 services (a.service, b.service, …)`.

@@ -178,11 +178,13 @@ impl Attempt<'_> {
             self.not_healed(true, reason)
         };
         match self.becomes_well() {
+            Err(_) if self.is_superseded() => Healing::Over(self.begin_anew()),
             Err(reason) => not_proven(reason, false),
             Ok(well) => {
                 let after = self.answering(&well);
                 match self.stays(&well, None) {
                     Ok(()) => Healing::Proven(after),
+                    Err(_) if self.is_superseded() => Healing::Over(self.begin_anew()),
                     Err(reason) => not_proven(reason, true),
                 }
             }
@@ -226,12 +228,30 @@ impl Attempt<'_> {
                 self.start_time(&status.map_err(|failure| failure.to_string())?)
             }
         };
-        proof::becomes_well(&self.service, &self.host, time, |left| {
+        let slow = |left| {
             self.trail.write(Step::Waits {
                 reason: "its start takes longer than usual".to_owned(),
                 up_to: left,
             });
+        };
+        proof::becomes_well(&self.service, &self.host, time, slow, || {
+            self.is_superseded()
         })
+    }
+
+    /// Whether the service is declared otherwise now, or is out of care: what this attempt
+    /// knows of it says nothing any more.
+    pub(super) fn is_superseded(&self) -> bool {
+        let now = self.healer.config();
+        !self.trail.is_dry_run() && now.services.get(&self.service.unit) != Some(&*self.service)
+    }
+
+    /// What follows then: the next attempt goes by what is in force.
+    pub(super) fn begin_anew(&self) -> AttemptOutcome {
+        self.trail.write(Step::Note {
+            message: "its configuration was changed meanwhile: Prunella looks again".to_owned(),
+        });
+        AttemptOutcome::TryAgain(Duration::ZERO)
     }
 
     fn start_time(&self, status: &UnitStatus) -> StartTime {

@@ -501,3 +501,38 @@ fn what_does_not_fit_this_host_is_told_by_the_check_and_by_the_daemon() {
     assert!(!other.contains("gone.service"), "{other}");
     assert!(other.contains("Not compared with this host"), "{other}");
 }
+
+#[test]
+fn a_file_that_is_corrected_meanwhile_ends_the_wait_for_what_was_wrong_in_it() {
+    let wrong = "ports = [\"tcp/8081\"]\n[proof]\ntimeout = \"20s\"\nstable-for = \"500ms\"\n";
+    let scene = Scene::builder()
+        .service("web.service", &victim("", "--listen 8080"), wrong)
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene
+        .wait_for("the service to be up again", TIMEOUT, || {
+            let up = scene.property("web.service", "ActiveState")? == "active";
+            Ok((up && scene.runs("web.service") == 2).then_some(()))
+        })
+        .unwrap();
+
+    let file = "/etc/prunella/services.d/web.service.toml";
+    let checked = scene.prunella_ok(&["config", "check"]);
+    assert!(checked.contains("nobody holds tcp/8081"), "{checked}");
+    let right = scene.read_file(file).unwrap().replace("8081", "8080");
+    scene.write_file(file, right, 0o644).unwrap();
+    scene.prunella_ok(&["reload"]);
+
+    let incident = scene.wait_healed("web.service");
+    let record = scene.record(&incident);
+    assert_eq!(
+        record.acts(),
+        ["unit-control.start web.service"],
+        "{}",
+        record.text()
+    );
+    assert_eq!(scene.runs("web.service"), 2, "it was well, and left alone");
+    let checked = scene.prunella_ok(&["config", "check"]);
+    assert!(!checked.contains("nobody holds"), "{checked}");
+}

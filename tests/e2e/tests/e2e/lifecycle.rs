@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use prunella_e2e::{Scene, TIMEOUT, victim};
+use rstest::rstest;
 
 /// Where Prunella is inside a machine.
 const PRUNELLA: &str = "/opt/prunella/prunella";
@@ -303,4 +304,38 @@ fn uninstall_takes_back_what_prunella_wrote_and_nothing_else() {
         &scene,
         "/etc/systemd/system/web.service.d/10-mine.conf"
     ));
+}
+
+#[rstest]
+#[case::moved_away("mv /etc/prunella/services.d /root/kept")]
+#[case::emptied("mkdir /root/kept; mv /etc/prunella/services.d/*.toml /root/kept")]
+fn services_files_that_are_all_gone_are_told_of_and_cost_no_drop_in(#[case] lose: &str) {
+    let scene = Scene::builder()
+        .unit("web.service", &victim("", ""))
+        .without_daemon();
+    scene.prunella_ok(&["setup"]);
+    scene.start(&["web.service"]);
+    scene.prunella_ok(&["enable", "web"]);
+    scene.run_ok(&["sh", "-c", lose]).unwrap();
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+
+    let told = "there is no services file, though the drop-in of web.service calls Prunella";
+    for words in [
+        ["status"].as_slice(),
+        &["config", "check"],
+        &["setup", "--dry-run"],
+        &["setup"],
+    ] {
+        let output = scene.prunella(words);
+        let all = format!("{}{}", output.stdout, output.stderr);
+        let all = all.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(all.contains(told), "{words:?}: {all}");
+    }
+    assert!(exists(&scene, DROP_IN));
+
+    // Wanted so: then each drop-in is taken away by name.
+    scene.prunella_ok(&["disable", "web"]);
+    assert!(!exists(&scene, DROP_IN));
+    let status = scene.prunella_ok(&["status"]);
+    assert!(!status.contains("no services file"), "{status}");
 }
