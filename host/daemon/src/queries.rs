@@ -2,6 +2,7 @@
 //! and by a command where no daemon runs.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -12,11 +13,12 @@ use prunella_api::{
 };
 use prunella_config::Config;
 use prunella_core::{
-    UnitName,
-    alert::{Dispatch, DispatchFilter},
+    ChannelName, UnitName,
+    alert::{Dispatch, DispatchFilter, DispatchState},
     oversight::Approval,
     statistics::StrategyStatistics,
     summary::{Filter, Summary},
+    text::one_line,
     trail::Record,
 };
 use prunella_linux::{Linux, LinuxSettings};
@@ -26,6 +28,9 @@ use crate::{DaemonError, Paths, access, alerts, configuration, incidents, overvi
 
 /// How long one look at a unit may take.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// As much is shown of why a channel does not take a message.
+const WHY_MAX: usize = 120;
 
 /// What is in force, by whoever answers.
 pub(crate) trait InForce: Send + Sync {
@@ -135,6 +140,9 @@ impl Queries for LocalQueries {
                 "the incident store does not work, and what happens is only in the journal: \
                  {trouble}"
             ));
+        }
+        if let Some(store) = store {
+            notices.extend(undelivered(store));
         }
         Ok(overview::of(
             &self.paths,
@@ -257,4 +265,40 @@ impl InForce for Command {
     fn notices(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// What people do not hear because their channel does not take it, a sentence for each
+/// channel.
+fn undelivered(store: &Store) -> Vec<String> {
+    let waiting = DispatchFilter {
+        states: vec![DispatchState::Waiting, DispatchState::Sending],
+        ..DispatchFilter::default()
+    };
+    let found = store.dispatches(&waiting).unwrap_or_else(|error| {
+        // Its own trouble is told apart.
+        tracing::debug!("what waits to be told is not known: {error}");
+        Vec::new()
+    });
+    let mut channels: BTreeMap<ChannelName, (usize, String)> = BTreeMap::new();
+    for dispatch in found {
+        // The newest comes first, and has the latest word for why.
+        let Some(why) = dispatch.detail.filter(|_| dispatch.tries > 0) else {
+            continue;
+        };
+        channels.entry(dispatch.channel).or_insert((0, why)).0 += 1;
+    }
+    channels
+        .into_iter()
+        .map(|(channel, (count, why))| {
+            let messages = match count {
+                1 => "1 message waits".to_owned(),
+                count => format!("{count} messages wait"),
+            };
+            format!(
+                "people cannot be told by channel {channel}: {messages} ({}); `prunella alerts` \
+                 shows them",
+                one_line(&why, WHY_MAX)
+            )
+        })
+        .collect()
 }

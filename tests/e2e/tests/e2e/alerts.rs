@@ -93,11 +93,16 @@ fn an_alert_is_delivered_once_after_the_receiver_comes_back() {
         .unwrap();
     assert!(waiting["next"].is_u64(), "{waiting}");
     assert!(waiting["detail"].is_string(), "{waiting}");
+    let told = "people cannot be told by channel team: 1 message waits";
+    let status = scene.prunella_ok(&["status"]);
+    assert!(status.contains(told), "{status}");
 
     receiver(&scene, "200");
     scene.prunella_ok(&["alerts", "retry", "--all"]);
     wait_states(&scene, &["delivered"]);
     assert_eq!(got(&scene).len(), 1);
+    let status = scene.prunella_ok(&["status"]);
+    assert!(!status.contains("cannot be told"), "{status}");
 }
 
 #[test]
