@@ -23,6 +23,9 @@ pub(super) const NOTHING: &str = "Nothing to do now.";
 /// How long before a failure its log is worth reading.
 const LOG_BEFORE: Duration = Duration::from_secs(5 * 60);
 
+/// The kill switch of a host whose configuration is where it usually is.
+const KILL_SWITCH: &str = "/etc/prunella/off";
+
 fn command(command: String, purpose: &str) -> Command {
     Command {
         command,
@@ -250,8 +253,11 @@ fn unprivileged(
             | LeftAlone::PackageUpgrade
             | LeftAlone::Shutdown
             | LeftAlone::Healthy
-            | LeftAlone::Finished
-            | LeftAlone::KillSwitch => Vec::new(),
+            | LeftAlone::Finished => Vec::new(),
+            LeftAlone::KillSwitch => vec![command(
+                format!("rm {KILL_SWITCH}"),
+                "end the kill switch: what is down is healed within seconds",
+            )],
             LeftAlone::Misconfigured => vec![
                 command(
                     "prunella config check".to_owned(),
