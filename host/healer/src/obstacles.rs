@@ -76,7 +76,9 @@ pub fn obstacles(
     if status.is_up() {
         return found;
     }
+    // While it stops, that may be a restart of Prunella's own.
     if !service.heal_on_stop
+        && status.is_settled()
         && let Ok(Some(evidence)) = host.situation.stopped_by_operator(deadline(), status)
     {
         found.push((LeftAlone::OperatorStop, evidence));
