@@ -121,6 +121,9 @@ struct Task {
     restart_loop: bool,
     /// Whether an operator asks for the next attempt, and so wants an answer.
     asked_for: bool,
+    /// Whether an operator has asked for a healing in the middle of this attempt, which
+    /// heeds no order: the next does.
+    ordered_meanwhile: bool,
     /// Written before the next attempt: the unit it waited for, and how that
     /// outcome out.
     unblocked: Option<(UnitName, bool)>,
@@ -336,12 +339,14 @@ impl Scheduler {
             .is_some_and(|start| start.began(began))
     }
 
-    /// Looks again, now, at whatever waits for a timer: the configuration, a
-    /// pause or the kill switch has changed.
+    /// Looks again, now, at whatever is held back until a timer, and at what is no longer
+    /// in care, whose incident ends with that: the configuration, a pause or the kill
+    /// switch has changed.
     pub fn look_again(&self) {
         let mut state = self.shared.lock();
-        for task in state.tasks.values_mut() {
-            if matches!(task.stage, Stage::Waiting(_)) && task.is_held() {
+        for (unit, task) in &mut state.tasks {
+            let is_affected = task.is_held() || self.shared.healer.service(unit).is_none();
+            if matches!(task.stage, Stage::Waiting(_)) && is_affected {
                 task.stage = Stage::Queued;
             }
         }
@@ -467,6 +472,7 @@ impl Task {
             blocked: 0,
             later_failure: None,
             asked_for: false,
+            ordered_meanwhile: false,
             unblocked: None,
             snapshot: None,
             begun: None,
@@ -478,12 +484,19 @@ impl Task {
         matches!(self.waits_for, Some(WaitsFor::Hold(_)))
     }
 
-    /// Has the next attempt come by the clock.
-    fn wait(&mut self, duration: Duration, waits_for: WaitsFor) {
+    /// Has the next attempt come by the clock, or at once where an operator has ordered
+    /// that meanwhile. Answers whether it comes by the clock.
+    fn wait(&mut self, duration: Duration, waits_for: WaitsFor) -> bool {
         let due = Instant::now() + duration;
-        self.stage = Stage::Waiting(due);
         self.due = Some(due);
         self.waits_for = Some(waits_for);
+        self.asked_for |= std::mem::take(&mut self.ordered_meanwhile);
+        self.stage = if self.asked_for {
+            Stage::Queued
+        } else {
+            Stage::Waiting(due)
+        };
+        !self.asked_for
     }
 }
 
@@ -552,7 +565,8 @@ impl Shared {
                 known: task.known,
                 unblocked: task.unblocked.take(),
                 waits_for: task.waits_for,
-                asked_for: std::mem::take(&mut task.asked_for),
+                asked_for: std::mem::take(&mut task.asked_for)
+                    | std::mem::take(&mut task.ordered_meanwhile),
                 restart_loop: task.restart_loop,
                 snapshot: task.snapshot.take(),
             };
