@@ -144,7 +144,13 @@ fn export_to(prunella: &Prunella<'_>, filter: &Filter, out: &mut dyn Write) -> a
 
 /// The hand-over note about one incident.
 fn render(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Rendered {
-    let config = Config::load(&paths.config).config.unwrap_or_default();
+    let config = Config::load(&paths.config).config;
+    let is_out_of_care = config.as_ref().is_some_and(|config| {
+        !config
+            .services
+            .contains_key(&record.incident.detection.unit)
+    });
+    let config = config.unwrap_or_default();
     let detection = &record.incident.detection;
     let past = past(prunella, &detection.unit, detection.at);
     let context = ReportContext {
@@ -159,7 +165,10 @@ fn render(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Rendered {
         zone: jiff::tz::TimeZone::system(),
         sudo: !rustix::process::geteuid().is_root() && prunella_daemon::notifier::has_sudo(),
     };
-    let report = Report::from_record(record, &context);
+    let mut report = Report::from_record(record, &context);
+    if is_out_of_care && (report.needs_people || record.ending.is_none()) {
+        report = report.out_of_care();
+    }
     Renderer::new(Some(&paths.templates())).render(&Notification::about(report))
 }
 

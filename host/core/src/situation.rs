@@ -33,6 +33,10 @@ pub trait Situation: Send + Sync {
     fn stopped_by_operator(&self, deadline: Instant, status: &UnitStatus)
     -> Answer<Option<String>>;
 
+    /// Whether somebody has cleared the failed state that the last run of `status` left
+    /// (`systemctl reset-failed`), so that the unit is merely inactive.
+    fn was_cleared(&self, deadline: Instant, status: &UnitStatus) -> Answer<bool>;
+
     /// Whether systemd refused to start the unit again after its last run, its
     /// start limit being hit.
     fn start_refused(&self, deadline: Instant, status: &UnitStatus) -> Answer<bool>;

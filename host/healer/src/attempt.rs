@@ -266,6 +266,12 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Whether the host was rebooted since it failed. Moments of another boot say nothing
+    /// of this one's.
+    fn is_of_another_boot(&self) -> bool {
+        self.trail.incident().boot_id != self.healer.settings.situation.boot_id()
+    }
+
     /// Whose doing it may have been that the service is up again.
     fn recovered_by(&self, status: &UnitStatus) -> String {
         if self.trail.was_interrupted() {
@@ -274,6 +280,9 @@ impl<'a> Attempt<'a> {
         let detection = &self.trail.incident().detection;
         if matches!(detection.cause, Cause::State(_)) {
             return "it had not failed".to_owned();
+        }
+        if self.is_of_another_boot() {
+            return "the host was rebooted meanwhile".to_owned();
         }
         let failed_run = &detection.invocation;
         if failed_run.is_some() && status.invocation == *failed_run {

@@ -223,11 +223,29 @@ pub(crate) fn decide(
         }
         // A dependency that was found dead may be merely inactive, and so may
         // a unit whose Requires= failed: both are failures of the service.
+        let never_failed = incident.detection.by == DetectedBy::Dependency
+            || incident.detection.cause == Cause::Dependency;
+        // Whoever stops what is failed already, and clears that, wants it to stay down.
+        if !known.cleared && !never_failed {
+            match situation.was_cleared(deadline(), &status) {
+                Ok(false) => {}
+                Ok(true) => {
+                    return Decision::Leave(
+                        LeftAlone::OperatorStop,
+                        "its failed state was cleared by hand (`systemctl reset-failed`), and it \
+                         was not started"
+                            .to_owned(),
+                    );
+                }
+                Err(failure) => {
+                    tracing::warn!("whether somebody cleared {unit} is not known: {failure}");
+                }
+            }
+        }
         // So is the end of one that is meant to run.
         let failed_otherwise = known.cleared
             || (service.run_policy == RunPolicy::Always && status.should_have_gone_on())
-            || incident.detection.by == DetectedBy::Dependency
-            || incident.detection.cause == Cause::Dependency;
+            || never_failed;
         if status.active_state == ActiveState::Inactive
             && status.result == "success"
             && !failed_otherwise

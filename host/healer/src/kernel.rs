@@ -8,10 +8,12 @@
 //!    may act on?
 //! 4. **oversight**: has somebody to agree first, and did they?
 //! 5. **budget**: is there healing left?
-//! 6. **intention**: it stands in the trail before it is carried out (when it is
+//! 6. **no stop**: has no operator stopped the service since it was decided to heal
+//!    it?
+//! 7. **intention**: it stands in the trail before it is carried out (when it is
 //!    on the disk: see [`Trail`])
-//! 7. **done**, for real or in a dry run, by the host below
-//! 8. **result**: it stands in the trail how it ended
+//! 8. **done**, for real or in a dry run, by the host below
+//! 9. **result**: it stands in the trail how it ended
 //!
 //! All acts go this one way ([`Kernel::act`]). What the steps do with an act stands
 //! in its description ([`Consequence`](prunella_core::capability::Consequence)); the
@@ -37,8 +39,8 @@ use prunella_core::{
     authority::{Authority, Facts, Target},
     budget::{BudgetVerdict, HostBudget},
     capability::{
-        Act, Answer, Call, Described as _, Durability, Host, HostCalls, Operation as _,
-        ProcessInfo, Reply, Subject, UnitStatus, clock, units,
+        Act, ActiveState, Answer, Call, Described as _, Durability, Host, HostCalls,
+        Operation as _, ProcessInfo, Reply, Subject, UnitStatus, clock, units,
     },
     oversight::ProcessKey,
     policy::Grants,
@@ -57,6 +59,9 @@ use crate::{
     snapshot::{Age, Snapshot},
     trail::Trail,
 };
+
+/// The code of a start that is denied because an operator stopped the service.
+const STOPPED_BY_OPERATOR: &str = "stopped-by-operator";
 
 /// What the kernel judges by, for one strategy in one attempt.
 pub(crate) struct Rules {
@@ -96,6 +101,8 @@ pub(crate) struct Kernel {
     paid: Mutex<Option<PaidStart>>,
     /// Whether an act was denied that people alone can allow, by [`needs_a_person`].
     needs_a_person: AtomicBool,
+    /// Whether a start was denied because an operator stopped the service.
+    was_stopped: AtomicBool,
 }
 
 impl Kernel {
@@ -120,6 +127,7 @@ impl Kernel {
             jobs: Mutex::default(),
             paid: Mutex::default(),
             needs_a_person: AtomicBool::new(false),
+            was_stopped: AtomicBool::new(false),
         })
     }
 
@@ -131,6 +139,11 @@ impl Kernel {
     /// Whether the strategy wanted something that only a person can allow.
     pub(crate) fn needs_a_person(&self) -> bool {
         self.needs_a_person.load(Ordering::Relaxed)
+    }
+
+    /// Whether the strategy wanted to start what an operator has stopped meanwhile.
+    pub(crate) fn was_stopped(&self) -> bool {
+        self.was_stopped.load(Ordering::Relaxed)
     }
 
     /// Waits for every job that the strategy left running, so that each has its
@@ -229,6 +242,9 @@ impl Kernel {
                 if needs_a_person(&failure) {
                     self.needs_a_person.store(true, Ordering::Relaxed);
                 }
+                if failure.is(STOPPED_BY_OPERATOR) {
+                    self.was_stopped.store(true, Ordering::Relaxed);
+                }
                 self.trail.write(Step::ActDenied {
                     strategy: self.rules.strategy.clone(),
                     act: act.name().to_owned(),
@@ -279,7 +295,31 @@ impl Kernel {
         if paid {
             self.spend(deadline, unit)?;
         }
+        if act.is_healing() && *unit == self.rules.service.unit {
+            self.not_stopped(deadline)?;
+        }
         Ok(Permit { target, paid })
+    }
+
+    /// Whether no operator has stopped the service since it was decided to heal it:
+    /// the budget or a strategy may have waited since then.
+    fn not_stopped(&self, deadline: Instant) -> Answer<()> {
+        let service = &self.rules.service;
+        if self.trail.is_dry_run() || self.rules.overseer.ordered || service.heal_on_stop {
+            return Ok(());
+        }
+        let status = self.look_at(deadline, &service.unit)?;
+        // Merely inactive is also what a strategy has stopped or cleared itself.
+        if status.active_state != ActiveState::Inactive || self.trail.put_down() {
+            return Ok(());
+        }
+        match self.situation.stopped_by_operator(deadline, &status)? {
+            None => Ok(()),
+            Some(evidence) => Err(Failure::denied(
+                STOPPED_BY_OPERATOR,
+                format!("an operator stopped {} meanwhile: {evidence}", service.unit),
+            )),
+        }
     }
 
     /// Whether whoever oversees the act agrees.

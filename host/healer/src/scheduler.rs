@@ -122,6 +122,9 @@ struct Task {
     restart_loop: bool,
     /// Whether an operator asks for the next attempt, and so wants an answer.
     asked_for: bool,
+    /// Whether an operator has asked for a healing in the middle of this attempt, which
+    /// heeds no order: the next does.
+    ordered_meanwhile: bool,
     /// Written before the next attempt: the unit it waited for, and how that
     /// outcome out.
     unblocked: Option<(UnitName, bool)>,
@@ -339,16 +342,17 @@ impl Scheduler {
             .is_some_and(|start| start.began(began))
     }
 
-    /// Looks again, now, at whatever is held, and at what waits with another
-    /// declaration of its service than is in force: the configuration, a pause or the
-    /// kill switch has changed.
+    /// Looks again, now, at whatever is held, at what waits with another declaration of its
+    /// service than is in force, and at what is no longer in care, whose incident ends with
+    /// that: the configuration, a pause or the kill switch has changed.
     pub fn look_again(&self) {
         let services = &self.shared.healer.config().services;
         let mut state = self.shared.lock();
         for (unit, task) in &mut state.tasks {
+            let in_force = services.get(unit);
             let is_changed = || {
                 let declared = task.declared.as_deref();
-                declared.is_some() && declared != services.get(unit)
+                in_force.is_none() || (declared.is_some() && declared != in_force)
             };
             if matches!(task.stage, Stage::Waiting(_)) && (task.is_held() || is_changed()) {
                 task.stage = Stage::Queued;
@@ -476,6 +480,7 @@ impl Task {
             blocked: 0,
             later_failure: None,
             asked_for: false,
+            ordered_meanwhile: false,
             unblocked: None,
             snapshot: None,
             begun: None,
@@ -488,12 +493,19 @@ impl Task {
         matches!(self.waits_for, Some(WaitsFor::Hold(_)))
     }
 
-    /// Has the next attempt come by the clock.
-    fn wait(&mut self, duration: Duration, waits_for: WaitsFor) {
+    /// Has the next attempt come by the clock, or at once where an operator has ordered
+    /// that meanwhile. Answers whether it comes by the clock.
+    fn wait(&mut self, duration: Duration, waits_for: WaitsFor) -> bool {
         let due = Instant::now() + duration;
-        self.stage = Stage::Waiting(due);
         self.due = Some(due);
         self.waits_for = Some(waits_for);
+        self.asked_for |= std::mem::take(&mut self.ordered_meanwhile);
+        self.stage = if self.asked_for {
+            Stage::Queued
+        } else {
+            Stage::Waiting(due)
+        };
+        !self.asked_for
     }
 }
 
@@ -563,7 +575,8 @@ impl Shared {
                 known: task.known,
                 unblocked: task.unblocked.take(),
                 waits_for: task.waits_for,
-                asked_for: std::mem::take(&mut task.asked_for),
+                asked_for: std::mem::take(&mut task.asked_for)
+                    | std::mem::take(&mut task.ordered_meanwhile),
                 restart_loop: task.restart_loop,
                 snapshot: task.snapshot.take(),
             };

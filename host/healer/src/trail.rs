@@ -142,6 +142,13 @@ impl Trail {
         cleared(self.earlier_cleared, &self.lock().steps, unit)
     }
 
+    /// Whether Prunella itself has cleared the unit, or has stopped it in this attempt, and
+    /// has not started it since.
+    pub(crate) fn put_down(&self) -> bool {
+        let unit = &self.incident.detection.unit;
+        self.cleared() || past::stopped(&self.lock().steps, unit)
+    }
+
     /// The strategy of an earlier attempt whose start began the run that goes on.
     pub(crate) fn started_by(&self, status: &UnitStatus) -> Option<&StrategyName> {
         let start = self.earlier_start.as_ref()?;

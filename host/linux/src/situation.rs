@@ -90,6 +90,10 @@ impl Situation for Linux {
         })
     }
 
+    fn was_cleared(&self, deadline: Instant, status: &UnitStatus) -> Answer<bool> {
+        stop_evidence::was_cleared(deadline, &self.journal, status)
+    }
+
     fn start_refused(&self, deadline: Instant, status: &UnitStatus) -> Answer<bool> {
         start_limit::refused(deadline, &self.journal, status)
     }

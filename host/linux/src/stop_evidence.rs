@@ -5,10 +5,12 @@
 //!
 //! 1. The order of moments. A stop job first takes the unit out of `active` and
 //!    then ends the process; a crash is the other way round. This costs nothing
-//!    and settles the common case: the process ended first, so nobody stopped
-//!    the unit.
+//!    and settles the common case: the process ended first, and the unit failed
+//!    at once, so nobody stopped it.
 //! 2. systemd's own journal entries (`_PID=1`): "Stopping …" with the run's
-//!    invocation id is written only when a job runs.
+//!    invocation id is written only when a job runs. Where the process has ended
+//!    already, while systemd waits to restart it (Restart=), there is only
+//!    "Stopped …", with the type of the job.
 //!
 //! The order alone can mislead where systemd itself, or the program by
 //! `STOPPING=1`, ends the run: so a stop is believed only with the journal's
@@ -16,15 +18,21 @@
 //!
 //! | the order says | the journal has | it was |
 //! |---|---|---|
-//! | process ended first | not asked | no stop |
+//! | process ended first, and the unit failed at once | not asked | no stop |
+//! | process ended first, and the unit is inactive or took its time | the stop | a stop |
+//! | process ended first, and the unit is inactive or took its time | anything else | no stop |
 //! | unit left `active` first | the stop | a stop |
 //! | unit left `active` first | the run, but no stop, even after a sync | no stop |
 //! | unit left `active` first | nothing of the run, or cannot be read | a stop, by the order alone |
 //! | nothing | the stop | a stop |
 //! | nothing | anything else | no stop |
 //!
-//! In the fourth row there is no journal to speak of (`Storage=none`, a volatile
+//! In the last row but two there is no journal to speak of (`Storage=none`, a volatile
 //! one that was rotated away): not fighting a person is the safer mistake.
+//!
+//! A unit that is failed is stopped without any trace. Once its failed state is
+//! cleared, too, systemd calls its last run a success, and the journal has the
+//! failure of that run as the last word of it ([`was_cleared`]).
 //!
 //! Not an operator's stop: the stop phase of a restart, and a stop that systemd
 //! queued because a unit that this one requires had gone.
@@ -49,6 +57,9 @@ use crate::{
 const JOURNALD: &str = "/run/systemd/journal/io.systemd.journal";
 /// How long journald may take to write down what it has been sent.
 const SYNC_LIMIT: Duration = Duration::from_secs(2);
+/// What ends a run for good when its process has ended, ExecStopPost= say, takes at
+/// least so long where an operator may have come in between.
+const AT_ONCE: Duration = Duration::from_millis(100);
 /// A required unit that went down no longer than this before is why this one
 /// was stopped: systemd queues such a stop in the same moment.
 const ALONG: Duration = Duration::from_secs(1);
@@ -58,9 +69,12 @@ const JOB_MESSAGES: [&str; 4] = [
     "7d4958e842da4a758f6c1cdc7b36dcc5",
     "39f53479d3a045ac8e11786248231fbf",
     UNIT_STOPPING,
-    "9d1aaa27d60140bd96365438aad20286",
+    UNIT_STOPPED,
 ];
 const UNIT_STOPPING: &str = "de5b426a63be47a7b6ac3eaac82e2f6f";
+const UNIT_STOPPED: &str = "9d1aaa27d60140bd96365438aad20286";
+/// SD_MESSAGE_UNIT_FAILURE_RESULT: "Failed with result …".
+const UNIT_FAILED: &str = "d9b373ed55a64feb8242e02dbe79a49c";
 
 /// What the moments in a unit's status say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +132,7 @@ pub(crate) fn stopped_by_operator(
     stopped_along: impl FnOnce() -> Answer<Option<UnitName>>,
 ) -> Answer<Option<String>> {
     let order = order(status);
-    if order == Order::Failed {
+    if order == Order::Failed && failed_at_once(status) {
         return Ok(None);
     }
     if matches!(
@@ -130,7 +144,7 @@ pub(crate) fn stopped_by_operator(
     let word = match &status.invocation {
         Some(invocation) => {
             let mut word = of_run(deadline, journal, status, invocation);
-            if order == Order::StoppedFirst && !matches!(word, Ok(Word::Stop | Word::Restart)) {
+            if order != Order::Unknown && !matches!(word, Ok(Word::Stop | Word::Restart)) {
                 // systemd's messages may be on their way still.
                 synchronize(deadline);
                 word = of_run(deadline, journal, status, invocation);
@@ -157,6 +171,43 @@ pub(crate) fn stopped_by_operator(
         return Ok(None);
     }
     Ok(Some(sentence.to_owned()))
+}
+
+/// Whether a run whose process ended first left nobody the time to stop the unit.
+fn failed_at_once(status: &UnitStatus) -> bool {
+    status.active_state == ActiveState::Failed
+        && status
+            .main_exit_monotonic
+            .zip(status.inactive_enter_monotonic)
+            .is_none_or(|(exit, down)| down.since(exit) < AT_ONCE)
+}
+
+/// Whether the failed state of a unit's last run was cleared (`systemctl
+/// reset-failed`): systemd calls that run a success now, and has written before that
+/// it failed. Nothing was done to the unit since.
+pub(crate) fn was_cleared(
+    deadline: Instant,
+    journal: &Journal,
+    status: &UnitStatus,
+) -> Answer<bool> {
+    if status.active_state != ActiveState::Inactive
+        || status.result != "success"
+        || status.job.is_some()
+    {
+        return Ok(false);
+    }
+    let messages = JOB_MESSAGES.into_iter().chain([UNIT_FAILED]);
+    let groups = messages.map(|message| {
+        let mut group = by_systemd(&status.name);
+        group.push(("MESSAGE_ID", message.to_owned()));
+        if let Some(invocation) = &status.invocation {
+            group.push(("INVOCATION_ID", invocation.clone()));
+        }
+        group
+    });
+    let last = ask(deadline, journal, groups.collect())?;
+    // Of all these, only the failure comes without a job.
+    Ok(last.is_some_and(|entry| entry.job_type.is_none()))
 }
 
 /// The last run of a unit that is inactive, with success as systemd has it.
@@ -208,10 +259,12 @@ pub(crate) fn ended_by_itself(
 
 /// Whether a required unit with this status went down just before this one.
 pub(crate) fn went_down_before(required: &UnitStatus, status: &UnitStatus) -> bool {
-    let (Some(down), Some(left)) = (
-        required.inactive_enter_monotonic,
-        status.active_exit_monotonic,
-    ) else {
+    // One whose process had ended was stopped when it was about to be restarted.
+    let stopped = match order(status) {
+        Order::Failed => status.inactive_enter_monotonic,
+        Order::StoppedFirst | Order::Unknown => status.active_exit_monotonic,
+    };
+    let (Some(down), Some(left)) = (required.inactive_enter_monotonic, stopped) else {
         return false;
     };
     required.active_state == ActiveState::Failed && down <= left && left.since(down) <= ALONG
@@ -239,6 +292,15 @@ fn of_run(
         let restarts = stop.job_type.as_deref() == Some("restart")
             || ask(deadline, journal, vec![restart])?.is_some();
         return Ok(if restarts { Word::Restart } else { Word::Stop });
+    }
+    // While systemd waits to restart it there is nothing to end any more.
+    let stopped = with("MESSAGE_ID", UNIT_STOPPED);
+    if let Some(stopped) = ask(deadline, journal, vec![stopped])? {
+        match stopped.job_type.as_deref() {
+            Some("stop") => return Ok(Word::Stop),
+            Some("restart") => return Ok(Word::Restart),
+            _ => {}
+        }
     }
     let any = ask(deadline, journal, vec![with("", "")])?;
     Ok(if any.is_some() {
@@ -339,6 +401,37 @@ mod tests {
         status.active_exit_monotonic = active_exit.map(Monotonic::from_micros);
         status.main_exit_monotonic = main_exit.map(Monotonic::from_micros);
         assert_eq!(order(&status), says);
+    }
+
+    #[rstest]
+    #[case::failed_at_once(ActiveState::Failed, 90, Some(95), true)]
+    #[case::failed_after_its_exec_stop_post(ActiveState::Failed, 90, Some(2_000_090), false)]
+    #[case::failed_at_an_unknown_moment(ActiveState::Failed, 90, None, true)]
+    #[case::stopped_before_its_restart(ActiveState::Inactive, 90, Some(95), false)]
+    fn a_process_that_ended_first_leaves_time_for_a_stop(
+        #[case] state: ActiveState,
+        #[case] main_exit: u64,
+        #[case] down: Option<u64>,
+        #[case] at_once: bool,
+    ) {
+        let mut status = failed("exit-code");
+        status.active_state = state;
+        status.main_exit_monotonic = Some(Monotonic::from_micros(main_exit));
+        status.inactive_enter_monotonic = down.map(Monotonic::from_micros);
+        assert_eq!(failed_at_once(&status), at_once);
+    }
+
+    /// It was stopped long after it crashed, while systemd was about to restart it.
+    #[test]
+    fn a_unit_that_waited_for_its_restart_went_down_along_with_what_it_requires() {
+        let mut required = failed("signal");
+        required.inactive_enter_monotonic = Some(Monotonic::from_micros(8_000_000));
+        let mut status = failed("exit-code");
+        status.active_state = ActiveState::Inactive;
+        status.main_exit_monotonic = Some(Monotonic::from_micros(1_000));
+        status.active_exit_monotonic = Some(Monotonic::from_micros(1_100));
+        status.inactive_enter_monotonic = Some(Monotonic::from_micros(8_000_100));
+        assert!(went_down_before(&required, &status));
     }
 
     #[rstest]

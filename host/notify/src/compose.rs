@@ -169,6 +169,7 @@ impl Composer<'_> {
             }
             MessageForm::LeftCare => {
                 notification.kind = planned.kind;
+                notification.report = notification.report.map(Report::out_of_care);
                 let all: Vec<&Mention> = planned.mentions.iter().collect();
                 notification.headline = format!(
                     "{} still failed; Prunella no longer looks after {}",

@@ -318,6 +318,11 @@ impl Sim {
             .inactive()
     }
 
+    /// Somebody has cleared the failed state of the service by hand.
+    pub fn cleared_by_hand(self) -> Self {
+        self.change(|world| world.cleared_by_hand = true).inactive()
+    }
+
     /// systemd has refused to start the service again, its start limit being
     /// hit, and goes on doing so until that is cleared. Its Result may still be
     /// that of the last run.

@@ -39,6 +39,10 @@ impl Situation for Sim {
         Ok(lock(&self.world).stopped_by_operator.clone())
     }
 
+    fn was_cleared(&self, _: Instant, _: &UnitStatus) -> Answer<bool> {
+        Ok(lock(&self.world).cleared_by_hand)
+    }
+
     fn start_refused(&self, _: Instant, status: &UnitStatus) -> Answer<bool> {
         Ok(status.result == "start-limit-hit" || lock(&self.world).start_refused)
     }

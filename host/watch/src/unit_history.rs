@@ -35,7 +35,8 @@ pub(crate) enum Sign {
     MaybeStarted,
     /// A foreign job has ended that found it up: a stop, if it is down now.
     MaybeStopped,
-    /// It is down after a foreign job that found it up, or on its way up.
+    /// It is down after a foreign job that found it up, or on its way up; or its failed
+    /// state was cleared, and no job did that.
     Stopped,
     /// It ended with success, and no job ended it.
     Ended,
@@ -193,6 +194,11 @@ impl UnitHistory {
                 }
                 self.told = Some(entered);
                 Some(Sign::Failed)
+            }
+            ActiveState::Inactive
+                if before == ActiveState::Failed && self.job.is_none() && !self.heal_on_stop =>
+            {
+                Some(Sign::Stopped)
             }
             // A stop's job is known before the unit goes down, and ends after.
             ActiveState::Inactive
@@ -384,6 +390,17 @@ mod tests {
         assert_eq!(history.glimpse(now, active()), None);
         let again = unit(ActiveState::Failed, "failed", "b", 9);
         assert_eq!(history.glimpse(now, again), Some(Sign::Failed));
+    }
+
+    #[test]
+    fn a_failed_state_that_is_cleared_may_be_an_operators_stop() {
+        let now = Instant::now();
+        let mut history = UnitHistory::new(false, RunPolicy::Always);
+        let failed = unit(ActiveState::Failed, "failed", "a", 7);
+        assert_eq!(history.glimpse(now, failed), Some(Sign::Failed));
+        let cleared = || unit(ActiveState::Inactive, "dead", "a", 7);
+        assert_eq!(history.glimpse(now, cleared()), Some(Sign::Stopped));
+        assert_eq!(history.glimpse(now, cleared()), None);
     }
 
     #[test]

@@ -172,12 +172,16 @@ impl Alert {
 /// Whether the unit is well again, or meant to be as it is.
 fn is_resolved(ending: &Ending) -> bool {
     match ending {
-        Ending::Healed { .. } | Ending::Recovered { .. } | Ending::Interrupted { .. } => true,
+        Ending::Healed { .. } | Ending::Recovered { .. } => true,
         Ending::LeftAlone { why, .. } => matches!(
             why,
             LeftAlone::Healthy | LeftAlone::Finished | LeftAlone::OperatorStop | LeftAlone::Masked
         ),
-        Ending::Escalated { .. } | Ending::Blocked { .. } | Ending::DryRun { .. } => false,
+        // Whether it is up is not known.
+        Ending::Interrupted { .. }
+        | Ending::Escalated { .. }
+        | Ending::Blocked { .. }
+        | Ending::DryRun { .. } => false,
     }
 }
 

@@ -157,7 +157,7 @@ fn interrupted() -> Ending {
     true,
     AlertKind::Information,
     Severity::Warning,
-    true,
+    false,
     false
 )]
 fn an_ending_is_told_as(

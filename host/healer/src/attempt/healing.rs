@@ -124,6 +124,10 @@ impl Attempt<'_> {
                     .host
                     .unit(Instant::now() + LOOK, &self.service.unit)
                     .is_ok_and(|status| status.is_up());
+            if !up && kernel.was_stopped() {
+                // Decided anew, it is left alone.
+                return Healing::Over(AttemptOutcome::TryAgain(Duration::ZERO));
+            }
             if !up && kernel.needs_a_person() {
                 // What it wanted comes first, and the strategies after it would do
                 // without.
@@ -197,7 +201,7 @@ impl Attempt<'_> {
         // Of a unit that was only starting, or that a person asked about, nothing counts.
         let after = detection
             .failed_monotonic
-            .filter(|_| !matches!(detection.cause, Cause::State(_)))
+            .filter(|_| !matches!(detection.cause, Cause::State(_)) && !self.is_of_another_boot())
             .and_then(|failed| {
                 self.healer
                     .settings

@@ -365,3 +365,27 @@ fn every_act_passes_every_step(
     }
     assert_eq!(sim.acts(), Vec::<String>::new());
 }
+
+#[test]
+fn what_an_operator_has_stopped_meanwhile_is_not_started() {
+    let start = |sim: &Sim| {
+        let (_folder, kernel) = kernel(sim, grant("unit-control", &[Scope::Itself]));
+        let submit = Submit {
+            unit: unit("web.service"),
+            action: UnitAct::Start,
+        };
+        let done = kernel.host().ask(soon(), submit).map(drop);
+        (done, kernel.was_stopped())
+    };
+    let sim = web().stopped_by_operator("a stop job");
+    let (done, was_stopped) = start(&sim);
+    assert!(done.unwrap_err().is(STOPPED_BY_OPERATOR));
+    assert!(was_stopped);
+    assert_eq!(sim.acts(), Vec::<String>::new());
+
+    let sim = web()
+        .stopped_by_operator("a stop job")
+        .declare(|service| service.heal_on_stop = true);
+    assert!(matches!(start(&sim), (Ok(()), false)));
+    assert_eq!(sim.acts(), ["start web.service"]);
+}

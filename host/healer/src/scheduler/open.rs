@@ -69,6 +69,8 @@ impl Shared {
                     task.asked_for = asked_for;
                     self.changed.notify_all();
                 }
+                Stage::Queued if asked_for => task.asked_for = true,
+                Stage::Running if asked_for => task.ordered_meanwhile = true,
                 // Perhaps the relapse of what is being healed, perhaps a new
                 // failure just after it: looked at when this attempt is over.
                 Stage::Running if another => task.later_failure = Some(detection),

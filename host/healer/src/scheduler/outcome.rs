@@ -144,10 +144,15 @@ impl Shared {
         } = &ending
             && let Some(task) = state.tasks.get_mut(unit)
         {
-            task.wait(at.since(wall_clock()), WaitsFor::Retry);
+            let waits = task.wait(at.since(wall_clock()), WaitsFor::Retry);
             task.known = incident.attempt;
             task.incident.attempt += 1;
             task.blocked = 0;
+            if !waits {
+                // Whoever has ordered another attempt waits for the end of that.
+                state.ended.remove(unit);
+                return;
+            }
         } else {
             state.tasks.remove(unit);
         }

@@ -370,25 +370,23 @@ impl Shared {
     }
 
     /// Whether a reboot has overtaken the incident: the failed run belongs to
-    /// another boot, and the unit has not failed in this one.
+    /// another boot, and the unit was not started in this one. What is up or on its way
+    /// there has to prove itself as after any other failure.
     fn overtaken(&self, service: &Arc<Service>, trail: &Trail) -> Option<Ending> {
         if trail.incident().boot_id == self.healer.settings.situation.boot_id() {
             return None;
         }
         let status = self.look_at(&service.unit)?;
-        match status.active_state {
-            ActiveState::Failed => None,
-            _ if status.is_up() => Some(Ending::Recovered {
-                by: "the host was rebooted meanwhile".to_owned(),
-            }),
-            state => Some(Ending::Interrupted {
-                detail: format!(
-                    "the host was rebooted meanwhile; {} is {} now",
-                    service.unit,
-                    state.as_str()
-                ),
-            }),
+        if status.active_state != ActiveState::Inactive || !status.is_settled() {
+            return None;
         }
+        Some(Ending::Interrupted {
+            detail: format!(
+                "the host was rebooted meanwhile; {} is {} now",
+                service.unit,
+                status.active_state.as_str()
+            ),
+        })
     }
 
     fn write_end(&self, trail: &Trail, outcome: &AttemptOutcome) {

@@ -41,6 +41,22 @@ pub(super) fn cleared(before: bool, steps: &[Entry], unit: &UnitName) -> bool {
     cleared
 }
 
+/// Whether the last act on the unit's job queue in these steps was a stop.
+pub(super) fn stopped(steps: &[Entry], unit: &UnitName) -> bool {
+    let last = steps.iter().rev().find_map(|entry| match &entry.step {
+        Step::ActIntended {
+            act,
+            target,
+            dry_run: false,
+            ..
+        } if target == unit.as_str() => {
+            Act::named(act).filter(|act| *act == Act::Stop || act.is_healing())
+        }
+        _ => None,
+    });
+    last == Some(Act::Stop)
+}
+
 /// The failed run's last lines among these steps.
 pub(super) fn lines(steps: &[Entry]) -> Vec<String> {
     steps

@@ -302,6 +302,10 @@ fn a_repairable_file_is_repaired() {
     Sim::new("web.service").failed("exit-code").stopped_by_operator("systemctl stop"),
     LeftAlone::OperatorStop
 )]
+#[case::cleared_by_hand(
+    Sim::new("web.service").failed("exit-code").cleared_by_hand(),
+    LeftAlone::OperatorStop
+)]
 #[case::package_upgrade(
     Sim::new("web.service").failed("exit-code").package_lock("dpkg"),
     LeftAlone::PackageUpgrade

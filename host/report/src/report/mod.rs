@@ -391,14 +391,20 @@ impl Report {
             None => headline::outage(unit, &last, &causes),
             Some(Ending::Escalated { .. }) => question::first(record, context.now)
                 .map(|asked| format!("{unit} waits for approval to {asked}"))
+                .or_else(|| {
+                    let denial = question::denial(record)?;
+                    Some(format!(
+                        "{unit} stays down: {} denied the request to {}",
+                        denial.by, denial.act
+                    ))
+                })
                 .or_else(|| headline::escalation(unit, &causes))
                 .unwrap_or_else(|| headline::headline(unit, &detection.cause, ending)),
             Some(_) => headline::headline(unit, &detection.cause, ending),
         };
         let reason = reason::reason(ending, &last, &causes, obstacle.as_ref());
         let hint = built.hint.as_ref().map(Explanation::from);
-        let recommendation =
-            next::recommendation(record, &causes, recurrence.as_ref(), context.now);
+        let recommendation = next::recommendation(record, &causes, recurrence.as_ref(), context);
         Self {
             headline,
             incident: record.incident.id.clone(),
@@ -524,6 +530,35 @@ impl Report {
 }
 
 impl Report {
+    /// As it is told while the service is not in Prunella's care: nobody heals it, and
+    /// Prunella refuses to be asked for that.
+    #[must_use]
+    pub fn out_of_care(self) -> Self {
+        let unit = self.unit.clone();
+        let heal = format!("prunella heal {}", words::shell(&unit));
+        let enable = next::enable(&unit);
+        let mut next: Vec<Command> = self
+            .next
+            .into_iter()
+            .filter(|next| !next.command.contains("prunella approve "))
+            .filter(|next| !next.command.ends_with(&enable.command))
+            .collect();
+        let sudo = next.iter().any(|next| next.command.starts_with("sudo "));
+        next.retain(|next| !next.command.ends_with(&heal));
+        next.push(Command {
+            command: format!("{}{}", if sudo { "sudo " } else { "" }, enable.command),
+            ..enable
+        });
+        Self {
+            to_do: next::out_of_care(&unit),
+            recommendation: None,
+            plan: None,
+            retry_at: None,
+            next,
+            ..self
+        }
+    }
+
     /// As it is told once the service is known to be up again, whatever the incident's last
     /// attempt came to: nothing of it is left to do.
     #[must_use]

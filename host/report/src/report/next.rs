@@ -8,7 +8,7 @@ use std::{path::Path, time::Duration};
 
 use super::{Command, Moment, Often, Recurrence, ReportContext, question, reason::Causes, words};
 use prunella_core::{
-    Timestamp,
+    Timestamp, UnitName,
     cause::Cause,
     diagnosis::{self, Finding, Remedy},
     incident::{Ending, LeftAlone},
@@ -152,6 +152,31 @@ fn as_root(mut commands: Vec<Command>, context: &ReportContext<'_>) -> Vec<Comma
     commands
 }
 
+/// How to put a unit in Prunella's care.
+pub(super) fn enable(unit: &UnitName) -> Command {
+    command(
+        format!("prunella enable {}", words::shell(unit)),
+        "put it in Prunella's care",
+    )
+}
+
+/// What to do about a unit that failed and is not in Prunella's care.
+pub(super) fn out_of_care(unit: &UnitName) -> String {
+    format!(
+        "Nobody heals it now: remove the cause and start it yourself, or put it in Prunella's \
+         care with `prunella enable {}`.",
+        words::shell(unit)
+    )
+}
+
+/// What a person has refused, where nobody has asked again since.
+fn denied(record: &Record, context: &ReportContext<'_>) -> Option<question::Denial> {
+    if question::first(record, context.now).is_some() {
+        return None;
+    }
+    question::denial(record)
+}
+
 fn unprivileged(
     record: &Record,
     context: &ReportContext<'_>,
@@ -170,6 +195,26 @@ fn unprivileged(
     match &record.ending {
         Some(Ending::Escalated { .. } | Ending::Interrupted { .. }) => {
             let mut next = question::commands(record, context.now);
+            // Until then Prunella would refuse to heal it.
+            let heal = match denied(record, context) {
+                None => heal,
+                Some(denial) => {
+                    next.push(command(
+                        format!("systemctl start {unit}"),
+                        "start it yourself, whatever Prunella may do",
+                    ));
+                    match denial.until {
+                        Some(until) => command(
+                            heal.command,
+                            &format!(
+                                "start it and prove it, from {} on",
+                                words::local(until, &context.zone)
+                            ),
+                        ),
+                        None => command(heal.command, "start it and prove it, once that is over"),
+                    }
+                }
+            };
             next.extend(remedies(findings));
             next.extend(failed_checks(record, context));
             next.push(status(&unit));
@@ -195,10 +240,7 @@ fn unprivileged(
             vec![command(format!("prunella heal {unit}"), "do it for real")]
         }
         Some(Ending::LeftAlone { why, .. }) => match why {
-            LeftAlone::NotInCare => vec![command(
-                format!("prunella enable {unit}"),
-                "put it in Prunella's care",
-            )],
+            LeftAlone::NotInCare => vec![enable(&record.incident.detection.unit)],
             LeftAlone::Paused => vec![command(
                 format!("prunella resume {unit}"),
                 "end the pause (or `prunella resume --all`)",
@@ -349,7 +391,7 @@ pub(super) fn recommendation(
     record: &Record,
     causes: &Causes<'_>,
     recurrence: Option<&Recurrence>,
-    now: Option<Timestamp>,
+    context: &ReportContext<'_>,
 ) -> Option<String> {
     let by_strategy = causes.all.iter().any(|one| one.because.is_none());
     let advice = advice(causes).map(words::clean);
@@ -372,9 +414,20 @@ pub(super) fn recommendation(
                 _ => NOTHING.to_owned(),
             })
         }
-        Ending::Escalated { .. } if let Some(asked) = question::first(record, now) => {
+        Ending::Escalated { .. } if let Some(asked) = question::first(record, context.now) => {
             Some(format!(
                 "Decide whether Prunella may {asked}: approve it by the first command, or deny it."
+            ))
+        }
+        Ending::Escalated { .. } if let Some(denial) = denied(record, context) => {
+            let until = denial.until.map_or_else(
+                || "for as long as that stands".to_owned(),
+                |until| format!("until {}", words::local(until, &context.zone)),
+            );
+            Some(format!(
+                "{} denied the request to {}, so Prunella will not do that {until}: see to it \
+                 yourself.",
+                denial.by, denial.act
             ))
         }
         Ending::Escalated { .. } => Some(advice.unwrap_or_else(|| {
@@ -467,7 +520,7 @@ pub(super) fn to_do(
         Some(Ending::LeftAlone {
             why: LeftAlone::NotInCare,
             ..
-        }) => "Nobody heals it now: see to it yourself, or put it in care.".to_owned(),
+        }) => out_of_care(&record.incident.detection.unit),
         Some(_) => match recommendation {
             Some(recommendation) => recommendation.to_owned(),
             None if needs_people => "See what follows; Prunella leaves it to you.".to_owned(),

@@ -97,6 +97,52 @@ fn is_superseded(record: &Record, entry: &Entry) -> bool {
         })
 }
 
+/// What a person has refused to let Prunella do.
+pub(super) struct Denial {
+    /// Who did, such as `root (uid 0)`.
+    pub(super) by: String,
+    /// The act, in the infinitive.
+    pub(super) act: String,
+    /// Until when that stands, where the incident tells.
+    pub(super) until: Option<Timestamp>,
+}
+
+/// The denial that the incident's last attempt met last.
+pub(super) fn denial(record: &Record) -> Option<Denial> {
+    let last = record.steps.last()?.attempt;
+    record
+        .steps
+        .iter()
+        .rev()
+        .take_while(|entry| entry.attempt == last)
+        .find_map(|entry| match &entry.step {
+            Step::ActDenied {
+                act,
+                target,
+                failure,
+                ..
+            } if failure.is("disapproved") => {
+                let by = failure.message.split(" has denied ").next();
+                let until = record
+                    .steps
+                    .iter()
+                    .rev()
+                    .find_map(|other| match &other.step {
+                        Step::Proposed {
+                            act: asked, until, ..
+                        } if asked == act => Some(*until),
+                        _ => None,
+                    });
+                Some(Denial {
+                    by: words::clean(by.unwrap_or("a person")),
+                    act: words::act(act, target),
+                    until,
+                })
+            }
+            _ => None,
+        })
+}
+
 /// The act that is asked for first, in the infinitive: `terminate process 7 (nc)`.
 pub(super) fn first(record: &Record, now: Option<Timestamp>) -> Option<String> {
     let open = open(record, now);

@@ -62,6 +62,8 @@ pub(super) fn reason(
 ) -> String {
     if let Some(Ending::LeftAlone { why, detail }) = ending
         && !why.needs_people()
+        // It is down, and whoever put it out of care may want to know why.
+        && *why != LeftAlone::NotInCare
     {
         return left_alone(*why, detail);
     }

@@ -563,6 +563,11 @@ fn headline(message: &Value) -> &str {
     message["body"]["data"]["headline"].as_str().unwrap()
 }
 
+fn left_incident(message: &Value) -> String {
+    let id = &message["body"]["data"]["incidents"][0];
+    id.as_str().unwrap().to_owned()
+}
+
 #[rstest]
 #[case::disabled(true, "web.service is still failed; Prunella no longer looks after it")]
 #[case::by_a_mistake_in_its_file(false, "web.service is not healed: mistake in services.d/")]
@@ -595,6 +600,17 @@ fn leaving_care_while_it_is_down_is_no_recovery(#[case] disabled: bool, #[case] 
     };
     assert_eq!(kind(&left), expected);
     assert!(!is_resolved(&left), "{left}");
+    let text = left["body"]["data"]["text"].as_str().unwrap();
+    if disabled {
+        assert!(!text.contains("prunella heal"), "{text}");
+        assert!(!text.contains("tries again"), "{text}");
+        assert!(text.contains("prunella enable web.service"), "{text}");
+        let report = scene.prunella_ok(&["incidents", &left_incident(&left)]);
+        assert!(!report.contains("prunella heal"), "{report}");
+        // Nothing of it is due later.
+        let ended = scene.wait_ended("web.service", "left-alone");
+        assert_eq!(ended.left_alone.as_deref(), Some("not-in-care"));
+    }
     assert_eq!(alert_group(&left), alert_group(&escalation));
 
     // In care again, its story goes on, and has one end.
@@ -621,18 +637,21 @@ fn leaving_care_while_it_is_down_is_no_recovery(#[case] disabled: bool, #[case] 
     );
 }
 
-#[test]
-fn an_operators_stop_of_what_was_handed_to_people_closes_it_and_is_no_recovery() {
+#[rstest]
+#[case::before_each_start(&victim(UNLESS_BROKEN, ""))]
+#[case::after_each_start(
+    "[Service]\nExecStart=/bin/sh -c 'test ! -e /run/broken || exit 1; exec sleep infinity'\n"
+)]
+fn an_operators_stop_of_what_was_handed_to_people_closes_it_and_is_no_recovery(
+    #[case] service: &str,
+) {
+    let unit = format!(
+        "[Unit]\nStartLimitIntervalSec=0\n{service}Restart=always\nRestartSec=1s\n[Install]\n\
+         WantedBy=multi-user.target\n"
+    );
     let scene = scene()
-        .service(
-            "web.service",
-            &victim_with(
-                "StartLimitIntervalSec=0",
-                &format!("Restart=always\nRestartSec=1s\n{UNLESS_BROKEN}"),
-                "",
-            ),
-            "",
-        )
+        .service("web.service", &unit, "")
+        .enabled("web.service")
         .with_daemon();
     let escalation = handed_to_people(&scene);
     scene.systemctl(&["stop", "web.service"]).unwrap();

@@ -291,6 +291,21 @@ fn a_start_that_is_denied_is_not_done() {
     let report = scene.report(&incident);
     assert!(report.contains("not tonight"), "{report}");
     assert_eq!(scene.runs("web.service"), 1);
+    // The denial comes first, with its end, and nothing is recommended that it forbids.
+    let whole = report.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "web.service stays down: root (uid 0) denied the request to start web.service",
+        "so Prunella will not do that until",
+        "systemctl start web.service",
+    ] {
+        assert!(whole.contains(part), "{part} in {report}");
+    }
+    let heal = report
+        .lines()
+        .skip_while(|line| !line.contains("prunella heal web.service"))
+        .take(2)
+        .collect::<String>();
+    assert!(heal.contains("start it and prove it, from"), "{report}");
 }
 
 /// Whoever orders the healing has agreed to the start.
