@@ -36,8 +36,12 @@ pub(crate) fn reload(paths: &Paths) -> anyhow::Result<Exit> {
 /// What is in force after a reload, in a line.
 pub(crate) fn in_force(now: &Reloaded) -> String {
     format!(
-        "{} services in care, {} strategies in force\n",
-        now.services, now.strategies
+        "{} in care, {} in force\n",
+        counted(now.services, "service"),
+        match now.strategies {
+            1 => "1 strategy".to_owned(),
+            number => format!("{number} strategies"),
+        }
     )
 }
 
