@@ -119,8 +119,8 @@ fn one(approval: &Approval, now: Timestamp) -> String {
     }
     if waits {
         let id = &approval.id;
-        line("agree", &format!("prunella approve {id}"));
-        line("refuse", &format!("prunella deny {id}"));
+        line("agree", &format!("sudo prunella approve {id}"));
+        line("refuse", &format!("sudo prunella deny {id}"));
     }
     text
 }

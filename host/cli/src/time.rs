@@ -78,12 +78,16 @@ fn time_of_day(time: Time, now: Timestamp, zone: &TimeZone) -> Option<Timestamp>
     }
 }
 
-/// A span in one or two units: `45 s`, `12 min`, `3 h 5 min`, `9 d 4 h`.
+/// A span in one or two units: `45 s`, `1 min 34 s`, `12 min`, `3 h 5 min`, `9 d 4 h`. Of
+/// ten minutes and more the seconds do not matter.
 pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes @ 0..10) if !seconds.is_multiple_of(60) => {
+            format!("{minutes} min {} s", seconds % 60)
+        }
         (0, 0, minutes) => format!("{minutes} min"),
         (0, hours, 0) => format!("{hours} h"),
         (0, hours, minutes) => format!("{hours} h {minutes} min"),
@@ -92,19 +96,13 @@ pub(crate) fn span(span: Duration) -> String {
     }
 }
 
-/// How long ago: to the second within an hour, to the minute within a day, and to the hour
-/// before: `12 s ago`, `3 min 5 s ago`, `3 h 20 min ago`.
+/// How long ago: to the second within ten minutes, to the minute within a day, and to the
+/// hour before: `12 s ago`, `3 min 5 s ago`, `3 h 20 min ago`.
 pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
-    let elapsed = now.since(then);
-    let seconds = elapsed.as_secs();
-    let (minutes, rest) = (seconds / 60, seconds % 60);
-    match seconds {
-        60..3600 if rest > 0 => format!("{minutes} min {rest} s ago"),
-        _ => format!("{} ago", span(elapsed)),
-    }
+    format!("{} ago", span(now.since(then)))
 }
 
-/// How long something took: `812 µs`, `43 ms`, `1.3 s`, `2 min`.
+/// How long something took: `812 µs`, `43 ms`, `1.3 s`, `2 min 5 s`.
 pub(crate) fn took(time: Duration) -> String {
     let microseconds = time.as_micros();
     match microseconds {
@@ -220,7 +218,10 @@ mod tests {
 
     #[rstest]
     #[case(45, "45 s")]
-    #[case(720, "12 min")]
+    #[case(94, "1 min 34 s")]
+    #[case(120, "2 min")]
+    #[case(599, "9 min 59 s")]
+    #[case(725, "12 min")]
     #[case(3600, "1 h")]
     #[case(11_100, "3 h 5 min")]
     #[case(86_400, "1 d")]
@@ -233,7 +234,7 @@ mod tests {
     #[case(812, "812 µs")]
     #[case(43_210, "43 ms")]
     #[case(1_340_000, "1.3 s")]
-    #[case(130_000_000, "2 min")]
+    #[case(130_000_000, "2 min 10 s")]
     fn short_times_read_well(#[case] microseconds: u64, #[case] text: &str) {
         assert_eq!(took(Duration::from_micros(microseconds)), text);
     }

@@ -99,7 +99,7 @@ fn line(step: &Step) -> Option<(Style, String)> {
     let text = match step {
         Step::Detected { detection, .. } => format!("{}: {}", detection.unit, described.text),
         Step::Proposed { approval, .. } => {
-            format!("{}: prunella approve {approval}", described.text)
+            format!("{}: sudo prunella approve {approval}", described.text)
         }
         _ => described.text,
     };

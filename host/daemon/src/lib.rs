@@ -43,6 +43,7 @@ pub mod plugins;
 mod probes;
 mod queries;
 mod reload;
+mod restart_loops;
 mod retention;
 mod run;
 mod shared;

@@ -14,7 +14,7 @@ use std::{
 };
 
 use prunella_api::{Door, ServeSettings, serve};
-use prunella_config::Config;
+use prunella_core::service::RunPolicy;
 use prunella_healer::Scheduler;
 use prunella_linux::folder_watch::FolderWatch;
 use prunella_watch::{Care, Prober, WatchEvent, Watcher};
@@ -105,7 +105,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     // What an earlier daemon or hook left behind comes before what fails now:
     // its incidents are the ones that later signals belong to.
     let taken = daemon.scheduler.take_up();
-    if let Err(error) = taken.and_then(|()| daemon.scheduler.take_over_retries()) {
+    if let Err(error) = taken.and_then(|_| daemon.scheduler.take_over_retries()) {
         tracing::error!("what was left unfinished cannot be taken up: {error}");
     }
     // Trouble with telling people is no reason not to heal.
@@ -115,9 +115,15 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         tracing::error!("nobody but the journal is told: {error}");
     }
     daemon.tell_config_problems();
+    let needing = events.clone();
+    daemon.scheduler.when_units_are_needed(move || {
+        if needing.send(Event::UnitsNeeded).is_err() {
+            tracing::debug!("the daemon is stopping: nothing is waited for any more");
+        }
+    });
     let watcher = Watcher::start(
         Arc::clone(&daemon.assembly.linux),
-        care(&daemon.assembly.healer.config()),
+        care(&daemon),
         move |event| events.send(Event::Watch(event)).is_ok(),
     );
     // What ended by itself before that, no signal tells of.
@@ -167,6 +173,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
                 prober = probe(&daemon);
             }
             Ok(Event::LookAgain) => daemon.scheduler.look_again(),
+            Ok(Event::UnitsNeeded) => watcher.set(care(&daemon)),
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -265,16 +272,25 @@ fn watched(daemon: &Daemon, event: WatchEvent) {
     }
 }
 
-/// What the watcher looks after: the services of the configuration in force.
-fn care(config: &Config) -> Vec<Care> {
-    config
-        .services
-        .values()
-        .map(|service| Care {
-            unit: service.unit.clone(),
-            heal_on_stop: service.heal_on_stop,
-            run_policy: service.run_policy,
-        })
+/// What the watcher looks after: the services of the configuration in force, and what
+/// else incidents wait for.
+fn care(daemon: &Daemon) -> Vec<Care> {
+    let config = daemon.assembly.healer.config();
+    let services = config.services.values().map(|service| Care {
+        unit: service.unit.clone(),
+        heal_on_stop: service.heal_on_stop,
+        run_policy: service.run_policy,
+        only_up: false,
+    });
+    let needed = daemon.scheduler.needed_units().into_iter();
+    let out_of_care = needed.filter(|unit| !config.services.contains_key(unit));
+    services
+        .chain(out_of_care.map(|unit| Care {
+            unit,
+            heal_on_stop: false,
+            run_policy: RunPolicy::default(),
+            only_up: true,
+        }))
         .collect()
 }
 
@@ -285,7 +301,7 @@ fn reloaded(daemon: &Daemon, watcher: &Watcher, result: Answered, asked: Option<
             let lost = lost_services(&daemon.paths, &config);
             daemon.set_config_problems(lost.into_iter().collect());
             daemon.tell_config_problems();
-            watcher.set(care(&daemon.assembly.healer.config()));
+            watcher.set(care(daemon));
             daemon.scheduler.look_again();
             tracing::info!(
                 "configuration read again: {} services in care, {} strategies in force",

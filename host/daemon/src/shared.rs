@@ -31,6 +31,8 @@ pub(crate) enum Event {
     Reloaded(Answered, Option<Sender<Answered>>),
     /// A pause began or ended.
     LookAgain,
+    /// Incidents wait for other units than before.
+    UnitsNeeded,
     /// The daemon is to stop.
     Stop,
 }

@@ -2,7 +2,7 @@
 //!
 //! Takes up incidents that a killed hook left behind and those due for another
 //! try, opens incidents for units in care that are failed and that no hook told
-//! of, and asks the probes, since a service that hangs never fails.
+//! of, and for those that systemd restarts again and again, and asks the probes, since a service that hangs never fails.
 
 use std::{
     sync::{
@@ -22,7 +22,7 @@ use crate::{
     configuration::{UsableConfig, load_usable},
     detection::down_in_care,
     loading::Wanted,
-    notifier, probes, retention,
+    notifier, probes, restart_loops, retention,
 };
 
 /// What is due later is left to the next sweep: there is none while this one runs.
@@ -34,6 +34,9 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// A sweep ends within so long, whatever a service or a channel waits for.
 const LIMIT: Duration = Duration::from_secs(90);
+
+/// How long looking at incidents of an earlier boot may keep people from being told.
+const AFTER_BOOT: Duration = Duration::from_secs(15);
 
 /// How often it looks for what others want told: a hook that ends meanwhile has a sweep
 /// started to tell of it, which is this one.
@@ -65,6 +68,15 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     let notifier = notifier::of(paths, &assembly).map(Arc::new);
     if let Some(notifier) = &notifier {
         followed.by(notifier);
+    }
+    let scheduler = Arc::new(Scheduler::start(Arc::clone(&assembly.healer))?);
+    match scheduler.take_up() {
+        // What people are told of it is what is true now.
+        Ok(true) => scheduler.wait_until(Instant::now() + AFTER_BOOT),
+        Ok(false) => {}
+        Err(error) => tracing::error!("what was left unfinished cannot be taken up: {error}"),
+    }
+    if let Some(notifier) = &notifier {
         if let Err(error) = notifier.start() {
             tracing::warn!("people are told only when everything is healed: {error}");
         }
@@ -79,7 +91,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
                 }
             });
         }
-        let swept = heal(paths, &assembly, begun);
+        let swept = heal(paths, &assembly, &scheduler, begun);
         if let Some(notifier) = &notifier {
             let left = LIMIT.saturating_sub(begun.elapsed());
             notifier.work_for(left.min(notifier::PATIENCE));
@@ -94,18 +106,23 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     Ok(())
 }
 
-/// Takes up what was left and what was missed.
-fn heal(paths: &Paths, assembly: &Arc<Assembly>, begun: Instant) -> Result<(), DaemonError> {
-    let scheduler = Arc::new(Scheduler::start(Arc::clone(&assembly.healer))?);
-    if let Err(error) = scheduler.take_up() {
-        tracing::error!("what was left unfinished cannot be taken up: {error}");
-    }
-    for detection in down_in_care(assembly).map_err(DaemonError::FailedUnits)? {
+/// Goes on with what was left, and takes up what was missed.
+fn heal(
+    paths: &Paths,
+    assembly: &Arc<Assembly>,
+    scheduler: &Arc<Scheduler>,
+    begun: Instant,
+) -> Result<(), DaemonError> {
+    let down = down_in_care(assembly).map_err(DaemonError::FailedUnits)?;
+    for detection in down
+        .into_iter()
+        .chain(restart_loops::begun(paths, assembly))
+    {
         scheduler.open(detection)?;
     }
     let end = begun + HEALING;
     let left = end.saturating_duration_since(Instant::now());
-    probes::round(paths, assembly, &scheduler, left)?;
+    probes::round(paths, assembly, scheduler, left)?;
     scheduler.wait_until(end);
     scheduler.stop(GRACE);
     Ok(())

@@ -51,6 +51,13 @@ impl AnsweredProbes {
         self.history(service, probe).is_some()
     }
 
+    /// Whether people were told that the probe is asked in vain, and it was not answered
+    /// since.
+    pub(crate) fn is_in_vain(&self, service: &Service, probe: &str) -> bool {
+        self.history(service, probe)
+            .is_some_and(|history| !history.answered)
+    }
+
     /// The probe was answered. True for the first time after people were told that it
     /// never was.
     pub(crate) fn answered(&self, service: &Service, probe: &str) -> bool {
@@ -124,6 +131,9 @@ pub(crate) struct OnceAnswered {
     pub(crate) below: Host,
     pub(crate) service: Arc<Service>,
     pub(crate) answered: Arc<AnsweredProbes>,
+    /// Whether one is asked that people know is asked in vain. Who heals does not: the
+    /// service is down as long as that takes.
+    pub(crate) asks_in_vain: bool,
 }
 
 impl HostCalls for OnceAnswered {
@@ -131,8 +141,18 @@ impl HostCalls for OnceAnswered {
         let Call::ProbeAsk(ask) = call else {
             return self.below.call(deadline, call);
         };
-        let answer = self.below.ask(deadline, ask.clone())?;
         let (service, probe) = (&self.service, ask.name.as_str());
+        if !self.asks_in_vain && self.answered.is_in_vain(service, probe) {
+            let failure = Failure::unavailable(
+                NEVER_ANSWERED,
+                format!(
+                    "probe `{probe}` has never been answered since it was declared so, so it \
+                     tells nothing"
+                ),
+            );
+            return ask.reply(Err(failure));
+        }
+        let answer = self.below.ask(deadline, ask.clone())?;
         if question(service, probe).is_none() {
             return ask.reply(Ok(answer));
         }

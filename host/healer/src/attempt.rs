@@ -6,6 +6,8 @@ mod escalation;
 mod healing;
 mod runs;
 
+pub(crate) use self::escalation::look_again_after;
+
 use std::{
     cell::{Cell, OnceCell, RefCell},
     collections::BTreeSet,
@@ -88,6 +90,8 @@ pub(crate) struct Attempt<'a> {
     asked: Cell<Option<Instant>>,
     /// How its latest run failed, as [`diagnose`](Self::diagnose) saw it.
     last_failure: RefCell<Option<FailedRun>>,
+    /// What is missing, of a unit that is up and not well.
+    not_well: RefCell<Option<String>>,
 }
 
 impl<'a> Attempt<'a> {
@@ -123,6 +127,7 @@ impl<'a> Attempt<'a> {
             diagnosed: Cell::new(false),
             asked: Cell::new(None),
             last_failure: RefCell::new(None),
+            not_well: RefCell::new(None),
             trail,
         }
     }
@@ -261,6 +266,7 @@ impl<'a> Attempt<'a> {
                 self.trail.write(Step::Note {
                     message: format!("it is up, and not well: {reason}"),
                 });
+                self.not_well.replace(Some(reason));
                 self.heal(status)
             }
         }

@@ -12,8 +12,8 @@ use prunella_core::{
     UnitName,
     analyst::{Changes, ChangesQuestion, Evidence, FailedRun, HeldPort, NeededUnit, Stall},
     capability::{
-        ActiveState, Host, LogEntry, Ownership, PressureOf, ProcessInfo, UnitStatus, filesystems,
-        logs, ports, resources,
+        ActiveState, Host, LogEntry, Ownership, PortHolder, PressureOf, ProcessInfo, UnitStatus,
+        filesystems, logs, ports, resources,
     },
     cause::Cause,
     incident::Detection,
@@ -92,6 +92,9 @@ pub fn gather(
     {
         runs.push(failed);
     }
+    let is_up = now
+        .as_ref()
+        .is_some_and(|now| now.is_up() && now.is_settled());
     let status = status.cloned().or(now);
     let fragment = status
         .as_ref()
@@ -113,7 +116,7 @@ pub fn gather(
         detection: detection.clone(),
         domain: service.domain.clone(),
         needs: needs(host, deadline, service, status.as_ref()),
-        ports: held_ports(host, deadline, service, status.as_ref()),
+        ports: held_ports(host, deadline, service, status.as_ref(), is_up),
         stall,
         memory: host.ask(deadline, resources::MemoryUse {}).ok(),
         memory_pressure: host
@@ -203,12 +206,14 @@ fn lasted(status: &UnitStatus) -> Option<Duration> {
         .filter(|lasted| !lasted.is_zero())
 }
 
-/// The service's ports that somebody else keeps it from binding.
+/// The service's ports that somebody else keeps it from binding, or that somebody else has
+/// and it has not although it `is_up`.
 fn held_ports(
     host: &Host,
     deadline: Instant,
     service: &Service,
     status: Option<&UnitStatus>,
+    is_up: bool,
 ) -> Vec<HeldPort> {
     let own = |unit: &UnitName| {
         *unit == service.unit || status.is_some_and(|status| status.triggered_by.contains(unit))
@@ -220,13 +225,24 @@ fn held_ports(
             number: port.number,
         };
         let holders = host.ask(deadline, asked).unwrap_or_default();
+        let is_own = |holder: &PortHolder| {
+            holder.unit.as_ref().is_some_and(own)
+                || holder
+                    .process
+                    .as_ref()
+                    .is_some_and(|process| process.info.ownership != Ownership::Foreign)
+        };
+        let goes_without = is_up && !holders.iter().any(is_own);
         for holder in holders {
             let process = holder.process.map(|process| process.info);
             let foreign = process
                 .as_ref()
                 .is_none_or(|process| process.ownership == Ownership::Foreign);
             // What the kernel keeps for a while has no holder.
-            if let Some(because) = holder.blocks
+            let because = holder.blocks.or_else(|| {
+                goes_without.then(|| format!("{} is up and does not listen there", service.unit))
+            });
+            if let Some(because) = because
                 && holder.free_in.is_none()
                 && foreign
                 && !holder.unit.as_ref().is_some_and(own)

@@ -143,21 +143,22 @@ impl Healer {
 
     /// The host as `service` sees it, with nothing between that denies anything. But
     /// a probe that is waited for in vain is waited for once, and one that was never
-    /// answered gives no answer.
+    /// answered gives no answer; once people know of that, it is not asked.
     pub(crate) fn host_for(&self, service: &Arc<Service>) -> Host {
         let cached = Host::new(CachedProbes {
             below: self.uncached_host_for(service),
             unit: service.unit.clone(),
             answers: Arc::clone(&self.probe_answers),
         });
-        self.once_answered(cached, service)
+        self.once_answered(cached, service, false)
     }
 
-    fn once_answered(&self, below: Host, service: &Arc<Service>) -> Host {
+    fn once_answered(&self, below: Host, service: &Arc<Service>, asks_in_vain: bool) -> Host {
         Host::new(OnceAnswered {
             below,
             service: Arc::clone(service),
             answered: Arc::clone(&self.answered_probes),
+            asks_in_vain,
         })
     }
 
@@ -186,7 +187,7 @@ impl Healer {
         let service = self.service(unit)?;
         let name = probe.to_owned();
         let answer = self
-            .once_answered(self.uncached_host_for(&service), &service)
+            .once_answered(self.uncached_host_for(&service), &service, true)
             .ask(deadline, probes::Ask { name });
         if let Ok(answer) = &answer {
             self.probe_answers.note(unit, probe, answer);

@@ -15,14 +15,15 @@
 //! costs nothing. The dispatcher sleeps until the next timer, or until told.
 
 mod blocked;
+mod needs;
 mod open;
 mod outcome;
 mod run;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -59,6 +60,8 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     dry_run: bool,
+    /// Called when incidents begin to wait for units that may be out of care.
+    on_needs: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 #[derive(Default)]
@@ -101,6 +104,9 @@ impl State {
                 task.unblocked = Some((unit.clone(), healthy));
             }
         }
+        if healthy {
+            self.wake_needing(unit);
+        }
     }
 }
 
@@ -125,6 +131,9 @@ struct Task {
     /// Whether an operator has asked for a healing in the middle of this attempt, which
     /// heeds no order: the next does.
     ordered_meanwhile: bool,
+    /// What it needs of other units, and has not, while it waits for people: it is looked
+    /// at again as soon as one of them is up.
+    needs: BTreeSet<UnitName>,
     /// Written before the next attempt: the unit it waited for, and how that
     /// outcome out.
     unblocked: Option<(UnitName, bool)>,
@@ -177,6 +186,7 @@ impl Scheduler {
             state: Mutex::default(),
             changed: Condvar::new(),
             dry_run,
+            on_needs: OnceLock::new(),
         });
         let dispatcher = Arc::clone(&shared);
         spawn("dispatcher", move || dispatcher.dispatch())?;
@@ -202,10 +212,11 @@ impl Scheduler {
     }
 
     /// Takes up what an earlier process left behind: incidents it was killed in
-    /// the middle of, blocked ones, and those due for another try.
-    pub fn take_up(&self) -> Result<(), HealerError> {
+    /// the middle of, blocked ones, and those due for another try. Answers whether one of
+    /// them is of an earlier boot: what is to be told of it is known when it was looked at.
+    pub fn take_up(&self) -> Result<bool, HealerError> {
         let Some(store) = &self.shared.healer.settings.store else {
-            return Ok(());
+            return Ok(false);
         };
         let boot_id = self.shared.healer.settings.situation.boot_id();
         let left = store.withdraw_of_other_boots(&boot_id);
@@ -220,10 +231,11 @@ impl Scheduler {
         });
         let left: Vec<(u32, Incident)> = match left {
             // The store has told of that itself.
-            Err(error) if error.is_trouble() => return Ok(()),
+            Err(error) if error.is_trouble() => return Ok(false),
             other => other?,
         };
         let lock_folder = self.shared.lock_folder();
+        let mut rebooted = false;
         let mut state = self.shared.lock();
         for (known, incident) in left {
             let unit = incident.detection.unit.clone();
@@ -234,7 +246,11 @@ impl Scheduler {
             if UnitLock::try_acquire(&lock_folder, &unit)?.is_none() {
                 continue;
             }
-            let waits_for = waited(store, &incident.id).then_some(WaitsFor::Budget);
+            // Looking at a loop that goes on is no attempt.
+            let in_loop = known > 0 && incident.detection.cause == Cause::RestartLoop;
+            let waits_for = waited(store, &incident.id)
+                .then_some(WaitsFor::Budget)
+                .or(in_loop.then_some(WaitsFor::Retry));
             let task = Task::new(Incident {
                 attempt: incident.attempt + 1,
                 ..incident
@@ -244,11 +260,12 @@ impl Scheduler {
                 waits_for,
                 ..task
             };
+            rebooted |= task.incident.boot_id != boot_id;
             state.tasks.insert(unit, task);
         }
         drop(state);
         self.shared.changed.notify_all();
-        Ok(())
+        Ok(rebooted)
     }
 
     /// Takes over the incidents that an earlier process handed to people and that are to
@@ -274,6 +291,8 @@ impl Scheduler {
             task.wait(retry_at.since(wall_clock()), WaitsFor::Retry);
             if status.is_some_and(|status| status.is_up()) {
                 task.stage = Stage::Queued;
+            } else {
+                task.needs = self.shared.missing_needs(&unit, &BTreeSet::new());
             }
             self.shared.lock().tasks.entry(unit).or_insert(task);
         }
@@ -282,8 +301,16 @@ impl Scheduler {
     }
 
     /// A unit came up, and not by an act of Prunella's: an incident that waits
-    /// for people, or for its next attempt, looks again, and closes with proof.
+    /// for people, or for its next attempt, looks again, and closes with proof. So do those
+    /// that wait for people because the unit was down.
     pub fn recovered(&self, unit: &UnitName) {
+        self.look_again_at(unit);
+        self.shared.lock().wake_needing(unit);
+        self.shared.changed.notify_all();
+    }
+
+    /// An incident of the unit that waits is looked at now.
+    fn look_again_at(&self, unit: &UnitName) {
         let mut state = self.shared.lock();
         if let Some(task) = state.tasks.get_mut(unit)
             && matches!(task.stage, Stage::Waiting(_))
@@ -297,15 +324,15 @@ impl Scheduler {
     /// A unit was stopped, and not by an act of Prunella's: an incident that waits looks
     /// whether that was an operator, whose stop ends it.
     pub fn stopped(&self, unit: &UnitName) {
-        self.recovered(unit);
+        self.look_again_at(unit);
     }
 
     /// A person has agreed to an act for the unit's incident, or has refused it: it is
     /// tried again now.
     pub fn decided(&self, unit: &UnitName) -> Result<(), HealerError> {
-        self.recovered(unit);
+        self.look_again_at(unit);
         // It may be that of an earlier process.
-        self.take_up()
+        self.take_up().map(drop)
     }
 
     /// An operator has started a unit: like [`recovered`](Self::recovered), and
@@ -481,6 +508,7 @@ impl Task {
             later_failure: None,
             asked_for: false,
             ordered_meanwhile: false,
+            needs: BTreeSet::new(),
             unblocked: None,
             snapshot: None,
             begun: None,

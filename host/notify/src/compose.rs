@@ -131,7 +131,7 @@ impl Composer<'_> {
         match planned.form {
             MessageForm::Resolved => {
                 notification.kind = planned.kind;
-                notification.severity = Severity::Info;
+                notification.severity = planned.severity;
                 let (left, up): (Vec<&Mention>, Vec<&Mention>) = planned
                     .mentions
                     .iter()
@@ -161,6 +161,7 @@ impl Composer<'_> {
                         ),
                     };
                     notification.kind = AlertKind::Information;
+                    notification.severity = Severity::Info;
                     notification.intro.insert(
                         0,
                         "Prunella does nothing more about what was reported before.".to_owned(),

@@ -249,6 +249,7 @@ fn main() -> Outcome {
                 unit: (*unit).clone(),
                 heal_on_stop: **unit == alias,
                 run_policy: prunella_core::service::RunPolicy::OnFailure,
+                only_up: false,
             })
             .collect()
     };

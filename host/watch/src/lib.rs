@@ -26,7 +26,10 @@ use prunella_core::{
 use prunella_linux::{Interest, Linux, UnitSet};
 use tokio::sync::watch;
 
-pub use crate::probing::{Ask, Asked, ProbeTarget, Prober, Tell, Unanswered};
+pub use crate::{
+    probing::{Ask, Asked, ProbeTarget, Prober, Tell, Unanswered},
+    unit_history::{LOOP_RESTARTS, LOOP_WITHIN},
+};
 
 /// A unit to look after.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct Care {
     pub heal_on_stop: bool,
     /// Which ends of it are failures.
     pub run_policy: RunPolicy,
+    /// Whether it is not in care, and only told when it is up: something in care needs it.
+    pub only_up: bool,
 }
 
 /// What the watcher tells.
@@ -45,7 +50,7 @@ pub enum WatchEvent {
     /// A unit in care has failed. The status was read just after.
     Failed(Detection, Box<UnitStatus>),
     /// A unit that was told to have failed is up, whoever did it: a strategy,
-    /// an operator, systemd.
+    /// an operator, systemd. So is one that is only told when it is up.
     Recovered { unit: UnitName },
     /// A unit that was up, or that systemd was about to restart, is down with success after
     /// a job that is not of this process: an operator's stop, most likely. Not told of a

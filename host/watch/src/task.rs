@@ -100,8 +100,13 @@ impl Task {
                 .and_modify(|history| {
                     history.heal_on_stop = one.heal_on_stop;
                     history.run_policy = one.run_policy;
+                    history.only_up = one.only_up;
                 })
-                .or_insert_with(|| UnitHistory::new(one.heal_on_stop, one.run_policy));
+                .or_insert_with(|| {
+                    let mut history = UnitHistory::new(one.heal_on_stop, one.run_policy);
+                    history.only_up = one.only_up;
+                    history
+                });
         }
         self.publish();
     }
@@ -192,6 +197,9 @@ impl Task {
         let Some(sign) = sign else { return Ok(()) };
         if sign == Sign::Recovered {
             return self.tell(WatchEvent::Recovered { unit: unit.clone() });
+        }
+        if self.units.get(unit).is_some_and(|history| history.only_up) {
+            return Ok(());
         }
         if sign == Sign::Stopped {
             return self.tell(WatchEvent::Stopped { unit: unit.clone() });

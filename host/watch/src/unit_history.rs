@@ -13,10 +13,10 @@ use prunella_core::{
 };
 use prunella_linux::Glimpse;
 
-/// So many restarts by systemd itself …
-pub(crate) const LOOP_RESTARTS: usize = 5;
-/// … within so long are a loop.
-pub(crate) const LOOP_WITHIN: Duration = Duration::from_secs(300);
+/// So many restarts by systemd itself, within [`LOOP_WITHIN`], are a loop.
+pub const LOOP_RESTARTS: usize = 5;
+/// Within how long [`LOOP_RESTARTS`] are a loop.
+pub const LOOP_WITHIN: Duration = Duration::from_secs(300);
 
 /// What has to be looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub(crate) enum Sign {
 pub(crate) struct UnitHistory {
     pub(crate) heal_on_stop: bool,
     pub(crate) run_policy: RunPolicy,
+    /// See [`Care::only_up`](crate::Care::only_up).
+    pub(crate) only_up: bool,
     state: ActiveState,
     auto_restart: bool,
     /// InactiveEnterTimestampMonotonic of the failure that was told. Not the
@@ -93,6 +95,7 @@ impl UnitHistory {
         Self {
             heal_on_stop,
             run_policy,
+            only_up: false,
             state: ActiveState::Other,
             auto_restart: false,
             told: None,
@@ -172,6 +175,10 @@ impl UnitHistory {
         entered: Option<Monotonic>,
     ) -> Option<Sign> {
         let before = std::mem::replace(&mut self.state, state);
+        if self.only_up {
+            let came_up = state == ActiveState::Active && before != ActiveState::Active;
+            return came_up.then_some(Sign::Recovered);
+        }
         if state != ActiveState::Failed {
             self.told = None;
         }
@@ -401,6 +408,19 @@ mod tests {
         let cleared = || unit(ActiveState::Inactive, "dead", "a", 7);
         assert_eq!(history.glimpse(now, cleared()), Some(Sign::Stopped));
         assert_eq!(history.glimpse(now, cleared()), None);
+    }
+
+    #[test]
+    fn of_a_unit_that_is_not_in_care_only_its_coming_up_is_told() {
+        let now = Instant::now();
+        let mut history = UnitHistory::new(false, RunPolicy::OnFailure);
+        history.only_up = true;
+        let at = |state, run| unit(state, "any", run, 7);
+        assert_eq!(history.glimpse(now, at(ActiveState::Failed, "a")), None);
+        assert_eq!(history.glimpse(now, at(ActiveState::Activating, "b")), None);
+        let up = || at(ActiveState::Active, "b");
+        assert_eq!(history.glimpse(now, up()), Some(Sign::Recovered));
+        assert_eq!(history.glimpse(now, up()), None);
     }
 
     #[test]

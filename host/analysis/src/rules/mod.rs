@@ -48,6 +48,9 @@ const LINES_BEFORE: Duration = Duration::from_secs(10 * 60);
 /// A change longer before the failure than this is not named as a cause.
 const CHANGES_BEFORE: Duration = Duration::from_secs(60 * 60);
 
+/// A program that is asked to end by a signal has ended so long after that.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+
 /// Characters of a line that is shown.
 const LINE_MAX: usize = 300;
 
@@ -523,13 +526,19 @@ impl Found<'_> {
 }
 
 /// Whether systemd itself says in this line that it sent the very signal that
-/// ended the run.
+/// ended the run, or one upon which a program ends by itself, and it did so then.
 fn is_requested_end(run: &FailedRun, line: &LogEntry, hit: &Hit) -> bool {
     let sent = hit
         .what
         .as_deref()
         .and_then(|what| what.strip_prefix("SIG"));
-    line.by_systemd && sent.is_some() && sent == run.signal.as_deref()
+    let ended_by_itself = || {
+        run.signal.is_none()
+            && run.exit_code.is_some()
+            && matches!(sent, Some("TERM" | "QUIT" | "INT"))
+            && line.at >= run.ended_at.saturating_sub(ENDS_WITHIN)
+    };
+    line.by_systemd && sent.is_some() && (sent == run.signal.as_deref() || ended_by_itself())
 }
 
 fn bytes(count: u64) -> String {

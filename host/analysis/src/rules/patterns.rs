@@ -84,8 +84,11 @@ pub(super) fn recognise(line: &str) -> Option<Hit> {
 /// Lines about a single request, and what is said for developers: nothing ends
 /// because of them, and anybody can have them written.
 fn means_nothing(line: &str, lower: &str) -> bool {
-    // nginx and Apache, about one request of one client.
-    lower.contains(", client: ")
+    // systemd, after every start of Type=forking that fails, whatever the reason.
+    lower.starts_with("can't open pid file ")
+        || lower.contains(": can't open pid file ")
+        // nginx and Apache, about one request of one client.
+        || lower.contains(", client: ")
         || lower.contains("[client ")
         // Access logs: the words in them are the client's own.
         || ["\"get ", "\"post ", "\"head ", "\"put ", "\"delete ", "\"options ", "\"patch "]

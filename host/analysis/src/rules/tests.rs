@@ -439,3 +439,41 @@ fn a_main_process_that_does_not_run(
         found.because
     );
 }
+
+/// What systemd says of a PID file comes of any failed start of Type=forking.
+#[test]
+fn a_pid_file_that_is_not_there_is_no_cause() {
+    let lines = [
+        "Error: invalid line 65 in /etc/app.conf",
+        "app.service: Can't open PID file /run/app.pid (yet?) after start: No such file or \
+         directory",
+    ];
+    let evidence = evidence(run("protocol", None, None, &lines));
+    assert!(
+        !causes(&evidence)
+            .iter()
+            .any(|(cause, _)| *cause == Cause::MissingFile)
+    );
+}
+
+#[rstest]
+#[case::upon_it(0, "SIGQUIT", Some(0), true)]
+#[case::with_an_error(500, "SIGTERM", Some(2), true)]
+#[case::long_ago(60_000, "SIGTERM", Some(2), false)]
+#[case::to_read_its_files(500, "SIGHUP", Some(2), false)]
+fn a_program_that_ends_by_itself_when_it_is_asked_to_was_ended(
+    #[case] before: u64,
+    #[case] signal: &str,
+    #[case] exit_code: Option<i32>,
+    #[case] was_asked: bool,
+) {
+    let mut evidence = evidence(run("exit-code", exit_code, None, &[]));
+    let message = format!("Sent signal {signal} to main process 7 (app) on client request.");
+    let mut line = LogEntry::new(Timestamp::from_millis(AT - before), 6, message);
+    line.by_systemd = true;
+    evidence.runs[0].lines = vec![line];
+    let found = causes(&evidence)
+        .iter()
+        .any(|(cause, _)| *cause == Cause::KillRequested);
+    assert_eq!(found, was_asked);
+}

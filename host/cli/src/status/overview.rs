@@ -174,7 +174,7 @@ mod tests {
             "● nginx",
             "✖",
             "tcp/5432!",
-            "2 h ago in 43 ms",
+            "2 h ago",
             "1 escalated",
             "3 healed",
             "prunella incidents 20261121-142301-7f3a",

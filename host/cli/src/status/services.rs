@@ -61,12 +61,28 @@ pub(super) fn services(text: &mut String, report: &StatusReport, width: usize, t
             Cell::new(state(*severity, service), style),
             Cell::new(ports(service), if amiss { BAD } else { PLAIN }),
             Cell::new(service.domain.clone().unwrap_or_default(), PLAIN),
-            Cell::new(last_healed(service, report.at), PLAIN),
+            Cell::new(
+                if table_width < ROOMY {
+                    healed_ago(service, report.at)
+                } else {
+                    last_healed(service, report.at)
+                },
+                PLAIN,
+            ),
         ]);
     }
     text.push_str(&table.render(table_width, 0));
     legend(text, &services, width);
     waiting(text, &services, report.at, width);
+}
+
+/// In fewer columns the table does not say how long a healing took.
+const ROOMY: usize = 100;
+
+/// When it was up again.
+fn healed_ago(service: &ServiceStatus, now: Timestamp) -> String {
+    let healing = service.last_healing.as_ref();
+    healing.map_or_else(String::new, |healing| ago(healing.at, now))
 }
 
 fn short_name(service: &ServiceStatus) -> &str {

@@ -108,10 +108,21 @@ impl Attempt<'_> {
             return Err(self.look_again());
         }
         if applying.is_empty() {
-            return Err(self.escalate(if not_applicable.is_empty() {
+            let why = if not_applicable.is_empty() {
                 "no strategy is listed for it, so Prunella only watches it".to_owned()
             } else {
                 format!("no strategy applies: {}", not_applicable.join("; "))
+            };
+            let not_well = self.not_well.borrow();
+            return Err(self.escalate(match &*not_well {
+                Some(missing) => {
+                    let is_up = format!("{} is up", self.service.unit);
+                    match missing.strip_prefix(&is_up) {
+                        Some(but) => format!("it is up{but}; {why}"),
+                        None => format!("it is not well: {missing}; {why}"),
+                    }
+                }
+                None => why,
             }));
         }
         Ok(applying)

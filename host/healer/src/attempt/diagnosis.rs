@@ -137,6 +137,32 @@ impl Attempt<'_> {
             let state = situation.stall(pid)?;
             Some(Stall { pid, state })
         }));
+        if let Some(stall) = self.stall.get() {
+            self.tell_stall(status, stall);
+        }
+    }
+
+    /// Writes at once what keeps the main process from running: a restart may take minutes,
+    /// and whoever hears of the hang meanwhile may be quicker. The rest of the evidence takes
+    /// longer to read.
+    fn tell_stall(&self, status: &UnitStatus, stall: Stall) {
+        let evidence = Evidence {
+            detection: self.trail.incident().detection.clone(),
+            domain: None,
+            status: Some(status.clone()),
+            runs: Vec::new(),
+            needs: Vec::new(),
+            ports: Vec::new(),
+            stall: Some(stall),
+            memory: None,
+            memory_pressure: None,
+            disks: Vec::new(),
+            changes: Vec::new(),
+        };
+        let findings = self.healer.settings.analyst.diagnose(&evidence);
+        if !findings.is_empty() {
+            self.trail.write(Step::Diagnosed { findings });
+        }
     }
 
     /// Gathers the evidence, on whatever thread it is called.

@@ -16,12 +16,17 @@ use crate::clock::{self, wall_clock};
 /// on, up to `retry-interval`.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-fn look_again_after(attempt: u32) -> Duration {
-    LOOK_AGAIN.saturating_mul(
-        1_u32
-            .checked_shl(attempt.saturating_sub(1))
-            .unwrap_or(u32::MAX),
-    )
+/// After how long an incident that was handed to people is looked at again: `every` is
+/// `retry-interval`. What holds everything may be put right at any moment, and a look
+/// spends nothing; where strategies have `healed`, another try does.
+pub(crate) fn look_again_after(attempt: u32, healed: bool, every: Duration) -> Duration {
+    if healed {
+        return every;
+    }
+    let doubled = 1_u32
+        .checked_shl(attempt.saturating_sub(1))
+        .unwrap_or(u32::MAX);
+    LOOK_AGAIN.saturating_mul(doubled).min(every)
 }
 
 impl Attempt<'_> {
@@ -58,15 +63,10 @@ impl Attempt<'_> {
     }
 
     pub(super) fn escalate(&self, reason: String) -> AttemptOutcome {
-        let wait = self.current.config.retry_interval.map(|every| {
-            // What holds everything may be put right at any moment, and a look
-            // spends nothing.
-            if self.trail.healings() == 0 {
-                look_again_after(self.trail.attempt()).min(every)
-            } else {
-                every
-            }
-        });
+        let wait =
+            self.current.config.retry_interval.map(|every| {
+                look_again_after(self.trail.attempt(), self.trail.healings() > 0, every)
+            });
         self.escalate_until(reason, wait)
     }
 

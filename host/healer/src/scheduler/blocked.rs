@@ -102,6 +102,7 @@ impl Shared {
             return;
         };
         task.blocked += 1;
+        task.needs.insert(on.clone());
         let times = task.blocked;
         if circle {
             drop(state);

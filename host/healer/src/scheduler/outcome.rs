@@ -1,6 +1,6 @@
 //! What follows from how an attempt came out.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use prunella_core::{
     UnitName,
@@ -13,7 +13,10 @@ use prunella_report::headline;
 use prunella_store::{AttemptEnd, LastSteps};
 
 use super::{Shared, Stage, Task, WaitsFor, not_stored, run::Finished};
-use crate::{attempt::AttemptOutcome, clock::wall_clock};
+use crate::{
+    attempt::{AttemptOutcome, look_again_after},
+    clock::wall_clock,
+};
 
 impl Shared {
     /// Ends an incident that has no attempt going on, in the trail too.
@@ -134,6 +137,19 @@ impl Shared {
                     ..
                 }
         );
+        let retried = matches!(
+            ending,
+            Ending::Escalated {
+                retry_at: Some(_),
+                ..
+            }
+        );
+        let needs = if retried && !self.dry_run {
+            let said = self.lock().tasks.get(unit).map(|task| task.needs.clone());
+            self.missing_needs(unit, &said.unwrap_or_default())
+        } else {
+            BTreeSet::new()
+        };
         let mut state = self.lock();
         let later = state
             .tasks
@@ -148,6 +164,7 @@ impl Shared {
             task.known = incident.attempt;
             task.incident.attempt += 1;
             task.blocked = 0;
+            task.needs = needs;
             if !waits {
                 // Whoever has ordered another attempt waits for the end of that.
                 state.ended.remove(unit);
@@ -161,6 +178,9 @@ impl Shared {
             .ended
             .insert(unit.clone(), (incident.id.clone(), ending));
         drop(state);
+        if retried {
+            self.follow_needs(unit);
+        }
         if let Some(detection) = later
             && healthy
         {
@@ -208,11 +228,14 @@ impl Shared {
     }
 
     pub(super) fn give_up(self: &Arc<Self>, unit: &UnitName, incident: &Incident, reason: &str) {
-        let retry_at = self
-            .healer
-            .config()
-            .retry_interval
-            .map(|every| wall_clock().saturating_add(every));
+        let earlier = self.earlier(incident);
+        let steps = earlier.iter().flat_map(|record| &record.steps);
+        let healed = steps
+            .into_iter()
+            .any(|entry| matches!(entry.step, Step::Heals { .. }));
+        let retry_at = self.healer.config().retry_interval.map(|every| {
+            wall_clock().saturating_add(look_again_after(incident.attempt, healed, every))
+        });
         let ending = Ending::Escalated {
             reason: reason.to_owned(),
             retry_at,

@@ -6,6 +6,7 @@ use prunella_config::Config;
 use prunella_core::{
     ChannelName, UnitName,
     alert::{Alert, AlertGroup, AlertKind, GroupMember, Severity},
+    service::Service,
 };
 use prunella_store::AlertDecision;
 
@@ -178,6 +179,21 @@ impl Planner<'_, '_> {
         self.decide(alerts, AlertDecision::Grouped);
     }
 
+    /// How urgent it is that an alert group is over: as urgent as the recovery of its units.
+    fn severity_of_end(&self, alert_group: &AlertGroup) -> Severity {
+        let services = &self.input.config.services;
+        let is_critical = |unit| {
+            services
+                .get(unit)
+                .is_some_and(|service: &Service| service.critical)
+        };
+        if alert_group.members.keys().any(is_critical) {
+            Severity::Warning
+        } else {
+            Severity::Info
+        }
+    }
+
     /// Ends an alert group, or reminds of it.
     pub(super) fn close_or_remind(&mut self, mut alert_group: AlertGroup, changed: bool) {
         // A cause that is not in care has nobody to say that it is well; it is
@@ -197,7 +213,7 @@ impl Planner<'_, '_> {
             self.plan.messages.push(PlannedMessage {
                 form: MessageForm::Resolved,
                 kind: AlertKind::Recovery,
-                severity: Severity::Info,
+                severity: self.severity_of_end(&alert_group),
                 alert_group: alert_group.key.clone(),
                 resolved: true,
                 mentions: self.mentions_of(&alert_group, false),

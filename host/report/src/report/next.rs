@@ -406,13 +406,20 @@ pub(super) fn recommendation(
                     }
                 )
             });
-            Some(match (advice, recurrence) {
-                (_, Some(again)) if again.often > Often::Again => again.advice.clone(),
-                (Some(advice), _) if !was_handed_over && !is_over(causes) => {
-                    format!("Nothing to do now. To prevent a recurrence: {advice}")
+            let again = recurrence.filter(|again| again.often > Often::Again);
+            let lasting = match advice {
+                Some(advice) if !was_handed_over && !is_over(causes) => Some(advice),
+                // What the failures have in common says more than nothing does, and less
+                // than a cause that is known.
+                _ if causes.leading().is_none() || is_over(causes) => {
+                    again.map(|again| again.advice.clone())
                 }
-                _ => NOTHING.to_owned(),
-            })
+                _ => None,
+            };
+            Some(lasting.map_or_else(
+                || NOTHING.to_owned(),
+                |lasting| format!("{NOTHING} To prevent a recurrence: {lasting}"),
+            ))
         }
         Ending::Escalated { .. } if let Some(asked) = question::first(record, context.now) => {
             Some(format!(

@@ -50,6 +50,12 @@ pub(super) fn cause(detection: &Detection) -> String {
 pub fn failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str>) -> String {
     match cause {
         Cause::ExitCode => match exit_code {
+            // That alone is no failure.
+            Some(0) => {
+                "its main process exited with code 0, and a command of its unit failed after \
+                        that"
+                    .to_owned()
+            }
             Some(code) => match meaning_of(code) {
                 Some(meaning) => {
                     format!("its main process exited with code {code} ({meaning})")

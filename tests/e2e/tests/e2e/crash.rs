@@ -242,6 +242,47 @@ fn a_sweep_restarts_what_hangs_and_nothing_else() {
     restarts_what_hangs(&scene, sweep);
 }
 
+/// Under `Restart=always` it never stays failed, so no hook is told.
+#[test]
+fn a_sweep_tells_of_a_service_that_systemd_restarts_in_vain_and_leaves_it_to_systemd() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim_with(
+                "StartLimitIntervalSec=0",
+                "Restart=always\nRestartSec=100ms",
+                "--need-file /opt/it",
+            ),
+            "",
+        )
+        .service("bystander.service", &victim("Restart=always", ""), "")
+        .without_daemon();
+    scene.start(&["bystander.service"]);
+    scene
+        .systemctl(&["start", "--no-block", "web.service"])
+        .unwrap();
+    let restarts = || -> u32 {
+        let number = scene.property("web.service", "NRestarts").unwrap();
+        number.parse().unwrap()
+    };
+    scene.prunella_ok(&["sweep"]);
+    let before = restarts();
+    scene
+        .wait_for("more restarts", TIMEOUT, || {
+            Ok((restarts() > before + 5).then_some(()))
+        })
+        .unwrap();
+    scene.prunella_ok(&["sweep"]);
+    let incident = scene.wait_ended("web.service", "escalated");
+    assert_eq!(incident.cause, "restart-loop");
+    let report = scene.report(&incident);
+    assert!(report.contains("systemd keeps restarting it"), "{report}");
+    // It is told once, however long it goes on, and nothing is done to it.
+    scene.prunella_ok(&["sweep"]);
+    assert_eq!(scene.incidents().len(), 1);
+    assert_eq!(scene.record(&incident).acts(), Vec::<String>::new());
+}
+
 #[test]
 fn a_relapse_during_the_proof_is_not_healed() {
     let scene = Scene::builder()

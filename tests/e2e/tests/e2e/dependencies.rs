@@ -111,10 +111,9 @@ fn a_dead_database_out_of_care_is_named_and_left_alone() {
     assert!(report.contains("db.service"), "{report}");
 }
 
-/// A masked database in care is left alone, and what needs it says so and how to end
-/// that.
-#[test]
-fn a_masked_database_in_care_is_named_with_the_command_that_unmasks_it() {
+/// A web server that died while its database, which is in care, was masked: the scene and
+/// the incident, given up.
+fn dead_with_a_masked_database() -> (Scene, Incident) {
     let scene = Scene::builder()
         .care("db.service", "")
         .service("web.service", &web(), NEEDS_DB)
@@ -135,6 +134,13 @@ fn a_masked_database_in_care_is_named_with_the_command_that_unmasks_it() {
     scene.kill("web.service");
 
     let incident = scene.wait_ended("web.service", "escalated");
+    (scene, incident)
+}
+
+/// It is left alone, and what needs it says so and how to end that.
+#[test]
+fn a_masked_database_in_care_is_named_with_the_command_that_unmasks_it() {
+    let (scene, incident) = dead_with_a_masked_database();
     let report = scene.report(&incident);
     assert!(report.contains("systemctl unmask db.service"), "{report}");
     assert!(report.contains("masked"), "{report}");
@@ -148,8 +154,29 @@ fn a_service_goes_on_when_what_it_needs_is_back_and_out_of_care() {
 
     // Nobody tells Prunella.
     scene.start(&["db.service"]);
-    scene.wait_healed("web.service");
+    goes_on_with_its_database(&scene);
+}
+
+#[test]
+fn a_service_goes_on_as_soon_as_the_database_it_needs_is_unmasked_and_up() {
+    let (scene, _) = dead_with_a_masked_database();
+    scene.systemctl(&["unmask", "db.service"]).unwrap();
+    scene.start(&["db.service"]);
+    goes_on_with_its_database(&scene);
+    let status = scene.prunella_ok(&["status"]);
+    assert!(!status.contains("masked"), "{status}");
+}
+
+/// Not by the clock, but because the database is up.
+#[track_caller]
+fn goes_on_with_its_database(scene: &Scene) {
+    let incident = scene.wait_healed("web.service");
     assert!(scene.answers(8080));
+    let record = scene.record(&incident);
+    let last = record.steps("unblocked").last().unwrap().to_string();
+    assert!(last.contains("db.service"), "{last}");
+    assert!(last.contains("\"healthy\":true"), "{last}");
+    assert_eq!(scene.runs("web.service"), 2);
 }
 
 /// Each of three needs the next; each proof takes long beside what healing takes.

@@ -283,3 +283,38 @@ fn closed_connections_are_not_waited_for_after_a_stranger_is_gone() {
     assert!(healed_by[0].contains("service-restart"), "{healed_by:?}");
     assert!(scene.answers(8080));
 }
+
+/// It runs, and another service has its port: a restart is no help.
+#[test]
+fn a_service_that_runs_without_its_port_is_handed_to_people_with_the_holders_name() {
+    let scene = Scene::builder()
+        .unit("other.service", &victim("", "--listen 8080"))
+        .service(
+            "web.service",
+            &victim("", "--listen 8080"),
+            "ports = [\"tcp/8080\"]\n[proof]\ntimeout = \"2s\"\n\
+             [budget]\nhealings = 5\nwindow = \"1h\"\nbackoff = [\"0s\"]\n",
+        )
+        .with_daemon();
+    // It had the port once.
+    scene.start(&["web.service"]);
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+    let unit = "/etc/systemd/system/web.service";
+    let text = scene.read_file(unit).unwrap();
+    scene
+        .write_file(unit, text.replace("--listen 8080", "--listen 8081"), 0o644)
+        .unwrap();
+    scene.systemctl(&["daemon-reload"]).unwrap();
+    scene.start(&["other.service", "web.service"]);
+
+    scene.kill("web.service");
+    let incident = scene.wait_ended("web.service", "escalated");
+    let report = scene.report(&incident);
+    let beginning: String = report.chars().take(90).collect();
+    assert!(beginning.contains("tcp/8080 is held by"), "{report}");
+    assert!(report.contains("Stop other.service"), "{report}");
+    assert!(report.contains("systemctl stop other.service"), "{report}");
+    assert_eq!(scene.runs("other.service"), 1);
+}

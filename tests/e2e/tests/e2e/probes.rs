@@ -156,3 +156,65 @@ fn a_sweep_heals_nothing_by_a_probe_that_was_never_answered() {
     assert!(scene.incidents().is_empty());
     assert_eq!(said(&scene, NEVER).len(), 1);
 }
+
+/// Whoever heals a hang does not wait for a probe that nobody ever answered.
+#[test]
+fn a_probe_that_was_never_answered_does_not_delay_the_healing_of_a_hang() {
+    let scene = Scene::builder()
+        .unit("side.service", &victim("", "--listen 9090"))
+        .service(
+            "web.service",
+            &victim("", "--listen 8080"),
+            "[[probe]]\nname = \"aside\"\nhttp = \"http://127.0.0.1:9090/\"\ntimeout = \"3s\"\n\
+             interval = \"1s\"\nfailure-threshold = 2\n\
+             [[probe]]\nname = \"front\"\nhttp = \"http://127.0.0.1:8080/\"\n\
+             timeout = \"300ms\"\ninterval = \"1s\"\nfailure-threshold = 2\n",
+        )
+        .without_daemon();
+    scene.start(&["side.service", "web.service"]);
+    // It takes connections, and never answers.
+    scene
+        .systemctl(&["kill", "--signal=STOP", "side.service"])
+        .unwrap();
+    scene.prunella_ok(&["setup", "--without-hooks"]);
+    wait_said(&scene, NEVER);
+    scene
+        .systemctl(&["kill", "--signal=USR1", "web.service"])
+        .unwrap();
+    let incident = scene.wait_healed("web.service");
+    assert_eq!(incident.cause, "not-answering");
+    // From the first silence on: two rounds of the good probe, and a restart.
+    let after = incident.recovered_after.unwrap();
+    assert!(after < std::time::Duration::from_secs(6), "{after:?}");
+}
+
+/// Whoever hears of it while the restart goes on may be quicker.
+#[test]
+fn what_stopped_a_service_that_hangs_is_known_while_it_is_restarted() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("TimeoutStopSec=60", "--listen 8080 --ignore-term"),
+            "[[probe]]\nname = \"front\"\nhttp = \"http://127.0.0.1:8080/\"\n\
+             timeout = \"300ms\"\ninterval = \"1s\"\nfailure-threshold = 2\n",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.wait_probed("web.service");
+    scene
+        .systemctl(&["kill", "--signal=STOP", "web.service"])
+        .unwrap();
+    let report = scene
+        .wait_for("the cause", TIMEOUT, || {
+            let incident = scene.incidents_of("web.service").pop();
+            let report = incident.map(|incident| scene.report(&incident));
+            Ok(report.filter(|report| report.contains("SIGSTOP")))
+        })
+        .unwrap();
+    assert!(report.contains("being healed"), "{report}");
+    // The stop of the old run goes on.
+    assert_eq!(
+        scene.property("web.service", "ActiveState").unwrap(),
+        "deactivating"
+    );
+}
