@@ -244,6 +244,11 @@ impl Tracker {
         self.standing.is_ok()
     }
 
+    /// Whether an incident is under way, which says more than the unit does.
+    pub fn has_incident(&self) -> bool {
+        self.incident.is_some()
+    }
+
     /// An operator has stopped the unit.
     pub fn stopped(&mut self, now: Now) -> Observed {
         self.by_operator = true;

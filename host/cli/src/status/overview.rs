@@ -52,6 +52,7 @@ mod tests {
             state: Some(state),
             sub_state: Some(sub.into()),
             up: Some(up),
+            health: None,
             since: Some(before_now(60_000)),
             ports: vec![PortStatus {
                 port: port.parse().unwrap(),
