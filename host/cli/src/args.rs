@@ -1,6 +1,7 @@
 //! What can be typed: commands, their arguments and their help.
 
 mod alerts;
+mod health;
 mod incidents;
 mod plugin;
 
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     alerts::{AlertsArgs, AlertsCommand, AlertsListArgs},
+    health::HealthArgs,
     incidents::{AnalyseArgs, ExportArgs, IncidentsArgs, IncidentsCommand},
     plugin::{
         Lang, PluginAddArgs, PluginBuildArgs, PluginCommand, PluginInspectArgs, PluginListArgs,
@@ -163,6 +165,8 @@ pub(crate) enum Command {
     Disable(DisableArgs),
     #[command(about = "Show the state of the host, its services and Prunella")]
     Status(StatusArgs),
+    #[command(about = "Show how services are, since when and why")]
+    Health(HealthArgs),
     #[command(about = "Show what failed and what was done about it")]
     Incidents(IncidentsArgs),
     #[command(about = "Show how often each strategy worked, by kind of failure")]
