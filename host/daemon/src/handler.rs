@@ -57,6 +57,7 @@ impl InForce for Daemon {
     }
 
     fn health(&self) -> Option<Vec<Health>> {
+        self.settle_health();
         Some(self.health.all())
     }
 

@@ -177,8 +177,12 @@ impl HealthBook {
         match seen_step(step) {
             Some(SeenStep::Event(event)) => {
                 // How it stands then was not looked at while the incident was under way.
-                let is_over =
-                    matches!(event, IncidentEvent::Unresolved(_) | IncidentEvent::Dropped);
+                let is_over = matches!(
+                    event,
+                    IncidentEvent::Resolved(_)
+                        | IncidentEvent::Unresolved(_)
+                        | IncidentEvent::Dropped
+                );
                 self.observe(unit, |tracker, now| tracker.incident(now, event));
                 if is_over {
                     self.send(Work::Look(unit.clone()));
@@ -227,6 +231,27 @@ impl HealthBook {
             self.observe(&unit, Tracker::look);
         }
         self.lock().values().map(Tracker::health).collect()
+    }
+
+    /// An incident that is in no work any more is over: another process has seen it through,
+    /// and nobody told this one. `busy` tells which are, and is asked after what is known.
+    pub(crate) fn forget_what_is_over(&self, busy: impl FnOnce() -> BTreeSet<UnitName>) {
+        let open: Vec<UnitName> = self
+            .lock()
+            .iter()
+            .filter(|(_, tracker)| tracker.has_incident())
+            .map(|(unit, _)| unit.clone())
+            .collect();
+        if open.is_empty() {
+            return;
+        }
+        let busy = busy();
+        for unit in open.into_iter().filter(|unit| !busy.contains(unit)) {
+            self.observe(&unit, |tracker, now| {
+                tracker.incident(now, IncidentEvent::Dropped)
+            });
+            self.send(Work::Look(unit));
+        }
     }
 
     /// Waits until what was seen is written, `patience` at most.

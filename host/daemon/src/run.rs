@@ -278,7 +278,10 @@ fn watched(daemon: &Daemon, event: WatchEvent) {
             daemon.scheduler.stopped(&unit);
             daemon.health.stopped(&unit);
         }
-        WatchEvent::Changed { unit } => daemon.health.changed(unit),
+        WatchEvent::Changed { unit } => {
+            daemon.settle_health();
+            daemon.health.changed(unit);
+        }
         WatchEvent::BusLost => {
             daemon.health.bus_lost();
             tracing::warn!("the system bus is gone; failures are noticed when it is back");

@@ -81,6 +81,12 @@ impl Daemon {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes note of incidents that have ended elsewhere.
+    pub(crate) fn settle_health(&self) {
+        self.health
+            .forget_what_is_over(|| self.scheduler.busy().into_keys().collect());
+    }
+
     /// There may be something to tell people.
     pub(crate) fn tell(&self) {
         if let Some(notifier) = &self.notifier {

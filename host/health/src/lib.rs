@@ -16,8 +16,8 @@
 //! - **Time counts only where there were samples.** The clock is the one since boot, which
 //!   never steps and goes on while the host sleeps; after a gap that is longer than a
 //!   probe's data stay fresh, rows and windows begin anew.
-//! - **A proof ends what it disproves.** When an incident ends with proof, questions that
-//!   went unanswered before it count no more. Slowness does: a proof does not measure.
+//! - **A proof ends what it disproves.** Questions that went unanswered before it count no
+//!   more. Slowness does: a proof does not measure.
 //!
 //! What decides, from first to last: a pause; a healing under way; the unit, or an
 //! incident about it; symptoms; what is missing.

@@ -357,7 +357,12 @@ fn an_incident_fails_heals_and_is_proven() {
     run.unit(Standing::Starting);
     run.unit(Standing::Up);
     assert_eq!(run.state(), HealthState::Recovering);
-    run.incident(IncidentEvent::Proven("service-restart healed it".into()));
+    // Its start takes longer than usual.
+    run.incident(IncidentEvent::Waits("it waits".into()));
+    assert_eq!(run.state(), HealthState::Recovering);
+    run.incident(IncidentEvent::Proven);
+    assert_eq!(run.state(), HealthState::Recovering);
+    run.incident(IncidentEvent::Resolved("service-restart healed it".into()));
     assert_eq!(run.state(), HealthState::Healthy);
     assert_eq!(run.evidence(), "service-restart healed it");
     let states: Vec<_> = run.changes.iter().map(|(_, state)| *state).collect();
@@ -385,6 +390,60 @@ fn what_nobody_healed_stays_failed_until_it_is_up() {
     assert_eq!(run.state(), HealthState::Healthy);
 }
 
+/// After a reboot an incident ends because the unit is up, and its probe was not asked.
+#[test]
+fn an_end_without_proof_is_no_evidence() {
+    let mut run = Run::new();
+    run.took(20);
+    run.incident(IncidentEvent::Opened("it crashed".into()));
+    run.wait(Duration::from_secs(60));
+    run.incident(IncidentEvent::Resolved("the host was rebooted".into()));
+    assert_eq!(run.state(), HealthState::Unknown);
+}
+
+#[test]
+fn a_healing_that_came_to_nothing_is_failed_until_the_next_begins() {
+    let mut run = Run::of(BTreeMap::new());
+    run.unit(Standing::Up);
+    for event in [
+        IncidentEvent::Opened("it crashed".into()),
+        IncidentEvent::Healing("a heals it".into()),
+        IncidentEvent::Opened("it did not become well".into()),
+        IncidentEvent::Waits("the budget spaces healings out".into()),
+        IncidentEvent::Healing("b heals it".into()),
+    ] {
+        run.incident(event);
+    }
+    let states: Vec<_> = run.changes.iter().map(|(_, state)| *state).collect();
+    use HealthState::*;
+    assert_eq!(states, [Healthy, Failed, Recovering, Failed, Recovering]);
+}
+
+/// One that ended with success, and was handed to people, has not been stopped because a
+/// daemon comes back.
+#[test]
+fn a_daemon_that_comes_back_knows_failures_from_stops() {
+    let restarted = |before: Run| {
+        let mut run = Run::of(BTreeMap::new());
+        run.now = before.now;
+        run.tracker = run.tracker.carrying_on(run.now, &before.tracker.health());
+        run.unit(Standing::Down);
+        assert!(run.changes.is_empty(), "{:?}", run.changes);
+        run
+    };
+    let mut before = Run::of(BTreeMap::new());
+    before.unit(Standing::Up);
+    before.incident(IncidentEvent::Opened("it ended".into()));
+    before.incident(IncidentEvent::Unresolved("handed to people".into()));
+    before.unit(Standing::Down);
+    assert_eq!(restarted(before).evidence(), "handed to people");
+
+    let mut before = Run::of(BTreeMap::new());
+    let observed = before.tracker.stopped(before.now);
+    before.note(observed);
+    assert_eq!(restarted(before).evidence(), "an operator stopped it");
+}
+
 #[test]
 fn a_proof_does_not_measure() {
     let mut run = Run::new();
@@ -393,7 +452,8 @@ fn a_proof_does_not_measure() {
     }
     run.incident(IncidentEvent::Opened("it crashed".into()));
     run.incident(IncidentEvent::Healing("x".into()));
-    run.incident(IncidentEvent::Proven("healed".into()));
+    run.incident(IncidentEvent::Proven);
+    run.incident(IncidentEvent::Resolved("healed".into()));
     assert_eq!(run.state(), HealthState::Degraded);
 }
 

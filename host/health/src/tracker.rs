@@ -13,6 +13,9 @@ use crate::{
     probe::{Probe, ProbeSettings, Sample},
 };
 
+/// Why a unit is down that an operator stopped.
+const BY_OPERATOR: &str = "an operator stopped it";
+
 /// What an earlier process knew does not stand for longer, while the unit is not seen.
 const CARRIED_FOR: Duration = Duration::from_secs(30);
 
@@ -29,18 +32,20 @@ pub enum Standing {
     Down,
 }
 
-/// What becomes of the service's incident. Each has its evidence: a sentence without its
+/// What becomes of the service's incident. The text is evidence: a sentence without its
 /// full stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IncidentEvent {
-    /// A failure was noticed.
+    /// A failure was noticed, or a healing came to nothing.
     Opened(String),
     /// Something is done about it.
     Healing(String),
-    /// Nothing is done about it for a while.
+    /// Nothing is done about it for a while. What is being healed waits as a part of that.
     Waits(String),
-    /// It is over, and there is proof that the service is well.
-    Proven(String),
+    /// The host has looked for itself, probes and all, and the service is well.
+    Proven,
+    /// It is over, and the service is said to be well.
+    Resolved(String),
     /// It is over, and nobody made it well.
     Unresolved(String),
     /// It is over: nothing had failed.
@@ -164,6 +169,11 @@ impl Tracker {
                 probe.carry_on(now, &symptoms);
             }
         }
+        match earlier.state {
+            HealthState::Failed => self.unresolved = Some(earlier.evidence.clone()),
+            HealthState::Stopped => self.by_operator = earlier.evidence == BY_OPERATOR,
+            _ => {}
+        }
         self.carried_on = Some(now);
         self.begun_from(earlier);
         self.reason = Reason::CarriedOn;
@@ -264,23 +274,25 @@ impl Tracker {
 
     /// Something became of the service's incident.
     pub fn incident(&mut self, now: Now, event: IncidentEvent) -> Observed {
-        let mut proof = None;
+        let mut resolution = None;
         match event {
+            IncidentEvent::Waits(_) if self.is_being_healed() => {}
             IncidentEvent::Opened(why) | IncidentEvent::Waits(why) => {
                 self.incident = Some(Incident::Open(why));
             }
             IncidentEvent::Healing(why) => self.incident = Some(Incident::Healing(why)),
-            IncidentEvent::Proven(why) => {
-                self.incident = None;
-                self.unresolved = None;
+            IncidentEvent::Proven => {
                 self.by_operator = false;
                 self.carried_on = None;
-                // The proof has seen it.
                 self.standing = Ok(Standing::Up);
                 for probe in self.probes.values_mut() {
                     probe.proven(now);
                 }
-                proof = Some(why);
+            }
+            IncidentEvent::Resolved(why) => {
+                self.incident = None;
+                self.unresolved = None;
+                resolution = Some(why);
             }
             IncidentEvent::Unresolved(why) => {
                 self.incident = None;
@@ -288,7 +300,11 @@ impl Tracker {
             }
             IncidentEvent::Dropped => self.incident = None,
         }
-        self.settle(now, proof)
+        self.settle(now, resolution)
+    }
+
+    fn is_being_healed(&self) -> bool {
+        matches!(self.incident, Some(Incident::Healing(_)))
     }
 
     /// Time has passed.
@@ -324,12 +340,12 @@ impl Tracker {
         symptoms
     }
 
-    /// Takes the state that follows from all that is known. `proof` is what it is well
-    /// by, where something has just proven it.
-    fn settle(&mut self, now: Now, proof: Option<String>) -> Observed {
+    /// Takes the state that follows from all that is known. `resolution` is why it is well
+    /// where that is the end of an incident.
+    fn settle(&mut self, now: Now, resolution: Option<String>) -> Observed {
         let symptoms = self.symptoms();
         let (state, reason, evidence) = self.judge(now, symptoms.first());
-        let evidence = proof
+        let evidence = resolution
             .filter(|_| state == HealthState::Healthy)
             .unwrap_or(evidence);
         let mut observed = Observed::default();
@@ -418,7 +434,7 @@ impl Tracker {
 
     fn why_down(&self) -> String {
         if self.by_operator {
-            "an operator stopped it".to_owned()
+            BY_OPERATOR.to_owned()
         } else {
             "it is down, and has not failed".to_owned()
         }

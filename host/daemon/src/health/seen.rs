@@ -74,16 +74,26 @@ pub(super) fn seen_step(step: &Step) -> Option<SeenStep> {
             detection.signal.as_deref(),
         )),
         Step::Heals { strategy } => IncidentEvent::Healing(format!("{strategy} is healing it")),
+        Step::Proposed { act, target, .. } => IncidentEvent::Opened(short(&format!(
+            "somebody has to agree to {act} {target} first"
+        ))),
+        Step::Approved { by, .. } => {
+            IncidentEvent::Healing(short(&format!("it is being healed, as {by} agreed")))
+        }
+        Step::NotProven { reason, .. } => {
+            IncidentEvent::Opened(short(&format!("it was not healed: {reason}")))
+        }
+        Step::Proven { .. } => IncidentEvent::Proven,
         Step::Waits { reason, .. } => IncidentEvent::Waits(short(reason)),
         Step::Blocked { on, reason } => {
             IncidentEvent::Waits(short(&format!("it waits for {on}: {reason}")))
         }
         Step::Ended { ending } => match ending {
             Ending::Healed { strategy, .. } => {
-                IncidentEvent::Proven(format!("{strategy} healed it, with proof"))
+                IncidentEvent::Resolved(format!("{strategy} healed it, with proof"))
             }
             Ending::Recovered { by } => {
-                IncidentEvent::Proven(short(&format!("it recovered: {by}")))
+                IncidentEvent::Resolved(short(&format!("it recovered: {by}")))
             }
             Ending::LeftAlone {
                 why: LeftAlone::OperatorStop,
