@@ -19,8 +19,8 @@ use super::{
     value,
 };
 
-/// Shorter than this nothing is slow.
-const LEAST: Duration = Duration::from_millis(1);
+/// Shorter than this nothing is slow: latencies are measured in whole milliseconds.
+const LEAST: Duration = Duration::from_millis(2);
 
 /// Of a probe that is asked every second, this many questions have to be kept.
 const LONGEST_WINDOW: Duration = Duration::from_secs(3_600);
@@ -58,7 +58,7 @@ fn read_latency(reader: &mut Reader<'_>, section: Section<'_>, latency: &mut Lat
     if let Some(hold) = reader.duration(section, "for", Duration::ZERO) {
         latency.hold = hold;
     }
-    if latency.clear >= latency.degraded {
+    if latency.clear.as_millis() >= latency.degraded.as_millis() {
         let (degraded, clear) = (written(latency.degraded), written(latency.clear));
         reader.error_help(
             place(section, &["clear", "degraded"]),
@@ -74,7 +74,7 @@ fn read_latency(reader: &mut Reader<'_>, section: Section<'_>, latency: &mut Lat
 fn read_error_rate(reader: &mut Reader<'_>, section: Section<'_>, rate: &mut ErrorRateSettings) {
     reader.only(section, &["degraded", "failed", "clear", "for", "window"]);
     if let Some(degraded) = percent(reader, section, "degraded") {
-        rate.degraded = degraded.max(1);
+        rate.degraded = degraded;
         // Where nothing else is said.
         rate.failed = rate.failed.max((degraded * 2).min(1_000));
         rate.clear = degraded * 2 / 5;

@@ -707,6 +707,14 @@ const WEB: &str = "unit = \"web.service\"\n";
     "[health]\nerror-rate = { failed = \"4%\" }",
     "`failed` must not be below `degraded`, and 4 % is below 5 %"
 )]
+#[case::always_slow(
+    "[health]\nlatency = { degraded = \"1ms\" }",
+    "`degraded` must be at least 2ms"
+)]
+#[case::always_failing(
+    "[health]\nerror-rate = { degraded = \"0%\" }",
+    "`clear` must be below `degraded`, and 0 % is not below 0 %"
+)]
 #[case::share("[health]\nerror-rate = { degraded = \"5\" }", "`5` is not a share")]
 #[case::window(
     "[health]\nerror-rate = { window = \"2h\" }",

@@ -128,7 +128,8 @@ impl HealthBook {
             };
             match outdated {
                 None => {
-                    let tracker = new(String::new()).carrying_on(now, &seen.health);
+                    let why = "its unit was not seen since the daemon began".to_owned();
+                    let tracker = new(why).carrying_on(now, &seen.health);
                     self.lock().insert(service.unit.clone(), tracker);
                 }
                 Some(why) => {

@@ -141,7 +141,7 @@ pub(super) fn state(severity: Severity, service: &ServiceStatus) -> String {
     {
         match health.state {
             HealthState::Degraded => text.push_str(", degraded"),
-            HealthState::Failed => text.push_str(", unwell"),
+            HealthState::Failed => text.push_str(", health failed"),
             _ => {}
         }
     }
