@@ -17,7 +17,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use prunella_core::{
-    ChannelName, UnitName,
+    ChannelName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter},
     incident::{Ending, IncidentId},
     oversight::Approval,
@@ -39,10 +39,12 @@ use tokio::{
 };
 
 use crate::{
-    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, HealCall, HookCall,
-    Orders, PauseCall, PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried,
-    STATUS_SOCKET, ServiceDetail, StatusReport, Steps,
-    message::{AlertParams, Decision, HealLine, HealOptions, IncidentParams, UnitParams},
+    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, HealCall, HealthDetail,
+    HealthReport, HookCall, Orders, PauseCall, PauseStatus, Queries, Records, Reloaded, ResumeCall,
+    Resumed, Retried, STATUS_SOCKET, ServiceDetail, StatusReport, Steps,
+    message::{
+        AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, UnitParams,
+    },
     problem,
 };
 
@@ -224,6 +226,15 @@ impl Queries for Client {
 
     fn service(&self, unit: &UnitName) -> Answer<ServiceDetail> {
         self.get(&format!("/services/{}", part(unit.as_str())))
+    }
+
+    fn health(&self) -> Answer<HealthReport> {
+        self.get("/health")
+    }
+
+    fn service_health(&self, unit: &UnitName, since: Option<Timestamp>) -> Answer<HealthDetail> {
+        let address = format!("/health/{}", part(unit.as_str()));
+        self.get_with(&address, &SinceParams { since })
     }
 
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {

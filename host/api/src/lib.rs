@@ -21,6 +21,7 @@ pub mod account;
 mod client;
 mod error;
 mod group;
+mod health;
 mod message;
 mod problem;
 mod queries;
@@ -31,6 +32,7 @@ mod service;
 
 pub use client::{Client, HOOK_LIMIT, READ_LIMIT};
 pub use error::ApiError;
+pub use health::{HealthDetail, HealthReport, SeenService};
 pub use message::{
     Accepted, ChannelTest, DecideCall, Decision, HealCall, HealLine, HealOptions, HookCall,
     Monitor, PauseCall, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,

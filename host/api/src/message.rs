@@ -201,6 +201,13 @@ pub(crate) struct UnitParams {
     pub(crate) unit: Option<UnitName>,
 }
 
+/// Since when.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SinceParams {
+    pub(crate) since: Option<Timestamp>,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct AlertParams {

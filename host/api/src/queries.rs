@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prunella_core::{
-    ChannelName, UnitName,
+    ChannelName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter},
     incident::{Ending, IncidentId},
     oversight::Approval,
@@ -14,8 +14,9 @@ use prunella_core::{
 };
 
 use crate::{
-    Accepted, ApiError, ChannelTest, DecideCall, HealCall, HookCall, PauseCall, PauseStatus,
-    Records, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail, StatusReport,
+    Accepted, ApiError, ChannelTest, DecideCall, HealCall, HealthDetail, HealthReport, HookCall,
+    PauseCall, PauseStatus, Records, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail,
+    StatusReport,
 };
 
 /// What an answer is.
@@ -27,6 +28,13 @@ pub trait Queries: Send + Sync {
 
     /// One service in detail, by any of its unit's names. Asks its probes.
     fn service(&self, unit: &UnitName) -> Answer<ServiceDetail>;
+
+    /// How every service in care is.
+    fn health(&self) -> Answer<HealthReport>;
+
+    /// How one service is, by any of its unit's names, and how that has changed since
+    /// then; the latest changes, without a time.
+    fn service_health(&self, unit: &UnitName, since: Option<Timestamp>) -> Answer<HealthDetail>;
 
     /// Incidents, newest first.
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>>;

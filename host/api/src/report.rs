@@ -5,6 +5,7 @@ use std::time::Duration;
 use prunella_core::{
     Timestamp, UnitName,
     capability::{ActiveState, Load, Memory},
+    health::Health,
     incident::{EndingKind, IncidentId},
     service::Port,
 };
@@ -108,6 +109,9 @@ pub struct ServiceStatus {
     pub sub_state: Option<String>,
     /// Whether it is up, by its kind: a oneshot that is done is.
     pub up: Option<bool>,
+    /// How it is, by its probes, its unit and its incidents; absent where no daemon
+    /// watches.
+    pub health: Option<Health>,
     /// In this state since.
     pub since: Option<Timestamp>,
     pub ports: Vec<PortStatus>,

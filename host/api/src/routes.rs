@@ -5,6 +5,8 @@
 //! | `GET /api/v1/status` | | [`StatusReport`] |
 //! | `GET /api/v1/services` | | its services |
 //! | `GET /api/v1/services/{unit}` | | [`ServiceDetail`]: one of them, its probes asked |
+//! | `GET /api/v1/health` | | [`HealthReport`]: how every service is |
+//! | `GET /api/v1/health/{unit}` | `since` | [`HealthDetail`]: one of them, and its changes |
 //! | `GET /api/v1/incidents` | `unit`, `since`, `until`, `outcome`, `limit` | newest first |
 //! | `GET /api/v1/incidents/{id}` | | one, with every step |
 //! | `GET /api/v1/records` | as incidents, and `after` | whole records, oldest first |
@@ -44,10 +46,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
-    Accepted, Answer, ChannelTest, DecideCall, HealCall, HookCall, Monitor, Orders, PauseCall,
-    PauseStatus, Queries, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,
-    ServiceDetail, ServiceStatus, StatusReport, Steps,
-    message::{AlertParams, Decision, HealLine, HealOptions, IncidentParams, UnitParams},
+    Accepted, Answer, ChannelTest, DecideCall, HealCall, HealthDetail, HealthReport, HookCall,
+    Monitor, Orders, PauseCall, PauseStatus, Queries, Records, Refusal, RefusalKind, Reloaded,
+    ResumeCall, Resumed, Retried, ServiceDetail, ServiceStatus, StatusReport, Steps,
+    message::{
+        AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, UnitParams,
+    },
 };
 
 /// Steps of a healing that may wait for a slow caller; who is slower than that is
@@ -110,6 +114,8 @@ pub fn router(door: Door, limits: Limits) -> Router {
         .route("/services/{unit}", get(service))
         .route("/services/{unit}/heal", post(heal))
         .route("/services/{unit}/failures", post(hook))
+        .route("/health", get(health))
+        .route("/health/{unit}", get(service_health))
         .route("/incidents", get(incidents))
         .route("/incidents/{id}", get(incident))
         .route("/records", get(records))
@@ -329,6 +335,20 @@ async fn services(State(shared): Api) -> Reply<Vec<ServiceStatus>> {
 
 async fn service(State(shared): Api, Named(unit): Named<UnitName>) -> Reply<ServiceDetail> {
     shared.ask(move |queries| queries.service(&unit)).await
+}
+
+async fn health(State(shared): Api) -> Reply<HealthReport> {
+    shared.ask(|queries| queries.health()).await
+}
+
+async fn service_health(
+    State(shared): Api,
+    Named(unit): Named<UnitName>,
+    Params(params): Params<SinceParams>,
+) -> Reply<HealthDetail> {
+    shared
+        .ask(move |queries| queries.service_health(&unit, params.since))
+        .await
 }
 
 async fn incidents(

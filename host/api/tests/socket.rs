@@ -23,13 +23,15 @@ use std::{
 
 use prunella_api::{
     Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, Client, DayCount, DecideCall, Door,
-    HealCall, HookCall, HostOverview, Monitor, Orders, PauseCall, PauseStatus, Queries, Records,
-    Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET, ServeError,
-    ServeSettings, Server, ServiceDetail, StatusReport, Steps, serve,
+    HealCall, HealthDetail, HealthReport, HookCall, HostOverview, Monitor, Orders, PauseCall,
+    PauseStatus, Queries, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,
+    STATUS_SOCKET, SeenService, ServeError, ServeSettings, Server, ServiceDetail, StatusReport,
+    Steps, serve,
 };
 use prunella_core::{
     ChannelName, Monotonic, StrategyName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter},
+    health::{Health, HealthState},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
     oversight::{Approval, ApprovalState, Proposal},
     statistics::{Counts, Signature, StrategyStatistics},
@@ -94,6 +96,21 @@ fn note(text: &str) -> Entry {
     }
 }
 
+fn seen() -> SeenService {
+    SeenService {
+        health: Health {
+            unit: unit("a.service"),
+            state: HealthState::Degraded,
+            since: Timestamp::from_millis(7),
+            evidence: "it is slow".into(),
+            symptoms: Vec::new(),
+            probes: Vec::new(),
+            flapping: None,
+        },
+        seen_at: Some(Timestamp::from_millis(8)),
+    }
+}
+
 impl Queries for Fixed {
     fn status(&self) -> Answer<StatusReport> {
         self.note("status");
@@ -121,6 +138,23 @@ impl Queries for Fixed {
     fn service(&self, unit: &UnitName) -> Answer<ServiceDetail> {
         self.note(format!("service {unit}"));
         Err(Refusal::new(RefusalKind::NotFound, "not in care").into())
+    }
+    fn health(&self) -> Answer<HealthReport> {
+        self.note("health");
+        Ok(HealthReport {
+            at: Timestamp::from_millis(9),
+            last_known: false,
+            services: vec![seen()],
+        })
+    }
+    fn service_health(&self, unit: &UnitName, since: Option<Timestamp>) -> Answer<HealthDetail> {
+        self.note(format!("health of {unit} since {since:?}"));
+        Ok(HealthDetail {
+            at: Timestamp::from_millis(9),
+            last_known: true,
+            service: seen(),
+            transitions: Vec::new(),
+        })
     }
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {
         self.note(format!("incidents {:?}", filter.limit));
@@ -358,6 +392,11 @@ fn every_question_has_its_answer() {
     assert!(client.listening());
     assert_eq!(client.status().unwrap().host.name, "h");
     assert!(client.incidents(&Filter::default()).unwrap().is_empty());
+    let health = client.health().unwrap();
+    assert_eq!((health.last_known, health.services), (false, vec![seen()]));
+    let since = Some(Timestamp::from_millis(5));
+    let one = client.service_health(&unit("b.service"), since).unwrap();
+    assert_eq!((one.last_known, one.service), (true, seen()));
     let first = client.records(&Filter::default(), None).unwrap();
     assert_eq!((first.records.len(), first.next), (1, Some(7)));
     let last = client.records(&Filter::default(), first.next).unwrap();

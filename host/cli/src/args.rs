@@ -1,6 +1,7 @@
 //! What can be typed: commands, their arguments and their help.
 
 mod alerts;
+mod health;
 mod incidents;
 mod metrics;
 mod plugin;
@@ -12,6 +13,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     alerts::{AlertsArgs, AlertsCommand, AlertsListArgs},
+    health::HealthArgs,
     incidents::{AnalyseArgs, ExportArgs, IncidentsArgs, IncidentsCommand},
     metrics::{DetectArgs, MetricsCommand},
     plugin::{
@@ -165,6 +167,8 @@ pub(crate) enum Command {
     Disable(DisableArgs),
     #[command(about = "Show the state of the host, its services and Prunella")]
     Status(StatusArgs),
+    #[command(about = "Show how services are, since when and why")]
+    Health(HealthArgs),
     #[command(about = "Show what failed and what was done about it")]
     Incidents(IncidentsArgs),
     #[command(about = "Show how often each strategy worked, by kind of failure")]

@@ -13,6 +13,7 @@ mod enable;
 mod exit;
 mod generate;
 mod heal;
+mod health;
 mod incidents;
 mod learn;
 mod logging;
@@ -72,6 +73,7 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Enable(args) => enable::enable(paths, &args),
         Command::Disable(args) => enable::disable(paths, &args),
         Command::Status(args) => status::run(paths, &args),
+        Command::Health(args) => health::run(paths, &args),
         Command::Incidents(args) => incidents::run(paths, args),
         Command::Strategies(args) => strategies::run(paths, &args),
         Command::Alerts(args) => alerts::run(paths, args),

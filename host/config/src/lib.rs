@@ -25,6 +25,10 @@
 //! window = "1m"
 //! max-concurrent = 16
 //!
+//! [health]                         # from when on a service is degraded or failed
+//! latency = { degraded = "1s", clear = "800ms", for = "30s" }
+//! error-rate = { degraded = "5%", failed = "10%", clear = "2%", for = "30s", window = "5m" }
+//!
 //! [store]
 //! retention = "400d"               # or "forever"
 //! max-size = "1GiB"                # or "unlimited"
@@ -90,6 +94,7 @@ mod analysis;
 pub mod channels;
 mod diagnostic;
 mod grants;
+mod health;
 mod keys;
 mod load;
 mod main_file;
@@ -126,6 +131,7 @@ use prunella_core::{
     ChannelName, StrategyName, UnitName,
     analyst::ModelSettings,
     budget::HostBudget,
+    health::HealthSettings,
     oversight::Oversight,
     policy::{BUILTIN_STRATEGIES, Grants, Limits},
     protected::Protected,
@@ -151,6 +157,8 @@ pub struct Config {
     pub budget: BudgetSettings,
     /// For the whole host.
     pub host_budget: HostBudget,
+    /// For services that set nothing else. Already part of each service.
+    pub health: HealthSettings,
     /// Protected beyond the built-in list.
     pub protect: Vec<UnitName>,
     /// Taken off the built-in list of protected units.
@@ -186,6 +194,7 @@ impl Default for Config {
             limits: Limits::default(),
             budget: BudgetSettings::default(),
             host_budget: HostBudget::default(),
+            health: HealthSettings::default(),
             protect: Vec::new(),
             unprotect: Vec::new(),
             // Slow enough to harm nothing, and never a silent end.

@@ -10,6 +10,7 @@ use super::{
     channels,
     diagnostic::Place,
     grants::read_grant,
+    health,
     reader::{Reader, Section},
     service_file::{budget_section, proof_section, read_order, read_strategies},
     store,
@@ -26,6 +27,7 @@ const KEYS: &[&str] = &[
     "signatures",
     "budget",
     "host-budget",
+    "health",
     "protect",
     "defaults",
     "retry-interval",
@@ -75,6 +77,7 @@ pub(super) fn read<'t>(
     config.limits = limits_section(reader, top, &config.limits.clone());
     config.budget = budget_section(reader, top, &config.budget.clone());
     config.host_budget = host_budget_section(reader, top);
+    config.health = health::section(reader, top, &config.health.clone());
     config.retention = store::section(reader, top);
     if let Some(protect) = reader.section(top, "protect", "[protect]") {
         reader.only(protect, &["add", "remove"]);

@@ -12,6 +12,7 @@ use super::{
     Config,
     alerts::{self, Named},
     diagnostic::{Diagnostic, Place},
+    health,
     reader::{Reader, Section},
 };
 use prunella_core::{
@@ -32,6 +33,7 @@ const KEYS: &[&str] = &[
     "heal-on-stop",
     "proof",
     "budget",
+    "health",
     "alerts",
     "file",
     "check",
@@ -126,6 +128,7 @@ pub(super) fn read<'t>(
     service.budget = table
         .contains_key("budget")
         .then(|| budget_section(reader, top, &host.budget));
+    service.health = health::section(reader, top, &host.health);
     let channels_at = alerts::read_service(reader, top, &mut service);
     files::read_files(reader, top, &mut service);
     checks::read_checks(reader, top, &mut service);

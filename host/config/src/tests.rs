@@ -10,6 +10,7 @@ use super::{
 };
 use prunella_core::{
     UnitName,
+    health::ErrorRateSettings,
     policy::{Act, Permission, Scope},
     service::{FileRole, Order, ProbeKind, ReadBy, RunPolicy, StartLimit},
 };
@@ -317,6 +318,10 @@ fn a_service_with_everything() {
             healings = 2
             backoff = ["0s", "1m30s"]
 
+            [health]
+            latency = { degraded = "250ms" }
+            error-rate = { window = "10m" }
+
             [[file]]
             name = "environment"
             path = "/etc/shop/env"
@@ -387,6 +392,19 @@ fn a_service_with_everything() {
         (2, Duration::from_secs(300))
     );
     assert_eq!(budget.backoff, [Duration::ZERO, Duration::from_secs(90)]);
+    let health = &shop.health;
+    assert_eq!(
+        (health.latency.degraded, health.latency.clear),
+        (Duration::from_millis(250), Duration::from_millis(200))
+    );
+    assert_eq!(health.latency.hold, Duration::from_secs(30));
+    assert_eq!(
+        health.error_rate,
+        ErrorRateSettings {
+            window: Duration::from_secs(600),
+            ..ErrorRateSettings::default()
+        }
+    );
     let environment = &shop.files["environment"];
     assert_eq!(environment.role, FileRole::Env);
     assert_eq!(environment.mode, Some(0o640));
@@ -421,6 +439,40 @@ fn a_service_with_everything() {
             .unwrap()
             .ends_with("services.d/db.toml")
     );
+}
+
+#[test]
+fn what_the_host_says_of_health_holds_where_a_service_says_nothing() {
+    let loaded = load(&[
+        (
+            "prunella.toml",
+            "[health]\nlatency = { degraded = \"2s\", for = \"1m\" }\n\
+             error-rate = { degraded = \"20%\" }",
+        ),
+        ("services.d/a.toml", "unit = \"a.service\""),
+        (
+            "services.d/b.toml",
+            "unit = \"b.service\"\nhealth.latency.clear = \"1s\"",
+        ),
+    ]);
+    assert_eq!(shown(&loaded), "");
+    let config = loaded.config.unwrap();
+    let [a, b] = ["a.service", "b.service"].map(|unit| config.services[unit].health.clone());
+    let milliseconds = Duration::from_millis;
+    assert_eq!(
+        (a.latency.degraded, a.latency.clear, a.latency.hold),
+        (
+            milliseconds(2_000),
+            milliseconds(1_600),
+            milliseconds(60_000)
+        )
+    );
+    assert_eq!(
+        (b.latency.degraded, b.latency.clear),
+        (milliseconds(2_000), milliseconds(1_000))
+    );
+    let rate = a.error_rate;
+    assert_eq!((rate.degraded, rate.failed, rate.clear), (200, 400, 80));
 }
 
 #[test]
@@ -566,7 +618,7 @@ error: unknown key `prots`
   |
 2 | prots = ["tcp/80"]
   | ^^^^^
-  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, alerts, file, check, probe
+  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, alerts, file, check, probe
 
 error: `tcp/0` is not a port
  --> services.d/web.toml:3:10
@@ -643,6 +695,36 @@ const WEB: &str = "unit = \"web.service\"\n";
 )]
 #[case::zero_timeout("[proof]\ntimeout = \"0s\"", "`timeout` must be at least 1ms")]
 #[case::budget("[budget]\nhealings = 0", "`healings` must lie between 1 and 1000")]
+#[case::clear_above(
+    "[health]\nlatency = { degraded = \"1s\", clear = \"1s\" }",
+    "`clear` must be shorter than `degraded`, and 1s is not shorter than 1s"
+)]
+#[case::rate_clear_above(
+    "[health]\nerror-rate = { clear = \"5%\" }",
+    "`clear` must be below `degraded`, and 5 % is not below 5 %"
+)]
+#[case::failed_below(
+    "[health]\nerror-rate = { failed = \"4%\" }",
+    "`failed` must not be below `degraded`, and 4 % is below 5 %"
+)]
+#[case::always_slow(
+    "[health]\nlatency = { degraded = \"1ms\" }",
+    "`degraded` must be at least 2ms"
+)]
+#[case::always_failing(
+    "[health]\nerror-rate = { degraded = \"0%\" }",
+    "`clear` must be below `degraded`, and 0 % is not below 0 %"
+)]
+#[case::share("[health]\nerror-rate = { degraded = \"5\" }", "`5` is not a share")]
+#[case::window(
+    "[health]\nerror-rate = { window = \"2h\" }",
+    "`window` must be at most 1h, and 2h is longer"
+)]
+#[case::health_key("[health]\nlatencies = {}", "did you mean `latency`?")]
+#[case::health_for(
+    "[health]\nlatency = { for = 30 }",
+    "`for` must be a duration as text, and this is a whole number"
+)]
 #[case::start_limit(
     "start-limit = \"haeal\"",
     "did you mean `heal`? Valid are: heal, respect"

@@ -33,6 +33,18 @@ pub(super) fn mode(text: &str) -> Option<u32> {
     u32::from_str_radix(text, 8).ok()
 }
 
+/// A share in percent, such as `5%` or `0.5 %`, in parts of a thousand; none above 100 %.
+pub(super) fn permille(text: &str) -> Option<u32> {
+    let number = text.strip_suffix('%')?.trim_end();
+    let (whole, tenths) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(tenths) || whole.len() > 3 || tenths.len() > 1 {
+        return None;
+    }
+    let share = whole.parse::<u32>().ok()? * 10 + tenths.parse::<u32>().ok()?;
+    Some(share).filter(|share| *share <= 1_000)
+}
+
 /// Whether `text` is `host:port`, with a port from 1 to 65535; an IPv6 address
 /// stands in brackets.
 pub(super) fn is_host_and_port(text: &str) -> bool {
@@ -81,6 +93,20 @@ mod tests {
     #[case("18446744073709551615GiB", None)]
     fn sizes(#[case] text: &str, #[case] bytes: Option<u64>) {
         assert_eq!(size(text), bytes);
+    }
+
+    #[rstest]
+    #[case("5%", Some(50))]
+    #[case("0.5 %", Some(5))]
+    #[case("100%", Some(1_000))]
+    #[case("100.1%", None)]
+    #[case("0.05%", None)]
+    #[case("5", None)]
+    #[case("-5%", None)]
+    #[case("%", None)]
+    #[case(".5%", None)]
+    fn shares(#[case] text: &str, #[case] expected: Option<u32>) {
+        assert_eq!(permille(text), expected);
     }
 
     #[rstest]

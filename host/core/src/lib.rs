@@ -24,6 +24,7 @@ pub mod duration;
 pub mod failure;
 pub mod glob;
 pub mod hash;
+pub mod health;
 pub mod incident;
 pub mod name;
 pub mod oversight;

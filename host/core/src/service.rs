@@ -14,6 +14,7 @@ use crate::{
     Failure, StrategyName, UnitName,
     alert::routes::Routes,
     capability::{FileKind, Protocol},
+    health::HealthSettings,
 };
 
 /// A unit that the operator put in Prunella's care.
@@ -49,6 +50,9 @@ pub struct Service {
     pub heal_on_stop: bool,
     /// Healings this service may get; the host's default when absent.
     pub budget: Option<BudgetSettings>,
+    /// From when on it is degraded or failed.
+    #[serde(default)]
+    pub health: HealthSettings,
     /// Who hears of it, where that is not what holds for the host.
     pub alerts: Option<Routes>,
     /// How long it may be down before people are told; what `[alerts]` says,
@@ -77,6 +81,7 @@ impl Service {
             run_policy: RunPolicy::default(),
             heal_on_stop: false,
             budget: None,
+            health: HealthSettings::default(),
             alerts: None,
             notify_after: None,
             declared_in: None,

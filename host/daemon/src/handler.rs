@@ -13,6 +13,7 @@ use prunella_config::Config;
 use prunella_core::{
     ChannelName, UnitName,
     capability::UnitStatus,
+    health::Health,
     incident::{DetectedBy, Ending, IncidentId},
     oversight::Approval,
 };
@@ -53,6 +54,15 @@ impl InForce for Daemon {
             pid: std::process::id(),
             since: self.since,
         })
+    }
+
+    fn health(&self) -> Option<Vec<Health>> {
+        self.settle_health();
+        Some(self.health.all())
+    }
+
+    fn wait_for_health(&self) {
+        self.health.wait_until_written(Duration::from_secs(1));
     }
 
     fn config_problems(&self) -> Vec<String> {

@@ -8,7 +8,7 @@
 //! | [`plugins`] | a plugin's files, its versions, and what its bytes may do |
 //! | [`configuration`], `loading`, [`assembly`] | the configuration, strategies, and a healer with all that it needs |
 //! | [`host_check`] | what of the configuration does not fit this host |
-//! | `detection`, `disks`, `probes`, [`notifier`], `retention`, `overview` | one task each |
+//! | `detection`, `disks`, `probes`, `health`, [`notifier`], `retention`, `overview` | one task each |
 //! | `access`, `incidents`, `pauses`, `approvals`, `alerts` | what is looked up and written in the store |
 //! | [`hook`], [`sweep`], [`heal`] | healing in a process of its own |
 //! | `queries`, `orders` | what anybody may ask for, answered here |
@@ -29,6 +29,7 @@ mod error;
 pub mod files;
 mod handler;
 pub mod heal;
+mod health;
 pub mod hook;
 pub mod host_check;
 mod incidents;

@@ -12,8 +12,10 @@ use prunella_core::{
     capability::UnitStatus,
     incident::{DetectedBy, Detection},
     situation::Situation as _,
+    text::{one_line, redact},
 };
 use prunella_healer::{Healer, NEVER_ANSWERED, Scheduler};
+use prunella_health::Sample;
 use prunella_watch::{Asked, ProbeTarget, Prober, Unanswered};
 
 use crate::{DaemonError, Paths, assembly::Assembly, detection::detection};
@@ -24,6 +26,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// How long one look at a unit may take on the daemon's own thread, which gives the
 /// watchdog its signs of life.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// Characters of why a probe was not answered.
+const DETAIL_MAX: usize = 200;
 
 /// A sweep asks a probe that does not answer again after its interval, but does
 /// not wait for longer than this.
@@ -39,40 +44,51 @@ pub(crate) fn targets(healer: &Healer) -> Vec<ProbeTarget> {
         .collect()
 }
 
-/// Asks a probe of a service that is up and not being healed.
+/// Asks a probe of a service that is up and not being healed: what that came to for who
+/// watches over hangs, and for its health.
 pub(crate) fn ask(
     assembly: &Assembly,
     scheduler: &Scheduler,
     unit: &UnitName,
     probe: &str,
-) -> Asked {
+) -> (Asked, Sample) {
+    const NOT_ASKED: (Asked, Sample) = (Asked::NotNow, Sample::NotAsked);
     if scheduler.busy().contains_key(unit) {
-        return Asked::NotNow;
+        return NOT_ASKED;
     }
     let deadline = Instant::now() + LIMIT;
     match assembly.linux.units().get(deadline, unit) {
         Ok(status) if status.is_up() && status.is_settled() => {}
-        _ => return Asked::NotNow,
+        _ => return NOT_ASKED,
     }
     match assembly.healer.ask(deadline, unit, probe) {
-        Some(Ok(answer)) if answer.healthy => Asked::Answering,
-        Some(Ok(answer)) => Asked::NotAnswering(answer.detail),
+        Some(Ok(answer)) if answer.healthy => {
+            (Asked::Answering, Sample::Answered { took: answer.took })
+        }
+        Some(Ok(answer)) => {
+            let why = one_line(&redact(&answer.detail), DETAIL_MAX);
+            (
+                Asked::NotAnswering(answer.detail),
+                Sample::Unanswered { why },
+            )
+        }
         Some(Err(failure)) if failure.code.as_deref() == Some(NEVER_ANSWERED) => {
             let told = assembly
                 .healer
                 .service(unit)
                 .is_some_and(|service| assembly.healer.was_told_of(&service, probe));
-            if told {
+            let asked = if told {
                 Asked::NotNow
             } else {
                 Asked::NeverAnswered(failure.message)
-            }
+            };
+            (asked, Sample::NeverAnswered)
         }
         Some(Err(failure)) => {
             tracing::warn!("probe `{probe}` of {unit} cannot be asked: {failure}");
-            Asked::NotNow
+            NOT_ASKED
         }
-        None => Asked::NotNow,
+        None => NOT_ASKED,
     }
 }
 
@@ -137,7 +153,7 @@ pub(crate) fn round(
     }
     let (asking, starting) = (Arc::clone(assembly), Arc::clone(scheduler));
     let ask: Arc<prunella_watch::Ask> =
-        Arc::new(move |unit, probe| self::ask(&asking, &starting, unit, probe));
+        Arc::new(move |unit, probe| self::ask(&asking, &starting, unit, probe).0);
     let (_prober, unanswered) = Prober::round(&assembly.linux, targets, &ask);
     let left = || end.saturating_duration_since(Instant::now());
     while let Ok(unanswered) = unanswered.recv_timeout(left()) {

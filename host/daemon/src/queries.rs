@@ -9,12 +9,14 @@ use std::{
 
 use prunella_analysis::HostAnalyst;
 use prunella_api::{
-    Answer, DaemonInfo, Queries, Records, Refusal, RefusalKind, ServiceDetail, StatusReport,
+    Answer, DaemonInfo, HealthDetail, HealthReport, Queries, Records, Refusal, RefusalKind,
+    SeenService, ServiceDetail, ServiceStatus, StatusReport,
 };
 use prunella_config::Config;
 use prunella_core::{
-    ChannelName, UnitName,
+    ChannelName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter, DispatchState},
+    health::{Health, HealthState},
     oversight::Approval,
     statistics::StrategyStatistics,
     summary::{Filter, Summary},
@@ -24,13 +26,18 @@ use prunella_core::{
 use prunella_linux::{Linux, LinuxSettings};
 use prunella_store::{Store, StoreError};
 
-use crate::{DaemonError, Paths, access, alerts, configuration, incidents, overview};
+use crate::{DaemonError, Paths, access, alerts, clock, configuration, incidents, overview};
 
 /// How long one look at a unit may take.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// As much is shown of why a channel does not take a message.
 const WHY_MAX: usize = 120;
+/// Changes of a service's health that are listed where no time is given.
+const TRANSITIONS: u32 = 20;
+
+/// The most that are listed.
+const MOST_TRANSITIONS: u32 = 1_000;
 
 /// What is in force, by whoever answers.
 pub(crate) trait InForce: Send + Sync {
@@ -41,6 +48,12 @@ pub(crate) trait InForce: Send + Sync {
 
     /// The daemon that answers; absent for a command.
     fn daemon(&self) -> Option<DaemonInfo>;
+
+    /// How the services are, by name; nothing, where no daemon watches.
+    fn health(&self) -> Option<Vec<Health>>;
+
+    /// Waits, but not for long, until what is known of health is in the store.
+    fn wait_for_health(&self);
 
     /// What is wrong with the configuration, one sentence each.
     fn config_problems(&self) -> Vec<String>;
@@ -97,6 +110,42 @@ impl LocalQueries {
         })
     }
 
+    /// Adds how these services are, where a daemon watches.
+    fn add_health(&self, services: &mut [ServiceStatus]) {
+        let Some(all) = self.in_force.health() else {
+            return;
+        };
+        for service in services {
+            service.health = all
+                .iter()
+                .find(|health| health.unit == service.unit)
+                .cloned();
+        }
+    }
+
+    /// How the services in care were, when a daemon saw them last.
+    fn last_known(&self, now: Timestamp) -> Answer<Vec<SeenService>> {
+        let seen = self.read(Store::seen_health)?.unwrap_or_default();
+        Ok(self
+            .in_force
+            .config()
+            .services
+            .keys()
+            .map(
+                |unit| match seen.iter().find(|seen| seen.health.unit == *unit) {
+                    Some(seen) => SeenService {
+                        health: seen.health.clone(),
+                        seen_at: Some(seen.at),
+                    },
+                    None => SeenService {
+                        health: never_seen(unit, now),
+                        seen_at: None,
+                    },
+                },
+            )
+            .collect())
+    }
+
     /// What the store says; `None` when there is no store yet.
     fn read<T>(&self, ask: impl FnOnce(&Store) -> Result<T, StoreError>) -> Answer<Option<T>> {
         match &self.store {
@@ -144,7 +193,7 @@ impl Queries for LocalQueries {
         if let Some(store) = store {
             notices.extend(undelivered(store));
         }
-        Ok(overview::of(
+        let mut report = overview::of(
             &self.paths,
             &self.in_force.config(),
             store,
@@ -152,7 +201,9 @@ impl Queries for LocalQueries {
             self.in_force.daemon(),
             alarms,
             notices,
-        ))
+        );
+        self.add_health(&mut report.services);
+        Ok(report)
     }
 
     fn service(&self, unit: &UnitName) -> Answer<ServiceDetail> {
@@ -175,7 +226,67 @@ impl Queries for LocalQueries {
             store: self.store.as_ref().ok().and_then(Option::as_ref),
             linux: &linux,
         };
-        Ok(overview::of_service(&asked, service, &status))
+        let mut detail = overview::of_service(&asked, service, &status);
+        self.add_health(std::slice::from_mut(&mut detail.service));
+        Ok(detail)
+    }
+
+    fn health(&self) -> Answer<HealthReport> {
+        let at = clock::now();
+        let watched = self.in_force.health();
+        let last_known = watched.is_none();
+        let mut services = match watched {
+            Some(watched) => watched
+                .into_iter()
+                .map(|health| SeenService {
+                    health,
+                    seen_at: Some(at),
+                })
+                .collect(),
+            None => self.last_known(at)?,
+        };
+        services.sort_by(|a, b| {
+            (a.health.state, &a.health.unit).cmp(&(b.health.state, &b.health.unit))
+        });
+        Ok(HealthReport {
+            at,
+            last_known,
+            services,
+        })
+    }
+
+    fn service_health(&self, unit: &UnitName, since: Option<Timestamp>) -> Answer<HealthDetail> {
+        let HealthReport {
+            at,
+            last_known,
+            services,
+        } = Queries::health(self)?;
+        let known = |unit: &UnitName| services.iter().find(|seen| seen.health.unit == *unit);
+        let service = match known(unit) {
+            Some(found) => found.clone(),
+            // An alias may have been given.
+            None => {
+                let deadline = Instant::now() + LOOK;
+                let units = self.in_force.linux()?;
+                let unit = match units.units().get(deadline, unit) {
+                    Ok(status) => status.name,
+                    Err(_) => unit.clone(),
+                };
+                known(&unit).cloned().ok_or(DaemonError::NotInCare(unit))?
+            }
+        };
+        let limit = since.map_or(TRANSITIONS, |_| MOST_TRANSITIONS);
+        let unit = &service.health.unit;
+        self.in_force.wait_for_health();
+        let transitions = self
+            .read(|store| store.health_transitions(unit, since, limit))?
+            .unwrap_or_default();
+        Ok(HealthDetail {
+            at,
+            last_known,
+            service,
+            transitions,
+        })
     }
 
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {
@@ -224,6 +335,19 @@ impl Queries for LocalQueries {
     }
 }
 
+/// How a service is that no daemon ever watched.
+fn never_seen(unit: &UnitName, now: Timestamp) -> Health {
+    Health {
+        unit: unit.clone(),
+        state: HealthState::Unknown,
+        since: now,
+        evidence: "no daemon has watched it yet".to_owned(),
+        symptoms: Vec::new(),
+        probes: Vec::new(),
+        flapping: None,
+    }
+}
+
 /// What a command finds for itself.
 struct Command {
     paths: Paths,
@@ -254,6 +378,12 @@ impl InForce for Command {
     fn daemon(&self) -> Option<DaemonInfo> {
         None
     }
+
+    fn health(&self) -> Option<Vec<Health>> {
+        None
+    }
+
+    fn wait_for_health(&self) {}
 
     fn config_problems(&self) -> Vec<String> {
         let found = configuration::on_disk(&self.paths);

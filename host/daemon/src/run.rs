@@ -32,6 +32,7 @@ use crate::{
     detection::down_in_care,
     explained,
     handler::{DaemonOrders, queries},
+    health::HealthBook,
     host_check,
     loading::Wanted,
     memory::MemoryTrimmer,
@@ -62,6 +63,14 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     {
         tracing::debug!("the notifier was there before");
     }
+    let health = HealthBook::start(
+        &assembly.linux,
+        assembly.store.as_ref(),
+        &assembly.healer.config(),
+    )?;
+    if watchers.health.set(Arc::clone(&health)).is_err() {
+        tracing::debug!("what is known of health was there before");
+    }
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
     let (events, queue) = mpsc::channel();
     let daemon = Arc::new(Daemon {
@@ -69,6 +78,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         assembly,
         scheduler,
         watchers,
+        health,
         notifier,
         since: clock::now(),
         config_problems: Mutex::new(problems),
@@ -172,7 +182,10 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
                 daemon.tell();
                 prober = probe(&daemon);
             }
-            Ok(Event::LookAgain) => daemon.scheduler.look_again(),
+            Ok(Event::LookAgain) => {
+                daemon.scheduler.look_again();
+                daemon.health.pauses_changed();
+            }
             Ok(Event::UnitsNeeded) => watcher.set(care(&daemon)),
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {}
@@ -199,6 +212,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     drop((watcher, prober));
     server.stop(Duration::from_secs(1));
     daemon.scheduler.stop(STOP_GRACE);
+    daemon.health.stop(Duration::from_secs(1));
     if let Some(notifier) = &daemon.notifier {
         notifier.stop(STOP_GRACE);
     }
@@ -244,7 +258,11 @@ fn probe(daemon: &Arc<Daemon>) -> Prober {
     Prober::start(
         &daemon.assembly.linux,
         targets,
-        Arc::new(move |unit, probe| probes::ask(&asking.assembly, &asking.scheduler, unit, probe)),
+        Arc::new(move |unit, probe| {
+            let (asked, sample) = probes::ask(&asking.assembly, &asking.scheduler, unit, probe);
+            asking.health.probed(unit, probe, sample);
+            asked
+        }),
         Arc::new(move |unanswered| telling.send(Event::NotAnswering(unanswered))),
     )
 }
@@ -263,12 +281,23 @@ fn watched(daemon: &Daemon, event: WatchEvent) {
             daemon.scheduler.recovered(&unit);
             daemon.tell();
         }
-        WatchEvent::Stopped { unit } => daemon.scheduler.stopped(&unit),
+        WatchEvent::Stopped { unit } => {
+            daemon.scheduler.stopped(&unit);
+            daemon.health.stopped(&unit);
+        }
+        WatchEvent::Changed { unit } => {
+            daemon.settle_health();
+            daemon.health.changed(unit);
+        }
         WatchEvent::BusLost => {
+            daemon.health.bus_lost();
             tracing::warn!("the system bus is gone; failures are noticed when it is back");
         }
         WatchEvent::BusBack => tracing::info!("the system bus is back"),
-        WatchEvent::Resync => sweep(daemon),
+        WatchEvent::Resync => {
+            sweep(daemon);
+            daemon.health.look_at_unseen();
+        }
     }
 }
 
@@ -302,6 +331,7 @@ fn reloaded(daemon: &Daemon, watcher: &Watcher, result: Answered, asked: Option<
             daemon.set_config_problems(lost.into_iter().collect());
             daemon.tell_config_problems();
             watcher.set(care(daemon));
+            daemon.health.declare(&daemon.assembly.healer.config());
             daemon.scheduler.look_again();
             tracing::info!(
                 "configuration read again: {} services in care, {} strategies in force",

@@ -17,7 +17,7 @@ use prunella_healer::{Observer, OpenOutcome, Scheduler};
 use prunella_notify::Notifier;
 use prunella_watch::{Unanswered, WatchEvent};
 
-use crate::{Paths, assembly::Assembly, notifier, reload::Answered};
+use crate::{Paths, assembly::Assembly, health::HealthBook, notifier, reload::Answered};
 
 /// What the loop is woken by.
 pub(crate) enum Event {
@@ -43,6 +43,8 @@ pub(crate) struct Daemon {
     pub(crate) assembly: Assembly,
     pub(crate) scheduler: Scheduler,
     pub(crate) watchers: Arc<Watchers>,
+    /// How the services are.
+    pub(crate) health: Arc<HealthBook>,
     /// Where people are told; absent without a store.
     pub(crate) notifier: Option<Arc<Notifier>>,
     pub(crate) since: Timestamp,
@@ -81,6 +83,12 @@ impl Daemon {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes note of incidents that have ended elsewhere.
+    pub(crate) fn settle_health(&self) {
+        self.health
+            .forget_what_is_over(|| self.scheduler.busy().into_keys().collect());
+    }
+
     /// There may be something to tell people.
     pub(crate) fn tell(&self) {
         if let Some(notifier) = &self.notifier {
@@ -117,6 +125,8 @@ pub(crate) struct Watchers {
     ended: AtomicBool,
     /// Set once it is there.
     pub(crate) notifier: OnceLock<Arc<Notifier>>,
+    /// Set once it is there.
+    pub(crate) health: OnceLock<Arc<HealthBook>>,
 }
 
 impl Watchers {
@@ -143,6 +153,13 @@ impl Watchers {
 
 impl Observer for Watchers {
     fn step(&self, incident: &Incident, entry: &Entry) {
+        if let Some(health) = self.health.get() {
+            health.step(incident, &entry.step);
+        }
+        self.dry_step(incident, entry);
+    }
+
+    fn dry_step(&self, incident: &Incident, entry: &Entry) {
         if matches!(entry.step, Step::Ended { .. }) {
             self.ended.store(true, Ordering::Release);
         }

@@ -6,6 +6,11 @@ use prunella_core::{incident::Incident, trail::Entry};
 pub trait Observer: Send + Sync {
     /// A step was taken.
     fn step(&self, incident: &Incident, entry: &Entry);
+
+    /// A step of a dry run was taken, in which nothing is carried out.
+    fn dry_step(&self, incident: &Incident, entry: &Entry) {
+        self.step(incident, entry);
+    }
 }
 
 impl Observer for () {

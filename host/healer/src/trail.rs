@@ -282,7 +282,11 @@ impl Trail {
         if !self.dry_run && durability != Durability::Gathered {
             self.write_state(entry);
         }
-        self.observer.step(&self.incident, entry);
+        if self.dry_run {
+            self.observer.dry_step(&self.incident, entry);
+        } else {
+            self.observer.step(&self.incident, entry);
+        }
     }
 
     /// Which kind of failure it is, as far as the failed run's last lines are

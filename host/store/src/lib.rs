@@ -36,6 +36,7 @@ mod connection;
 mod error;
 mod file;
 mod healings;
+mod health;
 mod incidents;
 pub mod ledger;
 mod notices;
@@ -66,6 +67,7 @@ pub use self::{
     approvals::{Answer, Decision, Ruling},
     attempts::{AttemptEnd, LastSteps},
     error::StoreError,
+    health::SeenHealth,
     incidents::{Due, Found, Opened},
     ledger::{Kept, Ledger, LedgerError},
     notices::{Notice, NoticeChange},

@@ -26,6 +26,9 @@ const FREE_PAGES: u64 = 1_024;
 /// moved.
 const GIVEN_BACK_AT_ONCE: u32 = 256;
 
+/// Changes of health kept for each unit: of one that flaps for months, the latest.
+const TRANSITIONS: u32 = 1_000;
+
 /// Kinds of failure kept for each unit in the record of strategies.
 const SIGNATURES: u32 = 200;
 
@@ -88,8 +91,8 @@ impl Pages {
 }
 
 impl Store {
-    /// Forgets incidents that ended longer ago than is kept, and the oldest
-    /// ones while what is stored is larger than it may be. Open and blocked
+    /// Forgets incidents that ended longer ago than is kept, changes of health that are
+    /// as old, and the oldest incidents while what is stored is larger than it may be. Open and blocked
     /// incidents, those to be tried again, and the newest of each unit are kept
     /// whatever they take.
     ///
@@ -106,10 +109,26 @@ impl Store {
                     ORDER BY last_ms DESC LIMIT 1 OFFSET ?1)",
                 [SIGNATURES],
             )?;
+            transaction.execute(
+                "DELETE FROM health_transitions AS this WHERE seq <
+                   (SELECT seq FROM health_transitions AS newer WHERE newer.unit = this.unit
+                    ORDER BY seq DESC LIMIT 1 OFFSET ?1)",
+                [TRANSITIONS - 1],
+            )?;
             Ok(())
         })?;
         if let Some(max_age) = retention.max_age {
             let before = now.saturating_sub(max_age);
+            self.write_ahead(doing, |transaction| {
+                transaction.execute(
+                    "DELETE FROM health_transitions AS this WHERE at_ms < ?1 AND seq <>
+                       (SELECT max(seq) FROM health_transitions AS newest
+                        WHERE newest.unit = this.unit)",
+                    [to_ms(before)],
+                )?;
+                transaction.execute("DELETE FROM health WHERE seen_ms < ?1", [to_ms(before)])?;
+                Ok(())
+            })?;
             loop {
                 let gone = self.forget(doing, Some(before))?;
                 tidied.incidents += gone;

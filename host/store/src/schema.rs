@@ -229,6 +229,31 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (unit, probe)
     ) STRICT, WITHOUT ROWID;
     ",
+    // 9: how services are, and were.
+    "
+    CREATE TABLE health (
+        unit          TEXT PRIMARY KEY,
+        -- When that was, by both clocks.
+        seen_ms       INTEGER NOT NULL,
+        boot_id       TEXT NOT NULL,
+        since_boot_ms INTEGER NOT NULL,
+        health        TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE health_transitions (
+        -- The order in which they were, whatever the clock said.
+        seq        INTEGER PRIMARY KEY,
+        unit       TEXT NOT NULL,
+        at_ms      INTEGER NOT NULL,
+        from_state TEXT NOT NULL,
+        to_state   TEXT NOT NULL,
+        evidence   TEXT NOT NULL,
+        -- The worst one at that time.
+        symptom    TEXT
+    ) STRICT;
+    CREATE INDEX health_transitions_by_unit ON health_transitions (unit, seq);
+    CREATE INDEX health_transitions_by_time ON health_transitions (at_ms);
+    ",
 ];
 
 /// The version of a store that this program has just written.

@@ -64,6 +64,9 @@ pub enum WatchEvent {
         /// When the run began.
         began: Option<Monotonic>,
     },
+    /// A unit is active, failed, inactive or being started, and was not before. Told after
+    /// what follows from it.
+    Changed { unit: UnitName },
     /// A unit in care crashed, and systemd has restarted it by itself.
     Restarted(Detection),
     /// systemd restarts a unit again and again. Told once for each such loop.

@@ -153,11 +153,24 @@ impl Task {
                 let Some(unit) = self.paths.get(&path).cloned() else {
                     return Ok(());
                 };
-                let sign = self
-                    .units
-                    .get_mut(&unit)
-                    .and_then(|history| history.glimpse(Instant::now(), glimpse));
-                self.follow(&unit, sign).await
+                let Some(history) = self.units.get_mut(&unit) else {
+                    return Ok(());
+                };
+                let before = history.active_state();
+                let sign = history.glimpse(Instant::now(), glimpse);
+                let now = history.active_state();
+                self.follow(&unit, sign).await?;
+                let is_told = matches!(
+                    now,
+                    ActiveState::Active
+                        | ActiveState::Activating
+                        | ActiveState::Failed
+                        | ActiveState::Inactive
+                );
+                if now != before && is_told {
+                    self.tell(WatchEvent::Changed { unit })?;
+                }
+                Ok(())
             }
             BusEvent::JobNew {
                 id,

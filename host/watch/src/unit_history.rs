@@ -337,6 +337,11 @@ impl UnitHistory {
         self.state == ActiveState::Active
     }
 
+    /// What the last signal of it, or the last look, said.
+    pub(crate) fn active_state(&self) -> ActiveState {
+        self.state
+    }
+
     /// It has been told to be down, so its coming up is told too.
     pub(crate) fn is_down(&mut self) {
         self.down = true;

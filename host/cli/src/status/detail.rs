@@ -12,7 +12,7 @@ use prunella_core::{
 };
 
 use super::{
-    services::{last_healed, mark, state, waits},
+    services::{health_in_words, last_healed, mark, state, waits},
     severity::Severity,
 };
 use crate::{
@@ -128,6 +128,13 @@ fn standing(page: &mut Page, detail: &ServiceDetail) {
         &waits(service, detail.at).unwrap_or_default(),
         FAIR,
     );
+    if let Some(health) = &service.health {
+        page.line(
+            "Health",
+            &health_in_words(health, detail.at),
+            crate::health::style(health.state),
+        );
+    }
     page.lines("Ports", service.ports.iter().map(port));
     page.lines("Probes", detail.probes.iter().map(probe));
 }

@@ -32,6 +32,7 @@ mod tests {
     use prunella_core::{
         Timestamp, UnitName,
         capability::{ActiveState, Load, Memory},
+        health::{Health, HealthState},
         incident::IncidentId,
     };
     use unicode_width::UnicodeWidthStr;
@@ -52,6 +53,7 @@ mod tests {
             state: Some(state),
             sub_state: Some(sub.into()),
             up: Some(up),
+            health: None,
             since: Some(before_now(60_000)),
             ports: vec![PortStatus {
                 port: port.parse().unwrap(),
@@ -258,6 +260,48 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("◐"), "{text}");
+    }
+
+    #[test]
+    fn what_is_up_and_not_well_is_told_and_what_is_well_is_not() {
+        let health = |state, evidence: &str| Health {
+            unit: UnitName::new("nginx.service").unwrap(),
+            state,
+            since: before_now(180_000),
+            evidence: evidence.into(),
+            symptoms: Vec::new(),
+            probes: Vec::new(),
+            flapping: None,
+        };
+        let mut report = report();
+        report.services[0].health = Some(health(
+            HealthState::Degraded,
+            "probe `front` took 1,502 ms to answer, with a limit of 1,000 ms",
+        ));
+        report.services[1].health = Some(health(HealthState::Failed, "it crashed"));
+        let text = plain(&report, 80);
+        assert!(text.contains("running, degraded"), "{text}");
+        assert!(
+            text.contains("nginx.service: degraded for 3 min: probe `front` took 1,502 ms to"),
+            "{text}"
+        );
+        assert!(!text.contains("it crashed"), "{text}");
+        assert!(text.lines().all(|line| line.width() <= 80), "{text}");
+
+        report.services[0].health = Some(health(HealthState::Unknown, "nothing was heard"));
+        let text = plain(&report, 80);
+        assert!(
+            text.contains("nginx.service: unknown for 3 min: nothing was heard"),
+            "{text}"
+        );
+        assert!(text.contains("?  *  nginx"), "{text}");
+
+        report.services[0].health = Some(health(HealthState::Healthy, "it answers"));
+        let text = plain(&report, 80);
+        assert!(
+            !text.contains("Not well") && !text.contains("it answers"),
+            "{text}"
+        );
     }
 
     #[test]

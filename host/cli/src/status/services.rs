@@ -4,13 +4,17 @@ use std::fmt::Write as _;
 
 use anstyle::Style;
 use prunella_api::{PortStatus, ServiceStatus, StatusReport};
-use prunella_core::{Timestamp, capability::ActiveState};
+use prunella_core::{
+    Timestamp,
+    capability::ActiveState,
+    health::{Health, HealthState},
+};
 
 use super::severity::{Severity, sorted};
 use crate::{
     output::{BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
     table::{Cell, Column, Table},
-    time::{ago, clock, took},
+    time::{ago, clock, span, took},
 };
 
 /// Behind a port that nobody listens on.
@@ -73,6 +77,7 @@ pub(super) fn services(text: &mut String, report: &StatusReport, width: usize, t
     }
     text.push_str(&table.render(table_width, 0));
     legend(text, &services, width);
+    not_well(text, &services, report.at, width);
     waiting(text, &services, report.at, width);
 }
 
@@ -147,6 +152,15 @@ pub(super) fn state(severity: Severity, service: &ServiceStatus) -> String {
     if severity == Severity::NeedsPeople {
         text.push_str(", needs people");
     }
+    if let Some(health) = unwell(service)
+        && severity != Severity::NeedsPeople
+    {
+        match health.state {
+            HealthState::Degraded => text.push_str(", degraded"),
+            HealthState::Failed => text.push_str(", health failed"),
+            _ => {}
+        }
+    }
     if service.paused {
         text.push_str(", paused");
     } else if service.waits.is_some() {
@@ -179,6 +193,50 @@ fn legend(text: &mut String, services: &[(Severity, &ServiceStatus)], width: usi
             }
         }
     }
+}
+
+/// The health of a service that is up and not well: of one that is down the table says so.
+pub(super) fn unwell(service: &ServiceStatus) -> Option<&Health> {
+    service.health.as_ref().filter(|health| {
+        service.up == Some(true)
+            && !matches!(
+                health.state,
+                HealthState::Healthy | HealthState::Stopped | HealthState::Paused
+            )
+    })
+}
+
+/// What is wrong with those that are up, or not known of them.
+fn not_well(
+    text: &mut String,
+    services: &[(Severity, &ServiceStatus)],
+    now: Timestamp,
+    width: usize,
+) {
+    let mut title = format!("\n{FAIR}Not well{FAIR:#}\n");
+    for (_, service) in services {
+        let Some(health) = unwell(service) else {
+            continue;
+        };
+        text.push_str(&std::mem::take(&mut title));
+        let line = format!("{}: {}", service.unit, health_in_words(health, now));
+        for line in wrap(&line, width.saturating_sub(2)) {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+}
+
+/// Its state, since when, and why: by its worst symptom, where there is one.
+pub(super) fn health_in_words(health: &Health, now: Timestamp) -> String {
+    let why = match health.symptoms.first() {
+        Some(symptom) if health.state != HealthState::Recovering => symptom.evidence.clone(),
+        _ => health.evidence.clone(),
+    };
+    format!(
+        "{} for {}: {why}",
+        health.state.as_str(),
+        span(now.since(health.since))
+    )
 }
 
 /// What each healing that waits is waiting for.

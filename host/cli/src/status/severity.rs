@@ -1,7 +1,7 @@
 //! How bad a service stands: the worst comes first.
 
 use prunella_api::{ServiceStatus, StatusReport};
-use prunella_core::capability::ActiveState;
+use prunella_core::{capability::ActiveState, health::HealthState};
 
 /// From worst to best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,9 +12,9 @@ pub(super) enum Severity {
     Failed,
     /// Down, and being healed or waiting for it.
     BeingHealed,
-    /// Down but not failed, up without all of its ports, or on its way.
+    /// Down but not failed, up without all of its ports, on its way, or its health says so.
     Degraded,
-    /// Its state is not known.
+    /// Its state, or its health, is not known.
     Unknown,
     Well,
 }
@@ -36,7 +36,13 @@ impl Severity {
             (true, _) if service.ports.iter().any(|port| port.is_amiss()) => Self::Degraded,
             // A probe has found it hanging.
             (true, _) if service.open_incident.is_some() => Self::BeingHealed,
-            (true, _) => Self::Well,
+            (true, _) => match service.health.as_ref().map(|health| health.state) {
+                Some(HealthState::Failed | HealthState::Recovering | HealthState::Degraded) => {
+                    Self::Degraded
+                }
+                Some(HealthState::Unknown) => Self::Unknown,
+                _ => Self::Well,
+            },
         }
     }
 }

@@ -238,6 +238,8 @@ fn service_status(
             }
         }),
         up,
+        // Only a daemon knows, which adds it.
+        health: None,
         since: status.and_then(since),
         ports,
         paused: past

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod common;
+mod health;
 mod incidents;
 mod ledger;
 mod notices;

@@ -12,6 +12,7 @@ mod enable;
 mod ends;
 mod files;
 mod hardening;
+mod health;
 mod killed;
 mod lifecycle;
 mod operator;

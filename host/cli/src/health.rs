@@ -1,0 +1,375 @@
+//! `prunella health`: how services are.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use prunella_api::{HealthDetail, HealthReport, SeenService};
+use prunella_core::{
+    Timestamp,
+    health::{Health, HealthState, Metric, ProbeHealth, Symptom, SymptomLevel, Transition},
+    text::capital,
+};
+
+use crate::{
+    args::HealthArgs,
+    exit::Exit,
+    output::{self, BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
+    paths::Paths,
+    query::Prunella,
+    table::{Cell, Column, Table},
+    time::{ago, local},
+};
+
+/// Runs the command.
+pub(crate) fn run(paths: &Paths, args: &HealthArgs) -> anyhow::Result<Exit> {
+    let prunella = Prunella::new(paths);
+    match &args.unit {
+        Some(unit) => {
+            let unit = crate::unit_name(unit)?;
+            let detail = prunella.ask(|queries| queries.service_health(&unit, args.since))?;
+            if args.json {
+                output::print_json(&detail)?;
+            } else {
+                let (width, table_width) = (output::width(), output::table_width());
+                output::print(&one(&detail, args.since.is_some(), width, table_width))?;
+            }
+        }
+        None => {
+            let report = prunella.ask(|queries| queries.health())?;
+            if args.json {
+                output::print_json(&report)?;
+            } else {
+                output::print(&all(&report, output::table_width()))?;
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// A state's colour.
+pub(crate) fn style(state: HealthState) -> Style {
+    match state {
+        HealthState::Failed => BAD,
+        HealthState::Recovering | HealthState::Degraded | HealthState::Unknown => FAIR,
+        HealthState::Stopped | HealthState::Paused => PLAIN,
+        HealthState::Healthy => GOOD,
+    }
+}
+
+/// Why it is so, and what else is to be known, in one line.
+pub(crate) fn why(health: &Health) -> String {
+    let mut why = health.evidence.clone();
+    if let Some(changes) = health.flapping {
+        let _ = write!(
+            why,
+            "; it is flapping: {changes} changes within half an hour"
+        );
+    }
+    why
+}
+
+fn name(health: &Health) -> &str {
+    let name = health.unit.as_str();
+    name.strip_suffix(".service").unwrap_or(name)
+}
+
+/// A line for each service.
+fn all(report: &HealthReport, width: usize) -> String {
+    if report.services.is_empty() {
+        return format!(
+            "No service is in Prunella's care yet: {STRONG}prunella enable UNIT{STRONG:#}\n"
+        );
+    }
+    let mut text = String::new();
+    if report.last_known {
+        let seen = report.services.iter().filter_map(|seen| seen.seen_at).max();
+        text.push_str(&last_known(seen, report.at));
+    }
+    let mut table = Table::new(&[
+        Column::shrinks("SERVICE", 14),
+        Column::fixed("HEALTH"),
+        Column::fixed("SINCE"),
+        Column::below("WHY"),
+    ]);
+    for SeenService { health, seen_at } in &report.services {
+        // Nothing has been so since a time when nobody looked.
+        let since = seen_at.map_or_else(String::new, |_| ago(health.since, report.at));
+        table.row(vec![
+            Cell::new(name(health), PLAIN),
+            Cell::new(health.state.as_str(), style(health.state)),
+            Cell::new(since, QUIET),
+            Cell::new(why(health), PLAIN),
+        ]);
+    }
+    text.push_str(&table.render(width, 0));
+    text
+}
+
+/// That this is no news.
+fn last_known(seen: Option<Timestamp>, now: Timestamp) -> String {
+    let when = match seen {
+        Some(seen) => format!("known last {}", ago(seen, now)),
+        None => "never known".to_owned(),
+    };
+    format!("{FAIR}No daemon runs:{FAIR:#} what follows was {when}.\n")
+}
+
+/// One service in detail.
+fn one(detail: &HealthDetail, has_since: bool, width: usize, table_width: usize) -> String {
+    let SeenService { health, seen_at } = &detail.service;
+    let mut text = String::new();
+    if detail.last_known {
+        text.push_str(&last_known(*seen_at, detail.at));
+    }
+    let style = style(health.state);
+    let _ = writeln!(
+        text,
+        "{STRONG}{}{STRONG:#}: {style}{}{style:#}",
+        health.unit,
+        health.state.as_str()
+    );
+    let why = match seen_at {
+        Some(_) => format!(
+            "Since {} ({}): {}",
+            local(health.since),
+            ago(health.since, detail.at),
+            why(health)
+        ),
+        // Nothing has been so since a time when nobody looked.
+        None => capital(&why(health)),
+    };
+    for line in wrap(&why, width.saturating_sub(2)) {
+        let _ = writeln!(text, "  {line}");
+    }
+    if !health.symptoms.is_empty() {
+        let _ = writeln!(text, "\n{STRONG}Symptoms{STRONG:#}");
+        text.push_str(&symptoms(&health.symptoms, detail.at, table_width));
+    }
+    if !health.probes.is_empty() {
+        let _ = writeln!(text, "\n{STRONG}Probes{STRONG:#}");
+        text.push_str(&probes(&health.probes, detail.at, table_width));
+    }
+    if detail.transitions.is_empty() {
+        let since = if has_since { " since then" } else { " so far" };
+        let _ = writeln!(text, "\nNo change{since}.");
+    } else {
+        let _ = writeln!(text, "\n{STRONG}Changes{STRONG:#}");
+        text.push_str(&transitions(&detail.transitions, table_width));
+    }
+    text
+}
+
+/// What is measured, in a few words.
+fn measured(metric: Metric) -> &'static str {
+    match metric {
+        Metric::UnansweredInARow => "unanswered in a row",
+        Metric::ErrorsPermille => "unanswered share",
+        Metric::LatencyMs => "latency",
+    }
+}
+
+fn symptoms(symptoms: &[Symptom], now: Timestamp, width: usize) -> String {
+    let mut table = Table::new(&[
+        Column::fixed("LEVEL"),
+        Column::shrinks("PROBE", 8),
+        Column::fixed("METRIC"),
+        Column::fixed("VALUE"),
+        Column::fixed("LIMIT"),
+        Column::fixed("SINCE"),
+    ]);
+    for symptom in symptoms {
+        let (level, style) = match symptom.level {
+            SymptomLevel::Failed => ("failed", BAD),
+            SymptomLevel::Degraded => ("degraded", FAIR),
+        };
+        table.row(vec![
+            Cell::new(level, style),
+            Cell::new(&symptom.probe, PLAIN),
+            Cell::new(measured(symptom.metric), PLAIN),
+            Cell::new(symptom.metric.shown(symptom.value), PLAIN),
+            Cell::new(symptom.metric.shown(symptom.threshold), PLAIN),
+            Cell::new(ago(symptom.since, now), QUIET),
+        ]);
+    }
+    table.render(width, 2)
+}
+
+fn probes(probes: &[ProbeHealth], now: Timestamp, width: usize) -> String {
+    let mut table = Table::new(&[
+        Column::shrinks("PROBE", 8),
+        Column::fixed("ANSWERED"),
+        Column::fixed("LATENCY"),
+        Column::fixed("UNANSWERED"),
+        Column::fixed("ASKED"),
+    ]);
+    for probe in probes {
+        let (answered, style) = match probe.answered {
+            Some(true) => ("yes", GOOD),
+            Some(false) => ("no", BAD),
+            None => ("not known", FAIR),
+        };
+        let shown = |metric: Metric, value: Option<u64>| {
+            value.map_or_else(String::new, |it| metric.shown(it))
+        };
+        table.row(vec![
+            Cell::new(&probe.name, PLAIN),
+            Cell::new(answered, style),
+            Cell::new(shown(Metric::LatencyMs, probe.latency_ms), PLAIN),
+            Cell::new(shown(Metric::ErrorsPermille, probe.errors_permille), PLAIN),
+            Cell::new(
+                probe
+                    .asked_at
+                    .map_or_else(String::new, |asked| ago(asked, now)),
+                QUIET,
+            ),
+        ]);
+    }
+    table.render(width, 2)
+}
+
+fn transitions(transitions: &[Transition], width: usize) -> String {
+    let mut table = Table::new(&[
+        Column::fixed("WHEN"),
+        Column::fixed("FROM"),
+        Column::fixed("TO"),
+        Column::below("WHY"),
+    ]);
+    for change in transitions {
+        table.row(vec![
+            Cell::new(local(change.at), QUIET),
+            Cell::new(change.from.as_str(), PLAIN),
+            Cell::new(change.to.as_str(), style(change.to)),
+            Cell::new(&change.evidence, PLAIN),
+        ]);
+    }
+    table.render(width, 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use prunella_core::UnitName;
+    use unicode_width::UnicodeWidthStr as _;
+
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(1_795_270_000_000 + seconds * 1_000)
+    }
+
+    fn seen() -> SeenService {
+        SeenService {
+            health: Health {
+                unit: UnitName::new("postgresql@15-main.service").unwrap(),
+                state: HealthState::Degraded,
+                since: at(60),
+                evidence: "probe `front` took 1,502 ms to answer, with a limit of 1,000 ms".into(),
+                symptoms: vec![Symptom {
+                    level: SymptomLevel::Degraded,
+                    metric: Metric::LatencyMs,
+                    probe: "front".into(),
+                    value: 1_502,
+                    threshold: 1_000,
+                    clear: 800,
+                    since: at(30),
+                    evidence: "x".into(),
+                }],
+                probes: vec![ProbeHealth {
+                    name: "front".into(),
+                    asked_at: Some(at(85)),
+                    answered: Some(true),
+                    latency_ms: Some(1_502),
+                    errors_permille: Some(97),
+                }],
+                flapping: Some(7),
+            },
+            seen_at: Some(at(90)),
+        }
+    }
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn the_list_fits_and_says_why() {
+        let report = HealthReport {
+            at: at(90),
+            last_known: true,
+            services: vec![seen()],
+        };
+        for width in [60, 80, 120, usize::MAX] {
+            let text = plain(&all(&report, width));
+            for part in [
+                "No daemon runs",
+                "known last 0 s ago",
+                "degraded",
+                "30 s ago",
+            ] {
+                assert!(text.contains(part), "{part} in\n{text}");
+            }
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let words = words.join(" ");
+            assert!(
+                words.contains("1,502 ms to answer, with a limit of 1,000 ms"),
+                "{text}"
+            );
+            assert!(words.contains("flapping: 7 changes"), "{text}");
+            assert!(
+                text.lines().skip(1).all(|line| line.width() <= width),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_service_shows_symptoms_probes_and_changes() {
+        let mut detail = HealthDetail {
+            at: at(90),
+            last_known: false,
+            service: seen(),
+            transitions: vec![Transition {
+                unit: UnitName::new("x.service").unwrap(),
+                at: at(60),
+                from: HealthState::Healthy,
+                to: HealthState::Degraded,
+                evidence: "it is slow".into(),
+                symptom: None,
+            }],
+        };
+        for width in [70, 80, 120] {
+            let text = plain(&one(&detail, false, width, width));
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let words = words.join(" ");
+            for part in [
+                "postgresql@15-main.service: degraded",
+                "(30 s ago): probe `front` took 1,502 ms",
+                "degraded front latency 1,502 ms 1,000 ms 1 min ago",
+                "front yes 1,502 ms 9.7 % 5 s ago",
+                "healthy degraded it is slow",
+            ] {
+                assert!(words.contains(part), "{part} in\n{text}");
+            }
+            assert!(text.lines().all(|line| line.width() <= width), "{text}");
+            assert!(!text.contains("No daemon"), "{text}");
+        }
+        detail.transitions.clear();
+        assert!(plain(&one(&detail, true, 80, 80)).contains("No change since then."));
+    }
+
+    #[test]
+    fn a_service_that_nobody_watched_has_no_time() {
+        let mut seen = seen();
+        seen.seen_at = None;
+        seen.health.state = HealthState::Unknown;
+        let report = HealthReport {
+            at: at(90),
+            last_known: true,
+            services: vec![seen],
+        };
+        let text = plain(&all(&report, 200));
+        assert!(
+            text.contains("never known") && !text.contains("SINCE"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! Reads `[health]`: from when on a service is degraded or failed.
+//!
+//! ```toml
+//! [health]
+//! latency = { degraded = "1s", clear = "800ms", for = "30s" }
+//! error-rate = { degraded = "5%", failed = "10%", clear = "2%", for = "30s", window = "5m" }
+//! ```
+
+use std::{ops::Range, time::Duration};
+
+use prunella_core::{
+    duration::written,
+    health::{ErrorRateSettings, HealthSettings, LatencySettings, Metric},
+    text::one_line,
+};
+
+use super::{
+    reader::{Reader, Section},
+    value,
+};
+
+/// Shorter than this nothing is slow: latencies are measured in whole milliseconds.
+const LEAST: Duration = Duration::from_millis(2);
+
+/// Of a probe that is asked every second, this many questions have to be kept.
+const LONGEST_WINDOW: Duration = Duration::from_secs(3_600);
+
+/// `[health]`, over `default`.
+pub(super) fn section(
+    reader: &mut Reader<'_>,
+    top: Section<'_>,
+    default: &HealthSettings,
+) -> HealthSettings {
+    let mut health = default.clone();
+    let Some(section) = reader.section(top, "health", "[health]") else {
+        return health;
+    };
+    reader.only(section, &["latency", "error-rate"]);
+    if let Some(latency) = reader.section(section, "latency", "[health.latency]") {
+        read_latency(reader, latency, &mut health.latency);
+    }
+    if let Some(rate) = reader.section(section, "error-rate", "[health.error-rate]") {
+        read_error_rate(reader, rate, &mut health.error_rate);
+    }
+    health
+}
+
+fn read_latency(reader: &mut Reader<'_>, section: Section<'_>, latency: &mut LatencySettings) {
+    reader.only(section, &["degraded", "clear", "for"]);
+    if let Some(degraded) = reader.duration(section, "degraded", LEAST) {
+        latency.degraded = degraded;
+        // Where nothing else is said: four fifths of it.
+        latency.clear = degraded * 4 / 5;
+    }
+    if let Some(clear) = reader.duration(section, "clear", Duration::ZERO) {
+        latency.clear = clear;
+    }
+    if let Some(hold) = reader.duration(section, "for", Duration::ZERO) {
+        latency.hold = hold;
+    }
+    if latency.clear.as_millis() >= latency.degraded.as_millis() {
+        let (degraded, clear) = (written(latency.degraded), written(latency.clear));
+        reader.error_help(
+            place(section, &["clear", "degraded"]),
+            format!(
+                "`clear` must be shorter than `degraded`, and {clear} is not shorter than {degraded}"
+            ),
+            "what lies between them changes nothing, so that nothing flaps at the line: for \
+             example `degraded = \"1s\", clear = \"800ms\"`",
+        );
+    }
+}
+
+fn read_error_rate(reader: &mut Reader<'_>, section: Section<'_>, rate: &mut ErrorRateSettings) {
+    reader.only(section, &["degraded", "failed", "clear", "for", "window"]);
+    if let Some(degraded) = percent(reader, section, "degraded") {
+        rate.degraded = degraded;
+        // Where nothing else is said.
+        rate.failed = rate.failed.max((degraded * 2).min(1_000));
+        rate.clear = degraded * 2 / 5;
+    }
+    if let Some(failed) = percent(reader, section, "failed") {
+        rate.failed = failed;
+    }
+    if let Some(clear) = percent(reader, section, "clear") {
+        rate.clear = clear;
+    }
+    if let Some(hold) = reader.duration(section, "for", Duration::ZERO) {
+        rate.hold = hold;
+    }
+    if let Some(window) = reader.duration(section, "window", Duration::from_secs(1)) {
+        if window > LONGEST_WINDOW {
+            reader.error_help(
+                place(section, &["window"]),
+                format!(
+                    "`window` must be at most {}, and {} is longer",
+                    written(LONGEST_WINDOW),
+                    written(window)
+                ),
+                "for example: window = \"5m\"",
+            );
+        } else {
+            rate.window = window;
+        }
+    }
+    let shown = |value: u32| Metric::ErrorsPermille.shown(value.into());
+    if rate.clear >= rate.degraded {
+        reader.error_help(
+            place(section, &["clear", "degraded"]),
+            format!(
+                "`clear` must be below `degraded`, and {} is not below {}",
+                shown(rate.clear),
+                shown(rate.degraded)
+            ),
+            "what lies between them changes nothing, so that nothing flaps at the line: for \
+             example `degraded = \"5%\", clear = \"2%\"`",
+        );
+    }
+    if rate.failed < rate.degraded {
+        reader.error_help(
+            place(section, &["failed", "degraded"]),
+            format!(
+                "`failed` must not be below `degraded`, and {} is below {}",
+                shown(rate.failed),
+                shown(rate.degraded)
+            ),
+            "for example: degraded = \"5%\", failed = \"10%\"",
+        );
+    }
+}
+
+/// Where the first of these keys that is there has its value.
+fn place(section: Section<'_>, keys: &[&str]) -> Range<usize> {
+    keys.iter()
+        .find_map(|key| section.table.get(*key))
+        .map_or(0..0, |value| value.span())
+}
+
+/// A share, such as `"5%"`, in parts of a thousand.
+fn percent(reader: &mut Reader<'_>, section: Section<'_>, key: &str) -> Option<u32> {
+    let (text, span) = reader.text(section, key, "5%")?;
+    let share = value::permille(text);
+    if share.is_none() {
+        reader.error_help(
+            span,
+            format!("`{}` is not a share", one_line(text, 40)),
+            format!(
+                "write a number from 0 to 100 with at most one digit behind the point, and %: \
+                 {key} = \"5%\""
+            ),
+        );
+    }
+    share
+}

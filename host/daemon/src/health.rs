@@ -1,0 +1,473 @@
+//! How the services are: what is seen goes into the trackers of `prunella-health`, and
+//! what changes is stored.
+//!
+//! Whoever sees something only takes a lock for a moment. Looking at units, reading pauses
+//! and writing to the store has a thread of its own, which sleeps until there is something
+//! to do: no healing, and no probe, waits for the store.
+
+mod seen;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use prunella_config::Config;
+use prunella_core::{
+    UnitName,
+    capability::UnitStatus,
+    duration::written,
+    health::{Health, HealthState, Transition},
+    incident::Incident,
+    service::Service,
+    situation::Situation as _,
+    trail::Step,
+};
+use prunella_health::{IncidentEvent, Now, Observed, ProbeSettings, Sample, Tracker};
+use prunella_linux::Linux;
+use prunella_store::{SeenHealth, Store};
+
+use self::seen::{SeenStep, SeenUnit, pause_of, seen_step, seen_unit};
+use crate::{DaemonError, clock};
+
+/// What an earlier daemon knew counts for so long after it was seen.
+const FRESH: Duration = Duration::from_secs(300);
+
+/// How long one look at a unit may take.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Changes that are kept for a store that does not work now.
+const KEPT: usize = 1_000;
+
+/// How the services in care are.
+pub(crate) struct HealthBook {
+    linux: Arc<Linux>,
+    store: Option<Arc<Store>>,
+    trackers: Mutex<BTreeMap<UnitName, Tracker>>,
+    work: Sender<Work>,
+}
+
+/// What the thread of its own does.
+enum Work {
+    /// This changed.
+    Save(Transition),
+    /// A unit is to be looked at.
+    Look(UnitName),
+    /// So is each that was not seen yet.
+    LookAtUnseen,
+    /// The pauses may have changed.
+    Pauses,
+    /// Whoever asks waits until all that came before is done.
+    Done(Sender<()>),
+    /// All that is known is to be written, and then to end.
+    Stop(Sender<()>),
+}
+
+impl HealthBook {
+    /// Begins with what an earlier daemon knew, where that is fresh.
+    pub(crate) fn start(
+        linux: &Arc<Linux>,
+        store: Option<&Arc<Store>>,
+        config: &Config,
+    ) -> Result<Arc<Self>, DaemonError> {
+        let (work, queue) = mpsc::channel();
+        let book = Arc::new(Self {
+            linux: Arc::clone(linux),
+            store: store.cloned(),
+            trackers: Mutex::default(),
+            work,
+        });
+        book.begin(config);
+        let working = Arc::clone(&book);
+        thread::Builder::new()
+            .name("health".to_owned())
+            .stack_size(256 << 10)
+            .spawn(move || working.work(&queue))
+            .map_err(DaemonError::thread("keeps what is known of health"))?;
+        book.send(Work::Pauses);
+        book.send(Work::LookAtUnseen);
+        Ok(book)
+    }
+
+    fn begin(&self, config: &Config) {
+        let mut earlier: BTreeMap<UnitName, SeenHealth> = self
+            .store
+            .as_ref()
+            .and_then(|store| {
+                store
+                    .seen_health()
+                    .inspect_err(|error| tracing::debug!("how services were is not known: {error}"))
+                    .ok()
+            })
+            .unwrap_or_default()
+            .into_iter()
+            .map(|seen| (seen.health.unit.clone(), seen))
+            .collect();
+        let now = self.now();
+        let boot_id = self.linux.boot_id();
+        for service in config.services.values() {
+            let new = |why| tracker(service, now, why);
+            let Some(seen) = earlier.remove(&service.unit) else {
+                let tracker = new("the daemon has just begun to watch it".to_owned());
+                self.lock().insert(service.unit.clone(), tracker);
+                continue;
+            };
+            let away = now.since_boot.saturating_sub(seen.since_boot);
+            let outdated = if seen.boot_id != boot_id {
+                Some("the host has been booted since it was seen last".to_owned())
+            } else if away > FRESH {
+                let away = written(Duration::from_secs(away.as_secs()));
+                Some(format!("no daemon has seen it for {away}"))
+            } else {
+                None
+            };
+            match outdated {
+                None => {
+                    let why = "its unit was not seen since the daemon began".to_owned();
+                    let tracker = new(why).carrying_on(now, &seen.health);
+                    self.lock().insert(service.unit.clone(), tracker);
+                }
+                Some(why) => {
+                    let (tracker, observed) = new(why).after(now, &seen.health);
+                    self.lock().insert(service.unit.clone(), tracker);
+                    self.note(&service.unit, observed);
+                }
+            }
+        }
+    }
+
+    /// What the operator has declared from now on.
+    pub(crate) fn declare(&self, config: &Config) {
+        let now = self.now();
+        let mut trackers = self.lock();
+        trackers.retain(|unit, _| config.services.contains_key(unit));
+        let mut changes = Vec::new();
+        for service in config.services.values() {
+            match trackers.get_mut(&service.unit) {
+                Some(tracker) => {
+                    let observed = tracker.declare(now, service.health.clone(), probes(service));
+                    changes.push((service.unit.clone(), observed));
+                }
+                None => {
+                    let why = "the daemon has just begun to watch it".to_owned();
+                    trackers.insert(service.unit.clone(), tracker(service, now, why));
+                }
+            }
+        }
+        drop(trackers);
+        for (unit, observed) in changes {
+            self.note(&unit, observed);
+        }
+        self.send(Work::Pauses);
+        self.send(Work::LookAtUnseen);
+    }
+
+    /// A probe's turn came.
+    pub(crate) fn probed(&self, unit: &UnitName, probe: &str, sample: Sample) {
+        self.observe(unit, |tracker, now| tracker.probe(now, probe, sample));
+    }
+
+    /// A step of an incident was taken.
+    pub(crate) fn step(&self, incident: &Incident, step: &Step) {
+        let unit = &incident.detection.unit;
+        match seen_step(step) {
+            Some(SeenStep::Event(event)) => {
+                // How it stands then was not looked at while the incident was under way.
+                let is_over = matches!(
+                    event,
+                    IncidentEvent::Resolved(_)
+                        | IncidentEvent::Unresolved(_)
+                        | IncidentEvent::Dropped
+                );
+                self.observe(unit, |tracker, now| tracker.incident(now, event));
+                if is_over {
+                    self.send(Work::Look(unit.clone()));
+                }
+            }
+            Some(SeenStep::Stopped(event)) => {
+                self.observe(unit, |tracker, now| tracker.incident(now, event));
+                self.stopped(unit);
+            }
+            None => {}
+        }
+    }
+
+    /// An operator has stopped a unit.
+    pub(crate) fn stopped(&self, unit: &UnitName) {
+        self.observe(unit, |tracker, now| tracker.stopped(now));
+    }
+
+    /// A unit stands otherwise than before.
+    pub(crate) fn changed(&self, unit: UnitName) {
+        self.send(Work::Look(unit));
+    }
+
+    /// The pauses may have changed.
+    pub(crate) fn pauses_changed(&self) {
+        self.send(Work::Pauses);
+    }
+
+    /// No unit can be seen until the bus is back.
+    pub(crate) fn bus_lost(&self) {
+        for unit in self.units() {
+            self.observe(&unit, |tracker, now| {
+                tracker.unit_unknown(now, "the system bus is gone, and its unit cannot be seen")
+            });
+        }
+    }
+
+    /// What was not seen can be looked at.
+    pub(crate) fn look_at_unseen(&self) {
+        self.send(Work::LookAtUnseen);
+    }
+
+    /// How they are now, by name.
+    pub(crate) fn all(&self) -> Vec<Health> {
+        for unit in self.units() {
+            self.observe(&unit, Tracker::look);
+        }
+        self.lock().values().map(Tracker::health).collect()
+    }
+
+    /// An incident that is in no work any more is over: another process has seen it through,
+    /// and nobody told this one. `busy` tells which are, and is asked after what is known.
+    pub(crate) fn forget_what_is_over(&self, busy: impl FnOnce() -> BTreeSet<UnitName>) {
+        let open: Vec<UnitName> = self
+            .lock()
+            .iter()
+            .filter(|(_, tracker)| tracker.has_incident())
+            .map(|(unit, _)| unit.clone())
+            .collect();
+        if open.is_empty() {
+            return;
+        }
+        let busy = busy();
+        for unit in open.into_iter().filter(|unit| !busy.contains(unit)) {
+            self.observe(&unit, |tracker, now| {
+                tracker.incident(now, IncidentEvent::Dropped)
+            });
+            self.send(Work::Look(unit));
+        }
+    }
+
+    /// Waits until what was seen is written, `patience` at most.
+    pub(crate) fn wait_until_written(&self, patience: Duration) {
+        self.wait(Work::Done, patience);
+    }
+
+    /// Writes down how they are, `patience` at most, and ends.
+    pub(crate) fn stop(&self, patience: Duration) {
+        self.wait(Work::Stop, patience);
+    }
+
+    fn wait(&self, work: impl FnOnce(Sender<()>) -> Work, patience: Duration) {
+        let (done, is_done) = mpsc::channel();
+        self.send(work(done));
+        if is_done.recv_timeout(patience).is_err() {
+            tracing::debug!("how the services are could not be written down in time");
+        }
+    }
+
+    fn units(&self) -> Vec<UnitName> {
+        self.lock().keys().cloned().collect()
+    }
+
+    fn observe(&self, unit: &UnitName, see: impl FnOnce(&mut Tracker, Now) -> Observed) {
+        let mut trackers = self.lock();
+        let Some(tracker) = trackers.get_mut(unit) else {
+            return;
+        };
+        // Read with the lock held, so that no tracker sees time go back.
+        let observed = see(tracker, self.now());
+        // With the lock held as well: changes are stored in their order.
+        self.note(unit, observed);
+    }
+
+    fn note(&self, unit: &UnitName, observed: Observed) {
+        if let Some(changes) = observed.began_flapping {
+            tracing::warn!(
+                object_systemd_unit = %unit,
+                "{unit} is flapping: its health has changed {changes} times within half an hour"
+            );
+        }
+        let Some(transition) = observed.transition else {
+            return;
+        };
+        let (from, to, why) = (transition.from, transition.to, &transition.evidence);
+        if to == HealthState::Degraded {
+            tracing::warn!(object_systemd_unit = %unit, "{unit} is degraded: {why}");
+        } else if from == HealthState::Degraded && to == HealthState::Healthy {
+            tracing::info!(object_systemd_unit = %unit, "{unit} is no longer degraded: {why}");
+        } else {
+            tracing::debug!(
+                "{unit} was {}, and is {}: {why}",
+                from.as_str(),
+                to.as_str()
+            );
+        }
+        self.send(Work::Save(transition));
+    }
+
+    fn send(&self, work: Work) {
+        if self.work.send(work).is_err() {
+            tracing::debug!("the daemon is stopping: what was seen came too late");
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            since_boot: self.linux.since_boot(),
+            at: clock::now(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<UnitName, Tracker>> {
+        self.trackers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, queue: &Receiver<Work>) {
+        let mut unsaved = Vec::new();
+        let answer = |done: Sender<()>| {
+            if done.send(()).is_err() {
+                tracing::debug!("nobody waits for it any more");
+            }
+        };
+        while let Ok(first) = queue.recv() {
+            let mut waiting = Vec::new();
+            for work in std::iter::once(first).chain(queue.try_iter()) {
+                match work {
+                    Work::Save(transition) => unsaved.push(transition),
+                    Work::Look(unit) => self.look(&unit),
+                    Work::LookAtUnseen => self.look_at_each_unseen(),
+                    Work::Pauses => self.read_pauses(),
+                    Work::Done(done) => waiting.push(done),
+                    Work::Stop(done) => {
+                        let units = self.units().into_iter().collect();
+                        self.save(&units, &mut unsaved);
+                        answer(done);
+                        return;
+                    }
+                }
+            }
+            let units = unsaved
+                .iter()
+                .map(|change| change.unit.clone())
+                .collect::<BTreeSet<_>>();
+            self.save(&units, &mut unsaved);
+            waiting.into_iter().for_each(answer);
+        }
+    }
+
+    /// Writes down how these units are, and what has changed.
+    fn save(&self, units: &BTreeSet<UnitName>, unsaved: &mut Vec<Transition>) {
+        let Some(store) = self.store.as_ref().filter(|_| !units.is_empty()) else {
+            unsaved.clear();
+            return;
+        };
+        let now = self.now();
+        let boot_id = self.linux.boot_id();
+        let seen: Vec<SeenHealth> = self
+            .lock()
+            .iter()
+            .filter(|(unit, _)| units.contains(*unit))
+            .map(|(_, tracker)| SeenHealth {
+                health: tracker.health(),
+                at: now.at,
+                boot_id: boot_id.clone(),
+                since_boot: now.since_boot,
+            })
+            .collect();
+        match store.save_health(&seen, unsaved) {
+            Ok(()) => unsaved.clear(),
+            // The store has told of its trouble itself; with the next change it is tried
+            // again.
+            Err(error) => {
+                tracing::debug!("how services are is not in the store: {error}");
+                let surplus = unsaved.len().saturating_sub(KEPT);
+                unsaved.drain(..surplus);
+            }
+        }
+    }
+
+    /// Looks at a unit that has no incident: that says more, and healing is not to be
+    /// disturbed.
+    fn look(&self, unit: &UnitName) {
+        if self.lock().get(unit).is_none_or(Tracker::has_incident) {
+            return;
+        }
+        match self.linux.units().get(Instant::now() + LOOK, unit) {
+            Ok(status) => self.saw(unit, &status),
+            Err(failure) => tracing::debug!("cannot look at {unit}: {failure}"),
+        }
+    }
+
+    fn saw(&self, unit: &UnitName, status: &UnitStatus) {
+        match seen_unit(status) {
+            Some(SeenUnit::Standing(standing)) => {
+                self.observe(unit, |tracker, now| tracker.unit(now, standing));
+            }
+            Some(SeenUnit::Unknown(why)) => {
+                self.observe(unit, |tracker, now| tracker.unit_unknown(now, why));
+            }
+            None => {}
+        }
+    }
+
+    fn look_at_each_unseen(&self) {
+        let unseen: Vec<UnitName> = self
+            .lock()
+            .iter()
+            .filter(|(_, tracker)| !tracker.is_unit_known())
+            .map(|(unit, _)| unit.clone())
+            .collect();
+        for unit in unseen {
+            self.look(&unit);
+        }
+    }
+
+    fn read_pauses(&self) {
+        let Some(store) = &self.store else { return };
+        let pauses = match store.pauses() {
+            Ok(pauses) => pauses,
+            Err(error) => {
+                tracing::debug!("what is paused is not known: {error}");
+                return;
+            }
+        };
+        for unit in self.units() {
+            let pause = pause_of(&pauses, &unit, clock::now());
+            self.observe(&unit, |tracker, now| tracker.pause(now, pause));
+        }
+    }
+}
+
+fn tracker(service: &Service, now: Now, why: String) -> Tracker {
+    Tracker::new(
+        service.unit.clone(),
+        service.health.clone(),
+        probes(service),
+        now,
+        why,
+    )
+}
+
+/// The probes that say how a service is: its own that are asked again and again.
+fn probes(service: &Service) -> BTreeMap<String, ProbeSettings> {
+    service
+        .own_probes()
+        .filter_map(|(name, probe)| {
+            let settings = ProbeSettings {
+                question: probe.question(),
+                interval: probe.interval?,
+                timeout: probe.timeout,
+                failure_threshold: probe.failure_threshold,
+            };
+            Some((name.clone(), settings))
+        })
+        .collect()
+}

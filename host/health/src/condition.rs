@@ -1,0 +1,137 @@
+//! When a row of values is a symptom, and when it is over.
+
+use std::time::Duration;
+
+use crate::{CLOSE_AFTER, Now, OPEN_AFTER};
+
+/// A rule over a metric of which more is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Condition {
+    /// It opens at this value and above.
+    pub opens_at: u64,
+    /// It clears at this value and below; less than `opens_at`.
+    pub clears_at: u64,
+    /// For so long the values have to be there, without one that is not.
+    pub hold: Duration,
+}
+
+/// Whether a condition holds, by the values so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Watched {
+    /// Since when it holds.
+    open: Option<Now>,
+    /// Values in a row that speak for a change, and the first of them.
+    row: u32,
+    first: Option<Now>,
+}
+
+impl Watched {
+    /// One that holds already.
+    pub(crate) fn held_since(since: Now) -> Self {
+        Self {
+            open: Some(since),
+            ..Self::default()
+        }
+    }
+
+    /// Since when it holds, if it does.
+    pub(crate) fn since(&self) -> Option<Now> {
+        self.open
+    }
+
+    /// A value came.
+    pub(crate) fn value(&mut self, condition: &Condition, now: Now, value: u64) {
+        let (for_change, needed) = match self.open {
+            None => (value >= condition.opens_at, OPEN_AFTER),
+            Some(_) => (value <= condition.clears_at, CLOSE_AFTER),
+        };
+        if !for_change {
+            self.gap();
+            return;
+        }
+        let first = *self.first.get_or_insert(now);
+        self.row += 1;
+        if self.row >= needed && now.since(first) >= condition.hold {
+            self.open = match self.open {
+                None => Some(first),
+                Some(_) => None,
+            };
+            self.gap();
+        }
+    }
+
+    /// A value is missing: what was in a row is not in a row any more.
+    pub(crate) fn gap(&mut self) {
+        self.row = 0;
+        self.first = None;
+    }
+
+    /// It holds no more: there is proof.
+    pub(crate) fn end(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Failures in a row, and whether they are a symptom.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InARow {
+    open: Option<Now>,
+    failures: u32,
+    first: Option<Now>,
+    successes: u32,
+    /// The longest row while it holds, and what came last.
+    longest: u32,
+}
+
+impl InARow {
+    /// One that holds already.
+    pub(crate) fn held_since(since: Now, longest: u32) -> Self {
+        Self {
+            open: Some(since),
+            longest,
+            ..Self::default()
+        }
+    }
+
+    /// Since when there is a symptom, and the longest row of it.
+    pub(crate) fn since(&self) -> Option<(Now, u32)> {
+        Some((self.open?, self.longest))
+    }
+
+    /// The `threshold`th failure in a row makes it a symptom.
+    pub(crate) fn failed(&mut self, now: Now, threshold: u32) {
+        self.successes = 0;
+        let first = *self.first.get_or_insert(now);
+        self.failures = self.failures.saturating_add(1);
+        if self.open.is_none() && self.failures >= threshold {
+            self.open = Some(first);
+            self.longest = 0;
+        }
+        self.longest = self.longest.max(self.failures);
+    }
+
+    /// [`CLOSE_AFTER`] successes in a row end it.
+    pub(crate) fn succeeded(&mut self) {
+        self.failures = 0;
+        self.first = None;
+        if self.open.is_none() {
+            return;
+        }
+        self.successes += 1;
+        if self.successes >= CLOSE_AFTER {
+            self.end();
+        }
+    }
+
+    /// What was in a row is not in a row any more.
+    pub(crate) fn gap(&mut self) {
+        self.failures = 0;
+        self.first = None;
+        self.successes = 0;
+    }
+
+    /// It holds no more: there is proof.
+    pub(crate) fn end(&mut self) {
+        *self = Self::default();
+    }
+}

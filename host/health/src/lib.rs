@@ -1,0 +1,67 @@
+//! The one definition of healthy: samples in, a state with its evidence out.
+//!
+//! A [`Tracker`] follows one service. It is told what was seen (a probe's answer, how the
+//! unit stands, what becomes of an incident), each with the time at which it was, and
+//! answers with a [`Transition`](prunella_core::health::Transition) where the state has
+//! changed. No I/O, no threads, no clock.
+//!
+//! # Rules
+//!
+//! - **What is not known is never taken for well.** A probe with an interval that was not
+//!   heard of for three of them, or never was answered, makes its service `unknown`. It
+//!   never makes it `failed`, and never ends a symptom.
+//! - **Nothing flaps at the line.** A condition opens at its threshold and clears at a
+//!   lower one; what lies between changes nothing. Either has to hold for the condition's
+//!   time, over [`OPEN_AFTER`] values in a row to open and [`CLOSE_AFTER`] to close.
+//! - **Time counts only where there were samples.** The clock is the one since boot, which
+//!   never steps and goes on while the host sleeps; after a gap that is longer than a
+//!   probe's data stay fresh, rows and windows begin anew.
+//! - **A proof ends what it disproves.** Questions that went unanswered before it count no
+//!   more. Slowness does: a proof does not measure.
+//!
+//! What decides, from first to last: a pause; a healing under way; the unit, or an
+//! incident about it; symptoms; what is missing.
+
+mod condition;
+mod flapping;
+mod probe;
+mod rate;
+#[cfg(test)]
+mod tests;
+mod tracker;
+
+use std::time::Duration;
+
+use prunella_core::Timestamp;
+
+pub use self::{
+    condition::Condition,
+    probe::{ProbeSettings, Sample},
+    tracker::{IncidentEvent, Observed, PauseUntil, Standing, Tracker},
+};
+
+/// So many values in a row, or more where a probe's `failure-threshold` says so, open a
+/// symptom …
+pub const OPEN_AFTER: u32 = 3;
+
+/// … and so many close it.
+pub const CLOSE_AFTER: u32 = 2;
+
+/// A probe of which nothing was heard for so many intervals is not known.
+pub const STALE_AFTER: u32 = 3;
+
+/// A moment, by both clocks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Since boot, suspend included: what is reckoned with.
+    pub since_boot: Duration,
+    /// By the wall clock, which may step: only shown.
+    pub at: Timestamp,
+}
+
+impl Now {
+    /// How long after `earlier` this is.
+    fn since(self, earlier: Self) -> Duration {
+        self.since_boot.saturating_sub(earlier.since_boot)
+    }
+}

@@ -1,0 +1,348 @@
+//! What is known of one probe.
+
+use std::time::Duration;
+
+use prunella_core::{
+    duration::written,
+    health::{HealthSettings, Metric, ProbeHealth, Symptom, SymptomLevel},
+};
+
+use crate::{
+    CLOSE_AFTER, Condition, Now, STALE_AFTER,
+    condition::{InARow, Watched},
+    rate::Rate,
+};
+
+/// An error window holds so many intervals at least: of a probe that is asked seldom, a
+/// short one would hold too few questions to tell.
+const LEAST_INTERVALS: u32 = 20;
+
+/// A probe that is asked while all is well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeSettings {
+    /// What it asks: a probe that is declared anew has another past.
+    pub question: String,
+    /// How often it is asked.
+    pub interval: Duration,
+    /// How long its answer may take.
+    pub timeout: Duration,
+    /// So many unanswered in a row are a failure.
+    pub failure_threshold: u32,
+}
+
+impl ProbeSettings {
+    /// For so long a sample tells of the present.
+    fn fresh_for(&self) -> Duration {
+        self.interval.max(self.timeout) * STALE_AFTER
+    }
+}
+
+/// What came of a probe's turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sample {
+    /// It was answered as it should be.
+    Answered { took: Duration },
+    /// It was not; why.
+    Unanswered { why: String },
+    /// It was not, and never has been since it was declared as it is.
+    NeverAnswered,
+    /// It was not asked, or could not be.
+    NotAsked,
+}
+
+/// What samples have told of one probe.
+#[derive(Debug, Clone)]
+pub(crate) struct Probe {
+    pub(crate) settings: ProbeSettings,
+    /// The latest sample that tells anything; only its time is known of one that an
+    /// earlier daemon had.
+    last: Option<(Now, Option<bool>)>,
+    never_answered: bool,
+    latency_ms: Option<u64>,
+    why: String,
+    latency: Watched,
+    rate: Rate,
+    degrading: Watched,
+    failing: Watched,
+    unanswered: InARow,
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How the evidence of unanswered questions begins.
+fn unanswered(name: &str) -> String {
+    format!("probe `{name}` goes unanswered")
+}
+
+fn latency(settings: &HealthSettings) -> Condition {
+    Condition {
+        opens_at: milliseconds(settings.latency.degraded),
+        clears_at: milliseconds(settings.latency.clear),
+        hold: settings.latency.hold,
+    }
+}
+
+fn degrading(settings: &HealthSettings) -> Condition {
+    Condition {
+        opens_at: settings.error_rate.degraded.into(),
+        clears_at: settings.error_rate.clear.into(),
+        hold: settings.error_rate.hold,
+    }
+}
+
+/// Above its limit, and over below where a service is degraded.
+fn failing(settings: &HealthSettings) -> Condition {
+    let rate = &settings.error_rate;
+    Condition {
+        opens_at: u64::from(rate.failed) + 1,
+        clears_at: u64::from(rate.degraded).saturating_sub(1),
+        hold: rate.hold,
+    }
+}
+
+impl Probe {
+    pub(crate) fn new(settings: ProbeSettings) -> Self {
+        Self {
+            settings,
+            last: None,
+            never_answered: false,
+            latency_ms: None,
+            why: String::new(),
+            latency: Watched::default(),
+            rate: Rate::default(),
+            degrading: Watched::default(),
+            failing: Watched::default(),
+            unanswered: InARow::default(),
+        }
+    }
+
+    /// Goes on where an earlier process was a moment ago.
+    pub(crate) fn carry_on(&mut self, now: Now, symptoms: &[Symptom]) {
+        self.last = Some((now, None));
+        for symptom in symptoms {
+            let since = Now {
+                at: symptom.since,
+                ..now
+            };
+            match (symptom.metric, symptom.level) {
+                (Metric::LatencyMs, _) => {
+                    self.latency = Watched::held_since(since);
+                    self.latency_ms = Some(symptom.value);
+                }
+                (Metric::ErrorsPermille, SymptomLevel::Failed) => {
+                    self.failing = Watched::held_since(since);
+                    self.degrading = Watched::held_since(since);
+                }
+                (Metric::ErrorsPermille, SymptomLevel::Degraded) => {
+                    self.degrading = Watched::held_since(since);
+                }
+                (Metric::UnansweredInARow, _) => {
+                    let longest = u32::try_from(symptom.value).unwrap_or(u32::MAX);
+                    self.unanswered = InARow::held_since(since, longest);
+                    self.why = symptom
+                        .evidence
+                        .strip_prefix(&unanswered(&symptom.probe))
+                        .unwrap_or_default()
+                        .trim_start_matches(": ")
+                        .to_owned();
+                }
+            }
+        }
+    }
+
+    pub(crate) fn sample(&mut self, now: Now, settings: &HealthSettings, sample: Sample) {
+        if self
+            .last
+            .is_some_and(|(last, _)| now.since(last) > self.settings.fresh_for())
+        {
+            self.gap();
+            self.rate.clear();
+        }
+        let answered = match sample {
+            Sample::Answered { took } => {
+                let took = milliseconds(took);
+                self.latency_ms = Some(took);
+                self.latency.value(&latency(settings), now, took);
+                self.unanswered.succeeded();
+                true
+            }
+            Sample::Unanswered { why } => {
+                self.why = why;
+                // Neither fast nor slow.
+                self.latency.gap();
+                let threshold = self.settings.failure_threshold.max(1);
+                self.unanswered.failed(now, threshold);
+                false
+            }
+            Sample::NeverAnswered => {
+                self.never_answered = true;
+                self.gap();
+                return;
+            }
+            Sample::NotAsked => {
+                self.gap();
+                return;
+            }
+        };
+        self.never_answered = false;
+        self.last = Some((now, Some(answered)));
+        let window = settings
+            .error_rate
+            .window
+            .max(self.settings.interval * LEAST_INTERVALS);
+        self.rate.add(now, !answered, window);
+        self.judge_errors(now, settings);
+    }
+
+    fn judge_errors(&mut self, now: Now, settings: &HealthSettings) {
+        let share = self.rate.share();
+        for (watched, condition) in [
+            (&mut self.degrading, degrading(settings)),
+            (&mut self.failing, failing(settings)),
+        ] {
+            match share {
+                Some(share) if share.opens || watched.since().is_some() => {
+                    watched.value(&condition, now, share.permille);
+                }
+                _ => watched.gap(),
+            }
+        }
+    }
+
+    /// Rows of values end here.
+    fn gap(&mut self) {
+        self.latency.gap();
+        self.degrading.gap();
+        self.failing.gap();
+        self.unanswered.gap();
+    }
+
+    /// A proof has asked it: what went unanswered before is over.
+    pub(crate) fn proven(&mut self, now: Now) {
+        self.gap();
+        self.rate.clear();
+        self.unanswered.end();
+        self.degrading.end();
+        self.failing.end();
+        if !self.never_answered {
+            self.last = Some((now, Some(true)));
+        }
+    }
+
+    /// Why nothing is known of the present, in a sentence without its full stop.
+    pub(crate) fn unknown(&self, name: &str, now: Now) -> Option<String> {
+        if self.never_answered {
+            return Some(format!(
+                "probe `{name}` has never been answered, so it tells nothing yet"
+            ));
+        }
+        match self.last {
+            None => Some(format!("probe `{name}` has not been asked yet")),
+            Some((last, _)) if now.since(last) > self.settings.fresh_for() => Some(format!(
+                "nothing was heard of probe `{name}` for {}",
+                written(self.settings.fresh_for())
+            )),
+            Some(_) => None,
+        }
+    }
+
+    /// How long its latest answer took, in milliseconds.
+    pub(crate) fn latency_ms(&self) -> Option<u64> {
+        self.latency_ms
+    }
+
+    pub(crate) fn symptoms(&self, name: &str, settings: &HealthSettings) -> Vec<Symptom> {
+        let mut symptoms = Vec::new();
+        if let Some((since, longest)) = self.unanswered.since() {
+            let why = match self.why.as_str() {
+                "" => String::new(),
+                why => format!(": {why}"),
+            };
+            symptoms.push(Symptom {
+                level: SymptomLevel::Failed,
+                metric: Metric::UnansweredInARow,
+                probe: name.to_owned(),
+                value: longest.into(),
+                threshold: self.settings.failure_threshold.max(1).into(),
+                clear: CLOSE_AFTER.into(),
+                since: since.at,
+                evidence: format!("{}{why}", unanswered(name)),
+            });
+        }
+        symptoms.extend(self.error_symptom(name, settings));
+        if let Some(since) = self.latency.since() {
+            let condition = latency(settings);
+            let value = self.latency_ms.unwrap_or_default();
+            symptoms.push(Symptom {
+                level: SymptomLevel::Degraded,
+                metric: Metric::LatencyMs,
+                probe: name.to_owned(),
+                value,
+                threshold: condition.opens_at,
+                clear: condition.clears_at,
+                since: since.at,
+                evidence: format!(
+                    "probe `{name}` took {} to answer, with a limit of {}",
+                    Metric::LatencyMs.shown(value),
+                    Metric::LatencyMs.shown(condition.opens_at)
+                ),
+            });
+        }
+        symptoms
+    }
+
+    fn error_symptom(&self, name: &str, settings: &HealthSettings) -> Option<Symptom> {
+        let rate = &settings.error_rate;
+        let (level, since, threshold, clear) = match (self.failing.since(), self.degrading.since())
+        {
+            (Some(since), _) => (
+                SymptomLevel::Failed,
+                since,
+                u64::from(rate.failed),
+                failing(settings).clears_at,
+            ),
+            (None, Some(since)) => (
+                SymptomLevel::Degraded,
+                since,
+                u64::from(rate.degraded),
+                u64::from(rate.clear),
+            ),
+            (None, None) => return None,
+        };
+        let value = self.rate.share().map(|share| share.permille);
+        let shown = |value| Metric::ErrorsPermille.shown(value);
+        let evidence = match value {
+            Some(value) => format!(
+                "{} of the questions of probe `{name}` went unanswered, with a limit of {}",
+                shown(value),
+                shown(threshold)
+            ),
+            None => format!("too many questions of probe `{name}` went unanswered"),
+        };
+        Some(Symptom {
+            level,
+            metric: Metric::ErrorsPermille,
+            probe: name.to_owned(),
+            value: value.unwrap_or_default(),
+            threshold,
+            clear,
+            since: since.at,
+            evidence,
+        })
+    }
+
+    pub(crate) fn health(&self, name: &str) -> ProbeHealth {
+        let heard = self
+            .last
+            .and_then(|(last, answered)| Some((last, answered?)));
+        ProbeHealth {
+            name: name.to_owned(),
+            asked_at: heard.map(|(last, _)| last.at),
+            answered: heard.map(|(_, answered)| answered),
+            latency_ms: self.latency_ms,
+            errors_permille: self.rate.share().map(|share| share.permille),
+        }
+    }
+}

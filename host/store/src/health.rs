@@ -1,0 +1,144 @@
+//! How services are, as it was seen last, and how that has changed.
+
+use std::time::Duration;
+
+use prunella_core::{
+    Timestamp, UnitName,
+    health::{Health, HealthState, Transition},
+};
+use rusqlite::{Row, params, types::Type};
+
+use crate::{
+    Store, StoreError,
+    columns::{from_integer, from_ms, json, to_integer, to_ms, unit_name},
+};
+
+/// How a service was when it was seen last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenHealth {
+    pub health: Health,
+    /// When that was.
+    pub at: Timestamp,
+    /// In which boot.
+    pub boot_id: String,
+    /// How long after that boot.
+    pub since_boot: Duration,
+}
+
+impl Store {
+    /// Writes down how services are now, and the changes that led there, oldest first. A
+    /// killed process does not lose it; onto the disk it comes with the next durable
+    /// write.
+    pub fn save_health(
+        &self,
+        seen: &[SeenHealth],
+        transitions: &[Transition],
+    ) -> Result<(), StoreError> {
+        let doing = "writing how services are";
+        let healths: Vec<String> = seen
+            .iter()
+            .map(|seen| self.to_json(doing, &seen.health))
+            .collect::<Result<_, _>>()?;
+        let symptoms: Vec<Option<String>> = transitions
+            .iter()
+            .map(|one| one.symptom.as_ref().map(|it| self.to_json(doing, it)))
+            .map(Option::transpose)
+            .collect::<Result<_, _>>()?;
+        self.write_ahead(doing, |transaction| {
+            for (seen, health) in seen.iter().zip(&healths) {
+                transaction.execute(
+                    "INSERT OR REPLACE INTO health
+                       (unit, seen_ms, boot_id, since_boot_ms, health)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                    params![
+                        seen.health.unit.as_str(),
+                        to_ms(seen.at),
+                        seen.boot_id,
+                        to_integer(milliseconds(seen.since_boot)),
+                        health
+                    ],
+                )?;
+            }
+            for (transition, symptom) in transitions.iter().zip(&symptoms) {
+                transaction.execute(
+                    "INSERT INTO health_transitions
+                       (unit, at_ms, from_state, to_state, evidence, symptom)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![
+                        transition.unit.as_str(),
+                        to_ms(transition.at),
+                        transition.from.as_str(),
+                        transition.to.as_str(),
+                        transition.evidence,
+                        symptom
+                    ],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// How services were when they were seen last, by name.
+    pub fn seen_health(&self) -> Result<Vec<SeenHealth>, StoreError> {
+        self.read("reading how services were", |connection| {
+            connection
+                .prepare(
+                    "SELECT health, seen_ms, boot_id, since_boot_ms FROM health ORDER BY unit",
+                )?
+                .query_map([], |row| {
+                    Ok(SeenHealth {
+                        health: json(0, &row.get::<_, String>(0)?)?,
+                        at: from_ms(row.get(1)?),
+                        boot_id: row.get(2)?,
+                        since_boot: Duration::from_millis(from_integer(row.get(3)?)),
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// How a service's state has changed since then, newest first, `limit` at most.
+    pub fn health_transitions(
+        &self,
+        unit: &UnitName,
+        since: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<Transition>, StoreError> {
+        self.read("reading how a service was", |connection| {
+            connection
+                .prepare(
+                    "SELECT unit, at_ms, from_state, to_state, evidence, symptom
+                     FROM health_transitions
+                     WHERE unit = ?1 AND at_ms >= ?2 ORDER BY seq DESC LIMIT ?3",
+                )?
+                .query_map(
+                    params![unit.as_str(), since.map_or(0, to_ms), limit],
+                    transition,
+                )?
+                .collect()
+        })
+    }
+}
+
+fn transition(row: &Row<'_>) -> rusqlite::Result<Transition> {
+    let symptom: Option<String> = row.get(5)?;
+    Ok(Transition {
+        unit: unit_name(0, row.get(0)?)?,
+        at: from_ms(row.get(1)?),
+        from: state(2, &row.get::<_, String>(2)?)?,
+        to: state(3, &row.get::<_, String>(3)?)?,
+        evidence: row.get(4)?,
+        symptom: symptom.map(|text| json(5, &text)).transpose()?,
+    })
+}
+
+fn state(column: usize, word: &str) -> rusqlite::Result<HealthState> {
+    HealthState::from_word(word).ok_or_else(|| {
+        let why = format!("`{word}` is no state of health");
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into())
+    })
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

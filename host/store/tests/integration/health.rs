@@ -1,0 +1,123 @@
+//! How services are, and were.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "the helpers of a test may panic as the test itself may"
+)]
+
+use std::time::Duration;
+
+use prunella_config::Retention;
+use prunella_core::{
+    Timestamp, UnitName,
+    health::{Health, HealthState, Metric, Symptom, SymptomLevel, Transition},
+};
+use prunella_store::{SeenHealth, Store};
+
+fn unit(name: &str) -> UnitName {
+    UnitName::new(name).unwrap()
+}
+
+fn at(milliseconds: u64) -> Timestamp {
+    Timestamp::from_millis(milliseconds)
+}
+
+fn symptom() -> Symptom {
+    Symptom {
+        level: SymptomLevel::Degraded,
+        metric: Metric::LatencyMs,
+        probe: "front".into(),
+        value: 1_502,
+        threshold: 1_000,
+        clear: 800,
+        since: at(5),
+        evidence: "it is slow".into(),
+    }
+}
+
+fn transition(name: &str, at_ms: u64, to: HealthState) -> Transition {
+    Transition {
+        unit: unit(name),
+        at: at(at_ms),
+        from: HealthState::Unknown,
+        to,
+        evidence: format!("it is {}", to.as_str()),
+        symptom: (to == HealthState::Degraded).then(symptom),
+    }
+}
+
+fn seen(name: &str, at_ms: u64, state: HealthState) -> SeenHealth {
+    SeenHealth {
+        health: Health {
+            unit: unit(name),
+            state,
+            since: at(at_ms),
+            evidence: "so".into(),
+            symptoms: vec![symptom()],
+            probes: Vec::new(),
+            flapping: None,
+        },
+        at: at(at_ms),
+        boot_id: "b".into(),
+        since_boot: Duration::from_millis(at_ms + 1),
+    }
+}
+
+#[test]
+fn states_and_their_changes_outlive_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prunella.db");
+    let changes = [
+        transition("web.service", 10, HealthState::Degraded),
+        transition("db.service", 11, HealthState::Healthy),
+        // The clock was put back.
+        transition("web.service", 8, HealthState::Healthy),
+    ];
+    let store = Store::open(&path).unwrap();
+    let web = seen("web.service", 10, HealthState::Degraded);
+    store.save_health(&[web], &changes[..2]).unwrap();
+    let web = seen("web.service", 12, HealthState::Healthy);
+    store
+        .save_health(std::slice::from_ref(&web), &changes[2..])
+        .unwrap();
+    drop(store);
+
+    let store = Store::open_read_only(&path).unwrap();
+    assert_eq!(store.seen_health().unwrap(), [web]);
+    let of = |name, since, limit| store.health_transitions(&unit(name), since, limit).unwrap();
+    assert_eq!(
+        of("web.service", None, 10),
+        [changes[2].clone(), changes[0].clone()]
+    );
+    assert_eq!(of("web.service", None, 1), [changes[2].clone()]);
+    assert_eq!(of("web.service", Some(at(9)), 10), [changes[0].clone()]);
+    assert_eq!(of("db.service", None, 10), [changes[1].clone()]);
+    assert!(of("other.service", None, 10).is_empty());
+}
+
+#[test]
+fn old_changes_are_forgotten_and_the_newest_of_each_service_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("prunella.db")).unwrap();
+    let mut changes: Vec<Transition> = (0..1_100)
+        .map(|number| transition("web.service", 1_000 + number, HealthState::Healthy))
+        .collect();
+    changes.push(transition("db.service", 1, HealthState::Healthy));
+    changes.push(transition("db.service", 2, HealthState::Healthy));
+    store
+        .save_health(&[seen("gone.service", 1, HealthState::Healthy)], &changes)
+        .unwrap();
+    let retention = |max_age| Retention {
+        max_age,
+        max_size: None,
+    };
+    store.tidy(&retention(None), at(2_000)).unwrap();
+    let left = |name| store.health_transitions(&unit(name), None, 5_000).unwrap();
+    assert_eq!(left("web.service").len(), 1_000);
+    assert_eq!(left("db.service").len(), 2);
+    let day = Some(Duration::from_millis(500));
+    store.tidy(&retention(day), at(2_000)).unwrap();
+    assert_eq!(left("web.service").len(), 600);
+    assert_eq!(left("db.service"), [changes[1_101].clone()]);
+    assert!(store.seen_health().unwrap().is_empty());
+}
