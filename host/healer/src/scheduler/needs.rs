@@ -79,11 +79,11 @@ impl Shared {
     /// Sees to it that an incident that waits for people is looked at when what it needs
     /// is up.
     pub(super) fn follow_needs(&self, unit: &UnitName) {
-        let needs = {
-            let state = self.lock();
-            let task = state.tasks.get(unit);
-            task.map(|task| task.needs.clone()).unwrap_or_default()
-        };
+        let said = self.lock().tasks.get(unit).map(|task| task.needs.clone());
+        let needs = self.missing_needs(unit, &said.unwrap_or_default());
+        if let Some(task) = self.lock().tasks.get_mut(unit) {
+            task.needs.clone_from(&needs);
+        }
         if needs.is_empty() {
             return;
         }

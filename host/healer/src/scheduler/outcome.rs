@@ -1,6 +1,6 @@
 //! What follows from how an attempt came out.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
     UnitName,
@@ -144,12 +144,6 @@ impl Shared {
                 ..
             }
         );
-        let needs = if retried && !self.dry_run {
-            let said = self.lock().tasks.get(unit).map(|task| task.needs.clone());
-            self.missing_needs(unit, &said.unwrap_or_default())
-        } else {
-            BTreeSet::new()
-        };
         let mut state = self.lock();
         let later = state
             .tasks
@@ -164,7 +158,6 @@ impl Shared {
             task.known = incident.attempt;
             task.incident.attempt += 1;
             task.blocked = 0;
-            task.needs = needs;
             if !waits {
                 // Whoever has ordered another attempt waits for the end of that.
                 state.ended.remove(unit);
@@ -178,7 +171,7 @@ impl Shared {
             .ended
             .insert(unit.clone(), (incident.id.clone(), ending));
         drop(state);
-        if retried {
+        if retried && !self.dry_run {
             self.follow_needs(unit);
         }
         if let Some(detection) = later

@@ -54,9 +54,18 @@ fn assert_goes_on(scene: &Scene, told: &serde_json::Value) {
         assert_eq!(alert_group(&message), alert_group(told));
     }
     // Mended, it is well, and the one story has one end.
-    scene.remove_file(BROKEN).unwrap();
     if scene.property(WEB, "Restart").unwrap() == "always" {
+        // Between two runs, so that the next one is well.
+        scene
+            .wait_for("systemd to wait for its restart", TIMEOUT, || {
+                let state = scene.property(WEB, "SubState")?;
+                Ok((state == "auto-restart").then_some(()))
+            })
+            .unwrap();
+        scene.remove_file(BROKEN).unwrap();
         scene.wait_active(WEB, TIMEOUT).unwrap();
+    } else {
+        scene.remove_file(BROKEN).unwrap();
     }
     scene.prunella_ok(&["heal", WEB]);
     let end = scene
