@@ -2,8 +2,8 @@
 //! that was not offered is not there.
 //!
 //! What can be meant in one way only is taken so: `0.8` and `"80 %"` are a confidence
-//! of 80, `1` is all of it and `"1 %"` is not, a string is a list of one, and a list of
-//! texts is one text where one is wanted. A field that cannot be understood is left out,
+//! of 80, `1` is all of it and `"1 %"` is not, a string is a list of one, a list of texts
+//! is one text where one is wanted, and a list of one answer is that answer. A field that cannot be understood is left out,
 //! with a remark, where the rest makes sense without it.
 
 use prunella_core::{
@@ -185,10 +185,15 @@ pub(crate) fn verdict(
 fn parse(content: &str) -> Result<Map<String, Value>, AnswerError> {
     let content = content.trim();
     let json = fenced(content).unwrap_or(content);
-    match serde_json::from_str(json) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(AnswerError::NoObject),
-        Err(error) => Err(AnswerError::NotJson(one_line(&error.to_string(), 200))),
+    let value = serde_json::from_str(json)
+        .map_err(|error| AnswerError::NotJson(one_line(&error.to_string(), 200)))?;
+    match value {
+        Value::Object(object) => Ok(object),
+        Value::Array(items) => match <[Value; 1]>::try_from(items) {
+            Ok([Value::Object(object)]) => Ok(object),
+            _ => Err(AnswerError::NoObject),
+        },
+        _ => Err(AnswerError::NoObject),
     }
 }
 
@@ -364,6 +369,7 @@ mod tests {
     #[case("", "not JSON")]
     #[case("I think that the port is taken.", "not JSON")]
     #[case("[]", "no object")]
+    #[case(r#"[{"cause":"a"},{"cause":"b"}]"#, "no object")]
     #[case(r#"{"explanation":"b"}"#, "no `cause`")]
     #[case(
         r#"{"cause":1,"explanation":"b"}"#,
@@ -444,8 +450,9 @@ mod tests {
     #[rstest]
     #[case::marked("```json\n{\"cause\":\"a\",\"explanation\":\"b\"}\n```")]
     #[case::in_one_line("```{\"cause\":\"a\"}```")]
+    #[case::in_a_list("[{\"cause\":\"a\"}]")]
     #[case::with_a_sentence("Here it is:\n```\n{\"cause\":\"a\"}\n```\nGood luck!")]
-    fn wrapped_as_in_markdown(#[case] content: &str) {
+    fn wrapped_unambiguously(#[case] content: &str) {
         assert_eq!(read(content).unwrap().cause, "a");
     }
 
