@@ -441,18 +441,28 @@ impl Tracker {
     }
 
     fn why_well(&self) -> String {
-        let probes: Vec<String> = self
-            .probes
-            .iter()
-            .map(|(name, probe)| match probe.latency_ms() {
-                Some(took) => format!("`{name}` in {}", Metric::LatencyMs.shown(took)),
-                None => format!("`{name}`"),
-            })
-            .collect();
-        match probes.len() {
-            0 => "its unit is up, and no probe with an interval asks more".to_owned(),
-            1 => format!("its unit is up, and probe {} answers", probes.concat()),
-            _ => format!("its unit is up, and probes {} answer", probes.join(", ")),
+        let took = |probe: &Probe| match probe.latency_ms()? {
+            0 => Some("in less than 1 ms".to_owned()),
+            took => Some(format!("in {}", Metric::LatencyMs.shown(took))),
+        };
+        let mut probes = self.probes.iter();
+        match (probes.next(), probes.len()) {
+            (None, _) => "its unit is up, and no probe with an interval asks more".to_owned(),
+            (Some((name, probe)), 0) => {
+                let took = took(probe).map_or_else(String::new, |took| format!(" {took}"));
+                format!("its unit is up, and probe `{name}` answers{took}")
+            }
+            (Some(_), _) => {
+                let each: Vec<String> = self
+                    .probes
+                    .iter()
+                    .map(|(name, probe)| match took(probe) {
+                        Some(took) => format!("`{name}` {took}"),
+                        None => format!("`{name}`"),
+                    })
+                    .collect();
+                format!("its unit is up, and its probes answer: {}", each.join(", "))
+            }
         }
     }
 }
