@@ -80,7 +80,9 @@ impl Shared {
     /// is up.
     pub(super) fn follow_needs(&self, unit: &UnitName) {
         let said = self.lock().tasks.get(unit).map(|task| task.needs.clone());
-        let needs = self.missing_needs(unit, &said.unwrap_or_default());
+        let mut needs = said.unwrap_or_default();
+        // What was said to be down may have come up before this look.
+        needs.extend(self.missing_needs(unit, &needs));
         if let Some(task) = self.lock().tasks.get_mut(unit) {
             task.needs.clone_from(&needs);
         }

@@ -665,10 +665,9 @@ fn an_operators_stop_of_what_was_handed_to_people_closes_it_and_is_no_recovery(
     assert_eq!(alert_group(&end), alert_group(&escalation));
     assert!(headline(&end).contains("Closed: web.service"), "{end}");
     assert!(!headline(&end).contains("up again"), "{end}");
-    assert_eq!(
-        scene.property("web.service", "ActiveState").unwrap(),
-        "inactive"
-    );
+    // By where in its start the stop met it.
+    let state = scene.property("web.service", "ActiveState").unwrap();
+    assert!(["inactive", "failed"].contains(&state.as_str()), "{state}");
     assert!(
         about(&scene, "web.service")
             .iter()

@@ -239,7 +239,15 @@ fn a_sweep_restarts_what_hangs_and_nothing_else() {
     assert_eq!(scene.main_pid("web.service"), before);
     assert!(scene.incidents().is_empty());
 
-    restarts_what_hangs(&scene, sweep);
+    restarts_what_hangs(&scene, || {
+        // A sweep asks a probe once in its interval, which is not over yet.
+        scene
+            .wait_for("a sweep to notice", TIMEOUT, || {
+                sweep();
+                Ok((!scene.incidents().is_empty()).then_some(()))
+            })
+            .unwrap();
+    });
 }
 
 /// Under `Restart=always` it never stays failed, so no hook is told.
