@@ -285,8 +285,9 @@ fn questions_are_recognised_in_a_log_that_does_not_say_who_asks() {
         )
         .with_daemon();
     scene.start(&["web.service"]);
+    // Bash's own printf writes line by line, and the server answers the first.
     let other = "exec 3<>/dev/tcp/127.0.0.1/8080 && \
-                 printf 'GET /health HTTP/1.1\\r\\nX-Forwarded-For: 192.0.2.9\\r\\n\\r\\n' >&3 && \
+                 /usr/bin/printf 'GET /health HTTP/1.1\\r\\nX-Forwarded-For: 192.0.2.9\\r\\n\\r\\n' >&3 && \
                  cat <&3";
     scene.run_ok(&["bash", "-c", other]).unwrap();
     wait_for_many_questions(&scene);
