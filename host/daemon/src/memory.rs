@@ -31,13 +31,19 @@ impl MemoryTrimmer {
     }
 }
 
-/// What of this process is in memory, in bytes (proc_pid_statm(5)); 0 when that
+/// The resident memory that belongs to this process alone, in bytes: without the pages of
+/// its program file, which the kernel can drop at any time (proc_pid_statm(5)). 0 when that
 /// cannot be told.
 fn own() -> u64 {
     let page = u64::try_from(rustix::param::page_size()).unwrap_or_default();
     fs::read_to_string("/proc/self/statm")
         .ok()
-        .and_then(|statm| statm.split(' ').nth(1)?.parse::<u64>().ok())
+        .and_then(|statm| {
+            let mut fields = statm.split(' ').skip(1).map(str::parse::<u64>);
+            let resident = fields.next()?.ok()?;
+            let of_files = fields.next()?.ok()?;
+            Some(resident.saturating_sub(of_files))
+        })
         .unwrap_or_default()
         .saturating_mul(page)
 }
