@@ -144,6 +144,18 @@ impl Detection {
             && status.invocation == self.invocation
     }
 
+    /// Whether nothing had failed, and it ended well: a person asked about the service while
+    /// it was up, or had it restarted.
+    pub fn nothing_failed(&self, ending: &Ending) -> bool {
+        match ending {
+            Ending::Healed { .. } => self.cause == Cause::RestartRequested,
+            Ending::Recovered { .. } => {
+                matches!(self.cause, Cause::RestartRequested | Cause::State(_))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it tells of another failure of the unit than `earlier` did: of
     /// another run, or of one that was up when an operator asked for it.
     pub fn is_another_than(&self, earlier: &Self) -> bool {

@@ -8,7 +8,6 @@ use prunella_config::Config;
 use prunella_core::{
     Timestamp, UnitName,
     alert::{AlertKind, Message, Severity},
-    cause::Cause,
     incident::{Ending, IncidentId},
     summary::Filter,
     trail::Record,
@@ -228,7 +227,11 @@ impl Composer<'_> {
             Ok(found) => found
                 .iter()
                 .filter_map(|summary| self.record(&summary.id))
-                .filter(|record| !nothing_failed(record))
+                .filter(|record| {
+                    let detection = &record.incident.detection;
+                    let ending = record.ending.as_ref();
+                    !ending.is_some_and(|ending| detection.nothing_failed(ending))
+                })
                 .map(|record| self.report_of(&record))
                 .collect(),
             Err(error) => {
@@ -284,13 +287,6 @@ impl Composer<'_> {
         notification.kind = planned.kind;
         notification
     }
-}
-
-/// Whether a person asked about a service that was well, or had it restarted.
-fn nothing_failed(record: &Record) -> bool {
-    let cause = &record.incident.detection.cause;
-    let is_well = matches!(record.ending, Some(Ending::Recovered { .. }));
-    *cause == Cause::RestartRequested || (matches!(cause, Cause::State(_)) && is_well)
 }
 
 /// `a.service`, or `12 services (a.service, b.service, …)`.

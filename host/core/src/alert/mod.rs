@@ -26,7 +26,6 @@ pub use self::{
 };
 use crate::{
     Timestamp, UnitName,
-    cause::Cause,
     incident::{Assessment, DetectedBy, Ending, Incident, IncidentId, LeftAlone, Outcome},
     service::Service,
     text::without_numbers,
@@ -84,26 +83,14 @@ impl Alert {
         headline: String,
         at: Timestamp,
     ) -> Option<Self> {
-        let critical = service.is_some_and(|service| service.critical);
         let urgent = Severity::of_outage(service);
         let (kind, severity) = match ending {
             // It goes on; what it waits for has an incident of its own.
             Ending::Blocked { .. } | Ending::DryRun { .. } => return None,
-            // Nothing had failed, and whoever asked for the restart knows of it.
-            Ending::Healed { .. } | Ending::Recovered { .. }
-                if incident.detection.cause == Cause::RestartRequested =>
-            {
-                return None;
-            }
-            // Nothing had failed: somebody had it looked at while it was up.
-            Ending::Recovered { .. } if matches!(incident.detection.cause, Cause::State(_)) => {
-                return None;
-            }
-            Ending::Healed { .. } | Ending::Recovered { .. } if critical => {
-                (AlertKind::Recovery, Severity::Warning)
-            }
+            // Whoever asked knows of it.
+            ending if incident.detection.nothing_failed(ending) => return None,
             Ending::Healed { .. } | Ending::Recovered { .. } => {
-                (AlertKind::Recovery, Severity::Info)
+                (AlertKind::Recovery, Severity::of_recovery(service))
             }
             Ending::Escalated { .. } => (AlertKind::Escalation, urgent),
             // Whoever asked has been told; and what another unit waited for is told of

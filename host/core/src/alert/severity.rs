@@ -27,6 +27,15 @@ impl Severity {
         }
     }
 
+    /// Of a service that is well again; it is absent when the unit is no longer in care.
+    pub fn of_recovery(service: Option<&Service>) -> Self {
+        if service.is_some_and(|service| service.critical) {
+            Self::Warning
+        } else {
+            Self::Info
+        }
+    }
+
     /// All there are, the least urgent first.
     pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
 

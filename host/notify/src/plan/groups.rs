@@ -6,7 +6,6 @@ use prunella_config::Config;
 use prunella_core::{
     ChannelName, UnitName,
     alert::{Alert, AlertGroup, AlertKind, GroupMember, Severity},
-    service::Service,
 };
 use prunella_store::AlertDecision;
 
@@ -182,16 +181,11 @@ impl Planner<'_, '_> {
     /// How urgent it is that an alert group is over: as urgent as the recovery of its units.
     fn severity_of_end(&self, alert_group: &AlertGroup) -> Severity {
         let services = &self.input.config.services;
-        let is_critical = |unit| {
-            services
-                .get(unit)
-                .is_some_and(|service: &Service| service.critical)
-        };
-        if alert_group.members.keys().any(is_critical) {
-            Severity::Warning
-        } else {
-            Severity::Info
-        }
+        let of_each = alert_group
+            .members
+            .keys()
+            .map(|unit| Severity::of_recovery(services.get(unit)));
+        of_each.max().unwrap_or(Severity::Info)
     }
 
     /// Ends an alert group, or reminds of it.
