@@ -40,7 +40,13 @@ pub(crate) fn decide(paths: &Paths, args: DecideArgs, approve: bool) -> anyhow::
         };
         return Err(Problem::new(
             Exit::NotFound,
-            format!("nothing was approved: {} has ended", proposal.target),
+            match proposal.process {
+                Some(_) => format!("nothing was approved: {} has ended", proposal.target),
+                None => format!(
+                    "nothing was approved: the host was rebooted since Prunella asked about {}",
+                    proposal.target
+                ),
+            },
         )
         .help(next)
         .into());

@@ -31,13 +31,15 @@ pub(crate) fn check(paths: &Paths) -> anyhow::Result<Exit> {
 pub(crate) fn reload(paths: &Paths) -> anyhow::Result<Exit> {
     let now = Prunella::new(paths).order(|orders| orders.reload())?;
     output::print(&in_force(&now))?;
-    match checked(paths)?.warnings {
-        0 => {}
-        warnings => {
+    // The reload is done, whatever comes of looking for more.
+    match checked(paths) {
+        Ok(Checked { warnings: 0, .. }) => {}
+        Ok(Checked { warnings, .. }) => {
             let found = counted(warnings, "warning");
             let text = format!("{found}: `prunella config check` shows what is odd");
             output::remark("note", FAIR, &text);
         }
+        Err(error) => tracing::debug!("the configuration cannot be looked through: {error:#}"),
     }
     Ok(Exit::Ok)
 }

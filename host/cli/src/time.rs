@@ -41,7 +41,7 @@ fn when(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String
     if let Some(days) = days_ago {
         return midnight(days, now, zone).ok_or_else(|| "there is no such day".to_owned());
     }
-    let is_clock = text.bytes().all(|b| b.is_ascii_digit() || b == b':');
+    let is_clock = text.contains(':') && text.bytes().all(|b| b.is_ascii_digit() || b == b':');
     if is_clock && let Ok(time) = text.parse::<Time>() {
         return time_of_day(time, now, zone).ok_or_else(|| "there is no such time".to_owned());
     }
@@ -212,6 +212,8 @@ mod tests {
     #[case("2026-13-01")]
     #[case("noon")]
     #[case("1969-01-01")]
+    #[case("2026")]
+    #[case("14")]
     fn not_a_moment(#[case] text: &str) {
         assert!(when(text, Timestamp::default(), &TimeZone::UTC).is_err());
     }

@@ -226,16 +226,13 @@ fn not_well(
     }
 }
 
-/// Its state, since when, and why: by its worst symptom, where there is one.
+/// Its state, since when, and why.
 pub(super) fn health_in_words(health: &Health, now: Timestamp) -> String {
-    let why = match health.symptoms.first() {
-        Some(symptom) if health.state != HealthState::Recovering => symptom.evidence.clone(),
-        _ => health.evidence.clone(),
-    };
     format!(
-        "{} for {}: {why}",
+        "{} for {}: {}",
         health.state.as_str(),
-        span(now.since(health.since))
+        span(now.since(health.since)),
+        crate::health::why(health)
     )
 }
 
