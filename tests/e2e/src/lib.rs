@@ -35,3 +35,8 @@ pub fn victim(service: &str, options: &str) -> String {
 pub fn victim_with(unit: &str, service: &str, options: &str) -> String {
     format!("[Unit]\n{unit}\n{}", victim(service, options))
 }
+
+/// A text without the breaks of a terminal's lines.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

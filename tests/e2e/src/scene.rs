@@ -304,6 +304,15 @@ impl Scene {
             .len()
     }
 
+    /// Puts an unknown key into the first line of a file. Answers with what it was.
+    #[track_caller]
+    pub fn misspell(&self, path: &str) -> String {
+        let whole = self.read_file(path).unwrap();
+        self.write_file(path, format!("domian = \"x\"\n{whole}"), 0o644)
+            .unwrap();
+        whole
+    }
+
     /// Waits until the probes of a service were answered once: before that they are no
     /// evidence.
     #[track_caller]

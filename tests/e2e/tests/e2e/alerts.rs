@@ -13,7 +13,8 @@ use rstest::rstest;
 use serde_json::Value;
 
 use crate::receiver::{
-    CONFIG, about, alert_group, answers, got, is_resolved, kind, receiver, scene, units, wait_got,
+    CONFIG, about, alert_group, answers, got, headline, is_resolved, kind, receiver, scene,
+    scene_telling_after, units, wait_end, wait_got,
 };
 
 const BUDGET: &str = "[budget]\nhealings = 1\nwindow = \"10m\"\nbackoff = [\"0s\"]\n";
@@ -340,9 +341,7 @@ fn a_critical_service_that_fails_the_same_way_twice_is_told_of_at_once() {
 
 #[test]
 fn a_service_healed_in_time_is_told_of_once_when_it_is_up() {
-    let hasty = CONFIG.replace("[alerts]\n", "[alerts]\nnotify-after = \"2s\"\n");
-    let scene = scene()
-        .file("/etc/prunella/prunella.toml", &hasty, 0o644)
+    let scene = scene_telling_after("2s")
         .service("quick.service", &victim("", ""), "")
         .service("slow.service", &victim("", "--start-takes 4000"), "")
         .with_daemon();
@@ -367,9 +366,7 @@ fn a_service_healed_in_time_is_told_of_once_when_it_is_up() {
 
 #[test]
 fn a_hook_without_a_daemon_has_people_told_while_it_heals() {
-    let hasty = CONFIG.replace("[alerts]\n", "[alerts]\nnotify-after = \"2s\"\n");
-    let scene = scene()
-        .file("/etc/prunella/prunella.toml", &hasty, 0o644)
+    let scene = scene_telling_after("2s")
         .service("web.service", &victim("", "--start-takes 8000"), "")
         .with_hooks();
     receiver(&scene, "200");
@@ -396,10 +393,7 @@ fn a_services_file_that_is_left_out_is_told_once_and_so_is_its_mending() {
         .with_daemon();
     receiver(&scene, "200");
     let file = "/etc/prunella/services.d/web.service.toml";
-    let whole = scene.read_file(file).unwrap();
-    scene
-        .write_file(file, format!("domian = \"x\"\n{whole}"), 0o644)
-        .unwrap();
+    let whole = scene.misspell(file);
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
     let told = wait_got(&scene, 1);
     assert_eq!(told[0]["path"], "/pager");
@@ -434,10 +428,7 @@ fn that_a_service_with_a_mistake_in_its_file_is_down_is_told() {
     receiver(&scene, "200");
     scene.start(&["web.service"]);
     let file = "/etc/prunella/services.d/web.service.toml";
-    let whole = scene.read_file(file).unwrap();
-    scene
-        .write_file(file, format!("domian = \"x\"\n{whole}"), 0o644)
-        .unwrap();
+    let whole = scene.misspell(file);
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
     wait_got(&scene, 1);
     scene.kill("web.service");
@@ -559,10 +550,6 @@ fn handed_to_people(scene: &Scene) -> Value {
         .unwrap()
 }
 
-fn headline(message: &Value) -> &str {
-    message["body"]["data"]["headline"].as_str().unwrap()
-}
-
 fn left_incident(message: &Value) -> String {
     let id = &message["body"]["data"]["incidents"][0];
     id.as_str().unwrap().to_owned()
@@ -582,9 +569,7 @@ fn leaving_care_while_it_is_down_is_no_recovery(#[case] disabled: bool, #[case] 
     if disabled {
         scene.prunella_ok(&["disable", "web.service"]);
     } else {
-        scene
-            .write_file(file, format!("domian = \"x\"\n{whole}"), 0o644)
-            .unwrap();
+        scene.misspell(file);
         scene.systemctl(&["restart", "prunella.service"]).unwrap();
     }
     let left = scene
@@ -618,12 +603,7 @@ fn leaving_care_while_it_is_down_is_no_recovery(#[case] disabled: bool, #[case] 
     scene.write_file(file, &whole, 0o644).unwrap();
     scene.systemctl(&["reload", "prunella.service"]).unwrap();
     scene.prunella_ok(&["heal", "web.service"]);
-    let end = scene
-        .wait_for("its end", TIMEOUT, || {
-            let about = about(&scene, "web.service");
-            Ok(about.into_iter().find(is_resolved))
-        })
-        .unwrap();
+    let end = wait_end(&scene, "web.service");
     assert_eq!(kind(&end), "prunella.recovery");
     assert_eq!(alert_group(&end), alert_group(&escalation));
     let kinds: Vec<String> = about(&scene, "web.service")
@@ -655,12 +635,7 @@ fn an_operators_stop_of_what_was_handed_to_people_closes_it_and_is_no_recovery(
         .with_daemon();
     let escalation = handed_to_people(&scene);
     scene.systemctl(&["stop", "web.service"]).unwrap();
-    let end = scene
-        .wait_for("its end", TIMEOUT, || {
-            let about = about(&scene, "web.service");
-            Ok(about.into_iter().find(is_resolved))
-        })
-        .unwrap();
+    let end = wait_end(&scene, "web.service");
     assert_eq!(kind(&end), "prunella.information", "{end}");
     assert_eq!(alert_group(&end), alert_group(&escalation));
     assert!(headline(&end).contains("Closed: web.service"), "{end}");
@@ -729,9 +704,7 @@ fn a_sweep_that_waits_for_a_service_holds_nobodys_messages_up() {
 /// of what takes long from then on.
 #[test]
 fn what_is_healed_at_once_when_a_pause_ends_is_told_as_healed_alone() {
-    let hasty = CONFIG.replace("[alerts]\n", "[alerts]\nnotify-after = \"2s\"\n");
-    let scene = scene()
-        .file("/etc/prunella/prunella.toml", &hasty, 0o644)
+    let scene = scene_telling_after("2s")
         .service("web.service", &victim("", ""), "")
         .with_daemon();
     receiver(&scene, "200");
@@ -768,9 +741,7 @@ fn what_is_healed_at_once_when_a_pause_ends_is_told_as_healed_alone() {
 
 #[test]
 fn an_outage_that_could_not_be_told_in_time_is_withdrawn() {
-    let hasty = CONFIG.replace("[alerts]\n", "[alerts]\nnotify-after = \"1s\"\n");
-    let scene = scene()
-        .file("/etc/prunella/prunella.toml", &hasty, 0o644)
+    let scene = scene_telling_after("1s")
         .service("web.service", &victim("", "--start-takes 4000"), "")
         .with_daemon();
     receiver(&scene, "503");

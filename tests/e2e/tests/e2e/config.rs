@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
+use prunella_e2e::{Builder, Scene, TIMEOUT, one_line, victim};
 
 const CHECK: &str = "[[check]]\nname = \"config\"\nvalidates = true\n\
     command = [\"/opt/test/victim\", \"--config\", \"/opt/web.conf\", \"--check\"]\n";
@@ -15,11 +15,6 @@ fn scene() -> Builder {
             &victim("", "--listen 8080 --config /opt/web.conf"),
             CHECK,
         )
-}
-
-/// Without the breaks of a terminal's lines.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -167,10 +162,7 @@ fn a_service_out_of_force_is_told_from_one_that_nobody_put_in_care() {
     scene.start(&["web.service", "other.service"]);
     let file = "/etc/prunella/services.d/web.service.toml";
     let mistake = "services.d/web.service.toml:1: unknown key `domian`";
-    let whole = scene.read_file(file).unwrap();
-    scene
-        .write_file(file, format!("domian = \"x\"\n{whole}"), 0o644)
-        .unwrap();
+    let whole = scene.misspell(file);
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
 
     let status = one_line(&scene.prunella_ok(&["status"]));

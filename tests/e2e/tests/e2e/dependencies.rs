@@ -56,10 +56,7 @@ fn a_service_whose_database_is_out_of_force_is_handed_to_people() {
     scene.start(&["db.service"]);
     scene.start(&["web.service"]);
     let file = "/etc/prunella/services.d/db.service.toml";
-    let whole = scene.read_file(file).unwrap();
-    scene
-        .write_file(file, format!("domian = \"x\"\n{whole}"), 0o644)
-        .unwrap();
+    let whole = scene.misspell(file);
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
     scene.kill("db.service");
     scene.wait_left_alone("db.service", "misconfigured");

@@ -2,17 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use prunella_e2e::{Scene, TIMEOUT, victim};
+use prunella_e2e::{Scene, TIMEOUT, one_line, victim};
 use rstest::rstest;
 
 /// Where Prunella is inside a machine.
 const PRUNELLA: &str = "/opt/prunella/prunella";
 
 const DROP_IN: &str = "/etc/systemd/system/web.service.d/50-prunella.conf";
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
 
 fn exists(scene: &Scene, path: &str) -> bool {
     scene.run(&["test", "-e", path]).unwrap().code == Some(0)
@@ -128,10 +124,7 @@ fn setup_puts_back_the_drop_ins_of_services_in_care() {
     scene.systemctl(&["daemon-reload"]).unwrap();
 
     let services = "/etc/prunella/services.d/web.toml";
-    let whole = scene.read_file(services).unwrap();
-    scene
-        .write_file(services, format!("domian = \"x\"\n{whole}"), 0o644)
-        .unwrap();
+    let whole = scene.misspell(services);
     let broken = scene.prunella(&["setup", "--hook-only"]);
     assert!(
         broken.stderr.contains("prunella config check"),
@@ -328,7 +321,7 @@ fn services_files_that_are_all_gone_are_told_of_and_cost_no_drop_in(#[case] lose
     ] {
         let output = scene.prunella(words);
         let all = format!("{}{}", output.stdout, output.stderr);
-        let all = all.split_whitespace().collect::<Vec<_>>().join(" ");
+        let all = one_line(&all);
         assert!(all.contains(told), "{words:?}: {all}");
     }
     assert!(exists(&scene, DROP_IN));

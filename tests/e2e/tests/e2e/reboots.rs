@@ -8,7 +8,7 @@
 
 use prunella_e2e::{Scene, TIMEOUT};
 
-use crate::receiver::{about, alert_group, is_resolved, kind, receiver, scene};
+use crate::receiver::{about, alert_group, is_resolved, kind, receiver, scene, wait_end};
 
 const WEB: &str = "web.service";
 const BROKEN: &str = "/opt/broken";
@@ -68,11 +68,7 @@ fn assert_goes_on(scene: &Scene, told: &serde_json::Value) {
         scene.remove_file(BROKEN).unwrap();
     }
     scene.prunella_ok(&["heal", WEB]);
-    let end = scene
-        .wait_for("its end", TIMEOUT, || {
-            Ok(about(scene, WEB).into_iter().find(is_resolved))
-        })
-        .unwrap();
+    let end = wait_end(scene, WEB);
     assert_eq!(kind(&end), "prunella.recovery");
     assert_eq!(alert_group(&end), alert_group(told));
     assert_eq!(scene.incidents_of(WEB).len(), 1);
@@ -118,11 +114,7 @@ fn a_service_that_is_well_after_a_reboot_is_proven_so() {
     let incident = scene.wait_ended(WEB, "recovered");
     let record = scene.record(&incident);
     assert_eq!(record.steps("proven").count(), 1);
-    let end = scene
-        .wait_for("its end", TIMEOUT, || {
-            Ok(about(&scene, WEB).into_iter().find(is_resolved))
-        })
-        .unwrap();
+    let end = wait_end(&scene, WEB);
     assert_eq!(kind(&end), "prunella.recovery");
     assert_eq!(alert_group(&end), alert_group(&told));
     let report = scene.report(&incident);

@@ -80,6 +80,15 @@ pub(crate) fn scene() -> Builder {
         )
 }
 
+/// The same, with people told of an outage after so long.
+pub(crate) fn scene_telling_after(length: &str) -> Builder {
+    let config = CONFIG.replace(
+        "[alerts]\n",
+        &format!("[alerts]\nnotify-after = \"{length}\"\n"),
+    );
+    scene().file("/etc/prunella/prunella.toml", &config, 0o644)
+}
+
 /// Starts the receiver, which answers so.
 pub(crate) fn receiver(scene: &Scene, answer: &str) {
     scene.run_ok(&["mkdir", "-p", "/run/receiver"]).unwrap();
@@ -151,4 +160,18 @@ pub(crate) fn about(scene: &Scene, unit: &str) -> Vec<Value> {
     let mut got = got(scene);
     got.retain(|message| units(message).contains(&unit));
     got
+}
+
+pub(crate) fn headline(message: &Value) -> &str {
+    message["body"]["data"]["headline"].as_str().unwrap()
+}
+
+/// Waits for the message that resolves what was told of a unit.
+#[track_caller]
+pub(crate) fn wait_end(scene: &Scene, unit: &str) -> Value {
+    scene
+        .wait_for("its end", TIMEOUT, || {
+            Ok(about(scene, unit).into_iter().find(is_resolved))
+        })
+        .unwrap()
 }

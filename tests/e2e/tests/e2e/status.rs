@@ -6,15 +6,10 @@
     reason = "in a test a panic is the report"
 )]
 
-use prunella_e2e::{Scene, TIMEOUT, victim};
+use prunella_e2e::{Scene, TIMEOUT, one_line, victim};
 
 /// Where Prunella is inside a machine.
 const PRUNELLA: &str = "/opt/prunella/prunella";
-
-/// Without the breaks of a terminal's lines.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
 
 /// In which line of the text this stands.
 #[track_caller]

@@ -7,17 +7,13 @@
     reason = "in a test a panic is the report"
 )]
 
-use prunella_e2e::{Scene, TIMEOUT, victim};
+use prunella_e2e::{Scene, TIMEOUT, one_line, victim};
 use serde_json::Value;
 
-use crate::receiver::{kind, receiver, scene, wait_got};
+use crate::receiver::{headline, kind, receiver, scene, wait_got};
 
 /// Fails, tries again at once, and then waits for half an hour.
 const WAITS: &str = "[budget]\nhealings = 5\nwindow = \"1h\"\nbackoff = [\"0s\", \"30m\"]\n";
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
 
 /// What stands behind `Why:` or `To do:` at the head of a report.
 #[track_caller]
@@ -33,10 +29,6 @@ fn head(report: &str, label: &str) -> String {
 
 fn text(message: &Value) -> &str {
     message["body"]["data"]["text"].as_str().unwrap()
-}
-
-fn subject(message: &Value) -> &str {
-    message["body"]["data"]["headline"].as_str().unwrap()
 }
 
 #[test]
@@ -207,7 +199,7 @@ fn that_a_service_is_down_is_told_with_the_reason() {
     let outage = wait_got(&scene, 1).remove(0);
     assert_eq!(kind(&outage), "prunella.outage");
     assert!(
-        subject(&outage).contains("web.service is down (exit code 1: victim: /opt/it is missing)"),
+        headline(&outage).contains("web.service is down (exit code 1: victim: /opt/it is missing)"),
         "{outage}"
     );
     assert!(head(text(&outage), "Why:").contains("/opt/it"), "{outage}");
