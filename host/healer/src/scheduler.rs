@@ -392,35 +392,23 @@ impl Scheduler {
     /// Waits until nothing is being worked on and nothing is due within
     /// `patience`, which begins anew with everything that is done.
     pub fn wait_until_idle(&self, patience: Duration) {
-        let mut state = self.shared.lock();
-        loop {
-            if !state.is_busy(Instant::now() + patience) || state.stopping {
-                return;
-            }
-            state = self
-                .shared
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        let state = self.shared.lock();
+        let idle = self.shared.changed.wait_while(state, |state| {
+            state.is_busy(Instant::now() + patience) && !state.stopping
+        });
+        drop(idle);
     }
 
     /// Waits until nothing is being worked on and nothing is due before `end`, and no
     /// longer than that.
     pub fn wait_until(&self, end: Instant) {
-        let mut state = self.shared.lock();
-        while state.is_busy(end) && !state.stopping {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            state = self
-                .shared
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        let state = self.shared.lock();
+        let left = end.saturating_duration_since(Instant::now());
+        let idle = self
+            .shared
+            .changed
+            .wait_timeout_while(state, left, |state| state.is_busy(end) && !state.stopping);
+        drop(idle);
     }
 
     /// How the unit's incident ended, if one has since this scheduler began.
@@ -472,19 +460,11 @@ impl Scheduler {
         let mut state = self.shared.lock();
         state.stopping = true;
         self.shared.changed.notify_all();
-        let until = Instant::now() + grace;
-        while state.threads > 0 {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            state = self
-                .shared
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        let ended = self
+            .shared
+            .changed
+            .wait_timeout_while(state, grace, |state| state.threads > 0);
+        drop(ended);
     }
 }
 
@@ -598,6 +578,8 @@ impl Shared {
             task.begun = Some(now);
             task.answers = None;
             task.declared = self.healer.service(&unit);
+            // Its end says what it needs then.
+            task.needs.clear();
             let input = AttemptInput {
                 incident: task.incident.clone(),
                 known: task.known,

@@ -201,19 +201,13 @@ impl Notifier {
         let mut state = self.shared.lock();
         state.stopping = true;
         self.shared.changed.notify_all();
-        let until = Instant::now() + grace;
-        while state.running || !state.busy.is_empty() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            state = self
-                .shared
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        let ended = self
+            .shared
+            .changed
+            .wait_timeout_while(state, grace, |state| {
+                state.running || !state.busy.is_empty()
+            });
+        drop(ended);
     }
 }
 

@@ -102,7 +102,6 @@ impl Shared {
             return;
         };
         task.blocked += 1;
-        task.needs.insert(on.clone());
         let times = task.blocked;
         if circle {
             drop(state);
@@ -115,6 +114,7 @@ impl Shared {
             return;
         }
         if times > MAX_BLOCKED {
+            task.needs.insert(on);
             drop(state);
             let why = format!("{reason}; it has waited for other units {MAX_BLOCKED} times");
             self.give_up(unit, incident, &why);
