@@ -109,16 +109,11 @@ fn until(seconds: u64) -> String {
 }
 
 impl Past {
-    /// For how many seconds it is still left alone.
-    fn quiet_for(&self, now: u64) -> Option<u64> {
-        let ago = now.saturating_sub(self.failed?);
-        let left = quiet_after(self.failures).as_secs().saturating_sub(ago);
-        (left > 0).then_some(left)
-    }
-
+    /// That it is still left alone.
     fn quiet(&self, now: u64) -> Option<ThrottleError> {
-        let again_in = self.quiet_for(now)?;
-        Some(ThrottleError::Quiet {
+        let ago = now.saturating_sub(self.failed?);
+        let again_in = quiet_after(self.failures).as_secs().saturating_sub(ago);
+        (again_in > 0).then(|| ThrottleError::Quiet {
             why: self.why.clone(),
             again_in,
         })

@@ -201,7 +201,7 @@ pub(crate) struct UnitParams {
     pub(crate) unit: Option<UnitName>,
 }
 
-/// Since when.
+/// The query of `GET /health/{unit}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct SinceParams {

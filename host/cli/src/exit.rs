@@ -1,6 +1,6 @@
 //! How a command ends: exit codes, and errors that say what to do.
 
-use std::{error::Error as StdError, fmt, process::ExitCode};
+use std::{error::Error as StdError, fmt, io, process::ExitCode};
 
 use prunella_api::{ApiError, RefusalKind};
 use prunella_core::incident::{Ending, LeftAlone};
@@ -60,6 +60,15 @@ impl Exit {
 }
 
 impl Exit {
+    /// Of a file that cannot be read.
+    pub(crate) fn of_io(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound,
+            io::ErrorKind::PermissionDenied => Self::NoPermission,
+            _ => Self::Trouble,
+        }
+    }
+
     /// How `prunella heal` ends.
     pub(crate) fn of(ending: &Ending) -> Self {
         match ending {

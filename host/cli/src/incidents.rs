@@ -33,9 +33,6 @@ use crate::{
     time,
 };
 
-/// Characters of why an incident ended so: more than the store keeps.
-const HOW_MAX: usize = 2_000;
-
 /// How many are listed, unless told otherwise.
 const LIMIT: u32 = 50;
 
@@ -245,9 +242,8 @@ fn how(incident: &Summary) -> String {
             format!("{strategy}{after}")
         }
         (None, Some(why)) => {
-            // Never cut: what matters may stand at its end.
-            let words: Vec<&str> = why.split_whitespace().collect();
-            prunella_core::text::one_line(&words.join(" "), HOW_MAX)
+            // Not cut: what matters may stand at its end.
+            why.split_whitespace().collect::<Vec<_>>().join(" ")
         }
         (None, None) if incident.attempt > 1 => format!("attempt {}", incident.attempt),
         (None, None) => String::new(),

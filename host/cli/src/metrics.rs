@@ -30,12 +30,8 @@ fn detect(args: &DetectArgs) -> anyhow::Result<Exit> {
         score("standard input", io::stdin().lock(), out, args.min_score)?;
     } else {
         let file = File::open(&args.file).map_err(|source| {
-            let exit = match source.kind() {
-                io::ErrorKind::NotFound => Exit::NotFound,
-                io::ErrorKind::PermissionDenied => Exit::NoPermission,
-                _ => Exit::Trouble,
-            };
-            Problem::new(exit, format!("cannot open {}", args.file.display())).because(source)
+            let what = format!("cannot open {}", args.file.display());
+            Problem::new(Exit::of_io(&source), what).because(source)
         })?;
         let name = args.file.display().to_string();
         score(&name, file, BufWriter::new(out), args.min_score)?;

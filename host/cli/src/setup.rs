@@ -29,7 +29,7 @@ use crate::{
     exit::{Exit, Problem},
     output::{self, FAIR, STRONG},
     paths::{Paths, RUN, STATE},
-    program, systemctl, tidy,
+    program, systemctl,
 };
 
 const HARDENING: &str = include_str!("units/hardening.conf");
@@ -174,14 +174,6 @@ fn look_after_drop_ins(
 ) -> anyhow::Result<bool> {
     let unit_dir = &args.place.unit_dir;
     let mut changed = false;
-    for (unit, path) in tidy::orphans(paths, unit_dir)? {
-        if !args.dry_run {
-            drop_ins::remove(&path)?;
-        }
-        changed = true;
-        let which = format!("{} ({unit} is in nobody's care)", path.display());
-        report.changed("removed", &which)?;
-    }
     let loaded = Config::load(&paths.config);
     let mistakes = loaded.errors().count();
     let Some(config) = loaded.config else {
@@ -195,6 +187,14 @@ fn look_after_drop_ins(
         );
         return Ok(changed);
     };
+    for (unit, path) in drop_ins::orphans(unit_dir, &config)? {
+        if !args.dry_run {
+            drop_ins::remove(&path)?;
+        }
+        changed = true;
+        let which = format!("{} ({unit} is in nobody's care)", path.display());
+        report.changed("removed", &which)?;
+    }
     if let Some(lost) = lost_services(paths, &config) {
         output::remark("warning", FAIR, &lost);
     }

@@ -27,7 +27,7 @@ pub(crate) fn run(paths: &Paths, args: &TidyArgs) -> anyhow::Result<Exit> {
 
 /// The drop-ins to remove. With a mistake in the configuration none: its file declares a
 /// service, too.
-pub(crate) fn orphans(paths: &Paths, unit_dir: &Path) -> anyhow::Result<Vec<(UnitName, PathBuf)>> {
+fn orphans(paths: &Paths, unit_dir: &Path) -> anyhow::Result<Vec<(UnitName, PathBuf)>> {
     match Config::load(&paths.config).config {
         Some(config) => Ok(drop_ins::orphans(unit_dir, &config)?),
         None => Ok(Vec::new()),

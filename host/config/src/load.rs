@@ -243,7 +243,7 @@ impl Loader<'_> {
                 .map(|entry| entry.map(|entry| entry.path()))
                 .collect::<io::Result<Vec<PathBuf>>>()
         });
-        let mut paths: Vec<PathBuf> = match listed {
+        let paths: Vec<PathBuf> = match listed {
             Ok(paths) => paths,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
             Err(_) if self.is_left_out(Path::new(name)) => return Vec::new(),
@@ -255,25 +255,15 @@ impl Loader<'_> {
                 return Vec::new();
             }
         };
-        // Editors leave hidden files and others of their own behind.
-        paths.retain(|path| {
-            !path
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-        });
-        let (mut paths, others): (Vec<PathBuf>, Vec<PathBuf>) = paths
-            .into_iter()
-            .partition(|path| path.extension().is_some_and(|e| e == "toml"));
+        let (paths, others) = toml_files(paths);
         if name == SERVICES {
             self.tell_of_ignored(others);
         }
-        paths.sort();
         paths
     }
 
     /// Files that look like services' files and are not read.
-    fn tell_of_ignored(&mut self, mut paths: Vec<PathBuf>) {
-        paths.sort();
+    fn tell_of_ignored(&mut self, paths: Vec<PathBuf>) {
         for path in paths {
             let name = path.file_name().unwrap_or_default();
             let name = one_line(&name.to_string_lossy(), 200);
@@ -466,9 +456,23 @@ fn escaped(bytes: &[u8]) -> String {
     format!("{}{more}", shown.escape_ascii())
 }
 
+/// The files of a folder that are configuration, by name, and the others. Editors leave
+/// hidden files behind, which are neither.
+pub(super) fn toml_files(mut paths: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    paths.retain(|path| {
+        !path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    });
+    paths.sort();
+    paths
+        .into_iter()
+        .partition(|path| path.extension().is_some_and(|e| e == "toml"))
+}
+
 /// Opens once, and looks at what was opened: metadata and text are of the same
 /// file, whatever happens to the name meanwhile.
-fn read_text(path: &Path) -> Result<(fs::Metadata, Vec<u8>), Box<Diagnostic>> {
+pub(super) fn read_text(path: &Path) -> Result<(fs::Metadata, Vec<u8>), Box<Diagnostic>> {
     let failed = |error: io::Error| {
         Box::new(Diagnostic::about_file(
             path,

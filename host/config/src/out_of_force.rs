@@ -2,18 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::Read as _,
+    fs,
     path::{Path, PathBuf},
 };
 
 use prunella_core::{UnitName, service::Service};
 use toml::de::DeTable;
 
-use super::load::SERVICES;
-
-/// So much of a file is read.
-const MOST: u64 = 1 << 20;
+use super::load::{SERVICES, read_text, toml_files};
 
 /// A services file that is not used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,17 +63,20 @@ fn files(root: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(root.join(SERVICES)) else {
         return Vec::new();
     };
-    entries
+    let all = entries
         .flatten()
         .map(|entry| Path::new(SERVICES).join(entry.file_name()))
-        .filter(|file| file.extension().is_some_and(|kind| kind == "toml"))
-        .collect()
+        .collect();
+    toml_files(all).0
 }
 
 /// The unit that a file declares; one that cannot be understood is taken for that of
 /// its name, by which `prunella enable` writes it.
 fn known(root: &Path, file: PathBuf, mistake: String) -> Option<(UnitName, OutOfForce)> {
-    let text = text(&root.join(&file)).unwrap_or_default();
+    let text = read_text(&root.join(&file)).map_or_else(
+        |_| String::new(),
+        |(_, bytes)| String::from_utf8_lossy(&bytes).into_owned(),
+    );
     let (table, _) = DeTable::parse_recoverable(&text);
     let declared = table.get_ref().get("unit");
     let declared = declared
@@ -96,16 +95,4 @@ fn known(root: &Path, file: PathBuf, mistake: String) -> Option<(UnitName, OutOf
         critical: critical.unwrap_or(false),
     };
     Some((unit, out))
-}
-
-fn text(path: &Path) -> Option<String> {
-    // A pipe would block the opening.
-    if !path.is_file() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MOST).read_to_end(&mut bytes))
-        .ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -45,11 +45,11 @@ impl Config {
 
 impl Usable {
     /// The mistakes that keep something out of force.
-    pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
+    fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
         self.diagnostics.iter().filter(|found| found.is_error())
     }
 
-    /// The others.
+    /// The mistakes that keep nothing out of force.
     pub fn warnings(&self) -> impl Iterator<Item = &Diagnostic> {
         self.diagnostics.iter().filter(|found| !found.is_error())
     }

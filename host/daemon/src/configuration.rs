@@ -47,8 +47,7 @@ fn warn<'d>(warnings: impl Iterator<Item = &'d Diagnostic>) {
 pub fn load_usable(paths: &Paths) -> UsableConfig {
     let loaded = on_disk(paths);
     warn(loaded.warnings());
-    let mut problems = loaded.problems();
-    problems.extend(lost_services(paths, &loaded.config));
+    let problems = problems(paths, &loaded);
     for problem in &problems {
         tracing::error!("{problem}");
     }
@@ -71,6 +70,13 @@ impl UsableConfig {
 /// What can be used of the configuration as it is on the disk, for somebody who looks.
 pub(crate) fn on_disk(paths: &Paths) -> Usable {
     Config::load_usable(&paths.config, &paths.last_good_main_file())
+}
+
+/// What is wrong with what was read, and what follows from it, a sentence each.
+pub(crate) fn problems(paths: &Paths, loaded: &Usable) -> Vec<String> {
+    let mut problems = loaded.problems();
+    problems.extend(lost_services(paths, &loaded.config));
+    problems
 }
 
 /// That no service is in care although drop-ins call Prunella for some: their files were

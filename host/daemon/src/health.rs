@@ -20,6 +20,7 @@ use std::{
 use prunella_config::Config;
 use prunella_core::{
     UnitName,
+    budget::Moment,
     capability::UnitStatus,
     duration::written,
     health::{Health, HealthState, Transition},
@@ -40,6 +41,9 @@ const FRESH: Duration = Duration::from_secs(300);
 
 /// How long one look at a unit may take.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// Why nothing is known yet of what was not watched before.
+const JUST_BEGUN: &str = "the daemon has just begun to watch it";
 
 /// Changes that are kept for a store that does not work now.
 const KEPT: usize = 1_000;
@@ -113,12 +117,12 @@ impl HealthBook {
         for service in config.services.values() {
             let new = |why| tracker(service, now, why);
             let Some(seen) = earlier.remove(&service.unit) else {
-                let tracker = new("the daemon has just begun to watch it".to_owned());
+                let tracker = new(JUST_BEGUN.to_owned());
                 self.lock().insert(service.unit.clone(), tracker);
                 continue;
             };
-            let away = now.since_boot.saturating_sub(seen.since_boot);
-            let outdated = if seen.boot_id != boot_id {
+            let away = now.since_boot.saturating_sub(seen.moment.since_boot);
+            let outdated = if seen.moment.boot_id != boot_id {
                 Some("the host has been booted since it was seen last".to_owned())
             } else if away > FRESH {
                 let away = written(Duration::from_secs(away.as_secs()));
@@ -154,7 +158,7 @@ impl HealthBook {
                     changes.push((service.unit.clone(), observed));
                 }
                 None => {
-                    let why = "the daemon has just begun to watch it".to_owned();
+                    let why = JUST_BEGUN.to_owned();
                     trackers.insert(service.unit.clone(), tracker(service, now, why));
                 }
             }
@@ -377,9 +381,11 @@ impl HealthBook {
             .filter(|(unit, _)| units.contains(*unit))
             .map(|(_, tracker)| SeenHealth {
                 health: tracker.health(),
-                at: now.at,
-                boot_id: boot_id.clone(),
-                since_boot: now.since_boot,
+                moment: Moment {
+                    boot_id: boot_id.clone(),
+                    since_boot: now.since_boot,
+                    at: now.at,
+                },
             })
             .collect();
         match store.save_health(&seen, unsaved) {

@@ -92,11 +92,11 @@ pub fn warnings(paths: &Paths, config: &Config, linux: Option<&Linux>) -> Vec<Di
 pub fn unheld_ports(paths: &Paths, config: &Config, linux: &Linux) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for service in config.services.values().filter(|one| !one.ports.is_empty()) {
-        let is_settled = |status: &UnitStatus| {
+        let shows_its_ports = |status: UnitStatus| {
             status.is_up() && status.main_pid.is_some() && !status.private_network
         };
         let status = linux.units().get(Instant::now() + LOOK, &service.unit);
-        if !status.is_ok_and(|status| is_settled(&status)) {
+        if !status.is_ok_and(shows_its_ports) {
             continue;
         }
         let file = File::of(paths, service);

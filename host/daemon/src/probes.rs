@@ -72,7 +72,7 @@ pub(crate) fn ask(
                 Sample::Unanswered { why },
             )
         }
-        Some(Err(failure)) if failure.code.as_deref() == Some(NEVER_ANSWERED) => {
+        Some(Err(failure)) if failure.is(NEVER_ANSWERED) => {
             let told = assembly
                 .healer
                 .service(unit)

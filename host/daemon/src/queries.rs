@@ -33,6 +33,7 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// As much is shown of why a channel does not take a message.
 const WHY_MAX: usize = 120;
+
 /// Changes of a service's health that are listed where no time is given.
 const TRANSITIONS: u32 = 20;
 
@@ -135,7 +136,7 @@ impl LocalQueries {
                 |unit| match seen.iter().find(|seen| seen.health.unit == *unit) {
                     Some(seen) => SeenService {
                         health: seen.health.clone(),
-                        seen_at: Some(seen.at),
+                        seen_at: Some(seen.moment.at),
                     },
                     None => SeenService {
                         health: never_seen(unit, now),
@@ -386,10 +387,7 @@ impl InForce for Command {
     fn wait_for_health(&self) {}
 
     fn config_problems(&self) -> Vec<String> {
-        let found = configuration::on_disk(&self.paths);
-        let mut problems = found.problems();
-        problems.extend(configuration::lost_services(&self.paths, &found.config));
-        problems
+        configuration::problems(&self.paths, &configuration::on_disk(&self.paths))
     }
 
     fn notices(&self) -> Vec<String> {

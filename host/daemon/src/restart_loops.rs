@@ -7,7 +7,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     fs,
     time::{Duration, Instant},
 };
@@ -19,6 +18,7 @@ use prunella_core::{
     situation::Situation as _,
 };
 use prunella_watch::{LOOP_RESTARTS, LOOP_WITHIN};
+use serde::{Deserialize, Serialize};
 
 use crate::{DaemonError, Paths, assembly::Assembly, explained, files::folder};
 
@@ -26,7 +26,7 @@ use crate::{DaemonError, Paths, assembly::Assembly, explained, files::folder};
 const LOOK: Duration = Duration::from_secs(10);
 
 /// What sweeps saw of one service.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Restarts {
     /// Whether its loop has an incident.
     noticed: bool,
@@ -93,43 +93,14 @@ pub(crate) fn begun(paths: &Paths, assembly: &Assembly) -> Vec<Detection> {
     found
 }
 
-/// A line for each service: its name, whether its loop was noticed, and what was seen.
 fn written(all: &BTreeMap<UnitName, Restarts>) -> String {
-    let mut text = String::new();
-    for (unit, restarts) in all {
-        let noticed = if restarts.noticed { "noticed" } else { "-" };
-        let _ = write!(text, "{unit} {noticed}");
-        for (at, number) in &restarts.seen {
-            let _ = write!(text, " {}:{number}", at.as_millis());
-        }
-        text.push('\n');
-    }
-    text
+    // Names and numbers, which JSON always has a form for.
+    serde_json::to_string(all).unwrap_or_default()
 }
 
 /// Reads what [`written`] wrote; what cannot be read was not seen.
 fn read(text: &str) -> BTreeMap<UnitName, Restarts> {
-    text.lines()
-        .filter_map(|line| {
-            let mut words = line.split(' ');
-            let unit = UnitName::new(words.next()?).ok()?;
-            let noticed = words.next()? == "noticed";
-            let seen = words.filter_map(|word| {
-                let (at, number) = word.split_once(':')?;
-                Some((
-                    Duration::from_millis(at.parse().ok()?),
-                    number.parse().ok()?,
-                ))
-            });
-            Some((
-                unit,
-                Restarts {
-                    noticed,
-                    seen: seen.collect(),
-                },
-            ))
-        })
-        .collect()
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 #[cfg(test)]

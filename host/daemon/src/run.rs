@@ -331,7 +331,7 @@ fn reloaded(daemon: &Daemon, watcher: &Watcher, result: Answered, asked: Option<
             daemon.set_config_problems(lost.into_iter().collect());
             daemon.tell_config_problems();
             watcher.set(care(daemon));
-            daemon.health.declare(&daemon.assembly.healer.config());
+            daemon.health.declare(&config);
             daemon.scheduler.look_again();
             tracing::info!(
                 "configuration read again: {} services in care, {} strategies in force",

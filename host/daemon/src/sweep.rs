@@ -2,7 +2,8 @@
 //!
 //! Takes up incidents that a killed hook left behind and those due for another
 //! try, opens incidents for units in care that are failed and that no hook told
-//! of, and for those that systemd restarts again and again, and asks the probes, since a service that hangs never fails.
+//! of, and for those that systemd restarts again and again, and asks the probes, since a
+//! service that hangs never fails.
 
 use std::{
     sync::{

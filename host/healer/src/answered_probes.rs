@@ -14,11 +14,9 @@ use std::{
 use prunella_core::{
     Failure, UnitName,
     capability::{Answer, Call, Host, HostCalls, Operation as _, Reply},
-    service::Service,
+    service::{DeclaredProbe, Service},
 };
 use prunella_store::{ProbeHistory, Store};
-
-use crate::clock::wall_clock;
 
 /// The code of the failure that comes instead of the answer of a probe that was never
 /// answered.
@@ -76,9 +74,9 @@ impl AnsweredProbes {
 
     /// What is known of the probe as it is declared now.
     fn history(&self, service: &Service, probe: &str) -> Option<ProbeHistory> {
-        let question = question(service, probe)?;
+        let declared = own(service, probe)?;
         let key = (service.unit.clone(), probe.to_owned());
-        let is_of_this = |history: &ProbeHistory| history.question == question;
+        let is_of_this = |history: &ProbeHistory| history.is_of(declared);
         let known = self.lock().get(&key).cloned().filter(is_of_this);
         if known.as_ref().is_some_and(|history| history.answered) {
             return known;
@@ -101,13 +99,15 @@ impl AnsweredProbes {
     }
 
     fn write(&self, service: &Service, probe: &str, answered: bool) {
-        let Some(question) = question(service, probe) else {
+        let Some(declared) = own(service, probe) else {
             return;
         };
-        let history = ProbeHistory { question, answered };
+        let history = ProbeHistory {
+            question: declared.question(),
+            answered,
+        };
         if let Some(store) = &self.store
-            && let Err(error) =
-                store.set_probe_history(&service.unit, probe, &history, wall_clock())
+            && let Err(error) = store.set_probe_history(&service.unit, probe, &history)
         {
             tracing::debug!("what a probe came to is not in the store: {error}");
         }
@@ -120,10 +120,21 @@ impl AnsweredProbes {
     }
 }
 
-/// What a service's own probe asks; nothing, of one that asks another unit.
-fn question(service: &Service, probe: &str) -> Option<String> {
+/// A probe of the service's own; nothing, of one that asks another unit.
+fn own<'s>(service: &'s Service, probe: &str) -> Option<&'s DeclaredProbe> {
     let (_, declared) = service.own_probes().find(|(name, _)| *name == probe)?;
-    Some(declared.question())
+    Some(declared)
+}
+
+/// `now` is what came of asking it now, to stand at the end of the sentence.
+fn never_answered(probe: &str, now: &str) -> Failure {
+    Failure::unavailable(
+        NEVER_ANSWERED,
+        format!(
+            "probe `{probe}` has never been answered since it was declared so, so it tells \
+             nothing{now}"
+        ),
+    )
 }
 
 /// A service's host, where a probe of its own that was never answered gives no answer.
@@ -143,17 +154,10 @@ impl HostCalls for OnceAnswered {
         };
         let (service, probe) = (&self.service, ask.name.as_str());
         if !self.asks_in_vain && self.answered.is_in_vain(service, probe) {
-            let failure = Failure::unavailable(
-                NEVER_ANSWERED,
-                format!(
-                    "probe `{probe}` has never been answered since it was declared so, so it \
-                     tells nothing"
-                ),
-            );
-            return ask.reply(Err(failure));
+            return ask.reply(Err(never_answered(probe, "")));
         }
         let answer = self.below.ask(deadline, ask.clone())?;
-        if question(service, probe).is_none() {
+        if own(service, probe).is_none() {
             return ask.reply(Ok(answer));
         }
         if answer.healthy {
@@ -165,14 +169,7 @@ impl HostCalls for OnceAnswered {
                 );
             }
         } else if !self.answered.was_answered(service, probe) {
-            let failure = Failure::unavailable(
-                NEVER_ANSWERED,
-                format!(
-                    "probe `{probe}` has never been answered since it was declared so, so it \
-                     tells nothing ({})",
-                    answer.detail
-                ),
-            );
+            let failure = never_answered(probe, &format!(" ({})", answer.detail));
             return ask.reply(Err(failure));
         }
         ask.reply(Ok(answer))

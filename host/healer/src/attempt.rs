@@ -317,13 +317,15 @@ impl<'a> Attempt<'a> {
     /// Whether the unit is no longer as `seen`: systemd restarts it by itself, say, and what
     /// was found out about it holds no more.
     fn has_moved_on(&self, seen: &UnitStatus) -> bool {
+        if self.trail.is_dry_run() {
+            return false;
+        }
         let now = self.host.unit(Instant::now() + LOOK, &self.service.unit);
-        !self.trail.is_dry_run()
-            && now.is_ok_and(|now| {
-                now.active_state != seen.active_state
-                    || now.invocation != seen.invocation
-                    || now.restarts != seen.restarts
-            })
+        now.is_ok_and(|now| {
+            now.active_state != seen.active_state
+                || now.invocation != seen.invocation
+                || now.restarts != seen.restarts
+        })
     }
 
     fn heal(&self, status: &UnitStatus) -> AttemptOutcome {

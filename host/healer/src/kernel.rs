@@ -42,6 +42,7 @@ use prunella_core::{
         Act, ActiveState, Answer, Call, Described as _, Durability, Host, HostCalls,
         Operation as _, ProcessInfo, Reply, Subject, UnitStatus, clock, units,
     },
+    contract::milliseconds,
     oversight::ProcessKey,
     policy::Grants,
     protected::Protected,
@@ -331,7 +332,7 @@ impl Kernel {
             } => {
                 let process = ProcessKey {
                     pid: *pid,
-                    started_ms: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
+                    started_ms: milliseconds(*started),
                 };
                 (Some(process), *own)
             }

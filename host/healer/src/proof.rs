@@ -207,7 +207,7 @@ fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWe
         let ask = probes::Ask { name: name.clone() };
         let answer = match host.ask(deadline.min(Instant::now() + probe.timeout), ask) {
             Ok(answer) => answer,
-            Err(failure) if failure.code.as_deref() == Some(NEVER_ANSWERED) => {
+            Err(failure) if failure.is(NEVER_ANSWERED) => {
                 evidence.push(failure.message);
                 unknown.push(name.clone());
                 continue;

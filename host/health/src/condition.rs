@@ -79,7 +79,7 @@ pub(crate) struct InARow {
     failures: u32,
     first: Option<Now>,
     successes: u32,
-    /// The longest row while it holds, and what came last.
+    /// The longest row while it holds.
     longest: u32,
 }
 
@@ -105,9 +105,10 @@ impl InARow {
         self.failures = self.failures.saturating_add(1);
         if self.open.is_none() && self.failures >= threshold {
             self.open = Some(first);
-            self.longest = 0;
         }
-        self.longest = self.longest.max(self.failures);
+        if self.open.is_some() {
+            self.longest = self.longest.max(self.failures);
+        }
     }
 
     /// [`CLOSE_AFTER`] successes in a row end it.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prunella_core::{
+    contract::milliseconds,
     duration::written,
     health::{HealthSettings, Metric, ProbeHealth, Symptom, SymptomLevel},
 };
@@ -65,10 +66,6 @@ pub(crate) struct Probe {
     degrading: Watched,
     failing: Watched,
     unanswered: InARow,
-}
-
-fn milliseconds(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How the evidence of unanswered questions begins.

@@ -9,6 +9,7 @@ use std::{
 use prunella_core::{
     Failure, UnitName,
     capability::{ActiveState, Answer, Ownership, Process, ProcessInfo, Termination, Token},
+    contract::milliseconds,
     oversight::ProcessKey,
     text::one_line,
 };
@@ -54,9 +55,8 @@ struct Judgement {
 
 /// Whether the process still runs. One that has taken over its number is another.
 pub fn is_running(process: &ProcessKey) -> bool {
-    procfs::stat(process.pid).is_ok_and(|found| {
-        procfs::since_boot(found.started).as_millis() == u128::from(process.started_ms)
-    })
+    procfs::stat(process.pid)
+        .is_ok_and(|found| milliseconds(procfs::since_boot(found.started)) == process.started_ms)
 }
 
 impl Kin {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use prunella_core::{Timestamp, UnitName};
-use rusqlite::types::Type;
+use prunella_core::{Timestamp, UnitName, budget::Moment};
+use rusqlite::{Row, types::Type};
 use serde::de::DeserializeOwned;
 
 /// A time as SQLite keeps it. The year 292278994 is the end.
@@ -37,5 +37,19 @@ pub(crate) fn unit_name(column: usize, name: String) -> rusqlite::Result<UnitNam
 pub(crate) fn json<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+    })
+}
+
+/// A time since boot.
+pub(crate) fn to_boot_ms(since_boot: Duration) -> i64 {
+    i64::try_from(since_boot.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A moment in three columns, of which this is the first.
+pub(crate) fn moment(row: &Row<'_>, first: usize) -> rusqlite::Result<Moment> {
+    Ok(Moment {
+        boot_id: row.get(first)?,
+        since_boot: Duration::from_millis(from_integer(row.get(first + 1)?)),
+        at: from_ms(row.get(first + 2)?),
     })
 }

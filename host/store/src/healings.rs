@@ -1,15 +1,13 @@
 //! The store's part of the healing ledger: plain rows. What they mean is the
 //! [`Ledger`](crate::Ledger)'s business.
 
-use std::time::Duration;
-
 use prunella_core::{UnitName, budget::Moment};
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::{
     Store, StoreError,
     cached::Cached as _,
-    columns::{from_integer, from_ms, to_ms, unit_name},
+    columns::{moment, to_boot_ms, to_ms, unit_name},
 };
 
 /// Rows kept for each unit. No budget looks further back than this.
@@ -21,18 +19,6 @@ pub(crate) struct Healing {
     pub(crate) unit: UnitName,
     pub(crate) moment: Moment,
     pub(crate) forgiven: bool,
-}
-
-fn to_boot_ms(since_boot: Duration) -> i64 {
-    i64::try_from(since_boot.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn moment(row: &Row<'_>, first: usize) -> rusqlite::Result<Moment> {
-    Ok(Moment {
-        boot_id: row.get(first)?,
-        since_boot: Duration::from_millis(from_integer(row.get(first + 1)?)),
-        at: from_ms(row.get(first + 2)?),
-    })
 }
 
 impl Store {

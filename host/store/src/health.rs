@@ -1,16 +1,15 @@
 //! How services are, as it was seen last, and how that has changed.
 
-use std::time::Duration;
-
 use prunella_core::{
     Timestamp, UnitName,
+    budget::Moment,
     health::{Health, HealthState, Transition},
 };
 use rusqlite::{Row, params, types::Type};
 
 use crate::{
     Store, StoreError,
-    columns::{from_integer, from_ms, json, to_integer, to_ms, unit_name},
+    columns::{from_ms, json, moment, to_boot_ms, to_ms, unit_name},
 };
 
 /// How a service was when it was seen last.
@@ -18,11 +17,7 @@ use crate::{
 pub struct SeenHealth {
     pub health: Health,
     /// When that was.
-    pub at: Timestamp,
-    /// In which boot.
-    pub boot_id: String,
-    /// How long after that boot.
-    pub since_boot: Duration,
+    pub moment: Moment,
 }
 
 impl Store {
@@ -52,9 +47,9 @@ impl Store {
                      VALUES (?1, ?2, ?3, ?4, ?5)",
                     params![
                         seen.health.unit.as_str(),
-                        to_ms(seen.at),
-                        seen.boot_id,
-                        to_integer(milliseconds(seen.since_boot)),
+                        to_ms(seen.moment.at),
+                        seen.moment.boot_id,
+                        to_boot_ms(seen.moment.since_boot),
                         health
                     ],
                 )?;
@@ -83,14 +78,12 @@ impl Store {
         self.read("reading how services were", |connection| {
             connection
                 .prepare(
-                    "SELECT health, seen_ms, boot_id, since_boot_ms FROM health ORDER BY unit",
+                    "SELECT health, boot_id, since_boot_ms, seen_ms FROM health ORDER BY unit",
                 )?
                 .query_map([], |row| {
                     Ok(SeenHealth {
                         health: json(0, &row.get::<_, String>(0)?)?,
-                        at: from_ms(row.get(1)?),
-                        boot_id: row.get(2)?,
-                        since_boot: Duration::from_millis(from_integer(row.get(3)?)),
+                        moment: moment(row, 1)?,
                     })
                 })?
                 .collect()
@@ -137,8 +130,4 @@ fn state(column: usize, word: &str) -> rusqlite::Result<HealthState> {
         let why = format!("`{word}` is no state of health");
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into())
     })
-}
-
-fn milliseconds(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,22 +3,26 @@
 
 use std::collections::BTreeMap;
 
-use prunella_core::{Timestamp, UnitName};
+use prunella_core::{UnitName, service::DeclaredProbe};
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use crate::{
-    Store, StoreError,
-    columns::{to_ms, unit_name},
-};
+use crate::{Store, StoreError, columns::unit_name};
 
 /// What came of asking a probe so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeHistory {
-    /// What it asked: [`DeclaredProbe::question`](prunella_core::service::DeclaredProbe::question).
+    /// What it asked: [`DeclaredProbe::question`].
     pub question: String,
     /// Whether it was answered at least once. If not, people were told that it was
     /// asked in vain.
     pub answered: bool,
+}
+
+impl ProbeHistory {
+    /// Whether it is of the probe as it is declared now.
+    pub fn is_of(&self, probe: &DeclaredProbe) -> bool {
+        self.question == probe.question()
+    }
 }
 
 impl Store {
@@ -61,19 +65,12 @@ impl Store {
         unit: &UnitName,
         probe: &str,
         history: &ProbeHistory,
-        at: Timestamp,
     ) -> Result<(), StoreError> {
         self.write_ahead("writing what a probe came to", |transaction| {
             transaction.execute(
-                "INSERT OR REPLACE INTO probes (unit, probe, question, answered, at_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![
-                    unit.as_str(),
-                    probe,
-                    history.question,
-                    history.answered,
-                    to_ms(at)
-                ],
+                "INSERT OR REPLACE INTO probes (unit, probe, question, answered)
+                 VALUES (?1, ?2, ?3, ?4)",
+                params![unit.as_str(), probe, history.question, history.answered],
             )?;
             Ok(())
         })

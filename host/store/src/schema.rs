@@ -225,7 +225,6 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         question TEXT NOT NULL,
         -- 0 when people were told that it is asked in vain.
         answered INTEGER NOT NULL,
-        at_ms    INTEGER NOT NULL,
         PRIMARY KEY (unit, probe)
     ) STRICT, WITHOUT ROWID;
     ",

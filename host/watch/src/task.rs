@@ -95,18 +95,13 @@ impl Task {
         let names: HashSet<&UnitName> = care.iter().map(|care| &care.unit).collect();
         self.units.retain(|unit, _| names.contains(unit));
         for one in &care {
-            self.units
+            let history = self
+                .units
                 .entry(one.unit.clone())
-                .and_modify(|history| {
-                    history.heal_on_stop = one.heal_on_stop;
-                    history.run_policy = one.run_policy;
-                    history.only_up = one.only_up;
-                })
-                .or_insert_with(|| {
-                    let mut history = UnitHistory::new(one.heal_on_stop, one.run_policy);
-                    history.only_up = one.only_up;
-                    history
-                });
+                .or_insert_with(|| UnitHistory::new(one.heal_on_stop, one.run_policy));
+            history.heal_on_stop = one.heal_on_stop;
+            history.run_policy = one.run_policy;
+            history.only_up = one.only_up;
         }
         self.publish();
     }

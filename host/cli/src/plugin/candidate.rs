@@ -83,12 +83,8 @@ impl Candidate {
 /// Reads a regular file that may belong to anybody, without waiting for a pipe.
 pub(super) fn read(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     let failed = |error: io::Error| {
-        let exit = match error.kind() {
-            io::ErrorKind::NotFound => Exit::NotFound,
-            io::ErrorKind::PermissionDenied => Exit::NoPermission,
-            _ => Exit::Trouble,
-        };
-        Problem::new(exit, format!("{} cannot be looked at", path.display())).because(error)
+        let what = format!("{} cannot be looked at", path.display());
+        Problem::new(Exit::of_io(&error), what).because(error)
     };
     let refused = |what: String| Problem::new(Exit::Usage, format!("{} {what}", path.display()));
     let nonblock = OFlags::NONBLOCK.bits().cast_signed();

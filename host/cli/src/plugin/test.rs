@@ -80,11 +80,8 @@ fn scenarios(named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in named {
         let trouble = |error: std::io::Error| {
-            let exit = match error.kind() {
-                std::io::ErrorKind::NotFound => Exit::NotFound,
-                _ => Exit::Trouble,
-            };
-            Problem::new(exit, format!("{} cannot be looked at", path.display())).because(error)
+            let what = format!("{} cannot be looked at", path.display());
+            Problem::new(Exit::of_io(&error), what).because(error)
         };
         if !fs::metadata(path).map_err(trouble)?.is_dir() {
             files.push(path.clone());

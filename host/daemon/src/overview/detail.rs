@@ -12,6 +12,7 @@ use prunella_core::{
     budget::{self, BudgetVerdict, Moment},
     capability::{ActiveState, Host, UnitStatus, logs, probes},
     cause::Cause,
+    contract::milliseconds,
     incident::EndingKind,
     service::{DeclaredProbe, ProbeKind, Service},
     situation::Situation as _,
@@ -198,11 +199,7 @@ fn was_answered(store: &Store, service: &Service, name: &str, probe: &DeclaredPr
         .probe_history(&service.unit, name)
         .ok()
         .flatten()
-        .is_some_and(|history| history.answered && history.question == probe.question())
-}
-
-fn milliseconds(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+        .is_some_and(|history| history.answered && history.is_of(probe))
 }
 
 fn budget_of(asked: &Asked<'_>, service: &Service, now: Timestamp) -> BudgetStatus {

@@ -157,7 +157,7 @@ fn probes_in_vain(config: &Config, store: Option<&Store>) -> Vec<String> {
                 .services
                 .get(unit)
                 .and_then(|service| service.probes.get(name))
-                .is_some_and(|probe| probe.question() == history.question)
+                .is_some_and(|probe| history.is_of(probe))
         })
         .map(|((unit, name), _)| {
             format!(

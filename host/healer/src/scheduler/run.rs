@@ -382,9 +382,8 @@ impl Shared {
         }
         Some(Ending::Interrupted {
             detail: format!(
-                "the host was rebooted meanwhile; {} is {} now",
-                service.unit,
-                status.active_state.as_str()
+                "the host was rebooted meanwhile; {} is inactive now",
+                service.unit
             ),
         })
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use prunella_config::Retention;
 use prunella_core::{
     Timestamp, UnitName,
+    budget::Moment,
     health::{Health, HealthState, Metric, Symptom, SymptomLevel, Transition},
 };
 use prunella_store::{SeenHealth, Store};
@@ -57,9 +58,11 @@ fn seen(name: &str, at_ms: u64, state: HealthState) -> SeenHealth {
             probes: Vec::new(),
             flapping: None,
         },
-        at: at(at_ms),
-        boot_id: "b".into(),
-        since_boot: Duration::from_millis(at_ms + 1),
+        moment: Moment {
+            boot_id: "b".into(),
+            since_boot: Duration::from_millis(at_ms + 1),
+            at: at(at_ms),
+        },
     }
 }
 
