@@ -351,6 +351,7 @@ fn never_seen(unit: &UnitName, now: Timestamp) -> Health {
         since: now,
         evidence: "no daemon has watched it yet".to_owned(),
         symptoms: Vec::new(),
+        episodes: Vec::new(),
         probes: Vec::new(),
         flapping: None,
     }

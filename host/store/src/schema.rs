@@ -254,6 +254,11 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     CREATE INDEX health_transitions_by_subject ON health_transitions (subject, seq);
     CREATE INDEX health_transitions_by_time ON health_transitions (at_ms);
     ",
+    // 10: incidents that are no failures.
+    "
+    ALTER TABLE incidents ADD COLUMN kind TEXT NOT NULL DEFAULT 'failure';
+    CREATE INDEX incidents_by_kind ON incidents (kind, at_ms, seq);
+    ",
 ];
 
 /// The version of a store that this program has just written.

@@ -33,6 +33,7 @@ fn symptom() -> Symptom {
         clear: 800,
         since: at(5),
         evidence: "it is slow".into(),
+        confirmed: true,
     }
 }
 
@@ -55,6 +56,7 @@ fn seen(name: &str, at_ms: u64, state: HealthState) -> SeenHealth {
             since: at(at_ms),
             evidence: "so".into(),
             symptoms: vec![symptom()],
+            episodes: Vec::new(),
             probes: Vec::new(),
             flapping: None,
         },
