@@ -7,7 +7,7 @@
 //! | `GET /api/v1/services/{unit}` | | [`ServiceDetail`]: one of them, its probes asked |
 //! | `GET /api/v1/health` | | [`HealthReport`]: how every service is |
 //! | `GET /api/v1/health/{unit}` | `since` | [`HealthDetail`]: one of them, and its changes |
-//! | `GET /api/v1/incidents` | `unit`, `since`, `until`, `outcome`, `limit` | newest first |
+//! | `GET /api/v1/incidents` | `unit`, `since`, `until`, `outcome`, `kind`, `limit` | newest first |
 //! | `GET /api/v1/incidents/{id}` | | one, with every step |
 //! | `GET /api/v1/records` | as incidents, and `after` | whole records, oldest first |
 //! | `GET /api/v1/strategies` | `unit` | what strategies have achieved |

@@ -99,11 +99,12 @@ fn note(text: &str) -> Entry {
 fn seen() -> SeenService {
     SeenService {
         health: Health {
-            unit: unit("a.service"),
+            subject: unit("a.service").into(),
             state: HealthState::Degraded,
             since: Timestamp::from_millis(7),
             evidence: "it is slow".into(),
             symptoms: Vec::new(),
+            episodes: Vec::new(),
             probes: Vec::new(),
             flapping: None,
         },
@@ -206,6 +207,8 @@ impl Queries for Fixed {
                     signal: Some("KILL".into()),
                     failed_monotonic: Some(Monotonic::from_micros(5)),
                     restarts_before: None,
+                    symptoms: Vec::new(),
+                    follows: None,
                 },
                 attempt: 1,
                 boot_id: "b".into(),

@@ -5,12 +5,13 @@
 //! and writing to the store has a thread of its own, which sleeps until there is something
 //! to do: no healing, and no probe, waits for the store.
 
+mod measured;
 mod seen;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         mpsc::{self, Receiver, Sender},
     },
     thread,
@@ -23,7 +24,7 @@ use prunella_core::{
     budget::Moment,
     capability::UnitStatus,
     duration::written,
-    health::{Health, HealthState, Transition},
+    health::{Health, HealthState, Subject, Transition},
     incident::Incident,
     service::Service,
     situation::Situation as _,
@@ -33,7 +34,10 @@ use prunella_health::{IncidentEvent, Now, Observed, ProbeSettings, Sample, Track
 use prunella_linux::Linux;
 use prunella_store::{SeenHealth, Store};
 
-use self::seen::{SeenStep, SeenUnit, pause_of, seen_step, seen_unit};
+pub(crate) use self::measured::{Measures, measured};
+use self::seen::{
+    SeenDegradation, SeenStep, SeenUnit, pause_of, seen_degradation, seen_step, seen_unit,
+};
 use crate::{DaemonError, clock};
 
 /// What an earlier daemon knew counts for so long after it was seen.
@@ -54,6 +58,20 @@ pub(crate) struct HealthBook {
     store: Option<Arc<Store>>,
     trackers: Mutex<BTreeMap<UnitName, Tracker>>,
     work: Sender<Work>,
+    /// Who is told what begins, or changes, an incident.
+    on_news: OnceLock<Box<OnNews>>,
+}
+
+/// Who hears of news. Must not block, nor ask the book.
+type OnNews = dyn Fn(HealthNews) + Send + Sync;
+
+/// What the health of a service has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HealthNews {
+    /// It serves worse than it should.
+    Degraded(UnitName),
+    /// It is in another state than before.
+    Changed(UnitName),
 }
 
 /// What the thread of its own does.
@@ -85,6 +103,7 @@ impl HealthBook {
             store: store.cloned(),
             trackers: Mutex::default(),
             work,
+            on_news: OnceLock::new(),
         });
         book.begin(config);
         let working = Arc::clone(&book);
@@ -99,7 +118,7 @@ impl HealthBook {
     }
 
     fn begin(&self, config: &Config) {
-        let mut earlier: BTreeMap<UnitName, SeenHealth> = self
+        let mut earlier: BTreeMap<Subject, SeenHealth> = self
             .store
             .as_ref()
             .and_then(|store| {
@@ -110,13 +129,13 @@ impl HealthBook {
             })
             .unwrap_or_default()
             .into_iter()
-            .map(|seen| (seen.health.unit.clone(), seen))
+            .map(|seen| (seen.health.subject.clone(), seen))
             .collect();
         let now = self.now();
         let boot_id = self.linux.boot_id();
         for service in config.services.values() {
             let new = |why| tracker(service, now, why);
-            let Some(seen) = earlier.remove(&service.unit) else {
+            let Some(seen) = earlier.remove(&Subject::from(service.unit.clone())) else {
                 let tracker = new(JUST_BEGUN.to_owned());
                 self.lock().insert(service.unit.clone(), tracker);
                 continue;
@@ -143,6 +162,36 @@ impl HealthBook {
                 }
             }
         }
+    }
+
+    /// Has `tell` hear of news from now on, and of what is degraded already. Only the first
+    /// caller counts.
+    pub(crate) fn when_there_is_news(&self, tell: impl Fn(HealthNews) + Send + Sync + 'static) {
+        if self.on_news.set(Box::new(tell)).is_err() {
+            tracing::debug!("somebody else hears of health");
+            return;
+        }
+        let degraded: Vec<UnitName> = self
+            .lock()
+            .iter()
+            .filter(|(_, tracker)| tracker.is_degraded())
+            .map(|(unit, _)| unit.clone())
+            .collect();
+        for unit in degraded {
+            self.tell(HealthNews::Degraded(unit));
+        }
+    }
+
+    fn tell(&self, news: HealthNews) {
+        if let Some(tell) = self.on_news.get() {
+            tell(news);
+        }
+    }
+
+    /// How a service is now; nothing, when it is not in care.
+    pub(crate) fn of(&self, unit: &UnitName) -> Option<Health> {
+        self.observe(unit, Tracker::look);
+        self.lock().get(unit).map(Tracker::health)
     }
 
     /// What the operator has declared from now on.
@@ -179,6 +228,10 @@ impl HealthBook {
     /// A step of an incident was taken.
     pub(crate) fn step(&self, incident: &Incident, step: &Step) {
         let unit = &incident.detection.unit;
+        if incident.detection.is_degradation() {
+            self.degradation_step(unit, step);
+            return;
+        }
         match seen_step(step) {
             Some(SeenStep::Event(event)) => {
                 // How it stands then was not looked at while the incident was under way.
@@ -194,6 +247,22 @@ impl HealthBook {
                 }
             }
             Some(SeenStep::Stopped(event)) => {
+                self.observe(unit, |tracker, now| tracker.incident(now, event));
+                self.stopped(unit);
+            }
+            None => {}
+        }
+    }
+
+    fn degradation_step(&self, unit: &UnitName, step: &Step) {
+        match seen_degradation(step) {
+            Some(SeenDegradation::Event(event)) => {
+                self.observe(unit, |tracker, now| tracker.incident(now, event));
+                self.send(Work::Look(unit.clone()));
+            }
+            Some(SeenDegradation::BeginAnew) => self.observe(unit, Tracker::begin_anew),
+            Some(SeenDegradation::Stopped) => {
+                let event = IncidentEvent::LetGo;
                 self.observe(unit, |tracker, now| tracker.incident(now, event));
                 self.stopped(unit);
             }
@@ -299,9 +368,13 @@ impl HealthBook {
                 "{unit} is flapping: its health has changed {changes} times within half an hour"
             );
         }
+        if observed.began_degradation {
+            self.tell(HealthNews::Degraded(unit.clone()));
+        }
         let Some(transition) = observed.transition else {
             return;
         };
+        self.tell(HealthNews::Changed(unit.clone()));
         let (from, to, why) = (transition.from, transition.to, &transition.evidence);
         if to == HealthState::Degraded {
             tracing::warn!(object_systemd_unit = %unit, "{unit} is degraded: {why}");
@@ -360,7 +433,7 @@ impl HealthBook {
             }
             let units = unsaved
                 .iter()
-                .map(|change| change.unit.clone())
+                .filter_map(|change| change.subject.unit().cloned())
                 .collect::<BTreeSet<_>>();
             self.save(&units, &mut unsaved);
             waiting.into_iter().for_each(answer);
@@ -413,6 +486,8 @@ impl HealthBook {
     }
 
     fn saw(&self, unit: &UnitName, status: &UnitStatus) {
+        let run = status.invocation.as_deref();
+        self.observe(unit, |tracker, now| tracker.run(now, run));
         match seen_unit(status) {
             Some(SeenUnit::Standing(standing)) => {
                 self.observe(unit, |tracker, now| tracker.unit(now, standing));

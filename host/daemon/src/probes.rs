@@ -53,7 +53,7 @@ pub(crate) fn ask(
     probe: &str,
 ) -> (Asked, Sample) {
     const NOT_ASKED: (Asked, Sample) = (Asked::NotNow, Sample::NotAsked);
-    if scheduler.busy().contains_key(unit) {
+    if scheduler.keeps_from_probing(unit) {
         return NOT_ASKED;
     }
     let deadline = Instant::now() + LIMIT;

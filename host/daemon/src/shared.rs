@@ -17,7 +17,13 @@ use prunella_healer::{Observer, OpenOutcome, Scheduler};
 use prunella_notify::Notifier;
 use prunella_watch::{Unanswered, WatchEvent};
 
-use crate::{Paths, assembly::Assembly, health::HealthBook, notifier, reload::Answered};
+use crate::{
+    Paths,
+    assembly::Assembly,
+    health::{HealthBook, HealthNews},
+    notifier,
+    reload::Answered,
+};
 
 /// What the loop is woken by.
 pub(crate) enum Event {
@@ -25,6 +31,8 @@ pub(crate) enum Event {
     Watch(WatchEvent),
     /// A probe with an interval goes unanswered.
     NotAnswering(Unanswered),
+    /// The health of a service has changed.
+    Health(HealthNews),
     /// The configuration is to be read again; the answer goes to whoever asked.
     Reload(Option<Sender<Answered>>),
     /// It was read again.

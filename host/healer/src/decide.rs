@@ -201,13 +201,20 @@ pub(crate) fn decide(
             return Decision::Unknown(format!("systemd could not load {unit}: it is `{other}`"));
         }
     }
+    let is_upgraded = || situation.package_lock();
+    // It may well be slow for that.
+    if incident.detection.is_degradation()
+        && let Some(holder) = is_upgraded()
+    {
+        return Decision::LookAgain(LeftAlone::PackageUpgrade, holder, LOOK_AGAIN);
+    }
     if status.is_up() && !incident.detection.asks_to_restart(&status) {
         return Decision::Up(Box::new(status));
     }
     if let Some(action) = failure_action(&status) {
         return Decision::Leave(LeftAlone::FailureAction, action);
     }
-    if let Some(holder) = situation.package_lock() {
+    if let Some(holder) = is_upgraded() {
         return Decision::LookAgain(LeftAlone::PackageUpgrade, holder, LOOK_AGAIN);
     }
 

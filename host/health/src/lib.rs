@@ -18,11 +18,15 @@
 //!   probe's data stay fresh, rows and windows begin anew.
 //! - **A proof ends what it disproves.** Questions that went unanswered before it count no
 //!   more. Slowness does: a proof does not measure.
+//! - **Another run has to be measured anew.** What an earlier run was like makes no new
+//!   symptom. One that holds already holds until it has cleared, and is *confirmed* only
+//!   once it was measured again.
 //!
 //! What decides, from first to last: a pause; a healing under way; the unit, or an
 //! incident about it; symptoms; what is missing.
 
 mod condition;
+mod episodes;
 mod flapping;
 mod probe;
 mod rate;

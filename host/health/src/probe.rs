@@ -132,7 +132,7 @@ impl Probe {
                     self.failing = Watched::held_since(since);
                     self.degrading = Watched::held_since(since);
                 }
-                (Metric::ErrorsPermille, SymptomLevel::Degraded) => {
+                (Metric::ErrorsPermille, _) => {
                     self.degrading = Watched::held_since(since);
                 }
                 (Metric::UnansweredInARow, _) => {
@@ -140,11 +140,13 @@ impl Probe {
                     self.unanswered = InARow::held_since(since, longest);
                     self.why = symptom
                         .evidence
-                        .strip_prefix(&unanswered(&symptom.probe))
+                        .strip_prefix(&unanswered(symptom.probe().unwrap_or_default()))
                         .unwrap_or_default()
                         .trim_start_matches(": ")
                         .to_owned();
                 }
+                // Of no probe.
+                _ => {}
             }
         }
     }
@@ -228,6 +230,15 @@ impl Probe {
         }
     }
 
+    /// The service was started, or acted on: what was measured before tells nothing of what
+    /// it is like since.
+    pub(crate) fn begin_anew(&mut self) {
+        self.rate.clear();
+        self.latency.begin_anew();
+        self.degrading.begin_anew();
+        self.failing.begin_anew();
+    }
+
     /// Why nothing is known of the present, in a sentence without its full stop.
     pub(crate) fn unknown(&self, name: &str, now: Now) -> Option<String> {
         if self.never_answered {
@@ -260,12 +271,13 @@ impl Probe {
             symptoms.push(Symptom {
                 level: SymptomLevel::Failed,
                 metric: Metric::UnansweredInARow,
-                probe: name.to_owned(),
+                instance: Some(name.to_owned()),
                 value: longest.into(),
                 threshold: self.settings.failure_threshold.max(1).into(),
                 clear: CLOSE_AFTER.into(),
                 since: since.at,
                 evidence: format!("{}{why}", unanswered(name)),
+                confirmed: true,
             });
         }
         symptoms.extend(self.error_symptom(name, settings));
@@ -275,7 +287,7 @@ impl Probe {
             symptoms.push(Symptom {
                 level: SymptomLevel::Degraded,
                 metric: Metric::LatencyMs,
-                probe: name.to_owned(),
+                instance: Some(name.to_owned()),
                 value,
                 threshold: condition.opens_at,
                 clear: condition.clears_at,
@@ -285,6 +297,7 @@ impl Probe {
                     Metric::LatencyMs.shown(value),
                     Metric::LatencyMs.shown(condition.opens_at)
                 ),
+                confirmed: self.latency.is_confirmed(),
             });
         }
         symptoms
@@ -321,12 +334,16 @@ impl Probe {
         Some(Symptom {
             level,
             metric: Metric::ErrorsPermille,
-            probe: name.to_owned(),
+            instance: Some(name.to_owned()),
             value: value.unwrap_or_default(),
             threshold,
             clear,
             since: since.at,
             evidence,
+            confirmed: match level {
+                SymptomLevel::Failed => self.failing.is_confirmed(),
+                _ => self.degrading.is_confirmed(),
+            },
         })
     }
 

@@ -9,6 +9,7 @@ use prunella_core::{
 
 use crate::{
     Now,
+    episodes::Episodes,
     flapping::Flapping,
     probe::{Probe, ProbeSettings, Sample},
 };
@@ -48,6 +49,8 @@ pub enum IncidentEvent {
     Resolved(String),
     /// It is over, and nobody made it well.
     Unresolved(String),
+    /// Nothing is done any more about what was degraded: its symptoms say how it is.
+    LetGo,
     /// It is over: nothing had failed.
     Dropped,
 }
@@ -67,6 +70,8 @@ pub struct Observed {
     pub transition: Option<Transition>,
     /// Set when the service begins to flap: so many changes within the last half hour.
     pub began_flapping: Option<u32>,
+    /// Set when it begins to be degraded, by what was measured since it was started last.
+    pub began_degradation: bool,
 }
 
 /// What decides; as long as that is the same, since when and why are the same.
@@ -80,7 +85,7 @@ enum Reason {
     Unresolved,
     UnitFailed,
     Down,
-    Symptom(Metric, SymptomLevel, String),
+    Symptom(Metric, SymptomLevel, Option<String>),
     UnitUnknown,
     Starting,
     /// With what is missing of it.
@@ -117,6 +122,11 @@ pub struct Tracker {
     reason: Reason,
     evidence: String,
     flapping: Flapping,
+    /// The run that was seen last.
+    invocation: Option<String>,
+    episodes: Episodes,
+    /// Whether it was degraded when that was judged last.
+    is_degraded: bool,
 }
 
 impl Tracker {
@@ -147,6 +157,9 @@ impl Tracker {
             reason: Reason::UnitUnknown,
             evidence: why,
             flapping: Flapping::default(),
+            invocation: None,
+            episodes: Episodes::default(),
+            is_degraded: false,
         }
     }
 
@@ -158,7 +171,7 @@ impl Tracker {
             let symptoms: Vec<Symptom> = earlier
                 .symptoms
                 .iter()
-                .filter(|symptom| symptom.probe == *name)
+                .filter(|symptom| symptom.probe() == Some(name.as_str()))
                 .cloned()
                 .collect();
             let was_known = earlier
@@ -175,6 +188,7 @@ impl Tracker {
             _ => {}
         }
         self.carried_on = Some(now);
+        self.episodes.carry_on(now, &earlier.episodes);
         self.begun_from(earlier);
         self.reason = Reason::CarriedOn;
         self.flapping.state(now, self.state);
@@ -242,6 +256,25 @@ impl Tracker {
         self.settle(now, None)
     }
 
+    /// Which run of the unit was seen. After another one than before, what was measured has
+    /// to show anew.
+    pub fn run(&mut self, now: Now, invocation: Option<&str>) -> Observed {
+        let is_other = self.invocation.as_deref() != invocation;
+        let before = std::mem::replace(&mut self.invocation, invocation.map(str::to_owned));
+        if is_other && before.is_some() {
+            return self.begin_anew(now);
+        }
+        Observed::default()
+    }
+
+    /// The service was acted on: what was measured has to show anew.
+    pub fn begin_anew(&mut self, now: Now) -> Observed {
+        for probe in self.probes.values_mut() {
+            probe.begin_anew();
+        }
+        self.settle(now, None)
+    }
+
     /// The unit cannot be seen any more, or not yet.
     pub fn unit_unknown(&mut self, now: Now, why: impl Into<String>) -> Observed {
         self.carried_on = None;
@@ -257,6 +290,12 @@ impl Tracker {
     /// Whether an incident is under way, which says more than the unit does.
     pub fn has_incident(&self) -> bool {
         self.incident.is_some()
+    }
+
+    /// Whether it serves worse than it should, by what was measured since it was started
+    /// last.
+    pub fn is_degraded(&self) -> bool {
+        self.is_degraded
     }
 
     /// An operator has stopped the unit.
@@ -287,8 +326,10 @@ impl Tracker {
                 self.standing = Ok(Standing::Up);
                 for probe in self.probes.values_mut() {
                     probe.proven(now);
+                    probe.begin_anew();
                 }
             }
+            IncidentEvent::LetGo => self.incident = None,
             IncidentEvent::Resolved(why) => {
                 self.incident = None;
                 self.unresolved = None;
@@ -315,11 +356,12 @@ impl Tracker {
     /// How it is, as of what was seen last.
     pub fn health(&self) -> Health {
         Health {
-            unit: self.service.clone(),
+            subject: self.service.clone().into(),
             state: self.state,
             since: self.since,
             evidence: self.evidence.clone(),
             symptoms: self.symptoms(),
+            episodes: self.episodes.all(),
             probes: self
                 .probes
                 .iter()
@@ -344,14 +386,25 @@ impl Tracker {
     /// where that is the end of an incident.
     fn settle(&mut self, now: Now, resolution: Option<String>) -> Observed {
         let symptoms = self.symptoms();
+        self.episodes.see(now, &symptoms);
         let (state, reason, evidence) = self.judge(now, symptoms.first());
         let evidence = resolution
             .filter(|_| state == HealthState::Healthy)
             .unwrap_or(evidence);
-        let mut observed = Observed::default();
+        let was_degraded = std::mem::replace(
+            &mut self.is_degraded,
+            matches!(reason, Reason::Symptom(..))
+                && symptoms
+                    .iter()
+                    .any(|one| one.is_degradation() && one.confirmed),
+        );
+        let mut observed = Observed {
+            began_degradation: self.is_degraded && !was_degraded,
+            ..Observed::default()
+        };
         if state != self.state {
             observed.transition = Some(Transition {
-                unit: self.service.clone(),
+                subject: self.service.clone().into(),
                 at: now.at,
                 from: self.state,
                 to: state,
@@ -470,8 +523,8 @@ impl Tracker {
 fn of_symptom(symptom: &Symptom) -> (HealthState, Reason, String) {
     let state = match symptom.level {
         SymptomLevel::Failed => HealthState::Failed,
-        SymptomLevel::Degraded => HealthState::Degraded,
+        SymptomLevel::Critical | SymptomLevel::Degraded => HealthState::Degraded,
     };
-    let reason = Reason::Symptom(symptom.metric, symptom.level, symptom.probe.clone());
+    let reason = Reason::Symptom(symptom.metric, symptom.level, symptom.instance.clone());
     (state, reason, symptom.evidence.clone())
 }

@@ -8,7 +8,7 @@ use prunella_config::Config;
 use prunella_core::{
     Timestamp, UnitName,
     alert::{AlertKind, Message, Severity},
-    incident::{Ending, IncidentId},
+    incident::{Ending, IncidentId, IncidentKind},
     summary::Filter,
     trail::Record,
 };
@@ -22,6 +22,9 @@ const DIGEST_MAX: u32 = 100;
 
 /// A unit's incidents that a report looks back on.
 const PAST_MAX: u32 = 200;
+
+/// The word of an incident of a service that is up.
+const DEGRADATION: &str = IncidentKind::Degradation.as_str();
 
 /// What messages are made with.
 pub(crate) struct Composer<'a> {
@@ -169,10 +172,15 @@ impl Composer<'_> {
             }
             MessageForm::LeftCare => {
                 notification.kind = planned.kind;
+                let is_degraded = notification
+                    .report
+                    .as_ref()
+                    .is_some_and(|report| report.incident_kind == DEGRADATION);
+                let how = if is_degraded { "degraded" } else { "failed" };
                 notification.report = notification.report.map(Report::out_of_care);
                 let all: Vec<&Mention> = planned.mentions.iter().collect();
                 notification.headline = format!(
-                    "{} still failed; Prunella no longer looks after {}",
+                    "{} still {how}; Prunella no longer looks after {}",
                     units_are(&all),
                     if all.len() == 1 { "it" } else { "them" }
                 );

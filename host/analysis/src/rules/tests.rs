@@ -39,6 +39,8 @@ fn evidence(run: FailedRun) -> Evidence {
             signal: run.signal.clone(),
             failed_monotonic: None,
             restarts_before: None,
+            symptoms: Vec::new(),
+            follows: None,
         },
         domain: None,
         status: None,

@@ -258,6 +258,8 @@ mod tests {
                 signal: None,
                 failed_monotonic: None,
                 restarts_before: None,
+                symptoms: Vec::new(),
+                follows: None,
             },
             attempt: 1,
             boot_id: "b".into(),

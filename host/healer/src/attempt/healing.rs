@@ -171,6 +171,9 @@ impl Attempt<'_> {
     }
 
     fn prove(&self, name: &StrategyName) -> Healing {
+        if self.is_degradation() {
+            return self.prove_cleared(name);
+        }
         let not_proven = |reason: String, relapse| {
             self.trail.write(Step::NotProven {
                 strategy: Some(name.clone()),

@@ -50,13 +50,33 @@ impl Shared {
         if self.healer.service(&unit).is_none() {
             return Ok(OpenOutcome::NotInCare);
         }
+        let mut detection = detection;
         let mut state = self.lock();
-        if let Some(task) = state.tasks.get_mut(&unit) {
+        if let Some(task) = state.tasks.get(&unit)
+            && is_continued_by(&task.incident.detection, &detection)
+            && task.stage != Stage::Running
+        {
+            // It goes on as a failure: `store` ends it there.
+            detection.follows = Some(task.incident.id.clone());
+            state.tasks.remove(&unit);
+        } else if let Some(task) = state.tasks.get_mut(&unit) {
             let id = task.incident.id.clone();
             let another = detection.is_another_than(&task.incident.detection);
             let asked_for = detection.by == DetectedBy::Operator;
             task.restart_loop |= detection.cause == Cause::RestartLoop;
             match task.stage {
+                // It is being healed, and has gone down, or a person wants more than that.
+                Stage::Running if is_continued_by(&task.incident.detection, &detection) => {
+                    detection.follows = Some(id.clone());
+                    task.later_failure = Some(detection);
+                }
+                // A failure says more than how it is measured.
+                _ if detection.is_degradation() && !task.incident.detection.is_degradation() => {}
+                Stage::Watching => {
+                    task.stage = Stage::Queued;
+                    task.asked_for |= asked_for;
+                    self.changed.notify_all();
+                }
                 // Who waits for it has nothing new to say of it: another try
                 // now would fail as the last one did, again and again.
                 Stage::Waiting(_) if detection.by == DetectedBy::Dependency => {}
@@ -78,6 +98,11 @@ impl Shared {
             }
             return Ok(OpenOutcome::Joined(id));
         }
+        if let Some((id, Ending::Continued { .. })) = state.ended.get(&unit)
+            && !detection.is_degradation()
+        {
+            detection.follows = Some(id.clone());
+        }
         let asked_for = detection.by == DetectedBy::Operator;
         let (incident, outcome) = self.store(detection.clone(), parent)?;
         let mut task = Task::new(incident);
@@ -90,6 +115,12 @@ impl Shared {
                 if let Ending::LeftAlone { why, .. } = before {
                     task.waits_for = Some(WaitsFor::Hold(*why));
                 }
+            }
+            // That of a failure, which another process sees to.
+            OpenOutcome::Joined(_)
+                if detection.is_degradation() && !task.incident.detection.is_degradation() =>
+            {
+                return Ok(outcome);
             }
             // Another process is at work on an earlier failure of the unit:
             // looked at when that is over.
@@ -167,6 +198,14 @@ impl Shared {
                 // Another process has it, perhaps waiting for another unit, or
                 // died with it: the unit's lock tells, when it comes to that.
                 return Ok(match before(&id, &incident) {
+                    Some(open) if is_continued_by(&open.detection, &incident.detection) => {
+                        let ending = Ending::Continued {
+                            reason: how_it_goes_on(&incident.detection).to_owned(),
+                        };
+                        self.end_between_attempts(&open, &ending);
+                        incident.detection.follows = Some(id);
+                        continue;
+                    }
                     Some(incident) => (incident, OpenOutcome::Joined(id)),
                     None => new(incident),
                 });
@@ -188,6 +227,19 @@ impl Shared {
                 }
             }
         }
+    }
+}
+
+/// Whether a degradation goes on as what was noticed now: a failure, or a restart that a
+/// person wants. One who only asks about it joins it.
+fn is_continued_by(before: &Detection, now: &Detection) -> bool {
+    before.is_degradation() && !now.is_degradation() && !matches!(now.cause, Cause::State(_))
+}
+
+fn how_it_goes_on(now: &Detection) -> &'static str {
+    match now.cause {
+        Cause::RestartRequested => "a person wants it restarted",
+        _ => "it has failed, which is an incident of its own",
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn durability(step: &Step) -> Durability {
         | Step::ActIntended { .. }
         | Step::Answering { .. }
         | Step::Blocked { .. }
+        | Step::Watches { .. }
         | Step::Ended { .. } => Durability::OnDisk,
         _ => Durability::Gathered,
     }

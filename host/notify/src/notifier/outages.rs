@@ -6,7 +6,7 @@ use prunella_config::Config;
 use prunella_core::{
     Timestamp,
     alert::{Alert, AlertGroup},
-    incident::DetectedBy,
+    incident::{DetectedBy, IncidentKind},
     trail::{Entry, Step},
 };
 use prunella_report::outage_headline;
@@ -33,6 +33,8 @@ impl Shared {
         for open in unfinished {
             let service = config.services.get(&open.unit);
             if service.is_none()
+                // It is up, and was told of as what it is.
+                || open.kind == IncidentKind::Degradation
                 || is_known(alert_groups, &open.unit)
                 || is_told_with_another(open, unfinished, alert_groups)
             {

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use prunella_core::{alert::Alert, incident::IncidentId, service::Service};
+use prunella_core::{
+    alert::Alert,
+    incident::{IncidentId, IncidentKind},
+    service::Service,
+};
 use rstest::rstest;
 
 use super::*;
@@ -127,6 +131,7 @@ impl World {
 
     fn waits(&mut self, name: &str, on: &str) {
         self.unfinished.push(Unfinished {
+            kind: IncidentKind::Failure,
             incident: IncidentId::from_text(format!("{name}-waits")),
             unit: unit(name),
             detected: Timestamp::default(),
@@ -406,6 +411,7 @@ fn recoveries_wait_for_those_that_are_still_at_it() {
     let mut world = World::new().care("db", &[]).care("web", &["db"]);
     world.recovers("db", 100);
     world.unfinished.push(Unfinished {
+        kind: IncidentKind::Failure,
         incident: IncidentId::from_text("web-open"),
         detected: Timestamp::default(),
         unit: unit("web"),

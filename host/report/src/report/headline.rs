@@ -2,14 +2,15 @@
 //! for.
 
 use super::{
-    Failure,
+    Failure, degraded,
     reason::Causes,
     words::{self, clean},
 };
 use prunella_core::{
     UnitName,
     cause::Cause,
-    incident::{Ending, LeftAlone},
+    health::Symptom,
+    incident::{Detection, Ending, LeftAlone},
 };
 
 /// That a service is down, in one sentence.
@@ -34,8 +35,51 @@ pub(super) fn escalation(unit: &UnitName, causes: &Causes<'_>) -> Option<String>
     Some(format!("{unit} needs a person: {}", seen.sentence))
 }
 
+/// What is wrong with a service that is up, in one sentence. `tried` says that what the
+/// operator lists for it did not help.
+pub fn degraded_headline(unit: &UnitName, symptoms: &[Symptom], tried: bool) -> String {
+    let how = symptoms.first().map_or_else(
+        || format!("{unit} is degraded"),
+        |symptom| format!("{unit} {}: {}", degraded::how(symptom), symptom.evidence),
+    );
+    if tried {
+        format!("{how}; no healing helped")
+    } else {
+        how
+    }
+}
+
+/// What happened to a degraded service, and how that ended, in one sentence.
+fn of_degradation(detection: &Detection, ending: &Ending) -> Option<String> {
+    let unit = &detection.unit;
+    Some(match ending {
+        Ending::Healed {
+            strategy,
+            recovered_after: Some(after),
+        } => format!(
+            "{unit} was degraded; healed by {strategy} in {}",
+            words::length(*after)
+        ),
+        Ending::Healed { strategy, .. } => format!("{unit} was degraded; healed by {strategy}"),
+        Ending::Recovered { .. } => format!("{unit} is no longer degraded"),
+        Ending::Continued { .. } => format!("{unit} was degraded, and is seen to otherwise"),
+        Ending::Blocked { on, .. } => format!("{unit} is degraded, waiting for {on}"),
+        _ => return None,
+    })
+}
+
 /// What happened to what, and how it ended, in one sentence.
-pub fn headline(unit: &UnitName, cause: &Cause, ending: Option<&Ending>) -> String {
+pub fn headline(detection: &Detection, ending: Option<&Ending>) -> String {
+    let Detection { unit, cause, .. } = detection;
+    if detection.is_degradation() {
+        let said = match ending {
+            None => Some(degraded_headline(unit, &detection.symptoms, false)),
+            Some(ending) => of_degradation(detection, ending),
+        };
+        if let Some(said) = said {
+            return said;
+        }
+    }
     match ending {
         None => outage_headline(unit),
         Some(Ending::Healed { strategy, .. }) if *cause == Cause::RestartRequested => {
@@ -74,6 +118,7 @@ pub fn headline(unit: &UnitName, cause: &Cause, ending: Option<&Ending>) -> Stri
         },
         Some(Ending::Blocked { on, .. }) => format!("{unit} is down, waiting for {on}"),
         Some(Ending::Interrupted { .. }) => format!("healing {unit} was interrupted"),
+        Some(Ending::Continued { reason }) => format!("{unit}: {}", clean(reason)),
         Some(Ending::DryRun { verdict }) => {
             format!("dry run of {unit}: {}", clean(verdict))
         }

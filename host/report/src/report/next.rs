@@ -313,7 +313,23 @@ fn unprivileged(
                 journal,
             ],
         },
-        Some(Ending::Healed { .. } | Ending::Recovered { .. }) | None => Vec::new(),
+        None if record.incident.detection.is_degradation() => {
+            let mut next = vec![
+                command(
+                    format!("prunella health {unit}"),
+                    "what is measured, and how it has changed",
+                ),
+                status(&unit),
+            ];
+            next.extend(log_commands(record, context));
+            next.push(command(
+                format!("prunella heal {unit} --restart"),
+                "restart it, and prove that it is up",
+            ));
+            next
+        }
+        Some(Ending::Healed { .. } | Ending::Recovered { .. } | Ending::Continued { .. })
+        | None => Vec::new(),
     }
 }
 

@@ -31,6 +31,8 @@ fn detection(by: DetectedBy, cause: &str) -> Detection {
         signal: None,
         failed_monotonic: Some(Monotonic::from_micros(MONOTONIC)),
         restarts_before: None,
+        symptoms: Vec::new(),
+        follows: None,
     }
 }
 

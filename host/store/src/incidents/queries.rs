@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Monotonic, Timestamp, UnitName,
     capability::PastIncident,
-    incident::{Detection, Ending, EndingKind, Incident, IncidentId, LeftAlone},
+    incident::{Detection, Ending, EndingKind, Incident, IncidentId, IncidentKind, LeftAlone},
     summary::{Filter, OutcomeFilter, Summary},
     trail::{Entry, Record},
 };
@@ -57,7 +57,7 @@ fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
 
 /// The columns that [`summary`] reads.
 const SUMMARY: &str = "id, unit, at_ms, cause, ended, ended_at_ms, strategy, recovered_after, \
-                       attempt, why, left_alone";
+                       attempt, why, left_alone, kind";
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
     Ok(Summary {
@@ -76,6 +76,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         left_alone: row
             .get::<_, Option<String>>(10)?
             .and_then(|word| LeftAlone::from_word(&word)),
+        kind: kind(row, 11)?,
     })
 }
 
@@ -89,6 +90,18 @@ fn ended(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<EndingKind>> {
             column,
             rusqlite::types::Type::Text,
             format!("no incident ends as `{word}`").into(),
+        )
+    })
+}
+
+/// What an incident is about.
+pub(crate) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<IncidentKind> {
+    let word: String = row.get(column)?;
+    IncidentKind::from_word(&word).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            format!("no incident is a `{word}`").into(),
         )
     })
 }
@@ -148,6 +161,10 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
             conditions.push("ended = ?");
             values.push(kind.as_str().to_owned().into());
         }
+    }
+    if let Some(kind) = filter.kind {
+        conditions.push("kind = ?");
+        values.push(kind.as_str().to_owned().into());
     }
     let condition = if conditions.is_empty() {
         "TRUE".to_owned()

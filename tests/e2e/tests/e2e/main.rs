@@ -7,6 +7,7 @@ mod compared;
 mod config;
 mod crash;
 mod daemon;
+mod degraded;
 mod dependencies;
 mod enable;
 mod ends;

@@ -45,6 +45,8 @@ pub(crate) fn evidence(runs: Vec<FailedRun>) -> Evidence {
             signal: None,
             failed_monotonic: None,
             restarts_before: None,
+            symptoms: Vec::new(),
+            follows: None,
         },
         domain: Some("Web shop".to_owned()),
         status: None,
