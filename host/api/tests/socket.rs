@@ -99,7 +99,7 @@ fn note(text: &str) -> Entry {
 fn seen() -> SeenService {
     SeenService {
         health: Health {
-            unit: unit("a.service"),
+            subject: unit("a.service").into(),
             state: HealthState::Degraded,
             since: Timestamp::from_millis(7),
             evidence: "it is slow".into(),

@@ -69,7 +69,7 @@ pub(crate) fn why(health: &Health) -> String {
 }
 
 fn name(health: &Health) -> &str {
-    let name = health.unit.as_str();
+    let name = health.subject.as_str();
     name.strip_suffix(".service").unwrap_or(name)
 }
 
@@ -125,7 +125,7 @@ fn one(detail: &HealthDetail, has_since: bool, width: usize, table_width: usize)
     let _ = writeln!(
         text,
         "{STRONG}{}{STRONG:#}: {style}{}{style:#}",
-        health.unit,
+        health.subject,
         health.state.as_str()
     );
     let why = match seen_at {
@@ -159,20 +159,11 @@ fn one(detail: &HealthDetail, has_since: bool, width: usize, table_width: usize)
     text
 }
 
-/// What is measured, in a few words.
-fn measured(metric: Metric) -> &'static str {
-    match metric {
-        Metric::UnansweredInARow => "unanswered in a row",
-        Metric::ErrorsPermille => "unanswered share",
-        Metric::LatencyMs => "latency",
-    }
-}
-
 fn symptoms(symptoms: &[Symptom], now: Timestamp, width: usize) -> String {
     let mut table = Table::new(&[
         Column::fixed("LEVEL"),
-        Column::shrinks("PROBE", 8),
         Column::fixed("METRIC"),
+        Column::shrinks("OF", 8),
         Column::fixed("VALUE"),
         Column::fixed("LIMIT"),
         Column::fixed("SINCE"),
@@ -180,12 +171,13 @@ fn symptoms(symptoms: &[Symptom], now: Timestamp, width: usize) -> String {
     for symptom in symptoms {
         let (level, style) = match symptom.level {
             SymptomLevel::Failed => ("failed", BAD),
+            SymptomLevel::Critical => ("critical", BAD),
             SymptomLevel::Degraded => ("degraded", FAIR),
         };
         table.row(vec![
             Cell::new(level, style),
-            Cell::new(&symptom.probe, PLAIN),
-            Cell::new(measured(symptom.metric), PLAIN),
+            Cell::new(symptom.metric.title(), PLAIN),
+            Cell::new(symptom.instance.as_deref().unwrap_or_default(), PLAIN),
             Cell::new(symptom.metric.shown(symptom.value), PLAIN),
             Cell::new(symptom.metric.shown(symptom.threshold), PLAIN),
             Cell::new(ago(symptom.since, now), QUIET),
@@ -259,14 +251,14 @@ mod tests {
     fn seen() -> SeenService {
         SeenService {
             health: Health {
-                unit: UnitName::new("postgresql@15-main.service").unwrap(),
+                subject: UnitName::new("postgresql@15-main.service").unwrap().into(),
                 state: HealthState::Degraded,
                 since: at(60),
                 evidence: "probe `front` took 1,502 ms to answer, with a limit of 1,000 ms".into(),
                 symptoms: vec![Symptom {
                     level: SymptomLevel::Degraded,
                     metric: Metric::LatencyMs,
-                    probe: "front".into(),
+                    instance: Some("front".into()),
                     value: 1_502,
                     threshold: 1_000,
                     clear: 800,
@@ -328,7 +320,7 @@ mod tests {
             last_known: false,
             service: seen(),
             transitions: vec![Transition {
-                unit: UnitName::new("x.service").unwrap(),
+                subject: UnitName::new("x.service").unwrap().into(),
                 at: at(60),
                 from: HealthState::Healthy,
                 to: HealthState::Degraded,
@@ -343,7 +335,7 @@ mod tests {
             for part in [
                 "postgresql@15-main.service: degraded",
                 "(30 s ago): probe `front` took 1,502 ms",
-                "degraded front latency 1,502 ms 1,000 ms 1 min ago",
+                "degraded latency front 1,502 ms 1,000 ms 1 min ago",
                 "front yes 1,502 ms 9.7 % 5 s ago",
                 "healthy degraded it is slow",
             ] {

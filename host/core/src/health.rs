@@ -2,18 +2,87 @@
 //!
 //! | word | meaning |
 //! |---|---|
-//! | metric | a number of a service, sampled; its unit is in its name |
+//! | subject | a service in care, or the host |
+//! | metric | a number of a subject, sampled; its unit is in its name |
+//! | instance | what of the subject is measured, where there may be several: a probe, a file system |
 //! | condition | a rule over a metric: when it opens, when it clears, and for how long that has to hold |
 //! | symptom | a condition that holds: its value, since when, and the evidence |
 //! | health | a state, since when, and why |
 //!
 //! `prunella-health` has the arithmetic. Nothing here decides.
 
-use std::time::Duration;
+mod metric;
+
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::metric::{InstanceKind, Metric, Quantity};
 use crate::{Timestamp, UnitName};
+
+/// Whose health it is, or whose measurement. Its word is the unit's name, or `host`,
+/// which is no unit's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Subject {
+    /// The host itself.
+    Host,
+    /// A service in care.
+    Unit(UnitName),
+}
+
+impl Subject {
+    /// The word that stands for the host.
+    pub const HOST: &'static str = "host";
+
+    /// The stable word of the store and of `--json`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Host => Self::HOST,
+            Self::Unit(unit) => unit.as_str(),
+        }
+    }
+
+    /// The service, where it is one.
+    pub fn unit(&self) -> Option<&UnitName> {
+        match self {
+            Self::Host => None,
+            Self::Unit(unit) => Some(unit),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => formatter.write_str("the host"),
+            Self::Unit(unit) => unit.fmt(formatter),
+        }
+    }
+}
+
+impl From<UnitName> for Subject {
+    fn from(unit: UnitName) -> Self {
+        Self::Unit(unit)
+    }
+}
+
+impl From<Subject> for String {
+    fn from(subject: Subject) -> Self {
+        subject.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for Subject {
+    type Error = <UnitName as TryFrom<String>>::Error;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        if word == Self::HOST {
+            return Ok(Self::Host);
+        }
+        UnitName::try_from(word).map(Self::Unit)
+    }
+}
 
 /// How a service is. The order is that of a list: the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,45 +135,15 @@ impl HealthState {
     }
 }
 
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Metric {
-    /// So many times in a row a probe was not answered.
-    UnansweredInARow,
-    /// Of a thousand questions of a probe within the window, so many were not answered.
-    ErrorsPermille,
-    /// How long a probe's answer took, in milliseconds.
-    LatencyMs,
-}
-
-impl Metric {
-    /// A value of it for people: `1,502 ms`, `9.7 %`, `3`.
-    pub fn shown(self, value: u64) -> String {
-        match self {
-            Self::UnansweredInARow => value.to_string(),
-            Self::ErrorsPermille if value.is_multiple_of(10) => format!("{} %", value / 10),
-            Self::ErrorsPermille => format!("{}.{} %", value / 10, value % 10),
-            Self::LatencyMs => format!("{} ms", thousands(value)),
-        }
-    }
-}
-
-/// With a comma between groups of three digits.
-fn thousands(value: u64) -> String {
-    if value < 1_000 {
-        return value.to_string();
-    }
-    format!("{},{:03}", thousands(value / 1_000), value % 1_000)
-}
-
 /// How bad a symptom is. The order is that of a list: the worse first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SymptomLevel {
-    /// It makes its service `failed`.
+    /// It makes its subject `failed`.
     Failed,
-    /// It makes its service `degraded`.
+    /// It makes its subject `degraded`, and is about to make it fail.
+    Critical,
+    /// It makes its subject `degraded`.
     Degraded,
 }
 
@@ -113,19 +152,31 @@ pub enum SymptomLevel {
 pub struct Symptom {
     pub level: SymptomLevel,
     pub metric: Metric,
-    /// The probe that is measured.
-    pub probe: String,
+    /// Which of the metric's instances, such as the name of a probe or where a file system
+    /// is mounted; absent where the subject has one value of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// The latest value, in the metric's unit.
     pub value: u64,
     /// From this value on it is one.
     pub threshold: u64,
-    /// It is over when the value is no more than this. Of unanswered questions, so many
+    /// It is over when the value is back at this. Of unanswered questions, so many
     /// answers in a row end it.
     pub clear: u64,
     /// Since when the condition has held.
     pub since: Timestamp,
     /// A sentence without its full stop.
     pub evidence: String,
+}
+
+impl Symptom {
+    /// The name of the probe that is measured, where it is one.
+    pub fn probe(&self) -> Option<&str> {
+        match self.metric.instances() {
+            InstanceKind::Probe => self.instance.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// What is known of one probe that is asked while all is well.
@@ -143,10 +194,10 @@ pub struct ProbeHealth {
     pub errors_permille: Option<u64>,
 }
 
-/// How a service is, since when, and why.
+/// How a subject is, since when, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    pub unit: UnitName,
+    pub subject: Subject,
     pub state: HealthState,
     pub since: Timestamp,
     /// Why, in a sentence without its full stop.
@@ -159,10 +210,10 @@ pub struct Health {
     pub flapping: Option<u32>,
 }
 
-/// A change of a service's state.
+/// A change of a subject's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
-    pub unit: UnitName,
+    pub subject: Subject,
     pub at: Timestamp,
     pub from: HealthState,
     pub to: HealthState,
@@ -230,19 +281,16 @@ impl Default for ErrorRateSettings {
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
 
-    #[rstest]
-    #[case(Metric::LatencyMs, 999, "999 ms")]
-    #[case(Metric::LatencyMs, 1_502, "1,502 ms")]
-    #[case(Metric::LatencyMs, 1_000_007, "1,000,007 ms")]
-    #[case(Metric::ErrorsPermille, 97, "9.7 %")]
-    #[case(Metric::ErrorsPermille, 100, "10 %")]
-    #[case(Metric::UnansweredInARow, 3, "3")]
-    fn values_are_shown(#[case] metric: Metric, #[case] value: u64, #[case] shown: &str) {
-        assert_eq!(metric.shown(value), shown);
+    #[test]
+    fn the_host_is_no_unit() {
+        let unit = Subject::from(UnitName::new("web.service").unwrap());
+        for subject in [Subject::Host, unit] {
+            let word = subject.as_str().to_owned();
+            assert_eq!(Subject::try_from(word).unwrap(), subject);
+        }
+        assert!(UnitName::new(Subject::HOST).is_err());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use prunella_core::{
     budget::Moment,
     capability::UnitStatus,
     duration::written,
-    health::{Health, HealthState, Transition},
+    health::{Health, HealthState, Subject, Transition},
     incident::Incident,
     service::Service,
     situation::Situation as _,
@@ -99,7 +99,7 @@ impl HealthBook {
     }
 
     fn begin(&self, config: &Config) {
-        let mut earlier: BTreeMap<UnitName, SeenHealth> = self
+        let mut earlier: BTreeMap<Subject, SeenHealth> = self
             .store
             .as_ref()
             .and_then(|store| {
@@ -110,13 +110,13 @@ impl HealthBook {
             })
             .unwrap_or_default()
             .into_iter()
-            .map(|seen| (seen.health.unit.clone(), seen))
+            .map(|seen| (seen.health.subject.clone(), seen))
             .collect();
         let now = self.now();
         let boot_id = self.linux.boot_id();
         for service in config.services.values() {
             let new = |why| tracker(service, now, why);
-            let Some(seen) = earlier.remove(&service.unit) else {
+            let Some(seen) = earlier.remove(&Subject::from(service.unit.clone())) else {
                 let tracker = new(JUST_BEGUN.to_owned());
                 self.lock().insert(service.unit.clone(), tracker);
                 continue;
@@ -360,7 +360,7 @@ impl HealthBook {
             }
             let units = unsaved
                 .iter()
-                .map(|change| change.unit.clone())
+                .filter_map(|change| change.subject.unit().cloned())
                 .collect::<BTreeSet<_>>();
             self.save(&units, &mut unsaved);
             waiting.into_iter().for_each(answer);

@@ -119,7 +119,7 @@ impl LocalQueries {
         for service in services {
             service.health = all
                 .iter()
-                .find(|health| health.unit == service.unit)
+                .find(|health| health.subject.unit() == Some(&service.unit))
                 .cloned();
         }
     }
@@ -132,8 +132,11 @@ impl LocalQueries {
             .config()
             .services
             .keys()
-            .map(
-                |unit| match seen.iter().find(|seen| seen.health.unit == *unit) {
+            .map(|unit| {
+                match seen
+                    .iter()
+                    .find(|seen| seen.health.subject.unit() == Some(unit))
+                {
                     Some(seen) => SeenService {
                         health: seen.health.clone(),
                         seen_at: Some(seen.moment.at),
@@ -142,8 +145,8 @@ impl LocalQueries {
                         health: never_seen(unit, now),
                         seen_at: None,
                     },
-                },
-            )
+                }
+            })
             .collect())
     }
 
@@ -247,7 +250,7 @@ impl Queries for LocalQueries {
             None => self.last_known(at)?,
         };
         services.sort_by(|a, b| {
-            (a.health.state, &a.health.unit).cmp(&(b.health.state, &b.health.unit))
+            (a.health.state, &a.health.subject).cmp(&(b.health.state, &b.health.subject))
         });
         Ok(HealthReport {
             at,
@@ -262,7 +265,11 @@ impl Queries for LocalQueries {
             last_known,
             services,
         } = Queries::health(self)?;
-        let known = |unit: &UnitName| services.iter().find(|seen| seen.health.unit == *unit);
+        let known = |unit: &UnitName| {
+            services
+                .iter()
+                .find(|seen| seen.health.subject.unit() == Some(unit))
+        };
         let service = match known(unit) {
             Some(found) => found.clone(),
             // An alias may have been given.
@@ -277,10 +284,10 @@ impl Queries for LocalQueries {
             }
         };
         let limit = since.map_or(TRANSITIONS, |_| MOST_TRANSITIONS);
-        let unit = &service.health.unit;
+        let subject = &service.health.subject;
         self.in_force.wait_for_health();
         let transitions = self
-            .read(|store| store.health_transitions(unit, since, limit))?
+            .read(|store| store.health_transitions(subject, since, limit))?
             .unwrap_or_default();
         Ok(HealthDetail {
             at,
@@ -339,7 +346,7 @@ impl Queries for LocalQueries {
 /// How a service is that no daemon ever watched.
 fn never_seen(unit: &UnitName, now: Timestamp) -> Health {
     Health {
-        unit: unit.clone(),
+        subject: unit.clone().into(),
         state: HealthState::Unknown,
         since: now,
         evidence: "no daemon has watched it yet".to_owned(),

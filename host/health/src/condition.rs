@@ -4,15 +4,34 @@ use std::time::Duration;
 
 use crate::{CLOSE_AFTER, Now, OPEN_AFTER};
 
-/// A rule over a metric of which more is worse.
+/// A rule over a metric. Where it opens above the value at which it clears, more is worse;
+/// where it opens below, less is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Condition {
-    /// It opens at this value and above.
+    /// It opens at this value and beyond.
     pub opens_at: u64,
-    /// It clears at this value and below; less than `opens_at`.
+    /// It clears at this value and on its other side. What lies between changes nothing.
     pub clears_at: u64,
     /// For so long the values have to be there, without one that is not.
     pub hold: Duration,
+}
+
+impl Condition {
+    fn opens(&self, value: u64) -> bool {
+        if self.opens_at >= self.clears_at {
+            value >= self.opens_at
+        } else {
+            value <= self.opens_at
+        }
+    }
+
+    fn clears(&self, value: u64) -> bool {
+        if self.opens_at >= self.clears_at {
+            value <= self.clears_at
+        } else {
+            value >= self.clears_at
+        }
+    }
 }
 
 /// Whether a condition holds, by the values so far.
@@ -42,8 +61,8 @@ impl Watched {
     /// A value came.
     pub(crate) fn value(&mut self, condition: &Condition, now: Now, value: u64) {
         let (for_change, needed) = match self.open {
-            None => (value >= condition.opens_at, OPEN_AFTER),
-            Some(_) => (value <= condition.clears_at, CLOSE_AFTER),
+            None => (condition.opens(value), OPEN_AFTER),
+            Some(_) => (condition.clears(value), CLOSE_AFTER),
         };
         if !for_change {
             self.gap();

@@ -132,7 +132,7 @@ impl Probe {
                     self.failing = Watched::held_since(since);
                     self.degrading = Watched::held_since(since);
                 }
-                (Metric::ErrorsPermille, SymptomLevel::Degraded) => {
+                (Metric::ErrorsPermille, _) => {
                     self.degrading = Watched::held_since(since);
                 }
                 (Metric::UnansweredInARow, _) => {
@@ -140,11 +140,13 @@ impl Probe {
                     self.unanswered = InARow::held_since(since, longest);
                     self.why = symptom
                         .evidence
-                        .strip_prefix(&unanswered(&symptom.probe))
+                        .strip_prefix(&unanswered(symptom.probe().unwrap_or_default()))
                         .unwrap_or_default()
                         .trim_start_matches(": ")
                         .to_owned();
                 }
+                // Of no probe.
+                _ => {}
             }
         }
     }
@@ -260,7 +262,7 @@ impl Probe {
             symptoms.push(Symptom {
                 level: SymptomLevel::Failed,
                 metric: Metric::UnansweredInARow,
-                probe: name.to_owned(),
+                instance: Some(name.to_owned()),
                 value: longest.into(),
                 threshold: self.settings.failure_threshold.max(1).into(),
                 clear: CLOSE_AFTER.into(),
@@ -275,7 +277,7 @@ impl Probe {
             symptoms.push(Symptom {
                 level: SymptomLevel::Degraded,
                 metric: Metric::LatencyMs,
-                probe: name.to_owned(),
+                instance: Some(name.to_owned()),
                 value,
                 threshold: condition.opens_at,
                 clear: condition.clears_at,
@@ -321,7 +323,7 @@ impl Probe {
         Some(Symptom {
             level,
             metric: Metric::ErrorsPermille,
-            probe: name.to_owned(),
+            instance: Some(name.to_owned()),
             value: value.unwrap_or_default(),
             threshold,
             clear,

@@ -80,7 +80,7 @@ enum Reason {
     Unresolved,
     UnitFailed,
     Down,
-    Symptom(Metric, SymptomLevel, String),
+    Symptom(Metric, SymptomLevel, Option<String>),
     UnitUnknown,
     Starting,
     /// With what is missing of it.
@@ -158,7 +158,7 @@ impl Tracker {
             let symptoms: Vec<Symptom> = earlier
                 .symptoms
                 .iter()
-                .filter(|symptom| symptom.probe == *name)
+                .filter(|symptom| symptom.probe() == Some(name.as_str()))
                 .cloned()
                 .collect();
             let was_known = earlier
@@ -315,7 +315,7 @@ impl Tracker {
     /// How it is, as of what was seen last.
     pub fn health(&self) -> Health {
         Health {
-            unit: self.service.clone(),
+            subject: self.service.clone().into(),
             state: self.state,
             since: self.since,
             evidence: self.evidence.clone(),
@@ -351,7 +351,7 @@ impl Tracker {
         let mut observed = Observed::default();
         if state != self.state {
             observed.transition = Some(Transition {
-                unit: self.service.clone(),
+                subject: self.service.clone().into(),
                 at: now.at,
                 from: self.state,
                 to: state,
@@ -470,8 +470,8 @@ impl Tracker {
 fn of_symptom(symptom: &Symptom) -> (HealthState, Reason, String) {
     let state = match symptom.level {
         SymptomLevel::Failed => HealthState::Failed,
-        SymptomLevel::Degraded => HealthState::Degraded,
+        SymptomLevel::Critical | SymptomLevel::Degraded => HealthState::Degraded,
     };
-    let reason = Reason::Symptom(symptom.metric, symptom.level, symptom.probe.clone());
+    let reason = Reason::Symptom(symptom.metric, symptom.level, symptom.instance.clone());
     (state, reason, symptom.evidence.clone())
 }

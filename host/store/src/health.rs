@@ -1,18 +1,18 @@
 //! How services are, as it was seen last, and how that has changed.
 
 use prunella_core::{
-    Timestamp, UnitName,
+    Timestamp,
     budget::Moment,
-    health::{Health, HealthState, Transition},
+    health::{Health, HealthState, Subject, Transition},
 };
 use rusqlite::{Row, params, types::Type};
 
 use crate::{
     Store, StoreError,
-    columns::{from_ms, json, moment, to_boot_ms, to_ms, unit_name},
+    columns::{from_ms, json, moment, to_boot_ms, to_ms},
 };
 
-/// How a service was when it was seen last.
+/// How a subject was when it was seen last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenHealth {
     pub health: Health,
@@ -21,7 +21,7 @@ pub struct SeenHealth {
 }
 
 impl Store {
-    /// Writes down how services are now, and the changes that led there, oldest first. A
+    /// Writes down how subjects are now, and the changes that led there, oldest first. A
     /// killed process does not lose it; onto the disk it comes with the next durable
     /// write.
     pub fn save_health(
@@ -43,10 +43,10 @@ impl Store {
             for (seen, health) in seen.iter().zip(&healths) {
                 transaction.execute(
                     "INSERT OR REPLACE INTO health
-                       (unit, seen_ms, boot_id, since_boot_ms, health)
+                       (subject, seen_ms, boot_id, since_boot_ms, health)
                      VALUES (?1, ?2, ?3, ?4, ?5)",
                     params![
-                        seen.health.unit.as_str(),
+                        seen.health.subject.as_str(),
                         to_ms(seen.moment.at),
                         seen.moment.boot_id,
                         to_boot_ms(seen.moment.since_boot),
@@ -57,10 +57,10 @@ impl Store {
             for (transition, symptom) in transitions.iter().zip(&symptoms) {
                 transaction.execute(
                     "INSERT INTO health_transitions
-                       (unit, at_ms, from_state, to_state, evidence, symptom)
+                       (subject, at_ms, from_state, to_state, evidence, symptom)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                     params![
-                        transition.unit.as_str(),
+                        transition.subject.as_str(),
                         to_ms(transition.at),
                         transition.from.as_str(),
                         transition.to.as_str(),
@@ -73,12 +73,12 @@ impl Store {
         })
     }
 
-    /// How services were when they were seen last, by name.
+    /// How services and the host were when they were seen last, by name.
     pub fn seen_health(&self) -> Result<Vec<SeenHealth>, StoreError> {
         self.read("reading how services were", |connection| {
             connection
                 .prepare(
-                    "SELECT health, boot_id, since_boot_ms, seen_ms FROM health ORDER BY unit",
+                    "SELECT health, boot_id, since_boot_ms, seen_ms FROM health ORDER BY subject",
                 )?
                 .query_map([], |row| {
                     Ok(SeenHealth {
@@ -90,22 +90,22 @@ impl Store {
         })
     }
 
-    /// How a service's state has changed since then, newest first, `limit` at most.
+    /// How a subject's state has changed since then, newest first, `limit` at most.
     pub fn health_transitions(
         &self,
-        unit: &UnitName,
+        subject: &Subject,
         since: Option<Timestamp>,
         limit: u32,
     ) -> Result<Vec<Transition>, StoreError> {
         self.read("reading how a service was", |connection| {
             connection
                 .prepare(
-                    "SELECT unit, at_ms, from_state, to_state, evidence, symptom
+                    "SELECT subject, at_ms, from_state, to_state, evidence, symptom
                      FROM health_transitions
-                     WHERE unit = ?1 AND at_ms >= ?2 ORDER BY seq DESC LIMIT ?3",
+                     WHERE subject = ?1 AND at_ms >= ?2 ORDER BY seq DESC LIMIT ?3",
                 )?
                 .query_map(
-                    params![unit.as_str(), since.map_or(0, to_ms), limit],
+                    params![subject.as_str(), since.map_or(0, to_ms), limit],
                     transition,
                 )?
                 .collect()
@@ -116,12 +116,18 @@ impl Store {
 fn transition(row: &Row<'_>) -> rusqlite::Result<Transition> {
     let symptom: Option<String> = row.get(5)?;
     Ok(Transition {
-        unit: unit_name(0, row.get(0)?)?,
+        subject: subject(0, row.get(0)?)?,
         at: from_ms(row.get(1)?),
         from: state(2, &row.get::<_, String>(2)?)?,
         to: state(3, &row.get::<_, String>(3)?)?,
         evidence: row.get(4)?,
         symptom: symptom.map(|text| json(5, &text)).transpose()?,
+    })
+}
+
+fn subject(column: usize, word: String) -> rusqlite::Result<Subject> {
+    Subject::try_from(word).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
     })
 }
 

@@ -26,7 +26,7 @@ const FREE_PAGES: u64 = 1_024;
 /// moved.
 const GIVEN_BACK_AT_ONCE: u32 = 256;
 
-/// Changes of health kept for each unit: of one that flaps for months, the latest.
+/// Changes of health kept for each subject: of one that flaps for months, the latest.
 const TRANSITIONS: u32 = 1_000;
 
 /// Kinds of failure kept for each unit in the record of strategies.
@@ -111,7 +111,7 @@ impl Store {
             )?;
             transaction.execute(
                 "DELETE FROM health_transitions AS this WHERE seq <
-                   (SELECT seq FROM health_transitions AS newer WHERE newer.unit = this.unit
+                   (SELECT seq FROM health_transitions AS newer WHERE newer.subject = this.subject
                     ORDER BY seq DESC LIMIT 1 OFFSET ?1)",
                 [TRANSITIONS - 1],
             )?;
@@ -123,7 +123,7 @@ impl Store {
                 transaction.execute(
                     "DELETE FROM health_transitions AS this WHERE at_ms < ?1 AND seq <>
                        (SELECT max(seq) FROM health_transitions AS newest
-                        WHERE newest.unit = this.unit)",
+                        WHERE newest.subject = this.subject)",
                     [to_ms(before)],
                 )?;
                 transaction.execute("DELETE FROM health WHERE seen_ms < ?1", [to_ms(before)])?;

@@ -231,7 +231,8 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     // 9: how services are, and were.
     "
     CREATE TABLE health (
-        unit          TEXT PRIMARY KEY,
+        -- A unit, or `host`.
+        subject       TEXT PRIMARY KEY,
         -- When that was, by both clocks.
         seen_ms       INTEGER NOT NULL,
         boot_id       TEXT NOT NULL,
@@ -242,7 +243,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     CREATE TABLE health_transitions (
         -- The order in which they were, whatever the clock said.
         seq        INTEGER PRIMARY KEY,
-        unit       TEXT NOT NULL,
+        subject    TEXT NOT NULL,
         at_ms      INTEGER NOT NULL,
         from_state TEXT NOT NULL,
         to_state   TEXT NOT NULL,
@@ -250,7 +251,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         -- The worst one at that time.
         symptom    TEXT
     ) STRICT;
-    CREATE INDEX health_transitions_by_unit ON health_transitions (unit, seq);
+    CREATE INDEX health_transitions_by_subject ON health_transitions (subject, seq);
     CREATE INDEX health_transitions_by_time ON health_transitions (at_ms);
     ",
 ];

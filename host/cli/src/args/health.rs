@@ -16,7 +16,7 @@ Examples:
   prunella health
   prunella health nginx
   prunella health nginx --since 7d
-  prunella health --json | jq -r '.services[] | select(.state == \"degraded\") | .unit'"
+  prunella health --json | jq -r '.services[] | select(.state == \"degraded\") | .subject'"
 )]
 pub(crate) struct HealthArgs {
     /// Show this service in detail

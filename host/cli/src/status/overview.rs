@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn what_is_up_and_not_well_is_told_and_what_is_well_is_not() {
         let health = |state, evidence: &str| Health {
-            unit: UnitName::new("nginx.service").unwrap(),
+            subject: UnitName::new("nginx.service").unwrap().into(),
             state,
             since: before_now(180_000),
             evidence: evidence.into(),

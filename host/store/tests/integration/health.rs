@@ -27,7 +27,7 @@ fn symptom() -> Symptom {
     Symptom {
         level: SymptomLevel::Degraded,
         metric: Metric::LatencyMs,
-        probe: "front".into(),
+        instance: Some("front".into()),
         value: 1_502,
         threshold: 1_000,
         clear: 800,
@@ -38,7 +38,7 @@ fn symptom() -> Symptom {
 
 fn transition(name: &str, at_ms: u64, to: HealthState) -> Transition {
     Transition {
-        unit: unit(name),
+        subject: unit(name).into(),
         at: at(at_ms),
         from: HealthState::Unknown,
         to,
@@ -50,7 +50,7 @@ fn transition(name: &str, at_ms: u64, to: HealthState) -> Transition {
 fn seen(name: &str, at_ms: u64, state: HealthState) -> SeenHealth {
     SeenHealth {
         health: Health {
-            unit: unit(name),
+            subject: unit(name).into(),
             state,
             since: at(at_ms),
             evidence: "so".into(),
@@ -87,7 +87,11 @@ fn states_and_their_changes_outlive_the_process() {
 
     let store = Store::open_read_only(&path).unwrap();
     assert_eq!(store.seen_health().unwrap(), [web]);
-    let of = |name, since, limit| store.health_transitions(&unit(name), since, limit).unwrap();
+    let of = |name, since, limit| {
+        store
+            .health_transitions(&unit(name).into(), since, limit)
+            .unwrap()
+    };
     assert_eq!(
         of("web.service", None, 10),
         [changes[2].clone(), changes[0].clone()]
@@ -115,7 +119,11 @@ fn old_changes_are_forgotten_and_the_newest_of_each_service_stays() {
         max_size: None,
     };
     store.tidy(&retention(None), at(2_000)).unwrap();
-    let left = |name| store.health_transitions(&unit(name), None, 5_000).unwrap();
+    let left = |name| {
+        store
+            .health_transitions(&unit(name).into(), None, 5_000)
+            .unwrap()
+    };
     assert_eq!(left("web.service").len(), 1_000);
     assert_eq!(left("db.service").len(), 2);
     let day = Some(Duration::from_millis(500));

@@ -1,0 +1,236 @@
+//! What is measured, as one table.
+
+use serde::{Deserialize, Serialize};
+
+/// What the values of a metric are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    /// Things, counted.
+    Count,
+    /// Parts of a thousand.
+    Permille,
+    /// A thousandth.
+    Milli,
+    Milliseconds,
+    Bytes,
+    BytesPerSecond,
+    /// Degrees; what is below freezing is 0.
+    Celsius,
+    /// 1 for yes, 0 for no.
+    Flag,
+}
+
+/// What a subject has several of, each with a value of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceKind {
+    /// Nothing: the subject has one value.
+    None,
+    /// Its probes, by name.
+    Probe,
+    /// Its file systems, by where they are mounted.
+    FileSystem,
+    /// Its network interfaces, by name.
+    Interface,
+    /// Its sensors of temperature, by name.
+    Sensor,
+}
+
+macro_rules! metrics {
+    ($($(#[doc = $doc:literal])+ $metric:ident $word:literal $quantity:ident $instances:ident $title:literal;)+) => {
+        /// What is measured. Its unit is in its name.
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        pub enum Metric {
+            $($(#[doc = $doc])+ #[serde(rename = $word)] $metric,)+
+        }
+
+        impl Metric {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$metric),+];
+
+            /// The stable word of the store, of commands and of `--json`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$metric => $word,)+ }
+            }
+
+            /// What its values are.
+            pub fn quantity(self) -> Quantity {
+                match self { $(Self::$metric => Quantity::$quantity,)+ }
+            }
+
+            /// What has a value each, where a subject may have several.
+            pub fn instances(self) -> InstanceKind {
+                match self { $(Self::$metric => InstanceKind::$instances,)+ }
+            }
+
+            /// In a few words, for a heading.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$metric => $title,)+ }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// So many times in a row a probe was not answered.
+    UnansweredInARow "unanswered-in-a-row" Count Probe "unanswered in a row";
+    /// Of a thousand questions of a probe within the window, so many were not answered.
+    ErrorsPermille "errors-permille" Permille Probe "unanswered share";
+    /// How long a probe's answer took.
+    LatencyMs "latency-ms" Milliseconds Probe "latency";
+
+    /// Processor time, of what the subject may use: a service's quota, or all processors.
+    CpuPermille "cpu-permille" Permille None "CPU";
+    /// Processor time, of one processor.
+    CpuCorePermille "cpu-core-permille" Permille None "CPU of one core";
+    /// Periods in which a service had used up its quota of processor time.
+    ThrottledPermille "throttled-permille" Permille None "throttled periods";
+    /// One-minute load average.
+    LoadMilli "load-milli" Milli None "load";
+    /// Memory that is not to be had back at once: without the cache of files.
+    MemoryBytes "memory-bytes" Bytes None "memory";
+    /// The same, of what there is: a service's limit, or the host's memory.
+    MemoryPermille "memory-permille" Permille None "memory share";
+    /// Memory that was swapped out.
+    SwapBytes "swap-bytes" Bytes None "swap";
+    /// The same, of the host's swap.
+    SwapPermille "swap-permille" Permille None "swap share";
+    /// Time in which something waited for a processor, over the last ten seconds.
+    PressureCpuPermille "pressure-cpu-permille" Permille None "waiting for CPU";
+    /// Time in which something waited for memory, over the last ten seconds.
+    PressureMemoryPermille "pressure-memory-permille" Permille None "waiting for memory";
+    /// Time in which something waited for input or output, over the last ten seconds.
+    PressureIoPermille "pressure-io-permille" Permille None "waiting for I/O";
+    /// Processes.
+    Processes "processes" Count None "processes";
+    /// Processes that have ended and that their parents have not asked about.
+    Zombies "zombies" Count None "zombies";
+    /// Tasks of a service: its processes, and their threads.
+    Tasks "tasks" Count None "tasks";
+    /// The same, of its limit.
+    TasksPermille "tasks-permille" Permille None "task share";
+    /// Open file descriptors of a service's processes.
+    Descriptors "descriptors" Count None "open files";
+    /// Of the limit of each process, that of the process that is nearest to its own.
+    DescriptorsPermille "descriptors-permille" Permille None "open file share";
+    /// Open files of the host, of the kernel's limit.
+    FileHandlesPermille "file-handles-permille" Permille None "file handles";
+    /// What a service reads from disks.
+    IoReadBytesPerSecond "io-read-bytes-per-second" BytesPerSecond None "disk reads";
+    /// What a service writes to disks.
+    IoWriteBytesPerSecond "io-write-bytes-per-second" BytesPerSecond None "disk writes";
+    /// Processes that were killed for want of memory since the sample before.
+    OomKills "oom-kills" Count None "out-of-memory kills";
+    /// Restarts by systemd since the sample before.
+    Restarts "restarts" Count None "restarts";
+
+    /// Used space of a file system, of what may be used.
+    DiskPermille "disk-permille" Permille FileSystem "disk";
+    /// What is left of a file system's space.
+    DiskFreeBytes "disk-free-bytes" Bytes FileSystem "free disk space";
+    /// Used inodes of a file system.
+    InodesPermille "inodes-permille" Permille FileSystem "inodes";
+    /// Units that have failed and that are in nobody's care.
+    FailedUnits "failed-units" Count None "failed units";
+    /// Whether nothing keeps the clock right.
+    ClockUnsynchronized "clock-unsynchronized" Flag None "clock not synchronized";
+    /// What a sensor measures.
+    TemperatureCelsius "temperature-celsius" Celsius Sensor "temperature";
+    /// Packets of an interface that were damaged or dropped since the sample before.
+    InterfaceErrors "interface-errors" Count Interface "network errors";
+    /// Whether an interface that is switched on has no link.
+    LinkDown "link-down" Flag Interface "link down";
+}
+
+impl Metric {
+    /// The metric with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|metric| metric.as_str() == word)
+    }
+
+    /// A value of it for people: `1,502 ms`, `9.7 %`, `1.5 GiB`, `3`.
+    pub fn shown(self, value: u64) -> String {
+        match self.quantity() {
+            Quantity::Count => thousands(value),
+            Quantity::Permille => format!("{} %", decimal(value, 10)),
+            Quantity::Milli => format!("{}.{:02}", value / 1_000, value % 1_000 / 10),
+            Quantity::Milliseconds => format!("{} ms", thousands(value)),
+            Quantity::Bytes => bytes(value),
+            Quantity::BytesPerSecond => format!("{}/s", bytes(value)),
+            Quantity::Celsius => format!("{value} °C"),
+            Quantity::Flag if value == 0 => "no".to_owned(),
+            Quantity::Flag => "yes".to_owned(),
+        }
+    }
+}
+
+/// With one digit behind the point, where that is not 0.
+fn decimal(value: u64, parts: u64) -> String {
+    match (value % parts) * 10 / parts {
+        0 => thousands(value / parts),
+        tenth => format!("{}.{tenth}", thousands(value / parts)),
+    }
+}
+
+fn bytes(value: u64) -> String {
+    const UNITS: [(u32, &str); 5] = [
+        (50, "PiB"),
+        (40, "TiB"),
+        (30, "GiB"),
+        (20, "MiB"),
+        (10, "KiB"),
+    ];
+    for (shift, unit) in UNITS {
+        if value >> shift != 0 {
+            return format!("{} {unit}", decimal(value, 1 << shift));
+        }
+    }
+    format!("{value} B")
+}
+
+/// With a comma between groups of three digits.
+fn thousands(value: u64) -> String {
+    if value < 1_000 {
+        return value.to_string();
+    }
+    format!("{},{:03}", thousands(value / 1_000), value % 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(Metric::LatencyMs, 999, "999 ms")]
+    #[case(Metric::LatencyMs, 1_502, "1,502 ms")]
+    #[case(Metric::LatencyMs, 1_000_007, "1,000,007 ms")]
+    #[case(Metric::ErrorsPermille, 97, "9.7 %")]
+    #[case(Metric::ErrorsPermille, 100, "10 %")]
+    #[case(Metric::CpuCorePermille, 15_999, "1,599.9 %")]
+    #[case(Metric::UnansweredInARow, 3, "3")]
+    #[case(Metric::LoadMilli, 1_529, "1.52")]
+    #[case(Metric::MemoryBytes, 1_023, "1023 B")]
+    #[case(Metric::MemoryBytes, 1_536 << 20, "1.5 GiB")]
+    #[case(Metric::MemoryBytes, u64::MAX, "16,383.9 PiB")]
+    #[case(Metric::IoReadBytesPerSecond, 2 << 20, "2 MiB/s")]
+    #[case(Metric::TemperatureCelsius, 54, "54 °C")]
+    #[case(Metric::LinkDown, 1, "yes")]
+    fn values_are_shown(#[case] metric: Metric, #[case] value: u64, #[case] shown: &str) {
+        assert_eq!(metric.shown(value), shown);
+    }
+
+    #[test]
+    fn each_metric_has_its_word() {
+        for &metric in Metric::ALL {
+            assert_eq!(Metric::from_word(metric.as_str()), Some(metric));
+            let json = serde_json::to_string(&metric).unwrap();
+            assert_eq!(json, format!("\"{}\"", metric.as_str()));
+        }
+    }
+}
