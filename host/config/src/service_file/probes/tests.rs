@@ -169,3 +169,44 @@ fn mistakes(#[case] text: &str, #[case] expected: &str) {
     let shown = service(&text);
     assert!(shown.contains(expected), "shown was:\n{shown}");
 }
+
+#[rstest]
+#[case::unit("degraded = \"21\"", "`21`")]
+#[case::too_short("degraded = \"5m\"", "`degraded` must be at least 1h")]
+#[case::other_way(
+    "degraded = \"7d\"\ncritical = \"21d\"",
+    "`critical` must not be longer than `degraded`, and 21d is longer than 7d"
+)]
+fn mistakes_about_certificates(#[case] text: &str, #[case] expected: &str) {
+    let text = format!("unit = \"web.service\"\n[health.certificate]\n{text}");
+    let shown = service(&text);
+    assert!(shown.contains(expected), "shown was:\n{shown}");
+}
+
+#[test]
+fn when_a_certificate_is_near_its_end() {
+    let files = [
+        (
+            "prunella.toml",
+            "health.certificate = { degraded = \"30d\", critical = \"5d\" }",
+        ),
+        ("services.d/a.toml", "unit = \"a.service\""),
+        (
+            "services.d/b.toml",
+            "unit = \"b.service\"\nhealth.certificate.degraded = \"14d\"",
+        ),
+    ];
+    let loaded = load(&files);
+    assert_eq!(shown(&loaded), "");
+    let config = loaded.config.unwrap();
+    let of = |unit: &str| {
+        let health = &config.services[unit].health;
+        let days = |limit: Option<Duration>| limit.map(|limit| limit.as_secs() / 86_400);
+        (
+            days(health.certificate.degraded),
+            days(health.certificate.critical),
+        )
+    };
+    assert_eq!(of("a.service"), (Some(30), Some(5)));
+    assert_eq!(of("b.service"), (Some(14), None));
+}
