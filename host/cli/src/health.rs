@@ -187,13 +187,18 @@ fn symptoms(symptoms: &[Symptom], now: Timestamp, width: usize) -> String {
 }
 
 fn probes(probes: &[ProbeHealth], now: Timestamp, width: usize) -> String {
-    let mut table = Table::new(&[
+    let has_certificates = probes.iter().any(|probe| probe.certificate_ends.is_some());
+    let mut columns = vec![
         Column::shrinks("PROBE", 8),
         Column::fixed("ANSWERED"),
         Column::fixed("LATENCY"),
         Column::fixed("UNANSWERED"),
         Column::fixed("ASKED"),
-    ]);
+    ];
+    if has_certificates {
+        columns.push(Column::fixed("CERTIFICATE UNTIL"));
+    }
+    let mut table = Table::new(&columns);
     for probe in probes {
         let (answered, style) = match probe.answered {
             Some(true) => ("yes", GOOD),
@@ -203,7 +208,7 @@ fn probes(probes: &[ProbeHealth], now: Timestamp, width: usize) -> String {
         let shown = |metric: Metric, value: Option<u64>| {
             value.map_or_else(String::new, |it| metric.shown(it))
         };
-        table.row(vec![
+        let mut row = vec![
             Cell::new(&probe.name, PLAIN),
             Cell::new(answered, style),
             Cell::new(shown(Metric::LatencyMs, probe.latency_ms), PLAIN),
@@ -214,7 +219,12 @@ fn probes(probes: &[ProbeHealth], now: Timestamp, width: usize) -> String {
                     .map_or_else(String::new, |asked| ago(asked, now)),
                 QUIET,
             ),
-        ]);
+        ];
+        if has_certificates {
+            let ends = probe.certificate_ends.and_then(Timestamp::day);
+            row.push(Cell::new(ends.unwrap_or_default(), PLAIN));
+        }
+        table.row(row);
     }
     table.render(width, 2)
 }
@@ -273,6 +283,7 @@ mod tests {
                     answered: Some(true),
                     latency_ms: Some(1_502),
                     errors_permille: Some(97),
+                    certificate_ends: Some(at(6 * 24 * 3_600)),
                 }],
                 flapping: Some(7),
             },
@@ -338,7 +349,7 @@ mod tests {
                 "postgresql@15-main.service: degraded",
                 "(30 s ago): probe `front` took 1,502 ms",
                 "degraded latency front 1,502 ms 1,000 ms 1 min ago",
-                "front yes 1,502 ms 9.7 % 5 s ago",
+                "front yes 1,502 ms 9.7 % 5 s ago 2026-11-27",
                 "healthy degraded it is slow",
             ] {
                 assert!(words.contains(part), "{part} in\n{text}");

@@ -133,15 +133,20 @@ fn asking(probe: &ProbeKind) -> Option<String> {
         | ProbeKind::Mysql(place)
         | ProbeKind::Redis(place) => quoted(place),
         ProbeKind::Unix(path) => quoted(&path.to_string_lossy()),
-        ProbeKind::Http { url, status } => {
-            let status: Vec<String> = status.iter().map(u16::to_string).collect();
+        ProbeKind::Http(question) => {
+            let url = quoted(&question.url);
+            let status: Vec<String> = question.status.iter().map(u16::to_string).collect();
             if status.is_empty() {
-                quoted(url)
+                url
             } else {
-                format!("{}\nstatus = [{}]", quoted(url), status.join(", "))
+                format!("{url}\nstatus = [{}]", status.join(", "))
             }
         }
-        ProbeKind::Sqlite { .. } => return None,
+        // Nothing that is learned.
+        ProbeKind::Tls(_)
+        | ProbeKind::Dns(_)
+        | ProbeKind::Sqlite { .. }
+        | ProbeKind::Command(_) => return None,
     };
     Some(format!("{} = {value}", probe.as_str()))
 }

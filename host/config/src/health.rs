@@ -3,6 +3,7 @@
 //! ```toml
 //! [health]
 //! latency = { degraded = "1s", clear = "800ms", for = "30s" }
+//! certificate = { degraded = "21d", critical = "7d" }
 //! error-rate = { degraded = "5%", failed = "10%", clear = "2%", for = "30s", window = "5m" }
 //! ```
 
@@ -10,7 +11,7 @@ use std::{ops::Range, time::Duration};
 
 use prunella_core::{
     duration::written,
-    health::{ErrorRateSettings, HealthSettings, LatencySettings, Metric},
+    health::{CertificateSettings, ErrorRateSettings, HealthSettings, LatencySettings, Metric},
     text::one_line,
 };
 
@@ -21,6 +22,9 @@ use super::{
 
 /// Shorter than this nothing is slow: latencies are measured in whole milliseconds.
 const LEAST: Duration = Duration::from_millis(2);
+
+/// A certificate's time is counted in hours.
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Of a probe that is asked every second, this many questions have to be kept.
 const LONGEST_WINDOW: Duration = Duration::from_secs(3_600);
@@ -35,14 +39,48 @@ pub(super) fn section(
     let Some(section) = reader.section(top, "health", "[health]") else {
         return health;
     };
-    reader.only(section, &["latency", "error-rate"]);
+    reader.only(section, &["latency", "error-rate", "certificate"]);
     if let Some(latency) = reader.section(section, "latency", "[health.latency]") {
         read_latency(reader, latency, &mut health.latency);
     }
     if let Some(rate) = reader.section(section, "error-rate", "[health.error-rate]") {
         read_error_rate(reader, rate, &mut health.error_rate);
     }
+    if let Some(section) = reader.section(section, "certificate", "[health.certificate]") {
+        read_certificate(reader, section, &mut health.certificate);
+    }
     health
+}
+
+fn read_certificate(
+    reader: &mut Reader<'_>,
+    section: Section<'_>,
+    certificate: &mut CertificateSettings,
+) {
+    reader.only(section, &["degraded", "critical"]);
+    if let Some(degraded) = reader.duration(section, "degraded", HOUR) {
+        *certificate = CertificateSettings {
+            degraded: Some(degraded),
+            // Where nothing else is said: a third of it.
+            critical: None,
+        };
+    }
+    if let Some(critical) = reader.duration(section, "critical", HOUR) {
+        certificate.critical = Some(critical);
+    }
+    if let (Some(degraded), Some(critical)) = (certificate.degraded, certificate.critical)
+        && critical > degraded
+    {
+        reader.error_help(
+            place(section, &["critical", "degraded"]),
+            format!(
+                "`critical` must not be longer than `degraded`, and {} is longer than {}",
+                written(critical),
+                written(degraded)
+            ),
+            "for example: degraded = \"21d\", critical = \"7d\"",
+        );
+    }
 }
 
 fn read_latency(reader: &mut Reader<'_>, section: Section<'_>, latency: &mut LatencySettings) {

@@ -63,6 +63,18 @@ pub(super) fn is_host_and_port(text: &str) -> bool {
     })
 }
 
+/// Whether `text` is a host's name as DNS has it, with or without the last dot.
+pub(super) fn is_domain_name(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        })
+}
+
 /// The nearest of `known` to `word`, when it is near enough to be meant.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A key longer than this was not meant to be one of ours.
@@ -133,6 +145,21 @@ mod tests {
     #[case("a b:80", false)]
     fn addresses(#[case] text: &str, #[case] expected: bool) {
         assert_eq!(is_host_and_port(text), expected);
+    }
+
+    #[rstest]
+    #[case("shop.example", true)]
+    #[case("_sip._tcp.shop.example.", true)]
+    #[case("localhost", true)]
+    #[case("", false)]
+    #[case(".", false)]
+    #[case("shop..example", false)]
+    #[case("shop.example:53", false)]
+    #[case("büro.example", false)]
+    fn domain_names(#[case] text: &str, #[case] expected: bool) {
+        assert_eq!(is_domain_name(text), expected);
+        assert!(!is_domain_name(&"a".repeat(64)));
+        assert!(!is_domain_name(&"a.".repeat(127).repeat(2)));
     }
 
     #[rstest]

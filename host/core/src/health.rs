@@ -18,7 +18,7 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use self::metric::{InstanceKind, Metric, Quantity};
-use crate::{Timestamp, UnitName};
+use crate::{Timestamp, UnitName, capability::Certificate};
 
 /// Whose health it is, or whose measurement. Its word is the unit's name, or `host`,
 /// which is no unit's name.
@@ -248,6 +248,9 @@ pub struct ProbeHealth {
     /// Of a thousand questions within the window, so many were not answered; absent while
     /// there are too few to tell.
     pub errors_permille: Option<u64>,
+    /// Until when the certificate is valid that it is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_ends: Option<Timestamp>,
 }
 
 /// How a subject is, since when, and why.
@@ -287,6 +290,36 @@ pub struct Transition {
 pub struct HealthSettings {
     pub latency: LatencySettings,
     pub error_rate: ErrorRateSettings,
+    #[serde(default)]
+    pub certificate: CertificateSettings,
+}
+
+/// For how long the certificate of a service has to stay valid.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateSettings {
+    /// With so long left, or less, its service is degraded. When absent: a third of its
+    /// lifetime, 21 days at most. Who renews certificates does it before.
+    pub degraded: Option<Duration>,
+    /// With so long left, or less, that is critical; a third of the above, when absent.
+    pub critical: Option<Duration>,
+}
+
+impl CertificateSettings {
+    /// No certificate has to be valid for longer.
+    const LONGEST: Duration = Duration::from_secs(21 * 24 * 3_600);
+
+    /// From when on this one makes its service degraded.
+    pub fn degraded_at(&self, certificate: &Certificate) -> Duration {
+        let lifetime = certificate.ends.since(certificate.begins);
+        self.degraded
+            .unwrap_or_else(|| (lifetime / 3).min(Self::LONGEST))
+    }
+
+    /// From when on that is critical.
+    pub fn critical_at(&self, certificate: &Certificate) -> Duration {
+        self.critical
+            .unwrap_or_else(|| self.degraded_at(certificate) / 3)
+    }
 }
 
 /// How slowly a probe may be answered.

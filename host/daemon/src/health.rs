@@ -22,7 +22,7 @@ use prunella_config::Config;
 use prunella_core::{
     UnitName,
     budget::Moment,
-    capability::UnitStatus,
+    capability::{Certificate, UnitStatus},
     duration::written,
     health::{Health, HealthState, Subject, Transition},
     incident::Incident,
@@ -51,6 +51,23 @@ const JUST_BEGUN: &str = "the daemon has just begun to watch it";
 
 /// Changes that are kept for a store that does not work now.
 const KEPT: usize = 1_000;
+
+/// What a probe's turn has told of health.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) sample: Sample,
+    /// The certificate that it was shown.
+    pub(crate) certificate: Option<Certificate>,
+}
+
+impl From<Sample> for Heard {
+    fn from(sample: Sample) -> Self {
+        Self {
+            sample,
+            certificate: None,
+        }
+    }
+}
 
 /// How the services in care are.
 pub(crate) struct HealthBook {
@@ -221,8 +238,13 @@ impl HealthBook {
     }
 
     /// A probe's turn came.
-    pub(crate) fn probed(&self, unit: &UnitName, probe: &str, sample: Sample) {
-        self.observe(unit, |tracker, now| tracker.probe(now, probe, sample));
+    pub(crate) fn probed(&self, unit: &UnitName, probe: &str, heard: Heard) {
+        self.observe(unit, |tracker, now| {
+            if let Some(certificate) = heard.certificate {
+                tracker.certificate(now, probe, certificate);
+            }
+            tracker.probe(now, probe, heard.sample)
+        });
     }
 
     /// A step of an incident was taken.

@@ -282,8 +282,8 @@ fn probe(daemon: &Arc<Daemon>) -> Prober {
         &daemon.assembly.linux,
         targets,
         Arc::new(move |unit, probe| {
-            let (asked, sample) = probes::ask(&asking.assembly, &asking.scheduler, unit, probe);
-            asking.health.probed(unit, probe, sample);
+            let (asked, heard) = probes::ask(&asking.assembly, &asking.scheduler, unit, probe);
+            asking.health.probed(unit, probe, heard);
             asked
         }),
         Arc::new(move |unanswered| telling.send(Event::NotAnswering(unanswered))),

@@ -25,6 +25,7 @@
 //! What decides, from first to last: a pause; a healing under way; the unit, or an
 //! incident about it; symptoms; what is missing.
 
+mod certificate;
 mod condition;
 mod episodes;
 mod flapping;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::{
     Timestamp, UnitName,
+    capability::Certificate,
     health::{Health, HealthSettings, HealthState, Metric, Symptom, SymptomLevel, Transition},
 };
 
@@ -235,6 +236,13 @@ impl Tracker {
             self.probes.insert(name, probe);
         }
         self.settle(now, None)
+    }
+
+    /// A certificate was shown to a probe. It counts with the probe's sample, which follows.
+    pub fn certificate(&mut self, now: Now, name: &str, certificate: Certificate) {
+        if let Some(probe) = self.probes.get_mut(name) {
+            probe.certificate(now, &self.settings, certificate);
+        }
     }
 
     /// A probe's turn came. One that is not declared is no matter.

@@ -67,6 +67,7 @@ fn everything() {
                 recovery: Some(vec![name("mail")]),
                 escalation: Some(vec![name("pager"), name("mail")]),
                 outage: Some(vec![name("pager")]),
+                degradation: None,
                 information: Some(Vec::new()),
             },
             special: vec![Route {

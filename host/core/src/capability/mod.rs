@@ -232,7 +232,7 @@ pub use self::{
     host::{Answer, Host, HostCalls},
     logs::LogEntry,
     ports::{PortHolder, Protocol},
-    probes::ProbeAnswer,
+    probes::{Certificate, ProbeAnswer},
     process_control::Termination,
     processes::{Ownership, Process, ProcessInfo},
     resources::{Disk, Load, Memory, Pressure, PressureOf},

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_core::service::ProbeKind;
+use prunella_core::service::{HttpQuestion, ProbeKind};
 
 use super::{
     Finding, Learned,
@@ -82,7 +82,7 @@ pub(super) fn ask(
     if is_up && learned.probe.is_none() && !learned.ports.is_empty() {
         learned.notes.push(
             "no question is known that it answers, so it is not noticed when it hangs: declare a \
-             [[probe]] with an `interval`"
+             [[probe]]"
                 .to_owned(),
         );
     }
@@ -169,8 +169,7 @@ fn web<'a>(places: impl Iterator<Item = &'a String>, ask: &dyn Ask) -> Option<Fi
                 spoken = true;
                 if (200..=299).contains(&status) {
                     let why = format!("{path} answers {status} now");
-                    let status = Vec::new();
-                    return Some(Finding::new(ProbeKind::Http { url, status }, why));
+                    return Some(Finding::new(http(url, Vec::new()), why));
                 }
                 // A plain request to a port of TLS's is answered with 400.
                 if path == "/" && (300..=499).contains(&status) && status != 400 {
@@ -191,13 +190,15 @@ fn web<'a>(places: impl Iterator<Item = &'a String>, ask: &dyn Ask) -> Option<Fi
         // A page may be there one day.
         _ => vec![200, 301, 302, status],
     };
-    Some(Finding::new(
-        ProbeKind::Http {
-            url,
-            status: accepted,
-        },
-        why,
-    ))
+    Some(Finding::new(http(url, accepted), why))
+}
+
+fn http(url: String, status: Vec<u16>) -> ProbeKind {
+    ProbeKind::Http(HttpQuestion {
+        url,
+        status,
+        ..HttpQuestion::default()
+    })
 }
 
 #[cfg(test)]
@@ -257,10 +258,7 @@ mod tests {
     }
 
     fn http(url: &str, status: &[u16]) -> Option<ProbeKind> {
-        Some(ProbeKind::Http {
-            url: url.to_owned(),
-            status: status.to_vec(),
-        })
+        Some(super::http(url.to_owned(), status.to_vec()))
     }
 
     #[rstest]

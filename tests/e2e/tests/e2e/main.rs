@@ -21,6 +21,7 @@ mod oversight;
 mod plain;
 mod plugins;
 mod ports;
+mod probe_kinds;
 mod probes;
 mod reboots;
 mod receiver;
