@@ -3,11 +3,14 @@
 
 delay      answers take so many seconds
 errors     every so-manieth answer is 500
+silence    every so-manieth question is not answered
 spin       is busy with nothing
 leak       keeps so many MiB more each second
-files      opens so many files more each second
-processes  starts so many processes, once
+files      keeps so many files open
+processes  keeps so many processes
+zombies    keeps so many processes that have ended
 log        writes so many lines of errors each second
+cache      reads so many MiB of a file again and again
 
 --tls CERTIFICATE  speaks HTTPS; the file has the key as well
 """
@@ -29,7 +32,9 @@ options = options.parse_args()
 
 asked = itertools.count(1)
 kept = []
+files = []
 processes = []
+zombies = []
 
 
 def told(name):
@@ -43,8 +48,10 @@ def told(name):
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         time.sleep(told("delay") or 0)
-        errors = told("errors")
-        is_error = errors is not None and next(asked) % int(errors) == 0
+        number = next(asked)
+        if number % int(told("silence") or number + 1) == 0:
+            time.sleep(3600)
+        is_error = number % int(told("errors") or number + 1) == 0
         self.send_response(500 if is_error else 200)
         self.end_headers()
         self.wfile.write(b"ok\n")
@@ -57,11 +64,20 @@ def sicken():
     while True:
         begun = time.monotonic()
         kept.extend(bytearray(b"x" * (1 << 20)) for _ in range(int(told("leak") or 0)))
-        kept.extend(open("/dev/null") for _ in range(int(told("files") or 0)))
+        while len(files) < (told("files") or 0):
+            files.append(open("/dev/null"))
         while len(processes) < (told("processes") or 0):
             processes.append(subprocess.Popen(["sleep", "infinity"]))
+        while len(zombies) < (told("zombies") or 0):
+            zombies.append(subprocess.Popen(["true"]))
         for _ in range(int(told("log") or 0)):
             print("<3>error: the queue is full", file=sys.stderr)
+        if told("cache") is not None:
+            size = int(told("cache")) << 20
+            with open("/var/tmp/cache", "w+b") as file:
+                file.truncate(size)
+                while file.read(1 << 20):
+                    pass
         while told("spin") is not None and time.monotonic() < begun + 1:
             for _ in range(100_000):
                 pass

@@ -61,6 +61,8 @@ pub enum Missing {
     MakeRoom,
     /// Remove a cache that is damaged, so that it is made anew.
     ResetCache,
+    /// Notice what a service writes to its journal, and how much.
+    WatchLogs,
 }
 
 impl Missing {
@@ -72,6 +74,7 @@ impl Missing {
             Self::RemoveStale => "remove a stale pid file, lock file or socket",
             Self::MakeRoom => "make room on a full disk",
             Self::ResetCache => "remove a damaged cache",
+            Self::WatchLogs => "watch what services log",
         }
     }
 }
@@ -511,6 +514,8 @@ mod tests {
         let of = |class| faults.iter().filter(|fault| fault.class == class).count();
         assert!(of(Class::MustHeal) >= 30, "{}", of(Class::MustHeal));
         assert!(of(Class::MustNotTouch) >= 12, "{}", of(Class::MustNotTouch));
+        assert!(of(Class::MustTell) >= 15, "{}", of(Class::MustTell));
+        assert!(of(Class::MustNotTell) >= 8, "{}", of(Class::MustNotTell));
         let titles: BTreeSet<&str> = faults.iter().map(|fault| fault.title.as_str()).collect();
         assert_eq!(titles.len(), faults.len(), "no fault is there twice");
     }

@@ -25,6 +25,7 @@ const SOFTWARE: Software = Software {
         "monit",
         "msmtp-mta",
         "nginx-light",
+        "openssl",
         "postgresql",
         "procps",
         "psmisc",
