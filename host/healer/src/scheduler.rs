@@ -121,6 +121,8 @@ struct Task {
     waits_for: Option<WaitsFor>,
     /// When it is due, as that was decided last.
     due: Option<Instant>,
+    /// When its last attempt ended, in this boot.
+    looked: Option<Monotonic>,
     blocked: u32,
     /// A failure that was noticed while this one was being worked on.
     later_failure: Option<Detection>,
@@ -280,6 +282,7 @@ impl Scheduler {
             Err(error) if error.is_trouble() => return Ok(()),
             other => other?,
         };
+        let boot_id = self.shared.healer.settings.situation.boot_id();
         for Due { incident, retry_at } in escalated {
             let unit = incident.detection.unit.clone();
             let status = self.shared.look_at(&unit);
@@ -288,6 +291,15 @@ impl Scheduler {
                 ..incident
             });
             task.known = task.incident.attempt - 1;
+            task.looked = match store.latest_end(&unit) {
+                Ok(latest) => latest
+                    .filter(|latest| latest.boot_id == boot_id)
+                    .and_then(|latest| latest.monotonic),
+                Err(error) => {
+                    not_stored(&task.incident, "when it was looked at last", &error);
+                    None
+                }
+            };
             task.wait(retry_at.since(wall_clock()), WaitsFor::Retry);
             if status.is_some_and(|status| status.is_up()) {
                 task.stage = Stage::Queued;
@@ -330,6 +342,10 @@ impl Scheduler {
     /// A person has agreed to an act for the unit's incident, or has refused it: it is
     /// tried again now.
     pub fn decided(&self, unit: &UnitName) -> Result<(), HealerError> {
+        if let Some(task) = self.shared.lock().tasks.get_mut(unit) {
+            // The budget alone may put it off now.
+            task.due = None;
+        }
         self.look_again_at(unit);
         // It may be that of an earlier process.
         self.take_up().map(drop)
@@ -484,6 +500,7 @@ impl Task {
             known: 0,
             waits_for: None,
             due: None,
+            looked: None,
             blocked: 0,
             later_failure: None,
             asked_for: false,

@@ -10,7 +10,7 @@ use prunella_core::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
-pub use self::queries::{Due, Found};
+pub use self::queries::{Due, Found, LatestEnd};
 use crate::{
     Durable, Store, StoreError, WriteError, approvals,
     cached::Cached as _,

@@ -149,7 +149,7 @@ pub(super) fn pause_of(pauses: &[Pause], unit: &UnitName, now: Timestamp) -> Opt
 mod tests {
     use std::time::Duration;
 
-    use prunella_core::{Timestamp, UnitName};
+    use prunella_core::{Timestamp, UnitName, trail::Awaited};
 
     use super::*;
 
@@ -204,6 +204,7 @@ mod tests {
         };
         assert_eq!(ended(dry), None);
         let waits = Step::Waits {
+            on: Awaited::Budget,
             reason: "a\nb".into(),
             up_to: Duration::ZERO,
         };

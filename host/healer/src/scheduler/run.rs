@@ -14,7 +14,7 @@ use prunella_core::{
     capability::ActiveState,
     incident::{Ending, Incident, LeftAlone},
     service::Service,
-    trail::{Entry, Record, Step},
+    trail::{Awaited, Entry, Record, Step},
 };
 use prunella_store::StoreError;
 
@@ -250,7 +250,7 @@ impl Shared {
                 ..Known::default()
             },
             &self.healer.host_for(service),
-            |_, _| {},
+            |_| {},
         );
         match (waits_for, decision) {
             (WaitsFor::Hold(before), Decision::LookAgain(why, detail, after)) if why == before => {
@@ -404,6 +404,7 @@ impl Shared {
                 },
             },
             AttemptOutcome::TryAgain(wait) | AttemptOutcome::WaitForBudget(wait) => Step::Waits {
+                on: Awaited::Budget,
                 reason: "the healing budget spaces attempts out".to_owned(),
                 up_to: *wait,
             },

@@ -20,6 +20,7 @@ mod question;
 mod reason;
 mod recurrence;
 mod repeats;
+mod standing;
 mod step;
 mod words;
 
@@ -29,12 +30,13 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 pub use self::words::act as shown_act;
-use self::{builder::ReportBuilder, reason::Causes, words::clean};
+use self::{builder::ReportBuilder, reason::Causes, standing::Standing, words::clean};
 pub use self::{
     grants::Grantable,
     headline::{headline, outage_headline},
     obstacle::Obstacle,
     recurrence::{LOOK_BACK, Often, Recurrence},
+    standing::is_up,
     step::{Importance, StepText, describe},
     words::{failure as how_it_failed, length},
 };
@@ -43,7 +45,7 @@ use prunella_core::{
     alert::{AlertKind, Severity},
     capability::PastIncident,
     diagnosis,
-    incident::{Ending, IncidentId},
+    incident::{Ending, IncidentId, LeftAlone},
     service::Service,
     trail::{Record, Step},
 };
@@ -387,8 +389,13 @@ impl Report {
                 Some(Ending::Healed { .. } | Ending::Recovered { .. })
             ),
         };
+        let standing = Standing::of(&record.steps);
         let headline = match ending {
-            None => headline::outage(unit, &last, &causes),
+            None => headline::outage(unit, &last, &causes, standing),
+            Some(Ending::LeftAlone {
+                why: LeftAlone::StartLimit,
+                ..
+            }) => headline::start_limit(unit, &last, &causes),
             Some(Ending::Escalated { .. }) => question::first(record, context.now)
                 .map(|asked| format!("{unit} waits for approval to {asked}"))
                 .or_else(|| {
@@ -426,7 +433,13 @@ impl Report {
             detected_by: detection.by.as_str().to_owned(),
             noticed: words::noticed(detection.by.as_str()),
             reason,
-            to_do: next::to_do(record, recommendation.as_deref(), needs_people, context),
+            to_do: next::to_do(
+                record,
+                recommendation.as_deref(),
+                &causes,
+                needs_people,
+                context,
+            ),
             waited: has_waited(record),
             cause: clean(detection.cause.as_str()),
             what_failed: last.what,
@@ -452,7 +465,11 @@ impl Report {
                 Proof::new(seen.evidence, recovered_after, seen.stable_for)
             }),
             ended: ended.to_owned(),
-            outcome: words::outcome(ending, needs_people).to_owned(),
+            outcome: match ending {
+                None => standing.words(),
+                Some(ending) => words::outcome(ending, needs_people),
+            }
+            .to_owned(),
             why: reason::why(ending),
             dry_run: built.dry_run,
             needs_people,
