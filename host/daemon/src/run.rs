@@ -33,7 +33,7 @@ use crate::{
     explained,
     handler::{DaemonOrders, queries},
     health::{HealthBook, HealthNews},
-    host_check,
+    host_check, kill_switch,
     loading::Wanted,
     memory::MemoryTrimmer,
     notifier, probes,
@@ -152,6 +152,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         daemon.assembly.healer.config().services.len()
     );
 
+    kill_switch::follow(&daemon);
     check_host(&daemon);
     let tidier = Tidier::default();
     let tidy = || {
@@ -237,6 +238,7 @@ fn check_host(daemon: &Arc<Daemon>) {
         .name("host-check".to_owned())
         .spawn(move || {
             let Assembly { linux, healer, .. } = &daemon.assembly;
+            healer.look_at_ports();
             for found in host_check::warnings(&daemon.paths, &healer.config(), Some(linux)) {
                 tracing::warn!("{}", found.short());
             }

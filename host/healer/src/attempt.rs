@@ -29,7 +29,7 @@ use prunella_core::{
 
 use self::healing::Healing;
 use crate::{
-    decide::{Decision, Known, decide, mistake},
+    decide::{Decision, Known, Waiting, decide, mistake},
     dry_run,
     healer::{Current, Healer},
     oversight::Overseer,
@@ -159,7 +159,7 @@ impl<'a> Attempt<'a> {
         let failed = match &outcome {
             AttemptOutcome::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
             AttemptOutcome::LookAgain(why, ..) => why.needs_people(),
-            AttemptOutcome::WaitForBudget(_) | AttemptOutcome::Watches { .. } => false,
+            AttemptOutcome::Watches { .. } => false,
             AttemptOutcome::Ended(Ending::Continued { .. }) => false,
             AttemptOutcome::Ended(Ending::Healed { .. } | Ending::Recovered { .. }) => {
                 !self.nothing_failed()
@@ -190,11 +190,17 @@ impl<'a> Attempt<'a> {
                 snapshot: Some(&self.snapshot),
             },
             &self.real,
-            |what, up_to| {
-                self.trail.write(Step::Waits {
+            |waiting| match waiting {
+                Waiting::Begins(on, what, up_to) => self.trail.write(Step::Waits {
+                    on,
                     reason: what.to_owned(),
                     up_to,
-                });
+                }),
+                Waiting::StillRestarting => {
+                    self.diagnose();
+                    // The runs to come may fail otherwise.
+                    self.diagnosed.set(false);
+                }
             },
         );
         match decision {
@@ -234,7 +240,7 @@ impl<'a> Attempt<'a> {
         // it a moment ago, and it may still be on its way.
         let found =
             if detection.cause == Cause::NotAnswering || detection.by == DetectedBy::Operator {
-                proof::is_well(&self.service, &self.host)
+                proof::is_well(&self.service, &self.host, self.port_history())
             } else {
                 self.becomes_well()
             };
@@ -360,6 +366,8 @@ impl<'a> Attempt<'a> {
         if !self.trail.is_dry_run() {
             match self.budget() {
                 BudgetVerdict::Now => {}
+                // A person may decide meanwhile.
+                BudgetVerdict::After(_) if self.has_to_ask(status) => {}
                 BudgetVerdict::After(wait) => return AttemptOutcome::WaitForBudget(wait),
                 BudgetVerdict::Spent { .. } => {
                     return self.escalate(self.budget_is_spent());

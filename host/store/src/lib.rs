@@ -68,7 +68,7 @@ pub use self::{
     attempts::{AttemptEnd, LastSteps},
     error::StoreError,
     health::SeenHealth,
-    incidents::{Due, Found, Opened},
+    incidents::{Due, Found, LatestEnd, Opened},
     ledger::{Kept, Ledger, LedgerError},
     notices::{Notice, NoticeChange},
     outbox::{AlertDecision, Decided, FoundDispatch, NewAlert, Tried, Unfinished},

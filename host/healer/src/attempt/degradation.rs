@@ -22,7 +22,7 @@ use prunella_core::{
     health::{Episode, Health, HealthState, Metric, Symptom},
     incident::{Ending, IncidentKind},
     text::one_line,
-    trail::Step,
+    trail::{Awaited, Step},
 };
 use prunella_report::length;
 
@@ -299,6 +299,7 @@ impl Attempt<'_> {
         let patience = self.patience();
         let deadline = Instant::now() + patience;
         self.trail.write(Step::Waits {
+            on: Awaited::Health,
             reason: "its symptoms have to clear".to_owned(),
             up_to: patience,
         });
@@ -360,7 +361,13 @@ impl Attempt<'_> {
 
     fn stays_clear(&self, well: &Well) -> Result<(), String> {
         let stable_for = self.service.proof.stable_for;
-        let still = proof::stays_well(&self.service, &self.host, well, stable_for)?;
+        let still = proof::stays_well(
+            &self.service,
+            &self.host,
+            self.port_history(),
+            well,
+            stable_for,
+        )?;
         let health = self
             .health_of(&self.service.unit)
             .map_err(|failure| format!("how it is cannot be told: {failure}"))?;

@@ -7,7 +7,7 @@ use super::*;
 use prunella_core::{
     Failure, Monotonic, Timestamp,
     incident::{Assessment, DetectedBy, Detection, Incident, LeftAlone, Outcome},
-    trail::{Entry, Step},
+    trail::{Awaited, Entry, Step},
 };
 
 /// 2026-11-21 14:39:41 UTC.
@@ -1000,6 +1000,7 @@ fn it_can_be_read_by_programs() {
 #[test]
 fn turns_that_only_waited_are_no_attempts() {
     let wait = |reason: &str| Step::Waits {
+        on: Awaited::Budget,
         reason: reason.to_owned(),
         up_to: Duration::from_millis(5_000),
     };

@@ -16,6 +16,7 @@ mod hardening;
 mod health;
 mod killed;
 mod lifecycle;
+mod one_story;
 mod operator;
 mod oversight;
 mod plain;
