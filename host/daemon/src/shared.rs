@@ -17,7 +17,9 @@ use prunella_healer::{Observer, OpenOutcome, Scheduler};
 use prunella_notify::Notifier;
 use prunella_watch::{Unanswered, WatchEvent};
 
-use crate::{Paths, assembly::Assembly, health::HealthBook, notifier, reload::Answered};
+use crate::{
+    Paths, assembly::Assembly, health::HealthBook, notifier, reload::Answered, sampler::Sampler,
+};
 
 /// What the loop is woken by.
 pub(crate) enum Event {
@@ -45,6 +47,8 @@ pub(crate) struct Daemon {
     pub(crate) watchers: Arc<Watchers>,
     /// How the services are.
     pub(crate) health: Arc<HealthBook>,
+    /// What measures them, and the host.
+    pub(crate) sampler: Arc<Sampler>,
     /// Where people are told; absent without a store.
     pub(crate) notifier: Option<Arc<Notifier>>,
     pub(crate) since: Timestamp,

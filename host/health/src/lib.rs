@@ -1,7 +1,7 @@
 //! The one definition of healthy: samples in, a state with its evidence out.
 //!
-//! A [`Tracker`] follows one service. It is told what was seen (a probe's answer, how the
-//! unit stands, what becomes of an incident), each with the time at which it was, and
+//! A [`Tracker`] follows one service, a [`HostTracker`] the host. It is told what was seen (a probe's answer, how the
+//! unit stands, what becomes of an incident, what was sampled), each with the time at which it was, and
 //! answers with a [`Transition`](prunella_core::health::Transition) where the state has
 //! changed. No I/O, no threads, no clock.
 //!
@@ -18,15 +18,20 @@
 //!   probe's data stay fresh, rows and windows begin anew.
 //! - **A proof ends what it disproves.** Questions that went unanswered before it count no
 //!   more. Slowness does: a proof does not measure.
+//! - **What is sampled belongs to a run.** A symptom of memory or descriptors ends with the
+//!   run of the service that had it; a value that is missing ends nothing.
 //!
 //! What decides, from first to last: a pause; a healing under way; the unit, or an
 //! incident about it; symptoms; what is missing.
 
 mod certificate;
 mod condition;
+mod evidence;
 mod flapping;
+mod host;
 mod probe;
 mod rate;
+mod signals;
 #[cfg(test)]
 mod tests;
 mod tracker;
@@ -37,7 +42,9 @@ use prunella_core::Timestamp;
 
 pub use self::{
     condition::Condition,
+    host::HostTracker,
     probe::{ProbeSettings, Sample},
+    signals::Signals,
     tracker::{IncidentEvent, Observed, PauseUntil, Standing, Tracker},
 };
 

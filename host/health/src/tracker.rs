@@ -5,13 +5,16 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Timestamp, UnitName,
     capability::Certificate,
-    health::{Health, HealthSettings, HealthState, Metric, Symptom, SymptomLevel, Transition},
+    health::{
+        Health, HealthSettings, HealthState, Metric, Subject, Symptom, SymptomLevel, Transition,
+    },
 };
 
 use crate::{
     Now,
     flapping::Flapping,
     probe::{Probe, ProbeSettings, Sample},
+    signals::{Sampled, Signals},
 };
 
 /// Why a unit is down that an operator stopped.
@@ -103,6 +106,7 @@ pub struct Tracker {
     service: UnitName,
     settings: HealthSettings,
     probes: BTreeMap<String, Probe>,
+    sampled: Sampled,
     /// How the unit stands, or why that is not known.
     standing: Result<Standing, String>,
     pause: Option<PauseUntil>,
@@ -137,6 +141,7 @@ impl Tracker {
                 .into_iter()
                 .map(|(name, settings)| (name, Probe::new(settings)))
                 .collect(),
+            sampled: Sampled::default(),
             standing: Err(why.clone()),
             pause: None,
             incident: None,
@@ -170,6 +175,7 @@ impl Tracker {
                 probe.carry_on(now, &symptoms);
             }
         }
+        self.sampled.carry_on(now, &earlier.symptoms);
         match earlier.state {
             HealthState::Failed => self.unresolved = Some(earlier.evidence.clone()),
             HealthState::Stopped => self.by_operator = earlier.evidence == BY_OPERATOR,
@@ -236,6 +242,12 @@ impl Tracker {
         if let Some(probe) = self.probes.get_mut(name) {
             probe.sample(now, &self.settings, sample);
         }
+        self.settle(now, None)
+    }
+
+    /// It was measured.
+    pub fn signals(&mut self, now: Now, signals: &Signals<'_>) -> Observed {
+        self.sampled.sample(now, &self.settings.limits, signals);
         self.settle(now, None)
     }
 
@@ -344,6 +356,8 @@ impl Tracker {
             .iter()
             .flat_map(|(name, probe)| probe.symptoms(name, &self.settings))
             .collect();
+        let subject = Subject::from(self.service.clone());
+        symptoms.extend(self.sampled.symptoms(&subject, &self.settings.limits));
         symptoms.sort_by_key(|symptom| (symptom.level, symptom.metric));
         symptoms
     }
