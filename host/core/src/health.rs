@@ -11,14 +11,24 @@
 //!
 //! `prunella-health` has the arithmetic. Nothing here decides.
 
+mod certificate;
+mod limit;
 mod metric;
+mod reading;
+mod series;
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::metric::{InstanceKind, Metric, Quantity};
-use crate::{Timestamp, UnitName, capability::Certificate};
+pub use self::{
+    certificate::CertificateSettings,
+    limit::{MetricLimit, MetricLimits},
+    metric::{InstanceKind, Metric, Quantity},
+    reading::{Reading, Source, Whole},
+    series::{Point, Series},
+};
+use crate::{Timestamp, UnitName};
 
 /// Whose health it is, or whose measurement. Its word is the unit's name, or `host`,
 /// which is no unit's name.
@@ -286,39 +296,23 @@ pub struct Transition {
 }
 
 /// When a service counts as degraded or failed: `[health]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthSettings {
     pub latency: LatencySettings,
     pub error_rate: ErrorRateSettings,
     #[serde(default)]
     pub certificate: CertificateSettings,
+    pub limits: MetricLimits,
 }
 
-/// For how long the certificate of a service has to stay valid.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertificateSettings {
-    /// With so long left, or less, its service is degraded. When absent: a third of its
-    /// lifetime, 21 days at most. Who renews certificates does it before.
-    pub degraded: Option<Duration>,
-    /// With so long left, or less, that is critical; a third of the above, when absent.
-    pub critical: Option<Duration>,
-}
-
-impl CertificateSettings {
-    /// No certificate has to be valid for longer.
-    const LONGEST: Duration = Duration::from_secs(21 * 24 * 3_600);
-
-    /// From when on this one makes its service degraded.
-    pub fn degraded_at(&self, certificate: &Certificate) -> Duration {
-        let lifetime = certificate.ends.since(certificate.begins);
-        self.degraded
-            .unwrap_or_else(|| (lifetime / 3).min(Self::LONGEST))
-    }
-
-    /// From when on that is critical.
-    pub fn critical_at(&self, certificate: &Certificate) -> Duration {
-        self.critical
-            .unwrap_or_else(|| self.degraded_at(certificate) / 3)
+impl Default for HealthSettings {
+    fn default() -> Self {
+        Self {
+            latency: LatencySettings::default(),
+            error_rate: ErrorRateSettings::default(),
+            certificate: CertificateSettings::default(),
+            limits: MetricLimits::of_services(),
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Timestamp, UnitName,
     capability::Certificate,
-    health::{Health, HealthSettings, HealthState, Metric, Symptom, SymptomLevel, Transition},
+    health::{
+        Health, HealthSettings, HealthState, Metric, Subject, Symptom, SymptomLevel, Transition,
+    },
 };
 
 use crate::{
@@ -13,6 +15,7 @@ use crate::{
     episodes::Episodes,
     flapping::Flapping,
     probe::{Probe, ProbeSettings, Sample},
+    signals::{Sampled, Signals},
 };
 
 /// Why a unit is down that an operator stopped.
@@ -108,6 +111,7 @@ pub struct Tracker {
     service: UnitName,
     settings: HealthSettings,
     probes: BTreeMap<String, Probe>,
+    sampled: Sampled,
     /// How the unit stands, or why that is not known.
     standing: Result<Standing, String>,
     pause: Option<PauseUntil>,
@@ -147,6 +151,7 @@ impl Tracker {
                 .into_iter()
                 .map(|(name, settings)| (name, Probe::new(settings)))
                 .collect(),
+            sampled: Sampled::default(),
             standing: Err(why.clone()),
             pause: None,
             incident: None,
@@ -183,6 +188,7 @@ impl Tracker {
                 probe.carry_on(now, &symptoms);
             }
         }
+        self.sampled.carry_on(now, &earlier.symptoms);
         match earlier.state {
             HealthState::Failed => self.unresolved = Some(earlier.evidence.clone()),
             HealthState::Stopped => self.by_operator = earlier.evidence == BY_OPERATOR,
@@ -253,6 +259,12 @@ impl Tracker {
         self.settle(now, None)
     }
 
+    /// It was measured.
+    pub fn signals(&mut self, now: Now, signals: &Signals<'_>) -> Observed {
+        self.sampled.sample(now, &self.settings.limits, signals);
+        self.settle(now, None)
+    }
+
     /// The unit was seen.
     pub fn unit(&mut self, now: Now, standing: Standing) -> Observed {
         self.carried_on = None;
@@ -280,6 +292,7 @@ impl Tracker {
         for probe in self.probes.values_mut() {
             probe.begin_anew();
         }
+        self.sampled.begin_anew();
         self.settle(now, None)
     }
 
@@ -336,6 +349,7 @@ impl Tracker {
                     probe.proven(now);
                     probe.begin_anew();
                 }
+                self.sampled.begin_anew();
             }
             IncidentEvent::LetGo => self.incident = None,
             IncidentEvent::Resolved(why) => {
@@ -386,6 +400,8 @@ impl Tracker {
             .iter()
             .flat_map(|(name, probe)| probe.symptoms(name, &self.settings))
             .collect();
+        let subject = Subject::from(self.service.clone());
+        symptoms.extend(self.sampled.symptoms(&subject, &self.settings.limits));
         symptoms.sort_by_key(|symptom| (symptom.level, symptom.metric));
         symptoms
     }

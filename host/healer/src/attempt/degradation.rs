@@ -340,23 +340,23 @@ impl Attempt<'_> {
     /// For as long as it may take to measure that symptoms have cleared.
     fn patience(&self) -> Duration {
         let settings = &self.service.health;
-        let interval = self
-            .service
-            .own_probes()
-            .filter_map(|(_, probe)| probe.interval)
-            .max()
-            .unwrap_or_default();
-        let symptoms = &self.trail.incident().detection.symptoms;
-        let window = if symptoms
-            .iter()
-            .any(|one| one.metric == Metric::ErrorsPermille)
-        {
-            settings.error_rate.window.max(interval * WINDOW_INTERVALS)
-        } else {
-            Duration::ZERO
+        let probes = self.service.own_probes();
+        let asked = probes.filter_map(|(_, probe)| probe.interval).max();
+        let asked = asked.unwrap_or_default();
+        let measured = self.current.config.metrics.interval.unwrap_or_default();
+        let of = |symptom: &Symptom| match symptom.metric {
+            Metric::ErrorsPermille => {
+                let window = settings.error_rate.window.max(asked * WINDOW_INTERVALS);
+                window + settings.error_rate.hold * 2 + asked * INTERVALS
+            }
+            Metric::LatencyMs => settings.latency.hold * 2 + asked * INTERVALS,
+            metric => {
+                let hold = settings.limits.get(metric).map(|limit| limit.hold);
+                hold.unwrap_or_default() * 2 + asked.max(measured) * INTERVALS
+            }
         };
-        let hold = settings.latency.hold.max(settings.error_rate.hold);
-        window + hold * 2 + interval * INTERVALS + Duration::from_secs(5)
+        let symptoms = &self.trail.incident().detection.symptoms;
+        symptoms.iter().map(of).max().unwrap_or_default() + Duration::from_secs(5)
     }
 
     fn stays_clear(&self, well: &Well) -> Result<(), String> {
