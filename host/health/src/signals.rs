@@ -1,5 +1,8 @@
 //! What is sampled of a subject: values against their limits.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::health::{
