@@ -659,7 +659,7 @@ error: unknown key `prots`
   |
 2 | prots = ["tcp/80"]
   | ^^^^^
-  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, alerts, file, check, probe
+  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, heal-degraded, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, alerts, file, check, probe
 
 error: `tcp/0` is not a port
  --> services.d/web.toml:3:10
@@ -788,6 +788,10 @@ const WEB: &str = "unit = \"web.service\"\n";
 #[case::unknown_strategy(
     "strategies = [\"service-restrat\"]",
     "there is no strategy `service-restrat`\n --> services.d/web.toml:2:15\n  |\n2 | strategies = [\"service-restrat\"]\n  |               ^^^^^^^^^^^^^^^^^\n  = help: did you mean `service-restart`? There are: config-validation, environment-check, database-check, port-conflict, service-restart"
+)]
+#[case::heal_degraded_unknown_strategy(
+    "heal-degraded = [\"service-restrat\"]",
+    "there is no strategy `service-restrat`\n --> services.d/web.toml:2:18\n  |\n2 | heal-degraded = [\"service-restrat\"]\n  |                  ^^^^^^^^^^^^^^^^^\n  = help: did you mean `service-restart`? There are: config-validation, environment-check, database-check, port-conflict, service-restart"
 )]
 #[case::need(
     "depends-on = [\"db.service\"]",

@@ -135,6 +135,7 @@ pub fn gather(
                 },
             )
             .ok(),
+        load: host.ask(deadline, resources::LoadAverage {}).ok(),
         disks: PLACES
             .into_iter()
             .chain(declared)

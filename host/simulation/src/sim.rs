@@ -303,6 +303,11 @@ impl Sim {
         })
     }
 
+    /// The service is no longer slow.
+    pub fn fast(self) -> Self {
+        self.change(|world| world.symptoms.clear())
+    }
+
     /// An earlier incident; the newest last.
     pub fn past(self, incident: PastIncident) -> Self {
         self.change(|world| world.history.insert(0, incident))

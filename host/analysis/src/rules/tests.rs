@@ -49,6 +49,7 @@ fn evidence(run: FailedRun) -> Evidence {
         ports: Vec::new(),
         memory: None,
         memory_pressure: None,
+        load: None,
         stall: None,
         disks: Vec::new(),
         changes: Vec::new(),

@@ -176,6 +176,10 @@ fn waiting(steps: &[Entry], now: Timestamp) -> Option<Waiting> {
                 until: Some(until),
             })
         }
+        Step::Watches { .. } => Some(Waiting {
+            reason: "it is degraded, and watched until that is over".to_owned(),
+            until: None,
+        }),
         Step::Blocked { on, reason } => Some(Waiting {
             reason: format!("{on} has to be healed first: {reason}"),
             until: None,

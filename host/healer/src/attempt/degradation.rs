@@ -98,7 +98,16 @@ impl Attempt<'_> {
         {
             return AttemptOutcome::Blocked(on, reason);
         }
-        let reason = match self.treat(status) {
+        let treated = self.treat(status);
+        if self.trail.is_dry_run() {
+            return AttemptOutcome::Ended(match treated {
+                Treated::Over(outcome) => return outcome,
+                Treated::NotAllowed(reason) | Treated::InVain(reason) => Ending::DryRun {
+                    verdict: format!("people would be told, and nothing done: {reason}"),
+                },
+            });
+        }
+        let reason = match treated {
             Treated::Over(outcome) => return outcome,
             Treated::NotAllowed(reason) => {
                 return match self.trail.watch() {
@@ -165,12 +174,16 @@ impl Attempt<'_> {
                 "a mistake in Prunella's configuration keeps it from being healed: {mistake}"
             ));
         }
-        match self.budget() {
-            BudgetVerdict::Now => {}
-            BudgetVerdict::After(wait) => {
-                return Treated::Over(AttemptOutcome::WaitForBudget(wait));
+        if !self.trail.is_dry_run() {
+            match self.budget() {
+                BudgetVerdict::Now => {}
+                BudgetVerdict::After(wait) => {
+                    return Treated::Over(AttemptOutcome::WaitForBudget(wait));
+                }
+                BudgetVerdict::Spent { .. } => {
+                    return Treated::InVain(self.degraded_budget_is_spent());
+                }
             }
-            BudgetVerdict::Spent { .. } => return Treated::InVain(self.degraded_budget_is_spent()),
         }
         let related: BTreeSet<UnitName> = status
             .requires
@@ -192,6 +205,11 @@ impl Attempt<'_> {
                 return Treated::Over(self.begin_anew());
             }
             match early.unwrap_or_else(|| self.heal_with(name, loaded, &related)) {
+                Healing::Proven(_) if self.trail.is_dry_run() => {
+                    return Treated::Over(AttemptOutcome::Ended(Ending::DryRun {
+                        verdict: format!("{name} would heal it (assumed, nothing was done)"),
+                    }));
+                }
                 Healing::Proven(recovered_after) => {
                     return Treated::Over(AttemptOutcome::Ended(Ending::Healed {
                         strategy: (*name).clone(),
@@ -263,6 +281,9 @@ impl Attempt<'_> {
             Err(_) if self.is_superseded() => return Healing::Over(self.begin_anew()),
             Err(reason) => return not_proven(reason, false),
         };
+        if self.trail.is_dry_run() {
+            return Healing::Proven(None);
+        }
         // The rest is only waited for.
         (self.acted)();
         if let Err(reason) = self.clears() {

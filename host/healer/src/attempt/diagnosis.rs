@@ -163,6 +163,7 @@ impl Attempt<'_> {
             stall: Some(stall),
             memory: None,
             memory_pressure: None,
+            load: None,
             disks: Vec::new(),
             changes: Vec::new(),
         };

@@ -27,15 +27,24 @@ impl Shared {
         again: Option<Duration>,
     ) {
         let mut state = self.lock();
-        if let Some(Step::Watches { reason, .. }) = told {
-            // For whoever has asked about it.
-            let ending = Ending::Escalated {
-                reason,
-                retry_at: None,
-            };
-            state
-                .ended
-                .insert(unit.clone(), (incident.id.clone(), ending));
+        // For whoever has asked about it.
+        let answer = |reason| Ending::Escalated {
+            reason,
+            retry_at: None,
+        };
+        match told {
+            Some(Step::Watches { reason, .. }) => {
+                let ending = answer(reason);
+                state
+                    .ended
+                    .insert(unit.clone(), (incident.id.clone(), ending));
+            }
+            _ => {
+                state.ended.entry(unit.clone()).or_insert_with(|| {
+                    let reason = "it is watched until its symptoms have cleared".to_owned();
+                    (incident.id.clone(), answer(reason))
+                });
+            }
         }
         let Some(task) = state.tasks.get_mut(unit) else {
             return;

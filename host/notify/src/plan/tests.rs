@@ -608,6 +608,29 @@ fn an_outage_that_needs_a_person_is_told_in_the_same_alert_group() {
 }
 
 #[test]
+fn a_degraded_service_that_goes_down_is_told_in_the_same_alert_group() {
+    let mut world = World::new().care("web", &[]);
+    world
+        .alert(AlertKind::Degradation, "web", 100, "it is slow")
+        .will_retry = true;
+    let plan = world.at(103);
+    assert_eq!(told(&plan), ["news degradation web to pager"]);
+    let alert_group = plan.messages[0].alert_group.clone();
+
+    // That it is slow does not say that it is down.
+    world.is_down("web", 200, 210);
+    let plan = world.at(210);
+    assert_eq!(told(&plan), ["news outage web to pager"]);
+    assert_eq!(plan.messages[0].alert_group, alert_group);
+
+    world.outages.clear();
+    world.recovers("web", 220);
+    let plan = world.at(231);
+    assert_eq!(plan.messages[0].alert_group, alert_group);
+    assert!(plan.messages[0].resolved, "{:?}", plan.messages);
+}
+
+#[test]
 fn an_outage_waits_for_nothing_beyond_its_moment() {
     let mut world = World::new().care("!web", &[]).care("log", &[]);
     world.is_down("web", 100, 102);

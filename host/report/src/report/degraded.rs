@@ -10,7 +10,7 @@ use prunella_core::{
 };
 
 use super::{
-    ReportContext,
+    Explanation, ReportContext,
     reason::Causes,
     words::{self, clean},
 };
@@ -63,6 +63,7 @@ impl<'a> Degradation<'a> {
     pub(super) fn why(
         &self,
         causes: &Causes<'_>,
+        hint: Option<&Explanation>,
         last_word: Option<&str>,
         context: &ReportContext<'_>,
     ) -> String {
@@ -79,11 +80,20 @@ impl<'a> Degradation<'a> {
             |since| format!("Since {}", words::local(since, &context.zone)),
         );
         let mut sentence = format!("{since}: {}", listed(self.symptoms, of_limit));
-        match (causes.leading(), last_word) {
-            (Some(cause), _) => sentence.push_str(&format!("; likely cause: {}", cause.sentence)),
-            (None, Some(line)) => sentence.push_str(&format!("; its last line: “{line}”")),
-            (None, None) => sentence.push_str("; no cause is known"),
-        }
+        let cause = match (causes.leading(), hint, last_word) {
+            (Some(cause), ..) => format!("likely cause: {}", cause.sentence),
+            // After it is not because of it.
+            (None, Some(hint), _) => format!(
+                "perhaps because {}{}",
+                hint.sentence,
+                hint.because
+                    .as_ref()
+                    .map_or_else(String::new, |because| format!(" ({because})"))
+            ),
+            (None, None, Some(line)) => format!("its last line: “{line}”"),
+            (None, None, None) => "no cause is known".to_owned(),
+        };
+        sentence.push_str(&format!("; {cause}"));
         sentence.push('.');
         sentence
     }

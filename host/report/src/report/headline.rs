@@ -61,14 +61,14 @@ pub(super) fn escalation(unit: &UnitName, causes: &Causes<'_>) -> Option<String>
 /// What is wrong with a service that is up, in one sentence. `tried` says that what the
 /// operator lists for it did not help.
 pub fn degraded_headline(unit: &UnitName, symptoms: &[Symptom], tried: bool) -> String {
-    let how = symptoms.first().map_or_else(
-        || format!("{unit} is degraded"),
-        |symptom| format!("{unit} {}: {}", degraded::how(symptom), symptom.evidence),
-    );
-    if tried {
-        format!("{how}; no healing helped")
-    } else {
-        how
+    let in_vain = if tried { ", and no healing helped" } else { "" };
+    match symptoms.first() {
+        Some(symptom) => format!(
+            "{unit} {}{in_vain}: {}",
+            degraded::how(symptom),
+            symptom.evidence
+        ),
+        None => format!("{unit} is degraded{in_vain}"),
     }
 }
 

@@ -426,7 +426,8 @@ impl Report {
         };
         let reason = match &degradation {
             Some(degradation) if tells_of_symptoms(ending) => {
-                degradation.why(&causes, last.last_word(), context)
+                let hint = built.hint.as_ref().map(Explanation::from);
+                degradation.why(&causes, hint.as_ref(), last.last_word(), context)
             }
             _ => reason::reason(ending, &last, &causes, obstacle.as_ref()),
         };

@@ -52,7 +52,11 @@ fn journal(record: &Record, context: &ReportContext<'_>) -> Command {
     let until = words::shell_time(last.saturating_add(Duration::from_secs(2)), &context.zone);
     command(
         format!("journalctl -u {unit} --since \"{since}\" --until \"{until}\""),
-        "its journal, from five minutes before the failure",
+        if detection.is_degradation() {
+            "its journal, from five minutes before it was noticed"
+        } else {
+            "its journal, from five minutes before the failure"
+        },
     )
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn evidence(runs: Vec<FailedRun>) -> Evidence {
         ports: Vec::new(),
         memory: None,
         memory_pressure: None,
+        load: None,
         stall: None,
         disks: Vec::new(),
         changes: Vec::new(),
