@@ -141,6 +141,8 @@ pub struct Report {
     /// Why it ended so, in one or two sentences, where the headline leaves
     /// something to say.
     pub why: Option<String>,
+    /// Whether it is up although the incident is open: only its proof is waited for.
+    pub being_checked: bool,
     /// Whether nothing was carried out.
     pub dry_run: bool,
     /// Whether a person has to do something.
@@ -513,6 +515,7 @@ impl Report {
             }
             .to_owned(),
             why: reason::why(ending),
+            being_checked: ending.is_none() && standing == Standing::Up,
             dry_run: built.dry_run,
             needs_people,
             kind: match ending {

@@ -387,6 +387,10 @@ pub(super) fn plan(
             Some(retry) if now.is_some_and(|now| retry.ms <= now) => {
                 format!("Prunella was to try again on {}.", retry.local)
             }
+            // By the time that somebody reads it.
+            Some(retry) if now.is_none() && looks_soon(record, retry) => {
+                "Prunella looks again within a minute.".to_owned()
+            }
             Some(retry) => {
                 let when = match &retry.ago {
                     Some(ago) => format!("{ago} ({})", retry.local),
@@ -409,6 +413,13 @@ pub(super) fn plan(
         }
         _ => return None,
     })
+}
+
+fn looks_soon(record: &Record, retry: &Moment) -> bool {
+    record
+        .steps
+        .last()
+        .is_some_and(|last| retry.ms.since(last.at) < Duration::from_secs(60))
 }
 
 /// What people should do, in a sentence or two. What was changed lately is no advice:
