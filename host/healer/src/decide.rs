@@ -41,7 +41,7 @@ pub enum Decision {
 /// How long somebody else's job, or systemd's own transition, is waited for
 /// before the incident is put aside. TimeoutStartSec= and TimeoutStopSec= are
 /// 90 s by default, so most jobs have ended by then one way or the other.
-const SETTLE: Duration = Duration::from_secs(100);
+pub(crate) const SETTLE: Duration = Duration::from_secs(100);
 
 /// So long before people are told, the evidence is read for them: on a busy host that takes
 /// seconds.
@@ -332,7 +332,11 @@ pub(crate) fn decide(
 
 /// In how long people are about to be told that the service is down, while that is still to
 /// come.
-fn told_in(current: &Current, service: &Service, incident: &Incident) -> Option<Duration> {
+pub(crate) fn told_in(
+    current: &Current,
+    service: &Service,
+    incident: &Incident,
+) -> Option<Duration> {
     let told = incident
         .detection
         .at
