@@ -143,12 +143,14 @@ fn it_is_told_once_with_what_is_known_and_its_end_to_those_who_heard() {
         "with a limit of 400 ms",
         "Why: Since ",
         "latency of probe `front` 6",
-        "perhaps because",
         "Prunella does not act on it by itself",
         "`heal-degraded = [\"service-restart\"]` in /etc/prunella/services.d/web.service.toml",
     ] {
         assert!(head.contains(part), "{part:?} in\n{}", text(&told));
     }
+    // The host may well be busy with other tests.
+    let cause = ["; perhaps because ", "; likely cause: the host has more to do"];
+    assert!(cause.iter().any(|one| head.contains(one)), "{report}");
 
     let open = scene.incidents_of("web.service").remove(0);
     assert_eq!(open.ended, None, "{open:?}");
