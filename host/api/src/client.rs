@@ -19,6 +19,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter},
+    health::{Metric, Subject},
     incident::{Ending, IncidentId},
     oversight::Approval,
     statistics::StrategyStatistics,
@@ -40,8 +41,9 @@ use tokio::{
 
 use crate::{
     Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, HealCall, HealthDetail,
-    HealthReport, HookCall, Orders, PauseCall, PauseStatus, Queries, Records, Reloaded, ResumeCall,
-    Resumed, Retried, STATUS_SOCKET, ServiceDetail, StatusReport, Steps,
+    HealthReport, HookCall, MetricHistory, MetricsReport, Orders, PauseCall, PauseStatus, Queries,
+    Records, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET, ServiceDetail, StatusReport,
+    Steps,
     message::{
         AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, UnitParams,
     },
@@ -232,8 +234,25 @@ impl Queries for Client {
         self.get("/health")
     }
 
-    fn service_health(&self, unit: &UnitName, since: Option<Timestamp>) -> Answer<HealthDetail> {
-        let address = format!("/health/{}", part(unit.as_str()));
+    fn health_of(&self, subject: &Subject, since: Option<Timestamp>) -> Answer<HealthDetail> {
+        let address = format!("/health/{}", part(subject.as_str()));
+        self.get_with(&address, &SinceParams { since })
+    }
+
+    fn metrics(&self, subject: Option<&Subject>) -> Answer<MetricsReport> {
+        match subject {
+            Some(subject) => self.get(&format!("/metrics/{}", part(subject.as_str()))),
+            None => self.get("/metrics"),
+        }
+    }
+
+    fn metric(
+        &self,
+        subject: &Subject,
+        metric: Metric,
+        since: Option<Timestamp>,
+    ) -> Answer<MetricHistory> {
+        let address = format!("/metrics/{}/{}", part(subject.as_str()), metric.as_str());
         self.get_with(&address, &SinceParams { since })
     }
 

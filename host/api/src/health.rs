@@ -1,4 +1,4 @@
-//! How services are: what `prunella health` shows.
+//! How services and the host are: what `prunella health` shows.
 
 use prunella_core::{
     Timestamp,
@@ -13,27 +13,30 @@ pub struct HealthReport {
     pub at: Timestamp,
     /// Whether no daemon watches, and this is what the last one knew.
     pub last_known: bool,
+    /// The host itself; absent where none was ever measured.
+    pub host: Option<SeenHealth>,
     /// The worst first, and by name where they are alike.
-    pub services: Vec<SeenService>,
+    pub services: Vec<SeenHealth>,
 }
 
-/// One service, and when it was seen so.
+/// How a service or the host is, and when it was seen so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenService {
+pub struct SeenHealth {
     #[serde(flatten)]
     pub health: Health,
     /// When a daemon knew that last; absent when none ever did.
     pub seen_at: Option<Timestamp>,
 }
 
-/// One service, and how its state has changed.
+/// How one service, or the host, is, and how its state has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthDetail {
     /// When it was put together.
     pub at: Timestamp,
     /// Whether no daemon watches, and this is what the last one knew.
     pub last_known: bool,
-    pub service: SeenService,
+    /// The service, or the host.
+    pub service: SeenHealth,
     /// Newest first.
     pub transitions: Vec<Transition>,
 }

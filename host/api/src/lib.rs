@@ -23,6 +23,7 @@ mod error;
 mod group;
 mod health;
 mod message;
+mod metrics;
 mod problem;
 mod queries;
 mod report;
@@ -32,11 +33,12 @@ mod service;
 
 pub use client::{Client, HOOK_LIMIT, READ_LIMIT};
 pub use error::ApiError;
-pub use health::{HealthDetail, HealthReport, SeenService};
+pub use health::{HealthDetail, HealthReport, SeenHealth};
 pub use message::{
     Accepted, ChannelTest, DecideCall, Decision, HealCall, HealLine, HealOptions, HookCall,
     Monitor, PauseCall, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,
 };
+pub use metrics::{InstanceHistory, LatestValue, MetricHistory, MetricsReport};
 pub use queries::{Answer, Orders, Queries, Steps};
 pub use report::{
     AwaitingGrant, DaemonInfo, DayCount, DiskStatus, HostOverview, LastHealing, NeedsPeople,

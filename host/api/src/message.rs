@@ -204,7 +204,7 @@ pub(crate) struct UnitParams {
     pub(crate) unit: Option<UnitName>,
 }
 
-/// The query of `GET /health/{unit}`.
+/// The query of `GET /health/{subject}` and `GET /metrics/{subject}/{metric}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct SinceParams {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter},
+    health::{Metric, Subject},
     incident::{Ending, IncidentId},
     oversight::Approval,
     statistics::StrategyStatistics,
@@ -15,8 +16,8 @@ use prunella_core::{
 
 use crate::{
     Accepted, ApiError, ChannelTest, DecideCall, HealCall, HealthDetail, HealthReport, HookCall,
-    PauseCall, PauseStatus, Records, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail,
-    StatusReport,
+    MetricHistory, MetricsReport, PauseCall, PauseStatus, Records, Reloaded, ResumeCall, Resumed,
+    Retried, ServiceDetail, StatusReport,
 };
 
 /// What an answer is.
@@ -29,12 +30,23 @@ pub trait Queries: Send + Sync {
     /// One service in detail, by any of its unit's names. Asks its probes.
     fn service(&self, unit: &UnitName) -> Answer<ServiceDetail>;
 
-    /// How every service in care is.
+    /// How the host and every service in care are.
     fn health(&self) -> Answer<HealthReport>;
 
-    /// How one service is, by any of its unit's names, and how that has changed since
-    /// then; the latest changes, without a time.
-    fn service_health(&self, unit: &UnitName, since: Option<Timestamp>) -> Answer<HealthDetail>;
+    /// How one service is, by any of its unit's names, or the host, and how that has
+    /// changed since then; the latest changes, without a time.
+    fn health_of(&self, subject: &Subject, since: Option<Timestamp>) -> Answer<HealthDetail>;
+
+    /// The latest value of each metric, of one subject or of all.
+    fn metrics(&self, subject: Option<&Subject>) -> Answer<MetricsReport>;
+
+    /// What one metric was since then; within the last hour, without a time.
+    fn metric(
+        &self,
+        subject: &Subject,
+        metric: Metric,
+        since: Option<Timestamp>,
+    ) -> Answer<MetricHistory>;
 
     /// Incidents, newest first.
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>>;

@@ -56,6 +56,8 @@ pub struct HostOverview {
     /// Memory, in bytes.
     pub memory: Option<Memory>,
     pub disks: Vec<DiskStatus>,
+    /// How it is, by what is measured of it; absent where no daemon watches.
+    pub health: Option<Health>,
 }
 
 /// A file system, as df(1) has it.

@@ -5,8 +5,11 @@
 //! | `GET /api/v1/status` | | [`StatusReport`] |
 //! | `GET /api/v1/services` | | its services |
 //! | `GET /api/v1/services/{unit}` | | [`ServiceDetail`]: one of them, its probes asked |
-//! | `GET /api/v1/health` | | [`HealthReport`]: how every service is |
-//! | `GET /api/v1/health/{unit}` | `since` | [`HealthDetail`]: one of them, and its changes |
+//! | `GET /api/v1/health` | | [`HealthReport`]: how the host and every service are |
+//! | `GET /api/v1/health/{subject}` | `since` | [`HealthDetail`]: one of them, and its changes |
+//! | `GET /api/v1/metrics` | | [`MetricsReport`]: the latest value of each metric |
+//! | `GET /api/v1/metrics/{subject}` | | [`MetricsReport`]: of a unit, or of `host` |
+//! | `GET /api/v1/metrics/{subject}/{metric}` | `since` | [`MetricHistory`] |
 //! | `GET /api/v1/incidents` | `unit`, `since`, `until`, `outcome`, `kind`, `limit` | newest first |
 //! | `GET /api/v1/incidents/{id}` | | one, with every step |
 //! | `GET /api/v1/records` | as incidents, and `after` | whole records, oldest first |
@@ -39,16 +42,23 @@ use axum::{
 };
 use http_body_util::LengthLimitError;
 use prunella_core::{
-    ChannelName, UnitName, alert::Dispatch, oversight::Approval, statistics::StrategyStatistics,
-    summary::Summary, text::one_line, trail::Record,
+    ChannelName, UnitName,
+    alert::Dispatch,
+    health::{Metric, Subject},
+    oversight::Approval,
+    statistics::StrategyStatistics,
+    summary::Summary,
+    text::one_line,
+    trail::Record,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     Accepted, Answer, ChannelTest, DecideCall, HealCall, HealthDetail, HealthReport, HookCall,
-    Monitor, Orders, PauseCall, PauseStatus, Queries, Records, Refusal, RefusalKind, Reloaded,
-    ResumeCall, Resumed, Retried, ServiceDetail, ServiceStatus, StatusReport, Steps,
+    MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries, Records,
+    Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail, ServiceStatus,
+    StatusReport, Steps,
     message::{
         AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, UnitParams,
     },
@@ -115,7 +125,10 @@ pub fn router(door: Door, limits: Limits) -> Router {
         .route("/services/{unit}/heal", post(heal))
         .route("/services/{unit}/failures", post(hook))
         .route("/health", get(health))
-        .route("/health/{unit}", get(service_health))
+        .route("/health/{subject}", get(health_of))
+        .route("/metrics", get(metrics))
+        .route("/metrics/{subject}", get(metrics_of))
+        .route("/metrics/{subject}/{metric}", get(metric))
         .route("/incidents", get(incidents))
         .route("/incidents/{id}", get(incident))
         .route("/records", get(records))
@@ -258,7 +271,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// The one name within the address.
+/// The name, or names, within the address.
 struct Named<T>(T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
@@ -341,13 +354,33 @@ async fn health(State(shared): Api) -> Reply<HealthReport> {
     shared.ask(|queries| queries.health()).await
 }
 
-async fn service_health(
+async fn health_of(
     State(shared): Api,
-    Named(unit): Named<UnitName>,
+    Named(subject): Named<Subject>,
     Params(params): Params<SinceParams>,
 ) -> Reply<HealthDetail> {
     shared
-        .ask(move |queries| queries.service_health(&unit, params.since))
+        .ask(move |queries| queries.health_of(&subject, params.since))
+        .await
+}
+
+async fn metrics(State(shared): Api) -> Reply<MetricsReport> {
+    shared.ask(|queries| queries.metrics(None)).await
+}
+
+async fn metrics_of(State(shared): Api, Named(subject): Named<Subject>) -> Reply<MetricsReport> {
+    shared
+        .ask(move |queries| queries.metrics(Some(&subject)))
+        .await
+}
+
+async fn metric(
+    State(shared): Api,
+    Named((subject, metric)): Named<(Subject, Metric)>,
+    Params(params): Params<SinceParams>,
+) -> Reply<MetricHistory> {
+    shared
+        .ask(move |queries| queries.metric(&subject, metric, params.since))
         .await
 }
 

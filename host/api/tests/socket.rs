@@ -23,15 +23,15 @@ use std::{
 
 use prunella_api::{
     Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, Client, DayCount, DecideCall, Door,
-    HealCall, HealthDetail, HealthReport, HookCall, HostOverview, Monitor, Orders, PauseCall,
-    PauseStatus, Queries, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,
-    STATUS_SOCKET, SeenService, ServeError, ServeSettings, Server, ServiceDetail, StatusReport,
-    Steps, serve,
+    HealCall, HealthDetail, HealthReport, HookCall, HostOverview, InstanceHistory, LatestValue,
+    MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries, Records,
+    Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET, SeenHealth,
+    ServeError, ServeSettings, Server, ServiceDetail, StatusReport, Steps, serve,
 };
 use prunella_core::{
     ChannelName, Monotonic, StrategyName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter},
-    health::{Health, HealthState},
+    health::{Health, HealthState, Metric, Point, Series, Subject},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
     oversight::{Approval, ApprovalState, Proposal},
     statistics::{Counts, Signature, StrategyStatistics},
@@ -96,8 +96,8 @@ fn note(text: &str) -> Entry {
     }
 }
 
-fn seen() -> SeenService {
-    SeenService {
+fn seen() -> SeenHealth {
+    SeenHealth {
         health: Health {
             subject: unit("a.service").into(),
             state: HealthState::Degraded,
@@ -126,6 +126,7 @@ impl Queries for Fixed {
                 load: None,
                 memory: None,
                 disks: Vec::new(),
+                health: None,
             },
             services: Vec::new(),
             day: DayCount::default(),
@@ -145,16 +146,55 @@ impl Queries for Fixed {
         Ok(HealthReport {
             at: Timestamp::from_millis(9),
             last_known: false,
+            host: None,
             services: vec![seen()],
         })
     }
-    fn service_health(&self, unit: &UnitName, since: Option<Timestamp>) -> Answer<HealthDetail> {
-        self.note(format!("health of {unit} since {since:?}"));
+    fn health_of(&self, subject: &Subject, since: Option<Timestamp>) -> Answer<HealthDetail> {
+        self.note(format!("health of {} since {since:?}", subject.as_str()));
         Ok(HealthDetail {
             at: Timestamp::from_millis(9),
             last_known: true,
             service: seen(),
             transitions: Vec::new(),
+        })
+    }
+    fn metrics(&self, subject: Option<&Subject>) -> Answer<MetricsReport> {
+        self.note(format!("metrics of {subject:?}"));
+        Ok(MetricsReport {
+            at: Timestamp::from_millis(9),
+            interval: Some(Duration::from_secs(10)),
+            metrics: vec![LatestValue {
+                series: Series {
+                    subject: Subject::Host,
+                    metric: Metric::DiskPermille,
+                    instance: Some("/var".into()),
+                },
+                at: Timestamp::from_millis(8),
+                value: 912,
+            }],
+        })
+    }
+    fn metric(
+        &self,
+        subject: &Subject,
+        metric: Metric,
+        since: Option<Timestamp>,
+    ) -> Answer<MetricHistory> {
+        Ok(MetricHistory {
+            subject: subject.clone(),
+            metric,
+            since: since.unwrap_or_default(),
+            until: Timestamp::from_millis(9),
+            series: vec![InstanceHistory {
+                instance: None,
+                points: vec![Point {
+                    at: Timestamp::from_millis(8),
+                    mean: 2,
+                    min: 1,
+                    max: 3,
+                }],
+            }],
         })
     }
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {
@@ -398,8 +438,22 @@ fn every_question_has_its_answer() {
     let health = client.health().unwrap();
     assert_eq!((health.last_known, health.services), (false, vec![seen()]));
     let since = Some(Timestamp::from_millis(5));
-    let one = client.service_health(&unit("b.service"), since).unwrap();
+    let one = client.health_of(&unit("b.service").into(), since).unwrap();
     assert_eq!((one.last_known, one.service), (true, seen()));
+    let metrics = client.metrics(Some(&Subject::Host)).unwrap();
+    assert_eq!(metrics.interval, Some(Duration::from_secs(10)));
+    assert_eq!(metrics.metrics[0].series.instance.as_deref(), Some("/var"));
+    assert_eq!(client.metrics(None).unwrap(), metrics);
+    let unit_b = Subject::from(unit("b.service"));
+    let memory = client.metric(&unit_b, Metric::MemoryBytes, since).unwrap();
+    assert_eq!(
+        (memory.subject, memory.metric),
+        (unit_b, Metric::MemoryBytes)
+    );
+    assert_eq!(
+        (Some(memory.since), memory.series[0].points[0].max),
+        (since, 3)
+    );
     let first = client.records(&Filter::default(), None).unwrap();
     assert_eq!((first.records.len(), first.next), (1, Some(7)));
     let last = client.records(&Filter::default(), first.next).unwrap();

@@ -15,7 +15,7 @@ pub(crate) use self::{
     alerts::{AlertsArgs, AlertsCommand, AlertsListArgs},
     health::HealthArgs,
     incidents::{AnalyseArgs, ExportArgs, IncidentsArgs, IncidentsCommand},
-    metrics::{DetectArgs, MetricsCommand},
+    metrics::{DetectArgs, MetricsArgs, MetricsCommand},
     plugin::{
         Lang, PluginAddArgs, PluginBuildArgs, PluginCommand, PluginInspectArgs, PluginListArgs,
         PluginNewArgs, PluginRemoveArgs, PluginReplayArgs, PluginTestArgs, PluginVerifyArgs,
@@ -178,8 +178,8 @@ pub(crate) enum Command {
     )]
     #[command(visible_alias = "analyze")]
     Analyse(AnalyseArgs),
-    #[command(subcommand, about = "Look for anomalies in measurements")]
-    Metrics(MetricsCommand),
+    #[command(about = "Show what is measured of services and of the host")]
+    Metrics(MetricsArgs),
     #[command(about = "Heal a service now, or show what healing it would do")]
     Heal(HealArgs),
     #[command(about = "Show alert messages and test channels")]

@@ -3,16 +3,18 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use prunella_api::{HealthDetail, HealthReport, SeenService};
+use prunella_api::{HealthDetail, HealthReport, SeenHealth};
 use prunella_core::{
     Timestamp,
-    health::{Health, HealthState, Metric, ProbeHealth, Symptom, SymptomLevel, Transition},
+    health::{
+        Health, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel, Transition,
+    },
     text::capital,
 };
 
 use crate::{
     args::HealthArgs,
-    exit::Exit,
+    exit::{Exit, Problem},
     output::{self, BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
     paths::Paths,
     query::Prunella,
@@ -23,10 +25,20 @@ use crate::{
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: &HealthArgs) -> anyhow::Result<Exit> {
     let prunella = Prunella::new(paths);
-    match &args.unit {
-        Some(unit) => {
-            let unit = crate::unit_name(unit)?;
-            let detail = prunella.ask(|queries| queries.service_health(&unit, args.since))?;
+    let subject = match &args.unit {
+        Some(unit) => Some(Subject::from(crate::unit_name(unit)?)),
+        None if args.host => Some(Subject::Host),
+        None if args.since.is_some() => {
+            let what = "`--since` shows the changes of one service, or of the host";
+            return Err(Problem::new(Exit::Usage, what.to_owned())
+                .help("name a UNIT, or add --host")
+                .into());
+        }
+        None => None,
+    };
+    match subject {
+        Some(subject) => {
+            let detail = prunella.ask(|queries| queries.health_of(&subject, args.since))?;
             if args.json {
                 output::print_json(&detail)?;
             } else {
@@ -91,7 +103,7 @@ fn all(report: &HealthReport, width: usize) -> String {
         Column::fixed("SINCE"),
         Column::below("WHY"),
     ]);
-    for SeenService { health, seen_at } in &report.services {
+    for SeenHealth { health, seen_at } in report.host.iter().chain(&report.services) {
         // Nothing has been so since a time when nobody looked.
         let since = seen_at.map_or_else(String::new, |_| ago(health.since, report.at));
         table.row(vec![
@@ -116,7 +128,7 @@ fn last_known(seen: Option<Timestamp>, now: Timestamp) -> String {
 
 /// One service in detail.
 fn one(detail: &HealthDetail, has_since: bool, width: usize, table_width: usize) -> String {
-    let SeenService { health, seen_at } = &detail.service;
+    let SeenHealth { health, seen_at } = &detail.service;
     let mut text = String::new();
     if detail.last_known {
         text.push_str(&last_known(*seen_at, detail.at));
@@ -125,7 +137,7 @@ fn one(detail: &HealthDetail, has_since: bool, width: usize, table_width: usize)
     let _ = writeln!(
         text,
         "{STRONG}{}{STRONG:#}: {style}{}{style:#}",
-        health.subject,
+        health.subject.as_str(),
         health.state.as_str()
     );
     let why = match seen_at {
@@ -248,8 +260,8 @@ mod tests {
         Timestamp::from_millis(1_795_270_000_000 + seconds * 1_000)
     }
 
-    fn seen() -> SeenService {
-        SeenService {
+    fn seen() -> SeenHealth {
+        SeenHealth {
             health: Health {
                 subject: UnitName::new("postgresql@15-main.service").unwrap().into(),
                 state: HealthState::Degraded,
@@ -289,6 +301,7 @@ mod tests {
         let report = HealthReport {
             at: at(90),
             last_known: true,
+            host: None,
             services: vec![seen()],
         };
         for width in [60, 80, 120, usize::MAX] {
@@ -358,6 +371,7 @@ mod tests {
         let report = HealthReport {
             at: at(90),
             last_known: true,
+            host: None,
             services: vec![seen],
         };
         let text = plain(&all(&report, 200));

@@ -88,7 +88,7 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
         Command::Daemon(_) => done(prunella_daemon::run(paths)),
-        Command::Metrics(command) => metrics::run(&command),
+        Command::Metrics(args) => metrics::run(paths, &args),
         Command::Analyse(args) => analyse::run(paths, &args),
         Command::Heal(args) => heal::run(paths, &args),
         Command::Hook(args) => hook(paths, &args),

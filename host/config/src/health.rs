@@ -3,6 +3,7 @@
 //! ```toml
 //! [health]
 //! latency = { degraded = "1s", clear = "800ms", for = "30s" }
+//! cpu = { degraded = "90%", for = "5m" }
 //! error-rate = { degraded = "5%", failed = "10%", clear = "2%", for = "30s", window = "5m" }
 //! ```
 
@@ -10,11 +11,12 @@ use std::{ops::Range, time::Duration};
 
 use prunella_core::{
     duration::written,
-    health::{ErrorRateSettings, HealthSettings, LatencySettings, Metric},
+    health::{ErrorRateSettings, HealthSettings, LatencySettings, Metric, MetricLimits},
     text::one_line,
 };
 
 use super::{
+    limits::{self, Key},
     reader::{Reader, Section},
     value,
 };
@@ -32,17 +34,50 @@ pub(super) fn section(
     default: &HealthSettings,
 ) -> HealthSettings {
     let mut health = default.clone();
+    if let Some(section) = reader.section(top, "health", "[health]") {
+        reader.only(
+            section,
+            &keys(&["latency", "error-rate"], limits::OF_SERVICES),
+        );
+        read(reader, section, &mut health);
+    }
+    health
+}
+
+/// The host's `[health]`, over `default`, and its `[health.host]`, over what `host` holds.
+pub(super) fn host_section(
+    reader: &mut Reader<'_>,
+    top: Section<'_>,
+    default: &HealthSettings,
+    host: &mut MetricLimits,
+) -> HealthSettings {
+    let mut health = default.clone();
     let Some(section) = reader.section(top, "health", "[health]") else {
         return health;
     };
-    reader.only(section, &["latency", "error-rate"]);
+    let known = keys(&["latency", "error-rate", "host"], limits::OF_SERVICES);
+    reader.only(section, &known);
+    read(reader, section, &mut health);
+    if let Some(section) = reader.section(section, "host", "[health.host]") {
+        reader.only(section, &keys(&[], limits::OF_HOST));
+        limits::read(reader, section, limits::OF_HOST, host);
+    }
+    health
+}
+
+fn keys(first: &[&'static str], limits: &[Key]) -> Vec<&'static str> {
+    let limits = limits.iter().map(|(key, _)| *key);
+    first.iter().copied().chain(limits).collect()
+}
+
+fn read(reader: &mut Reader<'_>, section: Section<'_>, health: &mut HealthSettings) {
     if let Some(latency) = reader.section(section, "latency", "[health.latency]") {
         read_latency(reader, latency, &mut health.latency);
     }
     if let Some(rate) = reader.section(section, "error-rate", "[health.error-rate]") {
         read_error_rate(reader, rate, &mut health.error_rate);
     }
-    health
+    limits::read(reader, section, limits::OF_SERVICES, &mut health.limits);
 }
 
 fn read_latency(reader: &mut Reader<'_>, section: Section<'_>, latency: &mut LatencySettings) {

@@ -96,8 +96,10 @@ mod diagnostic;
 mod grants;
 mod health;
 mod keys;
+mod limits;
 mod load;
 mod main_file;
+mod metrics;
 mod out_of_force;
 mod oversight;
 mod plugins;
@@ -119,6 +121,7 @@ pub use self::{
     grants::read_grant,
     load::Loaded,
     main_file::read_settings,
+    metrics::MetricsSettings,
     out_of_force::OutOfForce,
     plugins::{Installed, PLUGINS},
     setting::SettingPlaces,
@@ -131,7 +134,7 @@ use prunella_core::{
     ChannelName, StrategyName, UnitName,
     analyst::ModelSettings,
     budget::HostBudget,
-    health::HealthSettings,
+    health::{HealthSettings, MetricLimits},
     oversight::Oversight,
     policy::{BUILTIN_STRATEGIES, Grants, Limits},
     protected::Protected,
@@ -162,6 +165,10 @@ pub struct Config {
     pub host_budget: HostBudget,
     /// For services that set nothing else. Already part of each service.
     pub health: HealthSettings,
+    /// From when on the host itself is degraded.
+    pub host_health: MetricLimits,
+    /// How often services and host are measured.
+    pub metrics: MetricsSettings,
     /// Protected beyond the built-in list.
     pub protect: Vec<UnitName>,
     /// Taken off the built-in list of protected units.
@@ -199,6 +206,8 @@ impl Default for Config {
             budget: BudgetSettings::default(),
             host_budget: HostBudget::default(),
             health: HealthSettings::default(),
+            host_health: MetricLimits::of_host(),
+            metrics: MetricsSettings::default(),
             protect: Vec::new(),
             unprotect: Vec::new(),
             // Slow enough to harm nothing, and never a silent end.

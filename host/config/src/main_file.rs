@@ -10,7 +10,7 @@ use super::{
     channels,
     diagnostic::Place,
     grants::read_grant,
-    health,
+    health, metrics,
     reader::{Reader, Section},
     service_file::{budget_section, proof_section, read_order, read_strategies},
     store,
@@ -28,6 +28,7 @@ const KEYS: &[&str] = &[
     "budget",
     "host-budget",
     "health",
+    "metrics",
     "protect",
     "defaults",
     "retry-interval",
@@ -77,7 +78,9 @@ pub(super) fn read<'t>(
     config.limits = limits_section(reader, top, &config.limits.clone());
     config.budget = budget_section(reader, top, &config.budget.clone());
     config.host_budget = host_budget_section(reader, top);
-    config.health = health::section(reader, top, &config.health.clone());
+    let host = &mut config.host_health;
+    config.health = health::host_section(reader, top, &config.health.clone(), host);
+    config.metrics = metrics::section(reader, top);
     config.retention = store::section(reader, top);
     if let Some(protect) = reader.section(top, "protect", "[protect]") {
         reader.only(protect, &["add", "remove"]);

@@ -35,14 +35,19 @@ pub(super) fn mode(text: &str) -> Option<u32> {
 
 /// A share in percent, such as `5%` or `0.5 %`, in parts of a thousand; none above 100 %.
 pub(super) fn permille(text: &str) -> Option<u32> {
+    let share = u32::try_from(many_permille(text)?).ok()?;
+    Some(share).filter(|share| *share <= 1_000)
+}
+
+/// The same, and also above 100 %: of several processors.
+pub(super) fn many_permille(text: &str) -> Option<u64> {
     let number = text.strip_suffix('%')?.trim_end();
     let (whole, tenths) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(tenths) || whole.len() > 3 || tenths.len() > 1 {
+    if !digits(whole) || !digits(tenths) || whole.len() > 6 || tenths.len() > 1 {
         return None;
     }
-    let share = whole.parse::<u32>().ok()? * 10 + tenths.parse::<u32>().ok()?;
-    Some(share).filter(|share| *share <= 1_000)
+    Some(whole.parse::<u64>().ok()? * 10 + tenths.parse::<u64>().ok()?)
 }
 
 /// Whether `text` is `host:port`, with a port from 1 to 65535; an IPv6 address

@@ -11,13 +11,21 @@
 //!
 //! `prunella-health` has the arithmetic. Nothing here decides.
 
+mod limit;
 mod metric;
+mod reading;
+mod series;
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::metric::{InstanceKind, Metric, Quantity};
+pub use self::{
+    limit::{MetricLimit, MetricLimits},
+    metric::{InstanceKind, Metric, Quantity},
+    reading::{Reading, Source, Whole},
+    series::{Point, Series},
+};
 use crate::{Timestamp, UnitName};
 
 /// Whose health it is, or whose measurement. Its word is the unit's name, or `host`,
@@ -283,10 +291,21 @@ pub struct Transition {
 }
 
 /// When a service counts as degraded or failed: `[health]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthSettings {
     pub latency: LatencySettings,
     pub error_rate: ErrorRateSettings,
+    pub limits: MetricLimits,
+}
+
+impl Default for HealthSettings {
+    fn default() -> Self {
+        Self {
+            latency: LatencySettings::default(),
+            error_rate: ErrorRateSettings::default(),
+            limits: MetricLimits::of_services(),
+        }
+    }
 }
 
 /// How slowly a probe may be answered.

@@ -28,6 +28,7 @@ use crate::{
     pauses,
     queries::{InForce, LocalQueries},
     reload,
+    sampler::Sampler,
     shared::{Daemon, Event},
 };
 
@@ -59,6 +60,14 @@ impl InForce for Daemon {
     fn health(&self) -> Option<Vec<Health>> {
         self.settle_health();
         Some(self.health.all())
+    }
+
+    fn host_health(&self) -> Option<Health> {
+        Some(self.health.of_host())
+    }
+
+    fn sampler(&self) -> Option<&Sampler> {
+        Some(&self.sampler)
     }
 
     fn wait_for_health(&self) {

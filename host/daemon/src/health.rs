@@ -5,7 +5,7 @@
 //! and writing to the store has a thread of its own, which sleeps until there is something
 //! to do: no healing, and no probe, waits for the store.
 
-mod measured;
+mod layer;
 mod seen;
 
 use std::{
@@ -30,11 +30,13 @@ use prunella_core::{
     situation::Situation as _,
     trail::Step,
 };
-use prunella_health::{IncidentEvent, Now, Observed, ProbeSettings, Sample, Tracker};
+use prunella_health::{
+    HostTracker, IncidentEvent, Now, Observed, ProbeSettings, Sample, Signals, Tracker,
+};
 use prunella_linux::Linux;
 use prunella_store::{SeenHealth, Store};
 
-pub(crate) use self::measured::{Measures, measured};
+pub(crate) use self::layer::{Measures, measured};
 use self::seen::{
     SeenDegradation, SeenStep, SeenUnit, pause_of, seen_degradation, seen_step, seen_unit,
 };
@@ -49,6 +51,9 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Why nothing is known yet of what was not watched before.
 const JUST_BEGUN: &str = "the daemon has just begun to watch it";
 
+/// Why nothing is known yet of the host.
+const NOT_MEASURED: &str = "the host has not been measured yet";
+
 /// Changes that are kept for a store that does not work now.
 const KEPT: usize = 1_000;
 
@@ -57,6 +62,9 @@ pub(crate) struct HealthBook {
     linux: Arc<Linux>,
     store: Option<Arc<Store>>,
     trackers: Mutex<BTreeMap<UnitName, Tracker>>,
+    host: Mutex<HostTracker>,
+    /// The control groups of the units that were seen.
+    groups: Mutex<BTreeMap<UnitName, Group>>,
     work: Sender<Work>,
     /// Who is told what begins, or changes, an incident.
     on_news: OnceLock<Box<OnNews>>,
@@ -72,6 +80,15 @@ pub(crate) enum HealthNews {
     Degraded(UnitName),
     /// It is in another state than before.
     Changed(UnitName),
+}
+
+/// Where a unit's processes are.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    /// systemd's ControlGroup.
+    pub(crate) path: String,
+    /// systemd's NRestarts.
+    pub(crate) restarts: u32,
 }
 
 /// What the thread of its own does.
@@ -102,6 +119,15 @@ impl HealthBook {
             linux: Arc::clone(linux),
             store: store.cloned(),
             trackers: Mutex::default(),
+            host: Mutex::new(HostTracker::new(
+                config.host_health.clone(),
+                Now {
+                    since_boot: linux.since_boot(),
+                    at: clock::now(),
+                },
+                NOT_MEASURED,
+            )),
+            groups: Mutex::default(),
             work,
             on_news: OnceLock::new(),
         });
@@ -133,6 +159,7 @@ impl HealthBook {
             .collect();
         let now = self.now();
         let boot_id = self.linux.boot_id();
+        self.begin_host(now, &boot_id, earlier.remove(&Subject::Host));
         for service in config.services.values() {
             let new = |why| tracker(service, now, why);
             let Some(seen) = earlier.remove(&Subject::from(service.unit.clone())) else {
@@ -158,7 +185,7 @@ impl HealthBook {
                 Some(why) => {
                     let (tracker, observed) = new(why).after(now, &seen.health);
                     self.lock().insert(service.unit.clone(), tracker);
-                    self.note(&service.unit, observed);
+                    self.note(&service.unit.clone().into(), observed);
                 }
             }
         }
@@ -194,11 +221,25 @@ impl HealthBook {
         self.lock().get(unit).map(Tracker::health)
     }
 
+    /// What an earlier daemon knew of the host holds on, where it is fresh.
+    fn begin_host(&self, now: Now, boot_id: &str, earlier: Option<SeenHealth>) {
+        let fresh = earlier.filter(|seen| {
+            let away = now.since_boot.saturating_sub(seen.moment.since_boot);
+            seen.moment.boot_id == boot_id && away <= FRESH
+        });
+        if let Some(seen) = fresh {
+            let mut host = self.host();
+            *host = host.clone().carrying_on(now, &seen.health);
+        }
+    }
+
     /// What the operator has declared from now on.
     pub(crate) fn declare(&self, config: &Config) {
         let now = self.now();
         let mut trackers = self.lock();
         trackers.retain(|unit, _| config.services.contains_key(unit));
+        self.lock_groups()
+            .retain(|unit, _| config.services.contains_key(unit));
         let mut changes = Vec::new();
         for service in config.services.values() {
             match trackers.get_mut(&service.unit) {
@@ -214,8 +255,10 @@ impl HealthBook {
         }
         drop(trackers);
         for (unit, observed) in changes {
-            self.note(&unit, observed);
+            self.note(&unit.into(), observed);
         }
+        let limits = config.host_health.clone();
+        self.observe_host(|host, now| host.declare(now, limits));
         self.send(Work::Pauses);
         self.send(Work::LookAtUnseen);
     }
@@ -223,6 +266,27 @@ impl HealthBook {
     /// A probe's turn came.
     pub(crate) fn probed(&self, unit: &UnitName, probe: &str, sample: Sample) {
         self.observe(unit, |tracker, now| tracker.probe(now, probe, sample));
+    }
+
+    /// A service was measured.
+    pub(crate) fn sampled(&self, unit: &UnitName, signals: &Signals<'_>) {
+        self.observe(unit, |tracker, now| tracker.signals(now, signals));
+    }
+
+    /// The host was measured.
+    pub(crate) fn host_sampled(&self, signals: &Signals<'_>) {
+        self.observe_host(|host, now| host.signals(now, signals));
+    }
+
+    /// The control groups of the units that were seen.
+    pub(crate) fn groups(&self) -> BTreeMap<UnitName, Group> {
+        self.lock_groups().clone()
+    }
+
+    /// How the host is now.
+    pub(crate) fn of_host(&self) -> Health {
+        self.observe_host(HostTracker::look);
+        self.host().health()
     }
 
     /// A step of an incident was taken.
@@ -358,31 +422,46 @@ impl HealthBook {
         // Read with the lock held, so that no tracker sees time go back.
         let observed = see(tracker, self.now());
         // With the lock held as well: changes are stored in their order.
-        self.note(unit, observed);
+        self.note(&unit.clone().into(), observed);
     }
 
-    fn note(&self, unit: &UnitName, observed: Observed) {
+    fn observe_host(&self, see: impl FnOnce(&mut HostTracker, Now) -> Observed) {
+        let mut host = self.host();
+        let observed = see(&mut host, self.now());
+        self.note(&Subject::Host, observed);
+    }
+
+    fn note(&self, subject: &Subject, observed: Observed) {
+        // Absent for the host.
+        let name = subject.unit().map(UnitName::as_str);
         if let Some(changes) = observed.began_flapping {
             tracing::warn!(
-                object_systemd_unit = %unit,
-                "{unit} is flapping: its health has changed {changes} times within half an hour"
+                object_systemd_unit = name,
+                "{subject} is flapping: its health has changed {changes} times within half an hour"
             );
         }
-        if observed.began_degradation {
+        if observed.began_degradation
+            && let Some(unit) = subject.unit()
+        {
             self.tell(HealthNews::Degraded(unit.clone()));
         }
         let Some(transition) = observed.transition else {
             return;
         };
-        self.tell(HealthNews::Changed(unit.clone()));
+        if let Some(unit) = subject.unit() {
+            self.tell(HealthNews::Changed(unit.clone()));
+        }
         let (from, to, why) = (transition.from, transition.to, &transition.evidence);
         if to == HealthState::Degraded {
-            tracing::warn!(object_systemd_unit = %unit, "{unit} is degraded: {why}");
+            tracing::warn!(object_systemd_unit = name, "{subject} is degraded: {why}");
         } else if from == HealthState::Degraded && to == HealthState::Healthy {
-            tracing::info!(object_systemd_unit = %unit, "{unit} is no longer degraded: {why}");
+            tracing::info!(
+                object_systemd_unit = name,
+                "{subject} is no longer degraded: {why}"
+            );
         } else {
             tracing::debug!(
-                "{unit} was {}, and is {}: {why}",
+                "{subject} was {}, and is {}: {why}",
                 from.as_str(),
                 to.as_str()
             );
@@ -407,6 +486,14 @@ impl HealthBook {
         self.trackers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn host(&self) -> MutexGuard<'_, HostTracker> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_groups(&self) -> MutexGuard<'_, BTreeMap<UnitName, Group>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn work(&self, queue: &Receiver<Work>) {
         let mut unsaved = Vec::new();
         let answer = |done: Sender<()>| {
@@ -424,36 +511,43 @@ impl HealthBook {
                     Work::Pauses => self.read_pauses(),
                     Work::Done(done) => waiting.push(done),
                     Work::Stop(done) => {
-                        let units = self.units().into_iter().collect();
-                        self.save(&units, &mut unsaved);
+                        let mut subjects: BTreeSet<Subject> =
+                            self.units().into_iter().map(Subject::from).collect();
+                        subjects.insert(Subject::Host);
+                        self.save(&subjects, &mut unsaved);
                         answer(done);
                         return;
                     }
                 }
             }
-            let units = unsaved
+            let subjects = unsaved
                 .iter()
-                .filter_map(|change| change.subject.unit().cloned())
+                .map(|change| change.subject.clone())
                 .collect::<BTreeSet<_>>();
-            self.save(&units, &mut unsaved);
+            self.save(&subjects, &mut unsaved);
             waiting.into_iter().for_each(answer);
         }
     }
 
-    /// Writes down how these units are, and what has changed.
-    fn save(&self, units: &BTreeSet<UnitName>, unsaved: &mut Vec<Transition>) {
-        let Some(store) = self.store.as_ref().filter(|_| !units.is_empty()) else {
+    /// Writes down how these are, and what has changed.
+    fn save(&self, subjects: &BTreeSet<Subject>, unsaved: &mut Vec<Transition>) {
+        let Some(store) = self.store.as_ref().filter(|_| !subjects.is_empty()) else {
             unsaved.clear();
             return;
         };
         let now = self.now();
         let boot_id = self.linux.boot_id();
-        let seen: Vec<SeenHealth> = self
-            .lock()
+        let healths: Vec<Health> = subjects
             .iter()
-            .filter(|(unit, _)| units.contains(*unit))
-            .map(|(_, tracker)| SeenHealth {
-                health: tracker.health(),
+            .filter_map(|subject| match subject {
+                Subject::Host => Some(self.host().health()),
+                Subject::Unit(unit) => self.lock().get(unit).map(Tracker::health),
+            })
+            .collect();
+        let seen: Vec<SeenHealth> = healths
+            .into_iter()
+            .map(|health| SeenHealth {
+                health,
                 moment: Moment {
                     boot_id: boot_id.clone(),
                     since_boot: now.since_boot,
@@ -488,6 +582,13 @@ impl HealthBook {
     fn saw(&self, unit: &UnitName, status: &UnitStatus) {
         let run = status.invocation.as_deref();
         self.observe(unit, |tracker, now| tracker.run(now, run));
+        if let Some(path) = &status.control_group {
+            let group = Group {
+                path: path.clone(),
+                restarts: status.restarts,
+            };
+            self.lock_groups().insert(unit.clone(), group);
+        }
         match seen_unit(status) {
             Some(SeenUnit::Standing(standing)) => {
                 self.observe(unit, |tracker, now| tracker.unit(now, standing));

@@ -8,8 +8,8 @@
 //! | [`plugins`] | a plugin's files, its versions, and what its bytes may do |
 //! | [`configuration`], `loading`, [`assembly`] | the configuration, strategies, and a healer with all that it needs |
 //! | [`host_check`] | what of the configuration does not fit this host |
-//! | `detection`, `disks`, `probes`, `health`, [`notifier`], `retention`, `overview` | one task each |
-//! | `access`, `incidents`, `pauses`, `approvals`, `alerts` | what is looked up and written in the store |
+//! | `detection`, `disks`, `probes`, `health`, `sampler`, [`notifier`], `retention`, `overview` | one task each |
+//! | `access`, `measured`, `incidents`, `pauses`, `approvals`, `alerts` | what is looked up and written in the store |
 //! | [`hook`], [`sweep`], [`heal`] | healing in a process of its own |
 //! | `queries`, `orders` | what anybody may ask for, answered here |
 //! | `shared`, `reload`, `handler`, `run` | the daemon: its state, its threads, its answers, its loop |
@@ -34,6 +34,7 @@ pub mod hook;
 pub mod host_check;
 mod incidents;
 mod loading;
+mod measured;
 mod memory;
 pub mod notifier;
 mod orders;
@@ -47,6 +48,7 @@ mod reload;
 mod restart_loops;
 mod retention;
 mod run;
+mod sampler;
 mod shared;
 pub mod sweep;
 

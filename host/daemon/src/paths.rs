@@ -104,6 +104,11 @@ impl Paths {
         self.state.join("prunella.db")
     }
 
+    /// What was measured.
+    pub fn metrics(&self) -> PathBuf {
+        self.state.join("metrics.db")
+    }
+
     /// The global options that lead another process to the same folders.
     pub fn options(&self) -> Vec<(&'static str, &Path)> {
         [

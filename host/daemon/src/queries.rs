@@ -9,14 +9,14 @@ use std::{
 
 use prunella_analysis::HostAnalyst;
 use prunella_api::{
-    Answer, DaemonInfo, HealthDetail, HealthReport, Queries, Records, Refusal, RefusalKind,
-    SeenService, ServiceDetail, ServiceStatus, StatusReport,
+    Answer, DaemonInfo, HealthDetail, HealthReport, MetricHistory, MetricsReport, Queries, Records,
+    Refusal, RefusalKind, SeenHealth, ServiceDetail, ServiceStatus, StatusReport,
 };
 use prunella_config::Config;
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter, DispatchState},
-    health::{Health, HealthState},
+    health::{Health, HealthState, Metric, Subject},
     oversight::Approval,
     statistics::StrategyStatistics,
     summary::{Filter, Summary},
@@ -26,13 +26,19 @@ use prunella_core::{
 use prunella_linux::{Linux, LinuxSettings};
 use prunella_store::{Store, StoreError};
 
-use crate::{DaemonError, Paths, access, alerts, clock, configuration, incidents, overview};
+use crate::{
+    DaemonError, Paths, access, alerts, clock, configuration, incidents, measured, overview,
+    sampler::Sampler,
+};
 
 /// How long one look at a unit may take.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// As much is shown of why a channel does not take a message.
 const WHY_MAX: usize = 120;
+
+/// How much of a metric is shown where no time is given.
+const LAST_HOUR: Duration = Duration::from_secs(3_600);
 
 /// Changes of a service's health that are listed where no time is given.
 const TRANSITIONS: u32 = 20;
@@ -52,6 +58,12 @@ pub(crate) trait InForce: Send + Sync {
 
     /// How the services are, by name; nothing, where no daemon watches.
     fn health(&self) -> Option<Vec<Health>>;
+
+    /// How the host is; nothing, where no daemon watches.
+    fn host_health(&self) -> Option<Health>;
+
+    /// What measures; nothing, where no daemon does.
+    fn sampler(&self) -> Option<&Sampler>;
 
     /// Waits, but not for long, until what is known of health is in the store.
     fn wait_for_health(&self);
@@ -124,8 +136,46 @@ impl LocalQueries {
         }
     }
 
+    /// How the host was, when a daemon measured it last.
+    fn last_known_of_host(&self) -> Answer<Option<SeenHealth>> {
+        let seen = self.read(Store::seen_health)?.unwrap_or_default();
+        let host = seen
+            .into_iter()
+            .find(|seen| seen.health.subject == Subject::Host);
+        Ok(host.map(|seen| SeenHealth {
+            seen_at: Some(seen.moment.at),
+            health: seen.health,
+        }))
+    }
+
+    /// The service in care with this name, or with one that its unit goes by, too.
+    fn in_care(&self, unit: &UnitName) -> Answer<UnitName> {
+        let config = self.in_force.config();
+        if config.services.contains_key(unit) {
+            return Ok(unit.clone());
+        }
+        let units = self.in_force.linux()?.units();
+        let unit = match units.get(Instant::now() + LOOK, unit) {
+            Ok(status) => status.name,
+            Err(_) => unit.clone(),
+        };
+        if config.services.contains_key(&unit) {
+            Ok(unit)
+        } else {
+            Err(DaemonError::NotInCare(unit).into())
+        }
+    }
+
+    /// The subject by the name that it is known by here.
+    fn known_as(&self, subject: &Subject) -> Answer<Subject> {
+        match subject {
+            Subject::Host => Ok(Subject::Host),
+            Subject::Unit(unit) => Ok(self.in_care(unit)?.into()),
+        }
+    }
+
     /// How the services in care were, when a daemon saw them last.
-    fn last_known(&self, now: Timestamp) -> Answer<Vec<SeenService>> {
+    fn last_known(&self, now: Timestamp) -> Answer<Vec<SeenHealth>> {
         let seen = self.read(Store::seen_health)?.unwrap_or_default();
         Ok(self
             .in_force
@@ -137,12 +187,12 @@ impl LocalQueries {
                     .iter()
                     .find(|seen| seen.health.subject.unit() == Some(unit))
                 {
-                    Some(seen) => SeenService {
+                    Some(seen) => SeenHealth {
                         health: seen.health.clone(),
                         seen_at: Some(seen.moment.at),
                     },
-                    None => SeenService {
-                        health: never_seen(unit, now),
+                    None => SeenHealth {
+                        health: never_seen(unit.clone().into(), now),
                         seen_at: None,
                     },
                 }
@@ -207,6 +257,7 @@ impl Queries for LocalQueries {
             notices,
         );
         self.add_health(&mut report.services);
+        report.host.health = self.in_force.host_health();
         Ok(report)
     }
 
@@ -242,7 +293,7 @@ impl Queries for LocalQueries {
         let mut services = match watched {
             Some(watched) => watched
                 .into_iter()
-                .map(|health| SeenService {
+                .map(|health| SeenHealth {
                     health,
                     seen_at: Some(at),
                 })
@@ -252,42 +303,47 @@ impl Queries for LocalQueries {
         services.sort_by(|a, b| {
             (a.health.state, &a.health.subject).cmp(&(b.health.state, &b.health.subject))
         });
+        let host = match self.in_force.host_health() {
+            Some(health) => Some(SeenHealth {
+                health,
+                seen_at: Some(at),
+            }),
+            None => self.last_known_of_host()?,
+        };
         Ok(HealthReport {
             at,
             last_known,
+            host,
             services,
         })
     }
 
-    fn service_health(&self, unit: &UnitName, since: Option<Timestamp>) -> Answer<HealthDetail> {
+    fn health_of(&self, subject: &Subject, since: Option<Timestamp>) -> Answer<HealthDetail> {
+        let subject = self.known_as(subject)?;
         let HealthReport {
             at,
             last_known,
+            host,
             services,
         } = Queries::health(self)?;
-        let known = |unit: &UnitName| {
-            services
-                .iter()
-                .find(|seen| seen.health.subject.unit() == Some(unit))
-        };
-        let service = match known(unit) {
-            Some(found) => found.clone(),
-            // An alias may have been given.
-            None => {
-                let deadline = Instant::now() + LOOK;
-                let units = self.in_force.linux()?;
-                let unit = match units.units().get(deadline, unit) {
-                    Ok(status) => status.name,
-                    Err(_) => unit.clone(),
-                };
-                known(&unit).cloned().ok_or(DaemonError::NotInCare(unit))?
+        let service = host
+            .into_iter()
+            .chain(services)
+            .find(|seen| seen.health.subject == subject);
+        let service = match (service, &subject) {
+            (Some(service), _) => service,
+            (None, Subject::Unit(unit)) => {
+                return Err(DaemonError::NotInCare(unit.clone()).into());
             }
+            (None, Subject::Host) => SeenHealth {
+                health: never_seen(Subject::Host, at),
+                seen_at: None,
+            },
         };
         let limit = since.map_or(TRANSITIONS, |_| MOST_TRANSITIONS);
-        let subject = &service.health.subject;
         self.in_force.wait_for_health();
         let transitions = self
-            .read(|store| store.health_transitions(subject, since, limit))?
+            .read(|store| store.health_transitions(&subject, since, limit))?
             .unwrap_or_default();
         Ok(HealthDetail {
             at,
@@ -295,6 +351,28 @@ impl Queries for LocalQueries {
             service,
             transitions,
         })
+    }
+
+    fn metrics(&self, subject: Option<&Subject>) -> Answer<MetricsReport> {
+        let subject = subject.map(|subject| self.known_as(subject)).transpose()?;
+        measured::report(&self.paths, self.in_force.sampler(), subject.as_ref())
+    }
+
+    fn metric(
+        &self,
+        subject: &Subject,
+        metric: Metric,
+        since: Option<Timestamp>,
+    ) -> Answer<MetricHistory> {
+        let subject = self.known_as(subject)?;
+        let since = since.unwrap_or_else(|| clock::now().saturating_sub(LAST_HOUR));
+        measured::history(
+            &self.paths,
+            self.in_force.sampler(),
+            &subject,
+            metric,
+            since,
+        )
     }
 
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {
@@ -343,10 +421,10 @@ impl Queries for LocalQueries {
     }
 }
 
-/// How a service is that no daemon ever watched.
-fn never_seen(unit: &UnitName, now: Timestamp) -> Health {
+/// How a service, or the host, is that no daemon ever watched.
+fn never_seen(subject: Subject, now: Timestamp) -> Health {
     Health {
-        subject: unit.clone().into(),
+        subject,
         state: HealthState::Unknown,
         since: now,
         evidence: "no daemon has watched it yet".to_owned(),
@@ -389,6 +467,14 @@ impl InForce for Command {
     }
 
     fn health(&self) -> Option<Vec<Health>> {
+        None
+    }
+
+    fn host_health(&self) -> Option<Health> {
+        None
+    }
+
+    fn sampler(&self) -> Option<&Sampler> {
         None
     }
 

@@ -39,6 +39,7 @@ use crate::{
     notifier, probes,
     reload::{Answered, Reloader},
     retention::Tidier,
+    sampler::Sampler,
     shared::{Daemon, Event, Watchers},
 };
 
@@ -72,6 +73,12 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     if watchers.health.set(Arc::clone(&health)).is_err() {
         tracing::debug!("what is known of health was there before");
     }
+    let sampler = Sampler::start(
+        &assembly.linux,
+        &health,
+        paths.metrics(),
+        &assembly.healer.config(),
+    )?;
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
     let (events, queue) = mpsc::channel();
     let daemon = Arc::new(Daemon {
@@ -80,6 +87,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         scheduler,
         watchers,
         health,
+        sampler,
         notifier,
         since: clock::now(),
         config_problems: Mutex::new(problems),
@@ -220,6 +228,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     drop((watcher, prober));
     server.stop(Duration::from_secs(1));
     daemon.scheduler.stop(STOP_GRACE);
+    daemon.sampler.stop();
     daemon.health.stop(Duration::from_secs(1));
     if let Some(notifier) = &daemon.notifier {
         notifier.stop(STOP_GRACE);
@@ -355,6 +364,7 @@ fn reloaded(daemon: &Daemon, watcher: &Watcher, result: Answered, asked: Option<
             daemon.tell_config_problems();
             watcher.set(care(daemon));
             daemon.health.declare(&config);
+            daemon.sampler.declare(&config);
             daemon.scheduler.look_again();
             tracing::info!(
                 "configuration read again: {} services in care, {} strategies in force",

@@ -23,6 +23,7 @@ use crate::{
     health::{HealthBook, HealthNews},
     notifier,
     reload::Answered,
+    sampler::Sampler,
 };
 
 /// What the loop is woken by.
@@ -53,6 +54,8 @@ pub(crate) struct Daemon {
     pub(crate) watchers: Arc<Watchers>,
     /// How the services are.
     pub(crate) health: Arc<HealthBook>,
+    /// What measures them, and the host.
+    pub(crate) sampler: Arc<Sampler>,
     /// Where people are told; absent without a store.
     pub(crate) notifier: Option<Arc<Notifier>>,
     pub(crate) since: Timestamp,

@@ -1,7 +1,7 @@
 //! The one definition of healthy: samples in, a state with its evidence out.
 //!
-//! A [`Tracker`] follows one service. It is told what was seen (a probe's answer, how the
-//! unit stands, what becomes of an incident), each with the time at which it was, and
+//! A [`Tracker`] follows one service, a [`HostTracker`] the host. It is told what was seen (a probe's answer, how the
+//! unit stands, what becomes of an incident, what was sampled), each with the time at which it was, and
 //! answers with a [`Transition`](prunella_core::health::Transition) where the state has
 //! changed. No I/O, no threads, no clock.
 //!
@@ -21,15 +21,20 @@
 //! - **Another run has to be measured anew.** What an earlier run was like makes no new
 //!   symptom. One that holds already holds until it has cleared, and is *confirmed* only
 //!   once it was measured again.
+//! - **What is sampled belongs to a run.** A symptom of memory or descriptors ends with the
+//!   run of the service that had it; a value that is missing ends nothing.
 //!
 //! What decides, from first to last: a pause; a healing under way; the unit, or an
 //! incident about it; symptoms; what is missing.
 
 mod condition;
 mod episodes;
+mod evidence;
 mod flapping;
+mod host;
 mod probe;
 mod rate;
+mod signals;
 #[cfg(test)]
 mod tests;
 mod tracker;
@@ -40,7 +45,9 @@ use prunella_core::Timestamp;
 
 pub use self::{
     condition::Condition,
+    host::HostTracker,
     probe::{ProbeSettings, Sample},
+    signals::Signals,
     tracker::{IncidentEvent, Observed, PauseUntil, Standing, Tracker},
 };
 

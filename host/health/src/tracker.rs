@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::{
     Timestamp, UnitName,
-    health::{Health, HealthSettings, HealthState, Metric, Symptom, SymptomLevel, Transition},
+    health::{
+        Health, HealthSettings, HealthState, Metric, Subject, Symptom, SymptomLevel, Transition,
+    },
 };
 
 use crate::{
@@ -12,6 +14,7 @@ use crate::{
     episodes::Episodes,
     flapping::Flapping,
     probe::{Probe, ProbeSettings, Sample},
+    signals::{Sampled, Signals},
 };
 
 /// Why a unit is down that an operator stopped.
@@ -107,6 +110,7 @@ pub struct Tracker {
     service: UnitName,
     settings: HealthSettings,
     probes: BTreeMap<String, Probe>,
+    sampled: Sampled,
     /// How the unit stands, or why that is not known.
     standing: Result<Standing, String>,
     pause: Option<PauseUntil>,
@@ -146,6 +150,7 @@ impl Tracker {
                 .into_iter()
                 .map(|(name, settings)| (name, Probe::new(settings)))
                 .collect(),
+            sampled: Sampled::default(),
             standing: Err(why.clone()),
             pause: None,
             incident: None,
@@ -182,6 +187,7 @@ impl Tracker {
                 probe.carry_on(now, &symptoms);
             }
         }
+        self.sampled.carry_on(now, &earlier.symptoms);
         match earlier.state {
             HealthState::Failed => self.unresolved = Some(earlier.evidence.clone()),
             HealthState::Stopped => self.by_operator = earlier.evidence == BY_OPERATOR,
@@ -245,6 +251,12 @@ impl Tracker {
         self.settle(now, None)
     }
 
+    /// It was measured.
+    pub fn signals(&mut self, now: Now, signals: &Signals<'_>) -> Observed {
+        self.sampled.sample(now, &self.settings.limits, signals);
+        self.settle(now, None)
+    }
+
     /// The unit was seen.
     pub fn unit(&mut self, now: Now, standing: Standing) -> Observed {
         self.carried_on = None;
@@ -272,6 +284,7 @@ impl Tracker {
         for probe in self.probes.values_mut() {
             probe.begin_anew();
         }
+        self.sampled.begin_anew();
         self.settle(now, None)
     }
 
@@ -378,6 +391,8 @@ impl Tracker {
             .iter()
             .flat_map(|(name, probe)| probe.symptoms(name, &self.settings))
             .collect();
+        let subject = Subject::from(self.service.clone());
+        symptoms.extend(self.sampled.symptoms(&subject, &self.settings.limits));
         symptoms.sort_by_key(|symptom| (symptom.level, symptom.metric));
         symptoms
     }

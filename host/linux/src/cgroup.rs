@@ -60,7 +60,7 @@ impl Cgroups {
         Self::at(root, layout)
     }
 
-    fn at(root: impl Into<PathBuf>, layout: Layout) -> Self {
+    pub(crate) fn at(root: impl Into<PathBuf>, layout: Layout) -> Self {
         Self {
             root: root.into(),
             layout,
@@ -161,8 +161,13 @@ impl Cgroups {
         Some(fs::symlink_metadata(directory).ok()?.ino())
     }
 
+    /// The directory of the tree.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The directory of a control group; none for a path that leads out.
-    fn directory(&self, path: &str) -> Option<PathBuf> {
+    pub(crate) fn directory(&self, path: &str) -> Option<PathBuf> {
         let inside = Path::new(path.trim_start_matches('/'));
         inside
             .components()

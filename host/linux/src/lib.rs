@@ -21,6 +21,7 @@ pub mod processes;
 mod procfs;
 mod reading;
 pub mod resources;
+pub mod sampling;
 pub mod sockets;
 
 mod access;

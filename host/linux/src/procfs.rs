@@ -22,6 +22,8 @@ const ENVIRONMENT_MAX: u64 = 1 << 20;
 pub(crate) struct Stat {
     /// What keeps it from running, if anything does.
     pub(crate) stall: Option<StallState>,
+    /// Whether it has ended, and its parent has not asked about it.
+    pub(crate) zombie: bool,
     /// Whether it is a thread of the kernel.
     pub(crate) kernel_thread: bool,
     /// When it started, in clock ticks since boot.
@@ -33,13 +35,14 @@ pub(crate) fn stat(pid: u32) -> io::Result<Stat> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected /proc/PID/stat"))
 }
 
-fn parse_stat(text: &str) -> Option<Stat> {
+pub(crate) fn parse_stat(text: &str) -> Option<Stat> {
     // The second field is a name in parentheses, which may hold anything.
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = rest.split_whitespace();
     // After the name: state is field 3, flags field 9, starttime field 22
     // (proc_pid_stat(5)).
-    let stall = match fields.next()? {
+    let state = fields.next()?;
+    let stall = match state {
         "T" => Some(StallState::Stopped),
         "t" => Some(StallState::Traced),
         "D" => Some(StallState::Uninterruptible),
@@ -49,6 +52,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let started = fields.nth(12)?.parse().ok()?;
     Some(Stat {
         stall,
+        zombie: state == "Z",
         kernel_thread: flags & KERNEL_THREAD != 0,
         started,
     })
@@ -118,6 +122,7 @@ mod tests {
         let line = "7 (a) b (c) S 1 7 7 0 -1 2097216 5 6 7 8 9 10 11 12 20 0 1 0 4242 1 2";
         let expected = Stat {
             stall: None,
+            zombie: false,
             kernel_thread: true,
             started: 4242,
         };

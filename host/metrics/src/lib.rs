@@ -1,6 +1,10 @@
 //! What can be said of a number that is sampled again and again.
 //!
 //! [`anomaly`] finds what such a metric has not done before. An anomaly is a hint for
-//! people, and no reason to act.
+//! people, and no reason to act. [`codec`] writes values in few bytes, [`mod@reduce`] makes
+//! one of several, and [`block`] has all series of a minute.
 
 pub mod anomaly;
+pub mod block;
+pub mod codec;
+pub mod reduce;

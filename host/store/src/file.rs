@@ -99,6 +99,20 @@ pub(crate) fn lock_folder(path: &Path) -> Result<File, StoreError> {
     Ok(lock)
 }
 
+/// Removes the file and its companions: what was in it is lost.
+pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
+    let all = COMPANIONS.map(|companion| with_suffix(path, companion));
+    for file in all.iter().map(PathBuf::as_path).chain([path]) {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed(file, "removing it")(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Renames the file and its companions; answers with the file's new name.
 pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     let seconds = SystemTime::now()

@@ -24,6 +24,8 @@
 //! - What is old is forgotten in small transactions ([`Store::tidy`]); the pages
 //!   that frees are used again, and given back when they are many.
 //!
+//! What was measured lies in a file of its own ([`samples`]).
+//!
 //! The healing budget goes through the [`Ledger`], which still
 //! works when the store does not.
 
@@ -46,6 +48,7 @@ mod ports;
 mod probes;
 mod retention;
 mod salvage;
+pub mod samples;
 mod schema;
 mod state;
 mod statistics;

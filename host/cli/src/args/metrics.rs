@@ -1,10 +1,51 @@
-//! `prunella metrics`
+//! `prunella metrics` and its subcommand.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use prunella_core::Timestamp;
 
 /// `prunella metrics`
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    long_about = "Show what is measured of services and of the host.\n\n\
+        Without a UNIT, shows the host and each service in a line. With one, shows the latest \
+        value of each of its metrics; `host` is the host itself. With a METRIC too, draws it over \
+        time; in a pipe, prints a row for each point: its time, mean, lowest and highest value. \
+        A METRIC is a name of the list, or its beginning: `cpu` is cpu-permille.\n\n\
+        Values are kept as they were measured for an hour, by the minute for 7 days, and by the \
+        quarter of an hour for 13 months. Nothing is drawn where nothing was measured.",
+    after_help = "\
+Examples:
+  prunella metrics
+  prunella metrics nginx
+  prunella metrics nginx memory --since 7d
+  prunella metrics host disk --since 24h
+  prunella metrics nginx cpu --json | jq '.series[].points[-1]'"
+)]
+pub(crate) struct MetricsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<MetricsCommand>,
+
+    /// Show this service, or `host`
+    #[arg(value_name = "UNIT")]
+    pub(crate) unit: Option<String>,
+
+    /// Draw this metric
+    #[arg(value_name = "METRIC", requires = "unit")]
+    pub(crate) metric: Option<String>,
+
+    /// Draw it since a time: an age (90m, 24h, 7d), `today`, a time of day (17:30), a date or a timestamp [default: 1h]
+    #[arg(long, value_name = "WHEN", requires = "metric", value_parser = crate::time::parse_when)]
+    pub(crate) since: Option<Timestamp>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Subcommands of `prunella metrics`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MetricsCommand {
     #[command(about = "Score each measurement of a CSV file: how unusual it is")]

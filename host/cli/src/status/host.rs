@@ -4,8 +4,9 @@ use std::{fmt::Write as _, time::Duration};
 
 use anstyle::Style;
 use prunella_api::{DiskStatus, StatusReport};
+use prunella_core::health::HealthState;
 
-use super::sections::pieces;
+use super::{sections::pieces, services::health_in_words};
 use crate::{
     output::{BAD, FAIR, GOOD, PLAIN, STRONG, wrap},
     time::{local, short, span},
@@ -59,6 +60,13 @@ pub(super) fn head(text: &mut String, report: &StatusReport, width: usize) {
     if !second.is_empty() {
         pieces(text, 0, width, &second);
     }
+    if let Some(health) = host.health.as_ref().filter(|it| is_unwell(it.state)) {
+        let style = crate::health::style(health.state);
+        let line = format!("host {}", health_in_words(health, report.at));
+        for line in wrap(&line, width) {
+            let _ = writeln!(text, "{style}{line}{style:#}");
+        }
+    }
     let daemon = match &report.daemon {
         Some(daemon) => (
             format!(
@@ -81,6 +89,11 @@ pub(super) fn head(text: &mut String, report: &StatusReport, width: usize) {
     for line in wrap(&line, width) {
         let _ = writeln!(text, "{style}{line}{style:#}");
     }
+}
+
+/// Whether people should know. That it was not measured yet is none of their business.
+fn is_unwell(state: HealthState) -> bool {
+    matches!(state, HealthState::Failed | HealthState::Degraded)
 }
 
 fn level(value: f64, fair: f64, bad: f64) -> Style {

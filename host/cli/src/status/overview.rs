@@ -109,6 +109,7 @@ mod tests {
                     },
                     read_only: true,
                 }],
+                health: None,
             },
             services: vec![
                 service(

@@ -194,6 +194,8 @@ fn host(
         load: resources.and_then(|resources| resources.load().ok()),
         memory: resources.and_then(|resources| resources.memory().ok()),
         disks: disks(declared),
+        // Who watches knows.
+        health: None,
     }
 }
 

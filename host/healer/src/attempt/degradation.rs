@@ -19,7 +19,7 @@ use prunella_core::{
     StrategyName, Timestamp, UnitName,
     budget::BudgetVerdict,
     capability::{Answer, UnitStatus, clock, health},
-    health::{Episode, Health, HealthState, Metric, Symptom},
+    health::{Episode, Health, HealthState, InstanceKind, Metric, Symptom},
     incident::{Ending, IncidentKind},
     text::one_line,
     trail::Step,
@@ -49,6 +49,9 @@ const FLAPS: Duration = Duration::from_secs(60);
 
 /// More intervals than this it takes no symptom to open or to clear.
 const INTERVALS: u32 = 6;
+
+/// Twice as long as it takes until the next sample.
+const SAMPLES: Duration = Duration::from_secs(20);
 
 /// An error window holds so many intervals at least.
 const WINDOW_INTERVALS: u32 = 20;
@@ -317,8 +320,9 @@ impl Attempt<'_> {
 
     /// Waits until no symptom holds any more; else says what still does.
     fn clears(&self) -> Result<(), String> {
-        let patience = self.patience();
-        let deadline = Instant::now() + patience;
+        let (patience, least) = (self.patience(), self.of_samples());
+        let begun = Instant::now();
+        let deadline = begun + patience;
         self.trail.write(Step::Waits {
             reason: "its symptoms have to clear".to_owned(),
             up_to: patience,
@@ -329,7 +333,9 @@ impl Attempt<'_> {
                 .map_err(|failure| format!("how it is cannot be told: {failure}"))?;
             let mut holding = health.symptoms.iter().filter(|one| one.is_degradation());
             match holding.next() {
-                None => return Ok(()),
+                // What is sampled belongs to a run: that another one has no symptom yet is no
+                // proof before it could have one.
+                None if begun.elapsed() >= least => return Ok(()),
                 Some(symptom) if symptom.confirmed => return Err(symptom.evidence.clone()),
                 _ => {}
             }
@@ -376,7 +382,22 @@ impl Attempt<'_> {
             Duration::ZERO
         };
         let hold = settings.latency.hold.max(settings.error_rate.hold);
-        window + hold * 2 + interval * INTERVALS + Duration::from_secs(5)
+        window + hold * 2 + interval * INTERVALS + self.of_samples() * 2 + Duration::from_secs(5)
+    }
+
+    /// For so long a metric that is sampled has to be without a symptom; nothing where all that
+    /// was measured is of probes.
+    fn of_samples(&self) -> Duration {
+        let symptoms = &self.trail.incident().detection.symptoms;
+        let sampled = symptoms
+            .iter()
+            .filter(|one| one.metric.instances() != InstanceKind::Probe);
+        let limits = &self.service.health.limits;
+        let holds = sampled.filter_map(|one| limits.get(one.metric));
+        holds
+            .map(|limit| limit.hold + SAMPLES)
+            .max()
+            .unwrap_or_default()
     }
 
     fn stays_clear(&self, well: &Well) -> Result<(), String> {

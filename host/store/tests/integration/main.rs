@@ -8,6 +8,7 @@ mod ledger;
 mod notices;
 mod outbox;
 mod retention;
+mod samples;
 mod state;
 mod statistics;
 mod trouble;

@@ -149,7 +149,10 @@ fn it_is_told_once_with_what_is_known_and_its_end_to_those_who_heard() {
         assert!(head.contains(part), "{part:?} in\n{}", text(&told));
     }
     // The host may well be busy with other tests.
-    let cause = ["; perhaps because ", "; likely cause: the host has more to do"];
+    let cause = [
+        "; perhaps because ",
+        "; likely cause: the host has more to do",
+    ];
     assert!(cause.iter().any(|one| head.contains(one)), "{report}");
 
     let open = scene.incidents_of("web.service").remove(0);

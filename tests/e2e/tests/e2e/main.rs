@@ -25,6 +25,7 @@ mod probes;
 mod reboots;
 mod receiver;
 mod report;
+mod signals;
 mod state;
 mod status;
 mod stops;

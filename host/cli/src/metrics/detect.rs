@@ -1,4 +1,4 @@
-//! `prunella metrics`: what the detector makes of measurements in a file.
+//! `prunella metrics detect`: what the detector makes of measurements in a file.
 
 use std::{
     fs::File,
@@ -12,17 +12,12 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use prunella_metrics::anomaly::Detector;
 
 use crate::{
-    args::{DetectArgs, MetricsCommand},
+    args::DetectArgs,
     exit::{Exit, Problem},
 };
 
-pub(crate) fn run(command: &MetricsCommand) -> anyhow::Result<Exit> {
-    match command {
-        MetricsCommand::Detect(args) => detect(args),
-    }
-}
-
-fn detect(args: &DetectArgs) -> anyhow::Result<Exit> {
+/// Runs the command.
+pub(super) fn run(args: &DetectArgs) -> anyhow::Result<Exit> {
     let out = io::stdout().lock();
     if args.file == Path::new("-") {
         // Whoever writes the rows may wait for what becomes of each.

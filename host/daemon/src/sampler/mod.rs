@@ -1,0 +1,266 @@
+//! Measures the services in care and the host, again and again: one thread, one timer. With
+//! nothing in care, or where the operator has switched it off, nothing is measured and nothing
+//! wakes.
+//!
+//! What is measured goes to the trackers of health at once, and into a file of its own once a
+//! minute. Trouble with that file is told once, and touches nothing else.
+
+mod record;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use prunella_config::{Config, MetricsSettings};
+use prunella_core::{
+    Timestamp, UnitName,
+    health::{Metric, Reading, Subject},
+    situation::Situation as _,
+};
+use prunella_health::Signals;
+use prunella_linux::{
+    Linux,
+    cgroup::Cgroups,
+    sampling::{HostSampler, Instruments, UnitSample, UnitSampler},
+};
+use prunella_store::samples::{Latest, SeriesHistory};
+
+use self::record::Record;
+use crate::{DaemonError, clock, health::HealthBook};
+
+/// How long systemd may take to list the failed units.
+const LIST: Duration = Duration::from_secs(5);
+
+/// Failed units are counted every so many samples.
+const COUNT_FAILED: u32 = 6;
+
+/// Measures services and host.
+pub(crate) struct Sampler {
+    linux: Arc<Linux>,
+    health: Arc<HealthBook>,
+    control: Mutex<Control>,
+    wake: Condvar,
+    work: Mutex<Work>,
+}
+
+/// What is to be measured.
+#[derive(Debug)]
+struct Control {
+    units: Vec<UnitName>,
+    settings: MetricsSettings,
+    /// Set once the thread has nothing more to do.
+    stop: bool,
+}
+
+/// What measuring needs from one sample to the next.
+struct Work {
+    tools: Instruments,
+    groups: Cgroups,
+    host: HostSampler,
+    units: BTreeMap<UnitName, UnitSampler>,
+    record: Record,
+    /// Used again for each.
+    sample: UnitSample,
+    host_readings: Vec<Reading>,
+    failed_units: Option<u64>,
+    until_failed: u32,
+}
+
+impl Sampler {
+    /// Begins to measure what is in care. `file` is where it is kept.
+    pub(crate) fn start(
+        linux: &Arc<Linux>,
+        health: &Arc<HealthBook>,
+        file: PathBuf,
+        config: &Config,
+    ) -> Result<Arc<Self>, DaemonError> {
+        let sampler = Arc::new(Self {
+            linux: Arc::clone(linux),
+            health: Arc::clone(health),
+            control: Mutex::new(Control {
+                units: config.services.keys().cloned().collect(),
+                settings: config.metrics,
+                stop: false,
+            }),
+            wake: Condvar::new(),
+            work: Mutex::new(Work {
+                tools: Instruments::default(),
+                groups: Cgroups::detect(),
+                host: HostSampler::default(),
+                units: BTreeMap::new(),
+                record: Record::new(file),
+                sample: UnitSample::default(),
+                host_readings: Vec::new(),
+                failed_units: None,
+                until_failed: 0,
+            }),
+        });
+        let running = Arc::clone(&sampler);
+        thread::Builder::new()
+            .name("sampler".to_owned())
+            .stack_size(512 << 10)
+            .spawn(move || running.run())
+            .map_err(DaemonError::thread("measures services and host"))?;
+        Ok(sampler)
+    }
+
+    /// What the operator has declared from now on.
+    pub(crate) fn declare(&self, config: &Config) {
+        let mut control = self.control();
+        control.units = config.services.keys().cloned().collect();
+        control.settings = config.metrics;
+        self.wake.notify_all();
+    }
+
+    /// Writes down what is not written yet, and ends.
+    pub(crate) fn stop(&self) {
+        let max_size = {
+            let mut control = self.control();
+            control.stop = true;
+            self.wake.notify_all();
+            control.settings.max_size
+        };
+        self.work().record.flush(max_size);
+    }
+
+    /// How often it measures; nothing, where it does not.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        let control = self.control();
+        control
+            .settings
+            .interval
+            .filter(|_| !control.units.is_empty())
+    }
+
+    /// The latest value of each series of this daemon.
+    pub(crate) fn latest(&self) -> Vec<Latest> {
+        self.work().record.latest()
+    }
+
+    /// What a metric was, this minute included.
+    pub(crate) fn history(
+        &self,
+        subject: &Subject,
+        metric: Metric,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<SeriesHistory>, prunella_store::StoreError> {
+        self.work().record.history(subject, metric, since, until)
+    }
+
+    fn run(&self) {
+        let mut next = Instant::now();
+        while let Some((interval, max_size)) = self.wait_until(&mut next) {
+            let units = self.control().units.clone();
+            self.measure(interval, &units, max_size);
+        }
+    }
+
+    /// Waits for the time of the next sample; `None` when there is to be none any more.
+    fn wait_until(&self, next: &mut Instant) -> Option<(Duration, u64)> {
+        let mut control = self.control();
+        loop {
+            if control.stop {
+                return None;
+            }
+            let settings = control.settings;
+            let interval = settings.interval.filter(|_| !control.units.is_empty());
+            let Some(interval) = interval else {
+                control = self
+                    .wake
+                    .wait(control)
+                    .unwrap_or_else(PoisonError::into_inner);
+                *next = Instant::now();
+                continue;
+            };
+            let now = Instant::now();
+            if now >= *next {
+                *next += interval;
+                if *next <= now {
+                    // Samples that a suspended or busy host has missed are not made up for.
+                    *next = now + interval;
+                }
+                return Some((interval, settings.max_size));
+            }
+            // A shorter interval holds at once.
+            *next = (*next).min(now + interval);
+            let (again, _) = self
+                .wake
+                .wait_timeout(control, next.saturating_duration_since(now))
+                .unwrap_or_else(PoisonError::into_inner);
+            control = again;
+        }
+    }
+
+    fn measure(&self, interval: Duration, units: &[UnitName], max_size: u64) {
+        let groups = self.health.groups();
+        let mut work = self.work();
+        let Work {
+            tools,
+            groups: tree,
+            host,
+            units: samplers,
+            record,
+            sample,
+            host_readings,
+            failed_units,
+            until_failed,
+        } = &mut *work;
+        let at = clock::now();
+        record.begin(at, interval, max_size);
+        host.sample(tools, host_readings);
+        if *until_failed == 0 {
+            *until_failed = COUNT_FAILED;
+            *failed_units = self.count_failed(units);
+        }
+        *until_failed -= 1;
+        host_readings.extend(failed_units.map(|count| Reading::new(Metric::FailedUnits, count)));
+        record.add(&Subject::Host, at, host_readings);
+        self.health.host_sampled(&Signals {
+            interval,
+            run: 0,
+            readings: host_readings,
+        });
+        samplers.retain(|unit, _| units.binary_search(unit).is_ok());
+        for unit in units {
+            let Some(group) = groups.get(unit) else {
+                continue;
+            };
+            let sampler = samplers.entry(unit.clone()).or_default();
+            let now = self.linux.since_boot();
+            let of = (group.path.as_str(), group.restarts);
+            if sampler.sample(tools, tree, of, now, sample) {
+                self.health.sampled(
+                    unit,
+                    &Signals {
+                        interval,
+                        run: sample.run,
+                        readings: &sample.readings,
+                    },
+                );
+                record.add(&Subject::from(unit.clone()), at, &sample.readings);
+            }
+        }
+    }
+
+    /// Failed units that are in nobody's care; nothing, when systemd does not tell.
+    fn count_failed(&self, units: &[UnitName]) -> Option<u64> {
+        let failed = self.linux.failed_units(Instant::now() + LIST).ok()?;
+        let others = failed
+            .iter()
+            .filter(|unit| units.binary_search(unit).is_err());
+        Some(others.count() as u64)
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,241 @@
+//! What was measured and is not written yet, and the file that it is written to.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use prunella_core::{
+    Timestamp,
+    health::{Metric, Point, Reading, Series, Subject},
+};
+use prunella_store::{
+    StoreError,
+    samples::{Latest, Minute, SampleStore, SeriesHistory},
+};
+
+const MINUTE_MS: u64 = 60_000;
+
+/// A series of which nothing was heard for so many minutes is no longer looked out for.
+const FORGOTTEN_AFTER: u64 = 5 * MINUTE_MS;
+
+/// The minute that is not over yet.
+pub(super) struct Record {
+    path: PathBuf,
+    /// Opened with the first write.
+    store: Option<SampleStore>,
+    /// Whether trouble with the file was told.
+    is_told: bool,
+    minute: u64,
+    interval: Duration,
+    slots: usize,
+    series: BTreeMap<Subject, Vec<Recorded>>,
+}
+
+#[derive(Debug)]
+struct Recorded {
+    metric: Metric,
+    instance: Option<String>,
+    /// This minute's values.
+    slots: Vec<Option<u64>>,
+    at: Timestamp,
+    value: u64,
+}
+
+impl Record {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            store: None,
+            is_told: false,
+            minute: 0,
+            interval: Duration::ZERO,
+            slots: 0,
+            series: BTreeMap::new(),
+        }
+    }
+
+    /// Values of this time follow: where it is another minute, the one before is written.
+    pub(super) fn begin(&mut self, at: Timestamp, interval: Duration, max_size: u64) {
+        let minute = at.as_millis() / MINUTE_MS;
+        if minute == self.minute && interval == self.interval {
+            return;
+        }
+        self.flush(max_size);
+        self.minute = minute;
+        self.interval = interval;
+        let interval_ms = u64::try_from(interval.as_millis())
+            .unwrap_or(MINUTE_MS)
+            .max(1);
+        self.slots = usize::try_from(MINUTE_MS.div_ceil(interval_ms)).unwrap_or(1);
+        let oldest = at.as_millis().saturating_sub(FORGOTTEN_AFTER);
+        for series in self.series.values_mut() {
+            series.retain(|one| one.at.as_millis() >= oldest);
+            for one in series {
+                one.slots.clear();
+                one.slots.resize(self.slots, None);
+            }
+        }
+        self.series.retain(|_, series| !series.is_empty());
+    }
+
+    pub(super) fn add(&mut self, subject: &Subject, at: Timestamp, readings: &[Reading]) {
+        let interval_ms = self.interval.as_millis().max(1);
+        let within = u128::from(at.as_millis() % MINUTE_MS);
+        let slot = usize::try_from(within / interval_ms).unwrap_or(usize::MAX);
+        let series = match self.series.get_mut(subject) {
+            Some(series) => series,
+            None => self.series.entry(subject.clone()).or_default(),
+        };
+        for reading in readings {
+            let known = series
+                .iter_mut()
+                .find(|one| one.metric == reading.metric && one.instance == reading.instance);
+            let one = match known {
+                Some(one) => one,
+                None => {
+                    series.push(Recorded {
+                        metric: reading.metric,
+                        instance: reading.instance.clone(),
+                        slots: vec![None; self.slots],
+                        at,
+                        value: reading.value,
+                    });
+                    let Some(one) = series.last_mut() else {
+                        continue;
+                    };
+                    one
+                }
+            };
+            (one.at, one.value) = (at, reading.value);
+            if let Some(value) = one.slots.get_mut(slot) {
+                *value = Some(reading.value);
+            }
+        }
+    }
+
+    /// Writes what there is of this minute.
+    pub(super) fn flush(&mut self, max_size: u64) {
+        let has_values = |one: &&Recorded| one.slots.iter().any(Option::is_some);
+        let values: Vec<(Series, Vec<Option<u64>>)> = self
+            .series
+            .iter()
+            .flat_map(|(subject, series)| {
+                series
+                    .iter()
+                    .filter(has_values)
+                    .map(|one| (one.series(subject), one.slots.clone()))
+            })
+            .collect();
+        if values.is_empty() {
+            return;
+        }
+        let minute = Minute {
+            number: u32::try_from(self.minute).unwrap_or(u32::MAX),
+            interval: self.interval,
+            slots: self.slots,
+            values,
+        };
+        match self.open().and_then(|store| store.write(&minute, max_size)) {
+            Ok(()) => self.is_told = false,
+            Err(error) => {
+                // It may work again with the next minute.
+                self.store = None;
+                if !std::mem::replace(&mut self.is_told, true) {
+                    let error = crate::explained(&error);
+                    tracing::warn!("what is measured is not kept: {error}");
+                }
+            }
+        }
+    }
+
+    fn open(&mut self) -> Result<&mut SampleStore, StoreError> {
+        open(&mut self.store, &self.path)
+    }
+
+    /// The latest value of each series.
+    pub(super) fn latest(&self) -> Vec<Latest> {
+        self.series
+            .iter()
+            .flat_map(|(subject, series)| {
+                series.iter().map(|one| Latest {
+                    series: one.series(subject),
+                    at: one.at,
+                    value: one.value,
+                })
+            })
+            .collect()
+    }
+
+    /// What a metric was, from the file and from this minute.
+    pub(super) fn history(
+        &mut self,
+        subject: &Subject,
+        metric: Metric,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<SeriesHistory>, StoreError> {
+        let mut found = match self.open() {
+            Ok(store) => store.history(subject, metric, since, until)?,
+            // What is not kept can still be shown as long as it is here.
+            Err(error) => {
+                tracing::debug!("what was measured cannot be read: {error}");
+                Vec::new()
+            }
+        };
+        let begin = self.minute * MINUTE_MS;
+        let interval_ms = u64::try_from(self.interval.as_millis()).unwrap_or(MINUTE_MS);
+        let here = self.series.get(subject).into_iter().flatten();
+        for one in here.filter(|one| one.metric == metric) {
+            let series = one.series(subject);
+            let place = match found.iter().position(|known| known.series == series) {
+                Some(place) => place,
+                None => {
+                    found.push(SeriesHistory {
+                        series,
+                        points: Vec::new(),
+                    });
+                    found.len() - 1
+                }
+            };
+            let Some(history) = found.get_mut(place) else {
+                continue;
+            };
+            let last = history.points.last().map(|point| point.at);
+            let values = one.slots.iter().enumerate();
+            history.points.extend(values.filter_map(|(slot, value)| {
+                let at = Timestamp::from_millis(begin + slot as u64 * interval_ms);
+                let value = (*value)?;
+                let is_new = last.is_none_or(|last| at > last) && at >= since && at <= until;
+                is_new.then_some(Point {
+                    at,
+                    mean: value,
+                    min: value,
+                    max: value,
+                })
+            }));
+        }
+        Ok(found)
+    }
+}
+
+impl Recorded {
+    fn series(&self, subject: &Subject) -> Series {
+        Series {
+            subject: subject.clone(),
+            metric: self.metric,
+            instance: self.instance.clone(),
+        }
+    }
+}
+
+fn open<'s>(
+    store: &'s mut Option<SampleStore>,
+    path: &Path,
+) -> Result<&'s mut SampleStore, StoreError> {
+    match store {
+        Some(store) => Ok(store),
+        None => Ok(store.insert(SampleStore::open(path)?)),
+    }
+}

@@ -1,0 +1,137 @@
+//! How the host itself is: by what is sampled of it, and nothing else.
+
+use prunella_core::{
+    Timestamp,
+    duration::written,
+    health::{Health, HealthState, MetricLimits, Subject, Symptom, Transition},
+};
+
+use crate::{
+    Now, Observed,
+    flapping::Flapping,
+    signals::{Sampled, Signals},
+};
+
+/// Follows the host.
+#[derive(Debug, Clone)]
+pub struct HostTracker {
+    limits: MetricLimits,
+    sampled: Sampled,
+    state: HealthState,
+    since: Timestamp,
+    evidence: String,
+    /// Which symptom decides, or none.
+    reason: Option<(HealthState, String)>,
+    flapping: Flapping,
+}
+
+impl HostTracker {
+    /// Begins with nothing known of it, and `why`.
+    pub fn new(limits: MetricLimits, now: Now, why: impl Into<String>) -> Self {
+        Self {
+            limits,
+            sampled: Sampled::default(),
+            state: HealthState::Unknown,
+            since: now.at,
+            evidence: why.into(),
+            reason: None,
+            flapping: Flapping::default(),
+        }
+    }
+
+    /// Goes on where an earlier process was a moment ago.
+    #[must_use]
+    pub fn carrying_on(mut self, now: Now, earlier: &Health) -> Self {
+        self.sampled.carry_on(now, &earlier.symptoms);
+        self.state = earlier.state;
+        self.since = earlier.since;
+        self.evidence.clone_from(&earlier.evidence);
+        self.flapping.state(now, self.state);
+        self
+    }
+
+    /// What the operator has declared from now on.
+    pub fn declare(&mut self, now: Now, limits: MetricLimits) -> Observed {
+        self.limits = limits;
+        self.settle(now)
+    }
+
+    /// It was measured.
+    pub fn signals(&mut self, now: Now, signals: &Signals<'_>) -> Observed {
+        self.sampled.sample(now, &self.limits, signals);
+        self.settle(now)
+    }
+
+    /// Time has passed.
+    pub fn look(&mut self, now: Now) -> Observed {
+        self.settle(now)
+    }
+
+    /// How it is, as of what was measured last.
+    pub fn health(&self) -> Health {
+        Health {
+            subject: Subject::Host,
+            state: self.state,
+            since: self.since,
+            evidence: self.evidence.clone(),
+            symptoms: self.symptoms(),
+            episodes: Vec::new(),
+            probes: Vec::new(),
+            flapping: self.flapping.now(),
+        }
+    }
+
+    /// What holds, the worst first.
+    fn symptoms(&self) -> Vec<Symptom> {
+        let mut symptoms = self.sampled.symptoms(&Subject::Host, &self.limits);
+        symptoms.sort_by_key(|symptom| (symptom.level, symptom.metric));
+        symptoms
+    }
+
+    fn settle(&mut self, now: Now) -> Observed {
+        let Some(last) = self.sampled.last() else {
+            // Until it is measured, what an earlier process knew stands.
+            return Observed::default();
+        };
+        let symptoms = self.symptoms();
+        let (state, of, evidence) = if let Some(worst) = symptoms.first() {
+            let of = format!(
+                "{} {}",
+                worst.metric.as_str(),
+                worst.instance.as_deref().unwrap_or_default()
+            );
+            (HealthState::Degraded, of, worst.evidence.clone())
+        } else if now.since(last) > self.sampled.fresh_for() {
+            let why = format!(
+                "nothing was measured for {}",
+                written(self.sampled.fresh_for())
+            );
+            (HealthState::Unknown, String::new(), why)
+        } else {
+            let why = "nothing that is measured is at its limit".to_owned();
+            (HealthState::Healthy, String::new(), why)
+        };
+        let mut observed = Observed::default();
+        let reason = Some((state, of));
+        if state != self.state {
+            observed.transition = Some(Transition {
+                subject: Subject::Host,
+                at: now.at,
+                from: self.state,
+                to: state,
+                evidence: evidence.clone(),
+                symptom: symptoms.into_iter().next(),
+            });
+            self.state = state;
+            self.since = now.at;
+            self.evidence = evidence;
+        } else if reason != self.reason {
+            self.evidence = evidence;
+        }
+        self.reason = reason;
+        if self.flapping.state(now, state) {
+            observed.began_flapping = self.flapping.now();
+        }
+        observed
+    }
+}

@@ -1,0 +1,215 @@
+//! What is sampled of a subject: values against their limits.
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use prunella_core::health::{
+    InstanceKind, Metric, MetricLimit, MetricLimits, Reading, Subject, Symptom, SymptomLevel,
+};
+
+use crate::{Condition, Now, STALE_AFTER, condition::Watched, evidence::sentence};
+
+/// All that was measured of a subject at one time.
+#[derive(Debug, Clone, Copy)]
+pub struct Signals<'a> {
+    /// How often it is measured.
+    pub interval: Duration,
+    /// Which run of the subject it is: another one begins with nothing, and what an earlier
+    /// one suffered from has ended with it.
+    pub run: u64,
+    pub readings: &'a [Reading],
+}
+
+/// The metric, and what of the subject has it.
+type Series = (Metric, Option<String>);
+
+/// One value against its limit, again and again.
+#[derive(Debug, Clone, Default)]
+struct Watching {
+    degrading: Watched,
+    critical: Watched,
+    latest: Option<Reading>,
+    /// What an earlier process said of it, until there is a value.
+    carried: Option<Symptom>,
+}
+
+/// What samples have told of one subject.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sampled {
+    watching: BTreeMap<Series, Watching>,
+    /// The latest sample, and its run; none of an earlier process.
+    last: Option<(Now, u64)>,
+    interval: Duration,
+}
+
+fn degrading(limit: &MetricLimit) -> Condition {
+    Condition {
+        opens_at: limit.degraded,
+        clears_at: limit.clear,
+        hold: limit.hold,
+    }
+}
+
+/// Over below where the subject is degraded.
+fn critical(limit: &MetricLimit, opens_at: u64) -> Condition {
+    Condition {
+        opens_at,
+        clears_at: limit.degraded.saturating_sub(1),
+        hold: limit.hold,
+    }
+}
+
+impl Sampled {
+    /// Goes on with what an earlier process knew a moment ago.
+    pub(crate) fn carry_on(&mut self, now: Now, symptoms: &[Symptom]) {
+        for symptom in symptoms {
+            if symptom.metric.instances() == InstanceKind::Probe {
+                continue;
+            }
+            let since = Now {
+                at: symptom.since,
+                ..now
+            };
+            let watching = Watching {
+                degrading: Watched::held_since(since),
+                critical: match symptom.level {
+                    SymptomLevel::Degraded => Watched::default(),
+                    _ => Watched::held_since(since),
+                },
+                latest: None,
+                carried: Some(symptom.clone()),
+            };
+            self.watching
+                .insert((symptom.metric, symptom.instance.clone()), watching);
+        }
+    }
+
+    /// It was measured.
+    pub(crate) fn sample(&mut self, now: Now, limits: &MetricLimits, signals: &Signals<'_>) {
+        match self.last {
+            Some((_, run)) if run != signals.run => self.watching.clear(),
+            Some((last, _)) if now.since(last) > signals.interval * STALE_AFTER => self.gap(),
+            _ => {}
+        }
+        self.last = Some((now, signals.run));
+        self.interval = signals.interval;
+        self.watching
+            .retain(|(metric, _), _| limits.get(*metric).is_some());
+        for ((metric, instance), watching) in &mut self.watching {
+            let is_of =
+                |reading: &Reading| reading.metric == *metric && reading.instance == *instance;
+            if !signals.readings.iter().any(is_of) {
+                watching.gap();
+            }
+        }
+        for reading in signals.readings {
+            let Some(limit) = limits.get(reading.metric) else {
+                continue;
+            };
+            let series = (reading.metric, reading.instance.clone());
+            self.watching
+                .entry(series)
+                .or_default()
+                .value(now, limit, reading);
+        }
+        // A file system that is mounted no more, and was well, is not remembered for good.
+        self.watching
+            .retain(|_, watching| watching.is_open() || watching.latest.is_some());
+    }
+
+    /// The subject was acted on: what was measured before tells nothing of what it is like
+    /// since.
+    pub(crate) fn begin_anew(&mut self) {
+        for watching in self.watching.values_mut() {
+            watching.degrading.begin_anew();
+            watching.critical.begin_anew();
+        }
+    }
+
+    /// Rows of values end here.
+    fn gap(&mut self) {
+        self.watching.values_mut().for_each(Watching::gap);
+    }
+
+    /// When it was measured last.
+    pub(crate) fn last(&self) -> Option<Now> {
+        self.last.map(|(last, _)| last)
+    }
+
+    /// For so long a sample tells of the present.
+    pub(crate) fn fresh_for(&self) -> Duration {
+        self.interval * STALE_AFTER
+    }
+
+    pub(crate) fn symptoms(&self, subject: &Subject, limits: &MetricLimits) -> Vec<Symptom> {
+        self.watching
+            .iter()
+            .filter_map(|(series, watching)| {
+                let limit = limits.get(series.0)?;
+                watching.symptom(subject, series, limit)
+            })
+            .collect()
+    }
+}
+
+impl Watching {
+    fn value(&mut self, now: Now, limit: &MetricLimit, reading: &Reading) {
+        self.degrading.value(&degrading(limit), now, reading.value);
+        match limit.critical {
+            Some(opens_at) => self
+                .critical
+                .value(&critical(limit, opens_at), now, reading.value),
+            None => self.critical.end(),
+        }
+        self.latest = Some(reading.clone());
+        self.carried = None;
+    }
+
+    /// A value is missing. What holds goes on holding, with what was known last.
+    fn gap(&mut self) {
+        self.degrading.gap();
+        self.critical.gap();
+        if !self.is_open() {
+            self.latest = None;
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.degrading.since().is_some() || self.critical.since().is_some()
+    }
+
+    fn symptom(
+        &self,
+        subject: &Subject,
+        (metric, instance): &Series,
+        limit: &MetricLimit,
+    ) -> Option<Symptom> {
+        let (level, since, condition) = match (self.critical.since(), self.degrading.since()) {
+            (Some(since), _) => {
+                let opens_at = limit.critical.unwrap_or(limit.degraded);
+                (SymptomLevel::Critical, since, critical(limit, opens_at))
+            }
+            (None, Some(since)) => (SymptomLevel::Degraded, since, degrading(limit)),
+            (None, None) => return None,
+        };
+        let Some(latest) = &self.latest else {
+            return self.carried.clone().map(|carried| Symptom {
+                confirmed: false,
+                ..carried
+            });
+        };
+        Some(Symptom {
+            level,
+            metric: *metric,
+            instance: instance.clone(),
+            value: latest.value,
+            threshold: condition.opens_at,
+            clear: condition.clears_at,
+            since: since.at,
+            evidence: sentence(subject, latest, condition.opens_at),
+            confirmed: self.degrading.is_confirmed() || self.critical.is_confirmed(),
+        })
+    }
+}

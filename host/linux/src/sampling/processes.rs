@@ -1,0 +1,239 @@
+//! The processes of a service: their open files, and, where its control group keeps no
+//! account, all the rest.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{Instruments, permille, text::field};
+
+/// More processes than this are not asked one by one: a service that has so many would make
+/// measuring it work of its own.
+const MOST: usize = 256;
+
+/// What is known of one process.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    /// When it started, in ticks since boot: a number is used again.
+    started: u64,
+    /// How many files it may have open.
+    open_limit: Option<u64>,
+    cpu_ticks: u64,
+    read: Option<u64>,
+    written: Option<u64>,
+}
+
+/// The processes of one service, from sample to sample.
+#[derive(Debug, Default)]
+pub(super) struct Processes {
+    known: HashMap<u32, Known>,
+}
+
+/// What is asked of each process beside its processor time and its tasks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) memory: bool,
+    pub(super) io: bool,
+}
+
+/// What they add up to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    /// Since the sample before, in ticks. What a process used that has ended since is lost.
+    pub(super) cpu_ticks: u64,
+    /// Anonymous memory, in bytes.
+    pub(super) memory: u64,
+    pub(super) swap: u64,
+    pub(super) tasks: u64,
+    /// Since the sample before, in bytes; nothing, where not all of them may be asked.
+    pub(super) read: Option<u64>,
+    pub(super) written: Option<u64>,
+}
+
+/// Open files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Open {
+    pub(super) files: u64,
+    /// Of its limit, of the process that is nearest to it; parts of a thousand.
+    pub(super) fullest: Option<u64>,
+}
+
+impl Processes {
+    /// Counts the open files of all of them; nothing, where there are too many or none may be
+    /// asked.
+    pub(super) fn open(&mut self, tools: &mut Instruments, pids: &[u32]) -> Option<Open> {
+        if pids.is_empty() || pids.len() > MOST {
+            return None;
+        }
+        self.known.retain(|pid, _| pids.contains(pid));
+        let mut open = Open::default();
+        let mut is_any = false;
+        for &pid in pids {
+            let folder = PathBuf::from(format!("/proc/{pid}"));
+            let Some(files) = open_files(&folder.join("fd")) else {
+                continue;
+            };
+            is_any = true;
+            open.files += files;
+            let known = self.known.entry(pid).or_default();
+            if known.open_limit.is_none() {
+                known.open_limit = open_limit(tools, &folder);
+            }
+            let share = known.open_limit.and_then(|limit| permille(files, limit));
+            open.fullest = open.fullest.max(share);
+        }
+        is_any.then_some(open)
+    }
+
+    /// Limits may have changed: they are read again.
+    pub(super) fn forget_limits(&mut self) {
+        for known in self.known.values_mut() {
+            known.open_limit = None;
+        }
+    }
+
+    /// Adds up what they use. The first sample has nothing since the one before.
+    pub(super) fn sums(
+        &mut self,
+        tools: &mut Instruments,
+        pids: &[u32],
+        wanted: Wanted,
+        is_first: bool,
+    ) -> Sums {
+        let mut sums = Sums {
+            read: Some(0),
+            written: Some(0),
+            ..Sums::default()
+        };
+        for &pid in pids.iter().take(MOST) {
+            let folder = PathBuf::from(format!("/proc/{pid}"));
+            let Some(now) = process(tools, &folder, wanted, &mut sums) else {
+                continue;
+            };
+            let entry = self.known.entry(pid).or_default();
+            let before = (entry.started == now.started).then_some(*entry);
+            // One that is new has used all that it has used since the sample before.
+            let since = |now: u64, before: Option<u64>| now.saturating_sub(before.unwrap_or(0));
+            if !is_first {
+                sums.cpu_ticks += since(now.cpu_ticks, before.map(|it| it.cpu_ticks));
+                sums.read = sums
+                    .read
+                    .zip(now.read)
+                    .map(|(sum, read)| sum + since(read, before.and_then(|it| it.read)));
+                sums.written = sums
+                    .written
+                    .zip(now.written)
+                    .map(|(sum, it)| sum + since(it, before.and_then(|it| it.written)));
+            }
+            *entry = Known {
+                open_limit: before.and_then(|before| before.open_limit),
+                ..now
+            };
+        }
+        if is_first {
+            (sums.read, sums.written) = (None, None);
+        }
+        sums
+    }
+}
+
+/// Reads a process, and adds up what needs no sample before.
+fn process(
+    tools: &mut Instruments,
+    folder: &Path,
+    wanted: Wanted,
+    sums: &mut Sums,
+) -> Option<Known> {
+    let stat = tools.read(&folder.join("stat"))?;
+    // The second field is a name in parentheses, which may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace();
+    // proc_pid_stat(5): utime is field 14, stime 15, num_threads 20, starttime 22; the first
+    // behind the name is field 3.
+    let user: u64 = fields.nth(11)?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    sums.tasks += fields.nth(4)?.parse::<u64>().ok()?;
+    let started = fields.nth(1)?.parse().ok()?;
+    if wanted.memory
+        && let Some(status) = tools.read(&folder.join("status"))
+    {
+        sums.memory += field(status, "RssAnon").unwrap_or(0) << 10;
+        sums.swap += field(status, "VmSwap").unwrap_or(0) << 10;
+    }
+    let io = if wanted.io {
+        tools.read(&folder.join("io"))
+    } else {
+        None
+    };
+    let of = |name| io.and_then(|text| field(text, name));
+    Some(Known {
+        started,
+        open_limit: None,
+        cpu_ticks: user.saturating_add(system),
+        read: of("read_bytes"),
+        written: of("write_bytes"),
+    })
+}
+
+fn open_files(folder: &Path) -> Option<u64> {
+    // Since Linux 6.2 the folder's size is their number.
+    match fs::metadata(folder).ok()?.len() {
+        0 => Some(fs::read_dir(folder).ok()?.count() as u64),
+        number => Some(number),
+    }
+}
+
+fn open_limit(tools: &mut Instruments, folder: &Path) -> Option<u64> {
+    let text = tools.read(&folder.join("limits"))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Wanted = Wanted {
+        memory: true,
+        io: true,
+    };
+
+    #[test]
+    fn this_process_is_measured() {
+        let mut tools = Instruments::default();
+        let mut processes = Processes::default();
+        let pids = [std::process::id()];
+        let first = processes.sums(&mut tools, &pids, ALL, true);
+        assert!(first.memory > 0 && first.tasks > 0, "{first:?}");
+        assert_eq!((first.cpu_ticks, first.read), (0, None));
+        let open = processes.open(&mut tools, &pids).unwrap();
+        assert!(open.files >= 3 && open.fullest.is_some(), "{open:?}");
+        let held: Vec<_> = (0..20)
+            .map(|_| fs::File::open("/dev/null").unwrap())
+            .collect();
+        let more = processes.open(&mut tools, &pids).unwrap();
+        assert!(more.files >= 20, "{more:?}");
+        drop(held);
+    }
+
+    #[test]
+    fn another_process_with_the_same_number_is_another() {
+        let mut tools = Instruments::default();
+        let mut processes = Processes::default();
+        let pid = std::process::id();
+        processes.known.insert(
+            pid,
+            Known {
+                started: 1,
+                cpu_ticks: u64::MAX,
+                ..Known::default()
+            },
+        );
+        let used = processes.sums(&mut tools, &[pid], ALL, false).cpu_ticks;
+        assert!(used < u64::MAX / 2, "{used}");
+    }
+}

@@ -1,0 +1,392 @@
+//! What was measured, in a file of its own: whatever becomes of it, incidents and healing are
+//! not touched.
+//!
+//! | tier | a value each | for |
+//! |---|---|---|
+//! | recent | interval of the sampler | an hour |
+//! | minutes | minute | 7 days |
+//! | quarters | 15 minutes | 13 months |
+//!
+//! There is one write a minute: the minute that is over, as one block of all series. With the
+//! first of an hour, the hour before becomes one row for each series, and with the first of a
+//! day the day before does. A damaged file is begun anew.
+
+mod condense;
+mod history;
+mod schema;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use prunella_core::{
+    Timestamp,
+    health::{Metric, Quantity, Series, Subject},
+};
+use prunella_metrics::block::{self, Block};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
+
+use self::condense::condense;
+pub use self::history::SeriesHistory;
+use crate::{StoreError, connect::connect, file};
+
+const MINUTE_MS: u64 = 60_000;
+const MINUTES_IN_HOUR: u32 = 60;
+const HOURS_IN_DAY: u32 = 24;
+
+/// So many minutes are kept as they were measured: an hour, and what is not in a row yet.
+const RECENT_MINUTES: u32 = 2 * MINUTES_IN_HOUR;
+
+/// 7 days.
+const KEPT_HOURS: u32 = 7 * HOURS_IN_DAY;
+
+/// 13 months.
+const KEPT_DAYS: u32 = 396;
+
+/// A block larger than this is none of ours.
+const LARGEST_BLOCK: usize = 64 << 20;
+
+/// The values of one minute.
+#[derive(Debug, Clone)]
+pub struct Minute {
+    /// Which, since 1970.
+    pub number: u32,
+    /// How far the slots are apart.
+    pub interval: Duration,
+    /// One for each interval of a minute.
+    pub slots: usize,
+    /// Each series' values, by its slots.
+    pub values: Vec<(Series, Vec<Option<u64>>)>,
+}
+
+/// The latest value of a series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Latest {
+    pub series: Series,
+    pub at: Timestamp,
+    pub value: u64,
+}
+
+/// The samples that are kept.
+#[derive(Debug)]
+pub struct SampleStore {
+    path: PathBuf,
+    connection: Connection,
+    /// What is known to have a number.
+    numbers: HashMap<Series, u32>,
+}
+
+impl SampleStore {
+    /// Opens the file, made where it is missing, and begun anew where it is damaged.
+    ///
+    /// # Errors
+    /// When it cannot be made or opened.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        match Self::open_as_it_is(path) {
+            Err(error) if error.is_damage() => {
+                tracing::warn!("what was measured is lost, and begun anew: {error}");
+                file::remove(path)?;
+                Self::open_as_it_is(path)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_as_it_is(path: &Path) -> Result<Self, StoreError> {
+        let path = file::prepare(path)?;
+        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let failed = |error| StoreError::from_sqlite(&path, "opening it", error);
+        schema::set_up(&connection).map_err(failed)?;
+        Ok(Self {
+            path,
+            connection,
+            numbers: HashMap::new(),
+        })
+    }
+
+    /// Opens it only to read it.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where nothing was ever kept.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let path = file::resolve(path)?;
+        if !path.exists() {
+            return Err(StoreError::Missing { file: path });
+        }
+        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let failed = |error| StoreError::from_sqlite(&path, "opening it", error);
+        if !schema::is_there(&connection).map_err(failed)? {
+            return Err(StoreError::Missing { file: path });
+        }
+        Ok(Self {
+            path,
+            connection,
+            numbers: HashMap::new(),
+        })
+    }
+
+    /// Writes a minute that is over, and all that follows from it: rows of an hour and a day
+    /// that are over, and the end of what is too old or too much. What is there already of
+    /// this minute stays, where the new one has nothing.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&mut self, minute: &Minute, max_size: u64) -> Result<(), StoreError> {
+        let doing = "writing what was measured";
+        let failed = |error| StoreError::from_sqlite(&self.path, doing, error);
+        let transaction = self.connection.transaction().map_err(failed)?;
+        write(&transaction, &mut self.numbers, minute)
+            .and_then(|()| condense(&transaction, minute.number))
+            .and_then(|()| forget(&transaction, minute.number, max_size))
+            .and_then(|()| transaction.commit())
+            .map_err(|error| {
+                // Numbers that were given within it are not there.
+                self.numbers.clear();
+                StoreError::from_sqlite(&self.path, doing, error)
+            })
+    }
+
+    /// The latest value of each series, of the last minute that was written.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn latest(&self) -> Result<Vec<Latest>, StoreError> {
+        self.read("reading the latest values", |connection| {
+            let row = connection
+                .query_row(
+                    "SELECT minute, interval_ms, slots, data FROM recent
+                     ORDER BY minute DESC LIMIT 1",
+                    [],
+                    recent,
+                )
+                .optional()?;
+            let Some(row) = row else {
+                return Ok(Vec::new());
+            };
+            let by_number = series_by_number(connection)?;
+            Ok(Block::new(&row.data, row.slots)
+                .filter_map(|(number, values)| {
+                    let series = by_number.get(&number)?.clone();
+                    let slot = values.iter().rposition(Option::is_some)?;
+                    let value = (*values.get(slot)?)?;
+                    Some(Latest {
+                        at: row.at(slot),
+                        value: shown(series.metric, value),
+                        series,
+                    })
+                })
+                .collect())
+        })
+    }
+
+    fn read<T>(
+        &self,
+        doing: &'static str,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        question(&self.connection)
+            .map_err(|error| StoreError::from_sqlite(&self.path, doing, error))
+    }
+}
+
+/// A minute as it was measured.
+struct Recent {
+    minute: u32,
+    interval_ms: u32,
+    slots: usize,
+    data: Vec<u8>,
+}
+
+impl Recent {
+    fn at(&self, slot: usize) -> Timestamp {
+        Timestamp::from_millis(
+            u64::from(self.minute) * MINUTE_MS + slot as u64 * u64::from(self.interval_ms),
+        )
+    }
+}
+
+fn recent(row: &rusqlite::Row<'_>) -> rusqlite::Result<Recent> {
+    let data: Vec<u8> = row.get(3)?;
+    Ok(Recent {
+        minute: row.get(0)?,
+        interval_ms: row.get(1)?,
+        slots: row.get::<_, u32>(2)? as usize,
+        data: if data.len() > LARGEST_BLOCK {
+            Vec::new()
+        } else {
+            data
+        },
+    })
+}
+
+/// Bytes are kept as KiB: nobody looks at less, and it saves a byte or two of each value.
+const KIB: u32 = 10;
+
+fn is_bytes(metric: Metric) -> bool {
+    matches!(
+        metric.quantity(),
+        Quantity::Bytes | Quantity::BytesPerSecond
+    )
+}
+
+fn kept(metric: Metric, value: u64) -> u64 {
+    if is_bytes(metric) {
+        value >> KIB
+    } else {
+        value
+    }
+}
+
+fn shown(metric: Metric, value: u64) -> u64 {
+    if is_bytes(metric) {
+        value.saturating_mul(1 << KIB)
+    } else {
+        value
+    }
+}
+
+fn series_by_number(connection: &Connection) -> rusqlite::Result<HashMap<u32, Series>> {
+    let mut all = HashMap::new();
+    let mut statement =
+        connection.prepare("SELECT number, subject, metric, instance FROM series")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let subject = Subject::try_from(row.get::<_, String>(1)?);
+        let metric = Metric::from_word(&row.get::<_, String>(2)?);
+        let instance: String = row.get(3)?;
+        // What another version has measured is not known to this one.
+        if let (Ok(subject), Some(metric)) = (subject, metric) {
+            let series = Series {
+                subject,
+                metric,
+                instance: (!instance.is_empty()).then_some(instance),
+            };
+            all.insert(row.get(0)?, series);
+        }
+    }
+    Ok(all)
+}
+
+fn number_of(transaction: &Transaction<'_>, series: &Series) -> rusqlite::Result<u32> {
+    let instance = series.instance.as_deref().unwrap_or_default();
+    let key = params![series.subject.as_str(), series.metric.as_str(), instance];
+    let known = transaction
+        .prepare_cached(
+            "SELECT number FROM series WHERE subject = ?1 AND metric = ?2 AND instance = ?3",
+        )?
+        .query_row(key, |row| row.get(0))
+        .optional()?;
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO series (subject, metric, instance) VALUES (?1, ?2, ?3)
+             RETURNING number",
+        )?
+        .query_row(key, |row| row.get(0))
+}
+
+fn write(
+    transaction: &Transaction<'_>,
+    numbers: &mut HashMap<Series, u32>,
+    minute: &Minute,
+) -> rusqlite::Result<()> {
+    let mut rows: Vec<(u32, Vec<Option<u64>>)> = Vec::with_capacity(minute.values.len());
+    for (series, values) in &minute.values {
+        let number = match numbers.get(series) {
+            Some(known) => *known,
+            None => {
+                let number = number_of(transaction, series)?;
+                numbers.insert(series.clone(), number);
+                number
+            }
+        };
+        let values = values
+            .iter()
+            .map(|value| value.map(|value| kept(series.metric, value)))
+            .collect();
+        rows.push((number, values));
+    }
+    let interval_ms = u32::try_from(minute.interval.as_millis()).unwrap_or(u32::MAX);
+    let before = transaction
+        .query_row(
+            "SELECT minute, interval_ms, slots, data FROM recent WHERE minute = ?1",
+            [minute.number],
+            recent,
+        )
+        .optional()?
+        .filter(|before| before.interval_ms == interval_ms && before.slots == minute.slots);
+    if let Some(before) = before {
+        add_before(&mut rows, &before);
+    }
+    rows.sort_unstable_by_key(|(number, _)| *number);
+    let mut data = Vec::with_capacity(rows.len() * 16);
+    let mut last = 0;
+    for (number, values) in &rows {
+        block::append(last, *number, values, &mut data);
+        last = *number;
+    }
+    transaction.execute(
+        "INSERT OR REPLACE INTO recent (minute, interval_ms, slots, data)
+         VALUES (?1, ?2, ?3, ?4)",
+        params![minute.number, interval_ms, minute.slots as u32, data],
+    )?;
+    Ok(())
+}
+
+/// Adds what an earlier daemon, or a clock that was put back, has of the same minute.
+fn add_before(rows: &mut Vec<(u32, Vec<Option<u64>>)>, before: &Recent) {
+    let mut earlier: HashMap<u32, Vec<Option<u64>>> =
+        Block::new(&before.data, before.slots).collect();
+    for (number, values) in rows.iter_mut() {
+        if let Some(earlier) = earlier.remove(number) {
+            for (value, earlier) in values.iter_mut().zip(earlier) {
+                *value = value.or(earlier);
+            }
+        }
+    }
+    rows.extend(earlier);
+}
+
+fn forget(transaction: &Transaction<'_>, minute: u32, max_size: u64) -> rusqlite::Result<()> {
+    let hour = minute / MINUTES_IN_HOUR;
+    let day = hour / HOURS_IN_DAY;
+    for (sql, (now, kept)) in [
+        (
+            "DELETE FROM recent WHERE minute < ?1 OR minute > ?2",
+            (minute, RECENT_MINUTES),
+        ),
+        (
+            "DELETE FROM minutes WHERE hour < ?1 OR hour > ?2",
+            (hour, KEPT_HOURS),
+        ),
+        (
+            "DELETE FROM quarters WHERE day < ?1 OR day > ?2",
+            (day, KEPT_DAYS),
+        ),
+    ] {
+        // What lies in the future was written while the clock was wrong.
+        transaction
+            .prepare_cached(sql)?
+            .execute([now.saturating_sub(kept), now])?;
+    }
+    let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+    let used = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
+    if u64::from(used) * u64::from(pragma("page_size")?) > max_size {
+        // The oldest of what there is most of: an hour of minutes, or else a day of quarters.
+        let gone = transaction.execute(
+            "DELETE FROM minutes WHERE hour <= (SELECT min(hour) FROM minutes)",
+            [],
+        )?;
+        if gone == 0 {
+            transaction.execute(
+                "DELETE FROM quarters WHERE day <= (SELECT min(day) FROM quarters)",
+                [],
+            )?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! What was measured, and how much room it takes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test may panic as the test itself may"
+)]
+
+use std::{path::Path, time::Duration};
+
+use prunella_core::{
+    Timestamp, UnitName,
+    health::{Metric, Series, Subject},
+};
+use prunella_store::samples::{Minute, SampleStore};
+
+const SIZE: u64 = 64 << 20;
+
+/// Midnight.
+const BEGIN: u32 = 20_000 * 24 * 60;
+
+fn web() -> Subject {
+    UnitName::new("web.service").unwrap().into()
+}
+
+fn series(metric: Metric) -> Series {
+    Series {
+        subject: web(),
+        metric,
+        instance: None,
+    }
+}
+
+fn at(minute: u32) -> Timestamp {
+    Timestamp::from_millis(u64::from(minute) * 60_000)
+}
+
+/// Each value is the number of the minute since the beginning, in one slot one more.
+fn minute(number: u32) -> Minute {
+    let value = u64::from(number - BEGIN);
+    let mut slots = vec![Some(value); 6];
+    slots[5] = Some(value + 6);
+    Minute {
+        number,
+        interval: Duration::from_secs(10),
+        slots: 6,
+        values: vec![(series(Metric::Tasks), slots)],
+    }
+}
+
+fn store(path: &Path) -> SampleStore {
+    SampleStore::open(path).unwrap()
+}
+
+#[test]
+fn each_tier_has_its_values_and_a_new_process_has_them_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.db");
+    let mut writing = store(&path);
+    let end = BEGIN + 9 * 24 * 60;
+    for number in BEGIN..=end {
+        writing.write(&minute(number), SIZE).unwrap();
+    }
+    drop(writing);
+    let reading = SampleStore::open_read_only(&path).unwrap();
+    let until = at(end + 1);
+    let history = |since| {
+        let mut found = reading
+            .history(&web(), Metric::Tasks, since, until)
+            .unwrap();
+        assert_eq!(found.len(), 1);
+        found.remove(0).points
+    };
+    let hour = history(at(end - 59));
+    assert_eq!(hour.len(), 360);
+    assert_eq!(hour[1].at.since(hour[0].at), Duration::from_secs(10));
+    let day = history(at(end - 24 * 60));
+    assert_eq!(day.len(), 24 * 60 + 1);
+    let value = u64::from(end - 24 * 60 - BEGIN);
+    assert_eq!(
+        (day[0].min, day[0].mean, day[0].max),
+        (value, value + 1, value + 6)
+    );
+    let all = history(at(BEGIN));
+    assert_eq!(all.len(), 9 * 24 * 4 + 1);
+    assert_eq!((all[0].min, all[0].max), (0, 14 + 6));
+    assert_eq!(all[1].at.since(all[0].at), Duration::from_secs(900));
+    let latest = reading.latest().unwrap();
+    assert_eq!(latest[0].value, u64::from(end - BEGIN) + 6);
+    assert_eq!(latest[0].at.since(at(end)), Duration::from_secs(50));
+}
+
+#[test]
+fn a_gap_stays_one_and_a_minute_in_two_pieces_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut samples = store(&folder.path().join("metrics.db"));
+    let piece = |slots: [Option<u64>; 6]| Minute {
+        values: vec![(series(Metric::MemoryBytes), slots.to_vec())],
+        ..minute(BEGIN)
+    };
+    let first = [Some(4 << 20), None, None, None, None, None];
+    samples.write(&piece(first), SIZE).unwrap();
+    // The daemon began anew within the minute.
+    let second = [None, None, None, Some(8 << 20), None, None];
+    samples.write(&piece(second), SIZE).unwrap();
+    let found = samples
+        .history(&web(), Metric::MemoryBytes, at(BEGIN), at(BEGIN + 1))
+        .unwrap();
+    let values: Vec<u64> = found[0].points.iter().map(|point| point.mean).collect();
+    assert_eq!(values, [4 << 20, 8 << 20]);
+    let apart = found[0].points[1].at.since(found[0].points[0].at);
+    assert_eq!(apart, Duration::from_secs(30));
+}
+
+#[test]
+fn a_damaged_file_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.db");
+    std::fs::write(&path, vec![7; 8192]).unwrap();
+    let mut samples = store(&path);
+    samples.write(&minute(BEGIN), SIZE).unwrap();
+    assert_eq!(samples.latest().unwrap().len(), 1);
+}
+
+#[test]
+fn it_stays_within_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.db");
+    let mut samples = store(&path);
+    let mut state = 1_u64;
+    for number in BEGIN..BEGIN + 3 * 24 * 60 {
+        let values = (0..40)
+            .map(|which| {
+                let one = Series {
+                    instance: Some(which.to_string()),
+                    ..series(Metric::DiskFreeBytes)
+                };
+                let values = (0..6)
+                    .map(|_| {
+                        state = state
+                            .wrapping_mul(6_364_136_223_846_793_005)
+                            .wrapping_add(1);
+                        Some(state)
+                    })
+                    .collect();
+                (one, values)
+            })
+            .collect();
+        let minute = Minute {
+            values,
+            ..minute(number)
+        };
+        samples.write(&minute, 1 << 20).unwrap();
+    }
+    let size = std::fs::metadata(&path).unwrap().len();
+    assert!(size < 2 << 20, "{size}");
+    let kept = samples
+        .history(
+            &web(),
+            Metric::DiskFreeBytes,
+            at(BEGIN + 3 * 24 * 60 - 30),
+            at(BEGIN + 3 * 24 * 60),
+        )
+        .unwrap();
+    assert!(
+        kept.iter().all(|one| one.points.len() == 180),
+        "the latest stay"
+    );
+}
