@@ -50,9 +50,6 @@ const FLAPS: Duration = Duration::from_secs(60);
 /// More intervals than this it takes no symptom to open or to clear.
 const INTERVALS: u32 = 6;
 
-/// Twice as long as it takes until the next sample.
-const SAMPLES: Duration = Duration::from_secs(20);
-
 /// An error window holds so many intervals at least.
 const WINDOW_INTERVALS: u32 = 20;
 
@@ -171,6 +168,9 @@ impl Attempt<'_> {
         }
         if self.untried().is_empty() {
             return Treated::InVain(self.tried_in_vain());
+        }
+        if self.current.protected.covers(name_of_unit) {
+            return Treated::NotAllowed("it is a protected unit, which nobody acts on".to_owned());
         }
         if let Some(mistake) = mistake(&self.current, name_of_unit) {
             return Treated::NotAllowed(format!(
@@ -394,8 +394,10 @@ impl Attempt<'_> {
             .filter(|one| one.metric.instances() != InstanceKind::Probe);
         let limits = &self.service.health.limits;
         let holds = sampled.filter_map(|one| limits.get(one.metric));
+        // The last of them may come late by as much.
+        let samples = self.current.config.metrics.interval.unwrap_or_default() * 2;
         holds
-            .map(|limit| limit.hold + SAMPLES)
+            .map(|limit| limit.hold + samples)
             .max()
             .unwrap_or_default()
     }
