@@ -5,7 +5,7 @@
 //! and writing to the store has a thread of its own, which sleeps until there is something
 //! to do: no healing, and no probe, waits for the store.
 
-mod measured;
+mod layer;
 mod seen;
 
 use std::{
@@ -36,7 +36,7 @@ use prunella_health::{
 use prunella_linux::Linux;
 use prunella_store::{SeenHealth, Store};
 
-pub(crate) use self::measured::{Measures, measured};
+pub(crate) use self::layer::{Measures, measured};
 use self::seen::{
     SeenDegradation, SeenStep, SeenUnit, pause_of, seen_degradation, seen_step, seen_unit,
 };

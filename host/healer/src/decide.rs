@@ -127,7 +127,8 @@ pub(crate) fn decide(
     if let Some((detail, left)) = paused(healer, service) {
         return hold(LeftAlone::Paused, detail, left);
     }
-    if current.protected.covers(unit) {
+    // Of one that serves worse than it should people are told, and no act is allowed on it.
+    if current.protected.covers(unit) && !incident.detection.is_degradation() {
         return Decision::Leave(
             LeftAlone::Protected,
             "protected units are reported, never acted on".to_owned(),

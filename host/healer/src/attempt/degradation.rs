@@ -169,6 +169,9 @@ impl Attempt<'_> {
         if self.untried().is_empty() {
             return Treated::InVain(self.tried_in_vain());
         }
+        if self.current.protected.covers(name_of_unit) {
+            return Treated::NotAllowed("it is a protected unit, which nobody acts on".to_owned());
+        }
         if let Some(mistake) = mistake(&self.current, name_of_unit) {
             return Treated::NotAllowed(format!(
                 "a mistake in Prunella's configuration keeps it from being healed: {mistake}"

@@ -27,6 +27,7 @@ impl Shared {
         again: Option<Duration>,
     ) {
         let mut state = self.lock();
+        let is_told = told.is_some();
         // For whoever has asked about it.
         let answer = |reason| Ending::Escalated {
             reason,
@@ -49,8 +50,11 @@ impl Shared {
         let Some(task) = state.tasks.get_mut(unit) else {
             return;
         };
-        task.known = task.incident.attempt;
-        task.incident.attempt += 1;
+        // A look at which there is nothing to do is no attempt.
+        if is_told {
+            task.known = task.incident.attempt;
+            task.incident.attempt += 1;
+        }
         task.waits_for = None;
         task.due = None;
         let ordered = std::mem::take(&mut task.ordered_meanwhile);
