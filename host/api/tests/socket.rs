@@ -106,6 +106,7 @@ fn seen() -> SeenHealth {
             symptoms: Vec::new(),
             probes: Vec::new(),
             flapping: None,
+            error_budget: None,
         },
         seen_at: Some(Timestamp::from_millis(8)),
     }

@@ -5,6 +5,7 @@
 //! and writing to the store has a thread of its own, which sleeps until there is something
 //! to do: no healing, and no probe, waits for the store.
 
+mod budgets;
 mod seen;
 
 use std::{
@@ -35,7 +36,10 @@ use prunella_health::{
 use prunella_linux::Linux;
 use prunella_store::{SeenHealth, Store};
 
-use self::seen::{SeenStep, SeenUnit, pause_of, seen_step, seen_unit};
+use self::{
+    budgets::Written,
+    seen::{SeenStep, SeenUnit, pause_of, seen_step, seen_unit},
+};
 use crate::{DaemonError, clock};
 
 /// What an earlier daemon knew counts for so long after it was seen.
@@ -78,6 +82,7 @@ pub(crate) struct HealthBook {
     host: Mutex<HostTracker>,
     /// The control groups of the units that were seen.
     groups: Mutex<BTreeMap<UnitName, Group>>,
+    budgets_written: Written,
     work: Sender<Work>,
 }
 
@@ -100,6 +105,8 @@ enum Work {
     LookAtUnseen,
     /// The pauses may have changed.
     Pauses,
+    /// What was used up of error budgets is to be written.
+    SaveBudgets,
     /// Whoever asks waits until all that came before is done.
     Done(Sender<()>),
     /// All that is known is to be written, and then to end.
@@ -127,6 +134,7 @@ impl HealthBook {
                 NOT_MEASURED,
             )),
             groups: Mutex::default(),
+            budgets_written: Written::default(),
             work,
         });
         book.begin(config);
@@ -187,6 +195,8 @@ impl HealthBook {
                 }
             }
         }
+        let units: Vec<UnitName> = config.services.keys().cloned().collect();
+        self.restore_budgets(config, &units);
     }
 
     /// What an earlier daemon knew of the host holds on, where it is fresh.
@@ -208,20 +218,23 @@ impl HealthBook {
         trackers.retain(|unit, _| config.services.contains_key(unit));
         self.lock_groups()
             .retain(|unit, _| config.services.contains_key(unit));
-        let mut changes = Vec::new();
+        let (mut changes, mut added) = (Vec::new(), Vec::new());
         for service in config.services.values() {
             match trackers.get_mut(&service.unit) {
                 Some(tracker) => {
+                    tracker.objective(now, service.objective);
                     let observed = tracker.declare(now, service.health.clone(), probes(service));
                     changes.push((service.unit.clone(), observed));
                 }
                 None => {
                     let why = JUST_BEGUN.to_owned();
                     trackers.insert(service.unit.clone(), tracker(service, now, why));
+                    added.push(service.unit.clone());
                 }
             }
         }
         drop(trackers);
+        self.restore_budgets(config, &added);
         for (unit, observed) in changes {
             self.note(&unit.into(), observed);
         }
@@ -233,12 +246,18 @@ impl HealthBook {
 
     /// A probe's turn came.
     pub(crate) fn probed(&self, unit: &UnitName, probe: &str, heard: Heard) {
+        let mut has_budget = false;
         self.observe(unit, |tracker, now| {
             if let Some(certificate) = heard.certificate {
                 tracker.certificate(now, probe, certificate);
             }
-            tracker.probe(now, probe, heard.sample)
+            let observed = tracker.probe(now, probe, heard.sample);
+            has_budget = tracker.has_error_budget();
+            observed
         });
+        if has_budget {
+            self.budget_was_used();
+        }
     }
 
     /// A service was measured.
@@ -454,12 +473,14 @@ impl HealthBook {
                     Work::Look(unit) => self.look(&unit),
                     Work::LookAtUnseen => self.look_at_each_unseen(),
                     Work::Pauses => self.read_pauses(),
+                    Work::SaveBudgets => self.save_budgets(),
                     Work::Done(done) => waiting.push(done),
                     Work::Stop(done) => {
                         let mut subjects: BTreeSet<Subject> =
                             self.units().into_iter().map(Subject::from).collect();
                         subjects.insert(Subject::Host);
                         self.save(&subjects, &mut unsaved);
+                        self.save_budgets();
                         answer(done);
                         return;
                     }
@@ -572,13 +593,15 @@ impl HealthBook {
 }
 
 fn tracker(service: &Service, now: Now, why: String) -> Tracker {
-    Tracker::new(
+    let mut tracker = Tracker::new(
         service.unit.clone(),
         service.health.clone(),
         probes(service),
         now,
         why,
-    )
+    );
+    tracker.objective(now, service.objective);
+    tracker
 }
 
 /// The probes that say how a service is: its own that are asked again and again.

@@ -431,6 +431,7 @@ fn never_seen(subject: Subject, now: Timestamp) -> Health {
         symptoms: Vec::new(),
         probes: Vec::new(),
         flapping: None,
+        error_budget: None,
     }
 }
 

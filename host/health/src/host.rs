@@ -77,6 +77,7 @@ impl HostTracker {
             symptoms: self.symptoms(),
             probes: Vec::new(),
             flapping: self.flapping.now(),
+            error_budget: None,
         }
     }
 

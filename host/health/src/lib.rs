@@ -26,6 +26,7 @@
 
 mod certificate;
 mod condition;
+mod error_budget;
 mod evidence;
 mod flapping;
 mod host;

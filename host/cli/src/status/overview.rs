@@ -273,6 +273,7 @@ mod tests {
             symptoms: Vec::new(),
             probes: Vec::new(),
             flapping: None,
+            error_budget: None,
         };
         let mut report = report();
         report.services[0].health = Some(health(

@@ -10,6 +10,7 @@ mod daemon;
 mod dependencies;
 mod enable;
 mod ends;
+mod error_budgets;
 mod files;
 mod hardening;
 mod health;
