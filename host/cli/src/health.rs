@@ -153,6 +153,16 @@ fn one(detail: &HealthDetail, has_since: bool, width: usize, table_width: usize)
     for line in wrap(&why, width.saturating_sub(2)) {
         let _ = writeln!(text, "  {line}");
     }
+    if let Some(budget) = &health.error_budget {
+        let left = Metric::ErrorBudgetPermille.shown(budget.left_permille);
+        let line = format!(
+            "Error budget: {left} is left of what an objective of {} allows in 30 days",
+            budget.objective
+        );
+        for line in wrap(&line, width.saturating_sub(2)) {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
     if !health.symptoms.is_empty() {
         let _ = writeln!(text, "\n{STRONG}Symptoms{STRONG:#}");
         text.push_str(&symptoms(&health.symptoms, detail.at, table_width));
@@ -261,7 +271,10 @@ fn transitions(transitions: &[Transition], width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::UnitName;
+    use prunella_core::{
+        UnitName,
+        health::{ErrorBudgetHealth, Objective},
+    };
     use unicode_width::UnicodeWidthStr as _;
 
     use super::*;
@@ -298,6 +311,10 @@ mod tests {
                     certificate_ends: Some(at(6 * 24 * 3_600)),
                 }],
                 flapping: Some(7),
+                error_budget: Some(ErrorBudgetHealth {
+                    objective: Objective::answering(999_000).unwrap(),
+                    left_permille: 415,
+                }),
             },
             seen_at: Some(at(90)),
         }
@@ -363,6 +380,7 @@ mod tests {
                 "(30 s ago): probe `front` took 1,502 ms",
                 "degraded latency front 1,502 ms 1,000 ms 1 min ago",
                 "front yes 1,502 ms 9.7 % 5 s ago 2026-11-27",
+                "Error budget: 41.5 % is left of what an objective of 99.9 % allows in 30 days",
                 "healthy degraded it is slow",
             ] {
                 assert!(words.contains(part), "{part} in\n{text}");

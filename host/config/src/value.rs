@@ -50,6 +50,19 @@ pub(super) fn many_permille(text: &str) -> Option<u64> {
     Some(whole.parse::<u64>().ok()? * 10 + tenths.parse::<u64>().ok()?)
 }
 
+/// A share in percent, such as `99.95%`, in parts of a million; none above 100 %.
+pub(super) fn parts_per_million(text: &str) -> Option<u32> {
+    let number = text.strip_suffix('%')?.trim_end();
+    let (whole, rest) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(rest) || whole.len() > 3 || rest.len() > 4 {
+        return None;
+    }
+    let rest: u32 = format!("{rest:0<4}").parse().ok()?;
+    let share = whole.parse::<u32>().ok()? * 10_000 + rest;
+    Some(share).filter(|share| *share <= 1_000_000)
+}
+
 /// Whether `text` is `host:port`, with a port from 1 to 65535; an IPv6 address
 /// stands in brackets.
 pub(super) fn is_host_and_port(text: &str) -> bool {
@@ -124,6 +137,19 @@ mod tests {
     #[case(".5%", None)]
     fn shares(#[case] text: &str, #[case] expected: Option<u32>) {
         assert_eq!(permille(text), expected);
+    }
+
+    #[rstest]
+    #[case("99.9%", Some(999_000))]
+    #[case("99.9995 %", Some(999_995))]
+    #[case("99%", Some(990_000))]
+    #[case("100%", Some(1_000_000))]
+    #[case("100.0001%", None)]
+    #[case("99.99999%", None)]
+    #[case("99,9%", None)]
+    #[case("99.9", None)]
+    fn finer_shares(#[case] text: &str, #[case] expected: Option<u32>) {
+        assert_eq!(parts_per_million(text), expected);
     }
 
     #[rstest]

@@ -14,6 +14,7 @@
 mod certificate;
 mod limit;
 mod metric;
+mod objective;
 mod reading;
 mod series;
 
@@ -25,6 +26,7 @@ pub use self::{
     certificate::CertificateSettings,
     limit::{MetricLimit, MetricLimits},
     metric::{InstanceKind, Metric, Quantity},
+    objective::{Bucket, BucketSpan, BudgetRecord, ErrorBudgetHealth, Objective},
     reading::{Reading, Source, Whole},
     series::{Point, Series},
 };
@@ -200,6 +202,15 @@ impl Symptom {
         self.metric != Metric::UnansweredInARow
     }
 
+    /// Whether another run of the service may be without it: not what is left of a
+    /// certificate or of an error budget.
+    pub fn is_of_the_run(&self) -> bool {
+        !matches!(
+            self.metric,
+            Metric::CertificateHours | Metric::ErrorBudgetPermille
+        )
+    }
+
     /// Whether it is of the same thing.
     pub fn is_of_same(&self, other: &Self) -> bool {
         (self.metric, &self.instance) == (other.metric, &other.instance)
@@ -280,6 +291,9 @@ pub struct Health {
     pub probes: Vec<ProbeHealth>,
     /// Set while it changes too often: so many changes within the last half hour.
     pub flapping: Option<u32>,
+    /// What is left of its error budget, where it has an objective.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_budget: Option<ErrorBudgetHealth>,
 }
 
 /// A change of a subject's state.

@@ -19,7 +19,7 @@ use crate::{
     Failure, StrategyName, UnitName,
     alert::routes::Routes,
     capability::{FileKind, Protocol},
-    health::HealthSettings,
+    health::{HealthSettings, Objective},
 };
 
 /// A unit that the operator put in Prunella's care.
@@ -61,6 +61,9 @@ pub struct Service {
     /// From when on it is degraded or failed.
     #[serde(default)]
     pub health: HealthSettings,
+    /// The share of its probes' questions that has to be answered over 30 days.
+    #[serde(default)]
+    pub objective: Option<Objective>,
     /// Who hears of it, where that is not what holds for the host.
     pub alerts: Option<Routes>,
     /// How long it may be down before people are told; what `[alerts]` says,
@@ -91,6 +94,7 @@ impl Service {
             heal_on_stop: false,
             budget: None,
             health: HealthSettings::default(),
+            objective: None,
             alerts: None,
             notify_after: None,
             declared_in: None,

@@ -90,6 +90,7 @@ impl HostTracker {
             episodes: self.episodes.all(),
             probes: Vec::new(),
             flapping: self.flapping.now(),
+            error_budget: None,
         }
     }
 

@@ -28,6 +28,7 @@
 mod certificate;
 mod condition;
 mod episodes;
+mod error_budget;
 mod evidence;
 mod flapping;
 mod host;

@@ -238,7 +238,7 @@ pub use self::{
     resources::{Disk, Load, Memory, Pressure, PressureOf},
     token::Token,
     unit_control::{Job, UnitAct},
-    units::{ActiveState, Goal, PendingJob, UnitStatus},
+    units::{ActiveState, Goal, OwnWord, PendingJob, UnitStatus},
 };
 
 /// A process in a recording, where it is an argument.

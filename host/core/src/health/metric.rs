@@ -82,6 +82,8 @@ metrics! {
     LatencyMs "latency-ms" Milliseconds Probe "latency";
     /// For how long the certificate that a probe is shown stays valid.
     CertificateHours "certificate-hours" Hours Probe "certificate's time left";
+    /// What was used up of the questions that may go unanswered within 30 days.
+    ErrorBudgetPermille "error-budget-permille" Permille None "error budget";
 
     /// Processor time, of what the subject may use: a service's quota, or all processors.
     CpuPermille "cpu-permille" Permille None "CPU";

@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_api::{BudgetStatus, DeclaredStatus, FailureStatus, ProbeStatus, ServiceDetail};
+use prunella_api::{
+    BudgetStatus, DeclaredStatus, FailureStatus, ProbeStatus, ServiceDetail, WatchdogStatus,
+};
 use prunella_config::Config;
 use prunella_core::{
     Timestamp,
@@ -83,6 +85,8 @@ pub(crate) fn of_service(
         description: Some(status.description.clone())
             .filter(|text| !text.is_empty() && text != service.unit.as_str()),
         main_pid: status.main_pid.filter(|pid| *pid != 0),
+        says: status.own_word.status.clone(),
+        watchdog: watchdog(asked.linux, status),
         declared: declared(service),
         probes: service
             .probes
@@ -108,6 +112,19 @@ pub(crate) fn of_service(
         incidents,
         service: shown,
     }
+}
+
+/// Its watchdog, of one that runs.
+fn watchdog(linux: &Linux, status: &UnitStatus) -> Option<WatchdogStatus> {
+    let every = status.own_word.watchdog.filter(|_| status.is_up())?;
+    let now = linux.monotonic();
+    Some(WatchdogStatus {
+        every_ms: milliseconds(every),
+        alive_ms_ago: status
+            .own_word
+            .alive_monotonic
+            .map(|alive| milliseconds(now.since(alive))),
+    })
 }
 
 /// How it failed, if it is down by failure or systemd is about to restart it.

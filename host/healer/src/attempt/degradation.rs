@@ -318,6 +318,14 @@ impl Attempt<'_> {
             })
     }
 
+    /// Whether a healing is proven only when this has cleared. What no run of the service is
+    /// rid of counts where nothing else is wrong.
+    fn has_to_clear(&self, symptom: &Symptom) -> bool {
+        let noticed = &self.trail.incident().detection.symptoms;
+        symptom.is_degradation()
+            && (symptom.is_of_the_run() || !noticed.iter().any(Symptom::is_of_the_run))
+    }
+
     /// Waits until no symptom holds any more; else says what still does.
     fn clears(&self) -> Result<(), String> {
         let patience = self.patience();
@@ -331,8 +339,7 @@ impl Attempt<'_> {
             let health = self
                 .health_of(&self.service.unit)
                 .map_err(|failure| format!("how it is cannot be told: {failure}"))?;
-            let mut holding = health.symptoms.iter().filter(|one| one.is_degradation());
-            match holding.next() {
+            match health.symptoms.iter().find(|one| self.has_to_clear(one)) {
                 None => return Ok(()),
                 Some(symptom) if symptom.confirmed => return Err(symptom.evidence.clone()),
                 _ => {}
@@ -395,7 +402,7 @@ impl Attempt<'_> {
         let health = self
             .health_of(&self.service.unit)
             .map_err(|failure| format!("how it is cannot be told: {failure}"))?;
-        if let Some(symptom) = health.symptoms.iter().find(|one| one.is_degradation()) {
+        if let Some(symptom) = health.symptoms.iter().find(|one| self.has_to_clear(one)) {
             return Err(symptom.evidence.clone());
         }
         let mut evidence = still.evidence;

@@ -50,7 +50,13 @@ impl Attempt<'_> {
         let mut runs = evidence.runs.iter();
         let first = runs.next();
         if !self.evidence_written.replace(true)
-            && let Some(lines) = first.map(own_lines).filter(|lines| !lines.is_empty())
+            && let Some(lines) = first
+                .map(|first| {
+                    let mut lines = own_lines(first);
+                    lines.extend(self.own_word(&evidence));
+                    lines
+                })
+                .filter(|lines| !lines.is_empty())
         {
             self.trail.write(Step::Evidence { lines });
         }
@@ -132,6 +138,14 @@ impl Attempt<'_> {
             return None;
         }
         told_in(&self.current, &self.service, self.trail.incident())
+    }
+
+    /// What the run that failed said of itself last.
+    fn own_word(&self, evidence: &Evidence) -> Option<String> {
+        let failed = self.trail.incident().detection.invocation.as_ref()?;
+        let status = evidence.status.as_ref()?;
+        let said = status.own_word.status.as_ref()?;
+        (status.invocation.as_ref() == Some(failed)).then(|| format!("its own status: {said}"))
     }
 
     /// How its latest run failed, in a sentence about `it`: after how long, in what

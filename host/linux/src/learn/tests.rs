@@ -49,6 +49,7 @@ pub(super) fn status(name: &str) -> UnitStatus {
         needs_reload: false,
         private_network: false,
         start_rules: prunella_core::start_rules::StartRules::default(),
+        own_word: prunella_core::capability::OwnWord::default(),
     }
 }
 

@@ -11,6 +11,7 @@ mod degraded;
 mod dependencies;
 mod enable;
 mod ends;
+mod error_budgets;
 mod files;
 mod hardening;
 mod health;

@@ -210,3 +210,36 @@ fn when_a_certificate_is_near_its_end() {
     assert_eq!(of("a.service"), (Some(30), Some(5)));
     assert_eq!(of("b.service"), (Some(14), None));
 }
+
+#[test]
+fn an_objective() {
+    let text = "unit = \"a.service\"\nobjective = \"99.95%\"\n[[probe]]\nname = \"a\"\n\
+                tcp = \"127.0.0.1:1\"";
+    let loaded = load(&[("services.d/a.toml", text)]);
+    assert_eq!(shown(&loaded), "");
+    let objective = loaded.config.unwrap().services["a.service"].objective;
+    assert_eq!(objective.unwrap().to_string(), "99.95 %");
+}
+
+#[rstest]
+#[case::all(
+    "objective = \"100%\"",
+    "`100%` is not a share of questions to be answered"
+)]
+#[case::few(
+    "objective = \"0.1%\"",
+    "`0.1%` is not a share of questions to be answered"
+)]
+#[case::number("objective = 99.9", "`objective` must be text")]
+#[case::nothing_is_asked(
+    "objective = \"99.9%\"",
+    "warning: `objective` has no effect without a probe"
+)]
+#[case::never_asked(
+    "objective = \"99.9%\"\n[[probe]]\nname = \"a\"\ntcp = \"a:1\"\ninterval = \"never\"",
+    "warning: `objective` has no effect without a probe"
+)]
+fn mistakes_about_an_objective(#[case] text: &str, #[case] expected: &str) {
+    let shown = service(&format!("unit = \"web.service\"\n{text}"));
+    assert!(shown.contains(expected), "shown was:\n{shown}");
+}
