@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Timestamp, UnitName,
     health::{
-        Health, HealthSettings, HealthState, Metric, Subject, Symptom, SymptomLevel, Transition,
+        Health, HealthSettings, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel,
+        Transition,
     },
 };
 
@@ -332,13 +333,17 @@ impl Tracker {
             since: self.since,
             evidence: self.evidence.clone(),
             symptoms: self.symptoms(),
-            probes: self
-                .probes
-                .iter()
-                .map(|(name, probe)| probe.health(name))
-                .collect(),
+            probes: self.probes(),
             flapping: self.flapping.now(),
         }
+    }
+
+    /// What is known of its probes, by name.
+    pub fn probes(&self) -> Vec<ProbeHealth> {
+        self.probes
+            .iter()
+            .map(|(name, probe)| probe.health(name))
+            .collect()
     }
 
     /// What holds, the worst first.

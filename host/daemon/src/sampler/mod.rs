@@ -18,7 +18,7 @@ use std::{
 use prunella_config::{Config, MetricsSettings};
 use prunella_core::{
     Timestamp, UnitName,
-    health::{Metric, Reading, Subject},
+    health::{Metric, ProbeHealth, Reading, Subject},
     situation::Situation as _,
 };
 use prunella_health::Signals;
@@ -242,6 +242,12 @@ impl Sampler {
                         readings: &sample.readings,
                     },
                 );
+                of_probes(
+                    &self.health.probes_of(unit),
+                    at,
+                    interval,
+                    &mut sample.readings,
+                );
                 record.add(&Subject::from(unit.clone()), at, &sample.readings);
             }
         }
@@ -262,5 +268,30 @@ impl Sampler {
 
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the probes have told since the sample before. One that is asked more seldom has a
+/// value only now and then.
+fn of_probes(
+    probes: &[ProbeHealth],
+    at: Timestamp,
+    interval: Duration,
+    readings: &mut Vec<Reading>,
+) {
+    for probe in probes {
+        // By the wall clock: where it was set, a value is missing or there twice.
+        let is_new = probe
+            .asked_at
+            .is_some_and(|asked| at.since(asked) <= interval);
+        if !is_new {
+            continue;
+        }
+        let of = |metric, value| Reading::new(metric, value).in_instance(probe.name.clone());
+        if probe.answered == Some(true) {
+            readings.extend(probe.latency_ms.map(|took| of(Metric::LatencyMs, took)));
+        }
+        let errors = probe.errors_permille;
+        readings.extend(errors.map(|share| of(Metric::ErrorsPermille, share)));
     }
 }

@@ -35,8 +35,7 @@ pub(super) struct Record {
 
 #[derive(Debug)]
 struct Recorded {
-    metric: Metric,
-    instance: Option<String>,
+    series: Series,
     /// This minute's values.
     slots: Vec<Option<u64>>,
     at: Timestamp,
@@ -89,15 +88,18 @@ impl Record {
             None => self.series.entry(subject.clone()).or_default(),
         };
         for reading in readings {
-            let known = series
-                .iter_mut()
-                .find(|one| one.metric == reading.metric && one.instance == reading.instance);
+            let known = series.iter_mut().find(|one| {
+                one.series.metric == reading.metric && one.series.instance == reading.instance
+            });
             let one = match known {
                 Some(one) => one,
                 None => {
                     series.push(Recorded {
-                        metric: reading.metric,
-                        instance: reading.instance.clone(),
+                        series: Series {
+                            subject: subject.clone(),
+                            metric: reading.metric,
+                            instance: reading.instance.clone(),
+                        },
                         slots: vec![None; self.slots],
                         at,
                         value: reading.value,
@@ -117,16 +119,12 @@ impl Record {
 
     /// Writes what there is of this minute.
     pub(super) fn flush(&mut self, max_size: u64) {
-        let has_values = |one: &&Recorded| one.slots.iter().any(Option::is_some);
-        let values: Vec<(Series, Vec<Option<u64>>)> = self
+        let values: Vec<(&Series, &[Option<u64>])> = self
             .series
-            .iter()
-            .flat_map(|(subject, series)| {
-                series
-                    .iter()
-                    .filter(has_values)
-                    .map(|one| (one.series(subject), one.slots.clone()))
-            })
+            .values()
+            .flatten()
+            .filter(|one| one.slots.iter().any(Option::is_some))
+            .map(|one| (&one.series, one.slots.as_slice()))
             .collect();
         if values.is_empty() {
             return;
@@ -137,7 +135,9 @@ impl Record {
             slots: self.slots,
             values,
         };
-        match self.open().and_then(|store| store.write(&minute, max_size)) {
+        let written =
+            open(&mut self.store, &self.path).and_then(|store| store.write(&minute, max_size));
+        match written {
             Ok(()) => self.is_told = false,
             Err(error) => {
                 // It may work again with the next minute.
@@ -150,20 +150,15 @@ impl Record {
         }
     }
 
-    fn open(&mut self) -> Result<&mut SampleStore, StoreError> {
-        open(&mut self.store, &self.path)
-    }
-
     /// The latest value of each series.
     pub(super) fn latest(&self) -> Vec<Latest> {
         self.series
-            .iter()
-            .flat_map(|(subject, series)| {
-                series.iter().map(|one| Latest {
-                    series: one.series(subject),
-                    at: one.at,
-                    value: one.value,
-                })
+            .values()
+            .flatten()
+            .map(|one| Latest {
+                series: one.series.clone(),
+                at: one.at,
+                value: one.value,
             })
             .collect()
     }
@@ -176,7 +171,7 @@ impl Record {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<SeriesHistory>, StoreError> {
-        let mut found = match self.open() {
+        let mut found = match open(&mut self.store, &self.path) {
             Ok(store) => store.history(subject, metric, since, until)?,
             // What is not kept can still be shown as long as it is here.
             Err(error) => {
@@ -187,8 +182,8 @@ impl Record {
         let begin = self.minute * MINUTE_MS;
         let interval_ms = u64::try_from(self.interval.as_millis()).unwrap_or(MINUTE_MS);
         let here = self.series.get(subject).into_iter().flatten();
-        for one in here.filter(|one| one.metric == metric) {
-            let series = one.series(subject);
+        for one in here.filter(|one| one.series.metric == metric) {
+            let series = one.series.clone();
             let place = match found.iter().position(|known| known.series == series) {
                 Some(place) => place,
                 None => {
@@ -217,16 +212,6 @@ impl Record {
             }));
         }
         Ok(found)
-    }
-}
-
-impl Recorded {
-    fn series(&self, subject: &Subject) -> Series {
-        Series {
-            subject: subject.clone(),
-            metric: self.metric,
-            instance: self.instance.clone(),
-        }
     }
 }
 

@@ -187,7 +187,7 @@ fn a_leak_of_memory_is_seen_and_ends_with_a_restart_by_an_operator() {
 fn a_leak_of_descriptors_is_seen_and_metrics_draws_it() {
     let scene = scene(MAIN).with_daemon();
     scene.start(&["web.service"]);
-    wait_state(&scene, "web.service", "healthy");
+    wait_measured(&scene, "web.service", "descriptors-permille", 1);
     tell(&scene, "files", "web");
     let degraded = wait_state(&scene, "web.service", "degraded");
     assert!(
