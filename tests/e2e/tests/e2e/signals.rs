@@ -218,7 +218,7 @@ fn a_leak_of_descriptors_is_seen_and_metrics_draws_it() {
             "descriptors",
         ];
         let plot = scene.run_ok(&command).unwrap();
-        assert!(plot.contains("web.service: open file share\n"), "{plot}");
+        assert!(plot.contains("web.service: open files\n"), "{plot}");
         assert!(plot.contains('█'), "{plot}");
         let widest = plot.lines().map(|line| line.chars().count()).max();
         assert!(widest <= columns.parse().ok(), "{plot}");
