@@ -224,3 +224,73 @@ fn open<'s>(
         None => Ok(store.insert(SampleStore::open(path)?)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: u64 = 64 << 20;
+    const INTERVAL: Duration = Duration::from_secs(10);
+
+    /// Half an hour after midnight, at so many seconds.
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis((20_000 * 86_400 + 1_800 + seconds) * 1_000)
+    }
+
+    fn measured(record: &mut Record, seconds: u64, value: u64) {
+        record.begin(at(seconds), INTERVAL, SIZE);
+        let reading = Reading::new(Metric::Processes, value);
+        record.add(&Subject::Host, at(seconds), &[reading]);
+    }
+
+    fn values(record: &mut Record, until: u64) -> Vec<u64> {
+        let found = record
+            .history(&Subject::Host, Metric::Processes, at(0), at(until))
+            .unwrap();
+        let points = found.iter().flat_map(|one| &one.points);
+        points.map(|point| point.mean).collect()
+    }
+
+    #[test]
+    fn what_is_not_written_yet_is_there_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.db");
+        let mut record = Record::new(path.clone());
+        for number in 0..9 {
+            measured(&mut record, number * 10, number);
+        }
+        assert_eq!(values(&mut record, 90), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        let latest = record.latest();
+        assert_eq!((latest.len(), latest[0].value), (1, 8));
+        // Only the minute that is over was written.
+        let mut other = Record::new(path.clone());
+        assert_eq!(values(&mut other, 90).len(), 6);
+        record.flush(SIZE);
+        assert_eq!(values(&mut other, 90).len(), 9);
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut record = Record::new(folder.path().join("metrics.db"));
+        measured(&mut record, 0, 1);
+        measured(&mut record, 10, 2);
+        measured(&mut record, 70, 3);
+        measured(&mut record, 20, 4);
+        measured(&mut record, 80, 5);
+        assert_eq!(values(&mut record, 90), [1, 2, 4, 3, 5]);
+    }
+
+    #[test]
+    fn trouble_with_the_file_keeps_nothing_from_being_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.db");
+        std::fs::create_dir(&path).unwrap();
+        let mut record = Record::new(path);
+        measured(&mut record, 0, 1);
+        measured(&mut record, 60, 2);
+        assert!(record.is_told);
+        assert_eq!(values(&mut record, 90), [2]);
+        assert_eq!(record.latest()[0].value, 2);
+    }
+}

@@ -374,24 +374,32 @@ fn write(
 fn forget(transaction: &Transaction<'_>, minute: u32, max_size: u64) -> rusqlite::Result<()> {
     let hour = minute / MINUTES_IN_HOUR;
     let day = hour / HOURS_IN_DAY;
-    for (sql, (now, kept)) in [
+    let of_tier = [
         (
-            "DELETE FROM recent WHERE minute < ?1 OR minute > ?2",
-            (minute, RECENT_MINUTES),
+            "DELETE FROM recent WHERE minute < ?1",
+            minute.saturating_sub(RECENT_MINUTES),
         ),
         (
-            "DELETE FROM minutes WHERE hour < ?1 OR hour > ?2",
-            (hour, KEPT_HOURS),
+            "DELETE FROM minutes WHERE hour < ?1",
+            hour.saturating_sub(KEPT_HOURS),
         ),
         (
-            "DELETE FROM quarters WHERE day < ?1 OR day > ?2",
-            (day, KEPT_DAYS),
+            "DELETE FROM quarters WHERE day < ?1",
+            day.saturating_sub(KEPT_DAYS),
         ),
-    ] {
-        // What lies in the future was written while the clock was wrong.
-        transaction
-            .prepare_cached(sql)?
-            .execute([now.saturating_sub(kept), now])?;
+        // What lies far in the future was written while the clock was wrong.
+        (
+            "DELETE FROM recent WHERE minute > ?1",
+            minute.saturating_add(RECENT_MINUTES),
+        ),
+        (
+            "DELETE FROM minutes WHERE hour > ?1",
+            hour.saturating_add(HOURS_IN_DAY),
+        ),
+        ("DELETE FROM quarters WHERE day > ?1", day.saturating_add(1)),
+    ];
+    for (sql, bound) in of_tier {
+        transaction.prepare_cached(sql)?.execute([bound])?;
     }
     let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
     let used = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
