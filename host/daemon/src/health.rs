@@ -25,7 +25,7 @@ use prunella_core::{
     budget::Moment,
     capability::{Certificate, UnitStatus},
     duration::written,
-    health::{Health, HealthState, Subject, Transition},
+    health::{Health, HealthState, ProbeHealth, Subject, Transition},
     incident::Incident,
     service::Service,
     situation::Situation as _,
@@ -40,9 +40,7 @@ use prunella_store::{SeenHealth, Store};
 pub(crate) use self::layer::{Measures, measured};
 use self::{
     budgets::Written,
-    seen::{
-        SeenDegradation, SeenStep, SeenUnit, pause_of, seen_degradation, seen_step, seen_unit,
-    },
+    seen::{SeenDegradation, SeenStep, SeenUnit, pause_of, seen_degradation, seen_step, seen_unit},
 };
 use crate::{DaemonError, clock};
 
@@ -312,6 +310,14 @@ impl HealthBook {
     /// A service was measured.
     pub(crate) fn sampled(&self, unit: &UnitName, signals: &Signals<'_>) {
         self.observe(unit, |tracker, now| tracker.signals(now, signals));
+    }
+
+    /// What is known of a service's probes.
+    pub(crate) fn probes_of(&self, unit: &UnitName) -> Vec<ProbeHealth> {
+        self.lock()
+            .get(unit)
+            .map(Tracker::probes)
+            .unwrap_or_default()
     }
 
     /// The host was measured.

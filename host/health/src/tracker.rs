@@ -6,8 +6,8 @@ use prunella_core::{
     Timestamp, UnitName,
     capability::Certificate,
     health::{
-        BudgetRecord, Health, HealthSettings, HealthState, Metric, Objective, Subject, Symptom,
-        SymptomLevel, Transition,
+        BudgetRecord, Health, HealthSettings, HealthState, Metric, Objective, ProbeHealth, Subject,
+        Symptom, SymptomLevel, Transition,
     },
 };
 
@@ -448,14 +448,18 @@ impl Tracker {
             evidence: self.evidence.clone(),
             symptoms: self.symptoms(),
             episodes: self.episodes.all(),
-            probes: self
-                .probes
-                .iter()
-                .map(|(name, probe)| probe.health(name))
-                .collect(),
+            probes: self.probes(),
             flapping: self.flapping.now(),
             error_budget: self.error_budget.as_ref().map(ErrorBudget::health),
         }
+    }
+
+    /// What is known of its probes, by name.
+    pub fn probes(&self) -> Vec<ProbeHealth> {
+        self.probes
+            .iter()
+            .map(|(name, probe)| probe.health(name))
+            .collect()
     }
 
     /// What holds, the worst first.
