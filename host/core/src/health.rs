@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     limit::{MetricLimit, MetricLimits},
     metric::{InstanceKind, Metric, Quantity},
-    reading::{Reading, Source, Whole},
+    reading::{Existing, Reading, Source, Whole},
     series::{Point, Series},
 };
 use crate::{Timestamp, UnitName};

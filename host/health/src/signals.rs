@@ -6,7 +6,8 @@ mod tests;
 use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::health::{
-    InstanceKind, Metric, MetricLimit, MetricLimits, Reading, Subject, Symptom, SymptomLevel,
+    Existing, InstanceKind, Metric, MetricLimit, MetricLimits, Reading, Subject, Symptom,
+    SymptomLevel,
 };
 
 use crate::{Condition, Now, STALE_AFTER, condition::Watched, evidence::sentence};
@@ -117,6 +118,14 @@ impl Sampled {
         // A file system that is mounted no more, and was well, is not remembered for good.
         self.watching
             .retain(|_, watching| watching.is_open() || watching.latest.is_some());
+    }
+
+    /// What is not there any more is of no interest.
+    pub(crate) fn forget_what_is_gone(&mut self, existing: &Existing) {
+        self.watching.retain(|(metric, instance), _| {
+            let instance = instance.as_deref().unwrap_or_default();
+            !existing.lacks(*metric, instance)
+        });
     }
 
     /// Rows of values end here.
