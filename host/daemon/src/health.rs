@@ -25,7 +25,7 @@ use prunella_core::{
     budget::Moment,
     capability::{Certificate, UnitStatus},
     duration::written,
-    health::{Health, HealthState, ProbeHealth, Subject, Transition},
+    health::{Existing, Health, HealthState, ProbeHealth, Subject, Transition},
     incident::Incident,
     service::Service,
     situation::Situation as _,
@@ -321,8 +321,9 @@ impl HealthBook {
     }
 
     /// The host was measured.
-    pub(crate) fn host_sampled(&self, signals: &Signals<'_>) {
+    pub(crate) fn host_sampled(&self, signals: &Signals<'_>, existing: &Existing) {
         self.observe_host(|host, now| host.signals(now, signals));
+        self.observe_host(|host, now| host.exists(now, existing));
     }
 
     /// The control groups of the units that were seen.

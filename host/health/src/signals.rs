@@ -6,7 +6,8 @@ mod tests;
 use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::health::{
-    InstanceKind, Metric, MetricLimit, MetricLimits, Reading, Subject, Symptom, SymptomLevel,
+    Existing, InstanceKind, Metric, MetricLimit, MetricLimits, Reading, Subject, Symptom,
+    SymptomLevel,
 };
 
 use crate::{Condition, Now, STALE_AFTER, condition::Watched, evidence::sentence};
@@ -133,6 +134,14 @@ impl Sampled {
             watching.critical.begin_anew();
             watching.missing_since_anew = Some(0);
         }
+    }
+
+    /// What is not there any more is of no interest.
+    pub(crate) fn forget_what_is_gone(&mut self, existing: &Existing) {
+        self.watching.retain(|(metric, instance), _| {
+            let instance = instance.as_deref().unwrap_or_default();
+            !existing.lacks(*metric, instance)
+        });
     }
 
     /// Rows of values end here.

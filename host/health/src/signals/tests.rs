@@ -299,7 +299,7 @@ fn each_file_system_is_judged_apart() {
     assert_eq!(health.evidence, "/var is 93.1 % full, with a limit of 90 %");
     assert_eq!(health.symptoms.len(), 1);
     assert_eq!(health.symptoms[0].instance.as_deref(), Some("/var"));
-    // It is not mounted any more: nobody knows that it has room.
+    // It does not answer: nobody knows that it has room.
     for _ in 0..30 {
         health = host_of(&mut host, &mut now, &[disk("/", 400)]);
     }
@@ -308,6 +308,20 @@ fn each_file_system_is_judged_apart() {
         health = host_of(&mut host, &mut now, &[disk("/", 400), disk("/var", 200)]);
     }
     assert_eq!(health.state, HealthState::Healthy);
+    for _ in 0..7 {
+        host_of(&mut host, &mut now, &[disk("/", 400), disk("/var", 960)]);
+    }
+    let mounted = |places: &[&str]| Existing {
+        file_systems: Some(places.iter().map(|place| (*place).to_owned()).collect()),
+        interfaces: None,
+    };
+    host.exists(now, &mounted(&["/", "/var"]));
+    assert_eq!(host.health().state, HealthState::Degraded);
+    host.exists(now, &Existing::default());
+    assert_eq!(host.health().state, HealthState::Degraded);
+    // It is not mounted any more.
+    host.exists(now, &mounted(&["/"]));
+    assert_eq!(host.health().state, HealthState::Healthy);
     now.since_boot += Duration::from_secs(31);
     host.look(now);
     assert_eq!(host.health().state, HealthState::Unknown);
