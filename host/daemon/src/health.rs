@@ -24,7 +24,7 @@ use prunella_core::{
     budget::Moment,
     capability::UnitStatus,
     duration::written,
-    health::{Health, HealthState, Subject, Transition},
+    health::{Health, HealthState, ProbeHealth, Subject, Transition},
     incident::Incident,
     service::Service,
     situation::Situation as _,
@@ -271,6 +271,14 @@ impl HealthBook {
     /// A service was measured.
     pub(crate) fn sampled(&self, unit: &UnitName, signals: &Signals<'_>) {
         self.observe(unit, |tracker, now| tracker.signals(now, signals));
+    }
+
+    /// What is known of a service's probes.
+    pub(crate) fn probes_of(&self, unit: &UnitName) -> Vec<ProbeHealth> {
+        self.lock()
+            .get(unit)
+            .map(Tracker::probes)
+            .unwrap_or_default()
     }
 
     /// The host was measured.

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Timestamp, UnitName,
     health::{
-        Health, HealthSettings, HealthState, Metric, Subject, Symptom, SymptomLevel, Transition,
+        Health, HealthSettings, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel,
+        Transition,
     },
 };
 
@@ -375,13 +376,17 @@ impl Tracker {
             evidence: self.evidence.clone(),
             symptoms: self.symptoms(),
             episodes: self.episodes.all(),
-            probes: self
-                .probes
-                .iter()
-                .map(|(name, probe)| probe.health(name))
-                .collect(),
+            probes: self.probes(),
             flapping: self.flapping.now(),
         }
+    }
+
+    /// What is known of its probes, by name.
+    pub fn probes(&self) -> Vec<ProbeHealth> {
+        self.probes
+            .iter()
+            .map(|(name, probe)| probe.health(name))
+            .collect()
     }
 
     /// What holds, the worst first.

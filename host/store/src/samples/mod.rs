@@ -16,7 +16,7 @@ mod history;
 mod schema;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -50,7 +50,7 @@ const LARGEST_BLOCK: usize = 64 << 20;
 
 /// The values of one minute.
 #[derive(Debug, Clone)]
-pub struct Minute {
+pub struct Minute<'a> {
     /// Which, since 1970.
     pub number: u32,
     /// How far the slots are apart.
@@ -58,7 +58,7 @@ pub struct Minute {
     /// One for each interval of a minute.
     pub slots: usize,
     /// Each series' values, by its slots.
-    pub values: Vec<(Series, Vec<Option<u64>>)>,
+    pub values: Vec<(&'a Series, &'a [Option<u64>])>,
 }
 
 /// The latest value of a series.
@@ -133,7 +133,7 @@ impl SampleStore {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&mut self, minute: &Minute, max_size: u64) -> Result<(), StoreError> {
+    pub fn write(&mut self, minute: &Minute<'_>, max_size: u64) -> Result<(), StoreError> {
         let doing = "writing what was measured";
         let failed = |error| StoreError::from_sqlite(&self.path, doing, error);
         let transaction = self.connection.transaction().map_err(failed)?;
@@ -289,28 +289,37 @@ fn number_of(transaction: &Transaction<'_>, series: &Series) -> rusqlite::Result
         .query_row(key, |row| row.get(0))
 }
 
+/// What is written of a series: its metric, where its values are not written yet as they are
+/// kept.
+struct Row<'a> {
+    number: u32,
+    metric: Option<Metric>,
+    values: &'a [Option<u64>],
+}
+
 fn write(
     transaction: &Transaction<'_>,
     numbers: &mut HashMap<Series, u32>,
-    minute: &Minute,
+    minute: &Minute<'_>,
 ) -> rusqlite::Result<()> {
-    let mut rows: Vec<(u32, Vec<Option<u64>>)> = Vec::with_capacity(minute.values.len());
+    let mut rows: Vec<Row<'_>> = Vec::with_capacity(minute.values.len());
     for (series, values) in &minute.values {
-        let number = match numbers.get(series) {
+        let number = match numbers.get(*series) {
             Some(known) => *known,
             None => {
                 let number = number_of(transaction, series)?;
-                numbers.insert(series.clone(), number);
+                numbers.insert((*series).clone(), number);
                 number
             }
         };
-        let values = values
-            .iter()
-            .map(|value| value.map(|value| kept(series.metric, value)))
-            .collect();
-        rows.push((number, values));
+        rows.push(Row {
+            number,
+            metric: Some(series.metric),
+            values,
+        });
     }
     let interval_ms = u32::try_from(minute.interval.as_millis()).unwrap_or(u32::MAX);
+    // What an earlier daemon, or a clock that was put back, has of the same minute.
     let before = transaction
         .query_row(
             "SELECT minute, interval_ms, slots, data FROM recent WHERE minute = ?1",
@@ -319,15 +328,40 @@ fn write(
         )
         .optional()?
         .filter(|before| before.interval_ms == interval_ms && before.slots == minute.slots);
-    if let Some(before) = before {
-        add_before(&mut rows, &before);
-    }
-    rows.sort_unstable_by_key(|(number, _)| *number);
-    let mut data = Vec::with_capacity(rows.len() * 16);
+    let earlier: HashMap<u32, Vec<Option<u64>>> = before
+        .iter()
+        .flat_map(|before| Block::new(&before.data, before.slots))
+        .collect();
+    let written: HashSet<u32> = if earlier.is_empty() {
+        HashSet::new()
+    } else {
+        rows.iter().map(|row| row.number).collect()
+    };
+    let only_earlier = earlier
+        .iter()
+        .filter(|(number, _)| !written.contains(number));
+    rows.extend(only_earlier.map(|(number, values)| Row {
+        number: *number,
+        metric: None,
+        values,
+    }));
+    rows.sort_unstable_by_key(|row| row.number);
+    let mut data = Vec::with_capacity(rows.len() * 8);
+    let mut values = Vec::with_capacity(minute.slots);
     let mut last = 0;
-    for (number, values) in &rows {
-        block::append(last, *number, values, &mut data);
-        last = *number;
+    for row in &rows {
+        values.clear();
+        values.extend(row.values.iter().map(|value| match row.metric {
+            Some(metric) => value.map(|value| kept(metric, value)),
+            None => *value,
+        }));
+        if let Some(earlier) = earlier.get(&row.number) {
+            for (value, earlier) in values.iter_mut().zip(earlier) {
+                *value = value.or(*earlier);
+            }
+        }
+        block::append(last, row.number, &values, &mut data);
+        last = row.number;
     }
     transaction.execute(
         "INSERT OR REPLACE INTO recent (minute, interval_ms, slots, data)
@@ -337,41 +371,35 @@ fn write(
     Ok(())
 }
 
-/// Adds what an earlier daemon, or a clock that was put back, has of the same minute.
-fn add_before(rows: &mut Vec<(u32, Vec<Option<u64>>)>, before: &Recent) {
-    let mut earlier: HashMap<u32, Vec<Option<u64>>> =
-        Block::new(&before.data, before.slots).collect();
-    for (number, values) in rows.iter_mut() {
-        if let Some(earlier) = earlier.remove(number) {
-            for (value, earlier) in values.iter_mut().zip(earlier) {
-                *value = value.or(earlier);
-            }
-        }
-    }
-    rows.extend(earlier);
-}
-
 fn forget(transaction: &Transaction<'_>, minute: u32, max_size: u64) -> rusqlite::Result<()> {
     let hour = minute / MINUTES_IN_HOUR;
     let day = hour / HOURS_IN_DAY;
-    for (sql, (now, kept)) in [
+    let of_tier = [
         (
-            "DELETE FROM recent WHERE minute < ?1 OR minute > ?2",
-            (minute, RECENT_MINUTES),
+            "DELETE FROM recent WHERE minute < ?1",
+            minute.saturating_sub(RECENT_MINUTES),
         ),
         (
-            "DELETE FROM minutes WHERE hour < ?1 OR hour > ?2",
-            (hour, KEPT_HOURS),
+            "DELETE FROM minutes WHERE hour < ?1",
+            hour.saturating_sub(KEPT_HOURS),
         ),
         (
-            "DELETE FROM quarters WHERE day < ?1 OR day > ?2",
-            (day, KEPT_DAYS),
+            "DELETE FROM quarters WHERE day < ?1",
+            day.saturating_sub(KEPT_DAYS),
         ),
-    ] {
-        // What lies in the future was written while the clock was wrong.
-        transaction
-            .prepare_cached(sql)?
-            .execute([now.saturating_sub(kept), now])?;
+        // What lies far in the future was written while the clock was wrong.
+        (
+            "DELETE FROM recent WHERE minute > ?1",
+            minute.saturating_add(RECENT_MINUTES),
+        ),
+        (
+            "DELETE FROM minutes WHERE hour > ?1",
+            hour.saturating_add(HOURS_IN_DAY),
+        ),
+        ("DELETE FROM quarters WHERE day > ?1", day.saturating_add(1)),
+    ];
+    for (sql, bound) in of_tier {
+        transaction.prepare_cached(sql)?.execute([bound])?;
     }
     let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
     let used = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);

@@ -189,7 +189,7 @@ fn a_leak_of_memory_is_seen_and_ends_with_a_restart_by_an_operator() {
 fn a_leak_of_descriptors_is_seen_and_metrics_draws_it() {
     let scene = scene(MAIN).with_daemon();
     scene.start(&["web.service"]);
-    wait_state(&scene, "web.service", "healthy");
+    wait_measured(&scene, "web.service", "descriptors-permille", 1);
     tell(&scene, "files", "web");
     let degraded = wait_state(&scene, "web.service", "degraded");
     assert!(
@@ -220,7 +220,7 @@ fn a_leak_of_descriptors_is_seen_and_metrics_draws_it() {
             "descriptors",
         ];
         let plot = scene.run_ok(&command).unwrap();
-        assert!(plot.contains("web.service: open file share\n"), "{plot}");
+        assert!(plot.contains("web.service: open files\n"), "{plot}");
         assert!(plot.contains('█'), "{plot}");
         let widest = plot.lines().map(|line| line.chars().count()).max();
         assert!(widest <= columns.parse().ok(), "{plot}");
