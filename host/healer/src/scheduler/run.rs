@@ -418,7 +418,7 @@ impl Shared {
             },
             AttemptOutcome::Watches {
                 told: Some(told), ..
-            } => told.clone(),
+            } => (**told).clone(),
             AttemptOutcome::Watches { told: None, again } => Step::Waits {
                 reason: "its health is watched".to_owned(),
                 up_to: again.unwrap_or_default(),

@@ -1364,7 +1364,7 @@ fn a_degradation_says_what_since_when_and_how_to_let_prunella_act() {
     );
     assert_eq!(
         report.reason,
-        "Since Sat 2026-11-21 20:59:41 +01: latency of probe `front` 1,502 ms, with a limit of \
+        "Since Sat 2026-11-21 15:39:41 +01: latency of probe `front` 1,502 ms, with a limit of \
          1,000 ms; no cause is known."
     );
     assert!(
