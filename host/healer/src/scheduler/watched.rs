@@ -23,7 +23,7 @@ impl Shared {
         self: &Arc<Self>,
         unit: &UnitName,
         incident: &Incident,
-        told: Option<Step>,
+        told: Option<Box<Step>>,
         again: Option<Duration>,
     ) {
         let mut state = self.lock();
@@ -33,7 +33,7 @@ impl Shared {
             reason,
             retry_at: None,
         };
-        match told {
+        match told.map(|told| *told) {
             Some(Step::Watches { reason, .. }) => {
                 let ending = answer(reason);
                 state
