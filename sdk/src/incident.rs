@@ -25,6 +25,20 @@ impl<'a> Incident<'a> {
         self.0.id()
     }
 
+    /// What it is about.
+    pub fn kind(&self) -> IncidentKind {
+        match self.0.kind().as_str() {
+            "degradation" => IncidentKind::Degradation,
+            _ => IncidentKind::Failure,
+        }
+    }
+
+    /// What was measured when it was opened, the worst first; only of a degradation.
+    /// [`health::get`](crate::health::get) tells how that is now.
+    pub fn symptoms(&self) -> Vec<Symptom> {
+        self.0.symptoms().into_iter().map(Symptom::from).collect()
+    }
+
     /// The canonical name of the failed unit, such as `nginx.service`.
     pub fn unit(&self) -> String {
         self.0.unit()
@@ -117,6 +131,61 @@ impl<'a> Incident<'a> {
     /// The units the service cannot work without, by canonical name.
     pub fn needs(&self) -> Vec<String> {
         self.0.needs()
+    }
+}
+
+/// What an incident is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IncidentKind {
+    /// The service is down, or does not answer.
+    Failure,
+    /// It is up, and serves worse than it should.
+    Degradation,
+}
+
+impl IncidentKind {
+    /// The contract's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failure => "failure",
+            Self::Degradation => "degradation",
+        }
+    }
+}
+
+/// What was measured, and is worse than it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Symptom {
+    /// `failed`, `critical` or `degraded`: what it makes of its service.
+    pub level: String,
+    /// What is measured, such as `latency-ms`; its unit is in its name.
+    pub metric: String,
+    /// Of what, where a service has several: the name of a probe.
+    pub instance: Option<String>,
+    /// The latest value.
+    pub value: u64,
+    /// From this value on it is one.
+    pub threshold: u64,
+    /// It is over when the value is back at this.
+    pub clear: u64,
+    /// Since when it has been so.
+    pub since: SystemTime,
+    /// The same in a sentence, without its full stop.
+    pub evidence: String,
+}
+
+impl From<raw::Symptom> for Symptom {
+    fn from(symptom: raw::Symptom) -> Self {
+        Self {
+            level: symptom.level,
+            metric: symptom.metric,
+            instance: symptom.instance,
+            value: symptom.value,
+            threshold: symptom.threshold,
+            clear: symptom.clear,
+            since: moment(symptom.since),
+            evidence: symptom.evidence,
+        }
     }
 }
 

@@ -43,7 +43,7 @@
 //! | module | grant | |
 //! |---|---|---|
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
-//! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`] | none for the service and its needs | looking |
+//! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 
@@ -87,6 +87,7 @@ pub mod filesystems {
     }
 }
 
+pub mod health;
 pub mod history;
 mod incident;
 pub mod log;
@@ -109,16 +110,16 @@ pub mod units;
 #[doc(hidden)]
 pub use adapter::Adapter;
 pub use failure::{Failure, FailureKind, Result};
-pub use incident::{Incident, Port};
+pub use incident::{Incident, IncidentKind, Port, Symptom};
 pub use strategy::{Assessment, Description, Outcome, Setting, Strategy};
 
 /// Everything at once: `use prunella_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Assessment, Description, Failure, FailureKind, Incident, Outcome, Port, Result, Setting,
-        Strategy, checks, clock, debug, description, error, file_repair, files, history, info,
-        logs, ports, probes, process_control, processes, recovery, resources, settings, state,
-        unit_control, units, warn,
+        Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
+        Result, Setting, Strategy, Symptom, checks, clock, debug, description, error, file_repair,
+        files, health, history, info, logs, ports, probes, process_control, processes, recovery,
+        resources, settings, state, unit_control, units, warn,
     };
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Incident, Result, bindings::prunella::strategy::types as raw};
+use crate::{Incident, IncidentKind, Result, bindings::prunella::strategy::types as raw};
 
 /// One way of healing. Implement it, and hand it to
 /// [`export!`](crate::export).
@@ -34,6 +34,7 @@ pub struct Description {
     author: String,
     summary: String,
     settings: Vec<Setting>,
+    treats: Vec<IncidentKind>,
 }
 
 impl Description {
@@ -51,7 +52,15 @@ impl Description {
             author: String::new(),
             summary: summary.into(),
             settings: Vec::new(),
+            treats: Vec::new(),
         }
+    }
+
+    /// Which incidents it treats. One that does not say treats failures.
+    #[must_use]
+    pub fn treats(mut self, kinds: impl IntoIterator<Item = IncidentKind>) -> Self {
+        self.treats = kinds.into_iter().collect();
+        self
     }
 
     /// Who wrote it.
@@ -303,6 +312,11 @@ impl From<Description> for raw::Description {
                     default: setting.default,
                     help: setting.help,
                 })
+                .collect(),
+            treats: description
+                .treats
+                .iter()
+                .map(|kind| kind.as_str().to_owned())
                 .collect(),
         }
     }

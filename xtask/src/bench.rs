@@ -8,6 +8,7 @@ mod figures;
 mod heal;
 mod idle;
 mod inside;
+mod sampling;
 mod scene;
 
 use std::{fs, path::PathBuf, process::Command, thread};
@@ -75,8 +76,10 @@ enum What {
     Store,
     /// The anomaly detector
     Anomaly,
-    /// The daemon's memory and wake-ups
+    /// The daemon's memory and wake-ups, with nothing measured
     Idle,
+    /// Measuring many services
+    Sampling,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -111,6 +114,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             What::Store => crates::store()?,
             What::Anomaly => crates::anomaly()?,
             What::Idle => idle::measure(&prunella, &victim, options.seconds)?,
+            What::Sampling => sampling::measure(&prunella, &victim, options.seconds)?,
         });
     }
     let host = host()?;

@@ -3,7 +3,7 @@
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{DispatchFilter, DispatchState},
-    incident::{Ending, IncidentId},
+    incident::{Ending, IncidentId, IncidentKind},
     summary::{Filter, OutcomeFilter},
     text::one_line,
     trail::{Entry, Record},
@@ -167,6 +167,7 @@ pub(crate) struct IncidentParams {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     outcome: Option<OutcomeFilter>,
+    kind: Option<IncidentKind>,
     limit: Option<u32>,
     pub(crate) after: Option<u64>,
 }
@@ -178,6 +179,7 @@ impl IncidentParams {
             since: filter.since,
             until: filter.until,
             outcome: filter.outcome,
+            kind: filter.kind,
             limit: filter.limit,
             after,
         }
@@ -189,6 +191,7 @@ impl IncidentParams {
             since: self.since,
             until: self.until,
             outcome: self.outcome,
+            kind: self.kind,
             limit: self.limit,
         }
     }

@@ -197,7 +197,8 @@ impl DayCount {
             Some(EndingKind::Escalated) => &mut self.escalated,
             Some(EndingKind::Interrupted) => &mut self.interrupted,
             // A dry run is nobody's incident.
-            Some(EndingKind::DryRun) => return,
+            // Nor are two what goes on as another.
+            Some(EndingKind::DryRun | EndingKind::Continued) => return,
             Some(EndingKind::Blocked) | None => &mut self.open,
         };
         let incidents = u32::try_from(incidents).unwrap_or(u32::MAX);

@@ -10,7 +10,7 @@
 //! | `GET /api/v1/metrics` | | [`MetricsReport`]: the latest value of each metric |
 //! | `GET /api/v1/metrics/{subject}` | | [`MetricsReport`]: of a unit, or of `host` |
 //! | `GET /api/v1/metrics/{subject}/{metric}` | `since` | [`MetricHistory`] |
-//! | `GET /api/v1/incidents` | `unit`, `since`, `until`, `outcome`, `limit` | newest first |
+//! | `GET /api/v1/incidents` | `unit`, `since`, `until`, `outcome`, `kind`, `limit` | newest first |
 //! | `GET /api/v1/incidents/{id}` | | one, with every step |
 //! | `GET /api/v1/records` | as incidents, and `after` | whole records, oldest first |
 //! | `GET /api/v1/strategies` | `unit` | what strategies have achieved |

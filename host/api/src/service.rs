@@ -36,6 +36,9 @@ pub struct ServiceDetail {
     pub failure: Option<FailureStatus>,
     /// Set while a person is needed.
     pub needs_people: Option<NeedsPeople>,
+    /// When Prunella tries that again by itself.
+    #[serde(default)]
+    pub retry_at: Option<Timestamp>,
     /// Its latest incidents, newest first.
     pub incidents: Vec<Summary>,
     /// What would keep it from being healed if it failed now, a sentence each.

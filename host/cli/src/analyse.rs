@@ -125,6 +125,7 @@ fn gather(record: &Record, service: Service) -> anyhow::Result<Evidence> {
     if time::now().since(detection.at) > FRESH {
         evidence.memory = None;
         evidence.memory_pressure = None;
+        evidence.load = None;
         evidence.disks.clear();
         evidence.needs.clear();
     }

@@ -75,6 +75,7 @@ impl Exit {
             Ending::Healed { .. }
             | Ending::Recovered { .. }
             | Ending::DryRun { .. }
+            | Ending::Continued { .. }
             | Ending::LeftAlone {
                 why: LeftAlone::Healthy | LeftAlone::Finished,
                 ..

@@ -299,7 +299,9 @@ mod tests {
                     clear: 800,
                     since: at(30),
                     evidence: "x".into(),
+                    confirmed: true,
                 }],
+                episodes: Vec::new(),
                 probes: vec![ProbeHealth {
                     name: "front".into(),
                     asked_at: Some(at(85)),

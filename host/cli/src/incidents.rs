@@ -177,6 +177,7 @@ fn past(prunella: &Prunella<'_>, unit: &UnitName, at: Timestamp) -> Vec<PastInci
         since: Some(at.saturating_sub(LOOK_BACK)),
         until: Some(at.saturating_add(Duration::from_millis(1))),
         outcome: None,
+        kind: None,
         limit: Some(PAST_LIMIT),
     };
     let found = prunella
@@ -228,7 +229,10 @@ fn ended(incident: &Summary) -> (&'static str, Style) {
         EndingKind::Healed => GOOD,
         EndingKind::Escalated => BAD,
         EndingKind::Blocked | EndingKind::Interrupted => FAIR,
-        EndingKind::Recovered | EndingKind::LeftAlone | EndingKind::DryRun => PLAIN,
+        EndingKind::Recovered
+        | EndingKind::LeftAlone
+        | EndingKind::DryRun
+        | EndingKind::Continued => PLAIN,
     };
     (kind.as_str(), style)
 }
@@ -252,7 +256,10 @@ fn how(incident: &Summary) -> String {
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::{UnitName, incident::IncidentId};
+    use prunella_core::{
+        UnitName,
+        incident::{IncidentId, IncidentKind},
+    };
     use unicode_width::UnicodeWidthStr;
 
     use super::*;
@@ -263,6 +270,7 @@ mod tests {
             id: IncidentId::from_text("20261121-142301-7f3a"),
             unit: UnitName::new("postgresql@15-main.service").unwrap(),
             at: Timestamp::default(),
+            kind: IncidentKind::Failure,
             cause: "exit-code".into(),
             ended: Some(EndingKind::Escalated),
             ended_at: Some(Timestamp::from_millis(9)),

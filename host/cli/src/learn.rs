@@ -101,6 +101,9 @@ pub(crate) fn services_file(learned: &Learned, critical: bool) -> String {
         let _ = writeln!(text, "interval = {}", quoted(interval));
         let _ = writeln!(text, "failure-threshold = {FAILURES}");
     }
+    if let Some(not_asked) = &learned.not_asked {
+        let _ = writeln!(text, "\n# {}", one_line(not_asked, 300));
+    }
     text.push_str(MORE_SECTIONS);
     let _ = writeln!(text, "#interval = {}", quoted(interval));
     text

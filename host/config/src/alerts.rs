@@ -29,10 +29,11 @@ use prunella_core::{
     service::Service,
 };
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "recovery",
     "escalation",
     "outage",
+    "degradation",
     "information",
     "route",
     "notify-after",
@@ -44,10 +45,11 @@ const KEYS: [&str; 12] = [
     "storm",
 ];
 
-const KINDS: [(&str, AlertKind); 4] = [
+const KINDS: [(&str, AlertKind); 5] = [
     ("recovery", AlertKind::Recovery),
     ("escalation", AlertKind::Escalation),
     ("outage", AlertKind::Outage),
+    ("degradation", AlertKind::Degradation),
     ("information", AlertKind::Information),
 ];
 
@@ -84,9 +86,10 @@ impl Route {
     }
 }
 
-/// What is routed like escalations includes outages, which may become some.
+/// What is routed like escalations includes outages and degradations, which may become some.
 fn covers(of: AlertKind, kind: AlertKind) -> bool {
-    of == kind || (of == AlertKind::Escalation && kind == AlertKind::Outage)
+    let may_become_one = matches!(kind, AlertKind::Outage | AlertKind::Degradation);
+    of == kind || (of == AlertKind::Escalation && may_become_one)
 }
 
 /// `[alerts]`: who hears of what, and how alerts are joined.
@@ -282,6 +285,7 @@ pub(super) fn read_service(
             "recovery",
             "escalation",
             "outage",
+            "degradation",
             "information",
             "notify-after",
         ],
@@ -302,6 +306,7 @@ fn read_kinds(reader: &mut Reader<'_>, section: Section<'_>, named: &mut Vec<Nam
         recovery: read("recovery"),
         escalation: read("escalation"),
         outage: read("outage"),
+        degradation: read("degradation"),
         information: read("information"),
     }
 }

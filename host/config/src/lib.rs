@@ -154,6 +154,9 @@ pub struct Config {
     pub out_of_force: BTreeMap<UnitName, OutOfForce>,
     /// The mistake for which nothing may be healed: only by [`Config::load_usable`].
     pub held: Option<String>,
+    /// Where services name strategies that may act when they are degraded: whether those
+    /// treat degradations, only they themselves can say.
+    pub heal_degraded_at: Vec<NamedStrategy>,
     /// What is set about each strategy, built in or not.
     pub strategies: BTreeMap<StrategyName, StrategySettings>,
     /// For runs of strategies that set nothing else.
@@ -199,6 +202,7 @@ impl Default for Config {
             services: BTreeMap::new(),
             out_of_force: BTreeMap::new(),
             held: None,
+            heal_degraded_at: Vec::new(),
             strategies: BTreeMap::new(),
             limits: Limits::default(),
             budget: BudgetSettings::default(),
@@ -232,6 +236,25 @@ impl Config {
     pub fn mistake_of(&self, unit: &UnitName) -> Option<&str> {
         let out = self.out_of_force.get(unit).map(|out| out.mistake.as_str());
         out.or(self.held.as_deref())
+    }
+}
+
+/// A strategy, and where it is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedStrategy {
+    pub strategy: StrategyName,
+    /// The file, as it was found: below the configuration's folder.
+    pub file: PathBuf,
+    pub place: Place,
+}
+
+impl NamedStrategy {
+    /// An error about what is named there.
+    pub fn mistake(&self, message: String) -> Diagnostic {
+        Diagnostic {
+            place: Some(self.place.clone()),
+            ..Diagnostic::about_file(&self.file, message)
+        }
     }
 }
 

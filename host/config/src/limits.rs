@@ -28,6 +28,7 @@ pub(super) const OF_SERVICES: &[Key] = &[
     ("cpu-core", Metric::CpuCorePermille),
     ("throttled", Metric::ThrottledPermille),
     ("memory", Metric::MemoryPermille),
+    ("memory-size", Metric::MemoryBytes),
     ("swap", Metric::SwapBytes),
     ("processes", Metric::Processes),
     ("tasks", Metric::TasksPermille),

@@ -27,6 +27,7 @@ const KEYS: &[&str] = &[
     "critical",
     "ports",
     "strategies",
+    "heal-degraded",
     "order",
     "depends-on",
     "start-limit",
@@ -60,6 +61,8 @@ pub(super) struct Parsed {
     pub(super) own_strategies: bool,
     pub(super) unit_at: Place,
     pub(super) depends_on_at: BTreeMap<UnitName, Place>,
+    /// Those that may act when it is degraded.
+    pub(super) heal_degraded_at: BTreeMap<StrategyName, Place>,
     pub(super) channels_at: Vec<Named>,
 }
 
@@ -125,6 +128,7 @@ pub(super) fn read<'t>(
     }
     let own_strategies = table.contains_key("strategies");
     let strategies_at = read_strategies(reader, top, &mut service.strategies);
+    let heal_degraded_at = read_names(reader, top, "heal-degraded", &mut service.heal_degraded);
     service.order = read_order(reader, top).unwrap_or(host.defaults.order);
     service.proof = proof_section(reader, top, &host.defaults.proof);
     service.budget = table
@@ -141,6 +145,7 @@ pub(super) fn read<'t>(
         own_strategies,
         unit_at: reader.source.place(span),
         depends_on_at,
+        heal_degraded_at,
         channels_at,
     });
     Some(Read {
@@ -200,7 +205,6 @@ pub(super) fn read_strategies(
     section: Section<'_>,
     into: &mut Vec<StrategyName>,
 ) -> BTreeMap<StrategyName, Place> {
-    let mut places = BTreeMap::new();
     if let Some(value) = section.table.get("strategies")
         && value
             .get_ref()
@@ -213,7 +217,18 @@ pub(super) fn read_strategies(
             "leave it out, or list some, such as `strategies = [\"service-restart\"]`",
         );
     }
-    for (text, span) in reader.texts(section, "strategies", "\"service-restart\"") {
+    read_names(reader, section, "strategies", into)
+}
+
+/// A list of strategies, in order, without doubles.
+fn read_names(
+    reader: &mut Reader<'_>,
+    section: Section<'_>,
+    key: &str,
+    into: &mut Vec<StrategyName>,
+) -> BTreeMap<StrategyName, Place> {
+    let mut places = BTreeMap::new();
+    for (text, span) in reader.texts(section, key, "\"service-restart\"") {
         match StrategyName::new(text) {
             Ok(name) => {
                 if places

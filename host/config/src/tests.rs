@@ -10,7 +10,7 @@ use super::{
 };
 use prunella_core::{
     UnitName,
-    health::ErrorRateSettings,
+    health::{ErrorRateSettings, Metric},
     policy::{Act, Permission, Scope},
     service::{FileRole, HttpQuestion, Order, ProbeKind, ReadBy, RunPolicy, StartLimit},
 };
@@ -443,6 +443,46 @@ fn a_service_with_everything() {
 }
 
 #[test]
+fn limits_of_metrics_are_read_over_their_defaults() {
+    let loaded = load(&[
+        (
+            "prunella.toml",
+            "[metrics]\ninterval = \"5s\"\n\
+             [health]\ncpu = { degraded = \"97%\" }\ntasks = \"off\"\n\
+             cpu-core = { degraded = \"250%\", for = \"10m\" }\n\
+             [health.host]\ndisk = { degraded = \"80%\", clear = \"75%\" }\n\
+             load = { degraded = 8 }\nclock = { for = \"1h\" }",
+        ),
+        (
+            "services.d/a.toml",
+            "unit = \"a.service\"\n[health]\nprocesses = { degraded = 50, for = \"5s\" }",
+        ),
+    ]);
+    assert_eq!(shown(&loaded), "");
+    let config = loaded.config.unwrap();
+    assert_eq!(config.metrics.interval, Some(Duration::from_secs(5)));
+    let limits = &config.services["a.service"].health.limits;
+    let cpu = limits.get(Metric::CpuPermille).unwrap();
+    assert_eq!((cpu.degraded, cpu.critical, cpu.clear), (970, None, 873));
+    assert_eq!(cpu.hold, Duration::from_secs(300));
+    assert_eq!(limits.get(Metric::TasksPermille), None);
+    assert_eq!(limits.get(Metric::CpuCorePermille).unwrap().degraded, 2_500);
+    let processes = limits.get(Metric::Processes).unwrap();
+    assert_eq!((processes.degraded, processes.clear), (50, 45));
+    assert_eq!(processes.hold, Duration::from_secs(5));
+    let host = &config.host_health;
+    let disk = host.get(Metric::DiskPermille).unwrap();
+    assert_eq!(
+        (disk.degraded, disk.critical, disk.clear),
+        (800, Some(950), 750)
+    );
+    assert_eq!(host.get(Metric::LoadMilli).unwrap().degraded, 8_000);
+    let clock = host.get(Metric::ClockUnsynchronized).unwrap();
+    assert_eq!((clock.degraded, clock.clear), (1, 0));
+    assert_eq!(host.get(Metric::CpuPermille).unwrap().degraded, 900);
+}
+
+#[test]
 fn what_the_host_says_of_health_holds_where_a_service_says_nothing() {
     let loaded = load(&[
         (
@@ -619,7 +659,7 @@ error: unknown key `prots`
   |
 2 | prots = ["tcp/80"]
   | ^^^^^
-  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, alerts, file, check, probe
+  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, heal-degraded, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, alerts, file, check, probe
 
 error: `tcp/0` is not a port
  --> services.d/web.toml:3:10
@@ -722,6 +762,21 @@ const WEB: &str = "unit = \"web.service\"\n";
     "`window` must be at most 1h, and 2h is longer"
 )]
 #[case::health_key("[health]\nlatencies = {}", "did you mean `latency`?")]
+#[case::limit_type("[health]\ncpu = 90", "`cpu` must be a table of limits, or \"off\"")]
+#[case::limit_share("[health]\ncpu = { degraded = 90 }", "is not a share")]
+#[case::limit_clear(
+    "[health]\nmemory = { clear = \"95%\" }",
+    "`clear` must be below `degraded`, and 95 % is not below 90 %"
+)]
+#[case::limit_critical(
+    "[health]\nmemory = { critical = \"80%\" }",
+    "`critical` must not be below `degraded`, and 80 % is below 90 %"
+)]
+#[case::limit_without_default(
+    "[health]\nswap = { for = \"1m\" }",
+    "`swap` has no limit yet, so it needs `degraded`"
+)]
+#[case::limit_of_the_host("[health.host]\ncpu = \"off\"", "unknown key `host`")]
 #[case::health_for(
     "[health]\nlatency = { for = 30 }",
     "`for` must be a duration as text, and this is a whole number"
@@ -733,6 +788,10 @@ const WEB: &str = "unit = \"web.service\"\n";
 #[case::unknown_strategy(
     "strategies = [\"service-restrat\"]",
     "there is no strategy `service-restrat`\n --> services.d/web.toml:2:15\n  |\n2 | strategies = [\"service-restrat\"]\n  |               ^^^^^^^^^^^^^^^^^\n  = help: did you mean `service-restart`? There are: config-validation, environment-check, database-check, port-conflict, service-restart"
+)]
+#[case::heal_degraded_unknown_strategy(
+    "heal-degraded = [\"service-restrat\"]",
+    "there is no strategy `service-restrat`\n --> services.d/web.toml:2:18\n  |\n2 | heal-degraded = [\"service-restrat\"]\n  |                  ^^^^^^^^^^^^^^^^^\n  = help: did you mean `service-restart`? There are: config-validation, environment-check, database-check, port-conflict, service-restart"
 )]
 #[case::need(
     "depends-on = [\"db.service\"]",
@@ -923,6 +982,8 @@ fn mistakes_in_a_service(#[case] text: &str, #[case] expected: &str) {
     "[limits\nmemory = 1",
     "error: unclosed table, expected `]`\n --> prunella.toml:1:8"
 )]
+#[case::limit_of_a_service("[health.host]\ndescriptors = \"off\"", "unknown key `descriptors`")]
+#[case::metrics_interval("[metrics]\ninterval = \"2m\"", "`interval` must be at most 1m")]
 fn mistakes_in_the_main_file(#[case] text: &str, #[case] expected: &str) {
     let shown = main_file(text);
     assert!(shown.contains(expected), "shown was:\n{shown}");

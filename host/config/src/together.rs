@@ -8,7 +8,7 @@ use std::{
 use prunella_core::{ChannelName, StrategyName, UnitName, glob, policy::BUILTIN_STRATEGIES};
 
 use super::{
-    Config,
+    Config, NamedStrategy,
     diagnostic::{Diagnostic, Place},
     load::Loader,
     main_file::Places,
@@ -56,6 +56,16 @@ impl Loader<'_> {
                             .warning(),
                     );
                 }
+            }
+        }
+        for (name, parsed) in &sound {
+            for (strategy, place) in &parsed.heal_degraded_at {
+                self.check_strategy(config, strategy, name, place);
+                config.heal_degraded_at.push(NamedStrategy {
+                    strategy: strategy.clone(),
+                    file: name.clone(),
+                    place: place.clone(),
+                });
             }
         }
         self.check_cycles(&sound);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Failure, StrategyName, Timestamp, UnitName,
-    capability::{ActiveState, Disk, LogEntry, Memory, Pressure, UnitStatus},
+    capability::{ActiveState, Disk, Load, LogEntry, Memory, Pressure, UnitStatus},
     diagnosis::{Finding, Opinion, SecondOpinion},
     incident::Detection,
     secret::SecretSource,
@@ -40,6 +40,9 @@ pub struct Evidence {
     pub memory: Option<Memory>,
     /// How long tasks had to wait for memory.
     pub memory_pressure: Option<Pressure>,
+    /// How busy the host is.
+    #[serde(default)]
+    pub load: Option<Load>,
     /// File systems, by the place asked for: `/var`, a declared file's name.
     pub disks: Vec<(String, Disk)>,
     /// What changed lately, the newest first.

@@ -36,6 +36,8 @@ pub enum Cause {
     RestartLoop,
     /// It is up, and does not answer.
     NotAnswering,
+    /// It is up, and serves worse than it should.
+    Degraded,
     /// It was stopped, and `heal-on-stop` says that this is a failure.
     Stopped,
     /// It ended with success and nobody asked for that, and `run-policy` says
@@ -76,6 +78,7 @@ impl Cause {
             Self::Dependency => "dependency",
             Self::RestartLoop => "restart-loop",
             Self::NotAnswering => "not-answering",
+            Self::Degraded => "degraded",
             Self::Stopped => "stopped",
             Self::Ended => "ended",
             Self::RestartRequested => "restart-requested",
@@ -100,6 +103,7 @@ impl From<&str> for Cause {
             "dependency" => Self::Dependency,
             "restart-loop" => Self::RestartLoop,
             "not-answering" => Self::NotAnswering,
+            "degraded" => Self::Degraded,
             "stopped" => Self::Stopped,
             "ended" => Self::Ended,
             "restart-requested" => Self::RestartRequested,
@@ -148,6 +152,7 @@ mod tests {
             "dependency",
             "restart-loop",
             "not-answering",
+            "degraded",
             "stopped",
             "ended",
             "restart-requested",

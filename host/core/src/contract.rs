@@ -32,6 +32,32 @@ macro_rules! contract_conversions {
             }
         }
 
+        impl From<$crate::health::Symptom> for $($prunella)::+::base::incidents::Symptom {
+            fn from(symptom: $crate::health::Symptom) -> Self {
+                Self {
+                    level: symptom.level.as_str().to_owned(),
+                    metric: symptom.metric.as_str().to_owned(),
+                    instance: symptom.instance,
+                    value: symptom.value,
+                    threshold: symptom.threshold,
+                    clear: symptom.clear,
+                    since: symptom.since.as_millis(),
+                    evidence: symptom.evidence,
+                }
+            }
+        }
+
+        impl From<$crate::health::Health> for $($prunella)::+::observe::health::ServiceHealth {
+            fn from(health: $crate::health::Health) -> Self {
+                Self {
+                    state: health.state.as_str().to_owned(),
+                    since: health.since.as_millis(),
+                    evidence: health.evidence,
+                    symptoms: health.symptoms.into_iter().map(From::from).collect(),
+                }
+            }
+        }
+
         impl From<$crate::capability::ProbeAnswer> for $($prunella)::+::observe::probes::Answer {
             fn from(answer: $crate::capability::ProbeAnswer) -> Self {
                 Self {
@@ -186,6 +212,11 @@ macro_rules! incident_getters {
     ($define:ident) => {
         $define! {
             id -> String: |of| of.incident.id.to_string();
+            kind -> String: |of| of.incident.detection.kind().as_str().to_owned();
+            symptoms -> Vec<Symptom>: |of| of.incident.detection.symptoms.iter()
+                .cloned()
+                .map(Symptom::from)
+                .collect();
             unit -> String: |of| of.incident.detection.unit.to_string();
             detected_by -> String: |of| of.incident.detection.by.as_str().to_owned();
             detected_at -> u64: |of| of.incident.detection.at.as_millis();

@@ -50,6 +50,8 @@ pub enum Cause {
     ProcessStopped,
     /// Its main process waits in the kernel, where no signal reaches it.
     ProcessBlocked,
+    /// The host has more to do than it can.
+    HostBusy,
     /// Nothing that is known, but something was changed shortly before.
     RecentChange,
 }
@@ -77,6 +79,7 @@ impl Cause {
             Self::KillRequested => "kill-requested",
             Self::ProcessStopped => "process-stopped",
             Self::ProcessBlocked => "process-blocked",
+            Self::HostBusy => "host-busy",
             Self::RecentChange => "recent-change",
         }
     }

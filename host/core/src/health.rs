@@ -159,6 +159,17 @@ pub enum SymptomLevel {
     Degraded,
 }
 
+impl SymptomLevel {
+    /// The stable word of the contract and of `--json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Critical => "critical",
+            Self::Degraded => "degraded",
+        }
+    }
+}
+
 /// A condition that holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Symptom {
@@ -179,14 +190,68 @@ pub struct Symptom {
     pub since: Timestamp,
     /// A sentence without its full stop.
     pub evidence: String,
+    /// Whether it was measured since the service was started, or acted on, last. Where it
+    /// was not, it was measured before that, and has not cleared since.
+    #[serde(default)]
+    pub confirmed: bool,
 }
 
 impl Symptom {
+    /// Whether it begins an incident of its kind. A probe that goes unanswered is a failure.
+    pub fn is_degradation(&self) -> bool {
+        self.metric != Metric::UnansweredInARow
+    }
+
+    /// Whether something that is done to the service may end it. A certificate is as old
+    /// after a restart as before, and what was used up of a budget is gone.
+    pub fn may_be_treated(&self) -> bool {
+        !matches!(
+            self.metric,
+            Metric::CertificateHours | Metric::ErrorBudgetPermille
+        )
+    }
+
+    /// Whether it is of the same thing.
+    pub fn is_of_same(&self, other: &Self) -> bool {
+        (self.metric, &self.instance) == (other.metric, &other.instance)
+    }
+
+    /// The worse of two values.
+    pub fn worse(&self, one: u64, other: u64) -> u64 {
+        if self.clear <= self.threshold {
+            one.max(other)
+        } else {
+            one.min(other)
+        }
+    }
+
     /// The name of the probe that is measured, where it is one.
     pub fn probe(&self) -> Option<&str> {
         match self.metric.instances() {
             InstanceKind::Probe => self.instance.as_deref(),
             _ => None,
+        }
+    }
+}
+
+/// A symptom from when it began, and whether it is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Episode {
+    /// As it was seen last.
+    pub symptom: Symptom,
+    /// Its worst value.
+    pub worst: u64,
+    /// When it cleared; absent while it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared: Option<Timestamp>,
+}
+
+impl Episode {
+    /// The symptom with its worst value.
+    pub fn at_worst(self) -> Symptom {
+        Symptom {
+            value: self.worst,
+            ..self.symptom
         }
     }
 }
@@ -219,6 +284,9 @@ pub struct Health {
     pub evidence: String,
     /// What holds, the worst first.
     pub symptoms: Vec<Symptom>,
+    /// What holds, and what has cleared lately.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub episodes: Vec<Episode>,
     /// Its probes with an interval, by name.
     pub probes: Vec<ProbeHealth>,
     /// Set while it changes too often: so many changes within the last half hour.

@@ -1,10 +1,44 @@
-//! An incident: one failure of one service, from detection to close.
+//! An incident: one failure or degradation of one service, from detection to close.
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Monotonic, StrategyName, Timestamp, UnitName, capability::UnitStatus, cause::Cause};
+use crate::{
+    Monotonic, StrategyName, Timestamp, UnitName, capability::UnitStatus, cause::Cause,
+    health::Symptom,
+};
+
+/// What an incident is about.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum IncidentKind {
+    /// A service is down, does not answer, or a person asks for its healing.
+    #[default]
+    Failure,
+    /// A service is up, and serves worse than it should.
+    Degradation,
+}
+
+impl IncidentKind {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Failure, Self::Degradation];
+
+    /// The stable word of the store, of the contract and of `--json`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failure => "failure",
+            Self::Degradation => "degradation",
+        }
+    }
+
+    /// The kind with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
 
 /// An incident's own name: the second it was opened, in UTC, as the `Z` says, and four
 /// random digits, such as `20261121-142301Z-7f3a`. Sorts by time.
@@ -48,6 +82,8 @@ pub enum DetectedBy {
     Sweep,
     /// A declared probe went unanswered.
     Probe,
+    /// A condition of its health holds.
+    Symptom,
     /// A service that needs it found it dead.
     Dependency,
     /// `prunella heal`.
@@ -62,6 +98,7 @@ impl DetectedBy {
             Self::Hook => "hook",
             Self::Sweep => "sweep",
             Self::Probe => "probe",
+            Self::Symptom => "symptom",
             Self::Dependency => "dependency",
             Self::Operator => "operator",
         }
@@ -84,12 +121,19 @@ pub struct Detection {
     pub exit_code: Option<i32>,
     /// The signal that ended the main process, without `SIG`.
     pub signal: Option<String>,
-    /// When systemd saw the unit go down, or its probe was first asked in vain.
+    /// When systemd saw the unit go down, its probe was first asked in vain, or its symptom
+    /// began.
     pub failed_monotonic: Option<Monotonic>,
     /// How often systemd had restarted the unit by itself (Restart=) before this failure, by
     /// its own count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarts_before: Option<u32>,
+    /// What was measured, the worst first; only of a degradation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symptoms: Vec<Symptom>,
+    /// The degradation of the same service that goes on as this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<IncidentId>,
 }
 
 impl Detection {
@@ -105,7 +149,23 @@ impl Detection {
             signal: status.signal.clone(),
             failed_monotonic: status.inactive_enter_monotonic,
             restarts_before: Some(status.restarts),
+            symptoms: Vec::new(),
+            follows: None,
         }
+    }
+
+    /// What the incident is about.
+    pub fn kind(&self) -> IncidentKind {
+        if self.cause == Cause::Degraded {
+            IncidentKind::Degradation
+        } else {
+            IncidentKind::Failure
+        }
+    }
+
+    /// Whether it is of a service that is up and serves worse than it should.
+    pub fn is_degradation(&self) -> bool {
+        self.kind() == IncidentKind::Degradation
     }
 
     /// What makes two detections the same failure: the unit and its failed
@@ -117,6 +177,10 @@ impl Detection {
             // found so more than once: the cause tells those apart.
             (Some(invocation), _) if self.cause == Cause::NotAnswering => {
                 format!("{}/{invocation}/not-answering/{at}", self.unit)
+            }
+            // So can a run that is slow.
+            (Some(invocation), _) if self.cause == Cause::Degraded => {
+                format!("{}/{invocation}/degraded/{at}", self.unit)
             }
             // A loop is told of in the middle of a run that may go on to fail
             // for good, which is a failure of its own.
@@ -145,9 +209,10 @@ impl Detection {
     }
 
     /// Whether nothing had failed, and it ended well: a person asked about the service while
-    /// it was up, or had it restarted.
+    /// it was up, or had it restarted. Of a degradation people may know.
     pub fn nothing_failed(&self, ending: &Ending) -> bool {
         match ending {
+            _ if self.follows.is_some() => false,
             Ending::Healed { .. } => self.cause == Cause::RestartRequested,
             Ending::Recovered { .. } => {
                 matches!(self.cause, Cause::RestartRequested | Cause::State(_))
@@ -156,11 +221,27 @@ impl Detection {
         }
     }
 
-    /// Whether it tells of another failure of the unit than `earlier` did: of
-    /// another run, or of one that was up when an operator asked for it.
-    pub fn is_another_than(&self, earlier: &Self) -> bool {
+    /// Whether it tells of another failure of the unit than `earlier` did, whose incident was
+    /// looked at last at `looked`, in this boot: of another run that failed after that, or of
+    /// one that was up when an operator asked for it.
+    pub fn is_another_than(&self, earlier: &Self, looked: Option<Monotonic>) -> bool {
+        if looked.is_some_and(|looked| self.was_by(looked)) {
+            return false;
+        }
         let was_up = earlier.by == DetectedBy::Operator && earlier.failed_monotonic.is_none();
         self.invocation != earlier.invocation || (was_up && self.failed_monotonic.is_some())
+    }
+
+    /// Whether the unit had failed so by that moment of the same boot: what ended then has
+    /// seen it. Which run it was says nothing, since systemd or Prunella may have started
+    /// several meanwhile.
+    pub fn was_by(&self, moment: Monotonic) -> bool {
+        self.is_a_moment() && self.failed_monotonic.is_some_and(|failed| failed <= moment)
+    }
+
+    /// Whether it tells of the moment when a run failed, and not of a state that goes on.
+    pub fn is_a_moment(&self) -> bool {
+        !matches!(self.cause, Cause::NotAnswering | Cause::RestartLoop)
     }
 }
 
@@ -375,6 +456,11 @@ pub enum Ending {
         /// What would have come of it.
         verdict: String,
     },
+    /// A degradation that goes on as another incident of the service.
+    Continued {
+        /// What became of it.
+        reason: String,
+    },
 }
 
 /// How an incident ended, in one word: an [`Ending`] without its particulars.
@@ -395,11 +481,13 @@ pub enum EndingKind {
     Interrupted,
     /// Nothing was carried out: a dry run.
     DryRun,
+    /// It goes on as another incident.
+    Continued,
 }
 
 impl EndingKind {
     /// All there are.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Healed,
         Self::Recovered,
         Self::LeftAlone,
@@ -407,6 +495,7 @@ impl EndingKind {
         Self::Blocked,
         Self::Interrupted,
         Self::DryRun,
+        Self::Continued,
     ];
 
     /// The stable word of logs, of the store and of `--json`.
@@ -419,6 +508,7 @@ impl EndingKind {
             Self::Blocked => "blocked",
             Self::Interrupted => "interrupted",
             Self::DryRun => "dry-run",
+            Self::Continued => "continued",
         }
     }
 
@@ -439,6 +529,7 @@ impl Ending {
             Self::Blocked { .. } => EndingKind::Blocked,
             Self::Interrupted { .. } => EndingKind::Interrupted,
             Self::DryRun { .. } => EndingKind::DryRun,
+            Self::Continued { .. } => EndingKind::Continued,
         }
     }
 
@@ -458,6 +549,7 @@ impl Ending {
             Self::Blocked { on, reason } => Some(format!("waits for {on}: {reason}")),
             Self::Interrupted { detail } => Some(detail.clone()),
             Self::DryRun { verdict } => Some(verdict.clone()),
+            Self::Continued { reason } => Some(reason.clone()),
         }
     }
 
@@ -522,6 +614,19 @@ pub struct Description {
     pub summary: String,
     /// The settings it knows.
     pub settings: Vec<SettingSpec>,
+    /// Which incidents it treats; failures alone, when it does not say.
+    #[serde(default)]
+    pub treats: Option<Vec<IncidentKind>>,
+}
+
+impl Description {
+    /// Whether it treats such incidents.
+    pub fn is_for(&self, kind: IncidentKind) -> bool {
+        match &self.treats {
+            None => kind == IncidentKind::Failure,
+            Some(treats) => treats.contains(&kind),
+        }
+    }
 }
 
 /// A setting that a strategy knows.

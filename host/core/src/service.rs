@@ -35,6 +35,9 @@ pub struct Service {
     pub ports: Vec<Port>,
     /// In the order in which they may heal.
     pub strategies: Vec<StrategyName>,
+    /// Those that may act when it is degraded, in their order; none by default.
+    #[serde(default)]
+    pub heal_degraded: Vec<StrategyName>,
     /// Whether what they have achieved may change that order.
     pub order: Order,
     /// Units it cannot work without.
@@ -79,6 +82,7 @@ impl Service {
             critical: false,
             ports: Vec::new(),
             strategies: Vec::new(),
+            heal_degraded: Vec::new(),
             order: Order::default(),
             depends_on: Vec::new(),
             files: BTreeMap::new(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Timestamp, UnitName,
-    incident::{Ending, EndingKind, Incident, IncidentId, LeftAlone},
+    incident::{Ending, EndingKind, Incident, IncidentId, IncidentKind, LeftAlone},
 };
 
 /// Which incidents. The default is all of them.
@@ -21,6 +21,9 @@ pub struct Filter {
     pub until: Option<Timestamp>,
     /// Only those with this outcome.
     pub outcome: Option<OutcomeFilter>,
+    /// Only those of this kind.
+    #[serde(default)]
+    pub kind: Option<IncidentKind>,
     /// At most so many.
     pub limit: Option<u32>,
 }
@@ -68,6 +71,9 @@ pub struct Summary {
     pub unit: UnitName,
     /// When it was detected.
     pub at: Timestamp,
+    /// What it is about.
+    #[serde(default)]
+    pub kind: IncidentKind,
     /// systemd's word for what went wrong.
     pub cause: String,
     /// How it ended; null while it is open.
@@ -100,6 +106,7 @@ impl Summary {
             id: incident.id.clone(),
             unit: incident.detection.unit.clone(),
             at: incident.detection.at,
+            kind: incident.detection.kind(),
             cause: incident.detection.cause.to_string(),
             ended: None,
             ended_at: None,
@@ -144,6 +151,7 @@ mod tests {
             id: IncidentId::from_text("20261121-142301-7f3a"),
             unit: UnitName::new("a.service").unwrap(),
             at: Timestamp::from_millis(1),
+            kind: IncidentKind::Failure,
             cause: "signal".into(),
             ended: None,
             ended_at: None,
@@ -159,7 +167,7 @@ mod tests {
     fn the_json_of_an_open_incident_is_stable() {
         assert_eq!(
             serde_json::to_string(&open()).unwrap(),
-            r#"{"id":"20261121-142301-7f3a","unit":"a.service","at":1,"cause":"signal","ended":null,"ended_at":null,"why":null,"left_alone":null,"strategy":null,"recovered_after_us":null,"attempt":1}"#
+            r#"{"id":"20261121-142301-7f3a","unit":"a.service","at":1,"kind":"failure","cause":"signal","ended":null,"ended_at":null,"why":null,"left_alone":null,"strategy":null,"recovered_after_us":null,"attempt":1}"#
         );
     }
 

@@ -12,6 +12,7 @@ use crate::{
     Failure, Monotonic, StrategyName, Timestamp, UnitName,
     cause::Cause,
     diagnosis::{Finding, Opinion, SecondOpinion},
+    health::Symptom,
     incident::{Assessment, Detection, Ending, IncidentId, Outcome},
 };
 
@@ -25,6 +26,20 @@ pub struct Entry {
     pub monotonic: Monotonic,
     pub attempt: u32,
     pub step: Step,
+}
+
+/// What Prunella waits on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Awaited {
+    /// Its own healing budget.
+    Budget,
+    /// systemd, which restarts the unit by itself (Restart=).
+    SystemdRestart,
+    /// The unit, on its way to another state: a job, or a slow start.
+    Unit,
+    /// What is measured of the unit's health.
+    Health,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +72,8 @@ pub enum Step {
     },
     /// Prunella waits before it goes on.
     Waits {
+        /// On what.
+        on: Awaited,
         reason: String,
         /// For how long at most.
         #[serde(rename = "milliseconds", with = "crate::span::in_millis")]
@@ -213,13 +230,31 @@ pub enum Step {
         order: Vec<StrategyName>,
         reason: String,
     },
+    /// People are told of a degradation, and Prunella watches it until its symptoms have
+    /// cleared.
+    Watches {
+        /// What holds now, the worst first.
+        symptoms: Vec<Symptom>,
+        /// Why nothing more is done about it, in a sentence without its full stop.
+        reason: String,
+        /// Whether what the operator lists for it was tried in vain.
+        tried: bool,
+    },
+    /// The symptoms of a degradation have cleared, and stay so.
+    Cleared {
+        /// As they were, each with its worst value.
+        symptoms: Vec<Symptom>,
+        /// For how long there were any.
+        #[serde(with = "crate::span::in_millis")]
+        lasted: Duration,
+    },
     /// Anything else worth knowing.
     Note { message: String },
     /// The attempt ended.
     Ended { ending: Ending },
 }
 
-/// An incident as it is read back: the record of one failure.
+/// An incident as it is read back: the record of one failure or degradation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     pub incident: crate::incident::Incident,

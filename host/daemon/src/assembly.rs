@@ -17,6 +17,7 @@ use prunella_store::{Ledger, Store};
 
 use crate::{
     DaemonError, Paths,
+    health::{Measures, measured},
     loading::{complain, load_strategies},
 };
 
@@ -28,6 +29,8 @@ pub struct Assembly {
     pub store: Option<Arc<Store>>,
     pub engine: Engine,
     pub healer: Arc<Healer>,
+    /// How services are, for those who ask the host; nothing but in a daemon.
+    pub(crate) measures: Arc<Measures>,
 }
 
 /// What can be begun before the configuration is known, and goes on beside
@@ -79,15 +82,19 @@ impl Assembly {
             cache_dir: Some(paths.cache.clone()),
         })?;
         let strategies = load_strategies(paths, &engine, &config, wanted, None);
-        complain(&strategies);
+        complain(&strategies, &config);
         let store = store
             .join()
             .unwrap_or_else(|panic| panic::resume_unwind(panic));
         let store = Some(Arc::new(store));
         let ledger = Arc::new(Ledger::new(store.clone(), paths.run.clone()));
+        let measures = Arc::new(Measures::default());
         let healer = Arc::new(Healer::new(
             HealerSettings {
-                hosts: Arc::new(LinuxHosts(Arc::clone(&linux))),
+                hosts: Arc::new(LinuxHosts {
+                    linux: Arc::clone(&linux),
+                    measures: Arc::clone(&measures),
+                }),
                 situation: Arc::clone(&linux) as _,
                 store: store.clone(),
                 ledger,
@@ -105,14 +112,18 @@ impl Assembly {
             store,
             engine,
             healer,
+            measures,
         })
     }
 }
 
-struct LinuxHosts(Arc<Linux>);
+struct LinuxHosts {
+    linux: Arc<Linux>,
+    measures: Arc<Measures>,
+}
 
 impl Hosts for LinuxHosts {
     fn for_service(&self, service: Arc<Service>) -> Host {
-        self.0.host_for(service)
+        measured(self.linux.host_for(service), &self.measures)
     }
 }

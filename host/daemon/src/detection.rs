@@ -11,6 +11,7 @@ use prunella_core::{
     Failure, UnitName,
     capability::{ActiveState, UnitStatus},
     cause::Cause,
+    health::{Health, Symptom},
     incident::{DetectedBy, Detection},
     service::RunPolicy,
     situation::Situation as _,
@@ -20,6 +21,9 @@ use crate::assembly::Assembly;
 
 /// How long one question to the host may take.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// How long one look at a unit may take on the daemon's own thread.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// What was noticed about a unit that stands as `status` says. systemd's word
 /// to a hook comes before the unit's properties: those may be of a newer run
@@ -61,6 +65,39 @@ pub(crate) fn detection(
             .filter(|_| is_that_run && !status.is_up()),
         ..seen
     }
+}
+
+/// What was measured of a service that serves worse than it should; nothing when it does not
+/// any more, or cannot be looked at.
+pub(crate) fn degraded(assembly: &Assembly, unit: &UnitName, health: &Health) -> Option<Detection> {
+    let symptoms: Vec<Symptom> = health
+        .symptoms
+        .iter()
+        .filter(|symptom| symptom.is_degradation() && symptom.confirmed)
+        .cloned()
+        .collect();
+    let began = symptoms.iter().map(|symptom| symptom.since).min()?;
+    let status = assembly
+        .linux
+        .units()
+        .get(Instant::now() + LOOK, unit)
+        .inspect_err(|failure| tracing::error!("cannot look at {unit}: {failure}"))
+        .ok()?;
+    let seen = Detection::of(
+        &status,
+        DetectedBy::Symptom,
+        Cause::Degraded,
+        crate::clock::now(),
+    );
+    let ago = seen.at.since(began);
+    Some(Detection {
+        failed_monotonic: Some(assembly.linux.monotonic().saturating_sub(ago)),
+        // Of a process that ended before this run.
+        exit_code: None,
+        signal: None,
+        symptoms,
+        ..seen
+    })
 }
 
 /// What a person asks for who orders the healing of a unit that stands as `status` says.

@@ -14,7 +14,7 @@ use prunella_core::{
     ChannelName, UnitName,
     capability::UnitStatus,
     health::Health,
-    incident::{DetectedBy, Ending, IncidentId},
+    incident::{DetectedBy, Detection, Ending, IncidentId},
     oversight::Approval,
 };
 use prunella_healer::{OpenOutcome, Scheduler};
@@ -23,7 +23,7 @@ use prunella_store::Store;
 
 use crate::{
     DaemonError, access, alerts, approvals,
-    detection::{detection, ordered},
+    detection::{degraded, detection, ordered},
     error::may_heal,
     pauses,
     queries::{InForce, LocalQueries},
@@ -114,6 +114,16 @@ impl DaemonOrders {
         })?)
     }
 
+    /// What a dry run is about where the service is degraded: what would be done about that.
+    fn degraded(&self, unit: &UnitName) -> Option<Detection> {
+        let health = self.daemon.health.of(unit)?;
+        let seen = degraded(&self.daemon.assembly, unit, &health)?;
+        Some(Detection {
+            by: DetectedBy::Operator,
+            ..seen
+        })
+    }
+
     fn store(&self) -> Result<&Store, Refusal> {
         self.daemon
             .assembly
@@ -160,7 +170,10 @@ impl Orders for DaemonOrders {
         let status = self.unit(&call.unit)?;
         let unit = status.name.clone();
         may_heal(&self.daemon.assembly.healer.config(), &unit)?;
-        let detection = ordered(&status, call.restart);
+        let measured = (call.dry_run && !call.restart)
+            .then(|| self.degraded(&unit))
+            .flatten();
+        let detection = measured.unwrap_or_else(|| ordered(&status, call.restart));
         let dry_run;
         let scheduler = if call.dry_run {
             dry_run =

@@ -6,12 +6,13 @@
 //! to do: no healing, and no probe, waits for the store.
 
 mod budgets;
+mod measured;
 mod seen;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         mpsc::{self, Receiver, Sender},
     },
     thread,
@@ -36,9 +37,10 @@ use prunella_health::{
 use prunella_linux::Linux;
 use prunella_store::{SeenHealth, Store};
 
+pub(crate) use self::measured::{Measures, measured};
 use self::{
     budgets::Written,
-    seen::{SeenStep, SeenUnit, pause_of, seen_step, seen_unit},
+    seen::{SeenDegradation, SeenStep, SeenUnit, pause_of, seen_degradation, seen_step, seen_unit},
 };
 use crate::{DaemonError, clock};
 
@@ -84,6 +86,20 @@ pub(crate) struct HealthBook {
     groups: Mutex<BTreeMap<UnitName, Group>>,
     budgets_written: Written,
     work: Sender<Work>,
+    /// Who is told what begins, or changes, an incident.
+    on_news: OnceLock<Box<OnNews>>,
+}
+
+/// Who hears of news. Must not block, nor ask the book.
+type OnNews = dyn Fn(HealthNews) + Send + Sync;
+
+/// What the health of a service has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HealthNews {
+    /// It serves worse than it should.
+    Degraded(UnitName),
+    /// It is in another state than before.
+    Changed(UnitName),
 }
 
 /// Where a unit's processes are.
@@ -136,6 +152,7 @@ impl HealthBook {
             groups: Mutex::default(),
             budgets_written: Written::default(),
             work,
+            on_news: OnceLock::new(),
         });
         book.begin(config);
         let working = Arc::clone(&book);
@@ -197,6 +214,36 @@ impl HealthBook {
         }
         let units: Vec<UnitName> = config.services.keys().cloned().collect();
         self.restore_budgets(config, &units);
+    }
+
+    /// Has `tell` hear of news from now on, and of what is degraded already. Only the first
+    /// caller counts.
+    pub(crate) fn when_there_is_news(&self, tell: impl Fn(HealthNews) + Send + Sync + 'static) {
+        if self.on_news.set(Box::new(tell)).is_err() {
+            tracing::debug!("somebody else hears of health");
+            return;
+        }
+        let degraded: Vec<UnitName> = self
+            .lock()
+            .iter()
+            .filter(|(_, tracker)| tracker.is_degraded())
+            .map(|(unit, _)| unit.clone())
+            .collect();
+        for unit in degraded {
+            self.tell(HealthNews::Degraded(unit));
+        }
+    }
+
+    fn tell(&self, news: HealthNews) {
+        if let Some(tell) = self.on_news.get() {
+            tell(news);
+        }
+    }
+
+    /// How a service is now; nothing, when it is not in care.
+    pub(crate) fn of(&self, unit: &UnitName) -> Option<Health> {
+        self.observe(unit, Tracker::look);
+        self.lock().get(unit).map(Tracker::health)
     }
 
     /// What an earlier daemon knew of the host holds on, where it is fresh.
@@ -284,6 +331,10 @@ impl HealthBook {
     /// A step of an incident was taken.
     pub(crate) fn step(&self, incident: &Incident, step: &Step) {
         let unit = &incident.detection.unit;
+        if incident.detection.is_degradation() {
+            self.degradation_step(unit, step);
+            return;
+        }
         match seen_step(step) {
             Some(SeenStep::Event(event)) => {
                 // How it stands then was not looked at while the incident was under way.
@@ -299,6 +350,22 @@ impl HealthBook {
                 }
             }
             Some(SeenStep::Stopped(event)) => {
+                self.observe(unit, |tracker, now| tracker.incident(now, event));
+                self.stopped(unit);
+            }
+            None => {}
+        }
+    }
+
+    fn degradation_step(&self, unit: &UnitName, step: &Step) {
+        match seen_degradation(step) {
+            Some(SeenDegradation::Event(event)) => {
+                self.observe(unit, |tracker, now| tracker.incident(now, event));
+                self.send(Work::Look(unit.clone()));
+            }
+            Some(SeenDegradation::BeginAnew) => self.observe(unit, Tracker::begin_anew),
+            Some(SeenDegradation::Stopped) => {
+                let event = IncidentEvent::LetGo;
                 self.observe(unit, |tracker, now| tracker.incident(now, event));
                 self.stopped(unit);
             }
@@ -412,9 +479,17 @@ impl HealthBook {
                 "{subject} is flapping: its health has changed {changes} times within half an hour"
             );
         }
+        if observed.began_degradation
+            && let Some(unit) = subject.unit()
+        {
+            self.tell(HealthNews::Degraded(unit.clone()));
+        }
         let Some(transition) = observed.transition else {
             return;
         };
+        if let Some(unit) = subject.unit() {
+            self.tell(HealthNews::Changed(unit.clone()));
+        }
         let (from, to, why) = (transition.from, transition.to, &transition.evidence);
         if to == HealthState::Degraded {
             tracing::warn!(object_systemd_unit = name, "{subject} is degraded: {why}");
@@ -546,6 +621,8 @@ impl HealthBook {
     }
 
     fn saw(&self, unit: &UnitName, status: &UnitStatus) {
+        let run = status.invocation.as_deref();
+        self.observe(unit, |tracker, now| tracker.run(now, run));
         if let Some(path) = &status.control_group {
             let group = Group {
                 path: path.clone(),

@@ -86,8 +86,12 @@ fn remember(paths: &Paths, versions: &Versions, set: &StrategySet) {
     }
 }
 
-/// Says of each strategy that is not in force why.
-pub(crate) fn complain(set: &StrategySet) {
+/// Says of each strategy that is not in force why, and of each that is named for what it
+/// does not treat.
+pub(crate) fn complain(set: &StrategySet, config: &Config) {
+    for mistake in set.not_for_degradations(config) {
+        tracing::error!("{}", mistake.short());
+    }
     for refused in set.refused() {
         tracing::error!(
             prunella_strategy = %refused.name,

@@ -53,7 +53,7 @@ pub(crate) fn ask(
     probe: &str,
 ) -> (Asked, Heard) {
     let not_asked = || (Asked::NotNow, Sample::NotAsked.into());
-    if scheduler.busy().contains_key(unit) {
+    if scheduler.keeps_from_probing(unit) {
         return not_asked();
     }
     let deadline = Instant::now() + LIMIT;

@@ -429,6 +429,7 @@ fn never_seen(subject: Subject, now: Timestamp) -> Health {
         since: now,
         evidence: "no daemon has watched it yet".to_owned(),
         symptoms: Vec::new(),
+        episodes: Vec::new(),
         probes: Vec::new(),
         flapping: None,
         error_budget: None,

@@ -138,7 +138,7 @@ impl Worker {
         let config = load_config(&self.paths)?;
         keep_main_file(&self.paths);
         let strategies = load_strategies(&self.paths, &self.engine, &config, &Wanted::All, None);
-        complain(&strategies);
+        complain(&strategies, &config);
         let now = Reloaded {
             services: config.services.len(),
             strategies: strategies.names().count(),

@@ -29,11 +29,11 @@ use crate::{
     assembly::Assembly,
     clock,
     configuration::{UsableConfig, load_usable, lost_services, not_healed},
-    detection::down_in_care,
+    detection::{degraded, down_in_care},
     explained,
     handler::{DaemonOrders, queries},
-    health::HealthBook,
-    host_check,
+    health::{HealthBook, HealthNews},
+    host_check, kill_switch,
     loading::Wanted,
     memory::MemoryTrimmer,
     notifier, probes,
@@ -69,6 +69,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         assembly.store.as_ref(),
         &assembly.healer.config(),
     )?;
+    assembly.measures.begin(&health);
     if watchers.health.set(Arc::clone(&health)).is_err() {
         tracing::debug!("what is known of health was there before");
     }
@@ -133,6 +134,12 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         tracing::error!("nobody but the journal is told: {error}");
     }
     daemon.tell_config_problems();
+    let news = events.clone();
+    daemon.health.when_there_is_news(move |of| {
+        if news.send(Event::Health(of)).is_err() {
+            tracing::debug!("the daemon is stopping: nothing begins any more");
+        }
+    });
     let needing = events.clone();
     daemon.scheduler.when_units_are_needed(move || {
         if needing.send(Event::UnitsNeeded).is_err() {
@@ -153,6 +160,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         daemon.assembly.healer.config().services.len()
     );
 
+    kill_switch::follow(&daemon);
     check_host(&daemon);
     let tidier = Tidier::default();
     let tidy = || {
@@ -177,6 +185,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
                     daemon.open(detection);
                 }
             }
+            Ok(Event::Health(news)) => heed(&daemon, news),
             Ok(Event::Reload(asked)) => {
                 notify(&[NotifyState::Reloading]);
                 reloader.everything(asked);
@@ -238,6 +247,7 @@ fn check_host(daemon: &Arc<Daemon>) {
         .name("host-check".to_owned())
         .spawn(move || {
             let Assembly { linux, healer, .. } = &daemon.assembly;
+            healer.look_at_ports();
             for found in host_check::warnings(&daemon.paths, &healer.config(), Some(linux)) {
                 tracing::warn!("{}", found.short());
             }
@@ -256,6 +266,21 @@ fn sweep(daemon: &Daemon) {
             }
         }
         Err(failure) => tracing::error!("the failed units cannot be listed: {failure}"),
+    }
+}
+
+/// What follows from what was measured.
+fn heed(daemon: &Daemon, news: HealthNews) {
+    match news {
+        HealthNews::Degraded(unit) => {
+            let health = daemon.health.of(&unit);
+            if let Some(detection) =
+                health.and_then(|health| degraded(&daemon.assembly, &unit, &health))
+            {
+                daemon.open(detection);
+            }
+        }
+        HealthNews::Changed(unit) => daemon.scheduler.health_changed(&unit),
     }
 }
 

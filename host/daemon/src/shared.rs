@@ -18,7 +18,12 @@ use prunella_notify::Notifier;
 use prunella_watch::{Unanswered, WatchEvent};
 
 use crate::{
-    Paths, assembly::Assembly, health::HealthBook, notifier, reload::Answered, sampler::Sampler,
+    Paths,
+    assembly::Assembly,
+    health::{HealthBook, HealthNews},
+    notifier,
+    reload::Answered,
+    sampler::Sampler,
 };
 
 /// What the loop is woken by.
@@ -27,6 +32,8 @@ pub(crate) enum Event {
     Watch(WatchEvent),
     /// A probe with an interval goes unanswered.
     NotAnswering(Unanswered),
+    /// The health of a service has changed.
+    Health(HealthNews),
     /// The configuration is to be read again; the answer goes to whoever asked.
     Reload(Option<Sender<Answered>>),
     /// It was read again.

@@ -1,6 +1,7 @@
 //! One attempt at an incident: decide, assess, heal, prove.
 
 mod assessing;
+mod degradation;
 mod diagnosis;
 mod escalation;
 mod healing;
@@ -28,7 +29,7 @@ use prunella_core::{
 
 use self::healing::Healing;
 use crate::{
-    decide::{Decision, Known, decide, mistake},
+    decide::{Decision, Known, Waiting, decide, mistake},
     dry_run,
     healer::{Current, Healer},
     oversight::Overseer,
@@ -58,6 +59,21 @@ pub(crate) enum AttemptOutcome {
     Superseded(IncidentId),
     /// Another unit has to be healed first.
     Blocked(UnitName, String),
+    /// A degradation goes on, or is not over for certain: it is looked at when its health
+    /// changes, and after a while where there is one. `told` is what people hear.
+    Watches {
+        told: Option<Step>,
+        again: Option<Duration>,
+    },
+}
+
+/// How an attempt is begun.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Begin {
+    /// Whether a person has ordered this attempt.
+    pub(crate) ordered: bool,
+    /// Whether a degradation waits for a unit that it needs and that is not well.
+    pub(crate) joins: bool,
 }
 
 /// Everything one attempt works with.
@@ -79,6 +95,8 @@ pub(crate) struct Attempt<'a> {
     snapshot: Arc<Snapshot>,
     /// Whether a person has ordered this attempt.
     ordered: bool,
+    /// See [`Begin::joins`].
+    joins: bool,
     /// The unit as it was when the attempt decided to heal it.
     down: OnceCell<UnitStatus>,
     /// What kept the main process from running before anything was done to it.
@@ -100,7 +118,7 @@ impl<'a> Attempt<'a> {
         service: Arc<Service>,
         trail: Arc<Trail>,
         snapshot: Snapshot,
-        ordered: bool,
+        begin: Begin,
         acted: &'a dyn Fn(),
         answers: &'a dyn Fn(),
     ) -> Self {
@@ -119,7 +137,8 @@ impl<'a> Attempt<'a> {
             acted,
             answers,
             snapshot: Arc::new(snapshot),
-            ordered,
+            ordered: begin.ordered,
+            joins: begin.joins,
             down: OnceCell::new(),
             stall: Cell::new(None),
             overseer: OnceCell::new(),
@@ -140,7 +159,8 @@ impl<'a> Attempt<'a> {
         let failed = match &outcome {
             AttemptOutcome::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
             AttemptOutcome::LookAgain(why, ..) => why.needs_people(),
-            AttemptOutcome::WaitForBudget(_) => false,
+            AttemptOutcome::Watches { .. } => false,
+            AttemptOutcome::Ended(Ending::Continued { .. }) => false,
             AttemptOutcome::Ended(Ending::Healed { .. } | Ending::Recovered { .. }) => {
                 !self.nothing_failed()
             }
@@ -170,14 +190,23 @@ impl<'a> Attempt<'a> {
                 snapshot: Some(&self.snapshot),
             },
             &self.real,
-            |what, up_to| {
-                self.trail.write(Step::Waits {
+            |waiting| match waiting {
+                Waiting::Begins(on, what, up_to) => self.trail.write(Step::Waits {
+                    on,
                     reason: what.to_owned(),
                     up_to,
-                });
+                }),
+                Waiting::StillRestarting => {
+                    self.diagnose();
+                    // The runs to come may fail otherwise.
+                    self.diagnosed.set(false);
+                }
             },
         );
         match decision {
+            // Somebody opens an incident for that.
+            Decision::Go(_) if self.is_degradation() => self.has_gone_down(),
+            Decision::Up(status) if self.is_degradation() => self.degraded(&status),
             Decision::Go(status) => {
                 let _ = self.down.set((*status).clone());
                 self.heal(&status)
@@ -211,7 +240,7 @@ impl<'a> Attempt<'a> {
         // it a moment ago, and it may still be on its way.
         let found =
             if detection.cause == Cause::NotAnswering || detection.by == DetectedBy::Operator {
-                proof::is_well(&self.service, &self.host)
+                proof::is_well(&self.service, &self.host, self.port_history())
             } else {
                 self.becomes_well()
             };
@@ -337,6 +366,8 @@ impl<'a> Attempt<'a> {
         if !self.trail.is_dry_run() {
             match self.budget() {
                 BudgetVerdict::Now => {}
+                // A person may decide meanwhile.
+                BudgetVerdict::After(_) if self.has_to_ask(status) => {}
                 BudgetVerdict::After(wait) => return AttemptOutcome::WaitForBudget(wait),
                 BudgetVerdict::Spent { .. } => {
                     return self.escalate(self.budget_is_spent());

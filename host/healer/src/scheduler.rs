@@ -19,6 +19,7 @@ mod needs;
 mod open;
 mod outcome;
 mod run;
+mod watched;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -91,7 +92,7 @@ impl State {
                 Stage::Queued | Stage::Running => true,
                 // What is held back is not waited for: it may take hours.
                 Stage::Waiting(at) => at <= by && !task.is_held(),
-                Stage::Blocked(_) => false,
+                Stage::Blocked(_) | Stage::Watching => false,
             })
     }
 
@@ -121,7 +122,13 @@ struct Task {
     waits_for: Option<WaitsFor>,
     /// When it is due, as that was decided last.
     due: Option<Instant>,
+    /// When its last attempt ended, in this boot.
+    looked: Option<Monotonic>,
     blocked: u32,
+    /// Whether a degradation waits for a unit that it needs and that is not well.
+    joins: bool,
+    /// Whether the health of a degraded service has changed during this attempt.
+    health_changed: bool,
     /// A failure that was noticed while this one was being worked on.
     later_failure: Option<Detection>,
     /// Whether systemd was seen to restart the unit again and again.
@@ -154,6 +161,8 @@ enum Stage {
     /// Until a moment.
     Waiting(Instant),
     Blocked(UnitName),
+    /// A degradation, until its health changes.
+    Watching,
 }
 
 /// What an incident waits for while it has a timer.
@@ -280,6 +289,7 @@ impl Scheduler {
             Err(error) if error.is_trouble() => return Ok(()),
             other => other?,
         };
+        let boot_id = self.shared.healer.settings.situation.boot_id();
         for Due { incident, retry_at } in escalated {
             let unit = incident.detection.unit.clone();
             let status = self.shared.look_at(&unit);
@@ -288,6 +298,15 @@ impl Scheduler {
                 ..incident
             });
             task.known = task.incident.attempt - 1;
+            task.looked = match store.latest_end(&unit) {
+                Ok(latest) => latest
+                    .filter(|latest| latest.boot_id == boot_id)
+                    .and_then(|latest| latest.monotonic),
+                Err(error) => {
+                    not_stored(&task.incident, "when it was looked at last", &error);
+                    None
+                }
+            };
             task.wait(retry_at.since(wall_clock()), WaitsFor::Retry);
             if status.is_some_and(|status| status.is_up()) {
                 task.stage = Stage::Queued;
@@ -313,12 +332,41 @@ impl Scheduler {
     fn look_again_at(&self, unit: &UnitName) {
         let mut state = self.shared.lock();
         if let Some(task) = state.tasks.get_mut(unit)
-            && matches!(task.stage, Stage::Waiting(_))
+            && matches!(task.stage, Stage::Waiting(_) | Stage::Watching)
         {
             task.stage = Stage::Queued;
         }
         drop(state);
         self.shared.changed.notify_all();
+    }
+
+    /// The health of a service has changed, by what was measured: a degradation that is
+    /// watched is looked at.
+    pub fn health_changed(&self, unit: &UnitName) {
+        let mut state = self.shared.lock();
+        let Some(task) = state.tasks.get_mut(unit) else {
+            return;
+        };
+        if !task.incident.detection.is_degradation() {
+            return;
+        }
+        match task.stage {
+            Stage::Watching => task.stage = Stage::Queued,
+            // What is held back, or waits for the budget, goes on by the clock.
+            Stage::Waiting(_) if task.waits_for.is_none() => task.stage = Stage::Queued,
+            Stage::Running => task.health_changed = true,
+            _ => {}
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Whether the unit's incident keeps its probes from being asked: a failure is seen to,
+    /// and a degradation goes on being measured.
+    pub fn keeps_from_probing(&self, unit: &UnitName) -> bool {
+        let state = self.shared.lock();
+        let task = state.tasks.get(unit);
+        task.is_some_and(|task| !task.incident.detection.is_degradation())
     }
 
     /// A unit was stopped, and not by an act of Prunella's: an incident that waits looks
@@ -330,6 +378,10 @@ impl Scheduler {
     /// A person has agreed to an act for the unit's incident, or has refused it: it is
     /// tried again now.
     pub fn decided(&self, unit: &UnitName) -> Result<(), HealerError> {
+        if let Some(task) = self.shared.lock().tasks.get_mut(unit) {
+            // The budget alone may put it off now.
+            task.due = None;
+        }
         self.look_again_at(unit);
         // It may be that of an earlier process.
         self.take_up().map(drop)
@@ -381,7 +433,8 @@ impl Scheduler {
                 let declared = task.declared.as_deref();
                 in_force.is_none() || (declared.is_some() && declared != in_force)
             };
-            if matches!(task.stage, Stage::Waiting(_)) && (task.is_held() || is_changed()) {
+            let waits = matches!(task.stage, Stage::Waiting(_) | Stage::Watching);
+            if waits && (task.is_held() || is_changed()) {
                 task.stage = Stage::Queued;
             }
         }
@@ -422,7 +475,7 @@ impl Scheduler {
         loop {
             let working = state.tasks.get(unit).is_some_and(|task| match task.stage {
                 Stage::Queued | Stage::Running | Stage::Blocked(_) => true,
-                Stage::Waiting(_) => !state.ended.contains_key(unit),
+                Stage::Waiting(_) | Stage::Watching => !state.ended.contains_key(unit),
             });
             if !working || state.stopping {
                 return state.ended.get(unit).cloned();
@@ -436,7 +489,7 @@ impl Scheduler {
     }
 
     /// The units being worked on, or waiting, and the word for what they do:
-    /// `queued`, `healing`, `waiting`, `blocked`.
+    /// `queued`, `healing`, `waiting`, `blocked`, `watching`.
     pub fn busy(&self) -> BTreeMap<UnitName, (IncidentId, &'static str)> {
         self.shared
             .lock()
@@ -448,6 +501,7 @@ impl Scheduler {
                     Stage::Running => "healing",
                     Stage::Waiting(_) => "waiting",
                     Stage::Blocked(_) => "blocked",
+                    Stage::Watching => "watching",
                 };
                 (unit.clone(), (task.incident.id.clone(), word))
             })
@@ -484,7 +538,10 @@ impl Task {
             known: 0,
             waits_for: None,
             due: None,
+            looked: None,
             blocked: 0,
+            joins: true,
+            health_changed: false,
             later_failure: None,
             asked_for: false,
             ordered_meanwhile: false,
@@ -577,6 +634,7 @@ impl Shared {
             task.stage = Stage::Running;
             task.begun = Some(now);
             task.answers = None;
+            task.health_changed = false;
             task.declared = self.healer.service(&unit);
             // Its end says what it needs then.
             task.needs.clear();
@@ -588,6 +646,7 @@ impl Shared {
                 asked_for: std::mem::take(&mut task.asked_for)
                     | std::mem::take(&mut task.ordered_meanwhile),
                 restart_loop: task.restart_loop,
+                joins: task.joins,
                 snapshot: task.snapshot.take(),
             };
             state.slots += 1;

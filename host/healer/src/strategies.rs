@@ -9,7 +9,7 @@ use std::{
 use prunella_config::{Config, Diagnostic, StrategySettings};
 use prunella_core::{
     Failure, StrategyName,
-    incident::Description,
+    incident::{Description, IncidentKind},
     policy::{Grants, Limits, builtin_grants},
     trust::{NoRight, Right, SignaturePolicy, TrustStatus},
 };
@@ -188,8 +188,35 @@ impl StrategySet {
         self.refused.push(Refused { name, why, kept });
     }
 
-    pub(crate) fn get(&self, name: &StrategyName) -> Option<&Loaded> {
-        self.loaded.get(name)
+    pub(crate) fn get(&self, name: &StrategyName) -> Option<(&StrategyName, &Loaded)> {
+        self.loaded.get_key_value(name)
+    }
+
+    /// Mistakes in `heal-degraded`: strategies in force that say that they do not treat
+    /// degradations.
+    pub fn not_for_degradations(&self, config: &Config) -> Vec<Diagnostic> {
+        let kind = IncidentKind::Degradation;
+        let named = config.heal_degraded_at.iter();
+        named
+            .filter(|named| {
+                let found = self.loaded.get(&named.strategy);
+                found.is_some_and(|loaded| loaded.description.is_some() && !loaded.is_for(kind))
+            })
+            .map(|named| {
+                let able = self.loaded.iter().filter(|(_, loaded)| loaded.is_for(kind));
+                let able: Vec<&str> = able.map(|(name, _)| name.as_str()).collect();
+                let help = match able.as_slice() {
+                    [] => "no strategy in force does".to_owned(),
+                    able => format!("these do: {}", able.join(", ")),
+                };
+                named
+                    .mistake(format!(
+                        "strategy `{}` does not treat degradations",
+                        named.strategy
+                    ))
+                    .help(help)
+            })
+            .collect()
     }
 
     /// The names of those in force.
@@ -313,6 +340,14 @@ fn load(
 }
 
 impl Loaded {
+    /// Whether it treats such incidents. Of one that was not asked, only failures are known.
+    pub(crate) fn is_for(&self, kind: IncidentKind) -> bool {
+        match &self.description {
+            Some(description) => description.is_for(kind),
+            None => kind == IncidentKind::Failure,
+        }
+    }
+
     /// Whether it was made of these bytes.
     fn is(&self, bytes: &Bytes) -> bool {
         match bytes {

@@ -7,6 +7,7 @@ mod past;
 mod state_file;
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -23,11 +24,11 @@ use prunella_core::{
     text::one_line,
     trail::{Entry, Step},
 };
-use prunella_report::headline;
+use prunella_report::{degraded_headline, headline};
 use prunella_store::{AttemptEnd, LastSteps, Store, StoreError};
 
 pub(crate) use self::journal::to_journal;
-pub(crate) use self::past::EarlierStart;
+pub(crate) use self::past::{EarlierStart, Watch};
 pub use self::state_file::StateFile;
 use self::{
     durability::{Durability, durability, is_hurried},
@@ -60,6 +61,12 @@ pub(crate) struct Trail {
     earlier_cleared: bool,
     /// The last start of the unit in an earlier attempt.
     earlier_start: Option<EarlierStart>,
+    /// What people were told of a degradation in an earlier attempt.
+    earlier_watch: Option<Watch>,
+    /// Of a degradation, with what people heard of it in an earlier attempt.
+    earlier_told: Option<Entry>,
+    /// Who has healed in an earlier attempt.
+    earlier_tried: BTreeSet<StrategyName>,
     inner: Mutex<Inner>,
 }
 
@@ -116,6 +123,12 @@ impl Trail {
             }),
             earlier_lines: lines(earlier),
             earlier_start: EarlierStart::of(earlier, &incident.detection.unit),
+            earlier_watch: past::watch(earlier),
+            earlier_tried: past::tried(earlier),
+            earlier_told: earlier
+                .iter()
+                .rfind(|entry| matches!(entry.step, Step::Blocked { .. } | Step::Watches { .. }))
+                .cloned(),
             earlier_cleared: cleared(false, earlier, &incident.detection.unit),
             incident,
             dry_run,
@@ -154,6 +167,24 @@ impl Trail {
         let start = self.earlier_start.as_ref()?;
         let began = status.inactive_exit_monotonic?;
         start.began(began).then_some(&start.strategy)
+    }
+
+    /// What people were told last of a degradation.
+    pub(crate) fn watch(&self) -> Option<Watch> {
+        past::watch(&self.lock().steps).or(self.earlier_watch)
+    }
+
+    /// The strategies that have healed in this incident, but for those that waited for a
+    /// person to agree.
+    pub(crate) fn tried(&self) -> BTreeSet<StrategyName> {
+        let mut tried = self.earlier_tried.clone();
+        tried.extend(past::tried(&self.lock().steps));
+        tried
+    }
+
+    /// Whether nothing was written in this attempt.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.lock().steps.is_empty()
     }
 
     /// Whether an earlier attempt has kept the failed run's last lines.
@@ -216,24 +247,7 @@ impl Trail {
         };
         let entry = self.push(&mut inner, last);
         if let Some(store) = &self.store {
-            let alert = ending.as_ref().and_then(|ending| {
-                let incident = Incident {
-                    attempt: inner.attempt,
-                    ..self.incident.clone()
-                };
-                Alert::of(
-                    &incident,
-                    &inner.steps,
-                    ending,
-                    service,
-                    headline(
-                        &incident.detection.unit,
-                        &incident.detection.cause,
-                        Some(ending),
-                    ),
-                    entry.at,
-                )
-            });
+            let alert = self.alert(&inner, &entry, service);
             let tries = tries(&inner.steps);
             let end = AttemptEnd {
                 at: entry.at,
@@ -258,6 +272,32 @@ impl Trail {
         inner.ended = true;
         drop(inner);
         self.tell(&entry, durability);
+    }
+
+    /// What people should hear of an attempt that ends with this step.
+    fn alert(&self, inner: &Inner, last: &Entry, service: Option<&Service>) -> Option<Alert> {
+        let incident = Incident {
+            attempt: inner.attempt,
+            ..self.incident.clone()
+        };
+        match &last.step {
+            Step::Ended { ending } => {
+                let headline = headline(&incident.detection, Some(ending));
+                let told = self.earlier_told.iter();
+                let steps: Vec<Entry> = told.chain(&inner.steps).cloned().collect();
+                Alert::of(&incident, &steps, ending, service, headline, last.at)
+            }
+            Step::Watches {
+                symptoms, tried, ..
+            } => Some(Alert::degradation(
+                &incident,
+                service,
+                degraded_headline(&incident.detection.unit, symptoms, *tried),
+                *tried,
+                last.at,
+            )),
+            _ => None,
+        }
     }
 
     fn push(&self, inner: &mut Inner, step: Step) -> Entry {

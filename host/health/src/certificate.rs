@@ -93,6 +93,8 @@ impl CertificateWatch {
             clear: condition.clears_at,
             since: since.at,
             evidence: evidence(probe, certificate, self.at),
+            // No run of the service changes it: another certificate does.
+            confirmed: true,
         })
     }
 }

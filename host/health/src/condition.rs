@@ -42,6 +42,11 @@ pub(crate) struct Watched {
     /// Values in a row that speak for a change, and the first of them.
     row: u32,
     first: Option<Now>,
+    /// Whether values have opened it since it was to be shown anew.
+    confirmed: bool,
+    /// While it is open and not confirmed: values in a row that would open it, and the first
+    /// of them.
+    again: (u32, Option<Now>),
 }
 
 impl Watched {
@@ -58,14 +63,28 @@ impl Watched {
         self.open
     }
 
+    /// Whether values have shown it since the service was started, or acted on, last.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
+    /// What was measured until now tells nothing of what comes: it has to be shown anew, and
+    /// holds until it has cleared.
+    pub(crate) fn begin_anew(&mut self) {
+        self.gap();
+        self.confirmed = false;
+    }
+
     /// A value came.
     pub(crate) fn value(&mut self, condition: &Condition, now: Now, value: u64) {
+        self.confirm(condition, now, value);
         let (for_change, needed) = match self.open {
             None => (condition.opens(value), OPEN_AFTER),
             Some(_) => (condition.clears(value), CLOSE_AFTER),
         };
         if !for_change {
-            self.gap();
+            self.row = 0;
+            self.first = None;
             return;
         }
         let first = *self.first.get_or_insert(now);
@@ -75,14 +94,29 @@ impl Watched {
                 None => Some(first),
                 Some(_) => None,
             };
+            self.confirmed = self.open.is_some();
             self.gap();
         }
+    }
+
+    fn confirm(&mut self, condition: &Condition, now: Now, value: u64) {
+        if self.open.is_none() || self.confirmed {
+            return;
+        }
+        if !condition.opens(value) {
+            self.again = (0, None);
+            return;
+        }
+        let (row, first) = (self.again.0 + 1, *self.again.1.get_or_insert(now));
+        self.again.0 = row;
+        self.confirmed = row >= OPEN_AFTER && now.since(first) >= condition.hold;
     }
 
     /// A value is missing: what was in a row is not in a row any more.
     pub(crate) fn gap(&mut self) {
         self.row = 0;
         self.first = None;
+        self.again = (0, None);
     }
 
     /// It holds no more: there is proof.

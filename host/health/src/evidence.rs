@@ -33,6 +33,7 @@ fn of_service(reading: &Reading) -> String {
             "it uses {value} of its memory limit of {}",
             Metric::MemoryBytes.shown(limit)
         ),
+        (Metric::MemoryBytes, _) => format!("it uses {value} of memory"),
         (Metric::SwapBytes, _) => format!("{value} of its memory are swapped out"),
         (Metric::PressureCpuPermille, _) => format!("it waits for CPU {value} of the time"),
         (Metric::PressureMemoryPermille, _) => format!("it waits for memory {value} of the time"),

@@ -246,6 +246,15 @@ impl Probe {
         }
     }
 
+    /// The service was started, or acted on: what was measured before tells nothing of what
+    /// it is like since.
+    pub(crate) fn begin_anew(&mut self) {
+        self.rate.clear();
+        self.latency.begin_anew();
+        self.degrading.begin_anew();
+        self.failing.begin_anew();
+    }
+
     /// Why nothing is known of the present, in a sentence without its full stop.
     pub(crate) fn unknown(&self, name: &str, now: Now) -> Option<String> {
         if self.never_answered {
@@ -284,6 +293,7 @@ impl Probe {
                 clear: CLOSE_AFTER.into(),
                 since: since.at,
                 evidence: format!("{}{why}", unanswered(name)),
+                confirmed: true,
             });
         }
         symptoms.extend(self.error_symptom(name, settings));
@@ -303,6 +313,7 @@ impl Probe {
                     Metric::LatencyMs.shown(value),
                     Metric::LatencyMs.shown(condition.opens_at)
                 ),
+                confirmed: self.latency.is_confirmed(),
             });
         }
         symptoms.extend(self.certificate.symptom(name, &settings.certificate));
@@ -346,6 +357,10 @@ impl Probe {
             clear,
             since: since.at,
             evidence,
+            confirmed: match level {
+                SymptomLevel::Failed => self.failing.is_confirmed(),
+                _ => self.degrading.is_confirmed(),
+            },
         })
     }
 

@@ -1,5 +1,8 @@
 //! What is sampled of a subject: values against their limits.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::health::{
@@ -13,8 +16,7 @@ use crate::{Condition, Now, STALE_AFTER, condition::Watched, evidence::sentence}
 pub struct Signals<'a> {
     /// How often it is measured.
     pub interval: Duration,
-    /// Which run of the subject it is: another one begins with nothing, and what an earlier
-    /// one suffered from has ended with it.
+    /// Which run of the subject it is: of another one, what was measured has to show anew.
     pub run: u64,
     pub readings: &'a [Reading],
 }
@@ -86,7 +88,7 @@ impl Sampled {
     /// It was measured.
     pub(crate) fn sample(&mut self, now: Now, limits: &MetricLimits, signals: &Signals<'_>) {
         match self.last {
-            Some((_, run)) if run != signals.run => self.watching.clear(),
+            Some((_, run)) if run != signals.run => self.begin_anew(),
             Some((last, _)) if now.since(last) > signals.interval * STALE_AFTER => self.gap(),
             _ => {}
         }
@@ -114,6 +116,14 @@ impl Sampled {
         // A file system that is mounted no more, and was well, is not remembered for good.
         self.watching
             .retain(|_, watching| watching.is_open() || watching.latest.is_some());
+    }
+
+    /// What was measured until now tells nothing of what comes.
+    pub(crate) fn begin_anew(&mut self) {
+        for watching in self.watching.values_mut() {
+            watching.degrading.begin_anew();
+            watching.critical.begin_anew();
+        }
     }
 
     /// Rows of values end here.
@@ -174,14 +184,19 @@ impl Watching {
         (metric, instance): &Series,
         limit: &MetricLimit,
     ) -> Option<Symptom> {
-        let (level, since, condition) = match (self.critical.since(), self.degrading.since()) {
-            (Some(since), _) => {
-                let opens_at = limit.critical.unwrap_or(limit.degraded);
-                (SymptomLevel::Critical, since, critical(limit, opens_at))
-            }
-            (None, Some(since)) => (SymptomLevel::Degraded, since, degrading(limit)),
-            (None, None) => return None,
-        };
+        let (level, since, watched, condition) =
+            match (self.critical.since(), self.degrading.since()) {
+                (Some(since), _) => {
+                    let opens_at = limit.critical.unwrap_or(limit.degraded);
+                    let condition = critical(limit, opens_at);
+                    (SymptomLevel::Critical, since, &self.critical, condition)
+                }
+                (None, Some(since)) => {
+                    let condition = degrading(limit);
+                    (SymptomLevel::Degraded, since, &self.degrading, condition)
+                }
+                (None, None) => return None,
+            };
         let Some(latest) = &self.latest else {
             return self.carried.clone();
         };
@@ -194,6 +209,7 @@ impl Watching {
             clear: condition.clears_at,
             since: since.at,
             evidence: sentence(subject, latest, condition.opens_at),
+            confirmed: watched.is_confirmed(),
         })
     }
 }

@@ -37,6 +37,7 @@ struct Run {
     now: Now,
     changes: Vec<(Now, HealthState)>,
     told_flapping: usize,
+    began_degradation: usize,
 }
 
 impl Run {
@@ -58,6 +59,7 @@ impl Run {
             now,
             changes: Vec::new(),
             told_flapping: 0,
+            began_degradation: 0,
         }
     }
 
@@ -70,6 +72,12 @@ impl Run {
             self.changes.push((self.now, transition.to));
         }
         self.told_flapping += usize::from(observed.began_flapping.is_some());
+        self.began_degradation += usize::from(observed.began_degradation);
+    }
+
+    fn ran(&mut self, invocation: &str) {
+        let observed = self.tracker.run(self.now, Some(invocation));
+        self.note(observed);
     }
 
     fn wait(&mut self, span: Duration) {
@@ -455,6 +463,95 @@ fn a_proof_does_not_measure() {
     run.incident(IncidentEvent::Proven);
     run.incident(IncidentEvent::Resolved("healed".into()));
     assert_eq!(run.state(), HealthState::Degraded);
+}
+
+#[test]
+fn another_run_has_to_be_measured_anew() {
+    let mut run = Run::new();
+    run.ran("first");
+    for _ in 0..4 {
+        run.took(1_500);
+    }
+    assert_eq!(run.began_degradation, 1);
+    assert!(run.tracker.is_degraded());
+
+    // Slow or not, nobody knows yet; the symptom holds until it has cleared.
+    run.ran("second");
+    assert_eq!(run.state(), HealthState::Degraded);
+    assert!(!run.tracker.is_degraded());
+    assert!(!run.tracker.health().symptoms[0].confirmed);
+    run.took(1_500);
+    run.took(1_500);
+    assert!(!run.tracker.is_degraded(), "not for long enough");
+    run.took(1_500);
+    run.took(1_500);
+    assert!(run.tracker.is_degraded());
+    assert_eq!(run.began_degradation, 2);
+
+    run.ran("third");
+    for _ in 0..4 {
+        run.took(10);
+    }
+    assert_eq!(run.state(), HealthState::Healthy);
+    assert!(!run.tracker.is_degraded());
+    assert_eq!(run.began_degradation, 2);
+}
+
+/// A warm-up, a deploy, a restart by an operator.
+#[test]
+fn a_run_that_is_slow_for_a_while_after_its_start_is_not_degraded() {
+    let mut run = Run::new();
+    run.ran("first");
+    run.took(1_500);
+    run.took(1_500);
+    run.took(1_500);
+    run.ran("second");
+    run.took(1_500);
+    run.took(1_500);
+    run.took(10);
+    assert_eq!(run.state(), HealthState::Healthy);
+    assert_eq!(run.began_degradation, 0);
+}
+
+#[test]
+fn what_has_cleared_is_remembered_with_its_worst_value() {
+    let mut run = Run::new();
+    for took in [1_200, 1_200, 1_200, 2_345, 1_100] {
+        run.took(took);
+    }
+    let open = run.tracker.health().episodes;
+    assert_eq!(open.len(), 1);
+    assert_eq!((open[0].worst, open[0].cleared), (2_345, None));
+    for _ in 0..4 {
+        run.took(10);
+    }
+    let over = run.tracker.health().episodes;
+    assert_eq!(over[0].worst, 2_345);
+    let cleared = over[0].cleared.unwrap();
+    assert!(cleared > over[0].symptom.since && cleared <= run.now.at);
+    // Not for ever.
+    run.wait(Duration::from_secs(31 * 60));
+    run.took(10);
+    assert_eq!(run.tracker.health().episodes, []);
+}
+
+#[test]
+fn what_is_held_is_no_degradation() {
+    let mut run = Run::new();
+    run.tracker.pause(
+        run.now,
+        Some(PauseUntil {
+            why: "it is paused".into(),
+            until: None,
+        }),
+    );
+    for _ in 0..4 {
+        run.took(1_500);
+    }
+    assert!(!run.tracker.is_degraded());
+    let observed = run.tracker.pause(run.now, None);
+    assert!(observed.began_degradation);
+    assert!(run.tracker.is_degraded());
 }
 
 #[test]

@@ -1,18 +1,20 @@
 //! What is known of one service, and the state that follows from it.
 
+mod objective;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::{
     Timestamp, UnitName,
     capability::Certificate,
     health::{
-        BudgetRecord, Health, HealthSettings, HealthState, Metric, Objective, Subject, Symptom,
-        SymptomLevel, Transition,
+        Health, HealthSettings, HealthState, Metric, Subject, Symptom, SymptomLevel, Transition,
     },
 };
 
 use crate::{
     Now,
+    episodes::Episodes,
     error_budget::ErrorBudget,
     flapping::Flapping,
     probe::{Probe, ProbeSettings, Sample},
@@ -54,6 +56,8 @@ pub enum IncidentEvent {
     Resolved(String),
     /// It is over, and nobody made it well.
     Unresolved(String),
+    /// Nothing is done any more about what was degraded: its symptoms say how it is.
+    LetGo,
     /// It is over: nothing had failed.
     Dropped,
 }
@@ -73,6 +77,8 @@ pub struct Observed {
     pub transition: Option<Transition>,
     /// Set when the service begins to flap: so many changes within the last half hour.
     pub began_flapping: Option<u32>,
+    /// Set when it begins to be degraded, by what was measured since it was started last.
+    pub began_degradation: bool,
 }
 
 /// What decides; as long as that is the same, since when and why are the same.
@@ -125,6 +131,11 @@ pub struct Tracker {
     evidence: String,
     flapping: Flapping,
     error_budget: Option<ErrorBudget>,
+    /// The run that was seen last.
+    invocation: Option<String>,
+    episodes: Episodes,
+    /// Whether it was degraded when that was judged last.
+    is_degraded: bool,
 }
 
 impl Tracker {
@@ -157,51 +168,9 @@ impl Tracker {
             evidence: why,
             flapping: Flapping::default(),
             error_budget: None,
-        }
-    }
-
-    /// The service's objective, or none, from now on. What was counted stays.
-    pub fn objective(&mut self, now: Now, objective: Option<Objective>) {
-        self.error_budget = objective.map(|objective| match self.error_budget.take() {
-            Some(mut budget) => {
-                budget.set_objective(objective);
-                budget
-            }
-            None => ErrorBudget::new(objective, now),
-        });
-        self.set_rate();
-    }
-
-    /// Goes on with what was stored of the error budget, so long ago, where there is an
-    /// objective.
-    pub fn error_budget_goes_on(&mut self, now: Now, stored: BudgetRecord, away: Duration) {
-        self.error_budget = self
-            .error_budget
-            .take()
-            .map(|budget| budget.going_on(now, stored, away));
-    }
-
-    /// What of the error budget has changed since it was stored.
-    pub fn unsaved_error_budget(&self) -> Option<BudgetRecord> {
-        self.error_budget.as_ref()?.unsaved()
-    }
-
-    /// What was unsaved at `clock`, its own, is stored.
-    pub fn error_budget_saved(&mut self, clock: Duration) {
-        if let Some(budget) = &mut self.error_budget {
-            budget.saved(clock);
-        }
-    }
-
-    /// Whether it has an objective.
-    pub fn has_error_budget(&self) -> bool {
-        self.error_budget.is_some()
-    }
-
-    fn set_rate(&mut self) {
-        if let Some(budget) = &mut self.error_budget {
-            let each = self.probes.values().map(|probe| probe.settings.interval);
-            budget.set_rate(each.map(|interval| 1.0 / interval.as_secs_f64()).sum());
+            invocation: None,
+            episodes: Episodes::default(),
+            is_degraded: false,
         }
     }
 
@@ -231,6 +200,7 @@ impl Tracker {
             _ => {}
         }
         self.carried_on = Some(now);
+        self.episodes.carry_on(now, &earlier.episodes);
         self.begun_from(earlier);
         self.reason = Reason::CarriedOn;
         self.flapping.state(now, self.state);
@@ -289,21 +259,10 @@ impl Tracker {
 
     /// A probe's turn came. One that is not declared is no matter.
     pub fn probe(&mut self, now: Now, name: &str, sample: Sample) -> Observed {
+        if self.probes.contains_key(name) {
+            self.count(now, &sample);
+        }
         if let Some(probe) = self.probes.get_mut(name) {
-            let answered = match &sample {
-                Sample::Answered { .. } => Some(true),
-                Sample::Unanswered { .. } => Some(false),
-                // Whoever needs it now gets no answer either.
-                Sample::NotAsked => {
-                    let is_out =
-                        matches!(self.state, HealthState::Failed | HealthState::Recovering);
-                    is_out.then_some(false)
-                }
-                Sample::NeverAnswered => None,
-            };
-            if let (Some(budget), Some(answered)) = (&mut self.error_budget, answered) {
-                budget.count(now, answered);
-            }
             probe.sample(now, &self.settings, sample);
         }
         self.settle(now, None)
@@ -326,6 +285,26 @@ impl Tracker {
         self.settle(now, None)
     }
 
+    /// Which run of the unit was seen. After another one than before, what was measured has
+    /// to show anew.
+    pub fn run(&mut self, now: Now, invocation: Option<&str>) -> Observed {
+        let is_other = self.invocation.as_deref() != invocation;
+        let before = std::mem::replace(&mut self.invocation, invocation.map(str::to_owned));
+        if is_other && before.is_some() {
+            return self.begin_anew(now);
+        }
+        Observed::default()
+    }
+
+    /// The service was acted on: what was measured has to show anew.
+    pub fn begin_anew(&mut self, now: Now) -> Observed {
+        for probe in self.probes.values_mut() {
+            probe.begin_anew();
+        }
+        self.sampled.begin_anew();
+        self.settle(now, None)
+    }
+
     /// The unit cannot be seen any more, or not yet.
     pub fn unit_unknown(&mut self, now: Now, why: impl Into<String>) -> Observed {
         self.carried_on = None;
@@ -341,6 +320,12 @@ impl Tracker {
     /// Whether an incident is under way, which says more than the unit does.
     pub fn has_incident(&self) -> bool {
         self.incident.is_some()
+    }
+
+    /// Whether it serves worse than it should, by what was measured since it was started
+    /// last.
+    pub fn is_degraded(&self) -> bool {
+        self.is_degraded
     }
 
     /// An operator has stopped the unit.
@@ -371,8 +356,11 @@ impl Tracker {
                 self.standing = Ok(Standing::Up);
                 for probe in self.probes.values_mut() {
                     probe.proven(now);
+                    probe.begin_anew();
                 }
+                self.sampled.begin_anew();
             }
+            IncidentEvent::LetGo => self.incident = None,
             IncidentEvent::Resolved(why) => {
                 self.incident = None;
                 self.unresolved = None;
@@ -404,6 +392,7 @@ impl Tracker {
             since: self.since,
             evidence: self.evidence.clone(),
             symptoms: self.symptoms(),
+            episodes: self.episodes.all(),
             probes: self
                 .probes
                 .iter()
@@ -432,11 +421,22 @@ impl Tracker {
     /// where that is the end of an incident.
     fn settle(&mut self, now: Now, resolution: Option<String>) -> Observed {
         let symptoms = self.symptoms();
+        self.episodes.see(now, &symptoms);
         let (state, reason, evidence) = self.judge(now, symptoms.first());
         let evidence = resolution
             .filter(|_| state == HealthState::Healthy)
             .unwrap_or(evidence);
-        let mut observed = Observed::default();
+        let was_degraded = std::mem::replace(
+            &mut self.is_degraded,
+            matches!(reason, Reason::Symptom(..))
+                && symptoms
+                    .iter()
+                    .any(|one| one.is_degradation() && one.confirmed),
+        );
+        let mut observed = Observed {
+            began_degradation: self.is_degraded && !was_degraded,
+            ..Observed::default()
+        };
         if state != self.state {
             observed.transition = Some(Transition {
                 subject: self.service.clone().into(),

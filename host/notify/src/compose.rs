@@ -8,7 +8,7 @@ use prunella_config::Config;
 use prunella_core::{
     Timestamp, UnitName,
     alert::{AlertKind, Message, Severity},
-    incident::{Ending, IncidentId},
+    incident::{Ending, IncidentId, IncidentKind},
     summary::Filter,
     trail::Record,
 };
@@ -22,6 +22,9 @@ const DIGEST_MAX: u32 = 100;
 
 /// A unit's incidents that a report looks back on.
 const PAST_MAX: u32 = 200;
+
+/// The word of an incident of a service that is up.
+const DEGRADATION: &str = IncidentKind::Degradation.as_str();
 
 /// What messages are made with.
 pub(crate) struct Composer<'a> {
@@ -37,7 +40,11 @@ impl Composer<'_> {
     /// The message, but for its id, which each channel's has of its own.
     pub(crate) fn message(&self, planned: &PlannedMessage) -> Message {
         let mut notification = self.notification(planned);
-        notification.severity = notification.severity.max(planned.severity);
+        // What was down when this was planned may be up by now: that is no emergency.
+        let lead = notification.report.as_ref();
+        if !lead.is_some_and(|report| report.being_checked) {
+            notification.severity = notification.severity.max(planned.severity);
+        }
         let rendered = self.renderer.render(&notification);
         for warning in &rendered.warnings {
             tracing::warn!("a template is left aside for the built-in one: {warning}");
@@ -169,10 +176,15 @@ impl Composer<'_> {
             }
             MessageForm::LeftCare => {
                 notification.kind = planned.kind;
+                let is_degraded = notification
+                    .report
+                    .as_ref()
+                    .is_some_and(|report| report.incident_kind == DEGRADATION);
+                let how = if is_degraded { "degraded" } else { "failed" };
                 notification.report = notification.report.map(Report::out_of_care);
                 let all: Vec<&Mention> = planned.mentions.iter().collect();
                 notification.headline = format!(
-                    "{} still failed; Prunella no longer looks after {}",
+                    "{} still {how}; Prunella no longer looks after {}",
                     units_are(&all),
                     if all.len() == 1 { "it" } else { "them" }
                 );

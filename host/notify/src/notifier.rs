@@ -184,7 +184,7 @@ impl Notifier {
                 self.shared.look_at(Instant::now() + after);
             }
             // Healing may have failed again, and the store knows by now.
-            Step::Waits { .. } | Step::Ended { .. } => self.wake(),
+            Step::Waits { .. } | Step::Watches { .. } | Step::Ended { .. } => self.wake(),
             _ => {}
         }
     }

@@ -143,7 +143,7 @@ impl<'a> Planner<'a, '_> {
             }
         }
         let (escalations, rest): (Vec<_>, Vec<_>) = by_unit(self.input.alerts, self.input.now)
-            .partition(|alerts| alerts.latest.kind == AlertKind::Escalation);
+            .partition(|alerts| alerts.latest.kind.stays_open());
 
         let escalating = escalations
             .iter()

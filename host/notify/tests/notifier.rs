@@ -129,6 +129,8 @@ impl House {
             signal: None,
             failed_monotonic: None,
             restarts_before: None,
+            symptoms: Vec::new(),
+            follows: None,
         };
         let incident = Incident {
             id: IncidentId::new(Timestamp::from_millis(1_000), number),
@@ -150,11 +152,7 @@ impl House {
                 &[],
                 &ending,
                 None,
-                headline(
-                    &incident.detection.unit,
-                    &incident.detection.cause,
-                    Some(&ending),
-                ),
+                headline(&incident.detection, Some(&ending)),
                 Timestamp::from_millis(2_000),
             ),
             ending: Some(ending),

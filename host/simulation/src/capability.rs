@@ -7,6 +7,7 @@ mod clock;
 mod file_repair;
 mod files;
 mod filesystems;
+mod health;
 mod history;
 mod logs;
 mod ports;
@@ -50,6 +51,7 @@ impl HostCalls for Sim {
             Call::LoadAverage(load) => load.reply(Ok(world.load)),
             Call::PressureShare(pressure) => pressure.reply(Ok(world.pressure)),
             Call::ProbeAsk(ask) => ask.reply(world.probe(&ask)),
+            Call::HealthGet(get) => get.reply(world.health(&get)),
             Call::HistoryRecent(recent) => recent.reply(Ok(world.recent(recent))),
             Call::StateGet(get) => get.reply(world.kept(&get)),
             Call::StateSet(set) => set.reply(world.keep(&set)),

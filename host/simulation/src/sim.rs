@@ -12,6 +12,8 @@ use prunella_core::{
         ActiveState, Host, LogEntry, PastIncident, UnitStatus, filesystems::percent_used,
     },
     cause::Cause,
+    contract::milliseconds,
+    health::{Metric, Symptom, SymptomLevel},
     incident::{DetectedBy, Detection, Incident, IncidentId, SettingSpec},
     policy::{Act, Grant, Grants, Permission, Scope},
     service::{DeclaredCheck, DeclaredFile, DeclaredProbe, Port, ProbeKind, Service, StartLimit},
@@ -276,6 +278,36 @@ impl Sim {
         self.change(|world| world.logs.entry(unit).or_default().extend(lines))
     }
 
+    /// The service is slow: its probe's answers take this long, and `limit` is what they may
+    /// take, until it is started again. Its incident is then a degradation.
+    pub fn slow(self, probe: &str, takes: Duration, limit: Duration) -> Self {
+        let (takes, limit) = (milliseconds(takes), milliseconds(limit));
+        let shown = |value| Metric::LatencyMs.shown(value);
+        self.change(|world| {
+            let since = world.timestamp();
+            world.symptoms.push(Symptom {
+                level: SymptomLevel::Degraded,
+                metric: Metric::LatencyMs,
+                instance: Some(probe.to_owned()),
+                value: takes,
+                threshold: limit,
+                clear: limit * 4 / 5,
+                since,
+                evidence: format!(
+                    "probe `{probe}` took {} to answer, with a limit of {}",
+                    shown(takes),
+                    shown(limit)
+                ),
+                confirmed: true,
+            });
+        })
+    }
+
+    /// The service is no longer slow.
+    pub fn fast(self) -> Self {
+        self.change(|world| world.symptoms.clear())
+    }
+
     /// An earlier incident; the newest last.
     pub fn past(self, incident: PastIncident) -> Self {
         self.change(|world| world.history.insert(0, incident))
@@ -488,16 +520,31 @@ impl Sim {
     pub fn incident(&self) -> Incident {
         let world = lock(&self.world);
         let status = world.units.get(&self.unit).map(|unit| &unit.status);
+        let is_degraded = !world.symptoms.is_empty() && status.is_some_and(|status| status.is_up());
         let detection = Detection {
             unit: self.unit.clone(),
-            by: DetectedBy::Signal,
+            by: if is_degraded {
+                DetectedBy::Symptom
+            } else {
+                DetectedBy::Signal
+            },
             at: world.timestamp(),
-            cause: Cause::from(status.map_or("", |status| status.result.as_str())),
+            cause: if is_degraded {
+                Cause::Degraded
+            } else {
+                Cause::from(status.map_or("", |status| status.result.as_str()))
+            },
             invocation: status.and_then(|status| status.invocation.clone()),
             exit_code: status.and_then(|status| status.exit_code),
             signal: status.and_then(|status| status.signal.clone()),
             failed_monotonic: status.and_then(|status| status.inactive_enter_monotonic),
             restarts_before: None,
+            symptoms: if is_degraded {
+                world.symptoms.clone()
+            } else {
+                Vec::new()
+            },
+            follows: None,
         };
         Incident {
             id: IncidentId::new(detection.at, 1),

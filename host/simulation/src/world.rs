@@ -12,6 +12,7 @@ use prunella_core::{
         ActiveState, Load, LogEntry, Memory, PastIncident, PendingJob, Pressure, ProcessInfo,
         UnitAct, UnitStatus, filesystems::FileSystem,
     },
+    health::Symptom,
     policy::Grants,
     service::{Port, Service},
 };
@@ -101,6 +102,8 @@ pub(crate) struct World {
     pub(crate) mute: Vec<String>,
     pub(crate) logs: BTreeMap<UnitName, Vec<LogEntry>>,
     pub(crate) history: Vec<PastIncident>,
+    /// What is measured of the service while it is up, until it is started again.
+    pub(crate) symptoms: Vec<Symptom>,
     pub(crate) state: BTreeMap<(StrategyName, String), String>,
     pub(crate) keeps_nothing: bool,
     pub(crate) memory: Memory,
@@ -172,6 +175,7 @@ impl World {
             mute: Vec::new(),
             logs: BTreeMap::new(),
             history: Vec::new(),
+            symptoms: Vec::new(),
             state: BTreeMap::new(),
             keeps_nothing: false,
             memory: MEMORY,
@@ -437,6 +441,9 @@ impl World {
         };
         if found.status.is_up() && !found.status.is_oneshot() {
             return true;
+        }
+        if *unit == self.service.unit {
+            self.symptoms.clear();
         }
         if self.start_refused && *unit == self.service.unit {
             // No run begins, and how the last one ended stays known.

@@ -128,6 +128,8 @@ fn incident(number: u64, at: u64) -> Incident {
         signal: None,
         failed_monotonic: Some(Monotonic::from_micros(number * 1_000)),
         restarts_before: None,
+        symptoms: Vec::new(),
+        follows: None,
     };
     Incident {
         id: IncidentId::new(Timestamp::from_millis(at), 0),

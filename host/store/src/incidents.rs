@@ -10,7 +10,8 @@ use prunella_core::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
-pub use self::queries::{Due, Found};
+pub(crate) use self::queries::kind;
+pub use self::queries::{Due, Found, LatestEnd};
 use crate::{
     Durable, Store, StoreError, WriteError, approvals,
     cached::Cached as _,
@@ -64,8 +65,8 @@ pub(crate) fn insert_incident(
 ) -> rusqlite::Result<usize> {
     transaction.execute_cached(
         "INSERT INTO incidents
-           (id, key, unit, at_ms, cause, attempt, boot_id, parent, detection, ended)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+           (id, key, unit, at_ms, cause, attempt, boot_id, parent, detection, ended, kind)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT DO NOTHING",
         rusqlite::params![
             incident.id.as_str(),
@@ -77,7 +78,8 @@ pub(crate) fn insert_incident(
             incident.boot_id,
             incident.parent.as_ref().map(IncidentId::as_str),
             detection,
-            ended
+            ended,
+            incident.detection.kind().as_str()
         ],
     )
 }

@@ -73,7 +73,7 @@ pub use self::{
     error::StoreError,
     error_budgets::StoredBudget,
     health::SeenHealth,
-    incidents::{Due, Found, Opened},
+    incidents::{Due, Found, LatestEnd, Opened},
     ledger::{Kept, Ledger, LedgerError},
     notices::{Notice, NoticeChange},
     outbox::{AlertDecision, Decided, FoundDispatch, NewAlert, Tried, Unfinished},

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{Alert, AlertGroup, AlertKind, Message},
-    incident::{Ending, IncidentId},
+    incident::{Ending, IncidentId, IncidentKind},
 };
 use rusqlite::{Transaction, params};
 
@@ -28,6 +28,7 @@ pub use self::dispatches::{FoundDispatch, Tried};
 use crate::{
     Store, StoreError,
     columns::{from_ms, json, to_ms, unit_name},
+    incidents::kind,
 };
 
 /// An alert of which nobody has decided yet who hears of it.
@@ -70,6 +71,8 @@ pub struct Unfinished {
     pub unit: UnitName,
     /// When it was detected.
     pub detected: Timestamp,
+    /// What it is about.
+    pub kind: IncidentKind,
     /// The unit it waits for, and why.
     pub waits_for: Option<(UnitName, String)>,
 }
@@ -182,7 +185,7 @@ impl Store {
         self.read("reading the open incidents", |connection| {
             connection
                 .prepare(
-                    "SELECT id, unit, ending, at_ms FROM incidents
+                    "SELECT id, unit, ending, at_ms, kind FROM incidents
                      WHERE ended IS NULL OR ended = 'blocked' ORDER BY seq",
                 )?
                 .query_map([], |row| {
@@ -194,6 +197,7 @@ impl Store {
                         incident: IncidentId::from_text(row.get::<_, String>(0)?),
                         unit: unit_name(1, row.get(1)?)?,
                         detected: from_ms(row.get(3)?),
+                        kind: kind(row, 4)?,
                         waits_for: match ending {
                             Some(Ending::Blocked { on, reason }) => Some((on, reason)),
                             _ => None,

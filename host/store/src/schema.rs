@@ -254,7 +254,12 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     CREATE INDEX health_transitions_by_subject ON health_transitions (subject, seq);
     CREATE INDEX health_transitions_by_time ON health_transitions (at_ms);
     ",
-    // 10: what was used up of error budgets.
+    // 10: incidents that are no failures.
+    "
+    ALTER TABLE incidents ADD COLUMN kind TEXT NOT NULL DEFAULT 'failure';
+    CREATE INDEX incidents_by_kind ON incidents (kind, at_ms, seq);
+    ",
+    // 11: what was used up of error budgets.
     "
     CREATE TABLE error_budgets (
         unit          TEXT PRIMARY KEY,

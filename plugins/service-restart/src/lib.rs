@@ -1,5 +1,5 @@
-//! Starts a service that is down, and restarts one that runs but does not
-//! answer. The strategy of last resort: it knows no cause, so any other
+//! Starts a service that is down, and restarts one that runs but does not answer, or serves
+//! worse than it should. The strategy of last resort: it knows no cause, so any other
 //! strategy's veto or blocked-by holds it.
 
 use prunella_sdk::prelude::*;
@@ -8,14 +8,19 @@ use prunella_sdk::units::{ActiveState, Unit};
 /// The cause of an incident in which nothing has failed: a person wants a restart.
 const RESTART_REQUESTED: &str = "restart-requested";
 
+/// What is measured and is the same of every run: no restart is tried against it.
+const NOT_OF_THE_RUN: [&str; 1] = ["certificate-hours"];
+
 struct ServiceRestart;
 
 impl Strategy for ServiceRestart {
     fn describe() -> Description {
         description!(
             "Starts the service when it is down, clearing its start limit where that is allowed, \
-             and restarts it when it runs but does not answer, or when a person asks for that."
+             and restarts it when it runs but does not answer, when it is degraded and \
+             `heal-degraded` lists this, or when a person asks for that."
         )
+        .treats([IncidentKind::Failure, IncidentKind::Degradation])
         .setting(recovery::timeout_setting())
     }
 
@@ -36,6 +41,9 @@ impl Strategy for ServiceRestart {
                     unit.standing()
                 ),
             ));
+        }
+        if incident.kind() == IncidentKind::Degradation {
+            return Ok(assess_degraded(incident, &unit));
         }
         if unit.is_up() {
             let silences = silences(incident)?;
@@ -74,7 +82,12 @@ impl Strategy for ServiceRestart {
 
     fn heal(incident: &Incident) -> Result<Outcome> {
         let unit = units::get(&incident.unit())?;
-        if unit.is_up() && !restart_is_due(incident, &unit) && silences(incident)?.is_empty() {
+        let is_degraded = incident.kind() == IncidentKind::Degradation;
+        if unit.is_up()
+            && !is_degraded
+            && !restart_is_due(incident, &unit)
+            && silences(incident)?.is_empty()
+        {
             return Ok(Outcome::healed(format!(
                 "{} is up again and answers; there was nothing to do",
                 unit.name()
@@ -89,6 +102,29 @@ fn restart_is_due(incident: &Incident, unit: &Unit) -> bool {
     incident.cause() == RESTART_REQUESTED
         && unit.is_up()
         && unit.invocation() == incident.invocation()
+}
+
+/// A run that is slow or has errors may be rid of that by another run; whether it was, what
+/// is measured tells.
+fn assess_degraded(incident: &Incident, unit: &Unit) -> Assessment {
+    let name = unit.name();
+    if !unit.is_up() {
+        return Assessment::not_applicable(format!("{name} is {}", unit.standing()));
+    }
+    let symptoms = incident.symptoms();
+    let of_the_run = |symptom: &&Symptom| !NOT_OF_THE_RUN.contains(&symptom.metric.as_str());
+    match (symptoms.iter().find(of_the_run), symptoms.first()) {
+        (Some(symptom), _) => Assessment::applies(
+            30,
+            format!("{name} is up, and {}; a restart may help", symptom.evidence),
+        ),
+        (None, Some(symptom)) => {
+            Assessment::not_applicable(format!("{}, and no restart changes that", symptom.evidence))
+        }
+        (None, None) => {
+            Assessment::not_applicable(format!("{name} is up, and no symptom is known"))
+        }
+    }
 }
 
 fn assess_down(incident: &Incident, unit: &Unit) -> Assessment {

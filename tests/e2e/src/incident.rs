@@ -89,6 +89,16 @@ impl Record {
             .collect()
     }
 
+    /// When each step was, in milliseconds since 1970, and its kind, in order.
+    pub fn timed(&self) -> Vec<(u64, String)> {
+        let steps = self.0.get("steps").and_then(Value::as_array);
+        let timed = |entry: &Value| {
+            let kind = entry.get("step")?.get("step")?.as_str()?;
+            Some((entry.get("at")?.as_u64()?, kind.to_owned()))
+        };
+        steps.into_iter().flatten().filter_map(timed).collect()
+    }
+
     /// Everything it says, to look for a text in.
     pub fn text(&self) -> String {
         self.0.to_string()

@@ -17,8 +17,16 @@ const SERVICES: usize = 100;
 const UNIT: &str =
     "[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nExecStart=/usr/bin/sleep infinity\n";
 
+/// Measuring services costs what it costs, and has figures of its own.
+const OFF: &str = "\n[metrics]\ninterval = \"off\"\n";
+
 /// The unit's `WatchdogSec=`, in seconds.
 const WATCHDOG_SEC: u64 = 30;
+
+/// Where that stands.
+const MAIN: &str = "/etc/prunella/prunella.toml";
+
+const BUDGET: &str = "[host-budget]\nhealings = 1000\n";
 
 /// One after the other; then all at once.
 const INCIDENTS: usize = 20;
@@ -77,11 +85,7 @@ impl Care {
             );
         }
         // A tenth of them all fails at once, however many they are.
-        machine = machine.file(
-            "/etc/prunella/prunella.toml",
-            "[host-budget]\nhealings = 1000\n",
-            0o644,
-        );
+        machine = machine.file(MAIN, format!("{BUDGET}{OFF}"), 0o644);
         let scene = Scene::boot(machine, prunella, victim)?;
         scene
             .machine
@@ -89,6 +93,15 @@ impl Care {
         scene.machine.wait_active("prunella.service", TIMEOUT)?;
         let fsync = Samples::new(scene.fsync()?).median();
         Ok(Self { scene, fsync })
+    }
+
+    /// Has services and host measured from now on, every so many seconds.
+    pub(super) fn measure_every(&self, seconds: u64) -> Result<()> {
+        let machine = &self.scene.machine;
+        let on = format!("{BUDGET}\n[metrics]\ninterval = \"{seconds}s\"\n");
+        machine.write_file(MAIN, &on, 0o644)?;
+        machine.systemctl(&["reload", "prunella.service"])?;
+        Ok(())
     }
 
     /// The daemon's memory, its processor time, and how often it wakes up.

@@ -38,6 +38,9 @@ pub(super) fn advice(cause: Cause, unit: &UnitName) -> String {
             "See what uses it (free -h; systemd-cgtop -m) and what the unit may use (systemctl \
              show -p MemoryMax -p LimitAS {unit})."
         ),
+        Cause::HostBusy => {
+            "See what keeps it busy (top; systemd-cgtop -c), and what of that can wait.".to_owned()
+        }
         Cause::TooManyFiles => format!(
             "See how many it may have open (systemctl show -p LimitNOFILE {unit}); raise it with \
              systemctl edit {unit}, unless it leaks them."

@@ -38,6 +38,9 @@ const CONSEQUENCE: u8 = 50;
 const SCARCE: u8 = 30;
 const CHANGED: u8 = 20;
 
+/// A host with so many times more to do than it has processors is busy.
+const BUSY: f64 = 2.0;
+
 /// More would be a list of everything that can go wrong.
 const FINDINGS_MAX: usize = 5;
 
@@ -79,6 +82,7 @@ pub fn diagnose(evidence: &Evidence) -> Vec<Finding> {
     found.missing();
     found.disks();
     found.memory();
+    found.load();
     found.changes();
     let mut ranked = found.ranked;
     // The surest first; of equals, what was said last.
@@ -482,6 +486,30 @@ impl Found<'_> {
     }
 
     /// The change that is nearest to the service, and among equals the latest.
+    /// A busy host makes a service slow, and seldom fail.
+    fn load(&mut self) {
+        if let Some(load) = self.evidence.load
+            && self.evidence.detection.is_degradation()
+            && load.one >= BUSY * f64::from(load.processors)
+        {
+            self.add(
+                SCARCE,
+                2,
+                Cause::HostBusy,
+                Source::Resources,
+                "the host has more to do than it can".to_owned(),
+                format!(
+                    "its load is {:.1} over one minute, on {}",
+                    load.one,
+                    match load.processors {
+                        1 => "1 processor".to_owned(),
+                        processors => format!("{processors} processors"),
+                    }
+                ),
+            );
+        }
+    }
+
     fn changes(&mut self) {
         let failed_at = self.evidence.detection.at;
         let near = |change: &&Change| {
@@ -510,12 +538,17 @@ impl Found<'_> {
             others => format!("; so were {others} things more"),
         };
         let before = ago(failed_at.since(change.at));
+        let what = if self.evidence.detection.is_degradation() {
+            "that"
+        } else {
+            "it failed"
+        };
         self.add(
             CHANGED,
             0,
             Cause::RecentChange,
             Source::Change,
-            format!("{before} before it failed, something it may depend on was changed"),
+            format!("{before} before {what}, something it may depend on was changed"),
             format!(
                 "{} {}{more}",
                 one_line(&change.what, 200),

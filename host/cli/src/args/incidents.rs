@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use prunella_core::{
     Timestamp,
-    incident::EndingKind,
+    incident::{EndingKind, IncidentKind},
     summary::{Filter, OutcomeFilter},
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct IncidentsArgs {
     pub(crate) command: Option<IncidentsCommand>,
 
     /// Incident to report on
-    #[arg(value_name = "ID", conflicts_with_all = ["unit", "since", "until", "outcome", "limit"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["unit", "since", "until", "outcome", "kind", "limit"])]
     pub(crate) id: Option<String>,
 
     /// Incidents to list
@@ -97,6 +97,10 @@ pub(crate) struct WhichIncidents {
     /// Show only incidents with this outcome
     #[arg(long, value_name = "OUTCOME")]
     pub(crate) outcome: Option<Outcome>,
+
+    /// Show only incidents of this kind
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<Kind>,
 }
 
 impl WhichIncidents {
@@ -106,6 +110,7 @@ impl WhichIncidents {
             && self.since.is_none()
             && self.until.is_none()
             && self.outcome.is_none()
+            && self.kind.is_none()
     }
 
     /// The same for the store, with a limit.
@@ -115,6 +120,7 @@ impl WhichIncidents {
             since: self.since,
             until: self.until,
             outcome: self.outcome.map(Outcome::filter),
+            kind: self.kind.map(Kind::of),
             limit,
         })
     }
@@ -149,6 +155,24 @@ pub(crate) struct ExportArgs {
     pub(crate) which: WhichIncidents,
 }
 
+/// What an incident can be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// A service was down, or did not answer
+    Failure,
+    /// A service was up, and served worse than it should
+    Degradation,
+}
+
+impl Kind {
+    fn of(self) -> IncidentKind {
+        match self {
+            Self::Failure => IncidentKind::Failure,
+            Self::Degradation => IncidentKind::Degradation,
+        }
+    }
+}
+
 /// How an incident can have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Outcome {
@@ -167,6 +191,8 @@ pub(crate) enum Outcome {
     /// A dry run
     #[value(name = "dry-run")]
     DryRun,
+    /// A degradation that went on as another incident
+    Continued,
     /// Still open
     Open,
 }
@@ -181,6 +207,7 @@ impl Outcome {
             Self::Blocked => EndingKind::Blocked,
             Self::Interrupted => EndingKind::Interrupted,
             Self::DryRun => EndingKind::DryRun,
+            Self::Continued => EndingKind::Continued,
             Self::Open => return OutcomeFilter::Open,
         })
     }

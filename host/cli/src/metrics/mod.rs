@@ -241,14 +241,14 @@ fn first_shown(history: &MetricHistory, one: &InstanceHistory) -> Timestamp {
     }
 }
 
-/// The latest value, and what it was between.
+/// The latest value, the lowest and the highest.
 fn in_numbers(metric: Metric, one: &InstanceHistory) -> String {
     let last = one.points.last().map(|point| point.mean);
     let low = one.points.iter().map(|point| point.min).min();
     let high = one.points.iter().map(|point| point.max).max();
     let shown = |value: Option<u64>| value.map_or_else(String::new, |it| metric.shown(it));
     format!(
-        "latest {}, lowest {}, highest {}",
+        "latest {}, range {} to {}",
         shown(last),
         shown(low),
         shown(high)
@@ -353,7 +353,7 @@ mod tests {
         for width in [40, 80, 140] {
             let text = plain(&drawn(&history, width));
             assert!(text.contains("host: disk of /var"), "{text}");
-            assert!(text.contains("latest 35.9 %, lowest 0 %, highest 36.4 %"));
+            assert!(text.contains("latest 35.9 %, range 0 % to 36.4 %"));
             assert!(text.lines().all(|line| line.width() <= width), "{text}");
         }
         let rows = rows(&history);

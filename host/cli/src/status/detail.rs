@@ -124,6 +124,14 @@ fn standing(page: &mut Page, detail: &ServiceDetail) {
         page.line("Needs people", &needy.reason, BAD);
         let see = format!("see prunella incidents {}", needy.incident);
         page.line("", &see, QUIET);
+        if let Some(at) = detail.retry_at {
+            let tries = format!(
+                "tried again at {}, and at once by `prunella heal {}`",
+                clock(at, detail.at),
+                service.unit
+            );
+            page.line("", &tries, QUIET);
+        }
     }
     page.line(
         "Waits",

@@ -271,6 +271,7 @@ mod tests {
             since: before_now(180_000),
             evidence: evidence.into(),
             symptoms: Vec::new(),
+            episodes: Vec::new(),
             probes: Vec::new(),
             flapping: None,
             error_budget: None,

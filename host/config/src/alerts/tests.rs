@@ -67,6 +67,7 @@ fn everything() {
                 recovery: Some(vec![name("mail")]),
                 escalation: Some(vec![name("pager"), name("mail")]),
                 outage: Some(vec![name("pager")]),
+                degradation: None,
                 information: Some(Vec::new()),
             },
             special: vec![Route {
@@ -135,7 +136,7 @@ fn everything() {
 )]
 #[case::one_of_many(
     "[[alerts.route]]\nkind = [\"recovery\", \"escalations\"]\nchannels = []",
-    "did you mean `escalation`? Valid are: recovery, escalation, outage, information"
+    "did you mean `escalation`? Valid are: recovery, escalation, outage, degradation, information"
 )]
 #[case::nobody_there(
     "[[alerts.route]]\nservices = [\"db-*\"]\nchannels = []",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Alert, severity::Severity};
+use super::{Alert, kind::AlertKind, severity::Severity};
 use crate::{ChannelName, Timestamp, UnitName, incident::IncidentId};
 
 /// One alert group.
@@ -44,6 +44,9 @@ pub struct GroupMember {
     pub will_report: bool,
     /// What was told of it: see [`Alert::content_key`].
     pub announced: BTreeSet<String>,
+    /// Whether people know no worse of it than that it is degraded.
+    #[serde(default)]
+    pub degraded: bool,
     /// Whether it left Prunella's care while the alert group went on for it, and people
     /// were told so. Nobody sees then when it is well.
     pub left_care: bool,
@@ -72,6 +75,7 @@ impl GroupMember {
             cause: alert.cause.clone(),
             will_report: alert.will_retry,
             announced: BTreeSet::from([alert.content_key()]),
+            degraded: alert.kind == AlertKind::Degradation,
             left_care: false,
         }
     }

@@ -12,16 +12,19 @@ pub enum AlertKind {
     Escalation,
     /// A service is down, and Prunella is still healing it.
     Outage,
+    /// A service serves worse than it should, and Prunella does not act on it by itself.
+    Degradation,
     /// Worth knowing, such as why a failed service was rightly left alone.
     Information,
 }
 
 impl AlertKind {
     /// All there are.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Recovery,
         Self::Escalation,
         Self::Outage,
+        Self::Degradation,
         Self::Information,
     ];
 
@@ -31,12 +34,13 @@ impl AlertKind {
             Self::Recovery => "recovery",
             Self::Escalation => "escalation",
             Self::Outage => "outage",
+            Self::Degradation => "degradation",
             Self::Information => "information",
         }
     }
 
     /// Whether something is wrong for as long as nothing says otherwise.
     pub fn stays_open(self) -> bool {
-        matches!(self, Self::Escalation | Self::Outage)
+        matches!(self, Self::Escalation | Self::Outage | Self::Degradation)
     }
 }

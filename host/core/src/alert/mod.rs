@@ -63,8 +63,9 @@ pub struct Alert {
 
 impl Alert {
     /// What people should hear of an attempt that ended so at `at`,
-    /// if anything. `steps` are the incident's, the latest attempt's among them; `service` is absent when the unit is no
-    /// longer in care; `headline` is the report's.
+    /// if anything. `steps` are the incident's, the latest attempt's among them, and what
+    /// people were told of a degradation; `service` is absent when the unit is no longer in
+    /// care; `headline` is the report's.
     ///
     /// | ended | kind | severity |
     /// |---|---|---|
@@ -74,7 +75,10 @@ impl Alert {
     /// | left alone, as an operator or a dependant asked | none | |
     /// | left alone otherwise | information | info |
     /// | interrupted | information | warning |
-    /// | blocked, dry-run | none | |
+    /// | blocked, dry-run, continued | none | |
+    ///
+    /// Of how a degradation ended that nobody was told of, people hear only where Prunella
+    /// has healed it.
     pub fn of(
         incident: &Incident,
         steps: &[Entry],
@@ -86,7 +90,16 @@ impl Alert {
         let urgent = Severity::of_outage(service);
         let (kind, severity) = match ending {
             // It goes on; what it waits for has an incident of its own.
-            Ending::Blocked { .. } | Ending::DryRun { .. } => return None,
+            Ending::Blocked { .. } | Ending::DryRun { .. } | Ending::Continued { .. } => {
+                return None;
+            }
+            ending
+                if incident.detection.is_degradation()
+                    && !matches!(ending, Ending::Healed { .. })
+                    && !is_told(steps) =>
+            {
+                return None;
+            }
             // Whoever asked knows of it.
             ending if incident.detection.nothing_failed(ending) => return None,
             Ending::Healed { .. } | Ending::Recovered { .. } => {
@@ -122,6 +135,39 @@ impl Alert {
                 _ => false,
             },
         })
+    }
+
+    /// What people should hear of a degradation that goes on: `tried` says that what the
+    /// operator lists for it did not help.
+    pub fn degradation(
+        incident: &Incident,
+        service: Option<&Service>,
+        headline: String,
+        tried: bool,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            incident: incident.id.clone(),
+            attempt: incident.attempt,
+            at,
+            kind: if tried {
+                AlertKind::Escalation
+            } else {
+                AlertKind::Degradation
+            },
+            severity: if tried {
+                Severity::of_outage(service)
+            } else {
+                Severity::Warning
+            },
+            headline,
+            cause: None,
+            unit: incident.detection.unit.clone(),
+            parent: incident.parent.clone(),
+            resolved: false,
+            // Its end is told.
+            will_retry: true,
+        }
     }
 
     /// What people should hear of an incident that is still open: its unit is
@@ -168,8 +214,17 @@ fn is_resolved(ending: &Ending) -> bool {
         Ending::Interrupted { .. }
         | Ending::Escalated { .. }
         | Ending::Blocked { .. }
-        | Ending::DryRun { .. } => false,
+        | Ending::DryRun { .. }
+        | Ending::Continued { .. } => false,
     }
+}
+
+/// Whether people may have heard of a degradation: by itself, or with the unit that it
+/// waited for.
+fn is_told(steps: &[Entry]) -> bool {
+    steps
+        .iter()
+        .any(|entry| matches!(entry.step, Step::Watches { .. } | Step::Blocked { .. }))
 }
 
 /// The other unit that was named last, in this attempt, as what comes first.

@@ -17,6 +17,8 @@ pub struct Routes {
     /// What hears of services that are down and being healed; what hears of
     /// escalations, when absent.
     pub outage: Option<Vec<ChannelName>>,
+    /// What hears of services that are degraded; what hears of escalations, when absent.
+    pub degradation: Option<Vec<ChannelName>>,
     /// What hears of the rest.
     pub information: Option<Vec<ChannelName>>,
 }
@@ -28,6 +30,7 @@ impl Routes {
             AlertKind::Recovery => self.recovery.as_deref(),
             AlertKind::Escalation => self.escalation.as_deref(),
             AlertKind::Outage => self.outage.as_deref().or(self.escalation.as_deref()),
+            AlertKind::Degradation => self.degradation.as_deref().or(self.escalation.as_deref()),
             AlertKind::Information => self.information.as_deref(),
         }
     }

@@ -25,6 +25,8 @@ fn incident() -> Incident {
         signal: None,
         failed_monotonic: None,
         restarts_before: None,
+        symptoms: Vec::new(),
+        follows: None,
     };
     Incident {
         id: IncidentId::from_text("20261122-030000-0001"),

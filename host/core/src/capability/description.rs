@@ -203,11 +203,12 @@ pub enum Observe {
     Units,
     Logs,
     Processes,
+    Health,
 }
 
 impl Observe {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Units, Self::Logs, Self::Processes];
+    pub const ALL: [Self; 4] = [Self::Units, Self::Logs, Self::Processes, Self::Health];
 
     /// Its name in a grant.
     pub fn name(self) -> &'static str {
@@ -215,6 +216,7 @@ impl Observe {
             Self::Units => "units",
             Self::Logs => "logs",
             Self::Processes => "processes",
+            Self::Health => "health",
         }
     }
 }

@@ -43,6 +43,9 @@ macro_rules! catalogue {
                 FileSystemList: List -> Vec<super::filesystems::FileSystem>;
                 FileSystemBelow: Below -> super::filesystems::FileSystem;
             }
+            Observe health "health" "looks at how services are" {
+                HealthGet: Get -> $crate::health::Health;
+            }
             Observe history "history" "looks at earlier incidents of the service" {
                 HistoryRecent: Recent -> Vec<PastIncident>;
             }
@@ -148,6 +151,11 @@ macro_rules! plain_looks {
                 list() -> Vec<FileSystem>: calls::List {};
                 below(place: String) -> FileSystem: calls::Below { place };
             }
+            observe health {
+                get(unit: String) -> ServiceHealth: calls::Get {
+                    unit: $crate::argument::unit_name(&unit)?,
+                };
+            }
             observe history {
                 recent(limit: u32) -> Vec<PastIncident>: calls::Recent { limit };
             }
@@ -195,6 +203,7 @@ mod description;
 pub mod file_repair;
 pub mod files;
 pub mod filesystems;
+pub mod health;
 pub mod history;
 mod host;
 pub mod logs;

@@ -58,6 +58,42 @@ pub(super) enum SeenStep {
     Stopped(IncidentEvent),
 }
 
+/// What a step of a degradation means for health: as long as nothing is done about it, its
+/// symptoms say how the service is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum SeenDegradation {
+    Event(IncidentEvent),
+    /// The service, or what it needs, was acted on: it has to be measured anew.
+    BeginAnew,
+    /// An operator has stopped the unit.
+    Stopped,
+}
+
+/// What a step of a degradation means for health; most mean nothing.
+pub(super) fn seen_degradation(step: &Step) -> Option<SeenDegradation> {
+    Some(match step {
+        Step::Heals { strategy } => {
+            SeenDegradation::Event(IncidentEvent::Healing(format!("{strategy} is healing it")))
+        }
+        Step::Returned { .. } | Step::Broke { .. } | Step::Unblocked { .. } => {
+            SeenDegradation::BeginAnew
+        }
+        Step::Ended {
+            ending:
+                Ending::LeftAlone {
+                    why: LeftAlone::OperatorStop,
+                    ..
+                },
+        } => SeenDegradation::Stopped,
+        Step::NotProven { .. }
+        | Step::Watches { .. }
+        | Step::Blocked { .. }
+        | Step::Proposed { .. }
+        | Step::Ended { .. } => SeenDegradation::Event(IncidentEvent::LetGo),
+        _ => return None,
+    })
+}
+
 /// What a step means for health; most mean nothing.
 pub(super) fn seen_step(step: &Step) -> Option<SeenStep> {
     let short = |text: &str| one_line(text, EVIDENCE_MAX);
@@ -119,6 +155,7 @@ pub(super) fn seen_step(step: &Step) -> Option<SeenStep> {
             Ending::Interrupted { detail } => {
                 IncidentEvent::Unresolved(short(&format!("its healing was interrupted: {detail}")))
             }
+            Ending::Continued { .. } => IncidentEvent::LetGo,
             Ending::DryRun { .. } => return None,
         },
         _ => return None,
@@ -149,7 +186,7 @@ pub(super) fn pause_of(pauses: &[Pause], unit: &UnitName, now: Timestamp) -> Opt
 mod tests {
     use std::time::Duration;
 
-    use prunella_core::{Timestamp, UnitName};
+    use prunella_core::{Timestamp, UnitName, trail::Awaited};
 
     use super::*;
 
@@ -204,6 +241,7 @@ mod tests {
         };
         assert_eq!(ended(dry), None);
         let waits = Step::Waits {
+            on: Awaited::Budget,
             reason: "a\nb".into(),
             up_to: Duration::ZERO,
         };

@@ -169,13 +169,17 @@ fn is_open(incident: &Summary) -> bool {
 fn waiting(steps: &[Entry], now: Timestamp) -> Option<Waiting> {
     let last = steps.last()?;
     match &last.step {
-        Step::Waits { reason, up_to } => {
+        Step::Waits { reason, up_to, .. } => {
             let until = last.at.saturating_add(*up_to);
             (until > now).then(|| Waiting {
                 reason: reason.clone(),
                 until: Some(until),
             })
         }
+        Step::Watches { .. } => Some(Waiting {
+            reason: "it is degraded, and watched until that is over".to_owned(),
+            until: None,
+        }),
         Step::Blocked { on, reason } => Some(Waiting {
             reason: format!("{on} has to be healed first: {reason}"),
             until: None,
@@ -195,6 +199,7 @@ mod tests {
     use prunella_core::{
         Monotonic,
         incident::{DetectedBy, Detection, Incident},
+        trail::Awaited,
     };
 
     use super::*;
@@ -215,6 +220,7 @@ mod tests {
         entry(
             at,
             Step::Waits {
+                on: Awaited::Budget,
                 reason,
                 up_to: Duration::from_millis(milliseconds),
             },
@@ -258,6 +264,8 @@ mod tests {
                 signal: None,
                 failed_monotonic: None,
                 restarts_before: None,
+                symptoms: Vec::new(),
+                follows: None,
             },
             attempt: 1,
             boot_id: "b".into(),

@@ -64,6 +64,11 @@ pub struct Granted {
 /// Every strategy there is: the built-in ones, and the configured ones by name.
 /// Each is loaded and asked who it is, from compiled code where there is some.
 pub fn all(paths: &Paths, config: &Config) -> Result<Vec<Listed>, DaemonError> {
+    Ok(asked(paths, config)?.0)
+}
+
+/// The same, with mistakes in what services name them for.
+fn asked(paths: &Paths, config: &Config) -> Result<(Vec<Listed>, Vec<Diagnostic>), DaemonError> {
     let engine = Engine::new(EngineSettings {
         // Nobody else can use it, and that is no news.
         cache_dir: rustix::process::geteuid()
@@ -117,7 +122,7 @@ pub fn all(paths: &Paths, config: &Config) -> Result<Vec<Listed>, DaemonError> {
             listed.judge(refused);
         }
     }
-    Ok(listed)
+    Ok((listed, set.not_for_degradations(config)))
 }
 
 fn built_in_one(engine: &Engine, config: &Config, builtin: &Builtin) -> Listed {
@@ -236,7 +241,9 @@ pub enum Complaint {
 /// What keeps strategies from being ready, for `prunella config check`.
 pub fn complaints(paths: &Paths, config: &Config) -> Result<Vec<Complaint>, DaemonError> {
     let mut complaints = Vec::new();
-    for strategy in all(paths, config)? {
+    let (strategies, mistakes) = asked(paths, config)?;
+    complaints.extend(mistakes.into_iter().map(Complaint::Mistake));
+    for strategy in strategies {
         if !strategy.mistakes.is_empty() {
             complaints.extend(strategy.mistakes.into_iter().map(Complaint::Mistake));
             continue;

@@ -12,7 +12,7 @@ use super::{
     Answer, answer,
     prunella::base::{
         clock,
-        incidents::{self, Port},
+        incidents::{self, Port, Symptom},
         log, settings, state, types,
     },
 };

@@ -2,7 +2,7 @@
 //! made fit to show: one line, capped.
 
 use prunella_core::{
-    incident::{Assessment, Description, Outcome, SettingSpec},
+    incident::{Assessment, Description, IncidentKind, Outcome, SettingSpec},
     text::one_line,
 };
 
@@ -11,6 +11,9 @@ use crate::{Level, host_state::TEXT};
 
 /// The longest word or name that a guest may give, in characters.
 pub(super) const WORD: usize = 200;
+
+/// The most kinds of incidents that it may name.
+const KINDS: usize = 16;
 
 /// The most settings a strategy may describe.
 const SETTINGS: usize = 100;
@@ -41,6 +44,13 @@ impl From<strategy::Description> for Description {
                 .take(SETTINGS)
                 .map(SettingSpec::from)
                 .collect(),
+            // One that this version does not know is none that it has.
+            treats: (!said.treats.is_empty()).then(|| {
+                let words = said.treats.iter().take(KINDS);
+                words
+                    .filter_map(|word| IncidentKind::from_word(word))
+                    .collect()
+            }),
         }
     }
 }

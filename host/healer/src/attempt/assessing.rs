@@ -15,6 +15,15 @@ use crate::{
 };
 
 impl Attempt<'_> {
+    /// The strategies of the service that may act on the incident.
+    fn strategies(&self) -> Vec<StrategyName> {
+        if self.is_degradation() {
+            self.untried()
+        } else {
+            self.service.strategies.clone()
+        }
+    }
+
     /// Asks every strategy of the service. Any veto or blocked-by holds
     /// everything; else those that apply come back in the operator's order. `status` is the
     /// unit as it was seen before.
@@ -26,8 +35,9 @@ impl Attempt<'_> {
         let mut not_applicable = Vec::new();
         let mut known = Vec::new();
         let mut asked = Vec::new();
-        for name in &self.service.strategies {
-            let Some(loaded) = self.current.strategies.get(name) else {
+        let strategies = self.strategies();
+        for name in &strategies {
+            let Some((name, loaded)) = self.current.strategies.get(name) else {
                 let why = self
                     .current
                     .strategies
@@ -43,6 +53,10 @@ impl Attempt<'_> {
                 not_applicable.push(format!("{name} is not in force"));
                 continue;
             };
+            if !loaded.is_for(self.kind()) {
+                not_applicable.push(format!("{name} does not treat a {}", self.kind().as_str()));
+                continue;
+            }
             let kernel = self.kernel(name, loaded, related, Phase::Assess);
             let context = self.context(name, loaded, kernel.host());
             let (context, recording) = self.recorded(Call::Assess, loaded, context);

@@ -11,6 +11,7 @@ use prunella_core::{
     analyst::{Evidence, FailedRun, Stall},
     capability::{ActiveState, UnitStatus},
     cause::Cause,
+    diagnosis,
     incident::Ending,
     service::Order,
     statistics::order::{Candidate, Learned, learned},
@@ -54,10 +55,12 @@ impl Attempt<'_> {
         {
             self.trail.write(Step::Evidence { lines });
         }
+        let mut fails_otherwise = false;
         if let (Some(first), Some(last)) = (first, runs.next_back()) {
             let how = |run: &FailedRun| (run.result.clone(), run.exit_code, run.signal.clone());
             let lines = own_lines(last);
-            if how(first) != how(last) || own_lines(first) != lines {
+            fails_otherwise = how(first) != how(last) || own_lines(first) != lines;
+            if fails_otherwise {
                 self.trail.write(Step::FailedAgain {
                     cause: Cause::from(last.result.as_str()),
                     exit_code: last.exit_code,
@@ -66,7 +69,11 @@ impl Attempt<'_> {
                 });
             }
         }
-        let findings = self.healer.settings.analyst.diagnose(&evidence);
+        let mut findings = self.healer.settings.analyst.diagnose(&evidence);
+        // Who ended the first run has nothing to do with what fails since.
+        if fails_otherwise {
+            findings.retain(|finding| finding.cause != diagnosis::Cause::KillRequested);
+        }
         if !findings.is_empty() {
             self.trail.write(Step::Diagnosed { findings });
         }
@@ -170,6 +177,7 @@ impl Attempt<'_> {
             stall: Some(stall),
             memory: None,
             memory_pressure: None,
+            load: None,
             disks: Vec::new(),
             changes: Vec::new(),
         };

@@ -75,6 +75,7 @@ pub(crate) fn overseen(
         ports: Vec::new(),
         memory: None,
         memory_pressure: None,
+        load: None,
         stall: None,
         disks: Vec::new(),
         changes: Vec::new(),

@@ -69,7 +69,7 @@ impl Shared {
     }
 
     /// Notes down that an incident waits: it goes on, so nobody is told.
-    fn blocked_in_store(&self, incident: &Incident, ending: &Ending) {
+    pub(super) fn blocked_in_store(&self, incident: &Incident, ending: &Ending) {
         if self.dry_run {
             return;
         }
@@ -191,6 +191,8 @@ impl Shared {
                 signal: None,
                 failed_monotonic: None,
                 restarts_before: None,
+                symptoms: Vec::new(),
+                follows: None,
             },
         };
         self.open(detection, Some(parent.id.clone()), None)
@@ -208,7 +210,7 @@ impl Shared {
     }
 
     /// Whether `on`, through what it waits for itself, waits for `unit`.
-    fn is_circle(&self, state: &State, unit: &UnitName, on: &UnitName) -> bool {
+    pub(super) fn is_circle(&self, state: &State, unit: &UnitName, on: &UnitName) -> bool {
         let mut seen = BTreeSet::new();
         let mut next = on.clone();
         while seen.insert(next.clone()) {

@@ -45,11 +45,7 @@ impl Shared {
                 &steps,
                 ending,
                 service.as_deref(),
-                headline(
-                    &incident.detection.unit,
-                    &incident.detection.cause,
-                    Some(ending),
-                ),
+                headline(&incident.detection, Some(ending)),
                 entry.at,
             );
             let end = AttemptEnd {
@@ -80,6 +76,10 @@ impl Shared {
         }
         // Whoever waits for the lock may go on before anybody is told.
         drop(lock);
+        let looked = self.healer.settings.situation.monotonic();
+        if let Some(task) = self.lock().tasks.get_mut(unit) {
+            task.looked = Some(looked);
+        }
         match outcome {
             AttemptOutcome::Ended(ending) => self.ended(unit, &incident, ending),
             AttemptOutcome::LookAgain(why, detail, after) => {
@@ -121,7 +121,11 @@ impl Shared {
                     task.wait(wait, WaitsFor::Budget);
                 }
             }
+            AttemptOutcome::Watches { told, again } => self.watch(unit, &incident, told, again),
             AttemptOutcome::Superseded(by) => self.go_on_with(unit, &by),
+            AttemptOutcome::Blocked(on, reason) if incident.detection.is_degradation() => {
+                self.join(unit, &incident, on, reason);
+            }
             AttemptOutcome::Blocked(on, reason) => self.block(unit, &incident, on, reason),
         }
         self.changed.notify_all();
@@ -174,8 +178,13 @@ impl Shared {
         if retried && !self.dry_run {
             self.follow_needs(unit);
         }
+        let continued = self
+            .lock()
+            .ended
+            .get(unit)
+            .is_some_and(|(_, ending)| matches!(ending, Ending::Continued { .. }));
         if let Some(detection) = later
-            && healthy
+            && (healthy || continued)
         {
             self.look_after(detection);
         }

@@ -14,14 +14,14 @@ use prunella_core::{
     capability::ActiveState,
     incident::{Ending, Incident, LeftAlone},
     service::Service,
-    trail::{Entry, Record, Step},
+    trail::{Awaited, Entry, Record, Step},
 };
 use prunella_store::StoreError;
 
 use super::{Shared, WaitsFor, not_stored};
 use crate::{
     HealerError,
-    attempt::{Attempt, AttemptOutcome},
+    attempt::{Attempt, AttemptOutcome, Begin},
     decide::{Decision, Known, decide},
     lock::UnitLock,
     snapshot::Snapshot,
@@ -41,6 +41,8 @@ pub(super) struct AttemptInput {
     pub(super) asked_for: bool,
     /// Whether systemd was seen to restart the unit again and again.
     pub(super) restart_loop: bool,
+    /// Whether a degradation waits for a unit that it needs and that is not well.
+    pub(super) joins: bool,
     /// The unit as it was seen when the incident was opened.
     pub(super) snapshot: Option<Snapshot>,
 }
@@ -111,6 +113,7 @@ impl Shared {
             waits_for,
             asked_for,
             restart_loop,
+            joins,
             snapshot,
         } = input;
         let Some(service) = self.healer.service(unit) else {
@@ -195,7 +198,10 @@ impl Shared {
                 service,
                 Arc::clone(&trail),
                 snapshot.unwrap_or_else(|| self.healer.snapshot()),
-                asked_for,
+                Begin {
+                    ordered: asked_for,
+                    joins,
+                },
                 &|| slot.release(),
                 &|| {
                     lock.as_ref().inspect(|lock| lock.answers());
@@ -250,7 +256,7 @@ impl Shared {
                 ..Known::default()
             },
             &self.healer.host_for(service),
-            |_, _| {},
+            |_| {},
         );
         match (waits_for, decision) {
             (WaitsFor::Hold(before), Decision::LookAgain(why, detail, after)) if why == before => {
@@ -389,6 +395,9 @@ impl Shared {
     }
 
     fn write_end(&self, trail: &Trail, outcome: &AttemptOutcome) {
+        if matches!(outcome, AttemptOutcome::Watches { told: None, .. }) && trail.is_untouched() {
+            return;
+        }
         let last = match outcome {
             AttemptOutcome::Ended(ending) => Step::Ended {
                 ending: ending.clone(),
@@ -404,8 +413,17 @@ impl Shared {
                 },
             },
             AttemptOutcome::TryAgain(wait) | AttemptOutcome::WaitForBudget(wait) => Step::Waits {
+                on: Awaited::Budget,
                 reason: "the healing budget spaces attempts out".to_owned(),
                 up_to: *wait,
+            },
+            AttemptOutcome::Watches {
+                told: Some(told), ..
+            } => told.clone(),
+            AttemptOutcome::Watches { told: None, again } => Step::Waits {
+                on: Awaited::Health,
+                reason: "its health is watched".to_owned(),
+                up_to: again.unwrap_or_default(),
             },
             // Neither comes of an attempt that was begun.
             AttemptOutcome::NothingNew(..) | AttemptOutcome::Superseded(_) => return,

@@ -1,5 +1,7 @@
 //! What the steps of an incident say of the way that it has come.
 
+use std::collections::BTreeSet;
+
 use prunella_core::{
     Monotonic, StrategyName, UnitName,
     diagnosis::Finding,
@@ -74,7 +76,7 @@ pub(super) fn lines(steps: &[Entry]) -> Vec<String> {
 pub(super) fn is_last(step: &Step) -> bool {
     matches!(
         step,
-        Step::Ended { .. } | Step::Waits { .. } | Step::Blocked { .. }
+        Step::Ended { .. } | Step::Waits { .. } | Step::Blocked { .. } | Step::Watches { .. }
     )
 }
 
@@ -112,6 +114,38 @@ impl EarlierStart {
     pub(crate) fn began(&self, began: Monotonic) -> bool {
         began >= self.intended && self.ended.is_none_or(|ended| began <= ended)
     }
+}
+
+/// That people were told of a degradation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Watch {
+    /// Whether that what the operator lists for it was tried in vain.
+    pub(crate) tried: bool,
+}
+
+/// What people were told last of a degradation.
+pub(super) fn watch(steps: &[Entry]) -> Option<Watch> {
+    steps.iter().rev().find_map(|entry| match entry.step {
+        Step::Watches { tried, .. } => Some(Watch { tried }),
+        _ => None,
+    })
+}
+
+/// The strategies that have healed, but for those that waited for a person to agree.
+pub(super) fn tried(steps: &[Entry]) -> BTreeSet<StrategyName> {
+    let mut tried = BTreeSet::new();
+    for entry in steps {
+        match &entry.step {
+            Step::Heals { strategy } => {
+                tried.insert(strategy.clone());
+            }
+            Step::Proposed { strategy, .. } => {
+                tried.remove(strategy);
+            }
+            _ => {}
+        }
+    }
+    tried
 }
 
 /// What was said of an incident last, where saying it again would be no news.

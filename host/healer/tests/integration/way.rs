@@ -22,6 +22,7 @@ use std::{
 use prunella_config::{Config, StrategySettings};
 use prunella_core::{
     StrategyName, Timestamp,
+    alert::AlertKind,
     capability::Host,
     cause::Cause,
     hash::sha256,
@@ -770,4 +771,142 @@ fn a_listed_order_stays_whatever_was_achieved() {
             .iter()
             .any(|step| matches!(step, Step::Ordered { .. }))
     );
+}
+
+fn slow() -> Sim {
+    let (takes, limit) = (Duration::from_millis(1_500), Duration::from_millis(1_000));
+    Sim::new("web.service").slow("front", takes, limit)
+}
+
+/// Lets strategies act on a degradation.
+fn heals_degraded(config: &mut Config) {
+    for service in config.services.values_mut() {
+        service.heal_degraded = vec![StrategyName::new("service-restart").unwrap()];
+        service.proof.stable_for = Duration::ZERO;
+    }
+}
+
+#[test]
+fn a_degradation_is_told_and_nothing_is_done() {
+    let house = house(slow());
+    let answer = house.fail();
+    assert!(escalated(&answer).contains("`heal-degraded` lists no strategy"));
+    assert_eq!(house.sim.acts(), Vec::<String>::new());
+    let open = house.store.unfinished().unwrap();
+    assert_eq!(open.len(), 1, "it goes on");
+    let told = house.store.new_alerts().unwrap();
+    let kinds: Vec<AlertKind> = told.iter().map(|told| told.alert.kind).collect();
+    assert_eq!(kinds, [AlertKind::Degradation]);
+
+    // The same again is no news.
+    house.scheduler.health_changed(&house.sim.unit());
+    house.scheduler.wait_until_idle(Duration::ZERO);
+    assert_eq!(house.store.new_alerts().unwrap().len(), 1);
+
+    house.sim.clone().fast();
+    house.scheduler.health_changed(&house.sim.unit());
+    house.scheduler.wait_until_idle(Duration::from_secs(60));
+    let (id, ending) = house.scheduler.ending(&house.sim.unit()).unwrap();
+    assert_eq!(id, open[0].id);
+    assert!(matches!(ending, Ending::Recovered { .. }), "{ending:?}");
+    let told = house.store.new_alerts().unwrap();
+    let end = &told.last().unwrap().alert;
+    assert!(end.resolved);
+    assert_eq!(end.headline, "web.service is no longer degraded");
+    let steps = house.steps();
+    let cleared =
+        |step: &Step| matches!(step, Step::Cleared { symptoms, .. } if symptoms.len() == 1);
+    assert!(steps.iter().any(cleared), "{steps:#?}");
+}
+
+#[test]
+fn a_degradation_is_healed_where_the_operator_lists_who_may() {
+    let house = house_with(slow(), false, heals_degraded);
+    assert_eq!(healed_by(&house.fail()), "service-restart");
+    assert_eq!(house.sim.acts(), ["restart web.service"]);
+    let steps = house.steps();
+    assert!(
+        steps.iter().any(|step| matches!(step, Step::Proven { .. })),
+        "{steps:#?}"
+    );
+}
+
+#[test]
+fn a_dry_run_of_a_degradation_says_what_would_be_done() {
+    let house = house_with(slow(), true, heals_degraded);
+    let ending = house.fail();
+    let Ending::DryRun { verdict } = &ending else {
+        panic!("{ending:?}");
+    };
+    assert!(
+        verdict.contains("service-restart would heal it"),
+        "{verdict}"
+    );
+    assert_eq!(house.sim.acts(), Vec::<String>::new());
+}
+
+#[test]
+fn a_strategy_that_does_not_treat_degradations_is_not_asked() {
+    let house = house_with(slow(), false, |config| {
+        for service in config.services.values_mut() {
+            service.heal_degraded = vec![StrategyName::new("port-conflict").unwrap()];
+        }
+    });
+    let answer = house.fail();
+    assert!(
+        escalated(&answer).contains("port-conflict does not treat a degradation"),
+        "{answer:?}"
+    );
+    assert_eq!(house.sim.acts(), Vec::<String>::new());
+    let steps = house.steps();
+    assert!(
+        !steps
+            .iter()
+            .any(|step| matches!(step, Step::Assessed { .. })),
+        "{steps:#?}"
+    );
+}
+
+#[test]
+fn a_degradation_that_fails_goes_on_as_that() {
+    let house = house(slow());
+    house.fail();
+    let degradation = house.store.unfinished().unwrap().remove(0);
+    house.sim.clone().failed("signal");
+    let detection = house.sim.incident().detection;
+    let outcome = house.scheduler.open(detection).unwrap();
+    assert!(matches!(outcome, OpenOutcome::New(_)), "{outcome:?}");
+    let (id, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    assert_eq!(healed_by(&ending), "service-restart");
+    let failure = house.store.record(&id).unwrap().unwrap();
+    assert_eq!(
+        failure.incident.detection.follows.as_ref(),
+        Some(&degradation.id)
+    );
+    let before = house.store.record(&degradation.id).unwrap().unwrap();
+    assert!(
+        matches!(before.ending, Some(Ending::Continued { .. })),
+        "{:?}",
+        before.ending
+    );
+    // And the other way round: a failure is not made a degradation.
+    assert!(house.store.unfinished().unwrap().is_empty());
+}
+
+#[test]
+fn while_a_package_is_installed_a_degradation_is_held() {
+    let house = house_with(slow().package_lock("dpkg"), false, heals_degraded);
+    let ending = house.fail();
+    assert!(
+        matches!(
+            ending,
+            Ending::LeftAlone {
+                why: LeftAlone::PackageUpgrade,
+                ..
+            }
+        ),
+        "{ending:?}"
+    );
+    assert_eq!(house.sim.acts(), Vec::<String>::new());
+    assert!(house.store.new_alerts().unwrap().is_empty());
 }

@@ -62,6 +62,7 @@ fn learned(name: &str) -> Learned {
         needs: Vec::new(),
         checks: Vec::new(),
         probe: None,
+        not_asked: None,
         start_timeout: None,
         monit: Vec::new(),
         wrapper_of: Vec::new(),

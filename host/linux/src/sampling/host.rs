@@ -9,6 +9,7 @@ use super::{
     network::Network,
     permille, sensors,
     text::{field, pressure},
+    time_sync,
 };
 use crate::file_systems;
 
@@ -54,6 +55,7 @@ impl HostSampler {
             processes(tools, &mut self.seldom);
             disks(&mut self.seldom);
             sensors::sample(tools, &mut self.seldom);
+            time_sync::sample(&mut self.seldom);
         }
         self.until_seldom -= 1;
         readings.extend(self.seldom.iter().cloned());

@@ -10,6 +10,7 @@ mod network;
 mod processes;
 mod sensors;
 mod text;
+mod time_sync;
 
 use std::{fs::File, io::Read as _, path::Path, time::Duration};
 

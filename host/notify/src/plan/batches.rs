@@ -232,6 +232,7 @@ impl<'a> Planner<'a, '_> {
                         cause: Some(on.clone()),
                         will_report: true,
                         announced: BTreeSet::new(),
+                        degraded: false,
                         left_care: false,
                     },
                 );
@@ -273,6 +274,7 @@ impl<'a> Planner<'a, '_> {
                             cause: None,
                             will_report: true,
                             announced: BTreeSet::new(),
+                            degraded: false,
                             left_care: false,
                         },
                     );

@@ -53,10 +53,10 @@ impl<'a> Planner<'a, '_> {
     }
 }
 
-/// Whether an alert group goes on for the unit.
+/// Whether an alert group goes on for the unit, as for one that is down.
 pub(crate) fn is_known(alert_groups: &[AlertGroup], unit: &UnitName) -> bool {
     alert_groups
         .iter()
         .filter_map(|alert_group| alert_group.members.get(unit))
-        .any(|member| member.open)
+        .any(|member| member.open && !member.degraded)
 }

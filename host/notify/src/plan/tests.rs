@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use prunella_core::{alert::Alert, incident::IncidentId, service::Service};
+use prunella_core::{
+    alert::Alert,
+    incident::{IncidentId, IncidentKind},
+    service::Service,
+};
 use rstest::rstest;
 
 use super::*;
@@ -127,6 +131,7 @@ impl World {
 
     fn waits(&mut self, name: &str, on: &str) {
         self.unfinished.push(Unfinished {
+            kind: IncidentKind::Failure,
             incident: IncidentId::from_text(format!("{name}-waits")),
             unit: unit(name),
             detected: Timestamp::default(),
@@ -406,6 +411,7 @@ fn recoveries_wait_for_those_that_are_still_at_it() {
     let mut world = World::new().care("db", &[]).care("web", &["db"]);
     world.recovers("db", 100);
     world.unfinished.push(Unfinished {
+        kind: IncidentKind::Failure,
         incident: IncidentId::from_text("web-open"),
         detected: Timestamp::default(),
         unit: unit("web"),
@@ -599,6 +605,29 @@ fn an_outage_that_needs_a_person_is_told_in_the_same_alert_group() {
     let plan = world.at(163);
     assert_eq!(told(&plan), ["news escalation db+web to pager"]);
     assert_eq!(plan.messages[0].alert_group, alert_group);
+}
+
+#[test]
+fn a_degraded_service_that_goes_down_is_told_in_the_same_alert_group() {
+    let mut world = World::new().care("web", &[]);
+    world
+        .alert(AlertKind::Degradation, "web", 100, "it is slow")
+        .will_retry = true;
+    let plan = world.at(103);
+    assert_eq!(told(&plan), ["news degradation web to pager"]);
+    let alert_group = plan.messages[0].alert_group.clone();
+
+    // That it is slow does not say that it is down.
+    world.is_down("web", 200, 210);
+    let plan = world.at(210);
+    assert_eq!(told(&plan), ["news outage web to pager"]);
+    assert_eq!(plan.messages[0].alert_group, alert_group);
+
+    world.outages.clear();
+    world.recovers("web", 220);
+    let plan = world.at(231);
+    assert_eq!(plan.messages[0].alert_group, alert_group);
+    assert!(plan.messages[0].resolved, "{:?}", plan.messages);
 }
 
 #[test]

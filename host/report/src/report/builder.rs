@@ -318,6 +318,8 @@ impl<'a> ReportBuilder<'a> {
             | Step::Blocked { .. }
             | Step::Unblocked { .. }
             | Step::Ordered { .. }
+            | Step::Watches { .. }
+            | Step::Cleared { .. }
             | Step::Note { .. } => Some(StepLine::of(step)),
             // Shown with its intention.
             Step::ActEnded { .. }

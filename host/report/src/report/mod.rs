@@ -11,6 +11,7 @@
 //! checked.
 
 mod builder;
+mod degraded;
 mod grants;
 mod headline;
 mod next;
@@ -20,6 +21,7 @@ mod question;
 mod reason;
 mod recurrence;
 mod repeats;
+mod standing;
 mod step;
 mod words;
 
@@ -29,12 +31,15 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 pub use self::words::act as shown_act;
-use self::{builder::ReportBuilder, reason::Causes, words::clean};
+use self::{
+    builder::ReportBuilder, degraded::Degradation, reason::Causes, standing::Standing, words::clean,
+};
 pub use self::{
     grants::Grantable,
-    headline::{headline, outage_headline},
+    headline::{degraded_headline, headline, outage_headline},
     obstacle::Obstacle,
     recurrence::{LOOK_BACK, Often, Recurrence},
+    standing::is_up,
     step::{Importance, StepText, describe},
     words::{failure as how_it_failed, length},
 };
@@ -43,8 +48,9 @@ use prunella_core::{
     alert::{AlertKind, Severity},
     capability::PastIncident,
     diagnosis,
-    incident::{Ending, IncidentId},
+    incident::{Ending, IncidentId, IncidentKind, LeftAlone},
     service::Service,
+    text::capital,
     trail::{Record, Step},
 };
 
@@ -76,6 +82,10 @@ pub struct Report {
     /// What happened to what, and how it ended, in one sentence.
     pub headline: String,
     pub incident: IncidentId,
+    /// What it is about: [`IncidentKind::as_str`].
+    pub incident_kind: String,
+    /// What was measured, each in a line without its full stop; only of a degradation.
+    pub symptoms: Vec<String>,
     pub unit: UnitName,
     /// What it is for.
     pub domain: Option<String>,
@@ -131,6 +141,8 @@ pub struct Report {
     /// Why it ended so, in one or two sentences, where the headline leaves
     /// something to say.
     pub why: Option<String>,
+    /// Whether it is up although the incident is open: only its proof is waited for.
+    pub being_checked: bool,
     /// Whether nothing was carried out.
     pub dry_run: bool,
     /// Whether a person has to do something.
@@ -324,7 +336,9 @@ impl Report {
             .attempts
             .last()
             .map_or(record.incident.attempt, |attempt| attempt.last);
+        let degradation = Degradation::of(record);
         let needs_people = match ending {
+            None => degradation.as_ref().is_some_and(|one| one.tried),
             Some(Ending::Escalated { .. }) => true,
             Some(Ending::LeftAlone { why, .. }) => why.needs_people(),
             _ => false,
@@ -387,8 +401,18 @@ impl Report {
                 Some(Ending::Healed { .. } | Ending::Recovered { .. })
             ),
         };
+        let standing = Standing::of(&record.steps);
         let headline = match ending {
-            None => headline::outage(unit, &last, &causes),
+            None => match &degradation {
+                Some(degradation) => {
+                    headline::degraded_headline(unit, degradation.symptoms, degradation.tried)
+                }
+                None => headline::outage(unit, &last, &causes, standing),
+            },
+            Some(Ending::LeftAlone {
+                why: LeftAlone::StartLimit,
+                ..
+            }) => headline::start_limit(unit, &last, &causes),
             Some(Ending::Escalated { .. }) => question::first(record, context.now)
                 .map(|asked| format!("{unit} waits for approval to {asked}"))
                 .or_else(|| {
@@ -399,15 +423,29 @@ impl Report {
                     ))
                 })
                 .or_else(|| headline::escalation(unit, &causes))
-                .unwrap_or_else(|| headline::headline(unit, &detection.cause, ending)),
-            Some(_) => headline::headline(unit, &detection.cause, ending),
+                .unwrap_or_else(|| headline::headline(detection, ending)),
+            Some(_) => headline::headline(detection, ending),
         };
-        let reason = reason::reason(ending, &last, &causes, obstacle.as_ref());
+        let reason = match &degradation {
+            Some(degradation) if tells_of_symptoms(ending) => {
+                let hint = built.hint.as_ref().map(Explanation::from);
+                degradation.why(&causes, hint.as_ref(), last.last_word(), context)
+            }
+            _ => reason::reason(ending, &last, &causes, obstacle.as_ref()),
+        };
         let hint = built.hint.as_ref().map(Explanation::from);
         let recommendation = next::recommendation(record, &causes, recurrence.as_ref(), context);
         Self {
             headline,
             incident: record.incident.id.clone(),
+            incident_kind: detection.kind().as_str().to_owned(),
+            symptoms: degradation.as_ref().map_or_else(Vec::new, |degradation| {
+                degradation
+                    .symptoms
+                    .iter()
+                    .map(|one| clean(&one.evidence))
+                    .collect()
+            }),
             unit: unit.clone(),
             domain: context
                 .service
@@ -426,7 +464,18 @@ impl Report {
             detected_by: detection.by.as_str().to_owned(),
             noticed: words::noticed(detection.by.as_str()),
             reason,
-            to_do: next::to_do(record, recommendation.as_deref(), needs_people, context),
+            to_do: degradation
+                .as_ref()
+                .and_then(|degradation| degradation.to_do(record, context))
+                .unwrap_or_else(|| {
+                    next::to_do(
+                        record,
+                        recommendation.as_deref(),
+                        &causes,
+                        needs_people,
+                        context,
+                    )
+                }),
             waited: has_waited(record),
             cause: clean(detection.cause.as_str()),
             what_failed: last.what,
@@ -449,17 +498,34 @@ impl Report {
                     }) => Some(*after),
                     _ => seen.recovered_after,
                 };
-                Proof::new(seen.evidence, recovered_after, seen.stable_for)
+                let is_degradation = detection.is_degradation();
+                Proof::new(
+                    seen.evidence,
+                    recovered_after,
+                    seen.stable_for,
+                    is_degradation,
+                )
             }),
             ended: ended.to_owned(),
-            outcome: words::outcome(ending, needs_people).to_owned(),
+            outcome: match ending {
+                None if degradation.is_some() && needs_people => "needs a person",
+                None if degradation.is_some() => "degraded",
+                None => standing.words(),
+                Some(ending) => words::outcome(ending, needs_people),
+            }
+            .to_owned(),
             why: reason::why(ending),
+            being_checked: ending.is_none() && standing == Standing::Up,
             dry_run: built.dry_run,
             needs_people,
-            kind: kind(ending, needs_people),
+            kind: match ending {
+                None if degradation.is_some() && !needs_people => AlertKind::Degradation,
+                _ => kind(ending, needs_people),
+            },
             severity: match (needs_people, critical) {
                 (true, true) => Severity::Critical,
                 (true, false) => Severity::Warning,
+                (false, _) if degradation.is_some() && ending.is_none() => Severity::Warning,
                 // Healed, and still a fault that somebody should look at.
                 (false, _)
                     if recurrence
@@ -504,7 +570,9 @@ impl Report {
         } else {
             format!(" ({})", beside.join(", "))
         };
-        facts.push(("failed", format!("{}{beside}", self.at.local)));
+        let is_degradation = self.incident_kind == IncidentKind::Degradation.as_str();
+        let since = if is_degradation { "degraded" } else { "failed" };
+        facts.push((since, format!("{}{beside}", self.at.local)));
         facts.push(("detected", self.noticed.clone()));
         if self.attempt > 1 {
             facts.push(("attempts", self.attempt.to_string()));
@@ -612,15 +680,21 @@ impl Proof {
         evidence: Vec<String>,
         recovered_after: Option<Duration>,
         stable_for: Option<Duration>,
+        is_degradation: bool,
     ) -> Self {
         let healed_in = recovered_after.map(words::length);
+        let (well, before) = if is_degradation {
+            ("clear", "it began")
+        } else {
+            ("up", "the failure")
+        };
         let mut sentence = match &healed_in {
-            Some(healed_in) => format!("Up {healed_in} after the failure"),
-            None => "Up again".to_owned(),
+            Some(healed_in) => format!("{} {healed_in} after {before}", capital(well)),
+            None => format!("{} again", capital(well)),
         };
         if let Some(stable_for) = stable_for {
             let watched = words::length(stable_for);
-            sentence.push_str(&format!(", and still up after {watched}"));
+            sentence.push_str(&format!(", and still {well} after {watched}"));
         }
         Self {
             evidence,
@@ -644,6 +718,14 @@ fn failed_at(record: &Record) -> Timestamp {
     detection
         .at
         .saturating_sub(noticed_after.unwrap_or_default())
+}
+
+/// Whether what was measured is the reason that is told: not where something else ended it.
+fn tells_of_symptoms(ending: Option<&Ending>) -> bool {
+    !matches!(
+        ending,
+        Some(Ending::LeftAlone { .. } | Ending::Interrupted { .. } | Ending::Continued { .. })
+    )
 }
 
 fn has_waited(record: &Record) -> bool {

@@ -114,7 +114,7 @@ impl Explanation {
 pub(super) fn why(ending: Option<&Ending>) -> Option<String> {
     let detail = match ending? {
         Ending::LeftAlone { detail, .. } | Ending::Interrupted { detail } => detail,
-        Ending::Blocked { reason, .. } => reason,
+        Ending::Blocked { reason, .. } | Ending::Continued { reason } => reason,
         _ => return None,
     };
     let detail = clean(detail);

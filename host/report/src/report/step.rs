@@ -10,7 +10,7 @@ use prunella_core::{
 };
 
 use super::{
-    Mark, grants, opinions,
+    Mark, degraded, grants, opinions,
     words::{self, clean},
 };
 
@@ -62,6 +62,11 @@ pub fn describe(step: &Step) -> StepText<'_> {
                 clean(detection.cause.as_str())
             ),
         ),
+        Step::Detected { detection, .. } if detection.is_degradation() => (
+            Mark::Bad,
+            Warning,
+            format!("degraded: {}", degraded::symptoms(&detection.symptoms)),
+        ),
         Step::Detected { detection, .. } => (
             Mark::Bad,
             Warning,
@@ -85,7 +90,7 @@ pub fn describe(step: &Step) -> StepText<'_> {
                 words::failure(cause, *exit_code, signal.as_deref())
             ),
         ),
-        Step::Waits { reason, up_to } => (
+        Step::Waits { reason, up_to, .. } => (
             Mark::Plain,
             if up_to.as_millis() == 0 { Record } else { Info },
             format!("waits up to {}: {}", words::length(*up_to), clean(reason)),
@@ -266,6 +271,28 @@ pub fn describe(step: &Step) -> StepText<'_> {
                 clean(reason)
             ),
         ),
+        Step::Watches {
+            symptoms,
+            reason,
+            tried,
+        } => (
+            if *tried { Mark::Bad } else { Mark::Unknown },
+            if *tried { Error } else { Warning },
+            format!(
+                "watched until it clears: {} ({})",
+                degraded::symptoms(symptoms),
+                clean(reason)
+            ),
+        ),
+        Step::Cleared { symptoms, lasted } => (
+            Mark::Good,
+            Info,
+            format!(
+                "cleared after {}: {}",
+                words::length(*lasted),
+                degraded::worst(symptoms)
+            ),
+        ),
         Step::Note { message } => (Mark::Plain, Info, clean(message)),
         Step::Ended { ending } => ended(ending),
     };
@@ -339,6 +366,11 @@ fn ended(ending: &Ending) -> (Mark, Importance, String) {
             Mark::Unknown,
             Warning,
             format!("interrupted: {}", clean(detail)),
+        ),
+        Ending::Continued { reason } => (
+            Mark::Unknown,
+            Info,
+            format!("goes on as another incident: {}", clean(reason)),
         ),
         Ending::DryRun { verdict } => (Mark::DryRun, Info, format!("dry run: {}", clean(verdict))),
     }

@@ -90,6 +90,7 @@ pub fn failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str>) -> S
         Cause::Dependency => "a unit it requires failed to start".to_owned(),
         Cause::RestartLoop => "systemd keeps restarting it".to_owned(),
         Cause::NotAnswering => "it runs but does not respond".to_owned(),
+        Cause::Degraded => "it runs, and serves worse than it should".to_owned(),
         Cause::Stopped => "it was stopped".to_owned(),
         Cause::Ended => match (signal, exit_code) {
             (Some(signal), _) => format!(
@@ -117,6 +118,7 @@ pub(super) fn short_failure(cause: &Cause, exit_code: Option<i32>, signal: Optio
         (Cause::ExitCode | Cause::Signal | Cause::CoreDump, _, Some(signal)) => signal_name(signal),
         (Cause::ExitCode, Some(code), None) => format!("exit code {code}"),
         (Cause::NotAnswering, ..) => "it does not respond".to_owned(),
+        (Cause::Degraded, ..) => "it is degraded".to_owned(),
         _ => failure(cause, exit_code, signal),
     }
 }
@@ -156,6 +158,7 @@ pub(super) fn noticed(word: &str) -> String {
         "hook" => "by the hook (OnFailure=)".to_owned(),
         "sweep" => "by the sweep of failed units".to_owned(),
         "probe" => "by an unanswered probe".to_owned(),
+        "symptom" => "by what was measured".to_owned(),
         "dependency" => "by a service that depends on it".to_owned(),
         "operator" => "by an operator (prunella heal)".to_owned(),
         other => format!("by {}", clean(other)),
@@ -233,17 +236,17 @@ pub(super) fn after(after: Duration) -> String {
 }
 
 /// How it ended, in a word or two.
-pub(super) fn outcome(ending: Option<&Ending>, needs_people: bool) -> &'static str {
+pub(super) fn outcome(ending: &Ending, needs_people: bool) -> &'static str {
     match ending {
-        None => "being healed",
-        Some(Ending::Healed { .. }) => "healed",
-        Some(Ending::Recovered { .. }) => "recovered",
-        Some(_) if needs_people => "needs a person",
-        Some(Ending::LeftAlone { .. }) => "left alone",
-        Some(Ending::Escalated { .. }) => "needs a person",
-        Some(Ending::Blocked { .. }) => "waiting",
-        Some(Ending::Interrupted { .. }) => "interrupted",
-        Some(Ending::DryRun { .. }) => "dry_run",
+        Ending::Healed { .. } => "healed",
+        Ending::Recovered { .. } => "recovered",
+        _ if needs_people => "needs a person",
+        Ending::LeftAlone { .. } => "left alone",
+        Ending::Escalated { .. } => "needs a person",
+        Ending::Blocked { .. } => "waiting",
+        Ending::Interrupted { .. } => "interrupted",
+        Ending::DryRun { .. } => "dry_run",
+        Ending::Continued { .. } => "continued",
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Monotonic, Timestamp, UnitName,
     capability::PastIncident,
-    incident::{Detection, Ending, EndingKind, Incident, IncidentId, LeftAlone},
+    incident::{Detection, Ending, EndingKind, Incident, IncidentId, IncidentKind, LeftAlone},
     summary::{Filter, OutcomeFilter, Summary},
     trail::{Entry, Record},
 };
@@ -33,6 +33,19 @@ pub struct Due {
     pub retry_at: Timestamp,
 }
 
+/// The end of the incident that a unit had last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatestEnd {
+    pub id: IncidentId,
+    pub ending: Ending,
+    /// When it ended, by the wall clock.
+    pub at: Timestamp,
+    /// The boot in which the incident was opened.
+    pub boot_id: String,
+    /// The moment of its last step, in the boot in which it ended.
+    pub monotonic: Option<Monotonic>,
+}
+
 /// Records in one answer of [`Store::records`].
 const PART: u32 = 200;
 
@@ -57,7 +70,7 @@ fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
 
 /// The columns that [`summary`] reads.
 const SUMMARY: &str = "id, unit, at_ms, cause, ended, ended_at_ms, strategy, recovered_after, \
-                       attempt, why, left_alone";
+                       attempt, why, left_alone, kind";
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
     Ok(Summary {
@@ -76,6 +89,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         left_alone: row
             .get::<_, Option<String>>(10)?
             .and_then(|word| LeftAlone::from_word(&word)),
+        kind: kind(row, 11)?,
     })
 }
 
@@ -89,6 +103,18 @@ fn ended(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<EndingKind>> {
             column,
             rusqlite::types::Type::Text,
             format!("no incident ends as `{word}`").into(),
+        )
+    })
+}
+
+/// What an incident is about.
+pub(crate) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<IncidentKind> {
+    let word: String = row.get(column)?;
+    IncidentKind::from_word(&word).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            format!("no incident is a `{word}`").into(),
         )
     })
 }
@@ -148,6 +174,10 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
             conditions.push("ended = ?");
             values.push(kind.as_str().to_owned().into());
         }
+    }
+    if let Some(kind) = filter.kind {
+        conditions.push("kind = ?");
+        values.push(kind.as_str().to_owned().into());
     }
     let condition = if conditions.is_empty() {
         "TRUE".to_owned()
@@ -309,6 +339,40 @@ impl Store {
                     })
                 })?
                 .collect()
+        })
+    }
+
+    /// How the incident that a unit had last came to its end; none while it is open, or when
+    /// there was none. A dry run is no incident.
+    pub fn latest_end(&self, unit: &UnitName) -> Result<Option<LatestEnd>, StoreError> {
+        self.read("reading a unit's past", |connection| {
+            let latest: Option<Option<LatestEnd>> = connection
+                .query_row_cached(
+                    "SELECT id, ending, ended_at_ms, boot_id,
+                       (SELECT monotonic FROM steps WHERE incident = this.id
+                        ORDER BY number DESC LIMIT 1)
+                     FROM incidents AS this
+                     WHERE unit = ?1 AND ended IS NOT 'dry-run'
+                     ORDER BY seq DESC LIMIT 1",
+                    [unit.as_str()],
+                    |row| {
+                        let ending: Option<String> = row.get(1)?;
+                        let at: Option<i64> = row.get(2)?;
+                        let Some((ending, at)) = ending.zip(at) else {
+                            return Ok(None);
+                        };
+                        let monotonic: Option<i64> = row.get(4)?;
+                        Ok(Some(LatestEnd {
+                            id: IncidentId::from_text(row.get::<_, String>(0)?),
+                            ending: json(1, &ending)?,
+                            at: from_ms(at),
+                            boot_id: row.get(3)?,
+                            monotonic: monotonic.map(|at| Monotonic::from_micros(from_integer(at))),
+                        }))
+                    },
+                )
+                .optional()?;
+            Ok(latest.flatten())
         })
     }
 

@@ -36,6 +36,7 @@ fn symptom() -> Symptom {
         clear: 800,
         since: at(5),
         evidence: "it is slow".into(),
+        confirmed: true,
     }
 }
 
@@ -58,6 +59,7 @@ fn seen(name: &str, at_ms: u64, state: HealthState) -> SeenHealth {
             since: at(at_ms),
             evidence: "so".into(),
             symptoms: vec![symptom()],
+            episodes: Vec::new(),
             probes: Vec::new(),
             flapping: None,
             error_budget: None,

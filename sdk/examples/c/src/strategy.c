@@ -73,6 +73,9 @@ void exports_prunella_strategy_strategy_describe(
 	ret->summary = text("Holds everybody back while a disk has no room, or is read-only.");
 	ret->settings.ptr = settings;
 	ret->settings.len = 2;
+	/* Failures. */
+	ret->treats.ptr = NULL;
+	ret->treats.len = 0;
 }
 
 bool exports_prunella_strategy_strategy_assess(

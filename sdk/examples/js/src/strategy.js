@@ -27,6 +27,7 @@ export const strategy = tellingPanics({
       version: "0.1.0",
       author: "",
       summary: "Starts a service, and waits until all its probes answer.",
+      treats: [], // failures
       settings: [
         {
           name: "patience",

@@ -52,6 +52,7 @@ class Strategy(exports.Strategy):
             author="",
             summary="Migrates a database whose schema is too old for its service, "
             "and starts the service.",
+            treats=[],  # failures
             settings=[
                 Setting(name, "text", required=False, default=default, help=text)
                 for name, (default, text) in SETTINGS.items()

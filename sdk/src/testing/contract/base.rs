@@ -9,7 +9,7 @@ pub mod types {
 pub mod incidents {
     use crate::testing::current::Current;
 
-    pub use crate::bindings::prunella::base::incidents::Port;
+    pub use crate::bindings::prunella::base::incidents::{Port, Symptom};
 
     /// The incident of the run that goes on.
     pub struct Incident;

@@ -76,6 +76,9 @@ void exports_prunella_strategy_strategy_describe(
 			    "and holds everybody back until it is.");
 	ret->settings.ptr = settings;
 	ret->settings.len = 1;
+	/* Failures. */
+	ret->treats.ptr = NULL;
+	ret->treats.len = 0;
 }
 
 bool exports_prunella_strategy_strategy_assess(

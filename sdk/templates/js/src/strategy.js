@@ -26,6 +26,7 @@ export const strategy = tellingPanics({
       author: "",
       summary:
         "Starts a service again when its cache is there, and holds everybody back until it is.",
+      treats: [], // failures
       settings: [
         {
           name: "file",

@@ -40,6 +40,7 @@ class Strategy(exports.Strategy):
             author="",
             summary="Starts a service again when its cache is there, "
             "and holds everybody back until it is.",
+            treats=[],  # failures
             settings=[
                 Setting(
                     name="file",

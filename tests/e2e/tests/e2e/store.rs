@@ -53,6 +53,8 @@ fn a_long_past(incidents: u16) -> Vec<u8> {
             signal: Some("KILL".to_owned()),
             failed_monotonic: None,
             restarts_before: None,
+            symptoms: Vec::new(),
+            follows: None,
         };
         let incident = Incident {
             id: IncidentId::new(Timestamp::from_millis(at), number),

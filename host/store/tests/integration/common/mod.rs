@@ -35,6 +35,8 @@ pub(crate) fn incident(name: &str, number: u16, at: u64) -> Incident {
         signal: Some("KILL".to_owned()),
         failed_monotonic: Some(Monotonic::from_micros(1)),
         restarts_before: None,
+        symptoms: Vec::new(),
+        follows: None,
     };
     Incident {
         id: IncidentId::new(ms(at), number),

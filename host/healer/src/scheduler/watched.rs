@@ -1,0 +1,117 @@
+//! Degradations that are watched, and those that wait for a unit that they need.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prunella_core::{
+    UnitName,
+    incident::{Detection, Ending, Incident},
+    trail::Step,
+};
+
+use super::{Shared, Stage};
+
+/// A degradation looks so long after whether a unit that it needs, and that has no incident,
+/// is still not well.
+const JOIN_AGAIN: Duration = Duration::from_secs(5);
+
+impl Shared {
+    /// Puts a degradation aside until its health changes, or for a while.
+    pub(super) fn watch(
+        self: &Arc<Self>,
+        unit: &UnitName,
+        incident: &Incident,
+        told: Option<Step>,
+        again: Option<Duration>,
+    ) {
+        let mut state = self.lock();
+        // For whoever has asked about it.
+        let answer = |reason| Ending::Escalated {
+            reason,
+            retry_at: None,
+        };
+        match told {
+            Some(Step::Watches { reason, .. }) => {
+                let ending = answer(reason);
+                state
+                    .ended
+                    .insert(unit.clone(), (incident.id.clone(), ending));
+            }
+            _ => {
+                state.ended.entry(unit.clone()).or_insert_with(|| {
+                    let reason = "it is watched until its symptoms have cleared".to_owned();
+                    (incident.id.clone(), answer(reason))
+                });
+            }
+        }
+        let Some(task) = state.tasks.get_mut(unit) else {
+            return;
+        };
+        task.known = task.incident.attempt;
+        task.incident.attempt += 1;
+        task.waits_for = None;
+        task.due = None;
+        let ordered = std::mem::take(&mut task.ordered_meanwhile);
+        task.asked_for |= ordered;
+        task.stage = match again {
+            // What was seen during the attempt may have come after its look.
+            _ if task.health_changed || ordered => Stage::Queued,
+            Some(wait) => Stage::Waiting(Instant::now() + wait),
+            None => Stage::Watching,
+        };
+        let gone_on = task.later_failure.take();
+        drop(state);
+        if let Some(detection) = gone_on {
+            self.go_on_as(detection);
+        }
+    }
+
+    /// Has a degradation wait for a unit that it needs and that is not well: what is told of
+    /// that one tells of it, too.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        unit: &UnitName,
+        incident: &Incident,
+        on: UnitName,
+        reason: String,
+    ) {
+        self.blocked_in_store(
+            incident,
+            &Ending::Blocked {
+                on: on.clone(),
+                reason,
+            },
+        );
+        let mut state = self.lock();
+        let circle = self.is_circle(&state, unit, &on);
+        let is_known = state.tasks.contains_key(&on);
+        let Some(task) = state.tasks.get_mut(unit) else {
+            return;
+        };
+        task.waits_for = None;
+        if circle {
+            task.joins = false;
+            task.incident.attempt += 1;
+            task.stage = Stage::Queued;
+        } else if is_known {
+            task.stage = Stage::Blocked(on);
+        } else {
+            task.incident.attempt += 1;
+            task.stage = Stage::Waiting(Instant::now() + JOIN_AGAIN);
+        }
+        let gone_on = task.later_failure.take();
+        drop(state);
+        if let Some(detection) = gone_on {
+            self.go_on_as(detection);
+        }
+    }
+
+    /// A degradation goes on as what was seen while it was being worked on.
+    fn go_on_as(self: &Arc<Self>, detection: Detection) {
+        if let Err(error) = self.open(detection, None, None) {
+            tracing::error!("{error}");
+        }
+    }
+}

@@ -1,0 +1,491 @@
+//! From a symptom to an incident: who is told, when Prunella acts, and what ends it.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
+
+use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, one_line, victim};
+use serde_json::Value;
+
+use crate::receiver::{self, about, alert_group, headline, is_resolved, kind, receiver, wait_got};
+
+/// Answers HTTP on its port: slowly while `/run/test-slow` exists, with 503 to every second
+/// question while `/run/test-errors` does.
+const SERVER: &str = r#"
+import http.server, itertools, os, sys, time
+
+asked = itertools.count()
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if os.path.exists("/run/test-slow"):
+            time.sleep(0.6)
+        bad = os.path.exists("/run/test-errors") and next(asked) % 3 == 0
+        self.send_response(503 if bad else 200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+port = int(sys.argv[1])
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"#;
+
+const UNIT: &str = "[Service]\nExecStart=/usr/bin/python3 /opt/test/server.py 8080\n";
+
+/// One whose restart cures it.
+const CURED: &str = "[Service]\nExecStart=/usr/bin/python3 /opt/test/server.py 8080\n\
+                     ExecStopPost=/bin/rm -f /run/test-slow\n";
+
+/// Asked every second, with a limit that the slow answers are well beyond.
+const CARE: &str = r#"
+[health]
+latency = { degraded = "400ms", clear = "300ms", for = "2s" }
+
+[[probe]]
+name = "front"
+http = "http://127.0.0.1:8080/"
+interval = "1s"
+failure-threshold = 5
+"#;
+
+const HEALS: &str = "heal-degraded = [\"service-restart\"]\n";
+
+fn scene_of(unit: &str, care: &str) -> Builder {
+    receiver::scene()
+        .file("/opt/test/server.py", SERVER, 0o755)
+        .service("web.service", unit, care)
+        .service("bystander.service", &victim("", ""), "")
+}
+
+fn scene(care: &str) -> Scene {
+    let scene = scene_of(UNIT, care).with_daemon();
+    begin(&scene);
+    scene
+}
+
+/// Starts what is in the scene, and waits until it is well.
+fn begin(scene: &Scene) {
+    receiver(scene, "200");
+    scene.start(&["web.service", "bystander.service"]);
+    wait_state(scene, "web.service", "healthy");
+}
+
+fn slow(scene: &Scene) {
+    scene.write_file("/run/test-slow", "", 0o644).unwrap();
+}
+
+fn fast(scene: &Scene) {
+    scene.remove_file("/run/test-slow").unwrap();
+}
+
+fn health(scene: &Scene, unit: &str) -> Value {
+    let text = scene.prunella_ok(&["health", unit, "--since", "1h", "--json"]);
+    serde_json::from_str(&text).unwrap()
+}
+
+#[track_caller]
+fn wait_state(scene: &Scene, unit: &str, wanted: &str) {
+    let mut last = Value::Null;
+    scene
+        .wait_for(&format!("{unit} to be {wanted}"), 2 * TIMEOUT, || {
+            last = health(scene, unit);
+            Ok((last["service"]["state"] == wanted).then_some(()))
+        })
+        .unwrap_or_else(|error| panic!("{error}: {last:#}"));
+}
+
+/// The one incident of a service, once its record has such a step.
+#[track_caller]
+fn wait_step(scene: &Scene, unit: &str, step: &str) -> Incident {
+    scene
+        .wait_for(
+            &format!("{unit} to have a step `{step}`"),
+            2 * TIMEOUT,
+            || {
+                let all = scene.incidents_of(unit);
+                Ok(all
+                    .into_iter()
+                    .find(|one| scene.record(one).steps(step).next().is_some()))
+            },
+        )
+        .unwrap()
+}
+
+fn text(message: &Value) -> String {
+    let text = message["body"]["data"]["text"].as_str().unwrap();
+    text.to_owned()
+}
+
+/// The same in one line.
+fn words(message: &Value) -> String {
+    one_line(&text(message))
+}
+
+#[test]
+fn it_is_told_once_with_what_is_known_and_its_end_to_those_who_heard() {
+    let scene = scene(CARE);
+    slow(&scene);
+    let told = wait_got(&scene, 1).remove(0);
+    assert_eq!(kind(&told), "prunella.degradation", "{told:#}");
+    assert_eq!(told["path"], "/pager");
+    assert_eq!(told["body"]["data"]["severity"], "warning");
+    assert!(
+        headline(&told).contains(" web.service is slow: probe `front` took 6"),
+        "{told:#}"
+    );
+    let report = words(&told);
+    let head: String = report.chars().take(500).collect();
+    for part in [
+        "with a limit of 400 ms",
+        "Why: Since ",
+        "latency of probe `front` 6",
+        "perhaps because",
+        "Prunella does not act on it by itself",
+        "`heal-degraded = [\"service-restart\"]` in /etc/prunella/services.d/web.service.toml",
+    ] {
+        assert!(head.contains(part), "{part:?} in\n{}", text(&told));
+    }
+
+    let open = scene.incidents_of("web.service").remove(0);
+    assert_eq!(open.ended, None, "{open:?}");
+    assert_eq!(open.cause, "degraded");
+    let list = scene.prunella_ok(&["incidents", "--kind", "degradation"]);
+    assert!(list.contains("web"), "{list}");
+    let failures = scene.prunella_ok(&["incidents", "--kind", "failure", "--unit", "web"]);
+    assert!(failures.contains("No incident is like that"), "{failures}");
+    let record: Value =
+        serde_json::from_str(&scene.prunella_ok(&["incidents", &open.id, "--json"])).unwrap();
+    let symptom = &record["incident"]["detection"]["symptoms"][0];
+    assert_eq!(symptom["metric"], "latency-ms", "{record:#}");
+    assert_eq!(symptom["instance"], "front");
+
+    // However long it goes on.
+    scene.after_all_before("bystander.service");
+    fast(&scene);
+    let ended = scene.wait_ended("web.service", "recovered");
+    assert_eq!(ended.id, open.id);
+    let end = scene
+        .wait_for("the end to be told", TIMEOUT, || {
+            let about = about(&scene, "web.service");
+            Ok(about.into_iter().find(is_resolved))
+        })
+        .unwrap();
+    assert_eq!(alert_group(&end), alert_group(&told));
+    assert!(
+        headline(&end).ends_with("web.service is no longer degraded"),
+        "{end:#}"
+    );
+    let report = words(&end);
+    assert!(report.contains("It was degraded for "), "{report}");
+    assert!(report.contains("up to 6"), "{report}");
+    let to_pager: Vec<Value> = about(&scene, "web.service")
+        .into_iter()
+        .filter(|message| message["path"] == "/pager")
+        .collect();
+    assert_eq!(to_pager.len(), 2, "told once, and once that it is over");
+    assert_eq!(scene.runs("web.service"), 1);
+    assert!(scene.record(&ended).acts().is_empty());
+}
+
+#[test]
+fn a_blip_is_told_to_nobody() {
+    let scene = scene(CARE);
+    for _ in 0..2 {
+        slow(&scene);
+        let seen = || {
+            let probe = &health(&scene, "web.service")["service"]["probes"][0];
+            Ok((probe["latency_ms"].as_u64() >= Some(600)).then_some(()))
+        };
+        scene.wait_for("a slow answer", TIMEOUT, seen).unwrap();
+        fast(&scene);
+        let seen = || {
+            let probe = &health(&scene, "web.service")["service"]["probes"][0];
+            Ok((probe["latency_ms"].as_u64() < Some(300)).then_some(()))
+        };
+        scene.wait_for("a fast answer", TIMEOUT, seen).unwrap();
+    }
+    scene.after_all_before("bystander.service");
+    assert!(scene.incidents_of("web.service").is_empty());
+    assert!(about(&scene, "web.service").is_empty());
+    assert_eq!(scene.runs("web.service"), 1);
+}
+
+#[test]
+fn a_restart_cures_it_where_the_operator_lists_that_and_the_symptom_is_the_proof() {
+    let care = format!("{HEALS}{CARE}");
+    let scene = scene_of(CURED, &care).with_daemon();
+    begin(&scene);
+    slow(&scene);
+    let healed = scene.wait_healed("web.service");
+    assert_eq!(healed.strategy.as_deref(), Some("service-restart"));
+    assert_eq!(scene.runs("web.service"), 2);
+    let record = scene.record(&healed);
+    assert_eq!(record.acts(), ["unit-control.restart web.service"]);
+    // For as long as the condition says, the answers were fast.
+    let steps = record.timed();
+    let returned = steps.iter().find(|step| step.1 == "returned").unwrap().0;
+    let proven = steps.iter().find(|step| step.1 == "proven").unwrap().0;
+    assert!(proven - returned >= 2_000, "{steps:?}");
+    assert!(
+        record.text().contains("the symptom has cleared"),
+        "{steps:?}"
+    );
+    let told = scene
+        .wait_for("the healing to be told", TIMEOUT, || {
+            Ok(about(&scene, "web.service").pop())
+        })
+        .unwrap();
+    assert_eq!(kind(&told), "prunella.recovery", "{told:#}");
+    assert!(
+        headline(&told).contains(" web.service was degraded; healed by service-restart in "),
+        "{told:#}"
+    );
+    wait_state(&scene, "web.service", "healthy");
+    scene.after_all_before("bystander.service");
+    assert_eq!(about(&scene, "web.service").len(), 1);
+    assert_eq!(scene.incidents_of("web.service").len(), 1);
+}
+
+#[test]
+fn a_restart_that_does_not_help_is_tried_once_and_handed_to_people() {
+    let scene = scene(&format!("{HEALS}{CARE}"));
+    slow(&scene);
+    let incident = wait_step(&scene, "web.service", "watches");
+    let record = scene.record(&incident);
+    assert_eq!(record.acts(), ["unit-control.restart web.service"]);
+    let watches = record.steps("watches").next().unwrap();
+    assert_eq!(watches["tried"], true, "{watches:#}");
+    let told = wait_got(&scene, 1).remove(0);
+    assert_eq!(kind(&told), "prunella.escalation", "{told:#}");
+    let report = words(&told);
+    assert!(
+        headline(&told).contains(" web.service is slow, and no healing helped: "),
+        "{told:#}"
+    );
+    assert!(report.contains("service-restart did not help"), "{report}");
+    // It is measured on and on, and nothing more is done.
+    wait_state(&scene, "web.service", "degraded");
+    scene.after_all_before("bystander.service");
+    assert_eq!(scene.runs("web.service"), 2);
+    assert_eq!(about(&scene, "web.service").len(), 1);
+
+    fast(&scene);
+    let ended = scene.wait_ended("web.service", "recovered");
+    assert_eq!(ended.id, incident.id);
+    assert_eq!(scene.runs("web.service"), 2);
+    assert_eq!(scene.incidents_of("web.service").len(), 1);
+}
+
+#[test]
+fn what_fails_in_the_end_is_one_story() {
+    let scene = scene(CARE);
+    slow(&scene);
+    let told = wait_got(&scene, 1).remove(0);
+    fast(&scene);
+    scene.kill("web.service");
+    let healed = scene.wait_healed("web.service");
+    let all = scene.incidents_of("web.service");
+    assert_eq!(all.len(), 2, "{all:?}");
+    let degradation = all.iter().find(|one| one.cause == "degraded").unwrap();
+    assert!(degradation.is("continued"), "{degradation:?}");
+    let record: Value =
+        serde_json::from_str(&scene.prunella_ok(&["incidents", &healed.id, "--json"])).unwrap();
+    assert_eq!(
+        record["incident"]["detection"]["follows"],
+        degradation.id.as_str()
+    );
+    let end = scene
+        .wait_for("the end to be told", TIMEOUT, || {
+            Ok(about(&scene, "web.service").into_iter().find(is_resolved))
+        })
+        .unwrap();
+    assert_eq!(alert_group(&end), alert_group(&told));
+    wait_state(&scene, "web.service", "healthy");
+    scene.after_all_before("bystander.service");
+    let groups = about(&scene, "web.service");
+    assert!(
+        groups
+            .iter()
+            .all(|message| alert_group(message) == alert_group(&told)),
+        "{groups:#?}"
+    );
+    assert_eq!(scene.incidents_of("web.service").len(), 2);
+}
+
+#[test]
+fn a_slow_dependency_and_its_dependant_are_one_incident() {
+    let need = r#"
+[health]
+latency = { degraded = "400ms", clear = "300ms", for = "1s" }
+
+[[probe]]
+name = "data"
+http = "http://127.0.0.1:8081/"
+interval = "1s"
+failure-threshold = 5
+"#;
+    let scene = scene_of(UNIT, &format!("depends-on = [\"db.service\"]\n{CARE}"))
+        .service(
+            "db.service",
+            "[Service]\nExecStart=/usr/bin/python3 /opt/test/server.py 8081\n",
+            need,
+        )
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["db.service", "web.service", "bystander.service"]);
+    wait_state(&scene, "web.service", "healthy");
+    wait_state(&scene, "db.service", "healthy");
+    slow(&scene);
+    let incident = wait_step(&scene, "web.service", "blocked");
+    let why = scene.record(&incident).text();
+    assert!(why.contains("db.service is degraded"), "{why}");
+    let told = wait_got(&scene, 1);
+    scene.after_all_before("bystander.service");
+    assert_eq!(told.len(), 1);
+    assert_eq!(receiver::got(&scene).len(), 1, "one cause, one message");
+    assert_eq!(receiver::units(&told[0]).first(), Some(&"db.service"));
+    fast(&scene);
+    scene.wait_ended("db.service", "recovered");
+    let ended = scene.wait_ended("web.service", "recovered");
+    assert_eq!(ended.id, incident.id);
+    assert!(
+        scene.record(&ended).steps("watches").next().is_none(),
+        "nobody was told of it for itself"
+    );
+}
+
+#[test]
+fn while_it_is_paused_nothing_begins() {
+    let scene = scene(&format!("{HEALS}{CARE}"));
+    scene.prunella_ok(&["pause", "web", "--for", "1h", "--reason", "a test"]);
+    wait_state(&scene, "web.service", "paused");
+    slow(&scene);
+    scene
+        .wait_for("the symptom", 2 * TIMEOUT, || {
+            let symptoms = &health(&scene, "web.service")["service"]["symptoms"];
+            Ok((!symptoms.as_array().unwrap().is_empty()).then_some(()))
+        })
+        .unwrap();
+    scene.after_all_before("bystander.service");
+    assert!(scene.incidents_of("web.service").is_empty());
+    assert!(about(&scene, "web.service").is_empty());
+    assert_eq!(scene.runs("web.service"), 1);
+    // And it begins when the pause ends.
+    scene.prunella_ok(&["resume", "web"]);
+    scene
+        .wait_for("the healing", 2 * TIMEOUT, || {
+            Ok((scene.runs("web.service") == 2).then_some(()))
+        })
+        .unwrap();
+}
+
+#[test]
+fn an_operators_stop_and_a_kill_switch_end_and_hold_it() {
+    let scene = scene(&format!("{HEALS}{CARE}"));
+    scene.write_file("/etc/prunella/off", "", 0o644).unwrap();
+    slow(&scene);
+    let held = scene
+        .wait_for("it to be held", 2 * TIMEOUT, || {
+            let all = scene.incidents_of("web.service");
+            Ok(all.into_iter().find(|one| one.left_alone.is_some()))
+        })
+        .unwrap();
+    assert_eq!(held.left_alone.as_deref(), Some("kill-switch"));
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+    scene.remove_file("/etc/prunella/off").unwrap();
+    scene.prunella_ok(&["reload"]);
+    let left = scene.wait_left_alone("web.service", "operator-stop");
+    assert_eq!(left.id, held.id);
+    scene.after_all_before("bystander.service");
+    assert_eq!(scene.runs("web.service"), 1);
+    assert!(about(&scene, "web.service").is_empty());
+}
+
+#[test]
+fn an_open_degradation_outlives_the_daemon() {
+    let scene = scene(CARE);
+    slow(&scene);
+    wait_got(&scene, 1);
+    let open = scene.incidents_of("web.service").remove(0);
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    wait_state(&scene, "web.service", "degraded");
+    scene.after_all_before("bystander.service");
+    assert_eq!(about(&scene, "web.service").len(), 1, "told once");
+    let all = scene.incidents_of("web.service");
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0].ended, None);
+    fast(&scene);
+    let ended = scene.wait_ended("web.service", "recovered");
+    assert_eq!(ended.id, open.id);
+}
+
+#[test]
+fn errors_are_told_as_what_they_are() {
+    let care = r#"
+[health]
+error-rate = { degraded = "20%", failed = "90%", clear = "5%", for = "1s", window = "10s" }
+
+[[probe]]
+name = "front"
+http = "http://127.0.0.1:8080/"
+interval = "1s"
+failure-threshold = 5
+"#;
+    let scene = scene(care);
+    scene.write_file("/run/test-errors", "", 0o644).unwrap();
+    let told = wait_got(&scene, 1).remove(0);
+    assert_eq!(kind(&told), "prunella.degradation", "{told:#}");
+    assert!(
+        headline(&told).contains(" web.service has errors: "),
+        "{told:#}"
+    );
+    scene.remove_file("/run/test-errors").unwrap();
+    scene.wait_ended("web.service", "recovered");
+    assert_eq!(scene.runs("web.service"), 1);
+}
+
+#[test]
+fn without_the_daemon_a_failure_is_healed_whatever_it_has_left_open() {
+    let scene = scene(CARE);
+    slow(&scene);
+    wait_got(&scene, 1);
+    scene.systemctl(&["stop", "prunella.service"]).unwrap();
+    fast(&scene);
+    scene.kill("web.service");
+    scene
+        .wait_for("it to be down", TIMEOUT, || {
+            let state = scene.property("web.service", "ActiveState")?;
+            Ok((state == "failed").then_some(()))
+        })
+        .unwrap();
+    scene.prunella_ok(&["sweep"]);
+    let healed = scene.wait_healed("web.service");
+    assert_ne!(healed.cause, "degraded");
+    let all = scene.incidents_of("web.service");
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert!(all.iter().any(|one| one.is("continued")), "{all:?}");
+    assert_eq!(scene.runs("web.service"), 2);
+}
+
+#[test]
+fn a_strategy_that_does_not_treat_degradations_is_a_mistake() {
+    let scene = scene_of(
+        UNIT,
+        &format!("heal-degraded = [\"port-conflict\"]\n{CARE}"),
+    )
+    .without_daemon();
+    let out = scene.prunella(&["config", "check"]);
+    assert!(!out.success());
+    let said = one_line(&format!("{}{}", out.stdout, out.stderr));
+    for part in [
+        "strategy `port-conflict` does not treat degradations",
+        "services.d/web.service.toml:2:",
+        "these do: service-restart",
+    ] {
+        assert!(said.contains(part), "{part:?} in {said}");
+    }
+}
