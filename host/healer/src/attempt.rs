@@ -62,7 +62,7 @@ pub(crate) enum AttemptOutcome {
     /// A degradation goes on, or is not over for certain: it is looked at when its health
     /// changes, and after a while where there is one. `told` is what people hear.
     Watches {
-        told: Option<Step>,
+        told: Option<Box<Step>>,
         again: Option<Duration>,
     },
 }

@@ -132,11 +132,11 @@ impl Attempt<'_> {
     fn told(&self, symptoms: Vec<Symptom>, reason: String, tried: bool) -> AttemptOutcome {
         self.diagnose();
         AttemptOutcome::Watches {
-            told: Some(Step::Watches {
+            told: Some(Box::new(Step::Watches {
                 symptoms,
                 reason,
                 tried,
-            }),
+            })),
             again: None,
         }
     }

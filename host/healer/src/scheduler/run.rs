@@ -419,7 +419,7 @@ impl Shared {
             },
             AttemptOutcome::Watches {
                 told: Some(told), ..
-            } => told.clone(),
+            } => (**told).clone(),
             AttemptOutcome::Watches { told: None, again } => Step::Waits {
                 on: Awaited::Health,
                 reason: "its health is watched".to_owned(),
