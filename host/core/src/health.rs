@@ -27,7 +27,7 @@ pub use self::{
     limit::{MetricLimit, MetricLimits},
     metric::{InstanceKind, Metric, Quantity},
     objective::{Bucket, BucketSpan, BudgetRecord, ErrorBudgetHealth, Objective},
-    reading::{Reading, Source, Whole},
+    reading::{Existing, Reading, Source, Whole},
     series::{Point, Series},
 };
 use crate::{Timestamp, UnitName};

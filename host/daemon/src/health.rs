@@ -6,7 +6,7 @@
 //! to do: no healing, and no probe, waits for the store.
 
 mod budgets;
-mod measured;
+mod layer;
 mod seen;
 
 use std::{
@@ -25,7 +25,7 @@ use prunella_core::{
     budget::Moment,
     capability::{Certificate, UnitStatus},
     duration::written,
-    health::{Health, HealthState, Subject, Transition},
+    health::{Existing, Health, HealthState, ProbeHealth, Subject, Transition},
     incident::Incident,
     service::Service,
     situation::Situation as _,
@@ -37,7 +37,7 @@ use prunella_health::{
 use prunella_linux::Linux;
 use prunella_store::{SeenHealth, Store};
 
-pub(crate) use self::measured::{Measures, measured};
+pub(crate) use self::layer::{Measures, measured};
 use self::{
     budgets::Written,
     seen::{SeenDegradation, SeenStep, SeenUnit, pause_of, seen_degradation, seen_step, seen_unit},
@@ -312,9 +312,18 @@ impl HealthBook {
         self.observe(unit, |tracker, now| tracker.signals(now, signals));
     }
 
+    /// What is known of a service's probes.
+    pub(crate) fn probes_of(&self, unit: &UnitName) -> Vec<ProbeHealth> {
+        self.lock()
+            .get(unit)
+            .map(Tracker::probes)
+            .unwrap_or_default()
+    }
+
     /// The host was measured.
-    pub(crate) fn host_sampled(&self, signals: &Signals<'_>) {
+    pub(crate) fn host_sampled(&self, signals: &Signals<'_>, existing: &Existing) {
         self.observe_host(|host, now| host.signals(now, signals));
+        self.observe_host(|host, now| host.exists(now, existing));
     }
 
     /// The control groups of the units that were seen.

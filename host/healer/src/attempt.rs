@@ -1,6 +1,7 @@
 //! One attempt at an incident: decide, assess, heal, prove.
 
 mod assessing;
+mod clearing;
 mod degradation;
 mod diagnosis;
 mod escalation;
@@ -110,6 +111,8 @@ pub(crate) struct Attempt<'a> {
     last_failure: RefCell<Option<FailedRun>>,
     /// What is missing, of a unit that is up and not well.
     not_well: RefCell<Option<String>>,
+    /// Whether the evidence was read for people who are about to be told.
+    read_for_people: Cell<bool>,
 }
 
 impl<'a> Attempt<'a> {
@@ -147,6 +150,7 @@ impl<'a> Attempt<'a> {
             asked: Cell::new(None),
             last_failure: RefCell::new(None),
             not_well: RefCell::new(None),
+            read_for_people: Cell::new(false),
             trail,
         }
     }
@@ -196,11 +200,7 @@ impl<'a> Attempt<'a> {
                     reason: what.to_owned(),
                     up_to,
                 }),
-                Waiting::StillRestarting => {
-                    self.diagnose();
-                    // The runs to come may fail otherwise.
-                    self.diagnosed.set(false);
-                }
+                Waiting::StillRestarting => self.read_for_people(),
             },
         );
         match decision {
@@ -242,6 +242,7 @@ impl<'a> Attempt<'a> {
             if detection.cause == Cause::NotAnswering || detection.by == DetectedBy::Operator {
                 proof::is_well(&self.service, &self.host, self.port_history())
             } else {
+                self.wait_for_systemd();
                 self.becomes_well()
             };
         match found {

@@ -41,7 +41,7 @@ pub enum Decision {
 /// How long somebody else's job, or systemd's own transition, is waited for
 /// before the incident is put aside. TimeoutStartSec= and TimeoutStopSec= are
 /// 90 s by default, so most jobs have ended by then one way or the other.
-const SETTLE: Duration = Duration::from_secs(100);
+pub(crate) const SETTLE: Duration = Duration::from_secs(100);
 
 /// So long before people are told, the evidence is read for them: on a busy host that takes
 /// seconds.
@@ -127,7 +127,8 @@ pub(crate) fn decide(
     if let Some((detail, left)) = paused(healer, service) {
         return hold(LeftAlone::Paused, detail, left);
     }
-    if current.protected.covers(unit) {
+    // Of one that serves worse than it should people are told, and no act is allowed on it.
+    if current.protected.covers(unit) && !incident.detection.is_degradation() {
         return Decision::Leave(
             LeftAlone::Protected,
             "protected units are reported, never acted on".to_owned(),
@@ -332,7 +333,11 @@ pub(crate) fn decide(
 
 /// In how long people are about to be told that the service is down, while that is still to
 /// come.
-fn told_in(current: &Current, service: &Service, incident: &Incident) -> Option<Duration> {
+pub(crate) fn told_in(
+    current: &Current,
+    service: &Service,
+    incident: &Incident,
+) -> Option<Duration> {
     let told = incident
         .detection
         .at

@@ -308,7 +308,10 @@ impl Scheduler {
                 }
             };
             task.wait(retry_at.since(wall_clock()), WaitsFor::Retry);
-            if status.is_some_and(|status| status.is_up()) {
+            let config = self.shared.healer.config();
+            // Who cannot heal it any more says so at once.
+            let is_out_of_force = config.mistake_of(&unit).is_some();
+            if is_out_of_force || status.is_some_and(|status| status.is_up()) {
                 task.stage = Stage::Queued;
             } else {
                 task.needs = self.shared.missing_needs(&unit, &BTreeSet::new());

@@ -3,7 +3,7 @@
 use prunella_core::{
     Timestamp,
     duration::written,
-    health::{Health, HealthState, MetricLimits, Subject, Symptom, Transition},
+    health::{Existing, Health, HealthState, MetricLimits, Subject, Symptom, Transition},
 };
 
 use crate::{
@@ -66,6 +66,12 @@ impl HostTracker {
     /// It was measured.
     pub fn signals(&mut self, now: Now, signals: &Signals<'_>) -> Observed {
         self.sampled.sample(now, &self.limits, signals);
+        self.settle(now)
+    }
+
+    /// What there is of the things that are measured: of others nothing is known any more.
+    pub fn exists(&mut self, now: Now, existing: &Existing) -> Observed {
+        self.sampled.forget_what_is_gone(existing);
         self.settle(now)
     }
 

@@ -6,7 +6,8 @@ mod tests;
 use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::health::{
-    InstanceKind, Metric, MetricLimit, MetricLimits, Reading, Subject, Symptom, SymptomLevel,
+    Existing, InstanceKind, Metric, MetricLimit, MetricLimits, Reading, Subject, Symptom,
+    SymptomLevel,
 };
 
 use crate::{Condition, Now, STALE_AFTER, condition::Watched, evidence::sentence};
@@ -30,6 +31,9 @@ struct Watching {
     degrading: Watched,
     critical: Watched,
     latest: Option<Reading>,
+    /// Set from when it was to be shown anew until it is measured: in so many samples it was
+    /// missing.
+    missing_since_anew: Option<u32>,
     /// What an earlier process said of it, until there is a value.
     carried: Option<Symptom>,
 }
@@ -73,6 +77,7 @@ impl Sampled {
             };
             let watching = Watching {
                 degrading: Watched::held_since(since),
+                missing_since_anew: None,
                 critical: match symptom.level {
                     SymptomLevel::Degraded => Watched::default(),
                     _ => Watched::held_since(since),
@@ -113,17 +118,30 @@ impl Sampled {
                 .or_default()
                 .value(now, limit, reading);
         }
-        // A file system that is mounted no more, and was well, is not remembered for good.
-        self.watching
-            .retain(|_, watching| watching.is_open() || watching.latest.is_some());
+        // A file system that is mounted no more, and was well, is not remembered for good. Nor
+        // is what another run does not have, such as a limit.
+        self.watching.retain(|_, watching| {
+            let is_gone = watching.missing_since_anew >= Some(STALE_AFTER);
+            !is_gone && (watching.is_open() || watching.latest.is_some())
+        });
     }
 
-    /// What was measured until now tells nothing of what comes.
+    /// The subject was acted on, or another run of it began: what was measured before tells
+    /// nothing of what it is like since.
     pub(crate) fn begin_anew(&mut self) {
         for watching in self.watching.values_mut() {
             watching.degrading.begin_anew();
             watching.critical.begin_anew();
+            watching.missing_since_anew = Some(0);
         }
+    }
+
+    /// What is not there any more is of no interest.
+    pub(crate) fn forget_what_is_gone(&mut self, existing: &Existing) {
+        self.watching.retain(|(metric, instance), _| {
+            let instance = instance.as_deref().unwrap_or_default();
+            !existing.lacks(*metric, instance)
+        });
     }
 
     /// Rows of values end here.
@@ -162,6 +180,7 @@ impl Watching {
             None => self.critical.end(),
         }
         self.latest = Some(reading.clone());
+        self.missing_since_anew = None;
         self.carried = None;
     }
 
@@ -169,6 +188,9 @@ impl Watching {
     fn gap(&mut self) {
         self.degrading.gap();
         self.critical.gap();
+        if let Some(missing) = &mut self.missing_since_anew {
+            *missing += 1;
+        }
         if !self.is_open() {
             self.latest = None;
         }
@@ -198,7 +220,10 @@ impl Watching {
                 (None, None) => return None,
             };
         let Some(latest) = &self.latest else {
-            return self.carried.clone();
+            return self.carried.clone().map(|carried| Symptom {
+                confirmed: false,
+                ..carried
+            });
         };
         Some(Symptom {
             level,

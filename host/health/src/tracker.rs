@@ -8,7 +8,8 @@ use prunella_core::{
     Timestamp, UnitName,
     capability::Certificate,
     health::{
-        Health, HealthSettings, HealthState, Metric, Subject, Symptom, SymptomLevel, Transition,
+        Health, HealthSettings, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel,
+        Transition,
     },
 };
 
@@ -393,14 +394,18 @@ impl Tracker {
             evidence: self.evidence.clone(),
             symptoms: self.symptoms(),
             episodes: self.episodes.all(),
-            probes: self
-                .probes
-                .iter()
-                .map(|(name, probe)| probe.health(name))
-                .collect(),
+            probes: self.probes(),
             flapping: self.flapping.now(),
             error_budget: self.error_budget.as_ref().map(ErrorBudget::health),
         }
+    }
+
+    /// What is known of its probes, by name.
+    pub fn probes(&self) -> Vec<ProbeHealth> {
+        self.probes
+            .iter()
+            .map(|(name, probe)| probe.health(name))
+            .collect()
     }
 
     /// What holds, the worst first.

@@ -9,7 +9,7 @@ use prunella_sdk::units::{ActiveState, Unit};
 const RESTART_REQUESTED: &str = "restart-requested";
 
 /// What is measured and is the same of every run: no restart is tried against it.
-const NOT_OF_THE_RUN: [&str; 1] = ["certificate-hours"];
+const NOT_OF_THE_RUN: [&str; 2] = ["certificate-hours", "error-budget-permille"];
 
 struct ServiceRestart;
 

@@ -177,6 +177,7 @@ impl PluginInfo {
         }
         list(&mut text, "By itself it", &self.looks, width);
         list(&mut text, "Once it is granted, it", &self.may, width);
+        self.show_kinds(&mut text);
         self.show_settings(&mut text, width);
         if self.acts.is_empty() {
             let _ = writeln!(text, "\nIt only looks. To use it, add to prunella.toml:\n");
@@ -226,6 +227,18 @@ impl PluginInfo {
         let imports = imports(&self.inspection);
         if !imports.is_empty() {
             field(text, "imports", &imports.join(", "), width);
+        }
+    }
+
+    /// Which incidents it treats, where it says so.
+    fn show_kinds(&self, text: &mut String) {
+        let treats = self
+            .description
+            .as_ref()
+            .and_then(|description| description.treats.as_ref());
+        if let Some(treats) = treats {
+            let kinds: Vec<&str> = treats.iter().map(|kind| kind.as_str()).collect();
+            let _ = writeln!(text, "\nIt treats: {}", kinds.join(", "));
         }
     }
 

@@ -279,3 +279,53 @@ fn numbers_do_not_make_an_alert_different(
     };
     assert_eq!(key(one) == key(other), same);
 }
+
+/// Whoever did not hear of a degradation need not hear of its end, unless Prunella has acted.
+#[test]
+fn the_end_of_a_degradation_is_told_where_it_was_told() {
+    let mut degraded = incident();
+    degraded.detection.cause = "degraded".into();
+    let recovered = Ending::Recovered {
+        by: "its symptoms have cleared by themselves".to_owned(),
+    };
+    let healed = Ending::Healed {
+        strategy: StrategyName::new("service-restart").unwrap(),
+        recovered_after: None,
+    };
+    let told = entry(
+        1,
+        Step::Watches {
+            symptoms: Vec::new(),
+            reason: "it may not".to_owned(),
+            tried: false,
+        },
+    );
+    let at = Timestamp::from_millis(2_000);
+    let of = |steps: &[Entry], ending: &Ending| {
+        Alert::of(&degraded, steps, ending, None, headline(), at)
+    };
+    assert_eq!(of(&[], &recovered), None);
+    assert!(of(&[], &healed).is_some_and(|alert| alert.resolved));
+    let end = of(std::slice::from_ref(&told), &recovered).unwrap();
+    assert!(end.resolved);
+    assert_eq!(end.kind, AlertKind::Recovery);
+    // That goes on as another incident, which tells its own end.
+    let continued = Ending::Continued {
+        reason: "it has failed".to_owned(),
+    };
+    assert_eq!(of(&[told], &continued), None);
+}
+
+#[test]
+fn a_degradation_is_a_warning_until_healing_was_of_no_use() {
+    let at = Timestamp::from_millis(2_000);
+    let of = |critical, tried| {
+        let service = service(critical);
+        let alert = Alert::degradation(&incident(), Some(&service), headline(), tried, at);
+        assert!(!alert.resolved && alert.will_retry);
+        (alert.kind, alert.severity)
+    };
+    assert_eq!(of(true, false), (AlertKind::Degradation, Severity::Warning));
+    assert_eq!(of(false, true), (AlertKind::Escalation, Severity::Warning));
+    assert_eq!(of(true, true), (AlertKind::Escalation, Severity::Critical));
+}

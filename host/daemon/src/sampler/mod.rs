@@ -18,7 +18,7 @@ use std::{
 use prunella_config::{Config, MetricsSettings};
 use prunella_core::{
     Timestamp, UnitName,
-    health::{Metric, Reading, Subject},
+    health::{Metric, ProbeHealth, Reading, Subject},
     situation::Situation as _,
 };
 use prunella_health::Signals;
@@ -44,7 +44,9 @@ pub(crate) struct Sampler {
     health: Arc<HealthBook>,
     control: Mutex<Control>,
     wake: Condvar,
-    work: Mutex<Work>,
+    /// Locked for a moment for each subject, so that whoever asks need not wait until all are
+    /// measured.
+    record: Mutex<Record>,
 }
 
 /// What is to be measured.
@@ -56,13 +58,12 @@ struct Control {
     stop: bool,
 }
 
-/// What measuring needs from one sample to the next.
+/// What measuring needs from one sample to the next: the thread's own.
 struct Work {
     tools: Instruments,
     groups: Cgroups,
     host: HostSampler,
     units: BTreeMap<UnitName, UnitSampler>,
-    record: Record,
     /// Used again for each.
     sample: UnitSample,
     host_readings: Vec<Reading>,
@@ -87,17 +88,7 @@ impl Sampler {
                 stop: false,
             }),
             wake: Condvar::new(),
-            work: Mutex::new(Work {
-                tools: Instruments::default(),
-                groups: Cgroups::detect(),
-                host: HostSampler::default(),
-                units: BTreeMap::new(),
-                record: Record::new(file),
-                sample: UnitSample::default(),
-                host_readings: Vec::new(),
-                failed_units: None,
-                until_failed: 0,
-            }),
+            record: Mutex::new(Record::new(file)),
         });
         let running = Arc::clone(&sampler);
         thread::Builder::new()
@@ -124,7 +115,7 @@ impl Sampler {
             self.wake.notify_all();
             control.settings.max_size
         };
-        self.work().record.flush(max_size);
+        self.record().flush(max_size);
     }
 
     /// How often it measures; nothing, where it does not.
@@ -138,7 +129,7 @@ impl Sampler {
 
     /// The latest value of each series of this daemon.
     pub(crate) fn latest(&self) -> Vec<Latest> {
-        self.work().record.latest()
+        self.record().latest()
     }
 
     /// What a metric was, this minute included.
@@ -149,14 +140,24 @@ impl Sampler {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<SeriesHistory>, prunella_store::StoreError> {
-        self.work().record.history(subject, metric, since, until)
+        self.record().history(subject, metric, since, until)
     }
 
     fn run(&self) {
+        let mut work = Work {
+            tools: Instruments::default(),
+            groups: Cgroups::detect(),
+            host: HostSampler::default(),
+            units: BTreeMap::new(),
+            sample: UnitSample::default(),
+            host_readings: Vec::new(),
+            failed_units: None,
+            until_failed: 0,
+        };
         let mut next = Instant::now();
         while let Some((interval, max_size)) = self.wait_until(&mut next) {
             let units = self.control().units.clone();
-            self.measure(interval, &units, max_size);
+            self.measure(&mut work, interval, &units, max_size);
         }
     }
 
@@ -196,22 +197,20 @@ impl Sampler {
         }
     }
 
-    fn measure(&self, interval: Duration, units: &[UnitName], max_size: u64) {
+    fn measure(&self, work: &mut Work, interval: Duration, units: &[UnitName], max_size: u64) {
         let groups = self.health.groups();
-        let mut work = self.work();
         let Work {
             tools,
             groups: tree,
             host,
             units: samplers,
-            record,
             sample,
             host_readings,
             failed_units,
             until_failed,
-        } = &mut *work;
+        } = work;
         let at = clock::now();
-        record.begin(at, interval, max_size);
+        self.record().begin(at, interval, max_size);
         host.sample(tools, host_readings);
         if *until_failed == 0 {
             *until_failed = COUNT_FAILED;
@@ -219,12 +218,13 @@ impl Sampler {
         }
         *until_failed -= 1;
         host_readings.extend(failed_units.map(|count| Reading::new(Metric::FailedUnits, count)));
-        record.add(&Subject::Host, at, host_readings);
-        self.health.host_sampled(&Signals {
+        self.record().add(&Subject::Host, at, host_readings);
+        let signals = Signals {
             interval,
             run: 0,
             readings: host_readings,
-        });
+        };
+        self.health.host_sampled(&signals, host.existing());
         samplers.retain(|unit, _| units.binary_search(unit).is_ok());
         for unit in units {
             let Some(group) = groups.get(unit) else {
@@ -242,7 +242,14 @@ impl Sampler {
                         readings: &sample.readings,
                     },
                 );
-                record.add(&Subject::from(unit.clone()), at, &sample.readings);
+                of_probes(
+                    &self.health.probes_of(unit),
+                    at,
+                    interval,
+                    &mut sample.readings,
+                );
+                self.record()
+                    .add(&Subject::from(unit.clone()), at, &sample.readings);
             }
         }
     }
@@ -260,7 +267,32 @@ impl Sampler {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self) -> MutexGuard<'_, Work> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the probes have told since the sample before. One that is asked more seldom has a
+/// value only now and then.
+fn of_probes(
+    probes: &[ProbeHealth],
+    at: Timestamp,
+    interval: Duration,
+    readings: &mut Vec<Reading>,
+) {
+    for probe in probes {
+        // By the wall clock: where it was set, a value is missing or there twice.
+        let is_new = probe
+            .asked_at
+            .is_some_and(|asked| at.since(asked) <= interval);
+        if !is_new {
+            continue;
+        }
+        let of = |metric, value| Reading::new(metric, value).in_instance(probe.name.clone());
+        if probe.answered == Some(true) {
+            readings.extend(probe.latency_ms.map(|took| of(Metric::LatencyMs, took)));
+        }
+        let errors = probe.errors_permille;
+        readings.extend(errors.map(|share| of(Metric::ErrorsPermille, share)));
     }
 }

@@ -35,8 +35,7 @@ pub(super) struct Record {
 
 #[derive(Debug)]
 struct Recorded {
-    metric: Metric,
-    instance: Option<String>,
+    series: Series,
     /// This minute's values.
     slots: Vec<Option<u64>>,
     at: Timestamp,
@@ -89,15 +88,18 @@ impl Record {
             None => self.series.entry(subject.clone()).or_default(),
         };
         for reading in readings {
-            let known = series
-                .iter_mut()
-                .find(|one| one.metric == reading.metric && one.instance == reading.instance);
+            let known = series.iter_mut().find(|one| {
+                one.series.metric == reading.metric && one.series.instance == reading.instance
+            });
             let one = match known {
                 Some(one) => one,
                 None => {
                     series.push(Recorded {
-                        metric: reading.metric,
-                        instance: reading.instance.clone(),
+                        series: Series {
+                            subject: subject.clone(),
+                            metric: reading.metric,
+                            instance: reading.instance.clone(),
+                        },
                         slots: vec![None; self.slots],
                         at,
                         value: reading.value,
@@ -117,16 +119,12 @@ impl Record {
 
     /// Writes what there is of this minute.
     pub(super) fn flush(&mut self, max_size: u64) {
-        let has_values = |one: &&Recorded| one.slots.iter().any(Option::is_some);
-        let values: Vec<(Series, Vec<Option<u64>>)> = self
+        let values: Vec<(&Series, &[Option<u64>])> = self
             .series
-            .iter()
-            .flat_map(|(subject, series)| {
-                series
-                    .iter()
-                    .filter(has_values)
-                    .map(|one| (one.series(subject), one.slots.clone()))
-            })
+            .values()
+            .flatten()
+            .filter(|one| one.slots.iter().any(Option::is_some))
+            .map(|one| (&one.series, one.slots.as_slice()))
             .collect();
         if values.is_empty() {
             return;
@@ -137,7 +135,9 @@ impl Record {
             slots: self.slots,
             values,
         };
-        match self.open().and_then(|store| store.write(&minute, max_size)) {
+        let written =
+            open(&mut self.store, &self.path).and_then(|store| store.write(&minute, max_size));
+        match written {
             Ok(()) => self.is_told = false,
             Err(error) => {
                 // It may work again with the next minute.
@@ -150,20 +150,15 @@ impl Record {
         }
     }
 
-    fn open(&mut self) -> Result<&mut SampleStore, StoreError> {
-        open(&mut self.store, &self.path)
-    }
-
     /// The latest value of each series.
     pub(super) fn latest(&self) -> Vec<Latest> {
         self.series
-            .iter()
-            .flat_map(|(subject, series)| {
-                series.iter().map(|one| Latest {
-                    series: one.series(subject),
-                    at: one.at,
-                    value: one.value,
-                })
+            .values()
+            .flatten()
+            .map(|one| Latest {
+                series: one.series.clone(),
+                at: one.at,
+                value: one.value,
             })
             .collect()
     }
@@ -176,7 +171,7 @@ impl Record {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<SeriesHistory>, StoreError> {
-        let mut found = match self.open() {
+        let mut found = match open(&mut self.store, &self.path) {
             Ok(store) => store.history(subject, metric, since, until)?,
             // What is not kept can still be shown as long as it is here.
             Err(error) => {
@@ -187,8 +182,8 @@ impl Record {
         let begin = self.minute * MINUTE_MS;
         let interval_ms = u64::try_from(self.interval.as_millis()).unwrap_or(MINUTE_MS);
         let here = self.series.get(subject).into_iter().flatten();
-        for one in here.filter(|one| one.metric == metric) {
-            let series = one.series(subject);
+        for one in here.filter(|one| one.series.metric == metric) {
+            let series = one.series.clone();
             let place = match found.iter().position(|known| known.series == series) {
                 Some(place) => place,
                 None => {
@@ -220,16 +215,6 @@ impl Record {
     }
 }
 
-impl Recorded {
-    fn series(&self, subject: &Subject) -> Series {
-        Series {
-            subject: subject.clone(),
-            metric: self.metric,
-            instance: self.instance.clone(),
-        }
-    }
-}
-
 fn open<'s>(
     store: &'s mut Option<SampleStore>,
     path: &Path,
@@ -237,5 +222,75 @@ fn open<'s>(
     match store {
         Some(store) => Ok(store),
         None => Ok(store.insert(SampleStore::open(path)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: u64 = 64 << 20;
+    const INTERVAL: Duration = Duration::from_secs(10);
+
+    /// Half an hour after midnight, at so many seconds.
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis((20_000 * 86_400 + 1_800 + seconds) * 1_000)
+    }
+
+    fn measured(record: &mut Record, seconds: u64, value: u64) {
+        record.begin(at(seconds), INTERVAL, SIZE);
+        let reading = Reading::new(Metric::Processes, value);
+        record.add(&Subject::Host, at(seconds), &[reading]);
+    }
+
+    fn values(record: &mut Record, until: u64) -> Vec<u64> {
+        let found = record
+            .history(&Subject::Host, Metric::Processes, at(0), at(until))
+            .unwrap();
+        let points = found.iter().flat_map(|one| &one.points);
+        points.map(|point| point.mean).collect()
+    }
+
+    #[test]
+    fn what_is_not_written_yet_is_there_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.db");
+        let mut record = Record::new(path.clone());
+        for number in 0..9 {
+            measured(&mut record, number * 10, number);
+        }
+        assert_eq!(values(&mut record, 90), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        let latest = record.latest();
+        assert_eq!((latest.len(), latest[0].value), (1, 8));
+        // Only the minute that is over was written.
+        let mut other = Record::new(path.clone());
+        assert_eq!(values(&mut other, 90).len(), 6);
+        record.flush(SIZE);
+        assert_eq!(values(&mut other, 90).len(), 9);
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut record = Record::new(folder.path().join("metrics.db"));
+        measured(&mut record, 0, 1);
+        measured(&mut record, 10, 2);
+        measured(&mut record, 70, 3);
+        measured(&mut record, 20, 4);
+        measured(&mut record, 80, 5);
+        assert_eq!(values(&mut record, 90), [1, 2, 4, 3, 5]);
+    }
+
+    #[test]
+    fn trouble_with_the_file_keeps_nothing_from_being_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.db");
+        std::fs::create_dir(&path).unwrap();
+        let mut record = Record::new(path);
+        measured(&mut record, 0, 1);
+        measured(&mut record, 60, 2);
+        assert!(record.is_told);
+        assert_eq!(values(&mut record, 90), [2]);
+        assert_eq!(record.latest()[0].value, 2);
     }
 }

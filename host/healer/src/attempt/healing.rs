@@ -249,7 +249,10 @@ impl Attempt<'_> {
             self.port_history(),
             time,
             slow,
-            || self.is_superseded(),
+            || {
+                self.tell_who_restarts();
+                self.is_superseded()
+            },
         )
     }
 

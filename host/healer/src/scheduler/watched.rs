@@ -23,16 +23,17 @@ impl Shared {
         self: &Arc<Self>,
         unit: &UnitName,
         incident: &Incident,
-        told: Option<Step>,
+        told: Option<Box<Step>>,
         again: Option<Duration>,
     ) {
         let mut state = self.lock();
+        let is_told = told.is_some();
         // For whoever has asked about it.
         let answer = |reason| Ending::Escalated {
             reason,
             retry_at: None,
         };
-        match told {
+        match told.map(|told| *told) {
             Some(Step::Watches { reason, .. }) => {
                 let ending = answer(reason);
                 state
@@ -49,8 +50,11 @@ impl Shared {
         let Some(task) = state.tasks.get_mut(unit) else {
             return;
         };
-        task.known = task.incident.attempt;
-        task.incident.attempt += 1;
+        // A look at which there is nothing to do is no attempt.
+        if is_told {
+            task.known = task.incident.attempt;
+            task.incident.attempt += 1;
+        }
         task.waits_for = None;
         task.due = None;
         let ordered = std::mem::take(&mut task.ordered_meanwhile);

@@ -10,7 +10,7 @@ use prunella_core::{
 };
 
 use super::{
-    Explanation, ReportContext,
+    Explanation, ReportContext, question,
     reason::Causes,
     words::{self, clean},
 };
@@ -56,6 +56,11 @@ impl<'a> Degradation<'a> {
             tried: told.is_some_and(|(_, _, tried)| tried),
             cleared,
         })
+    }
+
+    /// How the service is: the verb of a headline.
+    pub(super) fn how(&self) -> &'static str {
+        self.symptoms.first().map_or("is degraded", how)
     }
 
     /// Since when and how much, and what the likely cause is; once it is over, for how long
@@ -117,6 +122,11 @@ impl<'a> Degradation<'a> {
                 "Nothing yet: Prunella watches it.".to_owned()
             });
         };
+        if let Some(asked) = question::first(record, context.now) {
+            return Some(format!(
+                "Decide whether Prunella may {asked}: approve it by the first command, or deny it."
+            ));
+        }
         if let Some(to_do) = untreatable(self.symptoms) {
             return Some(to_do);
         }

@@ -404,9 +404,17 @@ impl Report {
         let standing = Standing::of(&record.steps);
         let headline = match ending {
             None => match &degradation {
-                Some(degradation) => {
-                    headline::degraded_headline(unit, degradation.symptoms, degradation.tried)
-                }
+                Some(degradation) => match question::first(record, context.now) {
+                    Some(asked) => {
+                        format!(
+                            "{unit} {}: waits for approval to {asked}",
+                            degradation.how()
+                        )
+                    }
+                    None => {
+                        headline::degraded_headline(unit, degradation.symptoms, degradation.tried)
+                    }
+                },
                 None => headline::outage(unit, &last, &causes, standing),
             },
             Some(Ending::LeftAlone {

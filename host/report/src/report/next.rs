@@ -321,13 +321,12 @@ fn unprivileged(
             ],
         },
         None if record.incident.detection.is_degradation() => {
-            let mut next = vec![
-                command(
-                    format!("prunella health {unit}"),
-                    "what is measured, and how it has changed",
-                ),
-                status(&unit),
-            ];
+            let mut next = question::commands(record, context.now);
+            next.push(command(
+                format!("prunella health {unit}"),
+                "what is measured, and how it has changed",
+            ));
+            next.push(status(&unit));
             next.extend(log_commands(record, context));
             next.push(command(
                 format!("prunella heal {unit} --restart"),

@@ -6,6 +6,7 @@ use rstest::rstest;
 use super::*;
 use prunella_core::{
     Failure, Monotonic, Timestamp,
+    health::{Metric, Symptom, SymptomLevel},
     incident::{Assessment, DetectedBy, Detection, Incident, LeftAlone, Outcome},
     trail::{Awaited, Entry, Step},
 };
@@ -1380,5 +1381,132 @@ fn a_start_limit_that_is_left_to_people_is_told_with_its_cause() {
     assert_eq!(
         report.to_do,
         "Remove the cause, then clear the start limit and start it."
+    );
+}
+
+fn symptom() -> Symptom {
+    Symptom {
+        level: SymptomLevel::Degraded,
+        metric: Metric::LatencyMs,
+        instance: Some("front".to_owned()),
+        value: 1_502,
+        threshold: 1_000,
+        clear: 800,
+        since: Timestamp::from_millis(FAILED),
+        evidence: "probe `front` took 1,502 ms to answer, with a limit of 1,000 ms".to_owned(),
+        confirmed: true,
+    }
+}
+
+fn degradation() -> Detection {
+    Detection {
+        symptoms: vec![symptom()],
+        ..detection(DetectedBy::Symptom, "degraded")
+    }
+}
+
+fn watches(reason: &str, tried: bool) -> (u64, Step) {
+    let step = Step::Watches {
+        symptoms: vec![symptom()],
+        reason: reason.to_owned(),
+        tried,
+    };
+    (30_000_000, step)
+}
+
+#[test]
+fn a_degradation_says_what_since_when_and_how_to_let_prunella_act() {
+    let told = watches("`heal-degraded` lists no strategy that may act", false);
+    let mut service = service();
+    service.declared_in = Some("/etc/prunella/services.d/web.toml".into());
+    let report = report_of(&record(degradation(), vec![told], None), &service, &[]);
+    assert_eq!(
+        report.headline,
+        "web.service is slow: probe `front` took 1,502 ms to answer, with a limit of 1,000 ms"
+    );
+    assert_eq!(
+        report.reason,
+        "Since Sat 2026-11-21 15:39:41 +01: latency of probe `front` 1,502 ms, with a limit of \
+         1,000 ms; no cause is known."
+    );
+    assert!(
+        report.to_do.ends_with(
+            "Prunella does not act on it by itself. To let it, write `heal-degraded = \
+             [\"service-restart\"]` in /etc/prunella/services.d/web.toml."
+        ),
+        "{}",
+        report.to_do
+    );
+    assert_eq!(report.kind, AlertKind::Degradation);
+    assert_eq!(report.severity, Severity::Warning);
+    assert_eq!(report.outcome, "degraded");
+    assert!(!report.needs_people);
+    assert_eq!(
+        commands(&report.next).last(),
+        Some(&"prunella heal web.service --restart")
+    );
+}
+
+#[test]
+fn a_degradation_that_no_healing_helped_needs_a_person() {
+    let told = watches("service-restart did not help", true);
+    let report = report(&record(degradation(), vec![told], None));
+    assert!(
+        report
+            .headline
+            .starts_with("web.service is slow, and no healing helped: probe `front`"),
+        "{}",
+        report.headline
+    );
+    assert!(report.needs_people);
+    assert_eq!(report.kind, AlertKind::Escalation);
+    assert_eq!(report.severity, Severity::Critical, "its service is");
+    assert!(
+        report.to_do.contains("service-restart did not help"),
+        "{}",
+        report.to_do
+    );
+}
+
+#[test]
+fn the_end_of_a_degradation_says_how_long_and_how_bad() {
+    let cleared = Step::Cleared {
+        symptoms: vec![Symptom {
+            value: 2_345,
+            ..symptom()
+        }],
+        lasted: Duration::from_secs(14 * 60),
+    };
+    let told = watches("`heal-degraded` lists no strategy that may act", false);
+    let ending = Ending::Recovered {
+        by: "its symptoms have cleared by themselves".to_owned(),
+    };
+    let steps = vec![told, (870_000_000, cleared)];
+    let report = report(&record(degradation(), steps, Some(ending)));
+    assert_eq!(report.headline, "web.service is no longer degraded");
+    assert_eq!(
+        report.reason,
+        "It was degraded for 14 min: latency of probe `front` up to 2,345 ms, with a limit of \
+         1,000 ms."
+    );
+    assert_eq!(report.to_do, "Nothing to do now.");
+    assert_eq!(report.kind, AlertKind::Recovery);
+}
+
+#[test]
+fn a_degradation_that_waits_for_another_unit_says_so() {
+    let ending = Ending::Blocked {
+        on: "db.service".parse().unwrap(),
+        reason: "db.service is degraded: it is slow".to_owned(),
+    };
+    let report = report(&record(degradation(), Vec::new(), Some(ending)));
+    assert_eq!(
+        report.headline,
+        "web.service is degraded, waiting for db.service"
+    );
+    assert!(
+        report.to_do.starts_with("Nothing here: see to db.service"),
+        "{}",
+        report.to_do
     );
 }

@@ -14,6 +14,7 @@
 mod condense;
 mod history;
 mod schema;
+mod write;
 
 use std::{
     collections::HashMap,
@@ -25,11 +26,14 @@ use prunella_core::{
     Timestamp,
     health::{Metric, Quantity, Series, Subject},
 };
-use prunella_metrics::block::{self, Block};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
+use prunella_metrics::block::Block;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
-use self::condense::condense;
 pub use self::history::SeriesHistory;
+use self::{
+    condense::condense,
+    write::{forget, write},
+};
 use crate::{StoreError, connect::connect, file};
 
 const MINUTE_MS: u64 = 60_000;
@@ -50,7 +54,7 @@ const LARGEST_BLOCK: usize = 64 << 20;
 
 /// The values of one minute.
 #[derive(Debug, Clone)]
-pub struct Minute {
+pub struct Minute<'a> {
     /// Which, since 1970.
     pub number: u32,
     /// How far the slots are apart.
@@ -58,7 +62,7 @@ pub struct Minute {
     /// One for each interval of a minute.
     pub slots: usize,
     /// Each series' values, by its slots.
-    pub values: Vec<(Series, Vec<Option<u64>>)>,
+    pub values: Vec<(&'a Series, &'a [Option<u64>])>,
 }
 
 /// The latest value of a series.
@@ -133,7 +137,7 @@ impl SampleStore {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&mut self, minute: &Minute, max_size: u64) -> Result<(), StoreError> {
+    pub fn write(&mut self, minute: &Minute<'_>, max_size: u64) -> Result<(), StoreError> {
         let doing = "writing what was measured";
         let failed = |error| StoreError::from_sqlite(&self.path, doing, error);
         let transaction = self.connection.transaction().map_err(failed)?;
@@ -267,126 +271,4 @@ fn series_by_number(connection: &Connection) -> rusqlite::Result<HashMap<u32, Se
         }
     }
     Ok(all)
-}
-
-fn number_of(transaction: &Transaction<'_>, series: &Series) -> rusqlite::Result<u32> {
-    let instance = series.instance.as_deref().unwrap_or_default();
-    let key = params![series.subject.as_str(), series.metric.as_str(), instance];
-    let known = transaction
-        .prepare_cached(
-            "SELECT number FROM series WHERE subject = ?1 AND metric = ?2 AND instance = ?3",
-        )?
-        .query_row(key, |row| row.get(0))
-        .optional()?;
-    if let Some(known) = known {
-        return Ok(known);
-    }
-    transaction
-        .prepare_cached(
-            "INSERT INTO series (subject, metric, instance) VALUES (?1, ?2, ?3)
-             RETURNING number",
-        )?
-        .query_row(key, |row| row.get(0))
-}
-
-fn write(
-    transaction: &Transaction<'_>,
-    numbers: &mut HashMap<Series, u32>,
-    minute: &Minute,
-) -> rusqlite::Result<()> {
-    let mut rows: Vec<(u32, Vec<Option<u64>>)> = Vec::with_capacity(minute.values.len());
-    for (series, values) in &minute.values {
-        let number = match numbers.get(series) {
-            Some(known) => *known,
-            None => {
-                let number = number_of(transaction, series)?;
-                numbers.insert(series.clone(), number);
-                number
-            }
-        };
-        let values = values
-            .iter()
-            .map(|value| value.map(|value| kept(series.metric, value)))
-            .collect();
-        rows.push((number, values));
-    }
-    let interval_ms = u32::try_from(minute.interval.as_millis()).unwrap_or(u32::MAX);
-    let before = transaction
-        .query_row(
-            "SELECT minute, interval_ms, slots, data FROM recent WHERE minute = ?1",
-            [minute.number],
-            recent,
-        )
-        .optional()?
-        .filter(|before| before.interval_ms == interval_ms && before.slots == minute.slots);
-    if let Some(before) = before {
-        add_before(&mut rows, &before);
-    }
-    rows.sort_unstable_by_key(|(number, _)| *number);
-    let mut data = Vec::with_capacity(rows.len() * 16);
-    let mut last = 0;
-    for (number, values) in &rows {
-        block::append(last, *number, values, &mut data);
-        last = *number;
-    }
-    transaction.execute(
-        "INSERT OR REPLACE INTO recent (minute, interval_ms, slots, data)
-         VALUES (?1, ?2, ?3, ?4)",
-        params![minute.number, interval_ms, minute.slots as u32, data],
-    )?;
-    Ok(())
-}
-
-/// Adds what an earlier daemon, or a clock that was put back, has of the same minute.
-fn add_before(rows: &mut Vec<(u32, Vec<Option<u64>>)>, before: &Recent) {
-    let mut earlier: HashMap<u32, Vec<Option<u64>>> =
-        Block::new(&before.data, before.slots).collect();
-    for (number, values) in rows.iter_mut() {
-        if let Some(earlier) = earlier.remove(number) {
-            for (value, earlier) in values.iter_mut().zip(earlier) {
-                *value = value.or(earlier);
-            }
-        }
-    }
-    rows.extend(earlier);
-}
-
-fn forget(transaction: &Transaction<'_>, minute: u32, max_size: u64) -> rusqlite::Result<()> {
-    let hour = minute / MINUTES_IN_HOUR;
-    let day = hour / HOURS_IN_DAY;
-    for (sql, (now, kept)) in [
-        (
-            "DELETE FROM recent WHERE minute < ?1 OR minute > ?2",
-            (minute, RECENT_MINUTES),
-        ),
-        (
-            "DELETE FROM minutes WHERE hour < ?1 OR hour > ?2",
-            (hour, KEPT_HOURS),
-        ),
-        (
-            "DELETE FROM quarters WHERE day < ?1 OR day > ?2",
-            (day, KEPT_DAYS),
-        ),
-    ] {
-        // What lies in the future was written while the clock was wrong.
-        transaction
-            .prepare_cached(sql)?
-            .execute([now.saturating_sub(kept), now])?;
-    }
-    let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-    let used = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
-    if u64::from(used) * u64::from(pragma("page_size")?) > max_size {
-        // The oldest of what there is most of: an hour of minutes, or else a day of quarters.
-        let gone = transaction.execute(
-            "DELETE FROM minutes WHERE hour <= (SELECT min(hour) FROM minutes)",
-            [],
-        )?;
-        if gone == 0 {
-            transaction.execute(
-                "DELETE FROM quarters WHERE day <= (SELECT min(day) FROM quarters)",
-                [],
-            )?;
-        }
-    }
-    Ok(())
 }

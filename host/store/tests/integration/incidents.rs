@@ -15,7 +15,7 @@ use std::{
 
 use crate::common::{incident, ms, note, unit};
 use prunella_core::{
-    incident::{Ending, EndingKind, IncidentId, LeftAlone},
+    incident::{Ending, EndingKind, IncidentId, IncidentKind, LeftAlone},
     summary::{Filter, OutcomeFilter},
 };
 use prunella_store::{AttemptEnd, Found, Opened, Pause, Store, StoreError};
@@ -355,6 +355,29 @@ fn lists(#[case] filter: Filter, #[case] expected: &[u64]) {
         .map(|summary| summary.at.as_millis() / 1_000)
         .collect();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn kinds_are_told_apart() {
+    let (_folder, store) = five();
+    let mut slow = incident("slow.service", 77, 9_000);
+    slow.detection.cause = "degraded".into();
+    store.open_incident(&slow).unwrap();
+    let of = |kind| {
+        let filter = Filter {
+            kind: Some(kind),
+            ..Filter::default()
+        };
+        store.incidents(&filter).unwrap()
+    };
+    let degradations = of(IncidentKind::Degradation);
+    assert_eq!(degradations.len(), 1);
+    assert_eq!(degradations[0].id, slow.id);
+    assert_eq!(degradations[0].kind, IncidentKind::Degradation);
+    assert_eq!(of(IncidentKind::Failure).len(), 5);
+    let open = store.unfinished_units().unwrap();
+    let kinds: Vec<IncidentKind> = open.iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, [IncidentKind::Failure, IncidentKind::Degradation]);
 }
 
 #[test]

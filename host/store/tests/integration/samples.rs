@@ -35,17 +35,31 @@ fn at(minute: u32) -> Timestamp {
     Timestamp::from_millis(u64::from(minute) * 60_000)
 }
 
-/// Each value is the number of the minute since the beginning, in one slot one more.
-fn minute(number: u32) -> Minute {
-    let value = u64::from(number - BEGIN);
-    let mut slots = vec![Some(value); 6];
-    slots[5] = Some(value + 6);
-    Minute {
+/// Writes a minute of six values of each of these.
+fn write(
+    samples: &mut SampleStore,
+    number: u32,
+    values: &[(Series, [Option<u64>; 6])],
+    max_size: u64,
+) {
+    let minute = Minute {
         number,
         interval: Duration::from_secs(10),
         slots: 6,
-        values: vec![(series(Metric::Tasks), slots)],
-    }
+        values: values
+            .iter()
+            .map(|(series, values)| (series, values.as_slice()))
+            .collect(),
+    };
+    samples.write(&minute, max_size).unwrap();
+}
+
+/// Each value is the number of the minute since the beginning, the last of it six more.
+fn write_number(samples: &mut SampleStore, number: u32) {
+    let value = u64::from(number - BEGIN);
+    let mut slots = [Some(value); 6];
+    slots[5] = Some(value + 6);
+    write(samples, number, &[(series(Metric::Tasks), slots)], SIZE);
 }
 
 fn store(path: &Path) -> SampleStore {
@@ -59,7 +73,7 @@ fn each_tier_has_its_values_and_a_new_process_has_them_all() {
     let mut writing = store(&path);
     let end = BEGIN + 9 * 24 * 60;
     for number in BEGIN..=end {
-        writing.write(&minute(number), SIZE).unwrap();
+        write_number(&mut writing, number);
     }
     drop(writing);
     let reading = SampleStore::open_read_only(&path).unwrap();
@@ -94,15 +108,16 @@ fn each_tier_has_its_values_and_a_new_process_has_them_all() {
 fn a_gap_stays_one_and_a_minute_in_two_pieces_is_one() {
     let folder = tempfile::tempdir().unwrap();
     let mut samples = store(&folder.path().join("metrics.db"));
-    let piece = |slots: [Option<u64>; 6]| Minute {
-        values: vec![(series(Metric::MemoryBytes), slots.to_vec())],
-        ..minute(BEGIN)
-    };
+    let memory = || series(Metric::MemoryBytes);
     let first = [Some(4 << 20), None, None, None, None, None];
-    samples.write(&piece(first), SIZE).unwrap();
+    let gone = (
+        series(Metric::Tasks),
+        [Some(3), None, None, None, None, None],
+    );
+    write(&mut samples, BEGIN, &[gone, (memory(), first)], SIZE);
     // The daemon began anew within the minute.
     let second = [None, None, None, Some(8 << 20), None, None];
-    samples.write(&piece(second), SIZE).unwrap();
+    write(&mut samples, BEGIN, &[(memory(), second)], SIZE);
     let found = samples
         .history(&web(), Metric::MemoryBytes, at(BEGIN), at(BEGIN + 1))
         .unwrap();
@@ -110,6 +125,14 @@ fn a_gap_stays_one_and_a_minute_in_two_pieces_is_one() {
     assert_eq!(values, [4 << 20, 8 << 20]);
     let apart = found[0].points[1].at.since(found[0].points[0].at);
     assert_eq!(apart, Duration::from_secs(30));
+    let tasks = samples
+        .history(&web(), Metric::Tasks, at(BEGIN), at(BEGIN + 1))
+        .unwrap();
+    assert_eq!(
+        tasks[0].points.len(),
+        1,
+        "what is not measured any more stays"
+    );
 }
 
 #[test]
@@ -118,7 +141,7 @@ fn a_damaged_file_is_begun_anew() {
     let path = folder.path().join("metrics.db");
     std::fs::write(&path, vec![7; 8192]).unwrap();
     let mut samples = store(&path);
-    samples.write(&minute(BEGIN), SIZE).unwrap();
+    write_number(&mut samples, BEGIN);
     assert_eq!(samples.latest().unwrap().len(), 1);
 }
 
@@ -129,28 +152,22 @@ fn it_stays_within_its_size() {
     let mut samples = store(&path);
     let mut state = 1_u64;
     for number in BEGIN..BEGIN + 3 * 24 * 60 {
-        let values = (0..40)
+        let values: Vec<(Series, [Option<u64>; 6])> = (0..40)
             .map(|which| {
                 let one = Series {
                     instance: Some(which.to_string()),
                     ..series(Metric::DiskFreeBytes)
                 };
-                let values = (0..6)
-                    .map(|_| {
-                        state = state
-                            .wrapping_mul(6_364_136_223_846_793_005)
-                            .wrapping_add(1);
-                        Some(state)
-                    })
-                    .collect();
+                let values = [(); 6].map(|()| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    Some(state)
+                });
                 (one, values)
             })
             .collect();
-        let minute = Minute {
-            values,
-            ..minute(number)
-        };
-        samples.write(&minute, 1 << 20).unwrap();
+        write(&mut samples, number, &values, 1 << 20);
     }
     let size = std::fs::metadata(&path).unwrap().len();
     assert!(size < 2 << 20, "{size}");

@@ -143,12 +143,17 @@ fn it_is_told_once_with_what_is_known_and_its_end_to_those_who_heard() {
         "with a limit of 400 ms",
         "Why: Since ",
         "latency of probe `front` 6",
-        "perhaps because",
         "Prunella does not act on it by itself",
         "`heal-degraded = [\"service-restart\"]` in /etc/prunella/services.d/web.service.toml",
     ] {
         assert!(head.contains(part), "{part:?} in\n{}", text(&told));
     }
+    // The host may well be busy with other tests.
+    let cause = [
+        "; perhaps because ",
+        "; likely cause: the host has more to do",
+    ];
+    assert!(cause.iter().any(|one| head.contains(one)), "{report}");
 
     let open = scene.incidents_of("web.service").remove(0);
     assert_eq!(open.ended, None, "{open:?}");
@@ -424,6 +429,105 @@ fn an_open_degradation_outlives_the_daemon() {
 }
 
 #[test]
+fn what_comes_and_goes_is_told_twice_and_then_goes_on() {
+    let scene = scene(CARE);
+    for _ in 0..2 {
+        let before = scene.incidents_of("web.service").len();
+        slow(&scene);
+        wait_state(&scene, "web.service", "degraded");
+        fast(&scene);
+        wait_state(&scene, "web.service", "healthy");
+        scene
+            .wait_for("another incident", TIMEOUT, || {
+                Ok((scene.incidents_of("web.service").len() > before).then_some(()))
+            })
+            .unwrap();
+        if before == 0 {
+            scene.wait_ended("web.service", "recovered");
+        }
+    }
+    slow(&scene);
+    wait_state(&scene, "web.service", "degraded");
+    fast(&scene);
+    wait_state(&scene, "web.service", "healthy");
+    scene.after_all_before("bystander.service");
+    let all = scene.incidents_of("web.service");
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert_eq!(all[0].ended, None, "the second one goes on: {all:?}");
+    let told: Vec<Value> = about(&scene, "web.service")
+        .into_iter()
+        .filter(|message| kind(message) == "prunella.degradation")
+        .collect();
+    assert_eq!(told.len(), 2, "{told:#?}");
+}
+
+#[test]
+fn a_restart_waits_until_people_agree_where_they_want_that() {
+    let main = format!(
+        "{}\n[oversight]\nask = [\"unit-control.restart\"]\n",
+        receiver::CONFIG
+    );
+    let scene = scene_of(CURED, &format!("{HEALS}{CARE}"))
+        .file("/etc/prunella/prunella.toml", &main, 0o644)
+        .with_daemon();
+    begin(&scene);
+    slow(&scene);
+    let told = wait_got(&scene, 1).remove(0);
+    assert!(
+        headline(&told).contains(" web.service is slow: waits for approval to restart"),
+        "{told:#}"
+    );
+    assert_eq!(scene.runs("web.service"), 1);
+    let asked: Value = serde_json::from_str(
+        scene
+            .prunella_ok(&["approvals", "--json"])
+            .lines()
+            .next()
+            .unwrap(),
+    )
+    .unwrap();
+    scene.prunella_ok(&["approve", asked["id"].as_str().unwrap()]);
+    let healed = scene.wait_healed("web.service");
+    assert_eq!(scene.runs("web.service"), 2);
+    assert_eq!(
+        scene.record(&healed).acts(),
+        ["unit-control.restart web.service"]
+    );
+}
+
+/// The memory of an earlier run proves nothing about the next, and nor does its absence.
+#[test]
+fn what_is_sampled_has_to_stay_away_for_as_long_as_it_would_take_to_be_seen() {
+    let greedy = "import os, time\nheld = None\nwhile True:\n    \
+                  if os.path.exists('/run/test-greedy') and held is None:\n        \
+                  held = bytearray(os.urandom(1 << 20) * 120)\n    time.sleep(0.2)\n";
+    let limit = "[health]\n\
+                 memory-size = { degraded = \"100MiB\", clear = \"80MiB\", for = \"3s\" }\n";
+    let main = format!("{}\n[metrics]\ninterval = \"1s\"\n", receiver::CONFIG);
+    let scene = receiver::scene()
+        .file("/etc/prunella/prunella.toml", &main, 0o644)
+        .file("/opt/test/greedy.py", greedy, 0o755)
+        .service(
+            "web.service",
+            "[Service]\nExecStart=/usr/bin/python3 /opt/test/greedy.py\n\
+             ExecStopPost=/bin/rm -f /run/test-greedy\n",
+            &format!("{HEALS}{limit}"),
+        )
+        .service("bystander.service", &victim("", ""), "")
+        .with_daemon();
+    begin(&scene);
+    scene.write_file("/run/test-greedy", "", 0o644).unwrap();
+    let healed = scene.wait_healed("web.service");
+    let record = scene.record(&healed);
+    assert_eq!(record.acts(), ["unit-control.restart web.service"]);
+    let steps = record.timed();
+    let returned = steps.iter().find(|step| step.1 == "returned").unwrap().0;
+    let proven = steps.iter().find(|step| step.1 == "proven").unwrap().0;
+    assert!(proven - returned >= 5_000, "{steps:?}");
+    assert_eq!(scene.runs("web.service"), 2);
+}
+
+#[test]
 fn errors_are_told_as_what_they_are() {
     let care = r#"
 [health]
@@ -454,15 +558,15 @@ fn without_the_daemon_a_failure_is_healed_whatever_it_has_left_open() {
     slow(&scene);
     wait_got(&scene, 1);
     scene.systemctl(&["stop", "prunella.service"]).unwrap();
+    // Neither of the two that there are then measures.
+    scene.prunella_ok(&["setup", "--hook-only"]);
+    scene.prunella_ok(&["enable", "web.service"]);
+    scene.prunella_ok(&["sweep"]);
+    let open = scene.incidents_of("web.service");
+    assert!(open.len() == 1 && open[0].ended.is_none(), "{open:?}");
+    assert_eq!(scene.runs("web.service"), 1);
     fast(&scene);
     scene.kill("web.service");
-    scene
-        .wait_for("it to be down", TIMEOUT, || {
-            let state = scene.property("web.service", "ActiveState")?;
-            Ok((state == "failed").then_some(()))
-        })
-        .unwrap();
-    scene.prunella_ok(&["sweep"]);
     let healed = scene.wait_healed("web.service");
     assert_ne!(healed.cause, "degraded");
     let all = scene.incidents_of("web.service");

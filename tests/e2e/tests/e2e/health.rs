@@ -89,7 +89,7 @@ fn spans(detail: &Value) -> Vec<(&str, u64)> {
 }
 
 #[test]
-fn slow_answers_degrade_and_fast_ones_clear_and_nothing_is_healed() {
+fn slow_answers_degrade_and_fast_ones_clear_and_nothing_is_done() {
     let scene = scene().with_daemon();
     scene.start(&["web.service", "bystander.service"]);
     wait_state(&scene, "web.service", "healthy");
@@ -124,7 +124,8 @@ fn slow_answers_degrade_and_fast_ones_clear_and_nothing_is_healed() {
     assert!(degraded.unwrap().1 >= 3_000, "{well:#}");
 
     scene.after_all_before("bystander.service");
-    assert!(scene.incidents_of("web.service").is_empty());
+    let all = scene.incidents_of("web.service");
+    assert!(all.iter().all(|one| one.cause == "degraded"), "{all:?}");
     assert_eq!(scene.runs("web.service"), 1);
 }
 
@@ -264,7 +265,7 @@ fn health_outlives_the_daemon() {
     assert_eq!(after["transitions"], before["transitions"]);
     scene.remove_file("/run/test-slow").unwrap();
     wait_state(&scene, "web.service", "healthy");
-    assert!(scene.incidents_of("web.service").is_empty());
+    assert_eq!(scene.runs("web.service"), 1);
 }
 
 /// What a daemon knew in another boot is no evidence of this one.
