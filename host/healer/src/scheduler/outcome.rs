@@ -121,9 +121,7 @@ impl Shared {
                     task.wait(wait, WaitsFor::Budget);
                 }
             }
-            AttemptOutcome::Watches { told, again } => {
-                self.watch(unit, &incident, told.map(|told| *told), again);
-            }
+            AttemptOutcome::Watches { told, again } => self.watch(unit, &incident, told, again),
             AttemptOutcome::Superseded(by) => self.go_on_with(unit, &by),
             AttemptOutcome::Blocked(on, reason) if incident.detection.is_degradation() => {
                 self.join(unit, &incident, on, reason);
