@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Timestamp, UnitName,
     health::{
-        Health, HealthSettings, HealthState, Metric, MetricLimit, MetricLimits, Reading,
+        Health, HealthSettings, HealthState, Metric, MetricLimit, MetricLimits, Reading, Symptom,
         SymptomLevel, Whole,
     },
 };
@@ -191,7 +191,12 @@ fn what_an_earlier_process_knew_holds_until_it_is_measured_well() {
     run.tracker.unit(run.now, Standing::Up);
     let health = run.health();
     assert_eq!(health.state, HealthState::Degraded);
-    assert_eq!(health.symptoms, earlier.symptoms);
+    // It was not measured since.
+    let unconfirmed = Symptom {
+        confirmed: false,
+        ..earlier.symptoms[0].clone()
+    };
+    assert_eq!(health.symptoms, [unconfirmed]);
     assert_eq!(run.memory_for(100, HOLD), HealthState::Healthy);
 }
 
