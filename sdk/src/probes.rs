@@ -18,8 +18,8 @@ pub fn ask(name: &str) -> Result<Answer> {
     })
 }
 
-/// What kind of question it is: `tcp`, `unix`, `http`, `postgres`, `mysql`,
-/// `redis` or `sqlite`.
+/// What kind of question it is: `tcp`, `unix`, `http`, `tls`, `dns`, `postgres`, `mysql`,
+/// `redis`, `sqlite` or `command`.
 ///
 /// # Errors
 /// `not-found` when no probe of that name is declared.

@@ -46,7 +46,9 @@ pub use report::{
 };
 pub use routes::Door;
 pub use server::{ServeError, ServeSettings, Server, serve};
-pub use service::{BudgetStatus, DeclaredStatus, FailureStatus, ProbeStatus, ServiceDetail};
+pub use service::{
+    BudgetStatus, DeclaredStatus, FailureStatus, ProbeStatus, ServiceDetail, WatchdogStatus,
+};
 
 /// Where the sockets stand, unless told otherwise.
 pub const DEFAULT_RUN_DIR: &str = "/run/prunella";

@@ -20,6 +20,12 @@ pub struct ServiceDetail {
     /// systemd's Description=.
     pub description: Option<String>,
     pub main_pid: Option<u32>,
+    /// What the service says of itself (sd_notify's STATUS=), redacted.
+    #[serde(default)]
+    pub says: Option<String>,
+    /// Its watchdog, where it has one and runs.
+    #[serde(default)]
+    pub watchdog: Option<WatchdogStatus>,
     pub declared: DeclaredStatus,
     /// Each probe, asked just now.
     pub probes: Vec<ProbeStatus>,
@@ -30,10 +36,22 @@ pub struct ServiceDetail {
     pub failure: Option<FailureStatus>,
     /// Set while a person is needed.
     pub needs_people: Option<NeedsPeople>,
+    /// When Prunella tries that again by itself.
+    #[serde(default)]
+    pub retry_at: Option<Timestamp>,
     /// Its latest incidents, newest first.
     pub incidents: Vec<Summary>,
     /// What would keep it from being healed if it failed now, a sentence each.
     pub obstacles: Vec<String>,
+}
+
+/// How a service's watchdog stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchdogStatus {
+    /// A sign of life is due so often, in milliseconds.
+    pub every_ms: u64,
+    /// How long ago there was one.
+    pub alive_ms_ago: Option<u64>,
 }
 
 /// How a service that is down has failed.

@@ -107,6 +107,7 @@ fn seen() -> SeenHealth {
             episodes: Vec::new(),
             probes: Vec::new(),
             flapping: None,
+            error_budget: None,
         },
         seen_at: Some(Timestamp::from_millis(8)),
     }

@@ -114,14 +114,14 @@ fn one(approval: &Approval, now: Timestamp) -> String {
     if !approval.why.is_empty() {
         line("why", &one_line(&approval.why, 500));
     }
-    line("asked", &time::short(approval.asked_at, now));
+    line("asked", &time::clock(approval.asked_at, now));
     if let Some(by) = &approval.by {
         let reason = approval.reason.as_deref();
         let why = reason.map_or_else(String::new, |reason| format!(": {}", one_line(reason, 300)));
         line("decided", &format!("by {}{why}", one_line(by, 80)));
     }
     if waits || approval.state == ApprovalState::Approved {
-        line("expires", &time::short(approval.until, now));
+        line("expires", &time::clock(approval.until, now));
     }
     if waits {
         let id = &approval.id;

@@ -517,6 +517,7 @@ fn warnings(learned: &Learned) -> Vec<String> {
     let mut warnings: Vec<String> = learned
         .notes
         .iter()
+        .chain(&learned.not_asked)
         .map(|note| format!("{unit}: {note}"))
         .collect();
     let others: Vec<&str> = status

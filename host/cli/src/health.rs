@@ -153,6 +153,16 @@ fn one(detail: &HealthDetail, has_since: bool, width: usize, table_width: usize)
     for line in wrap(&why, width.saturating_sub(2)) {
         let _ = writeln!(text, "  {line}");
     }
+    if let Some(budget) = &health.error_budget {
+        let left = Metric::ErrorBudgetPermille.shown(budget.left_permille);
+        let line = format!(
+            "Error budget: {left} is left of what an objective of {} allows in 30 days",
+            budget.objective
+        );
+        for line in wrap(&line, width.saturating_sub(2)) {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
     if !health.symptoms.is_empty() {
         let _ = writeln!(text, "\n{STRONG}Symptoms{STRONG:#}");
         text.push_str(&symptoms(&health.symptoms, detail.at, table_width));
@@ -199,13 +209,18 @@ fn symptoms(symptoms: &[Symptom], now: Timestamp, width: usize) -> String {
 }
 
 fn probes(probes: &[ProbeHealth], now: Timestamp, width: usize) -> String {
-    let mut table = Table::new(&[
+    let has_certificates = probes.iter().any(|probe| probe.certificate_ends.is_some());
+    let mut columns = vec![
         Column::shrinks("PROBE", 8),
         Column::fixed("ANSWERED"),
         Column::fixed("LATENCY"),
         Column::fixed("UNANSWERED"),
         Column::fixed("ASKED"),
-    ]);
+    ];
+    if has_certificates {
+        columns.push(Column::fixed("CERTIFICATE UNTIL"));
+    }
+    let mut table = Table::new(&columns);
     for probe in probes {
         let (answered, style) = match probe.answered {
             Some(true) => ("yes", GOOD),
@@ -215,7 +230,7 @@ fn probes(probes: &[ProbeHealth], now: Timestamp, width: usize) -> String {
         let shown = |metric: Metric, value: Option<u64>| {
             value.map_or_else(String::new, |it| metric.shown(it))
         };
-        table.row(vec![
+        let mut row = vec![
             Cell::new(&probe.name, PLAIN),
             Cell::new(answered, style),
             Cell::new(shown(Metric::LatencyMs, probe.latency_ms), PLAIN),
@@ -226,7 +241,12 @@ fn probes(probes: &[ProbeHealth], now: Timestamp, width: usize) -> String {
                     .map_or_else(String::new, |asked| ago(asked, now)),
                 QUIET,
             ),
-        ]);
+        ];
+        if has_certificates {
+            let ends = probe.certificate_ends.and_then(Timestamp::day);
+            row.push(Cell::new(ends.unwrap_or_default(), PLAIN));
+        }
+        table.row(row);
     }
     table.render(width, 2)
 }
@@ -251,7 +271,10 @@ fn transitions(transitions: &[Transition], width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::UnitName;
+    use prunella_core::{
+        UnitName,
+        health::{ErrorBudgetHealth, Objective},
+    };
     use unicode_width::UnicodeWidthStr as _;
 
     use super::*;
@@ -285,8 +308,13 @@ mod tests {
                     answered: Some(true),
                     latency_ms: Some(1_502),
                     errors_permille: Some(97),
+                    certificate_ends: Some(at(6 * 24 * 3_600)),
                 }],
                 flapping: Some(7),
+                error_budget: Some(ErrorBudgetHealth {
+                    objective: Objective::answering(999_000).unwrap(),
+                    left_permille: 415,
+                }),
             },
             seen_at: Some(at(90)),
         }
@@ -351,7 +379,8 @@ mod tests {
                 "postgresql@15-main.service: degraded",
                 "(30 s ago): probe `front` took 1,502 ms",
                 "degraded latency front 1,502 ms 1,000 ms 1 min ago",
-                "front yes 1,502 ms 9.7 % 5 s ago",
+                "front yes 1,502 ms 9.7 % 5 s ago 2026-11-27",
+                "Error budget: 41.5 % is left of what an objective of 99.9 % allows in 30 days",
                 "healthy degraded it is slow",
             ] {
                 assert!(words.contains(part), "{part} in\n{text}");

@@ -101,6 +101,9 @@ pub(crate) fn services_file(learned: &Learned, critical: bool) -> String {
         let _ = writeln!(text, "interval = {}", quoted(interval));
         let _ = writeln!(text, "failure-threshold = {FAILURES}");
     }
+    if let Some(not_asked) = &learned.not_asked {
+        let _ = writeln!(text, "\n# {}", one_line(not_asked, 300));
+    }
     text.push_str(MORE_SECTIONS);
     let _ = writeln!(text, "#interval = {}", quoted(interval));
     text
@@ -133,15 +136,20 @@ fn asking(probe: &ProbeKind) -> Option<String> {
         | ProbeKind::Mysql(place)
         | ProbeKind::Redis(place) => quoted(place),
         ProbeKind::Unix(path) => quoted(&path.to_string_lossy()),
-        ProbeKind::Http { url, status } => {
-            let status: Vec<String> = status.iter().map(u16::to_string).collect();
+        ProbeKind::Http(question) => {
+            let url = quoted(&question.url);
+            let status: Vec<String> = question.status.iter().map(u16::to_string).collect();
             if status.is_empty() {
-                quoted(url)
+                url
             } else {
-                format!("{}\nstatus = [{}]", quoted(url), status.join(", "))
+                format!("{url}\nstatus = [{}]", status.join(", "))
             }
         }
-        ProbeKind::Sqlite { .. } => return None,
+        // Nothing that is learned.
+        ProbeKind::Tls(_)
+        | ProbeKind::Dns(_)
+        | ProbeKind::Sqlite { .. }
+        | ProbeKind::Command(_) => return None,
     };
     Some(format!("{} = {value}", probe.as_str()))
 }

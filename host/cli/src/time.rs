@@ -30,6 +30,7 @@ pub(crate) fn parse_when(text: &str) -> Result<Timestamp, String> {
 
 fn when(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let text = text.trim();
+    let text = text.strip_suffix(" ago").unwrap_or(text);
     if let Ok(span) = parse_span(text) {
         return Ok(now.saturating_sub(span));
     }
@@ -184,6 +185,7 @@ mod tests {
 
     #[rstest]
     #[case("2h", 1_795_263_781_000)]
+    #[case("2 hours ago", 1_795_263_781_000)]
     #[case("2026-11-21", 1_795_219_200_000)]
     #[case("today", 1_795_219_200_000)]
     #[case("yesterday", 1_795_132_800_000)]

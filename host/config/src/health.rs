@@ -3,6 +3,7 @@
 //! ```toml
 //! [health]
 //! latency = { degraded = "1s", clear = "800ms", for = "30s" }
+//! certificate = { degraded = "21d", critical = "7d" }
 //! cpu = { degraded = "90%", for = "5m" }
 //! error-rate = { degraded = "5%", failed = "10%", clear = "2%", for = "30s", window = "5m" }
 //! ```
@@ -11,7 +12,10 @@ use std::{ops::Range, time::Duration};
 
 use prunella_core::{
     duration::written,
-    health::{ErrorRateSettings, HealthSettings, LatencySettings, Metric, MetricLimits},
+    health::{
+        CertificateSettings, ErrorRateSettings, HealthSettings, LatencySettings, Metric,
+        MetricLimits,
+    },
     text::one_line,
 };
 
@@ -23,6 +27,9 @@ use super::{
 
 /// Shorter than this nothing is slow: latencies are measured in whole milliseconds.
 const LEAST: Duration = Duration::from_millis(2);
+
+/// A certificate's time is counted in hours.
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Of a probe that is asked every second, this many questions have to be kept.
 const LONGEST_WINDOW: Duration = Duration::from_secs(3_600);
@@ -37,7 +44,10 @@ pub(super) fn section(
     if let Some(section) = reader.section(top, "health", "[health]") {
         reader.only(
             section,
-            &keys(&["latency", "error-rate"], limits::OF_SERVICES),
+            &keys(
+                &["latency", "error-rate", "certificate"],
+                limits::OF_SERVICES,
+            ),
         );
         read(reader, section, &mut health);
     }
@@ -55,7 +65,10 @@ pub(super) fn host_section(
     let Some(section) = reader.section(top, "health", "[health]") else {
         return health;
     };
-    let known = keys(&["latency", "error-rate", "host"], limits::OF_SERVICES);
+    let known = keys(
+        &["latency", "error-rate", "certificate", "host"],
+        limits::OF_SERVICES,
+    );
     reader.only(section, &known);
     read(reader, section, &mut health);
     if let Some(section) = reader.section(section, "host", "[health.host]") {
@@ -77,7 +90,41 @@ fn read(reader: &mut Reader<'_>, section: Section<'_>, health: &mut HealthSettin
     if let Some(rate) = reader.section(section, "error-rate", "[health.error-rate]") {
         read_error_rate(reader, rate, &mut health.error_rate);
     }
+    if let Some(section) = reader.section(section, "certificate", "[health.certificate]") {
+        read_certificate(reader, section, &mut health.certificate);
+    }
     limits::read(reader, section, limits::OF_SERVICES, &mut health.limits);
+}
+
+fn read_certificate(
+    reader: &mut Reader<'_>,
+    section: Section<'_>,
+    certificate: &mut CertificateSettings,
+) {
+    reader.only(section, &["degraded", "critical"]);
+    if let Some(degraded) = reader.duration(section, "degraded", HOUR) {
+        *certificate = CertificateSettings {
+            degraded: Some(degraded),
+            // Where nothing else is said: a third of it.
+            critical: None,
+        };
+    }
+    if let Some(critical) = reader.duration(section, "critical", HOUR) {
+        certificate.critical = Some(critical);
+    }
+    if let (Some(degraded), Some(critical)) = (certificate.degraded, certificate.critical)
+        && critical > degraded
+    {
+        reader.error_help(
+            place(section, &["critical", "degraded"]),
+            format!(
+                "`critical` must not be longer than `degraded`, and {} is longer than {}",
+                written(critical),
+                written(degraded)
+            ),
+            "for example: degraded = \"21d\", critical = \"7d\"",
+        );
+    }
 }
 
 fn read_latency(reader: &mut Reader<'_>, section: Section<'_>, latency: &mut LatencySettings) {

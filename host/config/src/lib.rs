@@ -87,6 +87,8 @@
 //! name = "answers"
 //! http = "http://127.0.0.1:8080/health"
 //! status = [200]
+//! body = "ready"                   # and `header = { … }`
+//! interval = "30s"                 # or "never"; "10s" by default, "5s" of a critical service
 //! ```
 
 mod alerts;

@@ -199,6 +199,10 @@ fn threshold(
             let number = reader.number_in(section.table.get(key)?, key, 0..=1_000_000)?;
             Some(u64::from(number) * 1_000)
         }
+        Quantity::Hours => {
+            let span = reader.duration(section, key, Duration::ZERO)?;
+            Some(span.as_secs() / 3_600)
+        }
         Quantity::Count | Quantity::Milliseconds | Quantity::Celsius | Quantity::Flag => {
             let number = reader.number_in(section.table.get(key)?, key, 0..=u32::MAX)?;
             Some(u64::from(number))

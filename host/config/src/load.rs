@@ -18,7 +18,7 @@ use super::{
     reader::{Reader, parse, parse_partly},
     service_file::{self, Parsed},
 };
-use prunella_core::{StrategyName, text::one_line};
+use prunella_core::{StrategyName, service::ProbeKind, text::one_line};
 
 /// Far more than any configuration needs; whatever is larger is a mistake.
 const FILE_MAX: u64 = 1 << 20;
@@ -425,16 +425,26 @@ impl Loader<'_> {
     /// Commands may hold secrets, and then nobody else should read the file.
     fn check_secrets(&mut self, path: &Path, name: &Path, parsed: &Parsed) {
         let readable = fs::metadata(path).is_ok_and(|found| found.mode() & 0o004 != 0);
-        let secret = parsed.service.checks.iter().find(|(_, check)| {
-            let command = check.command.join(" ");
-            prunella_core::text::redact(&command) != command
+        let service = &parsed.service;
+        let checks = service
+            .checks
+            .iter()
+            .map(|(name, check)| ("check", name, check.command.join(" ")));
+        let probes = service.probes.iter().filter_map(|(name, probe)| {
+            let ProbeKind::Command(command) = &probe.kind else {
+                return None;
+            };
+            Some(("probe", name, command.join(" ")))
         });
-        if let (true, Some((check, _))) = (readable, secret) {
+        let secret = checks
+            .chain(probes)
+            .find(|(_, _, command)| prunella_core::text::redact(command) != *command);
+        if let (true, Some((what, of, _))) = (readable, secret) {
             self.found.push(
                 Diagnostic::about_file(
                     name,
                     format!(
-                        "everybody can read this file, and the command of the check `{check}` seems to hold a secret"
+                        "everybody can read this file, and the command of the {what} `{of}` seems to hold a secret"
                     ),
                 )
                 .help(format!("chmod 600 {}", path.display()))

@@ -2,6 +2,7 @@
 
 mod checks;
 mod files;
+mod objective;
 mod probes;
 
 use std::{collections::BTreeMap, ops::Range, path::Path, time::Duration};
@@ -35,6 +36,7 @@ const KEYS: &[&str] = &[
     "proof",
     "budget",
     "health",
+    "objective",
     "alerts",
     "file",
     "check",
@@ -137,6 +139,7 @@ pub(super) fn read<'t>(
     files::read_files(reader, top, &mut service);
     checks::read_checks(reader, top, &mut service);
     probes::read_probes(reader, top, &mut service);
+    service.objective = objective::read(reader, top, &service);
     let parsed = unit.map(|(_, span)| Parsed {
         service,
         own_strategies,

@@ -12,7 +12,7 @@ use prunella_core::{
     UnitName,
     health::{ErrorRateSettings, Metric},
     policy::{Act, Permission, Scope},
-    service::{FileRole, Order, ProbeKind, ReadBy, RunPolicy, StartLimit},
+    service::{FileRole, HttpQuestion, Order, ProbeKind, ReadBy, RunPolicy, StartLimit},
 };
 
 const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -28,17 +28,17 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
-fn load(files: &[(&str, &str)]) -> Loaded {
+pub(crate) fn load(files: &[(&str, &str)]) -> Loaded {
     Config::load(folder(files).path())
 }
 
-fn shown(loaded: &Loaded) -> String {
+pub(crate) fn shown(loaded: &Loaded) -> String {
     let shown: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
     shown.join("\n\n")
 }
 
 /// What is shown for one service's file.
-fn service(text: &str) -> String {
+pub(crate) fn service(text: &str) -> String {
     shown(&load(&[("services.d/web.toml", text)]))
 }
 
@@ -424,10 +424,11 @@ fn a_service_with_everything() {
     assert_eq!(check.timeout, Duration::from_secs(10));
     assert_eq!(
         shop.probes["answers"].kind,
-        ProbeKind::Http {
+        ProbeKind::Http(HttpQuestion {
             url: "http://[::1]:8080/health".to_owned(),
-            status: vec![200, 204]
-        }
+            status: vec![200, 204],
+            ..HttpQuestion::default()
+        })
     );
     assert_eq!(shop.probes["answers"].failure_threshold, 2);
     assert_eq!(shop.probes["db"].unit, Some(unit("db.service")));
@@ -658,7 +659,7 @@ error: unknown key `prots`
   |
 2 | prots = ["tcp/80"]
   | ^^^^^
-  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, heal-degraded, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, alerts, file, check, probe
+  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, heal-degraded, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, objective, alerts, file, check, probe
 
 error: `tcp/0` is not a port
  --> services.d/web.toml:3:10
@@ -890,7 +891,7 @@ const WEB: &str = "unit = \"web.service\"\n";
     "warning: db.service is not among what the service needs"
 )]
 #[case::failures(
-    "[[probe]]\nname = \"a\"\ntcp = \"a:1\"\nfailure-threshold = 2",
+    "[[probe]]\nname = \"a\"\ntcp = \"a:1\"\ninterval = \"never\"\nfailure-threshold = 2",
     "`failure-threshold` has no effect without `interval`"
 )]
 #[case::table("proof = 5", "`proof` must be a table, and this is a whole number")]

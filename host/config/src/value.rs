@@ -50,6 +50,19 @@ pub(super) fn many_permille(text: &str) -> Option<u64> {
     Some(whole.parse::<u64>().ok()? * 10 + tenths.parse::<u64>().ok()?)
 }
 
+/// A share in percent, such as `99.95%`, in parts of a million; none above 100 %.
+pub(super) fn parts_per_million(text: &str) -> Option<u32> {
+    let number = text.strip_suffix('%')?.trim_end();
+    let (whole, rest) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(rest) || whole.len() > 3 || rest.len() > 4 {
+        return None;
+    }
+    let rest: u32 = format!("{rest:0<4}").parse().ok()?;
+    let share = whole.parse::<u32>().ok()? * 10_000 + rest;
+    Some(share).filter(|share| *share <= 1_000_000)
+}
+
 /// Whether `text` is `host:port`, with a port from 1 to 65535; an IPv6 address
 /// stands in brackets.
 pub(super) fn is_host_and_port(text: &str) -> bool {
@@ -66,6 +79,18 @@ pub(super) fn is_host_and_port(text: &str) -> bool {
             && port.bytes().all(|b| b.is_ascii_digit())
             && port.parse::<u16>().is_ok_and(|port| port > 0)
     })
+}
+
+/// Whether `text` is a host's name as DNS has it, with or without the last dot.
+pub(super) fn is_domain_name(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        })
 }
 
 /// The nearest of `known` to `word`, when it is near enough to be meant.
@@ -115,6 +140,19 @@ mod tests {
     }
 
     #[rstest]
+    #[case("99.9%", Some(999_000))]
+    #[case("99.9995 %", Some(999_995))]
+    #[case("99%", Some(990_000))]
+    #[case("100%", Some(1_000_000))]
+    #[case("100.0001%", None)]
+    #[case("99.99999%", None)]
+    #[case("99,9%", None)]
+    #[case("99.9", None)]
+    fn finer_shares(#[case] text: &str, #[case] expected: Option<u32>) {
+        assert_eq!(parts_per_million(text), expected);
+    }
+
+    #[rstest]
     #[case("0640", Some(0o640))]
     #[case("640", Some(0o640))]
     #[case("04755", Some(0o4755))]
@@ -138,6 +176,21 @@ mod tests {
     #[case("a b:80", false)]
     fn addresses(#[case] text: &str, #[case] expected: bool) {
         assert_eq!(is_host_and_port(text), expected);
+    }
+
+    #[rstest]
+    #[case("shop.example", true)]
+    #[case("_sip._tcp.shop.example.", true)]
+    #[case("localhost", true)]
+    #[case("", false)]
+    #[case(".", false)]
+    #[case("shop..example", false)]
+    #[case("shop.example:53", false)]
+    #[case("büro.example", false)]
+    fn domain_names(#[case] text: &str, #[case] expected: bool) {
+        assert_eq!(is_domain_name(text), expected);
+        assert!(!is_domain_name(&"a".repeat(64)));
+        assert!(!is_domain_name(&"a.".repeat(127).repeat(2)));
     }
 
     #[rstest]

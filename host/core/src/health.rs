@@ -11,8 +11,10 @@
 //!
 //! `prunella-health` has the arithmetic. Nothing here decides.
 
+mod certificate;
 mod limit;
 mod metric;
+mod objective;
 mod reading;
 mod series;
 
@@ -21,9 +23,11 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    certificate::CertificateSettings,
     limit::{MetricLimit, MetricLimits},
     metric::{InstanceKind, Metric, Quantity},
-    reading::{Reading, Source, Whole},
+    objective::{Bucket, BucketSpan, BudgetRecord, ErrorBudgetHealth, Objective},
+    reading::{Existing, Reading, Source, Whole},
     series::{Point, Series},
 };
 use crate::{Timestamp, UnitName};
@@ -198,6 +202,15 @@ impl Symptom {
         self.metric != Metric::UnansweredInARow
     }
 
+    /// Whether another run of the service may be without it: not what is left of a
+    /// certificate or of an error budget.
+    pub fn is_of_the_run(&self) -> bool {
+        !matches!(
+            self.metric,
+            Metric::CertificateHours | Metric::ErrorBudgetPermille
+        )
+    }
+
     /// Whether it is of the same thing.
     pub fn is_of_same(&self, other: &Self) -> bool {
         (self.metric, &self.instance) == (other.metric, &other.instance)
@@ -256,6 +269,9 @@ pub struct ProbeHealth {
     /// Of a thousand questions within the window, so many were not answered; absent while
     /// there are too few to tell.
     pub errors_permille: Option<u64>,
+    /// Until when the certificate is valid that it is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_ends: Option<Timestamp>,
 }
 
 /// How a subject is, since when, and why.
@@ -275,6 +291,9 @@ pub struct Health {
     pub probes: Vec<ProbeHealth>,
     /// Set while it changes too often: so many changes within the last half hour.
     pub flapping: Option<u32>,
+    /// What is left of its error budget, where it has an objective.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_budget: Option<ErrorBudgetHealth>,
 }
 
 /// A change of a subject's state.
@@ -295,6 +314,8 @@ pub struct Transition {
 pub struct HealthSettings {
     pub latency: LatencySettings,
     pub error_rate: ErrorRateSettings,
+    #[serde(default)]
+    pub certificate: CertificateSettings,
     pub limits: MetricLimits,
 }
 
@@ -303,6 +324,7 @@ impl Default for HealthSettings {
         Self {
             latency: LatencySettings::default(),
             error_rate: ErrorRateSettings::default(),
+            certificate: CertificateSettings::default(),
             limits: MetricLimits::of_services(),
         }
     }

@@ -221,11 +221,27 @@ impl Detection {
         }
     }
 
-    /// Whether it tells of another failure of the unit than `earlier` did: of
-    /// another run, or of one that was up when an operator asked for it.
-    pub fn is_another_than(&self, earlier: &Self) -> bool {
+    /// Whether it tells of another failure of the unit than `earlier` did, whose incident was
+    /// looked at last at `looked`, in this boot: of another run that failed after that, or of
+    /// one that was up when an operator asked for it.
+    pub fn is_another_than(&self, earlier: &Self, looked: Option<Monotonic>) -> bool {
+        if looked.is_some_and(|looked| self.was_by(looked)) {
+            return false;
+        }
         let was_up = earlier.by == DetectedBy::Operator && earlier.failed_monotonic.is_none();
         self.invocation != earlier.invocation || (was_up && self.failed_monotonic.is_some())
+    }
+
+    /// Whether the unit had failed so by that moment of the same boot: what ended then has
+    /// seen it. Which run it was says nothing, since systemd or Prunella may have started
+    /// several meanwhile.
+    pub fn was_by(&self, moment: Monotonic) -> bool {
+        self.is_a_moment() && self.failed_monotonic.is_some_and(|failed| failed <= moment)
+    }
+
+    /// Whether it tells of the moment when a run failed, and not of a state that goes on.
+    pub fn is_a_moment(&self) -> bool {
+        !matches!(self.cause, Cause::NotAnswering | Cause::RestartLoop)
     }
 }
 

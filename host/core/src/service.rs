@@ -1,5 +1,7 @@
 //! A service: a unit in Prunella's care, and what its operator declared.
 
+mod probe;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -10,11 +12,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use self::probe::{
+    DeclaredProbe, DnsQuestion, DnsRecord, HttpQuestion, ProbeKind, TlsQuestion,
+};
 use crate::{
     Failure, StrategyName, UnitName,
     alert::routes::Routes,
     capability::{FileKind, Protocol},
-    health::HealthSettings,
+    health::{HealthSettings, Objective},
 };
 
 /// A unit that the operator put in Prunella's care.
@@ -56,6 +61,9 @@ pub struct Service {
     /// From when on it is degraded or failed.
     #[serde(default)]
     pub health: HealthSettings,
+    /// The share of its probes' questions that has to be answered over 30 days.
+    #[serde(default)]
+    pub objective: Option<Objective>,
     /// Who hears of it, where that is not what holds for the host.
     pub alerts: Option<Routes>,
     /// How long it may be down before people are told; what `[alerts]` says,
@@ -86,6 +94,7 @@ impl Service {
             heal_on_stop: false,
             budget: None,
             health: HealthSettings::default(),
+            objective: None,
             alerts: None,
             notify_after: None,
             declared_in: None,
@@ -325,68 +334,6 @@ pub struct DeclaredCheck {
     /// starts the service while it does not pass. Unless told otherwise, every
     /// check that changes nothing does.
     pub validates: bool,
-}
-
-/// What a probe asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProbeKind {
-    /// Opens a TCP connection to `host:port`.
-    Tcp(String),
-    /// Connects to a Unix socket.
-    Unix(PathBuf),
-    /// GETs a URL (`http://host:port/path`, or the same with `https`), and expects one
-    /// of these codes; 200 to 399 when empty.
-    Http { url: String, status: Vec<u16> },
-    /// Greets PostgreSQL at `host:port` or in a socket's directory or path.
-    Postgres(String),
-    /// Reads the greeting of MySQL or MariaDB at `host:port` or a socket path.
-    Mysql(String),
-    /// Sends PING to Redis at `host:port` or a socket path.
-    Redis(String),
-    /// SQLite's own integrity check of a declared file.
-    Sqlite {
-        /// The declared file's name.
-        file: String,
-    },
-}
-
-impl ProbeKind {
-    /// The contract's word.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Tcp(_) => "tcp",
-            Self::Unix(_) => "unix",
-            Self::Http { .. } => "http",
-            Self::Postgres(_) => "postgres",
-            Self::Mysql(_) => "mysql",
-            Self::Redis(_) => "redis",
-            Self::Sqlite { .. } => "sqlite",
-        }
-    }
-}
-
-/// A question that the operator declared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeclaredProbe {
-    /// What it asks.
-    pub kind: ProbeKind,
-    /// Then it counts as not answering.
-    pub timeout: Duration,
-    /// The unit it asks, when that is not the service itself.
-    pub unit: Option<UnitName>,
-    /// How often the daemon asks while all is well; never, when absent.
-    pub interval: Option<Duration>,
-    /// So many unanswered in a row make an incident (with `interval`).
-    pub failure_threshold: u32,
-}
-
-impl DeclaredProbe {
-    /// What it asks, and how long it waits for the answer: as long as this is the same,
-    /// it is the same probe, however often it is asked.
-    pub fn question(&self) -> String {
-        serde_json::to_string(&(&self.kind, self.timeout.as_micros())).unwrap_or_default()
-    }
 }
 
 /// When a service counts as healed.

@@ -54,6 +54,11 @@ impl Timestamp {
         jiff::Timestamp::from_millisecond(i64::try_from(self.0).ok()?).ok()
     }
 
+    /// Its day in UTC, as `2026-12-05`; absent beyond the year 9999.
+    pub fn day(self) -> Option<String> {
+        Some(self.to_jiff()?.strftime("%Y-%m-%d").to_string())
+    }
+
     /// From the calendar; absent before 1970.
     pub fn from_jiff(at: jiff::Timestamp) -> Option<Self> {
         u64::try_from(at.as_millisecond()).ok().map(Self)

@@ -28,6 +28,20 @@ pub struct Entry {
     pub step: Step,
 }
 
+/// What Prunella waits on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Awaited {
+    /// Its own healing budget.
+    Budget,
+    /// systemd, which restarts the unit by itself (Restart=).
+    SystemdRestart,
+    /// The unit, on its way to another state: a job, or a slow start.
+    Unit,
+    /// What is measured of the unit's health.
+    Health,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
@@ -58,6 +72,8 @@ pub enum Step {
     },
     /// Prunella waits before it goes on.
     Waits {
+        /// On what.
+        on: Awaited,
         reason: String,
         /// For how long at most.
         #[serde(rename = "milliseconds", with = "crate::span::in_millis")]

@@ -5,6 +5,7 @@
 //! and writing to the store has a thread of its own, which sleeps until there is something
 //! to do: no healing, and no probe, waits for the store.
 
+mod budgets;
 mod layer;
 mod seen;
 
@@ -22,9 +23,9 @@ use prunella_config::Config;
 use prunella_core::{
     UnitName,
     budget::Moment,
-    capability::UnitStatus,
+    capability::{Certificate, UnitStatus},
     duration::written,
-    health::{Health, HealthState, ProbeHealth, Subject, Transition},
+    health::{Existing, Health, HealthState, ProbeHealth, Subject, Transition},
     incident::Incident,
     service::Service,
     situation::Situation as _,
@@ -37,8 +38,9 @@ use prunella_linux::Linux;
 use prunella_store::{SeenHealth, Store};
 
 pub(crate) use self::layer::{Measures, measured};
-use self::seen::{
-    SeenDegradation, SeenStep, SeenUnit, pause_of, seen_degradation, seen_step, seen_unit,
+use self::{
+    budgets::Written,
+    seen::{SeenDegradation, SeenStep, SeenUnit, pause_of, seen_degradation, seen_step, seen_unit},
 };
 use crate::{DaemonError, clock};
 
@@ -57,6 +59,23 @@ const NOT_MEASURED: &str = "the host has not been measured yet";
 /// Changes that are kept for a store that does not work now.
 const KEPT: usize = 1_000;
 
+/// What a probe's turn has told of health.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) sample: Sample,
+    /// The certificate that it was shown.
+    pub(crate) certificate: Option<Certificate>,
+}
+
+impl From<Sample> for Heard {
+    fn from(sample: Sample) -> Self {
+        Self {
+            sample,
+            certificate: None,
+        }
+    }
+}
+
 /// How the services in care are.
 pub(crate) struct HealthBook {
     linux: Arc<Linux>,
@@ -65,6 +84,7 @@ pub(crate) struct HealthBook {
     host: Mutex<HostTracker>,
     /// The control groups of the units that were seen.
     groups: Mutex<BTreeMap<UnitName, Group>>,
+    budgets_written: Written,
     work: Sender<Work>,
     /// Who is told what begins, or changes, an incident.
     on_news: OnceLock<Box<OnNews>>,
@@ -101,6 +121,8 @@ enum Work {
     LookAtUnseen,
     /// The pauses may have changed.
     Pauses,
+    /// What was used up of error budgets is to be written.
+    SaveBudgets,
     /// Whoever asks waits until all that came before is done.
     Done(Sender<()>),
     /// All that is known is to be written, and then to end.
@@ -128,6 +150,7 @@ impl HealthBook {
                 NOT_MEASURED,
             )),
             groups: Mutex::default(),
+            budgets_written: Written::default(),
             work,
             on_news: OnceLock::new(),
         });
@@ -189,6 +212,8 @@ impl HealthBook {
                 }
             }
         }
+        let units: Vec<UnitName> = config.services.keys().cloned().collect();
+        self.restore_budgets(config, &units);
     }
 
     /// Has `tell` hear of news from now on, and of what is degraded already. Only the first
@@ -240,20 +265,23 @@ impl HealthBook {
         trackers.retain(|unit, _| config.services.contains_key(unit));
         self.lock_groups()
             .retain(|unit, _| config.services.contains_key(unit));
-        let mut changes = Vec::new();
+        let (mut changes, mut added) = (Vec::new(), Vec::new());
         for service in config.services.values() {
             match trackers.get_mut(&service.unit) {
                 Some(tracker) => {
+                    tracker.objective(now, service.objective);
                     let observed = tracker.declare(now, service.health.clone(), probes(service));
                     changes.push((service.unit.clone(), observed));
                 }
                 None => {
                     let why = JUST_BEGUN.to_owned();
                     trackers.insert(service.unit.clone(), tracker(service, now, why));
+                    added.push(service.unit.clone());
                 }
             }
         }
         drop(trackers);
+        self.restore_budgets(config, &added);
         for (unit, observed) in changes {
             self.note(&unit.into(), observed);
         }
@@ -264,8 +292,19 @@ impl HealthBook {
     }
 
     /// A probe's turn came.
-    pub(crate) fn probed(&self, unit: &UnitName, probe: &str, sample: Sample) {
-        self.observe(unit, |tracker, now| tracker.probe(now, probe, sample));
+    pub(crate) fn probed(&self, unit: &UnitName, probe: &str, heard: Heard) {
+        let mut has_budget = false;
+        self.observe(unit, |tracker, now| {
+            if let Some(certificate) = heard.certificate {
+                tracker.certificate(now, probe, certificate);
+            }
+            let observed = tracker.probe(now, probe, heard.sample);
+            has_budget = tracker.has_error_budget();
+            observed
+        });
+        if has_budget {
+            self.budget_was_used();
+        }
     }
 
     /// A service was measured.
@@ -282,8 +321,9 @@ impl HealthBook {
     }
 
     /// The host was measured.
-    pub(crate) fn host_sampled(&self, signals: &Signals<'_>) {
+    pub(crate) fn host_sampled(&self, signals: &Signals<'_>, existing: &Existing) {
         self.observe_host(|host, now| host.signals(now, signals));
+        self.observe_host(|host, now| host.exists(now, existing));
     }
 
     /// The control groups of the units that were seen.
@@ -517,12 +557,14 @@ impl HealthBook {
                     Work::Look(unit) => self.look(&unit),
                     Work::LookAtUnseen => self.look_at_each_unseen(),
                     Work::Pauses => self.read_pauses(),
+                    Work::SaveBudgets => self.save_budgets(),
                     Work::Done(done) => waiting.push(done),
                     Work::Stop(done) => {
                         let mut subjects: BTreeSet<Subject> =
                             self.units().into_iter().map(Subject::from).collect();
                         subjects.insert(Subject::Host);
                         self.save(&subjects, &mut unsaved);
+                        self.save_budgets();
                         answer(done);
                         return;
                     }
@@ -637,13 +679,15 @@ impl HealthBook {
 }
 
 fn tracker(service: &Service, now: Now, why: String) -> Tracker {
-    Tracker::new(
+    let mut tracker = Tracker::new(
         service.unit.clone(),
         service.health.clone(),
         probes(service),
         now,
         why,
-    )
+    );
+    tracker.objective(now, service.objective);
+    tracker
 }
 
 /// The probes that say how a service is: its own that are asked again and again.

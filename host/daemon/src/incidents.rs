@@ -32,5 +32,8 @@ pub(crate) fn missing(id: &str) -> Refusal {
         RefusalKind::NotFound,
         format!("there is no incident `{}`", one_line(id, 60)),
     )
-    .help("list them with `prunella incidents`")
+    .help(
+        "list them with `prunella incidents`; those of one service with `prunella incidents --unit \
+         UNIT`",
+    )
 }

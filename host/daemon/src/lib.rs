@@ -12,7 +12,7 @@
 //! | `access`, `measured`, `incidents`, `pauses`, `approvals`, `alerts` | what is looked up and written in the store |
 //! | [`hook`], [`sweep`], [`heal`] | healing in a process of its own |
 //! | `queries`, `orders` | what anybody may ask for, answered here |
-//! | `shared`, `reload`, `handler`, `run` | the daemon: its state, its threads, its answers, its loop |
+//! | `shared`, `kill_switch`, `reload`, `handler`, `run` | the daemon: its state, its threads, its answers, its loop |
 //!
 //! Nothing here prints: a front end asks, and shows what is answered.
 
@@ -33,6 +33,7 @@ mod health;
 pub mod hook;
 pub mod host_check;
 mod incidents;
+mod kill_switch;
 mod loading;
 mod measured;
 mod memory;

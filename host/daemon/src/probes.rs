@@ -18,7 +18,7 @@ use prunella_healer::{Healer, NEVER_ANSWERED, Scheduler};
 use prunella_health::Sample;
 use prunella_watch::{Asked, ProbeTarget, Prober, Unanswered};
 
-use crate::{DaemonError, Paths, assembly::Assembly, detection::detection};
+use crate::{DaemonError, Paths, assembly::Assembly, detection::detection, health::Heard};
 
 /// How long looking at a unit and asking a probe may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -51,26 +51,31 @@ pub(crate) fn ask(
     scheduler: &Scheduler,
     unit: &UnitName,
     probe: &str,
-) -> (Asked, Sample) {
-    const NOT_ASKED: (Asked, Sample) = (Asked::NotNow, Sample::NotAsked);
+) -> (Asked, Heard) {
+    let not_asked = || (Asked::NotNow, Sample::NotAsked.into());
     if scheduler.keeps_from_probing(unit) {
-        return NOT_ASKED;
+        return not_asked();
     }
     let deadline = Instant::now() + LIMIT;
     match assembly.linux.units().get(deadline, unit) {
         Ok(status) if status.is_up() && status.is_settled() => {}
-        _ => return NOT_ASKED,
+        _ => return not_asked(),
     }
     match assembly.healer.ask(deadline, unit, probe) {
         Some(Ok(answer)) if answer.healthy => {
-            (Asked::Answering, Sample::Answered { took: answer.took })
+            let heard = Heard {
+                sample: Sample::Answered { took: answer.took },
+                certificate: answer.certificate,
+            };
+            (Asked::Answering, heard)
         }
         Some(Ok(answer)) => {
             let why = one_line(&redact(&answer.detail), DETAIL_MAX);
-            (
-                Asked::NotAnswering(answer.detail),
-                Sample::Unanswered { why },
-            )
+            let heard = Heard {
+                sample: Sample::Unanswered { why },
+                certificate: answer.certificate,
+            };
+            (Asked::NotAnswering(answer.detail), heard)
         }
         Some(Err(failure)) if failure.is(NEVER_ANSWERED) => {
             let told = assembly
@@ -82,13 +87,13 @@ pub(crate) fn ask(
             } else {
                 Asked::NeverAnswered(failure.message)
             };
-            (asked, Sample::NeverAnswered)
+            (asked, Sample::NeverAnswered.into())
         }
         Some(Err(failure)) => {
             tracing::warn!("probe `{probe}` of {unit} cannot be asked: {failure}");
-            NOT_ASKED
+            not_asked()
         }
-        None => NOT_ASKED,
+        None => not_asked(),
     }
 }
 

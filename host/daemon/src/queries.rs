@@ -432,6 +432,7 @@ fn never_seen(subject: Subject, now: Timestamp) -> Health {
         episodes: Vec::new(),
         probes: Vec::new(),
         flapping: None,
+        error_budget: None,
     }
 }
 

@@ -33,7 +33,7 @@ use crate::{
     explained,
     handler::{DaemonOrders, queries},
     health::{HealthBook, HealthNews},
-    host_check,
+    host_check, kill_switch,
     loading::Wanted,
     memory::MemoryTrimmer,
     notifier, probes,
@@ -160,6 +160,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         daemon.assembly.healer.config().services.len()
     );
 
+    kill_switch::follow(&daemon);
     check_host(&daemon);
     let tidier = Tidier::default();
     let tidy = || {
@@ -246,6 +247,7 @@ fn check_host(daemon: &Arc<Daemon>) {
         .name("host-check".to_owned())
         .spawn(move || {
             let Assembly { linux, healer, .. } = &daemon.assembly;
+            healer.look_at_ports();
             for found in host_check::warnings(&daemon.paths, &healer.config(), Some(linux)) {
                 tracing::warn!("{}", found.short());
             }
@@ -291,8 +293,8 @@ fn probe(daemon: &Arc<Daemon>) -> Prober {
         &daemon.assembly.linux,
         targets,
         Arc::new(move |unit, probe| {
-            let (asked, sample) = probes::ask(&asking.assembly, &asking.scheduler, unit, probe);
-            asking.health.probed(unit, probe, sample);
+            let (asked, heard) = probes::ask(&asking.assembly, &asking.scheduler, unit, probe);
+            asking.health.probed(unit, probe, heard);
             asked
         }),
         Arc::new(move |unanswered| telling.send(Event::NotAnswering(unanswered))),

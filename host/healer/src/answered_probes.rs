@@ -1,9 +1,11 @@
-//! Which of the services' own probes were ever answered, and what becomes of the others.
+//! Which of the services' own probes were ever answered, and what becomes of the others;
+//! and which of their declared ports they were ever seen to hold.
 //!
 //! A probe that goes unanswered is evidence of a hang only when it was answered before:
 //! else its address may be wrong, and the service well. So one that was never answered,
 //! since it was declared as it is, gives no answer but a failure
-//! ([`NEVER_ANSWERED`]), to whoever asks. The store remembers it over reboots.
+//! ([`NEVER_ANSWERED`]), to whoever asks. The store remembers it over reboots. It is the same
+//! with a port: one that the service never held proves nothing.
 
 use std::{
     collections::HashMap,
@@ -14,7 +16,7 @@ use std::{
 use prunella_core::{
     Failure, UnitName,
     capability::{Answer, Call, Host, HostCalls, Operation as _, Reply},
-    service::{DeclaredProbe, Service},
+    service::{DeclaredProbe, Port, Service},
 };
 use prunella_store::{ProbeHistory, Store};
 
@@ -72,24 +74,51 @@ impl AnsweredProbes {
         self.write(service, probe, false);
     }
 
+    /// Whether the service was seen to hold a port since that was declared.
+    pub(crate) fn was_held(&self, service: &Service, port: &Port) -> bool {
+        self.history_of_port(service, port)
+            .is_some_and(|history| history.answered)
+    }
+
+    /// Whether the port is known not to be held by anybody while the service is well.
+    pub(crate) fn is_never_held(&self, service: &Service, port: &Port) -> bool {
+        self.history_of_port(service, port)
+            .is_some_and(|history| !history.answered)
+    }
+
+    /// The service was seen with or without a port of its own.
+    pub(crate) fn saw_port(&self, service: &Service, port: &Port, held: bool) {
+        if !self.was_held(service, port) {
+            let port = port.to_string();
+            self.write_of(&service.unit, &port, port.clone(), held);
+        }
+    }
+
+    fn history_of_port(&self, service: &Service, port: &Port) -> Option<ProbeHistory> {
+        let port = port.to_string();
+        self.history_of(&service.unit, &port, &port)
+    }
+
     /// What is known of the probe as it is declared now.
     fn history(&self, service: &Service, probe: &str) -> Option<ProbeHistory> {
         let declared = own(service, probe)?;
-        let key = (service.unit.clone(), probe.to_owned());
-        let is_of_this = |history: &ProbeHistory| history.is_of(declared);
+        self.history_of(&service.unit, probe, &declared.question())
+    }
+
+    fn history_of(&self, unit: &UnitName, name: &str, question: &str) -> Option<ProbeHistory> {
+        let key = (unit.clone(), name.to_owned());
+        let is_of_this = |history: &ProbeHistory| history.question == question;
         let known = self.lock().get(&key).cloned().filter(is_of_this);
         if known.as_ref().is_some_and(|history| history.answered) {
             return known;
         }
         // Another process may have had an answer meanwhile.
         let stored = self.store.as_ref().and_then(|store| {
-            store
-                .probe_history(&service.unit, probe)
-                .unwrap_or_else(|error| {
-                    // The store has told of its trouble itself, once.
-                    tracing::debug!("whether probes were answered is not known: {error}");
-                    None
-                })
+            store.probe_history(unit, name).unwrap_or_else(|error| {
+                // The store has told of its trouble itself, once.
+                tracing::debug!("whether probes were answered is not known: {error}");
+                None
+            })
         });
         let found = stored.filter(is_of_this).or(known);
         if let Some(history) = &found {
@@ -99,20 +128,19 @@ impl AnsweredProbes {
     }
 
     fn write(&self, service: &Service, probe: &str, answered: bool) {
-        let Some(declared) = own(service, probe) else {
-            return;
-        };
-        let history = ProbeHistory {
-            question: declared.question(),
-            answered,
-        };
+        if let Some(declared) = own(service, probe) {
+            self.write_of(&service.unit, probe, declared.question(), answered);
+        }
+    }
+
+    fn write_of(&self, unit: &UnitName, name: &str, question: String, answered: bool) {
+        let history = ProbeHistory { question, answered };
         if let Some(store) = &self.store
-            && let Err(error) = store.set_probe_history(&service.unit, probe, &history)
+            && let Err(error) = store.set_probe_history(unit, name, &history)
         {
             tracing::debug!("what a probe came to is not in the store: {error}");
         }
-        self.lock()
-            .insert((service.unit.clone(), probe.to_owned()), history);
+        self.lock().insert((unit.clone(), name.to_owned()), history);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(UnitName, String), ProbeHistory>> {

@@ -30,7 +30,7 @@ use prunella_core::{
 
 use self::healing::Healing;
 use crate::{
-    decide::{Decision, Known, decide, mistake},
+    decide::{Decision, Known, Waiting, decide, mistake},
     dry_run,
     healer::{Current, Healer},
     oversight::Overseer,
@@ -111,6 +111,8 @@ pub(crate) struct Attempt<'a> {
     last_failure: RefCell<Option<FailedRun>>,
     /// What is missing, of a unit that is up and not well.
     not_well: RefCell<Option<String>>,
+    /// Whether the evidence was read for people who are about to be told.
+    read_for_people: Cell<bool>,
 }
 
 impl<'a> Attempt<'a> {
@@ -148,6 +150,7 @@ impl<'a> Attempt<'a> {
             asked: Cell::new(None),
             last_failure: RefCell::new(None),
             not_well: RefCell::new(None),
+            read_for_people: Cell::new(false),
             trail,
         }
     }
@@ -160,7 +163,7 @@ impl<'a> Attempt<'a> {
         let failed = match &outcome {
             AttemptOutcome::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
             AttemptOutcome::LookAgain(why, ..) => why.needs_people(),
-            AttemptOutcome::WaitForBudget(_) | AttemptOutcome::Watches { .. } => false,
+            AttemptOutcome::Watches { .. } => false,
             AttemptOutcome::Ended(Ending::Continued { .. }) => false,
             AttemptOutcome::Ended(Ending::Healed { .. } | Ending::Recovered { .. }) => {
                 !self.nothing_failed()
@@ -191,11 +194,13 @@ impl<'a> Attempt<'a> {
                 snapshot: Some(&self.snapshot),
             },
             &self.real,
-            |what, up_to| {
-                self.trail.write(Step::Waits {
+            |waiting| match waiting {
+                Waiting::Begins(on, what, up_to) => self.trail.write(Step::Waits {
+                    on,
                     reason: what.to_owned(),
                     up_to,
-                });
+                }),
+                Waiting::StillRestarting => self.read_for_people(),
             },
         );
         match decision {
@@ -235,8 +240,9 @@ impl<'a> Attempt<'a> {
         // it a moment ago, and it may still be on its way.
         let found =
             if detection.cause == Cause::NotAnswering || detection.by == DetectedBy::Operator {
-                proof::is_well(&self.service, &self.host)
+                proof::is_well(&self.service, &self.host, self.port_history())
             } else {
+                self.wait_for_systemd();
                 self.becomes_well()
             };
         match found {
@@ -361,6 +367,8 @@ impl<'a> Attempt<'a> {
         if !self.trail.is_dry_run() {
             match self.budget() {
                 BudgetVerdict::Now => {}
+                // A person may decide meanwhile.
+                BudgetVerdict::After(_) if self.has_to_ask(status) => {}
                 BudgetVerdict::After(wait) => return AttemptOutcome::WaitForBudget(wait),
                 BudgetVerdict::Spent { .. } => {
                     return self.escalate(self.budget_is_spent());

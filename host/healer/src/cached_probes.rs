@@ -91,6 +91,7 @@ mod tests {
             healthy,
             detail: "so it said".to_owned(),
             took: Duration::from_millis(took),
+            certificate: None,
         }
     }
 

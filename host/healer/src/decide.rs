@@ -9,6 +9,7 @@ use prunella_core::{
     cause::Cause,
     incident::{DetectedBy, Incident, LeftAlone},
     service::{RunPolicy, Service, StartLimit},
+    trail::Awaited,
 };
 
 use crate::{
@@ -40,7 +41,11 @@ pub enum Decision {
 /// How long somebody else's job, or systemd's own transition, is waited for
 /// before the incident is put aside. TimeoutStartSec= and TimeoutStopSec= are
 /// 90 s by default, so most jobs have ended by then one way or the other.
-const SETTLE: Duration = Duration::from_secs(100);
+pub(crate) const SETTLE: Duration = Duration::from_secs(100);
+
+/// So long before people are told, the evidence is read for them: on a busy host that takes
+/// seconds.
+const READING: Duration = Duration::from_secs(5);
 
 /// How long a unit that systemd restarts again and again is watched: within
 /// systemd's usual StartLimitIntervalSec= it fails for good if it ever does, and
@@ -71,6 +76,15 @@ pub(crate) struct Known<'a> {
     pub(crate) snapshot: Option<&'a Snapshot>,
 }
 
+/// What happens while it is being decided.
+pub(crate) enum Waiting<'a> {
+    /// It is waited for this, for so long at most.
+    Begins(Awaited, &'a str, Duration),
+    /// systemd still restarts the unit, and people are about to hear that it is down: what
+    /// its runs since have said is there to be read.
+    StillRestarting,
+}
+
 /// Decides. `host` is the real host: what it shows is the truth, in a dry run
 /// too. `waiting` is told what is waited for.
 pub(crate) fn decide(
@@ -80,7 +94,7 @@ pub(crate) fn decide(
     incident: &Incident,
     known: Known<'_>,
     host: &Host,
-    mut waiting: impl FnMut(&str, Duration),
+    mut waiting: impl FnMut(Waiting<'_>),
 ) -> Decision {
     let unit = &service.unit;
     let situation = &healer.settings.situation;
@@ -88,13 +102,14 @@ pub(crate) fn decide(
 
     let asked_for = incident.detection.by == DetectedBy::Operator;
     // Whoever asks about a unit that is up is told what holds healings back. Nothing
-    // waits for that to end.
+    // waits for that to end. One that had failed is looked at again when that is over.
+    let had_failed = incident.detection.failed_monotonic.is_some();
     let hold = |why, detail, after| {
         let is_up = || {
             host.unit(deadline(), unit)
                 .is_ok_and(|status| status.is_up())
         };
-        if asked_for && is_up() {
+        if asked_for && !had_failed && is_up() {
             Decision::Leave(why, detail)
         } else {
             Decision::LookAgain(why, detail, after)
@@ -167,24 +182,48 @@ pub(crate) fn decide(
         }
     }
     if !status.is_settled() {
-        let (why, what) = match &status.job {
+        let (on, why, what) = match &status.job {
             _ if status.is_auto_restarting() => (
+                Awaited::SystemdRestart,
                 LeftAlone::SystemdRestarts,
                 format!("systemd's own restart (Restart={})", status.restart_policy),
             ),
-            Some(job) => (LeftAlone::JobPending, format!("systemd's {} job", job.kind)),
+            Some(job) => (
+                Awaited::Unit,
+                LeftAlone::JobPending,
+                format!("systemd's {} job", job.kind),
+            ),
             None => (
+                Awaited::Unit,
                 LeftAlone::JobPending,
                 format!("{unit} to leave `{}`", status.active_state.as_str()),
             ),
         };
-        waiting(&what, SETTLE);
-        let wait = units::Wait {
-            unit: unit.clone(),
-            goal: Goal::Settled,
-            timeout: SETTLE,
+        let wait_for = |timeout| {
+            let wait = units::Wait {
+                unit: unit.clone(),
+                goal: Goal::Settled,
+                timeout,
+            };
+            host.ask(Instant::now() + timeout, wait)
         };
-        match host.ask(Instant::now() + SETTLE, wait) {
+        let told_in = (on == Awaited::SystemdRestart)
+            .then(|| told_in(current, service, incident))
+            .flatten();
+        waiting(Waiting::Begins(on, &what, SETTLE));
+        let settled = match told_in {
+            None => wait_for(SETTLE),
+            Some(first) => match wait_for(first) {
+                Err(failure) if failure.kind == FailureKind::TimedOut => {
+                    waiting(Waiting::StillRestarting);
+                    let left = SETTLE.saturating_sub(first);
+                    waiting(Waiting::Begins(on, &what, left));
+                    wait_for(left)
+                }
+                other => other,
+            },
+        };
+        match settled {
             Ok(settled) => {
                 note(&settled);
                 status = settled;
@@ -292,6 +331,21 @@ pub(crate) fn decide(
     }
 }
 
+/// In how long people are about to be told that the service is down, while that is still to
+/// come.
+pub(crate) fn told_in(
+    current: &Current,
+    service: &Service,
+    incident: &Incident,
+) -> Option<Duration> {
+    let told = incident
+        .detection
+        .at
+        .saturating_add(current.config.alerts.notify_after(Some(service)));
+    let now = wall_clock();
+    (told > now).then(|| told.since(now).saturating_sub(READING))
+}
+
 /// The mistake in the configuration that keeps a unit from being healed.
 pub(crate) fn mistake(current: &Current, unit: &UnitName) -> Option<String> {
     current.config.mistake_of(unit).map(str::to_owned)
@@ -300,20 +354,29 @@ pub(crate) fn mistake(current: &Current, unit: &UnitName) -> Option<String> {
 /// A unit that systemd has restarted again and again, once that has come to an end:
 /// it failed for good, or it stays up. Nothing when it goes on.
 fn end_of_restarts(host: &Host, seen: &UnitStatus) -> Answer<Option<UnitStatus>> {
-    let wait = units::Wait {
-        unit: seen.name.clone(),
-        goal: Goal::Down,
-        timeout: LOOP_SETTLES,
-    };
-    match host.ask(Instant::now() + LOOP_SETTLES, wait) {
-        Ok(down) => Ok(Some(down)),
-        Err(failure) if failure.kind == FailureKind::TimedOut => {
-            let now = host.unit(Instant::now() + LOOK, &seen.name)?;
-            let stayed_up = now.is_up() && now.restarts == seen.restarts;
-            Ok(stayed_up.then_some(now))
+    let watch = |seen: &UnitStatus| {
+        let wait = units::Wait {
+            unit: seen.name.clone(),
+            goal: Goal::Down,
+            timeout: LOOP_SETTLES,
+        };
+        match host.ask(Instant::now() + LOOP_SETTLES, wait) {
+            Ok(down) => Ok((down, true)),
+            Err(failure) if failure.kind == FailureKind::TimedOut => {
+                let now = host.unit(Instant::now() + LOOK, &seen.name)?;
+                let stayed_up = now.is_up() && now.restarts == seen.restarts;
+                Ok((now, stayed_up))
+            }
+            Err(failure) => Err(failure),
         }
-        Err(failure) => Err(failure),
+    };
+    let (mut now, mut has_ended) = watch(seen)?;
+    // The one restart that systemd was about to make may have been the last: what kept it
+    // down is gone, and it has only not been up for long enough.
+    if !has_ended && now.is_up() && now.restarts == seen.restarts.saturating_add(1) {
+        (now, has_ended) = watch(&now)?;
     }
+    Ok(has_ended.then_some(now))
 }
 
 /// What pauses the service, and for how long it may still do so.

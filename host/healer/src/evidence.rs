@@ -51,18 +51,26 @@ pub fn gather(
 ) -> Evidence {
     let deadline = Instant::now() + LIMIT;
     let now = host.unit(deadline, &service.unit).ok();
-    let mut runs = vec![FailedRun {
-        result: detection.cause.to_string(),
-        exit_code: detection.exit_code,
-        signal: detection.signal.clone(),
-        ended_at: detection.at,
-        lasted: [now.as_ref(), status]
-            .into_iter()
-            .flatten()
-            .find(|seen| seen.invocation == detection.invocation)
-            .and_then(lasted),
-        lines: lines_of_detected(host, deadline, service, detection, now.as_ref()),
-    }];
+    // A loop is noticed in the middle of a run; the one before says how it fails.
+    let is_told = detection.exit_code.is_some() || detection.signal.is_some();
+    let looping = (detection.cause == Cause::RestartLoop && !is_told)
+        .then(|| restarted_run(host, deadline, service))
+        .flatten();
+    let first = looping
+        .map(|(_, failed)| failed)
+        .unwrap_or_else(|| FailedRun {
+            result: detection.cause.to_string(),
+            exit_code: detection.exit_code,
+            signal: detection.signal.clone(),
+            ended_at: detection.at,
+            lasted: [now.as_ref(), status]
+                .into_iter()
+                .flatten()
+                .find(|seen| seen.invocation == detection.invocation)
+                .and_then(lasted),
+            lines: lines_of_detected(host, deadline, service, detection, now.as_ref()),
+        });
+    let mut runs = vec![first];
     // A start that was tried since may have failed for a reason of its own.
     if let Some(now) = &now
         && now.active_state == ActiveState::Failed
@@ -87,7 +95,7 @@ pub fn gather(
         && now.restarts > 0
         && now.invocation != detection.invocation
         && detection.cause != Cause::RestartLoop
-        && let Some((run, failed)) = restarted_run(host, deadline, service, now)
+        && let Some((run, failed)) = restarted_run(host, deadline, service)
         && Some(run) != detection.invocation
     {
         runs.push(failed);
@@ -147,26 +155,13 @@ pub fn gather(
 
 /// The invocation of the latest run that failed of a unit that systemd restarts, and
 /// how it failed.
-fn restarted_run(
-    host: &Host,
-    deadline: Instant,
-    service: &Service,
-    now: &UnitStatus,
-) -> Option<(String, FailedRun)> {
+fn restarted_run(host: &Host, deadline: Instant, service: &Service) -> Option<(String, FailedRun)> {
     let all = lines(host, deadline, service, None);
-    let going = (!now.is_auto_restarting())
-        .then_some(now.invocation.as_deref())
-        .flatten();
-    let run = last_failed_run(&all, going)?.to_owned();
+    let (run, exit_code, signal) = last_end(&all)?;
     let lines: Vec<LogEntry> = all
         .into_iter()
         .filter(|line| line.invocation.as_deref() == Some(run.as_str()))
         .collect();
-    let (exit_code, signal) = lines
-        .iter()
-        .rev()
-        .filter(|line| line.by_systemd)
-        .find_map(|line| exit_of(&line.message))?;
     let failed = FailedRun {
         result: if signal.is_some() {
             "signal"
@@ -181,6 +176,18 @@ fn restarted_run(
         lines,
     };
     Some((run, failed))
+}
+
+/// The latest run of which systemd says here that it ended, and its exit code or signal.
+fn last_end(lines: &[LogEntry]) -> Option<(String, Option<i32>, Option<String>)> {
+    lines
+        .iter()
+        .rev()
+        .filter(|line| line.by_systemd)
+        .find_map(|line| {
+            let (exit_code, signal) = exit_of(&line.message)?;
+            Some((line.invocation.clone()?, exit_code, signal))
+        })
 }
 
 /// How a run ended, by systemd's own line: `…: Main process exited, code=exited,
@@ -369,6 +376,24 @@ mod tests {
         #[case] expected: Option<(Option<i32>, Option<String>)>,
     ) {
         assert_eq!(exit_of(line), expected);
+    }
+
+    #[test]
+    fn a_run_that_logged_nothing_itself_has_its_end_told_by_systemd() {
+        let entry = |run: &str, by_systemd, message: &str| LogEntry {
+            by_systemd,
+            invocation: Some(run.to_owned()),
+            ..LogEntry::new(Timestamp::default(), 6, message)
+        };
+        let exited = "web.service: Main process exited, code=exited, status=7/NOTRUNNING";
+        let lines = [
+            entry("a", false, "ready"),
+            entry("b", true, exited),
+            entry("b", true, "web.service: Failed with result 'exit-code'."),
+            entry("c", false, exited),
+        ];
+        assert_eq!(last_end(&lines), Some(("b".to_owned(), Some(7), None)));
+        assert_eq!(last_end(&lines[..1]), None);
     }
 
     fn line(run: &str, by_systemd: bool) -> LogEntry {

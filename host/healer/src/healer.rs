@@ -26,6 +26,7 @@ use crate::{
     held_ports::HeldPorts,
     observer::Observer,
     opinions::Opinions,
+    proof::{self, PortHistory},
     snapshot::Snapshot,
     stored::Stored,
 };
@@ -89,6 +90,12 @@ impl Current {
         service.budget.as_ref().unwrap_or(&self.config.budget)
     }
 }
+
+/// How long a service may be up before it has opened its ports, where nothing is declared.
+const OPENS_IN: Duration = Duration::from_secs(30);
+
+/// How long one look at a unit may take.
+const LOOK: Duration = Duration::from_secs(10);
 
 impl Healer {
     /// A healer with its first configuration.
@@ -209,6 +216,45 @@ impl Healer {
     /// again while it stays so.
     pub fn told_of(&self, service: &Service, probe: &str) {
         self.answered_probes.told(service, probe);
+    }
+
+    pub(crate) fn answered_probes(&self) -> &AnsweredProbes {
+        &self.answered_probes
+    }
+
+    /// Looks which of their declared ports the services hold that are up, and remembers it: a
+    /// port that a service never held proves nothing. One that is seen so for the first time
+    /// is told in the journal.
+    pub fn look_at_ports(&self) {
+        let history = PortHistory {
+            known: &self.answered_probes,
+            keeps: true,
+        };
+        let now = self.settings.situation.monotonic();
+        let config = self.config();
+        let with_ports = config.services.values().filter(|one| !one.ports.is_empty());
+        for service in with_ports.cloned().map(Arc::new) {
+            let host = self.host_for(&service);
+            let Ok(status) = host.unit(Instant::now() + LOOK, &service.unit) else {
+                continue;
+            };
+            let opens_in = service.proof.timeout.unwrap_or(OPENS_IN);
+            let had_time = status
+                .inactive_exit_monotonic
+                .is_some_and(|began| now.since(began) >= opens_in);
+            let is_seen = status.is_up() && status.is_settled() && !status.private_network;
+            if !is_seen || !had_time || status.is_oneshot() {
+                continue;
+            }
+            for port in proof::see_ports(&service, &host, history, &status) {
+                tracing::warn!(
+                    object_systemd_unit = %service.unit,
+                    "{}: {port} is declared, and nobody holds it although the service is up: it \
+                     proves nothing until the service has held it once",
+                    service.unit
+                );
+            }
+        }
     }
 
     /// Whether a service may be healed now.

@@ -49,7 +49,7 @@ use prunella_core::{
     service::{BudgetSettings, Service},
     situation::Situation,
     text::one_line,
-    trail::Step,
+    trail::{Awaited, Step},
 };
 use prunella_store::Ledger;
 
@@ -378,6 +378,7 @@ impl Kernel {
                 BudgetVerdict::Now => return Ok(()),
                 BudgetVerdict::After(wait) if Instant::now() + wait < deadline => {
                     self.trail.write(Step::Waits {
+                        on: Awaited::Budget,
                         reason: "the healing budget spaces healings out".to_owned(),
                         up_to: wait,
                     });

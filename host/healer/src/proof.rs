@@ -4,7 +4,7 @@
 //! |---|---|
 //! | every service | up, by its Type=; the same run as when it came up; no automatic restart since |
 //! | oneshot | ended with success (or active, with RemainAfterExit=) |
-//! | declared ports | held from within the unit's control group, or by one of its sockets |
+//! | declared ports | held from within the unit's control group, or by one of its sockets; one that it never held proves nothing while nobody holds it |
 //! | own network namespace | ports cannot be seen from here: the probes alone |
 //! | declared probes of its own | every one answers that ever did |
 
@@ -15,10 +15,10 @@ use prunella_core::{
     capability::{
         Goal, Host, Ownership, PortHolder, UnitStatus, clock, ports as port_calls, probes, units,
     },
-    service::Service,
+    service::{Port, Service},
 };
 
-use crate::{NEVER_ANSWERED, start_time::StartTime};
+use crate::{NEVER_ANSWERED, answered_probes::AnsweredProbes, start_time::StartTime};
 
 /// How often ports and probes are looked at while the service comes up: no
 /// signal tells of a port. Doubles from the first to the second.
@@ -36,12 +36,37 @@ pub(crate) struct Well {
     pub(crate) unknown: Vec<String>,
 }
 
+/// What is known of the service's ports from earlier looks.
+#[derive(Clone, Copy)]
+pub(crate) struct PortHistory<'a> {
+    pub(crate) known: &'a AnsweredProbes,
+    /// Whether what is seen is kept: in a dry run nothing of it is real.
+    pub(crate) keeps: bool,
+}
+
+impl PortHistory<'_> {
+    fn saw(&self, service: &Service, port: &Port, held: bool) {
+        if self.keeps {
+            self.known.saw_port(service, port, held);
+        }
+    }
+}
+
+/// What a look makes of a port that nobody holds and the service never did.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NeverHeld {
+    /// It may still come, unless it is known that it does not.
+    MayCome,
+    ProvesNothing,
+}
+
 /// Waits until the service is well, for as long as a start of it may take, or until it is
 /// declared otherwise (`superseded`); else says what is not. `slow` is told when it takes
 /// longer than usual.
 pub(crate) fn becomes_well(
     service: &Service,
     host: &Host,
+    history: PortHistory<'_>,
     time: StartTime,
     slow: impl FnOnce(Duration),
     superseded: impl Fn() -> bool,
@@ -67,15 +92,23 @@ pub(crate) fn becomes_well(
     let deadline = begun + time.most;
     let mut pause = LOOK_EVERY.0;
     loop {
-        let missing = match look(service, host, deadline) {
+        let (missing, never_held) = match look(service, host, history, NeverHeld::MayCome, deadline)
+        {
             Ok(well) => return Ok(well),
             Err(NotWell::Down(reason)) => return Err(reason),
-            Err(NotWell::NotYet(reason)) => reason,
+            Err(NotWell::NotYet(reason)) => (reason, Vec::new()),
+            Err(NotWell::Without(ports)) => (NotWell::without(&ports), ports),
         };
         if superseded() {
             return Err(missing);
         }
         if host.ask(deadline, clock::Sleep { time: pause }).is_err() || Instant::now() >= deadline {
+            if !never_held.is_empty() {
+                for port in &never_held {
+                    history.saw(service, port, false);
+                }
+                return is_well(service, host, history);
+            }
             return Err(format!(
                 "{unit} is up, but after {} s {missing}",
                 time.most.as_secs()
@@ -91,8 +124,42 @@ pub(crate) fn becomes_well(
 }
 
 /// Looks once; else says what is not well.
-pub(crate) fn is_well(service: &Service, host: &Host) -> Result<Well, String> {
-    look(service, host, Instant::now() + LAST_LOOK).map_err(NotWell::into_reason)
+pub(crate) fn is_well(
+    service: &Service,
+    host: &Host,
+    history: PortHistory<'_>,
+) -> Result<Well, String> {
+    let deadline = Instant::now() + LAST_LOOK;
+    look(service, host, history, NeverHeld::ProvesNothing, deadline).map_err(NotWell::into_reason)
+}
+
+/// Remembers which of its declared ports a service holds that is up, as `status` says, and
+/// has had the time to open them. Answers which nobody holds, and it never did.
+pub(crate) fn see_ports(
+    service: &Service,
+    host: &Host,
+    history: PortHistory<'_>,
+    status: &UnitStatus,
+) -> Vec<Port> {
+    let deadline = Instant::now() + LAST_LOOK;
+    let seen = ports(
+        service,
+        host,
+        history,
+        NeverHeld::MayCome,
+        status,
+        deadline,
+        &mut Vec::new(),
+    );
+    match seen {
+        Err(NotWell::Without(ports)) => {
+            for port in &ports {
+                history.saw(service, port, false);
+            }
+            ports
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Watches a service that was seen well for `stable_for`; else says what
@@ -100,6 +167,7 @@ pub(crate) fn is_well(service: &Service, host: &Host) -> Result<Well, String> {
 pub(crate) fn stays_well(
     service: &Service,
     host: &Host,
+    history: PortHistory<'_>,
     before: &Well,
     stable_for: Duration,
 ) -> Result<Well, String> {
@@ -121,7 +189,7 @@ pub(crate) fn stays_well(
             }
         }
     }
-    let now = is_well(service, host)?;
+    let now = is_well(service, host, history)?;
     if now.status.invocation != before.status.invocation {
         return Err(format!(
             "{unit} was started again meanwhile: it is another run"
@@ -146,13 +214,21 @@ enum NotWell {
     Down(String),
     /// It is up, and something is still missing.
     NotYet(String),
+    /// It is up, and without ports that it never had so far.
+    Without(Vec<Port>),
 }
 
 impl NotWell {
     fn into_reason(self) -> String {
         match self {
             Self::Down(reason) | Self::NotYet(reason) => reason,
+            Self::Without(ports) => Self::without(&ports),
         }
+    }
+
+    fn without(ports: &[Port]) -> String {
+        let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+        format!("{} is held by nobody", ports.join(", "))
     }
 }
 
@@ -161,7 +237,13 @@ fn is_finished_oneshot(status: &UnitStatus) -> bool {
 }
 
 /// One look at everything that counts.
-fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWell> {
+fn look(
+    service: &Service,
+    host: &Host,
+    history: PortHistory<'_>,
+    never_held: NeverHeld,
+    deadline: Instant,
+) -> Result<Well, NotWell> {
     let unit = &service.unit;
     let status = host
         .unit(deadline, unit)
@@ -200,7 +282,15 @@ fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWe
             evidence.push("its network is its own, so its ports cannot be seen".to_owned());
         }
     } else {
-        ports(service, host, &status, deadline, &mut evidence)?;
+        ports(
+            service,
+            host,
+            history,
+            never_held,
+            &status,
+            deadline,
+            &mut evidence,
+        )?;
     }
     let mut unknown = Vec::new();
     for (name, probe) in service.own_probes() {
@@ -239,10 +329,13 @@ fn look(service: &Service, host: &Host, deadline: Instant) -> Result<Well, NotWe
 fn ports(
     service: &Service,
     host: &Host,
+    history: PortHistory<'_>,
+    never_held: NeverHeld,
     status: &UnitStatus,
     deadline: Instant,
     evidence: &mut Vec<String>,
 ) -> Result<(), NotWell> {
+    let mut without = Vec::new();
     for port in &service.ports {
         let ask = port_calls::Holders {
             protocol: port.protocol,
@@ -271,7 +364,18 @@ fn ports(
                     .as_ref()
                     .is_some_and(|unit| status.triggered_by.contains(unit))
         });
+        if own.or(socket).is_some() {
+            history.saw(service, port, true);
+        }
         match (own, socket) {
+            (None, None) if holders.is_empty() && !history.known.was_held(service, port) => {
+                if never_held == NeverHeld::MayCome && !history.known.is_never_held(service, port) {
+                    without.push(*port);
+                }
+                evidence.push(format!(
+                    "{port} has never been held since it was declared, so it proves nothing"
+                ));
+            }
             (Some(_), _) => evidence.push(format!("{port} is held by {}", status.name)),
             (None, Some(holder)) => evidence.push(format!(
                 "{port} is held by its socket{}",
@@ -293,5 +397,9 @@ fn ports(
             }
         }
     }
-    Ok(())
+    if without.is_empty() {
+        Ok(())
+    } else {
+        Err(NotWell::Without(without))
+    }
 }

@@ -122,6 +122,8 @@ struct Task {
     waits_for: Option<WaitsFor>,
     /// When it is due, as that was decided last.
     due: Option<Instant>,
+    /// When its last attempt ended, in this boot.
+    looked: Option<Monotonic>,
     blocked: u32,
     /// Whether a degradation waits for a unit that it needs and that is not well.
     joins: bool,
@@ -287,6 +289,7 @@ impl Scheduler {
             Err(error) if error.is_trouble() => return Ok(()),
             other => other?,
         };
+        let boot_id = self.shared.healer.settings.situation.boot_id();
         for Due { incident, retry_at } in escalated {
             let unit = incident.detection.unit.clone();
             let status = self.shared.look_at(&unit);
@@ -295,8 +298,20 @@ impl Scheduler {
                 ..incident
             });
             task.known = task.incident.attempt - 1;
+            task.looked = match store.latest_end(&unit) {
+                Ok(latest) => latest
+                    .filter(|latest| latest.boot_id == boot_id)
+                    .and_then(|latest| latest.monotonic),
+                Err(error) => {
+                    not_stored(&task.incident, "when it was looked at last", &error);
+                    None
+                }
+            };
             task.wait(retry_at.since(wall_clock()), WaitsFor::Retry);
-            if status.is_some_and(|status| status.is_up()) {
+            let config = self.shared.healer.config();
+            // Who cannot heal it any more says so at once.
+            let is_out_of_force = config.mistake_of(&unit).is_some();
+            if is_out_of_force || status.is_some_and(|status| status.is_up()) {
                 task.stage = Stage::Queued;
             } else {
                 task.needs = self.shared.missing_needs(&unit, &BTreeSet::new());
@@ -366,6 +381,10 @@ impl Scheduler {
     /// A person has agreed to an act for the unit's incident, or has refused it: it is
     /// tried again now.
     pub fn decided(&self, unit: &UnitName) -> Result<(), HealerError> {
+        if let Some(task) = self.shared.lock().tasks.get_mut(unit) {
+            // The budget alone may put it off now.
+            task.due = None;
+        }
         self.look_again_at(unit);
         // It may be that of an earlier process.
         self.take_up().map(drop)
@@ -522,6 +541,7 @@ impl Task {
             known: 0,
             waits_for: None,
             due: None,
+            looked: None,
             blocked: 0,
             joins: true,
             health_changed: false,

@@ -3,11 +3,12 @@
 use prunella_core::{
     Timestamp,
     duration::written,
-    health::{Health, HealthState, MetricLimits, Subject, Symptom, Transition},
+    health::{Existing, Health, HealthState, MetricLimits, Subject, Symptom, Transition},
 };
 
 use crate::{
     Now, Observed,
+    episodes::Episodes,
     flapping::Flapping,
     signals::{Sampled, Signals},
 };
@@ -23,6 +24,9 @@ pub struct HostTracker {
     /// Which symptom decides, or none.
     reason: Option<(HealthState, String)>,
     flapping: Flapping,
+    episodes: Episodes,
+    /// Whether it was degraded when that was judged last.
+    is_degraded: bool,
 }
 
 impl HostTracker {
@@ -36,6 +40,8 @@ impl HostTracker {
             evidence: why.into(),
             reason: None,
             flapping: Flapping::default(),
+            episodes: Episodes::default(),
+            is_degraded: false,
         }
     }
 
@@ -43,6 +49,7 @@ impl HostTracker {
     #[must_use]
     pub fn carrying_on(mut self, now: Now, earlier: &Health) -> Self {
         self.sampled.carry_on(now, &earlier.symptoms);
+        self.episodes.carry_on(now, &earlier.episodes);
         self.state = earlier.state;
         self.since = earlier.since;
         self.evidence.clone_from(&earlier.evidence);
@@ -62,9 +69,20 @@ impl HostTracker {
         self.settle(now)
     }
 
+    /// What there is of the things that are measured: of others nothing is known any more.
+    pub fn exists(&mut self, now: Now, existing: &Existing) -> Observed {
+        self.sampled.forget_what_is_gone(existing);
+        self.settle(now)
+    }
+
     /// Time has passed.
     pub fn look(&mut self, now: Now) -> Observed {
         self.settle(now)
+    }
+
+    /// Whether it is degraded, by what was measured since this began.
+    pub fn is_degraded(&self) -> bool {
+        self.is_degraded
     }
 
     /// How it is, as of what was measured last.
@@ -75,9 +93,10 @@ impl HostTracker {
             since: self.since,
             evidence: self.evidence.clone(),
             symptoms: self.symptoms(),
-            episodes: Vec::new(),
+            episodes: self.episodes.all(),
             probes: Vec::new(),
             flapping: self.flapping.now(),
+            error_budget: None,
         }
     }
 
@@ -94,6 +113,7 @@ impl HostTracker {
             return Observed::default();
         };
         let symptoms = self.symptoms();
+        self.episodes.see(now, &symptoms);
         let (state, of, evidence) = if let Some(worst) = symptoms.first() {
             let of = format!(
                 "{} {}",
@@ -111,7 +131,14 @@ impl HostTracker {
             let why = "nothing that is measured is at its limit".to_owned();
             (HealthState::Healthy, String::new(), why)
         };
-        let mut observed = Observed::default();
+        let was_degraded = std::mem::replace(
+            &mut self.is_degraded,
+            symptoms.iter().any(|symptom| symptom.confirmed),
+        );
+        let mut observed = Observed {
+            began_degradation: self.is_degraded && !was_degraded,
+            ..Observed::default()
+        };
         let reason = Some((state, of));
         if state != self.state {
             observed.transition = Some(Transition {

@@ -20,15 +20,15 @@
 //!   more. Slowness does: a proof does not measure.
 //! - **Another run has to be measured anew.** What an earlier run was like makes no new
 //!   symptom. One that holds already holds until it has cleared, and is *confirmed* only
-//!   once it was measured again.
-//! - **What is sampled belongs to a run.** A symptom of memory or descriptors ends with the
-//!   run of the service that had it; a value that is missing ends nothing.
+//!   once it was measured again. A value that is missing ends nothing.
 //!
 //! What decides, from first to last: a pause; a healing under way; the unit, or an
 //! incident about it; symptoms; what is missing.
 
+mod certificate;
 mod condition;
 mod episodes;
+mod error_budget;
 mod evidence;
 mod flapping;
 mod host;

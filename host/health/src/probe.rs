@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prunella_core::{
+    capability::Certificate,
     contract::milliseconds,
     duration::written,
     health::{HealthSettings, Metric, ProbeHealth, Symptom, SymptomLevel},
@@ -10,6 +11,7 @@ use prunella_core::{
 
 use crate::{
     CLOSE_AFTER, Condition, Now, STALE_AFTER,
+    certificate::CertificateWatch,
     condition::{InARow, Watched},
     rate::Rate,
 };
@@ -66,6 +68,7 @@ pub(crate) struct Probe {
     degrading: Watched,
     failing: Watched,
     unanswered: InARow,
+    certificate: CertificateWatch,
 }
 
 /// How the evidence of unanswered questions begins.
@@ -112,6 +115,7 @@ impl Probe {
             degrading: Watched::default(),
             failing: Watched::default(),
             unanswered: InARow::default(),
+            certificate: CertificateWatch::default(),
         }
     }
 
@@ -145,10 +149,22 @@ impl Probe {
                         .trim_start_matches(": ")
                         .to_owned();
                 }
+                (Metric::CertificateHours, _) => self.certificate.carry_on(since, symptom),
                 // Of no probe.
                 _ => {}
             }
         }
+    }
+
+    /// A certificate that it was shown, which counts with the sample that follows.
+    pub(crate) fn certificate(
+        &mut self,
+        now: Now,
+        settings: &HealthSettings,
+        certificate: Certificate,
+    ) {
+        self.certificate
+            .shown(now, &settings.certificate, certificate);
     }
 
     pub(crate) fn sample(&mut self, now: Now, settings: &HealthSettings, sample: Sample) {
@@ -300,6 +316,7 @@ impl Probe {
                 confirmed: self.latency.is_confirmed(),
             });
         }
+        symptoms.extend(self.certificate.symptom(name, &settings.certificate));
         symptoms
     }
 
@@ -357,6 +374,7 @@ impl Probe {
             answered: heard.map(|(_, answered)| answered),
             latency_ms: self.latency_ms,
             errors_permille: self.rate.share().map(|share| share.permille),
+            certificate_ends: self.certificate.ends_first().map(|shown| shown.ends),
         }
     }
 }

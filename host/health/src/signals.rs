@@ -6,7 +6,8 @@ mod tests;
 use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::health::{
-    InstanceKind, Metric, MetricLimit, MetricLimits, Reading, Subject, Symptom, SymptomLevel,
+    Existing, InstanceKind, Metric, MetricLimit, MetricLimits, Reading, Subject, Symptom,
+    SymptomLevel,
 };
 
 use crate::{Condition, Now, STALE_AFTER, condition::Watched, evidence::sentence};
@@ -16,8 +17,7 @@ use crate::{Condition, Now, STALE_AFTER, condition::Watched, evidence::sentence}
 pub struct Signals<'a> {
     /// How often it is measured.
     pub interval: Duration,
-    /// Which run of the subject it is: another one begins with nothing, and what an earlier
-    /// one suffered from has ended with it.
+    /// Which run of the subject it is: of another one, what was measured has to show anew.
     pub run: u64,
     pub readings: &'a [Reading],
 }
@@ -31,6 +31,9 @@ struct Watching {
     degrading: Watched,
     critical: Watched,
     latest: Option<Reading>,
+    /// Set from when it was to be shown anew until it is measured: in so many samples it was
+    /// missing.
+    missing_since_anew: Option<u32>,
     /// What an earlier process said of it, until there is a value.
     carried: Option<Symptom>,
 }
@@ -74,6 +77,7 @@ impl Sampled {
             };
             let watching = Watching {
                 degrading: Watched::held_since(since),
+                missing_since_anew: None,
                 critical: match symptom.level {
                     SymptomLevel::Degraded => Watched::default(),
                     _ => Watched::held_since(since),
@@ -89,7 +93,7 @@ impl Sampled {
     /// It was measured.
     pub(crate) fn sample(&mut self, now: Now, limits: &MetricLimits, signals: &Signals<'_>) {
         match self.last {
-            Some((_, run)) if run != signals.run => self.watching.clear(),
+            Some((_, run)) if run != signals.run => self.begin_anew(),
             Some((last, _)) if now.since(last) > signals.interval * STALE_AFTER => self.gap(),
             _ => {}
         }
@@ -114,18 +118,30 @@ impl Sampled {
                 .or_default()
                 .value(now, limit, reading);
         }
-        // A file system that is mounted no more, and was well, is not remembered for good.
-        self.watching
-            .retain(|_, watching| watching.is_open() || watching.latest.is_some());
+        // A file system that is mounted no more, and was well, is not remembered for good. Nor
+        // is what another run does not have, such as a limit.
+        self.watching.retain(|_, watching| {
+            let is_gone = watching.missing_since_anew >= Some(STALE_AFTER);
+            !is_gone && (watching.is_open() || watching.latest.is_some())
+        });
     }
 
-    /// The subject was acted on: what was measured before tells nothing of what it is like
-    /// since.
+    /// The subject was acted on, or another run of it began: what was measured before tells
+    /// nothing of what it is like since.
     pub(crate) fn begin_anew(&mut self) {
         for watching in self.watching.values_mut() {
             watching.degrading.begin_anew();
             watching.critical.begin_anew();
+            watching.missing_since_anew = Some(0);
         }
+    }
+
+    /// What is not there any more is of no interest.
+    pub(crate) fn forget_what_is_gone(&mut self, existing: &Existing) {
+        self.watching.retain(|(metric, instance), _| {
+            let instance = instance.as_deref().unwrap_or_default();
+            !existing.lacks(*metric, instance)
+        });
     }
 
     /// Rows of values end here.
@@ -164,6 +180,7 @@ impl Watching {
             None => self.critical.end(),
         }
         self.latest = Some(reading.clone());
+        self.missing_since_anew = None;
         self.carried = None;
     }
 
@@ -171,6 +188,9 @@ impl Watching {
     fn gap(&mut self) {
         self.degrading.gap();
         self.critical.gap();
+        if let Some(missing) = &mut self.missing_since_anew {
+            *missing += 1;
+        }
         if !self.is_open() {
             self.latest = None;
         }
@@ -186,14 +206,19 @@ impl Watching {
         (metric, instance): &Series,
         limit: &MetricLimit,
     ) -> Option<Symptom> {
-        let (level, since, condition) = match (self.critical.since(), self.degrading.since()) {
-            (Some(since), _) => {
-                let opens_at = limit.critical.unwrap_or(limit.degraded);
-                (SymptomLevel::Critical, since, critical(limit, opens_at))
-            }
-            (None, Some(since)) => (SymptomLevel::Degraded, since, degrading(limit)),
-            (None, None) => return None,
-        };
+        let (level, since, watched, condition) =
+            match (self.critical.since(), self.degrading.since()) {
+                (Some(since), _) => {
+                    let opens_at = limit.critical.unwrap_or(limit.degraded);
+                    let condition = critical(limit, opens_at);
+                    (SymptomLevel::Critical, since, &self.critical, condition)
+                }
+                (None, Some(since)) => {
+                    let condition = degrading(limit);
+                    (SymptomLevel::Degraded, since, &self.degrading, condition)
+                }
+                (None, None) => return None,
+            };
         let Some(latest) = &self.latest else {
             return self.carried.clone().map(|carried| Symptom {
                 confirmed: false,
@@ -209,7 +234,7 @@ impl Watching {
             clear: condition.clears_at,
             since: since.at,
             evidence: sentence(subject, latest, condition.opens_at),
-            confirmed: self.degrading.is_confirmed() || self.critical.is_confirmed(),
+            confirmed: watched.is_confirmed(),
         })
     }
 }

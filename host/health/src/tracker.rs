@@ -4,15 +4,17 @@ use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::{
     Timestamp, UnitName,
+    capability::Certificate,
     health::{
-        Health, HealthSettings, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel,
-        Transition,
+        BudgetRecord, Health, HealthSettings, HealthState, Metric, Objective, ProbeHealth, Subject,
+        Symptom, SymptomLevel, Transition,
     },
 };
 
 use crate::{
     Now,
     episodes::Episodes,
+    error_budget::ErrorBudget,
     flapping::Flapping,
     probe::{Probe, ProbeSettings, Sample},
     signals::{Sampled, Signals},
@@ -132,6 +134,7 @@ pub struct Tracker {
     episodes: Episodes,
     /// Whether it was degraded when that was judged last.
     is_degraded: bool,
+    error_budget: Option<ErrorBudget>,
 }
 
 impl Tracker {
@@ -166,6 +169,52 @@ impl Tracker {
             invocation: None,
             episodes: Episodes::default(),
             is_degraded: false,
+            error_budget: None,
+        }
+    }
+
+    /// The service's objective, or none, from now on. What was counted stays.
+    pub fn objective(&mut self, now: Now, objective: Option<Objective>) {
+        self.error_budget = objective.map(|objective| match self.error_budget.take() {
+            Some(mut budget) => {
+                budget.set_objective(objective);
+                budget
+            }
+            None => ErrorBudget::new(objective, now),
+        });
+        self.set_rate();
+    }
+
+    /// Goes on with what was stored of the error budget, so long ago, where there is an
+    /// objective.
+    pub fn error_budget_goes_on(&mut self, now: Now, stored: BudgetRecord, away: Duration) {
+        self.error_budget = self
+            .error_budget
+            .take()
+            .map(|budget| budget.going_on(now, stored, away));
+    }
+
+    /// What of the error budget has changed since it was stored.
+    pub fn unsaved_error_budget(&self) -> Option<BudgetRecord> {
+        self.error_budget.as_ref()?.unsaved()
+    }
+
+    /// What was unsaved at `clock`, its own, is stored.
+    pub fn error_budget_saved(&mut self, clock: Duration) {
+        if let Some(budget) = &mut self.error_budget {
+            budget.saved(clock);
+        }
+    }
+
+    /// Whether it has an objective.
+    pub fn has_error_budget(&self) -> bool {
+        self.error_budget.is_some()
+    }
+
+    fn set_rate(&mut self) {
+        if let Some(budget) = &mut self.error_budget {
+            let each = self.probes.values().map(|probe| probe.settings.interval);
+            budget.set_rate(each.map(|interval| 1.0 / interval.as_secs_f64()).sum());
         }
     }
 
@@ -241,12 +290,34 @@ impl Tracker {
             };
             self.probes.insert(name, probe);
         }
+        self.set_rate();
         self.settle(now, None)
+    }
+
+    /// A certificate was shown to a probe. It counts with the probe's sample, which follows.
+    pub fn certificate(&mut self, now: Now, name: &str, certificate: Certificate) {
+        if let Some(probe) = self.probes.get_mut(name) {
+            probe.certificate(now, &self.settings, certificate);
+        }
     }
 
     /// A probe's turn came. One that is not declared is no matter.
     pub fn probe(&mut self, now: Now, name: &str, sample: Sample) -> Observed {
         if let Some(probe) = self.probes.get_mut(name) {
+            let answered = match &sample {
+                Sample::Answered { .. } => Some(true),
+                Sample::Unanswered { .. } => Some(false),
+                // Whoever needs it now gets no answer either.
+                Sample::NotAsked => {
+                    let is_out =
+                        matches!(self.state, HealthState::Failed | HealthState::Recovering);
+                    is_out.then_some(false)
+                }
+                Sample::NeverAnswered => None,
+            };
+            if let (Some(budget), Some(answered)) = (&mut self.error_budget, answered) {
+                budget.count(now, answered);
+            }
             probe.sample(now, &self.settings, sample);
         }
         self.settle(now, None)
@@ -342,6 +413,7 @@ impl Tracker {
                     probe.proven(now);
                     probe.begin_anew();
                 }
+                self.sampled.begin_anew();
             }
             IncidentEvent::LetGo => self.incident = None,
             IncidentEvent::Resolved(why) => {
@@ -378,6 +450,7 @@ impl Tracker {
             episodes: self.episodes.all(),
             probes: self.probes(),
             flapping: self.flapping.now(),
+            error_budget: self.error_budget.as_ref().map(ErrorBudget::health),
         }
     }
 
@@ -395,6 +468,7 @@ impl Tracker {
             .probes
             .iter()
             .flat_map(|(name, probe)| probe.symptoms(name, &self.settings))
+            .chain(self.error_budget.as_ref().and_then(ErrorBudget::symptom))
             .collect();
         let subject = Subject::from(self.service.clone());
         symptoms.extend(self.sampled.symptoms(&subject, &self.settings.limits));

@@ -63,7 +63,7 @@ impl LinuxChecks {
         };
         let as_root = is_root(&runs_as);
         if as_root {
-            only_roots(name, check)?;
+            only_roots(&format!("check `{name}`"), &check.command)?;
         }
         let task = Task {
             purpose: "check",
@@ -78,11 +78,12 @@ impl LinuxChecks {
     }
 }
 
-fn is_root(runs_as: &RunsAs) -> bool {
+pub(crate) fn is_root(runs_as: &RunsAs) -> bool {
     matches!(runs_as.user.as_str(), "" | "root" | "0")
 }
 
-fn sandbox(mutates: bool, as_root: bool) -> Sandbox {
+/// What a declared command may reach.
+pub(crate) fn sandbox(mutates: bool, as_root: bool) -> Sandbox {
     Sandbox {
         protect_system: if mutates {
             ProtectSystem::Programs
@@ -118,8 +119,8 @@ fn sandbox(mutates: bool, as_root: bool) -> Sandbox {
 }
 
 /// Refuses what would let somebody else run a program as root.
-fn only_roots(name: &str, check: &DeclaredCheck) -> Answer<()> {
-    for (index, word) in check.command.iter().enumerate() {
+pub(crate) fn only_roots(what: &str, command: &[String]) -> Answer<()> {
+    for (index, word) in command.iter().enumerate() {
         let Some(path) = path_in(word) else {
             continue;
         };
@@ -133,7 +134,7 @@ fn only_roots(name: &str, check: &DeclaredCheck) -> Answer<()> {
             Failure::denied(
                 "check-not-root-owned",
                 format!(
-                    "check `{name}` would run as root, but somebody else could change what it runs or reads: {why}"
+                    "{what} would run as root, but somebody else could change what it runs or reads: {why}"
                 ),
             )
         })?;
@@ -157,7 +158,7 @@ fn path_in(word: &str) -> Option<&Path> {
 }
 
 fn report(check: &DeclaredCheck, ended: Ended) -> CheckReport {
-    let mut output = shown(&ended.output);
+    let mut output = output_shown(&ended.output);
     if ended.timed_out {
         let note = format!(
             "(stopped: it took longer than {} s)",
@@ -177,7 +178,7 @@ fn report(check: &DeclaredCheck, ended: Ended) -> CheckReport {
 }
 
 /// The output fit to show: redacted, line by line without control characters.
-fn shown(output: &[u8]) -> String {
+pub(crate) fn output_shown(output: &[u8]) -> String {
     let whole = String::from_utf8_lossy(output);
     // Where only the end was kept, the first line is but a part of one, and
     // could be a secret that has lost the name it is known by.

@@ -10,7 +10,7 @@ use crate::{
     checks::LinuxChecks,
     file_repair::LinuxFileRepair,
     files::LinuxFiles,
-    probes::LinuxProbes,
+    probes::{CommandProbe, LinuxProbes},
     runs_as::{UnitWho, Who},
     sqlite_check::SqliteCheck,
     transient::{Runner, Transient},
@@ -42,8 +42,12 @@ impl Linux {
         Declared {
             files: LinuxFiles::new(Arc::clone(service), Arc::clone(&who)),
             file_repair: LinuxFileRepair::new(Arc::clone(service), Arc::clone(&runner)),
-            checks: LinuxChecks::new(Arc::clone(service), who, Arc::clone(&runner)),
-            probes: LinuxProbes::new(Arc::clone(service), SqliteCheck::new(runner)),
+            checks: LinuxChecks::new(Arc::clone(service), Arc::clone(&who), Arc::clone(&runner)),
+            probes: LinuxProbes::new(
+                Arc::clone(service),
+                SqliteCheck::new(Arc::clone(&runner)),
+                CommandProbe::new(who, runner),
+            ),
         }
     }
 }

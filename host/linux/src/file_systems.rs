@@ -79,6 +79,13 @@ pub fn of_this_host(paths: &[PathBuf]) -> Vec<FileSystem> {
     found
 }
 
+/// Where file systems of any kind are mounted; nothing, where the kernel does not tell.
+pub fn mount_points() -> Option<BTreeSet<String>> {
+    let mounts = mounts().ok()?;
+    let point = |mount: &Mount| mount.point.to_string_lossy().into_owned();
+    Some(mounts.iter().map(point).collect())
+}
+
 /// Whether it holds files that outlive a boot, and may fill up.
 fn is_real(mount: &Mount) -> bool {
     let kind = mount.kind.as_str();

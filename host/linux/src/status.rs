@@ -5,11 +5,15 @@ use std::{collections::HashMap, time::Duration};
 
 use prunella_core::{
     Monotonic, Timestamp, UnitName,
-    capability::{ActiveState, PendingJob, UnitStatus},
+    capability::{ActiveState, OwnWord, PendingJob, UnitStatus},
     hash::hexadecimal,
     start_rules::StartRules,
+    text::{one_line, redact},
 };
 use zbus::Variant;
+
+/// Characters of what a service says of itself.
+const OWN_STATUS: usize = 200;
 
 /// Properties by systemd's names. An absent property is like an empty one:
 /// which there are depends on the type of the unit and systemd's version.
@@ -254,7 +258,22 @@ pub(crate) fn status(name: UnitName, facts: &impl Facts) -> UnitStatus {
         private_network: facts.flag("PrivateNetwork")
             || facts.text("NetworkNamespacePath").is_some(),
         start_rules: start_rules(facts),
+        own_word: own_word(facts),
         name,
+    }
+}
+
+/// What the service says of itself.
+fn own_word(facts: &impl Facts) -> OwnWord {
+    OwnWord {
+        status: facts
+            .text("StatusText")
+            .map(|status| one_line(&redact(&status), OWN_STATUS))
+            .filter(|status| !status.is_empty()),
+        watchdog: facts
+            .length("WatchdogUSec")
+            .filter(|every| !every.is_zero() && *every != Duration::from_micros(u64::MAX)),
+        alive_monotonic: facts.monotonic("WatchdogTimestampMonotonic"),
     }
 }
 
@@ -363,6 +382,34 @@ mod tests {
         assert_eq!(status.main_pid, None);
         assert_eq!(status.invocation, None);
         assert_eq!(status.job, None);
+    }
+
+    #[test]
+    fn what_a_service_says_of_itself() {
+        let said = status(
+            name(),
+            &bag(vec![
+                ("StatusText", Variant::new("3 of 12\n password=hunter2")),
+                ("WatchdogUSec", Variant::U64(30_000_000)),
+                ("WatchdogTimestampMonotonic", Variant::U64(4_000)),
+            ]),
+        );
+        let word = said.own_word;
+        let text = word.status.unwrap();
+        assert!(
+            text.starts_with("3 of 12") && !text.contains("hunter2"),
+            "{text}"
+        );
+        assert_eq!(word.watchdog, Some(Duration::from_secs(30)));
+        assert_eq!(word.alive_monotonic, Some(Monotonic::from_micros(4_000)));
+        let silent = status(
+            name(),
+            &bag(vec![
+                ("StatusText", Variant::new("")),
+                ("WatchdogUSec", Variant::U64(0)),
+            ]),
+        );
+        assert_eq!(silent.own_word, OwnWord::default());
     }
 
     #[test]

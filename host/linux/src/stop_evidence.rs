@@ -144,7 +144,10 @@ pub(crate) fn stopped_by_operator(
     let word = match &status.invocation {
         Some(invocation) => {
             let mut word = of_run(deadline, journal, status, invocation);
-            if order != Order::Unknown && !matches!(word, Ok(Word::Stop | Word::Restart)) {
+            // What crashed is failed; what is inactive may have been stopped just now.
+            let may_be_stopped =
+                order != Order::Unknown || status.active_state == ActiveState::Inactive;
+            if may_be_stopped && !matches!(word, Ok(Word::Stop | Word::Restart)) {
                 // systemd's messages may be on their way still.
                 synchronize(deadline);
                 word = of_run(deadline, journal, status, invocation);

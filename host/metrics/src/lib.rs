@@ -1,10 +1,12 @@
 //! What can be said of a number that is sampled again and again.
 //!
 //! [`anomaly`] finds what such a metric has not done before. An anomaly is a hint for
-//! people, and no reason to act. [`codec`] writes values in few bytes, [`mod@reduce`] makes
+//! people, and no reason to act. [`trend`] tells where it is going, and when it reaches a
+//! limit, where that is certain. [`codec`] writes values in few bytes, [`mod@reduce`] makes
 //! one of several, and [`block`] has all series of a minute.
 
 pub mod anomaly;
 pub mod block;
 pub mod codec;
 pub mod reduce;
+pub mod trend;

@@ -37,7 +37,11 @@ impl Composer<'_> {
     /// The message, but for its id, which each channel's has of its own.
     pub(crate) fn message(&self, planned: &PlannedMessage) -> Message {
         let mut notification = self.notification(planned);
-        notification.severity = notification.severity.max(planned.severity);
+        // What was down when this was planned may be up by now: that is no emergency.
+        let lead = notification.report.as_ref();
+        if !lead.is_some_and(|report| report.being_checked) {
+            notification.severity = notification.severity.max(planned.severity);
+        }
         let rendered = self.renderer.render(&notification);
         for warning in &rendered.warnings {
             tracing::warn!("a template is left aside for the built-in one: {warning}");

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use prunella_core::{
     UnitName,
     service::{
-        DeclaredCheck, DeclaredFile, DeclaredProbe, FileRole, Port, ProbeKind, ReadBy, Service,
-        StartLimit,
+        DeclaredCheck, DeclaredFile, DeclaredProbe, DnsQuestion, DnsRecord, FileRole, Port,
+        ProbeKind, ReadBy, Service, StartLimit, TlsQuestion,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -127,10 +127,18 @@ impl Declared {
 fn kind(word: &str) -> ProbeKind {
     match word {
         "unix" => ProbeKind::Unix(Default::default()),
-        "http" => ProbeKind::Http {
-            url: String::new(),
-            status: Vec::new(),
-        },
+        "http" => ProbeKind::http(""),
+        "tls" => ProbeKind::Tls(TlsQuestion {
+            place: String::new(),
+            server_name: None,
+        }),
+        "dns" => ProbeKind::Dns(DnsQuestion {
+            name: String::new(),
+            server: None,
+            record: DnsRecord::default(),
+            address: None,
+        }),
+        "command" => ProbeKind::Command(Vec::new()),
         "postgres" => ProbeKind::Postgres(String::new()),
         "mysql" => ProbeKind::Mysql(String::new()),
         "redis" => ProbeKind::Redis(String::new()),

@@ -3,7 +3,9 @@
 
 use prunella_core::{
     Failure,
-    capability::{Call, CheckReport, Described as _, LogEntry, ProbeAnswer, Reply, UnitStatus},
+    capability::{
+        Call, CheckReport, Described as _, LogEntry, OwnWord, ProbeAnswer, Reply, UnitStatus,
+    },
     text::{REDACTED, redact},
 };
 use serde_json::{Map, Value};
@@ -83,6 +85,7 @@ fn as_seen(status: UnitStatus) -> UnitStatus {
         user: String::new(),
         group: String::new(),
         fragment: None,
+        own_word: OwnWord::default(),
         ..status
     }
 }

@@ -26,7 +26,7 @@ pub use self::{
     report::{
         Advice, Attempt, Command, Explanation, Grantable, Importance, LOOK_BACK, Line, Mark,
         Moment, Obstacle, Often, Proof, Recurrence, Report, ReportContext, StepText,
-        StrategyOpinion, Tried, degraded_headline, describe, headline, how_it_failed, length,
-        outage_headline, shown_act,
+        StrategyOpinion, Tried, degraded_headline, describe, headline, how_it_failed, is_up,
+        length, outage_headline, shown_act,
     },
 };

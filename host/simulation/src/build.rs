@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use prunella_core::{
     UnitName,
-    capability::{ActiveState, CheckReport, EnvKey, Ownership, UnitStatus},
+    capability::{ActiveState, CheckReport, EnvKey, OwnWord, Ownership, UnitStatus},
     service::{FileRole, Port, ReadBy},
     start_rules::StartRules,
 };
@@ -75,6 +75,7 @@ impl Unit {
                 fragment: Some(format!("/etc/systemd/system/{unit}")),
                 needs_reload: false,
                 private_network: false,
+                own_word: OwnWord::default(),
                 start_rules: StartRules {
                     start_timeout: Some(Duration::from_secs(90)),
                     ..StartRules::default()

@@ -11,7 +11,7 @@ use prunella_core::{
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 pub(crate) use self::queries::kind;
-pub use self::queries::{Due, Found};
+pub use self::queries::{Due, Found, LatestEnd};
 use crate::{
     Durable, Store, StoreError, WriteError, approvals,
     cached::Cached as _,

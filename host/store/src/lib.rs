@@ -36,6 +36,7 @@ mod columns;
 mod connect;
 mod connection;
 mod error;
+mod error_budgets;
 mod file;
 mod healings;
 mod health;
@@ -70,8 +71,9 @@ pub use self::{
     approvals::{Answer, Decision, Ruling},
     attempts::{AttemptEnd, LastSteps},
     error::StoreError,
+    error_budgets::StoredBudget,
     health::SeenHealth,
-    incidents::{Due, Found, Opened},
+    incidents::{Due, Found, LatestEnd, Opened},
     ledger::{Kept, Ledger, LedgerError},
     notices::{Notice, NoticeChange},
     outbox::{AlertDecision, Decided, FoundDispatch, NewAlert, Tried, Unfinished},

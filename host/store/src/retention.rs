@@ -127,6 +127,15 @@ impl Store {
                     [to_ms(before)],
                 )?;
                 transaction.execute("DELETE FROM health WHERE seen_ms < ?1", [to_ms(before)])?;
+                transaction.execute(
+                    "DELETE FROM error_budgets WHERE seen_ms < ?1",
+                    [to_ms(before)],
+                )?;
+                transaction.execute(
+                    "DELETE FROM error_budget_buckets
+                     WHERE unit NOT IN (SELECT unit FROM error_budgets)",
+                    [],
+                )?;
                 Ok(())
             })?;
             loop {

@@ -259,6 +259,31 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     ALTER TABLE incidents ADD COLUMN kind TEXT NOT NULL DEFAULT 'failure';
     CREATE INDEX incidents_by_kind ON incidents (kind, at_ms, seq);
     ",
+    // 11: what was used up of error budgets.
+    "
+    CREATE TABLE error_budgets (
+        unit          TEXT PRIMARY KEY,
+        -- How long after counting began it was.
+        clock_ms      INTEGER NOT NULL,
+        -- When that was, by both clocks.
+        seen_ms       INTEGER NOT NULL,
+        boot_id       TEXT NOT NULL,
+        since_boot_ms INTEGER NOT NULL,
+        -- Since when each rule holds, in their order; JSON.
+        since         TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE error_budget_buckets (
+        unit       TEXT NOT NULL,
+        -- How long it is.
+        span_s     INTEGER NOT NULL,
+        -- Which one: so many of its spans after counting began.
+        at         INTEGER NOT NULL,
+        asked      INTEGER NOT NULL,
+        unanswered INTEGER NOT NULL,
+        PRIMARY KEY (unit, span_s, at)
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
 
 /// The version of a store that this program has just written.

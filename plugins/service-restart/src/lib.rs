@@ -1,5 +1,5 @@
-//! Starts a service that is down, and restarts one that runs but does not
-//! answer, or serves worse than it should. The strategy of last resort: it knows no cause, so any other
+//! Starts a service that is down, and restarts one that runs but does not answer, or serves
+//! worse than it should. The strategy of last resort: it knows no cause, so any other
 //! strategy's veto or blocked-by holds it.
 
 use prunella_sdk::prelude::*;
@@ -7,6 +7,9 @@ use prunella_sdk::units::{ActiveState, Unit};
 
 /// The cause of an incident in which nothing has failed: a person wants a restart.
 const RESTART_REQUESTED: &str = "restart-requested";
+
+/// What is measured and is the same of every run: no restart is tried against it.
+const NOT_OF_THE_RUN: [&str; 2] = ["certificate-hours", "error-budget-permille"];
 
 struct ServiceRestart;
 
@@ -108,12 +111,19 @@ fn assess_degraded(incident: &Incident, unit: &Unit) -> Assessment {
     if !unit.is_up() {
         return Assessment::not_applicable(format!("{name} is {}", unit.standing()));
     }
-    match incident.symptoms().first() {
-        Some(symptom) => Assessment::applies(
+    let symptoms = incident.symptoms();
+    let of_the_run = |symptom: &&Symptom| !NOT_OF_THE_RUN.contains(&symptom.metric.as_str());
+    match (symptoms.iter().find(of_the_run), symptoms.first()) {
+        (Some(symptom), _) => Assessment::applies(
             30,
             format!("{name} is up, and {}; a restart may help", symptom.evidence),
         ),
-        None => Assessment::not_applicable(format!("{name} is up, and no symptom is known")),
+        (None, Some(symptom)) => {
+            Assessment::not_applicable(format!("{}, and no restart changes that", symptom.evidence))
+        }
+        (None, None) => {
+            Assessment::not_applicable(format!("{name} is up, and no symptom is known"))
+        }
     }
 }
 

@@ -10,15 +10,43 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What a healer is to do about a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a healer is to do about a fault. In the order of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// The service must answer again.
     MustHeal,
     /// Nothing of what [`Fault::must_not`] lists may happen.
     MustNotTouch,
+    /// The service, or its host, sickens: people must be told.
+    MustTell,
+    /// It only looks like sickness: nobody must be told.
+    MustNotTell,
 }
+
+impl Class {
+    /// What it is called in a list.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::MustHeal => "must heal",
+            Self::MustNotTouch => "must not touch",
+            Self::MustTell => "must tell of",
+            Self::MustNotTell => "must not tell of",
+        }
+    }
+}
+
+/// The groups of the catalogue in their order: a class, and whether Prunella lacks
+/// something for it.
+pub const GROUPS: [(Class, bool); 6] = [
+    (Class::MustHeal, false),
+    (Class::MustHeal, true),
+    (Class::MustNotTouch, false),
+    (Class::MustTell, false),
+    (Class::MustTell, true),
+    (Class::MustNotTell, false),
+];
 
 /// Something that a healer has to be able to do for some faults. A fault names
 /// those that Prunella does not have; it is then counted apart, as *not yet*.
@@ -33,6 +61,8 @@ pub enum Missing {
     MakeRoom,
     /// Remove a cache that is damaged, so that it is made anew.
     ResetCache,
+    /// Notice what a service writes to its journal, and how much.
+    WatchLogs,
 }
 
 impl Missing {
@@ -44,6 +74,7 @@ impl Missing {
             Self::RemoveStale => "remove a stale pid file, lock file or socket",
             Self::MakeRoom => "make room on a full disk",
             Self::ResetCache => "remove a damaged cache",
+            Self::WatchLogs => "watch what services log",
         }
     }
 }
@@ -117,6 +148,10 @@ pub struct Fault {
     /// Whether people have to be told, since only they can help.
     #[serde(default)]
     pub people: bool,
+    /// Of a fault that must be told: the subject of a message has one of these words.
+    /// Without any, the name of a service.
+    #[serde(default)]
+    pub told: Vec<String>,
     /// How long is waited for the healing, or watched that nothing is done.
     #[serde(default, deserialize_with = "duration")]
     pub wait: Option<Duration>,
@@ -148,6 +183,9 @@ pub struct Service {
     /// commands that do so.
     #[serde(default)]
     pub monit: String,
+    /// How long an answer may take before it counts as none: seconds.
+    #[serde(default = "one")]
+    pub answers_within: u32,
     /// How long monit lets it start: seconds. It asks nothing of a younger process.
     #[serde(default = "two")]
     pub monit_start: u32,
@@ -163,6 +201,10 @@ pub struct Service {
     /// Whether it is started before the fault.
     #[serde(default = "yes")]
     pub start: bool,
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn two() -> u32 {
@@ -298,7 +340,21 @@ impl Fault {
         self.wait.unwrap_or(match self.class {
             Class::MustHeal => Duration::from_secs(12),
             Class::MustNotTouch => Duration::from_secs(6),
+            Class::MustTell | Class::MustNotTell => Duration::from_secs(60),
         })
+    }
+
+    /// The words of which one tells people of this fault.
+    #[must_use]
+    pub fn told_words(&self) -> Vec<String> {
+        if !self.told.is_empty() {
+            return self.told.clone();
+        }
+        let short = |service: &Service| {
+            let name = service.unit.rsplit_once('.');
+            name.map_or(service.unit.clone(), |(name, _)| name.to_owned())
+        };
+        self.services.iter().map(short).collect()
     }
 
     /// Whether Prunella lacks something that it needs.
@@ -351,7 +407,12 @@ impl Fault {
                 !self.must_not.is_empty(),
                 "nothing says what must not happen"
             ),
+            Class::MustTell | Class::MustNotTell => {}
         }
+        ensure!(
+            self.told.is_empty() || self.class == Class::MustTell,
+            "`told` is of what must be told"
+        );
         ensure!(
             self.clock == Clock::Injection || !self.later.is_empty(),
             "the clock begins later, and nothing is done later"
@@ -398,7 +459,7 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue")
 }
 
-/// Reads every fault: what must be healed first, each class by name.
+/// Reads every fault, in the order of [`GROUPS`], each group by name.
 ///
 /// # Errors
 /// When a file is not as it should be; the error names it.
@@ -414,7 +475,7 @@ pub fn load() -> Result<Vec<Fault>> {
         }
     }
     faults.sort_by(|a, b| {
-        let key = |fault: &Fault| (fault.class == Class::MustNotTouch, fault.not_yet());
+        let key = |fault: &Fault| (fault.class, fault.not_yet());
         key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
     });
     Ok(faults)
@@ -453,6 +514,8 @@ mod tests {
         let of = |class| faults.iter().filter(|fault| fault.class == class).count();
         assert!(of(Class::MustHeal) >= 30, "{}", of(Class::MustHeal));
         assert!(of(Class::MustNotTouch) >= 12, "{}", of(Class::MustNotTouch));
+        assert!(of(Class::MustTell) >= 15, "{}", of(Class::MustTell));
+        assert!(of(Class::MustNotTell) >= 8, "{}", of(Class::MustNotTell));
         let titles: BTreeSet<&str> = faults.iter().map(|fault| fault.title.as_str()).collect();
         assert_eq!(titles.len(), faults.len(), "no fault is there twice");
     }

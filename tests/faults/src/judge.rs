@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     catalogue::{Class, Fault},
     healers::Healer,
-    plan::Observation,
+    plan::{Observation, tells_of},
     run::{BYSTANDER, Seen},
 };
 
@@ -25,10 +25,15 @@ pub struct Verdict {
     /// Whether the fault needs something that Prunella does not have.
     pub not_yet: bool,
     /// Whether the service answered again, and went on doing so. Of a fault that
-    /// must not be touched: whether nothing wrong was done.
+    /// must not be touched: whether nothing wrong was done. Of sickness: whether nothing
+    /// wrong was done and people were told, or were not where there is none.
     pub right: bool,
     /// From the crash to the first answer of those that lasted: milliseconds.
     pub answered_after_ms: Option<f64>,
+    /// Of sickness: from the injection to the first message that tells of it, in
+    /// milliseconds.
+    #[serde(default)]
+    pub told_after_ms: Option<f64>,
     /// Every wrong action, by name.
     pub wrong: Vec<String>,
     /// Whether people were needed, and nobody told them.
@@ -65,6 +70,7 @@ pub(crate) fn judge(
         not_yet: fault.not_yet(),
         right: false,
         answered_after_ms: None,
+        told_after_ms: None,
         wrong: vec![WENT_DOWN.to_owned()],
         silent: false,
         alerts: Vec::new(),
@@ -84,15 +90,19 @@ pub(crate) fn judge(
 fn of(fault: &Fault, seen: &Observation, silence_counts: bool, verdict: Verdict) -> Verdict {
     let wrong = wrong_actions(fault, seen);
     let healed = seen.answered.is_some();
+    let told = first_told(fault, seen);
     let right = match fault.class {
         Class::MustHeal => healed,
         Class::MustNotTouch => wrong.is_empty(),
+        Class::MustTell => wrong.is_empty() && told.is_some(),
+        Class::MustNotTell => wrong.is_empty() && seen.alerts.is_empty(),
     };
     let needed_people = fault.people || (fault.class == Class::MustHeal && !healed);
     let answered = seen.answered.filter(|_| fault.class == Class::MustHeal);
     Verdict {
         right,
         answered_after_ms: answered.map(|at| millis(at - seen.crashed)),
+        told_after_ms: told.map(|at| millis(at - seen.crashed)),
         wrong,
         silent: silence_counts && needed_people && seen.alerts.is_empty(),
         alerts: seen
@@ -110,6 +120,18 @@ fn of(fault: &Fault, seen: &Observation, silence_counts: bool, verdict: Verdict)
             .collect(),
         ..verdict
     }
+}
+
+/// When people were first told of it, where they have to be.
+fn first_told(fault: &Fault, seen: &Observation) -> Option<i64> {
+    if fault.class != Class::MustTell {
+        return None;
+    }
+    let words = fault.told_words();
+    let mut alerts = seen.alerts.iter();
+    alerts
+        .find(|(_, subject)| tells_of(subject, &words))
+        .map(|(at, _)| *at)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a span of minutes")]
@@ -177,6 +199,17 @@ pub struct Score {
     pub leave_runs: u32,
     /// How many of them were rightly left alone.
     pub left: u32,
+    /// Runs of sickness that must be told, and for which Prunella has all it needs.
+    pub tell_runs: u32,
+    /// Of how many of them people were told.
+    pub told: u32,
+    /// From the injection to the first message that tells of it, over all that were told:
+    /// milliseconds.
+    pub told_median_ms: Option<f64>,
+    /// Runs of what only looks like sickness.
+    pub quiet_runs: u32,
+    /// How many of them nobody was told of.
+    pub quiet: u32,
     /// From the crash to the answer, over all that were healed: milliseconds.
     pub median_ms: Option<f64>,
     /// The same, which 95 % are not above.
@@ -203,12 +236,20 @@ pub fn score(healer: &str, verdicts: &[Verdict]) -> Score {
         u32::try_from(own.iter().filter(|verdict| which(verdict)).count()).unwrap_or(u32::MAX)
     };
     let heal = |v: &Verdict| v.class == Class::MustHeal;
+    let tell = |v: &Verdict| v.class == Class::MustTell && !v.not_yet;
+    let leave = |v: &Verdict| v.class == Class::MustNotTouch;
+    let quiet = |v: &Verdict| v.class == Class::MustNotTell;
     let heal_runs = count(&|v| heal(v) && !v.not_yet);
     let healed = count(&|v| heal(v) && !v.not_yet && v.right);
     let times: Vec<f64> = own
         .iter()
         .filter(|v| v.right)
         .filter_map(|v| v.answered_after_ms)
+        .collect();
+    let told_after: Vec<f64> = own
+        .iter()
+        .filter(|v| v.right)
+        .filter_map(|v| v.told_after_ms)
         .collect();
     let runs = own.len().max(1);
     let sum = |of: &dyn Fn(&Verdict) -> f64| own.iter().map(|verdict| of(verdict)).sum::<f64>();
@@ -230,8 +271,13 @@ pub fn score(healer: &str, verdicts: &[Verdict]) -> Score {
         .interval(),
         not_yet_runs: count(&|v| heal(v) && v.not_yet),
         not_yet_healed: count(&|v| heal(v) && v.not_yet && v.right),
-        leave_runs: count(&|v| !heal(v)),
-        left: count(&|v| !heal(v) && v.right),
+        leave_runs: count(&leave),
+        left: count(&|v| leave(v) && v.right),
+        tell_runs: count(&tell),
+        told: count(&|v| tell(v) && v.right),
+        told_median_ms: quantile(&told_after, 0.5),
+        quiet_runs: count(&quiet),
+        quiet: count(&|v| quiet(v) && v.right),
         median_ms: quantile(&times, 0.5),
         p95_ms: quantile(&times, 0.95),
         wrong: own
@@ -365,6 +411,35 @@ mod tests {
             judged(&masked, "none", of(vec![false])).wrong,
             ["took the mask away"]
         );
+    }
+
+    #[test]
+    fn sickness_must_be_told_and_a_look_alike_must_not() {
+        let mail = |subject: &str| Observation {
+            crashed: 1_000,
+            alerts: vec![(3_001_000, subject.to_owned())],
+            ..Observation::default()
+        };
+        let slow = fault("slow-answers");
+        let told = judged(
+            &slow,
+            "prunella",
+            mail("WARNING host: Web.service is degraded"),
+        );
+        assert!(told.right, "{told:?}");
+        assert_eq!(told.told_after_ms, Some(3_000.0));
+        let of_another = judged(&slow, "prunella", mail("database.service is degraded"));
+        assert!(!of_another.right && of_another.told_after_ms.is_none());
+        let blip = fault("one-slow-answer");
+        assert!(judged(&blip, "monit", Observation::default()).right);
+        assert!(!judged(&blip, "monit", mail("web does not answer")).right);
+
+        let verdicts = [told, judged(&blip, "prunella", Observation::default())];
+        let score = score("prunella", &verdicts);
+        assert_eq!((score.told, score.tell_runs), (1, 1));
+        assert_eq!((score.quiet, score.quiet_runs), (1, 1));
+        assert_eq!((score.heal_runs, score.leave_runs), (0, 0));
+        assert_eq!(score.told_median_ms, Some(3_000.0));
     }
 
     #[test]

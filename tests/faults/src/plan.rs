@@ -18,6 +18,27 @@ pub const HEALERS_SLICE: &str = "healer.slice";
 /// The port of the mail server to which healers send what they have to say.
 pub const MAIL_PORT: u16 = 25;
 
+/// What a run waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Until {
+    /// The service is well.
+    Healed,
+    /// The subject of a message has one of these words.
+    Told(Vec<String>),
+    /// Nothing: it is looked on to the end.
+    Over,
+}
+
+/// Whether a message with this subject tells of what one of `words` names.
+#[must_use]
+pub fn tells_of(subject: &str, words: &[String]) -> bool {
+    let subject = subject.to_lowercase();
+    words
+        .iter()
+        .any(|word| subject.contains(&word.to_lowercase()))
+}
+
 /// What the witness is to do. Times are milliseconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
@@ -31,8 +52,8 @@ pub struct Plan {
     pub later: Vec<(u64, String)>,
     /// When the clock begins.
     pub clock: Clock,
-    /// Whether it ends when the service is well; else when the time is up.
-    pub until_healed: bool,
+    /// What ends it before the time is up.
+    pub until: Until,
     /// How long it waits, or watches.
     pub wait: u64,
     /// How long a service has to answer without a gap to be called healed.

@@ -12,7 +12,7 @@ use crate::{
     catalogue::{Class, Fault, folder},
     healers::{Healer, Programs},
     judge::{Verdict, judge},
-    plan::{MAIL_PORT, Observation, PLAN, Plan, WITNESS},
+    plan::{MAIL_PORT, Observation, PLAN, Plan, Until, WITNESS},
 };
 
 /// What the machines have of Debian 12.
@@ -25,6 +25,7 @@ const SOFTWARE: Software = Software {
         "monit",
         "msmtp-mta",
         "nginx-light",
+        "openssl",
         "postgresql",
         "procps",
         "psmisc",
@@ -241,7 +242,11 @@ fn plan(fault: &Fault, healer: &dyn Healer, waits: bool) -> Plan {
             .map(|later| (millis(later.after), later.run.clone()))
             .collect(),
         clock: fault.clock,
-        until_healed: fault.class == Class::MustHeal,
+        until: match fault.class {
+            Class::MustHeal => Until::Healed,
+            Class::MustTell => Until::Told(fault.told_words()),
+            Class::MustNotTouch | Class::MustNotTell => Until::Over,
+        },
         wait: millis(fault.waits()),
         stable: millis(STABLE),
         after: millis(AFTER),

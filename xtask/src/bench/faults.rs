@@ -320,6 +320,13 @@ fn line(verdict: &Verdict) -> String {
         (Class::MustHeal, false) => format!("NOT healed ({})", verdict.unanswered.join("; ")),
         (Class::MustNotTouch, true) => "left alone".to_owned(),
         (Class::MustNotTouch, false) => "NOT left alone".to_owned(),
+        (Class::MustTell, true) => format!(
+            "told after {:.1} s",
+            verdict.told_after_ms.unwrap_or_default() / 1e3
+        ),
+        (Class::MustTell, false) => format!("NOT told ({})", verdict.alerts.join("; ")),
+        (Class::MustNotTell, true) => "rightly quiet".to_owned(),
+        (Class::MustNotTell, false) => format!("wrongly told ({})", verdict.alerts.join("; ")),
     };
     let mut line = format!("{} with {}: {came}", verdict.fault, verdict.healer);
     if verdict.not_yet {

@@ -118,10 +118,20 @@ fn standing(page: &mut Page, detail: &ServiceDetail) {
             page.line("Last log line", line, PLAIN);
         }
     }
+    page.line("Says", detail.says.as_deref().unwrap_or_default(), PLAIN);
+    page.line("Watchdog", &watchdog(detail), PLAIN);
     if let Some(needy) = &detail.needs_people {
         page.line("Needs people", &needy.reason, BAD);
         let see = format!("see prunella incidents {}", needy.incident);
         page.line("", &see, QUIET);
+        if let Some(at) = detail.retry_at {
+            let tries = format!(
+                "tried again at {}, and at once by `prunella heal {}`",
+                clock(at, detail.at),
+                service.unit
+            );
+            page.line("", &tries, QUIET);
+        }
     }
     page.line(
         "Waits",
@@ -137,6 +147,21 @@ fn standing(page: &mut Page, detail: &ServiceDetail) {
     }
     page.lines("Ports", service.ports.iter().map(port));
     page.lines("Probes", detail.probes.iter().map(probe));
+}
+
+/// Nothing, without one.
+fn watchdog(detail: &ServiceDetail) -> String {
+    let Some(watchdog) = &detail.watchdog else {
+        return String::new();
+    };
+    let every = written(Duration::from_millis(watchdog.every_ms));
+    match watchdog.alive_ms_ago {
+        Some(past) => {
+            let past = written(Duration::from_secs(past / 1_000));
+            format!("a sign of life is due every {every}; the last one was {past} ago")
+        }
+        None => format!("a sign of life is due every {every}; there was none yet"),
+    }
 }
 
 fn port(port: &PortStatus) -> (String, Style) {

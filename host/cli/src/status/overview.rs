@@ -274,6 +274,7 @@ mod tests {
             episodes: Vec::new(),
             probes: Vec::new(),
             flapping: None,
+            error_budget: None,
         };
         let mut report = report();
         report.services[0].health = Some(health(

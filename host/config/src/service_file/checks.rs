@@ -24,7 +24,7 @@ pub(super) fn read_checks(reader: &mut Reader<'_>, top: Section<'_>, service: &m
     for (section, at) in reader.sections(top, "check", "[[check]]") {
         reader.only(section, &CHECK_KEYS);
         let name = reader.name(section, &at);
-        let command = read_command(reader, section, &at);
+        let command = read_command(reader, section, &at, "check");
         let mutates = reader.flag(section, "mutates").unwrap_or_default();
         let check = DeclaredCheck {
             command: command.clone().unwrap_or_default(),
@@ -54,10 +54,12 @@ pub(super) fn read_checks(reader: &mut Reader<'_>, top: Section<'_>, service: &m
     }
 }
 
-fn read_command(
+/// The `command` of a check or of a probe.
+pub(super) fn read_command(
     reader: &mut Reader<'_>,
     section: Section<'_>,
     at: &Range<usize>,
+    what: &str,
 ) -> Option<Vec<String>> {
     let example = "\"/usr/sbin/nginx\", \"-t\"";
     let words = reader.texts(section, "command", example);
@@ -69,7 +71,7 @@ fn read_command(
         if empty {
             reader.error_help(
                 at.clone(),
-                "[[check]] has no command",
+                format!("[[{what}]] has no command"),
                 format!("add a line such as `command = [{example}]`"),
             );
         }
@@ -79,7 +81,7 @@ fn read_command(
         let shown = one_line(program, 60);
         reader.error_help(
             span.clone(),
-            format!("the program of a check must be an absolute path, and `{shown}` is not"),
+            format!("the program of a {what} must be an absolute path, and `{shown}` is not"),
             format!("find it with `command -v {shown}`; there is no shell and no PATH"),
         );
         return None;

@@ -232,13 +232,13 @@ pub use self::{
     host::{Answer, Host, HostCalls},
     logs::LogEntry,
     ports::{PortHolder, Protocol},
-    probes::ProbeAnswer,
+    probes::{Certificate, ProbeAnswer},
     process_control::Termination,
     processes::{Ownership, Process, ProcessInfo},
     resources::{Disk, Load, Memory, Pressure, PressureOf},
     token::Token,
     unit_control::{Job, UnitAct},
-    units::{ActiveState, Goal, PendingJob, UnitStatus},
+    units::{ActiveState, Goal, OwnWord, PendingJob, UnitStatus},
 };
 
 /// A process in a recording, where it is an argument.

@@ -203,6 +203,22 @@ pub struct UnitStatus {
     /// What its author says of its starts.
     #[serde(default)]
     pub start_rules: StartRules,
+    /// What it has told systemd of itself.
+    #[serde(default)]
+    pub own_word: OwnWord,
+}
+
+/// What a service has told systemd of itself (sd_notify(3)). It is evidence, for people:
+/// it decides nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnWord {
+    /// STATUS=, in one redacted line; what it said last, once it is down.
+    pub status: Option<String>,
+    /// WatchdogSec=: it has to give a sign of life so often.
+    #[serde(default, with = "crate::span::in_micros")]
+    pub watchdog: Option<Duration>,
+    /// When it gave the last one.
+    pub alive_monotonic: Option<Monotonic>,
 }
 
 impl UnitStatus {

@@ -12,6 +12,7 @@ pub enum Quantity {
     /// A thousandth.
     Milli,
     Milliseconds,
+    Hours,
     Bytes,
     BytesPerSecond,
     /// Degrees; what is below freezing is 0.
@@ -79,6 +80,10 @@ metrics! {
     ErrorsPermille "errors-permille" Permille Probe "unanswered share";
     /// How long a probe's answer took.
     LatencyMs "latency-ms" Milliseconds Probe "latency";
+    /// For how long the certificate that a probe is shown stays valid.
+    CertificateHours "certificate-hours" Hours Probe "certificate's time left";
+    /// What was used up of the questions that may go unanswered within 30 days.
+    ErrorBudgetPermille "error-budget-permille" Permille None "error budget";
 
     /// Processor time, of what the subject may use: a service's quota, or all processors.
     CpuPermille "cpu-permille" Permille None "CPU";
@@ -159,6 +164,8 @@ impl Metric {
             Quantity::Permille => format!("{} %", decimal(value, 10)),
             Quantity::Milli => format!("{}.{:02}", value / 1_000, value % 1_000 / 10),
             Quantity::Milliseconds => format!("{} ms", thousands(value)),
+            Quantity::Hours if value >= 48 => format!("{} days", thousands(value / 24)),
+            Quantity::Hours => format!("{value} h"),
             Quantity::Bytes => bytes(value),
             Quantity::BytesPerSecond => format!("{}/s", bytes(value)),
             Quantity::Celsius => format!("{value} °C"),
@@ -214,6 +221,8 @@ mod tests {
     #[case(Metric::ErrorsPermille, 100, "10 %")]
     #[case(Metric::CpuCorePermille, 15_999, "1,599.9 %")]
     #[case(Metric::UnansweredInARow, 3, "3")]
+    #[case(Metric::CertificateHours, 47, "47 h")]
+    #[case(Metric::CertificateHours, 6 * 24 + 23, "6 days")]
     #[case(Metric::LoadMilli, 1_529, "1.52")]
     #[case(Metric::MemoryBytes, 1_023, "1023 B")]
     #[case(Metric::MemoryBytes, 1_536 << 20, "1.5 GiB")]

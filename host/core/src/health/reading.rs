@@ -1,6 +1,8 @@
 //! One value of a metric, as it was measured.
 
-use super::Metric;
+use std::collections::BTreeSet;
+
+use super::{InstanceKind, Metric};
 
 /// One value of a metric.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,30 @@ impl Reading {
     pub fn by_processes(mut self) -> Self {
         self.source = Source::Processes;
         self
+    }
+}
+
+/// What there is of the things of a host that come and go. A value that is missing tells
+/// nothing; a file system that is not mounted any more has no value to miss.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Existing {
+    /// Where file systems are mounted; absent where that is not known.
+    pub file_systems: Option<BTreeSet<String>>,
+    /// Network interfaces, by name; absent where that is not known.
+    pub interfaces: Option<BTreeSet<String>>,
+}
+
+impl Existing {
+    /// Whether it is known that what is measured is not there.
+    pub fn lacks(&self, metric: Metric, instance: &str) -> bool {
+        let there = match metric.instances() {
+            InstanceKind::FileSystem => &self.file_systems,
+            InstanceKind::Interface => &self.interfaces,
+            InstanceKind::None | InstanceKind::Probe | InstanceKind::Sensor => &None,
+        };
+        there
+            .as_ref()
+            .is_some_and(|there| !there.contains(instance))
     }
 }
 

@@ -186,7 +186,7 @@ pub(super) fn pause_of(pauses: &[Pause], unit: &UnitName, now: Timestamp) -> Opt
 mod tests {
     use std::time::Duration;
 
-    use prunella_core::{Timestamp, UnitName};
+    use prunella_core::{Timestamp, UnitName, trail::Awaited};
 
     use super::*;
 
@@ -241,6 +241,7 @@ mod tests {
         };
         assert_eq!(ended(dry), None);
         let waits = Step::Waits {
+            on: Awaited::Budget,
             reason: "a\nb".into(),
             up_to: Duration::ZERO,
         };

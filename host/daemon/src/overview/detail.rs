@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_api::{BudgetStatus, DeclaredStatus, FailureStatus, ProbeStatus, ServiceDetail};
+use prunella_api::{
+    BudgetStatus, DeclaredStatus, FailureStatus, ProbeStatus, ServiceDetail, WatchdogStatus,
+};
 use prunella_config::Config;
 use prunella_core::{
     Timestamp,
@@ -13,7 +15,7 @@ use prunella_core::{
     capability::{ActiveState, Host, UnitStatus, logs, probes},
     cause::Cause,
     contract::milliseconds,
-    incident::EndingKind,
+    incident::{Ending, EndingKind},
     service::{DeclaredProbe, ProbeKind, Service},
     situation::Situation as _,
     summary::{Filter, Summary},
@@ -83,6 +85,8 @@ pub(crate) fn of_service(
         description: Some(status.description.clone())
             .filter(|text| !text.is_empty() && text != service.unit.as_str()),
         main_pid: status.main_pid.filter(|pid| *pid != 0),
+        says: status.own_word.status.clone(),
+        watchdog: watchdog(asked.linux, status),
         declared: declared(service),
         probes: service
             .probes
@@ -97,10 +101,30 @@ pub(crate) fn of_service(
         obstacles: stands_in_the_way(asked, service, status, &past, &budget),
         budget,
         pauses: pausing.map(pauses::shown).collect(),
+        retry_at: needs_people.as_ref().and_then(|_| {
+            let latest = store?.latest_end(&service.unit).ok().flatten()?;
+            match latest.ending {
+                Ending::Escalated { retry_at, .. } => retry_at.filter(|at| *at > now),
+                _ => None,
+            }
+        }),
         needs_people,
         incidents,
         service: shown,
     }
+}
+
+/// Its watchdog, of one that runs.
+fn watchdog(linux: &Linux, status: &UnitStatus) -> Option<WatchdogStatus> {
+    let every = status.own_word.watchdog.filter(|_| status.is_up())?;
+    let now = linux.monotonic();
+    Some(WatchdogStatus {
+        every_ms: milliseconds(every),
+        alive_ms_ago: status
+            .own_word
+            .alive_monotonic
+            .map(|alive| milliseconds(now.since(alive))),
+    })
 }
 
 /// How it failed, if it is down by failure or systemd is about to restart it.

@@ -169,7 +169,7 @@ fn is_open(incident: &Summary) -> bool {
 fn waiting(steps: &[Entry], now: Timestamp) -> Option<Waiting> {
     let last = steps.last()?;
     match &last.step {
-        Step::Waits { reason, up_to } => {
+        Step::Waits { reason, up_to, .. } => {
             let until = last.at.saturating_add(*up_to);
             (until > now).then(|| Waiting {
                 reason: reason.clone(),
@@ -199,6 +199,7 @@ mod tests {
     use prunella_core::{
         Monotonic,
         incident::{DetectedBy, Detection, Incident},
+        trail::Awaited,
     };
 
     use super::*;
@@ -219,6 +220,7 @@ mod tests {
         entry(
             at,
             Step::Waits {
+                on: Awaited::Budget,
                 reason,
                 up_to: Duration::from_millis(milliseconds),
             },

@@ -219,11 +219,12 @@ impl Sampler {
         *until_failed -= 1;
         host_readings.extend(failed_units.map(|count| Reading::new(Metric::FailedUnits, count)));
         self.record().add(&Subject::Host, at, host_readings);
-        self.health.host_sampled(&Signals {
+        let signals = Signals {
             interval,
             run: 0,
             readings: host_readings,
-        });
+        };
+        self.health.host_sampled(&signals, host.existing());
         samplers.retain(|unit, _| units.binary_search(unit).is_ok());
         for unit in units {
             let Some(group) = groups.get(unit) else {

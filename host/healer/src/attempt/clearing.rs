@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use prunella_core::{
     StrategyName, Timestamp,
     capability::clock,
-    health::{Episode, Health, InstanceKind, Metric, Symptom},
+    health::{Episode, Health, Metric, Symptom},
     incident::Ending,
-    trail::Step,
+    trail::{Awaited, Step},
 };
 use prunella_report::length;
 
@@ -88,12 +88,20 @@ impl Attempt<'_> {
             })
     }
 
+    /// Whether a healing is proven only when this has cleared. What no run of the service is
+    /// rid of counts where nothing else is wrong.
+    fn has_to_clear(&self, symptom: &Symptom) -> bool {
+        let noticed = &self.trail.incident().detection.symptoms;
+        symptom.is_degradation()
+            && (symptom.is_of_the_run() || !noticed.iter().any(Symptom::is_of_the_run))
+    }
+
     /// Waits until no symptom holds any more; else says what still does.
     fn clears(&self) -> Result<(), String> {
-        let (patience, least) = (self.patience(), self.of_samples());
-        let begun = Instant::now();
-        let deadline = begun + patience;
+        let patience = self.patience();
+        let deadline = Instant::now() + patience;
         self.trail.write(Step::Waits {
+            on: Awaited::Health,
             reason: "its symptoms have to clear".to_owned(),
             up_to: patience,
         });
@@ -101,11 +109,8 @@ impl Attempt<'_> {
             let health = self
                 .health_of(&self.service.unit)
                 .map_err(|failure| format!("how it is cannot be told: {failure}"))?;
-            let mut holding = health.symptoms.iter().filter(|one| one.is_degradation());
-            match holding.next() {
-                // What is sampled belongs to a run: that another one has no symptom yet is no
-                // proof before it could have one.
-                None if begun.elapsed() >= least => return Ok(()),
+            match health.symptoms.iter().find(|one| self.has_to_clear(one)) {
+                None => return Ok(()),
                 Some(symptom) if symptom.confirmed => return Err(symptom.evidence.clone()),
                 _ => {}
             }
@@ -136,49 +141,38 @@ impl Attempt<'_> {
     /// For as long as it may take to measure that symptoms have cleared.
     fn patience(&self) -> Duration {
         let settings = &self.service.health;
-        let interval = self
-            .service
-            .own_probes()
-            .filter_map(|(_, probe)| probe.interval)
-            .max()
-            .unwrap_or_default();
-        let symptoms = &self.trail.incident().detection.symptoms;
-        let window = if symptoms
-            .iter()
-            .any(|one| one.metric == Metric::ErrorsPermille)
-        {
-            settings.error_rate.window.max(interval * WINDOW_INTERVALS)
-        } else {
-            Duration::ZERO
+        let probes = self.service.own_probes();
+        let asked = probes.filter_map(|(_, probe)| probe.interval).max();
+        let asked = asked.unwrap_or_default();
+        let measured = self.current.config.metrics.interval.unwrap_or_default();
+        let of = |symptom: &Symptom| match symptom.metric {
+            Metric::ErrorsPermille => {
+                let window = settings.error_rate.window.max(asked * WINDOW_INTERVALS);
+                window + settings.error_rate.hold * 2 + asked * INTERVALS
+            }
+            Metric::LatencyMs => settings.latency.hold * 2 + asked * INTERVALS,
+            metric => {
+                let hold = settings.limits.get(metric).map(|limit| limit.hold);
+                hold.unwrap_or_default() * 2 + asked.max(measured) * INTERVALS
+            }
         };
-        let hold = settings.latency.hold.max(settings.error_rate.hold);
-        window + hold * 2 + interval * INTERVALS + self.of_samples() * 2 + Duration::from_secs(5)
-    }
-
-    /// For so long a metric that is sampled has to be without a symptom; nothing where all that
-    /// was measured is of probes.
-    fn of_samples(&self) -> Duration {
         let symptoms = &self.trail.incident().detection.symptoms;
-        let sampled = symptoms
-            .iter()
-            .filter(|one| one.metric.instances() != InstanceKind::Probe);
-        let limits = &self.service.health.limits;
-        let holds = sampled.filter_map(|one| limits.get(one.metric));
-        // The last of them may come late by as much.
-        let samples = self.current.config.metrics.interval.unwrap_or_default() * 2;
-        holds
-            .map(|limit| limit.hold + samples)
-            .max()
-            .unwrap_or_default()
+        symptoms.iter().map(of).max().unwrap_or_default() + Duration::from_secs(5)
     }
 
     fn stays_clear(&self, well: &Well) -> Result<(), String> {
         let stable_for = self.service.proof.stable_for;
-        let still = proof::stays_well(&self.service, &self.host, well, stable_for)?;
+        let still = proof::stays_well(
+            &self.service,
+            &self.host,
+            self.port_history(),
+            well,
+            stable_for,
+        )?;
         let health = self
             .health_of(&self.service.unit)
             .map_err(|failure| format!("how it is cannot be told: {failure}"))?;
-        if let Some(symptom) = health.symptoms.iter().find(|one| one.is_degradation()) {
+        if let Some(symptom) = health.symptoms.iter().find(|one| self.has_to_clear(one)) {
             return Err(symptom.evidence.clone());
         }
         let mut evidence = still.evidence;

@@ -9,19 +9,25 @@ use std::{
 use prunella_core::{
     StrategyName,
     analyst::{Evidence, FailedRun, Stall},
-    capability::{ActiveState, UnitStatus},
+    capability::{ActiveState, Goal, UnitStatus, units},
     cause::Cause,
+    diagnosis,
     incident::Ending,
     service::Order,
     statistics::order::{Candidate, Learned, learned},
     text::{one_line, redact},
-    trail::Step,
+    trail::{Awaited, Step},
 };
 
 use prunella_report::length;
 
-use super::{Attempt, AttemptOutcome};
-use crate::{evidence, opinions::Answered, strategies::Loaded};
+use super::{Attempt, AttemptOutcome, LOOK};
+use crate::{
+    decide::{SETTLE, told_in},
+    evidence,
+    opinions::Answered,
+    strategies::Loaded,
+};
 
 /// How many of the failed run's last lines are kept as evidence.
 const EVIDENCE_LINES: usize = 20;
@@ -44,14 +50,22 @@ impl Attempt<'_> {
         let mut runs = evidence.runs.iter();
         let first = runs.next();
         if !self.evidence_written.replace(true)
-            && let Some(lines) = first.map(own_lines).filter(|lines| !lines.is_empty())
+            && let Some(lines) = first
+                .map(|first| {
+                    let mut lines = own_lines(first);
+                    lines.extend(self.own_word(&evidence));
+                    lines
+                })
+                .filter(|lines| !lines.is_empty())
         {
             self.trail.write(Step::Evidence { lines });
         }
+        let mut fails_otherwise = false;
         if let (Some(first), Some(last)) = (first, runs.next_back()) {
             let how = |run: &FailedRun| (run.result.clone(), run.exit_code, run.signal.clone());
             let lines = own_lines(last);
-            if how(first) != how(last) || own_lines(first) != lines {
+            fails_otherwise = how(first) != how(last) || own_lines(first) != lines;
+            if fails_otherwise {
                 self.trail.write(Step::FailedAgain {
                     cause: Cause::from(last.result.as_str()),
                     exit_code: last.exit_code,
@@ -60,12 +74,78 @@ impl Attempt<'_> {
                 });
             }
         }
-        let findings = self.healer.settings.analyst.diagnose(&evidence);
+        let mut findings = self.healer.settings.analyst.diagnose(&evidence);
+        // Who ended the first run has nothing to do with what fails since.
+        if fails_otherwise {
+            findings.retain(|finding| finding.cause != diagnosis::Cause::KillRequested);
+        }
         if !findings.is_empty() {
             self.trail.write(Step::Diagnosed { findings });
         }
         self.last_failure
             .replace(evidence.runs.into_iter().next_back());
+    }
+
+    /// Reads what the latest run of a unit said that systemd restarts, for people who are about
+    /// to hear that it is down.
+    pub(super) fn read_for_people(&self) {
+        if self.read_for_people.replace(true) {
+            return;
+        }
+        self.diagnose();
+        // The runs to come may fail otherwise.
+        self.diagnosed.set(false);
+    }
+
+    /// Waits for a unit that was up a moment ago, and that systemd may be about to restart
+    /// again, until people are about to hear of it.
+    pub(super) fn wait_for_systemd(&self) {
+        if let Some(left) = self.told_in().filter(|left| !left.is_zero()) {
+            let wait = units::Wait {
+                unit: self.service.unit.clone(),
+                goal: Goal::Up,
+                timeout: left,
+            };
+            // How it stands then is looked at next.
+            let _ = self.host.ask(Instant::now() + left, wait);
+        }
+        self.tell_who_restarts();
+    }
+
+    /// Writes that systemd is at work on the unit, with the evidence, when that is so and
+    /// people are about to hear that the unit is down.
+    pub(super) fn tell_who_restarts(&self) {
+        let is_due = self.told_in().is_some_and(|left| left.is_zero());
+        if !is_due || self.read_for_people.get() {
+            return;
+        }
+        let now = self
+            .host
+            .unit(Instant::now() + LOOK, &self.service.unit)
+            .ok();
+        if let Some(now) = now.filter(UnitStatus::is_auto_restarting) {
+            self.read_for_people();
+            self.trail.write(Step::Waits {
+                on: Awaited::SystemdRestart,
+                reason: format!("systemd's own restart (Restart={})", now.restart_policy),
+                up_to: SETTLE,
+            });
+        }
+    }
+
+    fn told_in(&self) -> Option<Duration> {
+        if self.trail.is_dry_run() {
+            return None;
+        }
+        told_in(&self.current, &self.service, self.trail.incident())
+    }
+
+    /// What the run that failed said of itself last.
+    fn own_word(&self, evidence: &Evidence) -> Option<String> {
+        let failed = self.trail.incident().detection.invocation.as_ref()?;
+        let status = evidence.status.as_ref()?;
+        let said = status.own_word.status.as_ref()?;
+        (status.invocation.as_ref() == Some(failed)).then(|| format!("its own status: {said}"))
     }
 
     /// How its latest run failed, in a sentence about `it`: after how long, in what

@@ -3,7 +3,13 @@
 use std::time::{Duration, Instant};
 
 use prunella_core::{
-    StrategyName, UnitName, budget::BudgetVerdict, incident::Ending, service::BudgetSettings,
+    StrategyName, UnitName,
+    budget::BudgetVerdict,
+    capability::UnitStatus,
+    incident::Ending,
+    oversight::{Approval, ApprovalState, ModelSay},
+    policy::Act,
+    service::BudgetSettings,
     text::one_line,
 };
 use prunella_report::length;
@@ -107,6 +113,35 @@ impl Attempt<'_> {
                 length(host.window)
             )
         }
+    }
+
+    /// Whether a person has to agree to the start of the unit, or to its restart where it is
+    /// up, and nobody has so far. What is agreed to is good once, and has to wait for the
+    /// budget.
+    pub(super) fn has_to_ask(&self, status: &UnitStatus) -> bool {
+        let oversight = &self.current.config.oversight;
+        let act = if status.is_up() {
+            Act::Restart
+        } else {
+            Act::Start
+        };
+        // A model's consent may be enough.
+        if self.ordered
+            || oversight.model == ModelSay::Allow
+            || !oversight.asks(act, self.service.critical)
+        {
+            return false;
+        }
+        let Some(store) = &self.healer.settings.store else {
+            return false;
+        };
+        let agreed = |approval: &Approval| {
+            approval.proposal.incident == self.trail.incident().id
+                && approval.state == ApprovalState::Approved
+        };
+        store
+            .approvals()
+            .is_ok_and(|approvals| !approvals.iter().any(agreed))
     }
 
     pub(super) fn budget(&self) -> BudgetVerdict {

@@ -11,14 +11,14 @@ use prunella_core::{
     capability::{UnitStatus, clock},
     cause::Cause,
     incident::{Ending, Outcome},
-    trail::Step,
+    trail::{Awaited, Step},
 };
 use prunella_engine::Call;
 
 use super::{Attempt, AttemptOutcome, LOOK};
 use crate::{
     kernel::Phase,
-    proof::{self, Well},
+    proof::{self, PortHistory, Well},
     start_rules::against_a_start,
     start_time::StartTime,
     strategies::Loaded,
@@ -53,6 +53,7 @@ impl Attempt<'_> {
             BudgetVerdict::Now => None,
             BudgetVerdict::After(wait) if wait <= SHORT_WAIT => {
                 self.trail.write(Step::Waits {
+                    on: Awaited::Budget,
                     reason: "the healing budget spaces healings out".to_owned(),
                     up_to: wait,
                 });
@@ -237,13 +238,22 @@ impl Attempt<'_> {
         };
         let slow = |left| {
             self.trail.write(Step::Waits {
+                on: Awaited::Unit,
                 reason: "its start takes longer than usual".to_owned(),
                 up_to: left,
             });
         };
-        proof::becomes_well(&self.service, &self.host, time, slow, || {
-            self.is_superseded()
-        })
+        proof::becomes_well(
+            &self.service,
+            &self.host,
+            self.port_history(),
+            time,
+            slow,
+            || {
+                self.tell_who_restarts();
+                self.is_superseded()
+            },
+        )
     }
 
     /// Whether the service is declared otherwise now, or is out of care: what this attempt
@@ -259,6 +269,14 @@ impl Attempt<'_> {
             message: "its configuration was changed meanwhile: Prunella looks again".to_owned(),
         });
         AttemptOutcome::TryAgain(Duration::ZERO)
+    }
+
+    /// What is known of the service's ports.
+    pub(super) fn port_history(&self) -> PortHistory<'_> {
+        PortHistory {
+            known: self.healer.answered_probes(),
+            keeps: !self.trail.is_dry_run(),
+        }
     }
 
     fn start_time(&self, status: &UnitStatus) -> StartTime {
@@ -277,7 +295,13 @@ impl Attempt<'_> {
         } else {
             self.service.proof.stable_for
         };
-        let still = proof::stays_well(&self.service, &self.host, well, stable_for)?;
+        let still = proof::stays_well(
+            &self.service,
+            &self.host,
+            self.port_history(),
+            well,
+            stable_for,
+        )?;
         self.trail.write(Step::Proven {
             strategy: started_by.cloned(),
             evidence: still.evidence,

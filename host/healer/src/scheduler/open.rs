@@ -6,7 +6,7 @@ use prunella_core::{
     cause::Cause,
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId, LeftAlone},
 };
-use prunella_store::{Opened, StoreError};
+use prunella_store::{Opened, Store, StoreError};
 
 use super::{Shared, Stage, Task, WaitsFor, not_stored};
 use crate::{HealerError, clock::wall_clock, snapshot::Snapshot};
@@ -61,7 +61,7 @@ impl Shared {
             state.tasks.remove(&unit);
         } else if let Some(task) = state.tasks.get_mut(&unit) {
             let id = task.incident.id.clone();
-            let another = detection.is_another_than(&task.incident.detection);
+            let another = detection.is_another_than(&task.incident.detection, task.looked);
             let asked_for = detection.by == DetectedBy::Operator;
             task.restart_loop |= detection.cause == Cause::RestartLoop;
             match task.stage {
@@ -124,7 +124,7 @@ impl Shared {
             }
             // Another process is at work on an earlier failure of the unit:
             // looked at when that is over.
-            OpenOutcome::Joined(_) if detection.is_another_than(&task.incident.detection) => {
+            OpenOutcome::Joined(_) if detection.is_another_than(&task.incident.detection, None) => {
                 task.later_failure = Some(detection);
             }
             OpenOutcome::New(_) | OpenOutcome::Joined(_) => {}
@@ -178,6 +178,18 @@ impl Shared {
                 None
             }
         };
+        if let Some((id, ending, another)) = self.goes_on(store, &incident) {
+            match again(&ending, incident.detection.by, another) {
+                Again::No => return Ok((incident, OpenOutcome::Known(id, ending))),
+                Again::Same => {
+                    if let Some(mut incident) = before(&id, &incident) {
+                        incident.attempt += 1;
+                        return Ok((incident, OpenOutcome::Reopened(id, ending)));
+                    }
+                }
+                Again::Anew => {}
+            }
+        }
         loop {
             let (id, ending) = match store.open_incident(&incident) {
                 Ok(Opened::New) => return Ok(new(incident)),
@@ -210,7 +222,7 @@ impl Shared {
                     None => new(incident),
                 });
             };
-            match again(&ending, incident.detection.by) {
+            match again(&ending, incident.detection.by, false) {
                 Again::No => return Ok((incident, OpenOutcome::Known(id, ending))),
                 Again::Same => {
                     return Ok(match before(&id, &incident) {
@@ -227,6 +239,56 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// The incident that a failure belongs to although that has ended, how it ended, and
+    /// whether the failure came after that.
+    ///
+    /// One failure is one incident, whichever of its runs is looked at: what had failed when
+    /// the unit's latest incident was given up is what that tells of, and all that happens
+    /// to a unit which waits for people until that is tried again goes on with it, too.
+    fn goes_on(&self, store: &Store, incident: &Incident) -> Option<(IncidentId, Ending, bool)> {
+        let detection = &incident.detection;
+        // A restart of what is well is a matter of its own, and so is what is up and ails.
+        if detection.cause == Cause::RestartRequested || detection.is_degradation() {
+            return None;
+        }
+        let latest = match store.latest_end(&detection.unit) {
+            Ok(latest) => latest?,
+            Err(error) => {
+                not_stored(incident, "which incident it goes on with", &error);
+                return None;
+            }
+        };
+        let was_by_its_end = match latest.monotonic {
+            Some(ended) if latest.boot_id == incident.boot_id => detection.was_by(ended),
+            // Of another boot, where it was opened at least: by the wall clock.
+            _ => {
+                let now = self.healer.settings.situation.monotonic();
+                let failed = detection
+                    .failed_monotonic
+                    .filter(|_| detection.is_a_moment())
+                    .map(|failed| detection.at.saturating_sub(now.since(failed)));
+                failed.is_some_and(|failed| failed <= latest.at)
+            }
+        };
+        let goes_on = match &latest.ending {
+            Ending::Escalated {
+                retry_at: Some(_), ..
+            } => true,
+            Ending::Escalated { retry_at: None, .. } => was_by_its_end,
+            Ending::LeftAlone { why, .. } => was_by_its_end && *why != LeftAlone::Healthy,
+            // It was well then, or was cut off in the middle of what was done to it.
+            Ending::Healed { .. }
+            | Ending::Recovered { .. }
+            | Ending::Interrupted { .. }
+            | Ending::Blocked { .. }
+            | Ending::DryRun { .. }
+            | Ending::Continued { .. } => false,
+        };
+        // What goes on and on is tried again by the clock.
+        let another = !was_by_its_end && detection.is_a_moment();
+        goes_on.then_some((latest.id, latest.ending, another))
     }
 }
 
@@ -253,9 +315,12 @@ enum Again {
     Anew,
 }
 
-/// Whether a failure is worth another try, now that `by` comes with it again.
-fn again(ending: &Ending, by: DetectedBy) -> Again {
+/// Whether a failure is worth another try, now that `by` comes with it again, or with
+/// `another` one after its incident had ended.
+fn again(ending: &Ending, by: DetectedBy, another: bool) -> Again {
     match (ending, by) {
+        // Who waits for it has nothing new to say of it.
+        (Ending::Escalated { .. }, _) if another && by != DetectedBy::Dependency => Again::Same,
         (Ending::Escalated { .. } | Ending::Interrupted { .. }, DetectedBy::Operator) => {
             Again::Same
         }

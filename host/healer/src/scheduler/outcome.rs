@@ -76,6 +76,10 @@ impl Shared {
         }
         // Whoever waits for the lock may go on before anybody is told.
         drop(lock);
+        let looked = self.healer.settings.situation.monotonic();
+        if let Some(task) = self.lock().tasks.get_mut(unit) {
+            task.looked = Some(looked);
+        }
         match outcome {
             AttemptOutcome::Ended(ending) => self.ended(unit, &incident, ending),
             AttemptOutcome::LookAgain(why, detail, after) => {

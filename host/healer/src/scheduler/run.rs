@@ -14,7 +14,7 @@ use prunella_core::{
     capability::ActiveState,
     incident::{Ending, Incident, LeftAlone},
     service::Service,
-    trail::{Entry, Record, Step},
+    trail::{Awaited, Entry, Record, Step},
 };
 use prunella_store::StoreError;
 
@@ -256,7 +256,7 @@ impl Shared {
                 ..Known::default()
             },
             &self.healer.host_for(service),
-            |_, _| {},
+            |_| {},
         );
         match (waits_for, decision) {
             (WaitsFor::Hold(before), Decision::LookAgain(why, detail, after)) if why == before => {
@@ -413,6 +413,7 @@ impl Shared {
                 },
             },
             AttemptOutcome::TryAgain(wait) | AttemptOutcome::WaitForBudget(wait) => Step::Waits {
+                on: Awaited::Budget,
                 reason: "the healing budget spaces attempts out".to_owned(),
                 up_to: *wait,
             },
@@ -420,6 +421,7 @@ impl Shared {
                 told: Some(told), ..
             } => (**told).clone(),
             AttemptOutcome::Watches { told: None, again } => Step::Waits {
+                on: Awaited::Health,
                 reason: "its health is watched".to_owned(),
                 up_to: again.unwrap_or_default(),
             },

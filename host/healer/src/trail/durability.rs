@@ -1,6 +1,6 @@
 //! Which steps have to be on the disk before the next is taken.
 
-use prunella_core::{capability, policy::Act, trail::Step};
+use prunella_core::{capability, cause::Cause, policy::Act, trail::Step};
 
 /// What a step needs before the next is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,11 @@ pub(super) fn durability(step: &Step) -> Durability {
         // An end that a power cut takes along leaves an intention whose outcome
         // is unknown, which is what it then is.
         Step::ActEnded { .. } => Durability::Written,
+        // Whoever tells of a hang before anything is done needs to know since when it hangs;
+        // and a millisecond more does not matter to one.
+        Step::Detected { detection, .. } if detection.cause == Cause::NotAnswering => {
+            Durability::Written
+        }
         Step::ActIntended { act, .. } if goes_with_the_power(act) => Durability::Written,
         Step::Waits { .. }
         | Step::ActIntended { .. }

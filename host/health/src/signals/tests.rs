@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Timestamp, UnitName,
     health::{
-        Health, HealthSettings, HealthState, Metric, MetricLimit, MetricLimits, Reading, Symptom,
+        Health, HealthSettings, HealthState, Metric, MetricLimit, MetricLimits, Reading,
         SymptomLevel, Whole,
     },
 };
@@ -171,15 +171,28 @@ fn a_suspended_host_has_held_nothing() {
 }
 
 #[test]
-fn another_run_begins_with_nothing() {
+fn another_run_has_to_be_measured_anew() {
     let mut run = Run::new();
     run.memory_for(930, HOLD);
+    assert!(run.health().symptoms[0].confirmed);
     run.run = 2;
-    assert_eq!(run.memory(100), HealthState::Healthy);
+    assert_eq!(run.memory(100), HealthState::Degraded);
+    assert!(!run.health().symptoms[0].confirmed);
+    assert_eq!(run.memory_for(100, HOLD), HealthState::Healthy);
     run.memory(930);
     run.memory(930);
     run.run = 3;
     assert_eq!(run.memory_for(930, HOLD - INTERVAL), HealthState::Healthy);
+}
+
+#[test]
+fn what_another_run_does_not_have_is_no_symptom_of_it() {
+    let mut run = Run::new();
+    run.memory_for(930, HOLD);
+    run.run = 2;
+    assert_eq!(run.sample(&[]), HealthState::Degraded);
+    run.sample(&[]);
+    assert_eq!(run.sample(&[]), HealthState::Healthy);
 }
 
 #[test]
@@ -191,12 +204,12 @@ fn what_an_earlier_process_knew_holds_until_it_is_measured_well() {
     run.tracker.unit(run.now, Standing::Up);
     let health = run.health();
     assert_eq!(health.state, HealthState::Degraded);
-    // It was not measured since.
-    let unconfirmed = Symptom {
-        confirmed: false,
-        ..earlier.symptoms[0].clone()
+    let symptoms = |health: &Health| -> Vec<(Metric, u64, Timestamp)> {
+        let each = health.symptoms.iter();
+        each.map(|one| (one.metric, one.value, one.since)).collect()
     };
-    assert_eq!(health.symptoms, [unconfirmed]);
+    assert_eq!(symptoms(&health), symptoms(&earlier));
+    assert!(!health.symptoms[0].confirmed);
     assert_eq!(run.memory_for(100, HOLD), HealthState::Healthy);
 }
 
@@ -286,7 +299,7 @@ fn each_file_system_is_judged_apart() {
     assert_eq!(health.evidence, "/var is 93.1 % full, with a limit of 90 %");
     assert_eq!(health.symptoms.len(), 1);
     assert_eq!(health.symptoms[0].instance.as_deref(), Some("/var"));
-    // It is not mounted any more: nobody knows that it has room.
+    // It does not answer: nobody knows that it has room.
     for _ in 0..30 {
         health = host_of(&mut host, &mut now, &[disk("/", 400)]);
     }
@@ -295,6 +308,20 @@ fn each_file_system_is_judged_apart() {
         health = host_of(&mut host, &mut now, &[disk("/", 400), disk("/var", 200)]);
     }
     assert_eq!(health.state, HealthState::Healthy);
+    for _ in 0..7 {
+        host_of(&mut host, &mut now, &[disk("/", 400), disk("/var", 960)]);
+    }
+    let mounted = |places: &[&str]| Existing {
+        file_systems: Some(places.iter().map(|place| (*place).to_owned()).collect()),
+        interfaces: None,
+    };
+    host.exists(now, &mounted(&["/", "/var"]));
+    assert_eq!(host.health().state, HealthState::Degraded);
+    host.exists(now, &Existing::default());
+    assert_eq!(host.health().state, HealthState::Degraded);
+    // It is not mounted any more.
+    host.exists(now, &mounted(&["/"]));
+    assert_eq!(host.health().state, HealthState::Healthy);
     now.since_boot += Duration::from_secs(31);
     host.look(now);
     assert_eq!(host.health().state, HealthState::Unknown);

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_core::service::ProbeKind;
+use prunella_core::{
+    capability::UnitStatus,
+    service::{HttpQuestion, ProbeKind},
+};
 
 use super::{
     Finding, Learned,
@@ -63,29 +66,49 @@ pub(super) fn ask(
     listening: &[Listening],
     learned: &mut Learned,
 ) {
-    if learned.status.private_network {
+    if learned.status.is_oneshot() {
+        // It ends by itself, and is late at most.
         return;
     }
+    if let Some(why) = why_not_asked(&learned.status) {
+        learned.not_asked = Some(format!("{why}, so {NOT_NOTICED}"));
+        return;
+    }
+    if !learned.status.is_up() {
+        return;
+    }
+    learned.probe = find(known, listening, Path::new("/"), &Questions { deadline });
+    if learned.probe.is_some() {
+        return;
+    }
+    learned.not_asked = Some(if learned.ports.is_empty() {
+        format!(
+            "it holds no port that could be asked, so {NOT_NOTICED}, for a Unix socket with \
+             `unix = \"PATH\"`"
+        )
+    } else {
+        format!("no question is known that it answers, so {NOT_NOTICED}")
+    });
+}
+
+/// What follows where a service is asked nothing, and what its operator can do.
+const NOT_NOTICED: &str = "it is not noticed when it hangs: declare a [[probe]] with an `interval`";
+
+/// Why a service is asked nothing, whatever it may answer.
+fn why_not_asked(status: &UnitStatus) -> Option<String> {
     // Being asked would start, or keep up, what a socket starts when it is needed.
-    if learned
-        .status
+    let socket = status
         .triggered_by
         .iter()
-        .any(|unit| unit.kind() == "socket")
-    {
-        return;
+        .find(|unit| unit.kind() == "socket");
+    if let Some(socket) = socket {
+        return Some(format!(
+            "{socket} starts it when it is needed, and a question would do that, too"
+        ));
     }
-    let is_up = learned.status.is_up();
-    if is_up {
-        learned.probe = find(known, listening, Path::new("/"), &Questions { deadline });
-    }
-    if is_up && learned.probe.is_none() && !learned.ports.is_empty() {
-        learned.notes.push(
-            "no question is known that it answers, so it is not noticed when it hangs: declare a \
-             [[probe]] with an `interval`"
-                .to_owned(),
-        );
-    }
+    status
+        .private_network
+        .then(|| "its network is its own, where nothing can be asked from here".to_owned())
 }
 
 /// Asks the service itself.
@@ -169,8 +192,7 @@ fn web<'a>(places: impl Iterator<Item = &'a String>, ask: &dyn Ask) -> Option<Fi
                 spoken = true;
                 if (200..=299).contains(&status) {
                     let why = format!("{path} answers {status} now");
-                    let status = Vec::new();
-                    return Some(Finding::new(ProbeKind::Http { url, status }, why));
+                    return Some(Finding::new(http(url, Vec::new()), why));
                 }
                 // A plain request to a port of TLS's is answered with 400.
                 if path == "/" && (300..=499).contains(&status) && status != 400 {
@@ -191,13 +213,15 @@ fn web<'a>(places: impl Iterator<Item = &'a String>, ask: &dyn Ask) -> Option<Fi
         // A page may be there one day.
         _ => vec![200, 301, 302, status],
     };
-    Some(Finding::new(
-        ProbeKind::Http {
-            url,
-            status: accepted,
-        },
-        why,
-    ))
+    Some(Finding::new(http(url, accepted), why))
+}
+
+fn http(url: String, status: Vec<u16>) -> ProbeKind {
+    ProbeKind::Http(HttpQuestion {
+        url,
+        status,
+        ..HttpQuestion::default()
+    })
 }
 
 #[cfg(test)]
@@ -257,10 +281,7 @@ mod tests {
     }
 
     fn http(url: &str, status: &[u16]) -> Option<ProbeKind> {
-        Some(ProbeKind::Http {
-            url: url.to_owned(),
-            status: status.to_vec(),
-        })
+        Some(super::http(url.to_owned(), status.to_vec()))
     }
 
     #[rstest]

@@ -51,6 +51,8 @@ pub struct Learned {
     pub checks: Vec<Finding<LearnedCheck>>,
     /// A question that it answers now, and can be asked again and again.
     pub probe: Option<Finding<ProbeKind>>,
+    /// Why it is asked nothing although it is meant to go on, and what follows from that.
+    pub not_asked: Option<String>,
     /// How long systemd lets it start (TimeoutStartSec=); `None` for ever.
     pub start_timeout: Option<Duration>,
     /// Entries of monit that watch the same service: two healers on one
@@ -135,6 +137,7 @@ impl Linux {
             needs: Vec::new(),
             checks: Vec::new(),
             probe: None,
+            not_asked: None,
             start_timeout: seen.start_timeout,
             monit: Vec::new(),
             wrapper_of: wrapped(&status, &seen),

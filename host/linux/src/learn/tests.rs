@@ -49,6 +49,7 @@ pub(super) fn status(name: &str) -> UnitStatus {
         needs_reload: false,
         private_network: false,
         start_rules: prunella_core::start_rules::StartRules::default(),
+        own_word: prunella_core::capability::OwnWord::default(),
     }
 }
 
@@ -61,6 +62,7 @@ fn learned(name: &str) -> Learned {
         needs: Vec::new(),
         checks: Vec::new(),
         probe: None,
+        not_asked: None,
         start_timeout: None,
         monit: Vec::new(),
         wrapper_of: Vec::new(),

@@ -1,4 +1,4 @@
-//! HTTP/1.1: one GET, of whose answer only the status is read.
+//! HTTP/1.1: one GET, of whose answer the status is read, and as much else as is expected.
 //!
 //! A redirection is an answer and is not followed.
 
@@ -7,12 +7,26 @@ use std::{
     time::Instant,
 };
 
-use super::{Heard, error::ProbeError, wire::Talk};
+use prunella_core::{glob, service::HttpQuestion, text};
+
+use super::{
+    Heard, Seen,
+    body::{self, Body, Framing},
+    certificate,
+    error::ProbeError,
+    tls,
+    wire::Talk,
+};
 
 /// Headers longer than this are no answer.
 const LONGEST: usize = 64 * 1024;
 /// Interim answers (1xx) before the real one.
 const INTERIM: usize = 8;
+
+/// Characters of what came instead of what was expected.
+const QUOTED: usize = 80;
+/// Of how many bytes they are taken: as many as a secret and its name may need.
+const QUOTED_OF: usize = 1024;
 
 /// The program's name in requests: servers write it into their logs.
 pub(super) const USER_AGENT: &str = "prunella";
@@ -25,89 +39,231 @@ pub(super) fn asked_for(url: &str) -> Option<(String, Option<IpAddr>)> {
     Some((url.path, address.map(|address| address.ip())))
 }
 
-/// Asks, and returns status and reason.
-pub(super) fn get(url: &str, until: Instant) -> Result<(u16, String), ProbeError> {
+/// Asks, and judges: by default a status of 200 to 399 is an answer.
+pub(super) fn ask(question: &HttpQuestion, until: Instant) -> Result<Seen, ProbeError> {
+    let url = Url::parse(&question.url)?;
+    let server_name = question.server_name.as_deref();
+    let mut talk = url.connect(server_name, until)?;
+    url.get(&mut talk, server_name)?;
+    let head = Head::hear(&mut talk)?;
+    let (healthy, detail) = judge(question, head, &mut talk)?;
+    let asked = tls::asked_name(&url.place, server_name);
+    Ok(Seen {
+        healthy,
+        detail,
+        certificate: talk
+            .certificate()
+            .and_then(|der| certificate::read(der, asked)),
+    })
+}
+
+/// Asks, and returns the status.
+pub(super) fn status(url: &str, until: Instant) -> Result<u16, ProbeError> {
     let url = Url::parse(url)?;
-    let mut talk = if url.tls {
-        Talk::tls(&url.place, until)?
-    } else {
-        Talk::tcp(&url.place, until)?
-    };
-    talk.say(
-        format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {USER_AGENT}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
-            url.path, url.host
-        )
-        .as_bytes(),
-    )?;
-    status(&mut talk)
+    let mut talk = url.connect(None, until)?;
+    url.get(&mut talk, None)?;
+    Ok(Head::hear(&mut talk)?.status)
 }
 
-/// Asks, and judges the status: by default 200 to 399 is an answer.
-pub(super) fn ask(url: &str, expected: &[u16], until: Instant) -> Heard {
-    let (status, reason) = get(url, until)?;
-    let answering = if expected.is_empty() {
-        (200..=399).contains(&status)
-    } else {
-        expected.contains(&status)
-    };
-    let said = format!("it answered {status} {reason}");
+fn judge(question: &HttpQuestion, head: Head, talk: &mut Talk) -> Heard {
+    let said = format!("it answered {} {}", head.status, head.reason);
     let said = said.trim_end();
-    Ok((
-        answering,
-        if answering {
-            said.to_owned()
-        } else if expected.is_empty() {
-            format!("{said}, not 200 to 399")
-        } else {
-            let wanted: Vec<String> = expected.iter().map(u16::to_string).collect();
-            format!("{said}, not {}", wanted.join(" or "))
-        },
-    ))
+    if question.status.is_empty() {
+        if !(200..=399).contains(&head.status) {
+            return Ok((false, format!("{said}, not 200 to 399")));
+        }
+    } else if !question.status.contains(&head.status) {
+        let wanted: Vec<String> = question.status.iter().map(u16::to_string).collect();
+        return Ok((false, format!("{said}, not {}", wanted.join(" or "))));
+    }
+    if question.headers.is_empty() && question.body.is_none() {
+        return Ok((true, said.to_owned()));
+    }
+    let Some(headers) = &head.headers else {
+        return Ok((false, format!("{said}, with too many headers to look at")));
+    };
+    if let Some(wrong) = question
+        .headers
+        .iter()
+        .find_map(|(name, wanted)| wrong_header(headers, name, wanted))
+    {
+        return Ok((false, format!("{said}, and {wrong}")));
+    }
+    if let Some(wanted) = &question.body
+        && let Some(wrong) = wrong_body(head, wanted, talk)?
+    {
+        return Ok((false, format!("{said}, and {wrong}")));
+    }
+    Ok((true, format!("{said}, as expected")))
 }
 
-/// The final answer's status and reason.
-fn status(talk: &mut Talk) -> Result<(u16, String), ProbeError> {
-    let mut heard = Vec::new();
+/// What is wrong with a header, if anything is.
+fn wrong_header(headers: &[Header], name: &str, wanted: &str) -> Option<String> {
+    let mut found = headers
+        .iter()
+        .filter(|header| header.name == name)
+        .peekable();
+    let first = found.peek().map(|header| header.value.clone());
+    if found.any(|header| glob::matches(wanted, String::from_utf8_lossy(&header.value).trim())) {
+        return None;
+    }
+    let wanted = quoted(wanted.as_bytes());
+    Some(match first {
+        Some(value) => format!("its header `{name}` is {}, not {wanted}", quoted(&value)),
+        None => format!("it has no header `{name}`, which should be {wanted}"),
+    })
+}
+
+/// What is wrong with the body, if anything is.
+fn wrong_body(head: Head, wanted: &str, talk: &mut Talk) -> Result<Option<String>, ProbeError> {
+    let mut body = Body::new(head.framing());
+    let mut looked_at = 0_usize;
+    let mut came = head.rest;
     let mut chunk = vec![0_u8; 4096];
-    let mut interim = 0;
     loop {
-        let mut headers = [httparse::EMPTY_HEADER; 128];
-        let mut response = httparse::Response::new(&mut headers);
-        match response.parse(&heard) {
-            Ok(httparse::Status::Complete(length)) => {
-                let code = response.code.unwrap_or_default();
-                let reason = response.reason.unwrap_or_default().to_owned();
-                if !(100..200).contains(&code) || code == 101 {
-                    return Ok((code, reason));
-                }
-                interim += 1;
-                if interim > INTERIM {
-                    return Err(ProbeError::OtherProtocol("HTTP"));
-                }
-                heard.drain(..length);
-                continue;
-            }
-            Ok(httparse::Status::Partial) => {
-                // The status line is enough when the headers go on for ever.
-                if heard.len() > LONGEST {
-                    return Err(ProbeError::OtherProtocol("HTTP"));
-                }
-            }
-            // So many headers are odd, but the status was understood.
-            Err(httparse::Error::TooManyHeaders) => {
-                return match response.code {
-                    Some(code) => Ok((code, response.reason.unwrap_or_default().to_owned())),
-                    None => Err(ProbeError::OtherProtocol("HTTP")),
-                };
-            }
-            Err(_) => return Err(ProbeError::OtherProtocol("HTTP")),
+        body.push(&came)?;
+        // What was looked at before may end with the beginning of it.
+        let from = looked_at.saturating_sub(wanted.len());
+        let new = body.text().get(from..).unwrap_or_default();
+        if wanted.is_empty()
+            || new
+                .windows(wanted.len())
+                .any(|part| part == wanted.as_bytes())
+        {
+            return Ok(None);
+        }
+        looked_at = body.text().len();
+        if body.is_whole() || body.is_too_long() {
+            break;
         }
         match talk.hear(&mut chunk)? {
-            0 if heard.is_empty() => return Err(ProbeError::Closed),
-            0 => return Err(ProbeError::OtherProtocol("HTTP")),
-            count => heard.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+            0 => break,
+            count => came = chunk.get(..count).unwrap_or_default().to_vec(),
         }
+    }
+    let wanted = quoted(wanted.as_bytes());
+    Ok(Some(if body.text().is_empty() {
+        format!("its body is empty, without {wanted}")
+    } else if body.is_too_long() {
+        let limit = body::LIMIT / 1024;
+        format!(
+            "the first {limit} KiB of its body do not contain {wanted}: it begins with {}",
+            quoted(body.text())
+        )
+    } else {
+        format!(
+            "its body does not contain {wanted}: it begins with {}",
+            quoted(body.text())
+        )
+    }))
+}
+
+/// The beginning of somebody else's text, fit to show.
+fn quoted(bytes: &[u8]) -> String {
+    let bytes = bytes.get(..QUOTED_OF).unwrap_or(bytes);
+    let text = text::redact(&String::from_utf8_lossy(bytes));
+    format!("\"{}\"", text::one_line(text.trim(), QUOTED))
+}
+
+/// A header of an answer.
+#[derive(Debug)]
+struct Header {
+    /// In lower case.
+    name: String,
+    value: Vec<u8>,
+}
+
+/// What an answer begins with.
+#[derive(Debug)]
+struct Head {
+    status: u16,
+    reason: String,
+    /// Absent, when there are too many.
+    headers: Option<Vec<Header>>,
+    /// What came of the body along with it.
+    rest: Vec<u8>,
+}
+
+impl Head {
+    /// The head of the final answer.
+    fn hear(talk: &mut Talk) -> Result<Self, ProbeError> {
+        let mut heard = Vec::new();
+        let mut chunk = vec![0_u8; 4096];
+        let mut interim = 0;
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; 128];
+            let mut response = httparse::Response::new(&mut headers);
+            let parsed = response.parse(&heard);
+            let status = response.code;
+            let reason = response.reason.unwrap_or_default().to_owned();
+            match parsed {
+                Ok(httparse::Status::Complete(length)) => {
+                    let status = status.unwrap_or_default();
+                    if !(100..200).contains(&status) || status == 101 {
+                        let headers = response.headers.iter().map(|header| Header {
+                            name: header.name.to_ascii_lowercase(),
+                            value: header.value.to_vec(),
+                        });
+                        return Ok(Self {
+                            status,
+                            reason,
+                            headers: Some(headers.collect()),
+                            rest: heard.get(length..).unwrap_or_default().to_vec(),
+                        });
+                    }
+                    interim += 1;
+                    if interim > INTERIM {
+                        return Err(ProbeError::OtherProtocol("HTTP"));
+                    }
+                    heard.drain(..length);
+                    continue;
+                }
+                Ok(httparse::Status::Partial) => {
+                    if heard.len() > LONGEST {
+                        return Err(ProbeError::OtherProtocol("HTTP"));
+                    }
+                }
+                // So many headers are odd, but the status was understood.
+                Err(httparse::Error::TooManyHeaders) => {
+                    return match status {
+                        Some(status) => Ok(Self {
+                            status,
+                            reason,
+                            headers: None,
+                            rest: Vec::new(),
+                        }),
+                        None => Err(ProbeError::OtherProtocol("HTTP")),
+                    };
+                }
+                Err(_) => return Err(ProbeError::OtherProtocol("HTTP")),
+            }
+            match talk.hear(&mut chunk)? {
+                0 if heard.is_empty() => return Err(ProbeError::Closed),
+                0 => return Err(ProbeError::OtherProtocol("HTTP")),
+                count => heard.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+            }
+        }
+    }
+
+    /// How the end of its body is known.
+    fn framing(&self) -> Framing {
+        if matches!(self.status, 101 | 204 | 304) {
+            return Framing::Length(0);
+        }
+        let value = |name: &str| {
+            let header = self.headers.iter().flatten().find(|one| one.name == name)?;
+            Some(
+                String::from_utf8_lossy(&header.value)
+                    .trim()
+                    .to_ascii_lowercase(),
+            )
+        };
+        if value("transfer-encoding").is_some_and(|coding| coding.ends_with("chunked")) {
+            return Framing::Chunks;
+        }
+        value("content-length")
+            .and_then(|length| length.parse().ok())
+            .map_or(Framing::UntilClosed, Framing::Length)
     }
 }
 
@@ -124,6 +280,26 @@ struct Url {
 }
 
 impl Url {
+    fn connect(&self, server_name: Option<&str>, until: Instant) -> Result<Talk, ProbeError> {
+        if self.tls {
+            Talk::tls(&self.place, server_name, until)
+        } else {
+            Talk::tcp(&self.place, until)
+        }
+    }
+
+    fn get(&self, talk: &mut Talk, server_name: Option<&str>) -> Result<(), ProbeError> {
+        let host = server_name.unwrap_or(&self.host);
+        talk.say(
+            format!(
+                "GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {USER_AGENT}\r\nAccept: */*\r\n\
+                 Accept-Encoding: identity\r\nConnection: close\r\n\r\n",
+                self.path
+            )
+            .as_bytes(),
+        )
+    }
+
     fn parse(url: &str) -> Result<Self, ProbeError> {
         let wrong = |why: &str| {
             ProbeError::BadAddress(format!("`{url}` {why}: write `http://host:port/path`"))

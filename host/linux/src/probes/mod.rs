@@ -3,8 +3,13 @@
 //! A probe asks whether somebody is there who speaks the protocol. So a server
 //! that turns us away because it does not know us, or because it is full, *is*
 //! answering: restarting a database because it is busy helps nobody. A server
-//! that says it is starting up, shutting down or out of memory is not.
+//! that says it is starting up, shutting down or out of memory is not. Where the operator
+//! expects more of an answer, that is what it has to be.
 
+mod body;
+mod certificate;
+mod command;
+mod dns;
 mod error;
 mod http;
 mod mysql;
@@ -22,12 +27,12 @@ use std::{
 
 use prunella_core::{
     Failure,
-    capability::{Answer, ProbeAnswer},
+    capability::{Answer, Certificate, ProbeAnswer},
     service::{ProbeKind, Service},
     text,
 };
 
-pub(crate) use self::own_lines::OwnLines;
+pub(crate) use self::{command::CommandProbe, own_lines::OwnLines};
 use self::{error::ProbeError, wire::Talk};
 use crate::sqlite_check::SqliteCheck;
 
@@ -38,15 +43,37 @@ const DETAIL: usize = 300;
 /// said in one sentence. ProbeError on the way means that it did not.
 type Heard = Result<(bool, String), ProbeError>;
 
+/// What was heard, and the certificate that was shown.
+struct Seen {
+    healthy: bool,
+    detail: String,
+    certificate: Option<Certificate>,
+}
+
+impl From<(bool, String)> for Seen {
+    fn from((healthy, detail): (bool, String)) -> Self {
+        Self {
+            healthy,
+            detail,
+            certificate: None,
+        }
+    }
+}
+
 /// The declared probes of one service.
 pub(crate) struct LinuxProbes {
     service: Arc<Service>,
     sqlite: SqliteCheck,
+    command: CommandProbe,
 }
 
 impl LinuxProbes {
-    pub(crate) fn new(service: Arc<Service>, sqlite: SqliteCheck) -> Self {
-        Self { service, sqlite }
+    pub(crate) fn new(service: Arc<Service>, sqlite: SqliteCheck, command: CommandProbe) -> Self {
+        Self {
+            service,
+            sqlite,
+            command,
+        }
     }
 }
 
@@ -66,15 +93,28 @@ impl LinuxProbes {
                 healthy: verdict.sound,
                 detail: verdict.detail,
                 took: start.elapsed(),
+                certificate: None,
+            });
+        }
+        if let ProbeKind::Command(command) = &probe.kind {
+            let (healthy, detail) =
+                self.command
+                    .run(deadline, probe.timeout, &self.service.unit, name, command)?;
+            return Ok(ProbeAnswer {
+                healthy,
+                detail: shown(&detail),
+                took: start.elapsed(),
+                certificate: None,
             });
         }
         let heard = greet(&probe.kind, until);
         let took = start.elapsed();
         match heard {
-            Ok((healthy, detail)) => Ok(ProbeAnswer {
-                healthy,
-                detail: shown(&detail),
+            Ok(seen) => Ok(ProbeAnswer {
+                healthy: seen.healthy,
+                detail: shown(&seen.detail),
                 took,
+                certificate: seen.certificate,
             }),
             Err(ProbeError::BadAddress(why)) => Err(Failure::invalid(
                 "bad-address",
@@ -87,38 +127,42 @@ impl LinuxProbes {
                 healthy: false,
                 detail: shown(&describe(&trouble, probe.timeout)),
                 took,
+                certificate: None,
             }),
         }
     }
 }
 
 /// One question to whoever listens where `kind` says.
-fn greet(kind: &ProbeKind, until: Instant) -> Heard {
-    match kind {
+fn greet(kind: &ProbeKind, until: Instant) -> Result<Seen, ProbeError> {
+    let heard = match kind {
         ProbeKind::Tcp(address) => {
             Talk::tcp(address, until).map(|_| (true, "it takes connections".to_owned()))
         }
         ProbeKind::Unix(path) => {
             wire::unix_any(path, until).map(|()| (true, "it takes connections".to_owned()))
         }
-        ProbeKind::Http { url, status } => http::ask(url, status, until),
+        ProbeKind::Http(question) => return http::ask(question, until),
+        ProbeKind::Tls(question) => return tls::ask(question, until),
+        ProbeKind::Dns(question) => dns::ask(question, until),
         ProbeKind::Postgres(place) => postgres::ask(place, until),
         ProbeKind::Mysql(place) => mysql::ask(place, until),
         ProbeKind::Redis(place) => redis::ask(place, until),
-        ProbeKind::Sqlite { .. } => Err(ProbeError::BadAddress(
-            "a file is checked, and does not listen".to_owned(),
+        ProbeKind::Sqlite { .. } | ProbeKind::Command(_) => Err(ProbeError::BadAddress(
+            "it is run, and does not listen".to_owned(),
         )),
-    }
+    };
+    heard.map(Seen::from)
 }
 
 /// Whether somebody answers this question now.
 pub(crate) fn answers(kind: &ProbeKind, until: Instant) -> bool {
-    greet(kind, until).is_ok_and(|(healthy, _)| healthy)
+    greet(kind, until).is_ok_and(|seen| seen.healthy)
 }
 
 /// The status with which a URL is answered now, if HTTP is spoken there.
 pub(crate) fn http_status(url: &str, until: Instant) -> Option<u16> {
-    http::get(url, until).ok().map(|(status, _)| status)
+    http::status(url, until).ok()
 }
 
 /// What others said, fit to show.

@@ -33,22 +33,26 @@ impl OwnLines {
         let mut own = Self::default();
         for probe in probes {
             match &probe.kind {
-                ProbeKind::Http { url, .. } => {
+                ProbeKind::Http(question) => {
                     own.http = true;
                     // Others of this host ask for `/` as well.
-                    own.requests
-                        .extend(asked_for(url).filter(|(path, _)| path != "/").map(
-                            |(path, address)| Request {
+                    own.requests.extend(
+                        asked_for(&question.url)
+                            .filter(|(path, _)| path != "/")
+                            .map(|(path, address)| Request {
                                 line: format!("GET {path} HTTP/1.1"),
                                 address,
-                            },
-                        ));
+                            }),
+                    );
                 }
                 ProbeKind::Postgres(_) | ProbeKind::Mysql(_) => own.databases = true,
                 ProbeKind::Tcp(_)
                 | ProbeKind::Unix(_)
+                | ProbeKind::Tls(_)
+                | ProbeKind::Dns(_)
                 | ProbeKind::Redis(_)
-                | ProbeKind::Sqlite { .. } => {}
+                | ProbeKind::Sqlite { .. }
+                | ProbeKind::Command(_) => {}
             }
         }
         own
@@ -198,18 +202,9 @@ mod tests {
     #[case::names_it("prunella: the herb is sold out", false)]
     fn lines(#[case] line: &str, #[case] ours: bool) {
         let probes = [
-            probe(ProbeKind::Http {
-                url: "http://127.0.0.1:8080/health".to_owned(),
-                status: Vec::new(),
-            }),
-            probe(ProbeKind::Http {
-                url: "http://192.0.2.7:8080/ready?full=1".to_owned(),
-                status: Vec::new(),
-            }),
-            probe(ProbeKind::Http {
-                url: "http://127.0.0.1:8080/".to_owned(),
-                status: Vec::new(),
-            }),
+            probe(ProbeKind::http("http://127.0.0.1:8080/health")),
+            probe(ProbeKind::http("http://192.0.2.7:8080/ready?full=1")),
+            probe(ProbeKind::http("http://127.0.0.1:8080/")),
             probe(ProbeKind::Postgres("127.0.0.1:5432".to_owned())),
         ];
         assert_eq!(OwnLines::of(probes.iter()).caused(line), ours);

@@ -1,3 +1,7 @@
+mod dns;
+mod expected;
+mod tls;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
@@ -8,12 +12,15 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    service::{DeclaredFile, DeclaredProbe, FileRole, ReadBy},
+    service::{DeclaredFile, DeclaredProbe, FileRole, HttpQuestion, ReadBy},
 };
 use rstest::rstest;
 
 use super::*;
-use crate::transient::{Ended, Runner, Task};
+use crate::{
+    runs_as::{RunsAs, Who},
+    transient::{Ended, Runner, Task},
+};
 
 /// A verdict of SQLite's check, or none, and what was to be run for it.
 struct Canned(&'static str, Mutex<Vec<Task>>);
@@ -26,6 +33,18 @@ impl Runner for Canned {
             signal: None,
             timed_out: false,
             output: self.0.as_bytes().to_vec(),
+        })
+    }
+}
+
+/// The service runs as a user of its own.
+struct AsApp;
+
+impl Who for AsApp {
+    fn runs_as(&self, _deadline: Instant) -> Answer<RunsAs> {
+        Ok(RunsAs {
+            user: "app".to_owned(),
+            ..RunsAs::default()
         })
     }
 }
@@ -43,8 +62,13 @@ fn ask_within(kind: ProbeKind, timeout: Duration, deadline: Duration) -> Answer<
         },
     );
     let runner = Arc::new(Canned("", Mutex::default()));
-    LinuxProbes::new(Arc::new(service), SqliteCheck::new(runner))
-        .ask(Instant::now() + deadline, "it")
+    let runner: Arc<dyn Runner> = runner;
+    LinuxProbes::new(
+        Arc::new(service),
+        SqliteCheck::new(Arc::clone(&runner)),
+        CommandProbe::new(Arc::new(AsApp), runner),
+    )
+    .ask(Instant::now() + deadline, "it")
 }
 
 fn ask(kind: ProbeKind) -> ProbeAnswer {
@@ -52,10 +76,7 @@ fn ask(kind: ProbeKind) -> ProbeAnswer {
 }
 
 fn http(url: &str) -> ProbeKind {
-    ProbeKind::Http {
-        url: url.to_owned(),
-        status: Vec::new(),
-    }
+    ProbeKind::http(url)
 }
 
 /// Every protocol, at this address.
@@ -269,83 +290,12 @@ fn a_unix_socket_with_a_full_queue_does_not_hang() {
 #[case::interim(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", &[], true)]
 #[case::only_interim(b"HTTP/1.1 100 Continue\r\n\r\n", &[], false)]
 fn http_answers(#[case] bytes: &'static [u8], #[case] status: &[u16], #[case] answering: bool) {
-    let answer = ask(ProbeKind::Http {
+    let answer = ask(ProbeKind::Http(HttpQuestion {
         url: format!("http://{}/", says(bytes)),
         status: status.to_vec(),
-    });
+        ..HttpQuestion::default()
+    }));
     assert_eq!(answer.healthy, answering, "{}", answer.detail);
-}
-
-/// A server of TLS, whose certificate nobody signed and which names nobody asked for.
-fn tls_server() -> (String, Server) {
-    let dir = tempfile::tempdir().unwrap();
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-subj",
-            "/CN=elsewhere",
-        ])
-        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
-        .current_dir(dir.path())
-        .output()
-        .expect("this test needs openssl: `cargo xtask setup` installs it");
-    assert!(made.status.success(), "{made:?}");
-    let mut child = Command::new("openssl")
-        .args(["s_server", "-accept", "127.0.0.1:0", "-www"])
-        .args(["-key", "key.pem", "-cert", "certificate.pem"])
-        .current_dir(dir.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    // `ACCEPT 127.0.0.1:43210`, once it listens.
-    let place = BufReader::new(child.stdout.as_mut().unwrap())
-        .lines()
-        .map(Result::unwrap)
-        .find_map(|line| Some(line.strip_prefix("ACCEPT ")?.to_owned()))
-        .unwrap();
-    (place, Server { child, _dir: dir })
-}
-
-#[test]
-fn https_is_asked_whatever_the_certificate() {
-    let (place, _server) = tls_server();
-    let answer = ask(http(&format!("https://{place}/")));
-    assert_eq!(answer.detail, "it answered 200 ok");
-    assert!(answer.healthy);
-    // What speaks TLS does not understand HTTP.
-    let answer = ask(http(&format!("http://{place}/")));
-    assert!(!answer.healthy, "{}", answer.detail);
-}
-
-#[test]
-fn a_server_without_tls_does_not_answer_https() {
-    let place = says(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-    let answer = ask(http(&format!("https://{place}/")));
-    assert_eq!(answer.detail, "it does not speak TLS");
-    assert!(!answer.healthy);
-}
-
-#[test]
-fn a_handshake_that_never_ends_is_over_in_time() {
-    let place = server(|mut stream| {
-        // The head of a handshake message of 16 KiB, a byte at a time.
-        for byte in b"\x16\x03\x03\x40\x00".iter().chain(std::iter::repeat(&0)) {
-            if stream.write_all(&[*byte]).is_err() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    });
-    let kind = http(&format!("https://{place}/"));
-    let limit = Duration::from_millis(300);
-    let answer = ask_within(kind, limit, Duration::from_secs(60)).unwrap();
-    assert_eq!(answer.detail, "it did not listen within 0.3 s");
 }
 
 #[rstest]
@@ -419,6 +369,7 @@ fn sqlite_is_checked_as_the_files_owner() {
     let probes = LinuxProbes::new(
         Arc::new(service),
         SqliteCheck::new(Arc::clone(&runner) as Arc<dyn Runner>),
+        CommandProbe::new(Arc::new(AsApp), Arc::clone(&runner) as Arc<dyn Runner>),
     );
     let soon = Instant::now() + Duration::from_secs(60);
     let answer = probes.ask(soon, "there").unwrap();
@@ -429,6 +380,44 @@ fn sqlite_is_checked_as_the_files_owner() {
     assert_eq!(tasks.len(), 1);
     assert_eq!(tasks[0].runs_as.user, "4242");
     assert_eq!(tasks[0].runs_as.group, "4343");
+    assert_eq!(tasks[0].sandbox.capabilities, []);
+}
+
+#[test]
+fn a_command_runs_outside_as_the_services_user_and_changes_nothing() {
+    let mut service = Service::new(UnitName::new("a.service").unwrap());
+    service.probes.insert(
+        "queue".to_owned(),
+        DeclaredProbe {
+            kind: ProbeKind::Command(vec!["/bin/queue".to_owned(), "--length".to_owned()]),
+            timeout: Duration::from_secs(7),
+            unit: None,
+            interval: None,
+            failure_threshold: 1,
+        },
+    );
+    let runner = Arc::new(Canned("17 of 100\n", Mutex::default()));
+    let shared: Arc<dyn Runner> = Arc::clone(&runner) as Arc<dyn Runner>;
+    let probes = LinuxProbes::new(
+        Arc::new(service),
+        SqliteCheck::new(Arc::clone(&shared)),
+        CommandProbe::new(Arc::new(AsApp), shared),
+    );
+    let answer = probes.ask(Instant::now() + Duration::from_secs(60), "queue");
+    let answer = answer.unwrap();
+    assert_eq!(
+        (answer.healthy, answer.detail.as_str()),
+        (true, "17 of 100")
+    );
+    let tasks = runner.1.lock().unwrap();
+    assert_eq!(tasks.len(), 1);
+    assert_eq!(tasks[0].command, ["/bin/queue", "--length"]);
+    assert_eq!(tasks[0].runs_as.user, "app");
+    assert_eq!(tasks[0].timeout, Duration::from_secs(7));
+    assert_eq!(
+        tasks[0].sandbox.protect_system,
+        crate::transient::ProtectSystem::Strict
+    );
     assert_eq!(tasks[0].sandbox.capabilities, []);
 }
 

@@ -2,10 +2,12 @@
 //!
 //! A probe asks whether a service answers, and sends nothing that is secret. So no
 //! certificate is judged, as the kubelet judges none: one that has expired, or that
-//! names another host than `127.0.0.1`, is nothing that a restart heals.
+//! names another host than `127.0.0.1`, is nothing that a restart heals. Until when it is
+//! valid is read from it, and told.
 
-use std::{io, sync::Arc};
+use std::{io, net::IpAddr, sync::Arc, time::Instant};
 
+use prunella_core::service::TlsQuestion;
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -13,14 +15,54 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::error::ProbeError;
+use super::{Seen, certificate, error::ProbeError, wire::Talk};
+
+/// Greets whoever listens there, and looks at its certificate.
+pub(super) fn ask(question: &TlsQuestion, until: Instant) -> Result<Seen, ProbeError> {
+    let server_name = question.server_name.as_deref();
+    let mut talk = Talk::tls(&question.place, server_name, until)?;
+    talk.say(b"")?;
+    let certificate = talk
+        .certificate()
+        .and_then(|der| certificate::read(der, asked_name(&question.place, server_name)));
+    let detail = match &certificate {
+        Some(certificate) => {
+            let whose = match &certificate.name {
+                Some(name) => format!(" for {name}"),
+                None => String::new(),
+            };
+            let until = certificate.ends.day().unwrap_or_else(|| "ever".to_owned());
+            format!("it speaks TLS, with a certificate{whose} until {until}")
+        }
+        None => "it speaks TLS".to_owned(),
+    };
+    Ok(Seen {
+        healthy: true,
+        detail,
+        certificate,
+    })
+}
+
+/// The name for which a server of `host:port` is asked; nothing, where that is an address.
+pub(super) fn asked_name<'a>(place: &'a str, server_name: Option<&'a str>) -> Option<&'a str> {
+    let host = match server_name {
+        Some(name) => name,
+        None => place.rsplit_once(':')?.0,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.parse::<IpAddr>().is_err().then_some(host)
+}
 
 /// Our side of a conversation with `host:port`.
-pub(super) fn client(place: &str) -> Result<ClientConnection, ProbeError> {
+pub(super) fn client(
+    place: &str,
+    server_name: Option<&str>,
+) -> Result<ClientConnection, ProbeError> {
     let wrong = |why: &dyn std::fmt::Display| ProbeError::BadAddress(format!("`{place}`: {why}"));
     let (host, _) = place
         .rsplit_once(':')
         .ok_or_else(|| wrong(&"it is not `host:port`"))?;
+    let host = server_name.unwrap_or(host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let name = ServerName::try_from(host.to_owned()).map_err(|error| wrong(&error))?;
     let provider = Arc::new(ring::default_provider());

@@ -19,6 +19,7 @@ use rustix::{
         sockopt::{Timeout, set_socket_timeout},
     },
 };
+use rustls::{ClientConnection, StreamOwned};
 
 use super::{error::ProbeError, tls};
 use crate::timeout::with_timeout;
@@ -59,9 +60,21 @@ impl<S: AsFd + Write> Write for Bounded<S> {
     }
 }
 
-trait Stream: Read + Write {}
+trait Stream: Read + Write {
+    /// The certificate that the other side has shown, in DER.
+    fn certificate(&self) -> Option<&[u8]> {
+        None
+    }
+}
 
-impl<S: Read + Write> Stream for S {}
+impl<S: AsFd + Read + Write> Stream for Bounded<S> {}
+
+impl Stream for StreamOwned<ClientConnection, Bounded<TcpStream>> {
+    fn certificate(&self) -> Option<&[u8]> {
+        let shown = self.conn.peer_certificates()?.first()?;
+        Some(shown.as_ref())
+    }
+}
 
 /// A connection on which all must be said by a given moment.
 pub(super) struct Talk(Box<dyn Stream>);
@@ -72,11 +85,21 @@ impl Talk {
         Ok(Self(Box::new(connect_tcp(place, until)?)))
     }
 
-    /// The same, speaking TLS.
-    pub(super) fn tls(place: &str, until: Instant) -> Result<Self, ProbeError> {
-        let client = tls::client(place)?;
+    /// The same, speaking TLS, and asking for `server_name` instead of the host of `place`.
+    pub(super) fn tls(
+        place: &str,
+        server_name: Option<&str>,
+        until: Instant,
+    ) -> Result<Self, ProbeError> {
+        let client = tls::client(place, server_name)?;
         let socket = connect_tcp(place, until)?;
-        Ok(Self(Box::new(rustls::StreamOwned::new(client, socket))))
+        Ok(Self(Box::new(StreamOwned::new(client, socket))))
+    }
+
+    /// The certificate that the other side has shown, in DER; absent before anything was
+    /// said, and where no TLS is spoken.
+    pub(super) fn certificate(&self) -> Option<&[u8]> {
+        self.0.certificate()
     }
 
     /// Connects to a stream socket.

@@ -70,6 +70,7 @@ pub(crate) fn unit_status(name: &str, active_state: ActiveState) -> UnitStatus {
         needs_reload: false,
         private_network: false,
         start_rules: prunella_core::start_rules::StartRules::default(),
+        own_word: prunella_core::capability::OwnWord::default(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The host itself.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
-use prunella_core::health::{Metric, Reading};
+use prunella_core::health::{Existing, Metric, Reading};
 
 use super::{
     Instruments,
@@ -23,6 +23,7 @@ pub struct HostSampler {
     /// Processor time so far, in all and idle, in ticks.
     before: Option<(u64, u64)>,
     network: Network,
+    existing: Existing,
     seldom: Vec<Reading>,
     until_seldom: u32,
 }
@@ -48,17 +49,23 @@ impl HostSampler {
             .read(Path::new("/proc/sys/fs/file-nr"))
             .and_then(files);
         readings.extend(files.map(|share| Reading::new(Metric::FileHandlesPermille, share)));
-        self.network.sample(tools, readings);
+        self.existing.interfaces = self.network.sample(tools, readings);
         if self.until_seldom == 0 {
             self.until_seldom = SELDOM;
             self.seldom.clear();
             processes(tools, &mut self.seldom);
+            self.existing.file_systems = file_systems::mount_points();
             disks(&mut self.seldom);
             sensors::sample(tools, &mut self.seldom);
             time_sync::sample(&mut self.seldom);
         }
         self.until_seldom -= 1;
         readings.extend(self.seldom.iter().cloned());
+    }
+
+    /// What there was of the things that come and go, when they were measured last.
+    pub fn existing(&self) -> &Existing {
+        &self.existing
     }
 
     fn cpu(&mut self, tools: &mut Instruments, readings: &mut Vec<Reading>) {
@@ -72,11 +79,6 @@ impl HostSampler {
         {
             readings.push(Reading::new(Metric::CpuPermille, share));
         }
-    }
-
-    /// How often what changes slowly is measured.
-    pub fn seldom(interval: Duration) -> Duration {
-        interval * SELDOM
     }
 }
 
@@ -173,6 +175,8 @@ fn disks(readings: &mut Vec<Reading>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -204,6 +208,8 @@ mod tests {
             assert!(share > 0 && share <= 1_000, "{metric:?}: {share}");
         }
         assert!(value(&readings, Metric::Processes).unwrap() > 1);
+        let existing = host.existing().file_systems.as_ref().unwrap();
+        assert!(existing.contains("/"), "{existing:?}");
         let first = readings.len();
         std::thread::sleep(Duration::from_millis(50));
         host.sample(&mut tools, &mut readings);

@@ -1,6 +1,10 @@
 //! Network interfaces: what was damaged, and whether there is a link.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    path::Path,
+};
 
 use prunella_core::health::{Metric, Reading};
 
@@ -17,19 +21,24 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn sample(&mut self, tools: &mut Instruments, readings: &mut Vec<Reading>) {
-        let Ok(entries) = fs::read_dir("/sys/class/net") else {
-            return;
-        };
+    /// Answers with the names of all interfaces; nothing, where the kernel does not tell.
+    pub(super) fn sample(
+        &mut self,
+        tools: &mut Instruments,
+        readings: &mut Vec<Reading>,
+    ) -> Option<BTreeSet<String>> {
+        let entries = fs::read_dir("/sys/class/net").ok()?;
+        let mut names = BTreeSet::new();
         let mut errors = HashMap::new();
         for entry in entries.flatten() {
             let folder = entry.path();
-            let (Ok(name), true) = (
-                entry.file_name().into_string(),
-                folder.join("device").exists(),
-            ) else {
+            let Ok(name) = entry.file_name().into_string() else {
                 continue;
             };
+            names.insert(name.clone());
+            if !folder.join("device").exists() {
+                continue;
+            }
             let of = |metric, value| Reading::new(metric, value).in_instance(name.clone());
             if let Some(is_down) = is_down(tools, &folder) {
                 readings.push(of(Metric::LinkDown, u64::from(is_down)));
@@ -47,6 +56,7 @@ impl Network {
             errors.insert(name, now);
         }
         self.errors = errors;
+        Some(names)
     }
 }
 

@@ -9,7 +9,7 @@ use prunella_core::{
     incident::{DetectedBy, IncidentKind},
     trail::{Entry, Step},
 };
-use prunella_report::outage_headline;
+use prunella_report::{is_up, outage_headline};
 use prunella_store::{StoreError, Unfinished};
 
 use super::Shared;
@@ -90,19 +90,6 @@ fn is_told_with_another(
     open.waits_for.as_ref().is_some_and(|(on, _)| {
         is_known(alert_groups, on) || unfinished.iter().any(|other| other.unit == *on)
     })
-}
-
-/// Whether the service was seen well, and has not failed again since.
-pub(super) fn is_up(steps: &[Entry]) -> bool {
-    steps
-        .iter()
-        .rev()
-        .find_map(|entry| match entry.step {
-            Step::Answering { .. } | Step::Proven { .. } => Some(true),
-            Step::NotProven { .. } | Step::Heals { .. } => Some(false),
-            _ => None,
-        })
-        .unwrap_or(false)
 }
 
 /// When an incident was taken up again that had ended, to be looked at later: now, when

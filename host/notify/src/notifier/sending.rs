@@ -13,9 +13,10 @@ use prunella_core::{
     alert::{AlertKind, Dispatch},
     incident::Ending,
 };
+use prunella_report::is_up;
 use prunella_store::{Store, StoreError, Tried};
 
-use super::{LATER, STACK, Shared, outages::is_up, wall_clock};
+use super::{LATER, STACK, Shared, wall_clock};
 use crate::{Delivery, backoff};
 
 /// A channel that does not work is left alone for so long at most, because of

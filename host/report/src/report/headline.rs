@@ -4,6 +4,7 @@
 use super::{
     Failure, degraded,
     reason::Causes,
+    standing::Standing,
     words::{self, clean},
 };
 use prunella_core::{
@@ -18,14 +19,36 @@ pub fn outage_headline(unit: &UnitName) -> String {
     format!("{unit} is down, being healed")
 }
 
-/// The same, with what is known of the reason so far.
-pub(super) fn outage(unit: &UnitName, last: &Failure, causes: &Causes<'_>) -> String {
+/// How it failed and why, in brackets, as far as that is known.
+fn failure(last: &Failure, causes: &Causes<'_>) -> String {
     let why = causes
         .leading()
         .map(|cause| cause.sentence.clone())
         .or_else(|| last.last_word().map(str::to_owned))
         .map_or_else(String::new, |why| format!(": {}", words::timeless(&why)));
-    format!("{unit} is down ({}{why}), being healed", last.short)
+    format!("({}{why})", last.short)
+}
+
+/// The same, with what is known of the reason so far, and how it stands.
+pub(super) fn outage(
+    unit: &UnitName,
+    last: &Failure,
+    causes: &Causes<'_>,
+    standing: Standing,
+) -> String {
+    let failure = failure(last, causes);
+    match standing {
+        Standing::Up => format!("{unit} failed {failure} and is up again"),
+        down => format!("{unit} is down {failure}, {}", down.words()),
+    }
+}
+
+/// That it has hit its start limit, which Prunella leaves to people.
+pub(super) fn start_limit(unit: &UnitName, last: &Failure, causes: &Causes<'_>) -> String {
+    format!(
+        "{unit} needs a person: it has hit its start limit {}",
+        failure(last, causes)
+    )
 }
 
 /// That people are needed, by what was seen on the host: a strategy says the same at

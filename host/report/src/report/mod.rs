@@ -21,6 +21,7 @@ mod question;
 mod reason;
 mod recurrence;
 mod repeats;
+mod standing;
 mod step;
 mod words;
 
@@ -30,12 +31,15 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 pub use self::words::act as shown_act;
-use self::{builder::ReportBuilder, degraded::Degradation, reason::Causes, words::clean};
+use self::{
+    builder::ReportBuilder, degraded::Degradation, reason::Causes, standing::Standing, words::clean,
+};
 pub use self::{
     grants::Grantable,
     headline::{degraded_headline, headline, outage_headline},
     obstacle::Obstacle,
     recurrence::{LOOK_BACK, Often, Recurrence},
+    standing::is_up,
     step::{Importance, StepText, describe},
     words::{failure as how_it_failed, length},
 };
@@ -44,7 +48,7 @@ use prunella_core::{
     alert::{AlertKind, Severity},
     capability::PastIncident,
     diagnosis,
-    incident::{Ending, IncidentId, IncidentKind},
+    incident::{Ending, IncidentId, IncidentKind, LeftAlone},
     service::Service,
     text::capital,
     trail::{Record, Step},
@@ -137,6 +141,8 @@ pub struct Report {
     /// Why it ended so, in one or two sentences, where the headline leaves
     /// something to say.
     pub why: Option<String>,
+    /// Whether it is up although the incident is open: only its proof is waited for.
+    pub being_checked: bool,
     /// Whether nothing was carried out.
     pub dry_run: bool,
     /// Whether a person has to do something.
@@ -395,6 +401,7 @@ impl Report {
                 Some(Ending::Healed { .. } | Ending::Recovered { .. })
             ),
         };
+        let standing = Standing::of(&record.steps);
         let headline = match ending {
             None => match &degradation {
                 Some(degradation) => match question::first(record, context.now) {
@@ -408,8 +415,12 @@ impl Report {
                         headline::degraded_headline(unit, degradation.symptoms, degradation.tried)
                     }
                 },
-                None => headline::outage(unit, &last, &causes),
+                None => headline::outage(unit, &last, &causes, standing),
             },
+            Some(Ending::LeftAlone {
+                why: LeftAlone::StartLimit,
+                ..
+            }) => headline::start_limit(unit, &last, &causes),
             Some(Ending::Escalated { .. }) => question::first(record, context.now)
                 .map(|asked| format!("{unit} waits for approval to {asked}"))
                 .or_else(|| {
@@ -465,7 +476,13 @@ impl Report {
                 .as_ref()
                 .and_then(|degradation| degradation.to_do(record, context))
                 .unwrap_or_else(|| {
-                    next::to_do(record, recommendation.as_deref(), needs_people, context)
+                    next::to_do(
+                        record,
+                        recommendation.as_deref(),
+                        &causes,
+                        needs_people,
+                        context,
+                    )
                 }),
             waited: has_waited(record),
             cause: clean(detection.cause.as_str()),
@@ -499,10 +516,14 @@ impl Report {
             }),
             ended: ended.to_owned(),
             outcome: match ending {
-                None if degradation.is_some() && !needs_people => "degraded".to_owned(),
-                _ => words::outcome(ending, needs_people).to_owned(),
-            },
+                None if degradation.is_some() && needs_people => "needs a person",
+                None if degradation.is_some() => "degraded",
+                None => standing.words(),
+                Some(ending) => words::outcome(ending, needs_people),
+            }
+            .to_owned(),
             why: reason::why(ending),
+            being_checked: ending.is_none() && standing == Standing::Up,
             dry_run: built.dry_run,
             needs_people,
             kind: match ending {

@@ -6,7 +6,10 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{Command, Moment, Often, Recurrence, ReportContext, question, reason::Causes, words};
+use super::{
+    Command, Moment, Often, Recurrence, ReportContext, question, reason::Causes,
+    standing::Standing, words,
+};
 use prunella_core::{
     Timestamp, UnitName,
     cause::Cause,
@@ -376,9 +379,16 @@ pub(super) fn plan(
 ) -> Option<String> {
     let unit = &record.incident.detection.unit;
     Some(match record.ending.as_ref()? {
+        Ending::Escalated { .. } if question::first(record, now).is_some() => {
+            "Prunella goes on as soon as this is decided.".to_owned()
+        }
         Ending::Escalated { .. } | Ending::Interrupted { .. } => match retry_at {
             Some(retry) if now.is_some_and(|now| retry.ms <= now) => {
                 format!("Prunella was to try again on {}.", retry.local)
+            }
+            // By the time that somebody reads it.
+            Some(retry) if now.is_none() && looks_soon(record, retry) => {
+                "Prunella looks again within a minute.".to_owned()
             }
             Some(retry) => {
                 let when = match &retry.ago {
@@ -402,6 +412,13 @@ pub(super) fn plan(
         }
         _ => return None,
     })
+}
+
+fn looks_soon(record: &Record, retry: &Moment) -> bool {
+    record
+        .steps
+        .last()
+        .is_some_and(|last| retry.ms.since(last.at) < Duration::from_secs(60))
 }
 
 /// What people should do, in a sentence or two. What was changed lately is no advice:
@@ -479,6 +496,16 @@ pub(super) fn recommendation(
              {} yourself.",
             record.incident.detection.unit
         )),
+        Ending::LeftAlone {
+            why: LeftAlone::StartLimit,
+            ..
+        } => Some(advice.unwrap_or_else(|| {
+            "Remove the cause, then clear the start limit and start it.".to_owned()
+        })),
+        Ending::LeftAlone {
+            why: LeftAlone::KillSwitch,
+            ..
+        } => Some("Remove the kill switch when services may be healed again.".to_owned()),
         Ending::LeftAlone { why, .. } if why.needs_people() => advice,
         _ => None,
     }
@@ -527,17 +554,32 @@ fn is_over(causes: &Causes<'_>) -> bool {
 pub(super) fn to_do(
     record: &Record,
     recommendation: Option<&str>,
+    causes: &Causes<'_>,
     needs_people: bool,
     context: &ReportContext<'_>,
 ) -> String {
     match &record.ending {
-        None => match waits_until(record) {
-            Some(until) => format!(
+        None => match Standing::of(&record.steps) {
+            Standing::Up => {
+                "Nothing: it is up again, and Prunella checks that it stays up.".to_owned()
+            }
+            Standing::SystemdRestarts => match advice(causes).map(words::clean) {
+                Some(advice) => format!(
+                    "{advice} systemd is restarting it by itself, and Prunella does not interfere \
+                     with that."
+                ),
+                None => "Nothing yet: systemd is restarting it by itself, and Prunella does not \
+                         interfere with that. What comes of it follows."
+                    .to_owned(),
+            },
+            Standing::Waits(until) => format!(
                 "Nothing yet: Prunella tries again on {}, and at once when you run `prunella \
                  heal`.",
                 words::local(until, &context.zone)
             ),
-            None => "Nothing yet: Prunella is healing it, and its end follows.".to_owned(),
+            Standing::BeingHealed => {
+                "Nothing yet: Prunella is healing it, and its end follows.".to_owned()
+            }
         },
         Some(Ending::Blocked { on, .. }) => {
             format!("Nothing here: it starts once {on} is up.")
@@ -552,15 +594,6 @@ pub(super) fn to_do(
             None if needs_people => "See what follows; Prunella leaves it to you.".to_owned(),
             None => NOTHING.to_owned(),
         },
-    }
-}
-
-/// Until when nobody is at work on an open incident, if its last step says so.
-fn waits_until(record: &Record) -> Option<Timestamp> {
-    let last = record.steps.last()?;
-    match last.step {
-        Step::Waits { up_to, .. } if !up_to.is_zero() => Some(last.at.saturating_add(up_to)),
-        _ => None,
     }
 }
 

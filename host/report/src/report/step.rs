@@ -90,7 +90,7 @@ pub fn describe(step: &Step) -> StepText<'_> {
                 words::failure(cause, *exit_code, signal.as_deref())
             ),
         ),
-        Step::Waits { reason, up_to } => (
+        Step::Waits { reason, up_to, .. } => (
             Mark::Plain,
             if up_to.as_millis() == 0 { Record } else { Info },
             format!("waits up to {}: {}", words::length(*up_to), clean(reason)),

@@ -8,7 +8,7 @@ use prunella_core::{
     Failure, Monotonic, Timestamp,
     health::{Metric, Symptom, SymptomLevel},
     incident::{Assessment, DetectedBy, Detection, Incident, LeftAlone, Outcome},
-    trail::{Entry, Step},
+    trail::{Awaited, Entry, Step},
 };
 
 /// 2026-11-21 14:39:41 UTC.
@@ -1001,6 +1001,7 @@ fn it_can_be_read_by_programs() {
 #[test]
 fn turns_that_only_waited_are_no_attempts() {
     let wait = |reason: &str| Step::Waits {
+        on: Awaited::Budget,
         reason: reason.to_owned(),
         up_to: Duration::from_millis(5_000),
     };
@@ -1320,6 +1321,67 @@ fn a_report_of_what_is_over_leaves_nothing_to_do() {
     assert_eq!((over.next, over.plan), (Vec::new(), None));
     assert_eq!(over.recommendation, None);
     assert!(!over.needs_people);
+}
+
+/// Whoever reads of an open incident learns whether anybody is at work on it.
+#[rstest]
+#[case::prunella(None, "is down (SIGKILL), being healed", "Prunella is healing it")]
+#[case::systemd(
+    Some(waits(Awaited::SystemdRestart)),
+    "is down (SIGKILL), systemd is restarting it",
+    "Prunella does not interfere"
+)]
+#[case::nobody(
+    Some(waits(Awaited::Budget)),
+    "is down (SIGKILL), waiting to be healed",
+    "Prunella tries again on"
+)]
+#[case::nobody_has_to(
+    Some(Step::Answering { evidence: Vec::new(), after: None }),
+    "failed (SIGKILL) and is up again",
+    "Nothing: it is up again"
+)]
+fn an_open_incident_says_who_is_at_work(
+    #[case] last: Option<Step>,
+    #[case] headline: &str,
+    #[case] to_do: &str,
+) {
+    let steps = last.into_iter().map(|step| (2_000, step)).collect();
+    let report = report(&record(killed(), steps, None));
+    assert_eq!(report.headline, format!("web.service {headline}"));
+    assert!(report.to_do.contains(to_do), "{}", report.to_do);
+}
+
+fn waits(on: Awaited) -> Step {
+    Step::Waits {
+        on,
+        reason: "it waits".to_owned(),
+        up_to: Duration::from_secs(20),
+    }
+}
+
+#[test]
+fn a_start_limit_that_is_left_to_people_is_told_with_its_cause() {
+    let expired = Step::Evidence {
+        lines: vec!["license is expired".to_owned()],
+    };
+    let left = Ending::LeftAlone {
+        why: LeftAlone::StartLimit,
+        detail: "another start was refused".to_owned(),
+    };
+    let detection = Detection {
+        exit_code: Some(1),
+        ..detection(DetectedBy::Signal, "exit-code")
+    };
+    let report = report(&record(detection, vec![(2_000, expired)], Some(left)));
+    assert_eq!(
+        report.headline,
+        "web.service needs a person: it has hit its start limit (exit code 1: license is expired)"
+    );
+    assert_eq!(
+        report.to_do,
+        "Remove the cause, then clear the start limit and start it."
+    );
 }
 
 fn symptom() -> Symptom {

@@ -236,18 +236,17 @@ pub(super) fn after(after: Duration) -> String {
 }
 
 /// How it ended, in a word or two.
-pub(super) fn outcome(ending: Option<&Ending>, needs_people: bool) -> &'static str {
+pub(super) fn outcome(ending: &Ending, needs_people: bool) -> &'static str {
     match ending {
-        None => "being healed",
-        Some(Ending::Healed { .. }) => "healed",
-        Some(Ending::Recovered { .. }) => "recovered",
-        Some(_) if needs_people => "needs a person",
-        Some(Ending::LeftAlone { .. }) => "left alone",
-        Some(Ending::Escalated { .. }) => "needs a person",
-        Some(Ending::Blocked { .. }) => "waiting",
-        Some(Ending::Interrupted { .. }) => "interrupted",
-        Some(Ending::DryRun { .. }) => "dry_run",
-        Some(Ending::Continued { .. }) => "continued",
+        Ending::Healed { .. } => "healed",
+        Ending::Recovered { .. } => "recovered",
+        _ if needs_people => "needs a person",
+        Ending::LeftAlone { .. } => "left alone",
+        Ending::Escalated { .. } => "needs a person",
+        Ending::Blocked { .. } => "waiting",
+        Ending::Interrupted { .. } => "interrupted",
+        Ending::DryRun { .. } => "dry_run",
+        Ending::Continued { .. } => "continued",
     }
 }
 

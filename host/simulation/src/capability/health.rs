@@ -32,6 +32,7 @@ impl World {
             episodes: Vec::new(),
             probes: Vec::new(),
             flapping: None,
+            error_budget: None,
         })
     }
 }

@@ -20,6 +20,7 @@ impl World {
                 "connection refused".to_owned()
             },
             took: Duration::from_micros(200),
+            certificate: None,
         })
     }
 }

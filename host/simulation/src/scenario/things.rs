@@ -5,7 +5,7 @@ use std::time::Duration;
 use prunella_config::reader::{Reader, Section};
 use prunella_core::{
     capability::{ActiveState, LogEntry, Ownership, PastIncident},
-    service::{FileRole, Port, ProbeKind},
+    service::{DnsQuestion, DnsRecord, FileRole, Port, ProbeKind, TlsQuestion},
 };
 
 use super::values::{after, not_a_port};
@@ -397,14 +397,22 @@ pub(super) fn probes(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -
             continue;
         };
         let kinds = same(&[
-            "tcp", "unix", "http", "postgres", "mysql", "redis", "sqlite",
+            "tcp", "unix", "http", "tls", "dns", "postgres", "mysql", "redis", "sqlite", "command",
         ]);
         let kind = match reader.one_of(section, "kind", &kinds) {
             Some("unix") => ProbeKind::Unix("/run/simulated".into()),
-            Some("http") => ProbeKind::Http {
-                url: "http://127.0.0.1:1/".to_owned(),
-                status: Vec::new(),
-            },
+            Some("http") => ProbeKind::http("http://127.0.0.1:1/"),
+            Some("tls") => ProbeKind::Tls(TlsQuestion {
+                place: address(),
+                server_name: None,
+            }),
+            Some("dns") => ProbeKind::Dns(DnsQuestion {
+                name: "simulated.example".to_owned(),
+                server: None,
+                record: DnsRecord::default(),
+                address: None,
+            }),
+            Some("command") => ProbeKind::Command(vec!["/bin/true".to_owned()]),
             Some("postgres") => ProbeKind::Postgres(address()),
             Some("mysql") => ProbeKind::Mysql(address()),
             Some("redis") => ProbeKind::Redis(address()),

@@ -33,6 +33,19 @@ pub struct Due {
     pub retry_at: Timestamp,
 }
 
+/// The end of the incident that a unit had last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatestEnd {
+    pub id: IncidentId,
+    pub ending: Ending,
+    /// When it ended, by the wall clock.
+    pub at: Timestamp,
+    /// The boot in which the incident was opened.
+    pub boot_id: String,
+    /// The moment of its last step, in the boot in which it ended.
+    pub monotonic: Option<Monotonic>,
+}
+
 /// Records in one answer of [`Store::records`].
 const PART: u32 = 200;
 
@@ -326,6 +339,40 @@ impl Store {
                     })
                 })?
                 .collect()
+        })
+    }
+
+    /// How the incident that a unit had last came to its end; none while it is open, or when
+    /// there was none. A dry run is no incident.
+    pub fn latest_end(&self, unit: &UnitName) -> Result<Option<LatestEnd>, StoreError> {
+        self.read("reading a unit's past", |connection| {
+            let latest: Option<Option<LatestEnd>> = connection
+                .query_row_cached(
+                    "SELECT id, ending, ended_at_ms, boot_id,
+                       (SELECT monotonic FROM steps WHERE incident = this.id
+                        ORDER BY number DESC LIMIT 1)
+                     FROM incidents AS this
+                     WHERE unit = ?1 AND ended IS NOT 'dry-run'
+                     ORDER BY seq DESC LIMIT 1",
+                    [unit.as_str()],
+                    |row| {
+                        let ending: Option<String> = row.get(1)?;
+                        let at: Option<i64> = row.get(2)?;
+                        let Some((ending, at)) = ending.zip(at) else {
+                            return Ok(None);
+                        };
+                        let monotonic: Option<i64> = row.get(4)?;
+                        Ok(Some(LatestEnd {
+                            id: IncidentId::from_text(row.get::<_, String>(0)?),
+                            ending: json(1, &ending)?,
+                            at: from_ms(at),
+                            boot_id: row.get(3)?,
+                            monotonic: monotonic.map(|at| Monotonic::from_micros(from_integer(at))),
+                        }))
+                    },
+                )
+                .optional()?;
+            Ok(latest.flatten())
         })
     }
 

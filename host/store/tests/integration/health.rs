@@ -11,7 +11,10 @@ use prunella_config::Retention;
 use prunella_core::{
     Timestamp, UnitName,
     budget::Moment,
-    health::{Health, HealthState, Metric, Symptom, SymptomLevel, Transition},
+    health::{
+        Bucket, BucketSpan, BudgetRecord, Health, HealthState, Metric, Symptom, SymptomLevel,
+        Transition,
+    },
 };
 use prunella_store::{SeenHealth, Store};
 
@@ -59,6 +62,7 @@ fn seen(name: &str, at_ms: u64, state: HealthState) -> SeenHealth {
             episodes: Vec::new(),
             probes: Vec::new(),
             flapping: None,
+            error_budget: None,
         },
         moment: Moment {
             boot_id: "b".into(),
@@ -133,4 +137,61 @@ fn old_changes_are_forgotten_and_the_newest_of_each_service_stays() {
     assert_eq!(left("web.service").len(), 600);
     assert_eq!(left("db.service"), [changes[1_101].clone()]);
     assert!(store.seen_health().unwrap().is_empty());
+}
+
+fn bucket(span: BucketSpan, at: u64, unanswered: u32) -> Bucket {
+    Bucket {
+        span,
+        at,
+        asked: 6,
+        unanswered,
+    }
+}
+
+fn moment(at_ms: u64) -> Moment {
+    Moment {
+        boot_id: "boot".into(),
+        since_boot: Duration::from_millis(at_ms),
+        at: at(at_ms),
+    }
+}
+
+#[test]
+fn error_budgets_grow_by_what_has_changed_and_what_is_old_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Store::open(&path).unwrap();
+    let record = |clock: u64, buckets: Vec<Bucket>| BudgetRecord {
+        clock: Duration::from_secs(clock),
+        since: vec![None, Some(at(7))],
+        buckets,
+    };
+    let save = |unit_name: &str, at_ms: u64, record: BudgetRecord| {
+        let changed = [(unit(unit_name), record)];
+        store.save_error_budgets(&moment(at_ms), &changed).unwrap();
+    };
+    let old = bucket(BucketSpan::Minute, 0, 1);
+    let first = bucket(BucketSpan::Minute, 60, 2);
+    let long_ago = bucket(BucketSpan::TwoHours, 0, 3);
+    save("web.service", 1, record(3_599, vec![old, first, long_ago]));
+    save("db.service", 1, record(60, vec![old]));
+    assert_eq!(
+        store.error_budgets().unwrap()[&unit("web.service")]
+            .record
+            .buckets,
+        [old, first, long_ago]
+    );
+    // It has grown, and an hour is over for the oldest.
+    let grown = bucket(BucketSpan::Minute, 60, 4);
+    save("web.service", 2, record(3_661, vec![grown]));
+    drop(store);
+
+    let store = Store::open(&path).unwrap();
+    let stored = store.error_budgets().unwrap();
+    let web = &stored[&unit("web.service")];
+    assert_eq!(web.record, record(3_661, vec![grown, long_ago]));
+    assert_eq!(web.moment, moment(2));
+    store.forget_error_budget(&unit("web.service")).unwrap();
+    let left: Vec<_> = store.error_budgets().unwrap().into_keys().collect();
+    assert_eq!(left, [unit("db.service")]);
 }

@@ -6,7 +6,7 @@
     reason = "in a test a panic is the report"
 )]
 
-use prunella_e2e::{Builder, Scene, TIMEOUT, VICTIM, victim};
+use prunella_e2e::{Builder, Scene, TIMEOUT, VICTIM, one_line, victim};
 
 /// The services file that `enable` wrote for a unit.
 fn written(scene: &Scene, stem: &str) -> String {
@@ -406,9 +406,36 @@ fn nothing_that_a_socket_starts_is_asked() {
     for stem in ["tcp", "unix"] {
         let text = written(&scene, stem);
         assert!(!text.contains("\n[[probe]]"), "{text}");
+        let note = one_line(&text.replace('#', " "));
+        assert!(
+            note.contains(&format!("{stem}.socket starts it when it is needed"))
+                && note.contains("it is not noticed when it hangs"),
+            "{text}"
+        );
         let unit = format!("{stem}.service");
         assert_eq!(scene.property(&unit, "ActiveState").unwrap(), "inactive");
     }
     let tcp = written(&scene, "tcp");
     assert!(tcp.contains("ports = [\"tcp/8080\"]"), "{tcp}");
+}
+
+#[test]
+fn that_a_hang_is_not_noticed_is_said_of_what_holds_no_port() {
+    let scene = Scene::builder()
+        .unit(
+            "us.service",
+            &victim("RuntimeDirectory=us", "--listen-unix /run/us/sock"),
+        )
+        .unit(
+            "once.service",
+            "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/test 1\n",
+        )
+        .with_daemon();
+    scene.start(&["us.service", "once.service"]);
+    scene.prunella_ok(&["enable", "us.service", "once.service"]);
+    let us = one_line(&written(&scene, "us").replace('#', " "));
+    assert!(us.contains("it is not noticed when it hangs"), "{us}");
+    assert!(us.contains("unix = \"PATH\""), "{us}");
+    let once = written(&scene, "once");
+    assert!(!once.contains("when it hangs"), "{once}");
 }

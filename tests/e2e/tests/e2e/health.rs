@@ -49,7 +49,7 @@ fn scene() -> Builder {
         .service("bystander.service", &victim("", ""), "")
 }
 
-fn detail(scene: &Scene, unit: &str) -> Value {
+pub(crate) fn detail(scene: &Scene, unit: &str) -> Value {
     let text = scene.prunella_ok(&["health", unit, "--since", "1h", "--json"]);
     serde_json::from_str(&text).unwrap()
 }
@@ -61,7 +61,7 @@ fn state(scene: &Scene, unit: &str) -> String {
 
 /// Waits until a service is so; gives all that is known of it then.
 #[track_caller]
-fn wait_state(scene: &Scene, unit: &str, wanted: &str) -> Value {
+pub(crate) fn wait_state(scene: &Scene, unit: &str, wanted: &str) -> Value {
     let mut last = Value::Null;
     scene
         .wait_for(&format!("{unit} to be {wanted}"), 2 * TIMEOUT, || {

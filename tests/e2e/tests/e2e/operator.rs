@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+use std::time::{Duration, Instant};
+
 use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
 
 const BYSTANDER: &str = "bystander.service";
@@ -368,4 +370,26 @@ fn a_service_that_failed_out_of_care_is_healed_when_it_is_in_care_again() {
     scene.prunella_ok(&["reload"]);
     scene.wait_healed("web.service");
     assert!(scene.answers(8080));
+}
+
+#[test]
+fn what_the_kill_switch_held_back_is_healed_as_soon_as_that_is_removed() {
+    let scene = scene()
+        .service("web.service", &victim("", "--listen 8080"), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.write_file("/etc/prunella/off", "", 0o644).unwrap();
+    scene.kill("web.service");
+    let held = scene.wait_left_alone("web.service", "kill-switch");
+    let report = scene.report(&held);
+    assert!(report.contains("Remove the kill switch"), "{report}");
+    scene.remove_file("/etc/prunella/off").unwrap();
+    let removed = Instant::now();
+    scene.wait_healed("web.service");
+    // Without a signal it would be looked at every 15 seconds.
+    assert!(
+        removed.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        removed.elapsed()
+    );
 }

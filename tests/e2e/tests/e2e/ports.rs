@@ -318,3 +318,48 @@ fn a_service_that_runs_without_its_port_is_handed_to_people_with_the_holders_nam
     assert!(report.contains("systemctl stop other.service"), "{report}");
     assert_eq!(scene.runs("other.service"), 1);
 }
+
+/// A port that is declared wrongly: the service is well without it.
+#[test]
+fn a_port_that_a_service_never_held_proves_nothing_and_one_that_it_held_does() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("", "--listen 8080"),
+            "ports = [\"tcp/9998\"]\n[proof]\ntimeout = \"2s\"\n",
+        )
+        .service(
+            "other.service",
+            &victim("", "--listen 8081"),
+            "ports = [\"tcp/8081\"]\n[proof]\ntimeout = \"2s\"\n\
+             [budget]\nhealings = 2\nwindow = \"1h\"\nbackoff = [\"0s\"]\n",
+        )
+        .with_daemon();
+    scene.start(&["web.service", "other.service"]);
+    scene.kill("web.service");
+    let incident = scene.wait_healed("web.service");
+    assert_eq!(
+        scene.record(&incident).acts(),
+        ["unit-control.start web.service"]
+    );
+    assert_eq!(scene.runs("web.service"), 2);
+    let report = scene.report(&incident);
+    assert!(
+        report.contains("tcp/9998 has never been held since it was declared"),
+        "{report}"
+    );
+
+    // It had its port once.
+    scene.kill("other.service");
+    scene.wait_healed("other.service");
+    let unit = "/etc/systemd/system/other.service";
+    let text = scene.read_file(unit).unwrap();
+    scene
+        .write_file(unit, text.replace("--listen 8081", "--listen 8082"), 0o644)
+        .unwrap();
+    scene.systemctl(&["daemon-reload"]).unwrap();
+    scene.kill("other.service");
+    let incident = scene.wait_ended("other.service", "escalated");
+    let record = scene.record(&incident).text();
+    assert!(record.contains("tcp/8081 is held by nobody"), "{record}");
+}

@@ -115,7 +115,7 @@ fn a_probe_counts_from_its_first_answer_on_over_a_restart_of_the_daemon() {
 /// One without an interval is part of the proof as soon as it was answered once.
 #[test]
 fn a_probe_without_an_interval_is_asked_until_its_first_answer() {
-    let scene = scene("").with_daemon();
+    let scene = scene("interval = \"never\"\n").with_daemon();
     scene.start(&["web.service", "side.service"]);
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
     scene.wait_probed("web.service");

@@ -195,6 +195,55 @@ fn watched(scene: &Scene, end: &[&str]) -> String {
     scene.read_file("/tmp/typescript").unwrap()
 }
 
+/// Tells systemd how far it has come, and is ready for as long as it lives.
+const NOTIFIES: &str = r#"
+import os, socket, time
+
+def tell(text):
+    to = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    path = os.environ["NOTIFY_SOCKET"]
+    to.connect("\0" + path[1:] if path[0] == "@" else path)
+    to.send(text.encode())
+
+tell("READY=1\nSTATUS=Imported 3 of 12 tables, token=s3cr3t")
+while True:
+    tell("WATCHDOG=1")
+    time.sleep(1)
+"#;
+
+#[test]
+fn what_a_service_says_of_itself_is_shown_and_is_evidence_when_it_fails() {
+    let scene = Scene::builder()
+        .file("/opt/test/notifies.py", NOTIFIES, 0o755)
+        .service(
+            "web.service",
+            "[Service]\nType=notify\nWatchdogSec=30\n\
+             ExecStart=/usr/bin/python3 /opt/test/notifies.py\n",
+            "",
+        )
+        .service("plain.service", &victim("", ""), "")
+        .with_daemon();
+    scene.start(&["web.service", "plain.service"]);
+    let shown = scene.prunella_ok(&["status", "web.service"]);
+    assert!(
+        shown.contains("Says           Imported 3 of 12 tables"),
+        "{shown}"
+    );
+    assert!(!shown.contains("s3cr3t"), "{shown}");
+    let watchdog = "Watchdog       a sign of life is due every 30s; the last one was";
+    assert!(shown.contains(watchdog), "{shown}");
+    let shown = scene.prunella_ok(&["status", "plain.service"]);
+    assert!(!shown.contains("Says"), "{shown}");
+    assert!(!shown.contains("Watchdog"), "{shown}");
+
+    scene.kill("web.service");
+    let incident = scene.wait_healed("web.service");
+    let report = scene.report(&incident);
+    let said = "its own status: Imported 3 of 12 tables";
+    assert!(report.contains(said), "{report}");
+    assert!(!report.contains("s3cr3t"), "{report}");
+}
+
 #[test]
 fn watching_32_services_shows_the_failed_one_and_leaves_the_terminal_as_it_was() {
     let mut builder = Scene::builder();

@@ -315,7 +315,9 @@ fn a_service_that_systemd_restarts_at_once_has_one_story(#[case] lives: u32) {
             "[budget]\nhealings = 1\nwindow = \"10m\"\nbackoff = [\"0s\"]\n",
         )
         .with_daemon();
-    scene.start(&["zero.service"]);
+    scene
+        .systemctl(&["start", "--no-block", "zero.service"])
+        .unwrap();
     let incident = scene.wait_ended("zero.service", "escalated");
     assert_eq!(scene.incidents_of("zero.service").len(), 1);
     let record = scene.record(&incident);

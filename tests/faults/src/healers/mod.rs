@@ -134,8 +134,9 @@ fn furnish_prunella(machine: Builder, fault: &Fault, prunella: &Path) -> Builder
             };
             // As often and as patiently as monit asks.
             let failures = service.monit_cycles;
+            let timeout = service.answers_within;
             text += &format!(
-                "\n[[probe]]\nname = \"answers\"\n{asks}\ntimeout = \"1s\"\ninterval = \"1s\"\n\
+                "\n[[probe]]\nname = \"answers\"\n{asks}\ntimeout = \"{timeout}s\"\ninterval = \"1s\"\n\
                  failure-threshold = {failures}\n"
             );
         }

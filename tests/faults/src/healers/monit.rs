@@ -161,9 +161,9 @@ fn check(service: &Service) -> String {
             Speaks::Postgres => "pgsql",
         };
         text += &format!(
-            "  if failed host 127.0.0.1 port {port} protocol {protocol} with timeout 1 seconds \
+            "  if failed host 127.0.0.1 port {port} protocol {protocol} with timeout {} seconds \
              for {} cycles then restart\n",
-            service.monit_cycles
+            service.answers_within, service.monit_cycles
         );
     }
     text += "  if 5 restarts within 30 cycles then unmonitor\n";

@@ -39,6 +39,25 @@ pub fn markdown(results: &Results<'_>) -> String {
             "Must not touch",
             "✓ where nothing wrong was done, else the number of wrong actions.",
         ),
+        (
+            Class::MustTell,
+            false,
+            "Sickness that must be told",
+            "The median from the injection to the first message that tells of it; – where \
+             nobody was told each time, with how often they were.",
+        ),
+        (
+            Class::MustTell,
+            true,
+            "Sickness that must be told, and Prunella cannot see yet",
+            "What these need, Prunella does not have. They are not part of its share.",
+        ),
+        (
+            Class::MustNotTell,
+            false,
+            "Looks like sickness, and is none",
+            "✓ where nobody was told, else the number of messages.",
+        ),
     ] {
         let faults: Vec<&Fault> = results
             .faults
@@ -80,13 +99,13 @@ fn tally(wrong: &[(String, String)]) -> Vec<(String, String)> {
 
 fn summary(results: &Results<'_>) -> String {
     let mut text = "| healer | healed | 95 % between | of the not yet | rightly left alone | \
-                    wrong actions | silent give-ups | median | p95 | alerts/run | CPU/run | \
-                    CPU/s watched | memory |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+                    told of sickness | rightly quiet | wrong actions | silent give-ups | median | p95 | alerts/run | CPU/run | \
+                    CPU/s watched | memory |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for (score, healer) in results.scores().iter().zip(&results.healers) {
         let (low, high) = score.healed_between;
         text += &format!(
-            "| {} | {}/{} ({:.0} %) | {:.0}–{:.0} % | {}/{} | {}/{} | {} | {} | {} | {} | {:.1} | \
+            "| {} | {}/{} ({:.0} %) | {:.0}–{:.0} % | {}/{} | {}/{} | {}/{} | {}/{} | {} | {} | {} | {} | {:.1} | \
              {:.0} ms | {:.1} ms | {:.0} MiB |\n",
             healer.title(),
             score.healed,
@@ -98,6 +117,10 @@ fn summary(results: &Results<'_>) -> String {
             score.not_yet_runs,
             score.left,
             score.leave_runs,
+            score.told,
+            score.tell_runs,
+            score.quiet,
+            score.quiet_runs,
             score.wrong.len(),
             score.silent.len(),
             time(score.median_ms),
@@ -142,14 +165,21 @@ fn cell(results: &Results<'_>, fault: &Fault, healer: &str) -> String {
     let silent = results
         .of(&fault.name, healer)
         .any(|verdict| verdict.silent);
+    let alerts: usize = results
+        .of(&fault.name, healer)
+        .map(|verdict| verdict.alerts.len())
+        .sum();
     let mut said = match (fault.class, results.median(&fault.name, healer)) {
+        (Class::MustNotTell, _) if right == runs => "✓".to_owned(),
+        (Class::MustNotTell, _) => format!("**{alerts}**"),
+
         (Class::MustNotTouch, _) if wrong == 0 => "✓".to_owned(),
         (Class::MustNotTouch, _) => format!("**{wrong}**"),
-        (Class::MustHeal, Some(median)) if right == runs => time(Some(median)),
-        (Class::MustHeal, _) if right == 0 => "–".to_owned(),
-        (Class::MustHeal, _) => format!("– ({right}/{runs})"),
+        (_, Some(median)) if right == runs => time(Some(median)),
+        _ if right == 0 => "–".to_owned(),
+        _ => format!("– ({right}/{runs})"),
     };
-    if fault.class == Class::MustHeal && wrong > 0 {
+    if fault.class != Class::MustNotTouch && wrong > 0 {
         said += &format!(", **{wrong} wrong**");
     }
     if silent {

@@ -13,7 +13,7 @@ pub use saved::saved;
 pub use table::{list, table};
 
 use crate::{
-    catalogue::Fault,
+    catalogue::{Class, Fault},
     healers::Healer,
     judge::{Score, Verdict, quantile, score},
 };
@@ -51,11 +51,11 @@ impl Results<'_> {
     }
 
     /// The median from crash to answer of a fault by a healer, where each run was
-    /// healed.
+    /// healed; of sickness, from the injection to the message, where each was told.
     fn median(&self, fault: &str, healer: &str) -> Option<f64> {
         let times: Option<Vec<f64>> = self
             .of(fault, healer)
-            .map(|verdict| verdict.answered_after_ms)
+            .map(|verdict| verdict.answered_after_ms.or(verdict.told_after_ms))
             .collect();
         quantile(&times?, 0.5)
     }
@@ -66,6 +66,7 @@ impl Results<'_> {
         let both: Vec<(f64, f64)> = self
             .faults
             .iter()
+            .filter(|fault| fault.class == Class::MustHeal)
             .filter_map(|fault| {
                 Some((
                     self.median(&fault.name, ours)?,

@@ -1,7 +1,7 @@
 //! Text for a terminal.
 
 use super::{Results, mib, percent, time};
-use crate::catalogue::{Class, Fault};
+use crate::catalogue::{Class, Fault, GROUPS};
 
 /// The catalogue, a fault a line.
 #[must_use]
@@ -11,12 +11,13 @@ pub fn list(faults: &[Fault]) -> String {
         let of_it = |fault: &&Fault| fault.class == class && fault.not_yet() == not_yet;
         faults.iter().filter(of_it).count()
     };
-    for (class, not_yet, heading) in [
-        (Class::MustHeal, false, "must heal"),
-        (Class::MustHeal, true, "must heal; Prunella: not yet"),
-        (Class::MustNotTouch, false, "must not touch"),
-    ] {
-        text += &format!("{heading} ({})\n", count(class, not_yet));
+    for (class, not_yet) in GROUPS {
+        let count = count(class, not_yet);
+        if count == 0 {
+            continue;
+        }
+        let lacks = if not_yet { "; Prunella: not yet" } else { "" };
+        text += &format!("{}{lacks} ({count})\n", class.title());
         for fault in faults {
             if fault.class != class || fault.not_yet() != not_yet {
                 continue;
@@ -44,6 +45,8 @@ pub fn table(results: &Results<'_>) -> String {
             "95 % between",
             "not yet",
             "left alone",
+            "told",
+            "rightly quiet",
             "wrong",
             "silent",
             "median",
@@ -68,6 +71,8 @@ pub fn table(results: &Results<'_>) -> String {
             format!("{:.0}–{:.0} %", low * 100.0, high * 100.0),
             format!("{}/{}", score.not_yet_healed, score.not_yet_runs),
             format!("{}/{}", score.left, score.leave_runs),
+            format!("{}/{}", score.told, score.tell_runs),
+            format!("{}/{}", score.quiet, score.quiet_runs),
             score.wrong.len().to_string(),
             score.silent.len().to_string(),
             time(score.median_ms),
@@ -102,6 +107,23 @@ pub fn table(results: &Results<'_>) -> String {
                 said
             })
             .collect();
+        let wrongly_told: Vec<String> = results
+            .verdicts
+            .iter()
+            .filter(|v| v.healer == score.healer && v.class == Class::MustNotTell && !v.right)
+            .map(|v| format!("{} ({})", v.fault, v.alerts.join("; ")))
+            .collect();
+        let not_told: Vec<String> = results
+            .verdicts
+            .iter()
+            .filter(|v| v.healer == score.healer && v.class == Class::MustTell && !v.right)
+            .map(|v| v.fault.clone())
+            .collect();
+        for (what, faults) in [("not told", not_told), ("wrongly told", wrongly_told)] {
+            if !faults.is_empty() {
+                text += &format!("\n{}: {what}: {}\n", score.healer, faults.join(", "));
+            }
+        }
         if !not_healed.is_empty() {
             text += &format!(
                 "\n{}: not healed: {}\n",

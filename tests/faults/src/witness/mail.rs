@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::now;
-use crate::plan::MAIL_PORT;
+use crate::plan::{MAIL_PORT, tells_of};
 
 type Letters = Arc<Mutex<Vec<(i64, String)>>>;
 
@@ -41,6 +41,12 @@ impl Mailbox {
 
     pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
+    }
+
+    /// Whether a message came that tells of what one of `words` names.
+    pub(super) fn tells_of(&self, words: &[String]) -> bool {
+        let letters = self.lock();
+        letters.iter().any(|(_, subject)| tells_of(subject, words))
     }
 
     pub(super) fn take(&self) -> Vec<(i64, String)> {

@@ -26,7 +26,7 @@ use rustix::{
 use self::{mail::Mailbox, starts::Starts, usage::Usage};
 use crate::{
     catalogue::Clock,
-    plan::{Observation, PLAN, Plan},
+    plan::{Observation, PLAN, Plan, Until},
 };
 
 /// How long services may take to answer before the fault.
@@ -95,14 +95,16 @@ fn carry_out(plan: &Plan) -> Result<Observation> {
     let mut watch = Watch::new(plan, injected);
     loop {
         watch.round();
-        if watch.is_over() {
+        if watch.is_over() || is_told(plan, &mailbox) {
             break;
         }
-        thread::sleep(if watch.well_since.is_some() || !plan.until_healed {
-            ASK_CALMLY
-        } else {
-            ASK_EVERY
-        });
+        thread::sleep(
+            if watch.well_since.is_some() || plan.until != Until::Healed {
+                ASK_CALMLY
+            } else {
+                ASK_EVERY
+            },
+        );
     }
     for step in later.join().unwrap_or_default() {
         let (begun, outcome) = step;
@@ -115,7 +117,7 @@ fn carry_out(plan: &Plan) -> Result<Observation> {
     seen.answered = watch.well_since.filter(|_| watch.healed);
     seen.unanswered = watch.unanswered;
     if let Some(limit) = plan.told_within
-        && (plan.people || (plan.until_healed && seen.answered.is_none()))
+        && (plan.people || (plan.until == Until::Healed && seen.answered.is_none()))
     {
         let until = injected + Duration::from_millis(limit);
         while mailbox.is_empty() && Instant::now() < until {
@@ -138,6 +140,11 @@ fn carry_out(plan: &Plan) -> Result<Observation> {
     seen.alerts = mailbox.take();
     seen.ended = now();
     Ok(seen)
+}
+
+/// Whether people were told of what they are to be told of.
+fn is_told(plan: &Plan, mailbox: &Mailbox) -> bool {
+    matches!(&plan.until, Until::Told(words) if mailbox.tells_of(words))
 }
 
 /// A number from 0 up to 1, from the operating system's random bytes: every
@@ -233,7 +240,7 @@ impl<'a> Watch<'a> {
 
     fn is_over(&self) -> bool {
         let waited = self.injected.elapsed() >= Duration::from_millis(self.plan.wait);
-        if !self.plan.until_healed {
+        if self.plan.until != Until::Healed {
             return waited;
         }
         // What was well at the end of the time still has to stay so.
