@@ -202,9 +202,9 @@ impl Symptom {
         self.metric != Metric::UnansweredInARow
     }
 
-    /// Whether another run of the service may be without it: not what is left of a
-    /// certificate or of an error budget.
-    pub fn is_of_the_run(&self) -> bool {
+    /// Whether something that is done to the service may end it. A certificate is as old
+    /// after a restart as before, and what was used up of a budget is gone.
+    pub fn may_be_treated(&self) -> bool {
         !matches!(
             self.metric,
             Metric::CertificateHours | Metric::ErrorBudgetPermille

@@ -295,12 +295,12 @@ impl ErrorBudget {
             threshold: rule.spent_permille.into(),
             clear: u64::from(rule.spent_permille) / 2,
             since,
+            confirmed: true,
             evidence: format!(
                 "error budget: {} of 30 days' budget went in the last {}; {left} is left",
                 metric.shown(spent),
                 rule.window
             ),
-            confirmed: true,
         })
     }
 

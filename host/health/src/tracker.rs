@@ -1,13 +1,15 @@
 //! What is known of one service, and the state that follows from it.
 
+mod objective;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::{
     Timestamp, UnitName,
     capability::Certificate,
     health::{
-        BudgetRecord, Health, HealthSettings, HealthState, Metric, Objective, ProbeHealth, Subject,
-        Symptom, SymptomLevel, Transition,
+        Health, HealthSettings, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel,
+        Transition,
     },
 };
 
@@ -129,12 +131,12 @@ pub struct Tracker {
     reason: Reason,
     evidence: String,
     flapping: Flapping,
+    error_budget: Option<ErrorBudget>,
     /// The run that was seen last.
     invocation: Option<String>,
     episodes: Episodes,
     /// Whether it was degraded when that was judged last.
     is_degraded: bool,
-    error_budget: Option<ErrorBudget>,
 }
 
 impl Tracker {
@@ -166,55 +168,10 @@ impl Tracker {
             reason: Reason::UnitUnknown,
             evidence: why,
             flapping: Flapping::default(),
+            error_budget: None,
             invocation: None,
             episodes: Episodes::default(),
             is_degraded: false,
-            error_budget: None,
-        }
-    }
-
-    /// The service's objective, or none, from now on. What was counted stays.
-    pub fn objective(&mut self, now: Now, objective: Option<Objective>) {
-        self.error_budget = objective.map(|objective| match self.error_budget.take() {
-            Some(mut budget) => {
-                budget.set_objective(objective);
-                budget
-            }
-            None => ErrorBudget::new(objective, now),
-        });
-        self.set_rate();
-    }
-
-    /// Goes on with what was stored of the error budget, so long ago, where there is an
-    /// objective.
-    pub fn error_budget_goes_on(&mut self, now: Now, stored: BudgetRecord, away: Duration) {
-        self.error_budget = self
-            .error_budget
-            .take()
-            .map(|budget| budget.going_on(now, stored, away));
-    }
-
-    /// What of the error budget has changed since it was stored.
-    pub fn unsaved_error_budget(&self) -> Option<BudgetRecord> {
-        self.error_budget.as_ref()?.unsaved()
-    }
-
-    /// What was unsaved at `clock`, its own, is stored.
-    pub fn error_budget_saved(&mut self, clock: Duration) {
-        if let Some(budget) = &mut self.error_budget {
-            budget.saved(clock);
-        }
-    }
-
-    /// Whether it has an objective.
-    pub fn has_error_budget(&self) -> bool {
-        self.error_budget.is_some()
-    }
-
-    fn set_rate(&mut self) {
-        if let Some(budget) = &mut self.error_budget {
-            let each = self.probes.values().map(|probe| probe.settings.interval);
-            budget.set_rate(each.map(|interval| 1.0 / interval.as_secs_f64()).sum());
         }
     }
 
@@ -303,21 +260,10 @@ impl Tracker {
 
     /// A probe's turn came. One that is not declared is no matter.
     pub fn probe(&mut self, now: Now, name: &str, sample: Sample) -> Observed {
+        if self.probes.contains_key(name) {
+            self.count(now, &sample);
+        }
         if let Some(probe) = self.probes.get_mut(name) {
-            let answered = match &sample {
-                Sample::Answered { .. } => Some(true),
-                Sample::Unanswered { .. } => Some(false),
-                // Whoever needs it now gets no answer either.
-                Sample::NotAsked => {
-                    let is_out =
-                        matches!(self.state, HealthState::Failed | HealthState::Recovering);
-                    is_out.then_some(false)
-                }
-                Sample::NeverAnswered => None,
-            };
-            if let (Some(budget), Some(answered)) = (&mut self.error_budget, answered) {
-                budget.count(now, answered);
-            }
             probe.sample(now, &self.settings, sample);
         }
         self.settle(now, None)

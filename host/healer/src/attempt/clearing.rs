@@ -37,6 +37,11 @@ const INTERVALS: u32 = 6;
 /// An error window holds so many intervals at least.
 const WINDOW_INTERVALS: u32 = 20;
 
+/// Whether a healing has to end it.
+fn is_to_clear(symptom: &Symptom) -> bool {
+    symptom.is_degradation() && symptom.may_be_treated()
+}
+
 impl Attempt<'_> {
     /// Waits until the service is up and well and what was measured has cleared, and stays
     /// so.
@@ -88,14 +93,6 @@ impl Attempt<'_> {
             })
     }
 
-    /// Whether a healing is proven only when this has cleared. What no run of the service is
-    /// rid of counts where nothing else is wrong.
-    fn has_to_clear(&self, symptom: &Symptom) -> bool {
-        let noticed = &self.trail.incident().detection.symptoms;
-        symptom.is_degradation()
-            && (symptom.is_of_the_run() || !noticed.iter().any(Symptom::is_of_the_run))
-    }
-
     /// Waits until no symptom holds any more; else says what still does.
     fn clears(&self) -> Result<(), String> {
         let patience = self.patience();
@@ -109,7 +106,7 @@ impl Attempt<'_> {
             let health = self
                 .health_of(&self.service.unit)
                 .map_err(|failure| format!("how it is cannot be told: {failure}"))?;
-            match health.symptoms.iter().find(|one| self.has_to_clear(one)) {
+            match health.symptoms.iter().find(|one| is_to_clear(one)) {
                 None => return Ok(()),
                 Some(symptom) if symptom.confirmed => return Err(symptom.evidence.clone()),
                 _ => {}
@@ -172,7 +169,7 @@ impl Attempt<'_> {
         let health = self
             .health_of(&self.service.unit)
             .map_err(|failure| format!("how it is cannot be told: {failure}"))?;
-        if let Some(symptom) = health.symptoms.iter().find(|one| self.has_to_clear(one)) {
+        if let Some(symptom) = health.symptoms.iter().find(|one| is_to_clear(one)) {
             return Err(symptom.evidence.clone());
         }
         let mut evidence = still.evidence;

@@ -3,6 +3,7 @@
 //! | its symptoms | what follows |
 //! |---|---|
 //! | hold, and a unit that it needs is not well | it waits for that unit |
+//! | hold, and nothing that is done would end any: a certificate, an error budget | people are told, once, and it is watched |
 //! | hold, and the operator lists strategies for it | those that were not tried heal |
 //! | hold | people are told, once, and it is watched |
 //! | not measured since something was done about them | it is watched |
@@ -74,7 +75,7 @@ impl Attempt<'_> {
         {
             return AttemptOutcome::Blocked(on, reason);
         }
-        let treated = self.treat(status);
+        let treated = self.treat(status, &holding);
         if self.trail.is_dry_run() {
             return AttemptOutcome::Ended(match treated {
                 Treated::Over(outcome) => return outcome,
@@ -135,8 +136,11 @@ impl Attempt<'_> {
 
     /// Has the strategies act that the operator lists for a degradation, and that were not
     /// tried before.
-    fn treat(&self, status: &UnitStatus) -> Treated {
+    fn treat(&self, status: &UnitStatus, holding: &[Symptom]) -> Treated {
         let name_of_unit = &self.service.unit;
+        if !holding.iter().any(Symptom::may_be_treated) {
+            return Treated::NotAllowed("nothing that a strategy does would end it".to_owned());
+        }
         if self.service.heal_degraded.is_empty() {
             return Treated::NotAllowed(
                 "`heal-degraded` lists no strategy that may act".to_owned(),

@@ -127,6 +127,9 @@ impl<'a> Degradation<'a> {
                 "Decide whether Prunella may {asked}: approve it by the first command, or deny it."
             ));
         }
+        if let Some(to_do) = untreatable(self.symptoms) {
+            return Some(to_do);
+        }
         let reason = capital(&clean(reason));
         if self.tried {
             return Some(format!(
@@ -162,11 +165,29 @@ fn is_being_healed(record: &Record) -> bool {
         .any(|entry| matches!(entry.step, Step::Heals { .. }))
 }
 
+/// What people do, where nothing that Prunella does would end any of it.
+fn untreatable(symptoms: &[Symptom]) -> Option<String> {
+    if symptoms.iter().any(Symptom::may_be_treated) {
+        return None;
+    }
+    let worst = symptoms.first()?;
+    let evidence = clean(&worst.evidence);
+    Some(match worst.metric {
+        Metric::CertificateHours => format!(
+            "Renew the certificate, and have the service use it: {evidence}. Prunella says when \
+             another one is shown."
+        ),
+        _ => format!("Find out what goes unanswered: {evidence}."),
+    })
+}
+
 /// How a service is, by its worst symptom: the verb of a headline.
 pub(super) fn how(symptom: &Symptom) -> &'static str {
     match symptom.metric {
         Metric::LatencyMs => "is slow",
         Metric::ErrorsPermille => "has errors",
+        Metric::CertificateHours => "shows a certificate near its end",
+        Metric::ErrorBudgetPermille => "uses up its error budget",
         _ => "is degraded",
     }
 }
@@ -195,8 +216,13 @@ fn of_limit(symptom: &Symptom) -> String {
 }
 
 fn at_worst(symptom: &Symptom) -> String {
+    let direction = if symptom.clear <= symptom.threshold {
+        "up to"
+    } else {
+        "down to"
+    };
     format!(
-        "{} up to {}, with a limit of {}",
+        "{} {direction} {}, with a limit of {}",
         named(symptom),
         symptom.metric.shown(symptom.value),
         symptom.metric.shown(symptom.threshold)

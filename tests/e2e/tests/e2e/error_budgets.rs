@@ -36,8 +36,9 @@ const UNIT: &str = "[Service]\nExecStart=/usr/bin/python3 /opt/test/server.py\n\
 /// 259 failures, and 99 % a hundred times as many.
 fn care(objective: &str) -> String {
     format!(
-        "objective = \"{objective}\"\n[[probe]]\nname = \"front\"\n\
-         http = \"http://127.0.0.1:8080/\"\ninterval = \"1s\"\nfailure-threshold = 1000\n"
+        "heal-degraded = [\"service-restart\"]\nobjective = \"{objective}\"\n[[probe]]\nname = \"front\"\n\
+         http = \"http://127.0.0.1:8080/\"\ninterval = \"1s\"\nfailure-threshold = 1000\n\
+         [health]\nerror-rate = {{ degraded = \"100%\" }}\n"
     )
 }
 
@@ -108,7 +109,11 @@ fn a_budget_that_goes_fast_is_told_and_survives_daemon_and_host() {
         .unwrap();
     // A server that has just begun may have missed a question or two.
     assert!((before - 20..=before).contains(&left(&after)), "{after:#}");
-    // Nobody has healed anything.
-    assert!(scene.incidents_of("strict.service").is_empty());
-    assert!(scene.incidents_of("lax.service").is_empty());
+    // People are told of it, and nobody has healed anything.
+    let incidents = scene.incidents_of("strict.service");
+    assert!(!incidents.is_empty());
+    for incident in incidents.iter().chain(&scene.incidents_of("lax.service")) {
+        assert_eq!(incident.cause, "degraded");
+        assert_eq!(scene.record(incident).acts(), Vec::<String>::new());
+    }
 }

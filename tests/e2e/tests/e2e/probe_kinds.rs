@@ -255,7 +255,7 @@ fn symptoms(seen: &Value) -> Vec<&Value> {
 #[test]
 fn a_certificate_near_its_end_degrades_and_a_new_one_clears_and_nothing_is_restarted() {
     let care = format!(
-        "{}[[probe]]\nname = \"greets\"\ntls = \"127.0.0.1:8443\"\ninterval = \"1s\"\n\
+        "heal-degraded = [\"service-restart\"]\n{}[[probe]]\nname = \"greets\"\ntls = \"127.0.0.1:8443\"\ninterval = \"1s\"\n\
          [health]\ncertificate = {{ degraded = \"7d\", critical = \"2d\" }}\n",
         asked("http = \"https://127.0.0.1:8443/\"\nserver-name = \"shop.example\"")
     );
@@ -297,7 +297,17 @@ fn a_certificate_near_its_end_degrades_and_a_new_one_clears_and_nothing_is_resta
     scene.write_file(file, certificate("90"), 0o644).unwrap();
     let well = wait_state(&scene, "web.service", "healthy");
     assert!(symptoms(&well).is_empty(), "{well:#}");
+    let incident = scene.wait_ended("web.service", "recovered");
+    assert_eq!(incident.cause, "degraded");
+    let record = scene.record(&incident);
+    let told = record.steps("watches").next().unwrap()["reason"].to_string();
+    assert_eq!(told, "\"nothing that a strategy does would end it\"");
+    assert_eq!(record.acts(), Vec::<String>::new());
+    let report = scene.report(&incident);
+    let report: Vec<&str> = report.split_whitespace().collect();
+    let report = report.join(" ");
+    assert!(report.contains("down to"), "{report}");
     scene.after_all_before("bystander.service");
-    assert!(scene.incidents_of("web.service").is_empty());
+    assert_eq!(scene.incidents_of("web.service").len(), 1);
     assert_eq!(scene.runs("web.service"), 1);
 }
