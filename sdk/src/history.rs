@@ -31,7 +31,8 @@ pub struct PastIncident {
     pub at: SystemTime,
     /// What went wrong, in systemd's words.
     pub cause: String,
-    /// `healed`, `recovered`, `left-alone`, `escalated` or `interrupted`.
+    /// `healed`, `recovered`, `left-alone`, `escalated`, `interrupted`, or `continued` as
+    /// another incident.
     pub ended: String,
     /// The strategy that healed it.
     pub strategy: Option<String>,

@@ -8,7 +8,7 @@ use prunella_config::Config;
 use prunella_core::{
     Timestamp, UnitName,
     alert::{AlertKind, Message, Severity},
-    incident::{Ending, IncidentId, IncidentKind},
+    incident::{Ending, IncidentId},
     summary::Filter,
     trail::Record,
 };
@@ -22,9 +22,6 @@ const DIGEST_MAX: u32 = 100;
 
 /// A unit's incidents that a report looks back on.
 const PAST_MAX: u32 = 200;
-
-/// The word of an incident of a service that is up.
-const DEGRADATION: &str = IncidentKind::Degradation.as_str();
 
 /// What messages are made with.
 pub(crate) struct Composer<'a> {
@@ -179,7 +176,7 @@ impl Composer<'_> {
                 let is_degraded = notification
                     .report
                     .as_ref()
-                    .is_some_and(|report| report.incident_kind == DEGRADATION);
+                    .is_some_and(Report::is_of_degradation);
                 let how = if is_degraded { "degraded" } else { "failed" };
                 notification.report = notification.report.map(Report::out_of_care);
                 let all: Vec<&Mention> = planned.mentions.iter().collect();
@@ -242,7 +239,8 @@ impl Composer<'_> {
                 .filter(|record| {
                     let detection = &record.incident.detection;
                     let ending = record.ending.as_ref();
-                    !ending.is_some_and(|ending| detection.nothing_failed(ending))
+                    !detection.is_degradation()
+                        && !ending.is_some_and(|ending| detection.nothing_failed(ending))
                 })
                 .map(|record| self.report_of(&record))
                 .collect(),

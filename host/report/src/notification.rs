@@ -138,10 +138,17 @@ impl Notification {
                 .filter(|report| report.waited)
                 .map(|report| &report.unit),
         );
+        let only_degraded = held_up.iter().all(Report::is_of_degradation);
+        let (how, was) = if only_degraded {
+            ("degraded", "were degraded")
+        } else {
+            ("down", "failed")
+        };
         let counted = match (over, waiting.len(), units.len()) {
-            (true, 0, all) => format!("{} failed with it", services(all)),
-            (false, 0, 1) => "1 service is down with it".to_owned(),
-            (false, 0, all) => format!("{} are down with it", services(all)),
+            (true, 0, 1) if only_degraded => "1 service was degraded with it".to_owned(),
+            (true, 0, all) => format!("{} {was} with it", services(all)),
+            (false, 0, 1) => format!("1 service is {how} with it"),
+            (false, 0, all) => format!("{} are {how} with it", services(all)),
             (true, waited, _) => format!("{} waited for it", services(waited)),
             (false, 1, _) => "1 service waits for it".to_owned(),
             (false, wait, _) => format!("{} wait for it", services(wait)),
@@ -166,6 +173,7 @@ impl Notification {
         notification.others_title = match (over, waiting.len() == units.len()) {
             (true, true) => "Waited for it",
             (false, true) => "Waiting for it",
+            (_, false) if only_degraded => "Degraded with it",
             (true, false) => "Failed with it",
             (false, false) => "Down with it",
         }

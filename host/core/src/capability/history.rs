@@ -28,7 +28,7 @@ pub struct PastIncident {
     /// What went wrong, in systemd's words.
     pub cause: String,
     /// How it ended: `healed`, `recovered`, `left-alone`, `escalated`,
-    /// `interrupted`.
+    /// `interrupted`, `continued`.
     pub ended: String,
     /// Who healed it.
     pub strategy: Option<String>,

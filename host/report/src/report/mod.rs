@@ -578,8 +578,11 @@ impl Report {
         } else {
             format!(" ({})", beside.join(", "))
         };
-        let is_degradation = self.incident_kind == IncidentKind::Degradation.as_str();
-        let since = if is_degradation { "degraded" } else { "failed" };
+        let since = if self.is_of_degradation() {
+            "degraded"
+        } else {
+            "failed"
+        };
         facts.push((since, format!("{}{beside}", self.at.local)));
         facts.push(("detected", self.noticed.clone()));
         if self.attempt > 1 {
@@ -596,6 +599,11 @@ impl Report {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect()
+    }
+
+    /// Whether it is of a service that is up, and serves worse than it should.
+    pub fn is_of_degradation(&self) -> bool {
+        self.incident_kind == IncidentKind::Degradation.as_str()
     }
 
     /// How long it was down, when it was healed.

@@ -75,12 +75,12 @@ impl This<'_> {
 
 /// Whether an incident with this cause that ended so was a failure of the service.
 fn counts(cause: &str, ended: &str) -> bool {
-    // Somebody asked about it, and nothing had failed.
-    let asked = matches!(
+    // Somebody asked about it, or it was only slow: nothing had failed.
+    let was_up = matches!(
         Cause::from(cause),
-        Cause::RestartRequested | Cause::State(_)
+        Cause::RestartRequested | Cause::State(_) | Cause::Degraded
     );
-    !asked && !matches!(ended, "left-alone" | "dry-run")
+    !was_up && !matches!(ended, "left-alone" | "dry-run")
 }
 
 /// What the past makes of this failure; nothing when it is the first in a week,
