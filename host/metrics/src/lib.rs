@@ -2,9 +2,11 @@
 //!
 //! [`anomaly`] finds what such a metric has not done before. An anomaly is a hint for
 //! people, and no reason to act. [`codec`] writes values in few bytes, [`mod@reduce`] makes
-//! one of several, and [`block`] has all series of a minute.
+//! one of several, [`block`] has all series of a
+//! minute, and [`mod@sparkline`] shows a row of them.
 
 pub mod anomaly;
 pub mod block;
 pub mod codec;
 pub mod reduce;
+pub mod sparkline;
