@@ -7,9 +7,14 @@ use prunella_api::{HealthDetail, HealthReport, SeenHealth};
 use prunella_core::{
     Timestamp,
     health::{
-        Health, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel, Transition,
+        Health, HealthState, Metric, Point, ProbeHealth, Subject, Symptom, SymptomLevel, Transition,
     },
     text::capital,
+};
+
+use prunella_metrics::{
+    reduce::{Reduced, reduce},
+    sparkline::sparkline,
 };
 
 use crate::{
@@ -21,6 +26,9 @@ use crate::{
     table::{Cell, Column, Table},
     time::{ago, local},
 };
+
+/// Characters that show an hour: two minutes each.
+const HOUR_COLUMNS: usize = 30;
 
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: &HealthArgs) -> anyhow::Result<Exit> {
@@ -42,8 +50,10 @@ pub(crate) fn run(paths: &Paths, args: &HealthArgs) -> anyhow::Result<Exit> {
             if args.json {
                 output::print_json(&detail)?;
             } else {
+                let hours = hours(&prunella, &subject, &detail.service.health.symptoms);
                 let (width, table_width) = (output::width(), output::table_width());
-                output::print(&one(&detail, args.since.is_some(), width, table_width))?;
+                let has_since = args.since.is_some();
+                output::print(&one(&detail, &hours, has_since, width, table_width))?;
             }
         }
         None => {
@@ -126,8 +136,54 @@ fn last_known(seen: Option<Timestamp>, now: Timestamp) -> String {
     format!("{FAIR}No daemon runs:{FAIR:#} what follows was {when}.\n")
 }
 
+/// The last hour of what each symptom measures; empty where nothing is kept of it.
+fn hours(prunella: &Prunella<'_>, subject: &Subject, symptoms: &[Symptom]) -> Vec<String> {
+    let hour = |symptom: &Symptom| {
+        // It is only told beside what was asked for.
+        let history = prunella
+            .ask(|queries| queries.metric(subject, symptom.metric, None))
+            .ok()?;
+        let one = history
+            .series
+            .iter()
+            .find(|one| one.instance == symptom.instance)?;
+        Some(in_an_hour(&one.points, history.until))
+    };
+    symptoms
+        .iter()
+        .map(|symptom| hour(symptom).unwrap_or_default())
+        .collect()
+}
+
+/// Points of the hour before `until`, as a row of characters.
+fn in_an_hour(points: &[Point], until: Timestamp) -> String {
+    const EACH: u128 = 3_600_000 / HOUR_COLUMNS as u128;
+    let mut columns: [Vec<Reduced>; HOUR_COLUMNS] = Default::default();
+    for point in points {
+        let place = usize::try_from(until.since(point.at).as_millis() / EACH);
+        let column = place
+            .ok()
+            .and_then(|place| HOUR_COLUMNS.checked_sub(place + 1))
+            .and_then(|place| columns.get_mut(place));
+        if let Some(column) = column {
+            column.push(Reduced {
+                mean: point.mean,
+                min: point.min,
+                max: point.max,
+            });
+        }
+    }
+    sparkline(&columns.map(|column| reduce(column).map(|value| value.mean)))
+}
+
 /// One service in detail.
-fn one(detail: &HealthDetail, has_since: bool, width: usize, table_width: usize) -> String {
+fn one(
+    detail: &HealthDetail,
+    hours: &[String],
+    has_since: bool,
+    width: usize,
+    table_width: usize,
+) -> String {
     let SeenHealth { health, seen_at } = &detail.service;
     let mut text = String::new();
     if detail.last_known {
@@ -165,7 +221,7 @@ fn one(detail: &HealthDetail, has_since: bool, width: usize, table_width: usize)
     }
     if !health.symptoms.is_empty() {
         let _ = writeln!(text, "\n{STRONG}Symptoms{STRONG:#}");
-        text.push_str(&symptoms(&health.symptoms, detail.at, table_width));
+        text.push_str(&symptoms(&health.symptoms, hours, detail.at, table_width));
     }
     if !health.probes.is_empty() {
         let _ = writeln!(text, "\n{STRONG}Probes{STRONG:#}");
@@ -181,7 +237,7 @@ fn one(detail: &HealthDetail, has_since: bool, width: usize, table_width: usize)
     text
 }
 
-fn symptoms(symptoms: &[Symptom], now: Timestamp, width: usize) -> String {
+fn symptoms(symptoms: &[Symptom], hours: &[String], now: Timestamp, width: usize) -> String {
     let mut table = Table::new(&[
         Column::fixed("LEVEL"),
         Column::fixed("METRIC"),
@@ -189,8 +245,9 @@ fn symptoms(symptoms: &[Symptom], now: Timestamp, width: usize) -> String {
         Column::fixed("VALUE"),
         Column::fixed("LIMIT"),
         Column::fixed("SINCE"),
+        Column::optional("LAST HOUR", HOUR_COLUMNS),
     ]);
-    for symptom in symptoms {
+    for (place, symptom) in symptoms.iter().enumerate() {
         let (level, style) = match symptom.level {
             SymptomLevel::Failed => ("failed", BAD),
             SymptomLevel::Critical => ("critical", BAD),
@@ -203,6 +260,7 @@ fn symptoms(symptoms: &[Symptom], now: Timestamp, width: usize) -> String {
             Cell::new(symptom.metric.shown(symptom.value), PLAIN),
             Cell::new(symptom.metric.shown(symptom.threshold), PLAIN),
             Cell::new(ago(symptom.since, now), QUIET),
+            Cell::new(hours.get(place).map_or("", String::as_str), PLAIN),
         ]);
     }
     table.render(width, 2)
@@ -271,6 +329,8 @@ fn transitions(transitions: &[Transition], width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use prunella_core::{
         UnitName,
         health::{ErrorBudgetHealth, Objective},
@@ -371,8 +431,16 @@ mod tests {
                 symptom: None,
             }],
         };
+        let hour = [(250, 100), (130, 120), (10, 1_502)].map(|(age, value)| Point {
+            at: at(90).saturating_sub(Duration::from_secs(age)),
+            mean: value,
+            min: value,
+            max: value,
+        });
         for width in [70, 80, 120] {
-            let text = plain(&one(&detail, false, width, width));
+            let hours = [in_an_hour(&hour, at(90))];
+            let text = plain(&one(&detail, &hours, false, width, width));
+            assert_eq!(text.contains("▁▁█"), width > 80, "{text}");
             let words: Vec<&str> = text.split_whitespace().collect();
             let words = words.join(" ");
             for part in [
@@ -389,7 +457,7 @@ mod tests {
             assert!(!text.contains("No daemon"), "{text}");
         }
         detail.transitions.clear();
-        assert!(plain(&one(&detail, true, 80, 80)).contains("No change since then."));
+        assert!(plain(&one(&detail, &[], true, 80, 80)).contains("No change since then."));
     }
 
     #[test]

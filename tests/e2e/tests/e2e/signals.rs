@@ -225,6 +225,11 @@ fn a_leak_of_descriptors_is_seen_and_metrics_draws_it() {
         let widest = plot.lines().map(|line| line.chars().count()).max();
         assert!(widest <= columns.parse().ok(), "{plot}");
     }
+    let wide = ["env", "COLUMNS=140", PRUNELLA, "health", "web"];
+    let health = scene.run_ok(&wide).unwrap();
+    assert!(health.contains("LAST HOUR\n"), "{health}");
+    assert!(health.contains('█'), "{health}");
+
     let rows = scene.prunella_ok(&["metrics", "web", "descriptors"]);
     assert!(
         rows.lines().all(|row| row.split('\t').count() == 4),
