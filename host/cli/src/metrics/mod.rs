@@ -1,6 +1,7 @@
 //! `prunella metrics`: what is measured of services and of the host.
 
 mod detect;
+mod outlook;
 mod plot;
 
 use std::fmt::Write as _;
@@ -15,7 +16,7 @@ use prunella_core::{
 use crate::{
     args::{MetricsArgs, MetricsCommand},
     exit::{Exit, Problem},
-    output::{self, PLAIN, QUIET, STRONG},
+    output::{self, PLAIN, QUIET, STRONG, wrap},
     paths::Paths,
     query::Prunella,
     table::{Cell, Column, Table},
@@ -214,6 +215,11 @@ fn drawn(history: &MetricHistory, width: usize) -> String {
             instance.unwrap_or_default()
         );
         let _ = writeln!(text, "{QUIET}{}{QUIET:#}", in_numbers(metric, one));
+        if let Some(outlook) = outlook::outlook(metric, &one.points) {
+            for line in wrap(&outlook, width) {
+                let _ = writeln!(text, "{line}");
+            }
+        }
         let frame = plot::Frame {
             since: first_shown(history, one),
             until: history.until,

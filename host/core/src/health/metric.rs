@@ -157,6 +157,22 @@ impl Metric {
             .find(|metric| metric.as_str() == word)
     }
 
+    /// The value at which nothing is left of what it measures; none where there is no such
+    /// value, or where being used up is no harm, as of a processor.
+    pub fn used_up_at(self) -> Option<u64> {
+        match self {
+            Self::MemoryPermille
+            | Self::SwapPermille
+            | Self::TasksPermille
+            | Self::DescriptorsPermille
+            | Self::FileHandlesPermille
+            | Self::DiskPermille
+            | Self::InodesPermille => Some(1_000),
+            Self::DiskFreeBytes => Some(0),
+            _ => None,
+        }
+    }
+
     /// A value of it for people: `1,502 ms`, `9.7 %`, `1.5 GiB`, `3`.
     pub fn shown(self, value: u64) -> String {
         match self.quantity() {
