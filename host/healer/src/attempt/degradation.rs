@@ -126,7 +126,10 @@ impl Attempt<'_> {
             let how = match health.state {
                 HealthState::Failed => "has failed",
                 HealthState::Recovering => "is being healed",
-                HealthState::Degraded => "is degraded",
+                // An old certificate makes nobody slow who needs it.
+                HealthState::Degraded if health.symptoms.iter().any(Symptom::may_be_treated) => {
+                    "is degraded"
+                }
                 _ => return None,
             };
             let why = one_line(&health.evidence, REASON_MAX);
