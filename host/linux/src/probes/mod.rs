@@ -11,6 +11,7 @@ mod certificate;
 mod command;
 mod dns;
 mod error;
+mod handshake;
 mod http;
 mod mysql;
 mod own_lines;
@@ -143,7 +144,7 @@ fn greet(kind: &ProbeKind, until: Instant) -> Result<Seen, ProbeError> {
             wire::unix_any(path, until).map(|()| (true, "it takes connections".to_owned()))
         }
         ProbeKind::Http(question) => return http::ask(question, until),
-        ProbeKind::Tls(question) => return tls::ask(question, until),
+        ProbeKind::Tls(question) => return handshake::ask(question, until),
         ProbeKind::Dns(question) => dns::ask(question, until),
         ProbeKind::Postgres(place) => postgres::ask(place, until),
         ProbeKind::Mysql(place) => mysql::ask(place, until),

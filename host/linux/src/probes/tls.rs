@@ -5,9 +5,8 @@
 //! names another host than `127.0.0.1`, is nothing that a restart heals. Until when it is
 //! valid is read from it, and told.
 
-use std::{io, net::IpAddr, sync::Arc, time::Instant};
+use std::{io, net::IpAddr, sync::Arc};
 
-use prunella_core::service::TlsQuestion;
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -15,33 +14,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::{Seen, certificate, error::ProbeError, wire::Talk};
-
-/// Greets whoever listens there, and looks at its certificate.
-pub(super) fn ask(question: &TlsQuestion, until: Instant) -> Result<Seen, ProbeError> {
-    let server_name = question.server_name.as_deref();
-    let mut talk = Talk::tls(&question.place, server_name, until)?;
-    talk.say(b"")?;
-    let certificate = talk
-        .certificate()
-        .and_then(|der| certificate::read(der, asked_name(&question.place, server_name)));
-    let detail = match &certificate {
-        Some(certificate) => {
-            let whose = match &certificate.name {
-                Some(name) => format!(" for {name}"),
-                None => String::new(),
-            };
-            let until = certificate.ends.day().unwrap_or_else(|| "ever".to_owned());
-            format!("it speaks TLS, with a certificate{whose} until {until}")
-        }
-        None => "it speaks TLS".to_owned(),
-    };
-    Ok(Seen {
-        healthy: true,
-        detail,
-        certificate,
-    })
-}
+use super::error::ProbeError;
 
 /// The name for which a server of `host:port` is asked; nothing, where that is an address.
 pub(super) fn asked_name<'a>(place: &'a str, server_name: Option<&'a str>) -> Option<&'a str> {

@@ -1,0 +1,33 @@
+//! The question of a `tls` probe: whether somebody speaks TLS, and with which certificate.
+
+use std::time::Instant;
+
+use prunella_core::service::TlsQuestion;
+
+use super::{Seen, certificate, error::ProbeError, tls::asked_name, wire::Talk};
+
+/// Greets whoever listens there, and looks at its certificate.
+pub(super) fn ask(question: &TlsQuestion, until: Instant) -> Result<Seen, ProbeError> {
+    let server_name = question.server_name.as_deref();
+    let mut talk = Talk::tls(&question.place, server_name, until)?;
+    talk.say(b"")?;
+    let certificate = talk
+        .certificate()
+        .and_then(|der| certificate::read(der, asked_name(&question.place, server_name)));
+    let detail = match &certificate {
+        Some(certificate) => {
+            let whose = match &certificate.name {
+                Some(name) => format!(" for {name}"),
+                None => String::new(),
+            };
+            let until = certificate.ends.day().unwrap_or_else(|| "ever".to_owned());
+            format!("it speaks TLS, with a certificate{whose} until {until}")
+        }
+        None => "it speaks TLS".to_owned(),
+    };
+    Ok(Seen {
+        healthy: true,
+        detail,
+        certificate,
+    })
+}
