@@ -102,6 +102,9 @@ pub struct NeededUnit {
     pub exists: bool,
     /// Whether somebody has masked it, so that it cannot be started.
     pub masked: bool,
+    /// Whether it has to be up: the operator declared it as needed, and it does not end by
+    /// itself.
+    pub has_to_be_up: bool,
 }
 
 /// A port of the service's that somebody else keeps it from binding.

@@ -41,6 +41,10 @@ pub trait Situation: Send + Sync {
     /// start limit being hit.
     fn start_refused(&self, deadline: Instant, status: &UnitStatus) -> Answer<bool>;
 
+    /// Waits until what was logged by now can be read, as far as that is possible: what a
+    /// program says that ends at once may reach the journal after systemd's word of its end.
+    fn wait_for_logs(&self, deadline: Instant);
+
     /// The units that are failed now.
     fn failed_units(&self, deadline: Instant) -> Answer<Vec<UnitName>>;
 

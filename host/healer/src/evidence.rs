@@ -158,10 +158,8 @@ pub fn gather(
 fn restarted_run(host: &Host, deadline: Instant, service: &Service) -> Option<(String, FailedRun)> {
     let all = lines(host, deadline, service, None);
     let (run, exit_code, signal) = last_end(&all)?;
-    let lines: Vec<LogEntry> = all
-        .into_iter()
-        .filter(|line| line.invocation.as_deref() == Some(run.as_str()))
-        .collect();
+    // Asked for anew: with lines that journald could not ascribe to it.
+    let lines = lines(host, deadline, service, Some(&run));
     let failed = FailedRun {
         result: if signal.is_some() {
             "signal"
@@ -352,6 +350,7 @@ fn needs(
             Some(NeededUnit {
                 exists: found.exists(),
                 masked: found.load_state == "masked",
+                has_to_be_up: service.depends_on.contains(unit) && !found.is_oneshot(),
                 state: found.active_state,
                 result: found.result,
                 unit: found.name,

@@ -152,7 +152,8 @@ impl HostTracker {
             self.state = state;
             self.since = now.at;
             self.evidence = evidence;
-        } else if reason != self.reason {
+        } else if reason != self.reason || state == HealthState::Degraded {
+            // Of a symptom, the latest value.
             self.evidence = evidence;
         }
         self.reason = reason;

@@ -454,7 +454,8 @@ impl Tracker {
             self.state = state;
             self.since = now.at;
             self.evidence = evidence;
-        } else if reason != self.reason {
+        } else if reason != self.reason || matches!(reason, Reason::Symptom(..)) {
+            // Of a symptom, the latest value.
             self.evidence = evidence;
         }
         self.reason = reason;

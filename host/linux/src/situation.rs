@@ -98,6 +98,10 @@ impl Situation for Linux {
         start_limit::refused(deadline, &self.journal, status)
     }
 
+    fn wait_for_logs(&self, deadline: Instant) {
+        stop_evidence::synchronize(deadline);
+    }
+
     fn failed_units(&self, deadline: Instant) -> Answer<Vec<UnitName>> {
         let units = self
             .shared

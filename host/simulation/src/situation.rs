@@ -35,6 +35,8 @@ impl Situation for Sim {
         lock(&self.world).package_lock.clone()
     }
 
+    fn wait_for_logs(&self, _: Instant) {}
+
     fn stopped_by_operator(&self, _: Instant, _: &UnitStatus) -> Answer<Option<String>> {
         Ok(lock(&self.world).stopped_by_operator.clone())
     }

@@ -138,7 +138,11 @@ fn assess_down(incident: &Incident, unit: &Unit) -> Assessment {
             unit.start_limit_interval().as_secs()
         ));
     }
-    let cause = incident.cause();
+    // It may have failed once more since, and otherwise.
+    let cause = match unit.last_result() {
+        last if is_end(&last) && is_end(&incident.cause()) => last,
+        _ => incident.cause(),
+    };
     let mut facts = format!("{name} is {}", unit.standing());
     // What is not a failure says no more than how the unit stands.
     if !matches!(
@@ -172,6 +176,14 @@ fn assess_down(incident: &Incident, unit: &Unit) -> Assessment {
         }
         _ => Assessment::applies(50, format!("{facts}; a start may bring it back")),
     }
+}
+
+/// Whether it is systemd's word for how a run ended, and not for why none began.
+fn is_end(cause: &str) -> bool {
+    matches!(
+        cause,
+        "signal" | "core-dump" | "oom-kill" | "watchdog" | "timeout" | "exit-code"
+    )
 }
 
 /// What a running service fails to do: probes unanswered, ports not held.

@@ -24,6 +24,7 @@ use prunella_core::{
     analyst::{Change, ChangeOf, Evidence, FailedRun, HeldPort, NeededUnit, Stall, StallState},
     capability::{ActiveState, Disk, LogEntry},
     diagnosis::{Cause, Finding, Remedy, Source},
+    health::Metric,
     text::{one_line, redact},
 };
 
@@ -317,6 +318,13 @@ impl Found<'_> {
                     format!("See why {unit} is down, and start it."),
                     None,
                 )
+            } else if needed.state == ActiveState::Inactive && needed.has_to_be_up {
+                (
+                    "does not run",
+                    format!("{unit} is inactive: it was stopped, or was never started"),
+                    format!("Start {unit}, unless it was stopped for a reason."),
+                    None,
+                )
             } else {
                 continue;
             };
@@ -489,7 +497,7 @@ impl Found<'_> {
     /// A busy host makes a service slow, and seldom fail.
     fn load(&mut self) {
         if let Some(load) = self.evidence.load
-            && self.evidence.detection.is_degradation()
+            && self.is_slow()
             && load.one >= BUSY * f64::from(load.processors)
         {
             self.add(
@@ -508,6 +516,15 @@ impl Found<'_> {
                 ),
             );
         }
+    }
+
+    /// Whether it is slow, or some of its questions go unanswered: what it uses itself, a
+    /// busy host does not explain.
+    fn is_slow(&self) -> bool {
+        let symptoms = &self.evidence.detection.symptoms;
+        symptoms
+            .iter()
+            .any(|symptom| matches!(symptom.metric, Metric::LatencyMs | Metric::ErrorsPermille))
     }
 
     fn changes(&mut self) {

@@ -286,16 +286,18 @@ fn memory(#[case] available: u64, #[case] swap_free: u64, #[case] full: f64, #[c
 }
 
 #[rstest]
-#[case(ActiveState::Failed, "exit-code", true, true)]
-#[case(ActiveState::Inactive, "exit-code", true, true)]
-#[case(ActiveState::Inactive, "success", false, true)]
-#[case(ActiveState::Inactive, "success", true, false)]
-#[case(ActiveState::Active, "success", true, false)]
-#[case(ActiveState::Activating, "success", true, false)]
+#[case(ActiveState::Failed, "exit-code", true, false, true)]
+#[case(ActiveState::Inactive, "exit-code", true, false, true)]
+#[case(ActiveState::Inactive, "success", false, false, true)]
+#[case(ActiveState::Inactive, "success", true, false, false)]
+#[case(ActiveState::Inactive, "success", true, true, true)]
+#[case(ActiveState::Active, "success", true, true, false)]
+#[case(ActiveState::Activating, "success", true, true, false)]
 fn what_it_needs(
     #[case] state: ActiveState,
     #[case] result: &str,
     #[case] exists: bool,
+    #[case] has_to_be_up: bool,
     #[case] found: bool,
 ) {
     let mut evidence = evidence(run(
@@ -309,6 +311,7 @@ fn what_it_needs(
         state,
         result: result.to_owned(),
         masked: false,
+        has_to_be_up,
         exists,
     }];
     let findings = diagnose(&evidence);

@@ -10,7 +10,7 @@ use prunella_core::{
     health::{Health, HealthState},
 };
 
-use super::severity::{Severity, sorted};
+use super::severity::{Severity, is_being_healed, sorted};
 use crate::{
     output::{BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
     table::{Cell, Column, Table},
@@ -165,7 +165,7 @@ pub(super) fn state(severity: Severity, service: &ServiceStatus) -> String {
         text.push_str(", paused");
     } else if service.waits.is_some() {
         text.push_str(", waiting");
-    } else if service.open_incident.is_some() {
+    } else if is_being_healed(service) {
         text.push_str(", healing");
     }
     text

@@ -35,7 +35,7 @@ impl Severity {
             (false, _) => Self::Degraded,
             (true, _) if service.ports.iter().any(|port| port.is_amiss()) => Self::Degraded,
             // A probe has found it hanging.
-            (true, _) if service.open_incident.is_some() => Self::BeingHealed,
+            (true, _) if is_being_healed(service) => Self::BeingHealed,
             (true, _) => match service.health.as_ref().map(|health| health.state) {
                 Some(HealthState::Failed | HealthState::Recovering | HealthState::Degraded) => {
                     Self::Degraded
@@ -45,6 +45,14 @@ impl Severity {
             },
         }
     }
+}
+
+/// Whether somebody is at work on it. While it is degraded nobody is: it is watched, or
+/// else it would be recovering.
+pub(super) fn is_being_healed(service: &ServiceStatus) -> bool {
+    let state = service.health.as_ref().map(|health| health.state);
+    let is_watched = service.up == Some(true) && state == Some(HealthState::Degraded);
+    service.open_incident.is_some() && !is_watched
 }
 
 /// The services of a report, the worst first, and by name where they stand alike.

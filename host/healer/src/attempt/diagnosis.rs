@@ -46,6 +46,8 @@ impl Attempt<'_> {
         if self.diagnosed.replace(true) {
             return;
         }
+        let situation = &self.healer.settings.situation;
+        situation.wait_for_logs(Instant::now() + LOOK);
         let evidence = self.gatherer()();
         let mut runs = evidence.runs.iter();
         let first = runs.next();
