@@ -25,7 +25,10 @@ use prunella_core::{
     budget::Moment,
     capability::{Certificate, UnitStatus},
     duration::written,
-    health::{Existing, Health, HealthState, ProbeHealth, Subject, Transition},
+    health::{
+        Existing, Health, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel,
+        Transition,
+    },
     incident::Incident,
     service::Service,
     situation::Situation as _,
@@ -84,6 +87,8 @@ pub(crate) struct HealthBook {
     host: Mutex<HostTracker>,
     /// The control groups of the units that were seen.
     groups: Mutex<BTreeMap<UnitName, Group>>,
+    /// Which symptoms of the host were news last, and how bad they were.
+    host_told: Mutex<Option<Vec<(Metric, Option<String>, SymptomLevel)>>>,
     budgets_written: Written,
     work: Sender<Work>,
     /// Who is told what begins, or changes, an incident.
@@ -100,6 +105,8 @@ pub(crate) enum HealthNews {
     Degraded(UnitName),
     /// It is in another state than before.
     Changed(UnitName),
+    /// These hold of the host, which they did not, or not all of them did.
+    Host(Vec<Symptom>),
 }
 
 /// Where a unit's processes are.
@@ -150,6 +157,7 @@ impl HealthBook {
                 NOT_MEASURED,
             )),
             groups: Mutex::default(),
+            host_told: Mutex::default(),
             budgets_written: Written::default(),
             work,
             on_news: OnceLock::new(),
@@ -477,6 +485,29 @@ impl HealthBook {
         let mut host = self.host();
         let observed = see(&mut host, self.now());
         self.note(&Subject::Host, observed);
+        self.tell_of_host(&host.health());
+    }
+
+    /// Tells which symptoms of the host hold, when that has changed and is known.
+    fn tell_of_host(&self, health: &Health) {
+        let is_known = match health.state {
+            HealthState::Unknown => false,
+            _ => health.symptoms.iter().all(|symptom| symptom.confirmed),
+        };
+        if !is_known || self.on_news.get().is_none() {
+            return;
+        }
+        let holding = health
+            .symptoms
+            .iter()
+            .map(|one| (one.metric, one.instance.clone(), one.level))
+            .collect();
+        let told = self.host_told.lock();
+        let mut told = told.unwrap_or_else(PoisonError::into_inner);
+        if told.as_ref() != Some(&holding) {
+            *told = Some(holding);
+            self.tell(HealthNews::Host(health.symptoms.clone()));
+        }
     }
 
     fn note(&self, subject: &Subject, observed: Observed) {

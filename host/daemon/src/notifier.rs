@@ -8,12 +8,12 @@ use std::{
 };
 
 use prunella_config::Config;
-use prunella_core::{Timestamp, UnitName, incident::Incident, trail::Entry};
+use prunella_core::{Timestamp, UnitName, health::Symptom, incident::Incident, trail::Entry};
 use prunella_healer::Observer;
 use prunella_linux::Linux;
 use prunella_notify::{HostQueries, Notifier, NotifierSettings, channel};
 use prunella_report::Renderer;
-use prunella_store::Store;
+use prunella_store::{Store, StoreError};
 
 use crate::{Paths, assembly::Assembly};
 
@@ -93,13 +93,22 @@ fn notifier(
 
 /// Tells people what of the configuration is not in force, if they do not know.
 pub(crate) fn config_problems(notifier: &Notifier, problems: &[String]) {
-    match notifier.config_problems(problems) {
+    told(notifier.config_problems(problems), "the configuration");
+}
+
+/// Tells people what holds of the host, if they do not know.
+pub(crate) fn host_health(notifier: &Notifier, symptoms: &[Symptom]) {
+    told(notifier.host_health(symptoms), "the host");
+}
+
+fn told(result: Result<(), StoreError>, what: &str) {
+    match result {
         Ok(()) => {}
         // The store has told of its own trouble itself, once.
         Err(error) if error.is_trouble() => {
-            tracing::debug!("nobody can be told about the configuration: {error}");
+            tracing::debug!("nobody can be told about {what}: {error}");
         }
-        Err(error) => tracing::error!("nobody can be told about the configuration: {error}"),
+        Err(error) => tracing::error!("nobody can be told about {what}: {error}"),
     }
 }
 

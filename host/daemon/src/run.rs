@@ -281,6 +281,11 @@ fn heed(daemon: &Daemon, news: HealthNews) {
             }
         }
         HealthNews::Changed(unit) => daemon.scheduler.health_changed(&unit),
+        HealthNews::Host(symptoms) => {
+            if let Some(notifier) = &daemon.notifier {
+                notifier::host_health(notifier, &symptoms);
+            }
+        }
     }
 }
 

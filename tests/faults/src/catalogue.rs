@@ -61,8 +61,6 @@ pub enum Missing {
     MakeRoom,
     /// Remove a cache that is damaged, so that it is made anew.
     ResetCache,
-    /// Tell people what the host itself runs out of.
-    TellOfHost,
     /// Notice what a service writes to its journal, and how much.
     WatchLogs,
 }
@@ -76,7 +74,6 @@ impl Missing {
             Self::RemoveStale => "remove a stale pid file, lock file or socket",
             Self::MakeRoom => "make room on a full disk",
             Self::ResetCache => "remove a damaged cache",
-            Self::TellOfHost => "tell people of the host itself",
             Self::WatchLogs => "watch what services log",
         }
     }

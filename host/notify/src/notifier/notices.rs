@@ -1,4 +1,4 @@
-//! Trouble that is no incident: what keeps Prunella itself from its work.
+//! What is no incident of a service: trouble of Prunella's own, and the health of the host.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +6,33 @@ use prunella_config::Config;
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{AlertKind, Message, Severity},
+    health::{Symptom, SymptomLevel},
+    text::capital,
 };
 use prunella_report::{Moment, Notification, StatusColour};
 use prunella_store::{Notice, NoticeChange, StoreError};
 
 use super::{Notifier, Shared, wall_clock};
 
-/// The name of the matter in the store.
-const CONFIGURATION: &str = "configuration";
-
-/// The unit by which routes find who hears of Prunella's own trouble.
+/// The unit by which routes find who hears of what is of no service.
 const OWN_UNIT: &str = "prunella.service";
+
+/// What people are told of.
+struct Matter {
+    /// Its name in the store.
+    key: &'static str,
+    /// What is the matter, a line for each thing; none when it is over.
+    lines: Vec<String>,
+    /// Whether it is news that one of several things is over.
+    tells_what_is_left: bool,
+    kind: AlertKind,
+    severity: Severity,
+    outcome: &'static str,
+    colour: StatusColour,
+    headline: String,
+    /// Sentences.
+    intro: Vec<String>,
+}
 
 impl Notifier {
     /// Tells people what of the configuration is not in force, a sentence each that begins
@@ -26,24 +42,140 @@ impl Notifier {
     /// # Errors
     /// When the store does not take the messages.
     pub fn config_problems(&self, problems: &[String]) -> Result<(), StoreError> {
-        if self.shared.tell_problems(problems)? {
+        let heals_nothing = (self.shared.settings.config)().held.is_some();
+        self.notice(configuration(problems, heals_nothing))
+    }
+
+    /// Tells people of the symptoms of the host: of each once, once more when it becomes
+    /// critical, and once when none is left.
+    ///
+    /// # Errors
+    /// When the store does not take the messages.
+    pub fn host_health(&self, symptoms: &[Symptom]) -> Result<(), StoreError> {
+        self.notice(host_health(symptoms))
+    }
+
+    fn notice(&self, matter: Matter) -> Result<(), StoreError> {
+        if self.shared.tell(&matter)? {
             self.wake();
         }
         Ok(())
     }
 }
 
+fn configuration(problems: &[String], heals_nothing: bool) -> Matter {
+    let file = |problem: &str| problem.split(':').next().unwrap_or_default().to_owned();
+    let mut intro = problems.to_vec();
+    let (severity, headline, what_to_do) = match problems {
+        [] => (
+            Severity::Info,
+            "Prunella's configuration is in force again".to_owned(),
+            "This ends what was reported before. Nothing is left to do.",
+        ),
+        problems => (
+            if heals_nothing {
+                Severity::Critical
+            } else {
+                Severity::Warning
+            },
+            match problems {
+                [first, ..] if heals_nothing => {
+                    format!("Prunella heals nothing: mistake in {}", file(first))
+                }
+                // A subject has room for the file; what is wrong with it follows.
+                [one] => format!("Mistake in {}: it is not in force", file(one)),
+                many => format!("{} mistakes in Prunella's configuration", many.len()),
+            },
+            "`prunella config check` shows each mistake with its place. Correct them, then run \
+             `sudo prunella reload`.",
+        ),
+    };
+    intro.push(what_to_do.to_owned());
+    Matter {
+        key: "configuration",
+        lines: problems.to_vec(),
+        tells_what_is_left: true,
+        kind: AlertKind::Escalation,
+        severity,
+        outcome: "needs a person",
+        colour: StatusColour::Red,
+        headline,
+        intro,
+    }
+}
+
+fn host_health(symptoms: &[Symptom]) -> Matter {
+    let mut lines = Vec::new();
+    for symptom in symptoms {
+        let of = symptom.instance.as_deref().unwrap_or_default();
+        let what = format!("{} {of}", symptom.metric.as_str());
+        if symptom.level != SymptomLevel::Degraded {
+            lines.push(format!("{what}, critical"));
+        }
+        lines.push(what);
+    }
+    let is_critical = |symptom: &Symptom| symptom.level != SymptomLevel::Degraded;
+    let mut intro: Vec<String> = symptoms
+        .iter()
+        .map(|symptom| format!("{}.", capital(&symptom.evidence)))
+        .collect();
+    let (severity, headline, what_to_do) = match symptoms {
+        [] => (
+            Severity::Info,
+            "The host is well again".to_owned(),
+            "This ends what was reported before. Nothing is left to do.",
+        ),
+        [first, others @ ..] => (
+            if symptoms.iter().any(is_critical) {
+                Severity::Critical
+            } else {
+                Severity::Warning
+            },
+            match others.len() {
+                0 => format!("The host is degraded: {}", first.evidence),
+                more => format!("The host is degraded: {}, and {more} more", first.evidence),
+            },
+            "Prunella does nothing about it. `prunella health --host` shows how it stands, and \
+             `prunella metrics host` what is measured.",
+        ),
+    };
+    intro.push(what_to_do.to_owned());
+    Matter {
+        key: "host-health",
+        lines,
+        tells_what_is_left: false,
+        kind: AlertKind::Degradation,
+        severity,
+        outcome: "degraded",
+        colour: StatusColour::Amber,
+        headline,
+        intro,
+    }
+}
+
+impl Matter {
+    fn is_over(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Whether people hear of it who were told `before`.
+    fn is_news(&self, before: &str) -> bool {
+        let is_new = |line: &String| !before.lines().any(|told| told == line);
+        self.is_over() || self.tells_what_is_left || self.lines.iter().any(is_new)
+    }
+}
+
 impl Shared {
     /// Whether there is anything to send.
-    fn tell_problems(&self, problems: &[String]) -> Result<bool, StoreError> {
+    fn tell(&self, matter: &Matter) -> Result<bool, StoreError> {
         let store = &self.settings.store;
         let config = (self.settings.config)();
         let at = wall_clock();
-        let before = store.notice(CONFIGURATION)?;
-        let text = problems.join("\n");
+        let before = store.notice(matter.key)?;
+        let text = matter.lines.join("\n");
         if before
             .as_ref()
-            .map_or(problems.is_empty(), |told| told.text == text)
+            .map_or(matter.is_over(), |told| told.text == text)
         {
             return Ok(false);
         }
@@ -58,75 +190,49 @@ impl Shared {
                 .map(|told| told.channels.clone())
                 .unwrap_or_default(),
         };
-        let is_over = problems.is_empty();
-        if !is_over {
-            notice.channels.extend(channels(&config));
+        if !matter.is_over() {
+            notice.channels.extend(channels(&config, matter));
         }
         notice
             .channels
             .retain(|channel| config.channels.contains_key(channel));
-        let message = self.notice_message(problems, config.held.is_some(), &notice, at);
+        let message = self.notice_message(matter, &notice, at);
         let mut dispatches = Vec::new();
-        for channel in &notice.channels {
-            let message = Message {
-                id: store.new_name(at)?,
-                ..message.clone()
-            };
-            dispatches.push((channel.clone(), message));
+        if before
+            .as_ref()
+            .is_none_or(|told| matter.is_news(&told.text))
+        {
+            for channel in &notice.channels {
+                let message = Message {
+                    id: store.new_name(at)?,
+                    ..message.clone()
+                };
+                dispatches.push((channel.clone(), message));
+            }
         }
         store.change_notice(&NoticeChange {
-            key: CONFIGURATION,
+            key: matter.key,
             before: before.as_ref(),
-            now: (!is_over).then_some(&notice),
+            now: (!matter.is_over()).then_some(&notice),
             dispatches: &dispatches,
             at,
         })
     }
 
-    fn notice_message(
-        &self,
-        problems: &[String],
-        heals_nothing: bool,
-        notice: &Notice,
-        at: Timestamp,
-    ) -> Message {
+    fn notice_message(&self, matter: &Matter, notice: &Notice, at: Timestamp) -> Message {
         let host = &self.settings.hostname;
-        let is_over = problems.is_empty();
-        let severity = match (is_over, heals_nothing) {
-            (true, _) => Severity::Info,
-            (false, true) => Severity::Critical,
-            (false, false) => Severity::Warning,
-        };
-        let headline = match problems {
-            [] => "Prunella's configuration is in force again".to_owned(),
-            [first, ..] if heals_nothing => format!(
-                "Prunella heals nothing: mistake in {}",
-                first.split(':').next().unwrap_or_default()
-            ),
-            // A subject has room for the file; what is wrong with it follows.
-            [one] => format!(
-                "Mistake in {}: it is not in force",
-                one.split(':').next().unwrap_or_default()
-            ),
-            many => format!("{} mistakes in Prunella's configuration", many.len()),
-        };
-        let mut intro: Vec<&str> = problems.iter().map(String::as_str).collect();
-        intro.push(if is_over {
-            "This ends what was reported before. Nothing is left to do."
-        } else {
-            "`prunella config check` shows each mistake with its place. Correct them, then run \
-             `sudo prunella reload`."
-        });
+        let intro: Vec<&str> = matter.intro.iter().map(String::as_str).collect();
+        let at_host = Moment::of_host(at);
         let mut notification =
-            Notification::notice(&headline, &intro, host, Moment::of_host(at), severity);
-        if is_over {
+            Notification::notice(&matter.headline, &intro, host, at_host, matter.severity);
+        if matter.is_over() {
             notification.kind = AlertKind::Recovery;
             notification.status_colour = StatusColour::Green;
             "resolved".clone_into(&mut notification.outcome);
         } else {
-            notification.kind = AlertKind::Escalation;
-            notification.status_colour = StatusColour::Red;
-            "needs a person".clone_into(&mut notification.outcome);
+            notification.kind = matter.kind;
+            notification.status_colour = matter.colour;
+            matter.outcome.clone_into(&mut notification.outcome);
         }
         let rendered = self.settings.renderer.render(&notification);
         for warning in &rendered.warnings {
@@ -135,13 +241,13 @@ impl Shared {
         Message {
             id: String::new(),
             kind: notification.kind,
-            severity,
+            severity: matter.severity,
             at,
             host: host.clone(),
             units: Vec::new(),
             incidents: Vec::new(),
             alert_group: notice.alert_group.clone(),
-            resolved: is_over,
+            resolved: matter.is_over(),
             headline: rendered.subject,
             facts: notification.facts(),
             text: rendered.text,
@@ -150,14 +256,19 @@ impl Shared {
     }
 }
 
-/// Who hears that a person is needed for Prunella itself.
-fn channels(config: &Config) -> BTreeSet<ChannelName> {
+/// Who hears of it.
+fn channels(config: &Config, matter: &Matter) -> BTreeSet<ChannelName> {
     let Ok(unit) = UnitName::new(OWN_UNIT) else {
         return BTreeSet::new();
     };
+    let severity = match matter.kind {
+        // Whoever hears that a person is needed hears of the configuration.
+        AlertKind::Escalation => Severity::Warning,
+        _ => matter.severity,
+    };
     config
         .alerts
-        .channels(AlertKind::Escalation, Severity::Warning, &unit, None)
+        .channels(matter.kind, severity, &unit, None)
         .iter()
         .cloned()
         .collect()

@@ -593,3 +593,42 @@ fn a_strategy_that_does_not_treat_degradations_is_a_mistake() {
         assert!(said.contains(part), "{part:?} in {said}");
     }
 }
+
+#[test]
+fn people_hear_of_the_host_once_and_when_it_is_well_again() {
+    let main = format!(
+        "{}\n[metrics]\ninterval = \"1s\"\n\n[health.host]\n\
+         disk = {{ degraded = \"90%\", for = \"1s\" }}\n",
+        receiver::CONFIG
+    );
+    let scene = receiver::scene()
+        .file("/etc/prunella/prunella.toml", &main, 0o644)
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["web.service"]);
+    scene
+        .run_ok(&["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", "/srv"])
+        .unwrap();
+    scene
+        .run_ok(&["dd", "if=/dev/zero", "of=/srv/full", "bs=1M", "count=15"])
+        .unwrap();
+    let told = wait_got(&scene, 1);
+    assert_eq!(kind(&told[0]), "prunella.degradation");
+    let subject = headline(&told[0]);
+    assert!(subject.contains("The host is degraded"), "{subject}");
+    assert!(subject.contains("/srv"), "{subject}");
+    assert_eq!(receiver::units(&told[0]), Vec::<&str>::new());
+    assert!(!is_resolved(&told[0]));
+
+    // Whoever begins anew knows that it was told.
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    wait_state(&scene, "--host", "degraded");
+    scene.remove_file("/srv/full").unwrap();
+    let told = wait_got(&scene, 2);
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(is_resolved(&told[1]));
+    assert!(headline(&told[1]).contains("The host is well again"));
+    assert_eq!(alert_group(&told[1]), alert_group(&told[0]));
+    assert_eq!(scene.incidents_of("web.service").len(), 0);
+}
