@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::args::Color;
@@ -37,6 +38,14 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
     }
+}
+
+/// Whether nobody reads our output any more (`prunella status --watch | head`).
+pub(crate) fn is_closed() -> bool {
+    let at_once = Timespec::default();
+    let stdout = io::stdout();
+    let mut ends = [PollFd::new(&stdout, PollFlags::empty())];
+    poll(&mut ends, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
 /// One JSON value on one line.

@@ -410,6 +410,7 @@ impl LeftAlone {
                 | Self::RefusesStart
                 | Self::ConditionUnmet
                 | Self::Protected
+                | Self::KillSwitch
                 | Self::Misconfigured
         )
     }

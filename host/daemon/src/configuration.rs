@@ -79,13 +79,14 @@ pub(crate) fn problems(paths: &Paths, loaded: &Usable) -> Vec<String> {
     problems
 }
 
-/// That no service is in care although drop-ins call Prunella for some: their files were
-/// lost, and nobody would hear of it. Begins with the folder and a colon, as a mistake does.
+/// That fewer services are in care than drop-ins call Prunella for that are not: their files
+/// were lost, and nobody would hear of it. Begins with the folder and a colon, as a mistake
+/// does.
 pub fn lost_services(paths: &Paths, config: &Config) -> Option<String> {
-    if !config.services.is_empty() || !is_of_this_host(paths) {
+    if !is_of_this_host(paths) {
         return None;
     }
-    let drop_ins = drop_ins::all(Path::new(drop_ins::UNIT_DIR)).unwrap_or_else(|error| {
+    let drop_ins = drop_ins::lost(Path::new(drop_ins::UNIT_DIR), config).unwrap_or_else(|error| {
         tracing::warn!(
             "whether services files were lost is not known: {}",
             explained(&error)
@@ -93,14 +94,19 @@ pub fn lost_services(paths: &Paths, config: &Config) -> Option<String> {
         Vec::new()
     });
     let (first, _) = drop_ins.first()?;
+    let what = if config.services.is_empty() {
+        "there is no services file"
+    } else {
+        "services files are missing"
+    };
     let of_whom = match drop_ins.len() {
         1 => format!("the drop-in of {first} calls"),
         number => format!("the drop-ins of {first} and {} more units call", number - 1),
     };
     Some(format!(
-        "services.d: there is no services file, though {of_whom} Prunella: put the files back, or \
-         take the drop-in of each unit away with `prunella disable UNIT`; no service is healed \
-         until then"
+        "services.d: {what}, though {of_whom} Prunella: put the files back, \
+         or take the drop-in of each unit away with `prunella disable UNIT`; none of them is \
+         healed until then"
     ))
 }
 

@@ -69,16 +69,37 @@ fn marked(unit_dir: &Path) -> Result<Vec<(UnitName, PathBuf, bool)>, DaemonError
 }
 
 /// Those of units that are in nobody's care: their services files are gone. `config` has to
-/// be one without mistakes, since a file with one declares a service, too. None where no
-/// service at all is in care, as when the folder of services files was moved away or
-/// emptied, or is not mounted yet.
+/// be one without mistakes, since a file with one declares a service, too. None where they
+/// are [lost](lost).
 pub fn orphans(unit_dir: &Path, config: &Config) -> Result<Vec<(UnitName, PathBuf)>, DaemonError> {
-    if config.services.is_empty() {
-        return Ok(Vec::new());
-    }
+    let found = without_file(unit_dir, config)?;
+    Ok(if are_lost(&found, config) {
+        Vec::new()
+    } else {
+        found
+    })
+}
+
+/// Those of units whose services files seem to be lost: there are more of them than services
+/// in care, as when the folder of services files was moved away or emptied, or is not mounted
+/// yet.
+pub fn lost(unit_dir: &Path, config: &Config) -> Result<Vec<(UnitName, PathBuf)>, DaemonError> {
+    let found = without_file(unit_dir, config)?;
+    Ok(if are_lost(&found, config) {
+        found
+    } else {
+        Vec::new()
+    })
+}
+
+fn without_file(unit_dir: &Path, config: &Config) -> Result<Vec<(UnitName, PathBuf)>, DaemonError> {
     let mut found = all(unit_dir)?;
     found.retain(|(unit, _)| !config.services.contains_key(unit));
     Ok(found)
+}
+
+fn are_lost(found: &[(UnitName, PathBuf)], config: &Config) -> bool {
+    found.len() > config.services.len()
 }
 
 /// The units in care that have no drop-in of that name, whoever wrote it.

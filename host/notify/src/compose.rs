@@ -148,10 +148,9 @@ impl Composer<'_> {
                         notification.report = notification.report.map(Report::is_over);
                     }
                     notification.status_colour = StatusColour::Green;
-                    notification.intro.insert(
-                        0,
-                        "This ends what was reported before. Nothing is left to do.".to_owned(),
-                    );
+                    notification
+                        .intro
+                        .insert(0, "This ends what was reported before.".to_owned());
                 } else {
                     // Somebody stopped it, say: it is over, and the service is not up.
                     notification.headline = match (up.is_empty(), left.len()) {

@@ -91,6 +91,9 @@ fn plainly(coming: &mpsc::Receiver<Event>) -> anyhow::Result<Exit> {
     while let Ok(event) = coming.recv() {
         match event {
             Event::Status(status) => {
+                if output::is_closed() {
+                    break;
+                }
                 let text = text(&status, output::width(), output::table_width());
                 output::print(&format!("{text}\n"))?;
             }

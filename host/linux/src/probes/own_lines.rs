@@ -26,6 +26,9 @@ struct Request {
     /// Where it is asked, which is where it comes from as well: an address of this
     /// host's, if it is not this host's loopback.
     address: Option<IpAddr>,
+    /// Whether only an answer that was well is taken for ours: others of this host ask for
+    /// `/` as well.
+    only_success: bool,
 }
 
 impl OwnLines {
@@ -35,15 +38,12 @@ impl OwnLines {
             match &probe.kind {
                 ProbeKind::Http(question) => {
                     own.http = true;
-                    // Others of this host ask for `/` as well.
-                    own.requests.extend(
-                        asked_for(&question.url)
-                            .filter(|(path, _)| path != "/")
-                            .map(|(path, address)| Request {
-                                line: format!("GET {path} HTTP/1.1"),
-                                address,
-                            }),
-                    );
+                    own.requests
+                        .extend(asked_for(&question.url).map(|(path, address)| Request {
+                            line: format!("GET {path} HTTP/1.1"),
+                            address,
+                            only_success: path == "/",
+                        }));
                 }
                 ProbeKind::Postgres(_) | ProbeKind::Mysql(_) => own.databases = true,
                 ProbeKind::Tcp(_)
@@ -87,7 +87,12 @@ impl Request {
         };
         let mut who = addresses(before).chain(addresses(rest)).peekable();
         if who.peek().is_some() {
-            return is_status(rest, &["1", "2", "3", "4", "5"]) && who.all(|one| self.is_here(one));
+            let classes: &[&str] = if self.only_success {
+                &["2", "3"]
+            } else {
+                &["1", "2", "3", "4", "5"]
+            };
+            return is_status(rest, classes) && who.all(|one| self.is_here(one));
         }
         // Some programs write no address. In the common format a name stands in its place.
         let named = before.trim_end_matches([' ', '"']).ends_with(']') && before.contains(" - ");
@@ -187,7 +192,9 @@ mod tests {
     #[case::below_it(r#"shop: "GET /health/db HTTP/1.1" 200 -"#, false)]
     #[case::another_method(r#"127.0.0.1 - - "HEAD /health HTTP/1.1" 200 -"#, false)]
     #[case::another_version(r#"127.0.0.1 - - "GET /health HTTP/1.0" 200 -"#, false)]
-    #[case::the_first_page(r#"127.0.0.1 - - "GET / HTTP/1.1" 200 -"#, false)]
+    #[case::the_first_page(r#"127.0.0.1 - - "GET / HTTP/1.1" 200 -"#, true)]
+    #[case::trouble_of_the_first_page(r#"127.0.0.1 - - "GET / HTTP/1.1" 503 -"#, false)]
+    #[case::the_first_page_from_elsewhere(r#"10.1.2.3 - - "GET / HTTP/1.1" 200 -"#, false)]
     #[case::its_trouble_told_by_itself(r#"shop: "GET /health HTTP/1.1" 500 -"#, false)]
     #[case::an_error_of_it(
         r#"shop: "GET /health HTTP/1.1" failed: no connection to the database"#,

@@ -23,6 +23,10 @@ use prunella_core::{
 /// What a person has to do where that is nothing.
 pub(super) const NOTHING: &str = "Nothing to do now.";
 
+/// The same of a service that was degraded before it failed.
+const NOTHING_AFTER_DEGRADATION: &str = "Nothing to do now. Whether it is still degraded, as it \
+     was before it failed, is being measured; if so, you hear of it again.";
+
 /// How long before a failure its log is worth reading.
 const LOG_BEFORE: Duration = Duration::from_secs(5 * 60);
 
@@ -452,9 +456,14 @@ pub(super) fn recommendation(
                 }
                 _ => None,
             };
+            let nothing = if record.incident.detection.follows.is_some() {
+                NOTHING_AFTER_DEGRADATION
+            } else {
+                NOTHING
+            };
             Some(lasting.map_or_else(
-                || NOTHING.to_owned(),
-                |lasting| format!("{NOTHING} To prevent a recurrence: {lasting}"),
+                || nothing.to_owned(),
+                |lasting| format!("{nothing} To prevent a recurrence: {lasting}"),
             ))
         }
         Ending::Escalated { .. } if let Some(asked) = question::first(record, context.now) => {

@@ -608,23 +608,23 @@ fn people_hear_of_the_host_once_and_when_it_is_well_again() {
     receiver(&scene, "200");
     scene.start(&["web.service"]);
     scene
-        .run_ok(&["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", "/srv"])
+        .run_ok(&["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", "/tmp"])
         .unwrap();
     scene
-        .run_ok(&["dd", "if=/dev/zero", "of=/srv/full", "bs=1M", "count=15"])
+        .run_ok(&["dd", "if=/dev/zero", "of=/tmp/full", "bs=1M", "count=15"])
         .unwrap();
     let told = wait_got(&scene, 1);
     assert_eq!(kind(&told[0]), "prunella.degradation");
     let subject = headline(&told[0]);
     assert!(subject.contains("The host is degraded"), "{subject}");
-    assert!(subject.contains("/srv"), "{subject}");
+    assert!(subject.contains("/tmp"), "{subject}");
     assert_eq!(receiver::units(&told[0]), Vec::<&str>::new());
     assert!(!is_resolved(&told[0]));
 
     // Whoever begins anew knows that it was told.
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
     wait_state(&scene, "--host", "degraded");
-    scene.remove_file("/srv/full").unwrap();
+    scene.remove_file("/tmp/full").unwrap();
     let told = wait_got(&scene, 2);
     assert_eq!(told.len(), 2, "{told:#?}");
     assert!(is_resolved(&told[1]));
