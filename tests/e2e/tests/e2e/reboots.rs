@@ -8,7 +8,9 @@
 
 use prunella_e2e::{Scene, TIMEOUT};
 
-use crate::receiver::{about, alert_group, is_resolved, kind, receiver, scene, wait_end};
+use crate::receiver::{
+    about, alert_group, is_resolved, kind, receiver, scene, scene_telling_after, wait_end,
+};
 
 const WEB: &str = "web.service";
 const BROKEN: &str = "/opt/broken";
@@ -122,4 +124,37 @@ fn a_service_that_is_well_after_a_reboot_is_proven_so() {
         report.contains("the host was rebooted meanwhile"),
         "{report}"
     );
+}
+
+/// Breaks a service that systemd restarts, and waits until it is about to do so, with an
+/// incident open.
+fn break_and_wait_about_to_restart(scene: &Scene) -> prunella_e2e::Incident {
+    scene.wait_active(WEB, TIMEOUT).unwrap();
+    scene.write_file(BROKEN, "", 0o644).unwrap();
+    scene.kill(WEB);
+    scene
+        .wait_for("the incident to wait for systemd", TIMEOUT, || {
+            let incidents = scene.incidents_of(WEB);
+            Ok(incidents
+                .into_iter()
+                .find(|incident| scene.record(incident).steps("waits").next().is_some()))
+        })
+        .unwrap()
+}
+
+#[test]
+fn an_incident_that_waits_for_systemd_goes_on_after_a_reboot() {
+    let mut scene = scene_telling_after("10m")
+        .service(WEB, &broken("Restart=always\nRestartSec=10s", "0"), "")
+        .enabled(WEB)
+        .with_daemon();
+    let before = break_and_wait_about_to_restart(&scene);
+    scene.remove_file(BROKEN).unwrap();
+    scene.machine.reboot().unwrap();
+    let incident = scene.wait_ended(WEB, "recovered");
+    assert_eq!(incident.id, before.id);
+    let record = scene.record(&incident);
+    assert_eq!(record.steps("ended").count(), 1, "{}", record.text());
+    assert_eq!(record.steps("proven").count(), 1, "{}", record.text());
+    assert_eq!(scene.incidents_of(WEB).len(), 1);
 }
