@@ -390,13 +390,15 @@ impl Shared {
 
     /// Whether a reboot has overtaken the incident: the failed run belongs to
     /// another boot, and the unit was not started in this one. What is up or on its way
-    /// there has to prove itself as after any other failure.
+    /// there has to prove itself as after any other failure, and what has run and is down
+    /// may have been stopped.
     fn overtaken(&self, service: &Arc<Service>, trail: &Trail) -> Option<Ending> {
         if trail.incident().boot_id == self.healer.settings.situation.boot_id() {
             return None;
         }
         let status = self.look_at(&service.unit)?;
-        if status.active_state != ActiveState::Inactive || !status.is_settled() {
+        let has_run = status.inactive_exit_monotonic.is_some();
+        if status.active_state != ActiveState::Inactive || !status.is_settled() || has_run {
             return None;
         }
         Some(Ending::Interrupted {

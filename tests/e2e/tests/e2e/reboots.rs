@@ -9,7 +9,7 @@
 use prunella_e2e::{Scene, TIMEOUT};
 
 use crate::receiver::{
-    about, alert_group, is_resolved, kind, receiver, scene, scene_telling_after, wait_end,
+    about, alert_group, headline, is_resolved, kind, receiver, scene, scene_telling_after, wait_end,
 };
 
 const WEB: &str = "web.service";
@@ -156,5 +156,39 @@ fn an_incident_that_waits_for_systemd_goes_on_after_a_reboot() {
     let record = scene.record(&incident);
     assert_eq!(record.steps("ended").count(), 1, "{}", record.text());
     assert_eq!(record.steps("proven").count(), 1, "{}", record.text());
+    assert_eq!(scene.incidents_of(WEB).len(), 1);
+}
+
+#[test]
+fn an_operators_stop_after_a_reboot_ends_what_was_open_before() {
+    let mut scene = scene_telling_after("2s")
+        .service(WEB, &broken("Restart=always\nRestartSec=8s", "0"), "")
+        .enabled(WEB)
+        .with_daemon();
+    receiver(&scene, "200");
+    let before = break_and_wait_about_to_restart(&scene);
+    let told = scene
+        .wait_for("that it is down to be told", TIMEOUT, || {
+            Ok(about(&scene, WEB).into_iter().next())
+        })
+        .unwrap();
+    scene.machine.reboot().unwrap();
+    receiver(&scene, "200");
+    scene
+        .wait_for("systemd's next restart", TIMEOUT, || {
+            let waits = scene.property(WEB, "SubState")? == "auto-restart";
+            Ok(waits.then_some(()))
+        })
+        .unwrap();
+    // Whatever Prunella was about to do by then.
+    scene.systemctl(&["stop", "prunella.service"]).unwrap();
+    scene.systemctl(&["stop", WEB]).unwrap();
+    scene.systemctl(&["start", "prunella.service"]).unwrap();
+    let incident = scene.wait_left_alone(WEB, "operator-stop");
+    assert_eq!(incident.id, before.id);
+    let end = wait_end(&scene, WEB);
+    assert_eq!(alert_group(&end), alert_group(&told));
+    assert!(headline(&end).contains("an operator stopped it"), "{end}");
+    assert_eq!(scene.property(WEB, "ActiveState").unwrap(), "inactive");
     assert_eq!(scene.incidents_of(WEB).len(), 1);
 }
