@@ -181,6 +181,20 @@ pub(crate) fn decide(
     let mut has_waited = false;
     if known.restart_loop {
         has_waited = true;
+        if status.is_up() || !status.is_settled() {
+            if told_in(current, service, incident).is_some() {
+                waiting(Waiting::StillRestarting);
+            }
+            let what = format!(
+                "the end of systemd's restarts (Restart={})",
+                status.restart_policy
+            );
+            waiting(Waiting::Begins(
+                Awaited::SystemdRestart,
+                &what,
+                LOOP_SETTLES.saturating_mul(2),
+            ));
+        }
         match end_of_restarts(host, &status) {
             Ok(Some(settled)) => {
                 note(&settled);
