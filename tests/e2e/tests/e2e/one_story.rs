@@ -272,3 +272,32 @@ fn a_loop_that_a_sweep_finds_is_told_once_and_with_its_reason() {
         "{told:?}"
     );
 }
+
+#[test]
+fn what_systemd_has_given_up_is_no_restart_loop() {
+    let scene = Scene::builder()
+        .service(
+            WEB,
+            &victim_with(
+                "StartLimitBurst=7\nStartLimitIntervalSec=1h",
+                "Restart=always\nRestartSec=100ms",
+                "--need-file /opt/it",
+            ),
+            "start-limit = \"respect\"\n",
+        )
+        .file("/opt/it", "", 0o644)
+        .with_hooks();
+    scene.systemctl(&["stop", "prunella-sweep.timer"]).unwrap();
+    scene.start(&[WEB]);
+    scene.prunella_ok(&["sweep"]);
+    scene.remove_file("/opt/it").unwrap();
+    scene.kill(WEB);
+    let incident = scene.wait_left_alone(WEB, "start-limit");
+    scene
+        .wait_until("prunella-hook@web.service.service", "inactive", TIMEOUT)
+        .unwrap();
+    scene.prunella_ok(&["sweep"]);
+    let incidents = scene.incidents_of(WEB);
+    assert_eq!(incidents.len(), 1, "{incidents:?}");
+    assert_eq!(incidents[0].id, incident.id);
+}
