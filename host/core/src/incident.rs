@@ -399,6 +399,14 @@ impl LeftAlone {
         )
     }
 
+    /// Whether the service is meant to be as it is, so that nothing is left to do.
+    pub fn is_meant(self) -> bool {
+        matches!(
+            self,
+            Self::Healthy | Self::Finished | Self::OperatorStop | Self::Masked
+        )
+    }
+
     /// Whether people should still hear of it: nothing was done, and the
     /// service is down with nobody at work on it.
     pub fn needs_people(self) -> bool {

@@ -23,7 +23,12 @@ pub trait Situation: Send + Sync {
 
     /// systemd's own state: `running`, `degraded`, `starting`, `stopping`,
     /// `maintenance`, … (the manager's SystemState).
+    ///
+    /// It may be of a moment ago: of when the failure was noticed.
     fn system_state(&self, deadline: Instant) -> Answer<String>;
+
+    /// systemd's own state as it is now, for who has waited meanwhile.
+    fn system_state_now(&self, deadline: Instant) -> Answer<String>;
 
     /// Who holds a package manager's lock (dpkg, apt, rpm), if anybody does.
     fn package_lock(&self) -> Option<String>;

@@ -13,6 +13,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
+    capability::ActiveState,
     cause::Cause,
     incident::{DetectedBy, Detection},
     situation::Situation as _,
@@ -78,7 +79,14 @@ pub(crate) fn begun(paths: &Paths, assembly: &Assembly) -> Vec<Detection> {
             }
         };
         let mut restarts = before.remove(unit).unwrap_or_default();
-        if restarts.note(now, status.restarts) {
+        let is_new = restarts.note(now, status.restarts);
+        // What systemd has given up has failed for good, which is a matter of its own.
+        let is_down = matches!(
+            status.active_state,
+            ActiveState::Failed | ActiveState::Inactive
+        );
+        let goes_on = !(is_down && status.is_settled());
+        if is_new && goes_on {
             let by = DetectedBy::Sweep;
             let at = crate::clock::now();
             found.push(Detection::of(&status, by, Cause::RestartLoop, at));

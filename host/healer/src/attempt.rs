@@ -30,7 +30,7 @@ use prunella_core::{
 
 use self::healing::Healing;
 use crate::{
-    decide::{Decision, Known, Waiting, decide, mistake},
+    decide::{Decision, Known, Waiting, decide, is_going_down, mistake},
     dry_run,
     healer::{Current, Healer},
     oversight::Overseer,
@@ -56,6 +56,9 @@ pub(crate) enum AttemptOutcome {
     /// What it waited for has not come: to be looked at again after a while. The
     /// ending is for whoever asks.
     NothingNew(Duration, Option<Ending>),
+    /// Cut off in the middle, by a shutdown or with the bus: it goes on after that, in the
+    /// next process or in this one.
+    CutOff(String),
     /// Another incident is open for the unit.
     Superseded(IncidentId),
     /// Another unit has to be healed first.
@@ -158,12 +161,20 @@ impl<'a> Attempt<'a> {
     /// Makes the attempt. `restart_loop` says that systemd was seen to restart the unit
     /// again and again.
     pub(crate) fn run(&self, restart_loop: bool) -> AttemptOutcome {
-        let outcome = self.go(restart_loop);
+        let outcome = match self.go(restart_loop) {
+            // What fails while everything is stopped asks nobody for help.
+            AttemptOutcome::Ended(Ending::Escalated { .. }) | AttemptOutcome::LookAgain(..)
+                if is_going_down(self.healer) =>
+            {
+                AttemptOutcome::CutOff("systemd is stopping everything".to_owned())
+            }
+            other => other,
+        };
         let ends = matches!(&outcome, AttemptOutcome::Ended(_));
         let failed = match &outcome {
             AttemptOutcome::Ended(Ending::LeftAlone { why, .. }) => why.needs_people(),
             AttemptOutcome::LookAgain(why, ..) => why.needs_people(),
-            AttemptOutcome::Watches { .. } => false,
+            AttemptOutcome::Watches { .. } | AttemptOutcome::CutOff(_) => false,
             AttemptOutcome::Ended(Ending::Continued { .. }) => false,
             AttemptOutcome::Ended(Ending::Healed { .. } | Ending::Recovered { .. }) => {
                 !self.nothing_failed()
@@ -191,6 +202,7 @@ impl<'a> Attempt<'a> {
             Known {
                 cleared: self.trail.cleared(),
                 restart_loop,
+                goes_on: self.trail.goes_on(),
                 snapshot: Some(&self.snapshot),
             },
             &self.real,
@@ -227,6 +239,7 @@ impl<'a> Attempt<'a> {
             Decision::LookAgain(why, detail, after) => {
                 AttemptOutcome::LookAgain(why, detail, after)
             }
+            Decision::CutOff(reason) => AttemptOutcome::CutOff(reason),
             Decision::Unknown(reason) => self.escalate(reason),
         }
     }

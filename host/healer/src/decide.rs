@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use prunella_core::{
-    FailureKind, UnitName,
+    Failure, FailureKind, UnitName,
     capability::{ActiveState, Answer, Goal, Host, UnitStatus, units},
     cause::Cause,
     incident::{DetectedBy, Incident, LeftAlone},
@@ -34,6 +34,8 @@ pub enum Decision {
     Leave(LeftAlone, String),
     /// Left alone for the moment; look again after a while.
     LookAgain(LeftAlone, String, Duration),
+    /// Cut off: the host goes down, or the bus was lost. It goes on afterwards.
+    CutOff(String),
     /// Nothing could be decided.
     Unknown(String),
 }
@@ -60,6 +62,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// a reload that mends it looks at once.
 const MISCONFIGURED: Duration = Duration::from_secs(10 * 60);
 
+/// systemd's state while it stops everything.
+const STOPPING: &str = "stopping";
+
+/// That in a sentence.
+const SHUTDOWN: &str = "systemd is stopping everything";
+
 /// How long one look at the host may take.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -71,6 +79,8 @@ pub(crate) struct Known<'a> {
     pub(crate) cleared: bool,
     /// Whether systemd was seen to restart it again and again.
     pub(crate) restart_loop: bool,
+    /// Whether it was looked at before: then it is not the shutdown that it failed in.
+    pub(crate) goes_on: bool,
     /// What was seen of the unit: spares a look at it while that is fresh, and is
     /// told what the decision is made by.
     pub(crate) snapshot: Option<&'a Snapshot>,
@@ -151,25 +161,40 @@ pub(crate) fn decide(
                 status
             }
             Err(failure) => {
-                return Decision::Unknown(format!("{unit} cannot be looked at: {failure}"));
+                return unknown(&failure, format!("{unit} cannot be looked at: {failure}"));
             }
         },
     };
     match situation.system_state(deadline()).as_deref() {
-        Ok("stopping") => {
-            return Decision::Leave(
-                LeftAlone::Shutdown,
-                "systemd is stopping everything".to_owned(),
-            );
-        }
+        Ok(STOPPING) if known.goes_on => return Decision::CutOff(SHUTDOWN.to_owned()),
+        Ok(STOPPING) => return Decision::Leave(LeftAlone::Shutdown, SHUTDOWN.to_owned()),
         Ok(_) => {}
         Err(failure) => {
-            return Decision::Unknown(format!("systemd's state cannot be read: {failure}"));
+            return unknown(
+                failure,
+                format!("systemd's state cannot be read: {failure}"),
+            );
         }
     }
 
     // Somebody's job, or systemd on its own way: never in its way.
+    let mut has_waited = false;
     if known.restart_loop {
+        has_waited = true;
+        if status.is_up() || !status.is_settled() {
+            if told_in(current, service, incident).is_some() {
+                waiting(Waiting::StillRestarting);
+            }
+            let what = format!(
+                "the end of systemd's restarts (Restart={})",
+                status.restart_policy
+            );
+            waiting(Waiting::Begins(
+                Awaited::SystemdRestart,
+                &what,
+                LOOP_SETTLES.saturating_mul(2),
+            ));
+        }
         match end_of_restarts(host, &status) {
             Ok(Some(settled)) => {
                 note(&settled);
@@ -177,7 +202,7 @@ pub(crate) fn decide(
             }
             Ok(None) => return Decision::RestartLoop(Box::new(status)),
             Err(failure) => {
-                return Decision::Unknown(format!("{unit} cannot be watched: {failure}"));
+                return unknown(&failure, format!("{unit} cannot be watched: {failure}"));
             }
         }
     }
@@ -211,6 +236,7 @@ pub(crate) fn decide(
             .then(|| told_in(current, service, incident))
             .flatten();
         waiting(Waiting::Begins(on, &what, SETTLE));
+        has_waited = true;
         let settled = match told_in {
             None => wait_for(SETTLE),
             Some(first) => match wait_for(first) {
@@ -228,10 +254,15 @@ pub(crate) fn decide(
                 note(&settled);
                 status = settled;
             }
+            Err(failure) if is_cut_off(&failure) => return Decision::CutOff(failure.message),
             Err(failure) => {
                 return Decision::LookAgain(why, format!("{what} goes on: {failure}"), LOOK_AGAIN);
             }
         }
+    }
+    // What it came to while the host went down says nothing of the failure.
+    if has_waited && is_going_down(healer) {
+        return Decision::CutOff(SHUTDOWN.to_owned());
     }
 
     match status.load_state.as_str() {
@@ -263,9 +294,10 @@ pub(crate) fn decide(
             Ok(Some(evidence)) => return Decision::Leave(LeftAlone::OperatorStop, evidence),
             Ok(None) => {}
             Err(failure) => {
-                return Decision::Unknown(format!(
-                    "it cannot be told whether an operator stopped {unit}: {failure}"
-                ));
+                return unknown(
+                    &failure,
+                    format!("it cannot be told whether an operator stopped {unit}: {failure}"),
+                );
             }
         }
         // A dependency that was found dead may be merely inactive, and so may
@@ -328,6 +360,29 @@ pub(crate) fn decide(
     match mistake(current, unit) {
         Some(mistake) => Decision::LookAgain(LeftAlone::Misconfigured, mistake, MISCONFIGURED),
         None => Decision::Go(Box::new(status)),
+    }
+}
+
+/// Whether systemd is stopping everything.
+pub(crate) fn is_going_down(healer: &Healer) -> bool {
+    let state = healer
+        .settings
+        .situation
+        .system_state_now(Instant::now() + LOOK);
+    state.is_ok_and(|state| state == STOPPING)
+}
+
+/// Whether a question had no answer because the bus, or systemd, goes down.
+fn is_cut_off(failure: &Failure) -> bool {
+    failure.is("bus-lost") || failure.is("shutting-down")
+}
+
+/// What is decided when a question that matters had no answer.
+fn unknown(failure: &Failure, reason: String) -> Decision {
+    if is_cut_off(failure) {
+        Decision::CutOff(reason)
+    } else {
+        Decision::Unknown(reason)
     }
 }
 

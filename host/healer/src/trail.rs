@@ -182,6 +182,11 @@ impl Trail {
         tried
     }
 
+    /// Whether there were attempts before, or this one was begun by another process.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.lock().offset > 0
+    }
+
     /// Whether nothing was written in this attempt.
     pub(crate) fn is_untouched(&self) -> bool {
         self.lock().steps.is_empty()

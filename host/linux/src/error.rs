@@ -46,6 +46,11 @@ impl BusError {
         matches!(self, Self::Down(_))
     }
 
+    /// Whether the bus did not bring an answer, so that what only reads is asked without it.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Down(_) | Self::Lost(_))
+    }
+
     /// Whether the refusal has this D-Bus error name.
     pub(crate) fn is(&self, error: &str) -> bool {
         matches!(self, Self::Refused { name, .. } if name == error)

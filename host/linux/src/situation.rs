@@ -60,9 +60,13 @@ impl Situation for Linux {
         if let Some(state) = self.shared.snapshots().of_system() {
             return Ok(state);
         }
+        self.system_state_now(deadline)
+    }
+
+    fn system_state_now(&self, deadline: Instant) -> Answer<String> {
         let state = self.shared.block_on_deadline(deadline, async {
             let asked = read_system_state(self.shared.bus()).await;
-            unless_down(asked, "cannot read systemd's state")
+            unless_gone(asked, "cannot read systemd's state")
         })?;
         state.map_or_else(|| systemctl::system_state(deadline), Ok)
     }
@@ -153,15 +157,15 @@ impl Linux {
                 .filter_map(|unit| UnitName::new(unit.0).ok())
                 .collect())
         };
-        unless_down(asked.await, "cannot list the failed units")
+        unless_gone(asked.await, "cannot list the failed units")
     }
 }
 
-/// None when there is no bus.
-fn unless_down<T>(asked: Result<T, BusError>, what: &str) -> Answer<Option<T>> {
+/// None when the bus brings no answer.
+fn unless_gone<T>(asked: Result<T, BusError>, what: &str) -> Answer<Option<T>> {
     match asked {
         Ok(value) => Ok(Some(value)),
-        Err(error) if error.is_down() => Ok(None),
+        Err(error) if error.is_gone() => Ok(None),
         Err(error) => Err(error.failure(what)),
     }
 }

@@ -51,7 +51,7 @@ impl SystemdUnits {
         let read = self.shared.block_on_deadline(deadline, async {
             match read(self.shared.bus(), unit).await {
                 Ok(status) => Ok(Some(status)),
-                Err(error) if error.is_down() => Ok(None),
+                Err(error) if error.is_gone() => Ok(None),
                 Err(error) => Err(error.failure(&cannot_read(unit))),
             }
         })?;
@@ -124,40 +124,52 @@ impl Units for SystemdUnits {
 }
 
 impl SystemdUnits {
-    /// None when there is no bus to listen to.
+    /// None when there is no bus to listen to, or none any more.
     async fn wait_by_signals(
         &self,
         unit: &UnitName,
         goal: Goal,
         last: &Mutex<Option<UnitStatus>>,
     ) -> Answer<Option<UnitStatus>> {
-        let fail = |error: BusError| error.failure(&format!("cannot wait for {unit}"));
-        match self.shared.signals().ready().await {
-            Ok(()) => {}
-            Err(error) if error.is_down() => return Ok(None),
-            Err(error) => return Err(fail(error)),
+        match self.follow(unit, goal, last).await {
+            Ok(answer) => answer.map(Some),
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error.failure(&format!("cannot wait for {unit}"))),
         }
+    }
+
+    /// Waits for as long as there is a bus.
+    async fn follow(
+        &self,
+        unit: &UnitName,
+        goal: Goal,
+        last: &Mutex<Option<UnitStatus>>,
+    ) -> Result<Answer<UnitStatus>, BusError> {
+        self.shared.signals().ready().await?;
         let mut path = unit_path(unit.as_str());
-        let mut watch = self.shared.signals().watch_unit(&path).map_err(fail)?;
+        let mut watch = self.shared.signals().watch_unit(&path)?;
         let mut first = true;
         loop {
-            let mut status = read(self.shared.bus(), unit).await.map_err(fail)?;
+            let mut status = read(self.shared.bus(), unit).await?;
             if first {
                 first = false;
-                status = existing(status)?;
+                status = match existing(status) {
+                    Ok(status) => status,
+                    Err(failure) => return Ok(Err(failure)),
+                };
                 let canonical = unit_path(status.name.as_str());
                 if canonical != path {
                     // An alias: signals come from the canonical name's object.
                     path = canonical;
-                    watch = self.shared.signals().watch_unit(&path).map_err(fail)?;
+                    watch = self.shared.signals().watch_unit(&path)?;
                     continue;
                 }
             }
             if let Some(end) = reached(goal, &status) {
-                return end.map(|()| Some(status));
+                return Ok(end.map(|()| status));
             }
             *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
-            watch.changed().await.map_err(fail)?;
+            watch.changed().await?;
         }
     }
 }

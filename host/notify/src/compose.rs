@@ -108,11 +108,6 @@ impl Composer<'_> {
         if reports.is_empty() {
             return None;
         }
-        let left_alone: BTreeSet<UnitName> = reports
-            .iter()
-            .filter(|report| report.ended == "left-alone")
-            .map(|report| report.unit.clone())
-            .collect();
         let lead = reports.remove(0);
         let cause = planned.mentions.first()?;
         let mut notification = Notification::about_cause(lead, &reports);
@@ -138,7 +133,7 @@ impl Composer<'_> {
                 let (left, up): (Vec<&Mention>, Vec<&Mention>) = planned
                     .mentions
                     .iter()
-                    .partition(|one| left_alone.contains(&one.unit));
+                    .partition(|one| self.is_left_as_it_is(one));
                 if left.is_empty() {
                     // The last report may still say that it was handed to people.
                     if notification.status_colour != StatusColour::Green || up.len() > 1 {
@@ -204,6 +199,17 @@ impl Composer<'_> {
             _ => {}
         }
         Some(notification)
+    }
+
+    /// Whether what was told of a unit is over because it is meant to be as it is. Otherwise
+    /// it is up: whatever kept Prunella from healing it, somebody else has started it.
+    fn is_left_as_it_is(&self, mention: &Mention) -> bool {
+        let incident = mention.incident.as_ref();
+        let record = incident.and_then(|incident| self.record(incident));
+        match record.and_then(|record| record.ending) {
+            Some(Ending::LeftAlone { why, .. }) => why.is_meant(),
+            _ => false,
+        }
     }
 
     /// Why nobody heals a unit that has no incident going on.

@@ -14,8 +14,8 @@ use std::{
 use prunella_config::Config;
 use prunella_core::{
     Timestamp, UnitName,
-    alert::{Alert, Dispatch, DispatchFilter, DispatchState},
-    incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
+    alert::{Alert, AlertKind, Dispatch, DispatchFilter, DispatchState},
+    incident::{DetectedBy, Detection, Ending, Incident, IncidentId, LeftAlone},
 };
 use prunella_notify::{Channel, Delivery, HostQueries, Message, Notifier, NotifierSettings};
 use prunella_report::{Renderer, headline};
@@ -44,18 +44,21 @@ impl Channel for Script {
     }
 }
 
-struct NoQueries;
+/// Since when every unit is up, where one is.
+#[derive(Clone, Default)]
+struct Queries(Arc<Mutex<Option<Timestamp>>>);
 
-impl HostQueries for NoQueries {
+impl HostQueries for Queries {
     fn requires(&self, _: &UnitName) -> Vec<UnitName> {
         Vec::new()
     }
     fn up_since(&self, _: &UnitName) -> Option<Timestamp> {
-        None
+        *self.0.lock().unwrap()
     }
 }
 
 struct House {
+    host: Queries,
     folder: tempfile::TempDir,
     store: Arc<Store>,
     config: Config,
@@ -89,6 +92,7 @@ impl House {
         let (tell, told) = mpsc::channel();
         Self {
             folder,
+            host: Queries::default(),
             store,
             config,
             script: Script {
@@ -106,7 +110,7 @@ impl House {
         Notifier::new(NotifierSettings {
             store: Arc::clone(&self.store),
             config: Arc::new(move || Arc::clone(&config)),
-            host: Arc::new(NoQueries),
+            host: Arc::new(self.host.clone()),
             open: Arc::new(move |_| Ok(Box::new(script.clone()))),
             renderer: Renderer::new(None),
             hostname: "shop1".to_owned(),
@@ -118,6 +122,17 @@ impl House {
 
     /// Something was handed to people just now.
     fn escalate(&self, number: u16) {
+        self.end(
+            number,
+            Ending::Escalated {
+                reason: "nobody knows why".to_owned(),
+                retry_at: Some(Timestamp::from_millis(9)),
+            },
+        );
+    }
+
+    /// Something has ended so just now.
+    fn end(&self, number: u16, ending: Ending) {
         let unit = UnitName::new(format!("web{number}.service")).unwrap();
         let detection = Detection {
             unit,
@@ -139,10 +154,6 @@ impl House {
             attempt: 1,
             boot_id: "boot".to_owned(),
             parent: None,
-        };
-        let ending = Ending::Escalated {
-            reason: "nobody knows why".to_owned(),
-            retry_at: Some(Timestamp::from_millis(9)),
         };
         self.store.open_incident(&incident).unwrap();
         let end = AttemptEnd {
@@ -307,4 +318,56 @@ fn a_notifier_on_a_thread_can_be_woken_and_stopped() {
             .all(|one| one.state == DispatchState::Delivered)
     );
     assert_eq!(house.dispatches().len(), 2);
+}
+
+#[test]
+fn what_was_left_to_people_and_is_up_is_resolved() {
+    let house = House::new([]);
+    house.end(
+        1,
+        Ending::LeftAlone {
+            why: LeftAlone::StartLimit,
+            detail: "another start was refused by systemd".to_owned(),
+        },
+    );
+    house.notifier().work_for(Duration::ZERO);
+    assert!(!house.one().message.resolved);
+    house.notifier().work_for(Duration::ZERO);
+    assert_eq!(house.dispatches().len(), 1, "it is still down");
+
+    *house.host.0.lock().unwrap() = Some(Timestamp::from_millis(3_000));
+    house.notifier().work_for(Duration::ZERO);
+    let got = house.got();
+    let end = got.last().unwrap();
+    assert!(end.resolved, "{end:?}");
+    assert_eq!(end.kind, AlertKind::Recovery);
+    assert_eq!(
+        end.headline,
+        "INFO shop1: Resolved: web1.service is up again"
+    );
+    assert!(!end.text.contains("Remove the cause"), "{}", end.text);
+    assert!(!end.text.contains("needs a person"), "{}", end.text);
+}
+
+#[test]
+fn what_an_operator_stopped_is_closed_and_not_resolved() {
+    let house = House::new([]);
+    house.escalate(1);
+    house.notifier().work_for(Duration::ZERO);
+    house.end(
+        1,
+        Ending::LeftAlone {
+            why: LeftAlone::OperatorStop,
+            detail: String::new(),
+        },
+    );
+    house.notifier().work_for(Duration::ZERO);
+    let got = house.got();
+    let end = got.last().unwrap();
+    assert!(end.resolved, "{end:?}");
+    assert_eq!(end.kind, AlertKind::Information);
+    assert_eq!(
+        end.headline,
+        "INFO shop1: Closed: web1.service left alone: an operator stopped it"
+    );
 }

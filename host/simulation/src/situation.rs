@@ -27,6 +27,10 @@ impl Situation for Sim {
         lock(&self.world).monotonic()
     }
 
+    fn system_state_now(&self, deadline: Instant) -> Answer<String> {
+        self.system_state(deadline)
+    }
+
     fn system_state(&self, _: Instant) -> Answer<String> {
         Ok(lock(&self.world).system_state.clone())
     }

@@ -26,7 +26,7 @@ pub use self::{
 };
 use crate::{
     Timestamp, UnitName,
-    incident::{Assessment, DetectedBy, Ending, Incident, IncidentId, LeftAlone, Outcome},
+    incident::{Assessment, DetectedBy, Ending, Incident, IncidentId, Outcome},
     service::Service,
     text::without_numbers,
     trail::{Entry, Step},
@@ -206,10 +206,7 @@ impl Alert {
 fn is_resolved(ending: &Ending) -> bool {
     match ending {
         Ending::Healed { .. } | Ending::Recovered { .. } => true,
-        Ending::LeftAlone { why, .. } => matches!(
-            why,
-            LeftAlone::Healthy | LeftAlone::Finished | LeftAlone::OperatorStop | LeftAlone::Masked
-        ),
+        Ending::LeftAlone { why, .. } => why.is_meant(),
         // Whether it is up is not known.
         Ending::Interrupted { .. }
         | Ending::Escalated { .. }

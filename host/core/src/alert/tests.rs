@@ -7,7 +7,7 @@ use rstest::rstest;
 use super::*;
 use crate::{
     Monotonic, StrategyName,
-    incident::{DetectedBy, Detection},
+    incident::{DetectedBy, Detection, LeftAlone},
 };
 
 fn unit(name: &str) -> UnitName {

@@ -12,7 +12,10 @@ use prunella_core::{
 use prunella_report::headline;
 use prunella_store::{AttemptEnd, LastSteps};
 
-use super::{Shared, Stage, Task, WaitsFor, not_stored, run::Finished};
+use super::{
+    Shared, Stage, Task, WaitsFor, not_stored,
+    run::{CUT_OFF, Finished},
+};
 use crate::{
     attempt::{AttemptOutcome, look_again_after},
     clock::wall_clock,
@@ -104,6 +107,17 @@ impl Shared {
                     state
                         .ended
                         .insert(unit.clone(), (incident.id.clone(), ending));
+                }
+            }
+            AttemptOutcome::CutOff(reason) => {
+                tracing::info!(
+                    prunella_incident = %incident.id,
+                    "{unit}: the attempt was cut off, and goes on later: {reason}"
+                );
+                let mut state = self.lock();
+                state.ended.remove(unit);
+                if let Some(task) = state.tasks.get_mut(unit) {
+                    task.wait(CUT_OFF, WaitsFor::Budget);
                 }
             }
             AttemptOutcome::WaitForBudget(wait) => {

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use prunella_core::{
@@ -27,6 +28,9 @@ use crate::{
     snapshot::Snapshot,
     trail::Trail,
 };
+
+/// After how long an attempt that was cut off goes on, where the host does not go down.
+pub(super) const CUT_OFF: Duration = Duration::from_secs(2);
 
 /// What an attempt begins with.
 pub(super) struct AttemptInput {
@@ -219,6 +223,11 @@ impl Shared {
             AttemptOutcome::LookAgain(why, detail, _) if self.dry_run => {
                 AttemptOutcome::Ended(Ending::LeftAlone { why, detail })
             }
+            AttemptOutcome::CutOff(reason) if self.dry_run => {
+                AttemptOutcome::Ended(Ending::DryRun {
+                    verdict: format!("it would go on later: {reason}"),
+                })
+            }
             AttemptOutcome::TryAgain(_) | AttemptOutcome::WaitForBudget(_) if self.dry_run => {
                 AttemptOutcome::Ended(Ending::DryRun {
                     verdict: "it would be tried again".to_owned(),
@@ -253,12 +262,16 @@ impl Shared {
             incident,
             Known {
                 restart_loop,
+                goes_on: true,
                 ..Known::default()
             },
             &self.healer.host_for(service),
             |_| {},
         );
         match (waits_for, decision) {
+            (_, Decision::CutOff(_)) if !asked_for => {
+                Some(AttemptOutcome::NothingNew(CUT_OFF, None))
+            }
             (WaitsFor::Hold(before), Decision::LookAgain(why, detail, after)) if why == before => {
                 let ending = Ending::LeftAlone { why, detail };
                 Some(AttemptOutcome::NothingNew(after, Some(ending)))
@@ -377,13 +390,15 @@ impl Shared {
 
     /// Whether a reboot has overtaken the incident: the failed run belongs to
     /// another boot, and the unit was not started in this one. What is up or on its way
-    /// there has to prove itself as after any other failure.
+    /// there has to prove itself as after any other failure, and what has run and is down
+    /// may have been stopped.
     fn overtaken(&self, service: &Arc<Service>, trail: &Trail) -> Option<Ending> {
         if trail.incident().boot_id == self.healer.settings.situation.boot_id() {
             return None;
         }
         let status = self.look_at(&service.unit)?;
-        if status.active_state != ActiveState::Inactive || !status.is_settled() {
+        let has_run = status.inactive_exit_monotonic.is_some();
+        if status.active_state != ActiveState::Inactive || !status.is_settled() || has_run {
             return None;
         }
         Some(Ending::Interrupted {
@@ -416,6 +431,11 @@ impl Shared {
                 on: Awaited::Budget,
                 reason: "the healing budget spaces attempts out".to_owned(),
                 up_to: *wait,
+            },
+            AttemptOutcome::CutOff(reason) => Step::Waits {
+                on: Awaited::Unit,
+                reason: reason.clone(),
+                up_to: CUT_OFF,
             },
             AttemptOutcome::Watches {
                 told: Some(told), ..

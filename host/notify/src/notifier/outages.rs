@@ -6,8 +6,9 @@ use prunella_config::Config;
 use prunella_core::{
     Timestamp,
     alert::{Alert, AlertGroup},
+    cause::Cause,
     incident::{DetectedBy, IncidentKind},
-    trail::{Entry, Step},
+    trail::{Awaited, Entry, Record, Step},
 };
 use prunella_report::{is_up, outage_headline};
 use prunella_store::{StoreError, Unfinished};
@@ -18,6 +19,9 @@ use crate::plan::{Outage, is_known};
 /// After its start a notifier lets the incidents that it finds open be taken up
 /// first: they may end at once.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long reading what a service said of its failure may take.
+const READING: Duration = Duration::from_secs(5);
 
 impl Shared {
     /// The open incidents that nobody has heard of, and when people are to hear
@@ -64,6 +68,9 @@ impl Shared {
                 if critical && repeats_itself(&record.steps) {
                     due = due.min(now);
                 }
+                if let Some(known) = end_of_loop_known(&record) {
+                    due = due.max(known);
+                }
             }
             outages.push(Outage {
                 alert: Alert::outage(
@@ -99,6 +106,26 @@ fn taken_up_again(steps: &[Entry], now: Timestamp) -> Option<Timestamp> {
         .iter()
         .rposition(|entry| matches!(entry.step, Step::Ended { .. }))?;
     Some(steps.get(ended + 1).map_or(now, |next| next.at.min(now)))
+}
+
+/// By when it is known whether a restart loop has ended: that is news, and not that it goes
+/// on until then.
+fn end_of_loop_known(record: &Record) -> Option<Timestamp> {
+    if record.incident.detection.cause != Cause::RestartLoop {
+        return None;
+    }
+    record
+        .steps
+        .iter()
+        .rev()
+        .find_map(|entry| match &entry.step {
+            Step::Waits {
+                on: Awaited::SystemdRestart,
+                up_to,
+                ..
+            } => Some(entry.at.saturating_add(*up_to).saturating_add(READING)),
+            _ => None,
+        })
 }
 
 /// Whether the last two healings failed in exactly the same way.

@@ -9,7 +9,7 @@
 
 use prunella_e2e::{Scene, TIMEOUT, one_line, victim, victim_with};
 
-use crate::receiver::{headline, kind, receiver, scene_telling_after, wait_got};
+use crate::receiver::{about, headline, kind, receiver, scene_telling_after, wait_got};
 
 const WEB: &str = "web.service";
 const BYSTANDER: &str = "bystander.service";
@@ -232,4 +232,72 @@ fn a_question_is_put_at_once_and_its_answer_waits_for_the_budget() {
         Some("unit-control.start web.service")
     );
     assert_eq!(scene.runs(WEB), 3);
+}
+
+/// Waits until systemd has restarted a service at least so often.
+fn wait_restarts(scene: &Scene, number: u32) {
+    scene
+        .wait_for("systemd to restart it", TIMEOUT, || {
+            let restarts: u32 = scene.property(WEB, "NRestarts")?.parse().unwrap();
+            Ok((restarts >= number).then_some(()))
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_loop_that_a_sweep_finds_is_told_once_and_with_its_reason() {
+    let scene = scene_telling_after("3s")
+        .service(WEB, &licensed("Restart=always\nRestartSec=500ms"), "")
+        .with_hooks();
+    receiver(&scene, "200");
+    scene.start(&[WEB]);
+    // Each by hand, so that one sees how it began.
+    scene.systemctl(&["stop", "prunella-sweep.timer"]).unwrap();
+    scene.prunella_ok(&["sweep"]);
+    scene.write_file(EXPIRED, "", 0o644).unwrap();
+    scene.kill(WEB);
+    wait_restarts(&scene, 6);
+    scene.prunella_ok(&["sweep"]);
+    let incidents = scene.incidents_of(WEB);
+    assert_eq!(incidents.len(), 1, "{incidents:?}");
+    assert!(incidents[0].is("escalated"), "{incidents:?}");
+    assert_eq!(incidents[0].cause, "restart-loop");
+    let told = about(&scene, WEB);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(kind(&told[0]), "prunella.escalation");
+    assert!(
+        told[0]
+            .to_string()
+            .contains("FATAL: the license is expired"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_systemd_has_given_up_is_no_restart_loop() {
+    let scene = Scene::builder()
+        .service(
+            WEB,
+            &victim_with(
+                "StartLimitBurst=7\nStartLimitIntervalSec=1h",
+                "Restart=always\nRestartSec=100ms",
+                "--need-file /opt/it",
+            ),
+            "start-limit = \"respect\"\n",
+        )
+        .file("/opt/it", "", 0o644)
+        .with_hooks();
+    scene.systemctl(&["stop", "prunella-sweep.timer"]).unwrap();
+    scene.start(&[WEB]);
+    scene.prunella_ok(&["sweep"]);
+    scene.remove_file("/opt/it").unwrap();
+    scene.kill(WEB);
+    let incident = scene.wait_left_alone(WEB, "start-limit");
+    scene
+        .wait_until("prunella-hook@web.service.service", "inactive", TIMEOUT)
+        .unwrap();
+    scene.prunella_ok(&["sweep"]);
+    let incidents = scene.incidents_of(WEB);
+    assert_eq!(incidents.len(), 1, "{incidents:?}");
+    assert_eq!(incidents[0].id, incident.id);
 }

@@ -8,7 +8,9 @@
 
 use prunella_e2e::{Scene, TIMEOUT};
 
-use crate::receiver::{about, alert_group, is_resolved, kind, receiver, scene, wait_end};
+use crate::receiver::{
+    about, alert_group, headline, is_resolved, kind, receiver, scene, scene_telling_after, wait_end,
+};
 
 const WEB: &str = "web.service";
 const BROKEN: &str = "/opt/broken";
@@ -122,4 +124,71 @@ fn a_service_that_is_well_after_a_reboot_is_proven_so() {
         report.contains("the host was rebooted meanwhile"),
         "{report}"
     );
+}
+
+/// Breaks a service that systemd restarts, and waits until it is about to do so, with an
+/// incident open.
+fn break_and_wait_about_to_restart(scene: &Scene) -> prunella_e2e::Incident {
+    scene.wait_active(WEB, TIMEOUT).unwrap();
+    scene.write_file(BROKEN, "", 0o644).unwrap();
+    scene.kill(WEB);
+    scene
+        .wait_for("the incident to wait for systemd", TIMEOUT, || {
+            let incidents = scene.incidents_of(WEB);
+            Ok(incidents
+                .into_iter()
+                .find(|incident| scene.record(incident).steps("waits").next().is_some()))
+        })
+        .unwrap()
+}
+
+#[test]
+fn an_incident_that_waits_for_systemd_goes_on_after_a_reboot() {
+    let mut scene = scene_telling_after("10m")
+        .service(WEB, &broken("Restart=always\nRestartSec=10s", "0"), "")
+        .enabled(WEB)
+        .with_daemon();
+    let before = break_and_wait_about_to_restart(&scene);
+    scene.remove_file(BROKEN).unwrap();
+    scene.machine.reboot().unwrap();
+    let incident = scene.wait_ended(WEB, "recovered");
+    assert_eq!(incident.id, before.id);
+    let record = scene.record(&incident);
+    assert_eq!(record.steps("ended").count(), 1, "{}", record.text());
+    assert_eq!(record.steps("proven").count(), 1, "{}", record.text());
+    assert_eq!(scene.incidents_of(WEB).len(), 1);
+}
+
+#[test]
+fn an_operators_stop_after_a_reboot_ends_what_was_open_before() {
+    let mut scene = scene_telling_after("2s")
+        .service(WEB, &broken("Restart=always\nRestartSec=8s", "0"), "")
+        .enabled(WEB)
+        .with_daemon();
+    receiver(&scene, "200");
+    let before = break_and_wait_about_to_restart(&scene);
+    let told = scene
+        .wait_for("that it is down to be told", TIMEOUT, || {
+            Ok(about(&scene, WEB).into_iter().next())
+        })
+        .unwrap();
+    scene.machine.reboot().unwrap();
+    receiver(&scene, "200");
+    scene
+        .wait_for("systemd's next restart", TIMEOUT, || {
+            let waits = scene.property(WEB, "SubState")? == "auto-restart";
+            Ok(waits.then_some(()))
+        })
+        .unwrap();
+    // Whatever Prunella was about to do by then.
+    scene.systemctl(&["stop", "prunella.service"]).unwrap();
+    scene.systemctl(&["stop", WEB]).unwrap();
+    scene.systemctl(&["start", "prunella.service"]).unwrap();
+    let incident = scene.wait_left_alone(WEB, "operator-stop");
+    assert_eq!(incident.id, before.id);
+    let end = wait_end(&scene, WEB);
+    assert_eq!(alert_group(&end), alert_group(&told));
+    assert!(headline(&end).contains("an operator stopped it"), "{end}");
+    assert_eq!(scene.property(WEB, "ActiveState").unwrap(), "inactive");
+    assert_eq!(scene.incidents_of(WEB).len(), 1);
 }

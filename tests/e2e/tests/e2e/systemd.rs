@@ -350,3 +350,32 @@ fn crashes_in_a_row_that_systemd_restarts_are_one_incident_that_counts_them() {
     let report = scene.report(&incident);
     assert!(report.contains("systemd restarted it 3 times"), "{report}");
 }
+
+#[test]
+fn a_restart_of_dbus_ends_no_incident_that_waits_for_systemd() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            "[Service]\nRestart=always\nRestartSec=6s\nExecStart=/bin/sh -c 'test ! -e \
+             /opt/broken || exit 1; exec sleep infinity'\n",
+            "",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.write_file("/opt/broken", "", 0o644).unwrap();
+    scene.kill("web.service");
+    scene
+        .wait_for("the incident to wait for systemd", TIMEOUT, || {
+            let incidents = scene.incidents_of("web.service");
+            let waits = |incident| scene.record(incident).steps("waits").next().is_some();
+            Ok(incidents.iter().any(waits).then_some(()))
+        })
+        .unwrap();
+    scene.systemctl(&["restart", "dbus.service"]).unwrap();
+    scene.remove_file("/opt/broken").unwrap();
+    let incident = scene.wait_ended("web.service", "recovered");
+    let record = scene.record(&incident);
+    assert_eq!(record.steps("ended").count(), 1, "{}", record.text());
+    assert_eq!(record.acts(), Vec::<String>::new());
+    assert_eq!(scene.incidents().len(), 1);
+}
