@@ -88,12 +88,15 @@ pub(crate) struct HealthBook {
     /// The control groups of the units that were seen.
     groups: Mutex<BTreeMap<UnitName, Group>>,
     /// Which symptoms of the host were news last, and how bad they were.
-    host_told: Mutex<Option<Vec<(Metric, Option<String>, SymptomLevel)>>>,
+    host_told: Mutex<Option<Vec<HostSymptom>>>,
     budgets_written: Written,
     work: Sender<Work>,
     /// Who is told what begins, or changes, an incident.
     on_news: OnceLock<Box<OnNews>>,
 }
+
+/// What is measured of the host, of what of it, and how bad it is.
+type HostSymptom = (Metric, Option<String>, SymptomLevel);
 
 /// Who hears of news. Must not block, nor ask the book.
 type OnNews = dyn Fn(HealthNews) + Send + Sync;
