@@ -70,7 +70,7 @@ fn marked(unit_dir: &Path) -> Result<Vec<(UnitName, PathBuf, bool)>, DaemonError
 
 /// Those of units that are in nobody's care: their services files are gone. `config` has to
 /// be one without mistakes, since a file with one declares a service, too. None where they
-/// are [lost](lost).
+/// are [`lost`].
 pub fn orphans(unit_dir: &Path, config: &Config) -> Result<Vec<(UnitName, PathBuf)>, DaemonError> {
     let found = without_file(unit_dir, config)?;
     Ok(if are_lost(&found, config) {
