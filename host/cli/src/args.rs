@@ -77,8 +77,9 @@ Files:
   /etc/prunella/prunella.toml        settings, strategies and their grants
   /etc/prunella/services.d/*.toml    one file per service in Prunella's care
   /etc/prunella/plugins/             your own strategies
+  /etc/prunella/keys/*.toml          keys that may sign strategies
   /etc/prunella/templates/           your own report templates
-  /var/lib/prunella/                 incidents, and what was done about them
+  /var/lib/prunella/                 incidents, what was done about them, and measurements
 
 Environment:
   PRUNELLA_LOG   log filter, such as `debug` or `prunella_healer=trace`
@@ -574,8 +575,8 @@ fn reason(text: &str) -> Result<String, String> {
 #[command(
     long_about = "Have the daemon read its configuration again, as `systemctl reload \
         prunella.service` does.\n\n\
-        With a mistake in the configuration this fails, shows the mistakes, and leaves the one \
-        before in force.",
+        With a mistake in the configuration, this fails and shows every mistake; the previous \
+        configuration stays in force.",
     after_help = "\
 Examples:
   sudo prunella reload"

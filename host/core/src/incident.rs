@@ -455,9 +455,9 @@ pub enum Ending {
     },
     /// Waits for another unit to be healthy.
     Blocked { on: UnitName, reason: String },
-    /// Prunella was killed in the middle of it.
+    /// The host was rebooted in the middle of it, and nothing has started the unit since.
     Interrupted {
-        /// What is known about how far it got.
+        /// How the unit stands now.
         detail: String,
     },
     /// A dry run came to its end; nothing was carried out.
@@ -486,7 +486,7 @@ pub enum EndingKind {
     Escalated,
     /// Waits for another unit.
     Blocked,
-    /// Prunella was killed in the middle of it.
+    /// The host was rebooted, and nothing has started the unit since.
     Interrupted,
     /// Nothing was carried out: a dry run.
     DryRun,

@@ -6,10 +6,12 @@
 //! |---|---|
 //! | `clock`, `error`, [`paths`], [`files`], [`drop_ins`], `memory` | what everything below needs |
 //! | [`plugins`] | a plugin's files, its versions, and what its bytes may do |
-//! | [`configuration`], `loading`, [`assembly`] | the configuration, strategies, and a healer with all that it needs |
 //! | [`host_check`] | what of the configuration does not fit this host |
-//! | `detection`, `disks`, `probes`, `health`, `sampler`, [`notifier`], `retention`, `overview` | one task each |
-//! | `access`, `measured`, `incidents`, `pauses`, `approvals`, `alerts` | what is looked up and written in the store |
+//! | `health` | how services and host are |
+//! | [`configuration`], `loading`, [`assembly`] | the configuration, strategies, and a healer with all that it needs |
+//! | `access`, `incidents`, `pauses`, `approvals` | what is looked up and written in the store |
+//! | `detection`, `restart_loops`, `probes`, `disks`, `sampler`, [`notifier`], `retention`, `overview` | one task each |
+//! | `measured`, `alerts` | what was measured, and what was told |
 //! | [`hook`], [`sweep`], [`heal`] | healing in a process of its own |
 //! | `queries`, `orders` | what anybody may ask for, answered here |
 //! | `shared`, `kill_switch`, `reload`, `handler`, `run` | the daemon: its state, its threads, its answers, its loop |

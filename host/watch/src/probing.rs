@@ -1,4 +1,4 @@
-//! Asks declared probes at their interval (`every = "30s"`), and tells when one
+//! Asks declared probes at their interval (`interval = "30s"`), and tells when one
 //! goes unanswered too often: a service can be up and of no use.
 //!
 //! Without such a probe nothing here runs, and nothing wakes up.

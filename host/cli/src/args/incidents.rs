@@ -186,7 +186,7 @@ pub(crate) enum Outcome {
     Escalated,
     /// Waits for another unit
     Blocked,
-    /// Prunella was killed while it worked on it
+    /// The host was rebooted, and nothing has started the service since
     Interrupted,
     /// A dry run
     #[value(name = "dry-run")]

@@ -59,10 +59,10 @@ pub(crate) enum MetricsCommand {
         Reads rows of a timestamp and a value, in the order of their times, and prints each with a \
         score from 0 (as always) to 1 (never seen, in many ways). A score of 0.5 or more is worth \
         a look. Each row is judged only by those before it, as it would be on a running host, and \
-        one incident is reported once: for the next 150 rows only a higher score is.\n\n\
+        one incident is reported once: for the next 150 rows, only a higher score is reported.\n\n\
         Timestamps are seconds since 1970, or such as 2026-11-29 14:30:00 or \
         2026-11-29T14:30:00Z, in UTC where they name no zone. Leave a value empty where it is \
-        missing. A heading and further columns are left out. It suits one row in 1 to 60 minutes. \
+        missing. A heading and further columns are ignored. It suits one row in 1 to 60 minutes. \
         Scores of the first 576 rows are provisional: until then much is new.",
     after_help = "\
 Examples:
