@@ -20,7 +20,7 @@ use prunella_metrics::{
 use crate::{
     args::HealthArgs,
     exit::{Exit, Problem},
-    output::{self, BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
+    output::{self, BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, short_unit, wrap},
     paths::Paths,
     query::Prunella,
     table::{Cell, Column, Table},
@@ -90,11 +90,6 @@ pub(crate) fn why(health: &Health) -> String {
     why
 }
 
-fn name(health: &Health) -> &str {
-    let name = health.subject.as_str();
-    name.strip_suffix(".service").unwrap_or(name)
-}
-
 /// A line for each service.
 fn all(report: &HealthReport, width: usize) -> String {
     if report.services.is_empty() {
@@ -117,7 +112,7 @@ fn all(report: &HealthReport, width: usize) -> String {
         // Nothing has been so since a time when nobody looked.
         let since = seen_at.map_or_else(String::new, |_| ago(health.since, report.at));
         table.row(vec![
-            Cell::new(name(health), PLAIN),
+            Cell::new(short_unit(health.subject.as_str()), PLAIN),
             Cell::new(health.state.as_str(), style(health.state)),
             Cell::new(since, QUIET),
             Cell::new(why(health), PLAIN),
@@ -166,11 +161,7 @@ fn in_an_hour(points: &[Point], until: Timestamp) -> String {
             .and_then(|place| HOUR_COLUMNS.checked_sub(place + 1))
             .and_then(|place| columns.get_mut(place));
         if let Some(column) = column {
-            column.push(Reduced {
-                mean: point.mean,
-                min: point.min,
-                max: point.max,
-            });
+            column.push(Reduced::from(point.mean));
         }
     }
     sparkline(&columns.map(|column| reduce(column).map(|value| value.mean)))

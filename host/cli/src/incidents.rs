@@ -26,7 +26,7 @@ use prunella_report::{Notification, Rendered, Renderer};
 use crate::{
     args::{ExportArgs, IncidentsArgs, IncidentsCommand},
     exit::Exit,
-    output::{self, BAD, FAIR, GOOD, PLAIN, QUIET},
+    output::{self, BAD, FAIR, GOOD, PLAIN, QUIET, short_unit},
     paths::Paths,
     query::Prunella,
     table::{Cell, Column, Table},
@@ -208,11 +208,10 @@ pub(crate) fn table(incidents: &[Summary], now: Timestamp, width: usize) -> Stri
     ]);
     for incident in incidents {
         let (ended, style) = ended(incident);
-        let unit = incident.unit.as_str();
         table.row(vec![
             Cell::new(incident.id.as_str(), PLAIN),
             Cell::new(time::ago(incident.at, now), QUIET),
-            Cell::new(unit.strip_suffix(".service").unwrap_or(unit), PLAIN),
+            Cell::new(short_unit(incident.unit.as_str()), PLAIN),
             Cell::new(&incident.cause, PLAIN),
             Cell::new(ended, style),
             Cell::new(how(incident), PLAIN),

@@ -48,6 +48,11 @@ pub(crate) fn is_closed() -> bool {
     poll(&mut ends, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
+/// A unit's name as tables have it: a service's without its kind.
+pub(crate) fn short_unit(name: &str) -> &str {
+    name.strip_suffix(".service").unwrap_or(name)
+}
+
 /// One JSON value on one line.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     print_json_lines([value])

@@ -36,31 +36,32 @@ pub(super) fn mode(text: &str) -> Option<u32> {
 /// A share in percent, such as `5%` or `0.5 %`, in parts of a thousand; none above 100 %.
 pub(super) fn permille(text: &str) -> Option<u32> {
     let share = u32::try_from(many_permille(text)?).ok()?;
-    Some(share).filter(|share| *share <= 1_000)
+    (share <= 1_000).then_some(share)
 }
 
 /// The same, and also above 100 %: of several processors.
 pub(super) fn many_permille(text: &str) -> Option<u64> {
-    let number = text.strip_suffix('%')?.trim_end();
-    let (whole, tenths) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(tenths) || whole.len() > 6 || tenths.len() > 1 {
-        return None;
-    }
-    Some(whole.parse::<u64>().ok()? * 10 + tenths.parse::<u64>().ok()?)
+    percent(text, 6, 1)
 }
 
 /// A share in percent, such as `99.95%`, in parts of a million; none above 100 %.
 pub(super) fn parts_per_million(text: &str) -> Option<u32> {
+    let share = u32::try_from(percent(text, 3, 4)?).ok()?;
+    (share <= 1_000_000).then_some(share)
+}
+
+/// A share in percent, with so many digits at most before and behind the point. It counts
+/// the smallest share that so many digits behind the point can write.
+fn percent(text: &str, before: usize, behind: usize) -> Option<u64> {
     let number = text.strip_suffix('%')?.trim_end();
     let (whole, rest) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if !digits(whole) || !digits(rest) || whole.len() > 3 || rest.len() > 4 {
+    let digits = |part: &str, most: usize| {
+        (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    if !digits(whole, before) || !digits(rest, behind) {
         return None;
     }
-    let rest: u32 = format!("{rest:0<4}").parse().ok()?;
-    let share = whole.parse::<u32>().ok()? * 10_000 + rest;
-    Some(share).filter(|share| *share <= 1_000_000)
+    format!("{whole}{rest:0<behind$}").parse().ok()
 }
 
 /// Whether `text` is `host:port`, with a port from 1 to 65535; an IPv6 address

@@ -8,22 +8,23 @@
 mod budgets;
 mod layer;
 mod seen;
+mod work;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Sender},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use prunella_config::Config;
 use prunella_core::{
     UnitName,
     budget::Moment,
-    capability::{Certificate, UnitStatus},
+    capability::Certificate,
     duration::written,
     health::{
         Existing, Health, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel,
@@ -43,24 +44,19 @@ use prunella_store::{SeenHealth, Store};
 pub(crate) use self::layer::{Measures, measured};
 use self::{
     budgets::Written,
-    seen::{SeenDegradation, SeenStep, SeenUnit, pause_of, seen_degradation, seen_step, seen_unit},
+    seen::{SeenDegradation, SeenStep, seen_degradation, seen_step},
+    work::Work,
 };
 use crate::{DaemonError, clock};
 
 /// What an earlier daemon knew counts for so long after it was seen.
 const FRESH: Duration = Duration::from_secs(300);
 
-/// How long one look at a unit may take.
-const LOOK: Duration = Duration::from_secs(10);
-
 /// Why nothing is known yet of what was not watched before.
 const JUST_BEGUN: &str = "the daemon has just begun to watch it";
 
 /// Why nothing is known yet of the host.
 const NOT_MEASURED: &str = "the host has not been measured yet";
-
-/// Changes that are kept for a store that does not work now.
-const KEPT: usize = 1_000;
 
 /// What a probe's turn has told of health.
 #[derive(Debug)]
@@ -119,24 +115,6 @@ pub(crate) struct Group {
     pub(crate) path: String,
     /// systemd's NRestarts.
     pub(crate) restarts: u32,
-}
-
-/// What the thread of its own does.
-enum Work {
-    /// This changed.
-    Save(Transition),
-    /// A unit is to be looked at.
-    Look(UnitName),
-    /// So is each that was not seen yet.
-    LookAtUnseen,
-    /// The pauses may have changed.
-    Pauses,
-    /// What was used up of error budgets is to be written.
-    SaveBudgets,
-    /// Whoever asks waits until all that came before is done.
-    Done(Sender<()>),
-    /// All that is known is to be written, and then to end.
-    Stop(Sender<()>),
 }
 
 impl HealthBook {
@@ -337,9 +315,9 @@ impl HealthBook {
         self.observe_host(|host, now| host.exists(now, existing));
     }
 
-    /// The control groups of the units that were seen.
-    pub(crate) fn groups(&self) -> BTreeMap<UnitName, Group> {
-        self.lock_groups().clone()
+    /// The control group of a unit, once that was seen.
+    pub(crate) fn group(&self, unit: &UnitName) -> Option<Group> {
+        self.lock_groups().get(unit).cloned()
     }
 
     /// How the host is now.
@@ -480,8 +458,10 @@ impl HealthBook {
         };
         // Read with the lock held, so that no tracker sees time go back.
         let observed = see(tracker, self.now());
-        // With the lock held as well: changes are stored in their order.
-        self.note(&unit.clone().into(), observed);
+        if observed != Observed::default() {
+            // With the lock held as well: changes are stored in their order.
+            self.note(&unit.clone().into(), observed);
+        }
     }
 
     fn observe_host(&self, see: impl FnOnce(&mut HostTracker, Now) -> Observed) {
@@ -564,6 +544,16 @@ impl HealthBook {
         }
     }
 
+    /// Now, for the store.
+    fn moment(&self) -> Moment {
+        let Now { since_boot, at } = self.now();
+        Moment {
+            boot_id: self.linux.boot_id(),
+            since_boot,
+            at,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<UnitName, Tracker>> {
         self.trackers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -574,141 +564,6 @@ impl HealthBook {
 
     fn lock_groups(&self) -> MutexGuard<'_, BTreeMap<UnitName, Group>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn work(&self, queue: &Receiver<Work>) {
-        let mut unsaved = Vec::new();
-        let answer = |done: Sender<()>| {
-            if done.send(()).is_err() {
-                tracing::debug!("nobody waits for it any more");
-            }
-        };
-        while let Ok(first) = queue.recv() {
-            let mut waiting = Vec::new();
-            for work in std::iter::once(first).chain(queue.try_iter()) {
-                match work {
-                    Work::Save(transition) => unsaved.push(transition),
-                    Work::Look(unit) => self.look(&unit),
-                    Work::LookAtUnseen => self.look_at_each_unseen(),
-                    Work::Pauses => self.read_pauses(),
-                    Work::SaveBudgets => self.save_budgets(),
-                    Work::Done(done) => waiting.push(done),
-                    Work::Stop(done) => {
-                        let mut subjects: BTreeSet<Subject> =
-                            self.units().into_iter().map(Subject::from).collect();
-                        subjects.insert(Subject::Host);
-                        self.save(&subjects, &mut unsaved);
-                        self.save_budgets();
-                        answer(done);
-                        return;
-                    }
-                }
-            }
-            let subjects = unsaved
-                .iter()
-                .map(|change| change.subject.clone())
-                .collect::<BTreeSet<_>>();
-            self.save(&subjects, &mut unsaved);
-            waiting.into_iter().for_each(answer);
-        }
-    }
-
-    /// Writes down how these are, and what has changed.
-    fn save(&self, subjects: &BTreeSet<Subject>, unsaved: &mut Vec<Transition>) {
-        let Some(store) = self.store.as_ref().filter(|_| !subjects.is_empty()) else {
-            unsaved.clear();
-            return;
-        };
-        let now = self.now();
-        let boot_id = self.linux.boot_id();
-        let healths: Vec<Health> = subjects
-            .iter()
-            .filter_map(|subject| match subject {
-                Subject::Host => Some(self.host().health()),
-                Subject::Unit(unit) => self.lock().get(unit).map(Tracker::health),
-            })
-            .collect();
-        let seen: Vec<SeenHealth> = healths
-            .into_iter()
-            .map(|health| SeenHealth {
-                health,
-                moment: Moment {
-                    boot_id: boot_id.clone(),
-                    since_boot: now.since_boot,
-                    at: now.at,
-                },
-            })
-            .collect();
-        match store.save_health(&seen, unsaved) {
-            Ok(()) => unsaved.clear(),
-            // The store has told of its trouble itself; with the next change it is tried
-            // again.
-            Err(error) => {
-                tracing::debug!("how services are is not in the store: {error}");
-                let surplus = unsaved.len().saturating_sub(KEPT);
-                unsaved.drain(..surplus);
-            }
-        }
-    }
-
-    /// Looks at a unit that has no incident: that says more, and healing is not to be
-    /// disturbed.
-    fn look(&self, unit: &UnitName) {
-        if self.lock().get(unit).is_none_or(Tracker::has_incident) {
-            return;
-        }
-        match self.linux.units().get(Instant::now() + LOOK, unit) {
-            Ok(status) => self.saw(unit, &status),
-            Err(failure) => tracing::debug!("cannot look at {unit}: {failure}"),
-        }
-    }
-
-    fn saw(&self, unit: &UnitName, status: &UnitStatus) {
-        let run = status.invocation.as_deref();
-        self.observe(unit, |tracker, now| tracker.run(now, run));
-        if let Some(path) = &status.control_group {
-            let group = Group {
-                path: path.clone(),
-                restarts: status.restarts,
-            };
-            self.lock_groups().insert(unit.clone(), group);
-        }
-        match seen_unit(status) {
-            Some(SeenUnit::Standing(standing)) => {
-                self.observe(unit, |tracker, now| tracker.unit(now, standing));
-            }
-            Some(SeenUnit::Unknown(why)) => {
-                self.observe(unit, |tracker, now| tracker.unit_unknown(now, why));
-            }
-            None => {}
-        }
-    }
-
-    fn look_at_each_unseen(&self) {
-        let unseen: Vec<UnitName> = self
-            .lock()
-            .iter()
-            .filter(|(_, tracker)| !tracker.is_unit_known())
-            .map(|(unit, _)| unit.clone())
-            .collect();
-        for unit in unseen {
-            self.look(&unit);
-        }
-    }
-
-    fn read_pauses(&self) {
-        let Some(store) = &self.store else { return };
-        let pauses = match store.pauses() {
-            Ok(pauses) => pauses,
-            Err(error) => {
-                tracing::debug!("what is paused is not known: {error}");
-                return;
-            }
-        };
-        for unit in self.units() {
-            let pause = pause_of(&pauses, &unit, clock::now());
-            self.observe(&unit, |tracker, now| tracker.pause(now, pause));
-        }
     }
 }
 

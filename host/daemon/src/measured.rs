@@ -25,12 +25,8 @@ pub(crate) fn report(
     subject: Option<&Subject>,
 ) -> Answer<MetricsReport> {
     let latest = match sampler {
-        Some(sampler) => sampler.latest(),
-        None => match SampleStore::open_read_only(&paths.metrics()) {
-            Ok(store) => store.latest().map_err(refused)?,
-            Err(StoreError::Missing { .. }) => Vec::new(),
-            Err(error) => return Err(refused(error).into()),
-        },
+        Some(sampler) => sampler.latest(subject),
+        None => from_file(paths, SampleStore::latest)?,
     };
     let is_asked_for = |latest: &Latest| subject.is_none_or(|it| *it == latest.series.subject);
     let mut metrics: Vec<LatestValue> = latest
@@ -63,13 +59,7 @@ pub(crate) fn history(
         Some(sampler) => sampler
             .history(subject, metric, since, until)
             .map_err(refused)?,
-        None => match SampleStore::open_read_only(&paths.metrics()) {
-            Ok(store) => store
-                .history(subject, metric, since, until)
-                .map_err(refused)?,
-            Err(StoreError::Missing { .. }) => Vec::new(),
-            Err(error) => return Err(refused(error).into()),
-        },
+        None => from_file(paths, |store| store.history(subject, metric, since, until))?,
     };
     let series = found
         .into_iter()
@@ -86,6 +76,18 @@ pub(crate) fn history(
         until,
         series,
     })
+}
+
+/// What the file says that earlier daemons have written; nothing, where there is none.
+fn from_file<T>(
+    paths: &Paths,
+    ask: impl FnOnce(&SampleStore) -> Result<Vec<T>, StoreError>,
+) -> Result<Vec<T>, Refusal> {
+    match SampleStore::open_read_only(&paths.metrics()) {
+        Ok(store) => ask(&store).map_err(refused),
+        Err(StoreError::Missing { .. }) => Ok(Vec::new()),
+        Err(error) => Err(refused(error)),
+    }
 }
 
 fn refused(error: StoreError) -> Refusal {

@@ -129,23 +129,10 @@ impl LocalQueries {
             return;
         };
         for service in services {
-            service.health = all
-                .iter()
-                .find(|health| health.subject.unit() == Some(&service.unit))
-                .cloned();
+            let unit = Some(&service.unit);
+            let place = all.binary_search_by(|health| health.subject.unit().cmp(&unit));
+            service.health = place.ok().and_then(|place| all.get(place)).cloned();
         }
-    }
-
-    /// How the host was, when a daemon measured it last.
-    fn last_known_of_host(&self) -> Answer<Option<SeenHealth>> {
-        let seen = self.read(Store::seen_health)?.unwrap_or_default();
-        let host = seen
-            .into_iter()
-            .find(|seen| seen.health.subject == Subject::Host);
-        Ok(host.map(|seen| SeenHealth {
-            seen_at: Some(seen.moment.at),
-            health: seen.health,
-        }))
     }
 
     /// The service in care with this name, or with one that its unit goes by, too.
@@ -174,30 +161,31 @@ impl LocalQueries {
         }
     }
 
-    /// How the services in care were, when a daemon saw them last.
-    fn last_known(&self, now: Timestamp) -> Answer<Vec<SeenHealth>> {
+    /// How the host and the services in care were, when a daemon saw them last.
+    fn last_known(&self, now: Timestamp) -> Answer<(Option<SeenHealth>, Vec<SeenHealth>)> {
         let seen = self.read(Store::seen_health)?.unwrap_or_default();
-        Ok(self
-            .in_force
-            .config()
+        let mut seen: BTreeMap<Subject, SeenHealth> = seen
+            .into_iter()
+            .map(|seen| {
+                let known = SeenHealth {
+                    seen_at: Some(seen.moment.at),
+                    health: seen.health,
+                };
+                (known.health.subject.clone(), known)
+            })
+            .collect();
+        let host = seen.remove(&Subject::Host);
+        let config = self.in_force.config();
+        let services = config
             .services
             .keys()
             .map(|unit| {
-                match seen
-                    .iter()
-                    .find(|seen| seen.health.subject.unit() == Some(unit))
-                {
-                    Some(seen) => SeenHealth {
-                        health: seen.health.clone(),
-                        seen_at: Some(seen.moment.at),
-                    },
-                    None => SeenHealth {
-                        health: never_seen(unit.clone().into(), now),
-                        seen_at: None,
-                    },
-                }
+                let subject = Subject::from(unit.clone());
+                seen.remove(&subject)
+                    .unwrap_or_else(|| never_seen(subject, now))
             })
-            .collect())
+            .collect();
+        Ok((host, services))
     }
 
     /// What the store says; `None` when there is no store yet.
@@ -288,28 +276,22 @@ impl Queries for LocalQueries {
 
     fn health(&self) -> Answer<HealthReport> {
         let at = clock::now();
+        let now = |health| SeenHealth {
+            health,
+            seen_at: Some(at),
+        };
         let watched = self.in_force.health();
         let last_known = watched.is_none();
-        let mut services = match watched {
-            Some(watched) => watched
-                .into_iter()
-                .map(|health| SeenHealth {
-                    health,
-                    seen_at: Some(at),
-                })
-                .collect(),
+        let (host, mut services) = match watched {
+            Some(services) => (
+                self.in_force.host_health().map(now),
+                services.into_iter().map(now).collect(),
+            ),
             None => self.last_known(at)?,
         };
         services.sort_by(|a, b| {
             (a.health.state, &a.health.subject).cmp(&(b.health.state, &b.health.subject))
         });
-        let host = match self.in_force.host_health() {
-            Some(health) => Some(SeenHealth {
-                health,
-                seen_at: Some(at),
-            }),
-            None => self.last_known_of_host()?,
-        };
         Ok(HealthReport {
             at,
             last_known,
@@ -335,10 +317,7 @@ impl Queries for LocalQueries {
             (None, Subject::Unit(unit)) => {
                 return Err(DaemonError::NotInCare(unit.clone()).into());
             }
-            (None, Subject::Host) => SeenHealth {
-                health: never_seen(Subject::Host, at),
-                seen_at: None,
-            },
+            (None, Subject::Host) => never_seen(Subject::Host, at),
         };
         let limit = since.map_or(TRANSITIONS, |_| MOST_TRANSITIONS);
         self.in_force.wait_for_health();
@@ -422,8 +401,8 @@ impl Queries for LocalQueries {
 }
 
 /// How a service, or the host, is that no daemon ever watched.
-fn never_seen(subject: Subject, now: Timestamp) -> Health {
-    Health {
+fn never_seen(subject: Subject, now: Timestamp) -> SeenHealth {
+    let health = Health {
         subject,
         state: HealthState::Unknown,
         since: now,
@@ -433,6 +412,10 @@ fn never_seen(subject: Subject, now: Timestamp) -> Health {
         probes: Vec::new(),
         flapping: None,
         error_budget: None,
+    };
+    SeenHealth {
+        health,
+        seen_at: None,
     }
 }
 

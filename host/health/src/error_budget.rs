@@ -78,7 +78,7 @@ impl Rule {
     }
 }
 
-/// Questions of a window.
+/// How many questions were put within a window, and what of that went unanswered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Counted {
     asked: u64,

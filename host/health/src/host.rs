@@ -1,15 +1,13 @@
 //! How the host itself is: by what is sampled of it, and nothing else.
 
 use prunella_core::{
-    Timestamp,
     duration::written,
-    health::{Existing, Health, HealthState, MetricLimits, Subject, Symptom, Transition},
+    health::{Existing, Health, HealthState, MetricLimits, Subject, Symptom},
 };
 
 use crate::{
     Now, Observed,
-    episodes::Episodes,
-    flapping::Flapping,
+    judged::{Judged, Reason, Verdict, worst_first},
     signals::{Sampled, Signals},
 };
 
@@ -18,15 +16,7 @@ use crate::{
 pub struct HostTracker {
     limits: MetricLimits,
     sampled: Sampled,
-    state: HealthState,
-    since: Timestamp,
-    evidence: String,
-    /// Which symptom decides, or none.
-    reason: Option<(HealthState, String)>,
-    flapping: Flapping,
-    episodes: Episodes,
-    /// Whether it was degraded when that was judged last.
-    is_degraded: bool,
+    judged: Judged,
 }
 
 impl HostTracker {
@@ -35,13 +25,7 @@ impl HostTracker {
         Self {
             limits,
             sampled: Sampled::default(),
-            state: HealthState::Unknown,
-            since: now.at,
-            evidence: why.into(),
-            reason: None,
-            flapping: Flapping::default(),
-            episodes: Episodes::default(),
-            is_degraded: false,
+            judged: Judged::unknown(Subject::Host, now, why.into()),
         }
     }
 
@@ -49,11 +33,7 @@ impl HostTracker {
     #[must_use]
     pub fn carrying_on(mut self, now: Now, earlier: &Health) -> Self {
         self.sampled.carry_on(now, &earlier.symptoms);
-        self.episodes.carry_on(now, &earlier.episodes);
-        self.state = earlier.state;
-        self.since = earlier.since;
-        self.evidence.clone_from(&earlier.evidence);
-        self.flapping.state(now, self.state);
+        self.judged.carry_on(now, earlier);
         self
     }
 
@@ -82,29 +62,16 @@ impl HostTracker {
 
     /// Whether it is degraded, by what was measured since this began.
     pub fn is_degraded(&self) -> bool {
-        self.is_degraded
+        self.judged.is_degraded()
     }
 
     /// How it is, as of what was measured last.
     pub fn health(&self) -> Health {
-        Health {
-            subject: Subject::Host,
-            state: self.state,
-            since: self.since,
-            evidence: self.evidence.clone(),
-            symptoms: self.symptoms(),
-            episodes: self.episodes.all(),
-            probes: Vec::new(),
-            flapping: self.flapping.now(),
-            error_budget: None,
-        }
+        self.judged.health(self.symptoms())
     }
 
-    /// What holds, the worst first.
     fn symptoms(&self) -> Vec<Symptom> {
-        let mut symptoms = self.sampled.symptoms(&Subject::Host, &self.limits);
-        symptoms.sort_by_key(|symptom| (symptom.level, symptom.metric));
-        symptoms
+        worst_first(self.sampled.symptoms(&Subject::Host, &self.limits))
     }
 
     fn settle(&mut self, now: Now) -> Observed {
@@ -113,53 +80,16 @@ impl HostTracker {
             return Observed::default();
         };
         let symptoms = self.symptoms();
-        self.episodes.see(now, &symptoms);
-        let (state, of, evidence) = if let Some(worst) = symptoms.first() {
-            let of = format!(
-                "{} {}",
-                worst.metric.as_str(),
-                worst.instance.as_deref().unwrap_or_default()
-            );
-            (HealthState::Degraded, of, worst.evidence.clone())
-        } else if now.since(last) > self.sampled.fresh_for() {
-            let why = format!(
-                "nothing was measured for {}",
-                written(self.sampled.fresh_for())
-            );
-            (HealthState::Unknown, String::new(), why)
+        let fresh_for = self.sampled.fresh_for();
+        let verdict = if let Some(worst) = symptoms.first() {
+            Verdict::of_symptom(worst)
+        } else if now.since(last) > fresh_for {
+            let why = format!("nothing was measured for {}", written(fresh_for));
+            Verdict::new(HealthState::Unknown, Reason::NotMeasured, why)
         } else {
-            let why = "nothing that is measured is at its limit".to_owned();
-            (HealthState::Healthy, String::new(), why)
+            let why = "nothing that is measured is at its limit";
+            Verdict::new(HealthState::Healthy, Reason::Well, why)
         };
-        let was_degraded = std::mem::replace(
-            &mut self.is_degraded,
-            symptoms.iter().any(|symptom| symptom.confirmed),
-        );
-        let mut observed = Observed {
-            began_degradation: self.is_degraded && !was_degraded,
-            ..Observed::default()
-        };
-        let reason = Some((state, of));
-        if state != self.state {
-            observed.transition = Some(Transition {
-                subject: Subject::Host,
-                at: now.at,
-                from: self.state,
-                to: state,
-                evidence: evidence.clone(),
-                symptom: symptoms.into_iter().next(),
-            });
-            self.state = state;
-            self.since = now.at;
-            self.evidence = evidence;
-        } else if reason != self.reason || state == HealthState::Degraded {
-            // Of a symptom, the latest value.
-            self.evidence = evidence;
-        }
-        self.reason = reason;
-        if self.flapping.state(now, state) {
-            observed.began_flapping = self.flapping.now();
-        }
-        observed
+        self.judged.take(now, verdict, symptoms)
     }
 }

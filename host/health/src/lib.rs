@@ -1,8 +1,8 @@
 //! The one definition of healthy: samples in, a state with its evidence out.
 //!
-//! A [`Tracker`] follows one service, a [`HostTracker`] the host. It is told what was seen (a probe's answer, how the
-//! unit stands, what becomes of an incident, what was sampled), each with the time at which it was, and
-//! answers with a [`Transition`](prunella_core::health::Transition) where the state has
+//! A [`Tracker`] follows one service, a [`HostTracker`] the host. It is told what was seen (a
+//! probe's answer, how the unit stands, what becomes of an incident, what was sampled), each
+//! with the time at which it was, and answers with a [`Transition`](prunella_core::health::Transition) where the state has
 //! changed. No I/O, no threads, no clock.
 //!
 //! # Rules
@@ -32,6 +32,7 @@ mod error_budget;
 mod evidence;
 mod flapping;
 mod host;
+mod judged;
 mod probe;
 mod rate;
 mod signals;
@@ -46,9 +47,10 @@ use prunella_core::Timestamp;
 pub use self::{
     condition::Condition,
     host::HostTracker,
+    judged::Observed,
     probe::{ProbeSettings, Sample},
     signals::Signals,
-    tracker::{IncidentEvent, Observed, PauseUntil, Standing, Tracker},
+    tracker::{IncidentEvent, PauseUntil, Standing, Tracker},
 };
 
 /// So many values in a row, or more where a probe's `failure-threshold` says so, open a

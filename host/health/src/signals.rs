@@ -159,14 +159,15 @@ impl Sampled {
         self.interval * STALE_AFTER
     }
 
-    pub(crate) fn symptoms(&self, subject: &Subject, limits: &MetricLimits) -> Vec<Symptom> {
-        self.watching
-            .iter()
-            .filter_map(|(series, watching)| {
-                let limit = limits.get(series.0)?;
-                watching.symptom(subject, series, limit)
-            })
-            .collect()
+    pub(crate) fn symptoms(
+        &self,
+        subject: &Subject,
+        limits: &MetricLimits,
+    ) -> impl Iterator<Item = Symptom> {
+        self.watching.iter().filter_map(|(series, watching)| {
+            let limit = limits.get(series.0)?;
+            watching.symptom(subject, series, limit)
+        })
     }
 }
 

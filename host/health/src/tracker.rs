@@ -7,17 +7,13 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Timestamp, UnitName,
     capability::Certificate,
-    health::{
-        Health, HealthSettings, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel,
-        Transition,
-    },
+    health::{Health, HealthSettings, HealthState, Metric, ProbeHealth, Symptom, SymptomLevel},
 };
 
 use crate::{
-    Now,
-    episodes::Episodes,
+    Now, Observed,
     error_budget::ErrorBudget,
-    flapping::Flapping,
+    judged::{Judged, Reason, Verdict, worst_first},
     probe::{Probe, ProbeSettings, Sample},
     signals::{Sampled, Signals},
 };
@@ -72,35 +68,6 @@ pub struct PauseUntil {
     pub until: Option<Timestamp>,
 }
 
-/// What followed from what was seen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Observed {
-    pub transition: Option<Transition>,
-    /// Set when the service begins to flap: so many changes within the last half hour.
-    pub began_flapping: Option<u32>,
-    /// Set when it begins to be degraded, by what was measured since it was started last.
-    pub began_degradation: bool,
-}
-
-/// What decides; as long as that is the same, since when and why are the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Reason {
-    /// What an earlier process knew.
-    CarriedOn,
-    Paused,
-    BeingHealed,
-    Incident,
-    Unresolved,
-    UnitFailed,
-    Down,
-    Symptom(Metric, SymptomLevel, Option<String>),
-    UnitUnknown,
-    Starting,
-    /// With what is missing of it.
-    ProbeUnknown(String),
-    Well,
-}
-
 /// Where an incident stands.
 #[derive(Debug, Clone)]
 enum Incident {
@@ -112,7 +79,6 @@ enum Incident {
 /// Follows one service.
 #[derive(Debug, Clone)]
 pub struct Tracker {
-    service: UnitName,
     settings: HealthSettings,
     probes: BTreeMap<String, Probe>,
     sampled: Sampled,
@@ -126,17 +92,10 @@ pub struct Tracker {
     by_operator: bool,
     /// Since when what an earlier process knew stands in for what is not seen yet.
     carried_on: Option<Now>,
-    state: HealthState,
-    since: Timestamp,
-    reason: Reason,
-    evidence: String,
-    flapping: Flapping,
     error_budget: Option<ErrorBudget>,
     /// The run that was seen last.
     invocation: Option<String>,
-    episodes: Episodes,
-    /// Whether it was degraded when that was judged last.
-    is_degraded: bool,
+    judged: Judged,
 }
 
 impl Tracker {
@@ -150,7 +109,6 @@ impl Tracker {
     ) -> Self {
         let why = why.into();
         Self {
-            service,
             settings,
             probes: probes
                 .into_iter()
@@ -163,15 +121,9 @@ impl Tracker {
             unresolved: None,
             by_operator: false,
             carried_on: None,
-            state: HealthState::Unknown,
-            since: now.at,
-            reason: Reason::UnitUnknown,
-            evidence: why,
-            flapping: Flapping::default(),
             error_budget: None,
             invocation: None,
-            episodes: Episodes::default(),
-            is_degraded: false,
+            judged: Judged::unknown(service.into(), now, why),
         }
     }
 
@@ -201,10 +153,7 @@ impl Tracker {
             _ => {}
         }
         self.carried_on = Some(now);
-        self.episodes.carry_on(now, &earlier.episodes);
-        self.begun_from(earlier);
-        self.reason = Reason::CarriedOn;
-        self.flapping.state(now, self.state);
+        self.judged.carry_on(now, earlier);
         self
     }
 
@@ -212,19 +161,9 @@ impl Tracker {
     /// the first thing that is seen changes it.
     #[must_use]
     pub fn after(mut self, now: Now, earlier: &Health) -> (Self, Observed) {
-        let why = self.evidence.clone();
-        self.begun_from(earlier);
-        if self.state == HealthState::Unknown {
-            self.evidence = why;
-        }
+        self.judged.begin_from(earlier);
         let observed = self.settle(now, None);
         (self, observed)
-    }
-
-    fn begun_from(&mut self, earlier: &Health) {
-        self.state = earlier.state;
-        self.since = earlier.since;
-        self.evidence.clone_from(&earlier.evidence);
     }
 
     /// What the operator has declared from now on. A probe that asks the same as before
@@ -326,7 +265,7 @@ impl Tracker {
     /// Whether it serves worse than it should, by what was measured since it was started
     /// last.
     pub fn is_degraded(&self) -> bool {
-        self.is_degraded
+        self.judged.is_degraded()
     }
 
     /// An operator has stopped the unit.
@@ -388,15 +327,9 @@ impl Tracker {
     /// How it is, as of what was seen last.
     pub fn health(&self) -> Health {
         Health {
-            subject: self.service.clone().into(),
-            state: self.state,
-            since: self.since,
-            evidence: self.evidence.clone(),
-            symptoms: self.symptoms(),
-            episodes: self.episodes.all(),
             probes: self.probes(),
-            flapping: self.flapping.now(),
             error_budget: self.error_budget.as_ref().map(ErrorBudget::health),
+            ..self.judged.health(self.symptoms())
         }
     }
 
@@ -408,78 +341,48 @@ impl Tracker {
             .collect()
     }
 
-    /// What holds, the worst first.
     fn symptoms(&self) -> Vec<Symptom> {
-        let mut symptoms: Vec<Symptom> = self
+        let of_probes = self
             .probes
             .iter()
-            .flat_map(|(name, probe)| probe.symptoms(name, &self.settings))
-            .chain(self.error_budget.as_ref().and_then(ErrorBudget::symptom))
-            .collect();
-        let subject = Subject::from(self.service.clone());
-        symptoms.extend(self.sampled.symptoms(&subject, &self.settings.limits));
-        symptoms.sort_by_key(|symptom| (symptom.level, symptom.metric));
-        symptoms
+            .flat_map(|(name, probe)| probe.symptoms(name, &self.settings));
+        let of_budget = self.error_budget.as_ref().and_then(ErrorBudget::symptom);
+        let limits = &self.settings.limits;
+        let sampled = self.sampled.symptoms(self.judged.subject(), limits);
+        worst_first(of_probes.chain(of_budget).chain(sampled))
     }
 
     /// Takes the state that follows from all that is known. `resolution` is why it is well
     /// where that is the end of an incident.
     fn settle(&mut self, now: Now, resolution: Option<String>) -> Observed {
         let symptoms = self.symptoms();
-        self.episodes.see(now, &symptoms);
-        let (state, reason, evidence) = self.judge(now, symptoms.first());
-        let evidence = resolution
-            .filter(|_| state == HealthState::Healthy)
-            .unwrap_or(evidence);
-        let was_degraded = std::mem::replace(
-            &mut self.is_degraded,
-            matches!(reason, Reason::Symptom(..))
-                && symptoms
-                    .iter()
-                    .any(|one| one.is_degradation() && one.confirmed),
-        );
-        let mut observed = Observed {
-            began_degradation: self.is_degraded && !was_degraded,
-            ..Observed::default()
-        };
-        if state != self.state {
-            observed.transition = Some(Transition {
-                subject: self.service.clone().into(),
-                at: now.at,
-                from: self.state,
-                to: state,
-                evidence: evidence.clone(),
-                symptom: symptoms.into_iter().next(),
-            });
-            self.state = state;
-            self.since = now.at;
-            self.evidence = evidence;
-        } else if reason != self.reason || matches!(reason, Reason::Symptom(..)) {
-            // Of a symptom, the latest value.
-            self.evidence = evidence;
+        let mut verdict = self.judge(now, symptoms.first());
+        if let Some(why) = resolution
+            && verdict.state == HealthState::Healthy
+        {
+            verdict.evidence = why;
         }
-        self.reason = reason;
-        if self.flapping.state(now, state) {
-            observed.began_flapping = self.flapping.now();
-        }
-        observed
+        self.judged.take(now, verdict, symptoms)
     }
 
-    fn judge(&self, now: Now, worst: Option<&Symptom>) -> (HealthState, Reason, String) {
+    fn judge(&self, now: Now, worst: Option<&Symptom>) -> Verdict {
         if let Some(pause) = &self.pause
             && pause.until.is_none_or(|until| now.at < until)
         {
-            return (HealthState::Paused, Reason::Paused, pause.why.clone());
+            return Verdict::new(HealthState::Paused, Reason::Paused, pause.why.as_str());
         }
         match &self.incident {
             Some(Incident::Healing(why)) => {
-                return (HealthState::Recovering, Reason::BeingHealed, why.clone());
+                let state = HealthState::Recovering;
+                return Verdict::new(state, Reason::BeingHealed, why.as_str());
             }
             Some(Incident::Open(why)) => {
                 // What was measured says more than that it was noticed.
                 return match worst {
-                    Some(worst) if worst.level == SymptomLevel::Failed => of_symptom(worst),
-                    _ => (HealthState::Failed, Reason::Incident, why.clone()),
+                    Some(worst) if worst.level == SymptomLevel::Failed => {
+                        Verdict::of_symptom(worst)
+                    }
+                    _ => Verdict::new(HealthState::Failed, Reason::Incident, why.as_str()),
                 };
             }
             None => {}
@@ -488,49 +391,47 @@ impl Tracker {
             .carried_on
             .is_some_and(|since| now.since(since) <= CARRIED_FOR)
         {
-            return (self.state, Reason::CarriedOn, self.evidence.clone());
+            return self.judged.carried_on();
         }
-        match &self.standing {
-            Ok(Standing::Failed(how)) => {
-                return match &self.unresolved {
-                    Some(why) => (HealthState::Failed, Reason::Unresolved, why.clone()),
-                    None => (HealthState::Failed, Reason::UnitFailed, how.clone()),
-                };
+        match (&self.standing, &self.unresolved) {
+            (Ok(Standing::Failed(_) | Standing::Down), Some(why)) => {
+                return Verdict::new(HealthState::Failed, Reason::Unresolved, why.as_str());
             }
-            Ok(Standing::Down) => {
-                return match &self.unresolved {
-                    Some(why) => (HealthState::Failed, Reason::Unresolved, why.clone()),
-                    None => (HealthState::Stopped, Reason::Down, self.why_down()),
-                };
+            (Ok(Standing::Failed(how)), None) => {
+                return Verdict::new(HealthState::Failed, Reason::UnitFailed, how.as_str());
             }
-            Ok(Standing::Up | Standing::Starting) | Err(_) => {}
+            (Ok(Standing::Down), None) => {
+                return Verdict::new(HealthState::Stopped, Reason::Down, self.why_down());
+            }
+            (Ok(Standing::Up | Standing::Starting) | Err(_), _) => {}
         }
         if let Some(worst) = worst {
-            return of_symptom(worst);
+            return Verdict::of_symptom(worst);
         }
         match &self.standing {
             Err(why) => {
-                return (HealthState::Unknown, Reason::UnitUnknown, why.clone());
+                return Verdict::new(HealthState::Unknown, Reason::UnitUnknown, why.as_str());
             }
             Ok(Standing::Starting) => {
-                let why = "its unit is being started".to_owned();
-                return (HealthState::Unknown, Reason::Starting, why);
+                let why = "its unit is being started";
+                return Verdict::new(HealthState::Unknown, Reason::Starting, why);
             }
             Ok(_) => {}
         }
         for (name, probe) in &self.probes {
             if let Some(why) = probe.unknown(name, now) {
-                return (HealthState::Unknown, Reason::ProbeUnknown(why.clone()), why);
+                let reason = Reason::ProbeUnknown(why.clone());
+                return Verdict::new(HealthState::Unknown, reason, why);
             }
         }
-        (HealthState::Healthy, Reason::Well, self.why_well())
+        Verdict::new(HealthState::Healthy, Reason::Well, self.why_well())
     }
 
-    fn why_down(&self) -> String {
+    fn why_down(&self) -> &'static str {
         if self.by_operator {
-            BY_OPERATOR.to_owned()
+            BY_OPERATOR
         } else {
-            "it is down, and has not failed".to_owned()
+            "it is down, and has not failed"
         }
     }
 
@@ -559,13 +460,4 @@ impl Tracker {
             }
         }
     }
-}
-
-fn of_symptom(symptom: &Symptom) -> (HealthState, Reason, String) {
-    let state = match symptom.level {
-        SymptomLevel::Failed => HealthState::Failed,
-        SymptomLevel::Critical | SymptomLevel::Degraded => HealthState::Degraded,
-    };
-    let reason = Reason::Symptom(symptom.metric, symptom.level, symptom.instance.clone());
-    (state, reason, symptom.evidence.clone())
 }

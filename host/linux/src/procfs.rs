@@ -26,6 +26,10 @@ pub(crate) struct Stat {
     pub(crate) zombie: bool,
     /// Whether it is a thread of the kernel.
     pub(crate) kernel_thread: bool,
+    /// Processor time that it has used so far, in clock ticks.
+    pub(crate) cpu_ticks: u64,
+    /// Its threads, itself included.
+    pub(crate) threads: u64,
     /// When it started, in clock ticks since boot.
     pub(crate) started: u64,
 }
@@ -38,9 +42,9 @@ pub(crate) fn stat(pid: u32) -> io::Result<Stat> {
 pub(crate) fn parse_stat(text: &str) -> Option<Stat> {
     // The second field is a name in parentheses, which may hold anything.
     let (_, rest) = text.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    // After the name: state is field 3, flags field 9, starttime field 22
-    // (proc_pid_stat(5)).
+    let mut fields = rest.split_ascii_whitespace();
+    // After the name: state is field 3, flags field 9, utime field 14, stime field 15,
+    // num_threads field 20, starttime field 22 (proc_pid_stat(5)).
     let state = fields.next()?;
     let stall = match state {
         "T" => Some(StallState::Stopped),
@@ -49,11 +53,16 @@ pub(crate) fn parse_stat(text: &str) -> Option<Stat> {
         _ => None,
     };
     let flags: u64 = fields.nth(5)?.parse().ok()?;
-    let started = fields.nth(12)?.parse().ok()?;
+    let user: u64 = fields.nth(4)?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    let threads = fields.nth(4)?.parse().ok()?;
+    let started = fields.nth(1)?.parse().ok()?;
     Some(Stat {
         stall,
         zombie: state == "Z",
         kernel_thread: flags & KERNEL_THREAD != 0,
+        cpu_ticks: user.saturating_add(system),
+        threads,
         started,
     })
 }
@@ -124,6 +133,8 @@ mod tests {
             stall: None,
             zombie: false,
             kernel_thread: true,
+            cpu_ticks: 19,
+            threads: 1,
             started: 4242,
         };
         assert_eq!(parse_stat(line), Some(expected));

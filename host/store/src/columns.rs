@@ -40,7 +40,7 @@ pub(crate) fn json<T: DeserializeOwned>(column: usize, text: &str) -> rusqlite::
     })
 }
 
-/// A time since boot.
+/// A time since boot as SQLite keeps it, in milliseconds.
 pub(crate) fn to_boot_ms(since_boot: Duration) -> i64 {
     i64::try_from(since_boot.as_millis()).unwrap_or(i64::MAX)
 }

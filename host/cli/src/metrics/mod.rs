@@ -16,7 +16,7 @@ use prunella_core::{
 use crate::{
     args::{MetricsArgs, MetricsCommand},
     exit::{Exit, Problem},
-    output::{self, PLAIN, QUIET, STRONG, wrap},
+    output::{self, PLAIN, QUIET, STRONG, short_unit, wrap},
     paths::Paths,
     query::Prunella,
     table::{Cell, Column, Table},
@@ -126,7 +126,7 @@ fn of_all(report: &MetricsReport, width: usize) -> String {
             .count();
         let (of_it, others) = rest.split_at(count);
         rest = others;
-        let mut row = vec![Cell::new(short(subject), STRONG)];
+        let mut row = vec![Cell::new(short_unit(subject.as_str()), STRONG)];
         row.extend(LISTED.iter().map(|(metric, _)| {
             let latest = of_it.iter().find(|it| it.series.metric == *metric);
             let shown = latest.map(|it| metric.shown(it.value));
@@ -135,11 +135,6 @@ fn of_all(report: &MetricsReport, width: usize) -> String {
         table.row(row);
     }
     table.render(width, 0)
-}
-
-fn short(subject: &Subject) -> &str {
-    let name = subject.as_str();
-    name.strip_suffix(".service").unwrap_or(name)
 }
 
 /// A line for each metric of one subject.
@@ -191,7 +186,7 @@ fn rows(history: &MetricHistory) -> String {
     text
 }
 
-/// Drawn over time.
+/// A plot of each instance, with its values in numbers and when it is used up.
 fn drawn(history: &MetricHistory, width: usize) -> String {
     let metric = history.metric;
     if history.series.is_empty() {

@@ -4,7 +4,7 @@ use prunella_core::health::{Metric, Point};
 use prunella_metrics::trend::{self, Trend};
 use prunella_report::length;
 
-/// In a sentence.
+/// When nothing is left, if it goes on as the points do; nothing, where that is not certain.
 pub(super) fn outlook(metric: Metric, points: &[Point]) -> Option<String> {
     let used_up_at = metric.used_up_at()?;
     let samples: Vec<trend::Point> = points

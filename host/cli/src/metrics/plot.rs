@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use prunella_core::{Timestamp, health::Point};
+use prunella_metrics::reduce::{Reduced, reduce};
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
@@ -30,16 +31,8 @@ pub(super) struct Frame {
     pub(super) height: usize,
 }
 
-/// A column: the mean of its points, and the highest of their values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bar {
-    mean: u64,
-    max: u64,
-}
-
-/// Draws points from 0 up to their highest value. Where there is no point, there is nothing:
-/// a column between two points that are further apart than a column is wide stays filled as
-/// long as they are neighbours of one step.
+/// Draws points from 0 up to their highest value. A column that no point falls into is empty,
+/// unless it lies between two neighbours: then the earlier one goes on.
 pub(super) fn plot(points: &[Point], frame: &Frame, shown: impl Fn(u64) -> String) -> String {
     let top = points.iter().map(|point| point.max).max().unwrap_or(0);
     let label_width = [0, top / 2, top]
@@ -85,8 +78,8 @@ pub(super) fn plot(points: &[Point], frame: &Frame, shown: impl Fn(u64) -> Strin
     text
 }
 
-/// What each column shows.
-fn bars(points: &[Point], frame: &Frame, columns: usize) -> Vec<Option<Bar>> {
+/// What each column shows: its points as one.
+fn bars(points: &[Point], frame: &Frame, columns: usize) -> Vec<Option<Reduced>> {
     let begin = frame.since.as_millis();
     let span = frame.until.as_millis().saturating_sub(begin).max(1);
     let column = |at: Timestamp| {
@@ -96,27 +89,23 @@ fn bars(points: &[Point], frame: &Frame, columns: usize) -> Vec<Option<Bar>> {
             .unwrap_or(usize::MAX)
             .min(columns - 1)
     };
-    let mut found: Vec<(u128, u64, u64)> = vec![(0, 0, 0); columns];
+    let mut found: Vec<Vec<Reduced>> = vec![Vec::new(); columns];
     for point in points {
-        if let Some((sum, count, max)) = found.get_mut(column(point.at)) {
-            *sum += u128::from(point.mean);
-            *count += 1;
-            *max = (*max).max(point.max);
+        if let Some(there) = found.get_mut(column(point.at)) {
+            there.push(Reduced {
+                mean: point.mean,
+                min: point.min,
+                max: point.max,
+            });
         }
     }
-    let mut bars: Vec<Option<Bar>> = found
-        .into_iter()
-        .map(|(sum, count, max)| {
-            let mean = u64::try_from(sum.checked_div(u128::from(count))?).ok()?;
-            Some(Bar { mean, max })
-        })
-        .collect();
+    let mut bars: Vec<Option<Reduced>> = found.into_iter().map(reduce).collect();
     fill(points, &mut bars, column);
     bars
 }
 
 /// Columns between neighbours show the earlier one. Neighbours are as far apart as most are.
-fn fill(points: &[Point], bars: &mut [Option<Bar>], column: impl Fn(Timestamp) -> usize) {
+fn fill(points: &[Point], bars: &mut [Option<Reduced>], column: impl Fn(Timestamp) -> usize) {
     let apart = |pair: &[Point]| match pair {
         [a, b] => b.at.since(a.at),
         _ => std::time::Duration::ZERO,
@@ -140,7 +129,7 @@ fn fill(points: &[Point], bars: &mut [Option<Bar>], column: impl Fn(Timestamp) -
 }
 
 /// What a bar has in one line, the lowest being 0.
-fn cell(bar: Option<Bar>, line: usize, height: usize, top: u64) -> char {
+fn cell(bar: Option<Reduced>, line: usize, height: usize, top: u64) -> char {
     let Some(bar) = bar else { return ' ' };
     // Eighths of a line, in all.
     let all = height as u128 * 8;

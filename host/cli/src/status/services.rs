@@ -12,7 +12,7 @@ use prunella_core::{
 
 use super::severity::{Severity, is_being_healed, sorted};
 use crate::{
-    output::{BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
+    output::{BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, short_unit, wrap},
     table::{Cell, Column, Table},
     time::{ago, clock, span, took},
 };
@@ -59,7 +59,7 @@ pub(super) fn services(text: &mut String, report: &StatusReport, width: usize, t
             Cell::new(mark, style),
             Cell::new(if service.critical { CRITICAL } else { "" }, STRONG),
             Cell::new(
-                short_name(service),
+                short_unit(service.unit.as_str()),
                 if service.critical { STRONG } else { PLAIN },
             ),
             Cell::new(state(*severity, service), style),
@@ -88,11 +88,6 @@ const ROOMY: usize = 100;
 fn healed_ago(service: &ServiceStatus, now: Timestamp) -> String {
     let healing = service.last_healing.as_ref();
     healing.map_or_else(String::new, |healing| ago(healing.at, now))
-}
-
-fn short_name(service: &ServiceStatus) -> &str {
-    let name = service.unit.as_str();
-    name.strip_suffix(".service").unwrap_or(name)
 }
 
 fn ports(service: &ServiceStatus) -> String {

@@ -9,7 +9,7 @@ pub enum Quantity {
     Count,
     /// Parts of a thousand.
     Permille,
-    /// A thousandth.
+    /// Thousandths of one.
     Milli,
     Milliseconds,
     Hours,
@@ -107,7 +107,7 @@ metrics! {
     PressureMemoryPermille "pressure-memory-permille" Permille None "waiting for memory";
     /// Time in which something waited for input or output, over the last ten seconds.
     PressureIoPermille "pressure-io-permille" Permille None "waiting for I/O";
-    /// Processes.
+    /// Processes; of the host, without the kernel's own threads.
     Processes "processes" Count None "processes";
     /// Processes that have ended and that their parents have not asked about.
     Zombies "zombies" Count None "zombies";
@@ -142,7 +142,7 @@ metrics! {
     ClockUnsynchronized "clock-unsynchronized" Flag None "clock not synchronized";
     /// What a sensor measures.
     TemperatureCelsius "temperature-celsius" Celsius Sensor "temperature";
-    /// Packets of an interface that were damaged or dropped since the sample before.
+    /// Packets of an interface that were damaged since the sample before.
     InterfaceErrors "interface-errors" Count Interface "network errors";
     /// Whether an interface that is switched on has no link.
     LinkDown "link-down" Flag Interface "link down";

@@ -6,10 +6,10 @@ use std::{
 };
 
 use prunella_config::Config;
-use prunella_core::{UnitName, budget::Moment, situation::Situation as _};
+use prunella_core::{UnitName, situation::Situation as _};
 use prunella_health::Now;
 
-use super::{HealthBook, Work};
+use super::{HealthBook, work::Work};
 
 /// What was counted is written so often: a process that is killed loses no more.
 const EVERY: Duration = Duration::from_secs(60);
@@ -88,13 +88,7 @@ impl HealthBook {
         if unsaved.is_empty() {
             return;
         }
-        let now = self.now();
-        let moment = Moment {
-            boot_id: self.linux.boot_id(),
-            since_boot: now.since_boot,
-            at: now.at,
-        };
-        match store.save_error_budgets(&moment, &unsaved) {
+        match store.save_error_budgets(&self.moment(), &unsaved) {
             Ok(()) => {
                 let mut trackers = self.lock();
                 for (unit, record) in unsaved {

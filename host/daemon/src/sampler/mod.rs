@@ -52,7 +52,8 @@ pub(crate) struct Sampler {
 /// What is to be measured.
 #[derive(Debug)]
 struct Control {
-    units: Vec<UnitName>,
+    /// By name.
+    units: Arc<[UnitName]>,
     settings: MetricsSettings,
     /// Set once the thread has nothing more to do.
     stop: bool,
@@ -127,9 +128,9 @@ impl Sampler {
             .filter(|_| !control.units.is_empty())
     }
 
-    /// The latest value of each series of this daemon.
-    pub(crate) fn latest(&self) -> Vec<Latest> {
-        self.record().latest()
+    /// The latest value of each series of this daemon, of one subject or of all.
+    pub(crate) fn latest(&self, subject: Option<&Subject>) -> Vec<Latest> {
+        self.record().latest(subject)
     }
 
     /// What a metric was, this minute included.
@@ -156,7 +157,7 @@ impl Sampler {
         };
         let mut next = Instant::now();
         while let Some((interval, max_size)) = self.wait_until(&mut next) {
-            let units = self.control().units.clone();
+            let units = Arc::clone(&self.control().units);
             self.measure(&mut work, interval, &units, max_size);
         }
     }
@@ -198,7 +199,6 @@ impl Sampler {
     }
 
     fn measure(&self, work: &mut Work, interval: Duration, units: &[UnitName], max_size: u64) {
-        let groups = self.health.groups();
         let Work {
             tools,
             groups: tree,
@@ -227,7 +227,7 @@ impl Sampler {
         self.health.host_sampled(&signals, host.existing());
         samplers.retain(|unit, _| units.binary_search(unit).is_ok());
         for unit in units {
-            let Some(group) = groups.get(unit) else {
+            let Some(group) = self.health.group(unit) else {
                 continue;
             };
             let sampler = samplers.entry(unit.clone()).or_default();

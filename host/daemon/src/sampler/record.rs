@@ -150,11 +150,12 @@ impl Record {
         }
     }
 
-    /// The latest value of each series.
-    pub(super) fn latest(&self) -> Vec<Latest> {
+    /// The latest value of each series, of one subject or of all.
+    pub(super) fn latest(&self, subject: Option<&Subject>) -> Vec<Latest> {
         self.series
-            .values()
-            .flatten()
+            .iter()
+            .filter(|(of, _)| subject.is_none_or(|asked| asked == *of))
+            .flat_map(|(_, series)| series)
             .map(|one| Latest {
                 series: one.series.clone(),
                 at: one.at,
@@ -260,7 +261,7 @@ mod tests {
             measured(&mut record, number * 10, number);
         }
         assert_eq!(values(&mut record, 90), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
-        let latest = record.latest();
+        let latest = record.latest(None);
         assert_eq!((latest.len(), latest[0].value), (1, 8));
         // Only the minute that is over was written.
         let mut other = Record::new(path.clone());
@@ -282,6 +283,26 @@ mod tests {
     }
 
     #[test]
+    fn a_file_whose_damage_shows_late_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.db");
+        let mut record = Record::new(path.clone());
+        measured(&mut record, 0, 1);
+        record.flush(SIZE);
+        drop(record);
+        // The first page, which is all that is read when it is opened, stays as it is.
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4_096..].fill(0xff);
+        std::fs::write(&path, bytes).unwrap();
+        let mut record = Record::new(path.clone());
+        measured(&mut record, 60, 2);
+        record.flush(SIZE);
+        assert!(!record.is_told);
+        let mut other = Record::new(path);
+        assert_eq!(values(&mut other, 90), [2]);
+    }
+
+    #[test]
     fn trouble_with_the_file_keeps_nothing_from_being_measured() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.db");
@@ -291,6 +312,6 @@ mod tests {
         measured(&mut record, 60, 2);
         assert!(record.is_told);
         assert_eq!(values(&mut record, 90), [2]);
-        assert_eq!(record.latest()[0].value, 2);
+        assert_eq!(record.latest(Some(&Subject::Host))[0].value, 2);
     }
 }

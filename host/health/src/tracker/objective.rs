@@ -46,14 +46,17 @@ impl Tracker {
         self.error_budget.is_some()
     }
 
-    /// Counts a question.
+    /// Counts what a probe's turn has used up of the budget, if there is one.
     pub(super) fn count(&mut self, now: Now, sample: &Sample) {
         let answered = match sample {
             Sample::Answered { .. } => true,
             Sample::Unanswered { .. } => false,
             // Whoever needs it now gets no answer either.
             Sample::NotAsked
-                if matches!(self.state, HealthState::Failed | HealthState::Recovering) =>
+                if matches!(
+                    self.judged.state(),
+                    HealthState::Failed | HealthState::Recovering
+                ) =>
             {
                 false
             }

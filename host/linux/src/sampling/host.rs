@@ -1,4 +1,4 @@
-//! The host itself.
+//! The host itself, by what the kernel tells in `/proc` and `/sys`.
 
 use std::{fs, path::Path};
 

@@ -24,7 +24,6 @@ pub use self::{
 /// What each measurement needs: the host's size, and a buffer that is used again.
 #[derive(Debug)]
 pub struct Instruments {
-    text: String,
     bytes: Vec<u8>,
     /// Processors that are switched on.
     processors: u64,
@@ -39,7 +38,6 @@ const LARGEST: u64 = 1 << 20;
 impl Default for Instruments {
     fn default() -> Self {
         Self {
-            text: String::new(),
             bytes: Vec::new(),
             processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
             memory: 0,
@@ -51,15 +49,13 @@ impl Default for Instruments {
 impl Instruments {
     /// What a file says; nothing, where it cannot be read.
     fn read(&mut self, path: &Path) -> Option<&str> {
-        self.text.clear();
         self.bytes.clear();
         File::open(path)
             .ok()?
             .take(LARGEST)
             .read_to_end(&mut self.bytes)
             .ok()?;
-        self.text.push_str(std::str::from_utf8(&self.bytes).ok()?);
-        Some(&self.text)
+        std::str::from_utf8(&self.bytes).ok()
     }
 
     /// A file with one number.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{Instruments, permille, text::field};
+use crate::procfs::parse_stat;
 
 /// More processes than this are not asked one by one: a service that has so many would make
 /// measuring it work of its own.
@@ -52,7 +53,7 @@ pub(super) struct Sums {
     pub(super) written: Option<u64>,
 }
 
-/// Open files.
+/// What the open files of a service's processes come to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Open {
     pub(super) files: u64,
@@ -64,10 +65,11 @@ impl Processes {
     /// Counts the open files of all of them; nothing, where there are too many or none may be
     /// asked.
     pub(super) fn open(&mut self, tools: &mut Instruments, pids: &[u32]) -> Option<Open> {
+        let asked = pids.get(..MOST).unwrap_or(pids);
+        self.known.retain(|pid, _| asked.contains(pid));
         if pids.is_empty() || pids.len() > MOST {
             return None;
         }
-        self.known.retain(|pid, _| pids.contains(pid));
         let mut open = Open::default();
         let mut is_any = false;
         for &pid in pids {
@@ -146,16 +148,8 @@ fn process(
     wanted: Wanted,
     sums: &mut Sums,
 ) -> Option<Known> {
-    let stat = tools.read(&folder.join("stat"))?;
-    // The second field is a name in parentheses, which may hold anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace();
-    // proc_pid_stat(5): utime is field 14, stime 15, num_threads 20, starttime 22; the first
-    // behind the name is field 3.
-    let user: u64 = fields.nth(11)?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    sums.tasks += fields.nth(4)?.parse::<u64>().ok()?;
-    let started = fields.nth(1)?.parse().ok()?;
+    let stat = tools.read(&folder.join("stat")).and_then(parse_stat)?;
+    sums.tasks += stat.threads;
     if wanted.memory
         && let Some(status) = tools.read(&folder.join("status"))
     {
@@ -169,9 +163,9 @@ fn process(
     };
     let of = |name| io.and_then(|text| field(text, name));
     Some(Known {
-        started,
+        started: stat.started,
         open_limit: None,
-        cpu_ticks: user.saturating_add(system),
+        cpu_ticks: stat.cpu_ticks,
         read: of("read_bytes"),
         written: of("write_bytes"),
     })
@@ -218,6 +212,16 @@ mod tests {
         let more = processes.open(&mut tools, &pids).unwrap();
         assert!(more.files >= 20, "{more:?}");
         drop(held);
+    }
+
+    #[test]
+    fn processes_that_are_gone_are_forgotten_where_there_are_too_many_to_ask() {
+        let mut tools = Instruments::default();
+        let mut processes = Processes::default();
+        processes.known.insert(1, Known::default());
+        let many: Vec<u32> = (2..).take(MOST + 1).collect();
+        assert_eq!(processes.open(&mut tools, &many), None);
+        assert!(processes.known.is_empty(), "{:?}", processes.known);
     }
 
     #[test]

@@ -3,10 +3,9 @@
 /// The number behind a name, in a file with a name and a number on each line.
 pub(super) fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| {
-        let (found, number) = line.split_once([' ', '\t'])?;
-        (found.trim_end_matches(':') == name)
-            .then(|| number.split_whitespace().next()?.parse().ok())
-            .flatten()
+        let behind = line.strip_prefix(name)?;
+        let number = behind.trim_start_matches(':').strip_prefix([' ', '\t'])?;
+        number.split_ascii_whitespace().next()?.parse().ok()
     })
 }
 

@@ -40,7 +40,7 @@ const WIDEST: f64 = 4.0;
 /// The level now is the median of so many of the latest points.
 const LATEST: usize = 5;
 
-/// A sample.
+/// One sample of the metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
     /// Seconds, on any clock that does not step.

@@ -29,33 +29,36 @@ pub(super) fn condense(transaction: &Transaction<'_>, minute: u32) -> rusqlite::
         .prepare_cached("SELECT min(minute) FROM recent")?
         .query_row([], |row| row.get(0))?;
     let begin = (oldest.unwrap_or(minute) / MINUTES_IN_HOUR).max(hour.saturating_sub(KEPT_HOURS));
+    let wants_row = "SELECT EXISTS (SELECT 1 FROM recent WHERE minute >= ?1 AND minute < ?2)
+                            AND NOT EXISTS (SELECT 1 FROM minutes WHERE hour = ?3)";
     for over in begin..hour {
-        let minute = over * MINUTES_IN_HOUR;
-        let is_there = transaction
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM recent WHERE minute >= ?1 AND minute < ?2)
-                        AND NOT EXISTS (SELECT 1 FROM minutes WHERE hour = ?3)",
-            )?
-            .query_row([minute, minute + MINUTES_IN_HOUR, over], |row| row.get(0))?;
-        if is_there {
+        if is_so(transaction, wants_row, over, MINUTES_IN_HOUR)? {
             of_hour(transaction, over)?;
         }
     }
     let day = hour / HOURS_IN_DAY;
     let begin = day.saturating_sub(KEPT_HOURS / HOURS_IN_DAY + 1);
+    let wants_row = "SELECT EXISTS (SELECT 1 FROM minutes WHERE hour >= ?1 AND hour < ?2)
+                            AND NOT EXISTS (SELECT 1 FROM quarters WHERE day = ?3)";
     for over in begin..day {
-        let hour = over * HOURS_IN_DAY;
-        let is_there = transaction
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM minutes WHERE hour >= ?1 AND hour < ?2)
-                        AND NOT EXISTS (SELECT 1 FROM quarters WHERE day = ?3)",
-            )?
-            .query_row([hour, hour + HOURS_IN_DAY, over], |row| row.get(0))?;
-        if is_there {
+        if is_so(transaction, wants_row, over, HOURS_IN_DAY)? {
             of_day(transaction, over)?;
         }
     }
     Ok(())
+}
+
+/// Asks `sql` of a piece of time, by its first part, the first behind it, and its own number.
+fn is_so(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    number: u32,
+    parts: u32,
+) -> rusqlite::Result<bool> {
+    let first = number * parts;
+    transaction
+        .prepare_cached(sql)?
+        .query_row([first, first + parts, number], |row| row.get(0))
 }
 
 /// The numbers of series, in pieces that are worked on at once.

@@ -6,15 +6,12 @@ use prunella_core::{
     Timestamp,
     health::{Metric, Point, Series, Subject},
 };
-use prunella_metrics::{
-    block::Block,
-    reduce::{Reduced, decode_reduced, reduce, reduce_each},
-};
+use prunella_metrics::reduce::{Reduced, decode_reduced, reduce, reduce_each};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{
     HOURS_IN_DAY, MINUTE_MS, MINUTES_IN_HOUR, SampleStore,
-    condense::{IN_HOUR, QUARTER, each_recent},
+    condense::{IN_DAY, IN_HOUR, QUARTER, each_recent},
     shown,
 };
 use crate::StoreError;
@@ -114,12 +111,8 @@ fn of_recent(
 ) -> rusqlite::Result<()> {
     for hour in each(since, until, HOUR_MS) {
         each_recent(connection, hour, |_, recent| {
-            let Some((_, found)) =
-                Block::new(&recent.data, recent.slots).find(|(series, _)| *series == number)
-            else {
-                return;
-            };
-            for (slot, value) in found.into_iter().enumerate() {
+            let found = recent.values_of(number).into_iter().flatten();
+            for (slot, value) in found.enumerate() {
                 if let Some(value) = value {
                     values.insert(recent.at(slot).as_millis(), Reduced::from(value));
                 }
@@ -137,20 +130,16 @@ fn of_minutes(
     until: u64,
     values: &mut Values,
 ) -> rusqlite::Result<()> {
-    let mut row =
-        connection.prepare_cached("SELECT data FROM minutes WHERE hour = ?1 AND series = ?2")?;
+    let row = "SELECT data FROM minutes WHERE hour = ?1 AND series = ?2";
     for hour in each(since, until, HOUR_MS) {
-        let data: Option<Vec<u8>> = row.query_row([hour, number], |row| row.get(0)).optional()?;
         let begin = u64::from(hour) * HOUR_MS;
-        if let Some(minutes) = data.and_then(|data| decode_reduced(&data, IN_HOUR)) {
+        if let Some(minutes) = condensed(connection, row, hour, number, IN_HOUR)? {
             put(values, begin, MINUTE_MS, minutes);
             continue;
         }
         each_recent(connection, hour, |place, recent| {
-            let found = Block::new(&recent.data, recent.slots)
-                .find(|(series, _)| *series == number)
-                .and_then(|(_, found)| reduce(found.into_iter().flatten().map(Reduced::from)));
-            if let Some(found) = found {
+            let found = recent.values_of(number).into_iter().flatten().flatten();
+            if let Some(found) = reduce(found.map(Reduced::from)) {
                 values.insert(begin + place as u64 * MINUTE_MS, found);
             }
         })?;
@@ -167,13 +156,10 @@ fn of_quarters(
     values: &mut Values,
 ) -> rusqlite::Result<()> {
     const QUARTER_MS: u64 = QUARTER as u64 * MINUTE_MS;
-    let mut row =
-        connection.prepare_cached("SELECT data FROM quarters WHERE day = ?1 AND series = ?2")?;
+    let row = "SELECT data FROM quarters WHERE day = ?1 AND series = ?2";
     for day in each(since, until, DAY_MS) {
-        let data: Option<Vec<u8>> = row.query_row([day, number], |row| row.get(0)).optional()?;
         let begin = u64::from(day) * DAY_MS;
-        let quarters = data.and_then(|data| decode_reduced(&data, super::condense::IN_DAY));
-        if let Some(quarters) = quarters {
+        if let Some(quarters) = condensed(connection, row, day, number, IN_DAY)? {
             put(values, begin, QUARTER_MS, quarters);
             continue;
         }
@@ -189,6 +175,22 @@ fn of_quarters(
         put(values, begin, QUARTER_MS, reduce_each(&all, QUARTER));
     }
     Ok(())
+}
+
+/// The values of a series in an hour or a day that has a row; `sql` asks for that. A row that
+/// is damaged is one that is missing.
+fn condensed(
+    connection: &Connection,
+    sql: &str,
+    at: u32,
+    number: u32,
+    count: usize,
+) -> rusqlite::Result<Option<Vec<Option<Reduced>>>> {
+    let data: Option<Vec<u8>> = connection
+        .prepare_cached(sql)?
+        .query_row([at, number], |row| row.get(0))
+        .optional()?;
+    Ok(data.and_then(|data| decode_reduced(&data, count)))
 }
 
 fn put(values: &mut Values, begin: u64, step: u64, row: Vec<Option<Reduced>>) {

@@ -209,6 +209,13 @@ impl Recent {
             u64::from(self.minute) * MINUTE_MS + slot as u64 * u64::from(self.interval_ms),
         )
     }
+
+    /// The values of the series with this number, if it has any.
+    fn values_of(&self, number: u32) -> Option<Vec<Option<u64>>> {
+        let (_, values) =
+            Block::new(&self.data, self.slots).find(|(series, _)| *series == number)?;
+        Some(values)
+    }
 }
 
 fn recent(row: &rusqlite::Row<'_>) -> rusqlite::Result<Recent> {
