@@ -1,33 +1,17 @@
-//! Running the commands that the operator declared.
-//!
-//! A check runs in a transient unit, as the service's user and in a sandbox:
-//! everything is read-only but `/run` and `/var/log`, which checks like
-//! `nginx -t` open for writing; `/tmp` is its own; it gets no new privileges and
-//! no devices. A check that the operator declared to change something may write
-//! everywhere but in `/usr` and `/boot`. The network is left to it: checks bind
-//! addresses and look up names.
-//!
-//! What would run as root, because it was declared so or because the service
-//! does, only runs when nobody but root can change the program and the files
-//! that its arguments name; else a check would be a way to become root.
+//! Running the checks that the operator declared.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
-    Failure,
     capability::{Answer, CheckReport},
     service::{DeclaredCheck, Service},
-    text,
 };
 
 use crate::{
-    runs_as::{RunsAs, Who},
-    safe_path,
-    transient::{Capability, Ended, OUTPUT, ProtectSystem, Runner, Sandbox, Task},
+    declared_command::{DeclaredCommand, output_shown},
+    runs_as::Who,
+    transient::{Ended, Runner},
 };
-
-/// A line of output is cut after so many characters.
-const LINE: usize = 500;
 
 /// The declared checks of one service.
 pub(crate) struct LinuxChecks {
@@ -49,112 +33,18 @@ impl LinuxChecks {
 impl LinuxChecks {
     pub(crate) fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
         let check = self.service.check(name)?;
-        let program = check.command.first().map(Path::new);
-        if !program.is_some_and(Path::is_absolute) {
-            return Err(Failure::invalid(
-                "bad-command",
-                format!("check `{name}` does not begin with the absolute path of a program"),
-            ));
-        }
-        let runs_as = if check.as_root {
-            RunsAs::default()
-        } else {
-            self.who.runs_as(deadline)?
-        };
-        let as_root = is_root(&runs_as);
-        if as_root {
-            only_roots(&format!("check `{name}`"), &check.command)?;
-        }
-        let task = Task {
-            purpose: "check",
-            description: format!("check `{name}` of {}", self.service.unit),
-            command: check.command.clone(),
-            runs_as,
-            sandbox: sandbox(check.mutates, as_root),
+        let command = DeclaredCommand {
+            kind: "check",
+            name,
+            unit: &self.service.unit,
+            command: &check.command,
+            as_root: check.as_root,
+            mutates: check.mutates,
             timeout: check.timeout,
         };
-        let ended = self.runner.run(deadline, &task)?;
+        let ended = command.run(deadline, &*self.who, &*self.runner)?;
         Ok(report(check, ended))
     }
-}
-
-pub(crate) fn is_root(runs_as: &RunsAs) -> bool {
-    matches!(runs_as.user.as_str(), "" | "root" | "0")
-}
-
-/// What a declared command may reach.
-pub(crate) fn sandbox(mutates: bool, as_root: bool) -> Sandbox {
-    Sandbox {
-        protect_system: if mutates {
-            ProtectSystem::Programs
-        } else {
-            ProtectSystem::Strict
-        },
-        protect_home: !mutates,
-        private_tmp: true,
-        private_network: false,
-        writable: if mutates {
-            Vec::new()
-        } else {
-            vec!["/run".to_owned(), "/var/log".to_owned()]
-        },
-        capabilities: if as_root {
-            // `nginx -t` as root opens logs that belong to www-data, hands its
-            // folders to it, and binds ports below 1024.
-            vec![
-                Capability::Chown,
-                Capability::DacOverride,
-                Capability::DacReadSearch,
-                Capability::Fowner,
-                Capability::NetBindService,
-                Capability::Setgid,
-                Capability::Setuid,
-            ]
-        } else {
-            Vec::new()
-        },
-        // The C library asks netlink for addresses when it looks up a name.
-        families: vec!["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"],
-    }
-}
-
-/// Refuses what would let somebody else run a program as root.
-pub(crate) fn only_roots(what: &str, command: &[String]) -> Answer<()> {
-    for (index, word) in command.iter().enumerate() {
-        let Some(path) = path_in(word) else {
-            continue;
-        };
-        // Not there, or no file or folder (`/dev/null`): nothing to be changed.
-        let matters = index == 0
-            || std::fs::metadata(path).is_ok_and(|there| there.is_file() || there.is_dir());
-        if !matters {
-            continue;
-        }
-        safe_path::belongs_to_root(path).map_err(|why| {
-            Failure::denied(
-                "check-not-root-owned",
-                format!(
-                    "{what} would run as root, but somebody else could change what it runs or reads: {why}"
-                ),
-            )
-        })?;
-    }
-    Ok(())
-}
-
-/// The path that an argument names: `/a/b`, `--config=/a/b` or `-c/a/b`.
-fn path_in(word: &str) -> Option<&Path> {
-    if word.starts_with('/') {
-        return Some(Path::new(word));
-    }
-    if let Some((_, value)) = word.split_once('=')
-        && value.starts_with('/')
-    {
-        return Some(Path::new(value));
-    }
-    let option = word.strip_prefix('-')?;
-    let path = option.get(1..)?;
-    path.starts_with('/').then(|| Path::new(path))
 }
 
 fn report(check: &DeclaredCheck, ended: Ended) -> CheckReport {
@@ -177,27 +67,6 @@ fn report(check: &DeclaredCheck, ended: Ended) -> CheckReport {
     }
 }
 
-/// The output fit to show: redacted, line by line without control characters.
-pub(crate) fn output_shown(output: &[u8]) -> String {
-    let whole = String::from_utf8_lossy(output);
-    // Where only the end was kept, the first line is but a part of one, and
-    // could be a secret that has lost the name it is known by.
-    let rest = if output.len() < OUTPUT {
-        &whole
-    } else {
-        whole
-            .split_once('\n')
-            .or_else(|| whole.split_once(char::is_whitespace))
-            .map_or("", |(_, rest)| rest)
-    };
-    text::redact(rest)
-        .lines()
-        .map(|line| text::one_line(line, LINE))
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, sync::Mutex, time::Duration};
@@ -206,6 +75,10 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::{
+        runs_as::RunsAs,
+        transient::{OUTPUT, ProtectSystem, Task},
+    };
 
     struct As(&'static str);
 

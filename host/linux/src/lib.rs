@@ -32,6 +32,7 @@ mod changes;
 mod checks;
 pub mod clock;
 mod declared;
+mod declared_command;
 mod env_file;
 mod error;
 mod file_repair;

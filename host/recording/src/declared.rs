@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use prunella_core::{
     UnitName,
     service::{
-        DeclaredCheck, DeclaredFile, DeclaredProbe, DnsQuestion, DnsRecord, FileRole, Port,
-        ProbeKind, ReadBy, Service, StartLimit, TlsQuestion,
+        DeclaredCheck, DeclaredFile, DeclaredProbe, DnsQuestion, FileRole, Port, ProbeKind, ReadBy,
+        Service, StartLimit, TlsQuestion,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -128,16 +128,8 @@ fn kind(word: &str) -> ProbeKind {
     match word {
         "unix" => ProbeKind::Unix(Default::default()),
         "http" => ProbeKind::http(""),
-        "tls" => ProbeKind::Tls(TlsQuestion {
-            place: String::new(),
-            server_name: None,
-        }),
-        "dns" => ProbeKind::Dns(DnsQuestion {
-            name: String::new(),
-            server: None,
-            record: DnsRecord::default(),
-            address: None,
-        }),
+        "tls" => ProbeKind::Tls(TlsQuestion::default()),
+        "dns" => ProbeKind::Dns(DnsQuestion::default()),
         "command" => ProbeKind::Command(Vec::new()),
         "postgres" => ProbeKind::Postgres(String::new()),
         "mysql" => ProbeKind::Mysql(String::new()),

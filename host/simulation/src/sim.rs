@@ -520,30 +520,24 @@ impl Sim {
     pub fn incident(&self) -> Incident {
         let world = lock(&self.world);
         let status = world.units.get(&self.unit).map(|unit| &unit.status);
-        let is_degraded = !world.symptoms.is_empty() && status.is_some_and(|status| status.is_up());
+        let symptoms = world.measured().to_vec();
+        let (by, cause) = if symptoms.is_empty() {
+            let result = status.map_or("", |status| status.result.as_str());
+            (DetectedBy::Signal, Cause::from(result))
+        } else {
+            (DetectedBy::Symptom, Cause::Degraded)
+        };
         let detection = Detection {
             unit: self.unit.clone(),
-            by: if is_degraded {
-                DetectedBy::Symptom
-            } else {
-                DetectedBy::Signal
-            },
+            by,
             at: world.timestamp(),
-            cause: if is_degraded {
-                Cause::Degraded
-            } else {
-                Cause::from(status.map_or("", |status| status.result.as_str()))
-            },
+            cause,
             invocation: status.and_then(|status| status.invocation.clone()),
             exit_code: status.and_then(|status| status.exit_code),
             signal: status.and_then(|status| status.signal.clone()),
             failed_monotonic: status.and_then(|status| status.inactive_enter_monotonic),
             restarts_before: None,
-            symptoms: if is_degraded {
-                world.symptoms.clone()
-            } else {
-                Vec::new()
-            },
+            symptoms,
             follows: None,
         };
         Incident {

@@ -218,6 +218,16 @@ impl World {
     }
 
     /// Has something happen by itself, so long from now.
+    /// What is measured of the service, which is nothing while it is down.
+    pub(crate) fn measured(&self) -> &[Symptom] {
+        let unit = self.units.get(&self.service.unit);
+        if unit.is_some_and(|unit| unit.status.is_up()) {
+            &self.symptoms
+        } else {
+            &[]
+        }
+    }
+
     pub(crate) fn after(&mut self, time: Duration, event: Event) {
         self.events
             .push((self.monotonic.saturating_add(time), event));

@@ -99,6 +99,13 @@ impl Record {
         steps.into_iter().flatten().filter_map(timed).collect()
     }
 
+    /// What was known when the incident was opened.
+    pub fn detection(&self) -> &Value {
+        self.0
+            .pointer("/incident/detection")
+            .unwrap_or_else(|| panic!("there is no detection in {}", self.0))
+    }
+
     /// Everything it says, to look for a text in.
     pub fn text(&self) -> String {
         self.0.to_string()

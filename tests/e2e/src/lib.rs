@@ -12,6 +12,7 @@
     reason = "this is test code: a panic is the report"
 )]
 
+mod health;
 mod incident;
 mod scene;
 
@@ -34,6 +35,15 @@ pub fn victim(service: &str, options: &str) -> String {
 /// [`victim`] with lines of `[Unit]` before it.
 pub fn victim_with(unit: &str, service: &str, options: &str) -> String {
     format!("[Unit]\n{unit}\n{}", victim(service, options))
+}
+
+/// A unit file for a service that runs, and that ends at each start while `file` is there:
+/// with the commands `end` of a shell. `service` are further lines of `[Service]`.
+pub fn ends_while(file: &str, end: &str, service: &str) -> String {
+    format!(
+        "[Unit]\nStartLimitIntervalSec=0\n[Service]\n{service}\nExecStart=/bin/sh -c 'test ! -e \
+         {file} || {{ {end}; }}; exec sleep infinity'\n"
+    )
 }
 
 /// A text without the breaks of a terminal's lines.

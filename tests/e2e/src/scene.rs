@@ -1,6 +1,6 @@
 //! A machine with Prunella and services in its care.
 
-use std::{collections::BTreeSet, fs, ops::Deref, path::PathBuf, sync::LazyLock};
+use std::{collections::BTreeSet, fs, ops::Deref, path::PathBuf, sync::LazyLock, time::Duration};
 
 use prunella_bundle::builtins;
 use prunella_core::{
@@ -249,6 +249,25 @@ impl Scene {
         incidents
     }
 
+    /// The one incident that a unit has had.
+    #[track_caller]
+    pub fn only_incident_of(&self, unit: &str) -> Incident {
+        let mut incidents = self.incidents_of(unit);
+        assert_eq!(incidents.len(), 1, "{incidents:?}");
+        incidents.remove(0)
+    }
+
+    /// Waits for an incident of `unit` whose record has such a step, such as `waits`.
+    #[track_caller]
+    pub fn wait_step(&self, unit: &str, step: &str, patience: Duration) -> Incident {
+        let what = format!("an incident of {unit} with a step `{step}`");
+        self.wait_for(&what, patience, || {
+            let has_it = |one: &Incident| self.record(one).steps(step).next().is_some();
+            Ok(self.incidents_of(unit).into_iter().find(has_it))
+        })
+        .unwrap()
+    }
+
     /// Waits for an incident of `unit` that ended so, and returns it.
     #[track_caller]
     pub fn wait_ended(&self, unit: &str, ended: &str) -> Incident {
@@ -277,6 +296,23 @@ impl Scene {
         assert_eq!(incident.left_alone.as_deref(), Some(why), "{incident:?}");
         assert_eq!(self.record(&incident).acts(), Vec::<String>::new());
         incident
+    }
+
+    /// Waits until systemd is about to restart a unit.
+    #[track_caller]
+    pub fn wait_about_to_restart(&self, unit: &str) {
+        self.wait_for("systemd's next restart", TIMEOUT, || {
+            let is_due = self.property(unit, "SubState")? == "auto-restart";
+            Ok(is_due.then_some(()))
+        })
+        .unwrap();
+    }
+
+    /// Waits until the hook that a unit's failure has started is through with it.
+    #[track_caller]
+    pub fn wait_hook(&self, unit: &str) {
+        let hook = format!("prunella-hook@{unit}.service");
+        self.wait_until(&hook, "inactive", TIMEOUT).unwrap();
     }
 
     /// The whole record of an incident.

@@ -2,8 +2,8 @@
 """A small web server that sickens as the files in /run/sick tell it.
 
 delay      answers take so many seconds
-errors     every so-manieth answer is 500
-silence    every so-manieth question is not answered
+errors     each answer of which the number is a multiple of this is 500
+silence    each question of which the number is a multiple of this is not answered
 spin       is busy with nothing
 leak       keeps so many MiB more each second
 files      keeps so many files open

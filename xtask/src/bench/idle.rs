@@ -17,16 +17,16 @@ const SERVICES: usize = 100;
 const UNIT: &str =
     "[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nExecStart=/usr/bin/sleep infinity\n";
 
-/// Measuring services costs what it costs, and has figures of its own.
-const OFF: &str = "\n[metrics]\ninterval = \"off\"\n";
+const MAIN: &str = "/etc/prunella/prunella.toml";
+
+/// A tenth of all services fails at once, however many they are.
+const BUDGET: &str = "[host-budget]\nhealings = 1000\n";
+
+/// What measuring services costs has figures of its own (`sampling`).
+const OFF: &str = "off";
 
 /// The unit's `WatchdogSec=`, in seconds.
 const WATCHDOG_SEC: u64 = 30;
-
-/// Where that stands.
-const MAIN: &str = "/etc/prunella/prunella.toml";
-
-const BUDGET: &str = "[host-budget]\nhealings = 1000\n";
 
 /// One after the other; then all at once.
 const INCIDENTS: usize = 20;
@@ -66,6 +66,11 @@ pub(crate) fn measure(prunella: &Path, victim: &Path, seconds: u64) -> Result<Ve
     Ok(figures)
 }
 
+/// What [`MAIN`] says, with services and host measured this often.
+fn configuration(interval: &str) -> String {
+    format!("{BUDGET}\n[metrics]\ninterval = \"{interval}\"\n")
+}
+
 /// A machine with a daemon, and services in its care that do nothing.
 pub(super) struct Care {
     scene: Scene,
@@ -84,8 +89,7 @@ impl Care {
                 0o644,
             );
         }
-        // A tenth of them all fails at once, however many they are.
-        machine = machine.file(MAIN, format!("{BUDGET}{OFF}"), 0o644);
+        machine = machine.file(MAIN, configuration(OFF), 0o644);
         let scene = Scene::boot(machine, prunella, victim)?;
         scene
             .machine
@@ -98,8 +102,7 @@ impl Care {
     /// Has services and host measured from now on, every so many seconds.
     pub(super) fn measure_every(&self, seconds: u64) -> Result<()> {
         let machine = &self.scene.machine;
-        let on = format!("{BUDGET}\n[metrics]\ninterval = \"{seconds}s\"\n");
-        machine.write_file(MAIN, &on, 0o644)?;
+        machine.write_file(MAIN, configuration(&format!("{seconds}s")), 0o644)?;
         machine.systemctl(&["reload", "prunella.service"])?;
         Ok(())
     }
@@ -111,9 +114,7 @@ impl Care {
 
     /// The daemon's processor time since it began, in ms.
     pub(super) fn spent(&self) -> Result<f64> {
-        let said = self.ask(&["spent", &self.pid()?])?;
-        let spent = said.get("cpu_ms").and_then(Value::as_f64);
-        spent.context("there is no cpu_ms")
+        number(&self.ask(&["spent", &self.pid()?])?, "cpu_ms")
     }
 
     /// Kills so many services at once, and waits until they are up anew.
@@ -184,13 +185,32 @@ fn memory(when: &str, look: &Value, fsync: f64) -> Result<Vec<Figure>> {
 }
 
 fn rss(what: &str, look: &Value, key: &str, target: Target, fsync: f64) -> Result<Figure> {
-    let kib = look.get(key).and_then(Value::as_f64);
-    // A MB has 1,000,000 bytes.
-    let mb = kib.with_context(|| format!("there is no {key}"))? * 1024.0 / 1e6;
+    figure(what, "MB", megabytes(look, key)?, target, fsync)
+}
+
+/// One of the numbers that [`Care::look`] has found.
+pub(super) fn number(look: &Value, key: &str) -> Result<f64> {
+    let number = look.get(key).and_then(Value::as_f64);
+    number.with_context(|| format!("there is no {key}"))
+}
+
+/// One that is in KiB, in MB of 1,000,000 bytes.
+pub(super) fn megabytes(look: &Value, key: &str) -> Result<f64> {
+    Ok(number(look, key)? * 1024.0 / 1e6)
+}
+
+/// A figure that was measured once, where an fsync takes so many ms.
+pub(super) fn figure(
+    what: &str,
+    unit: &'static str,
+    value: f64,
+    target: Target,
+    fsync: f64,
+) -> Result<Figure> {
     Ok(Figure {
         what: what.to_owned(),
-        unit: "MB",
-        ours: Samples::new(vec![mb]),
+        unit,
+        ours: Samples::new(vec![value]),
         target,
         peer: None,
         fsync: Some(fsync),
@@ -210,13 +230,6 @@ fn wake_ups(when: &str, seconds: u64, look: &Value, fsync: f64) -> Result<Figure
         write!(by_name, " {name} {times}")?;
     }
     println!("    wake-ups in {seconds} s {when}:{by_name}");
-    Ok(Figure {
-        what: format!("daemon's wake-ups in {seconds} s, {when}"),
-        unit: "times",
-        ours: Samples::new(vec![all]),
-        target: Target::Below(WATCHDOG),
-        peer: None,
-        fsync: Some(fsync),
-        load: super::load()?,
-    })
+    let what = format!("daemon's wake-ups in {seconds} s, {when}");
+    figure(&what, "times", all, Target::Below(WATCHDOG), fsync)
 }

@@ -2,20 +2,19 @@
 
 use std::{path::Path, thread, time::Duration};
 
-use anyhow::{Context, Result};
-use serde_json::Value;
+use anyhow::Result;
 
 use super::{
-    figures::{Figure, Samples, Target},
-    idle::Care,
+    figures::{Figure, Target},
+    idle::{Care, figure, megabytes, number},
 };
 
 const SERVICES: usize = 1_000;
 
-/// Of one processor, in percent.
+/// What it may take of one processor, in percent.
 const CPU: f64 = 1.0;
 
-/// In MB.
+/// By how much the daemon may be larger for it, in MB.
 const MORE_MEMORY: f64 = 15.0;
 
 pub(crate) fn measure(prunella: &Path, victim: &Path, seconds: u64) -> Result<Vec<Figure>> {
@@ -25,39 +24,22 @@ pub(crate) fn measure(prunella: &Path, victim: &Path, seconds: u64) -> Result<Ve
     // The first minute has what comes once: each series gets its number.
     thread::sleep(Duration::from_secs(70));
     let on = care.look(seconds)?;
-    let spent = on.get("cpu_ms").and_then(Value::as_f64);
-    let spent = spent.context("there is no cpu_ms")?;
-    let figure = |what: &str, unit, value, target| -> Result<Figure> {
-        Ok(Figure {
-            what: what.to_owned(),
-            unit,
-            ours: Samples::new(vec![value]),
-            target,
-            peer: None,
-            fsync: Some(care.fsync),
-            load: super::load()?,
-        })
-    };
-    let share = spent / 10.0 / seconds as f64;
-    let more = rss(&on)? - rss(&off)?;
+    let share = number(&on, "cpu_ms")? / 10.0 / seconds as f64;
+    let more = megabytes(&on, "rss_kib")? - megabytes(&off, "rss_kib")?;
     Ok(vec![
         figure(
             &format!("sampling {SERVICES} services, of one processor"),
             "%",
             share,
             Target::Below(CPU),
+            care.fsync,
         )?,
         figure(
             &format!("more RSS for sampling {SERVICES} services"),
             "MB",
             more,
             Target::Below(MORE_MEMORY),
+            care.fsync,
         )?,
     ])
-}
-
-fn rss(look: &Value) -> Result<f64> {
-    let kib = look.get("rss_kib").and_then(Value::as_f64);
-    // A MB has 1,000,000 bytes.
-    Ok(kib.context("there is no rss_kib")? * 1024.0 / 1e6)
 }

@@ -25,7 +25,7 @@ const COMMON_KEYS: [&str; 5] = ["name", "timeout", "unit", "interval", "failure-
 pub(super) fn read_probes(reader: &mut Reader<'_>, top: Section<'_>, service: &mut Service) {
     let known: Vec<&str> = COMMON_KEYS
         .into_iter()
-        .chain(kind::KINDS)
+        .chain(ProbeKind::WORDS)
         .chain(kind::OWN_KEYS.iter().map(|own| own.key))
         .collect();
     let mut seen = BTreeMap::new();

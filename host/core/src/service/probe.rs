@@ -1,6 +1,11 @@
 //! Declared probes: what each asks, and of whom.
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +41,11 @@ pub enum ProbeKind {
 }
 
 impl ProbeKind {
+    /// The contract's word for each, which is also its key in a service's file.
+    pub const WORDS: [&'static str; 10] = [
+        "tcp", "unix", "http", "tls", "dns", "postgres", "mysql", "redis", "sqlite", "command",
+    ];
+
     /// A GET of this URL, of which any status from 200 to 399 is an answer.
     pub fn http(url: impl Into<String>) -> Self {
         Self::Http(HttpQuestion {
@@ -44,7 +54,7 @@ impl ProbeKind {
         })
     }
 
-    /// The contract's word.
+    /// One of [`WORDS`](Self::WORDS).
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Tcp(_) => "tcp",
@@ -81,7 +91,7 @@ pub struct HttpQuestion {
 }
 
 /// Whose certificate is looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsQuestion {
     /// `host:port`.
     pub place: String,
@@ -91,13 +101,13 @@ pub struct TlsQuestion {
 }
 
 /// A question to a name server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DnsQuestion {
     /// The name, in full: no search list is used.
     pub name: String,
-    /// `address:port` of the server; those of `/etc/resolv.conf`, when absent.
+    /// The server; those of `/etc/resolv.conf`, when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server: Option<String>,
+    pub server: Option<SocketAddr>,
     /// What is asked for.
     pub record: DnsRecord,
     /// One of the answers has to be this address.

@@ -11,8 +11,16 @@ use x509_cert::{
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
 
+use super::{tls, wire::Talk};
+
 /// Characters of a name.
 const NAME: usize = 100;
+
+/// What the other side has shown of itself, where `place` was asked for `server_name`.
+/// `None` where it has shown nothing that can be read.
+pub(super) fn shown(talk: &Talk, place: &str, server_name: Option<&str>) -> Option<Certificate> {
+    read(talk.certificate()?, tls::asked_name(place, server_name))
+}
 
 /// Reads a certificate in DER. `asked` is the name that was asked for. `None`, when it
 /// cannot be read: it says nothing then.

@@ -1,21 +1,18 @@
 //! A probe that is a program: the operator's own question.
 //!
-//! It runs as a [check](crate::checks) does: in a transient unit of systemd's, as the
-//! service's user and in a sandbox, and never below the daemon. As root it runs only where
-//! nobody but root can change what it runs.
+//! It runs as a check does ([`DeclaredCommand`]), and never below the daemon.
 
 use std::{
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use prunella_core::{Failure, UnitName, capability::Answer};
+use prunella_core::{UnitName, capability::Answer};
 
 use crate::{
-    checks::{is_root, only_roots, output_shown, sandbox},
+    declared_command::{DeclaredCommand, output_shown},
     runs_as::Who,
-    transient::{Ended, Runner, Task},
+    transient::{Ended, Runner},
 };
 
 /// Runs the commands of one service's probes.
@@ -38,29 +35,16 @@ impl CommandProbe {
         name: &str,
         command: &[String],
     ) -> Answer<(bool, String)> {
-        let program = command.first().map(Path::new);
-        if !program.is_some_and(Path::is_absolute) {
-            return Err(Failure::invalid(
-                "bad-command",
-                format!("probe `{name}` does not begin with the absolute path of a program"),
-            ));
-        }
-        let runs_as = self.who.runs_as(deadline)?;
-        let as_root = is_root(&runs_as);
-        if as_root {
-            only_roots(&format!("probe `{name}`"), command)?;
-        }
-        let ended = self.runner.run(
-            deadline,
-            &Task {
-                purpose: "probe",
-                description: format!("probe `{name}` of {unit}"),
-                command: command.to_vec(),
-                runs_as,
-                sandbox: sandbox(false, as_root),
-                timeout,
-            },
-        )?;
+        let command = DeclaredCommand {
+            kind: "probe",
+            name,
+            unit,
+            command,
+            as_root: false,
+            mutates: false,
+            timeout,
+        };
+        let ended = command.run(deadline, &*self.who, &*self.runner)?;
         Ok(judge(&ended, timeout))
     }
 }

@@ -17,7 +17,11 @@ use hickory_proto::{
 };
 use prunella_core::service::{DnsQuestion, DnsRecord};
 
-use super::{Heard, error::ProbeError, wire::Talk};
+use super::{
+    Heard,
+    error::ProbeError,
+    wire::{Talk, left, share},
+};
 
 /// Where the host's own servers are written down.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -29,6 +33,9 @@ const AGAIN: Duration = Duration::from_secs(2);
 const DATAGRAM: usize = 4096;
 /// Answers that are shown.
 const SHOWN: usize = 4;
+
+/// What did not happen in time.
+const SILENT: &str = "no name server answered";
 
 /// Asks, and judges the answer.
 pub(super) fn ask(question: &DnsQuestion, until: Instant) -> Heard {
@@ -42,12 +49,10 @@ pub(super) fn ask(question: &DnsQuestion, until: Instant) -> Heard {
         .to_vec()
         .map_err(|error| ProbeError::BadAddress(format!("`{}`: {error}", question.name)))?;
     let servers = servers(question)?;
-    let mut trouble = ProbeError::TimedOut("no name server answered");
+    let mut trouble = ProbeError::TimedOut(SILENT);
     let count = servers.len();
     for (tried, server) in servers.into_iter().enumerate() {
-        // A server that never answers must leave time for the others.
-        let others = u32::try_from(count - tried).unwrap_or(1).max(1);
-        let share = until.saturating_duration_since(Instant::now()) / others;
+        let share = share(until, count - tried, SILENT)?;
         match exchange(server, &query, &bytes, Instant::now() + share) {
             Ok(answer) => return Ok(judge(question, &answer)),
             Err(error) => trouble = error,
@@ -72,10 +77,7 @@ fn record_type(record: DnsRecord) -> RecordType {
 
 /// Who is asked, one after the other.
 fn servers(question: &DnsQuestion) -> Result<Vec<SocketAddr>, ProbeError> {
-    if let Some(server) = &question.server {
-        let server = server.parse().map_err(|_| {
-            ProbeError::BadAddress(format!("`{server}` is not the address of a name server"))
-        })?;
+    if let Some(server) = question.server {
         return Ok(vec![server]);
     }
     let text = fs::read_to_string(RESOLV_CONF)
@@ -129,37 +131,32 @@ fn over_udp(
     // Connected, it hears of nobody else, and that nobody listens there.
     socket.connect(server).map_err(trouble)?;
     let mut buffer = vec![0_u8; DATAGRAM];
+    let mut again = Instant::now();
     loop {
-        socket.send(bytes).map_err(trouble)?;
-        let again = Instant::now() + AGAIN;
-        loop {
-            let now = Instant::now();
-            if now >= until {
-                return Err(ProbeError::TimedOut("no name server answered"));
-            }
-            if now >= again {
-                break;
-            }
-            let left = again.min(until).saturating_duration_since(now);
-            // The kernel takes a timeout of nothing for no timeout at all.
-            socket
-                .set_read_timeout(Some(left.max(Duration::from_millis(1))))
-                .map_err(trouble)?;
-            match socket.recv(&mut buffer) {
-                Ok(count) => {
-                    let heard = buffer.get(..count).unwrap_or_default();
-                    // What is no answer to this question came from somebody who guesses.
-                    if let Some(answer) = answer_to(query, heard) {
-                        return Ok(answer);
-                    }
+        let left = left(until, SILENT)?;
+        let mut patience = again.saturating_duration_since(Instant::now());
+        if patience.is_zero() {
+            socket.send(bytes).map_err(trouble)?;
+            again = Instant::now() + AGAIN;
+            patience = AGAIN;
+        }
+        socket
+            .set_read_timeout(Some(left.min(patience)))
+            .map_err(trouble)?;
+        match socket.recv(&mut buffer) {
+            Ok(count) => {
+                let heard = buffer.get(..count).unwrap_or_default();
+                // What is no answer to this question came from somebody who guesses.
+                if let Some(answer) = answer_to(query, heard) {
+                    return Ok(answer);
                 }
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                    ) => {}
-                Err(error) => return Err(trouble(error)),
             }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) => {}
+            Err(error) => return Err(trouble(error)),
         }
     }
 }
@@ -176,12 +173,10 @@ fn over_tcp(
     let mut said = length.to_be_bytes().to_vec();
     said.extend_from_slice(bytes);
     talk.say(&said)?;
-    let length = talk.hear_exactly(2)?;
-    let length = length
-        .iter()
-        .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-    let heard = talk.hear_exactly(length)?;
-    answer_to(query, &heard).ok_or(ProbeError::OtherProtocol("DNS"))
+    let no_dns = || ProbeError::OtherProtocol("DNS");
+    let length = talk.hear_exactly(2)?.try_into().map_err(|_| no_dns())?;
+    let heard = talk.hear_exactly(u16::from_be_bytes(length).into())?;
+    answer_to(query, &heard).ok_or_else(no_dns)
 }
 
 fn answer_to(query: &Message, heard: &[u8]) -> Option<Message> {

@@ -4,16 +4,14 @@ use std::time::Instant;
 
 use prunella_core::service::TlsQuestion;
 
-use super::{Seen, certificate, error::ProbeError, tls::asked_name, wire::Talk};
+use super::{Seen, certificate, error::ProbeError, wire::Talk};
 
 /// Greets whoever listens there, and looks at its certificate.
 pub(super) fn ask(question: &TlsQuestion, until: Instant) -> Result<Seen, ProbeError> {
     let server_name = question.server_name.as_deref();
     let mut talk = Talk::tls(&question.place, server_name, until)?;
     talk.say(b"")?;
-    let certificate = talk
-        .certificate()
-        .and_then(|der| certificate::read(der, asked_name(&question.place, server_name)));
+    let certificate = certificate::shown(&talk, &question.place, server_name);
     let detail = match &certificate {
         Some(certificate) => {
             let whose = match &certificate.name {

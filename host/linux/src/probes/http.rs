@@ -14,7 +14,6 @@ use super::{
     body::{self, Body, Framing},
     certificate,
     error::ProbeError,
-    tls,
     wire::Talk,
 };
 
@@ -43,26 +42,19 @@ pub(super) fn asked_for(url: &str) -> Option<(String, Option<IpAddr>)> {
 pub(super) fn ask(question: &HttpQuestion, until: Instant) -> Result<Seen, ProbeError> {
     let url = Url::parse(&question.url)?;
     let server_name = question.server_name.as_deref();
-    let mut talk = url.connect(server_name, until)?;
-    url.get(&mut talk, server_name)?;
-    let head = Head::hear(&mut talk)?;
+    let (head, mut talk) = url.get(server_name, until)?;
     let (healthy, detail) = judge(question, head, &mut talk)?;
-    let asked = tls::asked_name(&url.place, server_name);
     Ok(Seen {
         healthy,
         detail,
-        certificate: talk
-            .certificate()
-            .and_then(|der| certificate::read(der, asked)),
+        certificate: certificate::shown(&talk, &url.place, server_name),
     })
 }
 
 /// Asks, and returns the status.
 pub(super) fn status(url: &str, until: Instant) -> Result<u16, ProbeError> {
-    let url = Url::parse(url)?;
-    let mut talk = url.connect(None, until)?;
-    url.get(&mut talk, None)?;
-    Ok(Head::hear(&mut talk)?.status)
+    let (head, _) = Url::parse(url)?.get(None, until)?;
+    Ok(head.status)
 }
 
 fn judge(question: &HttpQuestion, head: Head, talk: &mut Talk) -> Heard {
@@ -136,9 +128,11 @@ fn wrong_body(head: Head, wanted: &str, talk: &mut Talk) -> Result<Option<String
         if body.is_whole() || body.is_too_long() {
             break;
         }
-        match talk.hear(&mut chunk)? {
-            0 => break,
-            count => came = chunk.get(..count).unwrap_or_default().to_vec(),
+        match talk.hear(&mut chunk) {
+            // One that hangs up without a goodbye, as over TLS, has said all it will, too.
+            Ok(0) | Err(ProbeError::Closed) => break,
+            Ok(count) => came = chunk.get(..count).unwrap_or_default().to_vec(),
+            Err(trouble) => return Err(trouble),
         }
     }
     let wanted = quoted(wanted.as_bytes());
@@ -280,15 +274,14 @@ struct Url {
 }
 
 impl Url {
-    fn connect(&self, server_name: Option<&str>, until: Instant) -> Result<Talk, ProbeError> {
-        if self.tls {
-            Talk::tls(&self.place, server_name, until)
+    /// GETs it, by another name where one is given: the head of the answer, and the
+    /// conversation that its body comes from.
+    fn get(&self, server_name: Option<&str>, until: Instant) -> Result<(Head, Talk), ProbeError> {
+        let mut talk = if self.tls {
+            Talk::tls(&self.place, server_name, until)?
         } else {
-            Talk::tcp(&self.place, until)
-        }
-    }
-
-    fn get(&self, talk: &mut Talk, server_name: Option<&str>) -> Result<(), ProbeError> {
+            Talk::tcp(&self.place, until)?
+        };
         let host = server_name.unwrap_or(&self.host);
         talk.say(
             format!(
@@ -297,7 +290,8 @@ impl Url {
                 self.path
             )
             .as_bytes(),
-        )
+        )?;
+        Ok((Head::hear(&mut talk)?, talk))
     }
 
     fn parse(url: &str) -> Result<Self, ProbeError> {

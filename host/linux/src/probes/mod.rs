@@ -87,50 +87,41 @@ impl LinuxProbes {
         }
         let own_limit = start + probe.timeout;
         let until = own_limit.min(deadline);
-        if let ProbeKind::Sqlite { file } = &probe.kind {
-            let declared = self.service.file(file)?;
-            let verdict = self.sqlite.run(deadline, probe.timeout, file, declared)?;
-            return Ok(ProbeAnswer {
-                healthy: verdict.sound,
-                detail: verdict.detail,
-                took: start.elapsed(),
-                certificate: None,
-            });
-        }
-        if let ProbeKind::Command(command) = &probe.kind {
-            let (healthy, detail) =
-                self.command
-                    .run(deadline, probe.timeout, &self.service.unit, name, command)?;
-            return Ok(ProbeAnswer {
-                healthy,
-                detail: shown(&detail),
-                took: start.elapsed(),
-                certificate: None,
-            });
-        }
-        let heard = greet(&probe.kind, until);
-        let took = start.elapsed();
-        match heard {
-            Ok(seen) => Ok(ProbeAnswer {
-                healthy: seen.healthy,
-                detail: shown(&seen.detail),
-                took,
-                certificate: seen.certificate,
-            }),
-            Err(ProbeError::BadAddress(why)) => Err(Failure::invalid(
-                "bad-address",
-                format!("probe `{name}`: {why}"),
-            )),
-            // The run's deadline, and not the probe's own limit, cut it short:
-            // nothing is known.
-            Err(ProbeError::TimedOut(_)) if until < own_limit => Err(out_of_time(name)),
-            Err(trouble) => Ok(ProbeAnswer {
-                healthy: false,
-                detail: shown(&describe(&trouble, probe.timeout)),
-                took,
-                certificate: None,
-            }),
-        }
+        let seen = match &probe.kind {
+            ProbeKind::Sqlite { file } => {
+                let declared = self.service.file(file)?;
+                let verdict = self.sqlite.run(deadline, probe.timeout, file, declared)?;
+                Seen::from((verdict.sound, verdict.detail))
+            }
+            ProbeKind::Command(command) => {
+                let unit = &self.service.unit;
+                let run = self
+                    .command
+                    .run(deadline, probe.timeout, unit, name, command)?;
+                Seen::from(run)
+            }
+            kind => match greet(kind, until) {
+                Ok(seen) => seen,
+                Err(ProbeError::BadAddress(why)) => {
+                    return Err(Failure::invalid(
+                        "bad-address",
+                        format!("probe `{name}`: {why}"),
+                    ));
+                }
+                // The run's deadline, and not the probe's own limit, cut it short:
+                // nothing is known.
+                Err(ProbeError::TimedOut(_)) if until < own_limit => {
+                    return Err(out_of_time(name));
+                }
+                Err(trouble) => Seen::from((false, describe(&trouble, probe.timeout))),
+            },
+        };
+        Ok(ProbeAnswer {
+            healthy: seen.healthy,
+            detail: shown(&seen.detail),
+            took: start.elapsed(),
+            certificate: seen.certificate,
+        })
     }
 }
 

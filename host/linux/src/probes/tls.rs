@@ -16,14 +16,17 @@ use rustls::{
 
 use super::error::ProbeError;
 
+/// For whom a server of `host:port` is asked: a name, or an address.
+fn asked_host<'a>(place: &'a str, server_name: Option<&'a str>) -> Option<&'a str> {
+    server_name.or_else(|| {
+        let (host, _) = place.rsplit_once(':')?;
+        Some(host.trim_start_matches('[').trim_end_matches(']'))
+    })
+}
+
 /// The name for which a server of `host:port` is asked; nothing, where that is an address.
 pub(super) fn asked_name<'a>(place: &'a str, server_name: Option<&'a str>) -> Option<&'a str> {
-    let host = match server_name {
-        Some(name) => name,
-        None => place.rsplit_once(':')?.0,
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.parse::<IpAddr>().is_err().then_some(host)
+    asked_host(place, server_name).filter(|host| host.parse::<IpAddr>().is_err())
 }
 
 /// Our side of a conversation with `host:port`.
@@ -32,11 +35,7 @@ pub(super) fn client(
     server_name: Option<&str>,
 ) -> Result<ClientConnection, ProbeError> {
     let wrong = |why: &dyn std::fmt::Display| ProbeError::BadAddress(format!("`{place}`: {why}"));
-    let (host, _) = place
-        .rsplit_once(':')
-        .ok_or_else(|| wrong(&"it is not `host:port`"))?;
-    let host = server_name.unwrap_or(host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = asked_host(place, server_name).ok_or_else(|| wrong(&"it is not `host:port`"))?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| wrong(&error))?;
     let provider = Arc::new(ring::default_provider());
     ClientConfig::builder_with_provider(Arc::clone(&provider))

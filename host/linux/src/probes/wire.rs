@@ -181,10 +181,8 @@ fn connect_tcp(place: &str, until: Instant) -> Result<Bounded<TcpStream>, ProbeE
     let mut trouble = ProbeError::NoAddress(place.to_owned(), "it has none".to_owned());
     let count = addresses.len();
     for (tried, address) in addresses.into_iter().enumerate() {
-        // An address that never answers must leave time for the others.
-        let others = u32::try_from(count - tried).unwrap_or(1).max(1);
-        let share = left(until, "no connection came about")? / others;
-        match TcpStream::connect_timeout(&address, share.max(Duration::from_millis(1))) {
+        let share = share(until, count - tried, "no connection came about")?;
+        match TcpStream::connect_timeout(&address, share) {
             Ok(socket) if is_with_itself(&socket) => trouble = ProbeError::Refused,
             Ok(socket) => {
                 let _ = socket.set_nodelay(true);
@@ -272,7 +270,19 @@ fn is_with_itself(stream: &TcpStream) -> bool {
     }
 }
 
-fn left(until: Instant, what: &'static str) -> Result<Duration, ProbeError> {
+/// How long the first of so many addresses may take: one that never answers must leave
+/// time for the others.
+pub(super) fn share(
+    until: Instant,
+    addresses: usize,
+    what: &'static str,
+) -> Result<Duration, ProbeError> {
+    let addresses = u32::try_from(addresses).unwrap_or(1).max(1);
+    Ok((left(until, what)? / addresses).max(Duration::from_millis(1)))
+}
+
+/// How long there is until then; `what` has not happened in time where that is over.
+pub(super) fn left(until: Instant, what: &'static str) -> Result<Duration, ProbeError> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() {
         Err(ProbeError::TimedOut(what))

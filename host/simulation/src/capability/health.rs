@@ -11,9 +11,8 @@ impl World {
     /// Symptoms are the service's own; of what it needs, its unit alone tells.
     pub(super) fn health(&self, get: &Get) -> Answer<Health> {
         let unit = self.find(&get.unit)?;
-        let is_own = get.unit == self.service.unit;
-        let symptoms = if is_own && unit.status.is_up() {
-            self.symptoms.clone()
+        let symptoms = if get.unit == self.service.unit {
+            self.measured().to_vec()
         } else {
             Vec::new()
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use prunella_config::reader::{Reader, Section};
 use prunella_core::{
     capability::{ActiveState, LogEntry, Ownership, PastIncident},
-    service::{DnsQuestion, DnsRecord, FileRole, Port, ProbeKind, TlsQuestion},
+    service::{DnsQuestion, FileRole, Port, ProbeKind, TlsQuestion},
 };
 
 use super::values::{after, not_a_port};
@@ -396,21 +396,17 @@ pub(super) fn probes(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -
         let Some(name) = reader.name(section, &at) else {
             continue;
         };
-        let kinds = same(&[
-            "tcp", "unix", "http", "tls", "dns", "postgres", "mysql", "redis", "sqlite", "command",
-        ]);
+        let kinds = same(&ProbeKind::WORDS);
         let kind = match reader.one_of(section, "kind", &kinds) {
             Some("unix") => ProbeKind::Unix("/run/simulated".into()),
             Some("http") => ProbeKind::http("http://127.0.0.1:1/"),
             Some("tls") => ProbeKind::Tls(TlsQuestion {
                 place: address(),
-                server_name: None,
+                ..TlsQuestion::default()
             }),
             Some("dns") => ProbeKind::Dns(DnsQuestion {
                 name: "simulated.example".to_owned(),
-                server: None,
-                record: DnsRecord::default(),
-                address: None,
+                ..DnsQuestion::default()
             }),
             Some("command") => ProbeKind::Command(vec!["/bin/true".to_owned()]),
             Some("postgres") => ProbeKind::Postgres(address()),

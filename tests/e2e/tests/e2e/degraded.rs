@@ -1,44 +1,20 @@
 //! From a symptom to an incident: who is told, when Prunella acts, and what ends it.
 
 #![allow(
-    clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "in a test a panic is the report"
 )]
 
-use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, one_line, victim};
+use prunella_e2e::{Builder, Record, Scene, TIMEOUT, one_line, victim};
 use serde_json::Value;
 
-use crate::receiver::{self, about, alert_group, headline, is_resolved, kind, receiver, wait_got};
-
-/// Answers HTTP on its port: slowly while `/run/test-slow` exists, with 503 to every second
-/// question while `/run/test-errors` does.
-const SERVER: &str = r#"
-import http.server, itertools, os, sys, time
-
-asked = itertools.count()
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        if os.path.exists("/run/test-slow"):
-            time.sleep(0.6)
-        bad = os.path.exists("/run/test-errors") and next(asked) % 3 == 0
-        self.send_response(503 if bad else 200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-port = int(sys.argv[1])
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
-"#;
-
-const UNIT: &str = "[Service]\nExecStart=/usr/bin/python3 /opt/test/server.py 8080\n";
-
-/// One whose restart cures it.
-const CURED: &str = "[Service]\nExecStart=/usr/bin/python3 /opt/test/server.py 8080\n\
-                     ExecStopPost=/bin/rm -f /run/test-slow\n";
+use crate::{
+    receiver::{
+        self, about, alert_group, headline, is_resolved, kind, receiver, text, wait_end, wait_got,
+    },
+    web::{self, ERRORS, SLOW, with_server},
+};
 
 /// Asked every second, with a limit that the slow answers are well beyond.
 const CARE: &str = r#"
@@ -54,15 +30,18 @@ failure-threshold = 5
 
 const HEALS: &str = "heal-degraded = [\"service-restart\"]\n";
 
-fn scene_of(unit: &str, care: &str) -> Builder {
-    receiver::scene()
-        .file("/opt/test/server.py", SERVER, 0o755)
-        .service("web.service", unit, care)
+/// Of one whose restart cures it.
+const CURED: &str = "ExecStopPost=/bin/rm -f /run/test-slow\n";
+
+/// A server, and somebody else; `service` are further lines of the server's `[Service]`.
+fn scene_of(service: &str, care: &str) -> Builder {
+    with_server(receiver::scene())
+        .service("web.service", &web::unit(8080, service), care)
         .service("bystander.service", &victim("", ""), "")
 }
 
 fn scene(care: &str) -> Scene {
-    let scene = scene_of(UNIT, care).with_daemon();
+    let scene = scene_of("", care).with_daemon();
     begin(&scene);
     scene
 }
@@ -71,58 +50,28 @@ fn scene(care: &str) -> Scene {
 fn begin(scene: &Scene) {
     receiver(scene, "200");
     scene.start(&["web.service", "bystander.service"]);
-    wait_state(scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
 }
 
 fn slow(scene: &Scene) {
-    scene.write_file("/run/test-slow", "", 0o644).unwrap();
+    scene.write_file(SLOW, "", 0o644).unwrap();
 }
 
 fn fast(scene: &Scene) {
-    scene.remove_file("/run/test-slow").unwrap();
+    scene.remove_file(SLOW).unwrap();
 }
 
-fn health(scene: &Scene, unit: &str) -> Value {
-    let text = scene.prunella_ok(&["health", unit, "--since", "1h", "--json"]);
-    serde_json::from_str(&text).unwrap()
-}
-
-#[track_caller]
-fn wait_state(scene: &Scene, unit: &str, wanted: &str) {
-    let mut last = Value::Null;
-    scene
-        .wait_for(&format!("{unit} to be {wanted}"), 2 * TIMEOUT, || {
-            last = health(scene, unit);
-            Ok((last["service"]["state"] == wanted).then_some(()))
-        })
-        .unwrap_or_else(|error| panic!("{error}: {last:#}"));
-}
-
-/// The one incident of a service, once its record has such a step.
-#[track_caller]
-fn wait_step(scene: &Scene, unit: &str, step: &str) -> Incident {
-    scene
-        .wait_for(
-            &format!("{unit} to have a step `{step}`"),
-            2 * TIMEOUT,
-            || {
-                let all = scene.incidents_of(unit);
-                Ok(all
-                    .into_iter()
-                    .find(|one| scene.record(one).steps(step).next().is_some()))
-            },
-        )
-        .unwrap()
-}
-
-fn text(message: &Value) -> String {
-    let text = message["body"]["data"]["text"].as_str().unwrap();
-    text.to_owned()
-}
-
-/// The same in one line.
+/// The text of a message in one line.
 fn words(message: &Value) -> String {
-    one_line(&text(message))
+    one_line(text(message))
+}
+
+/// From what a strategy did to the proof that it helped: milliseconds.
+#[track_caller]
+fn proof_took(record: &Record) -> u64 {
+    let steps = record.timed();
+    let at = |kind: &str| steps.iter().find(|step| step.1 == kind).unwrap().0;
+    at("proven") - at("returned")
 }
 
 #[test]
@@ -162,10 +111,9 @@ fn it_is_told_once_with_what_is_known_and_its_end_to_those_who_heard() {
     assert!(list.contains("web"), "{list}");
     let failures = scene.prunella_ok(&["incidents", "--kind", "failure", "--unit", "web"]);
     assert!(failures.contains("No incident is like that"), "{failures}");
-    let record: Value =
-        serde_json::from_str(&scene.prunella_ok(&["incidents", &open.id, "--json"])).unwrap();
-    let symptom = &record["incident"]["detection"]["symptoms"][0];
-    assert_eq!(symptom["metric"], "latency-ms", "{record:#}");
+    let record = scene.record(&open);
+    let symptom = &record.detection()["symptoms"][0];
+    assert_eq!(symptom["metric"], "latency-ms", "{}", record.text());
     assert_eq!(symptom["instance"], "front");
 
     // However long it goes on.
@@ -173,12 +121,7 @@ fn it_is_told_once_with_what_is_known_and_its_end_to_those_who_heard() {
     fast(&scene);
     let ended = scene.wait_ended("web.service", "recovered");
     assert_eq!(ended.id, open.id);
-    let end = scene
-        .wait_for("the end to be told", TIMEOUT, || {
-            let about = about(&scene, "web.service");
-            Ok(about.into_iter().find(is_resolved))
-        })
-        .unwrap();
+    let end = wait_end(&scene, "web.service");
     assert_eq!(alert_group(&end), alert_group(&told));
     assert!(
         headline(&end).ends_with("web.service is no longer degraded"),
@@ -202,13 +145,13 @@ fn a_blip_is_told_to_nobody() {
     for _ in 0..2 {
         slow(&scene);
         let seen = || {
-            let probe = &health(&scene, "web.service")["service"]["probes"][0];
+            let probe = &scene.health("web.service")["service"]["probes"][0];
             Ok((probe["latency_ms"].as_u64() >= Some(600)).then_some(()))
         };
         scene.wait_for("a slow answer", TIMEOUT, seen).unwrap();
         fast(&scene);
         let seen = || {
-            let probe = &health(&scene, "web.service")["service"]["probes"][0];
+            let probe = &scene.health("web.service")["service"]["probes"][0];
             Ok((probe["latency_ms"].as_u64() < Some(300)).then_some(()))
         };
         scene.wait_for("a fast answer", TIMEOUT, seen).unwrap();
@@ -231,13 +174,11 @@ fn a_restart_cures_it_where_the_operator_lists_that_and_the_symptom_is_the_proof
     let record = scene.record(&healed);
     assert_eq!(record.acts(), ["unit-control.restart web.service"]);
     // For as long as the condition says, the answers were fast.
-    let steps = record.timed();
-    let returned = steps.iter().find(|step| step.1 == "returned").unwrap().0;
-    let proven = steps.iter().find(|step| step.1 == "proven").unwrap().0;
-    assert!(proven - returned >= 2_000, "{steps:?}");
+    assert!(proof_took(&record) >= 2_000, "{}", record.text());
     assert!(
         record.text().contains("the symptom has cleared"),
-        "{steps:?}"
+        "{}",
+        record.text()
     );
     let told = scene
         .wait_for("the healing to be told", TIMEOUT, || {
@@ -249,7 +190,7 @@ fn a_restart_cures_it_where_the_operator_lists_that_and_the_symptom_is_the_proof
         headline(&told).contains(" web.service was degraded; healed by service-restart in "),
         "{told:#}"
     );
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
     scene.after_all_before("bystander.service");
     assert_eq!(about(&scene, "web.service").len(), 1);
     assert_eq!(scene.incidents_of("web.service").len(), 1);
@@ -259,7 +200,7 @@ fn a_restart_cures_it_where_the_operator_lists_that_and_the_symptom_is_the_proof
 fn a_restart_that_does_not_help_is_tried_once_and_handed_to_people() {
     let scene = scene(&format!("{HEALS}{CARE}"));
     slow(&scene);
-    let incident = wait_step(&scene, "web.service", "watches");
+    let incident = scene.wait_step("web.service", "watches", 2 * TIMEOUT);
     let record = scene.record(&incident);
     assert_eq!(record.acts(), ["unit-control.restart web.service"]);
     let watches = record.steps("watches").next().unwrap();
@@ -273,7 +214,7 @@ fn a_restart_that_does_not_help_is_tried_once_and_handed_to_people() {
     );
     assert!(report.contains("service-restart did not help"), "{report}");
     // It is measured on and on, and nothing more is done.
-    wait_state(&scene, "web.service", "degraded");
+    scene.wait_state("web.service", "degraded");
     scene.after_all_before("bystander.service");
     assert_eq!(scene.runs("web.service"), 2);
     assert_eq!(about(&scene, "web.service").len(), 1);
@@ -297,19 +238,11 @@ fn what_fails_in_the_end_is_one_story() {
     assert_eq!(all.len(), 2, "{all:?}");
     let degradation = all.iter().find(|one| one.cause == "degraded").unwrap();
     assert!(degradation.is("continued"), "{degradation:?}");
-    let record: Value =
-        serde_json::from_str(&scene.prunella_ok(&["incidents", &healed.id, "--json"])).unwrap();
-    assert_eq!(
-        record["incident"]["detection"]["follows"],
-        degradation.id.as_str()
-    );
-    let end = scene
-        .wait_for("the end to be told", TIMEOUT, || {
-            Ok(about(&scene, "web.service").into_iter().find(is_resolved))
-        })
-        .unwrap();
+    let record = scene.record(&healed);
+    assert_eq!(record.detection()["follows"], degradation.id.as_str());
+    let end = wait_end(&scene, "web.service");
     assert_eq!(alert_group(&end), alert_group(&told));
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
     scene.after_all_before("bystander.service");
     let groups = about(&scene, "web.service");
     assert!(
@@ -333,19 +266,15 @@ http = "http://127.0.0.1:8081/"
 interval = "1s"
 failure-threshold = 5
 "#;
-    let scene = scene_of(UNIT, &format!("depends-on = [\"db.service\"]\n{CARE}"))
-        .service(
-            "db.service",
-            "[Service]\nExecStart=/usr/bin/python3 /opt/test/server.py 8081\n",
-            need,
-        )
+    let scene = scene_of("", &format!("depends-on = [\"db.service\"]\n{CARE}"))
+        .service("db.service", &web::unit(8081, ""), need)
         .with_daemon();
     receiver(&scene, "200");
     scene.start(&["db.service", "web.service", "bystander.service"]);
-    wait_state(&scene, "web.service", "healthy");
-    wait_state(&scene, "db.service", "healthy");
+    scene.wait_state("web.service", "healthy");
+    scene.wait_state("db.service", "healthy");
     slow(&scene);
-    let incident = wait_step(&scene, "web.service", "blocked");
+    let incident = scene.wait_step("web.service", "blocked", 2 * TIMEOUT);
     let why = scene.record(&incident).text();
     assert!(why.contains("db.service is degraded"), "{why}");
     let told = wait_got(&scene, 1);
@@ -367,11 +296,11 @@ failure-threshold = 5
 fn while_it_is_paused_nothing_begins() {
     let scene = scene(&format!("{HEALS}{CARE}"));
     scene.prunella_ok(&["pause", "web", "--for", "1h", "--reason", "a test"]);
-    wait_state(&scene, "web.service", "paused");
+    scene.wait_state("web.service", "paused");
     slow(&scene);
     scene
         .wait_for("the symptom", 2 * TIMEOUT, || {
-            let symptoms = &health(&scene, "web.service")["service"]["symptoms"];
+            let symptoms = &scene.health("web.service")["service"]["symptoms"];
             Ok((!symptoms.as_array().unwrap().is_empty()).then_some(()))
         })
         .unwrap();
@@ -417,12 +346,10 @@ fn an_open_degradation_outlives_the_daemon() {
     wait_got(&scene, 1);
     let open = scene.incidents_of("web.service").remove(0);
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
-    wait_state(&scene, "web.service", "degraded");
+    scene.wait_state("web.service", "degraded");
     scene.after_all_before("bystander.service");
     assert_eq!(about(&scene, "web.service").len(), 1, "told once");
-    let all = scene.incidents_of("web.service");
-    assert_eq!(all.len(), 1, "{all:?}");
-    assert_eq!(all[0].ended, None);
+    assert_eq!(scene.only_incident_of("web.service").ended, None);
     fast(&scene);
     let ended = scene.wait_ended("web.service", "recovered");
     assert_eq!(ended.id, open.id);
@@ -434,9 +361,9 @@ fn what_comes_and_goes_is_told_twice_and_then_goes_on() {
     for _ in 0..2 {
         let before = scene.incidents_of("web.service").len();
         slow(&scene);
-        wait_state(&scene, "web.service", "degraded");
+        scene.wait_state("web.service", "degraded");
         fast(&scene);
-        wait_state(&scene, "web.service", "healthy");
+        scene.wait_state("web.service", "healthy");
         scene
             .wait_for("another incident", TIMEOUT, || {
                 Ok((scene.incidents_of("web.service").len() > before).then_some(()))
@@ -447,9 +374,9 @@ fn what_comes_and_goes_is_told_twice_and_then_goes_on() {
         }
     }
     slow(&scene);
-    wait_state(&scene, "web.service", "degraded");
+    scene.wait_state("web.service", "degraded");
     fast(&scene);
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
     scene.after_all_before("bystander.service");
     let all = scene.incidents_of("web.service");
     assert_eq!(all.len(), 2, "{all:?}");
@@ -520,10 +447,7 @@ fn what_is_sampled_has_to_stay_away_for_as_long_as_it_would_take_to_be_seen() {
     let healed = scene.wait_healed("web.service");
     let record = scene.record(&healed);
     assert_eq!(record.acts(), ["unit-control.restart web.service"]);
-    let steps = record.timed();
-    let returned = steps.iter().find(|step| step.1 == "returned").unwrap().0;
-    let proven = steps.iter().find(|step| step.1 == "proven").unwrap().0;
-    assert!(proven - returned >= 5_000, "{steps:?}");
+    assert!(proof_took(&record) >= 5_000, "{}", record.text());
     assert_eq!(scene.runs("web.service"), 2);
 }
 
@@ -540,14 +464,14 @@ interval = "1s"
 failure-threshold = 5
 "#;
     let scene = scene(care);
-    scene.write_file("/run/test-errors", "", 0o644).unwrap();
+    scene.write_file(ERRORS, "", 0o644).unwrap();
     let told = wait_got(&scene, 1).remove(0);
     assert_eq!(kind(&told), "prunella.degradation", "{told:#}");
     assert!(
         headline(&told).contains(" web.service has errors: "),
         "{told:#}"
     );
-    scene.remove_file("/run/test-errors").unwrap();
+    scene.remove_file(ERRORS).unwrap();
     scene.wait_ended("web.service", "recovered");
     assert_eq!(scene.runs("web.service"), 1);
 }
@@ -577,11 +501,8 @@ fn without_the_daemon_a_failure_is_healed_whatever_it_has_left_open() {
 
 #[test]
 fn a_strategy_that_does_not_treat_degradations_is_a_mistake() {
-    let scene = scene_of(
-        UNIT,
-        &format!("heal-degraded = [\"port-conflict\"]\n{CARE}"),
-    )
-    .without_daemon();
+    let scene =
+        scene_of("", &format!("heal-degraded = [\"port-conflict\"]\n{CARE}")).without_daemon();
     let out = scene.prunella(&["config", "check"]);
     assert!(!out.success());
     let said = one_line(&format!("{}{}", out.stdout, out.stderr));
@@ -623,7 +544,7 @@ fn people_hear_of_the_host_once_and_when_it_is_well_again() {
 
     // Whoever begins anew knows that it was told.
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
-    wait_state(&scene, "--host", "degraded");
+    scene.wait_state("--host", "degraded");
     scene.remove_file("/tmp/full").unwrap();
     let told = wait_got(&scene, 2);
     assert_eq!(told.len(), 2, "{told:#?}");

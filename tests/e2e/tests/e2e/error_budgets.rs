@@ -11,26 +11,9 @@
 use prunella_e2e::{Scene, TIMEOUT};
 use serde_json::Value;
 
-use crate::health::{detail, wait_state};
+use crate::web::{self, BROKEN, with_server};
 
-const WRONG: &str = "/run/test-wrong";
-
-const SERVER: &str = r#"
-import http.server, os
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(503 if os.path.exists("/run/test-wrong") else 200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
-"#;
-
-const UNIT: &str = "[Service]\nExecStart=/usr/bin/python3 /opt/test/server.py\n\
-                    [Install]\nWantedBy=multi-user.target\n";
+const INSTALL: &str = "[Install]\nWantedBy=multi-user.target\n";
 
 /// Asked every second and never healed: of 2,592,000 questions in 30 days, 99.99 % allow
 /// 259 failures, and 99 % a hundred times as many.
@@ -57,13 +40,12 @@ fn left(seen: &Value) -> u64 {
 
 #[test]
 fn a_budget_that_goes_fast_is_told_and_survives_daemon_and_host() {
-    let mut scene = Scene::builder()
-        .file("/opt/test/server.py", SERVER, 0o755)
-        .service("strict.service", UNIT, &care("99.99%"))
+    let mut scene = with_server(Scene::builder())
+        .service("strict.service", &web::unit(8080, INSTALL), &care("99.99%"))
         // It asks the same server, and has a hundred times as much to spend.
         .unit(
             "lax.service",
-            "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n",
+            &format!("[Service]\nExecStart=/bin/sleep infinity\n{INSTALL}"),
         )
         .care("lax.service", &care("99%"))
         .enabled("strict.service")
@@ -71,38 +53,38 @@ fn a_budget_that_goes_fast_is_told_and_survives_daemon_and_host() {
         .with_daemon();
     scene.start(&["strict.service", "lax.service"]);
     for unit in ["strict.service", "lax.service"] {
-        let well = wait_state(&scene, unit, "healthy");
+        let well = scene.wait_state(unit, "healthy");
         assert_eq!((told(&well), left(&well)), (None, 1_000), "{unit}");
     }
-    scene.write_file(WRONG, "", 0o644).unwrap();
+    scene.write_file(BROKEN, "", 0o644).unwrap();
     let symptom = scene
         .wait_for("the budget to be told", 2 * TIMEOUT, || {
-            Ok(told(&detail(&scene, "strict.service")))
+            Ok(told(&scene.health("strict.service")))
         })
         .unwrap();
-    scene.remove_file(WRONG).unwrap();
+    scene.remove_file(BROKEN).unwrap();
     assert_eq!(symptom["level"], "critical");
     assert_eq!(symptom["threshold"], 20);
     let evidence = symptom["evidence"].as_str().unwrap();
     assert!(evidence.starts_with("error budget: 2"), "{evidence}");
     assert!(evidence.contains("went in the last hour; 97"), "{evidence}");
-    let lax = detail(&scene, "lax.service");
+    let lax = scene.health("lax.service");
     assert_eq!((told(&lax), left(&lax) > 990), (None, true), "{lax:#}");
     let text = scene.prunella_ok(&["health", "strict"]);
     assert!(text.contains("Error budget: 9"), "{text}");
     assert!(text.contains("an objective of 99.99 % allows"), "{text}");
 
     scene.systemctl(&["stop", "prunella.service"]).unwrap();
-    let before = left(&detail(&scene, "strict.service"));
+    let before = left(&scene.health("strict.service"));
     assert!(before < 990, "{before}");
     scene.systemctl(&["start", "prunella.service"]).unwrap();
-    wait_state(&scene, "strict.service", "degraded");
-    assert_eq!(left(&detail(&scene, "strict.service")), before);
+    scene.wait_state("strict.service", "degraded");
+    assert_eq!(left(&scene.health("strict.service")), before);
 
     scene.machine.reboot().unwrap();
     let after = scene
         .wait_for("the service to be seen again", 2 * TIMEOUT, || {
-            let seen = detail(&scene, "strict.service");
+            let seen = scene.health("strict.service");
             let is_seen = seen["last_known"] == false && told(&seen).is_some();
             Ok(is_seen.then_some(seen))
         })

@@ -10,26 +10,7 @@
 use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
 use serde_json::Value;
 
-/// Answers HTTP on port 8080: slowly while `/run/test-slow` exists, with 503 while
-/// `/run/test-broken` does.
-const SERVER: &str = r#"
-import http.server, os, time
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        if os.path.exists("/run/test-slow"):
-            time.sleep(0.6)
-        self.send_response(503 if os.path.exists("/run/test-broken") else 200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
-"#;
-
-const UNIT: &str = "[Service]\nExecStart=/usr/bin/python3 /opt/test/server.py\n\
-                    ExecStartPre=/bin/rm -f /run/test-broken\n";
+use crate::web::{self, BROKEN, SLOW, with_server};
 
 /// Asked every second, with a limit that the slow answers are well beyond.
 const CARE: &str = r#"
@@ -43,32 +24,10 @@ interval = "1s"
 "#;
 
 fn scene() -> Builder {
-    Scene::builder()
-        .file("/opt/test/server.py", SERVER, 0o755)
-        .service("web.service", UNIT, CARE)
+    let unit = web::unit(8080, &format!("ExecStartPre=/bin/rm -f {BROKEN}\n"));
+    with_server(Scene::builder())
+        .service("web.service", &unit, CARE)
         .service("bystander.service", &victim("", ""), "")
-}
-
-pub(crate) fn detail(scene: &Scene, unit: &str) -> Value {
-    let text = scene.prunella_ok(&["health", unit, "--since", "1h", "--json"]);
-    serde_json::from_str(&text).unwrap()
-}
-
-fn state(scene: &Scene, unit: &str) -> String {
-    let detail = detail(scene, unit);
-    detail["service"]["state"].as_str().unwrap().to_owned()
-}
-
-/// Waits until a service is so; gives all that is known of it then.
-#[track_caller]
-pub(crate) fn wait_state(scene: &Scene, unit: &str, wanted: &str) -> Value {
-    let mut last = Value::Null;
-    scene
-        .wait_for(&format!("{unit} to be {wanted}"), 2 * TIMEOUT, || {
-            last = detail(scene, unit);
-            Ok((last["service"]["state"] == wanted).then(|| last.clone()))
-        })
-        .unwrap_or_else(|error| panic!("{error}: {last:#}"))
 }
 
 /// The states that a service came to, the oldest first.
@@ -92,9 +51,9 @@ fn spans(detail: &Value) -> Vec<(&str, u64)> {
 fn slow_answers_degrade_and_fast_ones_clear_and_nothing_is_done() {
     let scene = scene().with_daemon();
     scene.start(&["web.service", "bystander.service"]);
-    wait_state(&scene, "web.service", "healthy");
-    scene.write_file("/run/test-slow", "", 0o644).unwrap();
-    let slow = wait_state(&scene, "web.service", "degraded");
+    scene.wait_state("web.service", "healthy");
+    scene.write_file(SLOW, "", 0o644).unwrap();
+    let slow = scene.wait_state("web.service", "degraded");
     let symptom = &slow["service"]["symptoms"][0];
     assert_eq!(symptom["metric"], "latency-ms", "{slow:#}");
     assert_eq!(symptom["threshold"], 400);
@@ -115,8 +74,8 @@ fn slow_answers_degrade_and_fast_ones_clear_and_nothing_is_done() {
     assert!(first.contains("with a limit of 400 ms"), "{list}");
     assert!(scene.prunella_ok(&["health", "web"]).contains("Symptoms\n"));
 
-    scene.remove_file("/run/test-slow").unwrap();
-    let well = wait_state(&scene, "web.service", "healthy");
+    scene.remove_file(SLOW).unwrap();
+    let well = scene.wait_state("web.service", "healthy");
     assert_eq!(well["service"]["symptoms"], Value::Array(Vec::new()));
     let all = states(&well);
     assert!(all.ends_with(&["degraded", "healthy"]), "{all:?}");
@@ -133,10 +92,10 @@ fn slow_answers_degrade_and_fast_ones_clear_and_nothing_is_done() {
 fn a_hang_is_failed_then_recovering_then_healthy() {
     let scene = scene().with_daemon();
     scene.start(&["web.service"]);
-    wait_state(&scene, "web.service", "healthy");
-    scene.write_file("/run/test-broken", "", 0o644).unwrap();
+    scene.wait_state("web.service", "healthy");
+    scene.write_file(BROKEN, "", 0o644).unwrap();
     scene.wait_healed("web.service");
-    let well = wait_state(&scene, "web.service", "healthy");
+    let well = scene.wait_state("web.service", "healthy");
     let all = states(&well);
     assert!(
         all.ends_with(&["failed", "recovering", "healthy"]),
@@ -162,10 +121,10 @@ fn a_crash_is_seen_without_a_probe() {
         .service("web.service", &victim("", ""), "")
         .with_daemon();
     scene.start(&["web.service"]);
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
     scene.kill("web.service");
     scene.wait_healed("web.service");
-    let well = wait_state(&scene, "web.service", "healthy");
+    let well = scene.wait_state("web.service", "healthy");
     let all = states(&well);
     assert!(
         all.ends_with(&["failed", "recovering", "healthy"]),
@@ -177,19 +136,19 @@ fn a_crash_is_seen_without_a_probe() {
 fn an_operators_stop_is_stopped_and_a_pause_paused() {
     let scene = scene().with_daemon();
     scene.start(&["web.service", "bystander.service"]);
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
     scene.prunella_ok(&["pause", "web", "--for", "1h", "--reason", "a test"]);
-    let paused = wait_state(&scene, "web.service", "paused");
+    let paused = scene.wait_state("web.service", "paused");
     let why = paused["service"]["evidence"].as_str().unwrap();
     assert!(why.ends_with("a test"), "{why}");
     scene.prunella_ok(&["resume", "web"]);
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
 
     scene.systemctl(&["stop", "web.service"]).unwrap();
-    let stopped = wait_state(&scene, "web.service", "stopped");
+    let stopped = scene.wait_state("web.service", "stopped");
     assert_eq!(stopped["service"]["evidence"], "an operator stopped it");
     scene.after_all_before("bystander.service");
-    assert_eq!(state(&scene, "web.service"), "stopped");
+    assert_eq!(scene.health("web.service")["service"]["state"], "stopped");
     assert!(
         scene
             .incidents_of("web.service")
@@ -200,7 +159,7 @@ fn an_operators_stop_is_stopped_and_a_pause_paused() {
     // What it was is not what it is: until the probe was answered again, or was a moment
     // ago, that is not known.
     scene.start(&["web.service"]);
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
 }
 
 #[test]
@@ -212,9 +171,9 @@ fn a_probe_that_was_never_answered_leaves_it_unknown() {
         .service("bystander.service", &victim("", ""), "")
         .with_daemon();
     scene.start(&["web.service", "bystander.service"]);
-    wait_state(&scene, "bystander.service", "healthy");
+    scene.wait_state("bystander.service", "healthy");
     let said = || {
-        let detail = detail(&scene, "web.service");
+        let detail = scene.health("web.service");
         let evidence = detail["service"]["evidence"].as_str().unwrap().to_owned();
         evidence.contains("never been answered").then_some(detail)
     };
@@ -223,7 +182,7 @@ fn a_probe_that_was_never_answered_leaves_it_unknown() {
     let status = scene.prunella_ok(&["status"]);
     assert!(status.contains("web.service: unknown for "), "{status}");
     scene.after_all_before("bystander.service");
-    let states: Vec<String> = states(&detail(&scene, "web.service"))
+    let states: Vec<String> = states(&scene.health("web.service"))
         .into_iter()
         .map(str::to_owned)
         .collect();
@@ -232,19 +191,19 @@ fn a_probe_that_was_never_answered_leaves_it_unknown() {
     assert!(scene.incidents_of("web.service").is_empty());
 
     scene.start(&["side.service"]);
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
 }
 
 #[test]
 fn health_outlives_the_daemon() {
     let scene = scene().with_daemon();
     scene.start(&["web.service"]);
-    wait_state(&scene, "web.service", "healthy");
-    scene.write_file("/run/test-slow", "", 0o644).unwrap();
-    let before = wait_state(&scene, "web.service", "degraded");
+    scene.wait_state("web.service", "healthy");
+    scene.write_file(SLOW, "", 0o644).unwrap();
+    let before = scene.wait_state("web.service", "degraded");
 
     scene.systemctl(&["stop", "prunella.service"]).unwrap();
-    let dead = detail(&scene, "web.service");
+    let dead = scene.health("web.service");
     assert_eq!(dead["last_known"], true);
     assert_eq!(dead["service"]["state"], "degraded");
     assert_eq!(dead["transitions"], before["transitions"]);
@@ -256,15 +215,15 @@ fn health_outlives_the_daemon() {
     let asked = |detail: &Value| detail["service"]["probes"][0]["asked_at"].is_u64();
     let after = scene
         .wait_for("its probe to be asked again", TIMEOUT, || {
-            let now = detail(&scene, "web.service");
+            let now = scene.health("web.service");
             Ok((now["last_known"] == false && asked(&now)).then_some(now))
         })
         .unwrap();
     assert_eq!(after["service"]["state"], "degraded", "{after:#}");
     assert_eq!(after["service"]["since"], before["service"]["since"]);
     assert_eq!(after["transitions"], before["transitions"]);
-    scene.remove_file("/run/test-slow").unwrap();
-    wait_state(&scene, "web.service", "healthy");
+    scene.remove_file(SLOW).unwrap();
+    scene.wait_state("web.service", "healthy");
     assert_eq!(scene.runs("web.service"), 1);
 }
 
@@ -282,12 +241,12 @@ fn after_a_reboot_it_is_unknown_until_it_is_seen() {
         )
         .enabled("web.service")
         .with_daemon();
-    let before = wait_state(&scene, "web.service", "healthy");
+    let before = scene.wait_state("web.service", "healthy");
     scene.machine.reboot().unwrap();
     scene.wait_active("prunella.service", TIMEOUT).unwrap();
     let after = scene
         .wait_for("it to be seen again", TIMEOUT, || {
-            let now = detail(&scene, "web.service");
+            let now = scene.health("web.service");
             let is_well = now["service"]["state"] == "healthy" && now["last_known"] == false;
             Ok(is_well.then_some(now))
         })
@@ -304,7 +263,7 @@ fn after_a_reboot_it_is_unknown_until_it_is_seen() {
 fn a_store_that_does_not_work_keeps_nothing_from_being_healed() {
     let scene = scene().with_daemon();
     scene.start(&["web.service"]);
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
     // Another process holds the write lock.
     let hold = "import sqlite3, time\n\
                 c = sqlite3.connect('/var/lib/prunella/prunella.db', isolation_level=None)\n\
@@ -319,17 +278,17 @@ fn a_store_that_does_not_work_keeps_nothing_from_being_healed() {
             Ok(scene.read_file("/run/test-held").ok())
         })
         .unwrap();
-    scene.write_file("/run/test-broken", "", 0o644).unwrap();
+    scene.write_file(BROKEN, "", 0o644).unwrap();
     scene
         .wait_for("it to be restarted", 2 * TIMEOUT, || {
             Ok((scene.runs("web.service") == 2).then_some(()))
         })
         .unwrap();
     scene.systemctl(&["stop", "hold.service"]).unwrap();
-    let well = wait_state(&scene, "web.service", "healthy");
+    let well = scene.wait_state("web.service", "healthy");
     scene
         .wait_for("what was to be written", TIMEOUT, || {
-            let now = detail(&scene, "web.service");
+            let now = scene.health("web.service");
             Ok(states(&now).contains(&"recovering").then_some(()))
         })
         .unwrap();

@@ -37,3 +37,4 @@ mod storm;
 mod systemd;
 mod told;
 mod versions;
+mod web;

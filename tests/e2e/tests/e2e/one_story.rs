@@ -7,9 +7,9 @@
     reason = "in a test a panic is the report"
 )]
 
-use prunella_e2e::{Scene, TIMEOUT, one_line, victim, victim_with};
+use prunella_e2e::{Scene, TIMEOUT, ends_while, one_line, victim, victim_with};
 
-use crate::receiver::{about, headline, kind, receiver, scene_telling_after, wait_got};
+use crate::receiver::{about, headline, kind, receiver, scene_telling_after, text, wait_got};
 
 const WEB: &str = "web.service";
 const BYSTANDER: &str = "bystander.service";
@@ -17,9 +17,16 @@ const EXPIRED: &str = "/run/expired";
 
 /// A service that runs, and ends at each start once its licence has expired.
 fn licensed(restart: &str) -> String {
-    format!(
-        "[Unit]\nStartLimitIntervalSec=0\n[Service]\n{restart}\nExecStart=/bin/sh -c 'test ! -e \
-         {EXPIRED} || {{ echo \"FATAL: the license is expired\"; exit 7; }}; exec sleep infinity'\n"
+    let end = "echo \"FATAL: the license is expired\"; exit 7";
+    ends_while(EXPIRED, end, restart)
+}
+
+/// A service that needs a file, and that systemd gives up on after some starts.
+fn limited() -> String {
+    victim_with(
+        "StartLimitBurst=7\nStartLimitIntervalSec=1h",
+        "Restart=always\nRestartSec=100ms",
+        "--need-file /opt/it",
     )
 }
 
@@ -34,26 +41,20 @@ fn hook_sweep_and_order_go_on_with_one_incident() {
         .with_hooks();
     assert!(scene.systemctl(&["start", WEB]).is_err());
     let escalated = scene.wait_ended(WEB, "escalated");
-    scene
-        .wait_until("prunella-hook@web.service.service", "inactive", TIMEOUT)
-        .unwrap();
+    scene.wait_hook(WEB);
     // The run that Prunella started has failed last, and not the one that the hook told of.
     let runs = scene.runs(WEB);
     assert_eq!(runs, 2);
     scene.prunella_ok(&["sweep"]);
-    let incidents = scene.incidents_of(WEB);
-    assert_eq!(incidents.len(), 1, "{incidents:?}");
-    assert!(incidents[0].is("escalated"), "{incidents:?}");
+    let incident = scene.only_incident_of(WEB);
+    assert!(incident.is("escalated"), "{incident:?}");
     assert_eq!(scene.runs(WEB), runs);
 
     // What fails anew meanwhile goes on with it, too.
     assert!(scene.systemctl(&["start", WEB]).is_err());
-    scene
-        .wait_until("prunella-hook@web.service.service", "inactive", TIMEOUT)
-        .unwrap();
+    scene.wait_hook(WEB);
     scene.prunella_ok(&["sweep"]);
-    let incidents = scene.incidents_of(WEB);
-    assert_eq!(incidents.len(), 1, "{incidents:?}");
+    scene.only_incident_of(WEB);
 
     scene.write_file("/opt/it", "", 0o644).unwrap();
     scene.prunella_ok(&["heal", WEB]);
@@ -75,15 +76,7 @@ fn hook_sweep_and_order_go_on_with_one_incident() {
 fn a_start_limit_that_is_respected_is_one_incident_however_often_it_is_looked_at() {
     let scene = Scene::builder()
         .service(BYSTANDER, &victim("", ""), "")
-        .service(
-            WEB,
-            &victim_with(
-                "StartLimitBurst=7\nStartLimitIntervalSec=1h",
-                "Restart=always\nRestartSec=100ms",
-                "--need-file /opt/it",
-            ),
-            "start-limit = \"respect\"\n",
-        )
+        .service(WEB, &limited(), "start-limit = \"respect\"\n")
         .with_daemon();
     scene.systemctl(&["start", "--no-block", WEB]).unwrap();
     let incident = scene.wait_left_alone(WEB, "start-limit");
@@ -98,8 +91,7 @@ fn a_start_limit_that_is_respected_is_one_incident_however_often_it_is_looked_at
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
     scene.wait_active("prunella.service", TIMEOUT).unwrap();
     scene.after_all_before(BYSTANDER);
-    let incidents = scene.incidents_of(WEB);
-    assert_eq!(incidents.len(), 1, "{incidents:?}");
+    scene.only_incident_of(WEB);
 }
 
 #[test]
@@ -118,9 +110,8 @@ fn a_restart_of_the_daemon_starts_nothing_anew_that_people_have_to_see_to() {
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
     scene.wait_active("prunella.service", TIMEOUT).unwrap();
     scene.after_all_before(BYSTANDER);
-    let incidents = scene.incidents_of(WEB);
-    assert_eq!(incidents.len(), 1, "{incidents:?}");
-    assert_eq!(scene.runs(WEB), runs, "{incidents:?}");
+    let incident = scene.only_incident_of(WEB);
+    assert_eq!(scene.runs(WEB), runs, "{incident:?}");
 }
 
 #[test]
@@ -132,19 +123,13 @@ fn a_heal_while_systemd_is_about_to_restart_what_is_mended_sees_it_recover() {
     scene.write_file(EXPIRED, "", 0o644).unwrap();
     scene.kill(WEB);
     let escalated = scene.wait_ended(WEB, "escalated");
-    scene
-        .wait_for("systemd's next restart", TIMEOUT, || {
-            let waits = scene.property(WEB, "SubState")? == "auto-restart";
-            Ok(waits.then_some(()))
-        })
-        .unwrap();
+    scene.wait_about_to_restart(WEB);
     scene.remove_file(EXPIRED).unwrap();
     let heal = scene.prunella(&["heal", WEB]);
     assert_eq!(heal.code, Some(0), "{heal:?}");
-    let incidents = scene.incidents_of(WEB);
-    assert_eq!(incidents.len(), 1, "{incidents:?}");
-    assert!(incidents[0].is("recovered"), "{incidents:?}");
-    assert_eq!(incidents[0].id, escalated.id);
+    let incident = scene.only_incident_of(WEB);
+    assert!(incident.is("recovered"), "{incident:?}");
+    assert_eq!(incident.id, escalated.id);
     assert_eq!(scene.record(&escalated).acts(), Vec::<String>::new());
 }
 
@@ -163,12 +148,12 @@ fn the_first_message_of_what_systemd_restarts_tells_its_latest_end_and_who_is_at
         headline(&outage).contains("web.service is down (exit code 7: FATAL: the license"),
         "{outage}"
     );
-    let text = one_line(outage["body"]["data"]["text"].as_str().unwrap());
+    let told = one_line(text(&outage));
     for part in ["systemd is restarting it", "does not interfere", "SIGKILL"] {
-        assert!(text.contains(part), "{part:?} in {text}");
+        assert!(told.contains(part), "{part:?} in {told}");
     }
     for part in ["being healed", "tries again on", "somebody asked systemd"] {
-        assert!(!text.contains(part), "{part:?} in {text}");
+        assert!(!told.contains(part), "{part:?} in {told}");
     }
     scene.systemctl(&["stop", WEB]).unwrap();
 }
@@ -258,10 +243,9 @@ fn a_loop_that_a_sweep_finds_is_told_once_and_with_its_reason() {
     scene.kill(WEB);
     wait_restarts(&scene, 6);
     scene.prunella_ok(&["sweep"]);
-    let incidents = scene.incidents_of(WEB);
-    assert_eq!(incidents.len(), 1, "{incidents:?}");
-    assert!(incidents[0].is("escalated"), "{incidents:?}");
-    assert_eq!(incidents[0].cause, "restart-loop");
+    let incident = scene.only_incident_of(WEB);
+    assert!(incident.is("escalated"), "{incident:?}");
+    assert_eq!(incident.cause, "restart-loop");
     let told = about(&scene, WEB);
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(kind(&told[0]), "prunella.escalation");
@@ -276,15 +260,7 @@ fn a_loop_that_a_sweep_finds_is_told_once_and_with_its_reason() {
 #[test]
 fn what_systemd_has_given_up_is_no_restart_loop() {
     let scene = Scene::builder()
-        .service(
-            WEB,
-            &victim_with(
-                "StartLimitBurst=7\nStartLimitIntervalSec=1h",
-                "Restart=always\nRestartSec=100ms",
-                "--need-file /opt/it",
-            ),
-            "start-limit = \"respect\"\n",
-        )
+        .service(WEB, &limited(), "start-limit = \"respect\"\n")
         .file("/opt/it", "", 0o644)
         .with_hooks();
     scene.systemctl(&["stop", "prunella-sweep.timer"]).unwrap();
@@ -293,11 +269,7 @@ fn what_systemd_has_given_up_is_no_restart_loop() {
     scene.remove_file("/opt/it").unwrap();
     scene.kill(WEB);
     let incident = scene.wait_left_alone(WEB, "start-limit");
-    scene
-        .wait_until("prunella-hook@web.service.service", "inactive", TIMEOUT)
-        .unwrap();
+    scene.wait_hook(WEB);
     scene.prunella_ok(&["sweep"]);
-    let incidents = scene.incidents_of(WEB);
-    assert_eq!(incidents.len(), 1, "{incidents:?}");
-    assert_eq!(incidents[0].id, incident.id);
+    assert_eq!(scene.only_incident_of(WEB).id, incident.id);
 }

@@ -1,7 +1,6 @@
 //! What a probe may ask, each on a real service: it heals what is wrong, and nothing else.
 
 #![allow(
-    clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "in a test a panic is the report"
@@ -9,10 +8,8 @@
 
 use std::process::Command;
 
-use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
+use prunella_e2e::{Builder, Scene, TIMEOUT, one_line, victim};
 use serde_json::Value;
-
-use crate::health::{detail, wait_state};
 
 /// While this is there, a service answers what it should not.
 const WRONG: &str = "/run/test-wrong";
@@ -60,7 +57,7 @@ fn scene(service: &str, unit: &str, question: &str) -> Builder {
 #[track_caller]
 fn healed(scene: &Scene, unit: &str) -> String {
     scene.start(&[unit, "bystander.service"]);
-    wait_state(scene, unit, "healthy");
+    scene.wait_state(unit, "healthy");
     scene.after_all_before("bystander.service");
     assert!(scene.incidents_of(unit).is_empty(), "it was well");
     assert_eq!(scene.runs(unit), 1);
@@ -68,7 +65,7 @@ fn healed(scene: &Scene, unit: &str) -> String {
     scene.write_file(WRONG, "", 0o644).unwrap();
     let incident = scene.wait_healed(unit);
     assert_eq!(incident.cause, "not-answering");
-    let well = wait_state(scene, unit, "healthy");
+    let well = scene.wait_state(unit, "healthy");
     assert_eq!(scene.runs(unit), 2);
     let changes = well["transitions"].as_array().unwrap();
     let failed = changes.iter().find(|change| change["to"] == "failed");
@@ -103,14 +100,14 @@ fn a_page_that_says_something_else_is_no_answer() {
         .collect();
     scene.write_file(file, text.join("\n"), 0o644).unwrap();
     scene.systemctl(&["reload", "prunella.service"]).unwrap();
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
     scene.write_file(WRONG, "", 0o644).unwrap();
     scene
         .wait_for("the second healing", TIMEOUT, || {
             Ok((scene.runs("web.service") == 3).then_some(()))
         })
         .unwrap();
-    let why = format!("{:#}", detail(&scene, "web.service"));
+    let why = format!("{:#}", scene.health("web.service"));
     assert!(why.contains("its body does not contain"), "{why}");
     assert!(why.contains("<html>down for maintenance"), "{why}");
     assert!(!why.contains("s3cr3t"), "{why}");
@@ -266,12 +263,12 @@ fn a_certificate_near_its_end_degrades_and_a_new_one_clears_and_nothing_is_resta
         .file("/opt/test/certificate.pem", certificate("90"), 0o644)
         .with_daemon();
     scene.start(&["web.service", "bystander.service"]);
-    let well = wait_state(&scene, "web.service", "healthy");
+    let well = scene.wait_state("web.service", "healthy");
     assert!(symptoms(&well).is_empty(), "{well:#}");
 
     let file = "/opt/test/certificate.pem";
     scene.write_file(file, certificate("6"), 0o644).unwrap();
-    let near = wait_state(&scene, "web.service", "degraded");
+    let near = scene.wait_state("web.service", "degraded");
     let evidence = near["service"]["evidence"].as_str().unwrap();
     assert!(
         evidence.starts_with("its certificate for shop.example ends in 5 days (20"),
@@ -288,14 +285,14 @@ fn a_certificate_near_its_end_degrades_and_a_new_one_clears_and_nothing_is_resta
     scene.write_file(file, certificate("1"), 0o644).unwrap();
     scene
         .wait_for("that to be critical", TIMEOUT, || {
-            let seen = detail(&scene, "web.service");
+            let seen = scene.health("web.service");
             let is_critical = |one: &&Value| one["level"] == "critical";
             Ok(symptoms(&seen).iter().any(is_critical).then_some(()))
         })
         .unwrap();
 
     scene.write_file(file, certificate("90"), 0o644).unwrap();
-    let well = wait_state(&scene, "web.service", "healthy");
+    let well = scene.wait_state("web.service", "healthy");
     assert!(symptoms(&well).is_empty(), "{well:#}");
     let incident = scene.wait_ended("web.service", "recovered");
     assert_eq!(incident.cause, "degraded");
@@ -303,9 +300,7 @@ fn a_certificate_near_its_end_degrades_and_a_new_one_clears_and_nothing_is_resta
     let told = record.steps("watches").next().unwrap()["reason"].to_string();
     assert_eq!(told, "\"nothing that a strategy does would end it\"");
     assert_eq!(record.acts(), Vec::<String>::new());
-    let report = scene.report(&incident);
-    let report: Vec<&str> = report.split_whitespace().collect();
-    let report = report.join(" ");
+    let report = one_line(&scene.report(&incident));
     assert!(report.contains("down to"), "{report}");
     scene.after_all_before("bystander.service");
     assert_eq!(scene.incidents_of("web.service").len(), 1);

@@ -58,12 +58,7 @@ fn assert_goes_on(scene: &Scene, told: &serde_json::Value) {
     // Mended, it is well, and the one story has one end.
     if scene.property(WEB, "Restart").unwrap() == "always" {
         // Between two runs, so that the next one is well.
-        scene
-            .wait_for("systemd to wait for its restart", TIMEOUT, || {
-                let state = scene.property(WEB, "SubState")?;
-                Ok((state == "auto-restart").then_some(()))
-            })
-            .unwrap();
+        scene.wait_about_to_restart(WEB);
         scene.remove_file(BROKEN).unwrap();
         scene.wait_active(WEB, TIMEOUT).unwrap();
     } else {
@@ -132,14 +127,7 @@ fn break_and_wait_about_to_restart(scene: &Scene) -> prunella_e2e::Incident {
     scene.wait_active(WEB, TIMEOUT).unwrap();
     scene.write_file(BROKEN, "", 0o644).unwrap();
     scene.kill(WEB);
-    scene
-        .wait_for("the incident to wait for systemd", TIMEOUT, || {
-            let incidents = scene.incidents_of(WEB);
-            Ok(incidents
-                .into_iter()
-                .find(|incident| scene.record(incident).steps("waits").next().is_some()))
-        })
-        .unwrap()
+    scene.wait_step(WEB, "waits", TIMEOUT)
 }
 
 #[test]
@@ -174,12 +162,7 @@ fn an_operators_stop_after_a_reboot_ends_what_was_open_before() {
         .unwrap();
     scene.machine.reboot().unwrap();
     receiver(&scene, "200");
-    scene
-        .wait_for("systemd's next restart", TIMEOUT, || {
-            let waits = scene.property(WEB, "SubState")? == "auto-restart";
-            Ok(waits.then_some(()))
-        })
-        .unwrap();
+    scene.wait_about_to_restart(WEB);
     // Whatever Prunella was about to do by then.
     scene.systemctl(&["stop", "prunella.service"]).unwrap();
     scene.systemctl(&["stop", WEB]).unwrap();

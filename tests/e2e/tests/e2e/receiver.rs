@@ -166,6 +166,11 @@ pub(crate) fn headline(message: &Value) -> &str {
     message["body"]["data"]["headline"].as_str().unwrap()
 }
 
+/// The whole text of a message.
+pub(crate) fn text(message: &Value) -> &str {
+    message["body"]["data"]["text"].as_str().unwrap()
+}
+
 /// Waits for the message that resolves what was told of a unit.
 #[track_caller]
 pub(crate) fn wait_end(scene: &Scene, unit: &str) -> Value {

@@ -64,18 +64,6 @@ fn ask(scene: &Scene, arguments: &[&str]) -> Value {
     serde_json::from_str(&scene.prunella_ok(arguments)).unwrap()
 }
 
-/// Waits until a service, or `--host`, is so; gives all that is known of it then.
-#[track_caller]
-fn wait_state(scene: &Scene, of: &str, wanted: &str) -> Value {
-    let mut last = Value::Null;
-    scene
-        .wait_for(&format!("{of} to be {wanted}"), 3 * TIMEOUT, || {
-            last = ask(scene, &["health", of, "--since", "1h", "--json"]);
-            Ok((last["service"]["state"] == wanted).then(|| last.clone()))
-        })
-        .unwrap_or_else(|error| panic!("{error}: {last:#}"))
-}
-
 /// Waits until a metric has been at least this; gives its points.
 #[track_caller]
 fn wait_measured(scene: &Scene, of: &str, metric: &str, least: u64) -> Vec<Value> {
@@ -114,10 +102,10 @@ fn a_service_that_spins_is_degraded_and_one_that_spins_for_a_moment_is_not() {
         .service("blip.service", &greedy("blip"), PATIENT)
         .with_daemon();
     scene.start(&["web.service", "blip.service"]);
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
     tell(&scene, "cpu", "web");
     tell(&scene, "cpu", "blip");
-    let degraded = wait_state(&scene, "web.service", "degraded");
+    let degraded = scene.wait_state("web.service", "degraded");
     let symptom = &degraded["service"]["symptoms"][0];
     assert_eq!(symptom["metric"], "cpu-core-permille", "{degraded:#}");
     assert_eq!(symptom["threshold"], 120);
@@ -133,9 +121,9 @@ fn a_service_that_spins_is_degraded_and_one_that_spins_for_a_moment_is_not() {
     wait_measured(&scene, "blip.service", "cpu-core", 120);
     scene.remove_file("/run/test-cpu-blip").unwrap();
     scene.remove_file("/run/test-cpu-web").unwrap();
-    let well = wait_state(&scene, "web.service", "healthy");
+    let well = scene.wait_state("web.service", "healthy");
     assert_eq!(well["service"]["symptoms"], Value::Array(Vec::new()));
-    let blip = ask(&scene, &["health", "blip", "--since", "1h", "--json"]);
+    let blip = scene.health("blip");
     let changes = blip["transitions"].as_array().unwrap();
     assert!(
         changes.iter().all(|change| change["to"] != "degraded"),
@@ -152,9 +140,9 @@ fn a_service_that_spins_is_degraded_and_one_that_spins_for_a_moment_is_not() {
 fn a_leak_of_memory_is_seen_and_ends_with_a_restart_by_an_operator() {
     let scene = scene(MAIN).with_daemon();
     scene.start(&["web.service"]);
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
     tell(&scene, "memory", "web");
-    let degraded = wait_state(&scene, "web.service", "degraded");
+    let degraded = scene.wait_state("web.service", "degraded");
     let why = evidence(&degraded);
     assert!(why.contains(" MiB of memory"), "{why}");
     // The machine's control groups have no controller of memory.
@@ -166,7 +154,7 @@ fn a_leak_of_memory_is_seen_and_ends_with_a_restart_by_an_operator() {
     let before = wait_measured(&scene, "web.service", "memory-bytes", 100 << 20);
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
     scene.wait_active("prunella.service", TIMEOUT).unwrap();
-    let again = ask(&scene, &["health", "web", "--json"]);
+    let again = scene.health("web");
     assert_eq!(again["service"]["state"], "degraded", "{again:#}");
     assert_eq!(again["service"]["since"], degraded["service"]["since"]);
     let after = wait_measured(&scene, "web.service", "memory-bytes", 100 << 20);
@@ -175,7 +163,7 @@ fn a_leak_of_memory_is_seen_and_ends_with_a_restart_by_an_operator() {
 
     scene.remove_file("/run/test-memory-web").unwrap();
     scene.systemctl(&["restart", "web.service"]).unwrap();
-    let well = wait_state(&scene, "web.service", "healthy");
+    let well = scene.wait_state("web.service", "healthy");
     let changes = well["transitions"].as_array().unwrap();
     assert!(
         changes.iter().all(|change| change["to"] != "failed"),
@@ -191,7 +179,7 @@ fn a_leak_of_descriptors_is_seen_and_metrics_draws_it() {
     scene.start(&["web.service"]);
     wait_measured(&scene, "web.service", "descriptors-permille", 1);
     tell(&scene, "files", "web");
-    let degraded = wait_state(&scene, "web.service", "degraded");
+    let degraded = scene.wait_state("web.service", "degraded");
     assert!(
         evidence(&degraded).starts_with("one of its processes has 8"),
         "{degraded:#}"
@@ -237,7 +225,7 @@ fn a_leak_of_descriptors_is_seen_and_metrics_draws_it() {
     );
 
     scene.remove_file("/run/test-files-web").unwrap();
-    wait_state(&scene, "web.service", "healthy");
+    scene.wait_state("web.service", "healthy");
     let all = scene.incidents_of("web.service");
     assert!(all.iter().all(|one| one.cause == "degraded"), "{all:?}");
 }
@@ -247,7 +235,7 @@ fn the_host_has_a_health_of_its_own() {
     let strict = format!("{MAIN}[health.host]\nprocesses = {{ degraded = 2, for = \"2s\" }}\n");
     let scene = scene(&strict).with_daemon();
     scene.start(&["web.service"]);
-    let degraded = wait_state(&scene, "--host", "degraded");
+    let degraded = scene.wait_state("--host", "degraded");
     let why = evidence(&degraded);
     assert!(why.starts_with("there are "), "{why}");
     assert!(why.ends_with(" processes, with a limit of 2"), "{why}");
@@ -255,10 +243,7 @@ fn the_host_has_a_health_of_its_own() {
     assert!(status.contains("host degraded for "), "{status}");
     let list = scene.prunella_ok(&["health"]);
     assert!(list.lines().nth(1).unwrap().starts_with("host "), "{list}");
-    assert_eq!(
-        ask(&scene, &["health", "web", "--json"])["service"]["state"],
-        "healthy"
-    );
+    assert_eq!(scene.health("web")["service"]["state"], "healthy");
     let disk = ask(&scene, &["metrics", "host", "disk", "--json"]);
     let root = disk["series"].as_array().unwrap();
     assert!(root.iter().any(|one| one["instance"] == "/"), "{disk:#}");
@@ -268,7 +253,7 @@ fn the_host_has_a_health_of_its_own() {
         .unwrap();
     scene.prunella_ok(&["config", "check"]);
     scene.systemctl(&["reload", "prunella.service"]).unwrap();
-    let well = wait_state(&scene, "--host", "healthy");
+    let well = scene.wait_state("--host", "healthy");
     assert_eq!(well["service"]["symptoms"], Value::Array(Vec::new()));
     let status = scene.prunella_ok(&["status"]);
     assert!(!status.contains("host degraded"), "{status}");
@@ -284,7 +269,7 @@ fn nothing_is_measured_where_that_is_switched_off() {
     let text = scene.prunella_ok(&["metrics", "web"]);
     assert!(text.contains("Nothing is measured"), "{text}");
     // That it is not known is no reason to say anything about the service.
-    wait_state(&scene, "web.service", "healthy");
-    let host = ask(&scene, &["health", "--host", "--json"]);
+    scene.wait_state("web.service", "healthy");
+    let host = scene.health("--host");
     assert_eq!(host["service"]["state"], "unknown", "{host:#}");
 }

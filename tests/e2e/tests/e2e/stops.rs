@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, victim};
+use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, ends_while, victim};
 use rstest::rstest;
 
 const WEB: &str = "web.service";
@@ -13,10 +13,8 @@ const EXPIRED: &str = "/run/expired";
 /// A service that runs, and ends at each start once its licence has expired. Enabled, it
 /// stays loaded when it is stopped, and keeps what systemd knows of its last run.
 fn licensed(restart: &str) -> String {
-    format!(
-        "[Unit]\nStartLimitIntervalSec=0\n[Service]\n{restart}\nExecStart=/bin/sh -c 'test ! -e \
-         {EXPIRED} || exit 1; exec sleep infinity'\n[Install]\nWantedBy=multi-user.target\n"
-    )
+    let unit = ends_while(EXPIRED, "exit 1", restart);
+    format!("{unit}[Install]\nWantedBy=multi-user.target\n")
 }
 
 fn scene() -> Builder {

@@ -6,7 +6,7 @@
     reason = "in a test a panic is the report"
 )]
 
-use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, VICTIM, victim, victim_with};
+use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, VICTIM, ends_while, victim, victim_with};
 use rstest::rstest;
 
 const BYSTANDER: &str = "bystander.service";
@@ -356,21 +356,14 @@ fn a_restart_of_dbus_ends_no_incident_that_waits_for_systemd() {
     let scene = Scene::builder()
         .service(
             "web.service",
-            "[Service]\nRestart=always\nRestartSec=6s\nExecStart=/bin/sh -c 'test ! -e \
-             /opt/broken || exit 1; exec sleep infinity'\n",
+            &ends_while("/opt/broken", "exit 1", "Restart=always\nRestartSec=6s"),
             "",
         )
         .with_daemon();
     scene.start(&["web.service"]);
     scene.write_file("/opt/broken", "", 0o644).unwrap();
     scene.kill("web.service");
-    scene
-        .wait_for("the incident to wait for systemd", TIMEOUT, || {
-            let incidents = scene.incidents_of("web.service");
-            let waits = |incident| scene.record(incident).steps("waits").next().is_some();
-            Ok(incidents.iter().any(waits).then_some(()))
-        })
-        .unwrap();
+    scene.wait_step("web.service", "waits", TIMEOUT);
     scene.systemctl(&["restart", "dbus.service"]).unwrap();
     scene.remove_file("/opt/broken").unwrap();
     let incident = scene.wait_ended("web.service", "recovered");

@@ -10,7 +10,7 @@
 use prunella_e2e::{Scene, TIMEOUT, one_line, victim};
 use serde_json::Value;
 
-use crate::receiver::{headline, kind, receiver, scene, wait_got};
+use crate::receiver::{headline, kind, receiver, scene, text, wait_got};
 
 /// Fails, tries again at once, and then waits for half an hour.
 const WAITS: &str = "[budget]\nhealings = 5\nwindow = \"1h\"\nbackoff = [\"0s\", \"30m\"]\n";
@@ -25,10 +25,6 @@ fn head(report: &str, label: &str) -> String {
     let rest = lines.take_while(|line| line.starts_with("        "));
     let all: Vec<&str> = std::iter::once(first).chain(rest).collect();
     one_line(&all.join(" "))
-}
-
-fn text(message: &Value) -> &str {
-    message["body"]["data"]["text"].as_str().unwrap()
 }
 
 #[test]

@@ -99,14 +99,15 @@ fn tally(wrong: &[(String, String)]) -> Vec<(String, String)> {
 
 fn summary(results: &Results<'_>) -> String {
     let mut text = "| healer | healed | 95 % between | of the not yet | rightly left alone | \
-                    told of sickness | rightly quiet | wrong actions | silent give-ups | median | p95 | alerts/run | CPU/run | \
-                    CPU/s watched | memory |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+                    told of sickness | rightly quiet | wrong actions | silent give-ups | median | \
+                    p95 | alerts/run | CPU/run | CPU/s watched | memory |\n\
+                    |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for (score, healer) in results.scores().iter().zip(&results.healers) {
         let (low, high) = score.healed_between;
         text += &format!(
-            "| {} | {}/{} ({:.0} %) | {:.0}–{:.0} % | {}/{} | {}/{} | {}/{} | {}/{} | {} | {} | {} | {} | {:.1} | \
-             {:.0} ms | {:.1} ms | {:.0} MiB |\n",
+            "| {} | {}/{} ({:.0} %) | {:.0}–{:.0} % | {}/{} | {}/{} | {}/{} | {}/{} | {} | {} | {} | \
+             {} | {:.1} | {:.0} ms | {:.1} ms | {:.0} MiB |\n",
             healer.title(),
             score.healed,
             score.heal_runs,
@@ -172,7 +173,6 @@ fn cell(results: &Results<'_>, fault: &Fault, healer: &str) -> String {
     let mut said = match (fault.class, results.median(&fault.name, healer)) {
         (Class::MustNotTell, _) if right == runs => "✓".to_owned(),
         (Class::MustNotTell, _) => format!("**{alerts}**"),
-
         (Class::MustNotTouch, _) if wrong == 0 => "✓".to_owned(),
         (Class::MustNotTouch, _) => format!("**{wrong}**"),
         (_, Some(median)) if right == runs => time(Some(median)),

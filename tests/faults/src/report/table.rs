@@ -1,7 +1,10 @@
 //! Text for a terminal.
 
 use super::{Results, mib, percent, time};
-use crate::catalogue::{Class, Fault, GROUPS};
+use crate::{
+    catalogue::{Class, Fault, GROUPS},
+    judge::Verdict,
+};
 
 /// The catalogue, a fault a line.
 #[must_use]
@@ -91,45 +94,21 @@ pub fn table(results: &Results<'_>) -> String {
             }
         }
     }
-    for score in scores {
-        let not_healed: Vec<String> = results
-            .verdicts
-            .iter()
-            .filter(|v| v.healer == score.healer && v.class == Class::MustHeal && !v.right)
-            .map(|v| {
-                let mut said = v.fault.clone();
-                if v.not_yet {
-                    said += " (not yet)";
-                }
-                if v.silent {
-                    said += " (silent)";
-                }
-                said
-            })
-            .collect();
-        let wrongly_told: Vec<String> = results
-            .verdicts
-            .iter()
-            .filter(|v| v.healer == score.healer && v.class == Class::MustNotTell && !v.right)
-            .map(|v| format!("{} ({})", v.fault, v.alerts.join("; ")))
-            .collect();
-        let not_told: Vec<String> = results
-            .verdicts
-            .iter()
-            .filter(|v| v.healer == score.healer && v.class == Class::MustTell && !v.right)
-            .map(|v| v.fault.clone())
-            .collect();
-        for (what, faults) in [("not told", not_told), ("wrongly told", wrongly_told)] {
-            if !faults.is_empty() {
-                text += &format!("\n{}: {what}: {}\n", score.healer, faults.join(", "));
+    for score in &scores {
+        for (what, class) in [
+            ("not told", Class::MustTell),
+            ("wrongly told", Class::MustNotTell),
+            ("not healed", Class::MustHeal),
+        ] {
+            let missed: Vec<String> = results
+                .verdicts
+                .iter()
+                .filter(|v| v.healer == score.healer && v.class == class && !v.right)
+                .map(name_of)
+                .collect();
+            if !missed.is_empty() {
+                text += &format!("\n{}: {what}: {}\n", score.healer, missed.join(", "));
             }
-        }
-        if !not_healed.is_empty() {
-            text += &format!(
-                "\n{}: not healed: {}\n",
-                score.healer,
-                not_healed.join(", ")
-            );
         }
     }
     for other in &results.healers {
@@ -151,6 +130,24 @@ pub fn table(results: &Results<'_>) -> String {
         text += &format!("\nERROR: {fault} with {healer}: {why}\n");
     }
     text
+}
+
+/// A fault that went wrong in this run, with what there is to say of it.
+fn name_of(verdict: &Verdict) -> String {
+    let mut said = verdict.fault.clone();
+    match verdict.class {
+        Class::MustNotTell => said += &format!(" ({})", verdict.alerts.join("; ")),
+        Class::MustHeal => {
+            if verdict.not_yet {
+                said += " (not yet)";
+            }
+            if verdict.silent {
+                said += " (silent)";
+            }
+        }
+        Class::MustTell | Class::MustNotTouch => {}
+    }
+    said
 }
 
 fn aligned(rows: &[Vec<String>]) -> String {

@@ -55,13 +55,13 @@ pub(super) fn read(
 }
 
 /// `server`: an address, with a port or without.
-fn read_server(reader: &mut Reader<'_>, section: Section<'_>) -> Option<String> {
+fn read_server(reader: &mut Reader<'_>, section: Section<'_>) -> Option<SocketAddr> {
     let (text, span) = reader.text(section, "server", "127.0.0.1:53")?;
     let server = text
         .parse::<SocketAddr>()
         .or_else(|_| text.parse().map(|address: IpAddr| (address, 53).into()));
     match server {
-        Ok(server) if server.port() > 0 => Some(server.to_string()),
+        Ok(server) if server.port() > 0 => Some(server),
         Ok(_) | Err(_) => {
             let shown = one_line(text, 80);
             reader.error_help(

@@ -14,11 +14,6 @@ use crate::{
     value,
 };
 
-/// The keys of which a probe has exactly one.
-pub(super) const KINDS: [&str; 10] = [
-    "tcp", "unix", "http", "tls", "dns", "postgres", "mysql", "redis", "sqlite", "command",
-];
-
 /// A key that means something for some kinds alone.
 pub(super) struct OwnKey {
     pub(super) key: &'static str,
@@ -62,11 +57,11 @@ pub(super) fn read(
     at: &Range<usize>,
     service: &Service,
 ) -> Option<ProbeKind> {
-    let kinds: Vec<&str> = KINDS
+    let kinds: Vec<&str> = ProbeKind::WORDS
         .into_iter()
         .filter(|kind| section.table.contains_key(*kind))
         .collect();
-    let list = KINDS.join(", ");
+    let list = ProbeKind::WORDS.join(", ");
     let [kind] = kinds.as_slice() else {
         let (message, help) = if kinds.is_empty() {
             (

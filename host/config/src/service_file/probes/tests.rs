@@ -18,9 +18,7 @@ fn probe(text: &str) -> DeclaredProbe {
 fn dns(name: &str) -> DnsQuestion {
     DnsQuestion {
         name: name.to_owned(),
-        server: None,
-        record: DnsRecord::A,
-        address: None,
+        ..DnsQuestion::default()
     }
 }
 
@@ -54,7 +52,7 @@ fn kinds() {
     assert_eq!(
         asks("dns = \"shop.example.\"\nserver = \"::1\"\naddress = \"2001:db8::1\""),
         ProbeKind::Dns(DnsQuestion {
-            server: Some("[::1]:53".to_owned()),
+            server: Some("[::1]:53".parse().unwrap()),
             record: DnsRecord::Aaaa,
             address: Some("2001:db8::1".parse().unwrap()),
             ..dns("shop.example.")
@@ -63,7 +61,7 @@ fn kinds() {
     assert_eq!(
         asks("dns = \"shop.example\"\nserver = \"127.0.0.1:5353\"\nrecord = \"MX\""),
         ProbeKind::Dns(DnsQuestion {
-            server: Some("127.0.0.1:5353".to_owned()),
+            server: Some("127.0.0.1:5353".parse().unwrap()),
             record: DnsRecord::Mx,
             ..dns("shop.example")
         })

@@ -58,7 +58,7 @@ fn name_server(answer: impl Fn(&Message, &mut Message) + Send + Sync + Clone + '
 fn question(server: &str) -> DnsQuestion {
     DnsQuestion {
         name: "shop.example".to_owned(),
-        server: Some(server.to_owned()),
+        server: Some(server.parse().unwrap()),
         record: DnsRecord::A,
         address: None,
     }

@@ -88,6 +88,29 @@ fn a_wrong_status_is_said_before_what_else_is_wrong() {
     );
 }
 
+/// Many servers of TLS end a body so.
+#[test]
+fn a_body_that_ends_with_a_hang_up_is_judged_by_what_came() {
+    let place = server(|stream| {
+        let mut asked = BufReader::new(&stream);
+        let mut line = String::new();
+        while asked.read_line(&mut line).is_ok_and(|count| count > 2) {}
+        let _ = (&stream).write_all(b"HTTP/1.1 200 OK\r\n\r\nstarting");
+        // Closed like this, it is reset.
+        rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+    });
+    let answer = ask(ProbeKind::Http(HttpQuestion {
+        url: format!("http://{place}/"),
+        body: Some("ready".to_owned()),
+        ..HttpQuestion::default()
+    }));
+    assert!(!answer.healthy);
+    assert_eq!(
+        answer.detail,
+        "it answered 200 OK, and its body does not contain \"ready\": it begins with \"starting\""
+    );
+}
+
 /// What is expected may come in two parts, and lie beyond what is looked at.
 #[test]
 fn a_body_is_looked_at_as_it_comes_and_not_beyond_its_limit() {
