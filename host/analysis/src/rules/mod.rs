@@ -493,7 +493,6 @@ impl Found<'_> {
         }
     }
 
-    /// The change that is nearest to the service, and among equals the latest.
     /// A busy host makes a service slow, and seldom fail.
     fn load(&mut self) {
         if let Some(load) = self.evidence.load
@@ -527,6 +526,7 @@ impl Found<'_> {
             .any(|symptom| matches!(symptom.metric, Metric::LatencyMs | Metric::ErrorsPermille))
     }
 
+    /// The change that is nearest to the service, and among equals the latest.
     fn changes(&mut self) {
         let failed_at = self.evidence.detection.at;
         let near = |change: &&Change| {
