@@ -72,7 +72,6 @@ pub struct Summary {
     /// When it was detected.
     pub at: Timestamp,
     /// What it is about.
-    #[serde(default)]
     pub kind: IncidentKind,
     /// systemd's word for what went wrong.
     pub cause: String,

@@ -72,7 +72,7 @@ pub enum Step {
     },
     /// Prunella waits before it goes on.
     Waits {
-        /// On what.
+        /// What has to come for it to go on.
         on: Awaited,
         reason: String,
         /// For how long at most.

@@ -30,11 +30,10 @@ use prunella_core::{
 
 use self::healing::Healing;
 use crate::{
-    decide::{Decision, Known, Waiting, decide, is_going_down, mistake},
+    decide::{Decision, Known, SHUTDOWN, Waiting, decide, is_going_down, mistake},
     dry_run,
     healer::{Current, Healer},
     oversight::Overseer,
-    proof,
     snapshot::Snapshot,
     trail::Trail,
 };
@@ -166,7 +165,7 @@ impl<'a> Attempt<'a> {
             AttemptOutcome::Ended(Ending::Escalated { .. }) | AttemptOutcome::LookAgain(..)
                 if is_going_down(self.healer) =>
             {
-                AttemptOutcome::CutOff("systemd is stopping everything".to_owned())
+                AttemptOutcome::CutOff(SHUTDOWN.to_owned())
             }
             other => other,
         };
@@ -253,7 +252,7 @@ impl<'a> Attempt<'a> {
         // it a moment ago, and it may still be on its way.
         let found =
             if detection.cause == Cause::NotAnswering || detection.by == DetectedBy::Operator {
-                proof::is_well(&self.service, &self.host, self.port_history())
+                self.prover().is_well()
             } else {
                 self.wait_for_systemd();
                 self.becomes_well()
@@ -285,25 +284,11 @@ impl<'a> Attempt<'a> {
                             by: self.recovered_by(&well.status),
                         },
                     }),
-                    Err(reason) => {
-                        self.trail.write(Step::NotProven {
-                            strategy: None,
-                            reason,
-                            relapse: true,
-                        });
-                        self.look_again()
-                    }
+                    Err(reason) => self.relapsed(reason),
                 }
             }
             Err(_) if self.is_superseded() => self.begin_anew(),
-            Err(reason) if self.has_moved_on(status) => {
-                self.trail.write(Step::NotProven {
-                    strategy: None,
-                    reason,
-                    relapse: true,
-                });
-                self.look_again()
-            }
+            Err(reason) if self.has_moved_on(status) => self.relapsed(reason),
             Err(reason) => {
                 self.look_at_main_process(status);
                 self.trail.write(Step::Note {
@@ -351,10 +336,19 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// After a relapse outside any strategy's heal: the next attempt decides
-    /// anew what the matter is.
+    /// The next attempt decides anew what the matter is.
     fn look_again(&self) -> AttemptOutcome {
         AttemptOutcome::TryAgain(Duration::ZERO)
+    }
+
+    /// After a relapse outside any strategy's heal.
+    fn relapsed(&self, reason: String) -> AttemptOutcome {
+        self.trail.write(Step::NotProven {
+            strategy: None,
+            reason,
+            relapse: true,
+        });
+        self.look_again()
     }
 
     /// Whether the unit is no longer as `seen`: systemd restarts it by itself, say, and what
@@ -388,13 +382,7 @@ impl<'a> Attempt<'a> {
                 }
             }
         }
-        let related: BTreeSet<UnitName> = status
-            .requires
-            .iter()
-            .chain(&status.triggered_by)
-            .cloned()
-            .collect();
-
+        let related = related(status);
         if !self.is_restart_wanted() {
             self.ask_model();
         }
@@ -406,28 +394,8 @@ impl<'a> Attempt<'a> {
 
         let mut reasons = Vec::new();
         for (position, (name, loaded)) in applying.iter().enumerate() {
-            let early = if position == 0 {
-                None
-            } else {
-                self.wait_for_budget()
-            };
-            if self.is_superseded() {
-                return self.begin_anew();
-            }
-            let healing = early.unwrap_or_else(|| self.heal_with(name, loaded, &related));
-            match healing {
-                Healing::Proven(after) => {
-                    return AttemptOutcome::Ended(if self.trail.is_dry_run() {
-                        Ending::DryRun {
-                            verdict: format!("{name} would heal it (assumed, nothing was done)"),
-                        }
-                    } else {
-                        Ending::Healed {
-                            strategy: (*name).clone(),
-                            recovered_after: after,
-                        }
-                    });
-                }
+            match self.heal_in_turn(position, name, loaded, &related) {
+                Healing::Proven(after) => return self.healed_by(name, after),
                 Healing::Over(outcome) => return outcome,
                 Healing::Not(reason) => reasons.push(format!("{name}: {reason}")),
                 Healing::Wait(wait) => return AttemptOutcome::TryAgain(wait),
@@ -451,4 +419,10 @@ impl<'a> Attempt<'a> {
             BudgetVerdict::Spent { .. } => self.escalate(self.budget_is_spent()),
         }
     }
+}
+
+/// The units that a healing of the one with this status may have to do with.
+fn related(status: &UnitStatus) -> BTreeSet<UnitName> {
+    let units = status.requires.iter().chain(&status.triggered_by);
+    units.cloned().collect()
 }

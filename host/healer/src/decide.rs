@@ -65,8 +65,8 @@ const MISCONFIGURED: Duration = Duration::from_secs(10 * 60);
 /// systemd's state while it stops everything.
 const STOPPING: &str = "stopping";
 
-/// That in a sentence.
-const SHUTDOWN: &str = "systemd is stopping everything";
+/// The same in words, for people.
+pub(crate) const SHUTDOWN: &str = "systemd is stopping everything";
 
 /// How long one look at the host may take.
 const LOOK: Duration = Duration::from_secs(10);
@@ -272,10 +272,9 @@ pub(crate) fn decide(
             return Decision::Unknown(format!("systemd could not load {unit}: it is `{other}`"));
         }
     }
-    let is_upgraded = || situation.package_lock();
     // It may well be slow for that.
     if incident.detection.is_degradation()
-        && let Some(holder) = is_upgraded()
+        && let Some(holder) = situation.package_lock()
     {
         return Decision::LookAgain(LeftAlone::PackageUpgrade, holder, LOOK_AGAIN);
     }
@@ -285,7 +284,7 @@ pub(crate) fn decide(
     if let Some(action) = failure_action(&status) {
         return Decision::Leave(LeftAlone::FailureAction, action);
     }
-    if let Some(holder) = is_upgraded() {
+    if let Some(holder) = situation.package_lock() {
         return Decision::LookAgain(LeftAlone::PackageUpgrade, holder, LOOK_AGAIN);
     }
 

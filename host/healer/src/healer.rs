@@ -26,7 +26,7 @@ use crate::{
     held_ports::HeldPorts,
     observer::Observer,
     opinions::Opinions,
-    proof::{self, PortHistory},
+    proof::Prover,
     snapshot::Snapshot,
     stored::Stored,
 };
@@ -226,10 +226,6 @@ impl Healer {
     /// port that a service never held proves nothing. One that is seen so for the first time
     /// is told in the journal.
     pub fn look_at_ports(&self) {
-        let history = PortHistory {
-            known: &self.answered_probes,
-            keeps: true,
-        };
         let now = self.settings.situation.monotonic();
         let config = self.config();
         let with_ports = config.services.values().filter(|one| !one.ports.is_empty());
@@ -246,7 +242,13 @@ impl Healer {
             if !is_seen || !had_time || status.is_oneshot() {
                 continue;
             }
-            for port in proof::see_ports(&service, &host, history, &status) {
+            let prover = Prover {
+                service: &service,
+                host: &host,
+                known: &self.answered_probes,
+                remembers: true,
+            };
+            for port in prover.see_ports(&status) {
                 tracing::warn!(
                     object_systemd_unit = %service.unit,
                     "{}: {port} is declared, and nobody holds it although the service is up: it \

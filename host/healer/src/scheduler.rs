@@ -7,7 +7,8 @@
 //!            open()            slot free             finish()
 //! Detection ────────► Queued ───────────► Running ─────────┬─► gone (ended)
 //!                       ▲                                  ├─► Waiting (a timer)
-//!                       └──────────────────────────────────┴─► Blocked (on a unit)
+//!                       │                                  ├─► Blocked (on a unit)
+//!                       └──────────────────────────────────┴─► Watching (its health)
 //! ```
 //!
 //! Only a running task has a thread, and the unit's lock. A slot of the host is
@@ -15,10 +16,12 @@
 //! costs nothing. The dispatcher sleeps until the next timer, or until told.
 
 mod blocked;
+mod dispatch;
 mod needs;
 mod open;
 mod outcome;
 mod run;
+mod state;
 mod watched;
 
 use std::{
@@ -33,18 +36,14 @@ use prunella_core::{
     Monotonic, Timestamp, UnitName,
     capability::UnitStatus,
     cause::Cause,
-    incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
-    service::Service,
+    incident::{Detection, Ending, Incident, IncidentId},
     trail::Step,
 };
 use prunella_store::{Due, Store, StoreError};
 
 pub use self::open::OpenOutcome;
-use self::run::AttemptInput;
-use crate::{
-    HealerError, clock::wall_clock, healer::Healer, lock::UnitLock, snapshot::Snapshot,
-    trail::EarlierStart,
-};
+use self::state::{Stage, State, Task, WaitsFor};
+use crate::{HealerError, clock::wall_clock, healer::Healer, lock::UnitLock, trail::EarlierStart};
 
 /// A thread for a run needs room for the interpreter's host frames; the guest's
 /// own stack is elsewhere.
@@ -63,118 +62,6 @@ struct Shared {
     dry_run: bool,
     /// Called when incidents begin to wait for units that may be out of care.
     on_needs: OnceLock<Box<dyn Fn() + Send + Sync>>,
-}
-
-#[derive(Default)]
-struct State {
-    tasks: BTreeMap<UnitName, Task>,
-    /// Attempts that hold a slot of the host.
-    slots: u32,
-    /// Attempts that have a thread.
-    threads: u32,
-    stopping: bool,
-    /// Incidents that ended, for those who wait; the latest for each unit.
-    ended: BTreeMap<UnitName, (IncidentId, Ending)>,
-}
-
-impl State {
-    /// Whether anything is blocked on a unit.
-    fn is_waited_for(&self, unit: &UnitName) -> bool {
-        self.tasks
-            .values()
-            .any(|task| task.stage == Stage::Blocked(unit.clone()))
-    }
-
-    /// Whether anything is being worked on, or is due by then.
-    fn is_busy(&self, by: Instant) -> bool {
-        self.threads > 0
-            || self.tasks.values().any(|task| match task.stage {
-                Stage::Queued | Stage::Running => true,
-                // What is held back is not waited for: it may take hours.
-                Stage::Waiting(at) => at <= by && !task.is_held(),
-                Stage::Blocked(_) | Stage::Watching => false,
-            })
-    }
-
-    /// What is blocked on a unit goes on.
-    fn wake_blocked(&mut self, unit: &UnitName, healthy: bool) {
-        for task in self.tasks.values_mut() {
-            if task.stage == Stage::Blocked(unit.clone()) {
-                task.stage = Stage::Queued;
-                task.incident.attempt += 1;
-                task.unblocked = Some((unit.clone(), healthy));
-            }
-        }
-        if healthy {
-            self.wake_needing(unit);
-        }
-    }
-}
-
-struct Task {
-    incident: Incident,
-    stage: Stage,
-    /// The last attempt of which this process knows how it ended: what the store
-    /// says of a later one was another's doing.
-    known: u32,
-    /// What it waits for, or has just waited for: an attempt that finds it as it
-    /// was is none.
-    waits_for: Option<WaitsFor>,
-    /// When it is due, as that was decided last.
-    due: Option<Instant>,
-    /// When its last attempt ended, in this boot.
-    looked: Option<Monotonic>,
-    blocked: u32,
-    /// Whether a degradation waits for a unit that it needs and that is not well.
-    joins: bool,
-    /// Whether the health of a degraded service has changed during this attempt.
-    health_changed: bool,
-    /// A failure that was noticed while this one was being worked on.
-    later_failure: Option<Detection>,
-    /// Whether systemd was seen to restart the unit again and again.
-    restart_loop: bool,
-    /// Whether an operator asks for the next attempt, and so wants an answer.
-    asked_for: bool,
-    /// Whether an operator has asked for a healing in the middle of this attempt, which
-    /// heeds no order: the next does.
-    ordered_meanwhile: bool,
-    /// What it needs of other units, and has not, while it waits for people: it is looked
-    /// at again as soon as one of them is up.
-    needs: BTreeSet<UnitName>,
-    /// Written before the next attempt: the unit it waited for, and how that
-    /// outcome out.
-    unblocked: Option<(UnitName, bool)>,
-    /// The unit as it was seen when the incident was opened.
-    snapshot: Option<Snapshot>,
-    /// The service as its last attempt in this process knew it.
-    declared: Option<Arc<Service>>,
-    /// When its attempt was begun.
-    begun: Option<Instant>,
-    /// Since when it answers in this attempt; its proof may still be under way.
-    answers: Option<Instant>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Stage {
-    Queued,
-    Running,
-    /// Until a moment.
-    Waiting(Instant),
-    Blocked(UnitName),
-    /// A degradation, until its health changes.
-    Watching,
-}
-
-/// What an incident waits for while it has a timer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WaitsFor {
-    /// The healing budget, or nothing: the next attempt comes by itself, and a
-    /// relapse is no reason to make it sooner.
-    Budget,
-    /// Another try, after people were asked for help.
-    Retry,
-    /// What held it back to pass.
-    Hold(LeftAlone),
 }
 
 impl Scheduler {
@@ -290,6 +177,7 @@ impl Scheduler {
             other => other?,
         };
         let boot_id = self.shared.healer.settings.situation.boot_id();
+        let config = self.shared.healer.config();
         for Due { incident, retry_at } in escalated {
             let unit = incident.detection.unit.clone();
             let status = self.shared.look_at(&unit);
@@ -308,7 +196,6 @@ impl Scheduler {
                 }
             };
             task.wait(retry_at.since(wall_clock()), WaitsFor::Retry);
-            let config = self.shared.healer.config();
             // Who cannot heal it any more says so at once.
             let is_out_of_force = config.mistake_of(&unit).is_some();
             if is_out_of_force || status.is_some_and(|status| status.is_up()) {
@@ -532,51 +419,6 @@ impl Drop for Scheduler {
     }
 }
 
-impl Task {
-    fn new(incident: Incident) -> Self {
-        Self {
-            restart_loop: incident.detection.cause == Cause::RestartLoop,
-            incident,
-            stage: Stage::Queued,
-            known: 0,
-            waits_for: None,
-            due: None,
-            looked: None,
-            blocked: 0,
-            joins: true,
-            health_changed: false,
-            later_failure: None,
-            asked_for: false,
-            ordered_meanwhile: false,
-            needs: BTreeSet::new(),
-            unblocked: None,
-            snapshot: None,
-            begun: None,
-            answers: None,
-            declared: None,
-        }
-    }
-
-    fn is_held(&self) -> bool {
-        matches!(self.waits_for, Some(WaitsFor::Hold(_)))
-    }
-
-    /// Has the next attempt come by the clock, or at once where an operator has ordered
-    /// that meanwhile. Answers whether it comes by the clock.
-    fn wait(&mut self, duration: Duration, waits_for: WaitsFor) -> bool {
-        let due = Instant::now() + duration;
-        self.due = Some(due);
-        self.waits_for = Some(waits_for);
-        self.asked_for |= std::mem::take(&mut self.ordered_meanwhile);
-        self.stage = if self.asked_for {
-            Stage::Queued
-        } else {
-            Stage::Waiting(due)
-        };
-        !self.asked_for
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -584,92 +426,6 @@ impl Shared {
 
     fn lock_folder(&self) -> PathBuf {
         self.healer.settings.run_folder.join("lock")
-    }
-
-    fn dispatch(self: &Arc<Self>) {
-        let mut state = self.lock();
-        while !state.stopping {
-            let next = self.start_ready(&mut state);
-            state = match next {
-                Some(next) => {
-                    self.changed
-                        .wait_timeout(state, next.saturating_duration_since(Instant::now()))
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-                None => self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
-            };
-        }
-    }
-
-    /// Gives everything that is due a thread, as far as there are slots. Answers
-    /// when the next is due.
-    fn start_ready(self: &Arc<Self>, state: &mut State) -> Option<Instant> {
-        let now = Instant::now();
-        let at_once = self.healer.config().host_budget.max_concurrent.max(1);
-        let mut next: Option<Instant> = None;
-        let mut ready = Vec::new();
-        for (unit, task) in &mut state.tasks {
-            if let Stage::Waiting(at) = task.stage {
-                if at <= now {
-                    task.stage = Stage::Queued;
-                } else {
-                    next = Some(next.map_or(at, |next| next.min(at)));
-                }
-            }
-            if task.stage == Stage::Queued {
-                ready.push(unit.clone());
-            }
-        }
-        // What others wait for goes first: ten services may be blocked on
-        // one database.
-        ready.sort_by_key(|unit| !state.is_waited_for(unit));
-        for unit in ready {
-            if state.slots >= at_once {
-                break;
-            }
-            let Some(task) = state.tasks.get_mut(&unit) else {
-                continue;
-            };
-            task.stage = Stage::Running;
-            task.begun = Some(now);
-            task.answers = None;
-            task.health_changed = false;
-            task.declared = self.healer.service(&unit);
-            // Its end says what it needs then.
-            task.needs.clear();
-            let input = AttemptInput {
-                incident: task.incident.clone(),
-                known: task.known,
-                unblocked: task.unblocked.take(),
-                waits_for: task.waits_for,
-                asked_for: std::mem::take(&mut task.asked_for)
-                    | std::mem::take(&mut task.ordered_meanwhile),
-                restart_loop: task.restart_loop,
-                joins: task.joins,
-                snapshot: task.snapshot.take(),
-            };
-            state.slots += 1;
-            state.threads += 1;
-            let shared = Arc::clone(self);
-            let failed_unit = unit.clone();
-            if let Err(error) = spawn("incident", move || {
-                shared.work(&unit, input);
-            }) {
-                tracing::error!("{error}; trying again in a moment");
-                state.slots -= 1;
-                state.threads -= 1;
-                if let Some(task) = state.tasks.get_mut(&failed_unit) {
-                    task.stage = Stage::Waiting(now + Duration::from_secs(1));
-                    next = Some(now + Duration::from_secs(1));
-                }
-                break;
-            }
-        }
-        next
     }
 }
 

@@ -287,7 +287,7 @@ impl Trail {
         };
         match &last.step {
             Step::Ended { ending } => {
-                let headline = headline(&incident.detection, Some(ending));
+                let headline = headline(&incident.detection, ending);
                 let told = self.earlier_told.iter();
                 let steps: Vec<Entry> = told.chain(&inner.steps).cloned().collect();
                 Alert::of(&incident, &steps, ending, service, headline, last.at)

@@ -163,7 +163,7 @@ impl House {
                 &[],
                 &ending,
                 None,
-                headline(&incident.detection, Some(&ending)),
+                headline(&incident.detection, &ending),
                 Timestamp::from_millis(2_000),
             ),
             ending: Some(ending),

@@ -149,7 +149,7 @@ fn standing(page: &mut Page, detail: &ServiceDetail) {
     page.lines("Probes", detail.probes.iter().map(probe));
 }
 
-/// Nothing, without one.
+/// Its watchdog, and its last sign of life; empty without a watchdog.
 fn watchdog(detail: &ServiceDetail) -> String {
     let Some(watchdog) = &detail.watchdog else {
         return String::new();

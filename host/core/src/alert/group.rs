@@ -45,7 +45,6 @@ pub struct GroupMember {
     /// What was told of it: see [`Alert::content_key`].
     pub announced: BTreeSet<String>,
     /// Whether people know no worse of it than that it is degraded.
-    #[serde(default)]
     pub degraded: bool,
     /// Whether it left Prunella's care while the alert group went on for it, and people
     /// were told so. Nobody sees then when it is well.

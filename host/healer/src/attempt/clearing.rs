@@ -13,31 +13,28 @@ use prunella_core::{
 use prunella_report::length;
 
 use super::{Attempt, AttemptOutcome, healing::Healing};
-use crate::{
-    clock::wall_clock,
-    proof::{self, Well},
-};
+use crate::{clock::wall_clock, proof::Well};
 
 /// How often it is looked whether symptoms have cleared, while a healing waits for that.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// A service that was degraded a moment ago has to stay clear for longer: what comes and
-/// goes is told once.
+/// A service that was degraded no longer than this before has to stay clear for longer: what
+/// comes and goes is told once.
 const AGAIN: Duration = Duration::from_secs(30 * 60);
 
-/// For so long then.
+/// For how long such a service has to stay clear.
 const CALM: Duration = Duration::from_secs(10 * 60);
 
 /// While it flaps, it is looked at again after this.
 const FLAPS: Duration = Duration::from_secs(60);
 
-/// More intervals than this it takes no symptom to open or to clear.
+/// A symptom opens or clears within so many intervals between measurements.
 const INTERVALS: u32 = 6;
 
 /// An error window holds so many intervals at least.
 const WINDOW_INTERVALS: u32 = 20;
 
-/// Whether a healing has to end it.
+/// Whether a healing is proven only once this symptom has cleared.
 fn is_to_clear(symptom: &Symptom) -> bool {
     symptom.is_degradation() && symptom.may_be_treated()
 }
@@ -47,11 +44,7 @@ impl Attempt<'_> {
     /// so.
     pub(super) fn prove_cleared(&self, name: &StrategyName) -> Healing {
         let not_proven = |reason: String, relapse| {
-            self.trail.write(Step::NotProven {
-                strategy: Some(name.clone()),
-                reason: reason.clone(),
-                relapse,
-            });
+            self.tell_not_proven(name, &reason, relapse);
             Healing::Not(reason)
         };
         let well = match self.becomes_well() {
@@ -81,6 +74,12 @@ impl Attempt<'_> {
         }
     }
 
+    /// How it is, as far as it is measured; else why that cannot be told.
+    fn measured(&self) -> Result<Health, String> {
+        self.health_of(&self.service.unit)
+            .map_err(|failure| format!("how it is cannot be told: {failure}"))
+    }
+
     /// How long it is since the symptom began.
     fn since_symptom(&self) -> Option<Duration> {
         let detection = &self.trail.incident().detection;
@@ -103,9 +102,7 @@ impl Attempt<'_> {
             up_to: patience,
         });
         loop {
-            let health = self
-                .health_of(&self.service.unit)
-                .map_err(|failure| format!("how it is cannot be told: {failure}"))?;
+            let health = self.measured()?;
             match health.symptoms.iter().find(|one| is_to_clear(one)) {
                 None => return Ok(()),
                 Some(symptom) if symptom.confirmed => return Err(symptom.evidence.clone()),
@@ -159,16 +156,8 @@ impl Attempt<'_> {
 
     fn stays_clear(&self, well: &Well) -> Result<(), String> {
         let stable_for = self.service.proof.stable_for;
-        let still = proof::stays_well(
-            &self.service,
-            &self.host,
-            self.port_history(),
-            well,
-            stable_for,
-        )?;
-        let health = self
-            .health_of(&self.service.unit)
-            .map_err(|failure| format!("how it is cannot be told: {failure}"))?;
+        let still = self.prover().stays_well(well, stable_for)?;
+        let health = self.measured()?;
         if let Some(symptom) = health.symptoms.iter().find(|one| is_to_clear(one)) {
             return Err(symptom.evidence.clone());
         }

@@ -27,7 +27,7 @@ use prunella_core::{
 };
 use prunella_report::length;
 
-use super::{Attempt, AttemptOutcome, LOOK, healing::Healing};
+use super::{Attempt, AttemptOutcome, LOOK, escalation::counted, healing::Healing, related};
 use crate::{decide::mistake, trail::Watch};
 
 /// Characters of why a needed unit is not well.
@@ -68,7 +68,7 @@ impl Attempt<'_> {
         AttemptOutcome::Watches { told: None, again }
     }
 
-    /// Its symptoms hold.
+    /// Its symptoms hold: it waits for another unit, is healed, or people are told.
     fn goes_on(&self, status: &UnitStatus, holding: Vec<Symptom>) -> AttemptOutcome {
         if self.joins
             && let Some((on, reason)) = self.ailing_need(status)
@@ -171,37 +171,14 @@ impl Attempt<'_> {
                 }
             }
         }
-        let related: BTreeSet<UnitName> = status
-            .requires
-            .iter()
-            .chain(&status.triggered_by)
-            .cloned()
-            .collect();
+        let related = related(status);
         let applying = match self.assess(status, &related) {
             Ok(applying) => self.in_order(applying),
             Err(outcome) => return Treated::of(outcome),
         };
         for (position, (name, loaded)) in applying.iter().enumerate() {
-            let early = if position == 0 {
-                None
-            } else {
-                self.wait_for_budget()
-            };
-            if self.is_superseded() {
-                return Treated::Over(self.begin_anew());
-            }
-            match early.unwrap_or_else(|| self.heal_with(name, loaded, &related)) {
-                Healing::Proven(_) if self.trail.is_dry_run() => {
-                    return Treated::Over(AttemptOutcome::Ended(Ending::DryRun {
-                        verdict: format!("{name} would heal it (assumed, nothing was done)"),
-                    }));
-                }
-                Healing::Proven(recovered_after) => {
-                    return Treated::Over(AttemptOutcome::Ended(Ending::Healed {
-                        strategy: (*name).clone(),
-                        recovered_after,
-                    }));
-                }
+            match self.heal_in_turn(position, name, loaded, &related) {
+                Healing::Proven(after) => return Treated::Over(self.healed_by(name, after)),
                 Healing::Over(outcome) => return Treated::of(outcome),
                 Healing::Not(_) => {}
                 Healing::Wait(wait) => return Treated::Over(AttemptOutcome::TryAgain(wait)),
@@ -240,13 +217,13 @@ impl Attempt<'_> {
     }
 
     fn degraded_budget_is_spent(&self) -> String {
+        if !self.has_spent_its_budget() {
+            return self.host_has_spent();
+        }
         let settings = self.budget_settings();
         format!(
             "the healing budget is spent: it allows {} in {}",
-            match settings.healings {
-                1 => "1 healing".to_owned(),
-                healings => format!("{healings} healings"),
-            },
+            counted(settings.healings),
             length(settings.window)
         )
     }
@@ -273,9 +250,9 @@ impl Attempt<'_> {
 enum Treated {
     /// There is nothing to tell: the attempt has an outcome of its own.
     Over(AttemptOutcome),
-    /// None may; why.
+    /// No strategy may act; why.
     NotAllowed(String),
-    /// Those that may were of no help; why.
+    /// Those that may act were of no help, or the budget is spent; why.
     InVain(String),
 }
 

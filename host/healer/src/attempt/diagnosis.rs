@@ -176,28 +176,6 @@ impl Attempt<'_> {
         }
     }
 
-    /// Why nothing more is tried: `healings` of `whose` budget were all that it allows.
-    pub(super) fn spent(&self, healings: u32, window: Duration, whose: &str) -> String {
-        let healings = if healings == 1 {
-            "1 healing".to_owned()
-        } else {
-            format!("{healings} healings")
-        };
-        let window = length(window);
-        if self.trail.healed_before() {
-            format!(
-                "{}; {healings} in {window} did not help, and {whose} allows no more",
-                self.how_it_fails()
-            )
-        } else {
-            // They were healings of other failures, and may have helped with those.
-            format!(
-                "{}, after {healings} in {window}, and {whose} allows no more",
-                self.how_it_failed()
-            )
-        }
-    }
-
     /// Whether a person asked about a service that was well, or wants it restarted: then there
     /// is no cause to look for, unless that goes wrong.
     pub(super) fn nothing_failed(&self) -> bool {

@@ -93,24 +93,55 @@ impl Attempt<'_> {
 
     /// How it fails, and whose budget is spent.
     pub(super) fn budget_is_spent(&self) -> String {
+        if self.has_spent_its_budget() {
+            return self.spent();
+        }
+        format!(
+            "{}; {}",
+            if self.trail.healed_before() {
+                self.how_it_fails()
+            } else {
+                self.how_it_failed()
+            },
+            self.host_has_spent()
+        )
+    }
+
+    /// Whether the healings of the service are what its budget is spent on, and not those of
+    /// all services together.
+    pub(super) fn has_spent_its_budget(&self) -> bool {
         let settings = self.budget_settings();
         let now = clock::moment(&*self.healer.settings.situation);
         let ledger = &self.healer.settings.ledger;
         let own = ledger.healings(&self.service.unit, &now, settings.window);
-        if own.len() >= usize::try_from(settings.healings).unwrap_or(usize::MAX) {
-            self.spent(settings.healings, settings.window, "its budget")
-        } else {
-            let host = &self.current.config.host_budget;
+        own.len() >= usize::try_from(settings.healings).unwrap_or(usize::MAX)
+    }
+
+    /// That the budget of the host is spent, in a sentence.
+    pub(super) fn host_has_spent(&self) -> String {
+        let host = &self.current.config.host_budget;
+        format!(
+            "the host's healing budget is spent: {} in {} of all services together",
+            counted(host.healings),
+            length(host.window)
+        )
+    }
+
+    /// Why nothing more is tried: its healings were all that its budget allows.
+    fn spent(&self) -> String {
+        let settings = self.budget_settings();
+        let healings = counted(settings.healings);
+        let window = length(settings.window);
+        if self.trail.healed_before() {
             format!(
-                "{}; the host's healing budget is spent: {} healings in {} of all services \
-                 together",
-                if self.trail.healed_before() {
-                    self.how_it_fails()
-                } else {
-                    self.how_it_failed()
-                },
-                host.healings,
-                length(host.window)
+                "{}; {healings} in {window} did not help, and its budget allows no more",
+                self.how_it_fails()
+            )
+        } else {
+            // They were healings of other failures, and may have helped with those.
+            format!(
+                "{}, after {healings} in {window}, and its budget allows no more",
+                self.how_it_failed()
             )
         }
     }
@@ -146,5 +177,13 @@ impl Attempt<'_> {
 
     pub(super) fn budget(&self) -> BudgetVerdict {
         self.healer.budget(&self.current, &self.service)
+    }
+}
+
+/// `1 healing`, or `3 healings`.
+pub(super) fn counted(healings: u32) -> String {
+    match healings {
+        1 => "1 healing".to_owned(),
+        healings => format!("{healings} healings"),
     }
 }

@@ -18,7 +18,7 @@ use prunella_engine::Call;
 use super::{Attempt, AttemptOutcome, LOOK};
 use crate::{
     kernel::Phase,
-    proof::{self, PortHistory, Well},
+    proof::{Prover, Well},
     start_rules::against_a_start,
     start_time::StartTime,
     strategies::Loaded,
@@ -43,9 +43,44 @@ pub(super) enum Healing {
 }
 
 impl Attempt<'_> {
+    /// Heals with one of the strategies that apply; with any but the first once the budget
+    /// allows that.
+    pub(super) fn heal_in_turn(
+        &self,
+        position: usize,
+        name: &StrategyName,
+        loaded: &Loaded,
+        related: &BTreeSet<UnitName>,
+    ) -> Healing {
+        let instead = if position == 0 {
+            None
+        } else {
+            self.wait_for_budget()
+        };
+        if self.is_superseded() {
+            return Healing::Over(self.begin_anew());
+        }
+        instead.unwrap_or_else(|| self.heal_with(name, loaded, related))
+    }
+
+    /// What an attempt comes to in which this strategy has healed; `after` the failure or
+    /// the first symptom.
+    pub(super) fn healed_by(&self, name: &StrategyName, after: Option<Duration>) -> AttemptOutcome {
+        AttemptOutcome::Ended(if self.trail.is_dry_run() {
+            Ending::DryRun {
+                verdict: format!("{name} would heal it (assumed, nothing was done)"),
+            }
+        } else {
+            Ending::Healed {
+                strategy: name.clone(),
+                recovered_after: after,
+            }
+        })
+    }
+
     /// Waits until the budget allows another healing: the one before in this
     /// attempt may have made that necessary. Answers what to do instead.
-    pub(super) fn wait_for_budget(&self) -> Option<Healing> {
+    fn wait_for_budget(&self) -> Option<Healing> {
         if self.trail.is_dry_run() {
             return None;
         }
@@ -69,7 +104,7 @@ impl Attempt<'_> {
         }
     }
 
-    pub(super) fn heal_with(
+    fn heal_with(
         &self,
         name: &StrategyName,
         loaded: &Loaded,
@@ -176,11 +211,7 @@ impl Attempt<'_> {
             return self.prove_cleared(name);
         }
         let not_proven = |reason: String, relapse| {
-            self.trail.write(Step::NotProven {
-                strategy: Some(name.clone()),
-                reason: reason.clone(),
-                relapse,
-            });
+            self.tell_not_proven(name, &reason, relapse);
             // It failed anew, perhaps for another reason.
             self.diagnosed.set(false);
             self.not_healed(true, reason)
@@ -197,6 +228,15 @@ impl Attempt<'_> {
                 }
             }
         }
+    }
+
+    /// Writes that what a strategy did is not proven to have healed.
+    pub(super) fn tell_not_proven(&self, name: &StrategyName, reason: &str, relapse: bool) {
+        self.trail.write(Step::NotProven {
+            strategy: Some(name.clone()),
+            reason: reason.to_owned(),
+            relapse,
+        });
     }
 
     /// The moment of recovery: how long after the failure.
@@ -243,17 +283,10 @@ impl Attempt<'_> {
                 up_to: left,
             });
         };
-        proof::becomes_well(
-            &self.service,
-            &self.host,
-            self.port_history(),
-            time,
-            slow,
-            || {
-                self.tell_who_restarts();
-                self.is_superseded()
-            },
-        )
+        self.prover().becomes_well(time, slow, || {
+            self.tell_who_restarts();
+            self.is_superseded()
+        })
     }
 
     /// Whether the service is declared otherwise now, or is out of care: what this attempt
@@ -271,11 +304,12 @@ impl Attempt<'_> {
         AttemptOutcome::TryAgain(Duration::ZERO)
     }
 
-    /// What is known of the service's ports.
-    pub(super) fn port_history(&self) -> PortHistory<'_> {
-        PortHistory {
+    pub(super) fn prover(&self) -> Prover<'_> {
+        Prover {
+            service: &self.service,
+            host: &self.host,
             known: self.healer.answered_probes(),
-            keeps: !self.trail.is_dry_run(),
+            remembers: !self.trail.is_dry_run(),
         }
     }
 
@@ -295,13 +329,7 @@ impl Attempt<'_> {
         } else {
             self.service.proof.stable_for
         };
-        let still = proof::stays_well(
-            &self.service,
-            &self.host,
-            self.port_history(),
-            well,
-            stable_for,
-        )?;
+        let still = self.prover().stays_well(well, stable_for)?;
         self.trail.write(Step::Proven {
             strategy: started_by.cloned(),
             evidence: still.evidence,

@@ -48,7 +48,7 @@ impl Shared {
                 &steps,
                 ending,
                 service.as_deref(),
-                headline(&incident.detection, Some(ending)),
+                headline(&incident.detection, ending),
                 entry.at,
             );
             let end = AttemptEnd {
@@ -135,10 +135,14 @@ impl Shared {
                     task.wait(wait, WaitsFor::Budget);
                 }
             }
-            AttemptOutcome::Watches { told, again } => self.watch(unit, &incident, told, again),
+            AttemptOutcome::Watches { told, again } => {
+                self.watch(unit, &incident, told, again);
+                self.go_on_as_what_was_seen(unit);
+            }
             AttemptOutcome::Superseded(by) => self.go_on_with(unit, &by),
             AttemptOutcome::Blocked(on, reason) if incident.detection.is_degradation() => {
                 self.join(unit, &incident, on, reason);
+                self.go_on_as_what_was_seen(unit);
             }
             AttemptOutcome::Blocked(on, reason) => self.block(unit, &incident, on, reason),
         }
@@ -162,6 +166,7 @@ impl Shared {
                 ..
             }
         );
+        let continued = matches!(ending, Ending::Continued { .. });
         let mut state = self.lock();
         let later = state
             .tasks
@@ -192,11 +197,6 @@ impl Shared {
         if retried && !self.dry_run {
             self.follow_needs(unit);
         }
-        let continued = self
-            .lock()
-            .ended
-            .get(unit)
-            .is_some_and(|(_, ending)| matches!(ending, Ending::Continued { .. }));
         if let Some(detection) = later
             && (healthy || continued)
         {

@@ -7,7 +7,7 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    incident::{Detection, Ending, Incident},
+    incident::{Ending, Incident},
     trail::Step,
 };
 
@@ -20,7 +20,7 @@ const JOIN_AGAIN: Duration = Duration::from_secs(5);
 impl Shared {
     /// Puts a degradation aside until its health changes, or for a while.
     pub(super) fn watch(
-        self: &Arc<Self>,
+        &self,
         unit: &UnitName,
         incident: &Incident,
         told: Option<Box<Step>>,
@@ -65,22 +65,11 @@ impl Shared {
             Some(wait) => Stage::Waiting(Instant::now() + wait),
             None => Stage::Watching,
         };
-        let gone_on = task.later_failure.take();
-        drop(state);
-        if let Some(detection) = gone_on {
-            self.go_on_as(detection);
-        }
     }
 
     /// Has a degradation wait for a unit that it needs and that is not well: what is told of
     /// that one tells of it, too.
-    pub(super) fn join(
-        self: &Arc<Self>,
-        unit: &UnitName,
-        incident: &Incident,
-        on: UnitName,
-        reason: String,
-    ) {
+    pub(super) fn join(&self, unit: &UnitName, incident: &Incident, on: UnitName, reason: String) {
         self.blocked_in_store(
             incident,
             &Ending::Blocked {
@@ -105,16 +94,19 @@ impl Shared {
             task.incident.attempt += 1;
             task.stage = Stage::Waiting(Instant::now() + JOIN_AGAIN);
         }
-        let gone_on = task.later_failure.take();
-        drop(state);
-        if let Some(detection) = gone_on {
-            self.go_on_as(detection);
-        }
     }
 
-    /// A degradation goes on as what was seen while it was being worked on.
-    fn go_on_as(self: &Arc<Self>, detection: Detection) {
-        if let Err(error) = self.open(detection, None, None) {
+    /// A degradation goes on as the failure that was seen while it was being worked on, if
+    /// one was.
+    pub(super) fn go_on_as_what_was_seen(self: &Arc<Self>, unit: &UnitName) {
+        let seen = self
+            .lock()
+            .tasks
+            .get_mut(unit)
+            .and_then(|task| task.later_failure.take());
+        if let Some(detection) = seen
+            && let Err(error) = self.open(detection, None, None)
+        {
             tracing::error!("{error}");
         }
     }

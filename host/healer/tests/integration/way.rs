@@ -832,6 +832,27 @@ fn a_degradation_is_healed_where_the_operator_lists_who_may() {
 }
 
 #[test]
+fn a_degradation_says_whose_budget_is_spent() {
+    let told = |change: fn(&mut Config)| {
+        let house = house_with(slow(), false, |config| {
+            heals_degraded(config);
+            change(config);
+        });
+        let reason = escalated(&house.fail()).to_owned();
+        assert_eq!(house.sim.acts(), Vec::<String>::new());
+        reason
+    };
+    assert_eq!(
+        told(|config| config.host_budget.healings = 0),
+        "the host's healing budget is spent: 0 healings in 60 s of all services together"
+    );
+    assert_eq!(
+        told(|config| config.budget.healings = 0),
+        "the healing budget is spent: it allows 0 healings in 5 min"
+    );
+}
+
+#[test]
 fn a_dry_run_of_a_degradation_says_what_would_be_done() {
     let house = house_with(slow(), true, heals_degraded);
     let ending = house.fail();

@@ -30,7 +30,7 @@ struct Matter {
     outcome: &'static str,
     colour: StatusColour,
     headline: String,
-    /// Sentences.
+    /// What the message says, a sentence each.
     intro: Vec<String>,
 }
 
@@ -256,7 +256,7 @@ impl Shared {
     }
 }
 
-/// Who hears of it.
+/// The channels of those who hear of a matter.
 fn channels(config: &Config, matter: &Matter) -> BTreeSet<ChannelName> {
     let Ok(unit) = UnitName::new(OWN_UNIT) else {
         return BTreeSet::new();

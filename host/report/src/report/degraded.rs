@@ -63,6 +63,15 @@ impl<'a> Degradation<'a> {
         self.symptoms.first().map_or("is degraded", how)
     }
 
+    /// How it stands while it goes on, in a word or two.
+    pub(super) fn outcome(&self) -> &'static str {
+        if self.tried {
+            "needs a person"
+        } else {
+            "degraded"
+        }
+    }
+
     /// Since when and how much, and what the likely cause is; once it is over, for how long
     /// it was and how bad.
     pub(super) fn why(
@@ -76,7 +85,7 @@ impl<'a> Degradation<'a> {
             return format!(
                 "It was degraded for {}: {}.",
                 words::length(lasted),
-                listed(symptoms, at_worst)
+                worst(symptoms)
             );
         }
         let since = self.symptoms.iter().map(|symptom| symptom.since).min();
@@ -84,7 +93,7 @@ impl<'a> Degradation<'a> {
             || "It is degraded".to_owned(),
             |since| format!("Since {}", words::local(since, &context.zone)),
         );
-        let mut sentence = format!("{since}: {}", listed(self.symptoms, of_limit));
+        let mut sentence = format!("{since}: {}", symptoms(self.symptoms));
         let cause = match (causes.leading(), hint, last_word) {
             (Some(cause), ..) => format!("likely cause: {}", cause.sentence),
             // After it is not because of it.
@@ -205,24 +214,11 @@ fn listed(symptoms: &[Symptom], words: impl Fn(&Symptom) -> String) -> String {
     all.join("; ")
 }
 
-/// `latency of probe `front` 612 ms, with a limit of 400 ms`.
-fn of_limit(symptom: &Symptom) -> String {
+/// `latency of probe `front` 612 ms, with a limit of 400 ms`; `direction` stands before the
+/// value.
+fn of_limit(symptom: &Symptom, direction: &str) -> String {
     format!(
-        "{} {}, with a limit of {}",
-        named(symptom),
-        symptom.metric.shown(symptom.value),
-        symptom.metric.shown(symptom.threshold)
-    )
-}
-
-fn at_worst(symptom: &Symptom) -> String {
-    let direction = if symptom.clear <= symptom.threshold {
-        "up to"
-    } else {
-        "down to"
-    };
-    format!(
-        "{} {direction} {}, with a limit of {}",
+        "{} {direction}{}, with a limit of {}",
         named(symptom),
         symptom.metric.shown(symptom.value),
         symptom.metric.shown(symptom.threshold)
@@ -240,10 +236,13 @@ fn named(symptom: &Symptom) -> String {
 
 /// The symptoms of a step, in words.
 pub(super) fn symptoms(symptoms: &[Symptom]) -> String {
-    listed(symptoms, of_limit)
+    listed(symptoms, |symptom| of_limit(symptom, ""))
 }
 
 /// The same at their worst.
 pub(super) fn worst(symptoms: &[Symptom]) -> String {
-    listed(symptoms, at_worst)
+    listed(symptoms, |symptom| {
+        let is_too_high = symptom.clear <= symptom.threshold;
+        of_limit(symptom, if is_too_high { "up to " } else { "down to " })
+    })
 }

@@ -2,16 +2,19 @@
 //! for.
 
 use super::{
-    Failure, degraded,
+    Failure,
+    degraded::{self, Degradation},
+    question,
     reason::Causes,
     standing::Standing,
     words::{self, clean},
 };
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     cause::Cause,
     health::Symptom,
     incident::{Detection, Ending, LeftAlone},
+    trail::Record,
 };
 
 /// That a service is down, in one sentence.
@@ -29,31 +32,65 @@ fn failure(last: &Failure, causes: &Causes<'_>) -> String {
     format!("({}{why})", last.short)
 }
 
-/// The same, with what is known of the reason so far, and how it stands.
-pub(super) fn outage(
-    unit: &UnitName,
+/// What is told of the incident of a record first, with what is known of the reason.
+pub(super) fn of_record(
+    record: &Record,
+    degradation: Option<&Degradation<'_>>,
     last: &Failure,
     causes: &Causes<'_>,
     standing: Standing,
+    now: Option<Timestamp>,
 ) -> String {
-    let failure = failure(last, causes);
+    let detection = &record.incident.detection;
+    let unit = &detection.unit;
+    match (&record.ending, degradation) {
+        (None, Some(degradation)) => match question::first(record, now) {
+            Some(asked) => format!(
+                "{unit} {}: waits for approval to {asked}",
+                degradation.how()
+            ),
+            None => degraded_headline(unit, degradation.symptoms, degradation.tried),
+        },
+        (None, None) => outage(unit, &failure(last, causes), standing),
+        (
+            Some(Ending::LeftAlone {
+                why: LeftAlone::StartLimit,
+                ..
+            }),
+            _,
+        ) => format!(
+            "{unit} needs a person: it has hit its start limit {}",
+            failure(last, causes)
+        ),
+        (Some(ending @ Ending::Escalated { .. }), _) => {
+            escalation(record, causes, now).unwrap_or_else(|| headline(detection, ending))
+        }
+        (Some(ending), _) => headline(detection, ending),
+    }
+}
+
+/// That it is down, and how it stands.
+fn outage(unit: &UnitName, failure: &str, standing: Standing) -> String {
     match standing {
         Standing::Up => format!("{unit} failed {failure} and is up again"),
         down => format!("{unit} is down {failure}, {}", down.words()),
     }
 }
 
-/// That it has hit its start limit, which Prunella leaves to people.
-pub(super) fn start_limit(unit: &UnitName, last: &Failure, causes: &Causes<'_>) -> String {
-    format!(
-        "{unit} needs a person: it has hit its start limit {}",
-        failure(last, causes)
-    )
-}
-
-/// That people are needed, by what was seen on the host: a strategy says the same at
-/// length.
-pub(super) fn escalation(unit: &UnitName, causes: &Causes<'_>) -> Option<String> {
+/// That people are needed, where more is known than what the escalation says: what they are
+/// asked, what they have denied, or what was seen on the host, of which a strategy says the
+/// same at length.
+fn escalation(record: &Record, causes: &Causes<'_>, now: Option<Timestamp>) -> Option<String> {
+    let unit = &record.incident.detection.unit;
+    if let Some(asked) = question::first(record, now) {
+        return Some(format!("{unit} waits for approval to {asked}"));
+    }
+    if let Some(denial) = question::denial(record) {
+        return Some(format!(
+            "{unit} stays down: {} denied the request to {}",
+            denial.by, denial.act
+        ));
+    }
     let seen = causes.seen()?;
     Some(format!("{unit} needs a person: {}", seen.sentence))
 }
@@ -73,8 +110,7 @@ pub fn degraded_headline(unit: &UnitName, symptoms: &[Symptom], tried: bool) -> 
 }
 
 /// What happened to a degraded service, and how that ended, in one sentence.
-fn of_degradation(detection: &Detection, ending: &Ending) -> Option<String> {
-    let unit = &detection.unit;
+fn of_degradation(unit: &UnitName, ending: &Ending) -> Option<String> {
     Some(match ending {
         Ending::Healed {
             strategy,
@@ -92,57 +128,52 @@ fn of_degradation(detection: &Detection, ending: &Ending) -> Option<String> {
 }
 
 /// What happened to what, and how it ended, in one sentence.
-pub fn headline(detection: &Detection, ending: Option<&Ending>) -> String {
+pub fn headline(detection: &Detection, ending: &Ending) -> String {
     let Detection { unit, cause, .. } = detection;
-    if detection.is_degradation() {
-        let said = match ending {
-            None => Some(degraded_headline(unit, &detection.symptoms, false)),
-            Some(ending) => of_degradation(detection, ending),
-        };
-        if let Some(said) = said {
-            return said;
-        }
+    if detection.is_degradation()
+        && let Some(said) = of_degradation(unit, ending)
+    {
+        return said;
     }
     match ending {
-        None => outage_headline(unit),
-        Some(Ending::Healed { strategy, .. }) if *cause == Cause::RestartRequested => {
+        Ending::Healed { strategy, .. } if *cause == Cause::RestartRequested => {
             format!("{unit} was restarted by {strategy}, as a person asked")
         }
-        Some(Ending::Recovered { .. }) if *cause == Cause::RestartRequested => {
+        Ending::Recovered { .. } if *cause == Cause::RestartRequested => {
             format!("{unit} was restarted meanwhile, and is healthy")
         }
-        Some(Ending::Healed {
+        Ending::Healed {
             strategy,
             recovered_after: Some(after),
-        }) => format!(
+        } => format!(
             "{unit} failed; healed by {strategy} in {}",
             words::length(*after)
         ),
-        Some(Ending::Healed { strategy, .. }) => {
+        Ending::Healed { strategy, .. } => {
             format!("{unit} failed; healed by {strategy}")
         }
-        Some(Ending::Recovered { .. }) if matches!(cause, Cause::State(_)) => {
+        Ending::Recovered { .. } if matches!(cause, Cause::State(_)) => {
             format!("{unit} is healthy: nothing to do")
         }
-        Some(Ending::Recovered { by }) => {
+        Ending::Recovered { by } => {
             format!("{unit} failed and is up again: {}", clean(by))
         }
-        Some(Ending::LeftAlone {
+        Ending::LeftAlone {
             why: LeftAlone::Misconfigured,
             detail,
-        }) => format!("{unit} is not healed: mistake in {}", clean(detail)),
-        Some(Ending::LeftAlone { why, .. }) => {
+        } => format!("{unit} is not healed: mistake in {}", clean(detail)),
+        Ending::LeftAlone { why, .. } => {
             format!("{unit} left alone: {}", why.sentence())
         }
-        Some(Ending::Escalated { reason, .. }) => match reason.strip_prefix("it ") {
+        Ending::Escalated { reason, .. } => match reason.strip_prefix("it ") {
             // Its subject is the unit.
             Some(rest) => format!("{unit} {}", words::timeless(rest)),
             None => format!("{unit} needs a person: {}", words::timeless(reason)),
         },
-        Some(Ending::Blocked { on, .. }) => format!("{unit} is down, waiting for {on}"),
-        Some(Ending::Interrupted { .. }) => format!("healing {unit} was interrupted"),
-        Some(Ending::Continued { reason }) => format!("{unit}: {}", clean(reason)),
-        Some(Ending::DryRun { verdict }) => {
+        Ending::Blocked { on, .. } => format!("{unit} is down, waiting for {on}"),
+        Ending::Interrupted { .. } => format!("healing {unit} was interrupted"),
+        Ending::Continued { reason } => format!("{unit}: {}", clean(reason)),
+        Ending::DryRun { verdict } => {
             format!("dry run of {unit}: {}", clean(verdict))
         }
     }

@@ -19,7 +19,7 @@ pub(super) enum Standing {
 }
 
 impl Standing {
-    /// After these steps.
+    /// Who that is after these steps of its incident.
     pub(super) fn of(steps: &[Entry]) -> Self {
         if is_up(steps) {
             return Self::Up;
@@ -32,9 +32,11 @@ impl Standing {
                 on: Awaited::SystemdRestart,
                 ..
             } => Self::SystemdRestarts,
-            Step::Waits { up_to, .. } if !up_to.is_zero() => {
-                Self::Waits(last.at.saturating_add(up_to))
-            }
+            Step::Waits {
+                on: Awaited::Budget,
+                up_to,
+                ..
+            } if !up_to.is_zero() => Self::Waits(last.at.saturating_add(up_to)),
             _ => Self::BeingHealed,
         }
     }

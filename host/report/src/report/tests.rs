@@ -7,8 +7,8 @@ use super::*;
 use prunella_core::{
     Failure, Monotonic, Timestamp,
     health::{Metric, Symptom, SymptomLevel},
-    incident::{Assessment, DetectedBy, Detection, Incident, LeftAlone, Outcome},
-    trail::{Awaited, Entry, Step},
+    incident::{Assessment, DetectedBy, Detection, Ending, Incident, LeftAlone, Outcome},
+    trail::{Awaited, Entry, Record, Step},
 };
 
 /// 2026-11-21 14:39:41 UTC.
@@ -1330,6 +1330,11 @@ fn a_report_of_what_is_over_leaves_nothing_to_do() {
     Some(waits(Awaited::SystemdRestart)),
     "is down (SIGKILL), systemd is restarting it",
     "Prunella does not interfere"
+)]
+#[case::prunella_whose_start_takes_long(
+    Some(waits(Awaited::Unit)),
+    "is down (SIGKILL), being healed",
+    "Prunella is healing it"
 )]
 #[case::nobody(
     Some(waits(Awaited::Budget)),
