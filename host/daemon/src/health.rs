@@ -26,10 +26,7 @@ use prunella_core::{
     budget::Moment,
     capability::Certificate,
     duration::written,
-    health::{
-        Existing, Health, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel,
-        Transition,
-    },
+    health::{Existing, Health, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel},
     incident::Incident,
     service::Service,
     situation::Situation as _,
