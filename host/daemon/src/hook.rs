@@ -26,17 +26,15 @@ use crate::{
     notifier,
 };
 
-/// The hook waits for the budget's pauses (120 s is the longest by default);
-/// what is due later is left to the sweep.
-const PATIENCE: Duration = Duration::from_secs(130);
-
-/// How often a hook that goes alone looks whether there is a daemon by now.
-const LOOK_FOR_DAEMON: Duration = Duration::from_secs(2);
+/// What is due within so long is not worth handing on. A hook waits no longer: systemd does
+/// not start another for the same unit meanwhile, so that its next failure would be missed.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long one look at the unit may take.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// What looks for missed failures, and tells people what they were not told yet.
+/// What goes on with incidents that wait, looks for missed failures, and tells people what
+/// they were not told yet.
 const SWEEP: &str = "prunella-sweep.service";
 
 /// Hands the failure to the daemon, or else heals it here.
@@ -131,28 +129,24 @@ pub(crate) fn alone(
                 tell(paths, telling);
             }
         });
-        let waiting = &scheduler;
-        let (done, is_done) = mpsc::channel::<()>();
-        let call = HookCall {
-            unit: canonical.clone(),
-            monitor: monitor.clone(),
-        };
-        // At boot the daemon comes later: the rest is its, and the boot does not wait
-        // for the budget's pauses.
-        scope.spawn(move || {
-            let daemon = Client::new(&paths.run).within(HOOK_LIMIT);
-            while is_done.recv_timeout(LOOK_FOR_DAEMON) == Err(RecvTimeoutError::Timeout) {
-                if daemon.hook(&call).is_ok() {
-                    tracing::info!("{}: the daemon goes on with it", call.unit);
-                    waiting.stop(PATIENCE);
-                    return;
-                }
-            }
-        });
         scheduler.wait_until_idle(PATIENCE);
-        drop((healing, done));
+        drop(healing);
     });
-    tell(paths, &assembly);
+    let call = HookCall {
+        unit: canonical,
+        monitor: monitor.clone(),
+    };
+    // At boot the daemon comes later: the rest is its.
+    if scheduler.leaves_work()
+        && Client::new(&paths.run)
+            .within(HOOK_LIMIT)
+            .hook(&call)
+            .is_ok()
+    {
+        tracing::info!("{}: the daemon goes on with it", call.unit);
+    } else {
+        go_on(paths, &assembly, scheduler.leaves_work());
+    }
     Ok(Accepted {
         incident: opening.incident().cloned(),
         in_care: opening != OpenOutcome::NotInCare,
@@ -175,11 +169,15 @@ fn not_in_care(unit: &UnitName) {
     );
 }
 
-/// Sees to it that people are told. That can take a while, and for as long as
-/// this hook runs systemd starts no other for the same unit, so that its next
-/// failure would be missed: the sweep does it, in a unit of its own.
+/// Sees to it that people are told while this goes on.
 fn tell(paths: &Paths, assembly: &Assembly) {
-    if assembly.healer.config().channels.is_empty() {
+    go_on(paths, assembly, false);
+}
+
+/// Has the sweep tell people, and go on with what is left. Both can take a while, and for as
+/// long as this hook runs systemd starts no other for the same unit.
+fn go_on(paths: &Paths, assembly: &Assembly, leaves_work: bool) {
+    if assembly.healer.config().channels.is_empty() && !leaves_work {
         return;
     }
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -193,7 +191,10 @@ fn tell(paths: &Paths, assembly: &Assembly) {
                 .map_err(|failure| failure.message)
         });
     if let Err(error) = begun {
-        tracing::warn!("{SWEEP} does not start ({error}): people are told from here");
+        tracing::warn!(
+            "{SWEEP} does not start ({error}): people are told from here, and what waits goes on \
+             with the next sweep"
+        );
         if let Some(notifier) = notifier::of(paths, assembly) {
             notifier.work_for(notifier::PATIENCE);
         }

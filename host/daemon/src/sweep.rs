@@ -39,9 +39,10 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// How long looking at incidents of an earlier boot may keep people from being told.
 const AFTER_BOOT: Duration = Duration::from_secs(15);
 
-/// How often it looks for what others want told: a hook that ends meanwhile has a sweep
-/// started to tell of it, which is this one.
-const LOOK_FOR_ALERTS: Duration = Duration::from_secs(2);
+/// How often it looks for what others leave behind: a hook that ends meanwhile has a sweep
+/// started to go on with it and to tell of it, which is this one. So does it look for a
+/// daemon, which comes later at boot.
+const LOOK_AROUND: Duration = Duration::from_secs(2);
 
 /// Looks for what was missed, once. Does nothing while a daemon runs.
 pub fn run(paths: &Paths) -> Result<(), DaemonError> {
@@ -85,18 +86,35 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     }
     let (done, is_done) = mpsc::channel::<()>();
     let swept = thread::scope(|scope| {
-        if let Some(notifier) = &notifier {
-            scope.spawn(move || {
-                while is_done.recv_timeout(LOOK_FOR_ALERTS) == Err(RecvTimeoutError::Timeout) {
-                    notifier.wake();
+        let (around, alerts) = (&scheduler, notifier.as_deref());
+        scope.spawn(move || {
+            let daemon = Client::new(&paths.run);
+            while is_done.recv_timeout(LOOK_AROUND) == Err(RecvTimeoutError::Timeout) {
+                if daemon.listening() {
+                    tracing::info!("a daemon runs by now, and goes on");
+                    around.stop(Duration::ZERO);
+                    return;
                 }
-            });
-        }
+                if let Err(error) = around.take_up_waiting() {
+                    tracing::error!("what hooks left unfinished cannot be taken up: {error}");
+                }
+                if let Some(alerts) = alerts {
+                    alerts.wake();
+                }
+            }
+        });
         let swept = heal(paths, &assembly, &scheduler, begun);
-        if let Some(notifier) = &notifier {
-            let left = LIMIT.saturating_sub(begun.elapsed());
-            notifier.work_for(left.min(notifier::PATIENCE));
+        let tell = || {
+            if let Some(notifier) = &notifier {
+                let left = LIMIT.saturating_sub(begun.elapsed());
+                notifier.work_for(left.min(notifier::PATIENCE));
+            }
+        };
+        if swept.is_ok() {
+            go_on(&scheduler, begun + HEALING, tell);
         }
+        scheduler.stop(GRACE);
+        tell();
         drop(done);
         swept
     });
@@ -124,8 +142,24 @@ fn heal(
     assembly.healer.look_at_ports();
     let end = begun + HEALING;
     let left = end.saturating_duration_since(Instant::now());
-    probes::round(paths, assembly, scheduler, left)?;
-    scheduler.wait_until(end);
-    scheduler.stop(GRACE);
-    Ok(())
+    probes::round(paths, assembly, scheduler, left)
+}
+
+/// Works until nothing is due before `end` and people are told: what hooks leave behind
+/// while they are being told goes on, too.
+fn go_on(scheduler: &Scheduler, end: Instant, tell: impl Fn()) {
+    loop {
+        scheduler.wait_until(end);
+        if Instant::now() >= end {
+            return;
+        }
+        tell();
+        if let Err(error) = scheduler.take_up_waiting() {
+            tracing::error!("what hooks left unfinished cannot be taken up: {error}");
+            return;
+        }
+        if !scheduler.is_busy_until(end) {
+            return;
+        }
+    }
 }

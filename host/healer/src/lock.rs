@@ -50,6 +50,11 @@ impl UnitLock {
         })
     }
 
+    /// Whether anybody has worked on the unit since boot, at which the folder is empty.
+    pub(crate) fn was_taken(folder: &Path, unit: &UnitName) -> bool {
+        folder.join(unit.as_str()).exists()
+    }
+
     /// The unit answers again.
     pub(crate) fn answers(&self) {
         self.until_it_answers

@@ -37,7 +37,7 @@ use prunella_core::{
     capability::UnitStatus,
     cause::Cause,
     incident::{Detection, Ending, Incident, IncidentId},
-    trail::Step,
+    trail::{Awaited, Step},
 };
 use prunella_store::{Due, Store, StoreError};
 
@@ -138,24 +138,26 @@ impl Scheduler {
             if state.tasks.contains_key(&unit) {
                 continue;
             }
+            let rest = self.shared.rest_of_wait(store, &incident.id, &unit);
             // Somebody else, a hook, is at work on it right now.
             if UnitLock::try_acquire(&lock_folder, &unit)?.is_none() {
                 continue;
             }
             // Looking at a loop that goes on is no attempt.
             let in_loop = known > 0 && incident.detection.cause == Cause::RestartLoop;
-            let waits_for = waited(store, &incident.id)
-                .then_some(WaitsFor::Budget)
-                .or(in_loop.then_some(WaitsFor::Retry));
+            let waits_for = in_loop.then_some(WaitsFor::Retry);
             let task = Task::new(Incident {
                 attempt: incident.attempt + 1,
                 ..incident
             });
-            let task = Task {
+            let mut task = Task {
                 known,
                 waits_for,
                 ..task
             };
+            if let Some(rest) = rest {
+                task.wait(rest, WaitsFor::Budget);
+            }
             rebooted |= task.incident.boot_id != boot_id;
             state.tasks.insert(unit, task);
         }
@@ -354,6 +356,46 @@ impl Scheduler {
         drop(idle);
     }
 
+    /// Takes up what another process has left behind meanwhile, where one of its incidents
+    /// waits for the healing budget.
+    pub fn take_up_waiting(&self) -> Result<(), HealerError> {
+        let Some(store) = &self.shared.healer.settings.store else {
+            return Ok(());
+        };
+        let left = match store.unfinished() {
+            // The store has told of that itself.
+            Err(error) if error.is_trouble() => return Ok(()),
+            other => other?,
+        };
+        let is_known = |unit| self.shared.lock().tasks.contains_key(unit);
+        let waits = left.iter().any(|incident| {
+            let unit = &incident.detection.unit;
+            let rest = || self.shared.rest_of_wait(store, &incident.id, unit);
+            !is_known(unit) && rest().is_some_and(|rest| !rest.is_zero())
+        });
+        if waits {
+            self.take_up()?;
+        }
+        Ok(())
+    }
+
+    /// Whether something is being worked on, or is due before `end`; not when it is stopped.
+    pub fn is_busy_until(&self, end: Instant) -> bool {
+        let state = self.shared.lock();
+        state.is_busy(end) && !state.stopping
+    }
+
+    /// Whether an incident waits for the healing budget, or for another unit: somebody has
+    /// to go on with it.
+    pub fn leaves_work(&self) -> bool {
+        let state = self.shared.lock();
+        state.tasks.values().any(|task| match task.stage {
+            Stage::Queued | Stage::Running | Stage::Blocked(_) => true,
+            Stage::Waiting(_) => task.waits_for == Some(WaitsFor::Budget),
+            Stage::Watching => false,
+        })
+    }
+
     /// How the unit's incident ended, if one has since this scheduler began.
     pub fn ending(&self, unit: &UnitName) -> Option<(IncidentId, Ending)> {
         self.shared.lock().ended.get(unit).cloned()
@@ -427,14 +469,25 @@ impl Shared {
     fn lock_folder(&self) -> PathBuf {
         self.healer.settings.run_folder.join("lock")
     }
-}
 
-/// Whether an incident waited when it was left: until that is over, looking at it again is
-/// no attempt.
-fn waited(store: &Store, incident: &IncidentId) -> bool {
-    let record = store.record(incident).ok().flatten();
-    let last = record.and_then(|record| record.steps.into_iter().last());
-    last.is_some_and(|entry| matches!(entry.step, Step::Waits { .. }))
+    /// How long an incident still waits that another process has left waiting; nothing when
+    /// it did not wait. Until that is over, looking at it again is no attempt. One that
+    /// nobody has looked at since boot is looked at at once: it may be over.
+    fn rest_of_wait(&self, store: &Store, id: &IncidentId, unit: &UnitName) -> Option<Duration> {
+        let record = store.record(id).ok().flatten()?;
+        let last = record.steps.last()?;
+        let Step::Waits { on, up_to, .. } = &last.step else {
+            return None;
+        };
+        let is_by_clock = *on == Awaited::Budget && UnitLock::was_taken(&self.lock_folder(), unit);
+        let due = last.at.saturating_add(*up_to);
+        Some(if is_by_clock {
+            // A clock that was set back does not make it longer.
+            due.since(wall_clock()).min(*up_to)
+        } else {
+            Duration::ZERO
+        })
+    }
 }
 
 /// Healing goes on without the store, which tells of its own trouble itself.

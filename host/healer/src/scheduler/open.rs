@@ -129,6 +129,14 @@ impl Shared {
             }
             OpenOutcome::New(_) | OpenOutcome::Joined(_) => {}
         }
+        // Left by a process that has ended: its next start comes by the clock.
+        if let OpenOutcome::Joined(id) = &outcome
+            && let Some(store) = &self.healer.settings.store
+            && let Some(rest) = self.rest_of_wait(store, id, &unit)
+            && !rest.is_zero()
+        {
+            task.wait(rest, WaitsFor::Budget);
+        }
         state.ended.remove(&unit);
         state.tasks.insert(unit, task);
         // Not left to the dispatcher: its waking up would be a part of the time

@@ -218,15 +218,12 @@ fn a_sweep_ends_whatever_a_service_waits_for_and_the_next_goes_on() {
     assert_eq!(scene.runs("web.service"), 4);
 }
 
-/// A hook that waits gives its incident to a daemon that is set up meanwhile.
-#[test]
-fn a_hook_that_waits_hands_over_to_a_daemon_that_is_set_up_meanwhile() {
+/// Fails until its file is there, in hook-only mode, and waits so long for its second healing.
+fn waits_for(pause: &str) -> Scene {
+    let budget =
+        format!("[budget]\nhealings = 5\nwindow = \"1h\"\nbackoff = [\"0s\", \"{pause}\"]\n");
     let scene = Scene::builder()
-        .service(
-            "web.service",
-            &victim("", "--need-file /opt/it"),
-            "[budget]\nhealings = 2\nwindow = \"30m\"\nbackoff = [\"0s\", \"20s\"]\n",
-        )
+        .service("web.service", &victim("", "--need-file /opt/it"), &budget)
         .with_hooks();
     assert!(scene.systemctl(&["start", "web.service"]).is_err());
     let waits = || {
@@ -235,34 +232,97 @@ fn a_hook_that_waits_hands_over_to_a_daemon_that_is_set_up_meanwhile() {
         record.steps("waits").next().map(|_| ())
     };
     scene
-        .wait_for("the hook to wait", TIMEOUT, || Ok(waits()))
+        .wait_for("its incident to wait", TIMEOUT, || Ok(waits()))
         .unwrap();
-    let hook = || {
-        scene
-            .property("prunella-hook@web.service.service", "ActiveState")
-            .unwrap()
-    };
-    assert_eq!(hook(), "activating");
+    scene
+        .wait_for("the hook to end", TIMEOUT, || {
+            Ok((hook(&scene) != "activating").then_some(()))
+        })
+        .unwrap();
+    scene
+}
 
+fn hook(scene: &Scene) -> String {
+    scene
+        .property("prunella-hook@web.service.service", "ActiveState")
+        .unwrap()
+}
+
+/// systemd starts no hook that is still running: one that waited would miss the next failure.
+#[test]
+fn a_failure_is_healed_at_once_while_an_earlier_healing_waited_for_the_budget() {
+    let scene = waits_for("10min");
+    scene.write_file("/opt/it", "", 0o644).unwrap();
+    scene.prunella_ok(&["heal", "web.service"]);
+    let first = scene.wait_healed("web.service");
+
+    scene.systemctl(&["stop", "prunella-sweep.timer"]).unwrap();
+    scene.kill("web.service");
+    let healed = scene
+        .wait_for("the second incident to be healed", TIMEOUT, || {
+            let incidents = scene.incidents_of("web.service");
+            Ok(incidents
+                .into_iter()
+                .find(|incident| incident.id != first.id && incident.is("healed")))
+        })
+        .unwrap();
+    assert_eq!(healed.attempt, 1);
+    assert_eq!(scene.incidents_of("web.service").len(), 2);
+}
+
+/// What a hook leaves waiting goes on by the clock, whoever comes with it meanwhile.
+#[test]
+fn what_a_hook_leaves_waiting_goes_on_when_it_is_due_and_not_before() {
+    let scene = waits_for("8s");
+    // The sweep that the hook has started is at it by now; these find nothing to do.
+    scene
+        .systemctl(&["start", "--no-block", "prunella-hook@web.service.service"])
+        .unwrap();
+    let healings = || {
+        let incident = scene.incidents_of("web.service").remove(0);
+        let record = scene.record(&incident);
+        let timed = record.timed().into_iter();
+        timed
+            .filter(|(_, step)| step == "heals")
+            .map(|(at, _)| at)
+            .collect::<Vec<u64>>()
+    };
+    let at = scene
+        .wait_for("the second healing", TIMEOUT, || {
+            let at = healings();
+            Ok((at.len() > 1).then_some(at))
+        })
+        .unwrap();
+    let pause = at[1] - at[0];
+    // Of the clock of the healings, which is not that of the steps.
+    assert!((7_900..12_000).contains(&pause), "{at:?}");
+    assert_eq!(scene.incidents_of("web.service").len(), 1);
+}
+
+/// What a hook has left waiting is the daemon's as soon as there is one.
+#[test]
+fn what_a_hook_leaves_waiting_is_handed_to_a_daemon_that_is_set_up_meanwhile() {
+    let scene = waits_for("15s");
     scene.prunella_ok(&["setup"]);
     scene
-        .wait_for("the hook to hand over", TIMEOUT, || {
-            Ok((hook() != "activating").then_some(()))
+        .wait_for("the sweep to hand over", TIMEOUT, || {
+            let sweep = scene.property("prunella-sweep.service", "ActiveState")?;
+            Ok((sweep != "activating").then_some(()))
         })
         .unwrap();
     let said = scene
-        .journal(&["_SYSTEMD_UNIT=prunella-hook@web.service.service"])
+        .journal(&["_SYSTEMD_UNIT=prunella-sweep.service"])
         .unwrap();
     assert!(
         said.iter()
             .filter_map(|entry| entry["MESSAGE"].as_str())
-            .any(|message| message.contains("the daemon goes on with it")),
+            .any(|message| message.contains("a daemon runs by now")),
         "{said:#?}"
     );
-    let incident = scene.wait_ended("web.service", "escalated");
-    let incidents = scene.incidents_of("web.service");
-    assert_eq!(incidents.len(), 1, "{incidents:?}");
+    scene.write_file("/opt/it", "", 0o644).unwrap();
+    let incident = scene.wait_healed("web.service");
+    assert_eq!(scene.incidents_of("web.service").len(), 1);
     assert_eq!(scene.record(&incident).steps("heals").count(), 2);
-    // The operator's start and two healings: one budget.
+    // The operator's start and two healings.
     assert_eq!(scene.runs("web.service"), 3);
 }
