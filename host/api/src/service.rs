@@ -39,6 +39,9 @@ pub struct ServiceDetail {
     /// When Prunella tries that again by itself.
     #[serde(default)]
     pub retry_at: Option<Timestamp>,
+    /// Whether a person's order would meet a denial, which stands.
+    #[serde(default)]
+    pub denied: bool,
     /// Its latest incidents, newest first.
     pub incidents: Vec<Summary>,
     /// What would keep it from being healed if it failed now, a sentence each.

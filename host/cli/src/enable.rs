@@ -34,7 +34,7 @@ use crate::{
     learn,
     output::{self, BAD, FAIR, GOOD, QUIET, STRONG},
     paths::Paths,
-    systemctl,
+    systemctl, time,
 };
 
 /// For each question to systemd.
@@ -45,6 +45,9 @@ const LEARNING: Duration = Duration::from_secs(30);
 
 /// A unit that systemd would let start for ever is waited for so long.
 const STARTING: Duration = Duration::from_secs(90);
+
+/// A unit that has been up for so long has opened the ports that it will.
+const OPENS_PORTS: Duration = Duration::from_secs(5);
 
 /// How often a unit that is starting is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -209,6 +212,7 @@ impl Enabling<'_> {
         if is_starting(status) && !status.is_oneshot() {
             learned = self.started(learned)?;
         }
+        learned = self.listening(learned)?;
         if &unit == asked {
             output::print(&format!("{STRONG}{unit}{STRONG:#}\n"))?;
         } else {
@@ -216,6 +220,9 @@ impl Enabling<'_> {
         }
         self.drop_in(&unit)?;
         self.services_file(&learned)?;
+        if self.is_asked(&unit) {
+            learned.not_asked = None;
+        }
         for warning in warnings(&learned) {
             output::remark("note", FAIR, &warning);
         }
@@ -263,6 +270,34 @@ impl Enabling<'_> {
             }
             return Ok(learned);
         }
+    }
+
+    /// Waits for a unit that has just started to open its port: systemd counts most as
+    /// started before they listen.
+    fn listening(&self, mut learned: Learned) -> anyhow::Result<Learned> {
+        while learned.status.is_up()
+            && !learned.status.is_oneshot()
+            && learned.ports.is_empty()
+            && learned.probe.is_none()
+            && learned
+                .status
+                .since
+                .is_some_and(|since| time::now().since(since) < OPENS_PORTS)
+        {
+            std::thread::sleep(LOOK_EVERY);
+            learned = self.learn(&learned.status.name.clone())?;
+        }
+        Ok(learned)
+    }
+
+    /// Whether the file that declares it has a question that it is asked, which needs no
+    /// other.
+    fn is_asked(&self, unit: &UnitName) -> bool {
+        self.config.services.get(unit).is_some_and(|service| {
+            service
+                .own_probes()
+                .any(|(_, probe)| probe.interval.is_some())
+        })
     }
 
     /// Whether it may be put in care.

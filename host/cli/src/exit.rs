@@ -228,8 +228,8 @@ fn helps(error: &anyhow::Error) -> Vec<String> {
                 helps.push("see `journalctl -u prunella.service` for what the daemon is at".into());
             }
             Some(ApiError::NotUnderstood(_)) => helps.push(
-                "daemon and command may be of different versions: `systemctl restart \
-                 prunella.service`"
+                "daemon and command may be of different versions: `sudo prunella setup` restarts \
+                 the daemon"
                     .into(),
             ),
             _ => {}

@@ -138,6 +138,10 @@ fn held_by(paths: &Paths, unit: &UnitName, why: LeftAlone) -> String {
             format!("To heal again: sudo rm {}\n", paths.kill_switch().display())
         }
         LeftAlone::Masked => format!("To unmask it: sudo systemctl unmask {unit}\n"),
+        LeftAlone::StartLimit => format!(
+            "Once the cause is gone, clear the start limit and start it:\n  sudo systemctl \
+             reset-failed {unit}\n  sudo systemctl start {unit}\n"
+        ),
         _ => String::new(),
     }
 }

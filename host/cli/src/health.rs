@@ -110,7 +110,7 @@ fn all(report: &HealthReport, width: usize) -> String {
     ]);
     for SeenHealth { health, seen_at } in report.host.iter().chain(&report.services) {
         // Nothing has been so since a time when nobody looked.
-        let since = seen_at.map_or_else(String::new, |_| ago(health.since, report.at));
+        let since = seen_at.map_or_else(String::new, |_| ago(health.began(), report.at));
         table.row(vec![
             Cell::new(short_unit(health.subject.as_str()), PLAIN),
             Cell::new(health.state.as_str(), style(health.state)),
@@ -190,8 +190,8 @@ fn one(
     let why = match seen_at {
         Some(_) => format!(
             "Since {} ({}): {}",
-            local(health.since),
-            ago(health.since, detail.at),
+            local(health.began()),
+            ago(health.began(), detail.at),
             why(health)
         ),
         // Nothing has been so since a time when nobody looked.
@@ -389,7 +389,7 @@ mod tests {
                 "No daemon runs",
                 "known last 0 s ago",
                 "degraded",
-                "30 s ago",
+                "1 min ago",
             ] {
                 assert!(text.contains(part), "{part} in\n{text}");
             }
@@ -436,7 +436,7 @@ mod tests {
             let words = words.join(" ");
             for part in [
                 "postgresql@15-main.service: degraded",
-                "(30 s ago): probe `front` took 1,502 ms",
+                "(1 min ago): probe `front` took 1,502 ms",
                 "degraded latency front 1,502 ms 1,000 ms 1 min ago",
                 "front yes 1,502 ms 9.7 % 5 s ago 2026-11-27",
                 "Error budget: 41.5 % is left of what an objective of 99.9 % allows in 30 days",

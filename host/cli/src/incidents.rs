@@ -16,7 +16,7 @@ use prunella_core::{
     Timestamp, UnitName,
     alert::DispatchFilter,
     capability::PastIncident,
-    incident::EndingKind,
+    incident::{EndingKind, IncidentKind},
     summary::{Filter, Summary},
     trail::Record,
 };
@@ -248,17 +248,17 @@ fn how(incident: &Summary) -> String {
             // Not cut: what matters may stand at its end.
             why.split_whitespace().collect::<Vec<_>>().join(" ")
         }
-        (None, None) if incident.attempt > 1 => format!("attempt {}", incident.attempt),
+        // Looking at a degradation again is no attempt to heal it.
+        (None, None) if incident.attempt > 1 && incident.kind == IncidentKind::Failure => {
+            format!("attempt {}", incident.attempt)
+        }
         (None, None) => String::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::{
-        UnitName,
-        incident::{IncidentId, IncidentKind},
-    };
+    use prunella_core::{UnitName, incident::IncidentId};
     use unicode_width::UnicodeWidthStr;
 
     use super::*;

@@ -76,10 +76,19 @@ fn first_the_daemon<T>(
         Err(ApiError::NotListening(_)) => here(),
         answer => answer,
     }
-    .map_err(permission)
+    .map_err(explained)
 }
 
-fn permission(error: ApiError) -> anyhow::Error {
+fn explained(error: ApiError) -> anyhow::Error {
+    if let ApiError::NotUnderstood(what) = &error {
+        tracing::debug!("the daemon's answer is not understood: {what}");
+        return Problem::new(
+            Exit::Trouble,
+            "the daemon that runs is of another version than this program",
+        )
+        .help("`sudo prunella setup` restarts it with this one")
+        .into();
+    }
     if let ApiError::NoPermission(_) = &error {
         return Problem::new(Exit::NoPermission, "this user may not ask the daemon")
             .help(
@@ -90,4 +99,21 @@ fn permission(error: ApiError) -> anyhow::Error {
             .into();
     }
     error.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_another_version_is_one_line_with_the_next_step() {
+        let error = explained(ApiError::NotUnderstood(
+            "missing field `subject`".to_owned(),
+        ));
+        assert_eq!(
+            crate::exit::explain(&error),
+            "the daemon that runs is of another version than this program\n  help: `sudo prunella \
+             setup` restarts it with this one"
+        );
+    }
 }

@@ -7,13 +7,17 @@ use std::{
     fs, io,
     io::{BufRead as _, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
+use prunella_config::Config;
+use prunella_core::capability::ActiveState;
 use prunella_daemon::{
     drop_ins,
     files::{self, Found},
 };
+use prunella_linux::{Linux, LinuxSettings};
 
 use crate::{
     args::UninstallArgs,
@@ -24,6 +28,9 @@ use crate::{
     setup::UNITS,
     systemctl,
 };
+
+/// How long one look at a unit may take.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What is Prunella's in its configuration folder.
 const IN_CONFIG: [&str; 6] = [
@@ -62,6 +69,7 @@ pub(crate) fn run(paths: &Paths, args: &UninstallArgs) -> anyhow::Result<Exit> {
         }
     }
     let mut changes = Changes::new(args.dry_run);
+    let down = down_in_care(paths);
     stop(&mut changes)?;
     let units_before = changes.count();
     unit_files(&mut changes, args)?;
@@ -74,7 +82,29 @@ pub(crate) fn run(paths: &Paths, args: &UninstallArgs) -> anyhow::Result<Exit> {
         folder(&mut changes, &paths.config, None, &IN_CONFIG)?;
         folder(&mut changes, &paths.state, Some(STATE), &IN_STATE)?;
     }
-    end(paths, args, &changes)
+    end(paths, args, &changes, &down)
+}
+
+/// The services in care that are down and should not be, each with how it stands. What
+/// cannot be looked at is left out.
+fn down_in_care(paths: &Paths) -> Vec<String> {
+    let Some(config) = Config::load(&paths.config).config else {
+        return Vec::new();
+    };
+    let Ok(linux) = Linux::connect(LinuxSettings::default()) else {
+        return Vec::new();
+    };
+    let status = |unit| linux.units().get(Instant::now() + LOOK, unit).ok();
+    let down = config.services.keys().filter_map(|unit| {
+        let status = status(unit)?;
+        let how = match status.active_state {
+            ActiveState::Failed => "failed",
+            _ if status.is_auto_restarting() => "systemd keeps restarting it",
+            _ => return None,
+        };
+        Some(format!("{unit} ({how})"))
+    });
+    down.collect()
 }
 
 /// Asks on the terminal whether configuration and incidents shall go.
@@ -217,7 +247,12 @@ fn remove_file(changes: &mut Changes, path: &Path) -> anyhow::Result<()> {
 }
 
 /// Says what there is left.
-fn end(paths: &Paths, args: &UninstallArgs, changes: &Changes) -> anyhow::Result<Exit> {
+fn end(
+    paths: &Paths,
+    args: &UninstallArgs,
+    changes: &Changes,
+    down: &[String],
+) -> anyhow::Result<Exit> {
     let mut text = match (args.dry_run, changes.count()) {
         (true, 0) => "\nNothing would be removed.\n".to_owned(),
         (true, _) => "\nNothing was changed: this was a dry run.\n".to_owned(),
@@ -248,6 +283,25 @@ fn end(paths: &Paths, args: &UninstallArgs, changes: &Changes) -> anyhow::Result
         ));
     }
     output::print(&text)?;
+    if !down.is_empty() {
+        let (are, them) = match down {
+            [_] => ("is", "it"),
+            _ => ("are", "them"),
+        };
+        let nobody = if args.dry_run {
+            format!("nobody would look after {them}")
+        } else {
+            format!("nobody looks after {them} any more")
+        };
+        output::remark(
+            "warning",
+            FAIR,
+            &format!(
+                "{} {are} down, and {nobody}; what people were told of {them} stays open",
+                down.join(", ")
+            ),
+        );
+    }
     Ok(Exit::Ok)
 }
 

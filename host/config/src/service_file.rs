@@ -18,6 +18,7 @@ use super::{
 };
 use prunella_core::{
     StrategyName, UnitName,
+    duration::written,
     service::{BudgetSettings, Order, Port, ProofSettings, RunPolicy, Service, StartLimit},
 };
 
@@ -60,6 +61,7 @@ pub(super) struct Parsed {
     /// Whether the file has a `strategies` or a `[proof]` of its own.
     pub(super) own_strategies: bool,
     pub(super) unit_at: Place,
+    pub(super) ports_at: Vec<(Port, Place)>,
     pub(super) depends_on_at: BTreeMap<UnitName, Place>,
     /// Those that may act when it is degraded.
     pub(super) heal_degraded_at: BTreeMap<StrategyName, Place>,
@@ -97,7 +99,8 @@ pub(super) fn read<'t>(
             &[("heal", StartLimit::Heal), ("respect", StartLimit::Respect)],
         )
         .unwrap_or_default();
-    service.ports = read_ports(reader, top);
+    let ports_at = read_ports(reader, top);
+    service.ports = ports_at.iter().map(|(port, _)| *port).collect();
     // What holds a port is there to be talked to.
     let meant_to_run = if service.ports.is_empty() {
         RunPolicy::OnFailure
@@ -140,10 +143,12 @@ pub(super) fn read<'t>(
     checks::read_checks(reader, top, &mut service);
     probes::read_probes(reader, top, &mut service);
     service.objective = objective::read(reader, top, &service);
+    probes::check_limits(reader, top, &service);
     let parsed = unit.map(|(_, span)| Parsed {
         service,
         own_strategies,
         unit_at: reader.source.place(span),
+        ports_at,
         depends_on_at,
         heal_degraded_at,
         channels_at,
@@ -176,14 +181,14 @@ fn read_unit(reader: &mut Reader<'_>, top: Section<'_>) -> Option<(UnitName, Ran
     Some((unit, span))
 }
 
-fn read_ports(reader: &mut Reader<'_>, top: Section<'_>) -> Vec<Port> {
-    let mut ports: Vec<Port> = Vec::new();
+fn read_ports(reader: &mut Reader<'_>, top: Section<'_>) -> Vec<(Port, Place)> {
+    let mut ports: Vec<(Port, Place)> = Vec::new();
     for (text, span) in reader.texts(top, "ports", "\"tcp/80\", \"udp/53\"") {
         match text.parse::<Port>() {
-            Ok(port) if ports.contains(&port) => {
+            Ok(port) if ports.iter().any(|(known, _)| *known == port) => {
                 reader.warn(span, format!("{port} is named twice"), "name it once");
             }
-            Ok(port) => ports.push(port),
+            Ok(port) => ports.push((port, reader.source.place(span))),
             Err(_) => {
                 let shown = prunella_core::text::one_line(text, 40);
                 reader.error_help(
@@ -273,6 +278,20 @@ pub(super) fn proof_section(
     }
     if let Some(timeout) = reader.duration(section, "timeout", LEAST) {
         proof.timeout = Some(timeout);
+    }
+    if let (Some(value), Some(timeout)) = (section.table.get("stable-for"), proof.timeout)
+        && proof.stable_for > timeout
+    {
+        reader.warn(
+            value.span(),
+            format!(
+                "`stable-for` ({}) is longer than `timeout` ({})",
+                written(proof.stable_for),
+                written(timeout)
+            ),
+            "`timeout` is for becoming well, and `stable-for` is watched after that: a healing \
+             counts only when both are over",
+        );
     }
     proof
 }

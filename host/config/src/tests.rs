@@ -713,6 +713,47 @@ fn colour_changes_nothing_but_colour() {
 const WEB: &str = "unit = \"web.service\"\n";
 
 #[rstest]
+#[case::proof(
+    "[proof]\nstable-for = \"10m\"\ntimeout = \"5s\"",
+    "warning: `stable-for` (10m) is longer than `timeout` (5s)\n --> services.d/web.toml:3:14"
+)]
+#[case::probe(
+    "[[probe]]\nname = \"a\"\ntcp = \"localhost:80\"\ntimeout = \"60s\"\ninterval = \"10s\"",
+    "warning: `timeout` (1m) is longer than `interval` (10s): a question without an answer delays \
+     the next\n --> services.d/web.toml:5:11"
+)]
+#[case::latency(
+    "[health]\nlatency = { degraded = \"90s\" }\n[[probe]]\nname = \"a\"\ntcp = \"localhost:80\"",
+    "warning: no answer can be as slow as 1m30s: the probe `a` gives up after 5s\n --> \
+     services.d/web.toml:3:24"
+)]
+fn pairs_that_cannot_work_are_warned_of(#[case] declared: &str, #[case] expected: &str) {
+    let loaded = load(&[("services.d/web.toml", &format!("{WEB}{declared}\n"))]);
+    let all = shown(&loaded);
+    assert!(all.starts_with(expected), "{all}");
+    assert_eq!(loaded.warnings().count(), 1, "{all}");
+}
+
+#[test]
+fn a_port_that_two_services_declare_is_warned_of_unless_their_addresses_differ() {
+    let of = |one: &str, other: &str| {
+        let one = format!("unit = \"a.service\"\nports = [\"{one}\"]\n");
+        let other = format!("unit = \"b.service\"\nports = [\"{other}\"]\n");
+        shown(&load(&[
+            ("services.d/a.toml", &one),
+            ("services.d/b.toml", &other),
+        ]))
+    };
+    let both = of("tcp/80", "tcp/80");
+    let expected = "warning: a.service declares tcp/80, too\n --> services.d/b.toml:2:10";
+    assert!(both.starts_with(expected), "{both}");
+    assert!(!of("tcp/80", "tcp/127.0.0.1:80").is_empty());
+    assert_eq!(of("tcp/127.0.0.1:80", "tcp/127.0.0.2:80"), "");
+    assert_eq!(of("tcp/80", "udp/80"), "");
+    assert_eq!(of("tcp/80", "tcp/81"), "");
+}
+
+#[rstest]
 #[case::no_unit(
     "",
     "error: the file names no unit\n --> services.d/web.toml\n = help: add a line such as `unit = \"nginx.service\"`; one file is one service"

@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use prunella_core::{ChannelName, StrategyName, UnitName, glob, policy::BUILTIN_STRATEGIES};
+use prunella_core::{
+    ChannelName, StrategyName, UnitName, glob, policy::BUILTIN_STRATEGIES, service::Port,
+};
 
 use super::{
     Config, NamedStrategy,
@@ -68,6 +70,7 @@ impl Loader<'_> {
                 });
             }
         }
+        self.check_ports(&sound);
         self.check_cycles(&sound);
         self.check_channels(config, &sound, places);
         self.check_patterns(&sound, places);
@@ -75,6 +78,27 @@ impl Loader<'_> {
             .into_iter()
             .map(|(_, parsed)| (parsed.service.unit.clone(), parsed.service))
             .collect();
+    }
+
+    /// Ports that two services declare: one of them never gets it.
+    fn check_ports(&mut self, services: &[(PathBuf, Parsed)]) {
+        let mut first: Vec<(&UnitName, &Port)> = Vec::new();
+        for (file, parsed) in services {
+            let unit = &parsed.service.unit;
+            for (port, place) in &parsed.ports_at {
+                match first.iter().find(|(_, other)| collide(port, other)) {
+                    Some((other, _)) if *other != unit => self.found.push(
+                        at(file, place, format!("{other} declares {port}, too"))
+                            .help(
+                                "one service can hold it: correct the port, or write the \
+                                 addresses, such as \"tcp/127.0.0.1:80\"",
+                            )
+                            .warning(),
+                    ),
+                    _ => first.push((unit, port)),
+                }
+            }
+        }
     }
 
     /// Channels that are named and not there, and those that are there and not
@@ -258,6 +282,15 @@ fn cycle_through<'a>(
         }
     }
     None
+}
+
+/// Whether two services cannot both hold these ports.
+fn collide(one: &Port, other: &Port) -> bool {
+    let same_address = match (one.address, other.address) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    };
+    one.protocol == other.protocol && one.number == other.number && same_address
 }
 
 fn at(file: &Path, place: &Place, message: String) -> Diagnostic {

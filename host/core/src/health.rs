@@ -296,6 +296,22 @@ pub struct Health {
     pub error_budget: Option<ErrorBudgetHealth>,
 }
 
+impl Health {
+    /// Since when it has been so. A degradation began with its oldest symptom, which had to
+    /// hold for a while before it counted.
+    pub fn began(&self) -> Timestamp {
+        if self.state != HealthState::Degraded {
+            return self.since;
+        }
+        let confirmed = self.symptoms.iter().filter(|symptom| symptom.confirmed);
+        confirmed
+            .map(|symptom| symptom.since)
+            .chain([self.since])
+            .min()
+            .unwrap_or(self.since)
+    }
+}
+
 /// A change of a subject's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
@@ -401,5 +417,38 @@ mod tests {
             assert_eq!(json, format!("\"{}\"", state.as_str()));
         }
         assert!(HealthState::ALL.is_sorted());
+    }
+
+    #[test]
+    fn a_degradation_began_with_its_oldest_symptom() {
+        let symptom = |since, confirmed| Symptom {
+            level: SymptomLevel::Degraded,
+            metric: Metric::LatencyMs,
+            instance: None,
+            value: 3_000,
+            threshold: 1_000,
+            clear: 800,
+            since: Timestamp::from_millis(since),
+            confirmed,
+            evidence: "probe `web` is slow".to_owned(),
+        };
+        let mut health = Health {
+            subject: Subject::Host,
+            state: HealthState::Degraded,
+            since: Timestamp::from_millis(40_000),
+            evidence: String::new(),
+            symptoms: vec![
+                symptom(20_000, true),
+                symptom(10_000, true),
+                symptom(5_000, false),
+            ],
+            episodes: Vec::new(),
+            probes: Vec::new(),
+            flapping: None,
+            error_budget: None,
+        };
+        assert_eq!(health.began(), Timestamp::from_millis(10_000));
+        health.state = HealthState::Failed;
+        assert_eq!(health.began(), Timestamp::from_millis(40_000));
     }
 }

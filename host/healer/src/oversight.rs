@@ -29,7 +29,7 @@ pub(crate) struct Overseer {
     pub(crate) model: Option<ModelSettings>,
     pub(crate) evidence: Box<dyn Fn() -> Evidence + Send + Sync>,
     /// Whether a person has ordered this attempt: what it does to the service itself is
-    /// agreed to with that.
+    /// agreed to with that, whatever was denied before.
     pub(crate) ordered: bool,
 }
 
@@ -61,7 +61,7 @@ impl Overseer {
             });
             return Ok(());
         }
-        if self.ordered && question.own && !self.was_denied(question) {
+        if self.ordered && question.own {
             trail.write(Step::Approved {
                 approval: None,
                 act: question.act.name().to_owned(),
@@ -74,21 +74,6 @@ impl Overseer {
             return Ok(());
         }
         self.person(trail, question)
-    }
-
-    /// Whether a person has denied the act: an order of another does not pass that by.
-    fn was_denied(&self, question: &ConsentRequest<'_>) -> bool {
-        let target = one_line(question.target, 200);
-        self.store.as_ref().is_some_and(|store| {
-            store
-                .is_denied(
-                    &self.service.unit,
-                    question.act.name(),
-                    &target,
-                    wall_clock(),
-                )
-                .unwrap_or(false)
-        })
     }
 
     /// Asks the model where its word counts. Its veto is a denial; its consent is

@@ -39,7 +39,11 @@ impl Composer<'_> {
         let mut notification = self.notification(planned);
         // What was down when this was planned may be up by now: that is no emergency.
         let lead = notification.report.as_ref();
-        if !lead.is_some_and(|report| report.being_checked) {
+        let is_checked = lead.is_some_and(|report| report.being_checked);
+        // That nothing more is done, since somebody stopped it, is no emergency either.
+        let is_closed = matches!(planned.form, MessageForm::Resolved)
+            && notification.kind == AlertKind::Information;
+        if !is_checked && !is_closed {
             notification.severity = notification.severity.max(planned.severity);
         }
         let rendered = self.renderer.render(&notification);

@@ -1,7 +1,7 @@
 //! Approvals: acts that wait until a person agrees.
 
 use prunella_core::{
-    Timestamp, UnitName,
+    Timestamp,
     incident::{Ending, IncidentId},
     oversight::{Approval, ApprovalState, Proposal},
 };
@@ -338,28 +338,6 @@ impl Store {
                 params![approval.id, by, reason, to_ms(at), to_ms(approval.until)],
             )?;
             Ok(Ruling::Done(approval))
-        })
-    }
-
-    /// Whether somebody has denied the act on this target for the unit, in whichever
-    /// incident, and that still stands.
-    pub fn is_denied(
-        &self,
-        unit: &UnitName,
-        act: &str,
-        target: &str,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        self.read("looking for a denial", |connection| {
-            connection.query_row(
-                "SELECT EXISTS (
-                     SELECT 1 FROM approvals
-                     WHERE state = 'denied' AND until_ms > ?4
-                       AND proposal ->> 'unit' = ?1 AND proposal ->> 'act' = ?2
-                       AND proposal ->> 'target' = ?3)",
-                params![unit.as_str(), act, target, to_ms(now)],
-                |row| row.get(0),
-            )
         })
     }
 

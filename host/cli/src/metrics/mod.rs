@@ -4,7 +4,7 @@ mod detect;
 mod outlook;
 mod plot;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use anyhow::Context as _;
 use prunella_api::{InstanceHistory, LatestValue, MetricHistory, MetricsReport};
@@ -116,6 +116,13 @@ fn of_all(report: &MetricsReport, width: usize) -> String {
     }
     let mut columns = vec![Column::shrinks("SERVICE", 14)];
     columns.extend(LISTED.iter().map(|(_, column)| *column));
+    let has_old = report
+        .metrics
+        .iter()
+        .any(|it| is_listed(it) && is_old(report, it));
+    if has_old {
+        columns.push(Column::fixed("LAST MEASURED"));
+    }
     let mut table = Table::new(&columns);
     let mut rest = report.metrics.as_slice();
     while let Some(first) = rest.first() {
@@ -129,12 +136,36 @@ fn of_all(report: &MetricsReport, width: usize) -> String {
         let mut row = vec![Cell::new(short_unit(subject.as_str()), STRONG)];
         row.extend(LISTED.iter().map(|(metric, _)| {
             let latest = of_it.iter().find(|it| it.series.metric == *metric);
-            let shown = latest.map(|it| metric.shown(it.value));
-            Cell::new(shown.unwrap_or_default(), PLAIN)
+            match latest {
+                Some(it) if is_old(report, it) => Cell::new("-", QUIET),
+                Some(it) => Cell::new(metric.shown(it.value), PLAIN),
+                None => Cell::new("", PLAIN),
+            }
         }));
+        if has_old {
+            let old = of_it
+                .iter()
+                .filter(|it| is_listed(it) && is_old(report, it));
+            let latest = old.map(|it| it.at).max();
+            let measured = latest.map_or_else(String::new, |at| ago(at, report.at));
+            row.push(Cell::new(measured, QUIET));
+        }
         table.row(row);
     }
     table.render(width, 0)
+}
+
+fn is_listed(value: &LatestValue) -> bool {
+    let metric = value.series.metric;
+    LISTED.iter().any(|(listed, _)| *listed == metric)
+}
+
+/// Without an interval nothing is measured any more.
+const RECENT: Duration = Duration::from_secs(60);
+
+/// Whether a value tells nothing of now: at least one measurement has come without it.
+fn is_old(report: &MetricsReport, value: &LatestValue) -> bool {
+    report.at.since(value.at) > report.interval.map_or(RECENT, |interval| interval * 2)
 }
 
 /// A line for each metric of one subject.

@@ -125,11 +125,12 @@ fn standing(page: &mut Page, detail: &ServiceDetail) {
         let see = format!("see prunella incidents {}", needy.incident);
         page.line("", &see, QUIET);
         if let Some(at) = detail.retry_at {
-            let tries = format!(
-                "tried again at {}, and at once by `prunella heal {}`",
-                clock(at, detail.at),
-                service.unit
-            );
+            let order = if detail.denied {
+                "`prunella heal` is refused as long as that denial stands".to_owned()
+            } else {
+                format!("and at once by `prunella heal {}`", service.unit)
+            };
+            let tries = format!("tried again at {}, {order}", clock(at, detail.at));
             page.line("", &tries, QUIET);
         }
     }

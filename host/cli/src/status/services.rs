@@ -226,7 +226,7 @@ pub(super) fn health_in_words(health: &Health, now: Timestamp) -> String {
     format!(
         "{} for {}: {}",
         health.state.as_str(),
-        span(now.since(health.since)),
+        span(now.since(health.began())),
         crate::health::why(health)
     )
 }

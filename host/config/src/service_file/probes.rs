@@ -8,7 +8,10 @@ mod tests;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use prunella_core::service::{DeclaredProbe, ProbeKind, Service};
+use prunella_core::{
+    duration::written,
+    service::{DeclaredProbe, ProbeKind, Service},
+};
 
 use super::{LEAST, first_of};
 use crate::reader::{Reader, Section};
@@ -61,11 +64,29 @@ pub(super) fn read_probes(reader: &mut Reader<'_>, top: Section<'_>, service: &m
                 "add `interval`, such as `interval = \"30s\"`, to have the service watched by this probe",
             );
         }
+        let timeout = reader
+            .duration(section, "timeout", LEAST)
+            .unwrap_or(Duration::from_secs(5));
+        if let Some(interval) = interval
+            && timeout > interval
+            && let Some(value) = ["timeout", "interval"]
+                .iter()
+                .find_map(|key| section.table.get(*key))
+        {
+            reader.warn(
+                value.span(),
+                format!(
+                    "`timeout` ({}) is longer than `interval` ({}): a question without an answer \
+                     delays the next",
+                    written(timeout),
+                    written(interval)
+                ),
+                "write a shorter `timeout`, or a longer `interval`",
+            );
+        }
         let probe = kind.map(|kind| DeclaredProbe {
             kind,
-            timeout: reader
-                .duration(section, "timeout", LEAST)
-                .unwrap_or(Duration::from_secs(5)),
+            timeout,
             unit,
             interval,
             failure_threshold: reader
@@ -78,6 +99,37 @@ pub(super) fn read_probes(reader: &mut Reader<'_>, top: Section<'_>, service: &m
         {
             service.probes.insert(name, probe);
         }
+    }
+}
+
+/// A limit for slow answers that no probe's answer can reach: it is given up before.
+pub(super) fn check_limits(reader: &mut Reader<'_>, top: Section<'_>, service: &Service) {
+    let own = || {
+        let health = top.table.get("health")?.get_ref().as_table()?;
+        let latency = health.get("latency")?.get_ref().as_table()?;
+        latency.get("degraded").map(|value| value.span())
+    };
+    let Some(span) = own() else {
+        return;
+    };
+    let limit = service.health.latency.degraded;
+    let asked = service
+        .own_probes()
+        .filter(|(_, probe)| probe.interval.is_some())
+        .map(|(name, probe)| (name, probe.timeout));
+    let Some((name, longest)) = asked.max_by_key(|(_, timeout)| *timeout) else {
+        return;
+    };
+    if limit >= longest {
+        reader.warn(
+            span,
+            format!(
+                "no answer can be as slow as {}: the probe `{name}` gives up after {}",
+                written(limit),
+                written(longest)
+            ),
+            "write a shorter `degraded`, or a longer `timeout` in the [[probe]]",
+        );
     }
 }
 

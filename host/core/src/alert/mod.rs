@@ -59,6 +59,10 @@ pub struct Alert {
     pub resolved: bool,
     /// Whether Prunella will look at it again by itself.
     pub will_retry: bool,
+    /// The approval that was asked for last, where people are needed: the command that gives
+    /// it is news when it is another.
+    #[serde(default)]
+    pub asks: Option<String>,
 }
 
 impl Alert {
@@ -134,6 +138,12 @@ impl Alert {
                 Ending::LeftAlone { why, .. } => why.passes(),
                 _ => false,
             },
+            asks: steps.iter().rev().find_map(|entry| match &entry.step {
+                Step::Proposed { approval, .. } if kind == AlertKind::Escalation => {
+                    Some(approval.clone())
+                }
+                _ => None,
+            }),
         })
     }
 
@@ -167,6 +177,7 @@ impl Alert {
             resolved: false,
             // Its end is told.
             will_retry: true,
+            asks: None,
         }
     }
 
@@ -192,13 +203,18 @@ impl Alert {
             parent: None,
             resolved: false,
             will_retry: true,
+            asks: None,
         }
     }
 
     /// What makes two alerts about one unit the same news: the headline without
-    /// its numbers, which count seconds and attempts.
+    /// its numbers, which count seconds and attempts; and what people are asked.
     pub fn content_key(&self) -> String {
-        without_numbers(&self.headline)
+        let headline = without_numbers(&self.headline);
+        match &self.asks {
+            Some(approval) => format!("{headline} ({approval})"),
+            None => headline,
+        }
     }
 }
 

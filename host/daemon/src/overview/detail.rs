@@ -6,7 +6,8 @@ use std::{
 };
 
 use prunella_api::{
-    BudgetStatus, DeclaredStatus, FailureStatus, ProbeStatus, ServiceDetail, WatchdogStatus,
+    BudgetStatus, DeclaredStatus, FailureStatus, NeedsPeople, ProbeStatus, ServiceDetail,
+    WatchdogStatus,
 };
 use prunella_config::Config;
 use prunella_core::{
@@ -20,6 +21,7 @@ use prunella_core::{
     situation::Situation as _,
     summary::{Filter, Summary},
     text::{one_line, redact},
+    trail::Step,
 };
 use prunella_healer::{HealerSituation, obstacles};
 use prunella_linux::Linux;
@@ -108,10 +110,31 @@ pub(crate) fn of_service(
                 _ => None,
             }
         }),
+        denied: needs_people
+            .as_ref()
+            .is_some_and(|needy| store.is_some_and(|store| denies_an_order(store, needy))),
         needs_people,
         incidents,
         service: shown,
     }
+}
+
+/// Whether a person has denied something in the incident's last attempt that an order would
+/// ask for again: what is done to the service itself is agreed to with the order.
+fn denies_an_order(store: &Store, needy: &NeedsPeople) -> bool {
+    let Some(record) = store.record(&needy.incident).ok().flatten() else {
+        return false;
+    };
+    let last = record.steps.last().map(|entry| entry.attempt);
+    record.steps.iter().any(|entry| {
+        let Step::ActDenied {
+            target, failure, ..
+        } = &entry.step
+        else {
+            return false;
+        };
+        Some(entry.attempt) == last && failure.is("disapproved") && target != needy.unit.as_str()
+    })
 }
 
 /// Its watchdog, of one that runs.

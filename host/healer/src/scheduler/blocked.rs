@@ -14,7 +14,7 @@ use prunella_core::{
     text::one_line,
 };
 
-use super::{OpenOutcome, Shared, Stage, State, WaitsFor, not_stored};
+use super::{OpenOutcome, Shared, Stage, State, Task, WaitsFor, not_stored};
 use crate::{HealerError, clock::wall_clock};
 
 /// How often one incident may wait for other units before it is handed to
@@ -53,6 +53,16 @@ impl Shared {
             .or_else(|| self.look_at(unit))
     }
 
+    /// Whether a unit that another one waits for is masked, in care or not.
+    fn is_masked(&self, unit: &UnitName, on: &UnitName) -> bool {
+        let Some(service) = self.healer.service(unit) else {
+            return false;
+        };
+        let host = self.healer.host_for(&service);
+        host.unit(Instant::now() + LOOK, on)
+            .is_ok_and(|status| status.load_state == "masked")
+    }
+
     /// Whether a unit in care is up, and its probes are answered.
     pub(super) fn is_well(&self, status: &UnitStatus) -> bool {
         let unit = &status.name;
@@ -89,6 +99,9 @@ impl Shared {
         on: UnitName,
         reason: String,
     ) {
+        let waited = |task: &Task| task.blocked > 0;
+        let is_masked =
+            self.lock().tasks.get(unit).is_some_and(waited) && self.is_masked(unit, &on);
         let mut state = self.lock();
         let circle = self.is_circle(&state, unit, &on);
         // It may have come back while this one was looking at it.
@@ -111,6 +124,17 @@ impl Shared {
             };
             self.end_between_attempts(incident, &ending);
             self.ended(unit, incident, ending);
+            return;
+        }
+        // Its own incident has told so by now, and nothing can start it.
+        if times > 1 && is_masked {
+            task.needs.insert(on.clone());
+            drop(state);
+            let why = format!(
+                "{reason}; {on} is masked, so it cannot be started: `systemctl unmask {on}`, \
+                 unless it was masked for a reason"
+            );
+            self.give_up(unit, incident, &why);
             return;
         }
         if times > MAX_BLOCKED {

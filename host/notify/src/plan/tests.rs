@@ -100,6 +100,7 @@ impl World {
                 parent: None,
                 resolved: kind == AlertKind::Recovery,
                 will_retry: kind == AlertKind::Escalation,
+                asks: None,
             },
         });
         &mut self.alerts.last_mut().unwrap().alert

@@ -116,7 +116,7 @@ impl<'a> ReportBuilder<'a> {
                 attempts.push(Attempt {
                     first: number,
                     last: number,
-                    words: format!("attempt {number}"),
+                    words: String::new(),
                     steps: Vec::new(),
                     ended: None,
                 });
@@ -149,14 +149,21 @@ impl<'a> ReportBuilder<'a> {
             for (number, attempt) in (1..).zip(&mut attempts) {
                 attempt.first = number;
                 attempt.last = number;
-                attempt.words = format!("attempt {number}");
             }
         }
+        // Looking at a degradation again is no attempt to heal it.
+        let is_degradation = self.record.incident.detection.is_degradation();
+        let what = if is_degradation && built.tried.is_empty() {
+            "look"
+        } else {
+            "attempt"
+        };
         for attempt in &mut attempts {
+            attempt.words = format!("{what} {}", attempt.first);
             attempt.steps = repeats::fold_steps(std::mem::take(&mut attempt.steps));
         }
         built.opinions.sort_by_key(StrategyOpinion::rank);
-        built.attempts = repeats::fold_attempts(attempts);
+        built.attempts = repeats::fold_attempts(attempts, what);
         built.tried = repeats::fold_tried(std::mem::take(&mut built.tried));
         built
     }

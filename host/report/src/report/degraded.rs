@@ -131,7 +131,7 @@ impl<'a> Degradation<'a> {
                 "Nothing yet: Prunella watches it.".to_owned()
             });
         };
-        if let Some(asked) = question::first(record, context.now) {
+        if let Some(asked) = question::asked(record, context.now).waits() {
             return Some(format!(
                 "Decide whether Prunella may {asked}: approve it by the first command, or deny it."
             ));

@@ -4,7 +4,7 @@
 use super::{
     Failure,
     degraded::{self, Degradation},
-    question,
+    question::{self, Asked},
     reason::Causes,
     standing::Standing,
     words::{self, clean},
@@ -44,7 +44,7 @@ pub(super) fn of_record(
     let detection = &record.incident.detection;
     let unit = &detection.unit;
     match (&record.ending, degradation) {
-        (None, Some(degradation)) => match question::first(record, now) {
+        (None, Some(degradation)) => match question::asked(record, now).waits() {
             Some(asked) => format!(
                 "{unit} {}: waits for approval to {asked}",
                 degradation.how()
@@ -82,17 +82,14 @@ fn outage(unit: &UnitName, failure: &str, standing: Standing) -> String {
 /// same at length.
 fn escalation(record: &Record, causes: &Causes<'_>, now: Option<Timestamp>) -> Option<String> {
     let unit = &record.incident.detection.unit;
-    if let Some(asked) = question::first(record, now) {
-        return Some(format!("{unit} waits for approval to {asked}"));
-    }
-    if let Some(denial) = question::denial(record) {
-        return Some(format!(
+    Some(match question::asked(record, now) {
+        Asked::Waits(act) => format!("{unit} waits for approval to {act}"),
+        Asked::Denied(denial) => format!(
             "{unit} stays down: {} denied the request to {}",
             denial.by, denial.act
-        ));
-    }
-    let seen = causes.seen()?;
-    Some(format!("{unit} needs a person: {}", seen.sentence))
+        ),
+        Asked::Nothing => format!("{unit} needs a person: {}", causes.seen()?.sentence),
+    })
 }
 
 /// What is wrong with a service that is up, in one sentence. `tried` says that what the

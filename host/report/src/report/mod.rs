@@ -350,7 +350,7 @@ impl Report {
         };
         facts.push((since, format!("{}{beside}", self.at.local)));
         facts.push(("detected", self.noticed.clone()));
-        if self.attempt > 1 {
+        if self.attempt > 1 && !self.tried.is_empty() {
             facts.push(("attempts", self.attempt.to_string()));
         }
         if let Some(healed_in) = self.healed_in() {

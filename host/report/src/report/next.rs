@@ -7,8 +7,11 @@
 use std::{path::Path, time::Duration};
 
 use super::{
-    Command, Moment, Often, Recurrence, ReportContext, question, reason::Causes,
-    standing::Standing, words,
+    Command, Moment, Often, Recurrence, ReportContext,
+    question::{self, Asked},
+    reason::Causes,
+    standing::Standing,
+    words,
 };
 use prunella_core::{
     Timestamp, UnitName,
@@ -180,12 +183,30 @@ pub(super) fn out_of_care(unit: &UnitName) -> String {
     )
 }
 
-/// What a person has refused, where nobody has asked again since.
-fn denied(record: &Record, context: &ReportContext<'_>) -> Option<question::Denial> {
-    if question::first(record, context.now).is_some() {
-        return None;
-    }
-    question::denial(record)
+/// What to do about what people are asked, or have refused.
+fn about_question(record: &Record, context: &ReportContext<'_>) -> Option<String> {
+    Some(match question::asked(record, context.now) {
+        Asked::Nothing => return None,
+        Asked::Waits(act) => format!(
+            "Decide whether Prunella may {act}: approve it by the first command, or deny it."
+        ),
+        Asked::Denied(denial) => {
+            let until = denial.until.map_or_else(
+                || "for as long as that stands".to_owned(),
+                |until| format!("until {}", words::local(until, &context.zone)),
+            );
+            let instead = if denial.passes_by_order {
+                "`prunella heal` does it all the same"
+            } else {
+                "see to it yourself"
+            };
+            format!(
+                "{} denied the request to {}, so Prunella will not do that by itself {until}: \
+                 {instead}.",
+                denial.by, denial.act
+            )
+        }
+    })
 }
 
 fn unprivileged(
@@ -206,10 +227,13 @@ fn unprivileged(
     match &record.ending {
         Some(Ending::Escalated { .. } | Ending::Interrupted { .. }) => {
             let mut next = question::commands(record, context.now);
-            // Until then Prunella would refuse to heal it.
-            let heal = match denied(record, context) {
-                None => heal,
-                Some(denial) => {
+            let heal = match question::asked(record, context.now) {
+                Asked::Nothing | Asked::Waits(_) => heal,
+                Asked::Denied(denial) if denial.passes_by_order => {
+                    command(heal.command, "start it and prove it, whatever was denied")
+                }
+                // Until then Prunella would refuse to heal it.
+                Asked::Denied(denial) => {
                     next.push(command(
                         format!("systemctl start {unit}"),
                         "start it yourself, whatever Prunella may do",
@@ -383,7 +407,7 @@ pub(super) fn plan(
 ) -> Option<String> {
     let unit = &record.incident.detection.unit;
     Some(match record.ending.as_ref()? {
-        Ending::Escalated { .. } if question::first(record, now).is_some() => {
+        Ending::Escalated { .. } if matches!(question::asked(record, now), Asked::Waits(_)) => {
             "Prunella goes on as soon as this is decided.".to_owned()
         }
         Ending::Escalated { .. } | Ending::Interrupted { .. } => match retry_at {
@@ -466,21 +490,8 @@ pub(super) fn recommendation(
                 |lasting| format!("{nothing} To prevent a recurrence: {lasting}"),
             ))
         }
-        Ending::Escalated { .. } if let Some(asked) = question::first(record, context.now) => {
-            Some(format!(
-                "Decide whether Prunella may {asked}: approve it by the first command, or deny it."
-            ))
-        }
-        Ending::Escalated { .. } if let Some(denial) = denied(record, context) => {
-            let until = denial.until.map_or_else(
-                || "for as long as that stands".to_owned(),
-                |until| format!("until {}", words::local(until, &context.zone)),
-            );
-            Some(format!(
-                "{} denied the request to {}, so Prunella will not do that {until}: see to it \
-                 yourself.",
-                denial.by, denial.act
-            ))
+        Ending::Escalated { .. } if let Some(to_do) = about_question(record, context) => {
+            Some(to_do)
         }
         Ending::Escalated { .. } => Some(advice.unwrap_or_else(|| {
             if by_strategy {

@@ -97,6 +97,35 @@ fn is_superseded(record: &Record, entry: &Entry) -> bool {
         })
 }
 
+/// How what people are asked stands.
+pub(super) enum Asked {
+    /// They are asked nothing, or have agreed.
+    Nothing,
+    /// The act that is asked for first waits for them, in the infinitive: `terminate process
+    /// 7 (nc)`.
+    Waits(String),
+    /// They have refused, and nobody has asked again since.
+    Denied(Denial),
+}
+
+impl Asked {
+    /// The act that waits.
+    pub(super) fn waits(self) -> Option<String> {
+        match self {
+            Self::Waits(act) => Some(act),
+            Self::Nothing | Self::Denied(_) => None,
+        }
+    }
+}
+
+/// How it stands at `now`, or when the record ends.
+pub(super) fn asked(record: &Record, now: Option<Timestamp>) -> Asked {
+    if let Some(question) = open(record, now).first() {
+        return Asked::Waits(words::act(question.act, question.target));
+    }
+    denial(record).map_or(Asked::Nothing, Asked::Denied)
+}
+
 /// What a person has refused to let Prunella do.
 pub(super) struct Denial {
     /// Who did, such as `root (uid 0)`.
@@ -105,10 +134,12 @@ pub(super) struct Denial {
     pub(super) act: String,
     /// Until when that stands, where the incident tells.
     pub(super) until: Option<Timestamp>,
+    /// Whether it is about the service itself, so that a person's order passes it.
+    pub(super) passes_by_order: bool,
 }
 
 /// The denial that the incident's last attempt met last.
-pub(super) fn denial(record: &Record) -> Option<Denial> {
+fn denial(record: &Record) -> Option<Denial> {
     let last = record.steps.last()?.attempt;
     record
         .steps
@@ -137,17 +168,11 @@ pub(super) fn denial(record: &Record) -> Option<Denial> {
                     by: words::clean(by.unwrap_or("a person")),
                     act: words::act(act, target),
                     until,
+                    passes_by_order: target == record.incident.detection.unit.as_str(),
                 })
             }
             _ => None,
         })
-}
-
-/// The act that is asked for first, in the infinitive: `terminate process 7 (nc)`.
-pub(super) fn first(record: &Record, now: Option<Timestamp>) -> Option<String> {
-    let open = open(record, now);
-    let question = open.first()?;
-    Some(words::act(question.act, question.target))
 }
 
 /// How to approve or deny what waits for a person.

@@ -57,8 +57,9 @@ fn repeats(steps: &[Line], length: usize) -> usize {
         .count()
 }
 
-/// Attempts of which those that went like the one before are told once.
-pub(super) fn fold_attempts(attempts: Vec<Attempt>) -> Vec<Attempt> {
+/// Attempts of which those that went like the one before are told once; `what` is the word
+/// for one of them.
+pub(super) fn fold_attempts(attempts: Vec<Attempt>, what: &str) -> Vec<Attempt> {
     let mut folded: Vec<Attempt> = Vec::new();
     for attempt in attempts {
         match folded.last_mut() {
@@ -67,7 +68,7 @@ pub(super) fn fold_attempts(attempts: Vec<Attempt>) -> Vec<Attempt> {
                 before.ended = attempt.ended;
                 let at = attempt.steps.last().map_or("", |line| line.when.as_str());
                 before.words = format!(
-                    "attempts {} to {}, identical, until {at}",
+                    "{what}s {} to {}, identical, until {at}",
                     before.first, before.last
                 );
             }

@@ -231,22 +231,6 @@ fn what_an_earlier_boot_asked_is_withdrawn() {
 }
 
 #[test]
-fn a_denial_is_found_by_what_was_denied() {
-    let (_folder, store, proposal) = house();
-    let approval = asked(&store, &proposal);
-    let is_denied = |proposal: &Proposal, at| {
-        store
-            .is_denied(&proposal.unit, &proposal.act, &proposal.target, ms(at))
-            .unwrap()
-    };
-    assert!(!is_denied(&proposal, NOW + 2));
-    rule(&store, &approval.id, false);
-    assert!(is_denied(&proposal, NOW + 2));
-    assert!(!is_denied(&proposal, UNTIL));
-    assert!(!is_denied(&other_target(&proposal), NOW + 2));
-}
-
-#[test]
 fn a_denial_stands() {
     let (_folder, store, proposal) = house();
     let approval = asked(&store, &proposal);

@@ -630,13 +630,19 @@ fn an_operators_stop_of_what_was_handed_to_people_closes_it_and_is_no_recovery(
          WantedBy=multi-user.target\n"
     );
     let scene = scene()
-        .service("web.service", &unit, "")
+        .service("web.service", &unit, "critical = true\n")
         .enabled("web.service")
         .with_daemon();
     let escalation = handed_to_people(&scene);
+    assert!(
+        headline(&escalation).starts_with("CRITICAL "),
+        "{escalation}"
+    );
     scene.systemctl(&["stop", "web.service"]).unwrap();
     let end = wait_end(&scene, "web.service");
     assert_eq!(kind(&end), "prunella.information", "{end}");
+    // Whoever stopped it knows, however critical it is.
+    assert!(headline(&end).starts_with("INFO "), "{end}");
     assert_eq!(alert_group(&end), alert_group(&escalation));
     assert!(headline(&end).contains("Closed: web.service"), "{end}");
     assert!(!headline(&end).contains("up again"), "{end}");

@@ -168,6 +168,15 @@ fn a_start_limit_is_respected_where_the_operator_says_so() {
         report.contains("systemctl reset-failed web.service"),
         "it says how to clear the limit: {report}"
     );
+    let heal = scene.prunella(&["heal", "web.service"]);
+    assert_eq!(heal.code, Some(4), "{heal:?}");
+    for step in [
+        "sudo systemctl reset-failed web.service",
+        "sudo systemctl start web.service",
+    ] {
+        assert!(heal.stdout.contains(step), "{step} in {heal:?}");
+    }
+    assert_eq!(scene.runs("web.service"), 2);
 
     // Once somebody has cleared it, it is of the past.
     scene.systemctl(&["reset-failed", "web.service"]).unwrap();

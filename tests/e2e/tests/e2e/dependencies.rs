@@ -142,6 +142,14 @@ fn a_masked_database_in_care_is_named_with_the_command_that_unmasks_it() {
     assert!(report.contains("systemctl unmask db.service"), "{report}");
     assert!(report.contains("masked"), "{report}");
     assert!(!report.contains("not in Prunella's care"), "{report}");
+    // Nothing is waited for that cannot come.
+    let status = scene.prunella_ok(&["status", "web.service"]);
+    let status = status.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(status.contains("db.service is masked"), "{status}");
+    assert!(status.contains("systemctl unmask db.service"), "{status}");
+    assert!(!status.contains("has waited for"), "{status}");
+    let record = scene.record(&incident);
+    assert!(record.steps("blocked").count() <= 2, "{}", record.text());
 }
 
 #[test]

@@ -439,3 +439,24 @@ fn that_a_hang_is_not_noticed_is_said_of_what_holds_no_port() {
     let once = written(&scene, "once");
     assert!(!once.contains("when it hangs"), "{once}");
 }
+
+/// systemd counts it as started before it listens.
+#[test]
+fn a_service_that_has_just_started_is_waited_for_until_it_listens() {
+    let scene = Scene::builder()
+        .unit(
+            "web.service",
+            "[Service]\nExecStart=/opt/test/victim --listen 8080 --start-takes 1500\n",
+        )
+        .with_daemon();
+    scene.systemctl(&["start", "web.service"]).unwrap();
+    assert!(!scene.answers(8080));
+    let enabled = scene.prunella(&["enable", "web.service"]);
+    assert_eq!(enabled.code, Some(0), "{enabled:?}");
+    let said = enabled.stdout + &enabled.stderr;
+    assert!(!said.contains("it holds no port"), "{said}");
+    let web = written(&scene, "web");
+    for line in ["ports = [\"tcp/8080\"]", "[[probe]]"] {
+        assert!(web.contains(line), "{line} in {web}");
+    }
+}

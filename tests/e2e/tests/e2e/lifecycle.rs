@@ -332,3 +332,67 @@ fn services_files_that_are_all_gone_are_told_of_and_cost_no_drop_in(#[case] lose
     let status = scene.prunella_ok(&["status"]);
     assert!(!status.contains("no services file"), "{status}");
 }
+
+#[test]
+fn uninstall_names_the_services_that_are_down_and_left_to_nobody() {
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &victim("", "--need-file /opt/it"),
+            "[budget]\nhealings = 1\nwindow = \"1h\"\nbackoff = [\"0s\"]\n",
+        )
+        .service("other.service", &victim("", ""), "")
+        .with_daemon();
+    scene.start(&["other.service"]);
+    scene.systemctl(&["start", "web.service"]).unwrap_err();
+    scene.wait_ended("web.service", "escalated");
+    let dry = scene.prunella(&["uninstall", "--dry-run"]);
+    let said = one_line(&dry.stderr);
+    assert!(
+        said.contains("web.service (failed) is down, and nobody would look after it"),
+        "{dry:?}"
+    );
+    let done = scene.prunella(&["uninstall"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let said = one_line(&done.stderr);
+    assert!(
+        said.contains("web.service (failed) is down, and nobody looks after it any more"),
+        "{done:?}"
+    );
+    assert!(!said.contains("other.service"), "{done:?}");
+}
+
+/// Something else answers in its place, as the daemon of another version does.
+#[test]
+fn a_daemon_of_another_version_is_named_with_the_next_step() {
+    const OTHER: &str = "import os, socket\n\
+        path = '/run/prunella/status.sock'\n\
+        os.makedirs('/run/prunella', exist_ok=True)\n\
+        server = socket.socket(socket.AF_UNIX)\n\
+        server.bind(path)\n\
+        server.listen()\n\
+        while True:\n    \
+            with server.accept()[0] as client:\n        \
+                if client.recv(65536):\n            \
+                    client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\n'\n                \
+                        b'Content-Length: 2\\r\\n\\r\\n{}')\n";
+    let scene = Scene::builder()
+        .file("/opt/other.py", OTHER, 0o644)
+        .unit(
+            "other.service",
+            "[Service]\nExecStart=/usr/bin/python3 /opt/other.py\n",
+        )
+        .without_daemon();
+    scene.start(&["other.service"]);
+    let status = scene
+        .wait_for("the other daemon to listen", TIMEOUT, || {
+            let status = scene.prunella(&["status"]);
+            Ok((status.code != Some(0)).then_some(status))
+        })
+        .unwrap();
+    assert_eq!(
+        one_line(&status.stderr),
+        "error: the daemon that runs is of another version than this program help: `sudo prunella \
+         setup` restarts it with this one"
+    );
+}

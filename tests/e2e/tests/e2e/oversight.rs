@@ -6,7 +6,7 @@
     reason = "a test ends with a panic"
 )]
 
-use prunella_e2e::{Scene, TIMEOUT, victim};
+use prunella_e2e::{Scene, TIMEOUT, one_line, victim};
 
 const ASKS: &str = "[oversight]\nask = [\"unit-control.start\"]\n";
 
@@ -75,6 +75,57 @@ fn a_start_that_has_to_be_approved_waits_and_then_heals() {
     let all = scene.prunella_ok(&["approvals", "--all"]);
     assert!(all.contains("used"), "{all}");
     assert!(all.contains("root"), "the account that agreed: {all}");
+}
+
+/// What was asked before a reboot is asked anew, with another id, and people are told that.
+#[test]
+fn the_question_that_is_asked_anew_after_a_reboot_is_told() {
+    // Nobody listens there: what is to be told stands among the alerts.
+    let main = format!(
+        "{ASKS}[alerts]\nescalation = [\"ops\"]\ngroup-wait = \"0s\"\n[channel.ops]\nkind = \
+         \"webhook\"\nurl = \"http://127.0.0.1:9/\"\nsecret-file = \
+         \"/etc/prunella/secrets/ops\"\n"
+    );
+    let web = victim("", "--need-file /opt/it");
+    let web = format!("{web}[Install]\nWantedBy=multi-user.target\n");
+    let mut scene = Scene::builder()
+        .service("web.service", &web, "")
+        .enabled("web.service")
+        .file("/etc/prunella/prunella.toml", &main, 0o644)
+        .file(
+            "/etc/prunella/secrets/ops",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            0o600,
+        )
+        .with_daemon();
+    let id = |scene: &Scene| {
+        let waiting = scene.prunella_ok(&["approvals", "--json"]);
+        let approval: serde_json::Value = serde_json::from_str(waiting.trim()).ok()?;
+        Some(approval["id"].as_str()?.to_owned())
+    };
+    let told = |scene: &Scene, id: &str| {
+        let alerts = scene.prunella_ok(&["alerts", "--json"]);
+        alerts.contains(&format!("prunella approve {id}"))
+    };
+    scene.wait_ended("web.service", "escalated");
+    let before = id(&scene).unwrap();
+    scene
+        .wait_for("the question to be told", TIMEOUT, || {
+            Ok(told(&scene, &before).then_some(()))
+        })
+        .unwrap();
+
+    scene.machine.reboot().unwrap();
+    let after = scene
+        .wait_for("the question to be asked anew", TIMEOUT, || {
+            Ok(id(&scene).filter(|id| *id != before))
+        })
+        .unwrap();
+    scene
+        .wait_for("that to be told", TIMEOUT, || {
+            Ok(told(&scene, &after).then_some(()))
+        })
+        .unwrap();
 }
 
 #[test]
@@ -185,6 +236,9 @@ fn a_foreign_process_stays_when_a_person_refuses() {
             .starts_with("prunella approve")
     };
     assert!(!report.lines().map(str::trim).any(asks), "{report}");
+    let status = one_line(&scene.prunella_ok(&["status", "web.service"]));
+    assert!(!status.contains("at once by"), "{status}");
+    assert!(status.contains("as long as that denial stands"), "{status}");
     assert_eq!(scene.main_pid("stranger.service"), pid);
     assert_eq!(scene.runs("web.service"), 1);
 }
@@ -286,26 +340,33 @@ fn a_start_that_is_denied_is_not_done() {
     let said = scene.prunella_ok(&["deny", &id, "--reason", "not tonight"]);
     assert!(said.starts_with("Denied: unit-control.start"), "{said}");
 
-    scene.prunella(&["heal", "web.service"]);
-    let incident = scene.wait_ended("web.service", "escalated");
+    let incident = scene
+        .wait_for("the denial to be told", TIMEOUT, || {
+            let incidents = scene.incidents_of("web.service");
+            let told = incidents
+                .into_iter()
+                .find(|one| one.is("escalated") && scene.report(one).contains("not tonight"));
+            Ok(told)
+        })
+        .unwrap();
     let report = scene.report(&incident);
-    assert!(report.contains("not tonight"), "{report}");
     assert_eq!(scene.runs("web.service"), 1);
-    // The denial comes first, with its end, and nothing is recommended that it forbids.
+    // The denial comes first, with its end.
     let whole = report.split_whitespace().collect::<Vec<_>>().join(" ");
     for part in [
         "web.service stays down: root (uid 0) denied the request to start web.service",
-        "so Prunella will not do that until",
-        "systemctl start web.service",
+        "so Prunella will not do that by itself until",
+        "`prunella heal` does it all the same",
     ] {
         assert!(whole.contains(part), "{part} in {report}");
     }
-    let heal = report
-        .lines()
-        .skip_while(|line| !line.contains("prunella heal web.service"))
-        .take(2)
-        .collect::<String>();
-    assert!(heal.contains("start it and prove it, from"), "{report}");
+    let status = one_line(&scene.prunella_ok(&["status", "web.service"]));
+    assert!(status.contains("`prunella heal web.service`"), "{status}");
+
+    // What is recommended works: a person may change their mind.
+    scene.prunella_ok(&["heal", "web.service"]);
+    scene.wait_healed("web.service");
+    assert_eq!(scene.runs("web.service"), 2);
 }
 
 /// Whoever orders the healing has agreed to the start.

@@ -7,7 +7,7 @@
     reason = "in a test a panic is the report"
 )]
 
-use prunella_e2e::{Builder, Scene, TIMEOUT};
+use prunella_e2e::{Builder, Scene, TIMEOUT, one_line};
 use serde_json::Value;
 
 /// Uses what it is told to, as long as the file for it is there.
@@ -171,6 +171,25 @@ fn a_leak_of_memory_is_seen_and_ends_with_a_restart_by_an_operator() {
     );
     let all = scene.incidents_of("web.service");
     assert!(all.iter().all(|one| one.cause == "degraded"), "{all:?}");
+
+    // What is down uses nothing: its last values are none of now.
+    let row = |scene: &Scene| {
+        let all = scene.prunella_ok(&["metrics"]);
+        let row = all
+            .lines()
+            .find(|row| row.starts_with("web "))
+            .map(one_line);
+        row.unwrap_or_else(|| panic!("no row of web in {all}"))
+    };
+    assert!(!row(&scene).contains(" ago"), "{}", row(&scene));
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+    let last = scene
+        .wait_for("its values to be of the past", TIMEOUT, || {
+            let row = row(&scene);
+            Ok(row.contains(" ago").then_some(row))
+        })
+        .unwrap();
+    assert!(last.starts_with("web - - - -"), "{last}");
 }
 
 #[test]
