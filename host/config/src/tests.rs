@@ -10,7 +10,7 @@ use super::{
 };
 use prunella_core::{
     UnitName,
-    health::{ErrorRateSettings, Metric},
+    health::{ErrorRateSettings, HealthSettings, Metric},
     policy::{Act, Permission, Scope},
     service::{FileRole, HttpQuestion, Order, ProbeKind, ReadBy, RunPolicy, StartLimit},
 };
@@ -483,6 +483,72 @@ fn limits_of_metrics_are_read_over_their_defaults() {
 }
 
 #[test]
+fn patterns_of_lines_are_read_over_those_of_the_host() {
+    let loaded = load(&[
+        (
+            "prunella.toml",
+            "[health.logs.oom]\npattern = \"Out of memory\"\ndegraded = 1\nfor = \"0s\"\n\
+             [health.logs.slow]\npattern = \"slow *query\"",
+        ),
+        (
+            "services.d/a.toml",
+            "unit = \"a.service\"\n[health]\nlogs.slow = { degraded = 60 }\nlogs.oom = \"off\"\n\
+             log-lines = { degraded = 600 }\nlog-errors = { degraded = 5, critical = 50 }",
+        ),
+        ("services.d/b.toml", "unit = \"b.service\""),
+    ]);
+    assert_eq!(shown(&loaded), "");
+    let config = loaded.config.unwrap();
+    let [a, b] = ["a.service", "b.service"].map(|unit| config.services[unit].health.clone());
+    let matches = |health: &HealthSettings, name| {
+        let metric = Metric::LogMatchesPerMinute;
+        health.limits.of_series(metric, Some(name)).copied()
+    };
+    let names = |health: &HealthSettings| health.log_patterns.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&a), ["slow"]);
+    assert_eq!(a.log_patterns["slow"], "slow *query");
+    assert_eq!(matches(&a, "oom"), None);
+    let slow = matches(&a, "slow").unwrap();
+    assert_eq!((slow.degraded, slow.clear), (60, 54));
+    assert_eq!(names(&b), ["oom", "slow"]);
+    let oom = matches(&b, "oom").unwrap();
+    assert_eq!((oom.degraded, oom.clear, oom.hold), (1, 0, Duration::ZERO));
+    assert_eq!(matches(&b, "slow"), None);
+    let lines = |health: &HealthSettings| *health.limits.get(Metric::LogLinesPerMinute).unwrap();
+    assert_eq!((lines(&a).degraded, lines(&b).degraded), (600, 20_000));
+    let errors = a.limits.get(Metric::LogErrorsPerMinute).unwrap();
+    assert_eq!((errors.degraded, errors.critical), (5, Some(50)));
+}
+
+#[test]
+fn a_metrics_endpoint_is_read() {
+    let loaded = load(&[(
+        "services.d/a.toml",
+        "unit = \"a.service\"\n[health]\nrequest-latency = { degraded = \"250ms\" }\n\
+         [metrics.prometheus]\nurl = \"https://a.example:9100/metrics\"\n\
+         requests = [\"a_total\", \"b_total\"]\nerrors = 'a_total{code=\"5*\"}'\n\
+         latency = \"a_seconds\"\nquantile = \"99.9%\"",
+    )]);
+    assert_eq!(shown(&loaded), "");
+    let service = &loaded.config.unwrap().services["a.service"];
+    let endpoint = service.metrics_endpoint.as_ref().unwrap();
+    assert_eq!(endpoint.url, "https://a.example:9100/metrics");
+    assert_eq!(endpoint.timeout, Duration::from_secs(5));
+    let shown: Vec<String> = endpoint.requests.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["a_total", "b_total"]);
+    assert_eq!(endpoint.errors[0].to_string(), "a_total{code=\"5*\"}");
+    assert_eq!(endpoint.quantile, Some(999));
+    let limit = service.health.limits.get(Metric::RequestLatencyMs).unwrap();
+    assert_eq!((limit.degraded, limit.clear), (250, 225));
+    let errors = service
+        .health
+        .limits
+        .get(Metric::RequestErrorsPermille)
+        .unwrap();
+    assert_eq!((errors.degraded, errors.critical), (50, Some(100)));
+}
+
+#[test]
 fn what_the_host_says_of_health_holds_where_a_service_says_nothing() {
     let loaded = load(&[
         (
@@ -659,7 +725,7 @@ error: unknown key `prots`
   |
 2 | prots = ["tcp/80"]
   | ^^^^^
-  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, heal-degraded, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, objective, alerts, file, check, probe
+  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, heal-degraded, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, objective, metrics, alerts, file, check, probe
 
 error: `tcp/0` is not a port
  --> services.d/web.toml:3:10
@@ -775,6 +841,61 @@ const WEB: &str = "unit = \"web.service\"\n";
 #[case::limit_without_default(
     "[health]\nswap = { for = \"1m\" }",
     "`swap` has no limit yet, so it needs `degraded`"
+)]
+#[case::no_url(
+    "[metrics.prometheus]\nrequests = \"x_total\"",
+    "[metrics.prometheus] has no `url`"
+)]
+#[case::no_families(
+    "[metrics.prometheus]\nurl = \"http://127.0.0.1/metrics\"",
+    "says nothing of what is to be read there"
+)]
+#[case::no_metrics_url(
+    "[metrics.prometheus]\nurl = \"127.0.0.1:9100\"\nrequests = \"x_total\"",
+    "`127.0.0.1:9100` is not a URL that can be asked"
+)]
+#[case::no_series(
+    "[metrics.prometheus]\nurl = \"http://127.0.0.1/\"\nrequests = \"rate(x_total)\"",
+    "`rate(x_total)` is not the name of a metric"
+)]
+#[case::no_labels(
+    "[metrics.prometheus]\nurl = \"http://127.0.0.1/\"\nrequests = 'x{code=~\"5..\"}'",
+    "is not `{label=\"value\", …}`"
+)]
+#[case::errors_alone(
+    "[metrics.prometheus]\nurl = \"http://127.0.0.1/\"\nlatency = \"x\"\nerrors = \"y\"",
+    "`errors` has no meaning without `requests`"
+)]
+#[case::no_quantile(
+    "[metrics.prometheus]\nurl = \"http://127.0.0.1/\"\nlatency = \"x\"\nquantile = \"0.95\"",
+    "`0.95` is not a share of requests"
+)]
+#[case::metrics_timeout(
+    "[metrics.prometheus]\nurl = \"http://127.0.0.1/\"\nlatency = \"x\"\ntimeout = \"2m\"",
+    "`timeout` must be at most 1m"
+)]
+#[case::metrics_of_the_host("[metrics]\ninterval = \"1s\"", "unknown key `interval`")]
+#[case::latency_limit(
+    "[health]\nrequest-latency = { degraded = 1000 }",
+    "`degraded` must be a duration as text"
+)]
+#[case::no_pattern("[health.logs.oom]\ndegraded = 1", "`oom` has no `pattern`")]
+#[case::empty_pattern(
+    "[health.logs.oom]\npattern = \"*\"",
+    "`pattern` must be some text, of at most 200 bytes"
+)]
+#[case::pattern_name("[health.logs.OOM]\npattern = \"x\"", "`OOM` is not a name")]
+#[case::pattern_key(
+    "[health.logs.oom]\npatern = \"x\"",
+    "did you mean `pattern`? Valid in [health.logs.NAME]: pattern, degraded, critical, clear, for"
+)]
+#[case::pattern_limit(
+    "[health.logs.oom]\npattern = \"x\"\nfor = \"1m\"",
+    "has no limit yet, so it needs `degraded`"
+)]
+#[case::pattern_alone(
+    "[health.logs]\noom = \"Out of memory\"",
+    "`oom` must be a table, or \"off\""
 )]
 #[case::limit_of_the_host("[health.host]\ncpu = \"off\"", "unknown key `host`")]
 #[case::health_for(

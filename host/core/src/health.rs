@@ -18,7 +18,7 @@ mod objective;
 mod reading;
 mod series;
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -317,6 +317,10 @@ pub struct HealthSettings {
     #[serde(default)]
     pub certificate: CertificateSettings,
     pub limits: MetricLimits,
+    /// What is looked for in the service's lines, by the operator's names: a line counts
+    /// that contains it, with `*` for any text and `?` for any one character.
+    #[serde(default)]
+    pub log_patterns: BTreeMap<String, String>,
 }
 
 impl Default for HealthSettings {
@@ -326,6 +330,7 @@ impl Default for HealthSettings {
             error_rate: ErrorRateSettings::default(),
             certificate: CertificateSettings::default(),
             limits: MetricLimits::of_services(),
+            log_patterns: BTreeMap::new(),
         }
     }
 }

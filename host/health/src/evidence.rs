@@ -43,6 +43,19 @@ fn of_service(reading: &Reading) -> String {
         (Metric::DescriptorsPermille, _) => {
             format!("one of its processes has {value} of the files open that it may open")
         }
+        (Metric::LogLinesPerMinute, _) => format!("it logs lines at a rate of {value}"),
+        (Metric::LogErrorsPerMinute, _) => format!("it logs errors at a rate of {value}"),
+        (Metric::LogMatchesPerMinute, _) => {
+            let pattern = reading.instance.as_deref().unwrap_or_default();
+            format!("it logs lines with pattern `{pattern}` at a rate of {value}")
+        }
+        (Metric::RequestsPerMinute, _) => {
+            format!("it gets requests at a rate of {value}, by its own count")
+        }
+        (Metric::RequestErrorsPermille, _) => {
+            format!("{value} of its requests fail, by its own count")
+        }
+        (Metric::RequestLatencyMs, _) => format!("its requests take {value}, by its own count"),
         (metric, _) => format!("its value of {} is {value}", metric.title()),
     }
 }

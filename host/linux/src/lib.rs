@@ -138,6 +138,12 @@ impl Linux {
         SystemdUnitControl::new(&self.shared)
     }
 
+    /// Counts what services write to the journal. Nothing is read before it is told whose
+    /// lines count.
+    pub fn log_sampler(&self) -> sampling::LogSampler {
+        sampling::LogSampler::new(Arc::clone(&self.journal))
+    }
+
     /// Begins to open the connection for signals, which the first wait, or the
     /// first job, would otherwise open: to be called when one is likely.
     pub fn expect_waiting(&self) {

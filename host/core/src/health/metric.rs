@@ -15,6 +15,8 @@ pub enum Quantity {
     Hours,
     Bytes,
     BytesPerSecond,
+    /// Things, counted over the last minute.
+    PerMinute,
     /// Degrees; what is below freezing is 0.
     Celsius,
     /// 1 for yes, 0 for no.
@@ -34,6 +36,8 @@ pub enum InstanceKind {
     Interface,
     /// Its sensors of temperature, by name.
     Sensor,
+    /// Patterns that its lines may contain, by the operator's names.
+    LogPattern,
 }
 
 macro_rules! metrics {
@@ -130,6 +134,21 @@ metrics! {
     /// Restarts by systemd since the sample before.
     Restarts "restarts" Count None "restarts";
 
+    /// Lines that a service wrote to the journal, those that journald dropped included.
+    LogLinesPerMinute "log-lines-per-minute" PerMinute None "log lines";
+    /// Lines of the priority err or worse.
+    LogErrorsPerMinute "log-errors-per-minute" PerMinute None "log errors";
+    /// Lines that contain a pattern which the operator has named.
+    LogMatchesPerMinute "log-matches-per-minute" PerMinute LogPattern "log matches";
+
+    /// Requests that a service got, by its own count.
+    RequestsPerMinute "requests-per-minute" PerMinute None "requests";
+    /// Of its requests within the last minute, those that came to nothing, by its own count.
+    RequestErrorsPermille "request-errors-permille" Permille None "failed requests";
+    /// How long its requests within the last minute took, by its own count: their mean, or a
+    /// quantile.
+    RequestLatencyMs "request-latency-ms" Milliseconds None "request latency";
+
     /// Used space of a file system, of what may be used.
     DiskPermille "disk-permille" Permille FileSystem "disk";
     /// What is left of a file system's space.
@@ -157,6 +176,19 @@ impl Metric {
             .find(|metric| metric.as_str() == word)
     }
 
+    /// Whether a value is of the minute before it.
+    pub fn is_of_a_minute(self) -> bool {
+        matches!(
+            self,
+            Self::LogLinesPerMinute
+                | Self::LogErrorsPerMinute
+                | Self::LogMatchesPerMinute
+                | Self::RequestsPerMinute
+                | Self::RequestErrorsPermille
+                | Self::RequestLatencyMs
+        )
+    }
+
     /// The value at which nothing is left of what it measures; none where there is no such
     /// value, or where being used up is no harm, as of a processor.
     pub fn used_up_at(self) -> Option<u64> {
@@ -177,6 +209,7 @@ impl Metric {
     pub fn shown(self, value: u64) -> String {
         match self.quantity() {
             Quantity::Count => thousands(value),
+            Quantity::PerMinute => format!("{}/min", thousands(value)),
             Quantity::Permille => format!("{} %", decimal(value, 10)),
             Quantity::Milli => format!("{}.{:02}", value / 1_000, value % 1_000 / 10),
             Quantity::Milliseconds => format!("{} ms", thousands(value)),
@@ -244,6 +277,7 @@ mod tests {
     #[case(Metric::MemoryBytes, 1_536 << 20, "1.5 GiB")]
     #[case(Metric::MemoryBytes, u64::MAX, "16,383.9 PiB")]
     #[case(Metric::IoReadBytesPerSecond, 2 << 20, "2 MiB/s")]
+    #[case(Metric::LogLinesPerMinute, 20_000, "20,000/min")]
     #[case(Metric::TemperatureCelsius, 54, "54 °C")]
     #[case(Metric::LinkDown, 1, "yes")]
     fn values_are_shown(#[case] metric: Metric, #[case] value: u64, #[case] shown: &str) {

@@ -5,6 +5,7 @@
 //! What is measured goes to the trackers of health at once, and into a file of its own once a
 //! minute. Trouble with that file is told once, and touches nothing else.
 
+mod endpoints;
 mod record;
 
 use std::{
@@ -19,17 +20,18 @@ use prunella_config::{Config, MetricsSettings};
 use prunella_core::{
     Timestamp, UnitName,
     health::{Metric, ProbeHealth, Reading, Subject},
+    service::MetricsEndpoint,
     situation::Situation as _,
 };
 use prunella_health::Signals;
 use prunella_linux::{
     Linux,
     cgroup::Cgroups,
-    sampling::{HostSampler, Instruments, UnitSample, UnitSampler},
+    sampling::{HostSampler, Instruments, LogPatterns, LogSampler, UnitSample, UnitSampler},
 };
 use prunella_store::samples::{Latest, SeriesHistory};
 
-use self::record::Record;
+use self::{endpoints::Endpoints, record::Record};
 use crate::{DaemonError, clock, health::HealthBook};
 
 /// How long systemd may take to list the failed units.
@@ -52,11 +54,43 @@ pub(crate) struct Sampler {
 /// What is to be measured.
 #[derive(Debug)]
 struct Control {
-    /// By name.
-    units: Arc<[UnitName]>,
+    services: Arc<Services>,
     settings: MetricsSettings,
     /// Set once the thread has nothing more to do.
     stop: bool,
+}
+
+/// What is measured of services beyond what is measured of all.
+#[derive(Debug)]
+struct Services {
+    /// By name.
+    units: Vec<UnitName>,
+    /// What is looked for in their lines.
+    log_patterns: BTreeMap<UnitName, LogPatterns>,
+    /// Where they tell what they measure of themselves.
+    endpoints: BTreeMap<UnitName, MetricsEndpoint>,
+}
+
+impl Services {
+    fn of(config: &Config) -> Arc<Self> {
+        let services = config.services.iter();
+        Arc::new(Self {
+            units: config.services.keys().cloned().collect(),
+            log_patterns: services
+                .clone()
+                .map(|(unit, service)| (unit.clone(), service.health.log_patterns.clone()))
+                .collect(),
+            endpoints: services
+                .filter_map(|(unit, service)| {
+                    Some((unit.clone(), service.metrics_endpoint.clone()?))
+                })
+                .collect(),
+        })
+    }
+
+    fn has(&self, unit: &UnitName) -> bool {
+        self.units.binary_search(unit).is_ok()
+    }
 }
 
 /// What measuring needs from one sample to the next: the thread's own.
@@ -65,6 +99,8 @@ struct Work {
     groups: Cgroups,
     host: HostSampler,
     units: BTreeMap<UnitName, UnitSampler>,
+    logs: LogSampler,
+    endpoints: Endpoints,
     /// Used again for each.
     sample: UnitSample,
     host_readings: Vec<Reading>,
@@ -84,7 +120,7 @@ impl Sampler {
             linux: Arc::clone(linux),
             health: Arc::clone(health),
             control: Mutex::new(Control {
-                units: config.services.keys().cloned().collect(),
+                services: Services::of(config),
                 settings: config.metrics,
                 stop: false,
             }),
@@ -103,7 +139,7 @@ impl Sampler {
     /// What the operator has declared from now on.
     pub(crate) fn declare(&self, config: &Config) {
         let mut control = self.control();
-        control.units = config.services.keys().cloned().collect();
+        control.services = Services::of(config);
         control.settings = config.metrics;
         self.wake.notify_all();
     }
@@ -125,7 +161,7 @@ impl Sampler {
         control
             .settings
             .interval
-            .filter(|_| !control.units.is_empty())
+            .filter(|_| !control.services.units.is_empty())
     }
 
     /// The latest value of each series of this daemon, of one subject or of all.
@@ -150,28 +186,33 @@ impl Sampler {
             groups: Cgroups::detect(),
             host: HostSampler::default(),
             units: BTreeMap::new(),
+            logs: self.linux.log_sampler(),
+            endpoints: Endpoints::default(),
             sample: UnitSample::default(),
             host_readings: Vec::new(),
             failed_units: None,
             until_failed: 0,
         };
         let mut next = Instant::now();
-        while let Some((interval, max_size)) = self.wait_until(&mut next) {
-            let units = Arc::clone(&self.control().units);
-            self.measure(&mut work, interval, &units, max_size);
+        while let Some((interval, max_size)) = self.wait_until(&mut next, &mut work) {
+            let services = Arc::clone(&self.control().services);
+            self.measure(&mut work, interval, &services, max_size);
         }
     }
 
     /// Waits for the time of the next sample; `None` when there is to be none any more.
-    fn wait_until(&self, next: &mut Instant) -> Option<(Duration, u64)> {
+    fn wait_until(&self, next: &mut Instant, work: &mut Work) -> Option<(Duration, u64)> {
         let mut control = self.control();
         loop {
             if control.stop {
                 return None;
             }
             let settings = control.settings;
-            let interval = settings.interval.filter(|_| !control.units.is_empty());
+            let interval = settings
+                .interval
+                .filter(|_| !control.services.units.is_empty());
             let Some(interval) = interval else {
+                work.endpoints.stop();
                 control = self
                     .wake
                     .wait(control)
@@ -198,12 +239,14 @@ impl Sampler {
         }
     }
 
-    fn measure(&self, work: &mut Work, interval: Duration, units: &[UnitName], max_size: u64) {
+    fn measure(&self, work: &mut Work, interval: Duration, services: &Services, max_size: u64) {
         let Work {
             tools,
             groups: tree,
             host,
             units: samplers,
+            logs,
+            endpoints,
             sample,
             host_readings,
             failed_units,
@@ -214,7 +257,7 @@ impl Sampler {
         host.sample(tools, host_readings);
         if *until_failed == 0 {
             *until_failed = COUNT_FAILED;
-            *failed_units = self.count_failed(units);
+            *failed_units = self.count_failed(services);
         }
         *until_failed -= 1;
         host_readings.extend(failed_units.map(|count| Reading::new(Metric::FailedUnits, count)));
@@ -225,8 +268,11 @@ impl Sampler {
             readings: host_readings,
         };
         self.health.host_sampled(&signals, host.existing());
-        samplers.retain(|unit, _| units.binary_search(unit).is_ok());
-        for unit in units {
+        samplers.retain(|unit, _| services.has(unit));
+        logs.declare(&services.log_patterns);
+        logs.read(self.linux.since_boot());
+        endpoints.declare(&self.linux, &self.health, &services.endpoints, interval);
+        for unit in &services.units {
             let Some(group) = self.health.group(unit) else {
                 continue;
             };
@@ -234,6 +280,8 @@ impl Sampler {
             let now = self.linux.since_boot();
             let of = (group.path.as_str(), group.restarts);
             if sampler.sample(tools, tree, of, now, sample) {
+                logs.sample(unit, sample.run, now, &mut sample.readings);
+                endpoints.sample(unit, now, &mut sample.readings);
                 self.health.sampled(
                     unit,
                     &Signals {
@@ -255,11 +303,9 @@ impl Sampler {
     }
 
     /// Failed units that are in nobody's care; nothing, when systemd does not tell.
-    fn count_failed(&self, units: &[UnitName]) -> Option<u64> {
+    fn count_failed(&self, services: &Services) -> Option<u64> {
         let failed = self.linux.failed_units(Instant::now() + LIST).ok()?;
-        let others = failed
-            .iter()
-            .filter(|unit| units.binary_search(unit).is_err());
+        let others = failed.iter().filter(|unit| !services.has(unit));
         Some(others.count() as u64)
     }
 

@@ -4,8 +4,10 @@
 //! of one run; a count that has gone back, or the first of a run, is no rate. Time is that
 //! since boot: a stepped clock or a suspended host invents nothing.
 
+mod endpoint;
 mod group;
 mod host;
+mod logs;
 mod network;
 mod processes;
 mod sensors;
@@ -17,8 +19,10 @@ use std::{fs::File, io::Read as _, path::Path, time::Duration};
 use rustix::param::clock_ticks_per_second;
 
 pub use self::{
+    endpoint::{EndpointError, EndpointSample, EndpointSampler},
     group::{UnitSample, UnitSampler},
     host::HostSampler,
+    logs::{LogPatterns, LogSampler},
 };
 
 /// What each measurement needs: the host's size, and a buffer that is used again.
