@@ -62,6 +62,12 @@ pub(super) const OF_HOST: &[Key] = &[
     ("interface-errors", Metric::InterfaceErrors),
     ("link", Metric::LinkDown),
     ("clock", Metric::ClockUnsynchronized),
+    ("smart", Metric::DiskFailing),
+    ("gpu", Metric::GpuPermille),
+    ("gpu-memory", Metric::GpuMemoryPermille),
+    ("gpu-temperature", Metric::GpuTemperatureCelsius),
+    ("gpu-ecc-errors", Metric::GpuEccErrors),
+    ("gpu-xid-errors", Metric::GpuXidErrors),
 ];
 
 /// Shares above a whole, of several processors.
@@ -135,7 +141,7 @@ pub(super) fn limit(
             degraded,
             critical: default
                 .and_then(|default| default.critical)
-                .filter(|critical| *critical > degraded),
+                .filter(|critical| *critical >= degraded),
             // Where nothing else is said.
             clear: degraded * 9 / 10,
             hold: default.map_or(Duration::from_secs(60), |default| default.hold),

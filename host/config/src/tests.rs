@@ -447,11 +447,12 @@ fn limits_of_metrics_are_read_over_their_defaults() {
     let loaded = load(&[
         (
             "prunella.toml",
-            "[metrics]\ninterval = \"5s\"\n\
+            "[metrics]\ninterval = \"5s\"\nsmart = \"2h\"\ngpus = \"off\"\n\
              [health]\ncpu = { degraded = \"97%\" }\ntasks = \"off\"\n\
              cpu-core = { degraded = \"250%\", for = \"10m\" }\n\
              [health.host]\ndisk = { degraded = \"80%\", clear = \"75%\" }\n\
-             load = { degraded = 8 }\nclock = { for = \"1h\" }",
+             load = { degraded = 8 }\nclock = { for = \"1h\" }\n\
+             smart = { for = \"1m\" }\ngpu-temperature = { degraded = 85 }",
         ),
         (
             "services.d/a.toml",
@@ -470,7 +471,19 @@ fn limits_of_metrics_are_read_over_their_defaults() {
     let processes = limits.get(Metric::Processes).unwrap();
     assert_eq!((processes.degraded, processes.clear), (50, 45));
     assert_eq!(processes.hold, Duration::from_secs(5));
+    assert_eq!(config.metrics.smart, Some(Duration::from_secs(7_200)));
+    assert_eq!(config.metrics.gpus, None);
     let host = &config.host_health;
+    let smart = host.get(Metric::DiskFailing).unwrap();
+    assert_eq!(
+        (smart.degraded, smart.critical, smart.clear),
+        (1, Some(1), 0)
+    );
+    assert_eq!(smart.hold, Duration::from_secs(60));
+    assert_eq!(
+        host.get(Metric::GpuTemperatureCelsius).unwrap().degraded,
+        85
+    );
     let disk = host.get(Metric::DiskPermille).unwrap();
     assert_eq!(
         (disk.degraded, disk.critical, disk.clear),
@@ -1105,6 +1118,7 @@ fn mistakes_in_a_service(#[case] text: &str, #[case] expected: &str) {
 )]
 #[case::limit_of_a_service("[health.host]\ndescriptors = \"off\"", "unknown key `descriptors`")]
 #[case::metrics_interval("[metrics]\ninterval = \"2m\"", "`interval` must be at most 1m")]
+#[case::smart_interval("[metrics]\nsmart = \"1s\"", "`smart` must be at least 10s")]
 fn mistakes_in_the_main_file(#[case] text: &str, #[case] expected: &str) {
     let shown = main_file(text);
     assert!(shown.contains(expected), "shown was:\n{shown}");

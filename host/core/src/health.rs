@@ -203,11 +203,13 @@ impl Symptom {
     }
 
     /// Whether something that is done to the service may end it. A certificate is as old
-    /// after a restart as before, and what was used up of a budget is gone.
+    /// after a restart as before, and what was used up of a budget is gone. What its lines
+    /// contain is told and never acted on: whoever can have a service log a text could
+    /// otherwise have it restarted.
     pub fn may_be_treated(&self) -> bool {
         !matches!(
             self.metric,
-            Metric::CertificateHours | Metric::ErrorBudgetPermille
+            Metric::CertificateHours | Metric::ErrorBudgetPermille | Metric::LogMatchesPerMinute
         )
     }
 

@@ -86,6 +86,9 @@ impl MetricLimits {
             (Metric::DiskPermille, MetricLimit::share(880, HOLD)),
             (Metric::InodesPermille, MetricLimit::share(880, HOLD)),
             (Metric::Processes, MANY_PROCESSES),
+            (Metric::DiskFailing, FAILING_DISK),
+            (Metric::GpuEccErrors, GPU_ERRORS),
+            (Metric::GpuXidErrors, GPU_ERRORS),
         ]))
     }
 
@@ -128,6 +131,21 @@ const MANY_PROCESSES: MetricLimit = MetricLimit {
     critical: None,
     clear: 900,
     hold: HOLD,
+};
+
+/// Whoever has data on it has little time.
+const FAILING_DISK: MetricLimit = MetricLimit {
+    degraded: 1,
+    critical: Some(1),
+    clear: 0,
+    hold: Duration::ZERO,
+};
+
+const GPU_ERRORS: MetricLimit = MetricLimit {
+    degraded: 1,
+    critical: None,
+    clear: 0,
+    hold: Duration::ZERO,
 };
 
 /// As of probes.

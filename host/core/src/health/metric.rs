@@ -38,6 +38,10 @@ pub enum InstanceKind {
     Sensor,
     /// Patterns that its lines may contain, by the operator's names.
     LogPattern,
+    /// Its disks, by the kernel's names.
+    Disk,
+    /// Its GPUs, by where they are plugged in.
+    Gpu,
 }
 
 macro_rules! metrics {
@@ -161,6 +165,19 @@ metrics! {
     ClockUnsynchronized "clock-unsynchronized" Flag None "clock not synchronized";
     /// What a sensor measures.
     TemperatureCelsius "temperature-celsius" Celsius Sensor "temperature";
+    /// Whether a disk says of itself that it is failing: its SMART verdict.
+    DiskFailing "disk-failing" Flag Disk "disk failing";
+    /// Time in which a GPU had work to do.
+    GpuPermille "gpu-permille" Permille Gpu "GPU";
+    /// Used memory of a GPU.
+    GpuMemoryPermille "gpu-memory-permille" Permille Gpu "GPU memory";
+    /// What a GPU's sensor measures.
+    GpuTemperatureCelsius "gpu-temperature-celsius" Celsius Gpu "GPU temperature";
+    /// Errors of a GPU's memory that it could not correct, since its driver was loaded.
+    GpuEccErrors "gpu-ecc-errors" Count Gpu "GPU memory errors";
+    /// Errors of a GPU that the kernel logged within the last hour (Xid), but for those that
+    /// programs on it make.
+    GpuXidErrors "gpu-xid-errors" Count Gpu "GPU errors";
     /// Packets of an interface that were damaged since the sample before.
     InterfaceErrors "interface-errors" Count Interface "network errors";
     /// Whether an interface that is switched on has no link.

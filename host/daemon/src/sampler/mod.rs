@@ -6,6 +6,7 @@
 //! minute. Trouble with that file is told once, and touches nothing else.
 
 mod endpoints;
+mod hardware;
 mod record;
 
 use std::{
@@ -31,7 +32,11 @@ use prunella_linux::{
 };
 use prunella_store::samples::{Latest, SeriesHistory};
 
-use self::{endpoints::Endpoints, record::Record};
+use self::{
+    endpoints::Endpoints,
+    hardware::{Hardware, HardwareIntervals},
+    record::Record,
+};
 use crate::{DaemonError, clock, health::HealthBook};
 
 /// How long systemd may take to list the failed units.
@@ -60,7 +65,7 @@ struct Control {
     stop: bool,
 }
 
-/// What is measured of services beyond what is measured of all.
+/// What is measured beyond what is measured of all.
 #[derive(Debug)]
 struct Services {
     /// By name.
@@ -69,6 +74,8 @@ struct Services {
     log_patterns: BTreeMap<UnitName, LogPatterns>,
     /// Where they tell what they measure of themselves.
     endpoints: BTreeMap<UnitName, MetricsEndpoint>,
+    /// How often the host's disks and GPUs are asked.
+    hardware: HardwareIntervals,
 }
 
 impl Services {
@@ -80,6 +87,7 @@ impl Services {
                 .clone()
                 .map(|(unit, service)| (unit.clone(), service.health.log_patterns.clone()))
                 .collect(),
+            hardware: HardwareIntervals::of(&config.metrics),
             endpoints: services
                 .filter_map(|(unit, service)| {
                     Some((unit.clone(), service.metrics_endpoint.clone()?))
@@ -101,6 +109,7 @@ struct Work {
     units: BTreeMap<UnitName, UnitSampler>,
     logs: LogSampler,
     endpoints: Endpoints,
+    hardware: Hardware,
     /// Used again for each.
     sample: UnitSample,
     host_readings: Vec<Reading>,
@@ -188,6 +197,7 @@ impl Sampler {
             units: BTreeMap::new(),
             logs: self.linux.log_sampler(),
             endpoints: Endpoints::default(),
+            hardware: Hardware::default(),
             sample: UnitSample::default(),
             host_readings: Vec::new(),
             failed_units: None,
@@ -213,6 +223,8 @@ impl Sampler {
                 .filter(|_| !control.services.units.is_empty());
             let Some(interval) = interval else {
                 work.endpoints.stop();
+                let nothing = HardwareIntervals::default();
+                work.hardware.declare(&self.linux, nothing);
                 control = self
                     .wake
                     .wait(control)
@@ -247,6 +259,7 @@ impl Sampler {
             units: samplers,
             logs,
             endpoints,
+            hardware,
             sample,
             host_readings,
             failed_units,
@@ -254,7 +267,15 @@ impl Sampler {
         } = work;
         let at = clock::now();
         self.record().begin(at, interval, max_size);
+        let now = self.linux.since_boot();
+        logs.declare(&services.log_patterns);
+        logs.look_for_gpu_errors(services.hardware.gpus.is_some());
+        logs.read(now);
+        endpoints.declare(&self.linux, &self.health, &services.endpoints, interval);
+        hardware.declare(&self.linux, services.hardware);
         host.sample(tools, host_readings);
+        hardware.sample(now, host_readings);
+        logs.gpu_errors(now, host_readings);
         if *until_failed == 0 {
             *until_failed = COUNT_FAILED;
             *failed_units = self.count_failed(services);
@@ -269,9 +290,6 @@ impl Sampler {
         };
         self.health.host_sampled(&signals, host.existing());
         samplers.retain(|unit, _| services.has(unit));
-        logs.declare(&services.log_patterns);
-        logs.read(self.linux.since_boot());
-        endpoints.declare(&self.linux, &self.health, &services.endpoints, interval);
         for unit in &services.units {
             let Some(group) = self.health.group(unit) else {
                 continue;

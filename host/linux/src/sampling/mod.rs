@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod group;
+mod hardware;
 mod host;
 mod logs;
 mod network;
@@ -21,6 +22,7 @@ use rustix::param::clock_ticks_per_second;
 pub use self::{
     endpoint::{EndpointError, EndpointSample, EndpointSampler},
     group::{UnitSample, UnitSampler},
+    hardware::{HardwareSampler, can_ask_disks, can_ask_gpus},
     host::HostSampler,
     logs::{LogPatterns, LogSampler},
 };

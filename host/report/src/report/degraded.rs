@@ -186,6 +186,7 @@ fn untreatable(symptoms: &[Symptom]) -> Option<String> {
             "Renew the certificate, and have the service use it: {evidence}. Prunella says when \
              another one is shown."
         ),
+        Metric::LogMatchesPerMinute => format!("Look into its log: {evidence}."),
         _ => format!("Find out what goes unanswered: {evidence}."),
     })
 }

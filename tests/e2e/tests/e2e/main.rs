@@ -15,6 +15,7 @@ mod ends;
 mod error_budgets;
 mod files;
 mod hardening;
+mod hardware;
 mod health;
 mod killed;
 mod lifecycle;

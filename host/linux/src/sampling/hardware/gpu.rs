@@ -21,7 +21,9 @@ fn gpu(line: &str) -> Option<Vec<Reading>> {
     let [busy, used, total, celsius, ecc] = values.as_slice() else {
         return None;
     };
-    let memory = used.zip(*total).and_then(|(used, total)| permille(used, total));
+    let memory = used
+        .zip(*total)
+        .and_then(|(used, total)| permille(used, total));
     let readings = [
         (Metric::GpuPermille, busy.map(|percent| percent * 10)),
         (Metric::GpuMemoryPermille, memory),
@@ -110,7 +112,10 @@ mod tests {
         "NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.",
         Some("0000:3b:00")
     )]
-    #[case::short("NVRM: Xid (PCI:0000:44:00): 79, GPU has fallen off the bus", Some("0000:44:00"))]
+    #[case::short(
+        "NVRM: Xid (PCI:0000:44:00): 79, GPU has fallen off the bus",
+        Some("0000:44:00")
+    )]
     #[case::ecc(
         "NVRM: Xid (PCI:0000:3B:00): 48, pid=1234, DBE (double bit error) ECC Error",
         Some("0000:3b:00")

@@ -18,6 +18,7 @@ use std::{
 
 use prunella_core::health::{Metric, Reading};
 
+pub(super) use self::gpu::xid;
 use self::smart::Verdict;
 use crate::{
     runs_as::RunsAs,
@@ -41,20 +42,32 @@ pub struct HardwareSampler {
     unasked: BTreeSet<String>,
 }
 
-/// Disks of hardware, by the names that the kernel gives them.
-pub fn disks() -> BTreeSet<String> {
-    let entries = fs::read_dir(BLOCK).into_iter().flatten().flatten();
-    entries
+/// Disks of hardware, by the names that the kernel gives them; nothing, where it does not
+/// tell.
+pub(super) fn disks() -> Option<BTreeSet<String>> {
+    let entries = fs::read_dir(BLOCK).ok()?.flatten();
+    let names = entries
         .filter(|entry| entry.path().join("device").exists())
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !["sr", "fd", "mmcblk", "nbd"].iter().any(|it| name.starts_with(it)))
-        .collect()
+        .filter(|name| !WITHOUT_VERDICT.iter().any(|it| name.starts_with(it)));
+    Some(names.collect())
 }
 
-/// Whether there is a program that knows GPUs.
-pub fn has_gpus() -> bool {
-    program("nvidia-smi").is_some()
+/// Drives of what is put in and taken out, and what is on another host.
+const WITHOUT_VERDICT: [&str; 4] = ["sr", "fd", "mmcblk", "nbd"];
+
+/// Whether the program is installed that asks disks.
+pub fn can_ask_disks() -> bool {
+    program(SMARTCTL).is_some()
 }
+
+/// Whether the program is installed that asks GPUs.
+pub fn can_ask_gpus() -> bool {
+    program(NVIDIA_SMI).is_some()
+}
+
+const SMARTCTL: &str = "smartctl";
+const NVIDIA_SMI: &str = "nvidia-smi";
 
 impl HardwareSampler {
     pub(crate) fn new(runner: Arc<dyn Runner>) -> Self {
@@ -66,11 +79,11 @@ impl HardwareSampler {
 
     /// Asks each disk how it is. One that is asleep, or does not say, has no value.
     pub fn disks(&mut self) -> Vec<Reading> {
-        let Some(smartctl) = program("smartctl") else {
+        let Some(smartctl) = program(SMARTCTL) else {
             return Vec::new();
         };
         let mut readings = Vec::new();
-        for disk in disks() {
+        for disk in disks().unwrap_or_default() {
             if self.unasked.contains(&disk) {
                 continue;
             }
@@ -108,7 +121,7 @@ impl HardwareSampler {
 
     /// Asks each GPU what it does.
     pub fn gpus(&self) -> Vec<Reading> {
-        let Some(program) = program("nvidia-smi") else {
+        let Some(program) = program(NVIDIA_SMI) else {
             return Vec::new();
         };
         let command = vec![
@@ -187,5 +200,3 @@ fn program(name: &str) -> Option<String> {
 fn is_ours(path: &Path) -> bool {
     path.is_absolute() && path.is_file() && safe_path::belongs_to_root(path).is_ok()
 }
-
-pub use self::gpu::xid;

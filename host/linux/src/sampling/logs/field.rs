@@ -25,6 +25,8 @@ pub(super) enum Field {
     About(usize),
     /// journald itself wrote it.
     ByJournald,
+    /// The kernel wrote it.
+    ByKernel,
     Priority(u8),
     /// So many lines were dropped.
     Dropped(u64),
@@ -56,6 +58,8 @@ pub(super) struct Fields {
     /// By subject: what has to fit all of a line.
     patterns: Vec<Vec<String>>,
     any_patterns: bool,
+    /// Whether the kernel's lines are of interest.
+    pub(super) kernel: bool,
 }
 
 impl Fields {
@@ -80,7 +84,7 @@ impl Fields {
     pub(super) fn classify(&self, payload: Payload<&[u8]>) -> Field {
         if payload.flags & COMPRESSED != 0 {
             // Nothing else that is of interest is so long.
-            return if self.any_patterns {
+            return if self.any_patterns || self.kernel {
                 Field::Message
             } else {
                 Field::Other
@@ -96,7 +100,7 @@ impl Fields {
                 .and_then(|it| it.parse().ok())
                 .map(Field::Priority)
         } else if bytes.starts_with(b"MESSAGE=") {
-            self.any_patterns.then_some(Field::Message)
+            (self.any_patterns || self.kernel).then_some(Field::Message)
         } else if let Some(name) = bytes.strip_prefix(b"OBJECT_SYSTEMD_UNIT=") {
             subject(name).map(Field::About)
         } else if let Some(count) = bytes.strip_prefix(b"N_DROPPED=") {
@@ -105,6 +109,8 @@ impl Fields {
                 .map(Field::Dropped)
         } else if bytes == b"_TRANSPORT=driver" {
             Some(Field::ByJournald)
+        } else if bytes == b"_TRANSPORT=kernel" {
+            self.kernel.then_some(Field::ByKernel)
         } else {
             None
         };
@@ -113,14 +119,9 @@ impl Fields {
 
     /// The numbers of the subject's patterns that a message contains.
     pub(super) fn matching(&self, subject: usize, payload: Payload<&[u8]>) -> Vec<usize> {
-        let unpacked = unpacked(payload);
-        let Some(message) = unpacked
-            .as_deref()
-            .and_then(|bytes| bytes.strip_prefix(b"MESSAGE="))
-        else {
+        let Some(message) = message(payload) else {
             return Vec::new();
         };
-        let message = String::from_utf8_lossy(message);
         let patterns = self.patterns.get(subject).into_iter().flatten();
         patterns
             .enumerate()
@@ -128,6 +129,13 @@ impl Fields {
             .map(|(number, _)| number)
             .collect()
     }
+}
+
+/// The beginning of a message, where the field is one.
+pub(super) fn message(payload: Payload<&[u8]>) -> Option<String> {
+    let unpacked = unpacked(payload)?;
+    let message = unpacked.strip_prefix(b"MESSAGE=")?;
+    Some(String::from_utf8_lossy(message).into_owned())
 }
 
 /// The beginning of a field; nothing, where it cannot be unpacked.

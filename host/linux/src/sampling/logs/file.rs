@@ -17,7 +17,8 @@ use std::{
 };
 
 use super::{
-    field::{Field, Fields, LARGEST_MESSAGE, Payload},
+    super::hardware::xid,
+    field::{Field, Fields, LARGEST_MESSAGE, Payload, message},
     window::Tally,
 };
 
@@ -82,6 +83,15 @@ pub(super) enum Begin {
     AtItsEnd,
     /// It is new: what was written at this monotonic time, in microseconds, or later counts.
     Since(u64),
+}
+
+/// What was found in what has come.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// By subject.
+    pub(super) tallies: BTreeMap<usize, Tally>,
+    /// Where the GPUs are of which the kernel logged an error, once for each.
+    pub(super) ill_gpus: Vec<String>,
 }
 
 /// A file, and how far it was read.
@@ -154,23 +164,23 @@ impl Followed {
         fields: &Fields,
         buffer: &mut Vec<u8>,
         budget: &mut u64,
-    ) -> io::Result<BTreeMap<usize, Tally>> {
+    ) -> io::Result<Found> {
         let header = Header::read(&self.file)?;
         let before = self.entries;
-        let mut tallies = BTreeMap::new();
-        let read = self.objects(&header, fields, buffer, budget, &mut tallies);
+        let mut found = Found::default();
+        let read = self.objects(&header, fields, buffer, budget, &mut found);
         let counted = self.entries.saturating_sub(before);
         let come = header.entries.saturating_sub(before);
         if self.entries < header.entries {
             self.skip(&header)?;
-            for tally in tallies.values_mut() {
+            for tally in found.tallies.values_mut() {
                 tally.scale(counted, come);
             }
         }
         if let Err(error) = read {
             tracing::debug!("a journal file is read on at its end: {error}");
         }
-        Ok(tallies)
+        Ok(found)
     }
 
     fn objects(
@@ -179,7 +189,7 @@ impl Followed {
         fields: &Fields,
         buffer: &mut Vec<u8>,
         budget: &mut u64,
-        tallies: &mut BTreeMap<usize, Tally>,
+        found: &mut Found,
     ) -> io::Result<()> {
         let odd = || {
             io::Error::new(
@@ -212,7 +222,7 @@ impl Followed {
                     else {
                         return Ok(());
                     };
-                    self.entry(entry, header.is_compact, fields, tallies);
+                    self.entry(entry, header.is_compact, fields, found);
                     self.entries += 1;
                 }
                 ENTRY => self.entries += 1,
@@ -231,13 +241,7 @@ impl Followed {
         self.fields.insert(at, field);
     }
 
-    fn entry(
-        &mut self,
-        entry: &[u8],
-        is_compact: bool,
-        fields: &Fields,
-        tallies: &mut BTreeMap<usize, Tally>,
-    ) {
+    fn entry(&mut self, entry: &[u8], is_compact: bool, fields: &Fields, found: &mut Found) {
         if u64_at(entry, 32).is_none_or(|monotonic| monotonic < self.since) {
             return;
         }
@@ -253,9 +257,18 @@ impl Followed {
                 line.field(at, self.field(at, is_compact, fields));
             }
         }
+        if line.is_by_kernel
+            && let Some(at) = line.message
+            && let Some(payload) = self.payload(at, LARGEST_MESSAGE, is_compact)
+        {
+            let gpu = message(payload.as_ref()).and_then(|line| xid(&line));
+            found.ill_gpus.extend(gpu);
+            return;
+        }
         let Some(subject) = line.subject() else {
             return;
         };
+        let tallies = &mut found.tallies;
         let tally = tallies.entry(subject).or_default();
         if let Some(dropped) = line.dropped {
             tally.lines = tally.lines.saturating_add(dropped);
@@ -321,6 +334,7 @@ struct Line {
     /// Whom journald itself writes about.
     about: Option<usize>,
     is_by_journald: bool,
+    is_by_kernel: bool,
     priority: Option<u8>,
     dropped: Option<u64>,
     message: Option<u64>,
@@ -332,6 +346,7 @@ impl Line {
             Field::Unit(unit) => self.unit = Some(unit),
             Field::About(unit) => self.about = Some(unit),
             Field::ByJournald => self.is_by_journald = true,
+            Field::ByKernel => self.is_by_kernel = true,
             Field::Priority(priority) => self.priority = Some(priority),
             Field::Dropped(count) => self.dropped = Some(count),
             Field::Message => self.message = Some(at),

@@ -17,6 +17,7 @@
 
 mod field;
 mod file;
+mod gpu_errors;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -40,6 +41,7 @@ use rustix::time::{ClockId, clock_gettime};
 use self::{
     field::Fields,
     file::{Begin, Followed},
+    gpu_errors::GpuErrors,
     window::{Tally, Window},
 };
 use crate::journal::Journal;
@@ -62,6 +64,7 @@ pub struct LogSampler {
     /// Files that cannot be read, which was told.
     told: BTreeSet<PathBuf>,
     buffer: Vec<u8>,
+    gpus: GpuErrors,
 }
 
 /// One service.
@@ -84,6 +87,23 @@ impl LogSampler {
             read_at: None,
             told: BTreeSet::new(),
             buffer: Vec::new(),
+            gpus: GpuErrors::default(),
+        }
+    }
+
+    /// Whether errors of GPUs are looked for in the kernel's lines.
+    pub fn look_for_gpu_errors(&mut self, is_on: bool) {
+        if self.fields.kernel != is_on {
+            self.fields.kernel = is_on;
+            self.files.values_mut().for_each(Followed::forget_fields);
+        }
+    }
+
+    /// Errors within the last hour of each GPU that `readings` has, and of those that had any,
+    /// after that; nothing where no journal can be read.
+    pub fn gpu_errors(&mut self, now: Duration, readings: &mut Vec<Reading>) {
+        if self.fields.kernel && !self.files.is_empty() {
+            self.gpus.sample(now, readings);
         }
     }
 
@@ -111,10 +131,12 @@ impl LogSampler {
                 run: None,
             }));
         }
+        let kernel = self.fields.kernel;
         self.fields = Fields::new(self.subjects.iter().map(|it| {
             let patterns = it.patterns.values().map(String::as_str).collect();
             (&it.unit, patterns)
         }));
+        self.fields.kernel = kernel;
         self.files.values_mut().for_each(Followed::forget_fields);
     }
 
@@ -145,7 +167,7 @@ impl LogSampler {
                 .then(|| self.files.remove(&path))
                 .flatten();
             if let Some(mut file) = rotated {
-                self.count(&path, &mut file, &mut budget, &mut tallies);
+                self.count(&path, &mut file, &mut budget, now, &mut tallies);
             }
             let known = match self.files.remove(&path) {
                 Some(known) => Ok(known),
@@ -153,7 +175,7 @@ impl LogSampler {
             };
             match known {
                 Ok(mut file) => {
-                    self.count(&path, &mut file, &mut budget, &mut tallies);
+                    self.count(&path, &mut file, &mut budget, now, &mut tallies);
                     self.files.insert(path, file);
                 }
                 Err(error) => self.tell(&path, &error),
@@ -171,11 +193,13 @@ impl LogSampler {
         path: &Path,
         file: &mut Followed,
         budget: &mut u64,
+        now: Duration,
         tallies: &mut BTreeMap<usize, Tally>,
     ) {
         match file.read(&self.fields, &mut self.buffer, budget) {
             Ok(found) => {
-                for (subject, tally) in found {
+                self.gpus.add(now, found.ill_gpus);
+                for (subject, tally) in found.tallies {
                     tallies.entry(subject).or_default().add(&tally);
                 }
             }

@@ -380,3 +380,32 @@ fn damage_ends_no_counting() {
         assert!((before..=before + 1).contains(&counted), "{counted}");
     }
 }
+
+#[test]
+fn errors_of_gpus_are_the_kernel_s_own_words() {
+    let mut counting = Counting::new(&[]);
+    counting.sampler.look_for_gpu_errors(true);
+    let mut file = Written::new(counting.path("system.journal"), true);
+    file.save();
+    counting.turn("web.service");
+    let lost = "MESSAGE=NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.";
+    file.entry(&["_TRANSPORT=kernel", "PRIORITY=3", lost]);
+    file.entry(&["_TRANSPORT=kernel", "PRIORITY=6", "MESSAGE=eth0: link up"]);
+    // Anybody can say so.
+    file.entry(&["_TRANSPORT=stdout", "_SYSTEMD_UNIT=web.service", lost]);
+    file.save();
+    counting.turn("web.service");
+    let mut errors = |after: u64| {
+        let known = Reading::new(Metric::GpuTemperatureCelsius, 41).in_instance("0000:af:00");
+        let mut readings = vec![known];
+        let now = counting.now + Duration::from_secs(after);
+        counting.sampler.gpu_errors(now, &mut readings);
+        let readings = readings.into_iter().skip(1);
+        readings
+            .map(|it| (it.instance.unwrap(), it.value))
+            .collect::<Vec<_>>()
+    };
+    let [lost, other] = ["0000:3b:00", "0000:af:00"].map(str::to_owned);
+    assert_eq!(errors(3_599), [(lost.clone(), 1), (other.clone(), 0)]);
+    assert_eq!(errors(3_600), [(lost, 0), (other, 0)]);
+}
