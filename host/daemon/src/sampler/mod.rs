@@ -222,6 +222,7 @@ impl Sampler {
                 .interval
                 .filter(|_| !control.services.units.is_empty());
             let Some(interval) = interval else {
+                work.logs.begin_anew();
                 work.endpoints.stop();
                 let nothing = HardwareIntervals::default();
                 work.hardware.declare(&self.linux, nothing);

@@ -52,7 +52,7 @@ fn bus(text: &str) -> Option<String> {
 const OF_PROGRAMS: [u32; 5] = [13, 31, 43, 45, 68];
 
 /// Which GPU a line of the kernel says to be ill, by `NVRM: Xid (PCI:0000:3b:00): 79, …`.
-pub fn xid(line: &str) -> Option<String> {
+pub(in crate::sampling) fn xid(line: &str) -> Option<String> {
     let rest = line.trim_start().strip_prefix("NVRM: Xid (")?;
     let (place, rest) = rest.split_once("):")?;
     let number: String = rest

@@ -336,6 +336,24 @@ fn nothing_is_lost_and_nothing_counts_twice_where_a_file_is_rotated() {
 }
 
 #[test]
+fn what_was_written_while_nothing_was_measured_does_not_count() {
+    let mut counting = Counting::new(&[]);
+    let mut file = Written::new(counting.path("system.journal"), true);
+    file.save();
+    counting.turn("web.service");
+    file.line("web.service", 6, "one");
+    file.save();
+    assert_eq!(counting.turn("web.service"), counts(1, 0));
+    counting.sampler.begin_anew();
+    file.line("web.service", 6, "two");
+    file.save();
+    assert_eq!(counting.turn("web.service"), counts(0, 0));
+    file.line("web.service", 6, "three");
+    file.save();
+    assert_eq!(counting.turn("web.service"), counts(1, 0));
+}
+
+#[test]
 fn another_run_begins_with_no_lines() {
     let mut counting = Counting::new(&[]);
     let mut file = Written::new(counting.path("system.journal"), true);
