@@ -6,6 +6,7 @@
 //! certificate = { degraded = "21d", critical = "7d" }
 //! cpu = { degraded = "90%", for = "5m" }
 //! error-rate = { degraded = "5%", failed = "10%", clear = "2%", for = "30s", window = "5m" }
+//! logs.deadlock = { pattern = "deadlock detected", degraded = 1 }
 //! ```
 
 use std::{ops::Range, time::Duration};
@@ -21,6 +22,7 @@ use prunella_core::{
 
 use super::{
     limits::{self, Key},
+    logs,
     reader::{Reader, Section},
     value,
 };
@@ -45,7 +47,7 @@ pub(super) fn section(
         reader.only(
             section,
             &keys(
-                &["latency", "error-rate", "certificate"],
+                &["latency", "error-rate", "certificate", "logs"],
                 limits::OF_SERVICES,
             ),
         );
@@ -66,7 +68,7 @@ pub(super) fn host_section(
         return health;
     };
     let known = keys(
-        &["latency", "error-rate", "certificate", "host"],
+        &["latency", "error-rate", "certificate", "logs", "host"],
         limits::OF_SERVICES,
     );
     reader.only(section, &known);
@@ -94,6 +96,7 @@ fn read(reader: &mut Reader<'_>, section: Section<'_>, health: &mut HealthSettin
         read_certificate(reader, section, &mut health.certificate);
     }
     limits::read(reader, section, limits::OF_SERVICES, &mut health.limits);
+    logs::read(reader, section, health);
 }
 
 fn read_certificate(

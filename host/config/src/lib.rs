@@ -100,6 +100,7 @@ mod health;
 mod keys;
 mod limits;
 mod load;
+mod logs;
 mod main_file;
 mod metrics;
 mod out_of_force;

@@ -36,6 +36,11 @@ pub(super) const OF_SERVICES: &[Key] = &[
     ("cpu-pressure", Metric::PressureCpuPermille),
     ("memory-pressure", Metric::PressureMemoryPermille),
     ("io-pressure", Metric::PressureIoPermille),
+    ("log-lines", Metric::LogLinesPerMinute),
+    ("log-errors", Metric::LogErrorsPerMinute),
+    ("requests", Metric::RequestsPerMinute),
+    ("request-errors", Metric::RequestErrorsPermille),
+    ("request-latency", Metric::RequestLatencyMs),
 ];
 
 /// What can be limited of the host.
@@ -57,6 +62,12 @@ pub(super) const OF_HOST: &[Key] = &[
     ("interface-errors", Metric::InterfaceErrors),
     ("link", Metric::LinkDown),
     ("clock", Metric::ClockUnsynchronized),
+    ("smart", Metric::DiskFailing),
+    ("gpu", Metric::GpuPermille),
+    ("gpu-memory", Metric::GpuMemoryPermille),
+    ("gpu-temperature", Metric::GpuTemperatureCelsius),
+    ("gpu-ecc-errors", Metric::GpuEccErrors),
+    ("gpu-xid-errors", Metric::GpuXidErrors),
 ];
 
 /// Shares above a whole, of several processors.
@@ -86,6 +97,7 @@ pub(super) fn read(
             continue;
         };
         let section = Section { table, name: key };
+        reader.only(section, keys_of(metric));
         if let Some(limit) = limit(reader, section, value.span(), metric, limits.get(metric)) {
             limits.set(metric, Some(limit));
         }
@@ -96,26 +108,30 @@ fn example(metric: Metric) -> &'static str {
     match metric.quantity() {
         Quantity::Permille => "{ degraded = \"90%\", critical = \"95%\", for = \"5m\" }",
         Quantity::Bytes | Quantity::BytesPerSecond => "{ degraded = \"1GiB\", for = \"5m\" }",
+        Quantity::Milliseconds => "{ degraded = \"1s\", for = \"5m\" }",
         Quantity::Flag => "{ for = \"1h\" }",
         _ => "{ degraded = 100, for = \"5m\" }",
     }
 }
 
-fn limit(
+/// The keys of a limit.
+pub(super) fn keys_of(metric: Metric) -> &'static [&'static str] {
+    if metric.quantity() == Quantity::Flag {
+        &["for"]
+    } else {
+        &["degraded", "critical", "clear", "for"]
+    }
+}
+
+/// A limit, over `default`. Which keys there may be is looked at elsewhere.
+pub(super) fn limit(
     reader: &mut Reader<'_>,
     section: Section<'_>,
     at: Range<usize>,
     metric: Metric,
     default: Option<&MetricLimit>,
 ) -> Option<MetricLimit> {
-    let is_flag = metric.quantity() == Quantity::Flag;
-    let keys: &[&str] = if is_flag {
-        &["for"]
-    } else {
-        &["degraded", "critical", "clear", "for"]
-    };
-    reader.only(section, keys);
-    let degraded = if is_flag {
+    let degraded = if metric.quantity() == Quantity::Flag {
         Some(1)
     } else {
         threshold(reader, section, "degraded", metric)
@@ -125,7 +141,7 @@ fn limit(
             degraded,
             critical: default
                 .and_then(|default| default.critical)
-                .filter(|critical| *critical > degraded),
+                .filter(|critical| *critical >= degraded),
             // Where nothing else is said.
             clear: degraded * 9 / 10,
             hold: default.map_or(Duration::from_secs(60), |default| default.hold),
@@ -203,7 +219,11 @@ fn threshold(
             let span = reader.duration(section, key, Duration::ZERO)?;
             Some(span.as_secs() / 3_600)
         }
-        Quantity::Count | Quantity::Milliseconds | Quantity::Celsius | Quantity::Flag => {
+        Quantity::Milliseconds => {
+            let span = reader.duration(section, key, Duration::ZERO)?;
+            u64::try_from(span.as_millis()).ok()
+        }
+        Quantity::Count | Quantity::PerMinute | Quantity::Celsius | Quantity::Flag => {
             let number = reader.number_in(section.table.get(key)?, key, 0..=u32::MAX)?;
             Some(u64::from(number))
         }

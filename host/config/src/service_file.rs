@@ -1,6 +1,7 @@
 //! Reads one `services.d/*.toml`: one service.
 
 mod checks;
+mod endpoint;
 mod files;
 mod objective;
 mod probes;
@@ -38,6 +39,7 @@ const KEYS: &[&str] = &[
     "budget",
     "health",
     "objective",
+    "metrics",
     "alerts",
     "file",
     "check",
@@ -144,6 +146,7 @@ pub(super) fn read<'t>(
     probes::read_probes(reader, top, &mut service);
     service.objective = objective::read(reader, top, &service);
     probes::check_limits(reader, top, &service);
+    service.metrics_endpoint = endpoint::read(reader, top);
     let parsed = unit.map(|(_, span)| Parsed {
         service,
         own_strategies,

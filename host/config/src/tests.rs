@@ -10,7 +10,7 @@ use super::{
 };
 use prunella_core::{
     UnitName,
-    health::{ErrorRateSettings, Metric},
+    health::{ErrorRateSettings, HealthSettings, Metric},
     policy::{Act, Permission, Scope},
     service::{FileRole, HttpQuestion, Order, ProbeKind, ReadBy, RunPolicy, StartLimit},
 };
@@ -447,11 +447,12 @@ fn limits_of_metrics_are_read_over_their_defaults() {
     let loaded = load(&[
         (
             "prunella.toml",
-            "[metrics]\ninterval = \"5s\"\n\
+            "[metrics]\ninterval = \"5s\"\nsmart = \"2h\"\ngpus = \"off\"\n\
              [health]\ncpu = { degraded = \"97%\" }\ntasks = \"off\"\n\
              cpu-core = { degraded = \"250%\", for = \"10m\" }\n\
              [health.host]\ndisk = { degraded = \"80%\", clear = \"75%\" }\n\
-             load = { degraded = 8 }\nclock = { for = \"1h\" }",
+             load = { degraded = 8 }\nclock = { for = \"1h\" }\n\
+             smart = { for = \"1m\" }\ngpu-temperature = { degraded = 85 }",
         ),
         (
             "services.d/a.toml",
@@ -470,7 +471,19 @@ fn limits_of_metrics_are_read_over_their_defaults() {
     let processes = limits.get(Metric::Processes).unwrap();
     assert_eq!((processes.degraded, processes.clear), (50, 45));
     assert_eq!(processes.hold, Duration::from_secs(5));
+    assert_eq!(config.metrics.smart, Some(Duration::from_secs(7_200)));
+    assert_eq!(config.metrics.gpus, None);
     let host = &config.host_health;
+    let smart = host.get(Metric::DiskFailing).unwrap();
+    assert_eq!(
+        (smart.degraded, smart.critical, smart.clear),
+        (1, Some(1), 0)
+    );
+    assert_eq!(smart.hold, Duration::from_secs(60));
+    assert_eq!(
+        host.get(Metric::GpuTemperatureCelsius).unwrap().degraded,
+        85
+    );
     let disk = host.get(Metric::DiskPermille).unwrap();
     assert_eq!(
         (disk.degraded, disk.critical, disk.clear),
@@ -480,6 +493,72 @@ fn limits_of_metrics_are_read_over_their_defaults() {
     let clock = host.get(Metric::ClockUnsynchronized).unwrap();
     assert_eq!((clock.degraded, clock.clear), (1, 0));
     assert_eq!(host.get(Metric::CpuPermille).unwrap().degraded, 900);
+}
+
+#[test]
+fn patterns_of_lines_are_read_over_those_of_the_host() {
+    let loaded = load(&[
+        (
+            "prunella.toml",
+            "[health.logs.oom]\npattern = \"Out of memory\"\ndegraded = 1\nfor = \"0s\"\n\
+             [health.logs.slow]\npattern = \"slow *query\"",
+        ),
+        (
+            "services.d/a.toml",
+            "unit = \"a.service\"\n[health]\nlogs.slow = { degraded = 60 }\nlogs.oom = \"off\"\n\
+             log-lines = { degraded = 600 }\nlog-errors = { degraded = 5, critical = 50 }",
+        ),
+        ("services.d/b.toml", "unit = \"b.service\""),
+    ]);
+    assert_eq!(shown(&loaded), "");
+    let config = loaded.config.unwrap();
+    let [a, b] = ["a.service", "b.service"].map(|unit| config.services[unit].health.clone());
+    let matches = |health: &HealthSettings, name| {
+        let metric = Metric::LogMatchesPerMinute;
+        health.limits.of_series(metric, Some(name)).copied()
+    };
+    let names = |health: &HealthSettings| health.log_patterns.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&a), ["slow"]);
+    assert_eq!(a.log_patterns["slow"], "slow *query");
+    assert_eq!(matches(&a, "oom"), None);
+    let slow = matches(&a, "slow").unwrap();
+    assert_eq!((slow.degraded, slow.clear), (60, 54));
+    assert_eq!(names(&b), ["oom", "slow"]);
+    let oom = matches(&b, "oom").unwrap();
+    assert_eq!((oom.degraded, oom.clear, oom.hold), (1, 0, Duration::ZERO));
+    assert_eq!(matches(&b, "slow"), None);
+    let lines = |health: &HealthSettings| *health.limits.get(Metric::LogLinesPerMinute).unwrap();
+    assert_eq!((lines(&a).degraded, lines(&b).degraded), (600, 20_000));
+    let errors = a.limits.get(Metric::LogErrorsPerMinute).unwrap();
+    assert_eq!((errors.degraded, errors.critical), (5, Some(50)));
+}
+
+#[test]
+fn a_metrics_endpoint_is_read() {
+    let loaded = load(&[(
+        "services.d/a.toml",
+        "unit = \"a.service\"\n[health]\nrequest-latency = { degraded = \"250ms\" }\n\
+         [metrics.prometheus]\nurl = \"https://a.example:9100/metrics\"\n\
+         requests = [\"a_total\", \"b_total\"]\nerrors = 'a_total{code=\"5*\"}'\n\
+         latency = \"a_seconds\"\nquantile = \"99.9%\"",
+    )]);
+    assert_eq!(shown(&loaded), "");
+    let service = &loaded.config.unwrap().services["a.service"];
+    let endpoint = service.metrics_endpoint.as_ref().unwrap();
+    assert_eq!(endpoint.url, "https://a.example:9100/metrics");
+    assert_eq!(endpoint.timeout, Duration::from_secs(5));
+    let shown: Vec<String> = endpoint.requests.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["a_total", "b_total"]);
+    assert_eq!(endpoint.errors[0].to_string(), "a_total{code=\"5*\"}");
+    assert_eq!(endpoint.quantile, Some(999));
+    let limit = service.health.limits.get(Metric::RequestLatencyMs).unwrap();
+    assert_eq!((limit.degraded, limit.clear), (250, 225));
+    let errors = service
+        .health
+        .limits
+        .get(Metric::RequestErrorsPermille)
+        .unwrap();
+    assert_eq!((errors.degraded, errors.critical), (50, Some(100)));
 }
 
 #[test]
@@ -659,7 +738,7 @@ error: unknown key `prots`
   |
 2 | prots = ["tcp/80"]
   | ^^^^^
-  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, heal-degraded, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, objective, alerts, file, check, probe
+  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, heal-degraded, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, objective, metrics, alerts, file, check, probe
 
 error: `tcp/0` is not a port
  --> services.d/web.toml:3:10
@@ -816,6 +895,61 @@ fn a_port_that_two_services_declare_is_warned_of_unless_their_addresses_differ()
 #[case::limit_without_default(
     "[health]\nswap = { for = \"1m\" }",
     "`swap` has no limit yet, so it needs `degraded`"
+)]
+#[case::no_url(
+    "[metrics.prometheus]\nrequests = \"x_total\"",
+    "[metrics.prometheus] has no `url`"
+)]
+#[case::no_families(
+    "[metrics.prometheus]\nurl = \"http://127.0.0.1/metrics\"",
+    "says nothing of what is to be read there"
+)]
+#[case::no_metrics_url(
+    "[metrics.prometheus]\nurl = \"127.0.0.1:9100\"\nrequests = \"x_total\"",
+    "`127.0.0.1:9100` is not a URL that can be asked"
+)]
+#[case::no_series(
+    "[metrics.prometheus]\nurl = \"http://127.0.0.1/\"\nrequests = \"rate(x_total)\"",
+    "`rate(x_total)` is not the name of a metric"
+)]
+#[case::no_labels(
+    "[metrics.prometheus]\nurl = \"http://127.0.0.1/\"\nrequests = 'x{code=~\"5..\"}'",
+    "is not `{label=\"value\", …}`"
+)]
+#[case::errors_alone(
+    "[metrics.prometheus]\nurl = \"http://127.0.0.1/\"\nlatency = \"x\"\nerrors = \"y\"",
+    "`errors` has no meaning without `requests`"
+)]
+#[case::no_quantile(
+    "[metrics.prometheus]\nurl = \"http://127.0.0.1/\"\nlatency = \"x\"\nquantile = \"0.95\"",
+    "`0.95` is not a share of requests"
+)]
+#[case::metrics_timeout(
+    "[metrics.prometheus]\nurl = \"http://127.0.0.1/\"\nlatency = \"x\"\ntimeout = \"2m\"",
+    "`timeout` must be at most 1m"
+)]
+#[case::metrics_of_the_host("[metrics]\ninterval = \"1s\"", "unknown key `interval`")]
+#[case::latency_limit(
+    "[health]\nrequest-latency = { degraded = 1000 }",
+    "`degraded` must be a duration as text"
+)]
+#[case::no_pattern("[health.logs.oom]\ndegraded = 1", "`oom` has no `pattern`")]
+#[case::empty_pattern(
+    "[health.logs.oom]\npattern = \"*\"",
+    "`pattern` must be some text, of at most 200 bytes"
+)]
+#[case::pattern_name("[health.logs.OOM]\npattern = \"x\"", "`OOM` is not a name")]
+#[case::pattern_key(
+    "[health.logs.oom]\npatern = \"x\"",
+    "did you mean `pattern`? Valid in [health.logs.NAME]: pattern, degraded, critical, clear, for"
+)]
+#[case::pattern_limit(
+    "[health.logs.oom]\npattern = \"x\"\nfor = \"1m\"",
+    "has no limit yet, so it needs `degraded`"
+)]
+#[case::pattern_alone(
+    "[health.logs]\noom = \"Out of memory\"",
+    "`oom` must be a table, or \"off\""
 )]
 #[case::limit_of_the_host("[health.host]\ncpu = \"off\"", "unknown key `host`")]
 #[case::health_for(
@@ -1025,6 +1159,7 @@ fn mistakes_in_a_service(#[case] text: &str, #[case] expected: &str) {
 )]
 #[case::limit_of_a_service("[health.host]\ndescriptors = \"off\"", "unknown key `descriptors`")]
 #[case::metrics_interval("[metrics]\ninterval = \"2m\"", "`interval` must be at most 1m")]
+#[case::smart_interval("[metrics]\nsmart = \"1s\"", "`smart` must be at least 10s")]
 fn mistakes_in_the_main_file(#[case] text: &str, #[case] expected: &str) {
     let shown = main_file(text);
     assert!(shown.contains(expected), "shown was:\n{shown}");

@@ -18,7 +18,7 @@ mod objective;
 mod reading;
 mod series;
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -203,11 +203,13 @@ impl Symptom {
     }
 
     /// Whether something that is done to the service may end it. A certificate is as old
-    /// after a restart as before, and what was used up of a budget is gone.
+    /// after a restart as before, and what was used up of a budget is gone. What its lines
+    /// contain is told and never acted on: whoever can have a service log a text could
+    /// otherwise have it restarted.
     pub fn may_be_treated(&self) -> bool {
         !matches!(
             self.metric,
-            Metric::CertificateHours | Metric::ErrorBudgetPermille
+            Metric::CertificateHours | Metric::ErrorBudgetPermille | Metric::LogMatchesPerMinute
         )
     }
 
@@ -333,6 +335,10 @@ pub struct HealthSettings {
     #[serde(default)]
     pub certificate: CertificateSettings,
     pub limits: MetricLimits,
+    /// What is looked for in the service's lines, by the operator's names: a line counts
+    /// that contains it, with `*` for any text and `?` for any one character.
+    #[serde(default)]
+    pub log_patterns: BTreeMap<String, String>,
 }
 
 impl Default for HealthSettings {
@@ -342,6 +348,7 @@ impl Default for HealthSettings {
             error_rate: ErrorRateSettings::default(),
             certificate: CertificateSettings::default(),
             limits: MetricLimits::of_services(),
+            log_patterns: BTreeMap::new(),
         }
     }
 }

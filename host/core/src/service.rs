@@ -1,5 +1,6 @@
 //! A service: a unit in Prunella's care, and what its operator declared.
 
+mod endpoint;
 mod probe;
 
 use std::{
@@ -12,8 +13,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use self::probe::{
-    DeclaredProbe, DnsQuestion, DnsRecord, HttpQuestion, ProbeKind, TlsQuestion,
+pub use self::{
+    endpoint::{BadSelector, MetricsEndpoint, SeriesSelector},
+    probe::{DeclaredProbe, DnsQuestion, DnsRecord, HttpQuestion, ProbeKind, TlsQuestion},
 };
 use crate::{
     Failure, StrategyName, UnitName,
@@ -64,6 +66,9 @@ pub struct Service {
     /// The share of its probes' questions that has to be answered over 30 days.
     #[serde(default)]
     pub objective: Option<Objective>,
+    /// Where it tells what it measures of itself.
+    #[serde(default)]
+    pub metrics_endpoint: Option<MetricsEndpoint>,
     /// Who hears of it, where that is not what holds for the host.
     pub alerts: Option<Routes>,
     /// How long it may be down before people are told; what `[alerts]` says,
@@ -95,6 +100,7 @@ impl Service {
             budget: None,
             health: HealthSettings::default(),
             objective: None,
+            metrics_endpoint: None,
             alerts: None,
             notify_after: None,
             declared_in: None,

@@ -298,6 +298,11 @@ impl HealthBook {
         self.observe(unit, |tracker, now| tracker.signals(now, signals));
     }
 
+    /// Whether a service is up, and nobody is at work on it.
+    pub(crate) fn is_up(&self, unit: &UnitName) -> bool {
+        self.lock().get(unit).is_some_and(Tracker::is_up)
+    }
+
     /// What is known of a service's probes.
     pub(crate) fn probes_of(&self, unit: &UnitName) -> Vec<ProbeHealth> {
         self.lock()

@@ -1,6 +1,6 @@
 //! What a value says, as a sentence.
 
-use prunella_core::health::{Metric, Reading, Source, Subject, Whole};
+use prunella_core::health::{Metric, Quantity, Reading, Source, Subject, Whole};
 
 /// A sentence without its full stop: what was measured of whom, and its limit.
 pub(crate) fn sentence(subject: &Subject, reading: &Reading, threshold: u64) -> String {
@@ -13,6 +13,9 @@ pub(crate) fn sentence(subject: &Subject, reading: &Reading, threshold: u64) -> 
         Source::Accounts => "",
         Source::Processes => " (added up over its processes)",
     };
+    if reading.metric.quantity() == Quantity::Flag {
+        return format!("{measured}{source}");
+    }
     format!("{measured}{source}, with a limit of {}", shown(threshold))
 }
 
@@ -43,6 +46,19 @@ fn of_service(reading: &Reading) -> String {
         (Metric::DescriptorsPermille, _) => {
             format!("one of its processes has {value} of the files open that it may open")
         }
+        (Metric::LogLinesPerMinute, _) => format!("it logs lines at a rate of {value}"),
+        (Metric::LogErrorsPerMinute, _) => format!("it logs errors at a rate of {value}"),
+        (Metric::LogMatchesPerMinute, _) => {
+            let pattern = reading.instance.as_deref().unwrap_or_default();
+            format!("it logs lines with pattern `{pattern}` at a rate of {value}")
+        }
+        (Metric::RequestsPerMinute, _) => {
+            format!("it gets requests at a rate of {value}, by its own count")
+        }
+        (Metric::RequestErrorsPermille, _) => {
+            format!("{value} of its requests fail, by its own count")
+        }
+        (Metric::RequestLatencyMs, _) => format!("its requests take {value}, by its own count"),
         (metric, _) => format!("its value of {} is {value}", metric.title()),
     }
 }
@@ -72,6 +88,19 @@ fn of_host(reading: &Reading) -> String {
             format!("{value} packets of interface {instance} were damaged")
         }
         Metric::LinkDown => format!("interface {instance} has no link"),
+        Metric::DiskFailing => format!("disk {instance} says that it is failing (SMART)"),
+        Metric::GpuPermille => format!("GPU {instance} is busy {value} of the time"),
+        Metric::GpuMemoryPermille => {
+            format!("{value} of the memory of GPU {instance} is in use")
+        }
+        Metric::GpuTemperatureCelsius => format!("GPU {instance} measures {value}"),
+        Metric::GpuEccErrors => format!(
+            "GPU {instance} could not correct {value} errors of its memory since its driver was \
+             loaded"
+        ),
+        Metric::GpuXidErrors => {
+            format!("the kernel logged {value} errors of GPU {instance} within the last hour (Xid)")
+        }
         metric => format!("the value of {} is {value}", metric.title()),
     }
 }

@@ -99,8 +99,9 @@ impl Sampled {
         }
         self.last = Some((now, signals.run));
         self.interval = signals.interval;
-        self.watching
-            .retain(|(metric, _), _| limits.get(*metric).is_some());
+        self.watching.retain(|(metric, instance), _| {
+            limits.of_series(*metric, instance.as_deref()).is_some()
+        });
         for ((metric, instance), watching) in &mut self.watching {
             let is_of =
                 |reading: &Reading| reading.metric == *metric && reading.instance == *instance;
@@ -109,7 +110,8 @@ impl Sampled {
             }
         }
         for reading in signals.readings {
-            let Some(limit) = limits.get(reading.metric) else {
+            let instance = reading.instance.as_deref();
+            let Some(limit) = limits.of_series(reading.metric, instance) else {
                 continue;
             };
             let series = (reading.metric, reading.instance.clone());
@@ -165,7 +167,7 @@ impl Sampled {
         limits: &MetricLimits,
     ) -> impl Iterator<Item = Symptom> {
         self.watching.iter().filter_map(|(series, watching)| {
-            let limit = limits.get(series.0)?;
+            let limit = limits.of_series(series.0, series.1.as_deref())?;
             watching.symptom(subject, series, limit)
         })
     }

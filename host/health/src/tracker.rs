@@ -257,6 +257,11 @@ impl Tracker {
         self.standing.is_ok()
     }
 
+    /// Whether its unit was seen to be up, and is not being healed.
+    pub fn is_up(&self) -> bool {
+        self.standing == Ok(Standing::Up) && !self.is_being_healed()
+    }
+
     /// Whether an incident is under way, which says more than the unit does.
     pub fn has_incident(&self) -> bool {
         self.incident.is_some()

@@ -142,6 +142,7 @@ fn sandbox(mutates: bool, as_root: bool) -> Sandbox {
         },
         // The C library asks netlink for addresses when it looks up a name.
         families: vec!["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"],
+        devices: Vec::new(),
     }
 }
 

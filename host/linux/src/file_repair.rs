@@ -200,6 +200,7 @@ fn sandbox() -> Sandbox {
             Capability::Fowner,
         ],
         families: vec!["AF_UNIX"],
+        devices: Vec::new(),
     }
 }
 

@@ -111,6 +111,16 @@ impl Journal {
         }
     }
 
+    /// A journal that is kept in one folder.
+    #[cfg(test)]
+    pub(crate) fn in_folder(root: &std::path::Path, machine_id: &str) -> Self {
+        Self {
+            roots: vec![root.to_owned()],
+            machine_id: machine_id.to_owned(),
+            journalctl: "/bin/false".into(),
+        }
+    }
+
     /// Whether systemd itself gave an invocation id to a run of a unit.
     ///
     /// # Errors
@@ -207,7 +217,7 @@ impl Journal {
     }
 
     /// This host's directories, whether they are there or not.
-    fn directories(&self, namespaces: bool) -> Vec<PathBuf> {
+    pub(crate) fn directories(&self, namespaces: bool) -> Vec<PathBuf> {
         let mut directories = Vec::new();
         for root in &self.roots {
             directories.push(root.join(&self.machine_id));

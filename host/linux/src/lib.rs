@@ -138,6 +138,19 @@ impl Linux {
         SystemdUnitControl::new(&self.shared)
     }
 
+    /// Asks disks and GPUs how they are, by programs of others.
+    pub fn hardware_sampler(&self) -> sampling::HardwareSampler {
+        let units: Arc<dyn units::Units> = Arc::new(self.units());
+        let runner = transient::Transient::new(Arc::clone(&self.shared), units);
+        sampling::HardwareSampler::new(Arc::new(runner))
+    }
+
+    /// Counts what services write to the journal. Nothing is read before it is told whose
+    /// lines count.
+    pub fn log_sampler(&self) -> sampling::LogSampler {
+        sampling::LogSampler::new(Arc::clone(&self.journal))
+    }
+
     /// Begins to open the connection for signals, which the first wait, or the
     /// first job, would otherwise open: to be called when one is likely.
     pub fn expect_waiting(&self) {

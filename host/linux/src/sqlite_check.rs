@@ -133,6 +133,7 @@ fn sandbox(path: &Path) -> Sandbox {
             .collect(),
         capabilities: Vec::new(),
         families: vec!["AF_UNIX"],
+        devices: Vec::new(),
     }
 }
 

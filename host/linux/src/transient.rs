@@ -52,6 +52,8 @@ pub(crate) enum Capability {
     Setgid = 6,
     Setuid = 7,
     NetBindService = 10,
+    SysRawio = 17,
+    SysAdmin = 21,
 }
 
 impl Capability {
@@ -64,6 +66,8 @@ impl Capability {
             Self::Setgid => "CAP_SETGID",
             Self::Setuid => "CAP_SETUID",
             Self::NetBindService => "CAP_NET_BIND_SERVICE",
+            Self::SysRawio => "CAP_SYS_RAWIO",
+            Self::SysAdmin => "CAP_SYS_ADMIN",
         }
     }
 }
@@ -77,6 +81,15 @@ pub(crate) enum ProtectSystem {
     Programs,
     /// Nothing but what is named.
     Strict,
+}
+
+/// A device, or a group of them, that a program may open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Device {
+    /// A path, or such as `char-nvidia*`.
+    pub(crate) name: String,
+    /// `r`, `w` or both.
+    pub(crate) access: &'static str,
 }
 
 /// What a program may reach.
@@ -95,6 +108,8 @@ pub(crate) struct Sandbox {
     pub(crate) capabilities: Vec<Capability>,
     /// Kinds of sockets it may make.
     pub(crate) families: Vec<&'static str>,
+    /// What of `/dev` it may open besides what is no hardware.
+    pub(crate) devices: Vec<Device>,
 }
 
 /// One program to run.
@@ -404,6 +419,7 @@ pub(in crate::transient) mod tests {
                 writable: vec!["/run".to_owned()],
                 capabilities: vec![Capability::Chown, Capability::NetBindService],
                 families: vec!["AF_UNIX"],
+                devices: Vec::new(),
             },
             timeout: Duration::from_secs(10),
         }

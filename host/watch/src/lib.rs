@@ -15,6 +15,7 @@
 //! unit files again; so after each of these it looks at every unit in care.
 
 mod probing;
+mod scraping;
 mod task;
 mod unit_history;
 
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 
 pub use crate::{
     probing::{Ask, Asked, ProbeTarget, Prober, Tell, Unanswered},
+    scraping::{Hear, IsAsked, Scraper},
     unit_history::{LOOP_RESTARTS, LOOP_WITHIN},
 };
 

@@ -70,6 +70,12 @@ impl Builder {
         self
     }
 
+    /// Shows a file or folder of the host inside, read-only.
+    pub fn bind_ro(mut self, host: impl Into<PathBuf>, guest: impl Into<PathBuf>) -> Self {
+        self.machine = self.machine.bind_ro(host, guest);
+        self
+    }
+
     /// A file that is not text.
     pub fn bytes(mut self, path: &str, content: &[u8], mode: u32) -> Self {
         self.machine = self.machine.file(path, content, mode);

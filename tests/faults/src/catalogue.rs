@@ -61,8 +61,6 @@ pub enum Missing {
     MakeRoom,
     /// Remove a cache that is damaged, so that it is made anew.
     ResetCache,
-    /// Notice what a service writes to its journal, and how much.
-    WatchLogs,
 }
 
 impl Missing {
@@ -74,7 +72,6 @@ impl Missing {
             Self::RemoveStale => "remove a stale pid file, lock file or socket",
             Self::MakeRoom => "make room on a full disk",
             Self::ResetCache => "remove a damaged cache",
-            Self::WatchLogs => "watch what services log",
         }
     }
 }

@@ -35,6 +35,7 @@ mod house;
 mod image;
 mod machine;
 mod nspawn;
+mod package;
 mod program;
 
 pub use builder::Builder;
@@ -42,6 +43,7 @@ pub use command::Output;
 pub use house::machines_dir;
 pub use image::{Software, Systemd};
 pub use machine::Machine;
+pub use package::unpacked;
 pub use program::{Linking, Profile, cargo, program};
 
 use std::time::Duration;

@@ -521,9 +521,15 @@ impl Found<'_> {
     /// busy host does not explain.
     fn is_slow(&self) -> bool {
         let symptoms = &self.evidence.detection.symptoms;
-        symptoms
-            .iter()
-            .any(|symptom| matches!(symptom.metric, Metric::LatencyMs | Metric::ErrorsPermille))
+        symptoms.iter().any(|symptom| {
+            matches!(
+                symptom.metric,
+                Metric::LatencyMs
+                    | Metric::ErrorsPermille
+                    | Metric::RequestLatencyMs
+                    | Metric::RequestErrorsPermille
+            )
+        })
     }
 
     /// The change that is nearest to the service, and among equals the latest.

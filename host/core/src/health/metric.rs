@@ -15,6 +15,8 @@ pub enum Quantity {
     Hours,
     Bytes,
     BytesPerSecond,
+    /// Things, counted over the last minute.
+    PerMinute,
     /// Degrees; what is below freezing is 0.
     Celsius,
     /// 1 for yes, 0 for no.
@@ -34,6 +36,12 @@ pub enum InstanceKind {
     Interface,
     /// Its sensors of temperature, by name.
     Sensor,
+    /// Patterns that its lines may contain, by the operator's names.
+    LogPattern,
+    /// Its disks, by the kernel's names.
+    Disk,
+    /// Its GPUs, by where they are plugged in.
+    Gpu,
 }
 
 macro_rules! metrics {
@@ -130,6 +138,21 @@ metrics! {
     /// Restarts by systemd since the sample before.
     Restarts "restarts" Count None "restarts";
 
+    /// Lines that a service wrote to the journal, those that journald dropped included.
+    LogLinesPerMinute "log-lines-per-minute" PerMinute None "log lines";
+    /// Lines of the priority err or worse.
+    LogErrorsPerMinute "log-errors-per-minute" PerMinute None "log errors";
+    /// Lines that contain a pattern which the operator has named.
+    LogMatchesPerMinute "log-matches-per-minute" PerMinute LogPattern "log matches";
+
+    /// Requests that a service got, by its own count.
+    RequestsPerMinute "requests-per-minute" PerMinute None "requests";
+    /// Of its requests within the last minute, those that came to nothing, by its own count.
+    RequestErrorsPermille "request-errors-permille" Permille None "failed requests";
+    /// How long its requests within the last minute took, by its own count: their mean, or a
+    /// quantile.
+    RequestLatencyMs "request-latency-ms" Milliseconds None "request latency";
+
     /// Used space of a file system, of what may be used.
     DiskPermille "disk-permille" Permille FileSystem "disk";
     /// What is left of a file system's space.
@@ -142,6 +165,19 @@ metrics! {
     ClockUnsynchronized "clock-unsynchronized" Flag None "clock not synchronized";
     /// What a sensor measures.
     TemperatureCelsius "temperature-celsius" Celsius Sensor "temperature";
+    /// Whether a disk says of itself that it is failing: its SMART verdict.
+    DiskFailing "disk-failing" Flag Disk "disk failing";
+    /// Time in which a GPU had work to do.
+    GpuPermille "gpu-permille" Permille Gpu "GPU";
+    /// Used memory of a GPU.
+    GpuMemoryPermille "gpu-memory-permille" Permille Gpu "GPU memory";
+    /// What a GPU's sensor measures.
+    GpuTemperatureCelsius "gpu-temperature-celsius" Celsius Gpu "GPU temperature";
+    /// Errors of a GPU's memory that it could not correct, since its driver was loaded.
+    GpuEccErrors "gpu-ecc-errors" Count Gpu "GPU memory errors";
+    /// Errors of a GPU that the kernel logged within the last hour (Xid), but for those that
+    /// programs on it make.
+    GpuXidErrors "gpu-xid-errors" Count Gpu "GPU errors";
     /// Packets of an interface that were damaged since the sample before.
     InterfaceErrors "interface-errors" Count Interface "network errors";
     /// Whether an interface that is switched on has no link.
@@ -155,6 +191,19 @@ impl Metric {
             .iter()
             .copied()
             .find(|metric| metric.as_str() == word)
+    }
+
+    /// Whether a value is of the minute before it.
+    pub fn is_of_a_minute(self) -> bool {
+        matches!(
+            self,
+            Self::LogLinesPerMinute
+                | Self::LogErrorsPerMinute
+                | Self::LogMatchesPerMinute
+                | Self::RequestsPerMinute
+                | Self::RequestErrorsPermille
+                | Self::RequestLatencyMs
+        )
     }
 
     /// The value at which nothing is left of what it measures; none where there is no such
@@ -177,6 +226,7 @@ impl Metric {
     pub fn shown(self, value: u64) -> String {
         match self.quantity() {
             Quantity::Count => thousands(value),
+            Quantity::PerMinute => format!("{}/min", thousands(value)),
             Quantity::Permille => format!("{} %", decimal(value, 10)),
             Quantity::Milli => format!("{}.{:02}", value / 1_000, value % 1_000 / 10),
             Quantity::Milliseconds => format!("{} ms", thousands(value)),
@@ -244,6 +294,7 @@ mod tests {
     #[case(Metric::MemoryBytes, 1_536 << 20, "1.5 GiB")]
     #[case(Metric::MemoryBytes, u64::MAX, "16,383.9 PiB")]
     #[case(Metric::IoReadBytesPerSecond, 2 << 20, "2 MiB/s")]
+    #[case(Metric::LogLinesPerMinute, 20_000, "20,000/min")]
     #[case(Metric::TemperatureCelsius, 54, "54 °C")]
     #[case(Metric::LinkDown, 1, "yes")]
     fn values_are_shown(#[case] metric: Metric, #[case] value: u64, #[case] shown: &str) {

@@ -58,6 +58,8 @@ pub struct Existing {
     pub file_systems: Option<BTreeSet<String>>,
     /// Network interfaces, by name; absent where that is not known.
     pub interfaces: Option<BTreeSet<String>>,
+    /// Disks, by the kernel's names; absent where that is not known.
+    pub disks: Option<BTreeSet<String>>,
 }
 
 impl Existing {
@@ -66,7 +68,12 @@ impl Existing {
         let there = match metric.instances() {
             InstanceKind::FileSystem => &self.file_systems,
             InstanceKind::Interface => &self.interfaces,
-            InstanceKind::None | InstanceKind::Probe | InstanceKind::Sensor => &None,
+            InstanceKind::Disk => &self.disks,
+            InstanceKind::None
+            | InstanceKind::Probe
+            | InstanceKind::Sensor
+            | InstanceKind::LogPattern
+            | InstanceKind::Gpu => &None,
         };
         there
             .as_ref()

@@ -5,6 +5,8 @@
 //! What is measured goes to the trackers of health at once, and into a file of its own once a
 //! minute. Trouble with that file is told once, and touches nothing else.
 
+mod endpoints;
+mod hardware;
 mod record;
 
 use std::{
@@ -19,17 +21,22 @@ use prunella_config::{Config, MetricsSettings};
 use prunella_core::{
     Timestamp, UnitName,
     health::{Metric, ProbeHealth, Reading, Subject},
+    service::MetricsEndpoint,
     situation::Situation as _,
 };
 use prunella_health::Signals;
 use prunella_linux::{
     Linux,
     cgroup::Cgroups,
-    sampling::{HostSampler, Instruments, UnitSample, UnitSampler},
+    sampling::{HostSampler, Instruments, LogPatterns, LogSampler, UnitSample, UnitSampler},
 };
 use prunella_store::samples::{Latest, SeriesHistory};
 
-use self::record::Record;
+use self::{
+    endpoints::Endpoints,
+    hardware::{Hardware, HardwareIntervals},
+    record::Record,
+};
 use crate::{DaemonError, clock, health::HealthBook};
 
 /// How long systemd may take to list the failed units.
@@ -52,11 +59,46 @@ pub(crate) struct Sampler {
 /// What is to be measured.
 #[derive(Debug)]
 struct Control {
-    /// By name.
-    units: Arc<[UnitName]>,
+    services: Arc<Services>,
     settings: MetricsSettings,
     /// Set once the thread has nothing more to do.
     stop: bool,
+}
+
+/// What is measured beyond what is measured of all.
+#[derive(Debug)]
+struct Services {
+    /// By name.
+    units: Vec<UnitName>,
+    /// What is looked for in their lines.
+    log_patterns: BTreeMap<UnitName, LogPatterns>,
+    /// Where they tell what they measure of themselves.
+    endpoints: BTreeMap<UnitName, MetricsEndpoint>,
+    /// How often the host's disks and GPUs are asked.
+    hardware: HardwareIntervals,
+}
+
+impl Services {
+    fn of(config: &Config) -> Arc<Self> {
+        let services = config.services.iter();
+        Arc::new(Self {
+            units: config.services.keys().cloned().collect(),
+            log_patterns: services
+                .clone()
+                .map(|(unit, service)| (unit.clone(), service.health.log_patterns.clone()))
+                .collect(),
+            hardware: HardwareIntervals::of(&config.metrics),
+            endpoints: services
+                .filter_map(|(unit, service)| {
+                    Some((unit.clone(), service.metrics_endpoint.clone()?))
+                })
+                .collect(),
+        })
+    }
+
+    fn has(&self, unit: &UnitName) -> bool {
+        self.units.binary_search(unit).is_ok()
+    }
 }
 
 /// What measuring needs from one sample to the next: the thread's own.
@@ -65,6 +107,9 @@ struct Work {
     groups: Cgroups,
     host: HostSampler,
     units: BTreeMap<UnitName, UnitSampler>,
+    logs: LogSampler,
+    endpoints: Endpoints,
+    hardware: Hardware,
     /// Used again for each.
     sample: UnitSample,
     host_readings: Vec<Reading>,
@@ -84,7 +129,7 @@ impl Sampler {
             linux: Arc::clone(linux),
             health: Arc::clone(health),
             control: Mutex::new(Control {
-                units: config.services.keys().cloned().collect(),
+                services: Services::of(config),
                 settings: config.metrics,
                 stop: false,
             }),
@@ -103,7 +148,7 @@ impl Sampler {
     /// What the operator has declared from now on.
     pub(crate) fn declare(&self, config: &Config) {
         let mut control = self.control();
-        control.units = config.services.keys().cloned().collect();
+        control.services = Services::of(config);
         control.settings = config.metrics;
         self.wake.notify_all();
     }
@@ -125,7 +170,7 @@ impl Sampler {
         control
             .settings
             .interval
-            .filter(|_| !control.units.is_empty())
+            .filter(|_| !control.services.units.is_empty())
     }
 
     /// The latest value of each series of this daemon, of one subject or of all.
@@ -150,28 +195,37 @@ impl Sampler {
             groups: Cgroups::detect(),
             host: HostSampler::default(),
             units: BTreeMap::new(),
+            logs: self.linux.log_sampler(),
+            endpoints: Endpoints::default(),
+            hardware: Hardware::default(),
             sample: UnitSample::default(),
             host_readings: Vec::new(),
             failed_units: None,
             until_failed: 0,
         };
         let mut next = Instant::now();
-        while let Some((interval, max_size)) = self.wait_until(&mut next) {
-            let units = Arc::clone(&self.control().units);
-            self.measure(&mut work, interval, &units, max_size);
+        while let Some((interval, max_size)) = self.wait_until(&mut next, &mut work) {
+            let services = Arc::clone(&self.control().services);
+            self.measure(&mut work, interval, &services, max_size);
         }
     }
 
     /// Waits for the time of the next sample; `None` when there is to be none any more.
-    fn wait_until(&self, next: &mut Instant) -> Option<(Duration, u64)> {
+    fn wait_until(&self, next: &mut Instant, work: &mut Work) -> Option<(Duration, u64)> {
         let mut control = self.control();
         loop {
             if control.stop {
                 return None;
             }
             let settings = control.settings;
-            let interval = settings.interval.filter(|_| !control.units.is_empty());
+            let interval = settings
+                .interval
+                .filter(|_| !control.services.units.is_empty());
             let Some(interval) = interval else {
+                work.logs.begin_anew();
+                work.endpoints.stop();
+                let nothing = HardwareIntervals::default();
+                work.hardware.declare(&self.linux, nothing);
                 control = self
                     .wake
                     .wait(control)
@@ -198,12 +252,15 @@ impl Sampler {
         }
     }
 
-    fn measure(&self, work: &mut Work, interval: Duration, units: &[UnitName], max_size: u64) {
+    fn measure(&self, work: &mut Work, interval: Duration, services: &Services, max_size: u64) {
         let Work {
             tools,
             groups: tree,
             host,
             units: samplers,
+            logs,
+            endpoints,
+            hardware,
             sample,
             host_readings,
             failed_units,
@@ -211,10 +268,18 @@ impl Sampler {
         } = work;
         let at = clock::now();
         self.record().begin(at, interval, max_size);
+        let now = self.linux.since_boot();
+        logs.declare(&services.log_patterns);
+        logs.look_for_gpu_errors(services.hardware.gpus.is_some());
+        logs.read(now);
+        endpoints.declare(&self.linux, &self.health, &services.endpoints, interval);
+        hardware.declare(&self.linux, services.hardware);
         host.sample(tools, host_readings);
+        hardware.sample(now, host_readings);
+        logs.gpu_errors(now, host_readings);
         if *until_failed == 0 {
             *until_failed = COUNT_FAILED;
-            *failed_units = self.count_failed(units);
+            *failed_units = self.count_failed(services);
         }
         *until_failed -= 1;
         host_readings.extend(failed_units.map(|count| Reading::new(Metric::FailedUnits, count)));
@@ -225,8 +290,8 @@ impl Sampler {
             readings: host_readings,
         };
         self.health.host_sampled(&signals, host.existing());
-        samplers.retain(|unit, _| units.binary_search(unit).is_ok());
-        for unit in units {
+        samplers.retain(|unit, _| services.has(unit));
+        for unit in &services.units {
             let Some(group) = self.health.group(unit) else {
                 continue;
             };
@@ -234,6 +299,8 @@ impl Sampler {
             let now = self.linux.since_boot();
             let of = (group.path.as_str(), group.restarts);
             if sampler.sample(tools, tree, of, now, sample) {
+                logs.sample(unit, sample.run, now, &mut sample.readings);
+                endpoints.sample(unit, now, &mut sample.readings);
                 self.health.sampled(
                     unit,
                     &Signals {
@@ -255,11 +322,9 @@ impl Sampler {
     }
 
     /// Failed units that are in nobody's care; nothing, when systemd does not tell.
-    fn count_failed(&self, units: &[UnitName]) -> Option<u64> {
+    fn count_failed(&self, services: &Services) -> Option<u64> {
         let failed = self.linux.failed_units(Instant::now() + LIST).ok()?;
-        let others = failed
-            .iter()
-            .filter(|unit| units.binary_search(unit).is_err());
+        let others = failed.iter().filter(|unit| !services.has(unit));
         Some(others.count() as u64)
     }
 

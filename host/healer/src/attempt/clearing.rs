@@ -34,6 +34,9 @@ const INTERVALS: u32 = 6;
 /// An error window holds so many intervals at least.
 const WINDOW_INTERVALS: u32 = 20;
 
+/// For so long what is measured over the last minute remembers what was before.
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// Whether a healing is proven only once this symptom has cleared.
 fn is_to_clear(symptom: &Symptom) -> bool {
     symptom.is_degradation() && symptom.may_be_treated()
@@ -146,8 +149,16 @@ impl Attempt<'_> {
             }
             Metric::LatencyMs => settings.latency.hold * 2 + asked * INTERVALS,
             metric => {
-                let hold = settings.limits.get(metric).map(|limit| limit.hold);
-                hold.unwrap_or_default() * 2 + asked.max(measured) * INTERVALS
+                let limit = settings
+                    .limits
+                    .of_series(metric, symptom.instance.as_deref());
+                let hold = limit.map(|limit| limit.hold).unwrap_or_default();
+                let counted = if metric.is_of_a_minute() {
+                    MINUTE
+                } else {
+                    Duration::ZERO
+                };
+                counted + hold * 2 + asked.max(measured) * INTERVALS
             }
         };
         let symptoms = &self.trail.incident().detection.symptoms;

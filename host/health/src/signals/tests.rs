@@ -314,6 +314,7 @@ fn each_file_system_is_judged_apart() {
     let mounted = |places: &[&str]| Existing {
         file_systems: Some(places.iter().map(|place| (*place).to_owned()).collect()),
         interfaces: None,
+        disks: None,
     };
     host.exists(now, &mounted(&["/", "/var"]));
     assert_eq!(host.health().state, HealthState::Degraded);

@@ -2,7 +2,7 @@
 
 use super::error::ProbeError;
 
-/// Of a body, no more is read than this.
+/// Of a body that is looked at for a text, no more is read than this.
 pub(super) const LIMIT: usize = 64 * 1024;
 
 /// A line that tells how long a chunk is, with its extensions, is no longer.
@@ -30,6 +30,8 @@ enum Chunk {
 /// A body, so far.
 #[derive(Debug)]
 pub(super) struct Body {
+    /// More is not looked at.
+    limit: usize,
     framing: Framing,
     chunk: Chunk,
     /// What came of the chunks and was not understood yet.
@@ -39,8 +41,9 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn new(framing: Framing) -> Self {
+    pub(super) fn new(framing: Framing, limit: usize) -> Self {
         Self {
+            limit,
             framing,
             chunk: Chunk::Size,
             pending: Vec::new(),
@@ -51,7 +54,7 @@ impl Body {
 
     /// What came of it, without how it was framed.
     pub(super) fn text(&self) -> &[u8] {
-        self.text.get(..LIMIT).unwrap_or(&self.text)
+        self.text.get(..self.limit).unwrap_or(&self.text)
     }
 
     /// Whether all of it is here.
@@ -61,7 +64,7 @@ impl Body {
 
     /// Whether more of it came than is looked at.
     pub(super) fn is_too_long(&self) -> bool {
-        self.text.len() > LIMIT
+        self.text.len() > self.limit
     }
 
     /// More came.
@@ -72,7 +75,8 @@ impl Body {
                 self.text.extend_from_slice(bytes);
                 let here = u64::try_from(self.text.len()).unwrap_or(u64::MAX);
                 if here >= length {
-                    self.text.truncate(usize::try_from(length).unwrap_or(LIMIT));
+                    self.text
+                        .truncate(usize::try_from(length).unwrap_or(self.limit));
                     self.is_whole = true;
                 }
             }
@@ -132,9 +136,9 @@ mod tests {
 
     /// Given as a whole, and byte by byte.
     fn read(framing: Framing, bytes: &[u8]) -> Result<Body, ProbeError> {
-        let mut whole = Body::new(framing);
+        let mut whole = Body::new(framing, LIMIT);
         whole.push(bytes)?;
-        let mut slow = Body::new(framing);
+        let mut slow = Body::new(framing, LIMIT);
         for byte in bytes {
             slow.push(&[*byte])?;
         }
@@ -177,7 +181,7 @@ mod tests {
 
     #[test]
     fn an_endless_size_is_none() {
-        let mut body = Body::new(Framing::Chunks);
+        let mut body = Body::new(Framing::Chunks, LIMIT);
         let endless = std::iter::repeat_n(b"1;xxxxxxxx".as_slice(), 1_000);
         let ends = endless.enumerate().find_map(|(at, part)| {
             let part = if at == 0 { part } else { b"xxxxxxxxxx" };
@@ -188,7 +192,7 @@ mod tests {
 
     #[test]
     fn no_more_than_the_limit_is_looked_at() {
-        let mut body = Body::new(Framing::UntilClosed);
+        let mut body = Body::new(Framing::UntilClosed, LIMIT);
         body.push(&vec![b'x'; LIMIT]).unwrap();
         assert!(!body.is_too_long());
         body.push(b"x").unwrap();

@@ -19,6 +19,9 @@ pub(super) enum ProbeError {
     TimedOut(&'static str),
     #[error("it closed the connection without an answer")]
     Closed,
+    /// More came than so many bytes.
+    #[error("its answer is longer than {} KiB", .0 / 1024)]
+    TooLong(usize),
     #[error("it does not speak {0}")]
     OtherProtocol(&'static str),
     #[error("{0} failed: {1}")]

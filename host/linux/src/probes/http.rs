@@ -42,7 +42,7 @@ pub(super) fn asked_for(url: &str) -> Option<(String, Option<IpAddr>)> {
 pub(super) fn ask(question: &HttpQuestion, until: Instant) -> Result<Seen, ProbeError> {
     let url = Url::parse(&question.url)?;
     let server_name = question.server_name.as_deref();
-    let (head, mut talk) = url.get(server_name, until)?;
+    let (head, mut talk) = url.get("*/*", server_name, until)?;
     let (healthy, detail) = judge(question, head, &mut talk)?;
     Ok(Seen {
         healthy,
@@ -53,8 +53,53 @@ pub(super) fn ask(question: &HttpQuestion, until: Instant) -> Result<Seen, Probe
 
 /// Asks, and returns the status.
 pub(super) fn status(url: &str, until: Instant) -> Result<u16, ProbeError> {
-    let (head, _) = Url::parse(url)?.get(None, until)?;
+    let (head, _) = Url::parse(url)?.get("*/*", None, until)?;
     Ok(head.status)
+}
+
+/// What a URL has to say.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) status: u16,
+    /// In lower case; empty where the answer does not say.
+    pub(super) content_type: String,
+    pub(super) body: Vec<u8>,
+}
+
+/// GETs all of a document of at most `limit` bytes.
+pub(super) fn document(
+    url: &str,
+    accept: &str,
+    limit: usize,
+    until: Instant,
+) -> Result<Document, ProbeError> {
+    let (head, mut talk) = Url::parse(url)?.get(accept, None, until)?;
+    let framing = head.framing();
+    let status = head.status;
+    let content_type = head.value("content-type").unwrap_or_default();
+    let mut body = Body::new(framing, limit);
+    let mut came = head.rest;
+    let mut chunk = vec![0_u8; 16 * 1024];
+    loop {
+        body.push(&came)?;
+        if body.is_too_long() {
+            return Err(ProbeError::TooLong(limit));
+        }
+        if body.is_whole() {
+            break;
+        }
+        match talk.hear(&mut chunk) {
+            Ok(0) | Err(ProbeError::Closed) if framing == Framing::UntilClosed => break,
+            Ok(0) => return Err(ProbeError::Closed),
+            Ok(count) => came = chunk.get(..count).unwrap_or_default().to_vec(),
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    Ok(Document {
+        status,
+        content_type,
+        body: body.text().to_vec(),
+    })
 }
 
 fn judge(question: &HttpQuestion, head: Head, talk: &mut Talk) -> Heard {
@@ -108,7 +153,7 @@ fn wrong_header(headers: &[Header], name: &str, wanted: &str) -> Option<String> 
 
 /// What is wrong with the body, if anything is.
 fn wrong_body(head: Head, wanted: &str, talk: &mut Talk) -> Result<Option<String>, ProbeError> {
-    let mut body = Body::new(head.framing());
+    let mut body = Body::new(head.framing(), body::LIMIT);
     let mut looked_at = 0_usize;
     let mut came = head.rest;
     let mut chunk = vec![0_u8; 4096];
@@ -239,23 +284,26 @@ impl Head {
         }
     }
 
+    /// The value of a header, in lower case.
+    fn value(&self, name: &str) -> Option<String> {
+        let header = self.headers.iter().flatten().find(|one| one.name == name)?;
+        Some(
+            String::from_utf8_lossy(&header.value)
+                .trim()
+                .to_ascii_lowercase(),
+        )
+    }
+
     /// How the end of its body is known.
     fn framing(&self) -> Framing {
         if matches!(self.status, 101 | 204 | 304) {
             return Framing::Length(0);
         }
-        let value = |name: &str| {
-            let header = self.headers.iter().flatten().find(|one| one.name == name)?;
-            Some(
-                String::from_utf8_lossy(&header.value)
-                    .trim()
-                    .to_ascii_lowercase(),
-            )
-        };
-        if value("transfer-encoding").is_some_and(|coding| coding.ends_with("chunked")) {
+        let coding = self.value("transfer-encoding");
+        if coding.is_some_and(|coding| coding.ends_with("chunked")) {
             return Framing::Chunks;
         }
-        value("content-length")
+        self.value("content-length")
             .and_then(|length| length.parse().ok())
             .map_or(Framing::UntilClosed, Framing::Length)
     }
@@ -275,8 +323,13 @@ struct Url {
 
 impl Url {
     /// GETs it, by another name where one is given: the head of the answer, and the
-    /// conversation that its body comes from.
-    fn get(&self, server_name: Option<&str>, until: Instant) -> Result<(Head, Talk), ProbeError> {
+    /// conversation that its body comes from. `accept` are the formats that are understood.
+    fn get(
+        &self,
+        accept: &str,
+        server_name: Option<&str>,
+        until: Instant,
+    ) -> Result<(Head, Talk), ProbeError> {
         let mut talk = if self.tls {
             Talk::tls(&self.place, server_name, until)?
         } else {
@@ -285,7 +338,7 @@ impl Url {
         let host = server_name.unwrap_or(&self.host);
         talk.say(
             format!(
-                "GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {USER_AGENT}\r\nAccept: */*\r\n\
+                "GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {USER_AGENT}\r\nAccept: {accept}\r\n\
                  Accept-Encoding: identity\r\nConnection: close\r\n\r\n",
                 self.path
             )

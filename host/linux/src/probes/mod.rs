@@ -157,6 +157,19 @@ pub(crate) fn http_status(url: &str, until: Instant) -> Option<u16> {
     http::status(url, until).ok()
 }
 
+/// All that a URL has to say, of at most `limit` bytes: its status, its content type and its
+/// body; or why there is none, in words.
+pub(crate) fn document(
+    url: &str,
+    accept: &str,
+    limit: usize,
+    timeout: Duration,
+) -> Result<(u16, String, Vec<u8>), String> {
+    http::document(url, accept, limit, Instant::now() + timeout)
+        .map(|document| (document.status, document.content_type, document.body))
+        .map_err(|trouble| describe(&trouble, timeout))
+}
+
 /// What others said, fit to show.
 fn shown(detail: &str) -> String {
     text::one_line(&text::redact(detail), DETAIL)

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use prunella_core::health::{Existing, Metric, Reading};
 
 use super::{
-    Instruments,
+    Instruments, hardware,
     network::Network,
     permille, sensors,
     text::{field, pressure},
@@ -55,6 +55,7 @@ impl HostSampler {
             self.seldom.clear();
             processes(tools, &mut self.seldom);
             self.existing.file_systems = file_systems::mount_points();
+            self.existing.disks = hardware::disks();
             disks(&mut self.seldom);
             sensors::sample(tools, &mut self.seldom);
             time_sync::sample(&mut self.seldom);

@@ -4,8 +4,11 @@
 //! of one run; a count that has gone back, or the first of a run, is no rate. Time is that
 //! since boot: a stepped clock or a suspended host invents nothing.
 
+mod endpoint;
 mod group;
+mod hardware;
 mod host;
+mod logs;
 mod network;
 mod processes;
 mod sensors;
@@ -17,8 +20,11 @@ use std::{fs::File, io::Read as _, path::Path, time::Duration};
 use rustix::param::clock_ticks_per_second;
 
 pub use self::{
+    endpoint::{EndpointError, EndpointSample, EndpointSampler},
     group::{UnitSample, UnitSampler},
+    hardware::{HardwareSampler, can_ask_disks, can_ask_gpus},
     host::HostSampler,
+    logs::{LogPatterns, LogSampler},
 };
 
 /// What each measurement needs: the host's size, and a buffer that is used again.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zbus::Variant;
 
-use super::{Capability, GRACE, ProtectSystem, Task};
+use super::{Capability, Device, GRACE, ProtectSystem, Task};
 
 /// One setting of the transient unit, for D-Bus and for a command line.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,7 @@ pub(super) enum Setting {
     Number(&'static str, u64),
     Capabilities(Vec<Capability>),
     Families(Vec<&'static str>),
+    Device(Device),
     /// Every namespace is forbidden.
     NoNamespaces,
     /// Every exit code counts as success to systemd: a check that says no is
@@ -50,6 +51,10 @@ impl Setting {
                         .collect::<Vec<String>>(),
                 )),
             ),
+            Self::Device(device) => (
+                "DeviceAllow".to_owned(),
+                Variant::from(vec![(device.name.clone(), device.access.to_owned())]),
+            ),
             Self::NoNamespaces => ("RestrictNamespaces".to_owned(), Variant::from(0_u64)),
             Self::AnyExitCode => (
                 "SuccessExitStatus".to_owned(),
@@ -73,6 +78,7 @@ impl Setting {
                 format!("CapabilityBoundingSet={}", words.join(" "))
             }
             Self::Families(these) => format!("RestrictAddressFamilies={}", these.join(" ")),
+            Self::Device(device) => format!("DeviceAllow={} {}", device.name, device.access),
             Self::NoNamespaces => "RestrictNamespaces=yes".to_owned(),
             Self::AnyExitCode => {
                 let codes: Vec<String> = (1..=255).map(|code: u8| code.to_string()).collect();
@@ -100,7 +106,7 @@ pub(super) fn settings(task: &Task, limit: Duration) -> Vec<Setting> {
         Setting::Time("TimeoutStop", GRACE),
         Setting::AnyExitCode,
         Setting::Flag("NoNewPrivileges", true),
-        Setting::Flag("PrivateDevices", true),
+        Setting::Flag("PrivateDevices", sandbox.devices.is_empty()),
         Setting::Flag("ProtectKernelTunables", true),
         Setting::Flag("ProtectKernelModules", true),
         Setting::Flag("ProtectKernelLogs", true),
@@ -145,6 +151,10 @@ pub(super) fn settings(task: &Task, limit: Duration) -> Vec<Setting> {
                 .map(|path| format!("-{path}"))
                 .collect(),
         ));
+    }
+    if !sandbox.devices.is_empty() {
+        settings.push(Setting::Text("DevicePolicy", "closed".to_owned()));
+        settings.extend(sandbox.devices.iter().cloned().map(Setting::Device));
     }
     if !task.runs_as.user.is_empty() {
         settings.push(Setting::Text("User", task.runs_as.user.clone()));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prunella_core::{
-    health::{Metric, Symptom},
+    health::{InstanceKind, Metric, Symptom},
     incident::Ending,
     text::capital,
     trail::{Record, Step},
@@ -186,6 +186,7 @@ fn untreatable(symptoms: &[Symptom]) -> Option<String> {
             "Renew the certificate, and have the service use it: {evidence}. Prunella says when \
              another one is shown."
         ),
+        Metric::LogMatchesPerMinute => format!("Look into its log: {evidence}."),
         _ => format!("Find out what goes unanswered: {evidence}."),
     })
 }
@@ -193,10 +194,13 @@ fn untreatable(symptoms: &[Symptom]) -> Option<String> {
 /// How a service is, by its worst symptom: the verb of a headline.
 pub(super) fn how(symptom: &Symptom) -> &'static str {
     match symptom.metric {
-        Metric::LatencyMs => "is slow",
-        Metric::ErrorsPermille => "has errors",
+        Metric::LatencyMs | Metric::RequestLatencyMs => "is slow",
+        Metric::ErrorsPermille | Metric::RequestErrorsPermille => "has errors",
         Metric::CertificateHours => "shows a certificate near its end",
         Metric::ErrorBudgetPermille => "uses up its error budget",
+        Metric::LogLinesPerMinute => "floods the journal",
+        Metric::LogErrorsPerMinute => "logs errors",
+        Metric::LogMatchesPerMinute => "logs what it should not",
         _ => "is degraded",
     }
 }
@@ -227,10 +231,13 @@ fn of_limit(symptom: &Symptom, direction: &str) -> String {
 
 fn named(symptom: &Symptom) -> String {
     let title = symptom.metric.title();
-    match (symptom.probe(), &symptom.instance) {
-        (Some(probe), _) => format!("{title} of probe `{}`", clean(probe)),
-        (None, Some(instance)) => format!("{title} of {}", clean(instance)),
-        (None, None) => title.to_owned(),
+    let Some(instance) = symptom.instance.as_deref().map(clean) else {
+        return title.to_owned();
+    };
+    match symptom.metric.instances() {
+        InstanceKind::Probe => format!("{title} of probe `{instance}`"),
+        InstanceKind::LogPattern => format!("{title} of pattern `{instance}`"),
+        _ => format!("{title} of {instance}"),
     }
 }
 

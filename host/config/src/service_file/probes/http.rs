@@ -33,14 +33,7 @@ pub(super) fn read(
             "leave it out, or ask an https:// URL",
         );
     }
-    let host = ["http://", "https://"]
-        .iter()
-        .find_map(|scheme| text.strip_prefix(scheme))
-        .map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    let valid = host.is_some_and(|host| {
-        value::is_host_and_port(host) || value::is_host_and_port(&format!("{host}:80"))
-    }) && !text.contains(|c: char| c.is_whitespace() || c.is_control());
-    if !valid {
+    if !is_url(text) {
         let shown = one_line(text, 80);
         reader.error_help(
             span,
@@ -56,6 +49,17 @@ pub(super) fn read(
         headers,
         server_name,
     })
+}
+
+/// Whether something can be asked there by HTTP.
+pub(in crate::service_file) fn is_url(text: &str) -> bool {
+    let host = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme))
+        .map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    host.is_some_and(|host| {
+        value::is_host_and_port(host) || value::is_host_and_port(&format!("{host}:80"))
+    }) && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn read_status(reader: &mut Reader<'_>, section: Section<'_>) -> Vec<u16> {

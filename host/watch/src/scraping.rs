@@ -1,0 +1,90 @@
+//! Asks the metrics endpoints of services, each again and again.
+//!
+//! Each has a task of its own, so one that hangs delays no other. Without an endpoint nothing
+//! here runs, and nothing wakes up.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prunella_core::{UnitName, service::MetricsEndpoint, situation::Situation as _};
+use prunella_linux::{
+    Linux,
+    sampling::{EndpointError, EndpointSample, EndpointSampler},
+};
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
+
+/// Whether a service is to be asked: one that is down, or being healed, is not.
+pub type IsAsked = dyn Fn(&UnitName) -> bool + Send + Sync;
+
+/// Who hears what came of asking: nothing, when the service was not asked.
+pub type Hear = dyn Fn(&UnitName, Option<Result<EndpointSample, EndpointError>>) + Send + Sync;
+
+/// Asks until it is dropped.
+#[derive(Debug)]
+pub struct Scraper {
+    /// Whoever asks ends when this is gone.
+    _alive: watch::Sender<()>,
+}
+
+impl Scraper {
+    /// Asks each endpoint at this interval.
+    pub fn start(
+        linux: &Arc<Linux>,
+        endpoints: impl IntoIterator<Item = (UnitName, MetricsEndpoint)>,
+        interval: Duration,
+        is_asked: &Arc<IsAsked>,
+        hear: &Arc<Hear>,
+    ) -> Self {
+        let (alive, ended) = watch::channel(());
+        for (unit, endpoint) in endpoints {
+            let mut ended = ended.clone();
+            let asking = ask_on(
+                Arc::clone(linux),
+                unit,
+                EndpointSampler::new(endpoint),
+                interval,
+                Arc::clone(is_asked),
+                Arc::clone(hear),
+            );
+            linux.spawn(async move {
+                tokio::select! {
+                    () = asking => {}
+                    // The sender never sends: this is its end.
+                    _ = ended.changed() => {}
+                }
+            });
+        }
+        Self { _alive: alive }
+    }
+}
+
+async fn ask_on(
+    linux: Arc<Linux>,
+    unit: UnitName,
+    mut sampler: EndpointSampler,
+    interval: Duration,
+    is_asked: Arc<IsAsked>,
+    hear: Arc<Hear>,
+) {
+    loop {
+        let begun = Instant::now();
+        let (linux, unit_asked) = (Arc::clone(&linux), unit.clone());
+        let (is_asked, hear) = (Arc::clone(&is_asked), Arc::clone(&hear));
+        let asked = spawn_blocking(move || {
+            let came = is_asked(&unit_asked).then(|| sampler.sample(linux.since_boot()));
+            hear(&unit_asked, came);
+            sampler
+        });
+        match asked.await {
+            Ok(back) => sampler = back,
+            Err(error) => {
+                tracing::error!("the metrics endpoint of {unit} could not be asked: {error}");
+                return;
+            }
+        }
+        // From one question to the next, however long an answer takes.
+        sleep(interval.saturating_sub(begun.elapsed())).await;
+    }
+}
