@@ -13,7 +13,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     alerts::{AlertsArgs, AlertsCommand, AlertsListArgs},
-    health::HealthArgs,
+    health::{BacktestArgs, HealthArgs, HealthCommand},
     incidents::{AnalyseArgs, ExportArgs, IncidentsArgs, IncidentsCommand},
     metrics::{DetectArgs, MetricsArgs, MetricsCommand},
     plugin::{

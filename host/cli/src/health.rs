@@ -1,5 +1,7 @@
 //! `prunella health`: how services are.
 
+mod backtest;
+
 use std::fmt::Write as _;
 
 use anstyle::Style;
@@ -18,7 +20,7 @@ use prunella_metrics::{
 };
 
 use crate::{
-    args::HealthArgs,
+    args::{HealthArgs, HealthCommand},
     exit::{Exit, Problem},
     output::{self, BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, short_unit, wrap},
     paths::Paths,
@@ -32,6 +34,9 @@ const HOUR_COLUMNS: usize = 30;
 
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: &HealthArgs) -> anyhow::Result<Exit> {
+    if let Some(HealthCommand::Backtest(args)) = &args.command {
+        return backtest::run(paths, args);
+    }
     let prunella = Prunella::new(paths);
     let subject = match &args.unit {
         Some(unit) => Some(Subject::from(crate::unit_name(unit)?)),

@@ -6,7 +6,6 @@
 //! to do: no healing, and no probe, waits for the store.
 
 mod budgets;
-mod layer;
 mod seen;
 mod work;
 
@@ -38,7 +37,6 @@ use prunella_health::{
 use prunella_linux::Linux;
 use prunella_store::{SeenHealth, Store};
 
-pub(crate) use self::layer::{Measures, measured};
 use self::{
     budgets::Written,
     seen::{SeenDegradation, SeenStep, seen_degradation, seen_step},
@@ -577,7 +575,7 @@ fn tracker(service: &Service, now: Now, why: String) -> Tracker {
 }
 
 /// The probes that say how a service is: its own that are asked again and again.
-fn probes(service: &Service) -> BTreeMap<String, ProbeSettings> {
+pub(crate) fn probes(service: &Service) -> BTreeMap<String, ProbeSettings> {
     service
         .own_probes()
         .filter_map(|(name, probe)| {

@@ -25,6 +25,7 @@
 //! What decides, from first to last: a pause; a healing under way; the unit, or an
 //! incident about it; symptoms; what is missing.
 
+mod backtest;
 mod certificate;
 mod condition;
 mod episodes;
@@ -45,6 +46,7 @@ use std::time::Duration;
 use prunella_core::Timestamp;
 
 pub use self::{
+    backtest::{Backtest, Recorded, WouldBegin},
     condition::Condition,
     host::HostTracker,
     judged::Observed,

@@ -203,12 +203,46 @@ impl Probe {
         };
         self.never_answered = false;
         self.last = Some((now, Some(answered)));
-        let window = settings
-            .error_rate
-            .window
-            .max(self.settings.interval * LEAST_INTERVALS);
-        self.rate.add(now, !answered, window);
+        self.rate.add(now, !answered, self.window(settings));
         self.judge_errors(now, settings);
+    }
+
+    /// What was recorded of its turns in place of them, so far apart. Where there is a share
+    /// of errors and no latency, none was answered.
+    pub(crate) fn recorded(
+        &mut self,
+        now: Now,
+        settings: &HealthSettings,
+        spacing: Duration,
+        latency_ms: Option<u64>,
+        errors: Option<u64>,
+    ) {
+        let fresh_for = self.settings.fresh_for().max(spacing * STALE_AFTER);
+        if self
+            .last
+            .is_some_and(|(last, _)| now.since(last) > fresh_for)
+        {
+            self.gap();
+        }
+        self.last = Some((now, Some(latency_ms.is_some())));
+        match latency_ms {
+            Some(took) => {
+                self.latency_ms = Some(took);
+                self.latency.value(&latency(settings), now, took);
+            }
+            None => self.latency.gap(),
+        }
+        let interval = self.settings.interval.as_millis().max(1);
+        let asked = self.window(settings).as_millis() / interval;
+        self.rate
+            .record(errors, u64::try_from(asked).unwrap_or(u64::MAX));
+        self.judge_errors(now, settings);
+    }
+
+    /// Over how long a time its questions are counted.
+    fn window(&self, settings: &HealthSettings) -> Duration {
+        let least = self.settings.interval * LEAST_INTERVALS;
+        settings.error_rate.window.max(least)
     }
 
     fn judge_errors(&mut self, now: Now, settings: &HealthSettings) {

@@ -208,6 +208,21 @@ impl Tracker {
         self.settle(now, None)
     }
 
+    /// What was recorded of a probe's turns, in place of them: see [`Backtest`](crate::Backtest).
+    pub(crate) fn recorded_probe(
+        &mut self,
+        now: Now,
+        name: &str,
+        spacing: Duration,
+        latency_ms: Option<u64>,
+        errors: Option<u64>,
+    ) -> Observed {
+        if let Some(probe) = self.probes.get_mut(name) {
+            probe.recorded(now, &self.settings, spacing, latency_ms, errors);
+        }
+        self.settle(now, None)
+    }
+
     /// It was measured.
     pub fn signals(&mut self, now: Now, signals: &Signals<'_>) -> Observed {
         self.sampled.sample(now, &self.settings.limits, signals);

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod analysis;
+mod backtest;
 mod budget;
 mod compared;
 mod config;
@@ -17,6 +18,7 @@ mod hardening;
 mod health;
 mod killed;
 mod lifecycle;
+mod measures;
 mod one_story;
 mod operator;
 mod oversight;
