@@ -9,7 +9,7 @@ use prunella_api::{Refusal, RefusalKind};
 use prunella_config::Config;
 use prunella_core::{
     StrategyName, Timestamp, UnitName,
-    health::{Episode, Metric, Subject, Symptom, Transition},
+    health::{Episode, ExpectedWork, Metric, Subject, Symptom, Transition},
     incident::IncidentKind,
     service::Service,
     summary::{Filter, Summary},
@@ -98,17 +98,10 @@ pub fn backtest(
         SampleStore::open_read_only(&paths.metrics())
             .and_then(|store| store.steps(&subject, since, until)),
     )?;
-    let (transitions, incidents) = or_nothing(
+    let past = or_nothing(
         Store::open_read_only(&paths.store()).and_then(|store| of_store(&store, unit, since)),
     )?;
-    Ok(report(
-        service,
-        since,
-        until,
-        &series,
-        &transitions,
-        incidents,
-    ))
+    Ok(report(service, since, until, &series, past))
 }
 
 /// What was never recorded is nothing.
@@ -119,12 +112,16 @@ fn or_nothing<T: Default>(read: Result<T, StoreError>) -> Result<T, Refusal> {
     }
 }
 
-/// How its state has changed, the oldest first, and its incidents.
-fn of_store(
-    store: &Store,
-    unit: &UnitName,
-    since: Timestamp,
-) -> Result<(Vec<Transition>, Vec<Summary>), StoreError> {
+/// What the store has of it, the oldest first.
+#[derive(Default)]
+struct Past {
+    /// How its state has changed.
+    transitions: Vec<Transition>,
+    incidents: Vec<Summary>,
+    expected_work: Vec<ExpectedWork>,
+}
+
+fn of_store(store: &Store, unit: &UnitName, since: Timestamp) -> Result<Past, StoreError> {
     let subject = Subject::from(unit.clone());
     let mut transitions = store.health_transitions(&subject, Some(since), TRANSITIONS)?;
     transitions.sort_by_key(|transition| transition.at);
@@ -134,7 +131,11 @@ fn of_store(
         ..Filter::default()
     })?;
     incidents.sort_by_key(|incident| incident.at);
-    Ok((transitions, incidents))
+    Ok(Past {
+        transitions,
+        incidents,
+        expected_work: store.expected_work_of(unit, since)?,
+    })
 }
 
 /// The values of one time, and for how long they stand.
@@ -145,8 +146,7 @@ fn report(
     since: Timestamp,
     until: Timestamp,
     series: &[SeriesSteps],
-    transitions: &[Transition],
-    incidents: Vec<Summary>,
+    past: Past,
 ) -> BacktestReport {
     let mut moments = Moments::new();
     for SeriesSteps { series, steps } in series {
@@ -163,8 +163,9 @@ fn report(
         }
     }
     let recorded = spans(&moments);
-    let (found, unclear) = play(service, since, moments, transitions);
-    let (degradations, failures): (Vec<Summary>, Vec<Summary>) = incidents
+    let (found, unclear) = play(service, since, moments, &past);
+    let (degradations, failures): (Vec<Summary>, Vec<Summary>) = past
+        .incidents
         .into_iter()
         .partition(|incident| incident.kind == IncidentKind::Degradation);
     let would_begin: Vec<WouldBe> = found
@@ -202,7 +203,7 @@ fn play(
     service: &Service,
     since: Timestamp,
     moments: Moments,
-    transitions: &[Transition],
+    past: &Past,
 ) -> (Vec<WouldBegin>, u32) {
     let mut backtest = Backtest::new(
         service.unit.clone(),
@@ -210,8 +211,12 @@ fn play(
         health::probes(service),
         since,
     );
-    let mut transitions = transitions.iter().peekable();
+    let mut transitions = past.transitions.iter().peekable();
+    let mut expected = past.expected_work.iter().peekable();
     for (at, (span, values)) in moments {
+        while let Some(work) = expected.next_if(|work| work.since <= at) {
+            backtest.expected(work);
+        }
         while let Some(transition) = transitions.next_if(|change| change.at <= at) {
             backtest.changed(transition);
         }
@@ -362,12 +367,19 @@ mod tests {
         }
     }
 
+    fn of(incident: Summary) -> Past {
+        Past {
+            incidents: vec![incident],
+            ..Past::default()
+        }
+    }
+
     #[test]
     fn what_would_have_begun_stands_beside_what_did() {
         let mut web = service(900);
         web.heal_degraded = vec!["service-restart".parse().unwrap()];
-        let incidents = vec![happened(11, 16)];
-        let report = super::report(&web, at(0), at(30), &recorded(), &[], incidents);
+        let past = of(happened(11, 16));
+        let report = super::report(&web, at(0), at(30), &recorded(), past);
         assert_eq!(report.would_begin.len(), 1);
         let one = &report.would_begin[0];
         assert!(one.happened.is_some() && report.would_not_begin.is_empty());
@@ -385,13 +397,13 @@ mod tests {
 
     #[test]
     fn what_would_not_have_begun_is_told() {
-        let incidents = vec![happened(11, 16)];
-        let report = super::report(&service(950), at(0), at(30), &recorded(), &[], incidents);
+        let past = of(happened(11, 16));
+        let report = super::report(&service(950), at(0), at(30), &recorded(), past);
         assert!(report.would_begin.is_empty());
         assert_eq!(report.would_not_begin.len(), 1);
         // Long before, and so another one.
-        let incidents = vec![happened(1, 2)];
-        let report = super::report(&service(900), at(0), at(30), &recorded(), &[], incidents);
+        let past = of(happened(1, 2));
+        let report = super::report(&service(900), at(0), at(30), &recorded(), past);
         assert!(report.would_begin[0].happened.is_none());
         assert_eq!(report.would_not_begin.len(), 1);
     }

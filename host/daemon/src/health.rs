@@ -376,7 +376,7 @@ impl HealthBook {
         self.send(Work::Look(unit));
     }
 
-    /// The pauses may have changed.
+    /// The pauses, or what work is expected, may have changed.
     pub(crate) fn pauses_changed(&self) {
         self.send(Work::Pauses);
     }
@@ -494,7 +494,8 @@ impl HealthBook {
         if let Some(changes) = observed.began_flapping {
             tracing::warn!(
                 object_systemd_unit = name,
-                "{subject} is flapping: its health has changed {changes} times within half an hour"
+                "{subject} is flapping: {} of its health",
+                changes.in_words()
             );
         }
         if observed.began_degradation

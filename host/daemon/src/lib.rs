@@ -9,7 +9,7 @@
 //! | [`host_check`] | what of the configuration does not fit this host |
 //! | `health`, `sampler`, `measured`, `observed` | how services and host are, what is measured of them, and who may ask |
 //! | [`configuration`], `loading`, [`assembly`] | the configuration, strategies, and a healer with all that it needs |
-//! | `access`, `incidents`, `pauses`, `approvals` | what is looked up and written in the store |
+//! | `access`, `incidents`, `pauses`, `expected`, `approvals` | what is looked up and written in the store |
 //! | `detection`, `restart_loops`, `probes`, `disks`, [`notifier`], `retention`, `overview` | one task each |
 //! | `alerts`, [`backtest`] | what was told; what limits would have made of what was recorded |
 //! | [`hook`], [`sweep`], [`heal`] | healing in a process of its own |
@@ -29,6 +29,7 @@ mod detection;
 mod disks;
 pub mod drop_ins;
 mod error;
+mod expected;
 pub mod files;
 mod handler;
 pub mod heal;

@@ -13,8 +13,8 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Timestamp, UnitName,
     health::{
-        Episode, HealthSettings, HealthState, InstanceKind, Metric, Reading, Symptom, SymptomLevel,
-        Transition,
+        Episode, ExpectedWork, HealthSettings, HealthState, InstanceKind, Metric, Reading, Symptom,
+        SymptomLevel, Transition,
     },
 };
 
@@ -166,6 +166,12 @@ impl Backtest {
         for observed in &observed {
             self.note(now, Duration::ZERO, observed);
         }
+    }
+
+    /// Work was expected from its `since` on, until it ended.
+    pub fn expected(&mut self, work: &ExpectedWork) {
+        let now = self.now(work.since);
+        self.tracker.expect_work(now, Some(work.clone()));
     }
 
     /// What would have begun, in the order of time; and in how many recorded spans a value

@@ -565,6 +565,7 @@ impl Sim {
             restarts_before: None,
             symptoms,
             follows: None,
+            expected_work: None,
         };
         Incident {
             id: IncidentId::new(detection.at, 1),

@@ -46,19 +46,17 @@ fn shown(report: &BacktestReport, folder: &str, width: usize, table_width: usize
         report.unit,
         local(report.since)
     );
-    if report.would_begin.is_empty() {
-        text.push_str("No degradation would have begun.\n");
-    } else {
+    if !report.would_begin.is_empty() {
         let mut table = Table::new(&[
             Column::fixed("WOULD HAVE BEGUN"),
             Column::fixed("LASTED"),
-            Column::fixed("DID BEGIN AS"),
+            Column::fixed("REAL INCIDENT"),
             Column::below("WHAT"),
         ]);
         for one in &report.would_begin {
             let (happened, style) = match &one.happened {
                 Some(incident) => (incident.id.to_string(), GOOD),
-                None => ("nothing".to_owned(), FAIR),
+                None => ("none".to_owned(), FAIR),
             };
             table.row(vec![
                 Cell::new(local(one.at), PLAIN),
@@ -68,8 +66,8 @@ fn shown(report: &BacktestReport, folder: &str, width: usize, table_width: usize
             ]);
         }
         text.push_str(&table.render(table_width, 0));
+        text.push('\n');
     }
-    text.push('\n');
     push_lines(&mut text, &summary(report), width);
     for incident in &report.would_not_begin {
         push_lines(&mut text, &not_begun(incident, now), width);
@@ -127,14 +125,18 @@ fn symptom(episode: &Episode) -> String {
 }
 
 fn summary(report: &BacktestReport) -> String {
-    let did = report
+    let happened = report
         .would_begin
         .iter()
         .filter(|one| one.happened.is_some());
+    let of_which = match (report.would_begin.len(), happened.count()) {
+        (0, _) => String::new(),
+        (_, 0) => ", of which none did".to_owned(),
+        (_, count) => format!(", of which {count} did"),
+    };
     let mut text = format!(
-        "{} would have begun; {} of them did. In the same time {} began",
-        counted(report.would_begin.len(), "degradation"),
-        did.count(),
+        "{} would have begun{of_which}. In this time {} began",
+        capital(&counted(report.would_begin.len(), "degradation")),
         counted(report.degradations, "degradation"),
     );
     if report.failures > 0 {
@@ -177,9 +179,9 @@ fn notes(report: &BacktestReport) -> Vec<String> {
     notes.extend(coarse.map(coarse_note));
     if report.unclear > 0 {
         notes.push(format!(
-            "In {} of these, a value reached its limit for an unknown time: they count as below \
-             it.",
-            counted(report.unclear as usize, "mean")
+            "In {} of these spans a value reached its limit for an unknown time: they count as \
+             below it.",
+            report.unclear
         ));
     }
     if report
@@ -288,12 +290,12 @@ mod tests {
         let text = anstream::adapter::strip_str(&text).to_string();
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
-            "12 min nothing",
+            "12 min none",
             "degraded latency of front 1,502 ms, limit 1,000 ms; healing by service-restart",
-            "1 degradation would have begun; 0 of them did. In the same time no degradation began, \
+            "1 degradation would have begun, of which none did. In this time no degradation began, \
              and 1 failure, which limits have no part in.",
             "only the mean of a minute is kept",
-            "In 2 means of these",
+            "In 2 of these spans",
             "Single answers are not kept.",
         ] {
             assert!(flat.contains(part), "{part}: {flat}");

@@ -193,6 +193,7 @@ impl Shared {
                 restarts_before: None,
                 symptoms: Vec::new(),
                 follows: None,
+                expected_work: None,
             },
         };
         self.open(detection, Some(parent.id.clone()), None)

@@ -59,6 +59,18 @@ fn limits_in_force_find_what_was_told_and_others_find_other_spells() {
             Ok(all.into_iter().find(|one| one.ended.is_some()))
         })
         .unwrap();
+    // What is recorded is a second coarser than what was seen: a few values more.
+    let enough = told.at.as_millis() + 5_000;
+    scene
+        .wait_for("more answers", TIMEOUT, || {
+            let probe = &scene.health("web.service")["service"]["probes"][0];
+            let asked_at = probe["asked_at"].as_u64().unwrap_or_default();
+            let well = scene.health("web.service")["service"]["since"]
+                .as_u64()
+                .unwrap();
+            Ok((asked_at >= enough.max(well + 5_000)).then_some(()))
+        })
+        .unwrap();
     // What was measured last is written at its end.
     scene.systemctl(&["stop", "prunella.service"]).unwrap();
 
@@ -91,7 +103,7 @@ fn limits_in_force_find_what_was_told_and_others_find_other_spells() {
 
     let text = one_line(&scene.prunella_ok(&["health", "backtest", "web"]));
     assert!(
-        text.contains("1 degradation would have begun; 1 of them did."),
+        text.contains("1 degradation would have begun, of which 1 did."),
         "{text}"
     );
     assert!(text.contains("told, not healed"), "{text}");

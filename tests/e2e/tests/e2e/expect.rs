@@ -74,11 +74,17 @@ fn what_is_expected_degrades_nothing_survives_a_restart_and_ends() {
     assert!(scene.incidents_of("web.service").is_empty(), "{detail:#}");
 
     let status = one_line(&scene.prunella_ok(&["status"]));
-    assert!(status.contains("Expected work web.service: nightly backup, until"), "{status}");
+    assert!(
+        status.contains("Expected work web.service: nightly backup, until"),
+        "{status}"
+    );
     let one = one_line(&scene.prunella_ok(&["status", "web"]));
     assert!(one.contains("sudo prunella expect web --end"), "{one}");
     let health = one_line(&scene.prunella_ok(&["health", "web"]));
-    assert!(health.contains("Expected work: nightly backup, until"), "{health}");
+    assert!(
+        health.contains("Expected work: nightly backup, until"),
+        "{health}"
+    );
     let list = scene.prunella_ok(&["expect", "--list"]);
     assert!(list.contains("nightly backup"), "{list}");
 
@@ -121,9 +127,19 @@ fn a_metric_that_is_not_named_counts_as_ever_and_so_does_being_down() {
     scene.kill("web.service");
     let healed = scene.wait_healed("web.service");
     let report = one_line(&scene.report(&healed));
-    assert!(report.contains("expected nightly backup, until"), "{report}");
+    assert!(
+        report.contains("expected nightly backup, until"),
+        "{report}"
+    );
     let refused = scene.prunella(&[
-        "expect", "web", "--for", "1h", "--reason", "x", "--allow", "unanswered-in-a-row",
+        "expect",
+        "web",
+        "--for",
+        "1h",
+        "--reason",
+        "x",
+        "--allow",
+        "unanswered-in-a-row",
     ]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
     let stranger = scene.prunella(&["expect", "cron", "--for", "1h", "--reason", "x"]);

@@ -13,6 +13,7 @@ mod dependencies;
 mod enable;
 mod ends;
 mod error_budgets;
+mod expect;
 mod files;
 mod hardening;
 mod health;

@@ -90,7 +90,7 @@ fn a_strategy_reads_what_was_measured_of_its_service_and_of_the_host() {
     scene.kill("web.service");
     let report = assessed(&scene);
     let [latest, min, max] = numbers(said(&report, "own"));
-    assert!(latest >= HELD_MIB << 20 && latest < 1 << 30, "{report}");
+    assert!((HELD_MIB << 20..1 << 30).contains(&latest), "{report}");
     assert!((min..=max).contains(&latest), "{report}");
     let [latest, min, max] = numbers(said(&report, "host"));
     assert!((2..100_000).contains(&latest), "{report}");
