@@ -43,7 +43,7 @@
 //! | module | grant | |
 //! |---|---|---|
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
-//! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`] | none for the service and its needs | looking |
+//! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 
@@ -92,6 +92,7 @@ pub mod history;
 mod incident;
 pub mod log;
 pub mod logs;
+pub mod metrics;
 pub mod ports;
 pub mod probes;
 pub mod process_control;
@@ -118,8 +119,8 @@ pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, checks, clock, debug, description, error, file_repair,
-        files, health, history, info, logs, ports, probes, process_control, processes, recovery,
-        resources, settings, state, unit_control, units, warn,
+        files, health, history, info, logs, metrics, ports, probes, process_control, processes,
+        recovery, resources, settings, state, unit_control, units, warn,
     };
 }
 

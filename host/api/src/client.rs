@@ -19,7 +19,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter},
-    health::{Metric, Subject},
+    health::{ExpectedWork, Metric, Subject},
     incident::{Ending, IncidentId},
     oversight::Approval,
     statistics::StrategyStatistics,
@@ -40,10 +40,10 @@ use tokio::{
 };
 
 use crate::{
-    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, HealCall, HealthDetail,
-    HealthReport, HookCall, MetricHistory, MetricsReport, Orders, PauseCall, PauseStatus, Queries,
-    Records, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET, ServiceDetail, StatusReport,
-    Steps,
+    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, ExpectCall, HealCall,
+    HealthDetail, HealthReport, HookCall, MetricHistory, MetricsReport, Orders, PauseCall,
+    PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET,
+    ServiceDetail, StatusReport, Steps,
     message::{
         AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, UnitParams,
     },
@@ -234,6 +234,10 @@ impl Queries for Client {
         self.get("/health")
     }
 
+    fn expected_work(&self) -> Answer<Vec<ExpectedWork>> {
+        self.get("/expected-work")
+    }
+
     fn health_of(&self, subject: &Subject, since: Option<Timestamp>) -> Answer<HealthDetail> {
         let address = format!("/health/{}", part(subject.as_str()));
         self.get_with(&address, &SinceParams { since })
@@ -321,6 +325,15 @@ impl Orders for Client {
             Some(unit) => format!("/pauses/{}", part(unit.as_str())),
             None => "/pauses".to_owned(),
         };
+        self.call(CONTROL_SOCKET, Method::DELETE, &address, Bytes::new())
+    }
+
+    fn expect_work(&self, call: &ExpectCall) -> Answer<ExpectedWork> {
+        self.post("/expected-work", call)
+    }
+
+    fn end_expected_work(&self, unit: &UnitName) -> Answer<bool> {
+        let address = format!("/expected-work/{}", part(unit.as_str()));
         self.call(CONTROL_SOCKET, Method::DELETE, &address, Bytes::new())
     }
 

@@ -35,8 +35,9 @@ pub use client::{Client, HOOK_LIMIT, READ_LIMIT};
 pub use error::ApiError;
 pub use health::{HealthDetail, HealthReport, SeenHealth};
 pub use message::{
-    Accepted, ChannelTest, DecideCall, Decision, HealCall, HealLine, HealOptions, HookCall,
-    Monitor, PauseCall, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,
+    Accepted, ChannelTest, DecideCall, Decision, ExpectCall, HealCall, HealLine, HealOptions,
+    HookCall, Monitor, PauseCall, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed,
+    Retried,
 };
 pub use metrics::{InstanceHistory, LatestValue, MetricHistory, MetricsReport};
 pub use queries::{Answer, Orders, Queries, Steps};

@@ -3,6 +3,7 @@
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{DispatchFilter, DispatchState},
+    health::Metric,
     incident::{Ending, IncidentId, IncidentKind},
     summary::{Filter, OutcomeFilter},
     text::one_line,
@@ -101,6 +102,20 @@ pub struct PauseCall {
     /// Who asked for it; where the daemon knows the account of the caller, it puts that
     /// here.
     pub by: String,
+}
+
+/// Which work to expect of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectCall {
+    pub unit: UnitName,
+    pub until: Timestamp,
+    /// What it is, in the operator's words.
+    pub reason: String,
+    /// Who asked for it; where the daemon knows the account of the caller, it puts that
+    /// here.
+    pub by: String,
+    /// What begins no symptom meanwhile; all that work may strain, when empty.
+    pub metrics: Vec<Metric>,
 }
 
 /// What not to leave alone any longer.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter},
-    health::{Metric, Subject},
+    health::{ExpectedWork, Metric, Subject},
     incident::{Ending, IncidentId},
     oversight::Approval,
     statistics::StrategyStatistics,
@@ -15,9 +15,9 @@ use prunella_core::{
 };
 
 use crate::{
-    Accepted, ApiError, ChannelTest, DecideCall, HealCall, HealthDetail, HealthReport, HookCall,
-    MetricHistory, MetricsReport, PauseCall, PauseStatus, Records, Reloaded, ResumeCall, Resumed,
-    Retried, ServiceDetail, StatusReport,
+    Accepted, ApiError, ChannelTest, DecideCall, ExpectCall, HealCall, HealthDetail, HealthReport,
+    HookCall, MetricHistory, MetricsReport, PauseCall, PauseStatus, Records, Reloaded, ResumeCall,
+    Resumed, Retried, ServiceDetail, StatusReport,
 };
 
 /// What an answer is.
@@ -39,6 +39,9 @@ pub trait Queries: Send + Sync {
 
     /// The latest value of each metric, of one subject or of all.
     fn metrics(&self, subject: Option<&Subject>) -> Answer<MetricsReport>;
+
+    /// The work that is expected of services now, by name.
+    fn expected_work(&self) -> Answer<Vec<ExpectedWork>>;
 
     /// What one metric was since then; within the last hour, without a time.
     fn metric(
@@ -90,6 +93,12 @@ pub trait Orders: Send + Sync {
 
     /// No longer leaves it alone.
     fn resume(&self, call: &ResumeCall) -> Answer<Resumed>;
+
+    /// Expects work of a service, in place of what was expected of it before.
+    fn expect_work(&self, call: &ExpectCall) -> Answer<ExpectedWork>;
+
+    /// Expects no work of a service any more; true when some was expected.
+    fn end_expected_work(&self, unit: &UnitName) -> Answer<bool>;
 
     /// Agrees to an act that waits, or denies it.
     fn decide(&self, call: &DecideCall) -> Answer<Approval>;

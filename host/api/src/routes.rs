@@ -15,6 +15,7 @@
 //! | `GET /api/v1/records` | as incidents, and `after` | whole records, oldest first |
 //! | `GET /api/v1/strategies` | `unit` | what strategies have achieved |
 //! | `GET /api/v1/approvals` | | acts that waited, or wait |
+//! | `GET /api/v1/expected-work` | | what work is expected of services |
 //! | `GET /api/v1/alerts` | `state`, `channel`, `incident`, `limit` | messages, newest first |
 //! | `GET /api/v1/alerts/{id}` | | one message |
 //! | `POST /api/v1/services/{unit}/heal` | [`HealOptions`] | NDJSON: steps, then the end |
@@ -22,6 +23,8 @@
 //! | `POST /api/v1/approvals/{id}/decision` | [`Decision`] | the approval |
 //! | `POST /api/v1/pauses` | [`PauseCall`] | the pause |
 //! | `DELETE /api/v1/pauses`, `…/pauses/{unit}` | | [`Resumed`] |
+//! | `POST /api/v1/expected-work` | [`ExpectCall`] | the work |
+//! | `DELETE /api/v1/expected-work/{unit}` | | whether there was any |
 //! | `POST /api/v1/alerts/retry`, `…/alerts/{id}/retry` | | [`Retried`] |
 //! | `POST /api/v1/channels/{channel}/test` | | [`ChannelTest`] |
 //! | `POST /api/v1/reload` | | [`Reloaded`] |
@@ -44,7 +47,7 @@ use http_body_util::LengthLimitError;
 use prunella_core::{
     ChannelName, UnitName,
     alert::Dispatch,
-    health::{Metric, Subject},
+    health::{ExpectedWork, Metric, Subject},
     oversight::Approval,
     statistics::StrategyStatistics,
     summary::Summary,
@@ -55,10 +58,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
-    Accepted, Answer, ChannelTest, DecideCall, HealCall, HealthDetail, HealthReport, HookCall,
-    MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries, Records,
-    Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail, ServiceStatus,
-    StatusReport, Steps,
+    Accepted, Answer, ChannelTest, DecideCall, ExpectCall, HealCall, HealthDetail, HealthReport,
+    HookCall, MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries,
+    Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail,
+    ServiceStatus, StatusReport, Steps,
     message::{
         AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, UnitParams,
     },
@@ -137,6 +140,8 @@ pub fn router(door: Door, limits: Limits) -> Router {
         .route("/approvals/{id}/decision", post(decide))
         .route("/pauses", post(pause).delete(resume_all))
         .route("/pauses/{unit}", delete(resume))
+        .route("/expected-work", get(expected_work).post(expect_work))
+        .route("/expected-work/{unit}", delete(end_expected_work))
         .route("/alerts", get(alerts))
         .route("/alerts/retry", post(retry_all))
         .route("/alerts/{id}", get(alert))
@@ -475,6 +480,25 @@ async fn resume_all(State(shared): Api) -> Reply<Resumed> {
 async fn resume(State(shared): Api, Named(unit): Named<UnitName>) -> Reply<Resumed> {
     let call = ResumeCall { unit: Some(unit) };
     shared.order(move |orders| orders.resume(&call)).await
+}
+
+async fn expected_work(State(shared): Api) -> Reply<Vec<ExpectedWork>> {
+    shared.ask(|queries| queries.expected_work()).await
+}
+
+async fn expect_work(
+    State(shared): Api,
+    account: Option<Extension<Account>>,
+    Input(mut call): Input<ExpectCall>,
+) -> Reply<ExpectedWork> {
+    call.by = known(account, call.by);
+    shared.order(move |orders| orders.expect_work(&call)).await
+}
+
+async fn end_expected_work(State(shared): Api, Named(unit): Named<UnitName>) -> Reply<bool> {
+    shared
+        .order(move |orders| orders.end_expected_work(&unit))
+        .await
 }
 
 async fn retry_all(State(shared): Api) -> Reply<Retried> {

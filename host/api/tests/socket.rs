@@ -23,15 +23,15 @@ use std::{
 
 use prunella_api::{
     Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, Client, DayCount, DecideCall, Door,
-    HealCall, HealthDetail, HealthReport, HookCall, HostOverview, InstanceHistory, LatestValue,
-    MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries, Records,
-    Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET, SeenHealth,
-    ServeError, ServeSettings, Server, ServiceDetail, StatusReport, Steps, serve,
+    ExpectCall, HealCall, HealthDetail, HealthReport, HookCall, HostOverview, InstanceHistory,
+    LatestValue, MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries,
+    Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET,
+    SeenHealth, ServeError, ServeSettings, Server, ServiceDetail, StatusReport, Steps, serve,
 };
 use prunella_core::{
     ChannelName, Monotonic, StrategyName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter},
-    health::{Health, HealthState, Metric, Point, Series, Subject},
+    health::{ExpectedWork, Health, HealthState, Metric, Point, Series, Subject},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
     oversight::{Approval, ApprovalState, Proposal},
     statistics::{Counts, Signature, StrategyStatistics},
@@ -96,6 +96,17 @@ fn note(text: &str) -> Entry {
     }
 }
 
+fn work() -> ExpectedWork {
+    ExpectedWork {
+        unit: unit("a.service"),
+        since: Timestamp::from_millis(1),
+        until: Timestamp::from_millis(2),
+        reason: "backup".into(),
+        by: "me".into(),
+        metrics: vec![Metric::LatencyMs],
+    }
+}
+
 fn seen() -> SeenHealth {
     SeenHealth {
         health: Health {
@@ -107,6 +118,7 @@ fn seen() -> SeenHealth {
             episodes: Vec::new(),
             probes: Vec::new(),
             flapping: None,
+            expected_work: None,
             error_budget: None,
         },
         seen_at: Some(Timestamp::from_millis(8)),
@@ -114,6 +126,11 @@ fn seen() -> SeenHealth {
 }
 
 impl Queries for Fixed {
+    fn expected_work(&self) -> Answer<Vec<ExpectedWork>> {
+        self.note("expected work");
+        Ok(vec![work()])
+    }
+
     fn status(&self) -> Answer<StatusReport> {
         self.note("status");
         Ok(StatusReport {
@@ -250,6 +267,7 @@ impl Queries for Fixed {
                     restarts_before: None,
                     symptoms: Vec::new(),
                     follows: None,
+                    expected_work: None,
                 },
                 attempt: 1,
                 boot_id: "b".into(),
@@ -301,6 +319,16 @@ impl Orders for Fixed {
             },
         ))
     }
+    fn expect_work(&self, call: &ExpectCall) -> Answer<ExpectedWork> {
+        self.note(format!("expect {} by {}", call.unit, call.by));
+        Ok(work())
+    }
+
+    fn end_expected_work(&self, unit: &UnitName) -> Answer<bool> {
+        self.note(format!("end {unit}"));
+        Ok(true)
+    }
+
     fn pause(&self, call: &PauseCall) -> Answer<PauseStatus> {
         self.note(format!("pause {}", call.reason));
         Ok(PauseStatus {
@@ -485,6 +513,16 @@ fn every_question_has_its_answer() {
             .unwrap()
             .was_paused
     );
+    let expected = ExpectCall {
+        unit: unit("a.service"),
+        until: Timestamp::from_millis(2),
+        reason: "backup".into(),
+        by: "root".into(),
+        metrics: vec![Metric::LatencyMs],
+    };
+    assert_eq!(client.expect_work(&expected).unwrap(), work());
+    assert_eq!(client.expected_work().unwrap(), [work()]);
+    assert!(client.end_expected_work(&expected.unit).unwrap());
     assert!(matches!(client.reload(), Err(ApiError::Refused(_))));
     let retried = client.retry_alerts(Some("a/b?c")).unwrap();
     assert_eq!(retried.id.as_deref(), Some("a/b?c"));
@@ -507,6 +545,7 @@ fn every_question_has_its_answer() {
     let asked: Vec<String> = house.asked.try_iter().collect();
     for wanted in [
         "decide 7f3a true",
+        "end a.service",
         "alerts Some(3)",
         "test mail",
         "retry None",

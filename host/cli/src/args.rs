@@ -13,7 +13,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     alerts::{AlertsArgs, AlertsCommand, AlertsListArgs},
-    health::HealthArgs,
+    health::{BacktestArgs, HealthArgs, HealthCommand},
     incidents::{AnalyseArgs, ExportArgs, IncidentsArgs, IncidentsCommand},
     metrics::{DetectArgs, MetricsArgs, MetricsCommand},
     plugin::{
@@ -191,6 +191,8 @@ pub(crate) enum Command {
     Approve(DecideArgs),
     /// Deny an action that waits
     Deny(DecideArgs),
+    #[command(about = "Expect work that strains a service, so that nobody is told of it")]
+    Expect(ExpectArgs),
     #[command(about = "Stop healing a service, or all of them, for a while")]
     Pause(PauseArgs),
     #[command(about = "End a pause")]
@@ -531,6 +533,66 @@ pub(crate) struct HealArgs {
     /// redacted. Heals in this process, not in the daemon
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+}
+
+/// `prunella expect`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Expect work that strains a service, such as a backup or an import, so that \
+        nobody is told of it.\n\n\
+        For the span, what the service uses and slow answers degrade it no longer; --allow \
+        names fewer metrics. What is degraded already stays so until it has cleared. That the \
+        service is down, or goes unanswered, counts as ever, and is healed. Questions in the \
+        span count for no error budget. It survives restarts and ends by itself; reports of \
+        incidents in the span say it.",
+    after_help = "\
+Examples:
+  sudo prunella expect db --for 2h --reason 'nightly backup'
+  sudo prunella expect db --for 30m --reason import --allow cpu --allow io-write-bytes-per-second
+  prunella expect --list
+  sudo prunella expect db --end"
+)]
+pub(crate) struct ExpectArgs {
+    /// Unit in Prunella's care; `.service` is optional
+    #[arg(value_name = "UNIT", required_unless_present = "list")]
+    pub(crate) unit: Option<String>,
+
+    /// Duration, such as 30m, 2h or 1d; a week at most
+    #[arg(long = "for", value_name = "SPAN", value_parser = expected_span,
+          required_unless_present_any = ["list", "end"])]
+    pub(crate) span: Option<std::time::Duration>,
+
+    /// What the work is, for the record
+    #[arg(long, value_name = "TEXT", value_parser = reason,
+          required_unless_present_any = ["list", "end"])]
+    pub(crate) reason: Option<String>,
+
+    /// Relax only this metric, such as cpu, memory or latency; may be repeated
+    #[arg(long, value_name = "METRIC")]
+    pub(crate) allow: Vec<String>,
+
+    /// Show what work is expected
+    #[arg(long, conflicts_with_all = ["unit", "span", "reason", "allow", "end"])]
+    pub(crate) list: bool,
+
+    /// Print JSON
+    #[arg(long, requires = "list")]
+    pub(crate) json: bool,
+
+    /// End it now
+    #[arg(long, conflicts_with_all = ["span", "reason", "allow"])]
+    pub(crate) end: bool,
+}
+
+/// What goes on for longer is no longer expected work.
+const LONGEST_WORK: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 60 * 60);
+
+fn expected_span(text: &str) -> Result<std::time::Duration, String> {
+    let span = crate::time::parse_span(text)?;
+    if span > LONGEST_WORK {
+        return Err("a week is the longest: for what lasts, change the limits".to_owned());
+    }
+    Ok(span)
 }
 
 /// `prunella pause`

@@ -1,5 +1,7 @@
 //! `prunella health`: how services are.
 
+mod backtest;
+
 use std::fmt::Write as _;
 
 use anstyle::Style;
@@ -18,8 +20,9 @@ use prunella_metrics::{
 };
 
 use crate::{
-    args::HealthArgs,
+    args::{HealthArgs, HealthCommand},
     exit::{Exit, Problem},
+    expect,
     output::{self, BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, short_unit, wrap},
     paths::Paths,
     query::Prunella,
@@ -32,6 +35,9 @@ const HOUR_COLUMNS: usize = 30;
 
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: &HealthArgs) -> anyhow::Result<Exit> {
+    if let Some(HealthCommand::Backtest(args)) = &args.command {
+        return backtest::run(paths, args);
+    }
     let prunella = Prunella::new(paths);
     let subject = match &args.unit {
         Some(unit) => Some(Subject::from(crate::unit_name(unit)?)),
@@ -81,11 +87,11 @@ pub(crate) fn style(state: HealthState) -> Style {
 /// Why it is so, and what else is to be known, in one line.
 pub(crate) fn why(health: &Health) -> String {
     let mut why = health.evidence.clone();
-    if let Some(changes) = health.flapping {
-        let _ = write!(
-            why,
-            "; it is flapping: {changes} changes within half an hour"
-        );
+    if let Some(flapping) = health.flapping {
+        let _ = write!(why, "; it is flapping: {}", flapping.in_words());
+    }
+    if let Some(work) = &health.expected_work {
+        let _ = write!(why, "; expected: {}", work.reason);
     }
     why
 }
@@ -199,6 +205,12 @@ fn one(
     };
     for line in wrap(&why, width.saturating_sub(2)) {
         let _ = writeln!(text, "  {line}");
+    }
+    if let Some(work) = &health.expected_work {
+        let line = format!("Expected work: {}", expect::in_words(work, detail.at));
+        for line in wrap(&line, width.saturating_sub(2)) {
+            let _ = writeln!(text, "  {line}");
+        }
     }
     if let Some(budget) = &health.error_budget {
         let left = Metric::ErrorBudgetPermille.shown(budget.left_permille);
@@ -324,7 +336,7 @@ mod tests {
 
     use prunella_core::{
         UnitName,
-        health::{ErrorBudgetHealth, Objective},
+        health::{ErrorBudgetHealth, FlappingHealth, Objective},
     };
     use unicode_width::UnicodeWidthStr as _;
 
@@ -361,7 +373,11 @@ mod tests {
                     errors_permille: Some(97),
                     certificate_ends: Some(at(6 * 24 * 3_600)),
                 }],
-                flapping: Some(7),
+                flapping: Some(FlappingHealth {
+                    changes: 7,
+                    within_seconds: 1_800,
+                }),
+                expected_work: None,
                 error_budget: Some(ErrorBudgetHealth {
                     objective: Objective::answering(999_000).unwrap(),
                     left_permille: 415,
@@ -399,7 +415,7 @@ mod tests {
                 words.contains("1,502 ms to answer, with a limit of 1,000 ms"),
                 "{text}"
             );
-            assert!(words.contains("flapping: 7 changes"), "{text}");
+            assert!(words.contains("flapping: 7 changes within 30m"), "{text}");
             assert!(
                 text.lines().skip(1).all(|line| line.width() <= width),
                 "{text}"

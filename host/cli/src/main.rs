@@ -11,6 +11,7 @@ mod changes;
 mod config;
 mod enable;
 mod exit;
+mod expect;
 mod generate;
 mod heal;
 mod health;
@@ -80,6 +81,7 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Approvals(args) => approve::list(paths, &args),
         Command::Approve(args) => approve::decide(paths, args, true),
         Command::Deny(args) => approve::decide(paths, args, false),
+        Command::Expect(args) => expect::run(paths, args),
         Command::Pause(args) => pause::run_pause(paths, args),
         Command::Resume(args) => pause::run_resume(paths, &args),
         Command::Reload(_) => config::reload(paths),

@@ -5,6 +5,7 @@
 //! latency = { degraded = "1s", clear = "800ms", for = "30s" }
 //! certificate = { degraded = "21d", critical = "7d" }
 //! cpu = { degraded = "90%", for = "5m" }
+//! flapping = { changes = 6, within = "30m" }
 //! error-rate = { degraded = "5%", failed = "10%", clear = "2%", for = "30s", window = "5m" }
 //! logs.deadlock = { pattern = "deadlock detected", degraded = 1 }
 //! ```
@@ -14,8 +15,8 @@ use std::{ops::Range, time::Duration};
 use prunella_core::{
     duration::written,
     health::{
-        CertificateSettings, ErrorRateSettings, HealthSettings, LatencySettings, Metric,
-        MetricLimits,
+        CertificateSettings, ErrorRateSettings, FlappingSettings, HealthSettings, LatencySettings,
+        Metric, MetricLimits,
     },
     text::one_line,
 };
@@ -33,6 +34,16 @@ const LEAST: Duration = Duration::from_millis(2);
 /// A certificate's time is counted in hours.
 const HOUR: Duration = Duration::from_secs(3_600);
 
+/// Ill and well again once is no flapping …
+const LEAST_CHANGES: u32 = 3;
+
+/// … and each change is remembered.
+const MOST_CHANGES: u32 = 1_000;
+
+const SHORTEST_FLAPPING: Duration = Duration::from_secs(60);
+
+const LONGEST_FLAPPING: Duration = Duration::from_secs(24 * 3_600);
+
 /// Of a probe that is asked every second, this many questions have to be kept.
 const LONGEST_WINDOW: Duration = Duration::from_secs(3_600);
 
@@ -47,7 +58,7 @@ pub(super) fn section(
         reader.only(
             section,
             &keys(
-                &["latency", "error-rate", "certificate", "logs"],
+                &["latency", "error-rate", "certificate", "flapping", "logs"],
                 limits::OF_SERVICES,
             ),
         );
@@ -68,7 +79,7 @@ pub(super) fn host_section(
         return health;
     };
     let known = keys(
-        &["latency", "error-rate", "certificate", "logs", "host"],
+        &["latency", "error-rate", "certificate", "flapping", "logs", "host"],
         limits::OF_SERVICES,
     );
     reader.only(section, &known);
@@ -95,8 +106,30 @@ fn read(reader: &mut Reader<'_>, section: Section<'_>, health: &mut HealthSettin
     if let Some(section) = reader.section(section, "certificate", "[health.certificate]") {
         read_certificate(reader, section, &mut health.certificate);
     }
+    if let Some(section) = reader.section(section, "flapping", "[health.flapping]") {
+        read_flapping(reader, section, &mut health.flapping);
+    }
     limits::read(reader, section, limits::OF_SERVICES, &mut health.limits);
     logs::read(reader, section, health);
+}
+
+fn read_flapping(reader: &mut Reader<'_>, section: Section<'_>, flapping: &mut FlappingSettings) {
+    reader.only(section, &["changes", "within"]);
+    if let Some(value) = section.table.get("changes")
+        && let Some(changes) = reader.number_in(value, "changes", LEAST_CHANGES..=MOST_CHANGES)
+    {
+        flapping.changes = changes;
+    }
+    if let Some(within) = reader.duration(section, "within", SHORTEST_FLAPPING) {
+        flapping.within = within;
+        if within > LONGEST_FLAPPING {
+            reader.error_help(
+                place(section, &["within"]),
+                format!("`within` must be at most {}", written(LONGEST_FLAPPING)),
+                "for example: flapping = { changes = 6, within = \"30m\" }",
+            );
+        }
+    }
 }
 
 fn read_certificate(

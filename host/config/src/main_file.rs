@@ -39,7 +39,7 @@ const KEYS: &[&str] = &[
     "alerts",
 ];
 
-const LIMIT_KEYS: [&str; 10] = [
+const LIMIT_KEYS: [&str; 11] = [
     "deadline",
     "cpu",
     "memory",
@@ -49,6 +49,7 @@ const LIMIT_KEYS: [&str; 10] = [
     "journal-bytes",
     "hashed-bytes",
     "bus-calls",
+    "metric-reads",
     "handles",
 ];
 
@@ -211,6 +212,9 @@ fn limits_section(reader: &mut Reader<'_>, top: Section<'_>, default: &Limits) -
     }
     if let Some(calls) = reader.number(section, "bus-calls", u32::MAX) {
         limits.bus_calls = calls;
+    }
+    if let Some(calls) = reader.number(section, "metric-reads", u32::MAX) {
+        limits.metric_reads = calls;
     }
     // Each handle may hold a file descriptor of the daemon.
     if let Some(handles) = reader.number(section, "handles", 1_024) {

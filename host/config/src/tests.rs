@@ -567,12 +567,12 @@ fn what_the_host_says_of_health_holds_where_a_service_says_nothing() {
         (
             "prunella.toml",
             "[health]\nlatency = { degraded = \"2s\", for = \"1m\" }\n\
-             error-rate = { degraded = \"20%\" }",
+             error-rate = { degraded = \"20%\" }\nflapping = { within = \"1h\" }",
         ),
         ("services.d/a.toml", "unit = \"a.service\""),
         (
             "services.d/b.toml",
-            "unit = \"b.service\"\nhealth.latency.clear = \"1s\"",
+            "unit = \"b.service\"\nhealth.latency.clear = \"1s\"\nhealth.flapping.changes = 10",
         ),
     ]);
     assert_eq!(shown(&loaded), "");
@@ -593,6 +593,9 @@ fn what_the_host_says_of_health_holds_where_a_service_says_nothing() {
     );
     let rate = a.error_rate;
     assert_eq!((rate.degraded, rate.failed, rate.clear), (200, 400, 80));
+    let hour = Duration::from_secs(3_600);
+    assert_eq!((a.flapping.changes, a.flapping.within), (6, hour));
+    assert_eq!((b.flapping.changes, b.flapping.within), (10, hour));
 }
 
 #[test]
@@ -877,6 +880,14 @@ fn a_port_that_two_services_declare_is_warned_of_unless_their_addresses_differ()
     "`clear` must be below `degraded`, and 0 % is not below 0 %"
 )]
 #[case::share("[health]\nerror-rate = { degraded = \"5\" }", "`5` is not a share")]
+#[case::flapping(
+    "[health]\nflapping = { changes = 2 }",
+    "`changes` must lie between 3 and 1000"
+)]
+#[case::flapping_for_days(
+    "[health]\nflapping = { within = \"2d\" }",
+    "`within` must be at most 1d"
+)]
 #[case::window(
     "[health]\nerror-rate = { window = \"2h\" }",
     "`window` must be at most 1h, and 2h is longer"

@@ -3,9 +3,15 @@
 //! The same checks and the same sentences for every version of the contract, and
 //! for the simulated host that authors test against.
 
+use std::time::Duration;
+
 use crate::{
     Failure, UnitName,
-    capability::{Described, Description, PressureOf, Protocol, Subject, Time},
+    capability::{
+        Described, Description, PressureOf, Protocol, Subject, Time, metrics::LONGEST_SPAN,
+    },
+    duration::written,
+    health::{self, Metric},
     service::Service,
     text::one_line,
 };
@@ -53,6 +59,46 @@ pub fn pressure(word: &str) -> Result<PressureOf, Failure> {
         "io" => Ok(PressureOf::Io),
         other => Err(not_a("pressure", other, "`cpu`, `memory` and `io`")),
     }
+}
+
+/// What is measured: the full name of a unit, or `host`.
+///
+/// # Errors
+/// `invalid` with the code `not-a-unit-name`.
+pub fn subject(word: &str) -> Result<health::Subject, Failure> {
+    if word == health::Subject::HOST {
+        return Ok(health::Subject::Host);
+    }
+    unit_name(word).map(health::Subject::Unit)
+}
+
+/// A metric, by its name.
+///
+/// # Errors
+/// `invalid` with the code `not-a-metric`.
+pub fn metric(word: &str) -> Result<Metric, Failure> {
+    Metric::from_word(word).ok_or_else(|| {
+        let all: Vec<&str> = Metric::ALL.iter().map(|metric| metric.as_str()).collect();
+        not_a("metric", word, &all.join(", "))
+    })
+}
+
+/// A span of time until now, in milliseconds.
+///
+/// # Errors
+/// `invalid` with the code `span-out-of-range`.
+pub fn span(milliseconds: u64) -> Result<Duration, Failure> {
+    let span = Duration::from_millis(milliseconds);
+    if span.is_zero() || span > LONGEST_SPAN {
+        return Err(Failure::invalid(
+            "span-out-of-range",
+            format!(
+                "a span is longer than nothing, and no longer than {}",
+                written(LONGEST_SPAN)
+            ),
+        ));
+    }
+    Ok(span)
 }
 
 /// A run's invocation id.

@@ -58,6 +58,23 @@ macro_rules! contract_conversions {
             }
         }
 
+        impl From<$crate::capability::metrics::SpanSummary>
+            for $($prunella)::+::observe::metrics::SpanSummary
+        {
+            fn from(summary: $crate::capability::metrics::SpanSummary) -> Self {
+                Self {
+                    instance: summary.instance,
+                    first_at: summary.first_at.as_millis(),
+                    last_at: summary.last_at.as_millis(),
+                    points: summary.points,
+                    mean: summary.mean,
+                    min: summary.min,
+                    max: summary.max,
+                    slope: summary.slope.map(From::from),
+                }
+            }
+        }
+
         impl From<$crate::capability::ProbeAnswer> for $($prunella)::+::observe::probes::Answer {
             fn from(answer: $crate::capability::ProbeAnswer) -> Self {
                 Self {

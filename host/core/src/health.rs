@@ -12,6 +12,7 @@
 //! `prunella-health` has the arithmetic. Nothing here decides.
 
 mod certificate;
+mod expected;
 mod limit;
 mod metric;
 mod objective;
@@ -24,13 +25,14 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     certificate::CertificateSettings,
+    expected::ExpectedWork,
     limit::{MetricLimit, MetricLimits},
     metric::{InstanceKind, Metric, Quantity},
     objective::{Bucket, BucketSpan, BudgetRecord, ErrorBudgetHealth, Objective},
     reading::{Existing, Reading, Source, Whole},
     series::{Point, Series},
 };
-use crate::{Timestamp, UnitName};
+use crate::{Timestamp, UnitName, duration::written};
 
 /// Whose health it is, or whose measurement. Its word is the unit's name, or `host`,
 /// which is no unit's name.
@@ -291,8 +293,11 @@ pub struct Health {
     pub episodes: Vec<Episode>,
     /// Its probes with an interval, by name.
     pub probes: Vec<ProbeHealth>,
-    /// Set while it changes too often: so many changes within the last half hour.
-    pub flapping: Option<u32>,
+    /// Set while it changes too often.
+    pub flapping: Option<FlappingHealth>,
+    /// The work that is expected of it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_work: Option<ExpectedWork>,
     /// What is left of its error budget, where it has an objective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_budget: Option<ErrorBudgetHealth>,
@@ -311,6 +316,23 @@ impl Health {
             .chain([self.since])
             .min()
             .unwrap_or(self.since)
+    }
+}
+
+/// How often a subject has changed between well and not well, while it does so too often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlappingHealth {
+    /// So many times …
+    pub changes: u32,
+    /// … within the last so many seconds.
+    pub within_seconds: u64,
+}
+
+impl FlappingHealth {
+    /// `7 changes within 30m`
+    pub fn in_words(self) -> String {
+        let within = written(Duration::from_secs(self.within_seconds));
+        format!("{} changes within {within}", self.changes)
     }
 }
 
@@ -334,6 +356,8 @@ pub struct HealthSettings {
     pub error_rate: ErrorRateSettings,
     #[serde(default)]
     pub certificate: CertificateSettings,
+    #[serde(default)]
+    pub flapping: FlappingSettings,
     pub limits: MetricLimits,
     /// What is looked for in the service's lines, by the operator's names: a line counts
     /// that contains it, with `*` for any text and `?` for any one character.
@@ -347,8 +371,28 @@ impl Default for HealthSettings {
             latency: LatencySettings::default(),
             error_rate: ErrorRateSettings::default(),
             certificate: CertificateSettings::default(),
+            flapping: FlappingSettings::default(),
             limits: MetricLimits::of_services(),
             log_patterns: BTreeMap::new(),
+        }
+    }
+}
+
+/// When a service changes between well and not well too often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlappingSettings {
+    /// So many changes are too many …
+    pub changes: u32,
+    /// … within this time.
+    pub within: Duration,
+}
+
+impl Default for FlappingSettings {
+    /// Three times ill and well again within half an hour.
+    fn default() -> Self {
+        Self {
+            changes: 6,
+            within: Duration::from_secs(30 * 60),
         }
     }
 }

@@ -5,8 +5,10 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Monotonic, StrategyName, Timestamp, UnitName, capability::UnitStatus, cause::Cause,
-    health::Symptom,
+    Monotonic, StrategyName, Timestamp, UnitName,
+    capability::UnitStatus,
+    cause::Cause,
+    health::{ExpectedWork, Symptom},
 };
 
 /// What an incident is about.
@@ -134,6 +136,9 @@ pub struct Detection {
     /// The degradation of the same service that goes on as this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<IncidentId>,
+    /// The work that was expected of the service when it was noticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_work: Option<Box<ExpectedWork>>,
 }
 
 impl Detection {
@@ -151,6 +156,7 @@ impl Detection {
             restarts_before: Some(status.restarts),
             symptoms: Vec::new(),
             follows: None,
+            expected_work: None,
         }
     }
 

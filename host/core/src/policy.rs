@@ -172,6 +172,8 @@ pub struct Limits {
     pub hashed_bytes: u64,
     /// Calls that go to systemd.
     pub bus_calls: u32,
+    /// Calls that read what was measured.
+    pub metric_reads: u32,
     /// Handles (units, processes, files, jobs, …) alive at once.
     pub handles: usize,
 }
@@ -191,6 +193,8 @@ impl Default for Limits {
             journal_bytes: 1 << 20,
             hashed_bytes: 256 << 20,
             bus_calls: 500,
+            // Each may read a month from the disk.
+            metric_reads: 200,
             // An unbounded handle table is an unbounded number of descriptors.
             handles: 64,
         }

@@ -17,8 +17,8 @@ use prunella_store::{Ledger, Store};
 
 use crate::{
     DaemonError, Paths,
-    health::{Measures, measured},
     loading::{complain, load_strategies},
+    observed::{Measures, observed},
 };
 
 pub use crate::loading::Wanted;
@@ -29,7 +29,7 @@ pub struct Assembly {
     pub store: Option<Arc<Store>>,
     pub engine: Engine,
     pub healer: Arc<Healer>,
-    /// How services are, for those who ask the host; nothing but in a daemon.
+    /// How services are and what is measured of them, for strategies that ask.
     pub(crate) measures: Arc<Measures>,
 }
 
@@ -88,7 +88,7 @@ impl Assembly {
             .unwrap_or_else(|panic| panic::resume_unwind(panic));
         let store = Some(Arc::new(store));
         let ledger = Arc::new(Ledger::new(store.clone(), paths.run.clone()));
-        let measures = Arc::new(Measures::default());
+        let measures = Arc::new(Measures::new(paths));
         let healer = Arc::new(Healer::new(
             HealerSettings {
                 hosts: Arc::new(LinuxHosts {
@@ -124,6 +124,6 @@ struct LinuxHosts {
 
 impl Hosts for LinuxHosts {
     fn for_service(&self, service: Arc<Service>) -> Host {
-        measured(self.linux.host_for(service), &self.measures)
+        observed(self.linux.host_for(service), &self.measures)
     }
 }

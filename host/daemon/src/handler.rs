@@ -6,14 +6,14 @@ use std::{
 };
 
 use prunella_api::{
-    Accepted, Answer, ChannelTest, DaemonInfo, DecideCall, HealCall, HookCall, Orders, PauseCall,
-    PauseStatus, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
+    Accepted, Answer, ChannelTest, DaemonInfo, DecideCall, ExpectCall, HealCall, HookCall, Orders,
+    PauseCall, PauseStatus, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
 };
 use prunella_config::Config;
 use prunella_core::{
     ChannelName, UnitName,
     capability::UnitStatus,
-    health::Health,
+    health::{ExpectedWork, Health},
     incident::{DetectedBy, Detection, Ending, IncidentId},
     oversight::Approval,
 };
@@ -22,10 +22,10 @@ use prunella_linux::{Linux, own_program};
 use prunella_store::Store;
 
 use crate::{
-    DaemonError, access, alerts, approvals,
+    DaemonError, access, alerts, approvals, clock,
     detection::{degraded, detection, ordered},
     error::may_heal,
-    pauses,
+    expected, pauses,
     queries::{InForce, LocalQueries},
     reload,
     sampler::Sampler,
@@ -198,6 +198,22 @@ impl Orders for DaemonOrders {
         let pause = pauses::pause(self.store()?, call).map_err(failed)?;
         self.daemon.send(Event::LookAgain);
         Ok(pause)
+    }
+
+    fn expect_work(&self, call: &ExpectCall) -> Answer<ExpectedWork> {
+        let config = self.daemon.assembly.healer.config();
+        let work = expected::expect(self.store()?, &config, call)?;
+        self.daemon.health.pauses_changed();
+        Ok(work)
+    }
+
+    fn end_expected_work(&self, unit: &UnitName) -> Answer<bool> {
+        let store = self.store()?;
+        let was = store
+            .end_expected_work(unit, clock::now())
+            .map_err(failed)?;
+        self.daemon.health.pauses_changed();
+        Ok(was)
     }
 
     fn resume(&self, call: &ResumeCall) -> Answer<Resumed> {

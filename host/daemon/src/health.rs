@@ -6,7 +6,6 @@
 //! to do: no healing, and no probe, waits for the store.
 
 mod budgets;
-mod layer;
 mod seen;
 mod work;
 
@@ -38,7 +37,6 @@ use prunella_health::{
 use prunella_linux::Linux;
 use prunella_store::{SeenHealth, Store};
 
-pub(crate) use self::layer::{Measures, measured};
 use self::{
     budgets::Written,
     seen::{SeenDegradation, SeenStep, seen_degradation, seen_step},
@@ -383,7 +381,7 @@ impl HealthBook {
         self.send(Work::Look(unit));
     }
 
-    /// The pauses may have changed.
+    /// The pauses, or what work is expected, may have changed.
     pub(crate) fn pauses_changed(&self) {
         self.send(Work::Pauses);
     }
@@ -501,7 +499,8 @@ impl HealthBook {
         if let Some(changes) = observed.began_flapping {
             tracing::warn!(
                 object_systemd_unit = name,
-                "{subject} is flapping: its health has changed {changes} times within half an hour"
+                "{subject} is flapping: {} of its health",
+                changes.in_words()
             );
         }
         if observed.began_degradation
@@ -582,7 +581,7 @@ fn tracker(service: &Service, now: Now, why: String) -> Tracker {
 }
 
 /// The probes that say how a service is: its own that are asked again and again.
-fn probes(service: &Service) -> BTreeMap<String, ProbeSettings> {
+pub(crate) fn probes(service: &Service) -> BTreeMap<String, ProbeSettings> {
     service
         .own_probes()
         .filter_map(|(name, probe)| {

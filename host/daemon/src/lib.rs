@@ -7,11 +7,11 @@
 //! | `clock`, `error`, [`paths`], [`files`], [`drop_ins`], `memory` | what everything below needs |
 //! | [`plugins`] | a plugin's files, its versions, and what its bytes may do |
 //! | [`host_check`] | what of the configuration does not fit this host |
-//! | `health` | how services and host are |
+//! | `health`, `sampler`, `measured`, `observed` | how services and host are, what is measured of them, and who may ask |
 //! | [`configuration`], `loading`, [`assembly`] | the configuration, strategies, and a healer with all that it needs |
-//! | `access`, `incidents`, `pauses`, `approvals` | what is looked up and written in the store |
-//! | `detection`, `restart_loops`, `probes`, `disks`, `sampler`, [`notifier`], `retention`, `overview` | one task each |
-//! | `measured`, `alerts` | what was measured, and what was told |
+//! | `access`, `incidents`, `pauses`, `expected`, `approvals` | what is looked up and written in the store |
+//! | `detection`, `restart_loops`, `probes`, `disks`, [`notifier`], `retention`, `overview` | one task each |
+//! | `alerts`, [`backtest`] | what was told; what limits would have made of what was recorded |
 //! | [`hook`], [`sweep`], [`heal`] | healing in a process of its own |
 //! | `queries`, `orders` | what anybody may ask for, answered here |
 //! | `shared`, `kill_switch`, `reload`, `handler`, `run` | the daemon: its state, its threads, its answers, its loop |
@@ -22,12 +22,14 @@ mod access;
 mod alerts;
 mod approvals;
 pub mod assembly;
+pub mod backtest;
 mod clock;
 pub mod configuration;
 mod detection;
 mod disks;
 pub mod drop_ins;
 mod error;
+mod expected;
 pub mod files;
 mod handler;
 pub mod heal;
@@ -40,6 +42,7 @@ mod loading;
 mod measured;
 mod memory;
 pub mod notifier;
+mod observed;
 mod orders;
 mod overview;
 pub mod paths;

@@ -1,13 +1,26 @@
 //! What was measured: by the daemon that measures, and from the file where none does.
 
+use std::path::Path;
+
 use prunella_api::{
-    Answer, InstanceHistory, LatestValue, MetricHistory, MetricsReport, Refusal, RefusalKind,
+    Answer as Told, InstanceHistory, LatestValue, MetricHistory, MetricsReport, Refusal,
+    RefusalKind,
 };
 use prunella_core::{
-    Timestamp,
+    Failure, Timestamp,
+    capability::{
+        Answer,
+        metrics::{
+            Latest as AskLatest, MOST_INSTANCES, Measurement, Over, Slope, SpanSummary,
+            not_measured,
+        },
+    },
     health::{Metric, Point, Subject},
 };
-use prunella_metrics::reduce::{Reduced, reduce};
+use prunella_metrics::{
+    reduce::{Reduced, reduce},
+    trend::{self, Trend},
+};
 use prunella_store::{
     StoreError,
     samples::{Latest, SampleStore, SeriesHistory},
@@ -23,10 +36,10 @@ pub(crate) fn report(
     paths: &Paths,
     sampler: Option<&Sampler>,
     subject: Option<&Subject>,
-) -> Answer<MetricsReport> {
+) -> Told<MetricsReport> {
     let latest = match sampler {
         Some(sampler) => sampler.latest(subject),
-        None => from_file(paths, SampleStore::latest)?,
+        None => from_file(&paths.metrics(), SampleStore::latest).map_err(refused)?,
     };
     let is_asked_for = |latest: &Latest| subject.is_none_or(|it| *it == latest.series.subject);
     let mut metrics: Vec<LatestValue> = latest
@@ -53,14 +66,10 @@ pub(crate) fn history(
     subject: &Subject,
     metric: Metric,
     since: Timestamp,
-) -> Answer<MetricHistory> {
+) -> Told<MetricHistory> {
     let until = clock::now();
-    let found = match sampler {
-        Some(sampler) => sampler
-            .history(subject, metric, since, until)
-            .map_err(refused)?,
-        None => from_file(paths, |store| store.history(subject, metric, since, until))?,
-    };
+    let found = points(&paths.metrics(), sampler, subject, metric, since, until);
+    let found = found.map_err(refused)?;
     let series = found
         .into_iter()
         .map(|SeriesHistory { series, points }| InstanceHistory {
@@ -78,16 +87,117 @@ pub(crate) fn history(
     })
 }
 
+/// The latest value of each instance, for a strategy. One that this daemon has not measured
+/// yet is the one before: it says when it was measured.
+pub(crate) fn latest(
+    file: &Path,
+    sampler: Option<&Sampler>,
+    asked: &AskLatest,
+) -> Answer<Vec<Measurement>> {
+    let of_asked = |latest: Vec<Latest>| -> Vec<Measurement> {
+        let mut found: Vec<Measurement> = latest
+            .into_iter()
+            .filter(|one| one.series.subject == asked.of && one.series.metric == asked.metric)
+            .map(|one| Measurement {
+                instance: one.series.instance,
+                at: one.at,
+                value: one.value,
+            })
+            .collect();
+        found.sort_by(|a, b| a.instance.cmp(&b.instance));
+        found.truncate(MOST_INSTANCES);
+        found
+    };
+    let mut found = sampler.map_or_else(Vec::new, |sampler| {
+        of_asked(sampler.latest(Some(&asked.of)))
+    });
+    if found.is_empty() {
+        found = of_asked(from_file(file, SampleStore::latest).map_err(unavailable)?);
+    }
+    if found.is_empty() {
+        return Err(not_measured(&asked.of, asked.metric));
+    }
+    Ok(found)
+}
+
+/// What each instance was over a span until now, for a strategy.
+pub(crate) fn over(
+    file: &Path,
+    sampler: Option<&Sampler>,
+    asked: &Over,
+) -> Answer<Vec<SpanSummary>> {
+    let until = clock::now();
+    let since = until.saturating_sub(asked.span);
+    let found = points(file, sampler, &asked.of, asked.metric, since, until);
+    let summaries: Vec<SpanSummary> = found
+        .map_err(unavailable)?
+        .into_iter()
+        .take(MOST_INSTANCES)
+        .filter_map(|SeriesHistory { series, points }| summary(series.instance, &points))
+        .collect();
+    if summaries.is_empty() {
+        return Err(not_measured(&asked.of, asked.metric));
+    }
+    Ok(summaries)
+}
+
+/// None of no points.
+fn summary(instance: Option<String>, points: &[Point]) -> Option<SpanSummary> {
+    let (first, last) = (points.first()?, points.last()?);
+    let Reduced { mean, min, max } = reduce(points.iter().map(reduced))?;
+    let samples: Vec<trend::Point> = points
+        .iter()
+        .map(|point| trend::Point {
+            at: point.at.as_millis() as f64 / 1e3,
+            value: point.mean as f64,
+        })
+        .collect();
+    let an_hour = |a_second: f64| a_second * 3_600.0;
+    Some(SpanSummary {
+        instance,
+        first_at: first.at,
+        last_at: last.at,
+        points: u32::try_from(points.len()).unwrap_or(u32::MAX),
+        mean,
+        min,
+        max,
+        slope: Trend::of(&samples).map(|trend| Slope {
+            an_hour: an_hour(trend.slope),
+            low: an_hour(trend.slope_low),
+            high: an_hour(trend.slope_high),
+        }),
+    })
+}
+
+/// What a metric was over a span, each of its instances apart.
+fn points(
+    file: &Path,
+    sampler: Option<&Sampler>,
+    subject: &Subject,
+    metric: Metric,
+    since: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<SeriesHistory>, StoreError> {
+    match sampler {
+        Some(sampler) => sampler.history(subject, metric, since, until),
+        None => from_file(file, |store| store.history(subject, metric, since, until)),
+    }
+}
+
 /// What the file says that earlier daemons have written; nothing, where there is none.
 fn from_file<T>(
-    paths: &Paths,
+    file: &Path,
     ask: impl FnOnce(&SampleStore) -> Result<Vec<T>, StoreError>,
-) -> Result<Vec<T>, Refusal> {
-    match SampleStore::open_read_only(&paths.metrics()) {
-        Ok(store) => ask(&store).map_err(refused),
+) -> Result<Vec<T>, StoreError> {
+    match SampleStore::open_read_only(file) {
+        Ok(store) => ask(&store),
         Err(StoreError::Missing { .. }) => Ok(Vec::new()),
-        Err(error) => Err(refused(error)),
+        Err(error) => Err(error),
     }
+}
+
+fn unavailable(error: StoreError) -> Failure {
+    Failure::unavailable("no-metrics", crate::explained(&error))
 }
 
 fn refused(error: StoreError) -> Refusal {
@@ -103,21 +213,79 @@ fn fewer(points: Vec<Point>) -> Vec<Point> {
     points
         .chunks(size)
         .filter_map(|chunk| {
-            let all = chunk.iter().map(|point| Reduced {
-                mean: point.mean,
-                min: point.min,
-                max: point.max,
-            });
-            let Reduced { mean, min, max } = reduce(all)?;
+            let Reduced { mean, min, max } = reduce(chunk.iter().map(reduced))?;
             let at = chunk.first()?.at;
             Some(Point { at, mean, min, max })
         })
         .collect()
 }
 
+fn reduced(point: &Point) -> Reduced {
+    Reduced {
+        mean: point.mean,
+        min: point.min,
+        max: point.max,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use prunella_core::{FailureKind, health::Series};
+    use prunella_store::samples::Minute;
+
     use super::*;
+
+    /// Without a daemon: from the file, or an answer that says that there is nothing.
+    #[test]
+    fn without_a_daemon_a_strategy_gets_what_was_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("metrics.db");
+        let web = Subject::try_from("web.service".to_owned()).unwrap();
+        let asked = AskLatest {
+            of: web.clone(),
+            metric: Metric::MemoryBytes,
+        };
+        let failure = latest(&file, None, &asked).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::NotFound);
+        assert!(failure.is("not-measured"), "{failure}");
+
+        let series = Series {
+            subject: web.clone(),
+            metric: Metric::MemoryBytes,
+            instance: None,
+        };
+        let now = clock::now().as_millis() / 60_000;
+        let mut store = SampleStore::open(&file).unwrap();
+        for ago in (1..=20).rev() {
+            // A MiB more each minute.
+            let values = [Some((100 - ago) << 20)];
+            let minute = Minute {
+                number: u32::try_from(now - ago).unwrap(),
+                interval: Duration::from_secs(60),
+                slots: 1,
+                values: vec![(&series, &values)],
+            };
+            store.write(&minute, 64 << 20).unwrap();
+        }
+        let found = latest(&file, None, &asked).unwrap();
+        assert_eq!(found[0].value, 99 << 20);
+        assert_eq!(found[0].at.as_millis(), (now - 1) * 60_000);
+
+        let mut asked = Over {
+            of: web,
+            metric: Metric::MemoryBytes,
+            span: Duration::from_secs(30 * 60),
+        };
+        let summary = over(&file, None, &asked).unwrap().remove(0);
+        assert_eq!((summary.min, summary.max), (80 << 20, 99 << 20));
+        assert_eq!(summary.points, 20);
+        let slope = summary.slope.unwrap();
+        assert!((slope.an_hour / f64::from(60 << 20) - 1.0).abs() < 0.01);
+        asked.metric = Metric::Tasks;
+        assert!(over(&file, None, &asked).unwrap_err().is("not-measured"));
+    }
 
     #[test]
     fn many_points_become_few_and_keep_their_extremes() {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use prunella_api::{
-    Accepted, Answer, ApiError, ChannelTest, DecideCall, HealCall, HookCall, Orders, PauseCall,
-    PauseStatus, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
+    Accepted, Answer, ApiError, ChannelTest, DecideCall, ExpectCall, HealCall, HookCall, Orders,
+    PauseCall, PauseStatus, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
 };
 use prunella_core::{
-    ChannelName,
+    ChannelName, UnitName,
+    health::ExpectedWork,
     incident::{Ending, Incident, IncidentId},
     oversight::Approval,
     trail::Entry,
@@ -15,8 +16,8 @@ use prunella_core::{
 use prunella_healer::Observer;
 
 use crate::{
-    DaemonError, Paths, access::open_store, alerts, approvals, configuration::load_config, heal,
-    hook, notifier, pauses,
+    DaemonError, Paths, access::open_store, alerts, approvals, clock, configuration::load_config,
+    expected, heal, hook, notifier, pauses,
 };
 
 /// Carries orders out in this process.
@@ -49,6 +50,16 @@ impl Orders for LocalOrders {
 
     fn pause(&self, call: &PauseCall) -> Answer<PauseStatus> {
         pauses::pause(&open_store(&self.paths)?, call).map_err(failed)
+    }
+
+    fn expect_work(&self, call: &ExpectCall) -> Answer<ExpectedWork> {
+        let config = load_config(&self.paths).map_err(DaemonError::from)?;
+        Ok(expected::expect(&open_store(&self.paths)?, &config, call)?)
+    }
+
+    fn end_expected_work(&self, unit: &UnitName) -> Answer<bool> {
+        let store = open_store(&self.paths)?;
+        store.end_expected_work(unit, clock::now()).map_err(failed)
     }
 
     fn resume(&self, call: &ResumeCall) -> Answer<Resumed> {

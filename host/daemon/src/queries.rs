@@ -16,7 +16,7 @@ use prunella_config::Config;
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{Dispatch, DispatchFilter, DispatchState},
-    health::{Health, HealthState, Metric, Subject},
+    health::{ExpectedWork, Health, HealthState, Metric, Subject},
     oversight::Approval,
     statistics::StrategyStatistics,
     summary::{Filter, Summary},
@@ -354,6 +354,12 @@ impl Queries for LocalQueries {
         )
     }
 
+    fn expected_work(&self) -> Answer<Vec<ExpectedWork>> {
+        Ok(self
+            .read(|store| store.expected_work(clock::now()))?
+            .unwrap_or_default())
+    }
+
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {
         Ok(self
             .read(|store| store.incidents(filter))?
@@ -411,6 +417,7 @@ fn never_seen(subject: Subject, now: Timestamp) -> SeenHealth {
         episodes: Vec::new(),
         probes: Vec::new(),
         flapping: None,
+        expected_work: None,
         error_budget: None,
     };
     SeenHealth {

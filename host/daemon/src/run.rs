@@ -69,7 +69,6 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         assembly.store.as_ref(),
         &assembly.healer.config(),
     )?;
-    assembly.measures.begin(&health);
     if watchers.health.set(Arc::clone(&health)).is_err() {
         tracing::debug!("what is known of health was there before");
     }
@@ -79,6 +78,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         paths.metrics(),
         &assembly.healer.config(),
     )?;
+    assembly.measures.begin(&health, &sampler);
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
     let (events, queue) = mpsc::channel();
     let daemon = Arc::new(Daemon {

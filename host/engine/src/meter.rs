@@ -133,6 +133,15 @@ impl Meter {
         Ok(())
     }
 
+    /// Counts one call that reads what was measured.
+    pub(crate) fn metric_read(&mut self) -> Result<(), Failure> {
+        if self.usage.metric_reads >= self.limits.metric_reads {
+            return Err(self.used_up("metric-reads", "looks at what was measured"));
+        }
+        self.usage.metric_reads += 1;
+        Ok(())
+    }
+
     /// Whether `more` handles can be given out. Asked *before* the call whose
     /// result would be lost otherwise.
     pub(crate) fn room_for_handles(&self, more: usize) -> Result<(), Failure> {

@@ -107,6 +107,8 @@ pub struct Usage {
     pub hashed_bytes: u64,
     /// Calls that went to systemd.
     pub bus_calls: u32,
+    /// Calls that read what was measured.
+    pub metric_reads: u32,
     /// The most handles it held at once.
     pub handles_peak: usize,
 }

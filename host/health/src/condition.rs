@@ -75,6 +75,16 @@ impl Watched {
         self.confirmed = false;
     }
 
+    /// A value came that may end it, and cannot begin it: what strains the subject is
+    /// expected.
+    pub(crate) fn expected_value(&mut self, condition: &Condition, now: Now, value: u64) {
+        if self.open.is_some() {
+            self.value(condition, now, value);
+        } else {
+            self.gap();
+        }
+    }
+
     /// A value came.
     pub(crate) fn value(&mut self, condition: &Condition, now: Now, value: u64) {
         self.confirm(condition, now, value);

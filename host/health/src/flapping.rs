@@ -1,29 +1,29 @@
 //! Whether a service changes between well and not well too often.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
-use prunella_core::health::HealthState;
+use prunella_core::health::{FlappingHealth, FlappingSettings, HealthState};
 
 use crate::Now;
 
-/// Over how long changes are counted.
-pub(crate) const WINDOW: Duration = Duration::from_secs(30 * 60);
-
-/// So many changes within it are flapping: three times ill and well again.
-pub(crate) const BEGINS: usize = 6;
-
-/// So few, and it is calm again.
+/// So few changes, and it is calm again.
 const CALM: usize = 1;
 
 /// The changes between well and not well.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Flapping {
+    settings: FlappingSettings,
     was_well: Option<bool>,
     changes: VecDeque<Now>,
     is_on: bool,
 }
 
 impl Flapping {
+    /// When it flaps, from now on.
+    pub(crate) fn declare(&mut self, settings: FlappingSettings) {
+        self.settings = settings;
+    }
+
     /// The state is this now. True when it begins to flap: that is said once.
     pub(crate) fn state(&mut self, now: Now, state: HealthState) -> bool {
         let is_well = match state {
@@ -43,7 +43,7 @@ impl Flapping {
         while self
             .changes
             .front()
-            .is_some_and(|at| now.since(*at) > WINDOW)
+            .is_some_and(|at| now.since(*at) > self.settings.within)
         {
             self.changes.pop_front();
         }
@@ -51,13 +51,15 @@ impl Flapping {
             self.is_on = self.changes.len() > CALM;
             return false;
         }
-        self.is_on = self.changes.len() >= BEGINS;
+        self.is_on = self.changes.len() >= self.settings.changes as usize;
         self.is_on
     }
 
     /// How many changes there were, while it flaps.
-    pub(crate) fn now(&self) -> Option<u32> {
-        self.is_on
-            .then(|| u32::try_from(self.changes.len()).unwrap_or(u32::MAX))
+    pub(crate) fn now(&self) -> Option<FlappingHealth> {
+        self.is_on.then(|| FlappingHealth {
+            changes: u32::try_from(self.changes.len()).unwrap_or(u32::MAX),
+            within_seconds: self.settings.within.as_secs(),
+        })
     }
 }

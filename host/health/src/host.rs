@@ -45,7 +45,7 @@ impl HostTracker {
 
     /// It was measured.
     pub fn signals(&mut self, now: Now, signals: &Signals<'_>) -> Observed {
-        self.sampled.sample(now, &self.limits, signals);
+        self.sampled.sample(now, &self.limits, signals, None);
         self.settle(now)
     }
 

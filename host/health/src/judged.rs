@@ -2,7 +2,10 @@
 
 use prunella_core::{
     Timestamp,
-    health::{Health, HealthState, Metric, Subject, Symptom, SymptomLevel, Transition},
+    health::{
+        FlappingHealth, FlappingSettings, Health, HealthState, Metric, Subject, Symptom,
+        SymptomLevel, Transition,
+    },
 };
 
 use crate::{Now, episodes::Episodes, flapping::Flapping};
@@ -11,8 +14,8 @@ use crate::{Now, episodes::Episodes, flapping::Flapping};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
     pub transition: Option<Transition>,
-    /// Set when the subject begins to flap: so many changes within the last half hour.
-    pub began_flapping: Option<u32>,
+    /// Set when the subject begins to flap.
+    pub began_flapping: Option<FlappingHealth>,
     /// Set when it begins to be degraded, by what was measured since it was started last.
     pub began_degradation: bool,
 }
@@ -109,6 +112,11 @@ impl Judged {
         self.flapping.state(now, self.state);
     }
 
+    /// When it flaps, from now on.
+    pub(crate) fn declare(&mut self, flapping: FlappingSettings) {
+        self.flapping.declare(flapping);
+    }
+
     pub(crate) fn subject(&self) -> &Subject {
         &self.subject
     }
@@ -182,6 +190,7 @@ impl Judged {
             episodes: self.episodes.all(),
             probes: Vec::new(),
             flapping: self.flapping.now(),
+            expected_work: None,
             error_budget: None,
         }
     }

@@ -16,6 +16,9 @@
 //! - **Time counts only where there were samples.** The clock is the one since boot, which
 //!   never steps and goes on while the host sleeps; after a gap that is longer than a
 //!   probe's data stay fresh, rows and windows begin anew.
+//! - **Expected work begins no symptom** of what it strains, and counts for no error budget.
+//!   What holds already holds until it has cleared; that a probe goes unanswered counts as
+//!   ever.
 //! - **A proof ends what it disproves.** Questions that went unanswered before it count no
 //!   more. Slowness does: a proof does not measure.
 //! - **Another run has to be measured anew.** What an earlier run was like makes no new
@@ -25,6 +28,7 @@
 //! What decides, from first to last: a pause; a healing under way; the unit, or an
 //! incident about it; symptoms; what is missing.
 
+mod backtest;
 mod certificate;
 mod condition;
 mod episodes;
@@ -45,6 +49,7 @@ use std::time::Duration;
 use prunella_core::Timestamp;
 
 pub use self::{
+    backtest::{Backtest, Recorded, WouldBegin},
     condition::Condition,
     host::HostTracker,
     judged::Observed,

@@ -167,7 +167,14 @@ impl Probe {
             .shown(now, &settings.certificate, certificate);
     }
 
-    pub(crate) fn sample(&mut self, now: Now, settings: &HealthSettings, sample: Sample) {
+    /// Its turn came. While `slow_is_expected`, slowness begins no symptom.
+    pub(crate) fn sample(
+        &mut self,
+        now: Now,
+        settings: &HealthSettings,
+        sample: Sample,
+        slow_is_expected: bool,
+    ) {
         if self
             .last
             .is_some_and(|(last, _)| now.since(last) > self.settings.fresh_for())
@@ -177,9 +184,7 @@ impl Probe {
         }
         let answered = match sample {
             Sample::Answered { took } => {
-                let took = milliseconds(took);
-                self.latency_ms = Some(took);
-                self.latency.value(&latency(settings), now, took);
+                self.took(now, settings, milliseconds(took), slow_is_expected);
                 self.unanswered.succeeded();
                 true
             }
@@ -203,12 +208,54 @@ impl Probe {
         };
         self.never_answered = false;
         self.last = Some((now, Some(answered)));
-        let window = settings
-            .error_rate
-            .window
-            .max(self.settings.interval * LEAST_INTERVALS);
-        self.rate.add(now, !answered, window);
+        self.rate.add(now, !answered, self.window(settings));
         self.judge_errors(now, settings);
+    }
+
+    /// What was recorded of its turns in place of them, so far apart. Where there is a share
+    /// of errors and no latency, none was answered.
+    pub(crate) fn recorded(
+        &mut self,
+        now: Now,
+        settings: &HealthSettings,
+        spacing: Duration,
+        latency_ms: Option<u64>,
+        errors: Option<u64>,
+        slow_is_expected: bool,
+    ) {
+        let fresh_for = self.settings.fresh_for().max(spacing * STALE_AFTER);
+        if self
+            .last
+            .is_some_and(|(last, _)| now.since(last) > fresh_for)
+        {
+            self.gap();
+        }
+        self.last = Some((now, Some(latency_ms.is_some())));
+        match latency_ms {
+            Some(took) => self.took(now, settings, took, slow_is_expected),
+            None => self.latency.gap(),
+        }
+        let interval = self.settings.interval.as_millis().max(1);
+        let asked = self.window(settings).as_millis() / interval;
+        self.rate
+            .record(errors, u64::try_from(asked).unwrap_or(u64::MAX));
+        self.judge_errors(now, settings);
+    }
+
+    fn took(&mut self, now: Now, settings: &HealthSettings, took: u64, slow_is_expected: bool) {
+        self.latency_ms = Some(took);
+        let condition = latency(settings);
+        if slow_is_expected {
+            self.latency.expected_value(&condition, now, took);
+        } else {
+            self.latency.value(&condition, now, took);
+        }
+    }
+
+    /// Over how long a time its questions are counted.
+    fn window(&self, settings: &HealthSettings) -> Duration {
+        let least = self.settings.interval * LEAST_INTERVALS;
+        settings.error_rate.window.max(least)
     }
 
     fn judge_errors(&mut self, now: Now, settings: &HealthSettings) {

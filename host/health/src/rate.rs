@@ -15,6 +15,8 @@ const LEAST_FAILURES: usize = 3;
 pub(crate) struct Rate {
     /// When each was asked, and whether it went unanswered; the oldest first.
     asked: VecDeque<(Now, bool)>,
+    /// What was recorded of it, where it is played again.
+    recorded: Option<Share>,
 }
 
 /// A share of failures.
@@ -37,8 +39,19 @@ impl Rate {
         }
     }
 
+    /// This was recorded, of about so many questions; nothing, where they were too few.
+    pub(crate) fn record(&mut self, permille: Option<u64>, asked: u64) {
+        self.recorded = permille.map(|permille| Share {
+            permille,
+            opens: permille.saturating_mul(asked) / 1_000 >= LEAST_FAILURES as u64,
+        });
+    }
+
     /// The share; nothing, while there are too few questions.
     pub(crate) fn share(&self) -> Option<Share> {
+        if self.recorded.is_some() {
+            return self.recorded;
+        }
         let asked = self.asked.len();
         if asked < LEAST_QUESTIONS {
             return None;
@@ -52,5 +65,6 @@ impl Rate {
 
     pub(crate) fn clear(&mut self) {
         self.asked.clear();
+        self.recorded = None;
     }
 }

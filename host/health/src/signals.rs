@@ -6,8 +6,8 @@ mod tests;
 use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::health::{
-    Existing, InstanceKind, Metric, MetricLimit, MetricLimits, Reading, Subject, Symptom,
-    SymptomLevel,
+    Existing, ExpectedWork, InstanceKind, Metric, MetricLimit, MetricLimits, Reading, Subject,
+    Symptom, SymptomLevel,
 };
 
 use crate::{Condition, Now, STALE_AFTER, condition::Watched, evidence::sentence};
@@ -90,8 +90,14 @@ impl Sampled {
         }
     }
 
-    /// It was measured.
-    pub(crate) fn sample(&mut self, now: Now, limits: &MetricLimits, signals: &Signals<'_>) {
+    /// It was measured. What `expected` relaxes begins no symptom.
+    pub(crate) fn sample(
+        &mut self,
+        now: Now,
+        limits: &MetricLimits,
+        signals: &Signals<'_>,
+        expected: Option<&ExpectedWork>,
+    ) {
         match self.last {
             Some((_, run)) if run != signals.run => self.begin_anew(),
             Some((last, _)) if now.since(last) > signals.interval * STALE_AFTER => self.gap(),
@@ -115,10 +121,11 @@ impl Sampled {
                 continue;
             };
             let series = (reading.metric, reading.instance.clone());
+            let is_expected = expected.is_some_and(|work| work.relaxes(reading.metric));
             self.watching
                 .entry(series)
                 .or_default()
-                .value(now, limit, reading);
+                .value(now, limit, reading, is_expected);
         }
         // A file system that is mounted no more, and was well, is not remembered for good. Nor
         // is what another run does not have, such as a limit.
@@ -174,12 +181,16 @@ impl Sampled {
 }
 
 impl Watching {
-    fn value(&mut self, now: Now, limit: &MetricLimit, reading: &Reading) {
-        self.degrading.value(&degrading(limit), now, reading.value);
+    fn value(&mut self, now: Now, limit: &MetricLimit, reading: &Reading, is_expected: bool) {
+        let take = if is_expected {
+            Watched::expected_value
+        } else {
+            Watched::value
+        };
+        let value = reading.value;
+        take(&mut self.degrading, &degrading(limit), now, value);
         match limit.critical {
-            Some(opens_at) => self
-                .critical
-                .value(&critical(limit, opens_at), now, reading.value),
+            Some(opens_at) => take(&mut self.critical, &critical(limit, opens_at), now, value),
             None => self.critical.end(),
         }
         self.latest = Some(reading.clone());

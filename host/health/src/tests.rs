@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::{
     Timestamp, UnitName,
-    health::{HealthSettings, HealthState, Metric, Symptom, SymptomLevel},
+    health::{ExpectedWork, HealthSettings, HealthState, Metric, Symptom, SymptomLevel},
 };
 use rstest::rstest;
 
@@ -592,12 +592,93 @@ fn flapping_is_said_once_until_it_is_calm() {
     );
     flap(&mut run, 5);
     assert_eq!(run.told_flapping, 1);
-    assert_eq!(run.tracker.health().flapping, Some(14));
+    let flapping = run.tracker.health().flapping.unwrap();
+    assert_eq!(flapping.changes, 14);
     run.wait(Duration::from_secs(31 * 60));
     run.look();
     assert_eq!(run.tracker.health().flapping, None);
     flap(&mut run, 3);
     assert_eq!(run.told_flapping, 2);
+}
+
+fn expected(run: &Run, span: Duration, metrics: &[Metric]) -> ExpectedWork {
+    ExpectedWork {
+        unit: UnitName::new("web.service").unwrap(),
+        since: run.now.at,
+        until: run.now.at.saturating_add(span),
+        reason: "backup".to_owned(),
+        by: "me".to_owned(),
+        metrics: metrics.to_vec(),
+    }
+}
+
+#[test]
+fn expected_work_begins_no_symptom_and_what_goes_on_after_it_does() {
+    let mut run = Run::new();
+    run.took(20);
+    let work = expected(&run, INTERVAL * 20, &[Metric::LatencyMs]);
+    let observed = run.tracker.expect_work(run.now, Some(work));
+    run.note(observed);
+    for _ in 0..19 {
+        run.took(1_500);
+        assert_eq!(run.state(), HealthState::Healthy);
+        assert!(run.tracker.health().expected_work.is_some());
+    }
+    // It is over: from here on it has to hold for as long as ever.
+    run.took(1_500);
+    assert_eq!(run.tracker.health().expected_work, None);
+    assert_eq!(run.state(), HealthState::Healthy);
+    for _ in 0..3 {
+        run.took(1_500);
+    }
+    assert_eq!(run.state(), HealthState::Degraded);
+}
+
+#[test]
+fn expected_work_ends_no_symptom_that_holds_and_lets_it_clear() {
+    let mut run = Run::new();
+    for _ in 0..5 {
+        run.took(1_500);
+    }
+    assert_eq!(run.state(), HealthState::Degraded);
+    let work = expected(&run, INTERVAL * 100, &[Metric::LatencyMs]);
+    let observed = run.tracker.expect_work(run.now, Some(work));
+    run.note(observed);
+    run.took(1_500);
+    assert_eq!(run.state(), HealthState::Degraded);
+    for _ in 0..5 {
+        run.took(20);
+    }
+    assert_eq!(run.state(), HealthState::Healthy);
+    // Another metric, and that it goes unanswered, count as ever.
+    for _ in 0..3 {
+        run.unanswered();
+    }
+    assert_eq!(run.state(), HealthState::Failed);
+}
+
+#[test]
+fn flapping_is_what_the_operator_says() {
+    let mut run = Run::new();
+    let mut settings = settings();
+    settings.flapping.changes = 4;
+    settings.flapping.within = Duration::from_secs(600);
+    let observed = run.tracker.declare(run.now, settings, probes());
+    run.note(observed);
+    let mut changes = 0;
+    while run.told_flapping == 0 {
+        for _ in 0..3 {
+            run.unanswered();
+        }
+        for _ in 0..2 {
+            run.took(20);
+        }
+        changes += 2;
+        assert!(changes <= 4, "it never flaps");
+    }
+    let flapping = run.tracker.health().flapping.unwrap();
+    assert_eq!((flapping.changes, flapping.within_seconds), (4, 600));
+    assert_eq!(flapping.in_words(), "4 changes within 10m");
 }
 
 /// An operator who restarts a service is no flapping.

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Timestamp, UnitName,
     capability::Certificate,
-    health::{Health, HealthSettings, HealthState, Metric, ProbeHealth, Symptom, SymptomLevel},
+    health::{
+        ExpectedWork, Health, HealthSettings, HealthState, Metric, ProbeHealth, Symptom,
+        SymptomLevel,
+    },
 };
 
 use crate::{
@@ -85,6 +88,7 @@ pub struct Tracker {
     /// How the unit stands, or why that is not known.
     standing: Result<Standing, String>,
     pause: Option<PauseUntil>,
+    expected_work: Option<ExpectedWork>,
     incident: Option<Incident>,
     /// Why it was left down, the last time.
     unresolved: Option<String>,
@@ -108,6 +112,8 @@ impl Tracker {
         why: impl Into<String>,
     ) -> Self {
         let why = why.into();
+        let mut judged = Judged::unknown(service.into(), now, why.clone());
+        judged.declare(settings.flapping);
         Self {
             settings,
             probes: probes
@@ -115,15 +121,16 @@ impl Tracker {
                 .map(|(name, settings)| (name, Probe::new(settings)))
                 .collect(),
             sampled: Sampled::default(),
-            standing: Err(why.clone()),
+            standing: Err(why),
             pause: None,
+            expected_work: None,
             incident: None,
             unresolved: None,
             by_operator: false,
             carried_on: None,
             error_budget: None,
             invocation: None,
-            judged: Judged::unknown(service.into(), now, why),
+            judged,
         }
     }
 
@@ -174,6 +181,7 @@ impl Tracker {
         settings: HealthSettings,
         probes: BTreeMap<String, ProbeSettings>,
     ) -> Observed {
+        self.judged.declare(settings.flapping);
         self.settings = settings;
         let mut before = std::mem::take(&mut self.probes);
         for (name, settings) in probes {
@@ -203,14 +211,34 @@ impl Tracker {
             self.count(now, &sample);
         }
         if let Some(probe) = self.probes.get_mut(name) {
-            probe.sample(now, &self.settings, sample);
+            let slow_is_expected = is_expected(self.expected_work.as_ref(), now, Metric::LatencyMs);
+            probe.sample(now, &self.settings, sample, slow_is_expected);
+        }
+        self.settle(now, None)
+    }
+
+    /// What was recorded of a probe's turns, in place of them: see [`Backtest`](crate::Backtest).
+    pub(crate) fn recorded_probe(
+        &mut self,
+        now: Now,
+        name: &str,
+        spacing: Duration,
+        latency_ms: Option<u64>,
+        errors: Option<u64>,
+    ) -> Observed {
+        if let Some(probe) = self.probes.get_mut(name) {
+            let expected = is_expected(self.expected_work.as_ref(), now, Metric::LatencyMs);
+            probe.recorded(now, &self.settings, spacing, latency_ms, errors, expected);
         }
         self.settle(now, None)
     }
 
     /// It was measured.
     pub fn signals(&mut self, now: Now, signals: &Signals<'_>) -> Observed {
-        self.sampled.sample(now, &self.settings.limits, signals);
+        let expected = self.expected_work.as_ref();
+        let expected = expected.filter(|work| work.holds(now.at));
+        self.sampled
+            .sample(now, &self.settings.limits, signals, expected);
         self.settle(now, None)
     }
 
@@ -286,6 +314,18 @@ impl Tracker {
         self.settle(now, None)
     }
 
+    /// Work is expected of it, or none is. It ends by itself.
+    pub fn expect_work(&mut self, now: Now, work: Option<ExpectedWork>) -> Observed {
+        self.expected_work = work;
+        self.settle(now, None)
+    }
+
+    /// Whether work is expected of it now.
+    fn has_expected_work(&self, now: Now) -> bool {
+        let work = self.expected_work.as_ref();
+        work.is_some_and(|work| work.holds(now.at))
+    }
+
     /// Something became of the service's incident.
     pub fn incident(&mut self, now: Now, event: IncidentEvent) -> Observed {
         let mut resolution = None;
@@ -334,6 +374,7 @@ impl Tracker {
         Health {
             probes: self.probes(),
             error_budget: self.error_budget.as_ref().map(ErrorBudget::health),
+            expected_work: self.expected_work.clone(),
             ..self.judged.health(self.symptoms())
         }
     }
@@ -360,6 +401,7 @@ impl Tracker {
     /// Takes the state that follows from all that is known. `resolution` is why it is well
     /// where that is the end of an incident.
     fn settle(&mut self, now: Now, resolution: Option<String>) -> Observed {
+        self.expected_work.take_if(|work| now.at >= work.until);
         let symptoms = self.symptoms();
         let mut verdict = self.judge(now, symptoms.first());
         if let Some(why) = resolution
@@ -465,4 +507,9 @@ impl Tracker {
             }
         }
     }
+}
+
+/// Whether this metric is strained by work that is expected now.
+fn is_expected(work: Option<&ExpectedWork>, now: Now, metric: Metric) -> bool {
+    work.is_some_and(|work| work.holds(now.at) && work.relaxes(metric))
 }

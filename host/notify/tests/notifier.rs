@@ -146,6 +146,7 @@ impl House {
             restarts_before: None,
             symptoms: Vec::new(),
             follows: None,
+            expected_work: None,
         };
         let incident = Incident {
             id: IncidentId::new(Timestamp::from_millis(1_000), number),

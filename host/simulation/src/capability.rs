@@ -10,6 +10,7 @@ mod filesystems;
 mod health;
 mod history;
 mod logs;
+pub(crate) mod metrics;
 mod ports;
 mod probes;
 mod process_control;
@@ -52,6 +53,8 @@ impl HostCalls for Sim {
             Call::PressureShare(pressure) => pressure.reply(Ok(world.pressure)),
             Call::ProbeAsk(ask) => ask.reply(world.probe(&ask)),
             Call::HealthGet(get) => get.reply(world.health(&get)),
+            Call::MetricLatest(latest) => latest.reply(world.latest_of(&latest)),
+            Call::MetricOver(over) => over.reply(world.over(&over)),
             Call::HistoryRecent(recent) => recent.reply(Ok(world.recent(recent))),
             Call::StateGet(get) => get.reply(world.kept(&get)),
             Call::StateSet(set) => set.reply(world.keep(&set)),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use prunella_core::{
-    StrategyName, Timestamp, UnitName,
+    Failure, StrategyName, Timestamp, UnitName, argument,
     capability::{
         ActiveState, Host, LogEntry, PastIncident, UnitStatus, filesystems::percent_used,
     },
@@ -21,6 +21,7 @@ use prunella_core::{
 
 use crate::{
     build::{Check, File, Process, Unit},
+    capability::metrics::Measured,
     condition::View,
     guard::{Guard, granting},
     names::{name, port, strategy_name},
@@ -308,6 +309,31 @@ impl Sim {
         self.change(|world| world.symptoms.clear())
     }
 
+    /// What is measured of a unit, or of `host`, by the metric's name, such as
+    /// `memory-bytes`: it has been this value for as long as anybody asks about.
+    #[track_caller]
+    pub fn measured(self, subject: &str, metric: &str, value: u64) -> Self {
+        self.measured_growing(subject, metric, value, 0.0)
+    }
+
+    /// The same of what grows by so much an hour, or shrinks, and has come to this value now.
+    #[track_caller]
+    pub fn measured_growing(self, subject: &str, metric: &str, value: u64, an_hour: f64) -> Self {
+        let subject = argument::subject(subject);
+        let subject = subject.unwrap_or_else(|failure: Failure| panic!("{failure}"));
+        let metric = argument::metric(metric);
+        let metric = metric.unwrap_or_else(|failure: Failure| panic!("{failure}"));
+        self.change(|world| {
+            world.measured.push(Measured {
+                subject,
+                metric,
+                at: world.timestamp(),
+                value,
+                an_hour,
+            });
+        })
+    }
+
     /// An earlier incident; the newest last.
     pub fn past(self, incident: PastIncident) -> Self {
         self.change(|world| world.history.insert(0, incident))
@@ -539,6 +565,7 @@ impl Sim {
             restarts_before: None,
             symptoms,
             follows: None,
+            expected_work: None,
         };
         Incident {
             id: IncidentId::new(detection.at, 1),

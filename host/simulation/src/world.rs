@@ -19,7 +19,10 @@ use prunella_core::{
 
 use crate::{
     build::{Check, File, Process, Unit},
-    capability::resources::{LOAD, MEMORY, PRESSURE},
+    capability::{
+        metrics::Measured,
+        resources::{LOAD, MEMORY, PRESSURE},
+    },
     condition::{View, Visible},
     disk::roomy,
     file_model::deviations,
@@ -104,6 +107,7 @@ pub(crate) struct World {
     pub(crate) history: Vec<PastIncident>,
     /// What is measured of the service while it is up, until it is started again.
     pub(crate) symptoms: Vec<Symptom>,
+    pub(crate) measured: Vec<Measured>,
     pub(crate) state: BTreeMap<(StrategyName, String), String>,
     pub(crate) keeps_nothing: bool,
     pub(crate) memory: Memory,
@@ -176,6 +180,7 @@ impl World {
             logs: BTreeMap::new(),
             history: Vec::new(),
             symptoms: Vec::new(),
+            measured: Vec::new(),
             state: BTreeMap::new(),
             keeps_nothing: false,
             memory: MEMORY,

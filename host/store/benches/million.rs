@@ -130,6 +130,7 @@ fn incident(number: u64, at: u64) -> Incident {
         restarts_before: None,
         symptoms: Vec::new(),
         follows: None,
+        expected_work: None,
     };
     Incident {
         id: IncidentId::new(Timestamp::from_millis(at), 0),

@@ -37,6 +37,7 @@ mod connect;
 mod connection;
 mod error;
 mod error_budgets;
+mod expected;
 mod file;
 mod healings;
 mod health;

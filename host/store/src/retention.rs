@@ -128,6 +128,10 @@ impl Store {
                 )?;
                 transaction.execute("DELETE FROM health WHERE seen_ms < ?1", [to_ms(before)])?;
                 transaction.execute(
+                    "DELETE FROM expected_work WHERE until_ms < ?1",
+                    [to_ms(before)],
+                )?;
+                transaction.execute(
                     "DELETE FROM error_budgets WHERE seen_ms < ?1",
                     [to_ms(before)],
                 )?;

@@ -9,11 +9,13 @@ use crate::{connect::open_damaged, error::chain};
 
 /// Tables, and which of their rows; in an order that references allow.
 ///
-/// A lost pause would heal what an operator wanted left alone; a lost healing
+/// A lost pause would heal what an operator wanted left alone; lost expected work would
+/// tell of what is expected; a lost healing
 /// would be one too many; a lost open incident would end without a word, and so
 /// would a lost message.
 const WANTED: &[(&str, &str)] = &[
     ("pauses", "TRUE"),
+    ("expected_work", "TRUE"),
     ("boots", "TRUE"),
     ("healings", "TRUE"),
     (

@@ -284,6 +284,20 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (unit, span_s, at)
     ) STRICT, WITHOUT ROWID;
     ",
+    // 12: work that operators expect to strain a service.
+    "
+    CREATE TABLE expected_work (
+        seq      INTEGER PRIMARY KEY,
+        unit     TEXT NOT NULL,
+        since_ms INTEGER NOT NULL,
+        until_ms INTEGER NOT NULL,
+        reason   TEXT NOT NULL,
+        by_whom  TEXT NOT NULL,
+        -- The words of metrics, as JSON.
+        metrics  TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX expected_work_by_unit ON expected_work (unit, until_ms);
+    ",
 ];
 
 /// The version of a store that this program has just written.

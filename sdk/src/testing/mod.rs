@@ -87,6 +87,17 @@
 //! # drop(host);
 //! ```
 //!
+//! What is measured, steady or growing by so much an hour:
+//!
+//! ```
+//! use prunella_sdk::testing::*;
+//!
+//! let host = Host::new("web.service")
+//!     .measured("host", "cpu-permille", 310)
+//!     .measured_growing("web.service", "memory-bytes", 900 << 20, 50e6);
+//! # drop(host);
+//! ```
+//!
 //! A strategy that panics makes the test panic, with its message, file and line.
 
 #![allow(

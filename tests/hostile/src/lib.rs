@@ -71,6 +71,7 @@ pub fn host() -> Sim {
         )
         .unit_beside(Unit::new("sshd.service"))
         .file("big", File::new(FileRole::Plain).content(&[7; 4 << 20]))
+        .measured("host", "load-milli", 500)
         .check("config", Check::passes())
         .check("migrate", Check::passes().changing())
         .logs("web.service", (0..20_000).map(line))

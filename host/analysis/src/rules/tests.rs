@@ -41,6 +41,7 @@ fn evidence(run: FailedRun) -> Evidence {
             restarts_before: None,
             symptoms: Vec::new(),
             follows: None,
+            expected_work: None,
         },
         domain: None,
         status: None,

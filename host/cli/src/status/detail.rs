@@ -16,7 +16,7 @@ use super::{
     severity::Severity,
 };
 use crate::{
-    incidents,
+    expect, incidents,
     output::{self, BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
     pause,
     time::{ago, clock, local},
@@ -251,6 +251,11 @@ fn healing(page: &mut Page, detail: &ServiceDetail) {
     for pause in &detail.pauses {
         page.line("Paused", &pause::in_words(pause, detail.at), FAIR);
         page.line("", &pause::resume_command(pause), QUIET);
+    }
+    let health = detail.service.health.as_ref();
+    if let Some(work) = health.and_then(|health| health.expected_work.as_ref()) {
+        page.line("Expected", &expect::in_words(work, detail.at), FAIR);
+        page.line("", &expect::end_command(work), QUIET);
     }
     if detail.obstacles.is_empty() {
         if detail.needs_people.is_none() && detail.service.waits.is_none() {

@@ -4,7 +4,7 @@ use prunella_api::StatusReport;
 
 use super::{
     host::head,
-    sections::{day, pauses, people, rest},
+    sections::{day, expected_work, pauses, people, rest},
     services::services,
 };
 
@@ -17,6 +17,7 @@ pub(super) fn render(report: &StatusReport, width: usize, table_width: usize) ->
     services(&mut text, report, width, table_width);
     day(&mut text, report, width);
     pauses(&mut text, report, width);
+    expected_work(&mut text, report, width);
     rest(&mut text, report, width);
     text
 }
@@ -274,6 +275,7 @@ mod tests {
             episodes: Vec::new(),
             probes: Vec::new(),
             flapping: None,
+            expected_work: None,
             error_budget: None,
         };
         let mut report = report();

@@ -6,6 +6,7 @@ use anstyle::Style;
 use prunella_api::StatusReport;
 
 use crate::{
+    expect,
     output::{BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
     pause,
     time::ago,
@@ -98,6 +99,22 @@ pub(super) fn pauses(text: &mut String, report: &StatusReport, width: usize) {
     let _ = writeln!(text, "\n{FAIR}Paused{FAIR:#}");
     for pause in &report.pauses {
         for line in wrap(&pause::in_words(pause, report.at), width.saturating_sub(2)) {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+}
+
+pub(super) fn expected_work(text: &mut String, report: &StatusReport, width: usize) {
+    let all = report.services.iter().filter_map(|service| {
+        let health = service.health.as_ref()?;
+        health.expected_work.as_ref()
+    });
+    for (number, work) in all.enumerate() {
+        if number == 0 {
+            let _ = writeln!(text, "\n{FAIR}Expected work{FAIR:#}");
+        }
+        let line = format!("{}: {}", work.unit, expect::in_words(work, report.at));
+        for line in wrap(&line, width.saturating_sub(2)) {
             let _ = writeln!(text, "  {line}");
         }
     }

@@ -27,6 +27,7 @@ fn incident() -> Incident {
         restarts_before: None,
         symptoms: Vec::new(),
         follows: None,
+        expected_work: None,
     };
     Incident {
         id: IncidentId::from_text("20261122-030000-0001"),

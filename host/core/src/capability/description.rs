@@ -24,6 +24,11 @@ impl Description {
         }
     }
 
+    /// Whether it reads what was measured, which a run may so many times.
+    pub fn reads_metrics(self) -> bool {
+        matches!(self, Self::Look(look) if look.reads_metrics)
+    }
+
     /// Whether it takes a call to systemd, of which a run has so many.
     pub fn asks_systemd(self) -> bool {
         match self {
@@ -38,6 +43,7 @@ impl Description {
 pub struct Look {
     pub name: &'static str,
     pub asks_systemd: bool,
+    pub reads_metrics: bool,
     /// The grant that lets it look further than at the service and its needs.
     pub through: Option<Observe>,
     /// When it may be made.
@@ -159,6 +165,7 @@ impl Look {
         Self {
             name,
             asks_systemd: false,
+            reads_metrics: false,
             through: None,
             time: Time::Always,
         }
@@ -167,6 +174,13 @@ impl Look {
     pub(super) const fn asks_systemd(self) -> Self {
         Self {
             asks_systemd: true,
+            ..self
+        }
+    }
+
+    pub(super) const fn reads_metrics(self) -> Self {
+        Self {
+            reads_metrics: true,
             ..self
         }
     }
@@ -204,11 +218,18 @@ pub enum Observe {
     Logs,
     Processes,
     Health,
+    Metrics,
 }
 
 impl Observe {
     /// All there are.
-    pub const ALL: [Self; 4] = [Self::Units, Self::Logs, Self::Processes, Self::Health];
+    pub const ALL: [Self; 5] = [
+        Self::Units,
+        Self::Logs,
+        Self::Processes,
+        Self::Health,
+        Self::Metrics,
+    ];
 
     /// Its name in a grant.
     pub fn name(self) -> &'static str {
@@ -217,6 +238,7 @@ impl Observe {
             Self::Logs => "logs",
             Self::Processes => "processes",
             Self::Health => "health",
+            Self::Metrics => "metrics",
         }
     }
 }

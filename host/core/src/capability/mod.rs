@@ -52,6 +52,10 @@ macro_rules! catalogue {
             Observe logs "logs" "reads the journal of units" {
                 LogTail: Tail -> Vec<LogEntry>;
             }
+            Observe metrics "metrics" "looks at what is measured of services and the host" {
+                MetricLatest: Latest -> Vec<super::metrics::Measurement>;
+                MetricOver: Over -> Vec<super::metrics::SpanSummary>;
+            }
             Observe ports "ports" "looks at who holds a port" {
                 PortHolders: Holders -> Vec<PortHolder>;
             }
@@ -113,6 +117,10 @@ macro_rules! contract_types {
             $crate::capability::PastIncident => observe::history::PastIncident {
                 id, at.as_millis(), cause, ended, strategy
             }
+            $crate::capability::metrics::Measurement => observe::metrics::Measurement {
+                instance, at.as_millis(), value
+            }
+            $crate::capability::metrics::Slope => observe::metrics::Slope { an_hour, low, high }
             $crate::capability::CheckReport => act::checks::Report {
                 passed, exit_code, signal, output
             }
@@ -158,6 +166,18 @@ macro_rules! plain_looks {
             }
             observe history {
                 recent(limit: u32) -> Vec<PastIncident>: calls::Recent { limit };
+            }
+            observe metrics {
+                latest(subject: String, metric: String) -> Vec<Measurement>: calls::Latest {
+                    of: $crate::argument::subject(&subject)?,
+                    metric: $crate::argument::metric(&metric)?,
+                };
+                over(subject: String, metric: String, span_milliseconds: u64) -> Vec<SpanSummary>:
+                    calls::Over {
+                        of: $crate::argument::subject(&subject)?,
+                        metric: $crate::argument::metric(&metric)?,
+                        span: $crate::argument::span(span_milliseconds)?,
+                    };
             }
             observe resources {
                 memory() -> MemoryUse: calls::MemoryUse {};
@@ -207,6 +227,7 @@ pub mod health;
 pub mod history;
 mod host;
 pub mod logs;
+pub mod metrics;
 pub mod ports;
 pub mod probes;
 pub mod process_control;

@@ -34,7 +34,7 @@ pub(super) enum Work {
     Look(UnitName),
     /// So is each that was not seen yet.
     LookAtUnseen,
-    /// The pauses may have changed.
+    /// The pauses, or what work is expected, may have changed.
     Pauses,
     /// What was used up of error budgets is to be written.
     SaveBudgets,
@@ -173,6 +173,14 @@ impl HealthBook {
         for unit in self.units() {
             let pause = pause_of(&pauses, &unit, clock::now());
             self.observe(&unit, |tracker, now| tracker.pause(now, pause));
+        }
+        let expected = store.expected_work(clock::now()).unwrap_or_else(|error| {
+            tracing::debug!("what work is expected is not known: {error}");
+            Vec::new()
+        });
+        for unit in self.units() {
+            let work = expected.iter().find(|work| work.unit == unit).cloned();
+            self.observe(&unit, |tracker, now| tracker.expect_work(now, work));
         }
     }
 }

@@ -266,6 +266,7 @@ mod tests {
                 restarts_before: None,
                 symptoms: Vec::new(),
                 follows: None,
+                expected_work: None,
             },
             attempt: 1,
             boot_id: "b".into(),

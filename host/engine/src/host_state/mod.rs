@@ -196,8 +196,12 @@ impl HostState {
 
     fn ask_in<O: Operation>(&mut self, context: &Context, mut operation: O) -> Called<O::Answer> {
         argument::in_order(&mut operation, self.call == Call::Heal, &context.service)?;
-        if operation.description().asks_systemd() {
+        let description = operation.description();
+        if description.asks_systemd() {
             self.meter.bus_call()?;
+        }
+        if description.reads_metrics() {
+            self.meter.metric_read()?;
         }
         Ok(context.host.ask(self.meter.deadline(), operation)?)
     }

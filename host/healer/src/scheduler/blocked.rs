@@ -217,6 +217,7 @@ impl Shared {
                 restarts_before: None,
                 symptoms: Vec::new(),
                 follows: None,
+                expected_work: None,
             },
         };
         self.open(detection, Some(parent.id.clone()), None)

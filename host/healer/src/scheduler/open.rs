@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prunella_core::{
     cause::Cause,
+    health::ExpectedWork,
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId, LeftAlone},
 };
 use prunella_store::{Opened, Store, StoreError};
@@ -51,6 +52,7 @@ impl Shared {
             return Ok(OpenOutcome::NotInCare);
         }
         let mut detection = detection;
+        detection.expected_work = self.expected_work_of(&detection).map(Box::new);
         let mut state = self.lock();
         if let Some(task) = state.tasks.get(&unit)
             && is_continued_by(&task.incident.detection, &detection)
@@ -147,6 +149,16 @@ impl Shared {
         drop(state);
         self.changed.notify_all();
         Ok(outcome)
+    }
+
+    /// The work that is expected of the service now: people are told of it with the incident.
+    fn expected_work_of(&self, detection: &Detection) -> Option<ExpectedWork> {
+        let store = self.healer.settings.store.as_ref()?;
+        let all = store.expected_work(detection.at).unwrap_or_else(|error| {
+            tracing::debug!("what work is expected is not known: {error}");
+            Vec::new()
+        });
+        all.into_iter().find(|work| work.unit == detection.unit)
     }
 
     /// Puts a new incident into the store, or finds the one that has its key.

@@ -48,6 +48,10 @@ impl Tracker {
 
     /// Counts what a probe's turn has used up of the budget, if there is one.
     pub(super) fn count(&mut self, now: Now, sample: &Sample) {
+        // What is asked in such a time tells nothing of what the service is like.
+        if self.has_expected_work(now) {
+            return;
+        }
         let answered = match sample {
             Sample::Answered { .. } => true,
             Sample::Unanswered { .. } => false,

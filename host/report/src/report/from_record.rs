@@ -146,6 +146,14 @@ impl Report {
                 .is_some_and(|boot_id| *boot_id != record.incident.boot_id),
             detected_by: detection.by.as_str().to_owned(),
             noticed: words::noticed(detection.by.as_str()),
+            expected_work: detection.expected_work.as_ref().map(|work| {
+                let until = words::local(work.until, &context.zone);
+                format!(
+                    "{}, until {until}, by {}",
+                    clean(&work.reason),
+                    clean(&work.by)
+                )
+            }),
             reason,
             to_do: degradation
                 .as_ref()

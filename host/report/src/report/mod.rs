@@ -100,6 +100,8 @@ pub struct Report {
     pub detected_by: String,
     /// The same in a few words.
     pub noticed: String,
+    /// The work that was expected of the service then, with who said so and until when.
+    pub expected_work: Option<String>,
     /// Why it failed, in one sentence, as far as that is known.
     pub reason: String,
     /// Whether it waited for another unit to be healed, or still does.
@@ -350,6 +352,9 @@ impl Report {
         };
         facts.push((since, format!("{}{beside}", self.at.local)));
         facts.push(("detected", self.noticed.clone()));
+        if let Some(expected) = &self.expected_work {
+            facts.push(("expected", expected.clone()));
+        }
         if self.attempt > 1 && !self.tried.is_empty() {
             facts.push(("attempts", self.attempt.to_string()));
         }

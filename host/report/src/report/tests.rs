@@ -34,6 +34,7 @@ fn detection(by: DetectedBy, cause: &str) -> Detection {
         restarts_before: None,
         symptoms: Vec::new(),
         follows: None,
+        expected_work: None,
     }
 }
 

@@ -31,6 +31,7 @@ impl World {
             episodes: Vec::new(),
             probes: Vec::new(),
             flapping: None,
+            expected_work: None,
             error_budget: None,
         })
     }

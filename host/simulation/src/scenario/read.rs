@@ -9,13 +9,13 @@ use toml::de::DeTable;
 
 use super::{
     Expected, Scenario,
-    things::{checks, files, logs, past, probes, processes, resources, unit_keys, units},
+    things::{checks, files, logs, metrics, past, probes, processes, resources, unit_keys, units},
     values::not_a_port,
 };
 use crate::{Sim, build::Unit};
 
 /// What may stand at the top, besides what describes a unit.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "summary",
     "unit",
     "ports",
@@ -34,6 +34,7 @@ const KEYS: [&str; 20] = [
     "past",
     "memory",
     "disk",
+    "metric",
     "allow",
     "expect",
 ];
@@ -62,6 +63,7 @@ pub(super) fn scenario(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<S
     host = logs(reader, top, host);
     host = past(reader, top, host);
     host = resources(reader, top, host);
+    host = metrics(reader, top, host);
     host = starts_when(reader, top, host);
     host = policy(reader, top, host);
     let expect = expected(reader, top);

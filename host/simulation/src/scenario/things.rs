@@ -5,10 +5,11 @@ use std::time::Duration;
 use prunella_config::reader::{Reader, Section};
 use prunella_core::{
     capability::{ActiveState, LogEntry, Ownership, PastIncident},
+    health::{Metric, Subject},
     service::{DnsQuestion, FileRole, Port, ProbeKind, TlsQuestion},
 };
 
-use super::values::{after, not_a_port};
+use super::values::{after, not_a_port, whole};
 use crate::{
     Sim,
     build::{Check, File, Process, Unit},
@@ -496,6 +497,35 @@ pub(super) fn resources(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim
                 "memory" => host.memory(total, available),
                 _ => host.disk(total, available),
             };
+        }
+    }
+    host
+}
+
+/// `[[metric]]`: what is measured of the service, of another unit, or of the host.
+pub(super) fn metrics(reader: &mut Reader<'_>, top: Section<'_>, mut host: Sim) -> Sim {
+    let known: Vec<(&str, Metric)> = Metric::ALL
+        .iter()
+        .map(|metric| (metric.as_str(), *metric))
+        .collect();
+    for (section, at) in reader.sections(top, "metric", "[[metric]]") {
+        reader.only(section, &["name", "of", "value", "an-hour"]);
+        if section.table.get("name").is_none() {
+            let help = "add a `name`, such as `memory-bytes`";
+            reader.error_help(at, "[[metric]] has no name", help);
+            continue;
+        }
+        let metric = reader.one_of(section, "name", &known);
+        let of = match reader.text(section, "of", "host") {
+            Some((Subject::HOST, _)) => Some(Subject::HOST.to_owned()),
+            Some(text) => reader.unit(text).map(|unit| unit.to_string()),
+            None => Some(host.unit().to_string()),
+        };
+        let value = whole(reader, section, "value").unwrap_or(0);
+        let an_hour = whole(reader, section, "an-hour").unwrap_or(0);
+        let value = u64::try_from(value).unwrap_or(0);
+        if let (Some(metric), Some(of)) = (metric, of) {
+            host = host.measured_growing(&of, metric.as_str(), value, an_hour as f64);
         }
     }
     host

@@ -17,3 +17,21 @@ pub(super) fn not_a_port(reader: &mut Reader<'_>, text: &str, span: Range<usize>
         "write protocol and number, such as \"tcp/80\" or \"udp/53\"",
     );
 }
+
+/// A whole number of any size.
+pub(super) fn whole(reader: &mut Reader<'_>, section: Section<'_>, key: &str) -> Option<i64> {
+    let value = section.table.get(key)?;
+    let number = value
+        .get_ref()
+        .as_integer()
+        .and_then(|integer| i64::from_str_radix(integer.as_str(), integer.radix()).ok());
+    if number.is_none() {
+        let example = format!("for example: {key} = 400");
+        reader.error_help(
+            value.span(),
+            format!("`{key}` must be a whole number"),
+            example,
+        );
+    }
+    number
+}

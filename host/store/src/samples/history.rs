@@ -32,17 +32,17 @@ enum Tier {
     Quarters,
 }
 
-const HOUR_MS: u64 = MINUTES_IN_HOUR as u64 * MINUTE_MS;
+pub(super) const HOUR_MS: u64 = MINUTES_IN_HOUR as u64 * MINUTE_MS;
 const DAY_MS: u64 = HOURS_IN_DAY as u64 * HOUR_MS;
 
 /// The numbers of the pieces of time that a span touches.
-fn each(since: u64, until: u64, length: u64) -> std::ops::RangeInclusive<u32> {
+pub(super) fn each(since: u64, until: u64, length: u64) -> std::ops::RangeInclusive<u32> {
     let number = |at: u64| u32::try_from(at / length).unwrap_or(u32::MAX);
     number(since)..=number(until)
 }
 
 /// The values of a span by their time, in milliseconds since 1970.
-type Values = BTreeMap<u64, Reduced>;
+pub(super) type Values = BTreeMap<u64, Reduced>;
 
 impl SampleStore {
     /// What a metric was from `since` until `until`, each of its instances apart: as it was
@@ -123,7 +123,7 @@ fn of_recent(
 }
 
 /// Of an hour that has no row yet, the minutes as they were measured.
-fn of_minutes(
+pub(super) fn of_minutes(
     connection: &Connection,
     number: u32,
     since: u64,
@@ -148,7 +148,7 @@ fn of_minutes(
 }
 
 /// Of a day that has no row yet, its minutes.
-fn of_quarters(
+pub(super) fn of_quarters(
     connection: &Connection,
     number: u32,
     since: u64,

@@ -13,6 +13,7 @@
 
 mod condense;
 mod history;
+mod replay;
 mod schema;
 mod write;
 
@@ -29,10 +30,13 @@ use prunella_core::{
 use prunella_metrics::block::Block;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
-pub use self::history::SeriesHistory;
 use self::{
     condense::condense,
     write::{forget, write},
+};
+pub use self::{
+    history::SeriesHistory,
+    replay::{SeriesSteps, Step},
 };
 use crate::{StoreError, connect::connect, file};
 

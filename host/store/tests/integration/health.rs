@@ -62,6 +62,7 @@ fn seen(name: &str, at_ms: u64, state: HealthState) -> SeenHealth {
             episodes: Vec::new(),
             probes: Vec::new(),
             flapping: None,
+            expected_work: None,
             error_budget: None,
         },
         moment: Moment {

@@ -184,3 +184,40 @@ fn it_stays_within_its_size() {
         "the latest stay"
     );
 }
+
+#[test]
+fn steps_are_as_fine_as_they_are_kept_and_none_is_there_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.db");
+    let mut writing = store(&path);
+    let end = BEGIN + 9 * 24 * 60;
+    for number in BEGIN..=end {
+        write_number(&mut writing, number);
+    }
+    let reading = SampleStore::open_read_only(&path).unwrap();
+    let all = reading.steps(&web(), at(BEGIN), at(end + 1)).unwrap();
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].series, series(Metric::Tasks));
+    let steps = &all[0].steps;
+    let spans: Vec<u64> = steps.iter().map(|step| step.span.as_secs()).collect();
+    assert_eq!(spans.iter().copied().max(), Some(900));
+    assert!(spans.is_sorted_by(|a, b| a >= b), "finer and finer");
+    for (earlier, later) in steps.iter().zip(steps.iter().skip(1)) {
+        let ended = earlier.point.at.saturating_add(earlier.span);
+        assert_eq!(ended, later.point.at, "without a gap, and none twice");
+    }
+    let count = |span| spans.iter().filter(|one| **one == span).count();
+    assert!(
+        count(10) >= 60 * 6 && count(60) >= 6 * 24 * 60,
+        "{}",
+        spans.len()
+    );
+    assert_eq!(steps[0].point.at, at(BEGIN));
+    assert_eq!((steps[0].point.min, steps[0].point.max), (0, 20));
+    let last = steps.last().unwrap().point;
+    assert_eq!(last.max, u64::from(end - BEGIN) + 6);
+    // From within the days of quarters on.
+    let since = at(BEGIN + 24 * 60);
+    let later = reading.steps(&web(), since, at(end + 1)).unwrap();
+    assert_eq!(later[0].steps[0].point.at, since);
+}

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod analysis;
+mod backtest;
 mod budget;
 mod compared;
 mod config;
@@ -13,6 +14,7 @@ mod enable;
 mod endpoints;
 mod ends;
 mod error_budgets;
+mod expect;
 mod files;
 mod hardening;
 mod hardware;
@@ -20,6 +22,7 @@ mod health;
 mod killed;
 mod lifecycle;
 mod logs;
+mod measures;
 mod one_story;
 mod operator;
 mod oversight;

@@ -55,6 +55,7 @@ fn a_long_past(incidents: u16) -> Vec<u8> {
             restarts_before: None,
             symptoms: Vec::new(),
             follows: None,
+            expected_work: None,
         };
         let incident = Incident {
             id: IncidentId::new(Timestamp::from_millis(at), number),

@@ -82,6 +82,9 @@ impl Strategy for Hostile {
                 units::get(&incident.unit())?;
                 resources::load()?;
             },
+            "measure-for-ever" => loop {
+                metrics::latest("host", "load-milli")?;
+            },
             "call-for-ever" => loop {
                 let _ = resources::load();
             },

@@ -90,6 +90,7 @@ fn a_trap_tells_in_which_function() {
 /// Quotas that a strategy is told of, so that it can end well.
 #[rstest]
 #[case::calls("call-politely", "bus-calls")]
+#[case::metrics("measure-for-ever", "metric-reads")]
 #[case::journal("read-for-ever", "journal-bytes")]
 #[case::hashes("hash-for-ever", "hashed-bytes")]
 #[case::handles("hoard-units", "handles")]
@@ -106,6 +107,7 @@ fn it_is_told(#[case] way: &str, #[case] quota: &str) {
     assert!(run.usage.journal_bytes <= limits().journal_bytes);
     assert!(run.usage.hashed_bytes <= limits().hashed_bytes);
     assert!(run.usage.bus_calls <= limits().bus_calls);
+    assert!(run.usage.metric_reads <= limits().metric_reads);
     assert!(run.usage.handles_peak <= limits().handles);
     the_next_one_is_served();
 }

@@ -47,6 +47,7 @@ pub(crate) fn evidence(runs: Vec<FailedRun>) -> Evidence {
             restarts_before: None,
             symptoms: Vec::new(),
             follows: None,
+            expected_work: None,
         },
         domain: Some("Web shop".to_owned()),
         status: None,

@@ -37,6 +37,7 @@ pub(crate) fn incident(name: &str, number: u16, at: u64) -> Incident {
         restarts_before: None,
         symptoms: Vec::new(),
         follows: None,
+        expected_work: None,
     };
     Incident {
         id: IncidentId::new(ms(at), number),
