@@ -298,6 +298,11 @@ impl HealthBook {
         self.observe(unit, |tracker, now| tracker.signals(now, signals));
     }
 
+    /// Whether a unit was up when it was seen last. It may be stopping since.
+    pub(crate) fn is_up(&self, unit: &UnitName) -> bool {
+        self.lock().get(unit).is_some_and(Tracker::is_up)
+    }
+
     /// What is known of a service's probes.
     pub(crate) fn probes_of(&self, unit: &UnitName) -> Vec<ProbeHealth> {
         self.lock()

@@ -257,6 +257,11 @@ impl Tracker {
         self.standing.is_ok()
     }
 
+    /// Whether the unit was up when it was seen last.
+    pub fn is_up(&self) -> bool {
+        matches!(self.standing, Ok(Standing::Up))
+    }
+
     /// Whether an incident is under way, which says more than the unit does.
     pub fn has_incident(&self) -> bool {
         self.incident.is_some()

@@ -77,6 +77,7 @@ use prunella_core::{
 pub use crate::{
     bus::unit_path,
     error::LinuxError,
+    probes::ask_listener,
     reading::Reading,
     signals::{BusEvent, Glimpse, Interest, Listener, UnitSet},
     stop_evidence::EndedRun,

@@ -4,7 +4,7 @@
 use std::{fmt::Write as _, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use prunella_machine::{Machine, TIMEOUT};
+use prunella_machine::{Builder, Machine, TIMEOUT};
 use serde_json::Value;
 
 use super::{
@@ -80,12 +80,26 @@ pub(super) struct Care {
 
 impl Care {
     pub(super) fn begin(prunella: &Path, victim: &Path, services: usize) -> Result<Self> {
-        let mut machine = Machine::builder();
+        Self::begin_in(Machine::builder(), prunella, victim, services, |_| {
+            String::new()
+        })
+    }
+
+    /// The same in a machine that has more; `declared` is what else the file of a service
+    /// says.
+    pub(super) fn begin_in(
+        mut machine: Builder,
+        prunella: &Path,
+        victim: &Path,
+        services: usize,
+        declared: impl Fn(usize) -> String,
+    ) -> Result<Self> {
         for number in 0..services {
+            let more = declared(number);
             let name = name(number);
             machine = machine.unit(&name, UNIT).enabled(&name).file(
                 format!("/etc/prunella/services.d/{name}.toml"),
-                format!("unit = \"{name}\"\n\n[proof]\nstable-for = \"500ms\"\n"),
+                format!("unit = \"{name}\"\n\n[proof]\nstable-for = \"500ms\"\n{more}"),
                 0o644,
             );
         }
@@ -109,7 +123,17 @@ impl Care {
 
     /// The daemon's memory, its processor time, and how often it wakes up.
     pub(super) fn look(&self, seconds: u64) -> Result<Value> {
-        self.ask(&["idle", &self.pid()?, SETTLE, &seconds.to_string()])
+        self.look_at("prunella.service", seconds)
+    }
+
+    /// The same of another unit's main process.
+    pub(super) fn look_at(&self, unit: &str, seconds: u64) -> Result<Value> {
+        let pid = self.machine().property(unit, "MainPID")?;
+        self.ask(&["idle", &pid, SETTLE, &seconds.to_string()])
+    }
+
+    pub(super) fn machine(&self) -> &Machine {
+        &self.scene.machine
     }
 
     /// The daemon's processor time since it began, in ms.
@@ -136,7 +160,7 @@ impl Care {
     }
 }
 
-fn name(number: usize) -> String {
+pub(super) fn name(number: usize) -> String {
     format!("care-{number}.service")
 }
 
