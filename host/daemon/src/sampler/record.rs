@@ -135,8 +135,17 @@ impl Record {
             slots: self.slots,
             values,
         };
-        let written =
-            open(&mut self.store, &self.path).and_then(|store| store.write(&minute, max_size));
+        let written = open(&mut self.store, &self.path)
+            .and_then(|store| store.write(&minute, max_size))
+            .or_else(|error| {
+                if !error.is_damage() {
+                    return Err(error);
+                }
+                // Closed first: SQLite removes its log when it closes a file, by the name.
+                self.store = None;
+                let anew = SampleStore::begin_anew(&self.path, &error)?;
+                self.store.insert(anew).write(&minute, max_size)
+            });
         match written {
             Ok(()) => self.is_told = false,
             Err(error) => {

@@ -844,7 +844,7 @@ fn a_degradation_says_whose_budget_is_spent() {
     };
     assert_eq!(
         told(|config| config.host_budget.healings = 0),
-        "the host's healing budget is spent: 0 healings in 60 s of all services together"
+        "the host's healing budget is spent: 0 healings in 1 min of all services together"
     );
     assert_eq!(
         told(|config| config.budget.healings = 0),

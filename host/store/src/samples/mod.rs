@@ -89,13 +89,20 @@ impl SampleStore {
     /// When it cannot be made or opened.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         match Self::open_as_it_is(path) {
-            Err(error) if error.is_damage() => {
-                tracing::warn!("what was measured is lost, and begun anew: {error}");
-                file::remove(path)?;
-                Self::open_as_it_is(path)
-            }
+            Err(error) if error.is_damage() => Self::begin_anew(path, &error),
             opened => opened,
         }
+    }
+
+    /// Begins a new file in the place of one that is open nowhere, and whose damage `error`
+    /// has shown.
+    ///
+    /// # Errors
+    /// When the file cannot be removed, made or opened.
+    pub fn begin_anew(path: &Path, error: &StoreError) -> Result<Self, StoreError> {
+        tracing::warn!("what was measured is lost, and begun anew: {error}");
+        file::remove(path)?;
+        Self::open_as_it_is(path)
     }
 
     fn open_as_it_is(path: &Path) -> Result<Self, StoreError> {
