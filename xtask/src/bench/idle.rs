@@ -14,8 +14,8 @@ use super::{
 
 const SERVICES: usize = 100;
 
-const UNIT: &str =
-    "[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nExecStart=/usr/bin/sleep infinity\n";
+/// What services run that do nothing.
+pub(super) const AT_REST: &str = "/usr/bin/sleep infinity";
 
 const MAIN: &str = "/etc/prunella/prunella.toml";
 
@@ -80,24 +80,26 @@ pub(super) struct Care {
 
 impl Care {
     pub(super) fn begin(prunella: &Path, victim: &Path, services: usize) -> Result<Self> {
-        Self::begin_in(Machine::builder(), prunella, victim, services, |_| {
+        let programs = (prunella, victim);
+        Self::begin_in(Machine::builder(), programs, AT_REST, services, |_| {
             String::new()
         })
     }
 
-    /// The same in a machine that has more; `declared` is what else the file of a service
-    /// says.
+    /// The same in a machine that has more, with services that run this; `declared` is what
+    /// else the file of a service says.
     pub(super) fn begin_in(
         mut machine: Builder,
-        prunella: &Path,
-        victim: &Path,
+        (prunella, victim): (&Path, &Path),
+        runs: &str,
         services: usize,
         declared: impl Fn(usize) -> String,
     ) -> Result<Self> {
+        let unit = format!("[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nExecStart={runs}\n");
         for number in 0..services {
             let more = declared(number);
             let name = name(number);
-            machine = machine.unit(&name, UNIT).enabled(&name).file(
+            machine = machine.unit(&name, &unit).enabled(&name).file(
                 format!("/etc/prunella/services.d/{name}.toml"),
                 format!("unit = \"{name}\"\n\n[proof]\nstable-for = \"500ms\"\n{more}"),
                 0o644,

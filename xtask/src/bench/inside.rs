@@ -235,8 +235,7 @@ fn idle<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
         thread::sleep(left.min(THREADS_EVERY));
         most_threads = most_threads.max(fs::read_dir(format!("/proc/{pid}/task"))?.count());
     }
-    let (all, kernel) = spent(pid)?;
-    let (all, kernel) = (all - spent_before.0, kernel - spent_before.1);
+    let spent = spent(pid)? - spent_before;
     let after = threads(pid)?;
     let woken: Vec<Value> = after
         .iter()
@@ -255,8 +254,7 @@ fn idle<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
         "{}",
         json!({
             "seconds": seconds,
-            "cpu_ms": all,
-            "kernel_ms": kernel,
+            "cpu_ms": spent,
             "woken": woken,
             "most_threads": most_threads,
             "rss_kib": field(&status, "VmRSS:")?,
@@ -268,9 +266,9 @@ fn idle<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
     Ok(())
 }
 
-/// Processor time of a process's control group so far, and the kernel's part of it, in ms:
-/// threads and processes that have ended count.
-fn spent(pid: u32) -> Result<(f64, f64)> {
+/// Processor time of a process's control group so far, in ms, to the microsecond: threads and
+/// processes that have ended count.
+fn spent(pid: u32) -> Result<f64> {
     let group = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
     let group = group.lines().find_map(|line| line.strip_prefix("0::"));
     let group = group.context("it is in no control group of version 2")?;
@@ -279,14 +277,14 @@ fn spent(pid: u32) -> Result<(f64, f64)> {
         clippy::cast_precision_loss,
         reason = "microseconds of some days at most"
     )]
-    let milliseconds = |word| Ok::<_, anyhow::Error>(field(&stat, word)? as f64 / 1e3);
-    Ok((milliseconds("usage_usec")?, milliseconds("system_usec")?))
+    let microseconds = field(&stat, "usage_usec")? as f64;
+    Ok(microseconds / 1e3)
 }
 
 /// `spent PID`.
 fn told_spent<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
     let pid = words.next().context("which process?")?.parse()?;
-    println!("{}", json!({ "cpu_ms": spent(pid)?.0 }));
+    println!("{}", json!({ "cpu_ms": spent(pid)? }));
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{
     super::{
         figures::{Figure, Samples, Target},
-        idle::{Care, figure, name, number},
+        idle::{AT_REST, Care, figure, name, number},
         scene::{PRUNELLA, XTASK},
     },
     peers::Peers,
@@ -65,7 +65,7 @@ pub(super) fn measure(
         return Ok(Vec::new());
     };
     let machine = furnish(peers.show_in(Machine::builder()), nginx);
-    let care = Care::begin_in(machine, prunella, victim, ALL, declared)?;
+    let care = Care::begin_in(machine, (prunella, victim), AT_REST, ALL, declared)?;
     let (fsync, machine) = (care.fsync, care.machine());
     peers.settle_in(machine)?;
     // The daemon has begun before there was anything to ask.
@@ -87,13 +87,6 @@ pub(super) fn measure(
             "%",
             share(look, "cpu_ms", seconds)?,
             Target::Below(CPU),
-            fsync,
-        )?);
-        figures.push(figure(
-            "  of it the kernel's",
-            "%",
-            share(look, "kernel_ms", seconds)?,
-            Target::None,
             fsync,
         )?);
         figures.push(figure(

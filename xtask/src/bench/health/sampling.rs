@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     super::{
         figures::{Figure, Samples, Target},
-        idle::{Care, figure, megabytes, name, number},
+        idle::{AT_REST, Care, figure, megabytes, name, number},
         scene::XTASK,
     },
     peers::Peers,
@@ -21,6 +21,9 @@ const SERVICES: usize = 1_000;
 
 /// How often each is measured, in seconds.
 const EVERY: u64 = 10;
+
+/// What services run that do something between any two samples: two processes each.
+const BUSY: &str = "/bin/sh -c 'while sleep 9; do :; done'";
 
 /// What it may take of one processor, in percent.
 const CPU: f64 = 1.0;
@@ -49,28 +52,18 @@ pub(super) fn measure(
     seconds: u64,
 ) -> Result<Vec<Figure>> {
     let machine = furnish(peers.show_in(Machine::builder()), peers);
-    let care = Care::begin_in(machine, prunella, victim, SERVICES, |_| String::new())?;
+    let programs = (prunella, victim);
+    let care = Care::begin_in(machine, programs, AT_REST, SERVICES, |_| String::new())?;
     let fsync = care.fsync;
     peers.settle_in(care.machine())?;
-    let off = care.look(seconds)?;
-    care.measure_every(EVERY)?;
-    thread::sleep(FIRST_MINUTE);
-    let on = care.look(seconds)?;
-    let more = megabytes(&on, "rss_kib")? - megabytes(&off, "rss_kib")?;
+    let (used, more) = cost(&care, seconds)?;
     care.machine().systemctl(&["stop", "prunella.service"])?;
 
     let mut cpu = figure(
-        &format!("measuring {SERVICES} services, of one processor"),
+        &format!("measuring {SERVICES} services at rest, of one processor"),
         "%",
-        share(&on, "cpu_ms", seconds)?,
+        used,
         Target::Below(CPU),
-        fsync,
-    )?;
-    let kernel = figure(
-        "  of it the kernel's, which reads its files",
-        "%",
-        share(&on, "kernel_ms", seconds)?,
-        Target::None,
         fsync,
     )?;
     let mut memory = figure(
@@ -104,8 +97,31 @@ pub(super) fn measure(
             ..memory.clone()
         });
     }
-    figures.splice(0..0, [cpu, kernel, memory]);
+    figures.splice(0..0, [cpu, memory]);
+    drop(care);
+    let care = Care::begin_in(Machine::builder(), programs, BUSY, SERVICES, |_| {
+        String::new()
+    })?;
+    let (used, _) = cost(&care, seconds)?;
+    figures.push(figure(
+        &format!("measuring {SERVICES} services that all do something, of one processor"),
+        "%",
+        used,
+        Target::Below(CPU),
+        care.fsync,
+    )?);
     Ok(figures)
+}
+
+/// What measuring takes of one processor, in percent, and by how many MB the daemon is larger
+/// for it.
+fn cost(care: &Care, seconds: u64) -> Result<(f64, f64)> {
+    let off = care.look(seconds)?;
+    care.measure_every(EVERY)?;
+    thread::sleep(FIRST_MINUTE);
+    let on = care.look(seconds)?;
+    let more = megabytes(&on, "rss_kib")? - megabytes(&off, "rss_kib")?;
+    Ok((share(&on, "cpu_ms", seconds)?, more))
 }
 
 /// What a process has used of one processor, in percent.
