@@ -157,10 +157,15 @@ impl Questions {
 
     /// Whether systemd says that a unit is up, and that nothing becomes of it just now.
     async fn is_up(self: &Arc<Self>, unit: &UnitName) -> bool {
+        let is_up = |status: UnitStatus| status.is_up() && status.is_settled();
+        if let Ok(status) = self.linux.read_only_unit(unit, LIMIT).await {
+            return is_up(status);
+        }
+        // Without a bus, a program is run.
         let unit = unit.clone();
         let looking = self.aside(move |this| {
             let status = this.linux.units().get(Instant::now() + LIMIT, &unit);
-            status.is_ok_and(|status| status.is_up() && status.is_settled())
+            status.is_ok_and(is_up)
         });
         looking.await == Some(true)
     }

@@ -182,6 +182,19 @@ impl Linux {
         }
     }
 
+    /// Reads a unit, for a task of whichever thread, and nothing beside it.
+    ///
+    /// # Errors
+    /// `unavailable` when there is no bus or it is lost, `timed-out` after
+    /// `limit`.
+    pub async fn read_only_unit(&self, unit: &UnitName, limit: Duration) -> Answer<UnitStatus> {
+        let what = standing::cannot_read(unit);
+        match tokio::time::timeout(limit, units::read(self.shared.bus(), unit)).await {
+            Ok(read) => read.map_err(|error| error.failure(&what)),
+            Err(_) => Err(prunella_core::Failure::timed_out("deadline", what)),
+        }
+    }
+
     /// The units that are failed now, for a task on the background thread.
     ///
     /// # Errors

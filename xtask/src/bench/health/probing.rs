@@ -181,11 +181,12 @@ fn declared(number: usize) -> String {
     } else {
         EVERY as f64
     };
-    // Nobody is to heal: what asking costs is the question.
+    // Nobody is to heal, and no incident is to begin: what asking costs is the question.
     format!(
         "\n[[probe]]\nname = \"answers\"\nhttp = \"http://127.0.0.1:{port}/\"\n\
          interval = \"{every}s\"\ntimeout = \"5s\"\nfailure-threshold = 1000\n\n\
-         [health]\nlatency = {{ degraded = \"1s\", for = \"{SLOW_FOR}s\" }}\n"
+         [health]\nlatency = {{ degraded = \"1s\", for = \"{SLOW_FOR}s\" }}\n\
+         error-rate = {{ for = \"1h\" }}\n"
     )
 }
 
