@@ -6,9 +6,9 @@ mod engine;
 mod faults;
 mod figures;
 mod heal;
+mod health;
 mod idle;
 mod inside;
-mod sampling;
 mod scene;
 
 use std::{fs, path::PathBuf, process::Command, thread};
@@ -59,6 +59,8 @@ enum Suite {
     Faults(faults::Options),
     /// What Prunella's own parts cost, beside the tools that do the same
     Engine(engine::Options),
+    /// What measuring and probing many services costs, beside monit and Prometheus' exporter
+    Health(health::Options),
 }
 
 /// Groups of figures.
@@ -78,14 +80,13 @@ enum What {
     Anomaly,
     /// The daemon's memory and wake-ups, with nothing measured
     Idle,
-    /// Measuring many services
-    Sampling,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.suite {
         Some(Suite::Faults(options)) => return faults::run(options),
         Some(Suite::Engine(options)) => return engine::run(options),
+        Some(Suite::Health(options)) => return health::run(options),
         None => {}
     }
     if !options.inside.is_empty() {
@@ -114,7 +115,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             What::Store => crates::store()?,
             What::Anomaly => crates::anomaly()?,
             What::Idle => idle::measure(&prunella, &victim, options.seconds)?,
-            What::Sampling => sampling::measure(&prunella, &victim, options.seconds)?,
         });
     }
     let host = host()?;

@@ -79,7 +79,14 @@ pub(super) fn host_section(
         return health;
     };
     let known = keys(
-        &["latency", "error-rate", "certificate", "flapping", "logs", "host"],
+        &[
+            "latency",
+            "error-rate",
+            "certificate",
+            "flapping",
+            "logs",
+            "host",
+        ],
         limits::OF_SERVICES,
     );
     reader.only(section, &known);

@@ -296,9 +296,14 @@ impl HealthBook {
         self.observe(unit, |tracker, now| tracker.signals(now, signals));
     }
 
-    /// Whether a service is up, and nobody is at work on it.
+    /// Whether a unit was up when it was seen last. It may be stopping since.
     pub(crate) fn is_up(&self, unit: &UnitName) -> bool {
         self.lock().get(unit).is_some_and(Tracker::is_up)
+    }
+
+    /// Whether a service is up, and nobody is at work on it.
+    pub(crate) fn is_serving(&self, unit: &UnitName) -> bool {
+        self.lock().get(unit).is_some_and(Tracker::is_serving)
     }
 
     /// What is known of a service's probes.

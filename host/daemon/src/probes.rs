@@ -9,16 +9,23 @@ use std::{
 
 use prunella_core::{
     UnitName,
-    capability::UnitStatus,
+    capability::{Answer, ProbeAnswer, UnitStatus},
     incident::{DetectedBy, Detection},
     situation::Situation as _,
     text::{one_line, redact},
 };
 use prunella_healer::{Healer, NEVER_ANSWERED, Scheduler};
 use prunella_health::Sample;
+use prunella_linux::{Linux, ask_listener};
 use prunella_watch::{Asked, ProbeTarget, Prober, Unanswered};
+use tokio::task::spawn_blocking;
 
-use crate::{DaemonError, Paths, assembly::Assembly, detection::detection, health::Heard};
+use crate::{
+    DaemonError, Paths,
+    assembly::Assembly,
+    detection::detection,
+    health::{HealthBook, Heard},
+};
 
 /// How long looking at a unit and asking a probe may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -44,56 +51,144 @@ pub(crate) fn targets(healer: &Healer) -> Vec<ProbeTarget> {
         .collect()
 }
 
-/// Asks a probe of a service that is up and not being healed: what that came to for who
-/// watches over hangs, and for its health.
-pub(crate) fn ask(
-    assembly: &Assembly,
-    scheduler: &Scheduler,
-    unit: &UnitName,
-    probe: &str,
-) -> (Asked, Heard) {
-    let not_asked = || (Asked::NotNow, Sample::NotAsked.into());
-    if scheduler.keeps_from_probing(unit) {
-        return not_asked();
+/// What asking services needs.
+pub(crate) struct Questions {
+    linux: Arc<Linux>,
+    healer: Arc<Healer>,
+    scheduler: Arc<Scheduler>,
+    /// Absent where nobody follows the units.
+    health: Option<Arc<HealthBook>>,
+}
+
+impl Questions {
+    pub(crate) fn new(
+        assembly: &Assembly,
+        scheduler: &Arc<Scheduler>,
+        health: Option<&Arc<HealthBook>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            linux: Arc::clone(&assembly.linux),
+            healer: Arc::clone(&assembly.healer),
+            scheduler: Arc::clone(scheduler),
+            health: health.cloned(),
+        })
     }
-    let deadline = Instant::now() + LIMIT;
-    match assembly.linux.units().get(deadline, unit) {
-        Ok(status) if status.is_up() && status.is_settled() => {}
-        _ => return not_asked(),
+
+    /// Asks a probe of a service that is up and not being healed: what that came to for who
+    /// watches over hangs, and for its health.
+    pub(crate) async fn ask(self: &Arc<Self>, unit: &UnitName, probe: &str) -> (Asked, Heard) {
+        let not_asked = || (Asked::NotNow, Sample::NotAsked.into());
+        if self.is_kept_from_asking(unit).await {
+            return not_asked();
+        }
+        // Of a unit that is followed, systemd is not asked before each question. It is where
+        // there was no answer: the unit may have been stopped.
+        let is_followed = self
+            .health
+            .as_ref()
+            .is_some_and(|health| health.is_up(unit));
+        if !is_followed && !self.is_up(unit).await {
+            return not_asked();
+        }
+        let answer = self.answer(unit, probe).await;
+        let is_answered = matches!(&answer, Some(Ok(answer)) if answer.healthy);
+        if is_followed && !is_answered && !self.is_up(unit).await {
+            return not_asked();
+        }
+        match answer {
+            Some(Ok(answer)) if answer.healthy => {
+                let heard = Heard {
+                    sample: Sample::Answered { took: answer.took },
+                    certificate: answer.certificate,
+                };
+                (Asked::Answering, heard)
+            }
+            Some(Ok(answer)) => {
+                let why = one_line(&redact(&answer.detail), DETAIL_MAX);
+                let heard = Heard {
+                    sample: Sample::Unanswered { why },
+                    certificate: answer.certificate,
+                };
+                (Asked::NotAnswering(answer.detail), heard)
+            }
+            Some(Err(failure)) if failure.is(NEVER_ANSWERED) => {
+                let asked = if self.was_told_of(unit, probe).await {
+                    Asked::NotNow
+                } else {
+                    Asked::NeverAnswered(failure.message)
+                };
+                (asked, Sample::NeverAnswered.into())
+            }
+            Some(Err(failure)) => {
+                tracing::warn!("probe `{probe}` of {unit} cannot be asked: {failure}");
+                not_asked()
+            }
+            None => not_asked(),
+        }
     }
-    match assembly.healer.ask(deadline, unit, probe) {
-        Some(Ok(answer)) if answer.healthy => {
-            let heard = Heard {
-                sample: Sample::Answered { took: answer.took },
-                certificate: answer.certificate,
-            };
-            (Asked::Answering, heard)
+
+    /// Whether a failure of the unit is seen to.
+    async fn is_kept_from_asking(self: &Arc<Self>, unit: &UnitName) -> bool {
+        if let Some(known) = self.scheduler.keeps_from_probing_now(unit) {
+            return known;
         }
-        Some(Ok(answer)) => {
-            let why = one_line(&redact(&answer.detail), DETAIL_MAX);
-            let heard = Heard {
-                sample: Sample::Unanswered { why },
-                certificate: answer.certificate,
-            };
-            (Asked::NotAnswering(answer.detail), heard)
+        let unit = unit.clone();
+        let waiting = self.aside(move |this| this.scheduler.keeps_from_probing(&unit));
+        waiting.await != Some(false)
+    }
+
+    /// Nothing, when the service is in nobody's care, or the daemon is ending.
+    async fn answer(self: &Arc<Self>, unit: &UnitName, probe: &str) -> Option<Answer<ProbeAnswer>> {
+        let deadline = Instant::now() + LIMIT;
+        let config = self.healer.config();
+        let service = config.services.get(unit)?;
+        let Some(heard) = ask_listener(deadline, service, probe).await else {
+            let (unit, probe) = (unit.clone(), probe.to_owned());
+            let run = self.aside(move |this| this.healer.ask(deadline, &unit, &probe));
+            return run.await?;
+        };
+        if self.healer.is_known_as_answered(service, probe) {
+            return Some(self.healer.heard(service, probe, heard));
         }
-        Some(Err(failure)) if failure.is(NEVER_ANSWERED) => {
-            let told = assembly
-                .healer
-                .service(unit)
-                .is_some_and(|service| assembly.healer.was_told_of(&service, probe));
-            let asked = if told {
-                Asked::NotNow
-            } else {
-                Asked::NeverAnswered(failure.message)
-            };
-            (asked, Sample::NeverAnswered.into())
+        let (service, probe) = (service.clone(), probe.to_owned());
+        self.aside(move |this| this.healer.heard(&service, &probe, heard))
+            .await
+    }
+
+    /// Whether systemd says that a unit is up, and that nothing becomes of it just now.
+    async fn is_up(self: &Arc<Self>, unit: &UnitName) -> bool {
+        let is_up = |status: UnitStatus| status.is_up() && status.is_settled();
+        if let Ok(status) = self.linux.read_only_unit(unit, LIMIT).await {
+            return is_up(status);
         }
-        Some(Err(failure)) => {
-            tracing::warn!("probe `{probe}` of {unit} cannot be asked: {failure}");
-            not_asked()
-        }
-        None => not_asked(),
+        // Without a bus, a program is run.
+        let unit = unit.clone();
+        let looking = self.aside(move |this| {
+            let status = this.linux.units().get(Instant::now() + LIMIT, &unit);
+            status.is_ok_and(is_up)
+        });
+        looking.await == Some(true)
+    }
+
+    async fn was_told_of(self: &Arc<Self>, unit: &UnitName, probe: &str) -> bool {
+        let (unit, probe) = (unit.clone(), probe.to_owned());
+        let told = self.aside(move |this| {
+            let service = this.healer.service(&unit);
+            service.is_some_and(|service| this.healer.was_told_of(&service, &probe))
+        });
+        told.await == Some(true)
+    }
+
+    /// Does what takes its time on another thread; nothing comes of it when the daemon ends.
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Option<T> {
+        let this = Arc::clone(self);
+        spawn_blocking(move || work(&this))
+            .await
+            .inspect_err(|error| tracing::error!("a probe could not be asked: {error}"))
+            .ok()
     }
 }
 
@@ -156,10 +251,13 @@ pub(crate) fn round(
     if targets.is_empty() {
         return Ok(());
     }
-    let (asking, starting) = (Arc::clone(assembly), Arc::clone(scheduler));
-    let ask: Arc<prunella_watch::Ask> =
-        Arc::new(move |unit, probe| self::ask(&asking, &starting, unit, probe).0);
-    let (_prober, unanswered) = Prober::round(&assembly.linux, targets, &ask);
+    let questions = Questions::new(assembly, scheduler, None);
+    let ask: Arc<prunella_watch::Ask> = Arc::new(move |unit, probe| {
+        let questions = Arc::clone(&questions);
+        Box::pin(async move { questions.ask(&unit, &probe).await.0 })
+    });
+    let (_prober, unanswered) =
+        Prober::round(targets, &ask).map_err(DaemonError::thread("asks the probes"))?;
     let left = || end.saturating_duration_since(Instant::now());
     while let Ok(unanswered) = unanswered.recv_timeout(left()) {
         if let Some(detection) = not_answering(assembly, &unanswered) {

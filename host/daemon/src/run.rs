@@ -17,7 +17,7 @@ use prunella_api::{Door, ServeSettings, serve};
 use prunella_core::service::RunPolicy;
 use prunella_healer::Scheduler;
 use prunella_linux::folder_watch::FolderWatch;
-use prunella_watch::{Care, Prober, WatchEvent, Watcher};
+use prunella_watch::{Ask, Care, Prober, Tell, WatchEvent, Watcher};
 use sd_notify::NotifyState;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -36,7 +36,8 @@ use crate::{
     host_check, kill_switch,
     loading::Wanted,
     memory::MemoryTrimmer,
-    notifier, probes,
+    notifier,
+    probes::{self, Questions},
     reload::{Answered, Reloader},
     retention::Tidier,
     sampler::Sampler,
@@ -79,7 +80,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         &assembly.healer.config(),
     )?;
     assembly.measures.begin(&health, &sampler);
-    let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
+    let scheduler = Arc::new(Scheduler::start(Arc::clone(&assembly.healer))?);
     let (events, queue) = mpsc::channel();
     let daemon = Arc::new(Daemon {
         paths: paths.clone(),
@@ -153,7 +154,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     );
     // What ended by itself before that, no signal tells of.
     sweep(&daemon);
-    let mut prober = probe(&daemon);
+    let mut prober = probe(&daemon)?;
     notify(&[NotifyState::Ready]);
     tracing::info!(
         "watching {} services",
@@ -197,7 +198,12 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
                     check_host(&daemon);
                 }
                 daemon.tell();
-                prober = probe(&daemon);
+                match probe(&daemon) {
+                    Ok(new) => prober = new,
+                    Err(error) => {
+                        tracing::error!("the probes of before are asked: {}", explained(&error))
+                    }
+                }
             }
             Ok(Event::LookAgain) => {
                 daemon.scheduler.look_again();
@@ -290,20 +296,21 @@ fn heed(daemon: &Daemon, news: HealthNews) {
 }
 
 /// Begins to ask the probes that have an interval, or were never answered.
-fn probe(daemon: &Arc<Daemon>) -> Prober {
+fn probe(daemon: &Arc<Daemon>) -> Result<Prober, DaemonError> {
     let targets = probes::targets(&daemon.assembly.healer);
+    let questions = Questions::new(&daemon.assembly, &daemon.scheduler, Some(&daemon.health));
     let asking = Arc::clone(daemon);
-    let telling = Arc::clone(daemon);
-    Prober::start(
-        &daemon.assembly.linux,
-        targets,
-        Arc::new(move |unit, probe| {
-            let (asked, heard) = probes::ask(&asking.assembly, &asking.scheduler, unit, probe);
-            asking.health.probed(unit, probe, heard);
+    let ask: Arc<Ask> = Arc::new(move |unit, probe| {
+        let (questions, daemon) = (Arc::clone(&questions), Arc::clone(&asking));
+        Box::pin(async move {
+            let (asked, heard) = questions.ask(&unit, &probe).await;
+            daemon.health.probed(&unit, &probe, heard);
             asked
-        }),
-        Arc::new(move |unanswered| telling.send(Event::NotAnswering(unanswered))),
-    )
+        })
+    });
+    let telling = Arc::clone(daemon);
+    let tell: Arc<Tell> = Arc::new(move |unanswered| telling.send(Event::NotAnswering(unanswered)));
+    Prober::start(targets, &ask, &tell).map_err(DaemonError::thread("asks the probes"))
 }
 
 fn watched(daemon: &Daemon, event: WatchEvent) {

@@ -50,7 +50,7 @@ pub(crate) enum Event {
 pub(crate) struct Daemon {
     pub(crate) paths: Paths,
     pub(crate) assembly: Assembly,
-    pub(crate) scheduler: Scheduler,
+    pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) watchers: Arc<Watchers>,
     /// How the services are.
     pub(crate) health: Arc<HealthBook>,

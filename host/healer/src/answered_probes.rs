@@ -15,7 +15,7 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{Answer, Call, Host, HostCalls, Operation as _, Reply},
+    capability::{Answer, Call, Host, HostCalls, Operation as _, ProbeAnswer, Reply},
     service::{DeclaredProbe, Port, Service},
 };
 use prunella_store::{ProbeHistory, Store};
@@ -67,6 +67,42 @@ impl AnsweredProbes {
         }
         self.write(service, probe, true);
         before.is_some()
+    }
+
+    /// Whether this process knows that the probe was answered: without a look at the store.
+    pub(crate) fn is_known_as_answered(&self, service: &Service, probe: &str) -> bool {
+        let Some(declared) = own(service, probe) else {
+            return false;
+        };
+        let key = (service.unit.clone(), probe.to_owned());
+        let is_answered =
+            |history: &ProbeHistory| history.answered && history.question == declared.question();
+        self.lock().get(&key).is_some_and(is_answered)
+    }
+
+    /// What an answer counts: of the service's own probes, one that was never answered gives a
+    /// failure.
+    pub(crate) fn counted(
+        &self,
+        service: &Service,
+        probe: &str,
+        answer: ProbeAnswer,
+    ) -> Answer<ProbeAnswer> {
+        if own(service, probe).is_none() {
+            return Ok(answer);
+        }
+        if answer.healthy {
+            if self.answered(service, probe) {
+                tracing::info!(
+                    object_systemd_unit = %service.unit,
+                    "{}: probe `{probe}` is answered for the first time: it counts from now on",
+                    service.unit
+                );
+            }
+        } else if !self.was_answered(service, probe) {
+            return Err(never_answered(probe, &format!(" ({})", answer.detail)));
+        }
+        Ok(answer)
     }
 
     /// People are told that the probe is asked in vain.
@@ -185,21 +221,6 @@ impl HostCalls for OnceAnswered {
             return ask.reply(Err(never_answered(probe, "")));
         }
         let answer = self.below.ask(deadline, ask.clone())?;
-        if own(service, probe).is_none() {
-            return ask.reply(Ok(answer));
-        }
-        if answer.healthy {
-            if self.answered.answered(service, probe) {
-                tracing::info!(
-                    object_systemd_unit = %service.unit,
-                    "{}: probe `{probe}` is answered for the first time: it counts from now on",
-                    service.unit
-                );
-            }
-        } else if !self.answered.was_answered(service, probe) {
-            let failure = never_answered(probe, &format!(" ({})", answer.detail));
-            return ask.reply(Err(failure));
-        }
-        ask.reply(Ok(answer))
+        ask.reply(self.answered.counted(service, probe, answer))
     }
 }

@@ -202,6 +202,26 @@ impl Healer {
         Some(answer)
     }
 
+    /// What an answer counts that somebody else got from a service's probe, as with
+    /// [`ask`](Self::ask). May read and write the store, but where
+    /// [`is_known_as_answered`](Self::is_known_as_answered).
+    pub fn heard(
+        &self,
+        service: &Service,
+        probe: &str,
+        answer: Answer<ProbeAnswer>,
+    ) -> Answer<ProbeAnswer> {
+        let answer = self.answered_probes.counted(service, probe, answer?)?;
+        self.probe_answers.note(&service.unit, probe, &answer);
+        Ok(answer)
+    }
+
+    /// Whether this process knows that a service's own probe was answered since it was
+    /// declared as it is: that is in memory.
+    pub fn is_known_as_answered(&self, service: &Service, probe: &str) -> bool {
+        self.answered_probes.is_known_as_answered(service, probe)
+    }
+
     /// Whether a service's own probe was answered since it was declared as it is.
     pub fn was_answered(&self, service: &Service, probe: &str) -> bool {
         self.answered_probes.was_answered(service, probe)

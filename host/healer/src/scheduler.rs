@@ -256,9 +256,14 @@ impl Scheduler {
     /// Whether the unit's incident keeps its probes from being asked: a failure is seen to,
     /// and a degradation goes on being measured.
     pub fn keeps_from_probing(&self, unit: &UnitName) -> bool {
-        let state = self.shared.lock();
-        let task = state.tasks.get(unit);
-        task.is_some_and(|task| !task.incident.detection.is_degradation())
+        self.shared.lock().keeps_from_probing(unit)
+    }
+
+    /// The same, for whoever must not wait while an incident is written down; nothing, where
+    /// that is so now.
+    pub fn keeps_from_probing_now(&self, unit: &UnitName) -> Option<bool> {
+        let state = self.shared.state.try_lock().ok()?;
+        Some(state.keeps_from_probing(unit))
     }
 
     /// A unit was stopped, and not by an act of Prunella's: an incident that waits looks

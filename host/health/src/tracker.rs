@@ -285,9 +285,14 @@ impl Tracker {
         self.standing.is_ok()
     }
 
-    /// Whether its unit was seen to be up, and is not being healed.
+    /// Whether the unit was up when it was seen last.
     pub fn is_up(&self) -> bool {
-        self.standing == Ok(Standing::Up) && !self.is_being_healed()
+        matches!(self.standing, Ok(Standing::Up))
+    }
+
+    /// Whether its unit was seen to be up, and is not being healed.
+    pub fn is_serving(&self) -> bool {
+        self.is_up() && !self.is_being_healed()
     }
 
     /// Whether an incident is under way, which says more than the unit does.

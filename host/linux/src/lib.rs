@@ -77,6 +77,7 @@ use prunella_core::{
 pub use crate::{
     bus::unit_path,
     error::LinuxError,
+    probes::ask_listener,
     reading::Reading,
     signals::{BusEvent, Glimpse, Interest, Listener, UnitSet},
     stop_evidence::EndedRun,
@@ -190,6 +191,19 @@ impl Linux {
                 read.inspect(|status| self.shared.snapshots().keep(status))
                     .map_err(|error| error.failure(&what))
             }
+            Err(_) => Err(prunella_core::Failure::timed_out("deadline", what)),
+        }
+    }
+
+    /// Reads a unit, for a task of whichever thread, and nothing beside it.
+    ///
+    /// # Errors
+    /// `unavailable` when there is no bus or it is lost, `timed-out` after
+    /// `limit`.
+    pub async fn read_only_unit(&self, unit: &UnitName, limit: Duration) -> Answer<UnitStatus> {
+        let what = standing::cannot_read(unit);
+        match tokio::time::timeout(limit, units::read(self.shared.bus(), unit)).await {
+            Ok(read) => read.map_err(|error| error.failure(&what)),
             Err(_) => Err(prunella_core::Failure::timed_out("deadline", what)),
         }
     }

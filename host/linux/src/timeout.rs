@@ -15,6 +15,7 @@ use std::{
 };
 
 use prunella_core::{Failure, capability::Answer};
+use tokio::{sync::oneshot, time::timeout_at};
 
 /// How many may be at work, or left behind, at a time.
 const AT_ONCE: usize = 64;
@@ -46,32 +47,61 @@ pub(crate) fn with_timeout<T: Send + 'static>(
     what: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Answer<T> {
+    let (give, take) = sync_channel(1);
+    begin(what, move || {
+        // Nobody may be waiting any more; then the result is of no use.
+        let _ = give.send(work());
+    })?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    take.recv_timeout(left).map_err(|error| match error {
+        RecvTimeoutError::Timeout => too_long(what),
+        RecvTimeoutError::Disconnected => without_result(what),
+    })
+}
+
+/// The same for a task, whose thread does not wait.
+pub(crate) async fn outlived_by_caller<T: Send + 'static>(
+    deadline: Instant,
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Answer<T> {
+    let (give, take) = oneshot::channel();
+    begin(what, move || {
+        let _ = give.send(work());
+    })?;
+    match timeout_at(deadline.into(), take).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) => Err(without_result(what)),
+        Err(_) => Err(too_long(what)),
+    }
+}
+
+/// Does it on a thread of its own, if not too many hang already.
+fn begin(what: &str, work: impl FnOnce() + Send + 'static) -> Answer<()> {
     let seat = Seat::take().ok_or_else(|| {
         Failure::unavailable(
             "too-many-stuck",
             format!("{what} was not tried: {AT_ONCE} such calls hang already"),
         )
     })?;
-    let (give, take) = sync_channel(1);
     std::thread::Builder::new()
         .name("prunella-look".to_owned())
         .spawn(move || {
-            // Nobody may be waiting any more; then the result is of no use.
-            let _ = give.send(work());
+            work();
             drop(seat);
         })
+        .map(drop)
         .map_err(|error| {
             Failure::unavailable("no-thread", format!("{what}: no thread for it ({error})"))
-        })?;
-    let left = deadline.saturating_duration_since(Instant::now());
-    take.recv_timeout(left).map_err(|error| match error {
-        RecvTimeoutError::Timeout => {
-            Failure::timed_out("deadline", format!("{what} took too long"))
-        }
-        RecvTimeoutError::Disconnected => {
-            Failure::failed("look-failed", format!("{what} ended without a result"))
-        }
-    })
+        })
+}
+
+fn too_long(what: &str) -> Failure {
+    Failure::timed_out("deadline", format!("{what} took too long"))
+}
+
+fn without_result(what: &str) -> Failure {
+    Failure::failed("look-failed", format!("{what} ended without a result"))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use prunella_linux::{Interest, Linux, UnitSet};
 use tokio::sync::watch;
 
 pub use crate::{
-    probing::{Ask, Asked, ProbeTarget, Prober, Tell, Unanswered},
+    probing::{Ask, Asked, Asking, ProbeTarget, Prober, Tell, Unanswered},
     scraping::{Hear, IsAsked, Scraper},
     unit_history::{LOOP_RESTARTS, LOOP_WITHIN},
 };

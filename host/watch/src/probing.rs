@@ -1,16 +1,27 @@
 //! Asks declared probes at their interval (`interval = "30s"`), and tells when one
 //! goes unanswered too often: a service can be up and of no use.
 //!
-//! Without such a probe nothing here runs, and nothing wakes up.
+//! All are asked on one thread, however many they are: whoever waits for an answer is a task.
+//! Without such a probe there is no thread, and nothing wakes up.
 
 use std::{
+    io,
+    pin::Pin,
     sync::{Arc, mpsc},
+    thread,
     time::{Duration, Instant},
 };
 
 use prunella_core::{UnitName, service::Service};
-use prunella_linux::Linux;
-use tokio::{sync::watch, task::spawn_blocking, time::sleep};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::oneshot,
+    time::sleep,
+};
+
+/// What a task cannot do is done on so many threads at most: programs that are run, looks at
+/// units, and what is written.
+const THREADS: usize = 32;
 
 /// A probe without an interval is asked until it is answered for the first time: this
 /// long after the first time, then after twice as long each time, …
@@ -29,8 +40,8 @@ pub struct ProbeTarget {
     pub interval: Option<Duration>,
     /// So many unanswered in a row are told.
     pub failure_threshold: u32,
-    /// Whether it was answered before: then it is asked when its interval is over for the
-    /// first time, else at once.
+    /// Whether it was answered before: then it is asked within its interval for the first
+    /// time, else at once.
     pub was_answered: bool,
 }
 
@@ -67,8 +78,12 @@ pub enum Asked {
     NotNow,
 }
 
-/// What asks a probe. May block; is called on a thread of its own.
-pub type Ask = dyn Fn(&UnitName, &str) -> Asked + Send + Sync;
+/// A question that is under way. It must not block: what does has a thread of its own
+/// (`tokio::task::spawn_blocking`).
+pub type Asking = Pin<Box<dyn Future<Output = Asked> + Send>>;
+
+/// What asks a probe.
+pub type Ask = dyn Fn(UnitName, String) -> Asking + Send + Sync;
 
 /// A probe that goes unanswered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,30 +105,39 @@ pub type Tell = dyn Fn(Unanswered) + Send + Sync;
 /// Asks until it is dropped.
 #[derive(Debug)]
 pub struct Prober {
-    /// The questioners end when this is gone.
-    _alive: watch::Sender<()>,
+    /// The thread ends when this is gone. None runs where there is nothing to ask.
+    _alive: Option<oneshot::Sender<()>>,
 }
 
 impl Prober {
     /// Asks each of `targets` through `ask`, one question at a time, and tells
     /// when its limit is reached; again only when it is reached anew.
-    pub fn start(linux: &Linux, targets: Vec<ProbeTarget>, ask: Arc<Ask>, tell: Arc<Tell>) -> Self {
-        Self::each(linux, targets, |target| {
-            question(target, Arc::clone(&ask), Arc::clone(&tell))
-        })
+    ///
+    /// # Errors
+    /// When there can be no thread for it.
+    pub fn start(targets: Vec<ProbeTarget>, ask: &Arc<Ask>, tell: &Arc<Tell>) -> io::Result<Self> {
+        // Not all at once: one after the other within their intervals.
+        let count = u32::try_from(targets.len()).unwrap_or(u32::MAX).max(1);
+        let questions = (1..=count).zip(targets).map(|(place, target)| {
+            let first = first_turn(&target, place, count);
+            question(target, first, Arc::clone(ask), Arc::clone(tell))
+        });
+        Self::each(questions)
     }
 
     /// Asks each of `targets` once, and one that does not answer on and on, until
     /// it answers or its limit is reached: then it is among what is received.
     /// That ends when all is known, and nothing is asked any more when the prober
     /// is dropped.
+    ///
+    /// # Errors
+    /// When there can be no thread for it.
     pub fn round(
-        linux: &Linux,
         targets: Vec<ProbeTarget>,
         ask: &Arc<Ask>,
-    ) -> (Self, mpsc::Receiver<Unanswered>) {
+    ) -> io::Result<(Self, mpsc::Receiver<Unanswered>)> {
         let (told, unanswered) = mpsc::channel();
-        let prober = Self::each(linux, targets, |target| {
+        let prober = Self::each(targets.into_iter().map(|target| {
             let (ask, told) = (Arc::clone(ask), told.clone());
             async move {
                 let mut streak = Streak::of(target);
@@ -131,37 +155,58 @@ impl Prober {
                     }
                 }
             }
-        });
-        (prober, unanswered)
+        }))?;
+        Ok((prober, unanswered))
     }
 
-    /// A questioner for each target.
-    fn each<T>(linux: &Linux, targets: Vec<ProbeTarget>, asking: impl Fn(ProbeTarget) -> T) -> Self
+    /// Has these asked on a thread of their own.
+    fn each<T>(questions: impl Iterator<Item = T>) -> io::Result<Self>
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        let (alive, ended) = watch::channel(());
-        for target in targets {
-            let mut ended = ended.clone();
-            let asking = asking(target);
-            linux.spawn(async move {
-                tokio::select! {
-                    () = asking => {}
-                    // The sender never sends: this is its end.
-                    _ = ended.changed() => {}
-                }
-            });
+        let mut questions = questions.peekable();
+        if questions.peek().is_none() {
+            return Ok(Self { _alive: None });
         }
-        Self { _alive: alive }
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(THREADS)
+            .build()?;
+        for question in questions {
+            runtime.spawn(question);
+        }
+        let (alive, ended) = oneshot::channel::<()>();
+        thread::Builder::new()
+            .name("prober".to_owned())
+            .stack_size(512 << 10)
+            .spawn(move || until_end(runtime, ended))?;
+        Ok(Self {
+            _alive: Some(alive),
+        })
     }
 }
 
-async fn question(target: ProbeTarget, ask: Arc<Ask>, tell: Arc<Tell>) {
-    let mut streak = Streak::of(target);
-    let begun = Instant::now();
-    if streak.target.was_answered {
-        streak.wait_since(begun).await;
+fn until_end(runtime: Runtime, ended: oneshot::Receiver<()>) {
+    // Nothing is ever sent: the sender's end is the prober's.
+    let _ = runtime.block_on(ended);
+    runtime.shutdown_background();
+}
+
+/// When the target at this place of so many is asked first: one that was answered before
+/// within its interval, the last at its end.
+fn first_turn(target: &ProbeTarget, place: u32, count: u32) -> Duration {
+    if !target.was_answered {
+        return Duration::ZERO;
     }
+    let interval = target.interval.unwrap_or(FIRST_PAUSE);
+    interval.mul_f64(f64::from(place) / f64::from(count.max(1)))
+}
+
+/// Asks for as long as it has to be; the first time after `first`.
+async fn question(target: ProbeTarget, first: Duration, ask: Arc<Ask>, tell: Arc<Tell>) {
+    let mut streak = Streak::of(target);
+    sleep(first).await;
     loop {
         let asked = Instant::now();
         match streak.ask(&ask).await {
@@ -219,11 +264,10 @@ impl Streak {
             self.since = Instant::now();
         }
         let ProbeTarget { unit, probe, .. } = self.target.clone();
-        let asking = Arc::clone(ask);
-        let asked = spawn_blocking(move || asking(&unit, &probe)).await;
-        let was_answered = !matches!(asked, Ok(Asked::NeverAnswered(_)));
+        let asked = ask(unit, probe).await;
+        let was_answered = !matches!(asked, Asked::NeverAnswered(_));
         match asked {
-            Ok(Asked::NotAnswering(why) | Asked::NeverAnswered(why)) => {
+            Asked::NotAnswering(why) | Asked::NeverAnswered(why) => {
                 self.unanswered += 1;
                 if self.unanswered < self.target.failure_threshold {
                     return Next::AskOn;
@@ -237,22 +281,98 @@ impl Streak {
                     was_answered,
                 })
             }
-            Ok(Asked::Answering) => {
+            Asked::Answering => {
                 self.unanswered = 0;
                 Next::Answered
             }
-            Ok(Asked::NotNow) => {
+            Asked::NotNow => {
                 self.unanswered = 0;
                 Next::Rest
             }
-            Err(error) => {
-                tracing::error!(
-                    "probe `{}` of {} could not be asked: {error}",
-                    self.target.probe,
-                    self.target.unit
-                );
-                Next::Rest
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More than a pool of threads has.
+    const HANGING: usize = 600;
+
+    const SOON: Duration = Duration::from_secs(60);
+
+    fn target(probe: &str, interval: Duration, was_answered: bool) -> ProbeTarget {
+        ProbeTarget {
+            unit: UnitName::new("a.service").unwrap(),
+            probe: probe.to_owned(),
+            interval: Some(interval),
+            failure_threshold: 2,
+            was_answered,
+        }
+    }
+
+    #[test]
+    fn what_was_answered_before_is_spread_over_its_interval() {
+        let seconds = Duration::from_secs;
+        let known = target("a", seconds(10), true);
+        assert_eq!(first_turn(&known, 1, 4), Duration::from_millis(2_500));
+        assert_eq!(first_turn(&known, 4, 4), seconds(10));
+        assert_eq!(first_turn(&known, 1, 1), seconds(10));
+        let new = target("a", seconds(10), false);
+        assert_eq!(first_turn(&new, 3, 4), Duration::ZERO);
+    }
+
+    #[test]
+    fn many_servers_that_hang_delay_no_other_question() {
+        let mut targets = vec![target("hangs", SOON, false); HANGING];
+        targets.push(target("answers", Duration::from_millis(5), false));
+        let (asked, heard) = mpsc::channel();
+        let ask: Arc<Ask> = Arc::new(move |_, probe| {
+            let asked = asked.clone();
+            Box::pin(async move {
+                if asked.send(probe.clone()).is_err() || probe == "hangs" {
+                    std::future::pending::<()>().await;
+                }
+                Asked::Answering
+            })
+        });
+        let tell: Arc<Tell> = Arc::new(|unanswered| panic!("{unanswered:?}"));
+        let prober = Prober::start(targets, &ask, &tell).unwrap();
+        let (mut hanging, mut answered) = (0, 0);
+        while hanging < HANGING || answered < 10 {
+            match heard.recv_timeout(SOON).unwrap().as_str() {
+                "hangs" => hanging += 1,
+                _ => answered += 1,
             }
         }
+        drop(prober);
+        drop(ask);
+        // All are let go, and with them who would tell of another question.
+        while heard.recv_timeout(SOON).is_ok() {}
+        assert_eq!(heard.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+    }
+
+    #[test]
+    fn what_goes_unanswered_is_told_at_its_limit() {
+        let targets = vec![target("a", Duration::from_millis(1), false)];
+        let ask: Arc<Ask> =
+            Arc::new(|_, _| Box::pin(async { Asked::NotAnswering("it is silent".to_owned()) }));
+        let (tell, told) = mpsc::channel();
+        let tell: Arc<Tell> = Arc::new(move |unanswered: Unanswered| {
+            let _ = tell.send(unanswered.why);
+        });
+        let _prober = Prober::start(targets, &ask, &tell).unwrap();
+        for _ in 0..2 {
+            assert_eq!(told.recv_timeout(SOON).unwrap(), "it is silent");
+        }
+    }
+
+    #[test]
+    fn with_nothing_to_ask_there_is_no_thread() {
+        let ask: Arc<Ask> = Arc::new(|_, _| Box::pin(async { Asked::Answering }));
+        let tell: Arc<Tell> = Arc::new(|_| {});
+        let prober = Prober::start(Vec::new(), &ask, &tell).unwrap();
+        assert!(prober._alive.is_none());
     }
 }

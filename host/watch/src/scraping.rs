@@ -70,19 +70,25 @@ async fn ask_on(
 ) {
     loop {
         let begun = Instant::now();
-        let (linux, unit_asked) = (Arc::clone(&linux), unit.clone());
-        let (is_asked, hear) = (Arc::clone(&is_asked), Arc::clone(&hear));
-        let asked = spawn_blocking(move || {
-            let came = is_asked(&unit_asked).then(|| sampler.sample(linux.since_boot()));
-            hear(&unit_asked, came);
-            sampler
-        });
-        match asked.await {
-            Ok(back) => sampler = back,
-            Err(error) => {
-                tracing::error!("the metrics endpoint of {unit} could not be asked: {error}");
-                return;
-            }
+        if is_asked(&unit) {
+            let now = linux.since_boot();
+            let answer = sampler.ask().await;
+            // Not on the thread that all questions share.
+            let read = spawn_blocking(move || {
+                let came = answer.and_then(|answer| sampler.sample(now, &answer));
+                (sampler, came)
+            });
+            let came;
+            (sampler, came) = match read.await {
+                Ok(read) => read,
+                Err(error) => {
+                    tracing::error!("what {unit} tells of itself could not be read: {error}");
+                    return;
+                }
+            };
+            hear(&unit, Some(came));
+        } else {
+            hear(&unit, None);
         }
         // From one question to the next, however long an answer takes.
         sleep(interval.saturating_sub(begun.elapsed())).await;

@@ -14,7 +14,7 @@ impl Samples {
     }
 
     /// The value that this share of all is not above; NaN of nothing.
-    fn quantile(&self, share: f64) -> f64 {
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
         quantile(&self.0, share).unwrap_or(f64::NAN)
     }
 

@@ -4,7 +4,7 @@
 use std::{fmt::Write as _, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use prunella_machine::{Machine, TIMEOUT};
+use prunella_machine::{Builder, Machine, TIMEOUT};
 use serde_json::Value;
 
 use super::{
@@ -14,8 +14,8 @@ use super::{
 
 const SERVICES: usize = 100;
 
-const UNIT: &str =
-    "[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nExecStart=/usr/bin/sleep infinity\n";
+/// What services run that do nothing.
+pub(super) const AT_REST: &str = "/usr/bin/sleep infinity";
 
 const MAIN: &str = "/etc/prunella/prunella.toml";
 
@@ -80,12 +80,28 @@ pub(super) struct Care {
 
 impl Care {
     pub(super) fn begin(prunella: &Path, victim: &Path, services: usize) -> Result<Self> {
-        let mut machine = Machine::builder();
+        let programs = (prunella, victim);
+        Self::begin_in(Machine::builder(), programs, AT_REST, services, |_| {
+            String::new()
+        })
+    }
+
+    /// The same in a machine that has more, with services that run this; `declared` is what
+    /// else the file of a service says.
+    pub(super) fn begin_in(
+        mut machine: Builder,
+        (prunella, victim): (&Path, &Path),
+        runs: &str,
+        services: usize,
+        declared: impl Fn(usize) -> String,
+    ) -> Result<Self> {
+        let unit = format!("[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nExecStart={runs}\n");
         for number in 0..services {
+            let more = declared(number);
             let name = name(number);
-            machine = machine.unit(&name, UNIT).enabled(&name).file(
+            machine = machine.unit(&name, &unit).enabled(&name).file(
                 format!("/etc/prunella/services.d/{name}.toml"),
-                format!("unit = \"{name}\"\n\n[proof]\nstable-for = \"500ms\"\n"),
+                format!("unit = \"{name}\"\n\n[proof]\nstable-for = \"500ms\"\n{more}"),
                 0o644,
             );
         }
@@ -109,7 +125,17 @@ impl Care {
 
     /// The daemon's memory, its processor time, and how often it wakes up.
     pub(super) fn look(&self, seconds: u64) -> Result<Value> {
-        self.ask(&["idle", &self.pid()?, SETTLE, &seconds.to_string()])
+        self.look_at("prunella.service", seconds)
+    }
+
+    /// The same of another unit's main process.
+    pub(super) fn look_at(&self, unit: &str, seconds: u64) -> Result<Value> {
+        let pid = self.machine().property(unit, "MainPID")?;
+        self.ask(&["idle", &pid, SETTLE, &seconds.to_string()])
+    }
+
+    pub(super) fn machine(&self) -> &Machine {
+        &self.scene.machine
     }
 
     /// The daemon's processor time since it began, in ms.
@@ -136,7 +162,7 @@ impl Care {
     }
 }
 
-fn name(number: usize) -> String {
+pub(super) fn name(number: usize) -> String {
     format!("care-{number}.service")
 }
 

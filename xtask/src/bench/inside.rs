@@ -3,6 +3,8 @@
 //!
 //! Each measurement prints lines of JSON.
 
+mod servers;
+
 use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader, Read, Write},
@@ -31,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// it leaves the processor to whoever heals.
 const PROBE_EVERY: Duration = Duration::from_micros(200);
 
+/// How often the threads of what is watched are counted.
+const THREADS_EVERY: Duration = Duration::from_millis(100);
+
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let mut words = words.iter().map(String::as_str);
     match words.next() {
@@ -41,6 +46,8 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         Some("fsync") => fsync(words),
         Some("programs") => programs(words),
         Some("fill-journal") => fill_journal(words),
+        Some("answer") => servers::answer(words),
+        Some("scrape") => servers::scrape(words),
         other => bail!("there is no measurement {other:?}"),
     }
 }
@@ -218,7 +225,16 @@ fn idle<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
     thread::sleep(Duration::from_secs(settle));
     let before = threads(pid)?;
     let spent_before = spent(pid)?;
-    thread::sleep(Duration::from_secs(seconds));
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut most_threads = before.len();
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        thread::sleep(left.min(THREADS_EVERY));
+        most_threads = most_threads.max(fs::read_dir(format!("/proc/{pid}/task"))?.count());
+    }
     let spent = spent(pid)? - spent_before;
     let after = threads(pid)?;
     let woken: Vec<Value> = after
@@ -240,6 +256,7 @@ fn idle<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
             "seconds": seconds,
             "cpu_ms": spent,
             "woken": woken,
+            "most_threads": most_threads,
             "rss_kib": field(&status, "VmRSS:")?,
             "peak_kib": field(&status, "VmHWM:")?,
             "anon_kib": field(&status, "RssAnon:")?,
@@ -249,18 +266,19 @@ fn idle<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
     Ok(())
 }
 
-/// Processor time of a process and its threads since it began, in ms, as exact as
-/// the clock's ticks are.
+/// Processor time of a process's control group so far, in ms, to the microsecond: threads and
+/// processes that have ended count.
 fn spent(pid: u32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name, in brackets, may have anything in it (proc_pid_stat(5)).
-    let (_, fields) = stat.rsplit_once(") ").context("an odd /proc/PID/stat")?;
-    let mut ticks = fields.split(' ').skip(11);
-    let mut next = || -> Result<f64> { Ok(ticks.next().context("too short")?.parse()?) };
-    let ticks = next()? + next()?;
-    #[expect(clippy::cast_precision_loss, reason = "100 on every host there is")]
-    let per_second = rustix::param::clock_ticks_per_second() as f64;
-    Ok(ticks / per_second * 1e3)
+    let group = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
+    let group = group.lines().find_map(|line| line.strip_prefix("0::"));
+    let group = group.context("it is in no control group of version 2")?;
+    let stat = fs::read_to_string(format!("/sys/fs/cgroup{}/cpu.stat", group.trim()))?;
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds of some days at most"
+    )]
+    let microseconds = field(&stat, "usage_usec")? as f64;
+    Ok(microseconds / 1e3)
 }
 
 /// `spent PID`.

@@ -12,11 +12,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::step::{find, take, workspace};
 
-/// Where the unpacked packages are inside the machine.
-const GUEST: &str = "/opt/software";
+/// A program, Debian's package, and where that puts it.
+pub(crate) type Program = (&'static str, &'static str, &'static str);
 
-/// Program, Debian's package, and where that puts it.
-const PROGRAMS: [(&str, &str, &str); 2] = [
+const PROGRAMS: [Program; 2] = [
     ("nginx", "nginx", "usr/sbin/nginx"),
     ("redis-server", "redis-server", "usr/bin/redis-server"),
 ];
@@ -26,55 +25,85 @@ const PROGRAMS: [(&str, &str, &str); 2] = [
 pub(crate) struct Software {
     pub(crate) nginx: String,
     pub(crate) redis: String,
-    /// What has to be shown in the machine at [`GUEST`].
-    unpacked: Option<PathBuf>,
+    unpacked: Unpacked,
 }
 
 impl Software {
     /// Gets what this host does not have.
     pub(crate) fn get() -> Result<Self> {
-        let missing: Vec<_> = PROGRAMS
-            .into_iter()
-            .filter(|(program, _, _)| of_this_host(program).is_none())
-            .collect();
-        let tree = target_dir().join("machines/software");
-        let unpacked = if missing.is_empty() {
-            None
-        } else {
-            if !missing
-                .iter()
-                .all(|(_, _, path)| is_there(&tree.join(path)))
-            {
-                let packages: Vec<_> = missing.iter().map(|(_, package, _)| *package).collect();
-                unpack(&packages, &tree).with_context(|| {
-                    format!("the demo breaks real software: {}", packages.join(", "))
-                })?;
-                for (program, package, path) in &missing {
-                    ensure!(
-                        is_there(&tree.join(path)),
-                        "Debian's package {package} did not bring {program}: please install it"
-                    );
-                }
-            }
-            Some(tree)
-        };
-        let place = |program: &str, path: &str| {
-            of_this_host(program).map_or_else(
-                || format!("{GUEST}/{path}"),
-                |path| path.display().to_string(),
-            )
-        };
-        let [(nginx, _, nginx_path), (redis, _, redis_path)] = PROGRAMS;
+        let unpacked = Unpacked::get(&PROGRAMS, "software", "the demo breaks real software")?;
+        let [nginx, redis] = PROGRAMS;
         Ok(Self {
-            nginx: place(nginx, nginx_path),
-            redis: place(redis, redis_path),
+            nginx: unpacked.place(nginx),
+            redis: unpacked.place(redis),
             unpacked,
         })
     }
 
     /// Lets a program of this host find it.
     pub(crate) fn show_to(&self, command: &mut Command) {
-        let Some(tree) = &self.unpacked else { return };
+        self.unpacked.show_to(command);
+    }
+
+    /// Shows it in a machine that is to be.
+    pub(crate) fn show_in(&self, machine: prunella_machine::Builder) -> prunella_machine::Builder {
+        self.unpacked.show_in(machine)
+    }
+
+    /// What the machine has to do before it can run it.
+    pub(crate) fn settle_in(&self, machine: &prunella_machine::Machine) -> Result<()> {
+        self.unpacked.settle_in(machine)
+    }
+}
+
+/// Debian's packages, of which what this host does not have is unpacked into a folder.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    /// The folder, and where it is shown in the machine.
+    tree: Option<(PathBuf, String)>,
+}
+
+impl Unpacked {
+    /// Gets what this host does not have, into a folder of this name. `why` begins the
+    /// sentence when that fails.
+    pub(crate) fn get(programs: &[Program], name: &str, why: &str) -> Result<Self> {
+        let missing: Vec<_> = programs
+            .iter()
+            .filter(|(program, _, _)| of_this_host(program).is_none())
+            .collect();
+        if missing.is_empty() {
+            return Ok(Self { tree: None });
+        }
+        let tree = target_dir().join("machines").join(name);
+        if !missing
+            .iter()
+            .all(|(_, _, path)| is_there(&tree.join(path)))
+        {
+            let packages: Vec<_> = missing.iter().map(|(_, package, _)| *package).collect();
+            unpack(&packages, &tree).with_context(|| format!("{why}: {}", packages.join(", ")))?;
+            for (program, package, path) in &missing {
+                ensure!(
+                    is_there(&tree.join(path)),
+                    "Debian's package {package} did not bring {program}: please install it"
+                );
+            }
+        }
+        Ok(Self {
+            tree: Some((tree, format!("/opt/{name}"))),
+        })
+    }
+
+    /// Where a program is inside the machine.
+    pub(crate) fn place(&self, (program, _, path): Program) -> String {
+        match (of_this_host(program), &self.tree) {
+            (None, Some((_, guest))) => format!("{guest}/{path}"),
+            (Some(path), _) => path.display().to_string(),
+            (None, None) => program.to_owned(),
+        }
+    }
+
+    fn show_to(&self, command: &mut Command) {
+        let Some((tree, _)) = &self.tree else { return };
         let mut folders = vec![tree.join("usr/bin"), tree.join("usr/sbin")];
         folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
         if let Ok(path) = env::join_paths(folders) {
@@ -86,18 +115,17 @@ impl Software {
         }
     }
 
-    /// Shows it in a machine that is to be.
     pub(crate) fn show_in(&self, machine: prunella_machine::Builder) -> prunella_machine::Builder {
-        match &self.unpacked {
+        match &self.tree {
             None => machine,
-            Some(tree) => machine.bind_ro(tree, GUEST).file(
+            Some((tree, guest)) => machine.bind_ro(tree, guest).file(
                 "/etc/ld.so.conf",
                 // Debian's own folders, and the same ones of what was unpacked.
                 ["/usr/local/lib", "/usr/lib"]
                     .into_iter()
                     .flat_map(|lib| [format!("{lib}/{ARCH}-linux-gnu"), lib.to_owned()])
-                    .chain([format!("{GUEST}/usr/lib/{ARCH}-linux-gnu")])
-                    .chain([format!("{GUEST}/lib/{ARCH}-linux-gnu")])
+                    .chain([format!("{guest}/usr/lib/{ARCH}-linux-gnu")])
+                    .chain([format!("{guest}/lib/{ARCH}-linux-gnu")])
                     .map(|line| line + "\n")
                     .collect::<String>(),
                 0o644,
@@ -105,9 +133,8 @@ impl Software {
         }
     }
 
-    /// What the machine has to do before it can run it.
     pub(crate) fn settle_in(&self, machine: &prunella_machine::Machine) -> Result<()> {
-        if self.unpacked.is_some() {
+        if self.tree.is_some() {
             machine.run_ok(&["ldconfig"])?;
         }
         Ok(())

@@ -62,7 +62,7 @@ impl Endpoints {
         self.told = Arc::default();
         self.scraper = (!declared.is_empty()).then(|| {
             let (book, host) = (Arc::clone(health), Arc::clone(linux));
-            let is_asked: Arc<IsAsked> = Arc::new(move |unit| book.is_up(unit));
+            let is_asked: Arc<IsAsked> = Arc::new(move |unit| book.is_serving(unit));
             let told = Arc::clone(&self.told);
             let hear: Arc<Hear> = Arc::new(move |unit, came| {
                 let now = host.since_boot();

@@ -35,6 +35,12 @@ impl State {
             .any(|task| task.stage == Stage::Blocked(unit.clone()))
     }
 
+    /// Whether the unit has an incident that is no degradation.
+    pub(super) fn keeps_from_probing(&self, unit: &UnitName) -> bool {
+        let task = self.tasks.get(unit);
+        task.is_some_and(|task| !task.incident.detection.is_degradation())
+    }
+
     /// Whether anything is being worked on, or is due by then.
     pub(super) fn is_busy(&self, by: Instant) -> bool {
         self.threads > 0

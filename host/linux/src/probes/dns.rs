@@ -7,7 +7,7 @@
 use std::{
     fs,
     io::{self, ErrorKind},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -16,6 +16,7 @@ use hickory_proto::{
     rr::{Name, RecordType},
 };
 use prunella_core::service::{DnsQuestion, DnsRecord};
+use tokio::{net::UdpSocket, time::timeout};
 
 use super::{
     Heard,
@@ -38,7 +39,7 @@ const SHOWN: usize = 4;
 const SILENT: &str = "no name server answered";
 
 /// Asks, and judges the answer.
-pub(super) fn ask(question: &DnsQuestion, until: Instant) -> Heard {
+pub(super) async fn ask(question: &DnsQuestion, until: Instant) -> Heard {
     let mut name = Name::from_ascii(&question.name)
         .map_err(|error| ProbeError::BadAddress(format!("`{}`: {error}", question.name)))?;
     name.set_fqdn(true);
@@ -53,7 +54,7 @@ pub(super) fn ask(question: &DnsQuestion, until: Instant) -> Heard {
     let count = servers.len();
     for (tried, server) in servers.into_iter().enumerate() {
         let share = share(until, count - tried, SILENT)?;
-        match exchange(server, &query, &bytes, Instant::now() + share) {
+        match exchange(server, &query, &bytes, Instant::now() + share).await {
             Ok(answer) => return Ok(judge(question, &answer)),
             Err(error) => trouble = error,
         }
@@ -103,20 +104,20 @@ fn resolvers(text: &str) -> Vec<SocketAddr> {
     servers
 }
 
-fn exchange(
+async fn exchange(
     server: SocketAddr,
     query: &Message,
     bytes: &[u8],
     until: Instant,
 ) -> Result<Message, ProbeError> {
-    let answer = over_udp(server, query, bytes, until)?;
+    let answer = over_udp(server, query, bytes, until).await?;
     if answer.metadata.truncation {
-        return over_tcp(server, query, bytes, until);
+        return over_tcp(server, query, bytes, until).await;
     }
     Ok(answer)
 }
 
-fn over_udp(
+async fn over_udp(
     server: SocketAddr,
     query: &Message,
     bytes: &[u8],
@@ -127,41 +128,32 @@ fn over_udp(
     } else {
         Ipv6Addr::UNSPECIFIED.into()
     };
-    let socket = UdpSocket::bind((here, 0)).map_err(trouble)?;
+    let socket = UdpSocket::bind((here, 0)).await.map_err(trouble)?;
     // Connected, it hears of nobody else, and that nobody listens there.
-    socket.connect(server).map_err(trouble)?;
+    socket.connect(server).await.map_err(trouble)?;
     let mut buffer = vec![0_u8; DATAGRAM];
     let mut again = Instant::now();
     loop {
         let left = left(until, SILENT)?;
         let mut patience = again.saturating_duration_since(Instant::now());
         if patience.is_zero() {
-            socket.send(bytes).map_err(trouble)?;
+            socket.send(bytes).await.map_err(trouble)?;
             again = Instant::now() + AGAIN;
             patience = AGAIN;
         }
-        socket
-            .set_read_timeout(Some(left.min(patience)))
-            .map_err(trouble)?;
-        match socket.recv(&mut buffer) {
-            Ok(count) => {
-                let heard = buffer.get(..count).unwrap_or_default();
-                // What is no answer to this question came from somebody who guesses.
-                if let Some(answer) = answer_to(query, heard) {
-                    return Ok(answer);
-                }
-            }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) => {}
-            Err(error) => return Err(trouble(error)),
+        let Ok(heard) = timeout(left.min(patience), socket.recv(&mut buffer)).await else {
+            continue;
+        };
+        let count = heard.map_err(trouble)?;
+        let heard = buffer.get(..count).unwrap_or_default();
+        // What is no answer to this question came from somebody who guesses.
+        if let Some(answer) = answer_to(query, heard) {
+            return Ok(answer);
         }
     }
 }
 
-fn over_tcp(
+async fn over_tcp(
     server: SocketAddr,
     query: &Message,
     bytes: &[u8],
@@ -169,13 +161,17 @@ fn over_tcp(
 ) -> Result<Message, ProbeError> {
     let length = u16::try_from(bytes.len())
         .map_err(|_| ProbeError::BadAddress("the question is too long".to_owned()))?;
-    let mut talk = Talk::tcp(&server.to_string(), until)?;
+    let mut talk = Talk::tcp(&server.to_string(), until).await?;
     let mut said = length.to_be_bytes().to_vec();
     said.extend_from_slice(bytes);
-    talk.say(&said)?;
+    talk.say(&said).await?;
     let no_dns = || ProbeError::OtherProtocol("DNS");
-    let length = talk.hear_exactly(2)?.try_into().map_err(|_| no_dns())?;
-    let heard = talk.hear_exactly(u16::from_be_bytes(length).into())?;
+    let length = talk
+        .hear_exactly(2)
+        .await?
+        .try_into()
+        .map_err(|_| no_dns())?;
+    let heard = talk.hear_exactly(u16::from_be_bytes(length).into()).await?;
     answer_to(query, &heard).ok_or_else(no_dns)
 }
 

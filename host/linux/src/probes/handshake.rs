@@ -7,10 +7,9 @@ use prunella_core::service::TlsQuestion;
 use super::{Seen, certificate, error::ProbeError, wire::Talk};
 
 /// Greets whoever listens there, and looks at its certificate.
-pub(super) fn ask(question: &TlsQuestion, until: Instant) -> Result<Seen, ProbeError> {
+pub(super) async fn ask(question: &TlsQuestion, until: Instant) -> Result<Seen, ProbeError> {
     let server_name = question.server_name.as_deref();
-    let mut talk = Talk::tls(&question.place, server_name, until)?;
-    talk.say(b"")?;
+    let talk = Talk::tls(&question.place, server_name, until).await?;
     let certificate = certificate::shown(&talk, &question.place, server_name);
     let detail = match &certificate {
         Some(certificate) => {

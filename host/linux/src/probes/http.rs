@@ -39,11 +39,11 @@ pub(super) fn asked_for(url: &str) -> Option<(String, Option<IpAddr>)> {
 }
 
 /// Asks, and judges: by default a status of 200 to 399 is an answer.
-pub(super) fn ask(question: &HttpQuestion, until: Instant) -> Result<Seen, ProbeError> {
+pub(super) async fn ask(question: &HttpQuestion, until: Instant) -> Result<Seen, ProbeError> {
     let url = Url::parse(&question.url)?;
     let server_name = question.server_name.as_deref();
-    let (head, mut talk) = url.get("*/*", server_name, until)?;
-    let (healthy, detail) = judge(question, head, &mut talk)?;
+    let (head, mut talk) = url.get("*/*", server_name, until).await?;
+    let (healthy, detail) = judge(question, head, &mut talk).await?;
     Ok(Seen {
         healthy,
         detail,
@@ -52,28 +52,28 @@ pub(super) fn ask(question: &HttpQuestion, until: Instant) -> Result<Seen, Probe
 }
 
 /// Asks, and returns the status.
-pub(super) fn status(url: &str, until: Instant) -> Result<u16, ProbeError> {
-    let (head, _) = Url::parse(url)?.get("*/*", None, until)?;
+pub(super) async fn status(url: &str, until: Instant) -> Result<u16, ProbeError> {
+    let (head, _) = Url::parse(url)?.get("*/*", None, until).await?;
     Ok(head.status)
 }
 
 /// What a URL has to say.
 #[derive(Debug)]
-pub(super) struct Document {
-    pub(super) status: u16,
+pub(crate) struct Document {
+    pub(crate) status: u16,
     /// In lower case; empty where the answer does not say.
-    pub(super) content_type: String,
-    pub(super) body: Vec<u8>,
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
 }
 
 /// GETs all of a document of at most `limit` bytes.
-pub(super) fn document(
+pub(super) async fn document(
     url: &str,
     accept: &str,
     limit: usize,
     until: Instant,
 ) -> Result<Document, ProbeError> {
-    let (head, mut talk) = Url::parse(url)?.get(accept, None, until)?;
+    let (head, mut talk) = Url::parse(url)?.get(accept, None, until).await?;
     let framing = head.framing();
     let status = head.status;
     let content_type = head.value("content-type").unwrap_or_default();
@@ -88,7 +88,7 @@ pub(super) fn document(
         if body.is_whole() {
             break;
         }
-        match talk.hear(&mut chunk) {
+        match talk.hear(&mut chunk).await {
             Ok(0) | Err(ProbeError::Closed) if framing == Framing::UntilClosed => break,
             Ok(0) => return Err(ProbeError::Closed),
             Ok(count) => came = chunk.get(..count).unwrap_or_default().to_vec(),
@@ -102,7 +102,7 @@ pub(super) fn document(
     })
 }
 
-fn judge(question: &HttpQuestion, head: Head, talk: &mut Talk) -> Heard {
+async fn judge(question: &HttpQuestion, head: Head, talk: &mut Talk) -> Heard {
     let said = format!("it answered {} {}", head.status, head.reason);
     let said = said.trim_end();
     if question.status.is_empty() {
@@ -127,7 +127,7 @@ fn judge(question: &HttpQuestion, head: Head, talk: &mut Talk) -> Heard {
         return Ok((false, format!("{said}, and {wrong}")));
     }
     if let Some(wanted) = &question.body
-        && let Some(wrong) = wrong_body(head, wanted, talk)?
+        && let Some(wrong) = wrong_body(head, wanted, talk).await?
     {
         return Ok((false, format!("{said}, and {wrong}")));
     }
@@ -152,7 +152,11 @@ fn wrong_header(headers: &[Header], name: &str, wanted: &str) -> Option<String> 
 }
 
 /// What is wrong with the body, if anything is.
-fn wrong_body(head: Head, wanted: &str, talk: &mut Talk) -> Result<Option<String>, ProbeError> {
+async fn wrong_body(
+    head: Head,
+    wanted: &str,
+    talk: &mut Talk,
+) -> Result<Option<String>, ProbeError> {
     let mut body = Body::new(head.framing(), body::LIMIT);
     let mut looked_at = 0_usize;
     let mut came = head.rest;
@@ -173,7 +177,7 @@ fn wrong_body(head: Head, wanted: &str, talk: &mut Talk) -> Result<Option<String
         if body.is_whole() || body.is_too_long() {
             break;
         }
-        match talk.hear(&mut chunk) {
+        match talk.hear(&mut chunk).await {
             // One that hangs up without a goodbye, as over TLS, has said all it will, too.
             Ok(0) | Err(ProbeError::Closed) => break,
             Ok(count) => came = chunk.get(..count).unwrap_or_default().to_vec(),
@@ -223,33 +227,25 @@ struct Head {
     rest: Vec<u8>,
 }
 
+/// What an answer has come to.
+enum Read {
+    Final(Head),
+    /// Another is to follow; it had so many bytes.
+    Interim(usize),
+    /// More is to come.
+    Part,
+}
+
 impl Head {
     /// The head of the final answer.
-    fn hear(talk: &mut Talk) -> Result<Self, ProbeError> {
+    async fn hear(talk: &mut Talk) -> Result<Self, ProbeError> {
         let mut heard = Vec::new();
         let mut chunk = vec![0_u8; 4096];
         let mut interim = 0;
         loop {
-            let mut headers = [httparse::EMPTY_HEADER; 128];
-            let mut response = httparse::Response::new(&mut headers);
-            let parsed = response.parse(&heard);
-            let status = response.code;
-            let reason = response.reason.unwrap_or_default().to_owned();
-            match parsed {
-                Ok(httparse::Status::Complete(length)) => {
-                    let status = status.unwrap_or_default();
-                    if !(100..200).contains(&status) || status == 101 {
-                        let headers = response.headers.iter().map(|header| Header {
-                            name: header.name.to_ascii_lowercase(),
-                            value: header.value.to_vec(),
-                        });
-                        return Ok(Self {
-                            status,
-                            reason,
-                            headers: Some(headers.collect()),
-                            rest: heard.get(length..).unwrap_or_default().to_vec(),
-                        });
-                    }
+            match Self::read(&heard)? {
+                Read::Final(head) => return Ok(head),
+                Read::Interim(length) => {
                     interim += 1;
                     if interim > INTERIM {
                         return Err(ProbeError::OtherProtocol("HTTP"));
@@ -257,26 +253,12 @@ impl Head {
                     heard.drain(..length);
                     continue;
                 }
-                Ok(httparse::Status::Partial) => {
-                    if heard.len() > LONGEST {
-                        return Err(ProbeError::OtherProtocol("HTTP"));
-                    }
+                Read::Part if heard.len() > LONGEST => {
+                    return Err(ProbeError::OtherProtocol("HTTP"));
                 }
-                // So many headers are odd, but the status was understood.
-                Err(httparse::Error::TooManyHeaders) => {
-                    return match status {
-                        Some(status) => Ok(Self {
-                            status,
-                            reason,
-                            headers: None,
-                            rest: Vec::new(),
-                        }),
-                        None => Err(ProbeError::OtherProtocol("HTTP")),
-                    };
-                }
-                Err(_) => return Err(ProbeError::OtherProtocol("HTTP")),
+                Read::Part => {}
             }
-            match talk.hear(&mut chunk)? {
+            match talk.hear(&mut chunk).await? {
                 0 if heard.is_empty() => return Err(ProbeError::Closed),
                 0 => return Err(ProbeError::OtherProtocol("HTTP")),
                 count => heard.extend_from_slice(chunk.get(..count).unwrap_or_default()),
@@ -292,6 +274,45 @@ impl Head {
                 .trim()
                 .to_ascii_lowercase(),
         )
+    }
+
+    /// Reads what was heard so far.
+    fn read(heard: &[u8]) -> Result<Read, ProbeError> {
+        let mut headers = [httparse::EMPTY_HEADER; 128];
+        let mut response = httparse::Response::new(&mut headers);
+        let parsed = response.parse(heard);
+        let status = response.code;
+        let reason = response.reason.unwrap_or_default().to_owned();
+        match parsed {
+            Ok(httparse::Status::Complete(length)) => {
+                let status = status.unwrap_or_default();
+                if (100..200).contains(&status) && status != 101 {
+                    return Ok(Read::Interim(length));
+                }
+                let headers = response.headers.iter().map(|header| Header {
+                    name: header.name.to_ascii_lowercase(),
+                    value: header.value.to_vec(),
+                });
+                Ok(Read::Final(Self {
+                    status,
+                    reason,
+                    headers: Some(headers.collect()),
+                    rest: heard.get(length..).unwrap_or_default().to_vec(),
+                }))
+            }
+            Ok(httparse::Status::Partial) => Ok(Read::Part),
+            // So many headers are odd, but the status was understood.
+            Err(httparse::Error::TooManyHeaders) => match status {
+                Some(status) => Ok(Read::Final(Self {
+                    status,
+                    reason,
+                    headers: None,
+                    rest: Vec::new(),
+                })),
+                None => Err(ProbeError::OtherProtocol("HTTP")),
+            },
+            Err(_) => Err(ProbeError::OtherProtocol("HTTP")),
+        }
     }
 
     /// How the end of its body is known.
@@ -324,16 +345,16 @@ struct Url {
 impl Url {
     /// GETs it, by another name where one is given: the head of the answer, and the
     /// conversation that its body comes from. `accept` are the formats that are understood.
-    fn get(
+    async fn get(
         &self,
         accept: &str,
         server_name: Option<&str>,
         until: Instant,
     ) -> Result<(Head, Talk), ProbeError> {
         let mut talk = if self.tls {
-            Talk::tls(&self.place, server_name, until)?
+            Talk::tls(&self.place, server_name, until).await?
         } else {
-            Talk::tcp(&self.place, until)?
+            Talk::tcp(&self.place, until).await?
         };
         let host = server_name.unwrap_or(&self.host);
         talk.say(
@@ -343,8 +364,9 @@ impl Url {
                 self.path
             )
             .as_bytes(),
-        )?;
-        Ok((Head::hear(&mut talk)?, talk))
+        )
+        .await?;
+        Ok((Head::hear(&mut talk).await?, talk))
     }
 
     fn parse(url: &str) -> Result<Self, ProbeError> {

@@ -29,10 +29,11 @@ use std::{
 use prunella_core::{
     Failure,
     capability::{Answer, Certificate, ProbeAnswer},
-    service::{ProbeKind, Service},
+    service::{DeclaredProbe, ProbeKind, Service},
     text,
 };
 
+pub(crate) use self::http::Document;
 pub(crate) use self::{command::CommandProbe, own_lines::OwnLines};
 use self::{error::ProbeError, wire::Talk};
 use crate::sqlite_check::SqliteCheck;
@@ -79,67 +80,90 @@ impl LinuxProbes {
 }
 
 impl LinuxProbes {
+    /// Asks on this thread, which waits for it. Not for a thread that runs tasks.
     pub(crate) fn ask(&self, deadline: Instant, name: &str) -> Answer<ProbeAnswer> {
         let probe = self.service.probe(name)?;
         let start = Instant::now();
         if deadline <= start {
             return Err(out_of_time(name));
         }
-        let own_limit = start + probe.timeout;
-        let until = own_limit.min(deadline);
-        let seen = match &probe.kind {
+        let (healthy, detail) = match &probe.kind {
             ProbeKind::Sqlite { file } => {
                 let declared = self.service.file(file)?;
                 let verdict = self.sqlite.run(deadline, probe.timeout, file, declared)?;
-                Seen::from((verdict.sound, verdict.detail))
+                (verdict.sound, verdict.detail)
             }
             ProbeKind::Command(command) => {
                 let unit = &self.service.unit;
-                let run = self
-                    .command
-                    .run(deadline, probe.timeout, unit, name, command)?;
-                Seen::from(run)
+                self.command
+                    .run(deadline, probe.timeout, unit, name, command)?
             }
-            kind => match greet(kind, until) {
-                Ok(seen) => seen,
-                Err(ProbeError::BadAddress(why)) => {
-                    return Err(Failure::invalid(
-                        "bad-address",
-                        format!("probe `{name}`: {why}"),
-                    ));
-                }
-                // The run's deadline, and not the probe's own limit, cut it short:
-                // nothing is known.
-                Err(ProbeError::TimedOut(_)) if until < own_limit => {
-                    return Err(out_of_time(name));
-                }
-                Err(trouble) => Seen::from((false, describe(&trouble, probe.timeout))),
-            },
+            _ => return wait(ask(deadline, name, probe))?,
         };
         Ok(ProbeAnswer {
-            healthy: seen.healthy,
-            detail: shown(&seen.detail),
+            healthy,
+            detail: shown(&detail),
             took: start.elapsed(),
-            certificate: seen.certificate,
+            certificate: None,
         })
     }
 }
 
+/// Asks a service's declared probe, for a task: no thread waits for the answer. Nothing, where
+/// the probe is a program that is run.
+pub async fn ask_listener(
+    deadline: Instant,
+    service: &Service,
+    name: &str,
+) -> Option<Answer<ProbeAnswer>> {
+    match service.probe(name) {
+        Ok(probe) => match probe.kind {
+            ProbeKind::Sqlite { .. } | ProbeKind::Command(_) => None,
+            _ => Some(ask(deadline, name, probe).await),
+        },
+        Err(unknown) => Some(Err(unknown)),
+    }
+}
+
+async fn ask(deadline: Instant, name: &str, probe: &DeclaredProbe) -> Answer<ProbeAnswer> {
+    let start = Instant::now();
+    let own_limit = start + probe.timeout;
+    let until = own_limit.min(deadline);
+    let seen = match greet(&probe.kind, until).await {
+        Ok(seen) => seen,
+        Err(ProbeError::BadAddress(why)) => {
+            return Err(Failure::invalid(
+                "bad-address",
+                format!("probe `{name}`: {why}"),
+            ));
+        }
+        // The run's deadline, and not the probe's own limit, cut it short:
+        // nothing is known.
+        Err(ProbeError::TimedOut(_)) if until < own_limit => {
+            return Err(out_of_time(name));
+        }
+        Err(trouble) => Seen::from((false, describe(&trouble, probe.timeout))),
+    };
+    Ok(ProbeAnswer {
+        healthy: seen.healthy,
+        detail: shown(&seen.detail),
+        took: start.elapsed(),
+        certificate: seen.certificate,
+    })
+}
+
 /// One question to whoever listens where `kind` says.
-fn greet(kind: &ProbeKind, until: Instant) -> Result<Seen, ProbeError> {
+async fn greet(kind: &ProbeKind, until: Instant) -> Result<Seen, ProbeError> {
+    let connects = || (true, "it takes connections".to_owned());
     let heard = match kind {
-        ProbeKind::Tcp(address) => {
-            Talk::tcp(address, until).map(|_| (true, "it takes connections".to_owned()))
-        }
-        ProbeKind::Unix(path) => {
-            wire::unix_any(path, until).map(|()| (true, "it takes connections".to_owned()))
-        }
-        ProbeKind::Http(question) => return http::ask(question, until),
-        ProbeKind::Tls(question) => return handshake::ask(question, until),
-        ProbeKind::Dns(question) => dns::ask(question, until),
-        ProbeKind::Postgres(place) => postgres::ask(place, until),
-        ProbeKind::Mysql(place) => mysql::ask(place, until),
-        ProbeKind::Redis(place) => redis::ask(place, until),
+        ProbeKind::Tcp(address) => Talk::tcp(address, until).await.map(|_| connects()),
+        ProbeKind::Unix(path) => wire::unix_any(path, until).await.map(|()| connects()),
+        ProbeKind::Http(question) => return http::ask(question, until).await,
+        ProbeKind::Tls(question) => return handshake::ask(question, until).await,
+        ProbeKind::Dns(question) => dns::ask(question, until).await,
+        ProbeKind::Postgres(place) => postgres::ask(place, until).await,
+        ProbeKind::Mysql(place) => mysql::ask(place, until).await,
+        ProbeKind::Redis(place) => redis::ask(place, until).await,
         ProbeKind::Sqlite { .. } | ProbeKind::Command(_) => Err(ProbeError::BadAddress(
             "it is run, and does not listen".to_owned(),
         )),
@@ -149,24 +173,35 @@ fn greet(kind: &ProbeKind, until: Instant) -> Result<Seen, ProbeError> {
 
 /// Whether somebody answers this question now.
 pub(crate) fn answers(kind: &ProbeKind, until: Instant) -> bool {
-    greet(kind, until).is_ok_and(|seen| seen.healthy)
+    matches!(wait(greet(kind, until)), Ok(Ok(seen)) if seen.healthy)
 }
 
 /// The status with which a URL is answered now, if HTTP is spoken there.
 pub(crate) fn http_status(url: &str, until: Instant) -> Option<u16> {
-    http::status(url, until).ok()
+    wait(http::status(url, until)).ok()?.ok()
 }
 
-/// All that a URL has to say, of at most `limit` bytes: its status, its content type and its
-/// body; or why there is none, in words.
-pub(crate) fn document(
+/// Waits on this thread, which does what there is to do for it meanwhile.
+fn wait<T>(asking: impl Future<Output = T>) -> Answer<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|error| {
+            Failure::unavailable("no-events", format!("nothing can be waited for: {error}"))
+        })?;
+    Ok(runtime.block_on(asking))
+}
+
+/// All that a URL has to say, of at most `limit` bytes; or why there is nothing, in words.
+pub(crate) async fn document(
     url: &str,
     accept: &str,
     limit: usize,
     timeout: Duration,
-) -> Result<(u16, String, Vec<u8>), String> {
+) -> Result<Document, String> {
     http::document(url, accept, limit, Instant::now() + timeout)
-        .map(|document| (document.status, document.content_type, document.body))
+        .await
         .map_err(|trouble| describe(&trouble, timeout))
 }
 
@@ -190,11 +225,11 @@ fn describe(trouble: &ProbeError, limit: Duration) -> String {
 }
 
 /// Connects to `host:port`, or to a socket when `place` is a path.
-fn connect(place: &str, until: Instant) -> Result<Talk, ProbeError> {
+async fn connect(place: &str, until: Instant) -> Result<Talk, ProbeError> {
     if place.starts_with('/') {
-        Talk::unix(Path::new(place), until)
+        Talk::unix(Path::new(place), until).await
     } else {
-        Talk::tcp(place, until)
+        Talk::tcp(place, until).await
     }
 }
 

@@ -20,15 +20,15 @@ const CLIENT_PLUGIN_AUTH: u32 = 0x0008_0000;
 /// utf8mb4_general_ci.
 const CHARACTER_SET: u8 = 45;
 
-pub(super) fn ask(place: &str, until: Instant) -> Heard {
-    let mut talk = connect(place, until)?;
-    let (number, greeting) = packet(&mut talk)?;
+pub(super) async fn ask(place: &str, until: Instant) -> Heard {
+    let mut talk = connect(place, until).await?;
+    let (number, greeting) = packet(&mut talk).await?;
     match greeting.split_first() {
         Some((10, rest)) => {
             let version = rest.split(|byte| *byte == 0).next().unwrap_or_default();
             let said = format!("it greets as version {}", String::from_utf8_lossy(version));
             // The answer is known; this is only for manners.
-            let _ = leave(&mut talk, number);
+            let _ = leave(&mut talk, number).await;
             Ok((true, said))
         }
         Some((0xff, rest)) => Ok(judge(rest)),
@@ -36,9 +36,10 @@ pub(super) fn ask(place: &str, until: Instant) -> Heard {
     }
 }
 
-fn packet(talk: &mut Talk) -> Result<(u8, Vec<u8>), ProbeError> {
+async fn packet(talk: &mut Talk) -> Result<(u8, Vec<u8>), ProbeError> {
     let header: [u8; 4] = talk
-        .hear_exactly(4)?
+        .hear_exactly(4)
+        .await?
         .try_into()
         .map_err(|_| ProbeError::OtherProtocol(PROTOCOL))?;
     let [low, middle, high, number] = header;
@@ -46,17 +47,18 @@ fn packet(talk: &mut Talk) -> Result<(u8, Vec<u8>), ProbeError> {
     if length == 0 || length > LONGEST {
         return Err(ProbeError::OtherProtocol(PROTOCOL));
     }
-    Ok((number, talk.hear_exactly(length)?))
+    Ok((number, talk.hear_exactly(length).await?))
 }
 
-fn send(talk: &mut Talk, number: u8, body: &[u8]) -> Result<(), ProbeError> {
+async fn send(talk: &mut Talk, number: u8, body: &[u8]) -> Result<(), ProbeError> {
     let length = u32::try_from(body.len()).unwrap_or_default().to_le_bytes();
     let [low, middle, high, _] = length;
     talk.say(&[&[low, middle, high, number], body].concat())
+        .await
 }
 
 /// Logs in as somebody who does not exist, and hears the refusal.
-fn leave(talk: &mut Talk, number: u8) -> Result<(), ProbeError> {
+async fn leave(talk: &mut Talk, number: u8) -> Result<(), ProbeError> {
     let flags = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
     let mut body = flags.to_le_bytes().to_vec();
     body.extend(65_536_u32.to_le_bytes());
@@ -66,17 +68,17 @@ fn leave(talk: &mut Talk, number: u8) -> Result<(), ProbeError> {
     // No password.
     body.push(0);
     body.extend(b"mysql_native_password\0");
-    send(talk, number.wrapping_add(1), &body)?;
-    let (number, answer) = packet(talk)?;
+    send(talk, number.wrapping_add(1), &body).await?;
+    let (number, answer) = packet(talk).await?;
     match answer.first() {
         // Another way to prove who we are is asked for: nothing to show.
         Some(0xfe) => {
-            send(talk, number.wrapping_add(1), &[0])?;
-            packet(talk)?;
+            send(talk, number.wrapping_add(1), &[0]).await?;
+            packet(talk).await?;
             Ok(())
         }
         // Let in after all: COM_QUIT.
-        Some(0) => send(talk, 0, &[1]),
+        Some(0) => send(talk, 0, &[1]).await,
         _ => Ok(()),
     }
 }

@@ -14,14 +14,14 @@ const VERSION: u32 = 196_608;
 /// An error before the first login is short; more is another protocol.
 const LONGEST: usize = 30_000;
 
-pub(super) fn ask(place: &str, until: Instant) -> Heard {
+pub(super) async fn ask(place: &str, until: Instant) -> Heard {
     let mut talk = if place.starts_with('/') {
-        Talk::unix(&socket(Path::new(place)), until)?
+        Talk::unix(&socket(Path::new(place)), until).await?
     } else {
-        connect(place, until)?
+        connect(place, until).await?
     };
-    talk.say(&startup())?;
-    let [kind, length @ ..] = header(&mut talk)?;
+    talk.say(&startup()).await?;
+    let [kind, length @ ..] = header(&mut talk).await?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     match kind {
         // A newer server may first say which version of the protocol it has.
@@ -29,13 +29,13 @@ pub(super) fn ask(place: &str, until: Instant) -> Heard {
         b'R' if (8..=LONGEST).contains(&length) => {
             // Hanging up is fine while a password is asked for, and logged as an
             // error when anything else is said; let in, we say goodbye.
-            if talk.hear_exactly(4)? == [0; 4] {
-                let _ = talk.say(&[b'X', 0, 0, 0, 4]);
+            if talk.hear_exactly(4).await? == [0; 4] {
+                let _ = talk.say(&[b'X', 0, 0, 0, 4]).await;
             }
             Ok((true, said_yes()))
         }
         b'E' if (4..=LONGEST).contains(&length) => {
-            let fields = talk.hear_exactly(length - 4)?;
+            let fields = talk.hear_exactly(length - 4).await?;
             Ok(judge(&fields))
         }
         // Before it can even fork, the server writes plain text behind the `E`.
@@ -48,8 +48,9 @@ fn said_yes() -> String {
     "it takes connections".to_owned()
 }
 
-fn header(talk: &mut Talk) -> Result<[u8; 5], ProbeError> {
-    talk.hear_exactly(5)?
+async fn header(talk: &mut Talk) -> Result<[u8; 5], ProbeError> {
+    talk.hear_exactly(5)
+        .await?
         .try_into()
         .map_err(|_| ProbeError::OtherProtocol("PostgreSQL's protocol"))
 }

@@ -7,10 +7,10 @@ use super::{Heard, connect, error::ProbeError};
 /// Longer than any answer to PING.
 const LONGEST: usize = 1024;
 
-pub(super) fn ask(place: &str, until: Instant) -> Heard {
-    let mut talk = connect(place, until)?;
-    talk.say(b"*1\r\n$4\r\nPING\r\n")?;
-    let line = talk.hear_line(LONGEST, "Redis")?;
+pub(super) async fn ask(place: &str, until: Instant) -> Heard {
+    let mut talk = connect(place, until).await?;
+    talk.say(b"*1\r\n$4\r\nPING\r\n").await?;
+    let line = talk.hear_line(LONGEST, "Redis").await?;
     let line = String::from_utf8_lossy(&line).into_owned();
     if let Some(word) = line.strip_prefix('+') {
         return Ok((word == "PONG", format!("it answered {word}")));

@@ -5,14 +5,22 @@
 //! names another host than `127.0.0.1`, is nothing that a restart heals. Until when it is
 //! valid is read from it, and told.
 
-use std::{io, net::IpAddr, sync::Arc};
+use std::{
+    io,
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+    client::{
+        Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
+use tokio_rustls::TlsConnector;
 
 use super::error::ProbeError;
 
@@ -29,25 +37,33 @@ pub(super) fn asked_name<'a>(place: &'a str, server_name: Option<&'a str>) -> Op
     asked_host(place, server_name).filter(|host| host.parse::<IpAddr>().is_err())
 }
 
-/// Our side of a conversation with `host:port`.
+/// Our side of a conversation with `host:port`, and for whom it asks.
 pub(super) fn client(
     place: &str,
     server_name: Option<&str>,
-) -> Result<ClientConnection, ProbeError> {
+) -> Result<(TlsConnector, ServerName<'static>), ProbeError> {
     let wrong = |why: &dyn std::fmt::Display| ProbeError::BadAddress(format!("`{place}`: {why}"));
     let host = asked_host(place, server_name).ok_or_else(|| wrong(&"it is not `host:port`"))?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| wrong(&error))?;
+    Ok((TlsConnector::from(settings()?), name))
+}
+
+/// The same for all: making them costs more than a handshake.
+fn settings() -> Result<Arc<ClientConfig>, ProbeError> {
+    static MADE: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(made) = MADE.get() {
+        return Ok(Arc::clone(made));
+    }
     let provider = Arc::new(ring::default_provider());
-    ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let mut settings = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map(|builder| {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-                .with_no_client_auth()
-        })
-        .and_then(|config| ClientConnection::new(Arc::new(config), name))
-        .map_err(|error| ProbeError::Failed("setting up TLS", io::Error::other(error)))
+        .map_err(|error| ProbeError::Failed("setting up TLS", io::Error::other(error)))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    // Each is to show its certificate each time.
+    settings.resumption = Resumption::disabled();
+    Ok(Arc::clone(MADE.get_or_init(|| Arc::new(settings))))
 }
 
 /// Whether the other side said something that is no TLS.

@@ -1,142 +1,124 @@
 //! A conversation over a socket that is over at a given moment, however slowly
 //! the other side talks.
+//!
+//! Whoever waits for an answer holds no thread: a server that hangs costs a socket and a
+//! timer, and delays nobody else's question.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream, ToSocketAddrs},
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    io::{self, ErrorKind},
+    net::{SocketAddr, ToSocketAddrs},
+    os::{fd::OwnedFd, unix::net::UnixStream as BlockingUnixStream},
     path::Path,
     time::{Duration, Instant},
 };
 
 use rustix::{
     io::Errno,
-    net::{
-        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
-        sockopt::{Timeout, set_socket_timeout},
-    },
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
 };
-use rustls::{ClientConnection, StreamOwned};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpStream, UnixStream},
+    time::{sleep, timeout_at},
+};
+use tokio_rustls::client::TlsStream;
 
 use super::{error::ProbeError, tls};
-use crate::timeout::with_timeout;
+use crate::timeout::outlived_by_caller;
 
-/// A socket, of which no read and no write lasts beyond a given moment.
-pub(super) struct Bounded<S> {
-    socket: S,
-    until: Instant,
-}
+/// A Unix socket whose queue is full does not tell when it has room again: so often it is
+/// tried.
+const FULL_QUEUE: Duration = Duration::from_millis(20);
 
-impl<S: AsFd> Bounded<S> {
-    fn bound(&self, which: Timeout) -> io::Result<()> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        // The kernel takes a timeout of nothing for no timeout at all.
-        let left = left.max(Duration::from_millis(1));
-        Ok(set_socket_timeout(&self.socket, which, Some(left))?)
-    }
-}
-
-impl<S: AsFd + Read> Read for Bounded<S> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.bound(Timeout::Recv)?;
-        self.socket.read(buffer)
-    }
-}
-
-impl<S: AsFd + Write> Write for Bounded<S> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bound(Timeout::Send)?;
-        self.socket.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.socket.flush()
-    }
-}
-
-trait Stream: Read + Write {
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
     /// The certificate that the other side has shown, in DER.
     fn certificate(&self) -> Option<&[u8]> {
         None
     }
 }
 
-impl<S: AsFd + Read + Write> Stream for Bounded<S> {}
+impl Stream for TcpStream {}
 
-impl Stream for StreamOwned<ClientConnection, Bounded<TcpStream>> {
+impl Stream for UnixStream {}
+
+impl Stream for TlsStream<TcpStream> {
     fn certificate(&self) -> Option<&[u8]> {
-        let shown = self.conn.peer_certificates()?.first()?;
+        let (_, connection) = self.get_ref();
+        let shown = connection.peer_certificates()?.first()?;
         Some(shown.as_ref())
     }
 }
 
 /// A connection on which all must be said by a given moment.
-pub(super) struct Talk(Box<dyn Stream>);
+pub(super) struct Talk {
+    stream: Box<dyn Stream>,
+    until: Instant,
+}
 
 impl Talk {
     /// Connects to `host:port`: to each of its addresses until one answers.
-    pub(super) fn tcp(place: &str, until: Instant) -> Result<Self, ProbeError> {
-        Ok(Self(Box::new(connect_tcp(place, until)?)))
+    pub(super) async fn tcp(place: &str, until: Instant) -> Result<Self, ProbeError> {
+        let stream = Box::new(connect_tcp(place, until).await?);
+        Ok(Self { stream, until })
     }
 
     /// The same, speaking TLS, and asking for `server_name` instead of the host of `place`.
-    pub(super) fn tls(
+    pub(super) async fn tls(
         place: &str,
         server_name: Option<&str>,
         until: Instant,
     ) -> Result<Self, ProbeError> {
-        let client = tls::client(place, server_name)?;
-        let socket = connect_tcp(place, until)?;
-        Ok(Self(Box::new(StreamOwned::new(client, socket))))
+        let (client, name) = tls::client(place, server_name)?;
+        let socket = connect_tcp(place, until).await?;
+        let greeted = in_time(until, NOT_LISTENING, client.connect(name, socket)).await?;
+        let stream = greeted.map_err(|error| talk_trouble(error, "talking to it"))?;
+        Ok(Self {
+            stream: Box::new(stream),
+            until,
+        })
     }
 
-    /// The certificate that the other side has shown, in DER; absent before anything was
-    /// said, and where no TLS is spoken.
+    /// The certificate that the other side has shown, in DER; absent where no TLS is spoken.
     pub(super) fn certificate(&self) -> Option<&[u8]> {
-        self.0.certificate()
+        self.stream.certificate()
     }
 
     /// Connects to a stream socket.
-    pub(super) fn unix(path: &Path, until: Instant) -> Result<Self, ProbeError> {
-        let socket = unix_socket(path, SocketType::STREAM, until)?;
-        let socket = UnixStream::from(socket);
-        Ok(Self(Box::new(Bounded { socket, until })))
+    pub(super) async fn unix(path: &Path, until: Instant) -> Result<Self, ProbeError> {
+        let socket = unix_socket(path, SocketType::STREAM, until).await?;
+        let socket = UnixStream::from_std(BlockingUnixStream::from(socket))
+            .map_err(|error| ProbeError::Failed("connecting", error))?;
+        Ok(Self {
+            stream: Box::new(socket),
+            until,
+        })
     }
 
-    pub(super) fn say(&mut self, bytes: &[u8]) -> Result<(), ProbeError> {
-        self.0
-            .write_all(bytes)
-            .and_then(|()| self.0.flush())
-            .map_err(|error| talk_trouble(error, "talking to it", "it did not listen"))
+    pub(super) async fn say(&mut self, bytes: &[u8]) -> Result<(), ProbeError> {
+        let saying = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        in_time(self.until, NOT_LISTENING, saying)
+            .await?
+            .map_err(|error| talk_trouble(error, "talking to it"))
     }
 
     /// Hears what comes next, at most the length of `buffer`; 0 when the other
     /// side has said all it will.
-    pub(super) fn hear(&mut self, buffer: &mut [u8]) -> Result<usize, ProbeError> {
-        loop {
-            match self.0.read(buffer) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                heard => {
-                    return heard.map_err(|error| {
-                        talk_trouble(error, "listening to it", "it gave no answer")
-                    });
-                }
-            }
-        }
+    pub(super) async fn hear(&mut self, buffer: &mut [u8]) -> Result<usize, ProbeError> {
+        let heard = self.stream.read(buffer);
+        in_time(self.until, "it gave no answer", heard)
+            .await?
+            .map_err(|error| talk_trouble(error, "listening to it"))
     }
 
     /// Hears exactly `count` bytes.
-    pub(super) fn hear_exactly(&mut self, count: usize) -> Result<Vec<u8>, ProbeError> {
+    pub(super) async fn hear_exactly(&mut self, count: usize) -> Result<Vec<u8>, ProbeError> {
         let mut heard = vec![0; count];
         let mut at = 0;
         while let Some(rest) = heard.get_mut(at..).filter(|rest| !rest.is_empty()) {
-            match self.hear(rest)? {
+            match self.hear(rest).await? {
                 0 => return Err(ProbeError::Closed),
                 more => at += more,
             }
@@ -146,7 +128,7 @@ impl Talk {
 
     /// Hears a line, without its end; `protocol` is what it does not speak when
     /// the line is longer than `longest`.
-    pub(super) fn hear_line(
+    pub(super) async fn hear_line(
         &mut self,
         longest: usize,
         protocol: &'static str,
@@ -154,7 +136,7 @@ impl Talk {
         let mut line = Vec::new();
         let mut chunk = [0_u8; 512];
         while line.len() <= longest {
-            let count = self.hear(&mut chunk)?;
+            let count = self.hear(&mut chunk).await?;
             let heard = chunk.get(..count).unwrap_or_default();
             if heard.is_empty() {
                 return Err(if line.is_empty() {
@@ -176,29 +158,44 @@ impl Talk {
     }
 }
 
-fn connect_tcp(place: &str, until: Instant) -> Result<Bounded<TcpStream>, ProbeError> {
-    let addresses = resolve(place, until)?;
+const NOT_LISTENING: &str = "it did not listen";
+
+/// What comes of this until then; `what` has not happened in time where that is over.
+pub(super) async fn in_time<T>(
+    until: Instant,
+    what: &'static str,
+    doing: impl Future<Output = T>,
+) -> Result<T, ProbeError> {
+    timeout_at(until.into(), doing)
+        .await
+        .map_err(|_| ProbeError::TimedOut(what))
+}
+
+async fn connect_tcp(place: &str, until: Instant) -> Result<TcpStream, ProbeError> {
+    const NO_CONNECTION: &str = "no connection came about";
+    let addresses = resolve(place, until).await?;
     let mut trouble = ProbeError::NoAddress(place.to_owned(), "it has none".to_owned());
     let count = addresses.len();
     for (tried, address) in addresses.into_iter().enumerate() {
-        let share = share(until, count - tried, "no connection came about")?;
-        match TcpStream::connect_timeout(&address, share) {
-            Ok(socket) if is_with_itself(&socket) => trouble = ProbeError::Refused,
-            Ok(socket) => {
+        let share = Instant::now() + share(until, count - tried, NO_CONNECTION)?;
+        match in_time(share, NO_CONNECTION, TcpStream::connect(address)).await {
+            Ok(Ok(socket)) if is_with_itself(&socket) => trouble = ProbeError::Refused,
+            Ok(Ok(socket)) => {
                 let _ = socket.set_nodelay(true);
-                return Ok(Bounded { socket, until });
+                return Ok(socket);
             }
-            Err(error) => trouble = connect_trouble(error),
+            Ok(Err(error)) => trouble = connect_trouble(error),
+            Err(late) => trouble = late,
         }
     }
     Err(trouble)
 }
 
 /// Connects to a Unix socket of whatever type, and leaves it at that.
-pub(super) fn unix_any(path: &Path, until: Instant) -> Result<(), ProbeError> {
+pub(super) async fn unix_any(path: &Path, until: Instant) -> Result<(), ProbeError> {
     let mut trouble = ProbeError::NoSocket;
     for kind in [SocketType::STREAM, SocketType::SEQPACKET, SocketType::DGRAM] {
-        match unix_socket(path, kind, until) {
+        match unix_socket(path, kind, until).await {
             Ok(_) => return Ok(()),
             // It is there, and of another type.
             Err(ProbeError::Failed(_, error))
@@ -212,28 +209,30 @@ pub(super) fn unix_any(path: &Path, until: Instant) -> Result<(), ProbeError> {
     Err(trouble)
 }
 
-fn unix_socket(path: &Path, kind: SocketType, until: Instant) -> Result<OwnedFd, ProbeError> {
+async fn unix_socket(path: &Path, kind: SocketType, until: Instant) -> Result<OwnedFd, ProbeError> {
     let address = SocketAddrUnix::new(path)
         .map_err(|_| ProbeError::BadAddress("the path is too long for a socket".to_owned()))?;
-    let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, kind, flags, None)
         .map_err(|error| ProbeError::Failed("connecting", error.into()))?;
     loop {
-        // A full queue makes connect wait; only this bounds it (unix(7)).
-        let left = left(until, "it took no connection")?;
-        set_socket_timeout(&socket, Timeout::Send, Some(left))
-            .map_err(|error| ProbeError::Failed("connecting", error.into()))?;
         return match connect(&socket, &address) {
             Ok(()) => Ok(socket),
             Err(Errno::INTR) => continue,
-            Err(Errno::AGAIN) => Err(ProbeError::TimedOut("it took no connection")),
+            // Its queue is full (unix(7)).
+            Err(Errno::AGAIN) => {
+                let left = left(until, "it took no connection")?;
+                sleep(left.min(FULL_QUEUE)).await;
+                continue;
+            }
             Err(Errno::NOENT) => Err(ProbeError::NoSocket),
             Err(error) => Err(connect_trouble(error.into())),
         };
     }
 }
 
-/// The addresses of `host:port`. Asking a resolver can hang; see [`with_timeout`].
-fn resolve(place: &str, until: Instant) -> Result<Vec<SocketAddr>, ProbeError> {
+/// The addresses of `host:port`. Asking a resolver can hang; see [`outlived_by_caller`].
+async fn resolve(place: &str, until: Instant) -> Result<Vec<SocketAddr>, ProbeError> {
     if let Ok(address) = place.parse::<SocketAddr>() {
         return Ok(vec![address]);
     }
@@ -246,11 +245,12 @@ fn resolve(place: &str, until: Instant) -> Result<Vec<SocketAddr>, ProbeError> {
         )));
     }
     let asked = place.to_owned();
-    let found = with_timeout(until, "looking up a name", move || {
+    let found = outlived_by_caller(until, "looking up a name", move || {
         asked
             .to_socket_addrs()
             .map(|found| found.take(8).collect::<Vec<_>>())
-    });
+    })
+    .await;
     match found {
         Ok(Ok(addresses)) => Ok(addresses),
         Ok(Err(error)) => Err(ProbeError::NoAddress(place.to_owned(), error.to_string())),
@@ -287,7 +287,6 @@ pub(super) fn left(until: Instant, what: &'static str) -> Result<Duration, Probe
     if left.is_zero() {
         Err(ProbeError::TimedOut(what))
     } else {
-        // The kernel takes a timeout of nothing for no timeout at all.
         Ok(left.max(Duration::from_millis(1)))
     }
 }
@@ -295,16 +294,14 @@ pub(super) fn left(until: Instant, what: &'static str) -> Result<Duration, Probe
 fn connect_trouble(error: io::Error) -> ProbeError {
     match error.kind() {
         ErrorKind::ConnectionRefused => ProbeError::Refused,
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-            ProbeError::TimedOut("no connection came about")
-        }
+        // The kernel's own patience may end first.
+        ErrorKind::TimedOut => ProbeError::TimedOut("no connection came about"),
         _ => ProbeError::Failed("connecting", error),
     }
 }
 
-fn talk_trouble(error: io::Error, doing: &'static str, late: &'static str) -> ProbeError {
+fn talk_trouble(error: io::Error, doing: &'static str) -> ProbeError {
     match error.kind() {
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => ProbeError::TimedOut(late),
         ErrorKind::ConnectionReset
         | ErrorKind::BrokenPipe
         | ErrorKind::ConnectionAborted

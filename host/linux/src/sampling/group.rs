@@ -11,17 +11,20 @@ use std::{
     time::Duration,
 };
 
-use prunella_core::health::{Metric, Reading, Whole};
+use prunella_core::health::{Metric, Reading, Source, Whole};
 
 use super::{
-    Instruments, per_second, permille,
-    processes::{Processes, Wanted},
+    Instruments,
+    folder::{File, Folder},
+    per_second, permille,
+    processes::{Open, Processes, Sums, Wanted},
     text::{devices, field, limit, pressure, quota},
 };
 use crate::cgroup::Cgroups;
 
-/// Limits change seldom: every so many samples they are read again.
-const LIMITS_EVERY: u32 = 6;
+/// Limits change seldom: every so many samples they are read again, and so is all that a
+/// service which does nothing has not changed itself.
+const ALL_EVERY: u32 = 6;
 
 /// What was measured of a service at one time.
 #[derive(Debug, Default)]
@@ -32,21 +35,40 @@ pub struct UnitSample {
 }
 
 /// Measures one service.
+///
+/// Of a group that has used no processor time since the sample before, down to the microsecond,
+/// nothing has run: its processes hold what they held. So they are not asked again, for a
+/// minute at most. What others do to it is read each time: pressure, memory, I/O that the
+/// kernel carries out for it.
 #[derive(Debug, Default)]
 pub struct UnitSampler {
-    /// systemd's ControlGroup.
+    /// systemd's ControlGroup, and where it is.
     path: String,
-    /// Which directory that was: another run has another one.
-    run: u64,
+    directory: PathBuf,
+    /// Of the run that was seen last.
+    folder: Option<Folder>,
     limits: Limits,
-    /// Samples until the limits are read again.
-    until_limits: u32,
+    /// Samples until all is read again.
+    until_all: u32,
     before: Option<Counters>,
     /// Of systemd's NRestarts.
     restarts: Option<u32>,
     processes: Processes,
+    /// What asking the processes came to the last time.
+    asked: Asked,
+    /// What the group held then, and what of that is a cache of files.
+    cache: (u64, u64),
     /// Whether a device is made of others, whose bytes it would count again.
     stacked: HashMap<String, bool>,
+}
+
+/// What a service's processes told.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked {
+    count: u64,
+    open: Option<Open>,
+    /// Where the group does not count all itself.
+    sums: Option<Sums>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -82,44 +104,64 @@ impl UnitSampler {
         sample: &mut UnitSample,
     ) -> bool {
         sample.readings.clear();
-        let Some(folder) = groups.directory(path) else {
-            return false;
-        };
-        let Ok(about) = fs::symlink_metadata(&folder) else {
-            self.before = None;
-            return false;
-        };
-        if self.path != path || self.run != about.ino() {
+        if self.path != path || self.directory.as_os_str().is_empty() {
+            let Some(directory) = groups.directory(path) else {
+                return false;
+            };
             path.clone_into(&mut self.path);
-            self.run = about.ino();
+            self.directory = directory;
+            self.folder = None;
+        }
+        let about = fs::symlink_metadata(&self.directory).ok();
+        let known = self.folder.take().filter(|folder| {
+            let run = about.as_ref().map(|about| about.ino());
+            run == Some(folder.run())
+        });
+        let is_new = known.is_none();
+        let open = || Folder::open(&self.directory);
+        let (Some(about), Some(mut folder)) = (about, known.or_else(open)) else {
             self.before = None;
-            self.until_limits = 0;
+            return false;
+        };
+        if is_new {
+            self.before = None;
+            self.until_all = 0;
             self.processes = Processes::default();
         }
-        sample.run = self.run;
-        if self.until_limits == 0 {
-            self.until_limits = LIMITS_EVERY;
-            self.limits = read_limits(tools, groups, &folder);
+        sample.run = folder.run();
+        let reads_all = self.until_all == 0;
+        if reads_all {
+            self.until_all = ALL_EVERY;
+            folder.forget_missing();
+            self.limits = read_limits(tools, groups, &self.directory);
             self.processes.forget_limits();
         }
-        self.until_limits -= 1;
-        let pids = if about.nlink() > 2 {
-            groups.processes(path)
-        } else {
-            direct_processes(tools, &folder)
-        };
+        self.until_all -= 1;
         let mut counters = Counters {
             at: now,
             ..Counters::default()
         };
+        if let Some(text) = folder.read(tools, File::CpuStat) {
+            counters.cpu_us = field(text, "usage_usec");
+            counters.periods = field(text, "nr_periods");
+            counters.throttled = field(text, "nr_throttled");
+        }
+        let before = self.before.and_then(|before| before.cpu_us);
+        let is_idle = !reads_all && before.is_some() && before == counters.cpu_us;
         let add = &mut sample.readings;
-        let is_counted = self.accounts(tools, &folder, &mut counters, add);
-        if !is_counted.all() {
-            self.by_processes(tools, &pids, now, is_counted, add);
+        let counted = self.accounts(tools, &mut folder, is_idle, &mut counters, add);
+        if is_idle {
+            self.asked.sums = self.asked.sums.map(Sums::at_rest);
+        } else {
+            let has_below = about.nlink() > 2;
+            self.ask(tools, groups, has_below.then_some(path), &folder, counted);
+        }
+        if let Some(sums) = self.asked.sums {
+            self.by_processes(tools, &sums, now, counted, add);
         }
         let count = |metric, value| Reading::new(metric, value);
-        add.push(count(Metric::Processes, pids.len() as u64));
-        if let Some(open) = self.processes.open(tools, &pids) {
+        add.push(count(Metric::Processes, self.asked.count));
+        if let Some(open) = self.asked.open {
             add.push(count(Metric::Descriptors, open.files));
             if let Some(share) = open.fullest {
                 add.push(count(Metric::DescriptorsPermille, share));
@@ -132,54 +174,85 @@ impl UnitSampler {
         {
             add.push(count(Metric::Restarts, more.into()));
         }
+        self.folder = Some(folder);
         self.before = Some(counters);
         true
     }
 
-    /// What the control group's own files say.
+    /// Asks the processes: those below `path`, or with none, those of the folder itself.
+    fn ask(
+        &mut self,
+        tools: &mut Instruments,
+        groups: &Cgroups,
+        path: Option<&str>,
+        folder: &Folder,
+        counted: Counted,
+    ) {
+        let mut pids = std::mem::take(&mut tools.pids);
+        pids.clear();
+        match path {
+            Some(path) => pids.extend(groups.processes(path)),
+            None => folder.processes(tools, &mut pids),
+        }
+        let wanted = Wanted {
+            memory: !counted.memory,
+            io: !counted.io,
+        };
+        let is_first = self.before.is_none();
+        let sums = (!counted.all()).then(|| self.processes.sums(tools, &pids, wanted, is_first));
+        self.asked = Asked {
+            count: pids.len() as u64,
+            open: self.processes.open(tools, &pids),
+            sums,
+        };
+        tools.pids = pids;
+    }
+
+    /// What the control group's own files say, beside its processor time.
     fn accounts(
         &mut self,
         tools: &mut Instruments,
-        folder: &Path,
+        folder: &mut Folder,
+        is_idle: bool,
         counters: &mut Counters,
         add: &mut Vec<Reading>,
     ) -> Counted {
-        let mut counted = Counted::default();
-        if let Some(text) = tools.read(&folder.join("cpu.stat")) {
-            counters.cpu_us = field(text, "usage_usec");
-            counters.periods = field(text, "nr_periods");
-            counters.throttled = field(text, "nr_throttled");
-            counted.cpu = counters.cpu_us.is_some();
-        }
-        if let Some(current) = tools.number(&folder.join("memory.current")) {
+        let mut counted = Counted {
+            cpu: counters.cpu_us.is_some(),
+            ..Counted::default()
+        };
+        if let Some(current) = folder.number(tools, File::MemoryCurrent) {
             counted.memory = true;
-            // The cache of files is given back as soon as somebody needs the memory.
-            let cache = tools
-                .read(&folder.join("memory.stat"))
-                .and_then(|text| field(text, "inactive_file"));
-            let used = current.saturating_sub(cache.unwrap_or(0));
+            if !is_idle || self.cache.0 != current {
+                // The cache of files is given back as soon as somebody needs the memory.
+                let cache = folder
+                    .read(tools, File::MemoryStat)
+                    .and_then(|text| field(text, "inactive_file"));
+                self.cache = (current, cache.unwrap_or(0));
+            }
+            let used = current.saturating_sub(self.cache.1);
             add.extend(self.memory(tools, used));
         }
-        if let Some(swap) = tools.number(&folder.join("memory.swap.current")) {
+        if let Some(swap) = folder.number(tools, File::SwapCurrent) {
             add.push(Reading::new(Metric::SwapBytes, swap));
         }
-        if let Some(text) = tools.read(&folder.join("memory.events")) {
+        if let Some(text) = folder.read(tools, File::MemoryEvents) {
             counters.oom_kills = field(text, "oom_kill");
         }
-        if let Some(tasks) = tools.number(&folder.join("pids.current")) {
+        if let Some(tasks) = folder.number(tools, File::TasksCurrent) {
             counted.tasks = true;
             add.extend(self.tasks(tasks));
         }
-        if let Some((read, written)) = self.io(tools, folder) {
+        if let Some(text) = folder.read(tools, File::IoStat) {
             counted.io = true;
-            counters.io = Some((read, written));
+            counters.io = Some(self.io(text));
         }
-        for (metric, name) in [
-            (Metric::PressureCpuPermille, "cpu.pressure"),
-            (Metric::PressureMemoryPermille, "memory.pressure"),
-            (Metric::PressureIoPermille, "io.pressure"),
+        for (metric, file) in [
+            (Metric::PressureCpuPermille, File::CpuPressure),
+            (Metric::PressureMemoryPermille, File::MemoryPressure),
+            (Metric::PressureIoPermille, File::IoPressure),
         ] {
-            let text = tools.read(&folder.join(name));
+            let text = folder.read(tools, file);
             add.extend(text.and_then(pressure).map(|it| Reading::new(metric, it)));
         }
         self.rates(tools, counters, add);
@@ -225,38 +298,30 @@ impl UnitSampler {
 
     /// What the control group does not count, from `/proc` of its processes.
     fn by_processes(
-        &mut self,
-        tools: &mut Instruments,
-        pids: &[u32],
+        &self,
+        tools: &Instruments,
+        sums: &Sums,
         now: Duration,
         counted: Counted,
         add: &mut Vec<Reading>,
     ) {
-        let wanted = Wanted {
-            memory: !counted.memory,
-            io: !counted.io,
-        };
-        let sums = self
-            .processes
-            .sums(tools, pids, wanted, self.before.is_none());
         let span = self
             .before
             .map_or(Duration::ZERO, |before| now.saturating_sub(before.at));
-        let mut found = Vec::new();
+        let first = add.len();
         if !counted.cpu {
             let ticks = per_second(0, sums.cpu_ticks, span);
             // Parts of a thousand of one processor.
-            let share = ticks.and_then(|ticks| permille(ticks, tools.ticks));
-            if let Some(share) = share.filter(|_| self.before.is_some()) {
-                found.extend(self.cpu(tools, share));
+            if let Some(share) = ticks.and_then(|ticks| permille(ticks, tools.ticks)) {
+                add.extend(self.cpu(tools, share));
             }
         }
         if !counted.memory {
-            found.extend(self.memory(tools, sums.memory));
-            found.push(Reading::new(Metric::SwapBytes, sums.swap));
+            add.extend(self.memory(tools, sums.memory));
+            add.push(Reading::new(Metric::SwapBytes, sums.swap));
         }
         if !counted.tasks {
-            found.extend(self.tasks(sums.tasks));
+            add.extend(self.tasks(sums.tasks));
         }
         if !counted.io {
             for (metric, bytes) in [
@@ -264,10 +329,12 @@ impl UnitSampler {
                 (Metric::IoWriteBytesPerSecond, sums.written),
             ] {
                 let rate = bytes.and_then(|bytes| per_second(0, bytes, span));
-                found.extend(rate.map(|rate| Reading::new(metric, rate)));
+                add.extend(rate.map(|rate| Reading::new(metric, rate)));
             }
         }
-        add.extend(found.into_iter().map(Reading::by_processes));
+        for reading in add.iter_mut().skip(first) {
+            reading.source = Source::Processes;
+        }
     }
 
     /// Of one processor, and of what it may use.
@@ -303,8 +370,7 @@ impl UnitSampler {
     }
 
     /// Bytes read and written, of all devices that are made of no others.
-    fn io(&mut self, tools: &mut Instruments, folder: &Path) -> Option<(u64, u64)> {
-        let text = tools.read(&folder.join("io.stat"))?;
+    fn io(&mut self, text: &str) -> (u64, u64) {
         let mut sums = (0_u64, 0_u64);
         for (device, read, written) in devices(text) {
             let is_stacked = match self.stacked.get(device) {
@@ -320,7 +386,7 @@ impl UnitSampler {
                 sums.1 = sums.1.saturating_add(written);
             }
         }
-        Some(sums)
+        sums
     }
 }
 
@@ -343,15 +409,6 @@ impl Counted {
 fn is_stacked(device: &str) -> bool {
     fs::read_dir(format!("/sys/dev/block/{device}/slaves"))
         .is_ok_and(|mut below| below.next().is_some())
-}
-
-/// The processes of a group that has none below it.
-fn direct_processes(tools: &mut Instruments, folder: &Path) -> Vec<u32> {
-    let text = tools.read(&folder.join("cgroup.procs")).unwrap_or_default();
-    text.lines()
-        .filter_map(|line| line.parse().ok())
-        .filter(|pid| *pid != 0)
-        .collect()
 }
 
 /// The lowest limits of a group and of all that it lies in.

@@ -5,6 +5,7 @@
 //! since boot: a stepped clock or a suspended host invents nothing.
 
 mod endpoint;
+mod folder;
 mod group;
 mod hardware;
 mod host;
@@ -15,22 +16,36 @@ mod sensors;
 mod text;
 mod time_sync;
 
-use std::{fs::File, io::Read as _, path::Path, time::Duration};
+use std::{
+    ffi::CStr,
+    io::Write as _,
+    os::fd::{AsFd, BorrowedFd},
+    path::Path,
+    time::Duration,
+};
 
-use rustix::param::clock_ticks_per_second;
+use rustix::{
+    fs::{CWD, Mode, OFlags, openat},
+    io::{Errno, read},
+    param::clock_ticks_per_second,
+    path::Arg,
+};
 
 pub use self::{
-    endpoint::{EndpointError, EndpointSample, EndpointSampler},
+    endpoint::{EndpointAnswer, EndpointError, EndpointSample, EndpointSampler},
     group::{UnitSample, UnitSampler},
     hardware::{HardwareSampler, can_ask_disks, can_ask_gpus},
     host::HostSampler,
     logs::{LogPatterns, LogSampler},
 };
 
-/// What each measurement needs: the host's size, and a buffer that is used again.
+/// What each measurement needs: the host's size, and buffers that are used again.
 #[derive(Debug)]
 pub struct Instruments {
+    /// As long as the longest file so far; what it says is at the beginning.
     bytes: Vec<u8>,
+    path: Vec<u8>,
+    pids: Vec<u32>,
     /// Processors that are switched on.
     processors: u64,
     /// The host's memory, in bytes.
@@ -39,12 +54,27 @@ pub struct Instruments {
 }
 
 /// A larger file is none that is measured.
-const LARGEST: u64 = 1 << 20;
+const LARGEST: usize = 1 << 20;
+
+/// Room for all but the longest files at once.
+const USUAL: usize = 16 << 10;
+
+/// How much of a file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// What one call gives, which is all that the kernel makes of one piece: all files here but
+    /// lists.
+    Piece,
+    /// Until its end.
+    Whole,
+}
 
 impl Default for Instruments {
     fn default() -> Self {
         Self {
-            bytes: Vec::new(),
+            bytes: vec![0; USUAL],
+            path: Vec::new(),
+            pids: Vec::new(),
             processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
             memory: 0,
             ticks: clock_ticks_per_second().max(1),
@@ -55,19 +85,84 @@ impl Default for Instruments {
 impl Instruments {
     /// What a file says; nothing, where it cannot be read.
     fn read(&mut self, path: &Path) -> Option<&str> {
-        self.bytes.clear();
-        File::open(path)
-            .ok()?
-            .take(LARGEST)
-            .read_to_end(&mut self.bytes)
-            .ok()?;
-        std::str::from_utf8(&self.bytes).ok()
+        self.read_at(CWD, path, Extent::Whole).ok()
+    }
+
+    /// What a file in a folder says.
+    fn read_at(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        name: impl Arg,
+        extent: Extent,
+    ) -> Result<&str, Errno> {
+        let length = self.load(folder, name, extent)?;
+        self.said(length).ok_or(Errno::ILSEQ)
+    }
+
+    /// What a file of a process says.
+    fn read_of_process(&mut self, pid: u32, name: &str) -> Option<&str> {
+        let mut path = std::mem::take(&mut self.path);
+        let length =
+            path_of(&mut path, pid, name).and_then(|path| self.load(CWD, path, Extent::Piece).ok());
+        self.path = path;
+        self.said(length?)
+    }
+
+    fn load(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        name: impl Arg,
+        extent: Extent,
+    ) -> Result<usize, Errno> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = openat(folder, name, flags, Mode::empty())?;
+        self.fill(file.as_fd(), extent)
+    }
+
+    /// The beginning of the buffer, as text.
+    fn said(&self, length: usize) -> Option<&str> {
+        std::str::from_utf8(self.bytes.get(..length)?).ok()
+    }
+
+    /// Reads into the buffer; returns how much there was.
+    fn fill(&mut self, file: BorrowedFd<'_>, extent: Extent) -> Result<usize, Errno> {
+        let mut length = 0;
+        loop {
+            if length == self.bytes.len() {
+                if length >= LARGEST {
+                    return Ok(length);
+                }
+                self.bytes.resize(length.max(USUAL) * 2, 0);
+            }
+            let Some(room) = self.bytes.get_mut(length..) else {
+                return Ok(length);
+            };
+            let size = room.len();
+            match read(file, room) {
+                Ok(0) => return Ok(length),
+                Ok(more) => {
+                    length += more;
+                    if extent == Extent::Piece && more < size {
+                        return Ok(length);
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// A file with one number.
     fn number(&mut self, path: &Path) -> Option<u64> {
         self.read(path)?.trim().parse().ok()
     }
+}
+
+/// The path of a file of a process, written into `buffer`.
+fn path_of<'b>(buffer: &'b mut Vec<u8>, pid: u32, name: &str) -> Option<&'b CStr> {
+    buffer.clear();
+    write!(buffer, "/proc/{pid}/{name}\0").ok()?;
+    CStr::from_bytes_with_nul(buffer).ok()
 }
 
 /// What has been counted between two times, in a second; nothing where the count went back.

@@ -1,13 +1,11 @@
 //! The processes of a service: their open files, and, where its control group keeps no
 //! account, all the rest.
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, fs};
 
-use super::{Instruments, permille, text::field};
+use rustix::fs::stat;
+
+use super::{Instruments, path_of, permille, text::field};
 use crate::procfs::parse_stat;
 
 /// More processes than this are not asked one by one: a service that has so many would make
@@ -53,6 +51,18 @@ pub(super) struct Sums {
     pub(super) written: Option<u64>,
 }
 
+impl Sums {
+    /// The same, when none of them has run since.
+    pub(super) fn at_rest(self) -> Self {
+        Self {
+            cpu_ticks: 0,
+            read: self.read.map(|_| 0),
+            written: self.written.map(|_| 0),
+            ..self
+        }
+    }
+}
+
 /// What the open files of a service's processes come to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Open {
@@ -73,15 +83,14 @@ impl Processes {
         let mut open = Open::default();
         let mut is_any = false;
         for &pid in pids {
-            let folder = PathBuf::from(format!("/proc/{pid}"));
-            let Some(files) = open_files(&folder.join("fd")) else {
+            let Some(files) = open_files(tools, pid) else {
                 continue;
             };
             is_any = true;
             open.files += files;
             let known = self.known.entry(pid).or_default();
             if known.open_limit.is_none() {
-                known.open_limit = open_limit(tools, &folder);
+                known.open_limit = open_limit(tools, pid);
             }
             let share = known.open_limit.and_then(|limit| permille(files, limit));
             open.fullest = open.fullest.max(share);
@@ -110,77 +119,68 @@ impl Processes {
             ..Sums::default()
         };
         for &pid in pids.iter().take(MOST) {
-            let folder = PathBuf::from(format!("/proc/{pid}"));
-            let Some(now) = process(tools, &folder, wanted, &mut sums) else {
+            let Some(now) = process(tools, pid, wanted, &mut sums) else {
                 continue;
             };
             let entry = self.known.entry(pid).or_default();
             let before = (entry.started == now.started).then_some(*entry);
             // One that is new has used all that it has used since the sample before.
             let since = |now: u64, before: Option<u64>| now.saturating_sub(before.unwrap_or(0));
-            if !is_first {
-                sums.cpu_ticks += since(now.cpu_ticks, before.map(|it| it.cpu_ticks));
-                sums.read = sums
-                    .read
-                    .zip(now.read)
-                    .map(|(sum, read)| sum + since(read, before.and_then(|it| it.read)));
-                sums.written = sums
-                    .written
-                    .zip(now.written)
-                    .map(|(sum, it)| sum + since(it, before.and_then(|it| it.written)));
-            }
+            let since = |now, before| if is_first { 0 } else { since(now, before) };
+            sums.cpu_ticks += since(now.cpu_ticks, before.map(|it| it.cpu_ticks));
+            sums.read = sums
+                .read
+                .zip(now.read)
+                .map(|(sum, read)| sum + since(read, before.and_then(|it| it.read)));
+            sums.written = sums
+                .written
+                .zip(now.written)
+                .map(|(sum, it)| sum + since(it, before.and_then(|it| it.written)));
             *entry = Known {
                 open_limit: before.and_then(|before| before.open_limit),
                 ..now
             };
-        }
-        if is_first {
-            (sums.read, sums.written) = (None, None);
         }
         sums
     }
 }
 
 /// Reads a process, and adds up what needs no sample before.
-fn process(
-    tools: &mut Instruments,
-    folder: &Path,
-    wanted: Wanted,
-    sums: &mut Sums,
-) -> Option<Known> {
-    let stat = tools.read(&folder.join("stat")).and_then(parse_stat)?;
-    sums.tasks += stat.threads;
+fn process(tools: &mut Instruments, pid: u32, wanted: Wanted, sums: &mut Sums) -> Option<Known> {
+    let found = tools.read_of_process(pid, "stat").and_then(parse_stat)?;
+    sums.tasks += found.threads;
     if wanted.memory
-        && let Some(status) = tools.read(&folder.join("status"))
+        && let Some(status) = tools.read_of_process(pid, "status")
     {
         sums.memory += field(status, "RssAnon").unwrap_or(0) << 10;
         sums.swap += field(status, "VmSwap").unwrap_or(0) << 10;
     }
     let io = if wanted.io {
-        tools.read(&folder.join("io"))
+        tools.read_of_process(pid, "io")
     } else {
         None
     };
     let of = |name| io.and_then(|text| field(text, name));
     Some(Known {
-        started: stat.started,
+        started: found.started,
         open_limit: None,
-        cpu_ticks: stat.cpu_ticks,
+        cpu_ticks: found.cpu_ticks,
         read: of("read_bytes"),
         written: of("write_bytes"),
     })
 }
 
-fn open_files(folder: &Path) -> Option<u64> {
+fn open_files(tools: &mut Instruments, pid: u32) -> Option<u64> {
+    let folder = path_of(&mut tools.path, pid, "fd")?;
     // Since Linux 6.2 the folder's size is their number.
-    match fs::metadata(folder).ok()?.len() {
-        0 => Some(fs::read_dir(folder).ok()?.count() as u64),
+    match u64::try_from(stat(folder).ok()?.st_size).ok()? {
+        0 => Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64),
         number => Some(number),
     }
 }
 
-fn open_limit(tools: &mut Instruments, folder: &Path) -> Option<u64> {
-    let text = tools.read(&folder.join("limits"))?;
+fn open_limit(tools: &mut Instruments, pid: u32) -> Option<u64> {
+    let text = tools.read_of_process(pid, "limits")?;
     let line = text
         .lines()
         .find_map(|line| line.strip_prefix("Max open files"))?;
@@ -203,7 +203,7 @@ mod tests {
         let pids = [std::process::id()];
         let first = processes.sums(&mut tools, &pids, ALL, true);
         assert!(first.memory > 0 && first.tasks > 0, "{first:?}");
-        assert_eq!((first.cpu_ticks, first.read), (0, None));
+        assert_eq!((first.cpu_ticks, first.read), (0, Some(0)));
         let open = processes.open(&mut tools, &pids).unwrap();
         assert!(open.files >= 3 && open.fullest.is_some(), "{open:?}");
         let held: Vec<_> = (0..20)

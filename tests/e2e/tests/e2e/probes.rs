@@ -218,3 +218,63 @@ fn what_stopped_a_service_that_hangs_is_known_while_it_is_restarted() {
         "deactivating"
     );
 }
+
+/// More than a pool of threads has.
+const CROWD: usize = 600;
+
+/// A daemon that waits for an answer with a thread has hundreds of them here, and none left for
+/// the probe of somebody else.
+#[test]
+fn servers_that_hang_cost_no_threads_and_delay_no_other_probe() {
+    let crowd: String = (0..CROWD)
+        .map(|number| {
+            format!(
+                "[[probe]]\nname = \"p{number}\"\nhttp = \"http://127.0.0.1:9090/\"\n\
+                 timeout = \"60s\"\ninterval = \"5s\"\nfailure-threshold = 1000\n"
+            )
+        })
+        .collect();
+    let scene = Scene::builder()
+        .service("crowd.service", &victim("", "--listen 9090"), &crowd)
+        .service(
+            "web.service",
+            &victim("", "--listen 8080"),
+            "[[probe]]\nname = \"front\"\nhttp = \"http://127.0.0.1:8080/\"\ninterval = \"1s\"\n",
+        )
+        .with_daemon();
+    scene.start(&["crowd.service", "web.service"]);
+    scene.wait_state("crowd.service", "healthy");
+    scene
+        .systemctl(&["kill", "--signal=USR1", "crowd.service"])
+        .unwrap();
+    let pid = scene.main_pid("prunella.service");
+    let count = |script: &str| -> usize {
+        let script = script.replace("PID", &pid.to_string());
+        let said = scene.run_ok(&["sh", "-c", &script]).unwrap();
+        said.trim().parse().unwrap()
+    };
+    scene
+        .wait_for("all of them to be waited for", TIMEOUT, || {
+            Ok((count("ls /proc/PID/fd | wc -l") > CROWD).then_some(()))
+        })
+        .unwrap();
+    let mut asked = std::collections::BTreeSet::new();
+    scene
+        .wait_for("the other probe to be asked on and on", TIMEOUT, || {
+            let health = scene.health("web.service");
+            asked.insert(health["service"]["probes"][0]["asked_at"].as_u64());
+            Ok((asked.len() > 5).then_some(()))
+        })
+        .unwrap();
+    assert!(
+        count("ls /proc/PID/fd | wc -l") > CROWD,
+        "they are waited for"
+    );
+    let threads = count("ls /proc/PID/task | wc -l");
+    assert!(threads < 60, "{threads} threads");
+    scene.wait_state("web.service", "healthy");
+    assert!(scene.incidents().is_empty());
+    for unit in ["crowd.service", "web.service"] {
+        assert_eq!(scene.runs(unit), 1, "{unit}");
+    }
+}

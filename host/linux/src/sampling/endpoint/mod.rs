@@ -17,7 +17,7 @@ use prunella_core::{
 
 use self::counted::{Counted, Increase};
 use super::permille;
-use crate::probes::document;
+use crate::probes::{Document, document};
 
 /// An endpoint that says more is not read: Prometheus' own servers say some 100 KiB.
 const LARGEST: usize = 8 << 20;
@@ -52,6 +52,10 @@ pub enum EndpointError {
     TooMany,
 }
 
+/// What an endpoint answered, not looked at yet.
+#[derive(Debug)]
+pub struct EndpointAnswer(Document);
+
 /// What an endpoint told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndpointSample {
@@ -79,20 +83,35 @@ impl EndpointSampler {
         }
     }
 
-    /// Asks it, and gives what its service did within the last minute. `now` is the time since
-    /// boot. Blocks for no longer than the endpoint's timeout.
+    /// Asks it: no thread waits for the answer, and no longer than the endpoint's timeout.
     ///
     /// # Errors
-    /// When it does not answer, or with something else.
-    pub fn sample(&mut self, now: Duration) -> Result<EndpointSample, EndpointError> {
-        let (status, content_type, body) =
-            document(&self.endpoint.url, FORMATS, LARGEST, self.endpoint.timeout)
-                .map_err(EndpointError::NoAnswer)?;
-        if status != 200 {
-            return Err(EndpointError::Status(status));
+    /// When it does not answer.
+    pub async fn ask(&self) -> Result<EndpointAnswer, EndpointError> {
+        document(&self.endpoint.url, FORMATS, LARGEST, self.endpoint.timeout)
+            .await
+            .map(EndpointAnswer)
+            .map_err(EndpointError::NoAnswer)
+    }
+
+    /// What its service did within the last minute, by what it answered at `now`, a time since
+    /// boot. Of megabytes, reading them takes a while.
+    ///
+    /// # Errors
+    /// When the answer is not what an endpoint should say.
+    pub fn sample(
+        &mut self,
+        now: Duration,
+        EndpointAnswer(answer): &EndpointAnswer,
+    ) -> Result<EndpointSample, EndpointError> {
+        if answer.status != 200 {
+            return Err(EndpointError::Status(answer.status));
         }
-        let text = std::str::from_utf8(&body).map_err(|_| EndpointError::NoText)?;
-        if content_type.starts_with("application/openmetrics-text") && !exposition::is_whole(text) {
+        let text = std::str::from_utf8(&answer.body).map_err(|_| EndpointError::NoText)?;
+        let is_open_metrics = answer
+            .content_type
+            .starts_with("application/openmetrics-text");
+        if is_open_metrics && !exposition::is_whole(text) {
             return Err(EndpointError::NotWhole);
         }
         self.take(now, text)

@@ -162,6 +162,57 @@ fn the_limit_of_a_slice_counts() {
 }
 
 #[test]
+fn a_group_that_has_used_no_time_is_not_asked_again_before_long() {
+    let mut bench = Bench::new();
+    let own = std::process::id();
+    bench.write("cgroup.procs", &format!("{own}\n"));
+    bench.write("cpu.stat", "usage_usec 1000\n");
+    bench.write("cpu.pressure", "some avg10=0.00 avg60=0.00\n");
+    assert!(bench.sample());
+    let memory = bench.value(Metric::MemoryBytes);
+    assert_eq!(bench.value(Metric::Processes), Some(1));
+    // Somebody has moved a process away, which takes none of the group's time.
+    bench.write("cgroup.procs", "");
+    bench.write("cpu.pressure", "some avg10=20.00 avg60=0.00\n");
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::Processes), Some(1));
+    assert_eq!(bench.value(Metric::MemoryBytes), memory);
+    for metric in [Metric::CpuPermille, Metric::IoWriteBytesPerSecond] {
+        assert_eq!(bench.value(metric), Some(0), "{metric:?}");
+    }
+    // What others do to it is seen at once.
+    assert_eq!(bench.value(Metric::PressureCpuPermille), Some(200));
+    for _ in 2..ALL_EVERY {
+        assert!(bench.sample());
+        assert_eq!(bench.value(Metric::Processes), Some(1));
+    }
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::Processes), Some(0));
+
+    bench.write("cgroup.procs", &format!("{own}\n"));
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::Processes), Some(0));
+    bench.write("cpu.stat", "usage_usec 1001\n");
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::Processes), Some(1));
+}
+
+#[test]
+fn a_controller_that_comes_later_is_found() {
+    let mut bench = Bench::new();
+    bench.write("cgroup.procs", "");
+    bench.write("cpu.stat", "usage_usec 1000\n");
+    assert!(bench.sample());
+    bench.write("pids.current", "7\n");
+    for _ in 1..ALL_EVERY {
+        assert!(bench.sample());
+        assert_eq!(bench.value(Metric::Tasks), Some(0));
+    }
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::Tasks), Some(7));
+}
+
+#[test]
 fn without_controllers_processes_are_added_up() {
     use prunella_core::health::Source;
 

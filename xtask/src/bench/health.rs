@@ -1,0 +1,92 @@
+//! `cargo xtask bench health`: what it costs to know how many services are, beside what
+//! people use instead, and how soon it is known.
+
+mod kept;
+mod peers;
+mod probing;
+mod sampling;
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use prunella_machine::{Linking, Profile, program};
+use serde_json::json;
+
+use self::peers::Peers;
+use super::figures::{self, Figure};
+
+/// `cargo xtask bench health`
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Write the figures as JSON to this file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Only these
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    only: Vec<What>,
+
+    /// For how many seconds processor time is added up
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    seconds: u64,
+}
+
+/// Groups of figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Measuring 1,000 services every ten seconds, beside monit and Prometheus' exporter
+    Sampling,
+    /// 1,000 HTTP probes every ten seconds, with and without servers that hang, and how soon a
+    /// slow answer is known
+    Probing,
+    /// What 13 months of a service take on the disk
+    Kept,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    super::set_up()?;
+    let wanted = |what| options.only.is_empty() || options.only.contains(&what);
+    let peers = Peers::get(wanted(What::Sampling), wanted(What::Probing));
+    eprintln!("\n==> building prunella as it is shipped (linked statically)");
+    let prunella = program("prunella", "prunella", Profile::Release, Linking::Static)?;
+    let victim = program("prunella-machine", "victim", Profile::Dev, Linking::Static)?;
+    let before = super::load()?;
+    let mut figures: Vec<Figure> = Vec::new();
+    for &what in What::value_variants() {
+        if !wanted(what) {
+            continue;
+        }
+        eprintln!(
+            "\n==> measuring: {what:?} (load average {:.1})",
+            super::load()?
+        );
+        figures.extend(match what {
+            What::Sampling => sampling::measure(&prunella, &victim, &peers, options.seconds)?,
+            What::Probing => probing::measure(&prunella, &victim, &peers, options.seconds)?,
+            What::Kept => kept::measure()?,
+        });
+    }
+    let host = super::host()?;
+    println!(
+        "\n{host}; load average {before:.1} before, {:.1} after\n",
+        super::load()?
+    );
+    figures::table(&figures);
+    if let Some(path) = &options.json {
+        let all = json!({
+            "host": host,
+            "load_before": before,
+            "load_after": super::load()?,
+            "figures": figures.iter().map(Figure::json).collect::<Vec<_>>(),
+        });
+        fs::write(path, format!("{all:#}\n"))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    peers.say_what_is_missing();
+    let missed = figures.iter().filter(|f| f.met() == Some(false)).count();
+    if missed > 0 {
+        bail!("{missed} targets are not met");
+    }
+    Ok(())
+}
