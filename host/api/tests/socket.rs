@@ -108,6 +108,8 @@ fn seen() -> SeenHealth {
             probes: Vec::new(),
             flapping: None,
             error_budget: None,
+            forecasts: Vec::new(),
+            unusual: Vec::new(),
         },
         seen_at: Some(Timestamp::from_millis(8)),
     }
@@ -249,6 +251,7 @@ impl Queries for Fixed {
                     failed_monotonic: Some(Monotonic::from_micros(5)),
                     restarts_before: None,
                     symptoms: Vec::new(),
+                    unusual: Vec::new(),
                     follows: None,
                 },
                 attempt: 1,

@@ -14,7 +14,7 @@ use prunella_core::{
     duration::written,
     health::{
         CertificateSettings, ErrorRateSettings, HealthSettings, LatencySettings, Metric,
-        MetricLimits,
+        MetricLimits, UnusualSettings,
     },
     text::one_line,
 };
@@ -45,7 +45,7 @@ pub(super) fn section(
         reader.only(
             section,
             &keys(
-                &["latency", "error-rate", "certificate"],
+                &["latency", "error-rate", "certificate", "unusual"],
                 limits::OF_SERVICES,
             ),
         );
@@ -66,7 +66,7 @@ pub(super) fn host_section(
         return health;
     };
     let known = keys(
-        &["latency", "error-rate", "certificate", "host"],
+        &["latency", "error-rate", "certificate", "unusual", "host"],
         limits::OF_SERVICES,
     );
     reader.only(section, &known);
@@ -92,6 +92,18 @@ fn read(reader: &mut Reader<'_>, section: Section<'_>, health: &mut HealthSettin
     }
     if let Some(section) = reader.section(section, "certificate", "[health.certificate]") {
         read_certificate(reader, section, &mut health.certificate);
+    }
+    if let Some((word, span)) = reader.text(section, "unusual", "mark") {
+        match word {
+            "off" => health.unusual = UnusualSettings::Off,
+            "mark" => health.unusual = UnusualSettings::Mark,
+            "incident" => health.unusual = UnusualSettings::Incident,
+            other => reader.error_help(
+                span,
+                format!("`{}` is not what `unusual` can be", one_line(other, 40)),
+                "write \"mark\" (it is shown), \"incident\" (it begins an incident) or \"off\"",
+            ),
+        }
     }
     limits::read(reader, section, limits::OF_SERVICES, &mut health.limits);
 }

@@ -5,8 +5,10 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Monotonic, StrategyName, Timestamp, UnitName, capability::UnitStatus, cause::Cause,
-    health::Symptom,
+    Monotonic, StrategyName, Timestamp, UnitName,
+    capability::UnitStatus,
+    cause::Cause,
+    health::{Symptom, Unusual},
 };
 
 /// What an incident is about.
@@ -131,6 +133,9 @@ pub struct Detection {
     /// What was measured, the worst first; only of a degradation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub symptoms: Vec<Symptom>,
+    /// What was unusual of the service then: a hint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unusual: Vec<Unusual>,
     /// The degradation of the same service that goes on as this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<IncidentId>,
@@ -150,6 +155,7 @@ impl Detection {
             failed_monotonic: status.inactive_enter_monotonic,
             restarts_before: Some(status.restarts),
             symptoms: Vec::new(),
+            unusual: Vec::new(),
             follows: None,
         }
     }

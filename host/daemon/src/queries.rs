@@ -412,6 +412,8 @@ fn never_seen(subject: Subject, now: Timestamp) -> SeenHealth {
         probes: Vec::new(),
         flapping: None,
         error_budget: None,
+        forecasts: Vec::new(),
+        unusual: Vec::new(),
     };
     SeenHealth {
         health,

@@ -73,12 +73,21 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     if watchers.health.set(Arc::clone(&health)).is_err() {
         tracing::debug!("what is known of health was there before");
     }
+    health.learn_from(paths.metrics());
     let sampler = Sampler::start(
         &assembly.linux,
         &health,
         paths.metrics(),
         &assembly.healer.config(),
     )?;
+    let measuring = Arc::downgrade(&sampler);
+    assembly
+        .measures
+        .begin_history(move |subject, metric, since, until| {
+            let measuring = measuring.upgrade();
+            let found = measuring.map(|it| it.history(subject, metric, since, until));
+            found.and_then(Result::ok).unwrap_or_default()
+        });
     let scheduler = Scheduler::start(Arc::clone(&assembly.healer))?;
     let (events, queue) = mpsc::channel();
     let daemon = Arc::new(Daemon {
@@ -281,9 +290,14 @@ fn heed(daemon: &Daemon, news: HealthNews) {
             }
         }
         HealthNews::Changed(unit) => daemon.scheduler.health_changed(&unit),
-        HealthNews::Host(symptoms) => {
+        HealthNews::Host(symptoms, services) => {
             if let Some(notifier) = &daemon.notifier {
-                notifier::host_health(notifier, &symptoms);
+                notifier::host_health(notifier, &symptoms, &services);
+            }
+        }
+        HealthNews::Ahead(forecasts) => {
+            if let Some(notifier) = &daemon.notifier {
+                notifier::forecasts(notifier, &forecasts);
             }
         }
     }

@@ -183,6 +183,8 @@ impl Judged {
             probes: Vec::new(),
             flapping: self.flapping.now(),
             error_budget: None,
+            forecasts: Vec::new(),
+            unusual: Vec::new(),
         }
     }
 }

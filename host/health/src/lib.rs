@@ -22,6 +22,9 @@
 //!   symptom. One that holds already holds until it has cleared, and is *confirmed* only
 //!   once it was measured again. A value that is missing ends nothing.
 //!
+//! What will be used up ([`Forecast`](prunella_core::health::Forecast)) is told beside, and
+//! changes no state.
+//!
 //! What decides, from first to last: a pause; a healing under way; the unit, or an
 //! incident about it; symptoms; what is missing.
 
@@ -33,12 +36,14 @@ mod evidence;
 mod flapping;
 mod host;
 mod judged;
+mod outlook;
 mod probe;
 mod rate;
 mod signals;
 #[cfg(test)]
 mod tests;
 mod tracker;
+mod unusual;
 
 use std::time::Duration;
 
@@ -48,9 +53,11 @@ pub use self::{
     condition::Condition,
     host::HostTracker,
     judged::Observed,
+    outlook::measured_by,
     probe::{ProbeSettings, Sample},
     signals::Signals,
     tracker::{IncidentEvent, PauseUntil, Standing, Tracker},
+    unusual::{WATCHED, is_watched},
 };
 
 /// So many values in a row, or more where a probe's `failure-threshold` says so, open a

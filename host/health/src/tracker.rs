@@ -1,6 +1,8 @@
 //! What is known of one service, and the state that follows from it.
 
+mod ahead;
 mod objective;
+mod unusual;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,8 +16,10 @@ use crate::{
     Now, Observed,
     error_budget::ErrorBudget,
     judged::{Judged, Reason, Verdict, worst_first},
+    outlook::Outlook,
     probe::{Probe, ProbeSettings, Sample},
     signals::{Sampled, Signals},
+    unusual::Habits,
 };
 
 /// Why a unit is down that an operator stopped.
@@ -82,6 +86,8 @@ pub struct Tracker {
     settings: HealthSettings,
     probes: BTreeMap<String, Probe>,
     sampled: Sampled,
+    outlook: Outlook,
+    habits: Habits,
     /// How the unit stands, or why that is not known.
     standing: Result<Standing, String>,
     pause: Option<PauseUntil>,
@@ -115,6 +121,8 @@ impl Tracker {
                 .map(|(name, settings)| (name, Probe::new(settings)))
                 .collect(),
             sampled: Sampled::default(),
+            outlook: Outlook::default(),
+            habits: Habits::default(),
             standing: Err(why.clone()),
             pause: None,
             incident: None,
@@ -147,6 +155,7 @@ impl Tracker {
             }
         }
         self.sampled.carry_on(now, &earlier.symptoms);
+        self.outlook.carry_on(&earlier.forecasts);
         match earlier.state {
             HealthState::Failed => self.unresolved = Some(earlier.evidence.clone()),
             HealthState::Stopped => self.by_operator = earlier.evidence == BY_OPERATOR,
@@ -211,6 +220,7 @@ impl Tracker {
     /// It was measured.
     pub fn signals(&mut self, now: Now, signals: &Signals<'_>) -> Observed {
         self.sampled.sample(now, &self.settings.limits, signals);
+        self.outlook.sample(now, &self.settings.limits, signals);
         self.settle(now, None)
     }
 
@@ -242,6 +252,7 @@ impl Tracker {
             probe.begin_anew();
         }
         self.sampled.begin_anew();
+        self.habits.begin_anew();
         self.settle(now, None)
     }
 
@@ -329,6 +340,8 @@ impl Tracker {
         Health {
             probes: self.probes(),
             error_budget: self.error_budget.as_ref().map(ErrorBudget::health),
+            forecasts: self.outlook.forecasts(),
+            unusual: self.unusual(),
             ..self.judged.health(self.symptoms())
         }
     }
@@ -349,7 +362,12 @@ impl Tracker {
         let of_budget = self.error_budget.as_ref().and_then(ErrorBudget::symptom);
         let limits = &self.settings.limits;
         let sampled = self.sampled.symptoms(self.judged.subject(), limits);
-        worst_first(of_probes.chain(of_budget).chain(sampled))
+        worst_first(
+            of_probes
+                .chain(of_budget)
+                .chain(sampled)
+                .chain(self.of_unusual()),
+        )
     }
 
     /// Takes the state that follows from all that is known. `resolution` is why it is well

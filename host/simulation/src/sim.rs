@@ -538,6 +538,7 @@ impl Sim {
             failed_monotonic: status.and_then(|status| status.inactive_enter_monotonic),
             restarts_before: None,
             symptoms,
+            unusual: Vec::new(),
             follows: None,
         };
         Incident {

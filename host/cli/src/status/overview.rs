@@ -275,6 +275,8 @@ mod tests {
             probes: Vec::new(),
             flapping: None,
             error_budget: None,
+            forecasts: Vec::new(),
+            unusual: Vec::new(),
         };
         let mut report = report();
         report.services[0].health = Some(health(

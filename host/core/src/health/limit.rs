@@ -12,6 +12,9 @@ const HOLD: Duration = Duration::from_secs(60);
 /// Processors are there to be used: a burst is no symptom.
 const CPU_HOLD: Duration = Duration::from_secs(300);
 
+/// A disk that is full within this is worth a message: there is time to make room.
+const SOON: Duration = Duration::from_secs(6 * 3_600);
+
 /// From which value of a metric on there is a symptom, in the metric's unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetricLimit {
@@ -23,6 +26,10 @@ pub struct MetricLimit {
     pub clear: u64,
     /// For how long any of it has to hold.
     pub hold: Duration,
+    /// People are told when it will be used up within this; never, when absent. Only of what
+    /// [can be used up](Metric::used_up_at).
+    #[serde(default)]
+    pub forecast: Option<Duration>,
 }
 
 impl MetricLimit {
@@ -32,7 +39,13 @@ impl MetricLimit {
             critical: Some(950),
             clear,
             hold,
+            forecast: None,
         }
+    }
+
+    const fn told_before(mut self, forecast: Duration) -> Self {
+        self.forecast = Some(forecast);
+        self
     }
 }
 
@@ -59,8 +72,14 @@ impl MetricLimits {
             (Metric::CpuPermille, MetricLimit::share(800, CPU_HOLD)),
             (Metric::MemoryPermille, MetricLimit::share(850, HOLD)),
             (Metric::FileHandlesPermille, MetricLimit::share(850, HOLD)),
-            (Metric::DiskPermille, MetricLimit::share(880, HOLD)),
-            (Metric::InodesPermille, MetricLimit::share(880, HOLD)),
+            (
+                Metric::DiskPermille,
+                MetricLimit::share(880, HOLD).told_before(SOON),
+            ),
+            (
+                Metric::InodesPermille,
+                MetricLimit::share(880, HOLD).told_before(SOON),
+            ),
             (Metric::Processes, MANY_PROCESSES),
         ]))
     }
@@ -68,6 +87,12 @@ impl MetricLimits {
     /// The limit of a metric, if it has one.
     pub fn get(&self, metric: Metric) -> Option<&MetricLimit> {
         self.0.get(&metric)
+    }
+
+    /// The metrics of which people are told before they are used up.
+    pub fn foreseen(&self) -> impl Iterator<Item = Metric> {
+        let told = |(metric, limit): (&Metric, &MetricLimit)| limit.forecast.map(|_| *metric);
+        self.0.iter().filter_map(told)
     }
 
     /// Sets the limit of a metric; without one, it is never a symptom.
@@ -84,4 +109,5 @@ const MANY_PROCESSES: MetricLimit = MetricLimit {
     critical: None,
     clear: 900,
     hold: HOLD,
+    forecast: None,
 };

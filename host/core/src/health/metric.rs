@@ -34,6 +34,8 @@ pub enum InstanceKind {
     Interface,
     /// Its sensors of temperature, by name.
     Sensor,
+    /// Its metrics, in words.
+    Metric,
 }
 
 macro_rules! metrics {
@@ -146,6 +148,8 @@ metrics! {
     InterfaceErrors "interface-errors" Count Interface "network errors";
     /// Whether an interface that is switched on has no link.
     LinkDown "link-down" Flag Interface "link down";
+    /// Whether another metric does what it has not done before.
+    Unusual "unusual" Flag Metric "unusual";
 }
 
 impl Metric {

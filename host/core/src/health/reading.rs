@@ -66,7 +66,10 @@ impl Existing {
         let there = match metric.instances() {
             InstanceKind::FileSystem => &self.file_systems,
             InstanceKind::Interface => &self.interfaces,
-            InstanceKind::None | InstanceKind::Probe | InstanceKind::Sensor => &None,
+            InstanceKind::None
+            | InstanceKind::Probe
+            | InstanceKind::Sensor
+            | InstanceKind::Metric => &None,
         };
         there
             .as_ref()

@@ -6,10 +6,11 @@ use std::{
 };
 
 use prunella_core::{
-    Failure, UnitName,
+    Failure, Timestamp, UnitName,
     capability::{Answer, Call, Host, HostCalls, Operation as _, Reply},
-    health::Health,
+    health::{Health, Metric, Subject, Symptom},
 };
+use prunella_store::samples::SeriesHistory;
 
 use super::HealthBook;
 
@@ -17,7 +18,11 @@ use super::HealthBook;
 #[derive(Default)]
 pub(crate) struct Measures {
     book: OnceLock<Weak<HealthBook>>,
+    history: OnceLock<Box<History>>,
 }
+
+/// What a metric of a subject was between two times.
+type History = dyn Fn(&Subject, Metric, Timestamp, Timestamp) -> Vec<SeriesHistory> + Send + Sync;
 
 impl Measures {
     /// From now on it can be asked for.
@@ -25,6 +30,37 @@ impl Measures {
         if self.book.set(Arc::downgrade(book)).is_err() {
             tracing::debug!("what is measured was there before");
         }
+    }
+
+    /// From now on what was measured can be asked for as well.
+    pub(crate) fn begin_history(
+        &self,
+        history: impl Fn(&Subject, Metric, Timestamp, Timestamp) -> Vec<SeriesHistory>
+        + Send
+        + Sync
+        + 'static,
+    ) {
+        if self.history.set(Box::new(history)).is_err() {
+            tracing::debug!("what was measured was there before");
+        }
+    }
+
+    /// What a metric was, this minute included; `None` where nobody measures.
+    pub(crate) fn history(
+        &self,
+        subject: &Subject,
+        metric: Metric,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Option<Vec<SeriesHistory>> {
+        let history = self.history.get()?;
+        Some(history(subject, metric, since, until))
+    }
+
+    /// What holds of the host; nothing where nobody measures.
+    pub(crate) fn of_host(&self) -> Vec<Symptom> {
+        let book = self.book.get().and_then(Weak::upgrade);
+        book.map(|book| book.of_host().symptoms).unwrap_or_default()
     }
 
     fn of(&self, unit: &UnitName) -> Answer<Health> {

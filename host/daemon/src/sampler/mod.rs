@@ -38,6 +38,9 @@ const LIST: Duration = Duration::from_secs(5);
 /// Failed units are counted every so many samples.
 const COUNT_FAILED: u32 = 6;
 
+/// What will be used up is reckoned every so many samples.
+const LOOK_AHEAD: u32 = 12;
+
 /// Measures services and host.
 pub(crate) struct Sampler {
     linux: Arc<Linux>,
@@ -70,6 +73,7 @@ struct Work {
     host_readings: Vec<Reading>,
     failed_units: Option<u64>,
     until_failed: u32,
+    until_ahead: u32,
 }
 
 impl Sampler {
@@ -154,11 +158,17 @@ impl Sampler {
             host_readings: Vec::new(),
             failed_units: None,
             until_failed: 0,
+            until_ahead: LOOK_AHEAD,
         };
         let mut next = Instant::now();
         while let Some((interval, max_size)) = self.wait_until(&mut next) {
             let units = Arc::clone(&self.control().units);
             self.measure(&mut work, interval, &units, max_size);
+            work.until_ahead -= 1;
+            if work.until_ahead == 0 {
+                work.until_ahead = LOOK_AHEAD;
+                self.health.look_ahead();
+            }
         }
     }
 
@@ -208,6 +218,7 @@ impl Sampler {
             host_readings,
             failed_units,
             until_failed,
+            until_ahead: _,
         } = work;
         let at = clock::now();
         self.record().begin(at, interval, max_size);
@@ -248,6 +259,7 @@ impl Sampler {
                     interval,
                     &mut sample.readings,
                 );
+                self.health.habits(unit, &sample.readings);
                 self.record()
                     .add(&Subject::from(unit.clone()), at, &sample.readings);
             }

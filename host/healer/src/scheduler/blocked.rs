@@ -192,6 +192,7 @@ impl Shared {
                 failed_monotonic: None,
                 restarts_before: None,
                 symptoms: Vec::new(),
+                unusual: Vec::new(),
                 follows: None,
             },
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prunella_core::{
-    health::{Metric, Symptom},
+    health::{Metric, Symptom, Unusual},
     incident::Ending,
     text::capital,
     trail::{Record, Step},
@@ -197,6 +197,7 @@ pub(super) fn how(symptom: &Symptom) -> &'static str {
         Metric::ErrorsPermille => "has errors",
         Metric::CertificateHours => "shows a certificate near its end",
         Metric::ErrorBudgetPermille => "uses up its error budget",
+        Metric::Unusual => "is unusual",
         _ => "is degraded",
     }
 }
@@ -217,6 +218,10 @@ fn listed(symptoms: &[Symptom], words: impl Fn(&Symptom) -> String) -> String {
 /// `latency of probe `front` 612 ms, with a limit of 400 ms`; `direction` stands before the
 /// value.
 fn of_limit(symptom: &Symptom, direction: &str) -> String {
+    // There is no limit to what is usual.
+    if symptom.metric == Metric::Unusual {
+        return clean(&symptom.evidence);
+    }
     format!(
         "{} {direction}{}, with a limit of {}",
         named(symptom),
@@ -225,7 +230,18 @@ fn of_limit(symptom: &Symptom, direction: &str) -> String {
     )
 }
 
-fn named(symptom: &Symptom) -> String {
+/// What is unusual, in a few words: `memory (412 MiB), since 02:10`.
+pub(super) fn unusual(unusual: &Unusual, context: &ReportContext<'_>) -> String {
+    format!(
+        "{} ({}), since {}",
+        clean(&unusual.title()),
+        unusual.metric.shown(unusual.value),
+        words::time_of_day(unusual.since, &context.zone)
+    )
+}
+
+/// What is measured, of what.
+pub(super) fn named(symptom: &Symptom) -> String {
     let title = symptom.metric.title();
     match (symptom.probe(), &symptom.instance) {
         (Some(probe), _) => format!("{title} of probe `{}`", clean(probe)),

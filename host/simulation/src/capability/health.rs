@@ -32,6 +32,8 @@ impl World {
             probes: Vec::new(),
             flapping: None,
             error_budget: None,
+            forecasts: Vec::new(),
+            unusual: Vec::new(),
         })
     }
 }

@@ -63,6 +63,8 @@ fn seen(name: &str, at_ms: u64, state: HealthState) -> SeenHealth {
             probes: Vec::new(),
             flapping: None,
             error_budget: None,
+            forecasts: Vec::new(),
+            unusual: Vec::new(),
         },
         moment: Moment {
             boot_id: "b".into(),
