@@ -120,6 +120,8 @@ fn seen() -> SeenHealth {
             flapping: None,
             expected_work: None,
             error_budget: None,
+            forecasts: Vec::new(),
+            unusual: Vec::new(),
         },
         seen_at: Some(Timestamp::from_millis(8)),
     }
@@ -266,6 +268,7 @@ impl Queries for Fixed {
                     failed_monotonic: Some(Monotonic::from_micros(5)),
                     restarts_before: None,
                     symptoms: Vec::new(),
+                    unusual: Vec::new(),
                     follows: None,
                     expected_work: None,
                 },

@@ -9,7 +9,8 @@ use prunella_api::{HealthDetail, HealthReport, SeenHealth};
 use prunella_core::{
     Timestamp,
     health::{
-        Health, HealthState, Metric, Point, ProbeHealth, Subject, Symptom, SymptomLevel, Transition,
+        Forecast, Health, HealthState, Metric, Point, ProbeHealth, Subject, Symptom, SymptomLevel,
+        Transition, Unusual,
     },
     text::capital,
 };
@@ -18,6 +19,7 @@ use prunella_metrics::{
     reduce::{Reduced, reduce},
     sparkline::sparkline,
 };
+use prunella_report::forecast_in_words;
 
 use crate::{
     args::{HealthArgs, HealthCommand},
@@ -27,7 +29,7 @@ use crate::{
     paths::Paths,
     query::Prunella,
     table::{Cell, Column, Table},
-    time::{ago, local},
+    time::{ago, local, short},
 };
 
 /// Characters that show an hour: two minutes each.
@@ -96,6 +98,36 @@ pub(crate) fn why(health: &Health) -> String {
     why
 }
 
+fn why_and_ahead(health: &Health, now: Timestamp) -> String {
+    let mut all = vec![why(health)];
+    all.extend(unusual(health, now));
+    all.extend(
+        health
+            .forecasts
+            .iter()
+            .map(|one| forecast_in_words(&health.subject, one, now)),
+    );
+    all.join("; ")
+}
+
+/// What is unusual, in a sentence without its full stop.
+pub(crate) fn unusual(health: &Health, now: Timestamp) -> Option<String> {
+    let since = health.unusual.iter().map(|one| one.since).min()?;
+    let named = |one: &Unusual| format!("{} ({})", one.title(), one.metric.shown(one.value));
+    let all: Vec<String> = health.unusual.iter().map(named).collect();
+    Some(format!(
+        "unusual since {}: {}",
+        short(since, now),
+        all.join(", ")
+    ))
+}
+
+/// What will be used up, a sentence each.
+pub(crate) fn ahead(health: &Health, now: Timestamp) -> Vec<String> {
+    let in_words = |one: &Forecast| capital(&forecast_in_words(&health.subject, one, now));
+    health.forecasts.iter().map(in_words).collect()
+}
+
 /// A line for each service.
 fn all(report: &HealthReport, width: usize) -> String {
     if report.services.is_empty() {
@@ -121,7 +153,7 @@ fn all(report: &HealthReport, width: usize) -> String {
             Cell::new(short_unit(health.subject.as_str()), PLAIN),
             Cell::new(health.state.as_str(), style(health.state)),
             Cell::new(since, QUIET),
-            Cell::new(why(health), PLAIN),
+            Cell::new(why_and_ahead(health, report.at), PLAIN),
         ]);
     }
     text.push_str(&table.render(width, 0));
@@ -225,6 +257,20 @@ fn one(
     if !health.symptoms.is_empty() {
         let _ = writeln!(text, "\n{STRONG}Symptoms{STRONG:#}");
         text.push_str(&symptoms(&health.symptoms, hours, detail.at, table_width));
+    }
+    if let Some(unusual) = unusual(health, detail.at) {
+        text.push('\n');
+        for line in wrap(&capital(&unusual), width) {
+            let _ = writeln!(text, "{FAIR}{line}{FAIR:#}");
+        }
+    }
+    if !health.forecasts.is_empty() {
+        let _ = writeln!(text, "\n{STRONG}Ahead{STRONG:#}");
+        for line in ahead(health, detail.at) {
+            for line in wrap(&line, width.saturating_sub(2)) {
+                let _ = writeln!(text, "  {line}");
+            }
+        }
     }
     if !health.probes.is_empty() {
         let _ = writeln!(text, "\n{STRONG}Probes{STRONG:#}");
@@ -382,6 +428,8 @@ mod tests {
                     objective: Objective::answering(999_000).unwrap(),
                     left_permille: 415,
                 }),
+                forecasts: Vec::new(),
+                unusual: Vec::new(),
             },
             seen_at: Some(at(90)),
         }

@@ -16,11 +16,12 @@ use prunella_core::{
     Timestamp, UnitName,
     alert::DispatchFilter,
     capability::PastIncident,
+    health::Subject,
     incident::{EndingKind, IncidentKind},
     summary::{Filter, Summary},
     trail::Record,
 };
-use prunella_report::{LOOK_BACK, Report, ReportContext};
+use prunella_report::{HOUR, LOOK_BACK, Plot, Plotted, Report, ReportContext};
 use prunella_report::{Notification, Rendered, Renderer};
 
 use crate::{
@@ -162,11 +163,32 @@ fn render(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Rendered {
         zone: jiff::tz::TimeZone::system(),
         sudo: !rustix::process::geteuid().is_root() && prunella_daemon::notifier::has_sudo(),
     };
-    let mut report = Report::from_record(record, &context);
+    let mut report = Report::from_record(record, &context).with_plot(plot(prunella, record));
     if is_out_of_care && (report.needs_people || record.ending.is_none()) {
         report = report.out_of_care();
     }
     Renderer::new(Some(&paths.templates())).render(&Notification::about(report))
+}
+
+/// The last hour of what matters most in it; none where nothing is kept of it any more.
+fn plot(prunella: &Prunella<'_>, record: &Record) -> Option<Plot> {
+    let detection = &record.incident.detection;
+    let follows = detection
+        .follows
+        .as_ref()
+        .and_then(|id| prunella.ask(|queries| queries.incident(id.as_str())).ok());
+    let plotted = Plotted::of(record, follows.as_ref())?;
+    let until = plotted.until.min(time::now());
+    let since = Some(until.saturating_sub(HOUR));
+    let subject = Subject::from(detection.unit.clone());
+    let history = prunella
+        .ask(|queries| queries.metric(&subject, plotted.symptom.metric, since))
+        .ok()?;
+    let one = history
+        .series
+        .iter()
+        .find(|one| one.instance == plotted.symptom.instance)?;
+    Plot::new(&plotted, until, &one.points, &jiff::tz::TimeZone::system())
 }
 
 /// The unit's incidents of the week before `at`; none where they cannot be had,

@@ -16,7 +16,7 @@ use prunella_core::{
     duration::written,
     health::{
         CertificateSettings, ErrorRateSettings, FlappingSettings, HealthSettings, LatencySettings,
-        Metric, MetricLimits,
+        Metric, MetricLimits, UnusualSettings,
     },
     text::one_line,
 };
@@ -58,7 +58,14 @@ pub(super) fn section(
         reader.only(
             section,
             &keys(
-                &["latency", "error-rate", "certificate", "flapping", "logs"],
+                &[
+                    "latency",
+                    "error-rate",
+                    "certificate",
+                    "flapping",
+                    "logs",
+                    "unusual",
+                ],
                 limits::OF_SERVICES,
             ),
         );
@@ -85,6 +92,7 @@ pub(super) fn host_section(
             "certificate",
             "flapping",
             "logs",
+            "unusual",
             "host",
         ],
         limits::OF_SERVICES,
@@ -115,6 +123,18 @@ fn read(reader: &mut Reader<'_>, section: Section<'_>, health: &mut HealthSettin
     }
     if let Some(section) = reader.section(section, "flapping", "[health.flapping]") {
         read_flapping(reader, section, &mut health.flapping);
+    }
+    if let Some((word, span)) = reader.text(section, "unusual", "mark") {
+        match word {
+            "off" => health.unusual = UnusualSettings::Off,
+            "mark" => health.unusual = UnusualSettings::Mark,
+            "incident" => health.unusual = UnusualSettings::Incident,
+            other => reader.error_help(
+                span,
+                format!("`{}` is not what `unusual` can be", one_line(other, 40)),
+                "write \"mark\" (it is shown), \"incident\" (it begins an incident) or \"off\"",
+            ),
+        }
     }
     limits::read(reader, section, limits::OF_SERVICES, &mut health.limits);
     logs::read(reader, section, health);

@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! cpu = { degraded = "90%", critical = "95%", clear = "80%", for = "5m" }
+//! disk = { forecast = "6h" }
 //! processes = { degraded = 1000 }
 //! tasks = "off"
 //! ```
@@ -9,6 +10,7 @@
 use std::{ops::Range, time::Duration};
 
 use prunella_core::{
+    duration::written,
     health::{Metric, MetricLimit, MetricLimits, Quantity},
     text::one_line,
 };
@@ -70,6 +72,12 @@ pub(super) const OF_HOST: &[Key] = &[
     ("gpu-xid-errors", Metric::GpuXidErrors),
 ];
 
+/// A message takes a moment to be read.
+const SOONEST: Duration = Duration::from_secs(60);
+
+/// What comes later than this cannot be told from the hours that are looked at.
+const FARTHEST: Duration = Duration::from_secs(24 * 3_600);
+
 /// Shares above a whole, of several processors.
 const MOST_PERMILLE: u64 = 1_000_000;
 
@@ -118,6 +126,8 @@ fn example(metric: Metric) -> &'static str {
 pub(super) fn keys_of(metric: Metric) -> &'static [&'static str] {
     if metric.quantity() == Quantity::Flag {
         &["for"]
+    } else if metric.used_up_at().is_some() {
+        &["degraded", "critical", "clear", "for", "forecast"]
     } else {
         &["degraded", "critical", "clear", "for"]
     }
@@ -145,6 +155,7 @@ pub(super) fn limit(
             // Where nothing else is said.
             clear: degraded * 9 / 10,
             hold: default.map_or(Duration::from_secs(60), |default| default.hold),
+            forecast: default.and_then(|default| default.forecast),
         },
         (None, Some(default)) => *default,
         (None, None) => {
@@ -170,6 +181,7 @@ pub(super) fn limit(
     if let Some(hold) = reader.duration(section, "for", Duration::ZERO) {
         limit.hold = hold;
     }
+    read_forecast(reader, section, &mut limit);
     let place = |keys: [&str; 2]| {
         keys.iter()
             .find_map(|key| section.table.get(*key))
@@ -199,6 +211,26 @@ pub(super) fn limit(
         return None;
     }
     Some(limit)
+}
+
+/// How long before it is used up people are told.
+fn read_forecast(reader: &mut Reader<'_>, section: Section<'_>, limit: &mut MetricLimit) {
+    let Some(value) = section.table.get("forecast") else {
+        return;
+    };
+    if value.get_ref().as_str() == Some("off") {
+        limit.forecast = None;
+    } else if let Some(forecast) = reader.duration_of(value, "forecast", SOONEST) {
+        if forecast > FARTHEST {
+            reader.error_help(
+                value.span(),
+                format!("`forecast` must be at most {}", written(FARTHEST)),
+                "what comes later cannot be told: write a duration from \"1m\" to \"1d\", or \"off\"",
+            );
+        } else {
+            limit.forecast = Some(forecast);
+        }
+    }
 }
 
 /// A value of a metric, as an operator writes it.

@@ -450,7 +450,9 @@ fn limits_of_metrics_are_read_over_their_defaults() {
             "[metrics]\ninterval = \"5s\"\nsmart = \"2h\"\ngpus = \"off\"\n\
              [health]\ncpu = { degraded = \"97%\" }\ntasks = \"off\"\n\
              cpu-core = { degraded = \"250%\", for = \"10m\" }\n\
+             memory = { forecast = \"1h\" }\n\
              [health.host]\ndisk = { degraded = \"80%\", clear = \"75%\" }\n\
+             inodes = { forecast = \"off\" }\n\
              load = { degraded = 8 }\nclock = { for = \"1h\" }\n\
              smart = { for = \"1m\" }\ngpu-temperature = { degraded = 85 }",
         ),
@@ -489,6 +491,11 @@ fn limits_of_metrics_are_read_over_their_defaults() {
         (disk.degraded, disk.critical, disk.clear),
         (800, Some(950), 750)
     );
+    let hours = |hours: u64| Some(Duration::from_secs(hours * 3_600));
+    assert_eq!(disk.forecast, hours(6));
+    assert_eq!(host.get(Metric::InodesPermille).unwrap().forecast, None);
+    let memory = limits.get(Metric::MemoryPermille).unwrap();
+    assert_eq!((memory.degraded, memory.forecast), (900, hours(1)));
     assert_eq!(host.get(Metric::LoadMilli).unwrap().degraded, 8_000);
     let clock = host.get(Metric::ClockUnsynchronized).unwrap();
     assert_eq!((clock.degraded, clock.clear), (1, 0));
@@ -902,6 +909,18 @@ fn a_port_that_two_services_declare_is_warned_of_unless_their_addresses_differ()
 #[case::limit_critical(
     "[health]\nmemory = { critical = \"80%\" }",
     "`critical` must not be below `degraded`, and 80 % is below 90 %"
+)]
+#[case::unusual(
+    "[health]\nunusual = \"yes\"",
+    "`yes` is not what `unusual` can be\n --> services.d/web.toml:3:11"
+)]
+#[case::forecast_too_far(
+    "[health]\nmemory = { forecast = \"7d\" }",
+    "`forecast` must be at most 1d\n --> services.d/web.toml:3:23"
+)]
+#[case::forecast_of_what_is_never_used_up(
+    "[health]\ncpu = { forecast = \"1h\" }",
+    "unknown key `forecast`"
 )]
 #[case::limit_without_default(
     "[health]\nswap = { for = \"1m\" }",

@@ -8,16 +8,20 @@
 //! | condition | a rule over a metric: when it opens, when it clears, and for how long that has to hold |
 //! | symptom | a condition that holds: its value, since when, and the evidence |
 //! | health | a state, since when, and why |
+//! | unusual | what a metric has not done before: a hint, which changes no state |
+//! | forecast | when something is used up, if it goes on like this; it changes no state |
 //!
 //! `prunella-health` has the arithmetic. Nothing here decides.
 
 mod certificate;
 mod expected;
+mod forecast;
 mod limit;
 mod metric;
 mod objective;
 mod reading;
 mod series;
+mod unusual;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -26,11 +30,13 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     certificate::CertificateSettings,
     expected::ExpectedWork,
+    forecast::{Forecast, SubjectForecast},
     limit::{MetricLimit, MetricLimits},
     metric::{InstanceKind, Metric, Quantity},
     objective::{Bucket, BucketSpan, BudgetRecord, ErrorBudgetHealth, Objective},
     reading::{Existing, Reading, Source, Whole},
     series::{Point, Series},
+    unusual::{Unusual, UnusualSettings},
 };
 use crate::{Timestamp, UnitName, duration::written};
 
@@ -215,6 +221,42 @@ impl Symptom {
         )
     }
 
+    /// Whether a service is so because the host is like this: the host is critically short of
+    /// something, and the service waits or has errors. What a service itself uses too much of
+    /// is a matter of its own.
+    pub fn explains(&self, of_service: &Self) -> bool {
+        let is_short = matches!(
+            self.metric,
+            Metric::MemoryPermille
+                | Metric::SwapPermille
+                | Metric::PressureMemoryPermille
+                | Metric::CpuPermille
+                | Metric::LoadMilli
+                | Metric::PressureCpuPermille
+                | Metric::PressureIoPermille
+                | Metric::DiskPermille
+                | Metric::InodesPermille
+                | Metric::FileHandlesPermille
+        );
+        let waits = match of_service.metric {
+            Metric::LatencyMs | Metric::ErrorsPermille => true,
+            Metric::PressureCpuPermille => matches!(
+                self.metric,
+                Metric::CpuPermille | Metric::LoadMilli | Metric::PressureCpuPermille
+            ),
+            // A host that is short of memory reads its files again and again.
+            Metric::PressureMemoryPermille | Metric::PressureIoPermille => matches!(
+                self.metric,
+                Metric::MemoryPermille
+                    | Metric::SwapPermille
+                    | Metric::PressureMemoryPermille
+                    | Metric::PressureIoPermille
+            ),
+            _ => false,
+        };
+        self.level == SymptomLevel::Critical && self.confirmed && is_short && waits
+    }
+
     /// Whether it is of the same thing.
     pub fn is_of_same(&self, other: &Self) -> bool {
         (self.metric, &self.instance) == (other.metric, &other.instance)
@@ -236,6 +278,17 @@ impl Symptom {
             _ => None,
         }
     }
+}
+
+/// What of the host is why a service is degraded: the first that is, where all of the service's
+/// degradations are explained. `of_host` and `of_service` are what holds of each.
+pub fn explained_by<'h>(of_host: &'h [Symptom], of_service: &[Symptom]) -> Option<&'h Symptom> {
+    let degradations = || of_service.iter().filter(|one| one.is_degradation());
+    let explains = |service: &Symptom| of_host.iter().find(|host| host.explains(service));
+    let first = degradations().find_map(explains)?;
+    degradations()
+        .all(|one| explains(one).is_some())
+        .then_some(first)
 }
 
 /// A symptom from when it began, and whether it is over.
@@ -301,6 +354,12 @@ pub struct Health {
     /// What is left of its error budget, where it has an objective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_budget: Option<ErrorBudgetHealth>,
+    /// What is used up sooner than the operator wants; the soonest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forecasts: Vec<Forecast>,
+    /// What is unusual of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unusual: Vec<Unusual>,
 }
 
 impl Health {
@@ -363,6 +422,9 @@ pub struct HealthSettings {
     /// that contains it, with `*` for any text and `?` for any one character.
     #[serde(default)]
     pub log_patterns: BTreeMap<String, String>,
+    /// What follows from something unusual.
+    #[serde(default)]
+    pub unusual: UnusualSettings,
 }
 
 impl Default for HealthSettings {
@@ -374,6 +436,7 @@ impl Default for HealthSettings {
             flapping: FlappingSettings::default(),
             limits: MetricLimits::of_services(),
             log_patterns: BTreeMap::new(),
+            unusual: UnusualSettings::default(),
         }
     }
 }
@@ -460,6 +523,40 @@ mod tests {
         assert!(UnitName::new(Subject::HOST).is_err());
     }
 
+    fn symptom(metric: Metric, level: SymptomLevel) -> Symptom {
+        Symptom {
+            level,
+            metric,
+            instance: None,
+            value: 960,
+            threshold: 900,
+            clear: 800,
+            since: Timestamp::from_millis(0),
+            evidence: String::new(),
+            confirmed: true,
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_short_explains_who_waits_and_not_who_uses_it_up() {
+        use SymptomLevel::{Critical, Degraded};
+        let slow = symptom(Metric::LatencyMs, Degraded);
+        let greedy = symptom(Metric::MemoryPermille, Critical);
+        let out_of_memory = [symptom(Metric::MemoryPermille, Critical)];
+        let low_on_memory = [symptom(Metric::MemoryPermille, Degraded)];
+        let many_processes = [symptom(Metric::Processes, Critical)];
+        let is = |host: &[Symptom], service: &[&Symptom]| {
+            let service: Vec<Symptom> = service.iter().map(|one| (*one).clone()).collect();
+            explained_by(host, &service).is_some()
+        };
+        assert!(is(&out_of_memory, &[&slow]));
+        assert!(!is(&low_on_memory, &[&slow]));
+        assert!(!is(&many_processes, &[&slow]));
+        assert!(!is(&out_of_memory, &[&greedy]));
+        assert!(!is(&out_of_memory, &[&slow, &greedy]));
+        assert!(!is(&[], &[&slow]) && !is(&out_of_memory, &[]));
+    }
+
     #[test]
     fn each_state_has_its_word() {
         for state in HealthState::ALL {
@@ -497,6 +594,9 @@ mod tests {
             probes: Vec::new(),
             flapping: None,
             error_budget: None,
+            expected_work: None,
+            forecasts: Vec::new(),
+            unusual: Vec::new(),
         };
         assert_eq!(health.began(), Timestamp::from_millis(10_000));
         health.state = HealthState::Failed;

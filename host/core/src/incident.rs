@@ -8,7 +8,7 @@ use crate::{
     Monotonic, StrategyName, Timestamp, UnitName,
     capability::UnitStatus,
     cause::Cause,
-    health::{ExpectedWork, Symptom},
+    health::{ExpectedWork, Symptom, Unusual},
 };
 
 /// What an incident is about.
@@ -133,6 +133,9 @@ pub struct Detection {
     /// What was measured, the worst first; only of a degradation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub symptoms: Vec<Symptom>,
+    /// What was unusual of the service then: a hint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unusual: Vec<Unusual>,
     /// The degradation of the same service that goes on as this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<IncidentId>,
@@ -155,6 +158,7 @@ impl Detection {
             failed_monotonic: status.inactive_enter_monotonic,
             restarts_before: Some(status.restarts),
             symptoms: Vec::new(),
+            unusual: Vec::new(),
             follows: None,
             expected_work: None,
         }

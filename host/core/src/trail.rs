@@ -40,6 +40,8 @@ pub enum Awaited {
     Unit,
     /// What is measured of the unit's health.
     Health,
+    /// The host, which is short of something.
+    Host,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

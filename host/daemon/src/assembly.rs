@@ -9,7 +9,7 @@ use std::{
 
 use prunella_analysis::HostAnalyst;
 use prunella_config::Config;
-use prunella_core::{capability::Host, service::Service, text};
+use prunella_core::{capability::Host, health::Symptom, service::Service, text};
 use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{Healer, HealerSettings, Hosts, Observer};
 use prunella_linux::{Linux, LinuxSettings};
@@ -125,5 +125,9 @@ struct LinuxHosts {
 impl Hosts for LinuxHosts {
     fn for_service(&self, service: Arc<Service>) -> Host {
         observed(self.linux.host_for(service), &self.measures)
+    }
+
+    fn symptoms(&self) -> Vec<Symptom> {
+        self.measures.of_host()
     }
 }

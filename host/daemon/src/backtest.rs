@@ -320,6 +320,7 @@ mod tests {
             critical: None,
             clear: degraded - 50,
             hold: MINUTE,
+            forecast: None,
         };
         let limits = &mut service.health.limits;
         limits.set(Metric::MemoryPermille, Some(limit));

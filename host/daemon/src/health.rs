@@ -5,12 +5,14 @@
 //! and writing to the store has a thread of its own, which sleeps until there is something
 //! to do: no healing, and no probe, waits for the store.
 
+mod ahead;
 mod budgets;
 mod seen;
 mod work;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         mpsc::{self, Sender},
@@ -25,7 +27,10 @@ use prunella_core::{
     budget::Moment,
     capability::Certificate,
     duration::written,
-    health::{Existing, Health, HealthState, Metric, ProbeHealth, Subject, Symptom, SymptomLevel},
+    health::{
+        Existing, Health, HealthState, Metric, ProbeHealth, Reading, Subject, SubjectForecast,
+        Symptom, SymptomLevel, Unusual, explained_by,
+    },
     incident::Incident,
     service::Service,
     situation::Situation as _,
@@ -38,6 +43,7 @@ use prunella_linux::Linux;
 use prunella_store::{SeenHealth, Store};
 
 use self::{
+    ahead::SeriesAhead,
     budgets::Written,
     seen::{SeenDegradation, SeenStep, seen_degradation, seen_step},
     work::Work,
@@ -78,8 +84,11 @@ pub(crate) struct HealthBook {
     host: Mutex<HostTracker>,
     /// The control groups of the units that were seen.
     groups: Mutex<BTreeMap<UnitName, Group>>,
-    /// Which symptoms of the host were news last, and how bad they were.
-    host_told: Mutex<Option<Vec<HostSymptom>>>,
+    /// Which symptoms of the host were news last, how bad they were, and which services were
+    /// degraded because of them.
+    host_told: Mutex<Option<(Vec<HostSymptom>, Vec<UnitName>)>>,
+    /// What was to be used up when that was news last.
+    ahead_told: Mutex<Option<Vec<SeriesAhead>>>,
     budgets_written: Written,
     work: Sender<Work>,
     /// Who is told what begins, or changes, an incident.
@@ -99,8 +108,11 @@ pub(crate) enum HealthNews {
     Degraded(UnitName),
     /// It is in another state than before.
     Changed(UnitName),
-    /// These hold of the host, which they did not, or not all of them did.
-    Host(Vec<Symptom>),
+    /// These hold of the host, which they did not, or not all of them did; and these services
+    /// are degraded because of it.
+    Host(Vec<Symptom>, Vec<UnitName>),
+    /// This will be used up; it was something else before.
+    Ahead(Vec<SubjectForecast>),
 }
 
 /// Where a unit's processes are.
@@ -134,6 +146,7 @@ impl HealthBook {
             )),
             groups: Mutex::default(),
             host_told: Mutex::default(),
+            ahead_told: Mutex::default(),
             budgets_written: Written::default(),
             work,
             on_news: OnceLock::new(),
@@ -306,6 +319,19 @@ impl HealthBook {
         self.lock().get(unit).is_some_and(Tracker::is_serving)
     }
 
+    /// A service was measured, its probes as well: whether that is usual.
+    pub(crate) fn habits(&self, unit: &UnitName, readings: &[Reading]) {
+        self.observe(unit, |tracker, now| tracker.habits(now, readings));
+    }
+
+    /// What is unusual of a service.
+    pub(crate) fn unusual(&self, unit: &UnitName) -> Vec<Unusual> {
+        self.lock()
+            .get(unit)
+            .map(Tracker::unusual)
+            .unwrap_or_default()
+    }
+
     /// What is known of a service's probes.
     pub(crate) fn probes_of(&self, unit: &UnitName) -> Vec<ProbeHealth> {
         self.lock()
@@ -318,6 +344,18 @@ impl HealthBook {
     pub(crate) fn host_sampled(&self, signals: &Signals<'_>, existing: &Existing) {
         self.observe_host(|host, now| host.signals(now, signals));
         self.observe_host(|host, now| host.exists(now, existing));
+        let now = self.now();
+        self.host().habits(now, signals.readings);
+    }
+
+    /// Goes on with what earlier daemons have measured, which lies in this file.
+    pub(crate) fn learn_from(&self, metrics: PathBuf) {
+        self.send(Work::LearnFrom(metrics));
+    }
+
+    /// Has reckoned anew what will be used up.
+    pub(crate) fn look_ahead(&self) {
+        self.send(Work::LookAhead);
     }
 
     /// The control group of a unit, once that was seen.
@@ -490,12 +528,30 @@ impl HealthBook {
             .iter()
             .map(|one| (one.metric, one.instance.clone(), one.level))
             .collect();
+        let explained = self.explained_by(&health.symptoms);
+        let now = (holding, explained.clone());
         let told = self.host_told.lock();
         let mut told = told.unwrap_or_else(PoisonError::into_inner);
-        if told.as_ref() != Some(&holding) {
-            *told = Some(holding);
-            self.tell(HealthNews::Host(health.symptoms.clone()));
+        if told.as_ref() != Some(&now) {
+            *told = Some(now);
+            self.tell(HealthNews::Host(health.symptoms.clone(), explained));
         }
+    }
+
+    /// The services that are degraded because this holds of the host.
+    fn explained_by(&self, of_host: &[Symptom]) -> Vec<UnitName> {
+        if of_host
+            .iter()
+            .all(|one| one.level != SymptomLevel::Critical)
+        {
+            return Vec::new();
+        }
+        self.lock()
+            .iter()
+            .filter(|(_, tracker)| tracker.is_degraded())
+            .filter(|(_, tracker)| explained_by(of_host, &tracker.health().symptoms).is_some())
+            .map(|(unit, _)| unit.clone())
+            .collect()
     }
 
     fn note(&self, subject: &Subject, observed: Observed) {

@@ -2,20 +2,25 @@
 //! the sweep, and `prunella alerts retry`.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
 use prunella_config::Config;
-use prunella_core::{Timestamp, UnitName, health::Symptom, incident::Incident, trail::Entry};
+use prunella_core::{
+    Timestamp, UnitName,
+    health::{Metric, Point, Subject, SubjectForecast, Symptom},
+    incident::Incident,
+    trail::Entry,
+};
 use prunella_healer::Observer;
 use prunella_linux::Linux;
 use prunella_notify::{HostQueries, Notifier, NotifierSettings, channel};
 use prunella_report::Renderer;
-use prunella_store::{Store, StoreError};
+use prunella_store::{Store, StoreError, samples::SampleStore};
 
-use crate::{Paths, assembly::Assembly};
+use crate::{Paths, assembly::Assembly, observed::Measures};
 
 /// For so long the sweep stays to tell people what became of incidents.
 /// What does not get through by then is left to the next sweep.
@@ -50,7 +55,11 @@ pub fn of(paths: &Paths, assembly: &Assembly) -> Option<Notifier> {
         paths,
         assembly.store.clone()?,
         Arc::new(move || healer.config()),
-        Arc::new(LinuxQueries(Arc::clone(&assembly.linux))),
+        Arc::new(LinuxQueries {
+            linux: Arc::clone(&assembly.linux),
+            measures: Arc::clone(&assembly.measures),
+            metrics: paths.metrics(),
+        }),
     )
 }
 
@@ -96,9 +105,15 @@ pub(crate) fn config_problems(notifier: &Notifier, problems: &[String]) {
     told(notifier.config_problems(problems), "the configuration");
 }
 
-/// Tells people what holds of the host, if they do not know.
-pub(crate) fn host_health(notifier: &Notifier, symptoms: &[Symptom]) {
-    told(notifier.host_health(symptoms), "the host");
+/// Tells people what holds of the host, and which services are degraded because of it, if they
+/// do not know.
+pub(crate) fn host_health(notifier: &Notifier, symptoms: &[Symptom], services: &[UnitName]) {
+    told(notifier.host_health(symptoms, services), "the host");
+}
+
+/// Tells people what will be used up, if they do not know.
+pub(crate) fn forecasts(notifier: &Notifier, forecasts: &[SubjectForecast]) {
+    told(notifier.forecasts(forecasts), "what will be used up");
 }
 
 fn told(result: Result<(), StoreError>, what: &str) {
@@ -130,12 +145,17 @@ impl Observer for Followed {
     }
 }
 
-/// What systemd knows of units.
-struct LinuxQueries(Arc<Linux>);
+/// What systemd knows of units, and what was measured of them.
+struct LinuxQueries {
+    linux: Arc<Linux>,
+    measures: Arc<Measures>,
+    /// Where daemons keep what they measure.
+    metrics: PathBuf,
+}
 
 impl HostQueries for LinuxQueries {
     fn requires(&self, unit: &UnitName) -> Vec<UnitName> {
-        self.0
+        self.linux
             .units()
             .get(Instant::now() + LIMIT, unit)
             .map(|status| status.requires)
@@ -143,8 +163,31 @@ impl HostQueries for LinuxQueries {
     }
 
     fn up_since(&self, unit: &UnitName) -> Option<Timestamp> {
-        let status = self.0.units().get(Instant::now() + LIMIT, unit).ok()?;
+        let status = self.linux.units().get(Instant::now() + LIMIT, unit).ok()?;
         status.since.filter(|_| status.is_up())
+    }
+
+    fn measured(
+        &self,
+        unit: &UnitName,
+        metric: Metric,
+        instance: Option<&str>,
+        (since, until): (Timestamp, Timestamp),
+    ) -> Vec<Point> {
+        let subject = Subject::from(unit.clone());
+        let found = self
+            .measures
+            .history(&subject, metric, since, until)
+            .or_else(|| {
+                let store = SampleStore::open_read_only(&self.metrics).ok()?;
+                store.history(&subject, metric, since, until).ok()
+            });
+        found
+            .into_iter()
+            .flatten()
+            .find(|one| one.series.instance.as_deref() == instance)
+            .map(|one| one.points)
+            .unwrap_or_default()
     }
 }
 
@@ -153,6 +196,16 @@ struct NoQueries;
 
 impl HostQueries for NoQueries {
     fn requires(&self, _: &UnitName) -> Vec<UnitName> {
+        Vec::new()
+    }
+
+    fn measured(
+        &self,
+        _: &UnitName,
+        _: Metric,
+        _: Option<&str>,
+        _: (Timestamp, Timestamp),
+    ) -> Vec<Point> {
         Vec::new()
     }
 

@@ -8,13 +8,14 @@ use std::{
 };
 
 use prunella_core::{
-    Failure, UnitName,
+    Failure, Timestamp, UnitName,
     capability::{
         Answer, Call, Host, HostCalls, Operation as _, Reply,
         metrics::{self, Measurement, SpanSummary},
     },
-    health::Health,
+    health::{Health, Metric, Subject, Symptom},
 };
+use prunella_store::samples::SeriesHistory;
 
 use crate::{Paths, health::HealthBook, measured, sampler::Sampler};
 
@@ -55,6 +56,28 @@ impl Measures {
                 format!("{unit} is not in Prunella's care, so nothing of it is measured"),
             )
         })
+    }
+
+    /// What holds of the host; nothing where nobody measures.
+    pub(crate) fn of_host(&self) -> Vec<Symptom> {
+        let book = self.daemon.get().and_then(|(book, _)| book.upgrade());
+        book.map(|book| book.of_host().symptoms).unwrap_or_default()
+    }
+
+    /// What a metric was, this minute included; `None` where nobody measures.
+    pub(crate) fn history(
+        &self,
+        subject: &Subject,
+        metric: Metric,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Option<Vec<SeriesHistory>> {
+        let sampler = self.sampler()?;
+        Some(
+            sampler
+                .history(subject, metric, since, until)
+                .unwrap_or_default(),
+        )
     }
 
     fn sampler(&self) -> Option<Arc<Sampler>> {

@@ -419,6 +419,8 @@ fn never_seen(subject: Subject, now: Timestamp) -> SeenHealth {
         flapping: None,
         expected_work: None,
         error_budget: None,
+        forecasts: Vec::new(),
+        unusual: Vec::new(),
     };
     SeenHealth {
         health,

@@ -73,6 +73,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     if watchers.health.set(Arc::clone(&health)).is_err() {
         tracing::debug!("what is known of health was there before");
     }
+    health.learn_from(paths.metrics());
     let sampler = Sampler::start(
         &assembly.linux,
         &health,
@@ -287,9 +288,14 @@ fn heed(daemon: &Daemon, news: HealthNews) {
             }
         }
         HealthNews::Changed(unit) => daemon.scheduler.health_changed(&unit),
-        HealthNews::Host(symptoms) => {
+        HealthNews::Host(symptoms, services) => {
             if let Some(notifier) = &daemon.notifier {
-                notifier::host_health(notifier, &symptoms);
+                notifier::host_health(notifier, &symptoms, &services);
+            }
+        }
+        HealthNews::Ahead(forecasts) => {
+            if let Some(notifier) = &daemon.notifier {
+                notifier::forecasts(notifier, &forecasts);
             }
         }
     }

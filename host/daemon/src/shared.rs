@@ -110,7 +110,7 @@ impl Daemon {
     /// Opens an incident; trouble with that is logged.
     pub(crate) fn open(&self, detection: Detection) -> Option<OpenOutcome> {
         let unit = detection.unit.clone();
-        match self.scheduler.open(detection) {
+        match self.scheduler.open(self.with_hints(detection)) {
             Ok(opening) => Some(opening),
             Err(error) => {
                 tracing::error!("the failure of {unit} could not be taken up: {error}");
@@ -119,9 +119,18 @@ impl Daemon {
         }
     }
 
+    /// With what was unusual of the service before.
+    fn with_hints(&self, detection: Detection) -> Detection {
+        Detection {
+            unusual: self.health.unusual(&detection.unit),
+            ..detection
+        }
+    }
+
     /// Opens an incident for a failure that the watcher has just seen.
     pub(crate) fn open_seen(&self, detection: Detection, status: Box<UnitStatus>) {
         let unit = detection.unit.clone();
+        let detection = self.with_hints(detection);
         if let Err(error) = self.scheduler.open_seen(detection, status) {
             tracing::error!("the failure of {unit} could not be taken up: {error}");
         }

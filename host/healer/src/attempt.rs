@@ -63,7 +63,7 @@ pub(crate) enum AttemptOutcome {
     /// Another unit has to be healed first.
     Blocked(UnitName, String),
     /// A degradation goes on, or is not over for certain: it is looked at when its health
-    /// changes, and after a while where there is one. `told` is what people hear.
+    /// changes, and after a while where there is one. `told` is what is news of it.
     Watches {
         told: Option<Box<Step>>,
         again: Option<Duration>,

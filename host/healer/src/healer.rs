@@ -12,6 +12,7 @@ use prunella_core::{
     analyst::{Analyst, Changes},
     budget::BudgetVerdict,
     capability::{Answer, Host, ProbeAnswer, probes},
+    health::Symptom,
     service::{BudgetSettings, Service},
     situation::Situation,
 };
@@ -35,6 +36,11 @@ use crate::{
 pub trait Hosts: Send + Sync {
     /// The host as one service sees it.
     fn for_service(&self, service: Arc<Service>) -> Host;
+
+    /// What holds of the host itself; nothing where that is not measured.
+    fn symptoms(&self) -> Vec<Symptom> {
+        Vec::new()
+    }
 }
 
 /// What a healer is made from.

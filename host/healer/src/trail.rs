@@ -67,6 +67,8 @@ pub(crate) struct Trail {
     earlier_told: Option<Entry>,
     /// Who has healed in an earlier attempt.
     earlier_tried: BTreeSet<StrategyName>,
+    /// Whether the steps before end with a wait for the host.
+    waited_for_host: bool,
     inner: Mutex<Inner>,
 }
 
@@ -125,6 +127,7 @@ impl Trail {
             earlier_start: EarlierStart::of(earlier, &incident.detection.unit),
             earlier_watch: past::watch(earlier),
             earlier_tried: past::tried(earlier),
+            waited_for_host: past::waits_for_host(earlier),
             earlier_told: earlier
                 .iter()
                 .rfind(|entry| matches!(entry.step, Step::Blocked { .. } | Step::Watches { .. }))
@@ -172,6 +175,11 @@ impl Trail {
     /// What people were told last of a degradation.
     pub(crate) fn watch(&self) -> Option<Watch> {
         past::watch(&self.lock().steps).or(self.earlier_watch)
+    }
+
+    /// Whether the attempt before this one ended because the host is short of something.
+    pub(crate) fn waited_for_host(&self) -> bool {
+        self.waited_for_host
     }
 
     /// The strategies that have healed in this incident, but for those that waited for a

@@ -1,14 +1,19 @@
 //! How the host itself is: by what is sampled of it, and nothing else.
 
 use prunella_core::{
+    Timestamp,
     duration::written,
-    health::{Existing, Health, HealthState, MetricLimits, Subject, Symptom},
+    health::{
+        Existing, Forecast, Health, HealthState, Metric, MetricLimits, Reading, Subject, Symptom,
+    },
 };
 
 use crate::{
     Now, Observed,
     judged::{Judged, Reason, Verdict, worst_first},
+    outlook::Outlook,
     signals::{Sampled, Signals},
+    unusual::Habits,
 };
 
 /// Follows the host.
@@ -16,6 +21,8 @@ use crate::{
 pub struct HostTracker {
     limits: MetricLimits,
     sampled: Sampled,
+    outlook: Outlook,
+    habits: Habits,
     judged: Judged,
 }
 
@@ -25,6 +32,8 @@ impl HostTracker {
         Self {
             limits,
             sampled: Sampled::default(),
+            outlook: Outlook::default(),
+            habits: Habits::default(),
             judged: Judged::unknown(Subject::Host, now, why.into()),
         }
     }
@@ -33,6 +42,7 @@ impl HostTracker {
     #[must_use]
     pub fn carrying_on(mut self, now: Now, earlier: &Health) -> Self {
         self.sampled.carry_on(now, &earlier.symptoms);
+        self.outlook.carry_on(&earlier.forecasts);
         self.judged.carry_on(now, earlier);
         self
     }
@@ -46,12 +56,14 @@ impl HostTracker {
     /// It was measured.
     pub fn signals(&mut self, now: Now, signals: &Signals<'_>) -> Observed {
         self.sampled.sample(now, &self.limits, signals, None);
+        self.outlook.sample(now, &self.limits, signals);
         self.settle(now)
     }
 
     /// What there is of the things that are measured: of others nothing is known any more.
     pub fn exists(&mut self, now: Now, existing: &Existing) -> Observed {
         self.sampled.forget_what_is_gone(existing);
+        self.outlook.forget_what_is_gone(existing);
         self.settle(now)
     }
 
@@ -67,7 +79,43 @@ impl HostTracker {
 
     /// How it is, as of what was measured last.
     pub fn health(&self) -> Health {
-        self.judged.health(self.symptoms())
+        Health {
+            forecasts: self.outlook.forecasts(),
+            unusual: self.habits.unusual(),
+            ..self.judged.health(self.symptoms())
+        }
+    }
+
+    /// It was measured: whether that is usual.
+    pub fn habits(&mut self, now: Now, readings: &[Reading]) {
+        self.habits.observe(now.at, readings, true);
+    }
+
+    /// What was measured before this began, a value a minute.
+    pub fn learn(&mut self, metric: Metric, instance: Option<&str>, values: &[(Timestamp, u64)]) {
+        self.habits.learn(metric, instance, values);
+    }
+
+    /// Reckons anew what will be used up. None while too little was measured to tell.
+    pub fn look_ahead(&mut self, now: Now) -> Option<Vec<Forecast>> {
+        self.outlook.look(now, &self.limits);
+        self.outlook.is_known().then(|| self.outlook.forecasts())
+    }
+
+    /// The metrics whose past tells what will be used up.
+    pub fn foreseen(&self) -> Vec<Metric> {
+        self.limits.foreseen().collect()
+    }
+
+    /// What was measured before this began, of what will be used up.
+    pub fn earlier(
+        &mut self,
+        now: Now,
+        metric: Metric,
+        instance: Option<&str>,
+        values: &[(Timestamp, u64)],
+    ) {
+        self.outlook.earlier(now, metric, instance, values);
     }
 
     fn symptoms(&self) -> Vec<Symptom> {

@@ -192,6 +192,8 @@ impl Judged {
             flapping: self.flapping.now(),
             expected_work: None,
             error_budget: None,
+            forecasts: Vec::new(),
+            unusual: Vec::new(),
         }
     }
 }

@@ -25,6 +25,9 @@
 //!   symptom. One that holds already holds until it has cleared, and is *confirmed* only
 //!   once it was measured again. A value that is missing ends nothing.
 //!
+//! What will be used up ([`Forecast`](prunella_core::health::Forecast)) is told beside, and
+//! changes no state.
+//!
 //! What decides, from first to last: a pause; a healing under way; the unit, or an
 //! incident about it; symptoms; what is missing.
 
@@ -37,12 +40,14 @@ mod evidence;
 mod flapping;
 mod host;
 mod judged;
+mod outlook;
 mod probe;
 mod rate;
 mod signals;
 #[cfg(test)]
 mod tests;
 mod tracker;
+mod unusual;
 
 use std::time::Duration;
 
@@ -53,9 +58,11 @@ pub use self::{
     condition::Condition,
     host::HostTracker,
     judged::Observed,
+    outlook::measured_by,
     probe::{ProbeSettings, Sample},
     signals::Signals,
     tracker::{IncidentEvent, PauseUntil, Standing, Tracker},
+    unusual::{WATCHED, is_watched},
 };
 
 /// So many values in a row, or more where a probe's `failure-threshold` says so, open a

@@ -1,6 +1,8 @@
 //! What is known of one service, and the state that follows from it.
 
+mod ahead;
 mod objective;
+mod unusual;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,8 +19,10 @@ use crate::{
     Now, Observed,
     error_budget::ErrorBudget,
     judged::{Judged, Reason, Verdict, worst_first},
+    outlook::Outlook,
     probe::{Probe, ProbeSettings, Sample},
     signals::{Sampled, Signals},
+    unusual::Habits,
 };
 
 /// Why a unit is down that an operator stopped.
@@ -85,6 +89,8 @@ pub struct Tracker {
     settings: HealthSettings,
     probes: BTreeMap<String, Probe>,
     sampled: Sampled,
+    outlook: Outlook,
+    habits: Habits,
     /// How the unit stands, or why that is not known.
     standing: Result<Standing, String>,
     pause: Option<PauseUntil>,
@@ -121,7 +127,9 @@ impl Tracker {
                 .map(|(name, settings)| (name, Probe::new(settings)))
                 .collect(),
             sampled: Sampled::default(),
-            standing: Err(why),
+            outlook: Outlook::default(),
+            habits: Habits::default(),
+            standing: Err(why.clone()),
             pause: None,
             expected_work: None,
             incident: None,
@@ -154,6 +162,7 @@ impl Tracker {
             }
         }
         self.sampled.carry_on(now, &earlier.symptoms);
+        self.outlook.carry_on(&earlier.forecasts);
         match earlier.state {
             HealthState::Failed => self.unresolved = Some(earlier.evidence.clone()),
             HealthState::Stopped => self.by_operator = earlier.evidence == BY_OPERATOR,
@@ -239,6 +248,7 @@ impl Tracker {
         let expected = expected.filter(|work| work.holds(now.at));
         self.sampled
             .sample(now, &self.settings.limits, signals, expected);
+        self.outlook.sample(now, &self.settings.limits, signals);
         self.settle(now, None)
     }
 
@@ -270,6 +280,7 @@ impl Tracker {
             probe.begin_anew();
         }
         self.sampled.begin_anew();
+        self.habits.begin_anew();
         self.settle(now, None)
     }
 
@@ -380,6 +391,8 @@ impl Tracker {
             probes: self.probes(),
             error_budget: self.error_budget.as_ref().map(ErrorBudget::health),
             expected_work: self.expected_work.clone(),
+            forecasts: self.outlook.forecasts(),
+            unusual: self.unusual(),
             ..self.judged.health(self.symptoms())
         }
     }
@@ -400,7 +413,12 @@ impl Tracker {
         let of_budget = self.error_budget.as_ref().and_then(ErrorBudget::symptom);
         let limits = &self.settings.limits;
         let sampled = self.sampled.symptoms(self.judged.subject(), limits);
-        worst_first(of_probes.chain(of_budget).chain(sampled))
+        worst_first(
+            of_probes
+                .chain(of_budget)
+                .chain(sampled)
+                .chain(self.of_unusual()),
+        )
     }
 
     /// Takes the state that follows from all that is known. `resolution` is why it is well

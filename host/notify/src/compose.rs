@@ -12,10 +12,15 @@ use prunella_core::{
     summary::Filter,
     trail::Record,
 };
-use prunella_report::{Moment, Notification, Renderer, Report, ReportContext, StatusColour};
+use prunella_report::{
+    HOUR, Moment, Notification, Plot, Plotted, Renderer, Report, ReportContext, StatusColour,
+};
 use prunella_store::Store;
 
-use crate::plan::{Mention, MessageForm, PlannedMessage};
+use crate::{
+    HostQueries,
+    plan::{Mention, MessageForm, PlannedMessage},
+};
 
 /// As many incidents as a digest tells of.
 const DIGEST_MAX: u32 = 100;
@@ -27,6 +32,7 @@ const PAST_MAX: u32 = 200;
 pub(crate) struct Composer<'a> {
     pub(crate) store: &'a Store,
     pub(crate) config: &'a Config,
+    pub(crate) host: &'a dyn HostQueries,
     pub(crate) renderer: &'a Renderer,
     pub(crate) hostname: &'a str,
     pub(crate) sudo: bool,
@@ -37,6 +43,10 @@ impl Composer<'_> {
     /// The message, but for its id, which each channel's has of its own.
     pub(crate) fn message(&self, planned: &PlannedMessage) -> Message {
         let mut notification = self.notification(planned);
+        if let Some(report) = notification.report.take() {
+            let plot = self.plot(&report.incident, planned.at);
+            notification.report = Some(report.with_plot(plot));
+        }
         // What was down when this was planned may be up by now: that is no emergency.
         let lead = notification.report.as_ref();
         let is_checked = lead.is_some_and(|report| report.being_checked);
@@ -284,6 +294,22 @@ impl Composer<'_> {
             sudo: self.sudo,
         };
         Report::from_record(record, &context)
+    }
+
+    /// The hour before `now`, or before the end, of what matters most in an incident.
+    fn plot(&self, incident: &IncidentId, now: Timestamp) -> Option<Plot> {
+        let record = self.record(incident)?;
+        let detection = &record.incident.detection;
+        let follows = detection.follows.as_ref().and_then(|it| self.record(it));
+        let plotted = Plotted::of(&record, follows.as_ref())?;
+        let until = plotted.until.min(now);
+        let points = self.host.measured(
+            &detection.unit,
+            plotted.symptom.metric,
+            plotted.symptom.instance.as_deref(),
+            (until.saturating_sub(HOUR), until),
+        );
+        Plot::new(&plotted, until, &points, &TimeZone::system())
     }
 
     /// When the store has no record of any incident: the alerts' own words.

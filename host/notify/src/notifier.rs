@@ -27,7 +27,12 @@ use std::{
 };
 
 use prunella_config::{Config, channels::ChannelSettings};
-use prunella_core::{ChannelName, Timestamp, UnitName, incident::Incident, trail::Step};
+use prunella_core::{
+    ChannelName, Timestamp, UnitName,
+    health::{Metric, Point},
+    incident::Incident,
+    trail::Step,
+};
 use prunella_report::Renderer;
 use prunella_store::{Store, StoreError};
 
@@ -58,6 +63,16 @@ pub trait HostQueries: Send + Sync {
     /// Since when a unit is up; absent when it is
     /// not, or when nobody knows.
     fn up_since(&self, unit: &UnitName) -> Option<Timestamp>;
+
+    /// What a metric of a service was in that time, oldest first; nothing where that is not
+    /// known. `instance` is which of its instances.
+    fn measured(
+        &self,
+        unit: &UnitName,
+        metric: Metric,
+        instance: Option<&str>,
+        during: (Timestamp, Timestamp),
+    ) -> Vec<Point>;
 }
 
 /// How a channel is opened.

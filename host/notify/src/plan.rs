@@ -173,6 +173,10 @@ impl<'a> Planner<'a, '_> {
                     changed.insert(alert_group.key.clone());
                     self.update_member(alert_group, &alerts);
                 }
+                // It came when that was told already, or all of it was over before.
+                None if alerts.latest.only_waited => {
+                    self.decide(&alerts, AlertDecision::Grouped);
+                }
                 None => others.push(alerts),
             }
         }

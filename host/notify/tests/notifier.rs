@@ -15,6 +15,7 @@ use prunella_config::Config;
 use prunella_core::{
     Timestamp, UnitName,
     alert::{Alert, AlertKind, Dispatch, DispatchFilter, DispatchState},
+    health::{Metric, Point},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId, LeftAlone},
 };
 use prunella_notify::{Channel, Delivery, HostQueries, Message, Notifier, NotifierSettings};
@@ -54,6 +55,15 @@ impl HostQueries for Queries {
     }
     fn up_since(&self, _: &UnitName) -> Option<Timestamp> {
         *self.0.lock().unwrap()
+    }
+    fn measured(
+        &self,
+        _: &UnitName,
+        _: Metric,
+        _: Option<&str>,
+        _: (Timestamp, Timestamp),
+    ) -> Vec<Point> {
+        Vec::new()
     }
 }
 
@@ -145,6 +155,7 @@ impl House {
             failed_monotonic: None,
             restarts_before: None,
             symptoms: Vec::new(),
+            unusual: Vec::new(),
             follows: None,
             expected_work: None,
         };

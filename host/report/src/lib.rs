@@ -13,6 +13,7 @@
 //!   text.
 //! - A template has a limited number of steps, and its output a limited length.
 
+mod ahead;
 mod format;
 mod notification;
 mod renderer;
@@ -21,11 +22,12 @@ mod samples;
 mod wrap;
 
 pub use self::{
+    ahead::forecast_in_words,
     notification::{Notification, RelatedIncident, StatusColour},
     renderer::{Rendered, Renderer},
     report::{
-        Advice, Attempt, Command, Explanation, Grantable, Importance, LOOK_BACK, Line, Mark,
-        Moment, Obstacle, Often, Proof, Recurrence, Report, ReportContext, StepText,
+        Advice, Attempt, Command, Explanation, Grantable, HOUR, Importance, LOOK_BACK, Line, Mark,
+        Moment, Obstacle, Often, Plot, Plotted, Proof, Recurrence, Report, ReportContext, StepText,
         StrategyOpinion, Tried, degraded_headline, describe, headline, how_it_failed, is_up,
         length, outage_headline, shown_act,
     },

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{Report, ReportContext};
+use crate::{Plot, Plotted, Report, ReportContext};
 use jiff::tz::TimeZone;
 use prunella_core::{
     alert::Severity,
     capability::PastIncident,
+    health::Point,
     service::{Port, Service},
     trail::Record,
 };
@@ -14,12 +15,13 @@ use prunella_core::{
 use crate::notification::Notification;
 
 /// Records as `prunella incidents ID --json` prints them.
-const RECORDS: [&str; 6] = [
+const RECORDS: [&str; 7] = [
     include_str!("../samples/healed.json"),
     include_str!("../samples/escalated.json"),
     include_str!("../samples/left-alone.json"),
     include_str!("../samples/blocked.json"),
     include_str!("../samples/dry-run.json"),
+    include_str!("../samples/degraded.json"),
     include_str!("../samples/cause.json"),
 ];
 
@@ -27,6 +29,8 @@ const RECORDS: [&str; 6] = [
 const BEFORE: u32 = 3;
 
 const HOUR: Duration = Duration::from_secs(3_600);
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// One notification of every sort.
 pub(crate) fn notifications() -> Vec<Notification> {
@@ -65,7 +69,7 @@ fn report(record: &str) -> Option<Report> {
             strategy: Some("service-restart".to_owned()),
         })
         .collect();
-    Some(Report::from_record(
+    let report = Report::from_record(
         &record,
         &ReportContext {
             hostname: "host".to_owned(),
@@ -76,7 +80,25 @@ fn report(record: &str) -> Option<Report> {
             zone: TimeZone::UTC,
             sudo: false,
         },
-    ))
+    );
+    Some(report.with_plot(plot(&record)))
+}
+
+/// An hour in which something went up in the end.
+fn plot(record: &Record) -> Option<Plot> {
+    let plotted = Plotted::of(record, None)?;
+    let now = record.incident.detection.at;
+    let point = |minute: u32| {
+        let value = if minute < 4 { 1_502 } else { 90 };
+        Point {
+            at: now.saturating_sub(MINUTE * minute),
+            mean: value,
+            min: value,
+            max: value,
+        }
+    };
+    let points: Vec<Point> = (0..60).rev().map(point).collect();
+    Plot::new(&plotted, now, &points, &TimeZone::UTC)
 }
 
 #[cfg(test)]

@@ -564,6 +564,7 @@ impl Sim {
             failed_monotonic: status.and_then(|status| status.inactive_enter_monotonic),
             restarts_before: None,
             symptoms,
+            unusual: Vec::new(),
             follows: None,
             expected_work: None,
         };

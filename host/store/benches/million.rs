@@ -129,6 +129,7 @@ fn incident(number: u64, at: u64) -> Incident {
         failed_monotonic: Some(Monotonic::from_micros(number * 1_000)),
         restarts_before: None,
         symptoms: Vec::new(),
+        unusual: Vec::new(),
         follows: None,
         expected_work: None,
     };

@@ -40,6 +40,7 @@ fn evidence(run: FailedRun) -> Evidence {
             failed_monotonic: None,
             restarts_before: None,
             symptoms: Vec::new(),
+            unusual: Vec::new(),
             follows: None,
             expected_work: None,
         },

@@ -67,6 +67,19 @@ pub(super) fn head(text: &mut String, report: &StatusReport, width: usize) {
             let _ = writeln!(text, "{style}{line}{style:#}");
         }
     }
+    let services = report.services.iter().filter_map(|it| it.health.as_ref());
+    for health in host.health.iter().chain(services) {
+        let unusual = crate::health::unusual(health, report.at)
+            .map(|unusual| format!("{}: {unusual}", health.subject.as_str()));
+        for line in unusual
+            .into_iter()
+            .chain(crate::health::ahead(health, report.at))
+        {
+            for line in wrap(&line, width) {
+                let _ = writeln!(text, "{FAIR}{line}{FAIR:#}");
+            }
+        }
+    }
     let daemon = match &report.daemon {
         Some(daemon) => (
             format!(

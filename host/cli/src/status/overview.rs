@@ -277,6 +277,8 @@ mod tests {
             flapping: None,
             expected_work: None,
             error_budget: None,
+            forecasts: Vec::new(),
+            unusual: Vec::new(),
         };
         let mut report = report();
         report.services[0].health = Some(health(

@@ -57,6 +57,9 @@ pub struct Alert {
     pub parent: Option<IncidentId>,
     /// Whether nobody has to do anything about the unit any longer.
     pub resolved: bool,
+    /// Whether it only ever waited for another unit: what is told of that one tells of its end.
+    #[serde(default)]
+    pub only_waited: bool,
     /// Whether Prunella will look at it again by itself.
     pub will_retry: bool,
     /// The approval that was asked for last, where people are needed: the command that gives
@@ -133,6 +136,9 @@ impl Alert {
             unit,
             parent: incident.parent.clone(),
             resolved: is_resolved(ending),
+            only_waited: incident.detection.is_degradation()
+                && !matches!(ending, Ending::Healed { .. })
+                && !has_own_message(steps),
             will_retry: match ending {
                 Ending::Escalated { retry_at, .. } => retry_at.is_some(),
                 Ending::LeftAlone { why, .. } => why.passes(),
@@ -175,6 +181,7 @@ impl Alert {
             unit: incident.detection.unit.clone(),
             parent: incident.parent.clone(),
             resolved: false,
+            only_waited: false,
             // Its end is told.
             will_retry: true,
             asks: None,
@@ -202,6 +209,7 @@ impl Alert {
             unit,
             parent: None,
             resolved: false,
+            only_waited: false,
             will_retry: true,
             asks: None,
         }
@@ -238,6 +246,13 @@ fn is_told(steps: &[Entry]) -> bool {
     steps
         .iter()
         .any(|entry| matches!(entry.step, Step::Watches { .. } | Step::Blocked { .. }))
+}
+
+/// Whether people have heard of a degradation by itself.
+fn has_own_message(steps: &[Entry]) -> bool {
+    steps
+        .iter()
+        .any(|entry| matches!(entry.step, Step::Watches { .. }))
 }
 
 /// The other unit that was named last, in this attempt, as what comes first.

@@ -26,6 +26,7 @@ fn incident() -> Incident {
         failed_monotonic: None,
         restarts_before: None,
         symptoms: Vec::new(),
+        unusual: Vec::new(),
         follows: None,
         expected_work: None,
     };

@@ -12,6 +12,9 @@ const HOLD: Duration = Duration::from_secs(60);
 /// Processors are there to be used: a burst is no symptom.
 const CPU_HOLD: Duration = Duration::from_secs(300);
 
+/// A disk that is full within this is worth a message: there is time to make room.
+const SOON: Duration = Duration::from_secs(6 * 3_600);
+
 /// From which value of a metric on there is a symptom, in the metric's unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetricLimit {
@@ -23,6 +26,10 @@ pub struct MetricLimit {
     pub clear: u64,
     /// For how long any of it has to hold.
     pub hold: Duration,
+    /// People are told when it will be used up within this; never, when absent. Only of what
+    /// [can be used up](Metric::used_up_at).
+    #[serde(default)]
+    pub forecast: Option<Duration>,
 }
 
 impl MetricLimit {
@@ -32,7 +39,13 @@ impl MetricLimit {
             critical: Some(950),
             clear,
             hold,
+            forecast: None,
         }
+    }
+
+    const fn told_before(mut self, forecast: Duration) -> Self {
+        self.forecast = Some(forecast);
+        self
     }
 }
 
@@ -53,6 +66,7 @@ const LOG_STORM: MetricLimit = MetricLimit {
     critical: None,
     clear: 10_000,
     hold: HOLD,
+    forecast: None,
 };
 
 impl MetricLimits {
@@ -83,8 +97,14 @@ impl MetricLimits {
             (Metric::CpuPermille, MetricLimit::share(800, CPU_HOLD)),
             (Metric::MemoryPermille, MetricLimit::share(850, HOLD)),
             (Metric::FileHandlesPermille, MetricLimit::share(850, HOLD)),
-            (Metric::DiskPermille, MetricLimit::share(880, HOLD)),
-            (Metric::InodesPermille, MetricLimit::share(880, HOLD)),
+            (
+                Metric::DiskPermille,
+                MetricLimit::share(880, HOLD).told_before(SOON),
+            ),
+            (
+                Metric::InodesPermille,
+                MetricLimit::share(880, HOLD).told_before(SOON),
+            ),
             (Metric::Processes, MANY_PROCESSES),
             (Metric::DiskFailing, FAILING_DISK),
             (Metric::GpuEccErrors, GPU_ERRORS),
@@ -101,6 +121,12 @@ impl MetricLimits {
     pub fn of_series(&self, metric: Metric, instance: Option<&str>) -> Option<&MetricLimit> {
         let own = instance.and_then(|name| self.of_instances.get(&metric)?.get(name));
         own.or_else(|| self.get(metric))
+    }
+
+    /// The metrics of which people are told before they are used up.
+    pub fn foreseen(&self) -> impl Iterator<Item = Metric> {
+        let told = |(metric, limit): (&Metric, &MetricLimit)| limit.forecast.map(|_| *metric);
+        self.of_metrics.iter().filter_map(told)
     }
 
     /// Sets the limit of a metric; without one, it is never a symptom.
@@ -131,6 +157,7 @@ const MANY_PROCESSES: MetricLimit = MetricLimit {
     critical: None,
     clear: 900,
     hold: HOLD,
+    forecast: None,
 };
 
 /// Whoever has data on it has little time.
@@ -139,6 +166,7 @@ const FAILING_DISK: MetricLimit = MetricLimit {
     critical: Some(1),
     clear: 0,
     hold: Duration::ZERO,
+    forecast: None,
 };
 
 const GPU_ERRORS: MetricLimit = MetricLimit {
@@ -146,6 +174,7 @@ const GPU_ERRORS: MetricLimit = MetricLimit {
     critical: None,
     clear: 0,
     hold: Duration::ZERO,
+    forecast: None,
 };
 
 /// As of probes.
@@ -154,6 +183,7 @@ const FAILED_REQUESTS: MetricLimit = MetricLimit {
     critical: Some(100),
     clear: 20,
     hold: HOLD,
+    forecast: None,
 };
 
 /// As of probes.
@@ -162,4 +192,5 @@ const SLOW_REQUESTS: MetricLimit = MetricLimit {
     critical: None,
     clear: 800,
     hold: HOLD,
+    forecast: None,
 };

@@ -42,6 +42,8 @@ pub enum InstanceKind {
     Disk,
     /// Its GPUs, by where they are plugged in.
     Gpu,
+    /// Its metrics, in words.
+    Metric,
 }
 
 macro_rules! metrics {
@@ -182,6 +184,8 @@ metrics! {
     InterfaceErrors "interface-errors" Count Interface "network errors";
     /// Whether an interface that is switched on has no link.
     LinkDown "link-down" Flag Interface "link down";
+    /// Whether another metric does what it has not done before.
+    Unusual "unusual" Flag Metric "unusual";
 }
 
 impl Metric {

@@ -73,7 +73,8 @@ impl Existing {
             | InstanceKind::Probe
             | InstanceKind::Sensor
             | InstanceKind::LogPattern
-            | InstanceKind::Gpu => &None,
+            | InstanceKind::Gpu
+            | InstanceKind::Metric => &None,
         };
         there
             .as_ref()

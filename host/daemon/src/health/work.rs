@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    path::PathBuf,
     sync::mpsc::{Receiver, Sender},
     time::{Duration, Instant},
 };
@@ -38,6 +39,10 @@ pub(super) enum Work {
     Pauses,
     /// What was used up of error budgets is to be written.
     SaveBudgets,
+    /// What was measured before is in this file.
+    LearnFrom(PathBuf),
+    /// What will be used up is to be reckoned anew.
+    LookAhead,
     /// Whoever asks waits until all that came before is done.
     Done(Sender<()>),
     /// All that is known is to be written, and then to end.
@@ -55,6 +60,7 @@ impl HealthBook {
         };
         while let Ok(first) = queue.recv() {
             let mut waiting = Vec::new();
+            let mut subjects = BTreeSet::new();
             for work in std::iter::once(first).chain(queue.try_iter()) {
                 match work {
                     Work::Save(transition) => unsaved.push(transition),
@@ -62,6 +68,8 @@ impl HealthBook {
                     Work::LookAtUnseen => self.look_at_each_unseen(),
                     Work::Pauses => self.read_pauses(),
                     Work::SaveBudgets => self.save_budgets(),
+                    Work::LearnFrom(metrics) => self.learn(&metrics),
+                    Work::LookAhead => subjects.extend(self.reckon()),
                     Work::Done(done) => waiting.push(done),
                     Work::Stop(done) => {
                         let mut subjects: BTreeSet<Subject> =
@@ -74,10 +82,7 @@ impl HealthBook {
                     }
                 }
             }
-            let subjects = unsaved
-                .iter()
-                .map(|change| change.subject.clone())
-                .collect::<BTreeSet<_>>();
+            subjects.extend(unsaved.iter().map(|change| change.subject.clone()));
             self.save(&subjects, &mut unsaved);
             waiting.into_iter().for_each(answer);
         }

@@ -265,6 +265,7 @@ mod tests {
                 failed_monotonic: None,
                 restarts_before: None,
                 symptoms: Vec::new(),
+                unusual: Vec::new(),
                 follows: None,
                 expected_work: None,
             },

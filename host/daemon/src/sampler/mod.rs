@@ -45,6 +45,9 @@ const LIST: Duration = Duration::from_secs(5);
 /// Failed units are counted every so many samples.
 const COUNT_FAILED: u32 = 6;
 
+/// What will be used up is reckoned every so many samples.
+const LOOK_AHEAD: u32 = 12;
+
 /// Measures services and host.
 pub(crate) struct Sampler {
     linux: Arc<Linux>,
@@ -115,6 +118,7 @@ struct Work {
     host_readings: Vec<Reading>,
     failed_units: Option<u64>,
     until_failed: u32,
+    until_ahead: u32,
 }
 
 impl Sampler {
@@ -202,11 +206,17 @@ impl Sampler {
             host_readings: Vec::new(),
             failed_units: None,
             until_failed: 0,
+            until_ahead: LOOK_AHEAD,
         };
         let mut next = Instant::now();
         while let Some((interval, max_size)) = self.wait_until(&mut next, &mut work) {
             let services = Arc::clone(&self.control().services);
             self.measure(&mut work, interval, &services, max_size);
+            work.until_ahead -= 1;
+            if work.until_ahead == 0 {
+                work.until_ahead = LOOK_AHEAD;
+                self.health.look_ahead();
+            }
         }
     }
 
@@ -265,6 +275,7 @@ impl Sampler {
             host_readings,
             failed_units,
             until_failed,
+            until_ahead: _,
         } = work;
         let at = clock::now();
         self.record().begin(at, interval, max_size);
@@ -315,6 +326,7 @@ impl Sampler {
                     interval,
                     &mut sample.readings,
                 );
+                self.health.habits(unit, &sample.readings);
                 self.record()
                     .add(&Subject::from(unit.clone()), at, &sample.readings);
             }

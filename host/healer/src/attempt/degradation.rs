@@ -3,6 +3,7 @@
 //! | its symptoms | what follows |
 //! |---|---|
 //! | hold, and a unit that it needs is not well | it waits for that unit |
+//! | hold, and the host is critically short of what explains them | it waits for the host, of which people are told |
 //! | hold, and nothing that is done would end any: a certificate, an error budget | people are told, once, and it is watched |
 //! | hold, and the operator lists strategies for it | those that were not tried heal |
 //! | hold | people are told, once, and it is watched |
@@ -20,15 +21,18 @@ use prunella_core::{
     StrategyName, UnitName,
     budget::BudgetVerdict,
     capability::{Answer, UnitStatus, health},
-    health::{Health, HealthState, Symptom},
+    health::{Health, HealthState, Symptom, explained_by},
     incident::{Ending, IncidentKind},
     text::one_line,
-    trail::Step,
+    trail::{Awaited, Step},
 };
 use prunella_report::length;
 
 use super::{Attempt, AttemptOutcome, LOOK, escalation::counted, healing::Healing, related};
 use crate::{decide::mistake, trail::Watch};
+
+/// One that waits for the host looks so long after whether that is still short of something.
+const HOST_AGAIN: Duration = Duration::from_secs(5);
 
 /// Characters of why a needed unit is not well.
 const REASON_MAX: usize = 300;
@@ -75,6 +79,12 @@ impl Attempt<'_> {
         {
             return AttemptOutcome::Blocked(on, reason);
         }
+        if self.joins
+            && self.trail.watch().is_none()
+            && let Some(outcome) = self.waits_for_host(&holding)
+        {
+            return outcome;
+        }
         let treated = self.treat(status, &holding);
         if self.trail.is_dry_run() {
             return AttemptOutcome::Ended(match treated {
@@ -98,6 +108,27 @@ impl Attempt<'_> {
             Some(Watch { tried: true }) => self.watch_on(None),
             _ => self.told(holding, reason, true),
         }
+    }
+
+    /// Where the host explains all of it: what is told of the host tells of it, too.
+    fn waits_for_host(&self, holding: &[Symptom]) -> Option<AttemptOutcome> {
+        let of_host = self.healer.settings.hosts.symptoms();
+        let why = one_line(&explained_by(&of_host, holding)?.evidence, REASON_MAX);
+        let reason = format!("the host is degraded: {why}");
+        if self.trail.is_dry_run() {
+            return Some(AttemptOutcome::Ended(Ending::DryRun {
+                verdict: format!("nothing would be done: {reason}"),
+            }));
+        }
+        let told = (!self.trail.waited_for_host()).then(|| {
+            Box::new(Step::Waits {
+                on: Awaited::Host,
+                reason,
+                up_to: HOST_AGAIN,
+            })
+        });
+        let again = Some(HOST_AGAIN);
+        Some(AttemptOutcome::Watches { told, again })
     }
 
     fn told(&self, symptoms: Vec<Symptom>, reason: String, tried: bool) -> AttemptOutcome {

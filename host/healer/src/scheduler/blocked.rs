@@ -216,6 +216,7 @@ impl Shared {
                 failed_monotonic: None,
                 restarts_before: None,
                 symptoms: Vec::new(),
+                unusual: Vec::new(),
                 follows: None,
                 expected_work: None,
             },

@@ -8,7 +8,7 @@ use prunella_core::{
     incident::Ending,
     policy::Act,
     text::without_numbers,
-    trail::{Entry, Step},
+    trail::{Awaited, Entry, Step},
 };
 
 use crate::start_time::is_start;
@@ -129,6 +129,18 @@ pub(super) fn watch(steps: &[Entry]) -> Option<Watch> {
         Step::Watches { tried, .. } => Some(Watch { tried }),
         _ => None,
     })
+}
+
+/// Whether these steps end with a wait for the host.
+pub(super) fn waits_for_host(steps: &[Entry]) -> bool {
+    let last = steps.last().map(|entry| &entry.step);
+    matches!(
+        last,
+        Some(Step::Waits {
+            on: Awaited::Host,
+            ..
+        })
+    )
 }
 
 /// The strategies that have healed, but for those that waited for a person to agree.

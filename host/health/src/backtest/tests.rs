@@ -16,6 +16,7 @@ fn settings(degraded: u64) -> HealthSettings {
         critical: None,
         clear: degraded - 50,
         hold: MINUTE,
+        forecast: None,
     };
     limits.set(Metric::MemoryPermille, Some(limit));
     HealthSettings {

@@ -339,6 +339,7 @@ fn the_host_goes_on_where_it_was() {
             critical: None,
             clear: 0,
             hold: Duration::ZERO,
+            forecast: None,
         }),
     );
     let mut host = HostTracker::new(limits.clone(), now, "not measured yet");

@@ -95,6 +95,7 @@ impl Shared {
         let composer = Composer {
             store,
             config,
+            host: self.settings.host.as_ref(),
             renderer: &self.settings.renderer,
             hostname: &self.settings.hostname,
             sudo: self.settings.sudo,

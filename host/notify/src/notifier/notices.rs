@@ -1,4 +1,5 @@
-//! What is no incident of a service: trouble of Prunella's own, and the health of the host.
+//! What is no incident of a service: trouble of Prunella's own, the health of the host, and
+//! what will be used up.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +7,10 @@ use prunella_config::Config;
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
     alert::{AlertKind, Message, Severity},
-    health::{Symptom, SymptomLevel},
+    health::{SubjectForecast, Symptom, SymptomLevel},
     text::capital,
 };
-use prunella_report::{Moment, Notification, StatusColour};
+use prunella_report::{Moment, Notification, StatusColour, forecast_in_words};
 use prunella_store::{Notice, NoticeChange, StoreError};
 
 use super::{Notifier, Shared, wall_clock};
@@ -17,10 +18,15 @@ use super::{Notifier, Shared, wall_clock};
 /// The unit by which routes find who hears of what is of no service.
 const OWN_UNIT: &str = "prunella.service";
 
+/// So many services are named in a message.
+const LISTED: usize = 20;
+
 /// What people are told of.
 struct Matter {
     /// Its name in the store.
     key: &'static str,
+    /// The services that it is about, too.
+    units: Vec<UnitName>,
     /// What is the matter, a line for each thing; none when it is over.
     lines: Vec<String>,
     /// Whether it is news that one of several things is over.
@@ -47,12 +53,25 @@ impl Notifier {
     }
 
     /// Tells people of the symptoms of the host: of each once, once more when it becomes
-    /// critical, and once when none is left.
+    /// critical or the first `services` are degraded because of it, and once when none is left.
     ///
     /// # Errors
     /// When the store does not take the messages.
-    pub fn host_health(&self, symptoms: &[Symptom]) -> Result<(), StoreError> {
-        self.notice(host_health(symptoms))
+    pub fn host_health(
+        &self,
+        symptoms: &[Symptom],
+        services: &[UnitName],
+    ) -> Result<(), StoreError> {
+        self.notice(host_health(symptoms, services))
+    }
+
+    /// Tells people what will be used up soon: of each once, and once when nothing is left of
+    /// it.
+    ///
+    /// # Errors
+    /// When the store does not take the messages.
+    pub fn forecasts(&self, forecasts: &[SubjectForecast]) -> Result<(), StoreError> {
+        self.notice(forecast(forecasts, wall_clock()))
     }
 
     fn notice(&self, matter: Matter) -> Result<(), StoreError> {
@@ -93,6 +112,7 @@ fn configuration(problems: &[String], heals_nothing: bool) -> Matter {
     intro.push(what_to_do.to_owned());
     Matter {
         key: "configuration",
+        units: Vec::new(),
         lines: problems.to_vec(),
         tells_what_is_left: true,
         kind: AlertKind::Escalation,
@@ -104,7 +124,7 @@ fn configuration(problems: &[String], heals_nothing: bool) -> Matter {
     }
 }
 
-fn host_health(symptoms: &[Symptom]) -> Matter {
+fn host_health(symptoms: &[Symptom], services: &[UnitName]) -> Matter {
     let mut lines = Vec::new();
     for symptom in symptoms {
         let of = symptom.instance.as_deref().unwrap_or_default();
@@ -131,17 +151,34 @@ fn host_health(symptoms: &[Symptom]) -> Matter {
             } else {
                 Severity::Warning
             },
-            match others.len() {
-                0 => format!("The host is degraded: {}", first.evidence),
-                more => format!("The host is degraded: {}, and {more} more", first.evidence),
+            match (others.len(), services.len()) {
+                (0, 0) => format!("The host is degraded: {}", first.evidence),
+                (more, 0) => format!("The host is degraded: {}, and {more} more", first.evidence),
+                (_, 1) => format!(
+                    "The host is degraded, and 1 service with it: {}",
+                    first.evidence
+                ),
+                (_, many) => format!(
+                    "The host is degraded, and {many} services with it: {}",
+                    first.evidence
+                ),
             },
             "Prunella does nothing about it. `prunella health --host` shows how it stands, and \
              `prunella metrics host` what is measured.",
         ),
     };
+    if !services.is_empty() {
+        lines.push("services".to_owned());
+        intro.push(format!(
+            "Degraded because of it: {}. Of them there is no message apart, as long as the host \
+             is so.",
+            listed(services)
+        ));
+    }
     intro.push(what_to_do.to_owned());
     Matter {
         key: "host-health",
+        units: services.to_vec(),
         lines,
         tells_what_is_left: false,
         kind: AlertKind::Degradation,
@@ -151,6 +188,82 @@ fn host_health(symptoms: &[Symptom]) -> Matter {
         headline,
         intro,
     }
+}
+
+/// Names for a sentence.
+fn listed(units: &[UnitName]) -> String {
+    let mut names: Vec<String> = units.iter().take(LISTED).map(ToString::to_string).collect();
+    let more = units.len().saturating_sub(LISTED);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names.join(", ")
+}
+
+fn forecast(forecasts: &[SubjectForecast], now: Timestamp) -> Matter {
+    let in_words = |one: &SubjectForecast| forecast_in_words(&one.subject, &one.forecast, now);
+    let mut intro: Vec<String> = forecasts
+        .iter()
+        .map(|one| format!("{}, if it goes on like this.", capital(&in_words(one))))
+        .collect();
+    let (severity, headline) = match forecasts {
+        [] => (
+            Severity::Info,
+            "Nothing is about to be used up any more".to_owned(),
+        ),
+        [first, others @ ..] => (
+            Severity::Warning,
+            match others.len() {
+                0 => capital(&in_words(first)),
+                more => format!("{}, and {more} more", capital(&in_words(first))),
+            },
+        ),
+    };
+    let host = forecasts.iter().find(|one| one.subject.unit().is_none());
+    intro.push(match (forecasts.first(), host) {
+        (None, _) => "This ends what was reported before. Nothing is left to do.".to_owned(),
+        (Some(_), Some(of_host)) => {
+            let place = of_host.forecast.instance.as_deref();
+            let look = match place.and_then(shell_word) {
+                Some(place) => format!("`sudo du -xh --max-depth=2 {place} | sort -h` shows what lies there"),
+                None => "`prunella health --host` shows how the host stands".to_owned(),
+            };
+            format!("Prunella does nothing about it. {look}, and `prunella metrics host` what is measured.")
+        }
+        (Some(first), None) => format!(
+            "Prunella does nothing about it. `prunella metrics {}` shows what is measured.",
+            first.subject.as_str()
+        ),
+    });
+    Matter {
+        key: "forecasts",
+        units: forecasts
+            .iter()
+            .filter_map(|one| one.subject.unit().cloned())
+            .collect(),
+        lines: forecasts
+            .iter()
+            .map(|one| {
+                let of = one.forecast.instance.as_deref().unwrap_or_default();
+                let what = one.forecast.metric.as_str();
+                format!("{} {what} {of}", one.subject.as_str())
+            })
+            .collect(),
+        tells_what_is_left: false,
+        kind: AlertKind::Degradation,
+        severity,
+        outcome: "forecast",
+        colour: StatusColour::Amber,
+        headline,
+        intro,
+    }
+}
+
+/// A path that a shell takes as it is.
+fn shell_word(path: &str) -> Option<&str> {
+    let is_plain =
+        |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
+    (path.starts_with('/') && path.chars().all(is_plain)).then_some(path)
 }
 
 impl Matter {
@@ -244,7 +357,7 @@ impl Shared {
             severity: matter.severity,
             at,
             host: host.clone(),
-            units: Vec::new(),
+            units: matter.units.clone(),
             incidents: Vec::new(),
             alert_group: notice.alert_group.clone(),
             resolved: matter.is_over(),

@@ -99,6 +99,7 @@ impl World {
                 cause: None,
                 parent: None,
                 resolved: kind == AlertKind::Recovery,
+                only_waited: false,
                 will_retry: kind == AlertKind::Escalation,
                 asks: None,
             },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prunella_core::{
-    health::{InstanceKind, Metric, Symptom},
+    health::{InstanceKind, Metric, Symptom, Unusual},
     incident::Ending,
     text::capital,
     trail::{Record, Step},
@@ -201,6 +201,7 @@ pub(super) fn how(symptom: &Symptom) -> &'static str {
         Metric::LogLinesPerMinute => "floods the journal",
         Metric::LogErrorsPerMinute => "logs errors",
         Metric::LogMatchesPerMinute => "logs what it should not",
+        Metric::Unusual => "is unusual",
         _ => "is degraded",
     }
 }
@@ -221,6 +222,10 @@ fn listed(symptoms: &[Symptom], words: impl Fn(&Symptom) -> String) -> String {
 /// `latency of probe `front` 612 ms, with a limit of 400 ms`; `direction` stands before the
 /// value.
 fn of_limit(symptom: &Symptom, direction: &str) -> String {
+    // There is no limit to what is usual.
+    if symptom.metric == Metric::Unusual {
+        return clean(&symptom.evidence);
+    }
     format!(
         "{} {direction}{}, with a limit of {}",
         named(symptom),
@@ -229,7 +234,18 @@ fn of_limit(symptom: &Symptom, direction: &str) -> String {
     )
 }
 
-fn named(symptom: &Symptom) -> String {
+/// What is unusual, in a few words: `memory (412 MiB), since 02:10`.
+pub(super) fn unusual(unusual: &Unusual, context: &ReportContext<'_>) -> String {
+    format!(
+        "{} ({}), since {}",
+        clean(&unusual.title()),
+        unusual.metric.shown(unusual.value),
+        words::time_of_day(unusual.since, &context.zone)
+    )
+}
+
+/// What is measured, of what.
+pub(super) fn named(symptom: &Symptom) -> String {
     let title = symptom.metric.title();
     let Some(instance) = symptom.instance.as_deref().map(clean) else {
         return title.to_owned();

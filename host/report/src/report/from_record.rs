@@ -3,7 +3,7 @@
 use super::{
     Explanation, Failure, Moment, Often, Proof, Report, ReportContext,
     builder::ReportBuilder,
-    degraded::Degradation,
+    degraded::{self, Degradation},
     grants, headline, next, obstacle, opinions, reason,
     reason::Causes,
     recurrence,
@@ -129,6 +129,12 @@ impl Report {
                     .map(|one| clean(&one.evidence))
                     .collect()
             }),
+            unusual: detection
+                .unusual
+                .iter()
+                .map(|one| degraded::unusual(one, context))
+                .collect(),
+            plot: None,
             unit: unit.clone(),
             domain: context
                 .service

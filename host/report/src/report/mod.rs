@@ -18,6 +18,7 @@ mod headline;
 mod next;
 mod obstacle;
 mod opinions;
+mod plot;
 mod question;
 mod reason;
 mod recurrence;
@@ -37,6 +38,7 @@ pub use self::{
     grants::Grantable,
     headline::{degraded_headline, headline, outage_headline},
     obstacle::Obstacle,
+    plot::{HOUR, Plot, Plotted},
     recurrence::{LOOK_BACK, Often, Recurrence},
     standing::is_up,
     step::{Importance, StepText, describe},
@@ -84,6 +86,10 @@ pub struct Report {
     pub incident_kind: String,
     /// What was measured, each in a line without its full stop; only of a degradation.
     pub symptoms: Vec<String>,
+    /// What was unusual of the service when it was noticed, each in a few words: a hint.
+    pub unusual: Vec<String>,
+    /// The last hour of what matters most of it, where that is at hand.
+    pub plot: Option<Plot>,
     pub unit: UnitName,
     /// What it is for.
     pub domain: Option<String>,
@@ -320,6 +326,13 @@ pub struct Command {
 }
 
 impl Report {
+    /// With the last hour of what matters most.
+    #[must_use]
+    pub fn with_plot(mut self, plot: Option<Plot>) -> Self {
+        self.plot = plot;
+        self
+    }
+
     /// The first things anybody wants to know, name and value, in the order in
     /// which they are shown: what, where, how urgent, when.
     pub fn facts(&self) -> Vec<(String, String)> {

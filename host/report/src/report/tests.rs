@@ -33,6 +33,7 @@ fn detection(by: DetectedBy, cause: &str) -> Detection {
         failed_monotonic: Some(Monotonic::from_micros(MONOTONIC)),
         restarts_before: None,
         symptoms: Vec::new(),
+        unusual: Vec::new(),
         follows: None,
         expected_work: None,
     }

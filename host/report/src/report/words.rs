@@ -218,6 +218,11 @@ pub(super) fn local(at: Timestamp, zone: &TimeZone) -> String {
     )
 }
 
+/// `15:23`; empty, where that is not known.
+pub(super) fn time_of_day(at: Timestamp, zone: &TimeZone) -> String {
+    zoned(at, zone).map_or_else(String::new, |at| at.strftime("%H:%M").to_string())
+}
+
 /// `2026-11-21 15:23:01`, as journalctl reads the host's own time.
 pub(super) fn shell_time(at: Timestamp, zone: &TimeZone) -> String {
     zoned(at, zone).map_or_else(

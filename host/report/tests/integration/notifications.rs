@@ -109,6 +109,7 @@ fn notification(name: &str) -> Notification {
 #[case("left-alone")]
 #[case("blocked")]
 #[case("dry-run")]
+#[case("degraded")]
 #[case("cause")]
 #[case("ten-under-one")]
 #[case("flapping")]
@@ -145,8 +146,15 @@ fn page(rendered: &Rendered, notification: &Notification) {
         assert!(seen.contains(&one_space(&needle)), "{needle}\n{seen}");
     }
     let elements = elements(html);
-    for name in ["script", "link", "img", "iframe", "form", "object", "svg"] {
+    for name in ["script", "link", "img", "iframe", "form", "object"] {
         assert!(!elements.iter().any(|element| element == name), "{name}");
+    }
+    let plot = notification.report.as_ref().and_then(|it| it.plot.as_ref());
+    let plots = elements.iter().filter(|element| *element == "svg").count();
+    assert_eq!(plots, usize::from(plot.is_some()));
+    // A client that draws nothing shows its figures.
+    if let Some(plot) = plot {
+        assert!(seen.matches(&plot.sentence).count() >= 2, "{seen}");
     }
     // In an element or the style; a log line may well say such a thing.
     let (_, style) = html.split_once("<style>").unwrap();

@@ -33,6 +33,8 @@ impl World {
             flapping: None,
             expected_work: None,
             error_budget: None,
+            forecasts: Vec::new(),
+            unusual: Vec::new(),
         })
     }
 }

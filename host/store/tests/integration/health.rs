@@ -64,6 +64,8 @@ fn seen(name: &str, at_ms: u64, state: HealthState) -> SeenHealth {
             flapping: None,
             expected_work: None,
             error_budget: None,
+            forecasts: Vec::new(),
+            unusual: Vec::new(),
         },
         moment: Moment {
             boot_id: "b".into(),

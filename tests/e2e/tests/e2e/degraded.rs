@@ -292,6 +292,75 @@ failure-threshold = 5
     );
 }
 
+/// Its own probe, at this port.
+fn care_at(port: u16) -> String {
+    CARE.replace("8080", &port.to_string())
+}
+
+#[test]
+fn a_slow_database_and_two_that_need_it_are_one_alert() {
+    let needs = |port| format!("depends-on = [\"db.service\"]\n{}", care_at(port));
+    let scene = scene_of("", &needs(8080))
+        .service("shop.service", &web::unit(8082, ""), &needs(8082))
+        .service("db.service", &web::unit(8081, ""), &care_at(8081))
+        .with_daemon();
+    receiver(&scene, "200");
+    let all = ["db.service", "web.service", "shop.service"];
+    scene.start(&[all[0], all[1], all[2], "bystander.service"]);
+    for unit in all {
+        scene.wait_state(unit, "healthy");
+    }
+    slow(&scene);
+    for unit in &all[1..] {
+        scene.wait_step(unit, "blocked", 2 * TIMEOUT);
+    }
+    // One of the two may be measured to be slow a moment after that was told.
+    let of_them = || {
+        let mut got = receiver::got(&scene);
+        got.retain(|message| receiver::units(message) != ["bystander.service"]);
+        got
+    };
+    wait_got(&scene, 1);
+    scene.after_all_before("bystander.service");
+    let told = of_them();
+    assert_eq!(told.len(), 1, "one cause, one message: {told:#?}");
+    assert_eq!(receiver::units(&told[0]).first(), Some(&"db.service"));
+    fast(&scene);
+    for unit in all {
+        scene.wait_ended(unit, "recovered");
+    }
+    wait_end(&scene, "db.service");
+    scene.after_all_before("bystander.service");
+    for channel in ["/pager", "/team"] {
+        let mut ends = of_them();
+        ends.retain(|message| message["path"] == channel && is_resolved(message));
+        assert_eq!(ends.len(), 1, "{channel}: {ends:#?}");
+    }
+    for unit in all {
+        assert_eq!(scene.runs(unit), 1);
+    }
+}
+
+#[test]
+fn one_that_is_slow_by_itself_is_told_though_it_needs_a_database_that_is_well() {
+    let needs = format!("depends-on = [\"db.service\"]\n{CARE}");
+    let scene = scene_of("", &needs)
+        .service("db.service", &web::unit(8081, ""), &care_at(8081))
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["db.service", "web.service", "bystander.service"]);
+    scene.wait_state("web.service", "healthy");
+    scene.wait_state("db.service", "healthy");
+    let slow_alone = format!("{SLOW}-8080");
+    scene.write_file(&slow_alone, "", 0o644).unwrap();
+    let told = wait_got(&scene, 1).remove(0);
+    assert_eq!(kind(&told), "prunella.degradation", "{told:#}");
+    assert_eq!(receiver::units(&told), ["web.service"]);
+    assert!(scene.incidents_of("db.service").is_empty());
+    scene.remove_file(&slow_alone).unwrap();
+    scene.wait_ended("web.service", "recovered");
+}
+
 #[test]
 fn while_it_is_paused_nothing_begins() {
     let scene = scene(&format!("{HEALS}{CARE}"));
@@ -552,4 +621,94 @@ fn people_hear_of_the_host_once_and_when_it_is_well_again() {
     assert!(headline(&told[1]).contains("The host is well again"));
     assert_eq!(alert_group(&told[1]), alert_group(&told[0]));
     assert_eq!(scene.incidents_of("web.service").len(), 0);
+}
+
+#[test]
+fn a_host_that_is_short_and_the_services_that_are_slow_with_it_are_one_matter() {
+    let main = format!(
+        "{}\n[metrics]\ninterval = \"1s\"\n\n[health.host]\n\
+         disk = \"off\"\n\
+         inodes = {{ degraded = \"90%\", critical = \"91%\", for = \"1s\" }}\n",
+        receiver::CONFIG
+    );
+    // It may be restarted, which would not help.
+    let scene = scene_of(CURED, &format!("{HEALS}{CARE}"))
+        .file("/etc/prunella/prunella.toml", &main, 0o644)
+        .service("shop.service", &web::unit(8082, ""), &care_at(8082))
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["web.service", "shop.service", "bystander.service"]);
+    scene.wait_state("web.service", "healthy");
+    scene.wait_state("shop.service", "healthy");
+    let small = [
+        "mount",
+        "-t",
+        "tmpfs",
+        "-o",
+        "nr_inodes=50",
+        "tmpfs",
+        "/tmp",
+    ];
+    scene.run_ok(&small).unwrap();
+    let fill = "mkdir /tmp/full && cd /tmp/full && touch $(seq 46)";
+    scene.run_ok(&["sh", "-c", fill]).unwrap();
+    let told = wait_got(&scene, 1);
+    let subject = headline(&told[0]);
+    assert!(subject.contains("The host is degraded: "), "{subject}");
+    assert!(
+        subject.contains(" of the inodes of /tmp are in use"),
+        "{subject}"
+    );
+    slow(&scene);
+    let slow_alone = format!("{SLOW}-8082");
+    scene.write_file(&slow_alone, "", 0o644).unwrap();
+    for unit in ["web.service", "shop.service"] {
+        let waits = scene.wait_step(unit, "waits", 2 * TIMEOUT);
+        let why = scene.record(&waits).text();
+        assert!(why.contains("the host is degraded: "), "{why}");
+        assert!(why.contains("of the inodes of /tmp"), "{why}");
+    }
+    let told = wait_got(&scene, 2);
+    let subject = headline(&told[1]);
+    assert!(subject.contains(" with it: "), "{subject}");
+    assert!(words(&told[1]).contains("Degraded because of it: "));
+    assert!(!receiver::units(&told[1]).is_empty());
+    assert_eq!(alert_group(&told[1]), alert_group(&told[0]));
+    scene.after_all_before("bystander.service");
+    assert_eq!(receiver::got(&scene).len(), 2, "no message of each");
+
+    // The host and one of them are well again, the other is not, and is told for itself.
+    fast(&scene);
+    scene.run_ok(&["rm", "-r", "/tmp/full"]).unwrap();
+    scene.wait_ended("web.service", "recovered");
+    let own = scene
+        .wait_for("its own message", 2 * TIMEOUT, || {
+            Ok(about(&scene, "shop.service").into_iter().find(|message| {
+                kind(message) == "prunella.degradation"
+                    && receiver::units(message).len() == 1
+                    && headline(message).contains("is slow")
+            }))
+        })
+        .unwrap();
+    assert_ne!(alert_group(&own), alert_group(&told[0]));
+    scene.remove_file(&slow_alone).unwrap();
+    scene.wait_ended("shop.service", "recovered");
+    let over: Vec<String> = receiver::got(&scene)
+        .iter()
+        .filter(|message| is_resolved(message))
+        .map(|message| headline(message).to_owned())
+        .collect();
+    let of_host = over
+        .iter()
+        .filter(|it| it.contains("The host is well again"));
+    assert_eq!(of_host.count(), 1, "{over:?}");
+    assert!(
+        !over.iter().any(|it| it.contains("web.service")),
+        "{over:?}"
+    );
+    assert_eq!(
+        scene.runs("web.service"),
+        1,
+        "a restart would not have helped"
+    );
 }

@@ -1,5 +1,6 @@
 //! Real failures on a real systemd: one program, so that only one is linked.
 
+mod ahead;
 mod alerts;
 mod analysis;
 mod backtest;

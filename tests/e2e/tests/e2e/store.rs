@@ -54,6 +54,7 @@ fn a_long_past(incidents: u16) -> Vec<u8> {
             failed_monotonic: None,
             restarts_before: None,
             symptoms: Vec::new(),
+            unusual: Vec::new(),
             follows: None,
             expected_work: None,
         };

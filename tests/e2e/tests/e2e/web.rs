@@ -2,7 +2,8 @@
 
 use prunella_e2e::Builder;
 
-/// While this is there, each answer takes 0.6 s.
+/// While this is there, each answer takes 0.6 s; of one server, while this with `-` and its
+/// port is there.
 pub(crate) const SLOW: &str = "/run/test-slow";
 
 /// While this is there, each answer is 503.
@@ -20,7 +21,7 @@ asked = itertools.count()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        if os.path.exists("/run/test-slow"):
+        if any(os.path.exists("/run/test-slow" + of) for of in ("", "-" + sys.argv[1])):
             time.sleep(0.6)
         bad = os.path.exists("/run/test-broken")
         if os.path.exists("/run/test-errors"):

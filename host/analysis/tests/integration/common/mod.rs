@@ -46,6 +46,7 @@ pub(crate) fn evidence(runs: Vec<FailedRun>) -> Evidence {
             failed_monotonic: None,
             restarts_before: None,
             symptoms: Vec::new(),
+            unusual: Vec::new(),
             follows: None,
             expected_work: None,
         },

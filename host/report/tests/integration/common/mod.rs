@@ -8,8 +8,8 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use jiff::tz::{TimeZone, offset};
-use prunella_core::{capability::PastIncident, service::Service, trail::Record};
-use prunella_report::{Report, ReportContext};
+use prunella_core::{capability::PastIncident, health::Point, service::Service, trail::Record};
+use prunella_report::{Plot, Plotted, Report, ReportContext};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -69,10 +69,34 @@ pub(crate) fn report_of(
     )
 }
 
+/// An hour of slow and fast answers, as it comes with the report of a degradation.
+pub(crate) fn plot(record: &Record) -> Option<Plot> {
+    let plotted = Plotted::of(record, None)?;
+    let now = record.incident.detection.at;
+    let point = |sample: u64| {
+        let value = match sample {
+            0..24 => 1_502 - sample * 10,
+            24..200 => 90 + sample % 7 * 9,
+            // Nobody has measured for ten minutes.
+            200..260 => return None,
+            _ => 110 + sample % 5 * 12,
+        };
+        Some(Point {
+            at: now.saturating_sub(Duration::from_secs(sample * 10)),
+            mean: value,
+            min: value,
+            max: value,
+        })
+    };
+    let points: Vec<Point> = (0..360).rev().filter_map(point).collect();
+    Plot::new(&plotted, now, &points, &TimeZone::fixed(offset(1)))
+}
+
 /// The report of a sample, after so many failures that were healed.
 pub(crate) fn report(name: &str, before: u32) -> Report {
     let record = record(name);
-    report_of(&record, &service(&record), &past(&record, before), "shop-1")
+    let report = report_of(&record, &service(&record), &past(&record, before), "shop-1");
+    report.with_plot(plot(&record))
 }
 
 /// What a reader of a page sees: its text without tags, blanks as one.

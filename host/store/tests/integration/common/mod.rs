@@ -36,6 +36,7 @@ pub(crate) fn incident(name: &str, number: u16, at: u64) -> Incident {
         failed_monotonic: Some(Monotonic::from_micros(1)),
         restarts_before: None,
         symptoms: Vec::new(),
+        unusual: Vec::new(),
         follows: None,
         expected_work: None,
     };

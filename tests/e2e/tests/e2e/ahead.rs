@@ -1,0 +1,276 @@
+//! What will be used up is told before it is, what is unusual is shown, and reports have the
+//! last hour of what matters.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
+
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
+
+use prunella_core::{
+    UnitName,
+    health::{Metric, Series, Subject},
+};
+use prunella_e2e::{Scene, TIMEOUT, one_line, victim};
+use prunella_store::samples::{Minute, SampleStore};
+
+use crate::{
+    receiver::{self, alert_group, got, headline, is_resolved, kind, receiver, text, wait_got},
+    web::{self, SLOW, with_server},
+};
+
+/// Writes to a disk in memory: on and on, or as a log that is rotated again and again.
+const FILL: &str = r#"
+import os, sys, time
+written = 0
+while True:
+    if os.path.exists("/run/test-fills"):
+        written += 1
+        mode = "wb" if sys.argv[1] == "rotates" and written % 60 == 0 else "ab"
+        with open("/tmp/data", mode) as data:
+            data.write(bytes(256 << 10))
+    time.sleep(0.5)
+"#;
+
+/// A disk of its own, which is written to in this way, and whose end is told.
+fn scene(how: &str, size: &str) -> Scene {
+    // Whatever fills the disk of the host that these tests run on takes longer.
+    let main = format!(
+        "{}\n[metrics]\ninterval = \"1s\"\n[health.host]\ninodes = \"off\"\n\
+         disk = {{ degraded = \"100%\", forecast = \"5m\" }}\n",
+        receiver::CONFIG
+    );
+    let scene = receiver::scene()
+        .file("/etc/prunella/prunella.toml", &main, 0o644)
+        .file("/opt/test/fill.py", FILL, 0o644)
+        .unit(
+            "fill.service",
+            &format!("[Service]\nExecStart=/usr/bin/python3 /opt/test/fill.py {how}\n"),
+        )
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    receiver(&scene, "200");
+    scene
+        .run_ok(&["mount", "-t", "tmpfs", "-o", size, "tmpfs", "/tmp"])
+        .unwrap();
+    scene.write_file("/run/test-fills", "", 0o644).unwrap();
+    scene.start(&["web.service", "fill.service"]);
+    scene
+}
+
+#[test]
+fn a_disk_that_fills_is_told_before_it_is_full() {
+    // Full after some four minutes.
+    let scene = scene("fills", "size=128m");
+    let told = scene
+        .wait_for("a message", 4 * TIMEOUT, || {
+            Ok(got(&scene).into_iter().next())
+        })
+        .unwrap();
+    let host = scene.health("--host");
+    assert_eq!(kind(&told), "prunella.degradation");
+    let subject = headline(&told);
+    assert!(subject.contains("/tmp is full in "), "{subject}");
+    let words = one_line(text(&told));
+    assert!(
+        words.contains(" an hour, if it goes on like this."),
+        "{words}"
+    );
+    assert!(words.contains("sudo du -xh --max-depth=2 /tmp"), "{words}");
+
+    // It was not full yet, and nothing else is foreseen.
+    assert_eq!(host["service"]["state"], "healthy", "{host:#}");
+    let forecasts = host["service"]["forecasts"].as_array().unwrap();
+    assert_eq!(forecasts.len(), 1, "{host:#}");
+    assert_eq!(forecasts[0]["instance"], "/tmp");
+    for command in [["status"].as_slice(), &["health"], &["health", "--host"]] {
+        let shown = one_line(&scene.prunella_ok(command));
+        assert!(shown.contains("/tmp is full in "), "{shown}");
+    }
+
+    // A daemon that begins anew knows that it was told, and foresees it still.
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    let host = scene.wait_state("--host", "healthy");
+    assert_eq!(host["service"]["forecasts"][0]["instance"], "/tmp");
+
+    scene.remove_file("/run/test-fills").unwrap();
+    scene
+        .run_ok(&["truncate", "--size=0", "/tmp/data"])
+        .unwrap();
+    let over = scene
+        .wait_for("its end", 4 * TIMEOUT, || {
+            Ok(got(&scene).into_iter().nth(1))
+        })
+        .unwrap();
+    assert!(is_resolved(&over), "{over:#}");
+    assert!(
+        headline(&over).contains("Nothing is about to be used up any more"),
+        "{over:#}"
+    );
+    assert_eq!(alert_group(&over), alert_group(&told));
+    assert!(scene.incidents_of("web.service").is_empty());
+    assert_eq!(scene.runs("web.service"), 1);
+}
+
+#[test]
+fn a_log_that_is_rotated_is_told_to_nobody() {
+    let scene = scene("rotates", "size=20m");
+    // As long as it takes to tell of a disk that fills, and several rotations.
+    scene
+        .wait_for("three minutes of it", 5 * TIMEOUT, || {
+            let history = ["metrics", "host", "disk", "--json"];
+            let history: serde_json::Value = serde_json::from_str(&scene.prunella_ok(&history))?;
+            let series = history["series"].as_array().unwrap();
+            let of_tmp = series.iter().find(|one| one["instance"] == "/tmp");
+            let points = of_tmp.map_or(0, |one| one["points"].as_array().unwrap().len());
+            Ok((points >= 180).then_some(()))
+        })
+        .unwrap();
+    let host = scene.health("--host");
+    assert!(host["service"]["forecasts"].is_null(), "{host:#}");
+    assert_eq!(got(&scene).len(), 0);
+}
+
+#[test]
+fn reports_have_the_last_hour_of_what_matters() {
+    let main = format!("{}\n[metrics]\ninterval = \"1s\"\n", receiver::CONFIG);
+    let care = "[health]\nlatency = { degraded = \"400ms\", clear = \"300ms\", for = \"2s\" }\n\
+                [[probe]]\nname = \"front\"\nhttp = \"http://127.0.0.1:8080/\"\n\
+                interval = \"1s\"\nfailure-threshold = 5\n";
+    let scene = with_server(receiver::scene())
+        .file("/etc/prunella/prunella.toml", &main, 0o644)
+        .service("web.service", &web::unit(8080, ""), care)
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["web.service"]);
+    scene.wait_state("web.service", "healthy");
+    scene.write_file(SLOW, "", 0o644).unwrap();
+    let told = wait_got(&scene, 1).remove(0);
+    let words = one_line(text(&told));
+    for part in [
+        "The last hour (",
+        "█",
+        "Latency of probe `front` lay between ",
+        "; the limit is 400 ms.",
+    ] {
+        assert!(words.contains(part), "{part} in {words}");
+    }
+    // So does that of the failure that follows.
+    scene.remove_file(SLOW).unwrap();
+    scene.kill("web.service");
+    let healed = scene.wait_healed("web.service");
+    assert_ne!(healed.cause, "degraded");
+    let page = scene.prunella_ok(&["incidents", healed.id.as_str(), "--html"]);
+    assert!(
+        page.contains("<svg role=\"img\" aria-label=\"Latency of probe"),
+        "{page}"
+    );
+    assert!(page.contains("<polyline points=\""), "{page}");
+    // And of what failed without a symptom there is none.
+    scene.wait_state("web.service", "healthy");
+    let all = scene.incidents_of("web.service");
+    assert!(all.iter().all(|one| one.ended.is_some()), "{all:?}");
+    scene.kill("web.service");
+    let again = scene
+        .wait_for("another incident", TIMEOUT, || {
+            let all = scene.incidents_of("web.service");
+            Ok(all
+                .into_iter()
+                .find(|one| one.id > healed.id && one.is("healed")))
+        })
+        .unwrap();
+    let page = scene.prunella_ok(&["incidents", again.id.as_str(), "--html"]);
+    assert!(!page.contains("<svg"), "{page}");
+}
+
+/// What an earlier daemon has kept: 13 hours in which these services used half a gigabyte.
+fn past(units: &[&str]) -> Vec<u8> {
+    const MINUTES: u32 = 780;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metrics.db");
+    let mut store = SampleStore::open(&path).unwrap();
+    let series: Vec<Series> = units
+        .iter()
+        .map(|unit| Series {
+            subject: Subject::from(UnitName::new(*unit).unwrap()),
+            metric: Metric::MemoryBytes,
+            instance: None,
+        })
+        .collect();
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() / 60;
+    let now = u32::try_from(now).unwrap();
+    for minute in 0..MINUTES {
+        let values = vec![Some((500 + u64::from(minute) * 7 % 5) << 20); 6];
+        let minute = Minute {
+            number: now - MINUTES + minute,
+            interval: Duration::from_secs(10),
+            slots: values.len(),
+            values: series.iter().map(|one| (one, values.as_slice())).collect(),
+        };
+        store.write(&minute, 64 << 20).unwrap();
+    }
+    drop(store);
+    fs::read(path).unwrap()
+}
+
+#[test]
+fn what_was_never_so_is_a_mark_and_an_incident_only_where_that_is_wanted() {
+    let main = format!("{}\n[metrics]\ninterval = \"1s\"\n", receiver::CONFIG);
+    let scene = receiver::scene()
+        .file("/etc/prunella/prunella.toml", &main, 0o644)
+        .file(
+            "/var/lib/prunella/metrics.db",
+            past(&["web.service", "shop.service"]),
+            0o600,
+        )
+        .service("web.service", &victim("", ""), "")
+        .service(
+            "shop.service",
+            &victim("", ""),
+            "[health]\nunusual = \"incident\"\n",
+        )
+        .service("bystander.service", &victim("", ""), "")
+        .with_daemon();
+    receiver(&scene, "200");
+    scene.start(&["web.service", "shop.service", "bystander.service"]);
+    let unusual = |unit: &str| scene.health(unit)["service"]["unusual"].clone();
+    scene
+        .wait_for("a mark", 4 * TIMEOUT, || {
+            Ok(unusual("web")[0].is_object().then_some(()))
+        })
+        .unwrap();
+    assert_eq!(unusual("web")[0]["metric"], "memory-bytes");
+    let told = wait_got(&scene, 1);
+    assert_eq!(receiver::units(&told[0]), ["shop.service"]);
+    assert_eq!(kind(&told[0]), "prunella.degradation");
+    assert!(headline(&told[0]).contains("is unusual"), "{told:#?}");
+    // Of what was never seen before nothing is usual.
+    assert!(unusual("bystander").is_null());
+    assert!(scene.incidents_of("web.service").is_empty());
+    scene.wait_state("web.service", "healthy");
+    for command in [["status"].as_slice(), &["health"], &["health", "web"]] {
+        let shown = one_line(&scene.prunella_ok(command)).to_lowercase();
+        assert!(shown.contains("unusual since "), "{shown}");
+        assert!(shown.contains(": memory ("), "{shown}");
+    }
+
+    // A daemon that begins anew has learnt it.
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    scene
+        .wait_for("the mark again", TIMEOUT, || {
+            Ok(unusual("web")[0].is_object().then_some(()))
+        })
+        .unwrap();
+    scene.kill("web.service");
+    let healed = scene.wait_healed("web.service");
+    let report = one_line(&scene.report(&healed));
+    assert!(
+        report.contains("Unusual before that, which is a hint: memory ("),
+        "{report}"
+    );
+}
