@@ -153,11 +153,13 @@ impl UnitSampler {
         }
         if let Some(current) = tools.number(&folder.join("memory.current")) {
             counted.memory = true;
-            // The cache of files is given back as soon as somebody needs the memory.
+            // The cache of files is given back as soon as somebody needs the memory, also that
+            // of files which are read again and again.
             let cache = tools
                 .read(&folder.join("memory.stat"))
-                .and_then(|text| field(text, "inactive_file"));
-            let used = current.saturating_sub(cache.unwrap_or(0));
+                .map(|text| ["inactive_file", "active_file"].map(|name| field(text, name)))
+                .map_or(0, |parts| parts.into_iter().flatten().sum());
+            let used = current.saturating_sub(cache);
             add.extend(self.memory(tools, used));
         }
         if let Some(swap) = tools.number(&folder.join("memory.swap.current")) {

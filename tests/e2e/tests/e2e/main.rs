@@ -15,6 +15,7 @@ mod error_budgets;
 mod files;
 mod hardening;
 mod health;
+mod kernel;
 mod killed;
 mod lifecycle;
 mod one_story;

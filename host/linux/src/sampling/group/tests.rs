@@ -70,7 +70,10 @@ fn controlled() -> Bench {
     );
     bench.write("cpu.max", "200000 100000\n");
     bench.write("memory.current", "524288000\n");
-    bench.write("memory.stat", "anon 1\nfile 2\ninactive_file 104857600\n");
+    bench.write(
+        "memory.stat",
+        "anon 1\nfile 2\ninactive_file 62914560\nactive_file 41943040\n",
+    );
     bench.write("memory.max", "max\n");
     bench.write("memory.high", "1048576000\n");
     bench.write("memory.swap.current", "4096\n");
