@@ -204,8 +204,11 @@ impl UnitSampler {
             .zip(now.periods.zip(now.throttled))
             && let Some(periods) = now.0.checked_sub(before.0)
             && let Some(throttled) = now.1.checked_sub(before.1)
-            && let Some(share) = permille(throttled, periods)
+            // Without a quota of its own there are none at all.
+            && now.0 > 0
         {
+            // The kernel counts no periods in which nothing is to run: nothing was held back.
+            let share = permille(throttled, periods).unwrap_or(0);
             add.push(Reading::new(Metric::ThrottledPermille, share));
         }
         if let Some((before, now)) = before.io.zip(now.io) {

@@ -123,6 +123,19 @@ fn a_group_with_its_controllers() {
 }
 
 #[test]
+fn a_service_that_does_not_run_is_not_held_back() {
+    let mut bench = controlled();
+    bench.sample();
+    bench.sample();
+    assert_eq!(bench.value(Metric::ThrottledPermille), Some(0));
+    // One without a quota is never told to be.
+    bench.write("cpu.stat", "usage_usec 1\nnr_periods 0\nnr_throttled 0\n");
+    bench.sample();
+    bench.sample();
+    assert_eq!(bench.value(Metric::ThrottledPermille), None);
+}
+
+#[test]
 fn a_count_that_went_back_is_no_rate() {
     let mut bench = controlled();
     bench.sample();

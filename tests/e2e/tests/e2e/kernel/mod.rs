@@ -11,6 +11,7 @@
     reason = "in a test a panic is the report"
 )]
 
+mod load;
 mod memory;
 
 use prunella_e2e::{Builder, Scene, TIMEOUT};
