@@ -11,6 +11,7 @@
     reason = "in a test a panic is the report"
 )]
 
+mod host;
 mod load;
 mod memory;
 
