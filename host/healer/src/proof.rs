@@ -24,7 +24,7 @@ use crate::{NEVER_ANSWERED, answered_probes::AnsweredProbes, start_time::StartTi
 /// signal tells of a port. Doubles from the first to the second.
 const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
-/// How long the look at the end may take.
+/// How long a look may take at the end of a wait, even beyond it.
 const LAST_LOOK: Duration = Duration::from_secs(10);
 
 /// A service that was seen well.
@@ -85,7 +85,10 @@ impl Prover<'_> {
         let deadline = begun + time.most;
         let mut pause = LOOK_EVERY.0;
         loop {
-            let (missing, never_held) = match self.look(NeverHeld::MayCome, deadline) {
+            // A look that the end of the wait cuts short would say that nothing can be seen,
+            // and not what is missing.
+            let look_until = deadline.max(Instant::now() + LAST_LOOK);
+            let (missing, never_held) = match self.look(NeverHeld::MayCome, look_until) {
                 Ok(well) => return Ok(well),
                 Err(NotWell::Down(reason)) => return Err(reason),
                 Err(NotWell::NotYet(reason)) => (reason, Vec::new()),
