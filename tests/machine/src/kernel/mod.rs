@@ -5,9 +5,9 @@
 //! file system from a loop device. QEMU interprets it (TCG): it needs no hardware, and it is
 //! ten times slower than a container. It is for what is right, never for what is fast.
 //!
-//! It is booted once, and a [`snapshot`] is taken. Every machine goes on from there in a few
-//! seconds, with a disk of its own ([`payload`]) that has what the test brings. An agent inside
-//! does what the test asks for ([`guest`]).
+//! It is booted once, and a snapshot is taken (`snapshot.rs`). Every machine goes on from there
+//! in a few seconds, with a disk of its own (`payload.rs`) that has what the test brings. An
+//! agent inside does what the test asks for (`guest.rs`).
 
 mod guest;
 mod payload;
