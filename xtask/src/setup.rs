@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use prunella_machine::kernel;
 
 use crate::step::{find, take, workspace};
 
@@ -27,15 +28,18 @@ pub(crate) enum Need {
     Machines,
     /// Booting throw-away machines with another version of systemd than this host's.
     Images,
+    /// Booting throw-away machines with a kernel of their own.
+    Kernel,
 }
 
 impl Need {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Build,
         Self::Tests,
         Self::Languages,
         Self::Machines,
         Self::Images,
+        Self::Kernel,
     ];
 
     /// Programs, and Debian's packages that have them.
@@ -61,6 +65,8 @@ impl Need {
                 ("nsenter", "util-linux"),
             ],
             Self::Images => &[("mmdebstrap", "mmdebstrap")],
+            Self::Kernel if kernel::AVAILABLE => &kernel::PROGRAMS,
+            Self::Kernel => &[],
         }
     }
 }
@@ -91,7 +97,27 @@ pub(crate) fn run(needs: &[Need]) -> Result<()> {
     if needs.contains(&Need::Languages) {
         languages::get()?;
     }
+    if needs.contains(&Need::Kernel) {
+        own_kernel()?;
+    }
     Ok(())
+}
+
+/// Makes what machines with a kernel of their own go on from; says so where there are none.
+fn own_kernel() -> Result<()> {
+    if !kernel::AVAILABLE {
+        eprintln!(
+            "\n==> WARNING: tests on a kernel of their own need x86-64, and are LEFT OUT here: \
+             memory, CPU and I/O as control groups limit them, swap, loop devices, the clock"
+        );
+        return Ok(());
+    }
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("\n==> WARNING: machines with a kernel of their own are made by root only");
+        return Ok(());
+    }
+    eprintln!("\n==> a machine with a kernel of its own (the first time: two minutes, 1 GB)");
+    kernel::prepare()
 }
 
 /// Installs Debian packages, or says which to install.

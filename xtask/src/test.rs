@@ -4,7 +4,7 @@ use std::thread;
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use prunella_machine::{Linking, Profile, program};
+use prunella_machine::{Linking, Profile, kernel, program};
 
 use crate::{
     demo::software::Software,
@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     );
     let mut needs = vec![Need::Build, Need::Tests, Need::Languages];
     if machines {
-        needs.extend([Need::Machines, Need::Images]);
+        needs.extend([Need::Machines, Need::Images, Need::Kernel]);
     }
     setup::run(&needs)?;
     take(&mut cargo(&["build", "--workspace", "--all-targets"]))?;
@@ -78,7 +78,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         for (_, target) in MACHINE_TESTS {
             end_to_end.args(["--test", target]);
         }
-        take(end_to_end.args(["--", "--test-threads", &at_once]))?;
+        end_to_end.args(["--", "--test-threads", &at_once]);
+        if !kernel::AVAILABLE {
+            end_to_end.args(["--skip", "kernel::"]);
+        }
+        take(&mut end_to_end)?;
     }
     Ok(())
 }

@@ -31,6 +31,7 @@ pub struct Builder {
     services: Vec<(String, String)>,
     systemd: Systemd,
     nothing_compiled: bool,
+    own_kernel: bool,
 }
 
 impl Builder {
@@ -38,6 +39,13 @@ impl Builder {
     pub fn version(mut self, systemd: Systemd) -> Self {
         self.machine = self.machine.version(systemd);
         self.systemd = systemd;
+        self
+    }
+
+    /// With a kernel of its own, whose control groups have all controllers.
+    pub fn own_kernel(mut self) -> Self {
+        self.machine = self.machine.own_kernel();
+        self.own_kernel = true;
         self
     }
 
@@ -93,11 +101,9 @@ impl Builder {
     pub fn without_daemon(self) -> Scene {
         static DYNAMIC: LazyLock<[PathBuf; 2]> = LazyLock::new(|| programs(Linking::Dynamic));
         static STATIC: LazyLock<[PathBuf; 2]> = LazyLock::new(|| programs(Linking::Static));
-        let [prunella, victim] = match self.systemd {
-            Systemd::Host => &*DYNAMIC,
-            // The C library of these may be older than the host's.
-            Systemd::V247 | Systemd::V252 | Systemd::V257 => &*STATIC,
-        };
+        let shares_usr = self.systemd == Systemd::Host && !self.own_kernel;
+        // The C library of others may be older than the host's.
+        let [prunella, victim] = if shares_usr { &*DYNAMIC } else { &*STATIC };
         let mut machine = self
             .machine
             .bind_ro(prunella, PRUNELLA)

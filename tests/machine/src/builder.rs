@@ -10,9 +10,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     command,
+    container::Container,
     files::Root,
-    house::House,
+    house::{self, House},
     image::{Software, Systemd},
+    kernel::{self, Guest},
     machine::Machine,
 };
 
@@ -56,6 +58,7 @@ const FOLDERS: [&str; 11] = [
 pub struct Builder {
     systemd: Systemd,
     software: Option<Software>,
+    own_kernel: bool,
     binds: Vec<(PathBuf, PathBuf)>,
     files: Vec<(PathBuf, Vec<u8>, u32)>,
     links: Vec<(PathBuf, PathBuf)>,
@@ -72,6 +75,15 @@ impl Builder {
     /// [`version`](Self::version) other than the host's.
     pub fn software(mut self, software: Software) -> Self {
         self.software = Some(software);
+        self
+    }
+
+    /// With a kernel of its own, of Debian 12, whose control groups have all controllers: not a
+    /// container. It cannot be booted again, and only programs that are linked statically are
+    /// sure to run there. What it goes on from is made at its first use (two minutes), and kept
+    /// in `target/machines/kernel`.
+    pub fn own_kernel(mut self) -> Self {
+        self.own_kernel = true;
         self
     }
 
@@ -108,12 +120,31 @@ impl Builder {
     /// Without root, without the programs it needs (the message says which
     /// packages have them), or when it does not come up in time.
     pub fn boot(self) -> Result<Machine> {
+        if self.own_kernel {
+            return self.resume();
+        }
+        house::ensure_able(&house::CONTAINER_PROGRAMS)?;
         let house = House::new()?;
         let tree = self.systemd.tree(self.software.as_ref())?;
         let root = house.root();
         self.furnish(&tree, &root)
             .with_context(|| format!("cannot make the machine's files in {}", root.display()))?;
-        Machine::boot(house, self.arguments(&tree, &root))
+        let arguments = self.arguments(&tree, &root);
+        Machine::container(|journal| Container::boot(house, arguments, journal))
+    }
+
+    /// Goes on from the snapshot of a machine with a kernel of its own.
+    fn resume(self) -> Result<Machine> {
+        ensure!(
+            self.systemd == Systemd::Host && self.software.is_none(),
+            "a machine with a kernel of its own has Debian 12, and no choice of software"
+        );
+        let house = House::new()?;
+        let root = house.root();
+        fs::create_dir_all(&root)?;
+        self.own_files(&root)?;
+        let (payload, script) = kernel::pack(&house.dir, &root, &self.binds)?;
+        Machine::guest(|journal| Guest::resume(house, &payload, &script, journal))
     }
 
     /// Makes everything the machine has of its own.
@@ -148,6 +179,11 @@ impl Builder {
             }
         }
 
+        self.own_files(root)
+    }
+
+    /// Puts the files and links that were asked for into a tree.
+    fn own_files(&self, root: &Path) -> Result<()> {
         let files = Root::open(root)?;
         for (path, content, mode) in &self.files {
             ensure!(

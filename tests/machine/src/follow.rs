@@ -70,7 +70,8 @@ impl Journal {
         })
     }
 
-    fn add(&self, entry: Value) {
+    /// There is one more entry.
+    pub(crate) fn add(&self, entry: Value) {
         let news = is_news(&entry);
         let mut pages = self.lock();
         pages.entries.push(entry);

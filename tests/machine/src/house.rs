@@ -28,7 +28,6 @@ impl House {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         static CLEARED: OnceLock<()> = OnceLock::new();
 
-        ensure_able()?;
         let run = machines_dir()?.join("run");
         CLEARED.get_or_init(|| clear_strays(&run));
 
@@ -80,17 +79,20 @@ pub fn machines_dir() -> Result<PathBuf> {
     Ok(target_dir()?.join("machines"))
 }
 
+/// Programs that a container needs, and Debian's packages that have them.
+pub(crate) const CONTAINER_PROGRAMS: [(&str, &str); 3] = [
+    ("systemd-nspawn", "systemd-container"),
+    ("nsenter", "util-linux"),
+    ("dbus-daemon", "dbus"),
+];
+
 /// Says what is missing, and how to get it.
-fn ensure_able() -> Result<()> {
+pub(crate) fn ensure_able(programs: &[(&str, &str)]) -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "a test machine needs root: run this as root (for example with `sudo -E`)"
     );
-    for (program, package) in [
-        ("systemd-nspawn", "systemd-container"),
-        ("nsenter", "util-linux"),
-        ("dbus-daemon", "dbus"),
-    ] {
+    for (program, package) in programs {
         if !on_path(program) {
             bail!(
                 "a test machine needs `{program}`: install it with `apt-get install {package}`, \

@@ -10,17 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::{
-    TIMEOUT,
     builder::Builder,
-    command::{self, Output, enter},
-    files::Root,
-    follow::{self, Follower, Journal},
-    house::House,
-    nspawn::{self, Nspawn},
+    command::Output,
+    container::Container,
+    follow::{self, Journal},
+    kernel::Guest,
 };
 
 /// What a condition waits for at most before it is looked at again without any
@@ -34,13 +32,17 @@ const TAIL: usize = 250;
 /// panicking test its journal goes to the standard error first.
 #[derive(Debug)]
 pub struct Machine {
-    nspawn: Nspawn,
+    inside: Inside,
     journal: Arc<Journal>,
-    follower: Option<Follower>,
-    arguments: Vec<String>,
     runs: AtomicU64,
     boot_took: Duration,
-    house: House,
+}
+
+/// Which way leads inside.
+#[derive(Debug)]
+enum Inside {
+    Container(Container),
+    Guest(Guest),
 }
 
 impl Machine {
@@ -49,82 +51,64 @@ impl Machine {
         Builder::default()
     }
 
-    pub(crate) fn boot(house: House, mut arguments: Vec<String>) -> Result<Self> {
-        arguments.push(format!("--machine={}", house.name));
-        arguments.push("systemd.unit=multi-user.target".to_owned());
+    pub(crate) fn container(boot: impl FnOnce(&Arc<Journal>) -> Result<Container>) -> Result<Self> {
+        Self::up(|journal| boot(journal).map(Inside::Container))
+    }
+
+    pub(crate) fn guest(resume: impl FnOnce(&Arc<Journal>) -> Result<Guest>) -> Result<Self> {
+        Self::up(|journal| resume(journal).map(Inside::Guest))
+    }
+
+    fn up(boot: impl FnOnce(&Arc<Journal>) -> Result<Inside>) -> Result<Self> {
         let started = Instant::now();
-        let nspawn = Nspawn::start(&house, &arguments, 0)?;
-        let mut machine = Self {
-            nspawn,
-            journal: Arc::default(),
-            follower: None,
-            arguments,
+        let journal = Arc::default();
+        let inside = boot(&journal)?;
+        Ok(Self {
+            inside,
+            journal,
             runs: AtomicU64::new(0),
-            boot_took: Duration::ZERO,
-            house,
-        };
-        machine.come_up(1)?;
-        machine.boot_took = started.elapsed();
-        Ok(machine)
+            boot_took: started.elapsed(),
+        })
     }
 
-    /// Waits until the machine has come up, in its `boot`th boot.
-    fn come_up(&mut self, boot: u32) -> Result<()> {
-        let mut come_up = || -> Result<()> {
-            loop {
-                let state = self.nspawn.wait("booting", TIMEOUT, |state| {
-                    state.ended.is_some() || (state.boots >= boot && state.ready)
-                })?;
-                match state.ended {
-                    None => break,
-                    Some(nspawn::REBOOT) => self.nspawn.restart(&self.house, &self.arguments)?,
-                    Some(code) => bail!("systemd-nspawn ended with {code}"),
-                }
-            }
-            let leader = self.leader()?;
-            let deadline = Instant::now() + TIMEOUT;
-            loop {
-                // Its init is ready before its bus is; with it, this waits.
-                let wait = ["systemctl", "is-system-running", "--wait"];
-                let answer = command::run(&mut enter(leader, &wait))?;
-                if matches!(answer.stdout.trim(), "running" | "degraded") {
-                    return Ok(());
-                }
-                ensure!(
-                    Instant::now() < deadline,
-                    "it does not come up: {} {}",
-                    answer.stdout.trim(),
-                    answer.stderr.trim()
-                );
-                thread::sleep(Duration::from_millis(5));
-            }
-        };
-        come_up().with_context(|| {
-            format!(
-                "the machine did not boot; its console says\n{}",
-                nspawn::console(&self.house.dir)
-            )
-        })?;
-        // Anew at every boot: journalctl loses a journal that a power cut left
-        // unfinished and the next boot put aside. The old one goes first, so
-        // that the new one knows how far it came.
-        self.follower = None;
-        let dir = self.host_path("/var/log/journal");
-        self.follower = Some(self.journal.follow(&dir)?);
-        Ok(())
+    /// What only a container can do. One with a kernel of its own is thrown away where
+    /// another one would boot again.
+    fn as_container(&self) -> Result<&Container> {
+        match &self.inside {
+            Inside::Container(container) => Ok(container),
+            Inside::Guest(_) => bail!("only a container can do this"),
+        }
     }
 
-    fn leader(&self) -> Result<i32> {
-        self.nspawn.state().leader.context("the machine is down")
+    fn as_container_mut(&mut self) -> Result<&mut Container> {
+        match &mut self.inside {
+            Inside::Container(container) => Ok(container),
+            Inside::Guest(_) => bail!("only a container can do this"),
+        }
     }
 
-    fn root(&self) -> Result<Root> {
-        Root::open(Path::new(&format!("/proc/{}/root", self.leader()?)))
+    /// Runs a program that only talks to the machine's init, or reads its journal: not as a
+    /// unit.
+    fn enter(&self, program: &[&str]) -> Result<Output> {
+        match &self.inside {
+            Inside::Container(container) => container.run(program),
+            Inside::Guest(guest) => guest.run(program),
+        }
+    }
+
+    fn console(&self) -> String {
+        match &self.inside {
+            Inside::Container(container) => container.console(),
+            Inside::Guest(guest) => guest.console(),
+        }
     }
 
     /// Its name, unique on the host.
     pub fn name(&self) -> &str {
-        &self.house.name
+        match &self.inside {
+            Inside::Container(container) => container.name(),
+            Inside::Guest(guest) => guest.name(),
+        }
     }
 
     /// How long it took to come up.
@@ -132,13 +116,13 @@ impl Machine {
         self.boot_took
     }
 
-    /// Where a path of its own disk (not under `/run`, `/tmp` or `/usr`) lies
+    /// Where a path of a container's own disk (not under `/run`, `/tmp` or `/usr`) lies
     /// on the host: to tell what kind of disk it is.
-    pub fn host_path(&self, guest: impl AsRef<Path>) -> PathBuf {
-        let guest = guest.as_ref();
-        self.house
-            .root()
-            .join(guest.strip_prefix("/").unwrap_or(guest))
+    ///
+    /// # Errors
+    /// When the machine is no container.
+    pub fn host_path(&self, guest: impl AsRef<Path>) -> Result<PathBuf> {
+        Ok(self.as_container()?.host_path(guest.as_ref()))
     }
 
     /// Runs a command as root, as a unit of the machine's init, to its end.
@@ -166,7 +150,7 @@ impl Machine {
         }
         all.push("--");
         all.extend(command);
-        command::run(&mut enter(self.leader()?, &all))
+        self.enter(&all)
     }
 
     /// Runs a command that has to succeed, and returns its standard output.
@@ -193,7 +177,7 @@ impl Machine {
     pub fn try_systemctl(&self, arguments: &[&str]) -> Result<Output> {
         let mut all = vec!["systemctl"];
         all.extend(arguments);
-        command::run(&mut enter(self.leader()?, &all))
+        self.enter(&all)
     }
 
     /// One property of a unit, as `systemctl show` prints it.
@@ -289,7 +273,7 @@ impl Machine {
     pub fn journal(&self, arguments: &[&str]) -> Result<Vec<Value>> {
         let mut all = vec!["journalctl", "--quiet", "--no-pager", "--output=json"];
         all.extend(arguments);
-        let text = command::run(&mut enter(self.leader()?, &all))?.into_stdout(&all.join(" "))?;
+        let text = self.enter(&all)?.into_stdout(&all.join(" "))?;
         text.lines()
             .map(|line| serde_json::from_str(line).context("the journal is not JSON"))
             .collect()
@@ -305,7 +289,14 @@ impl Machine {
         content: impl AsRef<[u8]>,
         mode: u32,
     ) -> Result<()> {
-        self.root()?.write(path.as_ref(), content.as_ref(), mode)
+        match &self.inside {
+            Inside::Container(container) => {
+                container
+                    .root()?
+                    .write(path.as_ref(), content.as_ref(), mode)
+            }
+            Inside::Guest(guest) => guest.write(path.as_ref(), content.as_ref(), mode),
+        }
     }
 
     /// The text of a file.
@@ -313,7 +304,10 @@ impl Machine {
     /// # Errors
     /// When it cannot be read.
     pub fn read_file(&self, path: impl AsRef<Path>) -> Result<String> {
-        self.root()?.read(path.as_ref())
+        match &self.inside {
+            Inside::Container(container) => container.root()?.read(path.as_ref()),
+            Inside::Guest(guest) => guest.read(path.as_ref()),
+        }
     }
 
     /// Whether anything, be it a dangling link, is at a path.
@@ -321,7 +315,10 @@ impl Machine {
     /// # Errors
     /// When the machine is down.
     pub fn exists(&self, path: impl AsRef<Path>) -> Result<bool> {
-        Ok(self.root()?.exists(path.as_ref()))
+        match &self.inside {
+            Inside::Container(container) => Ok(container.root()?.exists(path.as_ref())),
+            Inside::Guest(guest) => guest.exists(path.as_ref()),
+        }
     }
 
     /// Removes a file.
@@ -329,56 +326,56 @@ impl Machine {
     /// # Errors
     /// When it cannot be removed.
     pub fn remove_file(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.root()?.remove(path.as_ref())
+        match &self.inside {
+            Inside::Container(container) => container.root()?.remove(path.as_ref()),
+            Inside::Guest(guest) => guest.remove(path.as_ref()),
+        }
     }
 
-    /// Whether it runs: false when it went down by itself.
+    /// Whether a container runs: false when it went down by itself.
     pub fn is_up(&self) -> bool {
-        self.nspawn.state().leader.is_some()
+        self.as_container().is_ok_and(Container::is_up)
     }
 
-    /// How often it has been booted.
+    /// How often a container has been booted.
     pub fn boots(&self) -> u32 {
-        self.nspawn.state().boots
+        self.as_container().map_or(1, Container::boots)
     }
 
-    /// Reboots it in good order, and waits until it is up again.
+    /// Reboots a container in good order, and waits until it is up again.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// When it does not come up, or is no container.
     pub fn reboot(&mut self) -> Result<()> {
-        let boots = self.boots();
+        let boots = self.as_container()?.boots();
         self.systemctl(&["--no-block", "reboot"])?;
-        self.come_up(boots + 1)
+        self.as_container_mut()?.come_up(boots + 1)
     }
 
-    /// Cuts its power, and boots it again.
+    /// Cuts a container's power, and boots it again.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// When it does not come up, or is no container.
     pub fn power_cut(&mut self) -> Result<()> {
-        let boots = self.boots();
-        self.nspawn.restart(&self.house, &self.arguments)?;
-        self.come_up(boots + 1)
+        self.as_container_mut()?.power_cut()
     }
 
-    /// Waits until the machine, by itself, goes down and comes up again.
+    /// Waits until the container, by itself, goes down and comes up again.
     ///
     /// # Errors
-    /// When it does not in time.
+    /// When it does not in time, or is no container.
     pub fn wait_reboot(&mut self, after_boots: u32) -> Result<()> {
-        self.come_up(after_boots + 1)
+        self.as_container_mut()?.come_up(after_boots + 1)
     }
 
-    /// Shuts it down in good order, and waits until it is down.
+    /// Shuts a container down in good order, and waits until it is down.
     ///
     /// # Errors
-    /// When it does not go down.
+    /// When it does not go down, or is no container.
     pub fn poweroff(&mut self) -> Result<()> {
+        self.as_container()?;
         self.systemctl(&["--no-block", "poweroff"])?;
-        self.nspawn
-            .wait("shutting down", TIMEOUT, |state| state.ended.is_some())
-            .map(drop)
+        self.as_container()?.wait_down()
     }
 
     /// The end of its journal, for people.
@@ -394,9 +391,8 @@ impl Drop for Machine {
                 "---- the last of {}'s journal ----\n{}---- console ----\n{}----",
                 self.name(),
                 self.tail(),
-                nspawn::console(&self.house.dir)
+                self.console()
             );
         }
-        self.nspawn.end();
     }
 }

@@ -224,11 +224,13 @@ impl UnitSampler {
         if let Some(current) = folder.number(tools, File::MemoryCurrent) {
             counted.memory = true;
             if !is_idle || self.cache.0 != current {
-                // The cache of files is given back as soon as somebody needs the memory.
+                // The cache of files is given back as soon as somebody needs the memory, also
+                // that of files which are read again and again.
                 let cache = folder
                     .read(tools, File::MemoryStat)
-                    .and_then(|text| field(text, "inactive_file"));
-                self.cache = (current, cache.unwrap_or(0));
+                    .map(|text| ["inactive_file", "active_file"].map(|name| field(text, name)))
+                    .map_or(0, |parts| parts.into_iter().flatten().sum());
+                self.cache = (current, cache);
             }
             let used = current.saturating_sub(self.cache.1);
             add.extend(self.memory(tools, used));
@@ -275,8 +277,11 @@ impl UnitSampler {
             .zip(now.periods.zip(now.throttled))
             && let Some(periods) = now.0.checked_sub(before.0)
             && let Some(throttled) = now.1.checked_sub(before.1)
-            && let Some(share) = permille(throttled, periods)
+            // Without a quota of its own there are none at all.
+            && now.0 > 0
         {
+            // The kernel counts no periods in which nothing is to run: nothing was held back.
+            let share = permille(throttled, periods).unwrap_or(0);
             add.push(Reading::new(Metric::ThrottledPermille, share));
         }
         if let Some((before, now)) = before.io.zip(now.io) {

@@ -20,6 +20,7 @@ mod files;
 mod hardening;
 mod hardware;
 mod health;
+mod kernel;
 mod killed;
 mod lifecycle;
 mod logs;

@@ -66,7 +66,7 @@ fn ask(scene: &Scene, arguments: &[&str]) -> Value {
 
 /// Waits until a metric has been at least this; gives its points.
 #[track_caller]
-fn wait_measured(scene: &Scene, of: &str, metric: &str, least: u64) -> Vec<Value> {
+pub(crate) fn wait_measured(scene: &Scene, of: &str, metric: &str, least: u64) -> Vec<Value> {
     let mut last = Value::Null;
     scene
         .wait_for(&format!("{metric} of {of} at {least}"), 3 * TIMEOUT, || {

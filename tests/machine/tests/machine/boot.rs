@@ -173,7 +173,7 @@ fn machines_are_isolated_from_each_other() {
 #[test]
 fn dropping_a_machine_leaves_nothing_behind() {
     let machine = Machine::builder().boot().unwrap();
-    let root = machine.host_path("/");
+    let root = machine.host_path("/").unwrap();
     assert!(root.join("etc/passwd").is_file());
     drop(machine);
     assert!(!root.exists());

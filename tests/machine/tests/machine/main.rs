@@ -1,4 +1,5 @@
 //! Integration tests: one program, so that only one is linked.
 
 mod boot;
+mod kernel;
 mod victim;

@@ -70,7 +70,10 @@ fn controlled() -> Bench {
     );
     bench.write("cpu.max", "200000 100000\n");
     bench.write("memory.current", "524288000\n");
-    bench.write("memory.stat", "anon 1\nfile 2\ninactive_file 104857600\n");
+    bench.write(
+        "memory.stat",
+        "anon 1\nfile 2\ninactive_file 62914560\nactive_file 41943040\n",
+    );
     bench.write("memory.max", "max\n");
     bench.write("memory.high", "1048576000\n");
     bench.write("memory.swap.current", "4096\n");
@@ -117,6 +120,19 @@ fn a_group_with_its_controllers() {
     assert_eq!(bench.value(Metric::IoWriteBytesPerSecond), Some(0));
     assert_eq!(bench.value(Metric::OomKills), Some(1));
     assert_eq!(bench.value(Metric::Restarts), Some(2));
+}
+
+#[test]
+fn a_service_that_does_not_run_is_not_held_back() {
+    let mut bench = controlled();
+    bench.sample();
+    bench.sample();
+    assert_eq!(bench.value(Metric::ThrottledPermille), Some(0));
+    // One without a quota is never told to be.
+    bench.write("cpu.stat", "usage_usec 1\nnr_periods 0\nnr_throttled 0\n");
+    bench.sample();
+    bench.sample();
+    assert_eq!(bench.value(Metric::ThrottledPermille), None);
 }
 
 #[test]
