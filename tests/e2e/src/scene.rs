@@ -280,12 +280,13 @@ impl Scene {
         .unwrap()
     }
 
-    /// Waits for an incident of `unit` that ended so, and returns it.
+    /// Waits for an incident of `unit` that ended so, and returns it. Prunella watches what
+    /// systemd restarts for more than a minute before it asks people.
     #[track_caller]
     pub fn wait_ended(&self, unit: &str, ended: &str) -> Incident {
         let what = format!("an incident of {unit} that ended as {ended}");
         let mut last = Vec::new();
-        self.wait_for(&what, TIMEOUT, || {
+        self.wait_for(&what, 2 * TIMEOUT, || {
             last = self.incidents_of(unit);
             Ok(last.iter().find(|incident| incident.is(ended)).cloned())
         })

@@ -44,8 +44,10 @@ window = "1h"
 backoff = ["0s"]
 "#;
 
-fn killer() -> PathBuf {
-    let library = std::env::temp_dir().join(format!("prunella-killer-{}.so", std::process::id()));
+/// `case` keeps tests apart that run side by side.
+fn killer(case: usize) -> PathBuf {
+    let library =
+        std::env::temp_dir().join(format!("prunella-killer-{}-{case}.so", std::process::id()));
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/killer.c");
     let made = Command::new("cc")
         .args(["-shared", "-fPIC", "-O1", "-o"])
@@ -62,7 +64,7 @@ fn killer() -> PathBuf {
 #[case::odd(1)]
 #[case::even(2)]
 fn a_daemon_killed_before_any_write_still_records_the_truth(#[case] first: usize) {
-    let library = killer();
+    let library = killer(first);
     let content = std::fs::read(&library).unwrap();
     let scene = Scene::builder()
         .bytes("/opt/test/killer.so", &content, 0o755)
