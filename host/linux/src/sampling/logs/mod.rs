@@ -15,6 +15,7 @@
 //! entries a file has stands in its header, so what lies beyond is counted, too: as more of
 //! what was read.
 
+mod block;
 mod field;
 mod file;
 mod gpu_errors;
