@@ -1,11 +1,16 @@
 //! What will be used up: reckoned now and then, and told when it is something else. And what
 //! was measured before, of which that and what is usual is learnt.
 
-use std::{collections::BTreeSet, path::Path, sync::PoisonError, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::PoisonError,
+    time::Duration,
+};
 
 use prunella_core::{
     Timestamp,
-    health::{Metric, Subject, SubjectForecast},
+    health::{Metric, Point, Subject, SubjectForecast},
 };
 use prunella_health::{HostTracker, Tracker, WATCHED, is_watched, measured_by};
 use prunella_store::{StoreError, samples::SampleStore};
@@ -33,22 +38,27 @@ impl HealthBook {
 
     fn learn_or_say_why_not(&self, metrics: &Path) -> Result<(), StoreError> {
         let store = SampleStore::open_read_only(metrics)?;
-        let of_host = self.host().foreseen().into_iter();
-        let mut wanted: Vec<(Subject, Metric)> =
-            of_host.map(|metric| (Subject::Host, metric)).collect();
-        for unit in self.units() {
-            let foreseen = self.lock().get(&unit).map(Tracker::foreseen);
-            let foreseen = foreseen.into_iter().flatten();
-            wanted.extend(foreseen.map(|metric| (unit.clone().into(), metric)));
+        let mut foreseen: BTreeMap<Metric, BTreeSet<Subject>> = BTreeMap::new();
+        let mut with_habits = BTreeSet::from([Subject::Host]);
+        for metric in self.host().foreseen() {
+            foreseen.entry(metric).or_default().insert(Subject::Host);
         }
-        for (subject, metric) in wanted {
+        for (unit, tracker) in self.lock().iter() {
+            let subject = Subject::from(unit.clone());
+            for metric in tracker.foreseen() {
+                foreseen.entry(metric).or_default().insert(subject.clone());
+            }
+            if tracker.has_habits() {
+                with_habits.insert(subject);
+            }
+        }
+        for (metric, subjects) in foreseen {
             let now = self.now();
             let since = now.at.saturating_sub(PAST);
-            for past in store.history(&subject, measured_by(metric), since, now.at)? {
-                let values: Vec<(Timestamp, u64)> =
-                    past.points.iter().map(|it| (it.at, it.mean)).collect();
-                let instance = past.series.instance.as_deref();
-                match &subject {
+            let is_wanted = |subject: &Subject| subjects.contains(subject);
+            store.each_by_minute(measured_by(metric), since, now.at, is_wanted, |past| {
+                let (instance, values) = (past.series.instance.as_deref(), means(&past.points));
+                match &past.series.subject {
                     Subject::Host => self.host().earlier(now, metric, instance, &values),
                     Subject::Unit(unit) => {
                         if let Some(tracker) = self.lock().get_mut(unit) {
@@ -56,32 +66,17 @@ impl HealthBook {
                         }
                     }
                 }
-            }
+            })?;
         }
-        self.learn_what_is_usual(&store)
-    }
-
-    fn learn_what_is_usual(&self, store: &SampleStore) -> Result<(), StoreError> {
-        let watched = |of_host: bool| {
-            WATCHED
-                .into_iter()
-                .filter(move |metric| is_watched(*metric, of_host))
-        };
-        let mut wanted: Vec<(Subject, Metric)> = watched(true)
-            .map(|metric| (Subject::Host, metric))
-            .collect();
-        for unit in self.units() {
-            if self.lock().get(&unit).is_some_and(Tracker::has_habits) {
-                wanted.extend(watched(false).map(|metric| (unit.clone().into(), metric)));
-            }
-        }
-        for (subject, metric) in wanted {
+        for metric in WATCHED {
             let now = self.now().at;
-            for past in store.history(&subject, metric, now.saturating_sub(HABITS), now)? {
-                let values: Vec<(Timestamp, u64)> =
-                    past.points.iter().map(|it| (it.at, it.mean)).collect();
-                let instance = past.series.instance.as_deref();
-                match &subject {
+            let since = now.saturating_sub(HABITS);
+            let is_wanted = |subject: &Subject| {
+                with_habits.contains(subject) && is_watched(metric, *subject == Subject::Host)
+            };
+            store.each_by_minute(metric, since, now, is_wanted, |past| {
+                let (instance, values) = (past.series.instance.as_deref(), means(&past.points));
+                match &past.series.subject {
                     Subject::Host => self.host().learn(metric, instance, &values),
                     Subject::Unit(unit) => {
                         if let Some(tracker) = self.lock().get_mut(unit) {
@@ -89,7 +84,7 @@ impl HealthBook {
                         }
                     }
                 }
-            }
+            })?;
         }
         Ok(())
     }
@@ -134,6 +129,10 @@ impl HealthBook {
         let changed = before.symmetric_difference(&ahead);
         changed.map(|(subject, ..)| subject.clone()).collect()
     }
+}
+
+fn means(points: &[Point]) -> Vec<(Timestamp, u64)> {
+    points.iter().map(|point| (point.at, point.mean)).collect()
 }
 
 fn series(of: &SubjectForecast) -> SeriesAhead {

@@ -12,8 +12,7 @@ use rusqlite::Connection;
 use super::{
     MINUTE_MS, SampleStore,
     condense::{QUARTER, each_recent},
-    history::{HOUR_MS, Values, each, of_minutes, of_quarters},
-    shown,
+    history::{HOUR_MS, RecentMinutes, Values, each, of_minutes, of_quarters, point},
 };
 use crate::StoreError;
 
@@ -78,13 +77,23 @@ impl SampleStore {
                     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
                 })?
                 .collect::<rusqlite::Result<_>>()?;
+            let numbers = all.iter().map(|(number, ..)| *number).collect();
+            let mut recent = RecentMinutes::of(&numbers);
             let mut found = Vec::new();
             for (number, metric, instance) in all {
                 // What another version has measured is not known to this one.
                 let Some(metric) = Metric::from_word(&metric) else {
                     continue;
                 };
-                let steps = of_series(connection, number, metric, &tiers, since, until)?;
+                let steps = of_series(
+                    connection,
+                    number,
+                    metric,
+                    &tiers,
+                    since,
+                    until,
+                    &mut recent,
+                )?;
                 if steps.is_empty() {
                     continue;
                 }
@@ -107,28 +116,24 @@ fn of_series(
     tiers: &Tiers,
     since: u64,
     until: u64,
+    recent: &mut RecentMinutes<'_>,
 ) -> rusqlite::Result<Vec<Step>> {
     let step = |at: u64, value: &Reduced, span: u64| Step {
-        point: Point {
-            at: Timestamp::from_millis(at),
-            mean: shown(metric, value.mean),
-            min: shown(metric, value.min),
-            max: shown(metric, value.max),
-        },
+        point: point(metric, at, value),
         span: Duration::from_millis(span),
     };
     let mut steps = Vec::new();
     let end = tiers.minutes.min(until);
     if since < end {
         let mut values = Values::new();
-        of_quarters(connection, number, since, end - 1, &mut values)?;
+        of_quarters(connection, number, since, end - 1, recent, &mut values)?;
         let values = values.range(since..end);
         steps.extend(values.map(|(&at, value)| step(at, value, QUARTER_MS)));
     }
     let (begin, end) = (tiers.minutes.max(since), tiers.recent.min(until));
     if begin < end {
         let mut values = Values::new();
-        of_minutes(connection, number, begin, end - 1, &mut values)?;
+        of_minutes(connection, number, begin, end - 1, recent, &mut values)?;
         let values = values.range(begin..end);
         steps.extend(values.map(|(&at, value)| step(at, value, MINUTE_MS)));
     }

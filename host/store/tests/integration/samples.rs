@@ -62,6 +62,15 @@ fn write_number(samples: &mut SampleStore, number: u32) {
     write(samples, number, &[(series(Metric::Tasks), slots)], SIZE);
 }
 
+/// Answers with the number of the last minute.
+fn write_nine_days(samples: &mut SampleStore) -> u32 {
+    let end = BEGIN + 9 * 24 * 60;
+    for number in BEGIN..=end {
+        write_number(samples, number);
+    }
+    end
+}
+
 fn store(path: &Path) -> SampleStore {
     SampleStore::open(path).unwrap()
 }
@@ -71,10 +80,7 @@ fn each_tier_has_its_values_and_a_new_process_has_them_all() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.db");
     let mut writing = store(&path);
-    let end = BEGIN + 9 * 24 * 60;
-    for number in BEGIN..=end {
-        write_number(&mut writing, number);
-    }
+    let end = write_nine_days(&mut writing);
     drop(writing);
     let reading = SampleStore::open_read_only(&path).unwrap();
     let until = at(end + 1);
@@ -186,14 +192,48 @@ fn it_stays_within_its_size() {
 }
 
 #[test]
+fn what_all_of_them_were_by_minutes_is_what_each_of_them_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut samples = store(&folder.path().join("metrics.db"));
+    let of = |subject: Subject, metric| Series {
+        subject,
+        ..series(metric)
+    };
+    // An hour that has rows, and a part of one that has none yet.
+    let end = BEGIN + 90;
+    for number in BEGIN..end {
+        let slots = [Some(u64::from(number)); 6];
+        let all = [
+            (of(web(), Metric::Tasks), slots),
+            (of(Subject::Host, Metric::Tasks), slots.map(|_| Some(7))),
+            (of(web(), Metric::Processes), slots),
+        ];
+        write(&mut samples, number, &all, SIZE);
+    }
+    let (since, until) = (at(BEGIN + 10), at(end + 60));
+    let heard = |wanted: fn(&Subject) -> bool| {
+        let mut heard = Vec::new();
+        samples
+            .each_by_minute(Metric::Tasks, since, until, wanted, |past| heard.push(past))
+            .unwrap();
+        heard.sort_by(|a, b| a.series.subject.cmp(&b.series.subject));
+        heard
+    };
+    let asked = |subject| samples.history(&subject, Metric::Tasks, since, until);
+    let mut all = asked(Subject::Host).unwrap();
+    all.extend(asked(web()).unwrap());
+    all.sort_by(|a, b| a.series.subject.cmp(&b.series.subject));
+    assert_eq!(heard(|_| true), all);
+    assert!(all.iter().all(|one| one.points.len() == 80), "{all:?}");
+    assert_eq!(heard(|subject| *subject == web()), asked(web()).unwrap());
+}
+
+#[test]
 fn steps_are_as_fine_as_they_are_kept_and_none_is_there_twice() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metrics.db");
     let mut writing = store(&path);
-    let end = BEGIN + 9 * 24 * 60;
-    for number in BEGIN..=end {
-        write_number(&mut writing, number);
-    }
+    let end = write_nine_days(&mut writing);
     let reading = SampleStore::open_read_only(&path).unwrap();
     let all = reading.steps(&web(), at(BEGIN), at(end + 1)).unwrap();
     assert_eq!(all.len(), 1);
