@@ -49,7 +49,7 @@ pub fn over(subject: &str, metric: &str, span: Duration) -> Result<Vec<SpanSumma
         .collect())
 }
 
-/// One value.
+/// What was measured last of a metric, or of one of its instances.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measurement {
     /// Of what, where there may be several: the name of a probe, where a file system is
@@ -77,7 +77,7 @@ pub struct SpanSummary {
     pub mean: u64,
     /// The least of all measured values.
     pub min: u64,
-    /// The greatest.
+    /// The greatest of all measured values.
     pub max: u64,
     /// How fast it changes; absent where the values are too few to tell.
     pub slope: Option<Slope>,

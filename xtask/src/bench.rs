@@ -11,7 +11,12 @@ mod idle;
 mod inside;
 mod scene;
 
-use std::{fs, path::PathBuf, process::Command, thread};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
@@ -149,6 +154,24 @@ fn set_up() -> Result<()> {
          (for example with `sudo -E`)"
     );
     setup::run(&[Need::Build, Need::Machines, Need::Images])
+}
+
+/// The table of figures, and JSON where that is wanted. `before` was the load average.
+fn publish(figures: &[Figure], before: f64, json: Option<&Path>) -> Result<()> {
+    let (host, after) = (host()?, load()?);
+    println!("\n{host}; load average {before:.1} before, {after:.1} after\n");
+    figures::table(figures);
+    if let Some(path) = json {
+        let all = json!({
+            "host": host,
+            "load_before": before,
+            "load_after": after,
+            "figures": figures.iter().map(Figure::json).collect::<Vec<_>>(),
+        });
+        fs::write(path, format!("{all:#}\n"))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// The load average of the last minute.

@@ -15,7 +15,7 @@ use prunella_report::Renderer;
 
 use crate::{
     exit::Exit,
-    output::{self, BAD, FAIR, GOOD, QUIET},
+    output::{self, BAD, FAIR, GOOD, QUIET, counted},
     paths::Paths,
     query::Prunella,
 };
@@ -140,11 +140,6 @@ fn checked(paths: &Paths) -> anyhow::Result<Checked> {
         exit,
         warnings,
     })
-}
-
-fn counted(count: usize, what: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{s}")
 }
 
 #[cfg(test)]

@@ -47,6 +47,16 @@ const LONGEST_FLAPPING: Duration = Duration::from_secs(24 * 3_600);
 /// Of a probe that is asked every second, this many questions have to be kept.
 const LONGEST_WINDOW: Duration = Duration::from_secs(3_600);
 
+/// The keys of `[health]` that limit no metric.
+const OF_SERVICES: &[&str] = &[
+    "latency",
+    "error-rate",
+    "certificate",
+    "flapping",
+    "logs",
+    "unusual",
+];
+
 /// `[health]`, over `default`.
 pub(super) fn section(
     reader: &mut Reader<'_>,
@@ -55,20 +65,7 @@ pub(super) fn section(
 ) -> HealthSettings {
     let mut health = default.clone();
     if let Some(section) = reader.section(top, "health", "[health]") {
-        reader.only(
-            section,
-            &keys(
-                &[
-                    "latency",
-                    "error-rate",
-                    "certificate",
-                    "flapping",
-                    "logs",
-                    "unusual",
-                ],
-                limits::OF_SERVICES,
-            ),
-        );
+        reader.only(section, &keys(OF_SERVICES, limits::OF_SERVICES));
         read(reader, section, &mut health);
     }
     health
@@ -85,19 +82,8 @@ pub(super) fn host_section(
     let Some(section) = reader.section(top, "health", "[health]") else {
         return health;
     };
-    let known = keys(
-        &[
-            "latency",
-            "error-rate",
-            "certificate",
-            "flapping",
-            "logs",
-            "unusual",
-            "host",
-        ],
-        limits::OF_SERVICES,
-    );
-    reader.only(section, &known);
+    let known = keys(OF_SERVICES, limits::OF_SERVICES);
+    reader.only(section, &[&known[..], &["host"]].concat());
     read(reader, section, &mut health);
     if let Some(section) = reader.section(section, "host", "[health.host]") {
         reader.only(section, &keys(&[], limits::OF_HOST));

@@ -17,13 +17,10 @@ use prunella_core::{
     },
     health::{Metric, Point, Subject},
 };
-use prunella_metrics::{
-    reduce::{Reduced, reduce},
-    trend::{self, Trend},
-};
+use prunella_metrics::reduce::{Reduced, reduce};
 use prunella_store::{
     StoreError,
-    samples::{Latest, SampleStore, SeriesHistory},
+    samples::{Latest, SampleStore, SeriesHistory, trend_of},
 };
 
 use crate::{Paths, clock, sampler::Sampler};
@@ -145,13 +142,6 @@ pub(crate) fn over(
 fn summary(instance: Option<String>, points: &[Point]) -> Option<SpanSummary> {
     let (first, last) = (points.first()?, points.last()?);
     let Reduced { mean, min, max } = reduce(points.iter().map(reduced))?;
-    let samples: Vec<trend::Point> = points
-        .iter()
-        .map(|point| trend::Point {
-            at: point.at.as_millis() as f64 / 1e3,
-            value: point.mean as f64,
-        })
-        .collect();
     let an_hour = |a_second: f64| a_second * 3_600.0;
     Some(SpanSummary {
         instance,
@@ -161,7 +151,7 @@ fn summary(instance: Option<String>, points: &[Point]) -> Option<SpanSummary> {
         mean,
         min,
         max,
-        slope: Trend::of(&samples).map(|trend| Slope {
+        slope: trend_of(points).map(|trend| Slope {
             an_hour: an_hour(trend.slope),
             low: an_hour(trend.slope_low),
             high: an_hour(trend.slope_high),

@@ -39,7 +39,7 @@ pub struct Recorded {
 /// An incident that would have begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WouldBegin {
-    /// When.
+    /// When it would have been opened.
     pub at: Timestamp,
     /// When its symptoms would have cleared; absent where they still hold.
     pub ended: Option<Timestamp>,

@@ -215,7 +215,7 @@ impl Outlook {
         });
     }
 
-    /// Reckons anew.
+    /// Reckons anew when each value is used up. What is not fresh changes nothing.
     pub(crate) fn look(&mut self, now: Now, limits: &MetricLimits) {
         let is_fresh = self.last.is_some_and(|(last, _)| {
             now.since(last) <= self.interval * SAMPLES_IN_POINT * STALE_AFTER

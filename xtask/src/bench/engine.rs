@@ -7,14 +7,13 @@ mod journal;
 mod ports;
 mod runtime;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use prunella_machine::{Linking, Profile, program};
-use serde_json::json;
 
-use super::figures::{self, Figure};
+use super::figures::Figure;
 
 /// `cargo xtask bench engine`
 #[derive(Debug, Args)]
@@ -23,7 +22,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Only these
+    /// Measure only these groups
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     only: Vec<What>,
 
@@ -70,22 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             What::Daemon => daemon::measure(&prunella, &victim, options.quick)?,
         });
     }
-    let host = super::host()?;
-    println!(
-        "\n{host}; load average {before:.1} before, {:.1} after\n",
-        super::load()?
-    );
-    figures::table(&figures);
-    if let Some(path) = &options.json {
-        let all = json!({
-            "host": host,
-            "load_before": before,
-            "load_after": super::load()?,
-            "figures": figures.iter().map(Figure::json).collect::<Vec<_>>(),
-        });
-        fs::write(path, format!("{all:#}\n"))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
+    super::publish(&figures, before, options.json.as_deref())?;
     Ok(())
 }
 

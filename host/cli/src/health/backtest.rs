@@ -218,11 +218,11 @@ fn coarse_note(recorded: &RecordedSpan) -> String {
     )
 }
 
+/// `no failure`, `1 failure`, or `3 failures`.
 fn counted(count: usize, what: &str) -> String {
     match count {
         0 => format!("no {what}"),
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
+        count => output::counted(count, what),
     }
 }
 

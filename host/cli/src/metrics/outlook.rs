@@ -1,20 +1,13 @@
 //! When what a metric measures is used up, where that is certain.
 
 use prunella_core::health::{Metric, Point};
-use prunella_metrics::trend::{self, Trend};
 use prunella_report::length;
+use prunella_store::samples::trend_of;
 
 /// When nothing is left, if it goes on as the points do; nothing, where that is not certain.
 pub(super) fn outlook(metric: Metric, points: &[Point]) -> Option<String> {
     let used_up_at = metric.used_up_at()?;
-    let samples: Vec<trend::Point> = points
-        .iter()
-        .map(|point| trend::Point {
-            at: point.at.as_millis() as f64 / 1e3,
-            value: point.mean as f64,
-        })
-        .collect();
-    let trend = Trend::of(&samples)?;
+    let trend = trend_of(points)?;
     let forecast = trend.reaches(used_up_at as f64)?;
     // The conversion saturates.
     let an_hour = (trend.slope.abs() * 3_600.0).round() as u64;

@@ -15,7 +15,7 @@ pub struct Unusual {
     /// Which of the metric's instances, such as the name of a probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-    /// Since when.
+    /// When that was found first, of this time.
     pub since: Timestamp,
     /// What it was when that was found last, in the metric's unit.
     pub value: u64,

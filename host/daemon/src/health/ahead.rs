@@ -12,7 +12,7 @@ use prunella_core::{
     Timestamp,
     health::{Metric, Point, Subject, SubjectForecast},
 };
-use prunella_health::{HostTracker, Tracker, WATCHED, is_watched, measured_by};
+use prunella_health::{HostTracker, WATCHED, is_watched, measured_by};
 use prunella_store::{StoreError, samples::SampleStore};
 
 use super::{HealthBook, HealthNews};

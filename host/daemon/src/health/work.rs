@@ -29,7 +29,7 @@ const KEPT: usize = 1_000;
 
 /// One thing to be done.
 pub(super) enum Work {
-    /// This changed.
+    /// A state has changed, which is to be written.
     Save(Transition),
     /// A unit is to be looked at.
     Look(UnitName),

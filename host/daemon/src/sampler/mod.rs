@@ -71,7 +71,7 @@ struct Control {
 /// What is measured beyond what is measured of all.
 #[derive(Debug)]
 struct Services {
-    /// By name.
+    /// In the order of their names: they are looked up by halving.
     units: Vec<UnitName>,
     /// What is looked for in their lines.
     log_patterns: BTreeMap<UnitName, LogPatterns>,

@@ -14,13 +14,13 @@ impl Tracker {
         if self.settings.unusual == UnusualSettings::Off {
             return Observed::default();
         }
-        let before = self.habits.unusual();
-        self.habits.observe(now.at, readings, false);
         let is_symptom = self.settings.unusual == UnusualSettings::Incident;
-        if is_symptom && before != self.habits.unusual() {
-            return self.settle(now, None);
+        let before = is_symptom.then(|| self.habits.unusual());
+        self.habits.observe(now.at, readings, false);
+        match before {
+            Some(before) if before != self.habits.unusual() => self.settle(now, None),
+            _ => Observed::default(),
         }
-        Observed::default()
     }
 
     /// What was measured before this began, a value a minute.

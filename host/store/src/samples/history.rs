@@ -9,6 +9,7 @@ use prunella_core::{
 use prunella_metrics::{
     block::Block,
     reduce::{Reduced, decode_reduced, reduce, reduce_each},
+    trend::{self, Trend},
 };
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -25,6 +26,19 @@ pub struct SeriesHistory {
     pub series: Series,
     /// Oldest first; where nothing was measured there is none.
     pub points: Vec<Point>,
+}
+
+/// Where the means of some points, the oldest first, are going; nothing, where they are too few
+/// to tell.
+pub fn trend_of(points: &[Point]) -> Option<Trend> {
+    let samples: Vec<trend::Point> = points
+        .iter()
+        .map(|point| trend::Point {
+            at: point.at.as_millis() as f64 / 1e3,
+            value: point.mean as f64,
+        })
+        .collect();
+    Trend::of(&samples)
 }
 
 /// From which tier values come.

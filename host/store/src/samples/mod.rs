@@ -35,7 +35,7 @@ use self::{
     write::{forget, write},
 };
 pub use self::{
-    history::SeriesHistory,
+    history::{SeriesHistory, trend_of},
     replay::{SeriesSteps, Step},
 };
 use crate::{StoreError, connect::connect, file};

@@ -7,7 +7,7 @@ use super::super::{
     figures::{Figure, Samples, Target},
 };
 
-/// In MB.
+/// What 13 months may take, in MB.
 const MOST: f64 = 30.0;
 
 pub(super) fn measure() -> Result<Vec<Figure>> {

@@ -86,7 +86,7 @@ pub(super) enum Begin {
 /// What was found in what has come.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// By subject.
+    /// By the number of the subject, in the order in which they were declared.
     pub(super) tallies: BTreeMap<usize, Tally>,
     /// Where the GPUs are of which the kernel logged an error, once for each.
     pub(super) ill_gpus: Vec<String>,

@@ -68,7 +68,7 @@ pub struct LogSampler {
     gpus: GpuErrors,
 }
 
-/// One service.
+/// A service whose lines are counted, and what it has written within the last minute.
 #[derive(Debug)]
 struct Subject {
     unit: UnitName,

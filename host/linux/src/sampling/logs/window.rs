@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 /// How long a line counts.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Lines, counted.
+/// How many lines there were, in all and of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) lines: u64,

@@ -3,7 +3,8 @@
 use prunella_e2e::Scene;
 
 use super::{
-    MAIN, assert_always_well, greedy, have_rest, have_use, wait_ready, wait_symptom, with_greedy,
+    MAIN, assert_always_well, greedy, have_rest, have_use, wait_ready, wait_symptom,
+    wait_without_symptoms, with_greedy,
 };
 use crate::signals::wait_measured;
 
@@ -47,11 +48,7 @@ fn a_quota_that_is_used_up_is_told_and_a_short_burst_is_not() {
     have_rest(&scene, "web");
 
     // It does not run at all now: then it is not held back either.
-    let well = scene.wait_state("web.service", "healthy");
-    assert_eq!(
-        well["service"]["symptoms"].as_array().map(Vec::len),
-        Some(0)
-    );
+    wait_without_symptoms(&scene, "web.service");
     assert_eq!(scene.runs("web.service"), 1);
     assert_always_well(&scene, "burst.service");
     assert_always_well(&scene, "idle.service");

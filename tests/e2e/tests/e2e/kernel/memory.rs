@@ -3,7 +3,8 @@
 use prunella_e2e::{Scene, TIMEOUT};
 
 use super::{
-    MAIN, assert_always_well, greedy, have_rest, have_use, wait_ready, wait_symptom, with_greedy,
+    MAIN, assert_always_well, greedy, have_rest, have_use, wait_ready, wait_symptom,
+    wait_without_symptoms, with_greedy,
 };
 use crate::signals::wait_measured;
 
@@ -43,11 +44,7 @@ fn a_limit_that_comes_near_is_told_and_the_cache_of_files_is_not_and_an_oom_kill
         .unwrap();
 
     have_rest(&scene, "web");
-    let well = scene.wait_state("web.service", "healthy");
-    assert_eq!(
-        well["service"]["symptoms"].as_array().map(Vec::len),
-        Some(0)
-    );
+    wait_without_symptoms(&scene, "web.service");
     assert_eq!(scene.runs("web.service"), 1);
     let told = scene.only_incident_of("web.service");
     assert_eq!(told.cause, "degraded", "{told:?}");

@@ -124,6 +124,15 @@ fn wait_symptom(scene: &Scene, of: &str, metric: &str) -> String {
         .unwrap_or_else(|error| panic!("{error}: {last:#}"))
 }
 
+#[track_caller]
+fn wait_without_symptoms(scene: &Scene, unit: &str) {
+    let well = scene.wait_state(unit, "healthy");
+    assert_eq!(
+        well["service"]["symptoms"].as_array().map(Vec::len),
+        Some(0)
+    );
+}
+
 /// That a service was never anything but well.
 #[track_caller]
 fn assert_always_well(scene: &Scene, unit: &str) {
