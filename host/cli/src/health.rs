@@ -19,7 +19,7 @@ use prunella_metrics::{
     reduce::{Reduced, reduce},
     sparkline::sparkline,
 };
-use prunella_report::forecast_in_words;
+use prunella_report::{forecast_in_words, place_in_hour};
 
 use crate::{
     args::{HealthArgs, HealthCommand},
@@ -190,15 +190,10 @@ fn hours(prunella: &Prunella<'_>, subject: &Subject, symptoms: &[Symptom]) -> Ve
 
 /// Points of the hour before `until`, as a row of characters.
 fn in_an_hour(points: &[Point], until: Timestamp) -> String {
-    const EACH: u128 = 3_600_000 / HOUR_COLUMNS as u128;
     let mut columns: [Vec<Reduced>; HOUR_COLUMNS] = Default::default();
     for point in points {
-        let place = usize::try_from(until.since(point.at).as_millis() / EACH);
-        let column = place
-            .ok()
-            .and_then(|place| HOUR_COLUMNS.checked_sub(place + 1))
-            .and_then(|place| columns.get_mut(place));
-        if let Some(column) = column {
+        let place = place_in_hour(point.at, until, HOUR_COLUMNS);
+        if let Some(column) = place.and_then(|place| columns.get_mut(place)) {
             column.push(Reduced::from(point.mean));
         }
     }

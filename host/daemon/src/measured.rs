@@ -160,7 +160,7 @@ fn summary(instance: Option<String>, points: &[Point]) -> Option<SpanSummary> {
 }
 
 /// What a metric was over a span, each of its instances apart.
-fn points(
+pub(crate) fn points(
     file: &Path,
     sampler: Option<&Sampler>,
     subject: &Subject,

@@ -2,7 +2,7 @@
 //! the sweep, and `prunella alerts retry`.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -18,7 +18,7 @@ use prunella_healer::Observer;
 use prunella_linux::Linux;
 use prunella_notify::{HostQueries, Notifier, NotifierSettings, channel};
 use prunella_report::Renderer;
-use prunella_store::{Store, StoreError, samples::SampleStore};
+use prunella_store::{Store, StoreError};
 
 use crate::{Paths, assembly::Assembly, observed::Measures};
 
@@ -58,7 +58,6 @@ pub fn of(paths: &Paths, assembly: &Assembly) -> Option<Notifier> {
         Arc::new(LinuxQueries {
             linux: Arc::clone(&assembly.linux),
             measures: Arc::clone(&assembly.measures),
-            metrics: paths.metrics(),
         }),
     )
 }
@@ -149,8 +148,6 @@ impl Observer for Followed {
 struct LinuxQueries {
     linux: Arc<Linux>,
     measures: Arc<Measures>,
-    /// Where daemons keep what they measure.
-    metrics: PathBuf,
 }
 
 impl HostQueries for LinuxQueries {
@@ -175,16 +172,13 @@ impl HostQueries for LinuxQueries {
         (since, until): (Timestamp, Timestamp),
     ) -> Vec<Point> {
         let subject = Subject::from(unit.clone());
-        let found = self
-            .measures
-            .history(&subject, metric, since, until)
-            .or_else(|| {
-                let store = SampleStore::open_read_only(&self.metrics).ok()?;
-                store.history(&subject, metric, since, until).ok()
-            });
+        let found = self.measures.history(&subject, metric, since, until);
+        let found = found.unwrap_or_else(|error| {
+            tracing::debug!("what was measured of {unit} cannot be read: {error}");
+            Vec::new()
+        });
         found
             .into_iter()
-            .flatten()
             .find(|one| one.series.instance.as_deref() == instance)
             .map(|one| one.points)
             .unwrap_or_default()

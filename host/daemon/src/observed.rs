@@ -15,7 +15,7 @@ use prunella_core::{
     },
     health::{Health, Metric, Subject, Symptom},
 };
-use prunella_store::samples::SeriesHistory;
+use prunella_store::{StoreError, samples::SeriesHistory};
 
 use crate::{Paths, health::HealthBook, measured, sampler::Sampler};
 
@@ -64,20 +64,17 @@ impl Measures {
         book.map(|book| book.of_host().symptoms).unwrap_or_default()
     }
 
-    /// What a metric was, this minute included; `None` where nobody measures.
+    /// What a metric was: of the daemon that measures, this minute included, else of the file.
     pub(crate) fn history(
         &self,
         subject: &Subject,
         metric: Metric,
         since: Timestamp,
         until: Timestamp,
-    ) -> Option<Vec<SeriesHistory>> {
-        let sampler = self.sampler()?;
-        Some(
-            sampler
-                .history(subject, metric, since, until)
-                .unwrap_or_default(),
-        )
+    ) -> Result<Vec<SeriesHistory>, StoreError> {
+        let sampler = self.sampler();
+        let sampler = sampler.as_deref();
+        measured::points(&self.file, sampler, subject, metric, since, until)
     }
 
     fn sampler(&self) -> Option<Arc<Sampler>> {

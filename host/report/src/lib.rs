@@ -29,6 +29,6 @@ pub use self::{
         Advice, Attempt, Command, Explanation, Grantable, HOUR, Importance, LOOK_BACK, Line, Mark,
         Moment, Obstacle, Often, Plot, Plotted, Proof, Recurrence, Report, ReportContext, StepText,
         StrategyOpinion, Tried, degraded_headline, describe, headline, how_it_failed, is_up,
-        length, outage_headline, shown_act,
+        length, outage_headline, place_in_hour, shown_act,
     },
 };

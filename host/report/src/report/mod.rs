@@ -38,7 +38,7 @@ pub use self::{
     grants::Grantable,
     headline::{degraded_headline, headline, outage_headline},
     obstacle::Obstacle,
-    plot::{HOUR, Plot, Plotted},
+    plot::{HOUR, Plot, Plotted, place_in_hour},
     recurrence::{LOOK_BACK, Often, Recurrence},
     standing::is_up,
     step::{Importance, StepText, describe},

@@ -141,6 +141,13 @@ impl Plot {
     }
 }
 
+/// Which of so many equal pieces of the hour before `until` a time lies in, counted from the
+/// oldest; none, where it lies further back.
+pub fn place_in_hour(at: Timestamp, until: Timestamp, pieces: usize) -> Option<usize> {
+    let age = until.since(at).as_millis() * pieces as u128 / HOUR.as_millis();
+    pieces.checked_sub(usize::try_from(age).ok()?.checked_add(1)?)
+}
+
 /// The worst value of each piece of the hour before `until`.
 fn in_columns<const N: usize>(
     symptom: &Symptom,
@@ -149,12 +156,8 @@ fn in_columns<const N: usize>(
 ) -> [Option<u64>; N] {
     let mut columns = [None; N];
     for point in points.iter().filter(|point| point.at <= until) {
-        let age = until.since(point.at).as_millis() * N as u128 / HOUR.as_millis();
-        let column = usize::try_from(age)
-            .ok()
-            .and_then(|age| N.checked_sub(age + 1))
-            .and_then(|place| columns.get_mut(place));
-        if let Some(column) = column {
+        let place = place_in_hour(point.at, until, N);
+        if let Some(column) = place.and_then(|place| columns.get_mut(place)) {
             let is_too_high = symptom.clear <= symptom.threshold;
             let value = if is_too_high { point.max } else { point.min };
             *column = Some(column.map_or(value, |known| symptom.worse(known, value)));
