@@ -579,7 +579,7 @@ pub(crate) struct ExpectArgs {
     #[arg(long, requires = "list")]
     pub(crate) json: bool,
 
-    /// End it now
+    /// End the expected work of the unit now
     #[arg(long, conflicts_with_all = ["span", "reason", "allow"])]
     pub(crate) end: bool,
 }
