@@ -85,10 +85,7 @@ pub fn program(package: &str, name: &str, profile: Profile, linking: Linking) ->
         .filter(|message| message.pointer("/target/name") == Some(&Value::from(name)))
         .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
         .with_context(|| format!("cargo did not say where it put {name}"))?;
-    match linking {
-        Linking::Dynamic => Ok(built),
-        Linking::Static => keep(&built, name, profile),
-    }
+    keep(&built, name, profile, linking)
 }
 
 /// The cargo that runs us, in the workspace, as if a shell ran it.
@@ -111,12 +108,18 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Links a static program to a path of its own: cargo puts both linkings at the same.
-fn keep(built: &Path, name: &str, profile: Profile) -> Result<PathBuf> {
-    let folder = house::machines_dir()?.join(match profile {
-        Profile::Dev => "static/debug",
-        Profile::Release => "static/release",
-    });
+/// Links a program to a path of its own: cargo puts both linkings at the same, so that one
+/// takes the place of the other.
+fn keep(built: &Path, name: &str, profile: Profile, linking: Linking) -> Result<PathBuf> {
+    let linking = match linking {
+        Linking::Dynamic => "dynamic",
+        Linking::Static => "static",
+    };
+    let profile = match profile {
+        Profile::Dev => "debug",
+        Profile::Release => "release",
+    };
+    let folder = house::machines_dir()?.join(linking).join(profile);
     fs::create_dir_all(&folder)?;
     let path = folder.join(name);
     // A machine may still run the one before.
