@@ -4,6 +4,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -108,6 +109,9 @@ pub fn cargo() -> Command {
     command
 }
 
+/// How often a program was kept by this process.
+static KEPT: AtomicU32 = AtomicU32::new(0);
+
 /// Links a program to a path of its own: cargo puts both linkings at the same, so that one
 /// takes the place of the other.
 fn keep(built: &Path, name: &str, profile: Profile, linking: Linking) -> Result<PathBuf> {
@@ -122,10 +126,15 @@ fn keep(built: &Path, name: &str, profile: Profile, linking: Linking) -> Result<
     let folder = house::machines_dir()?.join(linking).join(profile);
     fs::create_dir_all(&folder)?;
     let path = folder.join(name);
-    // A machine may still run the one before.
-    let new = folder.join(format!("{name}.{}", std::process::id()));
+    // A machine may still run the one before, and tests side by side may keep the same one.
+    let number = KEPT.fetch_add(1, Ordering::Relaxed);
+    let new = folder.join(format!("{name}.{}-{number}", std::process::id()));
     fs::hard_link(built, &new)
         .and_then(|()| fs::rename(&new, &path))
         .with_context(|| format!("cannot link {} to {}", built.display(), path.display()))?;
+    // rename(2) leaves it where both are one file already.
+    if new.exists() {
+        fs::remove_file(&new)?;
+    }
     Ok(path)
 }
