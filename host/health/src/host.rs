@@ -56,7 +56,7 @@ impl HostTracker {
     /// It was measured.
     pub fn signals(&mut self, now: Now, signals: &Signals<'_>) -> Observed {
         self.sampled.sample(now, &self.limits, signals, None);
-        self.outlook.sample(now, &self.limits, signals);
+        self.outlook.sample(now, &self.limits, signals, None);
         self.settle(now)
     }
 
@@ -88,7 +88,7 @@ impl HostTracker {
 
     /// It was measured: whether that is usual.
     pub fn habits(&mut self, now: Now, readings: &[Reading]) {
-        self.habits.observe(now.at, readings, true);
+        self.habits.observe(now.at, readings, true, None);
     }
 
     /// What was measured before this began, a value a minute.

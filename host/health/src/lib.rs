@@ -17,6 +17,7 @@
 //!   never steps and goes on while the host sleeps; after a gap that is longer than a
 //!   probe's data stay fresh, rows and windows begin anew.
 //! - **Expected work begins no symptom** of what it strains, and counts for no error budget.
+//!   What it strains is meanwhile neither learnt as usual, nor found unusual, nor foreseen.
 //!   What holds already holds until it has cleared; that a probe goes unanswered counts as
 //!   ever.
 //! - **A proof ends what it disproves.** Questions that went unanswered before it count no
@@ -37,6 +38,7 @@ mod condition;
 mod episodes;
 mod error_budget;
 mod evidence;
+mod expected;
 mod flapping;
 mod host;
 mod judged;
