@@ -13,6 +13,9 @@
 //! - **Nothing flaps at the line.** A condition opens at its threshold and clears at a
 //!   lower one; what lies between changes nothing. Either has to hold for the condition's
 //!   time, over [`OPEN_AFTER`] values in a row to open and [`CLOSE_AFTER`] to close.
+//! - **Slow now and then is slow.** Answers that are slow by turns are never three in a row, and
+//!   yet whoever asks has to wait. Where at least every third is slow, [`RECURS_AFTER`] of them
+//!   open it, and [`APART`] fast ones in a row close it.
 //! - **Time counts only where there were samples.** The clock is the one since boot, which
 //!   never steps and goes on while the host sleeps; after a gap that is longer than a
 //!   probe's data stay fresh, rows and windows begin anew.
@@ -73,6 +76,13 @@ pub const OPEN_AFTER: u32 = 3;
 
 /// … and so many close it.
 pub const CLOSE_AFTER: u32 = 2;
+
+/// Slow answers that come again and again, with others between them, open a symptom when there
+/// are so many …
+pub const RECURS_AFTER: u32 = 6;
+
+/// … and never so many others in a row between them: at least every third is slow.
+pub const APART: u32 = 3;
 
 /// A probe of which nothing was heard for so many intervals is not known.
 pub const STALE_AFTER: u32 = 3;
