@@ -199,11 +199,43 @@ impl Watched {
     }
 }
 
+/// Questions that went unanswered in a row: what a probe's `failure-threshold` counts.
+#[derive(Debug, Clone, Default)]
+pub struct UnansweredInARow {
+    count: u32,
+    /// Since the threshold was reached last.
+    until_threshold: u32,
+}
+
+impl UnansweredInARow {
+    /// One more. True when that reaches the threshold, and when as many more have reached it
+    /// anew.
+    pub fn unanswered(&mut self, threshold: u32) -> bool {
+        self.count = self.count.saturating_add(1);
+        self.until_threshold = self.until_threshold.saturating_add(1);
+        let is_reached = self.until_threshold >= threshold;
+        if is_reached {
+            self.until_threshold = 0;
+        }
+        is_reached
+    }
+
+    /// One was answered, or not asked: what was in a row is not in a row any more.
+    pub fn begin_anew(&mut self) {
+        *self = Self::default();
+    }
+
+    /// How many there are in this row.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+}
+
 /// Failures in a row, and whether they are a symptom.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct InARow {
     open: Option<Now>,
-    failures: u32,
+    failures: UnansweredInARow,
     first: Option<Now>,
     successes: u32,
     /// The longest row while it holds.
@@ -229,18 +261,17 @@ impl InARow {
     pub(crate) fn failed(&mut self, now: Now, threshold: u32) {
         self.successes = 0;
         let first = *self.first.get_or_insert(now);
-        self.failures = self.failures.saturating_add(1);
-        if self.open.is_none() && self.failures >= threshold {
+        if self.failures.unanswered(threshold) && self.open.is_none() {
             self.open = Some(first);
         }
         if self.open.is_some() {
-            self.longest = self.longest.max(self.failures);
+            self.longest = self.longest.max(self.failures.count());
         }
     }
 
     /// [`CLOSE_AFTER`] successes in a row end it.
     pub(crate) fn succeeded(&mut self) {
-        self.failures = 0;
+        self.failures.begin_anew();
         self.first = None;
         if self.open.is_none() {
             return;
@@ -253,7 +284,7 @@ impl InARow {
 
     /// What was in a row is not in a row any more.
     pub(crate) fn gap(&mut self) {
-        self.failures = 0;
+        self.failures.begin_anew();
         self.first = None;
         self.successes = 0;
     }

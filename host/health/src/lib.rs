@@ -60,7 +60,7 @@ use prunella_core::Timestamp;
 
 pub use self::{
     backtest::{Backtest, Recorded, WouldBegin},
-    condition::Condition,
+    condition::{Condition, UnansweredInARow},
     host::HostTracker,
     judged::Observed,
     outlook::measured_by,

@@ -13,6 +13,7 @@ use std::{
 };
 
 use prunella_core::{UnitName, service::Service};
+use prunella_health::UnansweredInARow;
 use tokio::{
     runtime::{Builder, Runtime},
     sync::oneshot,
@@ -236,7 +237,7 @@ fn until_next(interval: Duration, took: Duration, was_answered: bool) -> Duratio
 /// A probe, and how often in a row it went unanswered.
 struct Streak {
     target: ProbeTarget,
-    unanswered: u32,
+    unanswered: UnansweredInARow,
     since: Instant,
     /// Until it is asked again.
     pause: Duration,
@@ -259,7 +260,7 @@ impl Streak {
         Self {
             pause: target.interval.unwrap_or(FIRST_PAUSE),
             target,
-            unanswered: 0,
+            unanswered: UnansweredInARow::default(),
             since: Instant::now(),
         }
     }
@@ -275,7 +276,7 @@ impl Streak {
     }
 
     async fn ask(&mut self, ask: &Arc<Ask>) -> Next {
-        if self.unanswered == 0 {
+        if self.unanswered.count() == 0 {
             self.since = Instant::now();
         }
         let ProbeTarget { unit, probe, .. } = self.target.clone();
@@ -283,11 +284,9 @@ impl Streak {
         let was_answered = !matches!(asked, Asked::NeverAnswered(_));
         match asked {
             Asked::NotAnswering(why) | Asked::NeverAnswered(why) => {
-                self.unanswered += 1;
-                if self.unanswered < self.target.failure_threshold {
+                if !self.unanswered.unanswered(self.target.failure_threshold) {
                     return Next::AskOn;
                 }
-                self.unanswered = 0;
                 Next::Tell(Unanswered {
                     unit: self.target.unit.clone(),
                     probe: self.target.probe.clone(),
@@ -297,11 +296,11 @@ impl Streak {
                 })
             }
             Asked::Answering => {
-                self.unanswered = 0;
+                self.unanswered.begin_anew();
                 Next::Answered
             }
             Asked::NotNow => {
-                self.unanswered = 0;
+                self.unanswered.begin_anew();
                 Next::Rest
             }
         }
