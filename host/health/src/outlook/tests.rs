@@ -251,8 +251,8 @@ fn what_expected_work_makes_grow_is_not_foreseen_and_says_nothing_afterwards() {
         for seconds in (0..12_000).step_by(10) {
             let (share, expected) = match seconds {
                 0..4_000 => (300, None),
-                4_000..7_000 => (300 + (seconds - 4_000) / 10, Some(&expected)),
-                _ => (600, None),
+                4_000..7_000 => (300 + (seconds - 4_000) / 6, Some(&expected)),
+                _ => (800, None),
             };
             let now = memory(&mut outlook, seconds, 1, share, expected);
             told = told.max(now.len());

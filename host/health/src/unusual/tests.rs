@@ -126,7 +126,7 @@ fn what_expected_work_strains_is_neither_marked_nor_learnt() {
     let before = known(&habits);
     // It begins and ends within a minute, and goes on for longer than anything is remembered.
     let work = backup(Metric::MemoryBytes);
-    let end = begin + 2 * 86_400 + 1_230;
+    let end = begin + 2 * 86_400 + 1_470;
     for seconds in (begin + 610..end).step_by(10) {
         measured_while(&mut habits, seconds, 900 << 20, Some(&work));
         assert_eq!(habits.unusual(), []);
