@@ -49,8 +49,11 @@ mod tests {
             left.into_iter().map(|(_, value)| value).collect()
         };
         let all = [0, 1, 2, 3, 4, 5];
-        assert_eq!(left(Metric::MemoryBytes, &[work.clone()]), [0, 4, 5]);
-        assert_eq!(left(Metric::Descriptors, &[work.clone()]), all);
+        assert_eq!(
+            left(Metric::MemoryBytes, std::slice::from_ref(&work)),
+            [0, 4, 5]
+        );
+        assert_eq!(left(Metric::Descriptors, std::slice::from_ref(&work)), all);
         assert_eq!(left(Metric::MemoryBytes, &[]), all);
         // One that ended as a minute began has not touched that.
         let until = ExpectedWork {
