@@ -131,16 +131,12 @@ pub(super) fn watch(steps: &[Entry]) -> Option<Watch> {
     })
 }
 
-/// Whether these steps end with a wait for the host.
-pub(super) fn waits_for_host(steps: &[Entry]) -> bool {
-    let last = steps.last().map(|entry| &entry.step);
-    matches!(
-        last,
-        Some(Step::Waits {
-            on: Awaited::Host,
-            ..
-        })
-    )
+/// What these steps end with a wait for, if they do.
+pub(super) fn waits_for(steps: &[Entry]) -> Option<Awaited> {
+    match steps.last()?.step {
+        Step::Waits { on, .. } => Some(on),
+        _ => None,
+    }
 }
 
 /// The strategies that have healed, but for those that waited for a person to agree.
