@@ -37,6 +37,7 @@ mod condition;
 mod episodes;
 mod error_budget;
 mod evidence;
+mod few;
 mod flapping;
 mod host;
 mod judged;
