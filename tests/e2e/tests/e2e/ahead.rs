@@ -17,7 +17,7 @@ use prunella_core::{
     health::{Metric, Series, Subject},
 };
 use prunella_e2e::{Scene, TIMEOUT, one_line, victim};
-use prunella_store::samples::{Minute, SampleStore};
+use prunella_store::samples::{Measured, Minute, SampleStore};
 
 use crate::{
     receiver::{self, alert_group, got, headline, is_resolved, kind, receiver, text, wait_got},
@@ -210,7 +210,10 @@ fn past(units: &[&str]) -> Vec<u8> {
             number: now - MINUTES + minute,
             interval: Duration::from_secs(10),
             slots: values.len(),
-            values: series.iter().map(|one| (one, values.as_slice())).collect(),
+            values: series
+                .iter()
+                .map(|one| Measured::of(one, &values))
+                .collect(),
         };
         store.write(&minute, 64 << 20).unwrap();
     }
