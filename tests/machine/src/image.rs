@@ -116,8 +116,10 @@ fn make(release: &str, software: Option<&Software>, tree: &Path) -> Result<()> {
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished)?;
     }
-    let mut mmdebstrap = Command::new("mmdebstrap");
+    // What it mounts goes with it, also when it is killed.
+    let mut mmdebstrap = Command::new("unshare");
     mmdebstrap
+        .args(["--mount", "mmdebstrap"])
         .args(["--quiet", "--mode=root", "--format=directory"])
         .args(["--variant=minbase", &format!("--include={PACKAGES}")])
         .arg(format!("--setup-hook={MERGE_USR}"));

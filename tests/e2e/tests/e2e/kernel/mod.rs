@@ -24,21 +24,22 @@ const GREEDY: &str = r#"
 import os, signal, subprocess, sys
 
 name = sys.argv[1]
-wanted, held, children = [], None, []
+held, children = None, []
 
-def use(*_):
-    with open(f"/run/test-{name}") as file:
-        wanted[:] = file.read().split()
-
-def rest(*_):
-    wanted.clear()
-
-signal.signal(signal.SIGUSR1, use)
-signal.signal(signal.SIGUSR2, rest)
+# Blocked, so that none is lost that comes before it is waited for.
+told = {signal.SIGUSR1, signal.SIGUSR2}
+signal.pthread_sigmask(signal.SIG_BLOCK, told)
 open(f"/run/ready-{name}", "w").close()
 while True:
-    signal.pause()
-    what, much = (wanted + [None, 0])[:2]
+    if signal.sigwait(told) == signal.SIGUSR2:
+        held = None
+        for child in children:
+            child.kill()
+            child.wait()
+        children = []
+        continue
+    with open(f"/run/test-{name}") as file:
+        what, much = (file.read().split() + [0])[:2]
     if what == "memory":
         held = b"x" * (int(much) << 20)
     elif what == "cache":
@@ -57,18 +58,12 @@ while True:
         children = [subprocess.Popen(["true"]) for _ in range(int(much))]
     elif what == "write":
         with open(f"/var/tmp/{name}", "wb", buffering=0) as file:
-            while wanted:
+            while not signal.sigpending():
                 os.pwrite(file.fileno(), bytes(1 << 18), 0)
                 os.fsync(file.fileno())
     elif what == "cpu":
-        while wanted:
+        while not signal.sigpending():
             pass
-    elif what is None:
-        held = None
-        for child in children:
-            child.kill()
-            child.wait()
-        children = []
 "#;
 
 /// Every second, so that a test is short.
