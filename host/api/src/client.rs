@@ -45,7 +45,8 @@ use crate::{
     PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET,
     ServiceDetail, StatusReport, Steps,
     message::{
-        AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, UnitParams,
+        AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, SpanParams,
+        UnitParams,
     },
     problem,
 };
@@ -255,9 +256,10 @@ impl Queries for Client {
         subject: &Subject,
         metric: Metric,
         since: Option<Timestamp>,
+        until: Option<Timestamp>,
     ) -> Answer<MetricHistory> {
         let address = format!("/metrics/{}/{}", part(subject.as_str()), metric.as_str());
-        self.get_with(&address, &SinceParams { since })
+        self.get_with(&address, &SpanParams { since, until })
     }
 
     fn incidents(&self, filter: &Filter) -> Answer<Vec<Summary>> {

@@ -219,7 +219,15 @@ pub(crate) struct UnitParams {
     pub(crate) unit: Option<UnitName>,
 }
 
-/// The query of `GET /health/{subject}` and `GET /metrics/{subject}/{metric}`.
+/// The query of `GET /metrics/{subject}/{metric}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SpanParams {
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// The query of `GET /health/{subject}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct SinceParams {

@@ -43,12 +43,13 @@ pub trait Queries: Send + Sync {
     /// The work that is expected of services now, by name.
     fn expected_work(&self) -> Answer<Vec<ExpectedWork>>;
 
-    /// What one metric was since then; within the last hour, without a time.
+    /// What one metric was from then, within the last hour without a time, until then, or now.
     fn metric(
         &self,
         subject: &Subject,
         metric: Metric,
         since: Option<Timestamp>,
+        until: Option<Timestamp>,
     ) -> Answer<MetricHistory>;
 
     /// Incidents, newest first.

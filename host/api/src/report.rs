@@ -5,7 +5,7 @@ use std::time::Duration;
 use prunella_core::{
     Timestamp, UnitName,
     capability::{ActiveState, Load, Memory},
-    health::Health,
+    health::{ExpectedWork, Health},
     incident::{EndingKind, IncidentId},
     service::Port,
 };
@@ -26,6 +26,9 @@ pub struct StatusReport {
     pub day: DayCount,
     /// What is paused.
     pub pauses: Vec<PauseStatus>,
+    /// The work that is expected of services.
+    #[serde(default)]
+    pub expected_work: Vec<ExpectedWork>,
     /// Incidents that people have to see to, newest first.
     pub needs_people: Vec<NeedsPeople>,
     /// Strategies that may observe only, for want of a grant.

@@ -9,7 +9,7 @@
 //! | `GET /api/v1/health/{subject}` | `since` | [`HealthDetail`]: one of them, and its changes |
 //! | `GET /api/v1/metrics` | | [`MetricsReport`]: the latest value of each metric |
 //! | `GET /api/v1/metrics/{subject}` | | [`MetricsReport`]: of a unit, or of `host` |
-//! | `GET /api/v1/metrics/{subject}/{metric}` | `since` | [`MetricHistory`] |
+//! | `GET /api/v1/metrics/{subject}/{metric}` | `since`, `until` | [`MetricHistory`] |
 //! | `GET /api/v1/incidents` | `unit`, `since`, `until`, `outcome`, `kind`, `limit` | newest first |
 //! | `GET /api/v1/incidents/{id}` | | one, with every step |
 //! | `GET /api/v1/records` | as incidents, and `after` | whole records, oldest first |
@@ -63,7 +63,8 @@ use crate::{
     Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail,
     ServiceStatus, StatusReport, Steps,
     message::{
-        AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, UnitParams,
+        AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, SpanParams,
+        UnitParams,
     },
 };
 
@@ -382,10 +383,10 @@ async fn metrics_of(State(shared): Api, Named(subject): Named<Subject>) -> Reply
 async fn metric(
     State(shared): Api,
     Named((subject, metric)): Named<(Subject, Metric)>,
-    Params(params): Params<SinceParams>,
+    Params(params): Params<SpanParams>,
 ) -> Reply<MetricHistory> {
     shared
-        .ask(move |queries| queries.metric(&subject, metric, params.since))
+        .ask(move |queries| queries.metric(&subject, metric, params.since, params.until))
         .await
 }
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use prunella_core::{
     StrategyName, Timestamp, UnitName,
+    health::ExpectedWork,
     service::{RunPolicy, StartLimit},
     summary::Summary,
 };
@@ -32,6 +33,9 @@ pub struct ServiceDetail {
     pub budget: BudgetStatus,
     /// The pauses that cover it.
     pub pauses: Vec<PauseStatus>,
+    /// The work that is expected of it.
+    #[serde(default)]
+    pub expected_work: Option<ExpectedWork>,
     /// How it failed, while it is down by failure.
     pub failure: Option<FailureStatus>,
     /// Set while a person is needed.

@@ -151,6 +151,7 @@ impl Queries for Fixed {
             services: Vec::new(),
             day: DayCount::default(),
             pauses: Vec::new(),
+            expected_work: Vec::new(),
             needs_people: Vec::new(),
             awaiting_grant: Vec::new(),
             alarms: Vec::new(),
@@ -200,12 +201,13 @@ impl Queries for Fixed {
         subject: &Subject,
         metric: Metric,
         since: Option<Timestamp>,
+        until: Option<Timestamp>,
     ) -> Answer<MetricHistory> {
         Ok(MetricHistory {
             subject: subject.clone(),
             metric,
             since: since.unwrap_or_default(),
-            until: Timestamp::from_millis(9),
+            until: until.unwrap_or_default(),
             series: vec![InstanceHistory {
                 instance: None,
                 points: vec![Point {
@@ -477,15 +479,20 @@ fn every_question_has_its_answer() {
     assert_eq!(metrics.metrics[0].series.instance.as_deref(), Some("/var"));
     assert_eq!(client.metrics(None).unwrap(), metrics);
     let unit_b = Subject::from(unit("b.service"));
-    let memory = client.metric(&unit_b, Metric::MemoryBytes, since).unwrap();
+    let memory = client
+        .metric(
+            &unit_b,
+            Metric::MemoryBytes,
+            since,
+            Some(Timestamp::from_millis(9)),
+        )
+        .unwrap();
     assert_eq!(
         (memory.subject, memory.metric),
         (unit_b, Metric::MemoryBytes)
     );
-    assert_eq!(
-        (Some(memory.since), memory.series[0].points[0].max),
-        (since, 3)
-    );
+    assert_eq!((Some(memory.since), memory.until.as_millis()), (since, 9));
+    assert_eq!(memory.series[0].points[0].max, 3);
     let first = client.records(&Filter::default(), None).unwrap();
     assert_eq!((first.records.len(), first.next), (1, Some(7)));
     let last = client.records(&Filter::default(), first.next).unwrap();

@@ -174,7 +174,7 @@ fn hours(prunella: &Prunella<'_>, subject: &Subject, symptoms: &[Symptom]) -> Ve
     let hour = |symptom: &Symptom| {
         // It is only told beside what was asked for.
         let history = prunella
-            .ask(|queries| queries.metric(subject, symptom.metric, None))
+            .ask(|queries| queries.metric(subject, symptom.metric, None, None))
             .ok()?;
         let one = history
             .series

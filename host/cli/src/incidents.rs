@@ -179,10 +179,10 @@ fn plot(prunella: &Prunella<'_>, record: &Record) -> Option<Plot> {
         .and_then(|id| prunella.ask(|queries| queries.incident(id.as_str())).ok());
     let plotted = Plotted::of(record, follows.as_ref())?;
     let until = plotted.until.min(time::now());
-    let since = Some(until.saturating_sub(HOUR));
+    let since = until.saturating_sub(HOUR);
     let subject = Subject::from(detection.unit.clone());
     let history = prunella
-        .ask(|queries| queries.metric(&subject, plotted.symptom.metric, since))
+        .ask(|queries| queries.metric(&subject, plotted.symptom.metric, Some(since), Some(until)))
         .ok()?;
     let one = history
         .series

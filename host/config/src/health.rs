@@ -15,8 +15,8 @@ use std::{ops::Range, time::Duration};
 use prunella_core::{
     duration::written,
     health::{
-        CertificateSettings, ErrorRateSettings, FlappingSettings, HealthSettings, LatencySettings,
-        Metric, MetricLimits, UnusualSettings,
+        CertificateSettings, ErrorRateSettings, FlappingSettings, HealthSettings,
+        HostHealthSettings, LatencySettings, Metric, UnusualSettings,
     },
     text::one_line,
 };
@@ -57,6 +57,9 @@ const OF_SERVICES: &[&str] = &[
     "unusual",
 ];
 
+/// The keys of `[health.host]` that limit no metric.
+const OF_HOST: &[&str] = &["flapping"];
+
 /// `[health]`, over `default`.
 pub(super) fn section(
     reader: &mut Reader<'_>,
@@ -76,7 +79,7 @@ pub(super) fn host_section(
     reader: &mut Reader<'_>,
     top: Section<'_>,
     default: &HealthSettings,
-    host: &mut MetricLimits,
+    host: &mut HostHealthSettings,
 ) -> HealthSettings {
     let mut health = default.clone();
     let Some(section) = reader.section(top, "health", "[health]") else {
@@ -86,8 +89,11 @@ pub(super) fn host_section(
     reader.only(section, &[&known[..], &["host"]].concat());
     read(reader, section, &mut health);
     if let Some(section) = reader.section(section, "host", "[health.host]") {
-        reader.only(section, &keys(&[], limits::OF_HOST));
-        limits::read(reader, section, limits::OF_HOST, host);
+        reader.only(section, &keys(OF_HOST, limits::OF_HOST));
+        if let Some(section) = reader.section(section, "flapping", "[health.host.flapping]") {
+            read_flapping(reader, section, &mut host.flapping);
+        }
+        limits::read(reader, section, limits::OF_HOST, &mut host.limits);
     }
     health
 }

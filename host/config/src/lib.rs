@@ -137,7 +137,7 @@ use prunella_core::{
     ChannelName, StrategyName, UnitName,
     analyst::ModelSettings,
     budget::HostBudget,
-    health::{HealthSettings, MetricLimits},
+    health::{HealthSettings, HostHealthSettings},
     oversight::Oversight,
     policy::{BUILTIN_STRATEGIES, Grants, Limits},
     protected::Protected,
@@ -169,7 +169,7 @@ pub struct Config {
     /// For services that set nothing else. Already part of each service.
     pub health: HealthSettings,
     /// From when on the host itself is degraded.
-    pub host_health: MetricLimits,
+    pub host_health: HostHealthSettings,
     /// How often services and host are measured.
     pub metrics: MetricsSettings,
     /// Protected beyond the built-in list.
@@ -209,7 +209,7 @@ impl Default for Config {
             budget: BudgetSettings::default(),
             host_budget: HostBudget::default(),
             health: HealthSettings::default(),
-            host_health: MetricLimits::of_host(),
+            host_health: HostHealthSettings::default(),
             metrics: MetricsSettings::default(),
             protect: Vec::new(),
             unprotect: Vec::new(),

@@ -452,7 +452,7 @@ fn limits_of_metrics_are_read_over_their_defaults() {
              cpu-core = { degraded = \"250%\", for = \"10m\" }\n\
              memory = { forecast = \"1h\" }\n\
              [health.host]\ndisk = { degraded = \"80%\", clear = \"75%\" }\n\
-             inodes = { forecast = \"off\" }\n\
+             inodes = { forecast = \"off\" }\nflapping = { changes = 4 }\n\
              load = { degraded = 8 }\nclock = { for = \"1h\" }\n\
              smart = { for = \"1m\" }\ngpu-temperature = { degraded = 85 }",
         ),
@@ -475,7 +475,12 @@ fn limits_of_metrics_are_read_over_their_defaults() {
     assert_eq!(processes.hold, Duration::from_secs(5));
     assert_eq!(config.metrics.smart, Some(Duration::from_secs(7_200)));
     assert_eq!(config.metrics.gpus, None);
-    let host = &config.host_health;
+    let host = &config.host_health.limits;
+    let flapping = config.host_health.flapping;
+    let within = Duration::from_secs(1_800);
+    assert_eq!((flapping.changes, flapping.within), (4, within));
+    // That of services is another.
+    assert_eq!(config.health.flapping.changes, 6);
     let smart = host.get(Metric::DiskFailing).unwrap();
     assert_eq!(
         (smart.degraded, smart.critical, smart.clear),
@@ -1114,6 +1119,10 @@ fn mistakes_in_a_service(#[case] text: &str, #[case] expected: &str) {
 #[rstest]
 #[case::key("[strategies]", "did you mean `strategy`?")]
 #[case::retry("retry-interval = \"5s\"", "`retry-interval` must be at least 1m")]
+#[case::flapping_of_the_host(
+    "[health.host]\nflapping = { changes = 2 }",
+    "`changes` must lie between 3 and 1000"
+)]
 #[case::kept_too_short("[store]\nretention = \"5m\"", "`retention` must be at least")]
 #[case::kept_too_little("[store]\nmax-size = \"10KiB\"", "`max-size` must be at least 1MiB")]
 #[case::not_a_size("[store]\nmax-size = \"lots\"", "`lots` is not a size")]

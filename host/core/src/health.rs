@@ -441,7 +441,23 @@ impl Default for HealthSettings {
     }
 }
 
-/// When a service changes between well and not well too often.
+/// When the host counts as degraded: `[health.host]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostHealthSettings {
+    pub limits: MetricLimits,
+    pub flapping: FlappingSettings,
+}
+
+impl Default for HostHealthSettings {
+    fn default() -> Self {
+        Self {
+            limits: MetricLimits::of_host(),
+            flapping: FlappingSettings::default(),
+        }
+    }
+}
+
+/// When a subject changes between well and not well too often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlappingSettings {
     /// So many changes are too many …

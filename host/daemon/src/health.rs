@@ -282,8 +282,8 @@ impl HealthBook {
         for (unit, observed) in changes {
             self.note(&unit.into(), observed);
         }
-        let limits = config.host_health.clone();
-        self.observe_host(|host, now| host.declare(now, limits));
+        let settings = config.host_health.clone();
+        self.observe_host(|host, now| host.declare(now, settings));
         self.send(Work::Pauses);
         self.send(Work::LookAtUnseen);
     }

@@ -56,15 +56,15 @@ pub(crate) fn report(
     })
 }
 
-/// What a metric was since then, until now.
+/// What a metric was since then, until then.
 pub(crate) fn history(
     paths: &Paths,
     sampler: Option<&Sampler>,
     subject: &Subject,
     metric: Metric,
     since: Timestamp,
+    until: Timestamp,
 ) -> Told<MetricHistory> {
-    let until = clock::now();
     let found = points(&paths.metrics(), sampler, subject, metric, since, until);
     let found = found.map_err(refused)?;
     let series = found

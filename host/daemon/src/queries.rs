@@ -164,6 +164,8 @@ impl LocalQueries {
     /// How the host and the services in care were, when a daemon saw them last.
     fn last_known(&self, now: Timestamp) -> Answer<(Option<SeenHealth>, Vec<SeenHealth>)> {
         let seen = self.read(Store::seen_health)?.unwrap_or_default();
+        // Of what was known then that may be over, and more may be expected since.
+        let expected = self.expected_work()?;
         let mut seen: BTreeMap<Subject, SeenHealth> = seen
             .into_iter()
             .map(|seen| {
@@ -181,8 +183,12 @@ impl LocalQueries {
             .keys()
             .map(|unit| {
                 let subject = Subject::from(unit.clone());
-                seen.remove(&subject)
-                    .unwrap_or_else(|| never_seen(subject, now))
+                let mut known = seen
+                    .remove(&subject)
+                    .unwrap_or_else(|| never_seen(subject, now));
+                let mut expected = expected.iter();
+                known.health.expected_work = expected.find(|work| work.unit == *unit).cloned();
+                known
             })
             .collect();
         Ok((host, services))
@@ -342,15 +348,19 @@ impl Queries for LocalQueries {
         subject: &Subject,
         metric: Metric,
         since: Option<Timestamp>,
+        until: Option<Timestamp>,
     ) -> Answer<MetricHistory> {
         let subject = self.known_as(subject)?;
-        let since = since.unwrap_or_else(|| clock::now().saturating_sub(LAST_HOUR));
+        let now = clock::now();
+        let until = until.map_or(now, |until| until.min(now));
+        let since = since.unwrap_or_else(|| until.saturating_sub(LAST_HOUR));
         measured::history(
             &self.paths,
             self.in_force.sampler(),
             &subject,
             metric,
             since,
+            until,
         )
     }
 

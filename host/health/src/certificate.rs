@@ -110,6 +110,7 @@ fn condition(limit: Duration) -> Condition {
         // The time that is left only grows with another certificate.
         clears_at: opens_at + 1,
         hold: Duration::ZERO,
+        recurs: false,
     }
 }
 

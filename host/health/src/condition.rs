@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{CLOSE_AFTER, Now, OPEN_AFTER};
+use crate::{APART, CLOSE_AFTER, Now, OPEN_AFTER, RECURS_AFTER};
 
 /// A rule over a metric. Where it opens above the value at which it clears, more is worse;
 /// where it opens below, less is.
@@ -12,12 +12,17 @@ pub struct Condition {
     pub opens_at: u64,
     /// It clears at this value and on its other side. What lies between changes nothing.
     pub clears_at: u64,
-    /// For so long the values have to be there, without one that is not.
+    /// For so long the values have to be there.
     pub hold: Duration,
+    /// Whether it also opens where such values come again and again, with others between them:
+    /// each then has to be followed by the next before [`APART`] others in a row, and there have
+    /// to be [`RECURS_AFTER`] of them. As many others in a row are needed to clear it, so that
+    /// what recurs does not flap. Otherwise one value that is not there ends them.
+    pub recurs: bool,
 }
 
 impl Condition {
-    fn opens(&self, value: u64) -> bool {
+    pub(crate) fn opens(&self, value: u64) -> bool {
         if self.opens_at >= self.clears_at {
             value >= self.opens_at
         } else {
@@ -34,19 +39,86 @@ impl Condition {
     }
 }
 
+/// Values that speak for a change, and the first of them.
+#[derive(Debug, Clone, Default)]
+struct Row {
+    count: u32,
+    first: Option<Now>,
+    /// Values since that do not speak for it.
+    against: u32,
+}
+
+impl Row {
+    /// A value came. `ends_after` that do not speak for the change end the row. Answers since
+    /// when there are `needed` that do, over this time.
+    fn value(
+        &mut self,
+        now: Now,
+        speaks_for_it: bool,
+        ends_after: u32,
+        needed: u32,
+        hold: Duration,
+    ) -> Option<Now> {
+        if !speaks_for_it {
+            self.against += 1;
+            if self.against >= ends_after {
+                *self = Self::default();
+            }
+            return None;
+        }
+        self.against = 0;
+        self.count = self.count.saturating_add(1);
+        let first = *self.first.get_or_insert(now);
+        (self.count >= needed && now.since(first) >= hold).then_some(first)
+    }
+}
+
+/// Whether values show that a condition holds.
+#[derive(Debug, Clone, Default)]
+struct Shown {
+    /// One after the other.
+    strict: Row,
+    /// With others between them, of a condition that may recur.
+    mixed: Row,
+}
+
+/// How it was shown, and since when.
+struct Opened {
+    since: Now,
+    /// Only with other values between those that show it.
+    recurs: bool,
+}
+
+impl Shown {
+    fn value(&mut self, condition: &Condition, now: Now, value: u64) -> Option<Opened> {
+        let opens = condition.opens(value);
+        let hold = condition.hold;
+        let strict = self.strict.value(now, opens, 1, OPEN_AFTER, hold);
+        let mixed = match condition.recurs {
+            true => self.mixed.value(now, opens, APART, RECURS_AFTER, hold),
+            false => None,
+        };
+        Some(Opened {
+            since: mixed.or(strict)?,
+            recurs: strict.is_none(),
+        })
+    }
+}
+
 /// Whether a condition holds, by the values so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Watched {
     /// Since when it holds.
     open: Option<Now>,
-    /// Values in a row that speak for a change, and the first of them.
-    row: u32,
-    first: Option<Now>,
+    /// Whether it was shown with other values between those that show it.
+    recurs: bool,
+    /// While it is not open: the values that would open it. While it is open and not
+    /// confirmed: those that would confirm it.
+    shown: Shown,
+    /// While it is open: the values that would close it.
+    clear: Row,
     /// Whether values have opened it since it was to be shown anew.
     confirmed: bool,
-    /// While it is open and not confirmed: values in a row that would open it, and the first
-    /// of them.
-    again: (u32, Option<Now>),
 }
 
 impl Watched {
@@ -61,6 +133,11 @@ impl Watched {
     /// Since when it holds, if it does.
     pub(crate) fn since(&self) -> Option<Now> {
         self.open
+    }
+
+    /// Whether it holds by values that come again and again, with others between them.
+    pub(crate) fn recurs(&self) -> bool {
+        self.recurs
     }
 
     /// Whether values have shown it since the service was started, or acted on, last.
@@ -87,46 +164,33 @@ impl Watched {
 
     /// A value came.
     pub(crate) fn value(&mut self, condition: &Condition, now: Now, value: u64) {
-        self.confirm(condition, now, value);
-        let (for_change, needed) = match self.open {
-            None => (condition.opens(value), OPEN_AFTER),
-            Some(_) => (condition.clears(value), CLOSE_AFTER),
-        };
-        if !for_change {
-            self.row = 0;
-            self.first = None;
-            return;
-        }
-        let first = *self.first.get_or_insert(now);
-        self.row += 1;
-        if self.row >= needed && now.since(first) >= condition.hold {
-            self.open = match self.open {
-                None => Some(first),
-                Some(_) => None,
-            };
-            self.confirmed = self.open.is_some();
+        if !self.confirmed
+            && let Some(opened) = self.shown.value(condition, now, value)
+        {
+            self.open = self.open.or(Some(opened.since));
+            self.recurs = opened.recurs;
+            self.confirmed = true;
             self.gap();
-        }
-    }
-
-    fn confirm(&mut self, condition: &Condition, now: Now, value: u64) {
-        if self.open.is_none() || self.confirmed {
             return;
         }
-        if !condition.opens(value) {
-            self.again = (0, None);
+        if self.open.is_none() {
             return;
         }
-        let (row, first) = (self.again.0 + 1, *self.again.1.get_or_insert(now));
-        self.again.0 = row;
-        self.confirmed = row >= OPEN_AFTER && now.since(first) >= condition.hold;
+        let needed = match condition.recurs {
+            true => CLOSE_AFTER.max(APART),
+            false => CLOSE_AFTER,
+        };
+        let clears = condition.clears(value);
+        let cleared = self.clear.value(now, clears, 1, needed, condition.hold);
+        if cleared.is_some() {
+            self.end();
+        }
     }
 
     /// A value is missing: what was in a row is not in a row any more.
     pub(crate) fn gap(&mut self) {
-        self.row = 0;
-        self.first = None;
-        self.again = (0, None);
+        self.shown = Shown::default();
+        self.clear = Row::default();
     }
 
     /// It holds no more: there is proof.
@@ -135,11 +199,43 @@ impl Watched {
     }
 }
 
+/// Questions that went unanswered in a row: what a probe's `failure-threshold` counts.
+#[derive(Debug, Clone, Default)]
+pub struct UnansweredInARow {
+    count: u32,
+    /// Since the threshold was reached last.
+    until_threshold: u32,
+}
+
+impl UnansweredInARow {
+    /// One more. True when that reaches the threshold, and when as many more have reached it
+    /// anew.
+    pub fn unanswered(&mut self, threshold: u32) -> bool {
+        self.count = self.count.saturating_add(1);
+        self.until_threshold = self.until_threshold.saturating_add(1);
+        let is_reached = self.until_threshold >= threshold;
+        if is_reached {
+            self.until_threshold = 0;
+        }
+        is_reached
+    }
+
+    /// One was answered, or not asked: what was in a row is not in a row any more.
+    pub fn begin_anew(&mut self) {
+        *self = Self::default();
+    }
+
+    /// How many there are in this row.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+}
+
 /// Failures in a row, and whether they are a symptom.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct InARow {
     open: Option<Now>,
-    failures: u32,
+    failures: UnansweredInARow,
     first: Option<Now>,
     successes: u32,
     /// The longest row while it holds.
@@ -165,18 +261,17 @@ impl InARow {
     pub(crate) fn failed(&mut self, now: Now, threshold: u32) {
         self.successes = 0;
         let first = *self.first.get_or_insert(now);
-        self.failures = self.failures.saturating_add(1);
-        if self.open.is_none() && self.failures >= threshold {
+        if self.failures.unanswered(threshold) && self.open.is_none() {
             self.open = Some(first);
         }
         if self.open.is_some() {
-            self.longest = self.longest.max(self.failures);
+            self.longest = self.longest.max(self.failures.count());
         }
     }
 
     /// [`CLOSE_AFTER`] successes in a row end it.
     pub(crate) fn succeeded(&mut self) {
-        self.failures = 0;
+        self.failures.begin_anew();
         self.first = None;
         if self.open.is_none() {
             return;
@@ -189,7 +284,7 @@ impl InARow {
 
     /// What was in a row is not in a row any more.
     pub(crate) fn gap(&mut self) {
-        self.failures = 0;
+        self.failures.begin_anew();
         self.first = None;
         self.successes = 0;
     }

@@ -4,7 +4,8 @@ use prunella_core::{
     Timestamp,
     duration::written,
     health::{
-        Existing, Forecast, Health, HealthState, Metric, MetricLimits, Reading, Subject, Symptom,
+        Existing, Forecast, Health, HealthState, HostHealthSettings, Metric, Reading, Subject,
+        Symptom,
     },
 };
 
@@ -19,7 +20,7 @@ use crate::{
 /// Follows the host.
 #[derive(Debug, Clone)]
 pub struct HostTracker {
-    limits: MetricLimits,
+    settings: HostHealthSettings,
     sampled: Sampled,
     outlook: Outlook,
     habits: Habits,
@@ -28,13 +29,15 @@ pub struct HostTracker {
 
 impl HostTracker {
     /// Begins with nothing known of it, and `why`.
-    pub fn new(limits: MetricLimits, now: Now, why: impl Into<String>) -> Self {
+    pub fn new(settings: HostHealthSettings, now: Now, why: impl Into<String>) -> Self {
+        let mut judged = Judged::unknown(Subject::Host, now, why.into());
+        judged.declare(settings.flapping);
         Self {
-            limits,
+            settings,
             sampled: Sampled::default(),
             outlook: Outlook::default(),
             habits: Habits::default(),
-            judged: Judged::unknown(Subject::Host, now, why.into()),
+            judged,
         }
     }
 
@@ -48,15 +51,18 @@ impl HostTracker {
     }
 
     /// What the operator has declared from now on.
-    pub fn declare(&mut self, now: Now, limits: MetricLimits) -> Observed {
-        self.limits = limits;
+    pub fn declare(&mut self, now: Now, settings: HostHealthSettings) -> Observed {
+        self.judged.declare(settings.flapping);
+        self.settings = settings;
         self.settle(now)
     }
 
     /// It was measured.
     pub fn signals(&mut self, now: Now, signals: &Signals<'_>) -> Observed {
-        self.sampled.sample(now, &self.limits, signals, None);
-        self.outlook.sample(now, &self.limits, signals);
+        self.sampled
+            .sample(now, &self.settings.limits, signals, None);
+        self.outlook
+            .sample(now, &self.settings.limits, signals, None);
         self.settle(now)
     }
 
@@ -88,7 +94,7 @@ impl HostTracker {
 
     /// It was measured: whether that is usual.
     pub fn habits(&mut self, now: Now, readings: &[Reading]) {
-        self.habits.observe(now.at, readings, true);
+        self.habits.observe(now.at, readings, true, None);
     }
 
     /// What was measured before this began, a value a minute.
@@ -98,13 +104,13 @@ impl HostTracker {
 
     /// Reckons anew what will be used up. None while too little was measured to tell.
     pub fn look_ahead(&mut self, now: Now) -> Option<Vec<Forecast>> {
-        self.outlook.look(now, &self.limits);
+        self.outlook.look(now, &self.settings.limits);
         self.outlook.is_known().then(|| self.outlook.forecasts())
     }
 
     /// The metrics whose past tells what will be used up.
     pub fn foreseen(&self) -> Vec<Metric> {
-        self.limits.foreseen().collect()
+        self.settings.limits.foreseen().collect()
     }
 
     /// What was measured before this began, of what will be used up.
@@ -119,7 +125,7 @@ impl HostTracker {
     }
 
     fn symptoms(&self) -> Vec<Symptom> {
-        worst_first(self.sampled.symptoms(&Subject::Host, &self.limits))
+        worst_first(self.sampled.symptoms(&Subject::Host, &self.settings.limits))
     }
 
     fn settle(&mut self, now: Now) -> Observed {

@@ -13,10 +13,14 @@
 //! - **Nothing flaps at the line.** A condition opens at its threshold and clears at a
 //!   lower one; what lies between changes nothing. Either has to hold for the condition's
 //!   time, over [`OPEN_AFTER`] values in a row to open and [`CLOSE_AFTER`] to close.
+//! - **Slow now and then is slow.** Answers that are slow by turns are never three in a row, and
+//!   yet whoever asks has to wait. Where at least every third is slow, [`RECURS_AFTER`] of them
+//!   open it, and [`APART`] fast ones in a row close it.
 //! - **Time counts only where there were samples.** The clock is the one since boot, which
 //!   never steps and goes on while the host sleeps; after a gap that is longer than a
 //!   probe's data stay fresh, rows and windows begin anew.
 //! - **Expected work begins no symptom** of what it strains, and counts for no error budget.
+//!   What it strains is meanwhile neither learnt as usual, nor found unusual, nor foreseen.
 //!   What holds already holds until it has cleared; that a probe goes unanswered counts as
 //!   ever.
 //! - **A proof ends what it disproves.** Questions that went unanswered before it count no
@@ -37,6 +41,7 @@ mod condition;
 mod episodes;
 mod error_budget;
 mod evidence;
+mod expected;
 mod few;
 mod flapping;
 mod host;
@@ -56,7 +61,7 @@ use prunella_core::Timestamp;
 
 pub use self::{
     backtest::{Backtest, Recorded, WouldBegin},
-    condition::Condition,
+    condition::{Condition, UnansweredInARow},
     host::HostTracker,
     judged::Observed,
     outlook::measured_by,
@@ -72,6 +77,13 @@ pub const OPEN_AFTER: u32 = 3;
 
 /// … and so many close it.
 pub const CLOSE_AFTER: u32 = 2;
+
+/// Slow answers that come again and again, with others between them, open a symptom when there
+/// are so many …
+pub const RECURS_AFTER: u32 = 6;
+
+/// … and never so many others in a row between them: at least every third is slow.
+pub const APART: u32 = 3;
 
 /// A probe of which nothing was heard for so many intervals is not known.
 pub const STALE_AFTER: u32 = 3;

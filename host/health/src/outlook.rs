@@ -9,6 +9,8 @@
 //! - It takes [`LOOKS`] looks in a row to foresee something, and as many to let go of it.
 //! - What is not known changes nothing: a forecast is over only when its value does not rise
 //!   any more, or has time again. While the share is above the limit's `clear`, it stays.
+//! - **Where expected work makes a value go, it does not go on by itself**: such values are
+//!   left out, and the last hour begins anew after them.
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,7 @@ use std::{
 
 use prunella_core::{
     Timestamp,
-    health::{Existing, Forecast, Metric, MetricLimit, MetricLimits, Whole},
+    health::{Existing, ExpectedWork, Forecast, Metric, MetricLimit, MetricLimits, Whole},
 };
 use prunella_metrics::trend::{self, LEAST_POINTS, Trend};
 
@@ -71,6 +73,8 @@ struct Course {
     sum: f64,
     summed: u32,
     latest: Option<Latest>,
+    /// Whether expected work strains it now.
+    strained: bool,
     told: Option<Forecast>,
     /// Looks in a row that speak for a change.
     row: u32,
@@ -121,8 +125,14 @@ impl Outlook {
         }
     }
 
-    /// It was measured.
-    pub(crate) fn sample(&mut self, now: Now, limits: &MetricLimits, signals: &Signals<'_>) {
+    /// It was measured. What `expected` relaxes tells nothing of the time to come.
+    pub(crate) fn sample(
+        &mut self,
+        now: Now,
+        limits: &MetricLimits,
+        signals: &Signals<'_>,
+        expected: Option<&ExpectedWork>,
+    ) {
         if self.until_point > 0 {
             self.until_point -= 1;
             return;
@@ -146,6 +156,12 @@ impl Outlook {
         self.series
             .retain(|(metric, _), _| limits.get(*metric).is_some_and(|it| it.forecast.is_some()));
         for metric in limits.foreseen() {
+            if expected.is_some_and(|work| work.relaxes(metric)) {
+                let all = self.series.iter_mut();
+                all.filter(|((of, _), _)| *of == metric)
+                    .for_each(|(_, course)| course.strained());
+                continue;
+            }
             let shares = signals.readings.iter().filter(|one| one.metric == metric);
             for share in shares {
                 let by = measured_by(metric);
@@ -158,6 +174,7 @@ impl Outlook {
                 };
                 let series = (metric, share.instance.clone());
                 let course = self.series.entry(series).or_default();
+                course.strained = false;
                 course.latest = Some(Latest {
                     share: share.value,
                     whole: match share.whole {
@@ -226,7 +243,7 @@ impl Outlook {
                 course.told = None;
                 continue;
             };
-            if is_fresh {
+            if is_fresh && !course.strained {
                 course.look(now, (*metric, instance.as_deref()), limit, wanted);
             }
         }
@@ -247,6 +264,14 @@ impl Outlook {
 }
 
 impl Course {
+    /// Work makes it go somewhere. What was foreseen before is neither shown nor disproved.
+    fn strained(&mut self) {
+        self.strained = true;
+        self.near.clear();
+        (self.sum, self.summed) = (0.0, 0);
+        self.row = 0;
+    }
+
     fn point(&mut self, point: trend::Point) {
         keep(&mut self.near, point);
         self.sum += point.value;

@@ -62,6 +62,8 @@ pub(crate) struct Probe {
     last: Option<(Now, Option<bool>)>,
     never_answered: bool,
     latency_ms: Option<u64>,
+    /// How long the latest answer took that was slow.
+    slow_ms: Option<u64>,
     why: String,
     latency: Watched,
     rate: Rate,
@@ -81,6 +83,7 @@ fn latency(settings: &HealthSettings) -> Condition {
         opens_at: milliseconds(settings.latency.degraded),
         clears_at: milliseconds(settings.latency.clear),
         hold: settings.latency.hold,
+        recurs: true,
     }
 }
 
@@ -89,6 +92,7 @@ fn degrading(settings: &HealthSettings) -> Condition {
         opens_at: settings.error_rate.degraded.into(),
         clears_at: settings.error_rate.clear.into(),
         hold: settings.error_rate.hold,
+        recurs: false,
     }
 }
 
@@ -99,6 +103,7 @@ fn failing(settings: &HealthSettings) -> Condition {
         opens_at: u64::from(rate.failed) + 1,
         clears_at: u64::from(rate.degraded).saturating_sub(1),
         hold: rate.hold,
+        recurs: false,
     }
 }
 
@@ -109,6 +114,7 @@ impl Probe {
             last: None,
             never_answered: false,
             latency_ms: None,
+            slow_ms: None,
             why: String::new(),
             latency: Watched::default(),
             rate: Rate::default(),
@@ -131,6 +137,7 @@ impl Probe {
                 (Metric::LatencyMs, _) => {
                     self.latency = Watched::held_since(since);
                     self.latency_ms = Some(symptom.value);
+                    self.slow_ms = Some(symptom.value);
                 }
                 (Metric::ErrorsPermille, SymptomLevel::Failed) => {
                     self.failing = Watched::held_since(since);
@@ -245,6 +252,9 @@ impl Probe {
     fn took(&mut self, now: Now, settings: &HealthSettings, took: u64, slow_is_expected: bool) {
         self.latency_ms = Some(took);
         let condition = latency(settings);
+        if condition.opens(took) {
+            self.slow_ms = Some(took);
+        }
         if slow_is_expected {
             self.latency.expected_value(&condition, now, took);
         } else {
@@ -346,7 +356,11 @@ impl Probe {
         symptoms.extend(self.error_symptom(name, settings));
         if let Some(since) = self.latency.since() {
             let condition = latency(settings);
-            let value = self.latency_ms.unwrap_or_default();
+            let value = self.slow_ms.unwrap_or_default();
+            let again = match self.latency.recurs() {
+                true => " again and again",
+                false => "",
+            };
             symptoms.push(Symptom {
                 level: SymptomLevel::Degraded,
                 metric: Metric::LatencyMs,
@@ -356,7 +370,7 @@ impl Probe {
                 clear: condition.clears_at,
                 since: since.at,
                 evidence: format!(
-                    "probe `{name}` took {} to answer, with a limit of {}",
+                    "probe `{name}` took {} to answer{again}, with a limit of {}",
                     Metric::LatencyMs.shown(value),
                     Metric::LatencyMs.shown(condition.opens_at)
                 ),

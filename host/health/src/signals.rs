@@ -52,6 +52,7 @@ fn degrading(limit: &MetricLimit) -> Condition {
         opens_at: limit.degraded,
         clears_at: limit.clear,
         hold: limit.hold,
+        recurs: false,
     }
 }
 
@@ -61,6 +62,7 @@ fn critical(limit: &MetricLimit, opens_at: u64) -> Condition {
         opens_at,
         clears_at: limit.degraded.saturating_sub(1),
         hold: limit.hold,
+        recurs: false,
     }
 }
 

@@ -161,16 +161,76 @@ fn slow_answers_degrade_after_their_time_and_fast_ones_clear_after_theirs() {
     assert!(run.tracker.health().symptoms.is_empty());
 }
 
-/// Of one slow answer among fast ones, and one fast among slow ones, nothing comes.
-#[test]
-fn one_value_on_the_other_side_begins_the_row_anew() {
+/// What is slow by turns is never three times slow in a row.
+#[rstest]
+#[case::two_of_three(&[5_000, 5_000, 900], 8)]
+#[case::every_second(&[5_000, 20], 11)]
+#[case::every_third(&[5_000, 20, 20], 16)]
+fn what_is_slow_again_and_again_degrades(#[case] turns: &[u64], #[case] after: usize) {
     let mut run = Run::new();
-    for _ in 0..10 {
-        run.took(5_000);
-        run.took(5_000);
-        run.took(900);
+    let turns: Vec<u64> = turns.iter().copied().cycle().take(100).collect();
+    let mut degraded_after = None;
+    for (before, took) in turns.iter().enumerate() {
+        run.took(*took);
+        let is_degraded = run.state() == HealthState::Degraded;
+        degraded_after = degraded_after.or(is_degraded.then_some(before + 1));
+        // It does not flap.
+        assert_eq!(is_degraded, degraded_after.is_some());
+    }
+    assert_eq!(degraded_after, Some(after));
+    // Of the answer that was slow, and not of the one that came last.
+    assert_eq!(run.tracker.health().symptoms[0].value, 5_000);
+    assert_eq!(
+        run.evidence(),
+        "probe `front` took 5,000 ms to answer again and again, with a limit of 1,000 ms"
+    );
+    for _ in 0..4 {
+        run.took(20);
     }
     assert_eq!(run.state(), HealthState::Healthy);
+}
+
+#[rstest]
+#[case::every_fourth(&[5_000, 20, 20, 20])]
+#[case::two_of_five(&[5_000, 5_000, 20, 20, 20])]
+#[case::three_at_once_within_a_shorter_time(&[5_000, 5_000, 5_000, 20, 20, 20])]
+fn what_is_seldom_slow_does_not_degrade(#[case] turns: &[u64]) {
+    let mut run = Run::new();
+    for took in turns.iter().copied().cycle().take(300) {
+        run.took(took);
+        assert_eq!(run.state(), HealthState::Healthy);
+    }
+}
+
+/// Fifty services of which one answer in twenty is slow by chance are told less than once in
+/// three days.
+#[test]
+fn chance_makes_no_degradation() {
+    let mut began = 0;
+    for seed in 0..50 {
+        let mut numbers = Numbers(seed);
+        let mut run = Run::new();
+        for _ in 0..25_920 {
+            run.took(if numbers.below(20) == 0 { 5_000 } else { 20 });
+        }
+        began += run.began_degradation;
+    }
+    assert!(began < 50, "{began}");
+}
+
+/// One fast answer among slow ones makes it no later than if nothing was slow before.
+#[test]
+fn one_fast_answer_begins_the_row_anew() {
+    let mut run = Run::new();
+    run.took(5_000);
+    run.took(5_000);
+    run.took(20);
+    for _ in 0..3 {
+        run.took(5_000);
+        assert_eq!(run.state(), HealthState::Healthy);
+    }
+    run.took(5_000);
+    assert_eq!(run.state(), HealthState::Degraded);
 }
 
 #[test]

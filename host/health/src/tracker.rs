@@ -248,7 +248,8 @@ impl Tracker {
         let expected = expected.filter(|work| work.holds(now.at));
         self.sampled
             .sample(now, &self.settings.limits, signals, expected);
-        self.outlook.sample(now, &self.settings.limits, signals);
+        self.outlook
+            .sample(now, &self.settings.limits, signals, expected);
         self.settle(now, None)
     }
 

@@ -3,7 +3,7 @@
 //! Each of the [metrics](WATCHED) that say something of load has a detector of
 //! `prunella-metrics` (`anomaly`), which is given the mean of each minute. What it finds is a
 //! mark that goes away an hour after it was found last. Until a detector has seen half a day,
-//! it says nothing.
+//! it says nothing. What expected work strains is meanwhile not shown to it.
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use prunella_core::{
     Timestamp,
-    health::{Metric, Reading, Unusual},
+    health::{ExpectedWork, Metric, Reading, Unusual},
 };
 use prunella_metrics::anomaly::{ALERT_SCORE, OnDemandDetector};
 
@@ -64,6 +64,8 @@ struct Habit {
     minute: u64,
     sum: u64,
     count: u32,
+    /// Whether expected work has strained it in that minute, so that its mean tells nothing.
+    strained: bool,
     latest: Timestamp,
     mark: Option<Mark>,
 }
@@ -79,16 +81,23 @@ struct Mark {
 }
 
 impl Habits {
-    /// It was measured.
-    pub(crate) fn observe(&mut self, at: Timestamp, readings: &[Reading], of_host: bool) {
+    /// It was measured. What `expected` relaxes is neither learnt nor judged.
+    pub(crate) fn observe(
+        &mut self,
+        at: Timestamp,
+        readings: &[Reading],
+        of_host: bool,
+        expected: Option<&ExpectedWork>,
+    ) {
         self.latest = at;
         self.all
             .retain(|habit| at.since(habit.latest) <= FORGOTTEN_AFTER);
         for reading in readings {
             if is_watched(reading.metric, of_host) {
                 let instance = reading.instance.as_deref();
+                let is_strained = expected.is_some_and(|work| work.relaxes(reading.metric));
                 if let Some(habit) = self.of(reading.metric, instance, at) {
-                    habit.value(at, reading.value);
+                    habit.value(at, reading.value, is_strained);
                 }
             }
         }
@@ -161,19 +170,22 @@ impl Habit {
             minute: 0,
             sum: 0,
             count: 0,
+            strained: false,
             latest: at,
             mark: None,
         }
     }
 
-    fn value(&mut self, at: Timestamp, value: u64) {
+    fn value(&mut self, at: Timestamp, value: u64, is_strained: bool) {
         let minute = at.as_millis() / MINUTE_MS;
         if minute != self.minute {
-            if self.count > 0 {
+            if self.count > 0 && !self.strained {
                 self.judge(self.minute, self.sum / u64::from(self.count));
             }
             (self.minute, self.sum, self.count) = (minute, 0, 0);
+            self.strained = false;
         }
+        self.strained |= is_strained;
         self.sum = self.sum.saturating_add(value);
         self.count += 1;
         self.latest = at;

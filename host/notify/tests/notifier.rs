@@ -15,7 +15,7 @@ use prunella_config::Config;
 use prunella_core::{
     Timestamp, UnitName,
     alert::{Alert, AlertKind, Dispatch, DispatchFilter, DispatchState},
-    health::{Metric, Point},
+    health::{Forecast, Metric, Point, Subject, SubjectForecast},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId, LeftAlone},
 };
 use prunella_notify::{Channel, Delivery, HostQueries, Message, Notifier, NotifierSettings};
@@ -381,5 +381,84 @@ fn what_an_operator_stopped_is_closed_and_not_resolved() {
     assert_eq!(
         end.headline,
         "INFO shop1: Closed: web1.service left alone: an operator stopped it"
+    );
+}
+
+/// So much time is left of this.
+fn ahead(subject: Subject, metric: Metric) -> SubjectForecast {
+    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+    SubjectForecast {
+        subject,
+        forecast: Forecast {
+            metric,
+            instance: (metric == Metric::DiskPermille).then(|| "/var".to_owned()),
+            whole: None,
+            since: Timestamp::from_millis(1_000),
+            at: Timestamp::from_millis(1_000),
+            expected: hours(3),
+            earliest: hours(2),
+            latest: hours(4),
+            rate: 1 << 30,
+            rate_metric: Metric::MemoryBytes,
+        },
+    }
+}
+
+#[test]
+fn what_is_foreseen_goes_by_the_routes_of_what_it_is_of() {
+    let routes = "\n[[alerts.route]]\nservices = [\"web1.service\"]\nchannels = [\"team\"]\n";
+    let mut house = House::new([]);
+    let file = house.folder.path().join("prunella.toml");
+    fs::write(file, format!("{CONFIG}{routes}")).unwrap();
+    house.config = Config::load(house.folder.path()).config.unwrap();
+    let of = |unit: &str| {
+        let unit = UnitName::new(unit).unwrap();
+        ahead(Subject::from(unit), Metric::MemoryPermille)
+    };
+    let disk = ahead(Subject::Host, Metric::DiskPermille);
+    let all = [disk.clone(), of("web1.service"), of("web2.service")];
+    let notifier = house.notifier();
+    let told = |before: usize| -> Vec<(String, Vec<String>, bool)> {
+        let mut told: Vec<_> = house
+            .dispatches()
+            .into_iter()
+            .map(|one| {
+                let units = one.message.units.iter().map(ToString::to_string);
+                let channel = one.channel.to_string();
+                (channel, units.collect(), one.message.resolved)
+            })
+            .collect();
+        let newer = told.len() - before;
+        told.truncate(newer);
+        told.sort();
+        told
+    };
+    let line = |channel: &str, units: &[&str], resolved| {
+        let units = units.iter().map(ToString::to_string).collect();
+        (channel.to_owned(), units, resolved)
+    };
+    notifier.forecasts(&all).unwrap();
+    assert_eq!(
+        told(0),
+        [
+            line("pager", &[], false),
+            line("pager", &["web2.service"], false),
+            line("team", &["web1.service"], false),
+        ]
+    );
+    // One of them is over, and nothing is told twice.
+    notifier
+        .forecasts(&[disk.clone(), of("web2.service")])
+        .unwrap();
+    assert_eq!(told(3), [line("team", &["web1.service"], true)]);
+    notifier.forecasts(&[disk, of("web2.service")]).unwrap();
+    assert_eq!(told(4), []);
+    notifier.forecasts(&[]).unwrap();
+    assert_eq!(
+        told(4),
+        [
+            line("pager", &[], true),
+            line("pager", &["web2.service"], true),
+        ]
     );
 }

@@ -60,6 +60,19 @@ impl Store {
         Ok(found.into_iter().filter(|work| work.holds(now)).collect())
     }
 
+    /// What was, and is, expected of any service since then, oldest first.
+    pub fn expected_work_since(&self, since: Timestamp) -> Result<Vec<ExpectedWork>, StoreError> {
+        self.read("reading what work was expected", |connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM expected_work WHERE until_ms > ?1
+                     ORDER BY since_ms, seq"
+                ))?
+                .query_map([to_ms(since)], work)?
+                .collect()
+        })
+    }
+
     /// What was, and is, expected of a service since then, oldest first.
     pub fn expected_work_of(
         &self,
@@ -122,5 +135,13 @@ mod tests {
         assert!(!store.end_expected_work(&unit, at(130)).unwrap());
         assert_eq!(store.expected_work(at(130)).unwrap(), []);
         assert_eq!(store.expected_work_of(&unit, at(60)).unwrap().len(), 1);
+        let shop = ExpectedWork {
+            unit: UnitName::new("shop.service").unwrap(),
+            ..work(70, 90)
+        };
+        store.expect_work(&shop).unwrap();
+        let all = store.expected_work_since(at(60)).unwrap();
+        assert_eq!(all, [work(50, 120), shop]);
+        assert_eq!(store.expected_work_since(at(120)).unwrap(), []);
     }
 }

@@ -46,6 +46,20 @@ impl Store {
         })
     }
 
+    /// The names of the matters that were told and are not over: `name`, and those that begin
+    /// with it and a space.
+    pub fn notices_of(&self, name: &str) -> Result<Vec<String>, StoreError> {
+        self.read("reading what was told", |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT key FROM notices
+                     WHERE key = ?1 OR substr(key, 1, length(?1) + 1) = ?1 || ' ' ORDER BY key",
+                )?
+                .query_map([name], |row| row.get(0))?
+                .collect()
+        })
+    }
+
     /// Writes down what is told now, with its messages: all or nothing. False, and
     /// nothing is written, when another process has told of the matter meanwhile.
     pub fn change_notice(&self, change: &NoticeChange<'_>) -> Result<bool, StoreError> {

@@ -13,6 +13,7 @@ use std::{
 };
 
 use prunella_core::{UnitName, service::Service};
+use prunella_health::UnansweredInARow;
 use tokio::{
     runtime::{Builder, Runtime},
     sync::oneshot,
@@ -145,7 +146,7 @@ impl Prober {
                     let asked = Instant::now();
                     match streak.ask(&ask).await {
                         Next::Answered | Next::Rest => break,
-                        Next::AskOn => streak.wait_since(asked).await,
+                        Next::AskOn => streak.wait_since(asked, false).await,
                         Next::Tell(unanswered) => {
                             if told.send(unanswered).is_err() {
                                 tracing::debug!("nobody waits for the probes any more");
@@ -209,19 +210,34 @@ async fn question(target: ProbeTarget, first: Duration, ask: Arc<Ask>, tell: Arc
     sleep(first).await;
     loop {
         let asked = Instant::now();
-        match streak.ask(&ask).await {
+        let next = streak.ask(&ask).await;
+        let was_answered = matches!(next, Next::Answered);
+        match next {
             Next::Tell(unanswered) => tell(unanswered),
             Next::Answered if streak.target.interval.is_none() => return,
             Next::Answered | Next::Rest | Next::AskOn => {}
         }
-        streak.wait_since(asked).await;
+        streak.wait_since(asked, was_answered).await;
     }
+}
+
+/// How long after the end of a question that took so long the next one is asked. After an
+/// answer that took longer than the interval that is not at once, but when it would have been
+/// asked otherwise: a server that was busy is idle the moment it answers, and a question then
+/// would find it fast each time, however long everybody else waits.
+fn until_next(interval: Duration, took: Duration, was_answered: bool) -> Duration {
+    if !was_answered || took < interval {
+        return interval.saturating_sub(took);
+    }
+    let passed = took.as_nanos().checked_rem(interval.as_nanos());
+    let passed = passed.and_then(|passed| u64::try_from(passed).ok());
+    interval.saturating_sub(Duration::from_nanos(passed.unwrap_or_default()))
 }
 
 /// A probe, and how often in a row it went unanswered.
 struct Streak {
     target: ProbeTarget,
-    unanswered: u32,
+    unanswered: UnansweredInARow,
     since: Instant,
     /// Until it is asked again.
     pause: Duration,
@@ -244,7 +260,7 @@ impl Streak {
         Self {
             pause: target.interval.unwrap_or(FIRST_PAUSE),
             target,
-            unanswered: 0,
+            unanswered: UnansweredInARow::default(),
             since: Instant::now(),
         }
     }
@@ -252,15 +268,15 @@ impl Streak {
     /// Waits for the next question's time. The interval is from one question to the
     /// next, however long its answer takes: a probe that times out is not asked
     /// more rarely for that.
-    async fn wait_since(&mut self, asked: Instant) {
-        sleep(self.pause.saturating_sub(asked.elapsed())).await;
+    async fn wait_since(&mut self, asked: Instant, was_answered: bool) {
+        sleep(until_next(self.pause, asked.elapsed(), was_answered)).await;
         if self.target.interval.is_none() {
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         }
     }
 
     async fn ask(&mut self, ask: &Arc<Ask>) -> Next {
-        if self.unanswered == 0 {
+        if self.unanswered.count() == 0 {
             self.since = Instant::now();
         }
         let ProbeTarget { unit, probe, .. } = self.target.clone();
@@ -268,11 +284,9 @@ impl Streak {
         let was_answered = !matches!(asked, Asked::NeverAnswered(_));
         match asked {
             Asked::NotAnswering(why) | Asked::NeverAnswered(why) => {
-                self.unanswered += 1;
-                if self.unanswered < self.target.failure_threshold {
+                if !self.unanswered.unanswered(self.target.failure_threshold) {
                     return Next::AskOn;
                 }
-                self.unanswered = 0;
                 Next::Tell(Unanswered {
                     unit: self.target.unit.clone(),
                     probe: self.target.probe.clone(),
@@ -282,11 +296,11 @@ impl Streak {
                 })
             }
             Asked::Answering => {
-                self.unanswered = 0;
+                self.unanswered.begin_anew();
                 Next::Answered
             }
             Asked::NotNow => {
-                self.unanswered = 0;
+                self.unanswered.begin_anew();
                 Next::Rest
             }
         }
@@ -321,6 +335,19 @@ mod tests {
         assert_eq!(first_turn(&known, 1, 1), seconds(10));
         let new = target("a", seconds(10), false);
         assert_eq!(first_turn(&new, 3, 4), Duration::ZERO);
+    }
+
+    #[test]
+    fn after_a_late_answer_the_next_question_keeps_to_the_interval() {
+        let ms = Duration::from_millis;
+        let second = ms(1_000);
+        assert_eq!(until_next(second, ms(200), true), ms(800));
+        assert_eq!(until_next(second, ms(3_200), true), ms(800));
+        assert_eq!(until_next(second, ms(1_000), true), ms(1_000));
+        // What was not answered is asked again as soon as may be.
+        assert_eq!(until_next(second, ms(200), false), ms(800));
+        assert_eq!(until_next(second, ms(3_200), false), ms(0));
+        assert_eq!(until_next(ms(0), ms(3), true), ms(0));
     }
 
     #[test]

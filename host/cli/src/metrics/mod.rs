@@ -49,7 +49,7 @@ pub(crate) fn run(paths: &Paths, args: &MetricsArgs) -> anyhow::Result<Exit> {
     let metric = meant(metric)?;
     // clap has seen to that.
     let subject = subject.context("a metric needs a unit")?;
-    let history = prunella.ask(|queries| queries.metric(&subject, metric, args.since))?;
+    let history = prunella.ask(|queries| queries.metric(&subject, metric, args.since, None))?;
     if args.json {
         output::print_json(&history)?;
     } else {

@@ -252,8 +252,7 @@ fn healing(page: &mut Page, detail: &ServiceDetail) {
         page.line("Paused", &pause::in_words(pause, detail.at), FAIR);
         page.line("", &pause::resume_command(pause), QUIET);
     }
-    let health = detail.service.health.as_ref();
-    if let Some(work) = health.and_then(|health| health.expected_work.as_ref()) {
+    if let Some(work) = &detail.expected_work {
         page.line("Expected", &expect::in_words(work, detail.at), FAIR);
         page.line("", &expect::end_command(work), QUIET);
     }

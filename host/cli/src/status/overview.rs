@@ -140,6 +140,7 @@ mod tests {
                 since: NOW,
                 until: None,
             }],
+            expected_work: Vec::new(),
             needs_people: vec![NeedsPeople {
                 incident: IncidentId::from_text("20261121-142301-7f3a"),
                 unit: UnitName::new("db.service").unwrap(),

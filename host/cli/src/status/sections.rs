@@ -105,11 +105,7 @@ pub(super) fn pauses(text: &mut String, report: &StatusReport, width: usize) {
 }
 
 pub(super) fn expected_work(text: &mut String, report: &StatusReport, width: usize) {
-    let all = report.services.iter().filter_map(|service| {
-        let health = service.health.as_ref()?;
-        health.expected_work.as_ref()
-    });
-    for (number, work) in all.enumerate() {
+    for (number, work) in report.expected_work.iter().enumerate() {
         if number == 0 {
             let _ = writeln!(text, "\n{FAIR}Expected work{FAIR:#}");
         }

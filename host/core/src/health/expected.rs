@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Metric;
 use crate::{Timestamp, UnitName};
 
-/// While it holds, some metrics of a service begin no symptom. One that holds already holds
-/// until it has cleared.
+/// While it holds, some metrics of a service begin no symptom, and what they are tells nothing
+/// of what is usual. A symptom that holds already holds until it has cleared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectedWork {
     pub unit: UnitName,
@@ -25,6 +25,11 @@ impl ExpectedWork {
     /// Whether it goes on at `now`.
     pub fn holds(&self, now: Timestamp) -> bool {
         self.since <= now && now < self.until
+    }
+
+    /// Whether it goes on at some moment from `begin` until `end`.
+    pub fn overlaps(&self, begin: Timestamp, end: Timestamp) -> bool {
+        self.since < end && begin < self.until
     }
 
     /// Whether this metric begins no symptom while it goes on.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use prunella_core::{
-    Timestamp,
-    health::{Metric, Point, Subject, SubjectForecast},
+    Timestamp, UnitName,
+    health::{ExpectedWork, Metric, Point, Subject, SubjectForecast},
 };
 use prunella_health::{HostTracker, WATCHED, is_watched, measured_by};
 use prunella_store::{StoreError, samples::SampleStore};
@@ -38,6 +38,7 @@ impl HealthBook {
 
     fn learn_or_say_why_not(&self, metrics: &Path) -> Result<(), StoreError> {
         let store = SampleStore::open_read_only(metrics)?;
+        let expected = self.expected_within_habits()?;
         let mut foreseen: BTreeMap<Metric, BTreeSet<Subject>> = BTreeMap::new();
         let mut with_habits = BTreeSet::from([Subject::Host]);
         for metric in self.host().foreseen() {
@@ -62,7 +63,13 @@ impl HealthBook {
                     Subject::Host => self.host().earlier(now, metric, instance, &values),
                     Subject::Unit(unit) => {
                         if let Some(tracker) = self.lock().get_mut(unit) {
-                            tracker.earlier(now, metric, instance, &values);
+                            tracker.earlier(
+                                now,
+                                metric,
+                                instance,
+                                &values,
+                                work_of(&expected, unit),
+                            );
                         }
                     }
                 }
@@ -80,13 +87,25 @@ impl HealthBook {
                     Subject::Host => self.host().learn(metric, instance, &values),
                     Subject::Unit(unit) => {
                         if let Some(tracker) = self.lock().get_mut(unit) {
-                            tracker.learn(metric, instance, &values);
+                            tracker.learn(metric, instance, &values, work_of(&expected, unit));
                         }
                     }
                 }
             })?;
         }
         Ok(())
+    }
+
+    /// The work that was expected of each service in the time of which is learnt.
+    fn expected_within_habits(&self) -> Result<BTreeMap<UnitName, Vec<ExpectedWork>>, StoreError> {
+        let mut by_unit: BTreeMap<UnitName, Vec<ExpectedWork>> = BTreeMap::new();
+        if let Some(store) = &self.store {
+            let since = self.now().at.saturating_sub(HABITS);
+            for work in store.expected_work_since(since)? {
+                by_unit.entry(work.unit.clone()).or_default().push(work);
+            }
+        }
+        Ok(by_unit)
     }
 
     /// Reckons anew. Answers of whom something else is foreseen than before.
@@ -129,6 +148,14 @@ impl HealthBook {
         let changed = before.symmetric_difference(&ahead);
         changed.map(|(subject, ..)| subject.clone()).collect()
     }
+}
+
+/// The work that was expected of a service.
+fn work_of<'a>(
+    expected: &'a BTreeMap<UnitName, Vec<ExpectedWork>>,
+    unit: &UnitName,
+) -> &'a [ExpectedWork] {
+    expected.get(unit).map_or(&[], Vec::as_slice)
 }
 
 fn means(points: &[Point]) -> Vec<(Timestamp, u64)> {

@@ -79,6 +79,8 @@ pub(crate) fn of_service(
         .pauses
         .iter()
         .filter(|pause| pause.covers(&service.unit));
+    let mut expected = past.expected_work.iter();
+    let expected_work = expected.find(|work| work.unit == service.unit).cloned();
     let budget = budget_of(asked, service, now);
     let host = asked.linux.host_for(Arc::new(service.clone()));
     ServiceDetail {
@@ -103,6 +105,7 @@ pub(crate) fn of_service(
         obstacles: stands_in_the_way(asked, service, status, &past, &budget),
         budget,
         pauses: pausing.map(pauses::shown).collect(),
+        expected_work,
         retry_at: needs_people.as_ref().and_then(|_| {
             let latest = store?.latest_end(&service.unit).ok().flatten()?;
             match latest.ending {

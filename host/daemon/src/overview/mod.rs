@@ -137,6 +137,7 @@ fn collect(sources: Sources<'_>) -> StatusReport {
         services,
         day: past.day,
         pauses: past.pauses.iter().map(pauses::shown).collect(),
+        expected_work: past.expected_work,
         needs_people,
         awaiting_grant: sources.awaiting_grant,
         alarms: sources.alarms,

@@ -6,6 +6,7 @@ use prunella_api::{DayCount, LastHealing, NeedsPeople, ServiceStatus, Waiting};
 use prunella_core::{
     Timestamp, UnitName,
     cause::Cause,
+    health::ExpectedWork,
     incident::{Ending, EndingKind, IncidentId, LeftAlone},
     summary::{Filter, Summary},
     trail::{Entry, Step},
@@ -22,6 +23,7 @@ const LATEST: u32 = 500;
 pub(super) struct Past {
     pub(super) day: DayCount,
     pub(super) pauses: Vec<Pause>,
+    pub(super) expected_work: Vec<ExpectedWork>,
     /// Each unit's latest incident, dry runs left out.
     latest: BTreeMap<UnitName, Summary>,
     healings: BTreeMap<UnitName, LastHealing>,
@@ -39,6 +41,7 @@ impl Past {
                 .into_iter()
                 .filter(|pause| pause.holds(now))
                 .collect(),
+            expected_work: store.expected_work(now)?,
             ..Self::default()
         };
         for (ended, count) in store.counts_since(now.saturating_sub(DAY))? {

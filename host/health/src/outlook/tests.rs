@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use prunella_core::{
-    Timestamp,
-    health::{Forecast, Metric, MetricLimits, Reading, Whole},
+    Timestamp, UnitName,
+    health::{ExpectedWork, Forecast, Metric, MetricLimits, Reading, Whole},
 };
 
 use super::*;
@@ -55,7 +55,7 @@ impl Disk {
                 readings: &readings,
             };
             let now = at(self.seconds);
-            self.outlook.sample(now, &self.limits, &signals);
+            self.outlook.sample(now, &self.limits, &signals, None);
             if self.seconds.is_multiple_of(120) {
                 self.outlook.look(now, &self.limits);
             }
@@ -180,8 +180,8 @@ fn what_an_earlier_process_has_measured_counts() {
     assert_eq!(told[0].0, 2);
 }
 
-#[test]
-fn a_leak_is_told_in_bytes_of_its_limit_and_forgotten_with_its_run() {
+/// The limits of a service whose memory is foreseen, an hour ahead.
+fn limits_of_memory() -> MetricLimits {
     let mut limits = MetricLimits::of_services();
     let limit = limits.get(Metric::MemoryPermille).copied().unwrap();
     assert_eq!(limit.forecast, None);
@@ -193,28 +193,83 @@ fn a_leak_is_told_in_bytes_of_its_limit_and_forgotten_with_its_run() {
             ..limit
         }),
     );
-    let mut outlook = Outlook::default();
-    let mut sample = |seconds: u64, run, share: u64| {
-        let readings = [Reading::new(Metric::MemoryPermille, share).of(Whole::Limit(1_000 * MIB))];
-        let signals = Signals {
-            interval: INTERVAL,
-            run,
-            readings: &readings,
-        };
-        outlook.sample(at(seconds), &limits, &signals);
-        outlook.look(at(seconds), &limits);
-        outlook.forecasts()
+    limits
+}
+
+/// What is foreseen after memory was measured.
+fn memory(
+    outlook: &mut Outlook,
+    seconds: u64,
+    run: u64,
+    share: u64,
+    expected: Option<&ExpectedWork>,
+) -> Vec<Forecast> {
+    let limits = limits_of_memory();
+    let readings = [Reading::new(Metric::MemoryPermille, share).of(Whole::Limit(1_000 * MIB))];
+    let signals = Signals {
+        interval: INTERVAL,
+        run,
+        readings: &readings,
     };
+    outlook.sample(at(seconds), &limits, &signals, expected);
+    outlook.look(at(seconds), &limits);
+    outlook.forecasts()
+}
+
+#[test]
+fn a_leak_is_told_in_bytes_of_its_limit_and_forgotten_with_its_run() {
+    let mut outlook = Outlook::default();
     let mut told = Vec::new();
     for seconds in (0..4_000).step_by(10) {
-        told = sample(seconds, 1, 300 + seconds / 10);
+        told = memory(&mut outlook, seconds, 1, 300 + seconds / 10, None);
     }
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].whole, Some(1_000 * MIB));
     assert_eq!(told[0].rate_metric, Metric::MemoryBytes);
     assert!(told[0].rate.abs_diff(360 * MIB) < 10 * MIB, "{told:?}");
     for seconds in (4_000..4_060).step_by(10) {
-        told = sample(seconds, 2, 200);
+        told = memory(&mut outlook, seconds, 2, 200, None);
     }
     assert_eq!(told, []);
+}
+
+#[test]
+fn what_expected_work_makes_grow_is_not_foreseen_and_says_nothing_afterwards() {
+    let work = |metric| ExpectedWork {
+        unit: UnitName::new("db.service").unwrap(),
+        since: at(0).at,
+        until: at(100_000).at,
+        reason: "backup".to_owned(),
+        by: "me".to_owned(),
+        metrics: vec![metric],
+    };
+    // Steady for an hour, then an import, and what it took stays.
+    let go = |metric| {
+        let expected = work(metric);
+        let mut outlook = Outlook::default();
+        let mut told = 0;
+        for seconds in (0..12_000).step_by(10) {
+            let (share, expected) = match seconds {
+                0..4_000 => (300, None),
+                4_000..7_000 => (300 + (seconds - 4_000) / 6, Some(&expected)),
+                _ => (800, None),
+            };
+            let now = memory(&mut outlook, seconds, 1, share, expected);
+            told = told.max(now.len());
+        }
+        told
+    };
+    assert_eq!(go(Metric::MemoryPermille), 0);
+    assert_eq!(go(Metric::CpuPermille), 1);
+
+    // What was foreseen before holds meanwhile: nothing disproves it.
+    let expected = work(Metric::MemoryPermille);
+    let mut outlook = Outlook::default();
+    for seconds in (0..4_000).step_by(10) {
+        memory(&mut outlook, seconds, 1, 300 + seconds / 10, None);
+    }
+    for seconds in (4_000..8_000).step_by(10) {
+        let told = memory(&mut outlook, seconds, 1, 300, Some(&expected));
+        assert_eq!(told.len(), 1);
+    }
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Timestamp, UnitName,
     health::{
-        Health, HealthSettings, HealthState, Metric, MetricLimit, MetricLimits, Reading,
-        SymptomLevel, Whole,
+        FlappingSettings, Health, HealthSettings, HealthState, HostHealthSettings, Metric,
+        MetricLimit, MetricLimits, Reading, SymptomLevel, Whole,
     },
 };
 
@@ -288,7 +288,7 @@ fn host_of(tracker: &mut HostTracker, now: &mut Now, readings: &[Reading]) -> He
 #[test]
 fn each_file_system_is_judged_apart() {
     let mut now = begin();
-    let mut host = HostTracker::new(MetricLimits::of_host(), now, "not measured yet");
+    let mut host = HostTracker::new(HostHealthSettings::default(), now, "not measured yet");
     assert_eq!(host.health().state, HealthState::Unknown);
     let disk = |place: &str, share| Reading::new(Metric::DiskPermille, share).in_instance(place);
     let mut health = host.health();
@@ -342,16 +342,50 @@ fn the_host_goes_on_where_it_was() {
             forecast: None,
         }),
     );
-    let mut host = HostTracker::new(limits.clone(), now, "not measured yet");
+    let settings = HostHealthSettings {
+        limits,
+        ..HostHealthSettings::default()
+    };
+    let mut host = HostTracker::new(settings.clone(), now, "not measured yet");
     let clock = |value| [Reading::new(Metric::ClockUnsynchronized, value)];
     for _ in 0..3 {
         host_of(&mut host, &mut now, &clock(1));
     }
     let earlier = host.health();
     assert_eq!(earlier.state, HealthState::Degraded);
-    let mut host = HostTracker::new(limits, now, "not measured yet").carrying_on(now, &earlier);
+    let mut host = HostTracker::new(settings, now, "not measured yet").carrying_on(now, &earlier);
     assert_eq!(host.health().state, HealthState::Degraded);
     host_of(&mut host, &mut now, &clock(0));
     let health = host_of(&mut host, &mut now, &clock(0));
     assert_eq!(health.state, HealthState::Healthy);
+}
+
+#[test]
+fn the_host_flaps_as_often_as_the_operator_says() {
+    let goes = |flapping: FlappingSettings| {
+        let mut now = begin();
+        let settings = HostHealthSettings {
+            flapping,
+            ..HostHealthSettings::default()
+        };
+        let mut host = HostTracker::new(settings, now, "not measured yet");
+        let disk = |share| [Reading::new(Metric::DiskPermille, share).in_instance("/")];
+        let mut flapped = false;
+        // Full and empty again, twice.
+        for share in [400, 950, 400, 950, 400] {
+            for _ in 0..10 {
+                flapped |= host_of(&mut host, &mut now, &disk(share))
+                    .flapping
+                    .is_some();
+            }
+        }
+        flapped
+    };
+    let of = |changes| FlappingSettings {
+        changes,
+        ..FlappingSettings::default()
+    };
+    assert!(!goes(FlappingSettings::default()));
+    assert!(!goes(of(5)));
+    assert!(goes(of(4)));
 }

@@ -2,11 +2,11 @@
 
 use prunella_core::{
     Timestamp,
-    health::{Forecast, Metric},
+    health::{ExpectedWork, Forecast, Metric},
 };
 
 use super::Tracker;
-use crate::Now;
+use crate::{Now, expected::unstrained};
 
 impl Tracker {
     /// Reckons anew what will be used up.
@@ -20,14 +20,17 @@ impl Tracker {
         self.settings.limits.foreseen().collect()
     }
 
-    /// What was measured before this began, of what will be used up.
+    /// What was measured before this began, of what will be used up, and what work was
+    /// expected then.
     pub fn earlier(
         &mut self,
         now: Now,
         metric: Metric,
         instance: Option<&str>,
         values: &[(Timestamp, u64)],
+        expected: &[ExpectedWork],
     ) {
-        self.outlook.earlier(now, metric, instance, values);
+        let values = unstrained(metric, values, expected);
+        self.outlook.earlier(now, metric, instance, &values);
     }
 }

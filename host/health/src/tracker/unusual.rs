@@ -2,11 +2,11 @@
 
 use prunella_core::{
     Timestamp,
-    health::{Metric, Reading, Symptom, SymptomLevel, Unusual, UnusualSettings},
+    health::{ExpectedWork, Metric, Reading, Symptom, SymptomLevel, Unusual, UnusualSettings},
 };
 
 use super::Tracker;
-use crate::{Now, Observed};
+use crate::{Now, Observed, expected::unstrained};
 
 impl Tracker {
     /// It was measured: whether that is usual.
@@ -16,16 +16,26 @@ impl Tracker {
         }
         let is_symptom = self.settings.unusual == UnusualSettings::Incident;
         let before = is_symptom.then(|| self.habits.unusual());
-        self.habits.observe(now.at, readings, false);
+        let expected = self.expected_work.as_ref();
+        let expected = expected.filter(|work| work.holds(now.at));
+        self.habits.observe(now.at, readings, false, expected);
         match before {
             Some(before) if before != self.habits.unusual() => self.settle(now, None),
             _ => Observed::default(),
         }
     }
 
-    /// What was measured before this began, a value a minute.
-    pub fn learn(&mut self, metric: Metric, instance: Option<&str>, values: &[(Timestamp, u64)]) {
-        self.habits.learn(metric, instance, values);
+    /// What was measured before this began, a value a minute, and what work was expected
+    /// then.
+    pub fn learn(
+        &mut self,
+        metric: Metric,
+        instance: Option<&str>,
+        values: &[(Timestamp, u64)],
+        expected: &[ExpectedWork],
+    ) {
+        let values = unstrained(metric, values, expected);
+        self.habits.learn(metric, instance, &values);
     }
 
     /// Whether what is measured is compared with what is usual.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use prunella_core::{
-    Timestamp,
-    health::{Metric, Reading},
+    Timestamp, UnitName,
+    health::{ExpectedWork, Metric, Reading},
 };
 use prunella_metrics::anomaly::LEARNING_SAMPLES;
 
@@ -22,12 +22,33 @@ fn usual(minute: u64) -> u64 {
 }
 
 fn measured(habits: &mut Habits, seconds: u64, value: u64) {
+    measured_while(habits, seconds, value, None);
+}
+
+fn measured_while(habits: &mut Habits, seconds: u64, value: u64, expected: Option<&ExpectedWork>) {
     let readings = [
         Reading::new(Metric::MemoryBytes, value),
         // Not watched of a service.
         Reading::new(Metric::CpuPermille, value),
     ];
-    habits.observe(at(seconds), &readings, false);
+    habits.observe(at(seconds), &readings, false, expected);
+}
+
+fn backup(metric: Metric) -> ExpectedWork {
+    ExpectedWork {
+        unit: UnitName::new("db.service").unwrap(),
+        since: at(0),
+        until: at(100 * 86_400),
+        reason: "backup".to_owned(),
+        by: "me".to_owned(),
+        metrics: vec![metric],
+    }
+}
+
+/// All that was learnt.
+fn known(habits: &Habits) -> String {
+    let all = habits.all.iter().map(|habit| &habit.detector);
+    format!("{:?}", all.collect::<Vec<_>>())
 }
 
 /// One that has learnt so many minutes from what an earlier process has kept.
@@ -87,6 +108,49 @@ fn another_run_begins_without_a_mark_and_what_is_gone_is_forgotten() {
     habits.begin_anew();
     assert_eq!(habits.unusual(), []);
     let later = [Reading::new(Metric::Descriptors, 3)];
-    habits.observe(at(begin + 3 * 86_400), &later, false);
+    habits.observe(at(begin + 3 * 86_400), &later, false, None);
     assert_eq!(habits.all.len(), 1);
+}
+
+#[test]
+fn what_expected_work_strains_is_neither_marked_nor_learnt() {
+    let begin = 1_440 * 60;
+    // What was whole before it began.
+    let usual_until = |habits: &mut Habits, from: u64, until: u64| {
+        for seconds in (from..until).step_by(10) {
+            measured(habits, seconds, usual(seconds / 60));
+        }
+    };
+    let mut habits = learnt(1_440);
+    usual_until(&mut habits, begin, begin + 610);
+    let before = known(&habits);
+    // It begins and ends within a minute, and goes on for longer than anything is remembered.
+    let work = backup(Metric::MemoryBytes);
+    let end = begin + 2 * 86_400 + 1_470;
+    for seconds in (begin + 610..end).step_by(10) {
+        measured_while(&mut habits, seconds, 900 << 20, Some(&work));
+        assert_eq!(habits.unusual(), []);
+    }
+    usual_until(&mut habits, end, end + 30);
+    assert_eq!(known(&habits), before);
+    usual_until(&mut habits, end + 30, end + 1_200);
+    assert_eq!(habits.unusual(), []);
+    // The same without it is unusual as ever.
+    for seconds in (end + 1_200..end + 1_800).step_by(10) {
+        measured(&mut habits, seconds, 900 << 20);
+    }
+    assert_eq!(habits.unusual().len(), 1);
+}
+
+#[test]
+fn what_work_is_not_expected_to_strain_counts_as_ever() {
+    let begin = 1_440 * 60;
+    let mut habits = learnt(1_440);
+    let before = known(&habits);
+    let work = backup(Metric::CpuCorePermille);
+    for seconds in (begin..begin + 600).step_by(10) {
+        measured_while(&mut habits, seconds, 900 << 20, Some(&work));
+    }
+    assert_eq!(habits.unusual().len(), 1);
+    assert_ne!(known(&habits), before);
 }

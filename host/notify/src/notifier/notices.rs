@@ -1,7 +1,7 @@
 //! What is no incident of a service: trouble of Prunella's own, the health of the host, and
 //! what will be used up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prunella_config::Config;
 use prunella_core::{
@@ -18,13 +18,19 @@ use super::{Notifier, Shared, wall_clock};
 /// The unit by which routes find who hears of what is of no service.
 const OWN_UNIT: &str = "prunella.service";
 
+/// What the matters of forecasts are named: this, of the host; and this and a service's unit.
+const FORECASTS: &str = "forecasts";
+
 /// So many services are named in a message.
 const LISTED: usize = 20;
 
 /// What people are told of.
 struct Matter {
     /// Its name in the store.
-    key: &'static str,
+    key: String,
+    /// The service by whose routes people hear of it; none, where it is of the host or of
+    /// Prunella.
+    of: Option<UnitName>,
     /// The services that it is about, too.
     units: Vec<UnitName>,
     /// What is the matter, a line for each thing; none when it is over.
@@ -66,12 +72,24 @@ impl Notifier {
     }
 
     /// Tells people what will be used up soon: of each once, and once when nothing is left of
-    /// it.
+    /// a service's or of the host's. Of a service hears who hears of its degradations.
     ///
     /// # Errors
     /// When the store does not take the messages.
     pub fn forecasts(&self, forecasts: &[SubjectForecast]) -> Result<(), StoreError> {
-        self.notice(forecast(forecasts, wall_clock()))
+        let told = self.shared.settings.store.notices_of(FORECASTS)?;
+        let mut by_subject: BTreeMap<Option<UnitName>, Vec<SubjectForecast>> = told
+            .iter()
+            .map(|key| (subject_of(key), Vec::new()))
+            .collect();
+        for one in forecasts {
+            let of = one.subject.unit().cloned();
+            by_subject.entry(of).or_default().push(one.clone());
+        }
+        for (of, forecasts) in by_subject {
+            self.notice(forecast(of, &forecasts, wall_clock()))?;
+        }
+        Ok(())
     }
 
     fn notice(&self, matter: Matter) -> Result<(), StoreError> {
@@ -111,7 +129,8 @@ fn configuration(problems: &[String], heals_nothing: bool) -> Matter {
     };
     intro.push(what_to_do.to_owned());
     Matter {
-        key: "configuration",
+        key: "configuration".to_owned(),
+        of: None,
         units: Vec::new(),
         lines: problems.to_vec(),
         tells_what_is_left: true,
@@ -177,7 +196,8 @@ fn host_health(symptoms: &[Symptom], services: &[UnitName]) -> Matter {
     }
     intro.push(what_to_do.to_owned());
     Matter {
-        key: "host-health",
+        key: "host-health".to_owned(),
+        of: None,
         units: services.to_vec(),
         lines,
         tells_what_is_left: false,
@@ -200,7 +220,14 @@ fn listed(units: &[UnitName]) -> String {
     names.join(", ")
 }
 
-fn forecast(forecasts: &[SubjectForecast], now: Timestamp) -> Matter {
+/// The service that a matter of forecasts is about.
+fn subject_of(key: &str) -> Option<UnitName> {
+    let (_, unit) = key.split_once(' ')?;
+    UnitName::new(unit).ok()
+}
+
+/// Forecasts of the host, or of one service.
+fn forecast(of: Option<UnitName>, forecasts: &[SubjectForecast], now: Timestamp) -> Matter {
     let in_words = |one: &SubjectForecast| forecast_in_words(&one.subject, &one.forecast, now);
     let mut intro: Vec<String> = forecasts
         .iter()
@@ -209,7 +236,10 @@ fn forecast(forecasts: &[SubjectForecast], now: Timestamp) -> Matter {
     let (severity, headline) = match forecasts {
         [] => (
             Severity::Info,
-            "Nothing is about to be used up any more".to_owned(),
+            match &of {
+                Some(unit) => format!("Nothing of {unit} is about to be used up any more"),
+                None => "Nothing is about to be used up any more".to_owned(),
+            },
         ),
         [first, others @ ..] => (
             Severity::Warning,
@@ -219,28 +249,27 @@ fn forecast(forecasts: &[SubjectForecast], now: Timestamp) -> Matter {
             },
         ),
     };
-    let host = forecasts.iter().find(|one| one.subject.unit().is_none());
-    intro.push(match (forecasts.first(), host) {
+    intro.push(match (forecasts.first(), &of) {
         (None, _) => "This ends what was reported before. Nothing is left to do.".to_owned(),
-        (Some(_), Some(of_host)) => {
-            let place = of_host.forecast.instance.as_deref();
+        (Some(first), None) => {
+            let place = first.forecast.instance.as_deref();
             let look = match place.and_then(shell_word) {
                 Some(place) => format!("`sudo du -xh --max-depth=2 {place} | sort -h` shows what lies there"),
                 None => "`prunella health --host` shows how the host stands".to_owned(),
             };
             format!("Prunella does nothing about it. {look}, and `prunella metrics host` what is measured.")
         }
-        (Some(first), None) => format!(
-            "Prunella does nothing about it. `prunella metrics {}` shows what is measured.",
-            first.subject.as_str()
+        (Some(_), Some(unit)) => format!(
+            "Prunella does nothing about it. `prunella metrics {unit}` shows what is measured."
         ),
     });
     Matter {
-        key: "forecasts",
-        units: forecasts
-            .iter()
-            .filter_map(|one| one.subject.unit().cloned())
-            .collect(),
+        key: match &of {
+            Some(unit) => format!("{FORECASTS} {unit}"),
+            None => FORECASTS.to_owned(),
+        },
+        units: of.iter().cloned().collect(),
+        of,
         lines: forecasts
             .iter()
             .map(|one| {
@@ -284,7 +313,7 @@ impl Shared {
         let store = &self.settings.store;
         let config = (self.settings.config)();
         let at = wall_clock();
-        let before = store.notice(matter.key)?;
+        let before = store.notice(&matter.key)?;
         let text = matter.lines.join("\n");
         if before
             .as_ref()
@@ -324,7 +353,7 @@ impl Shared {
             }
         }
         store.change_notice(&NoticeChange {
-            key: matter.key,
+            key: &matter.key,
             before: before.as_ref(),
             now: (!matter.is_over()).then_some(&notice),
             dispatches: &dispatches,
@@ -371,9 +400,11 @@ impl Shared {
 
 /// The channels of those who hear of a matter.
 fn channels(config: &Config, matter: &Matter) -> BTreeSet<ChannelName> {
-    let Ok(unit) = UnitName::new(OWN_UNIT) else {
+    let own = || UnitName::new(OWN_UNIT).ok();
+    let Some(unit) = matter.of.clone().or_else(own) else {
         return BTreeSet::new();
     };
+    let service = config.services.get(&unit);
     let severity = match matter.kind {
         // Whoever hears that a person is needed hears of the configuration.
         AlertKind::Escalation => Severity::Warning,
@@ -381,7 +412,7 @@ fn channels(config: &Config, matter: &Matter) -> BTreeSet<ChannelName> {
     };
     config
         .alerts
-        .channels(matter.kind, severity, &unit, None)
+        .channels(matter.kind, severity, &unit, service)
         .iter()
         .cloned()
         .collect()

@@ -51,6 +51,10 @@ enum Tier {
 
 pub(super) const HOUR_MS: u64 = MINUTES_IN_HOUR as u64 * MINUTE_MS;
 const DAY_MS: u64 = HOURS_IN_DAY as u64 * HOUR_MS;
+const QUARTER_MS: u64 = QUARTER as u64 * MINUTE_MS;
+
+/// The quarters of a series in a day.
+const QUARTERS_OF: &str = "SELECT data FROM quarters WHERE day = ?1 AND series = ?2";
 
 /// The numbers of the pieces of time that a span touches.
 pub(super) fn each(since: u64, until: u64, length: u64) -> std::ops::RangeInclusive<u32> {
@@ -62,8 +66,9 @@ pub(super) fn each(since: u64, until: u64, length: u64) -> std::ops::RangeInclus
 pub(super) type Values = BTreeMap<u64, Reduced>;
 
 impl SampleStore {
-    /// What a metric was from `since` until `until`, each of its instances apart: as it was
-    /// measured within an hour, by minutes within 7 days, else by quarters of an hour.
+    /// What a metric was from `since` until `until`, each of its instances apart: of an hour at
+    /// most as it was measured, of 7 days at most by minutes, else by quarters of an hour. What
+    /// is not kept so finely any more is as it is kept.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -75,7 +80,7 @@ impl SampleStore {
         until: Timestamp,
     ) -> Result<Vec<SeriesHistory>, StoreError> {
         let (since, until) = (since.as_millis(), until.as_millis());
-        let tier = match until.saturating_sub(since) {
+        let finest = match until.saturating_sub(since) {
             0..=HOUR_MS => Tier::Recent,
             span if span <= 7 * DAY_MS => Tier::Minutes,
             _ => Tier::Quarters,
@@ -95,13 +100,11 @@ impl SampleStore {
             let mut found = Vec::new();
             for (number, instance) in numbers {
                 let mut values = Values::new();
-                match tier {
-                    Tier::Recent => of_recent(connection, number, since, until, &mut values)?,
-                    Tier::Minutes => {
-                        of_minutes(connection, number, since, until, &mut recent, &mut values)?;
-                    }
-                    Tier::Quarters => {
-                        of_quarters(connection, number, since, until, &mut recent, &mut values)?;
+                if finest == Tier::Quarters {
+                    of_quarters(connection, number, since, until, &mut recent, &mut values)?;
+                } else {
+                    for hour in each(since, until, HOUR_MS) {
+                        of_hour(connection, number, hour, finest, &mut recent, &mut values)?;
                     }
                 }
                 let series = Series {
@@ -213,6 +216,34 @@ impl<'n> RecentMinutes<'n> {
     }
 }
 
+/// What is kept of an hour, of the finest tier that has anything of it and is no finer than this.
+fn of_hour(
+    connection: &Connection,
+    number: u32,
+    hour: u32,
+    finest: Tier,
+    recent: &mut RecentMinutes<'_>,
+    values: &mut Values,
+) -> rusqlite::Result<()> {
+    let begin = u64::from(hour) * HOUR_MS;
+    let end = begin + HOUR_MS - 1;
+    let mut found = Values::new();
+    if finest == Tier::Recent {
+        of_recent(connection, number, begin, end, &mut found)?;
+    }
+    if found.is_empty() {
+        of_minutes(connection, number, begin, end, recent, &mut found)?;
+    }
+    if found.is_empty() {
+        let day = u32::try_from(begin / DAY_MS).unwrap_or(u32::MAX);
+        if let Some(quarters) = condensed(connection, QUARTERS_OF, day, number, IN_DAY)? {
+            put(&mut found, u64::from(day) * DAY_MS, QUARTER_MS, quarters);
+        }
+    }
+    values.extend(found.range(begin..=end).map(|(&at, &value)| (at, value)));
+    Ok(())
+}
+
 fn of_recent(
     connection: &Connection,
     number: u32,
@@ -264,11 +295,9 @@ pub(super) fn of_quarters(
     recent: &mut RecentMinutes<'_>,
     values: &mut Values,
 ) -> rusqlite::Result<()> {
-    const QUARTER_MS: u64 = QUARTER as u64 * MINUTE_MS;
-    let row = "SELECT data FROM quarters WHERE day = ?1 AND series = ?2";
     for day in each(since, until, DAY_MS) {
         let begin = u64::from(day) * DAY_MS;
-        if let Some(quarters) = condensed(connection, row, day, number, IN_DAY)? {
+        if let Some(quarters) = condensed(connection, QUARTERS_OF, day, number, IN_DAY)? {
             put(values, begin, QUARTER_MS, quarters);
             continue;
         }

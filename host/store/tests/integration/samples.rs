@@ -101,6 +101,18 @@ fn each_tier_has_its_values_and_a_new_process_has_them_all() {
         (day[0].min, day[0].mean, day[0].max),
         (value, value + 1, value + 6)
     );
+    // What is kept more coarsely by now is as it is kept.
+    let past = |since| {
+        let until = at(since + 59);
+        let found = reading.history(&web(), Metric::Tasks, at(since), until);
+        found.unwrap().remove(0).points
+    };
+    let yesterday = past(end - 24 * 60);
+    assert_eq!(yesterday.len(), 60);
+    assert_eq!(yesterday[0], day[0]);
+    let last_week = past(BEGIN + 24 * 60);
+    assert_eq!(last_week.len(), 4);
+    assert_eq!(last_week[0].at, at(BEGIN + 24 * 60));
     let all = history(at(BEGIN));
     assert_eq!(all.len(), 9 * 24 * 4 + 1);
     assert_eq!((all[0].min, all[0].max), (0, 14 + 6));

@@ -13,11 +13,14 @@ use std::{
 };
 
 use prunella_core::{
-    UnitName,
-    health::{Metric, Series, Subject},
+    Timestamp, UnitName,
+    health::{ExpectedWork, Metric, Series, Subject},
 };
 use prunella_e2e::{Scene, TIMEOUT, one_line, victim};
-use prunella_store::samples::{Measured, Minute, SampleStore};
+use prunella_store::{
+    Store,
+    samples::{Measured, Minute, SampleStore},
+};
 
 use crate::{
     receiver::{self, alert_group, got, headline, is_resolved, kind, receiver, text, wait_got},
@@ -276,4 +279,73 @@ fn what_was_never_so_is_a_mark_and_an_incident_only_where_that_is_wanted() {
         report.contains("Unusual before that, which is a hint: memory ("),
         "{report}"
     );
+}
+
+/// What an earlier daemon has kept: that work was expected of this service all day, until a
+/// minute ago.
+fn expected_all_day(unit: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prunella.db");
+    let store = Store::open(&path).unwrap();
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let now = Timestamp::from_millis(u64::try_from(now).unwrap());
+    let work = ExpectedWork {
+        unit: UnitName::new(unit).unwrap(),
+        since: now.saturating_sub(Duration::from_secs(86_400)),
+        until: now.saturating_sub(Duration::from_secs(60)),
+        reason: "a long import".to_owned(),
+        by: "me".to_owned(),
+        metrics: vec![Metric::MemoryBytes],
+    };
+    store.expect_work(&work).unwrap();
+    drop(store);
+    fs::read(path).unwrap()
+}
+
+#[test]
+fn what_expected_work_strains_is_neither_unusual_nor_learnt() {
+    let main = format!("{}\n[metrics]\ninterval = \"1s\"\n", receiver::CONFIG);
+    let units = ["web.service", "shop.service", "db.service"];
+    let mut builder = receiver::scene()
+        .file("/etc/prunella/prunella.toml", &main, 0o644)
+        .file("/var/lib/prunella/metrics.db", past(&units), 0o600)
+        .file(
+            "/var/lib/prunella/prunella.db",
+            expected_all_day("db.service"),
+            0o600,
+        );
+    for unit in units {
+        builder = builder.service(unit, &victim("", ""), "");
+    }
+    let scene = builder.with_daemon();
+    // Before it is measured for the first time: of half a gigabyte there is nothing any more.
+    let expect = [
+        "expect",
+        "web",
+        "--for",
+        "1h",
+        "--reason",
+        "a smaller cache",
+    ];
+    scene.prunella_ok(&expect);
+    scene.start(&units);
+    let unusual = |unit: &str| scene.health(unit)["service"]["unusual"].clone();
+    let marked = |unit: &str| {
+        scene
+            .wait_for("a mark", 4 * TIMEOUT, || {
+                Ok(unusual(unit)[0].is_object().then_some(()))
+            })
+            .unwrap();
+    };
+    marked("shop");
+    assert_eq!(unusual("shop")[0]["metric"], "memory-bytes");
+    // The one is measured in a time that is not counted, and of the other nothing was learnt.
+    assert!(unusual("web").is_null());
+    assert!(unusual("db").is_null());
+
+    // What was learnt before is known still.
+    scene.prunella_ok(&["expect", "web", "--end"]);
+    marked("web");
+    assert_eq!(unusual("web")[0]["metric"], "memory-bytes");
+    assert!(unusual("db").is_null());
 }

@@ -13,7 +13,7 @@ use crate::{
     receiver::{
         self, about, alert_group, headline, is_resolved, kind, receiver, text, wait_end, wait_got,
     },
-    web::{self, ERRORS, SLOW, with_server},
+    web::{self, BY_TURNS, ERRORS, SLOW, with_server},
 };
 
 /// Asked every second, with a limit that the slow answers are well beyond.
@@ -159,6 +159,54 @@ fn a_blip_is_told_to_nobody() {
     scene.after_all_before("bystander.service");
     assert!(scene.incidents_of("web.service").is_empty());
     assert!(about(&scene, "web.service").is_empty());
+    assert_eq!(scene.runs("web.service"), 1);
+}
+
+/// Waits until so many more answers were slow.
+fn wait_slow(scene: &Scene, times: usize) {
+    let mut seen = std::collections::BTreeSet::new();
+    scene
+        .wait_for("slow answers", 2 * TIMEOUT, || {
+            let probe = &scene.health("web.service")["service"]["probes"][0];
+            if probe["latency_ms"].as_u64() >= Some(600) {
+                seen.insert(probe["asked_at"].as_u64());
+            }
+            Ok((seen.len() >= times).then_some(()))
+        })
+        .unwrap();
+}
+
+/// Never three in a row, and yet whoever asks waits every second time.
+#[test]
+fn what_is_slow_by_turns_is_told_once_and_what_is_seldom_slow_to_nobody() {
+    let scene = scene(CARE);
+    scene.write_file(BY_TURNS, "5", 0o644).unwrap();
+    wait_slow(&scene, 7);
+    assert!(scene.incidents_of("web.service").is_empty());
+
+    scene.write_file(BY_TURNS, "2", 0o644).unwrap();
+    let told = wait_got(&scene, 1).remove(0);
+    assert_eq!(kind(&told), "prunella.degradation", "{told:#}");
+    assert!(
+        headline(&told).contains(" web.service is slow: probe `front` took 6"),
+        "{told:#}"
+    );
+    let report = words(&told);
+    assert!(
+        report.contains(" to answer again and again, with a limit of 400 ms"),
+        "{report}"
+    );
+    // The fast answers between do not end it.
+    wait_slow(&scene, 4);
+    let all = scene.incidents_of("web.service");
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0].ended, None, "{all:?}");
+
+    scene.remove_file(BY_TURNS).unwrap();
+    wait_end(&scene, "web.service");
+    let mut told = about(&scene, "web.service");
+    told.retain(|message| kind(message) == "prunella.degradation");
+    assert_eq!(told.len(), 1, "{told:#?}");
     assert_eq!(scene.runs("web.service"), 1);
 }
 

@@ -88,6 +88,26 @@ fn what_is_expected_degrades_nothing_survives_a_restart_and_ends() {
     let list = scene.prunella_ok(&["expect", "--list"]);
     assert!(list.contains("nightly backup"), "{list}");
 
+    // Without a daemon it is the same.
+    scene.systemctl(&["stop", "prunella.service"]).unwrap();
+    for (command, words) in [
+        (
+            ["status"].as_slice(),
+            "Expected work web.service: nightly backup, until",
+        ),
+        (&["status", "web"], "Expected nightly backup, until"),
+        (&["health", "web"], "Expected work: nightly backup, until"),
+    ] {
+        let shown = one_line(&scene.prunella_ok(command));
+        assert!(shown.contains(words), "{shown}");
+        let of_another = one_line(&scene.prunella_ok(&["status", "bystander"]));
+        assert!(!of_another.contains("nightly backup"), "{of_another}");
+    }
+    scene.systemctl(&["start", "prunella.service"]).unwrap();
+    scene.wait_active("prunella.service", TIMEOUT).unwrap();
+    wait_slow(&scene, 5);
+    assert!(scene.incidents_of("web.service").is_empty());
+
     // It ends, and what goes on is a degradation after its own time.
     scene.prunella_ok(&["expect", "web", "--end"]);
     let slow = scene.wait_state("web.service", "degraded");

@@ -6,6 +6,9 @@ use prunella_e2e::Builder;
 /// port is there.
 pub(crate) const SLOW: &str = "/run/test-slow";
 
+/// While this is there, one answer of so many takes 0.6 s: the number is in it.
+pub(crate) const BY_TURNS: &str = "/run/test-by-turns";
+
 /// While this is there, each answer is 503.
 pub(crate) const BROKEN: &str = "/run/test-broken";
 
@@ -17,11 +20,19 @@ const PROGRAM: &str = "/opt/test/server.py";
 const SERVER: &str = r#"
 import http.server, itertools, os, sys, time
 
-asked = itertools.count()
+asked, turns = itertools.count(), itertools.count()
+
+def is_its_turn():
+    try:
+        return next(turns) % int(open("/run/test-by-turns").read() or 1) == 0
+    except FileNotFoundError:
+        return False
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if any(os.path.exists("/run/test-slow" + of) for of in ("", "-" + sys.argv[1])):
+            time.sleep(0.6)
+        elif is_its_turn():
             time.sleep(0.6)
         bad = os.path.exists("/run/test-broken")
         if os.path.exists("/run/test-errors"):
