@@ -109,7 +109,8 @@ struct Work {
     tools: Instruments,
     groups: Cgroups,
     host: HostSampler,
-    units: BTreeMap<UnitName, UnitSampler>,
+    /// Boxed: nodes of a tree are half empty.
+    units: BTreeMap<UnitName, Box<UnitSampler>>,
     logs: LogSampler,
     endpoints: Endpoints,
     hardware: Hardware,

@@ -111,6 +111,7 @@ fn memory(tools: &mut Instruments, readings: &mut Vec<Reading>) {
         let share = permille(used, total);
         readings.extend(share.map(|share| Reading::new(Metric::MemoryPermille, share)));
     }
+    tools.has_swapped = swap.is_none_or(|(total, free)| total > free);
     // A host without swap has none that could be full.
     if let Some((total, free)) = swap.filter(|(total, _)| *total > 0) {
         let used = total.saturating_sub(free);

@@ -19,7 +19,7 @@ use prunella_core::{
 use prunella_e2e::{Scene, TIMEOUT, one_line, victim};
 use prunella_store::{
     Store,
-    samples::{Minute, SampleStore},
+    samples::{Measured, Minute, SampleStore},
 };
 
 use crate::{
@@ -213,7 +213,10 @@ fn past(units: &[&str]) -> Vec<u8> {
             number: now - MINUTES + minute,
             interval: Duration::from_secs(10),
             slots: values.len(),
-            values: series.iter().map(|one| (one, values.as_slice())).collect(),
+            values: series
+                .iter()
+                .map(|one| Measured::of(one, &values))
+                .collect(),
         };
         store.write(&minute, 64 << 20).unwrap();
     }

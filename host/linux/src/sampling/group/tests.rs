@@ -158,10 +158,12 @@ fn another_run_begins_anew() {
     bench.sample();
     let first = bench.sample.run;
     let folder = bench.root.path().join(&SERVICE[1..]);
-    // Kept, so that its number is not used again.
-    fs::rename(&folder, bench.root.path().join("old")).unwrap();
+    // Held, so that its number is not used again.
+    let _held = fs::File::open(&folder).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
     assert!(!bench.sample(), "it is down");
     fs::create_dir(&folder).unwrap();
+    bench.write("cgroup.procs", "");
     bench.write("cpu.stat", "usage_usec 90000000\n");
     assert!(bench.sample());
     assert_ne!(bench.sample.run, first);
@@ -211,6 +213,37 @@ fn a_group_that_has_used_no_time_is_not_asked_again_before_long() {
     bench.write("cpu.stat", "usage_usec 1001\n");
     assert!(bench.sample());
     assert_eq!(bench.value(Metric::Processes), Some(1));
+}
+
+#[test]
+fn pressure_is_read_where_something_in_the_slice_has_waited() {
+    let mut bench = controlled();
+    let slice = bench.root.path().join("system.slice/cpu.pressure");
+    let waited = |total: u64| {
+        let text = format!("some avg10=0.10 avg60=0.00 avg300=0.00 total={total}\n");
+        fs::write(&slice, text).unwrap();
+    };
+    let calm = "some avg10=0.00 avg60=0.00 avg300=0.00 total=1\n";
+    bench.write("cpu.pressure", calm);
+    waited(1_000_000);
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::PressureCpuPermille), Some(0));
+    bench.write(
+        "cpu.pressure",
+        "some avg10=30.00 avg60=0.00 avg300=0.00 total=9\n",
+    );
+    // It cannot have waited for longer than all in the slice together.
+    waited(1_004_000);
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::PressureCpuPermille), Some(0));
+    // However slowly it adds up.
+    waited(1_008_000);
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::PressureCpuPermille), Some(300));
+    // What has waited is read until it waits no more.
+    bench.write("cpu.pressure", calm);
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::PressureCpuPermille), Some(0));
 }
 
 #[test]
