@@ -18,7 +18,8 @@ use super::{
     per_second, permille,
     processes::{Open, Processes, Sums, Wanted},
     slices::has_hardly_waited,
-    text::{devices, field, limit, pressure, quota},
+    text::{devices, field, limit, quota, waited},
+    waiting::Waiting,
 };
 use crate::cgroup::Cgroups;
 
@@ -71,6 +72,7 @@ const PRESSURES: [(Metric, File); 3] = [
 /// How much a service had to wait when that was read last.
 #[derive(Debug, Clone, Copy, Default)]
 struct Pressure {
+    waiting: Waiting,
     /// In parts of a thousand.
     share: Option<u64>,
     /// For how long anything in its slice had waited then, in microseconds.
@@ -282,11 +284,12 @@ impl UnitSampler {
             self.pressures.iter_mut().zip(in_slice).zip(PRESSURES)
         {
             let is_calm = known.share == Some(0) && has_hardly_waited(known.in_slice, in_slice);
-            if reads_all || !is_calm {
-                *known = Pressure {
-                    share: folder.read(tools, file).and_then(pressure),
-                    in_slice,
-                };
+            if is_calm && !reads_all {
+                known.waiting.has_not_waited(now);
+            } else {
+                let total = folder.read(tools, file).and_then(waited);
+                known.share = known.waiting.share(now, total);
+                known.in_slice = in_slice;
             }
             add.extend(known.share.map(|share| Reading::new(metric, share)));
         }

@@ -16,6 +16,7 @@ mod sensors;
 mod slices;
 mod text;
 mod time_sync;
+mod waiting;
 
 use std::{
     collections::HashMap,

@@ -22,18 +22,6 @@ pub(super) fn quota(text: &str) -> Option<u64> {
     super::permille(quota, period)
 }
 
-/// `*.pressure`: the share of the last ten seconds in which something waited, in parts of a
-/// thousand.
-pub(super) fn pressure(text: &str) -> Option<u64> {
-    let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
-    let percent = some
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix("avg10="))?;
-    let (whole, hundredths) = percent.split_once('.')?;
-    let tenths = hundredths.get(..1)?;
-    Some(whole.parse::<u64>().ok()? * 10 + tenths.parse::<u64>().ok()?)
-}
-
 /// `*.pressure`: for how long something has waited so far, in microseconds.
 pub(super) fn waited(text: &str) -> Option<u64> {
     let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
@@ -85,7 +73,6 @@ mod tests {
         assert_eq!(field(CPU, "usage"), None);
         assert_eq!(field("Threads:\t12\n", "Threads"), Some(12));
         assert_eq!(field("VmSwap:\t     128 kB\n", "VmSwap"), Some(128));
-        assert_eq!(pressure(PRESSURE), Some(123));
         assert_eq!(waited(PRESSURE), Some(2_143_321));
         assert_eq!(anonymous_pages("5123 1200 900 8 0 400 0\n"), Some(300));
         let devices: Vec<_> = devices(IO).collect();
