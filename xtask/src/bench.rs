@@ -2,6 +2,7 @@
 //! peer, measured in the same run.
 
 mod crates;
+mod docs;
 mod engine;
 mod faults;
 mod figures;

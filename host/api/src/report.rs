@@ -231,6 +231,13 @@ pub struct NeedsPeople {
     pub at: Timestamp,
     /// Why Prunella could not, or would not.
     pub reason: String,
+    /// When Prunella tries it again by itself, or asks again; absent when it does not, or is
+    /// at it.
+    #[serde(default)]
+    pub retry_at: Option<Timestamp>,
+    /// The approval that it waits for.
+    #[serde(default)]
+    pub approval: Option<String>,
 }
 
 /// A strategy without the rights to act.

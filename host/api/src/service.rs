@@ -40,9 +40,6 @@ pub struct ServiceDetail {
     pub failure: Option<FailureStatus>,
     /// Set while a person is needed.
     pub needs_people: Option<NeedsPeople>,
-    /// When Prunella tries that again by itself.
-    #[serde(default)]
-    pub retry_at: Option<Timestamp>,
     /// Whether a person's order would meet a denial, which stands.
     #[serde(default)]
     pub denied: bool,

@@ -508,7 +508,7 @@ Examples:
 
 Exit codes:
   0  healed, restarted, recovered, or nothing was wrong
-  4  not healed: a person is needed
+  4  not healed, or not so far: a person is needed, or the daemon tries again later
   5  left alone on purpose: paused, masked, kill switch, package upgrade, …
   6  no such unit, or not in Prunella's care
   7  permission denied: run as root"

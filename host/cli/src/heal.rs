@@ -17,6 +17,7 @@ use crate::{
     paths::Paths,
     pause,
     query::Prunella,
+    time::{self, clock},
     timeline::Timeline,
 };
 
@@ -110,6 +111,17 @@ fn conclude(
                 let _ = writeln!(text, "{} is left alone: {why}", call.unit);
             }
             text.push_str(&held_by(paths, &call.unit, *why));
+        }
+        // The daemon goes on by itself, and nobody has to wait for it.
+        Ending::Escalated { reason, retry_at } if !timeline.has_shown_end() => {
+            let _ = writeln!(text, "{} is not healed so far: {reason}.", call.unit);
+            if let Some(at) = retry_at {
+                let _ = writeln!(
+                    text,
+                    "The daemon tries again at {}, without this command.",
+                    clock(*at, time::now())
+                );
+            }
         }
         Ending::Recovered { .. } if timeline.was_up() => {
             let _ = writeln!(

@@ -18,7 +18,7 @@ use prunella_core::{
     capability::PastIncident,
     health::Subject,
     incident::{EndingKind, IncidentKind},
-    summary::{Filter, Summary},
+    summary::{Filter, OutcomeFilter, Summary},
     trail::Record,
 };
 use prunella_report::{HOUR, LOOK_BACK, Plot, Plotted, Report, ReportContext};
@@ -161,7 +161,7 @@ fn render(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Rendered {
         past: &past,
         now: Some(time::now()),
         zone: jiff::tz::TimeZone::system(),
-        sudo: !rustix::process::geteuid().is_root() && prunella_daemon::notifier::has_sudo(),
+        sudo: output::needs_sudo(),
     };
     let mut report = Report::from_record(record, &context).with_plot(plot(prunella, record));
     if is_out_of_care && (report.needs_people || record.ending.is_none()) {
@@ -243,7 +243,7 @@ pub(crate) fn table(incidents: &[Summary], now: Timestamp, width: usize) -> Stri
 }
 
 fn ended(incident: &Summary) -> (&'static str, Style) {
-    let Some(kind) = incident.ended else {
+    let OutcomeFilter::Ended(kind) = incident.outcome() else {
         return ("open", FAIR);
     };
     let style = match kind {
@@ -259,22 +259,26 @@ fn ended(incident: &Summary) -> (&'static str, Style) {
 }
 
 fn how(incident: &Summary) -> String {
-    match (&incident.strategy, &incident.why) {
-        (Some(strategy), _) => {
+    // Looking at a degradation again is no attempt to heal it.
+    let attempt = (incident.ended.is_none()
+        && incident.attempt > 1
+        && incident.kind == IncidentKind::Failure)
+        .then(|| format!("attempt {}", incident.attempt));
+    // Not cut: what matters may stand at its end.
+    let whole = |why: &str| why.split_whitespace().collect::<Vec<_>>().join(" ");
+    match (&incident.strategy, &incident.why, &incident.people_asked) {
+        (Some(strategy), ..) => {
             let after = incident
                 .recovered_after
                 .map_or_else(String::new, |after| format!(" in {}", time::took(after)));
             format!("{strategy}{after}")
         }
-        (None, Some(why)) => {
-            // Not cut: what matters may stand at its end.
-            why.split_whitespace().collect::<Vec<_>>().join(" ")
-        }
-        // Looking at a degradation again is no attempt to heal it.
-        (None, None) if incident.attempt > 1 && incident.kind == IncidentKind::Failure => {
-            format!("attempt {}", incident.attempt)
-        }
-        (None, None) => String::new(),
+        (None, Some(why), _) => whole(why),
+        (None, None, Some(asked)) => match attempt {
+            Some(attempt) => format!("{}; {attempt} goes on", whole(asked)),
+            None => whole(asked),
+        },
+        (None, None, None) => attempt.unwrap_or_default(),
     }
 }
 
@@ -300,6 +304,7 @@ mod tests {
             strategy: None,
             recovered_after: None,
             attempt: 1,
+            people_asked: None,
         };
         for (width, lines) in [(70, 3), (80, 3), (140, 2), (usize::MAX, 2)] {
             let text = table(
@@ -323,5 +328,35 @@ mod tests {
             );
             assert_eq!(text.lines().count(), lines, "{text}");
         }
+    }
+
+    #[test]
+    fn what_people_are_asked_about_says_so_while_it_is_tried_again() {
+        let incident = Summary {
+            id: IncidentId::from_text("20261121-142301-7f3a"),
+            unit: UnitName::new("a.service").unwrap(),
+            at: Timestamp::default(),
+            kind: IncidentKind::Failure,
+            cause: "exit-code".into(),
+            ended: None,
+            ended_at: None,
+            why: None,
+            left_alone: None,
+            strategy: None,
+            recovered_after: None,
+            attempt: 24,
+            people_asked: Some("it fails at each start (exit code 1)".into()),
+        };
+        assert_eq!(ended(&incident).0, "escalated");
+        assert_eq!(
+            how(&incident),
+            "it fails at each start (exit code 1); attempt 24 goes on"
+        );
+        let healing = Summary {
+            people_asked: None,
+            ..incident
+        };
+        assert_eq!(ended(&healing).0, "open");
+        assert_eq!(how(&healing), "attempt 24");
     }
 }

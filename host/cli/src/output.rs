@@ -155,6 +155,11 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
         .collect()
 }
 
+/// Whether a command that only root may run needs `sudo` before it, and this host has that.
+pub(crate) fn needs_sudo() -> bool {
+    !rustix::process::geteuid().is_root() && prunella_daemon::notifier::has_sudo()
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

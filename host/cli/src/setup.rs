@@ -161,8 +161,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
         }
         enable(&mut report, "prunella.service", units_changed, &binary)?;
     }
-    end(&report, args.hook_only)?;
-    Ok(Exit::Ok)
+    end(&report, paths, args.hook_only)
 }
 
 /// Removes the drop-ins of units in nobody's care, and writes those that services in care
@@ -174,17 +173,8 @@ fn look_after_drop_ins(
 ) -> anyhow::Result<bool> {
     let unit_dir = &args.place.unit_dir;
     let mut changed = false;
-    let loaded = Config::load(&paths.config);
-    let mistakes = loaded.errors().count();
-    let Some(config) = loaded.config else {
-        output::remark(
-            "warning",
-            FAIR,
-            &format!(
-                "the configuration has mistakes ({mistakes}): `prunella config check` shows them; \
-                 until they are corrected no drop-in is written"
-            ),
-        );
+    // Of one with mistakes is told at the end.
+    let Some(config) = Config::load(&paths.config).config else {
         return Ok(changed);
     };
     for (unit, path) in drop_ins::orphans(unit_dir, &config)? {
@@ -246,20 +236,36 @@ fn enable(
     Ok(())
 }
 
-fn end(report: &Changes, hook_only: bool) -> anyhow::Result<()> {
+/// Says what came of it, and what is next. Where the configuration has mistakes, those come
+/// first: nothing else is of use until they are corrected.
+fn end(report: &Changes, paths: &Paths, hook_only: bool) -> anyhow::Result<Exit> {
     let text = match (report.is_dry_run(), report.count(), hook_only) {
-        (true, 0, _) => "Nothing would be changed.".to_owned(),
-        (true, _, _) => "Nothing was changed: this was a dry run.".to_owned(),
-        (false, 0, _) => "Nothing had to be changed.".to_owned(),
-        (false, _, false) => "Prunella is set up, and its daemon runs.".to_owned(),
-        (false, _, true) => {
-            "Prunella is set up: hooks heal, and a timer looks for what they miss.".to_owned()
-        }
+        (true, 0, _) => "Nothing would be changed.",
+        (true, _, _) => "Nothing was changed: this was a dry run.",
+        (false, 0, _) => "Nothing had to be changed.",
+        (false, _, false) => "Prunella is set up, and its daemon runs.",
+        (false, _, true) => "Prunella is set up: hooks heal, and a timer looks for what they miss.",
     };
+    let loaded = Config::load(&paths.config);
+    let count = loaded.errors().count();
+    if let Some(first) = loaded.errors().next() {
+        let more = match count - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        return Err(Problem::new(
+            Exit::Config,
+            format!("the configuration is not in force: {}{more}", first.short()),
+        )
+        .help(text)
+        .help("`prunella config check` shows each mistake with its line")
+        .help("once they are corrected: `prunella setup` again, which writes what is left")
+        .into());
+    }
     output::print(&format!(
         "\n{text}\nNext: {STRONG}prunella enable UNIT{STRONG:#} puts a service in its care.\n"
     ))?;
-    Ok(())
+    Ok(Exit::Ok)
 }
 
 /// Compiles the built-in strategies into the cache: else the first service that fails

@@ -1,6 +1,9 @@
 //! An incident as it goes, a line for each step worth one.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use anstyle::{AnsiColor, Style};
 use prunella_core::{
@@ -8,7 +11,8 @@ use prunella_core::{
     capability::ActiveState,
     cause::Cause,
     incident::Incident,
-    trail::{Entry, Step},
+    text::without_numbers,
+    trail::{Awaited, Entry, Step},
 };
 use prunella_healer::Observer;
 use prunella_report::{Importance, Mark, describe};
@@ -31,6 +35,10 @@ pub(crate) struct Timeline(Mutex<Seen>);
 /// What was shown so far.
 #[derive(Default)]
 struct Seen {
+    /// The attempt that was shown first, and the texts that were shown, without their numbers:
+    /// of the attempts after it only what is new is shown.
+    first_attempt: Option<u32>,
+    shown: BTreeSet<String>,
     /// When the first step was.
     begun: Option<Monotonic>,
     /// Whether how it ended was among it.
@@ -55,16 +63,17 @@ impl Timeline {
     }
 
     pub(crate) fn show(&self, entry: &Entry) {
-        let begun = {
-            let mut seen = self.lock();
-            seen.end |= matches!(entry.step, Step::Ended { .. });
-            if let Step::Detected { detection, .. } = &entry.step {
-                seen.was_up = detection.cause == Cause::State(ActiveState::Active);
-            }
-            *seen.begun.get_or_insert(entry.monotonic)
-        };
         let Some((style, text)) = line(&entry.step) else {
+            self.lock().note(entry);
             return;
+        };
+        let (begun, text) = {
+            let mut seen = self.lock();
+            let begun = seen.note(entry);
+            match seen.news(entry, text) {
+                Some(text) => (begun, text),
+                None => return,
+            }
         };
         let after = crate::time::took(entry.monotonic.since(begun));
         let mut first = after.as_str();
@@ -72,6 +81,36 @@ impl Timeline {
             anstream::println!("{DIM}{first:>10}{DIM:#}  {style}{line}{style:#}");
             first = "";
         }
+    }
+}
+
+impl Seen {
+    /// Takes note of a step, shown or not. Answers when the first was.
+    fn note(&mut self, entry: &Entry) -> Monotonic {
+        self.end |= matches!(entry.step, Step::Ended { .. });
+        if let Step::Detected { detection, .. } = &entry.step {
+            self.was_up = detection.cause == Cause::State(ActiveState::Active);
+        }
+        *self.begun.get_or_insert(entry.monotonic)
+    }
+
+    /// What is news of a line: of the tries after the first, what was not there before, and
+    /// of each that went like those before one line.
+    fn news(&mut self, entry: &Entry, text: String) -> Option<String> {
+        let first = *self.first_attempt.get_or_insert(entry.attempt);
+        let is_new = self.shown.insert(without_numbers(&text));
+        if is_new || entry.attempt <= first || matches!(entry.step, Step::Ended { .. }) {
+            return Some(text);
+        }
+        let is_end_of_try = matches!(
+            entry.step,
+            Step::Waits {
+                on: Awaited::Budget,
+                ..
+            }
+        );
+        let number = entry.attempt - first + 1;
+        is_end_of_try.then(|| format!("try {number} went like the one before; {text}"))
     }
 }
 
@@ -105,4 +144,55 @@ fn line(step: &Step) -> Option<(Style, String)> {
     };
     let is_end = matches!(step, Step::Ended { .. });
     Some((if is_end { style.bold() } else { style }, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use prunella_core::{Timestamp, incident::IncidentId};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_try_that_goes_like_the_one_before_is_one_line() {
+        let entry = |attempt, step| Entry {
+            incident: IncidentId::from_text("x"),
+            number: 0,
+            at: Timestamp::from_millis(1),
+            monotonic: Monotonic::from_micros(1),
+            attempt,
+            step,
+        };
+        let heals = || Step::Heals {
+            strategy: "service-restart".parse().unwrap(),
+        };
+        let not_proven = |reason: &str| Step::NotProven {
+            strategy: None,
+            reason: reason.to_owned(),
+            relapse: false,
+        };
+        let waits = |seconds| Step::Waits {
+            on: Awaited::Budget,
+            reason: "the healing budget spaces attempts out".to_owned(),
+            up_to: Duration::from_secs(seconds),
+        };
+        let mut seen = Seen::default();
+        let mut lines = |attempt, step: Step| {
+            let text = line(&step).map(|(_, text)| text)?;
+            seen.news(&entry(attempt, step), text)
+        };
+        // Whichever attempt of the incident is the first that is seen.
+        for step in [heals(), not_proven("exit code 1"), waits(1)] {
+            assert!(lines(7, step).is_some());
+        }
+        assert_eq!(lines(8, heals()), None);
+        assert_eq!(lines(8, not_proven("exit code 1")), None);
+        let again = lines(8, waits(5)).unwrap();
+        assert!(
+            again.starts_with("try 2 went like the one before; "),
+            "{again}"
+        );
+        assert_eq!(lines(9, heals()), None);
+        assert!(lines(9, not_proven("it does not answer")).is_some());
+    }
 }

@@ -572,6 +572,18 @@ impl Ending {
         }
     }
 
+    /// Why people are asked to see to the incident after an attempt that ended so, if they
+    /// are: `before` is why they were before that attempt.
+    pub fn people_asked<'a>(&'a self, before: Option<&'a str>) -> Option<&'a str> {
+        match self {
+            Self::Escalated { reason, .. } => Some(reason),
+            // It goes on as it was, but for what an operator has taken over.
+            Self::Blocked { .. } => before,
+            Self::LeftAlone { why, .. } if why.passes() && *why != LeftAlone::Paused => before,
+            _ => None,
+        }
+    }
+
     /// Whether the incident is over. An escalated one may be tried again, and a
     /// blocked one goes on; both stay open.
     pub fn is_final(&self) -> bool {

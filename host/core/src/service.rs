@@ -122,15 +122,29 @@ impl Service {
         declared(&self.probes, "probe", name)
     }
 
-    /// What a strategy said, with the paths of the declared files that it names:
-    /// `` `environment` `` becomes `` `environment` (/etc/default/web) ``. Strategies know
-    /// names alone.
+    /// What a strategy said, with the paths of the declared files that it names, of which it
+    /// knows the names alone: `` the environment file `environment` `` becomes `the environment
+    /// file /etc/default/web`. Where it does not say that the name is a file's, the path follows
+    /// the name.
     pub fn with_paths(&self, said: &str) -> String {
+        const OF_A_FILE: [&str; 5] = ["file ", "directory ", "link ", "database ", " of "];
         self.files
             .iter()
             .fold(said.to_owned(), |text, (name, file)| {
                 let quoted = format!("`{name}`");
-                text.replace(&quoted, &format!("{quoted} ({})", file.path.display()))
+                let path = file.path.display();
+                let mut parts = text.split(quoted.as_str());
+                let mut told = parts.next().unwrap_or_default().to_owned();
+                for part in parts {
+                    let is_file = OF_A_FILE.iter().any(|word| told.ends_with(word));
+                    if is_file {
+                        told.push_str(&path.to_string());
+                    } else {
+                        told.push_str(&format!("{quoted} ({path})"));
+                    }
+                    told.push_str(part);
+                }
+                told
             })
     }
 
@@ -412,5 +426,48 @@ impl Default for BudgetSettings {
             window: Duration::from_secs(300),
             backoff: [0, 1, 5, 30, 120].map(Duration::from_secs).to_vec(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::a_file(
+        "the environment file `environment` is missing",
+        "the environment file /etc/default/web is missing"
+    )]
+    #[case::of_a_file(
+        "brought the mode of `environment` back",
+        "brought the mode of /etc/default/web back"
+    )]
+    #[case::twice(
+        "file `environment`, directory `environment`",
+        "file /etc/default/web, directory /etc/default/web"
+    )]
+    #[case::not_said_to_be_one(
+        "`environment` is not as declared",
+        "`environment` (/etc/default/web) is not as declared"
+    )]
+    #[case::another("the file `other` is missing", "the file `other` is missing")]
+    fn what_a_strategy_says_has_the_paths(#[case] said: &str, #[case] told: &str) {
+        let mut service = Service::new(UnitName::new("web.service").unwrap());
+        let file = DeclaredFile {
+            path: "/etc/default/web".into(),
+            role: FileRole::Env,
+            mode: None,
+            owner: None,
+            group: None,
+            target: None,
+            keys: Vec::new(),
+            optional: false,
+            read_by: ReadBy::default(),
+            secret: false,
+        };
+        service.files.insert("environment".to_owned(), file);
+        assert_eq!(service.with_paths(said), told);
     }
 }

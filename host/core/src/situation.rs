@@ -7,6 +7,7 @@ use crate::{
     Monotonic, UnitName,
     analyst::StallState,
     capability::{Answer, UnitStatus},
+    oversight::ProcessKey,
 };
 
 /// The host's own situation. Implemented by `prunella-linux` for real and by
@@ -56,6 +57,9 @@ pub trait Situation: Send + Sync {
     /// What keeps the process `pid` from running at this moment; nothing when it runs,
     /// sleeps, or is gone.
     fn stall(&self, pid: u32) -> Option<StallState>;
+
+    /// Whether the process still runs. One that has taken over its number is another.
+    fn is_running(&self, process: &ProcessKey) -> bool;
 
     /// A number nobody can guess, for ids.
     fn random(&self) -> u16;

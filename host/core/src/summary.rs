@@ -28,7 +28,8 @@ pub struct Filter {
     pub limit: Option<u32>,
 }
 
-/// Which outcome: how an incident ended, or that it has not.
+/// Which outcome: how an incident ended, or that it has not. What was handed to people counts
+/// as that until it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum OutcomeFilter {
@@ -73,7 +74,7 @@ pub struct Summary {
     pub at: Timestamp,
     /// What it is about.
     pub kind: IncidentKind,
-    /// systemd's word for what went wrong.
+    /// systemd's word for what went wrong in the latest run that failed.
     pub cause: String,
     /// How it ended; null while it is open.
     pub ended: Option<EndingKind>,
@@ -96,6 +97,9 @@ pub struct Summary {
     pub recovered_after: Option<Duration>,
     /// 1 for the first attempt, 2 for the next, …
     pub attempt: u32,
+    /// Why people are asked to see to it, as long as they are: also while it is tried again.
+    #[serde(default)]
+    pub people_asked: Option<String>,
 }
 
 impl Summary {
@@ -114,6 +118,16 @@ impl Summary {
             strategy: None,
             recovered_after: None,
             attempt: incident.attempt,
+            people_asked: None,
+        }
+    }
+
+    /// How it stands: what was handed to people is escalated while it is tried again, too.
+    pub fn outcome(&self) -> OutcomeFilter {
+        match (self.ended, &self.people_asked) {
+            (Some(ended), _) => OutcomeFilter::Ended(ended),
+            (None, Some(_)) => OutcomeFilter::Ended(EndingKind::Escalated),
+            (None, None) => OutcomeFilter::Open,
         }
     }
 
@@ -123,6 +137,9 @@ impl Summary {
         self.ended = Some(ending.kind());
         self.ended_at = Some(at);
         self.why = ending.why();
+        self.people_asked = ending
+            .people_asked(self.people_asked.as_deref())
+            .map(str::to_owned);
         match ending {
             Ending::Healed {
                 strategy,
@@ -159,14 +176,25 @@ mod tests {
             strategy: None,
             recovered_after: None,
             attempt: 1,
+            people_asked: None,
         }
+    }
+
+    #[test]
+    fn what_people_are_asked_about_is_escalated_while_it_is_tried_again() {
+        assert_eq!(open().outcome(), OutcomeFilter::Open);
+        let tried = Summary {
+            people_asked: Some("it fails at each start".into()),
+            ..open()
+        };
+        assert_eq!(tried.outcome(), OutcomeFilter::Ended(EndingKind::Escalated));
     }
 
     #[test]
     fn the_json_of_an_open_incident_is_stable() {
         assert_eq!(
             serde_json::to_string(&open()).unwrap(),
-            r#"{"id":"20261121-142301-7f3a","unit":"a.service","at":1,"kind":"failure","cause":"signal","ended":null,"ended_at":null,"why":null,"left_alone":null,"strategy":null,"recovered_after_us":null,"attempt":1}"#
+            r#"{"id":"20261121-142301-7f3a","unit":"a.service","at":1,"kind":"failure","cause":"signal","ended":null,"ended_at":null,"why":null,"left_alone":null,"strategy":null,"recovered_after_us":null,"attempt":1,"people_asked":null}"#
         );
     }
 

@@ -266,3 +266,168 @@ pub struct Record {
     /// How it ended; absent while it is open.
     pub ending: Option<Ending>,
 }
+
+/// How the latest run of a service failed of which the steps of an incident tell: what lists
+/// and reports lead with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LatestFailure<'a> {
+    pub cause: &'a Cause,
+    /// The main process's exit code.
+    pub exit_code: Option<i32>,
+    /// The signal that ended the main process, without `SIG`.
+    pub signal: Option<&'a str>,
+    /// The last log lines of that run, where it is another than the one that was noticed.
+    pub lines: Option<&'a [String]>,
+}
+
+impl<'a> LatestFailure<'a> {
+    /// After these steps of the incident of this detection.
+    pub fn of(detection: &'a Detection, steps: &'a [Entry]) -> Self {
+        steps
+            .iter()
+            .rev()
+            .find_map(|entry| Self::told_by(&entry.step))
+            .unwrap_or(Self {
+                cause: &detection.cause,
+                exit_code: detection.exit_code,
+                signal: detection.signal.as_deref(),
+                lines: None,
+            })
+    }
+
+    /// What a step tells of a run that has failed since.
+    pub fn told_by(step: &'a Step) -> Option<Self> {
+        let Step::FailedAgain {
+            cause,
+            exit_code,
+            signal,
+            lines,
+        } = step
+        else {
+            return None;
+        };
+        Some(Self {
+            cause,
+            exit_code: *exit_code,
+            signal: signal.as_deref(),
+            lines: Some(lines),
+        })
+    }
+}
+
+/// Why people are asked to see to an incident after these steps of it, while that stands:
+/// an attempt that goes on changes nothing about it.
+pub fn people_asked(steps: &[Entry]) -> Option<&str> {
+    steps.iter().fold(None, |before, entry| match &entry.step {
+        Step::Ended { ending } => ending.people_asked(before),
+        _ => before,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::incident::{DetectedBy, LeftAlone};
+
+    fn detection() -> Detection {
+        Detection {
+            unit: UnitName::new("a.service").unwrap(),
+            by: DetectedBy::Signal,
+            at: Timestamp::from_millis(1),
+            cause: Cause::Signal,
+            invocation: None,
+            exit_code: None,
+            signal: Some("KILL".into()),
+            failed_monotonic: None,
+            restarts_before: None,
+            symptoms: Vec::new(),
+            unusual: Vec::new(),
+            follows: None,
+            expected_work: None,
+        }
+    }
+
+    fn entries(steps: impl IntoIterator<Item = Step>) -> Vec<Entry> {
+        (0..)
+            .zip(steps)
+            .map(|(number, step)| Entry {
+                incident: IncidentId::from_text("x"),
+                number,
+                at: Timestamp::from_millis(1),
+                monotonic: Monotonic::from_micros(1),
+                attempt: 1,
+                step,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_latest_failure_is_the_last_that_was_told() {
+        let detection = detection();
+        let note = || Step::Note {
+            message: "x".into(),
+        };
+        let steps = entries([note()]);
+        let first = LatestFailure::of(&detection, &steps);
+        assert_eq!((first.cause, first.signal), (&Cause::Signal, Some("KILL")));
+        assert_eq!(first.lines, None);
+
+        let again = |code| Step::FailedAgain {
+            cause: Cause::ExitCode,
+            exit_code: Some(code),
+            signal: None,
+            lines: vec![format!("exit {code}")],
+        };
+        let steps = entries([again(1), again(2), note()]);
+        let latest = LatestFailure::of(&detection, &steps);
+        assert_eq!(
+            (latest.cause, latest.exit_code),
+            (&Cause::ExitCode, Some(2))
+        );
+        assert_eq!(latest.signal, None);
+        assert_eq!(latest.lines, Some(&["exit 2".to_owned()][..]));
+    }
+
+    fn escalated(reason: &str) -> Ending {
+        Ending::Escalated {
+            reason: reason.into(),
+            retry_at: None,
+        }
+    }
+
+    fn left_alone(why: LeftAlone) -> Ending {
+        Ending::LeftAlone {
+            why,
+            detail: String::new(),
+        }
+    }
+
+    #[rstest]
+    #[case::never(vec![], None)]
+    #[case::once(vec![escalated("a")], Some("a"))]
+    #[case::for_another_reason(vec![escalated("a"), escalated("b")], Some("b"))]
+    #[case::held_meanwhile(vec![escalated("a"), left_alone(LeftAlone::PackageUpgrade)], Some("a"))]
+    #[case::waits_meanwhile(
+        vec![escalated("a"), Ending::Blocked { on: UnitName::new("b.service").unwrap(), reason: "r".into() }],
+        Some("a")
+    )]
+    #[case::an_operator_paused_it(vec![escalated("a"), left_alone(LeftAlone::Paused)], None)]
+    #[case::an_operator_stopped_it(vec![escalated("a"), left_alone(LeftAlone::OperatorStop)], None)]
+    #[case::well_again(vec![escalated("a"), Ending::Recovered { by: "x".into() }], None)]
+    fn people_are_asked_until_it_is_over(
+        #[case] endings: Vec<Ending>,
+        #[case] expected: Option<&str>,
+    ) {
+        let mut steps = Vec::new();
+        for ending in endings {
+            steps.push(Step::Ended { ending });
+            // The next attempt.
+            steps.push(Step::Note {
+                message: "x".into(),
+            });
+        }
+        assert_eq!(people_asked(&entries(steps)), expected);
+    }
+}

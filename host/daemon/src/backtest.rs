@@ -365,6 +365,7 @@ mod tests {
             strategy: None,
             recovered_after: None,
             attempt: 1,
+            people_asked: None,
         }
     }
 

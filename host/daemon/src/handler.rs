@@ -32,6 +32,9 @@ use crate::{
     shared::{Daemon, Event},
 };
 
+/// Whoever orders a healing does not wait for a try that is longer away.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Answers the daemon's questions.
 pub(crate) fn queries(daemon: &Arc<Daemon>) -> LocalQueries {
     LocalQueries::of_daemon(
@@ -186,7 +189,7 @@ impl Orders for DaemonOrders {
         let result = match scheduler.open(detection) {
             Ok(OpenOutcome::NotInCare) => Err(DaemonError::NotInCare(unit.clone())),
             Ok(_) => scheduler
-                .wait_for(&unit)
+                .wait_for(&unit, Some(PATIENCE))
                 .ok_or_else(|| DaemonError::BrokenOff(unit.clone())),
             Err(error) => Err(error.into()),
         };

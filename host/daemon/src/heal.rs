@@ -52,6 +52,7 @@ pub fn here(
         return Err(DaemonError::NotInCare(status.name));
     }
     scheduler
-        .wait_for(&status.name)
+        // Nobody else would go on with it.
+        .wait_for(&status.name, None)
         .ok_or(DaemonError::BrokenOff(status.name))
 }

@@ -223,7 +223,7 @@ mod tests {
     use std::time::Duration;
 
     use prunella_core::{FailureKind, health::Series};
-    use prunella_store::samples::Minute;
+    use prunella_store::samples::{Measured, Minute};
 
     use super::*;
 
@@ -255,7 +255,7 @@ mod tests {
                 number: u32::try_from(now - ago).unwrap(),
                 interval: Duration::from_secs(60),
                 slots: 1,
-                values: vec![(&series, &values)],
+                values: vec![Measured::of(&series, &values)],
             };
             store.write(&minute, 64 << 20).unwrap();
         }

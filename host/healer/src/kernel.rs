@@ -56,7 +56,7 @@ use prunella_store::Ledger;
 use self::jobs::{PaidStart, TrackedJob};
 use crate::{
     clock::moment,
-    oversight::{ConsentRequest, Overseer},
+    oversight::{AWAITS_APPROVAL, ConsentRequest, Overseer},
     snapshot::{Age, Snapshot},
     trail::Trail,
 };
@@ -246,12 +246,15 @@ impl Kernel {
                 if failure.is(STOPPED_BY_OPERATOR) {
                     self.was_stopped.store(true, Ordering::Relaxed);
                 }
-                self.trail.write(Step::ActDenied {
-                    strategy: self.rules.strategy.clone(),
-                    act: act.name().to_owned(),
-                    target: one_line(&wanted, 200),
-                    failure: failure.clone(),
-                });
+                // Nobody has denied what waits for an answer: that it was asked is written.
+                if !failure.is(AWAITS_APPROVAL) {
+                    self.trail.write(Step::ActDenied {
+                        strategy: self.rules.strategy.clone(),
+                        act: act.name().to_owned(),
+                        target: one_line(&wanted, 200),
+                        failure: failure.clone(),
+                    });
+                }
                 return Err(failure);
             }
         };
@@ -408,7 +411,7 @@ impl Kernel {
 /// because it is about a process that only they may end.
 fn needs_a_person(failure: &Failure) -> bool {
     [
-        "awaits-approval",
+        AWAITS_APPROVAL,
         "disapproved",
         "vetoed",
         "cannot-ask",

@@ -19,6 +19,9 @@ use prunella_store::{Answer as Given, Store};
 
 use crate::{clock::wall_clock, trail::Trail};
 
+/// The code of the failure of an act that waits for an answer.
+pub(crate) const AWAITS_APPROVAL: &str = "awaits-approval";
+
 /// Whoever has to agree, for one strategy in one attempt.
 pub(crate) struct Overseer {
     pub(crate) oversight: Oversight,
@@ -174,26 +177,21 @@ impl Overseer {
                         .map_or_else(String::new, |reason| format!(": {reason}"))
                 ),
             )),
-            Given::Waiting(approval) => Err(waits(&approval.id, act, target)),
-            Given::New(approval) => {
+            Given::Waiting(approval) | Given::New(approval) => {
                 trail.write(Step::Proposed {
-                    approval: approval.id.clone(),
+                    approval: approval.id,
                     strategy: question.strategy.clone(),
                     act: proposal.act,
                     target: proposal.target,
-                    until,
+                    until: approval.until,
                 });
-                Err(waits(&approval.id, act, target))
+                Err(Failure::denied(
+                    AWAITS_APPROVAL,
+                    format!("{act} on {target} waits for a person to approve it"),
+                ))
             }
         }
     }
-}
-
-fn waits(id: &str, act: Act, target: &str) -> Failure {
-    Failure::denied(
-        "awaits-approval",
-        format!("{act} on {target} waits for a person: `prunella approve {id}`"),
-    )
 }
 
 #[cfg(test)]

@@ -197,7 +197,8 @@ impl Scheduler {
                     None
                 }
             };
-            task.wait(retry_at.since(wall_clock()), WaitsFor::Retry);
+            let asks = self.shared.is_question_open(&task.incident);
+            task.wait_for_people(retry_at.since(wall_clock()), asks);
             // Who cannot heal it any more says so at once.
             let is_out_of_force = config.mistake_of(&unit).is_some();
             if is_out_of_force || status.is_some_and(|status| status.is_up()) {
@@ -406,16 +407,33 @@ impl Scheduler {
         self.shared.lock().ended.get(unit).cloned()
     }
 
-    /// Waits until the unit's incident has come to an end, or waits for people.
-    pub fn wait_for(&self, unit: &UnitName) -> Option<(IncidentId, Ending)> {
+    /// Waits until the incident of a unit has come to an end, for now at least, and answers
+    /// how. One whose next try is longer away than `patience` is answered as handed on until
+    /// then; without, it is waited for.
+    pub fn wait_for(
+        &self,
+        unit: &UnitName,
+        patience: Option<Duration>,
+    ) -> Option<(IncidentId, Ending)> {
         let mut state = self.shared.lock();
         loop {
-            let working = state.tasks.get(unit).is_some_and(|task| match task.stage {
+            let task = state.tasks.get(unit);
+            let working = task.is_some_and(|task| match task.stage {
                 Stage::Queued | Stage::Running | Stage::Blocked(_) => true,
                 Stage::Waiting(_) | Stage::Watching => !state.ended.contains_key(unit),
             });
             if !working || state.stopping {
                 return state.ended.get(unit).cloned();
+            }
+            if let Some((task, patience)) = task.zip(patience)
+                && let Stage::Waiting(at) = task.stage
+            {
+                let left = at.saturating_duration_since(Instant::now());
+                if left > patience {
+                    let incident = task.incident.clone();
+                    drop(state);
+                    return Some((incident.id.clone(), self.shared.waits_on(&incident, left)));
+                }
             }
             state = self
                 .shared

@@ -13,7 +13,7 @@ use std::{
 };
 
 use prunella_core::{
-    Failure, StrategyName,
+    Failure, StrategyName, Timestamp,
     alert::Alert,
     capability::UnitStatus,
     incident::{Assessment, Incident},
@@ -65,6 +65,8 @@ pub(crate) struct Trail {
     earlier_watch: Option<Watch>,
     /// Of a degradation, with what people heard of it in an earlier attempt.
     earlier_told: Option<Entry>,
+    /// Whether a run has failed otherwise in an earlier attempt.
+    earlier_failed_otherwise: bool,
     /// Who has healed in an earlier attempt.
     earlier_tried: BTreeSet<StrategyName>,
     /// What the steps before end with a wait for.
@@ -126,6 +128,7 @@ impl Trail {
             earlier_lines: lines(earlier),
             earlier_start: EarlierStart::of(earlier, &incident.detection.unit),
             earlier_watch: past::watch(earlier),
+            earlier_failed_otherwise: past::failed_otherwise(earlier),
             earlier_tried: past::tried(earlier),
             waited_for: past::waits_for(earlier),
             earlier_told: earlier
@@ -188,6 +191,16 @@ impl Trail {
         let mut tried = self.earlier_tried.clone();
         tried.extend(past::tried(&self.lock().steps));
         tried
+    }
+
+    /// Whether a run has failed otherwise than the one of which the incident tells.
+    pub(crate) fn has_failed_otherwise(&self) -> bool {
+        self.earlier_failed_otherwise || past::failed_otherwise(&self.lock().steps)
+    }
+
+    /// Until when a question of this attempt stands that nobody has answered.
+    pub(crate) fn asks_until(&self) -> Option<Timestamp> {
+        past::asks_until(&self.lock().steps)
     }
 
     /// Whether there were attempts before, or this one was begun by another process.

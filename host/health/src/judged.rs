@@ -75,12 +75,22 @@ pub(crate) struct Judged {
     subject: Subject,
     state: HealthState,
     since: Timestamp,
+    /// Since when it is down, while it is: a try to bring it up that fails is no end of that.
+    down_since: Option<Timestamp>,
+    /// Whether what brought it down is not known to be over: that it is seen to be up for a
+    /// moment, in a try to start it, is no end of that.
+    is_unsettled: bool,
     evidence: String,
     /// What decided; nothing, before anything was judged.
     reason: Option<Reason>,
     flapping: Flapping,
     episodes: Episodes,
     is_degraded: bool,
+}
+
+/// Whether it serves nobody. Being healed is a part of that.
+fn is_down(state: HealthState) -> bool {
+    matches!(state, HealthState::Failed | HealthState::Recovering)
 }
 
 impl Judged {
@@ -90,6 +100,8 @@ impl Judged {
             subject,
             state: HealthState::Unknown,
             since: now.at,
+            down_since: None,
+            is_unsettled: false,
             evidence: why,
             reason: None,
             flapping: Flapping::default(),
@@ -102,6 +114,7 @@ impl Judged {
     pub(crate) fn begin_from(&mut self, earlier: &Health) {
         self.state = earlier.state;
         self.since = earlier.since;
+        self.down_since = is_down(earlier.state).then_some(earlier.since);
         self.evidence.clone_from(&earlier.evidence);
     }
 
@@ -115,6 +128,11 @@ impl Judged {
     /// When it flaps, from now on.
     pub(crate) fn declare(&mut self, flapping: FlappingSettings) {
         self.flapping.declare(flapping);
+    }
+
+    /// From now on: whether an incident is under way, or was left as it was.
+    pub(crate) fn set_unsettled(&mut self, is_unsettled: bool) {
+        self.is_unsettled = is_unsettled;
     }
 
     pub(crate) fn subject(&self) -> &Subject {
@@ -156,6 +174,11 @@ impl Judged {
             began_degradation: self.is_degraded && !was_degraded,
             ..Observed::default()
         };
+        if is_down(state) {
+            self.down_since.get_or_insert(now.at);
+        } else if !self.is_unsettled && reason != Reason::Starting {
+            self.down_since = None;
+        }
         if state != self.state {
             observed.transition = Some(Transition {
                 subject: self.subject.clone(),
@@ -165,8 +188,9 @@ impl Judged {
                 evidence: evidence.clone(),
                 symptom: symptoms.into_iter().next(),
             });
+            let down_since = self.down_since.filter(|_| is_down(state));
+            self.since = down_since.unwrap_or(now.at);
             self.state = state;
-            self.since = now.at;
             self.evidence = evidence;
         } else if is_symptom || self.reason.as_ref() != Some(&reason) {
             // Of a symptom, the latest value.

@@ -42,6 +42,7 @@ mod episodes;
 mod error_budget;
 mod evidence;
 mod expected;
+mod few;
 mod flapping;
 mod host;
 mod judged;

@@ -3,14 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use prunella_core::health::{
     Existing, ExpectedWork, InstanceKind, Metric, MetricLimit, MetricLimits, Reading, Subject,
     Symptom, SymptomLevel,
 };
 
-use crate::{Condition, Now, STALE_AFTER, condition::Watched, evidence::sentence};
+use crate::{Condition, Now, STALE_AFTER, condition::Watched, evidence::sentence, few::Few};
 
 /// All that was measured of a subject at one time.
 #[derive(Debug, Clone, Copy)]
@@ -35,13 +35,13 @@ struct Watching {
     /// missing.
     missing_since_anew: Option<u32>,
     /// What an earlier process said of it, until there is a value.
-    carried: Option<Symptom>,
+    carried: Option<Box<Symptom>>,
 }
 
 /// What samples have told of one subject.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sampled {
-    watching: BTreeMap<Series, Watching>,
+    watching: Few<Series, Watching>,
     /// The latest sample, and its run; none of an earlier process.
     last: Option<(Now, u64)>,
     interval: Duration,
@@ -85,7 +85,7 @@ impl Sampled {
                     _ => Watched::held_since(since),
                 },
                 latest: None,
-                carried: Some(symptom.clone()),
+                carried: Some(Box::new(symptom.clone())),
             };
             self.watching
                 .insert((symptom.metric, symptom.instance.clone()), watching);
@@ -110,7 +110,7 @@ impl Sampled {
         self.watching.retain(|(metric, instance), _| {
             limits.of_series(*metric, instance.as_deref()).is_some()
         });
-        for ((metric, instance), watching) in &mut self.watching {
+        for ((metric, instance), watching) in self.watching.iter_mut() {
             let is_of =
                 |reading: &Reading| reading.metric == *metric && reading.instance == *instance;
             if !signals.readings.iter().any(is_of) {
@@ -124,10 +124,13 @@ impl Sampled {
             };
             let series = (reading.metric, reading.instance.clone());
             let is_expected = expected.is_some_and(|work| work.relaxes(reading.metric));
-            self.watching
-                .entry(series)
-                .or_default()
-                .value(now, limit, reading, is_expected);
+            if let Some(watching) = self.watching.get_mut(&series) {
+                watching.value(now, limit, reading, is_expected);
+            } else {
+                let mut watching = Watching::default();
+                watching.value(now, limit, reading, is_expected);
+                self.watching.insert(series, watching);
+            }
         }
         // A file system that is mounted no more, and was well, is not remembered for good. Nor
         // is what another run does not have, such as a limit.
@@ -236,9 +239,9 @@ impl Watching {
                 (None, None) => return None,
             };
         let Some(latest) = &self.latest else {
-            return self.carried.clone().map(|carried| Symptom {
+            return self.carried.as_deref().map(|carried| Symptom {
                 confirmed: false,
-                ..carried
+                ..carried.clone()
             });
         };
         Some(Symptom {

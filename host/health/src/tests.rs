@@ -1061,3 +1061,45 @@ fn after_a_restart_of_the_daemon_it_is_undecided_again() {
         .carrying_on(run.now, &earlier);
     assert_eq!(run.undecided(5), Some((55, 10)));
 }
+
+/// A try to start it that fails, and during which it is up for a moment, begins no other
+/// outage: it is down since it failed.
+#[test]
+fn a_vain_try_leaves_it_down_since_it_failed() {
+    let second = Duration::from_secs(1);
+    let mut run = Run::of(BTreeMap::new());
+    run.unit(Standing::Up);
+    run.wait(second);
+    let failed_at = run.now.at;
+    let failed = || Standing::Failed("exit code 1".into());
+    run.unit(failed());
+    run.incident(IncidentEvent::Opened("exit code 1".into()));
+    for _ in 0..2 {
+        run.wait(second);
+        run.incident(IncidentEvent::Healing("it is being healed".into()));
+        assert_eq!(run.state(), HealthState::Recovering);
+        assert_eq!(run.tracker.health().since, failed_at);
+        // What is seen of the unit comes late.
+        run.unit(Standing::Starting);
+        run.unit(Standing::Up);
+        run.incident(IncidentEvent::Opened("it was not healed".into()));
+        run.incident(IncidentEvent::Unresolved("handed to people".into()));
+        run.unit(failed());
+        assert_eq!(run.state(), HealthState::Failed);
+        assert_eq!(run.tracker.health().since, failed_at);
+    }
+    // A start by hand that fails, too.
+    run.wait(second);
+    run.unit(Standing::Starting);
+    run.unit(failed());
+    assert_eq!(run.tracker.health().since, failed_at);
+
+    // Once it was well, the next failure is another outage.
+    run.unit(Standing::Up);
+    run.incident(IncidentEvent::Resolved("somebody started it".into()));
+    assert_eq!(run.state(), HealthState::Healthy);
+    run.wait(second);
+    let again = run.now.at;
+    run.unit(failed());
+    assert_eq!(run.tracker.health().since, again);
+}

@@ -455,6 +455,8 @@ impl Tracker {
         {
             verdict.evidence = why;
         }
+        self.judged
+            .set_unsettled(self.incident.is_some() || self.unresolved.is_some());
         self.judged.take(now, verdict, symptoms)
     }
 

@@ -14,7 +14,7 @@ use prunella_core::{
     Timestamp,
     health::{ExpectedWork, Metric, Reading, Unusual},
 };
-use prunella_metrics::anomaly::{ALERT_SCORE, Detector};
+use prunella_metrics::anomaly::{ALERT_SCORE, OnDemandDetector};
 
 /// The metrics that are watched. What follows from others, or only ever grows, is not.
 pub const WATCHED: [Metric; 8] = [
@@ -59,7 +59,7 @@ pub(crate) struct Habits {
 struct Habit {
     metric: Metric,
     instance: Option<String>,
-    detector: Box<Detector>,
+    detector: OnDemandDetector,
     /// The minute that is not over yet, the sum of its values, and their number.
     minute: u64,
     sum: u64,
@@ -153,6 +153,8 @@ impl Habits {
     fn of(&mut self, metric: Metric, instance: Option<&str>, at: Timestamp) -> Option<&mut Habit> {
         let is_it = |habit: &Habit| habit.metric == metric && habit.instance.as_deref() == instance;
         if !self.all.iter().any(is_it) {
+            // They are few, and there are many subjects.
+            self.all.reserve_exact(1);
             self.all.push(Habit::new(metric, instance, at));
         }
         self.all.iter_mut().find(|habit| is_it(habit))
@@ -164,7 +166,7 @@ impl Habit {
         Self {
             metric,
             instance: instance.map(str::to_owned),
-            detector: Box::default(),
+            detector: OnDemandDetector::default(),
             minute: 0,
             sum: 0,
             count: 0,

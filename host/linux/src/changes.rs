@@ -72,7 +72,6 @@ struct Look {
 }
 
 struct Declared {
-    name: String,
     path: PathBuf,
     optional: bool,
 }
@@ -90,8 +89,7 @@ impl Look {
                     FileRole::Plain | FileRole::Env | FileRole::Symlink
                 )
             })
-            .map(|(name, file)| Declared {
-                name: name.clone(),
+            .map(|(_, file)| Declared {
                 path: file.path.clone(),
                 optional: file.optional,
             })
@@ -112,13 +110,8 @@ impl Look {
         for path in self.unit_files() {
             changes.extend(self.file(ChangeOf::Unit, &path, path.display().to_string()));
         }
-        for Declared {
-            name,
-            path,
-            optional,
-        } in &self.files
-        {
-            let what = format!("{} (`{name}`)", path.display());
+        for Declared { path, optional } in &self.files {
+            let what = path.display().to_string();
             if !optional && self.is_missing(path) {
                 changes.extend(self.missing(path, what));
             } else {

@@ -32,6 +32,11 @@ pub(crate) struct Stat {
     pub(crate) threads: u64,
     /// When it started, in clock ticks since boot.
     pub(crate) started: u64,
+    pub(crate) parent: u32,
+    /// Pages that it had to be given so far, small and large matters alike.
+    pub(crate) faults: u64,
+    /// Pages that it has in memory.
+    pub(crate) resident: u64,
 }
 
 pub(crate) fn stat(pid: u32) -> io::Result<Stat> {
@@ -43,8 +48,9 @@ pub(crate) fn parse_stat(text: &str) -> Option<Stat> {
     // The second field is a name in parentheses, which may hold anything.
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
-    // After the name: state is field 3, flags field 9, utime field 14, stime field 15,
-    // num_threads field 20, starttime field 22 (proc_pid_stat(5)).
+    // After the name: state is field 3, ppid field 4, flags field 9, minflt field 10, majflt
+    // field 12, utime field 14, stime field 15, num_threads field 20, starttime field 22, rss
+    // field 24 (proc_pid_stat(5)).
     let state = fields.next()?;
     let stall = match state {
         "T" => Some(StallState::Stopped),
@@ -52,11 +58,15 @@ pub(crate) fn parse_stat(text: &str) -> Option<Stat> {
         "D" => Some(StallState::Uninterruptible),
         _ => None,
     };
-    let flags: u64 = fields.nth(5)?.parse().ok()?;
-    let user: u64 = fields.nth(4)?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
+    let flags: u64 = fields.nth(4)?.parse().ok()?;
+    let minor: u64 = fields.next()?.parse().ok()?;
+    let major: u64 = fields.nth(1)?.parse().ok()?;
+    let user: u64 = fields.nth(1)?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     let threads = fields.nth(4)?.parse().ok()?;
     let started = fields.nth(1)?.parse().ok()?;
+    let resident = fields.nth(1)?.parse().ok()?;
     Some(Stat {
         stall,
         zombie: state == "Z",
@@ -64,6 +74,9 @@ pub(crate) fn parse_stat(text: &str) -> Option<Stat> {
         cpu_ticks: user.saturating_add(system),
         threads,
         started,
+        parent,
+        faults: minor.saturating_add(major),
+        resident,
     })
 }
 
@@ -136,6 +149,9 @@ mod tests {
             cpu_ticks: 19,
             threads: 1,
             started: 4242,
+            parent: 1,
+            faults: 12,
+            resident: 2,
         };
         assert_eq!(parse_stat(line), Some(expected));
         assert_eq!(parse_stat("7 (a) S"), None);

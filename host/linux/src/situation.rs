@@ -9,6 +9,7 @@ use prunella_core::{
     Monotonic, UnitName,
     analyst::StallState,
     capability::{Answer, UnitStatus},
+    oversight::ProcessKey,
     situation::Situation,
 };
 use zbus::OwnedObjectPath;
@@ -18,7 +19,7 @@ use crate::{
     bus::{Bus, MANAGER, MANAGER_INTERFACE},
     clock,
     error::BusError,
-    package_lock, procfs, start_limit,
+    package_lock, processes, procfs, start_limit,
     stop_evidence::{self, EndedRun},
     systemctl,
 };
@@ -116,6 +117,10 @@ impl Situation for Linux {
     fn stall(&self, pid: u32) -> Option<StallState> {
         // One that cannot be read is gone, as a rule.
         procfs::stat(pid).ok()?.stall
+    }
+
+    fn is_running(&self, process: &ProcessKey) -> bool {
+        processes::is_running(process)
     }
 
     fn random(&self) -> u16 {

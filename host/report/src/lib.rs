@@ -28,7 +28,7 @@ pub use self::{
     report::{
         Advice, Attempt, Command, Explanation, Grantable, HOUR, Importance, LOOK_BACK, Line, Mark,
         Moment, Obstacle, Often, Plot, Plotted, Proof, Recurrence, Report, ReportContext, StepText,
-        StrategyOpinion, Tried, degraded_headline, describe, headline, how_it_failed, is_up,
-        length, outage_headline, place_in_hour, shown_act,
+        StrategyOpinion, Tried, approve_command, degraded_headline, describe, headline,
+        how_it_failed, is_up, length, outage_headline, place_in_hour, shown_act,
     },
 };

@@ -6,6 +6,7 @@ use prunella_core::{
     Monotonic, UnitName,
     analyst::StallState,
     capability::{ActiveState, Answer, UnitStatus},
+    oversight::ProcessKey,
     situation::Situation,
 };
 
@@ -65,6 +66,10 @@ impl Situation for Sim {
     fn stall(&self, _: u32) -> Option<StallState> {
         // Simulated processes run or are gone.
         None
+    }
+
+    fn is_running(&self, process: &ProcessKey) -> bool {
+        lock(&self.world).processes.contains_key(&process.pid)
     }
 
     fn random(&self) -> u16 {

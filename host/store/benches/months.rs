@@ -21,7 +21,7 @@ use prunella_core::{
     UnitName,
     health::{Metric, Quantity, Series, Subject},
 };
-use prunella_store::samples::{Minute, SampleStore};
+use prunella_store::samples::{Measured, Minute, SampleStore};
 
 /// 13 months, and a bit: so many days are kept.
 const DAYS: u32 = 396;
@@ -119,7 +119,7 @@ fn fill(path: &Path, days: u32, restless: bool) {
                     values: series
                         .iter()
                         .zip(&values)
-                        .map(|(series, values)| (series, values.as_slice()))
+                        .map(|(series, values)| Measured::of(series, values))
                         .collect(),
                 },
                 MAX_SIZE,

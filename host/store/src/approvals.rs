@@ -345,6 +345,14 @@ impl Store {
     /// what it was about is gone.
     pub fn withdraw_of_other_boots(&self, boot_id: &str) -> Result<(), StoreError> {
         self.write("withdrawing what an earlier boot asked", |transaction| {
+            // Whoever waits for the answer need not wait any longer.
+            transaction.execute(
+                "UPDATE incidents SET retry_at_ms = ended_at_ms
+                 WHERE retry_at_ms IS NOT NULL AND ended = 'escalated' AND id IN (
+                   SELECT incident FROM approvals
+                   WHERE state IN ('waiting', 'approved') AND proposal ->> 'boot_id' <> ?1)",
+                [boot_id],
+            )?;
             transaction.execute(
                 "UPDATE approvals SET state = 'withdrawn'
                  WHERE state IN ('waiting', 'approved') AND proposal ->> 'boot_id' <> ?1",

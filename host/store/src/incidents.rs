@@ -6,7 +6,7 @@ use prunella_core::{
     Timestamp,
     incident::{Ending, Incident, IncidentId},
     text::one_line,
-    trail::Entry,
+    trail::{Entry, LatestFailure},
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
@@ -104,10 +104,18 @@ pub(crate) fn set_ending(
         Ending::LeftAlone { why, .. } => Some(why.as_str()),
         _ => None,
     };
+    let asked_before: Option<Option<String>> = transaction
+        .query_row_cached(
+            "SELECT people_asked FROM incidents WHERE id = ?1",
+            [id.as_str()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let asked_before = asked_before.flatten();
     approvals::withdraw(transaction, id, ending)?;
     transaction.execute_cached(
         "UPDATE incidents SET ended_at_ms = ?2, ended = ?3, ending = ?4, strategy = ?5,
-           recovered_after = ?6, retry_at_ms = ?7, why = ?8, left_alone = ?9
+           recovered_after = ?6, retry_at_ms = ?7, why = ?8, left_alone = ?9, people_asked = ?10
          WHERE id = ?1",
         rusqlite::params![
             id.as_str(),
@@ -119,7 +127,10 @@ pub(crate) fn set_ending(
             retry_at.map(to_ms),
             // A list shows a line of it; the whole of it is in the ending.
             ending.why().map(|why| one_line(&why, WHY)),
-            left_alone
+            left_alone,
+            ending
+                .people_asked(asked_before.as_deref())
+                .map(|why| one_line(why, WHY))
         ],
     )
 }
@@ -141,6 +152,13 @@ pub(crate) fn insert_step(
             step
         ],
     )?;
+    // A list tells of the latest failure.
+    if let Some(failure) = LatestFailure::told_by(&entry.step) {
+        transaction.execute_cached(
+            "UPDATE incidents SET cause = ?2 WHERE id = ?1",
+            rusqlite::params![entry.incident.as_str(), failure.cause.as_str()],
+        )?;
+    }
     Ok(())
 }
 

@@ -298,6 +298,18 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     ) STRICT;
     CREATE INDEX expected_work_by_unit ON expected_work (unit, until_ms);
     ",
+    // 13: what people are asked to see to stays so while it is tried again.
+    "
+    -- Why people are asked, while they are.
+    ALTER TABLE incidents ADD COLUMN people_asked TEXT;
+    UPDATE incidents SET people_asked = why WHERE ended = 'escalated';
+    ALTER TABLE incidents ADD COLUMN outcome TEXT GENERATED ALWAYS AS (CASE
+        WHEN ended IS NOT NULL THEN ended
+        WHEN people_asked IS NOT NULL THEN 'escalated'
+        ELSE 'open' END) VIRTUAL;
+    DROP INDEX incidents_by_ending;
+    CREATE INDEX incidents_by_outcome ON incidents (outcome, at_ms, seq);
+    ",
 ];
 
 /// The version of a store that this program has just written.

@@ -76,6 +76,11 @@ impl Figure {
         Some(peer.median() / self.ours.median())
     }
 
+    /// Whether it is measured beside this peer.
+    pub(crate) fn is_beside(&self, peer: &str) -> bool {
+        self.peer.as_ref().is_some_and(|(name, _)| name == peer)
+    }
+
     /// Whether the target is met; nothing where there is none.
     pub(crate) fn met(&self) -> Option<bool> {
         match self.target {
@@ -127,6 +132,38 @@ const HEAD: [&str; 10] = [
 
 /// Prints all as a table. A terminal may have to be wide.
 pub(crate) fn table(figures: &[Figure]) {
+    let rows = rows(figures);
+    let widths: Vec<usize> = (0..HEAD.len())
+        .map(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
+        .collect();
+    for row in &rows {
+        let line: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        println!("{}", line.join("  ").trim_end());
+    }
+}
+
+/// All as a table of Markdown.
+pub(crate) fn markdown(figures: &[Figure]) -> String {
+    let mut text = String::new();
+    for (number, row) in rows(figures).iter().enumerate() {
+        let cells = row.iter().map(|cell| cell.trim().replace('|', "\\|"));
+        text += &format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "));
+        if number == 0 {
+            text += &format!("{}|\n", "|---".repeat(row.len()));
+        }
+    }
+    text
+}
+
+/// A line of cells for each, below those of the head.
+fn rows(figures: &[Figure]) -> Vec<[String; HEAD.len()]> {
     let mut rows = vec![HEAD.map(str::to_owned)];
     rows.extend(figures.iter().map(|figure| {
         let number = |samples: &Samples, value: f64| match samples.count() {
@@ -161,20 +198,7 @@ pub(crate) fn table(figures: &[Figure]) {
             },
         ]
     }));
-    let widths: Vec<usize> = (0..HEAD.len())
-        .map(|column| {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        })
-        .collect();
-    for row in &rows {
-        let line: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
-        println!("{}", line.join("  ").trim_end());
-    }
+    rows
 }
 
 /// Three digits that matter.
@@ -218,5 +242,19 @@ mod tests {
         let met = |target| figure(&[], target, &[20.0]).met();
         assert_eq!(met(Target::Below(2.0)), Some(false));
         assert_eq!(met(Target::BelowPeer), Some(false));
+    }
+
+    #[test]
+    fn a_table_of_markdown_has_its_head_once() {
+        let all = [figure(&[2.0], Target::Below(3.0), &[4.0])];
+        let table = markdown(&all);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].starts_with("| figure | median |"), "{table}");
+        assert!(lines[1].starts_with("|---|---|"), "{table}");
+        assert!(
+            lines[2].contains("| < 3 ms | yes | other | 4.00 ms | 2.0x |"),
+            "{table}"
+        );
     }
 }

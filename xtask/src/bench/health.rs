@@ -22,9 +22,21 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
+    /// Put the figures into docs/performance.md, too, each group in its place
+    #[arg(long)]
+    write: bool,
+
     /// Measure only these groups
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     only: Vec<What>,
+
+    /// Measure this build of prunella, and not one that is built now
+    #[arg(long, value_name = "FILE")]
+    prunella: Option<PathBuf>,
+
+    /// Measure another build of prunella, too, in the same machines: what sampling costs it
+    #[arg(long, value_name = "FILE")]
+    beside: Option<PathBuf>,
 
     /// For how many seconds processor time is added up
     #[arg(long, value_name = "S", default_value_t = 60)]
@@ -47,8 +59,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     super::set_up()?;
     let wanted = |what| options.only.is_empty() || options.only.contains(&what);
     let peers = Peers::get(wanted(What::Sampling), wanted(What::Probing));
-    eprintln!("\n==> building prunella as it is shipped (linked statically)");
-    let prunella = program("prunella", "prunella", Profile::Release, Linking::Static)?;
+    let prunella = match &options.prunella {
+        Some(build) => build.clone(),
+        None => {
+            eprintln!("\n==> building prunella as it is shipped (linked statically)");
+            program("prunella", "prunella", Profile::Release, Linking::Static)?
+        }
+    };
     let victim = program("prunella-machine", "victim", Profile::Dev, Linking::Static)?;
     let before = super::load()?;
     let mut figures: Vec<Figure> = Vec::new();
@@ -60,11 +77,23 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             "\n==> measuring: {what:?} (load average {:.1})",
             super::load()?
         );
-        figures.extend(match what {
-            What::Sampling => sampling::measure(&prunella, &victim, &peers, options.seconds)?,
+        let group = match what {
+            What::Sampling => {
+                let beside = options.beside.as_deref();
+                sampling::measure((&prunella, beside), &victim, &peers, options.seconds)?
+            }
             What::Probing => probing::measure(&prunella, &victim, &peers, options.seconds)?,
             What::Kept => kept::measure()?,
-        });
+        };
+        if options.write {
+            let name = what.to_possible_value();
+            let name = name.as_ref().map_or("", |name| name.get_name());
+            // Another build is nobody's peer but ours.
+            let peers_alone = |one: &&Figure| !one.is_beside(sampling::OTHER_BUILD);
+            let told: Vec<Figure> = group.iter().filter(peers_alone).cloned().collect();
+            super::docs::write(name, &told, &super::host()?)?;
+        }
+        figures.extend(group);
     }
     super::publish(&figures, before, options.json.as_deref())?;
     peers.say_what_is_missing();

@@ -17,6 +17,11 @@ const SERVICES: usize = 100;
 /// What services run that do nothing.
 pub(super) const AT_REST: &str = "/usr/bin/sleep infinity";
 
+pub(super) const DAEMON: &str = "prunella.service";
+
+/// What a daemon remembers.
+const STATE: &str = "/var/lib/prunella";
+
 const MAIN: &str = "/etc/prunella/prunella.toml";
 
 /// A tenth of all services fails at once, however many they are.
@@ -110,7 +115,7 @@ impl Care {
         scene
             .machine
             .run_ok(&[PRUNELLA, "setup", "--without-hooks"])?;
-        scene.machine.wait_active("prunella.service", TIMEOUT)?;
+        scene.machine.wait_active(DAEMON, TIMEOUT)?;
         let fsync = Samples::new(scene.fsync()?).median();
         Ok(Self { scene, fsync })
     }
@@ -119,19 +124,35 @@ impl Care {
     pub(super) fn measure_every(&self, seconds: u64) -> Result<()> {
         let machine = &self.scene.machine;
         machine.write_file(MAIN, configuration(&format!("{seconds}s")), 0o644)?;
-        machine.systemctl(&["reload", "prunella.service"])?;
+        machine.systemctl(&["reload", DAEMON])?;
         Ok(())
     }
 
     /// The daemon's memory, its processor time, and how often it wakes up.
     pub(super) fn look(&self, seconds: u64) -> Result<Value> {
-        self.look_at("prunella.service", seconds)
+        let seen = self.look_at(&[DAEMON], seconds)?.pop();
+        seen.context("nothing was measured")
     }
 
-    /// The same of another unit's main process.
-    pub(super) fn look_at(&self, unit: &str, seconds: u64) -> Result<Value> {
-        let pid = self.machine().property(unit, "MainPID")?;
-        self.ask(&["idle", &pid, SETTLE, &seconds.to_string()])
+    /// Has another build's daemon run instead, which begins with nothing known.
+    pub(super) fn replace_daemon(&self, program: &str) -> Result<()> {
+        let machine = self.machine();
+        machine.systemctl(&["stop", DAEMON])?;
+        machine.run_ok(&["rm", "-rf", STATE])?;
+        machine.write_file(MAIN, configuration(OFF), 0o644)?;
+        machine.run_ok(&[program, "setup", "--without-hooks"])?;
+        machine.systemctl(&["restart", DAEMON])?;
+        machine.wait_active(DAEMON, TIMEOUT)?;
+        Ok(())
+    }
+
+    /// The same of the main processes of these units, all in the same span.
+    pub(super) fn look_at(&self, units: &[&str], seconds: u64) -> Result<Vec<Value>> {
+        let mut words = vec!["idle".to_owned(), SETTLE.to_owned(), seconds.to_string()];
+        for unit in units {
+            words.push(self.machine().property(unit, "MainPID")?);
+        }
+        self.scene.inside(&words)
     }
 
     pub(super) fn machine(&self) -> &Machine {
@@ -150,7 +171,7 @@ impl Care {
     }
 
     fn pid(&self) -> Result<String> {
-        self.scene.machine.property("prunella.service", "MainPID")
+        self.scene.machine.property(DAEMON, "MainPID")
     }
 
     fn ask(&self, words: &[&str]) -> Result<Value> {

@@ -216,54 +216,79 @@ fn stamp(unit: &str, property: &str) -> Result<Option<i64>> {
     Ok(show(unit, property)?.parse().ok().filter(|time| *time > 0))
 }
 
-/// `idle PID SETTLE-S SECONDS`: what a process has of memory, and how often its
-/// threads wake up when nothing happens.
+/// `idle SETTLE-S SECONDS PID …`: what processes have of memory, and how often their threads
+/// wake up when nothing happens; all of them in the same span, and a line for each.
 fn idle<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<()> {
-    let pid: u32 = words.next().context("which process?")?.parse()?;
     let settle = words.next().context("settle how long?")?.parse()?;
     let seconds: u64 = words.next().context("how long?")?.parse()?;
     thread::sleep(Duration::from_secs(settle));
-    let before = threads(pid)?;
-    let spent_before = spent(pid)?;
+    let mut all = words
+        .map(|pid| Idle::begin(pid.parse()?))
+        .collect::<Result<Vec<_>>>()?;
     let end = Instant::now() + Duration::from_secs(seconds);
-    let mut most_threads = before.len();
     loop {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
         }
         thread::sleep(left.min(THREADS_EVERY));
-        most_threads = most_threads.max(fs::read_dir(format!("/proc/{pid}/task"))?.count());
+        for one in &mut all {
+            let threads = fs::read_dir(format!("/proc/{}/task", one.pid))?.count();
+            one.most_threads = one.most_threads.max(threads);
+        }
     }
-    let spent = spent(pid)? - spent_before;
-    let after = threads(pid)?;
-    let woken: Vec<Value> = after
-        .iter()
-        .map(|(thread, name, switches)| {
-            let earlier = before.iter().find(|(known, ..)| known == thread);
-            json!({
-                "thread": name,
-                "times": switches - earlier.map_or(0, |(.., switches)| *switches),
-                "new": earlier.is_none(),
-            })
+    for one in &all {
+        println!("{}", one.end(seconds)?);
+    }
+    Ok(())
+}
+
+/// A process that is watched doing nothing.
+struct Idle {
+    pid: u32,
+    threads: Vec<(String, String, u64)>,
+    spent: f64,
+    most_threads: usize,
+}
+
+impl Idle {
+    fn begin(pid: u32) -> Result<Self> {
+        let threads = threads(pid)?;
+        Ok(Self {
+            pid,
+            most_threads: threads.len(),
+            threads,
+            spent: spent(pid)?,
         })
-        .collect();
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    println!(
-        "{}",
-        json!({
+    }
+
+    fn end(&self, seconds: u64) -> Result<Value> {
+        let pid = self.pid;
+        let spent = spent(pid)? - self.spent;
+        let woken: Vec<Value> = threads(pid)?
+            .iter()
+            .map(|(thread, name, switches)| {
+                let earlier = self.threads.iter().find(|(known, ..)| known == thread);
+                json!({
+                    "thread": name,
+                    "times": switches - earlier.map_or(0, |(.., switches)| *switches),
+                    "new": earlier.is_none(),
+                })
+            })
+            .collect();
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        Ok(json!({
             "seconds": seconds,
             "cpu_ms": spent,
             "woken": woken,
-            "most_threads": most_threads,
+            "most_threads": self.most_threads,
             "rss_kib": field(&status, "VmRSS:")?,
             "peak_kib": field(&status, "VmHWM:")?,
             "anon_kib": field(&status, "RssAnon:")?,
             "pss_kib": field(&rollup, "Pss:")?,
-        })
-    );
-    Ok(())
+        }))
+    }
 }
 
 /// Processor time of a process's control group so far, in ms, to the microsecond: threads and

@@ -11,6 +11,8 @@ use prunella_core::{
     text::capital,
 };
 
+use prunella_report::approve_command;
+
 use super::{
     services::{health_in_words, last_healed, mark, state, waits},
     severity::Severity,
@@ -124,7 +126,11 @@ fn standing(page: &mut Page, detail: &ServiceDetail) {
         page.line("Needs people", &needy.reason, BAD);
         let see = format!("see prunella incidents {}", needy.incident);
         page.line("", &see, QUIET);
-        if let Some(at) = detail.retry_at {
+        if let Some(approval) = &needy.approval {
+            let command = approve_command(approval, output::needs_sudo());
+            page.line("", &format!("approve or deny: {command}"), QUIET);
+        }
+        if let Some(at) = needy.retry_at.filter(|_| needy.approval.is_none()) {
             let order = if detail.denied {
                 "`prunella heal` is refused as long as that denial stands".to_owned()
             } else {

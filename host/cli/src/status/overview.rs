@@ -148,6 +148,8 @@ mod tests {
                 reason: "its data directory is on a full disk, and nothing that Prunella may do \
                          changes that"
                     .into(),
+                approval: None,
+                retry_at: Some(NOW.saturating_add(Duration::from_secs(60))),
             }],
             awaiting_grant: Vec::new(),
             alarms: Vec::new(),
@@ -182,6 +184,7 @@ mod tests {
             "2 h ago",
             "1 escalated",
             "3 healed",
+            "tried again at ",
             "prunella incidents 20261121-142301-7f3a",
             "everything, until resumed, by root: kernel upgrade",
         ] {

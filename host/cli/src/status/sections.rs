@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use anstyle::Style;
 use prunella_api::StatusReport;
+use prunella_report::approve_command;
 
 use crate::{
     expect,
-    output::{BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
+    output::{BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, needs_sudo, wrap},
     pause,
-    time::ago,
+    time::{ago, clock},
 };
 
 /// So many of those that need people are told of at length.
@@ -76,6 +77,22 @@ pub(super) fn people(text: &mut String, report: &StatusReport, width: usize) {
         );
         for line in wrap(&needy.reason, width.saturating_sub(4)) {
             let _ = writeln!(text, "    {line}");
+        }
+        if let Some(approval) = &needy.approval {
+            let command = approve_command(approval, needs_sudo());
+            let _ = writeln!(text, "    {QUIET}approve or deny{QUIET:#} {command}");
+        }
+        if let Some(at) = needy.retry_at {
+            let again = if needy.approval.is_some() {
+                "asked"
+            } else {
+                "tried"
+            };
+            let _ = writeln!(
+                text,
+                "    {QUIET}{again} again at {}{QUIET:#}",
+                clock(at, report.at)
+            );
         }
         let _ = writeln!(
             text,

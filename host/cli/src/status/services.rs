@@ -160,7 +160,7 @@ pub(super) fn state(severity: Severity, service: &ServiceStatus) -> String {
         text.push_str(", paused");
     } else if service.waits.is_some() {
         text.push_str(", waiting");
-    } else if is_being_healed(service) {
+    } else if is_being_healed(service) && severity != Severity::NeedsPeople {
         text.push_str(", healing");
     }
     text

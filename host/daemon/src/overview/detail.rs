@@ -16,7 +16,7 @@ use prunella_core::{
     capability::{ActiveState, Host, UnitStatus, logs, probes},
     cause::Cause,
     contract::milliseconds,
-    incident::{Ending, EndingKind},
+    incident::EndingKind,
     service::{DeclaredProbe, ProbeKind, Service},
     situation::Situation as _,
     summary::{Filter, Summary},
@@ -106,13 +106,6 @@ pub(crate) fn of_service(
         budget,
         pauses: pausing.map(pauses::shown).collect(),
         expected_work,
-        retry_at: needs_people.as_ref().and_then(|_| {
-            let latest = store?.latest_end(&service.unit).ok().flatten()?;
-            match latest.ending {
-                Ending::Escalated { retry_at, .. } => retry_at.filter(|at| *at > now),
-                _ => None,
-            }
-        }),
         denied: needs_people
             .as_ref()
             .is_some_and(|needy| store.is_some_and(|store| denies_an_order(store, needy))),

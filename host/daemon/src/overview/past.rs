@@ -9,7 +9,7 @@ use prunella_core::{
     health::ExpectedWork,
     incident::{Ending, EndingKind, IncidentId, LeftAlone},
     summary::{Filter, Summary},
-    trail::{Entry, Step},
+    trail::{Awaited, Entry, Step},
 };
 use prunella_store::{Pause, Store, StoreError};
 
@@ -31,6 +31,19 @@ pub(super) struct Past {
     reasons: BTreeMap<IncidentId, String>,
     /// What the open ones wait for.
     waits: BTreeMap<IncidentId, Waiting>,
+    /// When those that need people are tried again.
+    retries: BTreeMap<IncidentId, Timestamp>,
+    /// What people are asked to approve, the latest question of each incident.
+    approvals: BTreeMap<IncidentId, String>,
+}
+
+/// What has to come for an open incident to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaits {
+    /// Its time, by the healing budget.
+    Budget,
+    /// Something else.
+    Other,
 }
 
 impl Past {
@@ -83,16 +96,44 @@ impl Past {
                 (Some(EndingKind::LeftAlone), Some(why)) if why.needs_people() => {
                     Some(format!("left alone: {}", why.sentence()))
                 }
-                _ => None,
+                // It is tried again, which changes nothing until it is up.
+                _ => incident.people_asked.clone(),
             };
             if let Some(reason) = reason {
                 past.reasons.insert(incident.id.clone(), reason);
             }
         }
-        for incident in past.latest.values().filter(|latest| is_open(latest)) {
-            let steps = store.record(&incident.id)?.map(|record| record.steps);
-            if let Some(waits) = steps.as_deref().and_then(|steps| waiting(steps, now)) {
-                past.waits.insert(incident.id.clone(), waits);
+        for incident in past.latest.values() {
+            let id = &incident.id;
+            let asks = past.reasons.contains_key(id);
+            if is_open(incident) {
+                let steps = store.record(id)?.map(|record| record.steps);
+                match steps.as_deref().and_then(|steps| waiting(steps, now)) {
+                    // What is told of those that need people says when it is tried again.
+                    Some((Awaits::Budget, waits)) if asks => {
+                        past.retries.extend(waits.until.map(|at| (id.clone(), at)));
+                    }
+                    Some((_, waits)) => {
+                        past.waits.insert(id.clone(), waits);
+                    }
+                    None => {}
+                }
+            } else if asks
+                && let Some(latest) = store.latest_end(&incident.unit)?
+                && latest.id == *id
+                && let Ending::Escalated {
+                    retry_at: Some(at), ..
+                } = latest.ending
+            {
+                past.retries.insert(id.clone(), at);
+            }
+        }
+        past.retries.retain(|_, at| *at > now);
+        // The newest come first.
+        for approval in store.approvals()?.into_iter().rev() {
+            if approval.waits(now) {
+                past.approvals
+                    .insert(approval.proposal.incident, approval.id);
             }
         }
         Ok(past)
@@ -144,6 +185,8 @@ impl Past {
                     unit: latest.unit.clone(),
                     at: latest.at,
                     reason: reason.clone(),
+                    retry_at: self.retries.get(&latest.id).copied(),
+                    approval: self.approvals.get(&latest.id).cloned(),
                 })
             })
             .collect();
@@ -169,30 +212,33 @@ fn is_open(incident: &Summary) -> bool {
 }
 
 /// What an open incident waits for, by its last step; `None` while somebody is at work on it.
-fn waiting(steps: &[Entry], now: Timestamp) -> Option<Waiting> {
+fn waiting(steps: &[Entry], now: Timestamp) -> Option<(Awaits, Waiting)> {
     let last = steps.last()?;
+    let other = |reason: String| {
+        let waits = Waiting {
+            reason,
+            until: None,
+        };
+        Some((Awaits::Other, waits))
+    };
     match &last.step {
-        Step::Waits { reason, up_to, .. } => {
+        Step::Waits { on, reason, up_to } => {
             let until = last.at.saturating_add(*up_to);
-            (until > now).then(|| Waiting {
+            let awaits = match on {
+                Awaited::Budget => Awaits::Budget,
+                _ => Awaits::Other,
+            };
+            let waits = Waiting {
                 reason: reason.clone(),
                 until: Some(until),
-            })
+            };
+            (until > now).then_some((awaits, waits))
         }
-        Step::Watches { .. } => Some(Waiting {
-            reason: "it is degraded, and watched until that is over".to_owned(),
-            until: None,
-        }),
-        Step::Blocked { on, reason } => Some(Waiting {
-            reason: format!("{on} has to be healed first: {reason}"),
-            until: None,
-        }),
-        Step::Ended {
+        Step::Watches { .. } => other("it is degraded, and watched until that is over".to_owned()),
+        Step::Blocked { on, reason }
+        | Step::Ended {
             ending: Ending::Blocked { on, reason },
-        } => Some(Waiting {
-            reason: format!("{on} has to be healed first: {reason}"),
-            until: None,
-        }),
+        } => other(format!("{on} has to be healed first: {reason}")),
         _ => None,
     }
 }
@@ -202,7 +248,6 @@ mod tests {
     use prunella_core::{
         Monotonic,
         incident::{DetectedBy, Detection, Incident},
-        trail::Awaited,
     };
 
     use super::*;
@@ -240,7 +285,7 @@ mod tests {
         );
         let until = |steps: &[Entry], now| {
             waiting(steps, Timestamp::from_millis(now))
-                .map(|waits| waits.until.map(Timestamp::as_millis))
+                .map(|(_, waits)| waits.until.map(Timestamp::as_millis))
         };
         assert_eq!(until(&[waits(1_000, 5_000)], 2_000), Some(Some(6_000)));
         assert_eq!(until(&[waits(1_000, 5_000)], 6_000), None);
@@ -248,17 +293,12 @@ mod tests {
         assert_eq!(until(&[], 2_000), None);
     }
 
-    /// LAST HEALED counts from the recovery, not from the failure.
-    #[test]
-    fn a_healing_was_when_the_service_was_up_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("prunella.db")).unwrap();
-        let unit = UnitName::new("a.service").unwrap();
-        let incident = Incident {
+    fn incident() -> Incident {
+        Incident {
             id: IncidentId::from_text("20261121-142301Z-7f3a"),
             key: "a".into(),
             detection: Detection {
-                unit: unit.clone(),
+                unit: UnitName::new("a.service").unwrap(),
                 by: DetectedBy::Signal,
                 at: Timestamp::from_millis(1_000_000),
                 cause: Cause::Signal,
@@ -275,7 +315,90 @@ mod tests {
             attempt: 1,
             boot_id: "b".into(),
             parent: None,
+        }
+    }
+
+    fn service(incident: &Incident, up: bool) -> ServiceStatus {
+        ServiceStatus {
+            unit: incident.detection.unit.clone(),
+            domain: None,
+            critical: false,
+            state: None,
+            sub_state: None,
+            up: Some(up),
+            health: None,
+            since: None,
+            ports: Vec::new(),
+            paused: false,
+            open_incident: None,
+            waits: None,
+            last_healing: None,
+        }
+    }
+
+    /// Those that were handed to people need them until they are up, also while they are
+    /// tried again; the reason is not what the next try waits for.
+    #[test]
+    fn what_is_tried_again_needs_people_until_it_is_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("prunella.db")).unwrap();
+        let incident = incident();
+        let id = &incident.id;
+        let unit = &incident.detection.unit;
+        let ms = Timestamp::from_millis;
+        let needs = |now| {
+            let past = Past::read(&store, ms(now)).unwrap();
+            let down = past.needs_people(&[service(&incident, false)]);
+            assert_eq!(past.needs_people(&[service(&incident, true)]), []);
+            let told = down
+                .first()
+                .map(|needy| (needy.reason.clone(), needy.retry_at));
+            (told, past.waits(unit), past.day)
         };
+        store.open_incident(&incident).unwrap();
+        assert_eq!(needs(1_000_001).0, None);
+
+        let reason = "it fails at each start (exit code 1)";
+        let escalated = Ending::Escalated {
+            reason: reason.into(),
+            retry_at: Some(ms(1_060_000)),
+        };
+        let told = |at| Some((reason.to_owned(), at));
+        let escalated_once = DayCount {
+            escalated: 1,
+            ..DayCount::default()
+        };
+        store.end(id, ms(1_000_100), &escalated).unwrap();
+        let handed = needs(1_000_200);
+        assert_eq!(handed, (told(Some(ms(1_060_000))), None, escalated_once));
+
+        // It is due, and is tried again.
+        store.reopen(id, 2).unwrap();
+        assert_eq!(needs(1_060_100), (told(None), None, escalated_once));
+        let entry = |number, entry: Entry| Entry {
+            incident: id.clone(),
+            number,
+            ..entry
+        };
+        store.append(&entry(0, waits(1_060_200, 9_800))).unwrap();
+        let waits_for_budget = needs(1_060_300);
+        assert_eq!(
+            waits_for_budget,
+            (told(Some(ms(1_070_000))), None, escalated_once)
+        );
+
+        let healed = Ending::Recovered { by: "x".into() };
+        store.end(id, ms(1_070_000), &healed).unwrap();
+        assert_eq!(needs(1_070_100).0, None);
+    }
+
+    /// LAST HEALED counts from the recovery, not from the failure.
+    #[test]
+    fn a_healing_was_when_the_service_was_up_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("prunella.db")).unwrap();
+        let incident = incident();
+        let unit = incident.detection.unit.clone();
         store.open_incident(&incident).unwrap();
         store
             .append_all(&[Entry {

@@ -109,7 +109,8 @@ struct Work {
     tools: Instruments,
     groups: Cgroups,
     host: HostSampler,
-    units: BTreeMap<UnitName, UnitSampler>,
+    /// Boxed: nodes of a tree are half empty.
+    units: BTreeMap<UnitName, Box<UnitSampler>>,
     logs: LogSampler,
     endpoints: Endpoints,
     hardware: Hardware,
@@ -285,7 +286,7 @@ impl Sampler {
         logs.read(now);
         endpoints.declare(&self.linux, &self.health, &services.endpoints, interval);
         hardware.declare(&self.linux, services.hardware);
-        host.sample(tools, host_readings);
+        host.sample(tools, now, host_readings);
         hardware.sample(now, host_readings);
         logs.gpu_errors(now, host_readings);
         if *until_failed == 0 {

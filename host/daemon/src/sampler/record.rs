@@ -12,7 +12,7 @@ use prunella_core::{
 };
 use prunella_store::{
     StoreError,
-    samples::{Latest, Minute, SampleStore, SeriesHistory},
+    samples::{Latest, Measured, Minute, SampleStore, SeriesHistory},
 };
 
 const MINUTE_MS: u64 = 60_000;
@@ -33,13 +33,25 @@ pub(super) struct Record {
     series: BTreeMap<Subject, Vec<Recorded>>,
 }
 
+/// One series of a subject. There are many thousands of them: they share the subject's name.
 #[derive(Debug)]
 struct Recorded {
-    series: Series,
+    metric: Metric,
+    instance: Option<Box<str>>,
     /// This minute's values.
-    slots: Vec<Option<u64>>,
+    slots: Box<[Option<u64>]>,
     at: Timestamp,
     value: u64,
+}
+
+impl Recorded {
+    fn series(&self, subject: &Subject) -> Series {
+        Series {
+            subject: subject.clone(),
+            metric: self.metric,
+            instance: self.instance.as_deref().map(str::to_owned),
+        }
+    }
 }
 
 impl Record {
@@ -72,8 +84,11 @@ impl Record {
         for series in self.series.values_mut() {
             series.retain(|one| one.at.as_millis() >= oldest);
             for one in series {
-                one.slots.clear();
-                one.slots.resize(self.slots, None);
+                if one.slots.len() == self.slots {
+                    one.slots.fill(None);
+                } else {
+                    one.slots = vec![None; self.slots].into();
+                }
             }
         }
         self.series.retain(|_, series| !series.is_empty());
@@ -89,18 +104,17 @@ impl Record {
         };
         for reading in readings {
             let known = series.iter_mut().find(|one| {
-                one.series.metric == reading.metric && one.series.instance == reading.instance
+                one.metric == reading.metric
+                    && one.instance.as_deref() == reading.instance.as_deref()
             });
             let one = match known {
                 Some(one) => one,
                 None => {
+                    series.reserve_exact(1);
                     series.push(Recorded {
-                        series: Series {
-                            subject: subject.clone(),
-                            metric: reading.metric,
-                            instance: reading.instance.clone(),
-                        },
-                        slots: vec![None; self.slots],
+                        metric: reading.metric,
+                        instance: reading.instance.as_deref().map(Box::from),
+                        slots: vec![None; self.slots].into(),
                         at,
                         value: reading.value,
                     });
@@ -119,12 +133,17 @@ impl Record {
 
     /// Writes what there is of this minute.
     pub(super) fn flush(&mut self, max_size: u64) {
-        let values: Vec<(&Series, &[Option<u64>])> = self
+        let values: Vec<Measured<'_>> = self
             .series
-            .values()
-            .flatten()
-            .filter(|one| one.slots.iter().any(Option::is_some))
-            .map(|one| (&one.series, one.slots.as_slice()))
+            .iter()
+            .flat_map(|(subject, series)| series.iter().map(move |one| (subject, one)))
+            .filter(|(_, one)| one.slots.iter().any(Option::is_some))
+            .map(|(subject, one)| Measured {
+                subject,
+                metric: one.metric,
+                instance: one.instance.as_deref(),
+                values: &one.slots,
+            })
             .collect();
         if values.is_empty() {
             return;
@@ -164,9 +183,9 @@ impl Record {
         self.series
             .iter()
             .filter(|(of, _)| subject.is_none_or(|asked| asked == *of))
-            .flat_map(|(_, series)| series)
-            .map(|one| Latest {
-                series: one.series.clone(),
+            .flat_map(|(subject, series)| series.iter().map(move |one| (subject, one)))
+            .map(|(subject, one)| Latest {
+                series: one.series(subject),
                 at: one.at,
                 value: one.value,
             })
@@ -192,8 +211,8 @@ impl Record {
         let begin = self.minute * MINUTE_MS;
         let interval_ms = u64::try_from(self.interval.as_millis()).unwrap_or(MINUTE_MS);
         let here = self.series.get(subject).into_iter().flatten();
-        for one in here.filter(|one| one.series.metric == metric) {
-            let series = one.series.clone();
+        for one in here.filter(|one| one.metric == metric) {
+            let series = one.series(subject);
             let place = match found.iter().position(|known| known.series == series) {
                 Some(place) => place,
                 None => {

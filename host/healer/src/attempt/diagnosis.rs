@@ -66,7 +66,10 @@ impl Attempt<'_> {
         if let (Some(first), Some(last)) = (first, runs.next_back()) {
             let how = |run: &FailedRun| (run.result.clone(), run.exit_code, run.signal.clone());
             let lines = own_lines(last);
-            fails_otherwise = how(first) != how(last) || own_lines(first) != lines;
+            // One that fails as the first did is another again after those between.
+            fails_otherwise = self.trail.has_failed_otherwise()
+                || how(first) != how(last)
+                || own_lines(first) != lines;
             if fails_otherwise {
                 self.trail.write(Step::FailedAgain {
                     cause: Cause::from(last.result.as_str()),

@@ -69,10 +69,13 @@ impl Attempt<'_> {
     }
 
     pub(super) fn escalate(&self, reason: String) -> AttemptOutcome {
-        let wait =
-            self.current.config.retry_interval.map(|every| {
-                look_again_after(self.trail.attempt(), self.trail.healings() > 0, every)
-            });
+        let wait = self.current.config.retry_interval.map(|every| {
+            // While people are asked, nothing is tried.
+            match self.trail.asks_until() {
+                Some(until) => until.since(wall_clock()),
+                None => look_again_after(self.trail.attempt(), self.trail.healings() > 0, every),
+            }
+        });
         self.escalate_until(reason, wait)
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use prunella_core::UnitName;
 
-use super::{Scheduler, Shared, Stage, State, WaitsFor};
+use super::{Scheduler, Shared, Stage, State};
 
 /// How long one look at a unit may take.
 const LOOK: Duration = Duration::from_secs(10);
@@ -18,7 +18,7 @@ impl State {
     pub(super) fn wake_needing(&mut self, unit: &UnitName) {
         for task in self.tasks.values_mut() {
             if matches!(task.stage, Stage::Waiting(_))
-                && task.waits_for == Some(WaitsFor::Retry)
+                && task.waits_for_people()
                 && task.needs.remove(unit)
             {
                 task.stage = Stage::Queued;

@@ -89,6 +89,8 @@ impl Shared {
                 Stage::Waiting(_) if another || asked_for => {
                     task.stage = Stage::Queued;
                     task.asked_for = asked_for;
+                    // What is asked may not be the question any more.
+                    task.waits_for = task.waits_for.filter(|what| *what != WaitsFor::Answer);
                     self.changed.notify_all();
                 }
                 Stage::Queued if asked_for => task.asked_for = true,

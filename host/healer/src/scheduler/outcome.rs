@@ -1,15 +1,18 @@
 //! What follows from how an attempt came out.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use prunella_core::{
     UnitName,
     alert::Alert,
     capability::ActiveState,
     incident::{Detection, Ending, Incident, IncidentId, LeftAlone},
-    trail::{Entry, Step},
+    trail::{Entry, LatestFailure, Step},
 };
-use prunella_report::headline;
+use prunella_report::{headline, how_it_failed};
 use prunella_store::{AttemptEnd, LastSteps};
 
 use super::{
@@ -167,6 +170,7 @@ impl Shared {
             }
         );
         let continued = matches!(ending, Ending::Continued { .. });
+        let asks = retried && self.is_question_open(incident);
         let mut state = self.lock();
         let later = state
             .tasks
@@ -177,7 +181,7 @@ impl Shared {
         } = &ending
             && let Some(task) = state.tasks.get_mut(unit)
         {
-            let waits = task.wait(at.since(wall_clock()), WaitsFor::Retry);
+            let waits = task.wait_for_people(at.since(wall_clock()), asks);
             task.known = incident.attempt;
             task.incident.attempt += 1;
             task.blocked = 0;
@@ -201,6 +205,23 @@ impl Shared {
             && (healthy || continued)
         {
             self.look_after(detection);
+        }
+    }
+
+    /// How an incident stands that is tried again after so long, for whoever does not wait for
+    /// that.
+    pub(super) fn waits_on(&self, incident: &Incident, left: Duration) -> Ending {
+        let steps = self
+            .earlier(incident)
+            .map(|record| record.steps)
+            .unwrap_or_default();
+        let failure = LatestFailure::of(&incident.detection, &steps);
+        let how = how_it_failed(failure.cause, failure.exit_code, failure.signal);
+        let last = failure.lines.and_then(|lines| lines.last());
+        let said = last.map_or_else(String::new, |line| format!(": {line}"));
+        Ending::Escalated {
+            reason: format!("{how}{said}"),
+            retry_at: Some(wall_clock().saturating_add(left)),
         }
     }
 

@@ -19,10 +19,11 @@ use prunella_core::{
 };
 use prunella_store::StoreError;
 
-use super::{Shared, WaitsFor, not_stored};
+use super::{Shared, WaitsFor, not_stored, state::LOOK_AT_QUESTION};
 use crate::{
     HealerError,
     attempt::{Attempt, AttemptOutcome, Begin},
+    clock::wall_clock,
     decide::{Decision, Known, decide},
     lock::UnitLock,
     snapshot::Snapshot,
@@ -276,6 +277,11 @@ impl Shared {
                 let ending = Ending::LeftAlone { why, detail };
                 Some(AttemptOutcome::NothingNew(after, Some(ending)))
             }
+            (WaitsFor::Answer, Decision::Go(_) | Decision::RestartLoop(_))
+                if !asked_for && self.is_question_open(incident) =>
+            {
+                Some(AttemptOutcome::NothingNew(LOOK_AT_QUESTION, None))
+            }
             (WaitsFor::Retry, Decision::RestartLoop(_)) if !asked_for => self
                 .healer
                 .config()
@@ -294,6 +300,29 @@ impl Shared {
             }
             _ => None,
         }
+    }
+
+    /// Whether people were asked something in the incident that they have not answered, and
+    /// that is still what it was: what nobody has to decide is none.
+    pub(super) fn is_question_open(&self, incident: &Incident) -> bool {
+        let Some(store) = &self.healer.settings.store else {
+            return false;
+        };
+        let now = wall_clock();
+        let situation = &self.healer.settings.situation;
+        let approvals = store.approvals().unwrap_or_else(|error| {
+            not_stored(incident, "what people were asked", &error);
+            Vec::new()
+        });
+        let asked = approvals
+            .iter()
+            .filter(|approval| approval.proposal.incident == incident.id);
+        let mut open = asked.filter(|approval| approval.waits(now)).peekable();
+        open.peek().is_some()
+            && open.all(|approval| {
+                let process = approval.proposal.process.as_ref();
+                process.is_none_or(|process| situation.is_running(process))
+            })
     }
 
     /// Takes an incident's ending back, unless another one is open for the unit

@@ -15,6 +15,9 @@ use prunella_core::{
 
 use crate::snapshot::Snapshot;
 
+/// How often it is looked at whether what people are asked about is still there.
+pub(super) const LOOK_AT_QUESTION: Duration = Duration::from_secs(15);
+
 #[derive(Default)]
 pub(super) struct State {
     pub(super) tasks: BTreeMap<UnitName, Task>,
@@ -129,6 +132,8 @@ pub(super) enum WaitsFor {
     Budget,
     /// Another try, after people were asked for help.
     Retry,
+    /// A person's answer, until its time is over.
+    Answer,
     /// What held it back to pass.
     Hold(LeftAlone),
 }
@@ -160,6 +165,21 @@ impl Task {
 
     pub(super) fn is_held(&self) -> bool {
         matches!(self.waits_for, Some(WaitsFor::Hold(_)))
+    }
+
+    /// Like [`wait`](Self::wait), after people were asked for help. Where they were `asks`ed a
+    /// question, it is looked at meanwhile whether what that is about is still there.
+    pub(super) fn wait_for_people(&mut self, duration: Duration, asks: bool) -> bool {
+        if asks {
+            self.wait(duration.min(LOOK_AT_QUESTION), WaitsFor::Answer)
+        } else {
+            self.wait(duration, WaitsFor::Retry)
+        }
+    }
+
+    /// Whether it waits for people.
+    pub(super) fn waits_for_people(&self) -> bool {
+        matches!(self.waits_for, Some(WaitsFor::Retry | WaitsFor::Answer))
     }
 
     /// Has the next attempt come by the clock, or at once where an operator has ordered

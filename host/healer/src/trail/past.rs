@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use prunella_core::{
-    Monotonic, StrategyName, UnitName,
+    Monotonic, StrategyName, Timestamp, UnitName,
     diagnosis::Finding,
     incident::Ending,
     policy::Act,
     text::without_numbers,
-    trail::{Awaited, Entry, Step},
+    trail::{Awaited, Entry, LatestFailure, Step},
 };
 
 use crate::start_time::is_start;
@@ -139,6 +139,13 @@ pub(super) fn waits_for(steps: &[Entry]) -> Option<Awaited> {
     }
 }
 
+/// Whether these steps tell of a run that failed otherwise than the one that was noticed.
+pub(super) fn failed_otherwise(steps: &[Entry]) -> bool {
+    steps
+        .iter()
+        .any(|entry| LatestFailure::told_by(&entry.step).is_some())
+}
+
 /// The strategies that have healed, but for those that waited for a person to agree.
 pub(super) fn tried(steps: &[Entry]) -> BTreeSet<StrategyName> {
     let mut tried = BTreeSet::new();
@@ -156,12 +163,29 @@ pub(super) fn tried(steps: &[Entry]) -> BTreeSet<StrategyName> {
     tried
 }
 
+/// Until when the latest question among these steps stands that nobody has answered.
+pub(super) fn asks_until(steps: &[Entry]) -> Option<Timestamp> {
+    let approved = |id: &str| {
+        steps.iter().any(|entry| {
+            matches!(&entry.step, Step::Approved { approval: Some(used), .. } if used == id)
+        })
+    };
+    steps.iter().rev().find_map(|entry| match &entry.step {
+        Step::Proposed {
+            approval, until, ..
+        } if !approved(approval) => Some(*until),
+        _ => None,
+    })
+}
+
 /// What was said of an incident last, where saying it again would be no news.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     findings: Vec<Finding>,
     /// The reason, [without its numbers](without_numbers).
     needs_people: Option<String>,
+    /// The approval that was asked for, and until when.
+    asks: Option<(String, Timestamp)>,
 }
 
 impl Told {
@@ -191,6 +215,14 @@ impl Told {
                 let key = without_numbers(reason);
                 self.needs_people.replace(key.clone()) != Some(key)
             }
+            Step::Proposed {
+                approval, until, ..
+            } => {
+                let asks = Some((approval.clone(), *until));
+                let is_new = self.asks != asks;
+                self.asks = asks;
+                is_new
+            }
             _ => true,
         }
     }
@@ -198,9 +230,60 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::Timestamp;
-
     use super::*;
+    use prunella_core::incident::IncidentId;
+
+    fn entries(steps: impl IntoIterator<Item = Step>) -> Vec<Entry> {
+        (0..)
+            .zip(steps)
+            .map(|(number, step)| Entry {
+                incident: IncidentId::from_text("x"),
+                number,
+                at: Timestamp::from_millis(1),
+                monotonic: Monotonic::from_micros(1),
+                attempt: 1,
+                step,
+            })
+            .collect()
+    }
+
+    fn asks(approval: &str, until: u64) -> Step {
+        Step::Proposed {
+            approval: approval.to_owned(),
+            strategy: "port-conflict".parse().unwrap(),
+            act: "process-control.terminate".to_owned(),
+            target: "process 7 (nc)".to_owned(),
+            until: Timestamp::from_millis(until),
+        }
+    }
+
+    #[test]
+    fn a_question_stands_until_it_is_answered() {
+        let approved = |approval: &str| Step::Approved {
+            approval: Some(approval.to_owned()),
+            act: "process-control.terminate".to_owned(),
+            target: "process 7 (nc)".to_owned(),
+            by: "root".to_owned(),
+        };
+        let until = |steps| asks_until(&entries(steps)).map(Timestamp::as_millis);
+        assert_eq!(until(vec![]), None);
+        assert_eq!(until(vec![asks("x.1", 9)]), Some(9));
+        assert_eq!(until(vec![asks("x.1", 9), asks("x.1", 11)]), Some(11));
+        assert_eq!(until(vec![asks("x.1", 9), approved("x.1")]), None);
+        assert_eq!(
+            until(vec![asks("x.1", 9), asks("x.2", 11), approved("x.2")]),
+            Some(9)
+        );
+    }
+
+    #[test]
+    fn a_question_is_logged_once_and_again_when_it_is_asked_anew() {
+        let mut told = Told::default();
+        assert!(told.is_new(&asks("x.1", 9)));
+        assert!(!told.is_new(&asks("x.1", 9)));
+        assert!(told.is_new(&asks("x.1", 19)));
+        assert!(told.is_new(&asks("x.2", 19)));
+    }
 
     #[test]
     fn a_finding_is_logged_again_only_when_it_changes() {

@@ -293,7 +293,7 @@ impl Scene {
         }
         .unwrap();
         scheduler.open(self.sim.incident().detection).unwrap();
-        let (id, ending) = scheduler.wait_for(&self.sim.unit()).unwrap();
+        let (id, ending) = scheduler.wait_for(&self.sim.unit(), None).unwrap();
         let steps = store
             .record(&id)
             .unwrap()

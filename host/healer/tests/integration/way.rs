@@ -185,7 +185,7 @@ impl House {
     fn fail(&self) -> Ending {
         let outcome = self.scheduler.open(self.sim.incident().detection).unwrap();
         assert!(matches!(outcome, OpenOutcome::New(_)), "{outcome:?}");
-        self.scheduler.wait_for(&self.sim.unit()).unwrap().1
+        self.scheduler.wait_for(&self.sim.unit(), None).unwrap().1
     }
 
     fn steps(&self) -> Vec<Step> {
@@ -389,12 +389,12 @@ fn when_the_pause_is_over_it_is_healed_and_the_hold_stands_in_the_trail_once() {
     // Looked at again, and still paused.
     for _ in 0..3 {
         house.scheduler.look_again();
-        let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+        let (_, ending) = house.scheduler.wait_for(&house.sim.unit(), None).unwrap();
         assert_eq!(ending.as_str(), "left-alone");
     }
     house.store.resume(Some(&house.sim.unit())).unwrap();
     house.scheduler.look_again();
-    let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    let (_, ending) = house.scheduler.wait_for(&house.sim.unit(), None).unwrap();
     assert_eq!(healed_by(&ending), "service-restart");
     let holds = house
         .steps()
@@ -417,7 +417,7 @@ fn a_restart_loop_that_goes_on_is_handed_to_people_and_not_acted_on() {
     let mut detection = house.sim.incident().detection;
     detection.cause = Cause::RestartLoop;
     house.scheduler.open(detection).unwrap();
-    let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    let (_, ending) = house.scheduler.wait_for(&house.sim.unit(), None).unwrap();
     assert!(
         matches!(&ending, Ending::Escalated { reason, .. } if reason.contains("keeps restarting")),
         "{ending:?}"
@@ -431,7 +431,7 @@ fn a_restart_loop_that_systemd_gives_up_is_healed_in_the_same_incident() {
     let mut detection = house.sim.incident().detection;
     detection.cause = Cause::RestartLoop;
     let opened = house.scheduler.open(detection).unwrap();
-    let (id, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    let (id, ending) = house.scheduler.wait_for(&house.sim.unit(), None).unwrap();
     assert!(matches!(ending, Ending::Healed { .. }), "{ending:?}");
     assert_eq!(opened.incident(), Some(&id));
 }
@@ -486,7 +486,7 @@ fn a_persons_order_passes_a_spent_budget() {
     let mut asked = house.sim.incident().detection;
     asked.by = DetectedBy::Operator;
     house.scheduler.open(asked).unwrap();
-    let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    let (_, ending) = house.scheduler.wait_for(&house.sim.unit(), None).unwrap();
     assert_eq!(healed_by(&ending), "service-restart");
     assert!(
         house.steps().iter().any(
@@ -523,7 +523,7 @@ fn a_relapse_that_is_told_of_while_the_budget_waits_is_no_attempt() {
     for run in ["a", "b"] {
         detection.invocation = Some(run.to_owned());
         house.scheduler.open(detection.clone()).unwrap();
-        house.scheduler.wait_for(&house.sim.unit()).unwrap();
+        house.scheduler.wait_for(&house.sim.unit(), None).unwrap();
     }
     let (id, ending) = house.scheduler.ending(&house.sim.unit()).unwrap();
     escalated(&ending);
@@ -557,7 +557,7 @@ fn an_attempt_counts_when_it_begins_and_not_while_it_waits() {
         .scheduler
         .open(house.sim.incident().detection)
         .unwrap();
-    let (id, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    let (id, ending) = house.scheduler.wait_for(&house.sim.unit(), None).unwrap();
     assert_eq!(healed_by(&ending), "service-restart");
     let record = house.store.record(&id).unwrap().unwrap();
     assert_eq!(record.incident.attempt, 1);
@@ -589,7 +589,7 @@ fn two_processes_have_one_incident_for_a_service() {
     assert!(matches!(second, OpenOutcome::Joined(_)), "{second:?}");
     assert_eq!(first.incident(), second.incident());
     for scheduler in [&hook.scheduler, &daemon] {
-        let (id, ending) = scheduler.wait_for(&hook.sim.unit()).unwrap();
+        let (id, ending) = scheduler.wait_for(&hook.sim.unit(), None).unwrap();
         assert_eq!(Some(&id), first.incident());
         escalated(&ending);
     }
@@ -608,7 +608,7 @@ fn a_service_healed_by_hand_while_up_is_healed_when_it_fails() {
     asked.by = DetectedBy::Operator;
     asked.failed_monotonic = None;
     house.scheduler.open(asked).unwrap();
-    let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    let (_, ending) = house.scheduler.wait_for(&house.sim.unit(), None).unwrap();
     assert_eq!(ending.as_str(), "recovered");
     drop(house.sim.clone().failed("signal"));
     let opened = house
@@ -616,7 +616,7 @@ fn a_service_healed_by_hand_while_up_is_healed_when_it_fails() {
         .open(house.sim.incident().detection)
         .unwrap();
     assert!(matches!(opened, OpenOutcome::New(_)), "{opened:?}");
-    let (_, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    let (_, ending) = house.scheduler.wait_for(&house.sim.unit(), None).unwrap();
     assert_eq!(healed_by(&ending), "service-restart");
 }
 
@@ -630,7 +630,7 @@ fn a_dry_run_does_nothing_and_stores_nothing() {
     let mut detection = house.sim.incident().detection;
     detection.by = DetectedBy::Operator;
     house.scheduler.open(detection).unwrap();
-    let (id, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    let (id, ending) = house.scheduler.wait_for(&house.sim.unit(), None).unwrap();
     match ending {
         Ending::DryRun { verdict } => assert!(verdict.contains("port-conflict"), "{verdict}"),
         other => panic!("{other:?}"),
@@ -644,7 +644,7 @@ fn the_same_failure_seen_twice_is_one_incident() {
     let house = house(Sim::new("web.service").failed("signal"));
     let detection = house.sim.incident().detection;
     let first = house.scheduler.open(detection.clone()).unwrap();
-    house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    house.scheduler.wait_for(&house.sim.unit(), None).unwrap();
     let mut by_hook = detection;
     by_hook.by = DetectedBy::Hook;
     let second = house.scheduler.open(by_hook).unwrap();
@@ -897,7 +897,7 @@ fn a_degradation_that_fails_goes_on_as_that() {
     let detection = house.sim.incident().detection;
     let outcome = house.scheduler.open(detection).unwrap();
     assert!(matches!(outcome, OpenOutcome::New(_)), "{outcome:?}");
-    let (id, ending) = house.scheduler.wait_for(&house.sim.unit()).unwrap();
+    let (id, ending) = house.scheduler.wait_for(&house.sim.unit(), None).unwrap();
     assert_eq!(healed_by(&ending), "service-restart");
     let failure = house.store.record(&id).unwrap().unwrap();
     assert_eq!(

@@ -97,7 +97,7 @@ fn files_of_the_unit_and_declared_ones() {
     let mut changes = look(root, &service, fragment, TimeZone::UTC);
     // Its folder was changed when the last file came into it.
     let missing = changes.remove(0);
-    assert_eq!(missing.what, "/etc/shop/gone (`gone`)");
+    assert_eq!(missing.what, "/etc/shop/gone");
     assert_eq!(missing.of, ChangeOf::Missing);
     assert_eq!(missing.how, "/etc/shop was changed last");
     let found: Vec<(&str, ChangeOf)> = changes
@@ -107,7 +107,7 @@ fn files_of_the_unit_and_declared_ones() {
     assert_eq!(
         found,
         [
-            ("/etc/shop/env (`environment`)", ChangeOf::File),
+            ("/etc/shop/env", ChangeOf::File),
             (
                 "/etc/systemd/system/shop@eu.service.d/a.conf",
                 ChangeOf::Unit

@@ -7,11 +7,14 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, Mode, OFlags, fstat, openat},
+    fs::{AtFlags, CWD, Mode, OFlags, fstat, openat, statat},
     io::Errno,
 };
 
 use super::{Extent, Instruments};
+
+/// Each control group has it.
+const PROCESSES: &CStr = c"cgroup.procs";
 
 /// What is read of a control group again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +73,16 @@ impl Folder {
         })
     }
 
+    /// Whether it has not been removed since: nothing is found in a group that was.
+    pub(super) fn is_there(&self) -> bool {
+        statat(&self.open, PROCESSES, AtFlags::empty()).is_ok()
+    }
+
+    /// Whether there are groups below it.
+    pub(super) fn has_below(&self) -> bool {
+        fstat(&self.open).is_ok_and(|about| about.st_nlink > 2)
+    }
+
     /// Its number, which is the run's.
     pub(super) fn run(&self) -> u64 {
         self.run
@@ -99,7 +112,7 @@ impl Folder {
 
     /// The processes in it, without those in groups below it.
     pub(super) fn processes(&self, tools: &mut Instruments, pids: &mut Vec<u32>) {
-        let text = tools.read_at(self.open.as_fd(), c"cgroup.procs", Extent::Whole);
+        let text = tools.read_at(self.open.as_fd(), PROCESSES, Extent::Whole);
         let lines = text.unwrap_or_default().lines();
         let numbers = lines.filter_map(|line| line.parse::<u32>().ok());
         // 0 stands for a process of another PID namespace.

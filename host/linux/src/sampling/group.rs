@@ -6,7 +6,6 @@ mod tests;
 use std::{
     collections::HashMap,
     fs,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,7 +17,9 @@ use super::{
     folder::{File, Folder},
     per_second, permille,
     processes::{Open, Processes, Sums, Wanted},
-    text::{devices, field, limit, pressure, quota},
+    slices::has_hardly_waited,
+    text::{devices, field, limit, quota, waited},
+    waiting::Waiting,
 };
 use crate::cgroup::Cgroups;
 
@@ -38,8 +39,8 @@ pub struct UnitSample {
 ///
 /// Of a group that has used no processor time since the sample before, down to the microsecond,
 /// nothing has run: its processes hold what they held. So they are not asked again, for a
-/// minute at most. What others do to it is read each time: pressure, memory, I/O that the
-/// kernel carries out for it.
+/// minute at most. What others do to it is read each time: memory, I/O that the kernel carries
+/// out for it, and pressure, unless nothing has waited in the slice that it lies in.
 #[derive(Debug, Default)]
 pub struct UnitSampler {
     /// systemd's ControlGroup, and where it is.
@@ -58,8 +59,24 @@ pub struct UnitSampler {
     asked: Asked,
     /// What the group held then, and what of that is a cache of files.
     cache: (u64, u64),
-    /// Whether a device is made of others, whose bytes it would count again.
-    stacked: HashMap<String, bool>,
+    pressures: [Pressure; PRESSURES.len()],
+}
+
+/// What a service waits for, and what shows that.
+const PRESSURES: [(Metric, File); 3] = [
+    (Metric::PressureCpuPermille, File::CpuPressure),
+    (Metric::PressureMemoryPermille, File::MemoryPressure),
+    (Metric::PressureIoPermille, File::IoPressure),
+];
+
+/// How much a service had to wait when that was read last.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pressure {
+    waiting: Waiting,
+    /// In parts of a thousand.
+    share: Option<u64>,
+    /// For how long anything in its slice had waited then, in microseconds.
+    in_slice: Option<u64>,
 }
 
 /// What a service's processes told.
@@ -112,14 +129,9 @@ impl UnitSampler {
             self.directory = directory;
             self.folder = None;
         }
-        let about = fs::symlink_metadata(&self.directory).ok();
-        let known = self.folder.take().filter(|folder| {
-            let run = about.as_ref().map(|about| about.ino());
-            run == Some(folder.run())
-        });
+        let known = self.folder.take().filter(Folder::is_there);
         let is_new = known.is_none();
-        let open = || Folder::open(&self.directory);
-        let (Some(about), Some(mut folder)) = (about, known.or_else(open)) else {
+        let Some(mut folder) = known.or_else(|| Folder::open(&self.directory)) else {
             self.before = None;
             return false;
         };
@@ -127,6 +139,7 @@ impl UnitSampler {
             self.before = None;
             self.until_all = 0;
             self.processes = Processes::default();
+            self.pressures = Default::default();
         }
         sample.run = folder.run();
         let reads_all = self.until_all == 0;
@@ -150,11 +163,13 @@ impl UnitSampler {
         let is_idle = !reads_all && before.is_some() && before == counters.cpu_us;
         let add = &mut sample.readings;
         let counted = self.accounts(tools, &mut folder, is_idle, &mut counters, add);
+        self.pressure(tools, groups, (&mut folder, reads_all), now, add);
+        self.rates(tools, &counters, add);
         if is_idle {
             self.asked.sums = self.asked.sums.map(Sums::at_rest);
         } else {
-            let has_below = about.nlink() > 2;
-            self.ask(tools, groups, has_below.then_some(path), &folder, counted);
+            let below = folder.has_below().then_some(path);
+            self.ask(tools, groups, below, &folder, counted);
         }
         if let Some(sums) = self.asked.sums {
             self.by_processes(tools, &sums, now, counted, add);
@@ -245,20 +260,39 @@ impl UnitSampler {
             counted.tasks = true;
             add.extend(self.tasks(tasks));
         }
+        let mut stacked = std::mem::take(&mut tools.stacked);
         if let Some(text) = folder.read(tools, File::IoStat) {
             counted.io = true;
-            counters.io = Some(self.io(text));
+            counters.io = Some(io(&mut stacked, text));
         }
-        for (metric, file) in [
-            (Metric::PressureCpuPermille, File::CpuPressure),
-            (Metric::PressureMemoryPermille, File::MemoryPressure),
-            (Metric::PressureIoPermille, File::IoPressure),
-        ] {
-            let text = folder.read(tools, file);
-            add.extend(text.and_then(pressure).map(|it| Reading::new(metric, it)));
-        }
-        self.rates(tools, counters, add);
+        tools.stacked = stacked;
         counted
+    }
+
+    /// How much it had to wait. Where that was nothing, and hardly anything in its slice has
+    /// waited since, it is still nothing.
+    fn pressure(
+        &mut self,
+        tools: &mut Instruments,
+        groups: &Cgroups,
+        (folder, reads_all): (&mut Folder, bool),
+        now: Duration,
+        add: &mut Vec<Reading>,
+    ) {
+        let in_slice = tools.waited_in_slice_of(groups, &self.path, now);
+        for ((known, in_slice), (metric, file)) in
+            self.pressures.iter_mut().zip(in_slice).zip(PRESSURES)
+        {
+            let is_calm = known.share == Some(0) && has_hardly_waited(known.in_slice, in_slice);
+            if is_calm && !reads_all {
+                known.waiting.has_not_waited(now);
+            } else {
+                let total = folder.read(tools, file).and_then(waited);
+                known.share = known.waiting.share(now, total);
+                known.in_slice = in_slice;
+            }
+            add.extend(known.share.map(|share| Reading::new(metric, share)));
+        }
     }
 
     /// What has been counted since the sample before.
@@ -373,26 +407,6 @@ impl UnitSampler {
         });
         std::iter::once(Reading::new(Metric::Tasks, tasks)).chain(share)
     }
-
-    /// Bytes read and written, of all devices that are made of no others.
-    fn io(&mut self, text: &str) -> (u64, u64) {
-        let mut sums = (0_u64, 0_u64);
-        for (device, read, written) in devices(text) {
-            let is_stacked = match self.stacked.get(device) {
-                Some(known) => *known,
-                None => {
-                    let found = is_stacked(device);
-                    self.stacked.insert(device.to_owned(), found);
-                    found
-                }
-            };
-            if !is_stacked {
-                sums.0 = sums.0.saturating_add(read);
-                sums.1 = sums.1.saturating_add(written);
-            }
-        }
-        sums
-    }
 }
 
 /// What of a service its control group counts.
@@ -408,6 +422,26 @@ impl Counted {
     fn all(self) -> bool {
         self.cpu && self.memory && self.tasks && self.io
     }
+}
+
+/// Bytes read and written, of all devices that are made of no others: what those count again.
+fn io(stacked: &mut HashMap<String, bool>, text: &str) -> (u64, u64) {
+    let mut sums = (0_u64, 0_u64);
+    for (device, read, written) in devices(text) {
+        let is_stacked = match stacked.get(device) {
+            Some(known) => *known,
+            None => {
+                let found = is_stacked(device);
+                stacked.insert(device.to_owned(), found);
+                found
+            }
+        };
+        if !is_stacked {
+            sums.0 = sums.0.saturating_add(read);
+            sums.1 = sums.1.saturating_add(written);
+        }
+    }
+    sums
 }
 
 /// Whether a device, such as one of the device mapper, is made of others.

@@ -1,6 +1,6 @@
 //! The host itself, by what the kernel tells in `/proc` and `/sys`.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use prunella_core::health::{Existing, Metric, Reading};
 
@@ -8,8 +8,9 @@ use super::{
     Instruments, hardware,
     network::Network,
     permille, sensors,
-    text::{field, pressure},
+    text::{field, waited},
     time_sync,
+    waiting::Waiting,
 };
 use crate::file_systems;
 
@@ -17,11 +18,19 @@ use crate::file_systems;
 /// counts as it was.
 const SELDOM: u32 = 6;
 
+/// What is waited for, and where the kernel tells for how long.
+const PRESSURES: [(Metric, &str); 3] = [
+    (Metric::PressureCpuPermille, "/proc/pressure/cpu"),
+    (Metric::PressureMemoryPermille, "/proc/pressure/memory"),
+    (Metric::PressureIoPermille, "/proc/pressure/io"),
+];
+
 /// Measures the host.
 #[derive(Debug, Default)]
 pub struct HostSampler {
     /// Processor time so far, in all and idle, in ticks.
     before: Option<(u64, u64)>,
+    waiting: [Waiting; PRESSURES.len()],
     network: Network,
     existing: Existing,
     seldom: Vec<Reading>,
@@ -30,19 +39,16 @@ pub struct HostSampler {
 
 impl HostSampler {
     /// Measures the host, into `readings`. To be called before services are: their shares are
-    /// of the host's memory.
-    pub fn sample(&mut self, tools: &mut Instruments, readings: &mut Vec<Reading>) {
+    /// of the host's memory. `now` is the time since boot.
+    pub fn sample(&mut self, tools: &mut Instruments, now: Duration, readings: &mut Vec<Reading>) {
         readings.clear();
         self.cpu(tools, readings);
         memory(tools, readings);
         let load = tools.read(Path::new("/proc/loadavg")).and_then(load);
         readings.extend(load.map(|load| Reading::new(Metric::LoadMilli, load)));
-        for (metric, path) in [
-            (Metric::PressureCpuPermille, "/proc/pressure/cpu"),
-            (Metric::PressureMemoryPermille, "/proc/pressure/memory"),
-            (Metric::PressureIoPermille, "/proc/pressure/io"),
-        ] {
-            let share = tools.read(Path::new(path)).and_then(pressure);
+        for (waiting, (metric, path)) in self.waiting.iter_mut().zip(PRESSURES) {
+            let total = tools.read(Path::new(path)).and_then(waited);
+            let share = waiting.share(now, total);
             readings.extend(share.map(|share| Reading::new(metric, share)));
         }
         let files = tools
@@ -111,6 +117,7 @@ fn memory(tools: &mut Instruments, readings: &mut Vec<Reading>) {
         let share = permille(used, total);
         readings.extend(share.map(|share| Reading::new(Metric::MemoryPermille, share)));
     }
+    tools.has_swapped = swap.is_none_or(|(total, free)| total > free);
     // A host without swap has none that could be full.
     if let Some((total, free)) = swap.filter(|(total, _)| *total > 0) {
         let used = total.saturating_sub(free);
@@ -176,8 +183,6 @@ fn disks(readings: &mut Vec<Reading>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -195,7 +200,7 @@ mod tests {
         let mut tools = Instruments::default();
         let mut host = HostSampler::default();
         let mut readings = Vec::new();
-        host.sample(&mut tools, &mut readings);
+        host.sample(&mut tools, Duration::from_secs(1), &mut readings);
         assert!(tools.memory > 0);
         let value = |readings: &[Reading], metric| {
             readings
@@ -213,7 +218,7 @@ mod tests {
         assert!(existing.contains("/"), "{existing:?}");
         let first = readings.len();
         std::thread::sleep(Duration::from_millis(50));
-        host.sample(&mut tools, &mut readings);
+        host.sample(&mut tools, Duration::from_secs(2), &mut readings);
         assert!(value(&readings, Metric::CpuPermille).unwrap() <= 1_000);
         assert!(readings.len() > first, "what is measured seldom stays");
     }

@@ -13,10 +13,13 @@ mod logs;
 mod network;
 mod processes;
 mod sensors;
+mod slices;
 mod text;
 mod time_sync;
+mod waiting;
 
 use std::{
+    collections::HashMap,
     ffi::CStr,
     io::Write as _,
     os::fd::{AsFd, BorrowedFd},
@@ -27,10 +30,11 @@ use std::{
 use rustix::{
     fs::{CWD, Mode, OFlags, openat},
     io::{Errno, read},
-    param::clock_ticks_per_second,
+    param::{clock_ticks_per_second, page_size},
     path::Arg,
 };
 
+use self::slices::Slices;
 pub use self::{
     endpoint::{EndpointAnswer, EndpointError, EndpointSample, EndpointSampler},
     group::{UnitSample, UnitSampler},
@@ -50,7 +54,14 @@ pub struct Instruments {
     processors: u64,
     /// The host's memory, in bytes.
     memory: u64,
+    /// Whether some of it was swapped out, as far as that is known.
+    has_swapped: bool,
     ticks: u64,
+    /// Bytes in a page.
+    page: u64,
+    slices: Slices,
+    /// Whether a device is made of others, by its number.
+    stacked: HashMap<String, bool>,
 }
 
 /// A larger file is none that is measured.
@@ -77,7 +88,11 @@ impl Default for Instruments {
             pids: Vec::new(),
             processors: std::thread::available_parallelism().map_or(1, |count| count.get() as u64),
             memory: 0,
+            has_swapped: true,
             ticks: clock_ticks_per_second().max(1),
+            page: page_size() as u64,
+            slices: Slices::default(),
+            stacked: HashMap::new(),
         }
     }
 }

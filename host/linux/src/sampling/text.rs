@@ -22,16 +22,21 @@ pub(super) fn quota(text: &str) -> Option<u64> {
     super::permille(quota, period)
 }
 
-/// `*.pressure`: the share of the last ten seconds in which something waited, in parts of a
-/// thousand.
-pub(super) fn pressure(text: &str) -> Option<u64> {
+/// `*.pressure`: for how long something has waited so far, in microseconds.
+pub(super) fn waited(text: &str) -> Option<u64> {
     let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
-    let percent = some
+    let total = some
         .split_whitespace()
-        .find_map(|word| word.strip_prefix("avg10="))?;
-    let (whole, hundredths) = percent.split_once('.')?;
-    let tenths = hundredths.get(..1)?;
-    Some(whole.parse::<u64>().ok()? * 10 + tenths.parse::<u64>().ok()?)
+        .find_map(|word| word.strip_prefix("total="))?;
+    total.parse().ok()
+}
+
+/// `/proc/PID/statm`: the pages that are in memory and no file's.
+pub(super) fn anonymous_pages(text: &str) -> Option<u64> {
+    let mut words = text.split_ascii_whitespace().skip(1);
+    let resident: u64 = words.next()?.parse().ok()?;
+    let shared: u64 = words.next()?.parse().ok()?;
+    Some(resident.saturating_sub(shared))
 }
 
 /// `io.stat`: what was read and written, in bytes, of each device, by its number.
@@ -68,7 +73,8 @@ mod tests {
         assert_eq!(field(CPU, "usage"), None);
         assert_eq!(field("Threads:\t12\n", "Threads"), Some(12));
         assert_eq!(field("VmSwap:\t     128 kB\n", "VmSwap"), Some(128));
-        assert_eq!(pressure(PRESSURE), Some(123));
+        assert_eq!(waited(PRESSURE), Some(2_143_321));
+        assert_eq!(anonymous_pages("5123 1200 900 8 0 400 0\n"), Some(300));
         let devices: Vec<_> = devices(IO).collect();
         assert_eq!(devices, [("8:0", 1_462_272, 4_096), ("253:0", 1, 2)]);
     }

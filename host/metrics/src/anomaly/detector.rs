@@ -74,7 +74,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    const NOTHING: Self = Self {
+    pub(crate) const NOTHING: Self = Self {
         score: 0.0,
         strongest: None,
     };

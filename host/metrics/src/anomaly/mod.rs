@@ -34,6 +34,7 @@ mod detector;
 mod hold;
 mod level;
 mod moves;
+mod on_demand;
 mod outlier;
 mod range;
 mod surprise;
@@ -41,3 +42,4 @@ mod surprise;
 mod tests;
 
 pub use detector::{ALERT_SCORE, Detector, LEARNING_SAMPLES, Reading, View};
+pub use on_demand::OnDemandDetector;

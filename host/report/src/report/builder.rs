@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    Advice, Attempt, Failure, Line, Mark, StrategyOpinion, Tried, opinions, repeats, step,
+    Advice, Attempt, Line, Mark, StrategyOpinion, Tried, opinions, repeats, step,
     words::{self, clean},
 };
 use prunella_core::{
@@ -18,8 +18,6 @@ use prunella_core::{
 #[derive(Default)]
 pub(super) struct Built {
     pub(super) evidence: Vec<String>,
-    /// How a later run failed, where that was in another way.
-    pub(super) last_failure: Option<Failure>,
     pub(super) findings: Vec<Finding>,
     /// A recent change, which is no finding of a cause.
     pub(super) hint: Option<Finding>,
@@ -190,19 +188,8 @@ impl<'a> ReportBuilder<'a> {
                 built.evidence = lines.iter().map(|line| clean(line)).collect();
                 None
             }
-            Step::FailedAgain {
-                cause,
-                exit_code,
-                signal,
-                lines,
-            } => {
-                built.last_failure = Some(Failure {
-                    what: words::failure(cause, *exit_code, signal.as_deref()),
-                    short: words::short_failure(cause, *exit_code, signal.as_deref()),
-                    evidence: lines.iter().map(|line| clean(line)).collect(),
-                });
-                None
-            }
+            // What is told of the latest failure stands first.
+            Step::FailedAgain { .. } => None,
             Step::Diagnosed { findings } => {
                 let (hints, findings): (Vec<Finding>, Vec<Finding>) = findings
                     .iter()

@@ -15,12 +15,14 @@ use prunella_core::{
     alert::{AlertKind, Severity},
     diagnosis,
     incident::Ending,
-    trail::{Record, Step},
+    trail::{LatestFailure, Record, Step, people_asked},
 };
 
 impl Report {
     /// The report of an incident.
     pub fn from_record(record: &Record, context: &ReportContext<'_>) -> Self {
+        let in_peoples_hands = in_peoples_hands(record);
+        let record = in_peoples_hands.as_ref().unwrap_or(record);
         let detection = &record.incident.detection;
         let unit = &detection.unit;
         let ending = record.ending.as_ref();
@@ -49,13 +51,14 @@ impl Report {
             Some(Ending::Healed { strategy, .. }) => Some(strategy.as_str()),
             _ => None,
         };
+        let latest = LatestFailure::of(detection, &record.steps);
         let recurrence = recurrence::recurrence(
             &recurrence::This {
                 id: record.incident.id.as_str(),
                 unit,
                 at: detection.at,
-                cause: detection.cause.as_str(),
-                signal: detection.signal.as_deref(),
+                cause: latest.cause.as_str(),
+                signal: latest.signal,
                 ended,
                 strategy,
             },
@@ -68,17 +71,9 @@ impl Report {
             _ => None,
         };
         let grantable = grants::grantable(record);
-        let first = Failure {
-            what: words::cause(detection),
-            short: words::short_failure(
-                &detection.cause,
-                detection.exit_code,
-                detection.signal.as_deref(),
-            ),
-            evidence: built.evidence,
-        };
-        let (last, first_failure) = match built.last_failure {
-            Some(last) => (last, Some(first)),
+        let first = Failure::new(&LatestFailure::of(detection, &[]), &built.evidence);
+        let (last, first_failure) = match latest.lines {
+            Some(lines) => (Failure::new(&latest, lines), Some(first)),
             None => (first, None),
         };
         // Who ended the first run has nothing to do with what fails since.
@@ -94,7 +89,7 @@ impl Report {
         }
         let findings = opinions::explanations(&built.opinions, &built.findings);
         let causes = Causes {
-            noticed: &detection.cause,
+            failed: latest.cause,
             all: &findings,
             still_down: !matches!(
                 ending,
@@ -174,7 +169,7 @@ impl Report {
                     )
                 }),
             waited: has_waited(record),
-            cause: clean(detection.cause.as_str()),
+            cause: clean(latest.cause.as_str()),
             what_failed: last.what,
             recommendation,
             evidence: last.evidence,
@@ -239,6 +234,24 @@ impl Report {
             grantable,
         }
     }
+}
+
+/// The record of an incident that was handed to people and is tried again: until its service
+/// is up, it is theirs.
+fn in_peoples_hands(record: &Record) -> Option<Record> {
+    let reason = people_asked(&record.steps).filter(|_| record.ending.is_none())?;
+    let retry_at = match Standing::of(&record.steps) {
+        Standing::Up => return None,
+        Standing::Waits(until) => Some(until),
+        Standing::SystemdRestarts | Standing::BeingHealed => None,
+    };
+    Some(Record {
+        ending: Some(Ending::Escalated {
+            reason: reason.to_owned(),
+            retry_at,
+        }),
+        ..record.clone()
+    })
 }
 
 /// When it failed: what noticed it may have come later.

@@ -83,7 +83,11 @@ fn outage(unit: &UnitName, failure: &str, standing: Standing) -> String {
 fn escalation(record: &Record, causes: &Causes<'_>, now: Option<Timestamp>) -> Option<String> {
     let unit = &record.incident.detection.unit;
     Some(match question::asked(record, now) {
-        Asked::Waits(act) => format!("{unit} waits for approval to {act}"),
+        // Who is in the way says more than the number of a process.
+        Asked::Waits(act) => match causes.port_held() {
+            Some(who) => format!("{unit} waits for approval: {who}; {act}?"),
+            None => format!("{unit} waits for approval to {act}"),
+        },
         Asked::Denied(denial) => format!(
             "{unit} stays down: {} denied the request to {}",
             denial.by, denial.act

@@ -39,6 +39,7 @@ pub use self::{
     headline::{degraded_headline, headline, outage_headline},
     obstacle::Obstacle,
     plot::{HOUR, Plot, Plotted, place_in_hour},
+    question::approve_command,
     recurrence::{LOOK_BACK, Often, Recurrence},
     standing::is_up,
     step::{Importance, StepText, describe},
@@ -52,6 +53,7 @@ use prunella_core::{
     incident::{IncidentId, IncidentKind},
     service::Service,
     text::capital,
+    trail::LatestFailure,
 };
 
 /// What a report needs to know beyond the record.
@@ -443,6 +445,15 @@ impl Report {
 }
 
 impl Failure {
+    /// In words, with what its program logged last.
+    fn new(failure: &LatestFailure<'_>, lines: &[String]) -> Self {
+        Self {
+            what: words::failure(failure.cause, failure.exit_code, failure.signal),
+            short: words::short_failure(failure.cause, failure.exit_code, failure.signal),
+            evidence: lines.iter().map(|line| words::clean(line)).collect(),
+        }
+    }
+
     /// What its program said last; nothing where a signal from elsewhere ended it, with
     /// which that has nothing to do.
     fn last_word(&self) -> Option<&str> {

@@ -146,24 +146,29 @@ pub(super) fn next(
     context: &ReportContext<'_>,
     findings: &[Finding],
 ) -> Vec<Command> {
-    as_root(unprivileged(record, context, findings), context)
+    all_as_root(unprivileged(record, context, findings), context)
 }
 
-/// With `sudo` before what only root may do.
-fn as_root(mut commands: Vec<Command>, context: &ReportContext<'_>) -> Vec<Command> {
+fn all_as_root(commands: Vec<Command>, context: &ReportContext<'_>) -> Vec<Command> {
+    let as_root = |next: Command| Command {
+        command: as_root(next.command, context.sudo),
+        ..next
+    };
+    commands.into_iter().map(as_root).collect()
+}
+
+/// With `sudo` before what only root may do, where that is wanted.
+pub(super) fn as_root(command: String, sudo: bool) -> String {
     const ANYBODY: [&str; 3] = [
         "systemctl status ",
         "systemctl show ",
         "systemctl list-dependencies ",
     ];
-    if context.sudo {
-        for next in &mut commands {
-            if !ANYBODY.iter().any(|start| next.command.starts_with(start)) {
-                next.command.insert_str(0, "sudo ");
-            }
-        }
+    if sudo && !ANYBODY.iter().any(|start| command.starts_with(start)) {
+        format!("sudo {command}")
+    } else {
+        command
     }
-    commands
 }
 
 /// How to put a unit in Prunella's care.
@@ -370,7 +375,7 @@ fn unprivileged(
 /// Where the service logs: its journal, and the log files among the files that
 /// were declared for it.
 pub(super) fn logs(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {
-    as_root(log_commands(record, context), context)
+    all_as_root(log_commands(record, context), context)
 }
 
 fn log_commands(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {

@@ -5,7 +5,7 @@ use prunella_core::{
     trail::{Entry, Record, Step},
 };
 
-use super::{Command, words};
+use super::{Command, next::as_root, words};
 
 /// An act that waits for a person.
 struct Question<'a> {
@@ -175,12 +175,21 @@ fn denial(record: &Record) -> Option<Denial> {
         })
 }
 
+/// What approves what waits under this id.
+pub fn approve_command(approval: &str, sudo: bool) -> String {
+    as_root(approves(approval), sudo)
+}
+
+fn approves(approval: &str) -> String {
+    format!("prunella approve {approval}")
+}
+
 /// How to approve or deny what waits for a person.
 pub(super) fn commands(record: &Record, now: Option<Timestamp>) -> Vec<Command> {
     open(record, now)
         .iter()
         .map(|question| Command {
-            command: format!("prunella approve {}", question.approval),
+            command: approves(question.approval),
             purpose: format!(
                 "let it {}, once (or `prunella deny`)",
                 words::act(question.act, question.target)

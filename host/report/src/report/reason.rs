@@ -10,8 +10,8 @@ use prunella_core::{
 
 /// The explanations of a failure, and what decides which of them leads.
 pub(super) struct Causes<'a> {
-    /// What was noticed.
-    pub(super) noticed: &'a Cause,
+    /// How the latest run failed.
+    pub(super) failed: &'a Cause,
     /// The surest first.
     pub(super) all: &'a [Explanation],
     /// Whether the service is still down.
@@ -42,10 +42,24 @@ impl<'a> Causes<'a> {
         })
     }
 
+    /// Who holds a port that it needs, as far as that was seen and not only logged.
+    pub(super) fn port_held(&self) -> Option<&'a str> {
+        let held = self
+            .all
+            .iter()
+            .find(|one| one.cause == Some(diagnosis::Cause::AddressInUse) && one.from != "log")?;
+        let sentence = held.sentence.as_str();
+        Some(
+            sentence
+                .strip_suffix(", which it needs")
+                .unwrap_or(sentence),
+        )
+    }
+
     /// Whether an explanation says what the failure itself says.
     fn restates(&self, explanation: &Explanation) -> bool {
         matches!(
-            (self.noticed, explanation.cause),
+            (self.failed, explanation.cause),
             (Cause::OomKill, Some(diagnosis::Cause::OomKill))
                 | (Cause::Timeout, Some(diagnosis::Cause::Timeout))
                 | (Cause::Watchdog, Some(diagnosis::Cause::Watchdog))
@@ -73,7 +87,7 @@ pub(super) fn reason(
         return sentence;
     }
     match causes.leading() {
-        Some(cause) if causes.restates(cause) && *causes.noticed == Cause::OomKill => {}
+        Some(cause) if causes.restates(cause) && *causes.failed == Cause::OomKill => {}
         Some(cause) if !causes.restates(cause) => {
             // What a log line says is a guess; all else is a fact.
             let probably = if cause.from == "log" && !cause.is_certain() {

@@ -6,7 +6,7 @@ use prunella_core::{
     Monotonic, Timestamp, UnitName,
     capability::PastIncident,
     incident::{Detection, Ending, EndingKind, Incident, IncidentId, IncidentKind, LeftAlone},
-    summary::{Filter, OutcomeFilter, Summary},
+    summary::{Filter, Summary},
     trail::{Entry, Record},
 };
 use rusqlite::{Connection, OptionalExtension, Row, types::Value};
@@ -70,7 +70,7 @@ fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
 
 /// The columns that [`summary`] reads.
 const SUMMARY: &str = "id, unit, at_ms, cause, ended, ended_at_ms, strategy, recovered_after, \
-                       attempt, why, left_alone, kind";
+                       attempt, why, left_alone, kind, people_asked";
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
     Ok(Summary {
@@ -90,6 +90,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
             .get::<_, Option<String>>(10)?
             .and_then(|word| LeftAlone::from_word(&word)),
         kind: kind(row, 11)?,
+        people_asked: row.get(12)?,
     })
 }
 
@@ -167,13 +168,9 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
         conditions.push("at_ms < ?");
         values.push(to_ms(until).into());
     }
-    match filter.outcome {
-        None => {}
-        Some(OutcomeFilter::Open) => conditions.push("ended IS NULL"),
-        Some(OutcomeFilter::Ended(kind)) => {
-            conditions.push("ended = ?");
-            values.push(kind.as_str().to_owned().into());
-        }
+    if let Some(outcome) = filter.outcome {
+        conditions.push("outcome = ?");
+        values.push(String::from(outcome).into());
     }
     if let Some(kind) = filter.kind {
         conditions.push("kind = ?");
@@ -414,7 +411,7 @@ impl Store {
     }
 
     /// How many incidents were detected at `since` or after it, by how they ended, and under
-    /// `None` those that have not.
+    /// `None` those that have not, and that people are not asked to see to.
     pub fn counts_since(
         &self,
         since: Timestamp,
@@ -422,7 +419,7 @@ impl Store {
         self.read("counting the incidents", |connection| {
             connection
                 .prepare_cached(
-                    "SELECT ended, count(*) FROM incidents
+                    "SELECT nullif(outcome, 'open'), count(*) FROM incidents
                      WHERE at_ms >= ?1 GROUP BY 1",
                 )?
                 .query_map([to_ms(since)], |row| {

@@ -65,8 +65,70 @@ pub struct Minute<'a> {
     pub interval: Duration,
     /// One for each interval of a minute.
     pub slots: usize,
-    /// Each series' values, by its slots.
-    pub values: Vec<(&'a Series, &'a [Option<u64>])>,
+    /// All that was measured in it.
+    pub values: Vec<Measured<'a>>,
+}
+
+/// What was measured of one series in a minute.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured<'a> {
+    pub subject: &'a Subject,
+    pub metric: Metric,
+    pub instance: Option<&'a str>,
+    /// Its values, by their slots.
+    pub values: &'a [Option<u64>],
+}
+
+impl<'a> Measured<'a> {
+    /// Of a series that has these values.
+    pub fn of(series: &'a Series, values: &'a [Option<u64>]) -> Self {
+        Self {
+            subject: &series.subject,
+            metric: series.metric,
+            instance: series.instance.as_deref(),
+            values,
+        }
+    }
+}
+
+/// The numbers that series have in the file, by their subjects.
+#[derive(Debug, Default)]
+struct Numbers(HashMap<Subject, Vec<Numbered>>);
+
+/// The number of a series.
+#[derive(Debug)]
+struct Numbered {
+    metric: Metric,
+    instance: Option<Box<str>>,
+    number: u32,
+}
+
+impl Numbers {
+    fn get(&self, series: &Measured<'_>) -> Option<u32> {
+        let all = self.0.get(series.subject)?;
+        let is_it = |known: &&Numbered| {
+            known.metric == series.metric && known.instance.as_deref() == series.instance
+        };
+        Some(all.iter().find(is_it)?.number)
+    }
+
+    fn set(&mut self, series: &Measured<'_>, number: u32) {
+        let numbered = Numbered {
+            metric: series.metric,
+            instance: series.instance.map(Box::from),
+            number,
+        };
+        match self.0.get_mut(series.subject) {
+            Some(all) => {
+                // They are few, and there are many subjects.
+                all.reserve_exact(1);
+                all.push(numbered);
+            }
+            None => {
+                self.0.insert(series.subject.clone(), vec![numbered]);
+            }
+        }
+    }
 }
 
 /// The latest value of a series.
@@ -83,7 +145,7 @@ pub struct SampleStore {
     path: PathBuf,
     connection: Connection,
     /// What is known to have a number.
-    numbers: HashMap<Series, u32>,
+    numbers: Numbers,
 }
 
 impl SampleStore {
@@ -117,7 +179,7 @@ impl SampleStore {
         Ok(Self {
             path,
             connection,
-            numbers: HashMap::new(),
+            numbers: Numbers::default(),
         })
     }
 
@@ -138,7 +200,7 @@ impl SampleStore {
         Ok(Self {
             path,
             connection,
-            numbers: HashMap::new(),
+            numbers: Numbers::default(),
         })
     }
 
@@ -158,7 +220,7 @@ impl SampleStore {
             .and_then(|()| transaction.commit())
             .map_err(|error| {
                 // Numbers that were given within it are not there.
-                self.numbers.clear();
+                self.numbers = Numbers::default();
                 StoreError::from_sqlite(&self.path, doing, error)
             })
     }

@@ -2,16 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use prunella_core::health::{Metric, Series};
+use prunella_core::health::Metric;
 use prunella_metrics::block::{self, Block};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{
-    HOURS_IN_DAY, KEPT_DAYS, KEPT_HOURS, MINUTES_IN_HOUR, Minute, RECENT_MINUTES, kept, recent,
+    HOURS_IN_DAY, KEPT_DAYS, KEPT_HOURS, MINUTES_IN_HOUR, Measured, Minute, Numbers,
+    RECENT_MINUTES, kept, recent,
 };
 
-fn number_of(transaction: &Transaction<'_>, series: &Series) -> rusqlite::Result<u32> {
-    let instance = series.instance.as_deref().unwrap_or_default();
+fn number_of(transaction: &Transaction<'_>, series: &Measured<'_>) -> rusqlite::Result<u32> {
+    let instance = series.instance.unwrap_or_default();
     let key = params![series.subject.as_str(), series.metric.as_str(), instance];
     let known = transaction
         .prepare_cached(
@@ -41,23 +42,23 @@ struct Row<'a> {
 /// Writes a minute: all its series as one block.
 pub(super) fn write(
     transaction: &Transaction<'_>,
-    numbers: &mut HashMap<Series, u32>,
+    numbers: &mut Numbers,
     minute: &Minute<'_>,
 ) -> rusqlite::Result<()> {
     let mut rows: Vec<Row<'_>> = Vec::with_capacity(minute.values.len());
-    for (series, values) in &minute.values {
-        let number = match numbers.get(*series) {
-            Some(known) => *known,
+    for series in &minute.values {
+        let number = match numbers.get(series) {
+            Some(known) => known,
             None => {
                 let number = number_of(transaction, series)?;
-                numbers.insert((*series).clone(), number);
+                numbers.set(series, number);
                 number
             }
         };
         rows.push(Row {
             number,
             metric: Some(series.metric),
-            values,
+            values: series.values,
         });
     }
     let interval_ms = u32::try_from(minute.interval.as_millis()).unwrap_or(u32::MAX);

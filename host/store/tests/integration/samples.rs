@@ -12,7 +12,7 @@ use prunella_core::{
     Timestamp, UnitName,
     health::{Metric, Series, Subject},
 };
-use prunella_store::samples::{Minute, SampleStore};
+use prunella_store::samples::{Measured, Minute, SampleStore};
 
 const SIZE: u64 = 64 << 20;
 
@@ -48,7 +48,7 @@ fn write(
         slots: 6,
         values: values
             .iter()
-            .map(|(series, values)| (series, values.as_slice()))
+            .map(|(series, values)| Measured::of(series, values))
             .collect(),
     };
     samples.write(&minute, max_size).unwrap();

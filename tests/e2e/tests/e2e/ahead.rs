@@ -23,7 +23,7 @@ use prunella_core::{
 use prunella_e2e::{Scene, TIMEOUT, one_line, victim};
 use prunella_store::{
     Store,
-    samples::{Minute, SampleStore},
+    samples::{Measured, Minute, SampleStore},
 };
 use serde_json::Value;
 
@@ -258,7 +258,7 @@ fn keep_latency(path: &Path, from: Timestamp, minutes: impl IntoIterator<Item = 
             number,
             interval: Duration::from_secs(10),
             slots: values.len(),
-            values: [(&series, values.as_slice())].into(),
+            values: vec![Measured::of(&series, &values)],
         };
         store.write(&minute, 64 << 20).unwrap();
     }
@@ -395,7 +395,10 @@ fn past(units: &[&str]) -> Vec<u8> {
             number: now - MINUTES + minute,
             interval: Duration::from_secs(10),
             slots: values.len(),
-            values: series.iter().map(|one| (one, values.as_slice())).collect(),
+            values: series
+                .iter()
+                .map(|one| Measured::of(one, &values))
+                .collect(),
         };
         store.write(&minute, 64 << 20).unwrap();
     }

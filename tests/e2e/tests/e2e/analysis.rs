@@ -244,6 +244,7 @@ fn how_it_failed_last_is_told_first() {
     scene.run_ok(&["rm", "/opt/valid"]).unwrap();
     scene.kill("web.service");
     let incident = scene.wait_ended("web.service", "escalated");
+    assert_eq!(incident.cause, "exit-code");
 
     let report = scene.report(&incident);
     let place = |what: &str| {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use prunella_e2e::{Scene, victim};
+use prunella_e2e::{Scene, one_line, victim};
 
 #[test]
 fn a_missing_symlink_is_put_back() {
@@ -125,6 +125,15 @@ fn a_missing_environment_file_is_named_with_its_path_and_the_time() {
         .take_while(|line| !line.starts_with("To do:"))
         .collect::<String>();
     assert!(why.contains("/etc/shop/web.env"), "{report}");
+    // No label reads like the name of a file.
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    for told in [one_line(&report), status] {
+        assert!(
+            told.contains("the environment file /etc/shop/web.env"),
+            "{told}"
+        );
+        assert!(!told.contains("`environment`"), "{told}");
+    }
     assert!(
         report.contains("/etc/shop was changed last"),
         "since when: {report}"

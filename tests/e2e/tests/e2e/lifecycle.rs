@@ -126,10 +126,18 @@ fn setup_puts_back_the_drop_ins_of_services_in_care() {
     let services = "/etc/prunella/services.d/web.toml";
     let whole = scene.misspell(services);
     let broken = scene.prunella(&["setup", "--hook-only"]);
+    // The mistake comes first, and the command fails as a reload does.
+    assert_eq!(broken.code, Some(3), "{broken:?}");
+    let first = broken.stderr.lines().next().unwrap_or_default();
+    assert!(
+        first.contains("web.toml:1: unknown key `domian`"),
+        "{broken:?}"
+    );
     assert!(
         broken.stderr.contains("prunella config check"),
         "{broken:?}"
     );
+    assert!(!broken.stdout.contains("prunella enable"), "{broken:?}");
     assert!(!exists(&scene, DROP_IN));
     scene.write_file(services, &whole, 0o644).unwrap();
 

@@ -393,3 +393,40 @@ fn what_the_kill_switch_held_back_is_healed_as_soon_as_that_is_removed() {
         removed.elapsed()
     );
 }
+
+/// The cause is still there: each try that goes like the one before is one line, nobody waits
+/// for the try that is far away, and the end says how it stands and who goes on.
+#[test]
+fn an_order_in_vain_says_what_is_new_and_leaves_the_rest_to_the_daemon() {
+    let scene = Scene::builder()
+        .service("web.service", &victim("", "--need-file /opt/it"), "")
+        .with_daemon();
+    let order = scene
+        .run(&[
+            "timeout",
+            "25",
+            "/opt/prunella/prunella",
+            "heal",
+            "web.service",
+        ])
+        .unwrap();
+    assert_eq!(order.code, Some(4), "{order:?}");
+    let said = &order.stdout;
+    for part in [
+        "try 3 went like the one before; waits up to ",
+        "web.service is not healed so far: its main process exited with code 1",
+        "The daemon tries again at ",
+        "The full report: prunella incidents ",
+    ] {
+        assert!(said.contains(part), "{part:?} in {said}");
+    }
+    assert_eq!(said.matches("starts healing").count(), 1, "{said}");
+
+    // It does so.
+    scene.write_file("/opt/it", "", 0o644).unwrap();
+    scene.wait_ended("web.service", "healed");
+    assert_eq!(
+        scene.property("web.service", "ActiveState").unwrap(),
+        "active"
+    );
+}

@@ -166,13 +166,22 @@ fn held_by_a_stranger() -> (Scene, String) {
     assert_eq!(scene.runs("web.service"), 1, "nothing is started in vain");
     let report = scene.report(&incident);
     assert!(
-        report.starts_with("web.service waits for approval to terminate process "),
+        one_line(&report).starts_with(
+            "web.service waits for approval: stranger.service holds tcp/8080; terminate process "
+        ),
         "{report}"
     );
     assert!(
         report.contains("To do:  Decide whether Prunella may terminate process "),
         "{report}"
     );
+
+    // A person sees in the overview what they are asked, and how to answer.
+    let status = one_line(&scene.prunella_ok(&["status"]));
+    for part in ["approve or deny prunella approve ", "asked again at "] {
+        assert!(status.contains(part), "{part} in {status}");
+    }
+    assert!(!status.contains("tried again at"), "{status}");
 
     let waiting = scene.prunella_ok(&["approvals", "--json"]);
     let approval: serde_json::Value = serde_json::from_str(waiting.trim()).unwrap();
@@ -411,5 +420,74 @@ fn a_leftover_is_ended_once_that_is_approved() {
     scene.prunella_ok(&["approve", approval["id"].as_str().unwrap()]);
     let incident = scene.wait_healed("web.service");
     assert!(scene.record(&incident).acts().iter().any(terminates));
+    assert_eq!(scene.prunella_ok(&["approvals", "--json"]).trim(), "");
+}
+
+/// The messages that were told of a service.
+fn messages(scene: &Scene) -> Vec<String> {
+    let alerts = scene.prunella_ok(&["alerts", "--json"]);
+    alerts.lines().map(str::to_owned).collect()
+}
+
+/// One question is one message, and while it waits for its answer nothing is tried, and nobody
+/// is said to have denied anything. What it is about may go by itself.
+#[test]
+fn while_a_question_waits_nothing_is_tried_and_it_is_told_once() {
+    // Nobody listens there: what is to be told stands among the alerts.
+    let main = "[oversight]\nforeign-processes = \"ask\"\n[alerts]\nescalation = [\"ops\"]\n\
+                group-wait = \"0s\"\n[channel.ops]\nkind = \"webhook\"\nurl = \
+                \"http://127.0.0.1:9/\"\nsecret-file = \"/etc/prunella/secrets/ops\"\n";
+    let scene = Scene::builder()
+        .unit("stranger.service", &victim("", "--listen 8080"))
+        .service(
+            "web.service",
+            &victim("", "--listen 8080"),
+            "ports = [\"tcp/8080\"]\n",
+        )
+        .service("bystander.service", &victim("", ""), "")
+        .file("/etc/prunella/prunella.toml", main, 0o644)
+        .file(
+            "/etc/prunella/secrets/ops",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            0o600,
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.systemctl(&["stop", "web.service"]).unwrap();
+    scene.start(&["stranger.service"]);
+    assert!(scene.systemctl(&["start", "web.service"]).is_err());
+    let incident = scene.wait_ended("web.service", "escalated");
+    scene
+        .wait_for("the question to be told", TIMEOUT, || {
+            Ok((messages(&scene).len() == 1).then_some(()))
+        })
+        .unwrap();
+    // It is the same question when somebody tries again in vain, and after a restart.
+    assert!(scene.systemctl(&["start", "web.service"]).is_err());
+    scene.after_all_before("bystander.service");
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    scene.wait_active("prunella.service", TIMEOUT).unwrap();
+    let attempt = scene.only_incident_of("web.service").attempt;
+    // It used to be looked at again 5, 10 and 20 s after the question.
+    scene.run_ok(&["sleep", "25"]).unwrap();
+    let now = scene.only_incident_of("web.service");
+    assert!(now.is("escalated"), "{now:?}");
+    assert_eq!(now.attempt, attempt, "something was tried meanwhile");
+    assert_eq!(messages(&scene).len(), 1, "{:?}", messages(&scene));
+    let record = scene.record(&incident);
+    assert_eq!(record.steps("act-denied").count(), 0, "{}", record.text());
+    let journal = scene
+        .run_ok(&["journalctl", "-u", "prunella.service", "-o", "cat"])
+        .unwrap();
+    assert!(!journal.contains("denied"), "{journal}");
+
+    // What held the port goes: there is no question any more, and nothing in its way.
+    scene.systemctl(&["stop", "stranger.service"]).unwrap();
+    let healed = scene.wait_healed("web.service");
+    assert_eq!(healed.id, incident.id);
+    assert_eq!(
+        scene.record(&healed).acts(),
+        ["unit-control.start web.service"]
+    );
     assert_eq!(scene.prunella_ok(&["approvals", "--json"]).trim(), "");
 }

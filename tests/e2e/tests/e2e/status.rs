@@ -3,10 +3,11 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "in a test a panic is the report"
 )]
 
-use prunella_e2e::{Scene, TIMEOUT, one_line, victim};
+use prunella_e2e::{Scene, TIMEOUT, ends_while, one_line, victim};
 
 /// Where Prunella is inside a machine.
 const PRUNELLA: &str = "/opt/prunella/prunella";
@@ -265,4 +266,91 @@ fn watching_32_services_shows_the_failed_one_and_leaves_the_terminal_as_it_was()
         assert!(first.contains("zz"), "{first:?}");
         assert!(shown.contains("\u{1b}[?1049l"), "it left its screen");
     }
+}
+
+/// Its first run was killed, and each since says what keeps it down: that is what lists and
+/// the overview tell. It is handed to people, and is theirs until it is up, while it is tried
+/// again, too.
+#[test]
+fn what_is_tried_again_needs_people_until_it_is_up_and_tells_its_latest_failure() {
+    let expired = "/run/expired";
+    let end = "echo \"FATAL: the license is expired\"; exit 1";
+    let scene = Scene::builder()
+        .service(
+            "web.service",
+            &ends_while(expired, end, ""),
+            "[budget]\nhealings = 2\nwindow = \"1h\"\nbackoff = [\"0s\", \"20s\"]\n",
+        )
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.write_file(expired, "", 0o644).unwrap();
+    scene.kill("web.service");
+    let escalated = scene.wait_ended("web.service", "escalated");
+    assert_eq!(escalated.cause, "exit-code");
+
+    // An order passes the budget, which then wants a pause before the next try.
+    scene
+        .run(&["timeout", "3", PRUNELLA, "heal", "web.service"])
+        .unwrap();
+    let tried_again = scene
+        .wait_for("the next try", TIMEOUT, || {
+            let incident = scene.only_incident_of("web.service");
+            Ok(incident.ended.is_none().then_some(incident))
+        })
+        .unwrap();
+    assert_eq!(tried_again.cause, "exit-code");
+    let status = scene.prunella_ok(&["status"]);
+    let list = one_line(&scene.prunella_ok(&["incidents"]));
+    let filtered = scene.prunella_ok(&["incidents", "--outcome", "escalated"]);
+    let detail = one_line(&scene.prunella_ok(&["status", "web"]));
+    let report = scene.report(&tried_again);
+    let json = scene.prunella_ok(&["status", "web.service", "--json"]);
+    // All of this was seen while it was being tried again.
+    assert_eq!(scene.only_incident_of("web.service").ended, None);
+
+    assert!(line_of(&status, "Needs people") < line_of(&status, "SERVICE"));
+    let status = one_line(&status);
+    for part in [
+        "it fails at each start (exit code 1: FATAL: the license is expired)",
+        "tried again at ",
+        "failed, needs people",
+        "Last 24 h: 1 escalated",
+    ] {
+        assert!(status.contains(part), "{part:?} in {status}");
+    }
+    for part in ["Waiting", ", waiting", "1 open", "spaces attempts out"] {
+        assert!(!status.contains(part), "{part:?} in {status}");
+    }
+    for part in [
+        "exit-code",
+        "escalated",
+        "the license is expired",
+        "goes on",
+    ] {
+        assert!(list.contains(part), "{part:?} in {list}");
+    }
+    assert!(!list.contains(" open "), "{list}");
+    assert!(filtered.contains(&tried_again.id), "{filtered}");
+    for part in ["Needs people", "the license is expired", "tried again at "] {
+        assert!(detail.contains(part), "{part:?} in {detail}");
+    }
+    assert!(
+        report
+            .lines()
+            .next()
+            .is_some_and(|headline| headline.contains("at each start (exit code 1")),
+        "{report}"
+    );
+
+    // It is down since the first failure, whatever was tried in vain.
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let since = json["service"]["health"]["since"].as_u64().unwrap();
+    let began = tried_again.at.as_millis();
+    assert!(since < began + 5_000, "{since} and {began}: {json}");
+
+    scene.remove_file(expired).unwrap();
+    scene.wait_healed("web.service");
+    let status = scene.prunella_ok(&["status"]);
+    assert!(!status.contains("Needs people"), "{status}");
+    assert!(status.contains("1 healed"), "{status}");
 }

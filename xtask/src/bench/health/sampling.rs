@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     super::{
         figures::{Figure, Samples, Target},
-        idle::{AT_REST, Care, figure, megabytes, name, number},
+        idle::{AT_REST, Care, DAEMON, figure, megabytes, name, number},
         scene::XTASK,
     },
     peers::Peers,
@@ -34,6 +34,12 @@ const MORE_MEMORY: f64 = 15.0;
 /// What comes once is over by then: each series gets its number with the first minute.
 const FIRST_MINUTE: Duration = Duration::from_secs(70);
 
+/// What another build of Prunella is called.
+pub(super) const OTHER_BUILD: &str = "the other build";
+
+/// Where it is.
+const BESIDE: &str = "/opt/prunella/beside";
+
 const EXPORTER_PORT: &str = "9100";
 
 /// As the fault benchmark has it, but for the pace, and that nobody is told.
@@ -46,82 +52,116 @@ set statefile /run/monit.state
 ";
 
 pub(super) fn measure(
-    prunella: &Path,
+    (prunella, beside): (&Path, Option<&Path>),
     victim: &Path,
     peers: &Peers,
     seconds: u64,
 ) -> Result<Vec<Figure>> {
-    let machine = furnish(peers.show_in(Machine::builder()), peers);
     let programs = (prunella, victim);
-    let care = Care::begin_in(machine, programs, AT_REST, SERVICES, |_| String::new())?;
-    let fsync = care.fsync;
-    peers.settle_in(care.machine())?;
-    let (used, more) = cost(&care, seconds)?;
-    care.machine().systemctl(&["stop", "prunella.service"])?;
-
-    let mut cpu = figure(
-        &format!("measuring {SERVICES} services at rest, of one processor"),
-        "%",
-        used,
-        Target::Below(CPU),
-        fsync,
-    )?;
-    let mut memory = figure(
-        &format!("more RSS for measuring {SERVICES} services"),
-        "MB",
-        more,
-        Target::Below(MORE_MEMORY),
-        fsync,
-    )?;
     let mut figures = Vec::new();
-    if peers.monit.is_some() {
-        let seen = monit(&care, seconds)?;
-        let peer = |value| Some(("monit".to_owned(), Samples::new(vec![value])));
-        cpu.peer = peer(share(&seen, "cpu_ms", seconds)?);
-        memory.peer = peer(megabytes(&seen, "rss_kib")?);
-    }
-    if peers.exporter.is_some() {
-        let seen = exporter(&care, seconds)?;
-        let peer = |value| {
-            let name = "node exporter, units' states alone";
-            Some((name.to_owned(), Samples::new(vec![value])))
+    for (runs, what) in [(AT_REST, "at rest"), (BUSY, "that all do something")] {
+        let mut machine = Machine::builder();
+        if let Some(beside) = beside {
+            machine = machine.bind_ro(beside, BESIDE);
+        }
+        let with_peers = runs == AT_REST;
+        if with_peers {
+            machine = furnish(peers.show_in(machine), peers);
+        }
+        let care = Care::begin_in(machine, programs, runs, SERVICES, |_| String::new())?;
+        let peers = if with_peers {
+            peers.settle_in(care.machine())?;
+            begin(&care, peers)?
+        } else {
+            Vec::new()
         };
-        figures.push(Figure {
-            peer: peer(share(&seen, "cpu_ms", seconds)?),
-            target: Target::None,
-            ..cpu.clone()
-        });
-        figures.push(Figure {
-            peer: peer(megabytes(&seen, "rss_kib")?),
-            target: Target::None,
-            ..memory.clone()
-        });
+        let cost = Cost::measure(&care, &peers, seconds)?;
+        let other = match beside {
+            Some(_) => {
+                care.replace_daemon(BESIDE)?;
+                Some(Cost::measure(&care, &[], seconds)?)
+            }
+            None => None,
+        };
+        figures.extend(cost.figures(what, other.as_ref(), care.fsync)?);
     }
-    figures.splice(0..0, [cpu, memory]);
-    drop(care);
-    let care = Care::begin_in(Machine::builder(), programs, BUSY, SERVICES, |_| {
-        String::new()
-    })?;
-    let (used, _) = cost(&care, seconds)?;
-    figures.push(figure(
-        &format!("measuring {SERVICES} services that all do something, of one processor"),
-        "%",
-        used,
-        Target::Below(CPU),
-        care.fsync,
-    )?);
     Ok(figures)
 }
 
-/// What measuring takes of one processor, in percent, and by how many MB the daemon is larger
-/// for it.
-fn cost(care: &Care, seconds: u64) -> Result<(f64, f64)> {
-    let off = care.look(seconds)?;
-    care.measure_every(EVERY)?;
-    thread::sleep(FIRST_MINUTE);
-    let on = care.look(seconds)?;
-    let more = megabytes(&on, "rss_kib")? - megabytes(&off, "rss_kib")?;
-    Ok((share(&on, "cpu_ms", seconds)?, more))
+/// What measuring costs.
+struct Cost {
+    /// Of one processor, in percent.
+    used: f64,
+    /// By how many MB the daemon is larger for it, and how large it is then.
+    more: f64,
+    all: f64,
+    /// What others, by their names, use and have, meanwhile.
+    peers: Vec<(&'static str, f64, f64)>,
+}
+
+impl Cost {
+    fn measure(care: &Care, peers: &[Peer], seconds: u64) -> Result<Self> {
+        let off = care.look(1)?;
+        care.measure_every(EVERY)?;
+        thread::sleep(FIRST_MINUTE);
+        let mut units = vec![DAEMON];
+        units.extend(peers.iter().map(|(unit, _)| *unit));
+        let seen = care.look_at(&units, seconds)?;
+        let on = seen.first().context("nothing was measured")?;
+        let all = megabytes(on, "rss_kib")?;
+        let peers = peers
+            .iter()
+            .zip(seen.iter().skip(1))
+            .map(|((_, name), seen)| {
+                let used = share(seen, "cpu_ms", seconds)?;
+                Ok((*name, used, megabytes(seen, "rss_kib")?))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            used: share(on, "cpu_ms", seconds)?,
+            more: all - megabytes(&off, "rss_kib")?,
+            all,
+            peers,
+        })
+    }
+
+    fn figures(&self, what: &str, beside: Option<&Self>, fsync: f64) -> Result<Vec<Figure>> {
+        let cpu = figure(
+            &format!("measuring {SERVICES} services {what}, of one processor"),
+            "%",
+            self.used,
+            Target::Below(CPU),
+            fsync,
+        )?;
+        let memory = figure(
+            "  more RSS for it",
+            "MB",
+            self.more,
+            Target::Below(MORE_MEMORY),
+            fsync,
+        )?;
+        let all = figure("  RSS with it", "MB", self.all, Target::None, fsync)?;
+        let mut figures = vec![cpu.clone(), memory.clone(), all.clone()];
+        let mut compare = |ours: &Figure, name: &str, value| {
+            figures.push(Figure {
+                peer: Some((name.to_owned(), Samples::new(vec![value]))),
+                target: Target::None,
+                ..ours.clone()
+            });
+        };
+        if let Some(other) = beside {
+            let values = [(&cpu, other.used), (&memory, other.more), (&all, other.all)];
+            for (ours, value) in values {
+                compare(ours, OTHER_BUILD, value);
+            }
+        }
+        for (name, used, has) in &self.peers {
+            compare(&cpu, name, *used);
+            // All that they have is for this.
+            compare(&memory, name, *has);
+        }
+        Ok(figures)
+    }
 }
 
 /// What a process has used of one processor, in percent.
@@ -165,8 +205,25 @@ fn furnish(mut machine: Builder, peers: &Peers) -> Builder {
     machine
 }
 
-fn monit(care: &Care, seconds: u64) -> Result<Value> {
-    let machine = care.machine();
+/// The unit of one that measures the same, and what it is called.
+type Peer = (&'static str, &'static str);
+
+/// Has the peers measure from now on: with Prunella and at the same time, so that the machine is
+/// as busy for all of them.
+fn begin(care: &Care, peers: &Peers) -> Result<Vec<Peer>> {
+    let mut begun = Vec::new();
+    if peers.monit.is_some() {
+        begin_monit(care.machine())?;
+        begun.push(("monit.service", "monit"));
+    }
+    if peers.exporter.is_some() {
+        begin_exporter(care.machine())?;
+        begun.push(("exporter.service", "node exporter, units' states alone"));
+    }
+    Ok(begun)
+}
+
+fn begin_monit(machine: &Machine) -> Result<()> {
     let names: Vec<String> = (0..SERVICES).map(name).collect();
     let mut words = vec!["show", "--value", "--property=MainPID", "--"];
     words.extend(names.iter().map(String::as_str));
@@ -177,14 +234,10 @@ fn monit(care: &Care, seconds: u64) -> Result<Value> {
         machine.write_file(format!("/run/care/{name}"), format!("{pid}\n"), 0o644)?;
     }
     machine.systemctl(&["start", "monit.service"])?;
-    thread::sleep(Duration::from_secs(2 * EVERY));
-    let seen = care.look_at("monit.service", seconds)?;
-    machine.systemctl(&["stop", "monit.service"])?;
-    Ok(seen)
+    Ok(())
 }
 
-fn exporter(care: &Care, seconds: u64) -> Result<Value> {
-    let machine = care.machine();
+fn begin_exporter(machine: &Machine) -> Result<()> {
     machine.systemctl(&["start", "exporter.service", "scrape.service"])?;
     let told = machine.wait_for("the exporter to tell of the services", TIMEOUT, || {
         let url = format!("http://127.0.0.1:{EXPORTER_PORT}/metrics");
@@ -192,8 +245,5 @@ fn exporter(care: &Care, seconds: u64) -> Result<Value> {
         let last = name(SERVICES - 1);
         Ok(said.contains(&last).then_some(()))
     });
-    told.context("see `journalctl -u exporter`")?;
-    let seen = care.look_at("exporter.service", seconds)?;
-    machine.systemctl(&["stop", "scrape.service", "exporter.service"])?;
-    Ok(seen)
+    told.context("see `journalctl -u exporter`")
 }

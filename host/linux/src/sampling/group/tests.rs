@@ -83,7 +83,7 @@ fn controlled() -> Bench {
     bench.write("io.stat", "8:0 rbytes=1000 wbytes=2000 rios=1 wios=1\n");
     bench.write(
         "cpu.pressure",
-        "some avg10=1.50 avg60=0.00 avg300=0.00 total=1\n",
+        "some avg10=1.50 avg60=0.00 avg300=0.00 total=1000000\n",
     );
     bench
 }
@@ -102,8 +102,9 @@ fn a_group_with_its_controllers() {
     );
     assert_eq!(bench.value(Metric::TasksPermille), Some(250));
     assert_eq!(bench.value(Metric::SwapBytes), Some(4_096));
-    assert_eq!(bench.value(Metric::PressureCpuPermille), Some(15));
+    assert_eq!(bench.value(Metric::PressureCpuPermille), None);
 
+    bench.write("cpu.pressure", "some avg10=9.00 total=1150000\n");
     bench.write(
         "cpu.stat",
         "usage_usec 11000000\nuser_usec 1\nnr_periods 110\nnr_throttled 51\n",
@@ -115,6 +116,7 @@ fn a_group_with_its_controllers() {
     assert_eq!(bench.value(Metric::CpuCorePermille), Some(1_000));
     let share = bench.reading(Metric::CpuPermille).unwrap();
     assert_eq!((share.value, share.whole), (500, Whole::Limit(2_000)));
+    assert_eq!(bench.value(Metric::PressureCpuPermille), Some(15));
     assert_eq!(bench.value(Metric::ThrottledPermille), Some(500));
     assert_eq!(bench.value(Metric::IoReadBytesPerSecond), Some(2_000));
     assert_eq!(bench.value(Metric::IoWriteBytesPerSecond), Some(0));
@@ -158,10 +160,12 @@ fn another_run_begins_anew() {
     bench.sample();
     let first = bench.sample.run;
     let folder = bench.root.path().join(&SERVICE[1..]);
-    // Kept, so that its number is not used again.
-    fs::rename(&folder, bench.root.path().join("old")).unwrap();
+    // Held, so that its number is not used again.
+    let _held = fs::File::open(&folder).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
     assert!(!bench.sample(), "it is down");
     fs::create_dir(&folder).unwrap();
+    bench.write("cgroup.procs", "");
     bench.write("cpu.stat", "usage_usec 90000000\n");
     assert!(bench.sample());
     assert_ne!(bench.sample.run, first);
@@ -183,13 +187,13 @@ fn a_group_that_has_used_no_time_is_not_asked_again_before_long() {
     let own = std::process::id();
     bench.write("cgroup.procs", &format!("{own}\n"));
     bench.write("cpu.stat", "usage_usec 1000\n");
-    bench.write("cpu.pressure", "some avg10=0.00 avg60=0.00\n");
+    bench.write("cpu.pressure", "some avg10=0.00 total=0\n");
     assert!(bench.sample());
     let memory = bench.value(Metric::MemoryBytes);
     assert_eq!(bench.value(Metric::Processes), Some(1));
     // Somebody has moved a process away, which takes none of the group's time.
     bench.write("cgroup.procs", "");
-    bench.write("cpu.pressure", "some avg10=20.00 avg60=0.00\n");
+    bench.write("cpu.pressure", "some avg10=20.00 total=2000000\n");
     assert!(bench.sample());
     assert_eq!(bench.value(Metric::Processes), Some(1));
     assert_eq!(bench.value(Metric::MemoryBytes), memory);
@@ -211,6 +215,32 @@ fn a_group_that_has_used_no_time_is_not_asked_again_before_long() {
     bench.write("cpu.stat", "usage_usec 1001\n");
     assert!(bench.sample());
     assert_eq!(bench.value(Metric::Processes), Some(1));
+}
+
+#[test]
+fn pressure_is_read_where_something_in_the_slice_has_waited() {
+    let mut bench = controlled();
+    let slice = bench.root.path().join("system.slice/cpu.pressure");
+    let said = |total: u64| format!("some avg10=0.00 total={total}\n");
+    let slice_waited = |total: u64| fs::write(&slice, said(total)).unwrap();
+    slice_waited(1_000_000);
+    bench.write("cpu.pressure", &said(1));
+    assert!(bench.sample());
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::PressureCpuPermille), Some(0));
+    bench.write("cpu.pressure", &said(3_000_001));
+    // It cannot have waited for longer than all in the slice together.
+    slice_waited(1_004_000);
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::PressureCpuPermille), Some(0));
+    // However slowly it adds up; and the share is of the time since the last look.
+    slice_waited(1_008_000);
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::PressureCpuPermille), Some(300));
+    // What has waited is read until it waits no more.
+    bench.write("cpu.pressure", &said(3_000_001));
+    assert!(bench.sample());
+    assert_eq!(bench.value(Metric::PressureCpuPermille), Some(0));
 }
 
 #[test]
