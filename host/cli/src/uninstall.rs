@@ -325,31 +325,45 @@ fn end(
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
-    fn of_a_folder_with_another_name_only_prunellas_files_go() {
+    fn only_prunellas_files_go() {
         let folder_of = tempfile::tempdir().unwrap();
         let path = folder_of.path().join("etc");
-        fs::create_dir_all(path.join("services.d")).unwrap();
+        fs::create_dir_all(path.join("keys")).unwrap();
         fs::write(path.join("prunella.toml"), "").unwrap();
         fs::write(path.join("passwd"), "").unwrap();
 
         let mut dry = Changes::new(true);
-        folder(&mut dry, &path, None, &IN_CONFIG).unwrap();
+        folder(&mut dry, &path, is_of_configuration).unwrap();
         assert_eq!(dry.count(), 2);
         assert!(path.join("prunella.toml").exists());
 
         let mut changes = Changes::new(false);
-        folder(&mut changes, &path, None, &IN_CONFIG).unwrap();
+        folder(&mut changes, &path, is_of_configuration).unwrap();
         assert_eq!(changes.count(), 2);
         let left: Vec<_> = fs::read_dir(&path).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
         assert!(path.join("passwd").exists());
 
         fs::remove_file(path.join("passwd")).unwrap();
-        folder(&mut changes, &path, None, &IN_CONFIG).unwrap();
+        folder(&mut changes, &path, is_of_configuration).unwrap();
         assert!(!path.exists());
-        folder(&mut changes, &path, None, &IN_CONFIG).unwrap();
+        folder(&mut changes, &path, is_of_configuration).unwrap();
+    }
+
+    #[rstest]
+    #[case("prunella.db", true)]
+    #[case("prunella.db-wal", true)]
+    #[case("metrics.db.damaged-1796028951", true)]
+    #[case("plugins.lock", true)]
+    #[case("prunella.db.before-upgrade", false)]
+    #[case("prunella.db-backup", false)]
+    #[case("notes.txt", false)]
+    fn what_of_the_state_is_prunellas(#[case] name: &str, #[case] is_ours: bool) {
+        assert_eq!(is_of_state(name), is_ours);
     }
 }
