@@ -223,7 +223,7 @@ impl Healer {
         probe: &str,
         answer: Answer<ProbeAnswer>,
     ) -> Answer<ProbeAnswer> {
-        let answer = self.answered_probes.counted(service, probe, answer?)?;
+        let answer = self.answered_probes.counted(service, probe, answer)?;
         self.probe_answers.note(&service.unit, probe, &answer);
         Ok(answer)
     }
