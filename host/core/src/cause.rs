@@ -63,6 +63,17 @@ impl Cause {
         }
     }
 
+    /// Whether it is that of an order about a service that was up.
+    pub fn is_of_what_is_up(&self) -> bool {
+        matches!(
+            self,
+            Self::RestartRequested
+                | Self::State(
+                    ActiveState::Active | ActiveState::Reloading | ActiveState::Refreshing
+                )
+        )
+    }
+
     /// The stable word of logs, of the store, of the contract and of `--json`.
     pub fn as_str(&self) -> &str {
         match self {

@@ -218,12 +218,23 @@ impl Detection {
             && status.invocation == self.invocation
     }
 
-    /// Whether nothing had failed, and it ended well: a person asked about the service while
-    /// it was up, or had it restarted. Of a degradation people may know.
+    /// Whether it is an order of a person about a service of which no run had failed: it was
+    /// up, or had been stopped.
+    pub fn is_order(&self) -> bool {
+        match self.cause {
+            Cause::RestartRequested => true,
+            Cause::State(_) => self.by == DetectedBy::Operator,
+            _ => false,
+        }
+    }
+
+    /// Whether nothing had failed, and nothing did then: a person asked about the service
+    /// while it was up, had it restarted, or had it started after a stop. Of a degradation
+    /// people may know.
     pub fn nothing_failed(&self, ending: &Ending) -> bool {
         match ending {
             _ if self.follows.is_some() => false,
-            Ending::Healed { .. } => self.cause == Cause::RestartRequested,
+            Ending::Healed { .. } | Ending::LeftAlone { .. } => self.is_order(),
             Ending::Recovered { .. } => {
                 matches!(self.cause, Cause::RestartRequested | Cause::State(_))
             }

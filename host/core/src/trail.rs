@@ -28,6 +28,16 @@ pub struct Entry {
     pub step: Step,
 }
 
+/// Whether people were asked to see to an incident with these steps.
+pub fn was_handed_over(steps: &[Entry]) -> bool {
+    steps.iter().any(|entry| {
+        let Step::Ended { ending } = &entry.step else {
+            return false;
+        };
+        matches!(ending, Ending::Escalated { .. })
+    })
+}
+
 /// What Prunella waits on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

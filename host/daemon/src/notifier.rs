@@ -10,6 +10,7 @@ use std::{
 use prunella_config::Config;
 use prunella_core::{
     Timestamp, UnitName,
+    capability::ActiveState,
     health::{Metric, Point, Subject, SubjectForecast, Symptom},
     incident::Incident,
     trail::Entry,
@@ -164,6 +165,21 @@ impl HostQueries for LinuxQueries {
         status.since.filter(|_| status.is_up())
     }
 
+    fn stays_down(&self, unit: &UnitName) -> Option<String> {
+        let status = self.linux.units().get(Instant::now() + LIMIT, unit).ok()?;
+        let is_down = matches!(
+            status.active_state,
+            ActiveState::Failed | ActiveState::Inactive
+        );
+        if !is_down || status.job.is_some() || status.is_up() {
+            None
+        } else if status.load_state == "masked" {
+            Some(status.load_state)
+        } else {
+            Some(status.active_state.as_str().to_owned())
+        }
+    }
+
     fn measured(
         &self,
         unit: &UnitName,
@@ -204,6 +220,10 @@ impl HostQueries for NoQueries {
     }
 
     fn up_since(&self, _: &UnitName) -> Option<Timestamp> {
+        None
+    }
+
+    fn stays_down(&self, _: &UnitName) -> Option<String> {
         None
     }
 }

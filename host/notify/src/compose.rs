@@ -8,9 +8,9 @@ use prunella_config::Config;
 use prunella_core::{
     Timestamp, UnitName,
     alert::{AlertKind, Message, Severity},
-    incident::{Ending, IncidentId},
+    incident::{Ending, IncidentId, LeftAlone},
     summary::Filter,
-    trail::Record,
+    trail::{Record, was_handed_over},
 };
 use prunella_report::{
     HOUR, Moment, Notification, Plot, Plotted, Renderer, Report, ReportContext, StatusColour,
@@ -148,7 +148,19 @@ impl Composer<'_> {
                     .mentions
                     .iter()
                     .partition(|one| self.is_left_as_it_is(one));
-                if left.is_empty() {
+                let down: Vec<(&UnitName, String)> = left
+                    .iter()
+                    .filter_map(|one| Some((&one.unit, self.host.stays_down(&one.unit)?)))
+                    .collect();
+                if !up.is_empty() && !left.is_empty() && down.len() == left.len() {
+                    notification.headline =
+                        format!("Closed: {} up again; {}", units_are(&up), stay_down(&down));
+                    notification.kind = AlertKind::Information;
+                    notification.severity = Severity::Info;
+                    notification.status_colour = StatusColour::Grey;
+                    notification.report = notification.report.map(Report::is_over);
+                    notification.intro = self.about_left(&down);
+                } else if left.is_empty() {
                     // The last report may still say that it was handed to people.
                     if notification.status_colour != StatusColour::Green || up.len() > 1 {
                         notification.headline = format!("Resolved: {} up again", units_are(&up));
@@ -215,15 +227,45 @@ impl Composer<'_> {
         Some(notification)
     }
 
-    /// Whether what was told of a unit is over because it is meant to be as it is. Otherwise
-    /// it is up: whatever kept Prunella from healing it, somebody else has started it.
+    /// Whether what was told of a unit is over because it is meant to be as it is, or because
+    /// what needs it is up without it. Otherwise it is up: whatever kept Prunella from healing
+    /// it, somebody else has started it.
     fn is_left_as_it_is(&self, mention: &Mention) -> bool {
-        let incident = mention.incident.as_ref();
-        let record = incident.and_then(|incident| self.record(incident));
-        match record.and_then(|record| record.ending) {
-            Some(Ending::LeftAlone { why, .. }) => why.is_meant(),
+        if self.host.up_since(&mention.unit).is_some() {
+            return false;
+        }
+        let Some(incident) = &mention.incident else {
+            // No incident tells how the cause stands.
+            return self.host.stays_down(&mention.unit).is_some();
+        };
+        match self.record(incident).and_then(|record| record.ending) {
+            Some(Ending::LeftAlone { why, .. }) => why.is_meant() && why != LeftAlone::Healthy,
             _ => false,
         }
+    }
+
+    /// What becomes of units that stay down although what was reported is over.
+    fn about_left(&self, down: &[(&UnitName, String)]) -> Vec<String> {
+        let mut sentences =
+            vec!["Prunella does nothing more about what was reported before.".to_owned()];
+        for (unit, why) in down {
+            sentences.push(
+                match (why.as_str(), self.config.services.contains_key(*unit)) {
+                    ("masked", true) => {
+                        let sudo = if self.sudo { "sudo " } else { "" };
+                        format!(
+                            "{unit} stays down as long as it is masked. `{sudo}systemctl unmask \
+                             {unit}` ends that, and has Prunella heal it if it had failed."
+                        )
+                    }
+                    (why, true) => format!("{unit} stays down: {why}."),
+                    (why, false) => {
+                        format!("{unit} stays down ({why}): it is not in Prunella's care.")
+                    }
+                },
+            );
+        }
+        sentences
     }
 
     /// Why nobody heals a unit that has no incident going on.
@@ -257,9 +299,13 @@ impl Composer<'_> {
                 .filter_map(|summary| self.record(&summary.id))
                 .filter(|record| {
                     let detection = &record.incident.detection;
-                    let ending = record.ending.as_ref();
+                    let nothing_failed = match &record.ending {
+                        None => detection.is_order(),
+                        Some(Ending::DryRun { .. }) => true,
+                        Some(ending) => detection.nothing_failed(ending),
+                    };
                     !detection.is_degradation()
-                        && !ending.is_some_and(|ending| detection.nothing_failed(ending))
+                        && (!nothing_failed || was_handed_over(&record.steps))
                 })
                 .map(|record| self.report_of(&record))
                 .collect(),
@@ -342,6 +388,14 @@ fn units<'a>(mentions: impl Iterator<Item = &'a Mention>) -> String {
         1 => listed,
         many => format!("{many} services ({listed})"),
     }
+}
+
+/// `a.service stays down: masked, b.service stays down: failed`.
+fn stay_down(down: &[(&UnitName, String)]) -> String {
+    let each = down
+        .iter()
+        .map(|(unit, why)| format!("{unit} stays down: {why}"));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 fn units_are(mentions: &[&Mention]) -> String {

@@ -64,6 +64,10 @@ pub trait HostQueries: Send + Sync {
     /// not, or when nobody knows.
     fn up_since(&self, unit: &UnitName) -> Option<Timestamp>;
 
+    /// Why a unit stays down as it is, in a word: `masked`, `failed`, `inactive`. Absent when
+    /// it is up or on its way there, or when nobody knows.
+    fn stays_down(&self, unit: &UnitName) -> Option<String>;
+
     /// What a metric of a service was in that time, oldest first; nothing where that is not
     /// known. `instance` is which of its instances.
     fn measured(

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fs,
     os::unix::fs::PermissionsExt as _,
     sync::{Arc, Mutex, mpsc},
@@ -13,10 +13,11 @@ use std::{
 
 use prunella_config::Config;
 use prunella_core::{
-    Timestamp, UnitName,
+    Monotonic, Timestamp, UnitName,
     alert::{Alert, AlertKind, Dispatch, DispatchFilter, DispatchState},
     health::{Forecast, Metric, Point, Subject, SubjectForecast},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId, LeftAlone},
+    trail::{Entry, Step},
 };
 use prunella_notify::{Channel, Delivery, HostQueries, Message, Notifier, NotifierSettings};
 use prunella_report::{Renderer, headline};
@@ -45,9 +46,12 @@ impl Channel for Script {
     }
 }
 
-/// Since when every unit is up, where one is.
+/// Since when every unit is up, where one is, and why some stay down.
 #[derive(Clone, Default)]
-struct Queries(Arc<Mutex<Option<Timestamp>>>);
+struct Queries(
+    Arc<Mutex<Option<Timestamp>>>,
+    Arc<Mutex<BTreeMap<UnitName, String>>>,
+);
 
 impl HostQueries for Queries {
     fn requires(&self, _: &UnitName) -> Vec<UnitName> {
@@ -55,6 +59,9 @@ impl HostQueries for Queries {
     }
     fn up_since(&self, _: &UnitName) -> Option<Timestamp> {
         *self.0.lock().unwrap()
+    }
+    fn stays_down(&self, unit: &UnitName) -> Option<String> {
+        self.1.lock().unwrap().get(unit).cloned()
     }
     fn measured(
         &self,
@@ -143,6 +150,11 @@ impl House {
 
     /// Something has ended so just now.
     fn end(&self, number: u16, ending: Ending) {
+        self.end_after(number, &[], ending);
+    }
+
+    /// Something has ended so after these steps.
+    fn end_after(&self, number: u16, steps: &[Step], ending: Ending) {
         let unit = UnitName::new(format!("web{number}.service")).unwrap();
         let detection = Detection {
             unit,
@@ -168,11 +180,23 @@ impl House {
             parent: None,
         };
         self.store.open_incident(&incident).unwrap();
+        let steps: Vec<Entry> = steps
+            .iter()
+            .zip(0..)
+            .map(|(step, number)| Entry {
+                incident: incident.id.clone(),
+                number,
+                at: Timestamp::from_millis(1_500),
+                monotonic: Monotonic::from_micros(1),
+                attempt: 1,
+                step: step.clone(),
+            })
+            .collect();
         let end = AttemptEnd {
             at: Timestamp::from_millis(2_000),
             alert: Alert::of(
                 &incident,
-                &[],
+                &steps,
                 &ending,
                 None,
                 headline(&incident.detection, &ending),
@@ -382,6 +406,43 @@ fn what_an_operator_stopped_is_closed_and_not_resolved() {
         end.headline,
         "INFO shop1: Closed: web1.service left alone: an operator stopped it"
     );
+}
+
+#[test]
+fn what_is_up_without_its_cause_is_closed_with_what_stays_down() {
+    let house = House::new([]);
+    let db = UnitName::new("db.service").unwrap();
+    let blocked = Step::Blocked {
+        on: db.clone(),
+        reason: "it is masked".to_owned(),
+    };
+    house.end_after(
+        1,
+        &[blocked],
+        Ending::Escalated {
+            reason: "db.service is masked".to_owned(),
+            retry_at: Some(Timestamp::from_millis(9)),
+        },
+    );
+    house.notifier().work_for(Duration::ZERO);
+    let down = (db, "masked".to_owned());
+    house.host.1.lock().unwrap().extend([down]);
+    house.end(
+        1,
+        Ending::Recovered {
+            by: "somebody started it".to_owned(),
+        },
+    );
+    house.notifier().work_for(Duration::ZERO);
+    let got = house.got();
+    let end = got.last().unwrap();
+    assert!(end.resolved, "{end:?}");
+    assert_eq!(end.kind, AlertKind::Information);
+    assert_eq!(
+        end.headline,
+        "INFO shop1: Closed: web1.service is up again; db.service stays down: masked"
+    );
+    assert!(!end.text.contains("Resolved"), "{}", end.text);
 }
 
 /// So much time is left of this.

@@ -104,6 +104,17 @@ impl From<&Report> for RelatedIncident {
     }
 }
 
+impl RelatedIncident {
+    /// One that needed people, as it is told after a later incident of the same service.
+    fn overtaken(self) -> Self {
+        Self {
+            status_colour: StatusColour::Grey,
+            outcome: "needed a person".to_owned(),
+            ..self
+        }
+    }
+}
+
 impl Notification {
     /// About one incident.
     pub fn about(report: Report) -> Self {
@@ -183,24 +194,33 @@ impl Notification {
     }
 
     /// A digest of several incidents, the newest first: of one flapping service,
-    /// or of many in a short time. `span` is how long that was, in words: `in 12
+    /// or of many in a short time. What has to be done is that of each service's latest. `span` is how long that was, in words: `in 12
     /// minutes`. Without any there is no digest.
     pub fn digest(reports: &[Report], span: &str) -> Option<Self> {
         let newest = reports.first()?;
         let units = distinct(reports.iter().map(|report| &report.unit));
+        let latest = latest(reports);
         let count = |colour| {
             reports
                 .iter()
                 .filter(|r| StatusColour::of(r) == colour)
                 .count()
         };
-        let (healed, bad) = (count(StatusColour::Green), count(StatusColour::Red));
+        let (healed, needed) = (count(StatusColour::Green), count(StatusColour::Red));
+        let bad = latest
+            .iter()
+            .filter(|report| StatusColour::of(report) == StatusColour::Red)
+            .count();
+        let overtaken = needed - bad;
         let mut how = Vec::new();
         if bad > 0 {
             how.push(match bad {
                 1 => "1 needs a person".to_owned(),
                 bad => format!("{bad} need a person"),
             });
+        }
+        if overtaken > 0 {
+            how.push(format!("{overtaken} needed a person"));
         }
         if healed == reports.len() {
             how.push("recovered each time".to_owned());
@@ -211,15 +231,16 @@ impl Notification {
         if open > 0 {
             how.push(format!("{open} being healed"));
         }
-        let rest = reports.len() - bad - healed - open;
+        let rest = reports.len() - needed - healed - open;
         if rest > 0 {
             how.push(format!("{rest} other"));
         }
         let how = how.join(", ");
         let span = one_line(span, 80);
         // The one that somebody has to look at leads, else the newest.
-        let lead = reports
+        let lead = latest
             .iter()
+            .copied()
             .find(|report| StatusColour::of(report) == StatusColour::Red)
             .unwrap_or(newest);
         let mut notification = Self::about(lead.clone());
@@ -247,8 +268,9 @@ impl Notification {
                 listed(&units)
             )
         }];
-        let worst = reports.iter().max_by_key(|report| report.severity)?;
-        notification.severity = worst.severity;
+        let is_latest = |report: &Report| latest.iter().any(|one| one.incident == report.incident);
+        // What has recovered since is no emergency any more.
+        notification.severity = latest.iter().map(|report| report.severity).max()?;
         if bad > 0 {
             notification.kind = AlertKind::Escalation;
         } else if flapping {
@@ -265,7 +287,17 @@ impl Notification {
             "All incidents"
         }
         .to_owned();
-        notification.others = reports.iter().map(RelatedIncident::from).collect();
+        notification.others = reports
+            .iter()
+            .map(|report| {
+                let related = RelatedIncident::from(report);
+                if related.status_colour == StatusColour::Red && !is_latest(report) {
+                    related.overtaken()
+                } else {
+                    related
+                }
+            })
+            .collect();
         Some(notification)
     }
 
@@ -361,6 +393,15 @@ fn services(number: usize) -> String {
 fn distinct<'a, T: Eq + Hash + 'a>(all: impl Iterator<Item = &'a T>) -> Vec<&'a T> {
     let mut known = HashSet::new();
     all.filter(|one| known.insert(*one)).collect()
+}
+
+/// The latest of each service, of reports that begin with the newest.
+fn latest(reports: &[Report]) -> Vec<&Report> {
+    let mut known = HashSet::new();
+    reports
+        .iter()
+        .filter(|report| known.insert(&report.unit))
+        .collect()
 }
 
 /// `a, b and c`; the first ten of many.

@@ -29,7 +29,7 @@ use crate::{
     incident::{Assessment, DetectedBy, Ending, Incident, IncidentId, Outcome},
     service::Service,
     text::without_numbers,
-    trail::{Entry, Step},
+    trail::{Entry, Step, was_handed_over},
 };
 
 /// What people should hear of how one attempt ended. It is written down with
@@ -108,7 +108,9 @@ impl Alert {
                 return None;
             }
             // Whoever asked knows of it.
-            ending if incident.detection.nothing_failed(ending) => return None,
+            ending if incident.detection.nothing_failed(ending) && !was_handed_over(steps) => {
+                return None;
+            }
             Ending::Healed { .. } | Ending::Recovered { .. } => {
                 (AlertKind::Recovery, Severity::of_recovery(service))
             }
@@ -116,7 +118,9 @@ impl Alert {
             // Whoever asked has been told; and what another unit waited for is told of
             // with that one.
             Ending::LeftAlone { .. }
-                if incident.detection.by == DetectedBy::Operator || incident.parent.is_some() =>
+                if incident.parent.is_some()
+                    || (incident.detection.by == DetectedBy::Operator
+                        && !was_handed_over(steps)) =>
             {
                 return None;
             }

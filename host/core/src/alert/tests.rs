@@ -189,6 +189,41 @@ fn an_ending_is_told_as(
     assert!(alert.headline.contains("web.service"), "{}", alert.headline);
 }
 
+/// Whoever had a stopped service started knows of it; whoever was asked to see to it does not.
+#[rstest]
+#[case::alone(&[], None)]
+#[case::people_were_asked(&[escalated("x", None)], Some(AlertKind::Recovery))]
+fn an_order_is_told_only_to_those_who_were_asked(
+    #[case] before: &[Ending],
+    #[case] told: Option<AlertKind>,
+) {
+    let mut incident = incident();
+    incident.detection.by = DetectedBy::Operator;
+    incident.detection.cause = "inactive".into();
+    let steps: Vec<Entry> = before
+        .iter()
+        .map(|ending| Entry {
+            incident: incident.id.clone(),
+            number: 0,
+            at: Timestamp::from_millis(5),
+            monotonic: Monotonic::from_micros(5),
+            attempt: 1,
+            step: Step::Ended {
+                ending: ending.clone(),
+            },
+        })
+        .collect();
+    let alert = Alert::of(
+        &incident,
+        &steps,
+        &healed(),
+        None,
+        headline(),
+        Timestamp::from_millis(7),
+    );
+    assert_eq!(alert.map(|alert| alert.kind), told);
+}
+
 #[rstest]
 #[case::dry_run(Ending::DryRun { verdict: "x".to_owned() })]
 #[case::blocked(Ending::Blocked { on: unit("db.service"), reason: "x".to_owned() })]

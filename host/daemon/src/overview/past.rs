@@ -93,6 +93,12 @@ impl Past {
                 (Some(EndingKind::LeftAlone), Some(LeftAlone::Misconfigured)) => {
                     incident.why.clone()
                 }
+                // Somebody asked about it while it was up: nothing had failed.
+                (Some(EndingKind::LeftAlone), _)
+                    if Cause::from(incident.cause.as_str()).is_of_what_is_up() =>
+                {
+                    None
+                }
                 (Some(EndingKind::LeftAlone), Some(why)) if why.needs_people() => {
                     Some(format!("left alone: {}", why.sentence()))
                 }

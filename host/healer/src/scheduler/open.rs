@@ -358,7 +358,7 @@ fn again(ending: &Ending, by: DetectedBy, another: bool) -> Again {
         ) => Again::Same,
         // What held it back may be gone by now.
         (Ending::LeftAlone { why, .. }, DetectedBy::Sweep | DetectedBy::Dependency)
-            if why.passes() =>
+            if why.passes() || *why == LeftAlone::Masked =>
         {
             Again::Same
         }

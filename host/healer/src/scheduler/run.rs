@@ -255,6 +255,18 @@ impl Shared {
         asked_for: bool,
         restart_loop: bool,
     ) -> Option<AttemptOutcome> {
+        // Whatever else holds it back by now: as long as it is masked nobody wants it to run.
+        if waits_for == WaitsFor::Hold(LeftAlone::Masked)
+            && !asked_for
+            && self
+                .look_at(&service.unit)
+                .is_some_and(|status| status.load_state == "masked")
+        {
+            return Some(AttemptOutcome::Ended(Ending::LeftAlone {
+                why: LeftAlone::Masked,
+                detail: String::new(),
+            }));
+        }
         let current = self.healer.current();
         let decision = decide(
             &self.healer,

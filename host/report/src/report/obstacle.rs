@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::words::{self, clean};
 
-/// What kept a service down until it was up again.
+/// What kept a service down until it was up again. Another unit may still be down: somebody
+/// may have started the service without it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Obstacle {
     /// What it was, in a sentence without its full stop, as it was told then.
@@ -20,6 +21,9 @@ pub struct Obstacle {
     /// Which classic cause it is, where the rules found it.
     #[serde(skip)]
     pub(super) cause: Option<diagnosis::Cause>,
+    /// Whether it is another unit.
+    #[serde(skip)]
+    is_unit: bool,
 }
 
 impl Obstacle {
@@ -27,6 +31,7 @@ impl Obstacle {
     pub(super) fn in_words(&self) -> String {
         match &self.consent {
             Some(consent) => format!("It was kept down by this: {}; {consent}", self.sentence),
+            None if self.is_unit => format!("It was kept down by this: {}", self.sentence),
             None => format!("It was kept down by this, which is over: {}", self.sentence),
         }
     }
@@ -64,11 +69,17 @@ pub(super) fn obstacle(record: &Record) -> Option<Obstacle> {
         .find(|finding| is_obstacle(finding))
         .map(|finding| (clean(&finding.sentence), Some(finding.cause)));
     let said = || of_attempt().find_map(|entry| held_by(&entry.step));
-    let (sentence, cause) = found.or_else(|| said().map(|said| (said, None)))?;
+    let found = found.map(|(sentence, cause)| {
+        let is_unit = cause == Some(diagnosis::Cause::DependencyRefused);
+        (sentence, cause, is_unit)
+    });
+    let said = || said().map(|(sentence, is_unit)| (sentence, None, is_unit));
+    let (sentence, cause, is_unit) = found.or_else(said)?;
     Some(Obstacle {
         sentence,
         consent: consent(after),
         cause,
+        is_unit,
     })
 }
 
@@ -82,13 +93,14 @@ fn is_obstacle(finding: &Finding) -> bool {
         )
 }
 
-/// What a strategy held everything for.
-fn held_by(step: &Step) -> Option<String> {
-    match step {
-        Step::Assessed {
-            assessment: Assessment::Veto { reason } | Assessment::BlockedBy { reason, .. },
-            ..
-        } => Some(clean(reason)),
+/// What a strategy held everything for, and whether that is another unit.
+fn held_by(step: &Step) -> Option<(String, bool)> {
+    let Step::Assessed { assessment, .. } = step else {
+        return None;
+    };
+    match assessment {
+        Assessment::Veto { reason } => Some((clean(reason), false)),
+        Assessment::BlockedBy { reason, .. } => Some((clean(reason), true)),
         _ => None,
     }
 }

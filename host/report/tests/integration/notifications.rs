@@ -308,6 +308,32 @@ fn a_digest_tells_what_somebody_has_to_do_first() {
     assert_eq!(Notification::digest(&[], "in 9 minutes"), None);
 }
 
+/// Whoever was needed for an earlier failure is not any more.
+#[test]
+fn a_digest_asks_for_nobody_once_the_latest_failure_has_recovered() {
+    let mut reports = flapping();
+    let mut earlier = report("escalated", 0);
+    earlier.unit = reports[0].unit.clone();
+    assert!(earlier.needs_people);
+    reports.push(earlier);
+    let notification = Notification::digest(&reports, "in 9 minutes").unwrap();
+    assert!(
+        notification
+            .headline
+            .ends_with("failed 8 times in 9 minutes: 1 needed a person, 7 recovered"),
+        "{}",
+        notification.headline
+    );
+    assert_eq!(notification.kind, AlertKind::Information);
+    assert_eq!(
+        notification.report.as_ref().unwrap().incident,
+        reports[0].incident
+    );
+    let last = notification.others.last().unwrap();
+    assert_eq!(last.outcome, "needed a person");
+    assert_eq!(last.status_colour, StatusColour::Grey);
+}
+
 #[test]
 fn a_digest_of_very_many_is_still_a_mail() {
     let one = report("healed", 3);

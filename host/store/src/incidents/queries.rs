@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_core::{
     Monotonic, Timestamp, UnitName,
     capability::PastIncident,
-    incident::{Detection, Ending, EndingKind, Incident, IncidentId, IncidentKind, LeftAlone},
+    cause::Cause,
+    incident::{
+        DetectedBy, Detection, Ending, EndingKind, Incident, IncidentId, IncidentKind, LeftAlone,
+    },
     summary::{Filter, Summary},
     trail::{Entry, Record},
 };
@@ -411,7 +414,8 @@ impl Store {
     }
 
     /// How many incidents were detected at `since` or after it, by how they ended, and under
-    /// `None` those that have not, and that people are not asked to see to.
+    /// `None` those that have not, and that people are not asked to see to. What a person
+    /// ordered of a service of which nothing had failed is not among them, unless it went wrong.
     pub fn counts_since(
         &self,
         since: Timestamp,
@@ -419,13 +423,28 @@ impl Store {
         self.read("counting the incidents", |connection| {
             connection
                 .prepare_cached(
-                    "SELECT nullif(outcome, 'open'), count(*) FROM incidents
-                     WHERE at_ms >= ?1 GROUP BY 1",
+                    "SELECT nullif(outcome, 'open'), count(*), cause, detection ->> 'by'
+                     FROM incidents WHERE at_ms >= ?1 GROUP BY 1, 3, 4",
                 )?
                 .query_map([to_ms(since)], |row| {
-                    Ok((ended(row, 0)?, from_integer(row.get::<_, i64>(1)?)))
+                    let kind = ended(row, 0)?;
+                    let cause = Cause::from(row.get::<_, String>(2)?);
+                    let by: Option<String> = row.get(3)?;
+                    let is_ordered = by.as_deref() == Some(DetectedBy::Operator.as_str())
+                        && matches!(cause, Cause::RestartRequested | Cause::State(_));
+                    let is_well = matches!(
+                        kind,
+                        Some(EndingKind::Healed | EndingKind::Recovered | EndingKind::LeftAlone)
+                    );
+                    let count = from_integer(row.get::<_, i64>(1)?);
+                    Ok((!(is_ordered && is_well)).then_some((kind, count)))
                 })?
-                .collect()
+                .try_fold(BTreeMap::new(), |mut counts, row| {
+                    if let Some((kind, count)) = row? {
+                        *counts.entry(kind).or_default() += count;
+                    }
+                    Ok(counts)
+                })
         })
     }
 

@@ -15,7 +15,7 @@ use std::{
 
 use crate::common::{incident, ms, note, unit};
 use prunella_core::{
-    incident::{Ending, EndingKind, IncidentId, IncidentKind, LeftAlone},
+    incident::{DetectedBy, Ending, EndingKind, IncidentId, IncidentKind, LeftAlone},
     summary::{Filter, OutcomeFilter},
 };
 use prunella_store::{AttemptEnd, Found, Opened, Pause, Store, StoreError};
@@ -378,6 +378,29 @@ fn kinds_are_told_apart() {
     let open = store.unfinished_units().unwrap();
     let kinds: Vec<IncidentKind> = open.iter().map(|one| one.kind).collect();
     assert_eq!(kinds, [IncidentKind::Failure, IncidentKind::Degradation]);
+}
+
+/// Nothing had failed, unless the order itself went wrong.
+#[rstest]
+#[case::asked_about_what_is_up("active", left_alone(), None)]
+#[case::started_after_a_stop("inactive", healed(5), None)]
+#[case::restarted("restart-requested", healed(5), None)]
+#[case::started_in_vain("inactive", escalated(None), Some(EndingKind::Escalated))]
+#[case::healed_by_hand("exit-code", healed(5), Some(EndingKind::Healed))]
+fn orders_about_what_had_not_failed_are_not_counted(
+    #[case] cause: &str,
+    #[case] ending: Ending,
+    #[case] counted: Option<EndingKind>,
+) {
+    let (_folder, store) = store();
+    let mut ordered = incident("web.service", 7, 1_000);
+    ordered.detection.by = DetectedBy::Operator;
+    ordered.detection.cause = cause.into();
+    store.open_incident(&ordered).unwrap();
+    store.end(&ordered.id, ms(2_000), &ending).unwrap();
+    let counts = store.counts_since(ms(0)).unwrap();
+    let counted: Vec<_> = counted.map(|kind| (Some(kind), 1)).into_iter().collect();
+    assert_eq!(counts.into_iter().collect::<Vec<_>>(), counted);
 }
 
 #[test]
