@@ -1,6 +1,9 @@
 //! Why a service failed, in one sentence, as far as that is known.
 
-use super::{Explanation, Failure, Obstacle, words::clean};
+use super::{
+    Explanation, Failure, Obstacle,
+    words::{self, clean},
+};
 use prunella_core::{
     cause::Cause,
     diagnosis,
@@ -95,7 +98,10 @@ pub(super) fn reason(
             } else {
                 ""
             };
-            sentence.push_str(&format!("; {probably}{}", cause.sentence));
+            sentence.push_str(&format!(
+                "; {probably}{}",
+                words::place_first(&words::bare(&cause.sentence))
+            ));
         }
         _ => {
             if let Some(line) = last.last_word() {
