@@ -509,6 +509,12 @@ pub(super) fn recommendation(
         Ending::Escalated { .. } if let Some(to_do) = about_question(record, context) => {
             Some(to_do)
         }
+        // Who ended it can be found out while it serves again.
+        Ending::Escalated { .. } if causes.is_kill() => Some(format!(
+            "Start it again: `prunella heal {}`. {}",
+            words::shell(&record.incident.detection.unit),
+            advice.unwrap_or_default()
+        )),
         Ending::Escalated { .. } => Some(advice.unwrap_or_else(|| {
             if by_strategy {
                 "Remove this cause. Prunella looks again by itself, and at once when you run \

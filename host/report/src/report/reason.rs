@@ -34,6 +34,12 @@ impl<'a> Causes<'a> {
         Some(first)
     }
 
+    /// Whether all that is known is that somebody asked systemd to end it.
+    pub(super) fn is_kill(&self) -> bool {
+        let leading = self.leading().and_then(|one| one.cause);
+        leading == Some(diagnosis::Cause::KillRequested)
+    }
+
     /// What leads, where somebody has seen it on the host and a strategy holds everything
     /// for it. What becomes of another service is not to be seen: whoever waits for it says.
     pub(super) fn seen(&self) -> Option<&'a Explanation> {

@@ -1087,6 +1087,20 @@ fn the_cause_that_keeps_it_down_leads() {
     assert!(up.to_do.ends_with("Do something about kill-requested."));
 }
 
+/// Nobody has to know who ended it before it is started again.
+#[test]
+fn what_somebody_killed_is_to_be_started_first() {
+    let report = report(&record(
+        killed(),
+        vec![diagnosed(vec![kill_requested()])],
+        escalation(),
+    ));
+    assert_eq!(
+        report.to_do,
+        "Start it again: `prunella heal web.service`. Do something about kill-requested."
+    );
+}
+
 /// A cause that is over once the service is up leaves nothing to do.
 #[test]
 fn what_is_over_once_it_is_up_is_no_advice() {

@@ -164,7 +164,7 @@ fn setup_has_the_daemon_read_what_was_corrected() {
     let main = "/etc/prunella/prunella.toml";
     let whole = scene.read_file(main).unwrap();
     scene
-        .write_file(main, &format!("{whole}\n[defaults]\nordr = 1\n"), 0o644)
+        .write_file(main, format!("{whole}\n[defaults]\nordr = 1\n"), 0o644)
         .unwrap();
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
     let status = scene.prunella_ok(&["status"]);

@@ -253,6 +253,7 @@ fn a_foreign_process_stays_when_a_person_refuses() {
     let status = one_line(&scene.prunella_ok(&["status", "web.service"]));
     assert!(!status.contains("at once by"), "{status}");
     assert!(status.contains("as long as that denial stands"), "{status}");
+    assert!(status.contains("denial stands until"), "{status}");
     // What is in the way goes before the start, which would fail.
     let stop = report.find("systemctl stop stranger.service").unwrap();
     let start = report.find("systemctl start web.service").unwrap();
