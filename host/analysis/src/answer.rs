@@ -3,8 +3,9 @@
 //!
 //! What can be meant in one way only is taken so: `0.8` and `"80 %"` are a confidence
 //! of 80, `1` is all of it and `"1 %"` is not, a string is a list of one, a list of texts
-//! is one text where one is wanted, and a list of one answer is that answer. A field that cannot be understood is left out,
-//! with a remark, where the rest makes sense without it.
+//! is one text where one is wanted, a list of one answer is that answer, and so is the one
+//! object in a text. `"Cause"` is `cause`. A field that cannot be understood is left out, with
+//! a remark, where the rest makes sense without it.
 
 use prunella_core::{
     StrategyName,
@@ -117,7 +118,7 @@ pub(crate) fn opinion(
         Some(value) => {
             let percent = percent(value);
             if percent.is_none() {
-                left_out.push(remark("confidence", value, "a number from 0 to 100"));
+                left_out.push(remark("confidence", value, "a whole number from 0 to 100"));
             }
             percent
         }
@@ -181,31 +182,63 @@ pub(crate) fn verdict(
 }
 
 /// The JSON object of an answer. Models without a schema like to wrap it as one does in
-/// Markdown, with a sentence before it.
+/// Markdown, or to put sentences around it.
 fn parse(content: &str) -> Result<Map<String, Value>, AnswerError> {
     let content = content.trim();
-    let json = fenced(content).unwrap_or(content);
-    let value = serde_json::from_str(json)
-        .map_err(|error| AnswerError::NotJson(one_line(&error.to_string(), 200)))?;
-    match value {
-        Value::Object(object) => Ok(object),
+    let value = match serde_json::from_str(content) {
+        Ok(value) => value,
+        Err(error) => Value::Object(
+            only_object(content)
+                .ok_or_else(|| AnswerError::NotJson(one_line(&error.to_string(), 200)))?,
+        ),
+    };
+    let object = match value {
+        Value::Object(object) => object,
         Value::Array(items) => match <[Value; 1]>::try_from(items) {
-            Ok([Value::Object(object)]) => Ok(object),
-            _ => Err(AnswerError::NoObject),
+            Ok([Value::Object(object)]) => object,
+            _ => return Err(AnswerError::NoObject),
         },
-        _ => Err(AnswerError::NoObject),
-    }
+        _ => return Err(AnswerError::NoObject),
+    };
+    Ok(in_lower_case(object))
 }
 
-/// What stands in the only block of code.
-fn fenced(content: &str) -> Option<&str> {
-    let mut parts = content.split("```");
-    let (_, block, _) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() {
-        return None;
+/// The one JSON object in a text, whatever stands around it; none where there are several,
+/// one of which may be the example and not the answer.
+fn only_object(content: &str) -> Option<Map<String, Value>> {
+    let mut found = None;
+    let mut rest = content;
+    while let Some(start) = rest.find('{') {
+        let from = rest.get(start..)?;
+        let mut values = serde_json::Deserializer::from_str(from).into_iter::<Map<String, Value>>();
+        let object = match values.next()? {
+            Ok(object) => object,
+            // What is in an object that was cut off is not the answer.
+            Err(error) if error.is_eof() => return None,
+            Err(_) => {
+                rest = from.get(1..)?;
+                continue;
+            }
+        };
+        if found.replace(object).is_some() {
+            return None;
+        }
+        rest = from.get(values.byte_offset()..)?;
     }
-    let language = block.find(['{', '\n'])?;
-    block.get(language..)
+    found
+}
+
+/// With the names of its fields as they were asked for. Where two differ in case alone, the
+/// one that is written as asked for counts.
+fn in_lower_case(object: Map<String, Value>) -> Map<String, Value> {
+    let (asked_for, others): (Map<_, _>, Map<_, _>) = object
+        .into_iter()
+        .partition(|(name, _)| !name.contains(|c: char| c.is_ascii_uppercase()));
+    let mut fields = asked_for;
+    for (name, value) in others {
+        fields.entry(name.to_ascii_lowercase()).or_insert(value);
+    }
+    fields
 }
 
 fn required(
@@ -262,8 +295,9 @@ fn texts(
 }
 
 /// A confidence: up to 1 it is a share, so that 1 is all of it, unless it is marked as a
-/// percentage; above, it is a percentage, as was asked for. A model that is sure by one
-/// percent is not met with, and one that answers with shares says 1 often.
+/// percentage; a whole number above is a percentage, as was asked for. A model that is sure
+/// by one percent is not met with, and one that answers with shares says 1 often. What lies
+/// above 1 and has a fraction may be a mistaken share as well as a percentage: it is neither.
 fn percent(value: &Value) -> Option<u8> {
     let (number, marked): (f64, bool) = match value {
         Value::Number(number) => (number.as_f64()?, false),
@@ -276,10 +310,11 @@ fn percent(value: &Value) -> Option<u8> {
         }
         _ => return None,
     };
-    let percent = if !marked && number <= 1.0 {
-        number * 100.0
-    } else {
-        number
+    let percent = match marked {
+        true => number,
+        false if number <= 1.0 => number * 100.0,
+        false if number.fract() == 0.0 => number,
+        false => return None,
     };
     if !(0.0..=100.0).contains(&percent) {
         return None;
@@ -376,7 +411,8 @@ mod tests {
         "`cause` of its answer is 1, and should be a text"
     )]
     #[case(r#"{"cause":" ","explanation":"b"}"#, "no `cause`")]
-    #[case(r#"{"cause":"a","explanation":"b"} and more"#, "not JSON")]
+    #[case(r#"{"cause":"a"} or else {"cause":"b"}"#, "not JSON")]
+    #[case(r#"Sure! Here is: {"cause":"a""#, "not JSON")]
     fn an_answer_of_no_use_says_what_is_wrong_with_it(#[case] content: &str, #[case] says: &str) {
         let error = read(content).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
@@ -391,7 +427,10 @@ mod tests {
     #[case::one_percent(r#""1 %""#, Some(1))]
     #[case::two_percent("2", Some(2))]
     #[case::none("0", Some(0))]
-    #[case::a_fraction_of_a_percent("72.5", Some(72))]
+    #[case::a_whole_number_with_a_point("72.0", Some(72))]
+    #[case::a_fraction_of_a_percent(r#""72.5 %""#, Some(72))]
+    #[case::neither_a_share_nor_a_percentage("1.5", None)]
+    #[case::neither_as_text(r#""72.5""#, None)]
     #[case::text(r#""80""#, Some(80))]
     #[case::marked(r#""80 %""#, Some(80))]
     #[case::a_share_as_text(r#""0.8""#, Some(80))]
@@ -452,6 +491,10 @@ mod tests {
     #[case::in_one_line("```{\"cause\":\"a\"}```")]
     #[case::in_a_list("[{\"cause\":\"a\"}]")]
     #[case::with_a_sentence("Here it is:\n```\n{\"cause\":\"a\"}\n```\nGood luck!")]
+    #[case::after_a_sentence("Sure! Here is: {\"cause\":\"a\",\"order\":[{}]}")]
+    #[case::among_sentences("As {asked}: {\"cause\":\"a\"} and more")]
+    #[case::in_capitals("{\"Cause\":\"a\",\"CONFIDENCE\":80}")]
+    #[case::as_asked_for_counts("{\"Cause\":\"b\",\"cause\":\"a\"}")]
     fn wrapped_unambiguously(#[case] content: &str) {
         assert_eq!(read(content).unwrap().cause, "a");
     }

@@ -43,6 +43,9 @@ pub struct ServiceDetail {
     /// Whether a person's order would meet a denial, which stands.
     #[serde(default)]
     pub denied: bool,
+    /// Until when what a person has denied in the incident that needs people stays so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied_until: Option<Timestamp>,
     /// Its latest incidents, newest first.
     pub incidents: Vec<Summary>,
     /// What would keep it from being healed if it failed now, a sentence each.

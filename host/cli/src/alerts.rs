@@ -225,7 +225,8 @@ fn test(paths: &Paths, name: &str) -> anyhow::Result<Exit> {
     let settings = settings(&config, name)?;
     let begun = Instant::now();
     // The daemon's own credentials, and its sandbox, are what counts.
-    let limit = settings.timeout + Duration::from_secs(5);
+    let messages = if settings.kind.holds_alerts() { 2 } else { 1 };
+    let limit = settings.timeout * messages + Duration::from_secs(5);
     let tested = Prunella::new(paths)
         .within(limit)
         .order(|orders| orders.test_channel(&settings.name))?;

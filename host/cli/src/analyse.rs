@@ -50,7 +50,7 @@ pub(crate) fn run(paths: &Paths, args: &AnalyseArgs) -> anyhow::Result<Exit> {
             Exit::NoPermission,
             "only root can read all the evidence, and the model's key",
         )
-        .help(format!("sudo prunella analyse {}", args.id))
+        .help(output::with_sudo())
         .into());
     }
     let config = load_config(paths)?;

@@ -524,7 +524,8 @@ fn only_root(what: &str) -> Result<(), Problem> {
     }
     Err(
         Problem::new(Exit::NoPermission, format!("only root can {what}"))
-            .help("run it with sudo; `--dry-run` shows what it would do"),
+            .help(output::with_sudo())
+            .help("`--dry-run` shows what it would do, for everybody"),
     )
 }
 

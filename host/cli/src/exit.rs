@@ -7,6 +7,8 @@ use prunella_core::incident::{Ending, LeftAlone};
 use prunella_daemon::{ConfigMistakes, DaemonError};
 use prunella_store::StoreError;
 
+use crate::output;
+
 /// A documented exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -236,7 +238,7 @@ fn helps(error: &anyhow::Error) -> Vec<String> {
         }
     }
     if helps.is_empty() && code_of(error) == Exit::NoPermission {
-        helps.push("run it as root, for instance with sudo".into());
+        helps.push(format!("it needs root: {}", output::with_sudo()));
     }
     helps
 }

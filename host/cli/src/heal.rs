@@ -13,6 +13,7 @@ use prunella_recording::Recorder;
 use crate::{
     args::HealArgs,
     exit::{Exit, Problem},
+    incidents,
     output::{self, FAIR},
     paths::Paths,
     pause,
@@ -27,7 +28,7 @@ pub(crate) fn run(paths: &Paths, args: &HealArgs) -> anyhow::Result<Exit> {
     if !rustix::process::geteuid().is_root() {
         return Err(
             Problem::new(Exit::NoPermission, "only root may heal a service")
-                .help(format!("sudo prunella heal {unit}"))
+                .help(output::with_sudo())
                 .into(),
         );
     }
@@ -112,8 +113,11 @@ fn conclude(
             }
             text.push_str(&held_by(paths, &call.unit, *why));
         }
+        Ending::Escalated { .. } if timeline.has_shown_end() => {
+            text.push_str(&to_do(paths, id));
+        }
         // The daemon goes on by itself, and nobody has to wait for it.
-        Ending::Escalated { reason, retry_at } if !timeline.has_shown_end() => {
+        Ending::Escalated { reason, retry_at } => {
             let _ = writeln!(text, "{} is not healed so far: {reason}.", call.unit);
             if let Some(at) = retry_at {
                 let _ = writeln!(
@@ -140,6 +144,26 @@ fn conclude(
     }
     output::print(&text)?;
     Ok(Exit::of(ending))
+}
+
+/// What people should do about an incident, with the commands that a person cannot guess: its
+/// state, its log and its report are named elsewhere.
+fn to_do(paths: &Paths, id: &IncidentId) -> String {
+    let prunella = Prunella::new(paths);
+    let Ok(record) = prunella.ask(|queries| queries.incident(id.as_str())) else {
+        return String::new();
+    };
+    let report = incidents::report(paths, &prunella, &record);
+    let mut text = format!("To do: {}\n", report.to_do);
+    let known = ["systemctl status ", "journalctl ", "prunella "];
+    for next in &report.next {
+        let command = next.command.strip_prefix("sudo ").unwrap_or(&next.command);
+        let asks = command.starts_with("prunella approve ");
+        if asks || !known.iter().any(|known| command.starts_with(known)) {
+            let _ = writeln!(text, "  {}\n      {}", next.command, next.purpose);
+        }
+    }
+    text
 }
 
 /// What keeps a service from being healed, and the command that ends it, where there is one.

@@ -335,7 +335,14 @@ fn probes(probes: &[ProbeHealth], now: Timestamp, width: usize) -> String {
         let mut row = vec![
             Cell::new(&probe.name, PLAIN),
             Cell::new(answered, style),
-            Cell::new(shown(Metric::LatencyMs, probe.latency_ms), PLAIN),
+            // An older answer says nothing of a question that went unanswered.
+            Cell::new(
+                shown(
+                    Metric::LatencyMs,
+                    probe.latency_ms.filter(|_| probe.answered != Some(false)),
+                ),
+                PLAIN,
+            ),
             Cell::new(shown(Metric::ErrorsPermille, probe.errors_permille), PLAIN),
             Cell::new(
                 probe

@@ -142,6 +142,12 @@ fn export_to(prunella: &Prunella<'_>, filter: &Filter, out: &mut dyn Write) -> a
 
 /// The hand-over note about one incident.
 fn render(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Rendered {
+    let report = report(paths, prunella, record);
+    Renderer::new(Some(&paths.templates())).render(&Notification::about(report))
+}
+
+/// The report of an incident, as it stands now.
+pub(crate) fn report(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Report {
     let config = Config::load(&paths.config).config;
     let is_out_of_care = config.as_ref().is_some_and(|config| {
         !config
@@ -167,7 +173,7 @@ fn render(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Rendered {
     if is_out_of_care && (report.needs_people || record.ending.is_none()) {
         report = report.out_of_care();
     }
-    Renderer::new(Some(&paths.templates())).render(&Notification::about(report))
+    report
 }
 
 /// The last hour of what matters most in it; none where nothing is kept of it any more.

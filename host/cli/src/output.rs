@@ -7,6 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::args::Color;
+use prunella_core::text::one_line;
 
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// In between, or worth a look.
@@ -160,11 +161,41 @@ pub(crate) fn needs_sudo() -> bool {
     !rustix::process::geteuid().is_root() && prunella_daemon::notifier::has_sudo()
 }
 
+/// This very command for root, to be copied.
+pub(crate) fn with_sudo() -> String {
+    let words = std::env::args_os().skip(1);
+    let words: Vec<String> = words
+        .map(|word| shell_word(&one_line(&word.to_string_lossy(), 500)))
+        .collect();
+    format!("sudo prunella {}", words.join(" "))
+        .trim_end()
+        .to_owned()
+}
+
+/// One word as a shell takes it.
+fn shell_word(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-@:+=,%".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case("--dry-run", "--dry-run")]
+    #[case("web@1.service", "web@1.service")]
+    #[case("until the backup's done", r"'until the backup'\''s done'")]
+    #[case("", "''")]
+    fn words_of_a_shell(#[case] word: &str, #[case] shown: &str) {
+        assert_eq!(shell_word(word), shown);
+    }
 
     #[rstest]
     #[case("nginx", 5, "nginx")]

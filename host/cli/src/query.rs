@@ -7,6 +7,7 @@ use prunella_daemon::{LocalOrders, LocalQueries};
 
 use crate::{
     exit::{Exit, Problem},
+    output,
     paths::Paths,
 };
 
@@ -34,6 +35,7 @@ impl<'a> Prunella<'a> {
             |client| question(client),
             || question(self.local()?),
         )
+        .map_err(|error| explained(error, Needs::Reader))
     }
 
     /// Gives an order.
@@ -43,6 +45,7 @@ impl<'a> Prunella<'a> {
             |client| order(client),
             || order(&LocalOrders::new(self.paths)),
         )
+        .map_err(|error| explained(error, Needs::Root))
     }
 
     /// Lets the daemon take as long as `limit`.
@@ -71,15 +74,22 @@ fn first_the_daemon<T>(
     client: &Client,
     by_daemon: impl FnOnce(&Client) -> Answer<T>,
     here: impl FnOnce() -> Answer<T>,
-) -> anyhow::Result<T> {
+) -> Answer<T> {
     match by_daemon(client) {
         Err(ApiError::NotListening(_)) => here(),
         answer => answer,
     }
-    .map_err(explained)
 }
 
-fn explained(error: ApiError) -> anyhow::Error {
+/// Who may do what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// Root, and whoever is in the group of the readers.
+    Reader,
+    Root,
+}
+
+fn explained(error: ApiError, needs: Needs) -> anyhow::Error {
     if let ApiError::NotUnderstood(what) = &error {
         tracing::debug!("the daemon's answer is not understood: {what}");
         return Problem::new(
@@ -88,6 +98,11 @@ fn explained(error: ApiError) -> anyhow::Error {
         )
         .help("`sudo prunella setup` restarts it with this one")
         .into();
+    }
+    if matches!(error, ApiError::NoPermission(_)) && needs == Needs::Root {
+        return Problem::new(Exit::NoPermission, "this command needs root")
+            .help(output::with_sudo())
+            .into();
     }
     if let ApiError::NoPermission(_) = &error {
         return Problem::new(Exit::NoPermission, "this user may not ask the daemon")
@@ -107,9 +122,8 @@ mod tests {
 
     #[test]
     fn an_answer_of_another_version_is_one_line_with_the_next_step() {
-        let error = explained(ApiError::NotUnderstood(
-            "missing field `subject`".to_owned(),
-        ));
+        let error = ApiError::NotUnderstood("missing field `subject`".to_owned());
+        let error = explained(error, Needs::Reader);
         assert_eq!(
             crate::exit::explain(&error),
             "the daemon that runs is of another version than this program\n  help: `sudo prunella \

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use prunella_api::ApiError;
+use prunella_api::{ApiError, Client, Orders as _};
 use prunella_bundle::{Builtin, builtins};
 use prunella_config::Config;
 use prunella_core::{
@@ -63,7 +63,8 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
     if !args.dry_run && !rustix::process::geteuid().is_root() {
         return Err(
             Problem::new(Exit::NoPermission, "only root can install units")
-                .help("run it with sudo; `prunella setup --dry-run` shows what it would do")
+                .help(output::with_sudo())
+                .help("`--dry-run` shows what it would do, for everybody")
                 .into(),
         );
     }
@@ -146,6 +147,7 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
     if units_changed || drop_ins_changed {
         report.systemctl(&["daemon-reload"])?;
     }
+    let mut runs_on = false;
     if args.hook_only {
         if systemctl::says(&["is-enabled", "prunella.service"])
             || systemctl::says(&["is-active", "prunella.service"])
@@ -159,9 +161,9 @@ pub(crate) fn run(paths: &Paths, args: &SetupArgs) -> anyhow::Result<Exit> {
         {
             report.systemctl(&["disable", "--now", "prunella-sweep.timer"])?;
         }
-        enable(&mut report, "prunella.service", units_changed, &binary)?;
+        runs_on = enable(&mut report, "prunella.service", units_changed, &binary)?;
     }
-    end(&report, paths, args.hook_only)
+    end(&report, paths, args.hook_only, runs_on && !args.dry_run)
 }
 
 /// Removes the drop-ins of units in nobody's care, and writes those that services in care
@@ -202,20 +204,35 @@ fn look_after_drop_ins(
     Ok(changed)
 }
 
-/// Enables and starts `unit`, and restarts it when what it runs changed.
+/// Has the daemon that runs on read the configuration: it may have begun with an older one, or
+/// with what it could use of one with mistakes.
+fn have_it_read(paths: &Paths) -> anyhow::Result<String> {
+    match Client::new(&paths.run).reload() {
+        Ok(now) => Ok(format!(
+            "The daemon has read the configuration: {}",
+            crate::config::in_force(&now)
+        )),
+        // It has yet to begin to listen, and reads it as it begins.
+        Err(ApiError::NotListening(_)) => Ok(String::new()),
+        Err(error) => Err(error).context("the daemon does not use the configuration as it is now"),
+    }
+}
+
+/// Enables and starts `unit`, and restarts it when what it runs changed. Answers whether it
+/// runs on as it did.
 fn enable(
     report: &mut Changes,
     unit: &str,
     units_changed: bool,
     binary: &Path,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let enabled = systemctl::says(&["is-enabled", unit]);
     let active = systemctl::says(&["is-active", unit]);
     if !enabled {
         report.systemctl(&["enable", unit])?;
     }
     if !active {
-        return report
+        report
             .systemctl(&["start", unit])
             .with_context(|| format!("{unit} is installed, but does not start"))
             .map_err(|error| {
@@ -223,22 +240,30 @@ fn enable(
                     Problem::new(Exit::Trouble, "Prunella is not running")
                         .help(format!("see `journalctl -u {unit} -n 20`")),
                 )
-            });
+            })?;
+        return Ok(false);
     }
     if units_changed {
-        return report.systemctl(&["try-restart", unit]);
+        report.systemctl(&["try-restart", unit])?;
+        return Ok(false);
     }
     if program::runs_another(unit, binary) {
         let so = format!("{unit} runs another program than {}", binary.display());
         report.kept("found", &so)?;
-        return report.systemctl(&["try-restart", unit]);
+        report.systemctl(&["try-restart", unit])?;
+        return Ok(false);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Says what came of it, and what is next. Where the configuration has mistakes, those come
 /// first: nothing else is of use until they are corrected.
-fn end(report: &Changes, paths: &Paths, hook_only: bool) -> anyhow::Result<Exit> {
+fn end(
+    report: &Changes,
+    paths: &Paths,
+    hook_only: bool,
+    daemon_runs_on: bool,
+) -> anyhow::Result<Exit> {
     let text = match (report.is_dry_run(), report.count(), hook_only) {
         (true, 0, _) => "Nothing would be changed.",
         (true, _, _) => "Nothing was changed: this was a dry run.",
@@ -262,8 +287,12 @@ fn end(report: &Changes, paths: &Paths, hook_only: bool) -> anyhow::Result<Exit>
         .help("once they are corrected: `prunella setup` again, which writes what is left")
         .into());
     }
+    let read = match daemon_runs_on {
+        true => have_it_read(paths)?,
+        false => String::new(),
+    };
     output::print(&format!(
-        "\n{text}\nNext: {STRONG}prunella enable UNIT{STRONG:#} puts a service in its care.\n"
+        "\n{text}\n{read}Next: {STRONG}prunella enable UNIT{STRONG:#} puts a service in its care.\n"
     ))?;
     Ok(Exit::Ok)
 }

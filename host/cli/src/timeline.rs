@@ -10,7 +10,7 @@ use prunella_core::{
     Monotonic,
     capability::ActiveState,
     cause::Cause,
-    incident::Incident,
+    incident::{Ending, Incident, Outcome},
     text::without_numbers,
     trail::{Awaited, Entry, Step},
 };
@@ -18,6 +18,9 @@ use prunella_healer::Observer;
 use prunella_report::{Importance, Mark, describe};
 
 use crate::output::{width, wrap};
+
+/// Bytes of a reason that is not worth reading twice.
+const LONG: usize = 40;
 
 /// Where the text of a line begins.
 const INDENT: usize = 12;
@@ -45,6 +48,9 @@ struct Seen {
     end: bool,
     /// Whether the unit was up when its healing was asked for.
     was_up: bool,
+    /// The reasons that were given in the attempt of this number, the longest first.
+    reasons_of: u32,
+    reasons: Vec<String>,
 }
 
 impl Timeline {
@@ -67,6 +73,7 @@ impl Timeline {
             self.lock().note(entry);
             return;
         };
+        let text = self.lock().without_repetition(entry, text);
         let (begun, text) = {
             let mut seen = self.lock();
             let begun = seen.note(entry);
@@ -92,6 +99,39 @@ impl Seen {
             self.was_up = detection.cause == Cause::State(ActiveState::Active);
         }
         *self.begun.get_or_insert(entry.monotonic)
+    }
+
+    /// A line without the reason that a line of the same try gave before it: what a strategy
+    /// was denied is why it failed, and why people are needed.
+    fn without_repetition(&mut self, entry: &Entry, text: String) -> String {
+        let reason = match &entry.step {
+            Step::ActDenied { failure, .. } => failure.message.as_str(),
+            Step::Returned {
+                outcome: Err(failure),
+                ..
+            } => failure.message.as_str(),
+            Step::Returned {
+                outcome: Ok(Outcome::Failed { reason }),
+                ..
+            }
+            | Step::Ended {
+                ending: Ending::Escalated { reason, .. },
+            } => reason.as_str(),
+            _ => return text,
+        };
+        if self.reasons_of != entry.attempt {
+            self.reasons_of = entry.attempt;
+            self.reasons.clear();
+        }
+        let mut shown = text;
+        for told in self.reasons.iter().filter(|told| told.len() >= LONG) {
+            shown = shown.replace(told.as_str(), "as above");
+        }
+        self.reasons.push(reason.to_owned());
+        // The longer one holds the shorter one.
+        self.reasons
+            .sort_by_key(|told| std::cmp::Reverse(told.len()));
+        shown
     }
 
     /// What is news of a line: of the tries after the first, what was not there before, and
@@ -148,10 +188,65 @@ fn line(step: &Step) -> Option<(Style, String)> {
 
 #[cfg(test)]
 mod tests {
-    use prunella_core::{Timestamp, incident::IncidentId};
+    use prunella_core::{Failure, Timestamp, incident::IncidentId};
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_reason_is_told_once_in_a_try() {
+        let denied =
+            "root (uid 0) has denied process-control.terminate on process 7 (nc, user root)";
+        let failed = format!("tcp/80 is held by nc (pid 7); {denied}");
+        let entry = |attempt, step| Entry {
+            incident: IncidentId::from_text("x"),
+            number: 0,
+            at: Timestamp::from_millis(1),
+            monotonic: Monotonic::from_micros(1),
+            attempt,
+            step,
+        };
+        let steps = || {
+            [
+                Step::ActDenied {
+                    strategy: "port-conflict".parse().unwrap(),
+                    act: "process-control.terminate".to_owned(),
+                    target: "process 7 (nc, user root)".to_owned(),
+                    failure: Failure::denied("disapproved", denied),
+                },
+                Step::Returned {
+                    strategy: "port-conflict".parse().unwrap(),
+                    outcome: Ok(Outcome::Failed {
+                        reason: failed.clone(),
+                    }),
+                    took: Duration::ZERO,
+                },
+                Step::Ended {
+                    ending: Ending::Escalated {
+                        reason: format!("port-conflict: {failed}"),
+                        retry_at: None,
+                    },
+                },
+            ]
+        };
+        let mut seen = Seen::default();
+        for attempt in [1, 2] {
+            let lines: Vec<String> = steps()
+                .into_iter()
+                .filter_map(|step| {
+                    let (_, text) = line(&step)?;
+                    Some(seen.without_repetition(&entry(attempt, step), text))
+                })
+                .collect();
+            assert_eq!(lines.join("|").matches(denied).count(), 1, "{lines:?}");
+            assert_eq!(
+                lines.join("|").matches("is held by").count(),
+                1,
+                "{lines:?}"
+            );
+            assert!(lines.last().unwrap().ends_with("as above"), "{lines:?}");
+        }
+    }
 
     #[test]
     fn a_try_that_goes_like_the_one_before_is_one_line() {

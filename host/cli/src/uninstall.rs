@@ -64,7 +64,8 @@ pub(crate) fn run(paths: &Paths, args: &UninstallArgs) -> anyhow::Result<Exit> {
         if !rustix::process::geteuid().is_root() {
             return Err(
                 Problem::new(Exit::NoPermission, "only root can uninstall Prunella")
-                    .help("run it with sudo; `--dry-run` shows what it would do")
+                    .help(output::with_sudo())
+                    .help("`--dry-run` shows what it would do, for everybody")
                     .into(),
             );
         }

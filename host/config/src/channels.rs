@@ -105,6 +105,11 @@ impl ChannelKind {
 }
 
 impl ChannelKind {
+    /// Whether an alert stays open there until it is told that it is resolved.
+    pub fn holds_alerts(&self) -> bool {
+        matches!(self, Self::PagerDuty { .. } | Self::Alertmanager { .. })
+    }
+
     /// Every secret that it needs.
     pub fn secrets(&self) -> Vec<&SecretSource> {
         let secret = |value| match value {

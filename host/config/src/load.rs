@@ -255,15 +255,20 @@ impl Loader<'_> {
                 return Vec::new();
             }
         };
+        let hidden: Vec<PathBuf> = paths
+            .iter()
+            .filter(|path| is_hidden_service(path))
+            .cloned()
+            .collect();
         let (paths, others) = toml_files(paths);
         if name == SERVICES {
-            self.tell_of_ignored(others);
+            self.tell_of_ignored(others.into_iter().chain(hidden));
         }
         paths
     }
 
     /// Files that look like services' files and are not read.
-    fn tell_of_ignored(&mut self, paths: Vec<PathBuf>) {
+    fn tell_of_ignored(&mut self, paths: impl Iterator<Item = PathBuf>) {
         for path in paths {
             let name = path.file_name().unwrap_or_default();
             let name = one_line(&name.to_string_lossy(), 200);
@@ -271,13 +276,26 @@ impl Loader<'_> {
             if name.ends_with(".disabled") || name.ends_with('~') || name.starts_with("README") {
                 continue;
             }
-            self.found.push(
-                Diagnostic::about_file(
-                    &Path::new(SERVICES).join(&*name),
-                    "the file is not read: its name does not end in `.toml`",
+            let (message, help) = if path.is_dir() {
+                (
+                    "this is a folder: the files in it are not read",
+                    format!("move its files into {SERVICES} itself, or the folder out of it"),
                 )
-                .help(self.better_name(&name))
-                .warning(),
+            } else if name.starts_with('.') {
+                (
+                    "the file is not read: it is hidden, since its name begins with a dot",
+                    self.better_name(name.trim_start_matches('.')),
+                )
+            } else {
+                (
+                    "the file is not read: its name does not end in `.toml`",
+                    self.better_name(&name),
+                )
+            };
+            self.found.push(
+                Diagnostic::about_file(&Path::new(SERVICES).join(&*name), message)
+                    .help(help)
+                    .warning(),
             );
         }
     }
@@ -478,6 +496,15 @@ pub(super) fn toml_files(mut paths: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>
     paths
         .into_iter()
         .partition(|path| path.extension().is_some_and(|e| e == "toml"))
+}
+
+/// A hidden file that is meant to declare a service. Emacs marks a file that is being edited
+/// with a link `.#NAME`.
+fn is_hidden_service(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b".") && !name.starts_with(b".#") && name.ends_with(b".toml")
+    })
 }
 
 /// Opens once, and looks at what was opened: metadata and text are of the same

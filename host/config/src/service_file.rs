@@ -316,22 +316,46 @@ pub(super) fn budget_section(
     if let Some(window) = reader.duration(section, "window", LEAST) {
         budget.window = window;
     }
-    let Some(value) = section.table.get("backoff") else {
-        return budget;
-    };
-    let Some(array) = value.get_ref().as_array() else {
-        reader.error_help(
-            value.span(),
-            "`backoff` must be a list of durations",
-            "for example: backoff = [\"0s\", \"1s\", \"5s\"]",
-        );
-        return budget;
-    };
-    budget.backoff = array
-        .iter()
-        .filter_map(|item| reader.duration_of(item, "backoff", Duration::ZERO))
-        .collect();
+    if let Some(value) = section.table.get("backoff") {
+        let Some(array) = value.get_ref().as_array() else {
+            reader.error_help(
+                value.span(),
+                "`backoff` must be a list of durations",
+                "for example: backoff = [\"0s\", \"1s\", \"5s\"]",
+            );
+            return budget;
+        };
+        budget.backoff = array
+            .iter()
+            .filter_map(|item| reader.duration_of(item, "backoff", Duration::ZERO))
+            .collect();
+    }
+    check_backoff(reader, section, &budget);
     budget
+}
+
+/// Notes a wait in `backoff` that never comes to its end: once the healings before it are as
+/// old as `window`, they no longer count, and the first wait is due.
+fn check_backoff(reader: &mut Reader<'_>, section: Section<'_>, budget: &BudgetSettings) {
+    let after_the_first = budget.backoff.iter().skip(1);
+    let Some(longest) = after_the_first.max().filter(|wait| **wait > budget.window) else {
+        return;
+    };
+    let written_here = ["backoff", "window"]
+        .iter()
+        .find_map(|key| section.table.get(*key));
+    let Some(value) = written_here else {
+        return;
+    };
+    let (longest, window) = (written(*longest), written(budget.window));
+    reader.warn(
+        value.span(),
+        format!("`backoff` has a wait ({longest}) that is longer than `window` ({window})"),
+        format!(
+            "healings older than {window} no longer count, so the next one then waits as the first \
+             does: make `window` at least {longest}, or the wait shorter"
+        ),
+    );
 }
 
 /// Notes a name that stands twice in one file; true when it is the first.

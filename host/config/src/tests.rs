@@ -371,7 +371,7 @@ fn a_service_with_everything() {
             "#,
         ),
         ("services.d/db.toml", "unit = \"db.service\""),
-        ("services.d/.hidden.toml", "nonsense"),
+        ("services.d/.hidden.toml.swp", "nonsense"),
         ("services.d/README", "nonsense"),
     ]);
     assert_eq!(shown(&loaded), "");
@@ -1468,4 +1468,54 @@ fn the_order_is_the_hosts_unless_a_service_says_otherwise() {
         orders("[defaults]\norder = \"learned\""),
         [Order::Learned, Order::Listed, Order::Learned]
     );
+}
+
+#[test]
+fn what_lies_in_the_services_folder_and_is_not_read_is_told() {
+    let folder = folder(&[
+        ("services.d/web.toml", "unit = \"web.service\"\n"),
+        ("services.d/.web.toml", "unit = \"web.service\"\n"),
+        ("services.d/.db.toml", "unit = \"db.service\"\n"),
+        ("services.d/.db.toml.swp", "nonsense"),
+        ("services.d/.#db.toml", "nonsense"),
+        ("services.d/more/shop.toml", "unit = \"shop.service\"\n"),
+        (
+            "services.d/old.disabled/shop.toml",
+            "unit = \"shop.service\"\n",
+        ),
+    ]);
+    let loaded = Config::load(folder.path());
+    assert_eq!(
+        shown(&loaded),
+        "warning: this is a folder: the files in it are not read\n --> services.d/more\n = help: move \
+         its files into services.d itself, or the folder out of it\n\n\
+         warning: the file is not read: it is hidden, since its name begins with a dot\n --> \
+         services.d/.db.toml\n = help: name it `db.toml`, or move it out of services.d\n\n\
+         warning: the file is not read: it is hidden, since its name begins with a dot\n --> \
+         services.d/.web.toml\n = help: move it out of services.d"
+    );
+    assert_eq!(loaded.config.unwrap().services.len(), 1);
+}
+
+#[rstest]
+#[case("window = \"10s\"\nbackoff = [\"1h\"]", None)]
+#[case("window = \"10s\"\nbackoff = [\"0s\", \"10s\"]", None)]
+#[case("window = \"10s\"\nbackoff = [\"0s\", \"1h\"]", Some((4, "1h", "10s")))]
+#[case("window = \"60s\"", Some((3, "2m", "1m")))]
+#[case("backoff = [\"0s\", \"10m\"]", Some((3, "10m", "5m")))]
+fn a_wait_that_never_comes_to_its_end_is_told(
+    #[case] budget: &str,
+    #[case] told: Option<(usize, &str, &str)>,
+) {
+    let text = format!("unit = \"web\"\n[budget]\n{budget}\n");
+    let loaded = load(&[("services.d/web.toml", &text)]);
+    assert!(loaded.config.is_some());
+    let Some((line, wait, window)) = told else {
+        assert_eq!(shown(&loaded), "");
+        return;
+    };
+    let shown = shown(&loaded);
+    assert!(shown.contains(&format!("web.toml:{line}:")), "{shown}");
+    let says = format!("a wait ({wait}) that is longer than `window` ({window})");
+    assert!(shown.contains(&says), "{shown}");
 }

@@ -99,7 +99,31 @@ pub(crate) fn test(paths: &Paths, settings: &ChannelSettings) -> Answer<ChannelT
     let name = &settings.name;
     let opened = channel::open(settings).map_err(|error| failed(error.to_string()))?;
     let message = sample(paths, name);
-    match opened.send(&message, Instant::now() + settings.timeout) {
+    let send = |message: &Message| opened.send(message, Instant::now() + settings.timeout);
+    match send(&message) {
+        Delivery::Delivered { detail } if settings.kind.holds_alerts() => {
+            // Else somebody would have to close what nobody has to see to.
+            let over = Message {
+                resolved: true,
+                id: format!("{}-over", message.id),
+                at: clock::now(),
+                ..message
+            };
+            match send(&over) {
+                Delivery::Delivered { .. } => Ok(ChannelTest {
+                    channel: name.clone(),
+                    detail: format!("{detail}; the test alert is resolved again"),
+                }),
+                Delivery::TryAgain { reason, .. } | Delivery::Refused { reason } => {
+                    let message = format!(
+                        "{name} accepted the test alert, and not that it is resolved: {reason}"
+                    );
+                    Err(failed(message)
+                        .help("resolve the test alert there by hand")
+                        .into())
+                }
+            }
+        }
         Delivery::Delivered { detail } => Ok(ChannelTest {
             channel: name.clone(),
             detail,

@@ -2,6 +2,8 @@
 //! that are not there. Only warnings: a package may still be installed, and a healer that
 //! refuses to start because of one service heals none.
 
+mod declared_files;
+
 use std::{
     fs, io,
     ops::Range,
@@ -10,12 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_config::{Config, Diagnostic, Source, channels::ChannelKind};
+use prunella_config::{Config, Diagnostic, Source};
 use prunella_core::{
     FailureKind, UnitName,
     capability::UnitStatus,
     secret::SecretSource,
-    service::{DeclaredCheck, DeclaredFile, Service},
+    service::{DeclaredFile, ProbeKind, Service},
     text::one_line,
 };
 use prunella_linux::{Linux, accounts::Accounts, sockets};
@@ -72,9 +74,15 @@ pub fn warnings(paths: &Paths, config: &Config, linux: Option<&Linux>) -> Vec<Di
         for (name, declared) in &service.files {
             found.extend(owners(&file, &accounts, name, declared));
             found.extend(folder(&file, name, declared));
+            found.extend(declared_files::wrong_with(&file, name, declared));
         }
         for (name, check) in &service.checks {
-            found.extend(program(&file, name, check));
+            found.extend(program(&file, "check", name, &check.command));
+        }
+        for (name, probe) in &service.probes {
+            if let ProbeKind::Command(command) = &probe.kind {
+                found.extend(program(&file, "probe", name, command));
+            }
         }
         for needed in &service.depends_on {
             found.extend(linux.and_then(|linux| dependency(&file, linux, needed)));
@@ -330,9 +338,9 @@ fn folder(file: &File, name: &str, declared: &DeclaredFile) -> Option<Diagnostic
     )
 }
 
-/// A check whose program cannot be run.
-fn program(file: &File, name: &str, check: &DeclaredCheck) -> Option<Diagnostic> {
-    let program = check.command.first()?;
+/// A check or a probe whose program cannot be run.
+fn program(file: &File, what_of: &str, name: &str, command: &[String]) -> Option<Diagnostic> {
+    let program = command.first()?;
     let path = Path::new(program);
     let what = if is_missing(path) {
         "is not there"
@@ -345,12 +353,14 @@ fn program(file: &File, name: &str, check: &DeclaredCheck) -> Option<Diagnostic>
         "is not executable"
     };
     let message = format!(
-        "the program {} of the check `{name}` {what}",
+        "the program {} of the {what_of} `{name}` {what}",
         one_line(program, 200)
     );
     Some(
-        file.warning(file.0.value_in("check", name, "command"), message)
-            .help("the check cannot run: correct `command`, or install the program"),
+        file.warning(file.0.value_in(what_of, name, "command"), message)
+            .help(format!(
+                "the {what_of} cannot run: correct `command`, or install the program"
+            )),
     )
 }
 
@@ -369,18 +379,22 @@ fn secrets(paths: &Paths, config: &Config) -> Vec<Diagnostic> {
     let file = File::read(paths, paths.main_file());
     let channels = config.channels.values().flat_map(|channel| {
         let secrets = channel.kind.secrets().into_iter();
-        secrets.map(|secret| (secret, takes_lines(&channel.kind, secret)))
+        secrets.map(move |secret| (secret, Some(channel)))
     });
     let key = config
         .analysis
         .as_ref()
         .and_then(|model| model.key.as_ref());
     let mut found = Vec::new();
-    for (secret, may_have_lines) in channels.chain(key.map(|key| (key, false))) {
+    for (secret, channel) in channels.chain(key.map(|key| (key, None))) {
         let SecretSource::File(path) = secret else {
             continue;
         };
-        let Some((message, help)) = wrong_with_secret(path, may_have_lines) else {
+        let wrong = || match channel {
+            Some(channel) => prunella_notify::channel::wrong_with_secret(channel, secret),
+            None => prunella_notify::wrong_with_secret(secret, false).map(str::to_owned),
+        };
+        let Some((message, help)) = wrong_with_secret(path, wrong) else {
             continue;
         };
         let span = file.quoted(&path.to_string_lossy());
@@ -389,14 +403,12 @@ fn secrets(paths: &Paths, config: &Config) -> Vec<Diagnostic> {
     found
 }
 
-/// Whether the secret may have several lines: keys that are being replaced.
-fn takes_lines(kind: &ChannelKind, secret: &SecretSource) -> bool {
-    matches!(kind, ChannelKind::Webhook { secret: key, .. } if key == secret)
-}
-
 /// What is wrong with a file that is to hold a secret, and what would mend it. What only root
 /// can tell is not said to others.
-fn wrong_with_secret(path: &Path, may_have_lines: bool) -> Option<(String, String)> {
+fn wrong_with_secret(
+    path: &Path,
+    wrong_inside: impl FnOnce() -> Option<String>,
+) -> Option<(String, String)> {
     let shown = path.display();
     let there = match fs::symlink_metadata(path) {
         Ok(there) => there,
@@ -434,10 +446,8 @@ fn wrong_with_secret(path: &Path, may_have_lines: bool) -> Option<(String, Strin
             format!("chmod 600 {shown}"),
         ));
     }
-    let source = SecretSource::File(path.to_owned());
-    let wrong = prunella_notify::wrong_with_secret(&source, may_have_lines)?;
     Some((
-        format!("no secret is read from {shown}: {wrong}"),
+        format!("what is in {shown} cannot be used: {}", wrong_inside()?),
         "write the secret into it, and nothing else".to_owned(),
     ))
 }
@@ -499,14 +509,8 @@ mod tests {
         let plain = scratch.path().join("plain");
         fs::write(&plain, "").unwrap();
         let said = |path: &str| {
-            let check = DeclaredCheck {
-                command: vec![path.to_owned(), "-t".to_owned()],
-                timeout: Duration::from_secs(1),
-                mutates: false,
-                as_root: false,
-                validates: true,
-            };
-            program(&file(FILES), "config", &check).map(|found| found.to_string())
+            let command = [path.to_owned(), "-t".to_owned()];
+            program(&file(FILES), "check", "config", &command).map(|found| found.to_string())
         };
         assert_eq!(said("/bin/sh"), None);
         let missing = said("/nowhere/check").unwrap();

@@ -261,6 +261,19 @@ impl Probe {
         self.judge_errors(now, settings);
     }
 
+    /// That it was not answered the last time, where that is no failure yet.
+    pub(crate) fn unanswered_so_far(&self) -> Option<String> {
+        if !matches!(self.last, Some((_, Some(false)))) {
+            return None;
+        }
+        Some(match self.settings.failure_threshold {
+            0 | 1 => "was not answered the last time".to_owned(),
+            threshold => {
+                format!("was not answered the last time; {threshold} times in a row are a failure")
+            }
+        })
+    }
+
     fn took(&mut self, now: Now, settings: &HealthSettings, took: u64, slow_is_expected: bool) {
         self.latency_ms = Some(took);
         let condition = latency(settings);

@@ -270,8 +270,17 @@ fn the_wall_clock_may_step() {
 fn three_unanswered_in_a_row_fail_and_two_answers_close() {
     let mut run = Run::new();
     run.took(20);
+    assert_eq!(
+        run.evidence(),
+        "its unit is up, and probe `front` answers in 20 ms"
+    );
     run.unanswered();
     run.unanswered();
+    assert_eq!(
+        run.evidence(),
+        "its unit is up, and probe `front` was not answered the last time; 3 times in a row are a \
+         failure"
+    );
     run.took(20);
     run.unanswered();
     run.unanswered();

@@ -394,13 +394,19 @@ impl Tracker {
 
     /// How it is, as of what was seen last.
     pub fn health(&self) -> Health {
+        let judged = self.judged.health(self.symptoms());
+        // Why it is well dates from when it became so.
+        let unanswered = self
+            .unanswered_so_far()
+            .filter(|_| judged.state == HealthState::Healthy);
         Health {
             probes: self.probes(),
             error_budget: self.error_budget.as_ref().map(ErrorBudget::health),
             expected_work: self.expected_work.clone(),
             forecasts: self.outlook.forecasts(),
             unusual: self.unusual(),
-            ..self.judged.health(self.symptoms())
+            evidence: unanswered.unwrap_or(judged.evidence),
+            ..judged
         }
     }
 
@@ -418,6 +424,14 @@ impl Tracker {
         probes
             .filter_map(|(name, probe)| probe.undecided(name, now, &self.settings, ago))
             .max_by_key(|undecided| undecided.up_to)
+    }
+
+    /// The first of its probes that was not answered the last time, where that is no failure.
+    fn unanswered_so_far(&self) -> Option<String> {
+        self.probes.iter().find_map(|(name, probe)| {
+            let so_far = probe.unanswered_so_far()?;
+            Some(format!("its unit is up, and probe `{name}` {so_far}"))
+        })
     }
 
     /// What is known of its probes, by name.

@@ -209,7 +209,7 @@ impl Look {
         Some(Change {
             of: ChangeOf::Missing,
             what,
-            how: format!("{} was changed last", folder.display()),
+            how: format!("something in {} last changed", folder.display()),
             at: timestamp(found.mtime(), found.mtime_nsec())?,
         })
     }

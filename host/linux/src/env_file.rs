@@ -16,7 +16,7 @@ use prunella_core::capability::EnvKey;
 /// Why a file is no environment file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is not UTF-8 text, so systemd refuses it as a whole")]
-pub(crate) struct NotText;
+pub struct NotText;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -33,7 +33,10 @@ enum State {
 }
 
 /// The names that `content` sets, sorted, each once.
-pub(crate) fn keys(content: &[u8]) -> Result<Vec<EnvKey>, NotText> {
+///
+/// # Errors
+/// [`NotText`].
+pub fn keys(content: &[u8]) -> Result<Vec<EnvKey>, NotText> {
     let text = std::str::from_utf8(content).map_err(|_| NotText)?;
     if text.contains('\0') {
         return Err(NotText);

@@ -33,7 +33,7 @@ mod checks;
 pub mod clock;
 mod declared;
 mod declared_command;
-mod env_file;
+pub mod env_file;
 mod error;
 mod file_repair;
 mod files;

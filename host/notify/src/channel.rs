@@ -14,6 +14,7 @@
 //! far side says about the message itself is final.
 
 mod alertmanager;
+mod content;
 mod discord;
 mod fit;
 mod hook;
@@ -25,6 +26,8 @@ mod signature;
 mod slack;
 mod teams;
 mod webhook;
+
+pub use self::content::wrong_with_secret;
 
 use prunella_core::Timestamp;
 use std::time::{Duration, Instant};

@@ -11,8 +11,8 @@ pub(super) fn advice(cause: Cause, unit: &UnitName) -> String {
              (journalctl -k -g 'out of memory'); give it more, or have it use less."
         ),
         Cause::Segfault => format!(
-            "Look at the crash (coredumpctl info COREDUMP_UNIT={unit}); a version that changed lately is the \
-             first suspect."
+            "Look at the crash (coredumpctl info COREDUMP_UNIT={unit}; it needs the package \
+             systemd-coredump); a version that changed lately is the first suspect."
         ),
         Cause::AddressInUse => {
             "See who holds it (ss -ltnup); end that, or give one of them another port.".to_owned()

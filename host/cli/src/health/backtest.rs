@@ -176,7 +176,7 @@ fn notes(report: &BacktestReport) -> Vec<String> {
         .recorded
         .iter()
         .filter(|one| one.each_seconds >= COARSE);
-    notes.extend(coarse.map(coarse_note));
+    notes.extend(coarse.map(|one| coarse_note(one, report.until)));
     if report.unclear > 0 {
         notes.push(format!(
             "In {} of these spans a value reached its limit for an unknown time: they count as \
@@ -203,18 +203,19 @@ fn notes(report: &BacktestReport) -> Vec<String> {
     notes
 }
 
-/// That what a value stands for is long.
-fn coarse_note(recorded: &RecordedSpan) -> String {
+/// That what a value stands for is long. Its first and its last value may stand for less: when
+/// the recording began, and as long as it goes on.
+fn coarse_note(recorded: &RecordedSpan, now: Timestamp) -> String {
     let each = match recorded.each_seconds {
         60 => "a minute".to_owned(),
         900 => "a quarter of an hour".to_owned(),
         other => format!("{other} s"),
     };
     format!(
-        "Coarse: from {} to {} only the mean of {each} is kept, so times are \
-         that exact, and a shorter spell may be missed.",
+        "Coarse: from {} to {} only the mean of {each} is kept, or of what was recorded of it, so \
+         times are that exact, and a shorter spell may be missed.",
         local(recorded.since),
-        local(recorded.until)
+        local(recorded.until.min(now))
     )
 }
 

@@ -63,7 +63,7 @@ pub(super) fn root_only() -> anyhow::Result<()> {
         Exit::NoPermission,
         "only root can change which plugins there are",
     )
-    .help("run it with sudo")
+    .help(output::with_sudo())
     .into())
 }
 

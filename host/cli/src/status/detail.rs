@@ -130,6 +130,10 @@ fn standing(page: &mut Page, detail: &ServiceDetail) {
             let command = approve_command(approval, output::needs_sudo());
             page.line("", &format!("approve or deny: {command}"), QUIET);
         }
+        if let Some(until) = detail.denied_until {
+            let line = format!("a person's denial stands until {}", clock(until, detail.at));
+            page.line("", &line, QUIET);
+        }
         if let Some(at) = needy.retry_at.filter(|_| needy.approval.is_none()) {
             let order = if detail.denied {
                 "`prunella heal` is refused as long as that denial stands".to_owned()

@@ -102,6 +102,9 @@ pub(crate) fn of_service(
             })
             .collect(),
         failure: failure(&host, deadline, status, incidents.first()),
+        denied_until: needs_people
+            .as_ref()
+            .and_then(|needy| denied_until(store?, needy, now)),
         obstacles: stands_in_the_way(asked, service, status, &past, &budget),
         budget,
         pauses: pausing.map(pauses::shown).collect(),
@@ -131,6 +134,18 @@ fn denies_an_order(store: &Store, needy: &NeedsPeople) -> bool {
         };
         Some(entry.attempt) == last && failure.is("disapproved") && target != needy.unit.as_str()
     })
+}
+
+/// Until when the denials of an incident stand, where there are any.
+fn denied_until(store: &Store, needy: &NeedsPeople, now: Timestamp) -> Option<Timestamp> {
+    let approvals = store.approvals().ok()?;
+    approvals
+        .iter()
+        .filter(|one| one.proposal.incident == needy.incident)
+        .filter(|one| one.state == prunella_core::oversight::ApprovalState::Denied)
+        .filter(|one| !one.is_over(now))
+        .map(|one| one.until)
+        .max()
 }
 
 /// Its watchdog, of one that runs.

@@ -9,8 +9,10 @@ use prunella_core::{
     health::ExpectedWork,
     incident::{Ending, EndingKind, IncidentId, LeftAlone},
     summary::{Filter, Summary},
-    trail::{Awaited, Entry, Step},
+    text::one_line,
+    trail::{Awaited, Entry, LatestFailure, Record, Step},
 };
+use prunella_report::how_it_ended;
 use prunella_store::{Pause, Store, StoreError};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -98,6 +100,14 @@ impl Past {
                     if Cause::from(incident.cause.as_str()).is_of_what_is_up() =>
                 {
                     None
+                }
+                // That it was started too often comes of how it failed.
+                (Some(EndingKind::LeftAlone), Some(why @ LeftAlone::StartLimit)) => {
+                    let how = store
+                        .record(&incident.id)?
+                        .map(|record| format!(" ({})", how_its_latest_run_ended(&record)));
+                    let how = how.unwrap_or_default();
+                    Some(format!("left alone: {}{how}", why.sentence()))
                 }
                 (Some(EndingKind::LeftAlone), Some(why)) if why.needs_people() => {
                     Some(format!("left alone: {}", why.sentence()))
@@ -198,6 +208,29 @@ impl Past {
             .collect();
         needy.sort_by_key(|needy| std::cmp::Reverse(needy.at));
         needy
+    }
+}
+
+/// How the latest run of it failed, with what it logged last: `exit code 1: the license is
+/// expired`.
+fn how_its_latest_run_ended(record: &Record) -> String {
+    let latest = LatestFailure::of(&record.incident.detection, &record.steps);
+    let noticed = || {
+        record
+            .steps
+            .iter()
+            .rev()
+            .find_map(|entry| match &entry.step {
+                Step::Evidence { lines } => Some(lines.as_slice()),
+                Step::Detected { evidence, .. } => Some(evidence.as_slice()),
+                _ => None,
+            })
+    };
+    let lines = latest.lines.or_else(noticed).unwrap_or_default();
+    let how = how_it_ended(latest.cause, latest.exit_code, latest.signal);
+    match lines.last() {
+        Some(line) => format!("{how}: {}", one_line(line, 200)),
+        None => how,
     }
 }
 

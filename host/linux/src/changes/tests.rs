@@ -99,7 +99,7 @@ fn files_of_the_unit_and_declared_ones() {
     let missing = changes.remove(0);
     assert_eq!(missing.what, "/etc/shop/gone");
     assert_eq!(missing.of, ChangeOf::Missing);
-    assert_eq!(missing.how, "/etc/shop was changed last");
+    assert_eq!(missing.how, "something in /etc/shop last changed");
     let found: Vec<(&str, ChangeOf)> = changes
         .iter()
         .map(|change| (change.what.as_str(), change.of))

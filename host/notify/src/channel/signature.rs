@@ -33,12 +33,20 @@ pub(super) fn sign(
     Ok(signatures.join(" "))
 }
 
+/// What is wrong with the keys that stand in `secrets`, without a word of them.
+pub(super) fn wrong_with(secrets: &Secret) -> Option<String> {
+    let mut lines = secrets.reveal().lines().map(str::trim);
+    lines.find_map(|secret| key(secret).err())
+}
+
 /// The key's bytes: 24 to 64, as the specification wants them.
 fn key(secret: &str) -> Result<Vec<u8>, String> {
     let encoded = secret.strip_prefix(PREFIX).unwrap_or(secret);
     let key = STANDARD
         .decode(encoded)
-        .map_err(|_| "the key of the signature is not base64 after `whsec_`".to_owned())?;
+        .map_err(|_| {
+            "the key of the signature is not base64 after `whsec_`: make one with `echo whsec_$(openssl rand -base64 32)`".to_owned()
+        })?;
     if !(24..=64).contains(&key.len()) {
         return Err(format!(
             "the key of the signature has {} bytes, and should have 24 to 64: make one with `echo whsec_$(openssl rand -base64 32)`",

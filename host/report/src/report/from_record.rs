@@ -1,7 +1,7 @@
 //! Makes the report of a record.
 
 use super::{
-    Explanation, Failure, Moment, Often, Proof, Report, ReportContext,
+    Explanation, Failure, Moment, Often, Proof, Recurrence, Report, ReportContext,
     builder::ReportBuilder,
     degraded::{self, Degradation},
     grants, headline, next, obstacle, opinions, reason,
@@ -65,7 +65,11 @@ impl Report {
             context.past,
             moment,
             &context.zone,
-        );
+        )
+        .map(|recurrence| Recurrence {
+            commands: next::all_as_root(recurrence.commands, context),
+            ..recurrence
+        });
         let retry_at = match ending {
             Some(Ending::Escalated { retry_at, .. }) => retry_at.map(moment),
             _ => None,
@@ -112,7 +116,12 @@ impl Report {
             }
             _ => reason::reason(ending, &last, &causes, obstacle.as_ref()),
         };
-        let recommendation = next::recommendation(record, &causes, recurrence.as_ref(), context);
+        let with_sudo = |text: String| match context.sudo {
+            true => words::with_sudo(&text),
+            false => text,
+        };
+        let recommendation =
+            next::recommendation(record, &causes, recurrence.as_ref(), context).map(with_sudo);
         Self {
             headline,
             incident: record.incident.id.clone(),
@@ -160,13 +169,13 @@ impl Report {
                 .as_ref()
                 .and_then(|degradation| degradation.to_do(record, context))
                 .unwrap_or_else(|| {
-                    next::to_do(
+                    with_sudo(next::to_do(
                         record,
                         recommendation.as_deref(),
                         &causes,
                         needs_people,
                         context,
-                    )
+                    ))
                 }),
             waited: has_waited(record),
             cause: clean(latest.cause.as_str()),
@@ -175,7 +184,7 @@ impl Report {
             evidence: last.evidence,
             first_failure,
             next: next::next(record, context, &built.findings),
-            findings,
+            findings: opinions::each_once(findings),
             obstacle,
             hint,
             advice: built.advice,

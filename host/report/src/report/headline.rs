@@ -28,7 +28,7 @@ fn failure(last: &Failure, causes: &Causes<'_>) -> String {
         .leading()
         .map(|cause| cause.sentence.clone())
         .or_else(|| last.last_word().map(str::to_owned))
-        .map_or_else(String::new, |why| format!(": {}", words::timeless(&why)));
+        .map_or_else(String::new, |why| format!(": {}", words::in_short(&why)));
     format!("({}{why})", last.short)
 }
 
@@ -92,7 +92,10 @@ fn escalation(record: &Record, causes: &Causes<'_>, now: Option<Timestamp>) -> O
             "{unit} stays down: {} denied the request to {}",
             denial.by, denial.act
         ),
-        Asked::Nothing => format!("{unit} needs a person: {}", causes.seen()?.sentence),
+        Asked::Nothing => format!(
+            "{unit} needs a person: {}",
+            words::in_short(&causes.seen()?.sentence)
+        ),
     })
 }
 
@@ -168,8 +171,8 @@ pub fn headline(detection: &Detection, ending: &Ending) -> String {
         }
         Ending::Escalated { reason, .. } => match reason.strip_prefix("it ") {
             // Its subject is the unit.
-            Some(rest) => format!("{unit} {}", words::timeless(rest)),
-            None => format!("{unit} needs a person: {}", words::timeless(reason)),
+            Some(rest) => format!("{unit} {}", words::in_short(rest)),
+            None => format!("{unit} needs a person: {}", words::in_short(reason)),
         },
         Ending::Blocked { on, .. } => format!("{unit} is down, waiting for {on}"),
         Ending::Interrupted { .. } => format!("healing {unit} was interrupted"),

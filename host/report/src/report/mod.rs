@@ -43,7 +43,7 @@ pub use self::{
     recurrence::{LOOK_BACK, Often, Recurrence},
     standing::is_up,
     step::{Importance, StepText, describe},
-    words::{failure as how_it_failed, length},
+    words::{failure as how_it_failed, length, short_failure as how_it_ended},
 };
 use prunella_core::{
     StrategyName, Timestamp, UnitName,
@@ -418,8 +418,13 @@ impl Report {
             command: format!("{}{}", if sudo { "sudo " } else { "" }, enable.command),
             ..enable
         });
+        let to_do = next::out_of_care(&unit);
         Self {
-            to_do: next::out_of_care(&unit),
+            to_do: if sudo {
+                words::with_sudo(&to_do)
+            } else {
+                to_do
+            },
             recommendation: None,
             plan: None,
             retry_at: None,

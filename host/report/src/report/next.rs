@@ -149,7 +149,8 @@ pub(super) fn next(
     all_as_root(unprivileged(record, context, findings), context)
 }
 
-fn all_as_root(commands: Vec<Command>, context: &ReportContext<'_>) -> Vec<Command> {
+/// With `sudo` before those that only root may run, where that is wanted.
+pub(super) fn all_as_root(commands: Vec<Command>, context: &ReportContext<'_>) -> Vec<Command> {
     let as_root = |next: Command| Command {
         command: as_root(next.command, context.sudo),
         ..next
@@ -255,7 +256,13 @@ fn unprivileged(
                     }
                 }
             };
-            next.extend(remedies(findings));
+            // What is in the way goes first: the start that a denial leaves to people would
+            // fail as well.
+            let place = match question::asked(record, context.now) {
+                Asked::Denied(_) => 0,
+                Asked::Nothing | Asked::Waits(_) => next.len(),
+            };
+            next.splice(place..place, remedies(findings));
             next.extend(failed_checks(record, context));
             next.push(status(&unit));
             if record.incident.detection.cause == Cause::RestartLoop {
@@ -348,6 +355,10 @@ fn unprivileged(
                 command(
                     "prunella reload".to_owned(),
                     "once it is corrected: Prunella then heals what is down",
+                ),
+                command(
+                    format!("systemctl start {unit}"),
+                    "start it yourself, without Prunella",
                 ),
                 status(&unit),
                 journal,
@@ -498,6 +509,12 @@ pub(super) fn recommendation(
         Ending::Escalated { .. } if let Some(to_do) = about_question(record, context) => {
             Some(to_do)
         }
+        // Who ended it can be found out while it serves again.
+        Ending::Escalated { .. } if causes.is_kill() => Some(format!(
+            "Start it again: `prunella heal {}`. {}",
+            words::shell(&record.incident.detection.unit),
+            advice.unwrap_or_default()
+        )),
         Ending::Escalated { .. } => Some(advice.unwrap_or_else(|| {
             if by_strategy {
                 "Remove this cause. Prunella looks again by itself, and at once when you run \

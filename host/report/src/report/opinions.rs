@@ -108,6 +108,28 @@ pub(super) fn explanations(opinions: &[StrategyOpinion], findings: &[Finding]) -
         .collect()
 }
 
+/// Those of which no other before them tells: a strategy and the rules that name the same path
+/// have found the same thing.
+pub(super) fn each_once(explanations: Vec<Explanation>) -> Vec<Explanation> {
+    let mut told: Vec<Explanation> = Vec::new();
+    for one in explanations {
+        let paths: Vec<&str> = one
+            .sentence
+            .split_whitespace()
+            .filter(|word| word.starts_with('/'))
+            .collect();
+        let is_told = !paths.is_empty()
+            && told.iter().any(|before| {
+                before.because.is_some() != one.because.is_some()
+                    && paths.iter().all(|path| before.sentence.contains(path))
+            });
+        if !is_told {
+            told.push(one);
+        }
+    }
+    told
+}
+
 /// The built-in strategy that looks for the same thing.
 fn finder_of(cause: diagnosis::Cause) -> Option<&'static str> {
     match cause {

@@ -1,6 +1,9 @@
 //! Why a service failed, in one sentence, as far as that is known.
 
-use super::{Explanation, Failure, Obstacle, words::clean};
+use super::{
+    Explanation, Failure, Obstacle,
+    words::{self, clean},
+};
 use prunella_core::{
     cause::Cause,
     diagnosis,
@@ -29,6 +32,12 @@ impl<'a> Causes<'a> {
             return others.next().or(Some(first));
         }
         Some(first)
+    }
+
+    /// Whether all that is known is that somebody asked systemd to end it.
+    pub(super) fn is_kill(&self) -> bool {
+        let leading = self.leading().and_then(|one| one.cause);
+        leading == Some(diagnosis::Cause::KillRequested)
     }
 
     /// What leads, where somebody has seen it on the host and a strategy holds everything
@@ -95,7 +104,10 @@ pub(super) fn reason(
             } else {
                 ""
             };
-            sentence.push_str(&format!("; {probably}{}", cause.sentence));
+            sentence.push_str(&format!(
+                "; {probably}{}",
+                words::place_first(&words::bare(&cause.sentence))
+            ));
         }
         _ => {
             if let Some(line) = last.last_word() {

@@ -231,15 +231,16 @@ fn next_step(this: &This<'_>, before: &[&PastIncident]) -> (String, Look) {
              an older version may help.",
             Some((
                 "coredumpctl info COREDUMP_UNIT={unit}",
-                "where in the program it crashed",
+                "where in the program it crashed; it needs the package systemd-coredump",
             )),
         ),
         "signal" => (
-            "Each time something ended it from outside: find out who sends the signal. The \
-             kernel's own log tells when it was the kernel.",
+            "Each time something ended it from outside: find out who sends the signal. systemd \
+             logs that for the unit where it was asked to; the kernel's log (journalctl -k) tells \
+             when it was the kernel.",
             Some((
-                "journalctl -k --since \"{since}\"",
-                "what the kernel did since the time before",
+                "journalctl -u {unit} --since \"{since}\" -g signal",
+                "the signals that systemd saw or sent since the time before",
             )),
         ),
         "timeout" => (

@@ -1087,6 +1087,20 @@ fn the_cause_that_keeps_it_down_leads() {
     assert!(up.to_do.ends_with("Do something about kill-requested."));
 }
 
+/// Nobody has to know who ended it before it is started again.
+#[test]
+fn what_somebody_killed_is_to_be_started_first() {
+    let report = report(&record(
+        killed(),
+        vec![diagnosed(vec![kill_requested()])],
+        escalation(),
+    ));
+    assert_eq!(
+        report.to_do,
+        "Start it again: `prunella heal web.service`. Do something about kill-requested."
+    );
+}
+
 /// A cause that is over once the service is up leaves nothing to do.
 #[test]
 fn what_is_over_once_it_is_up_is_no_advice() {
@@ -1256,6 +1270,104 @@ fn what_was_seen_on_the_host_leads_over_a_strategys_long_sentence() {
     );
     assert_eq!(report.to_do, "Do something about address-in-use.");
     assert_eq!(report.findings.len(), 2);
+}
+
+/// What a checker says of a file is told with its place first, once, and with the commands of
+/// a person who is not root.
+#[test]
+fn a_mistake_in_a_file_is_told_by_its_place() {
+    let said = "check `config` fails: 2026/11/30 09:54:51 [emerg] 986#986: unknown directive \
+                \"worker_connection\" in /etc/nginx/nginx.conf:8 | nginx: configuration file \
+                /etc/nginx/nginx.conf test failed";
+    let veto = Assessment::Veto {
+        reason: said.to_owned(),
+    };
+    let broken = diagnosis::Finding {
+        advice: Some("Mend it, and start it again: systemctl restart web.service".to_owned()),
+        ..finding(
+            diagnosis::Cause::BadConfig,
+            diagnosis::Source::Log,
+            "there is a mistake in /etc/nginx/nginx.conf",
+        )
+    };
+    let escalated = Ending::Escalated {
+        reason: said.to_owned(),
+        retry_at: None,
+    };
+    let record = record(
+        detection(DetectedBy::Signal, "exit-code"),
+        vec![assessed("config-validation", veto), diagnosed(vec![broken])],
+        Some(escalated),
+    );
+    let service = service();
+    let report = Report::from_record(
+        &record,
+        &ReportContext {
+            hostname: "shop-1".to_owned(),
+            service: Some(&service),
+            boot_id: Some("boot".to_owned()),
+            past: &[],
+            now: None,
+            zone: TimeZone::UTC,
+            sudo: true,
+        },
+    );
+    let place = "/etc/nginx/nginx.conf:8: unknown directive \"worker_connection\"";
+    assert_eq!(
+        report.headline,
+        format!("web.service needs a person: {place}")
+    );
+    assert!(
+        report
+            .reason
+            .ends_with(&format!("; check `config` fails: {place}.")),
+        "{}",
+        report.reason
+    );
+    let causes: Vec<&str> = report
+        .findings
+        .iter()
+        .map(|one| one.from.as_str())
+        .collect();
+    assert_eq!(causes, ["config-validation"], "the log says the same");
+    assert!(
+        report.to_do.ends_with("sudo systemctl restart web.service"),
+        "{}",
+        report.to_do
+    );
+}
+
+/// A start would fail as long as somebody else holds the port.
+#[test]
+fn after_a_denial_what_is_in_the_way_goes_before_the_start() {
+    let held = diagnosis::Finding {
+        remedies: vec![diagnosis::Remedy::StopUnit {
+            unit: "stranger.service".parse().unwrap(),
+        }],
+        ..finding(
+            diagnosis::Cause::AddressInUse,
+            diagnosis::Source::Resources,
+            "stranger.service holds tcp/80, which it needs",
+        )
+    };
+    let denied = Step::ActDenied {
+        strategy: name("port-conflict"),
+        act: "process-control.terminate".to_owned(),
+        target: "process 7 (nc)".to_owned(),
+        failure: Failure::denied("disapproved", "root (uid 0) has denied it"),
+    };
+    let report = report(&record(
+        killed(),
+        vec![(2_000, denied), diagnosed(vec![held])],
+        escalation(),
+    ));
+    assert_eq!(
+        commands(&report.next)[..2],
+        [
+            "systemctl stop stranger.service",
+            "systemctl start web.service"
+        ]
+    );
 }
 
 #[test]

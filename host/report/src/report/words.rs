@@ -18,9 +18,21 @@ pub(super) fn clean(text: &str) -> String {
     prunella_core::text::one_line(&prunella_core::text::redact(text), QUOTED_MAX)
 }
 
-/// The same without dates and times of day, which log lines begin with: a headline has
-/// its own.
-pub(super) fn timeless(text: &str) -> String {
+/// The same without what log lines begin with: dates and times of day, the level, and the
+/// number of the process. A headline has no room for them, and its own time.
+pub(super) fn bare(text: &str) -> String {
+    const LEVELS: [&str; 10] = [
+        "[emerg]",
+        "[alert]",
+        "[crit]",
+        "[error]",
+        "[err]",
+        "[warn]",
+        "[warning]",
+        "[notice]",
+        "[info]",
+        "[debug]",
+    ];
     let is_time = |word: &str| {
         let digits = word.bytes().filter(u8::is_ascii_digit).count();
         let separators = word.bytes().filter(|b| b"-/:".contains(b)).count();
@@ -30,11 +42,105 @@ pub(super) fn timeless(text: &str) -> String {
                 .bytes()
                 .all(|b| b.is_ascii_digit() || b"-/:.,TZ+[]".contains(&b))
     };
+    // `PID#THREAD:`, as nginx writes them.
+    let is_process = |word: &str| {
+        let numbers = word.strip_suffix(':').and_then(|word| word.split_once('#'));
+        numbers.is_some_and(|(pid, thread)| {
+            [pid, thread]
+                .iter()
+                .all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+        })
+    };
     let words: Vec<&str> = text
         .split_whitespace()
-        .filter(|word| !is_time(word))
+        .filter(|word| !is_time(word) && !LEVELS.contains(word) && !is_process(word))
         .collect();
     clean(&words.join(" "))
+}
+
+/// What a check says about a file, with the place first: `check `config` fails:
+/// /etc/nginx/nginx.conf:8: unknown directive "x"`. What follows the line with the place adds
+/// nothing to it. Any other text stays as it is.
+pub(super) fn place_first(text: &str) -> String {
+    let (check, said) = match text.split_once(FAILS) {
+        Some((check, said)) if check.starts_with("check `") => (Some(check), said),
+        _ => (None, text),
+    };
+    let with_place = said.split(" | ").find_map(|line| {
+        let (message, place) = line.rsplit_once(" in ")?;
+        is_place(place).then(|| format!("{place}: {message}"))
+    });
+    match (with_place, check) {
+        (Some(said), Some(check)) => format!("{check}{FAILS}{said}"),
+        (Some(said), None) => said,
+        (None, _) => text.to_owned(),
+    }
+}
+
+/// The same for a headline: which check says so matters less than what and where.
+pub(super) fn in_short(text: &str) -> String {
+    let text = place_first(&bare(text));
+    let said = text
+        .split_once(FAILS)
+        .filter(|(check, _)| check.starts_with("check `"))
+        .map(|(_, said)| said);
+    let begins_with_place = said.is_some_and(|said| {
+        let first = said.split_whitespace().next().unwrap_or_default();
+        first.strip_suffix(':').is_some_and(is_place)
+    });
+    match said.filter(|_| begins_with_place) {
+        Some(said) => said.to_owned(),
+        None => text,
+    }
+}
+
+/// Between a check and what it says.
+const FAILS: &str = " fails: ";
+
+/// `/etc/nginx/nginx.conf:8`
+fn is_place(text: &str) -> bool {
+    let place = text.rsplit_once(':');
+    place.is_some_and(|(path, line)| {
+        path.starts_with('/')
+            && !path.contains(char::is_whitespace)
+            && !line.is_empty()
+            && line.bytes().all(|b| b.is_ascii_digit())
+    })
+}
+
+/// Text in which commands stand, with `sudo` before those that only root may run.
+pub(super) fn with_sudo(text: &str) -> String {
+    const COMMANDS: [&str; 14] = [
+        "systemctl restart ",
+        "systemctl start ",
+        "systemctl stop ",
+        "systemctl reset-failed ",
+        "systemctl edit ",
+        "systemctl unmask ",
+        "systemctl daemon-reload",
+        "journalctl -",
+        "coredumpctl info ",
+        "ss -",
+        "prunella heal",
+        "prunella reload",
+        "prunella enable ",
+        "prunella approve ",
+    ];
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        // Where a word begins, and no other command before it has it.
+        let begins = !shown.ends_with(|c: char| c.is_alphanumeric() || "-_/.".contains(c));
+        if begins
+            && !shown.ends_with("sudo ")
+            && COMMANDS.iter().any(|command| rest.starts_with(command))
+        {
+            shown.push_str("sudo ");
+        }
+        shown.push(next);
+        rest = rest.get(next.len_utf8()..).unwrap_or_default();
+    }
+    shown
 }
 
 /// What was noticed, in a sentence without its full stop.
@@ -113,7 +219,7 @@ pub fn failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str>) -> S
 }
 
 /// The same in a few words: `exit code 1`, `SIGKILL`.
-pub(super) fn short_failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str>) -> String {
+pub fn short_failure(cause: &Cause, exit_code: Option<i32>, signal: Option<&str>) -> String {
     match (cause, exit_code, signal) {
         (Cause::ExitCode | Cause::Signal | Cause::CoreDump, _, Some(signal)) => signal_name(signal),
         (Cause::ExitCode, Some(code), None) => format!("exit code {code}"),
@@ -342,16 +448,58 @@ mod tests {
     }
 
     #[rstest]
-    #[case(
-        "exit code 1: 2026/11/29 17:00:50 [emerg] 5#5: no",
-        "exit code 1: [emerg] 5#5: no"
-    )]
+    #[case("exit code 1: 2026/11/29 17:00:50 [emerg] 5#5: no", "exit code 1: no")]
     #[case("2026-11-29T17:00:50.123Z failed", "failed")]
     #[case("[2026-11-29 17:00:50] failed", "failed")]
     #[case("tcp/127.0.0.1:8080 is held", "tcp/127.0.0.1:8080 is held")]
     #[case("no route to 10.0.0.0/24", "no route to 10.0.0.0/24")]
-    fn a_headline_has_no_times(#[case] text: &str, #[case] expected: &str) {
-        assert_eq!(timeless(text), expected);
+    #[case("[error] it is #4: no", "it is #4: no")]
+    fn a_headline_has_no_times_levels_and_processes(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(bare(text), expected);
+    }
+
+    const NGINX: &str = "check `config` fails: 2026/11/30 09:54:51 [emerg] 986#986: unknown \
+        directive \"worker_connection\" in /etc/nginx/nginx.conf:8 | nginx: configuration file \
+        /etc/nginx/nginx.conf test failed";
+
+    #[test]
+    fn the_place_of_a_mistake_comes_first() {
+        assert_eq!(
+            in_short(NGINX),
+            "/etc/nginx/nginx.conf:8: unknown directive \"worker_connection\""
+        );
+        assert_eq!(
+            place_first(&bare(NGINX)),
+            "check `config` fails: /etc/nginx/nginx.conf:8: unknown directive \"worker_connection\""
+        );
+        // Without a place, or with one that stands first already.
+        for text in [
+            "check `config` fails: no such user | test failed",
+            "the port is held in /etc:8 or so",
+            "port-conflict: tcp/80 is held",
+        ] {
+            assert_eq!(in_short(text), text);
+        }
+        let first = "check `config` fails: /opt/web.conf:2: no `=`";
+        assert_eq!(in_short(first), "/opt/web.conf:2: no `=`");
+        assert_eq!(place_first(first), first);
+    }
+
+    #[rstest]
+    #[case(
+        "Mend it, and start it again: systemctl restart web.service",
+        "Mend it, and start it again: sudo systemctl restart web.service"
+    )]
+    #[case(
+        "see it (journalctl -k -g 'out of memory'; systemctl show -p MemoryMax x)",
+        "see it (sudo journalctl -k -g 'out of memory'; systemctl show -p MemoryMax x)"
+    )]
+    #[case("run `prunella heal`", "run `sudo prunella heal`")]
+    #[case("run `sudo prunella heal`", "run `sudo prunella heal`")]
+    #[case("who did it (`systemctl kill`)", "who did it (`systemctl kill`)")]
+    #[case("see /opt/ss -x or my-ss -l", "see /opt/ss -x or my-ss -l")]
+    fn commands_in_a_text(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(with_sudo(text), expected);
     }
 
     #[test]

@@ -250,6 +250,31 @@ fn alerts_test_tries_a_channel() {
     assert!(alerts(&scene).is_empty(), "a test is no alert");
 }
 
+/// What keeps alerts open until they are resolved has none after a test.
+#[test]
+fn alerts_test_resolves_what_it_triggers() {
+    let config = format!(
+        "{CONFIG}\n[channel.duty]\nkind = \"pagerduty\"\nurl = \"http://127.0.0.1:9099/duty\"\n\
+         routing-key-file = \"/etc/prunella/secrets/pager\"\n"
+    );
+    let scene = scene()
+        .file("/etc/prunella/prunella.toml", &config, 0o644)
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    receiver(&scene, "202");
+    let said = scene.prunella_ok(&["alerts", "test", "duty"]);
+    assert!(said.contains("is resolved again"), "{said}");
+    let got = got(&scene);
+    let actions: Vec<&str> = got
+        .iter()
+        .filter_map(|message| message["body"]["event_action"].as_str())
+        .collect();
+    assert_eq!(actions, ["trigger", "resolve"]);
+    let keys: Vec<&Value> = got.iter().map(|one| &one["body"]["dedup_key"]).collect();
+    assert!(keys[0].is_string() && keys[0] == keys[1], "{keys:?}");
+    assert!(alerts(&scene).is_empty(), "a test is no alert");
+}
+
 #[test]
 fn a_hook_that_sends_alerts_does_not_miss_the_next_failure() {
     // The windows are those of a real configuration, longer than the pause

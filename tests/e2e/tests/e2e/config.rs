@@ -381,8 +381,8 @@ fn wrappers_protected_units_and_bad_secrets_are_told_by_the_check() {
         "own.service is protected",
         "take it out of `add`",
         "`strategies` is empty",
-        "no secret is read from /etc/prunella/secrets/empty: it is empty",
-        "no secret is read from /etc/prunella/secrets/lines: it is not one line",
+        "what is in /etc/prunella/secrets/empty cannot be used: it is empty",
+        "what is in /etc/prunella/secrets/lines cannot be used: it is not one line",
         "6 warnings",
     ] {
         assert!(said.contains(part), "{part:?} in {said}");
@@ -492,6 +492,62 @@ fn what_does_not_fit_this_host_is_told_by_the_check_and_by_the_daemon() {
     let other = scene.prunella_ok(&["config", "check", "--config", "/opt/other"]);
     assert!(!other.contains("gone.service"), "{other}");
     assert!(other.contains("Not compared with this host"), "{other}");
+}
+
+/// Each of these was accepted without a word, and showed at the next failure only.
+#[test]
+fn what_would_show_at_the_next_failure_only_is_told_by_the_check() {
+    let scene = scene().with_daemon();
+    let write = |path: &str, text: &str, mode| scene.write_file(path, text, mode).unwrap();
+    write("/opt/web.env", "PORT=8080\nTOKEN=\n", 0o644);
+    let services = "/etc/prunella/services.d/web.service.toml";
+    let web = scene.read_file(services).unwrap();
+    let more = "[[file]]\nname = \"folder\"\npath = \"/opt/web.conf\"\nrole = \"directory\"\n\
+                [[file]]\nname = \"gone\"\npath = \"/opt/gone.conf\"\n\
+                [[file]]\nname = \"env\"\npath = \"/opt/web.env\"\nrole = \"env\"\n\
+                keys = [\"PORT\", \"TOKEN\", \"DATABASE_URL\"]\n\
+                [[probe]]\nname = \"asks\"\ncommand = [\"/opt/no-such-probe\"]\n";
+    write(services, &format!("{web}\n{more}"), 0o644);
+    write(
+        "/etc/prunella/services.d/.db.toml",
+        "unit = \"db\"\n",
+        0o644,
+    );
+    scene
+        .run_ok(&["mkdir", "/etc/prunella/services.d/sub"])
+        .unwrap();
+    scene
+        .run_ok(&["mkdir", "-p", "/etc/prunella/secrets"])
+        .unwrap();
+    write("/etc/prunella/secrets/team", "hooks.example.org/x\n", 0o600);
+    write("/etc/prunella/secrets/bot", "hunter2\n", 0o600);
+    let main = scene.read_file("/etc/prunella/prunella.toml").unwrap();
+    let channels = "[channel.team]\nkind = \"slack\"\nurl-file = \"/etc/prunella/secrets/team\"\n\
+                    [channel.bot]\nkind = \"webhook\"\nurl = \"https://example.org/x\"\n\
+                    secret-file = \"/etc/prunella/secrets/bot\"\n";
+    write(
+        "/etc/prunella/prunella.toml",
+        &format!("{main}\n{channels}"),
+        0o644,
+    );
+
+    let said = scene.prunella_ok(&["config", "check"]);
+    for part in [
+        "/opt/web.conf (`folder`) is declared as directory, and is a regular file",
+        "the file /opt/gone.conf (`gone`) is not there",
+        "/opt/web.env (`env`) does not set `TOKEN`, `DATABASE_URL`",
+        "the program /opt/no-such-probe of the probe `asks` is not there",
+        "services.d/.db.toml",
+        "it is hidden",
+        "services.d/sub",
+        "this is a folder",
+        "what is in /etc/prunella/secrets/team cannot be used: it is not a URL",
+        "what is in /etc/prunella/secrets/bot cannot be used: the key of the signature",
+        "10 warnings",
+    ] {
+        assert!(said.contains(part), "{part:?} in {said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
 }
 
 #[test]

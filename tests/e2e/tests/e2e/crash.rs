@@ -168,6 +168,11 @@ fn a_start_limit_is_respected_where_the_operator_says_so() {
         report.contains("systemctl reset-failed web.service"),
         "it says how to clear the limit: {report}"
     );
+    // The limit is a consequence of how it failed.
+    let status = scene.prunella_ok(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let reason = status.pointer("/needs_people/0/reason").unwrap();
+    assert!(reason.to_string().contains(" (SIGKILL"), "{reason}");
     let heal = scene.prunella(&["heal", "web.service"]);
     assert_eq!(heal.code, Some(4), "{heal:?}");
     for step in [

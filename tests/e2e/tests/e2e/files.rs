@@ -135,7 +135,7 @@ fn a_missing_environment_file_is_named_with_its_path_and_the_time() {
         assert!(!told.contains("`environment`"), "{told}");
     }
     assert!(
-        report.contains("/etc/shop was changed last"),
+        report.contains("something in /etc/shop last changed"),
         "since when: {report}"
     );
     assert!(!report.contains("take that change back"), "{report}");

@@ -153,6 +153,39 @@ fn setup_puts_back_the_drop_ins_of_services_in_care() {
     scene.wait_healed("web.service");
 }
 
+/// A daemon that goes on with what it could use reads what was corrected.
+#[test]
+fn setup_has_the_daemon_read_what_was_corrected() {
+    let scene = Scene::builder()
+        .service("web.service", &victim("", "--listen 8080"), "")
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.prunella_ok(&["setup"]);
+    let main = "/etc/prunella/prunella.toml";
+    let whole = scene.read_file(main).unwrap();
+    scene
+        .write_file(main, format!("{whole}\n[defaults]\nordr = 1\n"), 0o644)
+        .unwrap();
+    scene.systemctl(&["restart", "prunella.service"]).unwrap();
+    let status = scene.prunella_ok(&["status"]);
+    assert!(status.contains("unknown key `ordr`"), "{status}");
+    assert_eq!(scene.prunella(&["setup"]).code, Some(3));
+
+    scene.write_file(main, &whole, 0o644).unwrap();
+    let said = scene.prunella_ok(&["setup"]);
+    assert!(
+        said.contains("The daemon has read the configuration: 1 service in care"),
+        "{said}"
+    );
+    let status = scene.prunella_ok(&["status"]);
+    assert!(!status.contains("unknown key `ordr`"), "{status}");
+    scene.kill("web.service");
+    scene.wait_healed("web.service");
+
+    let dry = scene.prunella_ok(&["setup", "--dry-run"]);
+    assert!(!dry.contains("has read"), "{dry}");
+}
+
 #[test]
 fn the_sweep_removes_what_is_in_nobodys_care_but_nothing_while_a_file_is_broken() {
     let scene = Scene::builder()

@@ -61,6 +61,11 @@ fn a_start_that_has_to_be_approved_waits_and_then_heals() {
         ])
         .unwrap();
     assert_eq!(nobody.code, Some(7), "only root may: {nobody:?}");
+    let said = &nobody.stderr;
+    assert!(said.contains("this command needs root"), "{said}");
+    let next = format!("sudo prunella approve {id}");
+    assert!(said.contains(&next), "{next} in {said}");
+    assert!(!said.contains("systemd-journal"), "{said}");
     assert_eq!(scene.runs("web.service"), 1);
 
     let said = scene.prunella_ok(&["approve", &id]);
@@ -248,6 +253,22 @@ fn a_foreign_process_stays_when_a_person_refuses() {
     let status = one_line(&scene.prunella_ok(&["status", "web.service"]));
     assert!(!status.contains("at once by"), "{status}");
     assert!(status.contains("as long as that denial stands"), "{status}");
+    assert!(status.contains("denial stands until"), "{status}");
+    // What is in the way goes before the start, which would fail.
+    let stop = report.find("systemctl stop stranger.service").unwrap();
+    let start = report.find("systemctl start web.service").unwrap();
+    assert!(stop < start, "{report}");
+    let heal = scene.prunella(&["heal", "web.service"]);
+    assert_eq!(heal.code, Some(4), "{heal:?}");
+    let said = one_line(&heal.stdout);
+    assert_eq!(said.matches("has denied").count(), 1, "{said}");
+    for part in [
+        "To do: root (uid 0) denied the request to",
+        "will not do that by itself until",
+        "systemctl stop stranger.service",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
     assert_eq!(scene.main_pid("stranger.service"), pid);
     assert_eq!(scene.runs("web.service"), 1);
 }
