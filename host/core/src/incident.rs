@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Monotonic, StrategyName, Timestamp, UnitName,
-    capability::UnitStatus,
+    capability::{ActiveState, UnitStatus},
     cause::Cause,
     health::{ExpectedWork, Symptom, Unusual},
 };
@@ -218,12 +218,23 @@ impl Detection {
             && status.invocation == self.invocation
     }
 
+    /// Whether a person had a service started that was stopped.
+    fn ends_a_stop(&self) -> bool {
+        self.by == DetectedBy::Operator && self.cause == Cause::State(ActiveState::Inactive)
+    }
+
     /// Whether nothing had failed, and it ended well: a person asked about the service while
-    /// it was up, or had it restarted. Of a degradation people may know.
+    /// it was up, had it restarted, or had it started after a stop. Of a degradation people
+    /// may know.
     pub fn nothing_failed(&self, ending: &Ending) -> bool {
         match ending {
             _ if self.follows.is_some() => false,
-            Ending::Healed { .. } => self.cause == Cause::RestartRequested,
+            Ending::Healed { .. } => self.cause == Cause::RestartRequested || self.ends_a_stop(),
+            // Nothing was held back that anybody wanted done.
+            Ending::LeftAlone {
+                why: LeftAlone::Paused | LeftAlone::KillSwitch,
+                ..
+            } => self.by == DetectedBy::Operator && self.failed_monotonic.is_none(),
             Ending::Recovered { .. } => {
                 matches!(self.cause, Cause::RestartRequested | Cause::State(_))
             }
@@ -406,6 +417,7 @@ impl LeftAlone {
                 | Self::JobPending
                 | Self::SystemdRestarts
                 | Self::Misconfigured
+                | Self::Masked
         )
     }
 

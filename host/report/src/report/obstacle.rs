@@ -27,6 +27,10 @@ impl Obstacle {
     pub(super) fn in_words(&self) -> String {
         match &self.consent {
             Some(consent) => format!("It was kept down by this: {}; {consent}", self.sentence),
+            // It may be up without what it was held for.
+            None if self.cause == Some(diagnosis::Cause::DependencyRefused) => {
+                format!("It was kept down by this: {}", self.sentence)
+            }
             None => format!("It was kept down by this, which is over: {}", self.sentence),
         }
     }
