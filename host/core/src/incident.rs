@@ -417,6 +417,7 @@ impl LeftAlone {
                 | Self::JobPending
                 | Self::SystemdRestarts
                 | Self::Misconfigured
+                | Self::Masked
         )
     }
 

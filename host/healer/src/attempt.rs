@@ -200,6 +200,7 @@ impl<'a> Attempt<'a> {
             incident,
             Known {
                 cleared: self.trail.cleared(),
+                ordered: self.ordered,
                 restart_loop,
                 goes_on: self.trail.goes_on(),
                 snapshot: Some(&self.snapshot),
@@ -232,6 +233,11 @@ impl<'a> Attempt<'a> {
                 ),
                 self.current.config.retry_interval,
             ),
+            Decision::Leave(LeftAlone::KillSwitch, detail) => self.held_by_kill_switch(detail),
+            Decision::Leave(why @ LeftAlone::StartLimit, refused) => {
+                let detail = format!("{}; {refused}", self.how_it_fails());
+                AttemptOutcome::Ended(Ending::LeftAlone { why, detail })
+            }
             Decision::Leave(why, detail) => {
                 AttemptOutcome::Ended(Ending::LeftAlone { why, detail })
             }
@@ -300,6 +306,23 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// The kill switch is on, and a person asks about a unit that is up: it holds nothing back
+    /// where that is well.
+    fn held_by_kill_switch(&self, detail: String) -> AttemptOutcome {
+        if !self.is_restart_wanted()
+            && let Ok(well) = self.prover().is_well()
+        {
+            self.answering(&well);
+            if self.stays(&well, None).is_ok() {
+                return AttemptOutcome::Ended(Ending::Recovered {
+                    by: self.recovered_by(&well.status),
+                });
+            }
+        }
+        let why = LeftAlone::KillSwitch;
+        AttemptOutcome::Ended(Ending::LeftAlone { why, detail })
+    }
+
     /// Whether the host was rebooted since it failed. Moments of another boot say nothing
     /// of this one's.
     fn is_of_another_boot(&self) -> bool {
@@ -322,14 +345,23 @@ impl<'a> Attempt<'a> {
         if failed_run.is_some() && status.invocation == *failed_run {
             "the same run recovered by itself".to_owned()
         } else if status.restarts > 0 {
-            // systemd counts from the last start that was not its own.
-            let times = detection
-                .restarts_before
-                .map_or(1, |before| status.restarts.saturating_sub(before));
+            // systemd counts from the last start that was not its own: Prunella's, say.
+            let healed = self.trail.healed_before();
+            let before = detection.restarts_before.filter(|_| !healed);
+            let times = match before {
+                Some(before) => status.restarts.saturating_sub(before),
+                None if healed => status.restarts,
+                None => 1,
+            };
+            let who = if healed {
+                "Prunella started it, and systemd restarted it"
+            } else {
+                "systemd restarted it"
+            };
             let policy = &status.restart_policy;
             match times {
-                2.. => format!("systemd restarted it {times} times (Restart={policy})"),
-                _ => format!("systemd restarted it (Restart={policy})"),
+                2.. => format!("{who} {times} times (Restart={policy})"),
+                _ => format!("{who} (Restart={policy})"),
             }
         } else {
             "somebody else started it".to_owned()

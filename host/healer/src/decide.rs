@@ -62,6 +62,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// a reload that mends it looks at once.
 const MISCONFIGURED: Duration = Duration::from_secs(10 * 60);
 
+/// When to look again whether what is masked still is.
+const MASKED: Duration = Duration::from_secs(30);
+
 /// systemd's state while it stops everything.
 const STOPPING: &str = "stopping";
 
@@ -77,6 +80,8 @@ pub(crate) struct Known<'a> {
     /// Whether Prunella itself has cleared the unit's failed state and has not
     /// started it since: then being inactive is no success.
     pub(crate) cleared: bool,
+    /// Whether a person has ordered that it is healed now.
+    pub(crate) ordered: bool,
     /// Whether systemd was seen to restart it again and again.
     pub(crate) restart_loop: bool,
     /// Whether it was looked at before: then it is not the shutdown that it failed in.
@@ -110,7 +115,7 @@ pub(crate) fn decide(
     let situation = &healer.settings.situation;
     let deadline = || Instant::now() + LOOK;
 
-    let asked_for = incident.detection.by == DetectedBy::Operator;
+    let asked_for = known.ordered || incident.detection.by == DetectedBy::Operator;
     // Whoever asks about a unit that is up is told what holds healings back. Nothing
     // waits for that to end. One that had failed is looked at again when that is over.
     let had_failed = incident.detection.failed_monotonic.is_some();
@@ -126,16 +131,16 @@ pub(crate) fn decide(
         }
     };
 
-    // What people said comes first.
+    // What people said comes first: of one that is paused they know.
+    if let Some((detail, left)) = paused(healer, service) {
+        return hold(LeftAlone::Paused, detail, left);
+    }
     if healer.settings.kill_switch.exists() {
         return hold(
             LeftAlone::KillSwitch,
             format!("{} exists", healer.settings.kill_switch.display()),
             LOOK_AGAIN,
         );
-    }
-    if let Some((detail, left)) = paused(healer, service) {
-        return hold(LeftAlone::Paused, detail, left);
     }
     // Of one that serves worse than it should people are told, and no act is allowed on it.
     if current.protected.covers(unit) && !incident.detection.is_degradation() {
@@ -267,7 +272,8 @@ pub(crate) fn decide(
 
     match status.load_state.as_str() {
         "loaded" => {}
-        "masked" => return Decision::Leave(LeftAlone::Masked, String::new()),
+        "masked" if status.is_up() => return Decision::Leave(LeftAlone::Masked, String::new()),
+        "masked" => return Decision::LookAgain(LeftAlone::Masked, String::new(), MASKED),
         other => {
             return Decision::Unknown(format!("systemd could not load {unit}: it is `{other}`"));
         }

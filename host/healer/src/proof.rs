@@ -2,7 +2,7 @@
 //!
 //! | kind of unit | what counts |
 //! |---|---|
-//! | every service | up, by its Type=; the same run as when it came up; no automatic restart since |
+//! | every service | up, by its Type=; the same run all the time, which is as long as it has to last |
 //! | oneshot | ended with success (or active, with RemainAfterExit=) |
 //! | declared ports | held from within the unit's control group, or by one of its sockets; one that it never held proves nothing while nobody holds it |
 //! | own network namespace | ports cannot be seen from here: the probes alone |
@@ -140,7 +140,11 @@ impl Prover<'_> {
 
     /// Watches a service that was seen well for `stable_for`; else says what
     /// happened to it.
-    pub(crate) fn stays_well(&self, before: &Well, stable_for: Duration) -> Result<Well, String> {
+    pub(crate) fn stays_well(
+        &self,
+        before: &Well,
+        stable_for: Duration,
+    ) -> Result<Well, NotStable> {
         let unit = &self.service.unit;
         // A oneshot that has done its work has nothing left that could fall over.
         if !is_finished_oneshot(&before.status) && !stable_for.is_zero() {
@@ -149,26 +153,31 @@ impl Prover<'_> {
                 self.wait(Goal::Down, stable_for),
             ) {
                 Err(failure) if failure.kind == FailureKind::TimedOut => {}
-                Err(failure) => return Err(format!("{unit} could not be watched: {failure}")),
+                Err(failure) => {
+                    let reason = format!("{unit} could not be watched: {failure}");
+                    return Err(NotStable::NotWell(reason));
+                }
                 Ok(status) => {
-                    return Err(format!(
+                    return Err(NotStable::NotWell(format!(
                         "{unit} went down again ({}) within {} s",
                         status.result,
                         stable_for.as_secs_f32()
-                    ));
+                    )));
                 }
             }
         }
-        let now = self.is_well()?;
-        if now.status.invocation != before.status.invocation {
-            return Err(format!(
-                "{unit} was started again meanwhile: it is another run"
-            ));
-        }
-        if now.status.restarts > before.status.restarts {
-            return Err(format!("systemd had to restart {unit} meanwhile"));
-        }
-        Ok(now)
+        let now = self.is_well().map_err(NotStable::NotWell)?;
+        let reason = if now.status.restarts > before.status.restarts {
+            format!("systemd had to restart {unit} meanwhile")
+        } else if now.status.invocation != before.status.invocation {
+            format!("{unit} was started again meanwhile: it is another run")
+        } else {
+            return Ok(now);
+        };
+        Err(NotStable::AnotherRun {
+            reason,
+            now: Box::new(now),
+        })
     }
 
     fn wait(&self, goal: Goal, timeout: Duration) -> units::Wait {
@@ -342,6 +351,24 @@ impl Prover<'_> {
     fn never_saw(&self, ports: &[Port]) {
         for port in ports {
             self.saw(port, false);
+        }
+    }
+}
+
+/// Why a service that was seen well is not proven to be.
+pub(crate) enum NotStable {
+    /// It is well, in another run than the one that was watched.
+    AnotherRun {
+        reason: String,
+        now: Box<Well>,
+    },
+    NotWell(String),
+}
+
+impl NotStable {
+    pub(crate) fn into_reason(self) -> String {
+        match self {
+            Self::AnotherRun { reason, .. } | Self::NotWell(reason) => reason,
         }
     }
 }

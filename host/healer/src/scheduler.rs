@@ -49,6 +49,10 @@ use crate::{HealerError, clock::wall_clock, healer::Healer, lock::UnitLock, trai
 /// own stack is elsewhere.
 const STACK: usize = 1 << 20;
 
+/// What has hit its start limit is cleared before it is started (`systemctl reset-failed`):
+/// within so long, that is no stop.
+const STARTS_AGAIN: Duration = Duration::from_secs(5);
+
 /// Works on incidents. Dropping it lets running attempts finish unseen;
 /// [`stop`](Self::stop) waits for them.
 pub struct Scheduler {
@@ -197,8 +201,8 @@ impl Scheduler {
                     None
                 }
             };
-            let asks = self.shared.is_question_open(&task.incident);
-            task.wait_for_people(retry_at.since(wall_clock()), asks);
+            let question = self.shared.question(&task.incident);
+            task.wait_for_people(retry_at.since(wall_clock()), question);
             // Who cannot heal it any more says so at once.
             let is_out_of_force = config.mistake_of(&unit).is_some();
             if is_out_of_force || status.is_some_and(|status| status.is_up()) {
@@ -216,6 +220,7 @@ impl Scheduler {
     /// for people, or for its next attempt, looks again, and closes with proof. So do those
     /// that wait for people because the unit was down.
     pub fn recovered(&self, unit: &UnitName) {
+        self.shared.take_up_left(unit, Duration::ZERO);
         self.look_again_at(unit);
         self.shared.lock().wake_needing(unit);
         self.shared.changed.notify_all();
@@ -270,7 +275,10 @@ impl Scheduler {
     /// A unit was stopped, and not by an act of Prunella's: an incident that waits looks
     /// whether that was an operator, whose stop ends it.
     pub fn stopped(&self, unit: &UnitName) {
-        self.look_again_at(unit);
+        if !self.shared.take_up_left(unit, STARTS_AGAIN) {
+            self.look_again_at(unit);
+        }
+        self.shared.changed.notify_all();
     }
 
     /// A person has agreed to an act for the unit's incident, or has refused it: it is

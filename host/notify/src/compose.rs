@@ -125,7 +125,7 @@ impl Composer<'_> {
         let lead = reports.remove(0);
         let cause = planned.mentions.first()?;
         let mut notification = Notification::about_cause(lead, &reports);
-        if cause.incident.is_none() {
+        if cause.incident.is_none() && planned.form != MessageForm::Resolved {
             // No incident that goes on tells of the cause.
             notification.others_title = "Down because of it".to_owned();
             let units = units(planned.mentions.iter().skip(1));
@@ -144,9 +144,14 @@ impl Composer<'_> {
             MessageForm::Resolved => {
                 notification.kind = planned.kind;
                 notification.severity = planned.severity;
+                // What has no incident may be down for long: nobody says that it is not.
+                let is_known = |one: &&Mention| {
+                    one.incident.is_some() || self.host.up_since(&one.unit).is_some()
+                };
                 let (left, up): (Vec<&Mention>, Vec<&Mention>) = planned
                     .mentions
                     .iter()
+                    .filter(is_known)
                     .partition(|one| self.is_left_as_it_is(one));
                 let down: Vec<(&UnitName, String)> = left
                     .iter()

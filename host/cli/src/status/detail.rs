@@ -136,7 +136,9 @@ fn standing(page: &mut Page, detail: &ServiceDetail) {
         }
         if let Some(at) = needy.retry_at.filter(|_| needy.approval.is_none()) {
             let order = if detail.denied {
-                "`prunella heal` is refused as long as that denial stands".to_owned()
+                "`prunella heal` is refused as long as that denial stands and what it is about is \
+                 there"
+                    .to_owned()
             } else {
                 format!("and at once by `prunella heal {}`", service.unit)
             };

@@ -17,6 +17,7 @@ use prunella_core::{
     cause::Cause,
     contract::milliseconds,
     incident::EndingKind,
+    oversight::ApprovalState,
     service::{DeclaredProbe, ProbeKind, Service},
     situation::Situation as _,
     summary::{Filter, Summary},
@@ -24,7 +25,7 @@ use prunella_core::{
     trail::Step,
 };
 use prunella_healer::{HealerSituation, obstacles};
-use prunella_linux::Linux;
+use prunella_linux::{Linux, processes::is_running};
 use prunella_report::how_it_failed;
 use prunella_store::{Ledger, Store};
 
@@ -111,7 +112,7 @@ pub(crate) fn of_service(
         expected_work,
         denied: needs_people
             .as_ref()
-            .is_some_and(|needy| store.is_some_and(|store| denies_an_order(store, needy))),
+            .is_some_and(|needy| store.is_some_and(|store| denies_an_order(store, needy, now))),
         needs_people,
         incidents,
         service: shown,
@@ -120,7 +121,14 @@ pub(crate) fn of_service(
 
 /// Whether a person has denied something in the incident's last attempt that an order would
 /// ask for again: what is done to the service itself is agreed to with the order.
-fn denies_an_order(store: &Store, needy: &NeedsPeople) -> bool {
+/// Nothing of that is left once the process has ended that it is about.
+fn denies_an_order(store: &Store, needy: &NeedsPeople, now: Timestamp) -> bool {
+    let denials = store.approvals().unwrap_or_default();
+    let mut denials = denials
+        .iter()
+        .filter(|one| one.proposal.incident == needy.incident)
+        .filter(|one| one.state == ApprovalState::Denied && !one.is_over(now));
+    let stands = denials.any(|one| one.proposal.process.as_ref().is_none_or(is_running));
     let Some(record) = store.record(&needy.incident).ok().flatten() else {
         return false;
     };
@@ -132,7 +140,10 @@ fn denies_an_order(store: &Store, needy: &NeedsPeople) -> bool {
         else {
             return false;
         };
-        Some(entry.attempt) == last && failure.is("disapproved") && target != needy.unit.as_str()
+        stands
+            && Some(entry.attempt) == last
+            && failure.is("disapproved")
+            && target != needy.unit.as_str()
     })
 }
 

@@ -8,6 +8,7 @@ mod past;
 mod ports;
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -142,6 +143,7 @@ fn collect(sources: Sources<'_>) -> StatusReport {
     let units = sources.linux.units();
     let mut bus_trouble = None;
     let mut services = Vec::new();
+    let mut needed_by = BTreeMap::new();
     for service in sources.config.services.values() {
         let status = match units.get(deadline, &service.unit) {
             Ok(status) => Some(status),
@@ -154,13 +156,19 @@ fn collect(sources: Sources<'_>) -> StatusReport {
                 None
             }
         };
+        let required = status.iter().flat_map(|status| &status.requires);
+        for unit in service.depends_on.iter().chain(required) {
+            let needed: &mut Vec<UnitName> = needed_by.entry(unit.clone()).or_default();
+            needed.push(service.unit.clone());
+        }
         let ports = listening.ports(deadline, service, status.as_ref());
         services.push(service_status(service, status.as_ref(), ports, &past, now));
     }
     if let Some(trouble) = bus_trouble {
         notices.push(format!("the state of some units is not known: {trouble}"));
     }
-    let needs_people = past.needs_people(&services);
+    let mut needs_people = past.needs_people(&services);
+    needs_people.extend(past.masked_and_needed(&services, &needs_people, &needed_by));
     let declared = declared_paths(sources.config);
     StatusReport {
         at: now,

@@ -209,6 +209,34 @@ impl Past {
         needy.sort_by_key(|needy| std::cmp::Reverse(needy.at));
         needy
     }
+
+    /// Those that were left alone because they are masked, where one of the `needy` is down
+    /// that needs them. `needed_by` is who needs each unit.
+    pub(super) fn masked_and_needed(
+        &self,
+        services: &[ServiceStatus],
+        needy: &[NeedsPeople],
+        needed_by: &BTreeMap<UnitName, Vec<UnitName>>,
+    ) -> Vec<NeedsPeople> {
+        let down = services.iter().filter(|service| service.up != Some(true));
+        down.filter_map(|service| {
+            let latest = self.latest.get(&service.unit)?;
+            if latest.left_alone != Some(LeftAlone::Masked) || is_open(latest) {
+                return None;
+            }
+            let mut waiting = needed_by.get(&service.unit)?.iter();
+            let waits = waiting.find(|unit| needy.iter().any(|one| one.unit == **unit))?;
+            Some(NeedsPeople {
+                incident: latest.id.clone(),
+                unit: latest.unit.clone(),
+                at: latest.at,
+                reason: format!("it is masked, and {waits} needs it"),
+                retry_at: None,
+                approval: None,
+            })
+        })
+        .collect()
+    }
 }
 
 /// How the latest run of it failed, with what it logged last: `exit code 1: the license is

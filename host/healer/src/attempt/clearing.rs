@@ -13,7 +13,10 @@ use prunella_core::{
 use prunella_report::length;
 
 use super::{Attempt, AttemptOutcome, healing::Healing};
-use crate::{clock::wall_clock, proof::Well};
+use crate::{
+    clock::wall_clock,
+    proof::{NotStable, Well},
+};
 
 /// How often it is looked whether symptoms have cleared, while a healing waits for that.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -167,7 +170,10 @@ impl Attempt<'_> {
 
     fn stays_clear(&self, well: &Well) -> Result<(), String> {
         let stable_for = self.service.proof.stable_for;
-        let still = self.prover().stays_well(well, stable_for)?;
+        let still = self
+            .prover()
+            .stays_well(well, stable_for)
+            .map_err(NotStable::into_reason)?;
         let health = self.measured()?;
         if let Some(symptom) = health.symptoms.iter().find(|one| is_to_clear(one)) {
             return Err(symptom.evidence.clone());

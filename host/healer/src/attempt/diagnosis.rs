@@ -62,14 +62,13 @@ impl Attempt<'_> {
         {
             self.trail.write(Step::Evidence { lines });
         }
-        let mut fails_otherwise = false;
+        // A later run may be up by now: how it failed was seen before.
+        let mut fails_otherwise = self.trail.has_failed_otherwise();
         if let (Some(first), Some(last)) = (first, runs.next_back()) {
             let how = |run: &FailedRun| (run.result.clone(), run.exit_code, run.signal.clone());
             let lines = own_lines(last);
             // One that fails as the first did is another again after those between.
-            fails_otherwise = self.trail.has_failed_otherwise()
-                || how(first) != how(last)
-                || own_lines(first) != lines;
+            fails_otherwise |= how(first) != how(last) || own_lines(first) != lines;
             if fails_otherwise {
                 self.trail.write(Step::FailedAgain {
                     cause: Cause::from(last.result.as_str()),
@@ -83,6 +82,14 @@ impl Attempt<'_> {
         // Who ended the first run has nothing to do with what fails since.
         if fails_otherwise {
             findings.retain(|finding| finding.cause != diagnosis::Cause::KillRequested);
+        }
+        // That it was started too often comes of what its program has said.
+        if evidence
+            .runs
+            .last()
+            .is_some_and(|run| !own_lines(run).is_empty())
+        {
+            findings.retain(|finding| finding.cause != diagnosis::Cause::StartLimit);
         }
         if !findings.is_empty() {
             self.trail.write(Step::Diagnosed { findings });

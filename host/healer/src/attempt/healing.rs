@@ -18,7 +18,7 @@ use prunella_engine::Call;
 use super::{Attempt, AttemptOutcome, LOOK};
 use crate::{
     kernel::Phase,
-    proof::{Prover, Well},
+    proof::{NotStable, Prover, Well},
     start_rules::against_a_start,
     start_time::StartTime,
     strategies::Loaded,
@@ -29,6 +29,10 @@ const RECONCILE: Duration = Duration::from_secs(95);
 
 /// Waits of the budget up to this long are waited out within the attempt.
 const SHORT_WAIT: Duration = Duration::from_secs(10);
+
+/// A service that systemd restarts while it is being proven, and that is up, is proven by the
+/// run that goes on; after so many of them it is not up for good.
+const OTHER_RUNS: u32 = 2;
 
 /// What came of one strategy's heal.
 pub(super) enum Healing {
@@ -329,12 +333,45 @@ impl Attempt<'_> {
         } else {
             self.service.proof.stable_for
         };
-        let still = self.prover().stays_well(well, stable_for)?;
+        let mut watched = well.clone();
+        let mut lasts = stable_for;
+        for _ in 0..OTHER_RUNS {
+            match self.prover().stays_well(&watched, lasts) {
+                Ok(still) => return self.is_proven(still, started_by, stable_for),
+                Err(NotStable::AnotherRun { reason, now }) if !self.is_superseded() => {
+                    self.trail.write(Step::Note {
+                        message: format!("{reason}; the run that goes on is watched now"),
+                    });
+                    lasts = stable_for.saturating_sub(self.up_for(&now.status));
+                    watched = *now;
+                }
+                Err(not_stable) => return Err(not_stable.into_reason()),
+            }
+        }
+        match self.prover().stays_well(&watched, lasts) {
+            Ok(still) => self.is_proven(still, started_by, stable_for),
+            Err(not_stable) => Err(not_stable.into_reason()),
+        }
+    }
+
+    fn is_proven(
+        &self,
+        still: Well,
+        started_by: Option<&StrategyName>,
+        stable_for: Duration,
+    ) -> Result<(), String> {
         self.trail.write(Step::Proven {
             strategy: started_by.cloned(),
             evidence: still.evidence,
             stable_for,
         });
         Ok(())
+    }
+
+    /// For how long a unit has been up that is so; nothing where that is not known.
+    fn up_for(&self, status: &UnitStatus) -> Duration {
+        let now = self.healer.settings.situation.monotonic();
+        let since = status.since_monotonic;
+        since.map_or(Duration::ZERO, |since| now.since(since))
     }
 }

@@ -14,7 +14,7 @@ use prunella_core::{
     text::one_line,
 };
 
-use super::{OpenOutcome, Shared, Stage, State, Task, WaitsFor, not_stored};
+use super::{OpenOutcome, Shared, Stage, State, WaitsFor, not_stored};
 use crate::{HealerError, clock::wall_clock};
 
 /// How often one incident may wait for other units before it is handed to
@@ -99,9 +99,7 @@ impl Shared {
         on: UnitName,
         reason: String,
     ) {
-        let waited = |task: &Task| task.blocked > 0;
-        let is_masked =
-            self.lock().tasks.get(unit).is_some_and(waited) && self.is_masked(unit, &on);
+        let is_masked = self.is_masked(unit, &on);
         let mut state = self.lock();
         let circle = self.is_circle(&state, unit, &on);
         // It may have come back while this one was looking at it.
@@ -127,7 +125,7 @@ impl Shared {
             return;
         }
         // Its own incident has told so by now, and nothing can start it.
-        if times > 1 && is_masked {
+        if is_masked && (times > 1 || is_known) {
             task.needs.insert(on.clone());
             drop(state);
             let why = format!(

@@ -76,6 +76,7 @@ impl Shared {
                 waits_for: task.waits_for,
                 asked_for: std::mem::take(&mut task.asked_for)
                     | std::mem::take(&mut task.ordered_meanwhile),
+                is_due: task.due.is_none_or(|due| due <= now),
                 restart_loop: task.restart_loop,
                 joins: task.joins,
                 snapshot: task.snapshot.take(),

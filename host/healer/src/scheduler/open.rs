@@ -1,8 +1,12 @@
 //! What becomes of a detection: a new incident, or the one that there is.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use prunella_core::{
+    UnitName,
     cause::Cause,
     health::ExpectedWork,
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId, LeftAlone},
@@ -90,7 +94,9 @@ impl Shared {
                     task.stage = Stage::Queued;
                     task.asked_for = asked_for;
                     // What is asked may not be the question any more.
-                    task.waits_for = task.waits_for.filter(|what| *what != WaitsFor::Answer);
+                    task.waits_for = task
+                        .waits_for
+                        .filter(|what| !matches!(what, WaitsFor::Answer | WaitsFor::Denied));
                     self.changed.notify_all();
                 }
                 Stage::Queued if asked_for => task.asked_for = true,
@@ -151,6 +157,37 @@ impl Shared {
         drop(state);
         self.changed.notify_all();
         Ok(outcome)
+    }
+
+    /// Goes on with the latest incident of a unit where that was left to people, and one of
+    /// them has started the unit or stopped it: they hear of its end. It is looked at after
+    /// `wait`, or as soon as it is started. Answers whether there is such an incident.
+    pub(super) fn take_up_left(&self, unit: &UnitName, wait: Duration) -> bool {
+        let store = self.healer.settings.store.as_ref();
+        let Some(store) = store.filter(|_| !self.dry_run) else {
+            return false;
+        };
+        if self.lock().tasks.contains_key(unit) || self.healer.service(unit).is_none() {
+            return false;
+        }
+        let left = store.latest_end(unit).and_then(|latest| match latest {
+            Some(latest) if is_left_to_people(&latest.ending) => store.record(&latest.id),
+            _ => Ok(None),
+        });
+        let incident = match left {
+            Ok(Some(record)) => record.incident,
+            Ok(None) => return false,
+            Err(error) => {
+                tracing::debug!("{unit}: which incident is over is not known: {error}");
+                return false;
+            }
+        };
+        let mut task = Task::new(incident);
+        task.known = task.incident.attempt;
+        task.incident.attempt += 1;
+        task.stage = Stage::Waiting(Instant::now() + wait);
+        self.lock().tasks.entry(unit.clone()).or_insert(task);
+        true
     }
 
     /// The work that is expected of the service now: people are told of it with the incident.
@@ -320,6 +357,22 @@ fn is_continued_by(before: &Detection, now: &Detection) -> bool {
     before.is_degradation() && !now.is_degradation() && !matches!(now.cause, Cause::State(_))
 }
 
+/// Whether an incident that ended so is over once its unit is up, or an operator has stopped
+/// it.
+fn is_left_to_people(ending: &Ending) -> bool {
+    matches!(
+        ending,
+        Ending::LeftAlone {
+            why: LeftAlone::StartLimit
+                | LeftAlone::FailureAction
+                | LeftAlone::RestartPrevented
+                | LeftAlone::RefusesStart
+                | LeftAlone::ConditionUnmet,
+            ..
+        }
+    )
+}
+
 fn how_it_goes_on(now: &Detection) -> &'static str {
     match now.cause {
         Cause::RestartRequested => "a person wants it restarted",
@@ -346,6 +399,14 @@ fn again(ending: &Ending, by: DetectedBy, another: bool) -> Again {
         (Ending::Escalated { .. } | Ending::Interrupted { .. }, DetectedBy::Operator) => {
             Again::Same
         }
+        // That goes by how the unit stands, whoever asks.
+        (
+            Ending::LeftAlone {
+                why: LeftAlone::StartLimit | LeftAlone::FailureAction,
+                ..
+            },
+            DetectedBy::Operator,
+        ) => Again::Same,
         // An operator may ask for the same failure again and again.
         (_, DetectedBy::Operator) => Again::Anew,
         // It is in care again, no longer protected, or its file may be mended.
@@ -358,7 +419,7 @@ fn again(ending: &Ending, by: DetectedBy, another: bool) -> Again {
         ) => Again::Same,
         // What held it back may be gone by now.
         (Ending::LeftAlone { why, .. }, DetectedBy::Sweep | DetectedBy::Dependency)
-            if why.passes() || *why == LeftAlone::Masked =>
+            if why.passes() =>
         {
             Again::Same
         }

@@ -18,6 +18,7 @@ use prunella_store::{AttemptEnd, LastSteps};
 use super::{
     Shared, Stage, Task, WaitsFor, not_stored,
     run::{CUT_OFF, Finished},
+    state::Question,
 };
 use crate::{
     attempt::{AttemptOutcome, look_again_after},
@@ -99,10 +100,18 @@ impl Shared {
                     task.incident.attempt += 1;
                     task.wait(after, WaitsFor::Hold(why));
                 }
+                // Who waits for it need not wait for a person.
+                if why == LeftAlone::Masked {
+                    state.wake_blocked(unit, false);
+                }
             }
             AttemptOutcome::NothingNew(wait, ending) => {
                 let mut state = self.lock();
-                if let Some(task) = state.tasks.get_mut(unit) {
+                if let Some(task) = state.tasks.get_mut(unit)
+                    && task.waits_for == Some(WaitsFor::Denied)
+                {
+                    task.look_before_due(wait);
+                } else if let Some(task) = state.tasks.get_mut(unit) {
                     let due = Instant::now() + wait;
                     task.stage = Stage::Waiting(task.due.map_or(due, |before| before.max(due)));
                 }
@@ -170,7 +179,11 @@ impl Shared {
             }
         );
         let continued = matches!(ending, Ending::Continued { .. });
-        let asks = retried && self.is_question_open(incident);
+        let question = if retried {
+            self.question(incident)
+        } else {
+            Question::None
+        };
         let mut state = self.lock();
         let later = state
             .tasks
@@ -181,7 +194,7 @@ impl Shared {
         } = &ending
             && let Some(task) = state.tasks.get_mut(unit)
         {
-            let waits = task.wait_for_people(at.since(wall_clock()), asks);
+            let waits = task.wait_for_people(at.since(wall_clock()), question);
             task.known = incident.attempt;
             task.incident.attempt += 1;
             task.blocked = 0;

@@ -14,12 +14,16 @@ use prunella_core::{
     budget::BudgetVerdict,
     capability::ActiveState,
     incident::{Ending, Incident, LeftAlone},
+    oversight::ApprovalState,
     service::Service,
     trail::{Awaited, Entry, Record, Step},
 };
 use prunella_store::StoreError;
 
-use super::{Shared, WaitsFor, not_stored, state::LOOK_AT_QUESTION};
+use super::{
+    Shared, WaitsFor, not_stored,
+    state::{LOOK_AT_QUESTION, Question},
+};
 use crate::{
     HealerError,
     attempt::{Attempt, AttemptOutcome, Begin},
@@ -44,6 +48,8 @@ pub(super) struct AttemptInput {
     pub(super) waits_for: Option<WaitsFor>,
     /// Whether an operator wants an answer, even if nothing is new.
     pub(super) asked_for: bool,
+    /// Whether it is time for the next attempt, as that was decided last.
+    pub(super) is_due: bool,
     /// Whether systemd was seen to restart the unit again and again.
     pub(super) restart_loop: bool,
     /// Whether a degradation waits for a unit that it needs and that is not well.
@@ -117,6 +123,7 @@ impl Shared {
             unblocked,
             waits_for,
             asked_for,
+            is_due,
             restart_loop,
             joins,
             snapshot,
@@ -144,8 +151,14 @@ impl Shared {
             }
         };
         if let Some(waits_for) = waits_for
-            && let Some(outcome) =
-                self.nothing_new(&service, &incident, waits_for, asked_for, restart_loop)
+            && let Some(outcome) = self.nothing_new(
+                &service,
+                &incident,
+                waits_for,
+                asked_for,
+                is_due,
+                restart_loop,
+            )
         {
             return Finished {
                 incident,
@@ -253,6 +266,7 @@ impl Shared {
         incident: &Incident,
         waits_for: WaitsFor,
         asked_for: bool,
+        is_due: bool,
         restart_loop: bool,
     ) -> Option<AttemptOutcome> {
         // Whatever else holds it back by now: as long as it is masked nobody wants it to run.
@@ -290,7 +304,12 @@ impl Shared {
                 Some(AttemptOutcome::NothingNew(after, Some(ending)))
             }
             (WaitsFor::Answer, Decision::Go(_) | Decision::RestartLoop(_))
-                if !asked_for && self.is_question_open(incident) =>
+                if !asked_for && self.question(incident) == Question::Open =>
+            {
+                Some(AttemptOutcome::NothingNew(LOOK_AT_QUESTION, None))
+            }
+            (WaitsFor::Denied, Decision::Go(_) | Decision::RestartLoop(_))
+                if !asked_for && !is_due && self.question(incident) == Question::Denied =>
             {
                 Some(AttemptOutcome::NothingNew(LOOK_AT_QUESTION, None))
             }
@@ -314,11 +333,11 @@ impl Shared {
         }
     }
 
-    /// Whether people were asked something in the incident that they have not answered, and
-    /// that is still what it was: what nobody has to decide is none.
-    pub(super) fn is_question_open(&self, incident: &Incident) -> bool {
+    /// How it stands with what people were asked in the incident. Once what that is about is
+    /// not there any more, nobody has to decide it, and a denial holds nothing back.
+    pub(super) fn question(&self, incident: &Incident) -> Question {
         let Some(store) = &self.healer.settings.store else {
-            return false;
+            return Question::None;
         };
         let now = wall_clock();
         let situation = &self.healer.settings.situation;
@@ -326,15 +345,28 @@ impl Shared {
             not_stored(incident, "what people were asked", &error);
             Vec::new()
         });
-        let asked = approvals
-            .iter()
-            .filter(|approval| approval.proposal.incident == incident.id);
-        let mut open = asked.filter(|approval| approval.waits(now)).peekable();
-        open.peek().is_some()
-            && open.all(|approval| {
-                let process = approval.proposal.process.as_ref();
-                process.is_none_or(|process| situation.is_running(process))
-            })
+        let asked = || {
+            approvals
+                .iter()
+                .filter(|approval| approval.proposal.incident == incident.id)
+        };
+        let runs = |process| situation.is_running(process);
+        let mut open = asked().filter(|approval| approval.waits(now)).peekable();
+        if open.peek().is_some()
+            && open.all(|approval| approval.proposal.process.as_ref().is_none_or(runs))
+        {
+            return Question::Open;
+        }
+        let is_denied = asked().any(|approval| {
+            approval.state == ApprovalState::Denied
+                && !approval.is_over(now)
+                && approval.proposal.process.as_ref().is_some_and(runs)
+        });
+        if is_denied {
+            Question::Denied
+        } else {
+            Question::None
+        }
     }
 
     /// Takes an incident's ending back, unless another one is open for the unit

@@ -134,8 +134,22 @@ pub(super) enum WaitsFor {
     Retry,
     /// A person's answer, until its time is over.
     Answer,
+    /// Another try, after a person has denied what would end a process: that may end by
+    /// itself before.
+    Denied,
     /// What held it back to pass.
     Hold(LeftAlone),
+}
+
+/// How it stands with what people were asked in an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    /// They are asked nothing, or what that was about is not there any more.
+    None,
+    /// They have not answered.
+    Open,
+    /// They have denied it, which stands, and the process that it is about runs.
+    Denied,
 }
 
 impl Task {
@@ -167,19 +181,35 @@ impl Task {
         matches!(self.waits_for, Some(WaitsFor::Hold(_)))
     }
 
-    /// Like [`wait`](Self::wait), after people were asked for help. Where they were `asks`ed a
-    /// question, it is looked at meanwhile whether what that is about is still there.
-    pub(super) fn wait_for_people(&mut self, duration: Duration, asks: bool) -> bool {
-        if asks {
-            self.wait(duration.min(LOOK_AT_QUESTION), WaitsFor::Answer)
-        } else {
-            self.wait(duration, WaitsFor::Retry)
+    /// Like [`wait`](Self::wait), after people were asked for help. Where they were asked a
+    /// question, or have denied it, it is looked at meanwhile whether what that is about is
+    /// still there.
+    pub(super) fn wait_for_people(&mut self, duration: Duration, question: Question) -> bool {
+        match question {
+            Question::None => self.wait(duration, WaitsFor::Retry),
+            Question::Open => self.wait(duration.min(LOOK_AT_QUESTION), WaitsFor::Answer),
+            Question::Denied => {
+                let waits = self.wait(duration, WaitsFor::Denied);
+                if waits {
+                    self.look_before_due(LOOK_AT_QUESTION);
+                }
+                waits
+            }
         }
+    }
+
+    /// Has it looked at after so long, or when it is due where that is before.
+    pub(super) fn look_before_due(&mut self, wait: Duration) {
+        let at = Instant::now() + wait;
+        self.stage = Stage::Waiting(self.due.map_or(at, |due| due.min(at)));
     }
 
     /// Whether it waits for people.
     pub(super) fn waits_for_people(&self) -> bool {
-        matches!(self.waits_for, Some(WaitsFor::Retry | WaitsFor::Answer))
+        matches!(
+            self.waits_for,
+            Some(WaitsFor::Retry | WaitsFor::Answer | WaitsFor::Denied)
+        )
     }
 
     /// Has the next attempt come by the clock, or at once where an operator has ordered

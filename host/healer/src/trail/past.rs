@@ -186,6 +186,8 @@ pub(super) struct Told {
     needs_people: Option<String>,
     /// The approval that was asked for, and until when.
     asks: Option<(String, Timestamp)>,
+    /// The act that was denied, its target, and why.
+    denied: Option<(String, String, String)>,
 }
 
 impl Told {
@@ -223,6 +225,17 @@ impl Told {
                 self.asks = asks;
                 is_new
             }
+            Step::ActDenied {
+                act,
+                target,
+                failure,
+                ..
+            } => {
+                let denied = Some((act.clone(), target.clone(), failure.message.clone()));
+                let is_new = self.denied != denied;
+                self.denied = denied;
+                is_new
+            }
             _ => true,
         }
     }
@@ -231,7 +244,7 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use prunella_core::incident::IncidentId;
+    use prunella_core::{Failure, incident::IncidentId};
 
     fn entries(steps: impl IntoIterator<Item = Step>) -> Vec<Entry> {
         (0..)
@@ -283,6 +296,20 @@ mod tests {
         assert!(!told.is_new(&asks("x.1", 9)));
         assert!(told.is_new(&asks("x.1", 19)));
         assert!(told.is_new(&asks("x.2", 19)));
+    }
+
+    #[test]
+    fn a_denial_is_logged_once_and_again_when_it_is_another() {
+        let denied = |by: &str| Step::ActDenied {
+            strategy: "port-conflict".parse().unwrap(),
+            act: "process-control.terminate".to_owned(),
+            target: "process 7 (nc)".to_owned(),
+            failure: Failure::denied("disapproved", format!("{by} has denied it")),
+        };
+        let mut told = Told::default();
+        assert!(told.is_new(&denied("root")));
+        assert!(!told.is_new(&denied("root")));
+        assert!(told.is_new(&denied("anna")));
     }
 
     #[test]

@@ -58,10 +58,38 @@ impl From<(Mark, String)> for StepLine {
 /// How the key of a wait begins.
 const WAITS: &str = "waits: ";
 
+/// How the key of what held it back begins.
+const HELD: &str = "held back: ";
+
 impl Attempt {
     fn only_waits(&self) -> bool {
         self.steps.iter().all(|line| line.key.starts_with(WAITS))
     }
+
+    /// Whether nothing was done because something held it back.
+    fn was_held(&self) -> bool {
+        let all = || self.steps.iter().map(|line| line.key.as_str());
+        all().any(|key| key.starts_with(HELD))
+            && all().all(|key| key.starts_with(HELD) || key.starts_with(WAITS))
+    }
+}
+
+/// Has what held a healing back stand before that: it was no attempt.
+fn with_what_held(attempts: Vec<Attempt>) -> Vec<Attempt> {
+    let mut merged: Vec<Attempt> = Vec::new();
+    let mut held: Option<Attempt> = None;
+    for mut attempt in attempts {
+        if let Some(before) = held.take() {
+            attempt.steps.splice(0..0, before.steps);
+        }
+        if attempt.was_held() {
+            held = Some(attempt);
+        } else {
+            merged.push(attempt);
+        }
+    }
+    merged.extend(held);
+    merged
 }
 
 impl StepLine {
@@ -141,6 +169,7 @@ impl<'a> ReportBuilder<'a> {
             }
         }
         attempts.retain(|attempt| !attempt.steps.is_empty());
+        let mut attempts = with_what_held(attempts);
         // A turn that only waited is no attempt, where there is a real one.
         if !attempts.iter().all(Attempt::only_waits) {
             attempts.retain(|attempt| !attempt.only_waits());
@@ -315,6 +344,15 @@ impl<'a> ReportBuilder<'a> {
             | Step::Watches { .. }
             | Step::Cleared { .. }
             | Step::Note { .. } => Some(StepLine::of(step)),
+            Step::Ended {
+                ending: Ending::LeftAlone { why, detail },
+            } if why.passes() && entry.attempt < self.latest => {
+                let text = match detail.as_str() {
+                    "" => format!("{HELD}{}", why.sentence()),
+                    detail => format!("{HELD}{} ({})", why.sentence(), clean(detail)),
+                };
+                Some((Mark::Plain, text).into())
+            }
             // Shown with its intention.
             Step::ActEnded { .. }
             // Shown by the headline, and of earlier attempts at their end.

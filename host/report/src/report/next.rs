@@ -244,16 +244,16 @@ fn unprivileged(
                         format!("systemctl start {unit}"),
                         "start it yourself, whatever Prunella may do",
                     ));
-                    match denial.until {
-                        Some(until) => command(
-                            heal.command,
-                            &format!(
-                                "start it and prove it, from {} on",
-                                words::local(until, &context.zone)
-                            ),
-                        ),
-                        None => command(heal.command, "start it and prove it, once that is over"),
-                    }
+                    let from = match denial.until {
+                        Some(until) => format!("from {} on", words::local(until, &context.zone)),
+                        None => "once that is over".to_owned(),
+                    };
+                    let ended = denial
+                        .process
+                        .map(|process| format!(", or once {process} has ended"));
+                    let purpose =
+                        format!("start it and prove it, {from}{}", ended.unwrap_or_default());
+                    command(heal.command, &purpose)
                 }
             };
             // What is in the way goes first: the start that a denial leaves to people would
@@ -548,6 +548,10 @@ pub(super) fn recommendation(
             why: LeftAlone::KillSwitch,
             ..
         } => Some("Remove the kill switch when services may be healed again.".to_owned()),
+        Ending::LeftAlone {
+            why: LeftAlone::Masked,
+            ..
+        } => Some("It stays down until somebody unmasks it.".to_owned()),
         Ending::LeftAlone { why, .. } if why.needs_people() => advice,
         _ => None,
     }

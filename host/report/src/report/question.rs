@@ -134,6 +134,8 @@ pub(super) struct Denial {
     pub(super) act: String,
     /// Until when that stands, where the incident tells.
     pub(super) until: Option<Timestamp>,
+    /// The process that it is about: once that has ended, nothing is denied any more.
+    pub(super) process: Option<String>,
     /// Whether it is about the service itself, so that a person's order passes it.
     pub(super) passes_by_order: bool,
 }
@@ -168,6 +170,9 @@ fn denial(record: &Record) -> Option<Denial> {
                     by: words::clean(by.unwrap_or("a person")),
                     act: words::act(act, target),
                     until,
+                    process: act
+                        .starts_with("process-control.")
+                        .then(|| words::clean(target)),
                     passes_by_order: target == record.incident.detection.unit.as_str(),
                 })
             }
