@@ -24,7 +24,7 @@ use crate::{
     changes::Changes,
     exit::{Exit, Problem},
     output::{self, FAIR},
-    paths::{CACHE, Paths, RUN, STATE},
+    paths::{CACHE, Paths, RUN},
     setup::UNITS,
     systemctl,
 };
@@ -32,26 +32,31 @@ use crate::{
 /// How long one look at a unit may take.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// What is Prunella's in its configuration folder.
-const IN_CONFIG: [&str; 6] = [
-    "prunella.toml",
-    "off",
-    "services.d",
-    "plugins",
-    "keys",
-    "templates",
-];
+/// Whether something in the configuration folder is Prunella's, beside `services.d`.
+fn is_of_configuration(name: &str) -> bool {
+    ["prunella.toml", "off", "plugins", "keys", "templates"].contains(&name)
+}
 
-/// The same of a state folder.
-const IN_STATE: [&str; 7] = [
-    "prunella.db",
-    "prunella.db-wal",
-    "prunella.db-shm",
-    "last-good-prunella.toml",
-    "plugins.lock",
-    "plugin-versions.toml",
-    "cache",
-];
+/// The same of `services.d`: services files, and those that `disable` has left.
+fn is_of_services(name: &str) -> bool {
+    name.ends_with(".toml") || name.ends_with(".toml.disabled")
+}
+
+/// The same of the state folder: the databases with what SQLite keeps beside them, damaged
+/// ones that were set aside, and the rest.
+fn is_of_state(name: &str) -> bool {
+    const OTHERS: [&str; 4] = [
+        "last-good-prunella.toml",
+        "plugins.lock",
+        "plugin-versions.toml",
+        "cache",
+    ];
+    let of_database = ["prunella.db", "metrics.db"]
+        .iter()
+        .filter_map(|database| name.strip_prefix(database))
+        .any(|rest| ["", "-wal", "-shm"].contains(&rest) || rest.starts_with(".damaged-"));
+    of_database || OTHERS.contains(&name)
+}
 
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: &UninstallArgs) -> anyhow::Result<Exit> {
@@ -77,11 +82,19 @@ pub(crate) fn run(paths: &Paths, args: &UninstallArgs) -> anyhow::Result<Exit> {
     if changes.count() > units_before && systemctl::booted() {
         changes.systemctl(&["daemon-reload"])?;
     }
-    folder(&mut changes, &paths.run, Some(RUN), &[])?;
-    folder(&mut changes, &paths.cache, Some(CACHE), &[])?;
+    // What is left over there outlives no reboot, or can be made anew.
+    for (path, usual) in [(&paths.run, RUN), (&paths.cache, CACHE)] {
+        let is_own = path == Path::new(usual);
+        folder(&mut changes, path, |_| is_own)?;
+    }
     if args.purge {
-        folder(&mut changes, &paths.config, None, &IN_CONFIG)?;
-        folder(&mut changes, &paths.state, Some(STATE), &IN_STATE)?;
+        folder(
+            &mut changes,
+            &paths.config.join("services.d"),
+            is_of_services,
+        )?;
+        folder(&mut changes, &paths.config, is_of_configuration)?;
+        folder(&mut changes, &paths.state, is_of_state)?;
     }
     end(paths, args, &changes, &down)
 }
@@ -201,40 +214,38 @@ fn unit_files(changes: &mut Changes, args: &UninstallArgs) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Removes a folder of Prunella's with all that is in it, if it has its `usual` name. Any
-/// other may be somebody else's, too: of that `known` goes, and the folder if it is empty
-/// then.
+/// Removes what is Prunella's of a folder, and the folder if it is empty then.
 fn folder(
     changes: &mut Changes,
     path: &Path,
-    usual: Option<&str>,
-    known: &[&str],
+    is_ours: impl Fn(&str) -> bool,
 ) -> anyhow::Result<()> {
     // A link leads to somebody else's.
     if fs::symlink_metadata(path).map_or(true, |there| !there.is_dir()) {
         return Ok(());
     }
-    if usual.is_some_and(|usual| path == Path::new(usual)) {
-        if !changes.is_dry_run() {
-            fs::remove_dir_all(path)
-                .with_context(|| format!("cannot remove {}", path.display()))?;
-        }
-        return changes.changed("removed", &path.display().to_string());
-    }
-    for inside in known.iter().map(|name| path.join(name)) {
-        match fs::symlink_metadata(&inside) {
-            Err(_) => {}
-            Ok(there) if there.is_dir() => {
-                if !changes.is_dry_run() {
-                    fs::remove_dir_all(&inside)
-                        .with_context(|| format!("cannot remove {}", inside.display()))?;
-                }
-                changes.changed("removed", &inside.display().to_string())?;
+    let listed = fs::read_dir(path)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .with_context(|| format!("cannot list {}", path.display()))?;
+    let (ours, others): (Vec<_>, Vec<_>) = listed
+        .into_iter()
+        .partition(|entry| entry.file_name().to_str().is_some_and(&is_ours));
+    for entry in ours {
+        let inside = entry.path();
+        if entry.file_type()?.is_dir() {
+            if !changes.is_dry_run() {
+                fs::remove_dir_all(&inside)
+                    .with_context(|| format!("cannot remove {}", inside.display()))?;
             }
-            Ok(_) => remove_file(changes, &inside)?,
+            changes.changed("removed", &inside.display().to_string())?;
+        } else {
+            remove_file(changes, &inside)?;
         }
     }
-    if !changes.is_dry_run() && fs::remove_dir(path).is_ok() {
+    if others.is_empty() {
+        if !changes.is_dry_run() {
+            fs::remove_dir(path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
         changes.changed("removed", &path.display().to_string())?;
     }
     Ok(())
@@ -245,6 +256,14 @@ fn remove_file(changes: &mut Changes, path: &Path) -> anyhow::Result<()> {
         fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
     }
     changes.changed("removed", &path.display().to_string())
+}
+
+fn and(paths: &[&PathBuf]) -> String {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(" and ")
 }
 
 /// Says what there is left.
@@ -265,16 +284,15 @@ fn end(
         .filter(|path| path.exists())
         .collect();
     if !args.purge && !left.is_empty() {
-        let left: Vec<String> = left.iter().map(|path| path.display().to_string()).collect();
         text.push_str(&format!(
             "Configuration and incidents stay in {}; `prunella uninstall --purge` deletes them.\n",
-            left.join(" and ")
+            and(&left)
         ));
     }
-    if args.purge && !args.dry_run && paths.config.exists() {
+    if args.purge && !args.dry_run && !left.is_empty() {
         text.push_str(&format!(
             "What is not Prunella's stays in {}.\n",
-            paths.config.display()
+            and(&left)
         ));
     }
     if let Ok(program) = std::env::current_exe() {
@@ -308,31 +326,45 @@ fn end(
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
-    fn of_a_folder_with_another_name_only_prunellas_files_go() {
+    fn only_prunellas_files_go() {
         let folder_of = tempfile::tempdir().unwrap();
         let path = folder_of.path().join("etc");
-        fs::create_dir_all(path.join("services.d")).unwrap();
+        fs::create_dir_all(path.join("keys")).unwrap();
         fs::write(path.join("prunella.toml"), "").unwrap();
         fs::write(path.join("passwd"), "").unwrap();
 
         let mut dry = Changes::new(true);
-        folder(&mut dry, &path, None, &IN_CONFIG).unwrap();
+        folder(&mut dry, &path, is_of_configuration).unwrap();
         assert_eq!(dry.count(), 2);
         assert!(path.join("prunella.toml").exists());
 
         let mut changes = Changes::new(false);
-        folder(&mut changes, &path, None, &IN_CONFIG).unwrap();
+        folder(&mut changes, &path, is_of_configuration).unwrap();
         assert_eq!(changes.count(), 2);
         let left: Vec<_> = fs::read_dir(&path).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
         assert!(path.join("passwd").exists());
 
         fs::remove_file(path.join("passwd")).unwrap();
-        folder(&mut changes, &path, None, &IN_CONFIG).unwrap();
+        folder(&mut changes, &path, is_of_configuration).unwrap();
         assert!(!path.exists());
-        folder(&mut changes, &path, None, &IN_CONFIG).unwrap();
+        folder(&mut changes, &path, is_of_configuration).unwrap();
+    }
+
+    #[rstest]
+    #[case("prunella.db", true)]
+    #[case("prunella.db-wal", true)]
+    #[case("metrics.db.damaged-1796028951", true)]
+    #[case("plugins.lock", true)]
+    #[case("prunella.db.before-upgrade", false)]
+    #[case("prunella.db-backup", false)]
+    #[case("notes.txt", false)]
+    fn what_of_the_state_is_prunellas(#[case] name: &str, #[case] is_ours: bool) {
+        assert_eq!(is_of_state(name), is_ours);
     }
 }

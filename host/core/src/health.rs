@@ -21,6 +21,7 @@ mod metric;
 mod objective;
 mod reading;
 mod series;
+mod undecided;
 mod unusual;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -36,6 +37,7 @@ pub use self::{
     objective::{Bucket, BucketSpan, BudgetRecord, ErrorBudgetHealth, Objective},
     reading::{Existing, Reading, Source, Whole},
     series::{Point, Series},
+    undecided::Undecided,
     unusual::{Unusual, UnusualSettings},
 };
 use crate::{Timestamp, UnitName, duration::written};

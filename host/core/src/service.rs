@@ -122,29 +122,15 @@ impl Service {
         declared(&self.probes, "probe", name)
     }
 
-    /// What a strategy said, with the paths of the declared files that it names, of which it
-    /// knows the names alone: `` the environment file `environment` `` becomes `the environment
-    /// file /etc/default/web`. Where it does not say that the name is a file's, the path follows
-    /// the name.
+    /// What a strategy said, with the paths of the declared files, of which it knows the names
+    /// alone: `` the environment file `environment` `` becomes `the environment file
+    /// /etc/default/web`. Whatever stands in backquotes and is a declared file's name is taken
+    /// for that file.
     pub fn with_paths(&self, said: &str) -> String {
-        const OF_A_FILE: [&str; 5] = ["file ", "directory ", "link ", "database ", " of "];
         self.files
             .iter()
             .fold(said.to_owned(), |text, (name, file)| {
-                let quoted = format!("`{name}`");
-                let path = file.path.display();
-                let mut parts = text.split(quoted.as_str());
-                let mut told = parts.next().unwrap_or_default().to_owned();
-                for part in parts {
-                    let is_file = OF_A_FILE.iter().any(|word| told.ends_with(word));
-                    if is_file {
-                        told.push_str(&path.to_string());
-                    } else {
-                        told.push_str(&format!("{quoted} ({path})"));
-                    }
-                    told.push_str(part);
-                }
-                told
+                text.replace(&format!("`{name}`"), &file.path.to_string_lossy())
             })
     }
 
@@ -448,10 +434,11 @@ mod tests {
         "file `environment`, directory `environment`",
         "file /etc/default/web, directory /etc/default/web"
     )]
-    #[case::not_said_to_be_one(
+    #[case::by_its_name_alone(
         "`environment` is not as declared",
-        "`environment` (/etc/default/web) is not as declared"
+        "/etc/default/web is not as declared"
     )]
+    #[case::without_backquotes("an environment is missing", "an environment is missing")]
     #[case::another("the file `other` is missing", "the file `other` is missing")]
     fn what_a_strategy_says_has_the_paths(#[case] said: &str, #[case] told: &str) {
         let mut service = Service::new(UnitName::new("web.service").unwrap());

@@ -42,6 +42,8 @@ pub enum Awaited {
     Health,
     /// The host, which is short of something.
     Host,
+    /// What the probes of a unit that it needs tell.
+    Need,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

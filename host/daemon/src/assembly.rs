@@ -5,11 +5,18 @@ use std::{
     panic,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use prunella_analysis::HostAnalyst;
 use prunella_config::Config;
-use prunella_core::{capability::Host, health::Symptom, service::Service, text};
+use prunella_core::{
+    UnitName,
+    capability::Host,
+    health::{Symptom, Undecided},
+    service::Service,
+    text,
+};
 use prunella_engine::{Engine, EngineSettings};
 use prunella_healer::{Healer, HealerSettings, Hosts, Observer};
 use prunella_linux::{Linux, LinuxSettings};
@@ -129,5 +136,9 @@ impl Hosts for LinuxHosts {
 
     fn symptoms(&self) -> Vec<Symptom> {
         self.measures.of_host()
+    }
+
+    fn undecided(&self, unit: &UnitName, ago: Duration) -> Option<Undecided> {
+        self.measures.undecided(unit, ago)
     }
 }

@@ -29,7 +29,7 @@ use prunella_core::{
     duration::written,
     health::{
         Existing, Health, HealthState, Metric, ProbeHealth, Reading, Subject, SubjectForecast,
-        Symptom, SymptomLevel, Unusual, explained_by,
+        Symptom, SymptomLevel, Undecided, Unusual, explained_by,
     },
     incident::Incident,
     service::Service,
@@ -330,6 +330,12 @@ impl HealthBook {
             .get(unit)
             .map(Tracker::unusual)
             .unwrap_or_default()
+    }
+
+    /// Which probe of a service does not tell yet how it has been for the last `ago`.
+    pub(crate) fn undecided(&self, unit: &UnitName, ago: Duration) -> Option<Undecided> {
+        let trackers = self.lock();
+        trackers.get(unit)?.undecided(self.now(), ago)
     }
 
     /// What is known of a service's probes.

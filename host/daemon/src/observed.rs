@@ -4,7 +4,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use prunella_core::{
@@ -13,7 +13,7 @@ use prunella_core::{
         Answer, Call, Host, HostCalls, Operation as _, Reply,
         metrics::{self, Measurement, SpanSummary},
     },
-    health::{Health, Metric, Subject, Symptom},
+    health::{Health, Metric, Subject, Symptom, Undecided},
 };
 use prunella_store::{StoreError, samples::SeriesHistory};
 
@@ -62,6 +62,13 @@ impl Measures {
     pub(crate) fn of_host(&self) -> Vec<Symptom> {
         let book = self.daemon.get().and_then(|(book, _)| book.upgrade());
         book.map(|book| book.of_host().symptoms).unwrap_or_default()
+    }
+
+    /// Which probe of a service does not tell yet how it has been for the last `ago`; nothing
+    /// where nobody asks.
+    pub(crate) fn undecided(&self, unit: &UnitName, ago: Duration) -> Option<Undecided> {
+        let book = self.daemon.get().and_then(|(book, _)| book.upgrade())?;
+        book.undecided(unit, ago)
     }
 
     /// What a metric was: of the daemon that measures, this minute included, else of the file.

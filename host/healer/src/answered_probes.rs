@@ -80,17 +80,21 @@ impl AnsweredProbes {
         self.lock().get(&key).is_some_and(is_answered)
     }
 
-    /// What an answer counts: of the service's own probes, one that was never answered gives a
-    /// failure.
+    /// What an answer counts: of the service's own probes, one that was never answered gives
+    /// [`NEVER_ANSWERED`], also where it cannot even be asked, as a command that is not there.
     pub(crate) fn counted(
         &self,
         service: &Service,
         probe: &str,
-        answer: ProbeAnswer,
+        answer: Answer<ProbeAnswer>,
     ) -> Answer<ProbeAnswer> {
         if own(service, probe).is_none() {
-            return Ok(answer);
+            return answer;
         }
+        let answer = answer.map_err(|failure| match self.was_answered(service, probe) {
+            true => failure,
+            false => never_answered(probe, &format!(" ({failure})")),
+        })?;
         if answer.healthy {
             if self.answered(service, probe) {
                 tracing::info!(
@@ -220,7 +224,7 @@ impl HostCalls for OnceAnswered {
         if !self.asks_in_vain && self.answered.is_in_vain(service, probe) {
             return ask.reply(Err(never_answered(probe, "")));
         }
-        let answer = self.below.ask(deadline, ask.clone())?;
+        let answer = self.below.ask(deadline, ask.clone());
         ask.reply(self.answered.counted(service, probe, answer))
     }
 }

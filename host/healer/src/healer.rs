@@ -12,7 +12,7 @@ use prunella_core::{
     analyst::{Analyst, Changes},
     budget::BudgetVerdict,
     capability::{Answer, Host, ProbeAnswer, probes},
-    health::Symptom,
+    health::{Symptom, Undecided},
     service::{BudgetSettings, Service},
     situation::Situation,
 };
@@ -40,6 +40,12 @@ pub trait Hosts: Send + Sync {
     /// What holds of the host itself; nothing where that is not measured.
     fn symptoms(&self) -> Vec<Symptom> {
         Vec::new()
+    }
+
+    /// Which probe of a service in care does not tell yet how that has been for the last `ago`;
+    /// nothing where none is asked.
+    fn undecided(&self, _unit: &UnitName, _ago: Duration) -> Option<Undecided> {
+        None
     }
 }
 
@@ -217,7 +223,7 @@ impl Healer {
         probe: &str,
         answer: Answer<ProbeAnswer>,
     ) -> Answer<ProbeAnswer> {
-        let answer = self.answered_probes.counted(service, probe, answer?)?;
+        let answer = self.answered_probes.counted(service, probe, answer)?;
         self.probe_answers.note(&service.unit, probe, &answer);
         Ok(answer)
     }

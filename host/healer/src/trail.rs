@@ -22,7 +22,7 @@ use prunella_core::{
     situation::Situation,
     statistics::{Signature, tries},
     text::one_line,
-    trail::{Entry, Step},
+    trail::{Awaited, Entry, Step},
 };
 use prunella_report::{degraded_headline, headline};
 use prunella_store::{AttemptEnd, LastSteps, Store, StoreError};
@@ -69,8 +69,8 @@ pub(crate) struct Trail {
     earlier_failed_otherwise: bool,
     /// Who has healed in an earlier attempt.
     earlier_tried: BTreeSet<StrategyName>,
-    /// Whether the steps before end with a wait for the host.
-    waited_for_host: bool,
+    /// What the steps before end with a wait for.
+    waited_for: Option<Awaited>,
     inner: Mutex<Inner>,
 }
 
@@ -130,7 +130,7 @@ impl Trail {
             earlier_watch: past::watch(earlier),
             earlier_failed_otherwise: past::failed_otherwise(earlier),
             earlier_tried: past::tried(earlier),
-            waited_for_host: past::waits_for_host(earlier),
+            waited_for: past::waits_for(earlier),
             earlier_told: earlier
                 .iter()
                 .rfind(|entry| matches!(entry.step, Step::Blocked { .. } | Step::Watches { .. }))
@@ -180,9 +180,9 @@ impl Trail {
         past::watch(&self.lock().steps).or(self.earlier_watch)
     }
 
-    /// Whether the attempt before this one ended because the host is short of something.
-    pub(crate) fn waited_for_host(&self) -> bool {
-        self.waited_for_host
+    /// What the attempt before this one ended with a wait for, if it did.
+    pub(crate) fn waited_for(&self) -> Option<Awaited> {
+        self.waited_for
     }
 
     /// The strategies that have healed in this incident, but for those that waited for a

@@ -145,6 +145,12 @@ impl Watched {
         self.confirmed
     }
 
+    /// Whether it does not hold, and values speak for it that are not enough yet.
+    pub(crate) fn may_open(&self) -> bool {
+        let rows = [&self.shown.strict, &self.shown.mixed];
+        self.open.is_none() && rows.iter().any(|row| row.first.is_some())
+    }
+
     /// What was measured until now tells nothing of what comes: it has to be shown anew, and
     /// holds until it has cleared.
     pub(crate) fn begin_anew(&mut self) {
@@ -255,6 +261,11 @@ impl InARow {
     /// Since when there is a symptom, and the longest row of it.
     pub(crate) fn since(&self) -> Option<(Now, u32)> {
         Some((self.open?, self.longest))
+    }
+
+    /// Whether it is no symptom, and failures speak for one that are not enough yet.
+    pub(crate) fn may_open(&self) -> bool {
+        self.open.is_none() && self.first.is_some()
     }
 
     /// The `threshold`th failure in a row makes it a symptom.

@@ -6,11 +6,11 @@ use prunella_core::{
     capability::Certificate,
     contract::milliseconds,
     duration::written,
-    health::{HealthSettings, Metric, ProbeHealth, Symptom, SymptomLevel},
+    health::{HealthSettings, Metric, ProbeHealth, Symptom, SymptomLevel, Undecided},
 };
 
 use crate::{
-    CLOSE_AFTER, Condition, Now, STALE_AFTER,
+    CLOSE_AFTER, Condition, Now, OPEN_AFTER, STALE_AFTER,
     certificate::CertificateWatch,
     condition::{InARow, Watched},
     rate::Rate,
@@ -34,9 +34,21 @@ pub struct ProbeSettings {
 }
 
 impl ProbeSettings {
+    /// How long after one answer the next comes at the latest.
+    fn between_answers(&self) -> Duration {
+        self.interval.max(self.timeout)
+    }
+
     /// For so long a sample tells of the present.
     fn fresh_for(&self) -> Duration {
-        self.interval.max(self.timeout) * STALE_AFTER
+        self.between_answers() * STALE_AFTER
+    }
+
+    /// How long after its service has become slow, or has begun to err, that is a symptom of
+    /// this probe at the latest.
+    fn decides_within(&self, settings: &HealthSettings) -> Duration {
+        let hold = settings.latency.hold.max(settings.error_rate.hold);
+        self.between_answers() * OPEN_AFTER.max(self.failure_threshold) + hold
     }
 }
 
@@ -340,6 +352,41 @@ impl Probe {
             )),
             Some(_) => None,
         }
+    }
+
+    /// Whether it does not tell yet how the service has been for the last `ago`: it was not
+    /// asked since, or what speaks for a symptom is not enough for one. After as long as a
+    /// symptom takes to open, it tells no more than it has.
+    pub(crate) fn undecided(
+        &self,
+        name: &str,
+        now: Now,
+        settings: &HealthSettings,
+        ago: Duration,
+    ) -> Option<Undecided> {
+        if self.never_answered {
+            return None;
+        }
+        let last = self.last.filter(|(_, answered)| answered.is_some());
+        let heard = last.map(|(last, _)| now.since(last));
+        let is_heard = heard.is_some_and(|heard| heard < ago);
+        let may_open = self.latency.may_open()
+            || self.degrading.may_open()
+            || self.failing.may_open()
+            || self.unanswered.may_open();
+        let up_to = self.settings.decides_within(settings).saturating_sub(ago);
+        if (is_heard && !may_open) || up_to.is_zero() {
+            return None;
+        }
+        let next = self
+            .settings
+            .interval
+            .saturating_sub(heard.unwrap_or_default());
+        Some(Undecided {
+            probe: name.to_owned(),
+            next: next.min(up_to),
+            up_to,
+        })
     }
 
     /// How long its latest answer took, in milliseconds.

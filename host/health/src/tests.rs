@@ -982,6 +982,95 @@ fn nothing_but_failures_fails() {
     assert!(failures > 300, "{failures}");
 }
 
+impl Run {
+    /// For how many seconds more whoever has been slow for so long waits for its probe, and
+    /// how many seconds from now that is asked next.
+    fn undecided(&self, ago: u64) -> Option<(u64, u64)> {
+        let undecided = self.tracker.undecided(self.now, Duration::from_secs(ago))?;
+        assert_eq!(undecided.probe, "front");
+        Some((undecided.up_to.as_secs(), undecided.next.as_secs()))
+    }
+}
+
+#[test]
+fn a_probe_is_undecided_until_it_is_asked_and_no_longer_than_a_symptom_takes() {
+    let mut run = Run::new();
+    // Three intervals, and 30 s.
+    assert_eq!(run.undecided(0), Some((60, 10)));
+    run.took(20);
+    run.wait(Duration::from_secs(4));
+    assert_eq!(run.undecided(3), Some((57, 6)));
+    assert_eq!(run.undecided(5), None, "it was fast since");
+    run.wait(Duration::from_secs(40));
+    assert_eq!(run.undecided(43), Some((17, 0)));
+    run.wait(Duration::from_secs(17));
+    assert_eq!(run.undecided(60), None);
+}
+
+#[test]
+fn slow_answers_that_are_too_few_decide_nothing() {
+    let mut run = Run::new();
+    for seconds in [1, 11, 21] {
+        run.took(1_500);
+        assert_eq!(run.undecided(seconds), Some((60 - seconds, 10)));
+    }
+    assert_eq!(run.state(), HealthState::Healthy);
+    run.took(1_500);
+    assert_eq!(run.state(), HealthState::Degraded);
+    assert_eq!(run.undecided(31), None, "its state says it");
+
+    // A slow one and a fast one may be the first of some that are slow by turns.
+    let mut run = Run::new();
+    run.took(1_500);
+    run.took(20);
+    assert!(run.undecided(15).is_some());
+    run.took(20);
+    run.took(20);
+    assert_eq!(run.undecided(35), None);
+}
+
+#[test]
+fn so_do_unanswered_questions() {
+    let mut run = Run::new();
+    run.took(20);
+    run.unanswered();
+    assert_eq!(run.undecided(5), Some((55, 10)));
+    run.unanswered();
+    run.unanswered();
+    assert_eq!(run.state(), HealthState::Failed);
+}
+
+#[rstest]
+#[case::down(|run: &mut Run| run.unit(Standing::Down))]
+#[case::failed(|run: &mut Run| run.unit(Standing::Failed("it failed".into())))]
+#[case::healed(|run: &mut Run| run.incident(IncidentEvent::Healing("x is healing it".into())))]
+#[case::never_answered(|run: &mut Run| run.sample(Sample::NeverAnswered))]
+#[case::paused(|run: &mut Run| {
+    let pause = PauseUntil { why: "it is paused".into(), until: None };
+    let observed = run.tracker.pause(run.now, Some(pause));
+    run.note(observed);
+})]
+fn what_is_not_asked_is_not_waited_for(#[case] becomes: fn(&mut Run)) {
+    let mut run = Run::new();
+    assert!(run.undecided(1).is_some());
+    becomes(&mut run);
+    assert_eq!(run.undecided(1), None);
+}
+
+/// What an earlier daemon knew is no answer since.
+#[test]
+fn after_a_restart_of_the_daemon_it_is_undecided_again() {
+    let mut run = Run::new();
+    run.took(20);
+    run.wait(Duration::from_secs(2));
+    assert_eq!(run.undecided(5), None);
+    let earlier = run.tracker.health();
+    let unit = UnitName::new("web.service").unwrap();
+    run.tracker = Tracker::new(unit, settings(), probes(), run.now, "it has begun")
+        .carrying_on(run.now, &earlier);
+    assert_eq!(run.undecided(5), Some((55, 10)));
+}
+
 /// A try to start it that fails, and during which it is up for a moment, begins no other
 /// outage: it is down since it failed.
 #[test]

@@ -11,7 +11,7 @@ use prunella_core::{
     capability::Certificate,
     health::{
         ExpectedWork, Health, HealthSettings, HealthState, Metric, ProbeHealth, Symptom,
-        SymptomLevel,
+        SymptomLevel, Undecided,
     },
 };
 
@@ -73,6 +73,12 @@ pub struct PauseUntil {
     pub why: String,
     /// Until when; until it is resumed, when absent.
     pub until: Option<Timestamp>,
+}
+
+impl PauseUntil {
+    fn holds(&self, now: Now) -> bool {
+        self.until.is_none_or(|until| now.at < until)
+    }
 }
 
 /// Where an incident stands.
@@ -412,6 +418,22 @@ impl Tracker {
         })
     }
 
+    /// Which probe does not tell yet how it has been for the last `ago`; of several, the one
+    /// that may take longest. Nothing where no probe is asked: while it is down, paused, or
+    /// being healed.
+    pub fn undecided(&self, now: Now, ago: Duration) -> Option<Undecided> {
+        let is_down = matches!(self.standing, Ok(Standing::Failed(_) | Standing::Down));
+        let pause = self.pause.as_ref();
+        let is_paused = pause.is_some_and(|pause| pause.holds(now));
+        if is_down || is_paused || self.is_being_healed() {
+            return None;
+        }
+        let probes = self.probes.iter();
+        probes
+            .filter_map(|(name, probe)| probe.undecided(name, now, &self.settings, ago))
+            .max_by_key(|undecided| undecided.up_to)
+    }
+
     /// What is known of its probes, by name.
     pub fn probes(&self) -> Vec<ProbeHealth> {
         self.probes
@@ -454,7 +476,7 @@ impl Tracker {
 
     fn judge(&self, now: Now, worst: Option<&Symptom>) -> Verdict {
         if let Some(pause) = &self.pause
-            && pause.until.is_none_or(|until| now.at < until)
+            && pause.holds(now)
         {
             return Verdict::new(HealthState::Paused, Reason::Paused, pause.why.as_str());
         }

@@ -28,6 +28,9 @@ pub(crate) use self::detail::{Asked, of_service};
 use self::{past::Past, ports::Listening};
 use crate::{Paths, clock, disks::disks, pauses};
 
+const NOT_SET_UP: &str = "Prunella is not set up on this host, so nothing is healed: \
+                          `prunella setup`";
+
 /// For all the questions of one overview together: somebody is waiting.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -62,7 +65,12 @@ pub(crate) fn of(
     let resources = UnitName::new("prunella.service")
         .ok()
         .map(|own| HostResources::new(Arc::new(Service::new(own))));
-    collect(Sources {
+    let mut alarms = alarms;
+    let is_set_up = daemon.is_some() || is_set_up(linux);
+    if !is_set_up {
+        alarms.push(NOT_SET_UP.to_owned());
+    }
+    let mut report = collect(Sources {
         config,
         store,
         linux,
@@ -71,7 +79,32 @@ pub(crate) fn of(
         awaiting_grant: crate::plugins::awaiting_grant(paths, config),
         alarms,
         notices,
-    })
+    });
+    if !is_set_up {
+        // Nobody is there to try anything.
+        report
+            .services
+            .iter_mut()
+            .for_each(|service| service.waits = None);
+        report
+            .needs_people
+            .iter_mut()
+            .for_each(|needy| needy.retry_at = None);
+    }
+    report
+}
+
+/// Whether the daemon or, where only hooks heal, the sweep is a unit of this host. What cannot
+/// be asked is taken to be.
+fn is_set_up(linux: &Linux) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    ["prunella.service", "prunella-sweep.service"]
+        .into_iter()
+        .filter_map(|name| UnitName::new(name).ok())
+        .any(|unit| {
+            let status = linux.units().get(deadline, &unit);
+            !status.is_err_and(|failure| failure.kind == FailureKind::NotFound)
+        })
 }
 
 /// Puts it together.

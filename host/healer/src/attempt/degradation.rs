@@ -4,6 +4,7 @@
 //! |---|---|
 //! | hold, and a unit that it needs is not well | it waits for that unit |
 //! | hold, and the host is critically short of what explains them | it waits for the host, of which people are told |
+//! | hold, and the probes of a unit that it needs do not tell yet how that is | it waits until they do, or could have |
 //! | hold, and nothing that is done would end any: a certificate, an error budget | people are told, once, and it is watched |
 //! | hold, and the operator lists strategies for it | those that were not tried heal |
 //! | hold | people are told, once, and it is watched |
@@ -21,7 +22,7 @@ use prunella_core::{
     StrategyName, UnitName,
     budget::BudgetVerdict,
     capability::{Answer, UnitStatus, health},
-    health::{Health, HealthState, Symptom, explained_by},
+    health::{Health, HealthState, Symptom, Undecided, explained_by},
     incident::{Ending, IncidentKind},
     text::one_line,
     trail::{Awaited, Step},
@@ -33,6 +34,10 @@ use crate::{decide::mistake, trail::Watch};
 
 /// One that waits for the host looks so long after whether that is still short of something.
 const HOST_AGAIN: Duration = Duration::from_secs(5);
+
+/// One that waits for an answer of what it needs looks so long after whether it has come, at
+/// the soonest.
+const ANSWER_AGAIN: Duration = Duration::from_secs(1);
 
 /// Characters of why a needed unit is not well.
 const REASON_MAX: usize = 300;
@@ -85,6 +90,9 @@ impl Attempt<'_> {
         {
             return outcome;
         }
+        if let Some(outcome) = self.waits_for_answers(status) {
+            return outcome;
+        }
         let treated = self.treat(status, &holding);
         if self.trail.is_dry_run() {
             return AttemptOutcome::Ended(match treated {
@@ -120,15 +128,50 @@ impl Attempt<'_> {
                 verdict: format!("nothing would be done: {reason}"),
             }));
         }
-        let told = (!self.trail.waited_for_host()).then(|| {
-            Box::new(Step::Waits {
-                on: Awaited::Host,
-                reason,
-                up_to: HOST_AGAIN,
-            })
-        });
-        let again = Some(HOST_AGAIN);
-        Some(AttemptOutcome::Watches { told, again })
+        Some(self.waits(Awaited::Host, reason, HOST_AGAIN, HOST_AGAIN))
+    }
+
+    /// Where the cause may be a unit that it needs: what is slow because of another may well be
+    /// noticed before it, and is the same matter. It is waited for what the probes of that one
+    /// tell of the time since the symptoms began, and no longer than they need for it.
+    fn waits_for_answers(&self, status: &UnitStatus) -> Option<AttemptOutcome> {
+        // Nobody was told yet, and nobody waits for an answer.
+        let is_news = self.trail.watch().is_none() && !self.ordered && !self.trail.is_dry_run();
+        if !self.joins || !is_news || self.is_of_another_boot() {
+            return None;
+        }
+        let began = self.trail.incident().detection.failed_monotonic?;
+        let settings = &self.healer.settings;
+        let ago = settings.situation.monotonic().since(began);
+        let undecided: Vec<(&UnitName, Undecided)> = self
+            .needs(status)
+            .into_iter()
+            .filter_map(|unit| Some((unit, settings.hosts.undecided(unit, ago)?)))
+            .collect();
+        let next = undecided.iter().map(|(_, one)| one.next).min()?;
+        let up_to = undecided.iter().map(|(_, one)| one.up_to).max()?;
+        let probes: Vec<String> = undecided
+            .iter()
+            .map(|(unit, one)| format!("probe `{}` of {unit}", one.probe))
+            .collect();
+        let reason = format!("{} may show the cause", probes.join(", "));
+        let again = next.max(ANSWER_AGAIN).min(up_to);
+        Some(self.waits(Awaited::Need, reason, up_to, again))
+    }
+
+    /// Nothing is done, and people are told nothing, until it is looked at `again`. That it
+    /// waits is written down once.
+    fn waits(
+        &self,
+        on: Awaited,
+        reason: String,
+        up_to: Duration,
+        again: Duration,
+    ) -> AttemptOutcome {
+        let is_known = self.trail.waited_for() == Some(on);
+        let told = (!is_known).then(|| Box::new(Step::Waits { on, reason, up_to }));
+        let again = Some(again);
+        AttemptOutcome::Watches { told, again }
     }
 
     fn told(&self, symptoms: Vec<Symptom>, reason: String, tried: bool) -> AttemptOutcome {
@@ -143,16 +186,19 @@ impl Attempt<'_> {
         }
     }
 
-    /// A unit in care that it needs and that is not well, and how it is.
-    fn ailing_need(&self, status: &UnitStatus) -> Option<(UnitName, String)> {
-        let needs: BTreeSet<&UnitName> = self
-            .service
+    /// The units in care that it needs.
+    fn needs<'s>(&'s self, status: &'s UnitStatus) -> BTreeSet<&'s UnitName> {
+        self.service
             .depends_on
             .iter()
             .chain(&status.requires)
             .filter(|unit| self.current.config.services.contains_key(*unit))
-            .collect();
-        needs.into_iter().find_map(|unit| {
+            .collect()
+    }
+
+    /// A unit in care that it needs and that is not well, and how it is.
+    fn ailing_need(&self, status: &UnitStatus) -> Option<(UnitName, String)> {
+        self.needs(status).into_iter().find_map(|unit| {
             let health = self.health_of(unit).ok()?;
             let how = match health.state {
                 HealthState::Failed => "has failed",

@@ -131,23 +131,19 @@ pub(super) fn watch(steps: &[Entry]) -> Option<Watch> {
     })
 }
 
+/// What these steps end with a wait for, if they do.
+pub(super) fn waits_for(steps: &[Entry]) -> Option<Awaited> {
+    match steps.last()?.step {
+        Step::Waits { on, .. } => Some(on),
+        _ => None,
+    }
+}
+
 /// Whether these steps tell of a run that failed otherwise than the one that was noticed.
 pub(super) fn failed_otherwise(steps: &[Entry]) -> bool {
     steps
         .iter()
         .any(|entry| LatestFailure::told_by(&entry.step).is_some())
-}
-
-/// Whether these steps end with a wait for the host.
-pub(super) fn waits_for_host(steps: &[Entry]) -> bool {
-    let last = steps.last().map(|entry| &entry.step);
-    matches!(
-        last,
-        Some(Step::Waits {
-            on: Awaited::Host,
-            ..
-        })
-    )
 }
 
 /// The strategies that have healed, but for those that waited for a person to agree.

@@ -9,18 +9,23 @@
 
 use std::{
     fs,
+    path::Path,
     time::{Duration, SystemTime},
 };
 
 use prunella_core::{
-    Timestamp, UnitName,
-    health::{ExpectedWork, Metric, Series, Subject},
+    Monotonic, Timestamp, UnitName,
+    cause::Cause,
+    health::{ExpectedWork, Metric, Series, Subject, Symptom, SymptomLevel},
+    incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
+    trail::{Entry, Step},
 };
 use prunella_e2e::{Scene, TIMEOUT, one_line, victim};
 use prunella_store::{
     Store,
     samples::{Measured, Minute, SampleStore},
 };
+use serde_json::Value;
 
 use crate::{
     receiver::{self, alert_group, got, headline, is_resolved, kind, receiver, text, wait_got},
@@ -40,6 +45,18 @@ while True:
     time.sleep(0.5)
 "#;
 
+/// Opens files, and closes none for as long.
+const LEAK: &str = r#"
+import os, time
+files = []
+while True:
+    if os.path.exists("/run/test-fills"):
+        files.append(open("/dev/null"))
+    else:
+        files.clear()
+    time.sleep(0.6)
+"#;
+
 /// A disk of its own, which is written to in this way, and whose end is told.
 fn scene(how: &str, size: &str) -> Scene {
     // Whatever fills the disk of the host that these tests run on takes longer.
@@ -55,6 +72,13 @@ fn scene(how: &str, size: &str) -> Scene {
             "fill.service",
             &format!("[Service]\nExecStart=/usr/bin/python3 /opt/test/fill.py {how}\n"),
         )
+        .file("/opt/test/leak.py", LEAK, 0o644)
+        .service(
+            "leak.service",
+            "[Service]\nExecStart=/usr/bin/python3 /opt/test/leak.py\nLimitNOFILE=1024\n",
+            "alerts = { degradation = [\"team\"] }\n\
+             [health]\ndescriptors = { forecast = \"15m\" }\n",
+        )
         .service("web.service", &victim("", ""), "")
         .with_daemon();
     receiver(&scene, "200");
@@ -66,15 +90,25 @@ fn scene(how: &str, size: &str) -> Scene {
     scene
 }
 
+/// Waits until so many messages are there: of the host, or of this service.
+#[track_caller]
+fn wait_told(scene: &Scene, of: &[&str], number: usize) -> Vec<Value> {
+    scene
+        .wait_for("messages", 4 * TIMEOUT, || {
+            let mut told = got(scene);
+            told.retain(|message| receiver::units(message) == of);
+            Ok((told.len() >= number).then_some(told))
+        })
+        .unwrap()
+}
+
 #[test]
-fn a_disk_that_fills_is_told_before_it_is_full() {
+fn what_is_about_to_be_used_up_is_told_before_it_is_to_those_whose_matter_it_is() {
     // Full after some four minutes.
     let scene = scene("fills", "size=128m");
-    let told = scene
-        .wait_for("a message", 4 * TIMEOUT, || {
-            Ok(got(&scene).into_iter().next())
-        })
-        .unwrap();
+    // All its files are open after ten.
+    scene.start(&["leak.service"]);
+    let told = wait_told(&scene, &[], 1).remove(0);
     let host = scene.health("--host");
     assert_eq!(kind(&told), "prunella.degradation");
     let subject = headline(&told);
@@ -96,6 +130,16 @@ fn a_disk_that_fills_is_told_before_it_is_full() {
         assert!(shown.contains("/tmp is full in "), "{shown}");
     }
 
+    // It goes where the service's file says, and that of the host where the host's does.
+    assert_eq!(told["path"], "/pager");
+    let of_service = wait_told(&scene, &["leak.service"], 1).remove(0);
+    assert_eq!(of_service["path"], "/team", "{of_service:#}");
+    assert_eq!(kind(&of_service), "prunella.degradation");
+    assert!(
+        headline(&of_service).contains("leak.service"),
+        "{of_service:#}"
+    );
+
     // A daemon that begins anew knows that it was told, and foresees it still.
     scene.systemctl(&["restart", "prunella.service"]).unwrap();
     let host = scene.wait_state("--host", "healthy");
@@ -105,17 +149,19 @@ fn a_disk_that_fills_is_told_before_it_is_full() {
     scene
         .run_ok(&["truncate", "--size=0", "/tmp/data"])
         .unwrap();
-    let over = scene
-        .wait_for("its end", 4 * TIMEOUT, || {
-            Ok(got(&scene).into_iter().nth(1))
-        })
-        .unwrap();
+    let over = wait_told(&scene, &[], 2).remove(1);
     assert!(is_resolved(&over), "{over:#}");
     assert!(
         headline(&over).contains("Nothing is about to be used up any more"),
         "{over:#}"
     );
     assert_eq!(alert_group(&over), alert_group(&told));
+    let over = wait_told(&scene, &["leak.service"], 2).remove(1);
+    assert!(is_resolved(&over), "{over:#}");
+    assert_eq!(over["path"], "/team", "{over:#}");
+    assert_eq!(alert_group(&over), alert_group(&of_service));
+    assert_eq!(got(&scene).len(), 4, "each once, and its end");
+    assert!(scene.incidents_of("leak.service").is_empty());
     assert!(scene.incidents_of("web.service").is_empty());
     assert_eq!(scene.runs("web.service"), 1);
 }
@@ -191,6 +237,143 @@ fn reports_have_the_last_hour_of_what_matters() {
     assert!(!page.contains("<svg"), "{page}");
 }
 
+/// Now, in milliseconds since 1970.
+fn now() -> u64 {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    u64::try_from(now).unwrap()
+}
+
+/// Keeps what a probe's latency was from `from` on: so many milliseconds in each minute.
+fn keep_latency(path: &Path, from: Timestamp, minutes: impl IntoIterator<Item = u64>) {
+    let mut store = SampleStore::open(path).unwrap();
+    let series = Series {
+        subject: Subject::from(UnitName::new("web.service").unwrap()),
+        metric: Metric::LatencyMs,
+        instance: Some("front".to_owned()),
+    };
+    let first = u32::try_from(from.as_millis() / 60_000).unwrap();
+    for (number, latency) in (first..).zip(minutes) {
+        let values = [Some(latency); 6];
+        let minute = Minute {
+            number,
+            interval: Duration::from_secs(10),
+            slots: values.len(),
+            values: vec![Measured::of(&series, &values)],
+        };
+        store.write(&minute, 64 << 20).unwrap();
+    }
+}
+
+/// A degradation that ended then. Answers with its id.
+fn keep_degradation(path: &Path, ended: Timestamp) -> IncidentId {
+    let store = Store::open(path).unwrap();
+    let at = ended.saturating_sub(Duration::from_secs(600));
+    let symptom = Symptom {
+        level: SymptomLevel::Degraded,
+        metric: Metric::LatencyMs,
+        instance: Some("front".to_owned()),
+        value: 700,
+        threshold: 400,
+        clear: 300,
+        since: at,
+        evidence: "probe `front` took 700 ms to answer, with a limit of 400 ms".to_owned(),
+        confirmed: true,
+    };
+    let detection = Detection {
+        unit: UnitName::new("web.service").unwrap(),
+        by: DetectedBy::Symptom,
+        at,
+        cause: Cause::Degraded,
+        invocation: None,
+        exit_code: None,
+        signal: None,
+        failed_monotonic: None,
+        restarts_before: None,
+        symptoms: vec![symptom],
+        unusual: Vec::new(),
+        follows: None,
+        expected_work: None,
+    };
+    let incident = Incident {
+        id: IncidentId::new(at, 1),
+        key: detection.key("boot"),
+        detection: detection.clone(),
+        attempt: 1,
+        boot_id: "boot".to_owned(),
+        parent: None,
+    };
+    let ending = Ending::Recovered {
+        by: "the symptom has cleared".to_owned(),
+    };
+    let entry = |number, at, step| Entry {
+        incident: incident.id.clone(),
+        number,
+        at,
+        monotonic: Monotonic::from_micros(1),
+        attempt: 1,
+        step,
+    };
+    let steps = [
+        entry(
+            0,
+            at,
+            Step::Detected {
+                detection,
+                evidence: Vec::new(),
+            },
+        ),
+        entry(
+            1,
+            ended,
+            Step::Ended {
+                ending: ending.clone(),
+            },
+        ),
+    ];
+    store.open_incident_with(&incident, &steps).unwrap();
+    store.end(&incident.id, ended, &ending).unwrap();
+    incident.id
+}
+
+#[test]
+fn a_report_of_an_old_incident_plots_the_hour_before_its_end_by_the_minute() {
+    let folder = tempfile::tempdir().unwrap();
+    let (metrics, incidents) = (folder.path().join("m.db"), folder.path().join("p.db"));
+    let days_ago = (now() - 3 * 86_400_000) / 60_000 * 60_000;
+    let ended = Timestamp::from_millis(days_ago);
+    let begins = ended.saturating_sub(Duration::from_secs(2 * 3_600));
+    // An hour that is not shown, the one that is, and what came after: with a minute to
+    // either side that may be.
+    let before = [9_000; 59].into_iter().chain([20]);
+    let shown = (0..60).map(|minute| if minute < 50 { 20 } else { 700 });
+    let after = [700].into_iter().chain([9_000; 59]);
+    keep_latency(&metrics, begins, before.chain(shown).chain(after));
+    let id = keep_degradation(&incidents, ended);
+
+    let kept = |file| format!("/var/lib/prunella/{file}");
+    let scene = Scene::builder()
+        .file(&kept("metrics.db"), fs::read(metrics).unwrap(), 0o600)
+        .file(&kept("prunella.db"), fs::read(incidents).unwrap(), 0o600)
+        .service("web.service", &victim("", ""), "")
+        .with_daemon();
+    let is_plotted = || {
+        let page = scene.prunella_ok(&["incidents", id.as_str(), "--html"]);
+        let (_, points) = page.split_once("<polyline points=\"").unwrap();
+        let (points, _) = points.split_once('"').unwrap();
+        // By the quarter of an hour there would be four.
+        let number = points.split_whitespace().count();
+        assert!(number >= 58, "{number}: {points}");
+        let sentence = "Latency of probe `front` lay between 20 ms and 700 ms, and was 700 ms at \
+                        last; the limit is 400 ms.";
+        let text = one_line(&scene.prunella_ok(&["incidents", id.as_str()]));
+        assert!(text.contains(sentence), "{text}");
+    };
+    is_plotted();
+    // The same without a daemon.
+    scene.systemctl(&["stop", "prunella.service"]).unwrap();
+    is_plotted();
+}
+
 /// What an earlier daemon has kept: 13 hours in which these services used half a gigabyte.
 fn past(units: &[&str]) -> Vec<u8> {
     const MINUTES: u32 = 780;
@@ -205,8 +388,7 @@ fn past(units: &[&str]) -> Vec<u8> {
             instance: None,
         })
         .collect();
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() / 60;
-    let now = u32::try_from(now).unwrap();
+    let now = u32::try_from(now() / 60_000).unwrap();
     for minute in 0..MINUTES {
         let values = vec![Some((500 + u64::from(minute) * 7 % 5) << 20); 6];
         let minute = Minute {
@@ -287,8 +469,7 @@ fn expected_all_day(unit: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("prunella.db");
     let store = Store::open(&path).unwrap();
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
-    let now = Timestamp::from_millis(u64::try_from(now).unwrap());
+    let now = Timestamp::from_millis(now());
     let work = ExpectedWork {
         unit: UnitName::new(unit).unwrap(),
         since: now.saturating_sub(Duration::from_secs(86_400)),

@@ -158,7 +158,7 @@ fn a_recent_change_is_named() {
         .collect();
     let because = changes[0]["because"].as_str().unwrap();
     assert!(
-        because.contains("/etc/shop/shop.conf (`config`) was modified"),
+        because.contains("/etc/shop/shop.conf was modified"),
         "{because}"
     );
 }

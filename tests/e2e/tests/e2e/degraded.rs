@@ -6,7 +6,7 @@
     reason = "in a test a panic is the report"
 )]
 
-use prunella_e2e::{Builder, Record, Scene, TIMEOUT, one_line, victim};
+use prunella_e2e::{Builder, Incident, Record, Scene, TIMEOUT, one_line, victim};
 use serde_json::Value;
 
 use crate::{
@@ -345,12 +345,34 @@ fn care_at(port: u16) -> String {
     CARE.replace("8080", &port.to_string())
 }
 
+/// The same, asked so seldom that whoever needs it is noticed to be slow before it is.
+fn seldom_asked_at(port: u16) -> String {
+    care_at(port).replace("interval = \"1s\"", "interval = \"4s\"")
+}
+
 #[test]
 fn a_slow_database_and_two_that_need_it_are_one_alert() {
+    is_one_alert_with_two_that_need_it(&care_at(8081));
+}
+
+#[test]
+fn a_slow_database_that_is_noticed_after_two_that_need_it_is_one_alert_with_them() {
+    let (scene, incidents) = is_one_alert_with_two_that_need_it(&seldom_asked_at(8081));
+    for incident in incidents {
+        let record = scene.record(&incident);
+        let waits = record.steps("waits").next().unwrap();
+        assert_eq!(waits["on"], "need", "{waits:#}");
+        let reason = waits["reason"].as_str().unwrap();
+        assert_eq!(reason, "probe `front` of db.service may show the cause");
+    }
+}
+
+/// Answers with the incidents of the two.
+fn is_one_alert_with_two_that_need_it(care_of_db: &str) -> (Scene, Vec<Incident>) {
     let needs = |port| format!("depends-on = [\"db.service\"]\n{}", care_at(port));
     let scene = scene_of("", &needs(8080))
         .service("shop.service", &web::unit(8082, ""), &needs(8082))
-        .service("db.service", &web::unit(8081, ""), &care_at(8081))
+        .service("db.service", &web::unit(8081, ""), care_of_db)
         .with_daemon();
     receiver(&scene, "200");
     let all = ["db.service", "web.service", "shop.service"];
@@ -359,9 +381,10 @@ fn a_slow_database_and_two_that_need_it_are_one_alert() {
         scene.wait_state(unit, "healthy");
     }
     slow(&scene);
-    for unit in &all[1..] {
-        scene.wait_step(unit, "blocked", 2 * TIMEOUT);
-    }
+    let waiting: Vec<Incident> = all[1..]
+        .iter()
+        .map(|unit| scene.wait_step(unit, "blocked", 2 * TIMEOUT))
+        .collect();
     // One of the two may be measured to be slow a moment after that was told.
     let of_them = || {
         let mut got = receiver::got(&scene);
@@ -387,13 +410,30 @@ fn a_slow_database_and_two_that_need_it_are_one_alert() {
     for unit in all {
         assert_eq!(scene.runs(unit), 1);
     }
+    for incident in &waiting {
+        let told = scene.record(incident).steps("watches").count();
+        assert_eq!(told, 0, "{incident:?}");
+    }
+    (scene, waiting)
 }
 
 #[test]
 fn one_that_is_slow_by_itself_is_told_though_it_needs_a_database_that_is_well() {
+    is_told_by_itself(&care_at(8081));
+}
+
+#[test]
+fn it_is_told_once_a_database_that_is_seldom_asked_was_found_well() {
+    is_told_by_itself(&seldom_asked_at(8081));
+}
+
+/// No later than a database that became slow with it would have been found to be.
+fn is_told_by_itself(care_of_db: &str) {
+    // Three answers, which may take 5 s each, and 2 s.
+    let at_most = 17_000;
     let needs = format!("depends-on = [\"db.service\"]\n{CARE}");
     let scene = scene_of("", &needs)
-        .service("db.service", &web::unit(8081, ""), &care_at(8081))
+        .service("db.service", &web::unit(8081, ""), care_of_db)
         .with_daemon();
     receiver(&scene, "200");
     scene.start(&["db.service", "web.service", "bystander.service"]);
@@ -405,8 +445,14 @@ fn one_that_is_slow_by_itself_is_told_though_it_needs_a_database_that_is_well() 
     assert_eq!(kind(&told), "prunella.degradation", "{told:#}");
     assert_eq!(receiver::units(&told), ["web.service"]);
     assert!(scene.incidents_of("db.service").is_empty());
+    let record = scene.record(&scene.only_incident_of("web.service"));
+    let began = record.detection()["symptoms"][0]["since"].as_u64().unwrap();
+    let steps = record.timed();
+    let told_at = steps.iter().find(|step| step.1 == "watches").unwrap().0;
+    assert!(told_at - began <= at_most, "{}", record.text());
     scene.remove_file(&slow_alone).unwrap();
     scene.wait_ended("web.service", "recovered");
+    assert_eq!(scene.runs("db.service"), 1);
 }
 
 #[test]

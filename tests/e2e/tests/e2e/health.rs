@@ -7,7 +7,7 @@
     reason = "in a test a panic is the report"
 )]
 
-use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
+use prunella_e2e::{Builder, Scene, TIMEOUT, one_line, victim};
 use serde_json::Value;
 
 use crate::web::{self, BROKEN, SLOW, with_server};
@@ -293,4 +293,61 @@ fn a_store_that_does_not_work_keeps_nothing_from_being_healed() {
         })
         .unwrap();
     assert_eq!(well["last_known"], false);
+}
+
+/// A crowd of processes, and that makes the host degraded.
+const CROWD: &str = "[Service]\nExecStart=/bin/sh -c \
+                     'for i in $(seq 300); do sleep infinity & done; wait'\n";
+
+#[test]
+fn a_host_that_is_flapping_is_said_once_and_as_often_as_the_operator_allows() {
+    // Of what else the tests' own host is short of, nothing is asked.
+    let main = "[metrics]\ninterval = \"1s\"\n[health.host]\ncpu = \"off\"\nmemory = \"off\"\n\
+                disk = \"off\"\ninodes = \"off\"\nfile-handles = \"off\"\n\
+                processes = { degraded = 250, clear = 200, for = \"0s\" }\n\
+                flapping = { changes = 3, within = \"20m\" }\n";
+    let scene = scene()
+        .file("/etc/prunella/prunella.toml", main, 0o644)
+        .unit("crowd.service", CROWD)
+        .with_daemon();
+    let said = || {
+        let entries = scene.entries();
+        let messages = entries
+            .iter()
+            .filter_map(|entry| entry.get("MESSAGE").and_then(Value::as_str));
+        messages
+            .filter(|message| message.contains("the host is flapping"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    scene.wait_state("--host", "healthy");
+    scene.start(&["crowd.service"]);
+    scene.wait_state("--host", "degraded");
+    scene.systemctl(&["stop", "crowd.service"]).unwrap();
+    let calm = scene.wait_state("--host", "healthy");
+    assert!(calm["service"]["flapping"].is_null(), "{calm:#}");
+    assert_eq!(said(), Vec::<String>::new());
+
+    // The third change.
+    scene.start(&["crowd.service"]);
+    let flapping = scene.wait_state("--host", "degraded");
+    assert_eq!(
+        flapping["service"]["flapping"]["changes"], 3,
+        "{flapping:#}"
+    );
+    let shown = one_line(&scene.prunella_ok(&["health", "--host"]));
+    assert!(
+        shown.contains("it is flapping: 3 changes within 20m"),
+        "{shown}"
+    );
+    scene.systemctl(&["stop", "crowd.service"]).unwrap();
+    let flapping = scene.wait_state("--host", "healthy");
+    assert_eq!(
+        flapping["service"]["flapping"]["changes"], 4,
+        "{flapping:#}"
+    );
+    assert_eq!(
+        said(),
+        ["the host is flapping: 3 changes within 20m of its health"]
+    );
 }

@@ -330,6 +330,39 @@ fn uninstall_takes_back_what_prunella_wrote_and_nothing_else() {
     scene.prunella_ok(&["enable", "web"]);
     scene.kill("web.service");
     scene.wait_healed("web.service");
+    // Nobody promises what nobody does.
+    scene.prunella_ok(&["uninstall"]);
+    let status = scene.prunella_ok(&["status"]);
+    assert!(
+        status.contains("Prunella is not set up on this host"),
+        "{status}"
+    );
+    let mine = [
+        "/var/lib/prunella/notes.txt",
+        "/var/lib/prunella/prunella.db.before-upgrade",
+        "/etc/prunella/services.d/README",
+    ];
+    for path in mine {
+        scene.write_file(path, "mine\n", 0o644).unwrap();
+    }
+    let done = one_line(&scene.prunella_ok(&["uninstall", "--purge", "--yes"]));
+    assert!(done.contains("What is not Prunella's stays in"), "{done}");
+    for path in mine {
+        assert!(exists(&scene, path), "{path}");
+        scene.remove_file(path).unwrap();
+    }
+    let left = [
+        "find",
+        "/etc/prunella",
+        "/var/lib/prunella",
+        "-not",
+        "-type",
+        "d",
+    ];
+    assert_eq!(scene.run_ok(&left).unwrap(), "", "all of its own is gone");
+    scene
+        .run_ok(&["rmdir", "/etc/prunella/services.d"])
+        .unwrap();
     scene.prunella_ok(&["uninstall", "--purge", "--yes"]);
     for gone in ["/etc/prunella", "/var/lib/prunella", units, DROP_IN] {
         assert!(!exists(&scene, gone), "{gone}");

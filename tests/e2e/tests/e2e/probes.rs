@@ -7,21 +7,30 @@
 )]
 
 use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
+use rstest::rstest;
 
 /// A probe of a port at which nobody listens unless `side.service` does.
 const PROBE: &str = "[[probe]]\nname = \"front\"\ntcp = \"127.0.0.1:9090\"\ntimeout = \"300ms\"\n";
+
+/// One that cannot even be asked.
+const COMMAND: &str =
+    "[[probe]]\nname = \"front\"\ncommand = [\"/usr/bin/no-such-check\"]\ntimeout = \"300ms\"\n";
 
 const ASKED: &str = "interval = \"1s\"\nfailure-threshold = 2\n";
 
 const NEVER: &str = "has never been answered";
 
 fn scene(interval: &str) -> Builder {
+    scene_with(PROBE, interval)
+}
+
+fn scene_with(probe: &str, interval: &str) -> Builder {
     Scene::builder()
         .unit("side.service", &victim("", "--listen 9090"))
         .service(
             "web.service",
             &victim("", ""),
-            &format!("{PROBE}{interval}"),
+            &format!("{probe}{interval}"),
         )
         .service("bystander.service", &victim("", ""), "")
 }
@@ -47,9 +56,11 @@ fn wait_said(scene: &Scene, part: &str) {
         .unwrap();
 }
 
-#[test]
-fn a_probe_that_was_never_answered_heals_nothing_and_is_told_once() {
-    let scene = scene(ASKED).with_daemon();
+#[rstest]
+#[case::nobody_listens(PROBE)]
+#[case::no_such_command(COMMAND)]
+fn a_probe_that_was_never_answered_heals_nothing_and_is_told_once(#[case] probe: &str) {
+    let scene = scene_with(probe, ASKED).with_daemon();
     scene.start(&["web.service", "bystander.service"]);
     wait_said(&scene, NEVER);
     let status = scene.prunella_ok(&["status"]);
