@@ -358,10 +358,18 @@ fn again(ending: &Ending, by: DetectedBy, another: bool) -> Again {
         ) => Again::Same,
         // What held it back may be gone by now.
         (Ending::LeftAlone { why, .. }, DetectedBy::Sweep | DetectedBy::Dependency)
-            if why.passes() || *why == LeftAlone::Masked =>
+            if why.passes() =>
         {
             Again::Same
         }
+        // It may be unmasked by now. Who waits for it would wait in vain until it is.
+        (
+            Ending::LeftAlone {
+                why: LeftAlone::Masked,
+                ..
+            },
+            DetectedBy::Sweep,
+        ) => Again::Same,
         _ => Again::No,
     }
 }
