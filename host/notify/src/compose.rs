@@ -165,6 +165,7 @@ impl Composer<'_> {
                     notification.status_colour = StatusColour::Grey;
                     notification.report = notification.report.map(Report::is_over);
                     notification.intro = self.about_left(&down);
+                    "Up again without it".clone_into(&mut notification.others_title);
                 } else if left.is_empty() {
                     // The last report may still say that it was handed to people.
                     if notification.status_colour != StatusColour::Green || up.len() > 1 {
