@@ -26,7 +26,6 @@ mod kernel;
 mod killed;
 mod lifecycle;
 mod logs;
-mod masked;
 mod masks;
 mod measures;
 mod one_story;

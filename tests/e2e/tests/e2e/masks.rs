@@ -1,14 +1,19 @@
 //! Services that are masked: they are left alone as long as they are, and no longer, and
 //! nobody is told that they are up.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
 
 use prunella_e2e::{Builder, Incident, Scene, TIMEOUT, one_line, victim};
 use rstest::rstest;
+use serde_json::Value;
 
 use crate::receiver::{
-    about, alert_group, headline, is_resolved, kind, receiver, scene as telling, text, units,
-    wait_got,
+    CONFIG, about, alert_group, got, headline, is_resolved, kind, receiver, scene as telling, text,
+    units, wait_got,
 };
 
 const BYSTANDER: &str = "bystander.service";
@@ -153,4 +158,52 @@ fn what_is_up_without_a_masked_cause_is_told_with_what_stays_down(#[case] mode: 
     assert!(text.contains("systemctl unmask db.service"), "{text}");
     assert!(!text.contains("which is over"), "{text}");
     assert!(!text.contains("Resolved"), "{text}");
+}
+
+#[test]
+fn a_masked_unit_that_is_needed_is_never_said_to_need_nothing() {
+    let config = CONFIG.replace("[alerts]\n", "[alerts]\ninformation = [\"team\"]\n");
+    let builder = telling()
+        .file("/etc/prunella/prunella.toml", config, 0o644)
+        .service(WEB, &victim("", ""), "depends-on = [\"db.service\"]\n");
+    let scene = boot(builder, Mode::Daemon);
+    receiver(&scene, "200");
+    scene.start(&[WEB]);
+    fail_masked(&scene, Mode::Daemon);
+    scene.kill(WEB);
+    scene.wait_ended(WEB, "escalated");
+    let told = scene
+        .wait_for("both to be told", TIMEOUT, || {
+            let kinds = got(&scene);
+            let has = |what| kinds.iter().any(|one| kind(one) == what);
+            let both = has("prunella.information") && has("prunella.escalation");
+            Ok(both.then(|| about(&scene, DB)))
+        })
+        .unwrap();
+    for message in &told {
+        assert!(!text(message).contains("Nothing to do now"), "{message}");
+    }
+    assert!(
+        told.iter()
+            .any(|one| text(one).contains("It stays down until somebody unmasks it.")),
+        "{told:?}"
+    );
+    let needy = needs_people(&scene);
+    assert!(needy.iter().any(|one| one["unit"] == WEB), "{needy:?}");
+    let db = needy.iter().find(|one| one["unit"] == DB);
+    assert_eq!(
+        db.unwrap()["reason"],
+        "it is masked, and web.service needs it"
+    );
+
+    scene.systemctl(&["unmask", DB]).unwrap();
+    scene.wait_healed(DB);
+    scene.wait_healed(WEB);
+    assert_eq!(needs_people(&scene), Vec::<Value>::new());
+}
+
+fn needs_people(scene: &Scene) -> Vec<Value> {
+    let status = scene.prunella_ok(&["status", "--json"]);
+    let status: Value = serde_json::from_str(&status).unwrap();
+    status["needs_people"].as_array().unwrap().clone()
 }
