@@ -26,7 +26,7 @@ pub use self::{
 };
 use crate::{
     Timestamp, UnitName,
-    incident::{Assessment, DetectedBy, Ending, Incident, IncidentId, Outcome},
+    incident::{Assessment, DetectedBy, Ending, Incident, IncidentId, LeftAlone, Outcome},
     service::Service,
     text::without_numbers,
     trail::{Entry, Step, was_handed_over},
@@ -124,6 +124,11 @@ impl Alert {
             {
                 return None;
             }
+            // Who sees to it already need not hear that Prunella does not.
+            Ending::LeftAlone {
+                why: LeftAlone::KillSwitch | LeftAlone::Paused,
+                ..
+            } if was_handed_over(steps) => return None,
             Ending::LeftAlone { why, .. } if why.needs_people() => (AlertKind::Escalation, urgent),
             Ending::LeftAlone { .. } => (AlertKind::Information, Severity::Info),
             Ending::Interrupted { .. } => (AlertKind::Information, Severity::Warning),

@@ -200,19 +200,7 @@ fn an_order_is_told_only_to_those_who_were_asked(
     let mut incident = incident();
     incident.detection.by = DetectedBy::Operator;
     incident.detection.cause = "inactive".into();
-    let steps: Vec<Entry> = before
-        .iter()
-        .map(|ending| Entry {
-            incident: incident.id.clone(),
-            number: 0,
-            at: Timestamp::from_millis(5),
-            monotonic: Monotonic::from_micros(5),
-            attempt: 1,
-            step: Step::Ended {
-                ending: ending.clone(),
-            },
-        })
-        .collect();
+    let steps = ended(before);
     let alert = Alert::of(
         &incident,
         &steps,
@@ -222,6 +210,34 @@ fn an_order_is_told_only_to_those_who_were_asked(
         Timestamp::from_millis(7),
     );
     assert_eq!(alert.map(|alert| alert.kind), told);
+}
+
+/// Of the kill switch people hear once, and not when they see to the service already.
+#[rstest]
+#[case::alone(&[], Some(AlertKind::Escalation))]
+#[case::people_were_asked(&[escalated("x", None)], None)]
+fn the_kill_switch_is_no_news_of_what_people_see_to(
+    #[case] before: &[Ending],
+    #[case] told: Option<AlertKind>,
+) {
+    let incident = incident();
+    let alert = Alert::of(
+        &incident,
+        &ended(before),
+        &left(LeftAlone::KillSwitch),
+        None,
+        headline(),
+        Timestamp::from_millis(7),
+    );
+    assert_eq!(alert.map(|alert| alert.kind), told);
+}
+
+/// The steps of an incident that has ended so before.
+fn ended(endings: &[Ending]) -> Vec<Entry> {
+    let steps = endings.iter().map(|ending| Step::Ended {
+        ending: ending.clone(),
+    });
+    steps.map(|step| entry(1, step)).collect()
 }
 
 #[rstest]

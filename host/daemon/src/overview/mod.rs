@@ -83,10 +83,10 @@ pub(crate) fn of(
     });
     if !is_set_up {
         // Nobody is there to try anything.
-        report
-            .services
-            .iter_mut()
-            .for_each(|service| service.waits = None);
+        for service in &mut report.services {
+            service.waits = None;
+            service.open_incident = None;
+        }
         report
             .needs_people
             .iter_mut()
