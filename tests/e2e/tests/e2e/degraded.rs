@@ -610,7 +610,8 @@ fn what_is_sampled_has_to_stay_away_for_as_long_as_it_would_take_to_be_seen() {
     let healed = scene.wait_healed("web.service");
     let record = scene.record(&healed);
     assert_eq!(record.acts(), ["unit-control.restart web.service"]);
-    assert!(proof_took(&record) >= 5_000, "{}", record.text());
+    // `for`, by samples, and then the proof's `stable-for`.
+    assert!(proof_took(&record) >= 3_500, "{}", record.text());
     assert_eq!(scene.runs("web.service"), 2);
 }
 
