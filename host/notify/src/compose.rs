@@ -144,14 +144,9 @@ impl Composer<'_> {
             MessageForm::Resolved => {
                 notification.kind = planned.kind;
                 notification.severity = planned.severity;
-                // What has no incident may be down for long: nobody says that it is not.
-                let is_known = |one: &&Mention| {
-                    one.incident.is_some() || self.host.up_since(&one.unit).is_some()
-                };
                 let (left, up): (Vec<&Mention>, Vec<&Mention>) = planned
                     .mentions
                     .iter()
-                    .filter(is_known)
                     .partition(|one| self.is_left_as_it_is(one));
                 let down: Vec<(&UnitName, String)> = left
                     .iter()
