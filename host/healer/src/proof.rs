@@ -11,7 +11,7 @@
 use std::time::{Duration, Instant};
 
 use prunella_core::{
-    FailureKind,
+    Failure, FailureKind,
     capability::{
         Goal, Host, Ownership, PortHolder, UnitStatus, clock, ports as port_calls, probes, units,
     },
@@ -241,6 +241,12 @@ impl Prover<'_> {
                     unknown.push(name.clone());
                     continue;
                 }
+                // Its program is gone, say: that tells nothing of the service.
+                Err(failure) if was_not_asked(&failure) => {
+                    evidence.push(format!("probe `{name}` cannot be asked: {failure}"));
+                    unknown.push(name.clone());
+                    continue;
+                }
                 Err(failure) => {
                     return Err(NotWell::NotYet(format!("probe `{name}` failed: {failure}")));
                 }
@@ -394,6 +400,17 @@ impl NotWell {
         let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
         format!("{} is held by nobody", ports.join(", "))
     }
+}
+
+/// Whether a question did not even reach the service.
+fn was_not_asked(failure: &Failure) -> bool {
+    matches!(
+        failure.kind,
+        FailureKind::Denied
+            | FailureKind::NotFound
+            | FailureKind::Invalid
+            | FailureKind::Unavailable
+    )
 }
 
 fn is_finished_oneshot(status: &UnitStatus) -> bool {

@@ -87,6 +87,24 @@ fn a_probe_that_was_never_answered_heals_nothing_and_is_told_once(#[case] probe:
     assert_eq!(scene.runs("web.service"), 2);
 }
 
+/// That a check is gone tells nothing of the service.
+#[test]
+fn a_probe_that_cannot_be_asked_any_more_fails_no_proof() {
+    const CHECK: &str = "/opt/check";
+    let probe = format!("[[probe]]\nname = \"front\"\ncommand = [\"{CHECK}\"]\n");
+    let scene = scene_with(&probe, ASKED)
+        .file(CHECK, "#!/bin/sh\nexit 0\n", 0o755)
+        .with_daemon();
+    scene.start(&["web.service"]);
+    scene.wait_probed("web.service");
+    scene.remove_file(CHECK).unwrap();
+    scene.kill("web.service");
+    let incident = scene.wait_healed("web.service");
+    let evidence = scene.record(&incident).steps("proven").next().unwrap()["evidence"].to_string();
+    assert!(evidence.contains("cannot be asked"), "{evidence}");
+    assert_eq!(scene.runs("web.service"), 2);
+}
+
 #[test]
 fn a_probe_counts_from_its_first_answer_on_over_a_restart_of_the_daemon() {
     let scene = scene(ASKED).with_daemon();
