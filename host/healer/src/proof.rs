@@ -6,7 +6,7 @@
 //! | oneshot | ended with success (or active, with RemainAfterExit=) |
 //! | declared ports | held from within the unit's control group, or by one of its sockets; one that it never held proves nothing while nobody holds it |
 //! | own network namespace | ports cannot be seen from here: the probes alone |
-//! | declared probes of its own | every one answers that ever did |
+//! | declared probes of its own | every one answers that ever did, and can be asked |
 
 use std::time::{Duration, Instant};
 
