@@ -280,14 +280,14 @@ impl<'a> Attempt<'a> {
                 let after = self.answering(&well);
                 let started_by = self.trail.started_by(&well.status).cloned();
                 match self.stays(&well, started_by.as_ref()) {
-                    Ok(()) => AttemptOutcome::Ended(match started_by {
+                    Ok(still) => AttemptOutcome::Ended(match started_by {
                         // It took longer than it was given.
                         Some(strategy) if !self.trail.was_interrupted() => Ending::Healed {
                             strategy,
                             recovered_after: after,
                         },
                         _ => Ending::Recovered {
-                            by: self.recovered_by(&well.status),
+                            by: self.recovered_by(&still),
                         },
                     }),
                     Err(reason) => self.relapsed(reason),
@@ -313,9 +313,9 @@ impl<'a> Attempt<'a> {
             && let Ok(well) = self.prover().is_well()
         {
             self.answering(&well);
-            if self.stays(&well, None).is_ok() {
+            if let Ok(still) = self.stays(&well, None) {
                 return AttemptOutcome::Ended(Ending::Recovered {
-                    by: self.recovered_by(&well.status),
+                    by: self.recovered_by(&still),
                 });
             }
         }

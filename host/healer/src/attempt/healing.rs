@@ -226,7 +226,7 @@ impl Attempt<'_> {
             Ok(well) => {
                 let after = self.answering(&well);
                 match self.stays(&well, None) {
-                    Ok(()) => Healing::Proven(after),
+                    Ok(_) => Healing::Proven(after),
                     Err(_) if self.is_superseded() => Healing::Over(self.begin_anew()),
                     Err(reason) => not_proven(reason, true),
                 }
@@ -322,12 +322,13 @@ impl Attempt<'_> {
         StartTime::of(&self.service, status, store)
     }
 
-    /// `started_by` is the strategy of an earlier attempt whose start it was.
+    /// How it is once it is proven. `started_by` is the strategy of an earlier attempt whose
+    /// start it was.
     pub(super) fn stays(
         &self,
         well: &Well,
         started_by: Option<&StrategyName>,
-    ) -> Result<(), String> {
+    ) -> Result<UnitStatus, String> {
         let stable_for = if self.trail.is_dry_run() {
             Duration::ZERO
         } else {
@@ -337,7 +338,7 @@ impl Attempt<'_> {
         let mut lasts = stable_for;
         for _ in 0..OTHER_RUNS {
             match self.prover().stays_well(&watched, lasts) {
-                Ok(still) => return self.is_proven(still, started_by, stable_for),
+                Ok(still) => return Ok(self.is_proven(still, started_by, stable_for)),
                 Err(NotStable::AnotherRun { reason, now }) if !self.is_superseded() => {
                     self.trail.write(Step::Note {
                         message: format!("{reason}; the run that goes on is watched now"),
@@ -349,7 +350,7 @@ impl Attempt<'_> {
             }
         }
         match self.prover().stays_well(&watched, lasts) {
-            Ok(still) => self.is_proven(still, started_by, stable_for),
+            Ok(still) => Ok(self.is_proven(still, started_by, stable_for)),
             Err(not_stable) => Err(not_stable.into_reason()),
         }
     }
@@ -359,13 +360,13 @@ impl Attempt<'_> {
         still: Well,
         started_by: Option<&StrategyName>,
         stable_for: Duration,
-    ) -> Result<(), String> {
+    ) -> UnitStatus {
         self.trail.write(Step::Proven {
             strategy: started_by.cloned(),
             evidence: still.evidence,
             stable_for,
         });
-        Ok(())
+        still.status
     }
 
     /// For how long a unit has been up that is so; nothing where that is not known.
