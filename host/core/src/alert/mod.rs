@@ -95,6 +95,7 @@ impl Alert {
         at: Timestamp,
     ) -> Option<Self> {
         let urgent = Severity::of_outage(service);
+        let people_know = was_handed_over(steps);
         let (kind, severity) = match ending {
             // It goes on; what it waits for has an incident of its own.
             Ending::Blocked { .. } | Ending::DryRun { .. } | Ending::Continued { .. } => {
@@ -108,9 +109,7 @@ impl Alert {
                 return None;
             }
             // Whoever asked knows of it.
-            ending if incident.detection.nothing_failed(ending) && !was_handed_over(steps) => {
-                return None;
-            }
+            ending if incident.detection.nothing_failed(ending) && !people_know => return None,
             Ending::Healed { .. } | Ending::Recovered { .. } => {
                 (AlertKind::Recovery, Severity::of_recovery(service))
             }
@@ -119,8 +118,7 @@ impl Alert {
             // with that one.
             Ending::LeftAlone { .. }
                 if incident.parent.is_some()
-                    || (incident.detection.by == DetectedBy::Operator
-                        && !was_handed_over(steps)) =>
+                    || (incident.detection.by == DetectedBy::Operator && !people_know) =>
             {
                 return None;
             }
@@ -128,7 +126,7 @@ impl Alert {
             Ending::LeftAlone {
                 why: LeftAlone::KillSwitch | LeftAlone::Paused,
                 ..
-            } if was_handed_over(steps) => return None,
+            } if people_know => return None,
             Ending::LeftAlone { why, .. } if why.needs_people() => (AlertKind::Escalation, urgent),
             Ending::LeftAlone { .. } => (AlertKind::Information, Severity::Info),
             Ending::Interrupted { .. } => (AlertKind::Information, Severity::Warning),

@@ -336,10 +336,14 @@ impl Attempt<'_> {
         };
         let mut watched = well.clone();
         let mut lasts = stable_for;
-        for _ in 0..OTHER_RUNS {
+        let mut other_runs = 0;
+        let still = loop {
             match self.prover().stays_well(&watched, lasts) {
-                Ok(still) => return Ok(self.is_proven(still, started_by, stable_for)),
-                Err(NotStable::AnotherRun { reason, now }) if !self.is_superseded() => {
+                Ok(still) => break still,
+                Err(NotStable::AnotherRun { reason, now })
+                    if other_runs < OTHER_RUNS && !self.is_superseded() =>
+                {
+                    other_runs += 1;
                     self.trail.write(Step::Note {
                         message: format!("{reason}; the run that goes on is watched now"),
                     });
@@ -348,25 +352,13 @@ impl Attempt<'_> {
                 }
                 Err(not_stable) => return Err(not_stable.into_reason()),
             }
-        }
-        match self.prover().stays_well(&watched, lasts) {
-            Ok(still) => Ok(self.is_proven(still, started_by, stable_for)),
-            Err(not_stable) => Err(not_stable.into_reason()),
-        }
-    }
-
-    fn is_proven(
-        &self,
-        still: Well,
-        started_by: Option<&StrategyName>,
-        stable_for: Duration,
-    ) -> UnitStatus {
+        };
         self.trail.write(Step::Proven {
             strategy: started_by.cloned(),
             evidence: still.evidence,
             stable_for,
         });
-        still.status
+        Ok(still.status)
     }
 
     /// For how long a unit has been up that is so; nothing where that is not known.

@@ -423,14 +423,6 @@ fn again(ending: &Ending, by: DetectedBy, another: bool) -> Again {
         {
             Again::Same
         }
-        // It may be unmasked by now. Who waits for it would wait in vain until it is.
-        (
-            Ending::LeftAlone {
-                why: LeftAlone::Masked,
-                ..
-            },
-            DetectedBy::Sweep,
-        ) => Again::Same,
         _ => Again::No,
     }
 }
