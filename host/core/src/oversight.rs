@@ -109,6 +109,11 @@ impl Approval {
         self.state == ApprovalState::Waiting && !self.is_over(now)
     }
 
+    /// Whether somebody has decided against it, and that stands at `now`.
+    pub fn denies(&self, now: Timestamp) -> bool {
+        self.state == ApprovalState::Denied && !self.is_over(now)
+    }
+
     /// Whether its time is over at `now`.
     pub fn is_over(&self, now: Timestamp) -> bool {
         now >= self.until

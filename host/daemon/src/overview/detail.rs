@@ -17,7 +17,7 @@ use prunella_core::{
     cause::Cause,
     contract::milliseconds,
     incident::EndingKind,
-    oversight::ApprovalState,
+    oversight::Approval,
     service::{DeclaredProbe, ProbeKind, Service},
     situation::Situation as _,
     summary::{Filter, Summary},
@@ -82,6 +82,10 @@ pub(crate) fn of_service(
         .filter(|pause| pause.covers(&service.unit));
     let mut expected = past.expected_work.iter();
     let expected_work = expected.find(|work| work.unit == service.unit).cloned();
+    let denials = store
+        .zip(needs_people.as_ref())
+        .map(|(store, needy)| denials(store, needy, now))
+        .unwrap_or_default();
     let budget = budget_of(asked, service, now);
     let host = asked.linux.host_for(Arc::new(service.clone()));
     ServiceDetail {
@@ -103,32 +107,35 @@ pub(crate) fn of_service(
             })
             .collect(),
         failure: failure(&host, deadline, status, incidents.first()),
-        denied_until: needs_people
-            .as_ref()
-            .and_then(|needy| denied_until(store?, needy, now)),
+        denied_until: denials.iter().map(|one| one.until).max(),
         obstacles: stands_in_the_way(asked, service, status, &past, &budget),
         budget,
         pauses: pausing.map(pauses::shown).collect(),
         expected_work,
-        denied: needs_people
-            .as_ref()
-            .is_some_and(|needy| store.is_some_and(|store| denies_an_order(store, needy, now))),
+        denied: store
+            .zip(needs_people.as_ref())
+            .is_some_and(|(store, needy)| denies_an_order(store, needy, &denials)),
         needs_people,
         incidents,
         service: shown,
     }
 }
 
+/// What people have denied in an incident, as far as that stands.
+fn denials(store: &Store, needy: &NeedsPeople, now: Timestamp) -> Vec<Approval> {
+    let mut approvals = store.approvals().unwrap_or_default();
+    approvals.retain(|one| one.proposal.incident == needy.incident && one.denies(now));
+    approvals
+}
+
 /// Whether a person has denied something in the incident's last attempt that an order would
-/// ask for again: what is done to the service itself is agreed to with the order.
-/// Nothing of that is left once the process has ended that it is about.
-fn denies_an_order(store: &Store, needy: &NeedsPeople, now: Timestamp) -> bool {
-    let denials = store.approvals().unwrap_or_default();
-    let mut denials = denials
-        .iter()
-        .filter(|one| one.proposal.incident == needy.incident)
-        .filter(|one| one.state == ApprovalState::Denied && !one.is_over(now));
-    let stands = denials.any(|one| one.proposal.process.as_ref().is_none_or(is_running));
+/// ask for again: what is done to the service itself is agreed to with the order. Nothing of
+/// that is left once the process has ended that it is about.
+fn denies_an_order(store: &Store, needy: &NeedsPeople, denials: &[Approval]) -> bool {
+    let stands = |one: &Approval| one.proposal.process.as_ref().is_none_or(is_running);
+    if !denials.iter().any(stands) {
+        return false;
+    }
     let Some(record) = store.record(&needy.incident).ok().flatten() else {
         return false;
     };
@@ -140,23 +147,8 @@ fn denies_an_order(store: &Store, needy: &NeedsPeople, now: Timestamp) -> bool {
         else {
             return false;
         };
-        stands
-            && Some(entry.attempt) == last
-            && failure.is("disapproved")
-            && target != needy.unit.as_str()
+        Some(entry.attempt) == last && failure.is("disapproved") && target != needy.unit.as_str()
     })
-}
-
-/// Until when the denials of an incident stand, where there are any.
-fn denied_until(store: &Store, needy: &NeedsPeople, now: Timestamp) -> Option<Timestamp> {
-    let approvals = store.approvals().ok()?;
-    approvals
-        .iter()
-        .filter(|one| one.proposal.incident == needy.incident)
-        .filter(|one| one.state == prunella_core::oversight::ApprovalState::Denied)
-        .filter(|one| !one.is_over(now))
-        .map(|one| one.until)
-        .max()
 }
 
 /// Its watchdog, of one that runs.

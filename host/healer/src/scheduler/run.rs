@@ -14,7 +14,6 @@ use prunella_core::{
     budget::BudgetVerdict,
     capability::ActiveState,
     incident::{Ending, Incident, LeftAlone},
-    oversight::ApprovalState,
     service::Service,
     trail::{Awaited, Entry, Record, Step},
 };
@@ -358,9 +357,7 @@ impl Shared {
             return Question::Open;
         }
         let is_denied = asked().any(|approval| {
-            approval.state == ApprovalState::Denied
-                && !approval.is_over(now)
-                && approval.proposal.process.as_ref().is_some_and(runs)
+            approval.denies(now) && approval.proposal.process.as_ref().is_some_and(runs)
         });
         if is_denied {
             Question::Denied
