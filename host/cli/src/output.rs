@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::args::Color;
-use prunella_core::text::one_line;
+use prunella_core::text::{one_line, shell_word};
 
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// In between, or worth a look.
@@ -170,16 +170,6 @@ pub(crate) fn with_sudo() -> String {
     format!("sudo prunella {}", words.join(" "))
         .trim_end()
         .to_owned()
-}
-
-/// One word as a shell takes it.
-fn shell_word(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-@:+=,%".contains(&b);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,16 @@ pub fn one_line(text: &str, max: usize) -> String {
     shown
 }
 
+/// Any text as one word of a shell.
+pub fn shell_word(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-@:+=,%".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// `text` with control characters (and those that reorder or hide text)
 /// escaped; line ends stay.
 pub fn visible(text: &str) -> Cow<'_, str> {

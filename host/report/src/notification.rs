@@ -194,8 +194,9 @@ impl Notification {
     }
 
     /// A digest of several incidents, the newest first: of one flapping service,
-    /// or of many in a short time. What has to be done is that of each service's latest. `span` is how long that was, in words: `in 12
-    /// minutes`. Without any there is no digest.
+    /// or of many in a short time. What has to be done is that of each service's
+    /// latest. `span` is how long that was, in words: `in 12 minutes`. Without any
+    /// there is no digest.
     pub fn digest(reports: &[Report], span: &str) -> Option<Self> {
         let newest = reports.first()?;
         let units = distinct(reports.iter().map(|report| &report.unit));

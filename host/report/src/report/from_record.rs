@@ -116,12 +116,9 @@ impl Report {
             }
             _ => reason::reason(ending, &last, &causes, obstacle.as_ref()),
         };
-        let with_sudo = |text: String| match context.sudo {
-            true => words::with_sudo(&text),
-            false => text,
-        };
+        let as_root = |text| words::commands_as_root(text, context.sudo);
         let recommendation =
-            next::recommendation(record, &causes, recurrence.as_ref(), context).map(with_sudo);
+            next::recommendation(record, &causes, recurrence.as_ref(), context).map(as_root);
         Self {
             headline,
             incident: record.incident.id.clone(),
@@ -169,7 +166,7 @@ impl Report {
                 .as_ref()
                 .and_then(|degradation| degradation.to_do(record, context))
                 .unwrap_or_else(|| {
-                    with_sudo(next::to_do(
+                    as_root(next::to_do(
                         record,
                         recommendation.as_deref(),
                         &causes,

@@ -415,16 +415,11 @@ impl Report {
         let sudo = next.iter().any(|next| next.command.starts_with("sudo "));
         next.retain(|next| !next.command.ends_with(&heal));
         next.push(Command {
-            command: format!("{}{}", if sudo { "sudo " } else { "" }, enable.command),
+            command: next::as_root(enable.command, sudo),
             ..enable
         });
-        let to_do = next::out_of_care(&unit);
         Self {
-            to_do: if sudo {
-                words::with_sudo(&to_do)
-            } else {
-                to_do
-            },
+            to_do: words::commands_as_root(next::out_of_care(&unit), sudo),
             recommendation: None,
             plan: None,
             retry_at: None,

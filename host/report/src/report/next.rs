@@ -20,7 +20,8 @@ use prunella_core::{
     incident::{Ending, LeftAlone},
     policy::Act,
     service::FileRole,
-    trail::{Record, Step},
+    text::shell_word,
+    trail::{Record, Step, was_handed_over},
 };
 
 /// What a person has to do where that is nothing.
@@ -126,11 +127,7 @@ fn failed_checks(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {
             && !passed
             && let Some(check) = declared
         {
-            let words: Vec<String> = check
-                .command
-                .iter()
-                .map(|word| words::quoted(word))
-                .collect();
+            let words: Vec<String> = check.command.iter().map(|word| shell_word(word)).collect();
             let again = command(words.join(" "), &format!("run the check `{target}` again"));
             if !commands.contains(&again) {
                 commands.push(again);
@@ -393,7 +390,7 @@ fn log_commands(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {
     let mut logs = vec![journal(record, context)];
     let files = context.service.iter().flat_map(|service| &service.files);
     for (name, file) in files {
-        let path = words::quoted(&file.path.to_string_lossy());
+        let path = shell_word(&file.path.to_string_lossy());
         let purpose = format!("its log file `{name}`");
         match file.role {
             _ if file.secret || !is_log(&file.path) || path.contains(char::is_control) => {}
@@ -478,14 +475,7 @@ pub(super) fn recommendation(
     match record.ending.as_ref()? {
         Ending::Healed { .. } | Ending::Recovered { .. } => {
             // A person has seen to it since.
-            let was_handed_over = record.steps.iter().any(|entry| {
-                matches!(
-                    entry.step,
-                    Step::Ended {
-                        ending: Ending::Escalated { .. }
-                    }
-                )
-            });
+            let was_handed_over = was_handed_over(&record.steps);
             let again = recurrence.filter(|again| again.often > Often::Again);
             let lasting = match advice {
                 Some(advice) if !was_handed_over && !is_over(causes) => Some(advice),

@@ -108,8 +108,9 @@ fn is_place(text: &str) -> bool {
     })
 }
 
-/// Text in which commands stand, with `sudo` before those that only root may run.
-pub(super) fn with_sudo(text: &str) -> String {
+/// Text in which commands stand, with `sudo` before those that only root may run, where that is
+/// wanted.
+pub(super) fn commands_as_root(text: String, sudo: bool) -> String {
     const COMMANDS: [&str; 14] = [
         "systemctl restart ",
         "systemctl start ",
@@ -126,8 +127,11 @@ pub(super) fn with_sudo(text: &str) -> String {
         "prunella enable ",
         "prunella approve ",
     ];
+    if !sudo {
+        return text;
+    }
     let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut rest = text.as_str();
     while let Some(next) = rest.chars().next() {
         // Where a word begins, and no other command before it has it.
         let begins = !shown.ends_with(|c: char| c.is_alphanumeric() || "-_/.".contains(c));
@@ -299,16 +303,6 @@ pub(super) fn shell(unit: &UnitName) -> String {
         format!("'{unit}'")
     } else {
         unit.to_string()
-    }
-}
-
-/// Any text as one word of a shell.
-pub(super) fn quoted(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-@:+".contains(&b);
-    if !text.is_empty() && text.bytes().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -499,7 +493,8 @@ mod tests {
     #[case("who did it (`systemctl kill`)", "who did it (`systemctl kill`)")]
     #[case("see /opt/ss -x or my-ss -l", "see /opt/ss -x or my-ss -l")]
     fn commands_in_a_text(#[case] text: &str, #[case] expected: &str) {
-        assert_eq!(with_sudo(text), expected);
+        assert_eq!(commands_as_root(text.to_owned(), true), expected);
+        assert_eq!(commands_as_root(text.to_owned(), false), text);
     }
 
     #[test]
