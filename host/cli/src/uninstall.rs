@@ -6,6 +6,7 @@
 use std::{
     fs, io,
     io::{BufRead as _, IsTerminal as _, Write as _},
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -32,30 +33,40 @@ use crate::{
 /// How long one look at a unit may take.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Whether something in the configuration folder is Prunella's, beside `services.d`.
-fn is_of_configuration(name: &str) -> bool {
-    ["prunella.toml", "off", "plugins", "keys", "templates"].contains(&name)
+/// What in the configuration folder is Prunella's, beside `services.d`.
+fn of_configuration(paths: &Paths) -> [PathBuf; 5] {
+    [
+        paths.main_file(),
+        paths.kill_switch(),
+        paths.plugins(),
+        paths.keys(),
+        paths.templates(),
+    ]
 }
 
-/// The same of `services.d`: services files, and those that `disable` has left.
-fn is_of_services(name: &str) -> bool {
+/// Whether something in `services.d` is: services files, and those that `disable` has left.
+fn is_of_services(path: &Path) -> bool {
+    let name = path.to_string_lossy();
     name.ends_with(".toml") || name.ends_with(".toml.disabled")
 }
 
-/// The same of the state folder: the databases with what SQLite keeps beside them, damaged
-/// ones that were set aside, and the rest.
-fn is_of_state(name: &str) -> bool {
-    const OTHERS: [&str; 4] = [
-        "last-good-prunella.toml",
-        "plugins.lock",
-        "plugin-versions.toml",
-        "cache",
+/// Whether something in the state folder is: the databases with what SQLite keeps beside them,
+/// damaged ones that were set aside, and the rest.
+fn is_of_state(paths: &Paths, path: &Path) -> bool {
+    let others = [
+        paths.last_good_main_file(),
+        paths.plugins_lock(),
+        paths.plugin_versions(),
+        paths.state.join("cache"),
     ];
-    let of_database = ["prunella.db", "metrics.db"]
-        .iter()
-        .filter_map(|database| name.strip_prefix(database))
-        .any(|rest| ["", "-wal", "-shm"].contains(&rest) || rest.starts_with(".damaged-"));
-    of_database || OTHERS.contains(&name)
+    let is_of = |database: &PathBuf| {
+        let (path, database) = (path.as_os_str(), database.as_os_str());
+        let rest = path.as_bytes().strip_prefix(database.as_bytes());
+        rest.is_some_and(|rest| {
+            [&b""[..], b"-wal", b"-shm"].contains(&rest) || rest.starts_with(b".damaged-")
+        })
+    };
+    [paths.store(), paths.metrics()].iter().any(is_of) || others.iter().any(|other| other == path)
 }
 
 /// Runs the command.
@@ -88,13 +99,12 @@ pub(crate) fn run(paths: &Paths, args: &UninstallArgs) -> anyhow::Result<Exit> {
         folder(&mut changes, path, |_| is_own)?;
     }
     if args.purge {
-        folder(
-            &mut changes,
-            &paths.config.join("services.d"),
-            is_of_services,
-        )?;
-        folder(&mut changes, &paths.config, is_of_configuration)?;
-        folder(&mut changes, &paths.state, is_of_state)?;
+        folder(&mut changes, &paths.services(), is_of_services)?;
+        let known = of_configuration(paths);
+        folder(&mut changes, &paths.config, |path| {
+            known.iter().any(|one| one == path)
+        })?;
+        folder(&mut changes, &paths.state, |path| is_of_state(paths, path))?;
     }
     end(paths, args, &changes, &down)
 }
@@ -218,7 +228,7 @@ fn unit_files(changes: &mut Changes, args: &UninstallArgs) -> anyhow::Result<()>
 fn folder(
     changes: &mut Changes,
     path: &Path,
-    is_ours: impl Fn(&str) -> bool,
+    is_ours: impl Fn(&Path) -> bool,
 ) -> anyhow::Result<()> {
     // A link leads to somebody else's.
     if fs::symlink_metadata(path).map_or(true, |there| !there.is_dir()) {
@@ -227,9 +237,8 @@ fn folder(
     let listed = fs::read_dir(path)
         .and_then(Iterator::collect::<io::Result<Vec<_>>>)
         .with_context(|| format!("cannot list {}", path.display()))?;
-    let (ours, others): (Vec<_>, Vec<_>) = listed
-        .into_iter()
-        .partition(|entry| entry.file_name().to_str().is_some_and(&is_ours));
+    let (ours, others): (Vec<_>, Vec<_>) =
+        listed.into_iter().partition(|entry| is_ours(&entry.path()));
     for entry in ours {
         let inside = entry.path();
         if entry.file_type()?.is_dir() {
@@ -334,6 +343,8 @@ mod tests {
     fn only_prunellas_files_go() {
         let folder_of = tempfile::tempdir().unwrap();
         let path = folder_of.path().join("etc");
+        let known = of_configuration(&Paths::new(path.clone(), "/state".into(), "/run".into()));
+        let is_of_configuration = |path: &Path| known.iter().any(|one| one == path);
         fs::create_dir_all(path.join("keys")).unwrap();
         fs::write(path.join("prunella.toml"), "").unwrap();
         fs::write(path.join("passwd"), "").unwrap();
@@ -365,6 +376,7 @@ mod tests {
     #[case("prunella.db-backup", false)]
     #[case("notes.txt", false)]
     fn what_of_the_state_is_prunellas(#[case] name: &str, #[case] is_ours: bool) {
-        assert_eq!(is_of_state(name), is_ours);
+        let paths = Paths::new("/etc/x".into(), "/state".into(), "/run".into());
+        assert_eq!(is_of_state(&paths, &paths.state.join(name)), is_ours);
     }
 }
