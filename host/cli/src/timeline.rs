@@ -69,16 +69,15 @@ impl Timeline {
     }
 
     pub(crate) fn show(&self, entry: &Entry) {
-        let Some((style, text)) = line(&entry.step) else {
-            self.lock().note(entry);
-            return;
-        };
-        let text = self.lock().without_repetition(entry, text);
-        let (begun, text) = {
+        let (begun, style, text) = {
             let mut seen = self.lock();
             let begun = seen.note(entry);
+            let Some((style, text)) = line(&entry.step) else {
+                return;
+            };
+            let text = seen.without_repetition(entry, text);
             match seen.news(entry, text) {
-                Some(text) => (begun, text),
+                Some(text) => (begun, style, text),
                 None => return,
             }
         };
@@ -193,19 +192,22 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_reason_is_told_once_in_a_try() {
-        let denied =
-            "root (uid 0) has denied process-control.terminate on process 7 (nc, user root)";
-        let failed = format!("tcp/80 is held by nc (pid 7); {denied}");
-        let entry = |attempt, step| Entry {
+    fn entry(attempt: u32, step: Step) -> Entry {
+        Entry {
             incident: IncidentId::from_text("x"),
             number: 0,
             at: Timestamp::from_millis(1),
             monotonic: Monotonic::from_micros(1),
             attempt,
             step,
-        };
+        }
+    }
+
+    #[test]
+    fn a_reason_is_told_once_in_a_try() {
+        let denied =
+            "root (uid 0) has denied process-control.terminate on process 7 (nc, user root)";
+        let failed = format!("tcp/80 is held by nc (pid 7); {denied}");
         let steps = || {
             [
                 Step::ActDenied {
@@ -250,14 +252,6 @@ mod tests {
 
     #[test]
     fn a_try_that_goes_like_the_one_before_is_one_line() {
-        let entry = |attempt, step| Entry {
-            incident: IncidentId::from_text("x"),
-            number: 0,
-            at: Timestamp::from_millis(1),
-            monotonic: Monotonic::from_micros(1),
-            attempt,
-            step,
-        };
         let heals = || Step::Heals {
             strategy: "service-restart".parse().unwrap(),
         };

@@ -63,6 +63,12 @@ impl Cause {
         }
     }
 
+    /// Whether no run had failed: a person wanted something of a service that was up, or had
+    /// been stopped.
+    pub fn is_no_failure(&self) -> bool {
+        matches!(self, Self::RestartRequested | Self::State(_))
+    }
+
     /// Whether it is that of an order about a service that was up.
     pub fn is_of_what_is_up(&self) -> bool {
         matches!(

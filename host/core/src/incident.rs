@@ -235,9 +235,7 @@ impl Detection {
         match ending {
             _ if self.follows.is_some() => false,
             Ending::Healed { .. } | Ending::LeftAlone { .. } => self.is_order(),
-            Ending::Recovered { .. } => {
-                matches!(self.cause, Cause::RestartRequested | Cause::State(_))
-            }
+            Ending::Recovered { .. } => self.cause.is_no_failure(),
             _ => false,
         }
     }

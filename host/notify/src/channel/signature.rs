@@ -9,6 +9,9 @@ use sha2::Sha256;
 /// Before the key in base64.
 const PREFIX: &str = "whsec_";
 
+/// What mends a key that is none.
+const MAKE_ONE: &str = "make one with `echo whsec_$(openssl rand -base64 32)`";
+
 /// The value of `webhook-signature`: one signature for each line of `secrets`,
 /// so that a receiver can be given a new key while it still knows the old one.
 ///
@@ -42,14 +45,12 @@ pub(super) fn wrong_with(secrets: &Secret) -> Option<String> {
 /// The key's bytes: 24 to 64, as the specification wants them.
 fn key(secret: &str) -> Result<Vec<u8>, String> {
     let encoded = secret.strip_prefix(PREFIX).unwrap_or(secret);
-    let key = STANDARD
-        .decode(encoded)
-        .map_err(|_| {
-            "the key of the signature is not base64 after `whsec_`: make one with `echo whsec_$(openssl rand -base64 32)`".to_owned()
-        })?;
+    let key = STANDARD.decode(encoded).map_err(|_| {
+        format!("the key of the signature is not base64 after `whsec_`: {MAKE_ONE}")
+    })?;
     if !(24..=64).contains(&key.len()) {
         return Err(format!(
-            "the key of the signature has {} bytes, and should have 24 to 64: make one with `echo whsec_$(openssl rand -base64 32)`",
+            "the key of the signature has {} bytes, and should have 24 to 64: {MAKE_ONE}",
             key.len()
         ));
     }

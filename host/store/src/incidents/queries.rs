@@ -431,7 +431,7 @@ impl Store {
                     let cause = Cause::from(row.get::<_, String>(2)?);
                     let by: Option<String> = row.get(3)?;
                     let is_ordered = by.as_deref() == Some(DetectedBy::Operator.as_str())
-                        && matches!(cause, Cause::RestartRequested | Cause::State(_));
+                        && cause.is_no_failure();
                     let is_well = matches!(
                         kind,
                         Some(EndingKind::Healed | EndingKind::Recovered | EndingKind::LeftAlone)
