@@ -7,6 +7,7 @@ use prunella_guests::{Guests, exit};
 const STRATEGIES: Guests<'_> = Guests {
     what: "the built-in strategies",
     packages: &[
+        ("cache-reset", "plugins/cache-reset"),
         ("config-validation", "plugins/config-validation"),
         ("database-check", "plugins/database-check"),
         ("environment-check", "plugins/environment-check"),

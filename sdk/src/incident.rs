@@ -128,6 +128,15 @@ impl<'a> Incident<'a> {
         self.0.probes()
     }
 
+    /// The names of the declared remedies of a kind, such as `set-aside`.
+    pub fn remedies(&self, kind: &str) -> Vec<String> {
+        let declared = self.0.remedies().into_iter();
+        declared
+            .filter(|remedy| remedy.kind == kind)
+            .map(|remedy| remedy.name)
+            .collect()
+    }
+
     /// The units the service cannot work without, by canonical name.
     pub fn needs(&self) -> Vec<String> {
         self.0.needs()

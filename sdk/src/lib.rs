@@ -43,8 +43,9 @@
 //! | module | grant | |
 //! |---|---|---|
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
-//! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`] | none for the service and its needs | looking |
+//! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
+//! | [`set_aside`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 
 #![warn(missing_docs)]
@@ -98,7 +99,9 @@ pub mod probes;
 pub mod process_control;
 pub mod processes;
 pub mod recovery;
+pub mod remedies;
 pub mod resources;
+pub mod set_aside;
 pub mod settings;
 pub mod state;
 mod strategy;
@@ -120,7 +123,7 @@ pub mod prelude {
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, checks, clock, debug, description, error, file_repair,
         files, health, history, info, logs, metrics, ports, probes, process_control, processes,
-        recovery, resources, settings, state, unit_control, units, warn,
+        recovery, remedies, resources, set_aside, settings, state, unit_control, units, warn,
     };
 }
 

@@ -43,7 +43,7 @@ use crate::{
     Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, ExpectCall, HealCall,
     HealthDetail, HealthReport, HookCall, MetricHistory, MetricsReport, Orders, PauseCall,
     PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET,
-    ServiceDetail, StatusReport, Steps,
+    ServiceDetail, StatusReport, Steps, UndoCall, UndoOptions, Undone,
     message::{
         AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, SpanParams,
         UnitParams,
@@ -57,6 +57,9 @@ pub const HOOK_LIMIT: Duration = Duration::from_millis(200);
 
 /// How long a command waits for an answer.
 pub const READ_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long undoing what was done in an incident may take.
+const UNDO_LIMIT: Duration = Duration::from_secs(180);
 
 /// The longest answer, in bytes: a long incident with every line it logged.
 const ANSWER_BYTES: usize = 64 << 20;
@@ -348,6 +351,17 @@ impl Orders for Client {
         self.post(
             &format!("/approvals/{}/decision", part(&call.id)),
             &decision,
+        )
+    }
+
+    fn undo(&self, call: &UndoCall) -> Answer<Undone> {
+        let options = UndoOptions {
+            by: call.by.clone(),
+            dry_run: call.dry_run,
+        };
+        self.clone().within(UNDO_LIMIT).post(
+            &format!("/incidents/{}/undo", part(&call.incident)),
+            &options,
         )
     }
 

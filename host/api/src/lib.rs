@@ -37,7 +37,7 @@ pub use health::{HealthDetail, HealthReport, SeenHealth};
 pub use message::{
     Accepted, ChannelTest, DecideCall, Decision, ExpectCall, HealCall, HealLine, HealOptions,
     HookCall, Monitor, PauseCall, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed,
-    Retried,
+    Retried, UndoCall, UndoOptions, Undone,
 };
 pub use metrics::{InstanceHistory, LatestValue, MetricHistory, MetricsReport};
 pub use queries::{Answer, Orders, Queries, Steps};

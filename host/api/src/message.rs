@@ -5,6 +5,7 @@ use prunella_core::{
     alert::{DispatchFilter, DispatchState},
     health::Metric,
     incident::{Ending, IncidentId, IncidentKind},
+    remedy::UndoOutcome,
     summary::{Filter, OutcomeFilter},
     text::one_line,
     trail::{Entry, Record},
@@ -77,6 +78,34 @@ pub struct DecideCall {
     /// Who says so; where the daemon knows the account of the caller, it puts that here.
     pub by: String,
     pub reason: Option<String>,
+}
+
+/// What to undo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoCall {
+    /// The incident's id, or the beginning or end of it.
+    pub incident: String,
+    /// Who says so; where the daemon knows the account of the caller, it puts that here.
+    pub by: String,
+    /// Whether to tell only what would be undone.
+    pub dry_run: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undone {
+    pub incident: IncidentId,
+    pub unit: UnitName,
+    /// What was done in the incident to declared things, the last first.
+    pub acts: Vec<UndoOutcome>,
+}
+
+/// How to undo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoOptions {
+    pub by: String,
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// What to heal.

@@ -17,7 +17,7 @@ use prunella_core::{
 use crate::{
     Accepted, ApiError, ChannelTest, DecideCall, ExpectCall, HealCall, HealthDetail, HealthReport,
     HookCall, MetricHistory, MetricsReport, PauseCall, PauseStatus, Records, Reloaded, ResumeCall,
-    Resumed, Retried, ServiceDetail, StatusReport,
+    Resumed, Retried, ServiceDetail, StatusReport, UndoCall, Undone,
 };
 
 /// What an answer is.
@@ -103,6 +103,9 @@ pub trait Orders: Send + Sync {
 
     /// Agrees to an act that waits, or denies it.
     fn decide(&self, call: &DecideCall) -> Answer<Approval>;
+
+    /// Undoes what was done to declared things in an incident, as far as that is possible.
+    fn undo(&self, call: &UndoCall) -> Answer<Undone>;
 
     /// Has a message tried again, or all that did not get through.
     fn retry_alerts(&self, id: Option<&str>) -> Answer<Retried>;

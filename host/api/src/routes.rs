@@ -21,6 +21,7 @@
 //! | `POST /api/v1/services/{unit}/heal` | [`HealOptions`] | NDJSON: steps, then the end |
 //! | `POST /api/v1/services/{unit}/failures` | [`Monitor`] | the incident, for a hook |
 //! | `POST /api/v1/approvals/{id}/decision` | [`Decision`] | the approval |
+//! | `POST /api/v1/incidents/{id}/undo` | [`UndoOptions`] | [`Undone`] |
 //! | `POST /api/v1/pauses` | [`PauseCall`] | the pause |
 //! | `DELETE /api/v1/pauses`, `…/pauses/{unit}` | | [`Resumed`] |
 //! | `POST /api/v1/expected-work` | [`ExpectCall`] | the work |
@@ -61,7 +62,7 @@ use crate::{
     Accepted, Answer, ChannelTest, DecideCall, ExpectCall, HealCall, HealthDetail, HealthReport,
     HookCall, MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries,
     Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail,
-    ServiceStatus, StatusReport, Steps,
+    ServiceStatus, StatusReport, Steps, UndoCall, UndoOptions, Undone,
     message::{
         AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, SpanParams,
         UnitParams,
@@ -135,6 +136,7 @@ pub fn router(door: Door, limits: Limits) -> Router {
         .route("/metrics/{subject}/{metric}", get(metric))
         .route("/incidents", get(incidents))
         .route("/incidents/{id}", get(incident))
+        .route("/incidents/{id}/undo", post(undo))
         .route("/records", get(records))
         .route("/strategies", get(statistics))
         .route("/approvals", get(approvals))
@@ -455,6 +457,20 @@ async fn decide(
         reason: decision.reason,
     };
     shared.order(move |orders| orders.decide(&call)).await
+}
+
+async fn undo(
+    State(shared): Api,
+    account: Option<Extension<Account>>,
+    Named(incident): Named<String>,
+    Input(options): Input<UndoOptions>,
+) -> Reply<Undone> {
+    let call = UndoCall {
+        incident,
+        by: known(account, options.by),
+        dry_run: options.dry_run,
+    };
+    shared.order(move |orders| orders.undo(&call)).await
 }
 
 /// Who gives an order: the account that the door knows, or else the name that the

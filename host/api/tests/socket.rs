@@ -26,7 +26,8 @@ use prunella_api::{
     ExpectCall, HealCall, HealthDetail, HealthReport, HookCall, HostOverview, InstanceHistory,
     LatestValue, MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries,
     Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET,
-    SeenHealth, ServeError, ServeSettings, Server, ServiceDetail, StatusReport, Steps, serve,
+    SeenHealth, ServeError, ServeSettings, Server, ServiceDetail, StatusReport, Steps, UndoCall,
+    Undone, serve,
 };
 use prunella_core::{
     ChannelName, Monotonic, StrategyName, Timestamp, UnitName,
@@ -34,6 +35,7 @@ use prunella_core::{
     health::{ExpectedWork, Health, HealthState, Metric, Point, Series, Subject},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
     oversight::{Approval, ApprovalState, Proposal},
+    remedy::UndoOutcome,
     statistics::{Counts, Signature, StrategyStatistics},
     summary::{Filter, Summary},
     trail::{Entry, Record, Step},
@@ -76,10 +78,23 @@ fn approval() -> Approval {
             strategy: StrategyName::new("fix").unwrap(),
             act: "unit-control.start".into(),
             target: "a.service".into(),
+            plan: None,
             process: None,
             invocation: None,
             boot_id: "b".into(),
         },
+    }
+}
+
+fn undone() -> Undone {
+    Undone {
+        incident: id(),
+        unit: unit("a.service"),
+        acts: vec![UndoOutcome {
+            act: "set-aside.run".into(),
+            name: "cache".into(),
+            result: Ok("moved /var/cache/a back".into()),
+        }],
     }
 }
 
@@ -324,6 +339,11 @@ impl Orders for Fixed {
             },
         ))
     }
+    fn undo(&self, call: &UndoCall) -> Answer<Undone> {
+        self.note(format!("undo {} {}", call.incident, call.dry_run));
+        Ok(undone())
+    }
+
     fn expect_work(&self, call: &ExpectCall) -> Answer<ExpectedWork> {
         self.note(format!("expect {} by {}", call.unit, call.by));
         Ok(work())
@@ -546,6 +566,12 @@ fn every_question_has_its_answer() {
         reason: None,
     };
     assert_eq!(client.decide(&decision).unwrap(), approval());
+    let undo = UndoCall {
+        incident: "7f3a".into(),
+        by: "me".into(),
+        dry_run: true,
+    };
+    assert_eq!(client.undo(&undo).unwrap(), undone());
     assert_eq!(client.approvals().unwrap(), [approval()]);
     let filter = DispatchFilter {
         limit: Some(3),
@@ -555,6 +581,7 @@ fn every_question_has_its_answer() {
     let asked: Vec<String> = house.asked.try_iter().collect();
     for wanted in [
         "decide 7f3a true",
+        "undo 7f3a true",
         "end a.service",
         "alerts Some(3)",
         "test mail",

@@ -264,7 +264,7 @@ mod tests {
                 because: "nginx: [emerg] bind() to 0.0.0.0:80 failed".into(),
                 from: Source::Log,
                 advice: Some("See who holds it (ss -ltnup).".into()),
-                remedies: Vec::new(),
+                manual_steps: Vec::new(),
             }],
             60,
         ));

@@ -8,9 +8,10 @@ use prunella_api::{DecideCall, account};
 use prunella_core::{
     Timestamp,
     oversight::{Approval, ApprovalState},
+    remedy::{LeaseEnds, Plan},
     text::one_line,
 };
-use prunella_report::shown_act;
+use prunella_report::{length, planned, shown_act};
 
 use crate::{
     args::{ApprovalsArgs, DecideArgs},
@@ -90,6 +91,20 @@ pub(crate) fn list(paths: &Paths, args: &ApprovalsArgs) -> anyhow::Result<Exit> 
     Ok(Exit::Ok)
 }
 
+/// How what a plan says would be undone.
+fn undone(plan: &Plan) -> String {
+    match (&plan.undo, plan.lease) {
+        (None, _) => "it cannot be undone".to_owned(),
+        (Some(_), Some(lease)) if lease.ends == LeaseEnds::Undone => {
+            format!("by itself, after {} at the latest", length(lease.lasts))
+        }
+        (Some(_), Some(lease)) => {
+            format!("with `prunella undo`, for {}", length(lease.lasts))
+        }
+        (Some(_), None) => "with `prunella undo`".to_owned(),
+    }
+}
+
 /// One of them: what would be done, why, since when and until when, and how to agree.
 fn one(approval: &Approval, now: Timestamp) -> String {
     let proposal = &approval.proposal;
@@ -106,7 +121,14 @@ fn one(approval: &Approval, now: Timestamp) -> String {
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {QUIET}{name:<9}{QUIET:#}{value}");
     };
-    line("to do", &shown_act(&proposal.act, &proposal.target));
+    let to_do = match &proposal.plan {
+        Some(plan) => planned(plan),
+        None => shown_act(&proposal.act, &proposal.target),
+    };
+    line("to do", &to_do);
+    if let Some(plan) = &proposal.plan {
+        line("undo", &undone(plan));
+    }
     line(
         "for",
         &format!("{} (strategy {})", proposal.unit, proposal.strategy),

@@ -191,6 +191,8 @@ pub(crate) enum Command {
     Approve(DecideArgs),
     /// Deny an action that waits
     Deny(DecideArgs),
+    #[command(about = "Undo what was done in an incident, as far as that is possible")]
+    Undo(UndoArgs),
     #[command(about = "Expect work that strains a service, so that nobody is told of it")]
     Expect(ExpectArgs),
     #[command(about = "Stop healing a service, or all of them, for a while")]
@@ -489,6 +491,38 @@ pub(crate) struct DecideArgs {
     /// Reason, for the record
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub(crate) reason: Option<String>,
+}
+
+/// `prunella undo`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Undo what was done in an incident, as far as that is possible.\n\n\
+        Takes back what strategies did to what you declared for the service, the last act first: \
+        what was moved aside comes back, limits return to what they were. Says what cannot be \
+        undone. Starts and restarts are not undone.",
+    after_help = "\
+Examples:
+  sudo prunella undo 7f3a --dry-run
+  sudo prunella undo 20261121-142301Z-7f3a
+
+Exit codes:
+  0  all that can be undone is undone, or there was nothing
+  1  something could not be undone
+  6  no such incident
+  7  permission denied: run as root"
+)]
+pub(crate) struct UndoArgs {
+    /// Incident ID, or its beginning or end
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+
+    /// Show what would be undone, and undo nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `prunella heal`

@@ -33,6 +33,7 @@ mod table;
 mod tidy;
 mod time;
 mod timeline;
+mod undo;
 mod uninstall;
 
 use std::process::ExitCode;
@@ -81,6 +82,7 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Approvals(args) => approve::list(paths, &args),
         Command::Approve(args) => approve::decide(paths, args, true),
         Command::Deny(args) => approve::decide(paths, args, false),
+        Command::Undo(args) => undo::run(paths, args),
         Command::Expect(args) => expect::run(paths, args),
         Command::Pause(args) => pause::run_pause(paths, args),
         Command::Resume(args) => pause::run_resume(paths, &args),

@@ -276,7 +276,7 @@ impl Default for Defaults {
             proof: ProofSettings::default(),
             strategies: BUILTIN_STRATEGIES
                 .into_iter()
-                .filter_map(|name| StrategyName::new(name).ok())
+                .filter_map(|name| StrategyName::new(*name).ok())
                 .collect(),
             order: Order::default(),
         }

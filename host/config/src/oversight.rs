@@ -24,6 +24,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: Section<'_>, has_model: bool) -
         &[
             "ask",
             "ask-when-critical",
+            "allow",
             "foreign-processes",
             "expires",
             "model",
@@ -31,6 +32,21 @@ pub(super) fn read(reader: &mut Reader<'_>, top: Section<'_>, has_model: bool) -
     );
     oversight.ask = acts(reader, section, "ask");
     oversight.ask_when_critical = acts(reader, section, "ask-when-critical");
+    oversight.allow = acts(reader, section, "allow");
+    if let Some(value) = section.table.get("allow") {
+        let both: Vec<&str> = oversight
+            .allow
+            .intersection(&oversight.ask)
+            .map(|act| act.name())
+            .collect();
+        if !both.is_empty() {
+            reader.error_help(
+                value.span(),
+                format!("{} stands both in `ask` and in `allow`", both.join(", ")),
+                "leave it out of one of them",
+            );
+        }
+    }
     if let Some(ask) = reader.one_of(
         section,
         "foreign-processes",

@@ -5,6 +5,7 @@ mod endpoint;
 mod files;
 mod objective;
 mod probes;
+mod remedies;
 
 use std::{collections::BTreeMap, ops::Range, path::Path, time::Duration};
 
@@ -81,7 +82,8 @@ pub(super) fn read<'t>(
         table,
         name: "a service's file",
     };
-    reader.only(top, KEYS);
+    let known: Vec<&str> = KEYS.iter().copied().chain(remedies::tables()).collect();
+    reader.only(top, &known);
     let unit = read_unit(reader, top);
     // Everything is read even without a unit: all mistakes at once.
     let mut service = Service::new(match &unit {
@@ -144,6 +146,7 @@ pub(super) fn read<'t>(
     files::read_files(reader, top, &mut service);
     checks::read_checks(reader, top, &mut service);
     probes::read_probes(reader, top, &mut service);
+    remedies::read(reader, top, &mut service);
     service.objective = objective::read(reader, top, &service);
     probes::check_limits(reader, top, &service);
     service.metrics_endpoint = endpoint::read(reader, top);
@@ -358,6 +361,13 @@ fn check_backoff(reader: &mut Reader<'_>, section: Section<'_>, budget: &BudgetS
     );
 }
 
+fn plural(what: &str) -> String {
+    match what.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{what}s"),
+    }
+}
+
 /// Notes a name that stands twice in one file; true when it is the first.
 pub(super) fn first_of(
     reader: &mut Reader<'_>,
@@ -370,7 +380,7 @@ pub(super) fn first_of(
     if let Some(first) = seen.get(name) {
         reader.error_help(
             at.clone(),
-            format!("there are two {what}s `{name}`"),
+            format!("there are two {} `{name}`", plural(what)),
             format!("the first is declared in line {first}; give one of them another name"),
         );
         return false;

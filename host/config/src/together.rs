@@ -6,7 +6,9 @@ use std::{
 };
 
 use prunella_core::{
-    ChannelName, StrategyName, UnitName, glob, policy::BUILTIN_STRATEGIES, service::Port,
+    ChannelName, StrategyName, UnitName, glob,
+    policy::{BUILTIN_STRATEGIES, builtin_needs},
+    service::{Port, Service},
 };
 
 use super::{
@@ -17,6 +19,23 @@ use super::{
     service_file::Parsed,
     value,
 };
+
+/// The strategies of a service that lists none: of those that act on declared remedies, the
+/// ones that have something to act on.
+fn by_default(config: &Config, service: &Service) -> Vec<StrategyName> {
+    let declares = |kind: &&str| {
+        let mut remedies = service.remedies.values();
+        remedies.any(|remedy| remedy.kind() == *kind)
+    };
+    let defaults = config.defaults.strategies.iter();
+    defaults
+        .filter(|name| {
+            let needs = builtin_needs(name.as_str());
+            needs.is_empty() || needs.iter().any(declares)
+        })
+        .cloned()
+        .collect()
+}
 
 impl Loader<'_> {
     pub(super) fn check_together(
@@ -43,7 +62,7 @@ impl Loader<'_> {
             }
             first.insert(unit, (name.clone(), parsed.unit_at.line));
             if !parsed.own_strategies {
-                parsed.service.strategies = config.defaults.strategies.clone();
+                parsed.service.strategies = by_default(config, &parsed.service);
             }
             sound.push((name, parsed));
         }
@@ -202,7 +221,8 @@ impl Loader<'_> {
             return;
         }
         let known: Vec<&str> = BUILTIN_STRATEGIES
-            .into_iter()
+            .iter()
+            .copied()
             .chain(config.strategies.keys().map(StrategyName::as_str))
             .collect();
         let list = known.join(", ");

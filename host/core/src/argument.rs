@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::{
     Failure, UnitName,
     capability::{
-        Described, Description, PressureOf, Protocol, Subject, Time, metrics::LONGEST_SPAN,
+        Act, Described, Description, PressureOf, Protocol, Subject, Time, metrics::LONGEST_SPAN,
     },
     duration::written,
     health::{self, Metric},
@@ -46,6 +46,29 @@ pub fn protocol(word: &str) -> Result<Protocol, Failure> {
         "udp" => Ok(Protocol::Udp),
         other => Err(not_a("protocol", other, "`tcp` and `udp`")),
     }
+}
+
+/// An act on a declared remedy, such as `set-aside.run`.
+///
+/// # Errors
+/// `invalid` with the code `not-a-remedy`.
+pub fn remedy_act(name: &str) -> Result<Act, Failure> {
+    let act = Act::named(name).filter(|act| act.is_remedy());
+    act.ok_or_else(|| {
+        let known: Vec<&str> = Act::ALL
+            .into_iter()
+            .filter(|act| act.is_remedy())
+            .map(Act::name)
+            .collect();
+        Failure::invalid(
+            "not-a-remedy",
+            format!(
+                "`{}` is no act on a declared remedy; there are: {}",
+                one_line(name, NAME),
+                known.join(", ")
+            ),
+        )
+    })
 }
 
 /// `cpu`, `memory` or `io`.
@@ -144,7 +167,12 @@ pub fn in_order(
             }
             false
         }
-        Subject::Unit(_) | Subject::Port(..) | Subject::Process(_) | Subject::Nothing => false,
+        // Whether it is declared depends on the act, which the kernel knows.
+        Subject::Remedy(_)
+        | Subject::Unit(_)
+        | Subject::Port(..)
+        | Subject::Process(_)
+        | Subject::Nothing => false,
     };
     if healing {
         return Ok(());

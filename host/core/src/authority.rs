@@ -142,6 +142,18 @@ impl Authority<'_> {
                 self.service.check(name)?;
                 self.may_act_on_declared(act, name)
             }
+            Subject::Remedy(name) => {
+                let remedy = self.service.remedy(act.interface(), name)?;
+                for unit in remedy.units() {
+                    if facts.protected().covers(unit) {
+                        return Err(Failure::denied(
+                            "unit-protected",
+                            format!("{unit} is protected: no grant allows acting on it"),
+                        ));
+                    }
+                }
+                self.may_act_on_declared(act, name)
+            }
             Subject::Probe(_) | Subject::Place(_) | Subject::Port(..) | Subject::Nothing => {
                 Err(self.not_granted(act, "self"))
             }

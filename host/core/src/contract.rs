@@ -75,6 +75,40 @@ macro_rules! contract_conversions {
             }
         }
 
+        impl From<$crate::remedy::Amount> for $($prunella)::+::observe::remedies::Amount {
+            fn from(amount: $crate::remedy::Amount) -> Self {
+                Self {
+                    value: amount.value,
+                    of: amount.of.as_str().to_owned(),
+                }
+            }
+        }
+
+        impl From<$crate::remedy::Plan> for $($prunella)::+::observe::remedies::Plan {
+            fn from(plan: $crate::remedy::Plan) -> Self {
+                Self {
+                    eligible: plan.eligible,
+                    summary: plan.summary,
+                    amount: plan.amount.map(From::from),
+                    undoable: plan.undo.is_some(),
+                    lease_milliseconds: plan
+                        .lease
+                        .map(|lease| $crate::contract::milliseconds(lease.lasts)),
+                }
+            }
+        }
+
+        impl From<$crate::remedy::Receipt> for $($prunella)::+::act::types::Receipt {
+            fn from(receipt: $crate::remedy::Receipt) -> Self {
+                Self {
+                    changed: receipt.changed,
+                    summary: receipt.summary,
+                    predicted: receipt.predicted.map(From::from),
+                    measured: receipt.measured.map(From::from),
+                }
+            }
+        }
+
         impl From<$crate::capability::ProbeAnswer> for $($prunella)::+::observe::probes::Answer {
             fn from(answer: $crate::capability::ProbeAnswer) -> Self {
                 Self {
@@ -259,6 +293,12 @@ macro_rules! incident_getters {
                 .map(|(name, _)| name.clone())
                 .collect();
             probes -> Vec<String>: |of| of.service.probes.keys().cloned().collect();
+            remedies -> Vec<DeclaredRemedy>: |of| of.service.remedies.iter()
+                .map(|(name, remedy)| DeclaredRemedy {
+                    kind: remedy.kind().to_owned(),
+                    name: name.clone(),
+                })
+                .collect();
             needs -> Vec<String>: |of| $crate::contract::names(&of.service.depends_on);
         }
     };

@@ -100,13 +100,13 @@ pub struct Finding {
     /// The acts that would do it, where they are known; a report makes commands of
     /// them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub remedies: Vec<Remedy>,
+    pub manual_steps: Vec<ManualStep>,
 }
 
 /// An act of a person's that removes a cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "kebab-case")]
-pub enum Remedy {
+pub enum ManualStep {
     /// Stop a unit that is in the way.
     StopUnit { unit: UnitName },
     /// End a process that is in the way and belongs to no unit that could be stopped.

@@ -28,6 +28,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::metric::bytes;
 pub use self::{
     certificate::CertificateSettings,
     expected::ExpectedWork,

@@ -2,7 +2,8 @@
 //!
 //! Everything here can be used without a host: names ([`name`]), the seam
 //! between strategies and a host ([`capability`], [`argument`]), what a strategy may do
-//! ([`policy`], [`authority`], [`protected`]), what an operator declared ([`service`]), what
+//! ([`policy`], [`authority`], [`protected`]), what an operator declared ([`service`],
+//! [`remedy`]), what
 //! happened ([`incident`], [`trail`]), what was made of it
 //! ([`diagnosis`], [`analyst`]), how much healing a service gets ([`budget`]), how
 //! much a strategy may keep ([`state`]), what bytes are known by ([`hash`]) times
@@ -30,6 +31,7 @@ pub mod name;
 pub mod oversight;
 pub mod policy;
 pub mod protected;
+pub mod remedy;
 pub mod secret;
 pub mod service;
 pub mod situation;

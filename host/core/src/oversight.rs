@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{StrategyName, Timestamp, UnitName, incident::IncidentId, policy::Act};
+use crate::{
+    StrategyName, Timestamp, UnitName, capability::OversightRule, incident::IncidentId,
+    policy::Act, remedy::Plan,
+};
 
 /// Which acts wait for a second opinion, and whose counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub struct Oversight {
     pub ask: BTreeSet<Act>,
     /// These do on critical services.
     pub ask_when_critical: BTreeSet<Act>,
+    /// These never do, although they would by what they are.
+    pub allow: BTreeSet<Act>,
     /// Whether a person may be asked to let a process be ended that is not
     /// proven to be the service's own; otherwise that is denied.
     pub foreign_processes: bool,
@@ -28,6 +33,7 @@ impl Default for Oversight {
         Self {
             ask: BTreeSet::new(),
             ask_when_critical: BTreeSet::new(),
+            allow: BTreeSet::new(),
             foreign_processes: false,
             expires: Duration::from_secs(60 * 60),
             model: ModelSay::Nothing,
@@ -38,7 +44,10 @@ impl Default for Oversight {
 impl Oversight {
     /// Whether `act` waits for somebody, on a service that is critical or not.
     pub fn asks(&self, act: Act, critical: bool) -> bool {
-        self.ask.contains(&act) || (critical && self.ask_when_critical.contains(&act))
+        let by_itself = act.consequence().oversight == OversightRule::UnlessAllowed;
+        self.ask.contains(&act)
+            || (critical && self.ask_when_critical.contains(&act))
+            || (by_itself && !self.allow.contains(&act))
     }
 }
 
@@ -68,6 +77,9 @@ pub struct Proposal {
     pub act: String,
     /// On what, in words: a unit, a process, a declared name.
     pub target: String,
+    /// What it would come to: only of a declared remedy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
     /// The process that it is about, if it is about one: its number may be another's
     /// by the time that somebody agrees.
     pub process: Option<ProcessKey>,

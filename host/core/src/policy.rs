@@ -126,12 +126,13 @@ impl Grants {
 
 /// The built-in strategies, in the order in which they heal by default: what
 /// forbids or repairs comes before what starts. Their names are reserved.
-pub const BUILTIN_STRATEGIES: [&str; 5] = [
+pub const BUILTIN_STRATEGIES: &[&str] = &[
     "config-validation",
     "environment-check",
     "database-check",
     "port-conflict",
     "service-restart",
+    "cache-reset",
 ];
 
 /// What the built-in strategy `name` may do unless the operator revokes it:
@@ -147,8 +148,18 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         }
         "port-conflict" => Grants::on_self([Act::Terminate].into_iter().chain(BRING_UP)),
         "service-restart" => Grants::on_self(BRING_UP),
+        "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
         _ => return None,
     })
+}
+
+/// The kinds of remedies without which a built-in strategy has nothing to do: by default it
+/// is tried where the operator declared one of them. Empty where it needs none.
+pub fn builtin_needs(name: &str) -> &'static [&'static str] {
+    match name {
+        "cache-reset" => &["set-aside"],
+        _ => &[],
+    }
 }
 
 /// What one run of a strategy may use up. All are on by default.
@@ -204,16 +215,20 @@ impl Default for Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remedy::REMEDY_KINDS;
 
     #[test]
     fn every_builtin_strategy_has_its_grants_on_its_own_service_only() {
-        for name in BUILTIN_STRATEGIES {
+        for &name in BUILTIN_STRATEGIES {
             let grants = builtin_grants(name).unwrap();
             assert!(!grants.acts().is_empty(), "{name}");
             assert!(
                 grants.0.iter().all(|grant| grant.on == [Scope::Itself]),
                 "{name}"
             );
+            for kind in builtin_needs(name) {
+                assert!(REMEDY_KINDS.contains(kind), "{name}");
+            }
         }
         assert_eq!(builtin_grants("site-fix"), None);
     }

@@ -22,6 +22,7 @@ use crate::{
     alert::routes::Routes,
     capability::{FileKind, Protocol},
     health::{HealthSettings, Objective},
+    remedy::Remedy,
 };
 
 /// A unit that the operator put in Prunella's care.
@@ -50,6 +51,9 @@ pub struct Service {
     pub checks: BTreeMap<String, DeclaredCheck>,
     /// Declared probes, by name.
     pub probes: BTreeMap<String, DeclaredProbe>,
+    /// What may be done for it beyond starting and stopping it, by name.
+    #[serde(default)]
+    pub remedies: BTreeMap<String, Remedy>,
     /// When it counts as healed.
     pub proof: ProofSettings,
     /// What to do about systemd's start limit.
@@ -93,6 +97,7 @@ impl Service {
             files: BTreeMap::new(),
             checks: BTreeMap::new(),
             probes: BTreeMap::new(),
+            remedies: BTreeMap::new(),
             proof: ProofSettings::default(),
             start_limit: StartLimit::default(),
             run_policy: RunPolicy::default(),
@@ -122,15 +127,28 @@ impl Service {
         declared(&self.probes, "probe", name)
     }
 
-    /// What a strategy said, with the paths of the declared files, of which it knows the names
-    /// alone: `` the environment file `environment` `` becomes `the environment file
-    /// /etc/default/web`. Whatever stands in backquotes and is a declared file's name is taken
-    /// for that file.
-    pub fn with_paths(&self, said: &str) -> String {
-        self.files
+    /// A declared remedy of a kind, or a failure that lists those there are.
+    pub fn remedy(&self, kind: &str, name: &str) -> Result<&Remedy, Failure> {
+        let of_kind: BTreeMap<String, &Remedy> = self
+            .remedies
             .iter()
-            .fold(said.to_owned(), |text, (name, file)| {
-                text.replace(&format!("`{name}`"), &file.path.to_string_lossy())
+            .filter(|(_, remedy)| remedy.kind() == kind)
+            .map(|(name, remedy)| (name.clone(), remedy))
+            .collect();
+        declared(&of_kind, kind, name).copied()
+    }
+
+    /// What a strategy said, with the paths of the declared files and remedies, of which it
+    /// knows the names alone: `` the environment file `environment` `` becomes `the environment
+    /// file /etc/default/web`. Whatever stands in backquotes and is such a name is taken for it.
+    pub fn with_paths(&self, said: &str) -> String {
+        let files = self.files.iter().map(|(name, file)| (name, &*file.path));
+        let remedies = self.remedies.iter();
+        let remedies = remedies.filter_map(|(name, remedy)| Some((name, remedy.path()?)));
+        files
+            .chain(remedies)
+            .fold(said.to_owned(), |text, (name, path)| {
+                text.replace(&format!("`{name}`"), &path.to_string_lossy())
             })
     }
 

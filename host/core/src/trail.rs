@@ -14,6 +14,7 @@ use crate::{
     diagnosis::{Finding, Opinion, SecondOpinion},
     health::Symptom,
     incident::{Assessment, Detection, Ending, IncidentId, Outcome},
+    remedy::{Plan, Receipt, UndoReason},
 };
 
 /// One step, with its place and time.
@@ -134,12 +135,31 @@ pub enum Step {
         target: String,
         /// Recorded, and not carried out.
         dry_run: bool,
+        /// What it is to come to: only of a declared remedy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Plan>,
     },
     /// An act came to its end.
     ActEnded {
         /// The number of its intention.
         action: u32,
         /// How it ended, or why it could not.
+        result: Result<String, Failure>,
+        /// What it came to: only of a declared remedy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<Receipt>,
+    },
+    /// An act was undone, or could not be.
+    Undone {
+        /// The number of its intention.
+        action: u32,
+        /// Such as `set-aside.run`.
+        act: String,
+        target: String,
+        why: UndoReason,
+        /// Who ordered it, where somebody did.
+        by: Option<String>,
+        /// What was done about it, or why it could not be.
         result: Result<String, Failure>,
     },
     /// An act was not allowed.

@@ -8,6 +8,7 @@ use std::{
 use prunella_api::{
     Accepted, Answer, ChannelTest, DaemonInfo, DecideCall, ExpectCall, HealCall, HookCall, Orders,
     PauseCall, PauseStatus, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
+    UndoCall, Undone,
 };
 use prunella_config::Config;
 use prunella_core::{
@@ -30,6 +31,7 @@ use crate::{
     reload,
     sampler::Sampler,
     shared::{Daemon, Event},
+    undo,
 };
 
 /// Whoever orders a healing does not wait for a try that is longer away.
@@ -167,6 +169,10 @@ impl Orders for DaemonOrders {
             .decided(&approval.proposal.unit)
             .map_err(failed)?;
         Ok(approval)
+    }
+
+    fn undo(&self, call: &UndoCall) -> Answer<Undone> {
+        undo::undo(self.store()?, &self.daemon.assembly.healer, call)
     }
 
     fn heal(&self, call: &HealCall, steps: Steps) -> Answer<(IncidentId, Ending)> {

@@ -57,6 +57,7 @@ mod run;
 mod sampler;
 mod shared;
 pub mod sweep;
+mod undo;
 
 pub use access::open_store;
 pub use error::{ConfigMistakes, DaemonError, explained};

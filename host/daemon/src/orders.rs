@@ -5,6 +5,7 @@ use std::sync::Arc;
 use prunella_api::{
     Accepted, Answer, ApiError, ChannelTest, DecideCall, ExpectCall, HealCall, HookCall, Orders,
     PauseCall, PauseStatus, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
+    UndoCall, Undone,
 };
 use prunella_core::{
     ChannelName, UnitName,
@@ -17,7 +18,7 @@ use prunella_healer::Observer;
 
 use crate::{
     DaemonError, Paths, access::open_store, alerts, approvals, clock, configuration::load_config,
-    expected, heal, hook, notifier, pauses,
+    expected, heal, hook, notifier, pauses, undo,
 };
 
 /// Carries orders out in this process.
@@ -68,6 +69,10 @@ impl Orders for LocalOrders {
 
     fn decide(&self, call: &DecideCall) -> Answer<Approval> {
         Ok(approvals::decide(&open_store(&self.paths)?, call)?)
+    }
+
+    fn undo(&self, call: &UndoCall) -> Answer<Undone> {
+        undo::alone(&self.paths, call)
     }
 
     fn retry_alerts(&self, id: Option<&str>) -> Answer<Retried> {

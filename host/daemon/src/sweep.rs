@@ -140,6 +140,7 @@ fn heal(
         scheduler.open(detection)?;
     }
     assembly.healer.look_at_ports();
+    assembly.healer.end_leases();
     let end = begun + HEALING;
     let left = end.saturating_duration_since(Instant::now());
     probes::round(paths, assembly, scheduler, left)

@@ -37,7 +37,11 @@ pub(crate) const STRATEGY: &str = "prunella:strategy/strategy";
 const SHOWN: usize = 120;
 
 /// The interfaces that have types alone.
-const TYPES: [(Package, &str); 2] = [(Package::Base, "types"), (Package::Strategy, "types")];
+const TYPES: [(Package, &str); 3] = [
+    (Package::Base, "types"),
+    (Package::Act, "types"),
+    (Package::Strategy, "types"),
+];
 
 /// Every interface that there is to import.
 fn interfaces() -> impl Iterator<Item = (Package, &'static str)> {

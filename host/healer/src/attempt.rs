@@ -7,6 +7,7 @@ mod diagnosis;
 mod escalation;
 mod healing;
 mod runs;
+mod undoing;
 
 pub(crate) use self::escalation::look_again_after;
 
@@ -160,6 +161,7 @@ impl<'a> Attempt<'a> {
     /// Makes the attempt. `restart_loop` says that systemd was seen to restart the unit
     /// again and again.
     pub(crate) fn run(&self, restart_loop: bool) -> AttemptOutcome {
+        self.undo_cut_off();
         let outcome = match self.go(restart_loop) {
             // What fails while everything is stopped asks nobody for help.
             AttemptOutcome::Ended(Ending::Escalated { .. }) | AttemptOutcome::LookAgain(..)
@@ -183,6 +185,7 @@ impl<'a> Attempt<'a> {
         if failed {
             self.diagnose();
         }
+        self.undo_after(&outcome);
         // Healing does not wait for it; whoever hears of the end may.
         if ends {
             (self.acted)();

@@ -18,8 +18,9 @@ use prunella_core::{
         ActiveState, Answer, Call, CheckReport, FileKind, FileStatus, Goal, Host, HostCalls, Job,
         Operation as _, PortHolder, ProbeAnswer, Process, ProcessInfo, Repair, Reply, Termination,
         Token, UnitAct, UnitStatus, checks, clock, file_repair, files, ports, probes,
-        process_control, processes, unit_control, units,
+        process_control, processes, remedies, unit_control, units,
     },
+    remedy::Receipt,
     service::Service,
 };
 
@@ -80,6 +81,7 @@ impl HostCalls for Overlay {
             Call::JobWait(wait) => wait.reply(Ok("done".to_owned())),
             Call::ProcessTerminate(end) => end.reply(self.terminate(deadline, &end)),
             Call::FileRepair(repair) => repair.reply(self.repair(deadline, &repair)),
+            Call::RemedyApply(apply) => apply.reply(self.apply(deadline, &apply)),
             Call::CheckRun(run) => run.reply(self.check(deadline, &run)),
             call => match call.act() {
                 None => self.real.call(deadline, call),
@@ -304,6 +306,19 @@ impl Overlay {
                 .insert(repair.what);
         }
         Ok(needed)
+    }
+
+    /// What its plan says is assumed to come true.
+    fn apply(&self, deadline: Instant, apply: &remedies::Apply) -> Answer<Receipt> {
+        let of = remedies::PlanOf {
+            act: apply.act,
+            name: apply.name.clone(),
+        };
+        let plan = self.real.ask(deadline, of)?;
+        Ok(Receipt {
+            predicted: plan.amount,
+            ..Receipt::done(format!("{} (assumed)", plan.summary))
+        })
     }
 
     fn check(&self, deadline: Instant, run: &checks::Run) -> Answer<CheckReport> {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use prunella_core::UnitName;
+
 /// The healer could not do its own work. What fails *inside* an incident is a
 /// step of its trail instead.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +15,9 @@ pub enum HealerError {
         #[source]
         source: std::io::Error,
     },
+    /// The service is being healed, and what is asked for has to wait for that.
+    #[error("{0} is being healed now")]
+    Busy(UnitName),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] prunella_store::StoreError),

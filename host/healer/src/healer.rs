@@ -25,6 +25,7 @@ use crate::{
     cached_probes::{CachedProbes, ProbeAnswers},
     clock::moment,
     held_ports::HeldPorts,
+    leases::LeaseNews,
     observer::Observer,
     opinions::Opinions,
     proof::Prover,
@@ -76,6 +77,7 @@ pub struct Healer {
     pub(crate) opinions: Opinions,
     pub(crate) recorder: OnceLock<Arc<Recorder>>,
     pub(crate) probe_answers: Arc<ProbeAnswers>,
+    pub(crate) lease_news: LeaseNews,
     answered_probes: Arc<AnsweredProbes>,
     current: RwLock<Current>,
 }
@@ -122,6 +124,7 @@ impl Healer {
             opinions: Opinions::default(),
             recorder: OnceLock::new(),
             probe_answers: Arc::default(),
+            lease_news: LeaseNews::default(),
             current: RwLock::new(Current::new(config, strategies)),
         }
     }

@@ -15,6 +15,10 @@
 //! 8. **done**, for real or in a dry run, by the host below
 //! 9. **result**: it stands in the trail how it ended
 //!
+//! An act on a declared remedy is *planned* between the third and the fourth step: where there
+//! is nothing to do, nobody is asked and nothing is done; who is asked sees the plan, and how
+//! it is undone is on the disk with its intention.
+//!
 //! All acts go this one way ([`Kernel::act`]). What the steps do with an act stands
 //! in its description ([`Consequence`](prunella_core::capability::Consequence)); the
 //! first three are those of [`Authority::allows`], which the simulated host has in
@@ -40,12 +44,13 @@ use prunella_core::{
     budget::{BudgetVerdict, HostBudget},
     capability::{
         Act, ActiveState, Answer, Call, Described as _, Durability, Host, HostCalls,
-        Operation as _, ProcessInfo, Reply, Subject, UnitStatus, clock, units,
+        Operation as _, ProcessInfo, Reply, Subject, UnitStatus, clock, remedies, units,
     },
     contract::milliseconds,
     oversight::ProcessKey,
     policy::Grants,
     protected::Protected,
+    remedy::{Plan, Receipt},
     service::{BudgetSettings, Service},
     situation::Situation,
     text::one_line,
@@ -196,13 +201,13 @@ impl Kernel {
     }
 
     /// Writes the intention of an act, and gives it its number.
-    fn intend(&self, act: Act, target: &str) -> u32 {
+    fn intend(&self, act: Act, target: &str, plan: Option<&Plan>) -> Answer<u32> {
         // While assessing, the only acts are checks, and those only look.
         if self.phase == Phase::Heal {
             self.acted.store(true, Ordering::Relaxed);
             self.snapshot.end();
         }
-        self.trail.intend(&self.rules.strategy, act, target)
+        self.trail.intend(&self.rules.strategy, act, target, plan)
     }
 
     /// The strategy's rights, as far as they need no host.
@@ -258,11 +263,29 @@ impl Kernel {
                 return Err(failure);
             }
         };
-        let Permit { target, paid } = permit;
+        let Permit { target, paid, plan } = permit;
+        if let Some(Plan {
+            eligible: false,
+            summary,
+            ..
+        }) = plan
+        {
+            self.trail.write(Step::Note {
+                message: format!(
+                    "{}: {act} has nothing to do: {summary}",
+                    self.rules.strategy
+                ),
+            });
+            return Ok(Reply::RemedyApply(Receipt::nothing(summary)));
+        }
+        if let (Some(plan), Call::RemedyApply(apply)) = (&plan, &mut call) {
+            apply.undo.clone_from(&plan.undo);
+        }
         if let (Act::ResetFailed, Target::Unit(status)) = (act, &target) {
             self.before_clearing(status);
         }
-        let action = self.intend(act, target.shown());
+        let told = plan.map(|plan| self.plan_for_people(plan));
+        let action = self.intend(act, target.shown(), told.as_ref())?;
         let done = self.host.call(deadline, call);
         if done.is_ok() && act.consequence().durability == Durability::OnDiskMeanwhile {
             // systemd is at work now: the disk has time.
@@ -277,10 +300,18 @@ impl Kernel {
                 Ok(Reply::UnitSubmit(self.track(job, action, act, before)))
             }
             done => {
-                let result = done.clone().map(|reply| {
-                    (act.consequence().result)(&reply).unwrap_or_else(|| "done".to_owned())
+                let receipt = match &done {
+                    Ok(Reply::RemedyApply(receipt)) => Some(Receipt {
+                        summary: self.rules.service.with_paths(&receipt.summary),
+                        ..receipt.clone()
+                    }),
+                    _ => None,
+                };
+                let result = done.clone().map(|reply| match &receipt {
+                    Some(receipt) => receipt.summary.clone(),
+                    None => (act.consequence().result)(&reply).unwrap_or_else(|| "done".to_owned()),
                 });
-                self.trail.acted(action, result);
+                self.trail.acted(action, result, receipt);
                 done
             }
         }
@@ -290,7 +321,16 @@ impl Kernel {
     /// oversight, budget.
     fn permit(&self, deadline: Instant, act: Act, call: &mut Call) -> Answer<Permit> {
         let target = self.authority().allows(call, &self.facts(deadline))?;
-        self.agreed(act, &target)?;
+        let plan = self.plan(deadline, call)?;
+        if plan.as_ref().is_some_and(|plan| !plan.eligible) {
+            return Ok(Permit {
+                target,
+                paid: false,
+                plan,
+            });
+        }
+        let told = plan.clone().map(|plan| self.plan_for_people(plan));
+        self.agreed(act, &target, told.as_ref())?;
         let unit = match &target {
             Target::Unit(status) => &status.name,
             _ => &self.rules.service.unit,
@@ -302,7 +342,27 @@ impl Kernel {
         if act.is_healing() && *unit == self.rules.service.unit {
             self.not_stopped(deadline)?;
         }
-        Ok(Permit { target, paid })
+        Ok(Permit { target, paid, plan })
+    }
+
+    /// A plan with the paths that a strategy does not see.
+    fn plan_for_people(&self, plan: Plan) -> Plan {
+        Plan {
+            summary: self.rules.service.with_paths(&plan.summary),
+            ..plan
+        }
+    }
+
+    /// What an act on a declared remedy would come to; none for any other act.
+    fn plan(&self, deadline: Instant, call: &Call) -> Answer<Option<Plan>> {
+        let Call::RemedyApply(apply) = call else {
+            return Ok(None);
+        };
+        let of = remedies::PlanOf {
+            act: apply.act,
+            name: apply.name.clone(),
+        };
+        self.host.ask(deadline, of).map(Some)
     }
 
     /// Whether no operator has stopped the service since it was decided to heal it:
@@ -327,7 +387,7 @@ impl Kernel {
     }
 
     /// Whether whoever oversees the act agrees.
-    fn agreed(&self, act: Act, target: &Target) -> Answer<()> {
+    fn agreed(&self, act: Act, target: &Target, plan: Option<&Plan>) -> Answer<()> {
         let (process, own) = match target {
             Target::Unit(status) => (None, status.name == self.rules.service.unit),
             Target::Process {
@@ -347,6 +407,7 @@ impl Kernel {
                 strategy: &self.rules.strategy,
                 act,
                 target: target.shown(),
+                plan,
                 process,
                 own,
             },
@@ -429,7 +490,8 @@ fn named(call: &mut Call) -> String {
         Subject::File(name)
         | Subject::Check(name)
         | Subject::Probe(name)
-        | Subject::Place(name) => name.to_owned(),
+        | Subject::Place(name)
+        | Subject::Remedy(name) => name.to_owned(),
         Subject::Port(protocol, number) => format!("{}/{number}", protocol.as_str()),
         Subject::Nothing => String::new(),
     }
@@ -440,6 +502,8 @@ struct Permit {
     target: Target,
     /// Whether a healing was spent on it.
     paid: bool,
+    /// What it would come to: only of a declared remedy.
+    plan: Option<Plan>,
 }
 
 /// The kernel's facts for one call.

@@ -10,6 +10,7 @@ use prunella_core::{
     diagnosis::SecondOpinionVerdict,
     oversight::{ModelSay, Oversight, ProcessKey, Proposal},
     policy::Act,
+    remedy::Plan,
     service::Service,
     situation::Situation,
     text::one_line,
@@ -41,6 +42,8 @@ pub(crate) struct ConsentRequest<'a> {
     pub(crate) strategy: &'a prunella_core::StrategyName,
     pub(crate) act: Act,
     pub(crate) target: &'a str,
+    /// What it would come to: only of a declared remedy.
+    pub(crate) plan: Option<&'a Plan>,
     pub(crate) process: Option<ProcessKey>,
     /// Whether it is the incident's own service, or something of its own.
     pub(crate) own: bool,
@@ -147,6 +150,7 @@ impl Overseer {
             strategy: question.strategy.clone(),
             act: question.act.name().to_owned(),
             target: one_line(question.target, 200),
+            plan: question.plan.cloned(),
             process: question.process,
             invocation: incident.detection.invocation.clone(),
             boot_id: self.situation.boot_id(),

@@ -134,6 +134,7 @@ mod tests {
             act: "unit-control.start".to_owned(),
             target: target.to_owned(),
             dry_run: false,
+            plan: None,
         }
     }
 

@@ -7,7 +7,7 @@ mod past;
 mod state_file;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -18,6 +18,7 @@ use prunella_core::{
     capability::UnitStatus,
     incident::{Assessment, Incident},
     policy::Act,
+    remedy::{Applied, AppliedState, Plan, Receipt},
     service::Service,
     situation::Situation,
     statistics::{Signature, tries},
@@ -79,6 +80,8 @@ struct Inner {
     /// How many of them the store has.
     stored: usize,
     next_action: u32,
+    /// Acts that can be undone and whose end is not known yet.
+    applied: BTreeMap<u32, Applied>,
     attempt: u32,
     /// Numbers already in the store, from attempts before.
     offset: u32,
@@ -119,6 +122,7 @@ impl Trail {
                 steps: Vec::new(),
                 stored: 0,
                 next_action,
+                applied: BTreeMap::new(),
                 attempt: incident.attempt,
                 offset,
                 ended: false,
@@ -376,27 +380,101 @@ impl Trail {
         )
     }
 
-    /// Writes the intention of an act, and gives the act its number.
-    pub(crate) fn intend(&self, strategy: &StrategyName, act: Act, target: &str) -> u32 {
+    /// Writes the intention of an act, and gives the act its number. How it is undone, where
+    /// it can be, is in the store before that.
+    ///
+    /// # Errors
+    /// What cannot be remembered could not be undone: `unavailable`.
+    pub(crate) fn intend(
+        &self,
+        strategy: &StrategyName,
+        act: Act,
+        target: &str,
+        plan: Option<&Plan>,
+    ) -> Result<u32, Failure> {
         let action = {
             let mut inner = self.lock();
             let action = inner.next_action;
             inner.next_action += 1;
             action
         };
+        if !self.dry_run
+            && let Some(plan) = plan
+            && let Some(undo) = &plan.undo
+        {
+            self.keep_applied(&Applied {
+                incident: self.incident.id.clone(),
+                action,
+                unit: self.incident.detection.unit.clone(),
+                act: act.name().to_owned(),
+                name: target.to_owned(),
+                at: wall_clock(),
+                undo: undo.clone(),
+                lease: plan.lease,
+                state: AppliedState::Intended,
+                trouble: None,
+            })?;
+        }
         self.write(Step::ActIntended {
             action,
             strategy: strategy.clone(),
             act: act.name().to_owned(),
             target: target.to_owned(),
             dry_run: self.dry_run,
+            plan: plan.cloned(),
         });
-        action
+        Ok(action)
+    }
+
+    /// What is known now of an act that can be undone. One that failed may be half done.
+    fn applied(&self, action: u32, receipt: Option<&Receipt>) {
+        let applied = self.lock().applied.remove(&action);
+        let (Some(store), Some(applied), Some(receipt)) = (&self.store, applied, receipt) else {
+            return;
+        };
+        let kept = if receipt.changed {
+            store.keep_applied(&Applied {
+                state: AppliedState::Applied,
+                ..applied
+            })
+        } else {
+            store.forget_applied(&applied.incident, action)
+        };
+        if let Err(error) = kept {
+            self.not_stored(&error);
+        }
+    }
+
+    fn keep_applied(&self, applied: &Applied) -> Result<(), Failure> {
+        let refused = |why: &str| {
+            Failure::unavailable(
+                "no-store",
+                format!("what cannot be remembered could not be undone: {why}"),
+            )
+        };
+        let store = self.store.as_ref();
+        let store = store.ok_or_else(|| refused("there is no incident store"))?;
+        store
+            .keep_applied(applied)
+            .map_err(|error| refused(&error.to_string()))?;
+        let mut inner = self.lock();
+        inner.applied.insert(applied.action, applied.clone());
+        Ok(())
     }
 
     /// Writes how an act ended.
-    pub(crate) fn acted(&self, action: u32, result: Result<String, Failure>) {
-        self.write(Step::ActEnded { action, result });
+    pub(crate) fn acted(
+        &self,
+        action: u32,
+        result: Result<String, Failure>,
+        receipt: Option<Receipt>,
+    ) {
+        self.applied(action, receipt.as_ref());
+        self.write(Step::ActEnded {
+            action,
+            result,
+            receipt,
+        });
     }
 
     /// Has everything on the disk, and told, that was written so far.

@@ -1,5 +1,5 @@
 //! What an operator declared about one service, as capabilities: its files,
-//! checks and probes.
+//! checks, probes and remedies.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use crate::{
     file_repair::LinuxFileRepair,
     files::LinuxFiles,
     probes::{CommandProbe, LinuxProbes},
+    remedies::LinuxRemedies,
     runs_as::{UnitWho, Who},
     sqlite_check::SqliteCheck,
     transient::{Runner, Transient},
@@ -27,6 +28,7 @@ pub(crate) struct Declared {
     pub(crate) checks: LinuxChecks,
     /// Declared probes; for SQLite this runs the binary again as well.
     pub(crate) probes: LinuxProbes,
+    pub(crate) remedies: LinuxRemedies,
 }
 
 impl Linux {
@@ -46,8 +48,9 @@ impl Linux {
             probes: LinuxProbes::new(
                 Arc::clone(service),
                 SqliteCheck::new(Arc::clone(&runner)),
-                CommandProbe::new(who, runner),
+                CommandProbe::new(who, Arc::clone(&runner)),
             ),
+            remedies: LinuxRemedies::new(Arc::clone(service), runner),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use prunella_core::capability::filesystems::FileSystem;
+use prunella_core::capability::{Answer, filesystems::FileSystem};
 
 use crate::host::filesystems::{Mount, measured, mount_of, mounts};
 
@@ -42,6 +42,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Those that have been asked and did not answer yet. Each is asked by one thread at most.
 static UNANSWERED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// What is mounted somewhere below a path.
+pub(crate) fn mounts_below(path: &Path) -> Answer<Vec<PathBuf>> {
+    let mounts = mounts()?
+        .into_iter()
+        .map(|mount| PathBuf::from(mount.point));
+    let below = |point: &PathBuf| point != path && point.starts_with(path);
+    Ok(mounts.filter(below).collect())
+}
 
 /// Every file system of this host that holds files on a disk or a server, `/tmp` and `/run`,
 /// and those that the paths lie on; each once, by its place. One that does not answer is left

@@ -25,6 +25,7 @@ use crate::{
     probes::{LinuxProbes, OwnLines},
     process_control,
     processes::{HostProcesses, Kin, Runs},
+    remedies::LinuxRemedies,
     resources::HostResources,
     unit_control::{self, SystemdUnitControl},
     units::{SystemdUnits, Units},
@@ -44,6 +45,7 @@ struct LinuxHost {
     unit_control: SystemdUnitControl,
     file_repair: LinuxFileRepair,
     checks: LinuxChecks,
+    remedies: LinuxRemedies,
 }
 
 impl HostCalls for LinuxHost {
@@ -104,6 +106,9 @@ impl HostCalls for LinuxHost {
                 repair.reply(self.file_repair.repair(deadline, &repair.name, repair.what))
             }
             Call::CheckRun(run) => run.reply(self.checks.run(deadline, &run.name)),
+            Call::RemedyPlan(of) => of.reply(self.remedies.plan(deadline, &of)),
+            Call::RemedyApply(apply) => apply.reply(self.remedies.apply(deadline, &apply)),
+            Call::RemedyTakeBack(back) => back.reply(self.remedies.take_back(deadline, &back)),
             // What a store knows is a layer of whoever has one.
             Call::HealthGet(_)
             | Call::MetricLatest(_)
@@ -135,6 +140,7 @@ impl Linux {
             file_repair,
             checks,
             probes,
+            remedies,
         } = self.declared(&service);
         let shared = Arc::clone(&self.shared);
         let ports = HostPorts::new(Arc::clone(&kin))
@@ -154,6 +160,7 @@ impl Linux {
             unit_control: self.unit_control(),
             file_repair,
             checks,
+            remedies,
         })
     }
 }

@@ -44,6 +44,7 @@ pub mod learn;
 pub mod own_program;
 mod package_lock;
 mod probes;
+mod remedies;
 mod runs_as;
 mod runtime;
 mod safe_path;

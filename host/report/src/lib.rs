@@ -29,6 +29,7 @@ pub use self::{
         Advice, Attempt, Command, Explanation, Grantable, HOUR, Importance, LOOK_BACK, Line, Mark,
         Moment, Obstacle, Often, Plot, Plotted, Proof, Recurrence, Report, ReportContext, StepText,
         StrategyOpinion, Tried, approve_command, degraded_headline, describe, headline,
-        how_it_ended, how_it_failed, is_up, length, outage_headline, place_in_hour, shown_act,
+        how_it_ended, how_it_failed, is_up, length, outage_headline, place_in_hour, planned,
+        shown_act,
     },
 };

@@ -3,8 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use prunella_core::{
-    UnitName,
+    Failure, UnitName, argument,
     capability::{ActiveState, CheckReport, EnvKey, OwnWord, Ownership, UnitStatus},
+    health::{Metric, Subject},
+    remedy::{Amount, AmountOf},
     service::{FileRole, Port, ReadBy},
     start_rules::StartRules,
 };
@@ -423,6 +425,98 @@ impl Check {
     /// It says if the configuration is valid.
     pub fn validating(mut self) -> Self {
         self.validates = true;
+        self
+    }
+}
+
+/// A declared remedy, and what it would do.
+#[derive(Debug, Clone)]
+pub struct Remedy {
+    pub(crate) kind: String,
+    pub(crate) does: String,
+    pub(crate) nothing: Option<String>,
+    pub(crate) amount: Option<Amount>,
+    pub(crate) gains: Option<u64>,
+    pub(crate) undoable: bool,
+    pub(crate) again: bool,
+    pub(crate) fails: Option<Failure>,
+    pub(crate) changes: Vec<RemedyChange>,
+}
+
+/// What a remedy changes of what can be looked at.
+#[derive(Debug, Clone)]
+pub(crate) enum RemedyChange {
+    Disk { available: u64 },
+    Metric(Subject, Metric, u64),
+}
+
+impl Remedy {
+    /// One of a kind, such as `set-aside`, that does this once: `move the cache aside`.
+    pub fn of(kind: &str, does: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            does: does.to_owned(),
+            nothing: None,
+            amount: None,
+            gains: None,
+            undoable: false,
+            again: false,
+            fails: None,
+            changes: Vec::new(),
+        }
+    }
+
+    /// It has nothing to do, because of this.
+    pub fn nothing(mut self, because: &str) -> Self {
+        self.nothing = Some(because.to_owned());
+        self
+    }
+
+    /// How much it says that it would do.
+    pub fn amount(mut self, of: AmountOf, value: u64) -> Self {
+        self.amount = Some(Amount { value, of });
+        self
+    }
+
+    /// How much it does, where that is not what it says.
+    pub fn gains(mut self, value: u64) -> Self {
+        self.gains = Some(value);
+        self
+    }
+
+    /// It can be undone.
+    pub fn undoable(mut self) -> Self {
+        self.undoable = true;
+        self
+    }
+
+    /// It can be applied more than once.
+    pub fn again(mut self) -> Self {
+        self.again = true;
+        self
+    }
+
+    /// It cannot be done.
+    pub fn fails(mut self, because: &str) -> Self {
+        self.fails = Some(Failure::failed("simulated", because));
+        self
+    }
+
+    /// So many bytes are available on the host's file systems afterwards.
+    pub fn leaves_available(mut self, available: u64) -> Self {
+        self.changes.push(RemedyChange::Disk { available });
+        self
+    }
+
+    /// What is measured of a unit, or of `host`, afterwards.
+    #[track_caller]
+    pub fn sets(mut self, subject: &str, metric: &str, value: u64) -> Self {
+        let subject = argument::subject(subject);
+        let subject = subject.unwrap_or_else(|failure: Failure| panic!("{failure}"));
+        let metric = argument::metric(metric);
+        let metric = metric.unwrap_or_else(|failure: Failure| panic!("{failure}"));
+        self.changes
+            .push(RemedyChange::Metric(subject, metric, value));
         self
     }
 }

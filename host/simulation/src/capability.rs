@@ -15,6 +15,7 @@ mod ports;
 mod probes;
 mod process_control;
 mod processes;
+pub(crate) mod remedies;
 pub(crate) mod resources;
 mod state;
 mod unit_control;
@@ -65,6 +66,9 @@ impl HostCalls for Sim {
             Call::JobWait(wait) => wait.reply(world.wait_for_job(&wait)),
             Call::ProcessTerminate(end) => end.reply(Ok(world.terminate(&end))),
             Call::FileRepair(repair) => repair.reply(world.repair(&repair)),
+            Call::RemedyPlan(of) => of.reply(world.plan(&of)),
+            Call::RemedyApply(apply) => apply.reply(world.apply(&apply)),
+            Call::RemedyTakeBack(back) => back.reply(Ok(world.take_back(&back))),
             Call::CheckRun(run) => run.reply(world.check(&run)),
         }
     }

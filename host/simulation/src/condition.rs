@@ -14,6 +14,7 @@ pub(crate) trait Visible {
     fn is_up(&self, unit: &UnitName) -> bool;
     fn is_as_declared(&self, file: &str) -> bool;
     fn is_free(&self, port: Port) -> bool;
+    fn was_applied(&self, remedy: &str) -> bool;
 }
 
 /// What a condition may look at.
@@ -29,6 +30,11 @@ impl View<'_> {
     /// Whether a declared file is there and as it was declared.
     pub fn is_as_declared(&self, file: &str) -> bool {
         self.0.is_as_declared(file)
+    }
+
+    /// Whether a declared remedy was applied, and not undone.
+    pub fn was_applied(&self, remedy: &str) -> bool {
+        self.0.was_applied(remedy)
     }
 
     /// Whether nobody holds a port.

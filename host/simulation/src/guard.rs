@@ -119,7 +119,8 @@ fn named(call: &mut Call) -> String {
         Subject::File(name)
         | Subject::Check(name)
         | Subject::Probe(name)
-        | Subject::Place(name) => name.to_owned(),
+        | Subject::Place(name)
+        | Subject::Remedy(name) => name.to_owned(),
         Subject::Port(..) | Subject::Nothing => String::new(),
     }
 }

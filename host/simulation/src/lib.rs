@@ -58,6 +58,6 @@ mod sim;
 mod situation;
 mod world;
 
-pub use build::{Check, File, Process, Unit};
+pub use build::{Check, File, Process, Remedy, Unit};
 pub use condition::View;
 pub use sim::Sim;

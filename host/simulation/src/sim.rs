@@ -20,8 +20,8 @@ use prunella_core::{
 };
 
 use crate::{
-    build::{Check, File, Process, Unit},
-    capability::metrics::Measured,
+    build::{Check, File, Process, Remedy, Unit},
+    capability::{metrics::Measured, remedies::example},
     condition::View,
     guard::{Guard, granting},
     names::{name, port, strategy_name},
@@ -232,6 +232,18 @@ impl Sim {
         self.change(|world| {
             world.service.checks.insert(name.to_owned(), declared);
             world.checks.insert(name.to_owned(), check);
+        })
+    }
+
+    /// A declared remedy.
+    #[track_caller]
+    pub fn remedy(self, name: &str, remedy: Remedy) -> Self {
+        let Some((declared, _)) = example(&remedy.kind, name) else {
+            panic!("`{}` is not a kind of remedy", remedy.kind);
+        };
+        self.change(|world| {
+            world.service.remedies.insert(name.to_owned(), declared);
+            world.remedies.insert(name.to_owned(), remedy);
         })
     }
 

@@ -18,7 +18,7 @@ use prunella_core::{
 };
 
 use crate::{
-    build::{Check, File, Process, Unit},
+    build::{Check, File, Process, Remedy, Unit},
     capability::{
         metrics::Measured,
         resources::{LOAD, MEMORY, PRESSURE},
@@ -102,6 +102,9 @@ pub(crate) struct World {
     pub(crate) held: Vec<Held>,
     pub(crate) files: BTreeMap<String, File>,
     pub(crate) checks: BTreeMap<String, Check>,
+    pub(crate) remedies: BTreeMap<String, Remedy>,
+    /// Those that were applied, and not undone.
+    pub(crate) applied: Vec<String>,
     pub(crate) mute: Vec<String>,
     pub(crate) logs: BTreeMap<UnitName, Vec<LogEntry>>,
     pub(crate) history: Vec<PastIncident>,
@@ -162,6 +165,10 @@ impl Visible for World {
     fn is_free(&self, port: Port) -> bool {
         !self.held.iter().any(|held| held.port == port)
     }
+
+    fn was_applied(&self, remedy: &str) -> bool {
+        self.applied.iter().any(|applied| applied == remedy)
+    }
 }
 
 impl World {
@@ -176,6 +183,8 @@ impl World {
             held: Vec::new(),
             files: BTreeMap::new(),
             checks: BTreeMap::new(),
+            remedies: BTreeMap::new(),
+            applied: Vec::new(),
             mute: Vec::new(),
             logs: BTreeMap::new(),
             history: Vec::new(),

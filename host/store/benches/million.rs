@@ -190,10 +190,12 @@ fn steps(incident: &Incident) -> Vec<Entry> {
             act: "unit-control.start".to_owned(),
             target: incident.detection.unit.to_string(),
             dry_run: false,
+            plan: None,
         },
         Step::ActEnded {
             action: 1,
             result: Ok("done".to_owned()),
+            receipt: None,
         },
         Step::Returned {
             strategy: restart,

@@ -29,6 +29,7 @@
 //! The healing budget goes through the [`Ledger`], which still
 //! works when the store does not.
 
+mod applied;
 mod approvals;
 mod attempts;
 mod cached;

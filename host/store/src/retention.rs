@@ -115,6 +115,12 @@ impl Store {
                     ORDER BY seq DESC LIMIT 1 OFFSET ?1)",
                 [TRANSITIONS - 1],
             )?;
+            // What has a lease is undone, or deleted, at its end.
+            transaction.execute(
+                "DELETE FROM applied_remedies WHERE until_ms IS NULL
+                   AND incident NOT IN (SELECT id FROM incidents)",
+                [],
+            )?;
             Ok(())
         })?;
         if let Some(max_age) = retention.max_age {

@@ -310,6 +310,18 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     DROP INDEX incidents_by_ending;
     CREATE INDEX incidents_by_outcome ON incidents (outcome, at_ms, seq);
     ",
+    // 14: acts that can be undone.
+    "
+    CREATE TABLE applied_remedies (
+        incident TEXT NOT NULL,
+        action   INTEGER NOT NULL,
+        -- When it goes back by itself; NULL where it does not.
+        until_ms INTEGER,
+        applied  TEXT NOT NULL,
+        PRIMARY KEY (incident, action)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX applied_remedies_due ON applied_remedies (until_ms) WHERE until_ms IS NOT NULL;
+    ",
 ];
 
 /// The version of a store that this program has just written.

@@ -21,17 +21,18 @@ macro_rules! builtin {
     };
 }
 
-static BUILTINS: [Builtin; 5] = [
+static BUILTINS: &[Builtin] = &[
     builtin!("config-validation"),
     builtin!("environment-check"),
     builtin!("database-check"),
     builtin!("port-conflict"),
     builtin!("service-restart"),
+    builtin!("cache-reset"),
 ];
 
 /// All built-in strategies, in the order in which they heal by default.
 pub fn builtins() -> &'static [Builtin] {
-    &BUILTINS
+    BUILTINS
 }
 
 /// The built-in strategy of that name.

@@ -98,6 +98,18 @@
 //! # drop(host);
 //! ```
 //!
+//! A declared remedy, what it would do, and what it changes:
+//!
+//! ```
+//! use prunella_sdk::testing::*;
+//!
+//! let host = Host::new("web.service")
+//!     .failed("exit-code")
+//!     .remedy("cache", Remedy::of("set-aside", "move the cache aside").undoable())
+//!     .starts_when("damaged cache", |host| host.was_applied("cache"));
+//! # drop(host);
+//! ```
+//!
 //! A strategy that panics makes the test panic, with its message, file and line.
 
 #![allow(
@@ -114,9 +126,10 @@ mod run;
 pub use prunella_core::{
     Timestamp,
     capability::PastIncident,
+    remedy::AmountOf,
     service::{FileRole, ProbeKind},
 };
 #[doc(inline)]
-pub use prunella_simulation::{Check, File, Process, Sim as Host, Unit, View};
+pub use prunella_simulation::{Check, File, Process, Remedy, Sim as Host, Unit, View};
 
 pub use self::run::{Run, Test};

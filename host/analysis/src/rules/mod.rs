@@ -23,7 +23,7 @@ use std::time::Duration;
 use prunella_core::{
     analyst::{Change, ChangeOf, Evidence, FailedRun, HeldPort, NeededUnit, Stall, StallState},
     capability::{ActiveState, Disk, LogEntry},
-    diagnosis::{Cause, Finding, Remedy, Source},
+    diagnosis::{Cause, Finding, ManualStep, Source},
     health::Metric,
     text::{one_line, redact},
 };
@@ -137,7 +137,7 @@ impl Found<'_> {
             because,
             from,
             advice: Some(advice::advice(cause, &self.evidence.detection.unit)),
-            remedies: Vec::new(),
+            manual_steps: Vec::new(),
         };
         self.ranked.push(Ranked { rank, at, finding });
     }
@@ -223,7 +223,7 @@ impl Found<'_> {
                 because: "systemd says that it needs `systemctl daemon-reload`".to_owned(),
                 from: Source::Unit,
                 advice: Some("Have systemd read its unit files again.".to_owned()),
-                remedies: vec![Remedy::ReadUnitFiles],
+                manual_steps: vec![ManualStep::ReadUnitFiles],
             };
             self.ranked.push(Ranked {
                 rank: CHANGED,
@@ -307,7 +307,7 @@ impl Found<'_> {
                     "is masked",
                     format!("somebody has masked {unit}"),
                     format!("Unmask and start {unit}, unless it was masked for a reason."),
-                    Some(Remedy::UnmaskUnit { unit: unit.clone() }),
+                    Some(ManualStep::UnmaskUnit { unit: unit.clone() }),
                 )
             } else if needed.state == ActiveState::Failed
                 || (needed.state == ActiveState::Inactive && needed.result != "success")
@@ -328,14 +328,14 @@ impl Found<'_> {
             } else {
                 continue;
             };
-            let start = Remedy::StartUnit { unit: unit.clone() };
+            let start = ManualStep::StartUnit { unit: unit.clone() };
             let finding = Finding {
                 cause: Cause::DependencyRefused,
                 sentence: format!("{unit}, which it needs, {how}"),
                 because,
                 from: Source::Unit,
                 advice: Some(advice),
-                remedies: remedy
+                manual_steps: remedy
                     .into_iter()
                     .chain(needed.exists.then_some(start))
                     .collect(),
@@ -358,12 +358,12 @@ impl Found<'_> {
                 (Some(unit), _) => (
                     unit.to_string(),
                     format!("Stop {unit}, or let one of the two listen elsewhere."),
-                    Some(Remedy::StopUnit { unit: unit.clone() }),
+                    Some(ManualStep::StopUnit { unit: unit.clone() }),
                 ),
                 (None, Some((pid, name))) => (
                     format!("process {pid} ({name})"),
                     format!("End process {pid} ({name}), or let one of the two listen elsewhere."),
-                    Some(Remedy::EndProcess {
+                    Some(ManualStep::EndProcess {
                         pid: *pid,
                         name: name.clone(),
                     }),
@@ -380,7 +380,7 @@ impl Found<'_> {
                 because: format!("{who} listens on {address}; {}", held.because),
                 from: Source::Resources,
                 advice: Some(advice),
-                remedies: remedy.into_iter().collect(),
+                manual_steps: remedy.into_iter().collect(),
             };
             self.ranked.push(Ranked {
                 rank: NEEDED,

@@ -8,8 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, checks, file_repair, process_control, unit_control,
+    Termination, UnitStatus, checks, file_repair, process_control, set_aside, unit_control,
 };
+use crate::remedy::REMEDY_KINDS;
 
 /// One call and its answer, by name and by value.
 pub trait Operation: Described + Sized {
@@ -172,6 +173,7 @@ acts! {
     RepairOwner = file_repair::OWNER;
     RepairTarget = file_repair::TARGET;
     RunCheck = checks::RUN;
+    SetAside = set_aside::RUN;
 }
 
 impl Act {
@@ -199,6 +201,11 @@ impl Act {
             .into_iter()
             .filter(|act| act.name() == pattern || act.interface() == pattern)
             .collect()
+    }
+
+    /// Whether it acts on a declared remedy.
+    pub fn is_remedy(self) -> bool {
+        REMEDY_KINDS.contains(&self.interface())
     }
 
     /// Whether it counts as a healing (one start or restart).

@@ -129,6 +129,8 @@ pub enum OversightRule {
     WhenListed,
     /// There, and always for what is not the service's own.
     WhenListedOrNotItsOwn,
+    /// Unless the operator lists it as allowed without asking.
+    UnlessAllowed,
 }
 
 /// What a call is about, as far as that decides whether it may be made.
@@ -148,6 +150,8 @@ pub enum Subject<'a> {
     Probe(&'a str),
     /// A declared file, or a place that every host has.
     Place(&'a str),
+    /// A declared remedy.
+    Remedy(&'a str),
 }
 
 /// A call that says what it is. Each is described in its capability's file.

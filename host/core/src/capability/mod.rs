@@ -66,6 +66,11 @@ macro_rules! catalogue {
                 ProcessesOfUnit: OfUnit -> Vec<Process>;
                 ProcessAlive: Alive -> bool;
             }
+            Observe remedies "remedies" "looks at what declared remedies would do" {
+                RemedyPlan: PlanOf -> $crate::remedy::Plan;
+                RemedyApply: Apply -> $crate::remedy::Receipt;
+                RemedyTakeBack: TakeBack -> String;
+            }
             Observe resources "resources" "looks at memory, load and pressure" {
                 MemoryUse: MemoryUse -> Memory;
                 LoadAverage: LoadAverage -> Load;
@@ -84,6 +89,7 @@ macro_rules! catalogue {
             Act process_control "process-control" "" {
                 ProcessTerminate: Terminate -> Termination;
             }
+            Act set_aside "set-aside" "" {}
             Act unit_control "unit-control" "" {
                 UnitSubmit: Submit -> Job;
                 UnitResetFailed: ResetFailed -> ();
@@ -179,6 +185,12 @@ macro_rules! plain_looks {
                         span: $crate::argument::span(span_milliseconds)?,
                     };
             }
+            observe remedies {
+                plan_for(act: String, name: String) -> Plan: calls::PlanOf {
+                    act: $crate::argument::remedy_act(&act)?,
+                    name,
+                };
+            }
             observe resources {
                 memory() -> MemoryUse: calls::MemoryUse {};
                 load() -> LoadAverage: calls::LoadAverage {};
@@ -212,6 +224,13 @@ macro_rules! plain_acts {
                     what: $crate::capability::Repair::Target,
                 };
             }
+            act set_aside {
+                run(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::SetAside,
+                    name,
+                    undo: None,
+                };
+            }
         }
     };
 }
@@ -232,7 +251,9 @@ pub mod ports;
 pub mod probes;
 pub mod process_control;
 pub mod processes;
+pub mod remedies;
 pub mod resources;
+pub mod set_aside;
 pub mod state;
 mod token;
 pub mod unit_control;
@@ -261,6 +282,14 @@ pub use self::{
     unit_control::{Job, UnitAct},
     units::{ActiveState, Goal, OwnWord, PendingJob, UnitStatus},
 };
+
+/// How applying a remedy ended, for the trail.
+fn applied(reply: &Reply) -> Option<String> {
+    match reply {
+        Reply::RemedyApply(receipt) => Some(receipt.summary.clone()),
+        _ => None,
+    }
+}
 
 /// A process in a recording, where it is an argument.
 fn number_of_process<S: Serializer>(process: &Process, to: S) -> Result<S::Ok, S::Error> {

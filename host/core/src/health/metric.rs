@@ -253,7 +253,7 @@ fn decimal(value: u64, parts: u64) -> String {
     }
 }
 
-fn bytes(value: u64) -> String {
+pub(crate) fn bytes(value: u64) -> String {
     const UNITS: [(u32, &str); 5] = [
         (50, "PiB"),
         (40, "TiB"),

@@ -12,7 +12,7 @@ use super::{
     Answer, answer,
     prunella::base::{
         clock,
-        incidents::{self, Port, Symptom},
+        incidents::{self, DeclaredRemedy, Port, Symptom},
         log, settings, state, types,
     },
 };

@@ -64,7 +64,15 @@ impl Attempt<'_> {
         if self.is_superseded() {
             return Healing::Over(self.begin_anew());
         }
-        instead.unwrap_or_else(|| self.heal_with(name, loaded, related))
+        let first = self.trail.actions();
+        let healing = instead.unwrap_or_else(|| self.heal_with(name, loaded, related));
+        if self.trail.actions() > first {
+            self.healer.lease_news.tell();
+        }
+        if matches!(healing, Healing::Not(_)) {
+            self.undo_from(first);
+        }
+        healing
     }
 
     /// What an attempt comes to in which this strategy has healed; `after` the failure or

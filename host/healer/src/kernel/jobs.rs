@@ -64,7 +64,7 @@ impl TrackedJob {
         let mut end = self.end();
         if end.is_none() {
             *end = Some(result.clone());
-            self.trail.acted(self.action, result);
+            self.trail.acted(self.action, result, None);
         }
     }
 

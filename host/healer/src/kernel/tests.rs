@@ -8,13 +8,15 @@ use prunella_core::{
         file_repair::RepairFile,
         ports::Holders,
         process_control::Terminate,
+        remedies::Apply,
         unit_control::{ResetFailed, Submit, WaitForJob},
     },
     oversight::Oversight,
     policy::{Grant, Permission, Scope},
+    remedy::REMEDY_KINDS,
     service::Port,
 };
-use prunella_simulation::{Check, File, Process as SimProcess, Sim, Unit};
+use prunella_simulation::{Check, File, Process as SimProcess, Remedy, Sim, Unit};
 use prunella_store::Store;
 use rstest::rstest;
 
@@ -329,6 +331,15 @@ fn call_of(act: Act, process: &Process) -> Call {
             name: "syntax".to_owned(),
         }
         .into_call(),
+        act => {
+            assert!(act.is_remedy(), "{act}: how is it called?");
+            Apply {
+                act,
+                name: act.interface().to_owned(),
+                undo: None,
+            }
+            .into_call()
+        }
     }
 }
 
@@ -345,11 +356,14 @@ fn every_act_passes_every_step(
     #[case] oversight: Oversight,
     #[case] code: &str,
 ) {
-    let sim = web()
+    let mut sim = web()
         .port("tcp/80")
         .taken("tcp/80", SimProcess::leftover("/usr/bin/web"))
         .file("cache", File::plain())
         .check("syntax", Check::passes());
+    for kind in REMEDY_KINDS {
+        sim = sim.remedy(kind, Remedy::of(kind, "do it"));
+    }
     let Port {
         protocol, number, ..
     } = sim.ports()[0];

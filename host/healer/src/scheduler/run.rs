@@ -432,6 +432,7 @@ impl Shared {
                         "outcome-unknown",
                         "Prunella was interrupted before it saw how this ended",
                     )),
+                    None,
                 );
             }
         }

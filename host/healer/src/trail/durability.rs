@@ -29,6 +29,7 @@ pub(super) fn durability(step: &Step) -> Durability {
         Step::Waits { .. }
         | Step::ActIntended { .. }
         | Step::Answering { .. }
+        | Step::Undone { .. }
         | Step::Blocked { .. }
         | Step::Watches { .. }
         | Step::Ended { .. } => Durability::OnDisk,

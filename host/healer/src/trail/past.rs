@@ -36,6 +36,7 @@ pub(super) fn cleared(before: bool, steps: &[Entry], unit: &UnitName) -> bool {
             Step::ActEnded {
                 action,
                 result: Ok(_),
+                ..
             } if starts.contains(action) => cleared = false,
             _ => {}
         }

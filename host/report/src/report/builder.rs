@@ -331,8 +331,15 @@ impl<'a> ReportBuilder<'a> {
                 act,
                 target,
                 dry_run,
+                plan,
                 ..
-            } => Some(self.act(entry, *action, &words::act(act, target), *dry_run)),
+            } => {
+                let what = match plan {
+                    Some(plan) => words::planned(plan),
+                    None => words::act(act, target),
+                };
+                Some(self.act(entry, *action, &what, *dry_run))
+            }
             Step::Said { .. }
             | Step::ActDenied { .. }
             | Step::SecondOpinion { .. }
@@ -343,6 +350,7 @@ impl<'a> ReportBuilder<'a> {
             | Step::Ordered { .. }
             | Step::Watches { .. }
             | Step::Cleared { .. }
+            | Step::Undone { .. }
             | Step::Note { .. } => Some(StepLine::of(step)),
             Step::Ended {
                 ending: Ending::LeftAlone { why, detail },
@@ -380,11 +388,15 @@ impl<'a> ReportBuilder<'a> {
             .steps
             .iter()
             .find_map(|later| match &later.step {
-                Step::ActEnded { action: of, result } if *of == action => Some((later, result)),
+                Step::ActEnded {
+                    action: of,
+                    result,
+                    receipt,
+                } if *of == action => Some((later, result, receipt)),
                 _ => None,
             });
         let (mark, text) = match end {
-            Some((_, result)) if dry_run => match result {
+            Some((_, result, _)) if dry_run => match result {
                 Ok(assumed) => (
                     Mark::DryRun,
                     format!("would {what} (assumed: {})", clean(assumed)),
@@ -395,9 +407,10 @@ impl<'a> ReportBuilder<'a> {
                 ),
             },
             None if dry_run => (Mark::DryRun, format!("would {what}")),
-            Some((later, Ok(result))) => {
+            Some((later, Ok(result), receipt)) => {
                 let took = words::length(later.monotonic.since(entry.monotonic));
-                let text = format!("{what}: {}", clean(result));
+                let came = receipt.as_ref().map_or_else(|| clean(result), words::came);
+                let text = format!("{what}: {came}");
                 return StepLine {
                     // systemd's word for how a job ended.
                     mark: if matches!(result.as_str(), "failed" | "timeout" | "dependency") {
@@ -409,7 +422,9 @@ impl<'a> ReportBuilder<'a> {
                     key: Some(text),
                 };
             }
-            Some((_, Err(failure))) => (Mark::Bad, format!("{what}: {}", clean(&failure.message))),
+            Some((_, Err(failure), _)) => {
+                (Mark::Bad, format!("{what}: {}", clean(&failure.message)))
+            }
             None if self.record.ending.is_none() && entry.attempt == self.latest => {
                 (Mark::Plain, format!("{what}: not finished yet"))
             }

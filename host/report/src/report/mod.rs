@@ -32,8 +32,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-pub use self::words::act as shown_act;
 use self::words::clean;
+pub use self::words::{act as shown_act, planned};
 pub use self::{
     grants::Grantable,
     headline::{degraded_headline, headline, outage_headline},

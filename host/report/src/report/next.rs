@@ -16,7 +16,7 @@ use super::{
 use prunella_core::{
     Timestamp, UnitName,
     cause::Cause,
-    diagnosis::{self, Finding, Remedy},
+    diagnosis::{self, Finding, ManualStep},
     incident::{Ending, LeftAlone},
     policy::Act,
     service::FileRole,
@@ -69,27 +69,27 @@ fn journal(record: &Record, context: &ReportContext<'_>) -> Command {
 }
 
 /// What removes a cause that is known.
-fn remedies(findings: &[Finding]) -> Vec<Command> {
+fn manual_steps(findings: &[Finding]) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
-    for remedy in findings.iter().flat_map(|finding| &finding.remedies) {
+    for remedy in findings.iter().flat_map(|finding| &finding.manual_steps) {
         let next = match remedy {
-            Remedy::StopUnit { unit } => command(
+            ManualStep::StopUnit { unit } => command(
                 format!("systemctl stop {}", words::shell(unit)),
                 "free what it holds",
             ),
-            Remedy::EndProcess { pid, name } => command(
+            ManualStep::EndProcess { pid, name } => command(
                 format!("kill {pid}"),
                 &format!("end {}, which is in the way", words::clean(name)),
             ),
-            Remedy::UnmaskUnit { unit } => command(
+            ManualStep::UnmaskUnit { unit } => command(
                 format!("systemctl unmask {}", words::shell(unit)),
                 "allow it to start again",
             ),
-            Remedy::StartUnit { unit } => command(
+            ManualStep::StartUnit { unit } => command(
                 format!("systemctl start {}", words::shell(unit)),
                 "start what is needed",
             ),
-            Remedy::ReadUnitFiles => command(
+            ManualStep::ReadUnitFiles => command(
                 "systemctl daemon-reload".to_owned(),
                 "have systemd read its unit files again",
             ),
@@ -117,7 +117,7 @@ fn failed_checks(record: &Record, context: &ReportContext<'_>) -> Vec<Command> {
             continue;
         };
         let passed = record.steps.iter().any(|other| {
-            matches!(&other.step, Step::ActEnded { action: of, result: Ok(said) }
+            matches!(&other.step, Step::ActEnded { action: of, result: Ok(said), .. }
                 if of == action && said == "passed")
         });
         let declared = context
@@ -259,7 +259,7 @@ fn unprivileged(
                 Asked::Denied(_) => 0,
                 Asked::Nothing | Asked::Waits(_) => next.len(),
             };
-            next.splice(place..place, remedies(findings));
+            next.splice(place..place, manual_steps(findings));
             next.extend(failed_checks(record, context));
             next.push(status(&unit));
             if record.incident.detection.cause == Cause::RestartLoop {

@@ -165,7 +165,7 @@ pub(super) fn cleaned(finding: &Finding) -> Finding {
         because: clean(&finding.because),
         from: finding.from,
         advice: finding.advice.as_deref().map(clean),
-        remedies: finding.remedies.clone(),
+        manual_steps: finding.manual_steps.clone(),
     }
 }
 

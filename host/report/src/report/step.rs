@@ -133,15 +133,28 @@ pub fn describe(step: &Step) -> StepText<'_> {
             act,
             target,
             dry_run,
+            plan,
             ..
         } => {
-            let act = words::act(act, target);
+            let act = match plan {
+                Some(plan) => words::planned(plan),
+                None => words::act(act, target),
+            };
             if *dry_run {
                 (Mark::DryRun, Info, format!("{strategy} would {act}"))
             } else {
                 (Mark::Plain, Info, format!("{strategy}: {act}"))
             }
         }
+        Step::ActEnded {
+            result: Ok(_),
+            receipt: Some(receipt),
+            ..
+        } => (
+            Mark::Good,
+            Detail,
+            format!("done: {}", words::came(receipt)),
+        ),
         Step::ActEnded {
             result: Ok(result), ..
         } => (Mark::Good, Detail, format!("done: {}", clean(result))),
@@ -153,6 +166,35 @@ pub fn describe(step: &Step) -> StepText<'_> {
             Warning,
             format!("failed: {}", clean(&failure.message)),
         ),
+        Step::Undone {
+            act,
+            target,
+            why,
+            by,
+            result,
+            ..
+        } => {
+            let why = match by {
+                Some(by) => format!("{} ordered that", clean(by)),
+                None => why.sentence().to_owned(),
+            };
+            match result {
+                Ok(done) => (
+                    Mark::Plain,
+                    Info,
+                    format!("undone: {} ({why})", clean(done)),
+                ),
+                Err(failure) => (
+                    Mark::Bad,
+                    Error,
+                    format!(
+                        "not undone, although {why}: {} ({})",
+                        clean(&failure.message),
+                        words::act(act, target)
+                    ),
+                ),
+            }
+        }
         Step::ActDenied {
             strategy,
             act,

@@ -205,6 +205,7 @@ fn intended(after: u64, action: u32, act: &str, target: &str, dry_run: bool) -> 
             act: act.to_owned(),
             target: target.to_owned(),
             dry_run,
+            plan: None,
         },
     )
 }
@@ -215,6 +216,7 @@ fn ended(after: u64, action: u32, result: &str) -> (u64, Step) {
         Step::ActEnded {
             action,
             result: Ok(result.to_owned()),
+            receipt: None,
         },
     )
 }
@@ -678,7 +680,10 @@ fn steps_that_differ_are_not_the_same() {
     steps.extend(tries(2_000_000, 2, 4_000));
     // The second try's act failed.
     for (_, step) in &mut steps {
-        if let Step::ActEnded { action: 2, result } = step {
+        if let Step::ActEnded {
+            action: 2, result, ..
+        } = step
+        {
             *result = Err(Failure::failed("job", "the job failed"));
         }
     }
@@ -1037,7 +1042,7 @@ fn finding(cause: diagnosis::Cause, from: diagnosis::Source, sentence: &str) -> 
         because: "because".to_owned(),
         from,
         advice: Some(format!("Do something about {}.", cause.as_str())),
-        remedies: Vec::new(),
+        manual_steps: Vec::new(),
     }
 }
 
@@ -1341,7 +1346,7 @@ fn a_mistake_in_a_file_is_told_by_its_place() {
 #[test]
 fn after_a_denial_what_is_in_the_way_goes_before_the_start() {
     let held = diagnosis::Finding {
-        remedies: vec![diagnosis::Remedy::StopUnit {
+        manual_steps: vec![diagnosis::ManualStep::StopUnit {
             unit: "stranger.service".parse().unwrap(),
         }],
         ..finding(

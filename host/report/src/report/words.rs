@@ -8,6 +8,7 @@ use prunella_core::{
     Timestamp, UnitName,
     cause::Cause,
     incident::{Detection, Ending},
+    remedy::{Plan, Receipt},
 };
 
 /// The longest piece of somebody else's text in a report.
@@ -292,7 +293,29 @@ pub fn act(act: &str, target: &str) -> String {
         "file-repair.owner" => format!("restore the owner of {target}"),
         "file-repair.target" => format!("restore the target of symlink {target}"),
         "checks.run" => format!("run check {target}"),
+        "set-aside.run" => format!("move {target} aside"),
         other => format!("{} on {target}", clean(other)),
+    }
+}
+
+/// What an act on a declared remedy would come to: `move /var/cache/web aside`.
+pub fn planned(plan: &Plan) -> String {
+    let summary = clean(&plan.summary);
+    match &plan.amount {
+        Some(amount) => format!("{summary} ({amount})"),
+        None => summary,
+    }
+}
+
+/// What it came to.
+pub(super) fn came(receipt: &Receipt) -> String {
+    let summary = clean(&receipt.summary);
+    match (&receipt.measured, &receipt.predicted) {
+        (Some(measured), Some(predicted)) if measured != predicted => {
+            format!("{summary} ({measured}; {predicted} planned)")
+        }
+        (Some(measured), _) => format!("{summary} ({measured})"),
+        (None, _) => summary,
     }
 }
 

@@ -383,7 +383,7 @@ fn hostile_text_is_shown_and_does_nothing(#[case] hostile: &str) {
                 because: text(),
                 from: Source::Log,
                 advice: Some(text()),
-                remedies: Vec::new(),
+                manual_steps: Vec::new(),
             }],
         },
         Step::Advised {

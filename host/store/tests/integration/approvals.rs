@@ -26,6 +26,7 @@ fn proposal(incident: &IncidentId) -> Proposal {
         strategy: StrategyName::new("site-fix").unwrap(),
         act: "process-control.terminate".to_owned(),
         target: "process 7 (/usr/bin/python3, user web)".to_owned(),
+        plan: None,
         process: Some(ProcessKey {
             pid: 7,
             started_ms: 5,

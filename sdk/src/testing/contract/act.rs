@@ -2,6 +2,11 @@
 
 use super::plain;
 
+/// Types that the acts on declared remedies share.
+pub mod types {
+    pub use crate::bindings::prunella::act::types::*;
+}
+
 /// Acting on units.
 pub mod unit_control {
     use std::time::Duration;

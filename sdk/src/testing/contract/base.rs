@@ -9,7 +9,7 @@ pub mod types {
 pub mod incidents {
     use crate::testing::current::Current;
 
-    pub use crate::bindings::prunella::base::incidents::{Port, Symptom};
+    pub use crate::bindings::prunella::base::incidents::{DeclaredRemedy, Port, Symptom};
 
     /// The incident of the run that goes on.
     pub struct Incident;

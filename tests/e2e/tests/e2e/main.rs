@@ -39,6 +39,7 @@ mod probe_kinds;
 mod probes;
 mod reboots;
 mod receiver;
+mod remedies;
 mod report;
 mod signals;
 mod start_limits;

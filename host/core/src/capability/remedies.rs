@@ -1,0 +1,59 @@
+//! `prunella:observe/remedies`, and the one way by which every declared remedy is applied and
+//! undone: see [`remedy`](crate::remedy).
+
+use serde::Serialize;
+
+use super::{Act, Described, Description, Look, Subject};
+use crate::remedy::Undo;
+
+/// What an act would do with a declared remedy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlanOf {
+    pub act: Act,
+    pub name: String,
+}
+
+/// Does it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Apply {
+    #[serde(skip)]
+    pub act: Act,
+    pub name: String,
+    /// How it will be undone, as its plan said. Whoever makes the plan sets it: no strategy
+    /// can.
+    #[serde(skip)]
+    pub undo: Option<Undo>,
+}
+
+/// Undoes what was done, or deletes what was kept for that. No strategy can ask for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TakeBack {
+    pub act: Act,
+    pub undo: Undo,
+    /// Whether what was kept is deleted instead.
+    pub discard: bool,
+}
+
+static PLAN: Look = Look::new("remedies.plan-for");
+
+impl Described for PlanOf {
+    fn description(&self) -> Description {
+        Description::Look(&PLAN)
+    }
+}
+
+impl Described for Apply {
+    fn description(&self) -> Description {
+        Description::Act(self.act)
+    }
+
+    fn subject(&mut self) -> Subject<'_> {
+        Subject::Remedy(&self.name)
+    }
+}
+
+impl Described for TakeBack {
+    fn description(&self) -> Description {
+        Description::Act(self.act)
+    }
+}

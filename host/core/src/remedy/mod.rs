@@ -1,0 +1,75 @@
+//! Remedies: what an operator declared that may be done for a service, beyond starting and
+//! stopping it.
+//!
+//! Each is declared by a name, in a table of the service's file, and belongs to the interface
+//! of the contract that is called as the table: `[[set-aside]]` declares what `set-aside` acts
+//! on. All of them go one way:
+//!
+//! 1. *planned* ([`Plan`]): what would be done, how much of it, and how it is undone;
+//! 2. *done*, as it was planned, and measured ([`Receipt`]);
+//! 3. *undone* ([`Undo`]), where that is possible: because it did not help, because its time
+//!    is over ([`Lease`]), or because a person wants it ([`Applied`] is what is kept for that).
+//!
+//! **Undoing what was not done changes nothing.** So an act that was cut off is undone like
+//! one that was not, and leaves either the old state or the new one.
+
+mod applied;
+mod plan;
+mod set_aside;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::UnitName;
+
+pub use self::{
+    applied::{Applied, AppliedState, UndoOutcome},
+    plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
+    set_aside::{MovedAside, SetAside},
+};
+
+/// Hands the table to the macro `$then`: for each kind of remedy what is declared of it, and
+/// the name that its table and its interface have.
+macro_rules! remedies {
+    ($($kind:ident $name:literal;)*) => {
+        /// Something that the operator declared may be done.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "kind", rename_all = "kebab-case")]
+        pub enum Remedy {
+            $($kind($kind),)*
+        }
+
+        /// The names of the tables, and of the interfaces, of all kinds of remedies.
+        pub const REMEDY_KINDS: &[&str] = &[$($name),*];
+
+        impl Remedy {
+            /// The name of the table that declares it, and of the interface that acts on it.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => $name,)*
+                }
+            }
+        }
+    };
+}
+
+remedies! {
+    SetAside "set-aside";
+}
+
+impl Remedy {
+    /// Where it is, for people.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::SetAside(declared) => Some(&declared.path),
+        }
+    }
+
+    /// The units that it acts on, beside the service's own.
+    pub fn units(&self) -> Vec<&UnitName> {
+        match self {
+            Self::SetAside(_) => Vec::new(),
+        }
+    }
+}

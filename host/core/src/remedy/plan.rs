@@ -1,0 +1,201 @@
+//! What a remedy would do, what it did, and how it is undone.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::MovedAside;
+use crate::health::bytes;
+
+/// What applying a remedy would come to, now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Whether there is anything to do.
+    pub eligible: bool,
+    /// What would be done, as an infinitive (``move `cache` aside``); why there is nothing to
+    /// do, where there is not. Without a full stop. A strategy reads it: what the operator
+    /// named stands there by that name, in backquotes, and without its path.
+    pub summary: String,
+    /// How much of it.
+    pub amount: Option<Amount>,
+    /// How it is undone; absent where it cannot be, or nothing is left to undo.
+    pub undo: Option<Undo>,
+    /// When it goes back by itself; only of what can be undone.
+    pub lease: Option<Lease>,
+}
+
+impl Plan {
+    /// There is something to do.
+    pub fn to(summary: impl Into<String>) -> Self {
+        Self {
+            eligible: true,
+            summary: summary.into(),
+            amount: None,
+            undo: None,
+            lease: None,
+        }
+    }
+
+    /// There is nothing to do, because of this.
+    pub fn nothing(because: impl Into<String>) -> Self {
+        Self {
+            eligible: false,
+            ..Self::to(because)
+        }
+    }
+
+    #[must_use]
+    pub fn amount(mut self, of: AmountOf, value: u64) -> Self {
+        self.amount = Some(Amount { value, of });
+        self
+    }
+
+    #[must_use]
+    pub fn undone_by(mut self, undo: Undo) -> Self {
+        self.undo = Some(undo);
+        self
+    }
+
+    #[must_use]
+    pub fn lease(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+}
+
+/// What applying a remedy has come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Whether anything was changed.
+    pub changed: bool,
+    /// What was done, in the past tense (``moved `cache` aside``), or why nothing was; as in
+    /// [`Plan::summary`].
+    pub summary: String,
+    /// How much the plan said.
+    pub predicted: Option<Amount>,
+    /// How much it was, measured.
+    pub measured: Option<Amount>,
+}
+
+impl Receipt {
+    /// It was done, as it was planned; nothing was measured.
+    pub fn done(summary: impl Into<String>) -> Self {
+        Self {
+            changed: true,
+            summary: summary.into(),
+            predicted: None,
+            measured: None,
+        }
+    }
+
+    /// Nothing was to be done.
+    pub fn nothing(because: impl Into<String>) -> Self {
+        Self {
+            changed: false,
+            ..Self::done(because)
+        }
+    }
+}
+
+/// So much of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    pub value: u64,
+    pub of: AmountOf,
+}
+
+impl fmt::Display for Amount {
+    /// `1.2 GiB`, or `3 files`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.of {
+            AmountOf::Bytes => f.pad(&bytes(self.value)),
+            of => write!(f, "{} {}", self.value, of.as_str()),
+        }
+    }
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AmountOf {
+    Bytes,
+    Files,
+    Processes,
+    Instances,
+}
+
+impl AmountOf {
+    /// The contract's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Files => "files",
+            Self::Processes => "processes",
+            Self::Instances => "instances",
+        }
+    }
+}
+
+/// How something is undone. It is known, and on the disk, before it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "kebab-case")]
+pub enum Undo {
+    MoveBack(MovedAside),
+}
+
+impl fmt::Display for Undo {
+    /// As an infinitive: `move /var/cache/web back`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MoveBack(moved) => write!(f, "move {} back", moved.path.display()),
+        }
+    }
+}
+
+/// When something goes back by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// After so long.
+    #[serde(rename = "milliseconds", with = "crate::span::in_millis")]
+    pub lasts: Duration,
+    pub ends: LeaseEnds,
+}
+
+/// What comes at the end of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeaseEnds {
+    /// It is undone; before that time, as soon as the service is proven well.
+    Undone,
+    /// It can no longer be undone: what was kept for that is deleted.
+    Kept,
+}
+
+/// Why something is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UndoReason {
+    /// It did not help.
+    NoHelp,
+    /// It was cut off: nobody knows whether it was done.
+    CutOff,
+    /// The service is proven well, and does not need it any more.
+    Well,
+    /// Its time is over.
+    LeaseOver,
+    /// A person wants it.
+    Ordered,
+}
+
+impl UndoReason {
+    /// In a sentence: `it did not help`.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::NoHelp => "it did not help",
+            Self::CutOff => "it was cut off",
+            Self::Well => "the service is well without it",
+            Self::LeaseOver => "its time is over",
+            Self::Ordered => "a person ordered that",
+        }
+    }
+}

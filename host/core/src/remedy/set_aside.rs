@@ -1,0 +1,27 @@
+//! `[[set-aside]]`: something that a service makes anew when it is missing.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// A folder or file that may be moved aside: a cache, say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// Absolute.
+    pub path: PathBuf,
+    /// For how long what was moved aside is kept; then it is deleted.
+    #[serde(rename = "keep_milliseconds", with = "crate::span::in_millis")]
+    pub keep: Duration,
+}
+
+/// What was, or is about to be, moved aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedAside {
+    /// Where it belongs.
+    pub path: PathBuf,
+    /// Its name while it is aside, in the same folder.
+    pub aside: String,
+    /// What names it, wherever it is: its device and inode.
+    pub device: u64,
+    pub inode: u64,
+}

@@ -1,0 +1,65 @@
+//! What an attempt takes back of what was done in its incident.
+
+use prunella_core::{
+    incident::Ending,
+    remedy::{Applied, AppliedState, LeaseEnds, UndoReason},
+};
+
+use super::{Attempt, AttemptOutcome};
+use crate::undo::{Wish, undo};
+
+impl Attempt<'_> {
+    /// Undoes what an attempt before was cut off in: whether it was done is not known, and
+    /// undoing what was not done changes nothing.
+    pub(super) fn undo_cut_off(&self) {
+        if self.trail.was_interrupted() {
+            self.undo_those(UndoReason::CutOff, |applied| {
+                applied.state == AppliedState::Intended
+            });
+        }
+    }
+
+    /// Undoes what was done from this act on: it did not help.
+    pub(super) fn undo_from(&self, first: u32) {
+        self.undo_those(UndoReason::NoHelp, |applied| applied.action >= first);
+    }
+
+    /// Undoes what is not to outlast an attempt that ends so.
+    pub(super) fn undo_after(&self, outcome: &AttemptOutcome) {
+        match outcome {
+            AttemptOutcome::Ended(Ending::Healed { .. } | Ending::Recovered { .. }) => {
+                self.undo_those(UndoReason::Well, |applied| {
+                    applied
+                        .lease
+                        .is_some_and(|lease| lease.ends == LeaseEnds::Undone)
+                });
+            }
+            AttemptOutcome::Ended(Ending::Escalated { .. }) => self.undo_from(0),
+            _ => {}
+        }
+    }
+
+    /// Undoes those of the incident's acts, the last first.
+    fn undo_those(&self, why: UndoReason, wanted: impl Fn(&Applied) -> bool) {
+        let Some(store) = &self.healer.settings.store else {
+            return;
+        };
+        if self.trail.is_dry_run() {
+            return;
+        }
+        let applied = match store.applied_in(&self.trail.incident().id) {
+            Ok(applied) => applied,
+            Err(error) => {
+                tracing::error!("what can be undone is not known: {error}");
+                return;
+            }
+        };
+        for applied in applied
+            .iter()
+            .filter(|applied| applied.state != AppliedState::Undone && wanted(applied))
+        {
+            let wish = Wish { why, by: None };
+            self.trail.write(undo(store, &self.real, applied, wish));
+        }
+    }
+}

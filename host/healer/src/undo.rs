@@ -1,0 +1,298 @@
+//! Undoing what was done: because it did not help or was cut off, because its time is over,
+//! or because a person wants it.
+
+use std::time::{Duration, Instant};
+
+use prunella_core::{
+    Failure,
+    capability::{Host, remedies::TakeBack},
+    incident::IncidentId,
+    policy::Act,
+    remedy::{Applied, AppliedState, LeaseEnds, UndoOutcome, UndoReason},
+    service::Service,
+    trail::{Entry, Record, Step},
+};
+use prunella_store::{Store, StoreError};
+
+use crate::{HealerError, clock::wall_clock, healer::Healer, lock::UnitLock};
+
+/// How long undoing one act may take.
+const LIMIT: Duration = Duration::from_secs(60);
+/// How long deleting may take what was kept for that.
+const DELETING: Duration = Duration::from_secs(310);
+/// What could not be undone at the end of its lease is tried again after so long.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Who wants something undone, and why.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish<'a> {
+    pub(crate) why: UndoReason,
+    pub(crate) by: Option<&'a str>,
+}
+
+/// Undoes an act, and keeps what is left of it. Answers with the step for its incident's
+/// trail.
+pub(crate) fn undo(store: &Store, host: &Host, applied: &Applied, wish: Wish<'_>) -> Step {
+    let result = take_back(host, applied, false);
+    let kept = match &result {
+        // What it left behind is deleted at the end.
+        Ok(_)
+            if applied
+                .lease
+                .is_some_and(|lease| lease.ends == LeaseEnds::Kept) =>
+        {
+            store.keep_applied(&Applied {
+                state: AppliedState::Undone,
+                trouble: None,
+                ..applied.clone()
+            })
+        }
+        Ok(_) => store.forget_applied(&applied.incident, applied.action),
+        Err(failure) => store.keep_applied(&Applied {
+            trouble: Some(failure.message.clone()),
+            ..applied.clone()
+        }),
+    };
+    if let Err(error) = kept {
+        tracing::error!(
+            prunella_incident = %applied.incident,
+            "what became of {} of `{}` is not written down: {error}",
+            applied.act,
+            applied.name
+        );
+    }
+    Step::Undone {
+        action: applied.action,
+        act: applied.act.clone(),
+        target: applied.name.clone(),
+        why: wish.why,
+        by: wish.by.map(str::to_owned),
+        result,
+    }
+}
+
+fn take_back(host: &Host, applied: &Applied, discard: bool) -> Result<String, Failure> {
+    let act = Act::named(&applied.act).ok_or_else(|| {
+        Failure::invalid(
+            "no-such-act",
+            format!("this version of Prunella does not know {}", applied.act),
+        )
+    })?;
+    let limit = if discard { DELETING } else { LIMIT };
+    let undo = applied.undo.clone();
+    host.ask(Instant::now() + limit, TakeBack { act, undo, discard })
+}
+
+impl Healer {
+    /// Ends the leases that are over: undoes what was lent, deletes what was kept. Answers
+    /// after how long it is to be called again; `None` when nothing has a lease.
+    pub fn end_leases(&self) -> Option<Duration> {
+        let store = self.settings.store.as_ref()?;
+        let leases = match store.leases() {
+            Ok(leases) => leases,
+            // The store has told of that itself.
+            Err(_) => return Some(AGAIN),
+        };
+        let mut next: Option<Duration> = None;
+        for applied in leases {
+            let now = wall_clock();
+            let left = applied.until().map(|until| until.since(now));
+            let left = left.unwrap_or_default();
+            let again = if !left.is_zero() {
+                Some(left)
+            } else if self.end_lease(store, &applied) {
+                None
+            } else {
+                Some(AGAIN)
+            };
+            next = match (next, again) {
+                (Some(next), Some(again)) => Some(next.min(again)),
+                (next, again) => next.or(again),
+            };
+        }
+        next
+    }
+
+    /// Whether it is over, or somebody else sees to it.
+    fn end_lease(&self, store: &Store, applied: &Applied) -> bool {
+        let folder = self.settings.run_folder.join("lock");
+        let Ok(Some(_lock)) = UnitLock::try_acquire(&folder, &applied.unit) else {
+            return false;
+        };
+        let host = self.host_of(applied);
+        let lent = applied
+            .lease
+            .is_some_and(|lease| lease.ends == LeaseEnds::Undone);
+        if lent && applied.state != AppliedState::Undone {
+            let wish = Wish {
+                why: UndoReason::LeaseOver,
+                by: None,
+            };
+            let step = undo(store, &host, applied, wish);
+            return self.told(store, applied, step);
+        }
+        match take_back(&host, applied, true) {
+            Ok(done) => {
+                tracing::info!(prunella_incident = %applied.incident, "{done}");
+                let forgotten = store.forget_applied(&applied.incident, applied.action);
+                forgotten.is_ok()
+            }
+            Err(failure) => {
+                if applied.trouble.as_deref() != Some(failure.message.as_str()) {
+                    tracing::warn!(prunella_incident = %applied.incident, "{failure}");
+                    let kept = store.keep_applied(&Applied {
+                        trouble: Some(failure.message),
+                        ..applied.clone()
+                    });
+                    if let Err(error) = kept {
+                        tracing::debug!("not written down: {error}");
+                    }
+                }
+                false
+            }
+        }
+    }
+
+    /// Writes that something was undone into the trail of its incident, once.
+    fn told(&self, store: &Store, applied: &Applied, step: Step) -> bool {
+        let Step::Undone { result, .. } = &step else {
+            return true;
+        };
+        let known = match result {
+            Ok(_) => false,
+            Err(failure) => applied.trouble.as_deref() == Some(failure.message.as_str()),
+        };
+        let done = result.is_ok();
+        if !known {
+            self.append(store, &applied.incident, step);
+        }
+        done
+    }
+
+    fn append(&self, store: &Store, id: &IncidentId, step: Step) {
+        let record = match store.record(id) {
+            Ok(Some(record)) => record,
+            // It was forgotten meanwhile.
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!("{id} cannot be read: {error}");
+                return;
+            }
+        };
+        let entry = Entry {
+            incident: id.clone(),
+            number: 0,
+            at: wall_clock(),
+            monotonic: self.settings.situation.monotonic(),
+            attempt: record.incident.attempt,
+            step,
+        };
+        if let Err(error) = store.append_next(&entry) {
+            tracing::error!("what was undone is not written into {id}: {error}");
+        }
+        crate::trail::to_journal(&record.incident, &entry, false);
+        self.settings.observer.step(&record.incident, &entry);
+    }
+
+    /// The host of the service for which something was done, perhaps not in care any more.
+    fn host_of(&self, applied: &Applied) -> Host {
+        let service = self.service(&applied.unit);
+        let service = service.unwrap_or_else(|| Service::new(applied.unit.clone()).into());
+        self.host_for(&service)
+    }
+
+    /// Undoes what was done in an incident, the last first, and says what cannot be undone.
+    /// With `only_tell` nothing is done.
+    ///
+    /// # Errors
+    /// [`HealerError::Busy`] while the service is being healed.
+    pub fn undo_incident(
+        &self,
+        record: &Record,
+        by: &str,
+        only_tell: bool,
+    ) -> Result<Vec<UndoOutcome>, HealerError> {
+        let Some(store) = &self.settings.store else {
+            return Err(StoreError::NoSuchIncident(record.incident.id.clone()).into());
+        };
+        let unit = &record.incident.detection.unit;
+        let folder = self.settings.run_folder.join("lock");
+        let Some(_lock) = UnitLock::try_acquire(&folder, unit)? else {
+            return Err(HealerError::Busy(unit.clone()));
+        };
+        let applied = store.applied_in(&record.incident.id)?;
+        let mut outcomes = Vec::new();
+        for applied in applied
+            .iter()
+            .filter(|applied| applied.state != AppliedState::Undone)
+        {
+            let result = if only_tell {
+                Ok(applied.undo.to_string())
+            } else {
+                let wish = Wish {
+                    why: UndoReason::Ordered,
+                    by: Some(by),
+                };
+                let step = undo(store, &self.host_of(applied), applied, wish);
+                let result = match &step {
+                    Step::Undone { result, .. } => result.clone(),
+                    _ => Ok(String::new()),
+                };
+                self.append(store, &record.incident.id, step);
+                result
+            };
+            outcomes.push(UndoOutcome {
+                act: applied.act.clone(),
+                name: applied.name.clone(),
+                result,
+            });
+        }
+        outcomes.extend(for_good(record, &applied));
+        Ok(outcomes)
+    }
+}
+
+/// What was done to declared things in an incident and cannot be undone, the last first.
+fn for_good(record: &Record, applied: &[Applied]) -> Vec<UndoOutcome> {
+    let changed = |wanted: u32| {
+        record.steps.iter().any(|entry| {
+            matches!(
+                &entry.step,
+                Step::ActEnded { action, receipt: Some(receipt), .. }
+                    if *action == wanted && receipt.changed
+            )
+        })
+    };
+    let was_undone = |wanted: u32| {
+        record.steps.iter().any(|entry| {
+            matches!(&entry.step, Step::Undone { action, result: Ok(_), .. } if *action == wanted)
+        })
+    };
+    let steps = record.steps.iter().rev();
+    steps
+        .filter_map(|entry| match &entry.step {
+            Step::ActIntended {
+                action,
+                act,
+                target,
+                plan: Some(plan),
+                dry_run: false,
+                ..
+            } if changed(*action)
+                && !was_undone(*action)
+                && !applied.iter().any(|applied| applied.action == *action) =>
+            {
+                let why = match plan.undo {
+                    None => "it cannot be undone",
+                    Some(_) => "what was kept for that is deleted",
+                };
+                Some(UndoOutcome {
+                    act: act.clone(),
+                    name: target.clone(),
+                    result: Err(Failure::failed("for-good", why)),
+                })
+            }
+            _ => None,
+        })
+        .collect()
+}

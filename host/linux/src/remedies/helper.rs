@@ -1,0 +1,122 @@
+//! What a remedy does to files is done by this binary again, in a transient unit with what
+//! that takes and nothing else: `prunella internal remedy REQUEST`. Request and answer are
+//! JSON; the answer is the last line of the output.
+
+use std::{
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use prunella_core::{
+    Failure, UnitName,
+    capability::Answer,
+    remedy::{Plan, Receipt},
+    text::one_line,
+};
+use serde::{Deserialize, Serialize};
+
+use super::set_aside;
+use crate::{
+    answer::answer,
+    own_program::own_program,
+    runs_as::RunsAs,
+    transient::{Runner, Sandbox, Task},
+};
+
+/// What the transient unit is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(super) enum Request {
+    SetAside(set_aside::Request),
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Outcome {
+    Planned(Plan),
+    Applied(Receipt),
+    TakenBack(String),
+    Failed(Failure),
+}
+
+/// Runs it.
+pub(super) struct Helper {
+    unit: UnitName,
+    runner: Arc<dyn Runner>,
+}
+
+impl Helper {
+    pub(super) fn new(unit: UnitName, runner: Arc<dyn Runner>) -> Self {
+        Self { unit, runner }
+    }
+
+    /// Has a request carried out. `what` tells people what the unit does: `plan of cleanup
+    /// \`uploads\``.
+    pub(super) fn run(
+        &self,
+        deadline: Instant,
+        what: &str,
+        request: &Request,
+        sandbox: Sandbox,
+        timeout: Duration,
+    ) -> Answer<Outcome> {
+        let broken = |error: &dyn std::fmt::Display| {
+            Failure::failed("remedy-broken", format!("the {what} broke off: {error}"))
+        };
+        let argument = serde_json::to_string(request).map_err(|error| broken(&error))?;
+        let task = Task {
+            purpose: "remedy",
+            description: format!("{what} for {}", self.unit),
+            command: vec![
+                own_program()?.to_string_lossy().into_owned(),
+                "internal".to_owned(),
+                "remedy".to_owned(),
+                argument,
+            ],
+            runs_as: RunsAs::default(),
+            sandbox,
+            timeout,
+        };
+        let ended = self.runner.run(deadline, &task)?;
+        if ended.timed_out {
+            return Err(Failure::timed_out(
+                "deadline",
+                format!("the {what} took too long"),
+            ));
+        }
+        let said = String::from_utf8_lossy(&ended.output);
+        let last = said.lines().next_back().unwrap_or_default();
+        match serde_json::from_str(last) {
+            Ok(Outcome::Failed(failure)) => Err(failure),
+            Ok(outcome) => Ok(outcome),
+            Err(_) => Err(broken(&format!(
+                "it ended with exit code {:?} and said `{}`",
+                ended.exit_code,
+                one_line(last, 200)
+            ))),
+        }
+    }
+}
+
+/// The answer to another request.
+pub(super) fn wrong_answer() -> Failure {
+    Failure::failed(
+        "remedy-broken",
+        "Prunella's own helper answered another question",
+    )
+}
+
+/// `internal remedy REQUEST`: the part that runs in the transient unit.
+pub(crate) fn main(request: &str) -> ExitCode {
+    let outcome = serde_json::from_str::<Request>(request)
+        .map_err(|error| Failure::invalid("bad-request", format!("not a remedy: {error}")))
+        .and_then(|request| match request {
+            Request::SetAside(request) => set_aside::carry_out(&request),
+        });
+    match outcome {
+        Ok(outcome) => answer(&outcome, ExitCode::SUCCESS),
+        Err(failure) => answer(&Outcome::Failed(failure), ExitCode::FAILURE),
+    }
+}

@@ -1,0 +1,118 @@
+//! Declared remedies: what each would do is what the test says of it.
+
+use std::{path::PathBuf, time::Duration};
+
+use prunella_core::{
+    capability::{
+        Answer,
+        filesystems::percent_used,
+        remedies::{Apply, PlanOf, TakeBack},
+    },
+    remedy::{Amount, MovedAside, Plan, Receipt, Remedy, SetAside, Undo},
+};
+
+use crate::{build::RemedyChange, world::World};
+
+/// A remedy of this kind as an operator might have declared it, and how it would be undone.
+pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Undo)> {
+    let path = PathBuf::from(format!("/sim/{name}"));
+    Some(match kind {
+        "set-aside" => (
+            Remedy::SetAside(SetAside {
+                path: path.clone(),
+                keep: Duration::from_secs(7 * 86_400),
+            }),
+            Undo::MoveBack(MovedAside {
+                path,
+                aside: format!("{name}.set-aside"),
+                device: 1,
+                inode: 1,
+            }),
+        ),
+        _ => return None,
+    })
+}
+
+impl World {
+    /// The remedy as it is now: what was applied has nothing left to do, unless the test says
+    /// otherwise.
+    pub(super) fn plan(&self, of: &PlanOf) -> Answer<Plan> {
+        self.service.remedy(of.act.interface(), &of.name)?;
+        let Some(remedy) = self.remedies.get(&of.name) else {
+            return Ok(Plan::nothing("it has no model"));
+        };
+        if let Some(because) = &remedy.nothing {
+            return Ok(Plan::nothing(because));
+        }
+        if self.applied.contains(&of.name) && !remedy.again {
+            return Ok(Plan::nothing("it was applied already"));
+        }
+        let undo = example(&remedy.kind, &of.name).map(|(_, undo)| undo);
+        Ok(Plan {
+            amount: remedy.amount,
+            undo: undo.filter(|_| remedy.undoable),
+            ..Plan::to(&remedy.does)
+        })
+    }
+
+    pub(super) fn apply(&mut self, apply: &Apply) -> Answer<Receipt> {
+        let plan = self.plan(&PlanOf {
+            act: apply.act,
+            name: apply.name.clone(),
+        })?;
+        if !plan.eligible {
+            return Ok(Receipt::nothing(plan.summary));
+        }
+        self.acts.push(format!("{} {}", apply.act, apply.name));
+        if let Some(failure) = self
+            .remedies
+            .get(&apply.name)
+            .and_then(|remedy| remedy.fails.clone())
+        {
+            return Err(failure);
+        }
+        self.applied.push(apply.name.clone());
+        let remedy = self.remedies.get(&apply.name).cloned();
+        for change in remedy.iter().flat_map(|remedy| &remedy.changes) {
+            self.changed_by_remedy(change);
+        }
+        let gained = remedy.and_then(|remedy| remedy.gains);
+        let measured = plan.amount.map(|amount| Amount {
+            value: gained.unwrap_or(amount.value),
+            ..amount
+        });
+        Ok(Receipt {
+            predicted: plan.amount,
+            measured,
+            ..Receipt::done(plan.summary)
+        })
+    }
+
+    fn changed_by_remedy(&mut self, change: &RemedyChange) {
+        match change {
+            RemedyChange::Disk { available } => {
+                self.disk.available = *available;
+                self.disk.used = self.disk.total.saturating_sub(*available);
+                self.disk.used_percent = percent_used(self.disk.used, *available);
+            }
+            RemedyChange::Metric(subject, metric, value) => {
+                let measured = self.measured.iter_mut();
+                for one in measured.filter(|one| one.subject == *subject && one.metric == *metric) {
+                    one.value = *value;
+                    one.an_hour = 0.0;
+                }
+            }
+        }
+    }
+
+    pub(super) fn take_back(&mut self, back: &TakeBack) -> String {
+        let done = if back.discard {
+            format!("discard what undoes `{}`", back.act)
+        } else {
+            back.undo.to_string()
+        };
+        self.acts.push(done.clone());
+        self.applied.clear();
+        done
+    }
+}

@@ -1,0 +1,129 @@
+//! What the operator declared that may be done for the service, before it is done.
+//!
+//! Each kind of remedy has a module that does it, such as [`set_aside`](crate::set_aside).
+
+use std::{fmt, time::Duration};
+
+use crate::{
+    Result,
+    contract::{act::types as receipts, observe::remedies as raw},
+};
+
+/// So much of something. Shown as `1.2 GiB`, or `3 files`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Amount {
+    /// How much, as a whole number of what is counted.
+    pub value: u64,
+    /// What is counted: `bytes`, `files`, `processes`, `instances`.
+    pub of: String,
+}
+
+/// What an act would come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Whether there is anything to do.
+    pub eligible: bool,
+    /// What would be done, as an infinitive; why there is nothing to do, where there is not.
+    pub summary: String,
+    /// How much of it.
+    pub amount: Option<Amount>,
+    /// Whether it can be undone.
+    pub undoable: bool,
+    /// When it goes back by itself, where it does.
+    pub lease: Option<Duration>,
+}
+
+/// What came of an act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Whether anything was changed.
+    pub changed: bool,
+    /// What was done, or why nothing was.
+    pub summary: String,
+    /// How much its plan said.
+    pub predicted: Option<Amount>,
+    /// How much it was, measured.
+    pub measured: Option<Amount>,
+}
+
+/// What an act, such as `set-aside.run`, would do now with the remedy of that name.
+///
+/// # Errors
+/// `not-found` when there is no such remedy, or why it cannot be told.
+pub fn plan_for(act: &str, name: &str) -> Result<Plan> {
+    Ok(raw::plan_for(act, name).map(Plan::from)?)
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.of != "bytes" {
+            return write!(f, "{} {}", self.value, self.of);
+        }
+        const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+        if self.value < 1024 {
+            return write!(f, "{} bytes", self.value);
+        }
+        #[allow(clippy::cast_precision_loss, reason = "it is shown with one digit")]
+        let mut value = self.value as f64 / 1024.0;
+        let mut units = UNITS.iter();
+        let mut unit = units.next();
+        while value >= 1023.95
+            && let Some(next) = units.next()
+        {
+            value /= 1024.0;
+            unit = Some(next);
+        }
+        write!(f, "{value:.1} {}", unit.unwrap_or(&"bytes"))
+    }
+}
+
+impl From<raw::Amount> for Amount {
+    fn from(amount: raw::Amount) -> Self {
+        Self {
+            value: amount.value,
+            of: amount.of,
+        }
+    }
+}
+
+impl From<raw::Plan> for Plan {
+    fn from(plan: raw::Plan) -> Self {
+        Self {
+            eligible: plan.eligible,
+            summary: plan.summary,
+            amount: plan.amount.map(Amount::from),
+            undoable: plan.undoable,
+            lease: plan.lease_milliseconds.map(Duration::from_millis),
+        }
+    }
+}
+
+impl From<receipts::Receipt> for Receipt {
+    fn from(receipt: receipts::Receipt) -> Self {
+        Self {
+            changed: receipt.changed,
+            summary: receipt.summary,
+            predicted: receipt.predicted.map(Amount::from),
+            measured: receipt.measured.map(Amount::from),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_shown_as_people_write_them() {
+        for (value, of, shown) in [
+            (812, "bytes", "812 bytes"),
+            (1_536, "bytes", "1.5 KiB"),
+            ((1 << 20) - 1, "bytes", "1.0 MiB"),
+            (5 << 30, "bytes", "5.0 GiB"),
+            (3, "files", "3 files"),
+        ] {
+            let of = of.to_owned();
+            assert_eq!(Amount { value, of }.to_string(), shown);
+        }
+    }
+}
