@@ -275,7 +275,7 @@ impl Default for Defaults {
         Self {
             proof: ProofSettings::default(),
             strategies: BUILTIN_STRATEGIES
-                .into_iter()
+                .iter()
                 .filter_map(|name| StrategyName::new(*name).ok())
                 .collect(),
             order: Order::default(),
