@@ -13,6 +13,7 @@ const STRATEGIES: Guests<'_> = Guests {
         ("environment-check", "plugins/environment-check"),
         ("port-conflict", "plugins/port-conflict"),
         ("service-restart", "plugins/service-restart"),
+        ("stale-files", "plugins/stale-files"),
     ],
     stack: 64 << 10,
 };

@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`set_aside`] | one for each function | acting on what the operator declared for it |
+//! | [`set_aside`], [`stale_file`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 
 #![warn(missing_docs)]
@@ -103,6 +103,7 @@ pub mod remedies;
 pub mod resources;
 pub mod set_aside;
 pub mod settings;
+pub mod stale_file;
 pub mod state;
 mod strategy;
 #[cfg(all(feature = "testing", not(target_family = "wasm")))]
@@ -123,7 +124,8 @@ pub mod prelude {
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, checks, clock, debug, description, error, file_repair,
         files, health, history, info, logs, metrics, ports, probes, process_control, processes,
-        recovery, remedies, resources, set_aside, settings, state, unit_control, units, warn,
+        recovery, remedies, resources, set_aside, settings, stale_file, state, unit_control, units,
+        warn,
     };
 }
 

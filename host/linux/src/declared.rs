@@ -11,7 +11,7 @@ use crate::{
     file_repair::LinuxFileRepair,
     files::LinuxFiles,
     probes::{CommandProbe, LinuxProbes},
-    remedies::LinuxRemedies,
+    remedies::{LinuxRemedies, Whereabouts},
     runs_as::{UnitWho, Who},
     sqlite_check::SqliteCheck,
     transient::{Runner, Transient},
@@ -40,7 +40,13 @@ impl Linux {
             Arc::clone(&units),
             service.unit.clone(),
         ));
-        let runner: Arc<dyn Runner> = Arc::new(Transient::new(Arc::clone(&self.shared), units));
+        let runner: Arc<dyn Runner> =
+            Arc::new(Transient::new(Arc::clone(&self.shared), Arc::clone(&units)));
+        let whereabouts = Whereabouts {
+            units,
+            cgroups: self.cgroups(),
+            who: Arc::clone(&who),
+        };
         Declared {
             files: LinuxFiles::new(Arc::clone(service), Arc::clone(&who)),
             file_repair: LinuxFileRepair::new(Arc::clone(service), Arc::clone(&runner)),
@@ -50,7 +56,7 @@ impl Linux {
                 SqliteCheck::new(Arc::clone(&runner)),
                 CommandProbe::new(who, Arc::clone(&runner)),
             ),
-            remedies: LinuxRemedies::new(Arc::clone(service), runner),
+            remedies: LinuxRemedies::new(Arc::clone(service), runner, whereabouts),
         }
     }
 }

@@ -135,6 +135,11 @@ impl Linux {
         SystemdUnits::new(&self.shared)
     }
 
+    /// systemd's control groups.
+    fn cgroups(&self) -> Arc<Cgroups> {
+        Arc::clone(self.cgroups.get_or_init(|| Arc::new(Cgroups::detect())))
+    }
+
     /// systemd's jobs.
     pub fn unit_control(&self) -> SystemdUnitControl {
         SystemdUnitControl::new(&self.shared)

@@ -55,8 +55,6 @@ pub const GROUPS: [(Class, bool); 6] = [
 pub enum Missing {
     /// Bring back what a file is to contain.
     RestoreContent,
-    /// Remove a pid file, lock file or socket that nobody holds any more.
-    RemoveStale,
     /// Make room by removing caches that were declared as removable.
     MakeRoom,
     /// Remove a cache that is damaged, so that it is made anew.
@@ -69,7 +67,6 @@ impl Missing {
     pub fn title(self) -> &'static str {
         match self {
             Self::RestoreContent => "bring back a file's content",
-            Self::RemoveStale => "remove a stale pid file, lock file or socket",
             Self::MakeRoom => "make room on a full disk",
             Self::ResetCache => "remove a damaged cache",
         }

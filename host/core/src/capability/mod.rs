@@ -90,6 +90,7 @@ macro_rules! catalogue {
                 ProcessTerminate: Terminate -> Termination;
             }
             Act set_aside "set-aside" "" {}
+            Act stale_file "stale-file" "" {}
             Act unit_control "unit-control" "" {
                 UnitSubmit: Submit -> Job;
                 UnitResetFailed: ResetFailed -> ();
@@ -231,6 +232,13 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
+            act stale_file {
+                remove(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::RemoveStale,
+                    name,
+                    undo: None,
+                };
+            }
         }
     };
 }
@@ -254,6 +262,7 @@ pub mod processes;
 pub mod remedies;
 pub mod resources;
 pub mod set_aside;
+pub mod stale_file;
 pub mod state;
 mod token;
 pub mod unit_control;

@@ -16,6 +16,7 @@
 mod applied;
 mod plan;
 mod set_aside;
+mod stale_file;
 
 use std::path::Path;
 
@@ -27,6 +28,7 @@ pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
     set_aside::{MovedAside, SetAside},
+    stale_file::{StaleFile, TraceKind},
 };
 
 /// Hands the table to the macro `$then`: for each kind of remedy what is declared of it, and
@@ -56,6 +58,7 @@ macro_rules! remedies {
 
 remedies! {
     SetAside "set-aside";
+    StaleFile "stale-file";
 }
 
 impl Remedy {
@@ -63,13 +66,14 @@ impl Remedy {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::SetAside(declared) => Some(&declared.path),
+            Self::StaleFile(declared) => Some(&declared.path),
         }
     }
 
     /// The units that it acts on, beside the service's own.
     pub fn units(&self) -> Vec<&UnitName> {
         match self {
-            Self::SetAside(_) => Vec::new(),
+            Self::SetAside(_) | Self::StaleFile(_) => Vec::new(),
         }
     }
 }

@@ -141,6 +141,8 @@ impl AmountOf {
 #[serde(tag = "undo", rename_all = "kebab-case")]
 pub enum Undo {
     MoveBack(MovedAside),
+    /// Where nothing has taken its place meanwhile.
+    PutBack(MovedAside),
 }
 
 impl fmt::Display for Undo {
@@ -148,6 +150,7 @@ impl fmt::Display for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MoveBack(moved) => write!(f, "move {} back", moved.path.display()),
+            Self::PutBack(moved) => write!(f, "put {} back", moved.path.display()),
         }
     }
 }

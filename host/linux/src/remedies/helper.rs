@@ -16,7 +16,7 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::set_aside;
+use super::{set_aside, stale_file};
 use crate::{
     answer::answer,
     own_program::own_program,
@@ -29,6 +29,7 @@ use crate::{
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Request {
     SetAside(set_aside::Request),
+    StaleFile(stale_file::Request),
 }
 
 /// What it answers.
@@ -114,6 +115,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
         .map_err(|error| Failure::invalid("bad-request", format!("not a remedy: {error}")))
         .and_then(|request| match request {
             Request::SetAside(request) => set_aside::carry_out(&request),
+            Request::StaleFile(request) => stale_file::carry_out(&request),
         });
     match outcome {
         Ok(outcome) => answer(&outcome, ExitCode::SUCCESS),

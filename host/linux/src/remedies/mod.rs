@@ -4,7 +4,9 @@
 //! ([`helper`]).
 
 pub(crate) mod helper;
+mod in_folder;
 mod set_aside;
+mod stale_file;
 
 use std::{sync::Arc, time::Instant};
 
@@ -14,23 +16,44 @@ use prunella_core::{
         Act, Answer,
         remedies::{Apply, PlanOf, TakeBack},
     },
-    remedy::{Plan, Receipt, Remedy, Undo},
+    remedy::{Plan, Receipt, Remedy, TraceKind, Undo},
     service::Service,
 };
 
-use self::{helper::Helper, set_aside::SetAsideHere};
-use crate::transient::Runner;
+use self::{helper::Helper, set_aside::SetAsideHere, stale_file::StaleFileHere};
+use crate::{cgroup::Cgroups, runs_as::Who, transient::Runner, units::Units};
 
 /// Applies the declared remedies of one service.
 pub(crate) struct LinuxRemedies {
     service: Arc<Service>,
     helper: Helper,
+    whereabouts: Whereabouts,
+}
+
+/// What tells how the service itself is.
+pub(crate) struct Whereabouts {
+    pub(crate) units: Arc<dyn Units>,
+    pub(crate) cgroups: Arc<Cgroups>,
+    /// As whom its program runs.
+    pub(crate) who: Arc<dyn Who>,
 }
 
 impl LinuxRemedies {
-    pub(crate) fn new(service: Arc<Service>, runner: Arc<dyn Runner>) -> Self {
+    pub(crate) fn new(
+        service: Arc<Service>,
+        runner: Arc<dyn Runner>,
+        whereabouts: Whereabouts,
+    ) -> Self {
         let helper = Helper::new(service.unit.clone(), runner);
-        Self { service, helper }
+        Self {
+            service,
+            helper,
+            whereabouts,
+        }
+    }
+
+    fn stale_file(&self) -> StaleFileHere<'_> {
+        StaleFileHere::new(&self.helper, &self.service.unit, &self.whereabouts)
     }
 
     fn declared(&self, act: Act, name: &str) -> Answer<&Remedy> {
@@ -42,6 +65,7 @@ impl LinuxRemedies {
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
+            Remedy::StaleFile(declared) => self.stale_file().plan(deadline, &of.name, declared),
         }
     }
 
@@ -51,6 +75,15 @@ impl LinuxRemedies {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }
             (Remedy::SetAside(_), _) => Err(not_planned(apply)),
+            (Remedy::StaleFile(declared), undo) => {
+                let moved = match undo {
+                    Some(Undo::PutBack(moved)) => Some(moved),
+                    None if declared.what == TraceKind::Socket => None,
+                    _ => return Err(not_planned(apply)),
+                };
+                self.stale_file()
+                    .apply(deadline, &apply.name, declared, moved)
+            }
         }
     }
 
@@ -60,6 +93,8 @@ impl LinuxRemedies {
             (Undo::MoveBack(moved), true) => {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)
             }
+            (Undo::PutBack(moved), false) => self.stale_file().put_back(deadline, moved),
+            (Undo::PutBack(moved), true) => self.stale_file().discard(deadline, moved),
         }
     }
 }

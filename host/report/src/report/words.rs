@@ -294,6 +294,7 @@ pub fn act(act: &str, target: &str) -> String {
         "file-repair.target" => format!("restore the target of symlink {target}"),
         "checks.run" => format!("run check {target}"),
         "set-aside.run" => format!("move {target} aside"),
+        "stale-file.remove" => format!("remove stale {target}"),
         other => format!("{} on {target}", clean(other)),
     }
 }

@@ -8,7 +8,7 @@ use prunella_core::{
         filesystems::percent_used,
         remedies::{Apply, PlanOf, TakeBack},
     },
-    remedy::{Amount, MovedAside, Plan, Receipt, Remedy, SetAside, Undo},
+    remedy::{Amount, MovedAside, Plan, Receipt, Remedy, SetAside, StaleFile, TraceKind, Undo},
 };
 
 use crate::{build::RemedyChange, world::World};
@@ -25,6 +25,19 @@ pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Undo)> {
             Undo::MoveBack(MovedAside {
                 path,
                 aside: format!("{name}.set-aside"),
+                device: 1,
+                inode: 1,
+            }),
+        ),
+        "stale-file" => (
+            Remedy::StaleFile(StaleFile {
+                path: path.clone(),
+                what: TraceKind::Pid,
+                keep: Duration::from_secs(3600),
+            }),
+            Undo::PutBack(MovedAside {
+                path,
+                aside: format!("{name}.stale"),
                 device: 1,
                 inode: 1,
             }),

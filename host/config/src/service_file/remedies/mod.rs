@@ -1,6 +1,7 @@
 //! Reads the remedies that a service declares: a table, and a file here, for each kind.
 
 mod set_aside;
+mod stale_file;
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -13,7 +14,10 @@ use crate::reader::{Reader, Section};
 type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Remedy>;
 
 /// The tables, with what reads each.
-const KINDS: &[(&str, &str, ReadRemedy)] = &[("set-aside", "[[set-aside]]", set_aside::read)];
+const KINDS: &[(&str, &str, ReadRemedy)] = &[
+    ("set-aside", "[[set-aside]]", set_aside::read),
+    ("stale-file", "[[stale-file]]", stale_file::read),
+];
 
 /// The names of the tables.
 pub(super) fn tables() -> impl Iterator<Item = &'static str> {
