@@ -16,7 +16,7 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 const KINDS: &[(&str, &str, ReadRemedy)] = &[("set-aside", "[[set-aside]]", set_aside::read)];
 
 /// The names of the tables.
-pub(super) fn tables() -> impl Iterator<Item = &'static str> {
+pub(in super::super) fn tables() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|(table, ..)| *table)
 }
 
