@@ -435,7 +435,11 @@ fn a_service_with_everything() {
     // Those alone that have something to act on.
     let db = &config.services["db.service"];
     let needs_nothing = |name: &&&str| builtin_needs(name).is_empty();
-    let expected: Vec<&str> = BUILTIN_STRATEGIES.iter().filter(needs_nothing).copied().collect();
+    let expected: Vec<&str> = BUILTIN_STRATEGIES
+        .iter()
+        .filter(needs_nothing)
+        .copied()
+        .collect();
     assert_eq!(db.strategies, expected);
     assert!(
         db.declared_in

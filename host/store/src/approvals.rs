@@ -142,7 +142,14 @@ fn renew(
         "UPDATE approvals SET state = ?2, asked_at_ms = ?3, until_ms = ?4, why = ?5,
              plan = ?6, by_whom = NULL, reason = NULL, decided_at_ms = NULL
          WHERE id = ?1",
-        params![known.id, state.as_str(), to_ms(now), to_ms(until), asked.why, plan],
+        params![
+            known.id,
+            state.as_str(),
+            to_ms(now),
+            to_ms(until),
+            asked.why,
+            plan
+        ],
     )?;
     Ok(Approval {
         why: asked.why.to_owned(),

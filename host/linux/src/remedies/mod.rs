@@ -55,6 +55,7 @@ impl LinuxRemedies {
     }
 
     pub(crate) fn take_back(&self, deadline: Instant, back: &TakeBack) -> Answer<String> {
+        self.helper.stop_orphans(deadline)?;
         match (&back.undo, back.discard) {
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),
             (Undo::MoveBack(moved), true) => {

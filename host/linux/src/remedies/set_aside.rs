@@ -387,3 +387,6 @@ fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {
         format!("{} could not be moved: {error}", path.display()),
     )
 }
+
+#[cfg(test)]
+mod tests;
