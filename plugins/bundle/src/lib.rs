@@ -28,6 +28,7 @@ static BUILTINS: &[Builtin] = &[
     builtin!("port-conflict"),
     builtin!("service-restart"),
     builtin!("cache-reset"),
+    builtin!("degrade"),
 ];
 
 /// All built-in strategies, in the order in which they heal by default.

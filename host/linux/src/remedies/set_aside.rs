@@ -198,6 +198,7 @@ fn plan(name: &str, declared: &SetAside, now: Timestamp) -> Answer<Plan> {
         .lease(Lease {
             lasts: declared.keep,
             ends: LeaseEnds::Kept,
+            calm: Duration::ZERO,
         }))
 }
 
