@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, checks, file_repair, process_control, set_aside, stale_file,
+    Termination, UnitStatus, checks, file_repair, mode, process_control, set_aside, stale_file,
     unit_control,
 };
 use crate::remedy::REMEDY_KINDS;
@@ -174,6 +174,7 @@ acts! {
     RepairOwner = file_repair::OWNER;
     RepairTarget = file_repair::TARGET;
     RunCheck = checks::RUN;
+    EnterMode = mode::ENTER;
     SetAside = set_aside::RUN;
     RemoveStale = stale_file::REMOVE;
 }

@@ -14,6 +14,7 @@
 //! one that was not, and leaves either the old state or the new one.
 
 mod applied;
+mod mode;
 mod plan;
 mod set_aside;
 mod stale_file;
@@ -26,6 +27,7 @@ use crate::UnitName;
 
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
+    mode::{EnteredMode, Mode},
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
     set_aside::{MovedAside, SetAside},
     stale_file::{StaleFile, TraceKind},
@@ -57,6 +59,7 @@ macro_rules! remedies {
 }
 
 remedies! {
+    Mode "mode";
     SetAside "set-aside";
     StaleFile "stale-file";
 }
@@ -65,14 +68,32 @@ impl Remedy {
     /// Where it is, for people.
     pub fn path(&self) -> Option<&Path> {
         match self {
+            Self::Mode(_) => None,
             Self::SetAside(declared) => Some(&declared.path),
             Self::StaleFile(declared) => Some(&declared.path),
+        }
+    }
+
+    /// The declared checks that it runs.
+    pub fn checks(&self) -> Vec<&str> {
+        match self {
+            Self::Mode(mode) => mode.enter.iter().chain(&mode.leave).map(|c| &**c).collect(),
+            Self::SetAside(_) => Vec::new(),
+        }
+    }
+
+    /// The units that it stops, beside the service's own.
+    pub fn stops(&self) -> &[UnitName] {
+        match self {
+            Self::Mode(mode) => &mode.stop,
+            Self::SetAside(_) => &[],
         }
     }
 
     /// The units that it acts on, beside the service's own.
     pub fn units(&self) -> Vec<&UnitName> {
         match self {
+            Self::Mode(mode) => mode.stop.iter().chain(&mode.start).collect(),
             Self::SetAside(_) | Self::StaleFile(_) => Vec::new(),
         }
     }

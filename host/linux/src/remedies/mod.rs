@@ -5,6 +5,7 @@
 
 pub(crate) mod helper;
 mod in_folder;
+mod mode;
 mod set_aside;
 mod stale_file;
 
@@ -20,40 +21,50 @@ use prunella_core::{
     service::Service,
 };
 
-use self::{helper::Helper, set_aside::SetAsideHere, stale_file::StaleFileHere};
-use crate::{cgroup::Cgroups, runs_as::Who, transient::Runner, units::Units};
+use self::{helper::Helper, mode::ModeHere, set_aside::SetAsideHere, stale_file::StaleFileHere};
+use crate::{
+    cgroup::Cgroups, checks::LinuxChecks, runs_as::Who, transient::Runner,
+    unit_control::SystemdUnitControl, units::Units,
+};
+
+/// What remedies are applied with.
+pub(crate) struct Tools {
+    pub(crate) runner: Arc<dyn Runner>,
+    pub(crate) units: Arc<dyn Units>,
+    pub(crate) control: SystemdUnitControl,
+    pub(crate) checks: LinuxChecks,
+    pub(crate) cgroups: Arc<Cgroups>,
+    /// As whom the service's program runs.
+    pub(crate) who: Arc<dyn Who>,
+}
 
 /// Applies the declared remedies of one service.
 pub(crate) struct LinuxRemedies {
     service: Arc<Service>,
     helper: Helper,
-    whereabouts: Whereabouts,
-}
-
-/// What tells how the service itself is.
-pub(crate) struct Whereabouts {
-    pub(crate) units: Arc<dyn Units>,
-    pub(crate) cgroups: Arc<Cgroups>,
-    /// As whom its program runs.
-    pub(crate) who: Arc<dyn Who>,
+    tools: Tools,
 }
 
 impl LinuxRemedies {
-    pub(crate) fn new(
-        service: Arc<Service>,
-        runner: Arc<dyn Runner>,
-        whereabouts: Whereabouts,
-    ) -> Self {
-        let helper = Helper::new(service.unit.clone(), runner);
+    pub(crate) fn new(service: Arc<Service>, tools: Tools) -> Self {
+        let helper = Helper::new(service.unit.clone(), Arc::clone(&tools.runner));
         Self {
             service,
             helper,
-            whereabouts,
+            tools,
         }
     }
 
     fn stale_file(&self) -> StaleFileHere<'_> {
-        StaleFileHere::new(&self.helper, &self.service.unit, &self.whereabouts)
+        StaleFileHere::new(&self.helper, &self.service.unit, &self.tools)
+    }
+
+    fn mode(&self) -> ModeHere<'_> {
+        ModeHere {
+            units: &*self.tools.units,
+            control: &self.tools.control,
+            checks: &self.tools.checks,
+        }
     }
 
     fn declared(&self, act: Act, name: &str) -> Answer<&Remedy> {
@@ -62,6 +73,7 @@ impl LinuxRemedies {
 
     pub(crate) fn plan(&self, deadline: Instant, of: &PlanOf) -> Answer<Plan> {
         match self.declared(of.act, &of.name)? {
+            Remedy::Mode(mode) => self.mode().plan(deadline, &of.name, mode),
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
@@ -71,10 +83,13 @@ impl LinuxRemedies {
 
     pub(crate) fn apply(&self, deadline: Instant, apply: &Apply) -> Answer<Receipt> {
         match (self.declared(apply.act, &apply.name)?, &apply.undo) {
+            (Remedy::Mode(mode), Some(Undo::LeaveMode(entered))) => {
+                self.mode().apply(deadline, mode, entered)
+            }
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }
-            (Remedy::SetAside(_), _) => Err(not_planned(apply)),
+            (Remedy::Mode(_) | Remedy::SetAside(_), _) => Err(not_planned(apply)),
             (Remedy::StaleFile(declared), undo) => {
                 let moved = match undo {
                     Some(Undo::PutBack(moved)) => Some(moved),
@@ -88,7 +103,9 @@ impl LinuxRemedies {
     }
 
     pub(crate) fn take_back(&self, deadline: Instant, back: &TakeBack) -> Answer<String> {
+        self.helper.stop_orphans(deadline)?;
         match (&back.undo, back.discard) {
+            (Undo::LeaveMode(entered), _) => self.mode().undo(deadline, entered),
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),
             (Undo::MoveBack(moved), true) => {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)

@@ -200,6 +200,7 @@ fn plan(name: &str, declared: &SetAside, now: Timestamp) -> Answer<Plan> {
         .lease(Lease {
             lasts: declared.keep,
             ends: LeaseEnds::Kept,
+            calm: Duration::ZERO,
         }))
 }
 
@@ -322,3 +323,6 @@ fn make_empty(dir: &Dir, name: &OsStr, like: &Metadata) -> io::Result<()> {
     )?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ use prunella_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Whereabouts,
+    Tools,
     helper::{Helper, Outcome, Request as HelperRequest, wrong_answer},
     in_folder::{failed, is, look, rename, stamp, to_disk, unsafe_path, walk},
 };
@@ -66,19 +66,15 @@ pub(super) struct Trace {
 pub(super) struct StaleFileHere<'a> {
     helper: &'a Helper,
     unit: &'a UnitName,
-    whereabouts: &'a Whereabouts,
+    tools: &'a Tools,
 }
 
 impl<'a> StaleFileHere<'a> {
-    pub(super) fn new(
-        helper: &'a Helper,
-        unit: &'a UnitName,
-        whereabouts: &'a Whereabouts,
-    ) -> Self {
+    pub(super) fn new(helper: &'a Helper, unit: &'a UnitName, tools: &'a Tools) -> Self {
         Self {
             helper,
             unit,
-            whereabouts,
+            tools,
         }
     }
 
@@ -160,7 +156,7 @@ impl<'a> StaleFileHere<'a> {
     }
 
     fn trace(&self, deadline: Instant, name: &str, declared: &StaleFile) -> Answer<Trace> {
-        let runs_as = self.whereabouts.who.runs_as(deadline)?;
+        let runs_as = self.tools.who.runs_as(deadline)?;
         Ok(Trace {
             name: name.to_owned(),
             declared: declared.clone(),
@@ -170,9 +166,9 @@ impl<'a> StaleFileHere<'a> {
 
     /// Why the service may still be there; none when it is proven down.
     fn not_down(&self, deadline: Instant) -> Answer<Option<String>> {
-        let status = self.whereabouts.units.get(deadline, self.unit)?;
+        let status = self.tools.units.get(deadline, self.unit)?;
         Ok(not_down(&status).or_else(|| {
-            let cgroups = &self.whereabouts.cgroups;
+            let cgroups = &self.tools.cgroups;
             let left = cgroups
                 .of_unit(self.unit)
                 .map(|path| cgroups.processes(&path));

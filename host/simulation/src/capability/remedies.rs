@@ -8,7 +8,10 @@ use prunella_core::{
         filesystems::percent_used,
         remedies::{Apply, PlanOf, TakeBack},
     },
-    remedy::{Amount, MovedAside, Plan, Receipt, Remedy, SetAside, StaleFile, TraceKind, Undo},
+    remedy::{
+        Amount, EnteredMode, Mode, MovedAside, Plan, Receipt, Remedy, SetAside, StaleFile,
+        TraceKind, Undo,
+    },
 };
 
 use crate::{build::RemedyChange, world::World};
@@ -17,6 +20,22 @@ use crate::{build::RemedyChange, world::World};
 pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Undo)> {
     let path = PathBuf::from(format!("/sim/{name}"));
     Some(match kind {
+        "mode" => (
+            Remedy::Mode(Mode {
+                stop: Vec::new(),
+                start: Vec::new(),
+                enter: None,
+                leave: None,
+                lease: Duration::from_secs(3_600),
+                calm: Duration::from_secs(600),
+            }),
+            Undo::LeaveMode(EnteredMode {
+                name: name.to_owned(),
+                stopped: Vec::new(),
+                started: Vec::new(),
+                leave: None,
+            }),
+        ),
         "set-aside" => (
             Remedy::SetAside(SetAside {
                 path: path.clone(),
