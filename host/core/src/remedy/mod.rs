@@ -78,7 +78,7 @@ impl Remedy {
     pub fn checks(&self) -> Vec<&str> {
         match self {
             Self::Mode(mode) => mode.enter.iter().chain(&mode.leave).map(|c| &**c).collect(),
-            Self::SetAside(_) => Vec::new(),
+            Self::SetAside(_) | Self::StaleFile(_) => Vec::new(),
         }
     }
 
@@ -86,7 +86,7 @@ impl Remedy {
     pub fn stops(&self) -> &[UnitName] {
         match self {
             Self::Mode(mode) => &mode.stop,
-            Self::SetAside(_) => &[],
+            Self::SetAside(_) | Self::StaleFile(_) => &[],
         }
     }
 
