@@ -9,6 +9,7 @@ const STRATEGIES: Guests<'_> = Guests {
     packages: &[
         ("cache-reset", "plugins/cache-reset"),
         ("config-validation", "plugins/config-validation"),
+        ("content-restore", "plugins/content-restore"),
         ("database-check", "plugins/database-check"),
         ("degrade", "plugins/degrade"),
         ("environment-check", "plugins/environment-check"),

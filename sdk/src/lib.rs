@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`mode`], [`set_aside`], [`stale_file`] | one for each function | acting on what the operator declared for it |
+//! | [`file_restore`], [`mode`], [`set_aside`], [`stale_file`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 
 #![warn(missing_docs)]
@@ -64,6 +64,7 @@ pub mod clock;
 mod contract;
 mod failure;
 pub mod file_repair;
+pub mod file_restore;
 pub mod files;
 /// File systems: those that the service's declared files lie on, and the host's own.
 pub mod filesystems {
@@ -124,9 +125,9 @@ pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, checks, clock, debug, description, error, file_repair,
-        files, health, history, info, logs, metrics, mode, ports, probes, process_control,
-        processes, recovery, remedies, resources, set_aside, settings, stale_file, state,
-        unit_control, units, warn,
+        file_restore, files, health, history, info, logs, metrics, mode, ports, probes,
+        process_control, processes, recovery, remedies, resources, set_aside, settings, stale_file,
+        state, unit_control, units, warn,
     };
 }
 

@@ -1114,6 +1114,22 @@ fn a_port_that_two_services_declare_is_warned_of_unless_their_addresses_differ()
     "[[probe]]\nname = \"a\"\ntcp = \"a:1\"\ninterval = \"never\"\nfailure-threshold = 2",
     "`failure-threshold` has no effect without `interval`"
 )]
+#[case::content_without_path(
+    "[[file-restore]]\nname = \"a\"",
+    "[[file-restore]] has no path\n --> services.d/web.toml:2:1"
+)]
+#[case::content_of_itself(
+    "[[file-restore]]\nname = \"a\"\npath = \"/a\"\nsource = \"/a\"",
+    "`source` is the file itself"
+)]
+#[case::content_without_check(
+    "[[file-restore]]\nname = \"a\"\npath = \"/a\"\ncheck = \"b\"",
+    "there is no check `b`"
+)]
+#[case::content_with_a_check_that_changes(
+    "[[check]]\nname = \"b\"\ncommand = [\"/bin/true\"]\nmutates = true\n[[file-restore]]\nname = \"a\"\npath = \"/a\"\ncheck = \"b\"",
+    "the check `b` changes things"
+)]
 #[case::stale_without_kind(
     "[[stale-file]]\nname = \"a\"\npath = \"/run/a.pid\"",
     "[[stale-file]] has no kind\n --> services.d/web.toml:2:1"
@@ -1124,7 +1140,7 @@ fn a_port_that_two_services_declare_is_warned_of_unless_their_addresses_differ()
 )]
 #[case::stale_of_another_kind(
     "[[stale-file]]\nname = \"a\"\npath = \"/run/a\"\nkind = \"fifo\"",
-    "Valid are: pid, lock, socket"
+    "valid are: pid, lock, socket"
 )]
 #[case::stale_socket_kept(
     "[[stale-file]]\nname = \"a\"\npath = \"/run/a\"\nkind = \"socket\"\nkeep = \"1h\"",

@@ -131,6 +131,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "environment-check",
     "database-check",
     "port-conflict",
+    "content-restore",
     "stale-files",
     "service-restart",
     "cache-reset",
@@ -150,6 +151,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         }
         "port-conflict" => Grants::on_self([Act::Terminate].into_iter().chain(BRING_UP)),
         "service-restart" => Grants::on_self(BRING_UP),
+        "content-restore" => Grants::on_self([Act::RestoreFile].into_iter().chain(BRING_UP)),
         "stale-files" => Grants::on_self([Act::RemoveStale].into_iter().chain(BRING_UP)),
         "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
@@ -162,6 +164,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
 pub fn builtin_needs(name: &str) -> &'static [&'static str] {
     match name {
         "cache-reset" => &["set-aside"],
+        "content-restore" => &["file-restore"],
         "stale-files" => &["stale-file"],
         "degrade" => &["mode"],
         _ => &[],

@@ -64,6 +64,7 @@ impl Linux {
                     control: self.unit_control(),
                     cgroups: self.cgroups(),
                     who,
+                    content: self.content.clone(),
                 },
             ),
         }

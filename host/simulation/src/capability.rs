@@ -68,6 +68,7 @@ impl HostCalls for Sim {
             Call::FileRepair(repair) => repair.reply(world.repair(&repair)),
             Call::RemedyPlan(of) => of.reply(world.plan(&of)),
             Call::RemedyApply(apply) => apply.reply(world.apply(&apply)),
+            Call::RemedyKeep(keep) => keep.reply(Ok(false)),
             Call::RemedyTakeBack(back) => back.reply(Ok(world.take_back(&back))),
             Call::CheckRun(run) => run.reply(world.check(&run)),
         }

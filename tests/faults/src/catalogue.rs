@@ -53,8 +53,6 @@ pub const GROUPS: [(Class, bool); 6] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
-    /// Bring back what a file is to contain.
-    RestoreContent,
     /// Make room by removing caches that were declared as removable.
     MakeRoom,
     /// Remove a cache that is damaged, so that it is made anew.
@@ -66,7 +64,6 @@ impl Missing {
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::RestoreContent => "bring back a file's content",
             Self::MakeRoom => "make room on a full disk",
             Self::ResetCache => "remove a damaged cache",
         }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, checks, file_repair, mode, process_control, set_aside, stale_file,
-    unit_control,
+    Termination, UnitStatus, checks, file_repair, file_restore, mode, process_control, set_aside,
+    stale_file, unit_control,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -175,6 +175,7 @@ acts! {
     RepairTarget = file_repair::TARGET;
     RunCheck = checks::RUN;
     EnterMode = mode::ENTER;
+    RestoreFile = file_restore::RUN;
     SetAside = set_aside::RUN;
     RemoveStale = stale_file::REMOVE;
 }

@@ -70,6 +70,7 @@ macro_rules! catalogue {
                 RemedyPlan: PlanOf -> $crate::remedy::Plan;
                 RemedyApply: Apply -> $crate::remedy::Receipt;
                 RemedyTakeBack: TakeBack -> String;
+                RemedyKeep: Keep -> bool;
             }
             Observe resources "resources" "looks at memory, load and pressure" {
                 MemoryUse: MemoryUse -> Memory;
@@ -87,6 +88,7 @@ macro_rules! catalogue {
                 FileRepair: RepairFile -> bool;
             }
             Act mode "mode" "" {}
+            Act file_restore "file-restore" "" {}
             Act process_control "process-control" "" {
                 ProcessTerminate: Terminate -> Termination;
             }
@@ -233,6 +235,13 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
+            act file_restore {
+                run(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::RestoreFile,
+                    name,
+                    undo: None,
+                };
+            }
             act set_aside {
                 run(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::SetAside,
@@ -256,6 +265,7 @@ pub mod checks;
 pub mod clock;
 mod description;
 pub mod file_repair;
+pub mod file_restore;
 pub mod files;
 pub mod filesystems;
 pub mod health;

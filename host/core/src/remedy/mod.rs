@@ -14,6 +14,7 @@
 //! one that was not, and leaves either the old state or the new one.
 
 mod applied;
+mod file_restore;
 mod mode;
 mod plan;
 mod set_aside;
@@ -27,6 +28,7 @@ use crate::UnitName;
 
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
+    file_restore::{FileRestore, ReplacedContent},
     mode::{EnteredMode, Mode},
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
     set_aside::{MovedAside, SetAside},
@@ -60,6 +62,7 @@ macro_rules! remedies {
 
 remedies! {
     Mode "mode";
+    FileRestore "file-restore";
     SetAside "set-aside";
     StaleFile "stale-file";
 }
@@ -69,6 +72,7 @@ impl Remedy {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Mode(_) => None,
+            Self::FileRestore(declared) => Some(&declared.path),
             Self::SetAside(declared) => Some(&declared.path),
             Self::StaleFile(declared) => Some(&declared.path),
         }
@@ -78,6 +82,7 @@ impl Remedy {
     pub fn checks(&self) -> Vec<&str> {
         match self {
             Self::Mode(mode) => mode.enter.iter().chain(&mode.leave).map(|c| &**c).collect(),
+            Self::FileRestore(declared) => declared.check.as_deref().into_iter().collect(),
             Self::SetAside(_) | Self::StaleFile(_) => Vec::new(),
         }
     }
@@ -86,7 +91,7 @@ impl Remedy {
     pub fn stops(&self) -> &[UnitName] {
         match self {
             Self::Mode(mode) => &mode.stop,
-            Self::SetAside(_) | Self::StaleFile(_) => &[],
+            Self::FileRestore(_) | Self::SetAside(_) | Self::StaleFile(_) => &[],
         }
     }
 
@@ -94,7 +99,7 @@ impl Remedy {
     pub fn units(&self) -> Vec<&UnitName> {
         match self {
             Self::Mode(mode) => mode.stop.iter().chain(&mode.start).collect(),
-            Self::SetAside(_) | Self::StaleFile(_) => Vec::new(),
+            Self::FileRestore(_) | Self::SetAside(_) | Self::StaleFile(_) => Vec::new(),
         }
     }
 }

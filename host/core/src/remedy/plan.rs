@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnteredMode, MovedAside};
+use super::{EnteredMode, MovedAside, ReplacedContent};
 use crate::health::bytes;
 
 /// What applying a remedy would come to, now.
@@ -75,6 +75,9 @@ pub struct Receipt {
     pub predicted: Option<Amount>,
     /// How much it was, measured.
     pub measured: Option<Amount>,
+    /// More of it, in lines, for people alone: no strategy reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
 }
 
 impl Receipt {
@@ -85,6 +88,7 @@ impl Receipt {
             summary: summary.into(),
             predicted: None,
             measured: None,
+            details: None,
         }
     }
 
@@ -144,6 +148,8 @@ pub enum Undo {
     LeaveMode(EnteredMode),
     /// Where nothing has taken its place meanwhile.
     PutBack(MovedAside),
+    /// As long as nobody has changed it since.
+    TakeContentBack(ReplacedContent),
 }
 
 impl fmt::Display for Undo {
@@ -153,6 +159,10 @@ impl fmt::Display for Undo {
             Self::MoveBack(moved) => write!(f, "move {} back", moved.path.display()),
             Self::LeaveMode(entered) => write!(f, "leave mode `{}`", entered.name),
             Self::PutBack(moved) => write!(f, "put {} back", moved.path.display()),
+            Self::TakeContentBack(replaced) => {
+                let path = replaced.path.display();
+                write!(f, "bring the former content of {path} back")
+            }
         }
     }
 }

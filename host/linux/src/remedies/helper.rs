@@ -16,7 +16,7 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{set_aside, stale_file};
+use super::{file_restore, set_aside, stale_file};
 use crate::{
     answer::answer,
     own_program::own_program,
@@ -31,6 +31,7 @@ const PURPOSE: &str = "remedy";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Request {
+    FileRestore(file_restore::Request),
     SetAside(set_aside::Request),
     StaleFile(stale_file::Request),
 }
@@ -40,6 +41,8 @@ pub(super) enum Request {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Outcome {
     Planned(Plan),
+    /// Whether a copy was taken.
+    Kept(bool),
     Applied(Receipt),
     TakenBack(String),
     Failed(Failure),
@@ -122,6 +125,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
     let outcome = serde_json::from_str::<Request>(request)
         .map_err(|error| Failure::invalid("bad-request", format!("not a remedy: {error}")))
         .and_then(|request| match request {
+            Request::FileRestore(request) => file_restore::carry_out(&request),
             Request::SetAside(request) => set_aside::carry_out(&request),
             Request::StaleFile(request) => stale_file::carry_out(&request),
         });

@@ -1,11 +1,11 @@
 //! What the remedies that act on something in a folder have in common, in the helper.
 
-use std::{ffi::OsStr, io, path::Path};
+use std::{ffi::OsStr, fs::File, io, path::Path};
 
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 use prunella_core::{Failure, Timestamp, capability::Answer, remedy::MovedAside};
 use rustix::{
-    fs::{RenameFlags, fsync, renameat_with},
+    fs::{Mode, OFlags, RenameFlags, fsync, openat, renameat_with},
     io::Errno,
 };
 
@@ -24,6 +24,13 @@ pub(super) fn look(place: &Place, name: &OsStr) -> Answer<Option<Metadata>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(Path::new(name), &error)),
     }
+}
+
+/// Opens what has the name in a folder, without following a link that has taken its place.
+pub(super) fn open_to_read(place: &Place) -> Result<File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    // The folder was opened for its path only, which does for this.
+    openat(&place.dir, &*place.name, flags, Mode::empty()).map(File::from)
 }
 
 pub(super) fn is(found: &Metadata, moved: &MovedAside) -> bool {

@@ -3,25 +3,29 @@
 //! What touches files of others is done by this binary again, in a transient unit
 //! ([`helper`]).
 
+mod file_restore;
 pub(crate) mod helper;
 mod in_folder;
 mod mode;
 mod set_aside;
 mod stale_file;
 
-use std::{sync::Arc, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use prunella_core::{
-    Failure,
+    Failure, UnitName,
     capability::{
         Act, Answer,
-        remedies::{Apply, PlanOf, TakeBack},
+        remedies::{Apply, Keep, PlanOf, TakeBack},
     },
     remedy::{Plan, Receipt, Remedy, TraceKind, Undo},
     service::Service,
 };
 
-use self::{helper::Helper, mode::ModeHere, set_aside::SetAsideHere, stale_file::StaleFileHere};
+use self::{
+    file_restore::FileRestoreHere, helper::Helper, mode::ModeHere, set_aside::SetAsideHere,
+    stale_file::StaleFileHere,
+};
 use crate::{
     cgroup::Cgroups, checks::LinuxChecks, runs_as::Who, transient::Runner,
     unit_control::SystemdUnitControl, units::Units,
@@ -36,6 +40,26 @@ pub(crate) struct Tools {
     pub(crate) cgroups: Arc<Cgroups>,
     /// As whom the service's program runs.
     pub(crate) who: Arc<dyn Who>,
+    /// Where copies of files are kept.
+    pub(crate) content: Option<PathBuf>,
+}
+
+impl Tools {
+    /// Why the service may still be there; none when it is proven down.
+    fn not_down(&self, deadline: Instant, unit: &UnitName) -> Answer<Option<String>> {
+        let status = self.units.get(deadline, unit)?;
+        if status.is_up() {
+            return Ok(Some(format!("{unit} is up")));
+        }
+        if !status.is_settled() {
+            let state = status.active_state.as_str();
+            return Ok(Some(format!("{unit} is {state}, and not down for good")));
+        }
+        let left = self.cgroups.of_unit(unit);
+        let left = left.map(|path| self.cgroups.processes(&path));
+        let left = left.unwrap_or_default().into_iter().min();
+        Ok(left.map(|pid| format!("process {pid} of {unit} is left")))
+    }
 }
 
 /// Applies the declared remedies of one service.
@@ -52,6 +76,19 @@ impl LinuxRemedies {
             service,
             helper,
             tools,
+        }
+    }
+
+    fn file_restore(&self) -> FileRestoreHere<'_> {
+        FileRestoreHere::new(&self.helper, &self.service.unit, &self.tools)
+    }
+
+    pub(crate) fn keep(&self, deadline: Instant, keep: &Keep) -> Answer<bool> {
+        match self.service.remedy("file-restore", &keep.name)? {
+            Remedy::FileRestore(declared) => {
+                self.file_restore().keep(deadline, &keep.name, declared)
+            }
+            _ => Ok(false),
         }
     }
 
@@ -74,6 +111,11 @@ impl LinuxRemedies {
     pub(crate) fn plan(&self, deadline: Instant, of: &PlanOf) -> Answer<Plan> {
         match self.declared(of.act, &of.name)? {
             Remedy::Mode(mode) => self.mode().plan(deadline, &of.name, mode),
+            Remedy::FileRestore(declared) => {
+                let passes = |check: &str| Ok(self.tools.checks.run(deadline, check)?.passed);
+                self.file_restore()
+                    .plan(deadline, &of.name, declared, &passes)
+            }
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
@@ -86,6 +128,10 @@ impl LinuxRemedies {
             (Remedy::Mode(mode), Some(Undo::LeaveMode(entered))) => {
                 self.mode().apply(deadline, mode, entered)
             }
+            (Remedy::FileRestore(declared), Some(Undo::TakeContentBack(replaced))) => self
+                .file_restore()
+                .apply(deadline, &apply.name, declared, replaced),
+            (Remedy::FileRestore(_), _) => Err(not_planned(apply)),
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }
@@ -109,6 +155,12 @@ impl LinuxRemedies {
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),
             (Undo::MoveBack(moved), true) => {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)
+            }
+            (Undo::TakeContentBack(replaced), false) => {
+                self.file_restore().take_back(deadline, replaced)
+            }
+            (Undo::TakeContentBack(replaced), true) => {
+                self.file_restore().discard(deadline, replaced)
             }
             (Undo::PutBack(moved), false) => self.stale_file().put_back(deadline, moved),
             (Undo::PutBack(moved), true) => self.stale_file().discard(deadline, moved),

@@ -16,7 +16,7 @@ use std::{
 use cap_std::fs::{FileTypeExt as _, Metadata, MetadataExt};
 use prunella_core::{
     Failure, Timestamp, UnitName,
-    capability::{Answer, UnitStatus},
+    capability::Answer,
     remedy::{Lease, LeaseEnds, MovedAside, Plan, Receipt, StaleFile, TraceKind, Undo},
 };
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ impl<'a> StaleFileHere<'a> {
         if let Err(WalkError::Missing | WalkError::MissingFolder) = found {
             return Ok(Plan::nothing(format!("`{name}` does not exist")));
         }
-        if let Some(why) = self.not_down(deadline)? {
+        if let Some(why) = self.tools.not_down(deadline, self.unit)? {
             return Ok(Plan::nothing(why));
         }
         let request = Request::Plan {
@@ -105,7 +105,7 @@ impl<'a> StaleFileHere<'a> {
         declared: &StaleFile,
         moved: Option<&MovedAside>,
     ) -> Answer<Receipt> {
-        if let Some(why) = self.not_down(deadline)? {
+        if let Some(why) = self.tools.not_down(deadline, self.unit)? {
             return Ok(Receipt::nothing(why));
         }
         let request = Request::Remove {
@@ -163,28 +163,6 @@ impl<'a> StaleFileHere<'a> {
             user: runs_as.identity(&Accounts::read()).uid,
         })
     }
-
-    /// Why the service may still be there; none when it is proven down.
-    fn not_down(&self, deadline: Instant) -> Answer<Option<String>> {
-        let status = self.tools.units.get(deadline, self.unit)?;
-        Ok(not_down(&status).or_else(|| {
-            let cgroups = &self.tools.cgroups;
-            let left = cgroups
-                .of_unit(self.unit)
-                .map(|path| cgroups.processes(&path));
-            let left = left.unwrap_or_default().into_iter().min();
-            left.map(|pid| format!("process {pid} of {} is left", self.unit))
-        }))
-    }
-}
-
-fn not_down(status: &UnitStatus) -> Option<String> {
-    let unit = &status.name;
-    if status.is_up() {
-        return Some(format!("{unit} is up"));
-    }
-    let state = status.active_state.as_str();
-    (!status.is_settled()).then(|| format!("{unit} is {state}, and not down for good"))
 }
 
 /// It may lie anywhere, and belong to anybody. Listeners are looked for in the host's network.
@@ -291,6 +269,7 @@ fn plan(trace: &Trace, now: Timestamp) -> Answer<Plan> {
     Ok(plan.undone_by(Undo::PutBack(moved)).lease(Lease {
         lasts: declared.keep,
         ends: LeaseEnds::Kept,
+        calm: Duration::ZERO,
     }))
 }
 

@@ -294,6 +294,7 @@ pub fn act(act: &str, target: &str) -> String {
         "file-repair.target" => format!("restore the target of symlink {target}"),
         "checks.run" => format!("run check {target}"),
         "mode.enter" => format!("enter mode {target}"),
+        "file-restore.run" => format!("bring the content of {target} back"),
         "set-aside.run" => format!("move {target} aside"),
         "stale-file.remove" => format!("remove stale {target}"),
         other => format!("{} on {target}", clean(other)),
@@ -316,7 +317,11 @@ pub fn planned_act(name: &str, target: &str, plan: Option<&Plan>) -> String {
 
 /// What it came to.
 pub(super) fn came(receipt: &Receipt) -> String {
-    let summary = clean(&receipt.summary);
+    let mut summary = clean(&receipt.summary);
+    if let Some(details) = &receipt.details {
+        let lines: Vec<String> = details.lines().map(clean).collect();
+        summary = format!("{summary}; {}", lines.join(" | "));
+    }
     match (&receipt.measured, &receipt.predicted) {
         (Some(measured), Some(predicted)) if measured != predicted => {
             format!("{summary} ({measured}; {predicted} planned)")

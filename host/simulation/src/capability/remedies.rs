@@ -3,14 +3,15 @@
 use std::{path::PathBuf, time::Duration};
 
 use prunella_core::{
+    Timestamp,
     capability::{
         Answer,
         filesystems::percent_used,
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, EnteredMode, Mode, MovedAside, Plan, Receipt, Remedy, SetAside, StaleFile,
-        TraceKind, Undo,
+        Amount, EnteredMode, FileRestore, Mode, MovedAside, Plan, Receipt, Remedy, ReplacedContent,
+        SetAside, StaleFile, TraceKind, Undo,
     },
 };
 
@@ -46,6 +47,25 @@ pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Undo)> {
                 aside: format!("{name}.set-aside"),
                 device: 1,
                 inode: 1,
+            }),
+        ),
+        "file-restore" => (
+            Remedy::FileRestore(FileRestore {
+                path: path.clone(),
+                source: None,
+                check: None,
+                secret: false,
+                generations: 3,
+                settle: Duration::ZERO,
+                keep: Duration::from_secs(7 * 86_400),
+            }),
+            Undo::TakeContentBack(ReplacedContent {
+                path,
+                aside: format!("{name}.replaced"),
+                before: None,
+                sha256: String::new(),
+                modified: Timestamp::default(),
+                copies: PathBuf::from("/sim/copies"),
             }),
         ),
         "stale-file" => (

@@ -40,6 +40,7 @@ mod probes;
 mod reboots;
 mod receiver;
 mod remedies;
+mod remedies_content;
 mod remedies_stale;
 mod report;
 mod signals;

@@ -1,5 +1,6 @@
 //! Reads the remedies that a service declares: a table, and a file here, for each kind.
 
+mod file_restore;
 mod mode;
 mod set_aside;
 mod stale_file;
@@ -16,6 +17,7 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 
 /// The tables, with what reads each.
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
+    ("file-restore", "[[file-restore]]", file_restore::read),
     ("mode", "[[mode]]", mode::read),
     ("set-aside", "[[set-aside]]", set_aside::read),
     ("stale-file", "[[stale-file]]", stale_file::read),
@@ -51,6 +53,16 @@ fn check_against(reader: &mut Reader<'_>, at: &Range<usize>, service: &Service, 
         if let Err(failure) = service.check(check) {
             reader.error(at.clone(), failure.message);
         }
+    }
+    if let Remedy::FileRestore(declared) = remedy
+        && let Some(check) = &declared.check
+        && service.check(check).is_ok_and(|check| check.mutates)
+    {
+        reader.error_help(
+            at.clone(),
+            format!("the check `{check}` changes things, and it is run before anything is done"),
+            "name a check that changes nothing",
+        );
     }
     if remedy.stops().contains(&service.unit) {
         reader.error_help(

@@ -22,7 +22,7 @@ use rustix::{
     process::{Flock, FlockType, fcntl_getlk},
 };
 
-use crate::{pidfd::PidFd, procfs, safe_path::Place};
+use crate::{pidfd::PidFd, procfs, remedies::in_folder::open_to_read, safe_path::Place};
 
 /// A number, and a few lines behind it.
 const CONTENT: u64 = 4096;
@@ -40,7 +40,7 @@ pub(super) fn gap(
 ) -> Answer<Option<String>> {
     let gap = match what {
         TraceKind::Pid => {
-            let file = open(place)?;
+            let file = open(name, place)?;
             match held(name, &file, found)? {
                 None => process(name, &file, found, false)?,
                 held => held,
@@ -53,11 +53,11 @@ pub(super) fn gap(
                 .map_err(|error| unseen(name, &error))?;
             match entries.next() {
                 Some(_) => Some(format!("there is something in `{name}`")),
-                None => held(name, &open(place)?, found)?,
+                None => held(name, &open(name, place)?, found)?,
             }
         }
         TraceKind::Lock => {
-            let file = open(place)?;
+            let file = open(name, place)?;
             match held(name, &file, found)? {
                 None => process(name, &file, found, true)?,
                 held => held,
@@ -68,12 +68,8 @@ pub(super) fn gap(
     Ok(gap)
 }
 
-/// Opens what was found, without following a link that has taken its place.
-fn open(place: &Place) -> Answer<File> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    openat(&place.dir, &*place.name, flags, Mode::empty())
-        .map(File::from)
-        .map_err(|error| unseen("it", &error))
+fn open(name: &str, place: &Place) -> Answer<File> {
+    open_to_read(place).map_err(|error| unseen(name, &error))
 }
 
 /// Whether the process that a file names may be the one that wrote it.
