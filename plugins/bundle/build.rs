@@ -9,9 +9,12 @@ const STRATEGIES: Guests<'_> = Guests {
     packages: &[
         ("cache-reset", "plugins/cache-reset"),
         ("config-validation", "plugins/config-validation"),
+        ("cpu-relief", "plugins/cpu-relief"),
         ("database-check", "plugins/database-check"),
         ("environment-check", "plugins/environment-check"),
+        ("memory-relief", "plugins/memory-relief"),
         ("port-conflict", "plugins/port-conflict"),
+        ("process-relief", "plugins/process-relief"),
         ("service-restart", "plugins/service-restart"),
     ],
     stack: 64 << 10,

@@ -98,6 +98,9 @@ fn undone(plan: &Plan) -> String {
         (Some(_), Some(lease)) if lease.ends == LeaseEnds::Undone => {
             format!("by itself, after {} at the latest", length(lease.lasts))
         }
+        (Some(_), Some(lease)) if lease.ends == LeaseEnds::Expires => {
+            format!("by itself, after {}", length(lease.lasts))
+        }
         (Some(_), Some(lease)) => {
             format!("with `prunella undo`, for {}", length(lease.lasts))
         }

@@ -131,6 +131,9 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "environment-check",
     "database-check",
     "port-conflict",
+    "memory-relief",
+    "cpu-relief",
+    "process-relief",
     "service-restart",
     "cache-reset",
 ];
@@ -148,6 +151,9 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         }
         "port-conflict" => Grants::on_self([Act::Terminate].into_iter().chain(BRING_UP)),
         "service-restart" => Grants::on_self(BRING_UP),
+        "memory-relief" => Grants::on_self([Act::ReclaimMemory, Act::RaiseLimits]),
+        "cpu-relief" => Grants::on_self([Act::Throttle, Act::Freeze, Act::RaiseLimits]),
+        "process-relief" => Grants::on_self([Act::ReapZombies, Act::RaiseLimits]),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
         _ => return None,
     })
@@ -158,6 +164,9 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
 pub fn builtin_needs(name: &str) -> &'static [&'static str] {
     match name {
         "cache-reset" => &["set-aside"],
+        "memory-relief" => &["memory", "unit-limits"],
+        "cpu-relief" => &["offenders", "unit-limits"],
+        "process-relief" => &["zombies", "unit-limits"],
         _ => &[],
     }
 }

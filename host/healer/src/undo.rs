@@ -122,7 +122,7 @@ impl Healer {
         let host = self.host_of(applied);
         let lent = applied
             .lease
-            .is_some_and(|lease| lease.ends == LeaseEnds::Undone);
+            .is_some_and(|lease| lease.ends != LeaseEnds::Kept);
         if lent && applied.state != AppliedState::Undone {
             let wish = Wish {
                 why: UndoReason::LeaseOver,

@@ -11,7 +11,7 @@ use crate::{
     file_repair::LinuxFileRepair,
     files::LinuxFiles,
     probes::{CommandProbe, LinuxProbes},
-    remedies::LinuxRemedies,
+    remedies::{LinuxRemedies, LiveUnits},
     runs_as::{UnitWho, Who},
     sqlite_check::SqliteCheck,
     transient::{Runner, Transient},
@@ -50,7 +50,11 @@ impl Linux {
                 SqliteCheck::new(Arc::clone(&runner)),
                 CommandProbe::new(who, Arc::clone(&runner)),
             ),
-            remedies: LinuxRemedies::new(Arc::clone(service), runner),
+            remedies: LinuxRemedies::new(
+                Arc::clone(service),
+                runner,
+                LiveUnits::new(Arc::clone(&self.shared), self.groups()),
+            ),
         }
     }
 }

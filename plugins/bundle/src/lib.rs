@@ -26,6 +26,9 @@ static BUILTINS: &[Builtin] = &[
     builtin!("environment-check"),
     builtin!("database-check"),
     builtin!("port-conflict"),
+    builtin!("memory-relief"),
+    builtin!("cpu-relief"),
+    builtin!("process-relief"),
     builtin!("service-restart"),
     builtin!("cache-reset"),
 ];

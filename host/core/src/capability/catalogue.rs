@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, checks, file_repair, process_control, set_aside, unit_control,
+    Termination, UnitStatus, checks, file_repair, memory, offenders, process_control, set_aside,
+    unit_control, unit_limits, zombies,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -174,6 +175,13 @@ acts! {
     RepairTarget = file_repair::TARGET;
     RunCheck = checks::RUN;
     SetAside = set_aside::RUN;
+    RaiseLimits = unit_limits::RAISE;
+    LowerLimits = unit_limits::LOWER;
+    ReclaimMemory = memory::RECLAIM;
+    Throttle = offenders::THROTTLE;
+    Freeze = offenders::FREEZE;
+    Thaw = offenders::THAW;
+    ReapZombies = zombies::REAP;
 }
 
 impl Act {

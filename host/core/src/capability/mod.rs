@@ -89,7 +89,11 @@ macro_rules! catalogue {
             Act process_control "process-control" "" {
                 ProcessTerminate: Terminate -> Termination;
             }
+            Act memory "memory" "" {}
+            Act offenders "offenders" "" {}
             Act set_aside "set-aside" "" {}
+            Act unit_limits "unit-limits" "" {}
+            Act zombies "zombies" "" {}
             Act unit_control "unit-control" "" {
                 UnitSubmit: Submit -> Job;
                 UnitResetFailed: ResetFailed -> ();
@@ -224,9 +228,52 @@ macro_rules! plain_acts {
                     what: $crate::capability::Repair::Target,
                 };
             }
+            act memory {
+                reclaim(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::ReclaimMemory,
+                    name,
+                    undo: None,
+                };
+            }
+            act offenders {
+                throttle(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::Throttle,
+                    name,
+                    undo: None,
+                };
+                freeze(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::Freeze,
+                    name,
+                    undo: None,
+                };
+                thaw(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::Thaw,
+                    name,
+                    undo: None,
+                };
+            }
             act set_aside {
                 run(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::SetAside,
+                    name,
+                    undo: None,
+                };
+            }
+            act unit_limits {
+                raise(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::RaiseLimits,
+                    name,
+                    undo: None,
+                };
+                lower(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::LowerLimits,
+                    name,
+                    undo: None,
+                };
+            }
+            act zombies {
+                reap(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::ReapZombies,
                     name,
                     undo: None,
                 };
@@ -246,7 +293,9 @@ pub mod health;
 pub mod history;
 mod host;
 pub mod logs;
+pub mod memory;
 pub mod metrics;
+pub mod offenders;
 pub mod ports;
 pub mod probes;
 pub mod process_control;
@@ -257,7 +306,9 @@ pub mod set_aside;
 pub mod state;
 mod token;
 pub mod unit_control;
+pub mod unit_limits;
 pub mod units;
+pub mod zombies;
 
 use serde::Serializer;
 

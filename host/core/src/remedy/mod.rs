@@ -14,8 +14,12 @@
 //! one that was not, and leaves either the old state or the new one.
 
 mod applied;
+mod memory_reclaim;
+mod offender;
 mod plan;
 mod set_aside;
+mod unit_limits;
+mod zombies;
 
 use std::path::Path;
 
@@ -25,8 +29,14 @@ use crate::UnitName;
 
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
+    memory_reclaim::MemoryReclaim,
+    offender::Offender,
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
     set_aside::{MovedAside, SetAside},
+    unit_limits::{
+        Bounds, LimitMove, LimitNow, Move, MovedLimits, NO_LIMIT, UnitLimits, UnitProperty,
+    },
+    zombies::Zombies,
 };
 
 /// Hands the table to the macro `$then`: for each kind of remedy what is declared of it, and
@@ -55,7 +65,11 @@ macro_rules! remedies {
 }
 
 remedies! {
+    MemoryReclaim "memory";
+    Offender "offenders";
     SetAside "set-aside";
+    UnitLimits "unit-limits";
+    Zombies "zombies";
 }
 
 impl Remedy {
@@ -63,13 +77,35 @@ impl Remedy {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::SetAside(declared) => Some(&declared.path),
+            Self::MemoryReclaim(_) | Self::Offender(_) | Self::UnitLimits(_) | Self::Zombies(_) => {
+                None
+            }
         }
     }
 
     /// The units that it acts on, beside the service's own.
     pub fn units(&self) -> Vec<&UnitName> {
         match self {
-            Self::SetAside(_) => Vec::new(),
+            Self::MemoryReclaim(MemoryReclaim { unit, .. })
+            | Self::UnitLimits(UnitLimits { unit, .. }) => unit.iter().collect(),
+            Self::Offender(declared) => vec![&declared.unit],
+            Self::SetAside(_) | Self::Zombies(_) => Vec::new(),
+        }
+    }
+
+    /// What it is about, where one kind can be about several things: the limits that it moves,
+    /// the acts that it allows.
+    pub fn about(&self) -> Vec<&'static str> {
+        match self {
+            Self::UnitLimits(declared) => {
+                declared.bounds.keys().map(|limit| limit.as_str()).collect()
+            }
+            Self::Offender(declared) => {
+                let throttle = (!declared.throttle.is_empty()).then_some("throttle");
+                let freeze = declared.freeze.then_some("freeze");
+                throttle.into_iter().chain(freeze).collect()
+            }
+            Self::MemoryReclaim(_) | Self::SetAside(_) | Self::Zombies(_) => Vec::new(),
         }
     }
 }

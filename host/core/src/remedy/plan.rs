@@ -4,8 +4,8 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::MovedAside;
-use crate::health::bytes;
+use super::{MovedAside, MovedLimits};
+use crate::{UnitName, health::bytes};
 
 /// What applying a remedy would come to, now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,13 @@ pub struct Plan {
     pub undo: Option<Undo>,
     /// When it goes back by itself; only of what can be undone.
     pub lease: Option<Lease>,
+    /// What was so just before, for people: what uses most of what is to be relieved. A
+    /// strategy does not see it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// Units that it would act on beside those that are declared: what runs in a slice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub along: Vec<UnitName>,
 }
 
 impl Plan {
@@ -33,6 +40,8 @@ impl Plan {
             amount: None,
             undo: None,
             lease: None,
+            evidence: Vec::new(),
+            along: Vec::new(),
         }
     }
 
@@ -141,6 +150,12 @@ impl AmountOf {
 #[serde(tag = "undo", rename_all = "kebab-case")]
 pub enum Undo {
     MoveBack(MovedAside),
+    /// Limits go back to what they were.
+    SetBack(MovedLimits),
+    /// A unit that was frozen goes on.
+    Thaw {
+        unit: UnitName,
+    },
 }
 
 impl fmt::Display for Undo {
@@ -148,6 +163,8 @@ impl fmt::Display for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MoveBack(moved) => write!(f, "move {} back", moved.path.display()),
+            Self::SetBack(moved) => write!(f, "set {moved}"),
+            Self::Thaw { unit } => write!(f, "thaw {unit}"),
         }
     }
 }
@@ -167,6 +184,9 @@ pub struct Lease {
 pub enum LeaseEnds {
     /// It is undone; before that time, as soon as the service is proven well.
     Undone,
+    /// It is undone, and not before that time where it helped: it may be what keeps the
+    /// service well.
+    Expires,
     /// It can no longer be undone: what was kept for that is deleted.
     Kept,
 }

@@ -4,12 +4,18 @@
 //! ([`helper`]).
 
 pub(crate) mod helper;
+mod live;
+mod memory;
+mod offenders;
 mod set_aside;
+mod top;
+mod unit_limits;
+mod zombies;
 
 use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
-    Failure,
+    Failure, UnitName,
     capability::{
         Act, Answer,
         remedies::{Apply, PlanOf, TakeBack},
@@ -18,19 +24,33 @@ use prunella_core::{
     service::Service,
 };
 
-use self::{helper::Helper, set_aside::SetAsideHere};
+pub(crate) use self::live::LiveUnits;
+use self::{
+    helper::Helper, memory::MemoryHere, offenders::OffendersHere, set_aside::SetAsideHere,
+    unit_limits::LimitsHere, zombies::ZombiesHere,
+};
 use crate::transient::Runner;
 
 /// Applies the declared remedies of one service.
 pub(crate) struct LinuxRemedies {
     service: Arc<Service>,
     helper: Helper,
+    live: LiveUnits,
 }
 
 impl LinuxRemedies {
-    pub(crate) fn new(service: Arc<Service>, runner: Arc<dyn Runner>) -> Self {
+    pub(crate) fn new(service: Arc<Service>, runner: Arc<dyn Runner>, live: LiveUnits) -> Self {
         let helper = Helper::new(service.unit.clone(), runner);
-        Self { service, helper }
+        Self {
+            service,
+            helper,
+            live,
+        }
+    }
+
+    /// The unit that a remedy acts on: the service's own, where it names none.
+    fn unit_or_own<'a>(&'a self, unit: Option<&'a UnitName>) -> &'a UnitName {
+        unit.unwrap_or(&self.service.unit)
     }
 
     fn declared(&self, act: Act, name: &str) -> Answer<&Remedy> {
@@ -39,8 +59,22 @@ impl LinuxRemedies {
 
     pub(crate) fn plan(&self, deadline: Instant, of: &PlanOf) -> Answer<Plan> {
         match self.declared(of.act, &of.name)? {
+            Remedy::MemoryReclaim(declared) => {
+                let unit = self.unit_or_own(declared.unit.as_ref());
+                MemoryHere::new(&self.helper, &self.live).plan(deadline, &of.name, unit, declared)
+            }
+            Remedy::Offender(declared) => {
+                OffendersHere::new(&self.live).plan(deadline, of, declared, &self.service.unit)
+            }
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
+            }
+            Remedy::UnitLimits(declared) => {
+                let unit = self.unit_or_own(declared.unit.as_ref());
+                LimitsHere::new(&self.live).plan(deadline, of, unit, declared)
+            }
+            Remedy::Zombies(declared) => {
+                ZombiesHere::new(&self.live).plan(deadline, &self.service.unit, *declared)
             }
         }
     }
@@ -50,7 +84,31 @@ impl LinuxRemedies {
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }
-            (Remedy::SetAside(_), _) => Err(not_planned(apply)),
+            (Remedy::MemoryReclaim(declared), None) => {
+                let unit = self.unit_or_own(declared.unit.as_ref());
+                MemoryHere::new(&self.helper, &self.live).apply(
+                    deadline,
+                    &apply.name,
+                    unit,
+                    declared,
+                )
+            }
+            (Remedy::Offender(declared), undo) => {
+                OffendersHere::new(&self.live).apply(deadline, apply, declared, undo.as_ref())
+            }
+            (Remedy::UnitLimits(_), Some(Undo::SetBack(moved))) => {
+                LimitsHere::new(&self.live).apply(deadline, apply, moved)
+            }
+            (Remedy::Zombies(_), None) => {
+                ZombiesHere::new(&self.live).apply(deadline, &self.service.unit)
+            }
+            (
+                Remedy::MemoryReclaim(_)
+                | Remedy::SetAside(_)
+                | Remedy::UnitLimits(_)
+                | Remedy::Zombies(_),
+                _,
+            ) => Err(not_planned(apply)),
         }
     }
 
@@ -60,12 +118,14 @@ impl LinuxRemedies {
             (Undo::MoveBack(moved), true) => {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)
             }
+            (Undo::SetBack(moved), _) => LimitsHere::new(&self.live).undo(deadline, moved),
+            (Undo::Thaw { unit }, _) => OffendersHere::new(&self.live).thaw(deadline, unit),
         }
     }
 }
 
 /// What would be done without its plan could not be undone.
-fn not_planned(apply: &Apply) -> Failure {
+pub(super) fn not_planned(apply: &Apply) -> Failure {
     Failure::failed(
         "not-planned",
         format!("{} of `{}` was not planned", apply.act, apply.name),
