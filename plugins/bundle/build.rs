@@ -15,6 +15,7 @@ const STRATEGIES: Guests<'_> = Guests {
         ("memory-relief", "plugins/memory-relief"),
         ("port-conflict", "plugins/port-conflict"),
         ("process-relief", "plugins/process-relief"),
+        ("scale", "plugins/scale"),
         ("service-restart", "plugins/service-restart"),
     ],
     stack: 64 << 10,

@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`set_aside`], [`memory`], [`offenders`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
+//! | [`set_aside`], [`instances`], [`memory`], [`offenders`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 //! | [`relief`] | those of its steps | remedies for a symptom, the mildest first, each measured |
 
@@ -92,6 +92,7 @@ pub mod filesystems {
 pub mod health;
 pub mod history;
 mod incident;
+pub mod instances;
 pub mod log;
 pub mod logs;
 pub mod memory;
@@ -128,7 +129,7 @@ pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, checks, clock, debug, description, error, file_repair,
-        files, health, history, info, logs, memory, metrics, offenders, ports, probes,
+        files, health, history, info, instances, logs, memory, metrics, offenders, ports, probes,
         process_control, processes, recovery, relief, remedies, resources, set_aside, settings,
         state, unit_control, unit_limits, units, warn, zombies,
     };

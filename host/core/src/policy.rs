@@ -134,6 +134,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "memory-relief",
     "cpu-relief",
     "process-relief",
+    "scale",
     "service-restart",
     "cache-reset",
 ];
@@ -153,6 +154,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "service-restart" => Grants::on_self(BRING_UP),
         "memory-relief" => Grants::on_self([Act::ReclaimMemory, Act::RaiseLimits]),
         "cpu-relief" => Grants::on_self([Act::Throttle, Act::Freeze, Act::RaiseLimits]),
+        "scale" => Grants::on_self([Act::ScaleUp]),
         "process-relief" => Grants::on_self([Act::ReapZombies, Act::RaiseLimits]),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
         _ => return None,
@@ -166,6 +168,7 @@ pub fn builtin_needs(name: &str) -> &'static [&'static str] {
         "cache-reset" => &["set-aside"],
         "memory-relief" => &["memory", "unit-limits"],
         "cpu-relief" => &["offenders", "unit-limits"],
+        "scale" => &["instances"],
         "process-relief" => &["zombies", "unit-limits"],
         _ => &[],
     }

@@ -41,6 +41,7 @@ impl Linux {
             service.unit.clone(),
         ));
         let runner: Arc<dyn Runner> = Arc::new(Transient::new(Arc::clone(&self.shared), units));
+        let drains = LinuxChecks::new(Arc::clone(service), Arc::clone(&who), Arc::clone(&runner));
         Declared {
             files: LinuxFiles::new(Arc::clone(service), Arc::clone(&who)),
             file_repair: LinuxFileRepair::new(Arc::clone(service), Arc::clone(&runner)),
@@ -54,6 +55,7 @@ impl Linux {
                 Arc::clone(service),
                 runner,
                 LiveUnits::new(Arc::clone(&self.shared), self.groups()),
+                drains,
             ),
         }
     }

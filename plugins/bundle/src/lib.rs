@@ -29,6 +29,7 @@ static BUILTINS: &[Builtin] = &[
     builtin!("memory-relief"),
     builtin!("cpu-relief"),
     builtin!("process-relief"),
+    builtin!("scale"),
     builtin!("service-restart"),
     builtin!("cache-reset"),
 ];

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, checks, file_repair, memory, offenders, process_control, set_aside,
-    unit_control, unit_limits, zombies,
+    Termination, UnitStatus, checks, file_repair, instances, memory, offenders, process_control,
+    set_aside, unit_control, unit_limits, zombies,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -182,6 +182,8 @@ acts! {
     Freeze = offenders::FREEZE;
     Thaw = offenders::THAW;
     ReapZombies = zombies::REAP;
+    ScaleUp = instances::UP;
+    ScaleDown = instances::DOWN;
 }
 
 impl Act {

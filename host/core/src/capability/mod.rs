@@ -89,6 +89,7 @@ macro_rules! catalogue {
             Act process_control "process-control" "" {
                 ProcessTerminate: Terminate -> Termination;
             }
+            Act instances "instances" "" {}
             Act memory "memory" "" {}
             Act offenders "offenders" "" {}
             Act set_aside "set-aside" "" {}
@@ -228,6 +229,18 @@ macro_rules! plain_acts {
                     what: $crate::capability::Repair::Target,
                 };
             }
+            act instances {
+                up(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::ScaleUp,
+                    name,
+                    undo: None,
+                };
+                down(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::ScaleDown,
+                    name,
+                    undo: None,
+                };
+            }
             act memory {
                 reclaim(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::ReclaimMemory,
@@ -292,6 +305,7 @@ pub mod filesystems;
 pub mod health;
 pub mod history;
 mod host;
+pub mod instances;
 pub mod logs;
 pub mod memory;
 pub mod metrics;

@@ -14,6 +14,7 @@
 //! one that was not, and leaves either the old state or the new one.
 
 mod applied;
+mod instances;
 mod memory_reclaim;
 mod offender;
 mod plan;
@@ -29,6 +30,7 @@ use crate::UnitName;
 
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
+    instances::{Instances, StartedInstance},
     memory_reclaim::MemoryReclaim,
     offender::Offender,
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
@@ -65,6 +67,7 @@ macro_rules! remedies {
 }
 
 remedies! {
+    Instances "instances";
     MemoryReclaim "memory";
     Offender "offenders";
     SetAside "set-aside";
@@ -77,9 +80,11 @@ impl Remedy {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::SetAside(declared) => Some(&declared.path),
-            Self::MemoryReclaim(_) | Self::Offender(_) | Self::UnitLimits(_) | Self::Zombies(_) => {
-                None
-            }
+            Self::Instances(_)
+            | Self::MemoryReclaim(_)
+            | Self::Offender(_)
+            | Self::UnitLimits(_)
+            | Self::Zombies(_) => None,
         }
     }
 
@@ -88,6 +93,7 @@ impl Remedy {
         match self {
             Self::MemoryReclaim(MemoryReclaim { unit, .. })
             | Self::UnitLimits(UnitLimits { unit, .. }) => unit.iter().collect(),
+            Self::Instances(declared) => vec![&declared.template],
             Self::Offender(declared) => vec![&declared.unit],
             Self::SetAside(_) | Self::Zombies(_) => Vec::new(),
         }
@@ -105,7 +111,9 @@ impl Remedy {
                 let freeze = declared.freeze.then_some("freeze");
                 throttle.into_iter().chain(freeze).collect()
             }
-            Self::MemoryReclaim(_) | Self::SetAside(_) | Self::Zombies(_) => Vec::new(),
+            Self::Instances(_) | Self::MemoryReclaim(_) | Self::SetAside(_) | Self::Zombies(_) => {
+                Vec::new()
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{MovedAside, MovedLimits};
+use super::{MovedAside, MovedLimits, StartedInstance};
 use crate::{UnitName, health::bytes};
 
 /// What applying a remedy would come to, now.
@@ -118,6 +118,7 @@ impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.of {
             AmountOf::Bytes => f.pad(&bytes(self.value)),
+            of if self.value == 1 => write!(f, "1 {}", of.one()),
             of => write!(f, "{} {}", self.value, of.as_str()),
         }
     }
@@ -134,6 +135,16 @@ pub enum AmountOf {
 }
 
 impl AmountOf {
+    /// A single one of them.
+    fn one(self) -> &'static str {
+        match self {
+            Self::Bytes => "byte",
+            Self::Files => "file",
+            Self::Processes => "process",
+            Self::Instances => "instance",
+        }
+    }
+
     /// The contract's word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -156,6 +167,12 @@ pub enum Undo {
     Thaw {
         unit: UnitName,
     },
+    /// An instance that was started is drained and stopped.
+    StopInstance(StartedInstance),
+    /// An instance that was stopped is started.
+    StartInstance {
+        unit: UnitName,
+    },
 }
 
 impl fmt::Display for Undo {
@@ -165,6 +182,8 @@ impl fmt::Display for Undo {
             Self::MoveBack(moved) => write!(f, "move {} back", moved.path.display()),
             Self::SetBack(moved) => write!(f, "set {moved}"),
             Self::Thaw { unit } => write!(f, "thaw {unit}"),
+            Self::StopInstance(started) => write!(f, "stop {}", started.unit),
+            Self::StartInstance { unit } => write!(f, "start {unit}"),
         }
     }
 }

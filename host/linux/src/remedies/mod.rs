@@ -4,6 +4,7 @@
 //! ([`helper`]).
 
 pub(crate) mod helper;
+mod instances;
 mod live;
 mod memory;
 mod offenders;
@@ -26,26 +27,38 @@ use prunella_core::{
 
 pub(crate) use self::live::LiveUnits;
 use self::{
-    helper::Helper, memory::MemoryHere, offenders::OffendersHere, set_aside::SetAsideHere,
-    unit_limits::LimitsHere, zombies::ZombiesHere,
+    helper::Helper, instances::InstancesHere, memory::MemoryHere, offenders::OffendersHere,
+    set_aside::SetAsideHere, unit_limits::LimitsHere, zombies::ZombiesHere,
 };
-use crate::transient::Runner;
+use crate::{checks::LinuxChecks, transient::Runner};
 
 /// Applies the declared remedies of one service.
 pub(crate) struct LinuxRemedies {
     service: Arc<Service>,
     helper: Helper,
     live: LiveUnits,
+    /// Those that drain.
+    checks: LinuxChecks,
 }
 
 impl LinuxRemedies {
-    pub(crate) fn new(service: Arc<Service>, runner: Arc<dyn Runner>, live: LiveUnits) -> Self {
+    pub(crate) fn new(
+        service: Arc<Service>,
+        runner: Arc<dyn Runner>,
+        live: LiveUnits,
+        checks: LinuxChecks,
+    ) -> Self {
         let helper = Helper::new(service.unit.clone(), runner);
         Self {
             service,
             helper,
             live,
+            checks,
         }
+    }
+
+    fn instances(&self) -> InstancesHere<'_> {
+        InstancesHere::new(&self.live, &self.checks)
     }
 
     /// The unit that a remedy acts on: the service's own, where it names none.
@@ -59,6 +72,10 @@ impl LinuxRemedies {
 
     pub(crate) fn plan(&self, deadline: Instant, of: &PlanOf) -> Answer<Plan> {
         match self.declared(of.act, &of.name)? {
+            Remedy::Instances(declared) => {
+                self.instances()
+                    .plan(deadline, of, declared, &self.service.unit)
+            }
             Remedy::MemoryReclaim(declared) => {
                 let unit = self.unit_or_own(declared.unit.as_ref());
                 MemoryHere::new(&self.helper, &self.live).plan(deadline, &of.name, unit, declared)
@@ -93,6 +110,10 @@ impl LinuxRemedies {
                     declared,
                 )
             }
+            (Remedy::Instances(declared), undo) => {
+                self.instances()
+                    .apply(deadline, apply, declared, undo.as_ref())
+            }
             (Remedy::Offender(declared), undo) => {
                 OffendersHere::new(&self.live).apply(deadline, apply, declared, undo.as_ref())
             }
@@ -119,6 +140,8 @@ impl LinuxRemedies {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)
             }
             (Undo::SetBack(moved), _) => LimitsHere::new(&self.live).undo(deadline, moved),
+            (Undo::StopInstance(started), _) => self.instances().stop(deadline, started),
+            (Undo::StartInstance { unit }, _) => self.instances().start(deadline, unit),
             (Undo::Thaw { unit }, _) => OffendersHere::new(&self.live).thaw(deadline, unit),
         }
     }

@@ -10,8 +10,8 @@ use prunella_core::{
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, Bounds, MemoryReclaim, MovedAside, MovedLimits, Offender, Plan, Receipt, Remedy,
-        SetAside, Undo, UnitLimits, UnitProperty, Zombies,
+        Amount, Bounds, Instances, MemoryReclaim, MovedAside, MovedLimits, Offender, Plan, Receipt,
+        Remedy, SetAside, Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
 
@@ -33,6 +33,17 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
     let path = PathBuf::from(format!("/sim/{name}"));
     let unit = UnitName::new(format!("{name}.slice")).ok()?;
     Some(match kind {
+        "instances" => (
+            Remedy::Instances(Instances {
+                template: UnitName::new(format!("{name}@.service")).ok()?,
+                min: 1,
+                max: 4,
+                cooldown: Duration::from_secs(5 * 60),
+                lease: LEASE,
+                drain: None,
+            }),
+            Some(Undo::StartInstance { unit }),
+        ),
         "memory" => (
             Remedy::MemoryReclaim(MemoryReclaim {
                 unit: None,

@@ -103,7 +103,9 @@ fn a_limit_at_its_bound_and_a_kernel_that_cannot_reclaim_are_said() {
 #[test]
 fn nobody_who_is_protected_or_critical_makes_way() {
     let declared = |name: &str, unit: &str| {
-        format!("[[offenders]]\nname = \"{name}\"\nunit = \"{unit}\"\nthrottle = {{ cpu-weight = 10 }}\n")
+        format!(
+            "[[offenders]]\nname = \"{name}\"\nunit = \"{unit}\"\nthrottle = {{ cpu-weight = 10 }}\n"
+        )
     };
     let all = ["ssh.service", "api.service", "system.slice", WEB]
         .iter()

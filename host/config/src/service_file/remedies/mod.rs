@@ -1,6 +1,7 @@
 //! Reads the remedies that a service declares: a table, and a file here, for each kind.
 
 mod bounds;
+mod instances;
 mod memory;
 mod offenders;
 mod set_aside;
@@ -9,7 +10,10 @@ mod zombies;
 
 use std::{collections::BTreeMap, ops::Range};
 
-use prunella_core::{remedy::Remedy, service::Service};
+use prunella_core::{
+    remedy::{Instances, Remedy},
+    service::Service,
+};
 
 use super::first_of;
 use crate::{
@@ -22,6 +26,7 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 
 /// The tables, with what reads each.
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
+    ("instances", "[[instances]]", instances::read),
     ("memory", "[[memory]]", memory::read),
     ("offenders", "[[offenders]]", offenders::read),
     ("set-aside", "[[set-aside]]", set_aside::read),
@@ -51,6 +56,7 @@ pub(super) fn read(
                 && first_of(reader, &mut seen, "remedy", &name, &at)
                 && let Some(remedy) = remedy
                 && !makes_way_for_itself(reader, &remedy, service, &at)
+                && has_its_check(reader, &remedy, service, &at)
             {
                 places.insert(name.clone(), reader.source.place(at));
                 service.remedies.insert(name, remedy);
@@ -58,6 +64,30 @@ pub(super) fn read(
         }
     }
     places
+}
+
+/// Whether the check is declared that is to drain an instance.
+fn has_its_check(
+    reader: &mut Reader<'_>,
+    remedy: &Remedy,
+    service: &Service,
+    at: &Range<usize>,
+) -> bool {
+    let Remedy::Instances(Instances {
+        drain: Some(check), ..
+    }) = remedy
+    else {
+        return true;
+    };
+    let Err(failure) = service.check(check) else {
+        return true;
+    };
+    reader.error_help(
+        at.clone(),
+        format!("`drain` names no declared check: {}", failure.message),
+        "declare it as [[check]], or leave `drain` out",
+    );
+    false
 }
 
 /// Whether the service is declared to make way for itself, which is a mistake.

@@ -85,7 +85,10 @@ fn a_service_near_its_memory_limit_may_have_more_for_a_time() {
         "{}",
         record.text()
     );
-    assert_eq!(limit(&scene, "web.service", "MemoryHigh"), (96 * MIB).to_string());
+    assert_eq!(
+        limit(&scene, "web.service", "MemoryHigh"),
+        (96 * MIB).to_string()
+    );
     let high = group(&scene, "system.slice/web.service/memory.high");
     assert_eq!(high, (96 * MIB).to_string());
     let report = scene.report(&healed);
@@ -105,9 +108,15 @@ fn a_service_near_its_memory_limit_may_have_more_for_a_time() {
         done.contains("set MemoryHigh of web.service back to 64 MiB"),
         "{done}"
     );
-    assert_eq!(limit(&scene, "web.service", "MemoryHigh"), (64 * MIB).to_string());
+    assert_eq!(
+        limit(&scene, "web.service", "MemoryHigh"),
+        (64 * MIB).to_string()
+    );
     assert!(scene.incidents_of("reader.service").is_empty());
-    assert_eq!(limit(&scene, "reader.service", "MemoryHigh"), (64 * MIB).to_string());
+    assert_eq!(
+        limit(&scene, "reader.service", "MemoryHigh"),
+        (64 * MIB).to_string()
+    );
 }
 
 #[test]
@@ -162,8 +171,14 @@ fn a_neighbour_makes_way_and_a_quota_is_raised_until_their_time_is_over() {
     have_rest(&scene, "web");
     scene.prunella_ok(&["undo", &healed.id]);
     assert_eq!(limit(&scene, "batch.slice", "CPUWeight"), "[not set]");
-    assert_eq!(limit(&scene, "batch.slice", "CPUQuotaPerSecUSec"), "infinity");
-    assert_eq!(scene.property("batch.service", "ActiveState").unwrap(), "active");
+    assert_eq!(
+        limit(&scene, "batch.slice", "CPUQuotaPerSecUSec"),
+        "infinity"
+    );
+    assert_eq!(
+        scene.property("batch.service", "ActiveState").unwrap(),
+        "active"
+    );
 }
 
 #[test]
@@ -188,7 +203,10 @@ fn a_frozen_neighbour_goes_on_when_its_time_is_over() {
     have_use(&scene, "web", "cpu");
     let healed = healed_by(&scene, "web.service", "cpu-relief");
     assert_eq!(scene.record(&healed).acts(), ["offenders.freeze"]);
-    assert_eq!(group(&scene, "system.slice/batch.service/cgroup.freeze"), "1");
+    assert_eq!(
+        group(&scene, "system.slice/batch.service/cgroup.freeze"),
+        "1"
+    );
     have_rest(&scene, "web");
     scene
         .wait_for("batch.service to go on", 6 * TIMEOUT, || {
