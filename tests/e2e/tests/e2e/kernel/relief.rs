@@ -81,7 +81,7 @@ fn a_service_near_its_memory_limit_may_have_more_for_a_time() {
     let record = scene.record(&healed);
     assert_eq!(
         record.acts(),
-        ["memory.reclaim", "unit-limits.raise"],
+        ["memory.reclaim cache", "unit-limits.raise room"],
         "{}",
         record.text()
     );
@@ -151,7 +151,7 @@ fn a_neighbour_makes_way_and_a_quota_is_raised_until_their_time_is_over() {
 
     have_use(&scene, "own", "cpu");
     let healed = healed_by(&scene, "own.service", "cpu-relief");
-    assert_eq!(scene.record(&healed).acts(), ["unit-limits.raise"]);
+    assert_eq!(scene.record(&healed).acts(), ["unit-limits.raise quota"]);
     assert_eq!(limit(&scene, "own.service", "CPUQuotaPerSecUSec"), "4s");
     have_rest(&scene, "own");
 
@@ -159,7 +159,7 @@ fn a_neighbour_makes_way_and_a_quota_is_raised_until_their_time_is_over() {
     have_use(&scene, "web", "cpu");
     let healed = healed_by(&scene, "web.service", "cpu-relief");
     let record = scene.record(&healed);
-    assert_eq!(record.acts(), ["offenders.throttle"], "{}", record.text());
+    assert_eq!(record.acts(), ["offenders.throttle batch"], "{}", record.text());
     assert_eq!(limit(&scene, "batch.slice", "CPUWeight"), "1");
     assert_eq!(group(&scene, "batch.slice/cpu.weight"), "1");
     // Who it was is kept from before.
@@ -202,7 +202,7 @@ fn a_frozen_neighbour_goes_on_when_its_time_is_over() {
     wait_ready(&scene, "web");
     have_use(&scene, "web", "cpu");
     let healed = healed_by(&scene, "web.service", "cpu-relief");
-    assert_eq!(scene.record(&healed).acts(), ["offenders.freeze"]);
+    assert_eq!(scene.record(&healed).acts(), ["offenders.freeze batch"]);
     assert_eq!(
         group(&scene, "system.slice/batch.service/cgroup.freeze"),
         "1"
@@ -249,7 +249,7 @@ fn zombies_are_asked_about_and_a_service_may_have_more_tasks() {
     assert!(why.contains(" % of the tasks it may have"), "{why}");
     let healed = healed_by(&scene, "misses.service", "process-relief");
     let record = scene.record(&healed);
-    assert_eq!(record.acts(), ["zombies.reap"], "{}", record.text());
+    assert_eq!(record.acts(), ["zombies.reap children"], "{}", record.text());
     let report = scene.report(&healed);
     assert!(report.contains("(16 processes)"), "{report}");
     assert_eq!(limit(&scene, "misses.service", "TasksMax"), "20");
@@ -257,7 +257,7 @@ fn zombies_are_asked_about_and_a_service_may_have_more_tasks() {
     // Those run: none of them is ended.
     have_use(&scene, "forks", "tasks 17");
     let healed = healed_by(&scene, "forks.service", "process-relief");
-    assert_eq!(scene.record(&healed).acts(), ["unit-limits.raise"]);
+    assert_eq!(scene.record(&healed).acts(), ["unit-limits.raise tasks"]);
     assert_eq!(limit(&scene, "forks.service", "TasksMax"), "60");
     assert_eq!(limit(&scene, "forks.service", "TasksCurrent"), "18");
 }
