@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`set_aside`], [`instances`], [`memory`], [`offenders`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
+//! | [`instances`], [`memory`], [`mode`], [`offenders`], [`set_aside`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 //! | [`relief`] | those of its steps | remedies for a symptom, the mildest first, each measured |
 
@@ -97,6 +97,7 @@ pub mod log;
 pub mod logs;
 pub mod memory;
 pub mod metrics;
+pub mod mode;
 pub mod offenders;
 pub mod ports;
 pub mod probes;
@@ -129,9 +130,9 @@ pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, checks, clock, debug, description, error, file_repair,
-        files, health, history, info, instances, logs, memory, metrics, offenders, ports, probes,
-        process_control, processes, recovery, relief, remedies, resources, set_aside, settings,
-        state, unit_control, unit_limits, units, warn, zombies,
+        files, health, history, info, instances, logs, memory, metrics, mode, offenders, ports,
+        probes, process_control, processes, recovery, relief, remedies, resources, set_aside,
+        settings, state, unit_control, unit_limits, units, warn, zombies,
     };
 }
 

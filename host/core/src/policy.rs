@@ -137,6 +137,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "scale",
     "service-restart",
     "cache-reset",
+    "degrade",
 ];
 
 /// What the built-in strategy `name` may do unless the operator revokes it:
@@ -156,6 +157,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "cpu-relief" => Grants::on_self([Act::Throttle, Act::Freeze, Act::RaiseLimits]),
         "scale" => Grants::on_self([Act::ScaleUp]),
         "process-relief" => Grants::on_self([Act::ReapZombies, Act::RaiseLimits]),
+        "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
         _ => return None,
     })
@@ -170,6 +172,7 @@ pub fn builtin_needs(name: &str) -> &'static [&'static str] {
         "cpu-relief" => &["offenders", "unit-limits"],
         "scale" => &["instances"],
         "process-relief" => &["zombies", "unit-limits"],
+        "degrade" => &["mode"],
         _ => &[],
     }
 }

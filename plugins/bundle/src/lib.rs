@@ -32,6 +32,7 @@ static BUILTINS: &[Builtin] = &[
     builtin!("scale"),
     builtin!("service-restart"),
     builtin!("cache-reset"),
+    builtin!("degrade"),
 ];
 
 /// All built-in strategies, in the order in which they heal by default.

@@ -86,6 +86,7 @@ macro_rules! catalogue {
             Act file_repair "file-repair" "" {
                 FileRepair: RepairFile -> bool;
             }
+            Act mode "mode" "" {}
             Act process_control "process-control" "" {
                 ProcessTerminate: Terminate -> Termination;
             }
@@ -265,6 +266,13 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
+            act mode {
+                enter(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::EnterMode,
+                    name,
+                    undo: None,
+                };
+            }
             act set_aside {
                 run(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::SetAside,
@@ -309,6 +317,7 @@ pub mod instances;
 pub mod logs;
 pub mod memory;
 pub mod metrics;
+pub mod mode;
 pub mod offenders;
 pub mod ports;
 pub mod probes;

@@ -20,6 +20,9 @@ pub struct Instances {
     /// For how long one that was added runs.
     #[serde(rename = "lease_milliseconds", with = "crate::span::in_millis")]
     pub lease: Duration,
+    /// Before that, once the service was well for so long.
+    #[serde(rename = "calm_milliseconds", with = "crate::span::in_millis")]
+    pub calm: Duration,
     /// The declared check that has to pass before one is stopped: it drains the last one.
     pub drain: Option<String>,
 }
@@ -55,6 +58,7 @@ mod tests {
             max: 3,
             cooldown: Duration::ZERO,
             lease: Duration::ZERO,
+            calm: Duration::ZERO,
             drain: None,
         };
         let names: Vec<String> = declared.names().map(|name| name.to_string()).collect();

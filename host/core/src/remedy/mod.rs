@@ -16,6 +16,7 @@
 mod applied;
 mod instances;
 mod memory_reclaim;
+mod mode;
 mod offender;
 mod plan;
 mod set_aside;
@@ -32,6 +33,7 @@ pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     instances::{Instances, StartedInstance},
     memory_reclaim::MemoryReclaim,
+    mode::{EnteredMode, Mode},
     offender::Offender,
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
     set_aside::{MovedAside, SetAside},
@@ -69,6 +71,7 @@ macro_rules! remedies {
 remedies! {
     Instances "instances";
     MemoryReclaim "memory";
+    Mode "mode";
     Offender "offenders";
     SetAside "set-aside";
     UnitLimits "unit-limits";
@@ -82,9 +85,36 @@ impl Remedy {
             Self::SetAside(declared) => Some(&declared.path),
             Self::Instances(_)
             | Self::MemoryReclaim(_)
+            | Self::Mode(_)
             | Self::Offender(_)
             | Self::UnitLimits(_)
             | Self::Zombies(_) => None,
+        }
+    }
+
+    /// The declared checks that it runs.
+    pub fn checks(&self) -> Vec<&str> {
+        match self {
+            Self::Mode(mode) => mode.enter.iter().chain(&mode.leave).map(|c| &**c).collect(),
+            Self::Instances(declared) => declared.drain.iter().map(|check| &**check).collect(),
+            Self::MemoryReclaim(_)
+            | Self::Offender(_)
+            | Self::SetAside(_)
+            | Self::UnitLimits(_)
+            | Self::Zombies(_) => Vec::new(),
+        }
+    }
+
+    /// The units that it stops, beside the service's own.
+    pub fn stops(&self) -> &[UnitName] {
+        match self {
+            Self::Mode(mode) => &mode.stop,
+            Self::Instances(_)
+            | Self::MemoryReclaim(_)
+            | Self::Offender(_)
+            | Self::SetAside(_)
+            | Self::UnitLimits(_)
+            | Self::Zombies(_) => &[],
         }
     }
 
@@ -95,6 +125,7 @@ impl Remedy {
             | Self::UnitLimits(UnitLimits { unit, .. }) => unit.iter().collect(),
             Self::Instances(declared) => vec![&declared.template],
             Self::Offender(declared) => vec![&declared.unit],
+            Self::Mode(mode) => mode.stop.iter().chain(&mode.start).collect(),
             Self::SetAside(_) | Self::Zombies(_) => Vec::new(),
         }
     }
@@ -111,9 +142,11 @@ impl Remedy {
                 let freeze = declared.freeze.then_some("freeze");
                 throttle.into_iter().chain(freeze).collect()
             }
-            Self::Instances(_) | Self::MemoryReclaim(_) | Self::SetAside(_) | Self::Zombies(_) => {
-                Vec::new()
-            }
+            Self::Instances(_)
+            | Self::MemoryReclaim(_)
+            | Self::Mode(_)
+            | Self::SetAside(_)
+            | Self::Zombies(_) => Vec::new(),
         }
     }
 }

@@ -18,4 +18,7 @@ pub struct Offender {
     /// Then it has back what it had.
     #[serde(rename = "lease_milliseconds", with = "crate::span::in_millis")]
     pub lease: Duration,
+    /// Before that, once the service was well for so long.
+    #[serde(rename = "calm_milliseconds", with = "crate::span::in_millis")]
+    pub calm: Duration,
 }

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{MovedAside, MovedLimits, StartedInstance};
+use super::{EnteredMode, MovedAside, MovedLimits, StartedInstance};
 use crate::{UnitName, health::bytes};
 
 /// What applying a remedy would come to, now.
@@ -173,6 +173,7 @@ pub enum Undo {
     StartInstance {
         unit: UnitName,
     },
+    LeaveMode(EnteredMode),
 }
 
 impl fmt::Display for Undo {
@@ -184,6 +185,7 @@ impl fmt::Display for Undo {
             Self::Thaw { unit } => write!(f, "thaw {unit}"),
             Self::StopInstance(started) => write!(f, "stop {}", started.unit),
             Self::StartInstance { unit } => write!(f, "start {unit}"),
+            Self::LeaveMode(entered) => write!(f, "leave mode `{}`", entered.name),
         }
     }
 }
@@ -195,17 +197,17 @@ pub struct Lease {
     #[serde(rename = "milliseconds", with = "crate::span::in_millis")]
     pub lasts: Duration,
     pub ends: LeaseEnds,
+    /// Before that, once the service was well for so long; only of what is undone.
+    #[serde(default, rename = "calm_milliseconds", with = "crate::span::in_millis")]
+    pub calm: Duration,
 }
 
 /// What comes at the end of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaseEnds {
-    /// It is undone; before that time, as soon as the service is proven well.
+    /// It is undone.
     Undone,
-    /// It is undone, and not before that time where it helped: it may be what keeps the
-    /// service well.
-    Expires,
     /// It can no longer be undone: what was kept for that is deleted.
     Kept,
 }

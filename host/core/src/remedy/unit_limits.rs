@@ -21,6 +21,9 @@ pub struct UnitLimits {
     /// Then they go back.
     #[serde(rename = "lease_milliseconds", with = "crate::span::in_millis")]
     pub lease: Duration,
+    /// Before that, once the service was well for so long.
+    #[serde(rename = "calm_milliseconds", with = "crate::span::in_millis")]
+    pub calm: Duration,
 }
 
 /// A limit that systemd can change of a unit that runs.

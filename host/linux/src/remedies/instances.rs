@@ -13,15 +13,21 @@ use prunella_core::{
     remedy::{Amount, AmountOf, Instances, Lease, LeaseEnds, Plan, Receipt, StartedInstance, Undo},
 };
 
-use super::{live::LiveUnits, not_planned};
-use crate::{checks::LinuxChecks, clock, unit_control::wait_for};
+use super::not_planned;
+use crate::{
+    checks::LinuxChecks,
+    clock,
+    unit_control::{SystemdUnitControl, wait_for},
+    units::Units,
+};
 
 /// How long a start or stop is waited for, at most.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(super) struct InstancesHere<'a> {
-    live: &'a LiveUnits,
-    checks: &'a LinuxChecks,
+    pub(super) units: &'a dyn Units,
+    pub(super) control: &'a SystemdUnitControl,
+    pub(super) checks: &'a LinuxChecks,
 }
 
 /// How an instance stands.
@@ -50,11 +56,7 @@ impl Standing {
     }
 }
 
-impl<'a> InstancesHere<'a> {
-    pub(super) fn new(live: &'a LiveUnits, checks: &'a LinuxChecks) -> Self {
-        Self { live, checks }
-    }
-
+impl InstancesHere<'_> {
     /// `own` is the service in care, which is never stopped.
     pub(super) fn plan(
         &self,
@@ -66,7 +68,7 @@ impl<'a> InstancesHere<'a> {
         let now = clock::monotonic();
         let mut all = Vec::new();
         for unit in declared.names() {
-            match self.live.units().get(deadline, &unit) {
+            match self.units.get(deadline, &unit) {
                 Ok(status) => all.push((unit, Standing::of(&status, now))),
                 Err(failure) if failure.kind == prunella_core::FailureKind::NotFound => {
                     return Ok(Plan::nothing(format!("there is no {}", declared.template)));
@@ -128,7 +130,7 @@ impl<'a> InstancesHere<'a> {
     }
 
     fn is_up(&self, deadline: Instant, unit: &UnitName) -> Answer<bool> {
-        match self.live.units().get(deadline, unit) {
+        match self.units.get(deadline, unit) {
             Ok(status) => Ok(status.is_up()),
             Err(failure) if failure.kind == prunella_core::FailureKind::NotFound => Ok(false),
             Err(failure) => Err(failure),
@@ -153,7 +155,7 @@ impl<'a> InstancesHere<'a> {
     }
 
     fn carry_out(&self, deadline: Instant, unit: &UnitName, act: UnitAct) -> Answer<()> {
-        let job = self.live.control().submit(deadline, unit, act)?;
+        let job = self.control.submit(deadline, unit, act)?;
         let result = wait_for(deadline, &job, PATIENCE)?;
         if result == "done" {
             return Ok(());
@@ -224,7 +226,8 @@ fn plan(
                 }),
                 Some(Lease {
                     lasts: declared.lease,
-                    ends: LeaseEnds::Expires,
+                    ends: LeaseEnds::Undone,
+                    calm: declared.calm,
                 }),
             )),
             None => Err(format!("what does not run of {template} has failed")),
@@ -258,6 +261,7 @@ mod tests {
             max: 3,
             cooldown: Duration::from_secs(60),
             lease: Duration::from_secs(3_600),
+            calm: Duration::from_secs(3_600),
             drain: Some("drained".to_owned()),
         };
         let all: Vec<_> = declared.names().zip(standings.iter().copied()).collect();

@@ -19,8 +19,6 @@ use crate::{
     cgroup::{Cgroups, unit_of},
     runtime::Shared,
     status::{Bag, Facts as _},
-    unit_control::SystemdUnitControl,
-    units::SystemdUnits,
 };
 
 /// Units, as systemd and the kernel have them now.
@@ -46,16 +44,6 @@ pub(super) struct LiveUnit {
 impl LiveUnits {
     pub(crate) fn new(shared: Arc<Shared>, groups: Arc<Cgroups>) -> Self {
         Self { shared, groups }
-    }
-
-    /// How units stand.
-    pub(super) fn units(&self) -> SystemdUnits {
-        SystemdUnits::new(&self.shared)
-    }
-
-    /// Starting and stopping them.
-    pub(super) fn control(&self) -> SystemdUnitControl {
-        SystemdUnitControl::new(&self.shared)
     }
 
     pub(super) fn groups(&self) -> &Cgroups {

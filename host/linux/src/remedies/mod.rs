@@ -7,6 +7,7 @@ pub(crate) mod helper;
 mod instances;
 mod live;
 mod memory;
+mod mode;
 mod offenders;
 mod set_aside;
 mod top;
@@ -27,38 +28,54 @@ use prunella_core::{
 
 pub(crate) use self::live::LiveUnits;
 use self::{
-    helper::Helper, instances::InstancesHere, memory::MemoryHere, offenders::OffendersHere,
-    set_aside::SetAsideHere, unit_limits::LimitsHere, zombies::ZombiesHere,
+    helper::Helper, instances::InstancesHere, memory::MemoryHere, mode::ModeHere,
+    offenders::OffendersHere, set_aside::SetAsideHere, unit_limits::LimitsHere,
+    zombies::ZombiesHere,
 };
-use crate::{checks::LinuxChecks, transient::Runner};
+use crate::{
+    checks::LinuxChecks, transient::Runner, unit_control::SystemdUnitControl, units::Units,
+};
+
+/// What remedies are applied with.
+pub(crate) struct Tools {
+    pub(crate) runner: Arc<dyn Runner>,
+    pub(crate) units: Arc<dyn Units>,
+    pub(crate) control: SystemdUnitControl,
+    pub(crate) checks: LinuxChecks,
+    pub(crate) live: LiveUnits,
+}
 
 /// Applies the declared remedies of one service.
 pub(crate) struct LinuxRemedies {
     service: Arc<Service>,
     helper: Helper,
-    live: LiveUnits,
-    /// Those that drain.
-    checks: LinuxChecks,
+    tools: Tools,
 }
 
 impl LinuxRemedies {
-    pub(crate) fn new(
-        service: Arc<Service>,
-        runner: Arc<dyn Runner>,
-        live: LiveUnits,
-        checks: LinuxChecks,
-    ) -> Self {
-        let helper = Helper::new(service.unit.clone(), runner);
+    pub(crate) fn new(service: Arc<Service>, tools: Tools) -> Self {
+        let helper = Helper::new(service.unit.clone(), Arc::clone(&tools.runner));
         Self {
             service,
             helper,
-            live,
-            checks,
+            tools,
+        }
+    }
+
+    fn mode(&self) -> ModeHere<'_> {
+        ModeHere {
+            units: &*self.tools.units,
+            control: &self.tools.control,
+            checks: &self.tools.checks,
         }
     }
 
     fn instances(&self) -> InstancesHere<'_> {
-        InstancesHere::new(&self.live, &self.checks)
+        InstancesHere {
+            units: &*self.tools.units,
+            control: &self.tools.control,
+            checks: &self.tools.checks,
+        }
     }
 
     /// The unit that a remedy acts on: the service's own, where it names none.
@@ -78,32 +95,40 @@ impl LinuxRemedies {
             }
             Remedy::MemoryReclaim(declared) => {
                 let unit = self.unit_or_own(declared.unit.as_ref());
-                MemoryHere::new(&self.helper, &self.live).plan(deadline, &of.name, unit, declared)
+                MemoryHere::new(&self.helper, &self.tools.live)
+                    .plan(deadline, &of.name, unit, declared)
             }
-            Remedy::Offender(declared) => {
-                OffendersHere::new(&self.live).plan(deadline, of, declared, &self.service.unit)
-            }
+            Remedy::Offender(declared) => OffendersHere::new(&self.tools.live).plan(
+                deadline,
+                of,
+                declared,
+                &self.service.unit,
+            ),
+            Remedy::Mode(mode) => self.mode().plan(deadline, &of.name, mode),
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
             Remedy::UnitLimits(declared) => {
                 let unit = self.unit_or_own(declared.unit.as_ref());
-                LimitsHere::new(&self.live).plan(deadline, of, unit, declared)
+                LimitsHere::new(&self.tools.live).plan(deadline, of, unit, declared)
             }
             Remedy::Zombies(declared) => {
-                ZombiesHere::new(&self.live).plan(deadline, &self.service.unit, *declared)
+                ZombiesHere::new(&self.tools.live).plan(deadline, &self.service.unit, *declared)
             }
         }
     }
 
     pub(crate) fn apply(&self, deadline: Instant, apply: &Apply) -> Answer<Receipt> {
         match (self.declared(apply.act, &apply.name)?, &apply.undo) {
+            (Remedy::Mode(mode), Some(Undo::LeaveMode(entered))) => {
+                self.mode().apply(deadline, mode, entered)
+            }
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }
             (Remedy::MemoryReclaim(declared), None) => {
                 let unit = self.unit_or_own(declared.unit.as_ref());
-                MemoryHere::new(&self.helper, &self.live).apply(
+                MemoryHere::new(&self.helper, &self.tools.live).apply(
                     deadline,
                     &apply.name,
                     unit,
@@ -115,16 +140,17 @@ impl LinuxRemedies {
                     .apply(deadline, apply, declared, undo.as_ref())
             }
             (Remedy::Offender(declared), undo) => {
-                OffendersHere::new(&self.live).apply(deadline, apply, declared, undo.as_ref())
+                OffendersHere::new(&self.tools.live).apply(deadline, apply, declared, undo.as_ref())
             }
             (Remedy::UnitLimits(_), Some(Undo::SetBack(moved))) => {
-                LimitsHere::new(&self.live).apply(deadline, apply, moved)
+                LimitsHere::new(&self.tools.live).apply(deadline, apply, moved)
             }
             (Remedy::Zombies(_), None) => {
-                ZombiesHere::new(&self.live).apply(deadline, &self.service.unit)
+                ZombiesHere::new(&self.tools.live).apply(deadline, &self.service.unit)
             }
             (
                 Remedy::MemoryReclaim(_)
+                | Remedy::Mode(_)
                 | Remedy::SetAside(_)
                 | Remedy::UnitLimits(_)
                 | Remedy::Zombies(_),
@@ -134,15 +160,17 @@ impl LinuxRemedies {
     }
 
     pub(crate) fn take_back(&self, deadline: Instant, back: &TakeBack) -> Answer<String> {
+        self.helper.stop_orphans(deadline)?;
         match (&back.undo, back.discard) {
+            (Undo::LeaveMode(entered), _) => self.mode().undo(deadline, entered),
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),
             (Undo::MoveBack(moved), true) => {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)
             }
-            (Undo::SetBack(moved), _) => LimitsHere::new(&self.live).undo(deadline, moved),
+            (Undo::SetBack(moved), _) => LimitsHere::new(&self.tools.live).undo(deadline, moved),
             (Undo::StopInstance(started), _) => self.instances().stop(deadline, started),
             (Undo::StartInstance { unit }, _) => self.instances().start(deadline, unit),
-            (Undo::Thaw { unit }, _) => OffendersHere::new(&self.live).thaw(deadline, unit),
+            (Undo::Thaw { unit }, _) => OffendersHere::new(&self.tools.live).thaw(deadline, unit),
         }
     }
 }

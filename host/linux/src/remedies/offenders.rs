@@ -173,7 +173,8 @@ fn thaw(name: &str, live: &LiveUnit) -> Plan {
 fn lease(declared: &Offender) -> Lease {
     Lease {
         lasts: declared.lease,
-        ends: LeaseEnds::Expires,
+        ends: LeaseEnds::Undone,
+        calm: declared.calm,
     }
 }
 
@@ -203,6 +204,7 @@ mod tests {
             throttle: throttle.iter().copied().collect(),
             freeze,
             lease: Duration::from_secs(60),
+            calm: Duration::from_secs(60),
         }
     }
 

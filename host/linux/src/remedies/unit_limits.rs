@@ -162,7 +162,8 @@ fn plan(name: &str, live: &LiveUnit, declared: &UnitLimits, to: Move) -> Plan {
         }))
         .lease(Lease {
             lasts: declared.lease,
-            ends: LeaseEnds::Expires,
+            ends: LeaseEnds::Undone,
+            calm: declared.calm,
         })
 }
 
@@ -254,6 +255,7 @@ mod tests {
             unit: None,
             bounds: [(property, Bounds { min, max, step })].into(),
             lease: Duration::from_secs(1_800),
+            calm: Duration::from_secs(1_800),
         }
     }
 

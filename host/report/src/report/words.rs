@@ -299,6 +299,7 @@ pub fn act(act: &str, target: &str) -> String {
         "offenders.throttle" => format!("throttle `{target}`"),
         "offenders.freeze" => format!("freeze `{target}`"),
         "offenders.thaw" => format!("thaw `{target}`"),
+        "mode.enter" => format!("enter mode {target}"),
         "set-aside.run" => format!("move {target} aside"),
         "unit-limits.raise" => format!("raise the limits of `{target}`"),
         "unit-limits.lower" => format!("lower the limits of `{target}`"),
@@ -308,12 +309,17 @@ pub fn act(act: &str, target: &str) -> String {
 }
 
 /// What an act on a declared remedy would come to: `move /var/cache/web aside`.
-pub fn planned(plan: &Plan) -> String {
+fn planned(plan: &Plan) -> String {
     let summary = clean(&plan.summary);
     match &plan.amount {
         Some(amount) => format!("{summary} ({amount})"),
         None => summary,
     }
+}
+
+/// An act in the infinitive: what its plan says, where it has one.
+pub fn planned_act(name: &str, target: &str, plan: Option<&Plan>) -> String {
+    plan.map_or_else(|| act(name, target), planned)
 }
 
 /// What it came to.

@@ -10,8 +10,8 @@ use prunella_core::{
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, Bounds, Instances, MemoryReclaim, MovedAside, MovedLimits, Offender, Plan, Receipt,
-        Remedy, SetAside, Undo, UnitLimits, UnitProperty, Zombies,
+        Amount, Bounds, EnteredMode, Instances, MemoryReclaim, Mode, MovedAside, MovedLimits,
+        Offender, Plan, Receipt, Remedy, SetAside, Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
 
@@ -40,6 +40,7 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
                 max: 4,
                 cooldown: Duration::from_secs(5 * 60),
                 lease: LEASE,
+                calm: LEASE,
                 drain: None,
             }),
             Some(Undo::StartInstance { unit }),
@@ -61,6 +62,7 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
                     .collect(),
                 freeze: about.iter().any(|one| one == "freeze"),
                 lease: LEASE,
+                calm: LEASE,
             }),
             Some(Undo::Thaw { unit }),
         ),
@@ -73,6 +75,7 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
                     .map(|property| (property, BOUNDS))
                     .collect(),
                 lease: LEASE,
+                calm: LEASE,
             }),
             Some(Undo::SetBack(MovedLimits {
                 unit,
@@ -80,6 +83,22 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
             })),
         ),
         "zombies" => (Remedy::Zombies(Zombies { at_least: 10 }), None),
+        "mode" => (
+            Remedy::Mode(Mode {
+                stop: Vec::new(),
+                start: Vec::new(),
+                enter: None,
+                leave: None,
+                lease: Duration::from_secs(3_600),
+                calm: Duration::from_secs(600),
+            }),
+            Some(Undo::LeaveMode(EnteredMode {
+                name: name.to_owned(),
+                stopped: Vec::new(),
+                started: Vec::new(),
+                leave: None,
+            })),
+        ),
         "set-aside" => (
             Remedy::SetAside(SetAside {
                 path: path.clone(),

@@ -44,7 +44,12 @@ fn a_limit_that_did_not_help_goes_back_by_itself() {
     scene.start(&[WEB]);
     let incident = scene.wait_step(WEB, "undone", 4 * TIMEOUT);
     let record = scene.record(&incident);
-    assert_eq!(record.acts(), ["unit-limits.raise room"], "{}", record.text());
+    assert_eq!(
+        record.acts(),
+        ["unit-limits.raise room"],
+        "{}",
+        record.text()
+    );
     let undone: Vec<_> = record.steps("undone").collect();
     assert_eq!(undone.len(), 1, "{}", record.text());
     assert_eq!(undone[0]["why"], "no-help");
@@ -175,7 +180,10 @@ fn a_slow_service_gets_one_more_instance_which_is_drained_before_it_goes() {
 
     let refused = scene.prunella(&["undo", &healed.id]);
     let said = format!("{}{}", refused.stdout, refused.stderr);
-    assert!(said.contains("it is not drained: check `drained` fails"), "{said}");
+    assert!(
+        said.contains("it is not drained: check `drained` fails"),
+        "{said}"
+    );
     assert_eq!(state(&scene, "app@2.service"), "active");
     scene.write_file("/run/drained", "", 0o644).unwrap();
     let done = scene.prunella_ok(&["undo", &healed.id]);

@@ -12,8 +12,10 @@ use crate::reader::{Reader, Section};
 
 /// Between one change and the next.
 const COOLDOWN: Duration = Duration::from_secs(5 * 60);
-/// One that was added runs for an hour.
+/// One that was added runs for an hour at most.
 const LEASE: Duration = Duration::from_secs(60 * 60);
+/// It is stopped before, once the service was well for so long.
+const CALM: Duration = Duration::from_secs(15 * 60);
 /// More instances of one template are none that are watched one by one.
 const MOST: u32 = 100;
 
@@ -25,11 +27,12 @@ pub(super) fn read(
     reader.only(
         section,
         &[
-            "name", "template", "min", "max", "cooldown", "lease", "drain",
+            "name", "template", "min", "max", "cooldown", "lease", "calm", "drain",
         ],
     );
     let cooldown = reader.duration(section, "cooldown", LEAST);
     let lease = reader.duration(section, "lease", LEAST);
+    let calm = reader.duration(section, "calm", Duration::ZERO);
     let drain = reader.text(section, "drain", "drained");
     for (key, example) in [
         ("template", "template = \"app@.service\""),
@@ -64,6 +67,7 @@ pub(super) fn read(
         max,
         cooldown: cooldown.unwrap_or(COOLDOWN),
         lease: lease.unwrap_or(LEASE),
+        calm: calm.unwrap_or(CALM),
         drain: drain.map(|(name, _)| name.to_owned()),
     }))
 }

@@ -3,6 +3,7 @@
 mod bounds;
 mod instances;
 mod memory;
+mod mode;
 mod offenders;
 mod set_aside;
 mod unit_limits;
@@ -10,10 +11,7 @@ mod zombies;
 
 use std::{collections::BTreeMap, ops::Range};
 
-use prunella_core::{
-    remedy::{Instances, Remedy},
-    service::Service,
-};
+use prunella_core::{remedy::Remedy, service::Service};
 
 use super::first_of;
 use crate::{
@@ -28,6 +26,7 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("instances", "[[instances]]", instances::read),
     ("memory", "[[memory]]", memory::read),
+    ("mode", "[[mode]]", mode::read),
     ("offenders", "[[offenders]]", offenders::read),
     ("set-aside", "[[set-aside]]", set_aside::read),
     ("unit-limits", "[[unit-limits]]", unit_limits::read),
@@ -35,7 +34,7 @@ const KINDS: &[(&str, &str, ReadRemedy)] = &[
 ];
 
 /// The names of the tables.
-pub(super) fn tables() -> impl Iterator<Item = &'static str> {
+pub(in super::super) fn tables() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|(table, ..)| *table)
 }
 
@@ -56,38 +55,14 @@ pub(super) fn read(
                 && first_of(reader, &mut seen, "remedy", &name, &at)
                 && let Some(remedy) = remedy
                 && !makes_way_for_itself(reader, &remedy, service, &at)
-                && has_its_check(reader, &remedy, service, &at)
             {
+                check_against(reader, &at, service, &remedy);
                 places.insert(name.clone(), reader.source.place(at));
                 service.remedies.insert(name, remedy);
             }
         }
     }
     places
-}
-
-/// Whether the check is declared that is to drain an instance.
-fn has_its_check(
-    reader: &mut Reader<'_>,
-    remedy: &Remedy,
-    service: &Service,
-    at: &Range<usize>,
-) -> bool {
-    let Remedy::Instances(Instances {
-        drain: Some(check), ..
-    }) = remedy
-    else {
-        return true;
-    };
-    let Err(failure) = service.check(check) else {
-        return true;
-    };
-    reader.error_help(
-        at.clone(),
-        format!("`drain` names no declared check: {}", failure.message),
-        "declare it as [[check]], or leave `drain` out",
-    );
-    false
 }
 
 /// Whether the service is declared to make way for itself, which is a mistake.
@@ -106,4 +81,24 @@ fn makes_way_for_itself(
         );
     }
     itself
+}
+
+/// What a remedy names has to be declared, and the service itself is not stopped by one: it
+/// would never be proven well.
+fn check_against(reader: &mut Reader<'_>, at: &Range<usize>, service: &Service, remedy: &Remedy) {
+    for check in remedy.checks() {
+        if let Err(failure) = service.check(check) {
+            reader.error(at.clone(), failure.message);
+        }
+    }
+    if remedy.stops().contains(&service.unit) {
+        reader.error_help(
+            at.clone(),
+            format!(
+                "{} would be stopped, and never be proven well",
+                service.unit
+            ),
+            "name the other units that are stopped",
+        );
+    }
 }

@@ -1,13 +1,17 @@
 //! Reads `[[offenders]]`.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use prunella_core::{
     UnitName,
     remedy::{Offender, Remedy, UnitProperty},
 };
 
-use super::{super::LEAST, bounds, unit_limits::LEASE};
+use super::{
+    super::LEAST,
+    bounds,
+    unit_limits::{CALM, LEASE},
+};
 use crate::reader::{Reader, Section};
 
 /// What throttles a unit and takes nothing from it for good.
@@ -22,8 +26,14 @@ pub(super) fn read(
     section: Section<'_>,
     at: &Range<usize>,
 ) -> Option<Remedy> {
-    reader.only(section, &["name", "unit", "throttle", "freeze", "lease"]);
+    reader.only(
+        section,
+        &["name", "unit", "throttle", "freeze", "lease", "calm"],
+    );
     let lease = reader.duration(section, "lease", LEAST).unwrap_or(LEASE);
+    let calm = reader
+        .duration(section, "calm", Duration::ZERO)
+        .unwrap_or(CALM);
     let freeze = reader.flag(section, "freeze").unwrap_or(false);
     let throttle = throttle(reader, section)?;
     let Some((unit, span)) = bounds::unit(reader, section)? else {
@@ -55,6 +65,7 @@ pub(super) fn read(
         throttle,
         freeze,
         lease,
+        calm,
     }))
 }
 

@@ -9,18 +9,23 @@ use crate::reader::{Reader, Section};
 
 /// Moved limits go back after half an hour.
 pub(super) const LEASE: Duration = Duration::from_secs(30 * 60);
+/// They go back before, once the service was well for so long.
+pub(super) const CALM: Duration = Duration::from_secs(10 * 60);
 
 pub(super) fn read(
     reader: &mut Reader<'_>,
     section: Section<'_>,
     at: &Range<usize>,
 ) -> Option<Remedy> {
-    let known: Vec<&str> = ["name", "unit", "lease"]
+    let known: Vec<&str> = ["name", "unit", "lease", "calm"]
         .into_iter()
         .chain(UnitProperty::ALL.map(UnitProperty::as_str))
         .collect();
     reader.only(section, &known);
     let lease = reader.duration(section, "lease", LEAST).unwrap_or(LEASE);
+    let calm = reader
+        .duration(section, "calm", Duration::ZERO)
+        .unwrap_or(CALM);
     let named = UnitProperty::ALL
         .into_iter()
         .filter(|property| section.table.contains_key(property.as_str()));
@@ -42,5 +47,6 @@ pub(super) fn read(
         unit,
         bounds: found,
         lease,
+        calm,
     }))
 }

@@ -159,7 +159,12 @@ fn a_neighbour_makes_way_and_a_quota_is_raised_until_their_time_is_over() {
     have_use(&scene, "web", "cpu");
     let healed = healed_by(&scene, "web.service", "cpu-relief");
     let record = scene.record(&healed);
-    assert_eq!(record.acts(), ["offenders.throttle batch"], "{}", record.text());
+    assert_eq!(
+        record.acts(),
+        ["offenders.throttle batch"],
+        "{}",
+        record.text()
+    );
     assert_eq!(limit(&scene, "batch.slice", "CPUWeight"), "1");
     assert_eq!(group(&scene, "batch.slice/cpu.weight"), "1");
     // Who it was is kept from before.
@@ -249,7 +254,12 @@ fn zombies_are_asked_about_and_a_service_may_have_more_tasks() {
     assert!(why.contains(" % of the tasks it may have"), "{why}");
     let healed = healed_by(&scene, "misses.service", "process-relief");
     let record = scene.record(&healed);
-    assert_eq!(record.acts(), ["zombies.reap children"], "{}", record.text());
+    assert_eq!(
+        record.acts(),
+        ["zombies.reap children"],
+        "{}",
+        record.text()
+    );
     let report = scene.report(&healed);
     assert!(report.contains("(16 processes)"), "{report}");
     assert_eq!(limit(&scene, "misses.service", "TasksMax"), "20");
