@@ -14,9 +14,14 @@
 //! one that was not, and leaves either the old state or the new one.
 
 mod applied;
+mod instances;
+mod memory_reclaim;
 mod mode;
+mod offender;
 mod plan;
 mod set_aside;
+mod unit_limits;
+mod zombies;
 
 use std::path::Path;
 
@@ -26,9 +31,16 @@ use crate::UnitName;
 
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
+    instances::{Instances, StartedInstance},
+    memory_reclaim::MemoryReclaim,
     mode::{EnteredMode, Mode},
+    offender::Offender,
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
     set_aside::{MovedAside, SetAside},
+    unit_limits::{
+        Bounds, LimitMove, LimitNow, Move, MovedLimits, NO_LIMIT, UnitLimits, UnitProperty,
+    },
+    zombies::Zombies,
 };
 
 /// Hands the table to the macro `$then`: for each kind of remedy what is declared of it, and
@@ -57,16 +69,26 @@ macro_rules! remedies {
 }
 
 remedies! {
+    Instances "instances";
+    MemoryReclaim "memory";
     Mode "mode";
+    Offender "offenders";
     SetAside "set-aside";
+    UnitLimits "unit-limits";
+    Zombies "zombies";
 }
 
 impl Remedy {
     /// Where it is, for people.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Mode(_) => None,
             Self::SetAside(declared) => Some(&declared.path),
+            Self::Instances(_)
+            | Self::MemoryReclaim(_)
+            | Self::Mode(_)
+            | Self::Offender(_)
+            | Self::UnitLimits(_)
+            | Self::Zombies(_) => None,
         }
     }
 
@@ -74,7 +96,12 @@ impl Remedy {
     pub fn checks(&self) -> Vec<&str> {
         match self {
             Self::Mode(mode) => mode.enter.iter().chain(&mode.leave).map(|c| &**c).collect(),
-            Self::SetAside(_) => Vec::new(),
+            Self::Instances(declared) => declared.drain.iter().map(|check| &**check).collect(),
+            Self::MemoryReclaim(_)
+            | Self::Offender(_)
+            | Self::SetAside(_)
+            | Self::UnitLimits(_)
+            | Self::Zombies(_) => Vec::new(),
         }
     }
 
@@ -82,15 +109,44 @@ impl Remedy {
     pub fn stops(&self) -> &[UnitName] {
         match self {
             Self::Mode(mode) => &mode.stop,
-            Self::SetAside(_) => &[],
+            Self::Instances(_)
+            | Self::MemoryReclaim(_)
+            | Self::Offender(_)
+            | Self::SetAside(_)
+            | Self::UnitLimits(_)
+            | Self::Zombies(_) => &[],
         }
     }
 
     /// The units that it acts on, beside the service's own.
     pub fn units(&self) -> Vec<&UnitName> {
         match self {
+            Self::MemoryReclaim(MemoryReclaim { unit, .. })
+            | Self::UnitLimits(UnitLimits { unit, .. }) => unit.iter().collect(),
+            Self::Instances(declared) => vec![&declared.template],
+            Self::Offender(declared) => vec![&declared.unit],
             Self::Mode(mode) => mode.stop.iter().chain(&mode.start).collect(),
-            Self::SetAside(_) => Vec::new(),
+            Self::SetAside(_) | Self::Zombies(_) => Vec::new(),
+        }
+    }
+
+    /// What it is about, where one kind can be about several things: the limits that it moves,
+    /// the acts that it allows.
+    pub fn about(&self) -> Vec<&'static str> {
+        match self {
+            Self::UnitLimits(declared) => {
+                declared.bounds.keys().map(|limit| limit.as_str()).collect()
+            }
+            Self::Offender(declared) => {
+                let throttle = (!declared.throttle.is_empty()).then_some("throttle");
+                let freeze = declared.freeze.then_some("freeze");
+                throttle.into_iter().chain(freeze).collect()
+            }
+            Self::Instances(_)
+            | Self::MemoryReclaim(_)
+            | Self::Mode(_)
+            | Self::SetAside(_)
+            | Self::Zombies(_) => Vec::new(),
         }
     }
 }

@@ -293,8 +293,17 @@ pub fn act(act: &str, target: &str) -> String {
         "file-repair.owner" => format!("restore the owner of {target}"),
         "file-repair.target" => format!("restore the target of symlink {target}"),
         "checks.run" => format!("run check {target}"),
+        "instances.up" => format!("start one more instance of `{target}`"),
+        "instances.down" => format!("stop an instance of `{target}`"),
+        "memory.reclaim" => format!("reclaim memory as `{target}` allows"),
+        "offenders.throttle" => format!("throttle `{target}`"),
+        "offenders.freeze" => format!("freeze `{target}`"),
+        "offenders.thaw" => format!("thaw `{target}`"),
         "mode.enter" => format!("enter mode {target}"),
         "set-aside.run" => format!("move {target} aside"),
+        "unit-limits.raise" => format!("raise the limits of `{target}`"),
+        "unit-limits.lower" => format!("lower the limits of `{target}`"),
+        "zombies.reap" => format!("have the zombies of `{target}` reaped"),
         other => format!("{} on {target}", clean(other)),
     }
 }
