@@ -12,6 +12,7 @@ const STRATEGIES: Guests<'_> = Guests {
         ("database-check", "plugins/database-check"),
         ("environment-check", "plugins/environment-check"),
         ("port-conflict", "plugins/port-conflict"),
+        ("reload", "plugins/reload"),
         ("service-restart", "plugins/service-restart"),
     ],
     stack: 64 << 10,

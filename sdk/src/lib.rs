@@ -59,6 +59,7 @@ mod adapter;
 #[doc(hidden)]
 pub mod bindings;
 
+pub mod call;
 pub mod checks;
 pub mod clock;
 mod contract;
@@ -103,6 +104,7 @@ pub mod remedies;
 pub mod resources;
 pub mod set_aside;
 pub mod settings;
+pub mod signal;
 pub mod state;
 mod strategy;
 #[cfg(all(feature = "testing", not(target_family = "wasm")))]
@@ -121,9 +123,10 @@ pub use strategy::{Assessment, Description, Outcome, Setting, Strategy};
 pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
-        Result, Setting, Strategy, Symptom, checks, clock, debug, description, error, file_repair,
-        files, health, history, info, logs, metrics, ports, probes, process_control, processes,
-        recovery, remedies, resources, set_aside, settings, state, unit_control, units, warn,
+        Result, Setting, Strategy, Symptom, call, checks, clock, debug, description, error,
+        file_repair, files, health, history, info, logs, metrics, ports, probes, process_control,
+        processes, recovery, remedies, resources, set_aside, settings, signal, state, unit_control,
+        units, warn,
     };
 }
 

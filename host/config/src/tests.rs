@@ -997,11 +997,11 @@ fn a_port_that_two_services_declare_is_warned_of_unless_their_addresses_differ()
 )]
 #[case::unknown_strategy(
     "strategies = [\"service-restrat\"]",
-    "there is no strategy `service-restrat`\n --> services.d/web.toml:2:15\n  |\n2 | strategies = [\"service-restrat\"]\n  |               ^^^^^^^^^^^^^^^^^\n  = help: did you mean `service-restart`? There are: config-validation, environment-check, database-check, port-conflict, service-restart"
+    "there is no strategy `service-restrat`\n --> services.d/web.toml:2:15\n  |\n2 | strategies = [\"service-restrat\"]\n  |               ^^^^^^^^^^^^^^^^^\n  = help: did you mean `service-restart`? There are: config-validation, environment-check, database-check, port-conflict, reload, service-restart"
 )]
 #[case::heal_degraded_unknown_strategy(
     "heal-degraded = [\"service-restrat\"]",
-    "there is no strategy `service-restrat`\n --> services.d/web.toml:2:18\n  |\n2 | heal-degraded = [\"service-restrat\"]\n  |                  ^^^^^^^^^^^^^^^^^\n  = help: did you mean `service-restart`? There are: config-validation, environment-check, database-check, port-conflict, service-restart"
+    "there is no strategy `service-restrat`\n --> services.d/web.toml:2:18\n  |\n2 | heal-degraded = [\"service-restrat\"]\n  |                  ^^^^^^^^^^^^^^^^^\n  = help: did you mean `service-restart`? There are: config-validation, environment-check, database-check, port-conflict, reload, service-restart"
 )]
 #[case::need(
     "depends-on = [\"db.service\"]",

@@ -131,6 +131,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "environment-check",
     "database-check",
     "port-conflict",
+    "reload",
     "service-restart",
     "cache-reset",
 ];
@@ -148,6 +149,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         }
         "port-conflict" => Grants::on_self([Act::Terminate].into_iter().chain(BRING_UP)),
         "service-restart" => Grants::on_self(BRING_UP),
+        "reload" => Grants::on_self([Act::SendSignal, Act::MakeCall, Act::Reload]),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
         _ => return None,
     })
@@ -158,6 +160,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
 pub fn builtin_needs(name: &str) -> &'static [&'static str] {
     match name {
         "cache-reset" => &["set-aside"],
+        "reload" => &["signal", "call"],
         _ => &[],
     }
 }

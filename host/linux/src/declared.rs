@@ -40,7 +40,8 @@ impl Linux {
             Arc::clone(&units),
             service.unit.clone(),
         ));
-        let runner: Arc<dyn Runner> = Arc::new(Transient::new(Arc::clone(&self.shared), units));
+        let runner: Arc<dyn Runner> =
+            Arc::new(Transient::new(Arc::clone(&self.shared), Arc::clone(&units)));
         Declared {
             files: LinuxFiles::new(Arc::clone(service), Arc::clone(&who)),
             file_repair: LinuxFileRepair::new(Arc::clone(service), Arc::clone(&runner)),
@@ -50,7 +51,7 @@ impl Linux {
                 SqliteCheck::new(Arc::clone(&runner)),
                 CommandProbe::new(who, Arc::clone(&runner)),
             ),
-            remedies: LinuxRemedies::new(Arc::clone(service), runner),
+            remedies: LinuxRemedies::new(Arc::clone(service), units, self.unit_control(), runner),
         }
     }
 }

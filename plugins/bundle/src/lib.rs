@@ -26,6 +26,7 @@ static BUILTINS: &[Builtin] = &[
     builtin!("environment-check"),
     builtin!("database-check"),
     builtin!("port-conflict"),
+    builtin!("reload"),
     builtin!("service-restart"),
     builtin!("cache-reset"),
 ];

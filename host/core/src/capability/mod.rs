@@ -80,6 +80,7 @@ macro_rules! catalogue {
                 UnitGet: Get -> UnitStatus;
                 UnitWait: Wait -> UnitStatus;
             }
+            Act call "call" "" {}
             Act checks "checks" "" {
                 CheckRun: Run -> CheckReport;
             }
@@ -90,6 +91,7 @@ macro_rules! catalogue {
                 ProcessTerminate: Terminate -> Termination;
             }
             Act set_aside "set-aside" "" {}
+            Act signal "signal" "" {}
             Act unit_control "unit-control" "" {
                 UnitSubmit: Submit -> Job;
                 UnitResetFailed: ResetFailed -> ();
@@ -207,6 +209,13 @@ macro_rules! plain_looks {
 macro_rules! plain_acts {
     ($then:ident) => {
         $then! {
+            act call {
+                send(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::MakeCall,
+                    name,
+                    undo: None,
+                };
+            }
             act checks {
                 run(name: String) -> Report: calls::Run { name };
             }
@@ -231,10 +240,18 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
+            act signal {
+                send(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::SendSignal,
+                    name,
+                    undo: None,
+                };
+            }
         }
     };
 }
 
+pub mod call;
 pub mod catalogue;
 pub mod checks;
 pub mod clock;
@@ -254,6 +271,7 @@ pub mod processes;
 pub mod remedies;
 pub mod resources;
 pub mod set_aside;
+pub mod signal;
 pub mod state;
 mod token;
 pub mod unit_control;

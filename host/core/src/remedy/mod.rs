@@ -14,8 +14,10 @@
 //! one that was not, and leaves either the old state or the new one.
 
 mod applied;
+mod call;
 mod plan;
 mod set_aside;
+mod signal;
 
 use std::path::Path;
 
@@ -25,8 +27,10 @@ use crate::UnitName;
 
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
+    call::{Call, CallMethod, CallSecret, SecretUse},
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
     set_aside::{MovedAside, SetAside},
+    signal::{Signal, SignalName},
 };
 
 /// Hands the table to the macro `$then`: for each kind of remedy what is declared of it, and
@@ -55,7 +59,9 @@ macro_rules! remedies {
 }
 
 remedies! {
+    Call "call";
     SetAside "set-aside";
+    Signal "signal";
 }
 
 impl Remedy {
@@ -63,13 +69,14 @@ impl Remedy {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::SetAside(declared) => Some(&declared.path),
+            Self::Call(_) | Self::Signal(_) => None,
         }
     }
 
     /// The units that it acts on, beside the service's own.
     pub fn units(&self) -> Vec<&UnitName> {
         match self {
-            Self::SetAside(_) => Vec::new(),
+            Self::Call(_) | Self::SetAside(_) | Self::Signal(_) => Vec::new(),
         }
     }
 }

@@ -16,18 +16,19 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::set_aside;
+use super::{call, set_aside};
 use crate::{
     answer::answer,
     own_program::own_program,
     runs_as::RunsAs,
-    transient::{Runner, Sandbox, Task},
+    transient::{Credential, Runner, Sandbox, Task},
 };
 
 /// What the transient unit is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Request {
+    Call(call::Request),
     SetAside(set_aside::Request),
 }
 
@@ -62,6 +63,19 @@ impl Helper {
         sandbox: Sandbox,
         timeout: Duration,
     ) -> Answer<Outcome> {
+        self.run_with(deadline, what, request, sandbox, Vec::new(), timeout)
+    }
+
+    /// The same, with secrets of systemd's that are handed on.
+    pub(super) fn run_with(
+        &self,
+        deadline: Instant,
+        what: &str,
+        request: &Request,
+        sandbox: Sandbox,
+        credentials: Vec<Credential>,
+        timeout: Duration,
+    ) -> Answer<Outcome> {
         let broken = |error: &dyn std::fmt::Display| {
             Failure::failed("remedy-broken", format!("the {what} broke off: {error}"))
         };
@@ -77,6 +91,7 @@ impl Helper {
             ],
             runs_as: RunsAs::default(),
             sandbox,
+            credentials,
             timeout,
         };
         let ended = self.runner.run(deadline, &task)?;
@@ -113,6 +128,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
     let outcome = serde_json::from_str::<Request>(request)
         .map_err(|error| Failure::invalid("bad-request", format!("not a remedy: {error}")))
         .and_then(|request| match request {
+            Request::Call(request) => call::carry_out(&request),
             Request::SetAside(request) => set_aside::carry_out(&request),
         });
     match outcome {

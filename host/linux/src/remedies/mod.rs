@@ -3,8 +3,10 @@
 //! What touches files of others is done by this binary again, in a transient unit
 //! ([`helper`]).
 
+mod call;
 pub(crate) mod helper;
 mod set_aside;
+pub(crate) mod signal;
 
 use std::{sync::Arc, time::Instant};
 
@@ -18,19 +20,31 @@ use prunella_core::{
     service::Service,
 };
 
-use self::{helper::Helper, set_aside::SetAsideHere};
-use crate::transient::Runner;
+use self::{call::CallHere, helper::Helper, set_aside::SetAsideHere};
+use crate::{transient::Runner, unit_control::SystemdUnitControl, units::Units};
 
 /// Applies the declared remedies of one service.
 pub(crate) struct LinuxRemedies {
     service: Arc<Service>,
+    units: Arc<dyn Units>,
+    control: SystemdUnitControl,
     helper: Helper,
 }
 
 impl LinuxRemedies {
-    pub(crate) fn new(service: Arc<Service>, runner: Arc<dyn Runner>) -> Self {
+    pub(crate) fn new(
+        service: Arc<Service>,
+        units: Arc<dyn Units>,
+        control: SystemdUnitControl,
+        runner: Arc<dyn Runner>,
+    ) -> Self {
         let helper = Helper::new(service.unit.clone(), runner);
-        Self { service, helper }
+        Self {
+            service,
+            units,
+            control,
+            helper,
+        }
     }
 
     fn declared(&self, act: Act, name: &str) -> Answer<&Remedy> {
@@ -39,18 +53,24 @@ impl LinuxRemedies {
 
     pub(crate) fn plan(&self, deadline: Instant, of: &PlanOf) -> Answer<Plan> {
         match self.declared(of.act, &of.name)? {
+            Remedy::Call(declared) => Ok(call::plan(&of.name, declared)),
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
+            Remedy::Signal(declared) => self.plan_signal(deadline, &of.name, *declared),
         }
     }
 
     pub(crate) fn apply(&self, deadline: Instant, apply: &Apply) -> Answer<Receipt> {
         match (self.declared(apply.act, &apply.name)?, &apply.undo) {
+            (Remedy::Call(declared), _) => {
+                CallHere::new(&self.helper).apply(deadline, &apply.name, declared)
+            }
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }
             (Remedy::SetAside(_), _) => Err(not_planned(apply)),
+            (Remedy::Signal(declared), _) => self.send_signal(deadline, &apply.name, *declared),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Declared remedies: what each would do is what the test says of it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use prunella_core::{
     capability::{
@@ -8,26 +8,47 @@ use prunella_core::{
         filesystems::percent_used,
         remedies::{Apply, PlanOf, TakeBack},
     },
-    remedy::{Amount, MovedAside, Plan, Receipt, Remedy, SetAside, Undo},
+    remedy::{
+        Amount, Call, CallMethod, MovedAside, Plan, Receipt, Remedy, SetAside, Signal, SignalName,
+        Undo,
+    },
 };
 
 use crate::{build::RemedyChange, world::World};
 
 /// A remedy of this kind as an operator might have declared it, and how it would be undone.
-pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Undo)> {
+pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Option<Undo>)> {
     let path = PathBuf::from(format!("/sim/{name}"));
     Some(match kind {
+        "call" => (
+            Remedy::Call(Call {
+                url: format!("http://127.0.0.1/{name}"),
+                method: CallMethod::Post,
+                headers: BTreeMap::new(),
+                body: None,
+                expect_status: Vec::new(),
+                timeout: Duration::from_secs(10),
+                secret: None,
+            }),
+            None,
+        ),
+        "signal" => (
+            Remedy::Signal(Signal {
+                signal: SignalName::Hup,
+            }),
+            None,
+        ),
         "set-aside" => (
             Remedy::SetAside(SetAside {
                 path: path.clone(),
                 keep: Duration::from_secs(7 * 86_400),
             }),
-            Undo::MoveBack(MovedAside {
+            Some(Undo::MoveBack(MovedAside {
                 path,
                 aside: format!("{name}.set-aside"),
                 device: 1,
                 inode: 1,
-            }),
+            })),
         ),
         _ => return None,
     })
@@ -47,7 +68,7 @@ impl World {
         if self.applied.contains(&of.name) && !remedy.again {
             return Ok(Plan::nothing("it was applied already"));
         }
-        let undo = example(&remedy.kind, &of.name).map(|(_, undo)| undo);
+        let undo = example(&remedy.kind, &of.name).and_then(|(_, undo)| undo);
         Ok(Plan {
             amount: remedy.amount,
             undo: undo.filter(|_| remedy.undoable),
@@ -90,6 +111,7 @@ impl World {
 
     fn changed_by_remedy(&mut self, change: &RemedyChange) {
         match change {
+            RemedyChange::Answers(probe) => self.mute.retain(|mute| mute != probe),
             RemedyChange::Disk { available } => {
                 self.disk.available = *available;
                 self.disk.used = self.disk.total.saturating_sub(*available);

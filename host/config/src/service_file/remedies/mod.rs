@@ -1,6 +1,8 @@
 //! Reads the remedies that a service declares: a table, and a file here, for each kind.
 
+mod call;
 mod set_aside;
+mod signal;
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -13,7 +15,11 @@ use crate::reader::{Reader, Section};
 type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Remedy>;
 
 /// The tables, with what reads each.
-const KINDS: &[(&str, &str, ReadRemedy)] = &[("set-aside", "[[set-aside]]", set_aside::read)];
+const KINDS: &[(&str, &str, ReadRemedy)] = &[
+    ("call", "[[call]]", call::read),
+    ("set-aside", "[[set-aside]]", set_aside::read),
+    ("signal", "[[signal]]", signal::read),
+];
 
 /// The names of the tables.
 pub(super) fn tables() -> impl Iterator<Item = &'static str> {
