@@ -13,6 +13,7 @@ const STRATEGIES: Guests<'_> = Guests {
         ("environment-check", "plugins/environment-check"),
         ("port-conflict", "plugins/port-conflict"),
         ("reload", "plugins/reload"),
+        ("rollback", "plugins/rollback"),
         ("service-restart", "plugins/service-restart"),
     ],
     stack: 64 << 10,

@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`set_aside`] | one for each function | acting on what the operator declared for it |
+//! | [`call`], [`release`], [`set_aside`], [`signal`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 
 #![warn(missing_docs)]
@@ -100,6 +100,7 @@ pub mod probes;
 pub mod process_control;
 pub mod processes;
 pub mod recovery;
+pub mod release;
 pub mod remedies;
 pub mod resources;
 pub mod set_aside;
@@ -125,8 +126,8 @@ pub mod prelude {
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, call, checks, clock, debug, description, error,
         file_repair, files, health, history, info, logs, metrics, ports, probes, process_control,
-        processes, recovery, remedies, resources, set_aside, settings, signal, state, unit_control,
-        units, warn,
+        processes, recovery, release, remedies, resources, set_aside, settings, signal, state,
+        unit_control, units, warn,
     };
 }
 

@@ -134,6 +134,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "reload",
     "service-restart",
     "cache-reset",
+    "rollback",
 ];
 
 /// What the built-in strategy `name` may do unless the operator revokes it:
@@ -149,6 +150,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         }
         "port-conflict" => Grants::on_self([Act::Terminate].into_iter().chain(BRING_UP)),
         "service-restart" => Grants::on_self(BRING_UP),
+        "rollback" => Grants::on_self([Act::RollBack].into_iter().chain(BRING_UP)),
         "reload" => Grants::on_self([Act::SendSignal, Act::MakeCall, Act::Reload]),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
         _ => return None,
@@ -161,6 +163,7 @@ pub fn builtin_needs(name: &str) -> &'static [&'static str] {
     match name {
         "cache-reset" => &["set-aside"],
         "reload" => &["signal", "call"],
+        "rollback" => &["release"],
         _ => &[],
     }
 }

@@ -29,6 +29,7 @@ static BUILTINS: &[Builtin] = &[
     builtin!("reload"),
     builtin!("service-restart"),
     builtin!("cache-reset"),
+    builtin!("rollback"),
 ];
 
 /// All built-in strategies, in the order in which they heal by default.

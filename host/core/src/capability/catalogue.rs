@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, call, checks, file_repair, process_control, set_aside, signal,
-    unit_control,
+    Termination, UnitStatus, call, checks, file_repair, process_control, release, set_aside,
+    signal, unit_control,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -175,6 +175,7 @@ acts! {
     RepairTarget = file_repair::TARGET;
     RunCheck = checks::RUN;
     MakeCall = call::SEND;
+    RollBack = release::ROLL_BACK;
     SendSignal = signal::SEND;
     SetAside = set_aside::RUN;
 }

@@ -90,6 +90,9 @@ macro_rules! catalogue {
             Act process_control "process-control" "" {
                 ProcessTerminate: Terminate -> Termination;
             }
+            Act release "release" "" {
+                ReleaseInForce: InForce -> $crate::remedy::ReleaseInForce;
+            }
             Act set_aside "set-aside" "" {}
             Act signal "signal" "" {}
             Act unit_control "unit-control" "" {
@@ -233,6 +236,13 @@ macro_rules! plain_acts {
                     what: $crate::capability::Repair::Target,
                 };
             }
+            act release {
+                roll_back(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::RollBack,
+                    name,
+                    undo: None,
+                };
+            }
             act set_aside {
                 run(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::SetAside,
@@ -268,6 +278,7 @@ pub mod ports;
 pub mod probes;
 pub mod process_control;
 pub mod processes;
+pub mod release;
 pub mod remedies;
 pub mod resources;
 pub mod set_aside;

@@ -16,6 +16,7 @@
 mod applied;
 mod call;
 mod plan;
+mod release;
 mod set_aside;
 mod signal;
 
@@ -29,6 +30,7 @@ pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     call::{Call, CallMethod, CallSecret, SecretUse},
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
+    release::{KnownRelease, LinkChange, Release, ReleaseInForce},
     set_aside::{MovedAside, SetAside},
     signal::{Signal, SignalName},
 };
@@ -60,6 +62,7 @@ macro_rules! remedies {
 
 remedies! {
     Call "call";
+    Release "release";
     SetAside "set-aside";
     Signal "signal";
 }
@@ -68,6 +71,7 @@ impl Remedy {
     /// Where it is, for people.
     pub fn path(&self) -> Option<&Path> {
         match self {
+            Self::Release(declared) => Some(&declared.path),
             Self::SetAside(declared) => Some(&declared.path),
             Self::Call(_) | Self::Signal(_) => None,
         }
@@ -76,7 +80,7 @@ impl Remedy {
     /// The units that it acts on, beside the service's own.
     pub fn units(&self) -> Vec<&UnitName> {
         match self {
-            Self::Call(_) | Self::SetAside(_) | Self::Signal(_) => Vec::new(),
+            Self::Call(_) | Self::Release(_) | Self::SetAside(_) | Self::Signal(_) => Vec::new(),
         }
     }
 }

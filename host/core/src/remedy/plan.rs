@@ -4,8 +4,8 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::MovedAside;
-use crate::health::bytes;
+use super::{LinkChange, MovedAside};
+use crate::{health::bytes, text::one_line};
 
 /// What applying a remedy would come to, now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +141,7 @@ impl AmountOf {
 #[serde(tag = "undo", rename_all = "kebab-case")]
 pub enum Undo {
     MoveBack(MovedAside),
+    Relink(LinkChange),
 }
 
 impl fmt::Display for Undo {
@@ -148,6 +149,10 @@ impl fmt::Display for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MoveBack(moved) => write!(f, "move {} back", moved.path.display()),
+            Self::Relink(change) => {
+                let (path, from) = (change.path.display(), &change.from);
+                write!(f, "point {path} to {} again", one_line(from, 200))
+            }
         }
     }
 }

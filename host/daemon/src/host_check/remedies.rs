@@ -1,9 +1,15 @@
 //! Declared remedies that do not fit this host.
 
-use prunella_config::Diagnostic;
-use prunella_core::{remedy::Remedy, secret::SecretSource};
+use std::fs;
 
-use super::{File, wrong_with_secret};
+use prunella_config::Diagnostic;
+use prunella_core::{
+    remedy::{Release, Remedy},
+    secret::SecretSource,
+    text::one_line,
+};
+
+use super::{File, is_missing, wrong_with_secret};
 
 /// What is wrong with one.
 pub(super) fn wrong_with(file: &File, name: &str, remedy: &Remedy) -> Option<Diagnostic> {
@@ -19,8 +25,29 @@ pub(super) fn wrong_with(file: &File, name: &str, remedy: &Remedy) -> Option<Dia
             let span = file.0.value_in("call", name, "secret-file");
             Some(file.warning(span, message).help(help))
         }
+        Remedy::Release(release) => no_link(file, name, release),
         Remedy::SetAside(_) | Remedy::Signal(_) => None,
     }
+}
+
+/// A release that is no link.
+fn no_link(file: &File, name: &str, release: &Release) -> Option<Diagnostic> {
+    let path = &release.path;
+    let shown = one_line(&path.to_string_lossy(), 200);
+    let (message, help) = match fs::symlink_metadata(path) {
+        Ok(there) if there.is_symlink() => return None,
+        Ok(_) => (
+            format!("{shown} (`{name}`) is not a symbolic link"),
+            "only a link can be rolled back: deploy with a link to the release in force",
+        ),
+        Err(_) if is_missing(path) => (
+            format!("the release {shown} (`{name}`) is not there"),
+            "correct `path`, or make the link: until then nothing is rolled back",
+        ),
+        Err(_) => return None,
+    };
+    let span = file.0.value_in("release", name, "path");
+    Some(file.warning(span, message).help(help))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{call, set_aside};
+use super::{call, release, set_aside};
 use crate::{
     answer::answer,
     own_program::own_program,
@@ -29,6 +29,7 @@ use crate::{
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Request {
     Call(call::Request),
+    Release(release::Request),
     SetAside(set_aside::Request),
 }
 
@@ -129,6 +130,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
         .map_err(|error| Failure::invalid("bad-request", format!("not a remedy: {error}")))
         .and_then(|request| match request {
             Request::Call(request) => call::carry_out(&request),
+            Request::Release(request) => release::carry_out(&request),
             Request::SetAside(request) => set_aside::carry_out(&request),
         });
     match outcome {

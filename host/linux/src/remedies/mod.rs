@@ -5,6 +5,7 @@
 
 mod call;
 pub(crate) mod helper;
+mod release;
 mod set_aside;
 pub(crate) mod signal;
 
@@ -14,13 +15,14 @@ use prunella_core::{
     Failure,
     capability::{
         Act, Answer,
+        release::InForce,
         remedies::{Apply, PlanOf, TakeBack},
     },
-    remedy::{Plan, Receipt, Remedy, Undo},
+    remedy::{Plan, Receipt, ReleaseInForce, Remedy, Undo},
     service::Service,
 };
 
-use self::{call::CallHere, helper::Helper, set_aside::SetAsideHere};
+use self::{call::CallHere, helper::Helper, release::ReleaseHere, set_aside::SetAsideHere};
 use crate::{transient::Runner, unit_control::SystemdUnitControl, units::Units};
 
 /// Applies the declared remedies of one service.
@@ -54,6 +56,10 @@ impl LinuxRemedies {
     pub(crate) fn plan(&self, deadline: Instant, of: &PlanOf) -> Answer<Plan> {
         match self.declared(of.act, &of.name)? {
             Remedy::Call(declared) => Ok(call::plan(&of.name, declared)),
+            // What it was before is in the store.
+            Remedy::Release(_) => Ok(Plan::nothing(
+                "which releases are proven is not known without the incident store",
+            )),
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
@@ -66,17 +72,38 @@ impl LinuxRemedies {
             (Remedy::Call(declared), _) => {
                 CallHere::new(&self.helper).apply(deadline, &apply.name, declared)
             }
+            (Remedy::Release(_), Some(Undo::Relink(change))) => {
+                ReleaseHere::new(&self.helper).apply(deadline, &apply.name, change)
+            }
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }
-            (Remedy::SetAside(_), _) => Err(not_planned(apply)),
+            (Remedy::Release(_) | Remedy::SetAside(_), _) => Err(not_planned(apply)),
             (Remedy::Signal(declared), _) => self.send_signal(deadline, &apply.name, *declared),
+        }
+    }
+
+    /// Where a declared release's link leads.
+    pub(crate) fn in_force(&self, deadline: Instant, look: &InForce) -> Answer<ReleaseInForce> {
+        match self.service.remedy("release", &look.name)? {
+            Remedy::Release(declared) => {
+                release::in_force(deadline, &look.name, declared, look.others.clone())
+            }
+            other => Err(Failure::invalid(
+                "not-a-release",
+                format!("`{}` is a {}", look.name, other.kind()),
+            )),
         }
     }
 
     pub(crate) fn take_back(&self, deadline: Instant, back: &TakeBack) -> Answer<String> {
         match (&back.undo, back.discard) {
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),
+            (Undo::Relink(change), false) => ReleaseHere::new(&self.helper).undo(deadline, change),
+            (Undo::Relink(change), true) => Ok(format!(
+                "nothing is kept of the change of {}",
+                change.path.display()
+            )),
             (Undo::MoveBack(moved), true) => {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)
             }

@@ -294,6 +294,7 @@ pub fn act(act: &str, target: &str) -> String {
         "file-repair.target" => format!("restore the target of symlink {target}"),
         "checks.run" => format!("run check {target}"),
         "call.send" => format!("make the call {target}"),
+        "release.roll-back" => format!("roll {target} back"),
         "signal.send" => format!("send the signal {target}"),
         "set-aside.run" => format!("move {target} aside"),
         other => format!("{} on {target}", clean(other)),

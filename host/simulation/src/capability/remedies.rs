@@ -9,8 +9,8 @@ use prunella_core::{
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, Call, CallMethod, MovedAside, Plan, Receipt, Remedy, SetAside, Signal, SignalName,
-        Undo,
+        Amount, Call, CallMethod, LinkChange, MovedAside, Plan, Receipt, Release, Remedy, SetAside,
+        Signal, SignalName, Undo,
     },
 };
 
@@ -31,6 +31,19 @@ pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Option<Undo>)> 
                 secret: None,
             }),
             None,
+        ),
+        "release" => (
+            Remedy::Release(Release {
+                path: path.clone(),
+                healthy_for: Duration::from_secs(600),
+                within: Duration::from_secs(1_800),
+            }),
+            Some(Undo::Relink(LinkChange {
+                path,
+                from: "releases/2".to_owned(),
+                to: "releases/1".to_owned(),
+                temporary: format!(".{name}.new"),
+            })),
         ),
         "signal" => (
             Remedy::Signal(Signal {

@@ -1,6 +1,7 @@
 //! Reads the remedies that a service declares: a table, and a file here, for each kind.
 
 mod call;
+mod release;
 mod set_aside;
 mod signal;
 
@@ -17,6 +18,7 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 /// The tables, with what reads each.
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("call", "[[call]]", call::read),
+    ("release", "[[release]]", release::read),
     ("set-aside", "[[set-aside]]", set_aside::read),
     ("signal", "[[signal]]", signal::read),
 ];
