@@ -10,6 +10,7 @@ const STRATEGIES: Guests<'_> = Guests {
         ("cache-reset", "plugins/cache-reset"),
         ("config-validation", "plugins/config-validation"),
         ("database-check", "plugins/database-check"),
+        ("degrade", "plugins/degrade"),
         ("environment-check", "plugins/environment-check"),
         ("port-conflict", "plugins/port-conflict"),
         ("reload", "plugins/reload"),

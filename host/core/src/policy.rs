@@ -135,6 +135,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "service-restart",
     "cache-reset",
     "rollback",
+    "degrade",
 ];
 
 /// What the built-in strategy `name` may do unless the operator revokes it:
@@ -152,6 +153,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "service-restart" => Grants::on_self(BRING_UP),
         "rollback" => Grants::on_self([Act::RollBack].into_iter().chain(BRING_UP)),
         "reload" => Grants::on_self([Act::SendSignal, Act::MakeCall, Act::Reload]),
+        "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
         _ => return None,
     })
@@ -164,6 +166,7 @@ pub fn builtin_needs(name: &str) -> &'static [&'static str] {
         "cache-reset" => &["set-aside"],
         "reload" => &["signal", "call"],
         "rollback" => &["release"],
+        "degrade" => &["mode"],
         _ => &[],
     }
 }

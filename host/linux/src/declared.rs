@@ -11,7 +11,7 @@ use crate::{
     file_repair::LinuxFileRepair,
     files::LinuxFiles,
     probes::{CommandProbe, LinuxProbes},
-    remedies::LinuxRemedies,
+    remedies::{LinuxRemedies, Tools},
     runs_as::{UnitWho, Who},
     sqlite_check::SqliteCheck,
     transient::{Runner, Transient},
@@ -49,9 +49,21 @@ impl Linux {
             probes: LinuxProbes::new(
                 Arc::clone(service),
                 SqliteCheck::new(Arc::clone(&runner)),
-                CommandProbe::new(who, Arc::clone(&runner)),
+                CommandProbe::new(Arc::clone(&who), Arc::clone(&runner)),
             ),
-            remedies: LinuxRemedies::new(Arc::clone(service), units, self.unit_control(), runner),
+            remedies: LinuxRemedies::new(
+                Arc::clone(service),
+                Tools {
+                    checks: LinuxChecks::new(
+                        Arc::clone(service),
+                        Arc::clone(&who),
+                        Arc::clone(&runner),
+                    ),
+                    runner,
+                    units,
+                    control: self.unit_control(),
+                },
+            ),
         }
     }
 }

@@ -30,6 +30,7 @@ static BUILTINS: &[Builtin] = &[
     builtin!("service-restart"),
     builtin!("cache-reset"),
     builtin!("rollback"),
+    builtin!("degrade"),
 ];
 
 /// All built-in strategies, in the order in which they heal by default.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, call, checks, file_repair, process_control, release, set_aside,
+    Termination, UnitStatus, call, checks, file_repair, mode, process_control, release, set_aside,
     signal, unit_control,
 };
 use crate::remedy::REMEDY_KINDS;
@@ -177,6 +177,7 @@ acts! {
     MakeCall = call::SEND;
     RollBack = release::ROLL_BACK;
     SendSignal = signal::SEND;
+    EnterMode = mode::ENTER;
     SetAside = set_aside::RUN;
 }
 

@@ -15,6 +15,7 @@
 
 mod applied;
 mod call;
+mod mode;
 mod plan;
 mod release;
 mod set_aside;
@@ -29,6 +30,7 @@ use crate::UnitName;
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     call::{Call, CallMethod, CallSecret, SecretUse},
+    mode::{EnteredMode, Mode},
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
     release::{KnownRelease, LinkChange, Release, ReleaseInForce},
     set_aside::{MovedAside, SetAside},
@@ -62,6 +64,7 @@ macro_rules! remedies {
 
 remedies! {
     Call "call";
+    Mode "mode";
     Release "release";
     SetAside "set-aside";
     Signal "signal";
@@ -73,13 +76,30 @@ impl Remedy {
         match self {
             Self::Release(declared) => Some(&declared.path),
             Self::SetAside(declared) => Some(&declared.path),
-            Self::Call(_) | Self::Signal(_) => None,
+            Self::Call(_) | Self::Mode(_) | Self::Signal(_) => None,
+        }
+    }
+
+    /// The declared checks that it runs.
+    pub fn checks(&self) -> Vec<&str> {
+        match self {
+            Self::Mode(mode) => mode.enter.iter().chain(&mode.leave).map(|c| &**c).collect(),
+            Self::Call(_) | Self::Release(_) | Self::SetAside(_) | Self::Signal(_) => Vec::new(),
+        }
+    }
+
+    /// The units that it stops, beside the service's own.
+    pub fn stops(&self) -> &[UnitName] {
+        match self {
+            Self::Mode(mode) => &mode.stop,
+            Self::Call(_) | Self::Release(_) | Self::SetAside(_) | Self::Signal(_) => &[],
         }
     }
 
     /// The units that it acts on, beside the service's own.
     pub fn units(&self) -> Vec<&UnitName> {
         match self {
+            Self::Mode(mode) => mode.stop.iter().chain(&mode.start).collect(),
             Self::Call(_) | Self::Release(_) | Self::SetAside(_) | Self::Signal(_) => Vec::new(),
         }
     }

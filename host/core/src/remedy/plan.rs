@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{LinkChange, MovedAside};
+use super::{EnteredMode, LinkChange, MovedAside};
 use crate::{health::bytes, text::one_line};
 
 /// What applying a remedy would come to, now.
@@ -142,6 +142,7 @@ impl AmountOf {
 pub enum Undo {
     MoveBack(MovedAside),
     Relink(LinkChange),
+    LeaveMode(EnteredMode),
 }
 
 impl fmt::Display for Undo {
@@ -153,6 +154,7 @@ impl fmt::Display for Undo {
                 let (path, from) = (change.path.display(), &change.from);
                 write!(f, "point {path} to {} again", one_line(from, 200))
             }
+            Self::LeaveMode(entered) => write!(f, "leave mode `{}`", entered.name),
         }
     }
 }
@@ -164,13 +166,16 @@ pub struct Lease {
     #[serde(rename = "milliseconds", with = "crate::span::in_millis")]
     pub lasts: Duration,
     pub ends: LeaseEnds,
+    /// Before that, once the service was well for so long; only of what is undone.
+    #[serde(default, rename = "calm_milliseconds", with = "crate::span::in_millis")]
+    pub calm: Duration,
 }
 
 /// What comes at the end of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaseEnds {
-    /// It is undone; before that time, as soon as the service is proven well.
+    /// It is undone.
     Undone,
     /// It can no longer be undone: what was kept for that is deleted.
     Kept,

@@ -5,6 +5,7 @@
 
 mod call;
 pub(crate) mod helper;
+mod mode;
 mod release;
 mod set_aside;
 pub(crate) mod signal;
@@ -22,30 +23,43 @@ use prunella_core::{
     service::Service,
 };
 
-use self::{call::CallHere, helper::Helper, release::ReleaseHere, set_aside::SetAsideHere};
-use crate::{transient::Runner, unit_control::SystemdUnitControl, units::Units};
+use self::{
+    call::CallHere, helper::Helper, mode::ModeHere, release::ReleaseHere, set_aside::SetAsideHere,
+};
+use crate::{
+    checks::LinuxChecks, transient::Runner, unit_control::SystemdUnitControl, units::Units,
+};
+
+/// What remedies are applied with.
+pub(crate) struct Tools {
+    pub(crate) runner: Arc<dyn Runner>,
+    pub(crate) units: Arc<dyn Units>,
+    pub(crate) control: SystemdUnitControl,
+    pub(crate) checks: LinuxChecks,
+}
 
 /// Applies the declared remedies of one service.
 pub(crate) struct LinuxRemedies {
     service: Arc<Service>,
-    units: Arc<dyn Units>,
-    control: SystemdUnitControl,
     helper: Helper,
+    tools: Tools,
 }
 
 impl LinuxRemedies {
-    pub(crate) fn new(
-        service: Arc<Service>,
-        units: Arc<dyn Units>,
-        control: SystemdUnitControl,
-        runner: Arc<dyn Runner>,
-    ) -> Self {
-        let helper = Helper::new(service.unit.clone(), runner);
+    pub(crate) fn new(service: Arc<Service>, tools: Tools) -> Self {
+        let helper = Helper::new(service.unit.clone(), Arc::clone(&tools.runner));
         Self {
             service,
-            units,
-            control,
             helper,
+            tools,
+        }
+    }
+
+    fn mode(&self) -> ModeHere<'_> {
+        ModeHere {
+            units: &*self.tools.units,
+            control: &self.tools.control,
+            checks: &self.tools.checks,
         }
     }
 
@@ -60,6 +74,7 @@ impl LinuxRemedies {
             Remedy::Release(_) => Ok(Plan::nothing(
                 "which releases are proven is not known without the incident store",
             )),
+            Remedy::Mode(mode) => self.mode().plan(deadline, &of.name, mode),
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
@@ -72,13 +87,18 @@ impl LinuxRemedies {
             (Remedy::Call(declared), _) => {
                 CallHere::new(&self.helper).apply(deadline, &apply.name, declared)
             }
+            (Remedy::Mode(mode), Some(Undo::LeaveMode(entered))) => {
+                self.mode().apply(deadline, mode, entered)
+            }
             (Remedy::Release(_), Some(Undo::Relink(change))) => {
                 ReleaseHere::new(&self.helper).apply(deadline, &apply.name, change)
             }
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }
-            (Remedy::Release(_) | Remedy::SetAside(_), _) => Err(not_planned(apply)),
+            (Remedy::Mode(_) | Remedy::Release(_) | Remedy::SetAside(_), _) => {
+                Err(not_planned(apply))
+            }
             (Remedy::Signal(declared), _) => self.send_signal(deadline, &apply.name, *declared),
         }
     }
@@ -97,7 +117,9 @@ impl LinuxRemedies {
     }
 
     pub(crate) fn take_back(&self, deadline: Instant, back: &TakeBack) -> Answer<String> {
+        self.helper.stop_orphans(deadline)?;
         match (&back.undo, back.discard) {
+            (Undo::LeaveMode(entered), _) => self.mode().undo(deadline, entered),
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),
             (Undo::Relink(change), false) => ReleaseHere::new(&self.helper).undo(deadline, change),
             (Undo::Relink(change), true) => Ok(format!(

@@ -28,7 +28,7 @@ impl LinuxRemedies {
         declared: Signal,
     ) -> Answer<Plan> {
         let unit = &self.service.unit;
-        let status = self.units.get(deadline, unit)?;
+        let status = self.tools.units.get(deadline, unit)?;
         if !status.is_up() {
             return Ok(Plan::nothing(format!("{unit} is not up")));
         }
@@ -54,7 +54,8 @@ impl LinuxRemedies {
             return Ok(Receipt::nothing(plan.summary));
         }
         let signal = declared.signal;
-        self.control
+        self.tools
+            .control
             .signal_main(deadline, &self.service.unit, signal)?;
         Ok(Receipt::done(format!(
             "sent the signal {}",

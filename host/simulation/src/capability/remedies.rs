@@ -9,8 +9,8 @@ use prunella_core::{
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, Call, CallMethod, LinkChange, MovedAside, Plan, Receipt, Release, Remedy, SetAside,
-        Signal, SignalName, Undo,
+        Amount, Call, CallMethod, EnteredMode, LinkChange, Mode, MovedAside, Plan, Receipt,
+        Release, Remedy, SetAside, Signal, SignalName, Undo,
     },
 };
 
@@ -50,6 +50,22 @@ pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Option<Undo>)> 
                 signal: SignalName::Hup,
             }),
             None,
+        ),
+        "mode" => (
+            Remedy::Mode(Mode {
+                stop: Vec::new(),
+                start: Vec::new(),
+                enter: None,
+                leave: None,
+                lease: Duration::from_secs(3_600),
+                calm: Duration::from_secs(600),
+            }),
+            Some(Undo::LeaveMode(EnteredMode {
+                name: name.to_owned(),
+                stopped: Vec::new(),
+                started: Vec::new(),
+                leave: None,
+            })),
         ),
         "set-aside" => (
             Remedy::SetAside(SetAside {
