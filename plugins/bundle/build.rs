@@ -17,6 +17,8 @@ const STRATEGIES: Guests<'_> = Guests {
         ("port-conflict", "plugins/port-conflict"),
         ("process-relief", "plugins/process-relief"),
         ("scale", "plugins/scale"),
+        ("reload", "plugins/reload"),
+        ("rollback", "plugins/rollback"),
         ("service-restart", "plugins/service-restart"),
     ],
     stack: 64 << 10,

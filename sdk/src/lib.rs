@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`instances`], [`memory`], [`mode`], [`offenders`], [`set_aside`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
+//! | [`call`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 //! | [`relief`] | those of its steps | remedies for a symptom, the mildest first, each measured |
 
@@ -60,6 +60,7 @@ mod adapter;
 #[doc(hidden)]
 pub mod bindings;
 
+pub mod call;
 pub mod checks;
 pub mod clock;
 mod contract;
@@ -104,11 +105,13 @@ pub mod probes;
 pub mod process_control;
 pub mod processes;
 pub mod recovery;
+pub mod release;
 pub mod relief;
 pub mod remedies;
 pub mod resources;
 pub mod set_aside;
 pub mod settings;
+pub mod signal;
 pub mod state;
 mod strategy;
 #[cfg(all(feature = "testing", not(target_family = "wasm")))]
@@ -129,10 +132,11 @@ pub use strategy::{Assessment, Description, Outcome, Setting, Strategy};
 pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
-        Result, Setting, Strategy, Symptom, checks, clock, debug, description, error, file_repair,
-        files, health, history, info, instances, logs, memory, metrics, mode, offenders, ports,
-        probes, process_control, processes, recovery, relief, remedies, resources, set_aside,
-        settings, state, unit_control, unit_limits, units, warn, zombies,
+        Result, Setting, Strategy, Symptom, call, checks, clock, debug, description, error,
+        file_repair, files, health, history, info, instances, logs, memory, metrics, mode,
+        offenders, ports, probes, process_control, processes, recovery, release, relief, remedies,
+        resources, set_aside, settings, signal, state, unit_control, unit_limits, units, warn,
+        zombies,
     };
 }
 

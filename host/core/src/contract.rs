@@ -193,6 +193,7 @@ macro_rules! unit_getters {
                 .filter(|unit| unit.kind() == "socket")
                 .map(ToString::to_string)
                 .collect();
+            can_reload -> bool: |unit| unit.can_reload;
             is_up -> bool: |unit| unit.is_up();
         }
     };

@@ -134,9 +134,11 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "memory-relief",
     "cpu-relief",
     "process-relief",
+    "reload",
     "scale",
     "service-restart",
     "cache-reset",
+    "rollback",
     "degrade",
 ];
 
@@ -157,6 +159,8 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "cpu-relief" => Grants::on_self([Act::Throttle, Act::Freeze, Act::RaiseLimits]),
         "scale" => Grants::on_self([Act::ScaleUp]),
         "process-relief" => Grants::on_self([Act::ReapZombies, Act::RaiseLimits]),
+        "rollback" => Grants::on_self([Act::RollBack].into_iter().chain(BRING_UP)),
+        "reload" => Grants::on_self([Act::SendSignal, Act::MakeCall, Act::Reload]),
         "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
         _ => return None,
@@ -172,6 +176,8 @@ pub fn builtin_needs(name: &str) -> &'static [&'static str] {
         "cpu-relief" => &["offenders", "unit-limits"],
         "scale" => &["instances"],
         "process-relief" => &["zombies", "unit-limits"],
+        "reload" => &["signal", "call"],
+        "rollback" => &["release"],
         "degrade" => &["mode"],
         _ => &[],
     }

@@ -15,7 +15,7 @@ use std::{
 
 use prunella_api::{Door, ServeSettings, serve};
 use prunella_core::service::RunPolicy;
-use prunella_healer::{LeaseKeeper, Scheduler};
+use prunella_healer::{LeaseKeeper, ReleaseKeeper, Scheduler};
 use prunella_linux::folder_watch::FolderWatch;
 use prunella_watch::{Ask, Care, Prober, Tell, WatchEvent, Watcher};
 use sd_notify::NotifyState;
@@ -164,6 +164,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
 
     kill_switch::follow(&daemon);
     let leases = LeaseKeeper::start(&daemon.assembly.healer)?;
+    let releases = ReleaseKeeper::start(&daemon.assembly.healer)?;
     check_host(&daemon);
     let tidier = Tidier::default();
     let tidy = || {
@@ -234,7 +235,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     }
     notify(&[NotifyState::Stopping]);
     tracing::info!("stopping");
-    drop((watcher, prober, leases));
+    drop((watcher, prober, leases, releases));
     server.stop(Duration::from_secs(1));
     daemon.scheduler.stop(STOP_GRACE);
     daemon.sampler.stop();

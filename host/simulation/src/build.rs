@@ -76,6 +76,7 @@ impl Unit {
                 group: String::new(),
                 fragment: Some(format!("/etc/systemd/system/{unit}")),
                 needs_reload: false,
+                can_reload: false,
                 private_network: false,
                 own_word: OwnWord::default(),
                 start_rules: StartRules {
@@ -447,6 +448,7 @@ pub struct Remedy {
 /// What a remedy changes of what can be looked at.
 #[derive(Debug, Clone)]
 pub(crate) enum RemedyChange {
+    Answers(String),
     Disk { available: u64 },
     Metric(Subject, Metric, u64),
 }
@@ -501,6 +503,12 @@ impl Remedy {
     /// It cannot be done.
     pub fn fails(mut self, because: &str) -> Self {
         self.fails = Some(Failure::failed("simulated", because));
+        self
+    }
+
+    /// A [mute](crate::Sim::mute) probe is answered afterwards.
+    pub fn answers(mut self, probe: &str) -> Self {
+        self.changes.push(RemedyChange::Answers(probe.to_owned()));
         self
     }
 

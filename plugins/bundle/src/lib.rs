@@ -30,8 +30,10 @@ static BUILTINS: &[Builtin] = &[
     builtin!("cpu-relief"),
     builtin!("process-relief"),
     builtin!("scale"),
+    builtin!("reload"),
     builtin!("service-restart"),
     builtin!("cache-reset"),
+    builtin!("rollback"),
     builtin!("degrade"),
 ];
 

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, checks, file_repair, instances, memory, mode, offenders,
-    process_control, set_aside, unit_control, unit_limits, zombies,
+    Termination, UnitStatus, call, checks, file_repair, instances, memory, mode, offenders,
+    process_control, release, set_aside, signal, unit_control, unit_limits, zombies,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -174,6 +174,9 @@ acts! {
     RepairOwner = file_repair::OWNER;
     RepairTarget = file_repair::TARGET;
     RunCheck = checks::RUN;
+    MakeCall = call::SEND;
+    RollBack = release::ROLL_BACK;
+    SendSignal = signal::SEND;
     EnterMode = mode::ENTER;
     SetAside = set_aside::RUN;
     RaiseLimits = unit_limits::RAISE;

@@ -80,6 +80,7 @@ macro_rules! catalogue {
                 UnitGet: Get -> UnitStatus;
                 UnitWait: Wait -> UnitStatus;
             }
+            Act call "call" "" {}
             Act checks "checks" "" {
                 CheckRun: Run -> CheckReport;
             }
@@ -93,9 +94,13 @@ macro_rules! catalogue {
             Act instances "instances" "" {}
             Act memory "memory" "" {}
             Act offenders "offenders" "" {}
-            Act set_aside "set-aside" "" {}
             Act unit_limits "unit-limits" "" {}
             Act zombies "zombies" "" {}
+            Act release "release" "" {
+                ReleaseInForce: InForce -> $crate::remedy::ReleaseInForce;
+            }
+            Act set_aside "set-aside" "" {}
+            Act signal "signal" "" {}
             Act unit_control "unit-control" "" {
                 UnitSubmit: Submit -> Job;
                 UnitResetFailed: ResetFailed -> ();
@@ -213,6 +218,13 @@ macro_rules! plain_looks {
 macro_rules! plain_acts {
     ($then:ident) => {
         $then! {
+            act call {
+                send(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::MakeCall,
+                    name,
+                    undo: None,
+                };
+            }
             act checks {
                 run(name: String) -> Report: calls::Run { name };
             }
@@ -273,6 +285,13 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
+            act release {
+                roll_back(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::RollBack,
+                    name,
+                    undo: None,
+                };
+            }
             act set_aside {
                 run(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::SetAside,
@@ -299,10 +318,18 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
+            act signal {
+                send(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::SendSignal,
+                    name,
+                    undo: None,
+                };
+            }
         }
     };
 }
 
+pub mod call;
 pub mod catalogue;
 pub mod checks;
 pub mod clock;
@@ -323,9 +350,11 @@ pub mod ports;
 pub mod probes;
 pub mod process_control;
 pub mod processes;
+pub mod release;
 pub mod remedies;
 pub mod resources;
 pub mod set_aside;
+pub mod signal;
 pub mod state;
 mod token;
 pub mod unit_control;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::DeclaredRemedy;
 use crate::UnitName;
 
 /// How many instances of a template may run: `app@1.service` to `app@4.service`.
@@ -44,6 +45,16 @@ pub struct StartedInstance {
     /// As [`Instances::drain`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<String>,
+}
+
+impl DeclaredRemedy for Instances {
+    fn checks(&self) -> Vec<&str> {
+        self.drain.iter().map(String::as_str).collect()
+    }
+
+    fn units(&self) -> Vec<&UnitName> {
+        vec![&self.template]
+    }
 }
 
 #[cfg(test)]

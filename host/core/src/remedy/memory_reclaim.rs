@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::DeclaredRemedy;
 use crate::UnitName;
 
 /// Memory that may be reclaimed: caches of files, and what can be swapped out.
@@ -11,4 +12,10 @@ pub struct MemoryReclaim {
     pub unit: Option<UnitName>,
     /// In bytes, for each act.
     pub at_most: u64,
+}
+
+impl DeclaredRemedy for MemoryReclaim {
+    fn units(&self) -> Vec<&UnitName> {
+        self.unit.iter().collect()
+    }
 }

@@ -14,12 +14,15 @@
 //! one that was not, and leaves either the old state or the new one.
 
 mod applied;
+mod call;
 mod instances;
 mod memory_reclaim;
 mod mode;
 mod offender;
 mod plan;
+mod release;
 mod set_aside;
+mod signal;
 mod unit_limits;
 mod zombies;
 
@@ -31,12 +34,15 @@ use crate::UnitName;
 
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
+    call::{Call, CallMethod, CallSecret, SecretUse},
     instances::{Instances, StartedInstance},
     memory_reclaim::MemoryReclaim,
     mode::{EnteredMode, Mode},
     offender::Offender,
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
+    release::{KnownRelease, LinkChange, Release, ReleaseInForce},
     set_aside::{MovedAside, SetAside},
+    signal::{Signal, SignalName},
     unit_limits::{
         Bounds, LimitMove, LimitNow, Move, MovedLimits, NO_LIMIT, UnitLimits, UnitProperty,
     },
@@ -58,6 +64,12 @@ macro_rules! remedies {
         pub const REMEDY_KINDS: &[&str] = &[$($name),*];
 
         impl Remedy {
+            fn declared(&self) -> &dyn DeclaredRemedy {
+                match self {
+                    $(Self::$kind(declared) => declared,)*
+                }
+            }
+
             /// The name of the table that declares it, and of the interface that acts on it.
             pub fn kind(&self) -> &'static str {
                 match self {
@@ -69,84 +81,71 @@ macro_rules! remedies {
 }
 
 remedies! {
+    Call "call";
     Instances "instances";
     MemoryReclaim "memory";
     Mode "mode";
     Offender "offenders";
+    Release "release";
     SetAside "set-aside";
+    Signal "signal";
     UnitLimits "unit-limits";
     Zombies "zombies";
 }
 
-impl Remedy {
+/// What the layers above need to know of something that is declared. Each kind says what is so
+/// of it.
+pub trait DeclaredRemedy {
     /// Where it is, for people.
-    pub fn path(&self) -> Option<&Path> {
-        match self {
-            Self::SetAside(declared) => Some(&declared.path),
-            Self::Instances(_)
-            | Self::MemoryReclaim(_)
-            | Self::Mode(_)
-            | Self::Offender(_)
-            | Self::UnitLimits(_)
-            | Self::Zombies(_) => None,
-        }
+    fn path(&self) -> Option<&Path> {
+        None
     }
 
     /// The declared checks that it runs.
-    pub fn checks(&self) -> Vec<&str> {
-        match self {
-            Self::Mode(mode) => mode.enter.iter().chain(&mode.leave).map(|c| &**c).collect(),
-            Self::Instances(declared) => declared.drain.iter().map(|check| &**check).collect(),
-            Self::MemoryReclaim(_)
-            | Self::Offender(_)
-            | Self::SetAside(_)
-            | Self::UnitLimits(_)
-            | Self::Zombies(_) => Vec::new(),
-        }
+    fn checks(&self) -> Vec<&str> {
+        Vec::new()
     }
 
     /// The units that it stops, beside the service's own.
-    pub fn stops(&self) -> &[UnitName] {
-        match self {
-            Self::Mode(mode) => &mode.stop,
-            Self::Instances(_)
-            | Self::MemoryReclaim(_)
-            | Self::Offender(_)
-            | Self::SetAside(_)
-            | Self::UnitLimits(_)
-            | Self::Zombies(_) => &[],
-        }
+    fn stops(&self) -> &[UnitName] {
+        &[]
     }
 
     /// The units that it acts on, beside the service's own.
-    pub fn units(&self) -> Vec<&UnitName> {
-        match self {
-            Self::MemoryReclaim(MemoryReclaim { unit, .. })
-            | Self::UnitLimits(UnitLimits { unit, .. }) => unit.iter().collect(),
-            Self::Instances(declared) => vec![&declared.template],
-            Self::Offender(declared) => vec![&declared.unit],
-            Self::Mode(mode) => mode.stop.iter().chain(&mode.start).collect(),
-            Self::SetAside(_) | Self::Zombies(_) => Vec::new(),
-        }
+    fn units(&self) -> Vec<&UnitName> {
+        Vec::new()
     }
 
     /// What it is about, where one kind can be about several things: the limits that it moves,
     /// the acts that it allows.
+    fn about(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+}
+
+impl Remedy {
+    /// As [`DeclaredRemedy::path`].
+    pub fn path(&self) -> Option<&Path> {
+        self.declared().path()
+    }
+
+    /// As [`DeclaredRemedy::checks`].
+    pub fn checks(&self) -> Vec<&str> {
+        self.declared().checks()
+    }
+
+    /// As [`DeclaredRemedy::stops`].
+    pub fn stops(&self) -> &[UnitName] {
+        self.declared().stops()
+    }
+
+    /// As [`DeclaredRemedy::units`].
+    pub fn units(&self) -> Vec<&UnitName> {
+        self.declared().units()
+    }
+
+    /// As [`DeclaredRemedy::about`].
     pub fn about(&self) -> Vec<&'static str> {
-        match self {
-            Self::UnitLimits(declared) => {
-                declared.bounds.keys().map(|limit| limit.as_str()).collect()
-            }
-            Self::Offender(declared) => {
-                let throttle = (!declared.throttle.is_empty()).then_some("throttle");
-                let freeze = declared.freeze.then_some("freeze");
-                throttle.into_iter().chain(freeze).collect()
-            }
-            Self::Instances(_)
-            | Self::MemoryReclaim(_)
-            | Self::Mode(_)
-            | Self::SetAside(_)
-            | Self::Zombies(_) => Vec::new(),
-        }
+        self.declared().about()
     }
 }

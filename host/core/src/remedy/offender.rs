@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::UnitProperty;
+use super::{DeclaredRemedy, UnitProperty};
 use crate::UnitName;
 
 /// Whoever uses what the service needs, and matters less.
@@ -21,4 +21,16 @@ pub struct Offender {
     /// Before that, once the service was well for so long.
     #[serde(rename = "calm_milliseconds", with = "crate::span::in_millis")]
     pub calm: Duration,
+}
+
+impl DeclaredRemedy for Offender {
+    fn units(&self) -> Vec<&UnitName> {
+        vec![&self.unit]
+    }
+
+    fn about(&self) -> Vec<&'static str> {
+        let throttle = (!self.throttle.is_empty()).then_some("throttle");
+        let freeze = self.freeze.then_some("freeze");
+        throttle.into_iter().chain(freeze).collect()
+    }
 }

@@ -4,8 +4,8 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnteredMode, MovedAside, MovedLimits, StartedInstance};
-use crate::{UnitName, health::bytes};
+use super::{EnteredMode, LinkChange, MovedAside, MovedLimits, StartedInstance};
+use crate::{UnitName, health::bytes, text::one_line};
 
 /// What applying a remedy would come to, now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +173,7 @@ pub enum Undo {
     StartInstance {
         unit: UnitName,
     },
+    Relink(LinkChange),
     LeaveMode(EnteredMode),
 }
 
@@ -185,6 +186,10 @@ impl fmt::Display for Undo {
             Self::Thaw { unit } => write!(f, "thaw {unit}"),
             Self::StopInstance(started) => write!(f, "stop {}", started.unit),
             Self::StartInstance { unit } => write!(f, "start {unit}"),
+            Self::Relink(change) => {
+                let (path, from) = (change.path.display(), &change.from);
+                write!(f, "point {path} to {} again", one_line(from, 200))
+            }
             Self::LeaveMode(entered) => write!(f, "leave mode `{}`", entered.name),
         }
     }

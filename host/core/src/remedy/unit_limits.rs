@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::DeclaredRemedy;
 use crate::{UnitName, health::bytes};
 
 /// As systemd has it where there is no limit, and where a weight is not set.
@@ -238,6 +239,16 @@ impl fmt::Display for MovedLimits {
             })
             .collect();
         f.write_str(&each.join(", "))
+    }
+}
+
+impl DeclaredRemedy for UnitLimits {
+    fn units(&self) -> Vec<&UnitName> {
+        self.unit.iter().collect()
+    }
+
+    fn about(&self) -> Vec<&'static str> {
+        self.bounds.keys().map(|limit| limit.as_str()).collect()
     }
 }
 

@@ -3,8 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::DeclaredRemedy;
+
 /// From how many on their parents are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Zombies {
     pub at_least: u32,
 }
+
+impl DeclaredRemedy for Zombies {}

@@ -16,12 +16,12 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{memory, set_aside};
+use super::{call, memory, release, set_aside};
 use crate::{
     answer::answer,
     own_program::own_program,
     runs_as::RunsAs,
-    transient::{Runner, Sandbox, Task},
+    transient::{Credential, Runner, Sandbox, Task},
 };
 
 /// In the names of the transient units.
@@ -32,6 +32,8 @@ const PURPOSE: &str = "remedy";
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Request {
     Memory(memory::Request),
+    Call(call::Request),
+    Release(release::Request),
     SetAside(set_aside::Request),
 }
 
@@ -71,6 +73,19 @@ impl Helper {
         sandbox: Sandbox,
         timeout: Duration,
     ) -> Answer<Outcome> {
+        self.run_with(deadline, what, request, sandbox, Vec::new(), timeout)
+    }
+
+    /// The same, with secrets of systemd's that are handed on.
+    pub(super) fn run_with(
+        &self,
+        deadline: Instant,
+        what: &str,
+        request: &Request,
+        sandbox: Sandbox,
+        credentials: Vec<Credential>,
+        timeout: Duration,
+    ) -> Answer<Outcome> {
         let broken = |error: &dyn std::fmt::Display| {
             Failure::failed("remedy-broken", format!("the {what} broke off: {error}"))
         };
@@ -86,6 +101,7 @@ impl Helper {
             ],
             runs_as: RunsAs::default(),
             sandbox,
+            credentials,
             timeout,
         };
         let ended = self.runner.run(deadline, &task)?;
@@ -123,6 +139,8 @@ pub(crate) fn main(request: &str) -> ExitCode {
         .map_err(|error| Failure::invalid("bad-request", format!("not a remedy: {error}")))
         .and_then(|request| match request {
             Request::Memory(request) => memory::carry_out(&request),
+            Request::Call(request) => call::carry_out(&request),
+            Request::Release(request) => release::carry_out(&request),
             Request::SetAside(request) => set_aside::carry_out(&request),
         });
     match outcome {

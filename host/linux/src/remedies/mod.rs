@@ -3,13 +3,16 @@
 //! What touches files of others is done by this binary again, in a transient unit
 //! ([`helper`]).
 
+mod call;
 pub(crate) mod helper;
 mod instances;
 mod live;
 mod memory;
 mod mode;
 mod offenders;
+mod release;
 mod set_aside;
+pub(crate) mod signal;
 mod top;
 mod unit_limits;
 mod zombies;
@@ -20,17 +23,18 @@ use prunella_core::{
     Failure, UnitName,
     capability::{
         Act, Answer,
+        release::InForce,
         remedies::{Apply, PlanOf, TakeBack},
     },
-    remedy::{Plan, Receipt, Remedy, Undo},
+    remedy::{Plan, Receipt, ReleaseInForce, Remedy, Undo},
     service::Service,
 };
 
 pub(crate) use self::live::LiveUnits;
 use self::{
-    helper::Helper, instances::InstancesHere, memory::MemoryHere, mode::ModeHere,
-    offenders::OffendersHere, set_aside::SetAsideHere, unit_limits::LimitsHere,
-    zombies::ZombiesHere,
+    call::CallHere, helper::Helper, instances::InstancesHere, memory::MemoryHere, mode::ModeHere,
+    offenders::OffendersHere, release::ReleaseHere, set_aside::SetAsideHere,
+    unit_limits::LimitsHere, zombies::ZombiesHere,
 };
 use crate::{
     checks::LinuxChecks, transient::Runner, unit_control::SystemdUnitControl, units::Units,
@@ -104,6 +108,11 @@ impl LinuxRemedies {
                 declared,
                 &self.service.unit,
             ),
+            Remedy::Call(declared) => Ok(call::plan(&of.name, declared)),
+            // What it was before is in the store.
+            Remedy::Release(_) => Ok(Plan::nothing(
+                "which releases are proven is not known without the incident store",
+            )),
             Remedy::Mode(mode) => self.mode().plan(deadline, &of.name, mode),
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
@@ -115,13 +124,20 @@ impl LinuxRemedies {
             Remedy::Zombies(declared) => {
                 ZombiesHere::new(&self.tools.live).plan(deadline, &self.service.unit, *declared)
             }
+            Remedy::Signal(declared) => self.plan_signal(deadline, &of.name, *declared),
         }
     }
 
     pub(crate) fn apply(&self, deadline: Instant, apply: &Apply) -> Answer<Receipt> {
         match (self.declared(apply.act, &apply.name)?, &apply.undo) {
+            (Remedy::Call(declared), _) => {
+                CallHere::new(&self.helper).apply(deadline, &apply.name, declared)
+            }
             (Remedy::Mode(mode), Some(Undo::LeaveMode(entered))) => {
                 self.mode().apply(deadline, mode, entered)
+            }
+            (Remedy::Release(_), Some(Undo::Relink(change))) => {
+                ReleaseHere::new(&self.helper).apply(deadline, &apply.name, change)
             }
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
@@ -151,11 +167,26 @@ impl LinuxRemedies {
             (
                 Remedy::MemoryReclaim(_)
                 | Remedy::Mode(_)
+                | Remedy::Release(_)
                 | Remedy::SetAside(_)
                 | Remedy::UnitLimits(_)
                 | Remedy::Zombies(_),
                 _,
             ) => Err(not_planned(apply)),
+            (Remedy::Signal(declared), _) => self.send_signal(deadline, &apply.name, *declared),
+        }
+    }
+
+    /// Where a declared release's link leads.
+    pub(crate) fn in_force(&self, deadline: Instant, look: &InForce) -> Answer<ReleaseInForce> {
+        match self.service.remedy("release", &look.name)? {
+            Remedy::Release(declared) => {
+                release::in_force(deadline, &look.name, declared, look.others.clone())
+            }
+            other => Err(Failure::invalid(
+                "not-a-release",
+                format!("`{}` is a {}", look.name, other.kind()),
+            )),
         }
     }
 
@@ -164,6 +195,11 @@ impl LinuxRemedies {
         match (&back.undo, back.discard) {
             (Undo::LeaveMode(entered), _) => self.mode().undo(deadline, entered),
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),
+            (Undo::Relink(change), false) => ReleaseHere::new(&self.helper).undo(deadline, change),
+            (Undo::Relink(change), true) => Ok(format!(
+                "nothing is kept of the change of {}",
+                change.path.display()
+            )),
             (Undo::MoveBack(moved), true) => {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)
             }

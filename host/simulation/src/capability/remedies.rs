@@ -1,6 +1,6 @@
 //! Declared remedies: what each would do is what the test says of it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use prunella_core::{
     UnitName,
@@ -10,8 +10,9 @@ use prunella_core::{
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, Bounds, EnteredMode, Instances, MemoryReclaim, Mode, MovedAside, MovedLimits,
-        Offender, Plan, Receipt, Remedy, SetAside, Undo, UnitLimits, UnitProperty, Zombies,
+        Amount, Bounds, Call, CallMethod, EnteredMode, Instances, LinkChange, MemoryReclaim, Mode,
+        MovedAside, MovedLimits, Offender, Plan, Receipt, Release, Remedy, SetAside, Signal,
+        SignalName, Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
 
@@ -83,6 +84,37 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
             })),
         ),
         "zombies" => (Remedy::Zombies(Zombies { at_least: 10 }), None),
+        "call" => (
+            Remedy::Call(Call {
+                url: format!("http://127.0.0.1/{name}"),
+                method: CallMethod::Post,
+                headers: BTreeMap::new(),
+                body: None,
+                expect_status: Vec::new(),
+                timeout: Duration::from_secs(10),
+                secret: None,
+            }),
+            None,
+        ),
+        "release" => (
+            Remedy::Release(Release {
+                path: path.clone(),
+                healthy_for: Duration::from_secs(600),
+                within: Duration::from_secs(1_800),
+            }),
+            Some(Undo::Relink(LinkChange {
+                path,
+                from: "releases/2".to_owned(),
+                to: "releases/1".to_owned(),
+                temporary: format!(".{name}.new"),
+            })),
+        ),
+        "signal" => (
+            Remedy::Signal(Signal {
+                signal: SignalName::Hup,
+            }),
+            None,
+        ),
         "mode" => (
             Remedy::Mode(Mode {
                 stop: Vec::new(),
@@ -172,6 +204,7 @@ impl World {
 
     fn changed_by_remedy(&mut self, change: &RemedyChange) {
         match change {
+            RemedyChange::Answers(probe) => self.mute.retain(|mute| mute != probe),
             RemedyChange::Disk { available } => {
                 self.disk.available = *available;
                 self.disk.used = self.disk.total.saturating_sub(*available);

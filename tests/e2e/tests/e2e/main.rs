@@ -41,6 +41,8 @@ mod reboots;
 mod receiver;
 mod remedies;
 mod remedies_limits;
+mod remedies_release;
+mod remedies_reload;
 mod report;
 mod signals;
 mod start_limits;

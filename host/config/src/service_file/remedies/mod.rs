@@ -1,11 +1,14 @@
 //! Reads the remedies that a service declares: a table, and a file here, for each kind.
 
 mod bounds;
+mod call;
 mod instances;
 mod memory;
 mod mode;
 mod offenders;
+mod release;
 mod set_aside;
+mod signal;
 mod unit_limits;
 mod zombies;
 
@@ -24,11 +27,14 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 
 /// The tables, with what reads each.
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
+    ("call", "[[call]]", call::read),
     ("instances", "[[instances]]", instances::read),
     ("memory", "[[memory]]", memory::read),
     ("mode", "[[mode]]", mode::read),
     ("offenders", "[[offenders]]", offenders::read),
+    ("release", "[[release]]", release::read),
     ("set-aside", "[[set-aside]]", set_aside::read),
+    ("signal", "[[signal]]", signal::read),
     ("unit-limits", "[[unit-limits]]", unit_limits::read),
     ("zombies", "[[zombies]]", zombies::read),
 ];
