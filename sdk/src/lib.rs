@@ -45,8 +45,9 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`file_restore`], [`mode`], [`set_aside`], [`stale_file`] | one for each function | acting on what the operator declared for it |
+//! | [`call`], [`file_restore`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`stale_file`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
+//! | [`relief`] | those of its steps | remedies for a symptom, the mildest first, each measured |
 
 #![warn(missing_docs)]
 
@@ -59,6 +60,7 @@ mod adapter;
 #[doc(hidden)]
 pub mod bindings;
 
+pub mod call;
 pub mod checks;
 pub mod clock;
 mod contract;
@@ -92,19 +94,25 @@ pub mod filesystems {
 pub mod health;
 pub mod history;
 mod incident;
+pub mod instances;
 pub mod log;
 pub mod logs;
+pub mod memory;
 pub mod metrics;
 pub mod mode;
+pub mod offenders;
 pub mod ports;
 pub mod probes;
 pub mod process_control;
 pub mod processes;
 pub mod recovery;
+pub mod release;
+pub mod relief;
 pub mod remedies;
 pub mod resources;
 pub mod set_aside;
 pub mod settings;
+pub mod signal;
 pub mod stale_file;
 pub mod state;
 mod strategy;
@@ -112,7 +120,9 @@ mod strategy;
 pub mod testing;
 mod time;
 pub mod unit_control;
+pub mod unit_limits;
 pub mod units;
+pub mod zombies;
 
 #[doc(hidden)]
 pub use adapter::Adapter;
@@ -124,10 +134,11 @@ pub use strategy::{Assessment, Description, Outcome, Setting, Strategy};
 pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
-        Result, Setting, Strategy, Symptom, checks, clock, debug, description, error, file_repair,
-        file_restore, files, health, history, info, logs, metrics, mode, ports, probes,
-        process_control, processes, recovery, remedies, resources, set_aside, settings, stale_file,
-        state, unit_control, units, warn,
+        Result, Setting, Strategy, Symptom, call, checks, clock, debug, description, error,
+        file_repair, file_restore, files, health, history, info, instances, logs, memory, metrics,
+        mode, offenders, ports, probes, process_control, processes, recovery, release, relief,
+        remedies, resources, set_aside, settings, signal, stale_file, state, unit_control,
+        unit_limits, units, warn, zombies,
     };
 }
 

@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use crate::{
-    Incident, Outcome, Result, Setting, settings,
+    Incident, Outcome, Result, Setting, ports, probes, settings,
     time::in_words,
     unit_control::{self, JobResult},
     units::{self, ActiveState, Unit},
 };
 
-/// systemd itself gives a start 90 s (DefaultTimeoutStartSec=).
-const TIMEOUT: Duration = Duration::from_secs(90);
+/// How long a job may take unless told otherwise: systemd itself gives a start 90 s
+/// (DefaultTimeoutStartSec=).
+pub const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The setting `timeout`, which [`bring_up`] heeds. Add it to the strategy's
 /// [`Description`](crate::Description).
@@ -67,6 +68,38 @@ pub fn bring_up(incident: &Incident<'_>) -> Result<Outcome> {
         result = unit_control::start(&name)?.wait(timeout);
     }
     came(incident, &unit, "started", result, timeout)
+}
+
+/// What a service that is up fails to do, each in a sentence: probes of its own that are not
+/// answered, ports that nobody holds. Empty when it does all of it.
+///
+/// # Errors
+/// What the host answered to a question.
+pub fn silences(incident: &Incident<'_>) -> Result<Vec<String>> {
+    let mut silences = Vec::new();
+    for probe in incident.probes() {
+        if probes::target(&probe)?.is_some() {
+            continue;
+        }
+        let answer = match probes::ask(&probe) {
+            Ok(answer) => answer,
+            // It tells nothing about the service.
+            Err(failure) if failure.is("never-answered") => continue,
+            Err(failure) => return Err(failure),
+        };
+        if !answer.healthy {
+            silences.push(format!(
+                "its probe `{probe}` is not answered: {}",
+                answer.detail
+            ));
+        }
+    }
+    for port in incident.ports() {
+        if ports::holders(&port)?.is_empty() {
+            silences.push(format!("nobody listens on {port}"));
+        }
+    }
+    Ok(silences)
 }
 
 /// Whether systemd has refused the start that has just failed. Each start that

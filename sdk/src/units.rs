@@ -159,6 +159,11 @@ impl Unit {
         self.0.triggered_by()
     }
 
+    /// Whether it can read its configuration again while it runs (systemd's CanReload).
+    pub fn can_reload(&self) -> bool {
+        self.0.can_reload()
+    }
+
     /// Whether the unit is up, by the kind of unit it is.
     pub fn is_up(&self) -> bool {
         self.0.is_up()

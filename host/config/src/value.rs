@@ -108,6 +108,15 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
+/// Whether systemd takes it for the name of a credential (credential_name_valid).
+pub(crate) fn is_credential_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..")
+        && name.len() <= 255
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && b != b'/' && b != b':')
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

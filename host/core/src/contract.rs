@@ -193,6 +193,7 @@ macro_rules! unit_getters {
                 .filter(|unit| unit.kind() == "socket")
                 .map(ToString::to_string)
                 .collect();
+            can_reload -> bool: |unit| unit.can_reload;
             is_up -> bool: |unit| unit.is_up();
         }
     };
@@ -297,6 +298,7 @@ macro_rules! incident_getters {
                 .map(|(name, remedy)| DeclaredRemedy {
                     kind: remedy.kind().to_owned(),
                     name: name.clone(),
+                    about: remedy.about().into_iter().map(str::to_owned).collect(),
                 })
                 .collect();
             needs -> Vec<String>: |of| $crate::contract::names(&of.service.depends_on);

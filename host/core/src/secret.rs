@@ -3,6 +3,7 @@
 
 use std::{fmt, path::PathBuf};
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// A secret that was read: it does not show itself, and leaves nothing of itself
@@ -35,7 +36,8 @@ impl fmt::Debug for Secret {
 }
 
 /// Where a secret is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SecretSource {
     /// A file that only its owner may read.
     File(PathBuf),

@@ -3,6 +3,7 @@
 //! refuses to start because of one service heals none.
 
 mod declared_files;
+mod remedies;
 
 use std::{
     fs, io,
@@ -83,6 +84,9 @@ pub fn warnings(paths: &Paths, config: &Config, linux: Option<&Linux>) -> Vec<Di
             if let ProbeKind::Command(command) = &probe.kind {
                 found.extend(program(&file, "probe", name, command));
             }
+        }
+        for (name, remedy) in &service.remedies {
+            found.extend(remedies::wrong_with(&file, name, remedy));
         }
         for needed in &service.depends_on {
             found.extend(linux.and_then(|linux| dependency(&file, linux, needed)));

@@ -19,7 +19,7 @@ use prunella_core::{
     health::{Health, HealthState},
     service::RunPolicy,
 };
-use prunella_healer::{LeaseKeeper, Scheduler};
+use prunella_healer::{LeaseKeeper, ReleaseKeeper, Scheduler};
 use prunella_linux::folder_watch::FolderWatch;
 use prunella_watch::{Ask, Care, Prober, Tell, WatchEvent, Watcher};
 use sd_notify::NotifyState;
@@ -168,6 +168,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
 
     kill_switch::follow(&daemon);
     let leases = LeaseKeeper::start(&daemon.assembly.healer)?;
+    let releases = ReleaseKeeper::start(&daemon.assembly.healer)?;
     check_host(&daemon);
     let tidier = Tidier::default();
     let tidy = || {
@@ -238,7 +239,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     }
     notify(&[NotifyState::Stopping]);
     tracing::info!("stopping");
-    drop((watcher, prober, leases));
+    drop((watcher, prober, leases, releases));
     server.stop(Duration::from_secs(1));
     daemon.scheduler.stop(STOP_GRACE);
     daemon.sampler.stop();

@@ -141,6 +141,7 @@ fn heal(
     }
     assembly.healer.look_at_ports();
     assembly.healer.end_leases();
+    assembly.healer.prove_releases();
     let end = begun + HEALING;
     let left = end.saturating_duration_since(Instant::now());
     probes::round(paths, assembly, scheduler, left)?;

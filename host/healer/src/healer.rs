@@ -78,6 +78,8 @@ pub struct Healer {
     pub(crate) recorder: OnceLock<Arc<Recorder>>,
     pub(crate) probe_answers: Arc<ProbeAnswers>,
     pub(crate) lease_news: LeaseNews,
+    /// Other releases may be declared.
+    pub(crate) release_news: LeaseNews,
     answered_probes: Arc<AnsweredProbes>,
     current: RwLock<Current>,
 }
@@ -125,6 +127,7 @@ impl Healer {
             recorder: OnceLock::new(),
             probe_answers: Arc::default(),
             lease_news: LeaseNews::default(),
+            release_news: LeaseNews::default(),
             current: RwLock::new(Current::new(config, strategies)),
         }
     }
@@ -139,6 +142,7 @@ impl Healer {
     pub fn reload(&self, config: Arc<Config>, strategies: Arc<StrategySet>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) =
             Current::new(config, strategies);
+        self.release_news.tell();
     }
 
     /// The configuration in force.
@@ -193,7 +197,7 @@ impl Healer {
         Host::new(Stored {
             below: held_ports,
             store: self.settings.store.clone(),
-            unit: service.unit.clone(),
+            service: Arc::clone(service),
         })
     }
 

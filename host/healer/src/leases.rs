@@ -29,6 +29,11 @@ impl LeaseNews {
         self.set(News::Some);
     }
 
+    /// Nobody waits any more.
+    pub(crate) fn stop(&self) {
+        self.set(News::Stop);
+    }
+
     fn set(&self, news: News) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if *state != News::Stop {
@@ -39,7 +44,7 @@ impl LeaseNews {
     }
 
     /// Waits for news, for so long at most. False when it is to stop.
-    fn wait(&self, at_most: Option<Duration>) -> bool {
+    pub(crate) fn wait(&self, at_most: Option<Duration>) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let nothing = |news: &mut News| *news == News::None;
         let mut state = match at_most {
@@ -93,6 +98,6 @@ impl LeaseKeeper {
 
 impl Drop for LeaseKeeper {
     fn drop(&mut self) {
-        self.healer.lease_news.set(News::Stop);
+        self.healer.lease_news.stop();
     }
 }

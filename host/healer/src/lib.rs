@@ -34,6 +34,7 @@ mod opinions;
 mod oversight;
 mod parallel;
 mod proof;
+mod releases;
 mod scheduler;
 mod snapshot;
 mod start_rules;
@@ -51,6 +52,7 @@ pub use leases::LeaseKeeper;
 pub use observer::Observer;
 pub use obstacles::{HealerSituation, obstacles};
 pub use prunella_core::protected::Protected;
+pub use releases::ReleaseKeeper;
 pub use scheduler::{OpenOutcome, Scheduler};
 pub use strategies::{
     Component, FileError, InForce, Loading, Refused, RefusedBecause, StrategySet,

@@ -4,10 +4,13 @@
 use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
-    Failure, UnitName,
-    capability::{Answer, Call, Host, HostCalls, Operation as _, PastIncident, Reply},
+    Failure,
+    capability::{Act, Answer, Call, Host, HostCalls, Operation as _, PastIncident, Reply},
+    service::Service,
 };
 use prunella_store::{Store, StoreError};
+
+use crate::releases;
 
 /// So many are enough for a strategy to see a pattern.
 const MAX_RECENT: u32 = 100;
@@ -16,7 +19,7 @@ const MAX_RECENT: u32 = 100;
 pub(crate) struct Stored {
     pub(crate) below: Host,
     pub(crate) store: Option<Arc<Store>>,
-    pub(crate) unit: UnitName,
+    pub(crate) service: Arc<Service>,
 }
 
 impl Stored {
@@ -28,21 +31,32 @@ impl Stored {
 
     fn recent(&self, limit: u32) -> Answer<Vec<PastIncident>> {
         self.store()?
-            .recent(&self.unit, limit.min(MAX_RECENT))
+            .recent(&self.service.unit, limit.min(MAX_RECENT))
             .map_err(unavailable)
     }
 }
 
 /// The store tells the operator of its own trouble; the strategy has to do
 /// without.
-fn unavailable(error: StoreError) -> Failure {
+pub(crate) fn unavailable(error: StoreError) -> Failure {
     Failure::unavailable("no-store", error.to_string())
 }
 
 impl HostCalls for Stored {
     fn call(&self, deadline: Instant, call: Call) -> Answer<Reply> {
-        let unit = &self.unit;
+        let unit = &self.service.unit;
         match call {
+            Call::RemedyPlan(of) if of.act == Act::RollBack => {
+                of.reply(self.store().and_then(|store| {
+                    releases::plan(&self.below, store, &self.service, deadline, &of.name)
+                }))
+            }
+            Call::RemedyApply(apply) if apply.act == Act::RollBack => {
+                if let Some(undo) = &apply.undo {
+                    releases::left(self.store()?, &self.service, &apply.name, undo)?;
+                }
+                self.below.call(deadline, Call::RemedyApply(apply))
+            }
             Call::HistoryRecent(recent) => recent.reply(self.recent(recent.limit)),
             Call::StateGet(get) => get.reply(self.store().and_then(|store| {
                 store
@@ -84,7 +98,7 @@ mod tests {
         let host = Host::new(Stored {
             below: sim.host(),
             store: None,
-            unit: sim.unit(),
+            service: sim.service(),
         });
         let soon = Instant::now();
         let strategy = StrategyName::new("mine").unwrap();

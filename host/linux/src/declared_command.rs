@@ -75,6 +75,7 @@ impl DeclaredCommand<'_> {
             command: self.command.to_vec(),
             runs_as,
             sandbox: sandbox(self.mutates, as_root),
+            credentials: Vec::new(),
             timeout: self.timeout,
         };
         runner.run(deadline, &task)

@@ -159,6 +159,7 @@ impl LinuxFileRepair {
             ],
             runs_as: RunsAs::default(),
             sandbox: sandbox(),
+            credentials: Vec::new(),
             timeout: LIMIT,
         };
         let ended = self.runner.run(deadline, &task)?;

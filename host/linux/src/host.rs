@@ -107,6 +107,7 @@ impl HostCalls for LinuxHost {
             Call::CheckRun(run) => run.reply(self.checks.run(deadline, &run.name)),
             Call::RemedyPlan(of) => of.reply(self.remedies.plan(deadline, &of)),
             Call::RemedyApply(apply) => apply.reply(self.remedies.apply(deadline, &apply)),
+            Call::ReleaseInForce(look) => look.reply(self.remedies.in_force(deadline, &look)),
             Call::RemedyKeep(keep) => keep.reply(self.remedies.keep(deadline, &keep)),
             Call::RemedyTakeBack(back) => back.reply(self.remedies.take_back(deadline, &back)),
             // What a store knows is a layer of whoever has one.
@@ -131,7 +132,7 @@ impl Linux {
         let units: Arc<dyn Units> = Arc::new(self.units());
         let kin = Arc::new(Kin::new(
             service.unit.clone(),
-            self.cgroups(),
+            self.groups(),
             units,
             Arc::clone(&self.journal) as Arc<dyn Runs>,
         ));

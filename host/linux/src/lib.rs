@@ -136,14 +136,14 @@ impl Linux {
         }))
     }
 
+    /// Control groups, which are looked for once.
+    pub(crate) fn groups(&self) -> Arc<Cgroups> {
+        Arc::clone(self.cgroups.get_or_init(|| Arc::new(Cgroups::detect())))
+    }
+
     /// systemd's units.
     pub fn units(&self) -> SystemdUnits {
         SystemdUnits::new(&self.shared)
-    }
-
-    /// systemd's control groups.
-    fn cgroups(&self) -> Arc<Cgroups> {
-        Arc::clone(self.cgroups.get_or_init(|| Arc::new(Cgroups::detect())))
     }
 
     /// systemd's jobs.

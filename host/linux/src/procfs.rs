@@ -107,6 +107,41 @@ pub(crate) fn user(pid: u32) -> io::Result<u32> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected /proc/PID/status"))
 }
 
+/// What a signal does to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SignalAction {
+    /// It has a handler, or waits for the signal in another way.
+    Handled,
+    Ignored,
+    /// Nobody handles it: it does what signals do by default.
+    Ends,
+}
+
+/// What the signal of this number does to a process, by its main thread.
+pub(crate) fn signal_action(pid: u32, number: i32) -> io::Result<SignalAction> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    parse_signal_action(&text, number)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected /proc/PID/status"))
+}
+
+fn parse_signal_action(status: &str, number: i32) -> Option<SignalAction> {
+    let bit = 1_u64 << u32::try_from(number.checked_sub(1)?).ok()?;
+    let has = |key: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(key))?;
+        Some(u64::from_str_radix(mask.trim(), 16).ok()? & bit != 0)
+    };
+    Some(if has("SigCgt:")? {
+        SignalAction::Handled
+    } else if has("SigIgn:")? {
+        SignalAction::Ignored
+    } else if has("SigBlk:")? {
+        // It reads it from a signalfd(2), or by sigwait(3).
+        SignalAction::Handled
+    } else {
+        SignalAction::Ends
+    })
+}
+
 /// The one INVOCATION_ID in a process's environment. Nothing else of the
 /// environment leaves this function.
 pub(crate) fn invocation(pid: u32) -> io::Result<Option<String>> {
@@ -188,5 +223,24 @@ mod tests {
     fn an_invocation_id(#[case] environment: String, #[case] found: bool) {
         let expected = found.then(|| ID.to_owned());
         assert_eq!(invocation_in(environment.as_bytes()), expected);
+    }
+
+    #[test]
+    fn what_a_signal_does_is_in_its_masks() {
+        let status = "Name:\tx\nSigBlk:\t0000000000000200\nSigIgn:\t0000000000001000\n\
+                      SigCgt:\t0000000000004001\n";
+        for (number, action) in [
+            (1, SignalAction::Handled),
+            (10, SignalAction::Handled),
+            (13, SignalAction::Ignored),
+            (12, SignalAction::Ends),
+        ] {
+            assert_eq!(
+                parse_signal_action(status, number),
+                Some(action),
+                "{number}"
+            );
+        }
+        assert_eq!(parse_signal_action("Name:\tx\n", 1), None);
     }
 }

@@ -96,6 +96,7 @@ impl SqliteCheck {
                 ..RunsAs::default()
             },
             sandbox: sandbox(&file.path),
+            credentials: Vec::new(),
             timeout,
         };
         let ended = self.runner.run(deadline, &task)?;

@@ -255,6 +255,7 @@ pub(crate) fn status(name: UnitName, facts: &impl Facts) -> UnitStatus {
         group: facts.text("Group").unwrap_or_default(),
         fragment: facts.text("FragmentPath"),
         needs_reload: facts.flag("NeedDaemonReload"),
+        can_reload: facts.flag("CanReload"),
         private_network: facts.flag("PrivateNetwork")
             || facts.text("NetworkNamespacePath").is_some(),
         start_rules: start_rules(facts),

@@ -15,6 +15,7 @@ use std::{
 use prunella_core::{
     Failure, UnitName,
     capability::{ActiveState, Answer, Goal, UnitAct, UnitStatus},
+    remedy::SignalName,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -245,6 +246,20 @@ pub(crate) fn reset_failed(deadline: Instant, unit: &UnitName) -> Answer<()> {
         Ok(())
     } else {
         Err(refusal(&format!("cannot reset {unit}"), &output.err))
+    }
+}
+
+/// Sends a signal to a unit's main process.
+pub(crate) fn signal_main(deadline: Instant, unit: &UnitName, signal: SignalName) -> Answer<()> {
+    let signal = format!("--signal=SIG{}", signal.as_str());
+    // Before systemd 252 it is `--kill-who`, which later ones take as well.
+    let arguments = ["kill", "--kill-who=main", &signal, "--", unit.as_str()];
+    let output = run(deadline, &arguments)?;
+    if output.success {
+        Ok(())
+    } else {
+        let what = format!("cannot send a signal to {unit}");
+        Err(refusal(&what, &output.err))
     }
 }
 

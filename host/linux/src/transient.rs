@@ -12,6 +12,7 @@ mod settings;
 
 use std::{
     os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::PathBuf,
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -113,6 +114,15 @@ pub(crate) struct Sandbox {
     pub(crate) devices: Vec<Device>,
 }
 
+/// A secret that systemd reads, and hands to the program alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Credential {
+    /// The name of its file in `$CREDENTIALS_DIRECTORY`.
+    pub(crate) name: &'static str,
+    /// Where systemd reads it.
+    pub(crate) path: PathBuf,
+}
+
 /// One program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Task {
@@ -125,6 +135,8 @@ pub(crate) struct Task {
     pub(crate) runs_as: RunsAs,
     /// What it may reach.
     pub(crate) sandbox: Sandbox,
+    /// What systemd hands to it, beside its arguments.
+    pub(crate) credentials: Vec<Credential>,
     /// Then it is stopped.
     pub(crate) timeout: Duration,
 }
@@ -430,6 +442,10 @@ pub(in crate::transient) mod tests {
                 families: vec!["AF_UNIX"],
                 devices: Vec::new(),
             },
+            credentials: vec![Credential {
+                name: "secret",
+                path: PathBuf::from("/run/x"),
+            }],
             timeout: Duration::from_secs(10),
         }
     }

@@ -8,12 +8,14 @@ use std::{
 use prunella_core::{
     Failure, UnitName,
     capability::{Answer, Job, Token, UnitAct},
+    remedy::SignalName,
 };
 use tokio::sync::watch;
 use zbus::OwnedObjectPath;
 
 use crate::{
     job::{JOB_MODE, JobEnd, word},
+    remedies::signal,
     runtime::Shared,
     systemctl,
     unit_refs::UnitRefs,
@@ -102,6 +104,30 @@ impl SystemdUnitControl {
             Ok(())
         } else {
             systemctl::reset_failed(deadline, unit)
+        }
+    }
+}
+
+impl SystemdUnitControl {
+    /// Sends a signal to a unit's main process, and to no other.
+    pub(crate) fn signal_main(
+        &self,
+        deadline: Instant,
+        unit: &UnitName,
+        signal: SignalName,
+    ) -> Answer<()> {
+        let sent = self.shared.block_on_deadline(deadline, async {
+            let arguments = (unit.as_str(), "main", signal::number(signal));
+            match self.shared.bus().manager("KillUnit", &arguments).await {
+                Ok(_) => Ok(true),
+                Err(error) if error.is_down() => Ok(false),
+                Err(error) => Err(error.failure(&format!("cannot send a signal to {unit}"))),
+            }
+        })?;
+        if sent {
+            Ok(())
+        } else {
+            systemctl::signal_main(deadline, unit, signal)
         }
     }
 }

@@ -2,5 +2,6 @@
 //! where a name leads. For alerts and for a model's server alike.
 
 pub mod names;
-pub mod secret;
 pub mod tls;
+
+pub use prunella_secret as secret;

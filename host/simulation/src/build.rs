@@ -76,6 +76,7 @@ impl Unit {
                 group: String::new(),
                 fragment: Some(format!("/etc/systemd/system/{unit}")),
                 needs_reload: false,
+                can_reload: false,
                 private_network: false,
                 own_word: OwnWord::default(),
                 start_rules: StartRules {
@@ -433,6 +434,7 @@ impl Check {
 #[derive(Debug, Clone)]
 pub struct Remedy {
     pub(crate) kind: String,
+    pub(crate) about: Vec<String>,
     pub(crate) does: String,
     pub(crate) nothing: Option<String>,
     pub(crate) amount: Option<Amount>,
@@ -446,6 +448,7 @@ pub struct Remedy {
 /// What a remedy changes of what can be looked at.
 #[derive(Debug, Clone)]
 pub(crate) enum RemedyChange {
+    Answers(String),
     Disk { available: u64 },
     Metric(Subject, Metric, u64),
 }
@@ -455,6 +458,7 @@ impl Remedy {
     pub fn of(kind: &str, does: &str) -> Self {
         Self {
             kind: kind.to_owned(),
+            about: Vec::new(),
             does: does.to_owned(),
             nothing: None,
             amount: None,
@@ -502,9 +506,21 @@ impl Remedy {
         self
     }
 
+    /// A [mute](crate::Sim::mute) probe is answered afterwards.
+    pub fn answers(mut self, probe: &str) -> Self {
+        self.changes.push(RemedyChange::Answers(probe.to_owned()));
+        self
+    }
+
     /// So many bytes are available on the host's file systems afterwards.
     pub fn leaves_available(mut self, available: u64) -> Self {
         self.changes.push(RemedyChange::Disk { available });
+        self
+    }
+
+    /// What it is about, where its kind can be about several things: `memory-high`.
+    pub fn about(mut self, about: &str) -> Self {
+        self.about.push(about.to_owned());
         self
     }
 

@@ -23,7 +23,10 @@ mod units;
 
 use std::time::Instant;
 
-use prunella_core::capability::{Answer, Call, HostCalls, Operation as _, Reply};
+use prunella_core::{
+    Failure,
+    capability::{Answer, Call, HostCalls, Operation as _, Reply},
+};
 
 use crate::{Sim, world::lock};
 
@@ -68,6 +71,11 @@ impl HostCalls for Sim {
             Call::FileRepair(repair) => repair.reply(world.repair(&repair)),
             Call::RemedyPlan(of) => of.reply(world.plan(&of)),
             Call::RemedyApply(apply) => apply.reply(world.apply(&apply)),
+            // Which release is in force is no matter here: a test says what its plan is.
+            Call::ReleaseInForce(look) => look.reply(Err(Failure::not_found(
+                "no-release",
+                format!("`{}` has no model", look.name),
+            ))),
             Call::RemedyKeep(keep) => keep.reply(Ok(false)),
             Call::RemedyTakeBack(back) => back.reply(Ok(world.take_back(&back))),
             Call::CheckRun(run) => run.reply(world.check(&run)),

@@ -49,6 +49,7 @@ mod outbox;
 mod pauses;
 mod ports;
 mod probes;
+mod releases;
 mod retention;
 mod salvage;
 pub mod samples;

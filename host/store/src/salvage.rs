@@ -24,6 +24,7 @@ const WANTED: &[(&str, &str)] = &[
     ),
     ("statistics", "TRUE"),
     ("state", "TRUE"),
+    ("releases", "TRUE"),
     // What people are still to hear.
     ("alerts", "decision IS NULL"),
     ("alert_groups", "closed_at_ms IS NULL"),

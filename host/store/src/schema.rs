@@ -324,6 +324,21 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     ALTER TABLE approvals ADD COLUMN plan TEXT;
     CREATE INDEX applied_remedies_due ON applied_remedies (until_ms) WHERE until_ms IS NOT NULL;
     ",
+    // 15: which releases services were proven healthy with.
+    "
+    CREATE TABLE releases (
+        unit      TEXT NOT NULL,
+        -- The operator's name for the link.
+        name      TEXT NOT NULL,
+        -- Where it led.
+        target    TEXT NOT NULL,
+        -- When the service was last proven healthy with it.
+        proven_ms INTEGER,
+        -- When the service was rolled back from it; NULL once it is proven since.
+        left_ms   INTEGER,
+        PRIMARY KEY (unit, name, target)
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
 
 /// The version of a store that this program has just written.

@@ -26,10 +26,16 @@ static BUILTINS: &[Builtin] = &[
     builtin!("environment-check"),
     builtin!("database-check"),
     builtin!("port-conflict"),
+    builtin!("memory-relief"),
+    builtin!("cpu-relief"),
+    builtin!("process-relief"),
+    builtin!("scale"),
+    builtin!("reload"),
     builtin!("content-restore"),
     builtin!("stale-files"),
     builtin!("service-restart"),
     builtin!("cache-reset"),
+    builtin!("rollback"),
     builtin!("degrade"),
 ];
 

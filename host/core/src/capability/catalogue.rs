@@ -8,8 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, checks, file_repair, file_restore, mode, process_control, set_aside,
-    stale_file, unit_control,
+    Termination, UnitStatus, call, checks, file_repair, file_restore, instances, memory, mode,
+    offenders, process_control, release, set_aside, signal, stale_file, unit_control, unit_limits,
+    zombies,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -174,10 +175,22 @@ acts! {
     RepairOwner = file_repair::OWNER;
     RepairTarget = file_repair::TARGET;
     RunCheck = checks::RUN;
+    MakeCall = call::SEND;
+    RollBack = release::ROLL_BACK;
+    SendSignal = signal::SEND;
     EnterMode = mode::ENTER;
     RestoreFile = file_restore::RUN;
     SetAside = set_aside::RUN;
     RemoveStale = stale_file::REMOVE;
+    RaiseLimits = unit_limits::RAISE;
+    LowerLimits = unit_limits::LOWER;
+    ReclaimMemory = memory::RECLAIM;
+    Throttle = offenders::THROTTLE;
+    Freeze = offenders::FREEZE;
+    Thaw = offenders::THAW;
+    ReapZombies = zombies::REAP;
+    ScaleUp = instances::UP;
+    ScaleDown = instances::DOWN;
 }
 
 impl Act {

@@ -81,6 +81,7 @@ macro_rules! catalogue {
                 UnitGet: Get -> UnitStatus;
                 UnitWait: Wait -> UnitStatus;
             }
+            Act call "call" "" {}
             Act checks "checks" "" {
                 CheckRun: Run -> CheckReport;
             }
@@ -92,8 +93,17 @@ macro_rules! catalogue {
             Act process_control "process-control" "" {
                 ProcessTerminate: Terminate -> Termination;
             }
+            Act instances "instances" "" {}
+            Act memory "memory" "" {}
+            Act offenders "offenders" "" {}
+            Act unit_limits "unit-limits" "" {}
+            Act zombies "zombies" "" {}
+            Act release "release" "" {
+                ReleaseInForce: InForce -> $crate::remedy::ReleaseInForce;
+            }
             Act set_aside "set-aside" "" {}
             Act stale_file "stale-file" "" {}
+            Act signal "signal" "" {}
             Act unit_control "unit-control" "" {
                 UnitSubmit: Submit -> Job;
                 UnitResetFailed: ResetFailed -> ();
@@ -211,6 +221,13 @@ macro_rules! plain_looks {
 macro_rules! plain_acts {
     ($then:ident) => {
         $then! {
+            act call {
+                send(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::MakeCall,
+                    name,
+                    undo: None,
+                };
+            }
             act checks {
                 run(name: String) -> Report: calls::Run { name };
             }
@@ -228,9 +245,52 @@ macro_rules! plain_acts {
                     what: $crate::capability::Repair::Target,
                 };
             }
+            act instances {
+                up(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::ScaleUp,
+                    name,
+                    undo: None,
+                };
+                down(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::ScaleDown,
+                    name,
+                    undo: None,
+                };
+            }
+            act memory {
+                reclaim(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::ReclaimMemory,
+                    name,
+                    undo: None,
+                };
+            }
+            act offenders {
+                throttle(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::Throttle,
+                    name,
+                    undo: None,
+                };
+                freeze(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::Freeze,
+                    name,
+                    undo: None,
+                };
+                thaw(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::Thaw,
+                    name,
+                    undo: None,
+                };
+            }
             act mode {
                 enter(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::EnterMode,
+                    name,
+                    undo: None,
+                };
+            }
+            act release {
+                roll_back(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::RollBack,
                     name,
                     undo: None,
                 };
@@ -242,6 +302,13 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
+            act stale_file {
+                remove(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::RemoveStale,
+                    name,
+                    undo: None,
+                };
+            }
             act set_aside {
                 run(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::SetAside,
@@ -249,9 +316,28 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
-            act stale_file {
-                remove(name: String) -> Receipt: calls::Apply {
-                    act: $crate::capability::Act::RemoveStale,
+            act unit_limits {
+                raise(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::RaiseLimits,
+                    name,
+                    undo: None,
+                };
+                lower(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::LowerLimits,
+                    name,
+                    undo: None,
+                };
+            }
+            act zombies {
+                reap(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::ReapZombies,
+                    name,
+                    undo: None,
+                };
+            }
+            act signal {
+                send(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::SendSignal,
                     name,
                     undo: None,
                 };
@@ -260,6 +346,7 @@ macro_rules! plain_acts {
     };
 }
 
+pub mod call;
 pub mod catalogue;
 pub mod checks;
 pub mod clock;
@@ -271,21 +358,28 @@ pub mod filesystems;
 pub mod health;
 pub mod history;
 mod host;
+pub mod instances;
 pub mod logs;
+pub mod memory;
 pub mod metrics;
 pub mod mode;
+pub mod offenders;
 pub mod ports;
 pub mod probes;
 pub mod process_control;
 pub mod processes;
+pub mod release;
 pub mod remedies;
 pub mod resources;
 pub mod set_aside;
+pub mod signal;
 pub mod stale_file;
 pub mod state;
 mod token;
 pub mod unit_control;
+pub mod unit_limits;
 pub mod units;
+pub mod zombies;
 
 use serde::Serializer;
 

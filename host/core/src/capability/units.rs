@@ -198,6 +198,9 @@ pub struct UnitStatus {
     pub fragment: Option<String>,
     /// Whether the unit's files changed since systemd read them.
     pub needs_reload: bool,
+    /// systemd's CanReload: whether it can read its configuration again while it runs.
+    #[serde(default)]
+    pub can_reload: bool,
     /// Whether its network is its own (PrivateNetwork=, NetworkNamespacePath=).
     pub private_network: bool,
     /// What its author says of its starts.

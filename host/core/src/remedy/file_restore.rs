@@ -1,8 +1,13 @@
 //! `[[file-restore]]`: a file whose content comes back as it was while the service was well.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
+
+use super::DeclaredRemedy;
 
 use crate::Timestamp;
 
@@ -44,4 +49,14 @@ pub struct ReplacedContent {
     pub modified: Timestamp,
     /// The folder of the copies, which remembers what did not help.
     pub copies: PathBuf,
+}
+
+impl DeclaredRemedy for FileRestore {
+    fn path(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+
+    fn checks(&self) -> Vec<&str> {
+        self.check.as_deref().into_iter().collect()
+    }
 }

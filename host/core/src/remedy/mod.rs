@@ -14,11 +14,19 @@
 //! one that was not, and leaves either the old state or the new one.
 
 mod applied;
+mod call;
 mod file_restore;
+mod instances;
+mod memory_reclaim;
 mod mode;
+mod offender;
 mod plan;
+mod release;
 mod set_aside;
+mod signal;
 mod stale_file;
+mod unit_limits;
+mod zombies;
 
 use std::path::Path;
 
@@ -28,11 +36,21 @@ use crate::UnitName;
 
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
+    call::{Call, CallMethod, CallSecret, SecretUse},
     file_restore::{FileRestore, ReplacedContent},
+    instances::{Instances, StartedInstance},
+    memory_reclaim::MemoryReclaim,
     mode::{EnteredMode, Mode},
+    offender::Offender,
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
+    release::{KnownRelease, LinkChange, Release, ReleaseInForce},
     set_aside::{MovedAside, SetAside},
+    signal::{Signal, SignalName},
     stale_file::{StaleFile, TraceKind},
+    unit_limits::{
+        Bounds, LimitMove, LimitNow, Move, MovedLimits, NO_LIMIT, UnitLimits, UnitProperty,
+    },
+    zombies::Zombies,
 };
 
 /// Hands the table to the macro `$then`: for each kind of remedy what is declared of it, and
@@ -50,6 +68,12 @@ macro_rules! remedies {
         pub const REMEDY_KINDS: &[&str] = &[$($name),*];
 
         impl Remedy {
+            fn declared(&self) -> &dyn DeclaredRemedy {
+                match self {
+                    $(Self::$kind(declared) => declared,)*
+                }
+            }
+
             /// The name of the table that declares it, and of the interface that acts on it.
             pub fn kind(&self) -> &'static str {
                 match self {
@@ -61,45 +85,73 @@ macro_rules! remedies {
 }
 
 remedies! {
-    Mode "mode";
+    Call "call";
     FileRestore "file-restore";
+    Instances "instances";
+    MemoryReclaim "memory";
+    Mode "mode";
+    Offender "offenders";
+    Release "release";
     SetAside "set-aside";
+    Signal "signal";
     StaleFile "stale-file";
+    UnitLimits "unit-limits";
+    Zombies "zombies";
 }
 
-impl Remedy {
+/// What the layers above need to know of something that is declared. Each kind says what is so
+/// of it.
+pub trait DeclaredRemedy {
     /// Where it is, for people.
-    pub fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Mode(_) => None,
-            Self::FileRestore(declared) => Some(&declared.path),
-            Self::SetAside(declared) => Some(&declared.path),
-            Self::StaleFile(declared) => Some(&declared.path),
-        }
+    fn path(&self) -> Option<&Path> {
+        None
     }
 
     /// The declared checks that it runs.
-    pub fn checks(&self) -> Vec<&str> {
-        match self {
-            Self::Mode(mode) => mode.enter.iter().chain(&mode.leave).map(|c| &**c).collect(),
-            Self::FileRestore(declared) => declared.check.as_deref().into_iter().collect(),
-            Self::SetAside(_) | Self::StaleFile(_) => Vec::new(),
-        }
+    fn checks(&self) -> Vec<&str> {
+        Vec::new()
     }
 
     /// The units that it stops, beside the service's own.
-    pub fn stops(&self) -> &[UnitName] {
-        match self {
-            Self::Mode(mode) => &mode.stop,
-            Self::FileRestore(_) | Self::SetAside(_) | Self::StaleFile(_) => &[],
-        }
+    fn stops(&self) -> &[UnitName] {
+        &[]
     }
 
     /// The units that it acts on, beside the service's own.
+    fn units(&self) -> Vec<&UnitName> {
+        Vec::new()
+    }
+
+    /// What it is about, where one kind can be about several things: the limits that it moves,
+    /// the acts that it allows.
+    fn about(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+}
+
+impl Remedy {
+    /// As [`DeclaredRemedy::path`].
+    pub fn path(&self) -> Option<&Path> {
+        self.declared().path()
+    }
+
+    /// As [`DeclaredRemedy::checks`].
+    pub fn checks(&self) -> Vec<&str> {
+        self.declared().checks()
+    }
+
+    /// As [`DeclaredRemedy::stops`].
+    pub fn stops(&self) -> &[UnitName] {
+        self.declared().stops()
+    }
+
+    /// As [`DeclaredRemedy::units`].
     pub fn units(&self) -> Vec<&UnitName> {
-        match self {
-            Self::Mode(mode) => mode.stop.iter().chain(&mode.start).collect(),
-            Self::FileRestore(_) | Self::SetAside(_) | Self::StaleFile(_) => Vec::new(),
-        }
+        self.declared().units()
+    }
+
+    /// As [`DeclaredRemedy::about`].
+    pub fn about(&self) -> Vec<&'static str> {
+        self.declared().about()
     }
 }

@@ -1,9 +1,14 @@
 //! `[[stale-file]]`: a trace that a service may leave behind when it is killed, and that keeps
 //! it from starting again.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
+
+use super::DeclaredRemedy;
 
 /// A pid file, lock or Unix socket that may be removed once it is proven stale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,5 +42,11 @@ impl TraceKind {
             Self::Lock => "lock",
             Self::Socket => "socket",
         }
+    }
+}
+
+impl DeclaredRemedy for StaleFile {
+    fn path(&self) -> Option<&Path> {
+        Some(&self.path)
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn status(name: &str) -> UnitStatus {
         group: String::new(),
         fragment: None,
         needs_reload: false,
+        can_reload: false,
         private_network: false,
         start_rules: prunella_core::start_rules::StartRules::default(),
         own_word: prunella_core::capability::OwnWord::default(),

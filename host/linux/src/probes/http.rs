@@ -14,6 +14,7 @@ use super::{
     body::{self, Body, Framing},
     certificate,
     error::ProbeError,
+    tls::Accepts,
     wire::Talk,
 };
 
@@ -55,6 +56,44 @@ pub(super) async fn ask(question: &HttpQuestion, until: Instant) -> Result<Seen,
 pub(super) async fn status(url: &str, until: Instant) -> Result<u16, ProbeError> {
     let (head, _) = Url::parse(url)?.get("*/*", None, until).await?;
     Ok(head.status)
+}
+
+/// A request, and all that goes along.
+#[derive(Debug)]
+pub(crate) struct HttpRequest<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) headers: &'a [(String, String)],
+    pub(crate) body: Option<&'a str>,
+    /// Whether the other side has to have a valid certificate.
+    pub(crate) judges_certificate: bool,
+}
+
+/// Makes a request: the status of the answer, and its reason.
+pub(super) async fn request(
+    asked: &HttpRequest<'_>,
+    until: Instant,
+) -> Result<(u16, String), ProbeError> {
+    let url = Url::parse(asked.url)?;
+    let accepts = if asked.judges_certificate {
+        Accepts::Valid
+    } else {
+        Accepts::Any
+    };
+    let mut talk = url.connect(None, accepts, until).await?;
+    let mut text = url.head(asked.method, None);
+    for (name, value) in asked.headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if asked.body.is_some() || asked.method != "GET" {
+        let length = asked.body.map_or(0, str::len);
+        text.push_str(&format!("Content-Length: {length}\r\n"));
+    }
+    text.push_str("\r\n");
+    text.push_str(asked.body.unwrap_or_default());
+    talk.say(text.as_bytes()).await?;
+    let head = Head::hear(&mut talk).await?;
+    Ok((head.status, head.reason))
 }
 
 /// What a URL has to say.
@@ -351,22 +390,34 @@ impl Url {
         server_name: Option<&str>,
         until: Instant,
     ) -> Result<(Head, Talk), ProbeError> {
-        let mut talk = if self.tls {
-            Talk::tls(&self.place, server_name, until).await?
-        } else {
-            Talk::tcp(&self.place, until).await?
-        };
-        let host = server_name.unwrap_or(&self.host);
-        talk.say(
-            format!(
-                "GET {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {USER_AGENT}\r\nAccept: {accept}\r\n\
-                 Accept-Encoding: identity\r\nConnection: close\r\n\r\n",
-                self.path
-            )
-            .as_bytes(),
-        )
-        .await?;
+        let mut talk = self.connect(server_name, Accepts::Any, until).await?;
+        let head = self.head("GET", server_name);
+        talk.say(format!("{head}Accept: {accept}\r\n\r\n").as_bytes())
+            .await?;
         Ok((Head::hear(&mut talk).await?, talk))
+    }
+
+    async fn connect(
+        &self,
+        server_name: Option<&str>,
+        accepts: Accepts,
+        until: Instant,
+    ) -> Result<Talk, ProbeError> {
+        if self.tls {
+            Talk::tls_with(&self.place, server_name, accepts, until).await
+        } else {
+            Talk::tcp(&self.place, until).await
+        }
+    }
+
+    /// What every request begins with.
+    fn head(&self, method: &str, server_name: Option<&str>) -> String {
+        let host = server_name.unwrap_or(&self.host);
+        format!(
+            "{method} {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {USER_AGENT}\r\n\
+             Accept-Encoding: identity\r\nConnection: close\r\n",
+            self.path
+        )
     }
 
     fn parse(url: &str) -> Result<Self, ProbeError> {

@@ -33,7 +33,7 @@ use prunella_core::{
     text,
 };
 
-pub(crate) use self::http::Document;
+pub(crate) use self::http::{Document, HttpRequest};
 pub(crate) use self::{command::CommandProbe, own_lines::OwnLines};
 use self::{error::ProbeError, wire::Talk};
 use crate::sqlite_check::SqliteCheck;
@@ -179,6 +179,16 @@ pub(crate) fn answers(kind: &ProbeKind, until: Instant) -> bool {
 /// The status with which a URL is answered now, if HTTP is spoken there.
 pub(crate) fn http_status(url: &str, until: Instant) -> Option<u16> {
     wait(http::status(url, until)).ok()?.ok()
+}
+
+/// Makes a request, and waits for its answer on this thread: the status and its reason, or why
+/// there is none, in words.
+pub(crate) fn http_request(
+    asked: &HttpRequest<'_>,
+    timeout: Duration,
+) -> Answer<Result<(u16, String), String>> {
+    let said = wait(http::request(asked, Instant::now() + timeout))?;
+    Ok(said.map_err(|trouble| describe(&trouble, timeout)))
 }
 
 /// Waits on this thread, which does what there is to do for it meanwhile.

@@ -20,6 +20,7 @@ use rustls::{
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
+use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio_rustls::TlsConnector;
 
 use super::error::ProbeError;
@@ -41,11 +42,37 @@ pub(super) fn asked_name<'a>(place: &'a str, server_name: Option<&'a str>) -> Op
 pub(super) fn client(
     place: &str,
     server_name: Option<&str>,
+    accepts: Accepts,
 ) -> Result<(TlsConnector, ServerName<'static>), ProbeError> {
     let wrong = |why: &dyn std::fmt::Display| ProbeError::BadAddress(format!("`{place}`: {why}"));
     let host = asked_host(place, server_name).ok_or_else(|| wrong(&"it is not `host:port`"))?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| wrong(&error))?;
-    Ok((TlsConnector::from(settings()?), name))
+    let settings = match accepts {
+        Accepts::Any => settings()?,
+        Accepts::Valid => judging()?,
+    };
+    Ok((TlsConnector::from(settings), name))
+}
+
+/// Whose certificates are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accepts {
+    /// Anybody's: nothing secret is sent.
+    Any,
+    /// Those that the host's authorities vouch for, for the name that is asked for.
+    Valid,
+}
+
+/// For what sends a secret.
+fn judging() -> Result<Arc<ClientConfig>, ProbeError> {
+    let failed = |error| ProbeError::Failed("setting up TLS", io::Error::other(error));
+    let settings = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(failed)?
+        .with_platform_verifier()
+        .map_err(failed)?
+        .with_no_client_auth();
+    Ok(Arc::new(settings))
 }
 
 /// The same for all: making them costs more than a handshake.

@@ -23,7 +23,10 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::{error::ProbeError, tls};
+use super::{
+    error::ProbeError,
+    tls::{self, Accepts},
+};
 use crate::timeout::outlived_by_caller;
 
 /// A Unix socket whose queue is full does not tell when it has room again: so often it is
@@ -68,7 +71,17 @@ impl Talk {
         server_name: Option<&str>,
         until: Instant,
     ) -> Result<Self, ProbeError> {
-        let (client, name) = tls::client(place, server_name)?;
+        Self::tls_with(place, server_name, Accepts::Any, until).await
+    }
+
+    /// The same, with a word on whose certificate is accepted.
+    pub(super) async fn tls_with(
+        place: &str,
+        server_name: Option<&str>,
+        accepts: Accepts,
+        until: Instant,
+    ) -> Result<Self, ProbeError> {
+        let (client, name) = tls::client(place, server_name, accepts)?;
         let socket = connect_tcp(place, until).await?;
         let greeted = in_time(until, NOT_LISTENING, client.connect(name, socket)).await?;
         let stream = greeted.map_err(|error| talk_trouble(error, "talking to it"))?;

@@ -68,6 +68,7 @@ pub(crate) fn unit_status(name: &str, active_state: ActiveState) -> UnitStatus {
         group: String::new(),
         fragment: None,
         needs_reload: false,
+        can_reload: false,
         private_network: false,
         start_rules: prunella_core::start_rules::StartRules::default(),
         own_word: prunella_core::capability::OwnWord::default(),

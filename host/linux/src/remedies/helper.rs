@@ -16,12 +16,12 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{file_restore, set_aside, stale_file};
+use super::{call, file_restore, memory, release, set_aside, stale_file};
 use crate::{
     answer::answer,
     own_program::own_program,
     runs_as::RunsAs,
-    transient::{Runner, Sandbox, Task},
+    transient::{Credential, Runner, Sandbox, Task},
 };
 
 /// In the names of the transient units.
@@ -31,7 +31,10 @@ const PURPOSE: &str = "remedy";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Request {
+    Memory(memory::Request),
+    Call(call::Request),
     FileRestore(file_restore::Request),
+    Release(release::Request),
     SetAside(set_aside::Request),
     StaleFile(stale_file::Request),
 }
@@ -74,6 +77,19 @@ impl Helper {
         sandbox: Sandbox,
         timeout: Duration,
     ) -> Answer<Outcome> {
+        self.run_with(deadline, what, request, sandbox, Vec::new(), timeout)
+    }
+
+    /// The same, with secrets of systemd's that are handed on.
+    pub(super) fn run_with(
+        &self,
+        deadline: Instant,
+        what: &str,
+        request: &Request,
+        sandbox: Sandbox,
+        credentials: Vec<Credential>,
+        timeout: Duration,
+    ) -> Answer<Outcome> {
         let broken = |error: &dyn std::fmt::Display| {
             Failure::failed("remedy-broken", format!("the {what} broke off: {error}"))
         };
@@ -89,6 +105,7 @@ impl Helper {
             ],
             runs_as: RunsAs::default(),
             sandbox,
+            credentials,
             timeout,
         };
         let ended = self.runner.run(deadline, &task)?;
@@ -125,9 +142,12 @@ pub(crate) fn main(request: &str) -> ExitCode {
     let outcome = serde_json::from_str::<Request>(request)
         .map_err(|error| Failure::invalid("bad-request", format!("not a remedy: {error}")))
         .and_then(|request| match request {
+            Request::Memory(request) => memory::carry_out(&request),
             Request::FileRestore(request) => file_restore::carry_out(&request),
-            Request::SetAside(request) => set_aside::carry_out(&request),
             Request::StaleFile(request) => stale_file::carry_out(&request),
+            Request::Call(request) => call::carry_out(&request),
+            Request::Release(request) => release::carry_out(&request),
+            Request::SetAside(request) => set_aside::carry_out(&request),
         });
     match outcome {
         Ok(outcome) => answer(&outcome, ExitCode::SUCCESS),

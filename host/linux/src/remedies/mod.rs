@@ -3,12 +3,22 @@
 //! What touches files of others is done by this binary again, in a transient unit
 //! ([`helper`]).
 
+mod call;
 mod file_restore;
 pub(crate) mod helper;
 mod in_folder;
+mod instances;
+mod live;
+mod memory;
 mod mode;
+mod offenders;
+mod release;
 mod set_aside;
+pub(crate) mod signal;
 mod stale_file;
+mod top;
+mod unit_limits;
+mod zombies;
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
@@ -16,15 +26,19 @@ use prunella_core::{
     Failure, UnitName,
     capability::{
         Act, Answer,
+        release::InForce,
         remedies::{Apply, Keep, PlanOf, TakeBack},
     },
-    remedy::{Plan, Receipt, Remedy, TraceKind, Undo},
+    remedy::{Plan, Receipt, ReleaseInForce, Remedy, TraceKind, Undo},
     service::Service,
 };
 
+pub(crate) use self::live::LiveUnits;
 use self::{
-    file_restore::FileRestoreHere, helper::Helper, mode::ModeHere, set_aside::SetAsideHere,
-    stale_file::StaleFileHere,
+    call::CallHere, file_restore::FileRestoreHere, helper::Helper, instances::InstancesHere,
+    memory::MemoryHere, mode::ModeHere, offenders::OffendersHere, release::ReleaseHere,
+    set_aside::SetAsideHere, stale_file::StaleFileHere, unit_limits::LimitsHere,
+    zombies::ZombiesHere,
 };
 use crate::{
     cgroup::Cgroups, checks::LinuxChecks, runs_as::Who, transient::Runner,
@@ -37,6 +51,7 @@ pub(crate) struct Tools {
     pub(crate) units: Arc<dyn Units>,
     pub(crate) control: SystemdUnitControl,
     pub(crate) checks: LinuxChecks,
+    pub(crate) live: LiveUnits,
     pub(crate) cgroups: Arc<Cgroups>,
     /// As whom the service's program runs.
     pub(crate) who: Arc<dyn Who>,
@@ -83,6 +98,7 @@ impl LinuxRemedies {
         FileRestoreHere::new(&self.helper, &self.service.unit, &self.tools)
     }
 
+    /// Takes a copy of a declared file, where it has changed and is in force.
     pub(crate) fn keep(&self, deadline: Instant, keep: &Keep) -> Answer<bool> {
         match self.service.remedy("file-restore", &keep.name)? {
             Remedy::FileRestore(declared) => {
@@ -104,47 +120,138 @@ impl LinuxRemedies {
         }
     }
 
+    fn instances(&self) -> InstancesHere<'_> {
+        InstancesHere {
+            units: &*self.tools.units,
+            control: &self.tools.control,
+            checks: &self.tools.checks,
+        }
+    }
+
+    /// The unit that a remedy acts on: the service's own, where it names none.
+    fn unit_or_own<'a>(&'a self, unit: Option<&'a UnitName>) -> &'a UnitName {
+        unit.unwrap_or(&self.service.unit)
+    }
+
     fn declared(&self, act: Act, name: &str) -> Answer<&Remedy> {
         self.service.remedy(act.interface(), name)
     }
 
     pub(crate) fn plan(&self, deadline: Instant, of: &PlanOf) -> Answer<Plan> {
         match self.declared(of.act, &of.name)? {
-            Remedy::Mode(mode) => self.mode().plan(deadline, &of.name, mode),
             Remedy::FileRestore(declared) => {
                 let passes = |check: &str| Ok(self.tools.checks.run(deadline, check)?.passed);
                 self.file_restore()
                     .plan(deadline, &of.name, declared, &passes)
             }
+            Remedy::StaleFile(declared) => self.stale_file().plan(deadline, &of.name, declared),
+            Remedy::Instances(declared) => {
+                self.instances()
+                    .plan(deadline, of, declared, &self.service.unit)
+            }
+            Remedy::MemoryReclaim(declared) => {
+                let unit = self.unit_or_own(declared.unit.as_ref());
+                MemoryHere::new(&self.helper, &self.tools.live)
+                    .plan(deadline, &of.name, unit, declared)
+            }
+            Remedy::Offender(declared) => OffendersHere::new(&self.tools.live).plan(
+                deadline,
+                of,
+                declared,
+                &self.service.unit,
+            ),
+            Remedy::Call(declared) => Ok(call::plan(&of.name, declared)),
+            // What it was before is in the store.
+            Remedy::Release(_) => Ok(Plan::nothing(
+                "which releases are proven is not known without the incident store",
+            )),
+            Remedy::Mode(mode) => self.mode().plan(deadline, &of.name, mode),
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
-            Remedy::StaleFile(declared) => self.stale_file().plan(deadline, &of.name, declared),
+            Remedy::UnitLimits(declared) => {
+                let unit = self.unit_or_own(declared.unit.as_ref());
+                LimitsHere::new(&self.tools.live).plan(deadline, of, unit, declared)
+            }
+            Remedy::Zombies(declared) => {
+                ZombiesHere::new(&self.tools.live).plan(deadline, &self.service.unit, *declared)
+            }
+            Remedy::Signal(declared) => self.plan_signal(deadline, &of.name, *declared),
         }
     }
 
     pub(crate) fn apply(&self, deadline: Instant, apply: &Apply) -> Answer<Receipt> {
         match (self.declared(apply.act, &apply.name)?, &apply.undo) {
+            (Remedy::Call(declared), _) => {
+                CallHere::new(&self.helper).apply(deadline, &apply.name, declared)
+            }
             (Remedy::Mode(mode), Some(Undo::LeaveMode(entered))) => {
                 self.mode().apply(deadline, mode, entered)
+            }
+            (Remedy::Release(_), Some(Undo::Relink(change))) => {
+                ReleaseHere::new(&self.helper).apply(deadline, &apply.name, change)
             }
             (Remedy::FileRestore(declared), Some(Undo::TakeContentBack(replaced))) => self
                 .file_restore()
                 .apply(deadline, &apply.name, declared, replaced),
-            (Remedy::FileRestore(_), _) => Err(not_planned(apply)),
+            (Remedy::StaleFile(declared), Some(Undo::PutBack(moved))) => {
+                self.stale_file()
+                    .apply(deadline, &apply.name, declared, Some(moved))
+            }
+            // Nobody could listen on it again: it is not kept.
+            (Remedy::StaleFile(declared), None) if declared.what == TraceKind::Socket => self
+                .stale_file()
+                .apply(deadline, &apply.name, declared, None),
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }
-            (Remedy::Mode(_) | Remedy::SetAside(_), _) => Err(not_planned(apply)),
-            (Remedy::StaleFile(declared), undo) => {
-                let moved = match undo {
-                    Some(Undo::PutBack(moved)) => Some(moved),
-                    None if declared.what == TraceKind::Socket => None,
-                    _ => return Err(not_planned(apply)),
-                };
-                self.stale_file()
-                    .apply(deadline, &apply.name, declared, moved)
+            (Remedy::MemoryReclaim(declared), None) => {
+                let unit = self.unit_or_own(declared.unit.as_ref());
+                MemoryHere::new(&self.helper, &self.tools.live).apply(
+                    deadline,
+                    &apply.name,
+                    unit,
+                    declared,
+                )
             }
+            (Remedy::Instances(declared), undo) => {
+                self.instances()
+                    .apply(deadline, apply, declared, undo.as_ref())
+            }
+            (Remedy::Offender(declared), undo) => {
+                OffendersHere::new(&self.tools.live).apply(deadline, apply, declared, undo.as_ref())
+            }
+            (Remedy::UnitLimits(_), Some(Undo::SetBack(moved))) => {
+                LimitsHere::new(&self.tools.live).apply(deadline, apply, moved)
+            }
+            (Remedy::Zombies(_), None) => {
+                ZombiesHere::new(&self.tools.live).apply(deadline, &self.service.unit)
+            }
+            (
+                Remedy::FileRestore(_)
+                | Remedy::MemoryReclaim(_)
+                | Remedy::Mode(_)
+                | Remedy::Release(_)
+                | Remedy::SetAside(_)
+                | Remedy::StaleFile(_)
+                | Remedy::UnitLimits(_)
+                | Remedy::Zombies(_),
+                _,
+            ) => Err(not_planned(apply)),
+            (Remedy::Signal(declared), _) => self.send_signal(deadline, &apply.name, *declared),
+        }
+    }
+
+    /// Where a declared release's link leads.
+    pub(crate) fn in_force(&self, deadline: Instant, look: &InForce) -> Answer<ReleaseInForce> {
+        match self.service.remedy("release", &look.name)? {
+            Remedy::Release(declared) => {
+                release::in_force(deadline, &look.name, declared, look.others.clone())
+            }
+            other => Err(Failure::invalid(
+                "not-a-release",
+                format!("`{}` is a {}", look.name, other.kind()),
+            )),
         }
     }
 
@@ -153,23 +260,32 @@ impl LinuxRemedies {
         match (&back.undo, back.discard) {
             (Undo::LeaveMode(entered), _) => self.mode().undo(deadline, entered),
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),
+            (Undo::Relink(change), false) => ReleaseHere::new(&self.helper).undo(deadline, change),
+            (Undo::Relink(change), true) => Ok(format!(
+                "nothing is kept of the change of {}",
+                change.path.display()
+            )),
             (Undo::MoveBack(moved), true) => {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)
             }
+            (Undo::PutBack(moved), false) => self.stale_file().put_back(deadline, moved),
+            (Undo::PutBack(moved), true) => self.stale_file().discard(deadline, moved),
             (Undo::TakeContentBack(replaced), false) => {
                 self.file_restore().take_back(deadline, replaced)
             }
             (Undo::TakeContentBack(replaced), true) => {
                 self.file_restore().discard(deadline, replaced)
             }
-            (Undo::PutBack(moved), false) => self.stale_file().put_back(deadline, moved),
-            (Undo::PutBack(moved), true) => self.stale_file().discard(deadline, moved),
+            (Undo::SetBack(moved), _) => LimitsHere::new(&self.tools.live).undo(deadline, moved),
+            (Undo::StopInstance(started), _) => self.instances().stop(deadline, started),
+            (Undo::StartInstance { unit }, _) => self.instances().start(deadline, unit),
+            (Undo::Thaw { unit }, _) => OffendersHere::new(&self.tools.live).thaw(deadline, unit),
         }
     }
 }
 
 /// What would be done without its plan could not be undone.
-fn not_planned(apply: &Apply) -> Failure {
+pub(super) fn not_planned(apply: &Apply) -> Failure {
     Failure::failed(
         "not-planned",
         format!("{} of `{}` was not planned", apply.act, apply.name),

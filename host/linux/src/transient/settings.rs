@@ -18,6 +18,8 @@ pub(super) enum Setting {
     Capabilities(Vec<Capability>),
     Families(Vec<&'static str>),
     Device(Device),
+    /// LoadCredential=: its name, and where it is read.
+    Credential(&'static str, String),
     /// Every namespace is forbidden.
     NoNamespaces,
     /// Every exit code counts as success to systemd: a check that says no is
@@ -55,6 +57,10 @@ impl Setting {
                 "DeviceAllow".to_owned(),
                 Variant::from(vec![(device.name.clone(), device.access.to_owned())]),
             ),
+            Self::Credential(name, path) => (
+                "LoadCredential".to_owned(),
+                Variant::from(vec![((*name).to_owned(), path.clone())]),
+            ),
             Self::NoNamespaces => ("RestrictNamespaces".to_owned(), Variant::from(0_u64)),
             Self::AnyExitCode => (
                 "SuccessExitStatus".to_owned(),
@@ -79,6 +85,9 @@ impl Setting {
             }
             Self::Families(these) => format!("RestrictAddressFamilies={}", these.join(" ")),
             Self::Device(device) => format!("DeviceAllow={} {}", device.name, device.access),
+            Self::Credential(name, path) => {
+                format!("LoadCredential={name}:{}", path.replace('%', "%%"))
+            }
             Self::NoNamespaces => "RestrictNamespaces=yes".to_owned(),
             Self::AnyExitCode => {
                 let codes: Vec<String> = (1..=255).map(|code: u8| code.to_string()).collect();
@@ -156,6 +165,10 @@ pub(super) fn settings(task: &Task, limit: Duration) -> Vec<Setting> {
         settings.push(Setting::Text("DevicePolicy", "closed".to_owned()));
         settings.extend(sandbox.devices.iter().cloned().map(Setting::Device));
     }
+    settings.extend(task.credentials.iter().map(|credential| {
+        let path = credential.path.to_string_lossy().into_owned();
+        Setting::Credential(credential.name, path)
+    }));
     if !task.runs_as.user.is_empty() {
         settings.push(Setting::Text("User", task.runs_as.user.clone()));
     }
@@ -190,6 +203,7 @@ mod tests {
             "ReadWritePaths=\"-/run\"",
             "SupplementaryGroups=\"adm\"",
             "User=app",
+            "LoadCredential=secret:/run/x",
         ] {
             assert!(lines.iter().any(|there| there == line), "{line}");
         }

@@ -1,54 +1,40 @@
 //! Declared remedies: what each would do is what the test says of it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use prunella_core::{
-    Timestamp,
+    Timestamp, UnitName,
     capability::{
         Answer,
         filesystems::percent_used,
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, EnteredMode, FileRestore, Mode, MovedAside, Plan, Receipt, Remedy, ReplacedContent,
-        SetAside, StaleFile, TraceKind, Undo,
+        Amount, Bounds, Call, CallMethod, EnteredMode, FileRestore, Instances, LinkChange,
+        MemoryReclaim, Mode, MovedAside, MovedLimits, Offender, Plan, Receipt, Release, Remedy,
+        ReplacedContent, SetAside, Signal, SignalName, StaleFile, TraceKind, Undo, UnitLimits,
+        UnitProperty, Zombies,
     },
 };
 
 use crate::{build::RemedyChange, world::World};
 
+/// For how long what has a lease is lent.
+const LEASE: Duration = Duration::from_secs(30 * 60);
+
+/// Of each limit that may be moved.
+const BOUNDS: Bounds = Bounds {
+    min: 100,
+    max: 400,
+    step: 100,
+};
+
 /// A remedy of this kind as an operator might have declared it, and how it would be undone.
-pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Undo)> {
+/// What cannot be undone has no undo.
+pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remedy, Option<Undo>)> {
     let path = PathBuf::from(format!("/sim/{name}"));
+    let unit = UnitName::new(format!("{name}.slice")).ok()?;
     Some(match kind {
-        "mode" => (
-            Remedy::Mode(Mode {
-                stop: Vec::new(),
-                start: Vec::new(),
-                enter: None,
-                leave: None,
-                lease: Duration::from_secs(3_600),
-                calm: Duration::from_secs(600),
-            }),
-            Undo::LeaveMode(EnteredMode {
-                name: name.to_owned(),
-                stopped: Vec::new(),
-                started: Vec::new(),
-                leave: None,
-            }),
-        ),
-        "set-aside" => (
-            Remedy::SetAside(SetAside {
-                path: path.clone(),
-                keep: Duration::from_secs(7 * 86_400),
-            }),
-            Undo::MoveBack(MovedAside {
-                path,
-                aside: format!("{name}.set-aside"),
-                device: 1,
-                inode: 1,
-            }),
-        ),
         "file-restore" => (
             Remedy::FileRestore(FileRestore {
                 path: path.clone(),
@@ -59,14 +45,14 @@ pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Undo)> {
                 settle: Duration::ZERO,
                 keep: Duration::from_secs(7 * 86_400),
             }),
-            Undo::TakeContentBack(ReplacedContent {
+            Some(Undo::TakeContentBack(ReplacedContent {
                 path,
                 aside: format!("{name}.replaced"),
                 before: None,
                 sha256: String::new(),
                 modified: Timestamp::default(),
                 copies: PathBuf::from("/sim/copies"),
-            }),
+            })),
         ),
         "stale-file" => (
             Remedy::StaleFile(StaleFile {
@@ -74,12 +60,121 @@ pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Undo)> {
                 what: TraceKind::Pid,
                 keep: Duration::from_secs(3600),
             }),
-            Undo::PutBack(MovedAside {
+            Some(Undo::PutBack(MovedAside {
                 path,
                 aside: format!("{name}.stale"),
                 device: 1,
                 inode: 1,
+            })),
+        ),
+        "instances" => (
+            Remedy::Instances(Instances {
+                template: UnitName::new(format!("{name}@.service")).ok()?,
+                min: 1,
+                max: 4,
+                cooldown: Duration::from_secs(5 * 60),
+                lease: LEASE,
+                calm: LEASE,
+                drain: None,
             }),
+            Some(Undo::StartInstance { unit }),
+        ),
+        "memory" => (
+            Remedy::MemoryReclaim(MemoryReclaim {
+                unit: None,
+                at_most: 256 << 20,
+            }),
+            None,
+        ),
+        "offenders" => (
+            Remedy::Offender(Offender {
+                unit: unit.clone(),
+                throttle: about
+                    .iter()
+                    .filter(|one| *one == "throttle")
+                    .map(|_| (UnitProperty::CpuWeight, 10))
+                    .collect(),
+                freeze: about.iter().any(|one| one == "freeze"),
+                lease: LEASE,
+                calm: LEASE,
+            }),
+            Some(Undo::Thaw { unit }),
+        ),
+        "unit-limits" => (
+            Remedy::UnitLimits(UnitLimits {
+                unit: None,
+                bounds: UnitProperty::ALL
+                    .into_iter()
+                    .filter(|property| about.iter().any(|one| one == property.as_str()))
+                    .map(|property| (property, BOUNDS))
+                    .collect(),
+                lease: LEASE,
+                calm: LEASE,
+            }),
+            Some(Undo::SetBack(MovedLimits {
+                unit,
+                limits: Vec::new(),
+            })),
+        ),
+        "zombies" => (Remedy::Zombies(Zombies { at_least: 10 }), None),
+        "call" => (
+            Remedy::Call(Call {
+                url: format!("http://127.0.0.1/{name}"),
+                method: CallMethod::Post,
+                headers: BTreeMap::new(),
+                body: None,
+                expect_status: Vec::new(),
+                timeout: Duration::from_secs(10),
+                secret: None,
+            }),
+            None,
+        ),
+        "release" => (
+            Remedy::Release(Release {
+                path: path.clone(),
+                healthy_for: Duration::from_secs(600),
+                within: Duration::from_secs(1_800),
+            }),
+            Some(Undo::Relink(LinkChange {
+                path,
+                from: "releases/2".to_owned(),
+                to: "releases/1".to_owned(),
+                temporary: format!(".{name}.new"),
+            })),
+        ),
+        "signal" => (
+            Remedy::Signal(Signal {
+                signal: SignalName::Hup,
+            }),
+            None,
+        ),
+        "mode" => (
+            Remedy::Mode(Mode {
+                stop: Vec::new(),
+                start: Vec::new(),
+                enter: None,
+                leave: None,
+                lease: Duration::from_secs(3_600),
+                calm: Duration::from_secs(600),
+            }),
+            Some(Undo::LeaveMode(EnteredMode {
+                name: name.to_owned(),
+                stopped: Vec::new(),
+                started: Vec::new(),
+                leave: None,
+            })),
+        ),
+        "set-aside" => (
+            Remedy::SetAside(SetAside {
+                path: path.clone(),
+                keep: Duration::from_secs(7 * 86_400),
+            }),
+            Some(Undo::MoveBack(MovedAside {
+                path,
+                aside: format!("{name}.set-aside"),
+                device: 1,
+                inode: 1,
+            })),
         ),
         _ => return None,
     })
@@ -99,7 +194,7 @@ impl World {
         if self.applied.contains(&of.name) && !remedy.again {
             return Ok(Plan::nothing("it was applied already"));
         }
-        let undo = example(&remedy.kind, &of.name).map(|(_, undo)| undo);
+        let undo = example(&remedy.kind, &of.name, &remedy.about).and_then(|(_, undo)| undo);
         Ok(Plan {
             amount: remedy.amount,
             undo: undo.filter(|_| remedy.undoable),
@@ -142,6 +237,7 @@ impl World {
 
     fn changed_by_remedy(&mut self, change: &RemedyChange) {
         match change {
+            RemedyChange::Answers(probe) => self.mute.retain(|mute| mute != probe),
             RemedyChange::Disk { available } => {
                 self.disk.available = *available;
                 self.disk.used = self.disk.total.saturating_sub(*available);

@@ -15,10 +15,10 @@ use rstest::rstest;
 use serde_json::Value;
 
 /// What tells the library when to strike.
-const KILL_AT: &str = "/run/prunella/kill-at";
+pub(crate) const KILL_AT: &str = "/run/prunella/kill-at";
 
 /// The library is put into the daemon, and nothing else is changed.
-const DROP_IN: &str = "[Service]
+pub(crate) const DROP_IN: &str = "[Service]
 Environment=LD_PRELOAD=/opt/test/killer.so
 RestartSec=50ms
 ";
@@ -45,7 +45,7 @@ backoff = ["0s"]
 "#;
 
 /// `case` keeps tests apart that run side by side.
-fn killer(case: usize) -> PathBuf {
+pub(crate) fn killer(case: usize) -> PathBuf {
     let library =
         std::env::temp_dir().join(format!("prunella-killer-{}-{case}.so", std::process::id()));
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/killer.c");

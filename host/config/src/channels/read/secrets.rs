@@ -5,6 +5,7 @@ use super::{ChannelReader, SECRET_KEYS, keys_of};
 use crate::{
     channels::check_url,
     reader::{Reader, Section},
+    value::is_credential_name,
 };
 use prunella_core::{secret::SecretSource, text::one_line};
 
@@ -99,13 +100,7 @@ impl ChannelReader<'_, '_, '_> {
             return self.reader.path(&file, text).map(SecretSource::File);
         }
         let (name, span) = self.text(&credential, "NAME")?;
-        // What systemd takes for one (credential_name_valid).
-        let valid = !matches!(name, "" | "." | "..")
-            && name.len() <= 255
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && b != b'/' && b != b':');
-        if !valid {
+        if !is_credential_name(name) {
             let shown = one_line(name, 60);
             self.reader.error_help(
                 span,

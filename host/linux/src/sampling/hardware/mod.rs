@@ -168,6 +168,7 @@ impl HardwareSampler {
                 families: vec!["AF_UNIX"],
                 devices,
             },
+            credentials: Vec::new(),
             timeout: LIMIT,
         };
         match self.runner.run(Instant::now() + LIMIT + AROUND, &task) {

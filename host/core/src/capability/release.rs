@@ -1,0 +1,37 @@
+//! `prunella:act/release`: going back to a release with which the service was healthy.
+
+use serde::Serialize;
+
+pub use super::remedies::Apply;
+use super::{
+    ActsOn, Budget, Consequence, Described, Description, Durability, Look, OversightRule,
+    StopsAlong, applied,
+};
+
+/// Where a declared release's link leads now. No strategy can ask for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InForce {
+    pub name: String,
+    /// Other targets: whether something stands there is told, too.
+    pub others: Vec<String>,
+}
+
+static IN_FORCE: Look = Look::new("release.in-force");
+
+impl Described for InForce {
+    fn description(&self) -> Description {
+        Description::Look(&IN_FORCE)
+    }
+}
+
+pub(super) static ROLL_BACK: Consequence = Consequence {
+    name: "release.roll-back",
+    asks_systemd: true,
+    means: "may take declared releases back to the one before",
+    on: ActsOn::Declared,
+    stops_along: StopsAlong::Nothing,
+    budget: Budget::Free,
+    durability: Durability::OnDiskFirst,
+    oversight: OversightRule::UnlessAllowed,
+    result: applied,
+};
