@@ -288,7 +288,7 @@ fn a_daemon_that_is_killed_meanwhile_leaves_the_old_release_or_the_new_one() {
         // Each round has a release of its own: none is rolled back from twice.
         let release = format!("at-{at}");
         scene
-            .write_file(&format!("/srv/web/releases/{release}/run"), BROKEN, 0o644)
+            .write_file(format!("/srv/web/releases/{release}/run"), BROKEN, 0o644)
             .unwrap();
         scene.write_file(KILL_AT, format!("{at}\n"), 0o600).unwrap();
         let daemon = scene.main_pid("prunella.service");
