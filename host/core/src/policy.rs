@@ -131,7 +131,11 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "environment-check",
     "database-check",
     "port-conflict",
+    "memory-relief",
+    "cpu-relief",
+    "process-relief",
     "reload",
+    "scale",
     "service-restart",
     "cache-reset",
     "rollback",
@@ -151,6 +155,10 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         }
         "port-conflict" => Grants::on_self([Act::Terminate].into_iter().chain(BRING_UP)),
         "service-restart" => Grants::on_self(BRING_UP),
+        "memory-relief" => Grants::on_self([Act::ReclaimMemory, Act::RaiseLimits]),
+        "cpu-relief" => Grants::on_self([Act::Throttle, Act::Freeze, Act::RaiseLimits]),
+        "scale" => Grants::on_self([Act::ScaleUp]),
+        "process-relief" => Grants::on_self([Act::ReapZombies, Act::RaiseLimits]),
         "rollback" => Grants::on_self([Act::RollBack].into_iter().chain(BRING_UP)),
         "reload" => Grants::on_self([Act::SendSignal, Act::MakeCall, Act::Reload]),
         "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
@@ -164,6 +172,10 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
 pub fn builtin_needs(name: &str) -> &'static [&'static str] {
     match name {
         "cache-reset" => &["set-aside"],
+        "memory-relief" => &["memory", "unit-limits"],
+        "cpu-relief" => &["offenders", "unit-limits"],
+        "scale" => &["instances"],
+        "process-relief" => &["zombies", "unit-limits"],
         "reload" => &["signal", "call"],
         "rollback" => &["release"],
         "degrade" => &["mode"],

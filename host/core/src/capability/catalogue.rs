@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, call, checks, file_repair, mode, process_control, release, set_aside,
-    signal, unit_control,
+    Termination, UnitStatus, call, checks, file_repair, instances, memory, mode, offenders,
+    process_control, release, set_aside, signal, unit_control, unit_limits, zombies,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -179,6 +179,15 @@ acts! {
     SendSignal = signal::SEND;
     EnterMode = mode::ENTER;
     SetAside = set_aside::RUN;
+    RaiseLimits = unit_limits::RAISE;
+    LowerLimits = unit_limits::LOWER;
+    ReclaimMemory = memory::RECLAIM;
+    Throttle = offenders::THROTTLE;
+    Freeze = offenders::FREEZE;
+    Thaw = offenders::THAW;
+    ReapZombies = zombies::REAP;
+    ScaleUp = instances::UP;
+    ScaleDown = instances::DOWN;
 }
 
 impl Act {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::DeclaredRemedy;
 use crate::secret::SecretSource;
 
 /// A request that may be made.
@@ -86,3 +87,5 @@ impl Call {
         codes.join(" or ")
     }
 }
+
+impl DeclaredRemedy for Call {}

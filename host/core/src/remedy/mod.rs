@@ -15,11 +15,16 @@
 
 mod applied;
 mod call;
+mod instances;
+mod memory_reclaim;
 mod mode;
+mod offender;
 mod plan;
 mod release;
 mod set_aside;
 mod signal;
+mod unit_limits;
+mod zombies;
 
 use std::path::Path;
 
@@ -30,11 +35,18 @@ use crate::UnitName;
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     call::{Call, CallMethod, CallSecret, SecretUse},
+    instances::{Instances, StartedInstance},
+    memory_reclaim::MemoryReclaim,
     mode::{EnteredMode, Mode},
+    offender::Offender,
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
     release::{KnownRelease, LinkChange, Release, ReleaseInForce},
     set_aside::{MovedAside, SetAside},
     signal::{Signal, SignalName},
+    unit_limits::{
+        Bounds, LimitMove, LimitNow, Move, MovedLimits, NO_LIMIT, UnitLimits, UnitProperty,
+    },
+    zombies::Zombies,
 };
 
 /// Hands the table to the macro `$then`: for each kind of remedy what is declared of it, and
@@ -52,6 +64,12 @@ macro_rules! remedies {
         pub const REMEDY_KINDS: &[&str] = &[$($name),*];
 
         impl Remedy {
+            fn declared(&self) -> &dyn DeclaredRemedy {
+                match self {
+                    $(Self::$kind(declared) => declared,)*
+                }
+            }
+
             /// The name of the table that declares it, and of the interface that acts on it.
             pub fn kind(&self) -> &'static str {
                 match self {
@@ -64,43 +82,70 @@ macro_rules! remedies {
 
 remedies! {
     Call "call";
+    Instances "instances";
+    MemoryReclaim "memory";
     Mode "mode";
+    Offender "offenders";
     Release "release";
     SetAside "set-aside";
     Signal "signal";
+    UnitLimits "unit-limits";
+    Zombies "zombies";
 }
 
-impl Remedy {
+/// What the layers above need to know of something that is declared. Each kind says what is so
+/// of it.
+pub trait DeclaredRemedy {
     /// Where it is, for people.
-    pub fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Release(declared) => Some(&declared.path),
-            Self::SetAside(declared) => Some(&declared.path),
-            Self::Call(_) | Self::Mode(_) | Self::Signal(_) => None,
-        }
+    fn path(&self) -> Option<&Path> {
+        None
     }
 
     /// The declared checks that it runs.
-    pub fn checks(&self) -> Vec<&str> {
-        match self {
-            Self::Mode(mode) => mode.enter.iter().chain(&mode.leave).map(|c| &**c).collect(),
-            Self::Call(_) | Self::Release(_) | Self::SetAside(_) | Self::Signal(_) => Vec::new(),
-        }
+    fn checks(&self) -> Vec<&str> {
+        Vec::new()
     }
 
     /// The units that it stops, beside the service's own.
-    pub fn stops(&self) -> &[UnitName] {
-        match self {
-            Self::Mode(mode) => &mode.stop,
-            Self::Call(_) | Self::Release(_) | Self::SetAside(_) | Self::Signal(_) => &[],
-        }
+    fn stops(&self) -> &[UnitName] {
+        &[]
     }
 
     /// The units that it acts on, beside the service's own.
+    fn units(&self) -> Vec<&UnitName> {
+        Vec::new()
+    }
+
+    /// What it is about, where one kind can be about several things: the limits that it moves,
+    /// the acts that it allows.
+    fn about(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+}
+
+impl Remedy {
+    /// As [`DeclaredRemedy::path`].
+    pub fn path(&self) -> Option<&Path> {
+        self.declared().path()
+    }
+
+    /// As [`DeclaredRemedy::checks`].
+    pub fn checks(&self) -> Vec<&str> {
+        self.declared().checks()
+    }
+
+    /// As [`DeclaredRemedy::stops`].
+    pub fn stops(&self) -> &[UnitName] {
+        self.declared().stops()
+    }
+
+    /// As [`DeclaredRemedy::units`].
     pub fn units(&self) -> Vec<&UnitName> {
-        match self {
-            Self::Mode(mode) => mode.stop.iter().chain(&mode.start).collect(),
-            Self::Call(_) | Self::Release(_) | Self::SetAside(_) | Self::Signal(_) => Vec::new(),
-        }
+        self.declared().units()
+    }
+
+    /// As [`DeclaredRemedy::about`].
+    pub fn about(&self) -> Vec<&'static str> {
+        self.declared().about()
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::DeclaredRemedy;
 use crate::UnitName;
 
 /// What changes in a degraded mode.
@@ -36,4 +37,19 @@ pub struct EnteredMode {
     pub started: Vec<UnitName>,
     /// The declared check that is run when the mode is left.
     pub leave: Option<String>,
+}
+
+impl DeclaredRemedy for Mode {
+    fn checks(&self) -> Vec<&str> {
+        let checks = self.enter.iter().chain(&self.leave);
+        checks.map(String::as_str).collect()
+    }
+
+    fn stops(&self) -> &[UnitName] {
+        &self.stop
+    }
+
+    fn units(&self) -> Vec<&UnitName> {
+        self.stop.iter().chain(&self.start).collect()
+    }
 }

@@ -1,9 +1,13 @@
 //! `[[release]]`: a link that says which release of a service is in force.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
+use super::DeclaredRemedy;
 use crate::Timestamp;
 
 /// A link that may go back to where it led before.
@@ -51,4 +55,10 @@ pub struct LinkChange {
     pub to: String,
     /// The name of the new link until it takes the place of the old one, in the same folder.
     pub temporary: String,
+}
+
+impl DeclaredRemedy for Release {
+    fn path(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
 }

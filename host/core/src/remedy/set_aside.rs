@@ -1,8 +1,13 @@
 //! `[[set-aside]]`: something that a service makes anew when it is missing.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
+
+use super::DeclaredRemedy;
 
 /// A folder or file that may be moved aside: a cache, say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,4 +29,10 @@ pub struct MovedAside {
     /// What names it, wherever it is: its device and inode.
     pub device: u64,
     pub inode: u64,
+}
+
+impl DeclaredRemedy for SetAside {
+    fn path(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
 }

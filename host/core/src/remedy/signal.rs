@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::DeclaredRemedy;
+
 /// A signal that may be sent to the service's main process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signal {
@@ -30,3 +32,5 @@ impl SignalName {
         }
     }
 }
+
+impl DeclaredRemedy for Signal {}

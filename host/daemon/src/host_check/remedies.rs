@@ -26,7 +26,7 @@ pub(super) fn wrong_with(file: &File, name: &str, remedy: &Remedy) -> Option<Dia
             Some(file.warning(span, message).help(help))
         }
         Remedy::Release(release) => no_link(file, name, release),
-        Remedy::Mode(_) | Remedy::SetAside(_) | Remedy::Signal(_) => None,
+        _ => None,
     }
 }
 

@@ -16,7 +16,7 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{call, release, set_aside};
+use super::{call, memory, release, set_aside};
 use crate::{
     answer::answer,
     own_program::own_program,
@@ -31,6 +31,7 @@ const PURPOSE: &str = "remedy";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Request {
+    Memory(memory::Request),
     Call(call::Request),
     Release(release::Request),
     SetAside(set_aside::Request),
@@ -137,6 +138,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
     let outcome = serde_json::from_str::<Request>(request)
         .map_err(|error| Failure::invalid("bad-request", format!("not a remedy: {error}")))
         .and_then(|request| match request {
+            Request::Memory(request) => memory::carry_out(&request),
             Request::Call(request) => call::carry_out(&request),
             Request::Release(request) => release::carry_out(&request),
             Request::SetAside(request) => set_aside::carry_out(&request),

@@ -5,15 +5,22 @@
 
 mod call;
 pub(crate) mod helper;
+mod instances;
+mod live;
+mod memory;
 mod mode;
+mod offenders;
 mod release;
 mod set_aside;
 pub(crate) mod signal;
+mod top;
+mod unit_limits;
+mod zombies;
 
 use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
-    Failure,
+    Failure, UnitName,
     capability::{
         Act, Answer,
         release::InForce,
@@ -23,8 +30,11 @@ use prunella_core::{
     service::Service,
 };
 
+pub(crate) use self::live::LiveUnits;
 use self::{
-    call::CallHere, helper::Helper, mode::ModeHere, release::ReleaseHere, set_aside::SetAsideHere,
+    call::CallHere, helper::Helper, instances::InstancesHere, memory::MemoryHere, mode::ModeHere,
+    offenders::OffendersHere, release::ReleaseHere, set_aside::SetAsideHere,
+    unit_limits::LimitsHere, zombies::ZombiesHere,
 };
 use crate::{
     checks::LinuxChecks, transient::Runner, unit_control::SystemdUnitControl, units::Units,
@@ -36,6 +46,7 @@ pub(crate) struct Tools {
     pub(crate) units: Arc<dyn Units>,
     pub(crate) control: SystemdUnitControl,
     pub(crate) checks: LinuxChecks,
+    pub(crate) live: LiveUnits,
 }
 
 /// Applies the declared remedies of one service.
@@ -63,12 +74,40 @@ impl LinuxRemedies {
         }
     }
 
+    fn instances(&self) -> InstancesHere<'_> {
+        InstancesHere {
+            units: &*self.tools.units,
+            control: &self.tools.control,
+            checks: &self.tools.checks,
+        }
+    }
+
+    /// The unit that a remedy acts on: the service's own, where it names none.
+    fn unit_or_own<'a>(&'a self, unit: Option<&'a UnitName>) -> &'a UnitName {
+        unit.unwrap_or(&self.service.unit)
+    }
+
     fn declared(&self, act: Act, name: &str) -> Answer<&Remedy> {
         self.service.remedy(act.interface(), name)
     }
 
     pub(crate) fn plan(&self, deadline: Instant, of: &PlanOf) -> Answer<Plan> {
         match self.declared(of.act, &of.name)? {
+            Remedy::Instances(declared) => {
+                self.instances()
+                    .plan(deadline, of, declared, &self.service.unit)
+            }
+            Remedy::MemoryReclaim(declared) => {
+                let unit = self.unit_or_own(declared.unit.as_ref());
+                MemoryHere::new(&self.helper, &self.tools.live)
+                    .plan(deadline, &of.name, unit, declared)
+            }
+            Remedy::Offender(declared) => OffendersHere::new(&self.tools.live).plan(
+                deadline,
+                of,
+                declared,
+                &self.service.unit,
+            ),
             Remedy::Call(declared) => Ok(call::plan(&of.name, declared)),
             // What it was before is in the store.
             Remedy::Release(_) => Ok(Plan::nothing(
@@ -77,6 +116,13 @@ impl LinuxRemedies {
             Remedy::Mode(mode) => self.mode().plan(deadline, &of.name, mode),
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
+            }
+            Remedy::UnitLimits(declared) => {
+                let unit = self.unit_or_own(declared.unit.as_ref());
+                LimitsHere::new(&self.tools.live).plan(deadline, of, unit, declared)
+            }
+            Remedy::Zombies(declared) => {
+                ZombiesHere::new(&self.tools.live).plan(deadline, &self.service.unit, *declared)
             }
             Remedy::Signal(declared) => self.plan_signal(deadline, &of.name, *declared),
         }
@@ -96,9 +142,37 @@ impl LinuxRemedies {
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }
-            (Remedy::Mode(_) | Remedy::Release(_) | Remedy::SetAside(_), _) => {
-                Err(not_planned(apply))
+            (Remedy::MemoryReclaim(declared), None) => {
+                let unit = self.unit_or_own(declared.unit.as_ref());
+                MemoryHere::new(&self.helper, &self.tools.live).apply(
+                    deadline,
+                    &apply.name,
+                    unit,
+                    declared,
+                )
             }
+            (Remedy::Instances(declared), undo) => {
+                self.instances()
+                    .apply(deadline, apply, declared, undo.as_ref())
+            }
+            (Remedy::Offender(declared), undo) => {
+                OffendersHere::new(&self.tools.live).apply(deadline, apply, declared, undo.as_ref())
+            }
+            (Remedy::UnitLimits(_), Some(Undo::SetBack(moved))) => {
+                LimitsHere::new(&self.tools.live).apply(deadline, apply, moved)
+            }
+            (Remedy::Zombies(_), None) => {
+                ZombiesHere::new(&self.tools.live).apply(deadline, &self.service.unit)
+            }
+            (
+                Remedy::MemoryReclaim(_)
+                | Remedy::Mode(_)
+                | Remedy::Release(_)
+                | Remedy::SetAside(_)
+                | Remedy::UnitLimits(_)
+                | Remedy::Zombies(_),
+                _,
+            ) => Err(not_planned(apply)),
             (Remedy::Signal(declared), _) => self.send_signal(deadline, &apply.name, *declared),
         }
     }
@@ -129,12 +203,16 @@ impl LinuxRemedies {
             (Undo::MoveBack(moved), true) => {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)
             }
+            (Undo::SetBack(moved), _) => LimitsHere::new(&self.tools.live).undo(deadline, moved),
+            (Undo::StopInstance(started), _) => self.instances().stop(deadline, started),
+            (Undo::StartInstance { unit }, _) => self.instances().start(deadline, unit),
+            (Undo::Thaw { unit }, _) => OffendersHere::new(&self.tools.live).thaw(deadline, unit),
         }
     }
 }
 
 /// What would be done without its plan could not be undone.
-fn not_planned(apply: &Apply) -> Failure {
+pub(super) fn not_planned(apply: &Apply) -> Failure {
     Failure::failed(
         "not-planned",
         format!("{} of `{}` was not planned", apply.act, apply.name),

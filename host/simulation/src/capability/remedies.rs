@@ -3,23 +3,87 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use prunella_core::{
+    UnitName,
     capability::{
         Answer,
         filesystems::percent_used,
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, Call, CallMethod, EnteredMode, LinkChange, Mode, MovedAside, Plan, Receipt,
-        Release, Remedy, SetAside, Signal, SignalName, Undo,
+        Amount, Bounds, Call, CallMethod, EnteredMode, Instances, LinkChange, MemoryReclaim, Mode,
+        MovedAside, MovedLimits, Offender, Plan, Receipt, Release, Remedy, SetAside, Signal,
+        SignalName, Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
 
 use crate::{build::RemedyChange, world::World};
 
+/// For how long what has a lease is lent.
+const LEASE: Duration = Duration::from_secs(30 * 60);
+
+/// Of each limit that may be moved.
+const BOUNDS: Bounds = Bounds {
+    min: 100,
+    max: 400,
+    step: 100,
+};
+
 /// A remedy of this kind as an operator might have declared it, and how it would be undone.
-pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Option<Undo>)> {
+/// What cannot be undone has no undo.
+pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remedy, Option<Undo>)> {
     let path = PathBuf::from(format!("/sim/{name}"));
+    let unit = UnitName::new(format!("{name}.slice")).ok()?;
     Some(match kind {
+        "instances" => (
+            Remedy::Instances(Instances {
+                template: UnitName::new(format!("{name}@.service")).ok()?,
+                min: 1,
+                max: 4,
+                cooldown: Duration::from_secs(5 * 60),
+                lease: LEASE,
+                calm: LEASE,
+                drain: None,
+            }),
+            Some(Undo::StartInstance { unit }),
+        ),
+        "memory" => (
+            Remedy::MemoryReclaim(MemoryReclaim {
+                unit: None,
+                at_most: 256 << 20,
+            }),
+            None,
+        ),
+        "offenders" => (
+            Remedy::Offender(Offender {
+                unit: unit.clone(),
+                throttle: about
+                    .iter()
+                    .filter(|one| *one == "throttle")
+                    .map(|_| (UnitProperty::CpuWeight, 10))
+                    .collect(),
+                freeze: about.iter().any(|one| one == "freeze"),
+                lease: LEASE,
+                calm: LEASE,
+            }),
+            Some(Undo::Thaw { unit }),
+        ),
+        "unit-limits" => (
+            Remedy::UnitLimits(UnitLimits {
+                unit: None,
+                bounds: UnitProperty::ALL
+                    .into_iter()
+                    .filter(|property| about.iter().any(|one| one == property.as_str()))
+                    .map(|property| (property, BOUNDS))
+                    .collect(),
+                lease: LEASE,
+                calm: LEASE,
+            }),
+            Some(Undo::SetBack(MovedLimits {
+                unit,
+                limits: Vec::new(),
+            })),
+        ),
+        "zombies" => (Remedy::Zombies(Zombies { at_least: 10 }), None),
         "call" => (
             Remedy::Call(Call {
                 url: format!("http://127.0.0.1/{name}"),
@@ -97,7 +161,7 @@ impl World {
         if self.applied.contains(&of.name) && !remedy.again {
             return Ok(Plan::nothing("it was applied already"));
         }
-        let undo = example(&remedy.kind, &of.name).and_then(|(_, undo)| undo);
+        let undo = example(&remedy.kind, &of.name, &remedy.about).and_then(|(_, undo)| undo);
         Ok(Plan {
             amount: remedy.amount,
             undo: undo.filter(|_| remedy.undoable),
