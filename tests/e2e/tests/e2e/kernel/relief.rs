@@ -127,7 +127,7 @@ fn a_service_near_its_memory_limit_may_have_more_for_a_time() {
 #[test]
 fn a_neighbour_makes_way_and_a_quota_is_raised_until_their_time_is_over() {
     let waits = "heal-degraded = [\"cpu-relief\"]\n\
-                 [health]\ncpu-pressure = { degraded = \"60%\", clear = \"50%\", for = \"2s\" }\n\
+                 [health]\ncpu-pressure = { degraded = \"55%\", clear = \"50%\", for = \"2s\" }\n\
                  [proof]\nstable-for = \"2s\"\n\
                  [[offenders]]\nname = \"batch\"\nunit = \"batch.slice\"\n\
                  throttle = { cpu-weight = 1, cpu-quota = \"5%\" }\nlease = \"10m\"\n";
@@ -141,7 +141,7 @@ fn a_neighbour_makes_way_and_a_quota_is_raised_until_their_time_is_over() {
         .file("/etc/prunella/prunella.toml", MAIN, 0o644)
         .service("web.service", &greedy("web", ""), waits)
         .service("own.service", &greedy("own", "CPUQuota=10%"), own)
-        .unit("batch.slice", "[Slice]\nCPUWeight=1000\n")
+        .unit("batch.slice", "[Slice]\nCPUWeight=300\n")
         .unit(
             "batch.service",
             "[Service]\nSlice=batch.slice\n\
@@ -180,7 +180,7 @@ fn a_neighbour_makes_way_and_a_quota_is_raised_until_their_time_is_over() {
     );
     have_rest(&scene, "web");
     scene.prunella_ok(&["undo", &healed.id]);
-    assert_eq!(limit(&scene, "batch.slice", "CPUWeight"), "1000");
+    assert_eq!(limit(&scene, "batch.slice", "CPUWeight"), "300");
     assert_eq!(
         limit(&scene, "batch.slice", "CPUQuotaPerSecUSec"),
         "infinity"
@@ -195,16 +195,16 @@ fn a_neighbour_makes_way_and_a_quota_is_raised_until_their_time_is_over() {
 fn a_frozen_neighbour_goes_on_when_its_time_is_over() {
     let main = format!("{MAIN}[oversight]\nallow = [\"offenders.freeze\"]\n");
     let care = "heal-degraded = [\"cpu-relief\"]\n\
-                [health]\ncpu-pressure = { degraded = \"60%\", clear = \"50%\", for = \"2s\" }\n\
+                [health]\ncpu-pressure = { degraded = \"55%\", clear = \"50%\", for = \"2s\" }\n\
                 [proof]\nstable-for = \"2s\"\n\
                 [[offenders]]\nname = \"batch\"\nunit = \"batch.service\"\n\
                 freeze = true\nlease = \"100s\"\n";
     let scene = with_greedy(Scene::builder())
         .file("/etc/prunella/prunella.toml", &main, 0o644)
-        .service("web.service", &greedy("web", "CPUWeight=5"), care)
+        .service("web.service", &greedy("web", ""), care)
         .unit(
             "batch.service",
-            "[Service]\n\
+            "[Service]\nCPUWeight=300\n\
              ExecStart=/bin/sh -c 'for n in 1 2 3 4; do (while :; do :; done) & done; wait'\n",
         )
         .with_daemon();
