@@ -109,6 +109,10 @@ impl Case<'_> {
         let Some(began) = self.began else {
             return Err("nothing has failed".to_owned());
         };
+        let of_now = self.known.iter().find(|it| it.target == self.now.target);
+        if of_now.is_some_and(|known| known.left.is_some()) {
+            return Err(format!("`{name}` was rolled back from this release before"));
+        }
         if began < since {
             return Err(format!("the failure began before `{name}` was changed"));
         }
@@ -119,10 +123,6 @@ impl Case<'_> {
                 written(Duration::from_secs(after.as_secs())),
                 written(self.declared.within)
             ));
-        }
-        let of_now = self.known.iter().find(|it| it.target == self.now.target);
-        if of_now.is_some_and(|known| known.left.is_some()) {
-            return Err(format!("`{name}` was rolled back from this release before"));
         }
         if of_now.is_some_and(|known| known.proven.is_some_and(|proven| proven >= since)) {
             return Err(format!(

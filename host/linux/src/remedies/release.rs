@@ -133,7 +133,7 @@ fn look(name: &str, path: &Path, others: Vec<String>) -> Answer<ReleaseInForce> 
         .filter(|other| fs::metadata(folder.join(other)).is_ok())
         .collect();
     let seconds = u64::try_from(found.stat.st_mtime).unwrap_or_default();
-    let nanoseconds = u64::try_from(found.stat.st_mtime_nsec).unwrap_or_default();
+    let nanoseconds = found.stat.st_mtime_nsec;
     let since = seconds.saturating_mul(1_000) + nanoseconds / 1_000_000;
     Ok(ReleaseInForce {
         target,

@@ -34,7 +34,7 @@ fn scene() -> Scene {
     scene
 }
 
-fn expect(scene: &Scene, more: &[&str]) {
+pub(crate) fn expect(scene: &Scene, more: &[&str]) {
     let arguments = ["expect", "web", "--for", "1h", "--reason", "nightly backup"];
     scene.prunella_ok(&[&arguments[..], more].concat());
     scene
@@ -46,7 +46,7 @@ fn expect(scene: &Scene, more: &[&str]) {
 }
 
 /// Waits until this many slow answers have come, one after the other.
-fn wait_slow(scene: &Scene, times: usize) {
+pub(crate) fn wait_slow(scene: &Scene, times: usize) {
     let mut seen = std::collections::BTreeSet::new();
     scene
         .wait_for("slow answers", 2 * TIMEOUT, || {

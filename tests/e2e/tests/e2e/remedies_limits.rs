@@ -10,7 +10,10 @@
 
 use prunella_e2e::{Builder, Scene, TIMEOUT, victim};
 
-use crate::web::{self, SLOW, with_server};
+use crate::{
+    expect::{expect, wait_slow},
+    web::{self, SLOW, with_server},
+};
 
 const WEB: &str = "web.service";
 
@@ -253,4 +256,15 @@ fn nothing_is_scaled_during_a_package_upgrade() {
     // It was only put off.
     scene.wait_healed(WEB);
     assert_eq!(state(&scene, "app@2.service"), "active");
+}
+
+#[test]
+fn nothing_is_scaled_while_such_work_is_expected() {
+    let scene = scaled("cooldown = \"1ms\"\n");
+    expect(&scene, &[]);
+    scene.write_file(SLOW, "", 0o644).unwrap();
+    // Without it, three in three seconds are enough.
+    wait_slow(&scene, 6);
+    assert!(scene.incidents_of(WEB).is_empty());
+    assert_eq!(state(&scene, "app@2.service"), "inactive");
 }

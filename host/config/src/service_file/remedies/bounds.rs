@@ -81,9 +81,7 @@ pub(super) fn bounds_of(
 ) -> Option<Bounds> {
     let key = property.as_str();
     let at = section.table.get(key)?.span();
-    let Some(inner) = reader.section(section, key, example(property)) else {
-        return None;
-    };
+    let inner = reader.section(section, key, example(property))?;
     reader.only(Section { name: key, ..inner }, &["min", "max", "step"]);
     for wanted in ["min", "max"] {
         if !inner.table.contains_key(wanted) {

@@ -122,3 +122,6 @@ fn check_against(reader: &mut Reader<'_>, at: &Range<usize>, service: &Service, 
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

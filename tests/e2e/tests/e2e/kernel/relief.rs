@@ -22,11 +22,9 @@ told = {signal.SIGUSR1}
 signal.pthread_sigmask(signal.SIG_BLOCK, told)
 open("/run/ready-misses", "w").close()
 signal.sigwait(told)
-for _ in range(16):
-    if os.fork() == 0:
-        os._exit(0)
-for _ in range(16):
-    os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+children = [os.fork() or os._exit(0) for _ in range(16)]
+for child in children:
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
 signal.signal(signal.SIGCHLD, ask)
 while True:
     signal.pause()
@@ -45,12 +43,19 @@ fn group(scene: &Scene, path: &str) -> String {
 /// That a service was healed by this strategy, without a restart.
 #[track_caller]
 fn healed_by(scene: &Scene, unit: &str, strategy: &str) -> Incident {
+    let told = || -> Vec<String> {
+        let all = scene.incidents_of(unit);
+        all.iter().map(|one| scene.record(one).text()).collect()
+    };
     let healed = scene
-        .wait_for(&format!("{unit} to be healed"), 6 * TIMEOUT, || {
+        .wait_for(&format!("{unit} to be healed"), 4 * TIMEOUT, || {
             let all = scene.incidents_of(unit);
             Ok(all.into_iter().find(|one| one.is("healed")))
         })
-        .unwrap();
+        .unwrap_or_else(|error| {
+            let health = scene.health(unit);
+            panic!("{error}: {health:#}\n{}", told().join("\n"))
+        });
     assert_eq!(healed.strategy.as_deref(), Some(strategy));
     assert_eq!(scene.runs(unit), 1);
     healed
@@ -122,7 +127,7 @@ fn a_service_near_its_memory_limit_may_have_more_for_a_time() {
 #[test]
 fn a_neighbour_makes_way_and_a_quota_is_raised_until_their_time_is_over() {
     let waits = "heal-degraded = [\"cpu-relief\"]\n\
-                 [health]\ncpu-pressure = { degraded = \"30%\", clear = \"15%\", for = \"2s\" }\n\
+                 [health]\ncpu-pressure = { degraded = \"55%\", clear = \"50%\", for = \"2s\" }\n\
                  [proof]\nstable-for = \"2s\"\n\
                  [[offenders]]\nname = \"batch\"\nunit = \"batch.slice\"\n\
                  throttle = { cpu-weight = 1, cpu-quota = \"5%\" }\nlease = \"10m\"\n";
@@ -136,7 +141,7 @@ fn a_neighbour_makes_way_and_a_quota_is_raised_until_their_time_is_over() {
         .file("/etc/prunella/prunella.toml", MAIN, 0o644)
         .service("web.service", &greedy("web", ""), waits)
         .service("own.service", &greedy("own", "CPUQuota=10%"), own)
-        .unit("batch.slice", "[Slice]\n")
+        .unit("batch.slice", "[Slice]\nCPUWeight=300\n")
         .unit(
             "batch.service",
             "[Service]\nSlice=batch.slice\n\
@@ -175,7 +180,7 @@ fn a_neighbour_makes_way_and_a_quota_is_raised_until_their_time_is_over() {
     );
     have_rest(&scene, "web");
     scene.prunella_ok(&["undo", &healed.id]);
-    assert_eq!(limit(&scene, "batch.slice", "CPUWeight"), "[not set]");
+    assert_eq!(limit(&scene, "batch.slice", "CPUWeight"), "300");
     assert_eq!(
         limit(&scene, "batch.slice", "CPUQuotaPerSecUSec"),
         "infinity"
@@ -190,7 +195,7 @@ fn a_neighbour_makes_way_and_a_quota_is_raised_until_their_time_is_over() {
 fn a_frozen_neighbour_goes_on_when_its_time_is_over() {
     let main = format!("{MAIN}[oversight]\nallow = [\"offenders.freeze\"]\n");
     let care = "heal-degraded = [\"cpu-relief\"]\n\
-                [health]\ncpu-pressure = { degraded = \"30%\", clear = \"15%\", for = \"2s\" }\n\
+                [health]\ncpu-pressure = { degraded = \"55%\", clear = \"50%\", for = \"2s\" }\n\
                 [proof]\nstable-for = \"2s\"\n\
                 [[offenders]]\nname = \"batch\"\nunit = \"batch.service\"\n\
                 freeze = true\nlease = \"100s\"\n";
@@ -199,7 +204,7 @@ fn a_frozen_neighbour_goes_on_when_its_time_is_over() {
         .service("web.service", &greedy("web", ""), care)
         .unit(
             "batch.service",
-            "[Service]\n\
+            "[Service]\nCPUWeight=300\n\
              ExecStart=/bin/sh -c 'for n in 1 2 3 4; do (while :; do :; done) & done; wait'\n",
         )
         .with_daemon();
