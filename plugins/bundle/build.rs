@@ -10,6 +10,7 @@ const STRATEGIES: Guests<'_> = Guests {
         ("cache-reset", "plugins/cache-reset"),
         ("config-validation", "plugins/config-validation"),
         ("database-check", "plugins/database-check"),
+        ("disk-relief", "plugins/disk-relief"),
         ("environment-check", "plugins/environment-check"),
         ("port-conflict", "plugins/port-conflict"),
         ("service-restart", "plugins/service-restart"),

@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`set_aside`] | one for each function | acting on what the operator declared for it |
+//! | [`cleanup`], [`set_aside`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 
 #![warn(missing_docs)]
@@ -60,6 +60,7 @@ mod adapter;
 pub mod bindings;
 
 pub mod checks;
+pub mod cleanup;
 pub mod clock;
 mod contract;
 mod failure;
@@ -71,7 +72,7 @@ pub mod filesystems {
 
     pub use raw::FileSystem;
 
-    /// Those of the declared files, and of `/`, `/var`, `/tmp` and `/run`, each once.
+    /// Those of the declared files and cleanups, and of `/`, `/var`, `/tmp` and `/run`, each once.
     ///
     /// # Errors
     /// Whatever kept the host from knowing.
@@ -79,7 +80,8 @@ pub mod filesystems {
         Ok(raw::list()?)
     }
 
-    /// The one below a declared file, or `/`, `/var`, `/tmp`, `/run`.
+    /// The one below a declared file or cleanup, or `/`, `/var`, `/tmp`, `/run`; below a cleanup
+    /// in several folders the fullest.
     ///
     /// # Errors
     /// `not-found` when the place is none of these.
@@ -121,9 +123,10 @@ pub use strategy::{Assessment, Description, Outcome, Setting, Strategy};
 pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
-        Result, Setting, Strategy, Symptom, checks, clock, debug, description, error, file_repair,
-        files, health, history, info, logs, metrics, ports, probes, process_control, processes,
-        recovery, remedies, resources, set_aside, settings, state, unit_control, units, warn,
+        Result, Setting, Strategy, Symptom, checks, cleanup, clock, debug, description, error,
+        file_repair, files, health, history, info, logs, metrics, ports, probes, process_control,
+        processes, recovery, remedies, resources, set_aside, settings, state, unit_control, units,
+        warn,
     };
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    Incident, Outcome, Result, Setting, settings,
+    Incident, Outcome, Result, Setting, ports, probes, settings,
     time::in_words,
     unit_control::{self, JobResult},
     units::{self, ActiveState, Unit},
@@ -28,6 +28,38 @@ pub fn timeout_setting() -> Setting {
 pub fn start_limit_hit(incident: &Incident<'_>, unit: &Unit) -> bool {
     const WORD: &str = "start-limit-hit";
     unit.last_result() == WORD || (incident.cause() == WORD && unit.is_down())
+}
+
+/// What a running service fails to do, each in a clause: probes of its own that are not
+/// answered, ports that nobody holds.
+///
+/// # Errors
+/// Whatever kept the host from knowing.
+pub fn silences(incident: &Incident<'_>) -> Result<Vec<String>> {
+    let mut silences = Vec::new();
+    for probe in incident.probes() {
+        if probes::target(&probe)?.is_some() {
+            continue;
+        }
+        let answer = match probes::ask(&probe) {
+            Ok(answer) => answer,
+            // It tells nothing about the service.
+            Err(failure) if failure.is("never-answered") => continue,
+            Err(failure) => return Err(failure),
+        };
+        if !answer.healthy {
+            silences.push(format!(
+                "its probe `{probe}` is not answered: {}",
+                answer.detail
+            ));
+        }
+    }
+    for port in incident.ports() {
+        if ports::holders(&port)?.is_empty() {
+            silences.push(format!("nobody listens on {port}"));
+        }
+    }
+    Ok(silences)
 }
 
 /// Starts the incident's unit when it is down, restarts it when it is up, and

@@ -132,6 +132,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "database-check",
     "port-conflict",
     "service-restart",
+    "disk-relief",
     "cache-reset",
 ];
 
@@ -149,6 +150,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "port-conflict" => Grants::on_self([Act::Terminate].into_iter().chain(BRING_UP)),
         "service-restart" => Grants::on_self(BRING_UP),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
+        "disk-relief" => Grants::on_self([Act::Cleanup].into_iter().chain(BRING_UP)),
         _ => return None,
     })
 }
@@ -158,6 +160,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
 pub fn builtin_needs(name: &str) -> &'static [&'static str] {
     match name {
         "cache-reset" => &["set-aside"],
+        "disk-relief" => &["cleanup"],
         _ => &[],
     }
 }

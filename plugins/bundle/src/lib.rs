@@ -27,6 +27,7 @@ static BUILTINS: &[Builtin] = &[
     builtin!("database-check"),
     builtin!("port-conflict"),
     builtin!("service-restart"),
+    builtin!("disk-relief"),
     builtin!("cache-reset"),
 ];
 

@@ -46,7 +46,7 @@ impl Strategy for ServiceRestart {
             return Ok(assess_degraded(incident, &unit));
         }
         if unit.is_up() {
-            let silences = silences(incident)?;
+            let silences = recovery::silences(incident)?;
             let standing = unit.standing();
             return Ok(if silences.is_empty() {
                 Assessment::not_applicable(format!("{name} is {standing}, and answers"))
@@ -86,7 +86,7 @@ impl Strategy for ServiceRestart {
         if unit.is_up()
             && !is_degraded
             && !restart_is_due(incident, &unit)
-            && silences(incident)?.is_empty()
+            && recovery::silences(incident)?.is_empty()
         {
             return Ok(Outcome::healed(format!(
                 "{} is up again and answers; there was nothing to do",
@@ -184,34 +184,6 @@ fn is_end(cause: &str) -> bool {
         cause,
         "signal" | "core-dump" | "oom-kill" | "watchdog" | "timeout" | "exit-code"
     )
-}
-
-/// What a running service fails to do: probes unanswered, ports not held.
-fn silences(incident: &Incident) -> Result<Vec<String>> {
-    let mut silences = Vec::new();
-    for probe in incident.probes() {
-        if probes::target(&probe)?.is_some() {
-            continue;
-        }
-        let answer = match probes::ask(&probe) {
-            Ok(answer) => answer,
-            // It tells nothing about the service.
-            Err(failure) if failure.is("never-answered") => continue,
-            Err(failure) => return Err(failure),
-        };
-        if !answer.healthy {
-            silences.push(format!(
-                "its probe `{probe}` is not answered: {}",
-                answer.detail
-            ));
-        }
-    }
-    for port in incident.ports() {
-        if ports::holders(&port)?.is_empty() {
-            silences.push(format!("nobody listens on {port}"));
-        }
-    }
-    Ok(silences)
 }
 
 prunella_sdk::export!(ServiceRestart);

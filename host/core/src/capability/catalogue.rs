@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, checks, file_repair, process_control, set_aside, unit_control,
+    Termination, UnitStatus, checks, cleanup, file_repair, process_control, set_aside,
+    unit_control,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -173,6 +174,7 @@ acts! {
     RepairOwner = file_repair::OWNER;
     RepairTarget = file_repair::TARGET;
     RunCheck = checks::RUN;
+    Cleanup = cleanup::RUN;
     SetAside = set_aside::RUN;
 }
 

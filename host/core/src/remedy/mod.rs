@@ -14,6 +14,7 @@
 //! one that was not, and leaves either the old state or the new one.
 
 mod applied;
+mod cleanup;
 mod plan;
 mod set_aside;
 
@@ -25,6 +26,7 @@ use crate::UnitName;
 
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
+    cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
     set_aside::{MovedAside, SetAside},
 };
@@ -55,6 +57,7 @@ macro_rules! remedies {
 }
 
 remedies! {
+    Cleanup "cleanup";
     SetAside "set-aside";
 }
 
@@ -62,14 +65,34 @@ impl Remedy {
     /// Where it is, for people.
     pub fn path(&self) -> Option<&Path> {
         match self {
+            Self::Cleanup(declared) => match &declared.of {
+                CleanupOf::Folder(folder) => Some(&folder.path),
+                CleanupOf::Preset(_) => None,
+            },
             Self::SetAside(declared) => Some(&declared.path),
+        }
+    }
+
+    /// The folders whose file systems it makes room on.
+    pub fn makes_room_in(&self) -> Vec<&Path> {
+        match self {
+            Self::Cleanup(declared) => declared.folders(),
+            Self::SetAside(_) => Vec::new(),
+        }
+    }
+
+    /// Among those of its kind, the one that does the least harm has the least.
+    pub fn harm(&self) -> usize {
+        match self {
+            Self::Cleanup(declared) => declared.harm(),
+            Self::SetAside(_) => 0,
         }
     }
 
     /// The units that it acts on, beside the service's own.
     pub fn units(&self) -> Vec<&UnitName> {
         match self {
-            Self::SetAside(_) => Vec::new(),
+            Self::Cleanup(_) | Self::SetAside(_) => Vec::new(),
         }
     }
 }

@@ -16,7 +16,7 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::set_aside;
+use super::{cleanup, set_aside};
 use crate::{
     answer::answer,
     own_program::own_program,
@@ -28,6 +28,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Request {
+    Cleanup(cleanup::Request),
     SetAside(set_aside::Request),
 }
 
@@ -113,6 +114,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
     let outcome = serde_json::from_str::<Request>(request)
         .map_err(|error| Failure::invalid("bad-request", format!("not a remedy: {error}")))
         .and_then(|request| match request {
+            Request::Cleanup(request) => cleanup::carry_out(&request),
             Request::SetAside(request) => set_aside::carry_out(&request),
         });
     match outcome {

@@ -3,6 +3,7 @@
 //! What touches files of others is done by this binary again, in a transient unit
 //! ([`helper`]).
 
+mod cleanup;
 pub(crate) mod helper;
 mod set_aside;
 
@@ -18,7 +19,7 @@ use prunella_core::{
     service::Service,
 };
 
-use self::{helper::Helper, set_aside::SetAsideHere};
+use self::{cleanup::CleanupHere, helper::Helper, set_aside::SetAsideHere};
 use crate::transient::Runner;
 
 /// Applies the declared remedies of one service.
@@ -39,6 +40,9 @@ impl LinuxRemedies {
 
     pub(crate) fn plan(&self, deadline: Instant, of: &PlanOf) -> Answer<Plan> {
         match self.declared(of.act, &of.name)? {
+            Remedy::Cleanup(declared) => {
+                CleanupHere::new(&self.helper).plan(deadline, &of.name, declared)
+            }
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
@@ -47,6 +51,9 @@ impl LinuxRemedies {
 
     pub(crate) fn apply(&self, deadline: Instant, apply: &Apply) -> Answer<Receipt> {
         match (self.declared(apply.act, &apply.name)?, &apply.undo) {
+            (Remedy::Cleanup(declared), _) => {
+                CleanupHere::new(&self.helper).apply(deadline, &apply.name, declared)
+            }
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }

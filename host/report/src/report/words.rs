@@ -293,6 +293,7 @@ pub fn act(act: &str, target: &str) -> String {
         "file-repair.owner" => format!("restore the owner of {target}"),
         "file-repair.target" => format!("restore the target of symlink {target}"),
         "checks.run" => format!("run check {target}"),
+        "cleanup.run" => format!("clean up {target}"),
         "set-aside.run" => format!("move {target} aside"),
         other => format!("{} on {target}", clean(other)),
     }

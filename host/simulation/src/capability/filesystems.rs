@@ -22,7 +22,12 @@ impl World {
     }
 
     pub(super) fn file_system_below(&self, below: &Below) -> Answer<FileSystem> {
-        if !PLACES.contains(&below.place.as_str()) {
+        let makes_room = self
+            .service
+            .remedies
+            .get(&below.place)
+            .is_some_and(|remedy| !remedy.makes_room_in().is_empty());
+        if !makes_room && !PLACES.contains(&below.place.as_str()) {
             self.service.file(&below.place)?;
         }
         self.file_systems()

@@ -8,26 +8,45 @@ use prunella_core::{
         filesystems::percent_used,
         remedies::{Apply, PlanOf, TakeBack},
     },
-    remedy::{Amount, MovedAside, Plan, Receipt, Remedy, SetAside, Undo},
+    remedy::{
+        Amount, Cleanup, CleanupFolder, CleanupOf, MovedAside, Plan, Receipt, Remedy, SetAside,
+        Undo,
+    },
 };
 
 use crate::{build::RemedyChange, world::World};
 
-/// A remedy of this kind as an operator might have declared it, and how it would be undone.
-pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Undo)> {
+/// A remedy of this kind as an operator might have declared it, and how it would be undone, where
+/// it can be.
+pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Option<Undo>)> {
     let path = PathBuf::from(format!("/sim/{name}"));
     Some(match kind {
+        "cleanup" => (
+            Remedy::Cleanup(Cleanup {
+                of: CleanupOf::Folder(CleanupFolder {
+                    path,
+                    patterns: Vec::new(),
+                    truncate: false,
+                    mounted: None,
+                }),
+                older_than: Duration::ZERO,
+                keep_newest: 0,
+                at_most: None,
+                at_least: 1 << 20,
+            }),
+            None,
+        ),
         "set-aside" => (
             Remedy::SetAside(SetAside {
                 path: path.clone(),
                 keep: Duration::from_secs(7 * 86_400),
             }),
-            Undo::MoveBack(MovedAside {
+            Some(Undo::MoveBack(MovedAside {
                 path,
                 aside: format!("{name}.set-aside"),
                 device: 1,
                 inode: 1,
-            }),
+            })),
         ),
         _ => return None,
     })
@@ -47,7 +66,7 @@ impl World {
         if self.applied.contains(&of.name) && !remedy.again {
             return Ok(Plan::nothing("it was applied already"));
         }
-        let undo = example(&remedy.kind, &of.name).map(|(_, undo)| undo);
+        let undo = example(&remedy.kind, &of.name).and_then(|(_, undo)| undo);
         Ok(Plan {
             amount: remedy.amount,
             undo: undo.filter(|_| remedy.undoable),

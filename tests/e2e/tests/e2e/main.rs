@@ -40,6 +40,7 @@ mod probes;
 mod reboots;
 mod receiver;
 mod remedies;
+mod remedies_disk;
 mod report;
 mod signals;
 mod start_limits;

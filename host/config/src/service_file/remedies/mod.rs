@@ -1,5 +1,6 @@
 //! Reads the remedies that a service declares: a table, and a file here, for each kind.
 
+mod cleanup;
 mod set_aside;
 
 use std::{collections::BTreeMap, ops::Range};
@@ -13,7 +14,10 @@ use crate::reader::{Reader, Section};
 type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Remedy>;
 
 /// The tables, with what reads each.
-const KINDS: &[(&str, &str, ReadRemedy)] = &[("set-aside", "[[set-aside]]", set_aside::read)];
+const KINDS: &[(&str, &str, ReadRemedy)] = &[
+    ("cleanup", "[[cleanup]]", cleanup::read),
+    ("set-aside", "[[set-aside]]", set_aside::read),
+];
 
 /// The names of the tables.
 pub(super) fn tables() -> impl Iterator<Item = &'static str> {
