@@ -11,6 +11,7 @@ const STRATEGIES: Guests<'_> = Guests {
         ("config-validation", "plugins/config-validation"),
         ("database-check", "plugins/database-check"),
         ("disk-relief", "plugins/disk-relief"),
+        ("degrade", "plugins/degrade"),
         ("environment-check", "plugins/environment-check"),
         ("port-conflict", "plugins/port-conflict"),
         ("service-restart", "plugins/service-restart"),

@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`cleanup`], [`set_aside`] | one for each function | acting on what the operator declared for it |
+//! | [`cleanup`], [`mode`], [`set_aside`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 
 #![warn(missing_docs)]
@@ -96,6 +96,7 @@ mod incident;
 pub mod log;
 pub mod logs;
 pub mod metrics;
+pub mod mode;
 pub mod ports;
 pub mod probes;
 pub mod process_control;
@@ -124,9 +125,9 @@ pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, checks, cleanup, clock, debug, description, error,
-        file_repair, files, health, history, info, logs, metrics, ports, probes, process_control,
-        processes, recovery, remedies, resources, set_aside, settings, state, unit_control, units,
-        warn,
+        file_repair, files, health, history, info, logs, metrics, mode, ports, probes,
+        process_control, processes, recovery, remedies, resources, set_aside, settings, state,
+        unit_control, units, warn,
     };
 }
 

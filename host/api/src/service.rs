@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use prunella_core::{
     StrategyName, Timestamp, UnitName,
     health::ExpectedWork,
+    remedy::Applied,
     service::{RunPolicy, StartLimit},
     summary::Summary,
 };
@@ -36,6 +37,9 @@ pub struct ServiceDetail {
     /// The work that is expected of it.
     #[serde(default)]
     pub expected_work: Option<ExpectedWork>,
+    /// What was done for it and goes back, or can be undone, for a while.
+    #[serde(default)]
+    pub applied: Vec<Applied>,
     /// How it failed, while it is down by failure.
     pub failure: Option<FailureStatus>,
     /// Set while a person is needed.
@@ -85,6 +89,9 @@ pub struct DeclaredStatus {
     pub files: BTreeMap<String, PathBuf>,
     /// The names of the checks.
     pub checks: Vec<String>,
+    /// The kinds of the remedies, by name.
+    #[serde(default)]
+    pub remedies: BTreeMap<String, String>,
     pub run_policy: RunPolicy,
     pub start_limit: StartLimit,
     /// Whether a stop by an operator is healed too.

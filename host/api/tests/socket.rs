@@ -70,6 +70,7 @@ fn approval() -> Approval {
         until: Timestamp::from_millis(2),
         state: ApprovalState::Approved,
         why: "it is down".into(),
+        plan: None,
         by: Some("me".into()),
         reason: None,
         proposal: Proposal {
@@ -78,7 +79,6 @@ fn approval() -> Approval {
             strategy: StrategyName::new("fix").unwrap(),
             act: "unit-control.start".into(),
             target: "a.service".into(),
-            plan: None,
             process: None,
             invocation: None,
             boot_id: "b".into(),

@@ -11,7 +11,7 @@ use prunella_core::{
     remedy::{LeaseEnds, Plan},
     text::one_line,
 };
-use prunella_report::{length, planned, shown_act};
+use prunella_report::{length, planned_act};
 
 use crate::{
     args::{ApprovalsArgs, DecideArgs},
@@ -121,12 +121,9 @@ fn one(approval: &Approval, now: Timestamp) -> String {
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {QUIET}{name:<9}{QUIET:#}{value}");
     };
-    let to_do = match &proposal.plan {
-        Some(plan) => planned(plan),
-        None => shown_act(&proposal.act, &proposal.target),
-    };
+    let to_do = planned_act(&proposal.act, &proposal.target, approval.plan.as_ref());
     line("to do", &to_do);
-    if let Some(plan) = &proposal.plan {
+    if let Some(plan) = &approval.plan {
         line("undo", &undone(plan));
     }
     line(

@@ -47,6 +47,10 @@ const KEYS: &[&str] = &[
     "probe",
 ];
 
+/// The tables of remedies.
+#[cfg(test)]
+pub(super) use self::remedies::tables as remedy_tables;
+
 /// Shorter than this, nothing can be waited for.
 pub(super) const LEAST: Duration = Duration::from_millis(1);
 

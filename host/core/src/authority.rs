@@ -14,6 +14,7 @@ use crate::{
     },
     policy::{Grants, Scope},
     protected::Protected,
+    remedy::Remedy,
     service::{Service, StartLimit},
     text::one_line,
 };
@@ -152,6 +153,7 @@ impl Authority<'_> {
                         ));
                     }
                 }
+                self.may_stop_with_remedy(act, remedy, facts)?;
                 self.may_act_on_declared(act, name)
             }
             Subject::Probe(_) | Subject::Place(_) | Subject::Port(..) | Subject::Nothing => {
@@ -350,6 +352,26 @@ impl Authority<'_> {
         Ok(())
     }
 
+    /// Whether nothing stops with what a remedy stops but what it names.
+    fn may_stop_with_remedy(&self, act: Act, remedy: &Remedy, facts: &impl Facts) -> Answer<()> {
+        for unit in remedy.stops() {
+            let status = facts.unit(unit)?;
+            for other in dependents(&status, facts)? {
+                if facts.protected().covers(&other.name) || !remedy.stops().contains(&other.name) {
+                    return Err(Failure::denied(
+                        "would-stop-others",
+                        format!(
+                            "{act} would stop {unit} and with it {}; to allow that, name it in the \
+                             remedy's `stop`",
+                            other.name
+                        ),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Grant and scope for an act on something the operator declared.
     fn may_act_on_declared(&self, act: Act, name: &str) -> Answer<Target> {
         let mut scopes = self.grants.scopes(act).peekable();
@@ -403,19 +425,22 @@ fn stops_along(act: Act, status: &UnitStatus, facts: &impl Facts) -> Answer<Vec<
     match act.consequence().stops_along {
         StopsAlong::Nothing => Ok(Vec::new()),
         StopsAlong::ItsConflicts => active_among(&status.conflicts, facts),
-        StopsAlong::ItsDependents => {
-            let mut seen: BTreeSet<UnitName> = BTreeSet::from([status.name.clone()]);
-            let mut found = Vec::new();
-            let mut open = active_among(&status.required_by, facts)?;
-            while let Some(next) = open.pop() {
-                if seen.insert(next.name.clone()) {
-                    open.extend(active_among(&next.required_by, facts)?);
-                    found.push(next);
-                }
-            }
-            Ok(found)
+        StopsAlong::ItsDependents => dependents(status, facts),
+    }
+}
+
+/// The active units that cannot run without this one, however indirectly.
+fn dependents(status: &UnitStatus, facts: &impl Facts) -> Answer<Vec<UnitStatus>> {
+    let mut seen: BTreeSet<UnitName> = BTreeSet::from([status.name.clone()]);
+    let mut found = Vec::new();
+    let mut open = active_among(&status.required_by, facts)?;
+    while let Some(next) = open.pop() {
+        if seen.insert(next.name.clone()) {
+            open.extend(active_among(&next.required_by, facts)?);
+            found.push(next);
         }
     }
+    Ok(found)
 }
 
 fn active_among(units: &[UnitName], facts: &impl Facts) -> Answer<Vec<UnitStatus>> {

@@ -77,9 +77,6 @@ pub struct Proposal {
     pub act: String,
     /// On what, in words: a unit, a process, a declared name.
     pub target: String,
-    /// What it would come to: only of a declared remedy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<Plan>,
     /// The process that it is about, if it is about one: its number may be another's
     /// by the time that somebody agrees.
     pub process: Option<ProcessKey>,
@@ -105,6 +102,9 @@ pub struct Approval {
     pub proposal: Proposal,
     /// Why it is wanted, in the strategy's words.
     pub why: String,
+    /// What it would come to, by its latest plan: only of a declared remedy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
     pub asked_at: Timestamp,
     /// Until when it is good.
     pub until: Timestamp,

@@ -134,6 +134,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "service-restart",
     "disk-relief",
     "cache-reset",
+    "degrade",
 ];
 
 /// What the built-in strategy `name` may do unless the operator revokes it:
@@ -149,6 +150,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         }
         "port-conflict" => Grants::on_self([Act::Terminate].into_iter().chain(BRING_UP)),
         "service-restart" => Grants::on_self(BRING_UP),
+        "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
         "disk-relief" => Grants::on_self([Act::Cleanup].into_iter().chain(BRING_UP)),
         _ => return None,
@@ -161,6 +163,7 @@ pub fn builtin_needs(name: &str) -> &'static [&'static str] {
     match name {
         "cache-reset" => &["set-aside"],
         "disk-relief" => &["cleanup"],
+        "degrade" => &["mode"],
         _ => &[],
     }
 }

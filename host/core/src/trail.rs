@@ -188,6 +188,9 @@ pub enum Step {
         /// Such as `unit-control.stop`.
         act: String,
         target: String,
+        /// What it would come to: only of a declared remedy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Plan>,
         /// Until when the question stands.
         until: Timestamp,
     },

@@ -79,10 +79,9 @@ pub fn warnings(paths: &Paths, config: &Config, linux: Option<&Linux>) -> Vec<Di
             found.extend(declared_files::wrong_with(&file, name, declared));
         }
         for (name, remedy) in &service.remedies {
-            found.extend(match remedy {
-                Remedy::Cleanup(cleanup) => cleanups::wrong_with(&file, name, cleanup),
-                Remedy::SetAside(_) => None,
-            });
+            if let Remedy::Cleanup(cleanup) = remedy {
+                found.extend(cleanups::wrong_with(&file, name, cleanup));
+            }
         }
         for (name, check) in &service.checks {
             found.extend(program(&file, "check", name, &check.command));

@@ -345,15 +345,10 @@ impl Kernel {
         Ok(Permit { target, paid, plan })
     }
 
-    /// A plan with the paths and details that a strategy does not see.
+    /// A plan with the paths that a strategy does not see.
     fn plan_for_people(&self, plan: Plan) -> Plan {
-        let summary = self.rules.service.with_paths(&plan.summary);
         Plan {
-            summary: match &plan.details {
-                Some(details) => format!("{summary}; {details}"),
-                None => summary,
-            },
-            details: None,
+            summary: self.rules.service.with_paths(&plan.summary),
             ..plan
         }
     }

@@ -16,7 +16,7 @@ use prunella_core::{
     text::one_line,
     trail::Step,
 };
-use prunella_store::{Answer as Given, Store};
+use prunella_store::{Answer as Given, Asked, Store};
 
 use crate::{clock::wall_clock, trail::Trail};
 
@@ -150,7 +150,6 @@ impl Overseer {
             strategy: question.strategy.clone(),
             act: question.act.name().to_owned(),
             target: one_line(question.target, 200),
-            plan: question.plan.cloned(),
             process: question.process,
             invocation: incident.detection.invocation.clone(),
             boot_id: self.situation.boot_id(),
@@ -158,7 +157,15 @@ impl Overseer {
         let now = wall_clock();
         let until = now.saturating_add(self.oversight.expires);
         let asked = store
-            .ask_approval(&proposal, &trail.why(question.strategy), now, until)
+            .ask_approval(
+                &proposal,
+                &Asked {
+                    why: &trail.why(question.strategy),
+                    plan: question.plan,
+                },
+                now,
+                until,
+            )
             .map_err(|error| Failure::denied("cannot-ask", error.to_string()))?;
         let (act, target) = (question.act, question.target);
         match asked {
@@ -187,6 +194,7 @@ impl Overseer {
                     strategy: question.strategy.clone(),
                     act: proposal.act,
                     target: proposal.target,
+                    plan: question.plan.cloned(),
                     until: approval.until,
                 });
                 Err(Failure::denied(

@@ -412,6 +412,7 @@ impl Trail {
                 undo: undo.clone(),
                 lease: plan.lease,
                 state: AppliedState::Intended,
+                early: None,
                 trouble: None,
             })?;
         }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use prunella_core::{
-    Failure,
+    Failure, UnitName,
     capability::{Host, remedies::TakeBack},
     incident::IncidentId,
     policy::Act,
@@ -71,6 +71,12 @@ pub(crate) fn undo(store: &Store, host: &Host, applied: &Applied, wish: Wish<'_>
     }
 }
 
+/// Whether a unit has an incident that is open.
+fn is_unwell(store: &Store, unit: &UnitName) -> bool {
+    let open = store.unfinished().unwrap_or_default();
+    open.iter().any(|incident| incident.detection.unit == *unit)
+}
+
 fn take_back(host: &Host, applied: &Applied, discard: bool) -> Result<String, Failure> {
     let act = Act::named(&applied.act).ok_or_else(|| {
         Failure::invalid(
@@ -95,9 +101,7 @@ impl Healer {
         };
         let mut next: Option<Duration> = None;
         for applied in leases {
-            let now = wall_clock();
-            let left = applied.until().map(|until| until.since(now));
-            let left = left.unwrap_or_default();
+            let left = self.left(store, &applied);
             let again = if !left.is_zero() {
                 Some(left)
             } else if self.end_lease(store, &applied) {
@@ -113,6 +117,20 @@ impl Healer {
         next
     }
 
+    /// How much is left of a lease. What goes back early, because the service is well, stays
+    /// while that has an incident again.
+    fn left(&self, store: &Store, applied: &Applied) -> Duration {
+        let now = wall_clock();
+        let until = applied.until().unwrap_or_default().since(now);
+        let Some(early) = applied.early else {
+            return until;
+        };
+        match early.since(now) {
+            Duration::ZERO if is_unwell(store, &applied.unit) => until.min(AGAIN),
+            early => until.min(early),
+        }
+    }
+
     /// Whether it is over, or somebody else sees to it.
     fn end_lease(&self, store: &Store, applied: &Applied) -> bool {
         let folder = self.settings.run_folder.join("lock");
@@ -120,12 +138,14 @@ impl Healer {
             return false;
         };
         let host = self.host_of(applied);
-        let lent = applied
-            .lease
-            .is_some_and(|lease| lease.ends == LeaseEnds::Undone);
-        if lent && applied.state != AppliedState::Undone {
+        if applied.is_lent() {
+            let is_over = applied.until().is_some_and(|until| until <= wall_clock());
             let wish = Wish {
-                why: UndoReason::LeaseOver,
+                why: if is_over {
+                    UndoReason::LeaseOver
+                } else {
+                    UndoReason::Well
+                },
                 by: None,
             };
             let step = undo(store, &host, applied, wish);

@@ -95,6 +95,10 @@ mod tests {
     struct Canned(Ended, Mutex<Vec<Task>>);
 
     impl Runner for Canned {
+        fn stop_orphans(&self, _: Instant, _: &str) -> Answer<()> {
+            Ok(())
+        }
+
         fn run(&self, _deadline: Instant, task: &Task) -> Answer<Ended> {
             self.1.lock().unwrap().push(task.clone());
             Ok(self.0.clone())

@@ -11,7 +11,7 @@ use crate::{
     file_repair::LinuxFileRepair,
     files::LinuxFiles,
     probes::{CommandProbe, LinuxProbes},
-    remedies::LinuxRemedies,
+    remedies::{LinuxRemedies, Tools},
     runs_as::{UnitWho, Who},
     sqlite_check::SqliteCheck,
     transient::{Runner, Transient},
@@ -40,7 +40,8 @@ impl Linux {
             Arc::clone(&units),
             service.unit.clone(),
         ));
-        let runner: Arc<dyn Runner> = Arc::new(Transient::new(Arc::clone(&self.shared), units));
+        let runner: Arc<dyn Runner> =
+            Arc::new(Transient::new(Arc::clone(&self.shared), Arc::clone(&units)));
         Declared {
             files: LinuxFiles::new(Arc::clone(service), Arc::clone(&who)),
             file_repair: LinuxFileRepair::new(Arc::clone(service), Arc::clone(&runner)),
@@ -48,9 +49,21 @@ impl Linux {
             probes: LinuxProbes::new(
                 Arc::clone(service),
                 SqliteCheck::new(Arc::clone(&runner)),
-                CommandProbe::new(who, Arc::clone(&runner)),
+                CommandProbe::new(Arc::clone(&who), Arc::clone(&runner)),
             ),
-            remedies: LinuxRemedies::new(Arc::clone(service), runner),
+            remedies: LinuxRemedies::new(
+                Arc::clone(service),
+                Tools {
+                    checks: LinuxChecks::new(
+                        Arc::clone(service),
+                        Arc::clone(&who),
+                        Arc::clone(&runner),
+                    ),
+                    runner,
+                    units,
+                    control: self.unit_control(),
+                },
+            ),
         }
     }
 }

@@ -45,9 +45,7 @@ static UNANSWERED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// What is mounted somewhere below a path.
 pub(crate) fn mounts_below(path: &Path) -> Answer<Vec<PathBuf>> {
-    let mounts = mounts()?
-        .into_iter()
-        .map(|mount| PathBuf::from(mount.point));
+    let mounts = mounts()?.into_iter().map(|mount| mount.point);
     let below = |point: &PathBuf| point != path && point.starts_with(path);
     Ok(mounts.filter(below).collect())
 }

@@ -26,7 +26,7 @@ use crate::{
 
 /// One unit of `ListUnitsByPatterns`: name, description, load state, active
 /// state, sub-state, followed unit, path, job id, job type, job path.
-type Listed = (
+pub(crate) type Listed = (
     String,
     String,
     String,

@@ -6,6 +6,7 @@
 //! nor `%` means anything. When there is no bus, `systemd-run` does the same
 //! over systemd's private socket.
 
+mod orphans;
 mod output;
 mod settings;
 
@@ -147,6 +148,10 @@ pub(crate) struct Ended {
 pub(crate) trait Runner: Send + Sync {
     /// Runs one and waits for its end.
     fn run(&self, deadline: Instant, task: &Task) -> Answer<Ended>;
+
+    /// Stops what runs for this purpose and outlives the process that began it: nobody waits
+    /// for it, and it could still change something.
+    fn stop_orphans(&self, deadline: Instant, purpose: &str) -> Answer<()>;
 }
 
 /// Runs them through systemd.
@@ -199,6 +204,10 @@ impl Runner for Transient {
         let ended = ended(&status?, output);
         was_run(task, &ended)?;
         Ok(ended)
+    }
+
+    fn stop_orphans(&self, deadline: Instant, purpose: &str) -> Answer<()> {
+        orphans::stop(&self.shared, &*self.units, deadline, purpose)
     }
 }
 

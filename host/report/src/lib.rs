@@ -29,7 +29,7 @@ pub use self::{
         Advice, Attempt, Command, Explanation, Grantable, HOUR, Importance, LOOK_BACK, Line, Mark,
         Moment, Obstacle, Often, Plot, Plotted, Proof, Recurrence, Report, ReportContext, StepText,
         StrategyOpinion, Tried, approve_command, degraded_headline, describe, headline,
-        how_it_ended, how_it_failed, is_up, length, outage_headline, place_in_hour, planned,
+        how_it_ended, how_it_failed, is_up, length, outage_headline, place_in_hour, planned_act,
         shown_act,
     },
 };

@@ -4,6 +4,7 @@ use prunella_core::{
     Timestamp,
     incident::{Ending, IncidentId},
     oversight::{Approval, ApprovalState, Proposal},
+    remedy::Plan,
 };
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -28,6 +29,15 @@ pub enum Answer {
     /// Nobody was asked for it until now; or nobody has answered in time, and it is asked
     /// again under the same id.
     New(Approval),
+}
+
+/// What goes with a question, for whoever reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Why the act is wanted.
+    pub why: &'a str,
+    /// What it would come to now: only of a declared remedy. An approval is not bound to it.
+    pub plan: Option<&'a Plan>,
 }
 
 /// What a person says to a question.
@@ -63,7 +73,7 @@ pub enum Ruling {
     Settled(Approval),
 }
 
-const COLUMNS: &str = "id, proposal, asked_at_ms, until_ms, state, by_whom, reason, why";
+const COLUMNS: &str = "id, proposal, asked_at_ms, until_ms, state, by_whom, reason, why, plan";
 
 fn approval(row: &Row<'_>) -> rusqlite::Result<Approval> {
     let proposal: String = row.get(1)?;
@@ -81,6 +91,10 @@ fn approval(row: &Row<'_>) -> rusqlite::Result<Approval> {
         by: row.get(5)?,
         reason: row.get(6)?,
         why: row.get(7)?,
+        plan: row
+            .get::<_, Option<String>>(8)?
+            .map(|plan| json(8, &plan))
+            .transpose()?,
     })
 }
 
@@ -118,19 +132,28 @@ pub(crate) fn withdraw(
 fn renew(
     transaction: &Transaction<'_>,
     known: Approval,
-    why: &str,
+    asked: &Asked<'_>,
+    plan: Option<&str>,
     now: Timestamp,
     until: Timestamp,
 ) -> rusqlite::Result<Approval> {
     let state = ApprovalState::Waiting;
     transaction.execute(
         "UPDATE approvals SET state = ?2, asked_at_ms = ?3, until_ms = ?4, why = ?5,
-             by_whom = NULL, reason = NULL, decided_at_ms = NULL
+             plan = ?6, by_whom = NULL, reason = NULL, decided_at_ms = NULL
          WHERE id = ?1",
-        params![known.id, state.as_str(), to_ms(now), to_ms(until), why],
+        params![
+            known.id,
+            state.as_str(),
+            to_ms(now),
+            to_ms(until),
+            asked.why,
+            plan
+        ],
     )?;
     Ok(Approval {
-        why: why.to_owned(),
+        why: asked.why.to_owned(),
+        plan: asked.plan.cloned(),
         asked_at: now,
         until,
         state,
@@ -169,18 +192,20 @@ fn asked_since(
 }
 
 impl Store {
-    /// Asks whether an act may be done, and says `why` it is wanted. An approval that was given for exactly
+    /// Asks whether an act may be done. An approval that was given for exactly
     /// this proposal is used up with it; among all processes that ask, one gets
     /// [`Answer::Granted`]. Else the question stands until `until`.
     pub fn ask_approval(
         &self,
         proposal: &Proposal,
-        why: &str,
+        asked: &Asked<'_>,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Answer, StoreError> {
         let doing = "asking for an approval";
         let text = self.to_json(doing, proposal)?;
+        let plan = asked.plan.map(|plan| self.to_json(doing, plan));
+        let plan = plan.transpose()?;
         self.write(doing, |transaction| {
             let known = transaction
                 .query_row(
@@ -206,7 +231,14 @@ impl Store {
                     ApprovalState::Waiting if !is_over => return Ok(Answer::Waiting(known)),
                     // The command that people were told goes on to be the right one.
                     ApprovalState::Waiting | ApprovalState::Approved => {
-                        return Ok(Answer::New(renew(transaction, known, why, now, until)?));
+                        return Ok(Answer::New(renew(
+                            transaction,
+                            known,
+                            asked,
+                            plan.as_deref(),
+                            now,
+                            until,
+                        )?));
                     }
                     _ if !is_over => return Ok(Answer::Denied(known)),
                     _ => {}
@@ -220,7 +252,8 @@ impl Store {
             let new = Approval {
                 id: format!("{}.{}", proposal.incident, before + 1),
                 proposal: proposal.clone(),
-                why: why.to_owned(),
+                why: asked.why.to_owned(),
+                plan: asked.plan.cloned(),
                 asked_at: now,
                 until,
                 state: ApprovalState::Waiting,
@@ -228,8 +261,8 @@ impl Store {
                 reason: None,
             };
             transaction.execute(
-                "INSERT INTO approvals (id, incident, proposal, asked_at_ms, until_ms, state, why)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO approvals (id, incident, proposal, asked_at_ms, until_ms, state, why, plan)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![
                     new.id,
                     proposal.incident.as_str(),
@@ -237,7 +270,8 @@ impl Store {
                     to_ms(now),
                     to_ms(until),
                     new.state.as_str(),
-                    why
+                    asked.why,
+                    plan
                 ],
             )?;
             Ok(Answer::New(new))

@@ -70,7 +70,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use self::{attempts::Backlog, connection::Opened as OpenFile, trouble::Trouble};
 
 pub use self::{
-    approvals::{Answer, Decision, Ruling},
+    approvals::{Answer, Asked, Decision, Ruling},
     attempts::{AttemptEnd, LastSteps},
     error::StoreError,
     error_budgets::StoredBudget,

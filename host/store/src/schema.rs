@@ -320,6 +320,8 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         applied  TEXT NOT NULL,
         PRIMARY KEY (incident, action)
     ) STRICT, WITHOUT ROWID;
+    -- What the act in question would come to, as JSON.
+    ALTER TABLE approvals ADD COLUMN plan TEXT;
     CREATE INDEX applied_remedies_due ON applied_remedies (until_ms) WHERE until_ms IS NOT NULL;
     ",
 ];

@@ -29,6 +29,7 @@ static BUILTINS: &[Builtin] = &[
     builtin!("service-restart"),
     builtin!("disk-relief"),
     builtin!("cache-reset"),
+    builtin!("degrade"),
 ];
 
 /// All built-in strategies, in the order in which they heal by default.

@@ -7,11 +7,12 @@ use prunella_api::{BudgetStatus, PortStatus, ProbeStatus, ServiceDetail};
 use prunella_core::{
     Timestamp,
     duration::written,
+    remedy::Applied,
     service::{RunPolicy, StartLimit},
     text::capital,
 };
 
-use prunella_report::approve_command;
+use prunella_report::{approve_command, shown_act};
 
 use super::{
     services::{health_in_words, last_healed, mark, state, waits},
@@ -225,6 +226,12 @@ fn declared(page: &mut Page, detail: &ServiceDetail) {
             .map(|(name, path)| (format!("{name}: {}", path.display()), PLAIN)),
     );
     page.line("Checks", &declared.checks.join(", "), PLAIN);
+    let remedies: Vec<String> = declared
+        .remedies
+        .iter()
+        .map(|(name, kind)| format!("{name} ({kind})"))
+        .collect();
+    page.line("Remedies", &remedies.join(", "), PLAIN);
     let units: Vec<&str> = declared
         .depends_on
         .iter()
@@ -250,11 +257,32 @@ fn declared(page: &mut Page, detail: &ServiceDetail) {
     page.line("Policy", &policy.join("; "), PLAIN);
 }
 
+/// Something that was done for it and that goes back, or can be undone.
+fn applied(one: &Applied, now: Timestamp) -> (String, Style) {
+    let done = shown_act(&one.act, &one.name);
+    let until = one.until().map(|until| clock(until, now));
+    let until = until.unwrap_or_default();
+    if let Some(trouble) = &one.trouble {
+        return (format!("{done}: cannot be undone: {trouble}"), BAD);
+    }
+    let line = if one.is_lent() {
+        format!("{done}, until {until} at the latest")
+    } else {
+        let undo = format!("prunella undo {}", one.incident);
+        format!("{done}; until {until}, `{undo}` brings it back")
+    };
+    (line, PLAIN)
+}
+
 /// What was and what can be healed.
 fn healing(page: &mut Page, detail: &ServiceDetail) {
     page.text.push('\n');
     let (line, style) = budget(&detail.budget, detail.at);
     page.line("Budget", &line, style);
+    page.lines(
+        "Done for it",
+        detail.applied.iter().map(|one| applied(one, detail.at)),
+    );
     page.line(
         "Last healed",
         &last_healed(&detail.service, detail.at),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, checks, cleanup, file_repair, process_control, set_aside,
+    Termination, UnitStatus, checks, cleanup, file_repair, mode, process_control, set_aside,
     unit_control,
 };
 use crate::remedy::REMEDY_KINDS;
@@ -175,6 +175,7 @@ acts! {
     RepairTarget = file_repair::TARGET;
     RunCheck = checks::RUN;
     Cleanup = cleanup::RUN;
+    EnterMode = mode::ENTER;
     SetAside = set_aside::RUN;
 }
 

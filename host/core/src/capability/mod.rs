@@ -87,6 +87,7 @@ macro_rules! catalogue {
             Act file_repair "file-repair" "" {
                 FileRepair: RepairFile -> bool;
             }
+            Act mode "mode" "" {}
             Act process_control "process-control" "" {
                 ProcessTerminate: Terminate -> Termination;
             }
@@ -232,6 +233,13 @@ macro_rules! plain_acts {
                     what: $crate::capability::Repair::Target,
                 };
             }
+            act mode {
+                enter(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::EnterMode,
+                    name,
+                    undo: None,
+                };
+            }
             act set_aside {
                 run(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::SetAside,
@@ -256,6 +264,7 @@ pub mod history;
 mod host;
 pub mod logs;
 pub mod metrics;
+pub mod mode;
 pub mod ports;
 pub mod probes;
 pub mod process_control;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lease, Undo};
+use super::{Lease, LeaseEnds, Undo};
 use crate::{Failure, Timestamp, UnitName, incident::IncidentId};
 
 /// An act that can be undone, as it is kept from before it is done until nothing is left of
@@ -22,6 +22,9 @@ pub struct Applied {
     pub undo: Undo,
     pub lease: Option<Lease>,
     pub state: AppliedState,
+    /// When it is undone, as long as the service stays well: before its lease is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early: Option<Timestamp>,
     /// Why it could not be undone when that was tried last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
@@ -31,6 +34,14 @@ impl Applied {
     /// When its lease is over.
     pub fn until(&self) -> Option<Timestamp> {
         Some(self.at.saturating_add(self.lease?.lasts))
+    }
+
+    /// Whether it is undone when its lease is over, and has not been yet.
+    pub fn is_lent(&self) -> bool {
+        self.state != AppliedState::Undone
+            && self
+                .lease
+                .is_some_and(|lease| lease.ends == LeaseEnds::Undone)
     }
 }
 

@@ -15,6 +15,7 @@
 
 mod applied;
 mod cleanup;
+mod mode;
 mod plan;
 mod set_aside;
 
@@ -27,6 +28,7 @@ use crate::UnitName;
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
+    mode::{EnteredMode, Mode},
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
     set_aside::{MovedAside, SetAside},
 };
@@ -58,6 +60,7 @@ macro_rules! remedies {
 
 remedies! {
     Cleanup "cleanup";
+    Mode "mode";
     SetAside "set-aside";
 }
 
@@ -69,6 +72,7 @@ impl Remedy {
                 CleanupOf::Folder(folder) => Some(&folder.path),
                 CleanupOf::Preset(_) => None,
             },
+            Self::Mode(_) => None,
             Self::SetAside(declared) => Some(&declared.path),
         }
     }
@@ -77,7 +81,7 @@ impl Remedy {
     pub fn makes_room_in(&self) -> Vec<&Path> {
         match self {
             Self::Cleanup(declared) => declared.folders(),
-            Self::SetAside(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -85,13 +89,30 @@ impl Remedy {
     pub fn harm(&self) -> usize {
         match self {
             Self::Cleanup(declared) => declared.harm(),
-            Self::SetAside(_) => 0,
+            _ => 0,
+        }
+    }
+
+    /// The declared checks that it runs.
+    pub fn checks(&self) -> Vec<&str> {
+        match self {
+            Self::Mode(mode) => mode.enter.iter().chain(&mode.leave).map(|c| &**c).collect(),
+            Self::Cleanup(_) | Self::SetAside(_) => Vec::new(),
+        }
+    }
+
+    /// The units that it stops, beside the service's own.
+    pub fn stops(&self) -> &[UnitName] {
+        match self {
+            Self::Mode(mode) => &mode.stop,
+            Self::Cleanup(_) | Self::SetAside(_) => &[],
         }
     }
 
     /// The units that it acts on, beside the service's own.
     pub fn units(&self) -> Vec<&UnitName> {
         match self {
+            Self::Mode(mode) => mode.stop.iter().chain(&mode.start).collect(),
             Self::Cleanup(_) | Self::SetAside(_) => Vec::new(),
         }
     }

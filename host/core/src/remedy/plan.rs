@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::MovedAside;
+use super::{EnteredMode, MovedAside};
 use crate::health::bytes;
 
 /// What applying a remedy would come to, now.
@@ -151,6 +151,7 @@ impl AmountOf {
 #[serde(tag = "undo", rename_all = "kebab-case")]
 pub enum Undo {
     MoveBack(MovedAside),
+    LeaveMode(EnteredMode),
 }
 
 impl fmt::Display for Undo {
@@ -158,6 +159,7 @@ impl fmt::Display for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MoveBack(moved) => write!(f, "move {} back", moved.path.display()),
+            Self::LeaveMode(entered) => write!(f, "leave mode `{}`", entered.name),
         }
     }
 }
@@ -169,13 +171,16 @@ pub struct Lease {
     #[serde(rename = "milliseconds", with = "crate::span::in_millis")]
     pub lasts: Duration,
     pub ends: LeaseEnds,
+    /// Before that, once the service was well for so long; only of what is undone.
+    #[serde(default, rename = "calm_milliseconds", with = "crate::span::in_millis")]
+    pub calm: Duration,
 }
 
 /// What comes at the end of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaseEnds {
-    /// It is undone; before that time, as soon as the service is proven well.
+    /// It is undone.
     Undone,
     /// It can no longer be undone: what was kept for that is deleted.
     Kept,

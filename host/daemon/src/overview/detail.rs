@@ -18,6 +18,7 @@ use prunella_core::{
     contract::milliseconds,
     incident::EndingKind,
     oversight::Approval,
+    remedy::{Applied, AppliedState},
     service::{DeclaredProbe, ProbeKind, Service},
     situation::Situation as _,
     summary::{Filter, Summary},
@@ -112,6 +113,9 @@ pub(crate) fn of_service(
         budget,
         pauses: pausing.map(pauses::shown).collect(),
         expected_work,
+        applied: store
+            .map(|store| applied(store, service))
+            .unwrap_or_default(),
         denied: store
             .zip(needs_people.as_ref())
             .is_some_and(|(store, needy)| denies_an_order(store, needy, &denials)),
@@ -119,6 +123,13 @@ pub(crate) fn of_service(
         incidents,
         service: shown,
     }
+}
+
+/// What was done for the service and has a lease that is not over.
+fn applied(store: &Store, service: &Service) -> Vec<Applied> {
+    let mut leases = store.leases().unwrap_or_default();
+    leases.retain(|one| one.unit == service.unit && one.state != AppliedState::Undone);
+    leases
 }
 
 /// What people have denied in an incident, as far as that stands.
@@ -213,6 +224,11 @@ fn declared(service: &Service) -> DeclaredStatus {
             .map(|(name, file)| (name.clone(), file.path.clone()))
             .collect(),
         checks: service.checks.keys().cloned().collect(),
+        remedies: service
+            .remedies
+            .iter()
+            .map(|(name, remedy)| (name.clone(), remedy.kind().to_owned()))
+            .collect(),
         run_policy: service.run_policy,
         start_limit: service.start_limit,
         heal_on_stop: service.heal_on_stop,

@@ -2,11 +2,14 @@
 
 use prunella_core::{
     incident::Ending,
-    remedy::{Applied, AppliedState, LeaseEnds, UndoReason},
+    remedy::{Applied, AppliedState, UndoReason},
 };
 
 use super::{Attempt, AttemptOutcome};
-use crate::undo::{Wish, undo};
+use crate::{
+    clock::wall_clock,
+    undo::{Wish, undo},
+};
 
 impl Attempt<'_> {
     /// Undoes what an attempt before was cut off in: whether it was done is not known, and
@@ -29,14 +32,40 @@ impl Attempt<'_> {
         match outcome {
             AttemptOutcome::Ended(Ending::Healed { .. } | Ending::Recovered { .. }) => {
                 self.undo_those(UndoReason::Well, |applied| {
-                    applied
-                        .lease
-                        .is_some_and(|lease| lease.ends == LeaseEnds::Undone)
+                    applied.is_lent() && applied.lease.is_some_and(|lease| lease.calm.is_zero())
                 });
+                self.goes_back_early();
             }
             AttemptOutcome::Ended(Ending::Escalated { .. }) => self.undo_from(0),
             _ => {}
         }
+    }
+
+    /// What was lent for the time until the service was well for a while has seen it well now.
+    fn goes_back_early(&self) {
+        let Some(store) = &self.healer.settings.store else {
+            return;
+        };
+        if self.trail.is_dry_run() {
+            return;
+        }
+        let leases = store.leases().unwrap_or_default();
+        let of_it = |one: &&Applied| one.unit == self.service.unit && one.is_lent();
+        for applied in leases.iter().filter(of_it) {
+            let calm = applied.lease.map(|lease| lease.calm).unwrap_or_default();
+            let early = Some(wall_clock().saturating_add(calm));
+            let kept = store.keep_applied(&Applied {
+                early,
+                ..applied.clone()
+            });
+            if let Err(error) = kept {
+                tracing::warn!(
+                    "when `{}` goes back is not written down: {error}",
+                    applied.name
+                );
+            }
+        }
+        self.healer.lease_news.tell();
     }
 
     /// Undoes those of the incident's acts, the last first.

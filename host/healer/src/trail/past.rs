@@ -267,6 +267,7 @@ mod tests {
             strategy: "port-conflict".parse().unwrap(),
             act: "process-control.terminate".to_owned(),
             target: "process 7 (nc)".to_owned(),
+            plan: None,
             until: Timestamp::from_millis(until),
         }
     }

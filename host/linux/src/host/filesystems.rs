@@ -104,8 +104,13 @@ pub(super) fn below(
     };
     let kernel = kernel_lines(deadline, journal);
     let mut fullest: Option<(&Mount, FileSystem)> = None;
-    for path in paths_of(service, place)? {
-        let mount = mount_of(&mounts, &path).ok_or_else(|| unknown("it is mounted nowhere"))?;
+    let paths = if PLACES.contains(&place) {
+        vec![Path::new(place)]
+    } else {
+        service.paths_of(place)?
+    };
+    for path in paths {
+        let mount = mount_of(&mounts, path).ok_or_else(|| unknown("it is mounted nowhere"))?;
         let found = measured(mount, &kernel).map_err(|error| unknown(&error.to_string()))?;
         if fullest
             .as_ref()
@@ -122,18 +127,6 @@ pub(super) fn below(
         .map(|(name, _)| name.clone())
         .collect();
     Ok(found)
-}
-
-/// Where a place is: what a cleanup cleans, a declared file, or what every host has.
-fn paths_of(service: &Service, place: &str) -> Answer<Vec<PathBuf>> {
-    if PLACES.contains(&place) {
-        return Ok(vec![PathBuf::from(place)]);
-    }
-    let cleaned = service.remedies.get(place).map(Remedy::makes_room_in);
-    match cleaned.unwrap_or_default().as_slice() {
-        [] => Ok(vec![service.file(place)?.path.clone()]),
-        cleaned => Ok(cleaned.iter().map(|path| (*path).to_owned()).collect()),
-    }
 }
 
 pub(crate) fn measured(mount: &Mount, kernel: &[String]) -> io::Result<FileSystem> {

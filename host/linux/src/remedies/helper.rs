@@ -24,6 +24,9 @@ use crate::{
     transient::{Runner, Sandbox, Task},
 };
 
+/// In the names of the transient units.
+const PURPOSE: &str = "remedy";
+
 /// What the transient unit is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -53,6 +56,11 @@ impl Helper {
         Self { unit, runner }
     }
 
+    /// Stops helpers of a process that was killed, before something of it is undone.
+    pub(super) fn stop_orphans(&self, deadline: Instant) -> Answer<()> {
+        self.runner.stop_orphans(deadline, PURPOSE)
+    }
+
     /// Has a request carried out. `what` tells people what the unit does: `plan of cleanup
     /// \`uploads\``.
     pub(super) fn run(
@@ -68,7 +76,7 @@ impl Helper {
         };
         let argument = serde_json::to_string(request).map_err(|error| broken(&error))?;
         let task = Task {
-            purpose: "remedy",
+            purpose: PURPOSE,
             description: format!("{what} for {}", self.unit),
             command: vec![
                 own_program()?.to_string_lossy().into_owned(),

@@ -198,6 +198,7 @@ fn plan(name: &str, declared: &SetAside, now: Timestamp) -> Answer<Plan> {
         .lease(Lease {
             lasts: declared.keep,
             ends: LeaseEnds::Kept,
+            calm: Duration::ZERO,
         }))
 }
 
@@ -387,3 +388,6 @@ fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {
         format!("{} could not be moved: {error}", path.display()),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -334,10 +334,7 @@ impl<'a> ReportBuilder<'a> {
                 plan,
                 ..
             } => {
-                let what = match plan {
-                    Some(plan) => words::planned(plan),
-                    None => words::act(act, target),
-                };
+                let what = words::planned_act(act, target, plan.as_ref());
                 Some(self.act(entry, *action, &what, *dry_run))
             }
             Step::Said { .. }

@@ -33,7 +33,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use self::words::clean;
-pub use self::words::{act as shown_act, planned};
+pub use self::words::{act as shown_act, planned_act};
 pub use self::{
     grants::Grantable,
     headline::{degraded_headline, headline, outage_headline},

@@ -2,6 +2,7 @@
 
 use prunella_core::{
     Timestamp,
+    remedy::Plan,
     trail::{Entry, Record, Step},
 };
 
@@ -12,6 +13,7 @@ struct Question<'a> {
     approval: &'a str,
     act: &'a str,
     target: &'a str,
+    plan: Option<&'a Plan>,
 }
 
 /// Those that nobody has decided and whose time is not over, each act once.
@@ -23,6 +25,7 @@ fn open(record: &Record, now: Option<Timestamp>) -> Vec<Question<'_>> {
             approval,
             act,
             target,
+            plan,
             until,
             ..
         } = &entry.step
@@ -44,6 +47,7 @@ fn open(record: &Record, now: Option<Timestamp>) -> Vec<Question<'_>> {
             approval,
             act,
             target,
+            plan: plan.as_ref(),
         });
     }
     questions
@@ -121,7 +125,11 @@ impl Asked {
 /// How it stands at `now`, or when the record ends.
 pub(super) fn asked(record: &Record, now: Option<Timestamp>) -> Asked {
     if let Some(question) = open(record, now).first() {
-        return Asked::Waits(words::act(question.act, question.target));
+        return Asked::Waits(words::planned_act(
+            question.act,
+            question.target,
+            question.plan,
+        ));
     }
     denial(record).map_or(Asked::Nothing, Asked::Denied)
 }

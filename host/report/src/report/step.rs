@@ -136,10 +136,7 @@ pub fn describe(step: &Step) -> StepText<'_> {
             plan,
             ..
         } => {
-            let act = match plan {
-                Some(plan) => words::planned(plan),
-                None => words::act(act, target),
-            };
+            let act = words::planned_act(act, target, plan.as_ref());
             if *dry_run {
                 (Mark::DryRun, Info, format!("{strategy} would {act}"))
             } else {
@@ -231,10 +228,15 @@ pub fn describe(step: &Step) -> StepText<'_> {
                 ),
             ),
         },
-        Step::Proposed { act, target, .. } => (
+        Step::Proposed {
+            act, target, plan, ..
+        } => (
             Mark::Unknown,
             Warning,
-            format!("waits for approval to {}", words::act(act, target)),
+            format!(
+                "waits for approval to {}",
+                words::planned_act(act, target, plan.as_ref())
+            ),
         ),
         Step::Approved {
             act, target, by, ..

@@ -129,6 +129,7 @@ fn proposed(after: u64, approval: &str, target: &str, stands: u64) -> (u64, Step
             strategy: name("port-conflict"),
             act: "process-control.terminate".to_owned(),
             target: target.to_owned(),
+            plan: None,
             until: Timestamp::from_millis(FAILED + stands),
         },
     )
@@ -1396,6 +1397,7 @@ fn an_open_question_leads_and_a_spent_one_is_gone() {
         strategy: name("port-conflict"),
         act: "process-control.terminate".to_owned(),
         target: "process 7 (nc)".to_owned(),
+        plan: None,
         until: Timestamp::from_millis(until),
     };
     let later = FAILED + 3_600_000;

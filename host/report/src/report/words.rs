@@ -294,18 +294,24 @@ pub fn act(act: &str, target: &str) -> String {
         "file-repair.target" => format!("restore the target of symlink {target}"),
         "checks.run" => format!("run check {target}"),
         "cleanup.run" => format!("clean up {target}"),
+        "mode.enter" => format!("enter mode {target}"),
         "set-aside.run" => format!("move {target} aside"),
         other => format!("{} on {target}", clean(other)),
     }
 }
 
 /// What an act on a declared remedy would come to: `move /var/cache/web aside`.
-pub fn planned(plan: &Plan) -> String {
+fn planned(plan: &Plan) -> String {
     let summary = clean(&plan.summary);
     match &plan.amount {
         Some(amount) => format!("{summary} ({amount})"),
         None => summary,
     }
+}
+
+/// An act in the infinitive: what its plan says, where it has one.
+pub fn planned_act(name: &str, target: &str, plan: Option<&Plan>) -> String {
+    plan.map_or_else(|| act(name, target), planned)
 }
 
 /// What it came to.

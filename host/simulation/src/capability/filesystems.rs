@@ -22,13 +22,8 @@ impl World {
     }
 
     pub(super) fn file_system_below(&self, below: &Below) -> Answer<FileSystem> {
-        let makes_room = self
-            .service
-            .remedies
-            .get(&below.place)
-            .is_some_and(|remedy| !remedy.makes_room_in().is_empty());
-        if !makes_room && !PLACES.contains(&below.place.as_str()) {
-            self.service.file(&below.place)?;
+        if !PLACES.contains(&below.place.as_str()) {
+            self.service.paths_of(&below.place)?;
         }
         self.file_systems()
             .pop()

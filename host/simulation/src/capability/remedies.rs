@@ -9,8 +9,8 @@ use prunella_core::{
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, Cleanup, CleanupFolder, CleanupOf, MovedAside, Plan, Receipt, Remedy, SetAside,
-        Undo,
+        Amount, Cleanup, CleanupFolder, CleanupOf, EnteredMode, Mode, MovedAside, Plan, Receipt,
+        Remedy, SetAside, Undo,
     },
 };
 
@@ -35,6 +35,22 @@ pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Option<Undo>)> 
                 at_least: 1 << 20,
             }),
             None,
+        ),
+        "mode" => (
+            Remedy::Mode(Mode {
+                stop: Vec::new(),
+                start: Vec::new(),
+                enter: None,
+                leave: None,
+                lease: Duration::from_secs(3_600),
+                calm: Duration::from_secs(600),
+            }),
+            Some(Undo::LeaveMode(EnteredMode {
+                name: name.to_owned(),
+                stopped: Vec::new(),
+                started: Vec::new(),
+                leave: None,
+            })),
         ),
         "set-aside" => (
             Remedy::SetAside(SetAside {

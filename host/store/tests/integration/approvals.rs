@@ -13,10 +13,14 @@ use prunella_core::{
     incident::{Ending, IncidentId},
     oversight::{Approval, ApprovalState, ProcessKey, Proposal},
 };
-use prunella_store::{Answer, AttemptEnd, Decision, LastSteps, Ruling, Store};
+use prunella_store::{Answer, Asked, AttemptEnd, Decision, LastSteps, Ruling, Store};
 use rstest::rstest;
 
 const NOW: u64 = 1_000_000;
+const ASKED: Asked<'static> = Asked {
+    why: "it holds the port",
+    plan: None,
+};
 const UNTIL: u64 = NOW + 60_000;
 
 fn proposal(incident: &IncidentId) -> Proposal {
@@ -26,7 +30,6 @@ fn proposal(incident: &IncidentId) -> Proposal {
         strategy: StrategyName::new("site-fix").unwrap(),
         act: "process-control.terminate".to_owned(),
         target: "process 7 (/usr/bin/python3, user web)".to_owned(),
-        plan: None,
         process: Some(ProcessKey {
             pid: 7,
             started_ms: 5,
@@ -47,7 +50,7 @@ fn house() -> (tempfile::TempDir, Store, Proposal) {
 
 fn ask(store: &Store, proposal: &Proposal, now: u64) -> Answer {
     store
-        .ask_approval(proposal, "it holds the port", ms(now), ms(UNTIL))
+        .ask_approval(proposal, &ASKED, ms(now), ms(UNTIL))
         .unwrap()
 }
 
@@ -127,7 +130,7 @@ fn an_approval_is_good_for_exactly_what_was_asked(#[case] change: fn(&mut Propos
 
 fn ask_until(store: &Store, proposal: &Proposal, now: u64, until: u64) -> Answer {
     store
-        .ask_approval(proposal, "it holds the port", ms(now), ms(until))
+        .ask_approval(proposal, &ASKED, ms(now), ms(until))
         .unwrap()
 }
 

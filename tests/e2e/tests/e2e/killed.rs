@@ -153,6 +153,101 @@ fn strike(scene: &Scene, at: usize, before: usize) -> bool {
     killed
 }
 
+/// Does not start with a damaged cache, and makes a missing one anew.
+const WITH_CACHE: &str = "[Service]
+ExecStart=/bin/sh -c 'grep -qs damaged /var/cache/web/index && exit 1; echo good > /var/cache/web/index; exec sleep infinity'
+";
+
+/// Nothing but moving the cache aside heals it.
+const CARE_FOR_CACHE: &str = r#"
+strategies = ["cache-reset"]
+[proof]
+stable-for = "100ms"
+timeout = "20s"
+[budget]
+healings = 1000
+window = "1h"
+backoff = ["0s"]
+[[set-aside]]
+name = "cache"
+path = "/var/cache/web"
+"#;
+
+#[test]
+fn a_daemon_killed_during_a_remedy_loses_nothing_and_heals() {
+    let library = killer(3);
+    let content = std::fs::read(&library).unwrap();
+    let scene = Scene::builder()
+        .bytes("/opt/test/killer.so", &content, 0o755)
+        .file(
+            "/etc/systemd/system/prunella.service.d/killer.conf",
+            DROP_IN,
+            0o644,
+        )
+        .file("/etc/prunella/prunella.toml", MAIN, 0o644)
+        .file("/var/cache/web/index", "good", 0o644)
+        .service("web.service", WITH_CACHE, CARE_FOR_CACHE)
+        .with_daemon();
+    scene.start(&["web.service"]);
+    let mut kills = 0;
+    for round in 0.. {
+        let at = 1 + round;
+        if !strike_remedy(&scene, at, round) {
+            break;
+        }
+        kills += 1;
+        assert!(at < 400, "there is no end to it");
+    }
+    assert!(kills >= 10, "it was killed {kills} times only");
+}
+
+/// Has the service fail with a damaged cache, and the daemon die before its `at`th write; true
+/// when it died. Nothing of the cache is lost, whatever came in between.
+fn strike_remedy(scene: &Scene, at: usize, before: usize) -> bool {
+    scene.wait_active("prunella.service", TIMEOUT).unwrap();
+    let damaged = format!("damaged in round {before}");
+    let written = format!("echo '{damaged}' > /var/cache/web/index");
+    scene.run_ok(&["sh", "-c", &written]).unwrap();
+    scene.write_file(KILL_AT, format!("{at}\n"), 0o600).unwrap();
+    // With a damaged cache it ends by itself.
+    scene
+        .run_ok(&["systemctl", "restart", "web.service"])
+        .unwrap();
+    let what = format!("the healing during which write {at} kills the daemon");
+    let incident = scene
+        .wait_for(&what, TIMEOUT, || {
+            let Some(incidents) = listed(scene) else {
+                return Ok(None);
+            };
+            let ended = incidents
+                .iter()
+                .all(|incident| incident.is("healed") || incident.is("recovered"));
+            Ok((incidents.len() > before && ended).then(|| incidents[0].clone()))
+        })
+        .unwrap();
+    let record = scene.record(&incident);
+    let index = scene.read_file("/var/cache/web/index").unwrap();
+    assert_eq!(index, "good\n", "write {at}: {}", record.text());
+    let kept = scene
+        .run_ok(&[
+            "sh",
+            "-c",
+            &format!("grep -l '{damaged}' /var/cache/web.*/index"),
+        ])
+        .unwrap();
+    assert_eq!(
+        kept.lines().count(),
+        1,
+        "write {at}: {kept}{}",
+        record.text()
+    );
+    let killed = !scene.exists(KILL_AT).unwrap();
+    if !killed {
+        scene.remove_file(KILL_AT).unwrap();
+    }
+    killed
+}
+
 fn listed(scene: &Scene) -> Option<Vec<Incident>> {
     let output = scene.prunella(&["incidents", "--json", "--limit", "1000"]);
     if !output.success() {

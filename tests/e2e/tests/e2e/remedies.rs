@@ -118,3 +118,101 @@ fn what_was_moved_aside_is_deleted_when_its_time_is_over() {
         .unwrap();
     assert_eq!(index(&scene, CACHE), "good\n");
 }
+
+const WORKER: &str = "worker.service";
+
+/// A service that cannot run beside its worker.
+const WITH_WORKER: &str = "[Service]
+ExecStart=/bin/sh -c 'if systemctl is-active -q worker.service; then exit 1; fi; exec sleep infinity'
+";
+
+const READ_ONLY: &str = "[proof]
+stable-for = \"100ms\"
+[budget]
+backoff = [\"0s\"]
+[[mode]]
+name = \"read-only\"
+stop = [\"worker.service\"]
+start = [\"stand-in.service\"]
+calm = \"3s\"
+";
+
+fn with_worker(declared: &str) -> Scene {
+    let scene = Scene::builder()
+        .unit(WORKER, "[Service]\nExecStart=/bin/sleep infinity\n")
+        .unit(
+            "stand-in.service",
+            "[Service]\nExecStart=/bin/sleep infinity\n",
+        )
+        .service(WEB, WITH_WORKER, declared)
+        .with_daemon();
+    scene.start(&[WEB]);
+    scene.run_ok(&["systemctl", "start", WORKER]).unwrap();
+    scene
+}
+
+fn state(scene: &Scene, unit: &str) -> String {
+    scene.property(unit, "ActiveState").unwrap()
+}
+
+#[test]
+fn a_mode_is_entered_when_nothing_else_helps_and_left_when_the_service_is_well() {
+    let scene = with_worker(READ_ONLY);
+    scene.kill(WEB);
+    let incident = scene.wait_healed(WEB);
+    assert_eq!(state(&scene, WORKER), "inactive");
+    assert_eq!(state(&scene, "stand-in.service"), "active");
+    let detail = scene.prunella_ok(&["status", WEB]);
+    assert!(detail.contains("enter mode read-only, until"), "{detail}");
+    scene
+        .wait_for("the mode to be left", TIMEOUT, || {
+            Ok((state(&scene, WORKER) == "active").then_some(()))
+        })
+        .unwrap();
+    assert_eq!(state(&scene, "stand-in.service"), "inactive");
+    let undone: Vec<_> = scene
+        .wait_for("that to be written down", TIMEOUT, || {
+            let record = scene.record(&incident);
+            let undone: Vec<_> = record.steps("undone").cloned().collect();
+            Ok((!undone.is_empty()).then_some(undone))
+        })
+        .unwrap();
+    assert_eq!(undone[0]["why"], "well");
+}
+
+/// A mode that does not help is left before anybody is told, and what would stop along is a
+/// reason not to enter one.
+#[test]
+fn a_mode_that_does_not_help_is_left_and_one_that_stops_others_is_not_entered() {
+    let scene = with_worker(&READ_ONLY.replace("stop = [\"worker.service\"]\n", ""));
+    scene.kill(WEB);
+    scene.wait_step(WEB, "undone", TIMEOUT);
+    assert_eq!(state(&scene, WORKER), "active");
+    assert_eq!(state(&scene, "stand-in.service"), "inactive");
+
+    let scene = Scene::builder()
+        .unit(WORKER, "[Service]\nExecStart=/bin/sleep infinity\n")
+        .unit("stand-in.service", "[Service]\nExecStart=/bin/sleep infinity\n")
+        .unit(
+            "report.service",
+            "[Unit]\nRequires=worker.service\nAfter=worker.service\n[Service]\nExecStart=/bin/sleep infinity\n",
+        )
+        .service(WEB, WITH_WORKER, READ_ONLY)
+        .with_daemon();
+    scene.start(&[WEB]);
+    scene
+        .run_ok(&["systemctl", "start", "report.service"])
+        .unwrap();
+    scene.kill(WEB);
+    let incident = scene.wait_step(WEB, "act-denied", TIMEOUT);
+    let record = scene.record(&incident);
+    assert!(
+        record
+            .text()
+            .contains("would stop worker.service and with it report.service"),
+        "{}",
+        record.text()
+    );
+    assert_eq!(state(&scene, WORKER), "active");
+    assert_eq!(state(&scene, "stand-in.service"), "inactive");
+}

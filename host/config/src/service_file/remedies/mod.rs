@@ -1,6 +1,7 @@
 //! Reads the remedies that a service declares: a table, and a file here, for each kind.
 
 mod cleanup;
+mod mode;
 mod set_aside;
 
 use std::{collections::BTreeMap, ops::Range};
@@ -16,11 +17,12 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 /// The tables, with what reads each.
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("cleanup", "[[cleanup]]", cleanup::read),
+    ("mode", "[[mode]]", mode::read),
     ("set-aside", "[[set-aside]]", set_aside::read),
 ];
 
 /// The names of the tables.
-pub(super) fn tables() -> impl Iterator<Item = &'static str> {
+pub(in super::super) fn tables() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|(table, ..)| *table)
 }
 
@@ -35,8 +37,29 @@ pub(super) fn read(reader: &mut Reader<'_>, top: Section<'_>, service: &mut Serv
                 && first_of(reader, &mut seen, "remedy", &name, &at)
                 && let Some(remedy) = remedy
             {
+                check_against(reader, &at, service, &remedy);
                 service.remedies.insert(name, remedy);
             }
         }
+    }
+}
+
+/// What a remedy names has to be declared, and the service itself is not stopped by one: it
+/// would never be proven well.
+fn check_against(reader: &mut Reader<'_>, at: &Range<usize>, service: &Service, remedy: &Remedy) {
+    for check in remedy.checks() {
+        if let Err(failure) = service.check(check) {
+            reader.error(at.clone(), failure.message);
+        }
+    }
+    if remedy.stops().contains(&service.unit) {
+        reader.error_help(
+            at.clone(),
+            format!(
+                "{} would be stopped, and never be proven well",
+                service.unit
+            ),
+            "name the other units that are stopped",
+        );
     }
 }
