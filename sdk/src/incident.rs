@@ -137,6 +137,15 @@ impl<'a> Incident<'a> {
             .collect()
     }
 
+    /// Those of them that are about this: of `unit-limits`, the ones that move `memory-high`.
+    pub fn remedies_about(&self, kind: &str, about: &str) -> Vec<String> {
+        let declared = self.0.remedies().into_iter();
+        declared
+            .filter(|remedy| remedy.kind == kind && remedy.about.iter().any(|one| one == about))
+            .map(|remedy| remedy.name)
+            .collect()
+    }
+
     /// The units the service cannot work without, by canonical name.
     pub fn needs(&self) -> Vec<String> {
         self.0.needs()

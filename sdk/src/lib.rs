@@ -45,8 +45,9 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`cleanup`], [`mode`], [`set_aside`] | one for each function | acting on what the operator declared for it |
+//! | [`cleanup`], [`instances`], [`memory`], [`mode`], [`offenders`], [`set_aside`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
+//! | [`relief`] | those of its steps | remedies for a symptom, the mildest first, each measured |
 
 #![warn(missing_docs)]
 
@@ -93,15 +94,19 @@ pub mod filesystems {
 pub mod health;
 pub mod history;
 mod incident;
+pub mod instances;
 pub mod log;
 pub mod logs;
+pub mod memory;
 pub mod metrics;
 pub mod mode;
+pub mod offenders;
 pub mod ports;
 pub mod probes;
 pub mod process_control;
 pub mod processes;
 pub mod recovery;
+pub mod relief;
 pub mod remedies;
 pub mod resources;
 pub mod set_aside;
@@ -112,7 +117,9 @@ mod strategy;
 pub mod testing;
 mod time;
 pub mod unit_control;
+pub mod unit_limits;
 pub mod units;
+pub mod zombies;
 
 #[doc(hidden)]
 pub use adapter::Adapter;
@@ -125,9 +132,9 @@ pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, checks, cleanup, clock, debug, description, error,
-        file_repair, files, health, history, info, logs, metrics, mode, ports, probes,
-        process_control, processes, recovery, remedies, resources, set_aside, settings, state,
-        unit_control, units, warn,
+        file_repair, files, health, history, info, instances, logs, memory, metrics, mode,
+        offenders, ports, probes, process_control, processes, recovery, relief, remedies,
+        resources, set_aside, settings, state, unit_control, unit_limits, units, warn, zombies,
     };
 }
 

@@ -57,7 +57,14 @@ pub fn plan_for(act: &str, name: &str) -> Result<Plan> {
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.of != "bytes" {
-            return write!(f, "{} {}", self.value, self.of);
+            let of = if self.value == 1 {
+                let one = self.of.strip_suffix("es").filter(|one| one.ends_with('s'));
+                one.or_else(|| self.of.strip_suffix('s'))
+                    .unwrap_or(&self.of)
+            } else {
+                &self.of
+            };
+            return write!(f, "{} {of}", self.value);
         }
         const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
         if self.value < 1024 {
@@ -121,6 +128,9 @@ mod tests {
             ((1 << 20) - 1, "bytes", "1.0 MiB"),
             (5 << 30, "bytes", "5.0 GiB"),
             (3, "files", "3 files"),
+            (1, "files", "1 file"),
+            (1, "processes", "1 process"),
+            (1, "instances", "1 instance"),
         ] {
             let of = of.to_owned();
             assert_eq!(Amount { value, of }.to_string(), shown);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use prunella_core::{service::ProbeKind, text::one_line};
-use prunella_linux::learn::Learned;
+use prunella_linux::learn::{Finding, Learned, ProposedRemedy, ProposedValue};
 
 /// Keys that many a service needs, below those that were learned. A line whose `#`
 /// no space follows is an example: it is valid as soon as the `#` is gone.
@@ -85,6 +85,7 @@ pub(crate) fn services_file(learned: &Learned, critical: bool) -> String {
             let _ = writeln!(text, "as-root = true");
         }
     }
+    propose(&mut text, &learned.remedies);
     let asked = learned
         .probe
         .as_ref()
@@ -107,6 +108,22 @@ pub(crate) fn services_file(learned: &Learned, critical: bool) -> String {
     text.push_str(MORE_SECTIONS);
     let _ = writeln!(text, "#interval = {}", quoted(interval));
     text
+}
+
+/// Remedies to decide about, commented out.
+fn propose(text: &mut String, remedies: &[Finding<ProposedRemedy>]) {
+    for remedy in remedies {
+        let _ = writeln!(text, "\n# {}:", one_line(&remedy.why, 240));
+        let _ = writeln!(text, "#[[{}]]", remedy.what.table);
+        let _ = writeln!(text, "#name = {}", quoted(&remedy.what.name));
+        for (key, value) in &remedy.what.keys {
+            let value = match value {
+                ProposedValue::Text(value) => quoted(value),
+                ProposedValue::Number(value) => value.to_string(),
+            };
+            let _ = writeln!(text, "#{key} = {value}");
+        }
+    }
 }
 
 /// A key with a list, and the reasons above it.

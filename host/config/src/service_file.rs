@@ -72,6 +72,8 @@ pub(super) struct Parsed {
     pub(super) depends_on_at: BTreeMap<UnitName, Place>,
     /// Those that may act when it is degraded.
     pub(super) heal_degraded_at: BTreeMap<StrategyName, Place>,
+    /// Declared remedies, by name.
+    pub(super) remedies_at: BTreeMap<String, Place>,
     pub(super) channels_at: Vec<Named>,
 }
 
@@ -150,7 +152,7 @@ pub(super) fn read<'t>(
     files::read_files(reader, top, &mut service);
     checks::read_checks(reader, top, &mut service);
     probes::read_probes(reader, top, &mut service);
-    remedies::read(reader, top, &mut service);
+    let remedies_at = remedies::read(reader, top, &mut service);
     service.objective = objective::read(reader, top, &service);
     probes::check_limits(reader, top, &service);
     service.metrics_endpoint = endpoint::read(reader, top);
@@ -161,6 +163,7 @@ pub(super) fn read<'t>(
         ports_at,
         depends_on_at,
         heal_degraded_at,
+        remedies_at,
         channels_at,
     });
     Some(Read {

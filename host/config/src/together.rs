@@ -8,6 +8,7 @@ use std::{
 use prunella_core::{
     ChannelName, StrategyName, UnitName, glob,
     policy::{BUILTIN_STRATEGIES, builtin_needs},
+    remedy::Remedy,
     service::{Port, Service},
 };
 
@@ -90,6 +91,7 @@ impl Loader<'_> {
             }
         }
         self.check_ports(&sound);
+        self.check_remedies(config, &sound);
         self.check_cycles(&sound);
         self.check_channels(config, &sound, places);
         self.check_patterns(&sound, places);
@@ -97,6 +99,41 @@ impl Loader<'_> {
             .into_iter()
             .map(|(_, parsed)| (parsed.service.unit.clone(), parsed.service))
             .collect();
+    }
+
+    /// Units that a remedy would act on and that nobody may, or that matter as much.
+    fn check_remedies(&mut self, config: &Config, services: &[(PathBuf, Parsed)]) {
+        let protected = config.protected();
+        let critical: BTreeSet<&UnitName> = services
+            .iter()
+            .filter(|(_, parsed)| parsed.service.critical)
+            .map(|(_, parsed)| &parsed.service.unit)
+            .collect();
+        for (file, parsed) in services {
+            for (name, place) in &parsed.remedies_at {
+                let Some(remedy) = parsed.service.remedies.get(name) else {
+                    continue;
+                };
+                let makes_way = matches!(remedy, Remedy::Offender(_));
+                for unit in remedy.units() {
+                    let (why, help) = if protected.covers(unit) {
+                        (
+                            "is protected: nothing acts on it",
+                            "name another unit, or take it off under `[protect]`",
+                        )
+                    } else if makes_way && critical.contains(unit) {
+                        (
+                            "is critical by its own file: it does not make way",
+                            "name a unit that matters less",
+                        )
+                    } else {
+                        continue;
+                    };
+                    let message = format!("`{name}` acts on {unit}, which {why}");
+                    self.found.push(at(file, place, message).help(help));
+                }
+            }
+        }
     }
 
     /// Ports that two services declare: one of them never gets it.

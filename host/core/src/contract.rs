@@ -298,6 +298,7 @@ macro_rules! incident_getters {
                 .map(|(name, remedy)| DeclaredRemedy {
                     kind: remedy.kind().to_owned(),
                     name: name.clone(),
+                    about: remedy.about().into_iter().map(str::to_owned).collect(),
                 })
                 .collect();
             needs -> Vec<String>: |of| $crate::contract::names(&of.service.depends_on);

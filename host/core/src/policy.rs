@@ -131,6 +131,10 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "environment-check",
     "database-check",
     "port-conflict",
+    "memory-relief",
+    "cpu-relief",
+    "process-relief",
+    "scale",
     "service-restart",
     "disk-relief",
     "cache-reset",
@@ -150,6 +154,10 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         }
         "port-conflict" => Grants::on_self([Act::Terminate].into_iter().chain(BRING_UP)),
         "service-restart" => Grants::on_self(BRING_UP),
+        "memory-relief" => Grants::on_self([Act::ReclaimMemory, Act::RaiseLimits]),
+        "cpu-relief" => Grants::on_self([Act::Throttle, Act::Freeze, Act::RaiseLimits]),
+        "scale" => Grants::on_self([Act::ScaleUp]),
+        "process-relief" => Grants::on_self([Act::ReapZombies, Act::RaiseLimits]),
         "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
         "disk-relief" => Grants::on_self([Act::Cleanup].into_iter().chain(BRING_UP)),
@@ -163,6 +171,10 @@ pub fn builtin_needs(name: &str) -> &'static [&'static str] {
     match name {
         "cache-reset" => &["set-aside"],
         "disk-relief" => &["cleanup"],
+        "memory-relief" => &["memory", "unit-limits"],
+        "cpu-relief" => &["offenders", "unit-limits"],
+        "scale" => &["instances"],
+        "process-relief" => &["zombies", "unit-limits"],
         "degrade" => &["mode"],
         _ => &[],
     }

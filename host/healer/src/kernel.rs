@@ -285,6 +285,13 @@ impl Kernel {
             self.before_clearing(status);
         }
         let told = plan.map(|plan| self.plan_for_people(plan));
+        if let Some(Plan { evidence, .. }) = &told
+            && !evidence.is_empty()
+        {
+            self.trail.write(Step::Note {
+                message: format!("before {act}: {}", evidence.join("; ")),
+            });
+        }
         let action = self.intend(act, target.shown(), told.as_ref())?;
         let done = self.host.call(deadline, call);
         if done.is_ok() && act.consequence().durability == Durability::OnDiskMeanwhile {
@@ -329,6 +336,7 @@ impl Kernel {
                 plan,
             });
         }
+        self.takes_nothing_protected_along(plan.as_ref())?;
         let told = plan.clone().map(|plan| self.plan_for_people(plan));
         self.agreed(act, &target, told.as_ref())?;
         let unit = match &target {
@@ -343,6 +351,19 @@ impl Kernel {
             self.not_stopped(deadline)?;
         }
         Ok(Permit { target, paid, plan })
+    }
+
+    /// Whether none of the units is protected that a plan would act on along with those that
+    /// are declared.
+    fn takes_nothing_protected_along(&self, plan: Option<&Plan>) -> Answer<()> {
+        let mut along = plan.into_iter().flat_map(|plan| &plan.along);
+        match along.find(|unit| self.rules.protected.covers(unit)) {
+            None => Ok(()),
+            Some(unit) => Err(Failure::denied(
+                "unit-protected",
+                format!("it would act on {unit} too, which is protected"),
+            )),
+        }
     }
 
     /// A plan with the paths that a strategy does not see.

@@ -161,11 +161,6 @@ impl Cgroups {
         Some(fs::symlink_metadata(directory).ok()?.ino())
     }
 
-    /// The directory of the tree.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// The directory of a control group; none for a path that leads out.
     pub(crate) fn directory(&self, path: &str) -> Option<PathBuf> {
         let inside = Path::new(path.trim_start_matches('/'));

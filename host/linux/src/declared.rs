@@ -11,7 +11,7 @@ use crate::{
     file_repair::LinuxFileRepair,
     files::LinuxFiles,
     probes::{CommandProbe, LinuxProbes},
-    remedies::{LinuxRemedies, Tools},
+    remedies::{LinuxRemedies, LiveUnits, Tools},
     runs_as::{UnitWho, Who},
     sqlite_check::SqliteCheck,
     transient::{Runner, Transient},
@@ -62,6 +62,7 @@ impl Linux {
                     runner,
                     units,
                     control: self.unit_control(),
+                    live: LiveUnits::new(Arc::clone(&self.shared), self.groups()),
                 },
             ),
         }

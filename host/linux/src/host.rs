@@ -13,7 +13,6 @@ use prunella_core::{
 
 use crate::{
     Linux,
-    cgroup::Cgroups,
     checks::LinuxChecks,
     clock::SystemClock,
     declared::Declared,
@@ -131,7 +130,7 @@ impl Linux {
         let units: Arc<dyn Units> = Arc::new(self.units());
         let kin = Arc::new(Kin::new(
             service.unit.clone(),
-            Arc::clone(self.cgroups.get_or_init(|| Arc::new(Cgroups::detect()))),
+            self.groups(),
             units,
             Arc::clone(&self.journal) as Arc<dyn Runs>,
         ));

@@ -130,6 +130,11 @@ impl Linux {
         }))
     }
 
+    /// Control groups, which are looked for once.
+    pub(crate) fn groups(&self) -> Arc<Cgroups> {
+        Arc::clone(self.cgroups.get_or_init(|| Arc::new(Cgroups::detect())))
+    }
+
     /// systemd's units.
     pub fn units(&self) -> SystemdUnits {
         SystemdUnits::new(&self.shared)

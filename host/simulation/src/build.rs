@@ -433,6 +433,7 @@ impl Check {
 #[derive(Debug, Clone)]
 pub struct Remedy {
     pub(crate) kind: String,
+    pub(crate) about: Vec<String>,
     pub(crate) does: String,
     pub(crate) nothing: Option<String>,
     pub(crate) amount: Option<Amount>,
@@ -455,6 +456,7 @@ impl Remedy {
     pub fn of(kind: &str, does: &str) -> Self {
         Self {
             kind: kind.to_owned(),
+            about: Vec::new(),
             does: does.to_owned(),
             nothing: None,
             amount: None,
@@ -505,6 +507,12 @@ impl Remedy {
     /// So many bytes are available on the host's file systems afterwards.
     pub fn leaves_available(mut self, available: u64) -> Self {
         self.changes.push(RemedyChange::Disk { available });
+        self
+    }
+
+    /// What it is about, where its kind can be about several things: `memory-high`.
+    pub fn about(mut self, about: &str) -> Self {
+        self.about.push(about.to_owned());
         self
     }
 

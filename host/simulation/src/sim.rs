@@ -238,7 +238,7 @@ impl Sim {
     /// A declared remedy.
     #[track_caller]
     pub fn remedy(self, name: &str, remedy: Remedy) -> Self {
-        let Some((declared, _)) = example(&remedy.kind, name) else {
+        let Some((declared, _)) = example(&remedy.kind, name, &remedy.about) else {
             panic!("`{}` is not a kind of remedy", remedy.kind);
         };
         self.change(|world| {
@@ -311,6 +311,30 @@ impl Sim {
                     shown(takes),
                     shown(limit)
                 ),
+                confirmed: true,
+            });
+        })
+    }
+
+    /// Something is measured of the service that is worse than it should be, until it is told
+    /// to be over: it is `value` now, and over at `clear`. Its incident is then a degradation.
+    #[track_caller]
+    pub fn symptom(self, metric: &str, value: u64, clear: u64) -> Self {
+        let unit = self.unit.to_string();
+        let known = argument::metric(metric);
+        let known = known.unwrap_or_else(|failure: Failure| panic!("{failure}"));
+        let sim = self.measured(&unit, metric, value);
+        sim.change(|world| {
+            let since = world.timestamp();
+            world.symptoms.push(Symptom {
+                level: SymptomLevel::Degraded,
+                metric: known,
+                instance: None,
+                value,
+                threshold: value,
+                clear,
+                since,
+                evidence: format!("its {} is {}", known.title(), known.shown(value)),
                 confirmed: true,
             });
         })

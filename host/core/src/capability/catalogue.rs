@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, checks, cleanup, file_repair, mode, process_control, set_aside,
-    unit_control,
+    Termination, UnitStatus, checks, cleanup, file_repair, instances, memory, mode, offenders,
+    process_control, set_aside, unit_control, unit_limits, zombies,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -177,6 +177,15 @@ acts! {
     Cleanup = cleanup::RUN;
     EnterMode = mode::ENTER;
     SetAside = set_aside::RUN;
+    RaiseLimits = unit_limits::RAISE;
+    LowerLimits = unit_limits::LOWER;
+    ReclaimMemory = memory::RECLAIM;
+    Throttle = offenders::THROTTLE;
+    Freeze = offenders::FREEZE;
+    Thaw = offenders::THAW;
+    ReapZombies = zombies::REAP;
+    ScaleUp = instances::UP;
+    ScaleDown = instances::DOWN;
 }
 
 impl Act {

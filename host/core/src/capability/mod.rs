@@ -91,7 +91,12 @@ macro_rules! catalogue {
             Act process_control "process-control" "" {
                 ProcessTerminate: Terminate -> Termination;
             }
+            Act instances "instances" "" {}
+            Act memory "memory" "" {}
+            Act offenders "offenders" "" {}
             Act set_aside "set-aside" "" {}
+            Act unit_limits "unit-limits" "" {}
+            Act zombies "zombies" "" {}
             Act unit_control "unit-control" "" {
                 UnitSubmit: Submit -> Job;
                 UnitResetFailed: ResetFailed -> ();
@@ -233,6 +238,42 @@ macro_rules! plain_acts {
                     what: $crate::capability::Repair::Target,
                 };
             }
+            act instances {
+                up(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::ScaleUp,
+                    name,
+                    undo: None,
+                };
+                down(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::ScaleDown,
+                    name,
+                    undo: None,
+                };
+            }
+            act memory {
+                reclaim(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::ReclaimMemory,
+                    name,
+                    undo: None,
+                };
+            }
+            act offenders {
+                throttle(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::Throttle,
+                    name,
+                    undo: None,
+                };
+                freeze(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::Freeze,
+                    name,
+                    undo: None,
+                };
+                thaw(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::Thaw,
+                    name,
+                    undo: None,
+                };
+            }
             act mode {
                 enter(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::EnterMode,
@@ -243,6 +284,25 @@ macro_rules! plain_acts {
             act set_aside {
                 run(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::SetAside,
+                    name,
+                    undo: None,
+                };
+            }
+            act unit_limits {
+                raise(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::RaiseLimits,
+                    name,
+                    undo: None,
+                };
+                lower(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::LowerLimits,
+                    name,
+                    undo: None,
+                };
+            }
+            act zombies {
+                reap(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::ReapZombies,
                     name,
                     undo: None,
                 };
@@ -262,9 +322,12 @@ pub mod filesystems;
 pub mod health;
 pub mod history;
 mod host;
+pub mod instances;
 pub mod logs;
+pub mod memory;
 pub mod metrics;
 pub mod mode;
+pub mod offenders;
 pub mod ports;
 pub mod probes;
 pub mod process_control;
@@ -275,7 +338,9 @@ pub mod set_aside;
 pub mod state;
 mod token;
 pub mod unit_control;
+pub mod unit_limits;
 pub mod units;
+pub mod zombies;
 
 use serde::Serializer;
 

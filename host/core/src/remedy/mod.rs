@@ -15,9 +15,14 @@
 
 mod applied;
 mod cleanup;
+mod instances;
+mod memory_reclaim;
 mod mode;
+mod offender;
 mod plan;
 mod set_aside;
+mod unit_limits;
+mod zombies;
 
 use std::path::Path;
 
@@ -28,9 +33,16 @@ use crate::UnitName;
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
+    instances::{Instances, StartedInstance},
+    memory_reclaim::MemoryReclaim,
     mode::{EnteredMode, Mode},
+    offender::Offender,
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
     set_aside::{MovedAside, SetAside},
+    unit_limits::{
+        Bounds, LimitMove, LimitNow, Move, MovedLimits, NO_LIMIT, UnitLimits, UnitProperty,
+    },
+    zombies::Zombies,
 };
 
 /// Hands the table to the macro `$then`: for each kind of remedy what is declared of it, and
@@ -60,8 +72,13 @@ macro_rules! remedies {
 
 remedies! {
     Cleanup "cleanup";
+    Instances "instances";
+    MemoryReclaim "memory";
     Mode "mode";
+    Offender "offenders";
     SetAside "set-aside";
+    UnitLimits "unit-limits";
+    Zombies "zombies";
 }
 
 impl Remedy {
@@ -72,8 +89,13 @@ impl Remedy {
                 CleanupOf::Folder(folder) => Some(&folder.path),
                 CleanupOf::Preset(_) => None,
             },
-            Self::Mode(_) => None,
             Self::SetAside(declared) => Some(&declared.path),
+            Self::Instances(_)
+            | Self::MemoryReclaim(_)
+            | Self::Mode(_)
+            | Self::Offender(_)
+            | Self::UnitLimits(_)
+            | Self::Zombies(_) => None,
         }
     }
 
@@ -97,7 +119,13 @@ impl Remedy {
     pub fn checks(&self) -> Vec<&str> {
         match self {
             Self::Mode(mode) => mode.enter.iter().chain(&mode.leave).map(|c| &**c).collect(),
-            Self::Cleanup(_) | Self::SetAside(_) => Vec::new(),
+            Self::Instances(declared) => declared.drain.iter().map(|check| &**check).collect(),
+            Self::Cleanup(_)
+            | Self::MemoryReclaim(_)
+            | Self::Offender(_)
+            | Self::SetAside(_)
+            | Self::UnitLimits(_)
+            | Self::Zombies(_) => Vec::new(),
         }
     }
 
@@ -105,15 +133,46 @@ impl Remedy {
     pub fn stops(&self) -> &[UnitName] {
         match self {
             Self::Mode(mode) => &mode.stop,
-            Self::Cleanup(_) | Self::SetAside(_) => &[],
+            Self::Cleanup(_)
+            | Self::Instances(_)
+            | Self::MemoryReclaim(_)
+            | Self::Offender(_)
+            | Self::SetAside(_)
+            | Self::UnitLimits(_)
+            | Self::Zombies(_) => &[],
         }
     }
 
     /// The units that it acts on, beside the service's own.
     pub fn units(&self) -> Vec<&UnitName> {
         match self {
+            Self::MemoryReclaim(MemoryReclaim { unit, .. })
+            | Self::UnitLimits(UnitLimits { unit, .. }) => unit.iter().collect(),
+            Self::Instances(declared) => vec![&declared.template],
+            Self::Offender(declared) => vec![&declared.unit],
             Self::Mode(mode) => mode.stop.iter().chain(&mode.start).collect(),
-            Self::Cleanup(_) | Self::SetAside(_) => Vec::new(),
+            Self::Cleanup(_) | Self::SetAside(_) | Self::Zombies(_) => Vec::new(),
+        }
+    }
+
+    /// What it is about, where one kind can be about several things: the limits that it moves,
+    /// the acts that it allows.
+    pub fn about(&self) -> Vec<&'static str> {
+        match self {
+            Self::UnitLimits(declared) => {
+                declared.bounds.keys().map(|limit| limit.as_str()).collect()
+            }
+            Self::Offender(declared) => {
+                let throttle = (!declared.throttle.is_empty()).then_some("throttle");
+                let freeze = declared.freeze.then_some("freeze");
+                throttle.into_iter().chain(freeze).collect()
+            }
+            Self::Cleanup(_)
+            | Self::Instances(_)
+            | Self::MemoryReclaim(_)
+            | Self::Mode(_)
+            | Self::SetAside(_)
+            | Self::Zombies(_) => Vec::new(),
         }
     }
 }

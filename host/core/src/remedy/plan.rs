@@ -4,8 +4,8 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnteredMode, MovedAside};
-use crate::health::bytes;
+use super::{EnteredMode, MovedAside, MovedLimits, StartedInstance};
+use crate::{UnitName, health::bytes};
 
 /// What applying a remedy would come to, now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,13 @@ pub struct Plan {
     pub undo: Option<Undo>,
     /// When it goes back by itself; only of what can be undone.
     pub lease: Option<Lease>,
+    /// What was so just before, for people: what uses most of what is to be relieved. A
+    /// strategy does not see it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// Units that it would act on beside those that are declared: what runs in a slice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub along: Vec<UnitName>,
 }
 
 impl Plan {
@@ -37,6 +44,8 @@ impl Plan {
             amount: None,
             undo: None,
             lease: None,
+            evidence: Vec::new(),
+            along: Vec::new(),
         }
     }
 
@@ -119,6 +128,7 @@ impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.of {
             AmountOf::Bytes => f.pad(&bytes(self.value)),
+            of if self.value == 1 => write!(f, "1 {}", of.one()),
             of => write!(f, "{} {}", self.value, of.as_str()),
         }
     }
@@ -135,6 +145,16 @@ pub enum AmountOf {
 }
 
 impl AmountOf {
+    /// A single one of them.
+    fn one(self) -> &'static str {
+        match self {
+            Self::Bytes => "byte",
+            Self::Files => "file",
+            Self::Processes => "process",
+            Self::Instances => "instance",
+        }
+    }
+
     /// The contract's word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -151,6 +171,18 @@ impl AmountOf {
 #[serde(tag = "undo", rename_all = "kebab-case")]
 pub enum Undo {
     MoveBack(MovedAside),
+    /// Limits go back to what they were.
+    SetBack(MovedLimits),
+    /// A unit that was frozen goes on.
+    Thaw {
+        unit: UnitName,
+    },
+    /// An instance that was started is drained and stopped.
+    StopInstance(StartedInstance),
+    /// An instance that was stopped is started.
+    StartInstance {
+        unit: UnitName,
+    },
     LeaveMode(EnteredMode),
 }
 
@@ -159,6 +191,10 @@ impl fmt::Display for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MoveBack(moved) => write!(f, "move {} back", moved.path.display()),
+            Self::SetBack(moved) => write!(f, "set {moved}"),
+            Self::Thaw { unit } => write!(f, "thaw {unit}"),
+            Self::StopInstance(started) => write!(f, "stop {}", started.unit),
+            Self::StartInstance { unit } => write!(f, "start {unit}"),
             Self::LeaveMode(entered) => write!(f, "leave mode `{}`", entered.name),
         }
     }

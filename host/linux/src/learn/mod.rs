@@ -11,6 +11,7 @@ mod environment;
 mod known;
 mod listening;
 mod monit;
+mod remedies;
 mod run_policy;
 mod servers;
 mod text_file;
@@ -27,7 +28,10 @@ use prunella_core::{
 };
 
 use self::listening::{add_port, port_of};
-pub use self::monit::MonitWatch;
+pub use self::{
+    monit::MonitWatch,
+    remedies::{ProposedRemedy, ProposedValue},
+};
 use crate::{
     Linux,
     runs_as::{all_properties, text, texts, typed},
@@ -49,6 +53,8 @@ pub struct Learned {
     pub needs: Vec<Finding<UnitName>>,
     /// Checks of its configuration.
     pub checks: Vec<Finding<LearnedCheck>>,
+    /// Remedies that fit it, for the operator to decide about.
+    pub remedies: Vec<Finding<ProposedRemedy>>,
     /// A question that it answers now, and can be asked again and again.
     pub probe: Option<Finding<ProbeKind>>,
     /// Why it is asked nothing although it is meant to go on, and what follows from that.
@@ -113,6 +119,8 @@ struct Seen {
     after: Vec<String>,
     consists_of: Vec<String>,
     pid_file: String,
+    /// CacheDirectory=, below `/var/cache`.
+    cache_directories: Vec<String>,
     on_success: Vec<String>,
     unit_file_state: String,
     /// Environment=, as `NAME=value`.
@@ -136,6 +144,7 @@ impl Linux {
             env_files: Vec::new(),
             needs: Vec::new(),
             checks: Vec::new(),
+            remedies: remedies::fitting(&status.name, &seen),
             probe: None,
             not_asked: None,
             start_timeout: seen.start_timeout,
@@ -209,6 +218,7 @@ impl Linux {
                 after: texts(&properties, "After"),
                 consists_of: texts(&properties, "ConsistsOf"),
                 pid_file: text(&properties, "PIDFile"),
+                cache_directories: texts(&properties, "CacheDirectory"),
                 on_success: texts(&properties, "OnSuccess"),
                 unit_file_state: text(&properties, "UnitFileState"),
                 environment: typed(&properties, "Environment").unwrap_or_default(),

@@ -61,6 +61,7 @@ fn learned(name: &str) -> Learned {
         env_files: Vec::new(),
         needs: Vec::new(),
         checks: Vec::new(),
+        remedies: Vec::new(),
         probe: None,
         not_asked: None,
         start_timeout: None,

@@ -16,7 +16,7 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{cleanup, set_aside};
+use super::{cleanup, memory, set_aside};
 use crate::{
     answer::answer,
     own_program::own_program,
@@ -32,6 +32,7 @@ const PURPOSE: &str = "remedy";
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Request {
     Cleanup(cleanup::Request),
+    Memory(memory::Request),
     SetAside(set_aside::Request),
 }
 
@@ -123,6 +124,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
         .map_err(|error| Failure::invalid("bad-request", format!("not a remedy: {error}")))
         .and_then(|request| match request {
             Request::Cleanup(request) => cleanup::carry_out(&request),
+            Request::Memory(request) => memory::carry_out(&request),
             Request::SetAside(request) => set_aside::carry_out(&request),
         });
     match outcome {

@@ -5,13 +5,20 @@
 
 mod cleanup;
 pub(crate) mod helper;
+mod instances;
+mod live;
+mod memory;
 mod mode;
+mod offenders;
 mod set_aside;
+mod top;
+mod unit_limits;
+mod zombies;
 
 use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
-    Failure,
+    Failure, UnitName,
     capability::{
         Act, Answer,
         remedies::{Apply, PlanOf, TakeBack},
@@ -20,7 +27,12 @@ use prunella_core::{
     service::Service,
 };
 
-use self::{cleanup::CleanupHere, helper::Helper, mode::ModeHere, set_aside::SetAsideHere};
+pub(crate) use self::live::LiveUnits;
+use self::{
+    cleanup::CleanupHere, helper::Helper, instances::InstancesHere, memory::MemoryHere,
+    mode::ModeHere, offenders::OffendersHere, set_aside::SetAsideHere, unit_limits::LimitsHere,
+    zombies::ZombiesHere,
+};
 use crate::{
     checks::LinuxChecks, transient::Runner, unit_control::SystemdUnitControl, units::Units,
 };
@@ -31,6 +43,7 @@ pub(crate) struct Tools {
     pub(crate) units: Arc<dyn Units>,
     pub(crate) control: SystemdUnitControl,
     pub(crate) checks: LinuxChecks,
+    pub(crate) live: LiveUnits,
 }
 
 /// Applies the declared remedies of one service.
@@ -58,6 +71,19 @@ impl LinuxRemedies {
         }
     }
 
+    fn instances(&self) -> InstancesHere<'_> {
+        InstancesHere {
+            units: &*self.tools.units,
+            control: &self.tools.control,
+            checks: &self.tools.checks,
+        }
+    }
+
+    /// The unit that a remedy acts on: the service's own, where it names none.
+    fn unit_or_own<'a>(&'a self, unit: Option<&'a UnitName>) -> &'a UnitName {
+        unit.unwrap_or(&self.service.unit)
+    }
+
     fn declared(&self, act: Act, name: &str) -> Answer<&Remedy> {
         self.service.remedy(act.interface(), name)
     }
@@ -67,9 +93,31 @@ impl LinuxRemedies {
             Remedy::Cleanup(declared) => {
                 CleanupHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
+            Remedy::Instances(declared) => {
+                self.instances()
+                    .plan(deadline, of, declared, &self.service.unit)
+            }
+            Remedy::MemoryReclaim(declared) => {
+                let unit = self.unit_or_own(declared.unit.as_ref());
+                MemoryHere::new(&self.helper, &self.tools.live)
+                    .plan(deadline, &of.name, unit, declared)
+            }
+            Remedy::Offender(declared) => OffendersHere::new(&self.tools.live).plan(
+                deadline,
+                of,
+                declared,
+                &self.service.unit,
+            ),
             Remedy::Mode(mode) => self.mode().plan(deadline, &of.name, mode),
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
+            }
+            Remedy::UnitLimits(declared) => {
+                let unit = self.unit_or_own(declared.unit.as_ref());
+                LimitsHere::new(&self.tools.live).plan(deadline, of, unit, declared)
+            }
+            Remedy::Zombies(declared) => {
+                ZombiesHere::new(&self.tools.live).plan(deadline, &self.service.unit, *declared)
             }
         }
     }
@@ -85,7 +133,36 @@ impl LinuxRemedies {
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }
-            (Remedy::Mode(_) | Remedy::SetAside(_), _) => Err(not_planned(apply)),
+            (Remedy::MemoryReclaim(declared), None) => {
+                let unit = self.unit_or_own(declared.unit.as_ref());
+                MemoryHere::new(&self.helper, &self.tools.live).apply(
+                    deadline,
+                    &apply.name,
+                    unit,
+                    declared,
+                )
+            }
+            (Remedy::Instances(declared), undo) => {
+                self.instances()
+                    .apply(deadline, apply, declared, undo.as_ref())
+            }
+            (Remedy::Offender(declared), undo) => {
+                OffendersHere::new(&self.tools.live).apply(deadline, apply, declared, undo.as_ref())
+            }
+            (Remedy::UnitLimits(_), Some(Undo::SetBack(moved))) => {
+                LimitsHere::new(&self.tools.live).apply(deadline, apply, moved)
+            }
+            (Remedy::Zombies(_), None) => {
+                ZombiesHere::new(&self.tools.live).apply(deadline, &self.service.unit)
+            }
+            (
+                Remedy::MemoryReclaim(_)
+                | Remedy::Mode(_)
+                | Remedy::SetAside(_)
+                | Remedy::UnitLimits(_)
+                | Remedy::Zombies(_),
+                _,
+            ) => Err(not_planned(apply)),
         }
     }
 
@@ -97,12 +174,16 @@ impl LinuxRemedies {
             (Undo::MoveBack(moved), true) => {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)
             }
+            (Undo::SetBack(moved), _) => LimitsHere::new(&self.tools.live).undo(deadline, moved),
+            (Undo::StopInstance(started), _) => self.instances().stop(deadline, started),
+            (Undo::StartInstance { unit }, _) => self.instances().start(deadline, unit),
+            (Undo::Thaw { unit }, _) => OffendersHere::new(&self.tools.live).thaw(deadline, unit),
         }
     }
 }
 
 /// What would be done without its plan could not be undone.
-fn not_planned(apply: &Apply) -> Failure {
+pub(super) fn not_planned(apply: &Apply) -> Failure {
     Failure::failed(
         "not-planned",
         format!("{} of `{}` was not planned", apply.act, apply.name),

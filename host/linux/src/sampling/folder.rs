@@ -11,7 +11,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Extent, Instruments};
+use super::{Extent, Instruments, open_at};
 
 /// Each control group has it.
 const PROCESSES: &CStr = c"cgroup.procs";
@@ -29,6 +29,10 @@ pub(super) enum File {
     CpuPressure,
     MemoryPressure,
     IoPressure,
+    CpuMax,
+    MemoryMax,
+    MemoryHigh,
+    TasksMax,
 }
 
 impl File {
@@ -44,6 +48,10 @@ impl File {
             Self::CpuPressure => c"cpu.pressure",
             Self::MemoryPressure => c"memory.pressure",
             Self::IoPressure => c"io.pressure",
+            Self::CpuMax => c"cpu.max",
+            Self::MemoryMax => c"memory.max",
+            Self::MemoryHigh => c"memory.high",
+            Self::TasksMax => c"pids.max",
         }
     }
 
@@ -59,6 +67,9 @@ pub(super) struct Folder {
     run: u64,
     /// Files that are not there, as on a host without a controller: not tried each time.
     missing: u16,
+    /// `cpu.stat`, which is read each time. An open file keeps a page of the kernel's memory, so
+    /// the others are not held.
+    cpu_stat: Option<OwnedFd>,
 }
 
 impl Folder {
@@ -70,6 +81,7 @@ impl Folder {
             open,
             run,
             missing: 0,
+            cpu_stat: None,
         })
     }
 
@@ -93,16 +105,31 @@ impl Folder {
         self.missing = 0;
     }
 
+    /// What a file says; nothing, once the group was removed.
     pub(super) fn read<'t>(&mut self, tools: &'t mut Instruments, file: File) -> Option<&'t str> {
         if self.missing & file.bit() != 0 {
             return None;
         }
-        let said = tools.read_at(self.open.as_fd(), file.name(), Extent::Piece);
+        let said = match file {
+            File::CpuStat => self.cpu_stat(tools),
+            file => tools.read_at(self.open.as_fd(), file.name(), Extent::Piece),
+        };
         // A kernel without pressure has the files, and they cannot be read.
         if matches!(said, Err(Errno::NOENT | Errno::OPNOTSUPP)) {
             self.missing |= file.bit();
         }
         said.ok()
+    }
+
+    /// Fails where the group was removed, also if another has its name by now.
+    fn cpu_stat<'t>(&mut self, tools: &'t mut Instruments) -> Result<&'t str, Errno> {
+        let file = match self.cpu_stat.take() {
+            Some(held) => held,
+            None => open_at(self.open.as_fd(), File::CpuStat.name())?,
+        };
+        let said = tools.read_held(file.as_fd(), Extent::Piece)?;
+        self.cpu_stat = Some(file);
+        Ok(said)
     }
 
     /// A file with one number.
@@ -112,7 +139,7 @@ impl Folder {
 
     /// The processes in it, without those in groups below it.
     pub(super) fn processes(&self, tools: &mut Instruments, pids: &mut Vec<u32>) {
-        let text = tools.read_at(self.open.as_fd(), PROCESSES, Extent::Whole);
+        let text = tools.read_at(self.open.as_fd(), PROCESSES, Extent::Lines);
         let lines = text.unwrap_or_default().lines();
         let numbers = lines.filter_map(|line| line.parse::<u32>().ok());
         // 0 stands for a process of another PID namespace.

@@ -3,22 +3,18 @@
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::HashMap, fs, path::PathBuf, time::Duration};
 
 use prunella_core::health::{Metric, Reading, Source, Whole};
 
 use super::{
     Instruments,
     folder::{File, Folder},
+    limits::Limits,
     per_second, permille,
     processes::{Open, Processes, Sums, Wanted},
     slices::has_hardly_waited,
-    text::{devices, field, limit, quota, waited},
+    text::{devices, field, waited},
     waiting::Waiting,
 };
 use crate::cgroup::Cgroups;
@@ -88,14 +84,6 @@ struct Asked {
     sums: Option<Sums>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Limits {
-    /// In parts of a thousand of one processor.
-    cpu: Option<u64>,
-    memory: Option<u64>,
-    tasks: Option<u64>,
-}
-
 /// What only grows within a run.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counters {
@@ -105,6 +93,19 @@ struct Counters {
     throttled: Option<u64>,
     io: Option<(u64, u64)>,
     oom_kills: Option<u64>,
+}
+
+impl Counters {
+    /// Reads the processor time. False where there is none to be read: the group keeps no
+    /// account of it, or was removed.
+    fn read_processor_time(&mut self, tools: &mut Instruments, folder: &mut Folder) -> bool {
+        if let Some(text) = folder.read(tools, File::CpuStat) {
+            self.cpu_us = field(text, "usage_usec");
+            self.periods = field(text, "nr_periods");
+            self.throttled = field(text, "nr_throttled");
+        }
+        self.cpu_us.is_some()
+    }
 }
 
 impl UnitSampler {
@@ -129,7 +130,12 @@ impl UnitSampler {
             self.directory = directory;
             self.folder = None;
         }
-        let known = self.folder.take().filter(Folder::is_there);
+        let mut counters = Counters {
+            at: now,
+            ..Counters::default()
+        };
+        let mut known = self.folder.take();
+        known.take_if(|folder| !counters.read_processor_time(tools, folder) && !folder.is_there());
         let is_new = known.is_none();
         let Some(mut folder) = known.or_else(|| Folder::open(&self.directory)) else {
             self.before = None;
@@ -146,18 +152,13 @@ impl UnitSampler {
         if reads_all {
             self.until_all = ALL_EVERY;
             folder.forget_missing();
-            self.limits = read_limits(tools, groups, &self.directory);
+            let of_slice = tools.limits_of_slice_of(groups, path, now);
+            self.limits = Limits::read(tools, &mut folder).lowest(of_slice);
             self.processes.forget_limits();
         }
         self.until_all -= 1;
-        let mut counters = Counters {
-            at: now,
-            ..Counters::default()
-        };
-        if let Some(text) = folder.read(tools, File::CpuStat) {
-            counters.cpu_us = field(text, "usage_usec");
-            counters.periods = field(text, "nr_periods");
-            counters.throttled = field(text, "nr_throttled");
+        if counters.cpu_us.is_none() {
+            counters.read_processor_time(tools, &mut folder);
         }
         let before = self.before.and_then(|before| before.cpu_us);
         let is_idle = !reads_all && before.is_some() && before == counters.cpu_us;
@@ -448,36 +449,4 @@ fn io(stacked: &mut HashMap<String, bool>, text: &str) -> (u64, u64) {
 fn is_stacked(device: &str) -> bool {
     fs::read_dir(format!("/sys/dev/block/{device}/slaves"))
         .is_ok_and(|mut below| below.next().is_some())
-}
-
-/// The lowest limits of a group and of all that it lies in.
-fn read_limits(tools: &mut Instruments, groups: &Cgroups, folder: &Path) -> Limits {
-    let mut limits = Limits::default();
-    let lower = |known: &mut Option<u64>, found: Option<u64>| {
-        *known = match (*known, found) {
-            (Some(known), Some(found)) => Some(known.min(found)),
-            (known, found) => known.or(found),
-        };
-    };
-    let mut at: Option<PathBuf> = Some(folder.to_owned());
-    while let Some(group) =
-        at.filter(|group| group.starts_with(groups.root()) && group != groups.root())
-    {
-        lower(
-            &mut limits.cpu,
-            tools.read(&group.join("cpu.max")).and_then(quota),
-        );
-        for name in ["memory.max", "memory.high"] {
-            lower(
-                &mut limits.memory,
-                tools.read(&group.join(name)).and_then(limit),
-            );
-        }
-        lower(
-            &mut limits.tasks,
-            tools.read(&group.join("pids.max")).and_then(limit),
-        );
-        at = group.parent().map(Path::to_owned);
-    }
-    limits
 }

@@ -9,6 +9,7 @@ mod folder;
 mod group;
 mod hardware;
 mod host;
+mod limits;
 mod logs;
 mod network;
 mod processes;
@@ -22,14 +23,14 @@ use std::{
     collections::HashMap,
     ffi::CStr,
     io::Write as _,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
     time::Duration,
 };
 
 use rustix::{
     fs::{CWD, Mode, OFlags, openat},
-    io::{Errno, read},
+    io::{Errno, pread},
     param::{clock_ticks_per_second, page_size},
     path::Arg,
 };
@@ -70,12 +71,17 @@ const LARGEST: usize = 1 << 20;
 /// Room for all but the longest files at once.
 const USUAL: usize = 16 << 10;
 
+/// Half of the smallest page.
+const SHORT: usize = 2_048;
+
 /// How much of a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extent {
     /// What one call gives, which is all that the kernel makes of one piece: all files here but
     /// lists.
     Piece,
+    /// A list of short lines: a call gives all that are left, or nearly a page of them.
+    Lines,
     /// Until its end.
     Whole,
 }
@@ -114,6 +120,12 @@ impl Instruments {
         self.said(length).ok_or(Errno::ILSEQ)
     }
 
+    /// What a file says that is held open, from its beginning.
+    fn read_held(&mut self, file: BorrowedFd<'_>, extent: Extent) -> Result<&str, Errno> {
+        let length = self.fill(file, extent)?;
+        self.said(length).ok_or(Errno::ILSEQ)
+    }
+
     /// What a file of a process says.
     fn read_of_process(&mut self, pid: u32, name: &str) -> Option<&str> {
         let mut path = std::mem::take(&mut self.path);
@@ -129,8 +141,7 @@ impl Instruments {
         name: impl Arg,
         extent: Extent,
     ) -> Result<usize, Errno> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = openat(folder, name, flags, Mode::empty())?;
+        let file = open_at(folder, name)?;
         self.fill(file.as_fd(), extent)
     }
 
@@ -153,11 +164,16 @@ impl Instruments {
                 return Ok(length);
             };
             let size = room.len();
-            match read(file, room) {
+            match pread(file, room, length as u64) {
                 Ok(0) => return Ok(length),
                 Ok(more) => {
                     length += more;
-                    if extent == Extent::Piece && more < size {
+                    let is_all = match extent {
+                        Extent::Piece => more < size,
+                        Extent::Lines => more < SHORT,
+                        Extent::Whole => false,
+                    };
+                    if is_all {
                         return Ok(length);
                     }
                 }
@@ -171,6 +187,12 @@ impl Instruments {
     fn number(&mut self, path: &Path) -> Option<u64> {
         self.read(path)?.trim().parse().ok()
     }
+}
+
+/// Opens a file in a folder, to read it.
+fn open_at(folder: BorrowedFd<'_>, name: impl Arg) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    openat(folder, name, flags, Mode::empty())
 }
 
 /// The path of a file of a process, written into `buffer`.

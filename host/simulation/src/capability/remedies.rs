@@ -3,28 +3,41 @@
 use std::{path::PathBuf, time::Duration};
 
 use prunella_core::{
+    UnitName,
     capability::{
         Answer,
         filesystems::percent_used,
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, Cleanup, CleanupFolder, CleanupOf, EnteredMode, Mode, MovedAside, Plan, Receipt,
-        Remedy, SetAside, Undo,
+        Amount, Bounds, Cleanup, CleanupFolder, CleanupOf, EnteredMode, Instances, MemoryReclaim,
+        Mode, MovedAside, MovedLimits, Offender, Plan, Receipt, Remedy, SetAside, Undo, UnitLimits,
+        UnitProperty, Zombies,
     },
 };
 
 use crate::{build::RemedyChange, world::World};
 
-/// A remedy of this kind as an operator might have declared it, and how it would be undone, where
-/// it can be.
-pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Option<Undo>)> {
+/// For how long what has a lease is lent.
+const LEASE: Duration = Duration::from_secs(30 * 60);
+
+/// Of each limit that may be moved.
+const BOUNDS: Bounds = Bounds {
+    min: 100,
+    max: 400,
+    step: 100,
+};
+
+/// A remedy of this kind as an operator might have declared it, and how it would be undone.
+/// What cannot be undone has no undo.
+pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remedy, Option<Undo>)> {
     let path = PathBuf::from(format!("/sim/{name}"));
+    let unit = UnitName::new(format!("{name}.slice")).ok()?;
     Some(match kind {
         "cleanup" => (
             Remedy::Cleanup(Cleanup {
                 of: CleanupOf::Folder(CleanupFolder {
-                    path,
+                    path: path.clone(),
                     patterns: Vec::new(),
                     truncate: false,
                     mounted: None,
@@ -36,6 +49,56 @@ pub(crate) fn example(kind: &str, name: &str) -> Option<(Remedy, Option<Undo>)> 
             }),
             None,
         ),
+        "instances" => (
+            Remedy::Instances(Instances {
+                template: UnitName::new(format!("{name}@.service")).ok()?,
+                min: 1,
+                max: 4,
+                cooldown: Duration::from_secs(5 * 60),
+                lease: LEASE,
+                calm: LEASE,
+                drain: None,
+            }),
+            Some(Undo::StartInstance { unit }),
+        ),
+        "memory" => (
+            Remedy::MemoryReclaim(MemoryReclaim {
+                unit: None,
+                at_most: 256 << 20,
+            }),
+            None,
+        ),
+        "offenders" => (
+            Remedy::Offender(Offender {
+                unit: unit.clone(),
+                throttle: about
+                    .iter()
+                    .filter(|one| *one == "throttle")
+                    .map(|_| (UnitProperty::CpuWeight, 10))
+                    .collect(),
+                freeze: about.iter().any(|one| one == "freeze"),
+                lease: LEASE,
+                calm: LEASE,
+            }),
+            Some(Undo::Thaw { unit }),
+        ),
+        "unit-limits" => (
+            Remedy::UnitLimits(UnitLimits {
+                unit: None,
+                bounds: UnitProperty::ALL
+                    .into_iter()
+                    .filter(|property| about.iter().any(|one| one == property.as_str()))
+                    .map(|property| (property, BOUNDS))
+                    .collect(),
+                lease: LEASE,
+                calm: LEASE,
+            }),
+            Some(Undo::SetBack(MovedLimits {
+                unit,
+                limits: Vec::new(),
+            })),
+        ),
+        "zombies" => (Remedy::Zombies(Zombies { at_least: 10 }), None),
         "mode" => (
             Remedy::Mode(Mode {
                 stop: Vec::new(),
@@ -82,7 +145,7 @@ impl World {
         if self.applied.contains(&of.name) && !remedy.again {
             return Ok(Plan::nothing("it was applied already"));
         }
-        let undo = example(&remedy.kind, &of.name).and_then(|(_, undo)| undo);
+        let undo = example(&remedy.kind, &of.name, &remedy.about).and_then(|(_, undo)| undo);
         Ok(Plan {
             amount: remedy.amount,
             undo: undo.filter(|_| remedy.undoable),

@@ -154,7 +154,9 @@ fn strike(scene: &Scene, at: usize, before: usize) -> bool {
 }
 
 /// Does not start with a damaged cache, and makes a missing one anew.
-const WITH_CACHE: &str = "[Service]
+const WITH_CACHE: &str = "[Unit]
+StartLimitIntervalSec=0
+[Service]
 ExecStart=/bin/sh -c 'grep -qs damaged /var/cache/web/index && exit 1; echo good > /var/cache/web/index; exec sleep infinity'
 ";
 

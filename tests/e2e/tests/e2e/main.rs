@@ -41,6 +41,7 @@ mod reboots;
 mod receiver;
 mod remedies;
 mod remedies_disk;
+mod remedies_limits;
 mod report;
 mod signals;
 mod start_limits;

@@ -193,6 +193,21 @@ fn a_leak_of_memory_is_seen_and_ends_with_a_restart_by_an_operator() {
 }
 
 #[test]
+fn what_a_service_uses_in_its_next_run_is_measured() {
+    let scene = scene(MAIN).with_daemon();
+    scene.start(&["web.service"]);
+    wait_measured(&scene, "web.service", "descriptors", 1);
+    // The control group of the run that is over had the same path.
+    scene.systemctl(&["restart", "web.service"]).unwrap();
+    let restarted = scene.wait_state("web.service", "healthy");
+    assert_eq!(restarted["service"]["symptoms"], Value::Array(Vec::new()));
+    tell(&scene, "cpu", "web");
+    let degraded = scene.wait_state("web.service", "degraded");
+    let symptom = &degraded["service"]["symptoms"][0];
+    assert_eq!(symptom["metric"], "cpu-core-permille", "{degraded:#}");
+}
+
+#[test]
 fn a_leak_of_descriptors_is_seen_and_metrics_draws_it() {
     let scene = scene(MAIN).with_daemon();
     scene.start(&["web.service"]);

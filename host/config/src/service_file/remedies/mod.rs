@@ -1,15 +1,24 @@
 //! Reads the remedies that a service declares: a table, and a file here, for each kind.
 
+mod bounds;
 mod cleanup;
+mod instances;
+mod memory;
 mod mode;
+mod offenders;
 mod set_aside;
+mod unit_limits;
+mod zombies;
 
 use std::{collections::BTreeMap, ops::Range};
 
 use prunella_core::{remedy::Remedy, service::Service};
 
 use super::first_of;
-use crate::reader::{Reader, Section};
+use crate::{
+    diagnostic::Place,
+    reader::{Reader, Section},
+};
 
 /// Reads one table of a kind; none when something in it is wrong.
 type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Remedy>;
@@ -17,8 +26,13 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 /// The tables, with what reads each.
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("cleanup", "[[cleanup]]", cleanup::read),
+    ("instances", "[[instances]]", instances::read),
+    ("memory", "[[memory]]", memory::read),
     ("mode", "[[mode]]", mode::read),
+    ("offenders", "[[offenders]]", offenders::read),
     ("set-aside", "[[set-aside]]", set_aside::read),
+    ("unit-limits", "[[unit-limits]]", unit_limits::read),
+    ("zombies", "[[zombies]]", zombies::read),
 ];
 
 /// The names of the tables.
@@ -26,8 +40,14 @@ pub(in super::super) fn tables() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|(table, ..)| *table)
 }
 
-/// Reads all of them. A name is one remedy's, whatever its kind: grants go by it.
-pub(super) fn read(reader: &mut Reader<'_>, top: Section<'_>, service: &mut Service) {
+/// Reads all of them, and where each is declared. A name is one remedy's, whatever its kind:
+/// grants go by it.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    top: Section<'_>,
+    service: &mut Service,
+) -> BTreeMap<String, Place> {
+    let mut places = BTreeMap::new();
     let mut seen = BTreeMap::new();
     for (table, shown, read) in KINDS {
         for (section, at) in reader.sections(top, table, shown) {
@@ -36,12 +56,33 @@ pub(super) fn read(reader: &mut Reader<'_>, top: Section<'_>, service: &mut Serv
             if let Some(name) = name
                 && first_of(reader, &mut seen, "remedy", &name, &at)
                 && let Some(remedy) = remedy
+                && !makes_way_for_itself(reader, &remedy, service, &at)
             {
                 check_against(reader, &at, service, &remedy);
+                places.insert(name.clone(), reader.source.place(at));
                 service.remedies.insert(name, remedy);
             }
         }
     }
+    places
+}
+
+/// Whether the service is declared to make way for itself, which is a mistake.
+fn makes_way_for_itself(
+    reader: &mut Reader<'_>,
+    remedy: &Remedy,
+    service: &Service,
+    at: &Range<usize>,
+) -> bool {
+    let itself = matches!(remedy, Remedy::Offender(offender) if offender.unit == service.unit);
+    if itself {
+        reader.error_help(
+            at.clone(),
+            format!("{} cannot make way for itself", service.unit),
+            "name the unit or slice that uses what the service needs",
+        );
+    }
+    itself
 }
 
 /// What a remedy names has to be declared, and the service itself is not stopped by one: it

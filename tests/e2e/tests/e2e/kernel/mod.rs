@@ -14,6 +14,7 @@
 mod host;
 mod load;
 mod memory;
+mod relief;
 
 use prunella_e2e::{Builder, Scene, TIMEOUT};
 use serde_json::Value;
