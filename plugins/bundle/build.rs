@@ -11,6 +11,7 @@ const STRATEGIES: Guests<'_> = Guests {
         ("config-validation", "plugins/config-validation"),
         ("cpu-relief", "plugins/cpu-relief"),
         ("database-check", "plugins/database-check"),
+        ("disk-relief", "plugins/disk-relief"),
         ("degrade", "plugins/degrade"),
         ("environment-check", "plugins/environment-check"),
         ("memory-relief", "plugins/memory-relief"),

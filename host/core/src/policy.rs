@@ -137,6 +137,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "reload",
     "scale",
     "service-restart",
+    "disk-relief",
     "cache-reset",
     "rollback",
     "degrade",
@@ -163,6 +164,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "reload" => Grants::on_self([Act::SendSignal, Act::MakeCall, Act::Reload]),
         "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
+        "disk-relief" => Grants::on_self([Act::Cleanup].into_iter().chain(BRING_UP)),
         _ => return None,
     })
 }
@@ -172,6 +174,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
 pub fn builtin_needs(name: &str) -> &'static [&'static str] {
     match name {
         "cache-reset" => &["set-aside"],
+        "disk-relief" => &["cleanup"],
         "memory-relief" => &["memory", "unit-limits"],
         "cpu-relief" => &["offenders", "unit-limits"],
         "scale" => &["instances"],

@@ -57,10 +57,6 @@ pub enum Missing {
     RestoreContent,
     /// Remove a pid file, lock file or socket that nobody holds any more.
     RemoveStale,
-    /// Make room by removing caches that were declared as removable.
-    MakeRoom,
-    /// Remove a cache that is damaged, so that it is made anew.
-    ResetCache,
 }
 
 impl Missing {
@@ -70,8 +66,6 @@ impl Missing {
         match self {
             Self::RestoreContent => "bring back a file's content",
             Self::RemoveStale => "remove a stale pid file, lock file or socket",
-            Self::MakeRoom => "make room on a full disk",
-            Self::ResetCache => "remove a damaged cache",
         }
     }
 }

@@ -15,6 +15,7 @@
 
 mod applied;
 mod call;
+mod cleanup;
 mod instances;
 mod memory_reclaim;
 mod mode;
@@ -35,6 +36,7 @@ use crate::UnitName;
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     call::{Call, CallMethod, CallSecret, SecretUse},
+    cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
     instances::{Instances, StartedInstance},
     memory_reclaim::MemoryReclaim,
     mode::{EnteredMode, Mode},
@@ -82,6 +84,7 @@ macro_rules! remedies {
 
 remedies! {
     Call "call";
+    Cleanup "cleanup";
     Instances "instances";
     MemoryReclaim "memory";
     Mode "mode";
@@ -99,6 +102,16 @@ pub trait DeclaredRemedy {
     /// Where it is, for people.
     fn path(&self) -> Option<&Path> {
         None
+    }
+
+    /// The folders whose file systems it makes room on.
+    fn makes_room_in(&self) -> Vec<&Path> {
+        Vec::new()
+    }
+
+    /// Among those of its kind, the one that does the least harm has the least.
+    fn harm(&self) -> usize {
+        0
     }
 
     /// The declared checks that it runs.
@@ -127,6 +140,16 @@ impl Remedy {
     /// As [`DeclaredRemedy::path`].
     pub fn path(&self) -> Option<&Path> {
         self.declared().path()
+    }
+
+    /// As [`DeclaredRemedy::makes_room_in`].
+    pub fn makes_room_in(&self) -> Vec<&Path> {
+        self.declared().makes_room_in()
+    }
+
+    /// As [`DeclaredRemedy::harm`].
+    pub fn harm(&self) -> usize {
+        self.declared().harm()
     }
 
     /// As [`DeclaredRemedy::checks`].

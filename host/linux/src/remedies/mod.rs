@@ -4,6 +4,7 @@
 //! ([`helper`]).
 
 mod call;
+mod cleanup;
 pub(crate) mod helper;
 mod instances;
 mod live;
@@ -32,9 +33,9 @@ use prunella_core::{
 
 pub(crate) use self::live::LiveUnits;
 use self::{
-    call::CallHere, helper::Helper, instances::InstancesHere, memory::MemoryHere, mode::ModeHere,
-    offenders::OffendersHere, release::ReleaseHere, set_aside::SetAsideHere,
-    unit_limits::LimitsHere, zombies::ZombiesHere,
+    call::CallHere, cleanup::CleanupHere, helper::Helper, instances::InstancesHere,
+    memory::MemoryHere, mode::ModeHere, offenders::OffendersHere, release::ReleaseHere,
+    set_aside::SetAsideHere, unit_limits::LimitsHere, zombies::ZombiesHere,
 };
 use crate::{
     checks::LinuxChecks, transient::Runner, unit_control::SystemdUnitControl, units::Units,
@@ -93,6 +94,9 @@ impl LinuxRemedies {
 
     pub(crate) fn plan(&self, deadline: Instant, of: &PlanOf) -> Answer<Plan> {
         match self.declared(of.act, &of.name)? {
+            Remedy::Cleanup(declared) => {
+                CleanupHere::new(&self.helper).plan(deadline, &of.name, declared)
+            }
             Remedy::Instances(declared) => {
                 self.instances()
                     .plan(deadline, of, declared, &self.service.unit)
@@ -132,6 +136,9 @@ impl LinuxRemedies {
         match (self.declared(apply.act, &apply.name)?, &apply.undo) {
             (Remedy::Call(declared), _) => {
                 CallHere::new(&self.helper).apply(deadline, &apply.name, declared)
+            }
+            (Remedy::Cleanup(declared), _) => {
+                CleanupHere::new(&self.helper).apply(deadline, &apply.name, declared)
             }
             (Remedy::Mode(mode), Some(Undo::LeaveMode(entered))) => {
                 self.mode().apply(deadline, mode, entered)

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod call;
+mod cleanup;
 mod instances;
 mod memory;
 mod mode;
@@ -28,6 +29,7 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 /// The tables, with what reads each.
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("call", "[[call]]", call::read),
+    ("cleanup", "[[cleanup]]", cleanup::read),
     ("instances", "[[instances]]", instances::read),
     ("memory", "[[memory]]", memory::read),
     ("mode", "[[mode]]", mode::read),
