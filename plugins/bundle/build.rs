@@ -10,6 +10,8 @@ const STRATEGIES: Guests<'_> = Guests {
         ("cache-reset", "plugins/cache-reset"),
         ("config-validation", "plugins/config-validation"),
         ("cpu-relief", "plugins/cpu-relief"),
+        ("content-restore", "plugins/content-restore"),
+        ("stale-files", "plugins/stale-files"),
         ("database-check", "plugins/database-check"),
         ("disk-relief", "plugins/disk-relief"),
         ("degrade", "plugins/degrade"),

@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`call`], [`cleanup`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
+//! | [`call`], [`cleanup`], [`file_restore`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`stale_file`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 //! | [`relief`] | those of its steps | remedies for a symptom, the mildest first, each measured |
 
@@ -67,6 +67,7 @@ pub mod clock;
 mod contract;
 mod failure;
 pub mod file_repair;
+pub mod file_restore;
 pub mod files;
 /// File systems: those that the service's declared files lie on, and the host's own.
 pub mod filesystems {
@@ -114,6 +115,7 @@ pub mod resources;
 pub mod set_aside;
 pub mod settings;
 pub mod signal;
+pub mod stale_file;
 pub mod state;
 mod strategy;
 #[cfg(all(feature = "testing", not(target_family = "wasm")))]
@@ -135,10 +137,10 @@ pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, call, checks, cleanup, clock, debug, description,
-        error, file_repair, files, health, history, info, instances, logs, memory, metrics, mode,
-        offenders, ports, probes, process_control, processes, recovery, release, relief, remedies,
-        resources, set_aside, settings, signal, state, unit_control, unit_limits, units, warn,
-        zombies,
+        error, file_repair, file_restore, files, health, history, info, instances, logs, memory,
+        metrics, mode, offenders, ports, probes, process_control, processes, recovery, release,
+        relief, remedies, resources, set_aside, settings, signal, stale_file, state, unit_control,
+        unit_limits, units, warn, zombies,
     };
 }
 

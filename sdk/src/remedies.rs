@@ -5,7 +5,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    Result,
+    Incident, Result,
     contract::{act::types as receipts, observe::remedies as raw},
 };
 
@@ -52,6 +52,21 @@ pub struct Receipt {
 /// `not-found` when there is no such remedy, or why it cannot be told.
 pub fn plan_for(act: &str, name: &str) -> Result<Plan> {
     Ok(raw::plan_for(act, name).map(Plan::from)?)
+}
+
+/// The first of the declared remedies that an act, such as `file-restore.run`, could do
+/// something with now.
+///
+/// # Errors
+/// Why it cannot be told.
+pub fn first_eligible(incident: &Incident, act: &str) -> Result<Option<String>> {
+    let kind = act.split_once('.').map_or(act, |(kind, _)| kind);
+    for name in incident.remedies(kind) {
+        if plan_for(act, &name)?.eligible {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 impl fmt::Display for Amount {

@@ -57,6 +57,7 @@ fn is_of_state(paths: &Paths, path: &Path) -> bool {
         paths.last_good_main_file(),
         paths.plugins_lock(),
         paths.plugin_versions(),
+        paths.content(),
         paths.state.join("cache"),
     ];
     let is_of = |database: &PathBuf| {
@@ -372,6 +373,7 @@ mod tests {
     #[case("prunella.db-wal", true)]
     #[case("metrics.db.damaged-1796028951", true)]
     #[case("plugins.lock", true)]
+    #[case("content", true)]
     #[case("prunella.db.before-upgrade", false)]
     #[case("prunella.db-backup", false)]
     #[case("notes.txt", false)]

@@ -1155,6 +1155,38 @@ fn a_port_that_two_services_declare_is_warned_of_unless_their_addresses_differ()
     "[[probe]]\nname = \"a\"\ntcp = \"a:1\"\ninterval = \"never\"\nfailure-threshold = 2",
     "`failure-threshold` has no effect without `interval`"
 )]
+#[case::content_without_path(
+    "[[file-restore]]\nname = \"a\"",
+    "[[file-restore]] has no path\n --> services.d/web.toml:2:1"
+)]
+#[case::content_of_itself(
+    "[[file-restore]]\nname = \"a\"\npath = \"/a\"\nsource = \"/a\"",
+    "`source` is the file itself"
+)]
+#[case::content_without_check(
+    "[[file-restore]]\nname = \"a\"\npath = \"/a\"\ncheck = \"b\"",
+    "there is no check `b`"
+)]
+#[case::content_with_a_check_that_changes(
+    "[[check]]\nname = \"b\"\ncommand = [\"/bin/true\"]\nmutates = true\n[[file-restore]]\nname = \"a\"\npath = \"/a\"\ncheck = \"b\"",
+    "the check `b` changes things"
+)]
+#[case::stale_without_kind(
+    "[[stale-file]]\nname = \"a\"\npath = \"/run/a.pid\"",
+    "[[stale-file]] has no kind\n --> services.d/web.toml:2:1"
+)]
+#[case::stale_without_path(
+    "[[stale-file]]\nname = \"a\"\nkind = \"pid\"",
+    "[[stale-file]] has no path"
+)]
+#[case::stale_of_another_kind(
+    "[[stale-file]]\nname = \"a\"\npath = \"/run/a\"\nkind = \"fifo\"",
+    "valid are: pid, lock, socket"
+)]
+#[case::stale_socket_kept(
+    "[[stale-file]]\nname = \"a\"\npath = \"/run/a\"\nkind = \"socket\"\nkeep = \"1h\"",
+    "a socket is not kept"
+)]
 #[case::table("proof = 5", "`proof` must be a table, and this is a whole number")]
 #[case::list_of_tables("file = \"/a\"", "`file` must be a list of tables, and this is text")]
 fn mistakes_in_a_service(#[case] text: &str, #[case] expected: &str) {

@@ -49,7 +49,10 @@ pub struct Begun {
 
 impl Begun {
     pub fn new(paths: &Paths) -> Result<Self, DaemonError> {
-        let linux = Linux::connect(LinuxSettings::default())?;
+        let linux = Linux::connect(LinuxSettings {
+            content: Some(paths.content()),
+            ..LinuxSettings::default()
+        })?;
         linux.expect_waiting();
         // A hook says something before it acts, and what that takes need not wait.
         thread::Builder::new()

@@ -104,6 +104,11 @@ impl Paths {
         self.state.join("prunella.db")
     }
 
+    /// Copies of the files whose content may be brought back.
+    pub fn content(&self) -> PathBuf {
+        self.state.join("content")
+    }
+
     /// What was measured.
     pub fn metrics(&self) -> PathBuf {
         self.state.join("metrics.db")

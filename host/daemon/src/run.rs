@@ -14,7 +14,11 @@ use std::{
 };
 
 use prunella_api::{Door, ServeSettings, serve};
-use prunella_core::service::RunPolicy;
+use prunella_core::{
+    UnitName,
+    health::{Health, HealthState},
+    service::RunPolicy,
+};
 use prunella_healer::{LeaseKeeper, ReleaseKeeper, Scheduler};
 use prunella_linux::folder_watch::FolderWatch;
 use prunella_watch::{Ask, Care, Prober, Tell, WatchEvent, Watcher};
@@ -289,7 +293,10 @@ fn heed(daemon: &Daemon, news: HealthNews) {
                 daemon.open(detection);
             }
         }
-        HealthNews::Changed(unit) => daemon.scheduler.health_changed(&unit),
+        HealthNews::Changed(unit) => {
+            daemon.scheduler.health_changed(&unit);
+            keep_contents(daemon, unit);
+        }
         HealthNews::Host(symptoms, services) => {
             if let Some(notifier) = &daemon.notifier {
                 notifier::host_health(notifier, &symptoms, &services);
@@ -300,6 +307,22 @@ fn heed(daemon: &Daemon, news: HealthNews) {
                 notifier::forecasts(notifier, &forecasts);
             }
         }
+    }
+}
+
+/// Keeps copies of the files of a service that has turned out to be well.
+fn keep_contents(daemon: &Daemon, unit: UnitName) {
+    let is_well = |health: Health| health.state == HealthState::Healthy;
+    let healer = Arc::clone(&daemon.assembly.healer);
+    if !healer.keeps_contents(&unit) || !daemon.health.of(&unit).is_some_and(is_well) {
+        return;
+    }
+    // Nothing waits for it.
+    let kept = thread::Builder::new()
+        .name("contents".to_owned())
+        .spawn(move || healer.keep_contents(&unit));
+    if let Err(error) = kept {
+        tracing::warn!("no copies of files are kept: {error}");
     }
 }
 

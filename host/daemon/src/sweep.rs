@@ -144,7 +144,9 @@ fn heal(
     assembly.healer.prove_releases();
     let end = begun + HEALING;
     let left = end.saturating_duration_since(Instant::now());
-    probes::round(paths, assembly, scheduler, left)
+    probes::round(paths, assembly, scheduler, left)?;
+    assembly.healer.keep_contents_of_well();
+    Ok(())
 }
 
 /// Works until nothing is due before `end` and people are told: what hooks leave behind

@@ -191,6 +191,11 @@ impl<'a> Attempt<'a> {
             (self.acted)();
         }
         self.last_word(&outcome);
+        if !self.trail.is_dry_run()
+            && let AttemptOutcome::Ended(Ending::Healed { .. } | Ending::Recovered { .. }) = outcome
+        {
+            self.healer.keep_contents(&self.service.unit);
+        }
         outcome
     }
 

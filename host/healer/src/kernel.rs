@@ -319,7 +319,13 @@ impl Kernel {
                     None => (act.consequence().result)(&reply).unwrap_or_else(|| "done".to_owned()),
                 });
                 self.trail.acted(action, result, receipt);
-                done
+                match done {
+                    Ok(Reply::RemedyApply(receipt)) => Ok(Reply::RemedyApply(Receipt {
+                        details: None,
+                        ..receipt
+                    })),
+                    done => done,
+                }
             }
         }
     }

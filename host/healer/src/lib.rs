@@ -18,6 +18,7 @@ mod assess;
 mod attempt;
 mod cached_probes;
 mod clock;
+mod contents;
 mod decide;
 mod dry_run;
 mod error;

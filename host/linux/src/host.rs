@@ -108,6 +108,7 @@ impl HostCalls for LinuxHost {
             Call::RemedyPlan(of) => of.reply(self.remedies.plan(deadline, &of)),
             Call::RemedyApply(apply) => apply.reply(self.remedies.apply(deadline, &apply)),
             Call::ReleaseInForce(look) => look.reply(self.remedies.in_force(deadline, &look)),
+            Call::RemedyKeep(keep) => keep.reply(self.remedies.keep(deadline, &keep)),
             Call::RemedyTakeBack(back) => back.reply(self.remedies.take_back(deadline, &back)),
             // What a store knows is a layer of whoever has one.
             Call::HealthGet(_)

@@ -66,6 +66,7 @@ pub mod units;
 
 use std::{
     future::Future,
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -93,6 +94,9 @@ use crate::{
 pub struct LinuxSettings {
     /// Another bus than the system's, as a D-Bus address.
     pub bus_address: Option<String>,
+    /// Where copies of files are kept, whose content may be brought back; nowhere, when
+    /// absent.
+    pub content: Option<PathBuf>,
 }
 
 /// The host. Stays connected until the last reference is dropped.
@@ -101,6 +105,7 @@ pub struct Linux {
     journal: Arc<Journal>,
     cgroups: OnceLock<Arc<Cgroups>>,
     boot_id: String,
+    content: Option<PathBuf>,
 }
 
 impl Linux {
@@ -127,6 +132,7 @@ impl Linux {
             journal: Arc::new(Journal::of_this_host()),
             cgroups: OnceLock::new(),
             boot_id,
+            content: settings.content,
         }))
     }
 

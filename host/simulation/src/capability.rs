@@ -76,6 +76,7 @@ impl HostCalls for Sim {
                 "no-release",
                 format!("`{}` has no model", look.name),
             ))),
+            Call::RemedyKeep(keep) => keep.reply(Ok(false)),
             Call::RemedyTakeBack(back) => back.reply(Ok(world.take_back(&back))),
             Call::CheckRun(run) => run.reply(world.check(&run)),
         }

@@ -31,6 +31,8 @@ static BUILTINS: &[Builtin] = &[
     builtin!("process-relief"),
     builtin!("reload"),
     builtin!("scale"),
+    builtin!("content-restore"),
+    builtin!("stale-files"),
     builtin!("service-restart"),
     builtin!("disk-relief"),
     builtin!("cache-reset"),

@@ -30,7 +30,17 @@ impl Strategy for ConfigValidation {
         for check in declared {
             match checks::run(&check) {
                 Ok(report) if report.passed => passed.push(format!("`{check}`")),
-                Ok(report) => return Ok(Assessment::veto(verdict(&check, &report))),
+                Ok(report) => {
+                    let verdict = verdict(&check, &report);
+                    return Ok(
+                        match remedies::first_eligible(incident, "file-restore.run")? {
+                            Some(file) => Assessment::not_applicable(format!(
+                                "{verdict}; the content of `{file}` can be brought back"
+                            )),
+                            None => Assessment::veto(verdict),
+                        },
+                    );
+                }
                 Err(failure) => {
                     unknown.push(format!("the check `{check}` could not be run: {failure}"))
                 }

@@ -32,8 +32,14 @@ impl Strategy for EnvironmentCheck {
                 Finding::Obstacle(reason) => obstacles.push(reason),
             }
         }
+        let obstacles = obstacles.join("; ");
         Ok(if !obstacles.is_empty() {
-            Assessment::veto(obstacles.join("; "))
+            match remedies::first_eligible(incident, "file-restore.run")? {
+                Some(file) => Assessment::not_applicable(format!(
+                    "{obstacles}; the content of `{file}` can be brought back"
+                )),
+                None => Assessment::veto(obstacles),
+            }
         } else if !repairs.is_empty() {
             Assessment::applies(85, repairs.join("; "))
         } else if looked_at.is_empty() {

@@ -53,10 +53,10 @@ pub const GROUPS: [(Class, bool); 6] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
-    /// Bring back what a file is to contain.
-    RestoreContent,
-    /// Remove a pid file, lock file or socket that nobody holds any more.
-    RemoveStale,
+    /// Have a standby take over.
+    FailOver,
+    /// Take a backend out of a load balancer.
+    DrainTraffic,
 }
 
 impl Missing {
@@ -64,8 +64,8 @@ impl Missing {
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::RestoreContent => "bring back a file's content",
-            Self::RemoveStale => "remove a stale pid file, lock file or socket",
+            Self::FailOver => "have a standby take over",
+            Self::DrainTraffic => "take a backend out of a load balancer",
         }
     }
 }

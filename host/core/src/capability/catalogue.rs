@@ -8,8 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, call, checks, cleanup, file_repair, instances, memory, mode,
-    offenders, process_control, release, set_aside, signal, unit_control, unit_limits, zombies,
+    Termination, UnitStatus, call, checks, cleanup, file_repair, file_restore, instances, memory,
+    mode, offenders, process_control, release, set_aside, signal, stale_file, unit_control,
+    unit_limits, zombies,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -179,7 +180,9 @@ acts! {
     SendSignal = signal::SEND;
     Cleanup = cleanup::RUN;
     EnterMode = mode::ENTER;
+    RestoreFile = file_restore::RUN;
     SetAside = set_aside::RUN;
+    RemoveStale = stale_file::REMOVE;
     RaiseLimits = unit_limits::RAISE;
     LowerLimits = unit_limits::LOWER;
     ReclaimMemory = memory::RECLAIM;

@@ -70,6 +70,7 @@ macro_rules! catalogue {
                 RemedyPlan: PlanOf -> $crate::remedy::Plan;
                 RemedyApply: Apply -> $crate::remedy::Receipt;
                 RemedyTakeBack: TakeBack -> String;
+                RemedyKeep: Keep -> bool;
             }
             Observe resources "resources" "looks at memory, load and pressure" {
                 MemoryUse: MemoryUse -> Memory;
@@ -89,6 +90,7 @@ macro_rules! catalogue {
                 FileRepair: RepairFile -> bool;
             }
             Act mode "mode" "" {}
+            Act file_restore "file-restore" "" {}
             Act process_control "process-control" "" {
                 ProcessTerminate: Terminate -> Termination;
             }
@@ -101,6 +103,7 @@ macro_rules! catalogue {
                 ReleaseInForce: InForce -> $crate::remedy::ReleaseInForce;
             }
             Act set_aside "set-aside" "" {}
+            Act stale_file "stale-file" "" {}
             Act signal "signal" "" {}
             Act unit_control "unit-control" "" {
                 UnitSubmit: Submit -> Job;
@@ -300,6 +303,20 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
+            act file_restore {
+                run(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::RestoreFile,
+                    name,
+                    undo: None,
+                };
+            }
+            act stale_file {
+                remove(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::RemoveStale,
+                    name,
+                    undo: None,
+                };
+            }
             act set_aside {
                 run(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::SetAside,
@@ -344,6 +361,7 @@ pub mod cleanup;
 pub mod clock;
 mod description;
 pub mod file_repair;
+pub mod file_restore;
 pub mod files;
 pub mod filesystems;
 pub mod health;
@@ -364,6 +382,7 @@ pub mod remedies;
 pub mod resources;
 pub mod set_aside;
 pub mod signal;
+pub mod stale_file;
 pub mod state;
 mod token;
 pub mod unit_control;

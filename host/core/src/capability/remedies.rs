@@ -34,11 +34,25 @@ pub struct TakeBack {
     pub discard: bool,
 }
 
+/// Takes a copy of a declared file, of which the service is known to be well, where it is in
+/// force and has changed: whether one was taken. No strategy can ask for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Keep {
+    pub name: String,
+}
+
+static KEEP: Look = Look::new("remedies.keep");
 static PLAN: Look = Look::new("remedies.plan-for");
 
 impl Described for PlanOf {
     fn description(&self) -> Description {
         Description::Look(&PLAN)
+    }
+}
+
+impl Described for Keep {
+    fn description(&self) -> Description {
+        Description::Look(&KEEP)
     }
 }
 

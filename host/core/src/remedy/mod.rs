@@ -16,6 +16,7 @@
 mod applied;
 mod call;
 mod cleanup;
+mod file_restore;
 mod instances;
 mod memory_reclaim;
 mod mode;
@@ -24,6 +25,7 @@ mod plan;
 mod release;
 mod set_aside;
 mod signal;
+mod stale_file;
 mod unit_limits;
 mod zombies;
 
@@ -37,6 +39,7 @@ pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     call::{Call, CallMethod, CallSecret, SecretUse},
     cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
+    file_restore::{FileRestore, ReplacedContent},
     instances::{Instances, StartedInstance},
     memory_reclaim::MemoryReclaim,
     mode::{EnteredMode, Mode},
@@ -45,6 +48,7 @@ pub use self::{
     release::{KnownRelease, LinkChange, Release, ReleaseInForce},
     set_aside::{MovedAside, SetAside},
     signal::{Signal, SignalName},
+    stale_file::{StaleFile, TraceKind},
     unit_limits::{
         Bounds, LimitMove, LimitNow, Move, MovedLimits, NO_LIMIT, UnitLimits, UnitProperty,
     },
@@ -85,6 +89,7 @@ macro_rules! remedies {
 remedies! {
     Call "call";
     Cleanup "cleanup";
+    FileRestore "file-restore";
     Instances "instances";
     MemoryReclaim "memory";
     Mode "mode";
@@ -92,6 +97,7 @@ remedies! {
     Release "release";
     SetAside "set-aside";
     Signal "signal";
+    StaleFile "stale-file";
     UnitLimits "unit-limits";
     Zombies "zombies";
 }

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnteredMode, LinkChange, MovedAside, MovedLimits, StartedInstance};
+use super::{EnteredMode, LinkChange, MovedAside, MovedLimits, ReplacedContent, StartedInstance};
 use crate::{UnitName, health::bytes, text::one_line};
 
 /// What applying a remedy would come to, now.
@@ -94,6 +94,9 @@ pub struct Receipt {
     pub predicted: Option<Amount>,
     /// How much it was, measured.
     pub measured: Option<Amount>,
+    /// More of it, in lines, for people alone: no strategy reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
 }
 
 impl Receipt {
@@ -104,6 +107,7 @@ impl Receipt {
             summary: summary.into(),
             predicted: None,
             measured: None,
+            details: None,
         }
     }
 
@@ -171,6 +175,10 @@ impl AmountOf {
 #[serde(tag = "undo", rename_all = "kebab-case")]
 pub enum Undo {
     MoveBack(MovedAside),
+    /// Where nothing has taken its place meanwhile.
+    PutBack(MovedAside),
+    /// As long as nobody has changed it since.
+    TakeContentBack(ReplacedContent),
     /// Limits go back to what they were.
     SetBack(MovedLimits),
     /// A unit that was frozen goes on.
@@ -192,6 +200,11 @@ impl fmt::Display for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MoveBack(moved) => write!(f, "move {} back", moved.path.display()),
+            Self::PutBack(moved) => write!(f, "put {} back", moved.path.display()),
+            Self::TakeContentBack(replaced) => {
+                let path = replaced.path.display();
+                write!(f, "bring the former content of {path} back")
+            }
             Self::SetBack(moved) => write!(f, "set {moved}"),
             Self::Thaw { unit } => write!(f, "thaw {unit}"),
             Self::StopInstance(started) => write!(f, "stop {}", started.unit),

@@ -16,7 +16,7 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{call, cleanup, memory, release, set_aside};
+use super::{call, cleanup, file_restore, memory, release, set_aside, stale_file};
 use crate::{
     answer::answer,
     own_program::own_program,
@@ -34,8 +34,10 @@ pub(super) enum Request {
     Cleanup(cleanup::Request),
     Memory(memory::Request),
     Call(call::Request),
+    FileRestore(file_restore::Request),
     Release(release::Request),
     SetAside(set_aside::Request),
+    StaleFile(stale_file::Request),
 }
 
 /// What it answers.
@@ -43,6 +45,8 @@ pub(super) enum Request {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Outcome {
     Planned(Plan),
+    /// Whether a copy was taken.
+    Kept(bool),
     Applied(Receipt),
     TakenBack(String),
     Failed(Failure),
@@ -141,6 +145,8 @@ pub(crate) fn main(request: &str) -> ExitCode {
         .and_then(|request| match request {
             Request::Cleanup(request) => cleanup::carry_out(&request),
             Request::Memory(request) => memory::carry_out(&request),
+            Request::FileRestore(request) => file_restore::carry_out(&request),
+            Request::StaleFile(request) => stale_file::carry_out(&request),
             Request::Call(request) => call::carry_out(&request),
             Request::Release(request) => release::carry_out(&request),
             Request::SetAside(request) => set_aside::carry_out(&request),

@@ -5,7 +5,9 @@
 
 mod call;
 mod cleanup;
+mod file_restore;
 pub(crate) mod helper;
+mod in_folder;
 mod instances;
 mod live;
 mod memory;
@@ -14,31 +16,34 @@ mod offenders;
 mod release;
 mod set_aside;
 pub(crate) mod signal;
+mod stale_file;
 mod top;
 mod unit_limits;
 mod zombies;
 
-use std::{sync::Arc, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use prunella_core::{
     Failure, UnitName,
     capability::{
         Act, Answer,
         release::InForce,
-        remedies::{Apply, PlanOf, TakeBack},
+        remedies::{Apply, Keep, PlanOf, TakeBack},
     },
-    remedy::{Plan, Receipt, ReleaseInForce, Remedy, Undo},
+    remedy::{Plan, Receipt, ReleaseInForce, Remedy, TraceKind, Undo},
     service::Service,
 };
 
 pub(crate) use self::live::LiveUnits;
 use self::{
-    call::CallHere, cleanup::CleanupHere, helper::Helper, instances::InstancesHere,
-    memory::MemoryHere, mode::ModeHere, offenders::OffendersHere, release::ReleaseHere,
-    set_aside::SetAsideHere, unit_limits::LimitsHere, zombies::ZombiesHere,
+    call::CallHere, cleanup::CleanupHere, file_restore::FileRestoreHere, helper::Helper,
+    instances::InstancesHere, memory::MemoryHere, mode::ModeHere, offenders::OffendersHere,
+    release::ReleaseHere, set_aside::SetAsideHere, stale_file::StaleFileHere,
+    unit_limits::LimitsHere, zombies::ZombiesHere,
 };
 use crate::{
-    checks::LinuxChecks, transient::Runner, unit_control::SystemdUnitControl, units::Units,
+    cgroup::Cgroups, checks::LinuxChecks, runs_as::Who, transient::Runner,
+    unit_control::SystemdUnitControl, units::Units,
 };
 
 /// What remedies are applied with.
@@ -48,6 +53,29 @@ pub(crate) struct Tools {
     pub(crate) control: SystemdUnitControl,
     pub(crate) checks: LinuxChecks,
     pub(crate) live: LiveUnits,
+    pub(crate) cgroups: Arc<Cgroups>,
+    /// As whom the service's program runs.
+    pub(crate) who: Arc<dyn Who>,
+    /// Where copies of files are kept.
+    pub(crate) content: Option<PathBuf>,
+}
+
+impl Tools {
+    /// Why the service may still be there; none when it is proven down.
+    fn not_down(&self, deadline: Instant, unit: &UnitName) -> Answer<Option<String>> {
+        let status = self.units.get(deadline, unit)?;
+        if status.is_up() {
+            return Ok(Some(format!("{unit} is up")));
+        }
+        if !status.is_settled() {
+            let state = status.active_state.as_str();
+            return Ok(Some(format!("{unit} is {state}, and not down for good")));
+        }
+        let left = self.cgroups.of_unit(unit);
+        let left = left.map(|path| self.cgroups.processes(&path));
+        let left = left.unwrap_or_default().into_iter().min();
+        Ok(left.map(|pid| format!("process {pid} of {unit} is left")))
+    }
 }
 
 /// Applies the declared remedies of one service.
@@ -65,6 +93,24 @@ impl LinuxRemedies {
             helper,
             tools,
         }
+    }
+
+    fn file_restore(&self) -> FileRestoreHere<'_> {
+        FileRestoreHere::new(&self.helper, &self.service.unit, &self.tools)
+    }
+
+    /// Takes a copy of a declared file, where it has changed and is in force.
+    pub(crate) fn keep(&self, deadline: Instant, keep: &Keep) -> Answer<bool> {
+        match self.service.remedy("file-restore", &keep.name)? {
+            Remedy::FileRestore(declared) => {
+                self.file_restore().keep(deadline, &keep.name, declared)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn stale_file(&self) -> StaleFileHere<'_> {
+        StaleFileHere::new(&self.helper, &self.service.unit, &self.tools)
     }
 
     fn mode(&self) -> ModeHere<'_> {
@@ -97,6 +143,12 @@ impl LinuxRemedies {
             Remedy::Cleanup(declared) => {
                 CleanupHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
+            Remedy::FileRestore(declared) => {
+                let passes = |check: &str| Ok(self.tools.checks.run(deadline, check)?.passed);
+                self.file_restore()
+                    .plan(deadline, &of.name, declared, &passes)
+            }
+            Remedy::StaleFile(declared) => self.stale_file().plan(deadline, &of.name, declared),
             Remedy::Instances(declared) => {
                 self.instances()
                     .plan(deadline, of, declared, &self.service.unit)
@@ -146,6 +198,17 @@ impl LinuxRemedies {
             (Remedy::Release(_), Some(Undo::Relink(change))) => {
                 ReleaseHere::new(&self.helper).apply(deadline, &apply.name, change)
             }
+            (Remedy::FileRestore(declared), Some(Undo::TakeContentBack(replaced))) => self
+                .file_restore()
+                .apply(deadline, &apply.name, declared, replaced),
+            (Remedy::StaleFile(declared), Some(Undo::PutBack(moved))) => {
+                self.stale_file()
+                    .apply(deadline, &apply.name, declared, Some(moved))
+            }
+            // Nobody could listen on it again: it is not kept.
+            (Remedy::StaleFile(declared), None) if declared.what == TraceKind::Socket => self
+                .stale_file()
+                .apply(deadline, &apply.name, declared, None),
             (Remedy::SetAside(_), Some(Undo::MoveBack(moved))) => {
                 SetAsideHere::new(&self.helper).apply(deadline, &apply.name, moved)
             }
@@ -172,10 +235,12 @@ impl LinuxRemedies {
                 ZombiesHere::new(&self.tools.live).apply(deadline, &self.service.unit)
             }
             (
-                Remedy::MemoryReclaim(_)
+                Remedy::FileRestore(_)
+                | Remedy::MemoryReclaim(_)
                 | Remedy::Mode(_)
                 | Remedy::Release(_)
                 | Remedy::SetAside(_)
+                | Remedy::StaleFile(_)
                 | Remedy::UnitLimits(_)
                 | Remedy::Zombies(_),
                 _,
@@ -209,6 +274,14 @@ impl LinuxRemedies {
             )),
             (Undo::MoveBack(moved), true) => {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)
+            }
+            (Undo::PutBack(moved), false) => self.stale_file().put_back(deadline, moved),
+            (Undo::PutBack(moved), true) => self.stale_file().discard(deadline, moved),
+            (Undo::TakeContentBack(replaced), false) => {
+                self.file_restore().take_back(deadline, replaced)
+            }
+            (Undo::TakeContentBack(replaced), true) => {
+                self.file_restore().discard(deadline, replaced)
             }
             (Undo::SetBack(moved), _) => LimitsHere::new(&self.tools.live).undo(deadline, moved),
             (Undo::StopInstance(started), _) => self.instances().stop(deadline, started),

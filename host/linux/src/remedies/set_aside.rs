@@ -6,7 +6,6 @@
 use std::{
     ffi::OsStr,
     io,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -17,16 +16,19 @@ use prunella_core::{
     remedy::{Lease, LeaseEnds, MovedAside, Plan, Receipt, SetAside, Undo},
 };
 use rustix::{
-    fs::{Gid, Mode, RenameFlags, Uid, fchmod, fchown, fsync, renameat_with},
+    fs::{Gid, Mode, Uid, fchmod, fchown},
     io::Errno,
 };
 use serde::{Deserialize, Serialize};
 
-use super::helper::{Helper, Outcome, Request as HelperRequest, wrong_answer};
+use super::{
+    helper::{Helper, Outcome, Request as HelperRequest, wrong_answer},
+    in_folder::{exchange, failed, is, look, rename, stamp, to_disk, unsafe_path, walk},
+};
 use crate::{
     clock::SystemClock,
     file_systems::mounts_below,
-    safe_path::{self, Place, Rule, WalkError},
+    safe_path::{self, Rule, WalkError},
     transient::{Capability, ProtectSystem, Sandbox},
 };
 
@@ -202,14 +204,6 @@ fn plan(name: &str, declared: &SetAside, now: Timestamp) -> Answer<Plan> {
         }))
 }
 
-/// The moment as part of a file's name: `20261130-125403`.
-fn stamp(now: Timestamp) -> String {
-    now.to_jiff().map_or_else(
-        || now.as_millis().to_string(),
-        |at| at.strftime("%Y%m%d-%H%M%S").to_string(),
-    )
-}
-
 fn apply(name: &str, moved: &MovedAside) -> Answer<Receipt> {
     let path = &moved.path;
     let place = walk(path)?;
@@ -223,11 +217,11 @@ fn apply(name: &str, moved: &MovedAside) -> Answer<Receipt> {
     let aside = OsStr::new(&moved.aside);
     if found.is_dir() {
         make_empty(&place.dir, aside, &found).map_err(|e| failed(path, &e))?;
-        match rename(&place, aside, RenameFlags::EXCHANGE) {
+        match exchange(&place, aside, &place.name) {
             // A file system that cannot exchange two names.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 place.dir.remove_dir(aside).map_err(|e| failed(path, &e))?;
-                move_away(&place, aside).map_err(|e| failed(path, &e))?;
+                rename(&place, &place.name, aside).map_err(|e| failed(path, &e))?;
                 make_empty(&place.dir, &place.name, &found).map_err(|e| failed(path, &e))?;
             }
             Err(error) => {
@@ -238,7 +232,7 @@ fn apply(name: &str, moved: &MovedAside) -> Answer<Receipt> {
             Ok(()) => {}
         }
     } else {
-        move_away(&place, aside).map_err(|e| failed(path, &e))?;
+        rename(&place, &place.name, aside).map_err(|e| failed(path, &e))?;
     }
     to_disk(&place.dir).map_err(|e| failed(path, &e))?;
     Ok(Receipt::done(format!("moved `{name}` aside")))
@@ -268,11 +262,11 @@ fn undo(moved: &MovedAside) -> Answer<String> {
     }
     let done = format!("moved {} back", path.display());
     if here.is_none() {
-        move_to(&place, aside).map_err(|e| failed(path, &e))?;
+        rename(&place, aside, &place.name).map_err(|e| failed(path, &e))?;
         to_disk(&place.dir).map_err(|e| failed(path, &e))?;
         return Ok(done);
     }
-    rename(&place, aside, RenameFlags::EXCHANGE).map_err(|e| failed(path, &e))?;
+    exchange(&place, aside, &place.name).map_err(|e| failed(path, &e))?;
     to_disk(&place.dir).map_err(|e| failed(path, &e))?;
     // What stood in for it goes when there is nothing in it.
     let is_left = place.dir.remove_dir(aside).is_err();
@@ -313,24 +307,6 @@ fn path_of(moved: &MovedAside) -> std::path::PathBuf {
     moved.path.with_file_name(&moved.aside)
 }
 
-fn walk(path: &Path) -> Answer<Place> {
-    safe_path::walk_to_folder(path, Rule::Change)
-        .map_err(|error| unsafe_path(path, &error.to_string()))
-}
-
-/// What has a name in a folder, without following it.
-fn look(place: &Place, name: &OsStr) -> Answer<Option<Metadata>> {
-    match place.dir.symlink_metadata(name) {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed(Path::new(name), &error)),
-    }
-}
-
-fn is(found: &Metadata, moved: &MovedAside) -> bool {
-    found.dev() == moved.device && found.ino() == moved.inode
-}
-
 fn is_empty(dir: &Dir, name: &OsStr) -> io::Result<bool> {
     Ok(dir.read_dir(name)?.next().is_none())
 }
@@ -346,47 +322,6 @@ fn make_empty(dir: &Dir, name: &OsStr, like: &Metadata) -> io::Result<()> {
         Mode::from_raw_mode(like.permissions().mode() & 0o7777),
     )?;
     Ok(())
-}
-
-/// Has the folder's names on the disk.
-fn to_disk(dir: &Dir) -> io::Result<()> {
-    // The folder itself was opened for its path only.
-    Ok(fsync(dir.open(".")?)?)
-}
-
-/// Moves what is declared to another name, where nothing stands.
-fn move_away(place: &Place, aside: &OsStr) -> Result<(), Errno> {
-    renameat_with(
-        &place.dir,
-        &*place.name,
-        &place.dir,
-        aside,
-        RenameFlags::NOREPLACE,
-    )
-}
-
-/// Moves what is aside to its declared name, where nothing stands.
-fn move_to(place: &Place, aside: &OsStr) -> Result<(), Errno> {
-    rename(place, aside, RenameFlags::NOREPLACE)
-}
-
-/// Renames what is aside to its declared name.
-fn rename(place: &Place, aside: &OsStr, flags: RenameFlags) -> Result<(), Errno> {
-    renameat_with(&place.dir, aside, &place.dir, &*place.name, flags)
-}
-
-fn unsafe_path(path: &Path, why: &str) -> Failure {
-    Failure::denied(
-        "unsafe-path",
-        format!("{} is left alone: {why}", path.display()),
-    )
-}
-
-fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::failed(
-        "cannot-move",
-        format!("{} could not be moved: {error}", path.display()),
-    )
 }
 
 #[cfg(test)]

@@ -304,7 +304,9 @@ pub fn act(act: &str, target: &str) -> String {
         "release.roll-back" => format!("roll {target} back"),
         "signal.send" => format!("send the signal {target}"),
         "mode.enter" => format!("enter mode {target}"),
+        "file-restore.run" => format!("bring the content of {target} back"),
         "set-aside.run" => format!("move {target} aside"),
+        "stale-file.remove" => format!("remove stale {target}"),
         "unit-limits.raise" => format!("raise the limits of `{target}`"),
         "unit-limits.lower" => format!("lower the limits of `{target}`"),
         "zombies.reap" => format!("have the zombies of `{target}` reaped"),
@@ -333,7 +335,11 @@ pub fn planned_act(name: &str, target: &str, plan: Option<&Plan>) -> String {
 
 /// What it came to.
 pub(super) fn came(receipt: &Receipt) -> String {
-    let summary = clean(&receipt.summary);
+    let mut summary = clean(&receipt.summary);
+    if let Some(details) = &receipt.details {
+        let lines: Vec<String> = details.lines().map(clean).collect();
+        summary = format!("{summary}; {}", lines.join(" | "));
+    }
     match (&receipt.measured, &receipt.predicted) {
         (Some(measured), Some(predicted)) if measured != predicted => {
             format!("{summary} ({measured}; {predicted} planned)")

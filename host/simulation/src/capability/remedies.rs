@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use prunella_core::{
-    UnitName,
+    Timestamp, UnitName,
     capability::{
         Answer,
         filesystems::percent_used,
@@ -11,9 +11,9 @@ use prunella_core::{
     },
     remedy::{
         Amount, Bounds, Call, CallMethod, Cleanup, CleanupFolder, CleanupOf, EnteredMode,
-        Instances, LinkChange, MemoryReclaim, Mode, MovedAside, MovedLimits, Offender, Plan,
-        Receipt, Release, Remedy, SetAside, Signal, SignalName, Undo, UnitLimits, UnitProperty,
-        Zombies,
+        FileRestore, Instances, LinkChange, MemoryReclaim, Mode, MovedAside, MovedLimits, Offender,
+        Plan, Receipt, Release, Remedy, ReplacedContent, SetAside, Signal, SignalName, StaleFile,
+        TraceKind, Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
 
@@ -49,6 +49,38 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
                 at_least: 1 << 20,
             }),
             None,
+        ),
+        "file-restore" => (
+            Remedy::FileRestore(FileRestore {
+                path: path.clone(),
+                source: None,
+                check: None,
+                secret: false,
+                generations: 3,
+                settle: Duration::ZERO,
+                keep: Duration::from_secs(7 * 86_400),
+            }),
+            Some(Undo::TakeContentBack(ReplacedContent {
+                path,
+                aside: format!("{name}.replaced"),
+                before: None,
+                sha256: String::new(),
+                modified: Timestamp::default(),
+                copies: PathBuf::from("/sim/copies"),
+            })),
+        ),
+        "stale-file" => (
+            Remedy::StaleFile(StaleFile {
+                path: path.clone(),
+                what: TraceKind::Pid,
+                keep: Duration::from_secs(3600),
+            }),
+            Some(Undo::PutBack(MovedAside {
+                path,
+                aside: format!("{name}.stale"),
+                device: 1,
+                inode: 1,
+            })),
         ),
         "instances" => (
             Remedy::Instances(Instances {

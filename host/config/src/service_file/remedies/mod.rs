@@ -3,6 +3,7 @@
 mod bounds;
 mod call;
 mod cleanup;
+mod file_restore;
 mod instances;
 mod memory;
 mod mode;
@@ -10,6 +11,7 @@ mod offenders;
 mod release;
 mod set_aside;
 mod signal;
+mod stale_file;
 mod unit_limits;
 mod zombies;
 
@@ -30,6 +32,7 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("call", "[[call]]", call::read),
     ("cleanup", "[[cleanup]]", cleanup::read),
+    ("file-restore", "[[file-restore]]", file_restore::read),
     ("instances", "[[instances]]", instances::read),
     ("memory", "[[memory]]", memory::read),
     ("mode", "[[mode]]", mode::read),
@@ -37,6 +40,7 @@ const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("release", "[[release]]", release::read),
     ("set-aside", "[[set-aside]]", set_aside::read),
     ("signal", "[[signal]]", signal::read),
+    ("stale-file", "[[stale-file]]", stale_file::read),
     ("unit-limits", "[[unit-limits]]", unit_limits::read),
     ("zombies", "[[zombies]]", zombies::read),
 ];
@@ -98,6 +102,16 @@ fn check_against(reader: &mut Reader<'_>, at: &Range<usize>, service: &Service, 
         if let Err(failure) = service.check(check) {
             reader.error(at.clone(), failure.message);
         }
+    }
+    if let Remedy::FileRestore(declared) = remedy
+        && let Some(check) = &declared.check
+        && service.check(check).is_ok_and(|check| check.mutates)
+    {
+        reader.error_help(
+            at.clone(),
+            format!("the check `{check}` changes things, and it is run before anything is done"),
+            "name a check that changes nothing",
+        );
     }
     if remedy.stops().contains(&service.unit) {
         reader.error_help(
