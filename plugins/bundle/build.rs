@@ -13,6 +13,7 @@ const STRATEGIES: Guests<'_> = Guests {
         ("content-restore", "plugins/content-restore"),
         ("stale-files", "plugins/stale-files"),
         ("database-check", "plugins/database-check"),
+        ("disk-relief", "plugins/disk-relief"),
         ("degrade", "plugins/degrade"),
         ("environment-check", "plugins/environment-check"),
         ("memory-relief", "plugins/memory-relief"),

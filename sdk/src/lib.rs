@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`call`], [`file_restore`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`stale_file`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
+//! | [`call`], [`cleanup`], [`file_restore`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`stale_file`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 //! | [`relief`] | those of its steps | remedies for a symptom, the mildest first, each measured |
 
@@ -62,6 +62,7 @@ pub mod bindings;
 
 pub mod call;
 pub mod checks;
+pub mod cleanup;
 pub mod clock;
 mod contract;
 mod failure;
@@ -74,7 +75,7 @@ pub mod filesystems {
 
     pub use raw::FileSystem;
 
-    /// Those of the declared files, and of `/`, `/var`, `/tmp` and `/run`, each once.
+    /// Those of the declared files and cleanups, and of `/`, `/var`, `/tmp` and `/run`, each once.
     ///
     /// # Errors
     /// Whatever kept the host from knowing.
@@ -82,7 +83,8 @@ pub mod filesystems {
         Ok(raw::list()?)
     }
 
-    /// The one below a declared file, or `/`, `/var`, `/tmp`, `/run`.
+    /// The one below a declared file or cleanup, or `/`, `/var`, `/tmp`, `/run`; below a cleanup
+    /// in several folders the fullest.
     ///
     /// # Errors
     /// `not-found` when the place is none of these.
@@ -134,10 +136,10 @@ pub use strategy::{Assessment, Description, Outcome, Setting, Strategy};
 pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
-        Result, Setting, Strategy, Symptom, call, checks, clock, debug, description, error,
-        file_repair, file_restore, files, health, history, info, instances, logs, memory, metrics,
-        mode, offenders, ports, probes, process_control, processes, recovery, release, relief,
-        remedies, resources, set_aside, settings, signal, stale_file, state, unit_control,
+        Result, Setting, Strategy, Symptom, call, checks, cleanup, clock, debug, description,
+        error, file_repair, file_restore, files, health, history, info, instances, logs, memory,
+        metrics, mode, offenders, ports, probes, process_control, processes, recovery, release,
+        relief, remedies, resources, set_aside, settings, signal, stale_file, state, unit_control,
         unit_limits, units, warn, zombies,
     };
 }

@@ -31,6 +31,38 @@ pub fn start_limit_hit(incident: &Incident<'_>, unit: &Unit) -> bool {
     unit.last_result() == WORD || (incident.cause() == WORD && unit.is_down())
 }
 
+/// What a running service fails to do, each in a clause: probes of its own that are not
+/// answered, ports that nobody holds.
+///
+/// # Errors
+/// Whatever kept the host from knowing.
+pub fn silences(incident: &Incident<'_>) -> Result<Vec<String>> {
+    let mut silences = Vec::new();
+    for probe in incident.probes() {
+        if probes::target(&probe)?.is_some() {
+            continue;
+        }
+        let answer = match probes::ask(&probe) {
+            Ok(answer) => answer,
+            // It tells nothing about the service.
+            Err(failure) if failure.is("never-answered") => continue,
+            Err(failure) => return Err(failure),
+        };
+        if !answer.healthy {
+            silences.push(format!(
+                "its probe `{probe}` is not answered: {}",
+                answer.detail
+            ));
+        }
+    }
+    for port in incident.ports() {
+        if ports::holders(&port)?.is_empty() {
+            silences.push(format!("nobody listens on {port}"));
+        }
+    }
+    Ok(silences)
+}
+
 /// Starts the incident's unit when it is down, restarts it when it is up, and
 /// waits for systemd's job and then for the unit. Clears a start limit that was
 /// hit, where the operator allows that ([`Incident::clears_start_limit`]).
@@ -68,38 +100,6 @@ pub fn bring_up(incident: &Incident<'_>) -> Result<Outcome> {
         result = unit_control::start(&name)?.wait(timeout);
     }
     came(incident, &unit, "started", result, timeout)
-}
-
-/// What a service that is up fails to do, each in a sentence: probes of its own that are not
-/// answered, ports that nobody holds. Empty when it does all of it.
-///
-/// # Errors
-/// What the host answered to a question.
-pub fn silences(incident: &Incident<'_>) -> Result<Vec<String>> {
-    let mut silences = Vec::new();
-    for probe in incident.probes() {
-        if probes::target(&probe)?.is_some() {
-            continue;
-        }
-        let answer = match probes::ask(&probe) {
-            Ok(answer) => answer,
-            // It tells nothing about the service.
-            Err(failure) if failure.is("never-answered") => continue,
-            Err(failure) => return Err(failure),
-        };
-        if !answer.healthy {
-            silences.push(format!(
-                "its probe `{probe}` is not answered: {}",
-                answer.detail
-            ));
-        }
-    }
-    for port in incident.ports() {
-        if ports::holders(&port)?.is_empty() {
-            silences.push(format!("nobody listens on {port}"));
-        }
-    }
-    Ok(silences)
 }
 
 /// Whether systemd has refused the start that has just failed. Each start that

@@ -9,9 +9,10 @@ use super::{
     *,
 };
 use prunella_core::{
-    UnitName,
+    StrategyName, UnitName,
     health::{ErrorRateSettings, HealthSettings, Metric},
     policy::{Act, BUILTIN_STRATEGIES, Permission, Scope, builtin_needs},
+    remedy::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset, Remedy},
     service::{FileRole, HttpQuestion, Order, ProbeKind, ReadBy, RunPolicy, StartLimit},
 };
 
@@ -763,7 +764,7 @@ error: unknown key `prots`
   |
 2 | prots = ["tcp/80"]
   | ^^^^^
-  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, heal-degraded, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, objective, metrics, alerts, file, check, probe
+  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, heal-degraded, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, objective, metrics, alerts, file, check, probe, cleanup, set-aside
 
 error: `tcp/0` is not a port
  --> services.d/web.toml:3:10
@@ -1030,6 +1031,46 @@ fn a_port_that_two_services_declare_is_warned_of_unless_their_addresses_differ()
 #[case::parent(
     "[[file]]\nname = \"a\"\npath = \"/etc/../a\"",
     "`path` must not contain `..`"
+)]
+#[case::cleanup_of_nothing(
+    "[[cleanup]]\nname = \"a\"",
+    "[[cleanup]] has no path\n --> services.d/web.toml:2:1\n"
+)]
+#[case::cleanup_of_two(
+    "[[cleanup]]\nname = \"a\"\npath = \"/a\"\npreset = \"apt\"",
+    "[[cleanup]] has both a path and a preset\n --> services.d/web.toml:5:10"
+)]
+#[case::cleanup_of_what_is_needed(
+    "[[cleanup]]\nname = \"a\"\npath = \"/var\"",
+    "/var cannot be cleaned up: the host needs it"
+)]
+#[case::cleanup_below_what_is_needed(
+    "[[cleanup]]\nname = \"a\"\npath = \"/usr/share/doc\"",
+    "/usr/share/doc cannot be cleaned up: the host needs it"
+)]
+#[case::cleanup_preset(
+    "[[cleanup]]\nname = \"a\"\npreset = \"atp\"",
+    "did you mean `apt`? Valid are: apt, pip, npm, coredumps, tmp, journal"
+)]
+#[case::cleanup_preset_with_patterns(
+    "[[cleanup]]\nname = \"a\"\npreset = \"apt\"\npatterns = [\"*\"]",
+    "`patterns` cannot stand beside a preset, which knows its own files"
+)]
+#[case::cleanup_pattern(
+    "[[cleanup]]\nname = \"a\"\npath = \"/a\"\npatterns = [\"/a/*.log\"]",
+    "a pattern fits the name of a file, or its path in the folder"
+)]
+#[case::cleanup_truncates_everything(
+    "[[cleanup]]\nname = \"a\"\npath = \"/a\"\ntruncate = true",
+    "`truncate` needs `patterns`: without them every open file would be emptied"
+)]
+#[case::cleanup_never(
+    "[[cleanup]]\nname = \"a\"\npath = \"/a\"\nat-most = \"1MiB\"\nat-least = \"2MiB\"",
+    "`at-least` is more than `at-most`: nothing could ever be deleted"
+)]
+#[case::cleanup_mounted_elsewhere(
+    "[[cleanup]]\nname = \"a\"\npath = \"/a\"\nmounted = \"/b\"",
+    "/a does not lie in /b"
 )]
 #[case::name("[[file]]\nname = \"A b\"\npath = \"/a\"", "`A b` is not a name")]
 #[case::setuid(
@@ -1560,4 +1601,59 @@ fn a_wait_that_never_comes_to_its_end_is_told(
     assert!(shown.contains(&format!("web.toml:{line}:")), "{shown}");
     let says = format!("a wait ({wait}) that is longer than `window` ({window})");
     assert!(shown.contains(&says), "{shown}");
+}
+
+#[test]
+fn a_cleanup_is_read() {
+    let loaded = load(&[(
+        "services.d/web.toml",
+        "unit = \"web.service\"
+[[cleanup]]
+name = \"pictures\"
+path = \"/mnt/data/pictures\"
+patterns = [\"*.jpg\"]
+older-than = \"1d\"
+keep-newest = 3
+at-most = \"2GiB\"
+mounted = \"/mnt/data\"
+[[cleanup]]
+name = \"old-logs\"
+preset = \"journal\"
+at-most = \"64KiB\"
+",
+    )]);
+    assert_eq!(shown(&loaded), "");
+    let config = loaded.config.unwrap();
+    let service = &config.services[&unit("web.service")];
+    assert_eq!(
+        service.strategies.last().map(StrategyName::as_str),
+        Some("disk-relief"),
+        "it is tried where something is declared for it"
+    );
+    let day = Duration::from_secs(86_400);
+    assert_eq!(
+        service.remedies["pictures"],
+        Remedy::Cleanup(Cleanup {
+            of: CleanupOf::Folder(CleanupFolder {
+                path: "/mnt/data/pictures".into(),
+                patterns: vec!["*.jpg".to_owned()],
+                truncate: false,
+                mounted: Some("/mnt/data".into()),
+            }),
+            older_than: day,
+            keep_newest: 3,
+            at_most: Some(2 << 30),
+            at_least: 1 << 20,
+        })
+    );
+    assert_eq!(
+        service.remedies["old-logs"],
+        Remedy::Cleanup(Cleanup {
+            of: CleanupOf::Preset(CleanupPreset::Journal),
+            older_than: 7 * day,
+            keep_newest: 0,
+            at_most: Some(64 << 10),
+            at_least: 64 << 10,
+        })
+    );
 }

@@ -163,7 +163,7 @@ pub fn in_order(
         }
         Subject::Place(place) => {
             if !PLACES.contains(&place) {
-                service.file(place)?;
+                service.paths_of(place)?;
             }
             false
         }

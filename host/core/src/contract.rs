@@ -294,7 +294,8 @@ macro_rules! incident_getters {
                 .map(|(name, _)| name.clone())
                 .collect();
             probes -> Vec<String>: |of| of.service.probes.keys().cloned().collect();
-            remedies -> Vec<DeclaredRemedy>: |of| of.service.remedies.iter()
+            remedies -> Vec<DeclaredRemedy>: |of| $crate::contract::mildest_first(&of.service)
+                .into_iter()
                 .map(|(name, remedy)| DeclaredRemedy {
                     kind: remedy.kind().to_owned(),
                     name: name.clone(),
@@ -309,6 +310,13 @@ macro_rules! incident_getters {
 /// A length of time, as the contract has it.
 pub fn milliseconds(span: std::time::Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The declared remedies, those of each kind by the harm that they do and by name.
+pub fn mildest_first(service: &crate::service::Service) -> Vec<(&String, &crate::remedy::Remedy)> {
+    let mut remedies: Vec<_> = service.remedies.iter().collect();
+    remedies.sort_by_key(|(_, remedy)| remedy.harm());
+    remedies
 }
 
 /// The names of units, as the contract has them.

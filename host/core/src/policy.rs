@@ -139,6 +139,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "content-restore",
     "stale-files",
     "service-restart",
+    "disk-relief",
     "cache-reset",
     "rollback",
     "degrade",
@@ -167,6 +168,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "content-restore" => Grants::on_self([Act::RestoreFile].into_iter().chain(BRING_UP)),
         "stale-files" => Grants::on_self([Act::RemoveStale].into_iter().chain(BRING_UP)),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
+        "disk-relief" => Grants::on_self([Act::Cleanup].into_iter().chain(BRING_UP)),
         _ => return None,
     })
 }
@@ -176,6 +178,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
 pub fn builtin_needs(name: &str) -> &'static [&'static str] {
     match name {
         "cache-reset" => &["set-aside"],
+        "disk-relief" => &["cleanup"],
         "content-restore" => &["file-restore"],
         "stale-files" => &["stale-file"],
         "memory-relief" => &["memory", "unit-limits"],

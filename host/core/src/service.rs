@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -136,6 +136,16 @@ impl Service {
             .map(|(name, remedy)| (name.clone(), remedy))
             .collect();
         declared(&of_kind, kind, name).copied()
+    }
+
+    /// Where something lies whose file system can be asked about: the folders of a declared
+    /// cleanup, or a declared file; or a failure that lists the files there are.
+    pub fn paths_of(&self, name: &str) -> Result<Vec<&Path>, Failure> {
+        let folders = self.remedies.get(name).map(Remedy::makes_room_in);
+        match folders {
+            Some(folders) if !folders.is_empty() => Ok(folders),
+            _ => Ok(vec![&self.file(name)?.path]),
+        }
     }
 
     /// What a strategy said, with the paths of the declared files and remedies, of which it

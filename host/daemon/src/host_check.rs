@@ -2,6 +2,7 @@
 //! that are not there. Only warnings: a package may still be installed, and a healer that
 //! refuses to start because of one service heals none.
 
+mod cleanups;
 mod declared_files;
 mod remedies;
 
@@ -17,6 +18,7 @@ use prunella_config::{Config, Diagnostic, Source};
 use prunella_core::{
     FailureKind, UnitName,
     capability::UnitStatus,
+    remedy::Remedy,
     secret::SecretSource,
     service::{DeclaredFile, ProbeKind, Service},
     text::one_line,
@@ -76,6 +78,11 @@ pub fn warnings(paths: &Paths, config: &Config, linux: Option<&Linux>) -> Vec<Di
             found.extend(owners(&file, &accounts, name, declared));
             found.extend(folder(&file, name, declared));
             found.extend(declared_files::wrong_with(&file, name, declared));
+        }
+        for (name, remedy) in &service.remedies {
+            if let Remedy::Cleanup(cleanup) = remedy {
+                found.extend(cleanups::wrong_with(&file, name, cleanup));
+            }
         }
         for (name, check) in &service.checks {
             found.extend(program(&file, "check", name, &check.command));

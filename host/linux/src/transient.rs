@@ -55,6 +55,7 @@ pub(crate) enum Capability {
     Setuid = 7,
     NetBindService = 10,
     SysRawio = 17,
+    SysPtrace = 19,
     SysAdmin = 21,
 }
 
@@ -69,6 +70,7 @@ impl Capability {
             Self::Setuid => "CAP_SETUID",
             Self::NetBindService => "CAP_NET_BIND_SERVICE",
             Self::SysRawio => "CAP_SYS_RAWIO",
+            Self::SysPtrace => "CAP_SYS_PTRACE",
             Self::SysAdmin => "CAP_SYS_ADMIN",
         }
     }

@@ -53,10 +53,10 @@ pub const GROUPS: [(Class, bool); 6] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
-    /// Make room by removing caches that were declared as removable.
-    MakeRoom,
-    /// Remove a cache that is damaged, so that it is made anew.
-    ResetCache,
+    /// Have a standby take over.
+    FailOver,
+    /// Take a backend out of a load balancer.
+    DrainTraffic,
 }
 
 impl Missing {
@@ -64,8 +64,8 @@ impl Missing {
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::MakeRoom => "make room on a full disk",
-            Self::ResetCache => "remove a damaged cache",
+            Self::FailOver => "have a standby take over",
+            Self::DrainTraffic => "take a backend out of a load balancer",
         }
     }
 }

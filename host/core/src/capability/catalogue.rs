@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, call, checks, file_repair, file_restore, instances, memory, mode,
-    offenders, process_control, release, set_aside, signal, stale_file, unit_control, unit_limits,
-    zombies,
+    Termination, UnitStatus, call, checks, cleanup, file_repair, file_restore, instances, memory,
+    mode, offenders, process_control, release, set_aside, signal, stale_file, unit_control,
+    unit_limits, zombies,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -178,6 +178,7 @@ acts! {
     MakeCall = call::SEND;
     RollBack = release::ROLL_BACK;
     SendSignal = signal::SEND;
+    Cleanup = cleanup::RUN;
     EnterMode = mode::ENTER;
     RestoreFile = file_restore::RUN;
     SetAside = set_aside::RUN;

@@ -85,6 +85,7 @@ macro_rules! catalogue {
             Act checks "checks" "" {
                 CheckRun: Run -> CheckReport;
             }
+            Act cleanup "cleanup" "" {}
             Act file_repair "file-repair" "" {
                 FileRepair: RepairFile -> bool;
             }
@@ -231,6 +232,13 @@ macro_rules! plain_acts {
             act checks {
                 run(name: String) -> Report: calls::Run { name };
             }
+            act cleanup {
+                run(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::Cleanup,
+                    name,
+                    undo: None,
+                };
+            }
             act file_repair {
                 mode(name: String) -> bool: calls::RepairFile {
                     name,
@@ -349,6 +357,7 @@ macro_rules! plain_acts {
 pub mod call;
 pub mod catalogue;
 pub mod checks;
+pub mod cleanup;
 pub mod clock;
 mod description;
 pub mod file_repair;

@@ -15,6 +15,7 @@
 
 mod applied;
 mod call;
+mod cleanup;
 mod file_restore;
 mod instances;
 mod memory_reclaim;
@@ -37,6 +38,7 @@ use crate::UnitName;
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     call::{Call, CallMethod, CallSecret, SecretUse},
+    cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
     file_restore::{FileRestore, ReplacedContent},
     instances::{Instances, StartedInstance},
     memory_reclaim::MemoryReclaim,
@@ -86,6 +88,7 @@ macro_rules! remedies {
 
 remedies! {
     Call "call";
+    Cleanup "cleanup";
     FileRestore "file-restore";
     Instances "instances";
     MemoryReclaim "memory";
@@ -105,6 +108,16 @@ pub trait DeclaredRemedy {
     /// Where it is, for people.
     fn path(&self) -> Option<&Path> {
         None
+    }
+
+    /// The folders whose file systems it makes room on.
+    fn makes_room_in(&self) -> Vec<&Path> {
+        Vec::new()
+    }
+
+    /// Among those of its kind, the one that does the least harm has the least.
+    fn harm(&self) -> usize {
+        0
     }
 
     /// The declared checks that it runs.
@@ -133,6 +146,16 @@ impl Remedy {
     /// As [`DeclaredRemedy::path`].
     pub fn path(&self) -> Option<&Path> {
         self.declared().path()
+    }
+
+    /// As [`DeclaredRemedy::makes_room_in`].
+    pub fn makes_room_in(&self) -> Vec<&Path> {
+        self.declared().makes_room_in()
+    }
+
+    /// As [`DeclaredRemedy::harm`].
+    pub fn harm(&self) -> usize {
+        self.declared().harm()
     }
 
     /// As [`DeclaredRemedy::checks`].

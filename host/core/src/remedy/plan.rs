@@ -16,6 +16,9 @@ pub struct Plan {
     /// do, where there is not. Without a full stop. A strategy reads it: what the operator
     /// named stands there by that name, in backquotes, and without its path.
     pub summary: String,
+    /// What people see behind the summary, and no strategy does: the names of files, say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
     /// How much of it.
     pub amount: Option<Amount>,
     /// How it is undone; absent where it cannot be, or nothing is left to undo.
@@ -37,6 +40,7 @@ impl Plan {
         Self {
             eligible: true,
             summary: summary.into(),
+            details: None,
             amount: None,
             undo: None,
             lease: None,
@@ -51,6 +55,12 @@ impl Plan {
             eligible: false,
             ..Self::to(because)
         }
+    }
+
+    #[must_use]
+    pub fn details(mut self, details: impl Into<String>) -> Self {
+        self.details = Some(details.into());
+        self
     }
 
     #[must_use]

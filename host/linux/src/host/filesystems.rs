@@ -12,6 +12,7 @@ use prunella_core::{
         Answer,
         filesystems::{FileSystem, percent_used},
     },
+    remedy::Remedy,
     service::Service,
     text::{one_line, redact},
 };
@@ -45,7 +46,7 @@ pub(crate) struct Mount {
     pub(crate) device: String,
 }
 
-/// Those of the declared files, and of `/`, `/var`, `/tmp` and `/run`, each once.
+/// Those of the declared files and cleanups, and of `/`, `/var`, `/tmp` and `/run`, each once.
 pub(super) fn list(
     deadline: Instant,
     service: &Service,
@@ -57,9 +58,11 @@ pub(super) fn list(
         .files
         .iter()
         .map(|(name, file)| (Some(name), file.path.clone()));
+    let cleaned = service.remedies.values().flat_map(Remedy::makes_room_in);
+    let cleaned = cleaned.map(|path| (None, path.to_owned()));
     let own = PLACES.iter().map(|place| (None, PathBuf::from(place)));
     let mut found: Vec<FileSystem> = Vec::new();
-    for (name, path) in own.chain(declared) {
+    for (name, path) in own.chain(declared).chain(cleaned) {
         let Some(mount) = mount_of(&mounts, &path) else {
             continue;
         };
@@ -83,18 +86,14 @@ pub(super) fn list(
     Ok(found)
 }
 
-/// The one below a declared file, or one of the places that every host has.
+/// The one below a declared file or cleanup, or one of the places that every host has; below a
+/// cleanup in several folders the fullest.
 pub(super) fn below(
     deadline: Instant,
     service: &Service,
     journal: &Journal,
     place: &str,
 ) -> Answer<FileSystem> {
-    let path = if PLACES.contains(&place) {
-        PathBuf::from(place)
-    } else {
-        service.file(place)?.path.clone()
-    };
     let mounts = mounts()?;
     let unknown = |why: &str| {
         let shown = one_line(place, 80);
@@ -103,9 +102,24 @@ pub(super) fn below(
             format!("the file system below `{shown}` does not answer: {why}"),
         )
     };
-    let mount = mount_of(&mounts, &path).ok_or_else(|| unknown("it is mounted nowhere"))?;
     let kernel = kernel_lines(deadline, journal);
-    let mut found = measured(mount, &kernel).map_err(|error| unknown(&error.to_string()))?;
+    let mut fullest: Option<(&Mount, FileSystem)> = None;
+    let paths = if PLACES.contains(&place) {
+        vec![Path::new(place)]
+    } else {
+        service.paths_of(place)?
+    };
+    for path in paths {
+        let mount = mount_of(&mounts, path).ok_or_else(|| unknown("it is mounted nowhere"))?;
+        let found = measured(mount, &kernel).map_err(|error| unknown(&error.to_string()))?;
+        if fullest
+            .as_ref()
+            .is_none_or(|(_, known)| known.used_percent < found.used_percent)
+        {
+            fullest = Some((mount, found));
+        }
+    }
+    let (mount, mut found) = fullest.ok_or_else(|| unknown("it lies nowhere"))?;
     found.files = service
         .files
         .iter()

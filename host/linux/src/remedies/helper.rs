@@ -16,7 +16,7 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{call, file_restore, memory, release, set_aside, stale_file};
+use super::{call, cleanup, file_restore, memory, release, set_aside, stale_file};
 use crate::{
     answer::answer,
     own_program::own_program,
@@ -31,6 +31,7 @@ const PURPOSE: &str = "remedy";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Request {
+    Cleanup(cleanup::Request),
     Memory(memory::Request),
     Call(call::Request),
     FileRestore(file_restore::Request),
@@ -142,6 +143,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
     let outcome = serde_json::from_str::<Request>(request)
         .map_err(|error| Failure::invalid("bad-request", format!("not a remedy: {error}")))
         .and_then(|request| match request {
+            Request::Cleanup(request) => cleanup::carry_out(&request),
             Request::Memory(request) => memory::carry_out(&request),
             Request::FileRestore(request) => file_restore::carry_out(&request),
             Request::StaleFile(request) => stale_file::carry_out(&request),

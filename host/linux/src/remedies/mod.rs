@@ -4,6 +4,7 @@
 //! ([`helper`]).
 
 mod call;
+mod cleanup;
 mod file_restore;
 pub(crate) mod helper;
 mod in_folder;
@@ -35,10 +36,10 @@ use prunella_core::{
 
 pub(crate) use self::live::LiveUnits;
 use self::{
-    call::CallHere, file_restore::FileRestoreHere, helper::Helper, instances::InstancesHere,
-    memory::MemoryHere, mode::ModeHere, offenders::OffendersHere, release::ReleaseHere,
-    set_aside::SetAsideHere, stale_file::StaleFileHere, unit_limits::LimitsHere,
-    zombies::ZombiesHere,
+    call::CallHere, cleanup::CleanupHere, file_restore::FileRestoreHere, helper::Helper,
+    instances::InstancesHere, memory::MemoryHere, mode::ModeHere, offenders::OffendersHere,
+    release::ReleaseHere, set_aside::SetAsideHere, stale_file::StaleFileHere,
+    unit_limits::LimitsHere, zombies::ZombiesHere,
 };
 use crate::{
     cgroup::Cgroups, checks::LinuxChecks, runs_as::Who, transient::Runner,
@@ -139,6 +140,9 @@ impl LinuxRemedies {
 
     pub(crate) fn plan(&self, deadline: Instant, of: &PlanOf) -> Answer<Plan> {
         match self.declared(of.act, &of.name)? {
+            Remedy::Cleanup(declared) => {
+                CleanupHere::new(&self.helper).plan(deadline, &of.name, declared)
+            }
             Remedy::FileRestore(declared) => {
                 let passes = |check: &str| Ok(self.tools.checks.run(deadline, check)?.passed);
                 self.file_restore()
@@ -184,6 +188,9 @@ impl LinuxRemedies {
         match (self.declared(apply.act, &apply.name)?, &apply.undo) {
             (Remedy::Call(declared), _) => {
                 CallHere::new(&self.helper).apply(deadline, &apply.name, declared)
+            }
+            (Remedy::Cleanup(declared), _) => {
+                CleanupHere::new(&self.helper).apply(deadline, &apply.name, declared)
             }
             (Remedy::Mode(mode), Some(Undo::LeaveMode(entered))) => {
                 self.mode().apply(deadline, mode, entered)

@@ -293,6 +293,7 @@ pub fn act(act: &str, target: &str) -> String {
         "file-repair.owner" => format!("restore the owner of {target}"),
         "file-repair.target" => format!("restore the target of symlink {target}"),
         "checks.run" => format!("run check {target}"),
+        "cleanup.run" => format!("clean up {target}"),
         "instances.up" => format!("start one more instance of `{target}`"),
         "instances.down" => format!("stop an instance of `{target}`"),
         "memory.reclaim" => format!("reclaim memory as `{target}` allows"),
@@ -316,10 +317,15 @@ pub fn act(act: &str, target: &str) -> String {
 /// What an act on a declared remedy would come to: `move /var/cache/web aside`.
 fn planned(plan: &Plan) -> String {
     let summary = clean(&plan.summary);
-    match &plan.amount {
-        Some(amount) => format!("{summary} ({amount})"),
-        None => summary,
+    let amount = plan.amount.map(|amount| amount.to_string());
+    let more: Vec<String> = amount
+        .into_iter()
+        .chain(plan.details.as_deref().map(clean))
+        .collect();
+    if more.is_empty() {
+        return summary;
     }
+    format!("{summary} ({})", more.join("; "))
 }
 
 /// An act in the infinitive: what its plan says, where it has one.

@@ -23,7 +23,7 @@ impl World {
 
     pub(super) fn file_system_below(&self, below: &Below) -> Answer<FileSystem> {
         if !PLACES.contains(&below.place.as_str()) {
-            self.service.file(&below.place)?;
+            self.service.paths_of(&below.place)?;
         }
         self.file_systems()
             .pop()

@@ -10,10 +10,10 @@ use prunella_core::{
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, Bounds, Call, CallMethod, EnteredMode, FileRestore, Instances, LinkChange,
-        MemoryReclaim, Mode, MovedAside, MovedLimits, Offender, Plan, Receipt, Release, Remedy,
-        ReplacedContent, SetAside, Signal, SignalName, StaleFile, TraceKind, Undo, UnitLimits,
-        UnitProperty, Zombies,
+        Amount, Bounds, Call, CallMethod, Cleanup, CleanupFolder, CleanupOf, EnteredMode,
+        FileRestore, Instances, LinkChange, MemoryReclaim, Mode, MovedAside, MovedLimits, Offender,
+        Plan, Receipt, Release, Remedy, ReplacedContent, SetAside, Signal, SignalName, StaleFile,
+        TraceKind, Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
 
@@ -35,6 +35,21 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
     let path = PathBuf::from(format!("/sim/{name}"));
     let unit = UnitName::new(format!("{name}.slice")).ok()?;
     Some(match kind {
+        "cleanup" => (
+            Remedy::Cleanup(Cleanup {
+                of: CleanupOf::Folder(CleanupFolder {
+                    path: path.clone(),
+                    patterns: Vec::new(),
+                    truncate: false,
+                    mounted: None,
+                }),
+                older_than: Duration::ZERO,
+                keep_newest: 0,
+                at_most: None,
+                at_least: 1 << 20,
+            }),
+            None,
+        ),
         "file-restore" => (
             Remedy::FileRestore(FileRestore {
                 path: path.clone(),

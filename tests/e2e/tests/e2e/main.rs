@@ -41,6 +41,7 @@ mod reboots;
 mod receiver;
 mod remedies;
 mod remedies_content;
+mod remedies_disk;
 mod remedies_limits;
 mod remedies_release;
 mod remedies_reload;

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod call;
+mod cleanup;
 mod file_restore;
 mod instances;
 mod memory;
@@ -30,6 +31,7 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 /// The tables, with what reads each.
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("call", "[[call]]", call::read),
+    ("cleanup", "[[cleanup]]", cleanup::read),
     ("file-restore", "[[file-restore]]", file_restore::read),
     ("instances", "[[instances]]", instances::read),
     ("memory", "[[memory]]", memory::read),

@@ -1,0 +1,164 @@
+//! Which files are in use: open in a process, mapped into its memory, or the content of a loop
+//! device.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fs, io,
+    path::Path,
+};
+
+use prunella_core::{Failure, capability::Answer};
+use rustix::fs::stat;
+
+use super::walk::{FileId, Found};
+
+/// The flags of open(2) that /proc tells, in octal as there.
+const ACCESS: u32 = 0o3;
+const APPEND: u32 = 0o2000;
+
+/// How a file is used; of several uses the last counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Use {
+    /// It is only read.
+    Read,
+    /// Whoever writes to it appends: a log.
+    Appended,
+    /// Any other.
+    Other,
+}
+
+/// The files of a cleanup that are in use.
+pub(super) struct InUse {
+    of: HashMap<FileId, Use>,
+    /// Only the inodes of those that are mapped: /proc tells another device than stat(2) does
+    /// on some file systems.
+    mapped: BTreeSet<u64>,
+}
+
+impl InUse {
+    /// Looks at all processes.
+    pub(super) fn look(found: &[Found]) -> Answer<Self> {
+        let asked: HashSet<FileId> = found.iter().map(|found| found.id).collect();
+        let mut in_use = Self {
+            of: HashMap::new(),
+            mapped: BTreeSet::new(),
+        };
+        if asked.is_empty() {
+            return Ok(in_use);
+        }
+        let inodes: BTreeMap<u64, ()> = asked.iter().map(|id| (id.inode, ())).collect();
+        let unseen = |error: &io::Error| {
+            Failure::unavailable(
+                "proc",
+                format!("it cannot be told which files are open: {error}"),
+            )
+        };
+        for process in fs::read_dir("/proc").map_err(|error| unseen(&error))? {
+            let process = process.map_err(|error| unseen(&error))?;
+            let name = process.file_name();
+            if !name.to_string_lossy().bytes().all(|b| b.is_ascii_digit()) {
+                continue;
+            }
+            match in_use.look_at(&process.path(), &asked, &inodes) {
+                Err(error) if !is_gone(&error) => return Err(unseen(&error)),
+                _ => {}
+            }
+        }
+        in_use.look_at_loop_devices();
+        Ok(in_use)
+    }
+
+    /// How a file is used, if it is.
+    pub(super) fn of(&self, id: FileId) -> Option<Use> {
+        if self.mapped.contains(&id.inode) {
+            return Some(Use::Other);
+        }
+        self.of.get(&id).copied()
+    }
+
+    fn look_at(
+        &mut self,
+        process: &Path,
+        asked: &HashSet<FileId>,
+        inodes: &BTreeMap<u64, ()>,
+    ) -> io::Result<()> {
+        for open in fs::read_dir(process.join("fd"))? {
+            let open = open?;
+            // Closed meanwhile.
+            let Ok(there) = stat(open.path()) else {
+                continue;
+            };
+            let id = FileId::of(&there);
+            if asked.contains(&id) {
+                let info = process.join("fdinfo").join(open.file_name());
+                self.note(id, how(&fs::read_to_string(info).unwrap_or_default()));
+            }
+        }
+        // Where the kernel keeps them back, as of the first process in some containers, what is
+        // open has to do.
+        let maps = fs::read_to_string(process.join("maps")).unwrap_or_default();
+        // `7f…-7f… r-xp 00000000 08:01 1234 /usr/lib/…`
+        let mapped = maps
+            .lines()
+            .filter_map(|line| line.split_ascii_whitespace().nth(4)?.parse().ok())
+            .filter(|inode| inodes.contains_key(inode));
+        self.mapped.extend(mapped);
+        Ok(())
+    }
+
+    fn look_at_loop_devices(&mut self) {
+        let Ok(devices) = fs::read_dir("/sys/block") else {
+            return;
+        };
+        for device in devices.flatten() {
+            let Ok(file) = fs::read_to_string(device.path().join("loop/backing_file")) else {
+                continue;
+            };
+            if let Ok(there) = stat(file.trim_end_matches('\n')) {
+                self.note(FileId::of(&there), Use::Other);
+            }
+        }
+    }
+
+    fn note(&mut self, id: FileId, how: Use) {
+        let known = self.of.entry(id).or_insert(how);
+        *known = how.max(*known);
+    }
+}
+
+/// How a descriptor is used, by its `/proc/PID/fdinfo/N`.
+fn how(info: &str) -> Use {
+    let flags = info
+        .lines()
+        .find_map(|line| line.strip_prefix("flags:"))
+        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    match flags {
+        Some(flags) if flags & ACCESS == 0 => Use::Read,
+        Some(flags) if flags & APPEND != 0 => Use::Appended,
+        _ => Use::Other,
+    }
+}
+
+/// Whether a process has ended meanwhile.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_what_is_appended_to() {
+        for (info, expected) in [
+            ("pos:\t0\nflags:\t0102001\nmnt_id:\t1\n", Use::Appended),
+            ("flags:\t0100000\n", Use::Read),
+            ("flags:\t0100001\n", Use::Other),
+            ("flags:\t0100002\n", Use::Other),
+            ("", Use::Other),
+        ] {
+            assert_eq!(how(info), expected, "{info}");
+        }
+    }
+}
