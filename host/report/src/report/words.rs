@@ -335,17 +335,20 @@ pub fn planned_act(name: &str, target: &str, plan: Option<&Plan>) -> String {
 
 /// What it came to.
 pub(super) fn came(receipt: &Receipt) -> String {
-    let mut summary = clean(&receipt.summary);
-    if let Some(details) = &receipt.details {
-        let lines: Vec<String> = details.lines().map(clean).collect();
-        summary = format!("{summary}; {}", lines.join(" | "));
-    }
-    match (&receipt.measured, &receipt.predicted) {
+    let summary = clean(&receipt.summary);
+    let came = match (&receipt.measured, &receipt.predicted) {
         (Some(measured), Some(predicted)) if measured != predicted => {
             format!("{summary} ({measured}; {predicted} planned)")
         }
         (Some(measured), _) => format!("{summary} ({measured})"),
         (None, _) => summary,
+    };
+    match &receipt.details {
+        Some(details) => {
+            let lines: Vec<String> = details.lines().map(clean).collect();
+            format!("{came}: {}", lines.join(" | "))
+        }
+        None => came,
     }
 }
 

@@ -109,7 +109,9 @@ pub(super) fn restore(
     }
     let place = walk(path)?;
     let found = look(&place, &place.name)?;
-    if found.as_ref().map(|found| (found.dev(), found.ino())) != replaced.before {
+    // The number of a file that was removed may be another's by now.
+    let is_file = found.as_ref().is_none_or(|found| found.is_file());
+    if !is_file || found.as_ref().map(|found| (found.dev(), found.ino())) != replaced.before {
         return Err(changed());
     }
     let mut former = Vec::new();
