@@ -506,7 +506,8 @@ impl Remedy {
         self
     }
 
-    /// A [mute](crate::Sim::mute) probe is answered afterwards.
+    /// A [mute](crate::Sim::mute) probe is answered afterwards, and a
+    /// [slow](crate::Sim::slow) one in time.
     pub fn answers(mut self, probe: &str) -> Self {
         self.changes.push(RemedyChange::Answers(probe.to_owned()));
         self
