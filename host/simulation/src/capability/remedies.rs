@@ -212,6 +212,7 @@ impl World {
         let undo = example(&remedy.kind, &of.name, &remedy.about).and_then(|(_, undo)| undo);
         Ok(Plan {
             amount: remedy.amount,
+            along: remedy.along.clone(),
             undo: undo.filter(|_| remedy.undoable),
             ..Plan::to(&remedy.does)
         })
