@@ -764,7 +764,7 @@ error: unknown key `prots`
   |
 2 | prots = ["tcp/80"]
   | ^^^^^
-  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, heal-degraded, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, objective, metrics, alerts, file, check, probe, cleanup, set-aside
+  = help: did you mean `ports`? Valid in a service's file: unit, domain, critical, ports, strategies, heal-degraded, order, depends-on, start-limit, run-policy, heal-on-stop, proof, budget, health, objective, metrics, alerts, file, check, probe
 
 error: `tcp/0` is not a port
  --> services.d/web.toml:3:10
