@@ -199,17 +199,11 @@ pub(super) fn carry_out(request: &Request) -> Answer<Outcome> {
     }
 }
 
-/// What was found of a trace.
-enum Found {
-    Stale(Place, Metadata),
-    /// It is not proven stale, because of this.
-    Not(String),
-}
-
-fn find(trace: &Trace) -> Answer<Found> {
+/// A trace that is proven stale, or why it is not.
+fn find(trace: &Trace) -> Answer<Result<(Place, Metadata), String>> {
     let name = &trace.name;
     let path = &trace.declared.path;
-    let not = |why: String| Ok(Found::Not(why));
+    let not = |why: String| Ok(Err(why));
     let place = match safe_path::walk_to_folder(path, Rule::Change) {
         Ok(place) => place,
         Err(WalkError::MissingFolder) => return not(format!("`{name}` does not exist")),
@@ -241,15 +235,15 @@ fn find(trace: &Trace) -> Answer<Found> {
         return not(format!("`{name}` is a mount point"));
     }
     Ok(match proof::gap(name, what, &place, &found)? {
-        Some(gap) => Found::Not(gap),
-        None => Found::Stale(place, found),
+        Some(gap) => Err(gap),
+        None => Ok((place, found)),
     })
 }
 
 fn plan(trace: &Trace, now: Timestamp) -> Answer<Plan> {
     let (place, found) = match find(trace)? {
-        Found::Stale(place, found) => (place, found),
-        Found::Not(why) => return Ok(Plan::nothing(why)),
+        Ok(found) => found,
+        Err(why) => return Ok(Plan::nothing(why)),
     };
     let declared = &trace.declared;
     let plan = Plan::to(format!(
@@ -282,8 +276,8 @@ fn aside(name: &OsStr, now: Timestamp) -> OsString {
 
 fn remove(trace: &Trace, moved: Option<&MovedAside>, now: Timestamp) -> Answer<Receipt> {
     let (place, found) = match find(trace)? {
-        Found::Stale(place, found) => (place, found),
-        Found::Not(why) => return Ok(Receipt::nothing(why)),
+        Ok(found) => found,
+        Err(why) => return Ok(Receipt::nothing(why)),
     };
     let changed = || {
         Failure::failed(

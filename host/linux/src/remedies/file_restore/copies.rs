@@ -142,13 +142,14 @@ pub(super) fn keep(
     seen: &Seen,
     now: Timestamp,
 ) -> Answer<bool> {
-    let (content, found) = replace::read_seen(&declared.path)?;
-    if found.as_ref().map(|(seen, _)| seen) != Some(seen) {
+    let replace::Read {
+        content,
+        ownership,
+        seen: read,
+    } = replace::read_seen(&declared.path)?;
+    if read.as_ref() != Some(seen) {
         return Ok(false);
     }
-    let Some((_, ownership)) = found else {
-        return Ok(false);
-    };
     make(folder)?;
     let sha256 = sha256(&content);
     let mut copies = Copies::read(folder)?;

@@ -31,11 +31,20 @@ use crate::{
     safe_path::Place,
 };
 
+/// A file that was read.
+pub(super) struct Read {
+    pub(super) content: Vec<u8>,
+    pub(super) ownership: Ownership,
+    /// How it was seen to be before and after; none where that is not the same, or it is
+    /// nothing that is kept.
+    pub(super) seen: Option<Seen>,
+}
+
 /// The content of a file, and whose it is.
 pub(super) fn read(path: &Path) -> Answer<(Vec<u8>, Ownership)> {
-    let (content, found) = read_seen(path)?;
-    match found {
-        Some((_, ownership)) => Ok((content, ownership)),
+    let read = read_seen(path)?;
+    match read.seen {
+        Some(_) => Ok((read.content, read.ownership)),
         None => Err(unread(path, &"it is empty, too large, or no regular file")),
     }
 }
@@ -50,9 +59,8 @@ pub(super) fn content_at(place: &Place, path: &Path) -> Answer<Vec<u8>> {
     Ok(content)
 }
 
-/// The content of a file, as it was seen to be before and after it was read; no description of
-/// it where that is not the same, or it is nothing that is kept.
-pub(super) fn read_seen(path: &Path) -> Answer<(Vec<u8>, Option<(Seen, Ownership)>)> {
+/// Reads a file, and sees whether it changes meanwhile.
+pub(super) fn read_seen(path: &Path) -> Answer<Read> {
     let place = walk(path)?;
     let file = open_to_read(&place).map_err(|error| unread(path, &error))?;
     let before = file.metadata().map_err(|error| unread(path, &error))?;
@@ -62,7 +70,7 @@ pub(super) fn read_seen(path: &Path) -> Answer<(Vec<u8>, Option<(Seen, Ownership
         .read_to_end(&mut content)
         .map_err(|error| unread(path, &error))?;
     let after = file.metadata().map_err(|error| unread(path, &error))?;
-    let found = Seen::of(&after).filter(|seen| Seen::of(&before).as_ref() == Some(seen));
+    let seen = Seen::of(&after).filter(|seen| Seen::of(&before).as_ref() == Some(seen));
     let ownership = {
         use std::os::unix::fs::MetadataExt as _;
         Ownership {
@@ -71,7 +79,11 @@ pub(super) fn read_seen(path: &Path) -> Answer<(Vec<u8>, Option<(Seen, Ownership
             mode: after.mode() & 0o777,
         }
     };
-    Ok((content, found.map(|seen| (seen, ownership))))
+    Ok(Read {
+        content,
+        ownership,
+        seen,
+    })
 }
 
 /// Puts the content in place, and what it replaces aside.
