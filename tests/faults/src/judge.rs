@@ -319,7 +319,7 @@ pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue;
+    use crate::catalogue::{self, Missing};
 
     fn fault(name: &str) -> Fault {
         catalogue::load()
@@ -444,6 +444,10 @@ mod tests {
 
     #[test]
     fn unsupported_faults_are_counted_apart() {
+        let lacking = Fault {
+            missing: vec![Missing::FailOver],
+            ..fault("stale-pid")
+        };
         let mut verdicts = vec![
             judged(
                 &fault("killed"),
@@ -453,7 +457,7 @@ mod tests {
                     ..Observation::default()
                 },
             ),
-            judged(&fault("stale-pid"), "prunella", Observation::default()),
+            judged(&lacking, "prunella", Observation::default()),
             judged(&fault("stopped"), "prunella", Observation::default()),
         ];
         let score = score("prunella", &verdicts);
