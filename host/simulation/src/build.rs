@@ -435,6 +435,7 @@ impl Check {
 pub struct Remedy {
     pub(crate) kind: String,
     pub(crate) about: Vec<String>,
+    pub(crate) along: Vec<UnitName>,
     pub(crate) does: String,
     pub(crate) nothing: Option<String>,
     pub(crate) amount: Option<Amount>,
@@ -459,6 +460,7 @@ impl Remedy {
         Self {
             kind: kind.to_owned(),
             about: Vec::new(),
+            along: Vec::new(),
             does: does.to_owned(),
             nothing: None,
             amount: None,
@@ -506,7 +508,8 @@ impl Remedy {
         self
     }
 
-    /// A [mute](crate::Sim::mute) probe is answered afterwards.
+    /// A [mute](crate::Sim::mute) probe is answered afterwards, and a
+    /// [slow](crate::Sim::slow) one in time.
     pub fn answers(mut self, probe: &str) -> Self {
         self.changes.push(RemedyChange::Answers(probe.to_owned()));
         self
@@ -521,6 +524,13 @@ impl Remedy {
     /// What it is about, where its kind can be about several things: `memory-high`.
     pub fn about(mut self, about: &str) -> Self {
         self.about.push(about.to_owned());
+        self
+    }
+
+    /// It would act on this unit, too: one that runs in a slice.
+    #[track_caller]
+    pub fn takes_along(mut self, unit: &str) -> Self {
+        self.along.push(name(unit));
         self
     }
 

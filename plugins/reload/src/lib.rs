@@ -198,6 +198,8 @@ prunella_sdk::export!(Reload);
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use prunella_sdk::testing::*;
 
     use super::Reload;
@@ -272,8 +274,12 @@ mod tests {
     #[test]
     fn a_degraded_service_is_sent_what_it_declares() {
         let host = Host::new("web.service")
-            .measured("web.service", "latency-ms", 900)
-            .remedy("reread", signal().sets("web.service", "latency-ms", 20));
+            .slow(
+                "http",
+                Duration::from_millis(900),
+                Duration::from_millis(400),
+            )
+            .remedy("reread", signal().answers("http"));
         let run = host.run::<Reload>();
         assert_eq!(run.healed(), SIGNAL);
     }

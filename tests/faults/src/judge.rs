@@ -444,7 +444,7 @@ mod tests {
 
     #[test]
     fn unsupported_faults_are_counted_apart() {
-        let unsupported = Fault {
+        let lacking = Fault {
             missing: vec![Missing::FailOver],
             ..fault("stale-pid")
         };
@@ -457,7 +457,7 @@ mod tests {
                     ..Observation::default()
                 },
             ),
-            judged(&unsupported, "prunella", Observation::default()),
+            judged(&lacking, "prunella", Observation::default()),
             judged(&fault("stopped"), "prunella", Observation::default()),
         ];
         let score = score("prunella", &verdicts);

@@ -381,6 +381,34 @@ fn every_act_passes_every_step(
     assert_eq!(sim.acts(), Vec::<String>::new());
 }
 
+/// What runs in a slice is not throttled with it when it is protected.
+#[rstest]
+#[case::protected("ssh.service", Some("unit-protected"))]
+#[case::another("batch.service", None)]
+fn a_remedy_takes_nothing_protected_along(#[case] along: &str, #[case] code: Option<&str>) {
+    let batch = Remedy::of("offenders", "lower CPUWeight of batch.slice")
+        .about("throttle")
+        .takes_along(along);
+    let sim = Sim::new("web.service").remedy("batch", batch);
+    let (_folder, kernel) = kernel(&sim, grant("offenders.throttle", &[Scope::Itself]));
+    let throttle = Apply {
+        act: Act::Throttle,
+        name: "batch".to_owned(),
+        undo: None,
+    };
+    let answer = kernel.host().call(soon(), throttle.into_call());
+    match code {
+        Some(code) => {
+            assert!(answer.err().unwrap().is(code));
+            assert_eq!(sim.acts(), Vec::<String>::new());
+        }
+        None => {
+            answer.unwrap();
+            assert_eq!(sim.acts(), ["offenders.throttle batch"]);
+        }
+    }
+}
+
 #[test]
 fn what_an_operator_has_stopped_meanwhile_is_not_started() {
     let start = |sim: &Sim| {

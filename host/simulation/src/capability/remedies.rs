@@ -212,6 +212,7 @@ impl World {
         let undo = example(&remedy.kind, &of.name, &remedy.about).and_then(|(_, undo)| undo);
         Ok(Plan {
             amount: remedy.amount,
+            along: remedy.along.clone(),
             undo: undo.filter(|_| remedy.undoable),
             ..Plan::to(&remedy.does)
         })
@@ -252,7 +253,12 @@ impl World {
 
     fn changed_by_remedy(&mut self, change: &RemedyChange) {
         match change {
-            RemedyChange::Answers(probe) => self.mute.retain(|mute| mute != probe),
+            RemedyChange::Answers(probe) => {
+                self.mute.retain(|mute| mute != probe);
+                let is_of_it = |instance: &String| instance == probe;
+                self.symptoms
+                    .retain(|symptom| !symptom.instance.as_ref().is_some_and(is_of_it));
+            }
             RemedyChange::Disk { available } => {
                 self.disk.available = *available;
                 self.disk.used = self.disk.total.saturating_sub(*available);

@@ -2,13 +2,13 @@
 //! device.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     fs, io,
     path::Path,
 };
 
 use prunella_core::{Failure, capability::Answer};
-use rustix::fs::stat;
+use rustix::fs::{makedev, stat};
 
 use super::walk::{FileId, Found};
 
@@ -30,23 +30,17 @@ pub(super) enum Use {
 /// The files of a cleanup that are in use.
 pub(super) struct InUse {
     of: HashMap<FileId, Use>,
-    /// Only the inodes of those that are mapped: /proc tells another device than stat(2) does
-    /// on some file systems.
-    mapped: BTreeSet<u64>,
 }
 
 impl InUse {
     /// Looks at all processes.
     pub(super) fn look(found: &[Found]) -> Answer<Self> {
         let asked: HashSet<FileId> = found.iter().map(|found| found.id).collect();
-        let mut in_use = Self {
-            of: HashMap::new(),
-            mapped: BTreeSet::new(),
-        };
+        let mut in_use = Self { of: HashMap::new() };
         if asked.is_empty() {
             return Ok(in_use);
         }
-        let inodes: BTreeMap<u64, ()> = asked.iter().map(|id| (id.inode, ())).collect();
+        let inodes: HashSet<u64> = asked.iter().map(|id| id.inode).collect();
         let unseen = |error: &io::Error| {
             Failure::unavailable(
                 "proc",
@@ -70,9 +64,6 @@ impl InUse {
 
     /// How a file is used, if it is.
     pub(super) fn of(&self, id: FileId) -> Option<Use> {
-        if self.mapped.contains(&id.inode) {
-            return Some(Use::Other);
-        }
         self.of.get(&id).copied()
     }
 
@@ -80,7 +71,7 @@ impl InUse {
         &mut self,
         process: &Path,
         asked: &HashSet<FileId>,
-        inodes: &BTreeMap<u64, ()>,
+        inodes: &HashSet<u64>,
     ) -> io::Result<()> {
         for open in fs::read_dir(process.join("fd"))? {
             let open = open?;
@@ -97,12 +88,15 @@ impl InUse {
         // Where the kernel keeps them back, as of the first process in some containers, what is
         // open has to do.
         let maps = fs::read_to_string(process.join("maps")).unwrap_or_default();
-        // `7f…-7f… r-xp 00000000 08:01 1234 /usr/lib/…`
-        let mapped = maps
-            .lines()
-            .filter_map(|line| line.split_ascii_whitespace().nth(4)?.parse().ok())
-            .filter(|inode| inodes.contains_key(inode));
-        self.mapped.extend(mapped);
+        let mapped = maps.lines().filter_map(Mapped::read);
+        for mapped in mapped.filter(|mapped| inodes.contains(&mapped.id.inode)) {
+            // On some file systems /proc tells another device than stat(2) does.
+            let seen = process
+                .join("root")
+                .join(mapped.path.trim_start_matches('/'));
+            let id = stat(&seen).map_or(mapped.id, |there| FileId::of(&there));
+            self.note(id, Use::Other);
+        }
         Ok(())
     }
 
@@ -123,6 +117,30 @@ impl InUse {
     fn note(&mut self, id: FileId, how: Use) {
         let known = self.of.entry(id).or_insert(how);
         *known = how.max(*known);
+    }
+}
+
+/// A file in a process's memory, as a line of `/proc/PID/maps` has it.
+struct Mapped<'a> {
+    id: FileId,
+    path: &'a str,
+}
+
+impl<'a> Mapped<'a> {
+    /// `7f…-7f… r-xp 00000000 08:01 1234    /usr/lib/…`
+    fn read(line: &'a str) -> Option<Self> {
+        let mut parts = line.splitn(6, ' ');
+        let (major, minor) = parts.nth(3)?.split_once(':')?;
+        let device = makedev(
+            u32::from_str_radix(major, 16).ok()?,
+            u32::from_str_radix(minor, 16).ok()?,
+        );
+        let inode = parts.next()?.parse().ok()?;
+        let path = parts.next().unwrap_or_default().trim_start();
+        Some(Self {
+            id: FileId { device, inode },
+            path,
+        })
     }
 }
 
@@ -148,6 +166,17 @@ fn is_gone(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mapped_file_is_read() {
+        let line = "7f60a2c00000-7f60a2c28000 r--p 00000000 08:01 1234      /usr/lib/a b.so";
+        let mapped = Mapped::read(line).unwrap();
+        assert_eq!(mapped.path, "/usr/lib/a b.so");
+        assert_eq!(mapped.id.inode, 1234);
+        assert_eq!(mapped.id.device, makedev(8, 1));
+        let stack = Mapped::read("7ffd-7ffe rw-p 00000000 00:00 0    [stack]").unwrap();
+        assert_eq!(stack.id.inode, 0);
+    }
 
     #[test]
     fn a_log_is_what_is_appended_to() {
