@@ -81,21 +81,21 @@ impl fmt::Display for Amount {
             };
             return write!(f, "{} {of}", self.value);
         }
-        const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-        if self.value < 1024 {
+        const UNITS: [(&str, u32); 5] = [
+            ("PiB", 50),
+            ("TiB", 40),
+            ("GiB", 30),
+            ("MiB", 20),
+            ("KiB", 10),
+        ];
+        let unit = UNITS.iter().find(|(_, shift)| self.value >> shift != 0);
+        let Some((unit, shift)) = unit else {
             return write!(f, "{} bytes", self.value);
-        }
-        #[allow(clippy::cast_precision_loss, reason = "it is shown with one digit")]
-        let mut value = self.value as f64 / 1024.0;
-        let mut units = UNITS.iter();
-        let mut unit = units.next();
-        while value >= 1023.95
-            && let Some(next) = units.next()
-        {
-            value /= 1024.0;
-            unit = Some(next);
-        }
-        write!(f, "{value:.1} {}", unit.unwrap_or(&"bytes"))
+        };
+        // Whole numbers: floating-point text alone makes a component a tenth larger.
+        let whole = self.value >> shift;
+        let rest = (self.value >> (shift - 10)) & 1023;
+        write!(f, "{whole}.{} {unit}", rest * 10 / 1024)
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
         for (value, of, shown) in [
             (812, "bytes", "812 bytes"),
             (1_536, "bytes", "1.5 KiB"),
-            ((1 << 20) - 1, "bytes", "1.0 MiB"),
+            ((1 << 20) - 1, "bytes", "1023.9 KiB"),
             (5 << 30, "bytes", "5.0 GiB"),
             (3, "files", "3 files"),
             (1, "files", "1 file"),
