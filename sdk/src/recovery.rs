@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use crate::{
-    Incident, Outcome, Result, Setting, ports, probes, settings,
+    Incident, Outcome, Result, Setting, ports, probes,
+    remedies::Receipt,
+    settings,
     time::in_words,
     unit_control::{self, JobResult},
     units::{self, ActiveState, Unit},
@@ -100,6 +102,31 @@ pub fn bring_up(incident: &Incident<'_>) -> Result<Outcome> {
         result = unit_control::start(&name)?.wait(timeout);
     }
     came(incident, &unit, "started", result, timeout)
+}
+
+/// Applies every declared remedy of a kind, and brings the service up when that changed
+/// anything: [`bring_up`].
+///
+/// # Errors
+/// What the host answered to a call that it did not carry out.
+pub fn bring_up_with(
+    incident: &Incident<'_>,
+    kind: &str,
+    apply: impl Fn(&str) -> Result<Receipt>,
+) -> Result<Outcome> {
+    let (mut done, mut others) = (Vec::new(), Vec::new());
+    for name in incident.remedies(kind) {
+        let receipt = apply(&name)?;
+        if receipt.changed {
+            done.push(receipt.summary);
+        } else {
+            others.push(receipt.summary);
+        }
+    }
+    if done.is_empty() {
+        return Ok(Outcome::not_applicable(others.join(", ")));
+    }
+    Ok(bring_up(incident)?.after(&done.join(", ")))
 }
 
 /// Whether systemd has refused the start that has just failed. Each start that

@@ -69,6 +69,25 @@ pub fn first_eligible(incident: &Incident, act: &str) -> Result<Option<String>> 
     Ok(None)
 }
 
+/// The names, in backquotes, of the remedies with which an act has something to do, and why it
+/// has nothing to do with the others. The act, such as `set-aside.run`, names their kind.
+///
+/// # Errors
+/// Why it cannot be told.
+pub fn eligible(incident: &Incident, act: &str) -> Result<(Vec<String>, Vec<String>)> {
+    let kind = act.split_once('.').map_or(act, |(kind, _)| kind);
+    let (mut eligible, mut others) = (Vec::new(), Vec::new());
+    for name in incident.remedies(kind) {
+        let plan = plan_for(act, &name)?;
+        if plan.eligible {
+            eligible.push(format!("`{name}`"));
+        } else {
+            others.push(plan.summary);
+        }
+    }
+    Ok((eligible, others))
+}
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.of != "bytes" {

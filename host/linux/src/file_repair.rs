@@ -52,7 +52,7 @@ use crate::{
     own_program::own_program,
     runs_as::RunsAs,
     safe_path::{self, Place, Rule, WalkError, Walked, errno},
-    transient::{Capability, ProtectSystem, Runner, Sandbox, Task},
+    transient::{Runner, Sandbox, Task},
 };
 
 /// A repair is a handful of system calls.
@@ -158,7 +158,7 @@ impl LinuxFileRepair {
                 argument,
             ],
             runs_as: RunsAs::default(),
-            sandbox: sandbox(),
+            sandbox: Sandbox::for_declared_files(),
             credentials: Vec::new(),
             timeout: LIMIT,
         };
@@ -182,26 +182,6 @@ impl LinuxFileRepair {
             Outcome::Changed(changed) => Ok(changed),
             Outcome::Failed(failure) => Err(failure),
         }
-    }
-}
-
-/// A repair may write everywhere, for a declared file may be anywhere, and can
-/// do nothing else.
-fn sandbox() -> Sandbox {
-    Sandbox {
-        protect_system: ProtectSystem::No,
-        protect_home: false,
-        private_tmp: false,
-        private_network: true,
-        writable: Vec::new(),
-        capabilities: vec![
-            Capability::Chown,
-            Capability::DacOverride,
-            Capability::DacReadSearch,
-            Capability::Fowner,
-        ],
-        families: vec!["AF_UNIX"],
-        devices: Vec::new(),
     }
 }
 

@@ -125,6 +125,28 @@ pub(crate) struct Credential {
     pub(crate) path: PathBuf,
 }
 
+impl Sandbox {
+    /// For work on a declared file: it may lie anywhere and belong to anybody, so everything
+    /// can be written, and nothing else can be done.
+    pub(crate) fn for_declared_files() -> Self {
+        Self {
+            protect_system: ProtectSystem::No,
+            protect_home: false,
+            private_tmp: false,
+            private_network: true,
+            writable: Vec::new(),
+            capabilities: vec![
+                Capability::Chown,
+                Capability::DacOverride,
+                Capability::DacReadSearch,
+                Capability::Fowner,
+            ],
+            families: vec!["AF_UNIX"],
+            devices: Vec::new(),
+        }
+    }
+}
+
 /// One program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Task {

@@ -32,16 +32,7 @@ impl Strategy for CacheReset {
                 "{name} has not ended by itself with a failure"
             )));
         }
-        let mut nothing = Vec::new();
-        let mut movable = Vec::new();
-        for cache in incident.remedies("set-aside") {
-            let plan = remedies::plan_for("set-aside.run", &cache)?;
-            if plan.eligible {
-                movable.push(format!("`{cache}`"));
-            } else {
-                nothing.push(plan.summary);
-            }
-        }
+        let (movable, nothing) = remedies::eligible(incident, "set-aside.run")?;
         Ok(if movable.is_empty() && nothing.is_empty() {
             Assessment::not_applicable("nothing is declared that could be moved aside")
         } else if movable.is_empty() {
@@ -61,20 +52,7 @@ impl Strategy for CacheReset {
     }
 
     fn heal(incident: &Incident) -> Result<Outcome> {
-        let mut moved = Vec::new();
-        let mut nothing = Vec::new();
-        for cache in incident.remedies("set-aside") {
-            let receipt = set_aside::run(&cache)?;
-            if receipt.changed {
-                moved.push(receipt.summary);
-            } else {
-                nothing.push(receipt.summary);
-            }
-        }
-        if moved.is_empty() {
-            return Ok(Outcome::not_applicable(nothing.join(", ")));
-        }
-        Ok(recovery::bring_up(incident)?.after(&moved.join(", ")))
+        recovery::bring_up_with(incident, "set-aside", set_aside::run)
     }
 }
 

@@ -24,15 +24,7 @@ impl Strategy for ContentRestore {
                 unit.standing()
             )));
         }
-        let (mut broken, mut others) = (Vec::new(), Vec::new());
-        for file in incident.remedies("file-restore") {
-            let plan = remedies::plan_for("file-restore.run", &file)?;
-            if plan.eligible {
-                broken.push(format!("`{file}`"));
-            } else {
-                others.push(plan.summary);
-            }
-        }
+        let (broken, others) = remedies::eligible(incident, "file-restore.run")?;
         Ok(if !broken.is_empty() {
             Assessment::applies(
                 80,
@@ -52,19 +44,7 @@ impl Strategy for ContentRestore {
     }
 
     fn heal(incident: &Incident) -> Result<Outcome> {
-        let (mut restored, mut others) = (Vec::new(), Vec::new());
-        for file in incident.remedies("file-restore") {
-            let receipt = file_restore::run(&file)?;
-            if receipt.changed {
-                restored.push(receipt.summary);
-            } else {
-                others.push(receipt.summary);
-            }
-        }
-        if restored.is_empty() {
-            return Ok(Outcome::not_applicable(others.join(", ")));
-        }
-        Ok(recovery::bring_up(incident)?.after(&restored.join(", ")))
+        recovery::bring_up_with(incident, "file-restore", file_restore::run)
     }
 }
 

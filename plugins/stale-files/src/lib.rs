@@ -24,15 +24,7 @@ impl Strategy for StaleFiles {
                 unit.standing()
             )));
         }
-        let (mut stale, mut others) = (Vec::new(), Vec::new());
-        for trace in incident.remedies("stale-file") {
-            let plan = remedies::plan_for("stale-file.remove", &trace)?;
-            if plan.eligible {
-                stale.push(format!("`{trace}`"));
-            } else {
-                others.push(plan.summary);
-            }
-        }
+        let (stale, others) = remedies::eligible(incident, "stale-file.remove")?;
         Ok(if !stale.is_empty() {
             Assessment::applies(
                 80,
@@ -46,19 +38,7 @@ impl Strategy for StaleFiles {
     }
 
     fn heal(incident: &Incident) -> Result<Outcome> {
-        let (mut removed, mut others) = (Vec::new(), Vec::new());
-        for trace in incident.remedies("stale-file") {
-            let receipt = stale_file::remove(&trace)?;
-            if receipt.changed {
-                removed.push(receipt.summary);
-            } else {
-                others.push(receipt.summary);
-            }
-        }
-        if removed.is_empty() {
-            return Ok(Outcome::not_applicable(others.join(", ")));
-        }
-        Ok(recovery::bring_up(incident)?.after(&removed.join(", ")))
+        recovery::bring_up_with(incident, "stale-file", stale_file::remove)
     }
 }
 

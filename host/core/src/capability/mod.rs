@@ -414,14 +414,6 @@ pub use self::{
     units::{ActiveState, Goal, OwnWord, PendingJob, UnitStatus},
 };
 
-/// How applying a remedy ended, for the trail.
-fn applied(reply: &Reply) -> Option<String> {
-    match reply {
-        Reply::RemedyApply(receipt) => Some(receipt.summary.clone()),
-        _ => None,
-    }
-}
-
 /// A process in a recording, where it is an argument.
 fn number_of_process<S: Serializer>(process: &Process, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_u32(process.number)

@@ -4,8 +4,7 @@ use serde::Serialize;
 
 pub use super::remedies::Apply;
 use super::{
-    ActsOn, Budget, Consequence, Described, Description, Durability, Look, OversightRule,
-    StopsAlong, applied,
+    Consequence, Described, Description, Durability, Look, OversightRule, remedies::REMEDY,
 };
 
 /// Where a declared release's link leads now. No strategy can ask for it.
@@ -26,12 +25,8 @@ impl Described for InForce {
 
 pub(super) static ROLL_BACK: Consequence = Consequence {
     name: "release.roll-back",
-    asks_systemd: true,
     means: "may take declared releases back to the one before",
-    on: ActsOn::Declared,
-    stops_along: StopsAlong::Nothing,
-    budget: Budget::Free,
     durability: Durability::OnDiskFirst,
     oversight: OversightRule::UnlessAllowed,
-    result: applied,
+    ..REMEDY
 };

@@ -3,7 +3,10 @@
 
 use serde::Serialize;
 
-use super::{Act, Described, Description, Look, Subject};
+use super::{
+    Act, ActsOn, Budget, Consequence, Described, Description, Durability, Look, OversightRule,
+    Reply, StopsAlong, Subject,
+};
 use crate::remedy::Undo;
 
 /// What an act would do with a declared remedy.
@@ -42,6 +45,24 @@ pub struct Keep {
 }
 
 static KEEP: Look = Look::new("remedies.keep");
+/// What all acts on declared remedies have in common. How durable its intention has to be, and
+/// who is asked, each says for itself.
+pub(super) const REMEDY: Consequence = Consequence {
+    name: "",
+    means: "",
+    asks_systemd: true,
+    on: ActsOn::Declared,
+    // Which units stop is declared; what would stop with them is judged with that.
+    stops_along: StopsAlong::Nothing,
+    budget: Budget::Free,
+    durability: Durability::OnDiskFirst,
+    oversight: OversightRule::UnlessAllowed,
+    result: |reply| match reply {
+        Reply::RemedyApply(receipt) => Some(receipt.summary.clone()),
+        _ => None,
+    },
+};
+
 static PLAN: Look = Look::new("remedies.plan-for");
 
 impl Described for PlanOf {

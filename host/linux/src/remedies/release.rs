@@ -25,7 +25,7 @@ use super::helper::{Helper, Outcome, Request as HelperRequest, wrong_answer};
 use crate::{
     safe_path::{self, Last, Place, Rule},
     timeout::with_timeout,
-    transient::{Capability, ProtectSystem, Sandbox},
+    transient::Sandbox,
 };
 
 /// A link, and a rename.
@@ -77,26 +77,13 @@ impl<'a> ReleaseHere<'a> {
 
     fn run(&self, deadline: Instant, what: &str, request: Request) -> Answer<Outcome> {
         let request = HelperRequest::Release(request);
-        self.helper.run(deadline, what, &request, sandbox(), LIMIT)
-    }
-}
-
-/// It may lie anywhere, and belong to anybody.
-fn sandbox() -> Sandbox {
-    Sandbox {
-        protect_system: ProtectSystem::No,
-        protect_home: false,
-        private_tmp: false,
-        private_network: true,
-        writable: Vec::new(),
-        capabilities: vec![
-            Capability::Chown,
-            Capability::DacOverride,
-            Capability::DacReadSearch,
-            Capability::Fowner,
-        ],
-        families: vec!["AF_UNIX"],
-        devices: Vec::new(),
+        self.helper.run(
+            deadline,
+            what,
+            &request,
+            Sandbox::for_declared_files(),
+            LIMIT,
+        )
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
     clock::SystemClock,
     file_systems::mounts_below,
     safe_path::{self, Rule, WalkError},
-    transient::{Capability, ProtectSystem, Sandbox},
+    transient::Sandbox,
 };
 
 /// A rename, and an empty folder.
@@ -114,27 +114,13 @@ impl<'a> SetAsideHere<'a> {
             _ => LIMIT,
         };
         let request = HelperRequest::SetAside(request);
-        self.helper
-            .run(deadline, what, &request, sandbox(), timeout)
-    }
-}
-
-/// It may lie anywhere, and belong to anybody.
-fn sandbox() -> Sandbox {
-    Sandbox {
-        protect_system: ProtectSystem::No,
-        protect_home: false,
-        private_tmp: false,
-        private_network: true,
-        writable: Vec::new(),
-        capabilities: vec![
-            Capability::Chown,
-            Capability::DacOverride,
-            Capability::DacReadSearch,
-            Capability::Fowner,
-        ],
-        families: vec!["AF_UNIX"],
-        devices: Vec::new(),
+        self.helper.run(
+            deadline,
+            what,
+            &request,
+            Sandbox::for_declared_files(),
+            timeout,
+        )
     }
 }
 

@@ -673,7 +673,8 @@ fn a_strategy_that_does_not_treat_degradations_is_a_mistake() {
     for part in [
         "strategy `port-conflict` does not treat degradations",
         "services.d/web.service.toml:2:",
-        "these do: service-restart",
+        "these do: ",
+        "service-restart",
     ] {
         assert!(said.contains(part), "{part:?} in {said}");
     }
