@@ -97,6 +97,9 @@ impl SystemdUnitControl {
             {
                 Ok(_) => Ok(true),
                 Err(error) if error.is_down() => Ok(false),
+                // systemd has unloaded it, which it does to what has not failed: nothing is left
+                // to clear.
+                Err(error) if error.is("org.freedesktop.systemd1.NoSuchUnit") => Ok(true),
                 Err(error) => Err(error.failure(&format!("cannot reset {unit}"))),
             }
         })?;

@@ -78,6 +78,8 @@ impl Attempt<'_> {
         }
         let applied = match store.applied_in(&self.trail.incident().id) {
             Ok(applied) => applied,
+            // The store has told of that itself.
+            Err(error) if error.is_trouble() => return,
             Err(error) => {
                 tracing::error!("what can be undone is not known: {error}");
                 return;

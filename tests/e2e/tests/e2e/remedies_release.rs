@@ -271,7 +271,7 @@ fn a_path_that_is_no_link_is_told_of() {
 /// The daemon is killed before one write after the other.
 #[test]
 fn a_daemon_that_is_killed_meanwhile_leaves_the_old_release_or_the_new_one() {
-    let library = std::fs::read(killer(3)).unwrap();
+    let library = std::fs::read(killer(4)).unwrap();
     let scene = builder(MANY, ALLOWED)
         .bytes("/opt/test/killer.so", &library, 0o755)
         .file(
@@ -283,7 +283,7 @@ fn a_daemon_that_is_killed_meanwhile_leaves_the_old_release_or_the_new_one() {
     let scene = proven(scene);
     let (mut healed, mut kept) = (0, 0);
     for round in 0_usize.. {
-        let at = 3 + 10 * round;
+        let at = 3 + 5 * round;
         assert!(at < 400, "there is no end to it");
         // Each round has a release of its own: none is rolled back from twice.
         let release = format!("at-{at}");
