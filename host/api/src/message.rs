@@ -80,7 +80,7 @@ pub struct DecideCall {
     pub reason: Option<String>,
 }
 
-/// What to undo.
+/// A request to undo what was done in an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoCall {
     /// The incident's id, or the beginning or end of it.
@@ -100,7 +100,7 @@ pub struct Undone {
     pub acts: Vec<UndoOutcome>,
 }
 
-/// How to undo.
+/// Who asks for an undo, and whether it is done; the incident is named elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoOptions {
     pub by: String,

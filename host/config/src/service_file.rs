@@ -3,6 +3,7 @@
 mod checks;
 mod endpoint;
 mod files;
+mod http_request;
 mod objective;
 mod probes;
 mod remedies;

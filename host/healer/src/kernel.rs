@@ -284,15 +284,14 @@ impl Kernel {
         if let (Act::ResetFailed, Target::Unit(status)) = (act, &target) {
             self.before_clearing(status);
         }
-        let told = plan.map(|plan| self.plan_for_people(plan));
-        if let Some(Plan { evidence, .. }) = &told
+        if let Some(Plan { evidence, .. }) = &plan
             && !evidence.is_empty()
         {
             self.trail.write(Step::Note {
                 message: format!("before {act}: {}", evidence.join("; ")),
             });
         }
-        let action = self.intend(act, target.shown(), told.as_ref())?;
+        let action = self.intend(act, target.shown(), plan.as_ref())?;
         let done = self.host.call(deadline, call);
         if done.is_ok() && act.consequence().durability == Durability::OnDiskMeanwhile {
             // systemd is at work now: the disk has time.
@@ -343,8 +342,8 @@ impl Kernel {
             });
         }
         self.takes_nothing_protected_along(plan.as_ref())?;
-        let told = plan.clone().map(|plan| self.plan_for_people(plan));
-        self.agreed(act, &target, told.as_ref())?;
+        let plan = plan.as_ref().map(|plan| self.plan_for_people(plan));
+        self.agreed(act, &target, plan.as_ref())?;
         let unit = match &target {
             Target::Unit(status) => &status.name,
             _ => &self.rules.service.unit,
@@ -373,10 +372,10 @@ impl Kernel {
     }
 
     /// A plan with the paths that a strategy does not see.
-    fn plan_for_people(&self, plan: Plan) -> Plan {
+    fn plan_for_people(&self, plan: &Plan) -> Plan {
         Plan {
             summary: self.rules.service.with_paths(&plan.summary),
-            ..plan
+            ..plan.clone()
         }
     }
 
@@ -529,7 +528,8 @@ struct Permit {
     target: Target,
     /// Whether a healing was spent on it.
     paid: bool,
-    /// What it would come to: only of a declared remedy.
+    /// What it would come to, only of a declared remedy: for people, where there is something
+    /// to do; else with the reason that the strategy hears.
     plan: Option<Plan>,
 }
 

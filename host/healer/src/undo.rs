@@ -30,9 +30,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) by: Option<&'a str>,
 }
 
-/// Undoes an act, and keeps what is left of it. Answers with the step for its incident's
-/// trail.
-pub(crate) fn undo(store: &Store, host: &Host, applied: &Applied, wish: Wish<'_>) -> Step {
+/// Undoes an act, and keeps what is left of it. Answers with what was done.
+pub(crate) fn undo(store: &Store, host: &Host, applied: &Applied) -> Result<String, Failure> {
     let result = take_back(host, applied, false);
     let kept = match &result {
         // What it left behind is deleted at the end.
@@ -61,6 +60,11 @@ pub(crate) fn undo(store: &Store, host: &Host, applied: &Applied, wish: Wish<'_>
             applied.name
         );
     }
+    result
+}
+
+/// The step of its incident's trail that tells what became of the wish to undo an act.
+pub(crate) fn undone(applied: &Applied, wish: Wish<'_>, result: Result<String, Failure>) -> Step {
     Step::Undone {
         action: applied.action,
         act: applied.act.clone(),
@@ -148,8 +152,8 @@ impl Healer {
                 },
                 by: None,
             };
-            let step = undo(store, &host, applied, wish);
-            return self.told(store, applied, step);
+            let result = undo(store, &host, applied);
+            return self.told(store, applied, wish, result);
         }
         match take_back(&host, applied, true) {
             Ok(done) => {
@@ -173,18 +177,18 @@ impl Healer {
         }
     }
 
-    /// Writes that something was undone into the trail of its incident, once.
-    fn told(&self, store: &Store, applied: &Applied, step: Step) -> bool {
-        let Step::Undone { result, .. } = &step else {
-            return true;
-        };
-        let known = match result {
-            Ok(_) => false,
-            Err(failure) => applied.trouble.as_deref() == Some(failure.message.as_str()),
-        };
+    /// Writes what became of it into the trail of its incident, once; whether it was undone.
+    fn told(
+        &self,
+        store: &Store,
+        applied: &Applied,
+        wish: Wish<'_>,
+        result: Result<String, Failure>,
+    ) -> bool {
         let done = result.is_ok();
-        if !known {
-            self.append(store, &applied.incident, step);
+        let is_known = |failure: &Failure| applied.trouble.as_ref() == Some(&failure.message);
+        if !result.as_ref().is_err_and(is_known) {
+            self.append(store, &applied.incident, undone(applied, wish, result));
         }
         done
     }
@@ -253,11 +257,8 @@ impl Healer {
                     why: UndoReason::Ordered,
                     by: Some(by),
                 };
-                let step = undo(store, &self.host_of(applied), applied, wish);
-                let result = match &step {
-                    Step::Undone { result, .. } => result.clone(),
-                    _ => Ok(String::new()),
-                };
+                let result = undo(store, &self.host_of(applied), applied);
+                let step = undone(applied, wish, result.clone());
                 self.append(store, &record.incident.id, step);
                 result
             };

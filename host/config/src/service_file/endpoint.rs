@@ -12,12 +12,11 @@
 use std::time::Duration;
 
 use prunella_core::{
-    duration::written,
     service::{MetricsEndpoint, SeriesSelector},
     text::one_line,
 };
 
-use super::{LEAST, probes::is_url};
+use super::http_request::{is_url, timeout};
 use crate::{
     reader::{Reader, Section, Text},
     value,
@@ -78,7 +77,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: Section<'_>) -> Option<MetricsE
             );
         }
     }
-    let timeout = timeout(reader, section);
+    let timeout = timeout(reader, section, TIMEOUT, LONGEST);
     Some(MetricsEndpoint {
         url: url?,
         timeout,
@@ -101,22 +100,6 @@ fn url(reader: &mut Reader<'_>, section: Section<'_>) -> Option<String> {
         "write http://host:port/path, or the same with https",
     );
     None
-}
-
-fn timeout(reader: &mut Reader<'_>, section: Section<'_>) -> Duration {
-    let timeout = reader
-        .duration(section, "timeout", LEAST)
-        .unwrap_or(TIMEOUT);
-    if timeout > LONGEST
-        && let Some(value) = section.table.get("timeout")
-    {
-        reader.error_help(
-            value.span(),
-            format!("`timeout` must be at most {}", written(LONGEST)),
-            "for example: timeout = \"5s\"",
-        );
-    }
-    timeout
 }
 
 /// One selector, or a list of them.

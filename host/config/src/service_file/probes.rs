@@ -13,7 +13,6 @@ use prunella_core::{
     service::{DeclaredProbe, ProbeKind, Service},
 };
 
-pub(super) use self::http::is_url;
 use super::{LEAST, first_of};
 use crate::reader::{Reader, Section};
 

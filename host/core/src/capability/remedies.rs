@@ -16,7 +16,7 @@ pub struct PlanOf {
     pub name: String,
 }
 
-/// Does it.
+/// Applies a remedy that a service declares, as its plan says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Apply {
     #[serde(skip)]

@@ -52,7 +52,7 @@ impl CallMethod {
     /// All there are.
     pub const ALL: [Self; 3] = [Self::Get, Self::Post, Self::Put];
 
-    /// HTTP's word.
+    /// As the request line spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",

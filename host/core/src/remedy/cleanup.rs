@@ -24,7 +24,7 @@ pub struct Cleanup {
     pub at_least: u64,
 }
 
-/// Which files.
+/// Where a cleanup looks for files to delete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CleanupOf {
@@ -35,7 +35,7 @@ pub enum CleanupOf {
 /// A folder, with all that is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CleanupFolder {
-    /// Absolute.
+    /// An absolute path.
     pub path: PathBuf,
     /// Files fit one of them: by their name, and where a `/` stands in the pattern by their
     /// path in the folder. Empty for all files.

@@ -14,7 +14,7 @@ use crate::Timestamp;
 /// A file whose content may be brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRestore {
-    /// Absolute.
+    /// An absolute path.
     pub path: PathBuf,
     /// Where the content comes from, instead of the copies that are kept of it.
     pub source: Option<PathBuf>,

@@ -138,7 +138,7 @@ impl fmt::Display for Amount {
     }
 }
 
-/// What is counted.
+/// The unit of a number that a plan or an outcome gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AmountOf {

@@ -12,7 +12,7 @@ use super::DeclaredRemedy;
 /// A folder or file that may be moved aside: a cache, say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetAside {
-    /// Absolute.
+    /// An absolute path.
     pub path: PathBuf,
     /// For how long what was moved aside is kept; then it is deleted.
     #[serde(rename = "keep_milliseconds", with = "crate::span::in_millis")]

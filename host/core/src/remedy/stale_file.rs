@@ -13,7 +13,7 @@ use super::DeclaredRemedy;
 /// A pid file, lock or Unix socket that may be removed once it is proven stale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaleFile {
-    /// Absolute.
+    /// An absolute path.
     pub path: PathBuf,
     pub what: TraceKind,
     /// For how long what was removed is kept beside its place; then it is deleted. A socket is

@@ -67,10 +67,10 @@ impl Attempt<'_> {
         let first = self.trail.actions();
         let healing = instead.unwrap_or_else(|| self.heal_with(name, loaded, related));
         if self.trail.actions() > first {
+            if matches!(healing, Healing::Not(_)) {
+                self.undo_from(first);
+            }
             self.healer.lease_news.tell();
-        }
-        if matches!(healing, Healing::Not(_)) {
-            self.undo_from(first);
         }
         healing
     }

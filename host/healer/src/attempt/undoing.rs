@@ -8,7 +8,7 @@ use prunella_core::{
 use super::{Attempt, AttemptOutcome};
 use crate::{
     clock::wall_clock,
-    undo::{Wish, undo},
+    undo::{Wish, undo, undone},
 };
 
 impl Attempt<'_> {
@@ -51,7 +51,11 @@ impl Attempt<'_> {
         }
         let leases = store.leases().unwrap_or_default();
         let of_it = |one: &&Applied| one.unit == self.service.unit && one.is_lent();
-        for applied in leases.iter().filter(of_it) {
+        let lent: Vec<&Applied> = leases.iter().filter(of_it).collect();
+        if lent.is_empty() {
+            return;
+        }
+        for applied in lent {
             let calm = applied.lease.map(|lease| lease.calm).unwrap_or_default();
             let early = Some(wall_clock().saturating_add(calm));
             let kept = store.keep_applied(&Applied {
@@ -90,7 +94,8 @@ impl Attempt<'_> {
             .filter(|applied| applied.state != AppliedState::Undone && wanted(applied))
         {
             let wish = Wish { why, by: None };
-            self.trail.write(undo(store, &self.real, applied, wish));
+            let result = undo(store, &self.real, applied);
+            self.trail.write(undone(applied, wish, result));
         }
     }
 }

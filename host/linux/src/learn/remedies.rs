@@ -15,7 +15,7 @@ pub struct ProposedRemedy {
     /// The table, such as `set-aside`.
     pub table: &'static str,
     pub name: String,
-    /// Its keys.
+    /// The keys of the table, apart from `name`, in the order they are written.
     pub keys: Vec<(&'static str, ProposedValue)>,
 }
 

@@ -19,7 +19,7 @@ use prunella_secret as secret;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::helper::{Helper, Outcome, Request as HelperRequest, wrong_answer};
+use super::helper::{Helper, Outcome, Request as HelperRequest};
 use crate::{
     clock::SystemClock,
     probes::{HttpRequest, http_request},
@@ -61,13 +61,9 @@ impl<'a> CallHere<'a> {
         });
         let what = format!("call `{name}`");
         let credentials = credential.into_iter().collect();
-        let outcome =
-            self.helper
-                .run_with(deadline, &what, &request, sandbox(), credentials, timeout)?;
-        match outcome {
-            Outcome::Applied(receipt) => Ok(receipt),
-            _ => Err(wrong_answer()),
-        }
+        self.helper
+            .run_with(deadline, &what, &request, sandbox(), credentials, timeout)?
+            .applied()
     }
 }
 

@@ -30,7 +30,7 @@ use self::{
 };
 use super::{
     Tools,
-    helper::{Helper, Outcome, Request as HelperRequest, wrong_answer},
+    helper::{Helper, Outcome, Request as HelperRequest},
     in_folder::stamp,
 };
 use crate::{
@@ -142,10 +142,7 @@ impl<'a> FileRestoreHere<'a> {
             // The host's key is made when it is used first.
             writable.push("/var/lib/systemd".to_owned());
         }
-        match self.run(deadline, &what, request, writable)? {
-            Outcome::Kept(kept) => Ok(kept),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, &what, request, writable)?.kept()
     }
 
     pub(super) fn plan(
@@ -269,10 +266,8 @@ impl<'a> FileRestoreHere<'a> {
             secret: declared.secret,
         };
         let what = format!("file-restore of `{name}`");
-        match self.run(deadline, &what, request, folder_of(&replaced.path))? {
-            Outcome::Applied(receipt) => Ok(receipt),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, &what, request, folder_of(&replaced.path))?
+            .applied()
     }
 
     pub(super) fn take_back(
@@ -309,10 +304,7 @@ impl<'a> FileRestoreHere<'a> {
         request: Request,
         writable: Vec<String>,
     ) -> Answer<String> {
-        match self.run(deadline, what, request, writable)? {
-            Outcome::TakenBack(done) => Ok(done),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, what, request, writable)?.taken_back()
     }
 
     fn run(

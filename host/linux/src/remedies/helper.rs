@@ -40,7 +40,7 @@ pub(super) enum Request {
     StaleFile(stale_file::Request),
 }
 
-/// What it answers.
+/// What a helper process answers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Outcome {
@@ -52,7 +52,37 @@ pub(super) enum Outcome {
     Failed(Failure),
 }
 
-/// Runs it.
+impl Outcome {
+    pub(super) fn planned(self) -> Answer<Plan> {
+        match self {
+            Self::Planned(plan) => Ok(plan),
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    pub(super) fn kept(self) -> Answer<bool> {
+        match self {
+            Self::Kept(kept) => Ok(kept),
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    pub(super) fn applied(self) -> Answer<Receipt> {
+        match self {
+            Self::Applied(receipt) => Ok(receipt),
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    pub(super) fn taken_back(self) -> Answer<String> {
+        match self {
+            Self::TakenBack(done) => Ok(done),
+            _ => Err(wrong_answer()),
+        }
+    }
+}
+
+/// Has requests of one service carried out.
 pub(super) struct Helper {
     unit: UnitName,
     runner: Arc<dyn Runner>,
@@ -131,7 +161,7 @@ impl Helper {
 }
 
 /// The answer to another request.
-pub(super) fn wrong_answer() -> Failure {
+fn wrong_answer() -> Failure {
     Failure::failed(
         "remedy-broken",
         "Prunella's own helper answered another question",

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    helper::{Helper, Outcome, Request as HelperRequest, wrong_answer},
+    helper::{Helper, Outcome, Request as HelperRequest},
     live::{LiveUnit, LiveUnits},
 };
 use crate::transient::{ProtectSystem, Sandbox};
@@ -93,10 +93,9 @@ impl<'a> MemoryHere<'a> {
             at_most: declared.at_most,
         });
         let what = format!("reclaiming of memory of {unit}");
-        match self.helper.run(deadline, &what, &request, sandbox, LIMIT)? {
-            Outcome::Applied(receipt) => Ok(receipt),
-            _ => Err(wrong_answer()),
-        }
+        self.helper
+            .run(deadline, &what, &request, sandbox, LIMIT)?
+            .applied()
     }
 
     fn group(&self, live: &LiveUnit) -> Option<PathBuf> {

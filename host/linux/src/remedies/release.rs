@@ -21,7 +21,7 @@ use prunella_core::{
 use rustix::fs::{AtFlags, FileType, Gid, Uid, chownat, fsync, renameat, symlinkat};
 use serde::{Deserialize, Serialize};
 
-use super::helper::{Helper, Outcome, Request as HelperRequest, wrong_answer};
+use super::helper::{Helper, Outcome, Request as HelperRequest};
 use crate::{
     safe_path::{self, Last, Place, Rule},
     timeout::with_timeout,
@@ -61,18 +61,14 @@ impl<'a> ReleaseHere<'a> {
             name: name.to_owned(),
             change: change.clone(),
         };
-        match self.run(deadline, &format!("roll-back of `{name}`"), request)? {
-            Outcome::Applied(receipt) => Ok(receipt),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, &format!("roll-back of `{name}`"), request)?
+            .applied()
     }
 
     pub(super) fn undo(&self, deadline: Instant, change: &LinkChange) -> Answer<String> {
         let what = format!("undoing of the roll-back of {}", change.path.display());
-        match self.run(deadline, &what, Request::Undo(change.clone()))? {
-            Outcome::TakenBack(done) => Ok(done),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, &what, Request::Undo(change.clone()))?
+            .taken_back()
     }
 
     fn run(&self, deadline: Instant, what: &str, request: Request) -> Answer<Outcome> {

@@ -22,7 +22,7 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    helper::{Helper, Outcome, Request as HelperRequest, wrong_answer},
+    helper::{Helper, Outcome, Request as HelperRequest},
     in_folder::{exchange, failed, is, look, rename, stamp, to_disk, unsafe_path, walk},
 };
 use crate::{
@@ -69,10 +69,8 @@ impl<'a> SetAsideHere<'a> {
             declared: declared.clone(),
             now: SystemClock.now(),
         };
-        match self.run(deadline, &format!("plan of set-aside `{name}`"), request)? {
-            Outcome::Planned(plan) => Ok(plan),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, &format!("plan of set-aside `{name}`"), request)?
+            .planned()
     }
 
     pub(super) fn apply(
@@ -85,10 +83,8 @@ impl<'a> SetAsideHere<'a> {
             name: name.to_owned(),
             moved: moved.clone(),
         };
-        match self.run(deadline, &format!("set-aside of `{name}`"), request)? {
-            Outcome::Applied(receipt) => Ok(receipt),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, &format!("set-aside of `{name}`"), request)?
+            .applied()
     }
 
     pub(super) fn undo(&self, deadline: Instant, moved: &MovedAside) -> Answer<String> {
@@ -102,10 +98,7 @@ impl<'a> SetAsideHere<'a> {
     }
 
     fn back(&self, deadline: Instant, what: &str, request: Request) -> Answer<String> {
-        match self.run(deadline, what, request)? {
-            Outcome::TakenBack(done) => Ok(done),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, what, request)?.taken_back()
     }
 
     fn run(&self, deadline: Instant, what: &str, request: Request) -> Answer<Outcome> {

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Tools,
-    helper::{Helper, Outcome, Request as HelperRequest, wrong_answer},
+    helper::{Helper, Outcome, Request as HelperRequest},
     in_folder::{failed, is, look, rename, stamp, to_disk, unsafe_path, walk},
 };
 use crate::{
@@ -92,10 +92,7 @@ impl<'a> StaleFileHere<'a> {
             now: SystemClock.now(),
         };
         let what = format!("plan of stale-file `{name}`");
-        match self.run(deadline, &what, request, None)? {
-            Outcome::Planned(plan) => Ok(plan),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, &what, request, None)?.planned()
     }
 
     pub(super) fn apply(
@@ -114,10 +111,8 @@ impl<'a> StaleFileHere<'a> {
             now: SystemClock.now(),
         };
         let what = format!("removal of stale-file `{name}`");
-        match self.run(deadline, &what, request, Some(&declared.path))? {
-            Outcome::Applied(receipt) => Ok(receipt),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, &what, request, Some(&declared.path))?
+            .applied()
     }
 
     pub(super) fn put_back(&self, deadline: Instant, moved: &MovedAside) -> Answer<String> {
@@ -137,10 +132,8 @@ impl<'a> StaleFileHere<'a> {
         request: Request,
         moved: &MovedAside,
     ) -> Answer<String> {
-        match self.run(deadline, what, request, Some(&moved.path))? {
-            Outcome::TakenBack(done) => Ok(done),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, what, request, Some(&moved.path))?
+            .taken_back()
     }
 
     fn run(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use prunella_core::{service::HttpQuestion, text::one_line};
 
+use super::super::http_request::{is_header_name, is_url, statuses};
 use crate::{
     reader::{Reader, Section, Text},
     value,
@@ -17,7 +18,7 @@ pub(super) fn read(
     section: Section<'_>,
     (text, span): Text<'_>,
 ) -> Option<HttpQuestion> {
-    let status = read_status(reader, section);
+    let status = statuses(reader, section, "status", 100..=599);
     let body = reader
         .text(section, "body", "ready")
         .and_then(|text| expected(reader, "body", text));
@@ -51,32 +52,6 @@ pub(super) fn read(
     })
 }
 
-/// Whether something can be asked there by HTTP.
-pub(in crate::service_file) fn is_url(text: &str) -> bool {
-    let host = ["http://", "https://"]
-        .iter()
-        .find_map(|scheme| text.strip_prefix(scheme))
-        .map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    host.is_some_and(|host| {
-        value::is_host_and_port(host) || value::is_host_and_port(&format!("{host}:80"))
-    }) && !text.contains(|c: char| c.is_whitespace() || c.is_control())
-}
-
-fn read_status(reader: &mut Reader<'_>, section: Section<'_>) -> Vec<u16> {
-    let Some(value) = section.table.get("status") else {
-        return Vec::new();
-    };
-    let items = match value.get_ref().as_array() {
-        Some(array) => array.iter().collect(),
-        None => vec![value],
-    };
-    items
-        .into_iter()
-        .filter_map(|item| reader.number_in(item, "status", 100..=599))
-        .filter_map(|status| u16::try_from(status).ok())
-        .collect()
-}
-
 fn read_headers(reader: &mut Reader<'_>, section: Section<'_>) -> BTreeMap<String, String> {
     let example = "header = { content-type = \"application/json*\" }";
     let Some(table) = reader.section(section, "header", example) else {
@@ -85,8 +60,7 @@ fn read_headers(reader: &mut Reader<'_>, section: Section<'_>) -> BTreeMap<Strin
     let mut headers = BTreeMap::new();
     for key in table.table.keys() {
         let name: &str = key.get_ref();
-        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        if name.is_empty() || !name.chars().all(is_token) {
+        if !is_header_name(name) {
             let shown = one_line(name, 60);
             reader.error_help(
                 key.span(),

@@ -3,13 +3,12 @@
 use std::{collections::BTreeMap, net::IpAddr, ops::Range, time::Duration};
 
 use prunella_core::{
-    duration::written,
     remedy::{Call, CallMethod, CallSecret, Remedy, SecretUse},
     secret::SecretSource,
     text::one_line,
 };
 
-use super::super::{LEAST, probes::is_url};
+use super::super::http_request::{is_header_name, is_url, statuses, timeout};
 use crate::reader::{Reader, Section, Text};
 
 /// How long an answer may take, unless it is said.
@@ -73,8 +72,8 @@ pub(super) fn read(
         .unwrap_or(CallMethod::Post);
     let body = body(reader, section, method);
     let headers = headers(reader, section);
-    let expect_status = statuses(reader, section);
-    let timeout = timeout(reader, section);
+    let expect_status = statuses(reader, section, "expect-status", 200..=599);
+    let timeout = timeout(reader, section, TIMEOUT, LONGEST);
     let secret = secret(reader, section);
     let url = url?;
     if let Some(secret) = &secret
@@ -153,10 +152,9 @@ fn headers(reader: &mut Reader<'_>, section: Section<'_>) -> BTreeMap<String, St
     let mut headers = BTreeMap::new();
     for key in table.table.keys() {
         let name: &str = key.get_ref();
-        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         let shown = one_line(name, 60);
         let lower = name.to_ascii_lowercase();
-        if name.is_empty() || !name.chars().all(is_token) {
+        if !is_header_name(name) {
             reader.error_help(
                 key.span(),
                 format!("`{shown}` is not the name of a header"),
@@ -192,37 +190,6 @@ fn headers(reader: &mut Reader<'_>, section: Section<'_>) -> BTreeMap<String, St
         }
     }
     headers
-}
-
-fn statuses(reader: &mut Reader<'_>, section: Section<'_>) -> Vec<u16> {
-    let Some(value) = section.table.get("expect-status") else {
-        return Vec::new();
-    };
-    let items = match value.get_ref().as_array() {
-        Some(array) => array.iter().collect(),
-        None => vec![value],
-    };
-    items
-        .into_iter()
-        .filter_map(|item| reader.number_in(item, "expect-status", 200..=599))
-        .filter_map(|status| u16::try_from(status).ok())
-        .collect()
-}
-
-fn timeout(reader: &mut Reader<'_>, section: Section<'_>) -> Duration {
-    let timeout = reader
-        .duration(section, "timeout", LEAST)
-        .unwrap_or(TIMEOUT);
-    if timeout > LONGEST
-        && let Some(value) = section.table.get("timeout")
-    {
-        reader.error_help(
-            value.span(),
-            format!("`timeout` must be at most {}", written(LONGEST)),
-            "for example: timeout = \"10s\"",
-        );
-    }
-    timeout
 }
 
 fn secret(reader: &mut Reader<'_>, section: Section<'_>) -> Option<CallSecret> {

@@ -23,7 +23,7 @@ pub(super) enum Use {
     Read,
     /// Whoever writes to it appends: a log.
     Appended,
-    /// Any other.
+    /// Whoever writes to it may write anywhere in it.
     Other,
 }
 

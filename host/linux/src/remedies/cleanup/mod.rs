@@ -28,7 +28,7 @@ use self::{
     in_use::InUse,
     walk::{Root, Rules, look_through},
 };
-use super::helper::{Helper, Outcome, Request as HelperRequest, wrong_answer};
+use super::helper::{Helper, Outcome, Request as HelperRequest};
 use crate::{
     clock::SystemClock,
     host::filesystems::mounts,
@@ -38,7 +38,7 @@ use crate::{
 
 /// Looking through a large cache on a slow disk.
 const LOOKING: Duration = Duration::from_secs(30);
-/// Deleting it.
+/// Deleting what was found there.
 const DELETING: Duration = Duration::from_secs(90);
 /// So many of the largest files are named.
 const NAMED: usize = 3;
@@ -68,10 +68,7 @@ impl<'a> CleanupHere<'a> {
     }
 
     pub(super) fn plan(&self, deadline: Instant, name: &str, declared: &Cleanup) -> Answer<Plan> {
-        match self.run(deadline, name, declared, false)? {
-            Outcome::Planned(plan) => Ok(plan),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, name, declared, false)?.planned()
     }
 
     pub(super) fn apply(
@@ -80,10 +77,7 @@ impl<'a> CleanupHere<'a> {
         name: &str,
         declared: &Cleanup,
     ) -> Answer<Receipt> {
-        match self.run(deadline, name, declared, true)? {
-            Outcome::Applied(receipt) => Ok(receipt),
-            _ => Err(wrong_answer()),
-        }
+        self.run(deadline, name, declared, true)?.applied()
     }
 
     fn run(

@@ -27,9 +27,9 @@ use crate::safe_path::{self, Last, Rule, WalkError};
 
 /// So many files are looked at; those that are not found this time are the next.
 const FILES: usize = 200_000;
-/// So deep.
+/// Folders below this depth are not looked into.
 const DEPTH: usize = 64;
-/// So long.
+/// A walk ends after this long, with what it has found by then.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What a block is in `st_blocks`, whatever the file system's own are.
 const BLOCK: u64 = 512;
@@ -51,7 +51,7 @@ pub(super) struct Rules {
 pub(super) struct Found {
     /// Of which folder of the cleanup.
     pub(super) root: usize,
-    /// In it.
+    /// Relative to that folder.
     pub(super) path: PathBuf,
     pub(super) id: FileId,
     /// What it takes on the disk.

@@ -66,7 +66,7 @@ impl Seen {
     }
 }
 
-/// One copy.
+/// What is recorded of one copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Copied {
     pub(super) sha256: String,
