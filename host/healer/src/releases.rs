@@ -31,7 +31,7 @@ use crate::{HealerError, clock::wall_clock, healer::Healer, stored::unavailable}
 /// How long one look may take.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// So long may lie between what is written of a roll-back and the new link.
+/// So long may lie between the new link of a roll-back and what is written of it.
 const OWN_CHANGE: Duration = Duration::from_secs(60);
 
 /// It is not looked more often whether a release is proven.
@@ -77,7 +77,8 @@ pub(crate) fn plan(
     Ok(case.plan(to))
 }
 
-/// Keeps that a service is rolled back from a release, before that is done.
+/// Keeps that a service was rolled back from a release. Only once that is done: one that was
+/// cut off before is no roll-back, and may be tried again.
 pub(crate) fn left(store: &Store, service: &Service, name: &str, undo: &Undo) -> Answer<()> {
     let Undo::Relink(change) = undo else {
         return Ok(());
@@ -131,7 +132,7 @@ impl Case<'_> {
             ));
         }
         // What it went back to was proven before, and the link is as old as that.
-        let is_own_change = |left: Timestamp| left <= since && since.since(left) <= OWN_CHANGE;
+        let is_own_change = |left: Timestamp| left >= since && left.since(since) <= OWN_CHANGE;
         if of_now.is_some_and(|known| known.proven.is_some())
             && self
                 .known
@@ -483,7 +484,10 @@ mod tests {
             [
                 known("r/2", Some(100), None),
                 known("r/3", now, None),
-                known("r/4", None, Some(5)),
+                KnownRelease {
+                    left: Some(at(5)),
+                    ..known("r/4", None, None)
+                },
             ]
         };
         assert_eq!(

@@ -52,10 +52,13 @@ impl HostCalls for Stored {
                 }))
             }
             Call::RemedyApply(apply) if apply.act == Act::RollBack => {
-                if let Some(undo) = &apply.undo {
-                    releases::left(self.store()?, &self.service, &apply.name, undo)?;
+                let store = self.store()?;
+                let (name, undo) = (apply.name.clone(), apply.undo.clone());
+                let done = self.below.call(deadline, Call::RemedyApply(apply))?;
+                if let Some(undo) = &undo {
+                    releases::left(store, &self.service, &name, undo)?;
                 }
-                self.below.call(deadline, Call::RemedyApply(apply))
+                Ok(done)
             }
             Call::HistoryRecent(recent) => recent.reply(self.recent(recent.limit)),
             Call::StateGet(get) => get.reply(self.store().and_then(|store| {
