@@ -3,13 +3,12 @@
 //!
 //! A release is to blame when all of this holds:
 //!
-//! - the failure began soon after the link was changed, and not before;
+//! - the failure began soon after its link, or its packages, were changed, and not before;
 //! - the service was not proven healthy since that change;
 //! - what the service needs is well;
 //! - it was not rolled back from before, and the last change was nobody's but a person's.
 
 use std::{
-    path::Path,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -20,7 +19,10 @@ use prunella_core::{
     capability::{Answer, Host, health, probes, release::InForce},
     duration::written,
     health::HealthState,
-    remedy::{KnownRelease, LinkChange, Plan, Release, ReleaseInForce, Remedy, Undo},
+    remedy::{
+        KnownRelease, LinkChange, PackageChange, PackageVersion, Plan, Release, ReleaseInForce,
+        ReleaseOf, Remedy, Undo,
+    },
     service::Service,
     text::one_line,
 };
@@ -31,7 +33,7 @@ use crate::{HealerError, clock::wall_clock, healer::Healer, stored::unavailable}
 /// How long one look may take.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// So long may lie between the new link of a roll-back and what is written of it.
+/// So long may lie between the change of a roll-back and what is written of it.
 const OWN_CHANGE: Duration = Duration::from_secs(60);
 
 /// It is not looked more often whether a release is proven.
@@ -49,10 +51,9 @@ pub(crate) fn plan(
         return Err(Failure::invalid("not-a-release", "it is no release"));
     };
     let known = store.releases(&service.unit, name).map_err(unavailable)?;
-    let others = known.iter().filter(|known| may_be_gone_back_to(known));
     let look = InForce {
         name: name.to_owned(),
-        others: others.map(|known| known.target.clone()).collect(),
+        others: may_be_gone_back_to(&known).map(str::to_owned).collect(),
     };
     let now = match below.ask(deadline, look) {
         Ok(now) => now,
@@ -74,22 +75,29 @@ pub(crate) fn plan(
     if let Some(ails) = ailing_need(below, service, deadline)? {
         return Ok(Plan::nothing(format!("{ails}: `{name}` is not to blame")));
     }
-    Ok(case.plan(to))
+    Ok(case.plan(&to))
 }
 
 /// Keeps that a service was rolled back from a release. Only once that is done: one that was
 /// cut off before is no roll-back, and may be tried again.
 pub(crate) fn left(store: &Store, service: &Service, name: &str, undo: &Undo) -> Answer<()> {
-    let Undo::Relink(change) = undo else {
-        return Ok(());
+    let from = match undo {
+        Undo::Relink(change) => change.from.clone(),
+        Undo::Reinstall(change) => PackageVersion::all_as_text(&change.from),
+        _ => return Ok(()),
     };
     store
-        .leave_release(&service.unit, name, &change.from, wall_clock())
+        .leave_release(&service.unit, name, &from, wall_clock())
         .map_err(unavailable)
 }
 
-fn may_be_gone_back_to(known: &KnownRelease) -> bool {
-    known.proven.is_some() && known.left.is_none()
+/// Those that were proven and not left since, the one that was proven last first.
+fn may_be_gone_back_to(known: &[KnownRelease]) -> impl Iterator<Item = &str> {
+    let may_be = |known: &&KnownRelease| known.proven.is_some() && known.left.is_none();
+    known
+        .iter()
+        .filter(may_be)
+        .map(|known| known.target.as_str())
 }
 
 /// All that decides about one failure.
@@ -105,7 +113,7 @@ struct Case<'a> {
 
 impl Case<'_> {
     /// The release to go back to; why there is none.
-    fn to(&self) -> Result<&str, String> {
+    fn to(&self) -> Result<String, String> {
         let (name, since) = (self.name, self.now.since);
         let Some(began) = self.began else {
             return Err("nothing has failed".to_owned());
@@ -142,48 +150,47 @@ impl Case<'_> {
         {
             return Err(format!("Prunella itself changed `{name}` last"));
         }
-        let mut before = self
-            .known
-            .iter()
-            .filter(|known| known.target != self.now.target && may_be_gone_back_to(known))
-            .peekable();
-        if before.peek().is_none() {
+        if !may_be_gone_back_to(self.known).any(|target| target != self.now.target) {
             return Err(format!(
                 "the service is not proven healthy with any release of `{name}` before this one"
             ));
         }
-        before
-            .find(|known| self.now.there.contains(&known.target))
-            .map(|known| known.target.as_str())
-            .ok_or_else(|| {
-                format!("the releases of `{name}` that were proven healthy are not there any more")
-            })
+        self.now.there.clone().ok_or_else(|| {
+            let because = self.now.not_there.as_ref();
+            let because = because.map(|why| format!(": {why}")).unwrap_or_default();
+            format!("no release of `{name}` that was proven healthy can be gone back to{because}")
+        })
     }
 
     fn plan(&self, to: &str) -> Plan {
-        let (name, path) = (self.name, &self.declared.path);
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        let change = LinkChange {
-            path: path.clone(),
-            from: self.now.target.clone(),
-            to: to.to_owned(),
-            // The same each time: an approval is bound to the plan.
-            temporary: format!(".{file}.prunella-new"),
-        };
-        Plan::to(format!(
-            "point `{name}` back from {} to {}",
-            label(&change.from),
-            label(to)
-        ))
-        .undone_by(Undo::Relink(change))
+        let name = self.name;
+        let (of, from) = (&self.declared.of, &self.now.target);
+        let (before, after) = (of.label(from), of.label(to));
+        match of {
+            ReleaseOf::Path(path) => {
+                let file = path.file_name().unwrap_or_default().to_string_lossy();
+                let change = LinkChange {
+                    path: path.clone(),
+                    from: from.clone(),
+                    to: to.to_owned(),
+                    // The same each time: an approval is bound to the plan.
+                    temporary: format!(".{file}.prunella-new"),
+                };
+                Plan::to(format!("point `{name}` back from {before} to {after}"))
+                    .undone_by(Undo::Relink(change))
+            }
+            ReleaseOf::Packages(_) => {
+                let all = |text: &str| PackageVersion::parse_all(text).unwrap_or_default();
+                let change = PackageChange {
+                    from: all(from),
+                    to: all(to),
+                };
+                Plan::to(format!("take `{name}` back from {before} to {after}"))
+                    .details(one_line(to, 500))
+                    .undone_by(Undo::Reinstall(change))
+            }
+        }
     }
-}
-
-/// The last part of a target, by which people know a release.
-fn label(target: &str) -> String {
-    let last = Path::new(target).file_name();
-    let last = last.map_or(target.into(), |last| last.to_string_lossy());
-    one_line(&last, 80)
 }
 
 /// When the failure began that the service has now; none when it is up and has no incident.
@@ -335,7 +342,7 @@ impl Healer {
         if !is_known {
             tracing::info!(
                 "{unit} is proven healthy with release {} (`{name}`)",
-                label(&link.target)
+                declared.of.label(&link.target)
             );
         }
         Ok(declared.healthy_for)
@@ -398,14 +405,15 @@ mod tests {
     /// The link leads to `r/3` since a moment; it failed so many seconds later.
     fn to(known: &[KnownRelease], failed_after: u64, there: &[&str]) -> Result<String, String> {
         let declared = Release {
-            path: "/srv/web/current".into(),
+            of: ReleaseOf::Path("/srv/web/current".into()),
             healthy_for: Duration::from_secs(600),
             within: Duration::from_secs(1_800),
         };
         let now = ReleaseInForce {
             target: "r/3".to_owned(),
             since: at(0),
-            there: there.iter().map(|it| (*it).to_owned()).collect(),
+            there: there.first().map(|it| (*it).to_owned()),
+            not_there: None,
         };
         let case = Case {
             name: "current",
@@ -414,7 +422,7 @@ mod tests {
             now: &now,
             began: Some(at(failed_after)),
         };
-        case.to().map(str::to_owned)
+        case.to()
     }
 
     #[test]
@@ -423,11 +431,12 @@ mod tests {
             known("r/2", Some(100), None),
             known("r/1", Some(5_000), None),
         ];
-        assert_eq!(to(&proven, 60, &["r/1", "r/2"]).as_deref(), Ok("r/2"));
+        let before: Vec<&str> = may_be_gone_back_to(&proven).collect();
+        assert_eq!(before, ["r/2", "r/1"]);
         assert_eq!(to(&proven, 60, &["r/1"]).as_deref(), Ok("r/1"));
         assert_eq!(
             to(&proven, 60, &[]).unwrap_err(),
-            "the releases of `current` that were proven healthy are not there any more"
+            "no release of `current` that was proven healthy can be gone back to"
         );
     }
 
@@ -436,8 +445,10 @@ mod tests {
         let failed = [
             known("r/2", Some(9_000), Some(8_000)),
             known("r/1", Some(9_500), None),
+            known("r/0", None, None),
         ];
-        assert_eq!(to(&failed, 60, &["r/1", "r/2"]).as_deref(), Ok("r/1"));
+        let before: Vec<&str> = may_be_gone_back_to(&failed).collect();
+        assert_eq!(before, ["r/1"]);
     }
 
     #[test]
@@ -452,7 +463,7 @@ mod tests {
         let declared_before = Case {
             name: "current",
             declared: &Release {
-                path: "/srv/web/current".into(),
+                of: ReleaseOf::Path("/srv/web/current".into()),
                 healthy_for: Duration::from_secs(600),
                 within: Duration::from_secs(1_800),
             },
@@ -460,7 +471,8 @@ mod tests {
             now: &ReleaseInForce {
                 target: "r/3".to_owned(),
                 since: at(60),
-                there: vec!["r/2".to_owned()],
+                there: Some("r/2".to_owned()),
+                not_there: None,
             },
             began: Some(at(0)),
         };

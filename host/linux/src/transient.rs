@@ -51,12 +51,19 @@ pub(crate) enum Capability {
     DacOverride = 1,
     DacReadSearch = 2,
     Fowner = 3,
+    Fsetid = 4,
+    Kill = 5,
     Setgid = 6,
     Setuid = 7,
+    Setpcap = 8,
     NetBindService = 10,
     SysRawio = 17,
+    SysChroot = 18,
     SysPtrace = 19,
     SysAdmin = 21,
+    Mknod = 27,
+    AuditWrite = 29,
+    Setfcap = 31,
 }
 
 impl Capability {
@@ -66,12 +73,19 @@ impl Capability {
             Self::DacOverride => "CAP_DAC_OVERRIDE",
             Self::DacReadSearch => "CAP_DAC_READ_SEARCH",
             Self::Fowner => "CAP_FOWNER",
+            Self::Fsetid => "CAP_FSETID",
+            Self::Kill => "CAP_KILL",
             Self::Setgid => "CAP_SETGID",
             Self::Setuid => "CAP_SETUID",
+            Self::Setpcap => "CAP_SETPCAP",
             Self::NetBindService => "CAP_NET_BIND_SERVICE",
             Self::SysRawio => "CAP_SYS_RAWIO",
+            Self::SysChroot => "CAP_SYS_CHROOT",
             Self::SysPtrace => "CAP_SYS_PTRACE",
             Self::SysAdmin => "CAP_SYS_ADMIN",
+            Self::Mknod => "CAP_MKNOD",
+            Self::AuditWrite => "CAP_AUDIT_WRITE",
+            Self::Setfcap => "CAP_SETFCAP",
         }
     }
 }
@@ -143,6 +157,34 @@ impl Sandbox {
             ],
             families: vec!["AF_UNIX"],
             devices: Vec::new(),
+        }
+    }
+}
+
+impl Sandbox {
+    /// For the package manager, which writes everywhere and runs what packages bring, with the
+    /// rights that they have where an image of a system is built.
+    pub(crate) fn for_package_manager() -> Self {
+        Self {
+            private_network: false,
+            capabilities: vec![
+                Capability::Chown,
+                Capability::DacOverride,
+                Capability::DacReadSearch,
+                Capability::Fowner,
+                Capability::Fsetid,
+                Capability::Kill,
+                Capability::Setgid,
+                Capability::Setuid,
+                Capability::Setpcap,
+                Capability::NetBindService,
+                Capability::SysChroot,
+                Capability::Mknod,
+                Capability::AuditWrite,
+                Capability::Setfcap,
+            ],
+            families: vec!["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"],
+            ..Self::for_declared_files()
         }
     }
 }

@@ -45,7 +45,9 @@ pub use self::{
     mode::{EnteredMode, Mode},
     offender::Offender,
     plan::{Amount, AmountOf, Lease, LeaseEnds, Plan, Receipt, Undo, UndoReason},
-    release::{KnownRelease, LinkChange, Release, ReleaseInForce},
+    release::{
+        KnownRelease, LinkChange, PackageChange, PackageVersion, Release, ReleaseInForce, ReleaseOf,
+    },
     set_aside::{MovedAside, SetAside},
     signal::{Signal, SignalName},
     stale_file::{StaleFile, TraceKind},

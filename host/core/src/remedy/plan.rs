@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnteredMode, LinkChange, MovedAside, MovedLimits, ReplacedContent, StartedInstance};
+use super::{
+    EnteredMode, LinkChange, MovedAside, MovedLimits, PackageChange, PackageVersion,
+    ReplacedContent, StartedInstance,
+};
 use crate::{UnitName, health::bytes, text::one_line};
 
 /// What applying a remedy would come to, now.
@@ -192,6 +195,8 @@ pub enum Undo {
         unit: UnitName,
     },
     Relink(LinkChange),
+    /// Packages are installed in the versions that they had.
+    Reinstall(PackageChange),
     LeaveMode(EnteredMode),
 }
 
@@ -213,6 +218,11 @@ impl fmt::Display for Undo {
                 let (path, from) = (change.path.display(), &change.from);
                 write!(f, "point {path} to {} again", one_line(from, 200))
             }
+            Self::Reinstall(change) => write!(
+                f,
+                "install {} again",
+                one_line(&PackageVersion::all_as_text(&change.from), 200)
+            ),
             Self::LeaveMode(entered) => write!(f, "leave mode `{}`", entered.name),
         }
     }

@@ -1,10 +1,10 @@
 //! Declared remedies that do not fit this host.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use prunella_config::Diagnostic;
 use prunella_core::{
-    remedy::{Release, Remedy},
+    remedy::{ReleaseOf, Remedy},
     secret::SecretSource,
     text::one_line,
 };
@@ -25,14 +25,16 @@ pub(super) fn wrong_with(file: &File, name: &str, remedy: &Remedy) -> Option<Dia
             let span = file.0.value_in("call", name, "secret-file");
             Some(file.warning(span, message).help(help))
         }
-        Remedy::Release(release) => no_link(file, name, release),
+        Remedy::Release(release) => match &release.of {
+            ReleaseOf::Path(path) => no_link(file, name, path),
+            ReleaseOf::Packages(packages) => no_package(file, name, packages),
+        },
         _ => None,
     }
 }
 
 /// A release that is no link.
-fn no_link(file: &File, name: &str, release: &Release) -> Option<Diagnostic> {
-    let path = &release.path;
+fn no_link(file: &File, name: &str, path: &Path) -> Option<Diagnostic> {
     let shown = one_line(&path.to_string_lossy(), 200);
     let (message, help) = match fs::symlink_metadata(path) {
         Ok(there) if there.is_symlink() => return None,
@@ -48,6 +50,21 @@ fn no_link(file: &File, name: &str, release: &Release) -> Option<Diagnostic> {
     };
     let span = file.0.value_in("release", name, "path");
     Some(file.warning(span, message).help(help))
+}
+
+/// A release of a package that is not installed.
+fn no_package(file: &File, name: &str, packages: &[String]) -> Option<Diagnostic> {
+    let installed = prunella_linux::dpkg::installed(packages).ok()?;
+    let mut both = packages.iter().zip(installed);
+    let (missing, _) = both.find(|(_, installed)| installed.is_none())?;
+    let span = file.0.value_in("release", name, "packages");
+    Some(
+        file.warning(
+            span,
+            format!("the package {missing} (`{name}`) is not installed"),
+        )
+        .help("correct `packages`, or install it: until then nothing is rolled back"),
+    )
 }
 
 #[cfg(test)]

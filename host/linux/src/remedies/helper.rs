@@ -49,6 +49,8 @@ pub(super) enum Outcome {
     Kept(bool),
     Applied(Receipt),
     TakenBack(String),
+    /// Which release can be gone back to.
+    Found(release::Found),
     Failed(Failure),
 }
 
@@ -70,6 +72,13 @@ impl Outcome {
     pub(super) fn applied(self) -> Answer<Receipt> {
         match self {
             Self::Applied(receipt) => Ok(receipt),
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    pub(super) fn found(self) -> Answer<release::Found> {
+        match self {
+            Self::Found(found) => Ok(found),
             _ => Err(wrong_answer()),
         }
     }

@@ -198,6 +198,9 @@ impl LinuxRemedies {
             (Remedy::Release(_), Some(Undo::Relink(change))) => {
                 ReleaseHere::new(&self.helper).apply(deadline, &apply.name, change)
             }
+            (Remedy::Release(_), Some(Undo::Reinstall(change))) => {
+                ReleaseHere::new(&self.helper).install(deadline, &apply.name, change)
+            }
             (Remedy::FileRestore(declared), Some(Undo::TakeContentBack(replaced))) => self
                 .file_restore()
                 .apply(deadline, &apply.name, declared, replaced),
@@ -253,7 +256,8 @@ impl LinuxRemedies {
     pub(crate) fn in_force(&self, deadline: Instant, look: &InForce) -> Answer<ReleaseInForce> {
         match self.service.remedy("release", &look.name)? {
             Remedy::Release(declared) => {
-                release::in_force(deadline, &look.name, declared, look.others.clone())
+                let here = ReleaseHere::new(&self.helper);
+                here.in_force(deadline, &look.name, declared, look.others.clone())
             }
             other => Err(Failure::invalid(
                 "not-a-release",
@@ -272,6 +276,12 @@ impl LinuxRemedies {
                 "nothing is kept of the change of {}",
                 change.path.display()
             )),
+            (Undo::Reinstall(change), false) => {
+                ReleaseHere::new(&self.helper).install_again(deadline, change)
+            }
+            (Undo::Reinstall(_), true) => {
+                Ok("nothing is kept of the change of packages".to_owned())
+            }
             (Undo::MoveBack(moved), true) => {
                 SetAsideHere::new(&self.helper).discard(deadline, moved)
             }

@@ -1,38 +1,31 @@
-//! `release`: a declared link is pointed elsewhere, by a new link that takes its place in one
-//! step.
+//! `release`: what says which release is in force goes back to what it was: a link, or the
+//! versions of Debian packages.
 //!
-//! What it may be pointed at, and when, is known to whoever has the store.
+//! Which release it may go back to, and when, is known to whoever has the store.
 
-use std::{
-    ffi::OsStr,
-    fs, io,
-    os::fd::AsFd as _,
-    path::Path,
-    time::{Duration, Instant},
-};
+mod apt;
+mod link;
+mod packages;
 
-use cap_std::fs::MetadataExt as _;
+use std::time::{Duration, Instant};
+
 use prunella_core::{
-    Failure, Timestamp,
     capability::Answer,
-    remedy::{LinkChange, Receipt, Release, ReleaseInForce},
-    text::one_line,
+    remedy::{LinkChange, PackageChange, Receipt, Release, ReleaseInForce, ReleaseOf},
 };
-use rustix::fs::{AtFlags, FileType, Gid, Uid, chownat, fsync, renameat, symlinkat};
 use serde::{Deserialize, Serialize};
 
+use self::packages::Available;
+pub(super) use self::packages::Found;
 use super::helper::{Helper, Outcome, Request as HelperRequest};
-use crate::{
-    safe_path::{self, Last, Place, Rule},
-    timeout::with_timeout,
-    transient::Sandbox,
-};
+use crate::{timeout::with_timeout, transient::Sandbox};
 
 /// A link, and a rename.
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// Characters of a target.
-const TARGET: usize = 1_024;
+const LINK: Duration = Duration::from_secs(10);
+/// apt reads its lists.
+const LOOK: Duration = Duration::from_secs(30);
+/// Packages are fetched, unpacked and set up.
+const INSTALL: Duration = Duration::from_secs(300);
 
 /// What is asked of the helper.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +33,9 @@ const TARGET: usize = 1_024;
 pub(super) enum Request {
     Apply { name: String, change: LinkChange },
     Undo(LinkChange),
+    Available(Available),
+    Install { name: String, change: PackageChange },
+    InstallAgain(PackageChange),
 }
 
 pub(super) struct ReleaseHere<'a> {
@@ -49,6 +45,45 @@ pub(super) struct ReleaseHere<'a> {
 impl<'a> ReleaseHere<'a> {
     pub(super) fn new(helper: &'a Helper) -> Self {
         Self { helper }
+    }
+
+    /// Which release is in force, and the first of the others that can be gone back to.
+    pub(super) fn in_force(
+        &self,
+        deadline: Instant,
+        name: &str,
+        declared: &Release,
+        others: Vec<String>,
+    ) -> Answer<ReleaseInForce> {
+        match &declared.of {
+            ReleaseOf::Path(path) => {
+                let (name, path) = (name.to_owned(), path.clone());
+                with_timeout(deadline, "looking at a release", move || {
+                    link::in_force(&name, &path, others)
+                })?
+            }
+            ReleaseOf::Packages(packages) => {
+                let (named, packages) = (name.to_owned(), packages.clone());
+                let mut now = with_timeout(deadline, "looking at packages", move || {
+                    packages::in_force(&named, &packages)
+                })??;
+                let ask = packages::available(&now.target, others);
+                if let Some(ask) = ask {
+                    let found = self
+                        .run(
+                            deadline,
+                            &format!("look for other versions of `{name}`"),
+                            Request::Available(ask),
+                            Sandbox::for_package_manager(),
+                            LOOK,
+                        )?
+                        .found()?;
+                    now.there = found.there;
+                    now.not_there = found.not_there;
+                }
+                Ok(now)
+            }
+        }
     }
 
     pub(super) fn apply(
@@ -61,284 +96,83 @@ impl<'a> ReleaseHere<'a> {
             name: name.to_owned(),
             change: change.clone(),
         };
-        self.run(deadline, &format!("roll-back of `{name}`"), request)?
-            .applied()
+        let what = format!("roll-back of `{name}`");
+        self.run(
+            deadline,
+            &what,
+            request,
+            Sandbox::for_declared_files(),
+            LINK,
+        )?
+        .applied()
     }
 
     pub(super) fn undo(&self, deadline: Instant, change: &LinkChange) -> Answer<String> {
         let what = format!("undoing of the roll-back of {}", change.path.display());
-        self.run(deadline, &what, Request::Undo(change.clone()))?
-            .taken_back()
-    }
-
-    fn run(&self, deadline: Instant, what: &str, request: Request) -> Answer<Outcome> {
-        let request = HelperRequest::Release(request);
-        self.helper.run(
+        let request = Request::Undo(change.clone());
+        self.run(
             deadline,
-            what,
-            &request,
+            &what,
+            request,
             Sandbox::for_declared_files(),
-            LIMIT,
-        )
+            LINK,
+        )?
+        .taken_back()
     }
-}
 
-/// Where a link leads, and which of the others are there.
-pub(super) fn in_force(
-    deadline: Instant,
-    name: &str,
-    declared: &Release,
-    others: Vec<String>,
-) -> Answer<ReleaseInForce> {
-    let (name, path) = (name.to_owned(), declared.path.clone());
-    with_timeout(deadline, "looking at a release", move || {
-        look(&name, &path, others)
-    })?
-}
-
-fn look(name: &str, path: &Path, others: Vec<String>) -> Answer<ReleaseInForce> {
-    let found = safe_path::walk(path, Rule::Look, Last::Keep)
-        .map_err(|error| Failure::not_found("no-release", format!("`{name}`: {error}")))?;
-    if found.kind() != FileType::Symlink {
-        return Err(Failure::invalid(
-            "not-a-link",
-            format!("`{name}` is not a symbolic link"),
-        ));
+    pub(super) fn install(
+        &self,
+        deadline: Instant,
+        name: &str,
+        change: &PackageChange,
+    ) -> Answer<Receipt> {
+        let request = Request::Install {
+            name: name.to_owned(),
+            change: change.clone(),
+        };
+        let what = format!("roll-back of `{name}`");
+        let sandbox = Sandbox::for_package_manager();
+        self.run(deadline, &what, request, sandbox, INSTALL)?
+            .applied()
     }
-    let target = found
-        .link_target()
-        .map_err(|error| failed(path, &error))?
-        .into_string()
-        .map_err(|_| failed(path, &"its target is not UTF-8"))?;
-    let folder = path.parent().unwrap_or(path);
-    let there = others
-        .into_iter()
-        .filter(|other| fs::metadata(folder.join(other)).is_ok())
-        .collect();
-    let seconds = u64::try_from(found.stat.st_mtime).unwrap_or_default();
-    let nanoseconds = found.stat.st_mtime_nsec;
-    let since = seconds.saturating_mul(1_000) + nanoseconds / 1_000_000;
-    Ok(ReleaseInForce {
-        target,
-        since: Timestamp::from_millis(since),
-        there,
-    })
+
+    pub(super) fn install_again(
+        &self,
+        deadline: Instant,
+        change: &PackageChange,
+    ) -> Answer<String> {
+        let request = Request::InstallAgain(change.clone());
+        let sandbox = Sandbox::for_package_manager();
+        self.run(
+            deadline,
+            "undoing of a roll-back",
+            request,
+            sandbox,
+            INSTALL,
+        )?
+        .taken_back()
+    }
+
+    fn run(
+        &self,
+        deadline: Instant,
+        what: &str,
+        request: Request,
+        sandbox: Sandbox,
+        limit: Duration,
+    ) -> Answer<Outcome> {
+        let request = HelperRequest::Release(request);
+        self.helper.run(deadline, what, &request, sandbox, limit)
+    }
 }
 
 /// What runs in the helper.
 pub(super) fn carry_out(request: &Request) -> Answer<Outcome> {
     match request {
-        Request::Apply { name, change } => apply(name, change).map(Outcome::Applied),
-        Request::Undo(change) => undo(change).map(Outcome::TakenBack),
-    }
-}
-
-fn apply(name: &str, change: &LinkChange) -> Answer<Receipt> {
-    let path = &change.path;
-    let place = walk(path)?;
-    if target(&place, path)?.as_deref() != Some(&*change.from) {
-        return Err(Failure::failed(
-            "changed-meanwhile",
-            format!("`{name}` does not lead any more to where it did"),
-        ));
-    }
-    point(&place, change, &change.to).map_err(|error| failed(path, &error))?;
-    Ok(Receipt::done(format!(
-        "pointed `{name}` back to {}",
-        shown(&change.to)
-    )))
-}
-
-fn undo(change: &LinkChange) -> Answer<String> {
-    let path = &change.path;
-    let place = walk(path)?;
-    let now = target(&place, path)?;
-    if now.as_deref() == Some(&*change.from) {
-        remove_temporary(&place, change).map_err(|error| failed(path, &error))?;
-        return Ok(format!("{} had not been changed", path.display()));
-    }
-    if now.as_deref() != Some(&*change.to) {
-        return Err(Failure::failed(
-            "changed-meanwhile",
-            format!(
-                "{} was changed since: it is left as it is now",
-                path.display()
-            ),
-        ));
-    }
-    point(&place, change, &change.from).map_err(|error| failed(path, &error))?;
-    Ok(format!(
-        "pointed {} to {} again",
-        path.display(),
-        one_line(&change.from, TARGET)
-    ))
-}
-
-/// The last part of a target, by which people know a release.
-pub(super) fn shown(target: &str) -> String {
-    let last = Path::new(target).file_name().unwrap_or(OsStr::new(target));
-    one_line(&last.to_string_lossy(), 80)
-}
-
-fn walk(path: &Path) -> Answer<Place> {
-    safe_path::walk_to_folder(path, Rule::Change).map_err(|error| {
-        Failure::denied(
-            "unsafe-path",
-            format!("{} is left alone: {error}", path.display()),
-        )
-    })
-}
-
-/// Where the link leads; none where nothing, or no link, stands.
-fn target(place: &Place, path: &Path) -> Answer<Option<String>> {
-    match place.dir.symlink_metadata(&place.name) {
-        Ok(found) if found.is_symlink() => {}
-        Ok(_) => return Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(path, &error)),
-    }
-    let target = place
-        .dir
-        .read_link_contents(&place.name)
-        .map_err(|error| failed(path, &error))?;
-    Ok(target.to_str().map(str::to_owned))
-}
-
-/// Makes a link of the same owner, and puts it into the place of the old one.
-fn point(place: &Place, change: &LinkChange, to: &str) -> io::Result<()> {
-    remove_temporary(place, change)?;
-    let old = place.dir.symlink_metadata(&place.name)?;
-    let dir = place.dir.as_fd();
-    symlinkat(to, dir, &*change.temporary)?;
-    chownat(
-        dir,
-        &*change.temporary,
-        Some(Uid::from_raw(old.uid())),
-        Some(Gid::from_raw(old.gid())),
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?;
-    renameat(dir, &*change.temporary, dir, &*place.name)?;
-    // The folder itself was opened for its path only.
-    Ok(fsync(place.dir.open(".")?)?)
-}
-
-/// A link that was made and did not come to its place.
-fn remove_temporary(place: &Place, change: &LinkChange) -> io::Result<()> {
-    match place.dir.symlink_metadata(&change.temporary) {
-        Ok(found) if found.is_symlink() => place.dir.remove_file(&change.temporary),
-        _ => Ok(()),
-    }
-}
-
-fn failed(path: &Path, error: &dyn std::fmt::Display) -> Failure {
-    Failure::failed(
-        "cannot-point",
-        format!("{} could not be pointed elsewhere: {error}", path.display()),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{MetadataExt as _, symlink};
-
-    use super::*;
-
-    fn change(folder: &Path) -> LinkChange {
-        LinkChange {
-            path: folder.join("current"),
-            from: "releases/2".to_owned(),
-            to: "releases/1".to_owned(),
-            temporary: ".current.new".to_owned(),
-        }
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    fn leads_to(folder: &Path) -> String {
-        let target = fs::read_link(folder.join("current")).unwrap();
-        target.to_str().unwrap().to_owned()
-    }
-
-    #[test]
-    fn a_link_goes_back_and_forth() {
-        let folder = tempfile::tempdir().unwrap();
-        let here = folder.path();
-        let change = change(here);
-        symlink("releases/2", here.join("current")).unwrap();
-        let receipt = apply("current", &change).unwrap();
-        assert_eq!(receipt.summary, "pointed `current` back to 1");
-        assert_eq!(leads_to(here), "releases/1");
-        let again = apply("current", &change).unwrap_err();
-        assert!(again.is("changed-meanwhile"), "{again}");
-        let done = undo(&change).unwrap();
-        assert!(done.ends_with("to releases/2 again"), "{done}");
-        assert_eq!(leads_to(here), "releases/2");
-        let done = undo(&change).unwrap();
-        assert!(done.ends_with("had not been changed"), "{done}");
-        assert_eq!(names(here), ["current"]);
-    }
-
-    #[test]
-    fn one_that_was_cut_off_is_undone() {
-        let folder = tempfile::tempdir().unwrap();
-        let here = folder.path();
-        symlink("releases/2", here.join("current")).unwrap();
-        symlink("releases/1", here.join(".current.new")).unwrap();
-        undo(&change(here)).unwrap();
-        assert_eq!(names(here), ["current"]);
-        // And it can be done after all.
-        symlink("releases/1", here.join(".current.new")).unwrap();
-        apply("current", &change(here)).unwrap();
-        assert_eq!(
-            (names(here), leads_to(here)),
-            (vec!["current".to_owned()], "releases/1".to_owned())
-        );
-    }
-
-    #[test]
-    fn what_somebody_else_changed_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let here = folder.path();
-        for stands in ["releases/3", ""] {
-            if stands.is_empty() {
-                fs::remove_file(here.join("current")).unwrap();
-                fs::create_dir(here.join("current")).unwrap();
-            } else {
-                symlink(stands, here.join("current")).unwrap();
-            }
-            let inode = fs::symlink_metadata(here.join("current")).unwrap().ino();
-            assert!(apply("current", &change(here)).is_err());
-            assert!(undo(&change(here)).unwrap_err().is("changed-meanwhile"));
-            let now = fs::symlink_metadata(here.join("current")).unwrap().ino();
-            assert_eq!(now, inode, "{stands}");
-        }
-    }
-
-    #[test]
-    fn what_is_in_force_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let here = folder.path();
-        fs::create_dir_all(here.join("releases/1")).unwrap();
-        let path = here.join("current");
-        let others = || vec!["releases/1".to_owned(), "releases/0".to_owned()];
-        assert!(
-            look("current", &path, others())
-                .unwrap_err()
-                .is("no-release")
-        );
-        symlink("releases/2", &path).unwrap();
-        let found = look("current", &path, others()).unwrap();
-        assert_eq!(found.target, "releases/2");
-        assert_eq!(found.there, ["releases/1"]);
-        assert!(found.since > Timestamp::from_millis(0));
-        let failure = look("x", &here.join("releases/1"), Vec::new()).unwrap_err();
-        assert_eq!(failure.message, "`x` is not a symbolic link");
+        Request::Apply { name, change } => link::apply(name, change).map(Outcome::Applied),
+        Request::Undo(change) => link::undo(change).map(Outcome::TakenBack),
+        Request::Available(ask) => packages::find(ask).map(Outcome::Found),
+        Request::Install { name, change } => packages::apply(name, change).map(Outcome::Applied),
+        Request::InstallAgain(change) => packages::undo(change).map(Outcome::TakenBack),
     }
 }

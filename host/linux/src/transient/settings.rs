@@ -123,7 +123,11 @@ pub(super) fn settings(task: &Task, limit: Duration) -> Vec<Setting> {
         Setting::Flag("ProtectClock", true),
         Setting::Flag("ProtectHostname", true),
         Setting::Flag("RestrictRealtime", true),
-        Setting::Flag("RestrictSUIDSGID", true),
+        // Whoever may keep these bits may set them.
+        Setting::Flag(
+            "RestrictSUIDSGID",
+            !sandbox.capabilities.contains(&Capability::Fsetid),
+        ),
         Setting::Flag("LockPersonality", true),
         Setting::NoNamespaces,
         Setting::Number("LimitCORE", 0),

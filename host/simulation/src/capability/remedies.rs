@@ -12,8 +12,8 @@ use prunella_core::{
     remedy::{
         Amount, Bounds, Call, CallMethod, Cleanup, CleanupFolder, CleanupOf, EnteredMode,
         FileRestore, Instances, LinkChange, MemoryReclaim, Mode, MovedAside, MovedLimits, Offender,
-        Plan, Receipt, Release, Remedy, ReplacedContent, SetAside, Signal, SignalName, StaleFile,
-        TraceKind, Undo, UnitLimits, UnitProperty, Zombies,
+        Plan, Receipt, Release, ReleaseOf, Remedy, ReplacedContent, SetAside, Signal, SignalName,
+        StaleFile, TraceKind, Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
 
@@ -146,7 +146,7 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
         ),
         "release" => (
             Remedy::Release(Release {
-                path: path.clone(),
+                of: ReleaseOf::Path(path.clone()),
                 healthy_for: Duration::from_secs(600),
                 within: Duration::from_secs(1_800),
             }),

@@ -43,6 +43,7 @@ mod remedies;
 mod remedies_content;
 mod remedies_disk;
 mod remedies_limits;
+mod remedies_packages;
 mod remedies_release;
 mod remedies_reload;
 mod remedies_stale;

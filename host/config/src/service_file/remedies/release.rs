@@ -2,7 +2,10 @@
 
 use std::{ops::Range, time::Duration};
 
-use prunella_core::remedy::{Release, Remedy};
+use prunella_core::{
+    remedy::{Release, ReleaseOf, Remedy},
+    text::one_line,
+};
 
 use crate::reader::{Reader, Section};
 
@@ -20,18 +23,42 @@ pub(super) fn read(
     section: Section<'_>,
     at: &Range<usize>,
 ) -> Option<Remedy> {
-    reader.only(section, &["name", "path", "healthy-for", "within"]);
+    reader.only(
+        section,
+        &["name", "path", "packages", "healthy-for", "within"],
+    );
     let healthy_for = reader.duration(section, "healthy-for", LEAST);
     let within = reader.duration(section, "within", LEAST);
-    if !section.table.contains_key("path") {
-        reader.error_help(
-            at.clone(),
-            "[[release]] has no path",
-            "name the link that says which release is in force, such as `path = \
-             \"/srv/web/current\"`",
-        );
-        return None;
-    }
+    let has = |key: &str| section.table.contains_key(key);
+    let of = match (has("path"), has("packages")) {
+        (true, false) => link(reader, section)?,
+        (false, true) => packages(reader, section, at)?,
+        (true, true) => {
+            reader.error_help(
+                at.clone(),
+                "[[release]] has both `path` and `packages`",
+                "make two of them, each with a name of its own",
+            );
+            return None;
+        }
+        (false, false) => {
+            reader.error_help(
+                at.clone(),
+                "[[release]] has neither `path` nor `packages`",
+                "name the link that says which release is in force, such as `path = \
+                 \"/srv/web/current\"`, or the Debian packages that do: `packages = [\"shop\"]`",
+            );
+            return None;
+        }
+    };
+    Some(Remedy::Release(Release {
+        of,
+        healthy_for: healthy_for.unwrap_or(HEALTHY_FOR),
+        within: within.unwrap_or(WITHIN),
+    }))
+}
+
+fn link(reader: &mut Reader<'_>, section: Section<'_>) -> Option<ReleaseOf> {
     let text = reader.text(section, "path", "/srv/web/current")?;
     let span = text.1.clone();
     let path = reader.path("path", text)?;
@@ -43,11 +70,47 @@ pub(super) fn read(
         );
         return None;
     }
-    Some(Remedy::Release(Release {
-        path,
-        healthy_for: healthy_for.unwrap_or(HEALTHY_FOR),
-        within: within.unwrap_or(WITHIN),
-    }))
+    Some(ReleaseOf::Path(path))
+}
+
+fn packages(reader: &mut Reader<'_>, section: Section<'_>, at: &Range<usize>) -> Option<ReleaseOf> {
+    let mut packages: Vec<String> = Vec::new();
+    for (name, span) in reader.texts(section, "packages", "\"shop\"") {
+        if !is_package_name(name) {
+            reader.error_help(
+                span,
+                format!("`{}` is no name of a Debian package", one_line(name, 80)),
+                "write it as `dpkg -l` does, without a version: small letters, digits, `+`, `-` \
+                 and `.`",
+            );
+            return None;
+        }
+        if packages.iter().any(|one| one == name) {
+            reader.warn(span, format!("{name} is named twice"), "name it once");
+        } else {
+            packages.push(name.to_owned());
+        }
+    }
+    if packages.is_empty() {
+        reader.error_help(
+            at.clone(),
+            "[[release]] names no package",
+            "name the Debian packages that change together, the service's own first: `packages = \
+             [\"shop\", \"shop-common\"]`",
+        );
+        return None;
+    }
+    Some(ReleaseOf::Packages(packages))
+}
+
+/// As Debian Policy (5.6.7) has it.
+fn is_package_name(name: &str) -> bool {
+    let is_first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    name.len() >= 2
+        && name.bytes().next().is_some_and(is_first)
+        && name
+            .bytes()
+            .all(|byte| is_first(byte) || b"+-.".contains(&byte))
 }
 
 #[cfg(test)]
@@ -67,7 +130,7 @@ mod tests {
         assert_eq!(
             service.remedies["current"],
             Remedy::Release(Release {
-                path: "/srv/web/current".into(),
+                of: ReleaseOf::Path("/srv/web/current".into()),
                 healthy_for: Duration::from_secs(600),
                 within: Duration::from_secs(1_800),
             })
@@ -77,7 +140,23 @@ mod tests {
     }
 
     #[rstest]
-    #[case::none("", "[[release]] has no path\n --> services.d/web.toml:2:1")]
+    #[case::none(
+        "",
+        "[[release]] has neither `path` nor `packages`\n --> services.d/web.toml:2:1"
+    )]
+    #[case::both(
+        "path = \"/x\"\npackages = [\"shop\"]",
+        "[[release]] has both `path` and `packages`\n --> services.d/web.toml:2:1"
+    )]
+    #[case::version(
+        "packages = [\"shop\", \"shop-common=1.2\"]",
+        "`shop-common=1.2` is no name of a Debian package\n --> services.d/web.toml:4:21"
+    )]
+    #[case::twice("packages = [\"shop\", \"shop\"]", "shop is named twice")]
+    #[case::empty(
+        "packages = []",
+        "[[release]] names no package\n --> services.d/web.toml:2:1"
+    )]
     #[case::root("path = \"/\"", "/ is no link\n --> services.d/web.toml:4:8")]
     #[case::relative("path = \"current\"", "`path` must be an absolute path")]
     #[case::within(
