@@ -186,7 +186,13 @@ fn a_mode_is_entered_when_nothing_else_helps_and_left_when_the_service_is_well()
 fn a_mode_that_does_not_help_is_left_and_one_that_stops_others_is_not_entered() {
     let scene = with_worker(&READ_ONLY.replace("stop = [\"worker.service\"]\n", ""));
     scene.kill(WEB);
-    scene.wait_step(WEB, "undone", TIMEOUT);
+    let incident = scene.wait_ended(WEB, "escalated");
+    let record = scene.record(&incident);
+    let undone: Vec<_> = record.steps("undone").collect();
+    assert!(!undone.is_empty(), "{}", record.text());
+    for step in undone {
+        assert_eq!(step["why"], "no-help");
+    }
     assert_eq!(state(&scene, WORKER), "active");
     assert_eq!(state(&scene, "stand-in.service"), "inactive");
 
