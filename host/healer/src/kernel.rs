@@ -10,10 +10,11 @@
 //! 5. **budget**: is there healing left?
 //! 6. **no stop**: has no operator stopped the service since it was decided to heal
 //!    it?
-//! 7. **intention**: it stands in the trail before it is carried out (when it is
+//! 7. **last facts**: what is known of the processes that it ends is kept
+//! 8. **intention**: it stands in the trail before it is carried out (when it is
 //!    on the disk: see [`Trail`])
-//! 8. **done**, for real or in a dry run, by the host below
-//! 9. **result**: it stands in the trail how it ended
+//! 9. **done**, for real or in a dry run, by the host below
+//! 10. **result**: it stands in the trail how it ended
 //!
 //! An act on a declared remedy is *planned* between the third and the fourth step: where there
 //! is nothing to do, nobody is asked and nothing is done; who is asked sees the plan, and how
@@ -44,7 +45,8 @@ use prunella_core::{
     budget::{BudgetVerdict, HostBudget},
     capability::{
         Act, ActiveState, Answer, Call, Described as _, Durability, Host, HostCalls,
-        Operation as _, ProcessInfo, Reply, Subject, UnitStatus, clock, remedies, units,
+        Operation as _, ProcessInfo, Reply, Subject, UnitStatus, clock, processes::LastFacts,
+        remedies, units,
     },
     contract::milliseconds,
     oversight::ProcessKey,
@@ -284,9 +286,11 @@ impl Kernel {
         if let (Act::ResetFailed, Target::Unit(status)) = (act, &target) {
             self.before_clearing(status);
         }
-        if let Some(Plan { evidence, .. }) = &plan
-            && !evidence.is_empty()
-        {
+        let mut evidence = plan
+            .as_ref()
+            .map_or_else(Vec::new, |plan| plan.evidence.clone());
+        evidence.extend(self.lost_with(deadline, act, &target));
+        if !evidence.is_empty() {
             self.trail.write(Step::Note {
                 message: format!("before {act}: {}", evidence.join("; ")),
             });
@@ -356,6 +360,28 @@ impl Kernel {
             self.not_stopped(deadline)?;
         }
         Ok(Permit { target, paid, plan })
+    }
+
+    /// What is known of the processes that an act ends, for people.
+    fn lost_with(&self, deadline: Instant, act: Act, target: &Target) -> Vec<String> {
+        if !act.consequence().ends_processes || self.trail.is_dry_run() {
+            return Vec::new();
+        }
+        let (units, pid) = match target {
+            Target::None => return Vec::new(),
+            Target::Unit(status) => (vec![status.name.clone()], None),
+            Target::Process { pid, .. } => (Vec::new(), Some(*pid)),
+            Target::Declared(name) => {
+                let declared = self.rules.service.remedy(act.interface(), name);
+                (
+                    declared.map_or_else(|_| Vec::new(), |it| it.stops().to_vec()),
+                    None,
+                )
+            }
+        };
+        let ask = LastFacts { units, pid };
+        // Nothing waits for it: what is not known is not told.
+        self.host.ask(deadline, ask).unwrap_or_default()
     }
 
     /// Whether none of the units is protected that a plan would act on along with those that

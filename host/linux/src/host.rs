@@ -60,6 +60,7 @@ impl HostCalls for LinuxHost {
                         .wait(deadline, &wait.unit, wait.goal, wait.timeout),
                 )
             }
+            Call::ProcessLastFacts(of) => of.reply(Ok(self.processes.last_facts(deadline, &of))),
             Call::ProcessesOfUnit(of) => of.reply(self.processes.of_unit(deadline, &of.unit)),
             Call::ProcessAlive(alive) => {
                 alive.reply(process_control::held(&alive.process).map(|held| held.alive()))

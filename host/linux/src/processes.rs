@@ -8,7 +8,10 @@ use std::{
 
 use prunella_core::{
     Failure, UnitName,
-    capability::{ActiveState, Answer, Ownership, Process, ProcessInfo, Termination, Token},
+    capability::{
+        ActiveState, Answer, Ownership, Process, ProcessInfo, Termination, Token,
+        processes::LastFacts,
+    },
     contract::milliseconds,
     oversight::ProcessKey,
     text::one_line,
@@ -18,6 +21,7 @@ use rustix::process::Signal;
 use crate::{
     accounts::Accounts,
     cgroup::{Cgroups, is_of_users, unit_of},
+    last_facts,
     pidfd::PidFd,
     procfs,
     units::Units,
@@ -401,6 +405,19 @@ impl HostProcesses {
             held.extend(self.kin.hold(deadline, pid)?);
         }
         Ok(held)
+    }
+
+    /// What is lost when these are ended.
+    pub(crate) fn last_facts(&self, deadline: Instant, of: &LastFacts) -> Vec<String> {
+        let cgroups = self.kin.cgroups();
+        let groups = of.units.iter().filter_map(|unit| cgroups.of_unit(unit));
+        let mut pids: Vec<u32> = groups
+            .flat_map(|group| cgroups.processes(&group))
+            .chain(of.pid)
+            .collect();
+        pids.sort_unstable();
+        pids.dedup();
+        last_facts::of(&pids, deadline)
     }
 }
 

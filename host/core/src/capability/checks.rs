@@ -18,6 +18,7 @@ pub(super) static RUN: Consequence = Consequence {
     means: "may run declared checks",
     on: ActsOn::Declared,
     stops_along: StopsAlong::Nothing,
+    ends_processes: false,
     budget: Budget::Free,
     durability: Durability::OnDiskFirst,
     oversight: OversightRule::WhenListed,

@@ -73,6 +73,8 @@ pub struct Consequence {
     pub on: ActsOn,
     /// Which other units stop with it.
     pub stops_along: StopsAlong,
+    /// Whether it ends processes that run: what is known of them is kept first.
+    pub ends_processes: bool,
     /// What it takes out of the healing budget.
     pub budget: Budget,
     /// When its intention has to be on the disk.

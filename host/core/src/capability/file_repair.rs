@@ -21,6 +21,7 @@ const REPAIR: Consequence = Consequence {
     means: "",
     on: ActsOn::Declared,
     stops_along: StopsAlong::Nothing,
+    ends_processes: false,
     budget: Budget::Free,
     durability: Durability::OnDiskFirst,
     oversight: OversightRule::WhenListed,

@@ -14,6 +14,7 @@ pub(super) static UP: Consequence = Consequence {
 pub(super) static DOWN: Consequence = Consequence {
     name: "instances.down",
     means: "may drain and stop an instance of declared templates",
+    ends_processes: true,
     durability: Durability::OnDiskMeanwhile,
     oversight: OversightRule::WhenListed,
     ..REMEDY

@@ -65,6 +65,7 @@ macro_rules! catalogue {
             Observe processes "processes" "looks at the processes of units" {
                 ProcessesOfUnit: OfUnit -> Vec<Process>;
                 ProcessAlive: Alive -> bool;
+                ProcessLastFacts: LastFacts -> Vec<String>;
             }
             Observe remedies "remedies" "looks at what declared remedies would do" {
                 RemedyPlan: PlanOf -> $crate::remedy::Plan;

@@ -24,6 +24,7 @@ pub(super) static TERMINATE: Consequence = Consequence {
     means: "may end processes",
     on: ActsOn::Process,
     stops_along: StopsAlong::Nothing,
+    ends_processes: true,
     budget: Budget::Free,
     durability: Durability::OnDiskFirst,
     oversight: OversightRule::WhenListedOrNotItsOwn,

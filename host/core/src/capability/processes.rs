@@ -13,6 +13,14 @@ pub struct OfUnit {
     pub unit: UnitName,
 }
 
+/// What is lost with the processes of these units, and this one, when they are ended: a sentence
+/// for each of a few. No strategy can ask for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastFacts {
+    pub units: Vec<UnitName>,
+    pub pid: Option<u32>,
+}
+
 /// Whether a process still runs.
 #[derive(Debug, Clone, Serialize)]
 pub struct Alive {
@@ -21,6 +29,7 @@ pub struct Alive {
 }
 
 static OF_UNIT: Look = Look::new("processes.of-unit").through(Observe::Processes);
+static LAST_FACTS: Look = Look::new("processes.last-facts");
 static ALIVE: Look = Look::new("process.alive");
 
 impl Described for OfUnit {
@@ -30,6 +39,12 @@ impl Described for OfUnit {
 
     fn subject(&mut self) -> Subject<'_> {
         Subject::Unit(&mut self.unit)
+    }
+}
+
+impl Described for LastFacts {
+    fn description(&self) -> Description {
+        Description::Look(&LAST_FACTS)
     }
 }
 

@@ -7,11 +7,12 @@ use super::{
     Consequence, Described, Description, Durability, Look, OversightRule, remedies::REMEDY,
 };
 
-/// Where a declared release's link leads now. No strategy can ask for it.
+/// Which release of a declared one is in force now. No strategy can ask for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InForce {
     pub name: String,
-    /// Other targets: whether something stands there is told, too.
+    /// Others, the one to go back to first before the rest: the first that can be gone back to
+    /// is told, too.
     pub others: Vec<String>,
 }
 

@@ -54,6 +54,7 @@ pub(super) const REMEDY: Consequence = Consequence {
     on: ActsOn::Declared,
     // Which units stop is declared; what would stop with them is judged with that.
     stops_along: StopsAlong::Nothing,
+    ends_processes: false,
     budget: Budget::Free,
     durability: Durability::OnDiskFirst,
     oversight: OversightRule::UnlessAllowed,

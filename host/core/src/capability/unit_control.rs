@@ -40,6 +40,7 @@ const JOB: Consequence = Consequence {
     means: "",
     on: ActsOn::Unit,
     stops_along: StopsAlong::Nothing,
+    ends_processes: false,
     budget: Budget::Free,
     durability: Durability::OnDiskMeanwhile,
     oversight: OversightRule::WhenListed,
@@ -61,6 +62,7 @@ pub(super) static RESTART: Consequence = Consequence {
     asks_systemd: true,
     means: "may restart units",
     stops_along: StopsAlong::ItsDependents,
+    ends_processes: true,
     budget: Budget::Healing,
     ..JOB
 };
@@ -70,6 +72,7 @@ pub(super) static STOP: Consequence = Consequence {
     asks_systemd: true,
     means: "may stop units",
     stops_along: StopsAlong::ItsDependents,
+    ends_processes: true,
     ..JOB
 };
 
@@ -86,6 +89,7 @@ pub(super) static RESET_FAILED: Consequence = Consequence {
     means: "may clear a unit's failure and start limit",
     on: ActsOn::Unit,
     stops_along: StopsAlong::Nothing,
+    ends_processes: false,
     budget: Budget::Free,
     durability: Durability::Committed,
     oversight: OversightRule::WhenListed,
