@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnteredMode, LinkChange, MovedAside, MovedLimits, ReplacedContent, StartedInstance};
+use super::{
+    ChangedTraffic, EnteredMode, InstanceServer, LinkChange, MovedAside, MovedLimits,
+    ReplacedContent, StartedInstance,
+};
 use crate::{UnitName, health::bytes, text::one_line};
 
 /// What applying a remedy would come to, now.
@@ -146,6 +149,7 @@ pub enum AmountOf {
     Files,
     Processes,
     Instances,
+    Sessions,
 }
 
 impl AmountOf {
@@ -156,6 +160,7 @@ impl AmountOf {
             Self::Files => "file",
             Self::Processes => "process",
             Self::Instances => "instance",
+            Self::Sessions => "session",
         }
     }
 
@@ -166,6 +171,7 @@ impl AmountOf {
             Self::Files => "files",
             Self::Processes => "processes",
             Self::Instances => "instances",
+            Self::Sessions => "sessions",
         }
     }
 }
@@ -190,9 +196,14 @@ pub enum Undo {
     /// An instance that was stopped is started.
     StartInstance {
         unit: UnitName,
+        /// The server that HAProxy was told to drain for that; it is put back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        server: Option<Box<InstanceServer>>,
     },
     Relink(LinkChange),
     LeaveMode(EnteredMode),
+    /// As long as nobody else has changed it since.
+    RestoreTraffic(ChangedTraffic),
 }
 
 impl fmt::Display for Undo {
@@ -208,12 +219,13 @@ impl fmt::Display for Undo {
             Self::SetBack(moved) => write!(f, "set {moved}"),
             Self::Thaw { unit } => write!(f, "thaw {unit}"),
             Self::StopInstance(started) => write!(f, "stop {}", started.unit),
-            Self::StartInstance { unit } => write!(f, "start {unit}"),
+            Self::StartInstance { unit, .. } => write!(f, "start {unit}"),
             Self::Relink(change) => {
                 let (path, from) = (change.path.display(), &change.from);
                 write!(f, "point {path} to {} again", one_line(from, 200))
             }
             Self::LeaveMode(entered) => write!(f, "leave mode `{}`", entered.name),
+            Self::RestoreTraffic(changed) => changed.fmt(f),
         }
     }
 }

@@ -46,6 +46,7 @@ mod remedies_limits;
 mod remedies_release;
 mod remedies_reload;
 mod remedies_stale;
+mod remedies_traffic;
 mod report;
 mod signals;
 mod start_limits;
