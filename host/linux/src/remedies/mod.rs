@@ -18,7 +18,7 @@ mod set_aside;
 pub(crate) mod signal;
 mod stale_file;
 mod top;
-mod traffic;
+pub(crate) mod traffic;
 mod unit_limits;
 mod zombies;
 
@@ -298,6 +298,7 @@ impl LinuxRemedies {
 
     pub(crate) fn take_back(&self, deadline: Instant, back: &TakeBack) -> Answer<String> {
         self.helper.stop_orphans(deadline)?;
+        self.tools.checks.stop_orphans(deadline)?;
         match (&back.undo, back.discard) {
             (Undo::LeaveMode(entered), _) => self.mode().undo(deadline, entered),
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),

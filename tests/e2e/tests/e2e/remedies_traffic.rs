@@ -322,8 +322,8 @@ fn what_a_person_has_changed_since_stays_so() {
 fn a_server_that_haproxy_has_given_up_needs_nothing() {
     let scene = behind_haproxy(FRONT);
     // It goes on, and nobody gets through to it.
-    ask(&scene, "set server shop/one health down");
     ask(&scene, "disable health shop/one");
+    ask(&scene, "set server shop/one health down");
     wait_status(&scene, "shop", "one", "DOWN");
     sicken(&scene);
     restarted_because(
@@ -378,6 +378,23 @@ fn config_check_finds_a_socket_that_is_not_there() {
     let checked = scene.prunella(&["config", "check"]);
     let said = format!("{}{}", checked.stdout, checked.stderr);
     assert!(!said.contains("admin.sock"), "{said}");
+}
+
+#[test]
+fn enable_proposes_the_server_that_a_service_is() {
+    let scene = machine().without_daemon();
+    scene.start(&[HAPROXY, OTHER]);
+    wait_status(&scene, "shop", "two", "UP");
+    let would = scene.prunella_ok(&["enable", "--dry-run", OTHER]);
+    for line in [
+        "#[[traffic]]",
+        "#haproxy = \"/run/haproxy/admin.sock\"",
+        "#backend = \"shop\"",
+        "#server = \"two\"",
+    ] {
+        assert!(would.contains(line), "{line}: {would}");
+    }
+    assert!(!would.contains("\"one\""), "{would}");
 }
 
 const NGINX: &str = "user www-data;\npid /run/nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\n\
@@ -489,8 +506,6 @@ fn wait_answering(scene: &Scene, ports: &str) {
 const KEEPALIVED: &str = r"
 global_defs {
   router_id test
-  script_user root
-  enable_script_security
 }
 track_file web {
   file /run/keepalived/web
@@ -503,8 +518,12 @@ vrrp_instance shop {
   virtual_router_id 51
   priority 100
   advert_int 1
-  virtual_ipaddress { 192.0.2.10/32 }
-  track_file { web }
+  virtual_ipaddress {
+    192.0.2.10/32
+  }
+  track_file {
+    web
+  }
 }
 ";
 
@@ -527,7 +546,7 @@ fn keepalived_gives_the_address_away_by_its_track_file() {
         "ip address add 192.0.2.1/24 dev vip0",
         "ip link set vip0 up",
         "ip link set vip1 up",
-        "mkdir /run/keepalived",
+        "mkdir -p /run/keepalived",
     ] {
         scene.run_ok(&["sh", "-c", command]).unwrap();
     }

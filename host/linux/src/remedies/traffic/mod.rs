@@ -6,7 +6,7 @@
 
 mod checks;
 mod haproxy;
-mod runtime;
+pub(crate) mod runtime;
 mod track_file;
 
 use std::time::Instant;

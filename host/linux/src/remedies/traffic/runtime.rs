@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why HAProxy was not asked, or did not answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RuntimeError {
+pub(crate) enum RuntimeError {
     #[error("HAProxy's socket is not there")]
     Missing,
     #[error("nobody listens on HAProxy's socket")]
@@ -44,13 +44,13 @@ pub(super) enum RuntimeError {
 
 impl RuntimeError {
     /// Whether HAProxy does not run, as far as its socket shows.
-    pub(super) fn is_down(&self) -> bool {
+    pub(crate) fn is_down(&self) -> bool {
         matches!(self, Self::Missing | Self::NobodyListens)
     }
 }
 
 /// Has a command answered. It must not contain a line's end, nor a `;`.
-pub(super) fn ask(socket: &Path, command: &str) -> Result<String, RuntimeError> {
+pub(crate) fn ask(socket: &Path, command: &str) -> Result<String, RuntimeError> {
     let until = Instant::now() + PATIENCE;
     let mut stream = connected(socket)?;
     let left = || {
