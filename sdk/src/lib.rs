@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`call`], [`cleanup`], [`file_restore`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`stale_file`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
+//! | [`call`], [`cleanup`], [`file_restore`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`stale_file`], [`traffic`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 //! | [`relief`] | those of its steps | remedies for a symptom, the mildest first, each measured |
 
@@ -121,6 +121,7 @@ mod strategy;
 #[cfg(all(feature = "testing", not(target_family = "wasm")))]
 pub mod testing;
 mod time;
+pub mod traffic;
 pub mod unit_control;
 pub mod unit_limits;
 pub mod units;
@@ -139,8 +140,8 @@ pub mod prelude {
         Result, Setting, Strategy, Symptom, call, checks, cleanup, clock, debug, description,
         error, file_repair, file_restore, files, health, history, info, instances, logs, memory,
         metrics, mode, offenders, ports, probes, process_control, processes, recovery, release,
-        relief, remedies, resources, set_aside, settings, signal, stale_file, state, unit_control,
-        unit_limits, units, warn, zombies,
+        relief, remedies, resources, set_aside, settings, signal, stale_file, state, traffic,
+        unit_control, unit_limits, units, warn, zombies,
     };
 }
 

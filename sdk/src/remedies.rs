@@ -14,7 +14,7 @@ use crate::{
 pub struct Amount {
     /// How much, as a whole number of what is counted.
     pub value: u64,
-    /// What is counted: `bytes`, `files`, `processes`, `instances`.
+    /// What is counted: `bytes`, `files`, `processes`, `instances`, `sessions`.
     pub of: String,
 }
 
@@ -165,6 +165,7 @@ mod tests {
             (1, "files", "1 file"),
             (1, "processes", "1 process"),
             (1, "instances", "1 instance"),
+            (1, "sessions", "1 session"),
         ] {
             let of = of.to_owned();
             assert_eq!(Amount { value, of }.to_string(), shown);

@@ -162,6 +162,24 @@ impl<'s> Reader<'s> {
         number
     }
 
+    /// A whole number, which may be negative.
+    pub fn integer(&mut self, section: Section<'_>, key: &str) -> Option<i32> {
+        let value = section.table.get(key)?;
+        let Some(integer) = value.get_ref().as_integer() else {
+            self.wrong_type(key, value, "a whole number", &format!("{key} = -1"));
+            return None;
+        };
+        let number = i32::from_str_radix(integer.as_str(), integer.radix()).ok();
+        if number.is_none() {
+            let (least, most) = (i32::MIN, i32::MAX);
+            self.error(
+                value.span(),
+                format!("`{key}` must lie between {least} and {most}"),
+            );
+        }
+        number
+    }
+
     /// A duration of at least so long, such as `"1m30s"`.
     pub fn duration(
         &mut self,

@@ -114,6 +114,12 @@ impl UnitName {
         (!instance.is_empty()).then(|| format!("{prefix}@.{}", self.kind()))
     }
 
+    /// For `worker@1.service` its instance, `1`.
+    pub fn instance(&self) -> Option<&str> {
+        let (_, instance) = self.stem().split_once('@')?;
+        (!instance.is_empty()).then_some(instance)
+    }
+
     /// Whether this is a template without an instance, such as `worker@.service`.
     pub fn is_template(&self) -> bool {
         self.stem().ends_with('@')

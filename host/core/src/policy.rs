@@ -138,6 +138,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "scale",
     "content-restore",
     "stale-files",
+    "drain",
     "service-restart",
     "disk-relief",
     "cache-reset",
@@ -164,6 +165,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "process-relief" => Grants::on_self([Act::ReapZombies, Act::RaiseLimits]),
         "rollback" => Grants::on_self([Act::RollBack].into_iter().chain(BRING_UP)),
         "reload" => Grants::on_self([Act::SendSignal, Act::MakeCall, Act::Reload]),
+        "drain" => Grants::on_self([Act::DrainTraffic].into_iter().chain(BRING_UP)),
         "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
         "content-restore" => Grants::on_self([Act::RestoreFile].into_iter().chain(BRING_UP)),
         "stale-files" => Grants::on_self([Act::RemoveStale].into_iter().chain(BRING_UP)),
@@ -188,6 +190,7 @@ pub fn builtin_needs(name: &str) -> &'static [&'static str] {
         "reload" => &["signal", "call"],
         "rollback" => &["release"],
         "degrade" => &["mode"],
+        "drain" => &["traffic"],
         _ => &[],
     }
 }

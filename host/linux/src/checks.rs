@@ -13,6 +13,9 @@ use crate::{
     transient::{Ended, Runner},
 };
 
+/// In the names of the transient units, and for people.
+const KIND: &str = "check";
+
 /// The declared checks of one service.
 pub(crate) struct LinuxChecks {
     service: Arc<Service>,
@@ -31,10 +34,15 @@ impl LinuxChecks {
 }
 
 impl LinuxChecks {
+    /// Stops checks of a process that was killed, before something that they do is undone.
+    pub(crate) fn stop_orphans(&self, deadline: Instant) -> Answer<()> {
+        self.runner.stop_orphans(deadline, KIND)
+    }
+
     pub(crate) fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
         let check = self.service.check(name)?;
         let command = DeclaredCommand {
-            kind: "check",
+            kind: KIND,
             name,
             unit: &self.service.unit,
             command: &check.command,

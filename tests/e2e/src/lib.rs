@@ -17,7 +17,7 @@ mod incident;
 mod scene;
 
 pub use incident::{Incident, Record};
-pub use prunella_machine::{Machine, Systemd, TIMEOUT};
+pub use prunella_machine::{Machine, Software, Systemd, TIMEOUT};
 pub use scene::{Builder, Scene};
 
 /// Where the misbehaving service is inside a machine; see its own

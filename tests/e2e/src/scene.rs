@@ -9,7 +9,7 @@ use prunella_core::{
 };
 use prunella_engine::{Engine, EngineSettings};
 use prunella_machine::{
-    Linking, Machine, Output, Profile, Systemd, TIMEOUT, machines_dir, program,
+    Linking, Machine, Output, Profile, Software, Systemd, TIMEOUT, machines_dir, program,
 };
 use serde_json::Value;
 
@@ -40,6 +40,13 @@ impl Builder {
         self.machine = self.machine.version(systemd);
         self.systemd = systemd;
         self
+    }
+
+    /// With Debian's packages, in an image of Debian 12 that is made at its first use.
+    pub fn software(self, software: Software) -> Self {
+        let mut builder = self.version(Systemd::V252);
+        builder.machine = builder.machine.software(software);
+        builder
     }
 
     /// With a kernel of its own, whose control groups have all controllers.

@@ -9,8 +9,8 @@ use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
     Termination, UnitStatus, call, checks, cleanup, file_repair, file_restore, instances, memory,
-    mode, offenders, process_control, release, set_aside, signal, stale_file, unit_control,
-    unit_limits, zombies,
+    mode, offenders, process_control, release, set_aside, signal, stale_file, traffic,
+    unit_control, unit_limits, zombies,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -183,6 +183,9 @@ acts! {
     RestoreFile = file_restore::RUN;
     SetAside = set_aside::RUN;
     RemoveStale = stale_file::REMOVE;
+    DrainTraffic = traffic::DRAIN;
+    MaintainTraffic = traffic::MAINTAIN;
+    RestoreTraffic = traffic::RESTORE;
     RaiseLimits = unit_limits::RAISE;
     LowerLimits = unit_limits::LOWER;
     ReclaimMemory = memory::RECLAIM;

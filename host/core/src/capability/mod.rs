@@ -106,6 +106,7 @@ macro_rules! catalogue {
             Act set_aside "set-aside" "" {}
             Act stale_file "stale-file" "" {}
             Act signal "signal" "" {}
+            Act traffic "traffic" "" {}
             Act unit_control "unit-control" "" {
                 UnitSubmit: Submit -> Job;
                 UnitResetFailed: ResetFailed -> ();
@@ -325,6 +326,23 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
+            act traffic {
+                drain(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::DrainTraffic,
+                    name,
+                    undo: None,
+                };
+                maintain(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::MaintainTraffic,
+                    name,
+                    undo: None,
+                };
+                restore(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::RestoreTraffic,
+                    name,
+                    undo: None,
+                };
+            }
             act unit_limits {
                 raise(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::RaiseLimits,
@@ -386,6 +404,7 @@ pub mod signal;
 pub mod stale_file;
 pub mod state;
 mod token;
+pub mod traffic;
 pub mod unit_control;
 pub mod unit_limits;
 pub mod units;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::DeclaredRemedy;
+use super::{DeclaredRemedy, HaproxyServer};
 use crate::UnitName;
 
 /// How many instances of a template may run: `app@1.service` to `app@4.service`.
@@ -26,6 +26,8 @@ pub struct Instances {
     pub calm: Duration,
     /// The declared check that has to pass before one is stopped: it drains the last one.
     pub drain: Option<String>,
+    /// The declared traffic by which HAProxy drains the server of one before it is stopped.
+    pub drain_traffic: Option<String>,
 }
 
 impl Instances {
@@ -45,6 +47,29 @@ pub struct StartedInstance {
     /// As [`Instances::drain`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<String>,
+    /// The server that HAProxy drains before it is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Box<InstanceServer>>,
+}
+
+/// The server of HAProxy that an instance is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceServer {
+    pub server: HaproxyServer,
+    /// As [`Traffic::wait`](super::Traffic::wait).
+    #[serde(rename = "wait_milliseconds", with = "crate::span::in_millis")]
+    pub wait: Duration,
+}
+
+impl InstanceServer {
+    /// That of one instance.
+    #[must_use]
+    pub fn of(&self, unit: &UnitName) -> Self {
+        Self {
+            server: self.server.of_instance(unit.instance().unwrap_or_default()),
+            wait: self.wait,
+        }
+    }
 }
 
 impl DeclaredRemedy for Instances {
@@ -71,6 +96,7 @@ mod tests {
             lease: Duration::ZERO,
             calm: Duration::ZERO,
             drain: None,
+            drain_traffic: None,
         };
         let names: Vec<String> = declared.names().map(|name| name.to_string()).collect();
         assert_eq!(names, ["app@1.service", "app@2.service", "app@3.service"]);

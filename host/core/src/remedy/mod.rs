@@ -26,6 +26,7 @@ mod release;
 mod set_aside;
 mod signal;
 mod stale_file;
+mod traffic;
 mod unit_limits;
 mod zombies;
 
@@ -40,7 +41,7 @@ pub use self::{
     call::{Call, CallMethod, CallSecret, SecretUse},
     cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
     file_restore::{FileRestore, ReplacedContent},
-    instances::{Instances, StartedInstance},
+    instances::{InstanceServer, Instances, StartedInstance},
     memory_reclaim::MemoryReclaim,
     mode::{EnteredMode, Mode},
     offender::Offender,
@@ -51,6 +52,10 @@ pub use self::{
     set_aside::{MovedAside, SetAside},
     signal::{Signal, SignalName},
     stale_file::{StaleFile, TraceKind},
+    traffic::{
+        ChangedTraffic, HaproxyServer, ServerState, TrackFile, Traffic, TrafficChange,
+        TrafficChecks, TrafficWay,
+    },
     unit_limits::{
         Bounds, LimitMove, LimitNow, Move, MovedLimits, NO_LIMIT, UnitLimits, UnitProperty,
     },
@@ -100,6 +105,7 @@ remedies! {
     SetAside "set-aside";
     Signal "signal";
     StaleFile "stale-file";
+    Traffic "traffic";
     UnitLimits "unit-limits";
     Zombies "zombies";
 }

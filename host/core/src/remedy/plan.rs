@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EnteredMode, LinkChange, MovedAside, MovedLimits, PackageChange, PackageVersion,
-    ReplacedContent, StartedInstance,
+    ChangedTraffic, EnteredMode, InstanceServer, LinkChange, MovedAside, MovedLimits,
+    PackageChange, PackageVersion, ReplacedContent, StartedInstance,
 };
 use crate::{UnitName, health::bytes, text::one_line};
 
@@ -149,6 +149,7 @@ pub enum AmountOf {
     Files,
     Processes,
     Instances,
+    Sessions,
 }
 
 impl AmountOf {
@@ -159,6 +160,7 @@ impl AmountOf {
             Self::Files => "file",
             Self::Processes => "process",
             Self::Instances => "instance",
+            Self::Sessions => "session",
         }
     }
 
@@ -169,6 +171,7 @@ impl AmountOf {
             Self::Files => "files",
             Self::Processes => "processes",
             Self::Instances => "instances",
+            Self::Sessions => "sessions",
         }
     }
 }
@@ -193,11 +196,16 @@ pub enum Undo {
     /// An instance that was stopped is started.
     StartInstance {
         unit: UnitName,
+        /// The server that HAProxy was told to drain for that; it is put back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        server: Option<Box<InstanceServer>>,
     },
     Relink(LinkChange),
     /// Packages are installed in the versions that they had.
     Reinstall(PackageChange),
     LeaveMode(EnteredMode),
+    /// As long as nobody else has changed it since.
+    RestoreTraffic(ChangedTraffic),
 }
 
 impl fmt::Display for Undo {
@@ -213,7 +221,7 @@ impl fmt::Display for Undo {
             Self::SetBack(moved) => write!(f, "set {moved}"),
             Self::Thaw { unit } => write!(f, "thaw {unit}"),
             Self::StopInstance(started) => write!(f, "stop {}", started.unit),
-            Self::StartInstance { unit } => write!(f, "start {unit}"),
+            Self::StartInstance { unit, .. } => write!(f, "start {unit}"),
             Self::Relink(change) => {
                 let (path, from) = (change.path.display(), &change.from);
                 write!(f, "point {path} to {} again", one_line(from, 200))
@@ -224,6 +232,7 @@ impl fmt::Display for Undo {
                 one_line(&PackageVersion::all_as_text(&change.from), 200)
             ),
             Self::LeaveMode(entered) => write!(f, "leave mode `{}`", entered.name),
+            Self::RestoreTraffic(changed) => changed.fmt(f),
         }
     }
 }

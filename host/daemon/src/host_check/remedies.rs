@@ -1,10 +1,10 @@
 //! Declared remedies that do not fit this host.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::FileTypeExt as _, path::Path};
 
 use prunella_config::Diagnostic;
 use prunella_core::{
-    remedy::{ReleaseOf, Remedy},
+    remedy::{ReleaseOf, Remedy, TrafficWay},
     secret::SecretSource,
     text::one_line,
 };
@@ -28,6 +28,11 @@ pub(super) fn wrong_with(file: &File, name: &str, remedy: &Remedy) -> Option<Dia
         Remedy::Release(release) => match &release.of {
             ReleaseOf::Path(path) => no_link(file, name, path),
             ReleaseOf::Packages(packages) => no_package(file, name, packages),
+        },
+        Remedy::Traffic(traffic) => match &traffic.way {
+            TrafficWay::Haproxy(server) => no_socket(file, name, &server.socket),
+            TrafficWay::TrackFile(tracked) => no_track_file(file, name, &tracked.path),
+            TrafficWay::Checks(_) => None,
         },
         _ => None,
     }
@@ -65,6 +70,45 @@ fn no_package(file: &File, name: &str, packages: &[String]) -> Option<Diagnostic
         )
         .help("correct `packages`, or install it: until then nothing is rolled back"),
     )
+}
+
+/// HAProxy's socket that is none, or not there: it may not run yet.
+fn no_socket(file: &File, name: &str, path: &Path) -> Option<Diagnostic> {
+    let shown = one_line(&path.to_string_lossy(), 200);
+    let (message, help) = match fs::symlink_metadata(path) {
+        Ok(there) if there.file_type().is_socket() => return None,
+        Ok(_) => (
+            format!("{shown} (`{name}`) is not a socket"),
+            "name the socket of `stats socket` in haproxy.cfg",
+        ),
+        Err(_) if is_missing(path) => (
+            format!("{shown} (`{name}`) is not there"),
+            "start HAProxy, and see that its `stats socket` has `level admin`: until then \
+             nothing is drained",
+        ),
+        Err(_) => return None,
+    };
+    let span = file.0.value_in("traffic", name, "haproxy");
+    Some(file.warning(span, message).help(help))
+}
+
+/// A track file that is none, or not there.
+fn no_track_file(file: &File, name: &str, path: &Path) -> Option<Diagnostic> {
+    let shown = one_line(&path.to_string_lossy(), 200);
+    let (message, help) = match fs::symlink_metadata(path) {
+        Ok(there) if there.is_file() => return None,
+        Ok(_) => (
+            format!("{shown} (`{name}`) is not a file"),
+            "name the file of `track_file` in keepalived.conf",
+        ),
+        Err(_) if is_missing(path) => (
+            format!("{shown} (`{name}`) is not there"),
+            "have keepalived make it, with `init_file`: until then nothing is drained",
+        ),
+        Err(_) => return None,
+    };
+    let span = file.0.value_in("traffic", name, "track-file");
+    Some(file.warning(span, message).help(help))
 }
 
 #[cfg(test)]

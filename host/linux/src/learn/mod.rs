@@ -12,6 +12,7 @@ mod known;
 mod listening;
 mod monit;
 mod remedies;
+mod rotation;
 mod run_policy;
 mod servers;
 mod text_file;
@@ -173,6 +174,7 @@ impl Linux {
         if let Some(known) = known {
             known.tell(&seen.commands, &mut learned, Path::new("/"));
         }
+        learned.remedies.extend(rotation::proposed(&listening));
         answers::ask(deadline, known, &listening, &mut learned);
         learned.monit = monit::watches(Path::new("/etc"), &learned.status, &seen.pid_file);
         Ok(learned)

@@ -26,12 +26,16 @@ pub enum ProposedValue {
     Number(u32),
 }
 
-fn text(value: &str) -> ProposedValue {
+pub(super) fn text(value: &str) -> ProposedValue {
     ProposedValue::Text(value.to_owned())
 }
 
 impl ProposedRemedy {
-    fn new(table: &'static str, name: &str, keys: Vec<(&'static str, ProposedValue)>) -> Self {
+    pub(super) fn new(
+        table: &'static str,
+        name: &str,
+        keys: Vec<(&'static str, ProposedValue)>,
+    ) -> Self {
         Self {
             table,
             name: name.to_owned(),
@@ -95,7 +99,7 @@ pub(super) fn fitting(unit: &UnitName, seen: &Seen) -> Vec<Finding<ProposedRemed
 }
 
 /// `cache`, `cache-2`, …
-fn numbered(name: &str, number: usize) -> String {
+pub(super) fn numbered(name: &str, number: usize) -> String {
     match number {
         0 => name.to_owned(),
         more => format!("{name}-{}", more + 1),

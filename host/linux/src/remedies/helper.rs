@@ -16,7 +16,7 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{call, cleanup, file_restore, memory, release, set_aside, stale_file};
+use super::{call, cleanup, file_restore, memory, release, set_aside, stale_file, traffic};
 use crate::{
     answer::answer,
     own_program::own_program,
@@ -38,6 +38,7 @@ pub(super) enum Request {
     Release(release::Request),
     SetAside(set_aside::Request),
     StaleFile(stale_file::Request),
+    Traffic(traffic::Request),
 }
 
 /// What a helper process answers.
@@ -189,6 +190,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
             Request::Call(request) => call::carry_out(&request),
             Request::Release(request) => release::carry_out(&request),
             Request::SetAside(request) => set_aside::carry_out(&request),
+            Request::Traffic(request) => traffic::carry_out(&request),
         });
     match outcome {
         Ok(outcome) => answer(&outcome, ExitCode::SUCCESS),

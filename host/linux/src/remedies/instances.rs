@@ -10,10 +10,13 @@ use prunella_core::{
         remedies::{Apply, PlanOf},
     },
     duration::written,
-    remedy::{Amount, AmountOf, Instances, Lease, LeaseEnds, Plan, Receipt, StartedInstance, Undo},
+    remedy::{
+        Amount, AmountOf, InstanceServer, Instances, Lease, LeaseEnds, Plan, Receipt, ServerState,
+        StartedInstance, Undo,
+    },
 };
 
-use super::not_planned;
+use super::{helper::Helper, not_planned, traffic::HaproxyHere};
 use crate::{
     checks::LinuxChecks,
     clock,
@@ -28,6 +31,7 @@ pub(super) struct InstancesHere<'a> {
     pub(super) units: &'a dyn Units,
     pub(super) control: &'a SystemdUnitControl,
     pub(super) checks: &'a LinuxChecks,
+    pub(super) helper: &'a Helper,
 }
 
 /// How an instance stands.
@@ -57,13 +61,15 @@ impl Standing {
 }
 
 impl InstancesHere<'_> {
-    /// `own` is the service in care, which is never stopped.
+    /// `own` is the service in care, which is never stopped; `server` is what `drain-traffic`
+    /// names.
     pub(super) fn plan(
         &self,
         deadline: Instant,
         of: &PlanOf,
         declared: &Instances,
         own: &UnitName,
+        server: Option<&InstanceServer>,
     ) -> Answer<Plan> {
         let now = clock::monotonic();
         let mut all = Vec::new();
@@ -76,7 +82,44 @@ impl InstancesHere<'_> {
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(plan(of.act, &of.name, declared, own, &all))
+        let plan = plan(of.act, &of.name, declared, own, &all);
+        match server {
+            Some(server) => self.with_server(deadline, plan, server),
+            None => Ok(plan),
+        }
+    }
+
+    /// The plan with what becomes of the instance's server.
+    fn with_server(&self, deadline: Instant, plan: Plan, server: &InstanceServer) -> Answer<Plan> {
+        let haproxy = HaproxyHere::new(self.helper);
+        match plan.undo.clone() {
+            Some(Undo::StopInstance(started)) => {
+                let server = server.of(&started.unit);
+                let may_start = haproxy.may_start(deadline, &server.server)?;
+                if !may_start.eligible {
+                    return Ok(may_start);
+                }
+                Ok(plan.undone_by(Undo::StopInstance(StartedInstance {
+                    server: Some(Box::new(server)),
+                    ..started
+                })))
+            }
+            Some(Undo::StartInstance { unit, .. }) => {
+                let server = server.of(&unit);
+                let may_stop = haproxy.may_stop(deadline, &server.server)?;
+                if !may_stop.eligible {
+                    return Ok(may_stop);
+                }
+                // Who is out of rotation already is not put back later.
+                if may_stop.undo.is_none() {
+                    return Ok(plan);
+                }
+                let summary = format!("drain {}, and {}", server.server, plan.summary);
+                let server = Some(Box::new(server));
+                Ok(Plan { summary, ..plan }.undone_by(Undo::StartInstance { unit, server }))
+            }
+            _ => Ok(plan),
+        }
     }
 
     pub(super) fn apply(
@@ -87,17 +130,16 @@ impl InstancesHere<'_> {
         undo: Option<&Undo>,
     ) -> Answer<Receipt> {
         let name = &apply.name;
-        let (unit, act, done) = match (apply.act, undo) {
+        let done = match (apply.act, undo) {
             (Act::ScaleUp, Some(Undo::StopInstance(started))) => {
-                (&started.unit, UnitAct::Start, "started")
+                self.carry_out(deadline, &started.unit, UnitAct::Start)?;
+                format!("started {}", started.unit)
             }
-            (Act::ScaleDown, Some(Undo::StartInstance { unit })) => {
-                self.drain(deadline, declared.drain.as_deref())?;
-                (unit, UnitAct::Stop, "stopped")
+            (Act::ScaleDown, Some(Undo::StartInstance { unit, server })) => {
+                self.drain_and_stop(deadline, unit, declared.drain.as_deref(), server.as_deref())?
             }
             _ => return Err(not_planned(apply)),
         };
-        self.carry_out(deadline, unit, act)?;
         let one = Amount {
             value: 1,
             of: AmountOf::Instances,
@@ -105,7 +147,7 @@ impl InstancesHere<'_> {
         Ok(Receipt {
             predicted: Some(one),
             measured: Some(one),
-            ..Receipt::done(format!("{done} {unit} (`{name}`)"))
+            ..Receipt::done(format!("{done} (`{name}`)"))
         })
     }
 
@@ -115,18 +157,56 @@ impl InstancesHere<'_> {
         if !self.is_up(deadline, unit)? {
             return Ok(format!("{unit} does not run"));
         }
-        self.drain(deadline, started.drain.as_deref())?;
-        self.carry_out(deadline, unit, UnitAct::Stop)?;
-        Ok(format!("stopped {unit}"))
+        let drain = started.drain.as_deref();
+        self.drain_and_stop(deadline, unit, drain, started.server.as_deref())
     }
 
-    /// Starts an instance that was stopped; one that is up is left alone.
-    pub(super) fn start(&self, deadline: Instant, unit: &UnitName) -> Answer<String> {
-        if self.is_up(deadline, unit)? {
-            return Ok(format!("{unit} runs"));
+    /// Starts an instance that was stopped, and puts its server back; one that is up is left
+    /// alone.
+    pub(super) fn start(
+        &self,
+        deadline: Instant,
+        unit: &UnitName,
+        server: Option<&InstanceServer>,
+    ) -> Answer<String> {
+        let started = if self.is_up(deadline, unit)? {
+            format!("{unit} runs")
+        } else {
+            self.carry_out(deadline, unit, UnitAct::Start)?;
+            format!("started {unit}")
+        };
+        let Some(InstanceServer { server, .. }) = server else {
+            return Ok(started);
+        };
+        let change = (ServerState::Ready, ServerState::Drain);
+        let back = HaproxyHere::new(self.helper).undo(deadline, server, change)?;
+        Ok(format!("{started}; {back}"))
+    }
+
+    /// Stops an instance once nothing needs it, and has its server as it was.
+    fn drain_and_stop(
+        &self,
+        deadline: Instant,
+        unit: &UnitName,
+        check: Option<&str>,
+        server: Option<&InstanceServer>,
+    ) -> Answer<String> {
+        let haproxy = HaproxyHere::new(self.helper);
+        let emptied = match server {
+            Some(server) => Some(haproxy.empty(deadline, server)?),
+            None => None,
+        };
+        self.drain(deadline, check)?;
+        self.carry_out(deadline, unit, UnitAct::Stop)?;
+        let stopped = format!("stopped {unit}");
+        let (Some(server), Some(emptied)) = (server, emptied) else {
+            return Ok(stopped);
+        };
+        if !emptied.changed {
+            return Ok(format!("{}; {stopped}", emptied.summary));
         }
-        self.carry_out(deadline, unit, UnitAct::Start)?;
-        Ok(format!("started {unit}"))
+        let back = haproxy.put_back_down(deadline, &server.server)?;
+        Ok(format!("{}; {stopped}; {back}", emptied.summary))
     }
 
     fn is_up(&self, deadline: Instant, unit: &UnitName) -> Answer<bool> {
@@ -207,6 +287,7 @@ fn plan(
                 format!("stop {unit}"),
                 Undo::StartInstance {
                     unit: (*unit).clone(),
+                    server: None,
                 },
                 None,
             )),
@@ -223,6 +304,7 @@ fn plan(
                 Undo::StopInstance(StartedInstance {
                     unit: unit.clone(),
                     drain: declared.drain.clone(),
+                    server: None,
                 }),
                 Some(Lease {
                     lasts: declared.lease,
@@ -263,6 +345,7 @@ mod tests {
             lease: Duration::from_secs(3_600),
             calm: Duration::from_secs(3_600),
             drain: Some("drained".to_owned()),
+            drain_traffic: None,
         };
         let all: Vec<_> = declared.names().zip(standings.iter().copied()).collect();
         plan(act, "app", &declared, &unit(own), &all)

@@ -18,6 +18,7 @@ mod set_aside;
 pub(crate) mod signal;
 mod stale_file;
 mod top;
+pub(crate) mod traffic;
 mod unit_limits;
 mod zombies;
 
@@ -30,7 +31,10 @@ use prunella_core::{
         release::InForce,
         remedies::{Apply, Keep, PlanOf, TakeBack},
     },
-    remedy::{Plan, Receipt, ReleaseInForce, Remedy, TraceKind, Undo},
+    remedy::{
+        InstanceServer, Instances, Plan, Receipt, ReleaseInForce, Remedy, TraceKind, Traffic,
+        TrafficWay, Undo,
+    },
     service::Service,
 };
 
@@ -38,7 +42,7 @@ pub(crate) use self::live::LiveUnits;
 use self::{
     call::CallHere, cleanup::CleanupHere, file_restore::FileRestoreHere, helper::Helper,
     instances::InstancesHere, memory::MemoryHere, mode::ModeHere, offenders::OffendersHere,
-    release::ReleaseHere, set_aside::SetAsideHere, stale_file::StaleFileHere,
+    release::ReleaseHere, set_aside::SetAsideHere, stale_file::StaleFileHere, traffic::TrafficHere,
     unit_limits::LimitsHere, zombies::ZombiesHere,
 };
 use crate::{
@@ -126,7 +130,30 @@ impl LinuxRemedies {
             units: &*self.tools.units,
             control: &self.tools.control,
             checks: &self.tools.checks,
+            helper: &self.helper,
         }
+    }
+
+    /// What `drain-traffic` of instances names: a server for each of them.
+    fn server_of(&self, instances: &Instances) -> Answer<Option<InstanceServer>> {
+        let Some(name) = &instances.drain_traffic else {
+            return Ok(None);
+        };
+        match self.service.remedy("traffic", name)? {
+            Remedy::Traffic(Traffic {
+                way: TrafficWay::Haproxy(server),
+                wait,
+                ..
+            }) => Ok(Some(InstanceServer {
+                server: server.clone(),
+                wait: *wait,
+            })),
+            _ => Ok(None),
+        }
+    }
+
+    fn traffic(&self) -> TrafficHere<'_> {
+        TrafficHere::new(&self.helper, &self.tools.checks, &self.service.unit)
     }
 
     /// The unit that a remedy acts on: the service's own, where it names none.
@@ -150,8 +177,10 @@ impl LinuxRemedies {
             }
             Remedy::StaleFile(declared) => self.stale_file().plan(deadline, &of.name, declared),
             Remedy::Instances(declared) => {
+                let server = self.server_of(declared)?;
+                let own = &self.service.unit;
                 self.instances()
-                    .plan(deadline, of, declared, &self.service.unit)
+                    .plan(deadline, of, declared, own, server.as_ref())
             }
             Remedy::MemoryReclaim(declared) => {
                 let unit = self.unit_or_own(declared.unit.as_ref());
@@ -173,6 +202,7 @@ impl LinuxRemedies {
             Remedy::SetAside(declared) => {
                 SetAsideHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
+            Remedy::Traffic(declared) => self.traffic().plan(deadline, of, declared),
             Remedy::UnitLimits(declared) => {
                 let unit = self.unit_or_own(declared.unit.as_ref());
                 LimitsHere::new(&self.tools.live).plan(deadline, of, unit, declared)
@@ -231,6 +261,10 @@ impl LinuxRemedies {
             (Remedy::Offender(declared), undo) => {
                 OffendersHere::new(&self.tools.live).apply(deadline, apply, declared, undo.as_ref())
             }
+            (Remedy::Traffic(declared), undo) => {
+                self.traffic()
+                    .apply(deadline, apply, declared, undo.as_ref())
+            }
             (Remedy::UnitLimits(_), Some(Undo::SetBack(moved))) => {
                 LimitsHere::new(&self.tools.live).apply(deadline, apply, moved)
             }
@@ -268,6 +302,7 @@ impl LinuxRemedies {
 
     pub(crate) fn take_back(&self, deadline: Instant, back: &TakeBack) -> Answer<String> {
         self.helper.stop_orphans(deadline)?;
+        self.tools.checks.stop_orphans(deadline)?;
         match (&back.undo, back.discard) {
             (Undo::LeaveMode(entered), _) => self.mode().undo(deadline, entered),
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),
@@ -295,7 +330,10 @@ impl LinuxRemedies {
             }
             (Undo::SetBack(moved), _) => LimitsHere::new(&self.tools.live).undo(deadline, moved),
             (Undo::StopInstance(started), _) => self.instances().stop(deadline, started),
-            (Undo::StartInstance { unit }, _) => self.instances().start(deadline, unit),
+            (Undo::StartInstance { unit, server }, _) => {
+                self.instances().start(deadline, unit, server.as_deref())
+            }
+            (Undo::RestoreTraffic(changed), _) => self.traffic().undo(deadline, changed),
             (Undo::Thaw { unit }, _) => OffendersHere::new(&self.tools.live).thaw(deadline, unit),
         }
     }

@@ -10,10 +10,11 @@ use prunella_core::{
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, Bounds, Call, CallMethod, Cleanup, CleanupFolder, CleanupOf, EnteredMode,
-        FileRestore, Instances, LinkChange, MemoryReclaim, Mode, MovedAside, MovedLimits, Offender,
-        Plan, Receipt, Release, ReleaseOf, Remedy, ReplacedContent, SetAside, Signal, SignalName,
-        StaleFile, TraceKind, Undo, UnitLimits, UnitProperty, Zombies,
+        Amount, Bounds, Call, CallMethod, ChangedTraffic, Cleanup, CleanupFolder, CleanupOf,
+        EnteredMode, FileRestore, HaproxyServer, Instances, LinkChange, MemoryReclaim, Mode,
+        MovedAside, MovedLimits, Offender, Plan, Receipt, Release, ReleaseOf, Remedy,
+        ReplacedContent, ServerState, SetAside, Signal, SignalName, StaleFile, TraceKind, Traffic,
+        TrafficChange, TrafficWay, Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
 
@@ -91,8 +92,9 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
                 lease: LEASE,
                 calm: LEASE,
                 drain: None,
+                drain_traffic: None,
             }),
-            Some(Undo::StartInstance { unit }),
+            Some(Undo::StartInstance { unit, server: None }),
         ),
         "memory" => (
             Remedy::MemoryReclaim(MemoryReclaim {
@@ -179,6 +181,29 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
                 leave: None,
             })),
         ),
+        "traffic" => {
+            let server = HaproxyServer {
+                socket: path,
+                backend: name.to_owned(),
+                server: "one".to_owned(),
+            };
+            (
+                Remedy::Traffic(Traffic {
+                    way: TrafficWay::Haproxy(server.clone()),
+                    wait: Duration::ZERO,
+                    lease: LEASE,
+                    calm: LEASE,
+                }),
+                Some(Undo::RestoreTraffic(ChangedTraffic {
+                    name: name.to_owned(),
+                    change: TrafficChange::Haproxy {
+                        server,
+                        from: ServerState::Ready,
+                        to: ServerState::Drain,
+                    },
+                })),
+            )
+        }
         "set-aside" => (
             Remedy::SetAside(SetAside {
                 path: path.clone(),

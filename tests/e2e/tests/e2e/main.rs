@@ -47,6 +47,7 @@ mod remedies_packages;
 mod remedies_release;
 mod remedies_reload;
 mod remedies_stale;
+mod remedies_traffic;
 mod report;
 mod signals;
 mod start_limits;

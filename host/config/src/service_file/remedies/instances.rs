@@ -27,13 +27,22 @@ pub(super) fn read(
     reader.only(
         section,
         &[
-            "name", "template", "min", "max", "cooldown", "lease", "calm", "drain",
+            "name",
+            "template",
+            "min",
+            "max",
+            "cooldown",
+            "lease",
+            "calm",
+            "drain",
+            "drain-traffic",
         ],
     );
     let cooldown = reader.duration(section, "cooldown", LEAST);
     let lease = reader.duration(section, "lease", LEAST);
     let calm = reader.duration(section, "calm", Duration::ZERO);
     let drain = reader.text(section, "drain", "drained");
+    let drain_traffic = reader.text(section, "drain-traffic", "front");
     for (key, example) in [
         ("template", "template = \"app@.service\""),
         ("max", "max = 4"),
@@ -69,6 +78,7 @@ pub(super) fn read(
         lease: lease.unwrap_or(LEASE),
         calm: calm.unwrap_or(CALM),
         drain: drain.map(|(name, _)| name.to_owned()),
+        drain_traffic: drain_traffic.map(|(name, _)| name.to_owned()),
     }))
 }
 

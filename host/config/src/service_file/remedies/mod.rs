@@ -12,12 +12,16 @@ mod release;
 mod set_aside;
 mod signal;
 mod stale_file;
+mod traffic;
 mod unit_limits;
 mod zombies;
 
 use std::{collections::BTreeMap, ops::Range};
 
-use prunella_core::{remedy::Remedy, service::Service};
+use prunella_core::{
+    remedy::{Remedy, TrafficWay},
+    service::Service,
+};
 
 use super::first_of;
 use crate::{
@@ -41,6 +45,7 @@ const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("set-aside", "[[set-aside]]", set_aside::read),
     ("signal", "[[signal]]", signal::read),
     ("stale-file", "[[stale-file]]", stale_file::read),
+    ("traffic", "[[traffic]]", traffic::read),
     ("unit-limits", "[[unit-limits]]", unit_limits::read),
     ("zombies", "[[zombies]]", zombies::read),
 ];
@@ -59,6 +64,7 @@ pub(super) fn read(
 ) -> BTreeMap<String, Place> {
     let mut places = BTreeMap::new();
     let mut seen = BTreeMap::new();
+    let mut spans = Vec::new();
     for (table, shown, read) in KINDS {
         for (section, at) in reader.sections(top, table, shown) {
             let name = reader.name(section, &at);
@@ -69,10 +75,14 @@ pub(super) fn read(
                 && !makes_way_for_itself(reader, &remedy, service, &at)
             {
                 check_against(reader, &at, service, &remedy);
-                places.insert(name.clone(), reader.source.place(at));
+                places.insert(name.clone(), reader.source.place(at.clone()));
+                spans.push((name.clone(), at));
                 service.remedies.insert(name, remedy);
             }
         }
+    }
+    for (name, at) in spans {
+        traffic::check_servers(reader, &at, service, &name);
     }
     places
 }
@@ -103,8 +113,7 @@ fn check_against(reader: &mut Reader<'_>, at: &Range<usize>, service: &Service, 
             reader.error(at.clone(), failure.message);
         }
     }
-    if let Remedy::FileRestore(declared) = remedy
-        && let Some(check) = &declared.check
+    if let Some(check) = looks_by(remedy)
         && service.check(check).is_ok_and(|check| check.mutates)
     {
         reader.error_help(
@@ -122,6 +131,18 @@ fn check_against(reader: &mut Reader<'_>, at: &Range<usize>, service: &Service, 
             ),
             "name the other units that are stopped",
         );
+    }
+}
+
+/// The declared check that is run to see whether there is anything to do.
+fn looks_by(remedy: &Remedy) -> Option<&str> {
+    match remedy {
+        Remedy::FileRestore(declared) => declared.check.as_deref(),
+        Remedy::Traffic(declared) => match &declared.way {
+            TrafficWay::Checks(checks) => checks.drained.as_deref(),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

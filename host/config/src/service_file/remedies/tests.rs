@@ -90,6 +90,7 @@ fn what_the_others_make_of_it() {
             lease: Duration::from_secs(3_600),
             calm: Duration::from_secs(900),
             drain: Some("drained".to_owned()),
+            drain_traffic: None,
         })
     );
 }
